@@ -1,0 +1,102 @@
+"""What holds for every test: no leftover threads, no keys, no network."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+GRACE = 5.0
+"""Seconds, for all of them together, in which the threads of a test must end."""
+
+GUARDED = ("OPENAI_", "AZURE_OPENAI_", "XAI_", "DASHSCOPE_")
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ws_proxy", "wss_proxy")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_keys() -> Iterator[None]:
+    """
+    Hide the credentials and proxies of whoever runs the tests.
+
+    A test that forgot to name its server would otherwise reach a vendor with a
+    real key, or pass on one machine only.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(GUARDED) or name.lower() in PROXIES:
+                patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network() -> Iterator[None]:
+    """Refuse every connection that leaves this machine."""
+    connect = socket.socket.connect
+    connect_ex = socket.socket.connect_ex
+
+    def guarded(sock: socket.socket, address: Any) -> None:
+        refuse_strangers(sock, address)
+        connect(sock, address)
+
+    def guarded_ex(sock: socket.socket, address: Any) -> int:
+        refuse_strangers(sock, address)
+        return connect_ex(sock, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded)
+        patch.setattr(socket.socket, "connect_ex", guarded_ex)
+        yield
+
+
+def refuse_strangers(sock: socket.socket, address: Any) -> None:
+    """Raise unless `address` is on this machine; datagrams carry nothing here."""
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    if sock.type & socket.SOCK_DGRAM:
+        return
+    host = address[0]
+    if host == "localhost" or ipaddress.ip_address(host).is_loopback:
+        return
+    raise ConnectionRefusedError(f"tests use loopback only, not {host}")
+
+
+@pytest.fixture(autouse=True)
+def no_leftover_threads() -> Iterator[None]:
+    """
+    Fail a test that leaves a thread behind, with its name and where it is.
+
+    Threads of fixtures with a wider scope are there before the test and do not
+    count; what such a fixture starts on behalf of the test does.
+    """
+    before = set(threading.enumerate())
+    yield
+    left = survivors(before, grace=GRACE)
+    if left:
+        pytest.fail(
+            "threads left behind:\n" + "\n".join(map(describe, left)), pytrace=False
+        )
+
+
+def survivors(before: set[threading.Thread], *, grace: float) -> list[threading.Thread]:
+    """Threads that are new since `before` and still run after `grace` seconds."""
+    deadline = time.monotonic() + grace
+    new = [thread for thread in threading.enumerate() if thread not in before]
+    for thread in new:
+        if thread is not threading.current_thread():
+            thread.join(max(0.0, deadline - time.monotonic()))
+    return [thread for thread in new if thread.is_alive()]
+
+
+def describe(thread: threading.Thread) -> str:
+    """Name of a thread and the innermost places of its stack."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    stack = traceback.format_stack(frame)[-3:] if frame else []
+    return f"- {thread.name}\n" + "".join(stack).rstrip()
