@@ -1,0 +1,204 @@
+"""
+Every code block of the documentation is run.
+
+Each page runs in an interpreter of its own, its blocks in order in one
+namespace, against a local server that ``OPENAI_BASE_URL`` names; so a page may
+use ``connect("gpt-realtime-2.1")`` as its reader would. What a page needs and
+its reader does not want to see stands in a comment of the page::
+
+    .. run-hidden
+
+       speaker = open(os.devnull, "wb")
+
+Such a comment is run in its place like a block. A traceback names the page and
+the line. No block is skipped, except those in `NOT_RUN`, with the reason.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+NOT_RUN: dict[tuple[str, str], str] = {}
+"""(page, first line of the block) -> why it cannot be run."""
+
+COMMANDS = (
+    r"python -m pip install (tox && tox|\"\.\[\w+\]\"( && realtime-sync demo)?)",
+    r"python -m pip install -e \"\.\[dev\]\"",
+    r"tox( -e py( -- [\w/ -]+)?| -m (versions|deep|soak))?",
+)
+"""
+Shell commands that the documentation may give, apart from our own command line.
+
+The first line is what a newcomer does and what continuous integration runs.
+"""
+
+LANGUAGES = {"python", "console", "ini", "json", "text"}
+
+
+class Block(NamedTuple):
+    """One block of a page: its language, first line number, and text."""
+
+    page: str
+    line: int
+    language: str
+    text: str
+
+    @property
+    def first(self) -> str:
+        """First line of the text."""
+        return self.text.splitlines()[0]
+
+
+def pages() -> list[Path]:
+    """The front page and every page of the documentation."""
+    top = [ROOT / "README.rst", ROOT / "CONTRIBUTING.rst"]
+    built = ROOT / "docs" / "_build"
+    inner = [p for p in (ROOT / "docs").rglob("*.rst") if built not in p.parents]
+    return top + sorted(inner)
+
+
+def label(path: Path) -> str:
+    """Path from the top of the tree."""
+    return path.relative_to(ROOT).as_posix()
+
+
+OPENING = re.compile(r"^(\s*)\.\. (?:(run-hidden)|(?:code-block|code):: *(\S*)) *$")
+
+
+def blocks(path: Path) -> list[Block]:
+    """Blocks of a page in order; hidden ones are Python."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    found = []
+    for number, line in enumerate(lines):
+        opening = OPENING.match(line)
+        if opening:
+            indent = len(opening[1])
+            language = "python" if opening[2] else opening[3]
+            start, text = body(lines, number + 1, indent)
+            found.append(Block(label(path), start + 1, language, text))
+    return found
+
+
+def body(lines: list[str], start: int, indent: int) -> tuple[int, str]:
+    """Index of the first line of a directive's content, and the content."""
+    while start < len(lines) and re.match(r"\s*(:[\w-]+:.*)?$", lines[start]):
+        start += 1
+    end = start
+    while end < len(lines) and (
+        not lines[end].strip() or len(lines[end]) - len(lines[end].lstrip()) > indent
+    ):
+        end += 1
+    return start, textwrap.dedent("\n".join(lines[start:end])).strip("\n") + "\n"
+
+
+RUNNER = """
+import os, sys
+from realtime_sync.server import serve
+
+sources = eval(sys.stdin.read())
+with serve(agent="echo") as server:
+    os.environ["OPENAI_BASE_URL"] = server.url
+    os.environ["OPENAI_API_KEY"] = "sk-from-the-documentation"
+    namespace = {"__name__": "__main__", "server": server}
+    for page, line, text in sources:
+        exec(compile("\\n" * (line - 1) + text, page, "exec"), namespace)
+"""
+"""Runs ``(page, line, text)`` triples; line numbers are those of the page."""
+
+
+def run(page: str, sources: list[Block], folder: Path) -> None:
+    """Run the Python blocks of one page in an interpreter of their own."""
+    triples = [(str(ROOT / page), block.line, block.text) for block in sources]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
+    done = subprocess.run(
+        [sys.executable, "-c", RUNNER],
+        input=repr(triples),
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert 0 == done.returncode, f"{page}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("path", pages(), ids=label)
+def test_python_blocks_of_page_run(path: Path, tmp_path: Path) -> None:
+    """What the documentation shows works, as it stands."""
+    page = label(path)
+    sources = [
+        block
+        for block in blocks(path)
+        if block.language == "python" and (page, block.first) not in NOT_RUN
+    ]
+    if sources:
+        run(page, sources, tmp_path)
+
+
+@pytest.mark.parametrize("path", pages(), ids=label)
+def test_shell_blocks_of_page_are_known_commands(path: Path) -> None:
+    """A command that the documentation gives is one that something here runs."""
+    strange = [
+        f"{block.page}:{block.line}: {command}"
+        for block in blocks(path)
+        if block.language == "console"
+        for command in commands(block)
+        if not any(re.fullmatch(pattern, command) for pattern in COMMANDS)
+    ]
+
+    assert [] == strange
+
+
+def commands(block: Block) -> list[str]:
+    """Commands of a console block, without prompts, comments and output."""
+    lines = [line for line in block.text.splitlines() if line.startswith("$ ")]
+    return [line[2:].split("  #")[0].strip() for line in lines]
+
+
+@pytest.mark.parametrize("path", pages(), ids=label)
+def test_blocks_of_page_say_their_language(path: Path) -> None:
+    """A block without a language is neither coloured nor checked."""
+    strange = [
+        f"{block.page}:{block.line}: {block.language!r}"
+        for block in blocks(path)
+        if block.language not in LANGUAGES
+    ]
+
+    assert [] == strange
+
+
+def test_blocks_that_are_not_run_exist() -> None:
+    """A reason that belongs to no block is stale."""
+    known = {(b.page, b.first) for path in pages() for b in blocks(path)}
+
+    assert set() == set(NOT_RUN) - known
+
+
+@pytest.mark.parametrize("path", pages(), ids=label)
+def test_page_has_one_sentence_per_line(path: Path) -> None:
+    """A change to one sentence is a change to one line."""
+    prose = re.compile(r"[a-z)`]\. +[A-Z`]")
+    code = {
+        line
+        for block in blocks(path)
+        for line in range(block.line, block.line + block.text.count("\n"))
+    }
+    lines = path.read_text(encoding="utf-8").splitlines()
+    crowded = [
+        f"{label(path)}:{number}: {line}"
+        for number, line in enumerate(lines, start=1)
+        if number not in code and prose.search(line)
+    ]
+
+    assert [] == crowded
