@@ -12,13 +12,12 @@ from .files import (
     file_blocks,
     file_seconds,
     read_file,
-    session_format,
-    stream_file,
     write_wav,
 )
 from .formats import G711_ALAW, G711_ULAW, PCM16, AudioFormat, audio_format
 from .generate import silence, tone
 from .pacing import Pacer
+from .streaming import session_format, stream, stream_file
 
 __all__ = [
     "AudioFormat",
@@ -34,6 +33,7 @@ __all__ = [
     "read_file",
     "session_format",
     "silence",
+    "stream",
     "stream_file",
     "tone",
     "write_wav",

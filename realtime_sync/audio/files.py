@@ -1,4 +1,4 @@
-"""Audio files: reading any of them, writing WAV, streaming to a session."""
+"""Audio files: reading any of them, writing WAV."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ import os
 import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Any, Literal, Union
+from typing import IO, Any, Union
 
 from ..errors import ConfigurationError
 from . import g711
 from .convert import Resampler, rounded
 from .extras import require
 from .formats import PCM16, AudioFormat, FormatLike, audio_format
-from .generate import silence as silent
-from .pacing import Pacer
 
 FilePath = Union[str, "os.PathLike[str]"]
-Pace = Union[Literal["realtime", "full"], Pacer]
 
 
 def read_file(path: FilePath, format: FormatLike = PCM16) -> bytes:
@@ -102,81 +99,6 @@ def write_wav(
         file.setsampwidth(2)
         file.setframerate(source.rate)
         file.writeframes(bytes(data))
-
-
-def stream_file(
-    session: Any,
-    path: FilePath,
-    *,
-    pace: Pace = "realtime",
-    block_ms: float = 20,
-    format: FormatLike | None = None,
-    silence: float = 0.0,
-) -> float:
-    """
-    Send an audio file to a session's input audio buffer.
-
-    The file is read, mixed down to mono and resampled to the session's input
-    format as it goes; memory does not grow with it. At ``"realtime"`` pace each
-    block is sent when a microphone would have heard its end, measured from the
-    start, so that lateness never adds up. Commits nothing: server VAD finds the
-    turn, or you commit.
-
-    May be called from any thread except the session's reader; it returns when
-    everything is sent, and raises what ``session.input_audio_buffer.append``
-    raises when the connection is gone.
-
-    Args:
-        session: an open session.
-        path: any file that `read_file` reads.
-        pace: ``"realtime"``, ``"full"`` (as fast as the socket takes it), or a
-            `Pacer` of your own, which can be stopped from another thread.
-        block_ms: milliseconds of audio per append.
-        format: input format, where it is not the session's.
-        silence: seconds of silence to send after the file, for server VAD.
-
-    Returns:
-        Seconds of audio sent.
-    """
-    target = audio_format(format) if format else session_format(session, "input")
-    pacer = Pacer() if pace == "realtime" else pace
-    if isinstance(pacer, Pacer):
-        pacer.wait(0)
-    elif pacer != "full":
-        raise ConfigurationError(f'pace is "realtime" or "full", not {pace!r}')
-    sent = 0
-    for block in _blocks_then_silence(path, target, block_ms, silence):
-        due = target.ms(sent + len(block)) / 1000
-        if isinstance(pacer, Pacer) and not pacer.wait(due):
-            break
-        session.input_audio_buffer.append(block)
-        sent += len(block)
-    return target.ms(sent) / 1000
-
-
-def session_format(session: Any, direction: Literal["input", "output"]) -> AudioFormat:
-    """
-    The audio format that a session uses in one direction.
-
-    pcm16 at 24 kHz where the server has not said otherwise.
-    """
-    audio = getattr(session.config, "audio", None)
-    wire = getattr(getattr(audio, direction, None), "format", None)
-    name = getattr(wire, "type", None)
-    rate = getattr(wire, "rate", None)
-    if not isinstance(name, str):
-        return PCM16
-    return audio_format(name, rate=rate if isinstance(rate, int) else None)
-
-
-def _blocks_then_silence(
-    path: FilePath, target: AudioFormat, block_ms: float, seconds: float
-) -> Iterator[bytes]:
-    yield from file_blocks(path, target, block_ms=block_ms)
-    left = silent(seconds, target)
-    size = target.size(block_ms)
-    for start in range(0, len(left), size):
-        yield left[start : start + size]
 
 
 def _converted(path: FilePath, target: AudioFormat) -> Iterator[bytes]:

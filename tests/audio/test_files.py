@@ -1,14 +1,11 @@
-"""Reading, writing and streaming audio files."""
+"""Reading and writing audio files."""
 
 from __future__ import annotations
 
 import io
 import sys
-import time
 import wave
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy
 import pytest
@@ -32,19 +29,6 @@ KINDS = [
     ("WAVEX", "FLOAT", 11_025, 1, 55),
     ("FLAC", "PCM_16", 44_100, 1, 55),
 ]
-
-
-class Buffer:
-    """Stands in for a session: keeps what is appended."""
-
-    def __init__(self, **config: Any) -> None:
-        self.config = SimpleNamespace(**config)
-        self.input_audio_buffer = self
-        self.blocks: list[bytes] = []
-
-    def append(self, block: bytes) -> None:
-        """Keep one block."""
-        self.blocks.append(block)
 
 
 def sine_file(path: Path, format: str, subtype: str, rate: int, channels: int) -> Path:
@@ -150,88 +134,3 @@ def test_g711_is_written_as_pcm(tmp_path: Path) -> None:
         )
 
     assert (8000, 2, 2000) == (rate, width, frames)
-
-
-def test_a_file_is_streamed_in_the_session_format(tmp_path: Path) -> None:
-    """A telephone session gets G.711, followed by its own kind of silence."""
-    path = sine_file(tmp_path / "sine.wav", "WAV", "PCM_16", 44_100, 2)
-    wire = SimpleNamespace(type="audio/pcmu", rate=None)
-    session = Buffer(audio=SimpleNamespace(input=SimpleNamespace(format=wire)))
-    seconds = audio.stream_file(session, path, pace="full", silence=0.1)
-
-    assert 0.58 == seconds
-    assert [160] * 29 == [len(block) for block in session.blocks]
-    assert audio.read_file(path, "g711_ulaw") == b"".join(session.blocks[:24])
-    assert b"\xff" * 160 == session.blocks[-1]
-
-
-def test_a_session_that_has_said_nothing_takes_pcm(tmp_path: Path) -> None:
-    """The protocol's default is what is sent."""
-    path = sine_file(tmp_path / "sine.wav", "WAV", "PCM_16", 24_000, 1)
-    session = Buffer()
-    audio.stream_file(session, path, pace="full")
-
-    assert audio.read_file(path) == b"".join(session.blocks)
-
-
-def test_a_format_can_be_forced(tmp_path: Path) -> None:
-    """For servers that do not say what they expect."""
-    path = sine_file(tmp_path / "sine.wav", "WAV", "PCM_16", 24_000, 1)
-    session = Buffer()
-    audio.stream_file(
-        session, path, pace="full", format={"type": "audio/pcm", "rate": 16_000}
-    )
-
-    assert 15_360 == len(b"".join(session.blocks))
-
-
-def test_a_block_is_sent_when_its_end_is_due(tmp_path: Path) -> None:
-    """Real-time pace is that of a microphone: 20 ms are sent 20 ms after they began."""
-    path = sine_file(tmp_path / "sine.wav", "WAV", "PCM_16", 24_000, 1)
-    session = Buffer()
-    pacer = Remembering()
-    audio.stream_file(session, path, pace=pacer)
-
-    assert [0.0] + [0.02 * n for n in range(1, 25)] == pytest.approx(pacer.positions)
-
-
-def test_a_stopped_pacer_ends_the_stream(tmp_path: Path) -> None:
-    """What was not yet due is not sent."""
-    path = sine_file(tmp_path / "sine.wav", "WAV", "PCM_16", 24_000, 1)
-    session = Buffer()
-    seconds = audio.stream_file(session, path, pace=Remembering(stop_after=11))
-
-    assert 10 == len(session.blocks)
-    assert 0.2 == seconds
-
-
-def test_realtime_is_the_default_pace(tmp_path: Path) -> None:
-    """A fifth of a second of audio takes a fifth of a second."""
-    path = tmp_path / "short.wav"
-    audio.write_wav(path, audio.tone(440, 0.2))
-    start = time.monotonic()
-    audio.stream_file(Buffer(), path)
-
-    assert 0.2 <= time.monotonic() - start < 5
-
-
-def test_an_unknown_pace_is_refused(tmp_path: Path) -> None:
-    """The message names the two there are."""
-    with pytest.raises(ConfigurationError, match="realtime"):
-        audio.stream_file(
-            Buffer(), tmp_path / "any.wav", pace="slow"  # type: ignore[arg-type]
-        )
-
-
-class Remembering(audio.Pacer):
-    """Never waits; remembers for which positions it was asked to."""
-
-    def __init__(self, stop_after: int = 1_000) -> None:
-        super().__init__()
-        self.positions: list[float] = []
-        self.stop_after = stop_after
-
-    def wait(self, position: float) -> bool:
-        """Note the position."""
-        self.positions.append(position)
-        return len(self.positions) <= self.stop_after
