@@ -1,0 +1,8 @@
+"""The question that `realtime-sync demo` speaks."""
+
+from __future__ import annotations
+
+from typing import Final
+
+DEMO_QUESTION: Final = "What is the capital of France?"
+"""Ordinary English; a test checks that the ears take it down word for word."""

@@ -1,0 +1,120 @@
+"""A small dialogue in English, made of rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, Optional, Union
+
+from .conversation import Message, Reply, ToolCall, ToolOutput, Turn
+from .request import Request
+from .tools import Wanted, choose_tool, spoken_output
+from .topics import RULES, Situation
+
+_NOTHING_HEARD: Final = "I did not hear any words."
+_ASKING: Final = "What {} should I use?"
+
+ToolChoice = Union[str, Mapping[str, Any]]
+"""``auto``, ``none``, ``required``, or the one function that is to be called."""
+
+
+class Dialogue:
+    """
+    Answers questions about the time, sums, capitals and the like, and calls tools.
+
+    It keeps nothing between calls, so that one object serves every session
+    and any thread.
+
+    Args:
+        clock: gives the local time, for questions about time and date.
+    """
+
+    def __init__(self, *, clock: Callable[[], datetime] = datetime.now) -> None:
+        self._clock = clock
+
+    def reply(
+        self,
+        history: Sequence[Turn],
+        tools: Sequence[Mapping[str, Any]] = (),
+        *,
+        tool_choice: ToolChoice = "auto",
+    ) -> Reply:
+        """
+        Decide what to say, or what to call, after all that happened so far.
+
+        Args:
+            history: the conversation, oldest first.
+            tools: definitions as `session.tools` has them.
+            tool_choice: as `session.tool_choice` has it.
+        """
+        outputs = _outputs_at_the_end(history)
+        if outputs:
+            return Reply(text=" ".join(spoken_output(turn.output) for turn in outputs))
+        said = _said_by("user", history)
+        if not said or not Request.of(said[-1]).words:
+            return Reply(text=_NOTHING_HEARD)
+        wanted = _wanted(_request(history, said), tools, tool_choice)
+        if wanted is not None and wanted.missing:
+            return Reply(text=_ASKING.format(wanted.missing[0].replace("_", " ")))
+        if wanted is not None:
+            return Reply(calls=(wanted.call,))
+        return Reply(text=self._answer(said, history))
+
+    def _answer(self, said: Sequence[str], history: Sequence[Turn]) -> str:
+        request = Request.of(said[-1])
+        answers = _said_by("assistant", history)
+        situation = Situation(
+            now=self._clock(),
+            user_said=tuple(said[:-1]),
+            last_answer=answers[-1] if answers else "",
+        )
+        for rule in RULES:
+            answer = rule(request, situation)
+            if answer:
+                return answer
+        return f"You said: {request.text.strip().rstrip('.')}."
+
+
+def _said_by(role: str, history: Sequence[Turn]) -> list[str]:
+    messages = (turn for turn in history if isinstance(turn, Message))
+    return [message.text for message in messages if message.role == role]
+
+
+def _outputs_at_the_end(history: Sequence[Turn]) -> list[ToolOutput]:
+    outputs: list[ToolOutput] = []
+    for turn in reversed(history):
+        if isinstance(turn, ToolOutput):
+            outputs.insert(0, turn)
+        elif not isinstance(turn, ToolCall):
+            break
+    return outputs
+
+
+def _request(history: Sequence[Turn], said: Sequence[str]) -> Request:
+    """What the user said last, completed by what was said before if we asked."""
+    messages = [turn for turn in history if isinstance(turn, Message)]
+    asked = _asked_for(messages[-2].text) if len(messages) > 1 else None
+    if asked is None or len(said) < 2:
+        return Request.of(said[-1])
+    return Request.of(f"{said[-2].rstrip('.?! ')} {asked} {said[-1]}")
+
+
+def _asked_for(sentence: str) -> Optional[str]:
+    before, after = _ASKING.split("{}")
+    if not (sentence.startswith(before) and sentence.endswith(after)):
+        return None
+    return sentence[len(before) : -len(after)]
+
+
+def _wanted(
+    request: Request, tools: Sequence[Mapping[str, Any]], choice: ToolChoice
+) -> Optional[Wanted]:
+    if choice == "none":
+        return None
+    if isinstance(choice, Mapping):
+        tools = [tool for tool in tools if tool.get("name") == choice.get("name")]
+    forced = choice == "required" or isinstance(choice, Mapping)
+    wanted = choose_tool(request, tools, forced=forced)
+    if wanted is not None and forced:
+        return Wanted(call=wanted.call)
+    return wanted

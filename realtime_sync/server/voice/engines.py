@@ -1,0 +1,81 @@
+"""The engines that come with the ``demo`` extra, loaded when first needed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+
+from realtime_sync.errors import ConfigurationError
+
+from .interfaces import Ears, Mouth, VoiceActivity
+
+# Guards the first call of each function below: two sessions that start at
+# once share one engine instead of loading its model twice.
+_loading = threading.Lock()
+
+
+def default_ears() -> Ears:
+    """
+    The recogniser of this process, made by the first call.
+
+    Any thread may call this, and use the result.
+
+    Raises:
+        ConfigurationError: the ``demo`` extra is not installed.
+    """
+    with _loading:
+        return _ears()
+
+
+def default_mouth() -> Mouth:
+    """
+    The synthesiser of this process, made by the first call.
+
+    Any thread may call this, and use the result.
+
+    Raises:
+        ConfigurationError: the ``demo`` extra is not installed.
+    """
+    with _loading:
+        return _mouth()
+
+
+def default_activity() -> VoiceActivity:
+    """
+    A new voice activity detector, for one session.
+
+    Any thread may call this; the result belongs to one stream of audio.
+
+    Raises:
+        ConfigurationError: the ``demo`` extra is not installed.
+    """
+    with _needs_extra("voice activity detection"):
+        from .activity import SileroActivity
+    return SileroActivity()
+
+
+@lru_cache(maxsize=1)
+def _ears() -> Ears:
+    with _needs_extra("speech recognition"):
+        from .ears import SphinxEars
+    return SphinxEars()
+
+
+@lru_cache(maxsize=1)
+def _mouth() -> Mouth:
+    with _needs_extra("speech synthesis"):
+        from .mouth import HibariMouth
+    return HibariMouth()
+
+
+@contextmanager
+def _needs_extra(purpose: str) -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise ConfigurationError(
+            f"{purpose} needs {error.name or error}; "
+            'install it with: pip install "realtime-sync[demo]"'
+        ) from error
