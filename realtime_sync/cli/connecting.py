@@ -1,0 +1,77 @@
+"""Options that say which server to talk to, and the session they give."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .. import Session
+
+MODEL = "gpt-realtime-2.1"
+
+
+def add_server_options(parser: argparse.ArgumentParser) -> None:
+    """Give a command ``--url``, ``--model``, ``--dialect`` and ``--local``."""
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--url",
+        help="base URL of the server, http(s) or ws(s), such as "
+        "http://127.0.0.1:8765/v1; without it OPENAI_BASE_URL, else OpenAI",
+    )
+    where.add_argument(
+        "--local",
+        action="store_true",
+        help="start the local voice server and talk to that: no key, no network",
+    )
+    parser.add_argument(
+        "--model", default=MODEL, help="model to ask for (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--dialect",
+        choices=("ga", "beta"),
+        default="ga",
+        help="dialect of the protocol (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="how long to wait for an answer (default: %(default)s)",
+    )
+
+
+@contextmanager
+def server_url(options: argparse.Namespace) -> Iterator[str | None]:
+    """The URL to connect to, of a local server that ends with the block if asked."""
+    if not options.local:
+        yield options.url
+        return
+    from ..server import serve
+
+    with serve(agent="voice", port=0) as server:
+        yield server.url
+
+
+def new_session(
+    url: str | None, options: argparse.Namespace, config: Mapping[str, Any]
+) -> Session:
+    """A session that is not open yet."""
+    from .. import RealtimeClient
+
+    client = RealtimeClient(base_url=url)
+    return client.session(
+        options.model,
+        dialect=options.dialect,
+        config=dict(config),
+        timeout=options.timeout,
+    )
+
+
+def record(session: Session, folder: Path) -> None:
+    """Write what the session says and hears to ``session.jsonl`` in a folder."""
+    session.record(folder / "session.jsonl")

@@ -1,0 +1,207 @@
+"""A spoken conversation: what to listen for, what to note, when it is over."""
+
+from __future__ import annotations
+
+import threading
+import time
+from array import array
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .latency import Turn
+from .transcript import LiveTranscript
+
+if TYPE_CHECKING:
+    from .. import Session
+
+QUIET = 0.03
+"""A block this much quieter than the loudest one is not speech."""
+
+FLOOR = 60
+"""Samples of 16 bit below this are not speech either."""
+
+GRACE = 5.0
+"""Seconds to wait for a transcript when everything else is there."""
+
+
+class Conversation:
+    """
+    Follows one session in which audio is spoken to a server with VAD.
+
+    Its handlers run in the session's dispatcher thread; `sent` and `settled` are
+    for the thread that sends. One lock guards everything but the transcript,
+    which only handlers print to.
+
+    Attributes:
+        turns: the turns so far, in order.
+        errors: what the server complained about.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        transcript: LiveTranscript,
+        *,
+        transcribed: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.turns: list[Turn] = []
+        self.errors: list[str] = []
+        self._transcript = transcript
+        self._transcribed = transcribed
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._loud_at: float | None = None
+        self._loudest = FLOOR
+        self._speaking = False
+        for name, handler in self._handlers().items():
+            session.on(name, handler)
+
+    def sent(self, pcm: bytes) -> None:
+        """Note when a block of pcm16 was sent, if there is speech in it."""
+        now = self._clock()
+        peak = _peak(pcm)
+        with self._changed:
+            self._loudest = max(self._loudest, peak)
+            if peak >= max(FLOOR, QUIET * self._loudest):
+                self._loud_at = now
+
+    @property
+    def started(self) -> bool:
+        """Whether any speech was found."""
+        with self._changed:
+            return self._speaking or bool(self.turns)
+
+    def settled(self) -> bool:
+        """Whether every turn was answered and transcribed, as far as it will be."""
+        with self._changed:
+            return self._settled()
+
+    def wait_settled(self, timeout: float) -> bool:
+        """Wait until `settled`, at most *timeout* seconds."""
+        deadline = self._clock() + timeout
+        with self._changed:
+            while not self._settled():
+                left = deadline - self._clock()
+                if left <= 0:
+                    return False
+                # Grace runs out without an event, so look again now and then.
+                self._changed.wait(min(left, 0.1))
+        return True
+
+    def _settled(self) -> bool:
+        if self._speaking or not self.turns:
+            return False
+        return all(self._answered(turn) for turn in self.turns)
+
+    def _answered(self, turn: Turn) -> bool:
+        if turn.done is None:
+            return False
+        if not self._transcribed or turn.heard is not None:
+            return True
+        return self._clock() - turn.done > GRACE
+
+    def _handlers(self) -> dict[str, Callable[[Any], None]]:
+        return {
+            "input_audio_buffer.speech_started": self._speech_started,
+            "input_audio_buffer.speech_stopped": self._speech_stopped,
+            "input_audio_buffer.committed": self._committed,
+            "conversation.item.input_audio_transcription.completed": self._heard,
+            "conversation.item.input_audio_transcription.failed": self._not_heard,
+            "response.created": self._response_created,
+            "response.output_audio.delta": self._audio,
+            "response.output_audio_transcript.delta": self._words,
+            "response.output_text.delta": self._words,
+            "response.done": self._response_done,
+            "error": self._error,
+        }
+
+    def _speech_started(self, event: Any) -> None:
+        with self._changed:
+            self._speaking = True
+
+    def _speech_stopped(self, event: Any) -> None:
+        with self._changed:
+            turn = self._turn(event.item_id)
+            turn.spoken = self._loud_at
+            turn.found = self._clock()
+            self._speaking = False
+
+    def _committed(self, event: Any) -> None:
+        with self._changed:
+            turn = self._turn(event.item_id)
+            turn.found = turn.found or self._clock()
+            # A commit may end a turn without `speech_stopped`.
+            self._speaking = False
+        if self._transcribed:
+            self._transcript.hold()
+
+    def _heard(self, event: Any) -> None:
+        with self._changed:
+            turn = self._turn(event.item_id)
+            turn.said = str(event.transcript or "").strip()
+            turn.heard = self._clock()
+            self._changed.notify_all()
+        self._transcript.user(turn.said)
+
+    def _not_heard(self, event: Any) -> None:
+        with self._changed:
+            turn = self._turn(event.item_id)
+            turn.heard = self._clock()
+            self._changed.notify_all()
+        self._transcript.user("(not understood)")
+
+    def _response_created(self, event: Any) -> None:
+        with self._changed:
+            self._answer(event.response.id)
+
+    def _audio(self, event: Any) -> None:
+        with self._changed:
+            turn = self._answer(event.response_id)
+            turn.first_audio = turn.first_audio or self._clock()
+            turn.audio += event.delta
+
+    def _words(self, event: Any) -> None:
+        with self._changed:
+            turn = self._answer(event.response_id)
+            turn.answer += event.delta
+        self._transcript.server(event.delta)
+
+    def _response_done(self, event: Any) -> None:
+        with self._changed:
+            turn = self._answer(event.response.id)
+            turn.status = str(event.response.status)
+            turn.done = self._clock()
+            self._changed.notify_all()
+        self._transcript.end()
+
+    def _error(self, event: Any) -> None:
+        with self._changed:
+            self.errors.append(str(event.error.message))
+
+    def _turn(self, item_id: str) -> Turn:
+        """The turn of an item of the user, made when it is new."""
+        for turn in self.turns:
+            if turn.item_id == item_id:
+                return turn
+        self.turns.append(Turn(item_id))
+        return self.turns[-1]
+
+    def _answer(self, response_id: str) -> Turn:
+        """The turn that a response answers: the first one without an answer."""
+        for turn in self.turns:
+            if turn.response_id == response_id:
+                return turn
+        for turn in self.turns:
+            if turn.response_id is None:
+                turn.response_id = response_id
+                return turn
+        # Nobody asked: the server speaks by itself.
+        self.turns.append(Turn("", response_id=response_id))
+        return self.turns[-1]
+
+
+def _peak(pcm: bytes) -> int:
+    """The loudest sample of pcm16."""
+    samples = array("h", pcm)
+    return max(max(samples, default=0), -min(samples, default=0))

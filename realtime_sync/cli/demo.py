@@ -1,0 +1,56 @@
+"""``realtime-sync demo``: a spoken question, answered aloud, offline."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from .connecting import MODEL, server_url
+from .talk import add_pace_option
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "demo",
+        help="ask the local voice server a spoken question: no key, no network",
+        description="Start the local voice server, speak a question to it, print the "
+        "live transcript and the latencies, write the spoken answer.",
+    )
+    parser.add_argument(
+        "--question", metavar="TEXT", help="what to ask, in plain English"
+    )
+    parser.add_argument(
+        "--dialect",
+        choices=("ga", "beta"),
+        default="ga",
+        help="dialect of the protocol (default: %(default)s)",
+    )
+    add_pace_option(parser)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("realtime-demo"),
+        metavar="FOLDER",
+        help="where to write question.wav, answer.wav and session.jsonl "
+        "(default: %(default)s)",
+    )
+    parser.set_defaults(run=run, local=True, url=None, model=MODEL, timeout=60.0)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command."""
+    from .. import audio
+    from ..server.voice import DEMO_QUESTION, default_mouth
+    from .spoken import speak
+
+    question = options.question or DEMO_QUESTION
+    with tempfile.TemporaryDirectory() as scratch:
+        spoken = Path(scratch) / "question.wav"
+        audio.write_wav(spoken, default_mouth().speak(question))
+        with server_url(options) as url:
+            print(f"asking the local voice server at {url}: {question}")
+            print()
+            return speak(spoken, url, options, options.out)

@@ -1,0 +1,51 @@
+"""What went wrong, in one line, and the exit code that says whose fault it is."""
+
+from __future__ import annotations
+
+import errno
+
+from ..errors import (
+    AuthenticationFailed,
+    ConfigurationError,
+    ConnectFailed,
+    RealtimeError,
+)
+
+BAD_INPUT = 2
+FAILED = 1
+INTERRUPTED = 130
+
+
+def explain(error: BaseException) -> tuple[int | None, str]:
+    """
+    Exit code and line for an exception.
+
+    The code is None for what is a bug and deserves its traceback.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED, "interrupted"
+    if isinstance(error, AuthenticationFailed):
+        return BAD_INPUT, f"the key was refused: {one_line(error)}"
+    if isinstance(error, (ConfigurationError, ConnectFailed)):
+        return BAD_INPUT, one_line(error)
+    if isinstance(error, RealtimeError):
+        return FAILED, one_line(error)
+    if isinstance(error, OSError):
+        return BAD_INPUT, _os_line(error)
+    return None, ""
+
+
+def one_line(error: BaseException) -> str:
+    """The message of an exception without line breaks."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _os_line(error: OSError) -> str:
+    words = {
+        errno.ENOENT: "no such file",
+        errno.EISDIR: "that is a folder",
+        errno.EACCES: "not allowed",
+        errno.EADDRINUSE: "the port is in use; choose another with --port",
+    }
+    what = words.get(error.errno or 0) or error.strerror or one_line(error)
+    return f"{what}: {error.filename}" if error.filename else what

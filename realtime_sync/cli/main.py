@@ -1,0 +1,49 @@
+"""Arguments in, exit code out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from . import ask, demo, serve, talk
+from .failures import explain
+
+COMMANDS = (demo, serve, talk, ask)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Run one command.
+
+    Args:
+        argv: arguments without the program's name; ``sys.argv`` by default.
+
+    Returns:
+        0 when it worked, 1 when the conversation failed, 2 when the input was
+        bad, 130 after Ctrl-C. Failures are one line on the standard error.
+
+    Raises:
+        SystemExit: from argparse, after ``--help`` or for bad arguments.
+    """
+    options = parser().parse_args(argv)
+    try:
+        return int(options.run(options))
+    except BaseException as exc:
+        code, line = explain(exc)
+        if code is None:
+            raise
+        print(f"realtime-sync: {line}", file=sys.stderr)
+        return code
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the command line, with every command."""
+    top = argparse.ArgumentParser(
+        prog="realtime-sync",
+        description="Talk to a server of the OpenAI Realtime protocol, or be one.",
+    )
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add(commands)
+    return top

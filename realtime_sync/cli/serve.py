@@ -1,0 +1,66 @@
+"""``realtime-sync serve``: be a server of the protocol."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+from typing import Any
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "serve",
+        help="run the local server until Ctrl-C",
+        description="Run the local server of the Realtime protocol until Ctrl-C.",
+    )
+    parser.add_argument(
+        "--agent",
+        choices=("voice", "echo"),
+        default="voice",
+        help="who answers (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--dialect",
+        choices=("both", "ga", "beta"),
+        default="both",
+        help="dialects to speak (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=8765,
+        help="port to listen on, 0 for any that is free (default: %(default)s)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, stop: threading.Event | None = None) -> int:
+    """
+    Run the command.
+
+    Args:
+        options: as the parser gives them.
+        stop: setting it ends the server, as Ctrl-C does.
+    """
+    from ..server import serve
+
+    stop = stop or threading.Event()
+    with serve(
+        agent=options.agent,
+        dialect=options.dialect,
+        host=options.host,
+        port=options.port,
+    ) as server:
+        print(f"listening on {server.url} (agent: {options.agent})", flush=True)
+        print(f'try: realtime-sync ask --url {server.url} "Hello"', flush=True)
+        try:
+            stop.wait()
+        except KeyboardInterrupt:
+            print("closing")
+    return 0

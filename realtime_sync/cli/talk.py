@@ -1,0 +1,59 @@
+"""``realtime-sync talk FILE.wav``: speak a recording to a server."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from .connecting import add_server_options, server_url
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "talk",
+        help="speak a WAV file to a server and hear the answer",
+        description="Speak a WAV file to a server at real-time pace, let the server "
+        "find the turns in it, print the transcript of both sides and the latencies, "
+        "write the answer.",
+    )
+    parser.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE.wav",
+        help="any rate, mono or stereo, 8 to 32 bit",
+    )
+    add_server_options(parser)
+    add_pace_option(parser)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("realtime-talk"),
+        metavar="FOLDER",
+        help="where to write question.wav, answer.wav and session.jsonl "
+        "(default: %(default)s)",
+    )
+    parser.set_defaults(run=run)
+
+
+def add_pace_option(parser: argparse.ArgumentParser) -> None:
+    """Give a command ``--pace``."""
+    parser.add_argument(
+        "--pace",
+        choices=("realtime", "full"),
+        default="realtime",
+        help="as one speaks, or as fast as the connection takes it "
+        "(default: %(default)s)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command."""
+    from .. import audio
+    from .spoken import speak
+
+    # Before a server is started or a connection is made for nothing.
+    audio.file_seconds(options.file)
+    with server_url(options) as url:
+        return speak(options.file, url, options, options.out)

@@ -1,0 +1,46 @@
+"""One line and an exit code for everything that goes wrong."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from realtime_sync import errors
+from realtime_sync.cli.failures import explain
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (FileNotFoundError(errno.ENOENT, "x", "q.wav"), 2, "no such file: q.wav"),
+        (IsADirectoryError(errno.EISDIR, "x", "here"), 2, "that is a folder: here"),
+        (PermissionError(errno.EACCES, "x", "q.wav"), 2, "not allowed: q.wav"),
+        (OSError(errno.ENOSPC, "No space left", "q"), 2, "No space left: q"),
+        (OSError("odd"), 2, "odd"),
+        (errors.ConfigurationError("no key:\n set one"), 2, "no key: set one"),
+        (errors.ConnectFailed("nobody there"), 2, "nobody there"),
+        (errors.AuthenticationFailed("bad key"), 2, "the key was refused: bad key"),
+        (errors.WaitTimeout("too long"), 1, "too long"),
+        (errors.RealtimeError(), 1, "RealtimeError"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_a_failure_is_one_line_and_an_exit_code(
+    error: BaseException, code: int, line: str
+) -> None:
+    """Bad input is 2, a conversation that failed is 1."""
+    assert (code, line) == explain(error)
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    """What nobody expected must not look like bad input."""
+    assert explain(AttributeError("oops"))[0] is None
+
+
+def test_a_port_in_use_is_explained() -> None:
+    """The remedy is an option."""
+    code, line = explain(OSError(errno.EADDRINUSE, "Address already in use"))
+
+    assert 2 == code
+    assert "--port" in line

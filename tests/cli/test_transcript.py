@@ -1,0 +1,46 @@
+"""The live transcript."""
+
+from __future__ import annotations
+
+import io
+
+from realtime_sync.cli.transcript import LiveTranscript
+
+
+def test_words_are_printed_as_they_come() -> None:
+    """The server's line grows piece by piece."""
+    out = io.StringIO()
+    transcript = LiveTranscript(out)
+    transcript.server(" Hello")
+    before = out.getvalue()
+    transcript.server(" there.")
+    transcript.end()
+
+    assert "server  Hello" == before
+    assert "server  Hello there.\n" == out.getvalue()
+
+
+def test_an_answer_waits_for_the_words_that_it_answers() -> None:
+    """Recognition that is slower than the answer does not turn the order around."""
+    out = io.StringIO()
+    transcript = LiveTranscript(out)
+    transcript.hold()
+    transcript.hold()
+    transcript.server("Lima.")
+    before = out.getvalue()
+    transcript.user("the capital of peru ")
+    transcript.end()
+
+    assert "" == before
+    assert "you     the capital of peru\nserver  Lima.\n" == out.getvalue()
+
+
+def test_an_interruption_starts_a_line() -> None:
+    """Two people never share a line."""
+    out = io.StringIO()
+    transcript = LiveTranscript(out)
+    transcript.server("Once upon")
+    transcript.user("stop")
+    transcript.end()
+
+    assert "server  Once upon\nyou     stop\n" == out.getvalue()
