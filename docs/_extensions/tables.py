@@ -1,0 +1,83 @@
+"""Directives that write tables of the documentation from the library's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from realtime_sync import errors
+from realtime_sync.protocol.registry import ROWS, Row
+
+
+def list_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A ``list-table`` directive with one line per cell."""
+    lines = [".. list-table::", "   :header-rows: 1", "   :width: 100%", ""]
+    for row in (head, *rows):
+        for index, cell in enumerate(row):
+            lines.append(f"   {'*' if index == 0 else ' '} - {cell}".rstrip())
+    return "\n".join(lines)
+
+
+def code(text: str | None) -> str:
+    """Inline literal, or a dash for what does not exist."""
+    return f"``{text}``" if text else "–"
+
+
+def class_link(row: Row) -> str:
+    """A reference to the class of an event."""
+    target = f"realtime_sync.protocol.events.{row.family}.{row.class_name}"
+    return f":py:class:`events.{row.class_name} <{target}>`"
+
+
+class EventTable(SphinxDirective):
+    """``event-table:: server`` lists the events that servers send."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        rows = [row for row in ROWS if row.direction == self.arguments[0]]
+        head = ("GA spelling", "Beta spelling", "Class", "Sessions")
+        text = list_table(head, [self.cells(row) for row in rows])
+        return self.parse_text_to_nodes(f"{len(rows)} events.\n\n{text}")
+
+    def cells(self, row: Row) -> tuple[str, ...]:
+        """One line of the table."""
+        sessions = ", ".join(row.session_types)
+        return code(row.name), code(row.beta), class_link(row), sessions
+
+
+class EventClasses(SphinxDirective):
+    """``event-classes:: response`` documents the classes of one wire namespace."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        module = f"realtime_sync.protocol.events.{self.arguments[0]}"
+        names = [r.class_name for r in ROWS if r.family == self.arguments[0]]
+        lines = []
+        for name in dict.fromkeys(names):
+            lines += [f".. autoclass:: {module}.{name}", "   :members:", ""]
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+class RejectionTable(SphinxDirective):
+    """``rejection-table::`` lists which error code raises which exception."""
+
+    def run(self) -> list[nodes.Node]:
+        rows = [
+            (code(name), f":py:exc:`~realtime_sync.errors.{kind.__name__}`")
+            for name, kind in sorted(errors.REJECTIONS.items())
+        ]
+        text = list_table(("Error code of the server", "Exception"), rows)
+        return self.parse_text_to_nodes(text)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the directives."""
+    app.add_directive("event-table", EventTable)
+    app.add_directive("event-classes", EventClasses)
+    app.add_directive("rejection-table", RejectionTable)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

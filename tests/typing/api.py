@@ -1,0 +1,182 @@
+"""
+The public API as a type checker sees it. Checked by mypy, never run.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Union
+
+from realtime_sync import (
+    UNSET,
+    Audio,
+    CloseReport,
+    CommandHandle,
+    Context,
+    Endpoint,
+    EventStream,
+    RealtimeClient,
+    Reply,
+    ResponseHandle,
+    Router,
+    Session,
+    SessionConfig,
+    Snapshot,
+    Subscription,
+    connect,
+    errors,
+    events,
+    on,
+)
+
+
+@on("response.audio.delta")
+def by_name(event: Any) -> None: ...
+
+
+@on(events.ResponseAudioDelta)
+def by_class(event: events.ResponseAudioDelta) -> None:
+    audio: bytes = event.delta
+    item_id: str = event.item_id
+    print(audio, item_id)
+
+
+@on(events.ResponseDone)
+def with_context(event: events.ResponseDone, ctx: Context) -> None:
+    session: Session = ctx.session
+    snapshot: Snapshot = ctx.snapshot
+    print(session, snapshot)
+
+
+@on("response.done")
+@on("response.created")
+def stacked(event: Any) -> int:
+    return 1
+
+
+number: int = stacked(None)
+
+
+class Assistant:
+    @on("response.done")
+    def finished(self, event: events.ResponseDone) -> None: ...
+
+
+router = Router()
+router.add(Assistant())
+
+
+@router.on(events.ConversationItemAdded)
+def added(event: events.ConversationItemAdded) -> None: ...
+
+
+def listening(session: Session) -> None:
+    @session.on(events.ResponseTextDelta)
+    def show(event: events.ResponseTextDelta) -> None:
+        print(event.delta, end="")
+
+    @session.once("session.updated")
+    def updated(event: Any) -> None: ...
+
+    @session.on("input_audio_buffer.speech_started", inline=True)
+    def hush(event: Any) -> None: ...
+
+    subscription: Subscription = session.on("response.done", with_context)
+    subscription.cancel()
+    with session.on("response.done", with_context):
+        pass
+    session.off(show)
+
+
+def connecting() -> None:
+    session: Session = connect("gpt-realtime-2.1")
+    session = connect(
+        "gpt-realtime-2.1",
+        api_key=lambda: "sk-key",
+        config=SessionConfig(instructions="Be brief."),
+        router=router,
+        dispatch="manual",
+        timeout=10,
+        name="desk",
+    )
+    session = connect("m", config={"instructions": "Be brief."}, dialect="beta")
+    session = connect("m", endpoint=Endpoint.azure("resource", "deployment"))
+    client = RealtimeClient(api_key="sk-key", base_url="https://example.com/v1")
+    with client.connect("gpt-realtime-2.1") as opened:
+        print(opened.id)
+    unopened: Session = client.session("gpt-realtime-2.1")
+    unopened.open()
+    report: CloseReport = session.close(drain=False)
+    print(report)
+
+
+def speaking(session: Session) -> None:
+    handle: CommandHandle = session.update(instructions="Short.", turn_detection=None)
+    handle.acknowledged(timeout=5)
+    handle.acknowledged(timeout=None)
+    session.input_audio_buffer.append(b"\0\0")
+    session.input_audio_buffer.append(bytearray(2))
+    session.input_audio_buffer.append(memoryview(b"\0\0"))
+    session.input_audio_buffer.commit().acknowledged()
+    session.input_audio_buffer.clear()
+    session.output_audio_buffer.clear()
+    session.conversation.item.create({"type": "message"}, previous_item_id="root")
+    session.conversation.item.delete("item_1").acknowledged()
+    session.conversation.item.retrieve("item_1")
+    session.conversation.item.truncate("item_1", audio_end_ms=120, content_index=0)
+    session.conversation.add_message("Hello", role="user")
+    session.response.create(instructions="Be brief.", on_conflict="wait")
+    session.response.cancel()
+    session.send({"type": "vendor.event"})
+    session.send(events.InputAudioBufferClear())
+
+
+def waiting(session: Session) -> None:
+    reply: Reply = session.ask("What is the capital of Peru?", timeout=20)
+    text: str = reply.text
+    sound: Union[Audio, None] = reply.audio
+    if sound is not None:
+        sound.save("reply.wav")
+        seconds: float = sound.seconds
+        print(seconds)
+    handle: ResponseHandle = session.response.create()
+    for piece in handle.text_deltas(timeout=10):
+        text += piece
+    size = 0
+    for chunk in handle.audio_chunks():
+        size += len(chunk)
+    reply = handle.result(timeout=30, check=False)
+    with session.expect("session.updated", where=lambda event: True) as got:
+        session.update(instructions="Brief.")
+    got.result(timeout=5)
+    event = session.wait_for(events.ResponseDone, timeout=None)
+    print(event.response)
+    stream: EventStream = session.events("response.*")
+    with stream:
+        for one in stream:
+            print(one.type)
+    session.flush(timeout=UNSET)
+    session.pump(timeout=0.1)
+    session.run_forever()
+
+
+def looking(session: Session) -> None:
+    snapshot: Snapshot = session.snapshot
+    version: int = snapshot.version
+    for item in snapshot.items:
+        print(item.id)
+    for role, text in snapshot.transcript():
+        print(role.upper(), text.upper())
+    session.wait_changed(version, timeout=5)
+
+
+def failing(session: Session) -> None:
+    try:
+        session.ask("Hello")
+    except errors.WaitTimeout as error:
+        print(error.partial)
+    except errors.CommandRejected as error:
+        code: Union[str, None] = error.code
+        print(code, error.retryable)
+    except errors.ConnectFailed as error:
+        status: Union[int, None] = error.status
+        print(status)
