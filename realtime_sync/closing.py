@@ -1,0 +1,190 @@
+"""
+What the end of a connection means: tables of close codes, statuses and errors.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, Optional
+
+from attrs import frozen
+
+from .errors import (
+    AuthenticationFailed,
+    ConnectFailed,
+    ConnectionClosed,
+    ConnectionClosedOK,
+    ConnectionLost,
+    ConnectRateLimited,
+    DialectMismatch,
+    SessionExpired,
+)
+
+CLEAN_CODES: Final = frozenset({1000, 1005})
+"""Closes on purpose: 1000, and 1005 for a close frame without a code."""
+
+PERMANENT_CODES: Final = frozenset({1002, 1003, 1007, 1008, 1009, 1010, 3000, 4000})
+"""Trying again gives the same answer. 3000: the key; 4000: the request."""
+
+RETRYABLE_CODES: Final = frozenset({1001, 1006, 1011, 1012, 1013, 1014, 1015})
+"""The network, the server's restart, or the end of the session's time."""
+
+RETRYABLE_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""HTTP statuses of a handshake that may succeed later."""
+
+AUTHENTICATION_CODES: Final = frozenset(
+    {"invalid_api_key", "account_deactivated", "invalid_client_secret"}
+)
+FATAL_ERROR_CODES: Final = AUTHENTICATION_CODES | {
+    "invalid_model",
+    "missing_model",
+    "beta_api_shape_disabled",
+    "insufficient_quota",
+    "billing_hard_limit_reached",
+    "session_expired",
+}
+"""Codes of error events after which the server closes the connection."""
+
+
+@frozen(kw_only=True)
+class CloseReport:
+    """
+    How a session ended.
+
+    Attributes:
+        code: WebSocket close code; None while it is not over.
+        reason: the reason that came with it.
+        complete: whether the session is over: socket closed, threads ended.
+        active_response_id: response that was in flight when it closed, or None.
+        unsent: commands that the kernel had not taken.
+        undelivered: events that handlers have not seen.
+        error: what broke the connection, or None after a clean close.
+    """
+
+    code: Optional[int] = None
+    reason: str = ""
+    complete: bool = False
+    active_response_id: Optional[str] = None
+    unsent: int = 0
+    undelivered: int = 0
+    error: Optional[BaseException] = None
+
+
+def is_retryable(code: Optional[int]) -> bool:
+    """
+    Whether a new connection may do better after this close code.
+    """
+    return code in RETRYABLE_CODES
+
+
+def closed_error(
+    code: int, reason: str, *, asked: bool, expired: bool, cause: Any = None
+) -> ConnectionClosed:
+    """
+    The exception for whatever waits when the connection ends.
+
+    Args:
+        code: close code.
+        reason: the server's words.
+        asked: we had asked for the close.
+        expired: the server had said that the session's time is up.
+        cause: the exception that broke the connection, if any.
+    """
+    told = f"close code {code}" + (f": {reason}" if reason else "")
+    if asked:
+        return ConnectionClosedOK("the session was closed", code=code, reason=reason)
+    if expired or "session_expired" in reason:
+        error: ConnectionClosed = SessionExpired(
+            f"the session's time is up ({told})", code=code, reason=reason
+        )
+    elif code in CLEAN_CODES:
+        error = ConnectionClosedOK(
+            f"the server closed the session ({told})", code=code, reason=reason
+        )
+    else:
+        error = ConnectionLost(
+            f"the connection was lost ({told})", code=code, reason=reason
+        )
+    error.__cause__ = cause
+    return error
+
+
+def refused_by_status(
+    status: int, headers: Mapping[str, str], body: bytes, host: str
+) -> ConnectFailed:
+    """
+    The exception for a handshake that was answered with an HTTP status.
+    """
+    code, words = _error_in_body(body)
+    message = f"{host} refused the connection: HTTP {status}"
+    if words:
+        message += f", {words}"
+    if code == "beta_api_shape_disabled":
+        return _dialect_mismatch(message, status=status)
+    if status in (401, 403):
+        return AuthenticationFailed(
+            message + " (check the api_key)", status=status, code=code
+        )
+    if status == 429:
+        return ConnectRateLimited(
+            message,
+            status=status,
+            code=code,
+            retry_after=_retry_after(headers.get("retry-after")),
+        )
+    if status in (301, 302, 303, 307, 308):
+        message += "; redirects are not followed, connect to the new address itself"
+    return ConnectFailed(
+        message, status=status, code=code, retryable=status in RETRYABLE_STATUSES
+    )
+
+
+def refused_by_error(
+    code: Optional[str], message: str, close_code: Optional[int]
+) -> ConnectFailed:
+    """
+    The exception for a handshake that succeeded, followed by error and close.
+    """
+    words = message or "the server closed the connection before session.created"
+    if code == "beta_api_shape_disabled":
+        return _dialect_mismatch(words)
+    if close_code == 3000 or code in AUTHENTICATION_CODES:
+        return AuthenticationFailed(f"{words} (check the api_key)", code=code or 3000)
+    if code in ("rate_limit_exceeded", "insufficient_quota"):
+        return ConnectRateLimited(words, code=code)
+    return ConnectFailed(
+        words, code=code or close_code, retryable=is_retryable(close_code)
+    )
+
+
+def _dialect_mismatch(message: str, status: Optional[int] = None) -> DialectMismatch:
+    return DialectMismatch(
+        f'{message} Connect with dialect="ga".',
+        status=status,
+        code="beta_api_shape_disabled",
+    )
+
+
+def _error_in_body(body: bytes) -> tuple[Optional[str], str]:
+    try:
+        decoded = json.loads(body)
+    except ValueError:
+        return None, body[:200].decode("utf-8", "replace").strip()
+    error = decoded.get("error") if isinstance(decoded, dict) else None
+    if isinstance(error, str):
+        return None, error
+    if not isinstance(error, dict):
+        return None, ""
+    code = error.get("code")
+    return (code if isinstance(code, str) else None), str(error.get("message") or "")
+
+
+def _retry_after(value: Optional[str]) -> Optional[float]:
+    """
+    Seconds from a ``Retry-After`` header; dates are left to the caller's backoff.
+    """
+    try:
+        return max(0.0, float(value)) if value else None
+    except ValueError:
+        return None

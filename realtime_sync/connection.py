@@ -1,0 +1,279 @@
+"""
+The reader thread: read, decode, reduce, resolve, hand on, and notice the end.
+
+The reader is sacred: it runs no queued handler, waits for no other thread, and
+no frame of the server makes it raise. It alone closes the socket.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, Optional
+
+from .closing import closed_error
+from .deadline import Deadline
+from .errors import (
+    ConnectionClosed,
+    DispatchOverflow,
+    LocalProtocolError,
+    RemoteProtocolError,
+)
+from .protocol.codec import Codec
+from .protocol.events import UnknownEvent
+from .state.reduce import reduce
+from .state.snapshot import Snapshot
+from .transport import Disconnected, Transport
+from .waiters import WatchList
+
+logger = logging.getLogger("realtime_sync.connection")
+
+_ABNORMAL = 1006
+
+
+class Connection:
+    """
+    One connection of a session, from the handshake to the last frame.
+
+    Args:
+        name: of the session, for the thread's name.
+        codec: decodes and encodes frames.
+        watches: who waits for events.
+        snapshot: the mirror to go on from.
+        deliver: called on the reader with each event, its snapshot and the
+            size of its frame in bytes.
+        ended: called on the reader when everything pending has been failed.
+        ping_interval: seconds of silence before a ping; a second such silence
+            means that the connection is lost. None for no liveness check.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        codec: Codec,
+        watches: WatchList,
+        snapshot: Snapshot,
+        deliver: Callable[[Any, Snapshot, int], None],
+        ended: Callable[[Connection], None],
+        ping_interval: Optional[float],
+    ) -> None:
+        self.snapshot = snapshot
+        self.codec = codec
+        self.over = threading.Event()
+        self.error: Optional[ConnectionClosed] = None
+        self.events_received = self.bytes_received = 0
+        self.unknown: Counter[str] = Counter()
+        self._name = name
+        self._watches = watches
+        self._deliver = deliver
+        self._ended = ended
+        self._ping_interval = ping_interval
+        self._transport: Optional[Transport] = None
+        self._thread: Optional[threading.Thread] = None
+        self._reader_ident: Optional[int] = None
+        # Guards `_closing`, so that one thread begins the close.
+        self._lock = threading.Lock()
+        self._closing: Optional[Deadline] = None
+        self._expired = False
+        self._overflow: Optional[DispatchOverflow] = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether commands can be sent."""
+        return (
+            self._transport is not None
+            and self._closing is None
+            and not self.over.is_set()
+        )
+
+    @property
+    def closing(self) -> bool:
+        """Whether we have asked for the end."""
+        return self._closing is not None
+
+    def start(self, transport: Transport) -> None:
+        """Take over an open transport and begin to read."""
+        self._transport = transport
+        if transport.pushes:
+            transport.begin(self.receive, self.disconnected)  # type: ignore[attr-defined]
+            return
+        self._thread = threading.Thread(
+            target=self._run, name=f"realtime-sync {self._name} reader", daemon=True
+        )
+        self._thread.start()
+
+    def send(self, payload: bytes, deadline: Deadline) -> None:
+        """
+        Send one encoded command. From any thread.
+
+        Returns when the kernel has the bytes; on the reader thread they are
+        queued and written without waiting.
+
+        Raises:
+            ConnectionClosed: the connection is over or was never there.
+            WaitTimeout: the server takes nothing until the deadline.
+        """
+        transport = self._transport
+        if transport is None or not self.is_open:
+            raise self._not_open()
+        if self.on_reader():
+            transport.post(payload)
+        else:
+            transport.send(payload, deadline)
+
+    def on_reader(self) -> bool:
+        """Whether the calling thread is the reader."""
+        return threading.get_ident() == self._reader_ident
+
+    def begin_close(self, code: int, reason: str, deadline: Deadline) -> bool:
+        """
+        Ask for the end; the reader sees to the rest by the deadline.
+
+        Returns:
+            False when it had been asked for already.
+        """
+        with self._lock:
+            if self._closing is not None or self._transport is None:
+                return False
+            self._closing = deadline
+        self._transport.begin_close(code, reason)
+        return True
+
+    def abort(self) -> None:
+        """Break the connection off without a handshake."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def join(self, deadline: Deadline) -> bool:
+        """Wait for the reader to end, unless it is the caller."""
+        thread = self._thread
+        if thread is None or thread is threading.current_thread():
+            return self.over.is_set()
+        thread.join(deadline.remaining())
+        return not thread.is_alive()
+
+    def unsent(self) -> int:
+        """Commands that the kernel does not wholly have."""
+        return 0 if self._transport is None else self._transport.unsent()
+
+    def receive(self, data: bytes) -> None:
+        """
+        Take one message: decode, reduce, resolve, hand on.
+
+        Never raises for what the server says.
+        """
+        outer, self._reader_ident = self._reader_ident, threading.get_ident()
+        try:
+            self._take(data)
+        finally:
+            self._reader_ident = outer
+
+    def disconnected(self, code: int, reason: str, cause: Any = None) -> None:
+        """
+        The connection has ended: fail what waits, release the socket.
+        """
+        self.error = closed_error(
+            code, reason, asked=self.closing, expired=self._expired, cause=cause
+        )
+        if self._overflow is not None:
+            self.error.__cause__ = self._overflow
+        logger.info("= %s: closed, code %s %s", self._name, code, reason)
+        if self._transport is not None:
+            self._transport.close()
+        # First of all, so that nobody waits longer than the connection lives.
+        self._watches.finish(self._overflow or self.error)
+        self.over.set()
+        self._ended(self)
+
+    def _run(self) -> None:
+        self._reader_ident = threading.get_ident()
+        code, reason, cause = _ABNORMAL, "the reader failed", None
+        try:
+            self._read()
+        except Disconnected as exc:
+            code, reason, cause = exc.code, exc.reason, exc.__cause__
+        except (RemoteProtocolError, DispatchOverflow) as exc:
+            code, reason, cause = _ABNORMAL, str(exc), exc
+            self._give_up(exc)
+        except Exception as exc:  # Should never run: the session must still end.
+            logger.exception("! %s: the reader failed", self._name)
+            cause = exc
+        self.disconnected(code, reason, cause)
+
+    def _read(self) -> None:
+        transport = self._transport
+        assert transport is not None
+        recv, take = transport.recv, self._take
+        heard, since, pinged = transport.activity, monotonic(), False
+        while True:
+            data = recv(self._patience())
+            if data is not None:
+                take(data)
+                continue
+            if self._closing is not None and self._closing.passed:
+                raise Disconnected(_ABNORMAL, "no answer to the close frame")
+            if transport.activity != heard:
+                heard, since, pinged = transport.activity, monotonic(), False
+            elif self._ping_interval and monotonic() - since >= self._ping_interval:
+                if pinged:
+                    raise Disconnected(_ABNORMAL, "no answer to a ping")
+                transport.ping()
+                since, pinged = monotonic(), True
+
+    def _patience(self) -> Optional[float]:
+        if self._closing is not None:
+            return self._closing.remaining()
+        return self._ping_interval
+
+    def _take(self, data: bytes) -> None:
+        event = self.codec.decode(data)
+        self.events_received += 1
+        self.bytes_received += len(data)
+        if type(event) is UnknownEvent:
+            self._note_unknown(event)
+        elif event.type == "error":
+            self._note_error(event)
+        try:
+            snapshot = reduce(self.snapshot, event)
+        except Exception:  # Should never run: the event must reach its handlers.
+            logger.exception("! %s: the mirror failed on %s", self._name, event.type)
+            snapshot = self.snapshot
+        self.snapshot = snapshot
+        self._watches.offer(event)
+        self._deliver(event, snapshot, len(data))
+
+    def _note_unknown(self, event: UnknownEvent) -> None:
+        if not self.unknown[event.type]:
+            logger.warning(
+                "! %s: unknown event %r: %s", self._name, event.type, event.problem
+            )
+        self.unknown[event.type] += 1
+
+    def _note_error(self, event: Any) -> None:
+        if getattr(event.error, "code", None) == "session_expired":
+            self._expired = True
+
+    def _give_up(self, exc: Exception) -> None:
+        if isinstance(exc, DispatchOverflow):
+            self._overflow = exc
+        if self._transport is not None:
+            code = 1009 if isinstance(exc, RemoteProtocolError) else 1000
+            self._transport.begin_close(code, "")
+
+    def _not_open(self) -> Exception:
+        if self.error is not None:
+            return _again(self.error)
+        if self.closing:
+            return closed_error(1000, "", asked=True, expired=False)
+        return LocalProtocolError("the session is not open yet; call open()")
+
+
+def _again(error: ConnectionClosed) -> ConnectionClosed:
+    """A fresh exception of the same kind: one object must not be raised twice."""
+    again = type(error)(str(error), code=error.code, reason=error.reason)
+    again.__cause__ = error.__cause__
+    return again

@@ -1,0 +1,57 @@
+"""What a handler is told beside the event."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Optional
+
+if TYPE_CHECKING:
+    from .router import Subscription
+    from .session import Session
+    from .state.snapshot import Item, ResponseState, Snapshot
+
+
+class Context:
+    """
+    The second argument of a handler that asks for one.
+
+    Attributes:
+        session: the session that the event belongs to.
+        event: the event itself.
+        snapshot: the conversation as of this event; `Session.snapshot` may be
+            further on.
+        subscription: the registration that this call is made for.
+    """
+
+    __slots__ = ("session", "event", "snapshot", "subscription")
+
+    def __init__(self, session: Session, event: Any, snapshot: Snapshot) -> None:
+        self.session = session
+        self.event = event
+        self.snapshot = snapshot
+        self.subscription: Optional[Subscription] = None
+
+    def for_subscription(self, subscription: Subscription) -> Context:
+        """
+        The same context, for another registration.
+        """
+        context = Context(self.session, self.event, self.snapshot)
+        context.subscription = subscription
+        return context
+
+    @property
+    def item(self) -> Optional[Item]:
+        """The item that the event is about, as of the event, or None."""
+        item_id = getattr(self.event, "item_id", None)
+        if not isinstance(item_id, str):
+            item_id = getattr(getattr(self.event, "item", None), "id", None)
+        return self.snapshot.item(item_id) if isinstance(item_id, str) else None
+
+    @property
+    def response(self) -> Optional[ResponseState]:
+        """The response that the event is about, as of the event, or None."""
+        response_id = getattr(self.event, "response_id", None)
+        if not isinstance(response_id, str):
+            response_id = getattr(getattr(self.event, "response", None), "id", None)
+        if not isinstance(response_id, str):
+            return None
+        return self.snapshot.response(response_id)

@@ -1,0 +1,315 @@
+"""
+Calls handlers: in order, one at a time, each isolated from the others.
+
+In ``thread`` mode a thread of its own takes deliveries from the queue; in
+``manual`` mode whoever calls `pump` does; in ``inline`` mode the reader calls
+handlers directly. The reader is never blocked by any of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import Any, NamedTuple, Optional
+
+from .context import Context
+from .deadline import Deadline
+from .errors import DispatchOverflow, WouldDeadlock
+from .notices import DispatchLagging, HandlerFailed
+from .router import handler_name
+from .signals import Route, SignalBoard
+
+logger = logging.getLogger("realtime_sync.dispatch")
+
+
+class Delivery(NamedTuple):
+    """
+    An event on its way to handlers.
+
+    Attributes:
+        event: the event.
+        snapshot: the conversation as of the event.
+        size: bytes of the frame it came in.
+        key: canonical type, by which receivers are found.
+    """
+
+    event: Any
+    snapshot: Any
+    size: int
+    key: str
+
+
+class _Marker:
+    """Something in the queue that is not a delivery."""
+
+    def __init__(self, *, stop: bool = False) -> None:
+        self.reached = threading.Event()
+        self.stop = stop
+
+
+class Dispatcher:
+    """
+    Delivers the events of one session.
+
+    Args:
+        session: sender of the signals.
+        board: where receivers are registered.
+        mode: ``"thread"``, ``"manual"`` or ``"inline"``.
+        name: of the session, for the thread's name.
+        limit: most deliveries that may wait.
+        limit_bytes: most bytes of frames that may wait.
+        reader: tells whether the current thread is the reader.
+        is_stale: tells whether a delivery may be discarded unheard.
+    """
+
+    def __init__(
+        self,
+        session: Any,
+        board: SignalBoard,
+        *,
+        mode: str,
+        name: str,
+        limit: int,
+        limit_bytes: int,
+        on_reader: Callable[[], bool],
+        is_stale: Callable[[Any], bool],
+    ) -> None:
+        self.mode = mode
+        self.board = board
+        self._session = session
+        self._name = name
+        self._limit = limit
+        self._limit_bytes = limit_bytes
+        self._on_reader = on_reader
+        self._is_stale = is_stale
+        self._queue: SimpleQueue[Any] = SimpleQueue()
+        self._thread: Optional[threading.Thread] = None
+        self._pumping: Optional[int] = None
+        # Each counter has one writing thread: submitted the reader, delivered
+        # whoever delivers. Their difference is the depth of the queue.
+        self._submitted = self._submitted_bytes = 0
+        self.delivered = self._delivered_bytes = 0
+        self.discarded = 0
+        self.failures = 0
+        self._lagging = False
+        self._discarding = False
+        self._running: Optional[tuple[Any, float]] = None
+        self._slowest: tuple[float, Any] = (0.0, None)
+
+    @property
+    def depth(self) -> int:
+        """Deliveries that wait."""
+        return self._submitted - self.delivered
+
+    @property
+    def depth_bytes(self) -> int:
+        """Bytes of the frames that wait."""
+        return self._submitted_bytes - self._delivered_bytes
+
+    def start(self) -> None:
+        """Start the thread, in ``thread`` mode."""
+        self._pumping = threading.get_ident()
+        if self.mode == "thread":
+            self._thread = threading.Thread(
+                target=self._run, name=f"realtime-sync {self._name} dispatcher"
+            )
+            self._thread.daemon = True
+            self._thread.start()
+
+    def submit(self, event: Any, snapshot: Any, size: int, route: Route, key: str) -> None:
+        """
+        Hand an event over. Called by one thread, the reader.
+
+        Raises:
+            DispatchOverflow: more waits than the session allows.
+        """
+        if route.inline:
+            self._call_all(route.inline, event, snapshot)
+        if self.mode == "inline":
+            self._call_all(route.queued, event, snapshot)
+            return
+        if not route.queued and self.mode == "thread":
+            return  # Nobody listens; the mirror and the waiters have seen it.
+        self._submitted += 1
+        self._submitted_bytes += size
+        self._queue.put(Delivery(event, snapshot, size, key))
+        if self.depth > self._limit // 10 or self.depth_bytes > self._limit_bytes // 2:
+            self._watch_depth(snapshot)
+
+    def pump(self, deadline: Deadline) -> int:
+        """
+        Call the handlers of what waits, waiting for the first delivery.
+
+        Returns:
+            How many deliveries were handled.
+        """
+        self._pumping = threading.get_ident()
+        handled = 0
+        timeout = deadline.remaining()
+        while True:
+            try:
+                item = self._queue.get(timeout=timeout)
+            except Empty:
+                return handled
+            timeout = 0.0
+            if isinstance(item, _Marker):
+                item.reached.set()
+                if item.stop:
+                    return handled
+            else:
+                self._deliver(item)
+                handled += 1
+
+    def wait(self, event: threading.Event, deadline: Deadline) -> bool:
+        """
+        Wait for an event, in a way that fits the calling thread.
+
+        Raises:
+            WouldDeadlock: the calling thread is the one that would set it.
+        """
+        if event.is_set():
+            return True
+        if self._on_reader():
+            raise WouldDeadlock(
+                "a handler on the reader thread cannot wait for the server; "
+                "register it without inline=True"
+            )
+        if self.mode == "manual" and threading.get_ident() == self._pumping:
+            while not event.is_set() and not deadline.passed:
+                self.pump(deadline)
+            return event.is_set()
+        return event.wait(deadline.remaining())
+
+    def nudge(self) -> None:
+        """Make a pumping thread look again at what it waits for."""
+        if self.mode == "manual":
+            self._queue.put(_Marker())
+
+    def flush(self, deadline: Deadline) -> bool:
+        """
+        Wait until handlers have seen everything received so far.
+
+        Returns:
+            False at the deadline.
+        """
+        if self.mode == "inline":
+            return True
+        if self.on_dispatcher():
+            raise WouldDeadlock("flush() in a handler would wait for itself")
+        marker = _Marker()
+        self._queue.put(marker)
+        return self.wait(marker.reached, deadline)
+
+    def discard(self) -> None:
+        """From now on count deliveries as undelivered and drop them."""
+        self._discarding = True
+
+    def stop(self) -> None:
+        """Let the thread end behind what is queued."""
+        self._queue.put(_Marker(stop=True))
+
+    def join(self, deadline: Deadline) -> bool:
+        """Wait for the thread, unless it is the caller; True when it has ended."""
+        thread = self._thread
+        if thread is None:
+            return True
+        if thread is threading.current_thread():
+            return False
+        thread.join(deadline.remaining())
+        return not thread.is_alive()
+
+    def on_dispatcher(self) -> bool:
+        """Whether the calling thread is the one that runs queued handlers."""
+        if self.mode == "thread":
+            return threading.current_thread() is self._thread
+        return self._running is not None and self._pumping == threading.get_ident()
+
+    def _run(self) -> None:
+        while True:
+            item = self._queue.get()
+            if not isinstance(item, _Marker):
+                self._deliver(item)
+                continue
+            item.reached.set()
+            if item.stop:
+                return
+
+    def _deliver(self, delivery: Delivery) -> None:
+        event, snapshot, size, key = delivery
+        if self._discarding or self._is_stale(event):
+            self.discarded += 1
+        else:
+            route = self.board.route(key)
+            self._call_all(route.queued, event, snapshot)
+        self.delivered += 1
+        self._delivered_bytes += size
+        if self._lagging and self.depth < self._limit // 20:
+            self._lagging = False
+
+    def _call_all(self, receivers: tuple[Any, ...], event: Any, snapshot: Any) -> None:
+        ctx = Context(self._session, event, snapshot)
+        outer = self._running
+        try:
+            for receiver in receivers:
+                started = monotonic()
+                self._running = (receiver, started)
+                try:
+                    receiver(self._session, event=event, ctx=ctx)
+                except Exception as exc:
+                    self._failed(receiver, event, snapshot, exc)
+                took = monotonic() - started
+                if took > self._slowest[0]:
+                    self._slowest = (took, receiver)
+        finally:
+            self._running = outer
+
+    def _failed(self, receiver: Any, event: Any, snapshot: Any, exc: Exception) -> None:
+        name = _name(receiver)
+        self.failures += 1
+        logger.exception("! handler %s failed on %s", name, getattr(event, "type", "?"))
+        if isinstance(event, HandlerFailed):
+            return  # A handler of failures that fails is only logged.
+        notice = HandlerFailed(handler=name, error=exc, event=event)
+        route = self.board.route(notice.type)
+        self._call_all(route.inline + route.queued, notice, snapshot)
+
+    def _watch_depth(self, snapshot: Any) -> None:
+        if self.depth >= self._limit or self.depth_bytes >= self._limit_bytes:
+            raise DispatchOverflow(
+                f"{self.depth} deliveries ({self.depth_bytes} bytes) wait; "
+                f"handler {self._culprit()[0]} is too slow, or raise "
+                "queue_limit"
+            )
+        if self._lagging:
+            return
+        self._lagging = True
+        name, seconds = self._culprit()
+        logger.warning(
+            "! handlers lag: %s deliveries wait; slowest is %s", self.depth, name
+        )
+        notice = DispatchLagging(
+            queued=self.depth,
+            queued_bytes=self.depth_bytes,
+            handler=name,
+            seconds=seconds,
+        )
+        route = self.board.route(notice.type)
+        self.submit(notice, snapshot, 0, route, notice.type)
+
+    def running(self) -> Optional[tuple[str, float]]:
+        """Name of the handler that runs, and for how many seconds; or None."""
+        running = self._running
+        if running is None:
+            return None
+        return _name(running[0]), monotonic() - running[1]
+
+    def _culprit(self) -> tuple[str, float]:
+        seconds, receiver = self._slowest
+        return self.running() or (_name(receiver) if receiver else "?", seconds)
+
+
+def _name(receiver: Any) -> str:
+    return getattr(receiver, "name", None) or handler_name(receiver)

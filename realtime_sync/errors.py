@@ -1,0 +1,365 @@
+"""
+Everything the library raises.
+
+::
+
+    RealtimeError
+    |- ConfigurationError (ValueError)
+    |- ConnectFailed (.status .code)
+    |  |- AuthenticationFailed
+    |  |- ConnectRateLimited (.retry_after)
+    |  `- DialectMismatch
+    |- ConnectionClosed (.code .reason)
+    |  |- ConnectionClosedOK
+    |  |- SessionExpired
+    |  `- ConnectionLost (__cause__)
+    |- WaitTimeout (TimeoutError, .partial)
+    |- WouldDeadlock (RuntimeError)
+    |- ForkedSession (RuntimeError)
+    |- DispatchOverflow
+    |- ProtocolError
+    |  |- LocalProtocolError      your call was illegal
+    |  `- RemoteProtocolError     the server's frame was
+    |- CommandRejected (.command .type .code .param .event_id .retryable)
+    |  |- ActiveResponseConflict
+    |  |- ItemNotFound
+    |  |- CommitEmpty
+    |  |- NothingToCancel
+    |  |- TruncateRejected
+    |  |- VoiceLocked
+    |  |- InvalidRequest
+    |  `- RateLimited
+    |- ResponseError (.response)
+    |  |- ResponseFailed (.retryable)
+    |  |- ResponseCancelled
+    |  `- ResponseIncomplete
+    |- RestError (.status .code .request_id .retryable)
+    |- ToolError
+    `- RestoreError (.report)
+
+The wire's own error event is `realtime_sync.events.Error`; it becomes an
+exception only for the call that caused it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+
+class RealtimeError(Exception):
+    """Base of everything this library raises."""
+
+
+class ConfigurationError(RealtimeError, ValueError):
+    """An argument, an environment variable or an installation is wrong."""
+
+
+class ConnectFailed(RealtimeError):
+    """
+    The session could not be opened.
+
+    Attributes:
+        status: HTTP status of the handshake, or None when it never came.
+        code: error code or close code that the server gave, or None.
+        retryable: whether trying again unchanged may help.
+    """
+
+    retryable = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: Optional[int] = None,
+        code: Any = None,
+        retryable: Optional[bool] = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        if retryable is not None:
+            self.retryable = retryable
+
+
+class AuthenticationFailed(ConnectFailed):
+    """The server refused the key, or there was none to send."""
+
+
+class ConnectRateLimited(ConnectFailed):
+    """
+    The server refused the connection because there were too many.
+
+    Attributes:
+        retry_after: seconds that the server asks to wait, or None.
+    """
+
+    retryable = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: Optional[int] = None,
+        code: Any = None,
+        retry_after: Optional[float] = None,
+    ) -> None:
+        super().__init__(message, status=status, code=code)
+        self.retry_after = retry_after
+
+
+class DialectMismatch(ConnectFailed):
+    """The server does not speak the dialect that was asked for."""
+
+
+class ConnectionClosed(RealtimeError):
+    """
+    The connection is closed.
+
+    Attributes:
+        code: WebSocket close code; 1006 when there was no close frame.
+        reason: the server's words, possibly empty.
+    """
+
+    def __init__(
+        self, message: str = "", *, code: Optional[int] = None, reason: str = ""
+    ) -> None:
+        super().__init__(message or f"connection closed (code {code}) {reason}".strip())
+        self.code = code
+        self.reason = reason
+
+
+class ConnectionClosedOK(ConnectionClosed):
+    """The connection was closed on purpose, by either side."""
+
+
+class SessionExpired(ConnectionClosed):
+    """The server ended the session because its time was up."""
+
+
+class ConnectionLost(ConnectionClosed):
+    """
+    The connection broke; ``__cause__`` says how.
+
+    Whether a command that was in flight has been carried out is unknown.
+    """
+
+
+class WaitTimeout(RealtimeError, TimeoutError):
+    """
+    A wait reached its deadline.
+
+    Attributes:
+        partial: what had arrived by then (a `Reply` for responses), or None.
+    """
+
+    def __init__(self, message: str, *, partial: Any = None) -> None:
+        super().__init__(message)
+        self.partial = partial
+
+
+class WouldDeadlock(RealtimeError, RuntimeError):
+    """A wait was attempted on the thread that would have to end it."""
+
+
+class ForkedSession(RealtimeError, RuntimeError):
+    """The session was opened by a parent process and is not usable here."""
+
+
+class DispatchOverflow(RealtimeError):
+    """Handlers fell so far behind that the session closed itself."""
+
+
+class ProtocolError(RealtimeError):
+    """Something is not as the protocol has it."""
+
+
+class LocalProtocolError(ProtocolError):
+    """A call is illegal in the present state, or for this session type."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The server broke the protocol in a way that ends the connection."""
+
+
+class CommandRejected(RealtimeError):
+    """
+    The server answered a command with an error.
+
+    Attributes:
+        command: the client event that was refused, or None.
+        type: the server's error type, for example ``invalid_request_error``.
+        code: the server's error code, or None.
+        param: the parameter that the server blames, or None.
+        event_id: id of the command that was refused, or None.
+        retryable: whether the same command may succeed later.
+    """
+
+    retryable = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        command: Any = None,
+        type: Optional[str] = None,
+        code: Optional[str] = None,
+        param: Optional[str] = None,
+        event_id: Optional[str] = None,
+    ) -> None:
+        super().__init__(message)
+        self.command = command
+        self.type = type
+        self.code = code
+        self.param = param
+        self.event_id = event_id
+
+
+class ActiveResponseConflict(CommandRejected):
+    """The conversation already has an active response."""
+
+    retryable = True
+
+
+class ItemNotFound(CommandRejected):
+    """The command names an item that the server does not have."""
+
+
+class CommitEmpty(CommandRejected):
+    """The input audio buffer holds too little audio to commit."""
+
+
+class NothingToCancel(CommandRejected):
+    """There is no active response; cancelling one that is done is harmless."""
+
+
+class TruncateRejected(CommandRejected):
+    """The item cannot be cut there: no model audio, or too short."""
+
+
+class VoiceLocked(CommandRejected):
+    """The voice cannot change once the model has spoken."""
+
+
+class InvalidRequest(CommandRejected):
+    """The server found a field missing, unknown or out of range."""
+
+
+class RateLimited(CommandRejected):
+    """The account's rate limit is reached."""
+
+    retryable = True
+
+
+class ResponseError(RealtimeError):
+    """
+    A response ended otherwise than ``completed``.
+
+    Attributes:
+        response: the response resource, as `response.done` gave it.
+        reply: what had been received, a `Reply`.
+    """
+
+    def __init__(
+        self, message: str, *, response: Any = None, reply: Any = None
+    ) -> None:
+        super().__init__(message)
+        self.response = response
+        self.reply = reply
+
+
+class ResponseFailed(ResponseError):
+    """
+    The server could not produce the response.
+
+    Attributes:
+        code: the server's error code, or None.
+        retryable: whether asking again may help (rate limits, server errors).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        response: Any = None,
+        reply: Any = None,
+        code: Optional[str] = None,
+        retryable: bool = False,
+    ) -> None:
+        super().__init__(message, response=response, reply=reply)
+        self.code = code
+        self.retryable = retryable
+
+
+class ResponseCancelled(ResponseError):
+    """The response was cancelled, by the client or by a new turn."""
+
+
+class ResponseIncomplete(ResponseError):
+    """The response stopped early: token limit or content filter."""
+
+
+class RestError(RealtimeError):
+    """
+    A REST call failed.
+
+    Attributes:
+        status: HTTP status, or None when there was no answer.
+        code: the server's error code, or None.
+        request_id: the server's id of the request, or None.
+        retryable: whether the same call may succeed later.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: Optional[int] = None,
+        code: Optional[str] = None,
+        request_id: Optional[str] = None,
+        retryable: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+        self.retryable = retryable
+
+
+class ToolError(RealtimeError):
+    """A tool is declared in a way that cannot be offered to a model."""
+
+
+class RestoreError(RealtimeError):
+    """
+    A conversation could not be rebuilt on a new connection.
+
+    Attributes:
+        report: what was restored and what was not, and why.
+    """
+
+    def __init__(self, message: str, *, report: Any = None) -> None:
+        super().__init__(message)
+        self.report = report
+
+
+REJECTIONS: dict[str, type[CommandRejected]] = {
+    "conversation_already_has_active_response": ActiveResponseConflict,
+    "item_delete_invalid_item_id": ItemNotFound,
+    "item_retrieve_invalid_item_id": ItemNotFound,
+    "item_truncate_invalid_item_id": ItemNotFound,
+    "invalid_previous_item_id": ItemNotFound,
+    "input_audio_buffer_commit_empty": CommitEmpty,
+    "response_cancel_not_active": NothingToCancel,
+    "unsupported_content_type": TruncateRejected,
+    "cannot_update_voice": VoiceLocked,
+    "missing_required_parameter": InvalidRequest,
+    "unknown_parameter": InvalidRequest,
+    "invalid_value": InvalidRequest,
+    "invalid_type": InvalidRequest,
+    "integer_below_min_value": InvalidRequest,
+    "integer_above_max_value": InvalidRequest,
+    "string_above_max_length": InvalidRequest,
+    "rate_limit_exceeded": RateLimited,
+    "inference_rate_limit_exceeded": RateLimited,
+}
+"""Which exception stands for which error code of the server."""

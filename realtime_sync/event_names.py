@@ -1,0 +1,95 @@
+"""
+From what a user writes to the key of a signal, with a did-you-mean.
+"""
+
+from __future__ import annotations
+
+import difflib
+from functools import lru_cache
+from typing import Any, Optional
+
+from .errors import ConfigurationError
+from .notices import NOTICE_NAMES, NOTICE_PREFIXES, Notice
+from .protocol.registry import ALIASES, canonical, client_names, server_names
+from .signals import UNKNOWN_KEY
+
+_CLIENT = "client."
+
+
+def resolve(event: Any, *, unknown: bool = False) -> tuple[str, Optional[type]]:
+    """
+    The key of an event or pattern, and the class that was asked for.
+
+    Args:
+        event: a name in either spelling, a pattern, or an event class.
+        unknown: allow names that the protocol does not have.
+
+    Raises:
+        ConfigurationError: there is no such event.
+        TypeError: `event` is neither a name nor an event class.
+    """
+    if isinstance(event, str):
+        return _resolve_name(event, unknown), None
+    if isinstance(event, type):
+        return _resolve_class(event)
+    raise TypeError(
+        f"expected the name of an event or an event class, not {event!r}"
+    )
+
+
+@lru_cache(maxsize=1024)
+def names_of(event_type: str) -> tuple[str, ...]:
+    """
+    Every spelling of a canonical event type, itself first.
+    """
+    return (event_type, *(old for old, new in ALIASES.items() if new == event_type))
+
+
+def _resolve_class(event: type) -> tuple[str, Optional[type]]:
+    from .protocol import events
+
+    if issubclass(event, events.UnknownEvent):
+        return UNKNOWN_KEY, event
+    if event is events.ServerEvent:
+        return "*", event
+    if issubclass(event, events.ServerEvent) and isinstance(
+        getattr(event, "type", None), str
+    ):
+        return event.type, event
+    if issubclass(event, events.ClientEvent):
+        suffix = getattr(event, "type", "*")
+        return _CLIENT + suffix, event
+    if issubclass(event, Notice) and hasattr(event, "type"):
+        return event.type, event
+    raise TypeError(f"{event.__name__} is not an event class")
+
+
+def _resolve_name(name: str, unknown: bool) -> str:
+    if name == "*":
+        return name
+    if name.startswith(_CLIENT):
+        rest = name[len(_CLIENT) :]
+        key = _CLIENT + (rest if rest.endswith("*") else canonical(rest))
+        known = {_CLIENT + each for each in client_names()}
+    else:
+        key = name if name.endswith("*") else canonical(name)
+        known = server_names() | NOTICE_NAMES
+    if unknown or _is_known(key, known):
+        return key
+    raise ConfigurationError(_no_such_event(name, known))
+
+
+def _is_known(key: str, known: Any) -> bool:
+    if key.endswith(".*"):
+        prefix = key[:-1]
+        return prefix in NOTICE_PREFIXES or any(n.startswith(prefix) for n in known)
+    return key in known
+
+
+def _no_such_event(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return (
+        f"no event is called {name!r}{hint} "
+        "(pass unknown=True to listen for a vendor's own event)"
+    )

@@ -1,0 +1,177 @@
+"""
+Cuts a byte stream into WebSocket messages (RFC 6455, client side).
+
+websocket-client does the handshake, the proxies, TLS and the masking of what
+we send. Reading is done here because its reader costs several times as much
+per small frame, and because a reader that is handed bytes can be tested
+without a socket. Pure: no sockets, no clocks.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple, Optional
+
+from .errors import RemoteProtocolError
+
+CONTINUATION: Final = 0x0
+TEXT: Final = 0x1
+BINARY: Final = 0x2
+CLOSE: Final = 0x8
+PING: Final = 0x9
+PONG: Final = 0xA
+
+_DATA = (TEXT, BINARY)
+_OPCODES = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
+
+
+class Message(NamedTuple):
+    """
+    One message or control frame.
+
+    Attributes:
+        opcode: what it is; a message in fragments has its first frame's.
+        payload: its bytes.
+    """
+
+    opcode: int
+    payload: bytes
+
+
+class MessageReader:
+    """
+    Collects bytes and gives back messages.
+
+    Args:
+        max_size: largest message in bytes; None for no limit.
+    """
+
+    def __init__(self, max_size: Optional[int] = None) -> None:
+        self._max_size = max_size
+        self._data = b""
+        self._at = 0
+        self._chunks: list[bytes] = []
+        self._have = 0
+        self._need = 2
+        self._fragments: list[bytes] = []
+        self._fragments_size = 0
+        self._fragmented: Optional[int] = None
+
+    def feed(self, chunk: bytes) -> None:
+        """
+        Add bytes from the stream.
+
+        Chunks are joined only when a whole frame is there, so that a large
+        frame that comes in small pieces costs one copy.
+        """
+        self._chunks.append(chunk)
+        self._have += len(chunk)
+        if self._have >= self._need:
+            self._join()
+
+    def next(self) -> Optional[Message]:
+        """
+        The next message, or None until more bytes are fed.
+
+        Raises:
+            RemoteProtocolError: the stream breaks the protocol or the limit.
+        """
+        while True:
+            frame = self._frame()
+            if frame is None:
+                return None
+            fin, opcode, payload = frame
+            if opcode in _DATA and fin and self._fragmented is None:
+                return Message(opcode, payload)
+            if opcode >= CLOSE:
+                return self._control(fin, opcode, payload)
+            whole = self._collect(fin, opcode, payload)
+            if whole is not None:
+                return whole
+
+    def _join(self) -> None:
+        rest = self._data[self._at :]
+        self._data = b"".join([rest, *self._chunks]) if rest else b"".join(self._chunks)
+        self._at = 0
+        self._chunks.clear()
+
+    def _frame(self) -> Optional[tuple[bool, int, bytes]]:
+        data, at = self._data, self._at
+        have = len(data) - at
+        if have < 2:
+            return self._want(2)
+        first, second = data[at], data[at + 1]
+        if first & 0x70 or second & 0x80:
+            raise RemoteProtocolError(
+                "the server's frame is masked or has reserved bits set"
+            )
+        start, length = at + 2, second & 0x7F
+        if length >= 126:
+            wide = 2 if length == 126 else 8
+            if have < 2 + wide:
+                return self._want(2 + wide)
+            length = int.from_bytes(data[start : start + wide], "big")
+            start += wide
+        self._check_size(length)
+        end = start + length
+        if end > len(data):
+            return self._want(end - at)
+        self._at = end
+        if end == len(data):
+            self._have = 0
+            self._data, self._at, self._need = b"", 0, 2
+        else:
+            self._have = len(data) - end
+        return bool(first & 0x80), first & 0x0F, data[start:end]
+
+    def _want(self, total: int) -> None:
+        self._need = total
+        self._have = len(self._data) - self._at
+
+    def _check_size(self, length: int) -> None:
+        size = length + self._fragments_size
+        if self._max_size is not None and size > self._max_size:
+            raise RemoteProtocolError(
+                f"a message of {size} bytes or more is over the limit of "
+                f"{self._max_size} bytes; raise max_frame_size if it is wanted"
+            )
+
+    def _control(self, fin: bool, opcode: int, payload: bytes) -> Message:
+        if opcode not in _OPCODES or not fin or len(payload) > 125:
+            raise RemoteProtocolError(f"malformed control frame, opcode {opcode}")
+        return Message(opcode, payload)
+
+    def _collect(self, fin: bool, opcode: int, payload: bytes) -> Optional[Message]:
+        if opcode not in _OPCODES or (opcode == CONTINUATION) == (
+            self._fragmented is None
+        ):
+            raise RemoteProtocolError(f"unexpected frame, opcode {opcode}")
+        if self._fragmented is None:
+            self._fragmented = opcode
+        self._fragments.append(payload)
+        self._fragments_size += len(payload)
+        if not fin:
+            return None
+        whole = Message(self._fragmented, b"".join(self._fragments))
+        self._fragments.clear()
+        self._fragments_size = 0
+        self._fragmented = None
+        return whole
+
+
+def close_payload(code: int, reason: str = "") -> bytes:
+    """
+    The body of a close frame; the reason is cut to the 123 bytes allowed.
+    """
+    return code.to_bytes(2, "big") + reason.encode()[:123]
+
+
+def parse_close(payload: bytes) -> tuple[int, str]:
+    """
+    Close code and reason; 1005 when the frame has none.
+    """
+    if len(payload) < 2:
+        return 1005, ""
+    return (
+        int.from_bytes(payload[:2], "big"),
+        payload[2:].decode("utf-8", "replace"),
+    )

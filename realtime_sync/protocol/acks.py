@@ -1,0 +1,188 @@
+"""
+Which server event acknowledges which command, and how the two are matched.
+
+The protocol gives acknowledgements no correlation id; only errors carry the
+``event_id`` of the command (``error.event_id``). So every command has a rule:
+the events that acknowledge it, and a test whether a given event is about it.
+Where the test has nothing to go by, order decides: the oldest command waiting
+for that event is meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Optional
+
+from attrs import frozen
+
+from ..types import UNSET
+
+Fits = Callable[[Any, Any], Optional[bool]]
+"""(command, event) -> True: about this one; False: not; None: cannot tell."""
+
+
+@frozen(kw_only=True)
+class AckRule:
+    """
+    How one command is acknowledged.
+
+    Attributes:
+        events: canonical types of the acknowledging events.
+        fits: tells whether an event is about a command.
+        matched_by: the same in words, for the docs.
+        error_codes: codes of errors without an id that belong to the command.
+        param: start of ``error.param`` that points to the command.
+    """
+
+    events: tuple[str, ...]
+    fits: Fits
+    matched_by: str
+    error_codes: frozenset[str] = frozenset()
+    param: Optional[str] = None
+
+
+def _by_order(command: Any, event: Any) -> Optional[bool]:
+    return None
+
+
+def _by_item_id(command: Any, event: Any) -> Optional[bool]:
+    item_id = getattr(event, "item_id", UNSET)
+    if not isinstance(item_id, str):
+        item_id = getattr(getattr(event, "item", None), "id", UNSET)
+    return item_id == command.item_id if isinstance(item_id, str) else None
+
+
+def _by_created_item(command: Any, event: Any) -> Optional[bool]:
+    """
+    By id; a server that gives its own ids is matched by kind and order.
+    """
+    asked, got = command.item, event.item
+    if isinstance(_get(asked, "id"), str) and _get(asked, "id") == _get(got, "id"):
+        return True
+    if _get(got, "role") == "assistant" or _get(got, "type") == "function_call":
+        return False
+    return None if _kind(asked) == _kind(got) else False
+
+
+def _by_response(command: Any, event: Any) -> Optional[bool]:
+    if not isinstance(command.response_id, str):
+        return None
+    return bool(_get(event.response, "id") == command.response_id)
+
+
+def _by_metadata(command: Any, event: Any) -> Optional[bool]:
+    wanted = correlation(command.response)
+    got = correlation(event.response)
+    if wanted is not None and got is not None:
+        return wanted == got
+    return None
+
+
+def _get(value: Any, name: str) -> Any:
+    if isinstance(value, Mapping):
+        return value.get(name)
+    return getattr(value, name, None)
+
+
+def _kind(item: Any) -> tuple[Any, ...]:
+    parts = _get(item, "content") or ()
+    types = tuple(_get(part, "type") for part in parts)
+    return _get(item, "type"), _get(item, "role"), types
+
+
+CORRELATION_KEY = "realtime_sync_id"
+"""Key in ``metadata`` by which `response.created` finds its `response.create`."""
+
+
+def correlation(response: Any) -> Optional[str]:
+    """
+    The correlation id in a response or a response configuration, or None.
+    """
+    metadata = _get(response, "metadata")
+    if not isinstance(metadata, Mapping):
+        return None
+    value = metadata.get(CORRELATION_KEY)
+    return value if isinstance(value, str) else None
+
+
+ACKS: Mapping[str, AckRule] = {
+    "session.update": AckRule(
+        events=("session.updated",),
+        fits=_by_order,
+        matched_by="order",
+        error_codes=frozenset({"cannot_update_voice"}),
+        param="session",
+    ),
+    "session.close": AckRule(
+        events=("session.closed",), fits=_by_order, matched_by="order"
+    ),
+    "conversation.item.create": AckRule(
+        events=("conversation.item.added",),
+        fits=_by_created_item,
+        matched_by="item.id, else kind of item and order",
+        error_codes=frozenset({"invalid_previous_item_id"}),
+        param="item",
+    ),
+    "conversation.item.delete": AckRule(
+        events=("conversation.item.deleted",),
+        fits=_by_item_id,
+        matched_by="item_id",
+        error_codes=frozenset({"item_delete_invalid_item_id"}),
+    ),
+    "conversation.item.retrieve": AckRule(
+        events=("conversation.item.retrieved",),
+        fits=_by_item_id,
+        matched_by="item.id",
+        error_codes=frozenset({"item_retrieve_invalid_item_id"}),
+    ),
+    "conversation.item.truncate": AckRule(
+        events=("conversation.item.truncated",),
+        fits=_by_item_id,
+        matched_by="item_id",
+        error_codes=frozenset(
+            {"item_truncate_invalid_item_id", "unsupported_content_type"}
+        ),
+    ),
+    "input_audio_buffer.commit": AckRule(
+        events=("input_audio_buffer.committed",),
+        fits=_by_order,
+        matched_by="order",
+        error_codes=frozenset({"input_audio_buffer_commit_empty"}),
+    ),
+    "input_audio_buffer.clear": AckRule(
+        events=("input_audio_buffer.cleared",), fits=_by_order, matched_by="order"
+    ),
+    "output_audio_buffer.clear": AckRule(
+        events=("output_audio_buffer.cleared",), fits=_by_order, matched_by="order"
+    ),
+    "response.create": AckRule(
+        events=("response.created", "response.done"),
+        fits=_by_metadata,
+        matched_by=f"metadata.{CORRELATION_KEY}, else order",
+        error_codes=frozenset({"conversation_already_has_active_response"}),
+        param="response",
+    ),
+    "response.cancel": AckRule(
+        events=("response.done",),
+        fits=_by_response,
+        matched_by="response_id, else the next response that ends",
+        error_codes=frozenset({"response_cancel_not_active"}),
+    ),
+}
+"""Canonical command type -> rule. A command that is not here is never answered."""
+
+
+def error_fits(command_type: str, code: Optional[str], param: Optional[str]) -> bool:
+    """
+    Whether an error that names no command can be about this kind of command.
+    """
+    rule = ACKS[command_type]
+    if code is not None:
+        owners = {name for name, row in ACKS.items() if code in row.error_codes}
+        if owners:
+            return command_type in owners
+    if param:
+        root = param.partition(".")[0]
+        if any(row.param == root for row in ACKS.values()):
+            return rule.param == root
+    return True

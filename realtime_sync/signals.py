@@ -1,0 +1,190 @@
+"""
+Event signals: blinker's, with order, strong references and isolation.
+
+The only importer of blinker. One `SignalBoard` per session holds one signal per
+key (a canonical event type, or a pattern); a route is the merged list of
+receivers for one event type, computed once and kept until a receiver comes or
+goes.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from threading import Lock
+from typing import Any, NamedTuple, Protocol
+
+import blinker
+from blinker.base import make_id
+
+UNKNOWN_KEY = "(unknown)"
+"""Key of handlers registered for the class `UnknownEvent`."""
+
+UNKNOWN_MARK = "?"
+"""In front of the type of an `UnknownEvent` where a route is looked up."""
+
+_stamps = itertools.count()
+_MOST_ROUTES = 1024
+
+
+def next_stamp() -> int:
+    """
+    The place of a new receiver in the order of registration, process-wide.
+    """
+    return next(_stamps)
+
+
+class Receiver(Protocol):
+    """What a signal calls: ``receiver(session, event=..., ctx=...)``."""
+
+    def __call__(self, sender: Any, *, event: Any, ctx: Any) -> Any: ...
+
+
+class Route(NamedTuple):
+    """
+    Who gets an event, in order of registration.
+
+    Attributes:
+        inline: receivers that run on the reader thread.
+        queued: receivers that run where deliveries run.
+    """
+
+    inline: tuple[Receiver, ...]
+    queued: tuple[Receiver, ...]
+
+
+class EventSignal(blinker.Signal):
+    """
+    A blinker signal whose receivers are strong and ordered.
+
+    A plain receiver is called as ``receiver(session, event=event, ctx=ctx)``.
+    """
+
+    def __init__(self, name: str, changed: Callable[[], None]) -> None:
+        super().__init__(f"realtime_sync event {name}")
+        self.name = name
+        self._changed = changed
+        self._places: dict[Any, int] = {}
+        self.volatile = False
+
+    def connect(self, receiver: Any, sender: Any = blinker.ANY, weak: bool = False) -> Any:
+        """
+        Connect a receiver, strongly unless `weak` is asked for.
+        """
+        stamp = getattr(receiver, "stamp", None)
+        self._places.setdefault(
+            make_id(receiver), next_stamp() if stamp is None else stamp
+        )
+        self.volatile = self.volatile or weak
+        super().connect(receiver, sender, weak)
+        self._changed()
+        return receiver
+
+    def disconnect(self, receiver: Any, sender: Any = blinker.ANY) -> None:
+        """
+        Disconnect a receiver, connected or not.
+        """
+        super().disconnect(receiver, sender)
+        if sender is blinker.ANY:
+            self._places.pop(make_id(receiver), None)
+        self._changed()
+
+    def receivers_for(self, sender: Any) -> Any:
+        """
+        The live receivers for a sender, in order of registration.
+        """
+        found = list(super().receivers_for(sender))
+        found.sort(key=self.place)
+        return iter(found)
+
+    def place(self, receiver: Any) -> int:
+        """
+        Where a receiver stands in the order of registration.
+        """
+        return self._places.get(make_id(receiver), 0)
+
+
+class SignalBoard:
+    """
+    The signals of one session.
+
+    Args:
+        sender: what receivers get as first argument: the session.
+        names_of: every spelling of an event type, canonical one first.
+        local_prefixes: starts of the keys that are not wire events, which
+            ``"*"`` does not match.
+    """
+
+    def __init__(
+        self,
+        sender: Any,
+        names_of: Callable[[str], tuple[str, ...]],
+        local_prefixes: tuple[str, ...],
+    ) -> None:
+        self._sender = sender
+        self._names_of = names_of
+        self._local_prefixes = local_prefixes
+        # Guards the creation of signals.
+        self._lock = Lock()
+        self._signals: dict[str, EventSignal] = {}
+        self._routes: dict[str, Route] = {}
+
+    def signal(self, key: str) -> EventSignal:
+        """
+        The signal for a canonical event type or a pattern, made when needed.
+        """
+        with self._lock:
+            if key not in self._signals:
+                self._signals[key] = EventSignal(key, self._forget_routes)
+            return self._signals[key]
+
+    def route(self, key: str) -> Route:
+        """
+        Who gets an event.
+
+        Args:
+            key: canonical type of the event; for an `UnknownEvent` its type
+                with `UNKNOWN_MARK` in front.
+        """
+        routes = self._routes
+        route = routes.get(key)
+        if route is None:
+            route, lasting = self._compute(key)
+            if lasting and len(routes) < _MOST_ROUTES:
+                # Into the mapping taken above: if a receiver came meanwhile,
+                # that mapping is out of use and so is this route.
+                routes[key] = route
+        return route
+
+    def _compute(self, key: str) -> tuple[Route, bool]:
+        signals = [
+            signal
+            for pattern, signal in tuple(self._signals.items())
+            if signal.receivers and self._matches(pattern, key)
+        ]
+        placed = [
+            (signal.place(receiver), receiver)
+            for signal in signals
+            for receiver in signal.receivers_for(self._sender)
+        ]
+        placed.sort(key=lambda pair: pair[0])
+        ordered = [receiver for _, receiver in placed]
+        inline = tuple(r for r in ordered if getattr(r, "inline", False))
+        queued = tuple(r for r in ordered if not getattr(r, "inline", False))
+        return Route(inline, queued), not any(s.volatile for s in signals)
+
+    def _matches(self, pattern: str, key: str) -> bool:
+        unknown = key.startswith(UNKNOWN_MARK)
+        event_type = key[len(UNKNOWN_MARK) :] if unknown else key
+        if pattern == UNKNOWN_KEY:
+            return unknown
+        if pattern == event_type:
+            return True
+        if not pattern.endswith("*"):
+            return False
+        if event_type.startswith(self._local_prefixes) and not unknown:
+            return pattern != "*" and event_type.startswith(pattern[:-1])
+        return any(n.startswith(pattern[:-1]) for n in self._names_of(event_type))
+
+    def _forget_routes(self) -> None:
+        self._routes = {}

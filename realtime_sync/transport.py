@@ -1,0 +1,453 @@
+"""
+The socket: handshake, reading, writing, closing.
+
+The only importer of websocket-client, which does the handshake, proxies, TLS
+set-up and masking. After the handshake the socket is non-blocking; whoever
+waits does so in ``poll``, outside of every lock but the send lock. The reader
+thread alone closes the socket; others shut it down and let the reader notice.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Mapping, Sequence
+from threading import Lock
+from typing import Any, Optional, Protocol
+
+from attrs import frozen
+
+from .deadline import Deadline
+from .errors import ConnectFailed, RemoteProtocolError
+from .frames import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    Message,
+    MessageReader,
+    close_payload,
+    parse_close,
+)
+from .outbox import Outbox
+from .polling import READ, WRITE, wait_for
+
+_CHUNK = 1 << 16
+_FRAGMENT = 1 << 18
+_NO_CLOSE_FRAME = 1006
+
+
+class Disconnected(Exception):
+    """
+    The connection has ended; internal to the library.
+
+    Attributes:
+        code: close code, 1006 when there was no close frame.
+        reason: the server's words.
+    """
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        super().__init__(f"close code {code} {reason}".strip())
+        self.code = code
+        self.reason = reason
+
+
+class Transport(Protocol):
+    """
+    Moves whole messages. `realtime_sync.testing` has one without a socket.
+
+    Attributes:
+        activity: grows whenever the server is heard; liveness watches it.
+        pushes: the transport calls the connection when something arrives, in
+            the thread that brings it, so that no reader thread is needed.
+    """
+
+    activity: int
+    pushes: bool
+
+    def recv(self, timeout: Optional[float]) -> Optional[bytes]:
+        """The next message; None after `timeout` seconds or when woken."""
+
+    def send(self, payload: bytes, deadline: Deadline) -> None:
+        """Send a text message; returns when the kernel has the bytes."""
+
+    def post(self, payload: bytes) -> None:
+        """Queue a text message without waiting, for the reader thread."""
+
+    def ping(self) -> None:
+        """Queue a ping without waiting."""
+
+    def begin_close(self, code: int, reason: str) -> None:
+        """Queue a close frame; the reader sees the answer."""
+
+    def wake(self) -> None:
+        """Make a waiting `recv` return None."""
+
+    def abort(self) -> None:
+        """Shut the connection down so that the reader notices at once."""
+
+    def close(self) -> None:
+        """Release the socket. Reader thread only."""
+
+    def unsent(self) -> int:
+        """Number of messages not wholly written."""
+
+
+@frozen(kw_only=True)
+class Address:
+    """
+    Where and how to connect.
+
+    Attributes:
+        url: ``ws://`` or ``wss://``, query included.
+        headers: request headers; they hold secrets.
+        subprotocols: offered sub-protocols; they may hold secrets too.
+        proxy: proxy URL (``http://``, ``socks5://`` ...), or None to go by the
+            environment.
+        ssl_context: TLS settings, or None for the defaults.
+        max_frame_size: largest inbound message in bytes.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+    subprotocols: Sequence[str] = ()
+    proxy: Optional[str] = None
+    ssl_context: Optional[ssl.SSLContext] = None
+    max_frame_size: Optional[int] = 64 << 20
+
+    def __repr__(self) -> str:
+        return f"Address({self.url!r})"
+
+
+class WebSocketTransport:
+    """
+    A WebSocket over TCP or TLS.
+
+    Args:
+        sock: connected and upgraded socket; this object owns it from here on.
+        max_frame_size: largest inbound message in bytes.
+
+    Attributes:
+        activity: how often bytes have come in; liveness watches it.
+    """
+
+    pushes = False
+
+    def __init__(self, sock: Any, *, max_frame_size: Optional[int]) -> None:
+        self._sock = sock
+        self._secure = isinstance(sock, ssl.SSLSocket)
+        # Guards the SSL object, which must not be used by two threads at once.
+        # A leaf: never held while waiting.
+        self._tls = Lock()
+        self._reader = MessageReader(max_frame_size)
+        self._outbox = Outbox(self._write, self._wait_writable)
+        self._waker, self._wakened = socket.socketpair()
+        self._wakened.setblocking(False)
+        self._close_sent = False
+        self._shut = False
+        self.activity = 0
+        sock.setblocking(False)
+
+    def recv(self, timeout: Optional[float]) -> Optional[bytes]:
+        """
+        The next text or binary message.
+
+        Pings are answered on the way. Reader thread only.
+
+        Args:
+            timeout: seconds; None waits until a message comes or `wake`.
+
+        Returns:
+            None after the timeout, or when `wake` was called.
+
+        Raises:
+            Disconnected: the connection ended.
+            RemoteProtocolError: the server broke the WebSocket protocol.
+        """
+        message = self._reader.next()
+        if message is not None and message.opcode in (TEXT, BINARY):
+            return message.payload
+        deadline = Deadline(timeout)
+        while True:
+            if message is None:
+                if not self._fill(deadline):
+                    return None
+            elif message.opcode in (TEXT, BINARY):
+                return message.payload
+            else:
+                self._control(message)
+                if deadline.passed:
+                    return None
+            message = self._reader.next()
+
+    def send(self, payload: bytes, deadline: Deadline) -> None:
+        """
+        Send one text message; frames of several threads never mix.
+
+        Raises:
+            ConnectionLost: the connection is broken.
+            WaitTimeout: the server takes nothing until the deadline.
+        """
+        self._outbox.send(_frames(payload), deadline)
+
+    def post(self, payload: bytes) -> None:
+        """Queue one text message, writing only what needs no waiting."""
+        self._outbox.post(_frames(payload))
+        self.wake()
+
+    def ping(self) -> None:
+        """Queue a ping."""
+        self._outbox.post([_frame(b"", PING)], control=True)
+
+    def begin_close(self, code: int, reason: str) -> None:
+        """Queue a close frame behind what is already queued, once."""
+        if not self._close_sent:
+            self._close_sent = True
+            self._outbox.post([_frame(close_payload(code, reason), CLOSE)])
+            self.wake()
+
+    def wake(self) -> None:
+        """Make the reader return from its wait."""
+        try:
+            self._waker.send(b"\0")
+        except OSError:
+            pass  # The reader has closed the pair; there is nobody to wake.
+
+    def abort(self) -> None:
+        """Shut both directions down; the reader and all senders notice."""
+        self._shut = True
+        try:
+            # Not SSLSocket.shutdown: it drops the SSL object under the reader.
+            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+        except (OSError, TypeError):
+            _plain_shutdown(self._sock)
+        self.wake()
+
+    def close(self) -> None:
+        """Close the socket, once no sender uses it. Reader thread only."""
+        if self._outbox.broken is None:
+            self._outbox.broken = OSError("the connection is closed")
+        self.abort()
+        self._outbox.closing(Deadline(1.0))
+        self._sock.close()
+        self._waker.close()
+        self._wakened.close()
+
+    def unsent(self) -> int:
+        """Messages that the kernel does not wholly have."""
+        return self._outbox.unsent()
+
+    def _control(self, message: Message) -> None:
+        if message.opcode == PING:
+            self._outbox.post([_frame(message.payload, PONG)], control=True)
+        elif message.opcode == CLOSE:
+            self._closed_by_peer(message.payload)
+
+    def _closed_by_peer(self, payload: bytes) -> None:
+        code, reason = parse_close(payload)
+        if not self._close_sent:
+            self._close_sent = True
+            answer = payload[:2] or close_payload(1000)
+            self._outbox.post([_frame(answer, CLOSE)], control=True)
+        raise Disconnected(code, reason)
+
+    def _fill(self, deadline: Deadline) -> bool:
+        """Read once; False at the deadline or when woken."""
+        while True:
+            wanted = READ
+            try:
+                data = self._read()
+            except (BlockingIOError, ssl.SSLWantReadError):
+                pass
+            except ssl.SSLWantWriteError:
+                wanted = WRITE
+            except OSError as exc:
+                raise Disconnected(_NO_CLOSE_FRAME, str(exc)) from exc
+            else:
+                if not data:
+                    raise Disconnected(_NO_CLOSE_FRAME, "end of stream, no close frame")
+                self.activity += 1
+                self._reader.feed(data)
+                return True
+            if not self._wait_readable(wanted, deadline):
+                return False
+
+    def _read(self) -> bytes:
+        if not self._secure:
+            return self._sock.recv(_CHUNK)  # type: ignore[no-any-return]
+        with self._tls:
+            return self._sock.recv(_CHUNK)  # type: ignore[no-any-return]
+
+    def _write(self, data: memoryview) -> int:
+        """Write what the kernel takes; 0 when it is full."""
+        try:
+            if not self._secure:
+                return self._sock.send(data)  # type: ignore[no-any-return]
+            with self._tls:
+                return self._sock.send(data)  # type: ignore[no-any-return]
+        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            return 0
+
+    def _wait_readable(self, wanted: int, deadline: Deadline) -> bool:
+        if self._outbox.stalled:
+            # Nobody is writing and something is left: the reader goes on with it.
+            wanted |= WRITE
+        ready = wait_for(((self._sock, wanted), (self._wakened, READ)), deadline)
+        if wanted & WRITE:
+            self._outbox.drain()
+        if self._wakened in ready:
+            self._drain_waker()
+            return len(ready) > 1
+        return bool(ready)
+
+    def _drain_waker(self) -> None:
+        try:
+            while self._wakened.recv(64):
+                pass
+        except OSError:
+            pass
+
+    def _wait_writable(self, deadline: Deadline) -> bool:
+        if self._shut:
+            self._outbox.broken = OSError("the connection was shut down")
+            return True
+        try:
+            return bool(wait_for(((self._sock, WRITE),), deadline))
+        except (OSError, ValueError) as exc:
+            self._outbox.broken = OSError(str(exc))
+            return True
+
+
+def connect(address: Address, deadline: Deadline) -> WebSocketTransport:
+    """
+    Open a connection and do the handshake.
+
+    Raises:
+        HandshakeRefused: the server answered with another status than 101.
+        ConnectFailed: there was no connection, or no proper answer.
+    """
+    import websocket
+
+    client = websocket.WebSocket(
+        sslopt=_ssl_options(address), enable_multithread=False
+    )
+    headers = dict(address.headers)
+    if address.subprotocols:
+        # As a plain header: the library refuses a server that echoes none.
+        headers["Sec-WebSocket-Protocol"] = ", ".join(address.subprotocols)
+    try:
+        client.connect(
+            address.url,
+            header=headers,
+            timeout=deadline.remaining(),
+            redirect_limit=0,
+            suppress_origin=True,
+            **_proxy_options(address.proxy),
+        )
+    except websocket.WebSocketBadStatusException as exc:
+        raise HandshakeRefused(
+            exc.status_code, exc.resp_headers or {}, exc.resp_body or b""
+        ) from None
+    except websocket.WebSocketException as exc:
+        raise ConnectFailed(f"handshake with {_host(address)} failed: {exc}") from exc
+    except (OSError, ValueError) as exc:
+        raise ConnectFailed(
+            f"cannot connect to {_host(address)}: {exc}", retryable=True
+        ) from exc
+    sock, client.sock = client.sock, None
+    _set_no_delay(sock)
+    return WebSocketTransport(sock, max_frame_size=address.max_frame_size)
+
+
+class HandshakeRefused(Exception):
+    """
+    The server answered the upgrade with an HTTP status; internal.
+
+    Attributes:
+        status: HTTP status.
+        headers: response headers, lower-case names.
+        body: response body, possibly empty.
+    """
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        super().__init__(f"HTTP status {status}")
+        self.status = status
+        self.headers = {key.lower(): value for key, value in headers.items()}
+        self.body = body
+
+
+def _frames(payload: bytes) -> list[bytes]:
+    if len(payload) <= 2 * _FRAGMENT:
+        return [_frame(payload, TEXT)]
+    pieces = range(0, len(payload), _FRAGMENT)
+    last = pieces[-1]
+    return [
+        _frame(
+            payload[at : at + _FRAGMENT],
+            CONTINUATION if at else TEXT,
+            fin=int(at == last),
+        )
+        for at in pieces
+    ]
+
+
+def _frame(payload: bytes, opcode: int, fin: int = 1) -> bytes:
+    from websocket import ABNF
+
+    return ABNF(fin, 0, 0, 0, opcode, 1, payload).format()
+
+
+def _plain_shutdown(sock: Any) -> None:
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+
+
+def _set_no_delay(sock: Any) -> None:
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError:
+        pass  # Not TCP, for example a Unix socket behind a proxy.
+
+
+def _ssl_options(address: Address) -> dict[str, Any]:
+    return {} if address.ssl_context is None else {"context": address.ssl_context}
+
+
+def _proxy_options(proxy: Optional[str]) -> dict[str, Any]:
+    if not proxy:
+        return {}
+    from urllib.parse import unquote, urlsplit
+
+    parts = urlsplit(proxy)
+    options: dict[str, Any] = {
+        "http_proxy_host": parts.hostname,
+        "http_proxy_port": parts.port or 0,
+        "proxy_type": parts.scheme,
+    }
+    if parts.username is not None:
+        options["http_proxy_auth"] = (
+            unquote(parts.username),
+            unquote(parts.password or ""),
+        )
+    return options
+
+
+def _host(address: Address) -> str:
+    from urllib.parse import urlsplit
+
+    return urlsplit(address.url).netloc.rpartition("@")[2]
+
+
+__all__ = [
+    "Address",
+    "Disconnected",
+    "HandshakeRefused",
+    "RemoteProtocolError",
+    "Transport",
+    "WebSocketTransport",
+    "connect",
+]

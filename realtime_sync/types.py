@@ -1,0 +1,66 @@
+"""Names used in annotations, and the one sentinel of the library."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Literal, Union
+
+
+class Unset(enum.Enum):
+    """
+    The type of `UNSET`.
+
+    An enumeration with one member, because type checkers narrow
+    ``value is UNSET`` for enumerations and for nothing else.
+    """
+
+    UNSET = "UNSET"
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+    def __reduce__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = Unset.UNSET
+"""
+The value of a field that is not there.
+
+On a command it means "do not send this field"; `None` means "send ``null``".
+On a server event it means that the server left the field out, or that what it
+sent does not fit the field.
+"""
+
+Json = Any
+"""What JSON decodes to. Used at the edge of the wire and nowhere else."""
+
+JsonObject = Mapping[str, Any]
+"""One decoded JSON object."""
+
+AudioBytes = Union[bytes, bytearray, memoryview]
+"""Raw audio: bytes of the format that the session is configured for."""
+
+Timeout = Union[float, None, Unset]
+"""
+Seconds to wait.
+
+`UNSET` takes the session's default, `None` waits as long as the connection
+lives, a number is a deadline.
+"""
+
+Handler = Callable[..., Any]
+"""Called with ``(event)`` or with ``(event, ctx)``."""
+
+Predicate = Callable[[Any], Any]
+"""A ``where=`` filter. Runs in the handler's or the waiter's thread."""
+
+Dialect = Literal["ga", "beta"]
+SessionType = Literal["realtime", "transcription", "translation"]
+DispatchMode = Literal["thread", "manual", "inline"]
+OnConflict = Literal["raise", "wait", "cancel"]
+Names = Sequence[str]

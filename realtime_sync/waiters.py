@@ -1,0 +1,247 @@
+"""
+Expectations: what somebody waits for, and the one way to wait.
+
+The reader resolves; anybody waits. Nothing here calls user code on the reader:
+a predicate is evaluated by the thread that waits.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from threading import Event, Lock
+from typing import Any, Optional
+
+from .deadline import Deadline
+from .errors import WaitTimeout
+from .types import UNSET, Timeout, Unset
+
+Wait = Callable[[Event, Deadline], bool]
+"""Blocks on an event until the deadline; how depends on the dispatch mode."""
+
+
+class Slot:
+    """
+    A result that another thread will bring, once.
+
+    Callable from any thread. The first outcome counts.
+    """
+
+    __slots__ = ("_event", "_value", "_error", "_callbacks", "_lock")
+
+    def __init__(self) -> None:
+        self._event = Event()
+        self._value: Any = None
+        self._error: Optional[BaseException] = None
+        # Guards the callbacks against an outcome that comes meanwhile.
+        self._lock = Lock()
+        self._callbacks: list[Callable[[], None]] = []
+
+    @property
+    def done(self) -> bool:
+        """Whether there is an outcome."""
+        return self._event.is_set()
+
+    @property
+    def error(self) -> Optional[BaseException]:
+        """The failure, or None."""
+        return self._error
+
+    def resolve(self, value: Any) -> None:
+        """Succeed, unless there is an outcome already."""
+        self._finish(value, None)
+
+    def fail(self, error: BaseException) -> None:
+        """Fail, unless there is an outcome already."""
+        self._finish(None, error)
+
+    def result(self, wait: Wait, deadline: Deadline, what: str) -> Any:
+        """
+        Wait for the outcome.
+
+        Raises:
+            WaitTimeout: the deadline passed; the message says `what` was awaited.
+        """
+        if not self._event.is_set() and not wait(self._event, deadline):
+            raise WaitTimeout(f"no {what} in time")
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+    @property
+    def event(self) -> Event:
+        """Set when there is an outcome."""
+        return self._event
+
+    def _finish(self, value: Any, error: Optional[BaseException]) -> None:
+        with self._lock:
+            if self._event.is_set():
+                return
+            self._value, self._error = value, error
+            self._event.set()
+
+
+class Mailbox:
+    """
+    Events for one waiter, in order; closed by the end of the connection.
+
+    The reader puts, the waiter takes. Bounded: over `limit` the mailbox fails
+    instead of dropping.
+
+    Args:
+        limit: most events that may wait; None for no limit.
+    """
+
+    __slots__ = ("_events", "_ready", "_end", "_limit", "ended")
+
+    def __init__(self, limit: Optional[int] = None) -> None:
+        self._events: deque[Any] = deque()
+        self._ready = Event()
+        self._end: Optional[BaseException] = None
+        self._limit = limit
+        self.ended = False
+
+    def put(self, event: Any) -> None:
+        """Add an event. Reader thread."""
+        if self.ended:
+            return
+        if self._limit is not None and len(self._events) >= self._limit:
+            self.end(OverflowError(f"more than {self._limit} events wait unread"))
+            return
+        self._events.append(event)
+        self._ready.set()
+
+    def end(self, error: Optional[BaseException]) -> None:
+        """Nothing more will come; `error` None for a proper end."""
+        if not self.ended:
+            self._end = error
+            self.ended = True
+            self._ready.set()
+
+    def take(self, wait: Wait, deadline: Deadline, what: str) -> Any:
+        """
+        The next event.
+
+        Raises:
+            WaitTimeout: none came in time.
+            StopIteration: there will be no more, and that is proper.
+            Exception: whatever ended the mailbox.
+        """
+        while True:
+            if self._events:
+                return self._events.popleft()
+            if self.ended:
+                if self._end is not None:
+                    raise self._end
+                raise StopIteration
+            self._ready.clear()
+            if self._events or self.ended:
+                continue
+            if not wait(self._ready, deadline):
+                raise WaitTimeout(f"no {what} in time")
+
+
+class Watch:
+    """
+    A registered interest in events.
+
+    Attributes:
+        types: canonical types of the events wanted; None for every event.
+        accept: what the reader calls with an event; never user code.
+        end: what the reader calls when the connection ends.
+    """
+
+    __slots__ = ("types", "accept", "end")
+
+    def __init__(
+        self,
+        types: Optional[frozenset[str]],
+        accept: Callable[[Any], None],
+        end: Callable[[Optional[BaseException]], None],
+    ) -> None:
+        self.types = types
+        self.accept = accept
+        self.end = end
+
+
+class WatchList:
+    """
+    All interests of one session.
+
+    Registering is rare and builds a new index; the reader looks into an index
+    that does not change, so that an event nobody waits for costs one look-up.
+    """
+
+    def __init__(self) -> None:
+        # Guards the replacement of the index; the reader takes no lock.
+        self._lock = Lock()
+        self._watches: tuple[Watch, ...] = ()
+        self._by_type: dict[str, tuple[Watch, ...]] = {}
+        self._for_all: tuple[Watch, ...] = ()
+        self._over = False
+        self._error: Optional[BaseException] = None
+
+    def add(self, watch: Watch) -> None:
+        """Register; a watch that comes after the end is ended at once."""
+        with self._lock:
+            if not self._over:
+                self._index((*self._watches, watch))
+                return
+        watch.end(self._error)
+
+    def remove(self, watch: Watch) -> None:
+        """Forget a watch, known or not."""
+        with self._lock:
+            self._index(tuple(w for w in self._watches if w is not watch))
+
+    def offer(self, event: Any) -> None:
+        """Give an event to whoever wants it. Reader thread."""
+        for watch in self._by_type.get(event.type, self._for_all):
+            watch.accept(event)
+
+    def finish(self, error: Optional[BaseException], *, final: bool = True) -> None:
+        """
+        End every watch.
+
+        Args:
+            error: why; None for a clean close.
+            final: whether later watches are ended at once as well.
+        """
+        with self._lock:
+            watches = self._watches
+            if final:
+                self._index(())
+            self._over, self._error = final, error
+        for watch in watches:
+            watch.end(error)
+
+    def _index(self, watches: tuple[Watch, ...]) -> None:
+        assert self._lock.locked()
+        named = {name for watch in watches for name in watch.types or ()}
+        by_type = {
+            name: tuple(w for w in watches if w.types is None or name in w.types)
+            for name in named
+        }
+        self._watches = watches
+        self._for_all = tuple(w for w in watches if w.types is None)
+        self._by_type = by_type
+
+
+class Waiting:
+    """
+    How one session waits: the way that fits its dispatch mode, and its default.
+
+    Args:
+        wait: blocks on an event.
+        timeout: seconds that `UNSET` stands for.
+    """
+
+    def __init__(self, wait: Wait, timeout: Optional[float]) -> None:
+        self.wait = wait
+        self.timeout = timeout
+
+    def deadline(self, timeout: Timeout = UNSET) -> Deadline:
+        """
+        The deadline for a ``timeout=`` argument given now.
+        """
+        return Deadline(self.timeout if isinstance(timeout, Unset) else timeout)
