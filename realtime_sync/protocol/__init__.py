@@ -1,0 +1,5 @@
+"""
+The vocabulary of the protocol and its spelling on the wire.
+
+Nothing in this package owns a thread, a socket or a clock.
+"""

@@ -1,0 +1,267 @@
+"""Events named ``conversation.*``: the list of items, and its transcripts."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Union
+
+from attrs import frozen
+
+from ...types import UNSET, Unset
+from ..fields import MaybeInt, MaybeText, checked, count, required
+from ..items import InputItem, Item
+from ..transcripts import LogProb, TranscriptionError
+from ..transcripts import TranscriptionLanguage as Language
+from ..transcripts import TranscriptionUsage
+from ._base import ClientEvent, ServerEvent
+
+
+@frozen(kw_only=True, slots=False, field_transformer=checked)
+class ConversationItemCreate(ClientEvent):
+    """
+    Put an item into the conversation.
+
+    Attributes:
+        item: what to put in.
+        previous_item_id: the item to put it behind, ``"root"`` for the head;
+            the end when absent.
+    """
+
+    type: ClassVar[str] = "conversation.item.create"
+    item: InputItem
+    previous_item_id: Union[str, None, Unset] = UNSET
+
+
+@frozen(kw_only=True, slots=False, field_transformer=checked)
+class ConversationItemDelete(ClientEvent):
+    """
+    Take an item out of the conversation.
+
+    Attributes:
+        item_id: which one.
+    """
+
+    type: ClassVar[str] = "conversation.item.delete"
+    item_id: str
+
+
+@frozen(kw_only=True, slots=False, field_transformer=checked)
+class ConversationItemRetrieve(ClientEvent):
+    """
+    Ask for the server's copy of an item, audio included.
+
+    Attributes:
+        item_id: which one.
+    """
+
+    type: ClassVar[str] = "conversation.item.retrieve"
+    item_id: str
+
+
+@frozen(kw_only=True, slots=False, field_transformer=checked)
+class ConversationItemTruncate(ClientEvent):
+    """
+    Cut the model's audio where the user stopped hearing it.
+
+    The server drops the whole transcript of the part, so that the model does
+    not believe that unheard words were heard. Zero, or more than there is, is
+    refused.
+
+    Attributes:
+        item_id: an item of the assistant.
+        content_index: which part of it; its audio is 0 as a rule.
+        audio_end_ms: milliseconds of that item's audio to keep.
+    """
+
+    type: ClassVar[str] = "conversation.item.truncate"
+    item_id: str
+    content_index: int = count(default=0)
+    audio_end_ms: int = count()
+
+
+@frozen(kw_only=True, slots=False)
+class Conversation:
+    """
+    A conversation's name.
+
+    Attributes:
+        id: the server's id of it.
+        object: ``"realtime.conversation"``.
+    """
+
+    id: MaybeText = UNSET
+    object: MaybeText = UNSET
+
+
+@frozen(kw_only=True, slots=False)
+class ConversationCreated(ServerEvent):
+    """
+    The conversation exists. GA servers do not say so.
+
+    Attributes:
+        conversation: its id.
+    """
+
+    type: ClassVar[str] = "conversation.created"
+    conversation: Conversation = required()
+
+
+@frozen(kw_only=True, slots=False)
+class ConversationItemAdded(ServerEvent):
+    """
+    An item entered the conversation.
+
+    The model's own items enter empty and ``in_progress``. The beta says
+    ``conversation.item.created``.
+
+    Attributes:
+        item: the item as it entered.
+        previous_item_id: the item before it at this moment; None at the head,
+            though some servers never fill it.
+    """
+
+    type: ClassVar[str] = "conversation.item.added"
+    item: Item = required()
+    previous_item_id: MaybeText = UNSET
+
+
+@frozen(kw_only=True, slots=False)
+class ConversationItemDone(ServerEvent):
+    """
+    An item is final, but for transcripts, which may come later.
+
+    Attributes:
+        item: the item with its content.
+        previous_item_id: as in `ConversationItemAdded`.
+    """
+
+    type: ClassVar[str] = "conversation.item.done"
+    item: Item = required()
+    previous_item_id: MaybeText = UNSET
+
+
+@frozen(kw_only=True, slots=False)
+class ConversationItemRetrieved(ServerEvent):
+    """
+    The answer to `ConversationItemRetrieve`.
+
+    Attributes:
+        item: the item with everything in it, audio bytes too.
+    """
+
+    type: ClassVar[str] = "conversation.item.retrieved"
+    item: Item = required()
+
+
+@frozen(kw_only=True, slots=False)
+class ConversationItemTruncated(ServerEvent):
+    """
+    The model's audio was cut.
+
+    Attributes:
+        item_id: the item.
+        content_index: which part of it.
+        audio_end_ms: milliseconds of audio that are left.
+    """
+
+    type: ClassVar[str] = "conversation.item.truncated"
+    item_id: str = required()
+    content_index: int = required()
+    audio_end_ms: int = required()
+
+
+@frozen(kw_only=True, slots=False)
+class ConversationItemDeleted(ServerEvent):
+    """
+    An item is out of the conversation.
+
+    Attributes:
+        item_id: the item.
+    """
+
+    type: ClassVar[str] = "conversation.item.deleted"
+    item_id: str = required()
+
+
+@frozen(kw_only=True, slots=False)
+class ConversationItemInputAudioTranscriptionDelta(ServerEvent):
+    """
+    More of what the user said. May come before the item itself.
+
+    Attributes:
+        item_id: the item with the audio.
+        content_index: which part of it.
+        delta: what to append. Some servers repeat the whole; the completed
+            transcript is right in any case.
+        logprobs: log probabilities, if they were asked for.
+    """
+
+    type: ClassVar[str] = "conversation.item.input_audio_transcription.delta"
+    item_id: str = required()
+    content_index: MaybeInt = UNSET
+    delta: MaybeText = UNSET
+    logprobs: Union[tuple[LogProb, ...], None, Unset] = UNSET
+
+
+@frozen(kw_only=True, slots=False)
+class ConversationItemInputAudioTranscriptionSegment(ServerEvent):
+    """
+    A stretch of what one speaker said, from a model that tells speakers apart.
+
+    Attributes:
+        item_id: the item with the audio.
+        content_index: which part of it.
+        id: id of the segment.
+        speaker: label of the speaker.
+        start: seconds from the beginning of the audio.
+        end: seconds from the beginning of the audio.
+        text: what was said.
+    """
+
+    type: ClassVar[str] = "conversation.item.input_audio_transcription.segment"
+    item_id: str = required()
+    content_index: int = required()
+    id: str = required()
+    speaker: str = required()
+    start: float = required()
+    end: float = required()
+    text: str = required()
+
+
+@frozen(kw_only=True, slots=False)
+class ConversationItemInputAudioTranscriptionCompleted(ServerEvent):
+    """
+    What the user said, complete. May come long after the answer to it.
+
+    Attributes:
+        item_id: the item with the audio.
+        content_index: which part of it.
+        transcript: the text; "" for silence.
+        usage: what the transcription cost, in tokens or in seconds.
+        languages: languages that were heard.
+        logprobs: log probabilities, if they were asked for.
+    """
+
+    type: ClassVar[str] = "conversation.item.input_audio_transcription.completed"
+    item_id: str = required()
+    content_index: int = required()
+    transcript: str = required()
+    usage: TranscriptionUsage = required()
+    languages: Union[tuple[Language, ...], None, Unset] = UNSET
+    logprobs: Union[tuple[LogProb, ...], None, Unset] = UNSET
+
+
+@frozen(kw_only=True, slots=False)
+class ConversationItemInputAudioTranscriptionFailed(ServerEvent):
+    """
+    What the user said could not be transcribed. The item stays.
+
+    Attributes:
+        item_id: the item with the audio.
+        content_index: which part of it.
+        error: why.
+    """
+
+    type: ClassVar[str] = "conversation.item.input_audio_transcription.failed"
+    item_id: str = required()
+    content_index: int = required()
+    error: TranscriptionError = required()

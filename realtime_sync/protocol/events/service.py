@@ -1,0 +1,40 @@
+"""Events of the service itself: ``error`` and ``rate_limits.updated``."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from attrs import frozen
+
+from ..fields import required
+from ..responses import ErrorDetails, RateLimit
+from ._base import ServerEvent
+
+
+@frozen(kw_only=True, slots=False)
+class Error(ServerEvent):
+    """
+    Something the client sent was refused, or the server has trouble.
+
+    Most errors leave the session as it was. A response that fails is not
+    reported here but by `ResponseDone`.
+
+    Attributes:
+        error: what is wrong. Its ``event_id`` is that of the client's command.
+    """
+
+    type: ClassVar[str] = "error"
+    error: ErrorDetails = required()
+
+
+@frozen(kw_only=True, slots=False)
+class RateLimitsUpdated(ServerEvent):
+    """
+    What is left of the account's limits. Comes before or after a response.
+
+    Attributes:
+        rate_limits: one entry per limit; may be empty.
+    """
+
+    type: ClassVar[str] = "rate_limits.updated"
+    rate_limits: tuple[RateLimit, ...] = required()

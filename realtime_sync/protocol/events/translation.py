@@ -1,0 +1,146 @@
+"""
+Events of translation sessions.
+
+Speech goes in, speech in another language comes out, without turns, items or
+responses. Some event types are spelt as in conversations but carry something
+else; hence classes of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Union
+
+from attrs import frozen
+
+from ...types import UNSET
+from ..fields import (
+    MaybeInt,
+    MaybeText,
+    audio_field,
+    checked,
+    given_audio,
+    required,
+)
+from ..lazy import lazy_audio
+from ..sessions import TranslationConfig, TranslationSession
+from ._base import ClientEvent, ServerEvent
+
+
+@frozen(kw_only=True, slots=False, field_transformer=checked)
+class TranslationSessionUpdate(ClientEvent):
+    """
+    Change the language, the transcription or the noise reduction.
+
+    Attributes:
+        session: only the fields that are to change.
+    """
+
+    type: ClassVar[str] = "session.update"
+    session: Union[TranslationConfig, Mapping[str, Any]]
+
+
+@lazy_audio
+@frozen(kw_only=True, slots=False)
+class TranslationInputAudioBufferAppend(ClientEvent):
+    """
+    Append audio to be translated. Silence must be sent too.
+
+    Attributes:
+        audio: 24 kHz PCM16 mono, best in pieces of 200 ms.
+    """
+
+    type: ClassVar[str] = "session.input_audio_buffer.append"
+    audio: bytes = given_audio()
+
+
+@frozen(kw_only=True, slots=False, field_transformer=checked)
+class TranslationSessionClose(ClientEvent):
+    """Translate what is left, then end the session."""
+
+    type: ClassVar[str] = "session.close"
+
+
+@frozen(kw_only=True, slots=False)
+class TranslationSessionCreated(ServerEvent):
+    """
+    The translation session exists.
+
+    Attributes:
+        session: the configuration that it starts with.
+    """
+
+    type: ClassVar[str] = "session.created"
+    session: TranslationSession = required()
+
+
+@frozen(kw_only=True, slots=False)
+class TranslationSessionUpdated(ServerEvent):
+    """
+    The configuration was changed as asked.
+
+    Attributes:
+        session: the whole configuration that is now in force.
+    """
+
+    type: ClassVar[str] = "session.updated"
+    session: TranslationSession = required()
+
+
+@frozen(kw_only=True, slots=False)
+class TranslationSessionClosed(ServerEvent):
+    """Everything is translated and the session is over."""
+
+    type: ClassVar[str] = "session.closed"
+
+
+@frozen(kw_only=True, slots=False)
+class TranslationInputTranscriptDelta(ServerEvent):
+    """
+    More of what the speaker said. Needs transcription to be configured.
+
+    Attributes:
+        delta: what to append.
+        elapsed_ms: where it belongs, in milliseconds of the session's audio.
+    """
+
+    type: ClassVar[str] = "session.input_transcript.delta"
+    delta: str = required()
+    elapsed_ms: MaybeInt = UNSET
+
+
+@frozen(kw_only=True, slots=False)
+class TranslationOutputTranscriptDelta(ServerEvent):
+    """
+    More of the words of the translation.
+
+    Attributes:
+        delta: what to append.
+        elapsed_ms: where it belongs, in milliseconds of the session's audio.
+    """
+
+    type: ClassVar[str] = "session.output_transcript.delta"
+    delta: str = required()
+    elapsed_ms: MaybeInt = UNSET
+
+
+@lazy_audio
+@frozen(kw_only=True, slots=False)
+class TranslationOutputAudioDelta(ServerEvent):
+    """
+    More of the translation's audio.
+
+    Attributes:
+        delta: samples; decoded when first read.
+        sample_rate: samples per second; 24000 when absent.
+        channels: 1 when absent.
+        format: ``pcm16`` when absent.
+        elapsed_ms: where it belongs, in milliseconds of the session's audio.
+    """
+
+    type: ClassVar[str] = "session.output_audio.delta"
+    delta: bytes = audio_field()
+    sample_rate: MaybeInt = UNSET
+    channels: MaybeInt = UNSET
+    format: MaybeText = UNSET
+    elapsed_ms: MaybeInt = UNSET

@@ -1,0 +1,189 @@
+"""
+How the fields of events, items and configurations are declared.
+
+Three kinds of field are told apart by their annotation:
+
+* ``item_id: str = required()``: the protocol has it always; a server may leave
+  it out all the same, and then it is `UNSET`.
+* ``status: MaybeText = UNSET``: the protocol has it sometimes.
+* ``item_id: str`` without a default, on a command: the caller must give it.
+
+Classes that callers build pass ``field_transformer=checked``, which compares
+every argument with its annotation, so that a mistake fails at the caller's
+line. What comes from the wire is checked by `structure` instead, which never
+calls ``__init__``.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any, Union
+
+from attrs import Attribute, field
+
+from ..types import UNSET, Unset
+from .shapes import describe, fits, shapes_of
+
+MaybeText = Union[str, None, Unset]
+MaybeInt = Union[int, None, Unset]
+MaybeFloat = Union[float, None, Unset]
+MaybeBool = Union[bool, None, Unset]
+
+AUDIO = "audio"
+"""Metadata key: the field is bytes here and base64 on the wire."""
+
+EXTRA = "extra"
+"""Metadata key: the field collects what the protocol does not know."""
+
+
+def required() -> Any:
+    """
+    Declare a field that the protocol always has.
+
+    The type is the plain one, so that code which reads the field stays plain.
+    """
+    return UNSET
+
+
+def audio_field() -> Any:
+    """Declare a field that holds audio, if anything."""
+    return field(default=UNSET, converter=_to_optional_audio, metadata={AUDIO: True})
+
+
+def given_audio() -> Any:
+    """Declare audio that the caller must give."""
+    return field(converter=to_audio, metadata={AUDIO: True})
+
+
+def extra_fields() -> Any:
+    """Declare the field that holds what the protocol does not know."""
+    return field(factory=dict, metadata={EXTRA: True})
+
+
+def sequence() -> Any:
+    """Declare an optional field that holds several values in order."""
+    return field(default=UNSET, converter=_to_optional_tuple)
+
+
+def given_sequence() -> Any:
+    """Declare a field that holds several values in order, always given."""
+    return field(converter=to_tuple)
+
+
+def count(default: Any = ...) -> Any:
+    """Declare a whole number that is not negative, such as milliseconds."""
+    if default is ...:
+        return field(validator=_not_negative)
+    return field(default=default, validator=_not_negative)
+
+
+def checked(cls: type, fields: list[Attribute[Any]]) -> list[Attribute[Any]]:
+    """Make ``__init__`` compare every argument with its annotation."""
+    return [each.evolve(validator=_both(each.validator)) for each in fields]
+
+
+def _both(given: Any) -> Callable[[Any, Attribute[Any], Any], None]:
+    if given is None:
+        return _fits
+
+    def validate(instance: Any, attribute: Attribute[Any], value: Any) -> None:
+        _fits(instance, attribute, value)
+        given(instance, attribute, value)
+
+    return validate
+
+
+@lru_cache(maxsize=None)
+def _shapes(cls: type) -> dict[str, Any]:
+    return shapes_of(cls)
+
+
+def _fits(instance: Any, attribute: Attribute[Any], value: Any) -> None:
+    if value is UNSET:
+        return
+    shape = _shapes(type(instance))[attribute.name]
+    if not fits(value, shape):
+        raise TypeError(
+            f"{_owner(instance)}: {attribute.name} must be {describe(shape)}, "
+            f"not {type(value).__name__}"
+        )
+
+
+def _not_negative(instance: Any, attribute: Attribute[Any], value: Any) -> None:
+    if value is not UNSET and value is not None and value < 0:
+        raise ValueError(
+            f"{_owner(instance)}: {attribute.name} must not be negative: {value}"
+        )
+
+
+def _owner(instance: Any) -> str:
+    kind = getattr(instance, "type", None)
+    return kind if isinstance(kind, str) else type(instance).__name__
+
+
+def to_tuple(value: Iterable[Any]) -> tuple[Any, ...]:
+    """Make a tuple of any iterable that is neither text nor a mapping."""
+    if isinstance(value, (str, bytes, dict)):
+        raise TypeError(f"expected a list or a tuple, not {type(value).__name__}")
+    return tuple(value)
+
+
+def _to_optional_tuple(
+    value: Union[Iterable[Any], None, Unset],
+) -> Union[tuple[Any, ...], None, Unset]:
+    if value is None or value is UNSET:
+        return value
+    return to_tuple(value)
+
+
+def to_audio(value: Any) -> bytes:
+    """
+    Make audio bytes of anything that holds samples.
+
+    Bytes are taken as they are. Arrays of 16-bit integers become little-endian
+    PCM; arrays of floating-point samples in [-1, 1] are scaled to 16 bits.
+
+    Raises:
+        TypeError: the value is text, or holds something else than samples.
+    """
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        raise TypeError(
+            "audio must be bytes, not str: pass the raw samples, not base64"
+        )
+    try:
+        view = memoryview(value)
+    except TypeError:
+        raise TypeError(
+            f"audio must be bytes or an array of samples, not {type(value).__name__}"
+        ) from None
+    if view.format in ("B", "b", "c"):
+        return view.tobytes()
+    if view.format in ("h", "<h"):
+        return _little_endian(array("h", view.tobytes()))
+    if view.format in ("f", "d"):
+        samples = array(view.format, view.tobytes())
+        return _little_endian(array("h", map(_to_int16, samples)))
+    raise TypeError(
+        f"audio samples must be 16-bit integers or floats, not {view.format!r}"
+    )
+
+
+def _to_int16(sample: float) -> int:
+    return round(max(-1.0, min(1.0, sample)) * 32767)
+
+
+def _little_endian(samples: array[int]) -> bytes:
+    if sys.byteorder == "big":  # pragma: no cover
+        samples.byteswap()
+    return samples.tobytes()
+
+
+def _to_optional_audio(value: Any) -> Any:
+    if value is None or value is UNSET:
+        return value
+    return to_audio(value)

@@ -1,0 +1,101 @@
+"""
+Audio that stays base64 until somebody looks.
+
+A session that nobody listens to must not pay for decoding. The decoder puts
+the base64 text that came into the event's ``__dict__`` under a private name;
+the first read of the field decodes it and puts the bytes beside it, where the
+next read finds them without coming here.
+"""
+
+from __future__ import annotations
+
+import binascii
+from typing import Any, Optional, TypeVar
+
+from attrs import fields_dict
+
+from ..types import UNSET
+from .fields import AUDIO
+
+C = TypeVar("C", bound=type)
+
+
+def key(name: str) -> str:
+    """Return the ``__dict__`` key under which a field's base64 text is kept."""
+    return f"_{name}_base64"
+
+
+class LazyAudio:
+    """
+    A field that is decoded from base64 when it is first read.
+
+    It has no ``__set__``: what ``__init__`` or an earlier read has put into
+    ``__dict__`` hides it. Text that is not base64 reads as `UNSET`, and the
+    event's ``problems`` say so.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.key = key(name)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is None:
+            return self
+        values = instance.__dict__
+        try:
+            values[self.name] = decode(values[self.key])
+        except KeyError:
+            raise AttributeError(self.name) from None
+        except ValueError:
+            values[self.name] = UNSET
+            if "problems" in values:
+                problem = f"{self.name}: not base64"
+                values["problems"] = (*values["problems"], problem)
+        return values[self.name]
+
+
+def decode(text: str) -> bytes:
+    """
+    Decode base64; missing padding is forgiven.
+
+    Raises:
+        ValueError: the text is not base64.
+    """
+    try:
+        return binascii.a2b_base64(text)
+    except binascii.Error:
+        return binascii.a2b_base64(text + "==")
+
+
+def encode(audio: bytes) -> str:
+    """Encode bytes as base64."""
+    return binascii.b2a_base64(audio, newline=False).decode("ascii")
+
+
+def lazy_audio(cls: C) -> C:
+    """Make the audio fields of an attrs class lazy. Put it above ``@frozen``."""
+    for attribute in fields_dict(cls).values():
+        if attribute.metadata.get(AUDIO):
+            setattr(cls, attribute.name, LazyAudio(attribute.name))
+    return cls
+
+
+def encoded(value: Any, name: str) -> Optional[str]:
+    """Return the base64 text of a field as it came, or None."""
+    text: Optional[str] = value.__dict__.get(key(name))
+    return text
+
+
+def audio_size(value: Any, name: str = "delta") -> int:
+    """
+    Return how many bytes of audio a field holds, without decoding it.
+
+    Args:
+        value: an event or a content part.
+        name: the field: ``delta`` of an audio delta, ``audio`` elsewhere.
+    """
+    text = encoded(value, name)
+    if text:
+        return len(text) * 3 // 4 - text[-2:].count("=")
+    audio = getattr(value, name)
+    return len(audio) if isinstance(audio, bytes) else 0

@@ -1,0 +1,138 @@
+"""
+Annotations, read once and turned into something that can be asked.
+
+The vocabulary uses a small part of Python's annotations, and that part maps
+onto JSON: text, numbers, booleans, tuples, mappings, classes of ours, and
+unions of these. A `Shape` is such an annotation sorted by JSON kind.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from typing import Any, ClassVar, Optional, Union, get_args, get_origin, get_type_hints
+
+from attrs import fields, frozen, has
+
+from ..types import Unset
+
+
+@frozen
+class Shape:
+    """
+    What a field may hold.
+
+    Attributes:
+        scalars: Python types of plain values: str, int, float, bool, bytes.
+        items: shape of the elements, if a sequence is allowed.
+        values: shape of the values, if a mapping is allowed.
+        classes: classes of ours that are allowed.
+        nullable: None is allowed.
+        optional: `UNSET` is allowed by the protocol.
+        anything: the annotation says ``Any``.
+    """
+
+    scalars: tuple[type, ...] = ()
+    items: Optional[Shape] = None
+    values: Optional[Shape] = None
+    classes: tuple[type, ...] = ()
+    nullable: bool = False
+    optional: bool = False
+    anything: bool = False
+
+
+_SCALARS = (str, int, float, bool, bytes)
+
+
+def shapes_of(cls: type) -> dict[str, Shape]:
+    """Return the shape of every field of an attrs class, by name."""
+    hints = get_type_hints(cls)
+    return {each.name: shape_of(hints[each.name]) for each in fields(cls)}
+
+
+def class_variables(cls: type) -> dict[str, str]:
+    """Return the discriminators of a class: its text class variables."""
+    hints = get_type_hints(cls)
+    return {
+        name: getattr(cls, name)
+        for name, hint in hints.items()
+        if get_origin(hint) is ClassVar and isinstance(getattr(cls, name, None), str)
+    }
+
+
+def shape_of(annotation: Any) -> Shape:
+    """
+    Turn an annotation into a shape.
+
+    Raises:
+        TypeError: the annotation is of a kind that the vocabulary does not use.
+    """
+    if annotation is Any:
+        return Shape(anything=True)
+    if annotation is type(None):
+        return Shape(nullable=True)
+    if annotation is Unset:
+        return Shape(optional=True)
+    if annotation in _SCALARS:
+        return Shape(scalars=(annotation,))
+    if isinstance(annotation, type) and has(annotation):
+        return Shape(classes=(annotation,))
+    return _composite(annotation)
+
+
+def _composite(annotation: Any) -> Shape:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Union or origin is getattr(types, "UnionType", Union):
+        return _merge([shape_of(each) for each in arguments])
+    if origin is tuple:
+        return Shape(items=shape_of(arguments[0]))
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return Shape(values=shape_of(arguments[1]))
+    raise TypeError(f"the vocabulary has no annotation like {annotation!r}")
+
+
+def _merge(shapes: list[Shape]) -> Shape:
+    return Shape(
+        scalars=tuple(kind for each in shapes for kind in each.scalars),
+        items=next((each.items for each in shapes if each.items), None),
+        values=next((each.values for each in shapes if each.values), None),
+        classes=tuple(cls for each in shapes for cls in each.classes),
+        nullable=any(each.nullable for each in shapes),
+        optional=any(each.optional for each in shapes),
+        anything=any(each.anything for each in shapes),
+    )
+
+
+def fits(value: Any, shape: Shape) -> bool:
+    """Say whether a Python value, as a caller gives it, has a shape."""
+    if shape.anything:
+        return True
+    if value is None:
+        return shape.nullable
+    if isinstance(value, bool):
+        return bool in shape.scalars
+    if isinstance(value, int) and float in shape.scalars:
+        return True
+    if isinstance(value, (*shape.scalars, *shape.classes)):
+        return True
+    if shape.items is not None and isinstance(value, tuple):
+        return all(fits(each, shape.items) for each in value)
+    if shape.values is not None and isinstance(value, Mapping):
+        return all(fits(each, shape.values) for each in value.values())
+    return False
+
+
+_WORDS = {str: "text", int: "an integer", float: "a number", bool: "true or false"}
+
+
+def describe(shape: Shape) -> str:
+    """Say in words what a shape allows."""
+    words = [_WORDS.get(each, each.__name__) for each in shape.scalars]
+    words += [each.__name__ for each in shape.classes]
+    if shape.items is not None:
+        words.append(f"a tuple of {describe(shape.items)}")
+    if shape.values is not None:
+        words.append("a mapping")
+    if shape.nullable:
+        words.append("None")
+    return " or ".join(words) or "anything"
