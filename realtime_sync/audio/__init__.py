@@ -16,6 +16,7 @@ from .files import (
 )
 from .formats import G711_ALAW, G711_ULAW, PCM16, AudioFormat, audio_format
 from .generate import silence, tone
+from .ledger import PlaybackLedger, PlayedPart
 from .pacing import Pacer
 from .streaming import session_format, stream, stream_file
 
@@ -26,6 +27,8 @@ __all__ = [
     "G711_ULAW",
     "PCM16",
     "Pacer",
+    "PlaybackLedger",
+    "PlayedPart",
     "audio_format",
     "convert",
     "file_blocks",
