@@ -85,7 +85,9 @@ _FACTS: Final[Mapping[str, str]] = {
     "legs does a dog have": "A dog has four legs.",
 }
 _GREETINGS: Final = ("hello", "hi", "good morning", "good afternoon", "good evening")
-_REPEAT: Final = re.compile(r"^(?:repeat after me|say after me|repeat|say) (.+)$")
+_REPEAT: Final = re.compile(
+    r"\b(?:repeat after me|say after me|repeat|say)\b[\s:,]+(.+)$", re.I | re.S
+)
 _SPELL: Final = re.compile(r"^(?:.*\bhow do you )?spell (?:the )?(?:word )?([a-z']+)")
 _LETTERS: Final = re.compile(r"\bhow many letters .*\b(?:in|have) (?:the word )?(\w+)$")
 _NAME: Final = re.compile(r"\b(?:my name is|call me) ([a-z]+)")
@@ -120,11 +122,10 @@ def repeat_after(request: Request, situation: Situation) -> Optional[str]:
         if not situation.user_said:
             return "You have not said anything yet."
         return f"You said: {situation.user_said[-1]}"
-    wanted = _REPEAT.search(request.core)
-    if wanted is None:
+    if not request.core.startswith(("repeat ", "say ")):
         return None
-    sentence = _as_typed(request.text, wanted[1])
-    return sentence[0].upper() + sentence[1:].rstrip(".") + "."
+    wanted = _REPEAT.search(request.text)
+    return _sentence(wanted[1]) if wanted else None
 
 
 def spell(request: Request, situation: Situation) -> Optional[str]:
@@ -154,8 +155,7 @@ def count(request: Request, situation: Situation) -> Optional[str]:
     if abs(last - first) >= _LONGEST_COUNT:
         return f"I count {in_words(_LONGEST_COUNT)} numbers at most."
     step = 1 if first <= last else -1
-    spoken = ", ".join(in_words(n) for n in range(first, last + step, step))
-    return f"{spoken[0].upper()}{spoken[1:]}."
+    return _sentence(", ".join(in_words(n) for n in range(first, last + step, step)))
 
 
 def tell_time(request: Request, situation: Situation) -> Optional[str]:
@@ -204,10 +204,10 @@ RULES: Final[tuple[Rule, ...]] = (
 """Asked in this order; the first that answers is the one."""
 
 
-def _as_typed(text: str, words: str) -> str:
-    """The part of the text that the words come from, if it is there verbatim."""
-    place = text.lower().find(words)
-    return text[place:].strip() if place >= 0 else words
+def _sentence(words: str) -> str:
+    words = words.strip()
+    ended = words if words[-1] in ".!?" else f"{words}."
+    return ended[0].upper() + ended[1:]
 
 
 def _time_in_words(now: datetime) -> str:
