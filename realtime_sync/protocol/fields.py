@@ -25,7 +25,7 @@ from typing import Any, Union
 from attrs import Attribute, field
 
 from ..types import UNSET, Unset
-from .shapes import describe, fits, shapes_of
+from .shapes import Shape, describe, fits, shapes_of
 
 MaybeText = Union[str, None, Unset]
 MaybeInt = Union[int, None, Unset]
@@ -50,12 +50,22 @@ def required() -> Any:
 
 def audio_field() -> Any:
     """Declare a field that holds audio, if anything."""
-    return field(default=UNSET, converter=_to_optional_audio, metadata={AUDIO: True})
+    return field(
+        default=UNSET,
+        converter=_to_optional_audio,
+        repr=_elided,
+        metadata={AUDIO: True},
+    )
 
 
 def given_audio() -> Any:
     """Declare audio that the caller must give."""
-    return field(converter=to_audio, metadata={AUDIO: True})
+    return field(converter=to_audio, repr=_elided, metadata={AUDIO: True})
+
+
+def secret() -> Any:
+    """Declare an optional field that no repr may show."""
+    return field(default=UNSET, repr=_hidden)
 
 
 def extra_fields() -> Any:
@@ -71,6 +81,14 @@ def sequence() -> Any:
 def given_sequence() -> Any:
     """Declare a field that holds several values in order, always given."""
     return field(converter=to_tuple)
+
+
+def _elided(value: Any) -> str:
+    return f"<{len(value)} bytes>" if isinstance(value, bytes) else repr(value)
+
+
+def _hidden(value: Any) -> str:
+    return "<secret>" if value else repr(value)
 
 
 def count(default: Any = ...) -> Any:
@@ -97,14 +115,15 @@ def _both(given: Any) -> Callable[[Any, Attribute[Any], Any], None]:
 
 
 @lru_cache(maxsize=None)
-def _shapes(cls: type) -> dict[str, Any]:
+def _shapes(cls: Any) -> dict[str, Shape]:
     return shapes_of(cls)
 
 
 def _fits(instance: Any, attribute: Attribute[Any], value: Any) -> None:
     if value is UNSET:
         return
-    shape = _shapes(type(instance))[attribute.name]
+    cls: Any = type(instance)
+    shape = _shapes(cls)[attribute.name]
     if not fits(value, shape):
         raise TypeError(
             f"{_owner(instance)}: {attribute.name} must be {describe(shape)}, "

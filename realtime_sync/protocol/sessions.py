@@ -24,6 +24,7 @@ from .fields import (
     checked,
     extra_fields,
     required,
+    secret,
     sequence,
 )
 from .hearing import (
@@ -159,7 +160,7 @@ class ClientSecret:
         expires_after: asked for: ``{"anchor": "created_at", "seconds": N}``.
     """
 
-    value: MaybeText = UNSET
+    value: MaybeText = secret()
     expires_at: Any = UNSET
     expires_after: Any = UNSET
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Union
 from attrs import frozen
 
 from ..types import UNSET, Unset
-from .fields import MaybeBool, MaybeText, checked, sequence
+from .fields import MaybeBool, MaybeText, checked, secret, sequence
 
 
 @frozen(kw_only=True, slots=False, field_transformer=checked)
@@ -87,8 +87,8 @@ class McpTool:
     connector_id: MaybeText = UNSET
     tunnel_id: MaybeText = UNSET
     server_description: MaybeText = UNSET
-    authorization: MaybeText = UNSET
-    headers: Union[Mapping[str, str], None, Unset] = UNSET
+    authorization: MaybeText = secret()
+    headers: Union[Mapping[str, str], None, Unset] = secret()
     allowed_tools: Union[tuple[str, ...], McpToolFilter, None, Unset] = UNSET
     require_approval: Union[str, McpToolApprovalFilter, None, Unset] = UNSET
     allowed_callers: Union[tuple[str, ...], None, Unset] = sequence()

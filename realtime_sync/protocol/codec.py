@@ -1,0 +1,193 @@
+"""
+Text of a message to event, and command to text.
+
+Decoding never raises, whatever a server sends: a frame of a known type always
+becomes its class, anything else an `UnknownEvent`. Encoding raises for what
+JSON cannot hold, at the line of whoever sends it.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Callable, Mapping
+from typing import Any, Optional, Union
+
+from . import jsontext
+from .dialects import GA, Dialect, client_lift, server_lift
+from .dialects.lenses import View, same
+from .events._base import ClientEvent, ServerEvent, UnknownEvent
+from .lazy import encoded
+from .registry import class_of, event_class, find
+from .salvage import salvage
+from .structure import Hook, Misfit, hook_for
+from .unstructure import to_mapping
+
+__all__ = ["Codec", "to_mapping"]
+
+Loads = Callable[[Any], Any]
+
+_APPENDS = ("input_audio_buffer.append", "session.input_audio_buffer.append")
+
+
+class Codec:
+    """
+    Decodes and encodes for one kind of session in one dialect.
+
+    Keeps nothing about a connection; one codec may serve several threads.
+
+    Args:
+        dialect: how frames are spelt.
+        session_type: ``"realtime"``, ``"transcription"`` or ``"translation"``.
+        loads: JSON decoder to use instead of the best one installed; must
+            raise ValueError for what is not JSON.
+    """
+
+    def __init__(
+        self,
+        dialect: Dialect = GA,
+        *,
+        session_type: str = "realtime",
+        loads: Optional[Loads] = None,
+    ) -> None:
+        self.dialect = dialect
+        self.session_type = session_type
+        self._loads: Loads = jsontext.loads if loads is None else loads
+        self._rows: dict[str, tuple[type[ServerEvent], Hook, View]] = {}
+
+    def decode(self, data: Union[bytes, str]) -> ServerEvent:
+        """Turn the text of one message into an event. Never raises."""
+        try:
+            frame = self._loads(data)
+        except ValueError as exc:
+            return UnknownEvent(problem=f"not JSON: {exc}", received=data)
+        return self.structure(frame)
+
+    def structure(self, frame: Any) -> ServerEvent:
+        """Turn a decoded frame into an event. Never raises."""
+        try:
+            cls, hook, lift = self._rows[frame["type"]]
+        except (KeyError, TypeError):
+            learnt = self._learn(frame)
+            if learnt is None:
+                return _unknown(frame)
+            cls, hook, lift = learnt
+        lifted = frame if lift is same else lift(frame)
+        try:
+            event: ServerEvent = hook(lifted, cls)
+        except Misfit:
+            event = _salvaged(cls, lifted)
+        if lifted is not frame:
+            event.__dict__["raw"] = frame
+        return event
+
+    def encode(self, command: Union[ClientEvent, Mapping[str, Any]]) -> bytes:
+        """
+        Turn a command into the JSON text of this dialect.
+
+        A mapping goes as it is; bytes in it become base64.
+
+        Raises:
+            TypeError, ValueError: JSON cannot hold the command.
+        """
+        if isinstance(command, ClientEvent):
+            if command.type in _APPENDS:
+                return _encode_append(command)
+            return jsontext.dumps(self.unstructure(command))
+        return jsontext.dumps(to_mapping(command))
+
+    def unstructure(self, event: Union[ServerEvent, ClientEvent]) -> dict[str, Any]:
+        """
+        Turn an event or a command into a frame of this dialect.
+
+        Raises:
+            ValueError: this dialect has no such event.
+        """
+        mapping: dict[str, Any] = to_mapping(event)
+        if isinstance(event, UnknownEvent) or self.session_type == "translation":
+            return mapping
+        if isinstance(event, ClientEvent):
+            return self.dialect.lower_client(mapping)
+        lowered = self.dialect.lower_server(mapping)
+        if lowered is None:
+            raise ValueError(f"the {self.dialect.name} dialect has no {event.type}")
+        return lowered
+
+    def command(
+        self, frame: Mapping[str, Any]
+    ) -> Union[ClientEvent, Mapping[str, Any]]:
+        """
+        Turn a client's frame, in either spelling, into its command.
+
+        A frame of a type that the protocol does not have comes back as it is.
+        Never raises: what does not fit is `UNSET`.
+        """
+        spelt = frame.get("type")
+        try:
+            cls = event_class(
+                spelt if isinstance(spelt, str) else "",
+                session_type=self.session_type,
+                direction="client",
+            )
+        except KeyError:
+            return frame
+        plain = to_mapping(frame)
+        lifted = plain if self.session_type == "translation" else _lift(plain)
+        try:
+            command: ClientEvent = hook_for(cls)(lifted, cls)
+        except Misfit:
+            command = salvage(cls, lifted, [])
+        return command
+
+    def _learn(self, frame: Any) -> Optional[tuple[type[ServerEvent], Hook, View]]:
+        spelt = frame.get("type") if frame.__class__ is dict else None
+        if spelt.__class__ is not str:
+            return None
+        try:
+            row = find(spelt, session_type=self.session_type)
+        except KeyError:
+            return None
+        cls = class_of(row)
+        lift = same if row.family == "translation" else server_lift(spelt)
+        self._rows[spelt] = learnt = (cls, hook_for(cls), lift)
+        return learnt
+
+
+def _lift(frame: dict[str, Any]) -> dict[str, Any]:
+    lifted: dict[str, Any] = client_lift(frame["type"])(frame)
+    return lifted
+
+
+def _salvaged(cls: type[ServerEvent], frame: Mapping[str, Any]) -> ServerEvent:
+    problems: list[str] = []
+    event: ServerEvent = salvage(cls, frame, problems)
+    event.__dict__["raw"] = frame
+    event.__dict__["problems"] = tuple(problems)
+    return event
+
+
+def _unknown(frame: Any) -> UnknownEvent:
+    if frame.__class__ is not dict:
+        kind = type(frame).__name__
+        return UnknownEvent(problem=f"not an object: {kind}", received=frame)
+    spelt, event_id = frame.get("type"), frame.get("event_id")
+    if spelt.__class__ is not str:
+        event = UnknownEvent(raw=frame, problem="no event type")
+    else:
+        event = UnknownEvent(type=spelt, raw=frame, problem="unknown event type")
+    if event_id.__class__ is str:
+        event.__dict__["event_id"] = event_id
+    return event
+
+
+def _encode_append(command: Any) -> bytes:
+    # Base64 needs no escaping, so the JSON encoder need not look at it.
+    text = encoded(command, "audio")
+    if text is None:
+        audio = binascii.b2a_base64(command.audio, newline=False)
+    else:
+        audio = text.encode("ascii")
+    kind = command.type.encode("ascii")
+    if command.event_id:
+        name = jsontext.dumps(command.event_id)
+        return b'{"type":"%b","event_id":%b,"audio":"%b"}' % (kind, name, audio)
+    return b'{"type":"%b","audio":"%b"}' % (kind, audio)

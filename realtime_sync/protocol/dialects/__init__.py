@@ -1,0 +1,205 @@
+"""
+Dialects: GA, and the beta before it.
+
+Inside the library everything has GA's names and shapes. A `Dialect` says how
+that is spelt on the wire. It is a value made of tables, and the only place
+that knows that there is more than one dialect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Optional
+
+from attrs import field, frozen
+
+from ...errors import ConfigurationError
+from ..registry import ALIASES, ROWS, TRANSCRIPTION_SPELLINGS, canonical
+from .habits import HABITS
+from .lenses import View, moves, same
+from .tables import CLIENT, RESPONSE_ASKED, SERVER, SESSION_ASKED, SESSION_SAID
+
+__all__ = ["BETA", "GA", "Dialect", "lift_response", "lift_session", "named"]
+
+Frame = dict[str, Any]
+
+_WORDS = {spelt: name for spelt, name in TRANSCRIPTION_SPELLINGS.items()}
+_SPELLINGS = {name: spelt for spelt, name in _WORDS.items()}
+
+
+@frozen
+class Dialect:
+    """
+    How the vocabulary is spelt on the wire.
+
+    The four functions take and give decoded frames, and never change their
+    argument. Lifting accepts either spelling, whatever the dialect, because
+    servers mix them.
+
+    Attributes:
+        name: ``"ga"`` or ``"beta"``.
+    """
+
+    name: str
+    _server_names: Mapping[str, Optional[str]] = field(repr=False, eq=False)
+    _flat: bool = field(repr=False)
+
+    def lift_server(self, frame: Mapping[str, Any]) -> Frame:
+        """Turn a server's frame into the canonical shape."""
+        return _renamed(server_lift(frame.get("type"))(dict(frame)))
+
+    def lift_client(self, frame: Mapping[str, Any]) -> Frame:
+        """
+        Turn a client's frame into the canonical shape.
+
+        In the beta, a session is of type ``realtime`` unless the event says
+        otherwise; in GA it is for the client to say.
+        """
+        lifted = _renamed(client_lift(frame.get("type"))(dict(frame)))
+        return _typed(lifted) if self._flat else lifted
+
+    def lower_client(self, frame: Mapping[str, Any]) -> Frame:
+        """Turn a client's canonical frame into the shape for the wire."""
+        lens = CLIENT.get(frame["type"])
+        if lens is None:
+            return dict(frame)
+        lifted = _typed(lens.up(dict(frame)))
+        return _flat(lifted, lens.down) if self._flat else lifted
+
+    def lower_server(self, frame: Mapping[str, Any]) -> Optional[Frame]:
+        """
+        Turn a server's canonical frame into the shape for the wire.
+
+        Returns None if the dialect has no such event.
+        """
+        spelt = self._server_names.get(frame["type"], frame["type"])
+        if spelt is None:
+            return None
+        lens = SERVER.get(frame["type"])
+        if lens is None or not self._flat:
+            return {**frame, "type": spelt}
+        return _flat({**frame, "type": spelt}, lens.down)
+
+    def lower_session(self, session: Mapping[str, Any]) -> Frame:
+        """Turn a canonical session configuration into this dialect's, for REST."""
+        lifted = lift_session(session)
+        if not self._flat:
+            return {"type": "realtime", **lifted}
+        lowered: Frame = moves(SESSION_ASKED).down(lifted)
+        return {name: each for name, each in lowered.items() if name != "type"}
+
+
+def lift_session(session: Mapping[str, Any]) -> Frame:
+    """Turn a client's session configuration of either spelling into GA's."""
+    lifted: Frame = moves(SESSION_ASKED).up(dict(session))
+    return lifted
+
+
+def lift_session_said(session: Mapping[str, Any]) -> Frame:
+    """Turn a server's session of either spelling into GA's."""
+    lifted: Frame = moves(SESSION_SAID).up(dict(session))
+    return lifted
+
+
+def lift_response(response: Mapping[str, Any]) -> Frame:
+    """Turn the fields of ``response.create`` of either spelling into GA's."""
+    lifted: Frame = moves(RESPONSE_ASKED).up(dict(response))
+    return lifted
+
+
+def server_lift(spelt: Any) -> View:
+    """
+    Return what puts the fields of a server's frame right, by its wire type.
+
+    The type itself stays. `same` is returned where nothing is to be done.
+    """
+    name = canonical(spelt) if spelt.__class__ is str else ""
+    steps: list[View] = [habit.mend for habit in HABITS if name in habit.types]
+    if spelt in _WORDS:
+        steps.insert(0, _as_transcription)
+    if name in SERVER:
+        steps.append(SERVER[name].up)
+    return _all(steps)
+
+
+def client_lift(spelt: Any) -> View:
+    """Return what puts the fields of a client's frame right, by its wire type."""
+    name = canonical(spelt) if spelt.__class__ is str else ""
+    steps: list[View] = [_as_transcription] if spelt in _WORDS else []
+    if name in CLIENT:
+        steps.append(CLIENT[name].up)
+    return _all(steps)
+
+
+def _all(steps: list[View]) -> View:
+    if not steps:
+        return same
+    if len(steps) == 1:
+        return steps[0]
+
+    def apply(frame: Any) -> Any:
+        for step in steps:
+            frame = step(frame)
+        return frame
+
+    return apply
+
+
+def _renamed(frame: Frame) -> Frame:
+    spelt = frame.get("type")
+    name = ALIASES.get(spelt) if spelt.__class__ is str else None
+    return frame if name is None else {**frame, "type": name}
+
+
+def _as_transcription(frame: Frame) -> Frame:
+    session = frame.get("session")
+    if session.__class__ is not dict:
+        return frame
+    return {**frame, "session": {**session, "type": "transcription"}}
+
+
+def _typed(frame: Frame) -> Frame:
+    session = frame.get("session")
+    if session.__class__ is not dict or "type" in session:
+        return frame
+    return {**frame, "session": {"type": "realtime", **session}}
+
+
+def _flat(frame: Frame, down: Callable[[Any], Any]) -> Frame:
+    lowered: Frame = down(frame)
+    session = lowered.get("session")
+    if session.__class__ is not dict:
+        return lowered
+    spelt = lowered["type"]
+    if session.get("type") == "transcription":
+        spelt = _SPELLINGS[spelt]
+    bare = {name: each for name, each in session.items() if name != "type"}
+    return {**lowered, "type": spelt, "session": bare}
+
+
+GA = Dialect(name="ga", server_names={}, flat=False)
+"""The dialect that the vocabulary is written in."""
+
+BETA = Dialect(
+    name="beta",
+    server_names={
+        row.name: row.beta
+        for row in ROWS
+        if row.direction == "server" and row.family != "translation"
+    },
+    flat=True,
+)
+"""The dialect of 2024 and of many compatible servers."""
+
+
+def named(name: str) -> Dialect:
+    """
+    Return a dialect by name.
+
+    Raises:
+        ConfigurationError: there is no dialect of that name.
+    """
+    for dialect in (GA, BETA):
+        if dialect.name == name:
+            return dialect
+    raise ConfigurationError(f"there is no dialect {name!r}: use 'ga' or 'beta'")

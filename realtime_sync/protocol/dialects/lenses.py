@@ -1,0 +1,175 @@
+"""
+Two-way views of plain dicts, put together from small pieces.
+
+A `Lens` turns the beta's shape into the canonical one (``up``) and back
+(``down``). Neither changes its argument; a lens that finds nothing to do
+returns the argument itself, so that well-formed frames cost next to nothing.
+What has an unexpected type is left as it is, for the decoder to complain of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+View = Callable[[Any], Any]
+
+
+def same(value: Any) -> Any:
+    """Return the argument."""
+    return value
+
+
+class Lens(NamedTuple):
+    """
+    Two functions that undo each other.
+
+    Attributes:
+        up: beta to canonical.
+        down: canonical to beta.
+    """
+
+    up: View = same
+    down: View = same
+
+
+class Field(NamedTuple):
+    """
+    One field that the beta has elsewhere, or spells differently.
+
+    Attributes:
+        flat: its name in the beta.
+        path: where it is in the canonical shape.
+        value: how the value itself changes.
+    """
+
+    flat: str
+    path: tuple[str, ...]
+    value: Lens = Lens()
+
+
+def at(name: str, lens: Lens) -> Lens:
+    """Apply a lens to one member of an object."""
+    return Lens(_at(name, lens.up), _at(name, lens.down))
+
+
+def each(name: str, lens: Lens) -> Lens:
+    """Apply a lens to every element of a list that is a member of an object."""
+
+    def all_of(view: View) -> View:
+        return _at(name, lambda value: _map(view, value))
+
+    return Lens(all_of(lens.up), all_of(lens.down))
+
+
+def chain(*lenses: Lens) -> Lens:
+    """Apply lenses one after the other, and backwards on the way down."""
+
+    def up(value: Any) -> Any:
+        for lens in lenses:
+            value = lens.up(value)
+        return value
+
+    def down(value: Any) -> Any:
+        for lens in reversed(lenses):
+            value = lens.down(value)
+        return value
+
+    return Lens(up, down)
+
+
+def words(table: Mapping[str, str]) -> Lens:
+    """Replace one word by another; words that are not listed stay."""
+    back = {canonical: beta for beta, canonical in table.items()}
+    return Lens(_replace(table), _replace(back))
+
+
+def moves(fields: tuple[Field, ...]) -> Lens:
+    """Move fields between their flat and their nested places."""
+
+    def up(value: Any) -> Any:
+        if value.__class__ is not dict or not any(row.flat in value for row in fields):
+            return value
+        return _nest(value, fields)
+
+    def down(value: Any) -> Any:
+        return _flatten(value, fields) if value.__class__ is dict else value
+
+    return Lens(up, down)
+
+
+def _at(name: str, view: View) -> View:
+    def apply(value: Any) -> Any:
+        if value.__class__ is not dict or name not in value:
+            return value
+        old = value[name]
+        new = view(old)
+        return value if new is old else {**value, name: new}
+
+    return apply
+
+
+def _map(view: View, value: Any) -> Any:
+    if value.__class__ is not list:
+        return value
+    new = [view(item) for item in value]
+    changed = any(one is not other for one, other in zip(new, value))
+    return new if changed else value
+
+
+def _replace(table: Mapping[str, str]) -> View:
+    def apply(value: Any) -> Any:
+        return table.get(value, value) if value.__class__ is str else value
+
+    return apply
+
+
+def _nest(value: dict[str, Any], fields: tuple[Field, ...]) -> dict[str, Any]:
+    flat = {row.flat for row in fields}
+    made = {name: item for name, item in value.items() if name not in flat}
+    for row in fields:
+        if row.flat in value and not _has(value, row.path, row.flat):
+            made = _put(made, row.path, row.value.up(value[row.flat]))
+    return made
+
+
+def _flatten(value: dict[str, Any], fields: tuple[Field, ...]) -> dict[str, Any]:
+    made = value
+    for row in fields:
+        if _has(value, row.path, ""):
+            item = row.value.down(_get(value, row.path))
+            made = {**_take(made, row.path), row.flat: item}
+    return made
+
+
+def _has(value: Any, path: tuple[str, ...], flat: str) -> bool:
+    # A field that is only spelt differently in value is its own flat place.
+    if path == (flat,):
+        return False
+    for name in path:
+        if value.__class__ is not dict or name not in value:
+            return False
+        value = value[name]
+    return True
+
+
+def _get(value: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        value = value[name]
+    return value
+
+
+def _put(value: Any, path: tuple[str, ...], item: Any) -> dict[str, Any]:
+    inside = value if value.__class__ is dict else {}
+    name, rest = path[0], path[1:]
+    return {**inside, name: _put(inside.get(name), rest, item) if rest else item}
+
+
+def _take(value: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    name, rest = path[0], path[1:]
+    left = {key: item for key, item in value.items() if key != name}
+    if rest:
+        inner = _take(value[name], rest)
+        if inner:
+            left[name] = inner
+    return left

@@ -1,0 +1,162 @@
+"""
+What differs between the beta dialect and GA, row by row.
+
+The canonical shape is GA's. Rows are applied to whatever a server says, in
+either dialect, because servers mix the two; and to what a client says, so that
+either spelling of a field may be used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .lenses import Field, Lens, at, chain, each, moves, words
+
+AUDIO_FORMATS: dict[str, dict[str, Any]] = {
+    "pcm16": {"type": "audio/pcm", "rate": 24000},
+    "g711_ulaw": {"type": "audio/pcmu"},
+    "g711_alaw": {"type": "audio/pcma"},
+}
+"""Beta's word for a format -> GA's object."""
+
+_FORMAT_WORDS = {made["type"]: word for word, made in AUDIO_FORMATS.items()}
+
+ITEM_PARTS = {"text": "output_text", "audio": "output_audio"}
+"""Types of the parts of an assistant's message."""
+
+EVENT_PARTS = {"output_text": "text", "output_audio": "audio"}
+"""``response.content_part`` events say ``text`` and ``audio`` in both dialects."""
+
+TOOL_CHOICES = ("auto", "none", "required")
+"""Any other word is the name of a function, in the beta."""
+
+
+def _format_up(value: Any) -> Any:
+    if value.__class__ is not str:
+        return value
+    return dict(AUDIO_FORMATS.get(value, {"type": value}))
+
+
+def _format_down(value: Any) -> Any:
+    if value.__class__ is not dict or value.get("type").__class__ is not str:
+        return value
+    return _FORMAT_WORDS.get(value["type"], value["type"])
+
+
+def _choice_up(value: Any) -> Any:
+    if value.__class__ is not str or value in TOOL_CHOICES:
+        return value
+    return {"type": "function", "name": value}
+
+
+def _choice_down(value: Any) -> Any:
+    if value.__class__ is dict and value.get("type") == "function":
+        return value.get("name")
+    return value
+
+
+def _modalities_up(value: Any) -> Any:
+    # In GA, audio always comes with its transcript, and both are refused.
+    if value.__class__ is list and sorted(map(str, value)) == ["audio", "text"]:
+        return ["audio"]
+    return value
+
+
+def _modalities_down(value: Any) -> Any:
+    # In the beta, audio alone is refused.
+    return ["text", "audio"] if value == ["audio"] else value
+
+
+_FORMAT = Lens(_format_up, _format_down)
+_CHOICE = Lens(_choice_up, _choice_down)
+_SAID = Lens(down=_modalities_down)
+_ASKED = Lens(_modalities_up, _modalities_down)
+
+VOICE = (
+    Field("voice", ("audio", "output", "voice")),
+    Field("output_audio_format", ("audio", "output", "format"), _FORMAT),
+)
+"""The voice of a session and of a response."""
+
+LISTENING = (
+    Field("speed", ("audio", "output", "speed")),
+    Field("input_audio_format", ("audio", "input", "format"), _FORMAT),
+    Field("input_audio_transcription", ("audio", "input", "transcription")),
+    Field("input_audio_noise_reduction", ("audio", "input", "noise_reduction")),
+    Field("turn_detection", ("audio", "input", "turn_detection")),
+)
+"""The rest of a session's audio."""
+
+LIMITS = (
+    Field("max_response_output_tokens", ("max_output_tokens",)),
+    Field("tool_choice", ("tool_choice",), _CHOICE),
+)
+"""Of sessions and of ``response.create``; not of the response itself."""
+
+SESSION_SAID = (
+    Field("modalities", ("output_modalities",), _SAID),
+    *VOICE,
+    *LISTENING,
+    *LIMITS,
+)
+"""A session as the server describes it: nothing is lost on the way up."""
+
+SESSION_ASKED = (
+    Field("modalities", ("output_modalities",), _ASKED),
+    *VOICE,
+    *LISTENING,
+    *LIMITS,
+)
+"""A session as the client wants it: what GA refuses is put right."""
+
+RESPONSE_SAID = (Field("modalities", ("output_modalities",), _SAID), *VOICE)
+"""A response as the server describes it."""
+
+RESPONSE_ASKED = (
+    Field("modalities", ("output_modalities",), _ASKED),
+    *VOICE,
+    *LIMITS,
+)
+"""The ``response`` of ``response.create``."""
+
+
+def _of_assistant(lens: Lens) -> Lens:
+    def only(value: Any) -> bool:
+        return value.__class__ is dict and value.get("role") == "assistant"
+
+    return Lens(
+        lambda value: lens.up(value) if only(value) else value,
+        lambda value: lens.down(value) if only(value) else value,
+    )
+
+
+ITEM = _of_assistant(each("content", at("type", words(ITEM_PARTS))))
+"""One conversation item."""
+
+_PART = Lens(up=at("type", words(EVENT_PARTS)).up)
+
+SERVER: dict[str, Lens] = {
+    "session.created": at("session", moves(SESSION_SAID)),
+    "session.updated": at("session", moves(SESSION_SAID)),
+    "conversation.item.added": at("item", ITEM),
+    "conversation.item.done": at("item", ITEM),
+    "conversation.item.retrieved": at("item", ITEM),
+    "response.output_item.added": at("item", ITEM),
+    "response.output_item.done": at("item", ITEM),
+    "response.content_part.added": at("part", _PART),
+    "response.content_part.done": at("part", _PART),
+    "response.created": at(
+        "response", chain(moves(RESPONSE_SAID), each("output", ITEM))
+    ),
+    "response.done": at("response", chain(moves(RESPONSE_SAID), each("output", ITEM))),
+}
+"""Canonical type of a server event -> what differs inside it."""
+
+CLIENT: dict[str, Lens] = {
+    "session.update": at("session", moves(SESSION_ASKED)),
+    "conversation.item.create": at("item", ITEM),
+    "response.create": at(
+        "response", chain(moves(RESPONSE_ASKED), each("input", ITEM))
+    ),
+}
+"""Canonical type of a command -> what differs inside it."""

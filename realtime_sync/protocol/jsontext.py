@@ -1,0 +1,107 @@
+"""
+JSON text, decoded alike by orjson and by the standard library.
+
+orjson is used when it is installed. The standard library is more forgiving;
+here it is made to refuse what orjson refuses: what is not strict UTF-8, a byte
+order mark, lone surrogates, ``NaN`` and infinities, numbers beyond a double,
+nesting deeper than 1024. Integers beyond 64 bits become floats in both.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from math import isinf
+from typing import Any, Union
+
+Text = Union[bytes, bytearray, memoryview, str]
+Loads = Callable[[Text], Any]
+
+MAX_DEPTH = 1024
+"""How deep arrays and objects may be nested; orjson's limit."""
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+
+
+def standard_loads(data: Text) -> Any:
+    """
+    Decode JSON with the standard library, as strictly as orjson would.
+
+    Raises:
+        ValueError: this is not JSON.
+    """
+    text = _text(data)
+    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+        raise ValueError(f"nested deeper than {MAX_DEPTH}")
+    try:
+        value = _DECODER.decode(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    if _SURROGATE.search(text):
+        # An escaped half of a pair decodes to text that UTF-8 cannot hold.
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    return value
+
+
+def standard_dumps(value: Any) -> bytes:
+    """
+    Encode JSON with the standard library.
+
+    Raises:
+        TypeError, ValueError: JSON cannot hold the value.
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8")
+
+
+def _text(data: Text) -> str:
+    if isinstance(data, str):
+        data.encode("utf-8")
+        return data
+    return str(data, "utf-8")
+
+
+def _depth(text: str) -> int:
+    depth = deepest = 0
+    for token in _TOKEN.findall(text):
+        if token in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif token in "]}":
+            depth -= 1
+    return deepest
+
+
+def _integer(text: str) -> Union[int, float]:
+    if len(text) <= 20:
+        value = int(text)
+        if -(2**63) <= value < 2**64:
+            return value
+    return _float(text)
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if isinf(value):
+        raise ValueError("a number is too big for a double")
+    return value
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(
+    parse_int=_integer, parse_float=_float, parse_constant=_refuse
+)
+
+try:
+    import orjson
+except ImportError:  # pragma: no cover
+    loads: Loads = standard_loads
+    dumps: Callable[[Any], bytes] = standard_dumps
+else:
+    loads = orjson.loads
+    dumps = orjson.dumps

@@ -1,0 +1,119 @@
+"""
+What can be kept of a frame that does not fit its class.
+
+Slow and thorough: goes field by field, and into a field only where something
+in it is wrong. What is wrong becomes `UNSET` (an element of a list is left
+out), and a line says where and why. Values never appear in these lines: they
+may be secret, or a megabyte of audio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import fields_dict
+
+from ..types import UNSET
+from .fields import AUDIO
+from .lazy import key
+from .shapes import Shape, describe
+from .structure import (
+    Check,
+    Misfit,
+    check_for,
+    checks_of,
+    chooser,
+    extra_name,
+    known_keys,
+)
+
+_KINDS = {
+    bool: "true or false",
+    dict: "an object",
+    float: "a number",
+    int: "an integer",
+    list: "a list",
+    str: "text",
+}
+
+
+def salvage(cls: type, value: Mapping[str, Any], problems: list[str]) -> Any:
+    """
+    Make an object of a class from whatever of a mapping fits.
+
+    Args:
+        cls: an attrs class of the vocabulary.
+        value: the decoded JSON object.
+        problems: gets a line for each misfit, with its path.
+    """
+    return _object(cls, value, "", problems)
+
+
+def _object(cls: type, value: Mapping[str, Any], path: str, problems: list[str]) -> Any:
+    made: Any = object.__new__(cls)
+    fields = made.__dict__
+    attributes = fields_dict(cls)
+    for name, (shape, check) in checks_of(cls).items():
+        given = value.get(name, UNSET)
+        if AUDIO in attributes[name].metadata and given.__class__ is str:
+            fields[key(name)] = given
+        else:
+            fields[name] = _value(given, shape, check, path + name, problems)
+    extra = extra_name(cls)
+    if extra is not None:
+        known = known_keys(cls)
+        fields[extra] = {k: each for k, each in value.items() if k not in known}
+    return made
+
+
+def _value(
+    value: Any, shape: Shape, check: Check, path: str, problems: list[str]
+) -> Any:
+    if value is UNSET:
+        return UNSET
+    try:
+        return check(value)
+    except Misfit:
+        pass
+    if value.__class__ is dict and shape.classes:
+        cls = chooser(shape)(value)
+        if cls is not None:
+            return _object(cls, value, f"{path}.", problems)
+    if value.__class__ is dict and shape.values is not None:
+        return _mapping(value, shape.values, path, problems)
+    if value.__class__ is list and shape.items is not None:
+        return _list(value, shape.items, path, problems)
+    return _note(value, shape, path, problems)
+
+
+def _mapping(
+    value: dict[str, Any], shape: Shape, path: str, problems: list[str]
+) -> dict[str, Any]:
+    kept = {
+        name: _element(each, shape, f"{path}.{name}", problems)
+        for name, each in value.items()
+    }
+    return {name: each for name, each in kept.items() if each is not UNSET}
+
+
+def _list(
+    value: list[Any], shape: Shape, path: str, problems: list[str]
+) -> tuple[Any, ...]:
+    kept = [
+        _element(each, shape, f"{path}[{index}]", problems)
+        for index, each in enumerate(value)
+    ]
+    return tuple(each for each in kept if each is not UNSET)
+
+
+def _element(value: Any, shape: Shape, path: str, problems: list[str]) -> Any:
+    if value is None and not shape.nullable:
+        return _note(value, shape, path, problems)
+    return _value(value, shape, check_for(shape), path, problems)
+
+
+def _note(value: Any, shape: Shape, path: str, problems: list[str]) -> Any:
+    kind = _KINDS.get(value.__class__, "null")
+    problems.append(f"{path}: expected {describe(shape)}, got {kind}")
+    return UNSET

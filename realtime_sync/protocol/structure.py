@@ -1,0 +1,233 @@
+"""
+From decoded JSON to classes of ours.
+
+One function is compiled per class, when the class is first needed, and looked
+up through a cattrs converter. It never calls ``__init__``: it checks each
+value and fills ``__dict__``. On the first value that does not fit it raises
+`Misfit`, and `salvage` starts over, field by field, keeping what can be kept.
+
+What fits: a value of the annotated type; an integer where a number is wanted,
+a whole float where an integer is wanted; ``null`` anywhere, which becomes None
+where the protocol allows it and `UNSET` where it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, Optional
+
+from attrs import fields_dict, has
+from cattrs import Converter
+
+from ..types import UNSET
+from .events._base import ServerEvent
+from .fields import AUDIO, EXTRA
+from .lazy import key
+from .shapes import Shape, class_variables, shapes_of
+
+Check = Callable[[Any], Any]
+Hook = Callable[[Any, Any], Any]
+
+
+class Misfit(Exception):
+    """A value does not fit its field. Never leaves this package."""
+
+
+@lru_cache(maxsize=None)
+def converter() -> Converter:
+    """Return the converter that all sessions share."""
+    made = Converter()
+    made.register_structure_hook_factory(has, compile_hook)
+    return made
+
+
+def hook_for(cls: type) -> Hook:
+    """Return the compiled function of a class: ``hook(mapping, cls)``."""
+    return converter().get_structure_hook(cls)
+
+
+@lru_cache(maxsize=None)
+def checks_of(cls: type) -> Mapping[str, tuple[Shape, Check]]:
+    """Return shape and check of every field of a class that comes by wire."""
+    attributes = fields_dict(cls)
+    return {
+        name: (shape, check_for(shape))
+        for name, shape in shapes_of(cls).items()
+        if name not in ("raw", "problems") and EXTRA not in attributes[name].metadata
+    }
+
+
+def known_keys(cls: type) -> frozenset[str]:
+    """Return every wire key that a class knows, discriminators included."""
+    return frozenset(checks_of(cls)) | frozenset(class_variables(cls))
+
+
+def extra_name(cls: type) -> Optional[str]:
+    """Return the field that collects unknown keys, if the class has one."""
+    attributes = fields_dict(cls).values()
+    return next((each.name for each in attributes if EXTRA in each.metadata), None)
+
+
+def compile_hook(cls: type) -> Hook:
+    """Write and compile the function that makes a class from a mapping."""
+    names: dict[str, Any] = {
+        "Misfit": Misfit,
+        "UNSET": UNSET,
+        "cls": cls,
+        "known": known_keys(cls),
+        "new": cls.__new__,
+    }
+    lines = [
+        "def hook(value, _):",
+        "    if value.__class__ is not dict:",
+        "        raise Misfit",
+        "    get = value.get",
+        "    made = new(cls)",
+        "    fields = made.__dict__",
+    ]
+    attributes = fields_dict(cls)
+    for number, (name, (shape, check)) in enumerate(checks_of(cls).items()):
+        names[f"check_{number}"] = check
+        lazy = AUDIO in attributes[name].metadata
+        write = _lines_for_audio if lazy else _lines_for_value
+        lines += write(name, shape, f"check_{number}")
+    extra = extra_name(cls)
+    if extra is not None:
+        lines.append(
+            f"    fields[{extra!r}] = "
+            "{k: v for k, v in value.items() if k not in known}"
+        )
+    if issubclass(cls, ServerEvent):
+        lines += ["    fields['raw'] = value", "    fields['problems'] = ()"]
+    lines.append("    return made")
+    source = "\n".join(lines)
+    exec(compile(source, f"<structure {cls.__name__}>", "exec"), names)
+    hook: Hook = names["hook"]
+    return hook
+
+
+def _lines_for_value(name: str, shape: Shape, check: str) -> list[str]:
+    # The common case is decided without a call: one plain type, or nothing.
+    lines = [f"    it = get({name!r}, UNSET)"]
+    plain = shape.scalars[0].__name__ if len(shape.scalars) == 1 else None
+    unless = f"it.__class__ is not {plain} and " if plain else ""
+    lines.append(f"    if {unless}it is not UNSET:")
+    lines.append(f"        it = {check}(it)")
+    lines.append(f"    fields[{name!r}] = it")
+    return lines
+
+
+def _lines_for_audio(name: str, shape: Shape, check: str) -> list[str]:
+    return [
+        f"    it = get({name!r}, UNSET)",
+        "    if it.__class__ is str:",
+        f"        fields[{key(name)!r}] = it",
+        "    else:",
+        f"        fields[{name!r}] = it if it is UNSET else {check}(it)",
+    ]
+
+
+def check_for(shape: Shape) -> Check:
+    """Return the function that checks and converts a value of a shape."""
+    if shape.anything:
+        return _anything
+    exact = frozenset(shape.scalars) - {bytes}
+    whole = int in exact and float not in exact
+    null = None if shape.nullable else UNSET
+    of_object = _object_check(shape)
+    of_list = _list_check(shape.items) if shape.items is not None else None
+
+    def check(value: Any) -> Any:
+        kind = value.__class__
+        if value is None:
+            return null
+        if kind in exact or (kind is int and float in exact):
+            return value
+        if kind is dict and of_object is not None:
+            return of_object(value)
+        if kind is list and of_list is not None:
+            return of_list(value)
+        if kind is float and whole and value.is_integer():
+            return int(value)
+        raise Misfit
+
+    return check
+
+
+def _anything(value: Any) -> Any:
+    return value
+
+
+def _list_check(shape: Shape) -> Check:
+    check = check_for(shape)
+
+    def of_list(value: list[Any]) -> tuple[Any, ...]:
+        checked = tuple([check(each) for each in value])
+        if UNSET in checked:
+            raise Misfit
+        return checked
+
+    return of_list
+
+
+def _object_check(shape: Shape) -> Optional[Check]:
+    of_mapping = _mapping_check(shape.values) if shape.values is not None else None
+    if not shape.classes:
+        return of_mapping
+    choose = chooser(shape)
+
+    def of_object(value: dict[str, Any]) -> Any:
+        cls = choose(value)
+        if cls is not None:
+            return hook_for(cls)(value, cls)
+        if of_mapping is not None:
+            return of_mapping(value)
+        raise Misfit
+
+    return of_object
+
+
+def _mapping_check(shape: Shape) -> Check:
+    if shape.anything:
+        return _anything
+    check = check_for(shape)
+
+    def of_mapping(value: dict[str, Any]) -> dict[str, Any]:
+        checked = {name: check(each) for name, each in value.items()}
+        if UNSET in checked.values():
+            raise Misfit
+        return checked
+
+    return of_mapping
+
+
+@lru_cache(maxsize=None)
+def chooser(shape: Shape) -> Callable[[Mapping[str, Any]], Optional[type]]:
+    """
+    Return the function that picks a class for an object by its discriminators.
+
+    The classes name their ``type``, and messages their ``role``. What none of
+    them claims goes to the class without discriminators; without such a class
+    it stays a mapping where that is allowed, and is the first class otherwise.
+    """
+    claims = {cls: class_variables(cls) for cls in shape.classes}
+    table: dict[Any, type] = {
+        (claim["type"], claim.get("role")): cls
+        for cls, claim in claims.items()
+        if "type" in claim
+    }
+    fallback: Optional[type] = None
+    if shape.values is None:
+        open_classes = (cls for cls, claim in claims.items() if "type" not in claim)
+        fallback = next(open_classes, shape.classes[0])
+
+    def choose(value: Mapping[str, Any]) -> Optional[type]:
+        kind, role = value.get("type"), value.get("role")
+        if kind.__class__ is not str:
+            return fallback
+        if role.__class__ is str and (kind, role) in table:
+            return table[kind, role]
+        return table.get((kind, None), fallback)
+
+    return choose

@@ -1,0 +1,73 @@
+"""
+From classes of ours to data that JSON can hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from attrs import fields, has
+
+from ..types import UNSET
+from .events._base import UnknownEvent
+from .fields import AUDIO, EXTRA
+from .lazy import encode, encoded
+from .shapes import class_variables
+
+_LOCAL = ("raw", "problems")
+
+
+def to_mapping(value: Any) -> Any:
+    """
+    Turn a value of the vocabulary into plain data of the GA shape.
+
+    Takes events, commands, items, configurations, and anything made of them.
+    `UNSET` is left out, None stays, bytes become base64, discriminators are
+    always there. An `UnknownEvent` gives what came.
+    """
+    kind = value.__class__
+    if value is None or kind in (str, int, float, bool):
+        return value
+    if kind is bytes:
+        return encode(value)
+    if isinstance(value, UnknownEvent):
+        return dict(value.raw)
+    if has(kind):
+        return _object(value)
+    if isinstance(value, Mapping):
+        return {name: to_mapping(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_mapping(each) for each in value]
+    if isinstance(value, (bytearray, memoryview)):
+        return encode(bytes(value))
+    return value
+
+
+def _object(value: Any) -> dict[str, Any]:
+    constants, plain, sounds, extras = _plan(value.__class__)
+    made: dict[str, Any] = dict(constants)
+    for name in plain:
+        each = getattr(value, name)
+        if each is not UNSET:
+            made[name] = to_mapping(each)
+    for name in sounds:
+        text = encoded(value, name)
+        each = getattr(value, name) if text is None else text
+        if each is not UNSET:
+            made[name] = to_mapping(each)
+    for name in extras:
+        made.update(to_mapping(getattr(value, name)))
+    return made
+
+
+@lru_cache(maxsize=None)
+def _plan(
+    cls: type,
+) -> tuple[dict[str, str], tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    names = [each for each in fields(cls) if each.name not in _LOCAL]
+    sounds = tuple(each.name for each in names if AUDIO in each.metadata)
+    extras = tuple(each.name for each in names if EXTRA in each.metadata)
+    plain = (each.name for each in names if each.name not in (*sounds, *extras))
+    return class_variables(cls), tuple(plain), sounds, extras
