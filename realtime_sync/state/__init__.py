@@ -1,0 +1,1 @@
+"""The conversation mirror: pure functions from events to snapshots."""

@@ -1,0 +1,75 @@
+"""
+What may follow what: responses, items, connections.
+
+The tables are the specification, and the documentation draws its diagrams from
+them. A state without a way out is terminal and absorbs whatever comes later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+RESPONSE: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "in_progress": frozenset({"completed", "cancelled", "failed", "incomplete"}),
+        "completed": frozenset(),
+        "cancelled": frozenset(),
+        "failed": frozenset(),
+        "incomplete": frozenset(),
+    }
+)
+"""Status of a response -> the statuses that may come next."""
+
+ITEM: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "in_progress": frozenset({"completed", "incomplete", "failed"}),
+        "completed": frozenset(),
+        "incomplete": frozenset(),
+        "failed": frozenset(),
+    }
+)
+"""Status of an item -> the statuses that may come next; MCP calls may fail."""
+
+CONNECTION: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "new": frozenset({"connecting", "closed"}),
+        "connecting": frozenset({"open", "lost", "closed"}),
+        "open": frozenset({"closing", "lost", "closed"}),
+        "closing": frozenset({"closed"}),
+        "lost": frozenset({"connecting", "closed"}),
+        "closed": frozenset(),
+    }
+)
+"""State of a connection -> the states that may come next."""
+
+
+def settled(table: Mapping[str, frozenset[str]], status: Any) -> bool:
+    """Say whether a status is terminal; statuses that nobody knows are not."""
+    return status in table and not table[status]
+
+
+def final_response_status(reported: Any) -> str:
+    """
+    Return the status in which `response.done` leaves a response.
+
+    Statuses are an open set, so an unknown one is kept. A server that leaves
+    the status out, or still calls it in progress, says by ``done`` alone that
+    the response came to its end.
+    """
+    if isinstance(reported, str) and reported and reported != "in_progress":
+        return reported
+    return "completed"
+
+
+def item_status_after(response_status: str) -> str:
+    """Return what becomes of an unfinished item when its response has ended."""
+    return "completed" if response_status == "completed" else "incomplete"
+
+
+def next_item_status(current: Any, reported: Any) -> Any:
+    """Return the status of an item after a report; a settled one stays."""
+    if not isinstance(reported, str) or not reported or settled(ITEM, current):
+        return current
+    return reported

@@ -1,0 +1,172 @@
+"""
+What an item becomes when the server describes it once more.
+
+The same item is described up to five times: in two streams of the GA dialect,
+at its start and at its end, and in `response.done`. Early descriptions are
+empty where deltas have already filled something in, some servers say ``null``
+or "" for what they have said before, and audio never comes back. So a
+description adds what it has and takes nothing away.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from ..protocol.lazy import audio_size
+from ..types import UNSET
+from .items import Item, Part
+from .lifecycle import ITEM, next_item_status, settled
+from .records import changed, freeze
+from .store import given, text_or_none
+
+FURTHEST_PART = 255
+"""Highest content index that is believed."""
+
+_TEXTS = (
+    "type",
+    "role",
+    "call_id",
+    "name",
+    "server_label",
+    "approval_request_id",
+    "reason",
+)
+_OTHERS = ("output", "approve")
+
+_WHOLE = ("function_call_output", "mcp_list_tools", "mcp_approval_response")
+"""Items that come complete, whatever their status."""
+
+_SPOKEN = {"text": "output_text", "audio": "output_audio"}
+_HEARD = {"text": "input_text", "audio": "input_audio"}
+
+
+def described(item: Item, wire: Any, *, final: bool) -> Item:
+    """
+    Return an item with what a description of it adds.
+
+    Args:
+        item: the item so far, perhaps only announced.
+        wire: the item as an event has it.
+        final: the server calls it done. A description that is not final says
+            nothing new about an item that is closed.
+    """
+    if item.closed and not final:
+        return item
+    changes: dict[str, Any] = {"announced": False}
+    for name in _TEXTS:
+        if text := text_or_none(getattr(wire, name, None)):
+            changes[name] = text
+    for name in _OTHERS:
+        if (value := given(getattr(wire, name, None))) is not None:
+            changes[name] = value
+    if arguments := text_or_none(getattr(wire, "arguments", None)):
+        changes["_arguments"] = arguments
+    for name in ("error", "tools"):
+        if value := given(getattr(wire, name, None)):
+            changes[name] = _as_json(value)
+    changes["status"] = _status(item, wire, final)
+    changes["closed"] = item.closed or _closes(item, wire, final)
+    wanted = given(getattr(wire, "content", None)) or ()
+    if wanted:
+        role = changes.get("role", item.role)
+        changes["content"] = _parts(item, wanted[: FURTHEST_PART + 1], role, final)
+    return changed(item, changes)
+
+
+def _status(item: Item, wire: Any, final: bool) -> Optional[str]:
+    reported = text_or_none(getattr(wire, "status", None))
+    kind = text_or_none(getattr(wire, "type", None)) or ""
+    if final and reported is None and not kind.startswith("mcp_"):
+        reported = "completed" if item.status == "in_progress" else None
+    status: Optional[str] = next_item_status(item.status, reported)
+    return status
+
+
+def _closes(item: Item, wire: Any, final: bool) -> bool:
+    """Say whether no delta is to be expected after this description."""
+    status = given(getattr(wire, "status", None))
+    if status == "in_progress":
+        return False
+    if final or getattr(wire, "role", None) in ("user", "system"):
+        return True
+    if item.response_id is None and settled(ITEM, status):
+        return True
+    return wire.type in _WHOLE
+
+
+def _parts(item: Item, wanted: Any, role: Any, final: bool) -> tuple[Part, ...]:
+    parts = list(item.content)
+    if final:
+        del parts[len(wanted) :]
+    for index, wire in enumerate(wanted):
+        if index == len(parts):
+            parts.append(Part())
+        parts[index] = described_part(parts[index], wire, role=role)
+    return tuple(parts)
+
+
+def described_part(part: Part, wire: Any, *, role: Optional[str]) -> Part:
+    """
+    Return a part with what a description of it adds.
+
+    Args:
+        part: the part so far.
+        wire: the part as an event has it.
+        role: who speaks; decides what a part of type ``text`` is.
+    """
+    changes: dict[str, Any] = {}
+    if kind := text_or_none(wire.type):
+        changes["type"] = part_type(kind, role)
+    for name in ("image_url", "detail"):
+        if text := text_or_none(getattr(wire, name)):
+            changes[name] = text
+    if text := text_or_none(wire.text):
+        changes["_text"] = text
+    if text := text_or_none(wire.transcript):
+        changes["_transcript"] = text
+    if (size := audio_size(wire, "audio")) > part.audio_bytes:
+        changes["audio_bytes"] = size
+    return changed(part, changes)
+
+
+def part_type(kind: str, role: Optional[str]) -> str:
+    """Return the GA name of a part type; parts of responses keep beta names."""
+    names = _SPOKEN if role in ("assistant", None) else _HEARD
+    return names.get(kind, kind)
+
+
+def with_part(item: Item, index: Any, kind: str) -> Optional[tuple[Item, int]]:
+    """
+    Make sure that an item has a part at an index.
+
+    Args:
+        item: the item.
+        index: the index that an event gave; absent means the first part.
+        kind: type of a part that has to be made.
+
+    Returns:
+        The item and the index, or None for an index out of reason.
+    """
+    index = 0 if index is UNSET or index is None else index
+    if not isinstance(index, int) or not 0 <= index <= FURTHEST_PART:
+        return None
+    missing = index + 1 - len(item.content)
+    if missing <= 0:
+        return item, index
+    parts = (*item.content, *[Part()] * (missing - 1), Part(type=kind))
+    return changed(item, {"content": parts}), index
+
+
+def with_part_changed(item: Item, index: int, changes: dict[str, Any]) -> Item:
+    """Return an item with values changed in one of its parts."""
+    part = changed(item.content[index], changes)
+    parts = (*item.content[:index], part, *item.content[index + 1 :])
+    return changed(item, {"content": parts})
+
+
+def _as_json(value: Any) -> Any:
+    from ..protocol.codec import to_mapping
+
+    if isinstance(value, tuple):
+        return freeze([to_mapping(each) for each in value])
+    return freeze(to_mapping(value))

@@ -1,0 +1,261 @@
+"""
+Where an item stands in the conversation.
+
+A server tells positions one at a time: each item names the one before it. Seen
+together these statements are a forest. An item is a child of the one it named;
+among children of the same parent the latest comes first, because each was
+inserted right after the parent; and the order of the conversation is that
+forest read from top to bottom. Two groups stand at the top: the items that the
+server put at the head, latest first, and after them those of which it has said
+nothing usable yet, in order of arrival.
+
+`Order` keeps the forest already read out, as a flat tuple in which everything
+below an item follows it immediately. Deleted items stay in it as tombstones,
+so that what names them later still finds its place.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+from typing import Union
+
+from attrs import evolve, field, frozen
+
+from ..types import UNSET, Unset
+
+Predecessor = Union[str, None, Unset]
+"""What a server says: an item, ``null``, or nothing."""
+
+
+class Anchor(enum.Enum):
+    """How an item without a predecessor came to its place."""
+
+    HEAD = "head"
+    """First of all: we asked for ``root``, or a naming server said ``null``."""
+
+    NULL = "null"
+    """The server said ``null``, but may never say anything else. At the end."""
+
+    END = "end"
+    """The server said nothing about the place. At the end."""
+
+    PROVISIONAL = "provisional"
+    """Known from its response only; its place has yet to be told. At the end."""
+
+
+Parent = Union[str, Anchor]
+
+
+@frozen(kw_only=True)
+class Order:
+    """
+    The order of a conversation.
+
+    Attributes:
+        ids: every item in order, tombstones included.
+        parents: what each item named or how it was anchored, in order of
+            arrival of these statements.
+        dead: deleted items, also those deleted before they were seen.
+        waiting: missing predecessor -> the items that named it.
+        names: the server has named a predecessor in this session.
+    """
+
+    ids: tuple[str, ...] = ()
+    parents: Mapping[str, Parent] = field(factory=dict)
+    dead: Mapping[str, None] = field(factory=dict)
+    waiting: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    names: bool = False
+
+    @property
+    def visible(self) -> tuple[str, ...]:
+        """The items that are in the conversation, in order."""
+        if not self.dead:
+            return self.ids
+        return tuple(each for each in self.ids if each not in self.dead)
+
+
+def place(
+    order: Order,
+    item_id: str,
+    previous: Predecessor,
+    *,
+    at_root: bool = False,
+    hearsay: bool = False,
+) -> Order:
+    """
+    Put an item where the server says it is.
+
+    An item that has a place already is moved to the new one, together with
+    everything that was placed after it by name.
+
+    Args:
+        order: the order so far.
+        item_id: the item.
+        previous: the predecessor that the server named; ``null`` and nothing
+            are told apart. The item itself counts as nothing, and so does "".
+        at_root: whether this client asked for the head of the conversation.
+        hearsay: the predecessor was named when the audio was committed, not
+            with the item. A server that fills it there may still say ``null``
+            with every item.
+    """
+    if previous == item_id or previous == "":
+        previous = UNSET
+    if isinstance(previous, str) and previous != "root":
+        order = order if hearsay else _named(order)
+        return _adopt(_after(order, item_id, previous), item_id)
+    if at_root or previous == "root" or (previous is None and order.names):
+        return _adopt(_anchor(order, item_id, Anchor.HEAD), item_id)
+    anchor = Anchor.NULL if previous is None else Anchor.END
+    return _adopt(_anchor(order, item_id, anchor), item_id)
+
+
+def place_provisionally(order: Order, item_id: str) -> Order:
+    """Append an item of whose place the server has not spoken yet."""
+    return _adopt(_anchor(order, item_id, Anchor.PROVISIONAL), item_id)
+
+
+def placed(order: Order, item_id: str) -> bool:
+    """Say whether the server has told where the item is."""
+    parent = order.parents.get(item_id)
+    return parent is not None and parent not in (Anchor.END, Anchor.PROVISIONAL)
+
+
+def listed(order: Order, item_id: str) -> bool:
+    """Say whether the server has listed the item in the conversation."""
+    parent = order.parents.get(item_id)
+    return parent is not None and parent is not Anchor.PROVISIONAL
+
+
+def orphaned(order: Order, item_id: str) -> bool:
+    """Say whether an item waits for a predecessor that is not known."""
+    parent = order.parents.get(item_id)
+    return isinstance(parent, str) and parent not in order.parents
+
+
+def bury(order: Order, item_id: str) -> Order:
+    """Take an item out of the conversation and leave a tombstone."""
+    return evolve(order, dead={**order.dead, item_id: None})
+
+
+def forget_tombstones(order: Order, limit: int) -> Order:
+    """Drop the oldest tombstones beyond a limit."""
+    surplus = len(order.dead) - limit
+    if surplus <= 0:
+        return order
+    return forget(order, list(order.dead)[:surplus])
+
+
+def _named(order: Order) -> Order:
+    """Note that this server names predecessors: a ``null`` means the head."""
+    if order.names:
+        return order
+    parents: dict[str, Parent] = {
+        each: Anchor.HEAD if parent is Anchor.NULL else parent
+        for each, parent in order.parents.items()
+    }
+    runs = _runs(order)
+    heads = [each for each, parent in parents.items() if parent is Anchor.HEAD]
+    rest = [top for top in runs if parents[top] is not Anchor.HEAD]
+    ids = tuple(each for top in (*reversed(heads), *rest) for each in runs[top])
+    return evolve(order, ids=ids, parents=parents, names=True)
+
+
+def _runs(order: Order) -> dict[str, list[str]]:
+    """Cut the order into its top items, each with what is below it."""
+    runs: dict[str, list[str]] = {}
+    seen: set[Parent] = set()
+    run: list[str] = []
+    for each in order.ids:
+        if order.parents[each] in seen:
+            run.append(each)
+        else:
+            run = runs[each] = [each]
+        seen.add(each)
+    return runs
+
+
+def _anchor(order: Order, item_id: str, anchor: Anchor) -> Order:
+    run, rest = _lift(order, item_id)
+    ids = run + rest if anchor is Anchor.HEAD else rest + run
+    return _settle(order, item_id, anchor, ids)
+
+
+def _after(order: Order, item_id: str, previous: str) -> Order:
+    run, rest = _lift(order, item_id)
+    if previous in run:  # the two name each other
+        return _settle(order, item_id, Anchor.END, rest + run)
+    if previous not in order.parents:
+        orphans = (*order.waiting.get(previous, ()), item_id)
+        order = evolve(order, waiting={**order.waiting, previous: orphans})
+        return _settle(order, item_id, previous, rest + run)
+    at = rest.index(previous) + 1
+    return _settle(order, item_id, previous, rest[:at] + run + rest[at:])
+
+
+def _adopt(order: Order, item_id: str) -> Order:
+    """Bring the items that waited for this one to their places, oldest first."""
+    if item_id not in order.waiting:
+        return order
+    waiting = dict(order.waiting)
+    orphans = waiting.pop(item_id)
+    order = evolve(order, waiting=waiting)
+    for orphan in orphans:
+        if order.parents.get(orphan) == item_id:
+            order = _after(order, orphan, item_id)
+    return order
+
+
+def _lift(order: Order, item_id: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Cut an item, with everything below it, out of the order."""
+    if item_id not in order.parents:
+        return (item_id,), order.ids
+    start = order.ids.index(item_id)
+    end = start + 1
+    run = {item_id}
+    while end < len(order.ids) and order.parents[order.ids[end]] in run:
+        run.add(order.ids[end])
+        end += 1
+    return order.ids[start:end], order.ids[:start] + order.ids[end:]
+
+
+def _settle(order: Order, item_id: str, parent: Parent, ids: tuple[str, ...]) -> Order:
+    parents = dict(order.parents)
+    parents.pop(item_id, None)  # statements stand in order of arrival
+    parents[item_id] = parent
+    return evolve(order, ids=ids, parents=parents)
+
+
+def forget(order: Order, items: Iterable[str]) -> Order:
+    """
+    Forget items, tombstones included, as if they had never been seen.
+
+    What stood below one of them now stands below that one's parent.
+    """
+    dead = dict(order.dead)
+    parents = dict(order.parents)
+    gone: dict[str, Parent] = {}
+    for each in items:
+        dead.pop(each, None)
+        if each in parents:
+            gone[each] = parents.pop(each)
+    for each, parent in parents.items():
+        if parent in gone:
+            parents[each] = _heir(parent, gone, parents)
+    waiting = {
+        missing: left
+        for missing, orphans in order.waiting.items()
+        if (left := tuple(each for each in orphans if each in parents))
+    }
+    ids = tuple(each for each in order.ids if each in parents)
+    return evolve(order, ids=ids, parents=parents, dead=dead, waiting=waiting)
+
+
+def _heir(
+    parent: Parent, gone: Mapping[str, Parent], left: Mapping[str, Parent]
+) -> Parent:
+    while isinstance(parent, str) and parent in gone:
+        parent = gone[parent]
+    if isinstance(parent, str) and parent not in left:
+        return Anchor.END  # the one forgotten was an orphan itself
+    return parent

@@ -1,0 +1,1 @@
+"""One small function per event class, grouped by wire namespace."""

@@ -1,0 +1,202 @@
+"""Items as the conversation lists them: added, done, gone, cut."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Optional
+
+from .. import ordering
+from ..items import Item
+from ..merging import described, with_part_changed
+from ..records import changed, changed_in
+from ..snapshot import Asked, Snapshot
+from ..store import (
+    bury,
+    erase,
+    find,
+    given,
+    note,
+    put_response,
+    reordered,
+    store,
+    text_or_none,
+    updated,
+)
+
+MOST_ASKED = 100
+"""Unanswered requests for the head of the conversation that are remembered."""
+
+
+def item_added(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`conversation.item.added`, in the beta `created`: an item takes its place."""
+    item_id = _id_of(event)
+    order = snapshot._order
+    if item_id and item_id in order.dead and item_id in order.parents:
+        # Seen, deleted, and now created once more under the same id.
+        snapshot = erase(snapshot, (item_id,))
+    return _listed(snapshot, event, item_id, final=False)
+
+
+def item_done(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`conversation.item.done`: the item is what it will be."""
+    return _listed(snapshot, event, _id_of(event), final=True)
+
+
+def _id_of(event: Any) -> Optional[str]:
+    return text_or_none(getattr(given(event.item), "id", None))
+
+
+def _listed(
+    snapshot: Snapshot, event: Any, item_id: Optional[str], *, final: bool
+) -> Snapshot:
+    if item_id is None:
+        return note(snapshot, event, "no_id", "an item without an id cannot be kept")
+    snapshot = _positioned(snapshot, event, item_id)
+    if item_id in snapshot._order.dead:
+        if not final:
+            return snapshot
+        detail = "the item has been deleted"
+        return note(snapshot, event, "late_event", detail, item_id=item_id)
+    known = find(snapshot, item_id) or Item(id=item_id)
+    item = described(known, event.item, final=final)
+    item = changed(item, {"announced": False, "out_of_band": False})
+    if previous := text_or_none(event.previous_item_id):
+        if known.previous_item_id is None or known.announced:
+            item = changed_in(item, "previous_item_id", previous)
+    state = snapshot._responses.get(known.response_id or "")
+    if known.out_of_band and state is not None:
+        snapshot = put_response(snapshot, changed_in(state, "out_of_band", False))
+    return store(snapshot, item)
+
+
+def _positioned(snapshot: Snapshot, event: Any, item_id: str) -> Snapshot:
+    """Give an item its place, unless the server has told it before."""
+    previous = event.previous_item_id
+    if previous == item_id:
+        detail = "the item names itself as its predecessor"
+        snapshot = note(snapshot, event, "self_reference", detail, item_id=item_id)
+        previous = ""
+    snapshot, at_root = _asked_for_root(snapshot, event.item)
+    order = snapshot._order
+    if ordering.placed(order, item_id):
+        return snapshot
+    known = find(snapshot, item_id)
+    hearsay = known.previous_item_id if known and known.announced else None
+    if not text_or_none(previous) and hearsay:
+        order = ordering.place(order, item_id, hearsay, hearsay=True)
+    elif _says_nothing_new(order, item_id, previous, at_root):
+        return snapshot
+    else:
+        order = ordering.place(order, item_id, previous, at_root=at_root)
+    snapshot = reordered(snapshot, order)
+    if ordering.orphaned(order, item_id):
+        detail = f"predecessor {order.parents[item_id]} is not known"
+        return note(snapshot, event, "unknown_predecessor", detail, item_id=item_id)
+    return snapshot
+
+
+def _says_nothing_new(
+    order: ordering.Order, item_id: str, previous: Any, at_root: bool
+) -> bool:
+    """Say whether an item at the end is only said to be somewhere, again."""
+    at_end = order.parents.get(item_id) is ordering.Anchor.END
+    return at_end and not at_root and not text_or_none(previous)
+
+
+def _asked_for_root(snapshot: Snapshot, wire: Any) -> tuple[Snapshot, bool]:
+    """Say whether this client asked for the head; it is asked once per item."""
+    for asked in snapshot._asked:
+        if _answers(snapshot, asked, wire):
+            left = tuple(each for each in snapshot._asked if each is not asked)
+            return updated(snapshot, {"_asked": left}), True
+    return snapshot, False
+
+
+def _answers(snapshot: Snapshot, asked: Asked, wire: Any) -> bool:
+    if asked.item_id is not None:
+        return bool(asked.item_id == wire.id)
+    kind, role = wire.type, getattr(wire, "role", None)
+    known = find(snapshot, wire.id)
+    return known is None and (asked.type, asked.role) == (kind, role)
+
+
+def item_asked(snapshot: Snapshot, item: Any, event_id: Any) -> Snapshot:
+    """
+    Remember an item for which this client asks the head of the conversation.
+
+    Args:
+        snapshot: the snapshot before the command is sent.
+        item: the item of the command, an object or a mapping.
+        event_id: id of the command.
+    """
+    read = item.get if isinstance(item, Mapping) else partial(getattr, item)
+    asked = Asked(
+        item_id=text_or_none(read("id", None)),
+        event_id=text_or_none(event_id),
+        type=text_or_none(read("type", None)),
+        role=text_or_none(read("role", None)),
+    )
+    return updated(snapshot, {"_asked": (*snapshot._asked, asked)[-MOST_ASKED:]})
+
+
+def item_deleted(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`conversation.item.deleted`: its place stays known to those who name it."""
+    item_id = text_or_none(event.item_id)
+    if item_id is None:
+        return note(snapshot, event, "no_id", "nothing is named")
+    if item_id in snapshot._order.dead:
+        detail = "the item has been deleted before"
+        return note(snapshot, event, "repeated", detail, item_id=item_id)
+    if find(snapshot, item_id) is None:
+        detail = "the deleted item is not known"
+        snapshot = note(snapshot, event, "unknown_item", detail, item_id=item_id)
+    return bury(snapshot, item_id)
+
+
+def item_retrieved(snapshot: Snapshot, event: Any) -> Snapshot:
+    """
+    `conversation.item.retrieved`: the item as the server has it now.
+
+    An item that had not been seen stands at the end until its place is told.
+    """
+    item_id = _id_of(event)
+    if item_id is None:
+        return note(snapshot, event, "no_id", "an item without an id cannot be kept")
+    known = find(snapshot, item_id)
+    item = known or Item(id=item_id)
+    item = _retranscribed(described(item, event.item, final=item.closed), event.item)
+    if item_id not in snapshot._order.parents and not item.out_of_band:
+        order = ordering.place_provisionally(snapshot._order, item_id)
+        snapshot = reordered(snapshot, order)
+    if item_id in snapshot._order.dead:
+        detail = "the item has been deleted"
+        return note(snapshot, event, "late_event", detail, item_id=item_id)
+    return store(snapshot, item)
+
+
+def _retranscribed(item: Item, wire: Any) -> Item:
+    """Take over what a server has left of the transcript of a cut part."""
+    told = given(getattr(wire, "content", None)) or ()
+    for index, (part, now) in enumerate(zip(item.content, told)):
+        if part.heard_ms is not None:
+            left = {"_kept": text_or_none(now.transcript)}
+            item = with_part_changed(item, index, left)
+    return item
+
+
+def item_truncated(snapshot: Snapshot, event: Any) -> Snapshot:
+    """
+    `conversation.item.truncated`: the rest of the audio was not heard.
+
+    The server has forgotten the transcript of that part, all of it. What was
+    said and what was heard stays readable on the part.
+    """
+    item = find(snapshot, event.item_id)
+    index = given(event.content_index) or 0
+    if item is None or not 0 <= index < len(item.content):
+        detail = "there is no such part to truncate"
+        return note(snapshot, event, "unknown_item", detail, item_id=event.item_id)
+    heard = {"heard_ms": given(event.audio_end_ms) or 0, "_kept": None}
+    item = with_part_changed(item, index, heard)
+    return store(snapshot, item)

@@ -1,0 +1,316 @@
+"""
+What a response says, piece by piece: the busiest part of the mirror.
+
+A delta on an item in flight takes the short way: one lookup, one appended
+piece, and copies of the part, the item and the snapshot. Everything out of the
+ordinary (no item yet, no part yet, an ended response) is sorted out first, by
+`attributed`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional, Union
+
+from ...protocol.lazy import audio_size
+from .. import ordering
+from ..items import Item
+from ..merging import described_part, with_part, with_part_changed
+from ..records import changed, changed_in
+from ..snapshot import ResponseState, Snapshot
+from ..store import (
+    find,
+    note,
+    put_growing,
+    put_response,
+    reordered,
+    store,
+    text_or_none,
+)
+from ..text import append
+
+Place = tuple[Snapshot, Item, int]
+"""Where a delta falls: the snapshot with the item in it, the item, the part."""
+
+
+def text_delta(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`response.output_text.delta`: more text."""
+    return _extended(snapshot, event, "_text", "output_text")
+
+
+def transcript_delta(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`response.output_audio_transcript.delta`: more of what is spoken."""
+    return _extended(snapshot, event, "_transcript", "output_audio")
+
+
+def _extended(snapshot: Snapshot, event: Any, name: str, kind: str) -> Snapshot:
+    piece = event.delta
+    if piece.__class__ is not str or not piece:
+        return snapshot
+    item = snapshot._overlay.get(event.item_id)
+    index = event.content_index
+    if item is None or not _takes(item, index):
+        found = attributed(snapshot, event, kind)
+        if isinstance(found, Snapshot):
+            return found
+        snapshot, item, index = found
+    content = item.content
+    part = content[index]
+    part = changed_in(part, name, append(part.__dict__[name], piece))
+    if len(content) == 1:
+        content = (part,)
+    else:
+        content = (*content[:index], part, *content[index + 1 :])
+    return put_growing(snapshot, changed_in(item, "content", content))
+
+
+def audio_delta(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`response.output_audio.delta`: its bytes are counted, not kept."""
+    size = audio_size(event)
+    if not size:
+        return snapshot
+    item = snapshot._overlay.get(event.item_id)
+    index = event.content_index
+    if item is None or not _takes(item, index):
+        found = attributed(snapshot, event, "output_audio")
+        if isinstance(found, Snapshot):
+            return found
+        snapshot, item, index = found
+    part = item.content[index]
+    changes: dict[str, Any] = {"audio_bytes": part.audio_bytes + size}
+    if not part.audio_bytes:
+        changes["audio_rate"] = _rate(snapshot, item)
+    return put_growing(snapshot, with_part_changed(item, index, changes))
+
+
+def _takes(item: Item, index: Any) -> bool:
+    """Say whether a delta on this part of an item in flight is an ordinary one."""
+    return (
+        index.__class__ is int
+        and 0 <= index < len(item.content)
+        and item.response_id is not None
+        and not item.closed
+    )
+
+
+def _rate(snapshot: Snapshot, item: Item) -> int:
+    state = snapshot._responses.get(item.response_id or "")
+    return state.audio_rate if state else snapshot._audio_rate
+
+
+def text_done(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`response.output_text.done`: the whole text."""
+    return _finished(snapshot, event, "_text", event.text, "output_text")
+
+
+def transcript_done(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`response.output_audio_transcript.done`: the whole transcript."""
+    return _finished(snapshot, event, "_transcript", event.transcript, "output_audio")
+
+
+def _finished(
+    snapshot: Snapshot, event: Any, name: str, whole: Any, kind: str
+) -> Snapshot:
+    text = text_or_none(whole)
+    if text is None:
+        return snapshot
+    found = attributed(snapshot, event, kind)
+    if isinstance(found, Snapshot):
+        return found
+    snapshot, item, index = found
+    return put_growing(snapshot, with_part_changed(item, index, {name: text}))
+
+
+def part_told(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`response.content_part.added` and ``done``: a part and what is in it."""
+    wire = event.part
+    if not wire:
+        return snapshot
+    found = attributed(snapshot, event, "output_text")
+    if isinstance(found, Snapshot):
+        return found
+    snapshot, item, index = found
+    part = described_part(item.content[index], wire, role=item.role)
+    return put_growing(snapshot, with_part_changed(item, index, part.__dict__))
+
+
+def arguments_delta(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`function_call_arguments.delta`, `mcp_call_arguments.delta`: more of them."""
+    piece = text_or_none(event.delta)
+    if piece is None:
+        return snapshot
+    item = snapshot._overlay.get(event.item_id)
+    if item is None or item.closed or item.response_id is None:
+        found = attributed(snapshot, event, None)
+        if isinstance(found, Snapshot):
+            return found
+        snapshot, item, _ = found
+    grown = changed_in(item, "_arguments", append(item._arguments, piece))
+    return put_growing(snapshot, _called(grown, event))
+
+
+def arguments_done(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`function_call_arguments.done`, `mcp_call_arguments.done`: all of them."""
+    found = attributed(snapshot, event, None)
+    if isinstance(found, Snapshot):
+        return found
+    snapshot, item, _ = found
+    if whole := text_or_none(event.arguments):
+        item = changed_in(item, "_arguments", whole)
+    return put_growing(snapshot, _called(item, event))
+
+
+def _called(item: Item, event: Any) -> Item:
+    """Fill in what an item lacks to be a call, from events that name it."""
+    named = {name: text_or_none(getattr(event, name, None)) for name in _CALL}
+    missing = {
+        name: value
+        for name, value in named.items()
+        if value and getattr(item, name) is None
+    }
+    return changed(item, missing) if missing else item
+
+
+_CALL = ("call_id", "name")
+
+
+def attributed(
+    snapshot: Snapshot, event: Any, kind: Optional[str]
+) -> Union[Place, Snapshot]:
+    """
+    Find out where a delta falls, making what servers leave out.
+
+    Args:
+        snapshot: the snapshot so far.
+        event: an event of a response, about one of its items.
+        kind: type of the content part, None for the arguments of a call.
+
+    Returns:
+        The place, or a snapshot with a note that it falls nowhere.
+    """
+    item = find(snapshot, event.item_id)
+    if late := _too_late(snapshot, event, item):
+        return note(
+            snapshot,
+            event,
+            "late_event",
+            late,
+            item_id=event.item_id,
+            response_id=getattr(event, "response_id", None),
+        )
+    snapshot, state = _response_of(snapshot, event, item)
+    item = item or _growing_item(snapshot, event, state)
+    if item is None or item.announced or item.response_id != state.id:
+        snapshot, item = _made(snapshot, event, item, state, kind)
+    if kind is None:
+        return snapshot, item, 0
+    found = with_part(item, event.content_index, kind)
+    if found is None:
+        detail = f"content_index {event.content_index} is out of reason"
+        return note(snapshot, event, "bad_index", detail, item_id=item.id)
+    return snapshot, found[0], found[1]
+
+
+def _too_late(snapshot: Snapshot, event: Any, item: Optional[Item]) -> Optional[str]:
+    if event.item_id in snapshot._order.dead:
+        return "the item has been deleted"
+    if item is not None and item.closed:
+        return "the item is done"
+    state = snapshot._responses.get(getattr(event, "response_id", None) or "")
+    if state is not None and state.closed:
+        return f"the response is {state.status}"
+    return None
+
+
+def _response_of(
+    snapshot: Snapshot, event: Any, item: Optional[Item]
+) -> tuple[Snapshot, ResponseState]:
+    """Return the response that an event belongs to, made up if need be."""
+    response_id = text_or_none(getattr(event, "response_id", None))
+    if response_id is None and item is not None:
+        response_id = item.response_id
+    if response_id is None:
+        response_id = latest_open(snapshot) or unnamed(snapshot)
+    return with_response(snapshot, response_id)
+
+
+def with_response(
+    snapshot: Snapshot, response_id: str
+) -> tuple[Snapshot, ResponseState]:
+    """Return a response, begun if nothing has been heard of it."""
+    state = snapshot._responses.get(response_id)
+    if state is None:
+        state = ResponseState(id=response_id, audio_rate=snapshot._audio_rate)
+        snapshot = put_response(snapshot, state)
+    return snapshot, state
+
+
+def latest_open(snapshot: Snapshot) -> Optional[str]:
+    """Return the id of the response that nameless events are about, if any."""
+    for response_id in reversed(snapshot._open):
+        if not snapshot._responses[response_id].out_of_band:
+            return response_id
+    return snapshot._open[-1] if snapshot._open else None
+
+
+def unnamed(snapshot: Snapshot) -> str:
+    """Return an id for a response of which the server tells none."""
+    return f"unnamed_{snapshot.version + 1}"
+
+
+def _growing_item(
+    snapshot: Snapshot, event: Any, state: ResponseState
+) -> Optional[Item]:
+    """Return the item that an event without an item id is about, if any."""
+    if text_or_none(event.item_id):
+        return None
+    for item_id in reversed(state.items):
+        item = find(snapshot, item_id)
+        if item is not None and not item.closed:
+            return item
+    return None
+
+
+def _made(
+    snapshot: Snapshot,
+    event: Any,
+    item: Optional[Item],
+    state: ResponseState,
+    kind: Optional[str],
+) -> tuple[Snapshot, Item]:
+    """Give a response an item that it was never said to have."""
+    if item is None or item.announced:
+        item_id = text_or_none(event.item_id) or unnamed_item(state, event.output_index)
+        item = item or Item(id=item_id)
+        fresh = _CALLING if kind is None else _SPEAKING
+        item = changed(item, {"status": "in_progress", "announced": False, **fresh})
+    return joined(snapshot, item, state)
+
+
+_SPEAKING = {"type": "message", "role": "assistant"}
+_CALLING = {"type": "function_call", "role": None}
+
+
+def unnamed_item(state: ResponseState, output_index: Any) -> str:
+    """Return an id for an item of which the server tells none."""
+    index = output_index if isinstance(output_index, int) else 0
+    return f"{state.id}/{index}"
+
+
+def joined(
+    snapshot: Snapshot, item: Item, state: ResponseState
+) -> tuple[Snapshot, Item]:
+    """
+    Make an item one of a response's, and store it.
+
+    Unless the response is out of band, the item enters the order: at the end,
+    until the conversation's own events say where it is.
+    """
+    outside = state.out_of_band and item.id not in snapshot._order.parents
+    item = changed(item, {"response_id": state.id, "out_of_band": outside})
+    if item.id not in state.items:
+        items = (*state.items, item.id)
+        snapshot = put_response(snapshot, changed_in(state, "items", items))
+    if not outside and item.id not in snapshot._order.parents:
+        order = ordering.place_provisionally(snapshot._order, item.id)
+        snapshot = reordered(snapshot, order)
+    return store(snapshot, item), item

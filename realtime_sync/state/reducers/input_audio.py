@@ -1,0 +1,165 @@
+"""Spoken input: announced, committed, transcribed, often before it exists."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from ..items import Item
+from ..merging import with_part, with_part_changed
+from ..records import changed
+from ..snapshot import Snapshot
+from ..store import (
+    drop,
+    find,
+    given,
+    note,
+    put,
+    put_growing,
+    text_or_none,
+    updated,
+)
+from ..text import append, plain
+from ..usage import with_transcription
+
+
+def speech_started(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`speech_started`: names the item that the speech will become."""
+    start = given(event.audio_start_ms)
+    return _announced(
+        snapshot, event, {"audio_start_ms": 0 if start is None else start}
+    )
+
+
+def speech_stopped(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`speech_stopped`: the speech of an announced item has ended."""
+    return _announced(snapshot, event, {"audio_end_ms": given(event.audio_end_ms)})
+
+
+def timeout_triggered(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`timeout_triggered`: the user said nothing, which is an item too."""
+    marks = {
+        "audio_start_ms": given(event.audio_start_ms),
+        "audio_end_ms": given(event.audio_end_ms),
+    }
+    return _announced(snapshot, event, marks)
+
+
+def committed(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`committed`: the item will exist, and its predecessor may be named."""
+    changes: dict[str, Any] = {"committed": True}
+    known = find(snapshot, event.item_id)
+    previous = text_or_none(event.previous_item_id)
+    if previous and previous != event.item_id and (known is None or known.announced):
+        changes["previous_item_id"] = previous
+    return _announced(snapshot, event, changes)
+
+
+def _announced(snapshot: Snapshot, event: Any, changes: dict[str, Any]) -> Snapshot:
+    """Change an item that need not exist yet."""
+    item_id = text_or_none(event.item_id)
+    if item_id is None:
+        return snapshot
+    item = find(snapshot, item_id)
+    if item is None:
+        if item_id in snapshot._order.dead:
+            return _deleted(snapshot, event)
+        item = Item(id=item_id, type="message", role="user", announced=True)
+    return put(snapshot, changed(item, changes))
+
+
+def _deleted(snapshot: Snapshot, event: Any) -> Snapshot:
+    detail = "the item has been deleted"
+    return note(snapshot, event, "late_event", detail, item_id=event.item_id)
+
+
+def cleared(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`input_audio_buffer.cleared`: what was announced of it will not come."""
+    gone = [item.id for item in snapshot.announced if _is_buffered(item)]
+    return drop(snapshot, gone) if gone else snapshot
+
+
+def _is_buffered(item: Item) -> bool:
+    return item.role == "user" and not item.committed
+
+
+def transcription_delta(snapshot: Snapshot, event: Any) -> Snapshot:
+    """
+    `input_audio_transcription.delta`: more of what the user said.
+
+    Some servers repeat what they have sent, and some send a better version of
+    all of it. A delta that begins with the text so far replaces it. What is
+    wrong by then is put right by ``completed``.
+    """
+    piece = text_or_none(event.delta)
+    found = _spoken(snapshot, event)
+    if piece is None or found is None:
+        return snapshot if piece is None else _unattributed(snapshot, event)
+    item, index = found
+    part = item.content[index]
+    if part.transcription == "completed":
+        detail = "the transcription is complete"
+        return note(snapshot, event, "late_event", detail, item_id=item.id)
+    text = part._transcript
+    so_far = len(text) if text else 0
+    if 0 < so_far <= len(piece) and piece.startswith(plain(text) or ""):
+        text = None
+    changes = {"_transcript": append(text, piece), "transcription": "in_progress"}
+    return put_growing(snapshot, with_part_changed(item, index, changes))
+
+
+def transcription_completed(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`input_audio_transcription.completed`: this is what was said."""
+    usage = with_transcription(snapshot.usage, given(event.usage))
+    if usage is not snapshot.usage:
+        snapshot = updated(snapshot, {"usage": usage})
+    found = _spoken(snapshot, event)
+    if found is None:
+        return _unattributed(snapshot, event)
+    item, index = found
+    changes: dict[str, Any] = {"transcription": "completed"}
+    if given(event.transcript) is not None:
+        changes["_transcript"] = event.transcript
+    return put(snapshot, with_part_changed(item, index, changes))
+
+
+def transcription_failed(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`input_audio_transcription.failed`: the item stays, without its text."""
+    found = _spoken(snapshot, event)
+    if found is None:
+        return _unattributed(snapshot, event)
+    item, index = found
+    return put(snapshot, with_part_changed(item, index, {"transcription": "failed"}))
+
+
+def _spoken(snapshot: Snapshot, event: Any) -> Optional[tuple[Item, int]]:
+    """Return the item and part that a transcription is about."""
+    item_id = text_or_none(event.item_id)
+    if item_id is None:
+        item = _last_untranscribed(snapshot)
+    elif item_id in snapshot._order.dead:
+        item = None
+    else:
+        item = find(snapshot, item_id) or Item(
+            id=item_id, type="message", role="user", announced=True
+        )
+    return None if item is None else with_part(item, event.content_index, "input_audio")
+
+
+def _last_untranscribed(snapshot: Snapshot) -> Optional[Item]:
+    """Return the latest spoken item that still waits for its transcript."""
+    for item in (*reversed(snapshot.announced), *reversed(snapshot.items)):
+        if item.role == "user" and _waits(item):
+            return item
+    return None
+
+
+def _waits(item: Item) -> bool:
+    return any(
+        part.type == "input_audio" and part.transcription in (None, "in_progress")
+        for part in item.content
+    ) or (item.announced and not item.content)
+
+
+def _unattributed(snapshot: Snapshot, event: Any) -> Snapshot:
+    detail = "there is no item that this can be about"
+    return note(snapshot, event, "late_event", detail, item_id=event.item_id)

@@ -1,0 +1,55 @@
+"""Tools of MCP servers: listed and called by the server itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..items import Item
+from ..lifecycle import next_item_status
+from ..records import changed
+from ..snapshot import Snapshot
+from ..store import find, note, put, text_or_none
+
+LISTING = "mcp_list_tools"
+CALL = "mcp_call"
+
+
+def listing_in_progress(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`mcp_list_tools.in_progress`: may come before the item."""
+    return _reported(snapshot, event, LISTING, "in_progress")
+
+
+def listing_completed(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`mcp_list_tools.completed`: the tools can be used."""
+    return _reported(snapshot, event, LISTING, "completed")
+
+
+def listing_failed(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`mcp_list_tools.failed`: the MCP server could not be asked."""
+    return _reported(snapshot, event, LISTING, "failed")
+
+
+def call_in_progress(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`response.mcp_call.in_progress`: the server is calling the tool."""
+    return _reported(snapshot, event, CALL, "in_progress")
+
+
+def call_completed(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`response.mcp_call.completed`: the output comes with the item."""
+    return _reported(snapshot, event, CALL, "completed")
+
+
+def call_failed(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`response.mcp_call.failed`: the error comes with the item."""
+    return _reported(snapshot, event, CALL, "failed")
+
+
+def _reported(snapshot: Snapshot, event: Any, kind: str, status: str) -> Snapshot:
+    """MCP items carry no status; these events are the only ones to tell it."""
+    item_id = text_or_none(event.item_id)
+    if item_id is None or item_id in snapshot._order.dead:
+        detail = "there is no item that this can be about"
+        return note(snapshot, event, "late_event", detail, item_id=event.item_id)
+    item = find(snapshot, item_id) or Item(id=item_id, type=kind, announced=True)
+    changes: dict[str, Any] = {"status": next_item_status(item.status, status)}
+    return put(snapshot, changed(item, changes))

@@ -1,0 +1,198 @@
+"""Responses: their beginning, their items, their end."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from .. import ordering
+from ..items import Item
+from ..lifecycle import final_response_status, item_status_after
+from ..merging import described
+from ..records import changed, changed_in, freeze
+from ..snapshot import ResponseState, Snapshot
+from ..store import (
+    erase,
+    find,
+    given,
+    note,
+    put,
+    put_response,
+    text_or_none,
+    updated,
+)
+from ..usage import with_response as with_response_usage
+from .deltas import joined, latest_open, unnamed, unnamed_item, with_response
+from .session import audio_rate
+
+
+def response_created(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`response.created`: a response has begun, unless it has already ended."""
+    wire = given(event.response)
+    response_id = text_or_none(getattr(wire, "id", None)) or unnamed(snapshot)
+    known = snapshot._responses.get(response_id)
+    if known is not None and known.closed:
+        detail = f"the response is {known.status}"
+        return note(snapshot, event, "late_event", detail, response_id=response_id)
+    snapshot, state = with_response(snapshot, response_id)
+    return _told(snapshot, state, wire)
+
+
+def _told(snapshot: Snapshot, state: ResponseState, wire: Any) -> Snapshot:
+    """Store what a response resource says about itself, its end excepted."""
+    changes: dict[str, Any] = {
+        "audio_rate": audio_rate(wire, default=snapshot._audio_rate)
+    }
+    if metadata := given(getattr(wire, "metadata", None)):
+        changes["metadata"] = freeze(metadata)
+    conversation_id = getattr(wire, "conversation_id", "")
+    if text := text_or_none(conversation_id):
+        changes["conversation_id"] = text
+        if snapshot.conversation_id is None:
+            snapshot = updated(snapshot, {"conversation_id": text})
+    outside = state.out_of_band or conversation_id is None
+    outside = outside and not text and not _takes_part(snapshot, state)
+    changes["out_of_band"] = outside
+    snapshot = put_response(snapshot, changed(state, changes))
+    return _expelled(snapshot, state) if outside else snapshot
+
+
+def _takes_part(snapshot: Snapshot, state: ResponseState) -> bool:
+    """
+    Say whether the conversation has listed an item of a response.
+
+    Servers that fill everything with ``null`` do so with `conversation_id`
+    too; what they list is in the conversation all the same.
+    """
+    return state.conversation_id is not None or any(
+        ordering.listed(snapshot._order, each) for each in state.items
+    )
+
+
+def _expelled(snapshot: Snapshot, state: ResponseState) -> Snapshot:
+    """Take back the places that were given before this was known."""
+    wrongly = [each for each in state.items if each in snapshot._order.parents]
+    if not wrongly:
+        return snapshot
+    items = [find(snapshot, each) for each in wrongly]
+    snapshot = erase(snapshot, wrongly)
+    outside = [changed_in(each, "out_of_band", True) for each in items if each]
+    return put(snapshot, *outside)
+
+
+def output_item_added(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`response.output_item.added`: the response has begun an item."""
+    return _output_item(snapshot, event, final=False)
+
+
+def output_item_done(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`response.output_item.done`: the item is what it will be."""
+    return _output_item(snapshot, event, final=True)
+
+
+def _output_item(snapshot: Snapshot, event: Any, *, final: bool) -> Snapshot:
+    wire = given(event.item)
+    if wire is None:
+        return note(snapshot, event, "no_id", "the event has no item")
+    response_id = text_or_none(event.response_id) or latest_open(snapshot)
+    snapshot, state = with_response(snapshot, response_id or unnamed(snapshot))
+    item_id = text_or_none(wire.id) or _id_at(state, event.output_index)
+    if late := _too_late(snapshot, state, item_id):
+        return note(
+            snapshot,
+            event,
+            "late_event",
+            late,
+            item_id=item_id,
+            response_id=state.id,
+        )
+    return _output(snapshot, state, item_id, wire, final=final)
+
+
+def _too_late(snapshot: Snapshot, state: ResponseState, item_id: str) -> Optional[str]:
+    if item_id in snapshot._order.dead:
+        return "the item has been deleted"
+    return f"the response is {state.status}" if state.closed else None
+
+
+def _id_at(state: ResponseState, index: Any) -> str:
+    """Return the id of the item at an index of the output, made up if need be."""
+    if isinstance(index, int) and 0 <= index < len(state.items):
+        return state.items[index]
+    return unnamed_item(state, index)
+
+
+def _output(
+    snapshot: Snapshot, state: ResponseState, item_id: str, wire: Any, *, final: bool
+) -> Snapshot:
+    item = find(snapshot, item_id) or Item(id=item_id)
+    # Set first: an item of a response is not complete when it is added.
+    item = changed_in(item, "response_id", state.id)
+    return joined(snapshot, described(item, wire, final=final), state)[0]
+
+
+def response_done(snapshot: Snapshot, event: Any) -> Snapshot:
+    """
+    `response.done`: what it says holds, whatever deltas have said.
+
+    It may be the first that is heard of the response. A second one changes
+    nothing.
+    """
+    wire = given(event.response)
+    response_id = text_or_none(getattr(wire, "id", None)) or latest_open(snapshot)
+    snapshot, state = with_response(snapshot, response_id or unnamed(snapshot))
+    if state.closed:
+        detail = f"the response is {state.status}"
+        return note(snapshot, event, "repeated", detail, response_id=state.id)
+    snapshot = _told(snapshot, state, wire)
+    for index, item in enumerate(given(getattr(wire, "output", None)) or ()):
+        snapshot = _final_output(snapshot, state.id, index, item)
+    return _ended(snapshot, snapshot._responses[state.id], wire, event)
+
+
+def _final_output(
+    snapshot: Snapshot, response_id: str, index: int, wire: Any
+) -> Snapshot:
+    state = snapshot._responses[response_id]
+    item_id = text_or_none(wire.id) or _id_at(state, index)
+    if item_id in snapshot._order.dead:
+        return snapshot
+    if item_id not in state.items:
+        snapshot = _renamed(snapshot, state, unnamed_item(state, index), item_id)
+    return _output(
+        snapshot, snapshot._responses[response_id], item_id, wire, final=True
+    )
+
+
+def _renamed(
+    snapshot: Snapshot, state: ResponseState, made_up: str, item_id: str
+) -> Snapshot:
+    """Give an item its own id in place of one that was made up for it."""
+    item = find(snapshot, made_up)
+    if item is None:
+        return snapshot
+    items = tuple(each for each in state.items if each != made_up)
+    snapshot = put_response(snapshot, changed_in(state, "items", items))
+    return put(erase(snapshot, (made_up,)), changed_in(item, "id", item_id))
+
+
+def _ended(snapshot: Snapshot, state: ResponseState, wire: Any, event: Any) -> Snapshot:
+    status = final_response_status(getattr(wire, "status", None))
+    usage = given(getattr(wire, "usage", None))
+    changes = {
+        "status": status,
+        "status_details": given(getattr(wire, "status_details", None)),
+        "usage": usage,
+        "closed": True,
+    }
+    snapshot = put_response(snapshot, changed(state, changes))
+    left = [find(snapshot, each) for each in state.items]
+    closed = [_closed(item, status) for item in left if item is not None]
+    snapshot = put(snapshot, *closed) if closed else snapshot
+    totals = with_response_usage(snapshot.usage, usage or event.raw.get("usage"))
+    return updated(snapshot, {"usage": totals})
+
+
+def _closed(item: Item, response_status: str) -> Item:
+    if item.status == "in_progress":
+        item = changed_in(item, "status", item_status_after(response_status))
+    return changed_in(item, "closed", True)

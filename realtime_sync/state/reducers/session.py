@@ -1,0 +1,109 @@
+"""The session itself, rate limits, errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import evolve
+
+from ..items import PCM_RATE
+from ..snapshot import Snapshot
+from ..store import given, note, text_or_none, updated
+
+
+def session_told(snapshot: Snapshot, event: Any) -> Snapshot:
+    """
+    `session.created` and `session.updated`: the configuration in force.
+
+    Some servers send ``created`` late, twice, or instead of ``updated``; it
+    says nothing about items, so it never empties the conversation.
+    """
+    told = given(event.session)
+    if told is None:
+        return note(snapshot, event, "no_session", "the event has no session")
+    known = snapshot.session
+    if event.type == "session.created" and known is not None:
+        snapshot = note(snapshot, event, "repeated", "the session was created before")
+    session = _overlaid(known, told)
+    rate = audio_rate(session, default=PCM_RATE)
+    return updated(snapshot, {"session": session, "_audio_rate": rate})
+
+
+def _overlaid(known: Any, told: Any) -> Any:
+    """Return what was told, completed by what it leaves out."""
+    if type(known) is not type(told):
+        return told
+    kept = {
+        name: getattr(known, name)
+        for name in vars(told)
+        if given(getattr(known, name)) is not None and absent(getattr(told, name))
+    }
+    if "audio" not in kept and known.audio and told.audio:
+        kept["audio"] = _overlaid_halves(known.audio, told.audio)
+    return evolve(told, **kept) if kept else told
+
+
+def _overlaid_halves(known: Any, told: Any) -> Any:
+    halves = {}
+    for name in ("input", "output"):
+        before, now = getattr(known, name), getattr(told, name)
+        if not before or now is None:
+            continue
+        halves[name] = before if absent(now) else _filled(before, now)
+    return evolve(told, **halves)
+
+
+def _filled(known: Any, told: Any) -> Any:
+    kept = {
+        name: getattr(known, name) for name in vars(told) if absent(getattr(told, name))
+    }
+    return evolve(told, **kept)
+
+
+def absent(value: Any) -> bool:
+    """Say whether a server left a field out; ``null`` is an answer."""
+    return value is not None and given(value) is None
+
+
+def audio_rate(resource: Any, *, default: int) -> int:
+    """
+    Return the bytes per second of the audio that a session or response makes.
+
+    Args:
+        resource: a session or a response of the protocol.
+        default: the rate if it does not say.
+    """
+    audio = given(getattr(resource, "audio", None))
+    output = given(getattr(audio, "output", None))
+    spoken = given(getattr(output, "format", None))
+    kind = text_or_none(getattr(spoken, "type", None))
+    if kind is None:
+        return default
+    if kind != "audio/pcm":
+        return 8_000
+    rate = given(spoken.rate)
+    return rate * 2 if rate else PCM_RATE
+
+
+def conversation_created(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`conversation.created`: the beta names the default conversation."""
+    found = text_or_none(getattr(given(event.conversation), "id", None))
+    return updated(snapshot, {"conversation_id": found}) if found else snapshot
+
+
+def rate_limits_updated(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`rate_limits.updated`: limits not named keep what was last said."""
+    told = {each.name: each for each in given(event.rate_limits) or ()}
+    if not told:
+        return snapshot
+    known = {each.name: each for each in snapshot.rate_limits}
+    return updated(snapshot, {"rate_limits": tuple({**known, **told}.values())})
+
+
+def error(snapshot: Snapshot, event: Any) -> Snapshot:
+    """`error`: a refused item will not come to the place that was asked for it."""
+    refused = text_or_none(getattr(given(event.error), "event_id", None))
+    asked = tuple(each for each in snapshot._asked if each.event_id != refused)
+    if refused is None or len(asked) == len(snapshot._asked):
+        return snapshot
+    return updated(snapshot, {"_asked": asked})

@@ -1,0 +1,316 @@
+"""
+The conversation at one moment, immutable.
+
+A `Snapshot` holds what the server has confirmed and nothing else: no audio
+bytes, and no command that has not been answered. Reading one needs no lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Optional
+
+from attrs import field, frozen
+
+from .items import PCM_RATE, Item, Part
+from .ordering import Order
+from .records import changed_in
+from .rendering import Line, chat_messages, transcript_lines
+from .usage import UsageTotals
+
+if TYPE_CHECKING:
+    from ..protocol.responses import RateLimit, StatusDetails, Usage
+
+__all__ = [
+    "Anomaly",
+    "Item",
+    "Limits",
+    "Line",
+    "Part",
+    "ResponseState",
+    "Snapshot",
+    "UsageTotals",
+]
+
+
+@frozen(kw_only=True, slots=False)
+class Limits:
+    """
+    How much a snapshot keeps.
+
+    Attributes:
+        max_items: items; the ones that came first are forgotten first.
+        max_responses: responses; ended ones are forgotten, oldest first.
+        max_anomalies: anomalies, the latest ones.
+    """
+
+    max_items: int = 10_000
+    max_responses: int = 500
+    max_anomalies: int = 100
+
+
+@frozen(kw_only=True, slots=False)
+class Anomaly:
+    """
+    Something that the server did otherwise than the protocol has it.
+
+    Attributes:
+        kind: for programs, such as ``late_event`` or ``bad_field``.
+        detail: for people.
+        event_type: canonical type of the event.
+        event_id: the server's id of it, None if it had none.
+        item_id: the item concerned, if any.
+        response_id: the response concerned, if any.
+        count: how often in a row.
+    """
+
+    kind: str
+    detail: str
+    event_type: str
+    event_id: Optional[str] = None
+    item_id: Optional[str] = None
+    response_id: Optional[str] = None
+    count: int = 1
+
+
+@frozen(kw_only=True, slots=False)
+class ResponseState:
+    """
+    One response, as far as it has come.
+
+    Attributes:
+        id: the response's id.
+        status: ``in_progress`` until it has ended; then ``completed``,
+            ``cancelled``, ``failed``, ``incomplete``, or a word of the
+            server's own.
+        status_details: why it ended, as `response.done` had it.
+        conversation_id: conversation it writes to, None while unknown or if
+            there is none.
+        out_of_band: it writes to no conversation.
+        metadata: what came with ``response.create``.
+        usage: tokens, once it has ended.
+        items: ids of the items that it made, in their order.
+        output: those items, as they are in this snapshot.
+        closed: it has ended.
+        audio_rate: bytes per second of its audio.
+    """
+
+    id: str
+    status: str = "in_progress"
+    status_details: Optional[StatusDetails] = None
+    conversation_id: Optional[str] = None
+    out_of_band: bool = False
+    metadata: Optional[Mapping[str, Any]] = None
+    usage: Optional[Usage] = None
+    items: tuple[str, ...] = ()
+    output: tuple[Item, ...] = ()
+    closed: bool = False
+    audio_rate: int = PCM_RATE
+
+    @property
+    def text(self) -> str:
+        """Text and transcripts of all its items, as they were generated."""
+        return "".join([item.said for item in self.output])
+
+
+@frozen(kw_only=True, slots=False)
+class Asked:
+    """
+    A place at the head of the conversation that this client asked for.
+
+    Attributes:
+        item_id: id that the client gave the item, if any.
+        event_id: id of the command, by which an error would name it.
+        type: item type.
+        role: role, for messages.
+    """
+
+    item_id: Optional[str] = None
+    event_id: Optional[str] = None
+    type: Optional[str] = None
+    role: Optional[str] = None
+
+
+@frozen(kw_only=True, slots=False, eq=False, repr=False)
+class Snapshot:
+    """
+    What the server believes the conversation is.
+
+    ``Snapshot()`` is a conversation of which nothing is known. A later one is
+    made by `realtime_sync.state.reduce.reduce`. Any thread may read it.
+
+    Attributes:
+        version: counts the changes; larger is later.
+        session: configuration in force, None before the server told.
+        conversation_id: the default conversation, None while unknown.
+        usage: tokens taken so far.
+        rate_limits: the limits last told, one per name.
+        anomalies: surprises, oldest first; the latest ones are kept.
+        limits: how much is kept.
+    """
+
+    version: int = 0
+    session: Any = None
+    conversation_id: Optional[str] = None
+    usage: UsageTotals = field(factory=UsageTotals)
+    rate_limits: tuple[RateLimit, ...] = ()
+    anomalies: tuple[Anomaly, ...] = ()
+    limits: Limits = field(factory=Limits)
+    # Items are in two mappings: those on which deltas fall are few and in
+    # `_overlay`, which every delta copies. The rest are in `_base`, which is
+    # copied when an item comes, ends or goes. `_overlay` wins.
+    _base: Mapping[str, Item] = field(factory=dict)
+    _overlay: Mapping[str, Item] = field(factory=dict)
+    _order: Order = field(factory=Order)
+    _responses: Mapping[str, ResponseState] = field(factory=dict)
+    _open: tuple[str, ...] = ()
+    _asked: tuple[Asked, ...] = ()
+    _audio_rate: int = PCM_RATE
+
+    @property
+    def session_id(self) -> Optional[str]:
+        """The server's id of the session, None while unknown."""
+        return getattr(self.session, "id", None) or None
+
+    @property
+    def expires_at(self) -> Optional[int]:
+        """When the server will end the session, in seconds since the epoch."""
+        return getattr(self.session, "expires_at", None) or None
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The items of the default conversation, in order."""
+        cached: Optional[tuple[Item, ...]] = self.__dict__.get("cached_items")
+        if cached is None:
+            overlay, base = self._overlay, self._base
+            cached = tuple(
+                [overlay.get(each) or base[each] for each in self._order.visible]
+            )
+            self.__dict__["cached_items"] = cached
+        return cached
+
+    def item(self, item_id: str) -> Optional[Item]:
+        """
+        Return an item, or None.
+
+        Announced items and those of out-of-band responses are found too.
+        """
+        return self._overlay.get(item_id) or self._base.get(item_id)
+
+    @property
+    def announced(self) -> tuple[Item, ...]:
+        """Items that events have named and that do not exist yet."""
+        every = {**self._base, **self._overlay}
+        return tuple(item for item in every.values() if item.announced)
+
+    @property
+    def user_speaking(self) -> bool:
+        """Whether the server has heard speech start and not end."""
+        return any(
+            item.audio_start_ms is not None
+            and item.audio_end_ms is None
+            and not item.committed
+            for item in self.announced
+        )
+
+    @property
+    def responses(self) -> Mapping[str, ResponseState]:
+        """The responses by id, oldest first."""
+        return _Responses(self)
+
+    def response(self, response_id: str) -> Optional[ResponseState]:
+        """Return a response, or None."""
+        state = self._responses.get(response_id)
+        if state is None or not state.items:
+            return state
+        found = [self.item(each) for each in state.items]
+        return changed_in(state, "output", tuple(each for each in found if each))
+
+    @property
+    def active_response(self) -> Optional[ResponseState]:
+        """The response that is writing to the default conversation, or None."""
+        for response_id in reversed(self._open):
+            if not self._responses[response_id].out_of_band:
+                return self.response(response_id)
+        return None
+
+    def output_of(self, call_id: str) -> Optional[Item]:
+        """Return the item that answers a function call, or None."""
+        for item in reversed(self.items):
+            if item.call_id == call_id and item.type == "function_call_output":
+                return item
+        return None
+
+    def transcript(self) -> tuple[Line, ...]:
+        """
+        Return what has been said and written, one line per message.
+
+        Where playback was cut, it is what was heard.
+        """
+        return transcript_lines(self.items)
+
+    def to_messages(self) -> list[dict[str, Any]]:
+        """
+        Return the conversation in the shape of chat completions.
+
+        Function calls without an output, and outputs without a call, are left
+        out: that API refuses them. Where playback was cut, the text is what
+        was heard.
+        """
+        return chat_messages(self.items)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON-able values, secrets left out."""
+        from .packing import pack_snapshot
+
+        return pack_snapshot(self)
+
+    @classmethod
+    def from_dict(cls, packed: Mapping[str, Any]) -> Snapshot:
+        """
+        Rebuild a snapshot from what `to_dict` returned.
+
+        Raises:
+            TypeError: the mapping has a key that no snapshot has.
+        """
+        from .packing import unpack_snapshot
+
+        return unpack_snapshot(packed)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Snapshot):
+            return NotImplemented
+        return self is other or self.to_dict() == other.to_dict()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Snapshot.from_dict, (self.to_dict(),)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Snapshot {self.version}: {len(self._order.visible)} items, "
+            f"{len(self._responses)} responses, {len(self.anomalies)} anomalies>"
+        )
+
+
+class _Responses(Mapping[str, ResponseState]):
+    """The responses of a snapshot; their items are looked up when read."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def __getitem__(self, response_id: str) -> ResponseState:
+        state = self._snapshot.response(response_id)
+        if state is None:
+            raise KeyError(response_id)
+        return state
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._snapshot._responses)
+
+    def __len__(self) -> int:
+        return len(self._snapshot._responses)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} responses: {', '.join(self)}>"

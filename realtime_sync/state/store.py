@@ -1,0 +1,176 @@
+"""
+The few ways in which a snapshot may be changed.
+
+Reducers are written in terms of these. Every function returns a new snapshot
+and leaves the one it was given alone; none touches the version, which counts
+events and not changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Optional
+
+from ..types import UNSET
+from . import ordering
+from .items import Item
+from .records import changed, changed_in
+from .snapshot import Anomaly, ResponseState, Snapshot
+
+IN_FLIGHT = 64
+"""Items in the overlay at which they are moved to the base."""
+
+_new = object.__new__
+_set = object.__setattr__
+
+
+def find(snapshot: Snapshot, item_id: Any) -> Optional[Item]:
+    """Return an item, announced ones included; None for what is no id."""
+    return snapshot._overlay.get(item_id) or snapshot._base.get(item_id)
+
+
+def updated(snapshot: Snapshot, changes: Mapping[str, Any]) -> Snapshot:
+    """Return a copy of a snapshot with other values in some fields."""
+    copy = changed(snapshot, changes)
+    copy.__dict__.pop("cached_items", None)
+    return copy
+
+
+def put_growing(snapshot: Snapshot, item: Item) -> Snapshot:
+    """Store an item on which further deltas are expected. O(items in flight)."""
+    overlay = dict(snapshot._overlay)
+    overlay[item.id] = item
+    values = snapshot.__dict__.copy()
+    values["_overlay"] = overlay
+    values.pop("cached_items", None)
+    if len(overlay) > IN_FLIGHT:
+        values["_base"] = {**snapshot._base, **overlay}
+        values["_overlay"] = {}
+    copy = _new(Snapshot)
+    _set(copy, "__dict__", values)
+    return copy
+
+
+def put(snapshot: Snapshot, *items: Item) -> Snapshot:
+    """Store items that are as good as finished. O(items)."""
+    base = dict(snapshot._base)
+    overlay = dict(snapshot._overlay)
+    for item in items:
+        base[item.id] = item
+        overlay.pop(item.id, None)
+    return _bounded(updated(snapshot, {"_base": base, "_overlay": overlay}))
+
+
+def store(snapshot: Snapshot, item: Item) -> Snapshot:
+    """Store an item where it belongs: finished ones apart from the others."""
+    if item.closed or item.announced:
+        return put(snapshot, item)
+    return put_growing(snapshot, item)
+
+
+def drop(snapshot: Snapshot, items: Iterable[str]) -> Snapshot:
+    """Take items out of the store, not out of the order."""
+    base, overlay = dict(snapshot._base), dict(snapshot._overlay)
+    for each in items:
+        base.pop(each, None)
+        overlay.pop(each, None)
+    return updated(snapshot, {"_base": base, "_overlay": overlay})
+
+
+def reordered(snapshot: Snapshot, order: ordering.Order) -> Snapshot:
+    """Replace the order, forgetting the oldest tombstones."""
+    order = ordering.forget_tombstones(order, snapshot.limits.max_items)
+    return updated(snapshot, {"_order": order})
+
+
+def bury(snapshot: Snapshot, item_id: str) -> Snapshot:
+    """Take an item out of the conversation; its place stays known."""
+    snapshot = drop(snapshot, (item_id,))
+    return reordered(snapshot, ordering.bury(snapshot._order, item_id))
+
+
+def erase(snapshot: Snapshot, items: Iterable[str]) -> Snapshot:
+    """Forget items altogether, as if they had never been seen."""
+    items = tuple(items)
+    order = ordering.forget(snapshot._order, items)
+    return updated(drop(snapshot, items), {"_order": order})
+
+
+def _bounded(snapshot: Snapshot) -> Snapshot:
+    surplus = len(snapshot._base) - snapshot.limits.max_items
+    if surplus <= 0:
+        return snapshot
+    oldest = [each for each in snapshot._base if each not in snapshot._overlay]
+    order = snapshot._order
+    for each in oldest[:surplus]:
+        if each in order.parents:
+            order = ordering.bury(order, each)
+    return reordered(drop(snapshot, oldest[:surplus]), order)
+
+
+def put_response(snapshot: Snapshot, state: ResponseState) -> Snapshot:
+    """Store a response; beyond the limit the oldest ended ones are forgotten."""
+    responses = {**snapshot._responses, state.id: state}
+    unfinished = snapshot._open
+    if state.closed:
+        unfinished = tuple(each for each in unfinished if each != state.id)
+    elif state.id not in unfinished:
+        unfinished = (*unfinished, state.id)
+    snapshot = updated(snapshot, {"_responses": responses, "_open": unfinished})
+    surplus = len(responses) - snapshot.limits.max_responses
+    return _forget_responses(snapshot, surplus) if surplus > 0 else snapshot
+
+
+def _forget_responses(snapshot: Snapshot, surplus: int) -> Snapshot:
+    responses = dict(snapshot._responses)
+    ended = [state for state in responses.values() if state.closed][:surplus]
+    outside: list[str] = []
+    for state in ended:
+        del responses[state.id]
+        outside += state.items if state.out_of_band else ()
+    return updated(drop(snapshot, outside), {"_responses": responses})
+
+
+def note(
+    snapshot: Snapshot,
+    event: Any,
+    kind: str,
+    detail: str,
+    *,
+    item_id: Any = None,
+    response_id: Any = None,
+) -> Snapshot:
+    """Note an anomaly; the same one in a row is counted, not repeated."""
+    anomaly = Anomaly(
+        kind=kind,
+        detail=detail,
+        event_type=event.type,
+        event_id=text_or_none(event.event_id),
+        item_id=text_or_none(item_id),
+        response_id=text_or_none(response_id),
+    )
+    kept = snapshot.anomalies
+    if kept and _same(kept[-1], anomaly):
+        anomaly = changed_in(anomaly, "count", kept[-1].count + 1)
+        kept = kept[:-1]
+    limit = snapshot.limits.max_anomalies
+    return updated(snapshot, {"anomalies": (*kept, anomaly)[-limit:]})
+
+
+def _same(one: Anomaly, other: Anomaly) -> bool:
+    return (
+        one.kind == other.kind
+        and one.event_type == other.event_type
+        and one.item_id == other.item_id
+        and one.response_id == other.response_id
+    )
+
+
+def text_or_none(value: Any) -> Optional[str]:
+    """Return a text that is not empty, or None for anything else."""
+    return value if isinstance(value, str) and value else None
+
+
+def given(value: Any) -> Any:
+    """Return None for what is absent or null, else the value."""
+    return None if value is UNSET else value

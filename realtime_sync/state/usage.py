@@ -1,0 +1,99 @@
+"""Tokens, summed over a session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import frozen
+
+from .records import changed
+
+_RESPONSE: Mapping[str, tuple[str, ...]] = {
+    "total_tokens": ("total_tokens",),
+    "input_tokens": ("input_tokens",),
+    "output_tokens": ("output_tokens",),
+    "input_text_tokens": ("input_token_details", "text_tokens"),
+    "input_audio_tokens": ("input_token_details", "audio_tokens"),
+    "input_image_tokens": ("input_token_details", "image_tokens"),
+    "cached_tokens": ("input_token_details", "cached_tokens"),
+    "cached_text_tokens": (
+        "input_token_details",
+        "cached_tokens_details",
+        "text_tokens",
+    ),
+    "cached_audio_tokens": (
+        "input_token_details",
+        "cached_tokens_details",
+        "audio_tokens",
+    ),
+    "cached_image_tokens": (
+        "input_token_details",
+        "cached_tokens_details",
+        "image_tokens",
+    ),
+    "output_text_tokens": ("output_token_details", "text_tokens"),
+    "output_audio_tokens": ("output_token_details", "audio_tokens"),
+}
+"""Where a total finds its figure in the usage of a response."""
+
+_TRANSCRIPTION: Mapping[str, tuple[str, ...]] = {
+    "transcription_tokens": ("total_tokens",),
+    "transcription_seconds": ("seconds",),
+}
+"""The same for the usage of a transcription."""
+
+
+@frozen(kw_only=True, slots=False)
+class UsageTotals:
+    """
+    What the session has taken so far, split the way it is billed.
+
+    Cached tokens are counted in the input tokens of their kind too.
+    Transcriptions of the input are billed apart, by tokens or by seconds.
+    """
+
+    total_tokens: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    input_text_tokens: int = 0
+    input_audio_tokens: int = 0
+    input_image_tokens: int = 0
+    cached_tokens: int = 0
+    cached_text_tokens: int = 0
+    cached_audio_tokens: int = 0
+    cached_image_tokens: int = 0
+    output_text_tokens: int = 0
+    output_audio_tokens: int = 0
+    transcription_tokens: int = 0
+    transcription_seconds: float = 0
+
+
+def with_response(totals: UsageTotals, usage: Any) -> UsageTotals:
+    """Add the usage of a response: an object of the protocol or a mapping."""
+    return _add(totals, usage, _RESPONSE)
+
+
+def with_transcription(totals: UsageTotals, usage: Any) -> UsageTotals:
+    """Add the usage of a transcription."""
+    return _add(totals, usage, _TRANSCRIPTION)
+
+
+def _add(
+    totals: UsageTotals, usage: Any, table: Mapping[str, tuple[str, ...]]
+) -> UsageTotals:
+    sums = {}
+    for name, path in table.items():
+        figure = _figure(usage, path)
+        if figure:
+            sums[name] = getattr(totals, name) + figure
+    return changed(totals, sums) if sums else totals
+
+
+def _figure(usage: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        if isinstance(usage, Mapping):
+            usage = usage.get(name)
+        else:
+            usage = getattr(usage, name, None)
+    return usage if isinstance(usage, (int, float)) else 0
