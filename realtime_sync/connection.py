@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from time import monotonic
 from typing import Any, Optional
@@ -24,7 +24,7 @@ from .errors import (
 )
 from .protocol.codec import Codec
 from .protocol.events import UnknownEvent
-from .state.reduce import reduce
+from .state.reduce import reduce, reduce_command
 from .state.snapshot import Snapshot
 from .transport import Disconnected, Transport
 from .waiters import WatchList
@@ -78,6 +78,7 @@ class Connection:
         # Guards `_closing`, so that one thread begins the close.
         self._lock = threading.Lock()
         self._closing: Optional[Deadline] = None
+        self._notes: deque[Any] = deque()
         self._expired = False
         self._overflow: Optional[DispatchOverflow] = None
 
@@ -160,6 +161,14 @@ class Connection:
         """Commands that the kernel does not wholly have."""
         return 0 if self._transport is None else self._transport.unsent()
 
+    def note(self, command: Any) -> None:
+        """
+        Let the mirror know of a command before the server answers it.
+
+        The mirror belongs to the reader, so the note waits for the next event.
+        """
+        self._notes.append(command)
+
     def receive(self, data: bytes) -> None:
         """
         Take one message: decode, reduce, resolve, hand on.
@@ -208,7 +217,7 @@ class Connection:
         transport = self._transport
         assert transport is not None
         recv, take = transport.recv, self._take
-        heard, since, pinged = transport.activity, monotonic(), False
+        pinged: Optional[float] = None
         while True:
             data = recv(self._patience())
             if data is not None:
@@ -216,13 +225,31 @@ class Connection:
                 continue
             if self._closing is not None and self._closing.passed:
                 raise Disconnected(_ABNORMAL, "no answer to the close frame")
-            if transport.activity != heard:
-                heard, since, pinged = transport.activity, monotonic(), False
-            elif self._ping_interval and monotonic() - since >= self._ping_interval:
-                if pinged:
-                    raise Disconnected(_ABNORMAL, "no answer to a ping")
-                transport.ping()
-                since, pinged = monotonic(), True
+            pinged = self._check_alive(transport, pinged)
+
+    def _check_alive(
+        self, transport: Transport, pinged: Optional[float]
+    ) -> Optional[float]:
+        """
+        One quiet interval sends a ping, a second one means lost.
+
+        Args:
+            pinged: when the last ping was sent, or None.
+
+        Returns:
+            The same for the next call.
+        """
+        interval, now = self._ping_interval, monotonic()
+        if interval is None:
+            return None
+        if pinged is not None and transport.heard_at > pinged:
+            pinged = None
+        if pinged is not None and now - pinged >= interval:
+            raise Disconnected(_ABNORMAL, f"no answer to a ping for {interval} s")
+        if pinged is None and now - transport.heard_at >= interval:
+            transport.ping()
+            return now
+        return pinged
 
     def _patience(self) -> Optional[float]:
         if self._closing is not None:
@@ -238,6 +265,8 @@ class Connection:
         elif event.type == "error":
             self._note_error(event)
         try:
+            while self._notes:
+                self.snapshot = reduce_command(self.snapshot, self._notes.popleft())
             snapshot = reduce(self.snapshot, event)
         except Exception:  # Should never run: the event must reach its handlers.
             logger.exception("! %s: the mirror failed on %s", self._name, event.type)

@@ -61,8 +61,8 @@ class Dispatcher:
         name: of the session, for the thread's name.
         limit: most deliveries that may wait.
         limit_bytes: most bytes of frames that may wait.
-        reader: tells whether the current thread is the reader.
-        is_stale: tells whether a delivery may be discarded unheard.
+        on_reader: tells whether the current thread is the reader.
+        is_stale: tells whether a delivery may be discarded unheard; or None.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Dispatcher:
         limit: int,
         limit_bytes: int,
         on_reader: Callable[[], bool],
-        is_stale: Callable[[Any], bool],
+        is_stale: Optional[Callable[[Any], bool]],
     ) -> None:
         self.mode = mode
         self.board = board
@@ -91,18 +91,23 @@ class Dispatcher:
         # Each counter has one writing thread: submitted the reader, delivered
         # whoever delivers. Their difference is the depth of the queue.
         self._submitted = self._submitted_bytes = 0
+        # Guards `_posted`, which any thread may raise.
+        self._post_lock = threading.Lock()
+        self._posted = 0
         self.delivered = self._delivered_bytes = 0
-        self.discarded = 0
+        self.discarded = self.discarded_at_close = 0
         self.failures = 0
         self._lagging = False
         self._discarding = False
+        self._last = _Marker(stop=True)
+        self._pumps = 0
         self._running: Optional[tuple[Any, float]] = None
         self._slowest: tuple[float, Any] = (0.0, None)
 
     @property
     def depth(self) -> int:
         """Deliveries that wait."""
-        return self._submitted - self.delivered
+        return self._submitted + self._posted - self.delivered
 
     @property
     def depth_bytes(self) -> int:
@@ -119,7 +124,9 @@ class Dispatcher:
             self._thread.daemon = True
             self._thread.start()
 
-    def submit(self, event: Any, snapshot: Any, size: int, route: Route, key: str) -> None:
+    def submit(
+        self, event: Any, snapshot: Any, size: int, route: Route, key: str
+    ) -> None:
         """
         Hand an event over. Called by one thread, the reader.
 
@@ -139,6 +146,19 @@ class Dispatcher:
         if self.depth > self._limit // 10 or self.depth_bytes > self._limit_bytes // 2:
             self._watch_depth(snapshot)
 
+    def post(self, notice: Any, snapshot: Any, route: Route, key: str) -> None:
+        """
+        Hand over something of our own making. From any thread.
+        """
+        if route.inline:
+            self._call_all(route.inline, notice, snapshot)
+        if self.mode == "inline":
+            self._call_all(route.queued, notice, snapshot)
+        elif route.queued or self.mode == "manual":
+            with self._post_lock:
+                self._posted += 1
+                self._queue.put(Delivery(notice, snapshot, 0, key))
+
     def pump(self, deadline: Deadline) -> int:
         """
         Call the handlers of what waits, waiting for the first delivery.
@@ -147,21 +167,26 @@ class Dispatcher:
             How many deliveries were handled.
         """
         self._pumping = threading.get_ident()
+        self._pumps += 1
+        try:
+            return self._pump(deadline.remaining())
+        finally:
+            self._pumps -= 1
+
+    def _pump(self, timeout: Optional[float]) -> int:
         handled = 0
-        timeout = deadline.remaining()
-        while True:
+        while not self.finished:
             try:
                 item = self._queue.get(timeout=timeout)
             except Empty:
-                return handled
+                break
             timeout = 0.0
             if isinstance(item, _Marker):
                 item.reached.set()
-                if item.stop:
-                    return handled
             else:
                 self._deliver(item)
                 handled += 1
+        return handled
 
     def wait(self, event: threading.Event, deadline: Deadline) -> bool:
         """
@@ -178,9 +203,9 @@ class Dispatcher:
                 "register it without inline=True"
             )
         if self.mode == "manual" and threading.get_ident() == self._pumping:
-            while not event.is_set() and not deadline.passed:
+            while not event.is_set() and not deadline.passed and not self.finished:
                 self.pump(deadline)
-            return event.is_set()
+            return event.wait(deadline.remaining())
         return event.wait(deadline.remaining())
 
     def nudge(self) -> None:
@@ -208,18 +233,31 @@ class Dispatcher:
         self._discarding = True
 
     def stop(self) -> None:
-        """Let the thread end behind what is queued."""
-        self._queue.put(_Marker(stop=True))
+        """Let the deliveries end behind what is queued."""
+        if self.mode == "inline":
+            self._last.reached.set()
+        self._queue.put(self._last)
 
-    def join(self, deadline: Deadline) -> bool:
-        """Wait for the thread, unless it is the caller; True when it has ended."""
-        thread = self._thread
-        if thread is None:
-            return True
-        if thread is threading.current_thread():
-            return False
-        thread.join(deadline.remaining())
-        return not thread.is_alive()
+    @property
+    def finished(self) -> bool:
+        """Whether everything that was queued at the end has been delivered."""
+        return self._last.reached.is_set()
+
+    def drained(self, deadline: Deadline) -> bool:
+        """
+        Wait until `stop` takes effect; True when nothing runs any more.
+
+        In manual mode the deliveries are made here if the caller is the thread
+        that pumps; if no thread pumps they stay undelivered.
+        """
+        if self.mode == "manual" and not self._pumps:
+            if threading.get_ident() != self._pumping:
+                return False
+        self.wait(self._last.reached, deadline)
+        if self._thread is not None:
+            self._thread.join(deadline.remaining())
+            return not self._thread.is_alive()
+        return self.finished
 
     def on_dispatcher(self) -> bool:
         """Whether the calling thread is the one that runs queued handlers."""
@@ -239,7 +277,9 @@ class Dispatcher:
 
     def _deliver(self, delivery: Delivery) -> None:
         event, snapshot, size, key = delivery
-        if self._discarding or self._is_stale(event):
+        if self._discarding:
+            self.discarded_at_close += 1
+        elif self._is_stale is not None and self._is_stale(event):
             self.discarded += 1
         else:
             route = self.board.route(key)
@@ -297,7 +337,7 @@ class Dispatcher:
             seconds=seconds,
         )
         route = self.board.route(notice.type)
-        self.submit(notice, snapshot, 0, route, notice.type)
+        self.post(notice, snapshot, route, notice.type)
 
     def running(self) -> Optional[tuple[str, float]]:
         """Name of the handler that runs, and for how many seconds; or None."""

@@ -157,9 +157,7 @@ class Endpoint:
         return cls(url="https://api.x.ai/v1", key=api_key)
 
     @classmethod
-    def dashscope(
-        cls, *, api_key: Key = None, international: bool = True
-    ) -> Endpoint:
+    def dashscope(cls, *, api_key: Key = None, international: bool = True) -> Endpoint:
         """
         Alibaba Model Studio (Qwen-Omni); by default ``DASHSCOPE_API_KEY``.
         """

@@ -32,9 +32,7 @@ def resolve(event: Any, *, unknown: bool = False) -> tuple[str, Optional[type]]:
         return _resolve_name(event, unknown), None
     if isinstance(event, type):
         return _resolve_class(event)
-    raise TypeError(
-        f"expected the name of an event or an event class, not {event!r}"
-    )
+    raise TypeError(f"expected the name of an event or an event class, not {event!r}")
 
 
 @lru_cache(maxsize=1024)

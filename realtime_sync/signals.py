@@ -67,7 +67,9 @@ class EventSignal(blinker.Signal):
         self._places: dict[Any, int] = {}
         self.volatile = False
 
-    def connect(self, receiver: Any, sender: Any = blinker.ANY, weak: bool = False) -> Any:
+    def connect(
+        self, receiver: Any, sender: Any = blinker.ANY, weak: bool = False
+    ) -> Any:
         """
         Connect a receiver, strongly unless `weak` is asked for.
         """

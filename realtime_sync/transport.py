@@ -13,6 +13,7 @@ import socket
 import ssl
 from collections.abc import Mapping, Sequence
 from threading import Lock
+from time import monotonic
 from typing import Any, Optional, Protocol
 
 from attrs import frozen
@@ -59,12 +60,13 @@ class Transport(Protocol):
     Moves whole messages. `realtime_sync.testing` has one without a socket.
 
     Attributes:
-        activity: grows whenever the server is heard; liveness watches it.
+        heard_at: when bytes last came in, seconds of the monotonic clock;
+            liveness watches it.
         pushes: the transport calls the connection when something arrives, in
             the thread that brings it, so that no reader thread is needed.
     """
 
-    activity: int
+    heard_at: float
     pushes: bool
 
     def recv(self, timeout: Optional[float]) -> Optional[bytes]:
@@ -130,7 +132,7 @@ class WebSocketTransport:
         max_frame_size: largest inbound message in bytes.
 
     Attributes:
-        activity: how often bytes have come in; liveness watches it.
+        heard_at: when bytes last came in, seconds of the monotonic clock.
     """
 
     pushes = False
@@ -147,7 +149,7 @@ class WebSocketTransport:
         self._wakened.setblocking(False)
         self._close_sent = False
         self._shut = False
-        self.activity = 0
+        self.heard_at = monotonic()
         sock.setblocking(False)
 
     def recv(self, timeout: Optional[float]) -> Optional[bytes]:
@@ -268,7 +270,7 @@ class WebSocketTransport:
             else:
                 if not data:
                     raise Disconnected(_NO_CLOSE_FRAME, "end of stream, no close frame")
-                self.activity += 1
+                self.heard_at = monotonic()
                 self._reader.feed(data)
                 return True
             if not self._wait_readable(wanted, deadline):
@@ -330,9 +332,7 @@ def connect(address: Address, deadline: Deadline) -> WebSocketTransport:
     """
     import websocket
 
-    client = websocket.WebSocket(
-        sslopt=_ssl_options(address), enable_multithread=False
-    )
+    client = websocket.WebSocket(sslopt=_ssl_options(address), enable_multithread=False)
     headers = dict(address.headers)
     if address.subprotocols:
         # As a plain header: the library refuses a server that echoes none.

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from threading import Event, Lock
 from typing import Any, Optional
+from weakref import WeakMethod
 
 from .deadline import Deadline
 from .errors import WaitTimeout
@@ -245,3 +246,37 @@ class Waiting:
         The deadline for a ``timeout=`` argument given now.
         """
         return Deadline(self.timeout if isinstance(timeout, Unset) else timeout)
+
+
+def weak_watch(
+    types: frozenset[str],
+    accept: Callable[[Any], None],
+    end: Callable[[Optional[BaseException]], None],
+    watches: WatchList,
+) -> Watch:
+    """
+    A watch that does not keep the owner of its methods alive.
+
+    Args:
+        types: canonical types wanted.
+        accept: bound method for events.
+        end: bound method for the end.
+        watches: where the watch will be registered, to be left when the owner
+            is gone.
+    """
+    accept_ref, end_ref = WeakMethod(accept), WeakMethod(end)
+
+    def accept_if_alive(event: Any) -> None:
+        method = accept_ref()
+        if method is None:
+            watches.remove(watch)
+        else:
+            method(event)
+
+    def end_if_alive(error: Optional[BaseException]) -> None:
+        method = end_ref()
+        if method is not None:
+            method(error)
+
+    watch = Watch(types, accept_if_alive, end_if_alive)
+    return watch

@@ -1,0 +1,102 @@
+"""
+A synchronous, event-driven client for the OpenAI Realtime API.
+
+Handlers are plain functions::
+
+    from realtime_sync import connect, on
+
+    @on("response.audio.delta")
+    def play(event):
+        speaker.write(event.delta)
+
+    with connect("gpt-realtime-2.1") as session:
+        print(session.ask("What is the capital of Peru?").text)
+
+Importing this package loads neither a network library nor an event class;
+names are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from . import errors
+from .types import UNSET
+
+if TYPE_CHECKING:
+    from . import audio
+    from .audio_value import Audio
+    from .client import RealtimeClient, connect
+    from .closing import CloseReport
+    from .context import Context
+    from .endpoint import Endpoint
+    from .handles import CommandHandle
+    from .protocol import events
+    from .protocol.sessions import SessionConfig
+    from .reply import Reply
+    from .response_handle import ResponseHandle
+    from .router import Router, Subscription, on
+    from .session import Session
+    from .state.snapshot import Snapshot
+    from .streams import EventStream
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Audio",
+    "CloseReport",
+    "CommandHandle",
+    "Context",
+    "Endpoint",
+    "EventStream",
+    "RealtimeClient",
+    "Reply",
+    "ResponseHandle",
+    "Router",
+    "Session",
+    "SessionConfig",
+    "Snapshot",
+    "Subscription",
+    "UNSET",
+    "__version__",
+    "connect",
+    "errors",
+    "events",
+    "on",
+]
+
+_HOMES = {
+    "Audio": "audio_value",
+    "CloseReport": "closing",
+    "CommandHandle": "handles",
+    "Context": "context",
+    "Endpoint": "endpoint",
+    "EventStream": "streams",
+    "RealtimeClient": "client",
+    "Reply": "reply",
+    "ResponseHandle": "response_handle",
+    "Router": "router",
+    "Session": "session",
+    "SessionConfig": "protocol.sessions",
+    "Snapshot": "state.snapshot",
+    "Subscription": "router",
+    "connect": "client",
+    "on": "router",
+}
+_MODULES = {"audio": "audio", "events": "protocol.events"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        value: Any = import_module(f".{_MODULES[name]}", __name__)
+    elif name in _HOMES:
+        value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES, *_MODULES})

@@ -1,0 +1,111 @@
+"""A piece of audio with what is needed to play it."""
+
+from __future__ import annotations
+
+import base64
+import os
+import struct
+from pathlib import Path
+from typing import Union
+
+from attrs import field, frozen
+
+from .errors import ConfigurationError
+
+BYTES_PER_SAMPLE = {"pcm16": 2, "g711_ulaw": 1, "g711_alaw": 1}
+"""Bytes of one sample; all formats of the protocol are mono."""
+
+RATES = {"pcm16": 24_000, "g711_ulaw": 8_000, "g711_alaw": 8_000}
+"""Sample rate in Hz that the protocol fixes for each format."""
+
+_WAVE_TAGS = {"pcm16": 1, "g711_alaw": 6, "g711_ulaw": 7}
+
+FORMATS = {
+    "audio/pcm": "pcm16",
+    "audio/pcmu": "g711_ulaw",
+    "audio/pcma": "g711_alaw",
+}
+"""GA format type -> the name used everywhere else."""
+
+
+@frozen
+class Audio:
+    """
+    Audio bytes, mono.
+
+    Attributes:
+        data: the samples.
+        format: ``"pcm16"`` (signed 16 bit, little-endian), ``"g711_ulaw"`` or
+            ``"g711_alaw"``.
+        rate: samples per second, in Hz.
+    """
+
+    data: bytes = field(repr=lambda data: f"<{len(data)} bytes>")
+    format: str = "pcm16"
+    rate: int = 24_000
+
+    def __attrs_post_init__(self) -> None:
+        if self.format not in BYTES_PER_SAMPLE:
+            raise ConfigurationError(
+                f"audio format {self.format!r} is none of {sorted(BYTES_PER_SAMPLE)}"
+            )
+
+    @property
+    def seconds(self) -> float:
+        """How long it plays."""
+        return len(self.data) / (BYTES_PER_SAMPLE[self.format] * self.rate)
+
+    def wav(self) -> bytes:
+        """
+        The audio as a WAV file.
+        """
+        width = BYTES_PER_SAMPLE[self.format]
+        header = struct.pack(
+            "<HHIIHH",
+            _WAVE_TAGS[self.format],
+            1,
+            self.rate,
+            self.rate * width,
+            width,
+            8 * width,
+        )
+        pad = b"\0" * (len(self.data) % 2)
+        body = b"fmt " + struct.pack("<I", len(header)) + header
+        body += b"data" + struct.pack("<I", len(self.data)) + self.data + pad
+        return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WAVE" + body
+
+    def save(self, path: Union[str, os.PathLike[str]]) -> Path:
+        """
+        Write a WAV file.
+
+        Returns:
+            Its path.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        target = Path(path)
+        target.write_bytes(self.wav())
+        return target
+
+    def _repr_html_(self) -> str:
+        encoded = base64.b64encode(self.wav()).decode("ascii")
+        return (
+            f'<audio controls src="data:audio/wav;base64,{encoded}"></audio> '
+            f"<small>{self.seconds:.1f} s</small>"
+        )
+
+
+def format_name(value: object) -> str:
+    """
+    The name of a wire format in either dialect; ``pcm16`` when it is odd.
+
+    Args:
+        value: ``"g711_ulaw"``, an object with a `type`, or a mapping with one.
+    """
+    kind = (
+        value.get("type") if isinstance(value, dict) else getattr(value, "type", value)
+    )
+    if isinstance(kind, str):
+        return FORMATS.get(kind, kind if kind in BYTES_PER_SAMPLE else "pcm16")
+    return "pcm16"

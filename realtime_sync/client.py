@@ -1,0 +1,174 @@
+"""Credentials and defaults, configured once; and the shortest ways to a session."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from attrs import evolve
+
+from .closing import CloseReport
+from .endpoint import Endpoint, Key
+from .errors import ConfigurationError
+from .options import SessionOptions
+from .reply import Reply
+from .router import Router
+from .session import Session
+from .types import UNSET, Timeout
+
+__all__ = ["CloseReport", "RealtimeClient", "connect"]
+
+
+class RealtimeClient:
+    """
+    Credentials and defaults for any number of sessions.
+
+    Any thread. Opens nothing by itself.
+
+    Args:
+        api_key: a key, an ephemeral key, or a callable asked at every
+            connection; None goes by the environment (``OPENAI_API_KEY``).
+        base_url: ``http(s)://`` or ``ws(s)://``; None goes by
+            ``OPENAI_BASE_URL``, else OpenAI.
+        organization: sent as ``OpenAI-Organization``.
+        project: sent as ``OpenAI-Project``.
+        endpoint: instead of `base_url`: Azure, xAI and others.
+        **defaults: any option of `connect`, for every session.
+
+    Raises:
+        ConfigurationError: both `base_url` and `endpoint` are given.
+        TypeError: there is no such option.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: Key = None,
+        base_url: Optional[str] = None,
+        organization: Optional[str] = None,
+        project: Optional[str] = None,
+        endpoint: Optional[Endpoint] = None,
+        **defaults: Any,
+    ) -> None:
+        if endpoint is not None and base_url is not None:
+            raise ConfigurationError("pass base_url or endpoint, not both")
+        chosen = endpoint or Endpoint.openai(base_url)
+        headers = dict(chosen.headers)
+        if organization:
+            headers["OpenAI-Organization"] = organization
+        if project:
+            headers["OpenAI-Project"] = project
+        if api_key is not None:
+            chosen = chosen.with_key(api_key)
+        self.endpoint = evolve(chosen, headers=headers)
+        self._defaults = SessionOptions(**defaults)
+
+    def __repr__(self) -> str:
+        return f"<RealtimeClient {self.endpoint.url}>"
+
+    def session(
+        self,
+        model: Optional[str] = None,
+        *,
+        router: Optional[Router] = None,
+        **options: Any,
+    ) -> Session:
+        """
+        A session that is not open yet: register handlers, then `Session.open`.
+
+        Args:
+            model: for example ``"gpt-realtime-2.1"``; a deployment on Azure.
+            router: whose handlers apply beside the session's own; by default
+                those of the module-level `on`.
+            **options: see `SessionOptions`.
+
+        Raises:
+            ConfigurationError: an option is wrong.
+            TypeError: there is no such option.
+        """
+        self._check_model(model, options)
+        chosen = evolve(self._defaults, **options)
+        session = Session(self.endpoint, model, options=chosen, router=router)
+        for tool in chosen.tools:
+            session.tool(tool)
+        return session
+
+    def connect(
+        self,
+        model: Optional[str] = None,
+        *,
+        router: Optional[Router] = None,
+        **options: Any,
+    ) -> Session:
+        """
+        An open session; see `connect`.
+        """
+        return self.session(model, router=router, **options).open()
+
+    def ask(
+        self,
+        question: Any,
+        *,
+        model: Optional[str] = None,
+        timeout: Timeout = UNSET,
+        **options: Any,
+    ) -> Reply:
+        """
+        Connect, ask, close.
+
+        Args:
+            question: see `Session.ask`.
+            model: see `session`.
+            timeout: seconds to wait for the answer.
+            **options: see `SessionOptions`.
+        """
+        with self.connect(model, **options) as session:
+            return session.ask(question, timeout=timeout)
+
+    def _check_model(self, model: Any, options: Any) -> None:
+        if model is not None and not isinstance(model, str):
+            raise TypeError(f"model must be text, not {type(model).__name__}")
+
+
+def connect(
+    model: Optional[str] = None,
+    *,
+    api_key: Key = None,
+    base_url: Optional[str] = None,
+    endpoint: Optional[Endpoint] = None,
+    organization: Optional[str] = None,
+    project: Optional[str] = None,
+    router: Optional[Router] = None,
+    **options: Any,
+) -> Session:
+    """
+    Open a session.
+
+    Returns when `session.created` and, with a configuration, the
+    `session.updated` that answers it were seen.
+
+    Args:
+        model: for example ``"gpt-realtime-2.1"``.
+        api_key: a key, an ephemeral key or a callable; None goes by the
+            environment. Servers that want no key get none.
+        base_url: of another server, ``http(s)://`` or ``ws(s)://``.
+        endpoint: Azure, xAI and others; see `Endpoint`.
+        organization: sent as ``OpenAI-Organization``.
+        project: sent as ``OpenAI-Project``.
+        router: a set of handlers instead of the module-level one.
+        **options: see `SessionOptions`.
+
+    Raises:
+        ConnectFailed: the server refused or cannot be reached; its subclass
+            says why.
+        CommandRejected: the server refused the configuration.
+        WaitTimeout: the server stayed silent.
+        ConfigurationError: an argument or the environment is wrong.
+    """
+    client = RealtimeClient(
+        api_key=api_key,
+        base_url=base_url,
+        endpoint=endpoint,
+        organization=organization,
+        project=project,
+    )
+    return client.connect(model, router=router, **options)

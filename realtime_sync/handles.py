@@ -1,0 +1,248 @@
+"""
+Handles: what a command returns, to be ignored or waited on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from threading import Lock
+from typing import Any, Optional
+
+from .errors import (
+    REJECTIONS,
+    CommandRejected,
+    InvalidRequest,
+    LocalProtocolError,
+    WaitTimeout,
+)
+from .protocol.acks import ACKS, error_fits
+from .types import UNSET, Timeout
+from .waiters import Slot, Waiting, Watch
+
+logger = logging.getLogger("realtime_sync.session")
+
+_MOST_PENDING = 4096
+
+
+class CommandHandle:
+    """
+    A command that has been sent.
+
+    Ignore it, or wait for the event that acknowledges it. Any thread.
+
+    Attributes:
+        command: the client event.
+        event_id: the id under which an error would come back.
+    """
+
+    def __init__(self, command: Any, waiting: Waiting) -> None:
+        self.command = command
+        self.event_id: str = command.event_id
+        self._waiting = waiting
+        self._slot = Slot()
+
+    def __repr__(self) -> str:
+        state = "done" if self.done() else "pending"
+        return f"<{type(self).__name__} {self.command.type} {self.event_id} {state}>"
+
+    def done(self) -> bool:
+        """Whether the server has acknowledged or rejected the command."""
+        return self._slot.done
+
+    def acknowledged(self, timeout: Timeout = UNSET) -> Any:
+        """
+        Wait for the event that acknowledges the command.
+
+        From any thread but the reader; wakes at once when the connection ends.
+
+        Args:
+            timeout: seconds; by default the session's, None for as long as the
+                connection lives.
+
+        Returns:
+            The acknowledging event; `realtime_sync.protocol.acks` says which.
+
+        Raises:
+            CommandRejected: the server refused; its subclass says why.
+            ConnectionClosed: the connection ended first.
+            LocalProtocolError: nothing ever acknowledges this command.
+            WaitTimeout: no answer in time; some servers never give one.
+        """
+        if self.command.type not in ACKS:
+            raise LocalProtocolError(f"{self.command.type} is never acknowledged")
+        return self._slot.result(
+            self._waiting.wait,
+            self._waiting.deadline(timeout),
+            f"acknowledgement of {self.command.type} ({self.event_id})",
+        )
+
+    def _acknowledge(self, event: Any) -> None:
+        self._slot.resolve(event)
+
+    def _reject(self, error: BaseException) -> None:
+        self._slot.fail(error)
+
+
+class PendingCommands:
+    """
+    The commands of a session that wait for their acknowledgement.
+
+    Registered before the command is written; resolved on the reader.
+    """
+
+    def __init__(self) -> None:
+        # Guards the queues against registration meanwhile; never held long.
+        self._lock = Lock()
+        self._by_command: dict[str, deque[CommandHandle]] = {}
+        self._by_id: dict[str, CommandHandle] = {}
+        self._echoes_metadata = False
+        self._by_event: dict[str, list[str]] = {}
+        for command, rule in ACKS.items():
+            for event in rule.events:
+                self._by_event.setdefault(event, []).append(command)
+        self.watch = Watch(
+            frozenset(self._by_event) | {"error"}, self._accept, self._end
+        )
+
+    def register(self, handle: CommandHandle) -> None:
+        """Expect an answer to a command that is about to be sent."""
+        kind = handle.command.type
+        with self._lock:
+            self._by_id[handle.event_id] = handle
+            queue = self._by_command.setdefault(kind, deque())
+            queue.append(handle)
+            oldest = queue.popleft() if len(queue) > _MOST_PENDING else None
+            if oldest is not None:
+                self._by_id.pop(oldest.event_id, None)
+        if oldest is not None:
+            oldest._reject(
+                LocalProtocolError(
+                    f"{kind} {oldest.event_id} was not answered during "
+                    f"{_MOST_PENDING} later ones"
+                )
+            )
+
+    def withdraw(self, handle: CommandHandle) -> None:
+        """Expect nothing any more: the command was not sent."""
+        with self._lock:
+            self._remove(handle)
+
+    def _accept(self, event: Any) -> None:
+        if event.type == "error":
+            self._accept_error(event)
+            return
+        for command in self._by_event[event.type]:
+            handle = self._match(command, event)
+            if handle is not None:
+                handle._acknowledge(event)
+
+    def _match(self, command: str, event: Any) -> Optional[CommandHandle]:
+        fits = ACKS[command].fits
+        with self._lock:
+            undecided = None
+            for handle in self._by_command.get(command, ()):
+                verdict = _try(fits, handle.command, event)
+                if verdict:
+                    self._echoes_metadata |= command == "response.create"
+                    self._remove(handle)
+                    return handle
+                if verdict is None and undecided is None:
+                    undecided = handle
+            if command == "response.create" and self._echoes_metadata:
+                if _sent_correlation(undecided):
+                    return None  # This server would have given our key back.
+            if undecided is not None:
+                self._remove(undecided)
+            return undecided
+
+    def _accept_error(self, event: Any) -> None:
+        rejection = rejection_of(event)
+        with self._lock:
+            handle = self._owner(rejection)
+            if handle is not None:
+                self._remove(handle)
+        if handle is None:
+            logger.warning("< error that no pending command fits: %s", rejection)
+            return
+        rejection.command = handle.command
+        rejection.event_id = handle.event_id
+        handle._reject(rejection)
+
+    def _owner(self, rejection: CommandRejected) -> Optional[CommandHandle]:
+        if rejection.event_id is not None:
+            return self._by_id.get(rejection.event_id)
+        fitting = [
+            handle
+            for handle in self._by_id.values()
+            if handle.command.type in ACKS
+            and error_fits(handle.command.type, rejection.code, rejection.param)
+        ]
+        return fitting[0] if len(fitting) == 1 else None
+
+    def _remove(self, handle: CommandHandle) -> None:
+        assert self._lock.locked()
+        if self._by_id.pop(handle.event_id, None) is not None:
+            self._by_command[handle.command.type].remove(handle)
+
+    def _end(self, error: Optional[BaseException]) -> None:
+        with self._lock:
+            handles = list(self._by_id.values())
+            self._by_id.clear()
+            self._by_command.clear()
+        for handle in handles:
+            handle._reject(error or LocalProtocolError("the session is over"))
+
+
+def rejection_of(event: Any) -> CommandRejected:
+    """
+    The exception for an error event of any shape.
+
+    Some servers send a string, some put the code into ``type``.
+    """
+    error = getattr(event, "error", None) or None
+    code = _text(error, "code")
+    kind = _text(error, "type")
+    if code is None and kind in REJECTIONS:
+        code = kind
+    message = _text(error, "message") or _plain(event) or "the server gave no reason"
+    param = _text(error, "param")
+    fallback = InvalidRequest if param else CommandRejected
+    return REJECTIONS.get(code or "", fallback)(
+        message + (f" [{code}]" if code else ""),
+        type=kind,
+        code=code,
+        param=param,
+        event_id=_text(error, "event_id"),
+    )
+
+
+def partial_timeout(error: WaitTimeout, partial: Any) -> WaitTimeout:
+    """The same timeout, with what had arrived."""
+    return WaitTimeout(str(error), partial=partial)
+
+
+def _text(value: Any, name: str) -> Optional[str]:
+    found = getattr(value, name, None)
+    return found if isinstance(found, str) and found else None
+
+
+def _plain(event: Any) -> Optional[str]:
+    raw = event.raw.get("error") if hasattr(event.raw, "get") else None
+    if isinstance(raw, str):
+        return raw
+    message = event.raw.get("message") if hasattr(event.raw, "get") else None
+    return message if isinstance(message, str) else None
+
+
+def _try(fits: Any, command: Any, event: Any) -> Optional[bool]:
+    try:
+        return fits(command, event)  # type: ignore[no-any-return]
+    except AttributeError:
+        return None  # The event lacks what the rule looks at; order decides.
+
+
+def _sent_correlation(handle: Optional[CommandHandle]) -> bool:
+    from .protocol.acks import correlation
+
+    return handle is not None and correlation(handle.command.response) is not None

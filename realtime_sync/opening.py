@@ -1,0 +1,130 @@
+"""
+From an endpoint to an open session, or to the error that says why not.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+from urllib.parse import urlsplit
+
+from .closing import FATAL_ERROR_CODES, refused_by_error, refused_by_status
+from .deadline import Deadline
+from .endpoint import Endpoint, check_key_may_travel
+from .errors import ConnectFailed, ConnectionClosed, WaitTimeout
+from .handles import rejection_of
+from .options import SessionOptions
+from .transport import Address, HandshakeRefused, Transport, connect
+from .waiters import Mailbox, Waiting, Watch, WatchList
+
+_FIRST = frozenset({"session.created", "error"})
+_GRACE = 1.0
+
+
+def dial(
+    endpoint: Endpoint,
+    model: Optional[str],
+    options: SessionOptions,
+    dialect: str,
+    deadline: Deadline,
+) -> Transport:
+    """
+    Open a transport.
+
+    Raises:
+        ConnectFailed: there is no connection; its subclass says why.
+        ConfigurationError: the URL or the key will not do.
+    """
+    if options.transport is not None:
+        return options.transport  # type: ignore[no-any-return]
+    url = endpoint.websocket_url(
+        model=model,
+        session_type=options.session_type,
+        call_id=options.call_id,
+        extra_query=options.extra_query,
+    )
+    check_key_may_travel(
+        url, explicit=endpoint.key is not None, insecure=options.insecure
+    )
+    key = endpoint.resolve_key()
+    address = Address(
+        url=url,
+        headers=endpoint.request_headers(
+            key,
+            dialect=dialect,
+            extra=options.extra_headers,
+            safety_identifier=options.safety_identifier,
+        ),
+        subprotocols=endpoint.subprotocols(key, dialect=dialect),
+        proxy=options.proxy,
+        ssl_context=options.ssl_context,
+        max_frame_size=options.max_frame_size,
+    )
+    try:
+        return connect(address, deadline)
+    except HandshakeRefused as exc:
+        raise refused_by_status(
+            exc.status, exc.headers, exc.body, urlsplit(url).netloc
+        ) from None
+
+
+class Greeting:
+    """
+    Waits for the server's first word: `session.created`, or a refusal.
+
+    A bad key or model is answered with HTTP 101, then an error event, then a
+    close with 3000 or 4000; so all three are listened for.
+    """
+
+    def __init__(self, watches: WatchList, waiting: Waiting) -> None:
+        self._watches = watches
+        self._waiting = waiting
+        self._mailbox = Mailbox()
+        self._watch = Watch(_FIRST, self._mailbox.put, self._mailbox.end)
+        watches.add(self._watch)
+
+    def wait(self, deadline: Deadline) -> Any:
+        """
+        Wait for `session.created`.
+
+        Raises:
+            ConnectFailed: the server refused; its subclass says why.
+            WaitTimeout: it stayed silent.
+        """
+        error: Any = None
+        try:
+            while True:
+                try:
+                    event = self._next(deadline if error is None else Deadline(_GRACE))
+                except WaitTimeout:
+                    if error is None:
+                        raise
+                    raise _refusal(error, None) from None
+                except ConnectionClosed as exc:
+                    raise _refusal(error, exc) from exc
+                if event.type == "session.created":
+                    return event
+                rejection = rejection_of(event)
+                # Other errors may be followed by the greeting all the same.
+                if rejection.code in FATAL_ERROR_CODES or rejection.code is None:
+                    error = rejection
+        finally:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Stop listening."""
+        self._watches.remove(self._watch)
+
+    def _next(self, deadline: Deadline) -> Any:
+        return self._mailbox.take(self._waiting.wait, deadline, "session.created")
+
+
+def _refusal(error: Any, closed: Optional[ConnectionClosed]) -> ConnectFailed:
+    if error is None and closed is not None and not closed.reason:
+        words = f"{closed} before session.created"
+    elif error is None and closed is not None:
+        words = str(closed)
+    else:
+        words = str(error)
+    return refused_by_error(
+        getattr(error, "code", None), words, closed.code if closed else None
+    )

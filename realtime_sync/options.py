@@ -1,0 +1,103 @@
+"""How a session is to behave: every argument of `connect`, checked."""
+
+from __future__ import annotations
+
+import contextvars
+import ssl
+from collections.abc import Mapping, Sequence
+from typing import Any, Callable, Optional, Union
+
+from attrs import field, frozen
+
+from .errors import ConfigurationError
+from .types import UNSET, DispatchMode, SessionType, Unset
+
+
+def _one_of(*allowed: Optional[str]) -> Callable[[Any, Any, Any], None]:
+    def check(instance: Any, attribute: Any, value: Any) -> None:
+        if value not in allowed:
+            names = ", ".join(repr(name) for name in allowed if name is not None)
+            raise ConfigurationError(
+                f"{attribute.name} must be one of {names}, not {value!r}"
+            )
+
+    return check
+
+
+def _positive(instance: Any, attribute: Any, value: Any) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+        raise ConfigurationError(
+            f"{attribute.name} must be a positive number, not {value!r}"
+        )
+
+
+@frozen(kw_only=True)
+class SessionOptions:
+    """
+    Options of one session; the keyword arguments of `connect`.
+
+    Attributes:
+        dialect: ``"ga"``, ``"beta"``, or None for the endpoint's.
+        session_type: ``"realtime"``, ``"transcription"`` or ``"translation"``.
+        config: sent as the first `session.update` and waited for.
+        call_id: attach to a WebRTC or SIP call instead of opening a session.
+        dispatch: where handlers run: ``"thread"``, ``"manual"``, ``"inline"``.
+        reconnect: a `ReconnectPolicy`; None for no reconnecting.
+        connect_timeout: seconds until the session is open.
+        close_timeout: seconds that `Session.close` may take.
+        ping_interval: seconds of silence before a ping; the second one means
+            that the connection is lost. None for no check.
+        timeout: default of every wait, in seconds.
+        response_idle_timeout: seconds without an event of a response after
+            which waiting for it fails; None for no such limit.
+        wait_created: wait for `session.created`; False for servers without.
+        wait_config: wait until `config` is acknowledged.
+        queue_limit: most deliveries that may wait for handlers.
+        queue_bytes: most bytes of frames that may wait for handlers.
+        drop_stale_audio: discard queued audio of interrupted responses.
+        max_frame_size: largest inbound message in bytes.
+        extra_headers: request headers of the handshake.
+        extra_query: query parameters of the handshake.
+        safety_identifier: stable id of the end user, for the service.
+        proxy: proxy URL; None goes by the environment.
+        ssl_context: TLS settings.
+        insecure: let an explicit key travel over ``ws://`` beyond loopback.
+        transport: use this open transport instead of a socket.
+        context: contextvars for handlers; None for none, `UNSET` captures.
+        name: shows in thread names, logs and the repr.
+    """
+
+    dialect: Optional[str] = field(default=None, validator=_one_of(None, "ga", "beta"))
+    session_type: SessionType = field(
+        default="realtime",
+        validator=_one_of("realtime", "transcription", "translation"),
+    )
+    config: Any = None
+    call_id: Optional[str] = None
+    tools: Sequence[Any] = ()
+    dispatch: DispatchMode = field(
+        default="thread", validator=_one_of("thread", "manual", "inline")
+    )
+    reconnect: Any = None
+    connect_timeout: Optional[float] = field(default=10.0, validator=_positive)
+    close_timeout: float = field(default=5.0, validator=_positive)
+    ping_interval: Optional[float] = field(default=20.0, validator=_positive)
+    timeout: Optional[float] = field(default=30.0, validator=_positive)
+    response_idle_timeout: Optional[float] = field(default=None, validator=_positive)
+    wait_created: bool = True
+    wait_config: bool = True
+    queue_limit: int = field(default=100_000, validator=_positive)
+    queue_bytes: int = field(default=256 << 20, validator=_positive)
+    drop_stale_audio: bool = False
+    max_frame_size: Optional[int] = field(default=64 << 20, validator=_positive)
+    extra_headers: Optional[Mapping[str, str]] = field(default=None, repr=False)
+    extra_query: Optional[Mapping[str, str]] = field(default=None, repr=False)
+    safety_identifier: Optional[str] = field(default=None, repr=False)
+    proxy: Optional[str] = field(default=None, repr=False)
+    ssl_context: Optional[ssl.SSLContext] = None
+    insecure: bool = False
+    transport: Any = None
+    context: Union[contextvars.Context, None, Unset] = UNSET
+    name: Optional[str] = None

@@ -1,0 +1,363 @@
+"""
+Commands, named as on the wire: ``session.input_audio_buffer.commit()`` sends
+`input_audio_buffer.commit`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from .audio_value import format_name
+from .deadline import Deadline
+from .errors import ActiveResponseConflict, LocalProtocolError, WaitTimeout
+from .handles import CommandHandle
+from .protocol import events
+from .protocol.acks import CORRELATION_KEY
+from .protocol.fields import to_audio
+from .response_handle import ResponseHandle
+from .types import UNSET, OnConflict, Timeout, Unset
+
+if TYPE_CHECKING:
+    from .session import Session
+    from .state.snapshot import Item
+
+MOST_APPEND_BYTES = 15 << 20
+"""Audio that one `input_audio_buffer.append` may carry, base64 included."""
+
+_SPLIT = MOST_APPEND_BYTES // 4 * 3 - 3
+_SPLIT -= _SPLIT % 6
+
+
+class _Resource:
+    """A namespace of commands of one session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._wiring = session._wiring
+
+
+class InputAudioBuffer(_Resource):
+    """Commands ``input_audio_buffer.*``: the user's audio."""
+
+    def append(self, audio: Any) -> None:
+        """
+        Send audio. Never acknowledged; from any thread.
+
+        Args:
+            audio: samples in the session's input format: bytes-like, an array
+                of 16-bit integers, or of floats in [-1, 1]. Split below 15 MiB.
+
+        Raises:
+            TypeError: it is text, or no samples.
+            ConnectionClosed: the connection is over.
+        """
+        data = to_audio(audio)
+        self._wiring.check_process()
+        make = self._wiring.append_command
+        if len(data) <= _SPLIT:
+            self._wiring.write(make(audio=data))
+            return
+        view = memoryview(data)
+        for at in range(0, len(data), _SPLIT):
+            self._wiring.write(make(audio=bytes(view[at : at + _SPLIT])))
+
+    def commit(self) -> CommandHandle:
+        """Make a user item of what is in the buffer. Creates no response."""
+        return self._wiring.send(events.InputAudioBufferCommit())
+
+    def clear(self) -> CommandHandle:
+        """Throw away what is in the buffer."""
+        return self._wiring.send(events.InputAudioBufferClear())
+
+
+class OutputAudioBuffer(_Resource):
+    """Commands ``output_audio_buffer.*``: WebRTC and SIP calls only."""
+
+    def clear(self) -> CommandHandle:
+        """Cut the server's playback off."""
+        return self._wiring.send(events.OutputAudioBufferClear())
+
+
+class ConversationItems(_Resource):
+    """Commands ``conversation.item.*``."""
+
+    def create(
+        self, item: Any, *, previous_item_id: Union[str, None, Unset] = UNSET
+    ) -> CommandHandle:
+        """
+        Put an item into the conversation.
+
+        An item without an id gets one, so that its acknowledgement is found.
+
+        Args:
+            item: an item object or a mapping in either dialect's spelling.
+            previous_item_id: the item to put it behind; ``"root"`` for the
+                head; the end when left out.
+
+        Returns:
+            Acknowledged by `conversation.item.added`.
+        """
+        frame: dict[str, Any] = {"type": "conversation.item.create", "item": item}
+        if previous_item_id is not UNSET:
+            frame["previous_item_id"] = previous_item_id
+        if isinstance(item, Mapping):
+            frame["item"] = {"id": new_item_id(), **item}
+            command = self._wiring.codec.command(frame)
+        else:
+            if not getattr(item, "id", None):
+                item = _with_id(item)
+            command = events.ConversationItemCreate(
+                item=item, previous_item_id=previous_item_id
+            )
+        self._wiring.note_command(command)
+        return self._wiring.send(command)
+
+    def delete(self, item_id: str) -> CommandHandle:
+        """Take an item out; acknowledged by `conversation.item.deleted`."""
+        return self._wiring.send(events.ConversationItemDelete(item_id=item_id))
+
+    def retrieve(self, item_id: str) -> CommandHandle:
+        """
+        Ask for the server's copy of an item, audio included.
+
+        Returns:
+            Acknowledged by `conversation.item.retrieved`, which holds the item.
+        """
+        return self._wiring.send(events.ConversationItemRetrieve(item_id=item_id))
+
+    def truncate(
+        self, item_id: str, *, audio_end_ms: int, content_index: int = 0
+    ) -> CommandHandle:
+        """
+        Cut the model's audio where the user stopped hearing it.
+
+        Args:
+            item_id: an assistant item.
+            audio_end_ms: milliseconds of its audio to keep, more than 0 and not
+                beyond what there is; the server refuses anything else.
+            content_index: the part that is cut.
+
+        Returns:
+            Acknowledged by `conversation.item.truncated`.
+        """
+        return self._wiring.send(
+            events.ConversationItemTruncate(
+                item_id=item_id, content_index=content_index, audio_end_ms=audio_end_ms
+            )
+        )
+
+
+class Conversation(_Resource):
+    """The conversation: its items, and commands on them."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.item = ConversationItems(session)
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The items that the server has confirmed, in its order."""
+        return self._session.snapshot.items
+
+    @property
+    def id(self) -> Optional[str]:
+        """The conversation's id, if the server has said it."""
+        return self._session.snapshot.conversation_id
+
+    def add_message(
+        self,
+        text: str = "",
+        *,
+        role: str = "user",
+        image: Union[str, bytes, None] = None,
+        detail: Union[str, Unset] = UNSET,
+        previous_item_id: Union[str, None, Unset] = UNSET,
+    ) -> CommandHandle:
+        """
+        Put a message of text, and perhaps an image, into the conversation.
+
+        Args:
+            text: what it says.
+            role: ``"user"``, ``"assistant"`` or ``"system"``.
+            image: PNG or JPEG bytes, or a ``data:`` or ``https:`` URL; user
+                messages of the GA dialect only.
+            detail: ``"auto"``, ``"low"`` or ``"high"``, for the image.
+            previous_item_id: as in `ConversationItems.create`.
+
+        Raises:
+            ValueError: the role is none of these.
+        """
+        if role not in ("user", "assistant", "system"):
+            raise ValueError(f"role must be user, assistant or system, not {role!r}")
+        kind = "output_text" if role == "assistant" else "input_text"
+        content: list[dict[str, Any]] = []
+        if text or image is None:
+            content.append({"type": kind, "text": text})
+        if image is not None:
+            part = {"type": "input_image", "image_url": _image_url(image)}
+            if not isinstance(detail, Unset):
+                part["detail"] = detail
+            content.append(part)
+        item = {"type": "message", "role": role, "content": content}
+        return self.item.create(item, previous_item_id=previous_item_id)
+
+
+class Responses(_Resource):
+    """Commands ``response.*``."""
+
+    def create(
+        self,
+        *,
+        on_conflict: OnConflict = "raise",
+        timeout: Timeout = UNSET,
+        metadata: Any = UNSET,
+        **config: Any,
+    ) -> ResponseHandle:
+        """
+        Have the model answer.
+
+        Args:
+            on_conflict: when the conversation has an active response:
+                ``"raise"`` leaves it to the server, whose refusal the handle
+                raises as `ActiveResponseConflict`; ``"wait"`` waits for its
+                end; ``"cancel"`` cancels it first.
+            timeout: seconds that waiting for the other response may take.
+            metadata: up to 16 pairs of text; one is added for correlation.
+                None sends ``null`` and correlates by order.
+            **config: any field of `response.create`, in either spelling.
+
+        Raises:
+            TypeError: there is no such field.
+            WaitTimeout: the other response did not end in time.
+            ConnectionClosed: the connection is over.
+        """
+        if on_conflict not in ("raise", "wait", "cancel"):
+            raise ValueError(
+                f"on_conflict must be raise, wait or cancel, not {on_conflict!r}"
+            )
+        command = self._command(metadata, config)
+        deadline = self._wiring.waiting.deadline(timeout)
+        if config.get("conversation") == "none" or on_conflict == "raise":
+            return self._send(command)
+        while True:
+            self._clear_the_way(on_conflict, deadline)
+            handle = self._send(command)
+            try:
+                handle.acknowledged(deadline.remaining())
+            except ActiveResponseConflict:
+                # Another turn was faster; its response.created is on the way.
+                self._await_change(deadline)
+                continue
+            return handle
+
+    def cancel(self, response_id: Union[str, Unset] = UNSET) -> CommandHandle:
+        """
+        Cancel a response, by default the conversation's active one.
+
+        Returns:
+            Acknowledged by the response's `response.done`; raises
+            `NothingToCancel` if it was over already, which is harmless.
+        """
+        return self._wiring.send(events.ResponseCancel(response_id=response_id))
+
+    def _command(self, metadata: Any, config: Mapping[str, Any]) -> Any:
+        fields = {k: v for k, v in config.items() if not isinstance(v, Unset)}
+        if metadata is None:
+            fields["metadata"] = None
+        else:
+            given = {} if isinstance(metadata, Unset) else dict(metadata)
+            fields["metadata"] = {**given, CORRELATION_KEY: secrets.token_hex(8)}
+        return self._wiring.codec.command(
+            {"type": "response.create", "response": fields}
+        )
+
+    def _send(self, command: Any) -> ResponseHandle:
+        handle = self._wiring.send(command, self._make_handle)
+        assert isinstance(handle, ResponseHandle)
+        return handle
+
+    def _make_handle(self, command: Any) -> ResponseHandle:
+        wiring = self._wiring
+        handle = ResponseHandle(
+            command,
+            wiring.waiting,
+            watches=wiring.watches,
+            cancel=self.cancel,
+            audio_format=lambda: output_format(self._session.snapshot),
+            idle_timeout=wiring.options.response_idle_timeout,
+        )
+        handle.listen()
+        return handle
+
+    def _clear_the_way(self, on_conflict: str, deadline: Deadline) -> None:
+        if on_conflict == "cancel" and self._active() is not None:
+            self.cancel()
+        while self._active() is not None:
+            self._await_change(deadline)
+
+    def _active(self) -> Any:
+        return self._session.snapshot.active_response
+
+    def _await_change(self, deadline: Deadline) -> None:
+        if deadline.passed:
+            active = self._active()
+            raise WaitTimeout(
+                f"response {getattr(active, 'id', '?')} is still active; "
+                "cancel it, or use on_conflict='cancel'"
+            )
+        version = self._session.snapshot.version
+        try:
+            self._session.wait_changed(version, timeout=deadline.remaining())
+        except WaitTimeout:
+            return
+
+
+def new_item_id() -> str:
+    """
+    An id for an item; the service takes at most 32 characters.
+    """
+    return "item_" + secrets.token_hex(10)
+
+
+def output_format(snapshot: Any) -> str:
+    """
+    The name of the session's output format; ``pcm16`` as long as it is unknown.
+    """
+    audio = getattr(snapshot.session, "audio", None) or None
+    output = getattr(audio, "output", None) or None
+    return format_name(getattr(output, "format", None))
+
+
+def session_update(session: Session, fields: Mapping[str, Any]) -> Any:
+    """
+    The `session.update` for configuration fields in either spelling.
+
+    Raises:
+        TypeError: there is no such field.
+        LocalProtocolError: the session has no configuration of that kind.
+    """
+    kind = session._wiring.options.session_type
+    body = {k: v for k, v in fields.items() if not isinstance(v, Unset)}
+    if kind != "translation":
+        if body.setdefault("type", kind) != kind:
+            raise LocalProtocolError(
+                f"a {kind} session cannot become a {body['type']} session"
+            )
+    return session._wiring.codec.command({"type": "session.update", "session": body})
+
+
+def _with_id(item: Any) -> Any:
+    copy = object.__new__(type(item))
+    copy.__dict__.update(item.__dict__, id=new_item_id())
+    return copy
+
+
+def _image_url(image: Union[str, bytes]) -> str:
+    if isinstance(image, str):
+        return image
+    import base64
+
+    kind = "png" if image.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64," + base64.b64encode(image).decode("ascii")

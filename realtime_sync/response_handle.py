@@ -1,0 +1,330 @@
+"""
+A handle on a response: its text, audio and calls as they come, and its outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from threading import Event
+from typing import Any, Optional
+
+from .audio_value import RATES, Audio
+from .deadline import Deadline
+from .errors import NothingToCancel, WaitTimeout
+from .handles import CommandHandle
+from .reply import Reply, output_text, raise_for_status
+from .types import UNSET, Timeout, Unset
+from .waiters import Waiting, WatchList, weak_watch
+
+_TEXT = frozenset({"response.output_text.delta"})
+_SPOKEN = frozenset({"response.output_audio_transcript.delta"})
+_AUDIO = frozenset({"response.output_audio.delta"})
+_CALL = frozenset(
+    {"response.output_item.done", "response.function_call_arguments.done"}
+)
+_TYPES = (
+    _TEXT
+    | _SPOKEN
+    | _AUDIO
+    | _CALL
+    | {
+        "response.created",
+        "response.done",
+        "response.output_item.added",
+        "response.output_text.done",
+        "response.output_audio_transcript.done",
+    }
+)
+
+
+class ResponseHandle(CommandHandle):
+    """
+    A response that was asked for.
+
+    Collects the response's events from the first, so that iterating late
+    misses nothing; what is collected goes with the handle. Any thread.
+    """
+
+    def __init__(
+        self,
+        command: Any,
+        waiting: Waiting,
+        *,
+        watches: WatchList,
+        cancel: Callable[[Any], CommandHandle],
+        audio_format: Callable[[], str],
+        idle_timeout: Optional[float],
+    ) -> None:
+        super().__init__(command, waiting)
+        self.response_id: Optional[str] = None
+        self._watches = watches
+        self._send_cancel = cancel
+        self._audio_format = audio_format
+        self._idle_timeout = idle_timeout
+        self._log: list[Any] = []
+        self._early: list[Any] = []
+        self._finished: Any = None
+        self._ended: Optional[BaseException] = None
+        self._listeners: tuple[Event, ...] = ()
+        self._over = Event()
+        self._watch = weak_watch(_TYPES, self._accept, self._end, watches)
+
+    def listen(self) -> None:
+        """Begin to collect; called once, before the command is written."""
+        self._watches.add(self._watch)
+
+    def text_deltas(self, timeout: Timeout = UNSET) -> Iterator[str]:
+        """
+        What the model says, piece by piece: text, or the transcript of speech.
+
+        Args:
+            timeout: seconds to wait for each piece.
+
+        Raises:
+            CommandRejected: the response was refused.
+            ConnectionClosed: the connection ended first.
+            WaitTimeout: no piece came in time; `partial` is a `Reply`.
+        """
+        for event in self._stream(_TEXT | _SPOKEN, timeout, "text"):
+            if isinstance(event.delta, str):
+                yield event.delta
+
+    def transcript_deltas(self, timeout: Timeout = UNSET) -> Iterator[str]:
+        """
+        The transcript of the model's speech, piece by piece.
+
+        Args and errors are those of `text_deltas`.
+        """
+        for event in self._stream(_SPOKEN, timeout, "transcript"):
+            if isinstance(event.delta, str):
+                yield event.delta
+
+    def audio_chunks(self, timeout: Timeout = UNSET) -> Iterator[bytes]:
+        """
+        The model's speech, piece by piece, in the session's output format.
+
+        Args and errors are those of `text_deltas`.
+        """
+        for event in self._stream(_AUDIO, timeout, "audio"):
+            if isinstance(event.delta, bytes):
+                yield event.delta
+
+    def tool_calls(self, timeout: Timeout = UNSET) -> Iterator[Any]:
+        """
+        The finished function-call items, each once per ``call_id``.
+
+        Args and errors are those of `text_deltas`.
+        """
+        seen = set()
+        for event in self._stream(_CALL, timeout, "function call"):
+            item = getattr(event, "item", None)
+            if getattr(item, "type", None) != "function_call":
+                continue
+            if item.call_id not in seen:
+                seen.add(item.call_id)
+                yield item
+
+    def result(self, timeout: Timeout = UNSET, *, check: bool = True) -> Reply:
+        """
+        Wait until the response is over.
+
+        From any thread but the reader; wakes at once when the connection ends.
+
+        Args:
+            timeout: seconds; by default the session's.
+            check: raise unless the response was completed.
+
+        Raises:
+            CommandRejected: the response was refused.
+            ResponseFailed: the server could not produce it.
+            ResponseCancelled: it was cancelled.
+            ResponseIncomplete: it was cut off.
+            ConnectionClosed: the connection ended first.
+            WaitTimeout: it is not over in time; `partial` is a `Reply`.
+        """
+        self._wait_over(self._waiting.deadline(timeout))
+        self._raise_if_ended()
+        reply = self.reply()
+        if check:
+            raise_for_status(reply)
+        return reply
+
+    def cancel(self, timeout: Timeout = UNSET) -> Reply:
+        """
+        Cancel the response and wait for its final state.
+
+        A response that is over already is left as it is.
+
+        Returns:
+            What had been received, with the final status.
+
+        Raises:
+            ConnectionClosed: the connection ended first.
+            WaitTimeout: the response did not end in time.
+        """
+        deadline = self._waiting.deadline(timeout)
+        if self._finished is None and not self._over.is_set():
+            if self.response_id is None:
+                self.acknowledged(deadline.remaining())
+            handle = self._send_cancel(self.response_id or UNSET)
+            try:
+                self._wait_over(deadline)
+            except WaitTimeout:
+                if handle.done():
+                    handle.acknowledged(0)
+                raise
+        self._raise_if_ended()
+        return self.reply()
+
+    def reply(self) -> Reply:
+        """
+        What has been received so far.
+        """
+        response = getattr(self._finished, "response", None)
+        log = list(self._log)
+        return Reply(
+            text=output_text(getattr(response, "output", None)) or _spoken(log),
+            audio=self._audio(log),
+            tool_calls=_calls(log, response),
+            status=_status(response, self._finished),
+            response=response,
+        )
+
+    def done(self) -> bool:
+        """Whether the response is over, or was refused."""
+        return self._over.is_set()
+
+    def _acknowledge(self, event: Any) -> None:
+        response_id = getattr(event.response, "id", None)
+        self.response_id = response_id if isinstance(response_id, str) else None
+        early, self._early = self._early, []
+        for held in early:
+            self._accept(held)
+        super()._acknowledge(event)
+
+    def _reject(self, error: BaseException) -> None:
+        super()._reject(error)
+        self._end(error)
+
+    def _accept(self, event: Any) -> None:
+        if not self._slot.done and self.response_id is None:
+            self._early.append(event)
+            return
+        if not self._is_mine(event):
+            return
+        self._log.append(event)
+        if event.type == "response.done":
+            self._finished = event
+            self._finish()
+        for listener in self._listeners:
+            listener.set()
+
+    def _is_mine(self, event: Any) -> bool:
+        response_id = getattr(event, "response_id", UNSET)
+        if isinstance(response_id, Unset):
+            response_id = getattr(getattr(event, "response", None), "id", UNSET)
+        # A server that names no response speaks of the one that runs.
+        return not isinstance(response_id, str) or response_id == self.response_id
+
+    def _end(self, error: Optional[BaseException]) -> None:
+        if self._finished is None:
+            self._ended = error
+        self._finish()
+
+    def _finish(self) -> None:
+        self._watches.remove(self._watch)
+        self._over.set()
+        for listener in self._listeners:
+            listener.set()
+
+    def _raise_if_ended(self) -> None:
+        if self._finished is None and self._ended is not None:
+            raise self._ended
+
+    def _wait_over(self, deadline: Deadline) -> None:
+        heard = -1
+        while not self._over.is_set():
+            step = deadline.limited(self._idle_timeout)
+            if self._waiting.wait(self._over, step):
+                return
+            if deadline.passed or len(self._log) == heard:
+                raise WaitTimeout(
+                    f"response {self.response_id or '(not created yet)'} is not over "
+                    f"in time; {len(self._log)} events of it came",
+                    partial=self.reply(),
+                )
+            heard = len(self._log)
+
+    def _stream(
+        self, types: frozenset[str], timeout: Timeout, what: str
+    ) -> Iterator[Any]:
+        ready = Event()
+        self._listeners += (ready,)
+        at = 0
+        try:
+            while True:
+                while at < len(self._log):
+                    event = self._log[at]
+                    at += 1
+                    if event.type in types:
+                        yield event
+                if self._over.is_set() and at >= len(self._log):
+                    self._raise_if_ended()
+                    return
+                ready.clear()
+                if at < len(self._log) or self._over.is_set():
+                    continue
+                if not self._waiting.wait(ready, self._waiting.deadline(timeout)):
+                    raise WaitTimeout(
+                        f"no {what} of response {self.response_id} in time",
+                        partial=self.reply(),
+                    )
+        finally:
+            self._listeners = tuple(e for e in self._listeners if e is not ready)
+
+    def _audio(self, log: list[Any]) -> Optional[Audio]:
+        chunks = [e.delta for e in log if e.type in _AUDIO]
+        data = b"".join(chunk for chunk in chunks if isinstance(chunk, bytes))
+        if not data:
+            return None
+        name = self._audio_format()
+        return Audio(data, name, RATES[name])
+
+
+def harmless(error: BaseException) -> bool:
+    """
+    Whether an error only says that a race was lost: cancelled after the end.
+    """
+    return isinstance(error, NothingToCancel)
+
+
+def _spoken(log: list[Any]) -> str:
+    """
+    The text that deltas gave; a closing event's whole text is better.
+    """
+    parts: dict[Any, list[str]] = {}
+    for event in log:
+        key = (getattr(event, "item_id", None), getattr(event, "content_index", None))
+        whole = getattr(event, "text", None) or getattr(event, "transcript", None)
+        if event.type in _TEXT | _SPOKEN and isinstance(event.delta, str):
+            parts.setdefault(key, []).append(event.delta)
+        elif event.type.endswith(".done") and isinstance(whole, str):
+            parts[key] = [whole]
+    return "".join(piece for pieces in parts.values() for piece in pieces)
+
+
+def _calls(log: list[Any], response: Any) -> tuple[Any, ...]:
+    items = [e.item for e in log if e.type == "response.output_item.done"]
+    items += list(getattr(response, "output", None) or ())
+    calls: dict[Any, Any] = {}
+    for item in items:
+        if getattr(item, "type", None) == "function_call":
+            calls[item.call_id] = item
+    return tuple(calls.values())
+
+
+def _status(response: Any, finished: Any) -> str:
+    status = getattr(response, "status", None)
+    if isinstance(status, str):
+        return status
+    return "in_progress" if finished is None else "completed"

@@ -1,0 +1,414 @@
+"""
+The session: what programs hold, listen to, speak through and wait on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Optional, Union
+
+from .asking import Asking
+from .closing import CloseReport
+from .context import Context
+from .endpoint import Endpoint
+from .errors import WaitTimeout
+from .handles import CommandHandle
+from .options import SessionOptions
+from .recording import Recording
+from .reply import Reply
+from .resources import (
+    Conversation,
+    InputAudioBuffer,
+    OutputAudioBuffer,
+    Responses,
+    session_update,
+)
+from .router import Router, default_router
+from .signals import EventSignal
+from .state.snapshot import Snapshot
+from .stats import SessionStats
+from .streams import EventStream, Expectation
+from .types import UNSET, Predicate, Timeout
+from .waiters import Watch
+from .wiring import Wiring, handler_context
+
+__all__ = ["Context", "Session"]
+
+
+class Session:
+    """
+    A conversation with a realtime model, for programs without an event loop.
+
+    Made by `connect`, `RealtimeClient.connect` or `RealtimeClient.session`.
+    Every method may be called from any thread, unless it says otherwise;
+    methods that wait raise `WouldDeadlock` in an inline handler.
+
+    Attributes:
+        input_audio_buffer: commands on the user's audio.
+        output_audio_buffer: commands on the server's playback (calls only).
+        conversation: items, and commands on them.
+        response: commands on responses.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        model: Optional[str] = None,
+        *,
+        options: Optional[SessionOptions] = None,
+        router: Optional[Router] = None,
+    ) -> None:
+        options = options or SessionOptions()
+        self._own = Router("session")
+        self._own._keeps_context = options.context is not None
+        self._handler_context: Any = None
+        routers = (default_router if router is None else router, self._own)
+        self._wiring = Wiring(self, endpoint, model, options, routers)
+        self.input_audio_buffer = InputAudioBuffer(self)
+        self.output_audio_buffer = OutputAudioBuffer(self)
+        self.conversation = Conversation(self)
+        self.response = Responses(self)
+        self._asking = Asking(self)
+        self._tools: Any = None
+        self.on = self._own.on
+        self.once = self._own.once
+        self.off = self._own.off
+
+    def __repr__(self) -> str:
+        state = "open" if self.is_open else ("closed" if self.closed else "not open")
+        return f"<Session {self.name!r} {self.id or ''} {state}>".replace("  ", " ")
+
+    def __enter__(self) -> Session:
+        if self._wiring.connection is None:
+            self.open()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    # -- life ----------------------------------------------------------------
+
+    def open(self) -> Session:
+        """
+        Connect; returns when the session can be used.
+
+        Waits for `session.created` and, if there is a configuration, for the
+        `session.updated` that answers it, within ``connect_timeout``.
+
+        Raises:
+            ConnectFailed: the server refused or cannot be reached; its subclass
+                says why.
+            CommandRejected: the server refused the configuration.
+            WaitTimeout: it stayed silent.
+            ConfigurationError: the URL or the key will not do.
+        """
+        options = self._wiring.options
+        self._handler_context = handler_context(options.context)
+        self._wiring.open()
+        if options.config is not None:
+            try:
+                handle = self._send_config(options.config)
+                if options.wait_config:
+                    handle.acknowledged(options.connect_timeout)
+            except BaseException:
+                self.close(drain=False)
+                raise
+        return self
+
+    def close(
+        self, *, drain: bool = True, code: int = 1000, reason: str = ""
+    ) -> CloseReport:
+        """
+        End the session within ``close_timeout``. Idempotent; from any thread.
+
+        Handlers see what is queued before it returns. In a handler it returns
+        an incomplete report at once and the session ends by itself; the final
+        report is `close_report`.
+
+        Args:
+            drain: deliver what is queued; False drops it, counted in the report.
+            code: WebSocket close code.
+            reason: at most 123 bytes.
+        """
+        return self._wiring.close(drain=drain, code=code, reason=reason)
+
+    @property
+    def close_report(self) -> CloseReport:
+        """How the session ended, as far as it has."""
+        return self._wiring.close_report()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether commands can be sent."""
+        connection = self._wiring.connection
+        return connection is not None and connection.is_open
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session is over."""
+        return self._wiring.ended.is_set()
+
+    @property
+    def name(self) -> str:
+        """The name in thread names and logs."""
+        return self._wiring.name
+
+    @property
+    def dialect(self) -> str:
+        """The dialect that is spoken: ``"ga"`` or ``"beta"``."""
+        return self._wiring.dialect
+
+    # -- listening -----------------------------------------------------------
+
+    def handlers(self) -> tuple[Any, ...]:
+        """The subscriptions that apply to this session, in order."""
+        found = [sub for router in self._wiring._routers for sub in router.handlers()]
+        return tuple(sorted(found, key=lambda sub: sub.stamp))
+
+    def add(self, instance: Any) -> tuple[Any, ...]:
+        """Register the methods that `on` marked in the instance's class."""
+        return self._own.add(instance)
+
+    def signal(self, event: Any, *, unknown: bool = False) -> EventSignal:
+        """
+        The blinker signal of an event or pattern.
+
+        A receiver connected to it is called as
+        ``receiver(session, event=event, ctx=ctx)``.
+        """
+        from .event_names import resolve
+
+        return self._wiring.board.signal(resolve(event, unknown=unknown)[0])
+
+    # -- speaking ------------------------------------------------------------
+
+    def update(self, **fields: Any) -> CommandHandle:
+        """
+        Change the configuration.
+
+        Args:
+            **fields: configuration fields in either spelling; None sends
+                ``null`` (``turn_detection=None`` switches detection off).
+
+        Returns:
+            Acknowledged by `session.updated`, which holds the whole
+            configuration in force.
+
+        Raises:
+            TypeError: there is no such field.
+        """
+        return self._wiring.send(session_update(self, fields))
+
+    def send(self, event: Any) -> CommandHandle:
+        """
+        Send a client event, or a mapping; a vendor's own events as mappings.
+        """
+        return self._wiring.send(event)
+
+    def ask(
+        self,
+        question: Any,
+        *,
+        timeout: Timeout = UNSET,
+        max_tool_rounds: int = 8,
+        check: bool = True,
+        **response: Any,
+    ) -> Reply:
+        """
+        Ask and wait for the answer.
+
+        Concurrent questions take turns within their deadlines; with
+        ``conversation="none"`` they run in parallel and leave no trace.
+
+        Args:
+            question: text, `Audio`, PCM bytes, an item, or a list of these.
+            timeout: seconds for the whole exchange; by default the session's.
+            max_tool_rounds: how often tool calls are followed up.
+            check: raise unless the response was completed.
+            **response: any field of `response.create`.
+
+        Raises:
+            ResponseError: it failed, was cancelled or cut off.
+            CommandRejected: the server refused a command of the exchange.
+            ConnectionClosed: the connection ended first.
+            WaitTimeout: no answer in time; `partial` is what had arrived.
+        """
+        return self._asking.ask(
+            question,
+            timeout=timeout,
+            max_tool_rounds=max_tool_rounds,
+            check=check,
+            **response,
+        )
+
+    # -- waiting -------------------------------------------------------------
+
+    def expect(
+        self, event: Any, *, where: Optional[Predicate] = None, unknown: bool = False
+    ) -> Expectation:
+        """
+        Expect an event from now on, before the action that brings it about.
+        """
+        return Expectation(
+            event,
+            where,
+            unknown=unknown,
+            watches=self._wiring.watches,
+            waiting=self._wiring.waiting,
+        )
+
+    def wait_for(
+        self,
+        event: Any,
+        *,
+        where: Optional[Predicate] = None,
+        timeout: Timeout = UNSET,
+        unknown: bool = False,
+    ) -> Any:
+        """
+        Wait for the next event of a kind; see `Expectation.result`.
+        """
+        expectation = self.expect(event, where=where, unknown=unknown)
+        try:
+            return expectation.result(timeout)
+        finally:
+            expectation.cancel()
+
+    def events(
+        self,
+        event: Any = "*",
+        *,
+        where: Optional[Predicate] = None,
+        timeout: Timeout = None,
+        unknown: bool = False,
+    ) -> EventStream:
+        """
+        Events from now on, for a ``for`` loop.
+
+        Args:
+            event: what `on` takes.
+            where: only those for which it is true.
+            timeout: seconds to wait for each; None as long as the connection
+                lives.
+            unknown: allow a name that the protocol does not have.
+        """
+        return EventStream(
+            event,
+            where,
+            unknown=unknown,
+            timeout=timeout,
+            watches=self._wiring.watches,
+            waiting=self._wiring.waiting,
+        )
+
+    def flush(self, timeout: Timeout = UNSET) -> None:
+        """
+        Wait until handlers have seen everything received so far.
+
+        Raises:
+            WaitTimeout: they have not, in time.
+            WouldDeadlock: called in a handler, which would wait for itself.
+        """
+        deadline = self._wiring.waiting.deadline(timeout)
+        if not self._wiring.dispatcher.flush(deadline):
+            raise WaitTimeout(
+                f"{self._wiring.dispatcher.depth} deliveries still wait for handlers"
+            )
+
+    def pump(self, timeout: Optional[float] = 0.0) -> int:
+        """
+        Call the handlers of what waits; for ``dispatch="manual"``.
+
+        Args:
+            timeout: seconds to wait for the first delivery.
+
+        Returns:
+            How many deliveries were handled.
+        """
+        return self._wiring.pump(timeout)
+
+    def run_forever(self) -> None:
+        """
+        Block until the session is over, calling handlers in manual mode.
+
+        Raises:
+            ConnectionClosed: the connection was lost.
+        """
+        self._wiring.run_forever()
+
+    # -- looking -------------------------------------------------------------
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The conversation as the server has confirmed it; immutable."""
+        return self._wiring.snapshot
+
+    @property
+    def config(self) -> Any:
+        """The configuration in force, as the server said it; or None."""
+        return self.snapshot.session
+
+    @property
+    def id(self) -> Optional[str]:
+        """The server's id of the session, or None."""
+        return self.snapshot.session_id
+
+    @property
+    def stats(self) -> SessionStats:
+        """Counts and depths as of now."""
+        return SessionStats.of(self._wiring)
+
+    def wait_changed(self, version: int, *, timeout: Timeout = UNSET) -> Snapshot:
+        """
+        Wait until the snapshot is newer than a version.
+
+        Raises:
+            ConnectionClosed: the connection ended first.
+            WaitTimeout: nothing changed in time.
+        """
+        from .waiters import Slot
+
+        slot = Slot()
+
+        def look(event: Any) -> None:
+            if self.snapshot.version > version:
+                slot.resolve(None)
+
+        watch = Watch(None, look, lambda error: slot.fail(error or _closed()))
+        self._wiring.watches.add(watch)
+        try:
+            look(None)
+            deadline = self._wiring.waiting.deadline(timeout)
+            slot.result(self._wiring.waiting.wait, deadline, "change of the snapshot")
+        finally:
+            self._wiring.watches.remove(watch)
+        return self.snapshot
+
+    def record(
+        self, path: Union[str, os.PathLike[str]], *, audio: bool = True
+    ) -> Recording:
+        """
+        Record both directions to a file of JSON lines; secrets never.
+
+        Args:
+            path: is overwritten.
+            audio: keep the audio.
+        """
+        return Recording(self, path, audio=audio)
+
+    def _send_config(self, config: Any) -> CommandHandle:
+        if isinstance(config, Mapping):
+            return self.update(**config)
+        from .protocol.codec import to_mapping
+
+        return self.update(**to_mapping(config))
+
+    def _follow_tools(self, reply: Reply, deadline: Any) -> Any:
+        return None if self._tools is None else self._tools.follow(reply, deadline)
+
+
+def _closed() -> Exception:
+    from .errors import ConnectionClosedOK
+
+    return ConnectionClosedOK("the session was closed", code=1000)

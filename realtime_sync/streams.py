@@ -1,0 +1,196 @@
+"""
+Expectations and streams: events for a thread that asks for them.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any, Optional
+
+from .deadline import Deadline
+from .errors import (
+    ConnectionClosedOK,
+    DispatchOverflow,
+)
+from .event_names import names_of, resolve
+from .notices import Notice
+from .signals import UNKNOWN_KEY
+from .types import UNSET, Predicate, Timeout
+from .waiters import Mailbox, Waiting, Watch, WatchList
+
+_MOST_UNREAD = 10_000
+
+
+class Expectation:
+    """
+    The first event of a kind from now on, or the first that fits.
+
+    Registered when it is made, so that nothing that comes of the action that
+    follows can be missed::
+
+        with session.expect("session.updated") as got:
+            session.update(instructions="Be brief.")
+        print(got.result().session)
+    """
+
+    def __init__(
+        self,
+        event: Any,
+        where: Optional[Predicate],
+        *,
+        unknown: bool,
+        watches: WatchList,
+        waiting: Waiting,
+    ) -> None:
+        self._what = event if isinstance(event, str) else event.__name__
+        self._where = where
+        self._waiting = waiting
+        self._watches = watches
+        self._mailbox = Mailbox()
+        self._watch = watch_for(event, unknown, self._mailbox.put, self._mailbox.end)
+        self._found: Any = None
+        watches.add(self._watch)
+
+    def __enter__(self) -> Expectation:
+        return self
+
+    def __exit__(self, exc_type: Any, *exc_info: object) -> None:
+        if exc_type is not None:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Expect nothing any more."""
+        self._watches.remove(self._watch)
+        self._mailbox.end(None)
+
+    def result(self, timeout: Timeout = UNSET) -> Any:
+        """
+        Wait for the event.
+
+        From any thread but the reader; wakes at once when the connection ends.
+        The ``where`` predicate runs in the calling thread.
+
+        Args:
+            timeout: seconds; by default the session's.
+
+        Raises:
+            ConnectionClosed: the connection ended first.
+            WaitTimeout: it did not come in time.
+        """
+        if self._found is not None:
+            return self._found
+        deadline = self._waiting.deadline(timeout)
+        while self._found is None:
+            event = self._next(deadline)
+            if self._where is None or self._where(event):
+                self._found = event
+        self._watches.remove(self._watch)
+        return self._found
+
+    def _next(self, deadline: Deadline) -> Any:
+        try:
+            return self._mailbox.take(
+                self._waiting.wait, deadline, f"event {self._what}"
+            )
+        except StopIteration:
+            raise ConnectionClosedOK(
+                f"the session was closed before {self._what} came", code=1000
+            ) from None
+
+
+class EventStream:
+    """
+    Events as they come, for a ``for`` loop.
+
+    Registered when it is made; bounded; forgotten when it is collected. Ends
+    when the session is closed, raises when the connection is lost. One thread
+    at a time.
+    """
+
+    def __init__(
+        self,
+        event: Any,
+        where: Optional[Predicate],
+        *,
+        unknown: bool,
+        timeout: Timeout,
+        watches: WatchList,
+        waiting: Waiting,
+        limit: int = _MOST_UNREAD,
+    ) -> None:
+        self._what = event if isinstance(event, str) else event.__name__
+        self._where = where
+        self._timeout = timeout
+        self._waiting = waiting
+        self._mailbox = mailbox = Mailbox(limit)
+        watch = watch_for(event, unknown, mailbox.put, mailbox.end)
+        watches.add(watch)
+        self._forget = weakref.finalize(self, watches.remove, watch)
+        self._forget.atexit = False
+
+    def __enter__(self) -> EventStream:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        deadline = self._waiting.deadline(self._timeout)
+        while True:
+            try:
+                event = self._mailbox.take(
+                    self._waiting.wait, deadline, f"event {self._what}"
+                )
+            except ConnectionClosedOK:
+                raise StopIteration from None
+            except OverflowError as exc:
+                raise DispatchOverflow(f"stream of {self._what}: {exc}") from None
+            if self._where is None or self._where(event):
+                return event
+
+    def close(self) -> None:
+        """End the stream; iterating further stops."""
+        self._forget()
+        self._mailbox.end(None)
+
+
+def watch_for(
+    event: Any,
+    unknown: bool,
+    accept: Callable[[Any], None],
+    end: Callable[[Optional[BaseException]], None],
+) -> Watch:
+    """
+    A watch for whatever `on` would take: a name, a pattern, a class.
+    """
+    key, event_class = resolve(event, unknown=unknown)
+    if event_class is None and not key.endswith("*"):
+        return Watch(frozenset({key}), accept, end)
+    fits = _class_test(event_class) if event_class else _pattern_test(key)
+
+    def accept_fitting(event: Any) -> None:
+        if fits(event):
+            accept(event)
+
+    exact = event_class is not None and key not in ("*", UNKNOWN_KEY)
+    types = frozenset({key}) if exact and not key.endswith("*") else None
+    return Watch(types, accept_fitting, end)
+
+
+def _class_test(event_class: type) -> Callable[[Any], bool]:
+    return lambda event: isinstance(event, event_class)
+
+
+def _pattern_test(pattern: str) -> Callable[[Any], bool]:
+    prefix = pattern[:-1]
+
+    def fits(event: Any) -> bool:
+        if isinstance(event, Notice):
+            return bool(prefix) and event.type.startswith(prefix)
+        return any(name.startswith(prefix) for name in names_of(event.type))
+
+    return fits
