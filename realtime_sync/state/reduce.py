@@ -70,6 +70,8 @@ REDUCERS: Mapping[str, Reducer] = MappingProxyType(
 )
 """Event type -> what becomes of the snapshot."""
 
+_REDUCERS = dict(REDUCERS)
+
 NOT_MIRRORED: Mapping[str, str] = MappingProxyType(
     {
         "response.output_audio.done": "has no audio; the deltas were counted",
@@ -110,7 +112,7 @@ def reduce(snapshot: Snapshot, event: Any) -> Snapshot:
     if event.__class__ is UnknownEvent:
         after = _unknown(after, event)
     else:
-        reducer = REDUCERS.get(event.type)
+        reducer = _REDUCERS.get(event.type)
         if reducer is not None:
             try:
                 after = reducer(after, event)

@@ -13,7 +13,7 @@ from typing import Any, Optional
 
 from ..types import UNSET
 from . import ordering
-from .items import Item
+from .items import Item, Part
 from .records import changed, changed_in
 from .snapshot import Anomaly, ResponseState, Snapshot
 
@@ -38,17 +38,25 @@ def updated(snapshot: Snapshot, changes: Mapping[str, Any]) -> Snapshot:
 
 def put_growing(snapshot: Snapshot, item: Item) -> Snapshot:
     """Store an item on which further deltas are expected. O(items in flight)."""
-    overlay = dict(snapshot._overlay)
-    overlay[item.id] = item
     values = snapshot.__dict__.copy()
-    values["_overlay"] = overlay
     values.pop("cached_items", None)
+    values["_overlay"] = overlay = {**values["_overlay"], item.id: item}
     if len(overlay) > IN_FLIGHT:
         values["_base"] = {**snapshot._base, **overlay}
         values["_overlay"] = {}
     copy = _new(Snapshot)
     _set(copy, "__dict__", values)
     return copy
+
+
+def put_part(snapshot: Snapshot, item: Item, index: int, part: Part) -> Snapshot:
+    """Store an item with another part at an index. Every delta comes by here."""
+    parts = item.content
+    if len(parts) == 1:
+        parts = (part,)
+    else:
+        parts = (*parts[:index], part, *parts[index + 1 :])
+    return put_growing(snapshot, changed_in(item, "content", parts))
 
 
 def put(snapshot: Snapshot, *items: Item) -> Snapshot:

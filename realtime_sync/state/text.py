@@ -20,18 +20,14 @@ class Text:
     The joined string is kept once somebody has asked for it, so reading after
     every delta joins one piece at a time. Immutable otherwise; may be read by
     any number of threads.
-
-    Attributes:
-        length: number of characters.
     """
 
-    __slots__ = ("_before", "_piece", "_joined", "length")
+    __slots__ = ("_before", "_piece", "_joined")
 
     def __init__(self, before: Optional[Text], piece: str) -> None:
         self._before = before
         self._piece = piece
         self._joined: Optional[str] = None
-        self.length: int = len(piece) + (0 if before is None else before.length)
 
     def __str__(self) -> str:
         if self._joined is None:
@@ -54,12 +50,9 @@ class Text:
         pieces.reverse()
         return "".join(pieces)
 
-    def __len__(self) -> int:
-        return self.length
-
     def __eq__(self, other: object) -> bool:
         if isinstance(other, (Text, str)):
-            return len(self) == len(other) and str(self) == str(other)
+            return str(self) == str(other)
         return NotImplemented
 
     def __hash__(self) -> int:

@@ -14,13 +14,14 @@ from typing import Any, Optional, Union
 from ...protocol.lazy import audio_size
 from .. import ordering
 from ..items import Item
-from ..merging import described_part, with_part, with_part_changed
+from ..merging import described_part, with_part
 from ..records import changed, changed_in
 from ..snapshot import ResponseState, Snapshot
 from ..store import (
     find,
     note,
     put_growing,
+    put_part,
     put_response,
     reordered,
     store,
@@ -46,21 +47,21 @@ def _extended(snapshot: Snapshot, event: Any, name: str, kind: str) -> Snapshot:
     piece = event.delta
     if piece.__class__ is not str or not piece:
         return snapshot
-    item = snapshot._overlay.get(event.item_id)
-    index = event.content_index
-    if item is None or not _takes(item, index):
+    item, index = snapshot._overlay.get(event.item_id), event.content_index
+    if (
+        item is None
+        or item.closed
+        or item.response_id is None
+        or index.__class__ is not int
+        or not 0 <= index < len(item.content)
+    ):
         found = attributed(snapshot, event, kind)
         if isinstance(found, Snapshot):
             return found
         snapshot, item, index = found
-    content = item.content
-    part = content[index]
-    part = changed_in(part, name, append(part.__dict__[name], piece))
-    if len(content) == 1:
-        content = (part,)
-    else:
-        content = (*content[:index], part, *content[index + 1 :])
-    return put_growing(snapshot, changed_in(item, "content", content))
+    part = item.content[index]
+    part = changed_in(part, name, append(getattr(part, name), piece))
+    return put_part(snapshot, item, index, part)
 
 
 def audio_delta(snapshot: Snapshot, event: Any) -> Snapshot:
@@ -68,28 +69,23 @@ def audio_delta(snapshot: Snapshot, event: Any) -> Snapshot:
     size = audio_size(event)
     if not size:
         return snapshot
-    item = snapshot._overlay.get(event.item_id)
-    index = event.content_index
-    if item is None or not _takes(item, index):
+    item, index = snapshot._overlay.get(event.item_id), event.content_index
+    if (
+        item is None
+        or item.closed
+        or item.response_id is None
+        or index.__class__ is not int
+        or not 0 <= index < len(item.content)
+    ):
         found = attributed(snapshot, event, "output_audio")
         if isinstance(found, Snapshot):
             return found
         snapshot, item, index = found
     part = item.content[index]
-    changes: dict[str, Any] = {"audio_bytes": part.audio_bytes + size}
     if not part.audio_bytes:
-        changes["audio_rate"] = _rate(snapshot, item)
-    return put_growing(snapshot, with_part_changed(item, index, changes))
-
-
-def _takes(item: Item, index: Any) -> bool:
-    """Say whether a delta on this part of an item in flight is an ordinary one."""
-    return (
-        index.__class__ is int
-        and 0 <= index < len(item.content)
-        and item.response_id is not None
-        and not item.closed
-    )
+        part = changed_in(part, "audio_rate", _rate(snapshot, item))
+    part = changed_in(part, "audio_bytes", part.audio_bytes + size)
+    return put_part(snapshot, item, index, part)
 
 
 def _rate(snapshot: Snapshot, item: Item) -> int:
@@ -117,7 +113,8 @@ def _finished(
     if isinstance(found, Snapshot):
         return found
     snapshot, item, index = found
-    return put_growing(snapshot, with_part_changed(item, index, {name: text}))
+    part = changed_in(item.content[index], name, text)
+    return put_part(snapshot, item, index, part)
 
 
 def part_told(snapshot: Snapshot, event: Any) -> Snapshot:
@@ -130,7 +127,7 @@ def part_told(snapshot: Snapshot, event: Any) -> Snapshot:
         return found
     snapshot, item, index = found
     part = described_part(item.content[index], wire, role=item.role)
-    return put_growing(snapshot, with_part_changed(item, index, part.__dict__))
+    return put_part(snapshot, item, index, part)
 
 
 def arguments_delta(snapshot: Snapshot, event: Any) -> Snapshot:

@@ -100,8 +100,7 @@ def transcription_delta(snapshot: Snapshot, event: Any) -> Snapshot:
         detail = "the transcription is complete"
         return note(snapshot, event, "late_event", detail, item_id=item.id)
     text = part._transcript
-    so_far = len(text) if text else 0
-    if 0 < so_far <= len(piece) and piece.startswith(plain(text) or ""):
+    if (so_far := plain(text)) and piece.startswith(so_far):
         text = None
     changes = {"_transcript": append(text, piece), "transcription": "in_progress"}
     return put_growing(snapshot, with_part_changed(item, index, changes))
