@@ -68,7 +68,7 @@ def _resolve_name(name: str, unknown: bool) -> str:
     if name.startswith(_CLIENT):
         rest = name[len(_CLIENT) :]
         key = _CLIENT + (rest if rest.endswith("*") else canonical(rest))
-        known = {_CLIENT + each for each in client_names()}
+        known = frozenset(_CLIENT + each for each in client_names())
     else:
         key = name if name.endswith("*") else canonical(name)
         known = server_names() | NOTICE_NAMES

@@ -98,7 +98,8 @@ class MessageReader:
         data, at = self._data, self._at
         have = len(data) - at
         if have < 2:
-            return self._want(2)
+            self._want(2)
+            return None
         first, second = data[at], data[at + 1]
         if first & 0x70 or second & 0x80:
             raise RemoteProtocolError(
@@ -108,13 +109,15 @@ class MessageReader:
         if length >= 126:
             wide = 2 if length == 126 else 8
             if have < 2 + wide:
-                return self._want(2 + wide)
+                self._want(2 + wide)
+                return None
             length = int.from_bytes(data[start : start + wide], "big")
             start += wide
         self._check_size(length)
         end = start + length
         if end > len(data):
-            return self._want(end - at)
+            self._want(end - at)
+            return None
         self._at = end
         if end == len(data):
             self._have = 0

@@ -117,7 +117,7 @@ class ResponseHandle(CommandHandle):
         """
         seen = set()
         for event in self._stream(_CALL, timeout, "function call"):
-            item = getattr(event, "item", None)
+            item: Any = getattr(event, "item", None)
             if getattr(item, "type", None) != "function_call":
                 continue
             if item.call_id not in seen:

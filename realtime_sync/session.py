@@ -397,6 +397,26 @@ class Session:
         """
         return Recording(self, path, audio=audio)
 
+    def tool(self, function: Any = None, /, **options: Any) -> Any:
+        """
+        Offer a function to the model; a decorator, or a call.
+
+        Args:
+            function: its name, docstring and signature become the schema.
+            **options: see `realtime_sync.tools.ToolSet.add`.
+
+        Returns:
+            The function unchanged.
+        """
+        if self._tools is None:
+            from .tools import ToolSet
+
+            self._tools = ToolSet(self)
+        if function is None:
+            return lambda decorated: self.tool(decorated, **options)
+        self._tools.add(function, **options)
+        return function
+
     def _send_config(self, config: Any) -> CommandHandle:
         if isinstance(config, Mapping):
             return self.update(**config)

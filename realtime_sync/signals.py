@@ -15,7 +15,7 @@ from threading import Lock
 from typing import Any, NamedTuple, Protocol
 
 import blinker
-from blinker.base import make_id
+from blinker._utilities import make_id
 
 UNKNOWN_KEY = "(unknown)"
 """Key of handlers registered for the class `UnknownEvent`."""
