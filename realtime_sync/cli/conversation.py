@@ -70,7 +70,7 @@ class Conversation:
     def started(self) -> bool:
         """Whether any speech was found."""
         with self._changed:
-            return self._speaking or bool(self.turns)
+            return self._speaking or any(turn.item_id for turn in self.turns)
 
     def settled(self) -> bool:
         """Whether every turn was answered and transcribed, as far as it will be."""
@@ -90,14 +90,14 @@ class Conversation:
         return True
 
     def _settled(self) -> bool:
-        if self._speaking or not self.turns:
+        if self._speaking or not any(turn.item_id for turn in self.turns):
             return False
         return all(self._answered(turn) for turn in self.turns)
 
     def _answered(self, turn: Turn) -> bool:
         if turn.done is None:
             return False
-        if not self._transcribed or turn.heard is not None:
+        if not self._transcribed or turn.heard is not None or not turn.item_id:
             return True
         return self._clock() - turn.done > GRACE
 

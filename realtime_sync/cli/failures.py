@@ -25,7 +25,7 @@ def explain(error: BaseException) -> tuple[int | None, str]:
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED, "interrupted"
     if isinstance(error, AuthenticationFailed):
-        return BAD_INPUT, f"the key was refused: {one_line(error)}"
+        return BAD_INPUT, f"authentication failed: {one_line(error)}"
     if isinstance(error, (ConfigurationError, ConnectFailed)):
         return BAD_INPUT, one_line(error)
     if isinstance(error, RealtimeError):

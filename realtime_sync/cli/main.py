@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -27,6 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         SystemExit: from argparse, after ``--help`` or for bad arguments.
     """
     options = parser().parse_args(argv)
+    # Without a handler, Python prints the library's warnings to the standard error,
+    # where the one line is that says what went wrong.
+    logging.getLogger("realtime_sync").addHandler(logging.NullHandler())
     try:
         return int(options.run(options))
     except BaseException as exc:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 BLOCK_MS = 20
 TAIL = 1.5
-"""Seconds of silence after the file when it is not sent in real time."""
+"""Seconds of silence after the file, in which VAD may find that a turn is over."""
 PATIENCE = 3.0
 """Seconds of silence after which speech that was not found will not be."""
 
@@ -76,6 +76,10 @@ def _converse(
 
     blocks = _blocks(path, wire, conversation, options)
     audio.stream(session, blocks, pace=options.pace, format=wire, on_block=note)
+    if options.pace == "full":
+        # The server may be far behind. It answers in order: when this comes back,
+        # it has been through all of the audio.
+        session.input_audio_buffer.clear().acknowledged(timeout=options.timeout)
     if not conversation.wait_settled(options.timeout):
         raise WaitTimeout(_missing(path, conversation, options.timeout))
     return bytes(sent)
@@ -97,7 +101,7 @@ def _blocks(
     quiet = audio.silence(BLOCK_MS / 1000, wire)
     limit = options.timeout if options.pace == "realtime" else TAIL
     silent = 0.0
-    while silent < limit and not conversation.settled():
+    while silent < limit and not (silent >= TAIL and conversation.settled()):
         if silent >= PATIENCE and not conversation.started:
             raise RealtimeError(f"the server found no speech in {path}")
         yield quiet

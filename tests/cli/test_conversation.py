@@ -179,10 +179,12 @@ def test_answers_belong_to_their_turns(wire: Wire, conversation: Conversation) -
 def test_a_server_that_speaks_unasked_has_a_turn(
     wire: Wire, conversation: Conversation
 ) -> None:
-    """A greeting is a turn without words of the user."""
+    """A greeting is a turn without words of the user, and not what we wait for."""
     answer(wire, "r0")
 
     assert ["Lima."] == [turn.answer for turn in conversation.turns]
+    assert not conversation.started
+    assert not conversation.settled()
 
 
 def test_complaints_are_kept(wire: Wire, conversation: Conversation) -> None:

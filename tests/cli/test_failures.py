@@ -20,7 +20,7 @@ from realtime_sync.cli.failures import explain
         (OSError("odd"), 2, "odd"),
         (errors.ConfigurationError("no key:\n set one"), 2, "no key: set one"),
         (errors.ConnectFailed("nobody there"), 2, "nobody there"),
-        (errors.AuthenticationFailed("bad key"), 2, "the key was refused: bad key"),
+        (errors.AuthenticationFailed("bad key"), 2, "authentication failed: bad key"),
         (errors.WaitTimeout("too long"), 1, "too long"),
         (errors.RealtimeError(), 1, "RealtimeError"),
         (KeyboardInterrupt(), 130, "interrupted"),

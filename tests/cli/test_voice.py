@@ -1,0 +1,45 @@
+"""The command line with real speech on both sides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from realtime_sync import audio
+from realtime_sync.cli import main
+from realtime_sync.server.voice import default_ears, normal_words, word_error_rate
+
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.mark.parametrize("dialect", ["ga", "beta"])
+def test_demo_answers_a_spoken_question_aloud(
+    tmp_path: Path, dialect: str, capsys: Output
+) -> None:
+    """The question is understood word for word, the answer is speech."""
+    out = tmp_path / "demo"
+    code = main(["demo", "--dialect", dialect, "--out", str(out), "--pace", "full"])
+    lines = capsys.readouterr().out.splitlines()
+    said = next(line for line in lines if line.startswith("you "))
+    answered = next(line for line in lines if line.startswith("server "))
+    heard = default_ears().transcribe(audio.read_file(out / "answer.wav"), 24_000)
+
+    assert 0 == code
+    assert "what is the capital of france" == " ".join(normal_words(said[8:]))
+    assert word_error_rate(answered[8:], heard) <= 0.2
+    assert {"question.wav", "answer.wav", "session.jsonl"} == {
+        path.name for path in out.iterdir()
+    }
+
+
+def test_ask_local_needs_no_key(capsys: Output) -> None:
+    """The local voice server reads and writes, too."""
+    assert 0 == main(["ask", "What is the capital of Peru?", "--local"])
+    assert "Lima" in capsys.readouterr().out
+
+
+def test_a_file_that_is_not_there_starts_no_server(capsys: Output) -> None:
+    """Loading the voices for nothing would take seconds."""
+    assert 2 == main(["talk", "nowhere.wav", "--local"])
+    assert "realtime-sync: no such file: nowhere.wav\n" == capsys.readouterr().err
