@@ -1,0 +1,60 @@
+"""
+A local server that speaks the realtime protocol: to develop and test against.
+
+Needs ``pip install "realtime-sync[server]"``. Importing this package loads neither
+werkzeug nor websockets; starting a server does.
+
+.. versionadded:: 0.1
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .agents import Agent, Call, Failure, Prompt, Say
+from .clock import ManualClock
+from .voice.conversation import Reply, ToolCall
+
+if TYPE_CHECKING:
+    from .host.server import Server, ServerSession
+    from .serving import serve
+
+__all__ = [
+    "Agent",
+    "Call",
+    "Failure",
+    "ManualClock",
+    "Prompt",
+    "Reply",
+    "Say",
+    "Server",
+    "ServerSession",
+    "ToolCall",
+    "serve",
+]
+
+_LAZY = {
+    "Server": "host.server",
+    "ServerSession": "host.server",
+    "serve": "serving",
+}
+
+
+def __getattr__(name: str) -> Any:
+    module = _LAZY.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    from ..errors import ConfigurationError
+
+    try:
+        found = import_module(f"{__name__}.{module}")
+    except ModuleNotFoundError as exc:
+        if (exc.name or "").split(".")[0] not in ("werkzeug", "websockets"):
+            raise
+        raise ConfigurationError(
+            f"the local server needs {exc.name}: "
+            'pip install "realtime-sync[server]"'
+        ) from exc
+    return getattr(found, name)

@@ -1,0 +1,21 @@
+"""
+Who answers: scripted, echo, voice and chat agents.
+"""
+
+from __future__ import annotations
+
+from .base import Agent, Answer, Call, Failure, Prompt, Say, item_text
+from .echo import Echo
+from .scripted import Scripted
+
+__all__ = [
+    "Agent",
+    "Answer",
+    "Call",
+    "Echo",
+    "Failure",
+    "Prompt",
+    "Say",
+    "Scripted",
+    "item_text",
+]

@@ -1,0 +1,183 @@
+"""
+What an agent is: something that answers a conversation.
+
+The engine asks; a worker thread lets the agent answer; what the agent yields goes
+back to the engine piece by piece. An agent may block and may fail.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Iterator, Mapping, Optional, Protocol, Sequence, Union
+
+import attrs
+
+from ..voice.conversation import Reply, ToolCall
+from ..voice.interfaces import Ears, Mouth, VoiceActivity
+
+
+@attrs.frozen
+class Say:
+    """
+    Words to be said, or written.
+
+    Attributes:
+        text: the words; spoken by the agent's mouth if audio is wanted.
+        audio: ready speech instead of the mouth's, 16-bit PCM at 24 kHz.
+    """
+
+    text: str
+    audio: Optional[bytes] = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen
+class Call:
+    """
+    A function that the client is to run.
+
+    Attributes:
+        name: the function's name.
+        arguments: JSON text (sent as it is, right or wrong) or a mapping.
+        call_id: made by the server when empty.
+    """
+
+    name: str
+    arguments: Union[str, Mapping[str, Any]] = "{}"
+    call_id: str = ""
+
+
+Piece = Union[Say, Call]
+Answer = Union[None, str, Say, Call, Reply, ToolCall, Iterable[Any]]
+"""What an agent may return: one piece, several, or a generator of pieces."""
+
+
+class Failure(Exception):
+    """
+    Raised by an agent to end the response with the status ``failed``.
+
+    Args:
+        message, code, type: of ``status_details.error``.
+    """
+
+    def __init__(
+        self, message: str, *, code: str = "server_error", type: str = "server_error"
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.type = type
+
+
+@attrs.frozen(kw_only=True)
+class Prompt:
+    """
+    What the agent is to answer; nothing in it may be changed.
+
+    Attributes:
+        items: the conversation in order, as GA items; the ``transcript`` of user
+            audio holds what the agent's ears heard.
+        audio: user audio by item id, 16-bit PCM at 24 kHz.
+        instructions: of the response, or else of the session.
+        tools: function tools, as GA tools.
+        tool_choice: as in GA.
+        modality: ``"text"`` or ``"audio"``.
+        voice: name of the voice to speak with.
+        speed: pace to speak at, 1.0 being normal.
+        model: as named by the client.
+        metadata: of the response.
+        session_id: of the session.
+        temperature: of a beta session, else None.
+        max_output_tokens: bound on the reply, None for no bound.
+    """
+
+    items: Sequence[Mapping[str, Any]] = ()
+    audio: Mapping[str, bytes] = attrs.field(factory=dict, repr=False)
+    instructions: str = ""
+    tools: Sequence[Mapping[str, Any]] = ()
+    tool_choice: Any = "auto"
+    modality: str = "text"
+    voice: Optional[str] = None
+    speed: float = 1.0
+    model: str = ""
+    metadata: Optional[Mapping[str, str]] = None
+    session_id: str = ""
+    temperature: Optional[float] = None
+    max_output_tokens: Optional[int] = None
+
+    @property
+    def last(self) -> Optional[Mapping[str, Any]]:
+        """The last item, or None in an empty conversation."""
+        return self.items[-1] if self.items else None
+
+    @property
+    def text(self) -> str:
+        """What the user said or wrote last; empty before that."""
+        for item in reversed(self.items):
+            if item.get("role") == "user":
+                return item_text(item)
+        return ""
+
+
+def item_text(item: Mapping[str, Any]) -> str:
+    """Join what is written or said in an item."""
+    if item.get("type") == "function_call_output":
+        return str(item.get("output", ""))
+    words = [
+        part.get("text") or part.get("transcript") or ""
+        for part in item.get("content", ())
+    ]
+    return " ".join(word for word in words if word)
+
+
+class Agent(Protocol):
+    """
+    Something that answers a conversation, hears and speaks.
+
+    One agent serves every session of a server; `reply` and the ears and mouth are
+    called from several worker threads at once.
+    """
+
+    ears: Optional[Ears]
+    """Recognises user audio; without ears it stays without a transcript."""
+    mouth: Mouth
+    """Speaks what `reply` says."""
+
+    def reply(self, prompt: Prompt) -> Answer:
+        """
+        Answer a conversation; may block, may be a generator.
+
+        Raises:
+            Failure: the response ends as failed, with that error. So does every
+                other exception, as a server error.
+        """
+        ...
+
+    def activity(self) -> VoiceActivity:
+        """Return a voice activity detector for one session."""
+        ...
+
+
+def pieces(answer: Answer) -> Iterator[Piece]:
+    """
+    Flatten what an agent returned into pieces.
+
+    Raises:
+        TypeError: something in it is not an answer.
+    """
+    if answer is None:
+        return
+    if isinstance(answer, str):
+        yield Say(answer)
+    elif isinstance(answer, (Say, Call)):
+        yield answer
+    elif isinstance(answer, ToolCall):
+        yield Call(answer.name, answer.arguments, answer.call_id)
+    elif isinstance(answer, Reply):
+        if answer.text:
+            yield Say(answer.text)
+        for call in answer.calls:
+            yield from pieces(call)
+    elif isinstance(answer, Iterable) and not isinstance(answer, (bytes, Mapping)):
+        for part in answer:
+            yield from pieces(part)
+    else:
+        raise TypeError(f"an agent cannot answer with {type(answer).__name__}")

@@ -1,0 +1,93 @@
+"""
+The voice agent: hears English, answers by rules, speaks; all of it offline.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Iterator, Mapping, Optional, Union
+
+from ..voice import (
+    Dialogue,
+    Ears,
+    Message,
+    Mouth,
+    ToolCall,
+    ToolOutput,
+    VoiceActivity,
+    default_activity,
+    default_ears,
+    default_mouth,
+)
+from .base import Answer, Prompt, item_text
+
+Turn = Union[Message, ToolCall, ToolOutput]
+
+
+class Voice:
+    """
+    Real ears, a real mouth, and a `Dialogue` between them.
+
+    Args:
+        dialogue: decides what to say.
+        ears: recognise; those of the ``demo`` extra by default.
+        mouth: speaks; that of the ``demo`` extra by default.
+
+    Raises:
+        ConfigurationError: the ``demo`` extra is not installed.
+    """
+
+    def __init__(
+        self,
+        *,
+        dialogue: Optional[Dialogue] = None,
+        ears: Optional[Ears] = None,
+        mouth: Optional[Mouth] = None,
+    ) -> None:
+        self.ears: Optional[Ears] = ears or default_ears()
+        self.mouth: Mouth = mouth or default_mouth()
+        self._dialogue = dialogue or Dialogue()
+        # Asked for here, so that a missing extra shows when the server starts.
+        self.activity()
+
+    def reply(self, prompt: Prompt) -> Answer:
+        """Let the dialogue answer."""
+        functions = [tool for tool in prompt.tools if tool.get("type") == "function"]
+        return self._dialogue.reply(
+            list(history(prompt)), functions, tool_choice=prompt.tool_choice
+        )
+
+    def activity(self) -> VoiceActivity:
+        """Return a voice activity detector for one session."""
+        return default_activity()
+
+
+def history(prompt: Prompt) -> Iterator[Turn]:
+    """Translate the items of a prompt for a dialogue."""
+    for item in prompt.items:
+        turn = _turn(item)
+        if turn is not None:
+            yield turn
+
+
+def _turn(item: Mapping[str, Any]) -> Optional[Turn]:
+    kind = item["type"]
+    if kind == "message":
+        return Message(role=item["role"], text=item_text(item))
+    if kind == "function_call":
+        return ToolCall(
+            name=item["name"],
+            arguments=_arguments(item["arguments"]),
+            call_id=item["call_id"],
+        )
+    if kind == "function_call_output":
+        return ToolOutput(output=item["output"], call_id=item["call_id"])
+    return None
+
+
+def _arguments(text: str) -> Mapping[str, Any]:
+    try:
+        arguments = json.loads(text)
+    except ValueError:
+        return {}
+    return arguments if isinstance(arguments, dict) else {}

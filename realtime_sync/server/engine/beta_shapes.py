@@ -1,0 +1,177 @@
+"""
+The shape of every command in the beta dialect.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Mapping
+
+from . import ga_shapes as ga
+from .check import (
+    Rule,
+    anything,
+    array,
+    boolean,
+    either,
+    integer,
+    mapping,
+    nullable,
+    number,
+    one_of,
+    record,
+    tagged,
+    text,
+)
+
+AUDIO_FORMAT = one_of("pcm16", "g711_ulaw", "g711_alaw")
+TURN_DETECTION = record(
+    {
+        "type": one_of("server_vad", "semantic_vad"),
+        "threshold": number(0, 1),
+        "prefix_padding_ms": integer(0),
+        "silence_duration_ms": integer(0),
+        "eagerness": one_of("low", "medium", "high", "auto"),
+        "create_response": boolean,
+        "interrupt_response": boolean,
+    }
+)
+NOISE_REDUCTION = record({"type": one_of("near_field", "far_field")})
+TRANSCRIPTION = record(
+    {"model": text(), "language": nullable(text()), "prompt": nullable(text())}
+)
+TOOLS = array(
+    record(
+        {
+            "type": one_of("function"),
+            "name": ga.NAME,
+            "description": nullable(text()),
+            "parameters": nullable(mapping),
+        },
+        required=("name",),
+    )
+)
+# A function's name is allowed beside the three words.
+TOOL_CHOICE = either("a string", (str, text()), (dict, ga.TOOL_CHOICE))
+_SHARED: Mapping[str, Rule] = {
+    "modalities": ga.MODALITIES,
+    "instructions": text(),
+    "voice": text(minimum=1),
+    "output_audio_format": AUDIO_FORMAT,
+    "tools": TOOLS,
+    "tool_choice": TOOL_CHOICE,
+    "temperature": number(0.6, 1.2),
+    "max_response_output_tokens": ga.MAX_TOKENS,
+}
+_INPUT: Mapping[str, Rule] = {
+    "input_audio_format": AUDIO_FORMAT,
+    "input_audio_transcription": nullable(TRANSCRIPTION),
+    "input_audio_noise_reduction": nullable(NOISE_REDUCTION),
+    "turn_detection": nullable(TURN_DETECTION),
+}
+SESSION = record(
+    {
+        **_SHARED,
+        **_INPUT,
+        "model": text(),
+        "speed": number(0.25, 1.5),
+        "tracing": ga.TRACING,
+        "client_secret": mapping,
+    }
+)
+TRANSCRIPTION_SESSION = record(
+    {
+        **_INPUT,
+        "modalities": ga.MODALITIES,
+        "include": nullable(array(text())),
+        "client_secret": mapping,
+    }
+)
+_PART = tagged(
+    "type",
+    {
+        "input_text": record(
+            {"type": anything, "text": ga.INPUT_TEXT}, required=("text",)
+        ),
+        "input_audio": record(
+            {"type": anything, "audio": text(), "transcript": nullable(text())},
+            required=("audio",),
+        ),
+        "item_reference": record({"type": anything, "id": text()}, required=("id",)),
+        "text": record({"type": anything, "text": ga.INPUT_TEXT}, required=("text",)),
+        "output_text": record(
+            {"type": anything, "text": ga.INPUT_TEXT}, required=("text",)
+        ),
+        "audio": record(
+            {
+                "type": anything,
+                "audio": nullable(text()),
+                "transcript": nullable(text()),
+            }
+        ),
+    },
+)
+_ITEM = {
+    "id": ga.ITEM_ID,
+    "object": nullable(one_of("realtime.item")),
+    "status": nullable(one_of("completed", "incomplete", "in_progress")),
+    "type": anything,
+}
+ITEM_VARIANTS: Mapping[str, Rule] = MappingProxyType(
+    {
+        "message": record(
+            {
+                **_ITEM,
+                "role": one_of("user", "assistant", "system"),
+                "content": array(_PART),
+            },
+            required=("role", "content"),
+        ),
+        "function_call": record(
+            {**_ITEM, "call_id": text(), "name": text(), "arguments": text()},
+            required=("name", "arguments"),
+        ),
+        "function_call_output": record(
+            {**_ITEM, "call_id": text(), "output": text()},
+            required=("call_id", "output"),
+        ),
+    }
+)
+INPUT_ITEM = tagged(
+    "type",
+    {
+        **ITEM_VARIANTS,
+        "item_reference": record({"type": anything, "id": text()}, required=("id",)),
+    },
+)
+RESPONSE = record(
+    {
+        **_SHARED,
+        "instructions": nullable(text()),
+        "conversation": one_of("auto", "none"),
+        "metadata": ga.METADATA,
+        "input": nullable(array(INPUT_ITEM)),
+    }
+)
+REALTIME: Mapping[str, Rule] = MappingProxyType(
+    {
+        **ga.REALTIME,
+        "session.update": ga.command({"session": SESSION}, "session"),
+        "conversation.item.create": ga.command(
+            {
+                "item": tagged("type", ITEM_VARIANTS),
+                "previous_item_id": nullable(text()),
+            },
+            "item",
+        ),
+        "response.create": ga.command({"response": nullable(RESPONSE)}),
+    }
+)
+TRANSCRIPTION_COMMANDS: Mapping[str, Rule] = MappingProxyType(
+    {
+        **ga.TRANSCRIPTION_COMMANDS,
+        "transcription_session.update": ga.command(
+            {"session": TRANSCRIPTION_SESSION}, "session"
+        ),
+    }
+)

@@ -1,0 +1,97 @@
+"""
+What the parts of an engine share: time, ids, configuration, output and jobs.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Iterator, Literal, Optional
+
+import attrs
+
+from ..agents.base import Agent
+from .configuration import Configuration
+from .conversation import Conversation
+from .ids import Ids
+
+Work = Callable[[], Iterator[Any]]
+
+
+@attrs.define(eq=False)
+class Job:
+    """
+    Work that may block: for a worker thread, never for the engine.
+
+    The host iterates over `work` somewhere else and gives each element to
+    `Engine.job_output`, and the end, or the exception, to `Engine.job_done`.
+
+    Attributes:
+        name: what is being done, for logs.
+        work: starts the work; called once, in the worker.
+        dropped: set by the engine when nobody waits for the rest any more; the host
+            then stops iterating.
+    """
+
+    name: str
+    work: Work
+    deliver: Callable[[Any], None] = attrs.field(repr=False)
+    finish: Callable[[Optional[BaseException]], None] = attrs.field(repr=False)
+    dropped: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Options:
+    """
+    How a session behaves beyond the protocol; `serve` documents each.
+
+    Attributes:
+        pace: speed of audio against real time; None for as fast as possible.
+        text_interval: seconds between text deltas.
+        delta_ms: milliseconds of audio in one delta, at most 200.
+        rate_limits: where ``rate_limits.updated`` comes; None for the dialect's way.
+        session_seconds: life of the session.
+        max_buffer_ms: audio the input buffer holds before the oldest goes.
+        max_items: items the conversation holds.
+        max_responses: responses that may run side by side.
+        transcripts: when transcripts of user audio are sent.
+        tokens_per_minute: the limit that ``rate_limits.updated`` counts down from.
+    """
+
+    pace: Optional[float] = None
+    text_interval: float = 0.0
+    delta_ms: int = attrs.field(
+        default=200, validator=attrs.validators.in_(range(10, 201))
+    )
+    rate_limits: Optional[Literal["start", "end", "never"]] = None
+    session_seconds: float = 3600.0
+    max_buffer_ms: int = 600_000
+    max_items: int = 5_000
+    max_responses: int = 16
+    transcripts: Literal["soon", "late"] = "soon"
+    tokens_per_minute: int = 15_000_000
+
+
+@attrs.define(eq=False)
+class Context:
+    """The session, as its parts see it."""
+
+    agent: Agent
+    ids: Ids
+    options: Options
+    dialect: str
+    session_id: str
+    config: Configuration
+    conversation: Conversation
+    now: float
+    out: list[dict[str, Any]] = attrs.field(factory=list)
+    jobs: list[Job] = attrs.field(factory=list)
+    include: frozenset[str] = frozenset()
+
+    def emit(self, kind: str, **fields: Any) -> None:
+        """Append one event to the output, GA shape."""
+        self.out.append(
+            {"type": kind, "event_id": self.ids.new("event"), **fields},
+        )
+
+    def submit(self, job: Job) -> None:
+        """Hand work to the host."""
+        self.jobs.append(job)

@@ -1,0 +1,371 @@
+"""
+The protocol engine of one session: no sockets, no threads, no clock.
+
+Frames go in and frames come out, in the session's dialect, as plain mappings; time
+is a parameter. What may block (recognising, thinking, speaking) leaves the engine
+as a `Job` and comes back as its output, so that a test decides when.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any, Callable, Iterator, Mapping, Optional, Union
+
+from ...protocol.dialects import named
+from ..agents.base import Agent
+from . import beta_shapes, ga_shapes
+from .check import Rule
+from .configuration import Configuration
+from .context import Context, Job, Options
+from .conversation import Conversation, decoded, new_entry
+from .ids import Ids
+from .listening import Listening, check_size
+from .refusal import (
+    Refusal,
+    binary_message,
+    invalid_json,
+    invalid_value,
+    missing,
+    session_expired,
+)
+from .speaking import Speaking
+
+Frame = dict[str, Any]
+APPEND_LIMIT = 15 << 20
+"""Bytes of audio that one append may carry."""
+
+_SHAPES: Mapping[tuple[str, str], Mapping[str, Rule]] = {
+    ("ga", "realtime"): ga_shapes.REALTIME,
+    ("ga", "transcription"): ga_shapes.TRANSCRIPTION_COMMANDS,
+    ("beta", "realtime"): beta_shapes.REALTIME,
+    ("beta", "transcription"): beta_shapes.TRANSCRIPTION_COMMANDS,
+}
+
+
+class Engine:
+    """
+    The server's side of one realtime or transcription session.
+
+    Belongs to one thread at a time.
+
+    Args:
+        agent: answers, hears and speaks.
+        now: seconds since the epoch.
+        model: as the client named it.
+        session_type: ``realtime`` or ``transcription``.
+        dialect: ``ga`` or ``beta``; what goes in and out is spelt so.
+        config: session configuration to begin with, GA shape (of an ephemeral key).
+        options: behaviour beyond the protocol.
+        rng: source of ids; a seeded one makes the session reproducible.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        *,
+        now: float,
+        model: str = "gpt-realtime",
+        session_type: str = "realtime",
+        dialect: str = "ga",
+        config: Optional[Mapping[str, Any]] = None,
+        options: Options = Options(),
+        rng: Optional[random.Random] = None,
+    ) -> None:
+        ids = Ids(rng or random.Random())
+        configuration = Configuration(session_type, model, dialect)
+        if config is not None:
+            given = {k: v for k, v in config.items() if k != "model"}
+            configuration.update(given, voice_fixed=False)
+        self.session_type = session_type
+        self.dialect = dialect
+        self.options = options
+        self.expires_at = int(now + options.session_seconds)
+        self.closing: Optional[tuple[int, str]] = None
+        self.context = Context(
+            agent=agent,
+            ids=ids,
+            options=options,
+            dialect=dialect,
+            session_id=ids.new("sess"),
+            config=configuration,
+            conversation=Conversation(ids),
+            now=now,
+        )
+        self.listening = Listening(
+            self.context, interrupted=self._interrupted, answer=self._answer
+        )
+        self.speaking = Speaking(self.context, self.listening)
+        self._dialect = named(dialect)
+        self._shapes = _SHAPES[dialect, session_type]
+        self._commands: Mapping[str, Callable[[Frame], None]] = {
+            "session.update": self._session_update,
+            "transcription_session.update": self._session_update,
+            "input_audio_buffer.append": self._append,
+            "input_audio_buffer.commit": lambda frame: self.listening.commit(),
+            "input_audio_buffer.clear": lambda frame: self.listening.clear(),
+            "conversation.item.create": self._item_create,
+            "conversation.item.delete": self._item_delete,
+            "conversation.item.retrieve": self._item_retrieve,
+            "conversation.item.truncate": self._item_truncate,
+            "response.create": self._response_create,
+            "response.cancel": self._response_cancel,
+        }
+
+    # -- truth -----------------------------------------------------------------
+
+    @property
+    def conversation(self) -> Conversation:
+        """The default conversation as the server holds it."""
+        return self.context.conversation
+
+    @property
+    def config(self) -> Configuration:
+        """The session's configuration."""
+        return self.context.config
+
+    def session(self) -> Frame:
+        """Build the session object, GA shape."""
+        return {
+            **self.config.shown(),
+            "id": self.context.session_id,
+            "expires_at": self.expires_at,
+        }
+
+    def truth(self) -> dict[str, Any]:
+        """
+        Describe the session for a test that compares it with a client's mirror.
+
+        Returns:
+            ``session``, ``conversation_id``, ``items`` in order and ``responses`` in
+            order of creation; plain data, not connected with the engine.
+        """
+        return {
+            "session": self.session(),
+            "conversation_id": self.conversation.id,
+            "items": self.conversation.truth(),
+            "responses": [run.truth() for run in self.speaking.runs],
+        }
+
+    # -- input -----------------------------------------------------------------
+
+    def open(self, now: float) -> list[Frame]:
+        """Begin the session; returns the frames to send."""
+        self.context.now = now
+        self.context.emit("session.created", session=self.session())
+        if self.dialect == "beta" and self.session_type == "realtime":
+            self.context.emit(
+                "conversation.created",
+                conversation={
+                    "id": self.conversation.id,
+                    "object": "realtime.conversation",
+                },
+            )
+        return self._flush()
+
+    def receive(self, frame: Any, now: float) -> list[Frame]:
+        """
+        Take one decoded message; returns the frames to send.
+
+        Never raises for what a client sent: mistakes are answered with ``error``.
+        """
+        self.context.now = now
+        self._attempt(lambda: self._command(frame), frame)
+        return self._flush()
+
+    def receive_text(self, data: Union[str, bytes], now: float) -> list[Frame]:
+        """Take one text message; returns the frames to send."""
+        try:
+            frame = json.loads(data)
+        except (ValueError, RecursionError) as exc:
+            return self.refuse(invalid_json(f"{exc}"[:200]), now)
+        return self.receive(frame, now)
+
+    def receive_binary(self, now: float) -> list[Frame]:
+        """Take one binary message, which is refused; returns the frames to send."""
+        return self.refuse(binary_message(), now)
+
+    def refuse(self, refusal: Refusal, now: float) -> list[Frame]:
+        """Answer with an error; returns the frames to send."""
+        self.context.now = now
+        self._emit_refusal(refusal, None)
+        return self._flush()
+
+    def tick(self, now: float) -> list[Frame]:
+        """Let time pass: paced output, idle user, expiry; returns frames to send."""
+        self.context.now = now
+        self.speaking.advance()
+        idle_at = self._idle_at()
+        if idle_at is not None and idle_at <= now:
+            self.speaking.idle_since = None
+            self._attempt(self.listening.idle, None)
+        if now >= self.expires_at and self.closing is None:
+            self._emit_refusal(
+                session_expired(round(self.options.session_seconds / 60)), None
+            )
+            self.closing = (1001, "invalid_request_error.session_expired")
+        return self._flush()
+
+    def deadline(self) -> float:
+        """Return when `tick` has something to do, seconds since the epoch."""
+        idle_at, step = self._idle_at(), self.speaking.deadline()
+        candidates = (float(self.expires_at), idle_at, step)
+        return min(at for at in candidates if at is not None)
+
+    # -- jobs ------------------------------------------------------------------
+
+    def take_jobs(self) -> list[Job]:
+        """Return the work that came up since the last call."""
+        jobs, self.context.jobs = self.context.jobs, []
+        return jobs
+
+    def job_output(self, job: Job, piece: Any, now: float) -> list[Frame]:
+        """Take one element of a job's output; returns the frames to send."""
+        self.context.now = now
+        if not job.dropped:
+            job.deliver(piece)
+        return self._flush()
+
+    def job_done(
+        self, job: Job, error: Optional[BaseException], now: float
+    ) -> list[Frame]:
+        """Take the end of a job, or what it died of; returns the frames to send."""
+        self.context.now = now
+        if not job.dropped:
+            self._attempt(lambda: job.finish(error), None)
+        return self._flush()
+
+    def settle(self, now: float) -> Iterator[Frame]:
+        """
+        Do all work here and now, and yield the frames to send.
+
+        For tests and for hosts on one thread: it blocks as long as the agent does.
+        """
+        jobs = self.take_jobs()
+        while jobs:
+            for job in jobs:
+                error: Optional[BaseException] = None
+                try:
+                    for piece in job.work():
+                        yield from self.job_output(job, piece, now)
+                except Exception as exc:
+                    # Whatever an agent raises ends its own job only.
+                    error = exc
+                yield from self.job_done(job, error, now)
+            jobs = self.take_jobs()
+
+    def close(self) -> None:
+        """Drop what is still being worked on."""
+        self.speaking.stop_all()
+
+    # -- commands --------------------------------------------------------------
+
+    def _command(self, frame: Any) -> None:
+        if not isinstance(frame, dict):
+            raise invalid_json("Expected an object.")
+        kind = frame.get("type")
+        if kind is None:
+            raise missing("type")
+        shape = self._shapes.get(kind) if isinstance(kind, str) else None
+        if shape is None:
+            raise invalid_value(kind, self._shapes, "type")
+        shape(frame, "")
+        self._commands[kind](dict(self._dialect.lift_client(frame)))
+
+    def _session_update(self, frame: Frame) -> None:
+        fixed = self.conversation.has_assistant_audio()
+        self.config.update(frame["session"], voice_fixed=fixed)
+        self.listening.configured()
+        self.context.emit("session.updated", session=self.session())
+
+    def _append(self, frame: Frame) -> None:
+        audio = decoded(frame["audio"], "audio")
+        check_size(audio, APPEND_LIMIT)
+        self.listening.append(audio)
+
+    def _item_create(self, frame: Frame) -> None:
+        if len(self.conversation) >= self.options.max_items:
+            raise Refusal(
+                f"The conversation is full: it holds {self.options.max_items} items.",
+                code="rate_limit_exceeded",
+            )
+        entry = new_entry(frame["item"], self.context.ids, self.config.input_format)
+        self._check_call(frame["item"])
+        self.conversation.insert(entry, frame.get("previous_item_id"))
+        previous = self.conversation.predecessor(entry)
+        for what in ("added", "done"):
+            self.context.emit(
+                "conversation.item." + what,
+                previous_item_id=previous,
+                item=entry.wire(),
+            )
+        if entry.clips and entry.item.get("role") == "user":
+            self.listening.hear(entry)
+
+    def _check_call(self, item: Mapping[str, Any]) -> None:
+        """An output must answer a call that the conversation holds."""
+        if item["type"] != "function_call_output":
+            return
+        calls = {entry.item.get("call_id") for entry in self.conversation}
+        if item["call_id"] not in calls:
+            raise Refusal(
+                f"Tool call ID '{item['call_id']}' not found in conversation.",
+                code="invalid_tool_call_id",
+                param="item.call_id",
+            )
+
+    def _item_delete(self, frame: Frame) -> None:
+        self.conversation.delete(frame["item_id"])
+        self.context.emit("conversation.item.deleted", item_id=frame["item_id"])
+
+    def _item_retrieve(self, frame: Frame) -> None:
+        entry = self.conversation.retrieve(frame["item_id"])
+        self.context.emit("conversation.item.retrieved", item=entry.wire(audio=True))
+
+    def _item_truncate(self, frame: Frame) -> None:
+        names = ("item_id", "content_index", "audio_end_ms")
+        fields = {name: frame[name] for name in names}
+        self.conversation.truncate(**fields)
+        self.context.emit("conversation.item.truncated", **fields)
+
+    def _response_create(self, frame: Frame) -> None:
+        self.speaking.idle_since = None
+        self.speaking.create(frame.get("response") or {})
+
+    def _response_cancel(self, frame: Frame) -> None:
+        self.speaking.cancel(frame.get("response_id"))
+
+    # -- inside ----------------------------------------------------------------
+
+    def _interrupted(self) -> None:
+        self.speaking.idle_since = None
+        self.speaking.interrupt()
+
+    def _answer(self) -> None:
+        if self.session_type == "realtime":
+            self._attempt(lambda: self.speaking.create({}), None)
+
+    def _idle_at(self) -> Optional[float]:
+        """When an idle user is to be spoken to, or None."""
+        timeout = (self.config.turn_detection or {}).get("idle_timeout_ms")
+        since = self.speaking.idle_since
+        busy = self.listening.speaking or self.speaking.default_run() is not None
+        if timeout is None or since is None or busy:
+            return None
+        return since + float(timeout) / 1000
+
+    def _attempt(self, act: Callable[[], Any], frame: Any) -> None:
+        try:
+            act()
+        except Refusal as refusal:
+            command_id = frame.get("event_id") if isinstance(frame, dict) else None
+            self._emit_refusal(refusal, command_id)
+
+    def _emit_refusal(self, refusal: Refusal, command_id: Any) -> None:
+        event = refusal.event(command_id)
+        self.context.emit(event["type"], error=event["error"])
+
+    def _flush(self) -> list[Frame]:
+        frames, self.context.out = self.context.out, []
+        lowered = (self._dialect.lower_server(frame) for frame in frames)
+        return [dict(frame) for frame in lowered if frame is not None]

@@ -1,0 +1,335 @@
+"""
+The responses of a session: creating, running side by side, cancelling.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Iterator, Mapping, Optional, Sequence
+
+from ..agents.base import Piece, Prompt, Say, pieces
+from .configuration import check_modalities
+from .context import Context, Job
+from .conversation import Entry, new_entry
+from .listening import Listening
+from .refusal import Refusal, active_response, nothing_to_cancel, voice_locked
+from .response import Plan, Run
+from .sound import SoundFormat, from_native, sound_format, to_native
+from .usage import context_tokens
+
+_SENTENCES = re.compile(r".+?(?:[.!?…]+(?:[\"')\]]*)\s+|$)", re.DOTALL)
+_OWN = frozenset({"conversation", "input", "metadata"})
+"""Fields of ``response.create`` that are not overrides of the session."""
+
+
+class Speaking:
+    """
+    Everything about responses.
+
+    Args:
+        context: the session.
+        listening: knows which user audio is still being heard.
+    """
+
+    def __init__(self, context: Context, listening: Listening) -> None:
+        self._context = context
+        self._listening = listening
+        self._jobs: dict[str, Job] = {}
+        self._cached = 0
+        self._remaining = context.options.tokens_per_minute
+        self.runs: list[Run] = []
+        self.idle_since: Optional[float] = None
+
+    # -- commands --------------------------------------------------------------
+
+    def create(self, config: Mapping[str, Any]) -> Run:
+        """
+        Begin a response.
+
+        Args:
+            config: the ``response`` of ``response.create``, GA shape.
+
+        Raises:
+            Refusal: another response writes to the conversation, or the
+                configuration contradicts itself.
+        """
+        joins = config.get("conversation") != "none"
+        active = self.default_run()
+        if joins and active is not None:
+            raise active_response(active.id)
+        if len(self.active_runs()) >= self._context.options.max_responses:
+            raise Refusal(
+                "Too many responses in progress. Wait until one is finished.",
+                code="rate_limit_exceeded",
+            )
+        check_modalities(config.get("output_modalities"), "response.output_modalities")
+        self._check_voice(config, joins)
+        entries = self._input(config)
+        settings = self._settings(config)
+        run = Run(self._context, self._plan(config, settings, entries), self._done)
+        self.runs.append(run)
+        run.begin()
+        if self._rate_place == "start":
+            self._rate_limits()
+        self._listening.when_heard(
+            {entry.id for entry in entries},
+            lambda: self._ask(run, settings, entries),
+        )
+        return run
+
+    def cancel(self, response_id: Optional[str]) -> None:
+        """
+        Cancel a response: the one named, or the conversation's.
+
+        Raises:
+            Refusal: it is not active.
+        """
+        if response_id:
+            found = [run for run in self.active_runs() if run.id == response_id]
+        else:
+            found = [run for run in self.active_runs() if run.plan.conversation]
+        if not found:
+            raise nothing_to_cancel()
+        found[0].cancel("client_cancelled")
+
+    def interrupt(self) -> None:
+        """The user speaks: cancel the response that writes to the conversation."""
+        active = self.default_run()
+        if active is not None:
+            active.cancel("turn_detected")
+
+    def stop_all(self) -> None:
+        """Drop every job; nothing more is sent."""
+        for job in self._jobs.values():
+            job.dropped = True
+        self._jobs.clear()
+
+    # -- views -----------------------------------------------------------------
+
+    def active_runs(self) -> list[Run]:
+        """Return the responses whose ``response.done`` is to come."""
+        return [run for run in self.runs if run.active]
+
+    def default_run(self) -> Optional[Run]:
+        """Return the active response that writes to the conversation, or None."""
+        return next((r for r in self.active_runs() if r.plan.conversation), None)
+
+    def deadline(self) -> Optional[float]:
+        """Return when the next step of any response is due."""
+        due = [run.deadline for run in self.runs if run.deadline is not None]
+        return min(due, default=None)
+
+    def advance(self) -> None:
+        """Take the steps that are due."""
+        for run in self.active_runs():
+            run.advance()
+
+    # -- what the response is to be --------------------------------------------
+
+    def _check_voice(self, config: Mapping[str, Any], joins: bool) -> None:
+        wanted = config.get("audio", {}).get("output", {}).get("voice")
+        now = self._context.config.spoken.get("voice")
+        fixed = self._context.conversation.has_assistant_audio()
+        if joins and fixed and wanted not in (None, now):
+            raise voice_locked()
+
+    def _input(self, config: Mapping[str, Any]) -> list[Entry]:
+        given = config.get("input")
+        if given is None:
+            return list(self._context.conversation)
+        return [self._input_entry(item, at) for at, item in enumerate(given)]
+
+    def _input_entry(self, item: Mapping[str, Any], index: int) -> Entry:
+        if item["type"] == "item_reference":
+            found = self._context.conversation.find(item["id"])
+            if found is None:
+                raise Refusal(
+                    f"Item with item_id not found: {item['id']}",
+                    code="invalid_value",
+                    param=f"response.input[{index}].id",
+                )
+            return found
+        entry = new_entry(item, self._context.ids, self._context.config.input_format)
+        if entry.clips:
+            self._listening.hear(entry)
+        return entry
+
+    def _settings(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The session's settings with the response's own put over them."""
+        session = self._context.config
+        output = {
+            name: session.spoken[name]
+            for name in ("format", "voice")
+            if name in session.spoken
+        }
+        names = ("output_modalities", "instructions", "tools", "tool_choice")
+        settings = {name: session.get(name) for name in names}
+        settings["max_output_tokens"] = session.get("max_output_tokens", "inf")
+        settings["temperature"] = session.get("temperature")
+        given = {
+            name: value
+            for name, value in config.items()
+            if name not in _OWN and name != "audio" and value is not None
+        }
+        output.update(config.get("audio", {}).get("output", {}))
+        return {**settings, **given, "audio": {"output": output}}
+
+    def _plan(
+        self,
+        config: Mapping[str, Any],
+        settings: Mapping[str, Any],
+        entries: Sequence[Entry],
+    ) -> Plan:
+        shown = {
+            "output_modalities": settings["output_modalities"],
+            "max_output_tokens": settings["max_output_tokens"],
+            "audio": settings["audio"],
+            "metadata": config.get("metadata"),
+        }
+        if settings["temperature"] is not None:
+            shown["temperature"] = settings["temperature"]
+        limit = settings["max_output_tokens"]
+        read = context_tokens(settings["instructions"], settings["tools"], entries)
+        return Plan(
+            conversation=config.get("conversation") != "none",
+            shown=shown,
+            modality="audio" if "audio" in settings["output_modalities"] else "text",
+            form=sound_format(settings["audio"]["output"]["format"]),
+            read=read,
+            cached_before=self._cached,
+            max_output_tokens=None if limit == "inf" else limit,
+        )
+
+    # -- asking the agent ------------------------------------------------------
+
+    def _ask(
+        self, run: Run, settings: Mapping[str, Any], entries: Sequence[Entry]
+    ) -> None:
+        """Let a worker ask the agent; its pieces come back to the run."""
+        if not run.active:
+            return
+        prompt = self._prompt(run, settings, entries)
+        agent, form, modality = self._context.agent, run.plan.form, run.plan.modality
+
+        def work() -> Iterator[Piece]:
+            for piece in pieces(agent.reply(prompt)):
+                if modality == "audio" and isinstance(piece, Say):
+                    yield from spoken(piece, prompt, agent.mouth, form)
+                else:
+                    yield piece
+
+        job = Job(
+            "answer " + run.id,
+            work,
+            deliver=lambda piece: self._piece(run, piece),
+            finish=lambda error: self._end(run, error),
+        )
+        self._jobs[run.id] = job
+        self._context.submit(job)
+
+    def _prompt(
+        self, run: Run, settings: Mapping[str, Any], entries: Sequence[Entry]
+    ) -> Prompt:
+        audio = {
+            entry.id: to_native(clip.data, clip.form)
+            for entry in entries
+            if entry.item.get("role") == "user"
+            for clip in list(entry.clips.values())[:1]
+        }
+        voice = settings["audio"]["output"].get("voice")
+        return Prompt(
+            items=tuple(_with_words(entry) for entry in entries),
+            audio=audio,
+            instructions=settings["instructions"],
+            tools=tuple(settings["tools"]),
+            tool_choice=settings["tool_choice"],
+            modality=run.plan.modality,
+            voice=voice.get("id") if isinstance(voice, dict) else voice,
+            speed=self._context.config.spoken.get("speed", 1.0),
+            model=self._context.config.get("model") or "",
+            metadata=run.plan.shown["metadata"],
+            session_id=self._context.session_id,
+            temperature=settings["temperature"],
+            max_output_tokens=run.plan.max_output_tokens,
+        )
+
+    def _piece(self, run: Run, piece: Piece) -> None:
+        if not run.active:
+            return
+        run.catch_up()
+        if isinstance(piece, Say):
+            run.say(piece)
+        else:
+            run.call(piece)
+        run.advance()
+
+    def _end(self, run: Run, error: Optional[BaseException]) -> None:
+        if run.active:
+            run.catch_up()
+            run.end(error)
+            run.advance()
+
+    # -- after the end ---------------------------------------------------------
+
+    def _done(self, run: Run) -> None:
+        job = self._jobs.pop(run.id, None)
+        if job is not None:
+            job.dropped = True
+        self._cached = run.plan.read.text
+        self._remaining = max(0, self._remaining - run.tokens)
+        if run.plan.conversation:
+            self.idle_since = self._context.now + run.audio_ms / 1000
+        if self._rate_place == "end":
+            self._rate_limits()
+        self._listening.release_late()
+
+    @property
+    def _rate_place(self) -> str:
+        chosen = self._context.options.rate_limits
+        return chosen or ("start" if self._context.dialect == "beta" else "end")
+
+    def _rate_limits(self) -> None:
+        limit = self._context.options.tokens_per_minute
+        used = limit - self._remaining
+        self._context.emit(
+            "rate_limits.updated",
+            rate_limits=[
+                {
+                    "name": "tokens",
+                    "limit": limit,
+                    "remaining": self._remaining,
+                    "reset_seconds": round(used * 60 / limit, 3),
+                }
+            ],
+        )
+
+
+def spoken(
+    piece: Say, prompt: Prompt, mouth: Any, form: SoundFormat
+) -> Iterator[Say]:
+    """
+    Speak a piece sentence by sentence, so that the first is heard early.
+
+    Args:
+        piece: words, or words with ready audio.
+        prompt: names voice and speed.
+        mouth: the agent's.
+        form: format that the audio is converted to.
+    """
+    if piece.audio is not None:
+        yield Say(piece.text, from_native(piece.audio, form))
+        return
+    for sentence in _SENTENCES.findall(piece.text):
+        pcm = b""
+        if sentence.strip():
+            pcm = mouth.speak(sentence.strip(), voice=prompt.voice, speed=prompt.speed)
+        yield Say(sentence, from_native(pcm, form))
+
+
+def _with_words(entry: Entry) -> dict[str, Any]:
+    """The item for the agent: with what its ears heard."""
+    item = entry.wire()
+    for part in item.get("content", ()):
+        if part["type"] == "input_audio" and entry.heard is not None:
+            part["transcript"] = entry.heard
+    return item

@@ -1,0 +1,5 @@
+"""
+The host: sockets, threads and HTTP around the engine.
+"""
+
+from __future__ import annotations

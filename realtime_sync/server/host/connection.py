@@ -1,0 +1,309 @@
+"""
+One connection: a loop in one thread that feeds an engine and writes what it says.
+
+The loop waits for three things at once: the socket, the results of jobs, and the
+engine's next deadline. Nothing in it blocks, so a client that stops reading or
+sends half a frame holds nobody up but itself.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from functools import partial
+from typing import Any, Callable, Mapping, Optional, Protocol, Union
+
+from ..clock import Clock
+from ..engine.context import Job
+from .wire import Binary, Message, Text, Wire
+from .workers import Workers
+
+_log = logging.getLogger("realtime_sync.server")
+_BUFFER_HIGH = 8 << 20
+_CLOSE_SECONDS = 2.0
+_PING_SECONDS = 20.0
+_INBOX_LIMIT = 500
+
+Frame = Mapping[str, Any]
+
+
+class SessionEngine(Protocol):
+    """What a connection needs of an engine."""
+
+    closing: Optional[tuple[int, str]]
+
+    def open(self, now: float) -> list[dict[str, Any]]: ...
+
+    def receive_text(
+        self, data: Union[str, bytes], now: float
+    ) -> list[dict[str, Any]]: ...
+
+    def receive_binary(self, now: float) -> list[dict[str, Any]]: ...
+
+    def tick(self, now: float) -> list[dict[str, Any]]: ...
+
+    def deadline(self) -> float: ...
+
+    def take_jobs(self) -> list[Job]: ...
+
+    def job_output(self, job: Job, piece: Any, now: float) -> list[dict[str, Any]]: ...
+
+    def job_done(
+        self, job: Job, error: Optional[BaseException], now: float
+    ) -> list[dict[str, Any]]: ...
+
+    def close(self) -> None: ...
+
+
+class Connection:
+    """
+    A client's connection, served by the thread that calls `run`.
+
+    Args:
+        wire: the WebSocket, its handshake done.
+        engine: the session.
+        clock: the server's.
+        workers: take the engine's jobs.
+        sent: called with each frame that is sent.
+        received: called with the text of each message that came.
+        write_timeout: seconds without progress after which the client is given up.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        engine: SessionEngine,
+        *,
+        clock: Clock,
+        workers: Workers,
+        sent: Callable[[Frame], None],
+        received: Callable[[bytes], None],
+        ping_interval: float = _PING_SECONDS,
+        write_timeout: float = 60.0,
+    ) -> None:
+        self.wire = wire
+        self.engine = engine
+        self._clock = clock
+        self._workers = workers
+        self._sent = sent
+        self._received = received
+        self._ping_interval = ping_interval
+        self._write_timeout = write_timeout
+        self._waker, self._wakened = socket.socketpair()
+        self._waker.setblocking(False)
+        self._wakened.setblocking(False)
+        # Guards _inbox, _jobs, _moved and _idle; told when a loop has caught up.
+        self._state = threading.Condition()
+        self._inbox: deque[tuple[Job, bool, Any]] = deque()
+        self._jobs = 0
+        self._moved = False
+        self._idle = False
+        self._stopped: Optional[tuple[int, str]] = None
+        self._finished = False
+        self._close_by: Optional[float] = None
+        self._next_ping = clock.now() + ping_interval
+        self._progress = time.monotonic()
+
+    # -- any thread ------------------------------------------------------------
+
+    def stop(self, code: int, reason: str) -> None:
+        """End the connection with a close frame; does not wait."""
+        self._stopped = (code, reason)
+        self._wake()
+
+    def moved(self) -> None:
+        """The clock has been moved by hand."""
+        with self._state:
+            self._moved = True
+            self._idle = False
+        self._wake()
+
+    def wait_idle(self, timeout: float) -> bool:
+        """
+        Wait until everything that has arrived is dealt with and written.
+
+        Returns:
+            Whether that happened within *timeout* seconds.
+        """
+        with self._state:
+            self._idle = False
+        self._wake()
+        with self._state:
+            return self._state.wait_for(lambda: self._idle or self._finished, timeout)
+
+    def _wake(self) -> None:
+        try:
+            self._waker.send(b"!")
+        except OSError:
+            pass  # It is awake already, or closed.
+
+    # -- the loop --------------------------------------------------------------
+
+    def run(self, early: bytes = b"") -> None:
+        """
+        Serve until the connection ends.
+
+        Args:
+            early: bytes of frames that came together with the handshake.
+        """
+        cancel = self._clock.subscribe(self.moved)
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self.wire.socket, selectors.EVENT_READ)
+                selector.register(self._wakened, selectors.EVENT_READ)
+                self._emit(self.engine.open(self._clock.now()))
+                if early:
+                    self._take(self.wire.feed(early))
+                while not self._over():
+                    self._step(selector)
+        finally:
+            cancel()
+            self.engine.close()
+            with self._state:
+                self._finished = True
+                self._state.notify_all()
+            self._waker.close()
+            self._wakened.close()
+
+    def _over(self) -> bool:
+        if self.wire.lost:
+            return True
+        if self.wire.ended and not self.wire.buffer:
+            return True
+        return self._close_by is not None and time.monotonic() > self._close_by
+
+    def _step(self, selector: selectors.BaseSelector) -> None:
+        self._work()
+        self._write()
+        wanted = selectors.EVENT_READ if len(self.wire.buffer) < _BUFFER_HIGH else 0
+        if self.wire.buffer:
+            wanted |= selectors.EVENT_WRITE
+        selector.modify(self.wire.socket, wanted or selectors.EVENT_WRITE)
+        for key, events in selector.select(self._patience()):
+            if key.fileobj is self._wakened:
+                self._drain()
+            elif events & selectors.EVENT_READ:
+                self._take(self.wire.read())
+
+    def _write(self) -> None:
+        """Write what the client takes; give up one that takes nothing."""
+        if self.wire.write() or not self.wire.buffer:
+            self._progress = time.monotonic()
+        elif time.monotonic() - self._progress > self._write_timeout:
+            _log.info("! a client has not read for %s s", self._write_timeout)
+            self.wire.lost = True
+
+    def _patience(self) -> Optional[float]:
+        """Seconds that the loop may sleep."""
+        with self._state:
+            if self._inbox or self._moved:
+                return 0.0
+            caught_up = not (self._jobs or self.wire.buffer)
+        if self.wire.buffer or self._close_by is not None:
+            return 0.25
+        if caught_up and not self._readable():
+            with self._state:
+                self._idle = True
+                self._state.notify_all()
+        elif caught_up:
+            return 0.0
+        if self._clock.manual:
+            return None
+        ends = min(self.engine.deadline(), self._next_ping)
+        return max(0.0, ends - self._clock.now())
+
+    def _readable(self) -> bool:
+        """Whether bytes of the client wait in the socket."""
+        try:
+            return bool(self.wire.socket.recv(1, socket.MSG_PEEK))
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            return True
+
+    def _drain(self) -> None:
+        try:
+            while self._wakened.recv(4096):
+                pass
+        except (BlockingIOError, InterruptedError):
+            pass
+
+    def _work(self) -> None:
+        """Everything that does not depend on the socket."""
+        with self._state:
+            self._moved = False
+            arrived, self._inbox = self._inbox, deque()
+            self._state.notify_all()
+        now = self._clock.now()
+        for job, done, value in arrived:
+            if done:
+                self._emit(self.engine.job_done(job, value, now))
+            else:
+                self._emit(self.engine.job_output(job, value, now))
+        if self.engine.deadline() <= now:
+            self._emit(self.engine.tick(now))
+        if now >= self._next_ping:
+            self.wire.ping(b"ping")
+            self._next_ping = now + self._ping_interval
+        self._leave()
+
+    def _leave(self) -> None:
+        ending = self._stopped or self.engine.closing
+        if ending and self._close_by is None:
+            self.wire.close(*ending)
+            self._close_by = time.monotonic() + _CLOSE_SECONDS
+
+    def _take(self, messages: list[Message]) -> None:
+        for message in messages:
+            if self._stopped or self.engine.closing:
+                return
+            now = self._clock.now()
+            if isinstance(message, Text):
+                self._received(message.data)
+                self._emit(self.engine.receive_text(message.data, now))
+            elif isinstance(message, Binary):
+                self._emit(self.engine.receive_binary(now))
+
+    def _emit(self, frames: list[dict[str, Any]]) -> None:
+        for frame in frames:
+            self._sent(frame)
+            text = json.dumps(frame, ensure_ascii=False, separators=(",", ":"))
+            self.wire.send_text(text.encode("utf-8", "replace"))
+        for job in self.engine.take_jobs():
+            with self._state:
+                self._jobs += 1
+            self._workers.submit(partial(self._perform, job))
+
+    # -- worker threads --------------------------------------------------------
+
+    def _perform(self, job: Job) -> None:
+        error: Optional[BaseException] = None
+        try:
+            if not job.dropped:
+                for piece in job.work():
+                    if job.dropped or not self._post(job, False, piece):
+                        break
+        except Exception as exc:
+            # An agent may raise what it likes; it ends its own response only.
+            _log.info("! %s: %s: %s", job.name, type(exc).__name__, exc)
+            error = exc
+        self._post(job, True, error)
+
+    def _post(self, job: Job, done: bool, value: Any) -> bool:
+        """Bring a result to the loop; waits while too many are waiting there."""
+        with self._state:
+            self._state.wait_for(
+                lambda: len(self._inbox) < _INBOX_LIMIT or self._finished
+            )
+            self._jobs -= done
+            if self._finished:
+                return False
+            self._inbox.append((job, done, value))
+            self._idle = False
+        self._wake()
+        return True

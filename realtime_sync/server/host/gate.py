@@ -1,0 +1,232 @@
+"""
+Who may come in, and to what: path, key, model and dialect of a new connection.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Optional, Sequence
+from urllib.parse import parse_qs, urlsplit
+
+import attrs
+
+from ..engine.refusal import Refusal
+from .secrets import Secrets
+
+_REALTIME_PATHS = frozenset(
+    {"/v1/realtime", "/realtime", "/openai/v1/realtime", "/openai/realtime"}
+)
+_TRANSLATION_PATHS = frozenset({"/v1/realtime/translations", "/realtime/translations"})
+_KEY_PROTOCOL = "openai-insecure-api-key."
+_BETA_PROTOCOL = "openai-beta.realtime-v1"
+UNAUTHORIZED, BAD_REQUEST = 3000, 4000
+"""Close codes after an ``error``: a bad key, a bad request."""
+
+
+class NotAdmitted(Exception):
+    """
+    The connection is refused.
+
+    Attributes:
+        refusal: the error to tell.
+        close_code: sent after it; None to answer the HTTP request instead.
+        status: the HTTP status in that case.
+    """
+
+    def __init__(
+        self, refusal: Refusal, *, close_code: Optional[int] = None, status: int = 400
+    ) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+        self.close_code = close_code
+        self.status = status
+
+    @property
+    def reason(self) -> str:
+        """The reason of the close frame: type and code of the error."""
+        return f"{self.refusal.type}.{self.refusal.code or ''}".rstrip(".")[:123]
+
+
+@attrs.frozen(kw_only=True)
+class Knock:
+    """A request for a WebSocket, as far as it matters here."""
+
+    path: str
+    query: Mapping[str, Sequence[str]]
+    headers: Mapping[str, str]
+    protocols: Sequence[str]
+
+    @classmethod
+    def of(cls, target: str, headers: Mapping[str, str]) -> Knock:
+        """Read a request line's target and its headers (names in lower case)."""
+        url = urlsplit(target)
+        offered = headers.get("sec-websocket-protocol", "")
+        return cls(
+            path=url.path.rstrip("/"),
+            query=parse_qs(url.query, keep_blank_values=True),
+            headers=headers,
+            protocols=[name.strip() for name in offered.split(",") if name.strip()],
+        )
+
+    def first(self, name: str) -> Optional[str]:
+        """Return the first value of a query field."""
+        values = self.query.get(name)
+        return values[0] if values else None
+
+    @property
+    def key(self) -> Optional[str]:
+        """The key, from wherever clients put it."""
+        scheme, _, value = self.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and value.strip():
+            return value.strip()
+        for name in self.protocols:
+            if name.startswith(_KEY_PROTOCOL):
+                return name[len(_KEY_PROTOCOL) :]
+        return self.headers.get("api-key") or self.headers.get("x-api-key")
+
+    @property
+    def wants_beta(self) -> bool:
+        """Whether the client asks for the beta dialect."""
+        return (
+            "realtime=v1" in self.headers.get("openai-beta", "")
+            or _BETA_PROTOCOL in self.protocols
+            or self.path == "/openai/realtime"
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Admission:
+    """What a connection is admitted to."""
+
+    dialect: str
+    session_type: str
+    model: str
+    config: Optional[Mapping[str, Any]] = None
+    call_id: Optional[str] = None
+
+
+@attrs.frozen(kw_only=True)
+class Gate:
+    """
+    The rules of admission.
+
+    Attributes:
+        dialects: ``both``, ``ga`` or ``beta``.
+        keys: keys that are accepted; None accepts every key, and none at all.
+        models: models that are served; None serves every name.
+        secrets: the ephemeral keys that this server has given out.
+        refuse_early: refuse with an HTTP status instead of a WebSocket error.
+    """
+
+    dialects: str
+    keys: Optional[frozenset[str]]
+    models: Optional[frozenset[str]]
+    secrets: Secrets
+    refuse_early: bool = False
+
+    def admit(self, knock: Knock, now: float) -> Admission:
+        """
+        Decide about a connection.
+
+        Raises:
+            NotAdmitted: it is refused.
+        """
+        if knock.path not in _REALTIME_PATHS | _TRANSLATION_PATHS:
+            refusal = Refusal(f"Invalid URL (GET {knock.path})", code="unknown_url")
+            raise NotAdmitted(refusal, status=404)
+        try:
+            return self._admit(knock, now)
+        except NotAdmitted as refused:
+            if self.refuse_early:
+                refused.close_code = None
+            raise
+
+    def check_key(self, key: Optional[str], now: float) -> Optional[Mapping[str, Any]]:
+        """
+        Check a key; returns the session that an ephemeral one stands for.
+
+        Raises:
+            NotAdmitted: it is missing, unknown or expired.
+        """
+        if key is not None and key.startswith("ek_"):
+            session = self.secrets.session(key, now)
+            if session is not None:
+                return session
+        elif self.keys is None or key in self.keys:
+            return None
+        if key is None:
+            refusal = Refusal("Missing bearer or basic authentication in header")
+        else:
+            shown = key[:3] + "***" if len(key) > 8 else "***"
+            refusal = Refusal(
+                f"Incorrect API key provided: {shown}.", code="invalid_api_key"
+            )
+        raise NotAdmitted(refusal, close_code=UNAUTHORIZED, status=401)
+
+    def _admit(self, knock: Knock, now: float) -> Admission:
+        granted = self.check_key(knock.key, now)
+        dialect = self._dialect(knock)
+        if knock.path in _TRANSLATION_PATHS:
+            session_type = "translation"
+        elif granted is not None:
+            session_type = granted.get("type", "realtime")
+        elif knock.first("intent") == "transcription":
+            session_type = "transcription"
+        else:
+            session_type = "realtime"
+        call_id = knock.first("call_id")
+        model = self._model(knock, session_type, granted, call_id)
+        return Admission(
+            dialect=dialect,
+            session_type=session_type,
+            model=model,
+            config=granted,
+            call_id=call_id,
+        )
+
+    def _dialect(self, knock: Knock) -> str:
+        if self.dialects == "beta":
+            return "beta"
+        if not knock.wants_beta:
+            return "ga"
+        if self.dialects == "both":
+            return "beta"
+        raise _bad_request(
+            "The Realtime Beta API is no longer supported. Please use /v1/realtime "
+            "for the GA API.",
+            "beta_api_shape_disabled",
+        )
+
+    def _model(
+        self,
+        knock: Knock,
+        session_type: str,
+        granted: Optional[Mapping[str, Any]],
+        call_id: Optional[str],
+    ) -> str:
+        model = knock.first("model") or knock.first("deployment")
+        if session_type == "transcription":
+            if model is not None:
+                raise _bad_request(
+                    "You must not provide a model parameter for transcription sessions"
+                )
+            return ""
+        model = model or (granted or {}).get("model")
+        if not model:
+            if call_id:
+                return "gpt-realtime"
+            raise _bad_request("You must provide a model parameter.", "missing_model")
+        unsupported = self.models is not None and model not in self.models
+        if unsupported or "transcribe" in model or model == "whisper-1":
+            raise _bad_request(
+                f'Model "{model}" is not supported in realtime mode.', "invalid_model"
+            )
+        return model
+
+
+def _bad_request(message: str, code: Optional[str] = None) -> NotAdmitted:
+    return NotAdmitted(Refusal(message, code=code), close_code=BAD_REQUEST)
+
+
+def chosen_protocol(knock: Knock) -> Optional[str]:
+    """Return the sub-protocol to answer with: ``realtime``, if it was offered."""
+    return "realtime" if "realtime" in knock.protocols else None

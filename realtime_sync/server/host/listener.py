@@ -1,0 +1,150 @@
+"""
+One port for both: WebSocket requests go to the sessions, all others to REST.
+
+Werkzeug's threaded server accepts and reads the request's head; what it would not
+do, hand the socket of an upgrade to somebody else, its handler is taught here.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from typing import Any, Callable
+
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from ...errors import ConfigurationError
+
+_log = logging.getLogger("realtime_sync.server")
+_BACKLOG = 256
+_HEAD_SECONDS = 10.0
+_POLL_SECONDS = 0.05
+
+Upgrade = Callable[["Handler"], None]
+
+
+class Handler(WSGIRequestHandler):
+    """Serves one connection of the listener, in a thread of its own."""
+
+    timeout = _HEAD_SECONDS
+    listener: Listener
+
+    def setup(self) -> None:
+        """Name the thread, and let the listener know of the connection."""
+        super().setup()
+        self.listener.joined(self.connection)
+
+    def finish(self) -> None:
+        """Let the listener forget the connection."""
+        try:
+            super().finish()
+        except (OSError, ValueError):
+            pass  # The client is gone; there is nothing left to flush.
+        finally:
+            self.listener.left(self.connection)
+
+    def run_wsgi(self) -> None:
+        """Give an upgrade to the sessions, everything else to the application."""
+        if self.headers.get("Upgrade", "").lower() == "websocket":
+            self.close_connection = True
+            self.listener.upgrade(self)
+        else:
+            super().run_wsgi()
+
+    def early_bytes(self) -> bytes:
+        """Return what was read behind the request's head; does not block."""
+        self.connection.setblocking(False)
+        return bytes(self.rfile.peek())  # type: ignore[attr-defined]
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        """Log to this package's logger; werkzeug would write to the console."""
+        _log.debug(message, *args)
+
+
+class Listener:
+    """
+    Accepts connections on one port until it is closed.
+
+    Args:
+        host: address to bind.
+        port: port to bind; 0 takes a free one.
+        app: WSGI application for plain requests.
+        upgrade: serves a WebSocket request; called in the connection's thread.
+
+    Raises:
+        ConfigurationError: the address cannot be bound.
+    """
+
+    def __init__(
+        self, host: str, port: int, app: Callable[..., Any], upgrade: Upgrade
+    ) -> None:
+        self.upgrade = upgrade
+        # Guards _connections and _threads.
+        self._lock = threading.Lock()
+        self._connections: set[socket.socket] = set()
+        self._threads: set[threading.Thread] = set()
+        self._server = self._bind(host, port, app)
+        self.port: int = self._server.port
+        self._thread = threading.Thread(
+            target=self._server.serve_forever,
+            kwargs={"poll_interval": _POLL_SECONDS},
+            name=f"realtime-server-{self.port}",
+            daemon=True,
+        )
+        self._thread.start()
+
+    def _bind(self, host: str, port: int, app: Callable[..., Any]) -> BaseWSGIServer:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            # Bound here, because werkzeug ends the process when it cannot.
+            bound = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        except OSError as exc:
+            raise ConfigurationError(
+                f"cannot listen on {host} port {port}: {exc.strerror or exc}"
+            ) from exc
+        handler = type("BoundHandler", (Handler,), {"listener": self})
+        with bound:
+            return make_server(
+                host,
+                port,
+                app,
+                threaded=True,
+                request_handler=handler,
+                fd=bound.fileno(),
+            )
+
+    def joined(self, connection: socket.socket) -> None:
+        """Take note of a connection; called in its thread."""
+        thread = threading.current_thread()
+        thread.name = f"realtime-server-{self.port}-connection"
+        with self._lock:
+            self._connections.add(connection)
+            self._threads.add(thread)
+
+    def left(self, connection: socket.socket) -> None:
+        """Forget a connection; called in its thread."""
+        with self._lock:
+            self._connections.discard(connection)
+            self._threads.discard(threading.current_thread())
+
+    def stop_accepting(self) -> None:
+        """Close the port; connections go on."""
+        self._server.shutdown()
+        self._thread.join()
+
+    def drop_connections(self) -> list[threading.Thread]:
+        """Shut every socket down; returns the threads that are about to end."""
+        with self._lock:
+            threads = [t for t in self._threads if t is not threading.current_thread()]
+            for connection in self._connections:
+                try:
+                    connection.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass  # The client was quicker.
+        return threads
+
+    def threads(self) -> list[threading.Thread]:
+        """Return the threads of the connections that are open."""
+        with self._lock:
+            return [t for t in self._threads if t is not threading.current_thread()]

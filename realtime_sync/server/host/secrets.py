@@ -1,0 +1,39 @@
+"""
+Ephemeral keys: given out over REST, honoured at the door.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from typing import Any, Mapping, Optional
+
+DEFAULT_SECONDS = 600
+
+
+class Secrets:
+    """
+    The ephemeral keys of one server. May be used from any thread.
+
+    A key can be used as often as one likes until it expires.
+    """
+
+    def __init__(self) -> None:
+        # Guards _keys.
+        self._lock = threading.Lock()
+        self._keys: dict[str, tuple[float, Mapping[str, Any]]] = {}
+
+    def create(self, session: Mapping[str, Any], expires_at: float, now: float) -> str:
+        """Make a key for a session of that configuration (GA shape)."""
+        value = "ek_" + secrets.token_hex(16)
+        with self._lock:
+            for key in [k for k, (until, _) in self._keys.items() if until <= now]:
+                del self._keys[key]
+            self._keys[value] = (expires_at, dict(session))
+        return value
+
+    def session(self, key: str, now: float) -> Optional[Mapping[str, Any]]:
+        """Return the session that *key* stands for; None if it is not valid."""
+        with self._lock:
+            expires_at, session = self._keys.get(key, (0.0, {}))
+        return session if now < expires_at else None

@@ -1,0 +1,332 @@
+"""
+The server: a port, its sessions, and their end.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import threading
+import time
+from collections import deque
+from types import TracebackType
+from typing import Any, Callable, Iterable, Literal, Mapping, Optional, Union
+
+import attrs
+
+from ..agents.base import Agent
+from ..clock import Clock, SystemClock
+from ..engine.context import Options
+from ..engine.core import Engine
+from ..engine.ids import Ids
+from ..engine.refusal import Refusal
+from .connection import Connection
+from .gate import Admission, Gate, Knock, NotAdmitted, chosen_protocol
+from .listener import Handler, Listener
+from .rest import Rest
+from .secrets import Secrets
+from .wire import Wire
+from .workers import Workers
+
+_log = logging.getLogger("realtime_sync.server")
+
+
+@attrs.define(eq=False)
+class ServerSession:
+    """
+    One client's session, as a test may look at it.
+
+    The engine belongs to the session's thread: look at it when the session is idle
+    (`Server.wait_idle`).
+
+    Attributes:
+        engine: the protocol engine.
+        admission: what the client asked for.
+        received: the client's frames, decoded where they were JSON; the newest only.
+        sent: the frames sent, as they were on the wire; the newest only.
+        connection: the loop.
+    """
+
+    engine: Engine
+    admission: Admission
+    received: deque[Any]
+    sent: deque[Mapping[str, Any]]
+    connection: Connection = attrs.field(init=False)
+    open: bool = True
+
+    @property
+    def close_code(self) -> Optional[int]:
+        """The code that the client closed with; None before, or without one."""
+        return self.connection.wire.close_code
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """End the session with a close frame; does not wait."""
+        self.connection.stop(code, reason)
+
+
+class Server:
+    """
+    A local realtime server; `serve` makes one.
+
+    Every method may be called from any thread.
+
+    Attributes:
+        port: the port it listens on.
+        url: to be given to clients as their base URL.
+        sessions: every session since the start, in order of arrival.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        dialect: Literal["both", "ga", "beta"] = "both",
+        clock: Optional[Clock] = None,
+        options: Options = Options(),
+        api_keys: Optional[Iterable[str]] = None,
+        models: Optional[Iterable[str]] = None,
+        refuse_early: bool = False,
+        max_sessions: int = 500,
+        max_frame_size: int = 32 << 20,
+        workers: int = 8,
+        seed: Optional[int] = None,
+        keep_frames: int = 1000,
+        ping_interval: float = 20.0,
+    ) -> None:
+        self.clock: Clock = clock or SystemClock()
+        self.agent = agent
+        self.options = options
+        self.sessions: list[ServerSession] = []
+        self._max_sessions = max_sessions
+        self._max_frame_size = max_frame_size
+        self._keep_frames = keep_frames
+        self._ping_interval = ping_interval
+        self._rng = random.Random(seed)
+        # Guards sessions, _rng and _closed.
+        self._lock = threading.Condition()
+        self._closed = False
+        self._gate = Gate(
+            dialects=dialect,
+            keys=None if api_keys is None else frozenset(api_keys),
+            models=None if models is None else frozenset(models),
+            secrets=Secrets(),
+            refuse_early=refuse_early,
+        )
+        rest = Rest(self._gate, self.clock, Ids(random.Random(self._rng.random())))
+        self._listener = Listener(host, port, rest, self._upgrade)
+        self.host = host
+        self.port = self._listener.port
+        shown = f"[{host}]" if ":" in host else host
+        self.url = f"http://{shown}:{self.port}/v1"
+        self._workers = Workers(f"realtime-server-{self.port}", limit=workers)
+        _log.info("= listening on %s", self.url)
+
+    def __repr__(self) -> str:
+        return f"<Server {self.url} sessions={len(self.open_sessions())}>"
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: Optional[type[BaseException]],
+        exc: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+    # -- looking ---------------------------------------------------------------
+
+    def open_sessions(self) -> list[ServerSession]:
+        """Return the sessions that have not ended."""
+        with self._lock:
+            return [session for session in self.sessions if session.open]
+
+    def wait_idle(self, timeout: float = 10.0) -> None:
+        """
+        Wait until every session has dealt with all that has arrived.
+
+        What a client is still about to send is not waited for, nor is output that
+        is due at a later time.
+
+        Raises:
+            TimeoutError: that took longer than *timeout* seconds.
+        """
+        ends = time.monotonic() + timeout
+        for session in self.open_sessions():
+            if not session.connection.wait_idle(max(0.0, ends - time.monotonic())):
+                raise TimeoutError(f"the server was still busy after {timeout} s")
+
+    def wait_for_sessions(self, count: int, timeout: float = 10.0) -> None:
+        """
+        Wait until *count* sessions have been opened since the start.
+
+        Raises:
+            TimeoutError: that took longer than *timeout* seconds.
+        """
+        with self._lock:
+            if not self._lock.wait_for(lambda: len(self.sessions) >= count, timeout):
+                raise TimeoutError(
+                    f"{len(self.sessions)} of {count} sessions after {timeout} s"
+                )
+
+    def wait_closed(self, session: ServerSession, timeout: float = 10.0) -> None:
+        """
+        Wait until a session has ended.
+
+        Raises:
+            TimeoutError: that took longer than *timeout* seconds.
+        """
+        with self._lock:
+            if not self._lock.wait_for(lambda: not session.open, timeout):
+                raise TimeoutError(f"the session was still open after {timeout} s")
+
+    # -- closing ---------------------------------------------------------------
+
+    def close(self, timeout: float = 5.0) -> None:
+        """
+        Close the port, every session (code 1001) and every thread.
+
+        Returns after *timeout* seconds at the latest; only a thread in which an
+        agent still blocks may then be left. May be called twice.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            sessions = [session for session in self.sessions if session.open]
+        ends = time.monotonic() + timeout
+        self._listener.stop_accepting()
+        for session in sessions:
+            session.close(1001, "server is closing")
+        # Sessions get half of the time to say goodbye.
+        _join(self._listener.threads(), time.monotonic() + timeout / 2)
+        _join(self._listener.drop_connections(), ends)
+        self._workers.close(max(0.0, ends - time.monotonic()))
+        _log.info("= closed %s", self.url)
+
+    # -- connections -----------------------------------------------------------
+
+    def _upgrade(self, handler: Handler) -> None:
+        """Serve a WebSocket request; runs in the connection's thread."""
+        headers = [(name, value) for name, value in handler.headers.items()]
+        knock = Knock.of(handler.path, {n.lower(): v for n, v in headers})
+        refused: Optional[NotAdmitted] = None
+        admission: Optional[Admission] = None
+        try:
+            if len(self.open_sessions()) >= self._max_sessions:
+                raise NotAdmitted(
+                    Refusal("Too many sessions.", code="rate_limit_exceeded"),
+                    status=429,
+                )
+            admission = self._gate.admit(knock, self.clock.now())
+        except NotAdmitted as exc:
+            refused = exc
+            if exc.close_code is None:
+                _refuse(handler, exc)
+                return
+        early = handler.early_bytes()
+        wire = Wire(
+            handler.connection,
+            max_size=self._max_frame_size,
+            protocol=chosen_protocol(knock),
+        )
+        if not wire.accept(handler.path, headers):
+            _flush(wire)
+        elif refused is not None:
+            _turn_away(wire, refused)
+        elif admission is not None:
+            self._serve(wire, admission, early)
+
+    def _serve(self, wire: Wire, admission: Admission, early: bytes) -> None:
+        session = self._session(wire, admission)
+        with self._lock:
+            if self._closed:
+                return
+            self.sessions.append(session)
+            self._lock.notify_all()
+        _log.info("= session %s opened", session.engine.context.session_id)
+        try:
+            session.connection.run(early)
+        except Exception:
+            # Should never run: a bad client must not take anything down with it.
+            _log.exception("! session %s failed", session.engine.context.session_id)
+        finally:
+            with self._lock:
+                session.open = False
+                self._lock.notify_all()
+            _log.info("= session %s closed", session.engine.context.session_id)
+
+    def _session(self, wire: Wire, admission: Admission) -> ServerSession:
+        with self._lock:
+            rng = random.Random(self._rng.random())
+        engine = Engine(
+            self.agent,
+            now=self.clock.now(),
+            model=admission.model,
+            session_type=admission.session_type,
+            dialect=admission.dialect,
+            config=admission.config,
+            options=self.options,
+            rng=rng,
+        )
+        received: deque[Any] = deque(maxlen=self._keep_frames)
+        sent: deque[Mapping[str, Any]] = deque(maxlen=self._keep_frames)
+        session = ServerSession(engine, admission, received, sent)
+        session.connection = Connection(
+            wire,
+            engine,
+            clock=self.clock,
+            workers=self._workers,
+            sent=sent.append,
+            received=lambda data: received.append(_decoded(data)),
+            ping_interval=self._ping_interval,
+        )
+        return session
+
+
+def _decoded(data: bytes) -> Union[Any, bytes]:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return data
+
+
+def _refuse(handler: Handler, refused: NotAdmitted) -> None:
+    """Answer the HTTP request with the error instead of upgrading it."""
+    error = refused.refusal.event(None)["error"]
+    body = json.dumps({"error": error}).encode()
+    handler.send_response(refused.status)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", str(len(body)))
+    if refused.status == 429:
+        handler.send_header("Retry-After", "1")
+    handler.send_header("Connection", "close")
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
+def _turn_away(wire: Wire, refused: NotAdmitted) -> None:
+    """Upgrade, tell the error, close: as the service does with a bad key."""
+    event = {"event_id": "event_refused", **refused.refusal.event(None)}
+    wire.send_text(json.dumps(event).encode())
+    wire.close(refused.close_code or 1008, refused.reason)
+    _flush(wire, until_closed=True)
+
+
+def _flush(wire: Wire, *, until_closed: bool = False, seconds: float = 2.0) -> None:
+    """Write the buffer out, and wait for the peer's close frame if asked to."""
+    wire.socket.settimeout(seconds)
+    ends = time.monotonic() + seconds
+    while wire.write() and wire.buffer:
+        pass
+    while until_closed and not wire.ended and time.monotonic() < ends:
+        wire.read()
+
+
+def _join(threads: list[threading.Thread], ends: float) -> None:
+    for thread in threads:
+        thread.join(max(0.0, ends - time.monotonic()))

@@ -1,0 +1,188 @@
+"""
+One WebSocket on a socket that never blocks.
+
+Framing, masking, close codes and limits are those of the ``websockets`` library's
+protocol object, which does no I/O of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from typing import Iterable, Optional, Union
+
+import attrs
+from websockets.datastructures import Headers
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+_CHUNK = 1 << 18
+_quiet = logging.getLogger("realtime_sync.server.websocket")
+
+
+@attrs.frozen
+class Text:
+    """A whole text message, not yet decoded."""
+
+    data: bytes
+
+
+@attrs.frozen
+class Binary:
+    """A whole binary message."""
+
+    data: bytes
+
+
+Message = Union[Text, Binary]
+
+
+class Wire:
+    """
+    The server's end of a WebSocket; belongs to one thread.
+
+    Args:
+        sock: the accepted socket; becomes non-blocking.
+        max_size: bytes that one message may have.
+        protocol: sub-protocol to answer with, or None.
+    """
+
+    def __init__(
+        self, sock: socket.socket, *, max_size: int, protocol: Optional[str] = None
+    ) -> None:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = sock
+        self.buffer = bytearray()
+        self.lost = False
+        self.silent = False
+        self._protocol = ServerProtocol(
+            max_size=max_size,
+            logger=_quiet,
+            select_subprotocol=lambda _, offered: (
+                Subprotocol(protocol) if protocol else None
+            ),
+            subprotocols=[Subprotocol(protocol)] if protocol else None,
+        )
+        self._parts: list[bytes] = []
+        self._opcode = Opcode.TEXT
+
+    # -- handshake -------------------------------------------------------------
+
+    def accept(self, target: str, headers: Iterable[tuple[str, str]]) -> bool:
+        """Answer the handshake; False if it was not a valid one."""
+        request = Request(target, Headers(headers))
+        # The protocol object starts by reading the request itself.
+        self._protocol.receive_data(request.serialize())
+        self._protocol.events_received()
+        response = self._protocol.accept(request)
+        self._protocol.send_response(response)
+        self._collect()
+        return response.status_code == 101
+
+    # -- receiving -------------------------------------------------------------
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Take bytes that somebody else has read."""
+        if data:
+            self._protocol.receive_data(data)
+        else:
+            self._protocol.receive_eof()
+        messages = [
+            message
+            for event in self._protocol.events_received()
+            if isinstance(event, Frame) and (message := self._frame(event)) is not None
+        ]
+        self._collect()
+        return messages
+
+    def read(self) -> list[Message]:
+        """Read what has arrived; sets `lost` when the peer is gone."""
+        try:
+            data = self.socket.recv(_CHUNK)
+        except (BlockingIOError, InterruptedError):
+            return []
+        except OSError:
+            data = b""
+        if not data:
+            self.lost = True
+        return self.feed(data)
+
+    def _frame(self, frame: Frame) -> Optional[Message]:
+        if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
+            self._opcode = frame.opcode
+            self._parts = [bytes(frame.data)]
+        elif frame.opcode is Opcode.CONT:
+            self._parts.append(bytes(frame.data))
+        else:
+            return None
+        if not frame.fin:
+            return None
+        data, self._parts = b"".join(self._parts), []
+        return Text(data) if self._opcode is Opcode.TEXT else Binary(data)
+
+    # -- sending ---------------------------------------------------------------
+
+    def send_text(self, data: bytes) -> None:
+        """Put a text message into the buffer."""
+        if self.open:
+            self._protocol.send_text(data)
+            self._collect()
+
+    def send_binary(self, data: bytes) -> None:
+        """Put a binary message into the buffer."""
+        if self.open:
+            self._protocol.send_binary(data)
+            self._collect()
+
+    def ping(self, data: bytes) -> None:
+        """Put a ping into the buffer."""
+        if self.open:
+            self._protocol.send_ping(data)
+            self._collect()
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Put a close frame into the buffer."""
+        if self.open:
+            self._protocol.send_close(code, reason)
+            self._collect()
+
+    def write(self, limit: Optional[int] = None) -> int:
+        """Write as much of the buffer as the socket takes, at most *limit* bytes."""
+        end = len(self.buffer) if limit is None else min(limit, len(self.buffer))
+        if not end or self.lost:
+            return 0
+        try:
+            with memoryview(self.buffer) as view:
+                sent = self.socket.send(view[: min(end, _CHUNK)])
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError:
+            self.lost = True
+            return 0
+        del self.buffer[:sent]
+        return sent
+
+    def _collect(self) -> None:
+        for data in self._protocol.data_to_send():
+            self.buffer += data
+
+    # -- state -----------------------------------------------------------------
+
+    @property
+    def open(self) -> bool:
+        """Whether messages may still be sent."""
+        return self._protocol.state.name == "OPEN"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the closing handshake is over, or the peer is gone."""
+        return self.lost or self._protocol.close_expected()
+
+    @property
+    def close_code(self) -> Optional[int]:
+        """The code that the peer closed with, None before that."""
+        received = self._protocol.close_rcvd
+        return received.code if received else None

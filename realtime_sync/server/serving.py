@@ -1,0 +1,109 @@
+"""
+The front door: `serve`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Iterable, Literal, Optional, Union, cast
+
+from ..errors import ConfigurationError
+from .agents.base import Agent, Answer, Prompt
+from .agents.echo import Echo
+from .agents.scripted import Scripted
+from .clock import Clock
+from .engine.context import Options
+from .host.server import Server
+
+AgentLike = Union[str, Agent, Callable[[Prompt], Answer], Iterable[Any]]
+
+
+def serve(
+    *,
+    agent: AgentLike = "echo",
+    dialect: Literal["both", "ga", "beta"] = "both",
+    port: int = 0,
+    host: str = "127.0.0.1",
+    clock: Optional[Clock] = None,
+    api_keys: Optional[Iterable[str]] = None,
+    models: Optional[Iterable[str]] = None,
+    refuse_early: bool = False,
+    max_sessions: int = 500,
+    max_frame_size: int = 32 << 20,
+    workers: int = 8,
+    seed: Optional[int] = None,
+    keep_frames: int = 1000,
+    ping_interval: float = 20.0,
+    **options: Any,
+) -> Server:
+    """
+    Start a local realtime server; it runs in threads of its own.
+
+    Args:
+        agent: ``"echo"``, ``"voice"``, a function of a `Prompt`, a list of answers,
+            or an `Agent`.
+        dialect: ``"both"`` lets the client choose, as the service did; ``"ga"``
+            refuses beta clients, ``"beta"`` speaks beta to everybody.
+        port: 0 takes a free one.
+        host: address to listen on; other machines can only come in if you say so.
+        clock: `ManualClock` for tests that do not want to wait.
+        api_keys: keys that are accepted; None accepts any and none.
+        models: models that are served; None serves every name.
+        refuse_early: refuse bad keys with HTTP 401, as Azure does, instead of an
+            ``error`` event and a close code.
+        max_sessions: sessions open at once; more are refused with HTTP 429.
+        max_frame_size: bytes that one message of a client may have.
+        workers: threads for agents, shared by all sessions.
+        seed: makes ids reproducible.
+        keep_frames: how many frames each session's logs keep.
+        ping_interval: seconds between pings.
+        options: fields of `Options`, for example ``pace=1.0``.
+
+    Raises:
+        ConfigurationError: an argument is wrong, an extra is not installed, or the
+            port cannot be bound.
+    """
+    try:
+        chosen = Options(**options)
+    except (TypeError, ValueError) as exc:
+        raise ConfigurationError(f"serve(): {exc}") from exc
+    if dialect not in ("both", "ga", "beta"):
+        raise ConfigurationError(f"unknown dialect {dialect!r}: both, ga or beta")
+    return Server(
+        agent_named(agent),
+        host=host,
+        port=port,
+        dialect=dialect,
+        clock=clock,
+        options=chosen,
+        api_keys=api_keys,
+        models=models,
+        refuse_early=refuse_early,
+        max_sessions=max_sessions,
+        max_frame_size=max_frame_size,
+        workers=workers,
+        seed=seed,
+        keep_frames=keep_frames,
+        ping_interval=ping_interval,
+    )
+
+
+def agent_named(agent: AgentLike) -> Agent:
+    """
+    Return the agent that *agent* stands for; see `serve`.
+
+    Raises:
+        ConfigurationError: there is none of that name.
+    """
+    if isinstance(agent, str):
+        if agent == "echo":
+            return Echo()
+        if agent == "voice":
+            from .agents.voice import Voice
+
+            return Voice()
+        raise ConfigurationError(f"unknown agent {agent!r}: echo or voice")
+    if not hasattr(agent, "reply"):
+        if callable(agent) or isinstance(agent, Iterable):
+            return Scripted(agent)
+        raise ConfigurationError(f"{agent!r} is not an agent")
+    return cast(Agent, agent)
