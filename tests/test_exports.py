@@ -17,7 +17,6 @@ PUBLIC = [
     "Endpoint",
     "EventStream",
     "RealtimeClient",
-    "ReconnectPolicy",
     "Reply",
     "ResponseHandle",
     "Router",
@@ -31,7 +30,7 @@ PUBLIC = [
     "errors",
     "events",
     "on",
-    "replay",
+    "plan_interruption",
 ]
 """Changing this list changes the public API: say so in ``CHANGES.rst``."""
 
