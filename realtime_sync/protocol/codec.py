@@ -19,12 +19,22 @@ from .events._base import ClientEvent, ServerEvent, UnknownEvent
 from .lazy import encoded
 from .registry import class_of, event_class, find
 from .salvage import salvage
+from .strict import (
+    add_extra,
+    losses,
+    refuse_misfits,
+    refuse_unknown,
+    take_extra,
+)
 from .structure import Hook, Misfit, hook_for
 from .unstructure import to_mapping
 
 __all__ = ["Codec", "to_mapping"]
 
 Loads = Callable[[Any], Any]
+
+_BODIES = ("session", "item", "response")
+"""Members of commands that may be mappings."""
 
 _APPENDS = ("input_audio_buffer.append", "session.input_audio_buffer.append")
 
@@ -113,13 +123,23 @@ class Codec:
         return lowered
 
     def command(
-        self, frame: Mapping[str, Any]
+        self, frame: Mapping[str, Any], *, strict: bool = False
     ) -> Union[ClientEvent, Mapping[str, Any]]:
         """
         Turn a client's frame, in either spelling, into its command.
 
         A frame of a type that the protocol does not have comes back as it is.
-        Never raises: what does not fit is `UNSET`.
+        Nothing is lost: a configuration or an item that has more than its class
+        can hold stays a mapping. Apart from that, what does not fit is `UNSET`.
+
+        Args:
+            frame: may hold values of the vocabulary, bytes and `UNSET`.
+            strict: the frame is made of what a caller gave by name. Fields of
+                the vendor are given as ``extra`` within the configuration.
+
+        Raises:
+            TypeError: only if strict: a field that the protocol does not have,
+                or a value that does not fit.
         """
         spelt = frame.get("type")
         try:
@@ -131,12 +151,9 @@ class Codec:
         except KeyError:
             return frame
         plain = to_mapping(frame)
-        lifted = plain if self.session_type == "translation" else _lift(plain)
-        try:
-            command: ClientEvent = hook_for(cls)(lifted, cls)
-        except Misfit:
-            command = salvage(cls, lifted, [])
-        return command
+        if self.session_type != "translation":
+            plain = _typed(client_lift(spelt)(plain), self.session_type)
+        return _checked_command(cls, plain) if strict else _command(cls, plain)
 
     def _learn(self, frame: Any) -> Optional[tuple[type[ServerEvent], Hook, View]]:
         spelt = frame.get("type") if frame.__class__ is dict else None
@@ -152,9 +169,43 @@ class Codec:
         return learnt
 
 
-def _lift(frame: dict[str, Any]) -> dict[str, Any]:
-    lifted: dict[str, Any] = client_lift(frame["type"])(frame)
-    return lifted
+def _typed(frame: dict[str, Any], session_type: str) -> dict[str, Any]:
+    # Without its type, a configuration has no class.
+    session = frame.get("session")
+    if session.__class__ is not dict or "type" in session:
+        return frame
+    return {**frame, "session": {"type": session_type, **session}}
+
+
+def _structured(cls: type, frame: dict[str, Any], problems: list[str]) -> Any:
+    try:
+        return hook_for(cls)(frame, cls)
+    except Misfit:
+        return salvage(cls, frame, problems)
+
+
+def _command(cls: type, frame: dict[str, Any]) -> ClientEvent:
+    command: ClientEvent = _structured(cls, frame, [])
+    for name in _BODIES:
+        given = frame.get(name)
+        if given.__class__ is dict:
+            kept = to_mapping(getattr(command, name))
+            if any(losses(given, kept)):
+                command.__dict__[name] = given
+    return command
+
+
+def _checked_command(cls: type, frame: dict[str, Any]) -> ClientEvent:
+    frame, vendor = take_extra(frame)
+    problems: list[str] = []
+    command: ClientEvent = _structured(cls, frame, problems)
+    refuse_misfits(command.type, problems)
+    refuse_unknown(command)
+    given = {name: each for name, each in frame.items() if name != "type"}
+    lost = losses(given, to_mapping(command))
+    refuse_misfits(command.type, [f"there is no field {path}" for path in lost])
+    add_extra(command, vendor)
+    return command
 
 
 def _salvaged(cls: type[ServerEvent], frame: Mapping[str, Any]) -> ServerEvent:

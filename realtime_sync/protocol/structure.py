@@ -209,7 +209,8 @@ def chooser(shape: Shape) -> Callable[[Mapping[str, Any]], Optional[type]]:
 
     The classes name their ``type``, and messages their ``role``. What none of
     them claims goes to the class without discriminators; without such a class
-    it stays a mapping where that is allowed, and is the first class otherwise.
+    it stays a mapping (None) where that is allowed, and is the first class
+    otherwise.
     """
     claims = {cls: class_variables(cls) for cls in shape.classes}
     table: dict[Any, type] = {
@@ -217,10 +218,9 @@ def chooser(shape: Shape) -> Callable[[Mapping[str, Any]], Optional[type]]:
         for cls, claim in claims.items()
         if "type" in claim
     }
-    fallback: Optional[type] = None
-    if shape.values is None:
-        open_classes = (cls for cls, claim in claims.items() if "type" not in claim)
-        fallback = next(open_classes, shape.classes[0])
+    last = shape.classes[0] if shape.values is None else None
+    open_classes = (cls for cls, claim in claims.items() if "type" not in claim)
+    fallback: Optional[type] = next(open_classes, last)
 
     def choose(value: Mapping[str, Any]) -> Optional[type]:
         kind, role = value.get("type"), value.get("role")

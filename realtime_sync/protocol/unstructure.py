@@ -37,7 +37,9 @@ def to_mapping(value: Any) -> Any:
     if has(kind):
         return _object(value)
     if isinstance(value, Mapping):
-        return {name: to_mapping(each) for name, each in value.items()}
+        return {
+            name: to_mapping(each) for name, each in value.items() if each is not UNSET
+        }
     if isinstance(value, (list, tuple)):
         return [to_mapping(each) for each in value]
     if isinstance(value, (bytearray, memoryview)):

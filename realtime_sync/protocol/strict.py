@@ -1,0 +1,103 @@
+"""
+What a caller wrote and the vocabulary does not have.
+
+A frame from the wire may hold anything. Fields that a caller gives by name are
+different: a misspelt one would be sent to a server that refuses the command,
+or worse, ignores the field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from .dialects.tables import RESPONSE_ASKED, SESSION_ASKED
+from .structure import extra_name, known_keys
+
+_BODIES = {
+    "session": tuple(row.flat for row in SESSION_ASKED),
+    "response": tuple(row.flat for row in RESPONSE_ASKED),
+}
+"""Members of commands that hold named fields, and their beta spellings."""
+
+
+def losses(given: Any, kept: Any, path: str = "") -> Iterator[str]:
+    """
+    Yield the path of everything that is in one frame and not in another.
+
+    Args:
+        given: plain data as the caller gave it, in the canonical shape.
+        kept: the same after it went through a class.
+    """
+    if isinstance(given, Mapping) and isinstance(kept, Mapping):
+        for name, each in given.items():
+            where = f"{path}.{name}" if path else str(name)
+            if name in kept:
+                yield from losses(each, kept[name], where)
+            else:
+                yield where
+    elif isinstance(given, list) and isinstance(kept, list) and len(given) == len(kept):
+        for index, pair in enumerate(zip(given, kept)):
+            yield from losses(*pair, f"{path}[{index}]")
+    elif given != kept:
+        yield path
+
+
+def take_extra(frame: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """
+    Take the vendor's fields, given as ``extra``, out of a command's frame.
+
+    Returns the frame without them, and them.
+    """
+    for name in _BODIES:
+        body = frame.get(name)
+        if isinstance(body, Mapping) and isinstance(body.get("extra"), Mapping):
+            left = {key: each for key, each in body.items() if key != "extra"}
+            return {**frame, name: left}, dict(body["extra"])
+    return dict(frame), {}
+
+
+def refuse_unknown(command: Any) -> None:
+    """
+    Complain about fields of a configuration that the protocol does not have.
+
+    Raises:
+        TypeError: there is such a field; the message has the nearest names.
+    """
+    for body, spellings in _BODIES.items():
+        config = getattr(command, body, None)
+        extra = getattr(config, "extra", None)
+        if extra:
+            known = (*known_keys(type(config)), *spellings)
+            raise TypeError(f"{command.type}: {_no_such(sorted(extra)[0], known)}")
+
+
+def refuse_misfits(kind: str, problems: list[str]) -> None:
+    """
+    Complain about values that do not fit.
+
+    Raises:
+        TypeError: there are some.
+    """
+    if problems:
+        raise TypeError(f"{kind}: {'; '.join(problems)}")
+
+
+def add_extra(command: Any, vendor: Mapping[str, Any]) -> None:
+    """Put a vendor's fields into the configuration that a new command carries."""
+    for body in _BODIES:
+        config = getattr(command, body, None)
+        if vendor and config is not None:
+            name = extra_name(type(config))
+            if name is not None:
+                config.__dict__[name] = dict(vendor)
+
+
+def _no_such(name: str, known: tuple[str, ...]) -> str:
+    near = get_close_matches(name, known, n=3)
+    hint = f"; did you mean {', '.join(near)}?" if near else ""
+    return (
+        f"there is no field {name!r}{hint} "
+        "A vendor's own fields are given as extra={...}"
+    )
