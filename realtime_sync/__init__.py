@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .response_handle import ResponseHandle
     from .router import Router, Subscription, on
     from .session import Session
+    from .state.interruption import plan_interruption
     from .state.snapshot import Snapshot
     from .streams import EventStream
 
@@ -64,6 +65,7 @@ __all__ = [
     "errors",
     "events",
     "on",
+    "plan_interruption",
 ]
 
 _HOMES = {
@@ -83,6 +85,7 @@ _HOMES = {
     "Subscription": "router",
     "connect": "client",
     "on": "router",
+    "plan_interruption": "state.interruption",
 }
 _MODULES = {"audio": "audio", "events": "protocol.events"}
 

@@ -7,7 +7,9 @@ packages, the function that needs one does.
 
 from __future__ import annotations
 
+from .barge_in import Attachment
 from .convert import Converter, convert
+from .devices import Device, Microphone, Speaker, devices
 from .files import (
     file_blocks,
     file_seconds,
@@ -17,27 +19,43 @@ from .files import (
 from .formats import G711_ALAW, G711_ULAW, PCM16, AudioFormat, audio_format
 from .generate import silence, tone
 from .ledger import PlaybackLedger, PlayedPart
+from .levels import Level, LevelMeter, level
 from .pacing import Pacer
+from .player import Player
+from .preroll import PreRoll
 from .streaming import session_format, stream, stream_file
+from .talking import PushToTalk, talk
 
 __all__ = [
+    "Attachment",
     "AudioFormat",
     "Converter",
+    "Device",
     "G711_ALAW",
     "G711_ULAW",
+    "Level",
+    "LevelMeter",
+    "Microphone",
     "PCM16",
     "Pacer",
     "PlaybackLedger",
     "PlayedPart",
+    "Player",
+    "PreRoll",
+    "PushToTalk",
+    "Speaker",
     "audio_format",
     "convert",
+    "devices",
     "file_blocks",
     "file_seconds",
+    "level",
     "read_file",
     "session_format",
     "silence",
     "stream",
     "stream_file",
+    "talk",
     "tone",
     "write_wav",
 ]

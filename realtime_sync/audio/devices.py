@@ -1,0 +1,289 @@
+"""Microphones and loudspeakers, by sounddevice (PortAudio)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, Union
+
+from attrs import frozen
+
+from ..errors import ConfigurationError
+from .convert import Converter
+from .extras import require
+from .formats import PCM16, AudioFormat, FormatLike, audio_format
+from .player import Player
+
+DeviceLike = Union[int, str, None]
+"""A device by number, by part of its name, or the default one."""
+
+
+@frozen
+class Device:
+    """
+    An audio device of this machine.
+
+    Attributes:
+        index: its number.
+        name: its name.
+        inputs: channels it can record, 0 for a loudspeaker.
+        outputs: channels it can play, 0 for a microphone.
+        rate: samples per second that it likes best.
+        default_input: the microphone that is used when none is named.
+        default_output: the loudspeaker that is used when none is named.
+    """
+
+    index: int
+    name: str
+    inputs: int
+    outputs: int
+    rate: int
+    default_input: bool
+    default_output: bool
+
+
+def devices() -> tuple[Device, ...]:
+    """
+    List the audio devices of this machine.
+
+    Raises:
+        ConfigurationError: sounddevice or PortAudio is not installed.
+    """
+    sounddevice = _sounddevice()
+    default_input, default_output = sounddevice.default.device
+    return tuple(
+        Device(
+            index=index,
+            name=str(each["name"]),
+            inputs=int(each["max_input_channels"]),
+            outputs=int(each["max_output_channels"]),
+            rate=int(each["default_samplerate"]),
+            default_input=index == default_input,
+            default_output=index == default_output,
+        )
+        for index, each in enumerate(sounddevice.query_devices())
+    )
+
+
+class Microphone:
+    """
+    A microphone: iterate over it for blocks of audio.
+
+    Opened by ``with``, or by `open`. Recording goes on while nobody iterates:
+    the last seconds are kept, older ones are dropped and counted.
+
+    Args:
+        device: number, part of a name, or the default one.
+        format: format of the blocks.
+        block_ms: milliseconds per block.
+        on_block: called with every block in the iterating thread; `LevelMeter.feed`
+            makes it a level meter.
+        keep: seconds that are kept while nobody iterates.
+
+    Attributes:
+        format: format of the blocks.
+        dropped: blocks that nobody took in time.
+    """
+
+    def __init__(
+        self,
+        device: DeviceLike = None,
+        *,
+        format: FormatLike = PCM16,
+        block_ms: float = 20,
+        on_block: Callable[[bytes], object] | None = None,
+        keep: float = 10.0,
+    ) -> None:
+        self.format = audio_format(format)
+        self.dropped = 0
+        self._device = device
+        self._block_ms = block_ms
+        self._on_block = on_block
+        # Guards the queue; the callback of the device wakes the iterator.
+        self._changed = threading.Condition()
+        self._queue: deque[bytes] = deque()
+        self._most = max(int(keep * 1000 / block_ms), 1)
+        self._stream: Any = None
+        self._closed = False
+
+    def __enter__(self) -> Microphone:
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """
+        Begin to record.
+
+        Raises:
+            ConfigurationError: a package or the device is missing, or busy.
+        """
+        self._closed = False
+        sounddevice = _sounddevice()
+        rate = _usable_rate(
+            sounddevice, sounddevice.check_input_settings, self._device, self.format
+        )
+        self._converter = Converter("pcm16", self.format, rate=rate)
+        if self.format.name == "pcm16":
+            self._converter = Converter(
+                "pcm16", "pcm16", rate=rate, to_rate=self.format.rate
+            )
+        self._stream = _opened(
+            sounddevice,
+            sounddevice.RawInputStream,
+            device=self._device,
+            samplerate=rate,
+            blocksize=int(rate * self._block_ms / 1000),
+            callback=self._recorded,
+        )
+
+    def close(self) -> None:
+        """Stop recording; iterating ends. May be called from any thread."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._queue or self._closed)
+                if not self._queue:
+                    return
+                recorded = self._queue.popleft()
+            block = self._converter.feed(recorded)
+            if not block:
+                continue
+            if self._on_block is not None:
+                self._on_block(block)
+            yield block
+
+    def _recorded(self, data: Any, frames: int, times: Any, status: Any) -> None:
+        """Called by the device, in its own thread: must be quick."""
+        with self._changed:
+            self._queue.append(bytes(data))
+            if len(self._queue) > self._most:
+                self._queue.popleft()
+                self.dropped += 1
+            self._changed.notify()
+
+
+class Speaker:
+    """
+    A loudspeaker that plays what its `player` is given.
+
+    Opened by ``with``, or by `open`. The device asks for audio in a thread of its
+    own and gets silence when there is none.
+
+    Args:
+        device: number, part of a name, or the default one.
+        format: format of what is written; pcm16 at any rate.
+        block_ms: milliseconds that the device asks for at a time.
+
+    Attributes:
+        player: the player, for `Player.attach` and `talk`.
+        underruns: how often the device says that it had to wait.
+    """
+
+    def __init__(
+        self,
+        device: DeviceLike = None,
+        *,
+        format: FormatLike = PCM16,
+        block_ms: float = 20,
+    ) -> None:
+        self.player = Player(format=format, name="speaker")
+        self.underruns = 0
+        self._device = device
+        self._block_ms = block_ms
+        self._stream: Any = None
+        if self.player.format.name != "pcm16":
+            raise ConfigurationError("a loudspeaker takes pcm16")
+
+    def __enter__(self) -> Speaker:
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """
+        Open the device.
+
+        Raises:
+            ConfigurationError: a package or the device is missing, or busy.
+        """
+        sounddevice = _sounddevice()
+        rate = self.player.format.rate
+        self._stream = _opened(
+            sounddevice,
+            sounddevice.RawOutputStream,
+            device=self._device,
+            samplerate=rate,
+            blocksize=int(rate * self._block_ms / 1000),
+            callback=self._wanted,
+        )
+
+    def write(self, data: Any) -> None:
+        """Queue audio to be played; returns at once."""
+        self.player.play(data)
+
+    def close(self) -> None:
+        """Stop playing. May be called from any thread."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
+        self.player.close()
+
+    def _wanted(self, data: Any, frames: int, times: Any, status: Any) -> None:
+        """Called by the device, in its own thread: must be quick."""
+        if status and status.output_underflow:
+            self.underruns += 1
+        # The device's clock is its own; only the distance means something here.
+        delay = max(times.outputBufferDacTime - times.currentTime, 0.0)
+        data[:] = self.player.pull(len(data), at=time.monotonic() + delay)
+
+
+def _sounddevice() -> Any:
+    return require("sounddevice", why="use microphones and loudspeakers")
+
+
+def _usable_rate(
+    sounddevice: Any, check: Any, device: DeviceLike, format: AudioFormat
+) -> int:
+    """The rate of the format, or the one that the device likes best."""
+    try:
+        check(device=device, samplerate=format.rate, channels=1, dtype="int16")
+    except sounddevice.PortAudioError:
+        return int(sounddevice.query_devices(device, "input")["default_samplerate"])
+    except ValueError as exc:
+        raise ConfigurationError(str(exc)) from exc
+    return format.rate
+
+
+def _opened(sounddevice: Any, kind: Any, **settings: Any) -> Any:
+    """A running stream of one channel of 16 bit."""
+    try:
+        stream = kind(channels=1, dtype="int16", **settings)
+        stream.start()
+    except (sounddevice.PortAudioError, ValueError) as exc:
+        raise ConfigurationError(f"the audio device cannot be opened: {exc}") from exc
+    return stream

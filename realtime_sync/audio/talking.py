@@ -1,0 +1,148 @@
+"""A conversation by voice: microphone in, loudspeaker out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from ..errors import ConnectionClosedOK
+from .barge_in import Attachment
+from .formats import PCM16, AudioFormat
+from .player import Player
+from .preroll import PreRoll
+from .streaming import session_format
+
+MINIMUM_MS = 100.0
+"""Milliseconds of audio below which the server refuses a commit."""
+
+
+class HasPlayer(Protocol):
+    """A loudspeaker, or whatever else has a player."""
+
+    @property
+    def player(self) -> Player:
+        """What plays."""
+
+
+class PushToTalk:
+    """
+    A button: while it is down, the microphone is sent; when it is let go, the
+    server answers.
+
+    Give it to `talk`, and call `press` and `release` from any thread: of a
+    keyboard, a window, a foot switch. Pressing interrupts the answer at once.
+
+    Args:
+        preroll_ms: milliseconds from before the button was down to send too.
+    """
+
+    def __init__(self, *, preroll_ms: float = 300.0) -> None:
+        self._preroll_ms = preroll_ms
+        self._down = threading.Event()
+        self._attachment: Attachment | None = None
+        self._session: Any = None
+        self._format: AudioFormat = PCM16
+        self._kept = PreRoll(preroll_ms)
+        self._sending = False
+        self._sent = 0
+
+    @property
+    def pressed(self) -> bool:
+        """Whether the button is down."""
+        return self._down.is_set()
+
+    def press(self) -> None:
+        """Stop the answer and begin to send, with the next block."""
+        if self._down.is_set():
+            return
+        self._down.set()
+        if self._attachment is not None:
+            self._attachment.interrupt(cancel=True)
+
+    def release(self) -> None:
+        """Stop sending and have the server answer, with the next block."""
+        self._down.clear()
+
+    def bind(self, session: Any, attachment: Attachment | None) -> None:
+        """Say which session the button is for. `talk` does."""
+        self._session = session
+        self._attachment = attachment
+        self._format = session_format(session, "input")
+        self._kept = PreRoll(self._preroll_ms, self._format)
+
+    def feed(self, block: bytes) -> None:
+        """
+        Take a block from the microphone. `talk` does, in its own thread.
+
+        All sending is done here, so that nothing is sent out of order.
+        """
+        buffer = self._session.input_audio_buffer
+        down = self._down.is_set()
+        if down and not self._sending:
+            buffer.clear()
+            before = self._kept.take()
+            self._sent = len(before)
+            if before:
+                buffer.append(before)
+            self._sending = True
+        if self._sending:
+            buffer.append(block)
+            self._sent += len(block)
+        else:
+            self._kept.push(block)
+        if self._sending and not down:
+            self._sending = False
+            self._end()
+
+    def _end(self) -> None:
+        if self._format.ms(self._sent) < MINIMUM_MS:
+            # A slip of the finger: the server would refuse to commit it.
+            self._session.input_audio_buffer.clear()
+            return
+        self._session.input_audio_buffer.commit()
+        self._session.response.create(on_conflict="cancel")
+
+
+def talk(
+    session: Any,
+    microphone: Iterable[bytes],
+    speaker: HasPlayer | Player,
+    *,
+    push_to_talk: PushToTalk | None = None,
+    stop: threading.Event | None = None,
+) -> None:
+    """
+    Talk with a session until it is closed or the microphone ends.
+
+    Without *push_to_talk*, server VAD finds the turns, and speaking interrupts
+    the answer; with it, turn detection is switched off and the button decides.
+
+    Runs in the calling thread. Returns when the session is closed on purpose,
+    the microphone has no more blocks, or *stop* is set; Ctrl-C works.
+
+    Args:
+        session: an open session.
+        microphone: `Microphone`, or any iterable of blocks of audio in the
+            session's input format.
+        speaker: `Speaker`, or a `Player`.
+        push_to_talk: the button.
+        stop: setting it ends the conversation with the next block.
+
+    Raises:
+        ConnectionClosed: the connection was lost.
+    """
+    player = speaker if isinstance(speaker, Player) else speaker.player
+    with Attachment(player, session, barge_in=push_to_talk is None) as attachment:
+        send = session.input_audio_buffer.append
+        if push_to_talk is not None:
+            session.update(turn_detection=None).acknowledged()
+            push_to_talk.bind(session, attachment)
+            send = push_to_talk.feed
+        try:
+            for block in microphone:
+                if stop is not None and stop.is_set():
+                    return
+                send(block)
+        except ConnectionClosedOK:
+            return
