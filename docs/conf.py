@@ -21,7 +21,15 @@ extensions = [
 ]
 exclude_patterns = ["_build"]
 default_role = "py:obj"
-highlight_language = "python"
+# Two classes may have one name: an exception and what the server says of an error.
+suppress_warnings = ["ref.python"]
+nitpick_ignore_regex = [
+    # Types of annotations, and names in docstrings that are not ours.
+    ("py:class", ".*"),
+    ("py:obj", r"(?!realtime_sync\.).*"),
+    # Rooms behind the public names.
+    ("py:obj", r"realtime_sync\.(protocol|state)\..*"),
+]
 
 html_theme = "furo"
 html_title = "realtime-sync"

@@ -28,8 +28,9 @@ def code(text: str | None) -> str:
 
 def class_link(row: Row) -> str:
     """A reference to the class of an event."""
-    target = f"realtime_sync.protocol.events.{row.family}.{row.class_name}"
-    return f":py:class:`events.{row.class_name} <{target}>`"
+    return (
+        f":py:class:`events.{row.class_name} <realtime_sync.events.{row.class_name}>`"
+    )
 
 
 class EventTable(SphinxDirective):
@@ -55,11 +56,10 @@ class EventClasses(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        module = f"realtime_sync.protocol.events.{self.arguments[0]}"
         names = [r.class_name for r in ROWS if r.family == self.arguments[0]]
         lines = []
         for name in dict.fromkeys(names):
-            lines += [f".. autoclass:: {module}.{name}", "   :members:", ""]
+            lines += [f".. autoclass:: realtime_sync.events.{name}", "   :members:", ""]
         return self.parse_text_to_nodes("\n".join(lines))
 
 

@@ -74,8 +74,7 @@ def listening(session: Session) -> None:
     def show(event: events.ResponseTextDelta) -> None:
         print(event.delta, end="")
 
-    @session.once("session.updated")
-    def updated(event: Any) -> None: ...
+    session.once("session.updated", by_name)
 
     @session.on("input_audio_buffer.speech_started", inline=True)
     def hush(event: Any) -> None: ...
