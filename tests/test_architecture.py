@@ -32,9 +32,10 @@ LAYERS: tuple[frozenset[str], ...] = tuple(frozenset(line.split()) for line in "
         router
         dispatcher handles streams
         asking opening response_handle
+        reconnecting
         resources wiring recording
         session
-        rest
+        rest webhooks
         client
         __init__
     """.strip().splitlines())
@@ -56,6 +57,14 @@ OPTIONAL = frozenset(
     }
 )
 """Layers on the public names. Nothing in the core or the shell imports them."""
+
+DOORS = frozenset({("session", "tools")})
+"""
+Methods of the session that open an optional layer, with an import inside.
+
+``session.tool`` belongs to the public interface, and what it does does not belong
+to the shell.
+"""
 
 EXTRA_ROOMS: dict[str, frozenset[str]] = {
     "server": frozenset({"protocol"}),
@@ -89,13 +98,21 @@ NOWHERE = frozenset({"asyncio"})
 MAX_LINES = 400
 
 
+class Place(NamedTuple):
+    """Where an import stands: in which package, and whether it runs at once."""
+
+    package: list[str]
+    for_types: bool = False
+    inside: bool = False
+
+
 class Import(NamedTuple):
     """One imported name: where it stands and what it is, absolutely."""
 
     line: int
     module: str
     name: str
-    for_types: bool
+    place: Place
 
     @property
     def target(self) -> str:
@@ -131,22 +148,22 @@ def room_of(path: Path) -> str:
 def imports(path: Path) -> list[Import]:
     """Every import of a module, those inside functions included."""
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    return list(walk(tree, dotted(path)[:-1], for_types=False))
+    return list(walk(tree, Place(dotted(path)[:-1])))
 
 
-def walk(node: ast.AST, package: list[str], *, for_types: bool) -> Iterator[Import]:
-    """Imports below `node`; the body of ``if TYPE_CHECKING`` is for types only."""
+def walk(node: ast.AST, place: Place) -> Iterator[Import]:
+    """Imports below `node`."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and names_type_checking(child.test):
-            for part in child.body:
-                yield from found(part, package, for_types=True)
-                yield from walk(part, package, for_types=True)
-            for part in child.orelse:
-                yield from found(part, package, for_types=for_types)
-                yield from walk(part, package, for_types=for_types)
+            body = ast.Module(child.body, [])
+            yield from walk(body, place._replace(for_types=True))
+            yield from walk(ast.Module(child.orelse, []), place)
             continue
-        yield from found(child, package, for_types=for_types)
-        yield from walk(child, package, for_types=for_types)
+        yield from found(child, place)
+        within = place
+        if isinstance(child, ast.FunctionDef):
+            within = place._replace(inside=True)
+        yield from walk(child, within)
 
 
 def names_type_checking(test: ast.expr) -> bool:
@@ -154,22 +171,22 @@ def names_type_checking(test: ast.expr) -> bool:
     return "TYPE_CHECKING" in (getattr(test, "id", ""), getattr(test, "attr", ""))
 
 
-def found(node: ast.AST, package: list[str], *, for_types: bool) -> Iterator[Import]:
+def found(node: ast.AST, place: Place) -> Iterator[Import]:
     """Imports that `node` itself makes."""
     if isinstance(node, ast.Import):
         for alias in node.names:
-            yield Import(node.lineno, alias.name, "", for_types)
+            yield Import(node.lineno, alias.name, "", place)
     elif isinstance(node, ast.ImportFrom):
-        base = absolute(node, package)
+        base = absolute(node, place.package)
         for alias in node.names:
-            yield Import(node.lineno, base, alias.name, for_types)
+            yield Import(node.lineno, base, alias.name, place)
     elif isinstance(node, ast.Call) and called(node) in ("import_module", "__import__"):
         first = node.args[0] if node.args else None
         if isinstance(first, ast.Constant) and isinstance(first.value, str):
             name = first.value
             if name.startswith("."):
-                name = ".".join(package) + "." + name.lstrip(".")
-            yield Import(node.lineno, name, "", for_types)
+                name = ".".join(place.package) + "." + name.lstrip(".")
+            yield Import(node.lineno, name, "", place)
 
 
 def called(node: ast.Call) -> str:
@@ -228,10 +245,10 @@ def breaches(room: str, found: list[Import]) -> Iterator[tuple[int, str]]:
 
 def layer_problem(room: str, item: Import, reached: str) -> Union[str, None]:
     """Why a module of the core or shell may not make this import, or None."""
-    if room not in PURE and item.for_types:
+    if room not in PURE and item.place.for_types:
         return None
     if reached in OPTIONAL:
-        if room == "__init__":
+        if room == "__init__" or (room, reached) in DOORS and item.place.inside:
             return None
         return f"{room} must not know the optional layer {reached}"
     if not {room, reached} <= PLACED:
@@ -281,6 +298,8 @@ def test_module_imports_only_what_its_layer_allows(path: Path) -> None:
         ("waiters", "if TYPE_CHECKING:\n    from .session import Session", []),
         ("state.reduce", "if TYPE_CHECKING:\n    from ..session import Session", [2]),
         ("protocol.codec", "from ..state import reduce", [1]),
+        ("session", "def tool(self):\n    from .tools import ToolSet", []),
+        ("session", "from .tools import ToolSet", [1]),
         ("session", "import importlib\nimportlib.import_module('.audio')", [2]),
         ("client", "from .server import serve", [1]),
         ("cli.main", "from .. import connect", []),
@@ -295,7 +314,7 @@ def test_breach_is_found_where_it_stands(
 ) -> None:
     """The rules find what they are meant to find, at any depth of a module."""
     parts = [PACKAGE, *module.split(".")]
-    found = list(walk(ast.parse(source), parts[:-1], for_types=False))
+    found = list(walk(ast.parse(source), Place(parts[:-1])))
 
     assert lines == [line for line, _ in breaches(parts[1], found)]
 
