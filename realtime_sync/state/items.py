@@ -38,7 +38,7 @@ class Part:
     type: Optional[str] = None
     _text: Growing = None
     _transcript: Growing = None
-    _kept: Optional[str] = None
+    _kept: Growing = None
     audio_bytes: int = 0
     audio_rate: int = PCM_RATE
     heard_ms: Optional[int] = None
@@ -59,11 +59,12 @@ class Part:
         A truncation removes it on the server, all of it; `said` and `heard`
         are what is left to the client.
         """
-        return plain(self._transcript) if self.heard_ms is None else self._kept
+        truncated = self.heard_ms is not None
+        return plain(self._kept if truncated else self._transcript)
 
     @property
     def said(self) -> Optional[str]:
-        """The transcript as it was before any truncation."""
+        """The transcript as if there had been no truncation."""
         return plain(self._transcript)
 
     @property
@@ -77,8 +78,6 @@ class Part:
         said = self.said
         if self.heard_ms is None or said is None:
             return said
-        if self._kept:
-            return self._kept
         total = self.audio_ms or len(said) / SPEECH_RATE * 1000
         return _first_words(said, self.heard_ms / total if total else 0.0)
 
@@ -121,8 +120,7 @@ class Item:
         response_id: the response that made it, None for other items.
         previous_item_id: predecessor that the server named when the item came;
             the order now is that of `Snapshot.items`.
-        announced: an event named it, but it does not exist yet; such an item
-            is not in the order.
+        announced: an event named it, but it is not in the conversation yet.
         committed: the audio it will be made of has been committed.
         out_of_band: it belongs to a response outside the conversation, and
             never enters the order.

@@ -123,7 +123,8 @@ def described_part(part: Part, wire: Any, *, role: Optional[str]) -> Part:
     if text := text_or_none(wire.text):
         changes["_text"] = text
     if text := text_or_none(wire.transcript):
-        changes["_transcript"] = text
+        # After a truncation the server knows less than what was said.
+        changes["_transcript" if part.heard_ms is None else "_kept"] = text
     if (size := audio_size(wire, "audio")) > part.audio_bytes:
         changes["audio_bytes"] = size
     return changed(part, changes)

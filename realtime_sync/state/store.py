@@ -71,7 +71,7 @@ def put(snapshot: Snapshot, *items: Item) -> Snapshot:
 
 def store(snapshot: Snapshot, item: Item) -> Snapshot:
     """Store an item where it belongs: finished ones apart from the others."""
-    if item.closed or item.announced:
+    if item.closed:
         return put(snapshot, item)
     return put_growing(snapshot, item)
 

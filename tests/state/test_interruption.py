@@ -328,7 +328,12 @@ def test_a_part_that_the_mirror_does_not_know_is_cut_by_the_account(
     wire: Wire,
 ) -> None:
     """Some servers announce no parts."""
-    assert [cancel(), cut("a", 7, 3)] == wire.plan(Played("a", 7, content_index=3))
+    running = wire.plan(Played("a", 7, content_index=3))
+    wire.end()
+
+    assert [cancel(), cut("a", 7, 3)] == running
+    assert [cut("a", 7, 3)] == wire.plan(Played("a", 7, content_index=3))
+    assert [] == wire.plan(Played("a", 1000, content_index=3))
 
 
 def test_a_second_interruption_does_not_repeat_the_first(wire: Wire) -> None:
@@ -340,6 +345,7 @@ def test_a_second_interruption_does_not_repeat_the_first(wire: Wire) -> None:
 
     assert [] == on_its_way
     assert [cancel()] == wire.plan(Played("a", 400))
+    assert [cancel(), cut("a", 300)] == wire.plan(Played("a", 300))
     assert [cancel()] == wire.plan()
 
 

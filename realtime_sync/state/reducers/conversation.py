@@ -165,7 +165,7 @@ def item_retrieved(snapshot: Snapshot, event: Any) -> Snapshot:
         return note(snapshot, event, "no_id", "an item without an id cannot be kept")
     known = find(snapshot, item_id)
     item = known or Item(id=item_id)
-    item = _retranscribed(described(item, event.item, final=item.closed), event.item)
+    item = described(item, event.item, final=item.closed)
     if item_id not in snapshot._order.parents and not item.out_of_band:
         order = ordering.place_provisionally(snapshot._order, item_id)
         snapshot = reordered(snapshot, order)
@@ -173,16 +173,6 @@ def item_retrieved(snapshot: Snapshot, event: Any) -> Snapshot:
         detail = "the item has been deleted"
         return note(snapshot, event, "late_event", detail, item_id=item_id)
     return store(snapshot, item)
-
-
-def _retranscribed(item: Item, wire: Any) -> Item:
-    """Take over what a server has left of the transcript of a cut part."""
-    told = given(getattr(wire, "content", None)) or ()
-    for index, (part, now) in enumerate(zip(item.content, told)):
-        if part.heard_ms is not None:
-            left = {"_kept": text_or_none(now.transcript)}
-            item = with_part_changed(item, index, left)
-    return item
 
 
 def item_truncated(snapshot: Snapshot, event: Any) -> Snapshot:

@@ -51,6 +51,7 @@ def _extended(snapshot: Snapshot, event: Any, name: str, kind: str) -> Snapshot:
     if (
         item is None
         or item.closed
+        or item.announced
         or item.response_id is None
         or index.__class__ is not int
         or not 0 <= index < len(item.content)
@@ -61,6 +62,8 @@ def _extended(snapshot: Snapshot, event: Any, name: str, kind: str) -> Snapshot:
         snapshot, item, index = found
     part = item.content[index]
     part = changed_in(part, name, append(getattr(part, name), piece))
+    if part.heard_ms is not None and name == "_transcript":
+        part = changed_in(part, "_kept", append(part._kept, piece))
     return put_part(snapshot, item, index, part)
 
 
@@ -73,6 +76,7 @@ def audio_delta(snapshot: Snapshot, event: Any) -> Snapshot:
     if (
         item is None
         or item.closed
+        or item.announced
         or item.response_id is None
         or index.__class__ is not int
         or not 0 <= index < len(item.content)
@@ -113,8 +117,10 @@ def _finished(
     if isinstance(found, Snapshot):
         return found
     snapshot, item, index = found
-    part = changed_in(item.content[index], name, text)
-    return put_part(snapshot, item, index, part)
+    part = item.content[index]
+    if part.heard_ms is not None and name == "_transcript":
+        name = "_kept"
+    return put_part(snapshot, item, index, changed_in(part, name, text))
 
 
 def part_told(snapshot: Snapshot, event: Any) -> Snapshot:
@@ -136,7 +142,7 @@ def arguments_delta(snapshot: Snapshot, event: Any) -> Snapshot:
     if piece is None:
         return snapshot
     item = snapshot._overlay.get(event.item_id)
-    if item is None or item.closed or item.response_id is None:
+    if not item or item.closed or item.announced or item.response_id is None:
         found = attributed(snapshot, event, None)
         if isinstance(found, Snapshot):
             return found
@@ -294,20 +300,31 @@ def unnamed_item(state: ResponseState, output_index: Any) -> str:
 
 
 def joined(
-    snapshot: Snapshot, item: Item, state: ResponseState
+    snapshot: Snapshot, item: Item, state: ResponseState, *, enters: bool = True
 ) -> tuple[Snapshot, Item]:
     """
     Make an item one of a response's, and store it.
 
-    Unless the response is out of band, the item enters the order: at the end,
-    until the conversation's own events say where it is.
+    Args:
+        snapshot: the snapshot so far.
+        item: the item.
+        state: the response.
+        enters: unless the response is out of band, the item enters the order,
+            at the end until the conversation's own events say where it is.
+            Without this it waits for them, as an announced item.
     """
-    outside = state.out_of_band and item.id not in snapshot._order.parents
-    item = changed(item, {"response_id": state.id, "out_of_band": outside})
+    waits = item.id not in snapshot._order.parents
+    outside = state.out_of_band and waits
+    changes = {
+        "response_id": state.id,
+        "out_of_band": outside,
+        "announced": waits and not outside and not enters,
+    }
+    item = changed(item, changes)
     if item.id not in state.items:
         items = (*state.items, item.id)
         snapshot = put_response(snapshot, changed_in(state, "items", items))
-    if not outside and item.id not in snapshot._order.parents:
+    if waits and enters and not outside:
         order = ordering.place_provisionally(snapshot._order, item.id)
         snapshot = reordered(snapshot, order)
     return store(snapshot, item), item

@@ -70,13 +70,13 @@ def _takes_part(snapshot: Snapshot, state: ResponseState) -> bool:
 
 def _expelled(snapshot: Snapshot, state: ResponseState) -> Snapshot:
     """Take back the places that were given before this was known."""
-    wrongly = [each for each in state.items if each in snapshot._order.parents]
-    if not wrongly:
+    found = [find(snapshot, each) for each in state.items]
+    inside = [item for item in found if item and not item.out_of_band]
+    if not inside:
         return snapshot
-    items = [find(snapshot, each) for each in wrongly]
-    snapshot = erase(snapshot, wrongly)
-    outside = [changed_in(each, "out_of_band", True) for each in items if each]
-    return put(snapshot, *outside)
+    snapshot = erase(snapshot, [item.id for item in inside])
+    changes = {"out_of_band": True, "announced": False}
+    return put(snapshot, *[changed(item, changes) for item in inside])
 
 
 def output_item_added(snapshot: Snapshot, event: Any) -> Snapshot:
@@ -124,10 +124,17 @@ def _id_at(state: ResponseState, index: Any) -> str:
 def _output(
     snapshot: Snapshot, state: ResponseState, item_id: str, wire: Any, *, final: bool
 ) -> Snapshot:
+    """
+    Store an item of a response as it is described.
+
+    The conversation's own event follows at once where a server has it; so the
+    first description alone does not put the item into the order.
+    """
     item = find(snapshot, item_id) or Item(id=item_id)
     # Set first: an item of a response is not complete when it is added.
     item = changed_in(item, "response_id", state.id)
-    return joined(snapshot, described(item, wire, final=final), state)[0]
+    item = described(item, wire, final=final)
+    return joined(snapshot, item, state, enters=final)[0]
 
 
 def response_done(snapshot: Snapshot, event: Any) -> Snapshot:

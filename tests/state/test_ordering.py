@@ -1,0 +1,259 @@
+"""Where items stand, from predecessors told one at a time."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import Any, Optional
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from realtime_sync.state.ordering import (
+    Anchor,
+    Order,
+    Predecessor,
+    bury,
+    forget,
+    forget_tombstones,
+    listed,
+    orphaned,
+    place,
+    place_provisionally,
+    placed,
+)
+from realtime_sync.types import UNSET
+
+
+def told(*statements: tuple[str, Predecessor], order: Optional[Order] = None) -> Order:
+    """The order after some statements."""
+    order = order or Order()
+    for item_id, previous in statements:
+        order = place(order, item_id, previous)
+    return order
+
+
+@pytest.mark.parametrize(
+    ("statements", "ids"),
+    [
+        ([("a", None), ("b", "a"), ("c", "b")], "abc"),
+        ([("a", None), ("b", "a"), ("c", "a")], "acb"),
+        ([("a", None), ("b", "a"), ("c", None)], "cab"),
+        ([("a", None), ("b", "a"), ("c", "root")], "cab"),
+        ([("a", UNSET), ("b", UNSET), ("c", UNSET)], "abc"),
+        ([("a", None), ("b", "a"), ("c", UNSET), ("d", "a")], "adbc"),
+        ([("a", ""), ("b", "")], "ab"),
+        ([("a", None), ("b", None), ("c", None)], "abc"),
+        ([("a", None), ("b", None), ("c", "b")], "bca"),
+        ([("a", None), ("b", "root"), ("c", None), ("d", "a")], "cbad"),
+        ([("a", UNSET), ("b", None), ("c", None), ("d", "b")], "cbda"),
+        ([("b", "a"), ("a", None)], "ab"),
+        ([("c", "b"), ("b", "a"), ("a", None)], "abc"),
+        ([("a", None), ("c", "x"), ("b", "a")], "abc"),
+        ([("a", None), ("c", "x"), ("b", "a"), ("x", "a"), ("d", "c")], "axcdb"),
+        ([("a", "a")], "a"),
+        ([("a", None), ("b", "b"), ("c", "a")], "acb"),
+        ([("a", "b"), ("b", "a")], "ab"),
+        ([("a", "b"), ("b", "c"), ("c", "a")], "bac"),
+    ],
+)
+def test_statements_make_an_order(
+    statements: list[tuple[str, Predecessor]], ids: str
+) -> None:
+    """Known, null, root, absent, empty, unknown, itself, and in a circle."""
+    assert tuple(ids) == told(*statements).ids
+
+
+def test_the_head_is_where_the_client_asked_for_it() -> None:
+    """A null that answers a wish for root is the head on any server."""
+    order = told(("a", None), ("b", None))
+
+    assert ("c", "a", "b") == place(order, "c", None, at_root=True).ids
+    assert ("c", "a", "b") == place(order, "c", UNSET, at_root=True).ids
+
+
+def test_a_deleted_item_still_marks_a_place() -> None:
+    """Items that name it stand where it stood."""
+    order = bury(told(("a", None), ("b", "a"), ("c", "b")), "b")
+    order = place(order, "d", "b")
+
+    assert ("a", "d", "c") == order.visible
+    assert ("a", "b", "d", "c") == order.ids
+
+
+def test_an_item_deleted_before_it_comes_stays_out() -> None:
+    """Its place is known all the same."""
+    order = told(("b", "a"), order=bury(Order(), "a"))
+    order = told(("a", None), ("c", "a"), order=order)
+
+    assert ("c", "b") == order.visible
+
+
+def test_what_the_server_has_not_placed_goes_to_its_place_later() -> None:
+    """An item known from its response moves with everything below it."""
+    order = told(("a", None), ("b", "a"))
+    order = place_provisionally(order, "r")
+    order = place(order, "x", "r")
+    assert ("a", "b", "r", "x") == order.ids
+
+    order = place(order, "r", "a")
+
+    assert ("a", "r", "x", "b") == order.ids
+
+
+def test_what_has_a_place_is_told_apart() -> None:
+    """A place that was told, a place that was assumed, and none."""
+    order = place_provisionally(told(("a", None), ("b", UNSET), ("o", "x")), "r")
+
+    assert [True, False, True, False, False] == [
+        placed(order, each) for each in ("a", "b", "o", "r", "z")
+    ]
+    assert [True, True, True, False, False] == [
+        listed(order, each) for each in ("a", "b", "o", "r", "z")
+    ]
+    assert [False, False, True, False, False] == [
+        orphaned(order, each) for each in ("a", "b", "o", "r", "z")
+    ]
+
+
+def test_hearsay_places_without_proving_that_nulls_mean_the_head() -> None:
+    """A server may fill predecessors for commits only."""
+    order = told(("a", None), ("b", None))
+    order = place(order, "c", "a", hearsay=True)
+    order = place(order, "d", None)
+    assert ("a", "c", "b", "d") == order.ids
+
+    order = place(order, "e", "d")
+
+    assert ("d", "e", "b", "a", "c") == order.ids
+
+
+def test_an_orphan_that_was_placed_otherwise_is_not_moved_again() -> None:
+    """Only what still waits for an item is moved to it."""
+    order = told(("a", None), ("o", "x"), ("o", "a"), ("b", "a"))
+    order = place(order, "x", "b")
+
+    assert ("a", "b", "x", "o") == order.ids
+
+
+def test_forgetting_leaves_the_rest_in_order() -> None:
+    """What stood below a forgotten item is inherited by that one's parent."""
+    order = told(("a", None), ("b", "a"), ("c", "b"), ("d", "c"))
+    order = forget(order, ("b", "c", "unknown"))
+
+    assert ("a", "d") == order.ids
+    assert "a" == order.parents["d"]
+    assert Anchor.HEAD is forget(order, ("a",)).parents["d"]
+
+
+def test_forgetting_an_orphan_frees_what_stood_below_it() -> None:
+    """Nothing waits on behalf of an item that is not there."""
+    order = forget(told(("a", None), ("o", "x"), ("p", "o"), ("q", "x")), ("o",))
+    assert ("a", "p", "q") == order.ids
+    assert Anchor.END is order.parents["p"]
+    assert {"x": ("q",)} == order.waiting
+
+    assert ("a", "x", "q", "p") == place(order, "x", "a").ids
+
+
+def test_the_oldest_tombstones_are_forgotten_first() -> None:
+    """There are never more than the limit."""
+    order = told(("a", None), ("b", "a"), ("c", "b"))
+    order = bury(bury(order, "c"), "a")
+
+    assert order is forget_tombstones(order, 2)
+    assert ["a"] == list(forget_tombstones(order, 1).dead)
+    assert ("a", "b") == forget_tombstones(order, 1).ids
+
+
+# The server's own way, for comparison: a list, and insertion into it.
+
+
+def server_order(history: list[tuple[str, Optional[str]]]) -> list[str]:
+    """The order of a server to which items come one after the other."""
+    items: list[str] = []
+    for item_id, previous in history:
+        items.insert(0 if previous is None else items.index(previous) + 1, item_id)
+    return items
+
+
+@st.composite
+def histories(draw: Any, most: int = 6) -> list[tuple[str, Optional[str]]]:
+    """What a server tells: items whose predecessors were there before."""
+    history: list[tuple[str, Optional[str]]] = []
+    for index in range(draw(st.integers(1, most))):
+        earlier = [each for each, _ in history]
+        previous = draw(st.sampled_from([None, *earlier]))
+        history.append((f"i{index}", previous))
+    return history
+
+
+def keeps_siblings(
+    arrival: tuple[tuple[str, Optional[str]], ...],
+    history: list[tuple[str, Optional[str]]],
+) -> bool:
+    """Say whether items that name the same predecessor come as they were told."""
+    for previous in {previous for _, previous in history}:
+        told_so = [each for each in history if each[1] == previous]
+        if told_so != [each for each in arrival if each[1] == previous]:
+            return False
+    return True
+
+
+def every_arrival(history: list[tuple[str, Optional[str]]]) -> None:
+    """Try all orders of arrival of one history."""
+    names = any(previous is not None for _, previous in history)
+    expected = server_order(history) if names else [each for each, _ in history]
+    for arrival in permutations(history):
+        ids = list(told(*arrival).ids)
+        assert sorted(expected) == sorted(ids)
+        if keeps_siblings(arrival, history):
+            assert expected == ids
+
+
+@settings(max_examples=30, deadline=None)
+@given(histories())
+def test_every_arrival_that_keeps_siblings_converges(
+    history: list[tuple[str, Optional[str]]],
+) -> None:
+    """And any other order of arrival is a total order with every item once."""
+    every_arrival(history)
+
+
+@pytest.mark.deep
+@settings(max_examples=600, deadline=None)
+@given(histories())
+def test_every_arrival_converges_at_length(
+    history: list[tuple[str, Optional[str]]],
+) -> None:
+    """The same with more histories."""
+    every_arrival(history)
+
+
+PREDECESSORS = st.sampled_from(["a", "b", "c", "d", "x", "root", "", None, UNSET])
+STEPS = st.one_of(
+    st.tuples(st.just(place), st.sampled_from("abcd"), PREDECESSORS),
+    st.tuples(st.just(place_provisionally), st.sampled_from("abcd")),
+    st.tuples(st.just(bury), st.sampled_from("abcdx")),
+    st.tuples(st.just(forget), st.sampled_from("abcdx")),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(STEPS, max_size=14))
+def test_no_sequence_of_statements_breaks_the_order(steps: list[Any]) -> None:
+    """Whatever is said, every item stands in it once, below its parent."""
+    order = Order()
+    for step, *arguments in steps:
+        before = order.ids, dict(order.parents), dict(order.dead)
+        kept = order
+        order = step(order, *arguments)
+
+        assert before == (kept.ids, kept.parents, kept.dead)
+        assert sorted(order.ids) == sorted(order.parents)
+        assert len(set(order.ids)) == len(order.ids)
+        seen: set[str] = set()
+        for each in order.ids:
+            parent = order.parents[each]
+            assert isinstance(parent, Anchor) or parent in seen or orphaned(order, each)
+            seen.add(each)
