@@ -54,7 +54,6 @@ def __getattr__(name: str) -> Any:
         if (exc.name or "").split(".")[0] not in ("werkzeug", "websockets"):
             raise
         raise ConfigurationError(
-            f"the local server needs {exc.name}: "
-            'pip install "realtime-sync[server]"'
+            f"the local server needs {exc.name}: " 'pip install "realtime-sync[server]"'
         ) from exc
     return getattr(found, name)

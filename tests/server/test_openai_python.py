@@ -97,9 +97,7 @@ def test_an_audio_response(start: Callable[..., Server]) -> None:
         peer.connection.response.create()
         events = peer.until("response.done")
         audio = [e.delta for e in events if e.type == "response.output_audio.delta"]
-        done = [
-            e for e in events if e.type == "response.output_audio_transcript.done"
-        ]
+        done = [e for e in events if e.type == "response.output_audio_transcript.done"]
 
     assert all(len(delta) <= len(b64(bytes(9600))) for delta in audio)
     assert 5 < len(audio)

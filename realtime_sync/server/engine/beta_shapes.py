@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Mapping
 
 from . import ga_shapes as ga
+from . import session_shapes
 from .check import (
     Rule,
     anything,
@@ -44,7 +45,7 @@ TOOLS = array(
     record(
         {
             "type": one_of("function"),
-            "name": ga.NAME,
+            "name": session_shapes.NAME,
             "description": nullable(text()),
             "parameters": nullable(mapping),
         },
@@ -52,16 +53,16 @@ TOOLS = array(
     )
 )
 # A function's name is allowed beside the three words.
-TOOL_CHOICE = either("a string", (str, text()), (dict, ga.TOOL_CHOICE))
+TOOL_CHOICE = either("a string", (str, text()), (dict, session_shapes.TOOL_CHOICE))
 _SHARED: Mapping[str, Rule] = {
-    "modalities": ga.MODALITIES,
+    "modalities": session_shapes.MODALITIES,
     "instructions": text(),
     "voice": text(minimum=1),
     "output_audio_format": AUDIO_FORMAT,
     "tools": TOOLS,
     "tool_choice": TOOL_CHOICE,
     "temperature": number(0.6, 1.2),
-    "max_response_output_tokens": ga.MAX_TOKENS,
+    "max_response_output_tokens": session_shapes.MAX_TOKENS,
 }
 _INPUT: Mapping[str, Rule] = {
     "input_audio_format": AUDIO_FORMAT,
@@ -75,14 +76,14 @@ SESSION = record(
         **_INPUT,
         "model": text(),
         "speed": number(0.25, 1.5),
-        "tracing": ga.TRACING,
+        "tracing": session_shapes.TRACING,
         "client_secret": mapping,
     }
 )
 TRANSCRIPTION_SESSION = record(
     {
         **_INPUT,
-        "modalities": ga.MODALITIES,
+        "modalities": session_shapes.MODALITIES,
         "include": nullable(array(text())),
         "client_secret": mapping,
     }
@@ -91,16 +92,18 @@ _PART = tagged(
     "type",
     {
         "input_text": record(
-            {"type": anything, "text": ga.INPUT_TEXT}, required=("text",)
+            {"type": anything, "text": session_shapes.INPUT_TEXT}, required=("text",)
         ),
         "input_audio": record(
             {"type": anything, "audio": text(), "transcript": nullable(text())},
             required=("audio",),
         ),
         "item_reference": record({"type": anything, "id": text()}, required=("id",)),
-        "text": record({"type": anything, "text": ga.INPUT_TEXT}, required=("text",)),
+        "text": record(
+            {"type": anything, "text": session_shapes.INPUT_TEXT}, required=("text",)
+        ),
         "output_text": record(
-            {"type": anything, "text": ga.INPUT_TEXT}, required=("text",)
+            {"type": anything, "text": session_shapes.INPUT_TEXT}, required=("text",)
         ),
         "audio": record(
             {
@@ -112,7 +115,7 @@ _PART = tagged(
     },
 )
 _ITEM = {
-    "id": ga.ITEM_ID,
+    "id": session_shapes.ITEM_ID,
     "object": nullable(one_of("realtime.item")),
     "status": nullable(one_of("completed", "incomplete", "in_progress")),
     "type": anything,
@@ -149,7 +152,7 @@ RESPONSE = record(
         **_SHARED,
         "instructions": nullable(text()),
         "conversation": one_of("auto", "none"),
-        "metadata": ga.METADATA,
+        "metadata": session_shapes.METADATA,
         "input": nullable(array(INPUT_ITEM)),
     }
 )

@@ -290,9 +290,7 @@ class Listening:
             self._context.emit(prefix + "delta", **place, delta=words)
         seconds = math.ceil(entry.audio_ms / 1000)
         usage = {"type": "duration", "seconds": seconds}
-        self._context.emit(
-            prefix + "completed", **place, transcript=words, usage=usage
-        )
+        self._context.emit(prefix + "completed", **place, transcript=words, usage=usage)
 
 
 def check_size(audio: bytes, limit: int) -> None:

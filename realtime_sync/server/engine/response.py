@@ -102,7 +102,9 @@ class Run:
             "id": self.id,
             "status": self.status,
             "status_details": self.status_details,
-            "output": [entry.wire() for entry in self.output] if not self.active else [],
+            "output": (
+                [entry.wire() for entry in self.output] if not self.active else []
+            ),
             "conversation_id": self._context.conversation.id if joined else None,
             **self.plan.shown,
             "usage": self.usage,

@@ -304,9 +304,7 @@ class Speaking:
         )
 
 
-def spoken(
-    piece: Say, prompt: Prompt, mouth: Any, form: SoundFormat
-) -> Iterator[Say]:
+def spoken(piece: Say, prompt: Prompt, mouth: Any, form: SoundFormat) -> Iterator[Say]:
     """
     Speak a piece sentence by sentence, so that the first is heard early.
 

@@ -180,6 +180,8 @@ class Connection:
     def _step(self, selector: selectors.BaseSelector) -> None:
         self._work()
         self._write()
+        if self._over():
+            return
         wanted = selectors.EVENT_READ if len(self.wire.buffer) < _BUFFER_HIGH else 0
         if self.wire.buffer:
             wanted |= selectors.EVENT_WRITE

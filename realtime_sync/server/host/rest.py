@@ -13,7 +13,7 @@ from werkzeug.routing import Map, Rule, Submount
 from werkzeug.wrappers import Request, Response
 
 from ..clock import Clock
-from ..engine import ga_shapes
+from ..engine import session_shapes
 from ..engine.check import integer
 from ..engine.configuration import Configuration
 from ..engine.ids import Ids
@@ -82,7 +82,7 @@ class Rest:
     def _client_secrets(self, request: Request) -> Response:
         body = _json(request)
         given = body.get("session", {"type": "realtime"})
-        ga_shapes.SESSION(given, "session")
+        session_shapes.SESSION(given, "session")
         now = self.clock.now()
         expires_at = int(now + _lifetime(body.get("expires_after")))
         config = Configuration(given["type"], given.get("model") or "gpt-realtime")
@@ -90,9 +90,7 @@ class Rest:
         config.update(patch, voice_fixed=False)
         value = self.gate.secrets.create(given, expires_at, now)
         session = {**config.shown(), "id": self.ids.new("sess"), "expires_at": 0}
-        return _answer(
-            {"value": value, "expires_at": expires_at, "session": session}
-        )
+        return _answer({"value": value, "expires_at": expires_at, "session": session})
 
 
 def _lifetime(expires_after: Any) -> int:

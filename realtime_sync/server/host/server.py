@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from types import TracebackType
-from typing import Any, Callable, Iterable, Literal, Mapping, Optional, Union
+from typing import Any, Iterable, Literal, Mapping, Optional, Union
 
 import attrs
 
