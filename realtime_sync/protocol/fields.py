@@ -31,6 +31,7 @@ MaybeText = Union[str, None, Unset]
 MaybeInt = Union[int, None, Unset]
 MaybeFloat = Union[float, None, Unset]
 MaybeBool = Union[bool, None, Unset]
+MaybeAny = Union[Any, Unset]
 
 AUDIO = "audio"
 """Metadata key: the field is bytes here and base64 on the wire."""

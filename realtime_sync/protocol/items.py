@@ -16,6 +16,7 @@ from attrs import frozen
 
 from ..types import UNSET, Unset
 from .fields import (
+    MaybeAny,
     MaybeBool,
     MaybeInt,
     MaybeText,
@@ -178,7 +179,7 @@ class McpListedTool:
     name: str = required()
     input_schema: Any = required()
     description: MaybeText = UNSET
-    annotations: Any = UNSET
+    annotations: MaybeAny = UNSET
 
 
 @frozen(kw_only=True, slots=False)

@@ -17,6 +17,7 @@ from attrs import frozen
 
 from ..types import UNSET, Unset
 from .fields import (
+    MaybeAny,
     MaybeBool,
     MaybeFloat,
     MaybeInt,
@@ -64,6 +65,7 @@ __all__ = [
     "AudioTranscription",
     "ClientSecret",
     "CustomVoice",
+    "Expiry",
     "FunctionTool",
     "McpTool",
     "McpToolApprovalFilter",
@@ -118,7 +120,7 @@ class TracingConfiguration:
 
     workflow_name: MaybeText = UNSET
     group_id: MaybeText = UNSET
-    metadata: Any = UNSET
+    metadata: MaybeAny = UNSET
 
 
 @frozen(kw_only=True, slots=False, field_transformer=checked)
@@ -150,19 +152,34 @@ class TruncationRetentionRatio:
 
 
 @frozen(kw_only=True, slots=False, field_transformer=checked)
+class Expiry:
+    """
+    How long a short-lived key is to be good for.
+
+    Attributes:
+        anchor: counted from here: ``"created_at"``.
+        seconds: 10 to 7200; 600 when absent.
+    """
+
+    anchor: MaybeText = UNSET
+    seconds: MaybeInt = UNSET
+
+
+@frozen(kw_only=True, slots=False, field_transformer=checked)
 class ClientSecret:
     """
-    A short-lived key, as beta REST answers carry it.
+    A short-lived key, asked for or given, in the beta.
 
     Attributes:
         value: the key. Secret: never logged.
-        expires_at: seconds since the epoch.
-        expires_after: asked for: ``{"anchor": "created_at", "seconds": N}``.
+        expires_at: seconds since the epoch; a transcription session asks for
+            an `Expiry` here.
+        expires_after: what other sessions ask for.
     """
 
     value: MaybeText = secret()
-    expires_at: Any = UNSET
-    expires_after: Any = UNSET
+    expires_at: Union[int, Expiry, None, Unset] = UNSET
+    expires_after: Union[Expiry, None, Unset] = UNSET
 
 
 @frozen(kw_only=True, slots=False, field_transformer=checked)

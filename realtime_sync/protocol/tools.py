@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Union
 from attrs import frozen
 
 from ..types import UNSET, Unset
-from .fields import MaybeBool, MaybeText, checked, secret, sequence
+from .fields import MaybeAny, MaybeBool, MaybeText, checked, secret, sequence
 
 
 @frozen(kw_only=True, slots=False, field_transformer=checked)
@@ -30,7 +30,7 @@ class FunctionTool:
     type: ClassVar[str] = "function"
     name: MaybeText = UNSET
     description: MaybeText = UNSET
-    parameters: Any = UNSET
+    parameters: MaybeAny = UNSET
 
 
 @frozen(kw_only=True, slots=False, field_transformer=checked)
