@@ -25,7 +25,6 @@ from . import errors
 from .types import UNSET
 
 if TYPE_CHECKING:
-    from . import audio
     from .audio_value import Audio
     from .client import RealtimeClient, connect
     from .closing import CloseReport
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from .handles import CommandHandle
     from .protocol import events
     from .protocol.sessions import SessionConfig
+    from .reconnecting import ReconnectPolicy
     from .reply import Reply
     from .response_handle import ResponseHandle
     from .router import Router, Subscription, on
@@ -52,6 +52,7 @@ __all__ = [
     "Endpoint",
     "EventStream",
     "RealtimeClient",
+    "ReconnectPolicy",
     "Reply",
     "ResponseHandle",
     "Router",
@@ -76,6 +77,7 @@ _HOMES = {
     "Endpoint": "endpoint",
     "EventStream": "streams",
     "RealtimeClient": "client",
+    "ReconnectPolicy": "reconnecting",
     "Reply": "reply",
     "ResponseHandle": "response_handle",
     "Router": "router",
@@ -87,7 +89,7 @@ _HOMES = {
     "on": "router",
     "plan_interruption": "state.interruption",
 }
-_MODULES = {"audio": "audio", "events": "protocol.events"}
+_MODULES = {"events": "protocol.events"}
 
 
 def __getattr__(name: str) -> Any:

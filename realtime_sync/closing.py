@@ -58,6 +58,7 @@ class CloseReport:
         complete: whether the session is over: socket closed, threads ended.
         active_response_id: response that was in flight when it closed, or None.
         unsent: commands that the kernel had not taken.
+        unsent_commands: commands that waited for a new connection in vain.
         undelivered: events that handlers have not seen.
         error: what broke the connection, or None after a clean close.
     """
@@ -67,6 +68,7 @@ class CloseReport:
     complete: bool = False
     active_response_id: Optional[str] = None
     unsent: int = 0
+    unsent_commands: tuple[Any, ...] = ()
     undelivered: int = 0
     error: Optional[BaseException] = None
 

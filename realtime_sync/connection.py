@@ -70,6 +70,7 @@ class Connection:
         self._name = name
         self._watches = watches
         self._deliver = deliver
+        self._started = monotonic()
         self._ended = ended
         self._ping_interval = ping_interval
         self._transport: Optional[Transport] = None
@@ -95,6 +96,16 @@ class Connection:
     def closing(self) -> bool:
         """Whether we have asked for the end."""
         return self._closing is not None
+
+    def age(self) -> float:
+        """Seconds since the connection was made."""
+        return monotonic() - self._started
+
+    def adopt(
+        self, watches: WatchList, deliver: Callable[[Any, Snapshot, int], None]
+    ) -> None:
+        """From now on serve these instead of what it was made with."""
+        self._watches, self._deliver = watches, deliver
 
     def start(self, transport: Transport) -> None:
         """Take over an open transport and begin to read."""
@@ -191,10 +202,10 @@ class Connection:
         if self._overflow is not None:
             self.error.__cause__ = self._overflow
         logger.info("= %s: closed, code %s %s", self._name, code, reason)
+        # First of all, so that nobody waits longer than the connection lives.
+        self._watches.finish(self._overflow or self.error, final=False)
         if self._transport is not None:
             self._transport.close()
-        # First of all, so that nobody waits longer than the connection lives.
-        self._watches.finish(self._overflow or self.error)
         self.over.set()
         self._ended(self)
 

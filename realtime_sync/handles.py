@@ -102,7 +102,10 @@ class PendingCommands:
             for event in rule.events:
                 self._by_event.setdefault(event, []).append(command)
         self.watch = Watch(
-            frozenset(self._by_event) | {"error"}, self._accept, self._end
+            frozenset(self._by_event) | {"error"},
+            self._accept,
+            self._end,
+            permanent=True,
         )
 
     def register(self, handle: CommandHandle) -> None:

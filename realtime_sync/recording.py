@@ -64,7 +64,7 @@ class Recording:
                 "session_type": wiring.options.session_type,
             }
         )
-        wiring.taps += (self._tap,)
+        wiring.sender.taps += (self._tap,)
 
     def __enter__(self) -> Recording:
         return self
@@ -74,8 +74,8 @@ class Recording:
 
     def close(self) -> None:
         """Finish the file. Any number of times, from any thread."""
-        wiring = self._session._wiring
-        wiring.taps = tuple(tap for tap in wiring.taps if tap != self._tap)
+        sender = self._session._wiring.sender
+        sender.taps = tuple(tap for tap in sender.taps if tap != self._tap)
         with self._lock:
             file, self._file = self._file, None
         if file is not None:

@@ -15,6 +15,7 @@ from .errors import ActiveResponseConflict, LocalProtocolError, WaitTimeout
 from .handles import CommandHandle
 from .protocol import events
 from .protocol.acks import CORRELATION_KEY
+from .protocol.codec import to_mapping
 from .protocol.fields import to_audio
 from .response_handle import ResponseHandle
 from .types import UNSET, OnConflict, Timeout, Unset
@@ -37,6 +38,10 @@ class _Resource:
         self._session = session
         self._wiring = session._wiring
 
+    def _send_command(self, command: Any, make: Any = None) -> CommandHandle:
+        self._wiring.check_process()
+        return self._wiring.sender.send(command, make)
+
 
 class InputAudioBuffer(_Resource):
     """Commands ``input_audio_buffer.*``: the user's audio."""
@@ -55,21 +60,21 @@ class InputAudioBuffer(_Resource):
         """
         data = to_audio(audio)
         self._wiring.check_process()
-        make = self._wiring.append_command
+        make = self._wiring.sender.append_command
         if len(data) <= _SPLIT:
-            self._wiring.write(make(audio=data))
+            self._wiring.sender.write(make(audio=data))
             return
         view = memoryview(data)
         for at in range(0, len(data), _SPLIT):
-            self._wiring.write(make(audio=bytes(view[at : at + _SPLIT])))
+            self._wiring.sender.write(make(audio=bytes(view[at : at + _SPLIT])))
 
     def commit(self) -> CommandHandle:
         """Make a user item of what is in the buffer. Creates no response."""
-        return self._wiring.send(events.InputAudioBufferCommit())
+        return self._send_command(events.InputAudioBufferCommit())
 
     def clear(self) -> CommandHandle:
         """Throw away what is in the buffer."""
-        return self._wiring.send(events.InputAudioBufferClear())
+        return self._send_command(events.InputAudioBufferClear())
 
 
 class OutputAudioBuffer(_Resource):
@@ -77,7 +82,7 @@ class OutputAudioBuffer(_Resource):
 
     def clear(self) -> CommandHandle:
         """Cut the server's playback off."""
-        return self._wiring.send(events.OutputAudioBufferClear())
+        return self._send_command(events.OutputAudioBufferClear())
 
 
 class ConversationItems(_Resource):
@@ -104,19 +109,19 @@ class ConversationItems(_Resource):
             frame["previous_item_id"] = previous_item_id
         if isinstance(item, Mapping):
             frame["item"] = {"id": new_item_id(), **item}
-            command = self._wiring.codec.command(frame)
+            command = self._wiring.sender.codec.command(frame)
         else:
             if not getattr(item, "id", None):
                 item = _with_id(item)
             command = events.ConversationItemCreate(
                 item=item, previous_item_id=previous_item_id
             )
-        self._wiring.note_command(command)
-        return self._wiring.send(command)
+        self._wiring.sender.note(command)
+        return self._send_command(command)
 
     def delete(self, item_id: str) -> CommandHandle:
         """Take an item out; acknowledged by `conversation.item.deleted`."""
-        return self._wiring.send(events.ConversationItemDelete(item_id=item_id))
+        return self._send_command(events.ConversationItemDelete(item_id=item_id))
 
     def retrieve(self, item_id: str) -> CommandHandle:
         """
@@ -125,7 +130,7 @@ class ConversationItems(_Resource):
         Returns:
             Acknowledged by `conversation.item.retrieved`, which holds the item.
         """
-        return self._wiring.send(events.ConversationItemRetrieve(item_id=item_id))
+        return self._send_command(events.ConversationItemRetrieve(item_id=item_id))
 
     def truncate(
         self, item_id: str, *, audio_end_ms: int, content_index: int = 0
@@ -142,7 +147,7 @@ class ConversationItems(_Resource):
         Returns:
             Acknowledged by `conversation.item.truncated`.
         """
-        return self._wiring.send(
+        return self._send_command(
             events.ConversationItemTruncate(
                 item_id=item_id, content_index=content_index, audio_end_ms=audio_end_ms
             )
@@ -260,7 +265,7 @@ class Responses(_Resource):
             Acknowledged by the response's `response.done`; raises
             `NothingToCancel` if it was over already, which is harmless.
         """
-        return self._wiring.send(events.ResponseCancel(response_id=response_id))
+        return self._send_command(events.ResponseCancel(response_id=response_id))
 
     def _command(self, metadata: Any, config: Mapping[str, Any]) -> Any:
         fields = {k: v for k, v in config.items() if not isinstance(v, Unset)}
@@ -269,12 +274,12 @@ class Responses(_Resource):
         else:
             given = {} if isinstance(metadata, Unset) else dict(metadata)
             fields["metadata"] = {**given, CORRELATION_KEY: secrets.token_hex(8)}
-        return self._wiring.codec.command(
+        return self._wiring.sender.codec.command(
             {"type": "response.create", "response": fields}
         )
 
     def _send(self, command: Any) -> ResponseHandle:
-        handle = self._wiring.send(command, self._make_handle)
+        handle = self._send_command(command, self._make_handle)
         assert isinstance(handle, ResponseHandle)
         return handle
 
@@ -345,7 +350,19 @@ def session_update(session: Session, fields: Mapping[str, Any]) -> Any:
             raise LocalProtocolError(
                 f"a {kind} session cannot become a {body['type']} session"
             )
-    return session._wiring.codec.command({"type": "session.update", "session": body})
+    return session._wiring.sender.codec.command(
+        {"type": "session.update", "session": body}
+    )
+
+
+def config_fields(config: Any) -> Mapping[str, Any]:
+    """
+    The fields of a configuration object or mapping.
+    """
+    fields = config if isinstance(config, Mapping) else to_mapping(config)
+    if not isinstance(fields, Mapping):
+        raise TypeError(f"config must be a mapping, not {type(config).__name__}")
+    return fields
 
 
 def _with_id(item: Any) -> Any:

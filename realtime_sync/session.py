@@ -5,7 +5,6 @@ The session: what programs hold, listen to, speak through and wait on.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import Any, Optional, Union
 
 from .asking import Asking
@@ -22,15 +21,15 @@ from .resources import (
     InputAudioBuffer,
     OutputAudioBuffer,
     Responses,
+    config_fields,
     session_update,
 )
 from .router import Router, default_router
 from .signals import EventSignal
 from .state.snapshot import Snapshot
 from .stats import SessionStats
-from .streams import EventStream, Expectation
+from .streams import EventStream, Expectation, wait_changed
 from .types import UNSET, Predicate, Timeout
-from .waiters import Watch
 from .wiring import Wiring, handler_context
 
 __all__ = ["Context", "Session"]
@@ -40,9 +39,8 @@ class Session:
     """
     A conversation with a realtime model, for programs without an event loop.
 
-    Made by `connect`, `RealtimeClient.connect` or `RealtimeClient.session`.
-    Every method may be called from any thread, unless it says otherwise;
-    methods that wait raise `WouldDeadlock` in an inline handler.
+    Made by `connect` or `RealtimeClient.session`. Any thread may call any
+    method; methods that wait raise `WouldDeadlock` in an inline handler.
 
     Attributes:
         input_audio_buffer: commands on the user's audio.
@@ -108,7 +106,7 @@ class Session:
         self._wiring.open()
         if options.config is not None:
             try:
-                handle = self._send_config(options.config)
+                handle = self.update(**config_fields(options.config))
                 if options.wait_config:
                     handle.acknowledged(options.connect_timeout)
             except BaseException:
@@ -123,8 +121,7 @@ class Session:
         End the session within ``close_timeout``. Idempotent; from any thread.
 
         Handlers see what is queued before it returns. In a handler it returns
-        an incomplete report at once and the session ends by itself; the final
-        report is `close_report`.
+        an incomplete report at once; the final one is `close_report`.
 
         Args:
             drain: deliver what is queued; False drops it, counted in the report.
@@ -198,13 +195,12 @@ class Session:
         Raises:
             TypeError: there is no such field.
         """
-        return self._wiring.send(session_update(self, fields))
+        return self.send(session_update(self, fields))
 
     def send(self, event: Any) -> CommandHandle:
-        """
-        Send a client event, or a mapping; a vendor's own events as mappings.
-        """
-        return self._wiring.send(event)
+        """Send a client event, or a mapping; a vendor's own events as mappings."""
+        self._wiring.check_process()
+        return self._wiring.sender.send(event)
 
     def ask(
         self,
@@ -247,9 +243,7 @@ class Session:
     def expect(
         self, event: Any, *, where: Optional[Predicate] = None, unknown: bool = False
     ) -> Expectation:
-        """
-        Expect an event from now on, before the action that brings it about.
-        """
+        """Expect an event from now on, before the action that brings it about."""
         return Expectation(
             event,
             where,
@@ -308,7 +302,7 @@ class Session:
 
         Raises:
             WaitTimeout: they have not, in time.
-            WouldDeadlock: called in a handler, which would wait for itself.
+            WouldDeadlock: called in a handler.
         """
         deadline = self._wiring.waiting.deadline(timeout)
         if not self._wiring.dispatcher.flush(deadline):
@@ -367,23 +361,7 @@ class Session:
             ConnectionClosed: the connection ended first.
             WaitTimeout: nothing changed in time.
         """
-        from .waiters import Slot
-
-        slot = Slot()
-
-        def look(event: Any) -> None:
-            if self.snapshot.version > version:
-                slot.resolve(None)
-
-        watch = Watch(None, look, lambda error: slot.fail(error or _closed()))
-        self._wiring.watches.add(watch)
-        try:
-            look(None)
-            deadline = self._wiring.waiting.deadline(timeout)
-            slot.result(self._wiring.waiting.wait, deadline, "change of the snapshot")
-        finally:
-            self._wiring.watches.remove(watch)
-        return self.snapshot
+        return wait_changed(self, version, timeout)
 
     def record(
         self, path: Union[str, os.PathLike[str]], *, audio: bool = True
@@ -408,27 +386,14 @@ class Session:
         Returns:
             The function unchanged.
         """
+        if function is None:
+            return lambda decorated: self.tool(decorated, **options)
         if self._tools is None:
             from .tools import ToolSet
 
             self._tools = ToolSet(self)
-        if function is None:
-            return lambda decorated: self.tool(decorated, **options)
         self._tools.add(function, **options)
         return function
 
-    def _send_config(self, config: Any) -> CommandHandle:
-        if isinstance(config, Mapping):
-            return self.update(**config)
-        from .protocol.codec import to_mapping
-
-        return self.update(**to_mapping(config))
-
     def _follow_tools(self, reply: Reply, deadline: Any) -> Any:
         return None if self._tools is None else self._tools.follow(reply, deadline)
-
-
-def _closed() -> Exception:
-    from .errors import ConnectionClosedOK
-
-    return ConnectionClosedOK("the session was closed", code=1000)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from .deadline import Deadline
 from .errors import (
@@ -17,7 +17,11 @@ from .event_names import names_of, resolve
 from .notices import Notice
 from .signals import UNKNOWN_KEY
 from .types import UNSET, Predicate, Timeout
-from .waiters import Mailbox, Waiting, Watch, WatchList
+from .waiters import Mailbox, Slot, Waiting, Watch, WatchList
+
+if TYPE_CHECKING:
+    from .session import Session
+    from .state.snapshot import Snapshot
 
 _MOST_UNREAD = 10_000
 
@@ -156,6 +160,31 @@ class EventStream:
         """End the stream; iterating further stops."""
         self._forget()
         self._mailbox.end(None)
+
+
+def wait_changed(session: Session, version: int, timeout: Timeout) -> Snapshot:
+    """
+    See `Session.wait_changed`.
+    """
+    slot = Slot()
+
+    def look(event: Any) -> None:
+        if session.snapshot.version > version:
+            slot.resolve(None)
+
+    def end(error: Optional[BaseException]) -> None:
+        slot.fail(error or ConnectionClosedOK("the session was closed", code=1000))
+
+    watch = Watch(None, look, end)
+    wiring = session._wiring
+    wiring.watches.add(watch)
+    try:
+        look(None)
+        deadline = wiring.waiting.deadline(timeout)
+        slot.result(wiring.waiting.wait, deadline, "change of the snapshot")
+    finally:
+        wiring.watches.remove(watch)
+    return session.snapshot
 
 
 def watch_for(

@@ -150,19 +150,23 @@ class Watch:
         types: canonical types of the events wanted; None for every event.
         accept: what the reader calls with an event; never user code.
         end: what the reader calls when the connection ends.
+        permanent: stays registered when a connection is replaced.
     """
 
-    __slots__ = ("types", "accept", "end")
+    __slots__ = ("types", "accept", "end", "permanent")
 
     def __init__(
         self,
         types: Optional[frozenset[str]],
         accept: Callable[[Any], None],
         end: Callable[[Optional[BaseException]], None],
+        *,
+        permanent: bool = False,
     ) -> None:
         self.types = types
         self.accept = accept
         self.end = end
+        self.permanent = permanent
 
 
 class WatchList:
@@ -206,12 +210,12 @@ class WatchList:
 
         Args:
             error: why; None for a clean close.
-            final: whether later watches are ended at once as well.
+            final: whether later watches are ended at once as well; if not,
+                permanent ones stay.
         """
         with self._lock:
             watches = self._watches
-            if final:
-                self._index(())
+            self._index(() if final else tuple(w for w in watches if w.permanent))
             self._over, self._error = final, error
         for watch in watches:
             watch.end(error)

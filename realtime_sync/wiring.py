@@ -9,12 +9,11 @@ from __future__ import annotations
 import contextvars
 import itertools
 import logging
-import secrets
 import threading
-from collections.abc import Callable, Mapping
-from typing import Any, Optional, TypeVar
+from collections.abc import Mapping
+from typing import Any, Optional
 
-from attrs import frozen
+from attrs import evolve
 
 from . import lifetime
 from .closing import CloseReport
@@ -24,10 +23,10 @@ from .dispatcher import Dispatcher
 from .endpoint import Endpoint
 from .errors import ConnectionClosedOK, ForkedSession, LocalProtocolError
 from .event_names import names_of
-from .handles import CommandHandle, PendingCommands
+from .gap import Gap
+from .handles import PendingCommands
 from .notices import (
     NOTICE_PREFIXES,
-    ConnectionDropped,
     ConnectionEnded,
     ConnectionOpened,
     Notice,
@@ -37,33 +36,17 @@ from .options import SessionOptions
 from .protocol import events
 from .protocol.codec import Codec
 from .protocol.dialects import named
+from .reconnecting import Reconnector, lost_notice, session_config
 from .router import Router
+from .sending import Sender
 from .signals import UNKNOWN_MARK, SignalBoard
 from .state.snapshot import Snapshot
-from .types import UNSET, Unset
+from .types import Unset
 from .waiters import Waiting, WatchList
 
 logger = logging.getLogger("realtime_sync.session")
 
-H = TypeVar("H", bound=CommandHandle)
-
 _AUDIO_DELTA = "response.output_audio.delta"
-
-
-@frozen(kw_only=True, slots=False)
-class VendorCommand:
-    """
-    A command that the protocol does not have, sent as it is.
-
-    Attributes:
-        type: its type.
-        event_id: its id, empty if the caller gave none.
-        frame: what is sent.
-    """
-
-    type: str
-    event_id: str
-    frame: Mapping[str, Any]
 
 
 class Wiring:
@@ -109,14 +92,22 @@ class Wiring:
         self.forked = False
         self.report = CloseReport()
         self._routers = routers
-        self._event_ids = _event_ids()
         # Guards the one-time transitions: opened, ended.
         self._lock = threading.Lock()
         self._opened = False
         self._ended = threading.Event()
         self._stale: set[str] = set()
-        # Each is called with every frame; replaced as a whole, never changed.
-        self.taps: tuple[Callable[[str, Any], None], ...] = ()
+        self.sender = Sender(
+            name=self.name,
+            codec=self.codec,
+            pending=self.pending,
+            waiting=self.waiting,
+            session_type=options.session_type,
+            sent=self.emit,
+        )
+        self._reconnector: Optional[Reconnector] = None
+        if options.reconnect is not None:
+            self._reconnector = Reconnector(self, options.reconnect)
 
     # -- opening -------------------------------------------------------------
 
@@ -145,7 +136,9 @@ class Wiring:
             router._attach(self.board)
         self.dispatcher.start()
         lifetime.register(self)
-        self.connection = self._new_connection(Snapshot())
+        self.connection = self.new_connection(Snapshot())
+        self.connection.adopt(self.watches, self._deliver)
+        self.sender.connection = self.connection
         greeting = Greeting(self.watches, self.waiting)
         try:
             self.connection.start(transport)
@@ -158,22 +151,66 @@ class Wiring:
         finally:
             greeting.cancel()
 
-    def _new_connection(self, snapshot: Snapshot) -> Connection:
+    def new_connection(self, snapshot: Snapshot) -> Connection:
+        """A connection that serves nobody until it adopts something."""
         return Connection(
             name=self.name,
             codec=self.codec,
-            watches=self.watches,
+            watches=WatchList(),
             snapshot=snapshot,
-            deliver=self._deliver,
+            deliver=_to_nobody,
             ended=self._connection_ended,
             ping_interval=self.options.ping_interval,
         )
 
+    # -- replacing a connection ----------------------------------------------
+
+    def switch_to(self, connection: Connection) -> None:
+        """Let a restored connection take the place of the old one."""
+        connection.adopt(self.watches, self._deliver)
+        self.connection = connection
+        self.sender.close_gap(connection)
+
+    def effective_config(self, snapshot: Snapshot) -> Optional[Mapping[str, Any]]:
+        """
+        The configuration in force, with the tools as they were sent: the
+        server does not give back what is secret in them.
+        """
+        config = session_config(snapshot)
+        if config is None or self.sender.tools is None:
+            return config
+        return {**config, "tools": self.sender.tools}
+
+    def _lost(self, connection: Connection, error: Any) -> Any:
+        """
+        A connection broke: replace it if that is wanted and possible.
+
+        Returns:
+            None when the session goes on, else the error that ends it.
+        """
+        reconnector = self._reconnector
+        retrying = (
+            reconnector is not None
+            and not connection.closing
+            and reconnector.should_try(error)
+        )
+        self.emit(lost_notice(error, retrying))
+        if reconnector is None or not retrying:
+            return error
+        policy = reconnector.policy
+        self.sender.gap = Gap(
+            policy.queue_limit, int(policy.keep_audio * _BYTES_PER_SECOND)
+        )
+        failure = reconnector.replace(connection, error)
+        if failure is not None and failure is not error:
+            error.__cause__ = failure
+        return None if failure is None else error
+
     # -- receiving, on the reader --------------------------------------------
 
     def _deliver(self, event: Any, snapshot: Snapshot, size: int) -> None:
-        if self.taps:
-            self._tap("in", event.raw)
+        if self.sender.taps:
+            self.sender.tap("in", event.raw)
         key = event.type
         if type(event) is events.UnknownEvent:
             key = UNKNOWN_MARK + key
@@ -190,14 +227,6 @@ class Wiring:
         if route.inline or route.queued:
             self.dispatcher.post(notice, self.snapshot, route, key)
 
-    def _tap(self, direction: str, frame: Any) -> None:
-        for tap in self.taps:
-            try:
-                tap(direction, frame)
-            except Exception:
-                logger.exception("! %s: recording failed and is given up", self.name)
-                self.taps = tuple(each for each in self.taps if each is not tap)
-
     def _note_stale(self, event: Any, snapshot: Snapshot) -> None:
         if event.type == "input_audio_buffer.speech_started":
             active = snapshot.active_response
@@ -212,16 +241,18 @@ class Wiring:
         return event.type == _AUDIO_DELTA and event.response_id in self._stale
 
     def _connection_ended(self, connection: Connection) -> None:
-        error = connection.error
-        assert error is not None
+        if connection is not self.connection:
+            return  # It was replaced, or never got so far.
+        error: Any = connection.error
         if not isinstance(error, ConnectionClosedOK):
-            self.emit(
-                ConnectionDropped(error=error, code=error.code, reason=error.reason)
-            )
-        self._finish(error)
+            error = self._lost(connection, error)
+        if error is not None:
+            self._finish(error)
 
     def _finish(self, error: Any) -> None:
         clean = isinstance(error, ConnectionClosedOK)
+        gap, self.sender.gap = self.sender.gap, None
+        self.watches.finish(error)
         self.emit(
             ConnectionEnded(
                 code=error.code, reason=error.reason, error=None if clean else error
@@ -233,87 +264,16 @@ class Wiring:
             reason=error.reason,
             active_response_id=None if active is None else active.id,
             unsent=self.connection.unsent() if self.connection else 0,
+            unsent_commands=() if gap is None else tuple(gap.take()),
             undelivered=self.dispatcher.depth,
             error=None if clean else error,
         )
-        self._tap("", None)
+        self.sender.tap("", None)
         for router in self._routers:
             router._detach(self.board)
         self.dispatcher.stop()
         lifetime.forget(self)
         self._ended.set()
-
-    # -- sending -------------------------------------------------------------
-
-    def send(
-        self, command: Any, make: Optional[Callable[[Any], H]] = None
-    ) -> CommandHandle:
-        """
-        Give a command an id, expect its answer, encode it, write it.
-
-        Args:
-            command: a client event, or a mapping.
-            make: makes the handle.
-
-        Raises:
-            ConnectionClosed: the connection is over.
-            LocalProtocolError: the session is not open.
-        """
-        self.check_process()
-        if isinstance(command, Mapping):
-            command = self.codec.command(command)
-        if isinstance(command, Mapping):
-            return self._send_vendor(command)
-        if isinstance(command.event_id, Unset):
-            command = _with_event_id(command, next(self._event_ids))
-        handle = (make or self._handle)(command)
-        self.pending.register(handle)
-        try:
-            self.write(command)
-        except BaseException:
-            self.pending.withdraw(handle)
-            raise
-        return handle
-
-    def write(self, command: Any) -> None:
-        """Encode and write a command without expecting an answer."""
-        connection = self.connection
-        if connection is None:
-            raise LocalProtocolError("the session is not open yet; call open()")
-        payload = self.codec.encode(command)
-        if self.taps:
-            self._tap("out", self.codec.unstructure(command))
-        connection.send(payload, self.waiting.deadline(UNSET))
-        self.emit(command, f"client.{command.type}")
-
-    def append_command(self, *, audio: bytes) -> Any:
-        """The command that appends audio in this kind of session."""
-        if self.options.session_type == "translation":
-            return events.TranslationInputAudioBufferAppend(audio=audio)
-        return events.InputAudioBufferAppend(audio=audio)
-
-    def note_command(self, command: Any) -> None:
-        """Let the mirror know what was asked for, as far as order needs it."""
-        if self.connection is not None:
-            self.connection.note(command)
-
-    def _handle(self, command: Any) -> CommandHandle:
-        return CommandHandle(command, self.waiting)
-
-    def _send_vendor(self, frame: Mapping[str, Any]) -> CommandHandle:
-        if not isinstance(frame.get("type"), str):
-            raise LocalProtocolError("an event needs a type")
-        event_id = frame.get("event_id")
-        command = VendorCommand(
-            type=frame["type"],
-            event_id=event_id if isinstance(event_id, str) else "",
-            frame=frame,
-        )
-        connection = self.connection
-        if connection is None:
-            raise LocalProtocolError("the session is not open yet; call open()")
-        connection.send(self.codec.encode(frame), self.waiting.deadline(UNSET))
-        return CommandHandle(command, self.waiting)
 
     # -- closing -------------------------------------------------------------
 
@@ -325,6 +285,8 @@ class Wiring:
             return self.report
         total = self.options.close_timeout
         deadline = Deadline(total)
+        if self._reconnector is not None:
+            self._reconnector.cancel()
         # Half of the time for the server's answer, the rest for handlers.
         self.connection.begin_close(code, reason, Deadline(total / 2))
         if not drain:
@@ -339,8 +301,6 @@ class Wiring:
         return self._final_report(drained and ended)
 
     def _final_report(self, complete: bool) -> CloseReport:
-        from attrs import evolve
-
         self.report = evolve(
             self.report,
             complete=complete and self._ended.is_set(),
@@ -399,18 +359,11 @@ class Wiring:
 
 
 _numbers = itertools.count(1)
+_BYTES_PER_SECOND = 48_000
 
 
-def _event_ids() -> Any:
-    prefix = secrets.token_hex(5)
-    return (f"event_{prefix}_{number}" for number in itertools.count(1))
-
-
-def _with_event_id(command: Any, event_id: str) -> Any:
-    """A copy with an id; checking the fields again would cost and find nothing."""
-    copy = object.__new__(type(command))
-    copy.__dict__.update(command.__dict__, event_id=event_id)
-    return copy
+def _to_nobody(event: Any, snapshot: Snapshot, size: int) -> None:
+    """What a connection under construction receives is seen by its own waits."""
 
 
 def handler_context(context: Any) -> Optional[contextvars.Context]:

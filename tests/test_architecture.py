@@ -25,13 +25,14 @@ LAYERS: tuple[frozenset[str], ...] = tuple(frozenset(line.split()) for line in "
         protocol
         state
         audio_value closing context deadline frames notices options stats
-        lifetime outbox polling reply
+        gap lifetime outbox polling reply
         endpoint transport backoff signals waiters
         event_names
         connection
         router
         dispatcher handles streams
-        asking opening response_handle
+        asking opening response_handle sending
+        rebuilding
         reconnecting
         resources wiring recording
         session

@@ -17,6 +17,7 @@ PUBLIC = [
     "Endpoint",
     "EventStream",
     "RealtimeClient",
+    "ReconnectPolicy",
     "Reply",
     "ResponseHandle",
     "Router",

@@ -1,0 +1,207 @@
+"""
+A new connection for a lost one, and the conversation on it again.
+
+The work is done by the reader thread of the connection that ended; the new
+connection has a reader of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Mapping
+from threading import Event
+from typing import TYPE_CHECKING, Any, Optional
+
+from attrs import evolve, field, frozen
+
+from .backoff import delays
+from .closing import is_retryable
+from .connection import Connection
+from .deadline import Deadline
+from .errors import ConnectFailed, ConnectionClosed, RestoreError, WaitTimeout
+from .notices import ConnectionDropped, ConnectionOpened, ConnectionRestored
+from .opening import dial
+from .protocol.codec import to_mapping
+from .rebuilding import Rebuild
+from .state.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from .wiring import Wiring
+
+logger = logging.getLogger("realtime_sync.connection")
+
+
+@frozen(kw_only=True)
+class ReconnectAttempt:
+    """
+    What the hook of a policy is told before an attempt.
+
+    Attributes:
+        number: 1 for the first attempt after a loss.
+        code: close code of the connection that was lost.
+        error: what it was lost with, or why the previous attempt failed.
+        delay: seconds that will be waited before the attempt.
+    """
+
+    number: int
+    code: Optional[int]
+    error: Exception
+    delay: float
+
+
+@frozen(kw_only=True)
+class ReconnectPolicy:
+    """
+    Whether and how a session replaces a lost connection.
+
+    Attributes:
+        attempts: how often in a row; a connection that has lived for
+            `stable_after` gives the budget back.
+        base: first upper bound of the random delay, in seconds.
+        cap: largest upper bound of a delay, in seconds.
+        stable_after: seconds after which a connection counts as stable.
+        restore: rebuild the conversation, not only the configuration.
+        queue_limit: commands that may wait while there is no connection.
+        keep_audio: seconds of microphone audio to keep meanwhile; 0 drops it.
+        rotate_before: seconds before ``expires_at`` at which a connection is
+            replaced; None never does.
+        hook: called before each attempt with a `ReconnectAttempt`; returns
+            False to give up, a mapping of request headers to send as well, or
+            None to go on. Runs on the reader thread, so it must be quick.
+    """
+
+    attempts: int = 5
+    base: float = 0.5
+    cap: float = 30.0
+    stable_after: float = 30.0
+    restore: bool = True
+    queue_limit: int = 1000
+    keep_audio: float = 0.0
+    rotate_before: Optional[float] = 60.0
+    hook: Optional[Callable[[ReconnectAttempt], Any]] = None
+    rng: random.Random = field(factory=random.Random, repr=False, eq=False)
+
+
+class Reconnector:
+    """
+    Replaces the connection of one session.
+
+    Args:
+        wiring: the session's parts.
+        policy: how.
+    """
+
+    def __init__(self, wiring: Wiring, policy: ReconnectPolicy) -> None:
+        self._wiring = wiring
+        self.policy = policy
+        self._used = 0
+        self._cancelled = Event()
+
+    def cancel(self) -> None:
+        """Stop trying; the session is being closed."""
+        self._cancelled.set()
+
+    def should_try(self, error: ConnectionClosed) -> bool:
+        """Whether a connection that ended like this is to be replaced."""
+        return is_retryable(error.code) and not self._cancelled.is_set()
+
+    def replace(self, old: Connection, error: ConnectionClosed) -> Optional[Exception]:
+        """
+        Try until there is a new connection or the budget is spent.
+
+        Returns:
+            None when the session goes on, else why it does not.
+        """
+        wiring, policy = self._wiring, self.policy
+        if old.age() >= policy.stable_after:
+            self._used = 0
+        failure: Exception = error
+        waits = delays(policy.rng, base=policy.base, cap=policy.cap)
+        for _ in range(self._used):
+            next(waits)
+        while self._used < policy.attempts:
+            self._used += 1
+            delay = next(waits)
+            headers = self._ask_hook(error, failure, delay)
+            if headers is False or self._cancelled.wait(delay):
+                return error
+            try:
+                self._attempt(old, headers)
+                return None
+            except (ConnectFailed, WaitTimeout, ConnectionClosed, RestoreError) as exc:
+                logger.info("= %s: attempt %s: %s", wiring.name, self._used, exc)
+                failure = exc
+                if isinstance(exc, ConnectFailed) and not exc.retryable:
+                    return exc
+        return failure
+
+    def rotate(self, old: Connection) -> bool:
+        """
+        Bring a new connection up while the old one still works.
+
+        Returns:
+            False when that failed; the old one is still in use.
+        """
+        try:
+            self._attempt(old, None)
+        except (ConnectFailed, WaitTimeout, ConnectionClosed, RestoreError) as exc:
+            logger.warning("! %s: rotation failed: %s", self._wiring.name, exc)
+            return False
+        return True
+
+    def _ask_hook(
+        self, error: ConnectionClosed, failure: Exception, delay: float
+    ) -> Any:
+        if self.policy.hook is None:
+            return None
+        attempt = ReconnectAttempt(
+            number=self._used, code=error.code, error=failure, delay=delay
+        )
+        try:
+            return self.policy.hook(attempt)
+        except Exception:
+            logger.exception("! %s: the reconnect hook failed", self._wiring.name)
+            return None
+
+    def _attempt(self, old: Connection, headers: Optional[Mapping[str, str]]) -> None:
+        wiring = self._wiring
+        options = wiring.options
+        if headers:
+            options = evolve(
+                options, extra_headers={**(options.extra_headers or {}), **headers}
+            )
+        deadline = Deadline(options.connect_timeout)
+        transport = dial(
+            wiring.endpoint, wiring.model, options, wiring.dialect, deadline
+        )
+        connection = wiring.new_connection(
+            evolve(Snapshot(), version=old.snapshot.version + 1)
+        )
+        rebuild = Rebuild(
+            connection, wiring.codec, wiring.effective_config(old.snapshot), deadline
+        )
+        try:
+            rebuild.greet(transport, options.wait_created)
+            report = rebuild.run(old.snapshot, items=self.policy.restore)
+        except BaseException:
+            connection.abort()
+            raise
+        wiring.switch_to(connection)
+        wiring.emit(ConnectionOpened(attempt=self._used))
+        wiring.emit(ConnectionRestored(report=report, attempt=self._used))
+
+
+def lost_notice(error: ConnectionClosed, retrying: bool) -> ConnectionDropped:
+    """The notice of a lost connection."""
+    return ConnectionDropped(
+        error=error, code=error.code, reason=error.reason, retrying=retrying
+    )
+
+
+def session_config(snapshot: Snapshot) -> Optional[Mapping[str, Any]]:
+    """The configuration that the server last told, as a GA mapping."""
+    if snapshot.session is None:
+        return None
+    mapping = to_mapping(snapshot.session)
+    return mapping if isinstance(mapping, Mapping) else None

@@ -1,0 +1,198 @@
+"""
+What to send on a new connection to have the old conversation again.
+
+The service cannot resume: a new connection is an empty conversation. A plan is
+data; the shell sends it. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Optional
+
+from attrs import frozen
+
+from ..protocol import events
+from ..protocol.items import (
+    AssistantMessage,
+    ContentPart,
+    FunctionCall,
+    FunctionCallOutput,
+    SystemMessage,
+    UserMessage,
+)
+from .snapshot import Item, Part, Snapshot
+
+_READ_ONLY = frozenset({"id", "object", "expires_at", "model", "client_secret"})
+_NULL_MATTERS = frozenset({"turn_detection"})
+_MESSAGES = {
+    "system": SystemMessage,
+    "user": UserMessage,
+    "assistant": AssistantMessage,
+}
+
+
+@frozen(kw_only=True)
+class RestoreReport:
+    """
+    What became of the conversation on the new connection.
+
+    Attributes:
+        restored: ids of the items that are there again, in order.
+        changed: item id -> how it differs (audio became text, for example).
+        dropped: item id -> why it is not there any more.
+    """
+
+    restored: tuple[str, ...] = ()
+    changed: Mapping[str, str] = {}
+    dropped: Mapping[str, str] = {}
+
+
+@frozen(kw_only=True)
+class RestorePlan:
+    """
+    Commands that rebuild a conversation, in the order to send them.
+
+    Attributes:
+        config: configuration to send first, as a GA mapping; None for none.
+        commands: one `conversation.item.create` per item that can be rebuilt.
+        report: the outcome if the server accepts everything.
+    """
+
+    config: Optional[Mapping[str, Any]]
+    commands: tuple[Any, ...]
+    report: RestoreReport
+
+
+def plan_restore(
+    snapshot: Snapshot,
+    config: Optional[Mapping[str, Any]],
+    *,
+    items: bool = True,
+) -> RestorePlan:
+    """
+    Plan how to rebuild a conversation.
+
+    Items keep their ids and their order. Spoken input becomes its transcript,
+    spoken output the text that was heard, because audio of the assistant cannot
+    be put into a conversation. A call and its output stay together.
+
+    Args:
+        snapshot: the conversation as it was.
+        config: the configuration in force, GA shape; None for none.
+        items: whether to rebuild the items at all.
+    """
+    restored: list[str] = []
+    changed: dict[str, str] = {}
+    dropped: dict[str, str] = {}
+    commands = []
+    for item in snapshot.items:
+        built, remark = _rebuild(item, snapshot) if items else (None, "not wanted")
+        if built is None:
+            dropped[item.id] = remark or "cannot be rebuilt"
+            continue
+        if remark is not None:
+            changed[item.id] = remark
+        commands.append(
+            events.ConversationItemCreate(
+                item=built, previous_item_id=restored[-1] if restored else "root"
+            )
+        )
+        restored.append(item.id)
+    return RestorePlan(
+        config=_writable(config),
+        commands=tuple(commands),
+        report=RestoreReport(
+            restored=tuple(restored), changed=changed, dropped=dropped
+        ),
+    )
+
+
+def _writable(config: Optional[Mapping[str, Any]]) -> Optional[Mapping[str, Any]]:
+    """The fields that a client may send; a null means "not set" but for VAD."""
+    if config is None:
+        return None
+    return {
+        key: _without_nulls(value)
+        for key, value in config.items()
+        if key not in _READ_ONLY and value is not None
+    }
+
+
+def _without_nulls(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        key: _without_nulls(each)
+        for key, each in value.items()
+        if each is not None or key in _NULL_MATTERS
+    }
+
+
+def _rebuild(item: Item, snapshot: Snapshot) -> tuple[Any, Optional[str]]:
+    if item.status == "in_progress":
+        return None, "was not finished"
+    if item.type == "message":
+        return _message(item)
+    if item.type == "function_call":
+        return _call(item), None
+    if item.type == "function_call_output":
+        calls = [i for i in snapshot.items if i.type == "function_call"]
+        if not any(call.call_id == item.call_id for call in calls):
+            return None, "its function call is gone"
+        return (
+            FunctionCallOutput(
+                id=item.id, call_id=item.call_id or "", output=item.output or ""
+            ),
+            None,
+        )
+    return None, f"a {item.type or 'nameless'} item is made by the server only"
+
+
+def _call(item: Item) -> FunctionCall:
+    return FunctionCall(
+        id=item.id,
+        call_id=item.call_id or "",
+        name=item.name or "",
+        arguments=item.arguments or "{}",
+    )
+
+
+def _message(item: Item) -> tuple[Any, Optional[str]]:
+    kind = _MESSAGES.get(item.role or "")
+    if kind is None:
+        return None, f"messages of {item.role!r} cannot be created"
+    remarks = set()
+    content = []
+    for part in item.content:
+        rebuilt, remark = _part(part, assistant=item.role == "assistant")
+        if rebuilt is not None:
+            content.append(rebuilt)
+        if remark is not None:
+            remarks.add(remark)
+    if not content:
+        return None, "; ".join(sorted(remarks)) or "has no content"
+    return kind(id=item.id, content=tuple(content)), "; ".join(sorted(remarks)) or None
+
+
+def _part(
+    part: Part, *, assistant: bool
+) -> tuple[Optional[ContentPart], Optional[str]]:
+    kind = "output_text" if assistant else "input_text"
+    if part.type == "input_image":
+        if not part.image_url:
+            return None, "an image is not known any more"
+        return (
+            ContentPart(
+                type="input_image", image_url=part.image_url, detail=part.detail or "auto"
+            ),
+            None,
+        )
+    if part.text is not None:
+        return ContentPart(type=kind, text=part.text), None
+    spoken = part.heard if assistant else part.transcript
+    if not spoken:
+        return None, "audio without a transcript"
+    if part.heard_ms is not None:
+        return ContentPart(type=kind, text=spoken), "cut to what was heard, as text"
+    return ContentPart(type=kind, text=spoken), "audio became its transcript"
