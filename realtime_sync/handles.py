@@ -105,7 +105,6 @@ class PendingCommands:
             frozenset(self._by_event) | {"error"},
             self._accept,
             self._end,
-            permanent=True,
         )
 
     def register(self, handle: CommandHandle) -> None:

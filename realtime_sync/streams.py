@@ -14,7 +14,7 @@ from .errors import (
     DispatchOverflow,
 )
 from .event_names import names_of, resolve
-from .notices import Notice
+from .notices import NOTICE_PREFIXES, Notice
 from .signals import UNKNOWN_KEY
 from .types import UNSET, Predicate, Timeout
 from .waiters import Mailbox, Slot, Waiting, Watch, WatchList
@@ -197,8 +197,9 @@ def watch_for(
     A watch for whatever `on` would take: a name, a pattern, a class.
     """
     key, event_class = resolve(event, unknown=unknown)
+    permanent = key.startswith(NOTICE_PREFIXES)
     if event_class is None and not key.endswith("*"):
-        return Watch(frozenset({key}), accept, end)
+        return Watch(frozenset({key}), accept, end, permanent=permanent)
     fits = _class_test(event_class) if event_class else _pattern_test(key)
 
     def accept_fitting(event: Any) -> None:
@@ -207,7 +208,7 @@ def watch_for(
 
     exact = event_class is not None and key not in ("*", UNKNOWN_KEY)
     types = frozenset({key}) if exact and not key.endswith("*") else None
-    return Watch(types, accept_fitting, end)
+    return Watch(types, accept_fitting, end, permanent=permanent)
 
 
 def _class_test(event_class: type) -> Callable[[Any], bool]:

@@ -150,7 +150,8 @@ class Watch:
         types: canonical types of the events wanted; None for every event.
         accept: what the reader calls with an event; never user code.
         end: what the reader calls when the connection ends.
-        permanent: stays registered when a connection is replaced.
+        permanent: waits for the session, not for one connection: it is neither
+            ended nor forgotten when a connection breaks that may be replaced.
     """
 
     __slots__ = ("types", "accept", "end", "permanent")
@@ -214,10 +215,11 @@ class WatchList:
                 permanent ones stay.
         """
         with self._lock:
-            watches = self._watches
-            self._index(() if final else tuple(w for w in watches if w.permanent))
+            stay = tuple(w for w in self._watches if w.permanent and not final)
+            ended = [w for w in self._watches if w not in stay]
+            self._index(stay)
             self._over, self._error = final, error
-        for watch in watches:
+        for watch in ended:
             watch.end(error)
 
     def _index(self, watches: tuple[Watch, ...]) -> None:

@@ -197,6 +197,7 @@ class Wiring:
         self.emit(lost_notice(error, retrying))
         if reconnector is None or not retrying:
             return error
+        self.watches.add(self.pending.watch)
         policy = reconnector.policy
         self.sender.gap = Gap(
             policy.queue_limit, int(policy.keep_audio * _BYTES_PER_SECOND)
