@@ -70,7 +70,7 @@ class UsageTotals:
 
 
 def with_response(totals: UsageTotals, usage: Any) -> UsageTotals:
-    """Add the usage of a response: an object of the protocol or a mapping."""
+    """Add the usage of a response."""
     return _add(totals, usage, _RESPONSE)
 
 
@@ -92,8 +92,5 @@ def _add(
 
 def _figure(usage: Any, path: tuple[str, ...]) -> Any:
     for name in path:
-        if isinstance(usage, Mapping):
-            usage = usage.get(name)
-        else:
-            usage = getattr(usage, name, None)
+        usage = getattr(usage, name, None)
     return usage if isinstance(usage, (int, float)) else 0

@@ -101,16 +101,14 @@ class Mirror:
     def audio(self, size: int, item_id: str = "a", **fields: Any) -> Snapshot:
         """`response.output_audio.delta` with so many bytes."""
         delta = base64.b64encode(bytes(size)).decode()
-        return self.about(
-            "response.output_audio.delta", item_id, delta=delta, **fields
-        )
+        return self.about("response.output_audio.delta", item_id, delta=delta, **fields)
 
     def ended(
         self, *output: dict[str, Any], status: Any = "completed", **more: Any
     ) -> Snapshot:
         """`response.done` of response ``r``."""
         response = {"id": "r", "status": status, "output": list(output)}
-        response.update(conversation_id="conv", **more)
+        response.update({"conversation_id": "conv", **more})
         return self.tell("response.done", response=response)
 
     def spoken_answer(self, text: str = "Hello there", size: int = 48_000) -> Snapshot:

@@ -153,7 +153,7 @@ def response_done(snapshot: Snapshot, event: Any) -> Snapshot:
     snapshot = _told(snapshot, state, wire)
     for index, item in enumerate(given(getattr(wire, "output", None)) or ()):
         snapshot = _final_output(snapshot, state.id, index, item)
-    return _ended(snapshot, snapshot._responses[state.id], wire, event)
+    return _ended(snapshot, snapshot._responses[state.id], wire)
 
 
 def _final_output(
@@ -182,7 +182,7 @@ def _renamed(
     return put(erase(snapshot, (made_up,)), changed_in(item, "id", item_id))
 
 
-def _ended(snapshot: Snapshot, state: ResponseState, wire: Any, event: Any) -> Snapshot:
+def _ended(snapshot: Snapshot, state: ResponseState, wire: Any) -> Snapshot:
     status = final_response_status(getattr(wire, "status", None))
     usage = given(getattr(wire, "usage", None))
     changes = {
@@ -195,7 +195,7 @@ def _ended(snapshot: Snapshot, state: ResponseState, wire: Any, event: Any) -> S
     left = [find(snapshot, each) for each in state.items]
     closed = [_closed(item, status) for item in left if item is not None]
     snapshot = put(snapshot, *closed) if closed else snapshot
-    totals = with_response_usage(snapshot.usage, usage or event.raw.get("usage"))
+    totals = with_response_usage(snapshot.usage, usage)
     return updated(snapshot, {"usage": totals})
 
 

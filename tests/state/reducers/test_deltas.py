@@ -1,0 +1,256 @@
+"""What a response says, piece by piece."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from realtime_sync.state import store
+from tests.state.telling import Mirror, answer, call
+
+
+def test_text_grows_by_deltas() -> None:
+    """Each snapshot has what had been said by then."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.started(answer())
+    snapshots = [mirror.text(piece) for piece in ("a", "b", "c")]
+
+    assert ["a", "ab", "abc"] == [
+        item.text for each in snapshots if (item := each.item("a"))
+    ]
+
+
+def test_two_reductions_from_one_snapshot_are_independent() -> None:
+    """The past stays what it was."""
+    mirror = Mirror()
+    mirror.spoken_answer("One")
+    start = mirror.snapshot
+    mirror.speech(" two")
+    two = mirror.snapshot
+    mirror.snapshot = start
+    mirror.speech(" three")
+    three = mirror.snapshot
+
+    texts = [each.items[1].text for each in (start, two, three)]
+    assert ["One", "One two", "One three"] == texts
+    assert two.version == three.version == start.version + 1
+
+
+def test_done_events_overwrite_what_deltas_said() -> None:
+    """They say the whole; one that says nothing changes nothing."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.text("Hellp")
+    mirror.about("response.output_text.done", text="Hello")
+    assert "Hello" == mirror.item("a").text
+
+    mirror.about("response.output_text.done", text="")
+    mirror.about("response.content_part.done", part={"type": "text", "text": "Hello!"})
+    mirror.about("response.content_part.done", part=None)
+
+    assert "Hello!" == mirror.item("a").text
+    assert "output_text" == mirror.item("a").content[0].type
+
+
+def test_spoken_parts_grow_in_words_and_bytes() -> None:
+    """Bytes are counted exactly, however they are cut."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.started(answer())
+    mirror.about("response.content_part.added", part={"type": "audio"})
+    for size in (1, 2, 3, 47, 480):
+        mirror.audio(size)
+    mirror.speech("Hel")
+    mirror.speech("lo")
+    mirror.about("response.output_audio.done")
+    mirror.about("response.output_audio_transcript.done", transcript="Hello.")
+
+    part = mirror.item("a").content[0]
+    assert ("output_audio", "Hello.", 533, 11) == (
+        part.type,
+        part.transcript,
+        part.audio_bytes,
+        part.audio_ms,
+    )
+
+
+def test_empty_deltas_change_nothing() -> None:
+    """The very same snapshot comes back, whatever is missing."""
+    mirror = Mirror()
+    mirror.spoken_answer()
+    before = mirror.snapshot
+    mirror.speech("")
+    mirror.audio(0)
+    mirror.about("response.output_audio.delta", delta=None)
+    mirror.about("response.output_text.delta")
+    mirror.about("response.function_call_arguments.delta", delta="")
+
+    assert before.items == mirror.snapshot.items
+
+
+def test_text_and_audio_of_one_item_may_be_interleaved() -> None:
+    """Without part events, and with or without an index."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.text("Hel")
+    mirror.audio(480)
+    mirror.text("lo")
+    mirror.audio(480, content_index=None)
+
+    assert ("Hello", 20) == (mirror.item("a").text, mirror.item("a").audio_ms)
+
+
+def test_parts_may_begin_anywhere() -> None:
+    """An index further on leaves room for the parts before it."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.text("third", content_index=2)
+    mirror.text("first", content_index=0)
+    mirror.text("!", content_index=2)
+
+    assert ["first", None, "third!"] == [p.text for p in mirror.item("a").content]
+
+
+@pytest.mark.parametrize("index", [-1, 256, 10**9])
+@pytest.mark.parametrize("kind", ["text", "audio", "done", "part"])
+def test_an_index_out_of_reason_is_noted(index: int, kind: str) -> None:
+    """It makes nothing."""
+    mirror = Mirror()
+    mirror.spoken_answer()
+    tell: Any = {
+        "text": lambda: mirror.text("x", content_index=index),
+        "audio": lambda: mirror.audio(4, content_index=index),
+        "done": lambda: mirror.about(
+            "response.output_text.done", text="x", content_index=index
+        ),
+        "part": lambda: mirror.about(
+            "response.content_part.added", part={"type": "text"}, content_index=index
+        ),
+    }
+    tell[kind]()
+
+    assert ["bad_index"] == mirror.kinds
+    assert 1 == len(mirror.item("a").content)
+
+
+def test_deltas_make_what_is_missing() -> None:
+    """A response, an item in it, and a part of that."""
+    mirror = Mirror()
+    mirror.text("Hello")
+
+    state = mirror.snapshot.responses["r"]
+    item = mirror.item("a")
+    assert ("in_progress", ("a",), "Hello") == (state.status, state.items, state.text)
+    assert ("message", "assistant", "in_progress", "r") == (
+        item.type,
+        item.role,
+        item.status,
+        item.response_id,
+    )
+
+
+def test_an_item_that_came_first_joins_its_response_later() -> None:
+    """The conversation may list it before the response has spoken."""
+    mirror = Mirror()
+    mirror.added(answer("a", {"type": "output_text", "text": ""}))
+    mirror.text("Hello")
+
+    assert ("a",) == mirror.snapshot.responses["r"].items
+    assert ["a"] == mirror.order
+
+
+def test_deltas_without_a_response_id_follow_the_item() -> None:
+    """Or the response that is running, or the one out of band."""
+    mirror = Mirror()
+    mirror.created("o", conversation=None)
+    mirror.text("one", "b", response_id=None)
+    assert ("b",) == mirror.snapshot.responses["o"].items
+
+    mirror.created("r")
+    mirror.text("two", "a", response_id=None)
+    mirror.text(" more", "b", response_id=None, content_index=1)
+
+    assert ("a",) == mirror.snapshot.responses["r"].items
+    assert "one more" == mirror.item("b").text
+
+
+def test_deltas_without_an_item_id_go_to_the_last_open_item() -> None:
+    """An item that is done takes nothing more; a new one is begun."""
+    mirror = Mirror()
+    mirror.spoken_answer("Hel")
+    mirror.speech("lo", item_id=None)
+    assert "Hello" == mirror.item("a").text
+
+    mirror.done(answer(status="completed"))
+    mirror.speech("Bye", item_id=None)
+
+    assert ["u", "a", "r/0"] == mirror.order
+    assert "Bye" == mirror.item("r/0").text
+
+
+def test_arguments_grow_like_text() -> None:
+    """And are whole at the end, however often they are delivered."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.started(call())
+    mirror.added(call())
+    delta = "response.function_call_arguments.delta"
+    mirror.about(delta, "f", delta='{"a"', call_id="call_f")
+    mirror.about(delta, "f", delta=": 1}", call_id="call_f")
+    assert '{"a": 1}' == mirror.item("f").arguments
+
+    done = "response.function_call_arguments.done"
+    mirror.about(done, "f", arguments='{"a": 2}', call_id="call_f")
+    mirror.about(done, "f", arguments="", call_id="call_f")
+    mirror.done(call("f", '{"a": 2}', "completed"))
+    mirror.about(done, "f", arguments='{"a": 3}', call_id="call_f")
+
+    assert '{"a": 2}' == mirror.item("f").arguments
+    assert ["late_event"] == mirror.kinds
+
+
+def test_arguments_alone_make_a_call() -> None:
+    """The id and name are taken from where they stand."""
+    mirror = Mirror()
+    mirror.about("response.function_call_arguments.delta", "f", delta="{", call_id="c")
+    done = "response.function_call_arguments.done"
+    mirror.about(done, "f", arguments="{}", call_id="other", name="weather")
+    mirror.about(done, "g", arguments="{}")
+
+    item = mirror.item("f")
+    assert ("function_call", "c", "weather", "{}") == (
+        item.type,
+        item.call_id,
+        item.name,
+        item.arguments,
+    )
+    assert "{}" == mirror.item("g").arguments
+
+
+def test_arguments_after_the_end_are_noted() -> None:
+    """A cancelled call does not grow."""
+    mirror = Mirror()
+    mirror.ended(status="cancelled")
+    mirror.about("response.function_call_arguments.delta", "f", delta="{")
+    mirror.about("response.function_call_arguments.done", "f", arguments="{}")
+    mirror.about("response.content_part.added", "f", part={"type": "text"})
+
+    assert ["late_event"] * 3 == mirror.kinds
+    assert mirror.snapshot.item("f") is None
+
+
+def test_many_items_in_flight_do_not_slow_each_other() -> None:
+    """The overlay that every delta copies is emptied before it is large."""
+    mirror = Mirror()
+    mirror.created()
+    sizes = []
+    for index in range(3 * store.IN_FLIGHT):
+        mirror.text("Hello", f"i{index}")
+        sizes.append(len(mirror.snapshot._overlay))
+    mirror.text(" again", "i0")
+
+    assert max(sizes) <= store.IN_FLIGHT
+    assert "Hello again" == mirror.item("i0").text
+    assert 3 * store.IN_FLIGHT == len(mirror.order)

@@ -1,0 +1,240 @@
+"""Spoken input, announced, committed and transcribed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.state.telling import MISSING, Mirror, message
+
+TRANSCRIPTION = "conversation.item.input_audio_transcription."
+
+
+def spoken(item_id: str = "u", transcript: Any = None) -> dict[str, Any]:
+    """A user's spoken message as a server adds it."""
+    return message(item_id, [{"type": "input_audio", "transcript": transcript}])
+
+
+def heard(mirror: Mirror, what: str, item_id: Any = "u", **fields: Any) -> None:
+    """A transcription event."""
+    mirror.tell(TRANSCRIPTION + what, item_id=item_id, content_index=0, **fields)
+
+
+def test_an_item_is_announced_before_it_exists() -> None:
+    """It is found by id, and in the order when it comes."""
+    mirror = Mirror()
+    started = "input_audio_buffer.speech_started"
+    mirror.tell(started, item_id="u", audio_start_ms=100)
+    assert mirror.item("u").announced
+    assert mirror.snapshot.user_speaking
+    assert [] == mirror.order
+
+    stopped = "input_audio_buffer.speech_stopped"
+    mirror.tell(stopped, item_id="u", audio_end_ms=1600)
+    assert not mirror.snapshot.user_speaking
+
+    mirror.tell("input_audio_buffer.committed", item_id="u", previous_item_id=None)
+    mirror.added(spoken())
+
+    item = mirror.item("u")
+    assert ["u"] == mirror.order
+    assert (False, True, 1500) == (item.announced, item.committed, item.audio_ms)
+
+
+def test_committing_by_hand_ends_the_speech() -> None:
+    """There is no ``speech_stopped`` then."""
+    mirror = Mirror()
+    mirror.tell("input_audio_buffer.speech_started", item_id="u")
+    assert mirror.snapshot.user_speaking
+
+    mirror.tell("input_audio_buffer.committed", item_id="u")
+
+    assert not mirror.snapshot.user_speaking
+    assert 0 == mirror.item("u").audio_start_ms
+
+
+@pytest.mark.parametrize("told", [None, MISSING, ""])
+def test_the_place_may_be_told_with_the_commit(told: Any) -> None:
+    """It is taken if the item itself does not say."""
+    mirror = Mirror()
+    mirror.user("a")
+    mirror.user("b")
+    mirror.tell("input_audio_buffer.committed", item_id="u", previous_item_id="a")
+    mirror.added(spoken(), told)
+
+    assert ["a", "u", "b"] == mirror.order
+    assert "a" == mirror.item("u").previous_item_id
+
+
+def test_the_item_knows_its_place_better_than_the_commit() -> None:
+    """What is told with the item holds."""
+    mirror = Mirror()
+    mirror.user("a")
+    mirror.user("b", "a")
+    mirror.tell("input_audio_buffer.committed", item_id="u", previous_item_id="a")
+    mirror.added(spoken(), "b")
+
+    assert ["a", "b", "u"] == mirror.order
+    assert "b" == mirror.item("u").previous_item_id
+
+
+def test_a_commit_after_the_item_moves_nothing() -> None:
+    """Nor does one that names the item itself."""
+    mirror = Mirror()
+    mirror.user("a")
+    mirror.added(spoken(), "a")
+    mirror.tell("input_audio_buffer.committed", item_id="u", previous_item_id="x")
+    mirror.tell("input_audio_buffer.committed", item_id="v", previous_item_id="v")
+
+    assert ["a", "u"] == mirror.order
+    assert "a" == mirror.item("u").previous_item_id
+    assert mirror.item("v").previous_item_id is None
+
+
+def test_silence_is_an_item_too() -> None:
+    """An idle user is announced with both ends."""
+    mirror = Mirror()
+    mirror.tell(
+        "input_audio_buffer.timeout_triggered",
+        item_id="u",
+        audio_start_ms=0,
+        audio_end_ms=600,
+    )
+
+    assert (True, 600) == (mirror.item("u").announced, mirror.item("u").audio_ms)
+    assert not mirror.snapshot.user_speaking
+
+
+def test_events_of_the_buffer_without_an_item_change_nothing() -> None:
+    """Some servers name none."""
+    mirror = Mirror()
+    before = mirror.snapshot
+    mirror.tell("input_audio_buffer.speech_started", audio_start_ms=1)
+    mirror.tell("input_audio_buffer.committed")
+    mirror.tell("input_audio_buffer.cleared")
+
+    assert before is mirror.snapshot
+
+
+def test_a_cleared_buffer_takes_back_what_it_announced() -> None:
+    """What was committed will still come."""
+    mirror = Mirror()
+    mirror.tell("input_audio_buffer.committed", item_id="u")
+    mirror.tell("input_audio_buffer.speech_started", item_id="v", audio_start_ms=1)
+    mirror.tell("mcp_list_tools.in_progress", item_id="l")
+    mirror.tell("input_audio_buffer.cleared")
+
+    assert ["u", "l"] == [item.id for item in mirror.snapshot.announced]
+
+
+def test_a_transcript_may_come_before_its_item() -> None:
+    """It is adopted when the item comes."""
+    mirror = Mirror()
+    heard(mirror, "delta", delta="Hel")
+    heard(mirror, "delta", delta="lo")
+    assert ("Hello", "in_progress") == (
+        mirror.item("u").text,
+        mirror.item("u").content[0].transcription,
+    )
+    assert [] == mirror.order
+
+    mirror.added(spoken())
+    heard(mirror, "delta", delta=" there")
+    usage = {"type": "duration", "seconds": 2}
+    heard(mirror, "completed", transcript="Hello there.", usage=usage)
+
+    part = mirror.item("u").content[0]
+    assert ("Hello there.", "completed") == (part.transcript, part.transcription)
+    assert 2 == mirror.snapshot.usage.transcription_seconds
+
+
+def test_a_transcript_may_come_after_everything() -> None:
+    """The item gets it whenever it comes, and keeps it."""
+    mirror = Mirror()
+    mirror.added(spoken())
+    mirror.done(spoken())
+    mirror.user("a", "u")
+    usage = {"type": "tokens", "total_tokens": 9, "input_tokens": 4}
+    heard(mirror, "completed", transcript="Hello", usage=usage)
+    heard(mirror, "delta", delta="more")
+    mirror.done(spoken())
+
+    assert "Hello" == mirror.item("u").text
+    assert 9 == mirror.snapshot.usage.transcription_tokens
+    assert ["late_event"] == mirror.kinds
+
+
+@pytest.mark.parametrize(
+    ("deltas", "so_far"),
+    [
+        (["Hel", "lo"], "Hello"),
+        (["Hel", "Hello", "Hello there"], "Hello there"),
+        (["Hello", "Hello"], "Hello"),
+        ([None, "", "Hi"], "Hi"),
+    ],
+)
+def test_deltas_may_repeat_what_was_said(deltas: list[Any], so_far: str) -> None:
+    """One that begins with the text so far replaces it."""
+    mirror = Mirror()
+    mirror.added(spoken())
+    for delta in deltas:
+        heard(mirror, "delta", delta=delta)
+    assert so_far == mirror.item("u").text
+
+    heard(mirror, "completed", transcript="The end")
+    assert "The end" == mirror.item("u").text
+
+
+def test_nothing_said_is_a_transcript() -> None:
+    """Empty is what the server heard, missing is not."""
+    mirror = Mirror()
+    mirror.added(spoken())
+    heard(mirror, "delta", delta="noise")
+    heard(mirror, "completed", transcript="")
+    assert "" == mirror.item("u").text
+
+    mirror.added(spoken("v"))
+    heard(mirror, "delta", "v", delta="Hello")
+    heard(mirror, "completed", "v", transcript=None)
+
+    assert "Hello" == mirror.item("v").text
+
+
+def test_a_failed_transcription_leaves_the_item() -> None:
+    """The part says that it failed."""
+    mirror = Mirror()
+    mirror.added(spoken())
+    heard(mirror, "failed", error={"type": "x", "message": "unintelligible"})
+
+    assert ["u"] == mirror.order
+    assert "failed" == mirror.item("u").content[0].transcription
+
+
+def test_transcripts_without_an_item_id_go_to_the_last_that_waits() -> None:
+    """Announced ones first, then those without a transcript."""
+    mirror = Mirror()
+    mirror.added(spoken("u"))
+    mirror.added(spoken("v"))
+    mirror.user("w")
+    heard(mirror, "completed", None, transcript="second")
+    heard(mirror, "completed", None, transcript="first")
+    mirror.tell("input_audio_buffer.committed", item_id="x")
+    heard(mirror, "completed", None, transcript="third")
+
+    assert ["first", "second", "third"] == [mirror.item(each).text for each in "uvx"]
+
+
+@pytest.mark.parametrize("what", ["delta", "completed", "failed"])
+def test_a_transcript_of_nothing_is_noted(what: str) -> None:
+    """No item waits, or it has been deleted, or there is no such part."""
+    mirror = Mirror()
+    text = {"delta": "x", "transcript": "x"}
+    mirror.tell("conversation.item.deleted", item_id="u")
+    heard(mirror, what, **text)
+    mirror.tell("input_audio_buffer.speech_started", item_id="u")
+    heard(mirror, what, None, **text)
+    mirror.tell(TRANSCRIPTION + what, item_id="w", content_index=-1, **text)
+
+    assert ["late_event"] * 4 == mirror.kinds[1:]
+    assert mirror.snapshot.item("u") is None

@@ -1,0 +1,429 @@
+"""Responses: their beginning, their items, their end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from realtime_sync.state.snapshot import Limits
+from tests.state.telling import Mirror, answer, call, said
+
+
+def test_a_response_runs_from_created_to_done() -> None:
+    """It is active in between, and its usage is added up."""
+    mirror = Mirror()
+    mirror.spoken_answer("Hello")
+    active = mirror.snapshot.active_response
+    assert active is not None
+    assert ("r", "in_progress", "Hello") == (active.id, active.status, active.text)
+
+    details = {"text_tokens": 3, "cached_tokens": 2}
+    details["cached_tokens_details"] = {"text_tokens": 2}  # type: ignore[assignment]
+    usage = {"total_tokens": 10, "input_tokens": 7, "output_tokens": 3}
+    mirror.ended(
+        answer("a", said("Hello"), status="completed"),
+        usage={**usage, "input_token_details": details},
+    )
+
+    state = mirror.snapshot.responses["r"]
+    assert mirror.snapshot.active_response is None
+    assert ("completed", True, ("a",)) == (state.status, state.closed, state.items)
+    assert state.usage is not None
+    assert 10 == state.usage.total_tokens
+    totals = mirror.snapshot.usage
+    assert (10, 7, 3, 3, 2, 2) == (
+        totals.total_tokens,
+        totals.input_tokens,
+        totals.output_tokens,
+        totals.input_text_tokens,
+        totals.cached_tokens,
+        totals.cached_text_tokens,
+    )
+    assert "conv" == mirror.snapshot.conversation_id
+
+
+def test_done_is_the_authority() -> None:
+    """It overwrites what deltas have said, and takes nothing away."""
+    mirror = Mirror()
+    mirror.spoken_answer("Hellp")
+    mirror.ended(answer("a", said("Hello"), status="completed"))
+    assert ("Hello", 1000) == (mirror.item("a").text, mirror.item("a").audio_ms)
+
+    mirror = Mirror()
+    mirror.spoken_answer("Hello")
+    mirror.ended(answer("a", said(None), status="completed"))
+    assert "Hello" == mirror.item("a").text
+
+    mirror = Mirror()
+    mirror.spoken_answer("Hello")
+    mirror.ended(answer("a", status="completed"))
+    assert "Hello" == mirror.item("a").text
+
+
+def test_done_drops_parts_that_never_were() -> None:
+    """The final description knows how many parts there are."""
+    mirror = Mirror()
+    mirror.spoken_answer("Hello")
+    mirror.speech("stray", content_index=1)
+    mirror.ended(answer("a", said("Hello"), status="completed"))
+
+    assert 1 == len(mirror.item("a").content)
+
+
+def test_done_without_created_tells_all() -> None:
+    """The response and its items come into being and are over."""
+    mirror = Mirror()
+    mirror.user("u")
+    mirror.ended(answer("a", said("Hello"), status="completed"), metadata={"k": "v"})
+
+    state = mirror.snapshot.responses["r"]
+    assert ("completed", {"k": "v"}, "Hello") == (
+        state.status,
+        dict(state.metadata or {}),
+        state.text,
+    )
+    assert ["u", "a"] == mirror.order
+    assert [] == mirror.kinds
+
+
+def test_created_after_done_changes_nothing() -> None:
+    """A terminal state absorbs."""
+    mirror = Mirror()
+    mirror.ended()
+    mirror.created()
+
+    assert "completed" == mirror.snapshot.responses["r"].status
+    assert mirror.snapshot.active_response is None
+    assert ["late_event"] == mirror.kinds
+
+
+def test_a_second_done_changes_nothing() -> None:
+    """Usage is counted once."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.ended(usage={"total_tokens": 5})
+    mirror.ended(status="failed", usage={"total_tokens": 5})
+
+    assert "completed" == mirror.snapshot.responses["r"].status
+    assert 5 == mirror.snapshot.usage.total_tokens
+    assert ["repeated"] == mirror.kinds
+
+
+def test_a_response_is_in_progress_until_done_whatever_created_says() -> None:
+    """Some servers create responses that are ``incomplete``."""
+    mirror = Mirror()
+    mirror.created(status="incomplete")
+
+    assert "in_progress" == mirror.snapshot.responses["r"].status
+    assert mirror.snapshot.active_response is not None
+
+
+def test_unfinished_items_end_with_a_cancelled_response() -> None:
+    """And what comes afterwards is noted and not applied."""
+    mirror = Mirror()
+    mirror.spoken_answer("Hel")
+    details = {"type": "cancelled", "reason": "turn_detected"}
+    mirror.ended(status="cancelled", status_details=details)
+    mirror.speech("lo")
+    mirror.audio(480)
+    mirror.about("response.output_audio_transcript.done", transcript="Hello")
+    mirror.started(answer("b"))
+    mirror.text("late", "c")
+
+    state = mirror.snapshot.responses["r"]
+    assert state.status_details is not None
+    assert ("cancelled", "turn_detected") == (state.status, state.status_details.reason)
+    assert ("incomplete", "Hel", 1000) == (
+        mirror.item("a").status,
+        mirror.item("a").text,
+        mirror.item("a").audio_ms,
+    )
+    assert ["late_event"] * 5 == mirror.kinds
+    assert ["u", "a"] == mirror.order
+
+
+def test_the_same_late_event_is_counted() -> None:
+    """A flood of late deltas is one anomaly with a number."""
+    mirror = Mirror()
+    mirror.spoken_answer("Hel")
+    mirror.ended(status="cancelled")
+    for _ in range(100):
+        mirror.speech("lo")
+
+    assert [100] == [each.count for each in mirror.snapshot.anomalies]
+
+
+def test_responses_interleave() -> None:
+    """Everything is kept by response id."""
+    mirror = Mirror()
+    mirror.created("r")
+    mirror.created("o", conversation=None)
+    mirror.text("one", "a", response_id="r")
+    mirror.text("two", "b", response_id="o")
+    mirror.text(" more", "a", response_id="r")
+    mirror.text(" more", "b", response_id="o")
+
+    responses = mirror.snapshot.responses
+    assert ["one more", "two more"] == [responses[each].text for each in "ro"]
+    assert 2 == len(responses)
+    assert "<2 responses: r, o>" == repr(responses)
+    assert mirror.snapshot.response("x") is None
+    with pytest.raises(KeyError):
+        responses["x"]
+
+
+def test_out_of_band_output_never_enters_the_order() -> None:
+    """It is found by id and in its response, during and after."""
+    mirror = Mirror()
+    mirror.user("u")
+    mirror.created(conversation=None)
+    mirror.started(answer())
+    assert mirror.item("a").out_of_band
+    assert not mirror.item("a").announced
+
+    mirror.text("Hello")
+    mirror.ended(
+        answer("a", {"type": "output_text", "text": "Hello"}, status="completed"),
+        conversation_id=None,
+    )
+
+    state = mirror.snapshot.responses["r"]
+    assert state.out_of_band
+    assert ["u"] == mirror.order
+    assert ("Hello", ["a"]) == (state.text, [item.id for item in state.output])
+    assert mirror.snapshot.active_response is None
+
+
+def test_an_active_response_is_one_that_writes_to_the_conversation() -> None:
+    """An out-of-band response that runs beside it does not count."""
+    mirror = Mirror()
+    mirror.created("r")
+    mirror.created("o", conversation=None)
+
+    active = mirror.snapshot.active_response
+    assert active is not None
+    assert "r" == active.id
+
+
+@pytest.mark.parametrize("late", ["created", "done"])
+def test_places_given_too_early_are_taken_back(late: str) -> None:
+    """That a response is out of band may be told after its output."""
+    mirror = Mirror()
+    mirror.user("u")
+    mirror.text("Hello")
+    assert ["u", "a"] == mirror.order
+
+    if late == "created":
+        mirror.created(conversation=None)
+    else:
+        mirror.ended(conversation_id=None)
+
+    assert ["u"] == mirror.order
+    assert "Hello" == mirror.snapshot.responses["r"].text
+    assert mirror.item("a").out_of_band
+
+
+def test_what_the_conversation_lists_is_in_it() -> None:
+    """Servers that fill everything with null do so with `conversation_id` too."""
+    mirror = Mirror()
+    mirror.user("u")
+    mirror.created(conversation=None)
+    mirror.started(answer())
+    mirror.added(answer(), "u")
+    assert not mirror.snapshot.responses["r"].out_of_band
+
+    mirror.text("Hello")
+    mirror.ended(conversation_id=None)
+
+    assert ["u", "a"] == mirror.order
+    assert not mirror.snapshot.responses["r"].out_of_band
+
+
+def test_a_conversation_once_named_is_not_forgotten() -> None:
+    """A null at the end does not make a response out of band."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.text("Hello")
+    mirror.ended(conversation_id=None)
+
+    assert ["a"] == mirror.order
+
+
+def test_an_item_waits_for_the_conversation_to_list_it() -> None:
+    """The item of a response is not in the order before."""
+    mirror = Mirror()
+    mirror.user("u")
+    mirror.created()
+    mirror.started(answer())
+    assert ["u"] == mirror.order
+    assert mirror.item("a").announced
+
+    mirror.added(answer(), "u")
+
+    assert ["u", "a"] == mirror.order
+    assert not mirror.item("a").announced
+
+
+@pytest.mark.parametrize("how", ["delta", "arguments", "done"])
+def test_servers_without_item_events_have_items_all_the_same(how: str) -> None:
+    """The first thing said in an item puts it at the end."""
+    mirror = Mirror()
+    mirror.user("u")
+    mirror.created()
+    mirror.started(call() if how == "arguments" else answer())
+    if how == "delta":
+        mirror.text("Hello")
+    elif how == "arguments":
+        kind = "response.function_call_arguments.delta"
+        mirror.about(kind, "f", delta="{", call_id="call_f")
+    else:
+        mirror.tell(
+            "response.output_item.done",
+            response_id="r",
+            output_index=0,
+            item=answer(status="completed"),
+        )
+
+    assert 2 == len(mirror.order)
+
+
+def test_both_streams_of_events_describe_one_item() -> None:
+    """Whichever comes first makes the item, the other adds to it."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.added(call("f"))
+    mirror.started(call("f"))
+    assert "r" == mirror.item("f").response_id
+
+    mirror.done(call("f", '{"a": 1}', "completed"))
+    mirror.tell(
+        "response.output_item.done",
+        response_id="r",
+        output_index=0,
+        item=call("f", '{"a": 1}', "completed"),
+    )
+
+    assert ["f"] == mirror.order
+    assert ("completed", '{"a": 1}', "call_f") == (
+        mirror.item("f").status,
+        mirror.item("f").arguments,
+        mirror.item("f").call_id,
+    )
+    assert [] == mirror.kinds
+
+
+def test_an_output_item_event_without_an_item_is_noted() -> None:
+    """There is nothing in it."""
+    mirror = Mirror()
+    mirror.tell("response.output_item.added", response_id="r", output_index=0)
+
+    assert ["no_id"] == mirror.kinds
+
+
+def test_a_server_without_ids_is_followed() -> None:
+    """Names are made up for what has none."""
+    mirror = Mirror()
+    mirror.tell("response.created", response={"status": "in_progress"})
+    mirror.tell("response.output_text.delta", delta="Hel")
+    mirror.tell("response.output_text.delta", delta="lo")
+    mirror.tell(
+        "response.output_item.added",
+        output_index=1,
+        item={"type": "function_call", "name": "weather", "arguments": ""},
+    )
+    mirror.tell("response.function_call_arguments.delta", output_index=1, delta="{}")
+    mirror.tell("response.done", response={"status": "completed", "output": []})
+
+    (state,) = mirror.snapshot.responses.values()
+    assert ("completed", "Hello") == (state.status, state.text)
+    assert ["Hello", "{}"] == [
+        item.text or item.arguments for item in mirror.snapshot.items
+    ]
+    assert [] == mirror.kinds
+
+
+def test_a_name_that_was_made_up_gives_way_to_the_real_one() -> None:
+    """What had been received stays with the item."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.text("Hello", item_id=None)
+    assert ["r/0"] == mirror.order
+
+    mirror.ended(
+        answer("a", {"type": "output_text", "text": "Hello"}, status="completed")
+    )
+
+    assert ["a"] == mirror.order
+    assert mirror.snapshot.item("r/0") is None
+    assert ("a",) == mirror.snapshot.responses["r"].items
+
+
+def test_an_item_of_done_without_an_id_is_the_one_at_its_index() -> None:
+    """The output is in the order of the items."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.text("Hell")
+    item = answer("a", {"type": "output_text", "text": "Hello"}, status="completed")
+    del item["id"]
+    mirror.ended(item)
+
+    assert "Hello" == mirror.item("a").text
+
+
+def test_done_without_a_response_ends_the_running_one() -> None:
+    """Its status is what the event says by its name."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.tell("response.done")
+
+    assert "completed" == mirror.snapshot.responses["r"].status
+
+
+def test_usage_may_stand_beside_the_response() -> None:
+    """One vendor puts it there."""
+    mirror = Mirror()
+    mirror.tell(
+        "response.done",
+        response={"id": "r", "status": "completed"},
+        usage={"total_tokens": 12, "input_token_details": None},
+    )
+
+    assert 12 == mirror.snapshot.usage.total_tokens
+
+
+def test_the_format_of_a_response_comes_before_that_of_the_session() -> None:
+    """Its audio is measured in it."""
+    mirror = Mirror()
+    output = {"output": {"format": {"type": "audio/pcmu"}}}
+    mirror.created(audio=output)
+    mirror.speech("Hello")
+    mirror.audio(8_000)
+    mirror.audio(8_000)
+
+    assert 2000 == mirror.item("a").audio_ms
+
+
+def test_metadata_cannot_be_changed() -> None:
+    """A snapshot is immutable to its leaves."""
+    mirror = Mirror()
+    mirror.created(metadata={"k": "v"})
+    metadata: Any = mirror.snapshot.responses["r"].metadata
+
+    with pytest.raises(TypeError):
+        metadata["k"] = "w"
+
+
+def test_ended_responses_are_forgotten_oldest_first() -> None:
+    """With the items that only they had; running ones stay."""
+    mirror = Mirror(limits=Limits(max_responses=2))
+    mirror.created("run")
+    for name in ("x", "y", "z"):
+        mirror.created(name, conversation=None)
+        mirror.text("Hello", f"i{name}", response_id=name)
+        response = {"id": name, "status": "completed", "conversation_id": None}
+        mirror.tell("response.done", response=response)
+
+    assert ["run", "z"] == list(mirror.snapshot.responses)
+    assert mirror.snapshot.item("iy") is None
+    assert mirror.snapshot.item("iz") is not None
