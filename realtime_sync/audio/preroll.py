@@ -29,7 +29,7 @@ class PreRoll:
         """Keep a block, let go of blocks that are too old."""
         self._blocks.append(block)
         self._held += len(block)
-        while self._held - len(self._blocks[0]) >= self._size:
+        while self._blocks and self._held - len(self._blocks[0]) >= self._size:
             self._held -= len(self._blocks.popleft())
 
     def take(self) -> bytes:

@@ -1,0 +1,276 @@
+"""The player: pushed by its own thread, or pulled by a device."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from realtime_sync import audio
+
+MS = 48
+"""Bytes of one millisecond."""
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 50.0
+
+    def __call__(self) -> float:
+        """The time."""
+        return self.now
+
+
+class Sink:
+    """Keeps what it is given, and when; lets a test wait for so many blocks."""
+
+    def __init__(self) -> None:
+        self.blocks: list[bytes] = []
+        self.times: list[float] = []
+        self.cleared: list[float] = []
+        self.threads: set[str] = set()
+        self.changed = threading.Condition()
+
+    def __call__(self, block: bytes) -> None:
+        """Take a block."""
+        with self.changed:
+            self.blocks.append(block)
+            self.times.append(time.monotonic())
+            self.threads.add(threading.current_thread().name)
+            self.changed.notify_all()
+
+    def clear(self) -> None:
+        """Take the order to clear."""
+        with self.changed:
+            self.cleared.append(time.monotonic())
+            self.threads.add(threading.current_thread().name)
+            self.changed.notify_all()
+
+    def wait(self, blocks: int = 0, clears: int = 0) -> None:
+        """Wait for so many blocks and clears."""
+        with self.changed:
+            assert self.changed.wait_for(
+                lambda: len(self.blocks) >= blocks and len(self.cleared) >= clears, 10
+            )
+
+    @property
+    def data(self) -> bytes:
+        """All that was played."""
+        return b"".join(self.blocks)
+
+
+@pytest.fixture
+def sink() -> Sink:
+    """Where the audio goes."""
+    return Sink()
+
+
+@pytest.fixture
+def pushing(sink: Sink) -> Iterator[audio.Player]:
+    """A player with a thread."""
+    with audio.Player(sink) as player:
+        yield player
+
+
+def test_a_sink_is_paced_and_gets_everything(sink: Sink, pushing: audio.Player) -> None:
+    """Block after block at the speed of sound, the last one as long as it is."""
+    sound = audio.tone(440, 0.21)
+    start = time.monotonic()
+    pushing.play(sound[:5000], item_id="a")
+    pushing.play(sound[5000:], item_id="a")
+    idle = pushing.wait_idle(10)
+    elapsed = time.monotonic() - start
+
+    assert idle
+    assert sound == sink.data
+    assert [20 * MS] * 10 + [10 * MS] == [len(block) for block in sink.blocks]
+    assert 0.205 <= elapsed < 2
+    assert 210.0 == pushing.ledger.heard_ms("a")
+
+
+def test_pacing_does_not_drift(sink: Sink, pushing: audio.Player) -> None:
+    """Lateness of one block is not added to the next."""
+    pushing.play(audio.silence(1.0), item_id="a")
+    assert pushing.wait_idle(10)
+    span = sink.times[-1] - sink.times[0]
+
+    assert 0.94 < span < 1.02
+
+
+def test_an_interruption_is_silent_at_once(sink: Sink, pushing: audio.Player) -> None:
+    """No block after it; what the sink was given is what was heard."""
+    pushing.play(audio.tone(440, 60), item_id="a", response_id="r")
+    sink.wait(blocks=5)
+    (part,) = pushing.interrupt()
+    at_once = len(sink.data)
+    quiet = pushing.wait_idle(10)
+
+    assert quiet
+    # A call of the sink that had begun may have ended in between.
+    assert len(sink.data) - at_once in (0, 20 * MS)
+    assert len(sink.data) / MS == pytest.approx(part.heard_ms)
+    assert (60_000.0, "a", "r") == (part.received_ms, part.item_id, part.response_id)
+
+
+def test_playing_goes_on_after_an_interruption(
+    sink: Sink, pushing: audio.Player
+) -> None:
+    """The next answer is played from its beginning."""
+    pushing.play(audio.tone(440, 60), item_id="a")
+    sink.wait(blocks=2)
+    pushing.interrupt()
+    before = len(sink.blocks)
+    pushing.play(b"\1\0" * 480, item_id="b")
+    assert pushing.wait_idle(10)
+
+    assert b"\1\0" * 480 == b"".join(sink.blocks[before:])[-960:]
+    assert ["b"] == [part.item_id for part in pushing.ledger.parts()]
+
+
+def test_a_sink_that_can_be_cleared_is_cleared_by_the_same_thread(sink: Sink) -> None:
+    """Its own buffer is dropped; then what was heard is a matter of time."""
+    with audio.Player(sink, clear=sink.clear, lead=0.5) as player:
+        player.play(audio.tone(440, 60), item_id="a")
+        sink.wait(blocks=20)
+        (part,) = player.interrupt()
+        sink.wait(clears=1)
+
+    assert len(sink.data) / MS >= 400
+    assert part.heard_ms < 400
+    assert {"realtime-player"} == sink.threads
+
+
+def test_audio_is_sent_ahead_by_the_lead(sink: Sink) -> None:
+    """The way to a telephone is not even; the account is of when it is heard."""
+    with audio.Player(sink, lead=10.0) as player:
+        player.play(audio.tone(440, 1), item_id="a")
+        sink.wait(blocks=50)
+        ahead = player.ledger.heard_ms("a")
+
+    assert ahead < 900
+
+
+def test_a_pause_keeps_what_is_queued(sink: Sink, pushing: audio.Player) -> None:
+    """It goes on where it was."""
+    sound = audio.tone(440, 0.2)
+    pushing.pause()
+    pushing.play(sound, item_id="a")
+    quiet = not pushing.wait_idle(0.05)
+    nothing = sink.data
+    paused = pushing.paused
+    pushing.resume()
+    assert pushing.wait_idle(10)
+
+    assert quiet and paused
+    assert b"" == nothing
+    assert sound == sink.data
+
+
+def test_a_sink_that_fails_ends_the_player_and_is_reported() -> None:
+    """The error is raised where the player is closed, once."""
+
+    def broken(block: bytes) -> None:
+        raise OSError("unplugged")
+
+    player = audio.Player(broken)
+    player.play(audio.silence(0.1))
+    assert player.wait_idle(10)
+    player.play(audio.silence(0.1))
+
+    with pytest.raises(OSError, match="unplugged"):
+        player.close()
+    player.close()
+
+
+def test_closing_ends_the_thread_and_drops_the_rest(sink: Sink) -> None:
+    """A player that is closed plays nothing more."""
+    player = audio.Player(sink)
+    player.play(audio.silence(60))
+    sink.wait(blocks=1)
+    player.close()
+    before = len(sink.blocks)
+    player.play(audio.silence(1))
+
+    assert before == len(sink.blocks)
+    assert 0 == player.queued_ms
+
+
+def test_a_player_that_never_played_closes() -> None:
+    """There is no thread before there is audio."""
+    player = audio.Player(lambda block: None)
+    player.play(b"")
+    before = threading.active_count()
+    player.close()
+
+    assert before == threading.active_count()
+
+
+def test_a_device_pulls_blocks_filled_up_with_silence() -> None:
+    """A device must be given what it asks for."""
+    player = audio.Player(format="g711_ulaw")
+    player.play(b"abc", item_id="a")
+    block = player.pull(5)
+
+    assert b"abc\xff\xff" == block
+    assert b"\xff" * 4 == player.pull(4)
+    assert player.wait_idle(0)
+
+
+def test_a_device_that_pulls_tells_when_it_is_heard() -> None:
+    """The account follows the device's own latency."""
+    clock = Clock()
+    player = audio.Player(clock=clock)
+    player.play(bytes(100 * MS), item_id="a")
+    player.pull(20 * MS, at=clock.now + 0.1)
+    clock.now += 0.110
+    while_it_sounds = player.ledger.heard_ms("a")
+    (part,) = player.interrupt()
+
+    assert 10.0 == pytest.approx(while_it_sounds)
+    # The device cannot give it back, so it will be heard.
+    assert 20.0 == part.heard_ms
+
+
+def test_nothing_is_pulled_while_paused() -> None:
+    """The device gets silence, the account stands still."""
+    clock = Clock()
+    player = audio.Player(clock=clock)
+    player.play(b"\1" * 960, item_id="a")
+    player.pause()
+    silent = player.pull(960)
+    clock.now += 1
+    stood_still = player.ledger.heard_ms("a")
+    player.resume()
+
+    assert bytes(960) == silent
+    assert 0.0 == stood_still
+    assert b"\1" * 960 == player.pull(960)
+
+
+def test_a_sink_that_reports_is_believed(sink: Sink) -> None:
+    """Far away, only the sink knows."""
+    positions: list[int] = []
+    player = audio.Player(sink, confirmed=False, clear=sink.clear)
+    with player:
+        player.play(bytes(60 * MS), item_id="a")
+        assert player.wait_idle(10)
+        unheard = player.ledger.heard_ms("a")
+        positions.append(player.ledger.handed(0))
+        player.ledger.confirm(positions[-1])
+
+    assert 0.0 == unheard
+    assert 60.0 == player.ledger.heard_ms("a")
+
+
+@pytest.mark.parametrize("data", [b"\0\0", bytearray(2), memoryview(b"\0\0")])
+def test_every_bytes_like_object_is_taken(data: Any) -> None:
+    """Audio comes in many clothes."""
+    player = audio.Player()
+    player.play(data)
+
+    assert 2 / MS == player.queued_ms
