@@ -32,6 +32,7 @@ from .waiters import WatchList
 logger = logging.getLogger("realtime_sync.connection")
 
 _ABNORMAL = 1006
+_HOUSEKEEPING = 5.0
 
 
 class Connection:
@@ -46,6 +47,8 @@ class Connection:
         deliver: called on the reader with each event, its snapshot and the
             size of its frame in bytes.
         ended: called on the reader when everything pending has been failed.
+        housekeep: called on the reader now and then; returns after how many
+            seconds it wants to be called again, None for no particular time.
         ping_interval: seconds of silence before a ping; a second such silence
             means that the connection is lost. None for no liveness check.
     """
@@ -59,6 +62,7 @@ class Connection:
         snapshot: Snapshot,
         deliver: Callable[[Any, Snapshot, int], None],
         ended: Callable[[Connection], None],
+        housekeep: Callable[[], Optional[float]],
         ping_interval: Optional[float],
     ) -> None:
         self.snapshot = snapshot
@@ -72,7 +76,9 @@ class Connection:
         self._deliver = deliver
         self._started = monotonic()
         self._ended = ended
+        self._housekeep = housekeep
         self._ping_interval = ping_interval
+        self._step = ping_interval
         self._transport: Optional[Transport] = None
         self._thread: Optional[threading.Thread] = None
         self._reader_ident: Optional[int] = None
@@ -111,7 +117,8 @@ class Connection:
         """Take over an open transport and begin to read."""
         self._transport = transport
         if transport.pushes:
-            transport.begin(self.receive, self.disconnected)  # type: ignore[attr-defined]
+            pushing: Any = transport
+            pushing.begin(self.receive, self.disconnected)
             return
         self._thread = threading.Thread(
             target=self._run, name=f"realtime-sync {self._name} reader", daemon=True
@@ -229,14 +236,30 @@ class Connection:
         assert transport is not None
         recv, take = transport.recv, self._take
         pinged: Optional[float] = None
+        due = 0.0
         while True:
-            data = recv(self._patience())
+            data = recv(self._step if self._closing is None else self._patience())
             if data is not None:
                 take(data)
-                continue
-            if self._closing is not None and self._closing.passed:
+                if transport.heard_at < due:
+                    continue
+            elif self._closing is not None and self._closing.passed:
                 raise Disconnected(_ABNORMAL, "no answer to the close frame")
-            pinged = self._check_alive(transport, pinged)
+            else:
+                pinged = self._check_alive(transport, pinged)
+            due = self._keep_house()
+
+    def _keep_house(self) -> float:
+        """
+        Do what is due apart from reading.
+
+        Returns:
+            When to come back, on the monotonic clock.
+        """
+        wanted = self._housekeep()
+        steps = [s for s in (self._ping_interval, wanted) if s is not None]
+        self._step = min(steps, default=None)
+        return monotonic() + (_HOUSEKEEPING if wanted is None else wanted)
 
     def _check_alive(
         self, transport: Transport, pinged: Optional[float]
@@ -263,9 +286,8 @@ class Connection:
         return pinged
 
     def _patience(self) -> Optional[float]:
-        if self._closing is not None:
-            return self._closing.remaining()
-        return self._ping_interval
+        assert self._closing is not None
+        return self._closing.remaining()
 
     def _take(self, data: bytes) -> None:
         event = self.codec.decode(data)

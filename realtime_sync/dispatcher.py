@@ -9,7 +9,9 @@ handlers directly. The reader is never blocked by any of it.
 from __future__ import annotations
 
 import logging
+import sys
 import threading
+import traceback
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -102,6 +104,7 @@ class Dispatcher:
         self._last = _Marker(stop=True)
         self._pumps = 0
         self._running: Optional[tuple[Any, float]] = None
+        self._reported: Optional[tuple[Any, float]] = None
         self._slowest: tuple[float, Any] = (0.0, None)
 
     @property
@@ -345,6 +348,33 @@ class Dispatcher:
         if running is None:
             return None
         return _name(running[0]), monotonic() - running[1]
+
+    def watch_handler(self, patience: float) -> None:
+        """
+        Report a handler that has been running for long, once per call of it.
+
+        Called on the reader, which a slow handler does not hold up.
+
+        Args:
+            patience: seconds that a handler may take.
+        """
+        running = self._running
+        if running is None or running is self._reported:
+            return
+        seconds = monotonic() - running[1]
+        if seconds < patience:
+            return
+        self._reported = running
+        thread = self._thread.ident if self._thread else self._pumping
+        frame = sys._current_frames().get(thread or 0)
+        stack = "".join(traceback.format_stack(frame)) if frame else "(no stack)"
+        logger.warning(
+            "! handler %s has been running for %.1f s; %s deliveries wait\n%s",
+            _name(running[0]),
+            seconds,
+            self.depth,
+            stack,
+        )
 
     def _culprit(self) -> tuple[str, float]:
         seconds, receiver = self._slowest

@@ -107,6 +107,11 @@ class PendingCommands:
             self._end,
         )
 
+    @property
+    def any(self) -> bool:
+        """Whether a command waits for its answer."""
+        return bool(self._by_id)
+
     def register(self, handle: CommandHandle) -> None:
         """Expect an answer to a command that is about to be sent."""
         kind = handle.command.type

@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Mapping
-from threading import Event
+from threading import Event, Thread, current_thread
+from time import time
 from typing import TYPE_CHECKING, Any, Optional
 
 from attrs import evolve, field, frozen
@@ -19,7 +20,13 @@ from .backoff import delays
 from .closing import is_retryable
 from .connection import Connection
 from .deadline import Deadline
-from .errors import ConnectFailed, ConnectionClosed, RestoreError, WaitTimeout
+from .errors import (
+    ConnectFailed,
+    ConnectionClosed,
+    ConnectionClosedOK,
+    RestoreError,
+    WaitTimeout,
+)
 from .notices import ConnectionDropped, ConnectionOpened, ConnectionRestored
 from .opening import dial
 from .protocol.codec import to_mapping
@@ -30,6 +37,11 @@ if TYPE_CHECKING:
     from .wiring import Wiring
 
 logger = logging.getLogger("realtime_sync.connection")
+
+
+_FAILURES = (ConnectFailed, WaitTimeout, ConnectionClosed, RestoreError)
+_LAST_MOMENT = 5.0
+_LOOK_AGAIN = 0.25
 
 
 @frozen(kw_only=True)
@@ -97,10 +109,23 @@ class Reconnector:
         self.policy = policy
         self._used = 0
         self._cancelled = Event()
+        self._candidate: Optional[Connection] = None
+        self._rotation: Optional[Thread] = None
 
     def cancel(self) -> None:
         """Stop trying; the session is being closed."""
         self._cancelled.set()
+        candidate = self._candidate
+        if candidate is not None:
+            candidate.abort()
+
+    def join(self, deadline: Deadline) -> bool:
+        """Wait for a rotation that is under way, unless it is the caller."""
+        thread = self._rotation
+        if thread is None or thread is current_thread():
+            return True
+        thread.join(deadline.remaining())
+        return not thread.is_alive()
 
     def should_try(self, error: ConnectionClosed) -> bool:
         """Whether a connection that ended like this is to be replaced."""
@@ -114,6 +139,11 @@ class Reconnector:
             None when the session goes on, else why it does not.
         """
         wiring, policy = self._wiring, self.policy
+        rotation = self._rotation
+        if rotation is not None:
+            rotation.join(wiring.options.connect_timeout)
+            if wiring.connection is not old:
+                return None  # The rotation was faster.
         if old.age() >= policy.stable_after:
             self._used = 0
         failure: Exception = error
@@ -129,26 +159,67 @@ class Reconnector:
             try:
                 self._attempt(old, headers)
                 return None
-            except (ConnectFailed, WaitTimeout, ConnectionClosed, RestoreError) as exc:
+            except _FAILURES as exc:
+                if self._cancelled.is_set():
+                    return error
                 logger.info("= %s: attempt %s: %s", wiring.name, self._used, exc)
                 failure = exc
                 if isinstance(exc, ConnectFailed) and not exc.retryable:
                     return exc
         return failure
 
-    def rotate(self, old: Connection) -> bool:
+    def consider_rotation(self, connection: Connection) -> Optional[float]:
         """
-        Bring a new connection up while the old one still works.
+        Begin a rotation when the session's time is nearly up and all is quiet.
+
+        Called on the reader.
 
         Returns:
-            False when that failed; the old one is still in use.
+            Seconds after which to consider again; None for no particular time.
         """
+        expires_at, margin = connection.snapshot.expires_at, self.policy.rotate_before
+        if margin is None or not expires_at or self._cancelled.is_set():
+            return None
+        if self._rotation is not None and self._rotation.is_alive():
+            return None
+        remaining = expires_at - time() - margin
+        if remaining > 0:
+            return remaining
+        if not self._is_quiet(connection) and remaining > _LAST_MOMENT - margin:
+            return _LOOK_AGAIN
+        if remaining < -margin:
+            return None  # Late already, or the clocks disagree; a loss will tell.
+        self._rotation = Thread(
+            target=self._rotate,
+            args=(connection,),
+            name=f"realtime-sync {self._wiring.name} rotation",
+            daemon=True,
+        )
+        self._rotation.start()
+        return None
+
+    def _is_quiet(self, connection: Connection) -> bool:
+        snapshot = connection.snapshot
+        return (
+            snapshot.active_response is None
+            and not snapshot.user_speaking
+            and not self._wiring.pending.any
+        )
+
+    def _rotate(self, old: Connection) -> None:
+        """Bring a new connection up while the old one still works."""
+        wiring = self._wiring
+        wiring.open_gap()
         try:
             self._attempt(old, None)
-        except (ConnectFailed, WaitTimeout, ConnectionClosed, RestoreError) as exc:
-            logger.warning("! %s: rotation failed: %s", self._wiring.name, exc)
-            return False
-        return True
+        except _FAILURES as exc:
+            logger.warning("! %s: rotation failed: %s", wiring.name, exc)
+            try:
+                wiring.sender.close_gap(old)
+            except ConnectionClosed as lost:
+                logger.warning("! %s: lost in a rotation: %s", wiring.name, lost)
+            return
+        old.begin_close(1000, "rotated", Deadline(wiring.options.close_timeout))
 
     def _ask_hook(
         self, error: ConnectionClosed, failure: Exception, delay: float
@@ -178,15 +249,20 @@ class Reconnector:
         connection = wiring.new_connection(
             evolve(Snapshot(), version=old.snapshot.version + 1)
         )
+        self._candidate = connection
         rebuild = Rebuild(
             connection, wiring.codec, wiring.effective_config(old.snapshot), deadline
         )
         try:
             rebuild.greet(transport, options.wait_created)
             report = rebuild.run(old.snapshot, items=self.policy.restore)
+            if self._cancelled.is_set():
+                raise ConnectionClosedOK("the session was closed", code=1000)
         except BaseException:
             connection.abort()
             raise
+        finally:
+            self._candidate = None
         wiring.switch_to(connection)
         wiring.emit(ConnectionOpened(attempt=self._used))
         wiring.emit(ConnectionRestored(report=report, attempt=self._used))

@@ -160,6 +160,7 @@ class Wiring:
             snapshot=snapshot,
             deliver=_to_nobody,
             ended=self._connection_ended,
+            housekeep=self._housekeep,
             ping_interval=self.options.ping_interval,
         )
 
@@ -170,6 +171,13 @@ class Wiring:
         connection.adopt(self.watches, self._deliver)
         self.connection = connection
         self.sender.close_gap(connection)
+
+    def open_gap(self) -> None:
+        """From now on hold commands for the next connection."""
+        policy = self.options.reconnect
+        self.sender.gap = Gap(
+            policy.queue_limit, int(policy.keep_audio * _BYTES_PER_SECOND)
+        )
 
     def effective_config(self, snapshot: Snapshot) -> Optional[Mapping[str, Any]]:
         """
@@ -198,10 +206,7 @@ class Wiring:
         if reconnector is None or not retrying:
             return error
         self.watches.add(self.pending.watch)
-        policy = reconnector.policy
-        self.sender.gap = Gap(
-            policy.queue_limit, int(policy.keep_audio * _BYTES_PER_SECOND)
-        )
+        self.open_gap()
         failure = reconnector.replace(connection, error)
         if failure is not None and failure is not error:
             error.__cause__ = failure
@@ -240,6 +245,12 @@ class Wiring:
 
     def _is_stale(self, event: Any) -> bool:
         return event.type == _AUDIO_DELTA and event.response_id in self._stale
+
+    def _housekeep(self) -> Optional[float]:
+        self.dispatcher.watch_handler(_SLOW_HANDLER)
+        if self._reconnector is None or self.connection is None:
+            return None
+        return self._reconnector.consider_rotation(self.connection)
 
     def _connection_ended(self, connection: Connection) -> None:
         if connection is not self.connection:
@@ -299,6 +310,8 @@ class Wiring:
             self._ended.wait(deadline.remaining())
         drained = self.dispatcher.drained(deadline)
         ended = self.connection.join(deadline)
+        if self._reconnector is not None:
+            ended &= self._reconnector.join(deadline)
         return self._final_report(drained and ended)
 
     def _final_report(self, complete: bool) -> CloseReport:
@@ -361,6 +374,7 @@ class Wiring:
 
 _numbers = itertools.count(1)
 _BYTES_PER_SECOND = 48_000
+_SLOW_HANDLER = 5.0
 
 
 def _to_nobody(event: Any, snapshot: Snapshot, size: int) -> None:
