@@ -121,7 +121,7 @@ class ToolChoiceMcp:
     name: MaybeText = UNSET
 
 
-ToolChoice = Union[str, ToolChoiceFunction, ToolChoiceMcp]
+ToolChoice = Union[str, ToolChoiceFunction, ToolChoiceMcp, Mapping[str, Any]]
 """``"auto"``, ``"none"``, ``"required"``, or one particular tool."""
 
 
@@ -188,7 +188,7 @@ class PromptFile:
     prompt_cache_breakpoint: Union[PromptCacheBreakpoint, None, Unset] = UNSET
 
 
-PromptVariable = Union[str, PromptText, PromptImage, PromptFile]
+PromptVariable = Union[str, PromptText, PromptImage, PromptFile, Mapping[str, Any]]
 
 
 @frozen(kw_only=True, slots=False, field_transformer=checked)
