@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Optional
 
 from .. import ordering
-from ..items import Item
+from ..items import PCM_RATE, Item
 from ..merging import described, with_part_changed
 from ..records import changed, changed_in
 from ..snapshot import Asked, Snapshot
@@ -23,6 +23,7 @@ from ..store import (
     text_or_none,
     updated,
 )
+from .session import audio_rate
 
 MOST_ASKED = 100
 """Unanswered requests for the head of the conversation that are remembered."""
@@ -165,7 +166,7 @@ def item_retrieved(snapshot: Snapshot, event: Any) -> Snapshot:
         return note(snapshot, event, "no_id", "an item without an id cannot be kept")
     known = find(snapshot, item_id)
     item = known or Item(id=item_id)
-    item = described(item, event.item, final=item.closed)
+    item = _measured(snapshot, described(item, event.item, final=item.closed))
     if item_id not in snapshot._order.parents and not item.out_of_band:
         order = ordering.place_provisionally(snapshot._order, item_id)
         snapshot = reordered(snapshot, order)
@@ -173,6 +174,15 @@ def item_retrieved(snapshot: Snapshot, event: Any) -> Snapshot:
         detail = "the item has been deleted"
         return note(snapshot, event, "late_event", detail, item_id=item_id)
     return store(snapshot, item)
+
+
+def _measured(snapshot: Snapshot, item: Item) -> Item:
+    """Say in which format the audio is that came with a user's item."""
+    if item.role != "user":
+        return item
+    rate = audio_rate(snapshot.session, default=PCM_RATE, half="input")
+    parts = tuple(changed_in(part, "audio_rate", rate) for part in item.content)
+    return changed_in(item, "content", parts)
 
 
 def item_truncated(snapshot: Snapshot, event: Any) -> Snapshot:

@@ -65,16 +65,17 @@ def absent(value: Any) -> bool:
     return value is not None and given(value) is None
 
 
-def audio_rate(resource: Any, *, default: int) -> int:
+def audio_rate(resource: Any, *, default: int, half: str = "output") -> int:
     """
-    Return the bytes per second of the audio that a session or response makes.
+    Return the bytes per second of the audio that a session or response has.
 
     Args:
         resource: a session or a response of the protocol.
         default: the rate if it does not say.
+        half: ``output`` for what the model speaks, ``input`` for what it hears.
     """
     audio = given(getattr(resource, "audio", None))
-    output = given(getattr(audio, "output", None))
+    output = given(getattr(audio, half, None))
     spoken = given(getattr(output, "format", None))
     kind = text_or_none(getattr(spoken, "type", None))
     if kind is None:

@@ -310,6 +310,18 @@ def test_retrieval_adds_what_was_not_known() -> None:
     assert ["u"] == mirror.order
 
 
+def test_retrieved_speech_is_measured_in_the_format_of_the_input() -> None:
+    """A telephone's audio is a sixth of the size."""
+    mirror = Mirror()
+    half = {"format": {"type": "audio/pcmu"}}
+    session = {"type": "realtime", "audio": {"input": half}}
+    mirror.tell("session.created", session=session)
+    part = {"audio": "A" * 6400}
+    mirror.tell("conversation.item.retrieved", item=message("u", [part]))
+
+    assert 600 == mirror.item("u").audio_ms
+
+
 def test_a_retrieved_stranger_stands_at_the_end() -> None:
     """Until the server says where it is."""
     mirror = Mirror()
