@@ -65,8 +65,6 @@ class MessageReader:
         """
         self._chunks.append(chunk)
         self._have += len(chunk)
-        if self._have >= self._need:
-            self._join()
 
     def next(self) -> Optional[Message]:
         """
@@ -75,18 +73,21 @@ class MessageReader:
         Raises:
             RemoteProtocolError: the stream breaks the protocol or the limit.
         """
-        while True:
+        while self._have >= self._need:
+            if len(self._data) - self._at < self._need:
+                self._join()
             frame = self._frame()
             if frame is None:
-                return None
+                continue  # It has said how much it needs.
             fin, opcode, payload = frame
-            if opcode in _DATA and fin and self._fragmented is None:
+            if opcode >= CLOSE or (
+                opcode in _DATA and fin and self._fragmented is None
+            ):
                 return Message(opcode, payload)
-            if opcode >= CLOSE:
-                return self._control(fin, opcode, payload)
             whole = self._collect(fin, opcode, payload)
             if whole is not None:
                 return whole
+        return None
 
     def _join(self) -> None:
         rest = self._data[self._at :]
@@ -96,52 +97,44 @@ class MessageReader:
 
     def _frame(self) -> Optional[tuple[bool, int, bytes]]:
         data, at = self._data, self._at
-        have = len(data) - at
-        if have < 2:
-            self._want(2)
-            return None
         first, second = data[at], data[at + 1]
         if first & 0x70 or second & 0x80:
             raise RemoteProtocolError(
                 "the server's frame is masked or has reserved bits set"
             )
         start, length = at + 2, second & 0x7F
+        if first & 0x08:
+            _check_control(first, length)
         if length >= 126:
-            wide = 2 if length == 126 else 8
-            if have < 2 + wide:
-                self._want(2 + wide)
+            start += 2 if length == 126 else 8
+            if start > len(data):
+                self._need = start - at
                 return None
-            length = int.from_bytes(data[start : start + wide], "big")
-            start += wide
-        self._check_size(length)
+            length = int.from_bytes(data[at + 2 : start], "big")
+        self._check_size(first, length)
         end = start + length
         if end > len(data):
-            self._want(end - at)
+            self._need = end - at
             return None
-        self._at = end
+        self._have -= end - at
+        self._need = 2
         if end == len(data):
-            self._have = 0
-            self._data, self._at, self._need = b"", 0, 2
+            self._data, self._at = b"", 0
         else:
-            self._have = len(data) - end
+            self._at = end
         return bool(first & 0x80), first & 0x0F, data[start:end]
 
-    def _want(self, total: int) -> None:
-        self._need = total
-        self._have = len(self._data) - self._at
-
-    def _check_size(self, length: int) -> None:
+    def _check_size(self, first: int, length: int) -> None:
+        if first & 0x08:
+            return  # Control frames are small, and no part of the message.
         size = length + self._fragments_size
+        if length >> 63:
+            raise RemoteProtocolError("a frame has a negative length")
         if self._max_size is not None and size > self._max_size:
             raise RemoteProtocolError(
                 f"a message of {size} bytes or more is over the limit of "
                 f"{self._max_size} bytes; raise max_frame_size if it is wanted"
             )
-
-    def _control(self, fin: bool, opcode: int, payload: bytes) -> Message:
-        if opcode not in _OPCODES or not fin or len(payload) > 125:
-            raise RemoteProtocolError(f"malformed control frame, opcode {opcode}")
-        return Message(opcode, payload)
 
     def _collect(self, fin: bool, opcode: int, payload: bytes) -> Optional[Message]:
         if opcode not in _OPCODES or (opcode == CONTINUATION) == (
@@ -150,7 +143,8 @@ class MessageReader:
             raise RemoteProtocolError(f"unexpected frame, opcode {opcode}")
         if self._fragmented is None:
             self._fragmented = opcode
-        self._fragments.append(payload)
+        if payload:
+            self._fragments.append(payload)
         self._fragments_size += len(payload)
         if not fin:
             return None
@@ -161,11 +155,20 @@ class MessageReader:
         return whole
 
 
+def _check_control(first: int, length: int) -> None:
+    opcode = first & 0x0F
+    if opcode not in _OPCODES or not first & 0x80 or length > 125:
+        raise RemoteProtocolError(f"malformed control frame, opcode {opcode}")
+
+
 def close_payload(code: int, reason: str = "") -> bytes:
     """
-    The body of a close frame; the reason is cut to the 123 bytes allowed.
+    The body of a close frame.
+
+    The reason is cut to the 123 bytes allowed, between two characters.
     """
-    return code.to_bytes(2, "big") + reason.encode()[:123]
+    words = reason.encode("utf-8", "replace")[:123].decode("utf-8", "ignore")
+    return code.to_bytes(2, "big") + words.encode()
 
 
 def parse_close(payload: bytes) -> tuple[int, str]:
