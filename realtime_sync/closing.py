@@ -5,7 +5,9 @@ What the end of a connection means: tables of close codes, statuses and errors.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
+from time import time
 from typing import Any, Final, Optional
 
 from attrs import frozen
@@ -20,6 +22,7 @@ from .errors import (
     DialectMismatch,
     SessionExpired,
 )
+from .redaction import redact
 
 CLEAN_CODES: Final = frozenset({1000, 1005})
 """Closes on purpose: 1000, and 1005 for a close frame without a code."""
@@ -45,6 +48,8 @@ FATAL_ERROR_CODES: Final = AUTHENTICATION_CODES | {
     "session_expired",
 }
 """Codes of error events after which the server closes the connection."""
+
+_MOST_WORDS = 500
 
 
 @frozen(kw_only=True)
@@ -93,6 +98,7 @@ def closed_error(
         expired: the server had said that the session's time is up.
         cause: the exception that broke the connection, if any.
     """
+    reason = redact(reason)
     told = f"close code {code}" + (f": {reason}" if reason else "")
     if asked:
         return ConnectionClosedOK("the session was closed", code=code, reason=reason)
@@ -113,27 +119,34 @@ def closed_error(
 
 
 def refused_by_status(
-    status: int, headers: Mapping[str, str], body: bytes, host: str
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    host: str,
+    *,
+    hint: str = "check the api_key",
 ) -> ConnectFailed:
     """
     The exception for a handshake that was answered with an HTTP status.
+
+    Args:
+        status: HTTP status.
+        headers: of the answer, names in lower case.
+        body: of the answer.
+        host: who refused.
+        hint: what to do about a refused key.
     """
-    code, words = _error_in_body(body)
+    code, words = error_in_body(body)
     message = f"{host} refused the connection: HTTP {status}"
     if words:
         message += f", {words}"
     if code == "beta_api_shape_disabled":
         return _dialect_mismatch(message, status=status)
     if status in (401, 403):
-        return AuthenticationFailed(
-            message + " (check the api_key)", status=status, code=code
-        )
+        return AuthenticationFailed(f"{message} ({hint})", status=status, code=code)
     if status == 429:
         return ConnectRateLimited(
-            message,
-            status=status,
-            code=code,
-            retry_after=_retry_after(headers.get("retry-after")),
+            message, status=status, code=code, retry_after=retry_after(headers, time())
         )
     if status in (301, 302, 303, 307, 308):
         message += "; redirects are not followed, connect to the new address itself"
@@ -143,16 +156,26 @@ def refused_by_status(
 
 
 def refused_by_error(
-    code: Optional[str], message: str, close_code: Optional[int]
+    code: Optional[str],
+    message: str,
+    close_code: Optional[int],
+    *,
+    hint: str = "check the api_key",
 ) -> ConnectFailed:
     """
     The exception for a handshake that succeeded, followed by error and close.
+
+    Args:
+        code: of the error event, if there was one.
+        message: of the error event, or of the close frame.
+        close_code: of the close frame, if it came.
+        hint: what to do about a refused key.
     """
-    words = message or "the server closed the connection before session.created"
+    words = redact(message) or "the server closed the connection before session.created"
     if code == "beta_api_shape_disabled":
         return _dialect_mismatch(words)
     if close_code == 3000 or code in AUTHENTICATION_CODES:
-        return AuthenticationFailed(f"{words} (check the api_key)", code=code or 3000)
+        return AuthenticationFailed(f"{words} ({hint})", code=code or 3000)
     if code in ("rate_limit_exceeded", "insufficient_quota"):
         return ConnectRateLimited(words, code=code)
     return ConnectFailed(
@@ -168,25 +191,55 @@ def _dialect_mismatch(message: str, status: Optional[int] = None) -> DialectMism
     )
 
 
-def _error_in_body(body: bytes) -> tuple[Optional[str], str]:
+def error_in_body(body: bytes) -> tuple[Optional[str], str]:
+    """
+    Code and message of an error that was answered over HTTP, in whatever shape.
+    """
     try:
         decoded = json.loads(body)
-    except ValueError:
-        return None, body[:200].decode("utf-8", "replace").strip()
-    error = decoded.get("error") if isinstance(decoded, dict) else None
+    except (ValueError, RecursionError):
+        words = body[:_MOST_WORDS].decode("utf-8", "replace").strip()
+        return None, redact(words)
+    if not isinstance(decoded, dict):
+        return None, ""
+    error = decoded.get("error") or decoded.get("detail") or decoded
     if isinstance(error, str):
-        return None, error
+        return None, redact(error[:_MOST_WORDS])
     if not isinstance(error, dict):
         return None, ""
     code = error.get("code")
-    return (code if isinstance(code, str) else None), str(error.get("message") or "")
+    message = error.get("message")
+    return (
+        code if isinstance(code, str) else None,
+        redact(message[:_MOST_WORDS]) if isinstance(message, str) else "",
+    )
 
 
-def _retry_after(value: Optional[str]) -> Optional[float]:
+def retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:
     """
-    Seconds from a ``Retry-After`` header; dates are left to the caller's backoff.
+    Seconds that a server asks to wait, or None.
+
+    Args:
+        headers: of the answer, names in lower case.
+        now: seconds since the epoch, for servers that give a date.
     """
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        value = headers.get(name)
+        if not value:
+            continue
+        try:
+            seconds = float(value) * unit
+        except ValueError:
+            seconds = _seconds_until(value, now)
+        if math.isfinite(seconds):
+            return max(0.0, seconds)
+    return None
+
+
+def _seconds_until(date: str, now: float) -> float:
+    from email.utils import parsedate_to_datetime  # Slow to import, seldom needed.
+
     try:
-        return max(0.0, float(value)) if value else None
-    except ValueError:
-        return None
+        return parsedate_to_datetime(date).timestamp() - now
+    except (ValueError, TypeError, OverflowError):
+        return math.nan

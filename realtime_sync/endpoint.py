@@ -1,63 +1,53 @@
 """
 Where to connect and how to say who you are.
 
-An `Endpoint` is a value; `Endpoint.address` turns it into the URL and headers
-of one connection. Facts about vendors are rows in `VENDORS`.
+An `Endpoint` is a value; its methods give the URL and the headers of one
+connection or request. Which key may go where is decided in `credentials`.
 """
 
 from __future__ import annotations
 
-import ipaddress
+import base64
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Optional, Union
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from attrs import evolve, field, frozen
 
+from .credentials import (
+    Credentials,
+    check_headers,
+    check_travels_safely,
+    checked_key,
+    environment_key,
+    holds_secret,
+    merged_headers,
+    names_only,
+    organization_headers,
+    subprotocols_with,
+    vendor_of,
+    withheld_variable,
+)
 from .errors import ConfigurationError
+from .redaction import remember, shown_query, shown_url
 
 Key = Union[str, Callable[[], str], None]
 
 AuthStyle = Literal["bearer", "api-key", "none"]
 
-
-@frozen(kw_only=True)
-class Vendor:
-    """
-    What is known about one vendor's hosts.
-
-    Attributes:
-        hosts: host name endings that belong to the vendor.
-        key_variable: environment variable that holds its key.
-        needs_key: whether connecting without a key is pointless.
-    """
-
-    hosts: tuple[str, ...]
-    key_variable: str
-    needs_key: bool = True
-
-
-VENDORS: tuple[Vendor, ...] = (
-    Vendor(hosts=("api.openai.com",), key_variable="OPENAI_API_KEY"),
-    Vendor(
-        hosts=("openai.azure.com", "cognitiveservices.azure.com"),
-        key_variable="AZURE_OPENAI_API_KEY",
-    ),
-    Vendor(hosts=("api.x.ai",), key_variable="XAI_API_KEY"),
-    Vendor(
-        hosts=("dashscope.aliyuncs.com", "dashscope-intl.aliyuncs.com"),
-        key_variable="DASHSCOPE_API_KEY",
-    ),
-)
-
 _OPENAI = "https://api.openai.com/v1"
-_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+_SOCKET_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+_HTTP_SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _BETA_HEADER = ("OpenAI-Beta", "realtime=v1")
 
 
-def _no_secrets(headers: Mapping[str, str]) -> str:
-    return repr(sorted(headers))
+def _url_without_secrets(url: str) -> str:
+    return repr(shown_url(url))
+
+
+def _query_without_secrets(query: Mapping[str, str]) -> str:
+    return repr(shown_query(query))
 
 
 @frozen(kw_only=True)
@@ -77,25 +67,32 @@ class Endpoint:
         model_parameter: name of the query parameter for the model.
         append_path: whether ``/realtime`` belongs behind the path of `url`.
         subprotocol_auth: send the key as a sub-protocol, as browsers must.
+        key_variable: environment variable with the key for this machine.
     """
 
-    url: str
+    url: str = field(repr=_url_without_secrets)
     dialect: Literal["ga", "beta"] = "ga"
     auth: AuthStyle = "bearer"
     key: Key = field(default=None, repr=False)
-    headers: Mapping[str, str] = field(factory=dict, repr=_no_secrets)
-    query: Mapping[str, str] = field(factory=dict)
+    headers: Mapping[str, str] = field(factory=dict, repr=names_only)
+    query: Mapping[str, str] = field(factory=dict, repr=_query_without_secrets)
     model_parameter: str = "model"
     append_path: bool = True
     subprotocol_auth: bool = False
+    key_variable: Optional[str] = None
 
     @classmethod
     def openai(cls, base_url: Optional[str] = None, **changes: Any) -> Endpoint:
         """
         OpenAI, or the server that ``OPENAI_BASE_URL`` names.
+
+        Args:
+            base_url: another server that speaks as OpenAI does.
+            **changes: any attribute of `Endpoint`.
         """
         url = base_url or os.environ.get("OPENAI_BASE_URL") or _OPENAI
-        return cls(url=url, headers=_organization(), **changes)
+        headers = {**organization_headers(url), **changes.pop("headers", {})}
+        return cls(url=url, headers=headers, **changes)
 
     @classmethod
     def azure(
@@ -134,6 +131,7 @@ class Endpoint:
         chosen: dict[str, Any] = {
             "auth": "bearer" if token_provider else "api-key",
             "key": token_provider or api_key,
+            "key_variable": "AZURE_OPENAI_API_KEY",
         }
         if preview:
             query = {"api-version": api_version}
@@ -154,7 +152,7 @@ class Endpoint:
         """
         xAI; the key is by default ``XAI_API_KEY``.
         """
-        return cls(url="https://api.x.ai/v1", key=api_key)
+        return cls(url="https://api.x.ai/v1", key=api_key, key_variable="XAI_API_KEY")
 
     @classmethod
     def dashscope(cls, *, api_key: Key = None, international: bool = True) -> Endpoint:
@@ -163,7 +161,10 @@ class Endpoint:
         """
         host = "dashscope-intl" if international else "dashscope"
         return cls(
-            url=f"wss://{host}.aliyuncs.com/api-ws/v1", dialect="beta", key=api_key
+            url=f"wss://{host}.aliyuncs.com/api-ws/v1",
+            dialect="beta",
+            key=api_key,
+            key_variable="DASHSCOPE_API_KEY",
         )
 
     @classmethod
@@ -206,91 +207,123 @@ class Endpoint:
         The URL of one connection.
 
         A call, a transcription session and a model exclude each other in the
-        query (PROTOCOL of the service: ``call_id`` and ``intent`` take no
-        model).
+        query: ``call_id`` and ``intent`` take no ``model``.
 
         Raises:
             ConfigurationError: the scheme is none that is known.
         """
-        parts = urlsplit(self.url)
-        scheme = _SCHEMES.get(parts.scheme.lower())
-        if scheme is None or not parts.netloc:
-            raise ConfigurationError(
-                f"{_without_query(self.url)!r} is not a URL with a scheme of "
-                "http, https, ws or wss"
-            )
-        path = parts.path.rstrip("/")
-        if self.append_path and not path.endswith("/realtime"):
-            path += "/realtime"
-        if session_type == "translation" and not path.endswith("/translations"):
-            path += "/translations"
-        query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        query.update(self.query)
-        query.update(_purpose(self.model_parameter, model, session_type, call_id))
+        scheme, host, path, query = self._parts(_SOCKET_SCHEMES)
+        if self.append_path:
+            path = _base_path(path) + "/realtime"
+            if session_type == "translation":
+                path += "/translations"
+        purpose = _purpose(self.model_parameter, model, session_type, call_id)
+        if purpose and self.model_parameter not in purpose:
+            query.pop("model", None)
+        query.update(purpose)
         query.update(extra_query or {})
-        return urlunsplit((scheme, parts.netloc, path, urlencode(query), ""))
+        return urlunsplit((scheme, host, path, urlencode(query), ""))
 
-    def resolve_key(self) -> Optional[str]:
+    def http_url(
+        self, path: str, *, extra_query: Optional[Mapping[str, str]] = None
+    ) -> str:
         """
-        The key for a connection made now.
+        The URL of one REST request.
+
+        Args:
+            path: below the base, for example ``/realtime/client_secrets``.
+            extra_query: further query parameters.
 
         Raises:
-            ConfigurationError: a known vendor needs a key and none is there.
+            ConfigurationError: the scheme is none that is known.
+        """
+        scheme, host, base, query = self._parts(_HTTP_SCHEMES)
+        for name in ("model", self.model_parameter):
+            query.pop(name, None)
+        query.update(extra_query or {})
+        return urlunsplit((scheme, host, _base_path(base) + path, urlencode(query), ""))
+
+    def resolve_key(self, *, optional: bool = False) -> Optional[str]:
+        """
+        The key for a connection made now; None if there is none to send.
+
+        Asks a callable key. Goes by the environment if no key was given; an
+        empty one means none.
+
+        Args:
+            optional: a known vendor may go without, because the request has
+                another way to say who it is.
+
+        Raises:
+            ConfigurationError: a known vendor needs a key and none is there,
+                or no header can carry the key.
         """
         if self.auth == "none":
             return None
-        key = self.key() if callable(self.key) else self.key
+        # A provider that has nothing to give must not bring another key in.
+        key = (self.key() or "") if callable(self.key) else self.key
+        if key is None and not optional:
+            key = environment_key(self.url, self.key_variable)
         if key:
-            return key
+            return checked_key(key)
         vendor = vendor_of(self.url)
-        variable = vendor.key_variable if vendor else "OPENAI_API_KEY"
-        key = os.environ.get(variable)
-        if key and (vendor is not None or _environment_may_send_to(self.url)):
-            return key
-        if vendor is not None and vendor.needs_key:
+        if vendor is not None and vendor.needs_key and not optional:
             raise ConfigurationError(
                 f"no key for {urlsplit(self.url).hostname}: "
-                f"pass api_key or set {variable}"
+                f"pass api_key or set {vendor.key_variable}"
             )
         return None
 
-    def request_headers(
+    def credentials(
         self,
-        key: Optional[str],
+        url: str,
         *,
         dialect: str = "ga",
-        extra: Optional[Mapping[str, str]] = None,
+        extra_headers: Optional[Mapping[str, str]] = None,
         safety_identifier: Optional[str] = None,
-    ) -> dict[str, str]:
+        insecure: bool = False,
+        proxy: Optional[str] = None,
+    ) -> Credentials:
         """
-        Headers of one connection, the key included.
-        """
-        headers: dict[str, str] = {}
-        if dialect == "beta":
-            headers.update([_BETA_HEADER])
-        if key and not self.subprotocol_auth:
-            if self.auth == "api-key":
-                headers["api-key"] = key
-            else:
-                headers["Authorization"] = f"Bearer {key}"
-        if safety_identifier:
-            headers["OpenAI-Safety-Identifier"] = safety_identifier
-        headers.update(self.headers)
-        headers.update(extra or {})
-        return headers
+        What one connection or request to a URL says about who makes it.
 
-    def subprotocols(self, key: Optional[str], *, dialect: str = "ga") -> list[str]:
+        Headers that the caller gave win over what is made here, however they
+        are spelt; if they hold a key, the environment is not asked for one.
+
+        Args:
+            url: from `websocket_url` or `http_url`.
+            dialect: the beta has a header of its own on WebSockets.
+            extra_headers: sent besides those of the endpoint.
+            safety_identifier: stable id of the end user.
+            insecure: let a key leave this machine in clear text.
+            proxy: on the way there, or None.
+
+        Raises:
+            ConfigurationError: there is no key where one is needed, it would
+                travel in clear text, or a header is malformed.
         """
-        Sub-protocols to offer; empty unless the key travels in one.
-        """
-        if not self.subprotocol_auth:
-            return []
-        offered = ["realtime"]
-        if key:
-            offered.append(f"openai-insecure-api-key.{key}")
-        if dialect == "beta":
-            offered.append("openai-beta.realtime-v1")
-        return offered
+        socket = urlsplit(url).scheme in ("ws", "wss")
+        given = {**self._login(), **self.headers, **(extra_headers or {})}
+        check_headers(given)
+        own = holds_secret(given, url)
+        key = self.resolve_key(optional=own)
+        sent = own or key is not None
+        if sent:
+            check_travels_safely(url, insecure=insecure, proxy=proxy)
+        made: dict[str, str] = {}
+        if dialect == "beta" and socket:
+            made.update([_BETA_HEADER])
+        in_protocol = socket and self.subprotocol_auth
+        if key and not in_protocol:
+            made.update([self._key_header(key)])
+        if safety_identifier:
+            made["OpenAI-Safety-Identifier"] = safety_identifier
+        return Credentials(
+            headers=merged_headers(made, given),
+            subprotocols=subprotocols_with(key, dialect) if in_protocol else (),
+            sent=sent,
+            withheld=None if sent else withheld_variable(self.url, self.key_variable),
+        )
 
     def with_key(self, key: Key) -> Endpoint:
         """
@@ -298,63 +331,48 @@ class Endpoint:
         """
         return evolve(self, key=key)
 
+    def _key_header(self, key: str) -> tuple[str, str]:
+        if self.auth == "api-key":
+            return "api-key", key
+        return "Authorization", f"Bearer {key}"
 
-def check_key_may_travel(url: str, *, explicit: bool, insecure: bool) -> None:
-    """
-    Refuse to send an explicit key in clear text to another machine.
+    def _login(self) -> dict[str, str]:
+        parts = urlsplit(self.url)
+        if parts.username is None:
+            return {}
+        password = unquote(parts.password or "")
+        remember(password)
+        login = f"{unquote(parts.username)}:{password}".encode()
+        return {"Authorization": f"Basic {base64.b64encode(login).decode()}"}
 
-    Raises:
-        ConfigurationError: the URL is ``ws://`` and not loopback.
-    """
-    parts = urlsplit(url)
-    if parts.scheme == "ws" and explicit and not insecure and not is_loopback(url):
-        raise ConfigurationError(
-            f"the key would go to {parts.hostname} in clear text; "
-            "use wss://, or insecure=True if that is really wanted"
-        )
-
-
-def vendor_of(url: str) -> Optional[Vendor]:
-    """
-    The vendor that a URL's host belongs to, or None.
-    """
-    host = (urlsplit(url).hostname or "").lower()
-    for vendor in VENDORS:
-        if any(host == name or host.endswith("." + name) for name in vendor.hosts):
-            return vendor
-    return None
-
-
-def is_loopback(url: str) -> bool:
-    """
-    Whether a URL stays on this machine.
-    """
-    host = (urlsplit(url).hostname or "").lower()
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    def _parts(
+        self, schemes: Mapping[str, str]
+    ) -> tuple[str, str, str, dict[str, str]]:
+        """Scheme, host with port, path and query of the base."""
+        try:
+            parts = urlsplit(self.url)
+            parts.port  # Raises for what is no number.
+        except ValueError:
+            raise ConfigurationError(
+                "the server's URL is malformed: check host and port"
+            ) from None
+        scheme = schemes.get(parts.scheme.lower())
+        if scheme is None or not parts.hostname:
+            raise ConfigurationError(
+                f"{shown_url(self.url)!r} is not a URL with a scheme of "
+                "http, https, ws or wss"
+            )
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        query.update(self.query)
+        host = parts.netloc.rpartition("@")[2]
+        return scheme, host, parts.path.rstrip("/"), query
 
 
-def _environment_may_send_to(url: str) -> bool:
-    """
-    A key from the environment goes to loopback, or to the host that the
-    environment itself names, and nowhere else.
-    """
-    named = os.environ.get("OPENAI_BASE_URL")
-    if named and urlsplit(named).hostname == urlsplit(url).hostname:
-        return True
-    return is_loopback(url)
-
-
-def _organization() -> dict[str, str]:
-    headers = {
-        "OpenAI-Organization": os.environ.get("OPENAI_ORG_ID"),
-        "OpenAI-Project": os.environ.get("OPENAI_PROJECT_ID"),
-    }
-    return {name: value for name, value in headers.items() if value}
+def _base_path(path: str) -> str:
+    """The path that ``/realtime`` is added to, also if it is there already."""
+    if path.endswith("/realtime/translations"):
+        path = path.removesuffix("/translations")
+    return path.removesuffix("/realtime")
 
 
 def _purpose(
@@ -368,7 +386,3 @@ def _purpose(
     if session_type == "transcription":
         return {"intent": "transcription"}
     return {model_parameter: model} if model else {}
-
-
-def _without_query(url: str) -> str:
-    return url.partition("?")[0]

@@ -17,6 +17,7 @@ from .errors import (
     WaitTimeout,
 )
 from .protocol.acks import ACKS, error_fits
+from .redaction import redact
 from .types import UNSET, Timeout
 from .waiters import Slot, Waiting, Watch
 
@@ -216,7 +217,7 @@ def rejection_of(event: Any) -> CommandRejected:
     param = _text(error, "param")
     fallback = InvalidRequest if param else CommandRejected
     return REJECTIONS.get(code or "", fallback)(
-        message + (f" [{code}]" if code else ""),
+        redact(message) + (f" [{code}]" if code else ""),
         type=kind,
         code=code,
         param=param,

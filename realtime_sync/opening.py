@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 
 from .closing import FATAL_ERROR_CODES, refused_by_error, refused_by_status
 from .deadline import Deadline
-from .endpoint import Endpoint, check_key_may_travel
+from .endpoint import Endpoint
 from .errors import ConnectFailed, ConnectionClosed, WaitTimeout
 from .handles import rejection_of
 from .options import SessionOptions
+from .proxies import proxy_for
 from .transport import Address, HandshakeRefused, Transport, connect
 from .waiters import Mailbox, Waiting, Watch, WatchList
 
@@ -42,20 +43,20 @@ def dial(
         call_id=options.call_id,
         extra_query=options.extra_query,
     )
-    check_key_may_travel(
-        url, explicit=endpoint.key is not None, insecure=options.insecure
+    proxy = proxy_for(url, options.proxy)
+    credentials = endpoint.credentials(
+        url,
+        dialect=dialect,
+        extra_headers=options.extra_headers,
+        safety_identifier=options.safety_identifier,
+        insecure=options.insecure,
+        proxy=proxy,
     )
-    key = endpoint.resolve_key()
     address = Address(
         url=url,
-        headers=endpoint.request_headers(
-            key,
-            dialect=dialect,
-            extra=options.extra_headers,
-            safety_identifier=options.safety_identifier,
-        ),
-        subprotocols=endpoint.subprotocols(key, dialect=dialect),
-        proxy=options.proxy,
+        headers=credentials.headers,
+        subprotocols=credentials.subprotocols,
+        proxy=proxy,
         ssl_context=options.ssl_context,
         max_frame_size=options.max_frame_size,
     )
@@ -63,7 +64,11 @@ def dial(
         return connect(address, deadline)
     except HandshakeRefused as exc:
         raise refused_by_status(
-            exc.status, exc.headers, exc.body, urlsplit(url).netloc
+            exc.status,
+            exc.headers,
+            exc.body,
+            urlsplit(url).netloc,
+            hint=credentials.advice,
         ) from None
 
 
@@ -94,7 +99,7 @@ class Greeting:
         try:
             while True:
                 try:
-                    event = self._next(deadline if error is None else Deadline(_GRACE))
+                    event = self._next(deadline)
                 except WaitTimeout:
                     if error is None:
                         raise
@@ -103,10 +108,13 @@ class Greeting:
                     raise _refusal(error, exc) from exc
                 if event.type == "session.created":
                     return event
-                rejection = rejection_of(event)
-                # Other errors may be followed by the greeting all the same.
-                if rejection.code in FATAL_ERROR_CODES or rejection.code is None:
-                    error = rejection
+                error = rejection_of(event)
+                if error.code in FATAL_ERROR_CODES:
+                    raise _refusal(error, None)
+                # Another error may be followed by the greeting all the same;
+                # one without a code is most often followed by the close.
+                if error.code is None:
+                    deadline = deadline.limited(_GRACE)
         finally:
             self.cancel()
 

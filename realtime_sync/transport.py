@@ -34,6 +34,8 @@ from .frames import (
 )
 from .outbox import Outbox
 from .polling import READ, WRITE, wait_for
+from .proxies import need_socks
+from .redaction import redact, shown_url
 
 _CHUNK = 1 << 16
 _FRAGMENT = 1 << 18
@@ -106,8 +108,7 @@ class Address:
         url: ``ws://`` or ``wss://``, query included.
         headers: request headers; they hold secrets.
         subprotocols: offered sub-protocols; they may hold secrets too.
-        proxy: proxy URL (``http://``, ``socks5://`` ...), or None to go by the
-            environment.
+        proxy: proxy URL with port (``http://``, ``socks5://`` ...), or None.
         ssl_context: TLS settings, or None for the defaults.
         max_frame_size: largest inbound message in bytes.
     """
@@ -120,7 +121,7 @@ class Address:
     max_frame_size: Optional[int] = 64 << 20
 
     def __repr__(self) -> str:
-        return f"Address({self.url!r})"
+        return f"Address({shown_url(self.url)!r})"
 
 
 class WebSocketTransport:
@@ -333,6 +334,8 @@ def connect(address: Address, deadline: Deadline) -> WebSocketTransport:
     import websocket
 
     client = websocket.WebSocket(sslopt=_ssl_options(address), enable_multithread=False)
+    failures: tuple[type[Exception], ...] = (OSError, ValueError)
+    failures += _proxy_errors(address.proxy)
     headers = dict(address.headers)
     if address.subprotocols:
         # As a plain header: the library refuses a server that echoes none.
@@ -344,17 +347,21 @@ def connect(address: Address, deadline: Deadline) -> WebSocketTransport:
             timeout=deadline.remaining(),
             redirect_limit=0,
             suppress_origin=True,
-            **_proxy_options(address.proxy),
+            **_proxy_options(address.proxy, deadline),
         )
+        _check_upgraded(client)
     except websocket.WebSocketBadStatusException as exc:
         raise HandshakeRefused(
             exc.status_code, exc.resp_headers or {}, exc.resp_body or b""
         ) from None
     except websocket.WebSocketException as exc:
-        raise ConnectFailed(f"handshake with {_host(address)} failed: {exc}") from exc
-    except (OSError, ValueError) as exc:
+        _check_upgraded(client)
         raise ConnectFailed(
-            f"cannot connect to {_host(address)}: {exc}", retryable=True
+            f"handshake with {_host(address)} failed: {redact(str(exc))}"
+        ) from exc
+    except failures as exc:
+        raise ConnectFailed(
+            f"cannot connect to {_host(address)}: {redact(str(exc))}", retryable=True
         ) from exc
     sock, client.sock = client.sock, None
     _set_no_delay(sock)
@@ -417,15 +424,31 @@ def _ssl_options(address: Address) -> dict[str, Any]:
     return {} if address.ssl_context is None else {"context": address.ssl_context}
 
 
-def _proxy_options(proxy: Optional[str]) -> dict[str, Any]:
+def _check_upgraded(client: Any) -> None:
+    """
+    Make a redirect a refusal: some versions of the library let it pass.
+
+    Raises:
+        HandshakeRefused: the server answered with another status than 101.
+    """
+    answer = client.handshake_response
+    if answer is not None and answer.status != 101:
+        client.shutdown()
+        raise HandshakeRefused(answer.status, answer.headers or {}, b"") from None
+
+
+def _proxy_options(proxy: Optional[str], deadline: Deadline) -> dict[str, Any]:
     if not proxy:
-        return {}
+        return {"http_no_proxy": ["*"]}  # Else the library asks the environment.
     from urllib.parse import unquote, urlsplit
 
+    need_socks(proxy, "python_socks")
     parts = urlsplit(proxy)
     options: dict[str, Any] = {
         "http_proxy_host": parts.hostname,
-        "http_proxy_port": parts.port or 0,
+        "http_proxy_port": parts.port,
+        "http_proxy_timeout": deadline.remaining(),
+        "http_no_proxy": ["exempt.invalid"],  # Else it asks for exceptions.
         "proxy_type": parts.scheme,
     }
     if parts.username is not None:
@@ -434,6 +457,14 @@ def _proxy_options(proxy: Optional[str]) -> dict[str, Any]:
             unquote(parts.password or ""),
         )
     return options
+
+
+def _proxy_errors(proxy: Optional[str]) -> tuple[type[Exception], ...]:
+    if not (proxy or "").startswith("socks"):
+        return ()
+    from python_socks import ProxyError
+
+    return (ProxyError,)
 
 
 def _host(address: Address) -> str:

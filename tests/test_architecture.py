@@ -24,8 +24,10 @@ LAYERS: tuple[frozenset[str], ...] = tuple(frozenset(line.split()) for line in "
         types errors
         protocol
         state
+        redaction
+        proxies
         audio_value closing context deadline frames notices options stats
-        gap lifetime outbox polling reply
+        credentials gap lifetime outbox polling reply
         endpoint transport backoff signals waiters
         event_names
         connection
@@ -36,7 +38,9 @@ LAYERS: tuple[frozenset[str], ...] = tuple(frozenset(line.split()) for line in "
         reconnecting
         resources wiring recording
         session
+        rest_bodies
         rest webhooks
+        rest_resources
         client
         __init__
     """.strip().splitlines())

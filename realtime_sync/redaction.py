@@ -1,0 +1,85 @@
+"""
+Keys out of whatever people read: messages of errors, logs, reprs.
+
+A server may say the key back in an error, and a URL may hold one. So the keys
+that this process has sent are remembered, and taken out of every text that came
+from outside before it becomes a message of ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from threading import Lock
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+HIDDEN = "<secret>"
+"""What stands in the place of a secret."""
+
+_SHORTEST = 6
+"""Shorter ones are not secrets but words, such as ``none`` or ``EMPTY``."""
+
+_MOST = 256
+
+# Guards _known, the keys in the order of their last use.
+_lock = Lock()
+_known: OrderedDict[str, None] = OrderedDict()
+
+_SHAPES = re.compile(
+    r"(?<![A-Za-z0-9])(?:sk|ek|xai)[-_][A-Za-z0-9_-]{8,}"
+    r"|(?<=Bearer )[A-Za-z0-9._~+/=-]{16,}"
+)
+"""What looks like a key, of whomever."""
+
+_PLAIN_PARAMETERS = frozenset(
+    {"api-version", "call_id", "deployment", "intent", "model"}
+)
+"""Query parameters that may be shown; a vendor's others may be keys."""
+
+
+def remember(secret: str) -> None:
+    """
+    Let `redact` know of a key. The last few hundred are remembered.
+    """
+    if len(secret) < _SHORTEST:
+        return
+    with _lock:
+        _known[secret] = None
+        _known.move_to_end(secret)
+        while len(_known) > _MOST:
+            _known.popitem(last=False)
+
+
+def redact(text: str) -> str:
+    """
+    The same text without any key that was remembered or looks like one.
+    """
+    with _lock:
+        known = sorted(_known, key=len, reverse=True)
+    for secret in known:
+        for spelt in (secret, quote(secret, safe="")):
+            if spelt in text:
+                text = text.replace(spelt, HIDDEN)
+    return _SHAPES.sub(HIDDEN, text)
+
+
+def shown_url(url: str) -> str:
+    """
+    A URL as it may be shown: no user, no password, harmless parameters only.
+    """
+    parts = urlsplit(url)
+    query = shown_query(dict(parse_qsl(parts.query, keep_blank_values=True)))
+    host = parts.netloc.rpartition("@")[2]
+    shown = urlencode(query, safe="<>")
+    return redact(urlunsplit((parts.scheme, host, parts.path, shown, "")))
+
+
+def shown_query(query: Mapping[str, str]) -> dict[str, str]:
+    """
+    Query parameters as they may be shown.
+    """
+    return {
+        name: value if name in _PLAIN_PARAMETERS else HIDDEN
+        for name, value in query.items()
+    }
