@@ -61,9 +61,10 @@ class SessionOptions:
         extra_headers: request headers of the handshake.
         extra_query: query parameters of the handshake.
         safety_identifier: stable id of the end user, for the service.
-        proxy: proxy URL; None goes by the environment.
+        proxy: proxy URL (``http://``, ``socks5://``...); ``""`` for none; None
+            goes by the environment, which never applies to this machine.
         ssl_context: TLS settings.
-        insecure: let an explicit key travel over ``ws://`` beyond loopback.
+        insecure: let a key travel in clear text beyond this machine.
         transport: use this open transport instead of a socket.
         context: contextvars for handlers; None for none, `UNSET` captures.
         name: shows in thread names, logs and the repr.
@@ -74,7 +75,7 @@ class SessionOptions:
         default="realtime",
         validator=_one_of("realtime", "transcription", "translation"),
     )
-    config: Any = None
+    config: Any = field(default=None, repr=False)
     call_id: Optional[str] = None
     tools: Sequence[Any] = ()
     dispatch: DispatchMode = field(
