@@ -114,7 +114,7 @@ class PlaybackLedger:
 
     def handed(
         self, size: int, *, at: float | None = None, confirmed: bool = True
-    ) -> int:
+    ) -> None:
         """
         Enter that the next *size* bytes went to the device.
 
@@ -124,9 +124,6 @@ class PlaybackLedger:
                 default. A device tells: its clock of output.
             confirmed: False where the time is not known, and a later `confirm`
                 will tell what was heard.
-
-        Returns:
-            How many bytes were handed over since the beginning, for `confirm`.
         """
         with self._lock:
             start = None
@@ -143,11 +140,16 @@ class PlaybackLedger:
                 self._underway.append(_Stretch(first.part, take, self._handed, start))
                 if start is not None:
                     start += take / self.format.bytes_per_second
+
+    @property
+    def position(self) -> int:
+        """How many bytes were handed over since the beginning, for `confirm`."""
+        with self._lock:
             return self._handed
 
     def confirm(self, position: int) -> None:
         """
-        Enter that everything up to *position*, as `handed` gave it, was heard.
+        Enter that everything handed over up to *position* was heard.
 
         For devices far away that report what they have played.
         """

@@ -254,14 +254,12 @@ def test_nothing_is_pulled_while_paused() -> None:
 
 def test_a_sink_that_reports_is_believed(sink: Sink) -> None:
     """Far away, only the sink knows."""
-    positions: list[int] = []
     player = audio.Player(sink, confirmed=False, clear=sink.clear)
     with player:
         player.play(bytes(60 * MS), item_id="a")
         assert player.wait_idle(10)
         unheard = player.ledger.heard_ms("a")
-        positions.append(player.ledger.handed(0))
-        player.ledger.confirm(positions[-1])
+        player.ledger.confirm(player.ledger.position)
 
     assert 0.0 == unheard
     assert 60.0 == player.ledger.heard_ms("a")
