@@ -355,13 +355,15 @@ def session_update(session: Session, fields: Mapping[str, Any]) -> Any:
     )
 
 
-def config_fields(config: Any) -> Mapping[str, Any]:
+def config_fields(config: Any, tools: Any = None) -> Mapping[str, Any]:
     """
-    The fields of a configuration object or mapping.
+    The fields of a configuration object or mapping, and the tools beside them.
     """
     fields = config if isinstance(config, Mapping) else to_mapping(config)
     if not isinstance(fields, Mapping):
         raise TypeError(f"config must be a mapping, not {type(config).__name__}")
+    if tools is not None:
+        return {**fields, "tools": tools.definitions(fields.get("tools"))}
     return fields
 
 

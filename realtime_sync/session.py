@@ -104,9 +104,10 @@ class Session:
         options = self._wiring.options
         self._handler_context = handler_context(options.context)
         self._wiring.open()
-        if options.config is not None:
+        fields = config_fields(options.config or {}, self._tools)
+        if fields:
             try:
-                handle = self.update(**config_fields(options.config))
+                handle = self.update(**fields)
                 if options.wait_config:
                     handle.acknowledged(options.connect_timeout)
             except BaseException:

@@ -1,0 +1,259 @@
+"""
+JSON schema from a function's signature, annotations and docstring.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import inspect
+import re
+import sys
+import types
+from collections.abc import Callable, Mapping, Sequence, Set
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import attrs
+
+from ..errors import ToolError
+
+if sys.version_info >= (3, 11):
+    from typing import NotRequired, Required, is_typeddict
+else:  # pragma: no cover
+    from typing_extensions import NotRequired, Required, is_typeddict
+
+_PLAIN: dict[Any, dict[str, Any]] = {
+    str: {"type": "string"},
+    int: {"type": "integer"},
+    float: {"type": "number"},
+    bool: {"type": "boolean"},
+    type(None): {"type": "null"},
+    Any: {},
+    object: {},
+}
+_ARRAYS = (list, tuple, set, frozenset, Sequence, Set)
+_OBJECTS = (dict, Mapping)
+_SECTION = re.compile(r"^(args|arguments|parameters)\s*:\s*$", re.IGNORECASE)
+_ENTRY = re.compile(r"^(\s+)\*{0,2}(\w+)(?:\s*\([^)]*\))?\s*:\s*(.*)$")
+
+
+def function_schema(function: Callable[..., Any]) -> dict[str, Any]:
+    """
+    The schema of a function's parameters, as the ``parameters`` of a tool.
+
+    Descriptions come from ``Annotated[T, "text"]``, else from the ``Args``
+    section of the docstring.
+
+    Raises:
+        ToolError: a parameter cannot be described: it has no annotation, is
+            variadic, or its type has no JSON form.
+    """
+    described = parameter_texts(inspect.getdoc(function) or "")
+    properties, required = {}, []
+    for name, kind, default in parameters_of(function):
+        schema = type_schema(kind, where=f"{function.__name__}({name})")
+        if name in described and "description" not in schema:
+            schema = {**schema, "description": described[name]}
+        properties[name] = schema
+        if default is inspect.Parameter.empty:
+            required.append(name)
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
+
+
+def parameters_of(function: Callable[..., Any]) -> list[tuple[str, Any, Any]]:
+    """
+    Name, type and default of each parameter.
+
+    Raises:
+        ToolError: a parameter has no annotation or is variadic.
+    """
+    name = getattr(function, "__name__", repr(function))
+    try:
+        hints = get_type_hints(function, include_extras=True)
+    except Exception as exc:
+        raise ToolError(f"annotations of {name} cannot be read: {exc}") from exc
+    found = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind not in (
+            parameter.POSITIONAL_OR_KEYWORD,
+            parameter.KEYWORD_ONLY,
+        ):
+            raise ToolError(
+                f"{name}: parameter {parameter} cannot be given by name; "
+                "a tool takes named parameters only"
+            )
+        if parameter.name not in hints:
+            raise ToolError(
+                f"{name}: parameter {parameter.name!r} needs an annotation, from "
+                "which the model learns what to pass"
+            )
+        found.append((parameter.name, hints[parameter.name], parameter.default))
+    return found
+
+
+def type_schema(kind: Any, *, where: str = "") -> dict[str, Any]:
+    """
+    The JSON schema of a type.
+
+    Args:
+        kind: a plain type, Literal, Enum, Optional, Union, list, dict, attrs
+            class, dataclass or TypedDict, nested as you like.
+        where: named in the error.
+
+    Raises:
+        ToolError: the type has no JSON form, or contains itself.
+    """
+    return _schema(kind, where, ())
+
+
+def parameter_texts(doc: str) -> dict[str, str]:
+    """
+    What the ``Args`` section of a docstring says of each parameter.
+    """
+    texts: dict[str, str] = {}
+    lines = iter(doc.splitlines())
+    for line in lines:
+        if _SECTION.match(line.strip()):
+            break
+    current, depth = None, 0
+    for line in lines:
+        entry = _ENTRY.match(line)
+        indent = len(line) - len(line.lstrip())
+        if line.strip() and indent == 0:
+            break
+        if entry and (current is None or indent <= depth):
+            current, depth = entry[2], indent
+            texts[current] = entry[3].strip()
+        elif current is not None and line.strip():
+            texts[current] = f"{texts[current]} {line.strip()}".strip()
+    return texts
+
+
+def summary(doc: str) -> str:
+    """
+    What a docstring says before its first section.
+    """
+    kept = []
+    for line in doc.splitlines():
+        if re.match(r"^(args|arguments|parameters|returns|raises)\s*:\s*$", line, re.I):
+            break
+        kept.append(line)
+    return "\n".join(kept).strip()
+
+
+def _schema(kind: Any, where: str, inside: tuple[Any, ...]) -> dict[str, Any]:
+    origin, args = get_origin(kind), get_args(kind)
+    if kind in _PLAIN:
+        return dict(_PLAIN[kind])
+    if origin is Annotated:
+        schema = _schema(args[0], where, inside)
+        texts = [each for each in args[1:] if isinstance(each, str)]
+        return {**schema, "description": texts[0]} if texts else schema
+    if origin in (Required, NotRequired):
+        return _schema(args[0], where, inside)
+    if origin is Literal:
+        return _choices(list(args))
+    if origin in (Union, types.UnionType):
+        return _union(args, where, inside)
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return _choices([member.value for member in kind])
+    if origin in _ARRAYS or kind in _ARRAYS:
+        return _array(origin or kind, args, where, inside)
+    if origin in _OBJECTS or kind in _OBJECTS:
+        return _mapping(args, where, inside)
+    return _record(kind, where, inside)
+
+
+def _choices(values: list[Any]) -> dict[str, Any]:
+    kinds = {type(value) for value in values}
+    schema: dict[str, Any] = {"enum": values}
+    if len(kinds) == 1 and kinds <= set(_PLAIN):
+        return {**_PLAIN[kinds.pop()], **schema}
+    return schema
+
+
+def _union(args: Any, where: str, inside: tuple[Any, ...]) -> dict[str, Any]:
+    schemas = [_schema(each, where, inside) for each in args]
+    types_only = [s.get("type") for s in schemas]
+    if all(set(s) == {"type"} for s in schemas):
+        return {"type": types_only}
+    return {"anyOf": schemas}
+
+
+def _array(
+    origin: Any, args: Any, where: str, inside: tuple[Any, ...]
+) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "array"}
+    if origin is tuple and args and args[-1] is not Ellipsis:
+        schema["prefixItems"] = [_schema(each, where, inside) for each in args]
+        schema["minItems"] = schema["maxItems"] = len(args)
+        return schema
+    if args:
+        schema["items"] = _schema(args[0], where, inside)
+    if origin in (set, frozenset, Set):
+        schema["uniqueItems"] = True
+    return schema
+
+
+def _mapping(args: Any, where: str, inside: tuple[Any, ...]) -> dict[str, Any]:
+    if not args:
+        return {"type": "object"}
+    if args[0] is not str:
+        raise ToolError(f"{where}: the keys of a JSON object are text, not {args[0]}")
+    return {
+        "type": "object",
+        "additionalProperties": _schema(args[1], where, inside),
+    }
+
+
+def _record(kind: Any, where: str, inside: tuple[Any, ...]) -> dict[str, Any]:
+    if kind in inside:
+        raise ToolError(f"{where}: {kind.__name__} contains itself")
+    fields = _fields(kind)
+    if fields is None:
+        raise ToolError(f"{where}: {kind!r} has no JSON form")
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {
+            name: _schema(each, f"{where}.{name}", (*inside, kind))
+            for name, (each, _) in fields.items()
+        },
+        "required": [name for name, (_, needed) in fields.items() if needed],
+        "additionalProperties": False,
+    }
+    doc = inspect.getdoc(kind) or ""
+    if doc and not doc.startswith((f"{kind.__name__}(", "dict(")):
+        schema["description"] = summary(doc)
+    return schema
+
+
+def _fields(kind: Any) -> Any:
+    """Name -> (type, whether it is required), or None for no record type."""
+    if not isinstance(kind, type):
+        return None
+    hints = get_type_hints(kind, include_extras=True)
+    if attrs.has(kind):
+        return {
+            each.alias or each.name: (hints[each.name], each.default is attrs.NOTHING)
+            for each in attrs.fields(kind)
+            if each.init
+        }
+    if dataclasses.is_dataclass(kind):
+        return {
+            each.name: (
+                hints[each.name],
+                each.default is dataclasses.MISSING
+                and each.default_factory is dataclasses.MISSING,
+            )
+            for each in dataclasses.fields(kind)
+            if each.init
+        }
+    if is_typeddict(kind):
+        needed = kind.__required_keys__  # type: ignore[attr-defined]
+        return {name: (each, name in needed) for name, each in hints.items()}
+    return None
