@@ -16,13 +16,17 @@ from .clock import ManualClock
 from .voice.conversation import Reply, ToolCall
 
 if TYPE_CHECKING:
-    from .host.server import Server, ServerSession
+    from .host.faults import FAULTS, Fault
+    from .host.server import Server
+    from .host.sessions import ServerSession
     from .serving import serve
 
 __all__ = [
     "Agent",
     "Call",
+    "FAULTS",
     "Failure",
+    "Fault",
     "ManualClock",
     "Prompt",
     "Reply",
@@ -35,7 +39,9 @@ __all__ = [
 
 _LAZY = {
     "Server": "host.server",
-    "ServerSession": "host.server",
+    "ServerSession": "host.sessions",
+    "FAULTS": "host.faults",
+    "Fault": "host.faults",
     "serve": "serving",
 }
 

@@ -12,6 +12,7 @@ from .agents.echo import Echo
 from .agents.scripted import Scripted
 from .clock import Clock
 from .engine.context import Options
+from .host.faults import Fault
 from .host.server import Server
 
 AgentLike = Union[str, Agent, Callable[[Prompt], Answer], Iterable[Any]]
@@ -33,6 +34,8 @@ def serve(
     seed: Optional[int] = None,
     keep_frames: int = 1000,
     ping_interval: float = 20.0,
+    faults: Iterable[Union[str, Fault]] = (),
+    faults_by_url: bool = True,
     **options: Any,
 ) -> Server:
     """
@@ -56,6 +59,8 @@ def serve(
         seed: makes ids reproducible.
         keep_frames: how many frames each session's logs keep.
         ping_interval: seconds between pings.
+        faults: what is to go wrong, such as ``"drop_after:5"``; see `FAULTS`.
+        faults_by_url: let clients ask for faults with ``?fault=drop_after:5``.
         options: fields of `Options`, for example ``pace=1.0``.
 
     Raises:
@@ -84,6 +89,8 @@ def serve(
         seed=seed,
         keep_frames=keep_frames,
         ping_interval=ping_interval,
+        faults=faults,
+        faults_by_url=faults_by_url,
     )
 
 

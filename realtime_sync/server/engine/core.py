@@ -200,11 +200,14 @@ class Engine:
             self.speaking.idle_since = None
             self._attempt(self.listening.idle, None)
         if now >= self.expires_at and self.closing is None:
-            self._emit_refusal(
-                session_expired(round(self.options.session_seconds / 60)), None
-            )
+            minutes = round(self.options.session_seconds / 60)
+            self._emit_refusal(session_expired(minutes), None)
             self.closing = (1001, "invalid_request_error.session_expired")
         return self._flush()
+
+    def expire(self) -> None:
+        """Let the session's time be up; the next `tick` says so and ends it."""
+        self.expires_at = int(self.context.now)
 
     def deadline(self) -> float:
         """Return when `tick` has something to do, seconds since the epoch."""

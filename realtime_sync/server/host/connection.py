@@ -8,7 +8,6 @@ sends half a frame holds nobody up but itself.
 
 from __future__ import annotations
 
-import json
 import logging
 import selectors
 import socket
@@ -20,6 +19,8 @@ from typing import Any, Callable, Mapping, Optional, Protocol, Union
 
 from ..clock import Clock
 from ..engine.context import Job
+from .faults import Action, Saboteur
+from .outbound import Outbound
 from .wire import Binary, Message, Text, Wire
 from .workers import Workers
 
@@ -28,8 +29,10 @@ _BUFFER_HIGH = 8 << 20
 _CLOSE_SECONDS = 2.0
 _PING_SECONDS = 20.0
 _INBOX_LIMIT = 500
+_BUSY_SECONDS = 0.25
 
 Frame = Mapping[str, Any]
+Event = Callable[[float], list[dict[str, Any]]]
 
 
 class SessionEngine(Protocol):
@@ -57,6 +60,8 @@ class SessionEngine(Protocol):
         self, job: Job, error: Optional[BaseException], now: float
     ) -> list[dict[str, Any]]: ...
 
+    def expire(self) -> None: ...
+
     def close(self) -> None: ...
 
 
@@ -71,6 +76,8 @@ class Connection:
         workers: take the engine's jobs.
         sent: called with each frame that is sent.
         received: called with the text of each message that came.
+        saboteur: what goes wrong on purpose.
+        ping_interval: seconds between pings.
         write_timeout: seconds without progress after which the client is given up.
     """
 
@@ -83,6 +90,7 @@ class Connection:
         workers: Workers,
         sent: Callable[[Frame], None],
         received: Callable[[bytes], None],
+        saboteur: Optional[Saboteur] = None,
         ping_interval: float = _PING_SECONDS,
         write_timeout: float = 60.0,
     ) -> None:
@@ -90,21 +98,23 @@ class Connection:
         self.engine = engine
         self._clock = clock
         self._workers = workers
-        self._sent = sent
         self._received = received
         self._ping_interval = ping_interval
         self._write_timeout = write_timeout
+        self._outbound = Outbound(
+            wire, saboteur or Saboteur(), sent=sent, expire=engine.expire
+        )
         self._waker, self._wakened = socket.socketpair()
         self._waker.setblocking(False)
         self._wakened.setblocking(False)
-        # Guards _inbox, _jobs, _moved and _idle; told when a loop has caught up.
+        # Guards _inbox, _jobs, _moved, _idle and _finished; told when one changes.
         self._state = threading.Condition()
-        self._inbox: deque[tuple[Job, bool, Any]] = deque()
+        self._inbox: deque[Event] = deque()
         self._jobs = 0
         self._moved = False
         self._idle = False
-        self._stopped: Optional[tuple[int, str]] = None
         self._finished = False
+        self._stopped: Optional[tuple[int, str]] = None
         self._close_by: Optional[float] = None
         self._next_ping = clock.now() + ping_interval
         self._progress = time.monotonic()
@@ -114,6 +124,18 @@ class Connection:
     def stop(self, code: int, reason: str) -> None:
         """End the connection with a close frame; does not wait."""
         self._stopped = (code, reason)
+        self._wake()
+
+    def act(self, action: Action) -> None:
+        """Do something that the engine did not ask for; does not wait."""
+
+        def event(now: float) -> list[dict[str, Any]]:
+            self._outbound.act(action)
+            return []
+
+        with self._state:
+            self._inbox.append(event)
+            self._idle = False
         self._wake()
 
     def moved(self) -> None:
@@ -154,7 +176,6 @@ class Connection:
         cancel = self._clock.subscribe(self.moved)
         try:
             with selectors.DefaultSelector() as selector:
-                selector.register(self.wire.socket, selectors.EVENT_READ)
                 selector.register(self._wakened, selectors.EVENT_READ)
                 self._emit(self.engine.open(self._clock.now()))
                 if early:
@@ -173,28 +194,44 @@ class Connection:
     def _over(self) -> bool:
         if self.wire.lost:
             return True
-        if self.wire.ended and not self.wire.buffer:
+        if self._close_by is not None and time.monotonic() > self._close_by:
             return True
-        return self._close_by is not None and time.monotonic() > self._close_by
+        ending = self.wire.ended or self._outbound.ending
+        return ending and not self.wire.buffer
 
     def _step(self, selector: selectors.BaseSelector) -> None:
         self._work()
         self._write()
         if self._over():
             return
-        wanted = selectors.EVENT_READ if len(self.wire.buffer) < _BUFFER_HIGH else 0
-        if self.wire.buffer:
-            wanted |= selectors.EVENT_WRITE
-        selector.modify(self.wire.socket, wanted or selectors.EVENT_WRITE)
+        self._watch(selector, self._interest())
         for key, events in selector.select(self._patience()):
             if key.fileobj is self._wakened:
                 self._drain()
-            elif events & selectors.EVENT_READ:
+            elif events & selectors.EVENT_READ and not self._outbound.deaf:
                 self._take(self.wire.read())
+
+    def _watch(self, selector: selectors.BaseSelector, interest: int) -> None:
+        watched = self.wire.socket in selector.get_map()
+        if watched and not interest:
+            selector.unregister(self.wire.socket)
+        elif watched:
+            selector.modify(self.wire.socket, interest)
+        elif interest:
+            selector.register(self.wire.socket, interest)
+
+    def _interest(self) -> int:
+        """What the socket is watched for."""
+        writing = self.wire.buffer and not self._outbound.blocked
+        interest = selectors.EVENT_WRITE if writing else 0
+        if len(self.wire.buffer) < _BUFFER_HIGH and not self._outbound.deaf:
+            interest |= selectors.EVENT_READ
+        return interest
 
     def _write(self) -> None:
         """Write what the client takes; give up one that takes nothing."""
-        if self.wire.write() or not self.wire.buffer:
+        written = self._outbound.write(self._clock.now())
+        if written or not self.wire.buffer or self._outbound.blocked:
             self._progress = time.monotonic()
         elif time.monotonic() - self._progress > self._write_timeout:
             _log.info("! a client has not read for %s s", self._write_timeout)
@@ -205,22 +242,27 @@ class Connection:
         with self._state:
             if self._inbox or self._moved:
                 return 0.0
-            caught_up = not (self._jobs or self.wire.buffer)
-        if self.wire.buffer or self._close_by is not None:
-            return 0.25
-        if caught_up and not self._readable():
+            caught_up = not self._jobs
+        writing = bool(self.wire.buffer) and not self._outbound.blocked
+        if writing or self._close_by is not None:
+            return _BUSY_SECONDS
+        if caught_up:
+            if self._readable():
+                return 0.0
             with self._state:
                 self._idle = True
                 self._state.notify_all()
-        elif caught_up:
-            return 0.0
         if self._clock.manual:
             return None
         ends = min(self.engine.deadline(), self._next_ping)
+        if self._outbound.deadline is not None:
+            ends = min(ends, self._outbound.deadline)
         return max(0.0, ends - self._clock.now())
 
     def _readable(self) -> bool:
         """Whether bytes of the client wait in the socket."""
+        if self._outbound.deaf:
+            return False
         try:
             return bool(self.wire.socket.recv(1, socket.MSG_PEEK))
         except (BlockingIOError, InterruptedError):
@@ -242,22 +284,25 @@ class Connection:
             arrived, self._inbox = self._inbox, deque()
             self._state.notify_all()
         now = self._clock.now()
-        for job, done, value in arrived:
-            if done:
-                self._emit(self.engine.job_done(job, value, now))
-            else:
-                self._emit(self.engine.job_output(job, value, now))
+        for event in arrived:
+            self._emit(event(now))
         if self.engine.deadline() <= now:
             self._emit(self.engine.tick(now))
         if now >= self._next_ping:
             self.wire.ping(b"ping")
             self._next_ping = now + self._ping_interval
+        self._outbound.advance(now)
         self._leave()
 
     def _leave(self) -> None:
-        ending = self._stopped or self.engine.closing
-        if ending and self._close_by is None:
+        done = None if self._outbound.waiting else self.engine.closing
+        ending = self._stopped or done
+        if ending and self.wire.open:
             self.wire.close(*ending)
+        if self._stopped and self.wire.muted:
+            self.wire.lost = True
+        if not self.wire.open and self._close_by is None:
+            # Time for the client to answer the close frame.
             self._close_by = time.monotonic() + _CLOSE_SECONDS
 
     def _take(self, messages: list[Message]) -> None:
@@ -273,9 +318,8 @@ class Connection:
 
     def _emit(self, frames: list[dict[str, Any]]) -> None:
         for frame in frames:
-            self._sent(frame)
-            text = json.dumps(frame, ensure_ascii=False, separators=(",", ":"))
-            self.wire.send_text(text.encode("utf-8", "replace"))
+            self._outbound.put(frame)
+        self._outbound.advance(self._clock.now())
         for job in self.engine.take_jobs():
             with self._state:
                 self._jobs += 1
@@ -288,24 +332,25 @@ class Connection:
         try:
             if not job.dropped:
                 for piece in job.work():
-                    if job.dropped or not self._post(job, False, piece):
+                    output = partial(self.engine.job_output, job, piece)
+                    if job.dropped or not self._post(output):
                         break
         except Exception as exc:
             # An agent may raise what it likes; it ends its own response only.
             _log.info("! %s: %s: %s", job.name, type(exc).__name__, exc)
             error = exc
-        self._post(job, True, error)
+        self._post(partial(self.engine.job_done, job, error), last=True)
 
-    def _post(self, job: Job, done: bool, value: Any) -> bool:
+    def _post(self, event: Event, *, last: bool = False) -> bool:
         """Bring a result to the loop; waits while too many are waiting there."""
         with self._state:
             self._state.wait_for(
                 lambda: len(self._inbox) < _INBOX_LIMIT or self._finished
             )
-            self._jobs -= done
+            self._jobs -= last
             if self._finished:
                 return False
-            self._inbox.append((job, done, value))
+            self._inbox.append(event)
             self._idle = False
         self._wake()
         return True

@@ -227,6 +227,27 @@ def _bad_request(message: str, code: Optional[str] = None) -> NotAdmitted:
     return NotAdmitted(Refusal(message, code=code), close_code=BAD_REQUEST)
 
 
+_REFUSALS: Mapping[int, tuple[str, Optional[str]]] = {
+    401: ("Incorrect API key provided: ***.", "invalid_api_key"),
+    403: ("You may not use this.", "forbidden"),
+    404: ("There is nothing here.", "not_found"),
+    429: ("Rate limit reached.", "rate_limit_exceeded"),
+    500: ("The server had an error.", "server_error"),
+    503: ("The server is overloaded.", "server_overloaded"),
+    UNAUTHORIZED: ("Incorrect API key provided: ***.", "invalid_api_key"),
+    BAD_REQUEST: ('Model "x" is not supported in realtime mode.', "invalid_model"),
+}
+
+
+def refused_with(status: int) -> NotAdmitted:
+    """Build the refusal with an HTTP status, or a close code above 1000."""
+    message, code = _REFUSALS.get(status, ("Bad request.", None))
+    refusal = Refusal(message, code=code)
+    if status > 1000:
+        return NotAdmitted(refusal, close_code=status)
+    return NotAdmitted(refusal, status=status)
+
+
 def chosen_protocol(knock: Knock) -> Optional[str]:
     """Return the sub-protocol to answer with: ``realtime``, if it was offered."""
     return "realtime" if "realtime" in knock.protocols else None

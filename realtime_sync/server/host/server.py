@@ -11,10 +11,10 @@ import threading
 import time
 from collections import deque
 from types import TracebackType
-from typing import Any, Iterable, Literal, Mapping, Optional, Union
+from typing import Any, Callable, Iterable, Literal, Mapping, Optional, Union
 
-import attrs
-
+from ...errors import ConfigurationError
+from ...protocol.dialects import BETA
 from ..agents.base import Agent
 from ..clock import Clock, SystemClock
 from ..engine.context import Options
@@ -22,47 +22,24 @@ from ..engine.core import Engine
 from ..engine.ids import Ids
 from ..engine.refusal import Refusal
 from .connection import Connection
-from .gate import Admission, Gate, Knock, NotAdmitted, chosen_protocol
+from .farewell import flush, refuse, turn_away
+from .faults import Fault, Saboteur
+from .gate import (
+    Admission,
+    Gate,
+    Knock,
+    NotAdmitted,
+    chosen_protocol,
+    refused_with,
+)
 from .listener import Handler, Listener
 from .rest import Rest
 from .secrets import Secrets
+from .sessions import ServerSession
 from .wire import Wire
 from .workers import Workers
 
 _log = logging.getLogger("realtime_sync.server")
-
-
-@attrs.define(eq=False)
-class ServerSession:
-    """
-    One client's session, as a test may look at it.
-
-    The engine belongs to the session's thread: look at it when the session is idle
-    (`Server.wait_idle`).
-
-    Attributes:
-        engine: the protocol engine.
-        admission: what the client asked for.
-        received: the client's frames, decoded where they were JSON; the newest only.
-        sent: the frames sent, as they were on the wire; the newest only.
-        connection: the loop.
-    """
-
-    engine: Engine
-    admission: Admission
-    received: deque[Any]
-    sent: deque[Mapping[str, Any]]
-    connection: Connection = attrs.field(init=False)
-    open: bool = True
-
-    @property
-    def close_code(self) -> Optional[int]:
-        """The code that the client closed with; None before, or without one."""
-        return self.connection.wire.close_code
-
-    def close(self, code: int = 1000, reason: str = "") -> None:
-        """End the session with a close frame; does not wait."""
-        self.connection.stop(code, reason)
 
 
 class Server:
@@ -95,6 +72,8 @@ class Server:
         seed: Optional[int] = None,
         keep_frames: int = 1000,
         ping_interval: float = 20.0,
+        faults: Iterable[Union[str, Fault]] = (),
+        faults_by_url: bool = True,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
         self.agent = agent
@@ -104,8 +83,11 @@ class Server:
         self._max_frame_size = max_frame_size
         self._keep_frames = keep_frames
         self._ping_interval = ping_interval
+        self.faults = [Fault.parse(fault) for fault in faults]
+        self._faults_by_url = faults_by_url
+        self._connections = 0
         self._rng = random.Random(seed)
-        # Guards sessions, _rng and _closed.
+        # Guards sessions, _connections, _rng and _closed.
         self._lock = threading.Condition()
         self._closed = False
         self._gate = Gate(
@@ -216,7 +198,9 @@ class Server:
         knock = Knock.of(handler.path, {n.lower(): v for n, v in headers})
         refused: Optional[NotAdmitted] = None
         admission: Optional[Admission] = None
+        faults: tuple[Fault, ...] = ()
         try:
+            faults = self._chosen_faults(knock)
             if len(self.open_sessions()) >= self._max_sessions:
                 raise NotAdmitted(
                     Refusal("Too many sessions.", code="rate_limit_exceeded"),
@@ -226,7 +210,7 @@ class Server:
         except NotAdmitted as exc:
             refused = exc
             if exc.close_code is None:
-                _refuse(handler, exc)
+                refuse(handler, exc)
                 return
         early = handler.early_bytes()
         wire = Wire(
@@ -235,14 +219,45 @@ class Server:
             protocol=chosen_protocol(knock),
         )
         if not wire.accept(handler.path, headers):
-            _flush(wire)
+            flush(wire)
         elif refused is not None:
-            _turn_away(wire, refused)
+            turn_away(wire, refused)
         elif admission is not None:
-            self._serve(wire, admission, early)
+            self._serve(wire, admission, faults, early)
 
-    def _serve(self, wire: Wire, admission: Admission, early: bytes) -> None:
-        session = self._session(wire, admission)
+    def _chosen_faults(self, knock: Knock) -> tuple[Fault, ...]:
+        """
+        Put together what is to go wrong with a connection.
+
+        Raises:
+            NotAdmitted: that it is refused, or a fault in the URL is unknown.
+        """
+        with self._lock:
+            self._connections += 1
+            number = self._connections
+        chosen = list(self.faults)
+        if self._faults_by_url:
+            try:
+                chosen += [Fault.parse(text) for text in knock.query.get("fault", ())]
+            except ConfigurationError as exc:
+                raise NotAdmitted(Refusal(str(exc), param="fault")) from exc
+        for fault in chosen:
+            if fault.name == "refuse" and number <= (fault.amount or number):
+                raise refused_with(int(fault.where or 401))
+        flapping = [
+            f for f in chosen if f.name == "flap" and number <= int(f.where or 0)
+        ]
+        drops = [Fault("drop_after", 1)] if flapping else []
+        return (*chosen, *drops)
+
+    def _serve(
+        self,
+        wire: Wire,
+        admission: Admission,
+        faults: tuple[Fault, ...],
+        early: bytes,
+    ) -> None:
+        session = self._session(wire, admission, faults)
         with self._lock:
             if self._closed:
                 return
@@ -260,7 +275,9 @@ class Server:
                 self._lock.notify_all()
             _log.info("= session %s closed", session.engine.context.session_id)
 
-    def _session(self, wire: Wire, admission: Admission) -> ServerSession:
+    def _session(
+        self, wire: Wire, admission: Admission, faults: tuple[Fault, ...]
+    ) -> ServerSession:
         with self._lock:
             rng = random.Random(self._rng.random())
         engine = Engine(
@@ -283,9 +300,17 @@ class Server:
             workers=self._workers,
             sent=sent.append,
             received=lambda data: received.append(_decoded(data)),
+            saboteur=Saboteur(faults, other=_respelling(admission.dialect)),
             ping_interval=self._ping_interval,
         )
         return session
+
+
+def _respelling(dialect: str) -> Callable[[Mapping[str, Any]], Any]:
+    """What puts a frame of one dialect into the other."""
+    if dialect == "beta":
+        return BETA.lift_server
+    return BETA.lower_server
 
 
 def _decoded(data: bytes) -> Union[Any, bytes]:
@@ -293,38 +318,6 @@ def _decoded(data: bytes) -> Union[Any, bytes]:
         return json.loads(data)
     except (ValueError, RecursionError):
         return data
-
-
-def _refuse(handler: Handler, refused: NotAdmitted) -> None:
-    """Answer the HTTP request with the error instead of upgrading it."""
-    error = refused.refusal.event(None)["error"]
-    body = json.dumps({"error": error}).encode()
-    handler.send_response(refused.status)
-    handler.send_header("Content-Type", "application/json")
-    handler.send_header("Content-Length", str(len(body)))
-    if refused.status == 429:
-        handler.send_header("Retry-After", "1")
-    handler.send_header("Connection", "close")
-    handler.end_headers()
-    handler.wfile.write(body)
-
-
-def _turn_away(wire: Wire, refused: NotAdmitted) -> None:
-    """Upgrade, tell the error, close: as the service does with a bad key."""
-    event = {"event_id": "event_refused", **refused.refusal.event(None)}
-    wire.send_text(json.dumps(event).encode())
-    wire.close(refused.close_code or 1008, refused.reason)
-    _flush(wire, until_closed=True)
-
-
-def _flush(wire: Wire, *, until_closed: bool = False, seconds: float = 2.0) -> None:
-    """Write the buffer out, and wait for the peer's close frame if asked to."""
-    wire.socket.settimeout(seconds)
-    ends = time.monotonic() + seconds
-    while wire.write() and wire.buffer:
-        pass
-    while until_closed and not wire.ended and time.monotonic() < ends:
-        wire.read()
 
 
 def _join(threads: list[threading.Thread], ends: float) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import struct
 from typing import Iterable, Optional, Union
 
 import attrs
@@ -57,7 +58,7 @@ class Wire:
         self.socket = sock
         self.buffer = bytearray()
         self.lost = False
-        self.silent = False
+        self.muted = False
         self._protocol = ServerProtocol(
             max_size=max_size,
             logger=_quiet,
@@ -143,6 +144,19 @@ class Wire:
             self._protocol.send_ping(data)
             self._collect()
 
+    def send_cut(self, data: bytes, binary: bool, size: int) -> None:
+        """Put the first *size* bytes of a message's frame into the buffer."""
+        before = len(self.buffer)
+        (self.send_binary if binary else self.send_text)(data)
+        del self.buffer[before + size :]
+
+    def reset(self) -> None:
+        """Let the connection end with a reset instead of in order."""
+        linger = struct.pack("ii", 1, 0)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.socket.close()
+        self.lost = True
+
     def close(self, code: int, reason: str = "") -> None:
         """Put a close frame into the buffer."""
         if self.open:
@@ -152,7 +166,7 @@ class Wire:
     def write(self, limit: Optional[int] = None) -> int:
         """Write as much of the buffer as the socket takes, at most *limit* bytes."""
         end = len(self.buffer) if limit is None else min(limit, len(self.buffer))
-        if not end or self.lost:
+        if not end or self.lost or self.muted:
             return 0
         try:
             with memoryview(self.buffer) as view:
@@ -179,7 +193,8 @@ class Wire:
     @property
     def ended(self) -> bool:
         """Whether the closing handshake is over, or the peer is gone."""
-        return self.lost or self._protocol.close_expected()
+        both = self._protocol.close_sent and self._protocol.close_rcvd
+        return self.lost or both is not None
 
     @property
     def close_code(self) -> Optional[int]:

@@ -1,0 +1,44 @@
+"""
+How a connection is refused: over HTTP, or over the WebSocket it asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+
+from .gate import NotAdmitted
+from .listener import Handler
+from .wire import Wire
+
+
+def refuse(handler: Handler, refused: NotAdmitted) -> None:
+    """Answer the HTTP request with the error instead of upgrading it."""
+    error = refused.refusal.event(None)["error"]
+    body = json.dumps({"error": error}).encode()
+    handler.send_response(refused.status)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", str(len(body)))
+    if refused.status == 429:
+        handler.send_header("Retry-After", "1")
+    handler.send_header("Connection", "close")
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
+def turn_away(wire: Wire, refused: NotAdmitted) -> None:
+    """Upgrade, tell the error, close: as the service does with a bad key."""
+    event = {"event_id": "event_refused", **refused.refusal.event(None)}
+    wire.send_text(json.dumps(event).encode())
+    wire.close(refused.close_code or 1008, refused.reason)
+    flush(wire, until_closed=True)
+
+
+def flush(wire: Wire, *, until_closed: bool = False, seconds: float = 2.0) -> None:
+    """Write the buffer out, and wait for the peer's close frame if asked to."""
+    wire.socket.settimeout(seconds)
+    ends = time.monotonic() + seconds
+    while wire.write() and wire.buffer:
+        pass
+    while until_closed and not wire.ended and time.monotonic() < ends:
+        wire.read()
