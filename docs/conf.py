@@ -27,6 +27,7 @@ nitpick_ignore_regex = [
     # Types of annotations, and names in docstrings that are not ours.
     ("py:class", ".*"),
     ("py:obj", r"(?!realtime_sync\.).*"),
+    ("py:exc", r"(?!realtime_sync\.).*"),
     # Rooms behind the public names.
     ("py:obj", r"realtime_sync\.(protocol|state)\..*"),
 ]
