@@ -81,6 +81,8 @@ class Codec:
             if learnt is None:
                 return _unknown(frame)
             cls, hook, lift = learnt
+        if frame.__class__ is not dict:
+            frame = to_mapping(frame)
         lifted = frame if lift is same else lift(frame)
         try:
             event: ServerEvent = hook(lifted, cls)
@@ -156,7 +158,7 @@ class Codec:
         return _checked_command(cls, plain) if strict else _command(cls, plain)
 
     def _learn(self, frame: Any) -> Optional[tuple[type[ServerEvent], Hook, View]]:
-        spelt = frame.get("type") if frame.__class__ is dict else None
+        spelt = frame.get("type") if isinstance(frame, Mapping) else None
         if spelt.__class__ is not str:
             return None
         try:
@@ -217,7 +219,7 @@ def _salvaged(cls: type[ServerEvent], frame: Mapping[str, Any]) -> ServerEvent:
 
 
 def _unknown(frame: Any) -> UnknownEvent:
-    if frame.__class__ is not dict:
+    if not isinstance(frame, Mapping):
         kind = type(frame).__name__
         return UnknownEvent(problem=f"not an object: {kind}", received=frame)
     spelt, event_id = frame.get("type"), frame.get("event_id")

@@ -95,7 +95,7 @@ def audio_size(value: Any, name: str = "delta") -> int:
         name: the field: ``delta`` of an audio delta, ``audio`` elsewhere.
     """
     text = encoded(value, name)
-    if text:
+    if text is not None:
         return len(text) * 3 // 4 - text[-2:].count("=")
     audio = getattr(value, name)
     return len(audio) if isinstance(audio, bytes) else 0

@@ -76,10 +76,9 @@ def _value(
         return check(value)
     except Misfit:
         pass
-    if value.__class__ is dict and shape.classes:
-        cls = chooser(shape)(value)
-        if cls is not None:
-            return _object(cls, value, f"{path}.", problems)
+    cls = chooser(shape)(value) if value.__class__ is dict and shape.classes else None
+    if cls is not None:
+        return _object(cls, value, f"{path}.", problems)
     if value.__class__ is dict and shape.values is not None:
         return _mapping(value, shape.values, path, problems)
     if value.__class__ is list and shape.items is not None:

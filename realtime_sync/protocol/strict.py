@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from .dialects.tables import RESPONSE_ASKED, SESSION_ASKED
-from .structure import extra_name, known_keys
+from .structure import known_keys
 
 _BODIES = {
     "session": tuple(row.flat for row in SESSION_ASKED),
@@ -89,9 +89,7 @@ def add_extra(command: Any, vendor: Mapping[str, Any]) -> None:
     for body in _BODIES:
         config = getattr(command, body, None)
         if vendor and config is not None:
-            name = extra_name(type(config))
-            if name is not None:
-                config.__dict__[name] = dict(vendor)
+            config.__dict__["extra"] = dict(vendor)
 
 
 def _no_such(name: str, known: tuple[str, ...]) -> str:

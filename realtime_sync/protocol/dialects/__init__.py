@@ -23,8 +23,7 @@ __all__ = ["BETA", "GA", "Dialect", "lift_response", "lift_session", "named"]
 
 Frame = dict[str, Any]
 
-_WORDS = {spelt: name for spelt, name in TRANSCRIPTION_SPELLINGS.items()}
-_SPELLINGS = {name: spelt for spelt, name in _WORDS.items()}
+_SPELLINGS = {name: spelt for spelt, name in TRANSCRIPTION_SPELLINGS.items()}
 
 
 @frozen
@@ -113,9 +112,11 @@ def server_lift(spelt: Any) -> View:
 
     The type itself stays. `same` is returned where nothing is to be done.
     """
-    name = canonical(spelt) if spelt.__class__ is str else ""
+    if spelt.__class__ is not str:
+        return same
+    name = canonical(spelt)
     steps: list[View] = [habit.mend for habit in HABITS if name in habit.types]
-    if spelt in _WORDS:
+    if spelt in TRANSCRIPTION_SPELLINGS:
         steps.insert(0, _as_transcription)
     if name in SERVER:
         steps.append(SERVER[name].up)
@@ -124,8 +125,12 @@ def server_lift(spelt: Any) -> View:
 
 def client_lift(spelt: Any) -> View:
     """Return what puts the fields of a client's frame right, by its wire type."""
-    name = canonical(spelt) if spelt.__class__ is str else ""
-    steps: list[View] = [_as_transcription] if spelt in _WORDS else []
+    if spelt.__class__ is not str:
+        return same
+    name = canonical(spelt)
+    steps: list[View] = []
+    if spelt in TRANSCRIPTION_SPELLINGS:
+        steps.append(_as_transcription)
     if name in CLIENT:
         steps.append(CLIENT[name].up)
     return _all(steps)

@@ -74,11 +74,10 @@ def _status_details_as_text(frame: Frame) -> Frame:
 
 def _usage_at_top(frame: Frame) -> Frame:
     response = frame.get("response")
-    if response.__class__ is not dict or frame.get("usage").__class__ is not dict:
+    usage = frame.get("usage")
+    if response.__class__ is not dict or response.get("usage") or not usage:
         return frame
-    if response.get("usage"):
-        return frame
-    return {**frame, "response": {**response, "usage": frame["usage"]}}
+    return {**frame, "response": {**response, "usage": usage}}
 
 
 def _whole_in_delta(name: str) -> Callable[[Frame], Frame]:

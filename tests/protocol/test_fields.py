@@ -1,0 +1,146 @@
+"""Commands and configurations that a caller gets wrong."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any, Optional, Union
+
+import pytest
+
+from realtime_sync.protocol import events, items, sessions, tools
+from realtime_sync.protocol.fields import to_audio
+from realtime_sync.protocol.shapes import describe, fits, shape_of
+from realtime_sync.types import UNSET
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: events.ConversationItemDelete(item_id=5), "item_id must be text"),
+        (lambda: events.ResponseCancel(response_id=None), "response_id must be text"),
+        (lambda: sessions.ServerVad(threshold="high"), "threshold must be a number"),
+        (lambda: sessions.ServerVad(create_response=1), "must be true or false"),
+        (lambda: sessions.SessionConfig(tools="x"), "expected a list or a tuple"),
+        (lambda: sessions.SessionConfig(tools=["x"]), "a tuple of FunctionTool"),
+        (lambda: sessions.SessionConfig(audio={}), "audio must be AudioConfig or None"),
+        (lambda: items.UserMessage(content="Hi"), "expected a list or a tuple"),
+        (lambda: items.ContentPart(audio="Hi"), "audio must be bytes, not str"),
+        (
+            lambda: events.ConversationItemTruncate(item_id="x", audio_end_ms=True),
+            "audio_end_ms must be an integer",
+        ),
+    ],
+)
+def test_a_value_of_the_wrong_kind_fails_at_the_callers_line(
+    make: Any, message: str
+) -> None:
+    """With the event type, the field and what it wants."""
+    with pytest.raises(TypeError, match=message):
+        make()
+
+
+def test_the_message_names_the_command() -> None:
+    """Or the class, where there is no event type."""
+    with pytest.raises(TypeError, match=r"^conversation\.item\.delete: item_id"):
+        events.ConversationItemDelete(item_id=b"x")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="^AudioFormat: rate"):
+        sessions.AudioFormat(rate="24k")  # type: ignore[arg-type]
+
+
+def test_milliseconds_are_not_negative() -> None:
+    """A position before the beginning is a mistake."""
+    with pytest.raises(ValueError, match="must not be negative: -1"):
+        events.ConversationItemTruncate(item_id="x", audio_end_ms=-1)
+
+
+def test_none_and_unset_are_different_things() -> None:
+    """None is sent as null, unset is not sent."""
+    vad = sessions.AudioInput(turn_detection=None)
+
+    assert vad.turn_detection is None
+    assert UNSET is vad.transcription
+    assert () == sessions.SessionConfig(tools=[]).tools
+    assert sessions.SessionConfig(tools=None).tools is None
+
+
+def test_fields_of_every_kind_are_accepted() -> None:
+    """Integers where numbers are wanted, mappings where tools are."""
+    config = sessions.SessionConfig(
+        tools=[tools.FunctionTool(name="f", parameters={}), {"type": "web_search"}],
+        tool_choice=tools.ToolChoiceFunction(name="f"),
+        temperature=1,
+        prompt=sessions.Prompt(id="p", variables={"a": "b"}),
+    )
+
+    assert 2 == len(config.tools or ())
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"\0\1\2\3",
+        bytearray(b"\0\1\2\3"),
+        memoryview(b"\0\1\2\3"),
+        array("h", [0x0100, 0x0302]),
+        array("B", [0, 1, 2, 3]),
+    ],
+)
+def test_audio_is_taken_from_anything_that_holds_samples(value: Any) -> None:
+    """Sixteen-bit samples become little-endian bytes."""
+    assert b"\0\1\2\3" == to_audio(value)
+    assert b"\0\1\2\3" == events.InputAudioBufferAppend(audio=value).audio
+
+
+@pytest.mark.parametrize("kind", ["f", "d"])
+def test_floating_point_samples_are_scaled_and_clipped(kind: str) -> None:
+    """From [-1, 1] to sixteen bits."""
+    samples = array("h", to_audio(array(kind, [0.0, 1.0, -1.0, 2.0, 0.5])))
+
+    assert [0, 32767, -32767, 32767, 16384] == list(samples)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("AAAA", "not base64"),
+        (5, "not int"),
+        ([1, 2], "not list"),
+        (array("i", [1]), "not 'i'"),
+    ],
+)
+def test_what_holds_no_samples_is_refused(value: Any, message: str) -> None:
+    """Text above all: it is somebody's base64."""
+    with pytest.raises(TypeError, match=message):
+        to_audio(value)
+
+
+def test_secrets_and_audio_are_not_in_reprs() -> None:
+    """A repr ends in logs."""
+    tool = tools.McpTool(
+        server_label="x", authorization="sk-1", headers={"Authorization": "sk-2"}
+    )
+    append = events.InputAudioBufferAppend(audio=b"\0" * 960)
+    secret = sessions.ClientSecret(value="ek_3")
+
+    assert "sk-" not in repr(tool)
+    assert "ek_" not in repr(secret)
+    assert "<960 bytes>" in repr(append)
+    assert "headers=UNSET" in repr(tools.McpTool(server_label="x"))
+
+
+def test_annotations_that_the_vocabulary_does_not_use_are_refused() -> None:
+    """Rather than being left unchecked."""
+    with pytest.raises(TypeError, match="no annotation"):
+        shape_of(set[int])
+
+
+def test_a_shape_says_what_it_allows() -> None:
+    """In the words of JSON."""
+    assert "anything" == describe(shape_of(Any))
+    assert "a mapping or None" == describe(shape_of(Optional[dict[str, int]]))
+    assert fits({"a": 1}, shape_of(dict[str, int]))
+    assert not fits({"a": "1"}, shape_of(dict[str, int]))
+    assert not fits(None, shape_of(int))
+    assert fits(True, shape_of(Union[bool, int]))
+    assert not fits(True, shape_of(int))
+    assert fits(object(), shape_of(Any))

@@ -1,0 +1,94 @@
+"""JSON decoded alike by both libraries."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import orjson
+import pytest
+
+from realtime_sync.protocol import jsontext
+from realtime_sync.protocol.jsontext import standard_dumps, standard_loads
+
+REFUSED = [
+    b"",
+    b"nonsense",
+    b'{"a":1',
+    b'"\xff"',
+    b'"\xed\xa0\x80"',
+    b"\xef\xbb\xbf{}",
+    b"\xff\xfe{\x00}\x00",
+    b"NaN",
+    b"-Infinity",
+    b"1e999",
+    b"9" * 400,
+    b"9" * 5000,
+    b'"\\ud800"',
+    b'"\\udc00\\ud800"',
+    b'{"a":["\\uDFFF"]}',
+    b"[" * 1025 + b"]" * 1025,
+    b"[" * 100_000,
+    b"\x0c{}",
+    b"01",
+    "\ud800",
+    '{"a":"\ud800"}',
+]
+"""What neither accepts."""
+
+ACCEPTED: list[tuple[Any, Any]] = [
+    (b" {} ", {}),
+    ("{}", {}),
+    (bytearray(b"[]"), []),
+    (memoryview(b"1"), 1),
+    (b'"\\ud83d\\ude00"', "\U0001f600"),
+    (b'"\\\\ud800"', "\\ud800"),
+    (b"18446744073709551615", 2**64 - 1),
+    (b"-9223372036854775808", -(2**63)),
+    (b"18446744073709551616", float(2**64)),
+    (b"123456789012345678901234567890", 123456789012345678901234567890.0),
+    (b"-0", 0),
+    (b"1e-400", 0.0),
+    (b'{"a":1,"a":2}', {"a": 2}),
+    (b"[" * 300 + b"]" * 300, None),
+    (b'["' + b"[" * 2000 + b'"]', ["[" * 2000]),
+    (b"[" + b"{}," * 2000 + b"{}]", [{}] * 2001),
+]
+"""What both accept, and what it is; None where the two need only agree."""
+
+
+@pytest.mark.parametrize("data", REFUSED, ids=range(len(REFUSED)))
+def test_both_refuse_the_same(data: Any) -> None:
+    """With a ValueError, whatever is wrong."""
+    for loads in (orjson.loads, standard_loads):
+        with pytest.raises(ValueError):
+            loads(data)
+
+
+@pytest.mark.parametrize(("data", "value"), ACCEPTED, ids=range(len(ACCEPTED)))
+def test_both_read_the_same(data: Any, value: Any) -> None:
+    """Integers beyond 64 bits become floats."""
+    fast, plain = orjson.loads(data), standard_loads(data)
+
+    assert fast == plain
+    assert type(fast) is type(plain)
+    assert value is None or fast == value
+
+
+def test_nesting_that_exhausts_the_stack_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where the interpreter gives up earlier than orjson does."""
+    monkeypatch.setattr(jsontext, "MAX_DEPTH", 10**9)
+
+    with pytest.raises(ValueError, match="deep"):
+        standard_loads(b"[" * 500_000)
+
+
+def test_the_standard_library_writes_what_orjson_writes() -> None:
+    """Compact, in UTF-8; what is not a number is refused."""
+    value = {"a": [1, "\u00e9", None], "b": 0.5}
+
+    assert orjson.dumps(value) == standard_dumps(value)
+    with pytest.raises(ValueError):
+        standard_dumps(math.nan)
