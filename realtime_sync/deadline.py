@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import TIMEOUT_MAX
 from time import monotonic
 from typing import Optional
 
@@ -47,4 +48,4 @@ def acquire_timeout(deadline: Deadline) -> float:
     The deadline in the form that ``lock.acquire(timeout=...)`` takes.
     """
     remaining = deadline.remaining()
-    return -1 if remaining is None else remaining
+    return -1 if remaining is None else min(remaining, TIMEOUT_MAX)

@@ -4,23 +4,36 @@ Frames on their way to the socket, whole and in order.
 Every sending thread drains the outbox under the send lock; the reader only
 tries. A frame that was half written when its thread was interrupted stays at
 the head and is finished by whoever comes next, so the stream is never torn.
+
+A `KeyboardInterrupt` may strike between any two steps of the main thread.
+Therefore nothing is remembered in two places: how far a message is written is
+one list, which the write itself extends in one call into C, and everything
+else (which frame comes next, what is done) is worked out from it.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from itertools import accumulate
 from threading import Lock
-from typing import Optional
+from typing import Any, Optional
 
 from .deadline import Deadline, acquire_timeout
-from .errors import ConnectionLost, WaitTimeout
+from .errors import ConnectionClosed, ConnectionClosedOK, ConnectionLost, WaitTimeout
 
 Write = Callable[[memoryview], int]
-"""Writes what the kernel takes now and returns how much; 0 when it is full."""
+"""
+Writes what the kernel takes now and returns how much. If it raises, it has
+written nothing; otherwise the caller must say that it cannot be relied upon.
+"""
 
 WaitWritable = Callable[[Deadline], bool]
 """Waits until the socket takes bytes again; False at the deadline."""
+
+_MOST_NOTES = 64
 
 
 class Entry:
@@ -30,13 +43,53 @@ class Entry:
     A large message is several frames, so that a pong can pass between them.
     """
 
-    __slots__ = ("frames", "offset", "done", "started")
+    __slots__ = ("frames", "ends", "final", "tried", "withdrawn", "_written")
 
-    def __init__(self, frames: list[bytes]) -> None:
-        self.frames = deque(frames)
-        self.offset = 0
-        self.started = False
-        self.done = False
+    def __init__(self, frames: list[bytes], *, final: bool = False) -> None:
+        self.frames = frames
+        self.ends = list(accumulate(map(len, frames)))
+        self.final = final
+        self.tried = -1
+        self.withdrawn = False
+        self._written: list[int] = []
+
+    @property
+    def offset(self) -> int:
+        """Bytes that are written."""
+        return sum(self._written)
+
+    @property
+    def done(self) -> bool:
+        """Whether all of it is written."""
+        return self.offset >= self.ends[-1]
+
+    @property
+    def within_frame(self) -> bool:
+        """
+        Whether the next bytes must be this message's.
+
+        True also when the writing of a frame was tried and nothing was taken:
+        TLS has then encrypted a part and insists on the same bytes.
+        """
+        return self.tried == bisect_right(self.ends, self.offset)
+
+    def write(self, write: Write) -> int:
+        """
+        Write from the present frame what is taken.
+        """
+        offset = self.offset
+        index = bisect_right(self.ends, offset)
+        frame = self.frames[index]
+        start = offset - (self.ends[index] - len(frame))
+        view = memoryview(frame)[start:] if start else memoryview(frame)
+        self.tried = index
+        notes = self._written
+        if len(notes) > _MOST_NOTES:
+            notes[:] = [offset]
+        # One call into C from the write to the note of how much was written: a
+        # KeyboardInterrupt cannot come between the two.
+        notes.extend(map(write, (view,)))
+        return notes[-1]
 
 
 class Outbox:
@@ -46,32 +99,53 @@ class Outbox:
     Args:
         write: writes to the socket without waiting.
         wait_writable: waits for the socket outside of any other lock.
+        full: exceptions of `write` that mean that the kernel takes nothing now.
+        guard: held during each `write`, never while waiting.
+        torn_by: exceptions of `write` after which it is unknown how much was
+            written, so that nothing may follow.
     """
 
-    def __init__(self, write: Write, wait_writable: WaitWritable) -> None:
+    def __init__(
+        self,
+        write: Write,
+        wait_writable: WaitWritable,
+        *,
+        full: tuple[type[Exception], ...] = (BlockingIOError,),
+        guard: Optional[AbstractContextManager[Any]] = None,
+        torn_by: tuple[type[BaseException], ...] = (),
+    ) -> None:
         self._write = write
         self._wait_writable = wait_writable
+        self._full = full
+        self._guard = nullcontext() if guard is None else guard
+        self._torn_by = torn_by
         # Guards the socket's sending half and the heads of both queues. The one
         # lock that is held across I/O; the reader never waits for it.
         self._lock = Lock()
         self._control: deque[Entry] = deque()
         self._data: deque[Entry] = deque()
-        self._current: Optional[Entry] = None
-        self.broken: Optional[Exception] = None
+        self._ended = False
+        self.broken: Optional[BaseException] = None
 
     @property
     def empty(self) -> bool:
-        """Whether everything has been given to the kernel."""
-        return not (self._current or self._control or self._data)
+        """Whether nothing is left that may still be written."""
+        return self._over or not (self._control or self._data)
 
     @property
     def stalled(self) -> bool:
         """Whether something is left that no thread is writing."""
         return not self.empty and not self._lock.locked()
 
+    @property
+    def _over(self) -> bool:
+        return self._ended or self.broken is not None
+
     def unsent(self) -> int:
-        """Number of messages that are not wholly written."""
-        return (self._current is not None) + len(self._control) + len(self._data)
+        """Number of messages, pings and the like apart, not wholly written."""
+        return sum(
+            not (_forgettable(entry) or entry.final) for entry in self._data.copy()
+        )
 
     def send(self, frames: list[bytes], deadline: Deadline) -> None:
         """
@@ -79,35 +153,47 @@ class Outbox:
 
         Raises:
             ConnectionLost: the connection is broken.
+            ConnectionClosed: a close frame was sent before it.
             WaitTimeout: the peer takes nothing. If the message was begun, it is
-                still finished in the background.
+                still finished in the background; otherwise it is not sent.
         """
         entry = Entry(frames)
         self._data.append(entry)
         try:
             self._flush(entry, deadline)
         except BaseException:
-            self._withdraw(entry)
+            # Not taken out of the queue: the heads belong to who has the lock.
+            entry.withdrawn = True
             raise
 
-    def post(self, frames: list[bytes], *, control: bool = False) -> None:
+    def post(
+        self, frames: list[bytes], *, control: bool = False, final: bool = False
+    ) -> None:
         """
         Queue a message and write what can be written without waiting.
+
+        Args:
+            frames: of the message.
+            control: let it pass the messages that wait.
+            final: let nothing be written after it.
         """
-        (self._control if control else self._data).append(Entry(frames))
+        queue = self._control if control else self._data
+        queue.append(Entry(frames, final=final))
         self.drain()
 
     def drain(self) -> None:
         """
         Write what the kernel takes now, unless another thread is writing.
         """
-        while not self.empty and self._lock.acquire(blocking=False):
+        progressed = True
+        while progressed and not self.empty:
+            held: list[bool] = []
             try:
-                progressed = self._write_all()
+                held.extend(map(self._lock.acquire, (False,)))
+                progressed = held[0] and self._write_all()
             finally:
-                self._lock.release()
-            if not progressed:
-                return
+                if held and held[0]:
+                    self._lock.release()
 
     def closing(self, deadline: Deadline) -> bool:
         """
@@ -119,88 +205,84 @@ class Outbox:
         return True
 
     def _flush(self, entry: Entry, deadline: Deadline) -> None:
-        if not self._lock.acquire(timeout=acquire_timeout(deadline)):
-            raise WaitTimeout("another thread's frame blocks the connection")
+        held: list[bool] = []
         try:
+            # In one call into C, so that an interrupt cannot leave it locked.
+            held.extend(map(self._lock.acquire, (True,), (acquire_timeout(deadline),)))
+            if not held[0]:
+                raise WaitTimeout("another thread's frame blocks the connection")
             while not entry.done:
-                self._raise_if_broken()
-                if not self._write_all() and not self._wait_writable(deadline):
-                    raise WaitTimeout("the server does not take any more bytes")
+                self._raise_if_over()
+                if not self._write_all() and not self._over:
+                    if not self._wait_writable(deadline):
+                        raise WaitTimeout("the server does not take any more bytes")
         finally:
-            self._lock.release()
+            if held and held[0]:
+                self._lock.release()
         # Something may have been posted while this thread held the lock.
         self.drain()
 
-    def _withdraw(self, entry: Entry) -> None:
-        if not entry.started:
-            try:
-                self._data.remove(entry)
-            except ValueError:
-                pass
-
-    def _raise_if_broken(self) -> None:
+    def _raise_if_over(self) -> None:
+        if isinstance(self.broken, ConnectionClosed):
+            raise type(self.broken)(
+                str(self.broken), code=self.broken.code, reason=self.broken.reason
+            )
         if self.broken is not None:
             raise ConnectionLost(
                 f"the connection broke while sending: {self.broken}", code=1006
             ) from self.broken
+        if self._ended:
+            raise ConnectionClosedOK("the session was closed", code=1000)
 
     def _write_all(self) -> bool:
         """
         Write frames until there are none or the kernel is full.
 
         Returns:
-            False when the kernel takes nothing more.
+            False when no more can be written.
         """
         assert self._lock.locked()
-        while self.broken is None:
+        while not self._over:
             entry = self._next_entry()
             if entry is None:
                 return True
-            if not self._write_frame(entry):
+            if not self._write_some(entry):
                 return False
-        return True
+        return False
 
     def _next_entry(self) -> Optional[Entry]:
-        current = self._current
-        if current is not None and current.offset:
-            return current
-        if self._control:
-            # A message in fragments waits while the control frame passes.
-            entry = self._control[0]
-        elif current is not None:
-            return current
-        elif self._data:
-            entry = self._data.popleft()
-            self._current = entry
-        else:
+        """
+        Whose bytes come next; forgets what is done.
+        """
+        control, data = self._control, self._data
+        while control and control[0].done:
+            self._ended = self._ended or control[0].final
+            control.popleft()
+        while data and _forgettable(data[0]):
+            self._ended = self._ended or data[0].final
+            data.popleft()
+        if self._ended:
             return None
-        entry.started = True
-        return entry
+        if control and control[0].within_frame:
+            return control[0]
+        if data and data[0].within_frame:
+            return data[0]
+        # A message in fragments waits while a control frame passes.
+        return control[0] if control else (data[0] if data else None)
 
-    def _write_frame(self, entry: Entry) -> bool:
-        frame = entry.frames[0]
-        progress: list[int] = []
+    def _write_some(self, entry: Entry) -> bool:
         try:
-            with memoryview(frame) as view:
-                # One call into C from the write to the note of how much was
-                # written: a KeyboardInterrupt cannot come between the two.
-                progress.extend(map(self._write, (view[entry.offset :],)))
+            with self._guard:
+                return entry.write(self._write) > 0
+        except self._full:
+            return False
         except OSError as exc:
             self.broken = exc
             return False
-        finally:
-            entry.offset += sum(progress)
-            if entry.offset >= len(frame):
-                self._frame_written(entry)
-        return bool(progress[0])
+        except self._torn_by as exc:
+            self.broken = OSError(f"{type(exc).__name__} in the middle of a frame")
+            raise
 
-    def _frame_written(self, entry: Entry) -> None:
-        entry.frames.popleft()
-        entry.offset = 0
-        if entry.frames:
-            return
-        entry.done = True
-        if entry is self._current:
-            self._current = None
-        else:
-            self._control.popleft()
+
+def _forgettable(entry: Entry) -> bool:
+    return entry.done or (entry.withdrawn and entry.tried < 0)

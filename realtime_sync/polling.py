@@ -11,6 +11,8 @@ from .deadline import Deadline
 READ: Final = 1
 WRITE: Final = 4
 
+_LONGEST_MS = (1 << 31) - 1
+
 
 def wait_for(wanted: Sequence[tuple[Any, int]], deadline: Deadline) -> list[Any]:
     """
@@ -36,7 +38,9 @@ def wait_for(wanted: Sequence[tuple[Any, int]], deadline: Deadline) -> list[Any]
             | (select.POLLOUT if events & WRITE else 0),
         )
     remaining = deadline.remaining()
-    ready = poll.poll(None if remaining is None else remaining * 1000)
+    ready = poll.poll(
+        None if remaining is None else min(remaining * 1000, _LONGEST_MS)
+    )
     return [by_fd[fd] for fd, _ in ready]
 
 

@@ -1,25 +1,21 @@
 """
-The socket: handshake, reading, writing, closing.
+The socket: reading, writing, closing.
 
-The only importer of websocket-client, which does the handshake, proxies, TLS
-set-up and masking. After the handshake the socket is non-blocking; whoever
-waits does so in ``poll``, outside of every lock but the send lock. The reader
-thread alone closes the socket; others shut it down and let the reader notice.
+After the handshake the socket is non-blocking; whoever waits does so in
+``poll``, outside of every lock but the send lock. The reader thread alone
+closes the socket; others shut it down and let the reader notice.
 """
 
 from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Mapping, Sequence
 from threading import Lock
 from time import monotonic
 from typing import Any, Optional, Protocol
 
-from attrs import frozen
-
 from .deadline import Deadline
-from .errors import ConnectFailed, RemoteProtocolError
+from .errors import RemoteProtocolError
 from .frames import (
     BINARY,
     CLOSE,
@@ -32,14 +28,14 @@ from .frames import (
     close_payload,
     parse_close,
 )
-from .outbox import Outbox
+from .handshake import Address, HandshakeRefused, client_frame, upgraded_socket
+from .outbox import Outbox, Write
 from .polling import READ, WRITE, wait_for
-from .proxies import need_socks
-from .redaction import redact, shown_url
 
 _CHUNK = 1 << 16
 _FRAGMENT = 1 << 18
 _NO_CLOSE_FRAME = 1006
+_FULL = (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError)
 
 
 class Disconnected(Exception):
@@ -99,31 +95,6 @@ class Transport(Protocol):
         """Number of messages not wholly written."""
 
 
-@frozen(kw_only=True)
-class Address:
-    """
-    Where and how to connect.
-
-    Attributes:
-        url: ``ws://`` or ``wss://``, query included.
-        headers: request headers; they hold secrets.
-        subprotocols: offered sub-protocols; they may hold secrets too.
-        proxy: proxy URL with port (``http://``, ``socks5://`` ...), or None.
-        ssl_context: TLS settings, or None for the defaults.
-        max_frame_size: largest inbound message in bytes.
-    """
-
-    url: str
-    headers: Mapping[str, str]
-    subprotocols: Sequence[str] = ()
-    proxy: Optional[str] = None
-    ssl_context: Optional[ssl.SSLContext] = None
-    max_frame_size: Optional[int] = 64 << 20
-
-    def __repr__(self) -> str:
-        return f"Address({shown_url(self.url)!r})"
-
-
 class WebSocketTransport:
     """
     A WebSocket over TCP or TLS.
@@ -145,8 +116,17 @@ class WebSocketTransport:
         # A leaf: never held while waiting.
         self._tls = Lock()
         self._reader = MessageReader(max_frame_size)
-        self._outbox = Outbox(self._write, self._wait_writable)
+        self._outbox = Outbox(
+            _writer(sock),
+            self._wait_writable,
+            full=_FULL,
+            guard=self._tls if self._secure else None,
+            # The ssl module looks for signals when the bytes are gone already.
+            torn_by=(KeyboardInterrupt,) if self._secure else (),
+        )
         self._waker, self._wakened = socket.socketpair()
+        # A full pair wakes as well; the reader must not wait for itself.
+        self._waker.setblocking(False)
         self._wakened.setblocking(False)
         self._close_sent = False
         self._shut = False
@@ -193,7 +173,12 @@ class WebSocketTransport:
             ConnectionLost: the connection is broken.
             WaitTimeout: the server takes nothing until the deadline.
         """
-        self._outbox.send(_frames(payload), deadline)
+        try:
+            self._outbox.send(_frames(payload), deadline)
+        finally:
+            if self._outbox.stalled:
+                # The reader does not know yet that something is left to write.
+                self.wake()
 
     def post(self, payload: bytes) -> None:
         """Queue one text message, writing only what needs no waiting."""
@@ -202,13 +187,14 @@ class WebSocketTransport:
 
     def ping(self) -> None:
         """Queue a ping."""
-        self._outbox.post([_frame(b"", PING)], control=True)
+        self._outbox.post([client_frame(b"", PING)], control=True)
 
     def begin_close(self, code: int, reason: str) -> None:
         """Queue a close frame behind what is already queued, once."""
         if not self._close_sent:
             self._close_sent = True
-            self._outbox.post([_frame(close_payload(code, reason), CLOSE)])
+            frame = client_frame(close_payload(code, reason), CLOSE)
+            self._outbox.post([frame], final=True)
             self.wake()
 
     def wake(self) -> None:
@@ -244,7 +230,7 @@ class WebSocketTransport:
 
     def _control(self, message: Message) -> None:
         if message.opcode == PING:
-            self._outbox.post([_frame(message.payload, PONG)], control=True)
+            self._outbox.post([client_frame(message.payload, PONG)], control=True)
         elif message.opcode == CLOSE:
             self._closed_by_peer(message.payload)
 
@@ -253,7 +239,8 @@ class WebSocketTransport:
         if not self._close_sent:
             self._close_sent = True
             answer = payload[:2] or close_payload(1000)
-            self._outbox.post([_frame(answer, CLOSE)], control=True)
+            frame = client_frame(answer, CLOSE)
+            self._outbox.post([frame], control=True, final=True)
         raise Disconnected(code, reason)
 
     def _fill(self, deadline: Deadline) -> bool:
@@ -282,16 +269,6 @@ class WebSocketTransport:
             return self._sock.recv(_CHUNK)  # type: ignore[no-any-return]
         with self._tls:
             return self._sock.recv(_CHUNK)  # type: ignore[no-any-return]
-
-    def _write(self, data: memoryview) -> int:
-        """Write what the kernel takes; 0 when it is full."""
-        try:
-            if not self._secure:
-                return self._sock.send(data)  # type: ignore[no-any-return]
-            with self._tls:
-                return self._sock.send(data)  # type: ignore[no-any-return]
-        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
-            return 0
 
     def _wait_readable(self, wanted: int, deadline: Deadline) -> bool:
         if self._outbox.stalled:
@@ -329,69 +306,20 @@ def connect(address: Address, deadline: Deadline) -> WebSocketTransport:
 
     Raises:
         HandshakeRefused: the server answered with another status than 101.
-        ConnectFailed: there was no connection, or no proper answer.
+        ConnectFailed: there was no connection, or no proper answer in time.
     """
-    import websocket
-
-    client = websocket.WebSocket(sslopt=_ssl_options(address), enable_multithread=False)
-    failures: tuple[type[Exception], ...] = (OSError, ValueError)
-    failures += _proxy_errors(address.proxy)
-    headers = dict(address.headers)
-    if address.subprotocols:
-        # As a plain header: the library refuses a server that echoes none.
-        headers["Sec-WebSocket-Protocol"] = ", ".join(address.subprotocols)
-    try:
-        client.connect(
-            address.url,
-            header=headers,
-            timeout=deadline.remaining(),
-            redirect_limit=0,
-            suppress_origin=True,
-            **_proxy_options(address.proxy, deadline),
-        )
-        _check_upgraded(client)
-    except websocket.WebSocketBadStatusException as exc:
-        raise HandshakeRefused(
-            exc.status_code, exc.resp_headers or {}, exc.resp_body or b""
-        ) from None
-    except websocket.WebSocketException as exc:
-        _check_upgraded(client)
-        raise ConnectFailed(
-            f"handshake with {_host(address)} failed: {redact(str(exc))}"
-        ) from exc
-    except failures as exc:
-        raise ConnectFailed(
-            f"cannot connect to {_host(address)}: {redact(str(exc))}", retryable=True
-        ) from exc
-    sock, client.sock = client.sock, None
+    sock = upgraded_socket(address, deadline)
     _set_no_delay(sock)
     return WebSocketTransport(sock, max_frame_size=address.max_frame_size)
 
 
-class HandshakeRefused(Exception):
-    """
-    The server answered the upgrade with an HTTP status; internal.
-
-    Attributes:
-        status: HTTP status.
-        headers: response headers, lower-case names.
-        body: response body, possibly empty.
-    """
-
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        super().__init__(f"HTTP status {status}")
-        self.status = status
-        self.headers = {key.lower(): value for key, value in headers.items()}
-        self.body = body
-
-
 def _frames(payload: bytes) -> list[bytes]:
     if len(payload) <= 2 * _FRAGMENT:
-        return [_frame(payload, TEXT)]
+        return [client_frame(payload, TEXT)]
     pieces = range(0, len(payload), _FRAGMENT)
     last = pieces[-1]
     return [
-        _frame(
+        client_frame(
             payload[at : at + _FRAGMENT],
             CONTINUATION if at else TEXT,
             fin=int(at == last),
@@ -400,10 +328,16 @@ def _frames(payload: bytes) -> list[bytes]:
     ]
 
 
-def _frame(payload: bytes, opcode: int, fin: int = 1) -> bytes:
-    from websocket import ABNF
+def _writer(sock: Any) -> Write:
+    """
+    The function in C that writes to a socket.
 
-    return ABNF(fin, 0, 0, 0, opcode, 1, payload).format()
+    `SSLSocket.send` is written in Python, where an interrupt may come between
+    the writing and the answer how much was written.
+    """
+    secure = getattr(sock, "_sslobj", None)
+    write: Write = sock.send if secure is None else secure.write
+    return write
 
 
 def _plain_shutdown(sock: Any) -> None:
@@ -418,59 +352,6 @@ def _set_no_delay(sock: Any) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError:
         pass  # Not TCP, for example a Unix socket behind a proxy.
-
-
-def _ssl_options(address: Address) -> dict[str, Any]:
-    return {} if address.ssl_context is None else {"context": address.ssl_context}
-
-
-def _check_upgraded(client: Any) -> None:
-    """
-    Make a redirect a refusal: some versions of the library let it pass.
-
-    Raises:
-        HandshakeRefused: the server answered with another status than 101.
-    """
-    answer = client.handshake_response
-    if answer is not None and answer.status != 101:
-        client.shutdown()
-        raise HandshakeRefused(answer.status, answer.headers or {}, b"") from None
-
-
-def _proxy_options(proxy: Optional[str], deadline: Deadline) -> dict[str, Any]:
-    if not proxy:
-        return {"http_no_proxy": ["*"]}  # Else the library asks the environment.
-    from urllib.parse import unquote, urlsplit
-
-    need_socks(proxy, "python_socks")
-    parts = urlsplit(proxy)
-    options: dict[str, Any] = {
-        "http_proxy_host": parts.hostname,
-        "http_proxy_port": parts.port,
-        "http_proxy_timeout": deadline.remaining(),
-        "http_no_proxy": ["exempt.invalid"],  # Else it asks for exceptions.
-        "proxy_type": parts.scheme,
-    }
-    if parts.username is not None:
-        options["http_proxy_auth"] = (
-            unquote(parts.username),
-            unquote(parts.password or ""),
-        )
-    return options
-
-
-def _proxy_errors(proxy: Optional[str]) -> tuple[type[Exception], ...]:
-    if not (proxy or "").startswith("socks"):
-        return ()
-    from python_socks import ProxyError
-
-    return (ProxyError,)
-
-
-def _host(address: Address) -> str:
-    from urllib.parse import urlsplit
-
-    return urlsplit(address.url).netloc.rpartition("@")[2]
 
 
 __all__ = [

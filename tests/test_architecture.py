@@ -28,7 +28,8 @@ LAYERS: tuple[frozenset[str], ...] = tuple(frozenset(line.split()) for line in "
         proxies
         audio_value closing context deadline frames notices options stats
         credentials gap lifetime outbox polling reply
-        endpoint transport backoff signals waiters
+        endpoint handshake backoff signals waiters
+        transport
         event_names
         connection
         router
@@ -40,6 +41,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(frozenset(line.split()) for line in "
         session
         rest_bodies
         rest webhooks
+        rest_calls
         rest_resources
         client
         __init__
@@ -90,7 +92,7 @@ IMPURE_MODULES = frozenset(
 """What the core never imports: the current time and chance are parameters."""
 
 SOLE_IMPORTERS = {
-    "websocket": "transport",
+    "websocket": "handshake",
     "blinker": "signals",
     "requests": "rest",
     "urllib3": "rest",

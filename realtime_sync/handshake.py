@@ -1,0 +1,250 @@
+"""
+The way to an open WebSocket: TCP, proxy, TLS and the HTTP upgrade.
+
+The only importer of websocket-client, which does all of these and the masking.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Mapping, Sequence
+from threading import Event, Lock, Thread
+from typing import Any, Optional
+
+from attrs import frozen
+
+from .deadline import Deadline
+from .errors import ConnectFailed
+from .proxies import need_socks
+from .redaction import redact, shown_url
+
+
+@frozen(kw_only=True)
+class Address:
+    """
+    Where and how to connect.
+
+    Attributes:
+        url: ``ws://`` or ``wss://``, query included.
+        headers: request headers; they hold secrets.
+        subprotocols: offered sub-protocols; they may hold secrets too.
+        proxy: proxy URL with port (``http://``, ``socks5://`` ...), or None.
+        ssl_context: TLS settings, or None for the defaults.
+        max_frame_size: largest inbound message in bytes.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+    subprotocols: Sequence[str] = ()
+    proxy: Optional[str] = None
+    ssl_context: Optional[ssl.SSLContext] = None
+    max_frame_size: Optional[int] = 64 << 20
+
+    def __repr__(self) -> str:
+        return f"Address({shown_url(self.url)!r})"
+
+
+class HandshakeRefused(Exception):
+    """
+    The server answered the upgrade with an HTTP status; internal.
+
+    Attributes:
+        status: HTTP status.
+        headers: response headers, lower-case names.
+        body: response body, possibly empty.
+    """
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        super().__init__(f"HTTP status {status}")
+        self.status = status
+        self.headers = {key.lower(): value for key, value in headers.items()}
+        self.body = body
+
+
+def upgraded_socket(address: Address, deadline: Deadline) -> Any:
+    """
+    A connected socket whose server has agreed to speak WebSocket.
+
+    Raises:
+        HandshakeRefused: the server answered with another status than 101.
+        ConnectFailed: there was no connection, or no proper answer in time.
+    """
+    import websocket
+
+    attempt = _Attempt(address, deadline)
+    failures: tuple[type[Exception], ...] = (OSError, ValueError)
+    failures += _proxy_errors(address.proxy)
+    try:
+        return attempt.result(deadline)
+    except websocket.WebSocketBadStatusException as exc:
+        raise HandshakeRefused(
+            exc.status_code, exc.resp_headers or {}, exc.resp_body or b""
+        ) from None
+    except websocket.WebSocketException as exc:
+        raise ConnectFailed(
+            f"handshake with {_host(address)} failed: {redact(str(exc))}",
+            retryable=isinstance(exc, _passing_failures()),
+        ) from exc
+    except failures as exc:
+        raise ConnectFailed(
+            f"cannot connect to {_host(address)}: {redact(str(exc))}",
+            retryable=not isinstance(exc, ssl.SSLCertVerificationError),
+        ) from exc
+
+
+class _Attempt:
+    """
+    One handshake, in a thread of its own.
+
+    Only so is the whole bounded by one deadline: looking up a name takes no
+    timeout, and the library's own holds for each read, which a server that
+    sends its answer byte by byte can do for ever.
+    """
+
+    def __init__(self, address: Address, deadline: Deadline) -> None:
+        import websocket
+
+        self._client = websocket.WebSocket(
+            sslopt=_ssl_options(address), enable_multithread=False
+        )
+        headers = dict(address.headers)
+        if address.subprotocols:
+            # As a plain header: the library refuses a server that echoes none.
+            headers["Sec-WebSocket-Protocol"] = ", ".join(address.subprotocols)
+        self._address = address
+        self._options: dict[str, Any] = {
+            "header": headers,
+            "timeout": deadline.remaining(),
+            "redirect_limit": 0,
+            "suppress_origin": True,
+            **_proxy_options(address.proxy, deadline),
+        }
+        # Guards the decision whose the socket is: the caller's or nobody's.
+        self._lock = Lock()
+        self._abandoned = False
+        self._error: Optional[BaseException] = None
+        self._over = Event()
+        Thread(target=self._run, name="realtime-sync handshake", daemon=True).start()
+
+    def result(self, deadline: Deadline) -> Any:
+        """
+        The upgraded socket, which is the caller's from here on.
+
+        Raises:
+            Exception: whatever websocket-client raised.
+            TimeoutError: it is not done by the deadline.
+        """
+        try:
+            if not self._over.wait(deadline.remaining()):
+                raise TimeoutError("the handshake took too long")
+            if self._error is not None:
+                raise self._error
+            _check_upgraded(self._client)
+        except BaseException:
+            self._abandon()
+            raise
+        return self._client.sock
+
+    def _run(self) -> None:
+        try:
+            self._client.connect(self._address.url, **self._options)
+        except BaseException as exc:
+            self._error = exc
+        with self._lock:
+            self._over.set()
+            abandoned = self._abandoned
+        if abandoned:
+            _shut(self._client)
+
+    def _abandon(self) -> None:
+        with self._lock:
+            self._abandoned = True
+        _shut(self._client)
+
+
+def client_frame(payload: bytes, opcode: int, fin: int = 1) -> bytes:
+    """
+    A frame as a client sends it, masked.
+    """
+    from websocket import ABNF
+
+    frame: bytes = ABNF(fin, 0, 0, 0, opcode, 1, payload).format()
+    return frame
+
+
+def _passing_failures() -> tuple[type[Exception], ...]:
+    """Failures of a handshake after which trying again may do better."""
+    import websocket
+
+    return (
+        websocket.WebSocketTimeoutException,
+        websocket.WebSocketConnectionClosedException,
+        websocket.WebSocketAddressException,
+    )
+
+
+def _shut(client: Any) -> None:
+    """Close what a client holds; a thread that reads from it notices."""
+    sock = client.sock
+    if sock is None:
+        return
+    try:
+        # Not SSLSocket.shutdown: it drops the SSL object under the other thread.
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+    except (OSError, TypeError):
+        pass
+    sock.close()
+
+
+def _ssl_options(address: Address) -> dict[str, Any]:
+    return {} if address.ssl_context is None else {"context": address.ssl_context}
+
+
+def _check_upgraded(client: Any) -> None:
+    """
+    Make a redirect a refusal: some versions of the library let it pass.
+
+    Raises:
+        HandshakeRefused: the server answered with another status than 101.
+    """
+    answer = client.handshake_response
+    if answer is not None and answer.status != 101:
+        _shut(client)
+        raise HandshakeRefused(answer.status, answer.headers or {}, b"") from None
+
+
+def _proxy_options(proxy: Optional[str], deadline: Deadline) -> dict[str, Any]:
+    if not proxy:
+        return {"http_no_proxy": ["*"]}  # Else the library asks the environment.
+    from urllib.parse import unquote, urlsplit
+
+    need_socks(proxy, "python_socks")
+    parts = urlsplit(proxy)
+    options: dict[str, Any] = {
+        "http_proxy_host": parts.hostname,
+        "http_proxy_port": parts.port,
+        "http_proxy_timeout": deadline.remaining(),
+        "http_no_proxy": ["exempt.invalid"],  # Else it asks for exceptions.
+        "proxy_type": parts.scheme,
+    }
+    if parts.username is not None:
+        options["http_proxy_auth"] = (
+            unquote(parts.username),
+            unquote(parts.password or ""),
+        )
+    return options
+
+
+def _proxy_errors(proxy: Optional[str]) -> tuple[type[Exception], ...]:
+    if not (proxy or "").startswith("socks"):
+        return ()
+    from python_socks import ProxyError
+
+    return (ProxyError,)
+
+
+def _host(address: Address) -> str:
+    from urllib.parse import urlsplit
+
+    return urlsplit(address.url).netloc.rpartition("@")[2]
