@@ -25,6 +25,7 @@ from . import errors
 from .types import UNSET
 
 if TYPE_CHECKING:
+    from . import webhooks
     from .audio_value import Audio
     from .client import RealtimeClient, connect
     from .closing import CloseReport
@@ -89,7 +90,7 @@ _HOMES = {
     "on": "router",
     "plan_interruption": "state.interruption",
 }
-_MODULES = {"events": "protocol.events"}
+_MODULES = {"events": "protocol.events", "webhooks": "webhooks"}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Optional
 
 from attrs import evolve
 
@@ -10,10 +11,21 @@ from .closing import CloseReport
 from .endpoint import Endpoint, Key
 from .errors import ConfigurationError
 from .options import SessionOptions
+from .redaction import shown_url
 from .reply import Reply
 from .router import Router
 from .session import Session
 from .types import UNSET, Timeout
+
+if TYPE_CHECKING:
+    from .rest import Rest
+    from .rest_calls import Calls
+    from .rest_resources import (
+        ClientSecrets,
+        Sessions,
+        TranscriptionSessions,
+        Translations,
+    )
 
 __all__ = ["CloseReport", "RealtimeClient", "connect"]
 
@@ -22,7 +34,8 @@ class RealtimeClient:
     """
     Credentials and defaults for any number of sessions.
 
-    Any thread. Opens nothing by itself.
+    Any thread. Opens nothing by itself. REST requests of one client share a
+    pool of connections, which is made when it is first needed.
 
     Args:
         api_key: a key, an ephemeral key, or a callable asked at every
@@ -32,7 +45,10 @@ class RealtimeClient:
         organization: sent as ``OpenAI-Organization``.
         project: sent as ``OpenAI-Project``.
         endpoint: instead of `base_url`: Azure, xAI and others.
-        **defaults: any option of `connect`, for every session.
+        max_retries: how often a REST request may be repeated, where that is
+            safe.
+        **defaults: any option of `connect`, for every session. Timeouts,
+            proxy, headers and TLS settings apply to REST as well.
 
     Raises:
         ConfigurationError: both `base_url` and `endpoint` are given.
@@ -47,6 +63,7 @@ class RealtimeClient:
         organization: Optional[str] = None,
         project: Optional[str] = None,
         endpoint: Optional[Endpoint] = None,
+        max_retries: int = 2,
         **defaults: Any,
     ) -> None:
         if endpoint is not None and base_url is not None:
@@ -61,9 +78,73 @@ class RealtimeClient:
             chosen = chosen.with_key(api_key)
         self.endpoint = evolve(chosen, headers=headers)
         self._defaults = SessionOptions(**defaults)
+        self._max_retries = max_retries
+        # Guards `_rest`, so that there is one pool of connections.
+        self._lock = Lock()
+        self._rest: Optional[Rest] = None
 
     def __repr__(self) -> str:
-        return f"<RealtimeClient {self.endpoint.url}>"
+        return f"<RealtimeClient {shown_url(self.endpoint.url)}>"
+
+    # -- REST ----------------------------------------------------------------
+
+    @property
+    def client_secrets(self) -> ClientSecrets:
+        """Short-lived keys."""
+        from .rest_resources import ClientSecrets
+
+        return ClientSecrets(self._requests())
+
+    @property
+    def sessions(self) -> Sessions:
+        """Sessions made over REST. Beta only."""
+        from .rest_resources import Sessions
+
+        return Sessions(self._requests())
+
+    @property
+    def transcription_sessions(self) -> TranscriptionSessions:
+        """Transcription sessions made over REST. Beta only."""
+        from .rest_resources import TranscriptionSessions
+
+        return TranscriptionSessions(self._requests())
+
+    @property
+    def calls(self) -> Calls:
+        """Calls over WebRTC and SIP."""
+        from .rest_calls import Calls
+
+        return Calls(self._requests())
+
+    @property
+    def translations(self) -> Translations:
+        """Keys and calls for translation sessions."""
+        from .rest_resources import Translations
+
+        return Translations(self._requests())
+
+    def close(self) -> None:
+        """
+        Close the pooled connections of REST requests.
+
+        Sessions stay open, and a later request opens new connections.
+        """
+        with self._lock:
+            rest = self._rest
+        if rest is not None:
+            rest.close()
+
+    def _requests(self) -> Rest:
+        from .rest import Rest
+
+        with self._lock:
+            if self._rest is None:
+                self._rest = Rest(
+                    self.endpoint, self._defaults, max_retries=self._max_retries
+                )
+            return self._rest
+
+    # -- sessions ------------------------------------------------------------
 
     def session(
         self,

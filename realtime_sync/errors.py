@@ -33,7 +33,8 @@ Everything the library raises.
     |  |- ResponseFailed (.retryable)
     |  |- ResponseCancelled
     |  `- ResponseIncomplete
-    |- RestError (.status .code .request_id .retryable)
+    |- RestError (.status .code .request_id .retryable .retry_after)
+    |- WebhookRejected
     |- ToolError
     `- RestoreError (.report)
 
@@ -307,6 +308,7 @@ class RestError(RealtimeError):
         code: the server's error code, or None.
         request_id: the server's id of the request, or None.
         retryable: whether the same call may succeed later.
+        retry_after: seconds that the server asks to wait, or None.
     """
 
     def __init__(
@@ -317,12 +319,22 @@ class RestError(RealtimeError):
         code: Optional[str] = None,
         request_id: Optional[str] = None,
         retryable: bool = False,
+        retry_after: Optional[float] = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.request_id = request_id
         self.retryable = retryable
+        self.retry_after = retry_after
+
+
+class WebhookRejected(RealtimeError):
+    """
+    A webhook is not from the service, too old, or not readable.
+
+    Answer it with HTTP 400 and do nothing else.
+    """
 
 
 class ToolError(RealtimeError):

@@ -1,0 +1,389 @@
+"""
+Requests to the REST side of a server.
+
+The only importer of `requests`. A `Rest` has one pool of connections, asks for
+a key at every request, gives every request a deadline, and repeats one only
+where repeating cannot do anything twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from http.cookiejar import DefaultCookiePolicy
+from random import Random
+from threading import Lock
+from typing import Any, Optional, Union
+from urllib.parse import urlsplit
+
+import requests
+import urllib3.exceptions
+from attrs import field, frozen
+from requests.adapters import HTTPAdapter
+
+from .backoff import delays
+from .closing import RETRYABLE_STATUSES, error_in_body, retry_after
+from .credentials import Credentials
+from .deadline import Deadline
+from .endpoint import Endpoint
+from .errors import ConfigurationError, RestError
+from .options import SessionOptions
+from .protocol import jsontext
+from .proxies import need_socks, proxy_for
+from .redaction import redact
+from .types import UNSET, Timeout, Unset
+
+logger = logging.getLogger("realtime_sync.rest")
+
+REFUSED_UNSEEN = frozenset({425, 429})
+"""Statuses with which a server says that it has done nothing."""
+
+_HOPELESS = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
+"""Codes of errors that money ends, and time does not."""
+
+_REQUEST_ID_HEADERS = ("x-request-id", "apim-request-id", "x-ms-request-id")
+_READ_LIMIT = 60.0
+"""Longest silence, in seconds, of a request that has no deadline."""
+
+_NEVER_CONNECTED = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.ProxyError,
+)
+
+
+@frozen(kw_only=True)
+class Answer:
+    """
+    What a server answered, if it was not an error.
+
+    Attributes:
+        status: HTTP status.
+        headers: names in lower case.
+        body: undecoded.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+    def decoded(self) -> Mapping[str, Any]:
+        """
+        The JSON object in the body.
+
+        Raises:
+            RestError: there is something else; it is not shown, because it may
+                hold a key.
+        """
+        try:
+            decoded = jsontext.loads(self.body)
+        except ValueError:
+            decoded = None
+        if not isinstance(decoded, dict):
+            raise RestError(
+                f"the server's answer is not a JSON object (HTTP {self.status})",
+                status=self.status,
+            )
+        return decoded
+
+
+@frozen(kw_only=True)
+class _Failure:
+    """
+    One attempt that came to nothing.
+
+    Attributes:
+        error: what to raise if it was the last attempt.
+        again: whether repeating is safe, and may help.
+        wait: seconds that the server asks to wait, or None.
+        cause: the exception beneath, or None.
+    """
+
+    error: RestError
+    again: bool
+    wait: Optional[float] = None
+    cause: Optional[BaseException] = None
+
+
+class Rest:
+    """
+    Sends requests of one client. From any thread, and again after a fork.
+
+    Args:
+        endpoint: where to, and how to say who we are.
+        options: of these, timeouts, proxy, TLS settings and headers apply.
+        max_retries: how often a request may be repeated.
+        rng: where the randomness of delays comes from.
+        sleep: waits between attempts.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        options: SessionOptions,
+        *,
+        max_retries: int = 2,
+        rng: Optional[Random] = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._endpoint = endpoint
+        self._options = options
+        self._max_retries = max_retries
+        self._rng = rng or Random()
+        self._sleep = sleep
+        # Guards the pool: sockets must not be shared with a forked child.
+        self._lock = Lock()
+        self._pool: Optional[requests.Session] = None
+        self._process = os.getpid()
+
+    def __repr__(self) -> str:
+        return f"<Rest {self._endpoint!r}>"
+
+    def post(
+        self,
+        path: str,
+        *,
+        json: Any = UNSET,
+        text: Optional[tuple[str, str]] = None,
+        form: Optional[Mapping[str, tuple[str, str]]] = None,
+        accept: str = "application/json",
+        repeatable: bool,
+        timeout: Timeout = UNSET,
+    ) -> Answer:
+        """
+        Send a POST request and wait for its answer.
+
+        Args:
+            path: below the endpoint's base.
+            json: a body to be sent as JSON.
+            text: a body as it is, and its media type.
+            form: parts of a form, each with its media type.
+            accept: media type of the answer.
+            repeatable: doing it twice does no harm. What is not repeatable is
+                sent again only if the server cannot have seen it, or says
+                that it has refused to look at it.
+            timeout: seconds for all attempts together; `UNSET` takes the
+                client's, None sets no end, but for the silence of the server.
+
+        Raises:
+            RestError: the server refused, or there was no answer.
+            ConfigurationError: URL, key, header or proxy will not do.
+        """
+        if isinstance(timeout, Unset):
+            timeout = self._options.timeout
+        deadline = Deadline(timeout)
+        request = _body(json, text, form)
+        headers = {"Accept": accept, **request.pop("headers", {})}
+        waits = delays(self._rng)
+        for left in range(self._max_retries, -1, -1):
+            outcome = self._attempt(path, headers, request, repeatable, deadline)
+            if isinstance(outcome, Answer):
+                return outcome
+            wait = next(waits) if outcome.wait is None else outcome.wait
+            if not (left and outcome.again and _in_time(wait, deadline)):
+                raise outcome.error from outcome.cause
+            logger.info("! %s; again in %.1f s", outcome.error, wait)
+            self._sleep(wait)
+        raise AssertionError("the last attempt returns or raises")
+
+    def close(self) -> None:
+        """Close the pooled connections. A later request opens new ones."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
+
+    def _attempt(
+        self,
+        path: str,
+        headers: Mapping[str, str],
+        request: Mapping[str, Any],
+        repeatable: bool,
+        deadline: Deadline,
+    ) -> Union[Answer, _Failure]:
+        options = self._options
+        url = self._endpoint.http_url(path, extra_query=options.extra_query)
+        proxy = proxy_for(url, options.proxy)
+        if proxy:
+            need_socks(proxy, "socks")
+        who = self._endpoint.credentials(
+            url,
+            extra_headers=options.extra_headers,
+            safety_identifier=options.safety_identifier,
+            insecure=options.insecure,
+            proxy=proxy,
+        )
+        what = f"POST {urlsplit(url).path} on {urlsplit(url).netloc}"
+        logger.debug("> %s", what)
+        try:
+            response = self._requests().post(
+                url,
+                headers={**headers, **who.headers},
+                timeout=self._timeouts(deadline),
+                allow_redirects=False,
+                proxies={"http": proxy, "https": proxy} if proxy else {},
+                verify=_verification(options.ssl_context),
+                **request,
+            )
+        except requests.RequestException as exc:
+            return _no_answer(what, exc, repeatable)
+        logger.debug("< %s: HTTP %s", what, response.status_code)
+        answer = Answer(
+            status=response.status_code,
+            headers={name.lower(): value for name, value in response.headers.items()},
+            body=response.content,
+        )
+        if 200 <= answer.status < 300:
+            return answer
+        return _refused(what, answer, who, repeatable)
+
+    def _timeouts(self, deadline: Deadline) -> tuple[float, float]:
+        left = deadline.remaining()
+        left = _READ_LIMIT if left is None else max(left, 0.001)
+        return min(self._options.connect_timeout or left, left), left
+
+    def _requests(self) -> requests.Session:
+        with self._lock:
+            if self._pool is None or self._process != os.getpid():
+                self._pool = _new_pool(self._options.ssl_context)
+                self._process = os.getpid()
+            return self._pool
+
+
+class _OwnTls(HTTPAdapter):
+    """Uses the caller's TLS settings as they are."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        """Give the settings to direct connections."""
+        super().init_poolmanager(*args, ssl_context=self._context, **options)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        """Give the settings to connections through a proxy."""
+        return super().proxy_manager_for(proxy, ssl_context=self._context, **options)
+
+    def cert_verify(self, *args: Any) -> None:
+        """Add no other authorities to the caller's."""
+
+
+def _new_pool(context: Optional[ssl.SSLContext]) -> requests.Session:
+    pool = requests.Session()
+    # Neither ~/.netrc may replace our key, nor a cookie tie requests together;
+    # proxies and authorities of the environment are looked up by our own rules.
+    pool.trust_env = False
+    pool.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    if context is not None:
+        pool.mount("https://", _OwnTls(context))
+    return pool
+
+
+def _verification(context: Optional[ssl.SSLContext]) -> Union[bool, str]:
+    if context is not None:
+        return context.verify_mode != ssl.CERT_NONE
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        bundle = os.environ.get(name)
+        if bundle:
+            return bundle
+    return True
+
+
+def _body(
+    json: Any,
+    text: Optional[tuple[str, str]],
+    form: Optional[Mapping[str, tuple[str, str]]],
+) -> dict[str, Any]:
+    if text is not None:
+        content, kind = text
+        return {"data": content.encode(), "headers": {"Content-Type": kind}}
+    if form is not None:
+        parts = {
+            name: (None, part.encode(), kind) for name, (part, kind) in form.items()
+        }
+        return {"files": parts}
+    if json is UNSET:
+        return {}
+    return {
+        "data": jsontext.dumps(json),
+        "headers": {"Content-Type": "application/json"},
+    }
+
+
+def _in_time(wait: float, deadline: Deadline) -> bool:
+    left = deadline.remaining()
+    return left is None or wait < left
+
+
+def _no_answer(what: str, exc: requests.RequestException, repeatable: bool) -> _Failure:
+    if isinstance(exc, (requests.exceptions.InvalidURL, ValueError)):
+        raise ConfigurationError(f"{what}: {redact(str(exc))}") from None
+    beneath = _beneath(exc)
+    unseen = isinstance(beneath, _NEVER_CONNECTED)
+    permanent = isinstance(exc, requests.exceptions.SSLError)
+    # The text of requests' own exception holds the URL, query and all.
+    words = redact(str(beneath)) if beneath is not None else type(exc).__name__
+    if unseen:
+        message = f"{what}: cannot connect: {words}"
+    elif permanent:
+        message = f"{what}: no encrypted connection: {words}"
+    elif repeatable:
+        message = f"{what}: no answer: {words}"
+    else:
+        message = f"{what}: no answer, and it may have been done: {words}"
+    again = not permanent and (unseen or repeatable)
+    return _Failure(
+        error=RestError(message, retryable=again), again=again, cause=beneath
+    )
+
+
+def _beneath(exc: BaseException) -> Optional[BaseException]:
+    """The exception of urllib3 or of the system that requests has wrapped."""
+    inner: Any = exc.args[0] if exc.args else None
+    reason = getattr(inner, "reason", None)
+    if isinstance(reason, BaseException):
+        inner = reason
+    return inner if isinstance(inner, BaseException) else None
+
+
+def _refused(what: str, answer: Answer, who: Credentials, repeatable: bool) -> _Failure:
+    code, words = error_in_body(answer.body)
+    request_id = next(
+        (
+            answer.headers[name]
+            for name in _REQUEST_ID_HEADERS
+            if name in answer.headers
+        ),
+        None,
+    )
+    message = f"{what}: HTTP {answer.status}"
+    if words:
+        message += f", {words}"
+    if code:
+        message += f" [{code}]"
+    if answer.status in (401, 403):
+        message += f" ({who.advice})"
+    elif 300 <= answer.status < 400:
+        message += "; redirects are not followed, use the new address itself"
+    if request_id:
+        message += f" (request id {request_id})"
+    wait = retry_after(answer.headers, time.time())
+    retryable = (
+        answer.status in RETRYABLE_STATUSES
+        and code not in _HOPELESS
+        and answer.headers.get("x-should-retry") != "false"
+    )
+    error = RestError(
+        message,
+        status=answer.status,
+        code=code,
+        request_id=request_id,
+        retryable=retryable,
+        retry_after=wait,
+    )
+    again = retryable and (repeatable or answer.status in REFUSED_UNSEEN)
+    return _Failure(error=error, again=again, wait=wait)

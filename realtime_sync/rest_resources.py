@@ -1,0 +1,238 @@
+"""
+The REST side of a client: ``client.client_secrets``, ``client.calls`` and others.
+
+Every method may be called from any thread, and blocks until the server has
+answered; ``timeout`` is in seconds, for all attempts together, and by default
+the client's (30 s).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from .errors import RestError
+from .protocol.codec import to_mapping
+from .protocol.dialects import BETA, lift_session_said
+from .protocol.sessions import RealtimeSession, TranscriptionSession
+from .rest import Answer, Rest
+from .rest_bodies import (
+    ClientSecretCreated,
+    ClientSecretRequest,
+    Configuration,
+    Expires,
+    TranslationClientSecretCreated,
+    TranslationClientSecretRequest,
+    configured,
+    expiry,
+    structured,
+)
+from .rest_calls import TranslationCalls
+from .types import UNSET, Timeout, Unset
+
+S = TypeVar("S", ClientSecretCreated, TranslationClientSecretCreated)
+
+
+class _Resource:
+    """A namespace of requests of one client."""
+
+    def __init__(self, rest: Rest) -> None:
+        self._rest = rest
+
+
+class ClientSecrets(_Resource):
+    """Short-lived keys, for browsers and for ``connect(api_key=...)``."""
+
+    def create(
+        self,
+        *,
+        session: Configuration = UNSET,
+        expires_after: Expires = UNSET,
+        timeout: Timeout = UNSET,
+    ) -> ClientSecretCreated:
+        """
+        Make a short-lived key.
+
+        Repeated after failures: a key too many does no harm.
+
+        Args:
+            session: what sessions opened with the key start with; of type
+                ``"realtime"`` or ``"transcription"``.
+            expires_after: seconds for which the key opens sessions, 10 to
+                7200; 600 by default.
+            timeout: see `realtime_sync.rest_resources`.
+
+        Raises:
+            RestError: the server refused, or there was no answer.
+            TypeError: the configuration has no such field.
+        """
+        config: Any = UNSET
+        if session is not UNSET:
+            config = configured(session, {}, "realtime", "transcription")
+        body = ClientSecretRequest(session=config, expires_after=expiry(expires_after))
+        answer = self._rest.post(
+            "/realtime/client_secrets",
+            json=to_mapping(body),
+            repeatable=True,
+            timeout=timeout,
+        )
+        return _with_value(
+            structured(ClientSecretCreated, *_lifted(answer, inside=True))
+        )
+
+
+class Sessions(_Resource):
+    """Sessions made over REST, for their short-lived keys. Beta only."""
+
+    def create(
+        self,
+        *,
+        session: Configuration = UNSET,
+        expires_after: Expires = UNSET,
+        timeout: Timeout = UNSET,
+        **fields: Any,
+    ) -> RealtimeSession:
+        """
+        Make a session; its key is ``answer.client_secret.value``.
+
+        Repeated after failures: a session too many does no harm.
+
+        Args:
+            session: its configuration, in either spelling.
+            expires_after: seconds for which the key opens the session.
+            timeout: see `realtime_sync.rest_resources`.
+            **fields: the same as `session`, field by field.
+
+        Raises:
+            RestError: the server refused, or there was no answer.
+            TypeError: the configuration has no such field.
+        """
+        config = configured(session, fields, "realtime")
+        body = _beta_body(config, "expires_after", expires_after)
+        answer = self._rest.post(
+            "/realtime/sessions", json=body, repeatable=True, timeout=timeout
+        )
+        return structured(RealtimeSession, *_lifted(answer))
+
+
+class TranscriptionSessions(_Resource):
+    """Transcription sessions made over REST. Beta only."""
+
+    def create(
+        self,
+        *,
+        session: Configuration = UNSET,
+        expires_after: Expires = UNSET,
+        timeout: Timeout = UNSET,
+        **fields: Any,
+    ) -> TranscriptionSession:
+        """
+        Make a session; its key is ``answer.client_secret.value``.
+
+        Repeated after failures: a session too many does no harm.
+
+        Args:
+            session: its configuration, in either spelling.
+            expires_after: seconds for which the key opens the session.
+            timeout: see `realtime_sync.rest_resources`.
+            **fields: the same as `session`, field by field.
+
+        Raises:
+            RestError: the server refused, or there was no answer.
+            TypeError: the configuration has no such field.
+        """
+        config = configured(session, fields, "transcription")
+        body = _beta_body(config, "expires_at", expires_after)
+        answer = self._rest.post(
+            "/realtime/transcription_sessions",
+            json=body,
+            repeatable=True,
+            timeout=timeout,
+        )
+        return structured(TranscriptionSession, *_lifted(answer))
+
+
+class TranslationClientSecrets(_Resource):
+    """Short-lived keys for translation sessions."""
+
+    def create(
+        self,
+        *,
+        session: Configuration,
+        expires_after: Expires = UNSET,
+        timeout: Timeout = UNSET,
+    ) -> TranslationClientSecretCreated:
+        """
+        Make a short-lived key.
+
+        Repeated after failures: a key too many does no harm.
+
+        Args:
+            session: what sessions opened with the key start with; must name
+                the model.
+            expires_after: seconds for which the key opens sessions, 10 to
+                7200; 600 by default.
+            timeout: see `realtime_sync.rest_resources`.
+
+        Raises:
+            RestError: the server refused, or there was no answer.
+            TypeError: the configuration has no such field.
+        """
+        body = TranslationClientSecretRequest(
+            session=configured(session, {}, "translation"),
+            expires_after=expiry(expires_after),
+        )
+        answer = self._rest.post(
+            "/realtime/translations/client_secrets",
+            json=to_mapping(body),
+            repeatable=True,
+            timeout=timeout,
+        )
+        decoded = answer.decoded()
+        return _with_value(structured(TranslationClientSecretCreated, decoded, decoded))
+
+
+class Translations(_Resource):
+    """
+    The REST side of translation sessions.
+
+    Attributes:
+        client_secrets: short-lived keys.
+        calls: WebRTC calls.
+    """
+
+    def __init__(self, rest: Rest) -> None:
+        super().__init__(rest)
+        self.client_secrets = TranslationClientSecrets(rest)
+        self.calls = TranslationCalls(rest)
+
+
+def _beta_body(config: Any, key: str, expires_after: Expires) -> dict[str, Any]:
+    body = BETA.lower_session(to_mapping(config))
+    expires = expiry(expires_after)
+    if not isinstance(expires, Unset):
+        body["client_secret"] = {key: to_mapping(expires)}
+    return body
+
+
+def _lifted(
+    answer: Answer, *, inside: bool = False
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The answer with its session, or all of it, in the canonical shape; and raw."""
+    raw = answer.decoded()
+    if not inside:
+        return lift_session_said(raw), raw
+    session = raw.get("session")
+    if not isinstance(session, Mapping):
+        return raw, raw
+    return {**raw, "session": lift_session_said(session)}, raw
+
+
+def _with_value(secret: S) -> S:
+    """
+    Raises:
+        RestError: the answer holds no key, so it is of no use.
+    """
+    if not isinstance(secret.value, str) or not secret.value:
+        raise RestError("the server's answer holds no key")
+    return secret

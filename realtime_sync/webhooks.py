@@ -1,0 +1,222 @@
+"""
+Webhooks: what the service tells your web server, and whether it really did.
+
+In a view, of whatever framework, with the body as it came::
+
+    from realtime_sync import webhooks
+
+    event = webhooks.unwrap(request.get_data(), request.headers, secret)
+    if isinstance(event, webhooks.RealtimeCallIncoming):
+        client.calls.accept(event.data.call_id, instructions="Be brief.")
+
+The service may deliver one event several times, with the same ``event.id``.
+
+.. versionadded:: 0.1
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import re
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, Optional, Union
+
+from .errors import ConfigurationError, WebhookRejected
+from .protocol import jsontext
+from .rest_bodies import (
+    IncomingCall,
+    RealtimeCallIncoming,
+    SipHeader,
+    WebhookEvent,
+    structured,
+)
+from .types import AudioBytes
+
+__all__ = [
+    "IncomingCall",
+    "RealtimeCallIncoming",
+    "SipHeader",
+    "WebhookEvent",
+    "sign",
+    "unwrap",
+    "verify",
+]
+
+Headers = Union[Mapping[str, Any], Iterable[tuple[Any, Any]]]
+"""Request headers of any framework: a mapping, or pairs; also WSGI's names."""
+
+Body = Union[str, AudioBytes]
+"""The request's body as it came: not decoded JSON, whose spelling is lost."""
+
+TOLERANCE = 300.0
+"""Seconds that the time of sending may be away from now, either way."""
+
+_PREFIX = "whsec_"
+_SECONDS = re.compile(r"[0-9]{1,15}")
+_CLASSES: dict[str, type] = {"realtime.call.incoming": RealtimeCallIncoming}
+
+
+def unwrap(
+    body: Body,
+    headers: Headers,
+    secret: Optional[str] = None,
+    *,
+    tolerance: float = TOLERANCE,
+    now: Optional[float] = None,
+) -> Union[RealtimeCallIncoming, WebhookEvent]:
+    """
+    Check who sent a webhook, and read it.
+
+    From any thread; keeps nothing.
+
+    Args:
+        body: of the request, exactly as it came.
+        headers: of the request.
+        secret: ``"whsec_..."``, from the service's settings; by default
+            ``OPENAI_WEBHOOK_SECRET``.
+        tolerance: seconds that the time of sending may be away from now.
+        now: seconds since the epoch; by default the clock's.
+
+    Returns:
+        A `RealtimeCallIncoming`; a `WebhookEvent` for any other kind.
+
+    Raises:
+        WebhookRejected: it is not from the service, too old or from the
+            future, or no JSON object. Answer with HTTP 400.
+        ConfigurationError: there is no secret, or it is malformed.
+        TypeError: the body is decoded already.
+    """
+    verify(body, headers, secret, tolerance=tolerance, now=now)
+    try:
+        decoded = jsontext.loads(_bytes(body))
+    except ValueError as exc:
+        raise WebhookRejected(f"the webhook is signed, but not JSON: {exc}") from exc
+    if not isinstance(decoded, dict):
+        raise WebhookRejected("the webhook is signed, but not a JSON object")
+    kind = decoded.get("type")
+    cls = _CLASSES.get(kind, WebhookEvent) if isinstance(kind, str) else WebhookEvent
+    event: Union[RealtimeCallIncoming, WebhookEvent] = structured(cls, decoded, decoded)
+    return event
+
+
+def verify(
+    body: Body,
+    headers: Headers,
+    secret: Optional[str] = None,
+    *,
+    tolerance: float = TOLERANCE,
+    now: Optional[float] = None,
+) -> None:
+    """
+    Check who sent a webhook; see `unwrap`.
+
+    Raises:
+        WebhookRejected: it is not from the service, too old or from the future.
+        ConfigurationError: there is no secret, or it is malformed.
+        TypeError: the body is decoded already.
+    """
+    payload, key = _bytes(body), _key(secret)
+    found = _named(headers)
+    identity = _required(found, "webhook-id")
+    stamp = _required(found, "webhook-timestamp")
+    signatures = _required(found, "webhook-signature")
+    if not _SECONDS.fullmatch(stamp):
+        raise WebhookRejected("webhook-timestamp is not a whole number of seconds")
+    age = (time.time() if now is None else now) - int(stamp)
+    if abs(age) > tolerance:
+        when = "old" if age > 0 else "far in the future"
+        raise WebhookRejected(f"the webhook is too {when}: {abs(age):.0f} s")
+    expected = _signature(key, identity, stamp, payload)
+    # Every one is compared, and each in constant time: how long it takes must
+    # tell nothing about the right one.
+    matches = [
+        hmac.compare_digest(expected, given.encode())
+        for given in signatures.split()
+        if given.startswith("v1,")
+    ]
+    if not any(matches):
+        raise WebhookRejected("no signature of the webhook fits: is the secret right?")
+
+
+def sign(
+    body: Body, secret: Optional[str] = None, *, webhook_id: str, timestamp: int
+) -> dict[str, str]:
+    """
+    The headers that make a webhook genuine; to test a view with.
+
+    Args:
+        body: of the request.
+        secret: see `unwrap`.
+        webhook_id: any text.
+        timestamp: seconds since the epoch.
+
+    Raises:
+        ConfigurationError: there is no secret, or it is malformed.
+    """
+    stamp = str(int(timestamp))
+    signature = _signature(_key(secret), webhook_id, stamp, _bytes(body))
+    return {
+        "webhook-id": webhook_id,
+        "webhook-timestamp": stamp,
+        "webhook-signature": signature.decode(),
+    }
+
+
+def _signature(key: bytes, identity: str, stamp: str, payload: bytes) -> bytes:
+    signed = b"%b.%b.%b" % (identity.encode(), stamp.encode(), payload)
+    return b"v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest())
+
+
+def _key(secret: Optional[str]) -> bytes:
+    if secret is None:
+        secret = os.environ.get("OPENAI_WEBHOOK_SECRET")
+    if not secret:
+        raise ConfigurationError(
+            "no secret to check webhooks with: pass it, or set OPENAI_WEBHOOK_SECRET"
+        )
+    if not secret.startswith(_PREFIX):
+        return secret.encode()
+    try:
+        return base64.b64decode(secret[len(_PREFIX) :], validate=True)
+    except binascii.Error:
+        raise ConfigurationError(
+            "the webhook's secret is malformed: what follows whsec_ is not base64"
+        ) from None
+
+
+def _bytes(body: Any) -> bytes:
+    if isinstance(body, str):
+        return body.encode()
+    if isinstance(body, (bytes, bytearray, memoryview)):
+        return bytes(body)
+    raise TypeError(
+        "pass the request's body as it came, bytes or text, "
+        f"not {type(body).__name__}: the signature is of its very bytes"
+    )
+
+
+def _named(headers: Headers) -> dict[str, str]:
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    if hasattr(pairs, "items"):
+        pairs = pairs.items()
+    return {_name(_text(name)): _text(value) for name, value in pairs}
+
+
+def _name(name: str) -> str:
+    return name.lower().replace("_", "-").removeprefix("http-")
+
+
+def _text(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+def _required(headers: Mapping[str, str], name: str) -> str:
+    value = headers.get(name, "")
+    if not value:
+        raise WebhookRejected(f"the request has no header {name}")
+    return value
