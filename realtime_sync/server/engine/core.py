@@ -8,27 +8,19 @@ as a `Job` and comes back as its output, so that a test decides when.
 
 from __future__ import annotations
 
-import json
 import random
 from typing import Any, Callable, Iterator, Mapping, Optional, Union
 
-from ...protocol.dialects import named
 from ..agents.base import Agent
 from . import beta_shapes, ga_shapes
 from .check import Rule
 from .configuration import Configuration
 from .context import Context, Job, Options
 from .conversation import Conversation, decoded, new_entry
+from .exchange import Exchange
 from .ids import Ids
 from .listening import Listening, check_size
-from .refusal import (
-    Refusal,
-    binary_message,
-    invalid_json,
-    invalid_value,
-    missing,
-    session_expired,
-)
+from .refusal import Refusal, binary_message, session_expired
 from .speaking import Speaking
 
 Frame = dict[str, Any]
@@ -96,9 +88,7 @@ class Engine:
             self.context, interrupted=self._interrupted, answer=self._answer
         )
         self.speaking = Speaking(self.context, self.listening)
-        self._dialect = named(dialect)
-        self._shapes = _SHAPES[dialect, session_type]
-        self._commands: Mapping[str, Callable[[Frame], None]] = {
+        commands: Mapping[str, Callable[[Frame], None]] = {
             "session.update": self._session_update,
             "transcription_session.update": self._session_update,
             "input_audio_buffer.append": self._append,
@@ -111,6 +101,8 @@ class Engine:
             "response.create": self._response_create,
             "response.cancel": self._response_cancel,
         }
+        shapes = _SHAPES[dialect, session_type]
+        self._exchange = Exchange(self.context, shapes, commands)
 
     # -- truth -----------------------------------------------------------------
 
@@ -161,7 +153,7 @@ class Engine:
                     "object": "realtime.conversation",
                 },
             )
-        return self._flush()
+        return self._exchange.flush()
 
     def receive(self, frame: Any, now: float) -> list[Frame]:
         """
@@ -169,27 +161,15 @@ class Engine:
 
         Never raises for what a client sent: mistakes are answered with ``error``.
         """
-        self.context.now = now
-        self._attempt(lambda: self._command(frame), frame)
-        return self._flush()
+        return self._exchange.receive(frame, now)
 
     def receive_text(self, data: Union[str, bytes], now: float) -> list[Frame]:
         """Take one text message; returns the frames to send."""
-        try:
-            frame = json.loads(data)
-        except (ValueError, RecursionError) as exc:
-            return self.refuse(invalid_json(f"{exc}"[:200]), now)
-        return self.receive(frame, now)
+        return self._exchange.receive_text(data, now)
 
     def receive_binary(self, now: float) -> list[Frame]:
         """Take one binary message, which is refused; returns the frames to send."""
-        return self.refuse(binary_message(), now)
-
-    def refuse(self, refusal: Refusal, now: float) -> list[Frame]:
-        """Answer with an error; returns the frames to send."""
-        self.context.now = now
-        self._emit_refusal(refusal, None)
-        return self._flush()
+        return self._exchange.refuse(binary_message(), now)
 
     def tick(self, now: float) -> list[Frame]:
         """Let time pass: paced output, idle user, expiry; returns frames to send."""
@@ -198,12 +178,12 @@ class Engine:
         idle_at = self._idle_at()
         if idle_at is not None and idle_at <= now:
             self.speaking.idle_since = None
-            self._attempt(self.listening.idle, None)
+            self._exchange.attempt(self.listening.idle)
         if now >= self.expires_at and self.closing is None:
             minutes = round(self.options.session_seconds / 60)
-            self._emit_refusal(session_expired(minutes), None)
+            self._exchange.emit_refusal(session_expired(minutes))
             self.closing = (1001, "invalid_request_error.session_expired")
-        return self._flush()
+        return self._exchange.flush()
 
     def expire(self) -> None:
         """Let the session's time be up; the next `tick` says so and ends it."""
@@ -219,24 +199,17 @@ class Engine:
 
     def take_jobs(self) -> list[Job]:
         """Return the work that came up since the last call."""
-        jobs, self.context.jobs = self.context.jobs, []
-        return jobs
+        return self._exchange.take_jobs()
 
     def job_output(self, job: Job, piece: Any, now: float) -> list[Frame]:
         """Take one element of a job's output; returns the frames to send."""
-        self.context.now = now
-        if not job.dropped:
-            job.deliver(piece)
-        return self._flush()
+        return self._exchange.job_output(job, piece, now)
 
     def job_done(
         self, job: Job, error: Optional[BaseException], now: float
     ) -> list[Frame]:
         """Take the end of a job, or what it died of; returns the frames to send."""
-        self.context.now = now
-        if not job.dropped:
-            self._attempt(lambda: job.finish(error), None)
-        return self._flush()
+        return self._exchange.job_done(job, error, now)
 
     def settle(self, now: float) -> Iterator[Frame]:
         """
@@ -244,36 +217,13 @@ class Engine:
 
         For tests and for hosts on one thread: it blocks as long as the agent does.
         """
-        jobs = self.take_jobs()
-        while jobs:
-            for job in jobs:
-                error: Optional[BaseException] = None
-                try:
-                    for piece in job.work():
-                        yield from self.job_output(job, piece, now)
-                except Exception as exc:
-                    # Whatever an agent raises ends its own job only.
-                    error = exc
-                yield from self.job_done(job, error, now)
-            jobs = self.take_jobs()
+        return self._exchange.settle(now)
 
     def close(self) -> None:
         """Drop what is still being worked on."""
         self.speaking.stop_all()
 
     # -- commands --------------------------------------------------------------
-
-    def _command(self, frame: Any) -> None:
-        if not isinstance(frame, dict):
-            raise invalid_json("Expected an object.")
-        kind = frame.get("type")
-        if kind is None:
-            raise missing("type")
-        shape = self._shapes.get(kind) if isinstance(kind, str) else None
-        if shape is None:
-            raise invalid_value(kind, self._shapes, "type")
-        shape(frame, "")
-        self._commands[kind](dict(self._dialect.lift_client(frame)))
 
     def _session_update(self, frame: Frame) -> None:
         fixed = self.conversation.has_assistant_audio()
@@ -346,7 +296,7 @@ class Engine:
 
     def _answer(self) -> None:
         if self.session_type == "realtime":
-            self._attempt(lambda: self.speaking.create({}), None)
+            self._exchange.attempt(lambda: self.speaking.create({}))
 
     def _idle_at(self) -> Optional[float]:
         """When an idle user is to be spoken to, or None."""
@@ -356,19 +306,3 @@ class Engine:
         if timeout is None or since is None or busy:
             return None
         return since + float(timeout) / 1000
-
-    def _attempt(self, act: Callable[[], Any], frame: Any) -> None:
-        try:
-            act()
-        except Refusal as refusal:
-            command_id = frame.get("event_id") if isinstance(frame, dict) else None
-            self._emit_refusal(refusal, command_id)
-
-    def _emit_refusal(self, refusal: Refusal, command_id: Any) -> None:
-        event = refusal.event(command_id)
-        self.context.emit(event["type"], error=event["error"])
-
-    def _flush(self) -> list[Frame]:
-        frames, self.context.out = self.context.out, []
-        lowered = (self._dialect.lower_server(frame) for frame in frames)
-        return [dict(frame) for frame in lowered if frame is not None]

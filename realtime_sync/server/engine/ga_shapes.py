@@ -211,32 +211,27 @@ REALTIME: Mapping[str, Rule] = MappingProxyType(
 TRANSCRIPTION_COMMANDS: Mapping[str, Rule] = MappingProxyType(
     {"session.update": command({"session": SESSION}, "session"), **_BUFFER}
 )
+_TRANSLATION_FIELDS: Mapping[str, Rule] = {
+    "audio": record(
+        {
+            "input": record(
+                {
+                    "noise_reduction": nullable(NOISE_REDUCTION),
+                    "transcription": nullable(
+                        record({"model": text()}, required=("model",))
+                    ),
+                }
+            ),
+            "output": record({"language": text()}),
+        }
+    )
+}
+TRANSLATION_SESSION = record(
+    {**_TRANSLATION_FIELDS, "model": text()}, required=("model",)
+)
 TRANSLATION: Mapping[str, Rule] = MappingProxyType(
     {
-        "session.update": command(
-            {
-                "session": record(
-                    {
-                        "audio": record(
-                            {
-                                "input": record(
-                                    {
-                                        "noise_reduction": nullable(NOISE_REDUCTION),
-                                        "transcription": nullable(
-                                            record(
-                                                {"model": text()}, required=("model",)
-                                            )
-                                        ),
-                                    }
-                                ),
-                                "output": record({"language": text()}),
-                            }
-                        )
-                    }
-                )
-            },
-            "session",
-        ),
+        "session.update": command({"session": record(_TRANSLATION_FIELDS)}, "session"),
         "session.input_audio_buffer.append": command(_AUDIO, "audio"),
         "session.close": command({}),
     }

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import attrs
 
 from ..engine.refusal import Refusal
+from .calls import Calls
 from .secrets import Secrets
 
 _REALTIME_PATHS = frozenset(
@@ -18,6 +19,7 @@ _REALTIME_PATHS = frozenset(
 _TRANSLATION_PATHS = frozenset({"/v1/realtime/translations", "/realtime/translations"})
 _KEY_PROTOCOL = "openai-insecure-api-key."
 _BETA_PROTOCOL = "openai-beta.realtime-v1"
+DEFAULT_MODEL = "gpt-realtime"
 UNAUTHORIZED, BAD_REQUEST = 3000, 4000
 """Close codes after an ``error``: a bad key, a bad request."""
 
@@ -114,6 +116,7 @@ class Gate:
         keys: keys that are accepted; None accepts every key, and none at all.
         models: models that are served; None serves every name.
         secrets: the ephemeral keys that this server has given out.
+        calls: the calls there are.
         refuse_early: refuse with an HTTP status instead of a WebSocket error.
     """
 
@@ -121,6 +124,7 @@ class Gate:
     keys: Optional[frozenset[str]]
     models: Optional[frozenset[str]]
     secrets: Secrets
+    calls: Calls
     refuse_early: bool = False
 
     def admit(self, knock: Knock, now: float) -> Admission:
@@ -174,6 +178,8 @@ class Gate:
         else:
             session_type = "realtime"
         call_id = knock.first("call_id")
+        if call_id is not None:
+            granted = self._called(call_id)
         model = self._model(knock, session_type, granted, call_id)
         return Admission(
             dialect=dialect,
@@ -182,6 +188,15 @@ class Gate:
             config=granted,
             call_id=call_id,
         )
+
+    def _called(self, call_id: str) -> Mapping[str, Any]:
+        """The session of an active call."""
+        call = self.calls.find(call_id)
+        if call is None or call.status != "active" or call.session is None:
+            raise _bad_request(
+                f"No active call with id '{call_id}' was found.", "call_not_found"
+            )
+        return call.session
 
     def _dialect(self, knock: Knock) -> str:
         if self.dialects == "beta":
@@ -213,7 +228,7 @@ class Gate:
         model = model or (granted or {}).get("model")
         if not model:
             if call_id:
-                return "gpt-realtime"
+                return DEFAULT_MODEL
             raise _bad_request("You must provide a model parameter.", "missing_model")
         unsupported = self.models is not None and model not in self.models
         if unsupported or "transcribe" in model or model == "whisper-1":

@@ -1,41 +1,55 @@
 """
-The REST side of the server: ephemeral keys.
+The REST side of the server: ephemeral keys and calls.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Optional
 
 import attrs
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule, Submount
 from werkzeug.wrappers import Request, Response
 
+from ...protocol.dialects import BETA
 from ..clock import Clock
-from ..engine import session_shapes
-from ..engine.check import integer
+from ..engine import beta_shapes, ga_shapes, session_shapes
+from ..engine.check import integer, text
 from ..engine.configuration import Configuration
 from ..engine.ids import Ids
-from ..engine.refusal import Refusal, invalid_json
+from ..engine.refusal import Refusal, invalid_json, missing
+from .calls import Call, Calls, sdp_answer
 from .gate import Gate, Knock, NotAdmitted
 from .secrets import DEFAULT_SECONDS
 
 _BODY_LIMIT = 1 << 20
 _SECONDS = integer(10, 7200)
+_STATUS_CODE = integer(100, 699)
+_TEXT = text(minimum=1)
+
+
+def _post(path: str, endpoint: str) -> Rule:
+    return Rule(path, methods=["POST"], endpoint=endpoint)
+
+
 _ENDPOINTS = Map(
     [
         Submount(
-            prefix,
+            prefix + "/realtime",
             [
-                Rule(
-                    "/realtime/client_secrets",
-                    methods=["POST"],
-                    endpoint="client_secrets",
-                ),
+                _post("/client_secrets", "client_secrets"),
+                _post("/translations/client_secrets", "translation_secrets"),
+                _post("/sessions", "beta_sessions"),
+                _post("/transcription_sessions", "beta_transcription_sessions"),
+                _post("/calls", "create_call"),
+                _post("/calls/<call_id>/accept", "accept_call"),
+                _post("/calls/<call_id>/reject", "reject_call"),
+                _post("/calls/<call_id>/refer", "refer_call"),
+                _post("/calls/<call_id>/hangup", "hang_up_call"),
             ],
         )
-        for prefix in ("/v1", "/", "/openai/v1")
+        for prefix in ("/v1", "", "/openai/v1")
     ]
 )
 
@@ -49,11 +63,15 @@ class Rest:
         gate: knows keys and hands out ephemeral ones.
         clock: the server's.
         ids: source of session ids.
+        calls: the calls there are.
+        hung_up: called with the id of a call that a client ended.
     """
 
     gate: Gate
     clock: Clock
     ids: Ids
+    calls: Calls
+    hung_up: Callable[[str], None]
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -79,24 +97,145 @@ class Rest:
         key = Knock.of(request.path, headers).key
         self.gate.check_key(key, self.clock.now())
 
+    # -- ephemeral keys --------------------------------------------------------
+
     def _client_secrets(self, request: Request) -> Response:
         body = _json(request)
         given = body.get("session", {"type": "realtime"})
         session_shapes.SESSION(given, "session")
-        now = self.clock.now()
-        expires_at = int(now + _lifetime(body.get("expires_after")))
-        config = Configuration(given["type"], given.get("model") or "gpt-realtime")
+        return self._ga_secret(given, body.get("expires_after"))
+
+    def _translation_secrets(self, request: Request) -> Response:
+        body = _json(request)
+        if "session" not in body:
+            raise missing("session")
+        ga_shapes.TRANSLATION_SESSION(body["session"], "session")
+        given = {**body["session"], "type": "translation"}
+        return self._ga_secret(given, body.get("expires_after"))
+
+    def _ga_secret(self, given: Mapping[str, Any], expires_after: Any) -> Response:
+        session = self._effective(given)
+        value, expires_at = self._secret(given, expires_after)
+        return _answer({"value": value, "expires_at": expires_at, "session": session})
+
+    def _beta_sessions(self, request: Request) -> Response:
+        body = _json(request)
+        beta_shapes.SESSION(body, "")
+        return self._beta_secret(body, "realtime", "expires_after")
+
+    def _beta_transcription_sessions(self, request: Request) -> Response:
+        body = _json(request)
+        beta_shapes.TRANSCRIPTION_SESSION(body, "")
+        return self._beta_secret(body, "transcription", "expires_at")
+
+    def _beta_secret(
+        self, body: Mapping[str, Any], session_type: str, lifetime: str
+    ) -> Response:
+        asked = {n: v for n, v in body.items() if n != "client_secret"}
+        update = {"type": "session.update", "session": {**asked, "type": session_type}}
+        given = BETA.lift_client(update)["session"]
+        value, expires_at = self._secret(
+            given, (body.get("client_secret") or {}).get(lifetime)
+        )
+        effective = self._effective(given, "beta")
+        said = BETA.lower_server({"type": "session.created", "session": effective})
+        session = effective if said is None else said["session"]
+        secret = {"value": value, "expires_at": expires_at}
+        return _answer({**session, "client_secret": secret})
+
+    def _effective(
+        self, given: Mapping[str, Any], dialect: str = "ga"
+    ) -> dict[str, Any]:
+        """The session that a key stands for, complete."""
+        default = "" if given["type"] == "transcription" else "gpt-realtime"
+        config = Configuration(
+            given["type"], str(given.get("model") or default), dialect
+        )
         patch = {name: value for name, value in given.items() if name != "model"}
         config.update(patch, voice_fixed=False)
-        value = self.gate.secrets.create(given, expires_at, now)
-        session = {**config.shown(), "id": self.ids.new("sess"), "expires_at": 0}
-        return _answer({"value": value, "expires_at": expires_at, "session": session})
+        return {**config.shown(), "id": self.ids.new("sess"), "expires_at": 0}
+
+    def _secret(self, given: Mapping[str, Any], expires_after: Any) -> tuple[str, int]:
+        now = self.clock.now()
+        expires_at = int(now + _lifetime(expires_after))
+        return self.gate.secrets.create(given, expires_at, now), expires_at
+
+    # -- calls -----------------------------------------------------------------
+
+    def _create_call(self, request: Request) -> Response:
+        offer, session = _offer(request)
+        if not offer.strip():
+            raise missing("sdp")
+        if session is not None:
+            session_shapes.SESSION(session, "session")
+        call = self.calls.create(session or {"type": "realtime"}, "active")
+        response = Response(
+            sdp_answer(offer), status=201, content_type="application/sdp"
+        )
+        response.headers["Location"] = f"/v1/realtime/calls/{call.id}"
+        return response
+
+    def _accept_call(self, request: Request, call_id: str) -> Response:
+        body = _json(request)
+        call = self._call(call_id, "ringing")
+        session_shapes.SESSION(body, "")
+        self.calls.change(call, "active", session=body)
+        return Response(status=200)
+
+    def _reject_call(self, request: Request, call_id: str) -> Response:
+        code = _json(request).get("status_code", 603)
+        _STATUS_CODE(code, "status_code")
+        self.calls.change(self._call(call_id, "ringing"), "rejected", detail=code)
+        return Response(status=200)
+
+    def _refer_call(self, request: Request, call_id: str) -> Response:
+        body = _json(request)
+        if "target_uri" not in body:
+            raise missing("target_uri")
+        _TEXT(body["target_uri"], "target_uri")
+        call = self._call(call_id, "active")
+        self.calls.change(call, "referred", detail=body["target_uri"])
+        return Response(status=200)
+
+    def _hang_up_call(self, request: Request, call_id: str) -> Response:
+        self.calls.change(self._call(call_id), "ended")
+        self.hung_up(call_id)
+        return Response(status=200)
+
+    def _call(self, call_id: str, status: Optional[str] = None) -> Call:
+        call = self.calls.find(call_id)
+        if call is None:
+            refusal = Refusal(
+                f"No call with id '{call_id}' was found.", code="call_not_found"
+            )
+            raise NotAdmitted(refusal, status=404)
+        if status not in (None, call.status):
+            raise Refusal(f"The call is {call.status}, not {status}.")
+        return call
 
 
 def _lifetime(expires_after: Any) -> int:
-    seconds = (expires_after or {}).get("seconds", DEFAULT_SECONDS)
+    if not isinstance(expires_after, dict):
+        return DEFAULT_SECONDS
+    seconds = expires_after.get("seconds", DEFAULT_SECONDS)
     _SECONDS(seconds, "expires_after.seconds")
     return int(seconds)
+
+
+def _offer(request: Request) -> tuple[str, Optional[dict[str, Any]]]:
+    """The SDP offer and the session of a request: multipart, or the bare offer."""
+    if request.mimetype != "multipart/form-data":
+        return request.get_data(as_text=True), None
+    fields = {name: value for name, value in request.form.items()}
+    for name, upload in request.files.items():
+        fields[name] = upload.read().decode("utf-8", "replace")
+    if "session" not in fields:
+        return fields.get("sdp", ""), None
+    try:
+        session = json.loads(fields["session"])
+    except ValueError as exc:
+        raise invalid_json(str(exc)) from None
+    return fields.get("sdp", ""), session
 
 
 def _json(request: Request) -> Mapping[str, Any]:
@@ -108,11 +247,12 @@ def _json(request: Request) -> Mapping[str, Any]:
     return body
 
 
-def _answer(body: Mapping[str, Any], status: int = 200) -> Response:
-    return Response(json.dumps(body), status=status, mimetype="application/json")
+def _answer(body: Mapping[str, Any]) -> Response:
+    return Response(json.dumps(body), mimetype="application/json")
 
 
 def _error(refusal: Refusal, status: int) -> Response:
     details = refusal.event(None)["error"]
     del details["event_id"]
-    return _answer({"error": details}, status)
+    body = json.dumps({"error": details})
+    return Response(body, status=status, mimetype="application/json")

@@ -21,6 +21,8 @@ from ..engine.context import Options
 from ..engine.core import Engine
 from ..engine.ids import Ids
 from ..engine.refusal import Refusal
+from ..engine.translation import TranslationEngine
+from .calls import Calls
 from .connection import Connection
 from .farewell import flush, refuse, turn_away
 from .faults import Fault, Saboteur
@@ -52,6 +54,8 @@ class Server:
         port: the port it listens on.
         url: to be given to clients as their base URL.
         sessions: every session since the start, in order of arrival.
+        calls: the calls that clients created or `ring` let come in.
+        faults: what goes wrong with the connections to come; may be changed.
     """
 
     def __init__(
@@ -90,14 +94,17 @@ class Server:
         # Guards sessions, _connections, _rng and _closed.
         self._lock = threading.Condition()
         self._closed = False
+        ids = Ids(random.Random(self._rng.random()))
+        self.calls = Calls(ids)
         self._gate = Gate(
             dialects=dialect,
             keys=None if api_keys is None else frozenset(api_keys),
             models=None if models is None else frozenset(models),
             secrets=Secrets(),
+            calls=self.calls,
             refuse_early=refuse_early,
         )
-        rest = Rest(self._gate, self.clock, Ids(random.Random(self._rng.random())))
+        rest = Rest(self._gate, self.clock, ids, self.calls, self._hung_up)
         self._listener = Listener(host, port, rest, self._upgrade)
         self.host = host
         self.port = self._listener.port
@@ -165,6 +172,17 @@ class Server:
         with self._lock:
             if not self._lock.wait_for(lambda: not session.open, timeout):
                 raise TimeoutError(f"the session was still open after {timeout} s")
+
+    # -- calls -----------------------------------------------------------------
+
+    def ring(self) -> str:
+        """Let a call come in, as a SIP trunk would; returns its id."""
+        return self.calls.create(None, "ringing").id
+
+    def _hung_up(self, call_id: str) -> None:
+        for session in self.open_sessions():
+            if session.admission.call_id == call_id:
+                session.close(1000, "call ended")
 
     # -- closing ---------------------------------------------------------------
 
@@ -280,16 +298,7 @@ class Server:
     ) -> ServerSession:
         with self._lock:
             rng = random.Random(self._rng.random())
-        engine = Engine(
-            self.agent,
-            now=self.clock.now(),
-            model=admission.model,
-            session_type=admission.session_type,
-            dialect=admission.dialect,
-            config=admission.config,
-            options=self.options,
-            rng=rng,
-        )
+        engine = self._engine(admission, rng)
         received: deque[Any] = deque(maxlen=self._keep_frames)
         sent: deque[Mapping[str, Any]] = deque(maxlen=self._keep_frames)
         session = ServerSession(engine, admission, received, sent)
@@ -304,6 +313,29 @@ class Server:
             ping_interval=self._ping_interval,
         )
         return session
+
+    def _engine(
+        self, admission: Admission, rng: random.Random
+    ) -> Union[Engine, TranslationEngine]:
+        if admission.session_type == "translation":
+            return TranslationEngine(
+                self.agent,
+                now=self.clock.now(),
+                model=admission.model,
+                config=admission.config,
+                options=self.options,
+                rng=rng,
+            )
+        return Engine(
+            self.agent,
+            now=self.clock.now(),
+            model=admission.model,
+            session_type=admission.session_type,
+            dialect=admission.dialect,
+            config=admission.config,
+            options=self.options,
+            rng=rng,
+        )
 
 
 def _respelling(dialect: str) -> Callable[[Mapping[str, Any]], Any]:

@@ -10,6 +10,7 @@ from typing import Any, Mapping, Optional, Union
 import attrs
 
 from ..engine.core import Engine
+from ..engine.translation import TranslationEngine
 from .connection import Connection
 from .faults import Drop, Send, encoded
 from .gate import Admission
@@ -31,7 +32,7 @@ class ServerSession:
         connection: the loop.
     """
 
-    engine: Engine
+    engine: Union[Engine, TranslationEngine]
     admission: Admission
     received: deque[Any]
     sent: deque[Mapping[str, Any]]

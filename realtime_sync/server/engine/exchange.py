@@ -1,0 +1,131 @@
+"""
+The way in and out of an engine: checking, lifting, refusing, lowering, jobs.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Callable, Iterator, Mapping, Optional, Union
+
+from ...protocol.dialects import named
+from .check import Rule
+from .context import Context, Job
+from .refusal import Refusal, invalid_json, invalid_value, missing
+
+Frame = dict[str, Any]
+
+
+class Exchange:
+    """
+    Takes a client's frames apart and puts the server's together.
+
+    Args:
+        context: the session.
+        shapes: what a command of each type must look like, as the client spells it.
+        commands: what carries each out; they get it in GA shape and may raise
+            `Refusal`.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        shapes: Mapping[str, Rule],
+        commands: Mapping[str, Callable[[Frame], None]],
+    ) -> None:
+        self._context = context
+        self._shapes = shapes
+        self._commands = commands
+        self._dialect = named(context.dialect)
+
+    # -- in --------------------------------------------------------------------
+
+    def receive(self, frame: Any, now: float) -> list[Frame]:
+        """Take one decoded message; returns the frames to send."""
+        self._context.now = now
+        self.attempt(lambda: self._command(frame), frame)
+        return self.flush()
+
+    def receive_text(self, data: Union[str, bytes], now: float) -> list[Frame]:
+        """Take one text message; returns the frames to send."""
+        try:
+            frame = json.loads(data)
+        except (ValueError, RecursionError) as exc:
+            return self.refuse(invalid_json(f"{exc}"[:200]), now)
+        return self.receive(frame, now)
+
+    def refuse(self, refusal: Refusal, now: float) -> list[Frame]:
+        """Answer with an error; returns the frames to send."""
+        self._context.now = now
+        self.emit_refusal(refusal)
+        return self.flush()
+
+    def attempt(self, act: Callable[[], Any], frame: Any = None) -> None:
+        """Do something that may be refused; the refusal is then emitted."""
+        try:
+            act()
+        except Refusal as refusal:
+            command_id = frame.get("event_id") if isinstance(frame, dict) else None
+            self.emit_refusal(refusal, command_id)
+
+    def _command(self, frame: Any) -> None:
+        if not isinstance(frame, dict):
+            raise invalid_json("Expected an object.")
+        kind = frame.get("type")
+        if kind is None:
+            raise missing("type")
+        shape = self._shapes.get(kind) if isinstance(kind, str) else None
+        if shape is None:
+            raise invalid_value(kind, self._shapes, "type")
+        shape(frame, "")
+        self._commands[kind](dict(self._dialect.lift_client(frame)))
+
+    # -- out -------------------------------------------------------------------
+
+    def emit_refusal(self, refusal: Refusal, command_id: Any = None) -> None:
+        """Emit a refusal as an ``error``."""
+        event = refusal.event(command_id)
+        self._context.emit(event["type"], error=event["error"])
+
+    def flush(self) -> list[Frame]:
+        """Return what was emitted, in the session's dialect."""
+        frames, self._context.out = self._context.out, []
+        lowered = (self._dialect.lower_server(frame) for frame in frames)
+        return [dict(frame) for frame in lowered if frame is not None]
+
+    # -- jobs ------------------------------------------------------------------
+
+    def take_jobs(self) -> list[Job]:
+        """Return the work that came up since the last call."""
+        jobs, self._context.jobs = self._context.jobs, []
+        return jobs
+
+    def job_output(self, job: Job, piece: Any, now: float) -> list[Frame]:
+        """Take one element of a job's output; returns the frames to send."""
+        self._context.now = now
+        if not job.dropped:
+            job.deliver(piece)
+        return self.flush()
+
+    def job_done(
+        self, job: Job, error: Optional[BaseException], now: float
+    ) -> list[Frame]:
+        """Take the end of a job, or what it died of; returns the frames to send."""
+        self._context.now = now
+        if not job.dropped:
+            self.attempt(lambda: job.finish(error))
+        return self.flush()
+
+    def settle(self, now: float) -> Iterator[Frame]:
+        """Do all work here and now, and yield the frames to send."""
+        jobs = self.take_jobs()
+        while jobs:
+            for job in jobs:
+                error: Optional[BaseException] = None
+                try:
+                    for piece in job.work():
+                        yield from self.job_output(job, piece, now)
+                except Exception as exc:
+                    # Whatever an agent raises ends its own job only.
+                    error = exc
+                yield from self.job_done(job, error, now)
+            jobs = self.take_jobs()

@@ -1,0 +1,269 @@
+"""
+The engine of a translation session: audio in, another language's audio out.
+
+There are no items, responses or turns on the wire. Inside, the stream is cut where
+the speaker pauses, and each stretch is heard, answered by the agent (asked to
+translate) and spoken.
+"""
+
+from __future__ import annotations
+
+import base64
+import random
+from collections import deque
+from typing import Any, Iterator, Mapping, Optional, Union
+
+from ..agents.base import Agent, Piece, Prompt, Say, pieces
+from . import ga_shapes
+from .configuration import Configuration
+from .context import Context, Job, Options
+from .conversation import Conversation, decoded
+from .exchange import Exchange, Frame
+from .ids import Ids
+from .listening import InputBuffer, check_size
+from .refusal import binary_message, session_expired
+from .sound import PCM
+from .speaking import spoken
+from .turns import Started, TurnDetector, TurnRules
+
+APPEND_LIMIT = 15 << 20
+_RULES = TurnRules(threshold=0.5, padding_ms=200, silence_ms=400)
+_KEPT_MS = 1000
+
+
+class TranslationEngine:
+    """
+    The server's side of one translation session; drives like `Engine`.
+
+    Args:
+        agent: translates what its prompt's instructions ask for.
+        now: seconds since the epoch.
+        model: as the client named it.
+        config: session configuration to begin with.
+        options: behaviour beyond the protocol.
+        rng: source of ids.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        *,
+        now: float,
+        model: str = "gpt-realtime-translate",
+        config: Optional[Mapping[str, Any]] = None,
+        options: Options = Options(),
+        rng: Optional[random.Random] = None,
+    ) -> None:
+        ids = Ids(rng or random.Random())
+        configuration = Configuration("translation", model)
+        if config is not None:
+            given = {k: v for k, v in config.items() if k != "model"}
+            configuration.update(given, voice_fixed=False)
+        self.session_type = "translation"
+        self.dialect = "ga"
+        self.options = options
+        self.expires_at = int(now + options.session_seconds)
+        self.closing: Optional[tuple[int, str]] = None
+        self.context = Context(
+            agent=agent,
+            ids=ids,
+            options=options,
+            dialect="ga",
+            session_id=ids.new("sess"),
+            config=configuration,
+            conversation=Conversation(ids),
+            now=now,
+        )
+        self._began = now
+        self._buffer = InputBuffer(PCM)
+        self._detector = TurnDetector(agent.activity())
+        self._waiting: deque[bytes] = deque()
+        self._job: Optional[Job] = None
+        self._ending = False
+        self._exchange = Exchange(
+            self.context,
+            ga_shapes.TRANSLATION,
+            {
+                "session.update": self._session_update,
+                "session.input_audio_buffer.append": self._append,
+                "session.close": self._session_close,
+            },
+        )
+
+    # -- truth -----------------------------------------------------------------
+
+    def session(self) -> Frame:
+        """Build the session object."""
+        return {
+            **self.context.config.shown(),
+            "id": self.context.session_id,
+            "expires_at": self.expires_at,
+        }
+
+    def truth(self) -> dict[str, Any]:
+        """Describe the session: there is nothing in it but its configuration."""
+        return {"session": self.session(), "items": [], "responses": []}
+
+    # -- input -----------------------------------------------------------------
+
+    def open(self, now: float) -> list[Frame]:
+        """Begin the session; returns the frames to send."""
+        self.context.now = now
+        self.context.emit("session.created", session=self.session())
+        return self._exchange.flush()
+
+    def receive(self, frame: Any, now: float) -> list[Frame]:
+        """Take one decoded message; returns the frames to send."""
+        return self._exchange.receive(frame, now)
+
+    def receive_text(self, data: Union[str, bytes], now: float) -> list[Frame]:
+        """Take one text message; returns the frames to send."""
+        return self._exchange.receive_text(data, now)
+
+    def receive_binary(self, now: float) -> list[Frame]:
+        """Take one binary message, which is refused; returns the frames to send."""
+        return self._exchange.refuse(binary_message(), now)
+
+    def tick(self, now: float) -> list[Frame]:
+        """Let time pass; returns the frames to send."""
+        self.context.now = now
+        if now >= self.expires_at and self.closing is None:
+            minutes = round(self.options.session_seconds / 60)
+            self._exchange.emit_refusal(session_expired(minutes))
+            self.closing = (1001, "invalid_request_error.session_expired")
+        return self._exchange.flush()
+
+    def deadline(self) -> float:
+        """Return when `tick` has something to do, seconds since the epoch."""
+        return float(self.expires_at)
+
+    def expire(self) -> None:
+        """Let the session's time be up; the next `tick` says so and ends it."""
+        self.expires_at = int(self.context.now)
+
+    def close(self) -> None:
+        """Drop what is still being worked on."""
+        self._waiting.clear()
+        if self._job is not None:
+            self._job.dropped = True
+
+    # -- jobs ------------------------------------------------------------------
+
+    def take_jobs(self) -> list[Job]:
+        """Return the work that came up since the last call."""
+        return self._exchange.take_jobs()
+
+    def job_output(self, job: Job, piece: Any, now: float) -> list[Frame]:
+        """Take one element of a job's output; returns the frames to send."""
+        return self._exchange.job_output(job, piece, now)
+
+    def job_done(
+        self, job: Job, error: Optional[BaseException], now: float
+    ) -> list[Frame]:
+        """Take the end of a job, or what it died of; returns the frames to send."""
+        return self._exchange.job_done(job, error, now)
+
+    def settle(self, now: float) -> Iterator[Frame]:
+        """Do all work here and now, and yield the frames to send."""
+        return self._exchange.settle(now)
+
+    # -- commands --------------------------------------------------------------
+
+    def _session_update(self, frame: Frame) -> None:
+        self.context.config.update(frame["session"], voice_fixed=False)
+        self.context.emit("session.updated", session=self.session())
+
+    def _append(self, frame: Frame) -> None:
+        audio = decoded(frame["audio"], "audio")
+        check_size(audio, APPEND_LIMIT)
+        begins = self._buffer.ends_ms
+        self._buffer.data += audio
+        for boundary in self._detector.feed(audio, PCM, begins, _RULES):
+            if isinstance(boundary, Started):
+                self._buffer.drop_before(boundary.ms)
+            else:
+                self._waiting.append(self._buffer.take(boundary.ms))
+        if not self._detector.speaking:
+            self._buffer.drop_before(self._buffer.ends_ms - _KEPT_MS)
+        self._next()
+
+    def _session_close(self, frame: Frame) -> None:
+        if self._detector.speaking:
+            self._waiting.append(self._buffer.take())
+        self._ending = True
+        self._next()
+
+    # -- translating -----------------------------------------------------------
+
+    def _next(self) -> None:
+        """Work on one stretch at a time, so that output keeps the order of input."""
+        if self._job is not None:
+            return
+        if self._waiting:
+            self._translate(self._waiting.popleft())
+        elif self._ending and self.closing is None:
+            self.context.emit("session.closed")
+            self.closing = (1000, "")
+
+    def _translate(self, pcm: bytes) -> None:
+        agent, config = self.context.agent, self.context.config
+        language = config.spoken.get("language", "es")
+
+        def work() -> Iterator[Any]:
+            words = agent.ears.transcribe(pcm, PCM.rate) if agent.ears else ""
+            yield words
+            prompt = _prompt(words, pcm, language, config, self.context.session_id)
+            for piece in pieces(agent.reply(prompt)):
+                if isinstance(piece, Say):
+                    yield from spoken(piece, prompt, agent.mouth, PCM)
+
+        self._job = Job("translate", work, self._heard, self._translated)
+        self.context.submit(self._job)
+
+    def _heard(self, piece: Union[str, Piece]) -> None:
+        elapsed = round((self.context.now - self._began) * 1000)
+        if isinstance(piece, str):
+            wanted = self.context.config.heard.get("transcription") is not None
+            if wanted and piece:
+                self.context.emit(
+                    "session.input_transcript.delta", delta=piece, elapsed_ms=elapsed
+                )
+        elif isinstance(piece, Say):
+            self._said(piece, elapsed)
+
+    def _said(self, piece: Say, elapsed: int) -> None:
+        if piece.text:
+            self.context.emit(
+                "session.output_transcript.delta", delta=piece.text, elapsed_ms=elapsed
+            )
+        audio = piece.audio or b""
+        size = PCM.offset(self.options.delta_ms)
+        for at in range(0, len(audio), size):
+            self.context.emit(
+                "session.output_audio.delta",
+                delta=base64.b64encode(audio[at : at + size]).decode(),
+                sample_rate=PCM.rate,
+                channels=1,
+                format="pcm16",
+                elapsed_ms=elapsed,
+            )
+
+    def _translated(self, error: Optional[BaseException]) -> None:
+        self._job = None
+        self._next()
+
+
+def _prompt(
+    words: str, pcm: bytes, language: str, config: Configuration, session_id: str
+) -> Prompt:
+    part = {"type": "input_audio", "transcript": words}
+    item = {"id": "speech", "type": "message", "role": "user", "content": [part]}
+    return Prompt(
+        items=(item,),
+        audio={"speech": pcm},
+        instructions=f"Translate what the user says into the language {language!r}. "
+        "Say nothing else.",
+        modality="audio",
+        model=config.get("model") or "",
+        session_id=session_id,
+    )
