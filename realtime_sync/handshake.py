@@ -138,9 +138,9 @@ class _Attempt:
         try:
             if not self._over.wait(deadline.remaining()):
                 raise TimeoutError("the handshake took too long")
+            _check_upgraded(self._client)
             if self._error is not None:
                 raise self._error
-            _check_upgraded(self._client)
         except BaseException:
             self._abandon()
             raise
@@ -203,7 +203,7 @@ def _ssl_options(address: Address) -> dict[str, Any]:
 
 def _check_upgraded(client: Any) -> None:
     """
-    Make a redirect a refusal: some versions of the library let it pass.
+    Make a redirect a refusal: the library lets it pass, or hides its status.
 
     Raises:
         HandshakeRefused: the server answered with another status than 101.

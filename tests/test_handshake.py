@@ -1,0 +1,278 @@
+"""The way to an open WebSocket, and the ways to fail on it."""
+
+from __future__ import annotations
+
+import threading
+from time import monotonic
+from typing import Any, Optional
+
+import pytest
+
+from realtime_sync import connect as connect_session
+from realtime_sync.deadline import Deadline
+from realtime_sync.errors import (
+    AuthenticationFailed,
+    ConnectFailed,
+    ConnectRateLimited,
+)
+from realtime_sync.handshake import Address, HandshakeRefused, upgraded_socket
+from tests.certificates import tls_pair
+from tests.rawserver import Peer, RawServer
+
+KEY = "sk-test-1234567890abcdef"
+SHORT = 0.3
+
+
+def dial(server: RawServer, timeout: float = 5.0, **fields: Any) -> Any:
+    """The socket of a finished handshake with a server."""
+    fields.setdefault("headers", {"Authorization": f"Bearer {KEY}"})
+    return upgraded_socket(
+        Address(url=f"{server.url}/realtime?model=m", **fields), Deadline(timeout)
+    )
+
+
+def test_the_request_asks_for_the_upgrade_with_our_headers() -> None:
+    """One request: path and query, key, and no ``Origin``, which browsers send."""
+    with RawServer(Peer.upgrade) as server:
+        dial(server).close()
+
+    (head,) = server.heads
+    assert head.startswith("GET /v1/realtime?model=m HTTP/1.1\r\n")
+    assert f"Authorization: Bearer {KEY}" in head
+    assert "Origin" not in head
+
+
+@pytest.mark.parametrize("echoed", [None, "realtime", "something-else"])
+def test_any_sub_protocol_in_the_answer_is_accepted(echoed: Optional[str]) -> None:
+    """Some servers echo none, some one that was not offered."""
+
+    def script(peer: Peer) -> None:
+        peer.read_head()
+        extra = () if echoed is None else (f"Sec-WebSocket-Protocol: {echoed}",)
+        peer.raw(peer.accepted(*extra))
+
+    with RawServer(script) as server:
+        dial(server, subprotocols=["realtime", "openai-insecure-api-key.k"]).close()
+
+    assert "realtime, openai-insecure-api-key.k" in server.heads[0]
+
+
+@pytest.mark.parametrize(
+    "status", ["400 Bad Request", "404 Not Found", "500 Internal Server Error"]
+)
+def test_a_status_in_the_place_of_the_upgrade_is_a_refusal(status: str) -> None:
+    """With status, headers by lower-case name, and body."""
+    with RawServer(lambda p: p.refuse(status, "X-Why: so", body=b"no")) as server:
+        with pytest.raises(HandshakeRefused) as caught:
+            dial(server)
+
+    assert int(status[:3]) == caught.value.status
+    assert "so" == caught.value.headers["x-why"]
+    assert b"no" == caught.value.body
+
+
+def test_a_redirect_is_not_followed() -> None:
+    """The key never goes to a host that somebody else has chosen."""
+    with RawServer(Peer.upgrade) as elsewhere:
+        target = f"Location: {elsewhere.url}/realtime"
+        with RawServer(lambda p: p.refuse("302 Found", target)) as server:
+            with pytest.raises(HandshakeRefused) as caught:
+                dial(server)
+
+    assert 302 == caught.value.status
+    assert [] == elsewhere.heads
+
+
+def test_a_wrong_accept_key_is_refused() -> None:
+    """Something answered that does not speak WebSocket, a cache for example."""
+
+    def script(peer: Peer) -> None:
+        peer.read_head()
+        accepted = peer.accepted()
+        at = accepted.index(b"Accept: ") + 8
+        other = b"A" if accepted[at : at + 1] != b"A" else b"B"
+        peer.raw(accepted[:at] + other + accepted[at + 1 :])
+
+    with RawServer(script) as server:
+        with pytest.raises(ConnectFailed) as caught:
+            dial(server)
+
+    assert not caught.value.retryable
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"HTTP/1.1 101", b"\x00\xff\xfe\r\n\r\n", b"SSH-2.0-x\r\n\r\n"]
+)
+def test_an_answer_that_is_no_answer_is_a_failure(answer: bytes) -> None:
+    """Garbage, or half an answer and the end of the connection."""
+
+    def script(peer: Peer) -> None:
+        peer.read_head()
+        peer.raw(answer)
+
+    with RawServer(script) as server:
+        with pytest.raises(ConnectFailed, match="handshake|connect"):
+            dial(server)
+
+
+def test_nobody_listening_is_a_failure_that_may_pass() -> None:
+    """The message names the host, not the key."""
+    with RawServer(Peer.upgrade) as server:
+        pass
+    with pytest.raises(ConnectFailed) as caught:
+        dial(server)
+
+    assert caught.value.retryable
+    assert f"127.0.0.1:{server.port}" in str(caught.value)
+    assert KEY not in str(caught.value)
+
+
+def test_a_silent_server_is_given_up_at_the_deadline() -> None:
+    """It takes the connection and says nothing."""
+    with RawServer(Peer.rest) as server:
+        started = monotonic()
+        with pytest.raises(ConnectFailed) as caught:
+            dial(server, SHORT)
+        took = monotonic() - started
+
+    assert caught.value.retryable
+    assert SHORT * 0.9 <= took < SHORT + 1.0
+
+
+def test_an_answer_byte_by_byte_is_given_up_at_the_deadline() -> None:
+    """
+    The deadline holds for the whole, not for each read.
+
+    Every byte comes well within the deadline, and there is no end of them.
+    """
+
+    def script(peer: Peer) -> None:
+        peer.read_head()
+        peer.raw(b"HTTP/1.1 101 Switching Protocols\r\nX-Slow: ")
+        while not server.stopping.wait(SHORT / 10):
+            peer.raw(b"z")
+
+    with RawServer(script) as server:
+        started = monotonic()
+        with pytest.raises(ConnectFailed):
+            dial(server, SHORT)
+        took = monotonic() - started
+
+    assert took < SHORT + 1.0
+
+
+def test_an_abandoned_handshake_leaves_no_thread() -> None:
+    """Its socket is shut down, so that its thread ends as well."""
+    with RawServer(Peer.rest) as server:
+        with pytest.raises(ConnectFailed):
+            dial(server, 0.05)
+        left = [t for t in threading.enumerate() if t.name == "realtime-sync handshake"]
+        for thread in left:
+            thread.join(2)
+
+        assert [] == [thread for thread in left if thread.is_alive()]
+
+
+def test_tls_is_verified() -> None:
+    """A certificate nobody vouches for is refused, and trying again is no use."""
+    with RawServer(Peer.upgrade, tls=tls_pair()[0]) as server:
+        with pytest.raises(ConnectFailed, match="(?i)certificate") as caught:
+            dial(server)
+
+    assert [] == server.heads
+    assert not caught.value.retryable
+
+
+def test_tls_with_the_users_settings_is_accepted() -> None:
+    """A context of the caller's own, for a private authority."""
+    with RawServer(Peer.upgrade, tls=tls_pair()[0]) as server:
+        dial(server, ssl_context=tls_pair()[1]).close()
+
+    assert 1 == len(server.heads)
+
+
+def test_a_server_that_never_answers_tls_is_given_up_at_the_deadline() -> None:
+    """A plain server behind a ``wss`` URL, for example."""
+    with RawServer(Peer.rest) as server:
+        address = Address(
+            url=server.url.replace("ws:", "wss:"),
+            headers={},
+            ssl_context=tls_pair()[1],
+        )
+        started = monotonic()
+        with pytest.raises(ConnectFailed):
+            upgraded_socket(address, Deadline(SHORT))
+        took = monotonic() - started
+
+    assert took < SHORT + 1.0
+
+
+def test_an_address_shows_no_secret() -> None:
+    """Its repr may end up in a log."""
+    address = Address(
+        url=f"wss://u:{KEY}@h/v1?api_key={KEY}&model=m", headers={"api-key": KEY}
+    )
+
+    assert KEY not in repr(address)
+    assert "model=m" in repr(address)
+
+
+# -- the same as `connect` tells it ------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "retryable"),
+    [
+        ("401 Unauthorized", AuthenticationFailed, False),
+        ("403 Forbidden", AuthenticationFailed, False),
+        ("404 Not Found", ConnectFailed, False),
+        ("400 Bad Request", ConnectFailed, False),
+        ("302 Found", ConnectFailed, False),
+        ("429 Too Many Requests", ConnectRateLimited, True),
+        ("500 Internal Server Error", ConnectFailed, True),
+        ("503 Service Unavailable", ConnectFailed, True),
+    ],
+)
+def test_connect_tells_what_a_status_means(
+    status: str, kind: type[ConnectFailed], retryable: bool
+) -> None:
+    """The class, the status, whether to try again, and the server's words."""
+    body = b'{"error": {"message": "words of the server", "code": "some_code"}}'
+    headers = ("Retry-After: 7", "Location: ws://127.0.0.1:9/")
+    with RawServer(lambda peer: peer.refuse(status, *headers, body=body)) as server:
+        with pytest.raises(ConnectFailed) as caught:
+            connect_session("m", base_url=server.url, api_key=KEY)
+
+    error = caught.value
+    assert kind is type(error)
+    assert int(status[:3]) == error.status
+    assert retryable == error.retryable
+    assert KEY not in str(error)
+    if kind is ConnectRateLimited:
+        assert 7.0 == error.retry_after  # type: ignore[attr-defined]
+
+
+def test_connect_keeps_a_key_that_the_server_says_back_to_itself() -> None:
+    """Error pages show the request's headers sometimes."""
+
+    def script(peer: Peer) -> None:
+        peer.refuse("401 Unauthorized", body=f"bad key: {KEY}".encode())
+
+    with RawServer(script) as server:
+        with pytest.raises(AuthenticationFailed) as caught:
+            connect_session("m", base_url=server.url, api_key=KEY)
+
+    assert "bad key" in str(caught.value)
+    assert KEY not in str(caught.value)
+
+
+def test_connect_timeout_holds_for_a_slow_handshake() -> None:
+    """And the session can be opened again afterwards."""
+    with RawServer(Peer.rest) as server:
+        started = monotonic()
+        with pytest.raises(ConnectFailed):
+            connect_session(
+                "m", base_url=server.url, api_key=KEY, connect_timeout=SHORT
+            )
+
+        assert monotonic() - started < SHORT + 1.0
