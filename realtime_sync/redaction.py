@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 HIDDEN = "<secret>"
 """What stands in the place of a secret."""
 
-_SHORTEST = 6
+_SHORTEST = 8
 """Shorter ones are not secrets but words, such as ``none`` or ``EMPTY``."""
 
 _MOST = 256
@@ -57,11 +57,12 @@ def redact(text: str) -> str:
     """
     with _lock:
         known = sorted(_known, key=len, reverse=True)
+    # Shapes first: a known key may be the beginning of another one.
+    text = _SHAPES.sub(HIDDEN, text)
     for secret in known:
         for spelt in (secret, quote(secret, safe="")):
-            if spelt in text:
-                text = text.replace(spelt, HIDDEN)
-    return _SHAPES.sub(HIDDEN, text)
+            text = text.replace(spelt, HIDDEN)
+    return text
 
 
 def shown_url(url: str) -> str:

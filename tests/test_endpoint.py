@@ -1,0 +1,295 @@
+"""Where to connect, and what a connection says about who makes it."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Optional
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from realtime_sync import Endpoint, RealtimeClient
+from realtime_sync.errors import ConfigurationError
+
+
+def headers_of(endpoint: Endpoint, **options: Any) -> dict[str, str]:
+    """Headers of a WebSocket connection to an endpoint."""
+    url = endpoint.websocket_url(model="m")
+    return dict(endpoint.credentials(url, **options).headers)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "url"),
+    [
+        (Endpoint.openai(), "wss://api.openai.com/v1/realtime?model=M"),
+        (
+            Endpoint.openai("https://eu.api.openai.com/v1"),
+            "wss://eu.api.openai.com/v1/realtime?model=M",
+        ),
+        (
+            Endpoint.azure("res"),
+            "wss://res.openai.azure.com/openai/v1/realtime?model=M",
+        ),
+        (
+            Endpoint.azure("https://res.openai.azure.com/", preview=True),
+            "wss://res.openai.azure.com/openai/realtime"
+            "?api-version=2025-04-01-preview&deployment=M",
+        ),
+        (Endpoint.xai(), "wss://api.x.ai/v1/realtime?model=M"),
+        (
+            Endpoint.dashscope(),
+            "wss://dashscope-intl.aliyuncs.com/api-ws/v1/realtime?model=M",
+        ),
+        (
+            Endpoint.dashscope(international=False),
+            "wss://dashscope.aliyuncs.com/api-ws/v1/realtime?model=M",
+        ),
+        (Endpoint.at("http://localhost:8000/v1"), "ws://localhost:8000/v1/realtime"),
+        (Endpoint.at("ws://localhost:8000/v1/"), "ws://localhost:8000/v1/realtime"),
+        (
+            Endpoint.at("wss://h.example/v1/realtime"),
+            "wss://h.example/v1/realtime?model=M",
+        ),
+        (
+            Endpoint.at("wss://h.example/v1?user=1"),
+            "wss://h.example/v1/realtime?user=1&model=M",
+        ),
+        (Endpoint.at("wss://h.example/own", exact=True), "wss://h.example/own?model=M"),
+        (Endpoint.at("http://[::1]:8000/v1"), "ws://[::1]:8000/v1/realtime?model=M"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_vendor_has_its_url(endpoint: Endpoint, url: str) -> None:
+    """Whatever the base looks like, the path and the model are where they belong."""
+    made = endpoint.websocket_url(model="M")
+
+    assert url in (made, made.replace("?model=M", ""))
+
+
+@pytest.mark.parametrize(
+    ("options", "query"),
+    [
+        ({"model": "M"}, {"model": ["M"]}),
+        ({"model": "M", "call_id": "rtc_1"}, {"call_id": ["rtc_1"]}),
+        (
+            {"model": "M", "session_type": "transcription"},
+            {"intent": ["transcription"]},
+        ),
+        ({}, {}),
+        ({"model": "M", "extra_query": {"a": "b c"}}, {"model": ["M"], "a": ["b c"]}),
+    ],
+)
+@pytest.mark.parametrize("base", [Endpoint.openai(), Endpoint.azure("r", "D")])
+def test_purpose_is_said_once(
+    base: Endpoint, options: dict[str, Any], query: dict[str, list[str]]
+) -> None:
+    """A call, an intent and a model exclude each other, a deployment included."""
+    if base.query and not options:
+        query = {"model": ["D"]}
+    made = urlsplit(base.websocket_url(**options)).query
+
+    assert query == parse_qs(made)
+
+
+def test_preview_of_azure_keeps_its_deployment() -> None:
+    """The deployment of the preview is not a model, so it stays beside an intent."""
+    url = Endpoint.azure("r", "D", preview=True).websocket_url(
+        session_type="transcription"
+    )
+
+    assert {
+        "api-version": ["2025-04-01-preview"],
+        "deployment": ["D"],
+        "intent": ["transcription"],
+    } == parse_qs(urlsplit(url).query)
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        "https://h.example/v1",
+        "https://h.example/v1/realtime",
+        "https://h.example/v1/realtime/translations",
+    ],
+)
+def test_translations_have_a_path_of_their_own(base: str) -> None:
+    """The path is right however much of it was given."""
+    endpoint = Endpoint.at(base)
+
+    url = endpoint.websocket_url(model="M", session_type="translation")
+    assert "wss://h.example/v1/realtime/translations?model=M" == url
+    assert "https://h.example/v1/realtime/calls" == endpoint.http_url("/realtime/calls")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "url"),
+    [
+        (
+            Endpoint.openai("wss://api.openai.com/v1/realtime?model=M"),
+            "https://api.openai.com/v1/realtime/client_secrets",
+        ),
+        (
+            Endpoint.azure("r", "D"),
+            "https://r.openai.azure.com/openai/v1/realtime/client_secrets",
+        ),
+        (
+            Endpoint.azure("r", "D", preview=True),
+            "https://r.openai.azure.com/openai/realtime/client_secrets"
+            "?api-version=2025-04-01-preview",
+        ),
+        (
+            Endpoint.at("ws://localhost:8000/v1"),
+            "http://localhost:8000/v1/realtime/client_secrets",
+        ),
+    ],
+)
+def test_rest_is_beside_the_websocket(endpoint: Endpoint, url: str) -> None:
+    """Same host and base, HTTP's scheme, and no model in the query."""
+    assert url == endpoint.http_url("/realtime/client_secrets")
+
+
+@pytest.mark.parametrize(
+    "url", ["api.openai.com/v1", "ftp://h/v1", "https://", "http://h:port/v1", ""]
+)
+def test_url_that_is_none_is_refused(url: str) -> None:
+    """The message says what a URL needs."""
+    with pytest.raises(ConfigurationError, match="URL"):
+        Endpoint.at(url).websocket_url()
+
+
+def test_resource_of_azure_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the argument or from the environment."""
+    with pytest.raises(ConfigurationError, match="AZURE_OPENAI_ENDPOINT"):
+        Endpoint.azure()
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://named.example")
+
+    assert "https://named.example/openai/v1" == Endpoint.azure().url
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "name", "value"),
+    [
+        (Endpoint.openai(key="sk-1"), "Authorization", "Bearer sk-1"),
+        (Endpoint.azure("r", api_key="k"), "api-key", "k"),
+        (
+            Endpoint.azure("r", token_provider=lambda: "token"),
+            "Authorization",
+            "Bearer token",
+        ),
+        (Endpoint.xai(api_key="xk"), "Authorization", "Bearer xk"),
+        (Endpoint.dashscope(api_key="dk"), "Authorization", "Bearer dk"),
+        (Endpoint.at("https://h.example", api_key="k"), "Authorization", "Bearer k"),
+    ],
+)
+def test_key_is_sent_the_vendors_way(endpoint: Endpoint, name: str, value: str) -> None:
+    """Azure has a header of its own for keys, but not for tokens."""
+    found = {
+        key: sent for key, sent in headers_of(endpoint).items() if sent.endswith(value)
+    }
+
+    assert {name: value} == found
+
+
+def test_callable_key_is_asked_at_every_connection() -> None:
+    """Tokens grow old; the provider knows the new one."""
+    tokens = iter(["first", "second"])
+    endpoint = Endpoint.at("https://h.example", api_key=lambda: next(tokens))
+
+    assert "Bearer first" == headers_of(endpoint)["Authorization"]
+    assert "Bearer second" == headers_of(endpoint)["Authorization"]
+
+
+@pytest.mark.parametrize("nothing", ["", None])
+def test_provider_without_a_token_does_not_bring_in_another_key(
+    nothing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key of the environment is not a token, and would be sent as one."""
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "an-api-key")
+    endpoint = Endpoint.azure("r", token_provider=lambda: nothing)
+
+    with pytest.raises(ConfigurationError, match="no key"):
+        headers_of(endpoint)
+
+
+def test_server_without_keys_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key in the environment is for its vendor, not for whoever is asked."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-environment")
+
+    assert {} == headers_of(Endpoint.at("https://h.example/v1"))
+    assert {} == headers_of(Endpoint(url="https://api.openai.com/v1", auth="none"))
+
+
+def test_ephemeral_key_travels_as_a_subprotocol() -> None:
+    """As browsers do it: then it is in no header, and the beta says so there too."""
+    endpoint = Endpoint.openai(key="ek_1", subprotocol_auth=True)
+    url = endpoint.websocket_url(model="m")
+
+    ga = endpoint.credentials(url)
+    beta = endpoint.credentials(url, dialect="beta")
+    assert ("realtime", "openai-insecure-api-key.ek_1") == ga.subprotocols
+    assert "openai-beta.realtime-v1" == beta.subprotocols[-1]
+    assert {} == ga.headers
+    rest = endpoint.credentials(endpoint.http_url("/realtime/calls"))
+    assert {"Authorization": "Bearer ek_1"} == rest.headers
+
+
+@pytest.mark.parametrize(("dialect", "sent"), [("ga", None), ("beta", "realtime=v1")])
+def test_dialect_is_told_by_one_header(dialect: str, sent: Optional[str]) -> None:
+    """GA connections must not have it; REST has none."""
+    endpoint = Endpoint.openai(key="k")
+    rest = endpoint.credentials(endpoint.http_url("/realtime/calls"), dialect=dialect)
+
+    assert sent == headers_of(endpoint, dialect=dialect).get("OpenAI-Beta")
+    assert "OpenAI-Beta" not in rest.headers
+
+
+def test_organization_project_and_end_user_are_told() -> None:
+    """The client's arguments become the service's headers."""
+    client = RealtimeClient(api_key="k", organization="org_1", project="proj_1")
+
+    sent = headers_of(client.endpoint, safety_identifier="user-7")
+    assert "org_1" == sent["OpenAI-Organization"]
+    assert "proj_1" == sent["OpenAI-Project"]
+    assert "user-7" == sent["OpenAI-Safety-Identifier"]
+
+
+def test_organization_of_the_environment_is_for_openai_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another vendor has no business with it."""
+    monkeypatch.setenv("OPENAI_ORG_ID", "org_1")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj_1")
+
+    openai = Endpoint.openai(key="k")
+    assert {
+        "OpenAI-Organization": "org_1",
+        "OpenAI-Project": "proj_1",
+    } == openai.headers
+    assert {} == Endpoint.openai("https://h.example/v1").headers
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://h.example/v1")
+    assert "org_1" == Endpoint.openai().headers["OpenAI-Organization"]
+
+
+@pytest.mark.parametrize("spelt", ["Authorization", "authorization", "AUTHORIZATION"])
+def test_header_of_the_caller_wins(spelt: str) -> None:
+    """However it is spelt, so that no two of one name are sent."""
+    endpoint = Endpoint.openai(key="sk-1")
+
+    sent = headers_of(endpoint, extra_headers={spelt: "Basic abc"})
+    assert {spelt: "Basic abc"} == sent
+
+
+def test_login_in_the_url_becomes_a_header() -> None:
+    """As with requests; the URL that is used no longer has it."""
+    endpoint = Endpoint.at("https://user:pa%20ss@h.example/v1")
+
+    sent = headers_of(endpoint)["Authorization"]
+    assert f"Basic {base64.b64encode(b'user:pa ss').decode()}" == sent
+    assert "wss://h.example/v1/realtime" == endpoint.websocket_url()
+    assert "https://h.example/v1/realtime" == endpoint.http_url("/realtime")
+
+
+def test_base_url_and_endpoint_exclude_each_other() -> None:
+    """Two answers to one question are a mistake."""
+    with pytest.raises(ConfigurationError, match="not both"):
+        RealtimeClient(base_url="https://h.example", endpoint=Endpoint.openai())
