@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar, Union
 
-from attrs import field, frozen
+from attrs import field, fields_dict, frozen
 
 from .errors import ConfigurationError
 from .protocol.codec import Codec, to_mapping
@@ -244,12 +244,12 @@ def structured(cls: type[T], body: JsonObject, raw: JsonObject) -> T:
         raw: the same as it came, kept if the class has room for it.
     """
     problems: list[str] = []
-    made: Any
+    known: Any = cls
     try:
         made = hook_for(cls)(body, cls)
     except Misfit:
         made = salvage(cls, body, problems)
-    if hasattr(made, "raw"):
+    if "raw" in fields_dict(known):
         made.__dict__.update(raw=raw, problems=tuple(problems))
     return made  # type: ignore[no-any-return]
 
