@@ -1,0 +1,190 @@
+"""The examples of telephony, with a caller who really speaks."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+from werkzeug.serving import make_server
+
+from realtime_sync import audio
+from realtime_sync.server import serve
+from realtime_sync.server.voice import default_mouth
+
+EXAMPLES = Path(__file__).parent.parent.parent / "docs" / "examples"
+QUESTION = "What is the capital of France?"
+BLOCK = 160
+"""Bytes of 20 ms of mu-law."""
+
+
+@pytest.fixture
+def voice_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The local voice server, where the examples look for the model."""
+    with serve(agent="voice") as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        yield server
+
+
+def example(name: str) -> Any:
+    """Import an example."""
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def question() -> bytes:
+    """The question as a telephone carries it, and the silence after it."""
+    spoken = default_mouth().speak(QUESTION)
+    narrow = audio.convert(spoken, "pcm16", "g711_ulaw")
+    return narrow + audio.silence(1.0, "g711_ulaw")
+
+
+@pytest.fixture(scope="module")
+def answer() -> bytes:
+    """What the local voice server says to that."""
+    spoken = default_mouth().speak("The capital of France is Paris.")
+    return audio.convert(spoken, "pcm16", "g711_ulaw")
+
+
+def likeness(sound: bytes, wanted: bytes) -> float:
+    """
+    How alike two sounds are, 1.0 being the same but for loudness.
+
+    Recognition would be the nicer test, but recognisers are made for more than the
+    telephone's 8 kHz.
+    """
+    ours, theirs = (
+        numpy.frombuffer(
+            audio.convert(each, "g711_ulaw", "pcm16", to_rate=8000), dtype="<i2"
+        ).astype(float)
+        for each in (sound, wanted)
+    )
+    both = numpy.correlate(ours, theirs, mode="full").max()
+    return float(both / numpy.sqrt((ours**2).sum() * (theirs**2).sum()))
+
+
+class Caller:
+    """
+    Twilio at the other end of a WebSocket, with somebody who speaks.
+
+    Marks are returned as soon as they come: this caller hears everything at once.
+    """
+
+    def __init__(self, line: ClientConnection) -> None:
+        self.line = line
+        self.sound = b""
+        self.events: list[str] = []
+        self.changed = threading.Condition()
+        self.thread = threading.Thread(target=self.listen, name="caller")
+        self.send({"event": "connected", "protocol": "Call", "version": "1.0.0"})
+        self.send(
+            {
+                "event": "start",
+                "streamSid": "MZ1",
+                "start": {
+                    "streamSid": "MZ1",
+                    "callSid": "CA1",
+                    "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000},
+                },
+            }
+        )
+        self.thread.start()
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a message."""
+        self.line.send(json.dumps({"streamSid": "MZ1", **message}))
+
+    def speak(self, sound: bytes) -> None:
+        """Speak, in pieces of 20 ms as Twilio sends them."""
+        for at in range(0, len(sound), BLOCK):
+            payload = base64.b64encode(sound[at : at + BLOCK]).decode()
+            media = {"track": "inbound", "payload": payload}
+            self.send({"event": "media", "media": media})
+
+    def listen(self) -> None:
+        """Hear what comes until the line is closed."""
+        try:
+            for text in self.line:
+                message = json.loads(text)
+                if message["event"] == "mark":
+                    self.send({"event": "mark", "mark": message["mark"]})
+                with self.changed:
+                    self.events.append(message["event"])
+                    if message["event"] == "media":
+                        self.sound += base64.b64decode(message["media"]["payload"])
+                    self.changed.notify_all()
+        except ConnectionClosed:
+            return
+
+    def wait(self, condition: Any) -> None:
+        """Wait until something is true of what was heard."""
+        with self.changed:
+            assert self.changed.wait_for(condition, 20)
+
+
+def test_a_caller_is_answered_and_may_interrupt(
+    voice_server: Any, question: bytes, answer: bytes
+) -> None:
+    """Over a real WebSocket to the Flask example; an interruption sends ``clear``."""
+    pytest.importorskip("simple_websocket")
+    app = example("twilio_flask").app
+    flask = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=flask.serve_forever, name="flask")
+    thread.start()
+    twiml = app.test_client().post("/incoming", base_url="http://phone.example").text
+    try:
+        with connect(f"ws://127.0.0.1:{flask.server_port}/call") as line:
+            caller = Caller(line)
+            caller.speak(question)
+            caller.wait(lambda: len(caller.sound) > len(answer) // 2)
+            first = caller.sound
+            caller.speak(question[: -8 * 1000])
+            caller.wait(lambda: "clear" in caller.events)
+            caller.speak(audio.silence(1.0, "g711_ulaw"))
+            heard = len(caller.sound)
+            caller.wait(lambda: len(caller.sound) >= heard + len(answer) - BLOCK)
+            caller.send({"event": "stop", "stop": {"callSid": "CA1"}})
+            caller.thread.join(10)
+    finally:
+        flask.shutdown()
+        thread.join()
+        flask.server_close()
+
+    assert '<Stream url="wss://phone.example/call"/>' in twiml
+    assert likeness(first, answer[: len(first)]) > 0.9
+    assert likeness(caller.sound[heard:], answer) > 0.9
+
+
+def test_a_line_of_plain_mu_law_is_answered(
+    voice_server: Any, question: bytes, answer: bytes
+) -> None:
+    """Bytes in, bytes out."""
+    module = example("g711_socket")
+    listener = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=module.serve, args=(listener,), name="line")
+    thread.start()
+    sound = b""
+    with socket.create_connection(listener.getsockname()) as line:
+        line.settimeout(20)
+        line.sendall(question)
+        while len(sound) < len(answer) - BLOCK:
+            sound += line.recv(4096)
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join(10)
+
+    assert likeness(sound, answer) > 0.9
+    assert not thread.is_alive()
