@@ -18,6 +18,7 @@ from .items import Item, Part
 from .lifecycle import ITEM, next_item_status, settled
 from .records import changed, freeze
 from .store import given, text_or_none
+from .text import plain
 
 FURTHEST_PART = 255
 """Highest content index that is believed."""
@@ -163,6 +164,25 @@ def with_part_changed(item: Item, index: int, changes: dict[str, Any]) -> Item:
     part = changed(item.content[index], changes)
     parts = (*item.content[:index], part, *item.content[index + 1 :])
     return changed(item, {"content": parts})
+
+
+def compacted(item: Item) -> Item:
+    """
+    Return an item whose texts are strings, once they no longer grow.
+
+    A server that never tells the whole text would leave the pieces in memory.
+    """
+    parts = tuple(_compacted_part(part) for part in item.content)
+    texts = {"content": parts, "_arguments": item.arguments}
+    return changed(item, texts)
+
+
+def _compacted_part(part: Part) -> Part:
+    texts = {name: plain(getattr(part, name)) for name in _GROWING}
+    return changed(part, texts)
+
+
+_GROWING = ("_text", "_transcript", "_kept")
 
 
 def _as_json(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, Optional
 from .. import ordering
 from ..items import Item
 from ..lifecycle import final_response_status, item_status_after
-from ..merging import described
+from ..merging import compacted, described
 from ..records import changed, changed_in, freeze
 from ..snapshot import ResponseState, Snapshot
 from ..store import (
@@ -202,4 +202,4 @@ def _ended(snapshot: Snapshot, state: ResponseState, wire: Any) -> Snapshot:
 def _closed(item: Item, response_status: str) -> Item:
     if item.status == "in_progress":
         item = changed_in(item, "status", item_status_after(response_status))
-    return changed_in(item, "closed", True)
+    return changed_in(compacted(item), "closed", True)

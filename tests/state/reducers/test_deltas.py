@@ -254,3 +254,28 @@ def test_many_items_in_flight_do_not_slow_each_other() -> None:
     assert max(sizes) <= store.IN_FLIGHT
     assert "Hello again" == mirror.item("i0").text
     assert 3 * store.IN_FLIGHT == len(mirror.order)
+
+
+def test_a_delta_copies_only_what_is_in_flight() -> None:
+    """Its cost does not grow with the conversation: the rest is shared."""
+    mirror = Mirror()
+    mirror.spoken_answer()
+    before = mirror.snapshot
+    mirror.speech(" and")
+    mirror.audio(480)
+    after = mirror.snapshot
+
+    assert before._base is after._base
+    assert before._order is after._order
+    assert before._responses is after._responses
+    assert ["a"] == list(after._overlay)
+
+
+def test_what_is_done_is_no_longer_in_flight() -> None:
+    """Finished items are not copied any more."""
+    mirror = Mirror()
+    mirror.spoken_answer()
+    mirror.done(answer(status="completed"))
+    mirror.ended(answer(status="completed"))
+
+    assert {} == mirror.snapshot._overlay

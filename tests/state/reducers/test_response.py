@@ -143,6 +143,23 @@ def test_unfinished_items_end_with_a_cancelled_response() -> None:
     assert ["u", "a"] == mirror.order
 
 
+def test_the_pieces_of_a_text_do_not_outlive_its_response() -> None:
+    """A server may never tell the whole; the mirror keeps a string then."""
+    mirror = Mirror()
+    mirror.spoken_answer("Hel")
+    mirror.text("lo", "b")
+    mirror.about("response.function_call_arguments.delta", "f", delta="{", call_id="c")
+    mirror.ended()
+
+    kept = [
+        mirror.item("a").content[0]._transcript,
+        mirror.item("b").content[0]._text,
+        mirror.item("f")._arguments,
+    ]
+    assert ["Hel", "lo", "{"] == kept
+    assert all(isinstance(each, str) for each in kept)
+
+
 def test_the_same_late_event_is_counted() -> None:
     """A flood of late deltas is one anomaly with a number."""
     mirror = Mirror()
