@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .agents import Agent, Call, Failure, Prompt, Say
+from .agents import Agent, Call, Failure, McpTool, Prompt, Say
 from .clock import ManualClock
 from .voice.conversation import Reply, ToolCall
 
@@ -28,6 +28,7 @@ __all__ = [
     "Failure",
     "Fault",
     "ManualClock",
+    "McpTool",
     "Prompt",
     "Reply",
     "Say",

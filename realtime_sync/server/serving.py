@@ -4,12 +4,23 @@ The front door: `serve`.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Literal, Optional, Union, cast
+from typing import (
+    Any,
+    Callable,
+    Iterable,
+    Literal,
+    Mapping,
+    Optional,
+    Sequence,
+    Union,
+    cast,
+)
 
 from ..errors import ConfigurationError
 from .agents.base import Agent, Answer, Prompt
 from .agents.echo import Echo
 from .agents.scripted import Scripted
+from .agents.tools import McpTool
 from .clock import Clock
 from .engine.context import Options
 from .host.faults import Fault
@@ -36,14 +47,16 @@ def serve(
     ping_interval: float = 20.0,
     faults: Iterable[Union[str, Fault]] = (),
     faults_by_url: bool = True,
+    mcp: Optional[Mapping[str, Iterable[McpTool]]] = None,
     **options: Any,
 ) -> Server:
     """
     Start a local realtime server; it runs in threads of its own.
 
     Args:
-        agent: ``"echo"``, ``"voice"``, a function of a `Prompt`, a list of answers,
-            or an `Agent`.
+        agent: ``"echo"``, ``"voice"``, ``"scripted:FILE"`` (see `read_scenario`),
+            ``"chat:URL"`` (a chat-completions endpoint), a function of a `Prompt`, a
+            list of answers, or an `Agent`.
         dialect: ``"both"`` lets the client choose, as the service did; ``"ga"``
             refuses beta clients, ``"beta"`` speaks beta to everybody.
         port: 0 takes a free one.
@@ -61,20 +74,22 @@ def serve(
         ping_interval: seconds between pings.
         faults: what is to go wrong, such as ``"drop_after:5"``; see `FAULTS`.
         faults_by_url: let clients ask for faults with ``?fault=drop_after:5``.
+        mcp: tools of pretended MCP servers, by ``server_label``.
         options: fields of `Options`, for example ``pace=1.0``.
 
     Raises:
         ConfigurationError: an argument is wrong, an extra is not installed, or the
             port cannot be bound.
     """
+    answering, more_faults, more_options = agent_named(agent)
     try:
-        chosen = Options(**options)
+        chosen = Options(**{**more_options, **options})
     except (TypeError, ValueError) as exc:
         raise ConfigurationError(f"serve(): {exc}") from exc
     if dialect not in ("both", "ga", "beta"):
         raise ConfigurationError(f"unknown dialect {dialect!r}: both, ga or beta")
     return Server(
-        agent_named(agent),
+        answering,
         host=host,
         port=port,
         dialect=dialect,
@@ -89,28 +104,47 @@ def serve(
         seed=seed,
         keep_frames=keep_frames,
         ping_interval=ping_interval,
-        faults=faults,
+        faults=(*more_faults, *faults),
         faults_by_url=faults_by_url,
+        mcp=mcp,
     )
 
 
-def agent_named(agent: AgentLike) -> Agent:
+def agent_named(
+    agent: AgentLike,
+) -> tuple[Agent, Sequence[str], Mapping[str, Any]]:
     """
-    Return the agent that *agent* stands for; see `serve`.
+    Return the agent that *agent* stands for, with faults and options it brings.
 
     Raises:
-        ConfigurationError: there is none of that name.
+        ConfigurationError: there is none of that name, or it cannot be made.
     """
     if isinstance(agent, str):
-        if agent == "echo":
-            return Echo()
-        if agent == "voice":
-            from .agents.voice import Voice
+        return _named(agent)
+    if hasattr(agent, "reply"):
+        return cast(Agent, agent), (), {}
+    if callable(agent) or isinstance(agent, Iterable):
+        return Scripted(agent), (), {}
+    raise ConfigurationError(f"{agent!r} is not an agent")
 
-            return Voice()
-        raise ConfigurationError(f"unknown agent {agent!r}: echo or voice")
-    if not hasattr(agent, "reply"):
-        if callable(agent) or isinstance(agent, Iterable):
-            return Scripted(agent)
-        raise ConfigurationError(f"{agent!r} is not an agent")
-    return cast(Agent, agent)
+
+def _named(agent: str) -> tuple[Agent, Sequence[str], Mapping[str, Any]]:
+    name, _, detail = agent.partition(":")
+    if agent == "echo":
+        return Echo(), (), {}
+    if agent == "voice":
+        from .agents.voice import Voice
+
+        return Voice(), (), {}
+    if name == "chat" and detail:
+        from .agents.chat import Chat
+
+        return Chat(detail), (), {}
+    if name == "scripted" and detail:
+        from .agents.scenario import read_scenario
+
+        found = read_scenario(detail)
+        return found.agent, found.faults, found.options
+    raise ConfigurationError(
+        f"unknown agent {agent!r}: echo, voice, scripted:FILE or chat:URL"
+    )

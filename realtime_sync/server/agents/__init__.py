@@ -7,6 +7,7 @@ from __future__ import annotations
 from .base import Agent, Answer, Call, Failure, Prompt, Say, item_text
 from .echo import Echo
 from .scripted import Scripted
+from .tools import McpTool
 
 __all__ = [
     "Agent",
@@ -14,6 +15,7 @@ __all__ = [
     "Call",
     "Echo",
     "Failure",
+    "McpTool",
     "Prompt",
     "Say",
     "Scripted",

@@ -4,11 +4,12 @@ What the parts of an engine share: time, ids, configuration, output and jobs.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterator, Literal, Optional
+from typing import Any, Callable, Iterator, Literal, Mapping, Optional, Sequence
 
 import attrs
 
 from ..agents.base import Agent
+from ..agents.tools import McpTool
 from .configuration import Configuration
 from .conversation import Conversation
 from .ids import Ids
@@ -84,7 +85,7 @@ class Context:
     now: float
     out: list[dict[str, Any]] = attrs.field(factory=list)
     jobs: list[Job] = attrs.field(factory=list)
-    include: frozenset[str] = frozenset()
+    mcp: Mapping[str, Sequence[McpTool]] = attrs.field(factory=dict)
 
     def emit(self, kind: str, **fields: Any) -> None:
         """Append one event to the output, GA shape."""

@@ -9,9 +9,10 @@ as a `Job` and comes back as its output, so that a test decides when.
 from __future__ import annotations
 
 import random
-from typing import Any, Callable, Iterator, Mapping, Optional, Union
+from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, Union
 
 from ..agents.base import Agent
+from ..agents.tools import McpTool
 from . import beta_shapes, ga_shapes
 from .check import Rule
 from .configuration import Configuration
@@ -20,6 +21,7 @@ from .conversation import Conversation, decoded, new_entry
 from .exchange import Exchange
 from .ids import Ids
 from .listening import Listening, check_size
+from .mcp import McpServers
 from .refusal import Refusal, binary_message, session_expired
 from .speaking import Speaking
 
@@ -50,6 +52,7 @@ class Engine:
         config: session configuration to begin with, GA shape (of an ephemeral key).
         options: behaviour beyond the protocol.
         rng: source of ids; a seeded one makes the session reproducible.
+        mcp: tools of the MCP servers that can be reached, by ``server_label``.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Engine:
         config: Optional[Mapping[str, Any]] = None,
         options: Options = Options(),
         rng: Optional[random.Random] = None,
+        mcp: Optional[Mapping[str, Sequence[McpTool]]] = None,
     ) -> None:
         ids = Ids(rng or random.Random())
         configuration = Configuration(session_type, model, dialect)
@@ -83,11 +87,13 @@ class Engine:
             config=configuration,
             conversation=Conversation(ids),
             now=now,
+            mcp=mcp or {},
         )
         self.listening = Listening(
             self.context, interrupted=self._interrupted, answer=self._answer
         )
-        self.speaking = Speaking(self.context, self.listening)
+        self.mcp = McpServers(self.context)
+        self.speaking = Speaking(self.context, self.listening, self.mcp)
         commands: Mapping[str, Callable[[Frame], None]] = {
             "session.update": self._session_update,
             "transcription_session.update": self._session_update,
@@ -153,6 +159,7 @@ class Engine:
                     "object": "realtime.conversation",
                 },
             )
+        self.mcp.configured(self.config.get("tools") or ())
         return self._exchange.flush()
 
     def receive(self, frame: Any, now: float) -> list[Frame]:
@@ -230,6 +237,7 @@ class Engine:
         self.config.update(frame["session"], voice_fixed=fixed)
         self.listening.configured()
         self.context.emit("session.updated", session=self.session())
+        self.mcp.configured(self.config.get("tools") or ())
 
     def _append(self, frame: Frame) -> None:
         audio = decoded(frame["audio"], "audio")

@@ -14,44 +14,17 @@ import math
 import re
 from collections import deque
 from functools import partial
-from typing import Any, Callable, Mapping, Optional
-
-import attrs
+from typing import Any, Callable, Optional
 
 from ..agents.base import Call, Failure, Say
 from .context import Context
 from .conversation import Clip, Entry
-from .sound import SoundFormat
+from .plan import Plan
 from .usage import Tokens, audio_tokens, text_tokens, usage
 
 Step = Callable[[], float]
 _WORDS = re.compile(r"\S+\s*|\s+")
 _ARGUMENTS_CHUNK = 12
-
-
-@attrs.frozen(kw_only=True)
-class Plan:
-    """
-    What one response is to be, the session's settings and its own put together.
-
-    Attributes:
-        conversation: whether its items join the conversation.
-        shown: configuration that the response object shows.
-        modality: ``text`` or ``audio``.
-        form: format of the audio.
-        read: tokens of the context.
-        cached_before: text tokens that the previous response had read.
-        max_output_tokens: bound on the output, or None.
-    """
-
-    conversation: bool
-    shown: Mapping[str, Any]
-    modality: str
-    form: SoundFormat
-    read: Tokens
-    cached_before: int
-    max_output_tokens: Optional[int]
-    tools: frozenset[str] = frozenset()
 
 
 class Run:
@@ -75,6 +48,7 @@ class Run:
         self.output: list[Entry] = []
         self.audio_ms = 0.0
         self.due = context.now
+        self._paused = False
         self._context = context
         self._ended = ended
         self._steps: deque[Step] = deque()
@@ -92,7 +66,8 @@ class Run:
     @property
     def deadline(self) -> Optional[float]:
         """When the next step is due; None when there is none."""
-        return self.due if self.active and self._steps else None
+        waiting = self.active and self._steps and not self._paused
+        return self.due if waiting else None
 
     def wire(self) -> dict[str, Any]:
         """Build the response object."""
@@ -159,7 +134,7 @@ class Run:
         for at in range(0, len(arguments), _ARGUMENTS_CHUNK):
             part = arguments[at : at + _ARGUMENTS_CHUNK]
             self._steps.append(partial(self._argue, part))
-        self._steps.append(self._close_item)
+        self._steps.append(self.close_item)
 
     def queue(self, step: Step) -> None:
         """Queue a step that another part of the engine brings."""
@@ -169,9 +144,19 @@ class Run:
         """Queue the end: completed, or failed with the agent's error."""
         self._steps.append(partial(self._finish, error))
 
+    def pause(self) -> None:
+        """Take no step until `resume`."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self._paused = False
+        self.due = max(self.due, self._context.now)
+        self.advance()
+
     def advance(self) -> None:
         """Take every step that is due."""
-        while self.active and self._steps and self.due <= self._context.now:
+        while (due := self.deadline) is not None and due <= self._context.now:
             step = self._steps.popleft()
             self.due += step()
 
@@ -216,7 +201,7 @@ class Run:
         entry.item["arguments"] += part
         self._context.emit(
             "response.function_call_arguments.delta",
-            **self._place(entry),
+            **self.place(entry),
             call_id=entry.item["call_id"],
             delta=part,
         )
@@ -262,7 +247,7 @@ class Run:
         return self._open
 
     def _open_call(self, name: str, call_id: str) -> float:
-        self._close_item()
+        self.close_item()
         item = {
             "id": self._context.ids.new("item"),
             "type": "function_call",
@@ -276,7 +261,7 @@ class Run:
 
     def open_item(self, entry: Entry) -> Entry:
         """Announce an item, and make it the open one."""
-        self._close_item()
+        self.close_item()
         self._open = entry
         self.output.append(entry)
         self._context.emit("response.output_item.added", **self._item_fields(entry))
@@ -285,7 +270,7 @@ class Run:
             self._mirror("added", entry)
         return entry
 
-    def _close_item(self, status: str = "completed") -> float:
+    def close_item(self, status: str = "completed") -> float:
         """Finish the open item, if there is one."""
         entry = self._open
         if entry is None:
@@ -295,7 +280,7 @@ class Run:
         elif entry.item["type"] == "function_call":
             self._context.emit(
                 "response.function_call_arguments.done",
-                **self._place(entry),
+                **self.place(entry),
                 call_id=entry.item["call_id"],
                 name=entry.item["name"],
                 arguments=entry.item["arguments"],
@@ -338,7 +323,8 @@ class Run:
         part["type"] = part["type"].removeprefix("output_")
         return part
 
-    def _place(self, entry: Entry) -> dict[str, Any]:
+    def place(self, entry: Entry) -> dict[str, Any]:
+        """Build the fields that say where in the response an item stands."""
         return {
             "response_id": self.id,
             "item_id": entry.id,
@@ -346,19 +332,19 @@ class Run:
         }
 
     def _item_fields(self, entry: Entry) -> dict[str, Any]:
-        place = self._place(entry)
+        place = self.place(entry)
         del place["item_id"]
         return {**place, "item": entry.wire()}
 
     def _emit_part(self, kind: str, **fields: Any) -> None:
         assert self._open is not None
-        self._context.emit(kind, **self._place(self._open), content_index=0, **fields)
+        self._context.emit(kind, **self.place(self._open), content_index=0, **fields)
 
     # -- the end ---------------------------------------------------------------
 
     def _finish(self, error: Optional[BaseException]) -> float:
         if error is None:
-            self._close_item()
+            self.close_item()
             self._done("completed", None)
         else:
             self._stop("failed", {"type": "failed", "error": _failure(error)})
@@ -366,7 +352,7 @@ class Run:
 
     def _stop(self, status: str, details: dict[str, Any]) -> None:
         self._steps.clear()
-        self._close_item("incomplete")
+        self.close_item("incomplete")
         self._done(status, details)
 
     def _done(self, status: str, details: Optional[dict[str, Any]]) -> None:

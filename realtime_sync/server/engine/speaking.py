@@ -12,8 +12,10 @@ from .configuration import check_modalities
 from .context import Context, Job
 from .conversation import Entry, new_entry
 from .listening import Listening
+from .mcp import Found, McpServers
+from .plan import Plan
 from .refusal import Refusal, active_response, nothing_to_cancel, voice_locked
-from .response import Plan, Run
+from .response import Run
 from .sound import SoundFormat, from_native, sound_format, to_native
 from .usage import context_tokens
 
@@ -29,10 +31,12 @@ class Speaking:
     Args:
         context: the session.
         listening: knows which user audio is still being heard.
+        mcp: knows the tools that the server runs itself.
     """
 
-    def __init__(self, context: Context, listening: Listening) -> None:
+    def __init__(self, context: Context, listening: Listening, mcp: McpServers) -> None:
         self._context = context
+        self._mcp = mcp
         self._listening = listening
         self._jobs: dict[str, Job] = {}
         self._cached = 0
@@ -71,9 +75,10 @@ class Speaking:
         run.begin()
         if self._rate_place == "start":
             self._rate_limits()
+        self._mcp.configured(settings["tools"])
         self._listening.when_heard(
             {entry.id for entry in entries},
-            lambda: self._ask(run, settings, entries),
+            lambda: self._mcp.when_listed(lambda: self._start(run, settings, entries)),
         )
         return run
 
@@ -202,13 +207,31 @@ class Speaking:
 
     # -- asking the agent ------------------------------------------------------
 
-    def _ask(
+    def _start(
         self, run: Run, settings: Mapping[str, Any], entries: Sequence[Entry]
     ) -> None:
-        """Let a worker ask the agent; its pieces come back to the run."""
+        """Make the calls that were approved, or else ask the agent."""
         if not run.active:
             return
-        prompt = self._prompt(run, settings, entries)
+        usable = self._mcp.usable(settings["tools"])
+        approved = self._mcp.approved(usable)
+        if not approved:
+            self._ask(run, settings, entries, usable)
+            return
+        for found, entry in approved:
+            self._mcp.perform(run, found, entry.item["arguments"], entry.id)
+        run.end(None)
+        run.advance()
+
+    def _ask(
+        self,
+        run: Run,
+        settings: Mapping[str, Any],
+        entries: Sequence[Entry],
+        usable: Mapping[str, Found],
+    ) -> None:
+        """Let a worker ask the agent; its pieces come back to the run."""
+        prompt = self._prompt(run, settings, entries, usable)
         agent, form, modality = self._context.agent, run.plan.form, run.plan.modality
 
         def work() -> Iterator[Piece]:
@@ -221,14 +244,18 @@ class Speaking:
         job = Job(
             "answer " + run.id,
             work,
-            deliver=lambda piece: self._piece(run, piece),
+            deliver=lambda piece: self._piece(run, piece, usable),
             finish=lambda error: self._end(run, error),
         )
         self._jobs[run.id] = job
         self._context.submit(job)
 
     def _prompt(
-        self, run: Run, settings: Mapping[str, Any], entries: Sequence[Entry]
+        self,
+        run: Run,
+        settings: Mapping[str, Any],
+        entries: Sequence[Entry],
+        usable: Mapping[str, Found],
     ) -> Prompt:
         audio = {
             entry.id: to_native(clip.data, clip.form)
@@ -237,11 +264,12 @@ class Speaking:
             for clip in list(entry.clips.values())[:1]
         }
         voice = settings["audio"]["output"].get("voice")
+        functions = [tool for tool in settings["tools"] if tool.get("type") != "mcp"]
         return Prompt(
             items=tuple(_with_words(entry) for entry in entries),
             audio=audio,
             instructions=settings["instructions"],
-            tools=tuple(settings["tools"]),
+            tools=(*functions, *(found.described() for found in usable.values())),
             tool_choice=settings["tool_choice"],
             modality=run.plan.modality,
             voice=voice.get("id") if isinstance(voice, dict) else voice,
@@ -253,12 +281,14 @@ class Speaking:
             max_output_tokens=run.plan.max_output_tokens,
         )
 
-    def _piece(self, run: Run, piece: Piece) -> None:
+    def _piece(self, run: Run, piece: Piece, usable: Mapping[str, Found]) -> None:
         if not run.active:
             return
         run.catch_up()
         if isinstance(piece, Say):
             run.say(piece)
+        elif piece.name in usable:
+            self._mcp.call(run, usable[piece.name], piece)
         else:
             run.call(piece)
         run.advance()

@@ -16,6 +16,7 @@ from typing import Any, Callable, Iterable, Literal, Mapping, Optional, Union
 from ...errors import ConfigurationError
 from ...protocol.dialects import BETA
 from ..agents.base import Agent
+from ..agents.tools import McpTool
 from ..clock import Clock, SystemClock
 from ..engine.context import Options
 from ..engine.core import Engine
@@ -38,6 +39,7 @@ from .listener import Handler, Listener
 from .rest import Rest
 from .secrets import Secrets
 from .sessions import ServerSession
+from .turnlog import TurnLog
 from .wire import Wire
 from .workers import Workers
 
@@ -78,6 +80,7 @@ class Server:
         ping_interval: float = 20.0,
         faults: Iterable[Union[str, Fault]] = (),
         faults_by_url: bool = True,
+        mcp: Optional[Mapping[str, Iterable[McpTool]]] = None,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
         self.agent = agent
@@ -89,6 +92,7 @@ class Server:
         self._ping_interval = ping_interval
         self.faults = [Fault.parse(fault) for fault in faults]
         self._faults_by_url = faults_by_url
+        self._mcp = {label: tuple(tools) for label, tools in (mcp or {}).items()}
         self._connections = 0
         self._rng = random.Random(seed)
         # Guards sessions, _connections, _rng and _closed.
@@ -302,12 +306,18 @@ class Server:
         received: deque[Any] = deque(maxlen=self._keep_frames)
         sent: deque[Mapping[str, Any]] = deque(maxlen=self._keep_frames)
         session = ServerSession(engine, admission, received, sent)
+        turns = TurnLog(f"[{engine.context.session_id[-4:]}]")
+
+        def sent_out(frame: Mapping[str, Any]) -> None:
+            sent.append(frame)
+            turns.sent(frame)
+
         session.connection = Connection(
             wire,
             engine,
             clock=self.clock,
             workers=self._workers,
-            sent=sent.append,
+            sent=sent_out,
             received=lambda data: received.append(_decoded(data)),
             saboteur=Saboteur(faults, other=_respelling(admission.dialect)),
             ping_interval=self._ping_interval,
@@ -335,6 +345,7 @@ class Server:
             config=admission.config,
             options=self.options,
             rng=rng,
+            mcp=self._mcp,
         )
 
 

@@ -1,0 +1,63 @@
+"""
+A readable log of what is said, one line per turn.
+
+Lines go to the logger ``realtime_sync.server.turns`` at the level INFO.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Mapping
+
+from ...protocol.registry import canonical
+from ..agents.base import item_text
+
+_log = logging.getLogger("realtime_sync.server.turns")
+
+
+class TurnLog:
+    """
+    Follows the frames that one session sends, in either dialect.
+
+    Args:
+        name: begins every line.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def sent(self, frame: Mapping[str, Any]) -> None:
+        """Write a line if *frame* ends a turn, or is an error."""
+        if not _log.isEnabledFor(logging.INFO):
+            return
+        kind = canonical(frame["type"])
+        if kind == "conversation.item.added":
+            self._item(frame["item"])
+        elif kind.endswith("input_audio_transcription.completed"):
+            self._line("user (spoken)", frame["transcript"])
+        elif kind == "response.done":
+            self._response(frame["response"])
+        elif kind == "error":
+            self._line("error", frame["error"]["message"])
+
+    def _item(self, item: Mapping[str, Any]) -> None:
+        if item["type"] == "function_call_output":
+            self._line("tool", item["output"])
+        elif item.get("role") == "user" and item_text(item):
+            self._line("user", item_text(item))
+
+    def _response(self, response: Mapping[str, Any]) -> None:
+        for item in response["output"]:
+            if item["type"] == "message":
+                self._line("assistant", item_text(item))
+            elif "arguments" in item:
+                self._line("assistant calls", f"{item['name']}({item['arguments']})")
+        if response["status"] != "completed":
+            details = response["status_details"] or {}
+            reason = details.get("reason") or (details.get("error") or {}).get(
+                "message"
+            )
+            self._line("response", f"{response['status']}: {reason}")
+
+    def _line(self, who: str, words: str) -> None:
+        _log.info("%s %s: %s", self._name, who, words)
