@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import types
 
@@ -75,6 +76,26 @@ def test_public_members_have_docstrings(name: str) -> None:
         and not inspect.getdoc(part)
     ]
 
+    assert [] == silent
+
+
+LAYERS = ["audio", "audio.telephony", "errors", "server", "tools", "webhooks"]
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_public_names_of_layer_are_sorted_and_documented(layer: str) -> None:
+    """The optional layers keep the same rules as the package itself."""
+    module = importlib.import_module(f"realtime_sync.{layer}")
+    names = getattr(module, "__all__", [])
+    values = {name: getattr(module, name) for name in names}
+    described = (type, types.FunctionType)
+    silent = [
+        name
+        for name, value in values.items()
+        if isinstance(value, described) and not inspect.getdoc(value)
+    ]
+
+    assert sorted(names) == list(names)
     assert [] == silent
 
 
