@@ -7,6 +7,7 @@ import importlib.util
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from werkzeug.serving import make_server
 
-from realtime_sync import audio
+from realtime_sync import audio, webhooks
 from realtime_sync.server import serve
 from realtime_sync.server.voice import default_mouth
 
@@ -188,3 +189,47 @@ def test_a_line_of_plain_mu_law_is_answered(
 
     assert likeness(sound, answer) > 0.9
     assert not thread.is_alive()
+
+
+def test_a_sip_call_is_accepted_and_followed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A signed webhook, told twice; the call is greeted once and then hung up."""
+    monkeypatch.setenv("OPENAI_WEBHOOK_SECRET", "whsec_" + "c2VjcmV0" * 4)
+    monkeypatch.setenv("OPENAI_API_KEY", "any")
+    spoken = threading.Event()
+
+    def greet(prompt: Any) -> str:
+        spoken.set()
+        return "Good morning"
+
+    with serve(agent=greet) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        module = example("sip_calls")
+        call_id = server.ring()
+        body = json.dumps(
+            {
+                "id": "evt_1",
+                "object": "event",
+                "type": "realtime.call.incoming",
+                "created_at": 1,
+                "data": {"call_id": call_id, "sip_headers": []},
+            }
+        ).encode()
+        headers = webhooks.sign(body, webhook_id="wh", timestamp=int(time.time()))
+        visitor = module.app.test_client()
+        codes = [
+            visitor.post("/webhook", data=each, headers=headers).status_code
+            for each in (body, body, b"{}")
+        ]
+        assert spoken.wait(10)
+        following = [t for t in threading.enumerate() if t.name == call_id]
+        server.wait_for_sessions(1)
+        server.wait_idle()
+        module.client.calls.hangup(call_id)
+        for thread in following:
+            thread.join(10)
+
+    assert [200, 200, 400] == codes
+    assert 1 == len(following)
+    assert f"{call_id}: Good morning" in caplog.text
