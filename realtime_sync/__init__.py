@@ -37,11 +37,12 @@ if TYPE_CHECKING:
     from .reconnecting import ReconnectPolicy
     from .reply import Reply
     from .response_handle import ResponseHandle
-    from .router import Router, Subscription, on
+    from .router import Router, on
     from .session import Session
     from .state.interruption import plan_interruption
     from .state.snapshot import Snapshot
     from .streams import EventStream
+    from .subscription import Subscription
 
 __version__ = "0.1.0"
 
@@ -85,7 +86,7 @@ _HOMES = {
     "Session": "session",
     "SessionConfig": "protocol.sessions",
     "Snapshot": "state.snapshot",
-    "Subscription": "router",
+    "Subscription": "subscription",
     "connect": "client",
     "on": "router",
     "plan_interruption": "state.interruption",

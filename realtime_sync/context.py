@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Optional
 
 if TYPE_CHECKING:
-    from .router import Subscription
+    from .subscription import Subscription
     from .session import Session
     from .state.snapshot import Item, ResponseState, Snapshot
 

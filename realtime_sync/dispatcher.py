@@ -21,7 +21,7 @@ from .context import Context
 from .deadline import Deadline
 from .errors import DispatchOverflow, WouldDeadlock
 from .notices import DispatchLagging, HandlerFailed
-from .router import handler_name
+from .subscription import handler_name
 from .signals import Route, SignalBoard
 
 logger = logging.getLogger("realtime_sync.dispatch")

@@ -5,11 +5,13 @@ From what a user writes to the key of a signal, with a did-you-mean.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Optional
 
 from .errors import ConfigurationError
 from .notices import NOTICE_NAMES, NOTICE_PREFIXES, Notice
+from .protocol.dialects import Dialect
 from .protocol.registry import ALIASES, canonical, client_names, server_names
 from .signals import UNKNOWN_KEY
 
@@ -41,6 +43,33 @@ def names_of(event_type: str) -> tuple[str, ...]:
     Every spelling of a canonical event type, itself first.
     """
     return (event_type, *(old for old, new in ALIASES.items() if new == event_type))
+
+
+def is_event_class(value: Any) -> bool:
+    """
+    Whether a value is one of the classes that handlers register for.
+    """
+    from .protocol import events
+
+    return isinstance(value, type) and issubclass(
+        value, (events.ServerEvent, events.ClientEvent, Notice)
+    )
+
+
+def lacked_by(dialect: Dialect) -> Callable[[str], Optional[str]]:
+    """
+    A test for events that a dialect does not have.
+
+    Returns:
+        A function of a key: why a handler for it will not be called, or None.
+    """
+
+    def lacked(key: str) -> Optional[str]:
+        if key not in server_names() or dialect.has(key):
+            return None
+        return f"the {dialect.name} dialect has no event {key}"
+
+    return lacked
 
 
 def _resolve_class(event: type) -> tuple[str, Optional[type]]:

@@ -1,5 +1,5 @@
 """
-Handlers: `on`, `once`, `off`, and the subscriptions they make.
+Handlers: `on`, `once`, `off`.
 
 A `Router` is a set of handlers, live: what is registered later reaches the
 sessions that use it already. Mistakes are found here, at the user's line.
@@ -8,114 +8,21 @@ sessions that use it already. Mistakes are found here, at the user's line.
 from __future__ import annotations
 
 import contextvars
-import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from threading import Lock
 from typing import Any, Optional, TypeVar, Union, overload
 from weakref import WeakSet
 
-from .event_names import resolve
-from .signals import SignalBoard, next_stamp
+from .event_names import is_event_class, resolve
+from .signals import SignalBoard
+from .subscription import Subscription, check_method
 from .types import Handler, Predicate
 
 F = TypeVar("F", bound=Callable[..., Any])
 E = TypeVar("E")
 
 _MARK = "__realtime_sync_on__"
-
-
-class Subscription:
-    """
-    One registration of one handler for one event.
-
-    Usable as a context manager, which cancels it at the end.
-
-    Attributes:
-        key: canonical event type or pattern.
-        handler: the function.
-        inline: whether it runs on the reader thread.
-    """
-
-    def __init__(
-        self,
-        router: Router,
-        key: str,
-        handler: Handler,
-        *,
-        event_class: Optional[type],
-        inline: bool,
-        where: Optional[Predicate],
-        once: bool,
-        context: Optional[contextvars.Context],
-    ) -> None:
-        self.key = key
-        self.handler = handler
-        self.inline = inline
-        self.stamp = next_stamp()
-        self.cell = running_cell()
-        self._router = router
-        self._event_class = event_class
-        self._where = where
-        self._once = once
-        self._context = context
-        self._wants_ctx = wants_context(handler)
-        # Guards `_active`, so that a `once` handler runs once.
-        self._lock = Lock()
-        self._active = True
-
-    @property
-    def name(self) -> str:
-        """Qualified name of the handler, for logs."""
-        return handler_name(self.handler)
-
-    @property
-    def active(self) -> bool:
-        """Whether the handler is still called."""
-        return self._active
-
-    def cancel(self) -> None:
-        """Stop calling the handler. From any thread, also from the handler."""
-        self._claim()
-        self._router._forget(self)
-
-    def __enter__(self) -> Subscription:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.cancel()
-
-    def __repr__(self) -> str:
-        return f"<Subscription {self.key!r} -> {self.name}>"
-
-    def __call__(self, sender: Any, *, event: Any, ctx: Any) -> None:
-        """Deliver one event; the form in which blinker calls receivers."""
-        if not self._active:
-            return
-        if self._event_class is not None and not isinstance(event, self._event_class):
-            return
-        context = self._context or getattr(sender, "_handler_context", None)
-        if context is None:
-            self._run(event, ctx)
-        else:
-            context.copy().run(self._run, event, ctx)
-
-    def _run(self, event: Any, ctx: Any) -> None:
-        if self._where is not None and not self._where(event):
-            return
-        if self._once:
-            if not self._claim():
-                return
-            self._router._forget(self)
-        if self._wants_ctx:
-            self.handler(event, ctx.for_subscription(self))
-        else:
-            self.handler(event)
-
-    def _claim(self) -> bool:
-        with self._lock:
-            active, self._active = self._active, False
-            return active
 
 
 class Router:
@@ -275,12 +182,10 @@ class Router:
         Args:
             instance: object whose bound methods become handlers.
         """
-        added = []
-        for name in dir(type(instance)):
-            for event, options in getattr(getattr(type(instance), name), _MARK, ()):
-                method = getattr(instance, name)
-                added.append(self._add(event, method, **options))
-        return tuple(added)
+        return tuple(
+            self._add(event, getattr(instance, name), **options)
+            for name, event, options in _marks(type(instance))
+        )
 
     def _register(self, event: Any, handler: Optional[Handler], **options: Any) -> Any:
         resolve(event, unknown=options["unknown"])
@@ -289,9 +194,10 @@ class Router:
 
         def decorate(function: F) -> F:
             if _in_class_body(sys._getframe(1)):
-                _refuse_coroutine(function)
-                marks = getattr(function, _MARK, ())
-                setattr(function, _MARK, (*marks, (event, options)))
+                marked = _function_of(function)
+                check_method(marked)
+                marks = getattr(marked, _MARK, ())
+                setattr(marked, _MARK, (*marks, (event, options)))
             else:
                 self._add(event, function, **options)
             return function
@@ -317,16 +223,18 @@ class Router:
             inline=inline,
             where=where,
             once=once,
+            unknown=unknown,
             context=contextvars.copy_context() if self._keeps_context else None,
         )
         with self._lock:
-            replaced = [old for old in self._subscriptions if _replaces(sub, old)]
+            replaced = [old for old in self._subscriptions if sub.replaces(old)]
             self._subscriptions.append(sub)
             boards = list(self._boards)
         for old in replaced:
             old.cancel()
         for board in boards:
             board.signal(key).connect(sub)
+            board.warn_if_lacking(key)
         return sub
 
     def _attach(self, board: SignalBoard) -> None:
@@ -337,6 +245,8 @@ class Router:
             board.signal(sub.key).connect(sub)
             if not sub.active:
                 board.signal(sub.key).disconnect(sub)
+        for key in dict.fromkeys(sub.key for sub in subscriptions):
+            board.warn_if_lacking(key)
 
     def _detach(self, board: SignalBoard) -> None:
         with self._lock:
@@ -361,86 +271,25 @@ default_router = Router("default")
 on = default_router.on
 
 
-def wants_context(handler: Handler) -> bool:
+def _marks(cls: type) -> Iterator[tuple[str, Any, Any]]:
     """
-    Whether a handler takes ``(event, ctx)``.
+    What `on` marked in a class and its bases: method name, event, options.
 
-    Raises:
-        TypeError: it is a coroutine function, not callable, or cannot be called
-            with one argument.
+    In the order of the class bodies, bases first, as registrations in a module
+    have the order of its lines. A method that overrides one counts for itself.
     """
-    if not callable(handler):
-        raise TypeError(f"a handler must be callable, not {type(handler).__name__}")
-    _refuse_coroutine(handler)
-    try:
-        signature = inspect.signature(handler)
-    except (TypeError, ValueError):
-        return False  # Built into the interpreter; it gets the event.
-    if "ctx" in signature.parameters:
-        return True
-    positional = [
-        p
-        for p in signature.parameters.values()
-        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-    ]
-    required = [p for p in positional if p.default is p.empty]
-    wants = len(required) >= 2
-    try:
-        signature.bind(*(None, None) if wants else (None,))
-    except TypeError:
-        raise TypeError(
-            f"handler {handler_name(handler)}{signature} cannot be called with "
-            "(event) or (event, ctx)"
-        ) from None
-    return wants
+    names = {name: None for base in reversed(cls.__mro__) for name in vars(base)}
+    for name in names:
+        found = next(vars(b)[name] for b in cls.__mro__ if name in vars(b))
+        for event, options in getattr(_function_of(found), _MARK, ()):
+            yield name, event, options
 
 
-def handler_name(handler: Any) -> str:
-    """
-    Module and qualified name of a handler, for logs.
-    """
-    while hasattr(handler, "func"):
-        handler = handler.func
-    qualname = getattr(handler, "__qualname__", None)
-    if qualname is None:
-        return repr(handler)
-    return f"{getattr(handler, '__module__', '?')}.{qualname}"
-
-
-def running_cell() -> Optional[int]:
-    """
-    Number of the notebook cell that runs, or None outside of IPython.
-    """
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return None if shell is None else int(shell.execution_count)
-
-
-def _replaces(new: Subscription, old: Subscription) -> bool:
-    """
-    Whether a registration is the re-run of an earlier cell's.
-    """
-    if new.cell is None or old.cell is None or new.cell == old.cell:
-        return False
-    name = getattr(new.handler, "__qualname__", None)
-    if name is None or "<lambda>" in name or "<locals>" in name:
-        return False
-    return (new.key, new.name) == (old.key, old.name)
-
-
-def _refuse_coroutine(handler: Any) -> None:
-    function = handler
-    while hasattr(function, "func"):
-        function = function.func
-    call = getattr(type(function), "__call__", None)
-    for candidate in (function, call):
-        if inspect.iscoroutinefunction(candidate) or inspect.isasyncgenfunction(
-            candidate
-        ):
-            raise TypeError(
-                f"handler {handler_name(handler)} is a coroutine function; "
-                "handlers are plain functions, called in a thread"
-            )
+def _function_of(value: Any) -> Any:
+    """What a staticmethod or classmethod is made of."""
+    if isinstance(value, (staticmethod, classmethod)):
+        return value.__func__
+    return value
 
 
 def _in_class_body(frame: Any) -> bool:
@@ -449,6 +298,4 @@ def _in_class_body(frame: Any) -> bool:
 
 
 def _is_event(value: Any) -> bool:
-    if isinstance(value, str):
-        return True
-    return isinstance(value, type) and hasattr(value, "type")
+    return isinstance(value, str) or is_event_class(value)

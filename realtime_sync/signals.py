@@ -10,9 +10,11 @@ goes.
 from __future__ import annotations
 
 import itertools
+import sys
+import warnings
 from collections.abc import Callable
 from threading import Lock
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Optional, Protocol
 
 import blinker
 from blinker._utilities import make_id
@@ -74,9 +76,10 @@ class EventSignal(blinker.Signal):
         Connect a receiver, strongly unless `weak` is asked for.
         """
         stamp = getattr(receiver, "stamp", None)
-        self._places.setdefault(
-            make_id(receiver), next_stamp() if stamp is None else stamp
-        )
+        if make_id(receiver) not in self.receivers:
+            # Also a new receiver at the address of one that was collected.
+            place = next_stamp() if stamp is None else stamp
+            self._places[make_id(receiver)] = place
         self.volatile = self.volatile or weak
         super().connect(receiver, sender, weak)
         self._changed()
@@ -115,6 +118,7 @@ class SignalBoard:
         names_of: every spelling of an event type, canonical one first.
         local_prefixes: starts of the keys that are not wire events, which
             ``"*"`` does not match.
+        lacks: tells why an event will never come in this session, or None.
     """
 
     def __init__(
@@ -122,10 +126,13 @@ class SignalBoard:
         sender: Any,
         names_of: Callable[[str], tuple[str, ...]],
         local_prefixes: tuple[str, ...],
+        lacks: Callable[[str], Optional[str]] = lambda key: None,
     ) -> None:
         self._sender = sender
         self._names_of = names_of
         self._local_prefixes = local_prefixes
+        self._lacks = lacks
+        self._warned: set[str] = set()
         # Guards the creation of signals.
         self._lock = Lock()
         self._signals: dict[str, EventSignal] = {}
@@ -139,6 +146,20 @@ class SignalBoard:
             if key not in self._signals:
                 self._signals[key] = EventSignal(key, self._forget_routes)
             return self._signals[key]
+
+    def warn_if_lacking(self, key: str) -> None:
+        """
+        Warn, once for each event, if a handler for it will never be called.
+        """
+        reason = self._lacks(key)
+        if reason is None or key in self._warned:
+            return
+        self._warned.add(key)
+        warnings.warn(
+            f"{reason}; its handlers will not be called in {self._sender!r}",
+            UserWarning,
+            stacklevel=_users_level(),
+        )
 
     def route(self, key: str) -> Route:
         """
@@ -190,3 +211,13 @@ class SignalBoard:
 
     def _forget_routes(self) -> None:
         self._routes = {}
+
+
+def _users_level() -> int:
+    """The ``stacklevel`` of the innermost line that is not the library's."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(
+        __package__ + "."
+    ):
+        level, frame = level + 1, frame.f_back
+    return level

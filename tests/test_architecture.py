@@ -32,6 +32,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(frozenset(line.split()) for line in "
         transport
         event_names
         connection
+        subscription
         router
         dispatcher handles streams
         asking opening response_handle sending

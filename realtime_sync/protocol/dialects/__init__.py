@@ -43,6 +43,10 @@ class Dialect:
     _server_names: Mapping[str, Optional[str]] = field(repr=False, eq=False)
     _flat: bool = field(repr=False)
 
+    def has(self, event_type: str) -> bool:
+        """Tell whether a server that speaks the dialect says this event."""
+        return self._server_names.get(event_type, event_type) is not None
+
     def lift_server(self, frame: Mapping[str, Any]) -> Frame:
         """Turn a server's frame into the canonical shape."""
         return _renamed(server_lift(frame.get("type"))(dict(frame)))

@@ -1,0 +1,244 @@
+"""
+One registration of one handler: what it is called with, and whether it may be.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import inspect
+import sys
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Literal, Optional
+
+from .signals import next_stamp
+from .types import Handler, Predicate
+
+if TYPE_CHECKING:
+    from .router import Router
+
+Style = Literal["event", "positional", "keyword"]
+"""How a handler gets its context: not at all, or as what kind of argument."""
+
+
+class Subscription:
+    """
+    One registration of one handler for one event.
+
+    Usable as a context manager, which cancels it at the end.
+
+    Attributes:
+        key: canonical event type or pattern.
+        handler: the function.
+        inline: whether it runs on the reader thread.
+    """
+
+    def __init__(
+        self,
+        router: Router,
+        key: str,
+        handler: Handler,
+        *,
+        event_class: Optional[type],
+        inline: bool,
+        where: Optional[Predicate],
+        once: bool,
+        unknown: bool,
+        context: Optional[contextvars.Context],
+    ) -> None:
+        self.key = key
+        self.handler = handler
+        self.inline = inline
+        self.stamp = next_stamp()
+        self.cell = running_cell()
+        self._router = router
+        self._event_class = event_class
+        self._where = where
+        self._once = once
+        # A pattern is registered for events whose classes the handler knows.
+        self._skips_unknown = not unknown and key.endswith(".*")
+        self._context = context
+        self._style = call_style(handler)
+        # Guards `_active`, so that a `once` handler runs once.
+        self._lock = Lock()
+        self._active = True
+
+    @property
+    def name(self) -> str:
+        """Qualified name of the handler, for logs."""
+        return handler_name(self.handler)
+
+    @property
+    def active(self) -> bool:
+        """Whether the handler is still called."""
+        return self._active
+
+    def cancel(self) -> None:
+        """Stop calling the handler. From any thread, also from the handler."""
+        self._claim()
+        self._router._forget(self)
+
+    def __enter__(self) -> Subscription:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.cancel()
+
+    def __repr__(self) -> str:
+        return f"<Subscription {self.key!r} -> {self.name}>"
+
+    def __call__(self, sender: Any, *, event: Any, ctx: Any) -> None:
+        """Deliver one event; the form in which blinker calls receivers."""
+        if not self._active:
+            return
+        if self._event_class is not None and not isinstance(event, self._event_class):
+            return
+        if self._skips_unknown and isinstance(event, _unknown_event()):
+            return
+        context = self._context
+        if context is None:  # An empty one is false, and still one.
+            context = getattr(sender, "_handler_context", None)
+        if context is None:
+            self._run(event, ctx)
+        else:
+            context.copy().run(self._run, event, ctx)
+
+    def _run(self, event: Any, ctx: Any) -> None:
+        if self._where is not None and not self._where(event):
+            return
+        if self._once:
+            if not self._claim():
+                return
+            self._router._forget(self)
+        if self._style == "event":
+            self.handler(event)
+        elif self._style == "positional":
+            self.handler(event, ctx.for_subscription(self))
+        else:
+            self.handler(event, ctx=ctx.for_subscription(self))
+
+    def replaces(self, old: Subscription) -> bool:
+        """
+        Whether this is the re-run of an earlier notebook cell's registration.
+        """
+        if self.cell is None or old.cell is None or self.cell == old.cell:
+            return False
+        name = getattr(self.handler, "__qualname__", None)
+        if name is None or "<lambda>" in name or "<locals>" in name:
+            return False
+        return (self.key, self.name) == (old.key, old.name)
+
+    def _claim(self) -> bool:
+        with self._lock:
+            active, self._active = self._active, False
+            return active
+
+
+def call_style(handler: Handler) -> Style:
+    """
+    How to call a handler.
+
+    Raises:
+        TypeError: it is a coroutine or generator function, not callable, or
+            cannot be called with (event) or (event, ctx).
+    """
+    if not callable(handler):
+        raise TypeError(f"a handler must be callable, not {type(handler).__name__}")
+    _refuse_coroutine(handler)
+    try:
+        signature = inspect.signature(handler)
+    except (TypeError, ValueError):
+        return "event"  # Built into the interpreter; it gets the event.
+    return _style_of(signature, handler)
+
+
+def check_method(function: Any) -> None:
+    """
+    Check a function in a class body, as far as can be without an instance.
+
+    Raises:
+        TypeError: it is no handler, with ``self`` or without.
+    """
+    try:
+        call_style(function)
+    except TypeError:
+        if not inspect.isfunction(function):
+            raise
+        _refuse_coroutine(function)
+        signature = inspect.signature(function)
+        rest = list(signature.parameters.values())[1:]
+        _style_of(signature.replace(parameters=rest), function)
+
+
+def handler_name(handler: Any) -> str:
+    """
+    Module and qualified name of a handler, for logs.
+    """
+    handler = _innermost(handler)
+    qualname = getattr(handler, "__qualname__", None)
+    if not isinstance(qualname, str):
+        return repr(handler)
+    return f"{getattr(handler, '__module__', '?')}.{qualname}"
+
+
+def running_cell() -> Optional[int]:
+    """
+    Number of the notebook cell that runs, or None outside of IPython.
+    """
+    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    shell = None if get_ipython is None else get_ipython()
+    return None if shell is None else int(shell.execution_count)
+
+
+def _style_of(signature: inspect.Signature, handler: Any) -> Style:
+    parameters = list(signature.parameters.values())
+    positional = [
+        p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    second = positional[1] if len(positional) > 1 else None
+    style: Style = "event"
+    if second is not None and (second.default is second.empty or second.name == "ctx"):
+        style = "positional"
+    elif "ctx" in signature.parameters:
+        style = "keyword"
+    try:
+        if style == "keyword":
+            signature.bind(None, ctx=None)
+        else:
+            signature.bind(*(None,) * (2 if style == "positional" else 1))
+    except TypeError:
+        raise TypeError(
+            f"handler {handler_name(handler)}{signature} cannot be called with "
+            "(event) or (event, ctx)"
+        ) from None
+    return style
+
+
+def _innermost(handler: Any) -> Any:
+    while isinstance(handler, functools.partial):
+        handler = handler.func
+    return handler
+
+
+def _refuse_coroutine(handler: Any) -> None:
+    function = _innermost(handler)
+    for candidate in (function, getattr(type(function), "__call__", None)):
+        if inspect.iscoroutinefunction(candidate) or inspect.isasyncgenfunction(
+            candidate
+        ):
+            raise TypeError(
+                f"handler {handler_name(handler)} is a coroutine function; "
+                "handlers are plain functions, called in a thread"
+            )
+        if inspect.isgeneratorfunction(candidate):
+            raise TypeError(
+                f"handler {handler_name(handler)} has a yield in it, so that "
+                "calling it would run nothing"
+            )
+
+
+@functools.lru_cache(maxsize=1)
+def _unknown_event() -> type:
+    from .protocol.events import UnknownEvent
+
+    return UnknownEvent
