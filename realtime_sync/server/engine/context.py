@@ -11,8 +11,9 @@ import attrs
 from ..agents.base import Agent
 from ..agents.tools import McpTool
 from .configuration import Configuration
-from .conversation import Conversation
+from .conversation import Conversation, Entry
 from .ids import Ids
+from .refusal import conversation_full
 
 Work = Callable[[], Iterator[Any]]
 
@@ -51,6 +52,7 @@ class Options:
         rate_limits: where ``rate_limits.updated`` comes; None for the dialect's way.
         session_seconds: life of the session.
         max_buffer_ms: audio the input buffer holds before the oldest goes.
+        max_audio_bytes: audio that the conversation holds.
         max_items: items the conversation holds.
         max_responses: responses that may run side by side.
         transcripts: when transcripts of user audio are sent.
@@ -65,6 +67,7 @@ class Options:
     rate_limits: Optional[Literal["start", "end", "never"]] = None
     session_seconds: float = 3600.0
     max_buffer_ms: int = 600_000
+    max_audio_bytes: int = 512 << 20
     max_items: int = 5_000
     max_responses: int = 16
     transcripts: Literal["soon", "late"] = "soon"
@@ -86,6 +89,20 @@ class Context:
     out: list[dict[str, Any]] = attrs.field(factory=list)
     jobs: list[Job] = attrs.field(factory=list)
     mcp: Mapping[str, Sequence[McpTool]] = attrs.field(factory=dict)
+
+    def check_room(self, entry: Entry) -> None:
+        """
+        Hold the conversation against its limits, before *entry* joins it.
+
+        Raises:
+            Refusal: it is full.
+        """
+        limit = self.options.max_items
+        if len(self.conversation) >= limit:
+            raise conversation_full(f"{limit} items")
+        room = self.options.max_audio_bytes - self.conversation.audio_bytes
+        if entry.audio_bytes > room:
+            raise conversation_full(f"{self.options.max_audio_bytes} bytes of audio")
 
     def emit(self, kind: str, **fields: Any) -> None:
         """Append one event to the output, GA shape."""

@@ -72,6 +72,11 @@ class Entry:
         """Milliseconds of audio in all parts."""
         return sum(clip.ms for clip in self.clips.values())
 
+    @property
+    def audio_bytes(self) -> int:
+        """Bytes of audio in all parts."""
+        return sum(len(clip.data) for clip in self.clips.values())
+
     def wire(self, *, audio: bool = False) -> dict[str, Any]:
         """
         Copy the item for an event.
@@ -140,6 +145,11 @@ class Conversation:
         """Return the id of the item before *entry*, None for the first."""
         place = self._entries.index(entry)
         return self._entries[place - 1].id if place else None
+
+    @property
+    def audio_bytes(self) -> int:
+        """Bytes of audio in all items."""
+        return sum(entry.audio_bytes for entry in self._entries)
 
     def last_id(self) -> Optional[str]:
         """Return the id of the last item, or None."""

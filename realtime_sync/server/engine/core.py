@@ -245,12 +245,8 @@ class Engine:
         self.listening.append(audio)
 
     def _item_create(self, frame: Frame) -> None:
-        if len(self.conversation) >= self.options.max_items:
-            raise Refusal(
-                f"The conversation is full: it holds {self.options.max_items} items.",
-                code="rate_limit_exceeded",
-            )
         entry = new_entry(frame["item"], self.context.ids, self.config.input_format)
+        self.context.check_room(entry)
         self._check_call(frame["item"])
         self.conversation.insert(entry, frame.get("previous_item_id"))
         previous = self.conversation.predecessor(entry)

@@ -115,7 +115,8 @@ class Listening:
         if turns is not None:
             rules = TurnRules.of(turns)
             form = self.buffer.form
-            for boundary in self._detector.feed(audio, form, begins, rules):
+            # All of the piece is heard before a turn may be refused.
+            for boundary in list(self._detector.feed(audio, form, begins, rules)):
                 self._turn(boundary)
         excess = self.buffer.ms - self._context.options.max_buffer_ms
         if excess > 0:
@@ -199,6 +200,7 @@ class Listening:
             "content": [{"type": "input_audio", "transcript": None}],
         }
         entry = Entry(item, {0: Clip(audio, self.buffer.form)})
+        context.check_room(entry)
         previous = context.conversation.last_id()
         context.emit(
             "input_audio_buffer.committed", previous_item_id=previous, item_id=item_id

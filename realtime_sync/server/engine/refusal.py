@@ -179,6 +179,13 @@ def wrong_session_type(passed: str, session_type: str) -> Refusal:
     )
 
 
+def conversation_full(limit: str) -> Refusal:
+    """Refuse an item for which there is no room."""
+    return Refusal(
+        f"The conversation is full: it holds {limit}.", code="rate_limit_exceeded"
+    )
+
+
 def session_expired(minutes: int) -> Refusal:
     """Say that the session's time is up."""
     return Refusal(

@@ -110,6 +110,7 @@ class Connection:
         # Guards _inbox, _jobs, _moved, _idle and _finished; told when one changes.
         self._state = threading.Condition()
         self._inbox: deque[Event] = deque()
+        self._messages: deque[Message] = deque()
         self._jobs = 0
         self._moved = False
         self._idle = False
@@ -224,7 +225,8 @@ class Connection:
         """What the socket is watched for."""
         writing = self.wire.buffer and not self._outbound.blocked
         interest = selectors.EVENT_WRITE if writing else 0
-        if len(self.wire.buffer) < _BUFFER_HIGH and not self._outbound.deaf:
+        full = self._messages or len(self.wire.buffer) >= _BUFFER_HIGH
+        if not full and not self._outbound.deaf:
             interest |= selectors.EVENT_READ
         return interest
 
@@ -242,7 +244,7 @@ class Connection:
         with self._state:
             if self._inbox or self._moved:
                 return 0.0
-            caught_up = not self._jobs
+            caught_up = not self._jobs and not self._messages
         writing = bool(self.wire.buffer) and not self._outbound.blocked
         if writing or self._close_by is not None:
             return _BUSY_SECONDS
@@ -288,6 +290,7 @@ class Connection:
             self._emit(event(now))
         if self.engine.deadline() <= now:
             self._emit(self.engine.tick(now))
+        self._answer()
         if now >= self._next_ping:
             self.wire.ping(b"ping")
             self._next_ping = now + self._ping_interval
@@ -306,8 +309,15 @@ class Connection:
             self._close_by = time.monotonic() + _CLOSE_SECONDS
 
     def _take(self, messages: list[Message]) -> None:
-        for message in messages:
+        self._messages.extend(messages)
+        self._answer()
+
+    def _answer(self) -> None:
+        """Give messages to the engine, as long as the client takes the answers."""
+        while self._messages and len(self.wire.buffer) < _BUFFER_HIGH:
+            message = self._messages.popleft()
             if self._stopped or self.engine.closing:
+                self._messages.clear()
                 return
             now = self._clock.now()
             if isinstance(message, Text):

@@ -168,6 +168,7 @@ class Rest:
             raise missing("sdp")
         if session is not None:
             session_shapes.SESSION(session, "session")
+            self._effective(session)
         call = self.calls.create(session or {"type": "realtime"}, "active")
         response = Response(
             sdp_answer(offer), status=201, content_type="application/sdp"
@@ -179,6 +180,7 @@ class Rest:
         body = _json(request)
         call = self._call(call_id, "ringing")
         session_shapes.SESSION(body, "")
+        self._effective(body)
         self.calls.change(call, "active", session=body)
         return Response(status=200)
 

@@ -9,7 +9,6 @@ import logging
 import random
 import threading
 import time
-from collections import deque
 from types import TracebackType
 from typing import Any, Callable, Iterable, Literal, Mapping, Optional, Union
 
@@ -38,12 +37,13 @@ from .gate import (
 from .listener import Handler, Listener
 from .rest import Rest
 from .secrets import Secrets
-from .sessions import ServerSession
+from .sessions import FrameLog, ServerSession, frame_size
 from .turnlog import TurnLog
 from .wire import Wire
 from .workers import Workers
 
 _log = logging.getLogger("realtime_sync.server")
+_ENDED_SESSIONS = 100
 
 
 class Server:
@@ -55,7 +55,8 @@ class Server:
     Attributes:
         port: the port it listens on.
         url: to be given to clients as their base URL.
-        sessions: every session since the start, in order of arrival.
+        sessions: the sessions since the start, in order of arrival; of those that
+            have ended, the last hundred.
         calls: the calls that clients created or `ring` let come in.
         faults: what goes wrong with the connections to come; may be changed.
     """
@@ -94,8 +95,9 @@ class Server:
         self._faults_by_url = faults_by_url
         self._mcp = {label: tuple(tools) for label, tools in (mcp or {}).items()}
         self._connections = 0
+        self._forgotten = 0
         self._rng = random.Random(seed)
-        # Guards sessions, _connections, _rng and _closed.
+        # Guards sessions, _forgotten, _connections, _rng and _closed.
         self._lock = threading.Condition()
         self._closed = False
         ids = Ids(random.Random(self._rng.random()))
@@ -161,10 +163,14 @@ class Server:
             TimeoutError: that took longer than *timeout* seconds.
         """
         with self._lock:
-            if not self._lock.wait_for(lambda: len(self.sessions) >= count, timeout):
+            if not self._lock.wait_for(lambda: self._opened >= count, timeout):
                 raise TimeoutError(
-                    f"{len(self.sessions)} of {count} sessions after {timeout} s"
+                    f"{self._opened} of {count} sessions after {timeout} s"
                 )
+
+    @property
+    def _opened(self) -> int:
+        return len(self.sessions) + self._forgotten
 
     def wait_closed(self, session: ServerSession, timeout: float = 10.0) -> None:
         """
@@ -216,6 +222,15 @@ class Server:
 
     def _upgrade(self, handler: Handler) -> None:
         """Serve a WebSocket request; runs in the connection's thread."""
+        try:
+            self._knocked(handler)
+        except OSError as exc:
+            _log.info("! a connection broke while it was opened: %s", exc)
+        except Exception:
+            # Should never run: a bad client must not take anything down with it.
+            _log.exception("! a connection could not be opened")
+
+    def _knocked(self, handler: Handler) -> None:
         headers = [(name, value) for name, value in handler.headers.items()]
         knock = Knock.of(handler.path, {n.lower(): v for n, v in headers})
         refused: Optional[NotAdmitted] = None
@@ -294,8 +309,16 @@ class Server:
         finally:
             with self._lock:
                 session.open = False
+                self._forget_old()
                 self._lock.notify_all()
             _log.info("= session %s closed", session.engine.context.session_id)
+
+    def _forget_old(self) -> None:
+        """Let the oldest of many ended sessions go, with all that they hold."""
+        ended = [session for session in self.sessions if not session.open]
+        for session in ended[: max(0, len(ended) - _ENDED_SESSIONS)]:
+            self.sessions.remove(session)
+            self._forgotten += 1
 
     def _session(
         self, wire: Wire, admission: Admission, faults: tuple[Fault, ...]
@@ -303,13 +326,12 @@ class Server:
         with self._lock:
             rng = random.Random(self._rng.random())
         engine = self._engine(admission, rng)
-        received: deque[Any] = deque(maxlen=self._keep_frames)
-        sent: deque[Mapping[str, Any]] = deque(maxlen=self._keep_frames)
+        received, sent = FrameLog(self._keep_frames), FrameLog(self._keep_frames)
         session = ServerSession(engine, admission, received, sent)
         turns = TurnLog(f"[{engine.context.session_id[-4:]}]")
 
         def sent_out(frame: Mapping[str, Any]) -> None:
-            sent.append(frame)
+            sent.append(frame, frame_size(frame))
             turns.sent(frame)
 
         session.connection = Connection(
@@ -318,7 +340,7 @@ class Server:
             clock=self.clock,
             workers=self._workers,
             sent=sent_out,
-            received=lambda data: received.append(_decoded(data)),
+            received=lambda data: received.append(_decoded(data), len(data)),
             saboteur=Saboteur(faults, other=_respelling(admission.dialect)),
             ping_interval=self._ping_interval,
         )

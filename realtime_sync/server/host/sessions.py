@@ -4,8 +4,17 @@ One client's session, as a test may look at it.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from typing import Any, Mapping, Optional, Union
+from typing import (
+    Any,
+    Iterator,
+    Mapping,
+    Optional,
+    Sequence,
+    Union,
+    overload,
+)
 
 import attrs
 
@@ -14,6 +23,65 @@ from ..engine.translation import TranslationEngine
 from .connection import Connection
 from .faults import Drop, Send, encoded
 from .gate import Admission
+
+
+class FrameLog(Sequence[Any]):
+    """
+    The newest frames of one direction; bounded by count and by bytes.
+
+    May be read from any thread while the session's thread appends.
+
+    Args:
+        count: frames to keep.
+        size: bytes to keep, roughly.
+    """
+
+    def __init__(self, count: int, size: int = 64 << 20) -> None:
+        self._count = count
+        self._size = size
+        # Guards the two below.
+        self._lock = threading.Lock()
+        self._frames: deque[tuple[Any, int]] = deque()
+        self._bytes = 0
+
+    def append(self, frame: Any, size: int) -> None:
+        """Add a frame of about *size* bytes; the oldest may have to go."""
+        with self._lock:
+            self._frames.append((frame, size))
+            self._bytes += size
+            while len(self._frames) > self._count or self._bytes > self._size:
+                self._bytes -= self._frames.popleft()[1]
+
+    def _copy(self) -> list[Any]:
+        with self._lock:
+            return [frame for frame, _ in self._frames]
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Any]: ...
+
+    def __getitem__(self, index: Union[int, slice]) -> Any:
+        return self._copy()[index]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._copy())
+
+    def __repr__(self) -> str:
+        return f"<FrameLog {len(self)} frames>"
+
+
+def frame_size(frame: Mapping[str, Any]) -> int:
+    """Estimate the bytes of a frame by its audio, the only big thing in one."""
+    delta = frame.get("delta")
+    if isinstance(delta, str):
+        return 200 + len(delta)
+    parts = frame.get("item", {}).get("content", ())
+    return 1000 + sum(len(part.get("audio") or "") for part in parts)
 
 
 @attrs.define(eq=False)
@@ -34,8 +102,8 @@ class ServerSession:
 
     engine: Union[Engine, TranslationEngine]
     admission: Admission
-    received: deque[Any]
-    sent: deque[Mapping[str, Any]]
+    received: FrameLog
+    sent: FrameLog
     connection: Connection = attrs.field(init=False)
     open: bool = True
 
