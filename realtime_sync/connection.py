@@ -86,6 +86,7 @@ class Connection:
         self._lock = threading.Lock()
         self._closing: Optional[Deadline] = None
         self._notes: deque[Any] = deque()
+        self._down = False
         self._expired = False
         self._overflow: Optional[DispatchOverflow] = None
 
@@ -93,10 +94,13 @@ class Connection:
     def is_open(self) -> bool:
         """Whether commands can be sent."""
         return (
-            self._transport is not None
-            and self._closing is None
-            and not self.over.is_set()
+            self._transport is not None and self._closing is None and not self._down
         )
+
+    @property
+    def lost(self) -> bool:
+        """Whether it has ended without having been asked to."""
+        return self._down and self._closing is None
 
     @property
     def closing(self) -> bool:
@@ -203,6 +207,9 @@ class Connection:
         """
         The connection has ended: fail what waits, release the socket.
         """
+        # Before the waits are failed: what is registered later is not sent into
+        # a dead socket, where nobody would answer it.
+        self._down = True
         self.error = closed_error(
             code, reason, asked=self.closing, expired=self._expired, cause=cause
         )

@@ -263,9 +263,11 @@ class Reconnector:
             raise
         finally:
             self._candidate = None
-        wiring.switch_to(connection)
-        wiring.emit(ConnectionOpened(attempt=self._used))
-        wiring.emit(ConnectionRestored(report=report, attempt=self._used))
+        wiring.switch_to(
+            connection,
+            ConnectionOpened(attempt=self._used),
+            ConnectionRestored(report=report, attempt=self._used),
+        )
 
 
 def lost_notice(error: ConnectionClosed, retrying: bool) -> ConnectionDropped:

@@ -8,6 +8,7 @@ import itertools
 import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping
+from threading import Event
 from typing import Any, Optional, TypeVar
 
 from attrs import frozen
@@ -59,6 +60,7 @@ class Sender:
         gap: holds commands while there is no connection.
         taps: each is called with every frame; replaced as a whole.
         tools: the tools that were last sent, or None.
+        verdict: set while it is decided what becomes of a lost connection.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Sender:
         self.gap: Optional[Gap] = None
         self.taps: tuple[Callable[[str, Any], None], ...] = ()
         self.tools: Any = None
+        self.verdict = Event()
         self.codec = codec
         self._name = name
         self._pending = pending
@@ -105,6 +108,7 @@ class Sender:
             return CommandHandle(command, self._waiting)
         if isinstance(command.event_id, Unset):
             command = with_event_id(command, next(self._ids))
+        self._await_verdict()
         handle = make(command) if make else CommandHandle(command, self._waiting)
         self._pending.register(handle)
         try:
@@ -136,6 +140,7 @@ class Sender:
         Send what was held meanwhile over a new connection, then use it.
         """
         self.connection = connection
+        self.verdict.clear()
         gap = self.gap
         while gap is not None:
             held = gap.take()
@@ -154,9 +159,21 @@ class Sender:
                 logger.exception("! %s: recording failed and is given up", self._name)
                 self.taps = tuple(each for each in self.taps if each is not tap)
 
+    def _await_verdict(self) -> None:
+        """
+        A connection that has just been lost may be about to be replaced; the
+        moment until that is known is waited out rather than raised.
+        """
+        connection = self.connection
+        if connection is None or not connection.lost or self.gap is not None:
+            return
+        if not connection.on_reader():
+            self.verdict.wait(self._waiting.deadline().remaining())
+
     def _write(self, command: Any, frame: Any) -> None:
         if self.connection is None:
             raise LocalProtocolError("the session is not open yet; call open()")
+        self._await_verdict()
         payload = self.codec.encode(frame)
         if self.taps:
             self.tap("out", self.codec.unstructure(frame))

@@ -22,7 +22,7 @@ from .deadline import Deadline
 from .dispatcher import Dispatcher
 from .endpoint import Endpoint
 from .errors import ConnectionClosedOK, ForkedSession, LocalProtocolError
-from .event_names import names_of
+from .event_names import lacked_by, names_of
 from .gap import Gap
 from .handles import PendingCommands
 from .notices import (
@@ -76,7 +76,9 @@ class Wiring:
         self.watches = WatchList()
         self.pending = PendingCommands()
         self.watches.add(self.pending.watch)
-        self.board = SignalBoard(session, names_of, NOTICE_PREFIXES)
+        self.board = SignalBoard(
+            session, names_of, NOTICE_PREFIXES, lacked_by(named(self.dialect))
+        )
         self.dispatcher = Dispatcher(
             session,
             self.board,
@@ -166,10 +168,16 @@ class Wiring:
 
     # -- replacing a connection ----------------------------------------------
 
-    def switch_to(self, connection: Connection) -> None:
-        """Let a restored connection take the place of the old one."""
+    def switch_to(self, connection: Connection, *notices: Any) -> None:
+        """
+        Let a restored connection take the place of the old one.
+
+        Handlers learn of it before anything is sent that was held meanwhile.
+        """
         connection.adopt(self.watches, self._deliver)
         self.connection = connection
+        for notice in notices:
+            self.emit(notice)
         self.sender.close_gap(connection)
 
     def open_gap(self) -> None:
@@ -207,6 +215,7 @@ class Wiring:
             return error
         self.watches.add(self.pending.watch)
         self.open_gap()
+        self.sender.verdict.set()
         failure = reconnector.replace(connection, error)
         if failure is not None and failure is not error:
             error.__cause__ = failure
@@ -264,6 +273,7 @@ class Wiring:
     def _finish(self, error: Any) -> None:
         clean = isinstance(error, ConnectionClosedOK)
         gap, self.sender.gap = self.sender.gap, None
+        self.sender.verdict.set()
         self.watches.finish(error)
         self.emit(
             ConnectionEnded(
