@@ -78,10 +78,11 @@ def upgraded_socket(address: Address, deadline: Deadline) -> Any:
     try:
         return attempt.result(deadline)
     except websocket.WebSocketBadStatusException as exc:
-        raise HandshakeRefused(
+        refused = HandshakeRefused(
             exc.status_code, exc.resp_headers or {}, exc.resp_body or b""
-        ) from None
+        )
     except websocket.WebSocketException as exc:
+        exc.args = (redact(str(exc)),)
         raise ConnectFailed(
             f"handshake with {_host(address)} failed: {redact(str(exc))}",
             retryable=isinstance(exc, _passing_failures()),
@@ -91,6 +92,9 @@ def upgraded_socket(address: Address, deadline: Deadline) -> Any:
             f"cannot connect to {_host(address)}: {redact(str(exc))}",
             retryable=not isinstance(exc, ssl.SSLCertVerificationError),
         ) from exc
+    # Out here it has no context: the library's exception quotes the answer, and
+    # with it the key, if the server said it back.
+    raise refused
 
 
 class _Attempt:
