@@ -275,7 +275,7 @@ class Responses(_Resource):
             given = {} if isinstance(metadata, Unset) else dict(metadata)
             fields["metadata"] = {**given, CORRELATION_KEY: secrets.token_hex(8)}
         return self._wiring.sender.codec.command(
-            {"type": "response.create", "response": fields}
+            {"type": "response.create", "response": fields}, strict=True
         )
 
     def _send(self, command: Any) -> ResponseHandle:
@@ -351,7 +351,7 @@ def session_update(session: Session, fields: Mapping[str, Any]) -> Any:
                 f"a {kind} session cannot become a {body['type']} session"
             )
     return session._wiring.sender.codec.command(
-        {"type": "session.update", "session": body}
+        {"type": "session.update", "session": body}, strict=True
     )
 
 
