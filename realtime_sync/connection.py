@@ -24,6 +24,7 @@ from .errors import (
 )
 from .protocol.codec import Codec
 from .protocol.events import UnknownEvent
+from .redaction import redact
 from .state.reduce import reduce, reduce_command
 from .state.snapshot import Snapshot
 from .transport import Disconnected, Transport
@@ -215,7 +216,7 @@ class Connection:
         )
         if self._overflow is not None:
             self.error.__cause__ = self._overflow
-        logger.info("= %s: closed, code %s %s", self._name, code, reason)
+        logger.info("= %s: closed, code %s %s", self._name, code, redact(reason))
         # First of all, so that nobody waits longer than the connection lives.
         self._watches.finish(self._overflow or self.error, final=False)
         if self._transport is not None:

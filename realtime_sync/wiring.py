@@ -148,6 +148,8 @@ class Wiring:
             if self.options.wait_created:
                 greeting.wait(deadline)
         except BaseException:
+            # Nobody is to wait for the answer of a server that has refused.
+            self.connection.begin_close(1000, "", Deadline(0))
             self.close(drain=False)
             raise
         finally:
