@@ -67,6 +67,8 @@ class Wire:
             ),
             subprotocols=[Subprotocol(protocol)] if protocol else None,
         )
+        # Its debug log shows the headers of the handshake, and with them keys.
+        self._protocol.debug = False
         self._parts: list[bytes] = []
         self._opcode = Opcode.TEXT
 
