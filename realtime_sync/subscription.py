@@ -159,15 +159,19 @@ def check_method(function: Any) -> None:
     Raises:
         TypeError: it is no handler, with ``self`` or without.
     """
-    try:
+    _refuse_coroutine(function)
+    if not inspect.isfunction(function):
         call_style(function)
-    except TypeError:
-        if not inspect.isfunction(function):
-            raise
-        _refuse_coroutine(function)
-        signature = inspect.signature(function)
-        rest = list(signature.parameters.values())[1:]
-        _style_of(signature.replace(parameters=rest), function)
+        return
+    parameters = list(inspect.signature(function).parameters.values())
+    first = parameters[0].name if parameters else ""
+    if first not in ("self", "cls"):
+        try:
+            call_style(function)  # It may become a static method.
+            return
+        except TypeError:
+            pass
+    _style_of(inspect.Signature(parameters[1:]), function)
 
 
 def handler_name(handler: Any) -> str:

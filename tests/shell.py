@@ -1,0 +1,99 @@
+"""Parts of a session put together without a socket, for tests of the shell."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any, Optional
+
+from realtime_sync.deadline import Deadline
+from realtime_sync.dispatcher import Dispatcher
+from realtime_sync.event_names import lacked_by, names_of
+from realtime_sync.notices import NOTICE_PREFIXES, Notice
+from realtime_sync.protocol import events
+from realtime_sync.protocol.codec import Codec
+from realtime_sync.protocol.dialects import named
+from realtime_sync.router import Router
+from realtime_sync.signals import UNKNOWN_MARK, SignalBoard
+
+GA = Codec(named("ga"))
+
+
+def event(type: str, **fields: Any) -> Any:
+    """A server event, as the decoder makes it."""
+    return GA.decode(json.dumps({"type": type, **fields}).encode())
+
+
+class Stage:
+    """
+    Routers, a board and a dispatcher, and a thread that plays the reader.
+
+    Args:
+        mode: as in `connect(dispatch=...)`.
+        dialect: of the imaginary session.
+        limits: of the dispatcher's queue.
+    """
+
+    def __init__(
+        self,
+        mode: str = "inline",
+        *,
+        dialect: str = "ga",
+        routers: Optional[tuple[Router, ...]] = None,
+        is_stale: Optional[Callable[[Any], bool]] = None,
+        **limits: int,
+    ) -> None:
+        self.session = SimpleNamespace(name="stage", _handler_context=None)
+        self.board = SignalBoard(
+            self.session, names_of, NOTICE_PREFIXES, lacked_by(named(dialect))
+        )
+        self.router = Router("stage")
+        self.routers = routers or (self.router,)
+        self.reader: Optional[int] = None
+        self.dispatcher = Dispatcher(
+            self.session,
+            self.board,
+            mode=mode,
+            name="stage",
+            limit=limits.get("limit", 100_000),
+            limit_bytes=limits.get("limit_bytes", 1 << 28),
+            on_reader=lambda: threading.get_ident() == self.reader,
+            is_stale=is_stale,
+        )
+        for router in self.routers:
+            router._attach(self.board)
+        self.dispatcher.start()
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.dispatcher.stop()
+        self.dispatcher.drained(Deadline(5))
+
+    def deliver(self, item: Any, *, size: int = 0, snapshot: Any = None) -> None:
+        """Deliver an event as the reader does, or a notice, or a mapping."""
+        if isinstance(item, str):
+            item = event(item)
+        elif isinstance(item, Mapping):
+            item = event(**item)
+        key = item.type
+        if isinstance(item, events.UnknownEvent):
+            key = UNKNOWN_MARK + key
+        elif isinstance(item, events.ClientEvent):
+            key = f"client.{key}"
+        route = self.board.route(key)
+        if isinstance(item, (Notice, events.ClientEvent)):
+            self.dispatcher.post(item, snapshot, route, key)
+            return
+        outer, self.reader = self.reader, threading.get_ident()
+        try:
+            self.dispatcher.submit(item, snapshot, size, route, key)
+        finally:
+            self.reader = outer
+
+    def flush(self) -> None:
+        """Wait until handlers have seen everything."""
+        assert self.dispatcher.flush(Deadline(5))

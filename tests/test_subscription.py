@@ -1,0 +1,241 @@
+"""What may be a handler, and what it is called with."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from typing import Any, Callable
+from unittest.mock import Mock
+
+import pytest
+
+from realtime_sync.subscription import call_style, handler_name
+from tests.shell import Stage
+
+
+class Callee:
+    """Callable objects and methods of several shapes."""
+
+    def one(self, event: Any) -> None:
+        """Take the event."""
+
+    def two(self, event: Any, context: Any) -> None:
+        """Take the event and the context."""
+
+    async def later(self, event: Any) -> None:
+        """Be a coroutine function."""
+
+    def __call__(self, event: Any, ctx: Any) -> None:
+        """Take the event and the context."""
+
+
+class AsyncCallee:
+    """A callable object whose call is a coroutine."""
+
+    async def __call__(self, event: Any) -> None:
+        """Be a coroutine function."""
+
+
+def two_with_default(event: Any, extra: int = 1) -> None:
+    """Take the event; the rest is the handler's own business."""
+
+
+def ctx_behind_default(event: Any, extra: int = 1, ctx: Any = None) -> None:
+    """Take the context by name."""
+
+
+def keyword_ctx(event: Any, *, ctx: Any) -> None:
+    """Take the context by name only."""
+
+
+def catches_all(*args: Any, **kwargs: Any) -> None:
+    """Take anything."""
+
+
+async def coroutine(event: Any) -> None:
+    """Be a coroutine function."""
+
+
+async def async_generator(event: Any) -> Any:
+    """Be an asynchronous generator function."""
+    yield event
+
+
+def generator(event: Any) -> Any:
+    """Be a generator function."""
+    yield event
+
+
+@pytest.mark.parametrize(
+    ("handler", "style"),
+    [
+        (lambda event: None, "event"),
+        (lambda event, anything: None, "positional"),
+        (lambda event, ctx=None: None, "positional"),
+        (two_with_default, "event"),
+        (ctx_behind_default, "keyword"),
+        (keyword_ctx, "keyword"),
+        (catches_all, "event"),
+        (Callee().one, "event"),
+        (Callee().two, "positional"),
+        (Callee(), "positional"),
+        (print, "event"),
+        ([].append, "event"),
+        (functools.partial(two_with_default, extra=2), "event"),
+        (functools.partial(lambda a, event, ctx: None, 1), "positional"),
+        (Mock(), "event"),
+        (list, "event"),
+    ],
+)
+def test_the_signature_says_how_a_handler_is_called(
+    handler: Callable[..., Any], style: str
+) -> None:
+    """With the event, and with the context if it asks for one."""
+    assert style == call_style(handler)
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        lambda: None,
+        lambda a, b, c: None,
+        lambda ctx: None,
+        lambda *, event: None,
+        lambda event, *, other: None,
+        7,
+        "response.done",
+    ],
+)
+def test_what_cannot_take_an_event_is_refused(handler: Any) -> None:
+    """At the decorator, not at the first delivery."""
+    with pytest.raises(TypeError):
+        call_style(handler)
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        coroutine,
+        async_generator,
+        Callee().later,
+        AsyncCallee(),
+        functools.partial(coroutine),
+        generator,
+    ],
+)
+def test_what_would_not_run_when_called_is_refused(handler: Any) -> None:
+    """Coroutine functions and generators run nothing when they are called."""
+    with pytest.raises(TypeError, match="coroutine|yield"):
+        call_style(handler)
+
+
+def test_handlers_have_names_for_logs() -> None:
+    """Module and qualified name, also of what is wrapped."""
+    here = __name__
+
+    assert f"{here}.coroutine" == handler_name(functools.partial(coroutine))
+    assert f"{here}.Callee.one" == handler_name(Callee().one)
+    assert "Mock" in handler_name(Mock())
+
+
+@pytest.mark.parametrize("handler_kind", ["positional", "keyword"])
+def test_the_context_belongs_to_the_subscription(handler_kind: str) -> None:
+    """``ctx.subscription`` is the registration that the call is made for."""
+    seen = []
+    with Stage() as stage:
+        if handler_kind == "positional":
+            sub = stage.router.on("error", lambda event, ctx: seen.append(ctx))
+        else:
+            sub = stage.router.on("error", lambda event, *, ctx: seen.append(ctx))
+        stage.router.on("error", lambda event, ctx: None)
+        stage.deliver("error")
+
+    assert sub is seen[0].subscription
+    assert stage.session is seen[0].session
+
+
+def test_once_runs_once_however_many_threads_deliver() -> None:
+    """Two sessions that share a router, or an inline and a queued lane."""
+    calls = []
+    barrier = threading.Barrier(8)
+    with Stage() as stage:
+        sub = stage.router.once("error", calls.append)
+
+        def call() -> None:
+            barrier.wait(5)
+            sub(stage.session, event="event", ctx=None)
+
+        threads = [threading.Thread(target=call) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(5)
+
+    assert ["event"] == calls
+    assert not sub.active
+    assert () == stage.router.handlers()
+
+
+def test_once_waits_for_an_event_that_fits() -> None:
+    """The predicate decides which one is the first."""
+    calls: list[Any] = []
+    with Stage() as stage:
+        stage.router.once("error", calls.append, where=lambda e: e.event_id == "2")
+        for number in "123":
+            stage.deliver({"type": "error", "event_id": number})
+
+    assert ["2"] == [event.event_id for event in calls]
+
+
+def test_a_predicate_that_raises_is_isolated() -> None:
+    """It counts as a failure of the handler, and the next one runs."""
+    calls: list[Any] = []
+    failures: list[Any] = []
+    with Stage() as stage:
+        stage.router.on("error", calls.append, where=lambda e: 1 // 0)
+        stage.router.on("error", calls.append)
+        stage.router.on("handler.failed", failures.append)
+        stage.deliver("error")
+
+    assert 1 == len(calls)
+    assert [ZeroDivisionError] == [type(failure.error) for failure in failures]
+
+
+def test_a_subscription_can_be_cancelled_within_its_own_call() -> None:
+    """It is not called again; others are."""
+    calls: list[str] = []
+    with Stage() as stage:
+
+        def first(event: Any, ctx: Any) -> None:
+            calls.append("first")
+            ctx.subscription.cancel()
+
+        stage.router.on("error", first)
+        stage.router.on("error", lambda event: calls.append("second"))
+        stage.deliver("error")
+        stage.deliver("error")
+
+    assert ["first", "second", "second"] == calls
+
+
+def test_a_cancelled_subscription_is_skipped_in_the_delivery_under_way() -> None:
+    """Cancelling takes effect at once, also for the event being delivered."""
+    calls: list[str] = []
+    with Stage() as stage:
+        stage.router.on("error", lambda event: second.cancel())
+        second = stage.router.on("error", lambda event: calls.append("second"))
+        stage.deliver("error")
+
+    assert [] == calls
+
+
+def test_a_subscription_is_a_context_manager() -> None:
+    """It ends with the block."""
+    calls: list[Any] = []
+    with Stage() as stage:
+        with stage.router.on("error", calls.append) as sub:
+            stage.deliver("error")
+        stage.deliver("error")
+
+    assert 1 == len(calls)
+    assert "error" in repr(sub)
