@@ -30,6 +30,7 @@ from .notices import (
     ConnectionEnded,
     ConnectionOpened,
     Notice,
+    TurnFinished,
 )
 from .opening import Greeting, dial
 from .options import SessionOptions
@@ -40,13 +41,13 @@ from .reconnecting import Reconnector, lost_notice, session_config
 from .router import Router
 from .sending import Sender
 from .signals import UNKNOWN_MARK, SignalBoard
+from .staleness import StaleAudio
 from .state.snapshot import Snapshot
+from .turns import TurnClock
 from .types import Unset
 from .waiters import Waiting, WatchList
 
 logger = logging.getLogger("realtime_sync.session")
-
-_AUDIO_DELTA = "response.output_audio.delta"
 
 
 class Wiring:
@@ -79,6 +80,8 @@ class Wiring:
         self.board = SignalBoard(
             session, names_of, NOTICE_PREFIXES, lacked_by(named(self.dialect))
         )
+        self._stale = StaleAudio()
+        self._turns = TurnClock(self._turns_wanted)
         self.dispatcher = Dispatcher(
             session,
             self.board,
@@ -87,7 +90,7 @@ class Wiring:
             limit=options.queue_limit,
             limit_bytes=options.queue_bytes,
             on_reader=self.on_reader,
-            is_stale=self._is_stale if options.drop_stale_audio else None,
+            is_stale=self._stale.covers if options.drop_stale_audio else None,
         )
         self.waiting = Waiting(self.dispatcher.wait, options.timeout)
         self.connection: Optional[Connection] = None
@@ -98,14 +101,13 @@ class Wiring:
         self._lock = threading.Lock()
         self._opened = False
         self._ended = threading.Event()
-        self._stale: set[str] = set()
         self.sender = Sender(
             name=self.name,
             codec=self.codec,
             pending=self.pending,
             waiting=self.waiting,
             session_type=options.session_type,
-            sent=self.emit,
+            sent=self._sent,
         )
         self._reconnector: Optional[Reconnector] = None
         if options.reconnect is not None:
@@ -156,7 +158,7 @@ class Wiring:
             greeting.cancel()
 
     def new_connection(self, snapshot: Snapshot) -> Connection:
-        """A connection that serves nobody until it adopts something."""
+        """A connection that serves nobody until it adopts."""
         return Connection(
             name=self.name,
             codec=self.codec,
@@ -232,8 +234,11 @@ class Wiring:
         if type(event) is events.UnknownEvent:
             key = UNKNOWN_MARK + key
         elif self.options.drop_stale_audio:
-            self._note_stale(event, snapshot)
+            self._stale.note(event, snapshot)
         self.dispatcher.submit(event, snapshot, size, self.board.route(key), key)
+        finished = self._turns.event(event)
+        if finished is not None:
+            self.emit(finished)
 
     def emit(self, notice: Any, key: Optional[str] = None) -> None:
         """Deliver something of our own making to whoever asked for it."""
@@ -244,18 +249,12 @@ class Wiring:
         if route.inline or route.queued:
             self.dispatcher.post(notice, self.snapshot, route, key)
 
-    def _note_stale(self, event: Any, snapshot: Snapshot) -> None:
-        if event.type == "input_audio_buffer.speech_started":
-            active = snapshot.active_response
-            if active is not None:
-                self._stale.add(active.id)
-        elif event.type == "response.done":
-            response_id = getattr(event.response, "id", None)
-            if getattr(event.response, "status", None) == "cancelled" and response_id:
-                self._stale.add(response_id)
+    def _sent(self, command: Any, key: str) -> None:
+        self._turns.command(command)
+        self.emit(command, key)
 
-    def _is_stale(self, event: Any) -> bool:
-        return event.type == _AUDIO_DELTA and event.response_id in self._stale
+    def _turns_wanted(self) -> bool:
+        return any(self.board.route(TurnFinished.type))
 
     def _housekeep(self) -> Optional[float]:
         self.dispatcher.watch_handler(_SLOW_HANDLER)
@@ -356,8 +355,6 @@ class Wiring:
                 self.dispatcher.drained(Deadline(None))
         if self.report.error is not None:
             raise self.report.error
-
-    # -- looking -------------------------------------------------------------
 
     @property
     def snapshot(self) -> Snapshot:

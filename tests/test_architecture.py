@@ -27,7 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(frozenset(line.split()) for line in "
         redaction
         proxies
         audio_value closing context deadline frames notices options stats
-        credentials gap lifetime outbox polling reply
+        credentials gap lifetime outbox polling reply staleness turns
         endpoint handshake backoff signals waiters
         transport
         event_names

@@ -1,0 +1,45 @@
+"""Which queued audio nobody wants to hear any more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_AUDIO_DELTA = "response.output_audio.delta"
+_MOST_RESPONSES = 256
+
+
+class StaleAudio:
+    """
+    Remembers the responses that were interrupted, for ``drop_stale_audio``.
+
+    The reader notes; whoever delivers asks.
+    """
+
+    def __init__(self) -> None:
+        self._responses: dict[str, None] = {}
+
+    def note(self, event: Any, snapshot: Any) -> None:
+        """
+        Take note of a server event. Reader thread.
+
+        Args:
+            event: the event.
+            snapshot: the conversation as of it.
+        """
+        if event.type == "input_audio_buffer.speech_started":
+            active = snapshot.active_response
+            if active is not None:
+                self._add(active.id)
+        elif event.type == "response.done":
+            response_id = getattr(event.response, "id", None)
+            if response_id and getattr(event.response, "status", None) == "cancelled":
+                self._add(response_id)
+
+    def covers(self, event: Any) -> bool:
+        """Whether an event is audio of an interrupted response."""
+        return event.type == _AUDIO_DELTA and event.response_id in self._responses
+
+    def _add(self, response_id: str) -> None:
+        self._responses[response_id] = None
+        if len(self._responses) > _MOST_RESPONSES:
+            del self._responses[next(iter(self._responses))]

@@ -1,0 +1,117 @@
+"""
+The clock of turns: how long each answer took, for `turn.finished`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, Optional
+
+from attrs import define
+
+from .notices import TurnFinished
+
+
+@define
+class _Turn:
+    """One response under way; times in seconds of the monotonic clock."""
+
+    start: float
+    item_id: Optional[str]
+    created: Optional[float] = None
+    first_text: Optional[float] = None
+    first_audio: Optional[float] = None
+
+
+class TurnClock:
+    """
+    Times responses from the end of the turn that they answer.
+
+    Fed by the reader with server events, and by senders with commands. Costs a
+    look-up per event while nobody listens for `turn.finished`.
+
+    Args:
+        wanted: tells whether anybody listens.
+        clock: seconds that never go back.
+    """
+
+    def __init__(
+        self, wanted: Callable[[], bool], clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._wanted = wanted
+        self._clock = clock
+        self._ended: Optional[float] = None
+        self._asked: Optional[float] = None
+        self._item_id: Optional[str] = None
+        self._turns: dict[str, _Turn] = {}
+        self._steps: dict[str, Callable[[Any], Optional[TurnFinished]]] = {
+            "input_audio_buffer.speech_stopped": self._turn_ended,
+            "input_audio_buffer.committed": self._committed,
+            "response.created": self._created,
+            "response.output_text.delta": self._text,
+            "response.output_audio_transcript.delta": self._text,
+            "response.output_audio.delta": self._audio,
+            "response.done": self._done,
+        }
+
+    def command(self, command: Any) -> None:
+        """Note what was sent: a response that is asked for begins a turn."""
+        if command.type == "response.create":
+            self._asked = self._clock()
+
+    def event(self, event: Any) -> Optional[TurnFinished]:
+        """Note what came; returns the notice when a response has ended."""
+        step = self._steps.get(event.type)
+        return None if step is None else step(event)
+
+    def _turn_ended(self, event: Any) -> None:
+        self._ended, self._item_id = self._clock(), _text(event.item_id)
+
+    def _committed(self, event: Any) -> None:
+        if self._ended is None or self._item_id != event.item_id:
+            self._turn_ended(event)
+
+    def _created(self, event: Any) -> None:
+        response_id = _text(getattr(event.response, "id", None))
+        if response_id is None or not self._wanted():
+            return
+        now = self._clock()
+        start = self._ended if self._ended is not None else self._asked
+        turn = _Turn(now if start is None else start, self._item_id, created=now)
+        self._turns[response_id] = turn
+        self._ended = self._asked = self._item_id = None
+
+    def _text(self, event: Any) -> None:
+        turn = self._turns.get(event.response_id) if self._turns else None
+        if turn is not None and turn.first_text is None:
+            turn.first_text = self._clock()
+
+    def _audio(self, event: Any) -> None:
+        turn = self._turns.get(event.response_id) if self._turns else None
+        if turn is not None and turn.first_audio is None:
+            turn.first_audio = self._clock()
+
+    def _done(self, event: Any) -> Optional[TurnFinished]:
+        response_id = getattr(event.response, "id", None)
+        turn = self._turns.pop(response_id, None) if response_id else None
+        if turn is None:
+            return None
+
+        def since(moment: Optional[float]) -> Optional[float]:
+            return None if moment is None else (moment - turn.start) * 1000
+
+        return TurnFinished(
+            response_id=response_id,
+            item_id=turn.item_id,
+            status=_text(getattr(event.response, "status", None)),
+            created_ms=since(turn.created),
+            first_text_ms=since(turn.first_text),
+            first_audio_ms=since(turn.first_audio),
+            done_ms=since(self._clock()),
+            usage=getattr(event.response, "usage", None) or None,
+        )
+
+
+def _text(value: Any) -> Optional[str]:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,102 @@
+"""The clock of turns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from realtime_sync import connect, events
+from realtime_sync.protocol.responses import Response
+from realtime_sync.server import serve
+from realtime_sync.turns import TurnClock
+
+
+class Clock:
+    """A clock that moves a tenth of a second per look."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 0.1
+        return self.now
+
+
+def clock_fed(*steps: Any, wanted: bool = True) -> Any:
+    """What comes of the last of several events."""
+    clock = TurnClock(lambda: wanted, Clock())
+    last = None
+    for step in steps:
+        last = clock.event(step)
+    return last
+
+
+def delta(kind: Any) -> Any:
+    """A delta of the response."""
+    return kind(response_id="resp_1")
+
+
+TURN = (
+    events.InputAudioBufferSpeechStopped(item_id="item_1"),
+    events.InputAudioBufferCommitted(item_id="item_1"),
+    events.ResponseCreated(response=Response(id="resp_1")),
+    delta(events.ResponseAudioTranscriptDelta),
+    delta(events.ResponseAudioDelta),
+    delta(events.ResponseAudioDelta),
+    events.ResponseDone(response=Response(id="resp_1", status="completed")),
+)
+
+
+def test_times_count_from_the_end_of_speech() -> None:
+    """Each first time counts, in milliseconds."""
+    notice = clock_fed(*TURN)
+
+    assert ("resp_1", "item_1", "completed") == (
+        notice.response_id,
+        notice.item_id,
+        notice.status,
+    )
+    assert [100, 200, 300, 400] == [
+        round(ms)
+        for ms in (
+            notice.created_ms,
+            notice.first_text_ms,
+            notice.first_audio_ms,
+            notice.done_ms,
+        )
+    ]
+
+
+def test_a_commit_by_hand_ends_the_turn() -> None:
+    """Without voice detection the commit is where the turn ends."""
+    notice = clock_fed(TURN[1], TURN[2], TURN[-1])
+
+    assert "item_1" == notice.item_id
+    assert 100 == round(notice.created_ms)
+
+
+def test_a_response_without_a_turn_counts_from_its_creation() -> None:
+    """A response that nobody asked for here has no earlier moment."""
+    assert 0 == clock_fed(TURN[2], TURN[-1]).created_ms
+
+
+def test_nothing_is_timed_while_nobody_listens() -> None:
+    """The ledger costs nothing that is not asked for."""
+    assert clock_fed(*TURN, wanted=False) is None
+
+
+def test_a_response_without_an_id_is_not_timed() -> None:
+    """It could not be told from another."""
+    assert clock_fed(events.ResponseCreated(), events.ResponseDone()) is None
+
+
+def test_a_session_tells_of_finished_turns() -> None:
+    """Handlers get `turn.finished` after `response.done`."""
+    seen: list[Any] = []
+    with serve(agent="echo") as server:
+        with connect("m", base_url=server.url) as session:
+            session.on("turn.finished", seen.append)
+            session.ask("Hello", timeout=10)
+            session.flush()
+
+    assert ["completed"] == [turn.status for turn in seen]
+    assert seen[0].done_ms >= seen[0].first_audio_ms >= seen[0].created_ms >= 0
