@@ -171,6 +171,7 @@ class Conversation:
         with self._changed:
             turn = self._answer(event.response.id)
             turn.status = str(event.response.status)
+            turn.problem = _problem(event.response)
             turn.done = self._clock()
             self._changed.notify_all()
         self._transcript.end()
@@ -199,6 +200,14 @@ class Conversation:
         # Nobody asked: the server speaks by itself.
         self.turns.append(Turn("", response_id=response_id))
         return self.turns[-1]
+
+
+def _problem(response: Any) -> str | None:
+    """Why a response was not completed, as far as the server says."""
+    details = getattr(response, "status_details", None) or None
+    error = getattr(details, "error", None) or None
+    said = getattr(error, "message", None) or getattr(details, "reason", None)
+    return str(said) if said else None
 
 
 def _peak(pcm: bytes) -> int:

@@ -25,6 +25,7 @@ class Turn:
         answer: what was answered.
         audio: the spoken answer, bytes in the session's output format.
         status: final status of the response.
+        problem: why it was not completed, in the server's words.
     """
 
     item_id: str
@@ -38,6 +39,7 @@ class Turn:
     audio: bytearray = field(factory=bytearray)
     response_id: str | None = None
     status: str | None = None
+    problem: str | None = None
 
 
 COLUMNS = (

@@ -24,6 +24,9 @@ TAIL = 1.5
 PATIENCE = 3.0
 """Seconds of silence after which speech that was not found will not be."""
 
+GOOD = {"completed", "cancelled"}
+"""Ends of an answer that are in order: said to the end, or interrupted."""
+
 CONFIG = {
     "output_modalities": ["audio"],
     "audio": {
@@ -134,5 +137,8 @@ def _report(folder: Path, conversation: Conversation) -> int:
         print(f"wrote {folder / name}")
     for text in conversation.errors:
         print(f"realtime-sync: the server says: {text}", file=sys.stderr)
-    statuses = {turn.status for turn in conversation.turns}
-    return 0 if statuses <= {"completed", "cancelled"} else 1
+    failed = [turn for turn in conversation.turns if turn.status not in GOOD]
+    for turn in failed:
+        why = f": {turn.problem}" if turn.problem else ""
+        print(f"realtime-sync: the answer is {turn.status}{why}", file=sys.stderr)
+    return 1 if failed else 0

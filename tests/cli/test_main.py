@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from realtime_sync import audio
+from realtime_sync import audio, on
 from realtime_sync.cli import main, serve
-from realtime_sync.server import Server
+from realtime_sync.server import Failure, Server
 from realtime_sync.server import serve as serve_in_process
 
 Output = pytest.CaptureFixture[str]
@@ -109,6 +109,51 @@ def test_a_file_without_speech_is_a_failure(
 
     assert 1 == code
     assert "found no speech" in capsys.readouterr().err
+
+
+def test_an_answer_that_fails_is_a_failure(
+    loud: Path, tmp_path: Path, capsys: Output
+) -> None:
+    """In the server's words."""
+
+    def broken(prompt: Any) -> str:
+        raise Failure("out of words")
+
+    with serve_in_process(agent=broken) as server:
+        code = talk(loud, "--url", server.url, "--out", tmp_path / "out")
+
+    assert 1 == code
+    assert "the answer is failed: out of words\n" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("key")
+def test_silence_is_not_streamed_for_ever(
+    server: Server, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In real time, a file without speech is given up soon."""
+    monkeypatch.setattr("realtime_sync.cli.spoken.PATIENCE", 0.1)
+    quiet = tmp_path / "quiet.wav"
+    audio.write_wav(quiet, audio.silence(0.1))
+    code = main(["talk", str(quiet), "--url", server.url, "--out", str(tmp_path)])
+
+    assert 1 == code
+    assert "found no speech" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("key")
+def test_what_the_server_complains_about_is_shown(
+    server: Server, loud: Path, tmp_path: Path, capsys: Output
+) -> None:
+    """It may be why the answer is not what one expects."""
+
+    def provoke(event: Any, ctx: Any) -> None:
+        ctx.session.conversation.item.delete("nothing")
+
+    with on("session.updated", provoke):
+        code = talk(loud, "--url", server.url, "--out", tmp_path / "out")
+
+    assert 0 == code
+    assert "the server says: Error deleting item" in capsys.readouterr().err
 
 
 def one_line(capsys: Output) -> str:
