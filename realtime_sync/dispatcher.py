@@ -9,19 +9,15 @@ handlers directly. The reader is never blocked by any of it.
 from __future__ import annotations
 
 import logging
-import sys
 import threading
-import traceback
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from time import monotonic
 from typing import Any, NamedTuple, Optional
 
-from .context import Context
+from .calling import Caller
 from .deadline import Deadline
 from .errors import DispatchOverflow, WouldDeadlock
-from .notices import DispatchLagging, HandlerFailed
-from .subscription import handler_name
+from .notices import DispatchLagging
 from .signals import Route, SignalBoard
 
 logger = logging.getLogger("realtime_sync.dispatch")
@@ -98,14 +94,17 @@ class Dispatcher:
         self._posted = 0
         self.delivered = self._delivered_bytes = 0
         self.discarded = self.discarded_at_close = 0
-        self.failures = 0
         self._lagging = False
         self._discarding = False
         self._last = _Marker(stop=True)
         self._pumps = 0
-        self._running: Optional[tuple[Any, float]] = None
-        self._reported: Optional[tuple[Any, float]] = None
-        self._slowest: tuple[float, Any] = (0.0, None)
+        self._expiry: Optional[Deadline] = None
+        self._caller = Caller(session, board, self._in_own_thread)
+
+    @property
+    def failures(self) -> int:
+        """Exceptions of handlers so far."""
+        return self._caller.failures
 
     @property
     def depth(self) -> int:
@@ -137,9 +136,9 @@ class Dispatcher:
             DispatchOverflow: more waits than the session allows.
         """
         if route.inline:
-            self._call_all(route.inline, event, snapshot)
+            self._caller.call(route.inline, event, snapshot)
         if self.mode == "inline":
-            self._call_all(route.queued, event, snapshot)
+            self._caller.call_queued(route.queued, event, snapshot)
             return
         if not route.queued and self.mode == "thread":
             return  # Nobody listens; the mirror and the waiters have seen it.
@@ -154,9 +153,9 @@ class Dispatcher:
         Hand over something of our own making. From any thread.
         """
         if route.inline:
-            self._call_all(route.inline, notice, snapshot)
+            self._caller.call(route.inline, notice, snapshot)
         if self.mode == "inline":
-            self._call_all(route.queued, notice, snapshot)
+            self._caller.call_queued(route.queued, notice, snapshot)
         elif route.queued or self.mode == "manual":
             with self._post_lock:
                 self._posted += 1
@@ -189,6 +188,8 @@ class Dispatcher:
             else:
                 self._deliver(item)
                 handled += 1
+        if self.finished:
+            self._release_flushes()
         return handled
 
     def wait(self, event: threading.Event, deadline: Deadline) -> bool:
@@ -229,11 +230,17 @@ class Dispatcher:
             raise WouldDeadlock("flush() in a handler would wait for itself")
         marker = _Marker()
         self._queue.put(marker)
+        if self.finished:
+            return True  # It was put behind the end, where nobody looks.
         return self.wait(marker.reached, deadline)
 
     def discard(self) -> None:
         """From now on count deliveries as undelivered and drop them."""
         self._discarding = True
+
+    def discard_after(self, deadline: Deadline) -> None:
+        """Deliver what is queued until the deadline, then drop the rest."""
+        self._expiry = deadline
 
     def stop(self) -> None:
         """Let the deliveries end behind what is queued."""
@@ -262,11 +269,30 @@ class Dispatcher:
             return not self._thread.is_alive()
         return self.finished
 
+    def watch_handler(self, patience: float) -> None:
+        """
+        Report a handler that has been running for long, once per call of it.
+
+        Called on the reader, which a slow handler does not hold up.
+
+        Args:
+            patience: seconds that a handler may take.
+        """
+        thread = self._thread.ident if self._thread else self._pumping
+        self._caller.report_slow(patience, thread, self.depth)
+
+    def _in_own_thread(self) -> bool:
+        """Whether the caller is a thread of the library, not the user's."""
+        thread = threading.current_thread()
+        if thread is self._thread:
+            return True
+        return self._on_reader() and thread is not threading.main_thread()
+
     def on_dispatcher(self) -> bool:
         """Whether the calling thread is the one that runs queued handlers."""
         if self.mode == "thread":
             return threading.current_thread() is self._thread
-        return self._running is not None and self._pumping == threading.get_ident()
+        return self._caller.busy and self._pumping == threading.get_ident()
 
     def _run(self) -> None:
         while True:
@@ -276,60 +302,52 @@ class Dispatcher:
                 continue
             item.reached.set()
             if item.stop:
+                self._release_flushes()
                 return
+
+    def _release_flushes(self) -> None:
+        """Let go whoever flushes when the last delivery has been made."""
+        try:
+            while True:
+                item = self._queue.get_nowait()
+                if isinstance(item, _Marker):
+                    item.reached.set()
+        except Empty:
+            pass
 
     def _deliver(self, delivery: Delivery) -> None:
         event, snapshot, size, key = delivery
-        if self._discarding:
-            self.discarded_at_close += 1
-        elif self._is_stale is not None and self._is_stale(event):
-            self.discarded += 1
-        else:
-            route = self.board.route(key)
-            self._call_all(route.queued, event, snapshot)
-        self.delivered += 1
-        self._delivered_bytes += size
-        if self._lagging and self.depth < self._limit // 20:
-            self._lagging = False
-
-    def _call_all(self, receivers: tuple[Any, ...], event: Any, snapshot: Any) -> None:
-        ctx = Context(self._session, event, snapshot)
-        outer = self._running
         try:
-            for receiver in receivers:
-                started = monotonic()
-                self._running = (receiver, started)
-                try:
-                    receiver(self._session, event=event, ctx=ctx)
-                except Exception as exc:
-                    self._failed(receiver, event, snapshot, exc)
-                took = monotonic() - started
-                if took > self._slowest[0]:
-                    self._slowest = (took, receiver)
+            if self._discarding or (self._expiry is not None and self._expiry.passed):
+                self.discarded_at_close += 1
+            elif self._is_stale is not None and self._is_stale(event):
+                self.discarded += 1
+            else:
+                receivers = self.board.route(key).queued
+                self._caller.call_queued(receivers, event, snapshot)
         finally:
-            self._running = outer
+            self.delivered += 1
+            self._delivered_bytes += size
+            if self._lagging and self._caught_up():
+                self._lagging = False
 
-    def _failed(self, receiver: Any, event: Any, snapshot: Any, exc: Exception) -> None:
-        name = _name(receiver)
-        self.failures += 1
-        logger.exception("! handler %s failed on %s", name, getattr(event, "type", "?"))
-        if isinstance(event, HandlerFailed):
-            return  # A handler of failures that fails is only logged.
-        notice = HandlerFailed(handler=name, error=exc, event=event)
-        route = self.board.route(notice.type)
-        self._call_all(route.inline + route.queued, notice, snapshot)
+    def _caught_up(self) -> bool:
+        return (
+            self.depth <= self._limit // 20
+            and self.depth_bytes <= self._limit_bytes // 4
+        )
 
     def _watch_depth(self, snapshot: Any) -> None:
         if self.depth >= self._limit or self.depth_bytes >= self._limit_bytes:
             raise DispatchOverflow(
                 f"{self.depth} deliveries ({self.depth_bytes} bytes) wait; "
-                f"handler {self._culprit()[0]} is too slow, or raise "
+                f"handler {self._caller.culprit()[0]} is too slow, or raise "
                 "queue_limit"
             )
         if self._lagging:
             return
         self._lagging = True
-        name, seconds = self._culprit()
+        name, seconds = self._caller.culprit()
         logger.warning(
             "! handlers lag: %s deliveries wait; slowest is %s", self.depth, name
         )
@@ -341,45 +359,3 @@ class Dispatcher:
         )
         route = self.board.route(notice.type)
         self.post(notice, snapshot, route, notice.type)
-
-    def running(self) -> Optional[tuple[str, float]]:
-        """Name of the handler that runs, and for how many seconds; or None."""
-        running = self._running
-        if running is None:
-            return None
-        return _name(running[0]), monotonic() - running[1]
-
-    def watch_handler(self, patience: float) -> None:
-        """
-        Report a handler that has been running for long, once per call of it.
-
-        Called on the reader, which a slow handler does not hold up.
-
-        Args:
-            patience: seconds that a handler may take.
-        """
-        running = self._running
-        if running is None or running is self._reported:
-            return
-        seconds = monotonic() - running[1]
-        if seconds < patience:
-            return
-        self._reported = running
-        thread = self._thread.ident if self._thread else self._pumping
-        frame = sys._current_frames().get(thread or 0)
-        stack = "".join(traceback.format_stack(frame)) if frame else "(no stack)"
-        logger.warning(
-            "! handler %s has been running for %.1f s; %s deliveries wait\n%s",
-            _name(running[0]),
-            seconds,
-            self.depth,
-            stack,
-        )
-
-    def _culprit(self) -> tuple[str, float]:
-        seconds, receiver = self._slowest
-        return self.running() or (_name(receiver) if receiver else "?", seconds)
-
-
-def _name(receiver: Any) -> str:
-    return getattr(receiver, "name", None) or handler_name(receiver)

@@ -50,11 +50,15 @@ class Expectation:
         self._what = event if isinstance(event, str) else event.__name__
         self._where = where
         self._waiting = waiting
-        self._watches = watches
-        self._mailbox = Mailbox()
-        self._watch = watch_for(event, unknown, self._mailbox.put, self._mailbox.end)
         self._found: Any = None
-        watches.add(self._watch)
+        # The predicate is for the thread that waits, so that without one the
+        # first event is enough, and with one all of them are kept for it.
+        self._mailbox = mailbox = Mailbox(_MOST_UNREAD)
+        accept = mailbox.put_first if where is None else mailbox.put
+        watch = watch_for(event, unknown, accept, mailbox.end)
+        watches.add(watch)
+        self._forget = weakref.finalize(self, watches.forget, watch)
+        self._forget.atexit = False
 
     def __enter__(self) -> Expectation:
         return self
@@ -65,7 +69,7 @@ class Expectation:
 
     def cancel(self) -> None:
         """Expect nothing any more."""
-        self._watches.remove(self._watch)
+        self._forget()
         self._mailbox.end(None)
 
     def result(self, timeout: Timeout = UNSET) -> Any:
@@ -80,16 +84,15 @@ class Expectation:
 
         Raises:
             ConnectionClosed: the connection ended first.
+            DispatchOverflow: too many events came that do not fit.
             WaitTimeout: it did not come in time.
         """
-        if self._found is not None:
-            return self._found
         deadline = self._waiting.deadline(timeout)
         while self._found is None:
             event = self._next(deadline)
             if self._where is None or self._where(event):
                 self._found = event
-        self._watches.remove(self._watch)
+                self.cancel()
         return self._found
 
     def _next(self, deadline: Deadline) -> Any:
@@ -98,9 +101,13 @@ class Expectation:
                 self._waiting.wait, deadline, f"event {self._what}"
             )
         except StopIteration:
+            if self._found is not None:
+                return self._found  # Another thread was given it.
             raise ConnectionClosedOK(
                 f"the session was closed before {self._what} came", code=1000
             ) from None
+        except OverflowError as exc:
+            raise DispatchOverflow(f"waiting for {self._what}: {exc}") from None
 
 
 class EventStream:
@@ -130,7 +137,7 @@ class EventStream:
         self._mailbox = mailbox = Mailbox(limit)
         watch = watch_for(event, unknown, mailbox.put, mailbox.end)
         watches.add(watch)
-        self._forget = weakref.finalize(self, watches.remove, watch)
+        self._forget = weakref.finalize(self, watches.forget, watch)
         self._forget.atexit = False
 
     def __enter__(self) -> EventStream:

@@ -7,6 +7,7 @@ a predicate is evaluated by the thread that waits.
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Callable
 from threading import Event, Lock
@@ -66,7 +67,7 @@ class Slot:
         if not self._event.is_set() and not wait(self._event, deadline):
             raise WaitTimeout(f"no {what} in time")
         if self._error is not None:
-            raise self._error
+            raise again(self._error)
         return self._value
 
     @property
@@ -93,13 +94,14 @@ class Mailbox:
         limit: most events that may wait; None for no limit.
     """
 
-    __slots__ = ("_events", "_ready", "_end", "_limit", "ended")
+    __slots__ = ("_events", "_ready", "_end", "_limit", "_full", "ended")
 
     def __init__(self, limit: Optional[int] = None) -> None:
         self._events: deque[Any] = deque()
         self._ready = Event()
         self._end: Optional[BaseException] = None
         self._limit = limit
+        self._full = False
         self.ended = False
 
     def put(self, event: Any) -> None:
@@ -111,6 +113,12 @@ class Mailbox:
             return
         self._events.append(event)
         self._ready.set()
+
+    def put_first(self, event: Any) -> None:
+        """Add an event if it is the first one. Reader thread."""
+        if not self._full:
+            self._full = True
+            self.put(event)
 
     def end(self, error: Optional[BaseException]) -> None:
         """Nothing more will come; `error` None for a proper end."""
@@ -129,11 +137,13 @@ class Mailbox:
             Exception: whatever ended the mailbox.
         """
         while True:
-            if self._events:
+            try:
                 return self._events.popleft()
+            except IndexError:
+                pass
             if self.ended:
                 if self._end is not None:
-                    raise self._end
+                    raise again(self._end)
                 raise StopIteration
             self._ready.clear()
             if self._events or self.ended:
@@ -186,22 +196,34 @@ class WatchList:
         self._for_all: tuple[Watch, ...] = ()
         self._over = False
         self._error: Optional[BaseException] = None
+        self._gone: deque[Watch] = deque()
 
     def add(self, watch: Watch) -> None:
         """Register; a watch that comes after the end is ended at once."""
         with self._lock:
             if not self._over:
-                self._index((*self._watches, watch))
+                self._index((*self._kept(), watch))
                 return
         watch.end(self._error)
 
     def remove(self, watch: Watch) -> None:
         """Forget a watch, known or not."""
         with self._lock:
-            self._index(tuple(w for w in self._watches if w is not watch))
+            self._index(tuple(w for w in self._kept() if w is not watch))
+
+    def forget(self, watch: Watch) -> None:
+        """
+        Forget a watch soon; may be called while an object is collected.
+
+        The garbage collector can run anywhere, also where this list is locked.
+        """
+        if not self._over:
+            self._gone.append(watch)
 
     def offer(self, event: Any) -> None:
         """Give an event to whoever wants it. Reader thread."""
+        if self._gone:
+            self._sweep()
         for watch in self._by_type.get(event.type, self._for_all):
             watch.accept(event)
 
@@ -221,6 +243,16 @@ class WatchList:
             self._over, self._error = final, error
         for watch in ended:
             watch.end(error)
+
+    def _sweep(self) -> None:
+        with self._lock:
+            self._index(self._kept())
+
+    def _kept(self) -> tuple[Watch, ...]:
+        gone = []
+        while self._gone:
+            gone.append(self._gone.popleft())
+        return tuple(w for w in self._watches if w not in gone)
 
     def _index(self, watches: tuple[Watch, ...]) -> None:
         assert self._lock.locked()
@@ -270,13 +302,12 @@ def weak_watch(
         watches: where the watch will be registered, to be left when the owner
             is gone.
     """
-    accept_ref, end_ref = WeakMethod(accept), WeakMethod(end)
+    accept_ref = WeakMethod(accept, lambda ref: watches.forget(watch))
+    end_ref = WeakMethod(end)
 
     def accept_if_alive(event: Any) -> None:
         method = accept_ref()
-        if method is None:
-            watches.remove(watch)
-        else:
+        if method is not None:
             method(event)
 
     def end_if_alive(error: Optional[BaseException]) -> None:
@@ -286,3 +317,19 @@ def weak_watch(
 
     watch = Watch(types, accept_if_alive, end_if_alive)
     return watch
+
+
+def again(error: BaseException) -> BaseException:
+    """
+    A copy of an exception, to be raised in one more place.
+
+    One object that is raised by every waiter would collect the tracebacks of
+    all of them, and keep their frames alive.
+    """
+    try:
+        fresh = copy.copy(error)
+    except Exception:  # An exception of unusual make cannot be copied.
+        return error
+    fresh.__cause__ = error.__cause__
+    fresh.__suppress_context__ = True
+    return fresh

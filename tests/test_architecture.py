@@ -33,7 +33,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(frozenset(line.split()) for line in "
         event_names
         connection
         subscription
-        router
+        calling router
         dispatcher handles streams
         asking opening response_handle sending
         rebuilding

@@ -1,0 +1,150 @@
+"""
+Calls handlers, each isolated from the others, and knows which one is slow.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, Optional
+
+from .context import Context
+from .notices import HandlerFailed
+from .signals import SignalBoard
+from .subscription import handler_name
+
+logger = logging.getLogger("realtime_sync.dispatch")
+
+
+class Caller:
+    """
+    Calls the receivers of one session's signals.
+
+    Args:
+        session: sender of the signals.
+        board: where the handlers of failures are registered.
+        in_own_thread: tells whether the calling thread is the library's.
+
+    Attributes:
+        failures: exceptions of handlers so far.
+    """
+
+    def __init__(
+        self, session: Any, board: SignalBoard, in_own_thread: Callable[[], bool]
+    ) -> None:
+        self.failures = 0
+        self._session = session
+        self._board = board
+        self._in_own_thread = in_own_thread
+        # What runs where deliveries run; inline handlers, which run on another
+        # thread at the same time, leave it alone.
+        self._running: Optional[tuple[Any, float]] = None
+        self._reported: Optional[tuple[Any, float]] = None
+        self._slowest: tuple[float, Any] = (0.0, None)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a queued handler runs."""
+        return self._running is not None
+
+    def call_queued(
+        self, receivers: tuple[Any, ...], event: Any, snapshot: Any
+    ) -> None:
+        """Call handlers where deliveries run, and note which one is at it."""
+        outer = self._running
+        try:
+            self.call(receivers, event, snapshot, noted=True)
+        finally:
+            self._running = outer
+
+    def call(
+        self,
+        receivers: tuple[Any, ...],
+        event: Any,
+        snapshot: Any,
+        *,
+        noted: bool = False,
+    ) -> None:
+        """
+        Call handlers one after the other; what one raises stops no other.
+
+        Raises:
+            BaseException: a handler in the user's own thread wants to end it
+                (`KeyboardInterrupt`, `SystemExit`).
+        """
+        ctx = Context(self._session, event, snapshot)
+        for receiver in receivers:
+            started = monotonic()
+            if noted:
+                self._running = (receiver, started)
+            try:
+                receiver(self._session, event=event, ctx=ctx)
+            except BaseException as exc:
+                # A handler that calls sys.exit() must not end a thread of ours.
+                if not isinstance(exc, Exception) and not self._in_own_thread():
+                    raise
+                self._failed(receiver, event, snapshot, exc)
+            took = monotonic() - started
+            if took > self._slowest[0]:
+                self._slowest = (took, receiver)
+
+    def culprit(self) -> tuple[str, float]:
+        """
+        Name of the handler that runs, or of the slowest, and its seconds.
+        """
+        running = self._running
+        if running is not None:
+            return _name(running[0]), monotonic() - running[1]
+        seconds, receiver = self._slowest
+        return (_name(receiver) if receiver else "?"), seconds
+
+    def report_slow(self, patience: float, thread: Optional[int], depth: int) -> None:
+        """
+        Log a handler that has been running for long, once per call of it.
+
+        Args:
+            patience: seconds that a handler may take.
+            thread: where handlers run.
+            depth: deliveries that wait behind it.
+        """
+        running = self._running
+        if running is None or running is self._reported:
+            return
+        seconds = monotonic() - running[1]
+        if seconds < patience:
+            return
+        self._reported = running
+        frame = sys._current_frames().get(thread or 0)
+        stack = "".join(traceback.format_stack(frame)) if frame else "(no stack)"
+        logger.warning(
+            "! handler %s has been running for %.1f s; %s deliveries wait\n%s",
+            _name(running[0]),
+            seconds,
+            depth,
+            stack,
+        )
+
+    def _failed(
+        self, receiver: Any, event: Any, snapshot: Any, exc: BaseException
+    ) -> None:
+        name = _name(receiver)
+        self.failures += 1
+        logger.error(
+            "! handler %s failed on %s",
+            name,
+            getattr(event, "type", "?"),
+            exc_info=exc,
+        )
+        if isinstance(event, HandlerFailed):
+            return  # A handler of failures that fails is only logged.
+        notice = HandlerFailed(handler=name, error=exc, event=event)
+        route = self._board.route(notice.type)
+        self.call(route.inline + route.queued, notice, snapshot)
+
+
+def _name(receiver: Any) -> str:
+    name = getattr(receiver, "name", None)
+    return name if isinstance(name, str) and name else handler_name(receiver)
