@@ -38,9 +38,7 @@ def wait_for(wanted: Sequence[tuple[Any, int]], deadline: Deadline) -> list[Any]
             | (select.POLLOUT if events & WRITE else 0),
         )
     remaining = deadline.remaining()
-    ready = poll.poll(
-        None if remaining is None else min(remaining * 1000, _LONGEST_MS)
-    )
+    ready = poll.poll(None if remaining is None else min(remaining * 1000, _LONGEST_MS))
     return [by_fd[fd] for fd, _ in ready]
 
 
