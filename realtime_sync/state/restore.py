@@ -184,7 +184,9 @@ def _part(
             return None, "an image is not known any more"
         return (
             ContentPart(
-                type="input_image", image_url=part.image_url, detail=part.detail or "auto"
+                type="input_image",
+                image_url=part.image_url,
+                detail=part.detail or "auto",
             ),
             None,
         )
