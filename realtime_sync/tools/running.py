@@ -176,9 +176,7 @@ class _Running:
             return failure(f"there is no tool called {self._call.name!r}")
         arguments = tool.arguments(self._call.arguments)
         if tool.approve is not None:
-            call = ToolCall(
-                name=tool.name, call_id=self.call_id, arguments=arguments
-            )
+            call = ToolCall(name=tool.name, call_id=self.call_id, arguments=arguments)
             if not tool.approve(call):
                 return failure("the call was not approved")
         return tool.run(arguments)
