@@ -94,9 +94,7 @@ class Connection:
     @property
     def is_open(self) -> bool:
         """Whether commands can be sent."""
-        return (
-            self._transport is not None and self._closing is None and not self._down
-        )
+        return self._transport is not None and self._closing is None and not self._down
 
     @property
     def lost(self) -> bool:
