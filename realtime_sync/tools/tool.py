@@ -111,8 +111,7 @@ class Tool:
         except BaseValidationError as exc:
             raise BadArguments("; ".join(cattrs.transform_error(exc))) from exc
         return {
-            each.name: getattr(record, each.name)
-            for each in attrs.fields(self._record)
+            each.name: getattr(record, each.name) for each in attrs.fields(self._record)
         }
 
     def run(self, arguments: Mapping[str, Any]) -> str:
