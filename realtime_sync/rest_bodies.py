@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar, Union
 
-from attrs import field, fields_dict, frozen
+from attrs import evolve, field, fields_dict, frozen
 
 from .errors import ConfigurationError
 from .protocol.codec import Codec, to_mapping
@@ -301,10 +301,13 @@ def expiry(expires: Expires) -> Union[Expiry, Unset]:
     Raises:
         TypeError: it is none of seconds, object, mapping.
     """
-    if isinstance(expires, (Expiry, Unset)):
+    if isinstance(expires, Unset):
         return expires
     if isinstance(expires, Mapping):
-        return Expiry(**expires)
+        expires = Expiry(**expires)
+    if isinstance(expires, Expiry):
+        # The beta insists on it, and there is but one.
+        return evolve(expires, anchor=expires.anchor or "created_at")
     if isinstance(expires, bool) or not isinstance(expires, int):
         raise TypeError(
             f"expires_after must be whole seconds, not {type(expires).__name__}"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from .errors import RestError
+from .errors import ConfigurationError, RestError
 from .protocol.codec import to_mapping
 from .protocol.dialects import BETA, lift_session_said
 from .protocol.sessions import RealtimeSession, TranscriptionSession
@@ -176,11 +176,14 @@ class TranslationClientSecrets(_Resource):
 
         Raises:
             RestError: the server refused, or there was no answer.
+            ConfigurationError: there is no model.
             TypeError: the configuration has no such field.
         """
+        config = configured(session, {}, "translation")
+        if not getattr(config, "model", None):
+            raise ConfigurationError("a translation session needs a model")
         body = TranslationClientSecretRequest(
-            session=configured(session, {}, "translation"),
-            expires_after=expiry(expires_after),
+            session=config, expires_after=expiry(expires_after)
         )
         answer = self._rest.post(
             "/realtime/translations/client_secrets",

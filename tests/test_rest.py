@@ -21,6 +21,7 @@ from realtime_sync.options import SessionOptions
 from realtime_sync.protocol.sessions import (
     AudioConfig,
     AudioOutput,
+    Expiry,
     RealtimeSession,
     TranscriptionConfig,
     TranscriptionSession,
@@ -145,6 +146,22 @@ def test_session_may_be_given_in_any_shape(
     } == body_of(service)
 
 
+@pytest.mark.parametrize(
+    "expires",
+    [60, Expiry(seconds=60), {"seconds": 60}, {"anchor": None, "seconds": 60}],
+)
+def test_expiry_has_its_anchor(
+    expires: Any, service: responses.RequestsMock, client: RealtimeClient
+) -> None:
+    """The beta insists on it, and there is but one."""
+    service.post(SECRETS, json=SECRET)
+
+    client.client_secrets.create(expires_after=expires)
+    assert {"expires_after": {"anchor": "created_at", "seconds": 60}} == body_of(
+        service
+    )
+
+
 def test_secret_without_a_session_sends_nothing_about_it(
     service: responses.RequestsMock, client: RealtimeClient
 ) -> None:
@@ -211,6 +228,11 @@ def test_null_is_sent_and_unset_is_not(
             lambda c: c.client_secrets.create(session={"type": "translation"}),
             ConfigurationError,
             "realtime or transcription",
+        ),
+        (
+            lambda c: c.translations.client_secrets.create(session={}),
+            ConfigurationError,
+            "needs a model",
         ),
         (lambda c: c.calls.hangup(""), ConfigurationError, "id of a call"),
         (lambda c: c.calls.hangup(".."), ConfigurationError, "id of a call"),
