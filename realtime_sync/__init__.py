@@ -25,7 +25,7 @@ from . import errors
 from .types import UNSET
 
 if TYPE_CHECKING:
-    from . import webhooks
+    from . import webhooks as webhooks
     from .audio_value import Audio
     from .client import RealtimeClient, connect
     from .closing import CloseReport

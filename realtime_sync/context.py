@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Optional
 
 if TYPE_CHECKING:
-    from .subscription import Subscription
     from .session import Session
     from .state.snapshot import Item, ResponseState, Snapshot
+    from .subscription import Subscription
 
 
 class Context:

@@ -184,7 +184,8 @@ def test_a_function_the_model_cannot_call_is_refused(function: Any) -> None:
 
 def test_docstrings_are_read_up_to_their_sections() -> None:
     """The summary ends at the first section; entries may go on for lines."""
-    doc = "Do it.\n\nAt once.\n\nArgs:\n    a: one\n        more\n    b (int): two\nRaises:\n"
+    doc = "Do it.\n\nAt once.\n\nArgs:\n    a: one\n        more\n    b (int): two\n"
+    doc += "Raises:\n"
 
     assert "Do it.\n\nAt once." == summary(doc)
     assert {"a": "one more", "b": "two"} == parameter_texts(doc)
