@@ -17,6 +17,8 @@ from threading import Lock
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Optional, TextIO, Union
 
+from .redaction import redact
+
 if TYPE_CHECKING:
     from .session import Session
 
@@ -25,6 +27,9 @@ VERSION = 1
 REDACTED = "<redacted>"
 
 _ALWAYS_SECRET = frozenset({"authorization", "api_key"})
+_TOLD = frozenset({"message", "error"})
+"""Words of the server, which may say our key back."""
+
 _AUDIO_KEYS = frozenset({"audio"})
 
 
@@ -126,6 +131,8 @@ def _redact_field(key: str, value: Any, owner: Mapping[str, Any], audio: bool) -
         return {name: REDACTED for name in value}
     if key == "client_secret" and isinstance(value, Mapping):
         return {k: (REDACTED if k == "value" else v) for k, v in value.items()}
+    if key in _TOLD and isinstance(value, str):
+        return redact(value)
     if not audio and isinstance(value, str) and _is_audio(key, owner):
         return ""
     return redacted(value, audio=audio)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from pathlib import Path
 from typing import Any, Optional
 from urllib.parse import quote
 
@@ -473,6 +474,29 @@ def test_key_in_the_reason_of_a_close_is_hidden(
 
     assert KEY not in f"{caught.value} {caught.value!r} {session!r} {report!r}"
     assert KEY not in caplog.text
+
+
+def test_key_that_the_server_says_back_is_not_recorded(tmp_path: Path) -> None:
+    """Recordings are handed to others."""
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.say({"type": "error", "error": told("c", f"not with {KEY}")})
+        peer.close(1000)
+        peer.rest()
+
+    path = tmp_path / "session.jsonl"
+    with RawServer(script) as server:
+        client = RealtimeClient(base_url=server.url, api_key=KEY)
+        session = client.session(MODEL)
+        session.record(path)
+        session.open()
+        session.run_forever()
+        session.close()
+    text = path.read_text()
+
+    assert "not with <secret>" in text
+    assert KEY not in text
 
 
 def test_key_in_clear_text_never_leaves() -> None:
