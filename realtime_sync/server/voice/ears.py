@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import queue
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from pocketsphinx import Decoder
+import pocketsphinx
 
+from realtime_sync.errors import RealtimeError
+
+from .decoding import DecoderProcess, DecoderStopped
 from .pitch import median_pitch
 from .samples import Samples, pcm_of, resample, samples_of
 
 RATE: Final = 16000
 """Sampling rate that the acoustic model was trained at, in hertz."""
 
-SETTINGS: Final = {"fwdflatsfwin": 50, "fwdflatefwid": 2}
-"""
-Where the decoder differs from its defaults.
-
-The second pass looks for a word in twice as many frames, and also for those
-that the first pass saw end in two frames only; short words are lost otherwise.
-"""
+# Imported by the decoder's process; named here so that a missing package shows
+# when the ears are made, not when they are first needed.
+ENGINE: Final = pocketsphinx.__name__
 
 # 54 dB below full scale; the decoder finds a word even in silence.
 _FAINTEST: Final = 0.002
@@ -30,20 +29,22 @@ _MOST_STRETCHED: Final = 1.12
 
 class SphinxEars:
     """
-    `Ears` on a pool of decoders.
+    `Ears` on a pool of decoders, each in a process of its own.
 
-    A decoder holds the state of one utterance, so that each call borrows one.
-    Any thread may call `transcribe`; when all decoders are in use, it waits
-    for the next to come free, with no limit but the length of their turns.
+    A decoder works on one turn at a time, so that each call borrows one. Any
+    thread may call `transcribe`; when all decoders are in use, it waits for
+    the next to come free, with no limit but the length of their turns. While
+    it waits, other threads run.
 
     Args:
         decoders: how many turns are recognised side by side.
     """
 
     def __init__(self, *, decoders: int = 1) -> None:
-        self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._idle: queue.SimpleQueue[DecoderProcess] = queue.SimpleQueue()
+        self._count = decoders
         for _ in range(decoders):
-            self._idle.put(Decoder(loglevel="FATAL", **SETTINGS))
+            self._idle.put(DecoderProcess())
 
     def transcribe(self, pcm: bytes, rate: int) -> str:
         """
@@ -52,14 +53,37 @@ class SphinxEars:
         Args:
             pcm: one turn of speech, 16-bit little-endian mono.
             rate: sampling rate of ``pcm`` in hertz.
+
+        Raises:
+            RealtimeError: the decoder's process died of this turn, twice.
         """
         samples = resample(samples_of(pcm), rate, RATE)
         if not (np.abs(samples) > _FAINTEST).any():
             return ""
-        heard = pcm_of(at_usual_height(samples))
+        return self._decode(pcm_of(at_usual_height(samples)))
+
+    def close(self) -> None:
+        """Wait for the turns in hand and end the processes; a use starts new ones."""
+        decoders = [self._idle.get() for _ in range(self._count)]
+        for decoder in decoders:
+            decoder.close()
+            self._idle.put(decoder)
+
+    def _decode(self, pcm: bytes) -> str:
         decoder = self._idle.get()
         try:
-            return _decode(decoder, heard)
+            if not decoder.usable:
+                decoder = DecoderProcess()
+            try:
+                return decoder.decode(pcm)
+            except DecoderStopped:
+                decoder = DecoderProcess()
+                return decoder.decode(pcm)
+        except DecoderStopped as error:
+            raise RealtimeError(
+                "speech recognition failed: its process ended twice; "
+                "what it wrote to standard error says why"
+            ) from error
         finally:
             self._idle.put(decoder)
 
@@ -76,13 +100,3 @@ def at_usual_height(samples: Samples) -> Samples:
     if pitch is None or pitch <= _USUAL_PITCH:
         return samples
     return resample(samples, RATE, RATE * min(pitch / _USUAL_PITCH, _MOST_STRETCHED))
-
-
-def _decode(decoder: Any, pcm: bytes) -> str:
-    decoder.start_utt()
-    try:
-        decoder.process_raw(pcm, full_utt=True)
-    finally:
-        decoder.end_utt()
-    best = decoder.hyp()
-    return str(best.hypstr) if best else ""

@@ -19,6 +19,7 @@ from realtime_sync.server.voice import (
     normal_words,
     word_errors,
 )
+from realtime_sync.server.voice.ears import SphinxEars
 from realtime_sync.server.voice.mouth import VOICES
 from realtime_sync.server.voice.samples import pcm_of, resample, samples_of
 from tests.server.voice.turns import RATE, SENTENCES, find_turns, silence
@@ -144,6 +145,17 @@ def test_a_missing_engine_names_the_extra_to_install(
         ConfigurationError, match=r'pip install "realtime-sync\[demo\]"'
     ):
         getattr(function, "__wrapped__", function)()
+
+
+def test_ears_survive_the_end_of_their_process() -> None:
+    """Whether it ends between two turns or was ended on purpose."""
+    ears = SphinxEars()
+    question = default_mouth().speak("Where is the garden?", voice="deep")
+    first = ears.transcribe(question, RATE)
+    ears.close()
+
+    assert "where is the garden" == first == ears.transcribe(question, RATE)
+    ears.close()
 
 
 def test_engines_are_shared_and_detectors_are_not() -> None:
