@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from threading import Lock
-from typing import TYPE_CHECKING, Any
+from threading import Lock, get_ident
+from typing import TYPE_CHECKING, Any, Optional
 
 from attrs import evolve
 
 from .audio_value import Audio
 from .deadline import Deadline, acquire_timeout
-from .errors import WaitTimeout
+from .errors import WaitTimeout, WouldDeadlock
 from .reply import Reply, raise_for_status
 from .types import UNSET, Timeout
 
@@ -29,6 +29,7 @@ class Asking:
         # Guards the default conversation's turn: one question at a time. Held
         # over a whole exchange, by the asking thread only, with a deadline.
         self._turn = Lock()
+        self._asker: Optional[int] = None
 
     def ask(
         self,
@@ -41,21 +42,62 @@ class Asking:
         **response: Any,
     ) -> Reply:
         """See `Session.ask`."""
-        deadline = self._session._wiring.waiting.deadline(timeout)
+        waiting = self._session._wiring.waiting
+        deadline = waiting.deadline(timeout)
         items = question_items(question)
+        self._refuse_where_it_cannot_wait()
         if conversation == "none":
             return self._out_of_band(items, deadline, check, response)
-        if not self._turn.acquire(timeout=acquire_timeout(deadline)):
-            raise WaitTimeout("another question of this session is not answered yet")
+        held: list[bool] = []
         try:
-            for item in items:
-                self._session.conversation.item.create(item)
-            handle = self._session.response.create(
-                on_conflict="wait", timeout=deadline.remaining(), **response
-            )
-            return self._rounds(handle, deadline, max_tool_rounds, check)
+            # In one call into C, so that an interrupt cannot leave it locked.
+            held.extend(map(self._turn.acquire, (True,), (acquire_timeout(deadline),)))
+            if not held[0]:
+                raise WaitTimeout(
+                    "another question of this session is not answered yet"
+                )
+            self._asker = get_ident()
+            return self._exchange(items, deadline, max_tool_rounds, check, response)
         finally:
-            self._turn.release()
+            if held and held[0]:
+                self._asker = None
+                self._turn.release()
+
+    def _refuse_where_it_cannot_wait(self) -> None:
+        """
+        Raises:
+            WouldDeadlock: the calling thread would wait for itself; nothing has
+                been sent yet.
+        """
+        if self._session._wiring.on_reader():
+            raise WouldDeadlock(
+                "ask() in a handler on the reader thread would wait for itself; "
+                "register the handler without inline=True"
+            )
+        if self._asker == get_ident():
+            raise WouldDeadlock(
+                "ask() in a handler that runs while this thread asks would wait "
+                'for itself; conversation="none" asks beside it'
+            )
+
+    def _exchange(
+        self,
+        items: list[Any],
+        deadline: Deadline,
+        rounds: int,
+        check: bool,
+        response: Mapping[str, Any],
+    ) -> Reply:
+        messages = [self._session.conversation.item.create(item) for item in items]
+        try:
+            handle = self._session.response.create(
+                timeout=deadline.remaining(), **{"on_conflict": "wait", **response}
+            )
+            return self._rounds(handle, deadline, rounds, check)
+        finally:
+            # Whatever else came of it, the question was refused first.
+            for message in messages:
+                message.raise_if_rejected()
 
     def _out_of_band(
         self,

@@ -14,12 +14,12 @@ from .errors import (
     CommandRejected,
     InvalidRequest,
     LocalProtocolError,
-    WaitTimeout,
+    NothingToCancel,
 )
 from .protocol.acks import ACKS, error_fits
 from .redaction import redact
 from .types import UNSET, Timeout
-from .waiters import Slot, Waiting, Watch
+from .waiters import Slot, Waiting, Watch, again
 
 logger = logging.getLogger("realtime_sync.session")
 
@@ -42,6 +42,7 @@ class CommandHandle:
         self.event_id: str = command.event_id
         self._waiting = waiting
         self._slot = Slot()
+        self._awaited = False
 
     def __repr__(self) -> str:
         state = "done" if self.done() else "pending"
@@ -72,11 +73,23 @@ class CommandHandle:
         """
         if self.command.type not in ACKS:
             raise LocalProtocolError(f"{self.command.type} is never acknowledged")
+        self._awaited = True
         return self._slot.result(
             self._waiting.wait,
             self._waiting.deadline(timeout),
             f"acknowledgement of {self.command.type} ({self.event_id})",
         )
+
+    def raise_if_rejected(self) -> None:
+        """
+        Look, without waiting, whether the server has refused the command.
+
+        Raises:
+            CommandRejected: it has.
+        """
+        error = self._slot.error
+        if isinstance(error, CommandRejected):
+            raise again(error)
 
     def _acknowledge(self, event: Any) -> None:
         self._slot.resolve(event)
@@ -175,6 +188,11 @@ class PendingCommands:
             return
         rejection.command = handle.command
         rejection.event_id = handle.event_id
+        if not handle._awaited:
+            # Whoever looks at the handle later finds it there as well. That
+            # something to cancel was over already is nothing to report.
+            level = logging.INFO if _is_harmless(rejection) else logging.WARNING
+            logger.log(level, "< %s was refused: %s", handle.command.type, rejection)
         handle._reject(rejection)
 
     def _owner(self, rejection: CommandRejected) -> Optional[CommandHandle]:
@@ -225,9 +243,8 @@ def rejection_of(event: Any) -> CommandRejected:
     )
 
 
-def partial_timeout(error: WaitTimeout, partial: Any) -> WaitTimeout:
-    """The same timeout, with what had arrived."""
-    return WaitTimeout(str(error), partial=partial)
+def _is_harmless(rejection: CommandRejected) -> bool:
+    return isinstance(rejection, NothingToCancel)
 
 
 def _text(value: Any, name: str) -> Optional[str]:

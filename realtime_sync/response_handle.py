@@ -5,16 +5,19 @@ A handle on a response: its text, audio and calls as they come, and its outcome.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from threading import Event
+from time import monotonic
 from typing import Any, Optional
 
 from .audio_value import RATES, Audio
 from .deadline import Deadline
-from .errors import NothingToCancel, WaitTimeout
+from .errors import WaitTimeout
 from .handles import CommandHandle
+from .protocol.registry import canonical, server_names
 from .reply import Reply, output_text, raise_for_status
 from .types import UNSET, Timeout, Unset
-from .waiters import Waiting, WatchList, weak_watch
+from .waiters import Waiting, WatchList, again, weak_watch
 
 _TEXT = frozenset({"response.output_text.delta"})
 _SPOKEN = frozenset({"response.output_audio_transcript.delta"})
@@ -67,7 +70,10 @@ class ResponseHandle(CommandHandle):
         self._ended: Optional[BaseException] = None
         self._listeners: tuple[Event, ...] = ()
         self._over = Event()
-        self._watch = weak_watch(_TYPES, self._accept, self._end, watches)
+        self._heard_at = 0.0
+        # Whoever asks whether it is idle wants every sign of life.
+        types = _TYPES if idle_timeout is None else _TYPES | _response_types()
+        self._watch = weak_watch(types, self._accept, self._end, watches)
 
     def listen(self) -> None:
         """Begin to collect; called once, before the command is written."""
@@ -197,10 +203,11 @@ class ResponseHandle(CommandHandle):
     def _acknowledge(self, event: Any) -> None:
         response_id = getattr(event.response, "id", None)
         self.response_id = response_id if isinstance(response_id, str) else None
+        super()._acknowledge(event)
+        # Only now: a server that gives no ids would have them held again.
         early, self._early = self._early, []
         for held in early:
             self._accept(held)
-        super()._acknowledge(event)
 
     def _reject(self, error: BaseException) -> None:
         super()._reject(error)
@@ -211,6 +218,9 @@ class ResponseHandle(CommandHandle):
             self._early.append(event)
             return
         if not self._is_mine(event):
+            return
+        self._heard_at = monotonic()
+        if event.type not in _TYPES:
             return
         self._log.append(event)
         if event.type == "response.done":
@@ -239,25 +249,33 @@ class ResponseHandle(CommandHandle):
 
     def _raise_if_ended(self) -> None:
         if self._finished is None and self._ended is not None:
-            raise self._ended
+            raise again(self._ended)
 
     def _wait_over(self, deadline: Deadline) -> None:
-        heard = -1
+        self._awaited = True
+        began = monotonic()
         while not self._over.is_set():
-            step = deadline.limited(self._idle_timeout)
-            if self._waiting.wait(self._over, step):
+            if self._waiting.wait(self._over, deadline.limited(self._patience(began))):
                 return
-            if deadline.passed or len(self._log) == heard:
+            idle = self._patience(began) == 0.0
+            if idle or deadline.passed:
                 raise WaitTimeout(
                     f"response {self.response_id or '(not created yet)'} is not over "
                     f"in time; {len(self._log)} events of it came",
                     partial=self.reply(),
                 )
-            heard = len(self._log)
+
+    def _patience(self, began: float) -> Optional[float]:
+        """Seconds until the response counts as idle, or None for no limit."""
+        if self._idle_timeout is None:
+            return None
+        last = max(began, self._heard_at)
+        return max(0.0, last + self._idle_timeout - monotonic())
 
     def _stream(
         self, types: frozenset[str], timeout: Timeout, what: str
     ) -> Iterator[Any]:
+        self._awaited = True
         ready = Event()
         self._listeners += (ready,)
         at = 0
@@ -291,11 +309,10 @@ class ResponseHandle(CommandHandle):
         return Audio(data, name, RATES[name])
 
 
-def harmless(error: BaseException) -> bool:
-    """
-    Whether an error only says that a race was lost: cancelled after the end.
-    """
-    return isinstance(error, NothingToCancel)
+@lru_cache(maxsize=1)
+def _response_types() -> frozenset[str]:
+    names = {canonical(name) for name in server_names()}
+    return frozenset(name for name in names if name.startswith("response."))
 
 
 def _spoken(log: list[Any]) -> str:
