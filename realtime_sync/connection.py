@@ -18,6 +18,7 @@ from .closing import closed_error
 from .deadline import Deadline
 from .errors import (
     ConnectionClosed,
+    ConnectionLost,
     DispatchOverflow,
     LocalProtocolError,
     RemoteProtocolError,
@@ -27,6 +28,7 @@ from .protocol.events import UnknownEvent
 from .redaction import redact
 from .state.reduce import reduce, reduce_command
 from .state.snapshot import Snapshot
+from .taps import Taps
 from .transport import Disconnected, Transport
 from .waiters import WatchList
 
@@ -52,6 +54,10 @@ class Connection:
             seconds it wants to be called again, None for no particular time.
         ping_interval: seconds of silence before a ping; a second such silence
             means that the connection is lost. None for no liveness check.
+        taps: who is shown every message.
+
+    Attributes:
+        number: which connection of its session it is, from 1.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class Connection:
         ended: Callable[[Connection], None],
         housekeep: Callable[[], Optional[float]],
         ping_interval: Optional[float],
+        taps: Optional[Taps] = None,
     ) -> None:
         self.snapshot = snapshot
         self.codec = codec
@@ -73,6 +80,8 @@ class Connection:
         self.events_received = self.bytes_received = 0
         self.unknown: Counter[str] = Counter()
         self._name = name
+        self._taps = Taps() if taps is None else taps
+        self.number = self._taps.number()
         self._watches = watches
         self._deliver = deliver
         self._started = monotonic()
@@ -142,10 +151,18 @@ class Connection:
         transport = self._transport
         if transport is None or not self.is_open:
             raise self._not_open()
+        if self._taps.on:
+            self._taps.sent(self.number, payload)
         if self.on_reader():
             transport.post(payload)
-        else:
+            return
+        try:
             transport.send(payload, deadline)
+        except ConnectionLost:
+            # The sender noticed first; make sure that the reader does as well.
+            self._down = True
+            transport.abort()
+            raise
 
     def on_reader(self) -> bool:
         """Whether the calling thread is the reader."""
@@ -303,9 +320,10 @@ class Connection:
             self._note_unknown(event)
         elif event.type == "error":
             self._note_error(event)
+        noted = self._take_notes()
+        if self._taps.on:
+            self._taps.received(self.number, data, event, self.snapshot, noted)
         try:
-            while self._notes:
-                self.snapshot = reduce_command(self.snapshot, self._notes.popleft())
             snapshot = reduce(self.snapshot, event)
         except Exception:  # Should never run: the event must reach its handlers.
             logger.exception("! %s: the mirror failed on %s", self._name, event.type)
@@ -313,6 +331,13 @@ class Connection:
         self.snapshot = snapshot
         self._watches.offer(event)
         self._deliver(event, snapshot, len(data))
+
+    def _take_notes(self) -> list[Any]:
+        taken: list[Any] = []
+        while self._notes:
+            taken.append(self._notes.popleft())
+            self.snapshot = reduce_command(self.snapshot, taken[-1])
+        return taken
 
     def _note_unknown(self, event: UnknownEvent) -> None:
         if not self.unknown[event.type]:
@@ -337,6 +362,8 @@ class Connection:
             return _again(self.error)
         if self.closing:
             return closed_error(1000, "", asked=True, expired=False)
+        if self._down:
+            return ConnectionLost("the connection is breaking", code=_ABNORMAL)
         return LocalProtocolError("the session is not open yet; call open()")
 
 
