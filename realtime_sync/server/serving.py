@@ -4,6 +4,7 @@ The front door: `serve`.
 
 from __future__ import annotations
 
+import ssl
 from typing import (
     Any,
     Callable,
@@ -50,6 +51,7 @@ def serve(
     faults: Iterable[Union[str, Fault]] = (),
     faults_by_url: bool = True,
     mcp: Optional[Mapping[str, Iterable[McpTool]]] = None,
+    tls: Union[ssl.SSLContext, tuple[str, str], None] = None,
     **options: Any,
 ) -> Server:
     """
@@ -77,6 +79,8 @@ def serve(
         faults: what is to go wrong, such as ``"drop_after:5"``; see `FAULTS`.
         faults_by_url: let clients ask for faults with ``?fault=drop_after:5``.
         mcp: tools of pretended MCP servers, by ``server_label``.
+        tls: files of a certificate and its key, or a context; clients such as
+            openai-node connect in no other way. None is plain TCP.
         options: fields of `Options`, for example ``pace=1.0``: audio no faster than
             it is played. The voice and chat agents have 8.0, the others no pace.
 
@@ -110,7 +114,21 @@ def serve(
         faults=(*more_faults, *faults),
         faults_by_url=faults_by_url,
         mcp=mcp,
+        tls=_tls_context(tls),
     )
+
+
+def _tls_context(
+    tls: Union[ssl.SSLContext, tuple[str, str], None],
+) -> Optional[ssl.SSLContext]:
+    if tls is None or isinstance(tls, ssl.SSLContext):
+        return tls
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(*tls)
+    except (OSError, TypeError) as exc:
+        raise ConfigurationError(f"cannot use the certificate {tls!r}: {exc}") from exc
+    return context
 
 
 def agent_named(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Callable
 
 import pytest
@@ -13,7 +15,7 @@ import websocket
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.server import ManualClock, Server, serve
 
-from .clients import client, opened
+from .clients import Client, client, opened
 from .sounds import b64
 
 Start = Callable[..., Server]
@@ -366,3 +368,64 @@ def test_a_slow_agent_does_not_keep_the_session_from_listening(start: Start) -> 
 
         assert "cancelled" == cancelled["status"]
         assert [] == cancelled["output"]
+
+
+# -- TLS -------------------------------------------------------------------------
+
+CERTIFICATE = str(Path(__file__).parent / "localhost.pem")
+TRUSTING = {"sslopt": {"ca_certs": CERTIFICATE}}
+
+
+def test_tls_for_clients_that_speak_nothing_else(start: Start) -> None:
+    """REST and WebSocket, large frames in both directions, and a clean end."""
+    server = start(agent=["Fine."], tls=(CERTIFICATE, CERTIFICATE))
+    url = server.url.replace("https", "wss") + "/realtime?model=m"
+    one = Client(websocket.create_connection(url, timeout=10, **TRUSTING))
+    one.receive()
+    session = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
+    one.send("session.update", session=session)
+    one.send("input_audio_buffer.append", audio=b64(bytes(2 << 20)))
+    one.send("input_audio_buffer.commit")
+    item_id = one.until("conversation.item.done")[-1]["item"]["id"]
+    one.send("conversation.item.retrieve", item_id=item_id)
+    item = one.until("conversation.item.retrieved")[-1]["item"]
+    answer = one.answer()[-1]["response"]
+    one.until("rate_limits.updated")
+    secret = requests.post(
+        server.url + "/realtime/client_secrets", timeout=5, verify=CERTIFICATE
+    )
+    server.close()
+    ending = one.receive()
+    one.socket.shutdown()
+
+    assert b64(bytes(2 << 20)) == item["content"][0]["audio"]
+    assert "completed" == answer["status"]
+    assert 200 == secret.status_code
+    assert 1001 == ending[0]
+
+
+def test_a_client_that_does_not_speak_tls_harms_nobody(start: Start) -> None:
+    """Plain bytes where a handshake should be, or none at all."""
+    server = start(tls=(CERTIFICATE, CERTIFICATE))
+    idle = socket.create_connection(("127.0.0.1", server.port))
+    plain = socket.create_connection(("127.0.0.1", server.port))
+    plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    with suppress(ConnectionError):
+        while plain.recv(1000):
+            pass
+    plain.close()
+    url = server.url.replace("https", "wss") + "/realtime?model=m"
+    one = Client(websocket.create_connection(url, timeout=10, **TRUSTING))
+    first = one.receive()
+    one.socket.shutdown()
+    server.close()
+    idle.close()
+
+    assert "session.created" == first["type"]
+
+
+@pytest.mark.parametrize("tls", [("none.pem", "none.pem"), ("a",), (1, 2, 3, 4)])
+def test_a_certificate_that_cannot_be_used(tls: Any) -> None:
+    """Is refused when the server is started."""
+    with pytest.raises(ConfigurationError):
+        serve(tls=tls)

@@ -263,14 +263,7 @@ class Connection:
 
     def _readable(self) -> bool:
         """Whether bytes of the client wait in the socket."""
-        if self._outbound.deaf:
-            return False
-        try:
-            return bool(self.wire.socket.recv(1, socket.MSG_PEEK))
-        except (BlockingIOError, InterruptedError):
-            return False
-        except OSError:
-            return True
+        return not self._outbound.deaf and self.wire.has_input()
 
     def _drain(self) -> None:
         try:

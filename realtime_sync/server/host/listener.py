@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
+import sys
 import threading
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
@@ -31,9 +33,22 @@ class Handler(WSGIRequestHandler):
     listener: Listener
 
     def setup(self) -> None:
-        """Name the thread, and let the listener know of the connection."""
+        """Let the listener know of the connection, and begin TLS where it is on."""
+        if self.listener.tls is not None:
+            self.request.settimeout(_HEAD_SECONDS)
+            self.request = self.listener.tls.wrap_socket(
+                self.request, server_side=True, do_handshake_on_connect=False
+            )
+        self.listener.joined(self.request)
+        try:
+            if self.listener.tls is not None:
+                self.request.do_handshake()
+        except OSError:
+            # finish() is not called for what could not be set up.
+            self.listener.left(self.request)
+            self.request.close()
+            raise
         super().setup()
-        self.listener.joined(self.connection)
 
     def finish(self) -> None:
         """Let the listener forget the connection."""
@@ -43,6 +58,8 @@ class Handler(WSGIRequestHandler):
             pass  # The client is gone; there is nothing left to flush.
         finally:
             self.listener.left(self.connection)
+            if self.listener.tls is not None:
+                self.connection.close()
 
     def run_wsgi(self) -> None:
         """Give an upgrade to the sessions, everything else to the application."""
@@ -55,11 +72,18 @@ class Handler(WSGIRequestHandler):
     def early_bytes(self) -> bytes:
         """Return what was read behind the request's head; does not block."""
         self.connection.setblocking(False)
-        return bytes(self.rfile.peek())  # type: ignore[attr-defined]
+        try:
+            return bytes(self.rfile.peek())  # type: ignore[attr-defined]
+        except ssl.SSLWantReadError:
+            return b""
 
     def log(self, type: str, message: str, *args: Any) -> None:
         """Log to this package's logger; werkzeug would write to the console."""
         _log.debug(message, *args)
+
+
+def _client_failed(request: Any, client_address: Any) -> None:
+    _log.info("! a connection failed: %s", sys.exc_info()[1])
 
 
 class Listener:
@@ -71,15 +95,22 @@ class Listener:
         port: port to bind; 0 takes a free one.
         app: WSGI application for plain requests.
         upgrade: serves a WebSocket request; called in the connection's thread.
+        tls: context to speak TLS with; None for plain TCP.
 
     Raises:
         ConfigurationError: the address cannot be bound.
     """
 
     def __init__(
-        self, host: str, port: int, app: Callable[..., Any], upgrade: Upgrade
+        self,
+        host: str,
+        port: int,
+        app: Callable[..., Any],
+        upgrade: Upgrade,
+        tls: Optional[ssl.SSLContext] = None,
     ) -> None:
         self.upgrade = upgrade
+        self.tls = tls
         # Guards _connections and _threads.
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
@@ -105,7 +136,7 @@ class Listener:
             ) from exc
         handler = type("BoundHandler", (Handler,), {"listener": self})
         with bound:
-            return make_server(
+            server = make_server(
                 host,
                 port,
                 app,
@@ -113,6 +144,9 @@ class Listener:
                 request_handler=handler,
                 fd=bound.fileno(),
             )
+        # A client that breaks off its handshake is not worth a traceback.
+        setattr(server, "handle_error", _client_failed)
+        return server
 
     def joined(self, connection: socket.socket) -> None:
         """Take note of a connection; called in its thread."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+import ssl
 import threading
 import time
 from types import TracebackType
@@ -82,6 +83,7 @@ class Server:
         faults: Iterable[Union[str, Fault]] = (),
         faults_by_url: bool = True,
         mcp: Optional[Mapping[str, Iterable[McpTool]]] = None,
+        tls: Optional[ssl.SSLContext] = None,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
         self.agent = agent
@@ -111,11 +113,12 @@ class Server:
             refuse_early=refuse_early,
         )
         rest = Rest(self._gate, self.clock, ids, self.calls, self._hung_up)
-        self._listener = Listener(host, port, rest, self._upgrade)
+        self._listener = Listener(host, port, rest, self._upgrade, tls)
         self.host = host
         self.port = self._listener.port
         shown = f"[{host}]" if ":" in host else host
-        self.url = f"http://{shown}:{self.port}/v1"
+        scheme = "http" if tls is None else "https"
+        self.url = f"{scheme}://{shown}:{self.port}/v1"
         self._workers = Workers(f"realtime-server-{self.port}", limit=workers)
         _log.info("= listening on %s", self.url)
 

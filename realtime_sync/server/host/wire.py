@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import socket
 import struct
+from ssl import SSLSocket, SSLWantReadError, SSLWantWriteError
 from typing import Iterable, Optional, Union
 
 import attrs
@@ -20,6 +21,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 _CHUNK = 1 << 18
+_NOT_NOW = (BlockingIOError, InterruptedError, SSLWantReadError, SSLWantWriteError)
 _quiet = logging.getLogger("realtime_sync.server.websocket")
 
 
@@ -105,13 +107,26 @@ class Wire:
         """Read what has arrived; sets `lost` when the peer is gone."""
         try:
             data = self.socket.recv(_CHUNK)
-        except (BlockingIOError, InterruptedError):
+            # TLS hands out one record at a time, and select does not see the rest.
+            while data and isinstance(self.socket, SSLSocket) and self.socket.pending():
+                data += self.socket.recv(_CHUNK)
+        except _NOT_NOW:
             return []
         except OSError:
             data = b""
         if not data:
             self.lost = True
         return self.feed(data)
+
+    def has_input(self) -> bool:
+        """Whether bytes of the client wait to be read."""
+        try:
+            # Asked below TLS, which cannot peek.
+            return bool(socket.socket.recv(self.socket, 1, socket.MSG_PEEK))
+        except _NOT_NOW:
+            return False
+        except OSError:
+            return True
 
     def _frame(self, frame: Frame) -> Optional[Message]:
         if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
@@ -173,7 +188,7 @@ class Wire:
         try:
             with memoryview(self.buffer) as view:
                 sent = self.socket.send(view[: min(end, _CHUNK)])
-        except (BlockingIOError, InterruptedError):
+        except _NOT_NOW:
             return 0
         except OSError:
             self.lost = True
