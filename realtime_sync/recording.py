@@ -1,47 +1,60 @@
 """
-Record a session to JSON lines.
+Record a session to JSON lines; `realtime_sync.recorded` says what is in them.
 
-One line per frame: ``{"t": seconds, "dir": "in" | "out", "frame": {...}}``, after
-a first line that says what the file is. Version 1 of the format; the frames are
-as on the wire, but for secrets, which are replaced, and for audio if it is left
-out.
+The threads that read and send only put what they have into a list. A thread of
+the recording's own turns it into lines, takes out what is secret and writes.
 """
 
 from __future__ import annotations
 
-import json
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock, Thread, current_thread
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any, Optional, TextIO, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 
-from .redaction import redact
+from .deadline import Deadline
+from .errors import LocalProtocolError
+from .recordlines import FORMAT, VERSION, LineWriter
 
 if TYPE_CHECKING:
     from .session import Session
 
-FORMAT = "realtime-sync-recording"
-VERSION = 1
-REDACTED = "<redacted>"
+logger = logging.getLogger("realtime_sync.session")
 
-_ALWAYS_SECRET = frozenset({"authorization", "api_key"})
-_TOLD = frozenset({"message", "error"})
-"""Words of the server, which may say our key back."""
-
-_AUDIO_KEYS = frozenset({"audio"})
+_NOTICES = ("connection.*", "dispatch.*", "handler.*", "turn.*")
+_LIMIT = 256 << 20
+_SOON = 1 << 20
+_BATCH_SECONDS = 0.2
 
 
 class Recording:
     """
     A recording under way; made by `Session.record`.
 
-    Usable as a context manager. Ends with the session at the latest.
+    Ends with the session, or by `close`, or at the end of a ``with`` block. What
+    is recorded reaches the file within a fraction of a second. Nothing is left
+    out silently: if the disk fails or is too slow the recording ends, the reason
+    is logged and kept in `error`, and `close` raises it.
+
+    Args:
+        session: open or not.
+        path: is overwritten.
+        audio: keep the audio; without it only its length is kept.
+        notices: keep what the library reports as well: connections lost and
+            restored, failed handlers, finished turns.
+        limit: bytes that may wait for the disk.
 
     Attributes:
         path: the file.
-        lines: how many frames have been written.
+        lines: how many frames have been recorded, both ways.
+        error: what broke the recording, or None.
+
+    Raises:
+        OSError: the file cannot be written.
+        LocalProtocolError: the session is over.
     """
 
     def __init__(
@@ -50,96 +63,210 @@ class Recording:
         path: Union[str, os.PathLike[str]],
         *,
         audio: bool = True,
+        notices: bool = True,
+        limit: int = _LIMIT,
     ) -> None:
         self.path = Path(path)
         self.lines = 0
-        self._audio = audio
-        self._session = session
-        # Guards the file: commands and events come from different threads.
+        self.error: Optional[Exception] = None
+        self._wiring = wiring = session._wiring
+        if wiring.ended.is_set():
+            raise LocalProtocolError("the session is over; there is nothing to record")
+        self._limit = limit
+        # Guards what waits to be written, the count of lines and `_over`. A leaf,
+        # held for as long as an append takes.
         self._lock = Lock()
-        self._file: Optional[TextIO] = self.path.open("w", encoding="utf-8")
+        self._waiting: list[tuple[Any, ...]] = []
+        self._size = 0
+        self._over = False
+        self._arrived, self._urgent = Event(), Event()
+        self._seen: set[int] = set()
+        self._current = 1 if wiring.connection is None else wiring.connection.number
+        self._writer = LineWriter(audio=audio)
+        # Without a buffer: a forked child would write what the parent has in it.
+        self._file = self.path.open("wb", buffering=0)
         self._start = monotonic()
-        wiring = session._wiring
-        self._write(
-            {
-                "format": FORMAT,
-                "version": VERSION,
-                "started": time(),
-                "dialect": wiring.dialect,
-                "session_type": wiring.options.session_type,
-            }
+        self._put("head", self._head())
+        self._thread = Thread(
+            target=self._run, name=f"realtime-sync {session.name} recorder", daemon=True
         )
-        wiring.sender.taps += (self._tap,)
+        self._thread.start()
+        self._signals = [wiring.board.signal(key) for key in _NOTICES if notices]
+        self._receiver = _Receiver(self._noticed)
+        for signal in self._signals:
+            signal.connect(self._receiver)
+        wiring.taps.add(self)
 
     def __enter__(self) -> Recording:
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Finish the file. Any number of times, from any thread."""
-        sender = self._session._wiring.sender
-        sender.taps = tuple(tap for tap in sender.taps if tap != self._tap)
-        with self._lock:
-            file, self._file = self._file, None
-        if file is not None:
-            file.close()
-
-    def _tap(self, direction: str, frame: Any) -> None:
-        """Called with every frame; with None at the end of the session."""
-        if frame is None:
+    def __exit__(self, exc_type: Any, *exc_info: object) -> None:
+        try:
             self.close()
-            return
-        line = {
-            "t": round(monotonic() - self._start, 6),
-            "dir": direction,
-            "frame": redacted(frame, audio=self._audio),
-        }
-        self._write(line)
-        self.lines += 1
+        except Exception:
+            if exc_type is None:
+                raise
 
-    def _write(self, line: Mapping[str, Any]) -> None:
-        text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+    def __repr__(self) -> str:
+        return f"<Recording {str(self.path)!r}, {self.lines} frames>"
+
+    def close(self, timeout: Optional[float] = 10.0) -> None:
+        """
+        Finish the file. Any number of times, from any thread.
+
+        Args:
+            timeout: seconds to wait for the disk; None for no limit.
+
+        Raises:
+            Exception: whatever broke the recording.
+            TimeoutError: the disk is still busy.
+        """
+        self.end(None, "")
+        if not self.join(Deadline(timeout)):
+            raise TimeoutError(f"{self.path} is not written after {timeout} s")
+        if self.error is not None:
+            raise self.error
+
+    def flush(self, timeout: Optional[float] = 10.0) -> None:
+        """
+        Wait until everything recorded so far is in the file.
+
+        Raises:
+            TimeoutError: the disk is still busy.
+        """
+        written = Event()
+        if self._put("mark", written):
+            self._urgent.set()
+            if not written.wait(timeout):
+                raise TimeoutError(f"{self.path} is not written after {timeout} s")
+
+    # -- shown by the session, see `taps.Tap` ---------------------------------
+
+    def received(
+        self, number: int, data: bytes, event: Any, snapshot: Any, noted: Sequence[Any]
+    ) -> None:
+        """A message came. Reader thread."""
+        if number not in self._seen:
+            # From here on the mirror can be followed, however much came before.
+            self._seen.add(number)
+            self._put("snapshot", number, snapshot)
+            noted = ()
+        self._put("in", number, data, event, noted, size=len(data))
+
+    def sent(self, number: int, payload: bytes) -> None:
+        """A command is about to be written. Any thread."""
+        self._put("out", number, payload, size=len(payload))
+
+    def switched(self, number: int) -> None:
+        """The session uses another connection."""
+        self._current = number
+        self._put("switched", number)
+
+    def end(self, code: Optional[int], reason: str) -> None:
+        """Nothing more is recorded; does not wait."""
+        if not self._seen:
+            self._put("snapshot", self._current, self._wiring.snapshot)
+        self._put("end", code, reason)
+        self._leave()
+
+    def join(self, deadline: Deadline) -> bool:
+        """Wait for the file to be finished; False at the deadline."""
+        if self._thread is not current_thread():
+            self._thread.join(deadline.remaining())
+        return not self._thread.is_alive()
+
+    # -- any thread ------------------------------------------------------------
+
+    def _noticed(self, notice: Any) -> None:
+        self._put("note", self._current, notice)
+
+    def _put(self, *entry: Any, size: int = 0) -> bool:
+        """Let the writer have something; False when nothing is wanted any more."""
         with self._lock:
-            if self._file is not None:
-                self._file.write(text + "\n")
-                self._file.flush()
-
-
-def redacted(value: Any, *, audio: bool = True) -> Any:
-    """
-    A copy of a frame without secrets, and without audio if it is unwanted.
-
-    Args:
-        value: decoded JSON.
-        audio: keep base64 audio.
-    """
-    if isinstance(value, Mapping):
-        return {
-            key: _redact_field(key, each, value, audio) for key, each in value.items()
-        }
-    if isinstance(value, (list, tuple)):
-        return [redacted(each, audio=audio) for each in value]
-    return value
-
-
-def _redact_field(key: str, value: Any, owner: Mapping[str, Any], audio: bool) -> Any:
-    if key in _ALWAYS_SECRET and value is not None:
-        return REDACTED
-    if key == "headers" and "server_label" in owner and isinstance(value, Mapping):
-        return {name: REDACTED for name in value}
-    if key == "client_secret" and isinstance(value, Mapping):
-        return {k: (REDACTED if k == "value" else v) for k, v in value.items()}
-    if key in _TOLD and isinstance(value, str):
-        return redact(value)
-    if not audio and isinstance(value, str) and _is_audio(key, owner):
-        return ""
-    return redacted(value, audio=audio)
-
-
-def _is_audio(key: str, owner: Mapping[str, Any]) -> bool:
-    if key in _AUDIO_KEYS:
+            if self._over:
+                return False
+            self._over = entry[0] == "end"
+            self._waiting.append((monotonic() - self._start, *entry))
+            self._size += size
+            self.lines += entry[0] in ("in", "out")
+            size = self._size
+        if size > self._limit:
+            self._fail(OverflowError(f"{size} bytes wait to be written to {self.path}"))
+        if size > _SOON or entry[0] == "end":
+            self._urgent.set()
+        if not self._arrived.is_set():
+            self._arrived.set()
         return True
-    kind = owner.get("type")
-    return key == "delta" and isinstance(kind, str) and kind.endswith("audio.delta")
+
+    def _fail(self, error: Exception) -> None:
+        with self._lock:
+            if self.error is not None:
+                return
+            self.error = error
+            self._waiting.clear()
+            self._over = True
+        self._leave()
+        logger.error("! recording %s is given up: %s", self.path, error)
+        self._urgent.set()
+        self._arrived.set()
+
+    def _leave(self) -> None:
+        self._wiring.taps.remove(self)
+        for signal in self._signals:
+            signal.disconnect(self._receiver)
+
+    # -- the recorder's thread -------------------------------------------------
+
+    def _run(self) -> None:
+        over = False
+        while not over:
+            self._arrived.wait()
+            self._urgent.wait(_BATCH_SECONDS)
+            with self._lock:
+                batch, self._waiting = self._waiting, []
+                self._size = 0
+                over = self._over
+                self._arrived.clear()
+                self._urgent.clear()
+            self._write(batch)
+        self._file.close()
+
+    def _write(self, batch: list[tuple[Any, ...]]) -> None:
+        try:
+            marks = [entry[2] for entry in batch if entry[1] == "mark"]
+            lines = [self._writer.line(*e) for e in batch if e[1] != "mark"]
+            if self.error is not None:
+                lines.append(self._writer.failed(self.error))
+            self._write_all(memoryview(b"".join(lines)))
+        except Exception as exc:
+            # The disk is full, or gone. The session must not suffer from it.
+            self._fail(exc)
+        for mark in marks:
+            mark.set()
+
+    def _write_all(self, data: memoryview) -> None:
+        while data:
+            data = data[self._file.write(data) or 0 :]
+
+    def _head(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "started": time(),
+            "dialect": self._wiring.dialect,
+            "session_type": self._wiring.options.session_type,
+            "connection": self._current,
+        }
+
+
+class _Receiver:
+    """Notices are recorded when they are made, by the thread that makes them."""
+
+    inline = True
+    name = "recording"
+
+    def __init__(self, show: Callable[[Any], None]) -> None:
+        self._show = show
+
+    def __call__(self, sender: Any, *, event: Any, ctx: Any) -> None:
+        self._show(event)

@@ -51,12 +51,19 @@ def remember(secret: str) -> None:
             _known.popitem(last=False)
 
 
+def known_secrets() -> tuple[str, ...]:
+    """
+    The keys that are remembered, the longest first.
+    """
+    with _lock:
+        return tuple(sorted(_known, key=len, reverse=True))
+
+
 def redact(text: str) -> str:
     """
     The same text without any key that was remembered or looks like one.
     """
-    with _lock:
-        known = sorted(_known, key=len, reverse=True)
+    known = known_secrets()
     # Shapes first: a known key may be the beginning of another one.
     text = _SHAPES.sub(HIDDEN, text)
     for secret in known:

@@ -365,16 +365,16 @@ class Session:
         return wait_changed(self, version, timeout)
 
     def record(
-        self, path: Union[str, os.PathLike[str]], *, audio: bool = True
+        self, path: Union[str, os.PathLike[str]], *, audio: bool = True, **options: Any
     ) -> Recording:
         """
         Record both directions to a file of JSON lines; secrets never.
 
         Args:
             path: is overwritten.
-            audio: keep the audio.
+            audio, **options: see `Recording`.
         """
-        return Recording(self, path, audio=audio)
+        return Recording(self, path, audio=audio, **options)
 
     def tool(self, function: Any = None, /, **options: Any) -> Any:
         """

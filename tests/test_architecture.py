@@ -26,8 +26,8 @@ LAYERS: tuple[frozenset[str], ...] = tuple(frozenset(line.split()) for line in "
         state
         redaction
         proxies
-        audio_value closing context deadline frames notices options stats
-        credentials gap lifetime outbox polling reply staleness turns
+        audio_value closing context deadline frames notices options recordlines stats
+        credentials gap lifetime outbox polling recorded reply staleness taps turns
         endpoint handshake backoff signals waiters
         transport
         event_names
@@ -40,7 +40,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(frozenset(line.split()) for line in "
         reconnecting
         resources wiring recording
         session
-        rest_bodies
+        replaying rest_bodies
         rest webhooks
         rest_calls
         rest_resources

@@ -1,0 +1,250 @@
+"""
+What becomes of a session in a recording: one line for each frame, no secrets.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Optional
+
+from attrs import asdict
+
+from .protocol import events, jsontext
+from .protocol.codec import to_mapping
+from .redaction import HIDDEN, known_secrets, redact
+
+FORMAT: Final = "realtime-sync-recording"
+VERSION: Final = 1
+
+SECRET_PATHS: Final = (
+    ("**", "authorization"),
+    ("**", "api_key"),
+    ("**", "client_secret", "value"),
+    ("**", "tools", "*", "headers", "*"),
+)
+"""
+Where secrets are in frames; ``*`` is every element, ``**`` any number of steps.
+
+Text at such a place is replaced, whatever it is. Besides, keys that this process
+has sent, and what looks like a key, are replaced wherever they are.
+"""
+
+AUDIO_PATHS: Final = (
+    ("**", "audio"),
+    ("delta",),
+)
+"""Where audio is in frames: in `AUDIO_EVENTS` only, if the path is plain."""
+
+AUDIO_EVENTS: Final = frozenset(
+    {
+        "response.audio.delta",
+        "response.output_audio.delta",
+        "session.output_audio.delta",
+    }
+)
+
+_TELLTALES: Final = tuple(
+    b'authorization api_key client_secret "headers" sk- sk_ ek- ek_ xai- xai_ bearer'
+    b" \\u \\/".split()
+)
+_DEEP: Final = 200
+
+
+class LineWriter:
+    """
+    Turns what was seen into lines.
+
+    Args:
+        audio: keep the audio.
+    """
+
+    def __init__(self, *, audio: bool) -> None:
+        self._audio = audio
+        self._frames = 0
+
+    def line(self, at: float, kind: str, *seen: Any) -> bytes:
+        """One line, with its end."""
+        if kind == "head":
+            return jsontext.dumps(seen[0]) + b"\n"
+        made: bytes = getattr(self, f"_{kind}")(b'{"t":%.6f,' % at, *seen)
+        return made
+
+    def failed(self, error: Exception) -> bytes:
+        """The last line of a recording that was given up."""
+        return b'{"dir":"note","note":%b}\n' % _dumped(
+            {"type": "recording.failed", "error": str(error)}
+        )
+
+    def _in(
+        self, start: bytes, number: int, data: bytes, event: Any, noted: Sequence[Any]
+    ) -> bytes:
+        self._frames += 1
+        asked = [_asked(each) for each in noted if _at_the_head(each)]
+        start += b'"dir":"in",' + _connection(number)
+        if asked:
+            start += b'"asked":%b,' % _dumped(asked)
+        if isinstance(event, events.UnknownEvent) and event.received is data:
+            return start + _no_json(data)
+        return start + self._json(data)
+
+    def _out(self, start: bytes, number: int, payload: bytes) -> bytes:
+        self._frames += 1
+        return start + b'"dir":"out",' + _connection(number) + self._json(payload)
+
+    def _note(self, start: bytes, number: int, notice: Any) -> bytes:
+        return start + _noted(number, _described(notice))
+
+    def _switched(self, start: bytes, number: int) -> bytes:
+        return start + _noted(number, {"type": "recording.switched"})
+
+    def _snapshot(self, start: bytes, number: int, snapshot: Any) -> bytes:
+        if not snapshot.version and not snapshot.to_dict()["asked"]:
+            return b""
+        note = {"type": "recording.snapshot", "snapshot": snapshot.to_dict()}
+        return start + _noted(number, note)
+
+    def _end(self, start: bytes, code: Optional[int], reason: str) -> bytes:
+        note = {"type": "recording.ended", "frames": self._frames}
+        if code is not None:
+            note.update(code=code, reason=reason)
+        return start + b'"dir":"note","note":%b}\n' % _dumped(note)
+
+    def _json(self, data: bytes) -> bytes:
+        """The rest of a line; as it came if there can be no secret in it."""
+        if data.count(b"[") + data.count(b"{") > _DEEP and _is_deep(data):
+            return _no_json(HIDDEN.encode() if may_hold_secret(data) else data)
+        if not self._audio or may_hold_secret(data):
+            data = _dumped(without_secrets(jsontext.loads(data), audio=self._audio))
+        elif b"\n" in data or b"\r" in data:
+            data = data.replace(b"\n", b" ").replace(b"\r", b" ")
+        return b'"frame":%b}\n' % data
+
+
+def may_hold_secret(data: bytes) -> bool:
+    """Whether a frame must be looked into; False means that it may go as it is."""
+    lower = data.lower()
+    return any(each in lower for each in _TELLTALES) or any(
+        secret.encode() in data for secret in known_secrets()
+    )
+
+
+def without_secrets(frame: Any, *, audio: bool = True) -> Any:
+    """
+    A copy of a frame without secrets, and without audio if it is unwanted.
+
+    Args:
+        frame: decoded JSON.
+        audio: keep base64 audio; otherwise there is ``{"audio_bytes": length}``.
+    """
+    for path in SECRET_PATHS:
+        frame = _replaced(frame, path, _hidden)
+    if not audio:
+        kind = frame.get("type") if isinstance(frame, Mapping) else None
+        for path in AUDIO_PATHS:
+            if path[0] == "**" or kind in AUDIO_EVENTS:
+                frame = _replaced(frame, path, _measured)
+    return frame
+
+
+def _replaced(value: Any, path: Sequence[str], replace: Any) -> Any:
+    if not path:
+        return replace(value)
+    head, rest = path[0], path[1:]
+    if head == "**":
+        deeper = _each(value, lambda key, each: _replaced(each, path, replace))
+        return _replaced(deeper, rest, replace)
+    if head == "*":
+        return _each(value, lambda key, each: _replaced(each, rest, replace))
+    return _each(
+        value,
+        lambda key, each: _replaced(each, rest, replace) if key == head else each,
+    )
+
+
+def _each(value: Any, change: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: change(key.lower(), each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [change(None, each) for each in value]
+    return value
+
+
+def _hidden(value: Any) -> Any:
+    return HIDDEN if isinstance(value, str) and value else value
+
+
+def _measured(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return {"audio_bytes": len(value) * 3 // 4 - value[-2:].count("=")}
+
+
+def _is_deep(data: bytes) -> bool:
+    """Whether a frame is nested as no frame is, too deep for a line or for us."""
+    opening = b"[" * (jsontext.MAX_DEPTH - _DEEP)
+    try:
+        jsontext.loads(opening + data + b"]" * len(opening))
+    except ValueError:
+        return True
+    return False
+
+
+def _no_json(data: bytes) -> bytes:
+    try:
+        return b'"text":%b}\n' % _dumped(data.decode("utf-8"))
+    except (UnicodeDecodeError, ValueError):
+        return b'"base64":"%b"}\n' % base64.b64encode(data)
+
+
+def _dumped(value: Any) -> bytes:
+    text = jsontext.dumps(value).decode("utf-8")
+    return redact(text).encode("utf-8")
+
+
+def _connection(number: int) -> bytes:
+    return b"" if number == 1 else b'"conn":%d,' % number
+
+
+def _noted(number: int, note: Mapping[str, Any]) -> bytes:
+    return b'"dir":"note",%b"note":%b}\n' % (_connection(number), _dumped(note))
+
+
+def _described(notice: Any) -> dict[str, Any]:
+    """A notice as JSON: exceptions by name and words, events by type."""
+    fields = {"type": notice.type}
+    for name in asdict(notice, recurse=False):
+        fields[name] = _plain(getattr(notice, name))
+    return fields
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseException):
+        return f"{type(value).__name__}: {value}"
+    if isinstance(value, events.ServerEvent):
+        return value.type
+    try:
+        plain = to_mapping(value)
+        jsontext.dumps(plain)
+    except (TypeError, ValueError):
+        return repr(value)
+    return plain
+
+
+def _at_the_head(command: Any) -> bool:
+    return _of(command, "previous_item_id") == "root"
+
+
+def _asked(command: Any) -> dict[str, Any]:
+    """What the mirror needs to know of an item that was asked for."""
+    item = _of(command, "item")
+    fields = {"event_id": _of(command, "event_id")}
+    fields["item"] = {name: _of(item, name) for name in ("id", "type", "role")}
+    plain: dict[str, Any] = to_mapping(fields)
+    return plain
+
+
+def _of(value: Any, name: str) -> Any:
+    if isinstance(value, Mapping):
+        return value.get(name)
+    return getattr(value, name, None)

@@ -1,0 +1,113 @@
+"""
+Who is shown what goes over the wire of a session, both ways: recordings.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable, Sequence
+from threading import Lock
+from typing import Any, Optional, Protocol
+
+from .deadline import Deadline
+
+logger = logging.getLogger("realtime_sync.session")
+
+
+class Tap(Protocol):
+    """
+    What is shown the wire. Nothing in it may wait: the reader calls it.
+    """
+
+    def received(
+        self, number: int, data: bytes, event: Any, snapshot: Any, noted: Sequence[Any]
+    ) -> None:
+        """
+        A message came.
+
+        Args:
+            number: of the connection.
+            data: the message.
+            event: what it was decoded to.
+            snapshot: the connection's mirror before the event.
+            noted: commands that the mirror was told of just before.
+        """
+
+    def sent(self, number: int, payload: bytes) -> None:
+        """A command is about to be written. From any thread."""
+
+    def switched(self, number: int) -> None:
+        """From now on the session uses another connection."""
+
+    def end(self, code: Optional[int], reason: str) -> None:
+        """The session is over."""
+
+    def join(self, deadline: Deadline) -> bool:
+        """Wait until all of it is kept; False at the deadline."""
+
+
+class Taps:
+    """
+    The taps of one session. A tap that raises is taken off.
+
+    Attributes:
+        on: whether there is any.
+    """
+
+    def __init__(self) -> None:
+        # Guards the replacement of `_taps`; the reader takes no lock.
+        self._lock = Lock()
+        self._taps: tuple[Tap, ...] = ()
+        self._ended: tuple[Tap, ...] = ()
+        self._numbers = itertools.count(1)
+        self.on = False
+
+    def number(self) -> int:
+        """The number of a new connection, from 1."""
+        return next(self._numbers)
+
+    def add(self, tap: Tap) -> None:
+        """Show everything from now on to a tap."""
+        with self._lock:
+            self._taps += (tap,)
+            self.on = True
+
+    def remove(self, tap: Tap) -> None:
+        """Show a tap nothing any more."""
+        with self._lock:
+            self._taps = tuple(each for each in self._taps if each is not tap)
+            self.on = bool(self._taps)
+
+    def received(
+        self, number: int, data: bytes, event: Any, snapshot: Any, noted: Sequence[Any]
+    ) -> None:
+        """See `Tap.received`."""
+        self._each(lambda tap: tap.received(number, data, event, snapshot, noted))
+
+    def sent(self, number: int, payload: bytes) -> None:
+        """See `Tap.sent`."""
+        self._each(lambda tap: tap.sent(number, payload))
+
+    def switched(self, number: int) -> None:
+        """See `Tap.switched`."""
+        self._each(lambda tap: tap.switched(number))
+
+    def end(self, code: Optional[int], reason: str) -> None:
+        """See `Tap.end`."""
+        self._ended = self._taps
+        self._each(lambda tap: tap.end(code, reason))
+        for tap in self._ended:
+            self.remove(tap)
+
+    def join(self, deadline: Deadline) -> bool:
+        """Wait for those that have been shown the end."""
+        return all([tap.join(deadline) for tap in self._ended])
+
+    def _each(self, show: Callable[[Tap], None]) -> None:
+        for tap in self._taps:
+            try:
+                show(tap)
+            except Exception:  # Should never run: the reader must live.
+                logger.exception("! %r failed and is taken off", tap)
+                self.remove(tap)
