@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import logging
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -16,9 +20,10 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "--agent",
-        choices=("voice", "echo"),
         default="voice",
-        help="who answers (default: %(default)s)",
+        metavar="NAME",
+        help="who answers: voice, echo, scripted:FILE (a scenario) or chat:URL (a "
+        "chat-completions endpoint); default: %(default)s",
     )
     parser.add_argument(
         "--dialect",
@@ -37,6 +42,16 @@ def add(commands: Any) -> None:
         default=8765,
         help="port to listen on, 0 for any that is free (default: %(default)s)",
     )
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="FAULT",
+        help="something that goes wrong, such as drop_after:5; may be repeated",
+    )
+    parser.add_argument(
+        "--quiet", action="store_true", help="do not print what is said"
+    )
     parser.set_defaults(run=run)
 
 
@@ -51,11 +66,12 @@ def run(options: argparse.Namespace, stop: threading.Event | None = None) -> int
     from ..server import serve
 
     stop = stop or threading.Event()
-    with serve(
+    with turns_printed(not options.quiet), serve(
         agent=options.agent,
         dialect=options.dialect,
         host=options.host,
         port=options.port,
+        faults=options.fault,
     ) as server:
         print(f"listening on {server.url} (agent: {options.agent})", flush=True)
         print(f'try: realtime-sync ask --url {server.url} "Hello"', flush=True)
@@ -64,3 +80,20 @@ def run(options: argparse.Namespace, stop: threading.Event | None = None) -> int
         except KeyboardInterrupt:
             print("closing")
     return 0
+
+
+@contextmanager
+def turns_printed(wanted: bool) -> Iterator[None]:
+    """Print a line for each turn of every session while the block runs."""
+    log = logging.getLogger("realtime_sync.server.turns")
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    level = log.level
+    if wanted:
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)

@@ -12,6 +12,7 @@ from realtime_sync.errors import ConfigurationError
 from realtime_sync.server import FAULTS, Fault, ManualClock, Server, serve
 
 from .clients import Client, client, opened
+from .sounds import b64, silence
 
 Start = Callable[..., Server]
 LOST = (websocket.WebSocketConnectionClosedException, ConnectionError)
@@ -198,6 +199,43 @@ def test_a_late_delta_follows_a_cancelled_response(start: Start) -> None:
 
     assert "response.output_text.delta" == late["type"]
     assert done["response"]["id"] == late["response_id"]
+
+
+def transcripts(one: Client) -> list[Any]:
+    """Two items with audio; the types and items of what comes, up to the end."""
+    heard = {"transcription": {"model": "whisper-1"}}
+    session = {"type": "realtime", "audio": {"input": heard}}
+    one.send("session.update", session=session)
+    for item_id in "ab":
+        part = {"type": "input_audio", "audio": b64(silence(200))}
+        item = {"id": item_id, "type": "message", "role": "user", "content": [part]}
+        one.send("conversation.item.create", item=item)
+    frames = one.answer()
+    frames.append(one.receive())
+    while frames[-1]["type"] != "rate_limits.updated":
+        frames.append(one.receive())
+    name = "conversation.item.input_audio_transcription.completed"
+    return [
+        frame["item_id"] if frame["type"] == name else frame["type"]
+        for frame in frames
+        if frame["type"] in (name, "response.done")
+    ]
+
+
+def test_late_transcripts(server: Server) -> None:
+    """They come when the response is over."""
+    with client(server, "late_transcripts") as one:
+        one.receive()
+
+        assert ["response.done", "a", "b"] == transcripts(one)
+
+
+def test_transcripts_out_of_order(server: Server) -> None:
+    """The second item's words come before the first one's."""
+    with client(server, "swap_transcripts") as one:
+        one.receive()
+
+        assert ["b", "a", "response.done"] == transcripts(one)
 
 
 def test_json_in_binary_frames(server: Server) -> None:

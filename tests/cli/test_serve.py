@@ -1,0 +1,78 @@
+"""``realtime-sync serve``: the server as a program."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import websocket
+
+from realtime_sync.cli import main
+from realtime_sync.cli.main import parser
+
+
+class Stop:
+    """Stands in for Ctrl-C: talks to the server first, then ends it."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self.frames: list[Any] = []
+
+    def wait(self) -> None:
+        url = self._capsys.readouterr().out.split()[2].replace("http", "ws", 1)
+        one = websocket.create_connection(f"{url}/realtime?model=m", timeout=10)
+        self.frames.append(json.loads(one.recv()))
+        part = {"type": "input_text", "text": "hello"}
+        item = {"type": "message", "role": "user", "content": [part]}
+        one.send(json.dumps({"type": "conversation.item.create", "item": item}))
+        one.send(json.dumps({"type": "response.create"}))
+        while self.frames[-1]["type"] != "response.done":
+            self.frames.append(json.loads(one.recv()))
+        one.shutdown()
+
+
+def test_turns_are_printed_until_it_is_stopped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A scenario answers, a fault shows, the log can be read."""
+    file = tmp_path / "s.json"
+    file.write_text('{"replies": [{"say": "Good day."}]}')
+    agent, fault = f"scripted:{file}", "unknown_fields"
+    arguments = ["serve", "--agent", agent, "--port", "0", "--fault", fault]
+    options = parser().parse_args(arguments)
+    stop = Stop(capsys)
+    code = options.run(options, stop)
+    printed = capsys.readouterr().out
+
+    assert 0 == code
+    assert "x_trace" in stop.frames[0]
+    assert "user: hello" in printed
+    assert "assistant: Good day." in printed
+
+
+def test_quiet_prints_no_turns(capsys: pytest.CaptureFixture[str]) -> None:
+    """Only where it listens."""
+    arguments = ["serve", "--agent", "echo", "--port", "0", "--quiet"]
+    options = parser().parse_args(arguments)
+    options.run(options, Stop(capsys))
+
+    assert "hello" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--agent", "parrot"], ["--agent", "scripted:none.json"], ["--fault", "explode"]],
+)
+def test_bad_input_is_one_line_and_code_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No traceback."""
+    code = main(["serve", "--agent", "echo", "--port", "0", *arguments])
+    captured = capsys.readouterr()
+
+    assert 2 == code
+    assert 1 == len(captured.err.strip().splitlines())
+    assert 1 == threading.active_count()
