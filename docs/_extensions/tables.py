@@ -10,6 +10,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from realtime_sync import errors
 from realtime_sync.protocol.registry import ROWS, Row
+from realtime_sync.server import FAULTS
 
 
 def list_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -75,9 +76,18 @@ class RejectionTable(SphinxDirective):
         return self.parse_text_to_nodes(text)
 
 
+class FaultTable(SphinxDirective):
+    """``fault-table::`` lists what the local server can do wrong on demand."""
+
+    def run(self) -> list[nodes.Node]:
+        rows = [(code(name), what) for name, what in FAULTS.items()]
+        return self.parse_text_to_nodes(list_table(("Fault", "What it does"), rows))
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directives."""
     app.add_directive("event-table", EventTable)
+    app.add_directive("fault-table", FaultTable)
     app.add_directive("event-classes", EventClasses)
     app.add_directive("rejection-table", RejectionTable)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
