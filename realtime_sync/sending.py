@@ -58,7 +58,6 @@ class Sender:
     Attributes:
         connection: where commands go; replaced on reconnecting.
         gap: holds commands while there is no connection.
-        taps: each is called with every frame; replaced as a whole.
         tools: the tools that were last sent, or None.
         verdict: set while it is decided what becomes of a lost connection.
     """
@@ -75,7 +74,6 @@ class Sender:
     ) -> None:
         self.connection: Optional[Connection] = None
         self.gap: Optional[Gap] = None
-        self.taps: tuple[Callable[[str, Any], None], ...] = ()
         self.tools: Any = None
         self.verdict = Event()
         self.codec = codec
@@ -150,15 +148,6 @@ class Sender:
             if not held:
                 self.gap = gap = None
 
-    def tap(self, direction: str, frame: Any) -> None:
-        """Show a frame to the recorders."""
-        for tap in self.taps:
-            try:
-                tap(direction, frame)
-            except Exception:
-                logger.exception("! %s: recording failed and is given up", self._name)
-                self.taps = tuple(each for each in self.taps if each is not tap)
-
     def _await_verdict(self) -> None:
         """
         A connection that has just been lost may be about to be replaced; the
@@ -175,8 +164,6 @@ class Sender:
             raise LocalProtocolError("the session is not open yet; call open()")
         self._await_verdict()
         payload = self.codec.encode(frame)
-        if self.taps:
-            self.tap("out", self.codec.unstructure(frame))
         gap = self.gap
         if gap is None or not gap.hold(command):
             self.connection.send(payload, self._waiting.deadline())

@@ -43,6 +43,7 @@ from .sending import Sender
 from .signals import UNKNOWN_MARK, SignalBoard
 from .staleness import StaleAudio
 from .state.snapshot import Snapshot
+from .taps import Taps
 from .turns import TurnClock
 from .types import Unset
 from .waiters import Waiting, WatchList
@@ -74,7 +75,7 @@ class Wiring:
         self.dialect = options.dialect or endpoint.dialect
         self.name = options.name or f"session-{next(_numbers)}"
         self.codec = Codec(named(self.dialect), session_type=options.session_type)
-        self.watches = WatchList()
+        self.watches, self.taps = WatchList(), Taps()
         self.pending = PendingCommands()
         self.watches.add(self.pending.watch)
         self.board = SignalBoard(
@@ -168,6 +169,7 @@ class Wiring:
             ended=self._connection_ended,
             housekeep=self._housekeep,
             ping_interval=self.options.ping_interval,
+            taps=self.taps,
         )
 
     # -- replacing a connection ----------------------------------------------
@@ -178,6 +180,7 @@ class Wiring:
 
         Handlers learn of it before anything is sent that was held meanwhile.
         """
+        self.taps.switched(connection.number)
         connection.adopt(self.watches, self._deliver)
         self.connection = connection
         for notice in notices:
@@ -228,8 +231,6 @@ class Wiring:
     # -- receiving, on the reader --------------------------------------------
 
     def _deliver(self, event: Any, snapshot: Snapshot, size: int) -> None:
-        if self.sender.taps:
-            self.sender.tap("in", event.raw)
         key = event.type
         if type(event) is events.UnknownEvent:
             key = UNKNOWN_MARK + key
@@ -291,7 +292,7 @@ class Wiring:
             undelivered=self.dispatcher.depth,
             error=None if clean else error,
         )
-        self.sender.tap("", None)
+        self.taps.end(error.code, error.reason)
         for router in self._routers:
             router._detach(self.board)
         self.dispatcher.stop()
@@ -320,7 +321,7 @@ class Wiring:
             self.connection.abort()
             self._ended.wait(deadline.remaining())
         drained = self.dispatcher.drained(deadline)
-        ended = self.connection.join(deadline)
+        ended = self.connection.join(deadline) & self.taps.join(deadline)
         if self._reconnector is not None:
             ended &= self._reconnector.join(deadline)
         return self._final_report(drained and ended)
