@@ -12,7 +12,7 @@ import logging
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 from .calling import Caller
 from .deadline import Deadline
@@ -23,21 +23,8 @@ from .signals import Route, SignalBoard
 logger = logging.getLogger("realtime_sync.dispatch")
 
 
-class Delivery(NamedTuple):
-    """
-    An event on its way to handlers.
-
-    Attributes:
-        event: the event.
-        snapshot: the conversation as of the event.
-        size: bytes of the frame it came in.
-        key: canonical type, by which receivers are found.
-    """
-
-    event: Any
-    snapshot: Any
-    size: int
-    key: str
+Delivery = tuple[Any, Any, int, str]
+"""An event, the snapshot as of it, the bytes of its frame, its route's key."""
 
 
 class _Marker:
@@ -81,6 +68,7 @@ class Dispatcher:
         self._name = name
         self._limit = limit
         self._limit_bytes = limit_bytes
+        self._high, self._high_bytes = limit // 10, limit_bytes // 2
         self._on_reader = on_reader
         self._is_stale = is_stale
         self._queue: SimpleQueue[Any] = SimpleQueue()
@@ -144,8 +132,10 @@ class Dispatcher:
             return  # Nobody listens; the mirror and the waiters have seen it.
         self._submitted += 1
         self._submitted_bytes += size
-        self._queue.put(Delivery(event, snapshot, size, key))
-        if self.depth > self._limit // 10 or self.depth_bytes > self._limit_bytes // 2:
+        self._queue.put((event, snapshot, size, key))
+        waiting = self._submitted + self._posted - self.delivered
+        waiting_bytes = self._submitted_bytes - self._delivered_bytes
+        if waiting > self._high or waiting_bytes > self._high_bytes:
             self._watch_depth(snapshot)
 
     def post(self, notice: Any, snapshot: Any, route: Route, key: str) -> None:
@@ -159,7 +149,7 @@ class Dispatcher:
         elif route.queued or self.mode == "manual":
             with self._post_lock:
                 self._posted += 1
-                self._queue.put(Delivery(notice, snapshot, 0, key))
+                self._queue.put((notice, snapshot, 0, key))
 
     def pump(self, deadline: Deadline) -> int:
         """
@@ -239,8 +229,13 @@ class Dispatcher:
         self._discarding = True
 
     def discard_after(self, deadline: Deadline) -> None:
-        """Deliver what is queued until the deadline, then drop the rest."""
-        self._expiry = deadline
+        """
+        Deliver what is queued until the deadline, then drop the rest.
+
+        The first deadline holds.
+        """
+        if self._expiry is None:
+            self._expiry = deadline
 
     def stop(self) -> None:
         """Let the deliveries end behind what is queued."""

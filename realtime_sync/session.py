@@ -59,7 +59,7 @@ class Session:
     ) -> None:
         options = options or SessionOptions()
         self._own = Router("session")
-        self._own._keeps_context = options.context is not None
+        self._own._keeps_context = options.context is UNSET
         self._handler_context: Any = None
         routers = (default_router if router is None else router, self._own)
         self._wiring = Wiring(self, endpoint, model, options, routers)
