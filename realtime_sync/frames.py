@@ -63,8 +63,41 @@ class MessageReader:
         Chunks are joined only when a whole frame is there, so that a large
         frame that comes in small pieces costs one copy.
         """
-        self._chunks.append(chunk)
+        if self._have == 0:
+            self._data, self._at = chunk, 0
+        else:
+            self._chunks.append(chunk)
         self._have += len(chunk)
+
+    def text(self) -> Optional[bytes]:
+        """
+        The next message if it is a whole, unfragmented text frame of less than
+        64 KiB, which nearly all are.
+
+        Returns:
+            None in every other case, for which `next` is made; it would give
+            the same here, at three times the cost.
+        """
+        data, at = self._data, self._at
+        if len(data) - at < 4 or data[at] != 0x81 or self._fragmented is not None:
+            return None
+        length = data[at + 1]
+        start = at + 2
+        if length == 126:
+            length = data[start] << 8 | data[at + 3]
+            start += 2
+        elif length > 126:
+            return None
+        end = start + length
+        if end > len(data) or (self._max_size is not None and length > self._max_size):
+            return None
+        self._have -= end - at
+        self._need = 2
+        if end == len(data):
+            self._data, self._at = b"", 0
+        else:
+            self._at = end
+        return data[start:end]
 
     def next(self) -> Optional[Message]:
         """

@@ -149,9 +149,10 @@ class WebSocketTransport:
             Disconnected: the connection ended.
             RemoteProtocolError: the server broke the WebSocket protocol.
         """
+        payload = self._reader.text()
+        if payload is not None:
+            return payload
         message = self._reader.next()
-        if message is not None and message.opcode in (TEXT, BINARY):
-            return message.payload
         deadline = Deadline(timeout)
         while True:
             if message is None:

@@ -54,6 +54,21 @@ def read(*chunks: bytes, max_size: Optional[int] = None) -> list[Message]:
     return found
 
 
+def read_fast(*chunks: bytes, max_size: Optional[int] = None) -> list[Message]:
+    """The same with `text` before `next`, as the transport does it."""
+    reader = MessageReader(max_size)
+    found = []
+    for chunk in chunks:
+        reader.feed(chunk)
+        while True:
+            payload = reader.text()
+            message = reader.next() if payload is None else Message(TEXT, payload)
+            if message is None:
+                break
+            found.append(message)
+    return found
+
+
 def cut(data: bytes, places: list[int]) -> list[bytes]:
     """The data in pieces, cut at the places given."""
     edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
@@ -186,6 +201,34 @@ def test_any_fragmentation_in_any_chunks_gives_the_messages_back(
         wanted.append(Message(opcode, b"".join(parts)))
 
     assert wanted == read(*cut(data, places))
+    assert wanted == read_fast(*cut(data, places))
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536])
+def test_the_short_way_takes_whole_text_frames_below_64_kib(size: int) -> None:
+    """Every other frame is left to the long way."""
+    reader = MessageReader()
+    reader.feed(frame(bytes(size)) + frame(b"next"))
+
+    assert (bytes(size) if size < 65536 else None) == reader.text()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [frame(b"xx", BINARY), frame(b"xx", fin=False), frame(b"xx", masked=True)],
+)
+def test_the_short_way_leaves_what_is_not_plain_text(data: bytes) -> None:
+    """Binary, fragments, and what breaks the protocol."""
+    reader = MessageReader()
+    reader.feed(data)
+
+    assert reader.text() is None
+
+
+def test_the_short_way_keeps_to_the_limit() -> None:
+    """A frame over the limit is refused by the long way."""
+    with pytest.raises(RemoteProtocolError):
+        read_fast(frame(bytes(11)), max_size=10)
 
 
 @given(data=st.binary(max_size=400), places=st.lists(st.integers(0, 400), max_size=9))

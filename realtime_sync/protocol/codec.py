@@ -8,7 +8,6 @@ JSON cannot hold, at the line of whoever sends it.
 
 from __future__ import annotations
 
-import binascii
 from collections.abc import Callable, Mapping
 from typing import Any, Optional, Union
 
@@ -16,7 +15,7 @@ from . import jsontext
 from .dialects import GA, Dialect, client_lift, server_lift
 from .dialects.lenses import View, same
 from .events._base import ClientEvent, ServerEvent, UnknownEvent
-from .lazy import encoded
+from .lazy import encode_bytes, encoded
 from .registry import class_of, event_class, find
 from .salvage import salvage
 from .strict import (
@@ -236,7 +235,7 @@ def _encode_append(command: Any) -> bytes:
     # Base64 needs no escaping, so the JSON encoder need not look at it.
     text = encoded(command, "audio")
     if text is None:
-        audio = binascii.b2a_base64(command.audio, newline=False)
+        audio = encode_bytes(command.audio)
     else:
         audio = text.encode("ascii")
     kind = command.type.encode("ascii")

@@ -17,6 +17,12 @@ from attrs import fields_dict
 from ..types import UNSET
 from .fields import AUDIO
 
+pybase64: Any = None
+try:
+    import pybase64
+except ImportError:  # Only the standard library then; the same, slower.
+    pass
+
 C = TypeVar("C", bound=type)
 
 
@@ -62,6 +68,19 @@ def decode(text: str) -> bytes:
         ValueError: the text is not base64.
     """
     try:
+        return _decode(text)
+    except ValueError:
+        return decode_slowly(text)
+
+
+def decode_slowly(text: str) -> bytes:
+    """
+    What `decode` does where it cannot be fast: odd text, no ``[speed]`` extra.
+
+    Raises:
+        ValueError: the text is not base64.
+    """
+    try:
         return binascii.a2b_base64(text)
     except binascii.Error:
         return binascii.a2b_base64(text + "==")
@@ -69,7 +88,22 @@ def decode(text: str) -> bytes:
 
 def encode(audio: bytes) -> str:
     """Encode bytes as base64."""
-    return binascii.b2a_base64(audio, newline=False).decode("ascii")
+    return encode_bytes(audio).decode("ascii")
+
+
+def _strictly(text: str) -> bytes:
+    decoded: bytes = pybase64.b64decode(text, validate=True)
+    return decoded
+
+
+def _encode_slowly(audio: bytes) -> bytes:
+    return binascii.b2a_base64(audio, newline=False)
+
+
+if pybase64 is None:
+    _decode, encode_bytes = decode_slowly, _encode_slowly
+else:  # Uses vector instructions: a twentieth of the time.
+    _decode, encode_bytes = _strictly, pybase64.b64encode
 
 
 def lazy_audio(cls: C) -> C:
