@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from random import Random
 from typing import Any, Optional
 
@@ -32,7 +34,9 @@ from realtime_sync.rest_calls import Calls
 from realtime_sync.rest_resources import ClientSecrets
 from realtime_sync.server import serve
 from realtime_sync.types import UNSET
+from tests.certificates import tls_pair
 from tests.rawserver import Peer, RawServer
+from tests.tinyproxy import TinyProxy
 
 BASE = "https://api.openai.com/v1"
 SECRETS = f"{BASE}/realtime/client_secrets"
@@ -961,6 +965,77 @@ def test_key_in_clear_text_is_refused_before_anything_is_sent(naps: Naps) -> Non
 
     with pytest.raises(ConfigurationError, match="clear text"):
         ClientSecrets(rest).create()
+
+
+def no_thanks(peer: Peer) -> None:
+    """Refuse one request, properly."""
+    peer.refuse("400 No", "Connection: close")
+
+
+def test_own_tls_settings_are_used(naps: Naps) -> None:
+    """The caller's authorities, and no others."""
+    server_side, client_side = tls_pair()
+    with RawServer(no_thanks, tls=server_side) as server:
+        trusting = local(server.url, naps, ssl_context=client_side)
+        with pytest.raises(RestError, match="HTTP 400"):
+            ClientSecrets(trusting).create()
+        trusting.close()
+
+        strange = local(server.url, naps, ssl_context=ssl.create_default_context())
+        with pytest.raises(RestError, match="encrypted") as caught:
+            ClientSecrets(strange).create()
+        strange.close()
+    assert (False, []) == (caught.value.retryable, naps.taken)
+
+
+def test_unknown_authority_is_refused(naps: Naps) -> None:
+    """Without any settings, certificates are checked."""
+    server_side, _ = tls_pair()
+    with RawServer(no_thanks, tls=server_side) as server:
+        rest = local(server.url, naps)
+        with pytest.raises(RestError, match="encrypted"):
+            ClientSecrets(rest).create()
+        rest.close()
+
+
+def test_own_tls_settings_hold_behind_a_proxy(naps: Naps) -> None:
+    """The tunnel ends at the server, and so does the encryption."""
+    server_side, client_side = tls_pair()
+    with RawServer(no_thanks, tls=server_side) as server:
+        with TinyProxy(server.port) as proxy:
+            rest = local(
+                "https://localhost/v1",
+                naps,
+                ssl_context=client_side,
+                proxy=f"http://127.0.0.1:{proxy.port}",
+            )
+            with pytest.raises(RestError, match="HTTP 400"):
+                ClientSecrets(rest).create()
+            rest.close()
+
+            assert [("localhost", 443)] == proxy.asked
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_authorities_of_the_environment_are_used(
+    name: str, naps: Naps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As requests does by itself."""
+    server_side, client_side = tls_pair()
+    (authority,) = [
+        ssl.DER_cert_to_PEM_cert(each)
+        for each in client_side.get_ca_certs(binary_form=True)
+        if b"trustme" in each
+    ]
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    bundle = tmp_path / "authorities.pem"
+    bundle.write_text(authority)
+    monkeypatch.setenv(name, str(bundle))
+    with RawServer(no_thanks, tls=server_side) as server:
+        rest = local(server.url, naps)
+        with pytest.raises(RestError, match="HTTP 400"):
+            ClientSecrets(rest).create()
+        rest.close()
 
 
 def test_forked_child_gets_connections_of_its_own(
