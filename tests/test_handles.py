@@ -1,0 +1,374 @@
+"""Which answer of the server belongs to which command."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any, Optional
+
+import pytest
+
+from realtime_sync import events
+from realtime_sync.deadline import Deadline
+from realtime_sync.errors import (
+    REJECTIONS,
+    ActiveResponseConflict,
+    CommandRejected,
+    CommitEmpty,
+    ConnectionLost,
+    InvalidRequest,
+    ItemNotFound,
+    LocalProtocolError,
+    NothingToCancel,
+    WaitTimeout,
+)
+from realtime_sync.handles import CommandHandle, PendingCommands, rejection_of
+from realtime_sync.waiters import Waiting, WatchList
+from tests.shell import event
+
+LONG = 5.0
+
+
+def plain(ready: threading.Event, deadline: Deadline) -> bool:
+    """Wait as in thread mode."""
+    return ready.wait(deadline.remaining())
+
+
+class Commands:
+    """Commands that are pending, and what the server says."""
+
+    def __init__(self) -> None:
+        self.watches = WatchList()
+        self.pending = PendingCommands()
+        self.watches.add(self.pending.watch)
+
+    def send(self, kind: str, **fields: Any) -> CommandHandle:
+        """A handle on a command, as if it had been sent."""
+        number = len(self.pending._by_id) + 1
+        command = getattr(events, kind)(
+            event_id=fields.pop("event_id", f"event_{number}"), **fields
+        )
+        handle = CommandHandle(command, Waiting(plain, 0.02))
+        self.pending.register(handle)
+        return handle
+
+    def hear(self, type: str, **fields: Any) -> None:
+        """The server says something."""
+        self.watches.offer(event(type, **fields))
+
+    def refuse(self, **error: Any) -> None:
+        """The server says that something is wrong."""
+        self.hear("error", error={"type": "invalid_request_error", **error})
+
+
+@pytest.fixture
+def commands() -> Commands:
+    """No commands yet."""
+    return Commands()
+
+
+def failure(handle: CommandHandle) -> CommandRejected:
+    """How a command was refused."""
+    with pytest.raises(CommandRejected) as caught:
+        handle.acknowledged()
+    return caught.value
+
+
+# -- acknowledgements --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "answer", "told"),
+    [
+        ("InputAudioBufferCommit", {}, "input_audio_buffer.committed", {}),
+        ("InputAudioBufferClear", {}, "input_audio_buffer.cleared", {}),
+        (
+            "ConversationItemDelete",
+            {"item_id": "i"},
+            "conversation.item.deleted",
+            {"item_id": "i"},
+        ),
+        (
+            "ConversationItemRetrieve",
+            {"item_id": "i"},
+            "conversation.item.retrieved",
+            {"item": {"id": "i", "type": "message", "role": "user", "content": []}},
+        ),
+        (
+            "ConversationItemTruncate",
+            {"item_id": "i", "content_index": 0, "audio_end_ms": 5},
+            "conversation.item.truncated",
+            {"item_id": "i"},
+        ),
+    ],
+)
+def test_a_command_is_acknowledged_by_its_event(
+    commands: Commands, kind: str, fields: Any, answer: str, told: Any
+) -> None:
+    """As the table in `acks` says."""
+    handle = commands.send(kind, **fields)
+    before = handle.done()
+    commands.hear(answer, **told)
+
+    assert not before
+    assert answer == handle.acknowledged().type
+    assert "done" in repr(handle)
+
+
+def test_acknowledgements_find_their_item(commands: Commands) -> None:
+    """Whatever order they come in."""
+    one = commands.send("ConversationItemDelete", item_id="1")
+    two = commands.send("ConversationItemDelete", item_id="2")
+    commands.hear("conversation.item.deleted", item_id="2")
+
+    assert two.done()
+    assert not one.done()
+
+
+def test_without_ids_order_decides(commands: Commands) -> None:
+    """The oldest command that waits for such an event is meant."""
+    one = commands.send("InputAudioBufferCommit")
+    two = commands.send("InputAudioBufferCommit")
+    commands.hear("input_audio_buffer.committed", item_id="a")
+    commands.hear("input_audio_buffer.committed", item_id="b")
+
+    assert "a" == one.acknowledged().item_id
+    assert "b" == two.acknowledged().item_id
+
+
+def test_a_response_is_found_by_our_key_in_its_metadata(commands: Commands) -> None:
+    """Also when the server answers the second one first."""
+
+    def create(key: str) -> CommandHandle:
+        config = {"metadata": {"realtime_sync_id": key}}
+        from tests.shell import GA
+
+        command = GA.command({"type": "response.create", "response": config})
+        return commands.send("ResponseCreate", response=command.response, event_id=key)
+
+    one, two = create("one"), create("two")
+    commands.hear(
+        "response.created",
+        response={"id": "r2", "metadata": {"realtime_sync_id": "two"}},
+    )
+    commands.hear("response.created", response={"id": "vad", "metadata": None})
+
+    assert "r2" == two.acknowledged().response.id
+    assert not one.done()
+
+
+def test_what_is_never_acknowledged_says_so(commands: Commands) -> None:
+    """Instead of waiting for nothing."""
+    handle = commands.send("InputAudioBufferAppend", audio=b"\0\0")
+    with pytest.raises(LocalProtocolError, match="never acknowledged"):
+        handle.acknowledged()
+
+
+def test_an_acknowledgement_that_does_not_come_is_a_timeout(commands: Commands) -> None:
+    """Some servers never give one; the message names the command."""
+    handle = commands.send("InputAudioBufferClear", event_id="event_x")
+    with pytest.raises(WaitTimeout, match="input_audio_buffer.clear .event_x"):
+        handle.acknowledged()
+
+
+def test_commands_that_are_never_answered_are_bounded(commands: Commands) -> None:
+    """The oldest is given up when thousands of later ones wait too."""
+    first = commands.send("InputAudioBufferClear", event_id="first")
+    for number in range(4096):
+        commands.send("InputAudioBufferClear", event_id=str(number))
+    with pytest.raises(LocalProtocolError, match="not answered"):
+        first.acknowledged()
+
+    assert 4096 == len(commands.pending._by_id)
+
+
+def test_a_withdrawn_command_waits_for_nothing(commands: Commands) -> None:
+    """It was not sent; the next answer is for the next one."""
+    one = commands.send("InputAudioBufferCommit", event_id="1")
+    two = commands.send("InputAudioBufferCommit", event_id="2")
+    commands.pending.withdraw(one)
+    commands.pending.withdraw(one)
+    commands.hear("input_audio_buffer.committed", item_id="a")
+
+    assert two.done()
+    assert not one.done()
+
+
+def test_all_pending_commands_fail_with_the_connection(commands: Commands) -> None:
+    """At once, each with an exception of its own."""
+    handles = [commands.send("InputAudioBufferClear") for _ in range(3)]
+    commands.watches.finish(ConnectionLost("gone", code=1006))
+
+    for handle in handles:
+        with pytest.raises(ConnectionLost, match="gone"):
+            handle.acknowledged(None)
+
+
+# -- errors ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", sorted(REJECTIONS))
+def test_every_known_code_has_its_exception(commands: Commands, code: str) -> None:
+    """With all that the server said, and the command."""
+    handle = commands.send("InputAudioBufferCommit", event_id="mine")
+    commands.refuse(code=code, message="words", param="a.b", event_id="mine")
+    error = failure(handle)
+
+    assert REJECTIONS[code] is type(error)
+    assert (code, "a.b", "mine") == (error.code, error.param, error.event_id)
+    assert "words" in str(error)
+    assert error.command is handle.command
+
+
+def test_an_error_goes_to_the_command_that_it_names(commands: Commands) -> None:
+    """Not to the oldest, and not to one of the same kind."""
+    one = commands.send("InputAudioBufferCommit", event_id="1")
+    two = commands.send("InputAudioBufferCommit", event_id="2")
+    commands.refuse(code="input_audio_buffer_commit_empty", event_id="2", message="m")
+
+    assert isinstance(failure(two), CommitEmpty)
+    assert not one.done()
+
+
+def test_an_error_for_a_command_that_is_not_pending_is_an_event_only(
+    commands: Commands, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged once, and fails nothing."""
+    handle = commands.send("InputAudioBufferCommit", event_id="1")
+    commands.refuse(code="invalid_value", event_id="another's", message="words")
+
+    assert not handle.done()
+    assert ["error that no pending command fits: words [invalid_value]"] == [
+        record.getMessage().removeprefix("< ") for record in caplog.records
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ("plain words", CommandRejected),
+        ({"message": "m", "type": "input_audio_buffer_commit_empty"}, CommitEmpty),
+        ({"message": "m", "code": "input_audio_buffer_commit_empty"}, CommitEmpty),
+        ({"message": "m", "code": "never_heard_of"}, CommandRejected),
+        ({"message": "m", "param": "x"}, InvalidRequest),
+        ({}, CommandRejected),
+        (None, CommandRejected),
+        ({"message": None, "code": 7, "event_id": None}, CommandRejected),
+        ([1, 2], CommandRejected),
+    ],
+)
+def test_an_error_of_any_shape_without_an_id_reaches_the_only_command(
+    commands: Commands, error: Any, kind: type[CommandRejected]
+) -> None:
+    """A string, the code in ``type``, hardly anything at all."""
+    handle = commands.send("InputAudioBufferCommit")
+    commands.hear("error", error=error)
+
+    assert kind is type(failure(handle))
+
+
+def test_words_beside_the_error_are_found(commands: Commands) -> None:
+    """Some servers put the message at the top."""
+    assert "top words" in str(rejection_of(event("error", message="top words")))
+    assert "the server gave no reason" in str(rejection_of(event("error")))
+
+
+def test_an_error_without_an_id_finds_the_one_command_that_it_fits(
+    commands: Commands,
+) -> None:
+    """By its code, or by the parameter that it blames."""
+    delete = commands.send("ConversationItemDelete", item_id="i")
+    update = commands.send(
+        "SessionUpdate",
+        session={"type": "realtime", "instructions": "x"},
+        event_id="event_u",
+    )
+    commands.refuse(code="item_delete_invalid_item_id", message="m")
+    commands.refuse(code="invalid_value", param="session.voice", message="m")
+
+    assert isinstance(failure(delete), ItemNotFound)
+    assert isinstance(failure(update), InvalidRequest)
+
+
+def test_an_error_without_an_id_that_fits_several_fails_none(
+    commands: Commands, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A guess could fail a command that succeeds."""
+    one = commands.send("ConversationItemDelete", item_id="1")
+    two = commands.send("ConversationItemDelete", item_id="2")
+    commands.refuse(code="item_delete_invalid_item_id", message="m")
+
+    assert not one.done()
+    assert not two.done()
+    assert 1 == len(caplog.records)
+
+
+def test_null_in_the_place_of_an_error_is_none(commands: Commands) -> None:
+    """Mock servers send every key; only an ``error`` event is an error."""
+    handle = commands.send("InputAudioBufferCommit")
+    commands.hear("input_audio_buffer.cleared", error=None)
+    commands.hear("input_audio_buffer.committed", error=None, item_id="i")
+
+    assert "i" == handle.acknowledged().item_id
+
+
+def test_success_after_an_error_for_the_same_command_changes_nothing(
+    commands: Commands,
+) -> None:
+    """The first outcome counts; the event is still an event."""
+    handle = commands.send("InputAudioBufferCommit", event_id="1")
+    commands.refuse(code="invalid_value", event_id="1", message="m")
+    commands.hear("input_audio_buffer.committed", item_id="i")
+
+    assert isinstance(failure(handle), InvalidRequest)
+
+
+@pytest.mark.parametrize(
+    ("code", "level"),
+    [
+        ("response_cancel_not_active", logging.INFO),
+        ("invalid_value", logging.WARNING),
+    ],
+)
+def test_a_refusal_nobody_waits_for_is_logged_once(
+    commands: Commands, caplog: pytest.LogCaptureFixture, code: str, level: int
+) -> None:
+    """A lost race is no reason to warn."""
+    caplog.set_level(logging.INFO)
+    commands.send("ResponseCancel", event_id="1")
+    commands.refuse(code=code, event_id="1", message="m")
+
+    assert [level] == [record.levelno for record in caplog.records]
+
+
+def test_a_refusal_somebody_waits_for_is_not_logged(
+    commands: Commands, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They get it as an exception."""
+    handle = commands.send("ResponseCancel", event_id="1")
+    caught: list[Optional[BaseException]] = []
+
+    def wait() -> None:
+        try:
+            handle.acknowledged(LONG)
+        except CommandRejected as exc:
+            caught.append(exc)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    while not handle._awaited:
+        pass
+    commands.refuse(code="response_cancel_not_active", event_id="1", message="m")
+    thread.join(LONG)
+
+    assert [NothingToCancel] == [type(error) for error in caught]
+    assert [] == caplog.records
+
+
+def test_whether_trying_again_may_help_is_known() -> None:
+    """A conflict passes, a wrong argument does not."""
+    conflict = {"error": {"code": "conversation_already_has_active_response"}}
+
+    assert isinstance(rejection_of(event("error", **conflict)), ActiveResponseConflict)
+    assert rejection_of(event("error", **conflict)).retryable
+    assert not rejection_of(event("error", error={"code": "invalid_value"})).retryable
