@@ -282,3 +282,16 @@ def test_energy_tells_loud_from_quiet() -> None:
     assert activity.probability(loud(20)[:size]) > 0.9
     assert activity.probability(silence(20)[:size]) == 0.0
     activity.reset()
+
+
+@pytest.mark.parametrize(("model", "deltas"), [("whisper-1", 1), ("gpt-4o-x", 4)])
+def test_transcripts_come_whole_or_by_the_word(model: str, deltas: int) -> None:
+    """As the model that was asked for does it; together they are the transcript."""
+    talk = Talk()
+    talk.update(audio={"input": {"transcription": {"model": model}}})
+    frames = talk.hear(loud(500) + silence(500))
+    prefix = "conversation.item.input_audio_transcription."
+    pieces = [f["delta"] for f in frames if f["type"] == prefix + "delta"]
+
+    assert deltas == len(pieces)
+    assert only(frames, prefix + "completed")["transcript"] == "".join(pieces)

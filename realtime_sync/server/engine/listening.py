@@ -5,6 +5,7 @@ The input audio buffer: arithmetic, voice activity, committing, transcribing.
 from __future__ import annotations
 
 import math
+import re
 from typing import Any, Callable, Iterator, Optional
 
 import attrs
@@ -288,11 +289,19 @@ class Listening:
             self._context.emit(prefix + "failed", **place, error=details)
             return
         entry.item["content"][index]["transcript"] = words
-        if words:
-            self._context.emit(prefix + "delta", **place, delta=words)
+        settings = self._context.config.heard.get("transcription") or {}
+        for piece in _pieces(words, settings.get("model")):
+            self._context.emit(prefix + "delta", **place, delta=piece)
         seconds = math.ceil(entry.audio_ms / 1000)
         usage = {"type": "duration", "seconds": seconds}
         self._context.emit(prefix + "completed", **place, transcript=words, usage=usage)
+
+
+def _pieces(words: str, model: Optional[str]) -> list[str]:
+    """Cut a transcript as its model does: whisper says all of it at once."""
+    if (model or "").startswith("whisper"):
+        return [words] if words else []
+    return re.findall(r"\S+\s*|\s+", words)
 
 
 def check_size(audio: bytes, limit: int) -> None:
