@@ -26,6 +26,7 @@ from realtime_sync import (
     errors,
     events,
     on,
+    webhooks,
 )
 
 
@@ -179,3 +180,35 @@ def failing(session: Session) -> None:
     except errors.ConnectFailed as error:
         status: Union[int, None] = error.status
         print(status)
+
+
+def requesting(client: RealtimeClient) -> None:
+    secret = client.client_secrets.create(
+        session=SessionConfig(instructions="Be brief."), expires_after=60
+    )
+    value: str = secret.value
+    expires_at: int = secret.expires_at
+    with connect(api_key=value) as session:
+        print(session.id, expires_at)
+    client.translations.client_secrets.create(session={"model": "m"}, timeout=5)
+    call = client.calls.create("v=0", {"voice": "marin"})
+    sdp: str = call.sdp
+    if call.call_id is not None:
+        client.calls.refer(call.call_id, "tel:+14155550123")
+        client.calls.hangup(call.call_id, timeout=None)
+    print(sdp, client.sessions.create(voice="alloy").client_secret)
+    try:
+        client.calls.reject("rtc_1", status_code=486)
+    except errors.RestError as error:
+        wait: Union[float, None] = error.retry_after
+        print(error.status, error.request_id, wait)
+    client.close()
+
+
+def answering(client: RealtimeClient, body: bytes, headers: dict[str, str]) -> None:
+    event = webhooks.unwrap(body, headers, "whsec_c2VjcmV0")
+    if isinstance(event, webhooks.RealtimeCallIncoming):
+        call_id: str = event.data.call_id
+        client.calls.accept(call_id, instructions="Be brief.")
+    else:
+        print(event.type, event.data)
