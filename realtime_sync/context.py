@@ -17,26 +17,33 @@ class Context:
     Attributes:
         session: the session that the event belongs to.
         event: the event itself.
-        snapshot: the conversation as of this event; `Session.snapshot` may be
-            further on.
         subscription: the registration that this call is made for.
     """
 
-    __slots__ = ("session", "event", "snapshot", "subscription")
+    __slots__ = ("session", "event", "_snapshot", "subscription")
 
-    def __init__(self, session: Session, event: Any, snapshot: Snapshot) -> None:
+    def __init__(
+        self, session: Session, event: Any, snapshot: Optional[Snapshot]
+    ) -> None:
         self.session = session
         self.event = event
-        self.snapshot = snapshot
+        self._snapshot = snapshot
         self.subscription: Optional[Subscription] = None
 
     def for_subscription(self, subscription: Subscription) -> Context:
         """
         The same context, for another registration.
         """
-        context = Context(self.session, self.event, self.snapshot)
+        context = Context(self.session, self.event, self._snapshot)
         context.subscription = subscription
         return context
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The conversation as of this event; `Session.snapshot` may be later."""
+        # None only where nobody who was registered when the event came looks
+        # at it: see `Route.keeps_snapshot`.
+        return self.session.snapshot if self._snapshot is None else self._snapshot
 
     @property
     def item(self) -> Optional[Item]:

@@ -132,7 +132,8 @@ class Dispatcher:
             return  # Nobody listens; the mirror and the waiters have seen it.
         self._submitted += 1
         self._submitted_bytes += size
-        self._queue.put((event, snapshot, size, key))
+        kept = snapshot if route.keeps_snapshot else None
+        self._queue.put((event, kept, size, key))
         waiting = self._submitted + self._posted - self.delivered
         waiting_bytes = self._submitted_bytes - self._delivered_bytes
         if waiting > self._high or waiting_bytes > self._high_bytes:

@@ -49,10 +49,14 @@ class Route(NamedTuple):
     Attributes:
         inline: receivers that run on the reader thread.
         queued: receivers that run where deliveries run.
+        keeps_snapshot: a queued receiver looks at the conversation, so that the
+            queue must keep it as it was. Keeping it for nobody would have the
+            garbage collector walk over it again and again.
     """
 
     inline: tuple[Receiver, ...]
     queued: tuple[Receiver, ...]
+    keeps_snapshot: bool = True
 
 
 class EventSignal(blinker.Signal):
@@ -194,7 +198,8 @@ class SignalBoard:
         ordered = [receiver for _, receiver in placed]
         inline = tuple(r for r in ordered if getattr(r, "inline", False))
         queued = tuple(r for r in ordered if not getattr(r, "inline", False))
-        return Route(inline, queued), not any(s.volatile for s in signals)
+        keeps = any(getattr(r, "looks_at_context", True) for r in queued)
+        return Route(inline, queued, keeps), not any(s.volatile for s in signals)
 
     def _matches(self, pattern: str, key: str) -> bool:
         unknown = key.startswith(UNKNOWN_MARK)

@@ -59,6 +59,7 @@ class Subscription:
         self._skips_unknown = not unknown and key.endswith(".*")
         self._context = context
         self._style = call_style(handler)
+        self.looks_at_context = self._style != "event"
         # Guards `_active`, so that a `once` handler runs once.
         self._lock = Lock()
         self._active = True

@@ -10,6 +10,7 @@ import pytest
 
 from realtime_sync.event_names import names_of
 from realtime_sync.notices import NOTICE_PREFIXES
+from realtime_sync.router import Router
 from realtime_sync.signals import UNKNOWN_MARK, EventSignal, SignalBoard
 
 
@@ -193,3 +194,16 @@ def test_endless_new_event_types_do_not_fill_the_cache() -> None:
         signals.route(f"{UNKNOWN_MARK}vendor.{number}")
 
     assert len(signals._routes) <= 1024
+
+
+def test_the_queue_keeps_a_snapshot_only_for_handlers_that_look_at_it() -> None:
+    """A handler of the event alone must not make the queue hold the mirror."""
+    router = Router()
+    board = SignalBoard(object(), lambda name: (name,), ("client.",))
+    router._attach(board)
+    router.on("response.done", lambda event: None)
+    plain = board.route("response.done").keeps_snapshot
+    router.on("response.done", lambda event, ctx: None)
+
+    assert plain is False
+    assert board.route("response.done").keeps_snapshot is True
