@@ -191,6 +191,9 @@ class Speaker:
         device: number, part of a name, or the default one.
         format: format of what is written; pcm16 at any rate.
         block_ms: milliseconds that the device asks for at a time.
+        latency: seconds of sound that the device is asked to hold. What it holds
+            is heard after an interruption, too; with less, a busy machine makes
+            gaps.
 
     Attributes:
         player: the player, for `Player.attach` and `talk`.
@@ -203,11 +206,13 @@ class Speaker:
         *,
         format: FormatLike = PCM16,
         block_ms: float = 20,
+        latency: float = 0.06,
     ) -> None:
         self.player = Player(format=format, name="speaker")
         self.underruns = 0
         self._device = device
         self._block_ms = block_ms
+        self._latency = latency
         self._stream: Any = None
         if self.player.format.name != "pcm16":
             raise ConfigurationError("a loudspeaker takes pcm16")
@@ -239,6 +244,7 @@ class Speaker:
             device=self._device,
             samplerate=rate,
             blocksize=int(rate * self._block_ms / 1000),
+            latency=self._latency,
             callback=self._wanted,
         )
 
