@@ -1,0 +1,23 @@
+"""
+What sessions did, in numbers: a ledger of turns, budgets, logs without keys.
+
+OpenTelemetry is for those who have it: ``pip install "realtime-sync[telemetry]"``.
+"""
+
+from __future__ import annotations
+
+from .budget import Budget, BudgetExceeded, total_tokens
+from .ledger import TIMES, Ledger, Spread, Turn, percentile
+from .tokens import Tokens
+
+__all__ = [
+    "Budget",
+    "BudgetExceeded",
+    "Ledger",
+    "Spread",
+    "TIMES",
+    "Tokens",
+    "Turn",
+    "percentile",
+    "total_tokens",
+]

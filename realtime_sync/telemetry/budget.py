@@ -1,0 +1,128 @@
+"""A limit on what sessions may take."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Optional
+
+from ..errors import RealtimeError
+from .tokens import Tokens
+
+
+class BudgetExceeded(RealtimeError):
+    """
+    More was taken than is allowed.
+
+    Attributes:
+        spent: what was taken, in the unit of the budget.
+        limit: what is allowed.
+    """
+
+    def __init__(self, message: str, *, spent: float, limit: float) -> None:
+        super().__init__(message)
+        self.spent = spent
+        self.limit = limit
+
+
+def total_tokens(tokens: Tokens) -> float:
+    """The measure of a budget in tokens of any kind."""
+    return tokens.total
+
+
+class Budget:
+    """
+    Adds up what responses take, and acts once when it is too much.
+
+    ``Budget(50_000).guard(session)`` closes a session that takes more. What a
+    response takes is known when it ends, so the response that crosses the limit
+    is completed. All methods may be called from any thread.
+
+    Args:
+        limit: in the unit of *measure*.
+        measure: what tokens count: by default each one, of whatever kind. Give a
+            function with your prices for a budget in money.
+        on_exceeded: called once with the `BudgetExceeded`, in the thread that
+            delivers events. Without it, the guarded sessions are closed.
+    """
+
+    def __init__(
+        self,
+        limit: float,
+        *,
+        measure: Callable[[Tokens], float] = total_tokens,
+        on_exceeded: Optional[Callable[[BudgetExceeded], Any]] = None,
+    ) -> None:
+        if limit < 0:
+            raise ValueError(f"a budget cannot be {limit}")
+        self.limit = limit
+        self._measure = measure
+        self._on_exceeded = on_exceeded
+        # Guards everything below; the callback is called outside of it.
+        self._lock = threading.Lock()
+        self._tokens = Tokens()
+        self._sessions: list[Any] = []
+        self._exceeded = False
+
+    def guard(self, session: Any) -> Any:
+        """
+        Count what a session takes; one budget may guard many.
+
+        Returns:
+            The `Subscription`; cancel it to stop counting.
+        """
+        with self._lock:
+            self._sessions = [each for each in self._sessions if not each.closed]
+            self._sessions.append(session)
+        return session.on("response.done", self._done)
+
+    @property
+    def tokens(self) -> Tokens:
+        """What was taken so far."""
+        with self._lock:
+            return self._tokens
+
+    @property
+    def spent(self) -> float:
+        """What was taken so far, in the unit of the budget."""
+        return self._measure(self.tokens)
+
+    @property
+    def left(self) -> float:
+        """What may still be taken, never below 0."""
+        return max(0.0, self.limit - self.spent)
+
+    def check(self) -> None:
+        """
+        Raise if nothing more may be taken; for use before a question is asked.
+
+        Raises:
+            BudgetExceeded: the limit was passed.
+        """
+        spent = self.spent
+        if spent > self.limit:
+            raise self._error(spent)
+
+    def _done(self, event: Any) -> None:
+        tokens = Tokens.of(getattr(event.response, "usage", None) or None)
+        with self._lock:
+            self._tokens += tokens
+            spent = self._measure(self._tokens)
+            if spent <= self.limit or self._exceeded:
+                return
+            self._exceeded = True
+            sessions = list(self._sessions)
+        error = self._error(spent)
+        if self._on_exceeded is not None:
+            self._on_exceeded(error)
+            return
+        for session in sessions:
+            session.close(reason="budget exceeded")
+
+    def _error(self, spent: float) -> BudgetExceeded:
+        return BudgetExceeded(
+            f"{spent:g} was taken of a budget of {self.limit:g}; "
+            "nothing more should be asked",
+            spent=spent,
+            limit=self.limit,
+        )

@@ -1,0 +1,183 @@
+"""The ledger of turns: what each answer took, in time and in tokens."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from math import ceil
+from typing import Any, Optional
+
+from attrs import asdict, frozen
+
+from .tokens import Tokens
+
+TIMES = ("created_ms", "first_text_ms", "first_audio_ms", "done_ms")
+"""What is measured, in milliseconds from the end of the user's turn."""
+
+
+@frozen(kw_only=True)
+class Turn:
+    """
+    One answer.
+
+    Attributes:
+        session: name of the session.
+        response_id: the response.
+        status: its final status.
+        tokens: what it took.
+        created_ms, first_text_ms, first_audio_ms, done_ms: milliseconds from the
+            end of the user's turn, None for what did not happen.
+    """
+
+    session: str = ""
+    response_id: Optional[str] = None
+    status: Optional[str] = None
+    tokens: Tokens = Tokens()
+    created_ms: Optional[float] = None
+    first_text_ms: Optional[float] = None
+    first_audio_ms: Optional[float] = None
+    done_ms: Optional[float] = None
+
+
+@frozen(kw_only=True)
+class Spread:
+    """
+    How a figure is spread, by the nearest rank.
+
+    Attributes:
+        count: how many there are.
+        p50, p95, longest: None if there are none.
+    """
+
+    count: int = 0
+    p50: Optional[float] = None
+    p95: Optional[float] = None
+    longest: Optional[float] = None
+
+    @classmethod
+    def of(cls, figures: Sequence[float]) -> Spread:
+        """Sum up some figures."""
+        if not figures:
+            return cls()
+        return cls(
+            count=len(figures),
+            p50=percentile(figures, 50),
+            p95=percentile(figures, 95),
+            longest=max(figures),
+        )
+
+
+def percentile(figures: Sequence[float], percent: float) -> float:
+    """
+    The smallest figure that is not below *percent* per cent of all.
+
+    Raises:
+        ValueError: there are no figures, or the percentage is not from 0 to 100.
+    """
+    if not figures or not 0 <= percent <= 100:
+        raise ValueError("a percentile needs figures and a percentage from 0 to 100")
+    rank = max(1, ceil(len(figures) * percent / 100))
+    return sorted(figures)[rank - 1]
+
+
+class Ledger:
+    """
+    Collects the turns of one session or of many.
+
+    The totals are of all turns; of the turns themselves, and so of the spreads,
+    the latest *keep* are kept. All methods may be called from any thread.
+
+    Args:
+        keep: how many turns are kept.
+        on_turn: called with every `Turn`, in the thread that delivers events. An
+            exception of it is a failure of the handler, logged as any other.
+    """
+
+    def __init__(
+        self, *, keep: int = 1000, on_turn: Optional[Callable[[Turn], Any]] = None
+    ) -> None:
+        # Guards the turns and the totals.
+        self._lock = threading.Lock()
+        self._turns: deque[Turn] = deque(maxlen=keep)
+        self._count = 0
+        self._tokens = Tokens()
+        self._on_turn = on_turn
+
+    def __repr__(self) -> str:
+        return f"<Ledger, {self.count} turns, {self.tokens.total} tokens>"
+
+    def watch(self, target: Any) -> Any:
+        """
+        Collect the turns of a session, or of all sessions of a router.
+
+        Args:
+            target: `Session` or `Router`.
+
+        Returns:
+            The `Subscription`; cancel it to stop.
+        """
+        return target.on("turn.finished", self._finished)
+
+    def add(self, turn: Turn) -> None:
+        """Enter one turn."""
+        with self._lock:
+            self._turns.append(turn)
+            self._count += 1
+            self._tokens += turn.tokens
+        if self._on_turn is not None:
+            self._on_turn(turn)
+
+    @property
+    def count(self) -> int:
+        """How many turns there were."""
+        with self._lock:
+            return self._count
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The turns that are kept, in their order."""
+        with self._lock:
+            return tuple(self._turns)
+
+    @property
+    def tokens(self) -> Tokens:
+        """What all turns took together."""
+        with self._lock:
+            return self._tokens
+
+    def spread(self, name: str = "first_audio_ms") -> Spread:
+        """
+        How long it took, over the turns that are kept.
+
+        Args:
+            name: one of `TIMES`.
+
+        Raises:
+            ValueError: it is none of them.
+        """
+        if name not in TIMES:
+            raise ValueError(f"{name!r} is none of {', '.join(TIMES)}")
+        figures = [getattr(turn, name) for turn in self.turns]
+        return Spread.of([each for each in figures if each is not None])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The ledger as JSON-able values: count, spreads, tokens, turns."""
+        return {
+            "count": self.count,
+            "spreads": {name: asdict(self.spread(name)) for name in TIMES},
+            "tokens": asdict(self.tokens),
+            "turns": [asdict(turn) for turn in self.turns],
+        }
+
+    def _finished(self, event: Any, ctx: Any) -> None:
+        times = {name: getattr(event, name) for name in TIMES}
+        self.add(
+            Turn(
+                session=ctx.session.name,
+                response_id=event.response_id,
+                status=event.status,
+                tokens=Tokens.of(event.usage),
+                **times,
+            )
+        )

@@ -1,0 +1,85 @@
+"""Tokens by kind, from the usage of one response or of many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from attrs import fields, frozen
+
+_PATHS: Mapping[str, tuple[str, ...]] = {
+    "total": ("total_tokens",),
+    "input": ("input_tokens",),
+    "input_text": ("input_token_details", "text_tokens"),
+    "input_audio": ("input_token_details", "audio_tokens"),
+    "input_image": ("input_token_details", "image_tokens"),
+    "cached": ("input_token_details", "cached_tokens"),
+    "cached_text": ("input_token_details", "cached_tokens_details", "text_tokens"),
+    "cached_audio": ("input_token_details", "cached_tokens_details", "audio_tokens"),
+    "cached_image": ("input_token_details", "cached_tokens_details", "image_tokens"),
+    "output": ("output_tokens",),
+    "output_text": ("output_token_details", "text_tokens"),
+    "output_audio": ("output_token_details", "audio_tokens"),
+}
+"""Where each count is in the usage of a response."""
+
+
+@frozen(kw_only=True)
+class Tokens:
+    """
+    Counts of tokens, split the way they are billed.
+
+    Cached tokens are a part of the input tokens of their kind. A server that
+    gives no details leaves the parts at 0. Two can be added.
+    """
+
+    total: int = 0
+    input: int = 0
+    input_text: int = 0
+    input_audio: int = 0
+    input_image: int = 0
+    cached: int = 0
+    cached_text: int = 0
+    cached_audio: int = 0
+    cached_image: int = 0
+    output: int = 0
+    output_text: int = 0
+    output_audio: int = 0
+
+    @classmethod
+    def of(cls, usage: Any) -> Tokens:
+        """
+        Count what a response took.
+
+        Args:
+            usage: what `response.done` has: an object, a mapping as it is on the
+                wire, or None. What is missing or odd counts as 0.
+        """
+        return cls(**{name: _count(usage, path) for name, path in _PATHS.items()})
+
+    @classmethod
+    def sum(cls, counts: Iterable[Tokens]) -> Tokens:
+        """Add up any number of counts."""
+        total = cls()
+        for each in counts:
+            total += each
+        return total
+
+    def __add__(self, other: Tokens) -> Tokens:
+        if not isinstance(other, Tokens):
+            return NotImplemented
+        names = [field.name for field in fields(Tokens)]
+        return Tokens(
+            **{name: getattr(self, name) + getattr(other, name) for name in names}
+        )
+
+
+def _count(usage: Any, path: tuple[str, ...]) -> int:
+    for name in path:
+        if isinstance(usage, Mapping):
+            usage = usage.get(name)
+        else:
+            usage = getattr(usage, name, None)
+    if isinstance(usage, bool) or not isinstance(usage, (int, float)):
+        return 0
+    return int(usage) if usage == usage and abs(usage) < 1e15 else 0
