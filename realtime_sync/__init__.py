@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from .protocol import events
     from .protocol.sessions import SessionConfig
     from .reconnecting import ReconnectPolicy
+    from .recorded import read_recording
+    from .replaying import replay
     from .reply import Reply
     from .response_handle import ResponseHandle
     from .router import Router, on
@@ -69,6 +71,8 @@ __all__ = [
     "events",
     "on",
     "plan_interruption",
+    "read_recording",
+    "replay",
 ]
 
 _HOMES = {
@@ -90,6 +94,8 @@ _HOMES = {
     "connect": "client",
     "on": "router",
     "plan_interruption": "state.interruption",
+    "read_recording": "recorded",
+    "replay": "replaying",
 }
 _MODULES = {"events": "protocol.events", "webhooks": "webhooks"}
 

@@ -5,7 +5,6 @@ The way of a command: an id, an expected answer, the codec, the socket.
 from __future__ import annotations
 
 import itertools
-import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from threading import Event
@@ -21,8 +20,6 @@ from .protocol import events
 from .protocol.codec import Codec, to_mapping
 from .types import UNSET, Unset
 from .waiters import Waiting
-
-logger = logging.getLogger("realtime_sync.session")
 
 H = TypeVar("H", bound=CommandHandle)
 
@@ -100,7 +97,7 @@ class Sender:
                 event.
         """
         if isinstance(command, Mapping):
-            command = self._from_mapping(command)
+            command = self.from_mapping(command)
         if isinstance(command, VendorCommand):
             self._write(command, command.frame)
             return CommandHandle(command, self._waiting)
@@ -169,7 +166,13 @@ class Sender:
             self.connection.send(payload, self._waiting.deadline())
         self._sent(command, f"client.{command.type}")
 
-    def _from_mapping(self, frame: Mapping[str, Any]) -> Any:
+    def from_mapping(self, frame: Mapping[str, Any]) -> Any:
+        """
+        The command that a mapping stands for.
+
+        Raises:
+            LocalProtocolError: it is no event.
+        """
         command = self.codec.command(frame)
         if not isinstance(command, Mapping):
             return command

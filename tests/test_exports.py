@@ -33,6 +33,8 @@ PUBLIC = [
     "events",
     "on",
     "plan_interruption",
+    "read_recording",
+    "replay",
 ]
 """Changing this list changes the public API: say so in ``CHANGES.rst``."""
 

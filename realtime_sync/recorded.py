@@ -1,0 +1,292 @@
+"""
+Read recordings: our own, and the JSON lines that other programs write.
+
+A recording of ours begins with ``{"format": "realtime-sync-recording", ...}``; see
+the documentation for what follows. Of others' files it is only asked that every
+line is a JSON object that is an event, or has one within it.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, Final, Optional, Union
+
+from attrs import frozen
+
+from .errors import ConfigurationError
+from .protocol import jsontext
+from .protocol.registry import client_names, server_names
+from .recordlines import FORMAT, VERSION
+
+logger = logging.getLogger("realtime_sync.session")
+
+Source = Union[str, os.PathLike[str], Iterable[Union[str, bytes, Mapping[str, Any]]]]
+"""A file's path, or lines: text, or decoded."""
+
+NESTED: Final = ("frame", "event", "data", "message", "payload", "body")
+"""Members of others' lines in which the event may be."""
+
+DIRECTIONS: Final = ("dir", "direction", "source", "from", "sender", "origin", "type")
+TIMES: Final = ("t", "time", "ts", "timestamp", "at", "time_ms", "elapsed_ms", "ms")
+
+_IN = frozenset(
+    "in < <- << recv receive received rx inbound incoming server server_event "
+    "from_server".split()
+)
+_OUT = frozenset(
+    "out > -> >> send sent tx outbound outgoing client client_event to_server".split()
+)
+_EPOCH_MS = 1e11
+_FIRST = 20
+
+
+@frozen(kw_only=True)
+class RecordedLine:
+    """
+    One line of a recording.
+
+    Attributes:
+        at: seconds since the recording began.
+        direction: ``"in"``, ``"out"`` or ``"note"`` (of the library itself).
+        frame: the decoded frame or note; None for what was not JSON.
+        data: the message as it was; of notes, empty.
+        connection: which connection of the session, from 1.
+        asked: items asked for at the head of the conversation, which the
+            mirror was told of just before.
+    """
+
+    at: float
+    direction: str
+    frame: Any
+    data: bytes = b""
+    connection: int = 1
+    asked: Optional[tuple[Mapping[str, Any], ...]] = None
+
+
+class Recorded:
+    """
+    A recording to be read, line by line, as often as wanted.
+
+    Made by `read_recording`.
+
+    Attributes:
+        own: made by `Session.record`; otherwise times and directions may have
+            been guessed.
+        dialect: that was spoken: ``"ga"`` or ``"beta"``.
+        session_type: ``"realtime"``, ``"transcription"`` or ``"translation"``.
+        started: seconds since the epoch, None if unknown.
+        connection: number of the connection that it begins with.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._path = Path(source) if isinstance(source, (str, os.PathLike)) else None
+        self._lines = () if isinstance(source, (str, os.PathLike)) else tuple(source)
+        head = next(self._decoded(), {})
+        self.own = head.get("format") == FORMAT
+        if self.own and head.get("version") != VERSION:
+            raise ConfigurationError(
+                f"{self} has version {head.get('version')!r} of the format; "
+                f"this release reads version {VERSION}"
+            )
+        self.connection = int(head.get("connection", 1)) if self.own else 1
+        self.started: Optional[float] = head.get("started") if self.own else None
+        if self.own:
+            self.dialect = str(head.get("dialect", "ga"))
+            self.session_type = str(head.get("session_type", "realtime"))
+        else:
+            first = [line.frame for line in islice(self, _FIRST)]
+            self.dialect, self.session_type = _guessed(first)
+
+    def __repr__(self) -> str:
+        return f"<Recorded {str(self)!r}>"
+
+    def __str__(self) -> str:
+        return str(self._path) if self._path else f"{len(self._lines)} lines"
+
+    def __iter__(self) -> Iterator[RecordedLine]:
+        lines = self._decoded()
+        if self.own:
+            next(lines)
+            yield from map(_own_line, lines)
+        else:
+            yield from _foreign_lines(lines, str(self))
+
+    def _decoded(self) -> Iterator[Any]:
+        """Lines as JSON objects; empty ones are skipped."""
+        for number, line in enumerate(self._raw(), 1):
+            if isinstance(line, Mapping):
+                yield line
+                continue
+            if not line.strip():
+                continue
+            try:
+                value = jsontext.loads(line)
+            except ValueError as exc:
+                if self._path and not line.endswith(b"\n"):
+                    logger.warning("! %s ends within line %s", self._path, number)
+                    return
+                problem = f"line {number} of {self} is not JSON: {exc}"
+                raise ConfigurationError(problem) from None
+            if not isinstance(value, dict):
+                raise ConfigurationError(f"line {number} of {self} is no JSON object")
+            yield value
+
+    def _raw(self) -> Iterator[Any]:
+        if self._path is None:
+            yield from self._lines
+            return
+        with self._path.open("rb") as file:
+            yield from file
+
+
+def read_recording(source: Source) -> Recorded:
+    """
+    Read a recording, our own or another program's.
+
+    Args:
+        source: a file's path, or an iterable of lines. An iterable is read to its
+            end; a file is read as the lines are asked for.
+
+    Raises:
+        OSError: the file cannot be read.
+        ConfigurationError: it is not a recording. If a later line is wrong,
+            reading that line raises.
+    """
+    return Recorded(source)
+
+
+# -- our own -----------------------------------------------------------------------
+
+
+def _own_line(line: Mapping[str, Any]) -> RecordedLine:
+    direction = str(line.get("dir"))
+    asked = line.get("asked", ())
+    frame = line.get("note") if direction == "note" else line.get("frame")
+    data = b""
+    if "text" in line:
+        data = str(line["text"]).encode("utf-8")
+    elif "base64" in line:
+        data = base64.b64decode(line["base64"])
+    elif direction != "note":
+        frame = _sounding(frame)
+        data = jsontext.dumps(frame)
+    return RecordedLine(
+        at=float(line.get("t", 0.0)),
+        direction=direction,
+        frame=frame,
+        data=data,
+        connection=int(line.get("conn", 1)),
+        asked=tuple(asked),
+    )
+
+
+def _sounding(frame: Any) -> Any:
+    """Put silence of the same length where audio was left out."""
+    if isinstance(frame, dict):
+        if frame.keys() == {"audio_bytes"}:
+            return base64.b64encode(bytes(frame["audio_bytes"])).decode("ascii")
+        return {key: _sounding(each) for key, each in frame.items()}
+    if isinstance(frame, list):
+        return [_sounding(each) for each in frame]
+    return frame
+
+
+# -- others' -----------------------------------------------------------------------
+
+
+def _foreign_lines(lines: Iterator[Any], name: str) -> Iterator[RecordedLine]:
+    began: Optional[float] = None
+    at = 0.0
+    for number, line in enumerate(lines, 1):
+        frame = _event_in(line)
+        if frame is None:
+            raise ConfigurationError(
+                f"line {number} of {name} has no event: neither a type, nor an "
+                f"object with one under {', '.join(NESTED)}"
+            )
+        time = _time_of(line)
+        if time is not None:
+            began = time if began is None else began
+            at = max(at, time - began)
+        yield RecordedLine(
+            at=at,
+            direction=_direction_of(line, frame),
+            frame=frame,
+            data=jsontext.dumps(frame),
+        )
+
+
+def _event_in(line: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:
+    kind = line.get("type")
+    known = isinstance(kind, str) and kind in server_names() | client_names()
+    for name in () if known else NESTED:
+        inner = line.get(name)
+        if isinstance(inner, str) and inner.lstrip().startswith("{"):
+            try:
+                inner = jsontext.loads(inner)
+            except ValueError:
+                continue
+        if isinstance(inner, Mapping) and isinstance(inner.get("type"), str):
+            return inner
+    if not isinstance(kind, str):
+        return None
+    added = {*TIMES, *DIRECTIONS} - {"type"}
+    return {key: each for key, each in line.items() if key not in added}
+
+
+def _direction_of(line: Mapping[str, Any], frame: Mapping[str, Any]) -> str:
+    for name in DIRECTIONS:
+        word = line.get(name)
+        word = word.lower() if isinstance(word, str) else None
+        if word in _IN:
+            return "in"
+        if word in _OUT:
+            return "out"
+    return "out" if frame["type"] in client_names() - server_names() else "in"
+
+
+def _time_of(line: Mapping[str, Any]) -> Optional[float]:
+    """Seconds from whatever origin, or None."""
+    for name in TIMES:
+        value = line.get(name)
+        if isinstance(value, str):
+            value = _parsed_time(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            in_ms = name.endswith("ms") or value > _EPOCH_MS
+            return value / 1000 if in_ms else float(value)
+    return None
+
+
+def _parsed_time(text: str) -> Optional[float]:
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        # Python 3.10 does not know the Z.
+        return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return None
+
+
+def _guessed(frames: Iterable[Any]) -> tuple[str, str]:
+    """Dialect and kind of session, by how the first frames are spelt."""
+    dialect, session_type = "ga", "realtime"
+    for frame in chain(frames):
+        kind, session = str(frame.get("type")), frame.get("session")
+        session = session if isinstance(session, Mapping) else {}
+        if {"modalities", "input_audio_format"} & session.keys():
+            dialect = "beta"
+        if kind.startswith("transcription_session."):
+            return "beta", "transcription"
+        if kind.startswith(("session.input_transcript", "session.output_transcript")):
+            return "ga", "translation"
+        if session.get("type") in ("transcription", "translation"):
+            session_type = str(session["type"])
+    return dialect, session_type

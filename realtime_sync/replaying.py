@@ -1,0 +1,227 @@
+"""
+A recorded session once more: handlers and mirror, without a server.
+
+There is one thread, the caller's, and no socket. What the server said goes the way
+that it went when it was recorded; what the program said is shown to the handlers
+that asked for it, and is not sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from threading import Event
+from time import monotonic
+from typing import Any, Optional
+
+from .connection import Connection
+from .deadline import Deadline
+from .endpoint import Endpoint
+from .errors import ConfigurationError, LocalProtocolError
+from .notices import ConnectionDropped, ConnectionOpened, ConnectionRestored
+from .options import SessionOptions
+from .recorded import Recorded, RecordedLine, Source, read_recording
+from .router import Router
+from .session import Session
+from .state.snapshot import Snapshot
+from .turns import TurnClock
+
+_CLEAN = 1000
+
+
+def replay(
+    recording: Source,
+    *,
+    router: Optional[Router] = None,
+    speed: float = 0.0,
+    dialect: Optional[str] = None,
+    session_type: Optional[str] = None,
+    stop: Optional[Event] = None,
+) -> Snapshot:
+    """
+    Play a recording to handlers and to a mirror, in the calling thread.
+
+    Handlers are called as in a session, in the recorded order. Their ``ctx.session``
+    is a session without a server: commands that it is given go nowhere, and
+    waiting on it raises `LocalProtocolError`.
+
+    Args:
+        recording: path of a file that `Session.record` wrote, or of JSON lines of
+            another program, one event per line; or the lines themselves.
+        router: whose handlers are called; by default those of the module-level
+            `on`.
+        speed: 1.0 is the pace of the recording, 2.0 twice as fast, 0 does not wait.
+        dialect: of the recording, if it does not say.
+        session_type: of the recording, if it does not say.
+        stop: set it from another thread, or from a handler, to end early.
+
+    Returns:
+        The snapshot at the end. It equals the recorded session's.
+
+    Raises:
+        OSError: the file cannot be read.
+        ConfigurationError: it is not a recording, or an argument is wrong.
+    """
+    if not speed >= 0:
+        raise ConfigurationError(f"speed must be 0 or more, not {speed!r}")
+    recorded = read_recording(recording)
+    options = SessionOptions(
+        dialect=dialect or recorded.dialect,
+        session_type=session_type or recorded.session_type,
+        dispatch="inline",
+        transport=_Nowhere(),
+        wait_created=False,
+        ping_interval=None,
+        name="replay",
+    )
+    session = Session(Endpoint.at("ws://127.0.0.1"), options=options, router=router)
+    return _Replay(session, recorded).run(_Pace(speed, stop or Event()))
+
+
+class _Replay:
+    def __init__(self, session: Session, recorded: Recorded) -> None:
+        self._session = session
+        self._wiring = session._wiring
+        self._recorded = recorded
+        self._connections: dict[int, Connection] = {}
+        self._now = 0.0
+        self._over = (_CLEAN, "")
+        self._steps: Mapping[str, Callable[[RecordedLine], None]] = {
+            "in": self._received,
+            "out": self._sent,
+            "note": self._noted,
+        }
+
+    def run(self, pace: _Pace) -> Snapshot:
+        wiring = self._wiring
+        wiring.waiting.wait = _refuse_to_wait
+        wiring._turns = TurnClock(wiring._turns_wanted, clock=lambda: self._now)
+        self._session.open()
+        assert wiring.connection is not None
+        self._connections[self._recorded.connection] = wiring.connection
+        try:
+            for line in self._recorded:
+                if not pace.reached(line.at):
+                    break
+                self._now = line.at
+                step = self._steps.get(line.direction)
+                if step is not None:
+                    step(line)
+        finally:
+            snapshot = self._session.snapshot
+            wiring.connection.disconnected(*self._over)
+        return snapshot
+
+    def _connection(self, number: int) -> Connection:
+        connection = self._connections.get(number)
+        if connection is None:
+            connection = self._wiring.new_connection(Snapshot())
+            connection.start(_Nowhere())
+            self._connections[number] = connection
+        return connection
+
+    def _received(self, line: RecordedLine) -> None:
+        connection = self._connection(line.connection)
+        for asked in line.asked or ():
+            frame = {"type": "conversation.item.create", "previous_item_id": "root"}
+            connection.note({**frame, **asked})
+        connection.receive(line.data)
+
+    def _sent(self, line: RecordedLine) -> None:
+        if not isinstance(line.frame, Mapping) or "type" not in line.frame:
+            return
+        command = self._wiring.sender.from_mapping(line.frame)
+        if line.asked is None and command.type == "conversation.item.create":
+            # Others do not record when their mirror heard of it.
+            self._connection(line.connection).note(command)
+        self._wiring._sent(command, f"client.{command.type}")
+
+    def _noted(self, line: RecordedLine) -> None:
+        note = line.frame
+        kind = note.get("type")
+        if kind == "recording.snapshot":
+            snapshot = Snapshot.from_dict(note["snapshot"])
+            self._connection(line.connection).snapshot = snapshot
+        elif kind == "recording.switched":
+            self._wiring.switch_to(self._connection(line.connection))
+        elif kind == "recording.ended":
+            self._over = (note.get("code") or _CLEAN, note.get("reason") or "")
+        else:
+            self._repeat(note)
+
+    def _repeat(self, note: Mapping[str, Any]) -> None:
+        """Tell handlers of what happened to connections, ends excepted."""
+        kind, attempt = note.get("type"), note.get("attempt", 0)
+        if kind == "connection.opened" and attempt:
+            self._wiring.emit(ConnectionOpened(attempt=attempt))
+        elif kind == "connection.restored":
+            self._wiring.emit(ConnectionRestored(attempt=attempt))
+        elif kind == "connection.lost" and note.get("retrying"):
+            error = ConnectionError(note.get("error"))
+            code, reason = note.get("code"), note.get("reason", "")
+            self._wiring.emit(
+                ConnectionDropped(error=error, code=code, reason=reason, retrying=True)
+            )
+
+
+class _Pace:
+    """Waits until it is time, as fast as is wanted."""
+
+    def __init__(self, speed: float, stop: Event) -> None:
+        self._speed = speed
+        self._stop = stop
+        self._start = monotonic()
+
+    def reached(self, at: float) -> bool:
+        """Wait for a moment of the recording; False when it is to end."""
+        if self._speed:
+            left = at / self._speed - (monotonic() - self._start)
+            if left > 0:
+                return not self._stop.wait(left)
+        return not self._stop.is_set()
+
+
+class _Nowhere:
+    """A transport that leads nowhere; what came is brought by the replay."""
+
+    heard_at = 0.0
+    pushes = True
+
+    def begin(self, receive: Any, ended: Any) -> None:
+        """Nothing comes by itself."""
+
+    def recv(self, timeout: Optional[float]) -> Optional[bytes]:
+        """Nothing."""
+        return None
+
+    def send(self, payload: bytes, deadline: Deadline) -> None:
+        """Commands go nowhere."""
+
+    def post(self, payload: bytes) -> None:
+        """Commands go nowhere."""
+
+    def ping(self) -> None:
+        """Nobody is there."""
+
+    def begin_close(self, code: int, reason: str) -> None:
+        """A handler may close the session: the recording goes on."""
+
+    def wake(self) -> None:
+        """Nobody waits."""
+
+    def abort(self) -> None:
+        """There is nothing to break off."""
+
+    def close(self) -> None:
+        """There is nothing to release."""
+
+    def unsent(self) -> int:
+        """Nothing is kept."""
+        return 0
+
+
+def _refuse_to_wait(event: Event, deadline: Deadline) -> bool:
+    if not event.is_set():
+        raise LocalProtocolError(
+            "this session is a replay: there is no server to wait for"
+        )
+    return True
