@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .host.faults import FAULTS, Fault
     from .host.server import Server
     from .host.sessions import ServerSession
+    from .offline import open_engine
     from .serving import serve
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Server",
     "ServerSession",
     "ToolCall",
+    "open_engine",
     "serve",
 ]
 
@@ -43,6 +45,7 @@ _LAZY = {
     "ServerSession": "host.sessions",
     "FAULTS": "host.faults",
     "Fault": "host.faults",
+    "open_engine": "offline",
     "serve": "serving",
 }
 

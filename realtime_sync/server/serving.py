@@ -24,12 +24,13 @@ from .agents.scripted import Scripted
 from .agents.tools import McpTool
 from .clock import Clock
 from .engine.context import Options
+from .host.engines import EngineSource
 from .host.faults import Fault
 from .host.server import Server
 
 _SPOKEN: Mapping[str, Any] = {"pace": 8.0}
 """Real speech is paced like the service's: faster than it is played."""
-AgentLike = Union[str, Agent, Callable[[Prompt], Answer], Iterable[Any]]
+AgentLike = Union[str, Agent, EngineSource, Callable[[Prompt], Answer], Iterable[Any]]
 
 
 def serve(
@@ -59,8 +60,9 @@ def serve(
 
     Args:
         agent: ``"echo"``, ``"voice"``, ``"scripted:FILE"`` (see `read_scenario`),
-            ``"chat:URL"`` (a chat-completions endpoint), a function of a `Prompt`, a
-            list of answers, or an `Agent`.
+            ``"chat:URL"`` (a chat-completions endpoint), ``"cassette:FILE"`` (a
+            recording), a function of a `Prompt`, a list of answers, an `Agent`, or a
+            `Scenario` or `Cassette` of `realtime_sync.testing`.
         dialect: ``"both"`` lets the client choose, as the service did; ``"ga"``
             refuses beta clients, ``"beta"`` speaks beta to everybody.
         port: 0 takes a free one.
@@ -142,7 +144,7 @@ def agent_named(
     """
     if isinstance(agent, str):
         return _named(agent)
-    if hasattr(agent, "reply"):
+    if hasattr(agent, "reply") or hasattr(agent, "engine"):
         return cast(Agent, agent), (), {}
     if callable(agent) or isinstance(agent, Iterable):
         return Scripted(agent), (), {}
@@ -166,6 +168,11 @@ def _named(agent: str) -> tuple[Agent, Sequence[str], Mapping[str, Any]]:
 
         found = read_scenario(detail)
         return found.agent, found.faults, found.options
+    if name == "cassette" and detail:
+        from ..testing import cassette
+
+        return cast(Agent, cassette(detail)), (), {}
     raise ConfigurationError(
-        f"unknown agent {agent!r}: echo, voice, scripted:FILE or chat:URL"
+        f"unknown agent {agent!r}: echo, voice, scripted:FILE, chat:URL or "
+        "cassette:FILE"
     )

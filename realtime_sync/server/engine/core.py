@@ -113,6 +113,11 @@ class Engine:
     # -- truth -----------------------------------------------------------------
 
     @property
+    def session_id(self) -> str:
+        """The id that the client is told."""
+        return self.context.session_id
+
+    @property
     def conversation(self) -> Conversation:
         """The default conversation as the server holds it."""
         return self.context.conversation

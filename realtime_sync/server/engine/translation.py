@@ -92,6 +92,11 @@ class TranslationEngine:
 
     # -- truth -----------------------------------------------------------------
 
+    @property
+    def session_id(self) -> str:
+        """The id that the client is told."""
+        return self.context.session_id
+
     def session(self) -> Frame:
         """Build the session object."""
         return {

@@ -27,6 +27,7 @@ from .workers import Workers
 _log = logging.getLogger("realtime_sync.server")
 _BUFFER_HIGH = 8 << 20
 _CLOSE_SECONDS = 2.0
+_NO_CLOSE_FRAME = 1006
 _PING_SECONDS = 20.0
 _INBOX_LIMIT = 500
 _BUSY_SECONDS = 0.25
@@ -39,6 +40,9 @@ class SessionEngine(Protocol):
     """What a connection needs of an engine."""
 
     closing: Optional[tuple[int, str]]
+
+    @property
+    def session_id(self) -> str: ...
 
     def open(self, now: float) -> list[dict[str, Any]]: ...
 
@@ -293,7 +297,9 @@ class Connection:
     def _leave(self) -> None:
         done = None if self._outbound.waiting else self.engine.closing
         ending = self._stopped or done
-        if ending and self.wire.open:
+        if ending and ending[0] == _NO_CLOSE_FRAME:
+            self._outbound.ending = True
+        elif ending and self.wire.open:
             self.wire.close(*ending)
         if self._stopped and self.wire.muted:
             self.wire.lost = True

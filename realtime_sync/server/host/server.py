@@ -19,12 +19,11 @@ from ..agents.base import Agent
 from ..agents.tools import McpTool
 from ..clock import Clock, SystemClock
 from ..engine.context import Options
-from ..engine.core import Engine
 from ..engine.ids import Ids
 from ..engine.refusal import Refusal
-from ..engine.translation import TranslationEngine
 from .calls import Calls
 from .connection import Connection
+from .engines import engine_for
 from .farewell import flush, refuse, turn_away
 from .faults import Fault, Saboteur
 from .gate import (
@@ -303,18 +302,18 @@ class Server:
                 return
             self.sessions.append(session)
             self._lock.notify_all()
-        _log.info("= session %s opened", session.engine.context.session_id)
+        _log.info("= session %s opened", session.id)
         try:
             session.connection.run(early)
         except Exception:
             # Should never run: a bad client must not take anything down with it.
-            _log.exception("! session %s failed", session.engine.context.session_id)
+            _log.exception("! session %s failed", session.id)
         finally:
             with self._lock:
                 session.open = False
                 self._forget_old()
                 self._lock.notify_all()
-            _log.info("= session %s closed", session.engine.context.session_id)
+            _log.info("= session %s closed", session.id)
 
     def _forget_old(self) -> None:
         """Let the oldest of many ended sessions go, with all that they hold."""
@@ -328,10 +327,17 @@ class Server:
     ) -> ServerSession:
         with self._lock:
             rng = random.Random(self._rng.random())
-        engine = self._engine(admission, rng)
+        engine = engine_for(
+            self.agent,
+            admission,
+            now=self.clock.now(),
+            options=self.options,
+            rng=rng,
+            mcp=self._mcp,
+        )
         received, sent = FrameLog(self._keep_frames), FrameLog(self._keep_frames)
         session = ServerSession(engine, admission, received, sent)
-        turns = TurnLog(f"[{engine.context.session_id[-4:]}]")
+        turns = TurnLog(f"[{session.id[-4:]}]")
 
         def sent_out(frame: Mapping[str, Any]) -> None:
             sent.append(frame, frame_size(frame))
@@ -348,30 +354,6 @@ class Server:
             ping_interval=self._ping_interval,
         )
         return session
-
-    def _engine(
-        self, admission: Admission, rng: random.Random
-    ) -> Union[Engine, TranslationEngine]:
-        if admission.session_type == "translation":
-            return TranslationEngine(
-                self.agent,
-                now=self.clock.now(),
-                model=admission.model,
-                config=admission.config,
-                options=self.options,
-                rng=rng,
-            )
-        return Engine(
-            self.agent,
-            now=self.clock.now(),
-            model=admission.model,
-            session_type=admission.session_type,
-            dialect=admission.dialect,
-            config=admission.config,
-            options=self.options,
-            rng=rng,
-            mcp=self._mcp,
-        )
 
 
 def _respelling(dialect: str) -> Callable[[Mapping[str, Any]], Any]:

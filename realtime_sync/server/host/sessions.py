@@ -18,8 +18,6 @@ from typing import (
 
 import attrs
 
-from ..engine.core import Engine
-from ..engine.translation import TranslationEngine
 from .connection import Connection
 from .faults import Drop, Send, encoded
 from .gate import Admission
@@ -100,12 +98,17 @@ class ServerSession:
         connection: the loop.
     """
 
-    engine: Union[Engine, TranslationEngine]
+    engine: Any
     admission: Admission
     received: FrameLog
     sent: FrameLog
     connection: Connection = attrs.field(init=False)
     open: bool = True
+
+    @property
+    def id(self) -> str:
+        """The id that the client was told."""
+        return str(self.engine.session_id)
 
     @property
     def close_code(self) -> Optional[int]:

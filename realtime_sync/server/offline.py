@@ -1,0 +1,78 @@
+"""
+The server's side of one session without a port, for sessions in one thread.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any, Callable, Iterable, Literal, Mapping, Optional, Union
+
+from ..errors import ConfigurationError
+from .agents.base import Agent, Answer, Prompt
+from .agents.echo import Echo
+from .agents.tools import McpTool
+from .engine.context import Options
+from .engine.core import Engine
+from .engine.translation import TranslationEngine
+
+
+def open_engine(
+    agent: Union[str, Agent, Callable[[Prompt], Answer], Iterable[Any]] = "echo",
+    *,
+    now: float = 0.0,
+    model: str = "gpt-realtime",
+    session_type: Literal["realtime", "transcription", "translation"] = "realtime",
+    dialect: Literal["ga", "beta"] = "ga",
+    seed: Optional[int] = None,
+    mcp: Optional[Mapping[str, Iterable[McpTool]]] = None,
+    **options: Any,
+) -> Union[Engine, TranslationEngine]:
+    """
+    Return the protocol engine that `serve` puts behind every connection.
+
+    Frames go in and come out as mappings, and nothing in it waits. For
+    `realtime_sync.testing.MemoryTransport`, and for whoever brings another way to
+    carry messages.
+
+    Args:
+        agent: as for `serve`.
+        now: seconds since the epoch.
+        model: as a client would name it.
+        session_type: what kind of session.
+        dialect: that the client speaks.
+        seed: makes ids reproducible.
+        mcp: tools of pretended MCP servers, by ``server_label``.
+        options: fields of `Options`, for example ``pace=1.0``.
+
+    Raises:
+        ConfigurationError: an argument is wrong.
+    """
+    try:
+        chosen = Options(**options)
+    except (TypeError, ValueError) as exc:
+        raise ConfigurationError(f"open_engine(): {exc}") from exc
+    rng = random.Random(seed)
+    answering = _agent(agent)
+    if session_type == "translation":
+        return TranslationEngine(
+            answering, now=now, model=model, options=chosen, rng=rng
+        )
+    return Engine(
+        answering,
+        now=now,
+        model=model,
+        session_type=session_type,
+        dialect=dialect,
+        options=chosen,
+        rng=rng,
+        mcp={label: tuple(tools) for label, tools in (mcp or {}).items()},
+    )
+
+
+def _agent(agent: Any) -> Agent:
+    if agent == "echo":
+        return Echo()
+    # Knows every kind of agent, and the host too: it is slow to import.
+    from .serving import agent_named
+
+    return agent_named(agent)[0]
