@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
+from time import monotonic
 from typing import Any, Optional
 
 from .calling import Caller
@@ -23,8 +25,14 @@ from .signals import Route, SignalBoard
 logger = logging.getLogger("realtime_sync.dispatch")
 
 
-Delivery = tuple[Any, Any, int, str]
-"""An event, the snapshot as of it, the bytes of its frame, its route's key."""
+Delivery = tuple[Any, Any, int, str, float]
+"""
+An event, the snapshot as of it, the bytes of its frame, its route's key, and for
+one delivery in `_SAMPLED` when it was queued; 0.0 for the others.
+"""
+
+_SAMPLED = 16
+_MOST_SAMPLES = 512
 
 
 class _Marker:
@@ -82,6 +90,7 @@ class Dispatcher:
         self._posted = 0
         self.delivered = self._delivered_bytes = 0
         self.discarded = self.discarded_at_close = 0
+        self._delays: deque[float] = deque(maxlen=_MOST_SAMPLES)
         self._lagging = False
         self._discarding = False
         self._last = _Marker(stop=True)
@@ -103,6 +112,10 @@ class Dispatcher:
     def depth_bytes(self) -> int:
         """Bytes of the frames that wait."""
         return self._submitted_bytes - self._delivered_bytes
+
+    def delays(self) -> list[float]:
+        """Seconds that sampled deliveries waited lately, shortest first."""
+        return sorted(tuple(self._delays))
 
     def start(self) -> None:
         """Start the thread, in ``thread`` mode."""
@@ -133,7 +146,8 @@ class Dispatcher:
         self._submitted += 1
         self._submitted_bytes += size
         kept = snapshot if route.keeps_snapshot else None
-        self._queue.put((event, kept, size, key))
+        stamp = 0.0 if self._submitted % _SAMPLED else monotonic()
+        self._queue.put((event, kept, size, key, stamp))
         waiting = self._submitted + self._posted - self.delivered
         waiting_bytes = self._submitted_bytes - self._delivered_bytes
         if waiting > self._high or waiting_bytes > self._high_bytes:
@@ -150,7 +164,7 @@ class Dispatcher:
         elif route.queued or self.mode == "manual":
             with self._post_lock:
                 self._posted += 1
-                self._queue.put((notice, snapshot, 0, key))
+                self._queue.put((notice, snapshot, 0, key, 0.0))
 
     def pump(self, deadline: Deadline) -> int:
         """
@@ -312,7 +326,9 @@ class Dispatcher:
             pass
 
     def _deliver(self, delivery: Delivery) -> None:
-        event, snapshot, size, key = delivery
+        event, snapshot, size, key, stamp = delivery
+        if stamp:
+            self._delays.append(monotonic() - stamp)
         try:
             if self._discarding or (self._expiry is not None and self._expiry.passed):
                 self.discarded_at_close += 1

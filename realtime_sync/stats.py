@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Optional
 
 from attrs import frozen
 
@@ -22,6 +22,9 @@ class SessionStats:
         discarded: stale audio deliveries dropped on request.
         handler_failures: exceptions of handlers.
         unknown: unknown event types and how often each came.
+        delay_p50_ms: milliseconds that deliveries lately waited for their
+            handlers, median of a sample; None before there is one.
+        delay_p99_ms: the same, 99th percentile.
     """
 
     events: int
@@ -32,6 +35,8 @@ class SessionStats:
     discarded: int
     handler_failures: int
     unknown: Mapping[str, int]
+    delay_p50_ms: Optional[float] = None
+    delay_p99_ms: Optional[float] = None
 
     @classmethod
     def of(cls, wiring: Any) -> SessionStats:
@@ -39,6 +44,7 @@ class SessionStats:
         Read the counters of a session's parts.
         """
         connection, dispatcher = wiring.connection, wiring.dispatcher
+        delays = dispatcher.delays()
         return cls(
             events=connection.events_received if connection else 0,
             bytes=connection.bytes_received if connection else 0,
@@ -48,4 +54,12 @@ class SessionStats:
             discarded=dispatcher.discarded,
             handler_failures=dispatcher.failures,
             unknown=dict(connection.unknown) if connection else {},
+            delay_p50_ms=_percentile(delays, 0.50),
+            delay_p99_ms=_percentile(delays, 0.99),
         )
+
+
+def _percentile(ordered: list[float], share: float) -> Optional[float]:
+    if not ordered:
+        return None
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000
