@@ -88,17 +88,18 @@ class Connection:
         self._ended = ended
         self._housekeep = housekeep
         self._ping_interval = ping_interval
-        self._step = ping_interval
+        self._step = min(_HOUSEKEEPING, ping_interval or _HOUSEKEEPING)
         self._transport: Optional[Transport] = None
         self._thread: Optional[threading.Thread] = None
         self._reader_ident: Optional[int] = None
-        # Guards `_closing`, so that one thread begins the close.
+        # Guards `_closing`, so that one thread begins the close, and whom the
+        # connection serves against its end.
         self._lock = threading.Lock()
         self._closing: Optional[Deadline] = None
         self._notes: deque[Any] = deque()
         self._down = False
         self._expired = False
-        self._overflow: Optional[DispatchOverflow] = None
+        self.overflow: Optional[DispatchOverflow] = None
 
     @property
     def is_open(self) -> bool:
@@ -120,10 +121,22 @@ class Connection:
         return monotonic() - self._started
 
     def adopt(
-        self, watches: WatchList, deliver: Callable[[Any, Snapshot, int], None]
-    ) -> None:
-        """From now on serve these instead of what it was made with."""
-        self._watches, self._deliver = watches, deliver
+        self,
+        watches: WatchList,
+        deliver: Callable[[Any, Snapshot, int], None],
+        ended: Callable[[Connection], None],
+    ) -> bool:
+        """
+        From now on serve these instead of what it was made with.
+
+        Returns:
+            False when it has ended: then it has served, and told, the others.
+        """
+        with self._lock:
+            if self._down:
+                return False
+            self._watches, self._deliver, self._ended = watches, deliver, ended
+        return True
 
     def start(self, transport: Transport) -> None:
         """Take over an open transport and begin to read."""
@@ -223,21 +236,23 @@ class Connection:
         """
         The connection has ended: fail what waits, release the socket.
         """
-        # Before the waits are failed: what is registered later is not sent into
-        # a dead socket, where nobody would answer it.
-        self._down = True
         self.error = closed_error(
             code, reason, asked=self.closing, expired=self._expired, cause=cause
         )
-        if self._overflow is not None:
-            self.error.__cause__ = self._overflow
+        if self.overflow is not None:
+            self.error.__cause__ = self.overflow
+        # Before the waits are failed: what is registered later is not sent into
+        # a dead socket, where nobody would answer it.
+        with self._lock:
+            self._down = True
+            watches, ended = self._watches, self._ended
         logger.info("= %s: closed, code %s %s", self._name, code, redact(reason))
         # First of all, so that nobody waits longer than the connection lives.
-        self._watches.finish(self._overflow or self.error, final=False)
+        watches.finish(self.overflow or self.error, final=False)
         if self._transport is not None:
             self._transport.close()
         self.over.set()
-        self._ended(self)
+        ended(self)
 
     def _run(self) -> None:
         self._reader_ident = threading.get_ident()
@@ -264,15 +279,16 @@ class Connection:
             data = recv(self._step if self._closing is None else self._patience())
             if data is not None:
                 take(data)
-                if transport.heard_at < due:
+                if transport.heard_at < due and self._closing is None:
                     continue
-            elif self._closing is not None and self._closing.passed:
-                raise Disconnected(_ABNORMAL, "no answer to the close frame")
-            else:
+            elif self._closing is None:
                 pinged = self._check_alive(transport, pinged)
-            due = self._keep_house()
+            # Checked also while events come: a server may stream on for ever.
+            if self._closing is not None and self._closing.passed:
+                raise Disconnected(_ABNORMAL, "no answer to the close frame")
+            due = self._keep_house(transport, pinged)
 
-    def _keep_house(self) -> float:
+    def _keep_house(self, transport: Transport, pinged: Optional[float]) -> float:
         """
         Do what is due apart from reading.
 
@@ -280,9 +296,13 @@ class Connection:
             When to come back, on the monotonic clock.
         """
         wanted = self._housekeep()
-        steps = [s for s in (self._ping_interval, wanted) if s is not None]
-        self._step = min(steps, default=None)
-        return monotonic() + (_HOUSEKEEPING if wanted is None else wanted)
+        pause = _HOUSEKEEPING if wanted is None else min(wanted, _HOUSEKEEPING)
+        now = monotonic()
+        self._step = pause
+        if self._ping_interval is not None:
+            quiet = now - (transport.heard_at if pinged is None else pinged)
+            self._step = max(0.0, min(pause, self._ping_interval - quiet))
+        return now + pause
 
     def _check_alive(
         self, transport: Transport, pinged: Optional[float]
@@ -352,7 +372,7 @@ class Connection:
 
     def _give_up(self, exc: Exception) -> None:
         if isinstance(exc, DispatchOverflow):
-            self._overflow = exc
+            self.overflow = exc
         if self._transport is not None:
             code = 1009 if isinstance(exc, RemoteProtocolError) else 1000
             self._transport.begin_close(code, "")

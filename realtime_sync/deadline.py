@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from threading import TIMEOUT_MAX
+from collections.abc import Callable
+from threading import TIMEOUT_MAX, Event, Lock
 from time import monotonic
 from typing import Optional
 
@@ -41,6 +42,48 @@ class Deadline:
         if self._at is None or (other._at is not None and other._at < self._at):
             return other
         return self
+
+
+class Cancellation:
+    """
+    Ends what another thread is busy with, before its deadline. Any thread.
+    """
+
+    def __init__(self) -> None:
+        # Guards the callbacks against a cancellation that comes meanwhile.
+        self._lock = Lock()
+        self._event = Event()
+        self._callbacks: tuple[Callable[[], None], ...] = ()
+
+    @property
+    def requested(self) -> bool:
+        """Whether `cancel` was called."""
+        return self._event.is_set()
+
+    def cancel(self) -> None:
+        """Wake whoever waits and call what is attached."""
+        with self._lock:
+            self._event.set()
+            callbacks, self._callbacks = self._callbacks, ()
+        for callback in callbacks:
+            callback()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait; True at once when it is, or was, cancelled."""
+        return self._event.wait(seconds)
+
+    def attach(self, callback: Callable[[], None]) -> None:
+        """Have something called by `cancel`; at once if that has been."""
+        with self._lock:
+            if not self._event.is_set():
+                self._callbacks += (callback,)
+                return
+        callback()
+
+    def detach(self, callback: Callable[[], None]) -> None:
+        """Do not call it any more, attached or not."""
+        with self._lock:
+            self._callbacks = tuple(c for c in self._callbacks if c != callback)
 
 
 def acquire_timeout(deadline: Deadline) -> float:

@@ -347,11 +347,15 @@ class RestoreError(RealtimeError):
 
     Attributes:
         report: what was restored and what was not, and why.
+        retryable: whether it may succeed on the next connection.
     """
 
-    def __init__(self, message: str, *, report: Any = None) -> None:
+    def __init__(
+        self, message: str, *, report: Any = None, retryable: bool = False
+    ) -> None:
         super().__init__(message)
         self.report = report
+        self.retryable = retryable
 
 
 REJECTIONS: dict[str, type[CommandRejected]] = {

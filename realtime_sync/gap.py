@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from threading import Lock
 from typing import Any
 
@@ -16,16 +17,19 @@ class Gap:
     Args:
         limit: most commands that are held, audio apart.
         audio_bytes: microphone audio to keep, the latest; 0 drops it all.
+
+    Attributes:
+        dropped_audio_bytes: microphone audio that was not kept.
     """
 
     def __init__(self, limit: int, audio_bytes: int) -> None:
-        # Guards the queue and whether it still takes commands.
+        # Guards the queues and whether they still take commands.
         self._lock = Lock()
         self._limit = limit
         self._audio_budget = audio_bytes
         self._commands: deque[Any] = deque()
+        self._audio: deque[Any] = deque()
         self._audio_bytes = 0
-        self._commanded = 0
         self._open = True
         self.dropped_audio_bytes = 0
 
@@ -34,42 +38,71 @@ class Gap:
         Keep a command for the next connection.
 
         Returns:
-            False when there is a connection again: send it there.
+            False when the gap is over: send it there.
 
         Raises:
             ConnectionLost: too many wait already.
         """
-        audio = getattr(command, "audio", None)
         with self._lock:
             if not self._open:
                 return False
-            if isinstance(audio, bytes):
-                self._hold_audio(command, len(audio))
-            elif self._commanded >= self._limit:
+            if _audio_of(command):
+                self._commands.append(command)
+                self._audio.append(command)
+                self._audio_bytes += len(command.audio)
+                self._drop_oldest_audio()
+            elif len(self._commands) - len(self._audio) >= self._limit:
                 raise ConnectionLost(
                     f"{self._limit} commands wait for a new connection already",
                     code=1006,
                 )
             else:
-                self._commanded += 1
                 self._commands.append(command)
         return True
 
     def take(self) -> list[Any]:
         """The commands kept so far; when there are none, the gap is over."""
         with self._lock:
-            commands = list(self._commands)
-            self._commands.clear()
-            self._audio_bytes = self._commanded = 0
+            commands = self._empty()
             if not commands:
                 self._open = False
         return commands
 
-    def _hold_audio(self, command: Any, size: int) -> None:
-        self._commands.append(command)
-        self._audio_bytes += size
+    def put_back(self, commands: Sequence[Any]) -> None:
+        """Hold again, before all others, what could not be sent after all."""
+        with self._lock:
+            self._commands.extendleft(reversed(commands))
+            audio = [command for command in commands if _audio_of(command)]
+            self._audio.extendleft(reversed(audio))
+            self._audio_bytes += sum(len(command.audio) for command in audio)
+
+    def end(self) -> list[Any]:
+        """No connection will come: the commands in vain."""
+        with self._lock:
+            self._open = False
+            return self._empty()
+
+    def _empty(self) -> list[Any]:
+        commands = list(self._commands)
+        self._commands.clear()
+        self._audio.clear()
+        self._audio_bytes = 0
+        return commands
+
+    def _drop_oldest_audio(self) -> None:
         while self._audio_bytes > self._audio_budget:
-            oldest = next(c for c in self._commands if hasattr(c, "audio"))
-            self._commands.remove(oldest)
-            self._audio_bytes -= len(oldest.audio)
-            self.dropped_audio_bytes += len(oldest.audio)
+            oldest = self._audio.popleft()
+            size = len(oldest.audio)
+            self._audio_bytes -= size
+            self.dropped_audio_bytes += size
+            _remove(self._commands, oldest)
+
+
+def _audio_of(command: Any) -> bool:
+    return isinstance(getattr(command, "audio", None), bytes)
+
+
+def _remove(commands: deque[Any], gone: Any) -> None:
+    """Take one object out; comparing commands would compare their audio."""
+    place = next(n for n, command in enumerate(commands) if command is gone)
+    del commands[place]

@@ -119,6 +119,7 @@ class PendingCommands:
             frozenset(self._by_event) | {"error"},
             self._accept,
             self._end,
+            lasting=True,
         )
 
     @property
@@ -148,6 +149,21 @@ class PendingCommands:
         """Expect nothing any more: the command was not sent."""
         with self._lock:
             self._remove(handle)
+
+    def handles(self) -> tuple[CommandHandle, ...]:
+        """Those that wait now."""
+        with self._lock:
+            return tuple(self._by_id.values())
+
+    def abandon(self, handles: tuple[CommandHandle, ...], error: Exception) -> None:
+        """Fail those of some handles that still wait."""
+        for handle in handles:
+            with self._lock:
+                waits = self._by_id.get(handle.event_id) is handle
+                if waits:
+                    self._remove(handle)
+            if waits:
+                handle._reject(error)
 
     def _accept(self, event: Any) -> None:
         if event.type == "error":

@@ -14,7 +14,7 @@ from typing import Any, Optional
 
 from attrs import frozen
 
-from .deadline import Deadline
+from .deadline import Cancellation, Deadline
 from .errors import ConnectFailed
 from .proxies import need_socks
 from .redaction import redact, shown_url
@@ -62,9 +62,16 @@ class HandshakeRefused(Exception):
         self.body = body
 
 
-def upgraded_socket(address: Address, deadline: Deadline) -> Any:
+def upgraded_socket(
+    address: Address, deadline: Deadline, given_up: Optional[Cancellation] = None
+) -> Any:
     """
     A connected socket whose server has agreed to speak WebSocket.
+
+    Args:
+        address: where and how.
+        deadline: for all of it.
+        given_up: ends it before the deadline.
 
     Raises:
         HandshakeRefused: the server answered with another status than 101.
@@ -73,6 +80,8 @@ def upgraded_socket(address: Address, deadline: Deadline) -> Any:
     import websocket
 
     attempt = _Attempt(address, deadline)
+    if given_up is not None:
+        given_up.attach(attempt.give_up)
     failures: tuple[type[Exception], ...] = (OSError, ValueError)
     failures += _proxy_errors(address.proxy)
     try:
@@ -92,6 +101,9 @@ def upgraded_socket(address: Address, deadline: Deadline) -> Any:
             f"cannot connect to {_host(address)}: {redact(str(exc))}",
             retryable=not isinstance(exc, ssl.SSLCertVerificationError),
         ) from exc
+    finally:
+        if given_up is not None:
+            given_up.detach(attempt.give_up)
     # Out here it has no context: the library's exception quotes the answer, and
     # with it the key, if the server said it back.
     raise refused
@@ -150,13 +162,24 @@ class _Attempt:
             raise
         return self._client.sock
 
+    def give_up(self) -> None:
+        """Let `result` raise at once. From any thread."""
+        with self._lock:
+            if not self._over.is_set():
+                self._error = ConnectionAbortedError("it is not wanted any more")
+                self._over.set()
+
     def _run(self) -> None:
         try:
             self._client.connect(self._address.url, **self._options)
         except BaseException as exc:
-            self._error = exc
+            error: Optional[BaseException] = exc
+        else:
+            error = None
         with self._lock:
-            self._over.set()
+            if not self._over.is_set():
+                self._error = error
+                self._over.set()
             abandoned = self._abandoned
         if abandoned:
             _shut(self._client)
@@ -202,7 +225,11 @@ def _shut(client: Any) -> None:
 
 
 def _ssl_options(address: Address) -> dict[str, Any]:
-    return {} if address.ssl_context is None else {"context": address.ssl_context}
+    # Done with the first write: until then a caller that gives up finds no socket.
+    options: dict[str, Any] = {"do_handshake_on_connect": False}
+    if address.ssl_context is not None:
+        options["context"] = address.ssl_context
+    return options
 
 
 def _check_upgraded(client: Any) -> None:

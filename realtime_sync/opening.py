@@ -8,7 +8,7 @@ from typing import Any, Optional
 from urllib.parse import urlsplit
 
 from .closing import FATAL_ERROR_CODES, refused_by_error, refused_by_status
-from .deadline import Deadline
+from .deadline import Cancellation, Deadline
 from .endpoint import Endpoint
 from .errors import ConnectFailed, ConnectionClosed, WaitTimeout
 from .handles import rejection_of
@@ -27,14 +27,25 @@ def dial(
     options: SessionOptions,
     dialect: str,
     deadline: Deadline,
+    given_up: Optional[Cancellation] = None,
 ) -> Transport:
     """
     Open a transport.
+
+    Args:
+        endpoint: where to.
+        model: what to ask it for.
+        options: of the session; a `transport` that can be called makes one.
+        dialect: decides about headers.
+        deadline: for all of it.
+        given_up: ends it before the deadline.
 
     Raises:
         ConnectFailed: there is no connection; its subclass says why.
         ConfigurationError: the URL or the key will not do.
     """
+    if callable(options.transport):
+        return options.transport()  # type: ignore[no-any-return]
     if options.transport is not None:
         return options.transport  # type: ignore[no-any-return]
     url = endpoint.websocket_url(
@@ -61,7 +72,7 @@ def dial(
         max_frame_size=options.max_frame_size,
     )
     try:
-        return connect(address, deadline)
+        return connect(address, deadline, given_up)
     except HandshakeRefused as exc:
         raise refused_by_status(
             exc.status,

@@ -15,13 +15,16 @@ from .deadline import Deadline
 from .errors import CommandRejected, RestoreError
 from .handles import CommandHandle, PendingCommands
 from .opening import Greeting
-from .protocol.codec import Codec
+from .protocol.codec import Codec, to_mapping
 from .sending import event_ids, with_event_id
 from .state.restore import RestorePlan, RestoreReport, plan_restore
 from .state.snapshot import Snapshot
 from .transport import Transport
 from .types import UNSET
 from .waiters import Waiting, WatchList
+
+_PCM16_AT_24_KHZ = 48_000
+_G711 = 8_000
 
 
 class Rebuild:
@@ -54,20 +57,22 @@ class Rebuild:
         self._pending = PendingCommands()
         self._watches.add(self._pending.watch)
         self._ids = event_ids("restore")
-        connection.adopt(self._watches, lambda event, snapshot, size: None)
+        self._greeting = Greeting(self._watches, self._waiting)
+        connection.adopt(
+            self._watches, lambda event, snapshot, size: None, lambda connection: None
+        )
 
-    def greet(self, transport: Transport, wait_created: bool) -> None:
-        """Start the connection and wait for `session.created`."""
-        greeting = Greeting(self._watches, self._waiting)
-        try:
-            self._connection.start(transport)
-            if wait_created:
-                greeting.wait(self._deadline)
-        finally:
-            greeting.cancel()
+    def start(self, transport: Transport) -> None:
+        """Let the connection read."""
+        self._connection.start(transport)
+
+    def greet(self) -> None:
+        """Wait for `session.created`."""
+        self._greeting.wait(self._deadline)
 
     def run(self, snapshot: Snapshot, *, items: bool) -> RestoreReport:
         """Send configuration and items; say what became of them."""
+        self._greeting.cancel()
         plan = plan_restore(snapshot, self._config, items=items)
         self._configure(plan)
         dropped = dict(plan.report.dropped)
@@ -97,6 +102,7 @@ class Rebuild:
             raise RestoreError(
                 f"the new connection refused the configuration: {problem}",
                 report=plan.report,
+                retryable=problem.retryable,
             ) from problem
 
     def _create(self, command: Any) -> CommandHandle:
@@ -127,3 +133,21 @@ def _nearest(order: Sequence[str], dropped: Mapping[str, str], item_id: str) -> 
     """The item that an item comes behind, refused ones left out."""
     before = order[: order.index(item_id)]
     return next((each for each in reversed(before) if each not in dropped), "root")
+
+
+def session_config(snapshot: Snapshot) -> Optional[Mapping[str, Any]]:
+    """The configuration that the server last told, as a GA mapping."""
+    if snapshot.session is None:
+        return None
+    mapping = to_mapping(snapshot.session)
+    return mapping if isinstance(mapping, Mapping) else None
+
+
+def input_bytes_per_second(snapshot: Snapshot) -> int:
+    """How much microphone audio a second is, in the format in force."""
+    audio = getattr(snapshot.session, "audio", None)
+    kind = getattr(getattr(audio, "input", None), "format", None)
+    name = getattr(kind, "type", None) or ""
+    if not isinstance(name, str) or not name.startswith("audio/pcm"):
+        return _PCM16_AT_24_KHZ
+    return _G711 if name != "audio/pcm" else _PCM16_AT_24_KHZ

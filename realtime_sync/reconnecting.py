@@ -9,28 +9,32 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Mapping
-from threading import Event, Thread, current_thread
-from time import time
-from typing import TYPE_CHECKING, Any, Optional
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import Event, Thread, current_thread, get_ident
+from time import monotonic, time
+from typing import TYPE_CHECKING, Any, Optional, cast
 
 from attrs import evolve, field, frozen
 
 from .backoff import delays
 from .closing import is_retryable
 from .connection import Connection
-from .deadline import Deadline
+from .deadline import Cancellation, Deadline
 from .errors import (
+    ConfigurationError,
     ConnectFailed,
     ConnectionClosed,
-    ConnectionClosedOK,
+    ConnectionLost,
+    RealtimeError,
     RestoreError,
+    SessionExpired,
     WaitTimeout,
 )
+from .gap import Gap
 from .notices import ConnectionDropped, ConnectionOpened, ConnectionRestored
 from .opening import dial
-from .protocol.codec import to_mapping
-from .rebuilding import Rebuild
+from .rebuilding import Rebuild, input_bytes_per_second, session_config
 from .state.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -38,10 +42,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("realtime_sync.connection")
 
-
-_FAILURES = (ConnectFailed, WaitTimeout, ConnectionClosed, RestoreError)
-_LAST_MOMENT = 5.0
 _LOOK_AGAIN = 0.25
+_LAST_MOMENT = 10.0
+_ROTATE_AGAIN = 5.0
+_MOMENT = 1.0
+_LONG = 60.0
 
 
 @frozen(kw_only=True)
@@ -77,7 +82,7 @@ class ReconnectPolicy:
         queue_limit: commands that may wait while there is no connection.
         keep_audio: seconds of microphone audio to keep meanwhile; 0 drops it.
         rotate_before: seconds before ``expires_at`` at which a connection is
-            replaced; None never does.
+            replaced, at the first quiet moment; None never does.
         hook: called before each attempt with a `ReconnectAttempt`; returns
             False to give up, a mapping of request headers to send as well, or
             None to go on. Runs on the reader thread, so it must be quick.
@@ -102,34 +107,67 @@ class Reconnector:
     Args:
         wiring: the session's parts.
         policy: how.
+        given_up: cancelled when the session is being closed.
     """
 
-    def __init__(self, wiring: Wiring, policy: ReconnectPolicy) -> None:
+    def __init__(
+        self, wiring: Wiring, policy: ReconnectPolicy, given_up: Cancellation
+    ) -> None:
         self._wiring = wiring
         self.policy = policy
         self._used = 0
-        self._cancelled = Event()
-        self._candidate: Optional[Connection] = None
+        self._given_up = given_up
         self._rotation: Optional[Thread] = None
+        self._rotated: Optional[Connection] = None
+        self._rotate_at = 0.0
+        # Set while no thread replaces a connection; the thread that does.
+        self._idle = Event()
+        self._idle.set()
+        self._busy: Optional[int] = None
 
-    def cancel(self) -> None:
-        """Stop trying; the session is being closed."""
-        self._cancelled.set()
-        candidate = self._candidate
-        if candidate is not None:
-            candidate.abort()
+    @property
+    def here(self) -> bool:
+        """Whether the calling thread is the one that replaces a connection."""
+        return self._busy == get_ident()
+
+    def settle(self) -> None:
+        """Wait until a replacement under way in another thread is over."""
+        if not self.here:
+            self._idle.wait(self._wiring.options.connect_timeout)
 
     def join(self, deadline: Deadline) -> bool:
-        """Wait for a rotation that is under way, unless it is the caller."""
-        thread = self._rotation
-        if thread is None or thread is current_thread():
-            return True
-        thread.join(deadline.remaining())
-        return not thread.is_alive()
+        """Wait until nothing of this runs any more, unless it is the caller."""
+        thread, old = self._rotation, self._rotated
+        if thread is not None and thread is not current_thread():
+            thread.join(deadline.remaining())
+        if old is not None:
+            old.abort()
+            old.join(deadline)
+        return thread is None or not thread.is_alive()
 
-    def should_try(self, error: ConnectionClosed) -> bool:
-        """Whether a connection that ended like this is to be replaced."""
-        return is_retryable(error.code) and not self._cancelled.is_set()
+    def should_try(self, connection: Connection) -> bool:
+        """Whether a connection that ended is to be replaced."""
+        error, transport = connection.error, self._wiring.options.transport
+        if connection.closing or connection.overflow or self._given_up.requested:
+            return False
+        if transport is not None and not callable(transport):
+            return False  # The one that was given is used up.
+        return error is not None and (
+            is_retryable(error.code) or isinstance(error, SessionExpired)
+        )
+
+    def open_gap(self, keep_audio: float) -> None:
+        """
+        From now on hold commands for the next connection.
+
+        Args:
+            keep_audio: seconds of microphone audio to hold.
+        """
+        sender = self._wiring.sender
+        if sender.gap is None:
+            rate = input_bytes_per_second(self._wiring.snapshot)
+            sender.gap = Gap(self.policy.queue_limit, int(keep_audio * rate))
+        sender.verdict.set()
 
     def replace(self, old: Connection, error: ConnectionClosed) -> Optional[Exception]:
         """
@@ -138,57 +176,63 @@ class Reconnector:
         Returns:
             None when the session goes on, else why it does not.
         """
-        wiring, policy = self._wiring, self.policy
-        rotation = self._rotation
-        if rotation is not None:
-            rotation.join(wiring.options.connect_timeout)
-            if wiring.connection is not old:
-                return None  # The rotation was faster.
-        if old.age() >= policy.stable_after:
-            self._used = 0
-        failure: Exception = error
+        with self._replacing():
+            if old.age() >= self.policy.stable_after:
+                self._used = 0
+            return self._try_all(old, error)
+
+    def _try_all(self, old: Connection, error: ConnectionClosed) -> Optional[Exception]:
+        policy, failure = self.policy, cast(Exception, error)
         waits = delays(policy.rng, base=policy.base, cap=policy.cap)
         for _ in range(self._used):
             next(waits)
         while self._used < policy.attempts:
             self._used += 1
-            delay = next(waits)
+            # A server that says when to come back is taken at its word.
+            delay = max(next(waits), getattr(failure, "retry_after", None) or 0.0)
             headers = self._ask_hook(error, failure, delay)
-            if headers is False or self._cancelled.wait(delay):
+            if headers is False:
+                return failure
+            if self._given_up.wait(delay):
                 return error
             try:
                 self._attempt(old, headers)
                 return None
-            except _FAILURES as exc:
-                if self._cancelled.is_set():
+            except Exception as exc:
+                if self._given_up.requested:
                     return error
-                logger.info("= %s: attempt %s: %s", wiring.name, self._used, exc)
+                self._log_failure(exc)
                 failure = exc
-                if isinstance(exc, ConnectFailed) and not exc.retryable:
-                    return exc
+                if _is_final(exc):
+                    break
         return failure
 
     def consider_rotation(self, connection: Connection) -> Optional[float]:
         """
         Begin a rotation when the session's time is nearly up and all is quiet.
 
-        Called on the reader.
+        Called on the reader. A session that is never quiet ends when its time
+        is up, and is then restored like any that was lost.
 
         Returns:
             Seconds after which to consider again; None for no particular time.
         """
         expires_at, margin = connection.snapshot.expires_at, self.policy.rotate_before
-        if margin is None or not expires_at or self._cancelled.is_set():
+        if margin is None or not expires_at or self._given_up.requested:
             return None
-        if self._rotation is not None and self._rotation.is_alive():
+        if not self._idle.is_set():
             return None
         remaining = expires_at - time() - margin
         if remaining > 0:
             return remaining
-        if not self._is_quiet(connection) and remaining > _LAST_MOMENT - margin:
-            return _LOOK_AGAIN
         if remaining < -margin:
             return None  # Late already, or the clocks disagree; a loss will tell.
+        # A command that no answer comes to must not hold it up for ever.
+        patient = remaining > _LAST_MOMENT - margin
+        if monotonic() < self._rotate_at or not self._is_quiet(connection, patient):
+            return _LOOK_AGAIN
+        self._rotate_at = monotonic() + _ROTATE_AGAIN
+        self._idle.clear()
         self._rotation = Thread(
             target=self._rotate,
             args=(connection,),
@@ -198,28 +242,41 @@ class Reconnector:
         self._rotation.start()
         return None
 
-    def _is_quiet(self, connection: Connection) -> bool:
+    def _is_quiet(self, connection: Connection, patient: bool) -> bool:
         snapshot = connection.snapshot
         return (
             snapshot.active_response is None
             and not snapshot.user_speaking
-            and not self._wiring.pending.any
+            and not (patient and self._wiring.pending.any)
         )
 
     def _rotate(self, old: Connection) -> None:
         """Bring a new connection up while the old one still works."""
         wiring = self._wiring
-        wiring.open_gap()
-        try:
-            self._attempt(old, None)
-        except _FAILURES as exc:
-            logger.warning("! %s: rotation failed: %s", wiring.name, exc)
+        with self._replacing():
+            stale = wiring.pending.handles()
+            self.open_gap(keep_audio=wiring.options.connect_timeout or _LONG)
             try:
+                self._attempt(old, None, alive=True)
+            except Exception as exc:
+                self._log_failure(exc)
                 wiring.sender.close_gap(old)
-            except ConnectionClosed as lost:
-                logger.warning("! %s: lost in a rotation: %s", wiring.name, lost)
-            return
-        old.begin_close(1000, "rotated", Deadline(wiring.options.close_timeout))
+                return
+            self._rotated = old
+            old.begin_close(1000, "rotated", Deadline(wiring.options.close_timeout))
+            wiring.pending.abandon(
+                stale, ConnectionLost("the connection was rotated", code=1001)
+            )
+
+    @contextmanager
+    def _replacing(self) -> Iterator[None]:
+        self._idle.clear()
+        self._busy = get_ident()
+        try:
+            yield
+        finally:
+            self._busy = None
+            self._idle.set()
 
     def _ask_hook(
         self, error: ConnectionClosed, failure: Exception, delay: float
@@ -235,7 +292,13 @@ class Reconnector:
             logger.exception("! %s: the reconnect hook failed", self._wiring.name)
             return None
 
-    def _attempt(self, old: Connection, headers: Optional[Mapping[str, str]]) -> None:
+    def _attempt(
+        self,
+        old: Connection,
+        headers: Optional[Mapping[str, str]],
+        *,
+        alive: bool = False,
+    ) -> None:
         wiring = self._wiring
         options = wiring.options
         if headers:
@@ -244,30 +307,69 @@ class Reconnector:
             )
         deadline = Deadline(options.connect_timeout)
         transport = dial(
-            wiring.endpoint, wiring.model, options, wiring.dialect, deadline
+            wiring.endpoint,
+            wiring.model,
+            options,
+            wiring.dialect,
+            deadline,
+            self._given_up,
         )
+        before = old.snapshot
         connection = wiring.new_connection(
-            evolve(Snapshot(), version=old.snapshot.version + 1)
+            Snapshot(
+                version=before.version + 1, usage=before.usage, limits=before.limits
+            )
         )
-        self._candidate = connection
-        rebuild = Rebuild(
-            connection, wiring.codec, wiring.effective_config(old.snapshot), deadline
-        )
+        config = self._effective_config(before)
+        rebuild = Rebuild(connection, wiring.codec, config, deadline)
         try:
-            rebuild.greet(transport, options.wait_created)
-            report = rebuild.run(old.snapshot, items=self.policy.restore)
-            if self._cancelled.is_set():
-                raise ConnectionClosedOK("the session was closed", code=1000)
+            rebuild.start(transport)
+            self._given_up.attach(connection.abort)
+            if options.wait_created:
+                rebuild.greet()
+            report = rebuild.run(before, items=self.policy.restore)
+            if alive and old.snapshot.version != before.version:
+                raise ConnectionLost("the old connection was not quiet", code=1001)
+            if not wiring.switch_to(connection):
+                raise connection.error or ConnectionLost("lost at once", code=1006)
         except BaseException:
             connection.abort()
+            connection.join(deadline.limited(_MOMENT))
             raise
         finally:
-            self._candidate = None
-        wiring.switch_to(
-            connection,
-            ConnectionOpened(attempt=self._used),
-            ConnectionRestored(report=report, attempt=self._used),
+            self._given_up.detach(connection.abort)
+        wiring.emit(ConnectionOpened(attempt=self._used))
+        wiring.emit(ConnectionRestored(report=report, attempt=self._used))
+        # Handlers know before anything is sent that was held meanwhile.
+        wiring.sender.close_gap(connection)
+
+    def _effective_config(self, snapshot: Snapshot) -> Optional[Mapping[str, Any]]:
+        """
+        The configuration in force, with the tools as they were sent: the
+        server does not give back what is secret in them.
+        """
+        config = session_config(snapshot)
+        tools = self._wiring.sender.tools
+        return config if config is None or tools is None else {**config, "tools": tools}
+
+    def _log_failure(self, exc: Exception) -> None:
+        expected = isinstance(exc, (RealtimeError, WaitTimeout))
+        logger.info(
+            "= %s: attempt %s: %s",
+            self._wiring.name,
+            self._used,
+            exc,
+            exc_info=None if expected else exc,
         )
+
+
+def _is_final(exc: Exception) -> bool:
+    """Whether trying again would give the same answer."""
+    if isinstance(exc, (ConnectFailed, RestoreError)):
+        return not exc.retryable
+    if isinstance(exc, ConnectionClosed):
+        return not is_retryable(exc.code)
+    return isinstance(exc, ConfigurationError)
 
 
 def lost_notice(error: ConnectionClosed, retrying: bool) -> ConnectionDropped:
@@ -275,11 +377,3 @@ def lost_notice(error: ConnectionClosed, retrying: bool) -> ConnectionDropped:
     return ConnectionDropped(
         error=error, code=error.code, reason=error.reason, retrying=retrying
     )
-
-
-def session_config(snapshot: Snapshot) -> Optional[Mapping[str, Any]]:
-    """The configuration that the server last told, as a GA mapping."""
-    if snapshot.session is None:
-        return None
-    mapping = to_mapping(snapshot.session)
-    return mapping if isinstance(mapping, Mapping) else None

@@ -5,6 +5,7 @@ The way of a command: an id, an expected answer, the codec, the socket.
 from __future__ import annotations
 
 import itertools
+import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from threading import Event
@@ -13,13 +14,20 @@ from typing import Any, Optional, TypeVar
 from attrs import frozen
 
 from .connection import Connection
-from .errors import LocalProtocolError
+from .errors import (
+    ConnectionClosed,
+    ConnectionLost,
+    LocalProtocolError,
+    WaitTimeout,
+)
 from .gap import Gap
 from .handles import CommandHandle, PendingCommands
 from .protocol import events
 from .protocol.codec import Codec, to_mapping
 from .types import UNSET, Unset
 from .waiters import Waiting
+
+logger = logging.getLogger("realtime_sync.session")
 
 H = TypeVar("H", bound=CommandHandle)
 
@@ -51,6 +59,7 @@ class Sender:
         waiting: gives deadlines.
         session_type: decides which command appends audio.
         sent: called with each command that was handed over, and its key.
+        on_reader: tells whether the calling thread must not wait.
 
     Attributes:
         connection: where commands go; replaced on reconnecting.
@@ -68,6 +77,7 @@ class Sender:
         waiting: Waiting,
         session_type: str,
         sent: Callable[[Any, str], None],
+        on_reader: Callable[[], bool],
     ) -> None:
         self.connection: Optional[Connection] = None
         self.gap: Optional[Gap] = None
@@ -79,6 +89,7 @@ class Sender:
         self._waiting = waiting
         self._session_type = session_type
         self._sent = sent
+        self.on_reader = on_reader
         self._ids = event_ids("event")
 
     def send(
@@ -103,20 +114,15 @@ class Sender:
             return CommandHandle(command, self._waiting)
         if isinstance(command.event_id, Unset):
             command = with_event_id(command, next(self._ids))
-        self._await_verdict()
-        handle = make(command) if make else CommandHandle(command, self._waiting)
-        self._pending.register(handle)
-        try:
-            self.write(command)
-        except BaseException:
-            self._pending.withdraw(handle)
-            raise
-        return handle
+        expected = _Expected(
+            self._pending,
+            lambda: make(command) if make else CommandHandle(command, self._waiting),
+        )
+        self._write(command, command, expected)
+        return expected.handle
 
     def write(self, command: Any) -> None:
         """Encode and write a command without expecting an answer."""
-        if command.type == "session.update":
-            self._note_tools(command)
         self._write(command, command)
 
     def append_command(self, *, audio: bytes) -> Any:
@@ -132,18 +138,89 @@ class Sender:
 
     def close_gap(self, connection: Connection) -> None:
         """
-        Send what was held meanwhile over a new connection, then use it.
+        Use a new connection, and send over it what was held meanwhile.
+
+        What it does not take any more stays held, for the one after it.
         """
         self.connection = connection
         self.verdict.clear()
         gap = self.gap
         while gap is not None:
             held = gap.take()
-            for command in held:
-                frame = getattr(command, "frame", command)
-                connection.send(self.codec.encode(frame), self._waiting.deadline())
             if not held:
                 self.gap = gap = None
+            elif not self._send_held(held, connection, gap):
+                return
+
+    def _send_held(self, held: list[Any], connection: Connection, gap: Gap) -> bool:
+        for place, command in enumerate(held):
+            payload = self.codec.encode(getattr(command, "frame", command))
+            try:
+                connection.send(payload, self._waiting.deadline())
+            except (ConnectionClosed, WaitTimeout) as exc:
+                logger.warning("! %s: held commands wait again: %s", self._name, exc)
+                gap.put_back(held[place:])
+                if isinstance(exc, WaitTimeout):
+                    connection.abort()  # Its loss brings the next connection.
+                return False
+        return True
+
+    def _write(
+        self, command: Any, frame: Any, expected: Optional[_Expected] = None
+    ) -> None:
+        if self.connection is None:
+            raise LocalProtocolError("the session is not open yet; call open()")
+        if command.type == "session.update":
+            self._note_tools(frame)
+        payload = self.codec.encode(frame)
+        while not self._offer(command, payload, expected):
+            pass
+        self._sent(command, f"client.{command.type}")
+
+    def _offer(
+        self, command: Any, payload: bytes, expected: Optional[_Expected]
+    ) -> bool:
+        """
+        Send or hold a command once.
+
+        Returns:
+            False when the connection was lost meanwhile and another will come:
+            the server cannot have got the command, so it goes to that one.
+        """
+        self._await_verdict()
+        # In this order: there is a gap only when all that was expected of the
+        # lost connection has been failed.
+        connection = self.connection
+        assert connection is not None
+        try:
+            if expected is not None:
+                expected.register()
+            gap = self.gap
+            if gap is not None and expected is not None and expected.failed:
+                expected.withdraw()
+                return False
+            if gap is None or not gap.hold(command):
+                self._send_now(payload)
+        except BaseException as exc:
+            if expected is not None:
+                expected.withdraw()
+            if isinstance(exc, ConnectionLost) and self._is_replaced(connection):
+                return False
+            raise
+        return True
+
+    def _send_now(self, payload: bytes) -> None:
+        assert self.connection is not None
+        self.connection.send(payload, self._waiting.deadline())
+
+    def _is_replaced(self, connection: Connection) -> bool:
+        """Wait until it is known what becomes of a lost connection."""
+        if self.on_reader() or self.gap is not None:
+            return False
+        deadline = self._waiting.deadline()
+        connection.over.wait(deadline.remaining())
+        self._await_verdict()
+        return self.gap is not None or self.connection is not connection
 
     def _await_verdict(self) -> None:
         """
@@ -153,18 +230,8 @@ class Sender:
         connection = self.connection
         if connection is None or not connection.lost or self.gap is not None:
             return
-        if not connection.on_reader():
+        if not self.on_reader():
             self.verdict.wait(self._waiting.deadline().remaining())
-
-    def _write(self, command: Any, frame: Any) -> None:
-        if self.connection is None:
-            raise LocalProtocolError("the session is not open yet; call open()")
-        self._await_verdict()
-        payload = self.codec.encode(frame)
-        gap = self.gap
-        if gap is None or not gap.hold(command):
-            self.connection.send(payload, self._waiting.deadline())
-        self._sent(command, f"client.{command.type}")
 
     def from_mapping(self, frame: Mapping[str, Any]) -> Any:
         """
@@ -186,9 +253,41 @@ class Sender:
         )
 
     def _note_tools(self, command: Any) -> None:
-        tools = getattr(command.session, "tools", UNSET)
+        tools = getattr(getattr(command, "session", None), "tools", UNSET)
         if not isinstance(tools, Unset):
             self.tools = to_mapping(tools)
+
+
+class _Expected:
+    """The answer that is expected to one command, and its handle."""
+
+    def __init__(
+        self, pending: PendingCommands, make: Callable[[], CommandHandle]
+    ) -> None:
+        self._pending = pending
+        self._make = make
+        self._handle: Optional[CommandHandle] = None
+
+    @property
+    def handle(self) -> CommandHandle:
+        """The one that was registered last."""
+        assert self._handle is not None
+        return self._handle
+
+    @property
+    def failed(self) -> bool:
+        """Whether it was failed with the connection it was registered for."""
+        return self.handle._slot.error is not None
+
+    def register(self) -> None:
+        """Expect the answer from now on, with a new handle."""
+        self._handle = self._make()
+        self._pending.register(self._handle)
+
+    def withdraw(self) -> None:
+        """Expect nothing: the command was not sent."""
+        if self._handle is not None:
+            self._pending.withdraw(self._handle)
 
 
 def event_ids(prefix: str) -> Iterator[str]:

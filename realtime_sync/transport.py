@@ -14,7 +14,7 @@ from threading import Lock
 from time import monotonic
 from typing import Any, Optional, Protocol
 
-from .deadline import Deadline
+from .deadline import Cancellation, Deadline
 from .errors import RemoteProtocolError
 from .frames import (
     BINARY,
@@ -301,15 +301,22 @@ class WebSocketTransport:
             return True
 
 
-def connect(address: Address, deadline: Deadline) -> WebSocketTransport:
+def connect(
+    address: Address, deadline: Deadline, given_up: Optional[Cancellation] = None
+) -> WebSocketTransport:
     """
     Open a connection and do the handshake.
+
+    Args:
+        address: where and how.
+        deadline: for all of it.
+        given_up: ends it before the deadline.
 
     Raises:
         HandshakeRefused: the server answered with another status than 101.
         ConnectFailed: there was no connection, or no proper answer in time.
     """
-    sock = upgraded_socket(address, deadline)
+    sock = upgraded_socket(address, deadline, given_up)
     _set_no_delay(sock)
     return WebSocketTransport(sock, max_frame_size=address.max_frame_size)
 

@@ -162,9 +162,11 @@ class Watch:
         end: what the reader calls when the connection ends.
         permanent: waits for the session, not for one connection: it is neither
             ended nor forgotten when a connection breaks that may be replaced.
+        lasting: ended by every such loss, but not forgotten: it goes on with
+            the next connection.
     """
 
-    __slots__ = ("types", "accept", "end", "permanent")
+    __slots__ = ("types", "accept", "end", "permanent", "lasting")
 
     def __init__(
         self,
@@ -173,11 +175,13 @@ class Watch:
         end: Callable[[Optional[BaseException]], None],
         *,
         permanent: bool = False,
+        lasting: bool = False,
     ) -> None:
         self.types = types
         self.accept = accept
         self.end = end
         self.permanent = permanent
+        self.lasting = lasting
 
 
 class WatchList:
@@ -234,12 +238,13 @@ class WatchList:
         Args:
             error: why; None for a clean close.
             final: whether later watches are ended at once as well; if not,
-                permanent ones stay.
+                permanent and lasting ones stay.
         """
         with self._lock:
-            stay = tuple(w for w in self._watches if w.permanent and not final)
-            ended = [w for w in self._watches if w not in stay]
-            self._index(stay)
+            present = self._kept()
+            stay = [w for w in present if not final and (w.permanent or w.lasting)]
+            ended = [w for w in present if final or not w.permanent]
+            self._index(tuple(stay))
             self._over, self._error = final, error
         for watch in ended:
             watch.end(error)

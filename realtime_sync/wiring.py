@@ -10,7 +10,6 @@ import contextvars
 import itertools
 import logging
 import threading
-from collections.abc import Mapping
 from typing import Any, Optional
 
 from attrs import evolve
@@ -18,12 +17,16 @@ from attrs import evolve
 from . import lifetime
 from .closing import CloseReport
 from .connection import Connection
-from .deadline import Deadline
+from .deadline import Cancellation, Deadline
 from .dispatcher import Dispatcher
 from .endpoint import Endpoint
-from .errors import ConnectionClosedOK, ForkedSession, LocalProtocolError
+from .errors import (
+    ConnectionClosedOK,
+    ConnectionLost,
+    ForkedSession,
+    LocalProtocolError,
+)
 from .event_names import lacked_by, names_of
-from .gap import Gap
 from .handles import PendingCommands
 from .notices import (
     NOTICE_PREFIXES,
@@ -37,7 +40,7 @@ from .options import SessionOptions
 from .protocol import events
 from .protocol.codec import Codec
 from .protocol.dialects import named
-from .reconnecting import Reconnector, lost_notice, session_config
+from .reconnecting import Reconnector, lost_notice
 from .router import Router
 from .sending import Sender
 from .signals import UNKNOWN_MARK, SignalBoard
@@ -102,6 +105,8 @@ class Wiring:
         self._lock = threading.Lock()
         self._opened = False
         self._ended = threading.Event()
+        self._given_up = Cancellation()
+        self._farewell = (1000, "")
         self.sender = Sender(
             name=self.name,
             codec=self.codec,
@@ -109,10 +114,11 @@ class Wiring:
             waiting=self.waiting,
             session_type=options.session_type,
             sent=self._sent,
+            on_reader=self.on_reader,
         )
         self._reconnector: Optional[Reconnector] = None
         if options.reconnect is not None:
-            self._reconnector = Reconnector(self, options.reconnect)
+            self._reconnector = Reconnector(self, options.reconnect, self._given_up)
 
     # -- opening -------------------------------------------------------------
 
@@ -132,7 +138,12 @@ class Wiring:
         deadline = Deadline(self.options.connect_timeout)
         try:
             transport = dial(
-                self.endpoint, self.model, self.options, self.dialect, deadline
+                self.endpoint,
+                self.model,
+                self.options,
+                self.dialect,
+                deadline,
+                self._given_up,
             )
         except BaseException:
             self._opened = False
@@ -142,7 +153,7 @@ class Wiring:
         self.dispatcher.start()
         lifetime.register(self)
         self.connection = self.new_connection(Snapshot())
-        self.connection.adopt(self.watches, self._deliver)
+        self.connection.adopt(self.watches, self._deliver, self._connection_ended)
         self.sender.connection = self.connection
         greeting = Greeting(self.watches, self.waiting)
         try:
@@ -166,7 +177,7 @@ class Wiring:
             watches=WatchList(),
             snapshot=snapshot,
             deliver=_to_nobody,
-            ended=self._connection_ended,
+            ended=_of_no_interest,
             housekeep=self._housekeep,
             ping_interval=self.options.ping_interval,
             taps=self.taps,
@@ -174,59 +185,24 @@ class Wiring:
 
     # -- replacing a connection ----------------------------------------------
 
-    def switch_to(self, connection: Connection, *notices: Any) -> None:
+    def switch_to(self, connection: Connection) -> bool:
         """
         Let a restored connection take the place of the old one.
 
-        Handlers learn of it before anything is sent that was held meanwhile.
-        """
-        self.taps.switched(connection.number)
-        connection.adopt(self.watches, self._deliver)
-        self.connection = connection
-        for notice in notices:
-            self.emit(notice)
-        self.sender.close_gap(connection)
-
-    def open_gap(self) -> None:
-        """From now on hold commands for the next connection."""
-        policy = self.options.reconnect
-        self.sender.gap = Gap(
-            policy.queue_limit, int(policy.keep_audio * _BYTES_PER_SECOND)
-        )
-
-    def effective_config(self, snapshot: Snapshot) -> Optional[Mapping[str, Any]]:
-        """
-        The configuration in force, with the tools as they were sent: the
-        server does not give back what is secret in them.
-        """
-        config = session_config(snapshot)
-        if config is None or self.sender.tools is None:
-            return config
-        return {**config, "tools": self.sender.tools}
-
-    def _lost(self, connection: Connection, error: Any) -> Any:
-        """
-        A connection broke: replace it if that is wanted and possible.
-
         Returns:
-            None when the session goes on, else the error that ends it.
+            False when it has ended meanwhile; then nothing is changed.
         """
-        reconnector = self._reconnector
-        retrying = (
-            reconnector is not None
-            and not connection.closing
-            and reconnector.should_try(error)
-        )
-        self.emit(lost_notice(error, retrying))
-        if reconnector is None or not retrying:
-            return error
-        self.watches.add(self.pending.watch)
-        self.open_gap()
-        self.sender.verdict.set()
-        failure = reconnector.replace(connection, error)
-        if failure is not None and failure is not error:
-            error.__cause__ = failure
-        return None if failure is None else error
+        if not connection.adopt(self.watches, self._deliver, self._connection_ended):
+            return False
+        old, self.connection = self.connection, connection
+        if old is not None:
+            old.adopt(WatchList(), _to_nobody, _of_no_interest)
+        self.taps.switched(connection.number)
+        if self._given_up.requested:
+            # The session was closed just now; `close` may have seen the old one.
+            deadline = Deadline(self.options.close_timeout / 2)
+            connection.begin_close(*self._farewell, deadline)
+        return True
 
     # -- receiving, on the reader --------------------------------------------
 
@@ -264,33 +240,49 @@ class Wiring:
         return self._reconnector.consider_rotation(self.connection)
 
     def _connection_ended(self, connection: Connection) -> None:
-        if connection is not self.connection:
-            return  # It was replaced, or never got so far.
-        error: Any = connection.error
+        try:
+            self._replace_or_finish(connection)
+        except Exception as exc:  # Should never run: the session must still end.
+            logger.exception("! %s: the end of the connection failed", self.name)
+            self._finish(ConnectionLost(f"the session failed: {exc}", code=1006))
+
+    def _replace_or_finish(self, connection: Connection) -> None:
+        reconnector = self._reconnector
+        if reconnector is not None:
+            reconnector.settle()
+        error = connection.error
+        if connection is not self.connection or error is None:
+            return  # A rotation was faster.
         if not isinstance(error, ConnectionClosedOK):
-            error = self._lost(connection, error)
-        if error is not None:
-            self._finish(error)
+            retrying = reconnector is not None and reconnector.should_try(connection)
+            if reconnector is not None and retrying:
+                reconnector.open_gap(reconnector.policy.keep_audio)
+            self.emit(lost_notice(error, retrying))
+            if reconnector is not None and retrying:
+                failure = reconnector.replace(connection, error)
+                if failure is None:
+                    return
+                if failure is not error:
+                    error.__cause__ = failure
+        self._finish(error)
 
     def _finish(self, error: Any) -> None:
-        clean = isinstance(error, ConnectionClosedOK)
+        overflow = None if self.connection is None else self.connection.overflow
+        failure = None if isinstance(error, ConnectionClosedOK) else overflow or error
         gap, self.sender.gap = self.sender.gap, None
+        unsent_commands = () if gap is None else tuple(gap.end())
         self.sender.verdict.set()
         self.watches.finish(error)
-        self.emit(
-            ConnectionEnded(
-                code=error.code, reason=error.reason, error=None if clean else error
-            )
-        )
+        self.emit(ConnectionEnded(code=error.code, reason=error.reason, error=failure))
         active = self.snapshot.active_response
         self.report = CloseReport(
             code=error.code,
             reason=error.reason,
             active_response_id=None if active is None else active.id,
             unsent=self.connection.unsent() if self.connection else 0,
-            unsent_commands=() if gap is None else tuple(gap.take()),
+            unsent_commands=unsent_commands,
             undelivered=self.dispatcher.depth,
-            error=None if clean else error,
+            error=failure,
         )
         self.taps.end(error.code, error.reason)
         for router in self._routers:
@@ -305,15 +297,20 @@ class Wiring:
         """
         End the session within ``close_timeout``; see `Session.close`.
         """
-        if self.forked or self.connection is None:
+        if self.forked or not self._opened:
             return self.report
         total = self.options.close_timeout
         deadline = Deadline(total)
-        if self._reconnector is not None:
-            self._reconnector.cancel()
+        if not self._given_up.requested:
+            self._farewell = (code, reason)
+        self._given_up.cancel()
+        if self.connection is None:
+            return self.report  # It was being opened, which has now failed.
         # Half of the time for the server's answer, the rest for handlers.
         self.connection.begin_close(code, reason, Deadline(total / 2))
-        if not drain:
+        if drain:
+            self.dispatcher.discard_after(deadline)
+        else:
             self.dispatcher.discard()
         if self.on_reader() or self.dispatcher.on_dispatcher():
             return self.report
@@ -368,7 +365,9 @@ class Wiring:
         return self._ended
 
     def on_reader(self) -> bool:
-        """Whether the calling thread is the reader."""
+        """Whether the calling thread is the reader, or replaces the connection."""
+        if self._reconnector is not None and self._reconnector.here:
+            return True
         return self.connection is not None and self.connection.on_reader()
 
     def check_process(self) -> None:
@@ -383,12 +382,15 @@ class Wiring:
 
 
 _numbers = itertools.count(1)
-_BYTES_PER_SECOND = 48_000
 _SLOW_HANDLER = 5.0
 
 
 def _to_nobody(event: Any, snapshot: Snapshot, size: int) -> None:
     """What a connection under construction receives is seen by its own waits."""
+
+
+def _of_no_interest(connection: Connection) -> None:
+    """The end of a connection that is not, or no longer, the session's."""
 
 
 def handler_context(context: Any) -> Optional[contextvars.Context]:
