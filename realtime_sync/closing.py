@@ -14,6 +14,7 @@ from attrs import frozen
 
 from .errors import (
     AuthenticationFailed,
+    ConfigurationError,
     ConnectFailed,
     ConnectionClosed,
     ConnectionClosedOK,
@@ -32,6 +33,9 @@ PERMANENT_CODES: Final = frozenset({1002, 1003, 1007, 1008, 1009, 1010, 3000, 40
 
 RETRYABLE_CODES: Final = frozenset({1001, 1006, 1011, 1012, 1013, 1014, 1015})
 """The network, the server's restart, or the end of the session's time."""
+
+SENDABLE_CODES: Final = (range(1000, 1004), range(1007, 1015), range(3000, 5000))
+"""Codes that may stand in a close frame (RFC 6455, section 7.4)."""
 
 RETRYABLE_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 """HTTP statuses of a handshake that may succeed later."""
@@ -76,6 +80,25 @@ class CloseReport:
     unsent_commands: tuple[Any, ...] = ()
     undelivered: int = 0
     error: Optional[BaseException] = None
+
+
+def check_close(code: Any, reason: Any) -> None:
+    """
+    Refuse what may not stand in a close frame.
+
+    Raises:
+        ConfigurationError: the code is none that a client may send, or the
+            reason is not text.
+    """
+    if type(code) is not int or not any(code in codes for codes in SENDABLE_CODES):
+        raise ConfigurationError(
+            f"a close code must be 1000 to 1003, 1007 to 1014 or 3000 to 4999, "
+            f"not {code!r}"
+        )
+    if not isinstance(reason, str):
+        raise ConfigurationError(
+            f"the reason of a close must be text, not {type(reason).__name__}"
+        )
 
 
 def is_retryable(code: Optional[int]) -> bool:
