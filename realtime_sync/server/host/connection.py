@@ -15,11 +15,11 @@ import threading
 import time
 from collections import deque
 from functools import partial
-from typing import Any, Callable, Mapping, Optional, Protocol, Union
+from typing import Any, Callable, Mapping, Optional, Protocol, Sequence, Union
 
 from ..clock import Clock
 from ..engine.context import Job
-from .faults import Action, Saboteur
+from .faults import Action, Saboteur, Send
 from .outbound import Outbound
 from .wire import Binary, Message, Text, Wire
 from .workers import Workers
@@ -325,9 +325,12 @@ class Connection:
             elif isinstance(message, Binary):
                 self._emit(self.engine.receive_binary(now))
 
-    def _emit(self, frames: list[dict[str, Any]]) -> None:
+    def _emit(self, frames: Sequence[Union[dict[str, Any], bytes]]) -> None:
         for frame in frames:
-            self._outbound.put(frame)
+            if isinstance(frame, bytes):
+                self._outbound.act(Send(frame))
+            else:
+                self._outbound.put(frame)
         self._outbound.advance(self._clock.now())
         for job in self.engine.take_jobs():
             with self._state:

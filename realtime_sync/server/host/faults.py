@@ -229,9 +229,10 @@ class Saboteur:
             return True
         if "swap_transcripts" not in self._names:
             return False
-        first = self._held[0]["item_id"] if self._held else frame["item_id"]
+        item_id = frame.get("item_id")
+        first = self._held[0].get("item_id") if self._held else item_id
         done = "swapped" in self._seen
-        return not done and bool(first == frame["item_id"])
+        return not done and bool(first == item_id)
 
     def _release(self, frame: Frame) -> bool:
         kind = str(frame["type"])
@@ -247,10 +248,10 @@ class Saboteur:
             self._deltas[frame["response_id"]] = frame
 
     def _late_delta(self, frame: Frame) -> Iterator[Frame]:
-        response = frame["response"]
-        last = self._deltas.pop(response["id"], None)
+        response = frame.get("response") or {}
+        last = self._deltas.pop(response.get("id", ""), None)
         if "late_deltas" in self._names and last is not None:
-            if response["status"] == "cancelled":
+            if response.get("status") == "cancelled":
                 yield last
 
     # -- one frame -------------------------------------------------------------

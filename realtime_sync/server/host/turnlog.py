@@ -30,7 +30,13 @@ class TurnLog:
         """Write a line if *frame* ends a turn, or is an error."""
         if not _log.isEnabledFor(logging.INFO):
             return
-        kind = canonical(frame["type"])
+        try:
+            self._frame(canonical(frame["type"]), frame)
+        except (KeyError, TypeError, AttributeError):
+            # A scenario or a recording may say what no server says.
+            self._line("odd", str(frame.get("type")))
+
+    def _frame(self, kind: str, frame: Mapping[str, Any]) -> None:
         if kind == "conversation.item.added":
             self._item(frame["item"])
         elif kind.endswith("input_audio_transcription.completed"):
