@@ -1,0 +1,41 @@
+"""
+A session as one HTML page: transcript with players, waveforms, latencies, tokens.
+
+::
+
+    from realtime_sync import report
+
+    report.write("call.jsonl", "call.html")
+
+The page holds everything that it shows and loads nothing from anywhere.
+"""
+
+from __future__ import annotations
+
+from .latency import latency_bars, latency_table
+from .markup import Markup, element
+from .page import audio_url, body_of, player, style
+from .story import MOMENTS, Entry, Problem, Story, Turn, Utterance
+from .waveform import waveform
+from .writing import html, tell, write
+
+__all__ = [
+    "Entry",
+    "MOMENTS",
+    "Markup",
+    "Problem",
+    "Story",
+    "Turn",
+    "Utterance",
+    "audio_url",
+    "body_of",
+    "element",
+    "html",
+    "latency_bars",
+    "latency_table",
+    "player",
+    "style",
+    "tell",
+    "waveform",
+    "write",
+]

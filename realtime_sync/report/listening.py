@@ -1,0 +1,270 @@
+"""From the lines of a recording: the turns, their times, and both sides as audio."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Optional
+
+from ..telemetry import Tokens
+from .sound import Stretch, Track, audio_kind, decoded, samples
+from .story import Turn
+
+SPELLINGS: Mapping[str, str] = {
+    "conversation.item.created": "conversation.item.added",
+    "response.audio.delta": "response.output_audio.delta",
+    "response.audio_transcript.delta": "response.output_audio_transcript.delta",
+    "response.text.delta": "response.output_text.delta",
+    "transcription_session.created": "session.created",
+    "transcription_session.updated": "session.updated",
+    "session.input_audio_buffer.append": "input_audio_buffer.append",
+    "session.output_audio.delta": "response.output_audio.delta",
+}
+"""Other spellings of the events that are listened for."""
+
+QUIET = 0.03
+"""A block this much quieter than the loudest one is not speech."""
+FLOOR = 60
+HASTE = 1.0
+"""Seconds by which audio may be ahead of the clock and still count as spoken live."""
+
+
+class Listener:
+    """
+    Follows a session frame by frame, in either dialect.
+
+    Attributes:
+        turns: in the order of their responses.
+        user, server: both sides.
+        marks: when the user interrupted, in seconds.
+        sounds: audio of items, by item id: samples, format, rate.
+        at: when items were first heard of, by item id.
+        session: the last session resource.
+        lead: seconds by which the user's audio was ahead of the clock at most.
+    """
+
+    def __init__(self) -> None:
+        self.turns: list[Turn] = []
+        self.user, self.server = Track(), Track()
+        self.marks: list[float] = []
+        self.sounds: dict[str, tuple[bytearray, str, int]] = {}
+        self.at: dict[str, float] = {}
+        self.session: Any = {}
+        self.lead = 0.0
+        self._waiting: Optional[Turn] = None
+        self._input = bytearray()
+        self._speech: dict[str, tuple[Optional[int], Optional[int]]] = {}
+        self._consumed = 0
+        self._pending_item: Any = None
+        self._loud: list[tuple[float, int]] = []
+        self._loudest = FLOOR
+        self._steps: Mapping[str, Callable[[float, Any], None]] = {
+            "session.created": self._session,
+            "session.updated": self._session,
+            "input_audio_buffer.append": self._append,
+            "input_audio_buffer.clear": self._clear,
+            "input_audio_buffer.speech_started": self._started,
+            "input_audio_buffer.speech_stopped": self._stopped,
+            "input_audio_buffer.committed": self._committed,
+            "conversation.item.create": self._create,
+            "conversation.item.added": self._added,
+            "conversation.item.truncated": self._truncated,
+            "response.create": self._asked,
+            "response.created": self._created,
+            "response.output_text.delta": self._text,
+            "response.output_audio_transcript.delta": self._text,
+            "response.output_audio.delta": self._audio,
+            "output_audio_buffer.started": self._playing,
+            "response.done": self._done,
+        }
+
+    def hear(self, at: float, frame: Any) -> None:
+        """Take one frame, of either direction."""
+        if not isinstance(frame, Mapping):
+            return
+        kind = str(frame.get("type"))
+        step = self._steps.get(SPELLINGS.get(kind, kind))
+        if step is not None:
+            step(at, frame)
+
+    # -- the user ------------------------------------------------------------------
+
+    def _session(self, at: float, frame: Any) -> None:
+        self.session = frame.get("session") or {}
+
+    def _append(self, at: float, frame: Any) -> None:
+        data, kind = decoded(frame.get("audio")), audio_kind(self.session, "input")
+        if not data:
+            return
+        self.user.put(at, data, kind, gap=1.0)
+        self.lead = max(self.lead, self.user.end - at)
+        self._input += data
+        peak = _peak(samples(data, kind[0]))
+        self._loudest = max(self._loudest, peak)
+        self._loud.append((self.user.end, peak))
+
+    def _clear(self, at: float, frame: Any) -> None:
+        self._consumed = len(self._input)
+
+    def _started(self, at: float, frame: Any) -> None:
+        item_id = str(frame.get("item_id"))
+        self.at.setdefault(item_id, at)
+        self._speech[item_id] = (_number(frame.get("audio_start_ms")), None)
+        if self.server.stretches and self.server.end > at:
+            self.marks.append(at)
+
+    def _stopped(self, at: float, frame: Any) -> None:
+        item_id = str(frame.get("item_id"))
+        start, _ = self._speech.get(item_id, (None, None))
+        self._speech[item_id] = (start, _number(frame.get("audio_end_ms")))
+        turn = self._new_turn(at, item_id)
+        turn.moments["speech_end"] = self._end_of_speech(at)
+
+    def _committed(self, at: float, frame: Any) -> None:
+        item_id = str(frame.get("item_id"))
+        self.at.setdefault(item_id, at)
+        turn = self._waiting
+        if turn is None or turn.item_id != item_id:
+            turn = self._new_turn(at, item_id)
+        turn.moments["committed"] = at
+        kind = audio_kind(self.session, "input")
+        start, end = self._bounds(item_id, kind)
+        if end > start:
+            self.sounds[item_id] = (self._input[start:end], *kind)
+        self._consumed = len(self._input)
+
+    def _bounds(self, item_id: str, kind: tuple[str, int]) -> tuple[int, int]:
+        """Where the audio of an item is in all that was sent, in bytes."""
+        start_ms, end_ms = self._speech.get(item_id, (None, None))
+        if start_ms is None or end_ms is None:
+            return self._consumed, len(self._input)
+        width = 2 if kind[0] == "pcm16" else 1
+        per_ms = kind[1] * width / 1000
+        return (
+            int(start_ms * per_ms) // width * width,
+            int(end_ms * per_ms) // width * width,
+        )
+
+    def _end_of_speech(self, at: float) -> float:
+        """When the last loud block before a moment ended; else the moment."""
+        if self.lead > HASTE:
+            return at
+        limit = max(FLOOR, QUIET * self._loudest)
+        for end, peak in reversed(self._loud):
+            if peak >= limit and end <= at:
+                return end
+        return at
+
+    def _create(self, at: float, frame: Any) -> None:
+        item = frame.get("item")
+        if isinstance(item, Mapping) and isinstance(item.get("id"), str):
+            self._keep_sound(item["id"], item)
+        elif isinstance(item, Mapping):
+            self._pending_item = item
+
+    def _added(self, at: float, frame: Any) -> None:
+        item = frame.get("item")
+        if not isinstance(item, Mapping):
+            return
+        item_id = str(item.get("id"))
+        self.at.setdefault(item_id, at)
+        pending, own = self._pending_item, item.get("role") == "user"
+        if pending is not None and own and item_id not in self._speech:
+            self._keep_sound(item_id, pending)
+            self._pending_item = None
+
+    def _keep_sound(self, item_id: str, item: Any) -> None:
+        parts = item.get("content")
+        for part in parts if isinstance(parts, list) else ():
+            data = decoded(part.get("audio")) if isinstance(part, Mapping) else b""
+            if data:
+                kind = audio_kind(self.session, "input")
+                self.sounds[item_id] = (bytearray(data), *kind)
+
+    # -- the server ----------------------------------------------------------------
+
+    def _asked(self, at: float, frame: Any) -> None:
+        if self._waiting is None:
+            self._new_turn(at, None)
+
+    def _created(self, at: float, frame: Any) -> None:
+        response = frame.get("response")
+        response = response if isinstance(response, Mapping) else {}
+        turn, self._waiting = self._waiting, None
+        if turn is None:
+            turn = Turn(0, asked=at)
+        turn.number = len(self.turns) + 1
+        turn.response_id = str(response.get("id"))
+        turn.moments["created"] = at
+        self.turns.append(turn)
+
+    def _text(self, at: float, frame: Any) -> None:
+        turn = self._turn(frame.get("response_id"))
+        if turn is not None:
+            turn.moments.setdefault("first_text", at)
+
+    def _audio(self, at: float, frame: Any) -> None:
+        turn = self._turn(frame.get("response_id"))
+        if turn is not None:
+            turn.moments.setdefault("first_audio", at)
+        data, kind = decoded(frame.get("delta")), audio_kind(self.session, "output")
+        item_id = str(frame.get("item_id"))
+        if data:
+            # It comes faster than it is played: what comes early waits.
+            self.server.put(at, data, kind, item_id=item_id)
+            self.sounds.setdefault(item_id, (bytearray(), *kind))[0].extend(data)
+
+    def _playing(self, at: float, frame: Any) -> None:
+        turn = self._turn(frame.get("response_id"))
+        if turn is not None:
+            turn.moments.setdefault("played", at)
+
+    def _truncated(self, at: float, frame: Any) -> None:
+        item_id, heard = frame.get("item_id"), _number(frame.get("audio_end_ms"))
+        if heard is None:
+            return
+        left = heard / 1000
+        for stretch in self.server.stretches:
+            if stretch.item_id == item_id:
+                length = stretch.end - stretch.start
+                stretch.cut(left)
+                left = max(0.0, left - length)
+        self._closed_up(self.server.stretches)
+
+    def _closed_up(self, stretches: list[Stretch]) -> None:
+        self.server.stretches = [each for each in stretches if each.data]
+
+    def _done(self, at: float, frame: Any) -> None:
+        response = frame.get("response")
+        if not isinstance(response, Mapping):
+            return
+        turn = self._turn(response.get("id"))
+        if turn is None:
+            turn = Turn(len(self.turns) + 1, response_id=str(response.get("id")))
+            turn.asked = at
+            self.turns.append(turn)
+        turn.moments["done"] = at
+        turn.status = str(response.get("status") or "")
+        turn.tokens = Tokens.of(response.get("usage"))
+        details = response.get("status_details")
+        reason = details.get("reason") if isinstance(details, Mapping) else None
+        turn.interrupted = reason == "turn_detected"
+
+    def _new_turn(self, at: float, item_id: Optional[str]) -> Turn:
+        self._waiting = Turn(0, item_id=item_id, asked=at)
+        return self._waiting
+
+    def _turn(self, response_id: Any) -> Optional[Turn]:
+        for turn in reversed(self.turns):
+            if turn.response_id == response_id:
+                return turn
+        return None
+
+
+def _peak(values: Any) -> int:
+    return max(max(values, default=0), -min(values, default=0))
+
+
+def _number(value: Any) -> Optional[int]:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return int(value)

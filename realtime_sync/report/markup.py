@@ -1,0 +1,69 @@
+"""HTML that is escaped by construction."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any, Union
+
+VOID = frozenset({"br", "meta", "circle", "line", "path", "rect"})
+"""Elements without content."""
+
+
+class Markup(str):
+    """Text that is HTML already; any other text is escaped when it is put in."""
+
+    def __repr__(self) -> str:
+        return f"Markup({str(self)!r})"
+
+
+Content = Union[str, int, float, None, "list[Any]", "tuple[Any, ...]"]
+
+
+def element(tag: str, *content: Content, **attributes: Any) -> Markup:
+    """
+    One element.
+
+    Args:
+        tag: its name.
+        content: text, which is escaped; `Markup`, which is not; lists of these;
+            None for nothing.
+        attributes: ``class_`` is ``class``, ``data_x`` is ``data-x``. None and False
+            leave one out, True gives it without a value.
+    """
+    opening = f"<{tag}{_attributes(attributes)}>"
+    if tag in VOID:
+        closing = opening[:-1] + "/>"
+        return Markup(closing)
+    return Markup(f"{opening}{joined(content)}</{tag}>")
+
+
+def joined(content: Content) -> Markup:
+    """Content one after the other, escaped where it is text."""
+    if content is None:
+        return Markup("")
+    if isinstance(content, Markup):
+        return content
+    if isinstance(content, (list, tuple)):
+        return Markup("".join([joined(each) for each in content]))
+    return Markup(escape(_printable(str(content))))
+
+
+def _attributes(attributes: dict[str, Any]) -> str:
+    pieces = []
+    for name, value in attributes.items():
+        if value is None or value is False:
+            continue
+        spelt = name.rstrip("_").replace("_", "-")
+        if spelt == "viewbox":
+            spelt = "viewBox"
+        if value is True:
+            pieces.append(f" {spelt}")
+        else:
+            pieces.append(f' {spelt}="{escape(_printable(str(value)))}"')
+    return "".join(pieces)
+
+
+def _printable(text: str) -> str:
+    """Text without what no HTML may have: lone surrogates and control characters."""
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    return "".join(c if c >= " " or c in "\n\t" else "\ufffd" for c in text)

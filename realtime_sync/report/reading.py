@@ -1,0 +1,255 @@
+"""Make the story of a session, of its mirror alone or of a recording."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Optional
+
+from .. import Router, read_recording, replay
+from ..redaction import redact
+from ..telemetry import Tokens
+from .listening import HASTE, Listener
+from .sound import decoded
+from .story import Entry, Problem, Story, Utterance
+
+if TYPE_CHECKING:
+    from .. import Snapshot
+
+MOST_ENTRIES = 3000
+LONGEST_TEXT = 400
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{64,}={0,2}\Z")
+_SECRET = frozenset({"authorization", "api_key", "headers", "client_secret"})
+
+NO_TIMES = (
+    "Made from the mirror of a session, which keeps neither audio nor times: "
+    "record the session to have both."
+)
+HASTY = (
+    "The user's audio was sent faster than it was spoken, so its place on the time "
+    "line is that of its length, and the end of speech is when the server told of it."
+)
+NO_SOUND = "The recording was made without audio."
+
+
+def from_snapshot(snapshot: Snapshot, title: str) -> Story:
+    """The story that a mirror alone can tell."""
+    story = Story(title=title, remarks=[NO_TIMES])
+    _add_snapshot(story, snapshot, None)
+    return story
+
+
+def from_recording(source: Any, title: str) -> Story:
+    """
+    The story of a recording.
+
+    Raises:
+        OSError: the file cannot be read.
+        ConfigurationError: it is not a recording.
+    """
+    recorded = read_recording(source)
+    story, listener = Story(title=title), Listener()
+    lines = 0
+    for line in recorded:
+        lines += 1
+        story.seconds = max(story.seconds, line.at)
+        if line.direction != "note":
+            listener.hear(line.at, line.frame)
+        _enter(story, line.at, line.direction, line.frame)
+        problem = _problem(line)
+        if problem is not None:
+            story.problems.append(problem)
+    if recorded.started:
+        when = datetime.fromtimestamp(recorded.started, timezone.utc)
+        story.facts.append(("started", f"{when:%Y-%m-%d %H:%M:%S} UTC"))
+    story.facts += [("length", f"{story.seconds:.1f} s"), ("lines", f"{lines:,}")]
+    story.facts.append(("dialect", recorded.dialect))
+    story.turns, story.marks = listener.turns, listener.marks
+    story.user, story.server = listener.user, listener.server
+    story.seconds = max(story.seconds, story.user.end, story.server.end)
+    if listener.lead > HASTE:
+        story.remarks.append(HASTY)
+    _drop_silence(story, listener)
+    _add_snapshot(story, replay(source, router=Router()), listener)
+    return story
+
+
+def _add_snapshot(
+    story: Story, snapshot: Snapshot, listener: Optional[Listener]
+) -> None:
+    session = snapshot.session
+    for name in ("model", "id", "type"):
+        value = getattr(session, name, None)
+        if isinstance(value, str) and value:
+            story.facts.append((name, value))
+    for item in _every_item(snapshot):
+        story.utterances.append(_utterance(item, listener))
+    usage = snapshot.usage
+    story.tokens = Tokens.sum(turn.tokens for turn in story.turns)
+    if not story.turns:
+        story.tokens = Tokens(
+            total=usage.total_tokens,
+            input=usage.input_tokens,
+            output=usage.output_tokens,
+            cached=usage.cached_tokens,
+            **{
+                name: getattr(usage, f"{name}_tokens")
+                for name in (
+                    "input_text input_audio input_image cached_text cached_audio "
+                    "cached_image output_text output_audio"
+                ).split()
+            },
+        )
+    if usage.transcription_tokens:
+        story.facts.append(("transcription tokens", f"{usage.transcription_tokens:,}"))
+    if usage.transcription_seconds:
+        seconds = f"{usage.transcription_seconds:.1f} s"
+        story.facts.append(("transcribed", seconds))
+    for anomaly in snapshot.anomalies:
+        times = f" ({anomaly.count} times)" if anomaly.count > 1 else ""
+        text = f"{anomaly.event_type}: {anomaly.detail}{times}"
+        story.problems.append(Problem(f"anomaly: {anomaly.kind}", text))
+
+
+def _every_item(snapshot: Snapshot) -> Iterable[Any]:
+    yield from snapshot.items
+    for response in snapshot.responses.values():
+        if response.out_of_band:
+            yield from response.output
+
+
+def _utterance(item: Any, listener: Optional[Listener]) -> Utterance:
+    remarks = []
+    if item.heard_ms is not None:
+        remarks.append(f"cut off after {item.heard_ms / 1000:.1f} s")
+    if item.out_of_band:
+        remarks.append("beside the conversation")
+    if item.status in ("incomplete", "failed"):
+        remarks.append(str(item.status))
+    text, said = _words(item), item.said
+    sound = listener.sounds.get(item.id) if listener else None
+    return Utterance(
+        role=str(item.role) if item.type == "message" and item.role else "tool",
+        text=text,
+        item_id=item.id,
+        at=listener.at.get(item.id) if listener else None,
+        sound=(bytes(sound[0]), sound[1], sound[2]) if sound else None,
+        unheard=said[len(text) :] if said.startswith(text) and item.truncated else "",
+        remark=", ".join(remarks),
+    )
+
+
+def _words(item: Any) -> str:
+    if item.type == "message":
+        images = sum(1 for part in item.content if part.image_url)
+        return str(item.heard) + " [image]" * images
+    if item.type == "function_call_output":
+        return f"→ {item.output or ''}"
+    if item.name:
+        output = f" → {item.output}" if item.output else ""
+        return f"{item.name}({item.arguments or ''}){output}"
+    return str(item.type or "unknown item")
+
+
+def _drop_silence(story: Story, listener: Listener) -> None:
+    """Forget audio that was left out of the recording, and is all zeros now."""
+    sounds = listener.sounds
+    silent = [key for key, sound in sounds.items() if not any(sound[0])]
+    for key in silent:
+        if sounds[key][1] == "pcm16":
+            del sounds[key]
+    tracks = (story.user, story.server)
+    if any(track.stretches for track in tracks) and not any(
+        any(stretch.data) for track in tracks for stretch in track.stretches
+    ):
+        story.remarks.append(NO_SOUND)
+
+
+# -- what went wrong -------------------------------------------------------------------
+
+
+def _problem(line: Any) -> Optional[Problem]:
+    frame = line.frame
+    if not isinstance(frame, Mapping):
+        return Problem("no JSON", f"{len(line.data)} bytes", line.at)
+    kind = str(frame.get("type"))
+    if kind == "response.done":
+        return _bad_response(frame.get("response"), line.at)
+    error = frame.get("error")
+    if kind == "error" or kind.endswith(".failed"):
+        return Problem(kind, redact(_said(error) or _said(frame)), line.at)
+    if kind in ("connection.lost", "dispatch.lagging"):
+        return Problem(kind, redact(_said(frame)), line.at)
+    if kind == "connection.closed" and frame.get("code") not in (None, 1000, 1001):
+        return Problem(kind, redact(_said(frame)), line.at)
+    return None
+
+
+def _bad_response(response: Any, at: float) -> Optional[Problem]:
+    if not isinstance(response, Mapping):
+        return None
+    status = response.get("status")
+    if status not in ("failed", "incomplete"):
+        return None
+    details = response.get("status_details")
+    details = details if isinstance(details, Mapping) else {}
+    said = _said(details.get("error")) or str(details.get("reason") or "no reason")
+    return Problem(f"response {status}", redact(said), at)
+
+
+def _said(value: Any) -> str:
+    """An error, or a note, in a line."""
+    if not isinstance(value, Mapping):
+        return str(value) if value else ""
+    message = value.get("message")
+    if isinstance(message, str) and message:
+        code = value.get("code") or value.get("type")
+        return f"{message} ({code})" if code else message
+    shown = {
+        key: each
+        for key, each in value.items()
+        if key not in ("type", "event", "event_id") and each not in (None, "", 0)
+    }
+    return ", ".join(f"{key}: {_short(each)}" for key, each in shown.items())
+
+
+# -- the event log ---------------------------------------------------------------------
+
+
+def _enter(story: Story, at: float, direction: str, frame: Any) -> None:
+    kind = str(frame.get("type")) if isinstance(frame, Mapping) else "(no JSON)"
+    last = story.entries[-1] if story.entries else None
+    if last is not None and (last.direction, last.type) == (direction, kind):
+        last.count += 1
+        last.until = at
+        return
+    if len(story.entries) >= MOST_ENTRIES:
+        remark = f"The event log has the first {MOST_ENTRIES:,} lines only."
+        if remark not in story.remarks:
+            story.remarks.append(remark)
+        return
+    story.entries.append(Entry(at, direction, kind, _short(frame), until=at))
+
+
+def _short(value: Any, key: str = "") -> Any:
+    """A copy of JSON without audio, secrets and long texts."""
+    if key in _SECRET and value:
+        return "<secret>"
+    if isinstance(value, Mapping):
+        return {str(name): _short(each, str(name)) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_short(each) for each in value[:50]]
+    if isinstance(value, str):
+        if key in ("audio", "delta") and _BASE64.match(value):
+            return f"<{len(decoded(value))} bytes>"
+        if len(value) > LONGEST_TEXT:
+            value = value[:LONGEST_TEXT] + " …"
+        return redact(value)
+    return value
+
+
+def as_json(value: Any) -> str:
+    """A shortened frame as text to read."""
+    return json.dumps(value, indent=1, ensure_ascii=False)

@@ -1,0 +1,153 @@
+"""Both sides of a conversation as a drawing."""
+
+from __future__ import annotations
+
+from .markup import Markup, element
+from .sound import Track, peaks
+from .story import Story, Turn
+
+PER_SECOND = 48
+NARROWEST, WIDEST = 640, 12_000
+HEIGHT = 74
+"""Of one side."""
+TOP, BOTTOM = 20, 22
+STEPS = (0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
+
+
+def waveform(story: Story) -> Markup:
+    """
+    The waveform of both sides, with turns and interruptions; SVG.
+
+    Empty if the story has no audio.
+    """
+    if not story.seconds or not (story.user.stretches or story.server.stretches):
+        return Markup("")
+    width = int(min(WIDEST, max(NARROWEST, story.seconds * PER_SECOND)))
+    scale = width / story.seconds
+    height = TOP + 2 * HEIGHT + BOTTOM
+    return element(
+        "svg",
+        [_turn(turn, scale) for turn in story.turns],
+        _side(story.user, story.seconds, width, TOP, "user"),
+        _side(story.server, story.seconds, width, TOP + HEIGHT, "server"),
+        [_mark(at * scale) for at in story.marks],
+        _axis(story.seconds, scale, width, height),
+        xmlns="http://www.w3.org/2000/svg",
+        class_="rs-wave",
+        role="img",
+        aria_label="Waveform of the user above and of the server below",
+        width=width,
+        height=height,
+        viewbox=f"0 0 {width} {height}",
+    )
+
+
+def _side(track: Track, seconds: float, width: int, top: int, name: str) -> Markup:
+    middle = top + HEIGHT / 2
+    half = HEIGHT / 2 - 5
+    columns = width // 2
+    found = list(peaks(track, seconds, columns))
+    loudest = max((max(-low, high) for _, low, high in found), default=0.0)
+    # Quiet speech fills the height too; what is nearly silent stays flat.
+    gain = half / max(loudest, 0.05)
+    strokes = "".join(
+        f"M{column * 2 + 1} {middle - max(high * gain, 0.5):.1f}"
+        f"V{middle + max(-low * gain, 0.5):.1f}"
+        for column, low, high in found
+    )
+    return element(
+        "g",
+        element(
+            "line", x1=0, x2=width, y1=middle, y2=middle, class_=f"rs-zero rs-{name}"
+        ),
+        element("path", d=strokes, class_=f"rs-{name}") if strokes else None,
+    )
+
+
+def _turn(turn: Turn, scale: float) -> Markup:
+    begin = turn.start * scale
+    end = max(turn.moments.get("done", turn.start), turn.start) * scale
+    first = turn.moments.get("first_audio", turn.moments.get("first_text"))
+    reply = None if first is None else first * scale
+    return element(
+        "g",
+        element("title", _about(turn)),
+        element(
+            "rect",
+            x=f"{begin:.1f}",
+            y=TOP,
+            width=f"{max(1.0, end - begin):.1f}",
+            height=2 * HEIGHT,
+            class_="rs-turn",
+        ),
+        (
+            None
+            if reply is None
+            else element(
+                "line",
+                x1=f"{reply:.1f}",
+                x2=f"{reply:.1f}",
+                y1=TOP + HEIGHT,
+                y2=TOP + 2 * HEIGHT,
+                class_="rs-first",
+            )
+        ),
+        element("text", turn.number, x=f"{begin + 3:.1f}", y=14, class_="rs-label"),
+    )
+
+
+def _about(turn: Turn) -> str:
+    done = turn.after_ms("done")
+    took = "" if done is None else f", done after {done:.0f} ms"
+    return f"Turn {turn.number}: {turn.status or 'not finished'}{took}"
+
+
+def _mark(x: float) -> Markup:
+    return element(
+        "g",
+        element("title", "The user interrupted"),
+        element(
+            "line",
+            x1=f"{x:.1f}",
+            x2=f"{x:.1f}",
+            y1=TOP - 4,
+            y2=TOP + 2 * HEIGHT,
+            class_="rs-cut",
+        ),
+        element("path", d=f"M{x - 4:.1f} {TOP - 10}h8l-4 7z", class_="rs-cut-head"),
+    )
+
+
+def _axis(seconds: float, scale: float, width: int, height: int) -> list[Markup]:
+    step = next((each for each in STEPS if each * scale >= 60), STEPS[-1])
+    ticks = []
+    for number in range(int(seconds / step) + 1):
+        x = number * step * scale
+        if x > width - 24 and number:
+            break
+        ticks.append(
+            element(
+                "line",
+                x1=f"{x:.1f}",
+                x2=f"{x:.1f}",
+                y1=height - BOTTOM,
+                y2=height - BOTTOM + 5,
+                class_="rs-tick",
+            )
+        )
+        ticks.append(
+            element(
+                "text",
+                _clock(number * step),
+                x=f"{x + 3:.1f}",
+                y=height - 6,
+                class_="rs-label",
+            )
+        )
+    return ticks
+
+
+def _clock(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:g} s"
+    return f"{int(seconds // 60)}:{int(seconds % 60):02d}"
