@@ -1,17 +1,16 @@
-"""
-The session: what programs hold, listen to, speak through and wait on.
-"""
+"""The session: what programs hold, listen to, speak through and wait on."""
 
 from __future__ import annotations
 
 import os
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 from .asking import Asking
-from .closing import CloseReport
+from .closing import CloseReport, check_close
 from .context import Context
 from .endpoint import Endpoint
 from .errors import WaitTimeout
+from .event_names import resolve
 from .handles import CommandHandle
 from .options import SessionOptions
 from .recording import Recording
@@ -29,7 +28,7 @@ from .signals import EventSignal
 from .state.snapshot import Snapshot
 from .stats import SessionStats
 from .streams import EventStream, Expectation, wait_changed
-from .types import UNSET, Predicate, Timeout
+from .types import UNSET, Event, EventKey, Timeout
 from .wiring import Wiring, handler_context
 
 __all__ = ["Context", "Session"]
@@ -128,13 +127,17 @@ class Session:
             drain: deliver what is queued; False drops it, counted in the report.
             code: WebSocket close code.
             reason: at most 123 bytes.
+
+        Raises:
+            ConfigurationError: the code may not be sent; nothing was done.
         """
+        check_close(code, reason)
         return self._wiring.close(drain=drain, code=code, reason=reason)
 
     @property
     def close_report(self) -> CloseReport:
         """How the session ended, as far as it has."""
-        return self._wiring.close_report()
+        return self._wiring.ending.report_now()
 
     @property
     def is_open(self) -> bool:
@@ -175,8 +178,6 @@ class Session:
         A receiver connected to it is called as
         ``receiver(session, event=event, ctx=ctx)``.
         """
-        from .event_names import resolve
-
         return self._wiring.board.signal(resolve(event, unknown=unknown)[0])
 
     # -- speaking ------------------------------------------------------------
@@ -242,8 +243,12 @@ class Session:
     # -- waiting -------------------------------------------------------------
 
     def expect(
-        self, event: Any, *, where: Optional[Predicate] = None, unknown: bool = False
-    ) -> Expectation:
+        self,
+        event: EventKey[Event],
+        *,
+        where: Optional[Callable[[Event], Any]] = None,
+        unknown: bool = False,
+    ) -> Expectation[Event]:
         """Expect an event from now on, before the action that brings it about."""
         return Expectation(
             event,
@@ -255,15 +260,13 @@ class Session:
 
     def wait_for(
         self,
-        event: Any,
+        event: EventKey[Event],
         *,
-        where: Optional[Predicate] = None,
+        where: Optional[Callable[[Event], Any]] = None,
         timeout: Timeout = UNSET,
         unknown: bool = False,
-    ) -> Any:
-        """
-        Wait for the next event of a kind; see `Expectation.result`.
-        """
+    ) -> Event:
+        """Wait for the next event of a kind; see `Expectation.result`."""
         expectation = self.expect(event, where=where, unknown=unknown)
         try:
             return expectation.result(timeout)
@@ -272,12 +275,12 @@ class Session:
 
     def events(
         self,
-        event: Any = "*",
+        event: EventKey[Event] = "*",
         *,
-        where: Optional[Predicate] = None,
+        where: Optional[Callable[[Event], Any]] = None,
         timeout: Timeout = None,
         unknown: bool = False,
-    ) -> EventStream:
+    ) -> EventStream[Event]:
         """
         Events from now on, for a ``for`` loop.
 

@@ -12,13 +12,12 @@ import logging
 import threading
 from typing import Any, Optional
 
-from attrs import evolve
-
 from . import lifetime
 from .closing import CloseReport
 from .connection import Connection
-from .deadline import Cancellation, Deadline
+from .deadline import Deadline
 from .dispatcher import Dispatcher
+from .ending import Ending
 from .endpoint import Endpoint
 from .errors import (
     ConnectionClosedOK,
@@ -30,7 +29,6 @@ from .event_names import lacked_by, names_of
 from .handles import PendingCommands
 from .notices import (
     NOTICE_PREFIXES,
-    ConnectionEnded,
     ConnectionOpened,
     Notice,
     TurnFinished,
@@ -99,14 +97,11 @@ class Wiring:
         self.waiting = Waiting(self.dispatcher.wait, options.timeout)
         self.connection: Optional[Connection] = None
         self.forked = False
-        self.report = CloseReport()
         self._routers = routers
-        # Guards the one-time transitions: opened, ended.
+        # Guards `_opened`: a session is opened once.
         self._lock = threading.Lock()
         self._opened = False
-        self._ended = threading.Event()
-        self._given_up = Cancellation()
-        self._farewell = (1000, "")
+        self.ending = Ending(self)
         self.sender = Sender(
             name=self.name,
             codec=self.codec,
@@ -118,7 +113,7 @@ class Wiring:
         )
         self._reconnector: Optional[Reconnector] = None
         if options.reconnect is not None:
-            self._reconnector = Reconnector(self, options.reconnect, self._given_up)
+            self._reconnector = Reconnector(self, options.reconnect, self.ending.asked)
 
     # -- opening -------------------------------------------------------------
 
@@ -143,7 +138,7 @@ class Wiring:
                 self.options,
                 self.dialect,
                 deadline,
-                self._given_up,
+                self.ending.asked,
             )
         except BaseException:
             self._opened = False
@@ -198,10 +193,9 @@ class Wiring:
         if old is not None:
             old.adopt(WatchList(), _to_nobody, _of_no_interest)
         self.taps.switched(connection.number)
-        if self._given_up.requested:
+        if self.ending.asked.requested:
             # The session was closed just now; `close` may have seen the old one.
-            deadline = Deadline(self.options.close_timeout / 2)
-            connection.begin_close(*self._farewell, deadline)
+            self.ending.begin_close(connection)
         return True
 
     # -- receiving, on the reader --------------------------------------------
@@ -244,7 +238,8 @@ class Wiring:
             self._replace_or_finish(connection)
         except Exception as exc:  # Should never run: the session must still end.
             logger.exception("! %s: the end of the connection failed", self.name)
-            self._finish(ConnectionLost(f"the session failed: {exc}", code=1006))
+            failure = ConnectionLost(f"the session failed: {exc}", code=1006)
+            self.ending.finish(failure)
 
     def _replace_or_finish(self, connection: Connection) -> None:
         reconnector = self._reconnector
@@ -264,78 +259,23 @@ class Wiring:
                     return
                 if failure is not error:
                     error.__cause__ = failure
-        self._finish(error)
+        self.ending.finish(error)
 
-    def _finish(self, error: Any) -> None:
-        overflow = None if self.connection is None else self.connection.overflow
-        failure = None if isinstance(error, ConnectionClosedOK) else overflow or error
-        gap, self.sender.gap = self.sender.gap, None
-        unsent_commands = () if gap is None else tuple(gap.end())
-        self.sender.verdict.set()
-        self.watches.finish(error)
-        self.emit(ConnectionEnded(code=error.code, reason=error.reason, error=failure))
-        active = self.snapshot.active_response
-        self.report = CloseReport(
-            code=error.code,
-            reason=error.reason,
-            active_response_id=None if active is None else active.id,
-            unsent=self.connection.unsent() if self.connection else 0,
-            unsent_commands=unsent_commands,
-            undelivered=self.dispatcher.depth,
-            error=failure,
-        )
-        self.taps.end(error.code, error.reason)
+    def detach_routers(self) -> None:
+        """Handlers that are registered from now on are not this session's."""
         for router in self._routers:
             router._detach(self.board)
-        self.dispatcher.stop()
-        lifetime.forget(self)
-        self._ended.set()
 
-    # -- closing -------------------------------------------------------------
+    def parts(self) -> tuple[Any, ...]:
+        """What has threads that a close waits for; each has a `join`."""
+        parts = (self.connection, self.taps, self._reconnector)
+        return tuple(part for part in parts if part is not None)
 
     def close(self, *, drain: bool, code: int = 1000, reason: str = "") -> CloseReport:
-        """
-        End the session within ``close_timeout``; see `Session.close`.
-        """
+        """See `Session.close`."""
         if self.forked or not self._opened:
-            return self.report
-        total = self.options.close_timeout
-        deadline = Deadline(total)
-        if not self._given_up.requested:
-            self._farewell = (code, reason)
-        self._given_up.cancel()
-        if self.connection is None:
-            return self.report  # It was being opened, which has now failed.
-        # Half of the time for the server's answer, the rest for handlers.
-        self.connection.begin_close(code, reason, Deadline(total / 2))
-        if drain:
-            self.dispatcher.discard_after(deadline)
-        else:
-            self.dispatcher.discard()
-        if self.on_reader() or self.dispatcher.on_dispatcher():
-            return self.report
-        if not self.dispatcher.wait(self._ended, Deadline(total * 0.6)):
-            self.connection.abort()
-            self._ended.wait(deadline.remaining())
-        drained = self.dispatcher.drained(deadline)
-        ended = self.connection.join(deadline) & self.taps.join(deadline)
-        if self._reconnector is not None:
-            ended &= self._reconnector.join(deadline)
-        return self._final_report(drained and ended)
-
-    def _final_report(self, complete: bool) -> CloseReport:
-        self.report = evolve(
-            self.report,
-            complete=complete and self._ended.is_set(),
-            undelivered=self.dispatcher.depth + self.dispatcher.discarded_at_close,
-        )
-        return self.report
-
-    def close_report(self) -> CloseReport:
-        """The report as things stand now."""
-        if self._ended.is_set() and not self.report.complete:
-            return self._final_report(self.dispatcher.finished)
-        return self.report
+            return self.ending.report
+        return self.ending.close(drain=drain, code=code, reason=reason)
 
     def pump(self, timeout: Optional[float]) -> int:
         """See `Session.pump`."""
@@ -349,10 +289,10 @@ class Wiring:
             if self.dispatcher.mode == "manual":
                 self.dispatcher.pump(Deadline(None))
             else:
-                self.dispatcher.wait(self._ended, Deadline(None))
+                self.dispatcher.wait(self.ended, Deadline(None))
                 self.dispatcher.drained(Deadline(None))
-        if self.report.error is not None:
-            raise self.report.error
+        if self.ending.report.error is not None:
+            raise self.ending.report.error
 
     @property
     def snapshot(self) -> Snapshot:
@@ -362,7 +302,7 @@ class Wiring:
     @property
     def ended(self) -> threading.Event:
         """Set when the session is over."""
-        return self._ended
+        return self.ending.over
 
     def on_reader(self) -> bool:
         """Whether the calling thread is the reader, or replaces the connection."""

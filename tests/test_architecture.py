@@ -38,6 +38,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(frozenset(line.split()) for line in "
         asking opening response_handle sending
         rebuilding
         reconnecting
+        ending
         resources wiring recording
         session
         replaying rest_bodies
