@@ -17,10 +17,9 @@ from weakref import WeakSet
 from .event_names import is_event_class, resolve
 from .signals import SignalBoard
 from .subscription import Subscription, check_method
-from .types import Handler, Predicate
+from .types import Event, Handler, HandlerDecorator, Predicate
 
 F = TypeVar("F", bound=Callable[..., Any])
-E = TypeVar("E")
 
 _MARK = "__realtime_sync_on__"
 
@@ -50,13 +49,13 @@ class Router:
     @overload
     def on(
         self,
-        event: type[E],
+        event: type[Event],
         /,
         *,
         inline: bool = ...,
-        where: Optional[Callable[[E], Any]] = ...,
+        where: Optional[Callable[[Event], Any]] = ...,
         unknown: bool = ...,
-    ) -> Callable[[EventHandler[E]], EventHandler[E]]: ...
+    ) -> HandlerDecorator[Event]: ...
 
     @overload
     def on(
@@ -72,12 +71,12 @@ class Router:
     @overload
     def on(
         self,
-        event: type[E],
-        handler: EventHandler[E],
+        event: type[Event],
+        handler: EventHandler[Event],
         /,
         *,
         inline: bool = ...,
-        where: Optional[Callable[[E], Any]] = ...,
+        where: Optional[Callable[[Event], Any]] = ...,
         unknown: bool = ...,
     ) -> Subscription: ...
 
@@ -130,6 +129,52 @@ class Router:
         return self._register(
             event, handler, inline=inline, where=where, unknown=unknown, once=False
         )
+
+    @overload
+    def once(
+        self,
+        event: type[Event],
+        /,
+        *,
+        inline: bool = ...,
+        where: Optional[Callable[[Event], Any]] = ...,
+        unknown: bool = ...,
+    ) -> HandlerDecorator[Event]: ...
+
+    @overload
+    def once(
+        self,
+        event: str,
+        /,
+        *,
+        inline: bool = ...,
+        where: Optional[Predicate] = ...,
+        unknown: bool = ...,
+    ) -> Callable[[F], F]: ...
+
+    @overload
+    def once(
+        self,
+        event: type[Event],
+        handler: EventHandler[Event],
+        /,
+        *,
+        inline: bool = ...,
+        where: Optional[Callable[[Event], Any]] = ...,
+        unknown: bool = ...,
+    ) -> Subscription: ...
+
+    @overload
+    def once(
+        self,
+        event: str,
+        handler: Handler,
+        /,
+        *,
+        inline: bool = ...,
+        where: Optional[Predicate] = ...,
+        unknown: bool = ...,
+    ) -> Subscription: ...
 
     def once(
         self,
@@ -261,7 +306,7 @@ class Router:
             board.signal(sub.key).disconnect(sub)
 
 
-EventHandler = Union[Callable[[E], Any], Callable[[E, Any], Any]]
+EventHandler = Union[Callable[[Event], Any], Callable[[Event, Any], Any]]
 """A handler for one event class, with or without a context."""
 
 

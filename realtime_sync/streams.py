@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Generic, Optional
 
 from .deadline import Deadline
 from .errors import (
@@ -16,7 +16,7 @@ from .errors import (
 from .event_names import names_of, resolve
 from .notices import NOTICE_PREFIXES, Notice
 from .signals import UNKNOWN_KEY
-from .types import UNSET, Predicate, Timeout
+from .types import UNSET, Event, EventKey, Timeout
 from .waiters import Mailbox, Slot, Waiting, Watch, WatchList
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _MOST_UNREAD = 10_000
 
 
-class Expectation:
+class Expectation(Generic[Event]):
     """
     The first event of a kind from now on, or the first that fits.
 
@@ -40,8 +40,8 @@ class Expectation:
 
     def __init__(
         self,
-        event: Any,
-        where: Optional[Predicate],
+        event: EventKey[Event],
+        where: Optional[Callable[[Event], Any]],
         *,
         unknown: bool,
         watches: WatchList,
@@ -50,7 +50,7 @@ class Expectation:
         self._what = event if isinstance(event, str) else event.__name__
         self._where = where
         self._waiting = waiting
-        self._found: Any = None
+        self._found: Optional[Event] = None
         # The predicate is for the thread that waits, so that without one the
         # first event is enough, and with one all of them are kept for it.
         self._mailbox = mailbox = Mailbox(_MOST_UNREAD)
@@ -60,7 +60,7 @@ class Expectation:
         self._forget = weakref.finalize(self, watches.forget, watch)
         self._forget.atexit = False
 
-    def __enter__(self) -> Expectation:
+    def __enter__(self) -> Expectation[Event]:
         return self
 
     def __exit__(self, exc_type: Any, *exc_info: object) -> None:
@@ -72,7 +72,7 @@ class Expectation:
         self._forget()
         self._mailbox.end(None)
 
-    def result(self, timeout: Timeout = UNSET) -> Any:
+    def result(self, timeout: Timeout = UNSET) -> Event:
         """
         Wait for the event.
 
@@ -89,17 +89,18 @@ class Expectation:
         """
         deadline = self._waiting.deadline(timeout)
         while self._found is None:
-            event = self._next(deadline)
+            event: Event = self._next(deadline)
             if self._where is None or self._where(event):
                 self._found = event
                 self.cancel()
         return self._found
 
-    def _next(self, deadline: Deadline) -> Any:
+    def _next(self, deadline: Deadline) -> Event:
         try:
-            return self._mailbox.take(
+            event: Event = self._mailbox.take(
                 self._waiting.wait, deadline, f"event {self._what}"
             )
+            return event
         except StopIteration:
             if self._found is not None:
                 return self._found  # Another thread was given it.
@@ -110,7 +111,7 @@ class Expectation:
             raise DispatchOverflow(f"waiting for {self._what}: {exc}") from None
 
 
-class EventStream:
+class EventStream(Generic[Event]):
     """
     Events as they come, for a ``for`` loop.
 
@@ -121,8 +122,8 @@ class EventStream:
 
     def __init__(
         self,
-        event: Any,
-        where: Optional[Predicate],
+        event: EventKey[Event],
+        where: Optional[Callable[[Event], Any]],
         *,
         unknown: bool,
         timeout: Timeout,
@@ -140,20 +141,20 @@ class EventStream:
         self._forget = weakref.finalize(self, watches.forget, watch)
         self._forget.atexit = False
 
-    def __enter__(self) -> EventStream:
+    def __enter__(self) -> EventStream[Event]:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Event]:
         return self
 
-    def __next__(self) -> Any:
+    def __next__(self) -> Event:
         deadline = self._waiting.deadline(self._timeout)
         while True:
             try:
-                event = self._mailbox.take(
+                event: Event = self._mailbox.take(
                     self._waiting.wait, deadline, f"event {self._what}"
                 )
             except ConnectionClosedOK:

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal, Union
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Union, overload
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    # A name says nothing of an event's type, a class does.
+    Event = TypeVar("Event", default=Any)
+else:
+    from typing import TypeVar
+
+    Event = TypeVar("Event")
+
+Heard = TypeVar("Heard")
+Owner = TypeVar("Owner")
+Ctx = TypeVar("Ctx")
+Result = TypeVar("Result")
 
 
 class Unset(enum.Enum):
@@ -55,6 +70,41 @@ lives, a number is a deadline.
 
 Handler = Callable[..., Any]
 """Called with ``(event)`` or with ``(event, ctx)``."""
+
+EventKey = Union[type[Event], str]
+"""An event class, or the name of an event, or a pattern."""
+
+
+class HandlerDecorator(Protocol[Heard]):
+    """
+    What `on` returns for an event class; gives back the function unchanged.
+
+    A handler takes ``(event)`` or ``(event, ctx)``, and in a class body
+    ``self`` before it.
+    """
+
+    @overload
+    def __call__(
+        self, handler: Callable[[Heard], Result], /
+    ) -> Callable[[Heard], Result]: ...
+
+    @overload
+    def __call__(
+        self, handler: Callable[[Heard, Ctx], Result], /
+    ) -> Callable[[Heard, Ctx], Result]: ...
+
+    @overload
+    def __call__(
+        self, handler: Callable[[Owner, Heard], Result], /
+    ) -> Callable[[Owner, Heard], Result]: ...
+
+    @overload
+    def __call__(
+        self, handler: Callable[[Owner, Heard, Ctx], Result], /
+    ) -> Callable[[Owner, Heard, Ctx], Result]: ...
+
+    def __call__(self, handler: Any, /) -> Any: ...
+
 
 Predicate = Callable[[Any], Any]
 """A ``where=`` filter. Runs in the handler's or the waiter's thread."""
