@@ -12,7 +12,7 @@ import logging
 import threading
 from typing import Any, Optional
 
-from . import lifetime
+from . import lifetime, wirelog
 from .closing import CloseReport
 from .connection import Connection
 from .deadline import Deadline
@@ -146,6 +146,8 @@ class Wiring:
         for router in self._routers:
             router._attach(self.board)
         self.dispatcher.start()
+        if wirelog.logger.isEnabledFor(logging.DEBUG):
+            self.taps.add(wirelog.WireLog(self.name))
         lifetime.register(self)
         self.connection = self.new_connection(Snapshot())
         self.connection.adopt(self.watches, self._deliver, self._connection_ended)

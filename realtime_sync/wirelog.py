@@ -1,0 +1,94 @@
+"""
+Every frame in the log, for whoever sets ``realtime_sync.wire`` to DEBUG.
+
+``<`` came in, ``>`` went out. Audio is given by its length, secrets not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional
+
+from .deadline import Deadline
+from .redaction import HIDDEN, redact
+
+logger = logging.getLogger("realtime_sync.wire")
+
+_SECRET = frozenset({"authorization", "headers", "client_secret", "api_key"})
+_LONGEST = 2000
+
+
+class WireLog:
+    """
+    A tap that logs; see `realtime_sync.taps.Tap`.
+
+    Args:
+        name: of the session.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __repr__(self) -> str:
+        return f"<WireLog of {self._name}>"
+
+    def received(
+        self, number: int, data: bytes, event: Any, snapshot: Any, noted: Sequence[Any]
+    ) -> None:
+        """Log a frame of the server."""
+        logger.debug("%s < %s", self._name, shown_frame(event.raw or data))
+
+    def sent(self, number: int, payload: bytes) -> None:
+        """Log a frame of ours."""
+        logger.debug("%s > %s", self._name, shown_frame(payload))
+
+    def switched(self, number: int) -> None:
+        """Log that another connection is in use."""
+        logger.debug("%s = connection %s", self._name, number)
+
+    def end(self, code: Optional[int], reason: str) -> None:
+        """Log the end."""
+        logger.debug("%s = closed %s %s", self._name, code, redact(reason))
+
+    def join(self, deadline: Deadline) -> bool:
+        """Nothing is ever outstanding."""
+        return True
+
+
+def shown_frame(frame: Any) -> str:
+    """
+    A frame as it may be shown: audio by its length, secrets hidden, not endless.
+
+    Args:
+        frame: decoded, or the bytes of a message.
+    """
+    if isinstance(frame, bytes):
+        try:
+            frame = json.loads(frame)
+        except ValueError:
+            return f"<{len(frame)} bytes that are not JSON>"
+    text = json.dumps(_shown(frame), ensure_ascii=False, default=str)
+    if len(text) > _LONGEST:
+        text = f"{text[:_LONGEST]}... ({len(text)} characters)"
+    return redact(text)
+
+
+def _shown(value: Any, owner: Any = None, key: str = "") -> Any:
+    if key in _SECRET and value is not None:
+        return HIDDEN
+    if isinstance(value, Mapping):
+        return {name: _shown(each, value, name) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_shown(each, owner) for each in value]
+    if isinstance(value, str) and _is_audio(key, owner):
+        return f"<{len(value) * 3 // 4} bytes>"
+    return value
+
+
+def _is_audio(key: str, owner: Any) -> bool:
+    if key == "audio":
+        return True
+    kind = owner.get("type") if isinstance(owner, Mapping) else None
+    return key == "delta" and isinstance(kind, str) and kind.endswith("audio.delta")
