@@ -70,27 +70,28 @@ def _first(turn: Turn) -> Optional[float]:
 
 def latency_table(turns: Sequence[Turn]) -> Markup:
     """Milliseconds from the end of the user's turn, with p50 and p95."""
+    names = [name for name in SHOWN if _figures(turns, name)]
     head = element(
         "tr",
         element("th", "turn"),
-        [element("th", label) for name, label in MOMENTS if name in SHOWN],
-        element("th", "status"),
+        [element("th", label) for name, label in MOMENTS if name in names],
+        element("th", "status", class_="rs-words"),
     )
     rows = [
         element(
             "tr",
             element("th", turn.number),
-            [element("td", _ms(turn.after_ms(name))) for name in SHOWN],
+            [element("td", _ms(turn.after_ms(name))) for name in names],
             element("td", _status(turn), class_="rs-words"),
         )
         for turn in turns
     ]
-    spreads = {name: Spread.of(_figures(turns, name)) for name in SHOWN}
+    spreads = {name: Spread.of(_figures(turns, name)) for name in names}
     sums = [
         element(
             "tr",
             element("th", label),
-            [element("td", _ms(getattr(spreads[name], label))) for name in SHOWN],
+            [element("td", _ms(getattr(spreads[name], label))) for name in names],
             element("td"),
             class_="rs-sum",
         )

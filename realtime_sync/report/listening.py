@@ -125,7 +125,9 @@ class Listener:
         turn = self._waiting
         if turn is None or turn.item_id != item_id:
             turn = self._new_turn(at, item_id)
+        turn.moments.setdefault("speech_end", self._end_of_speech(at))
         turn.moments["committed"] = at
+        self._loud.clear()
         kind = audio_kind(self.session, "input")
         start, end = self._bounds(item_id, kind)
         if end > start:

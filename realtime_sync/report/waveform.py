@@ -7,7 +7,7 @@ from .sound import Track, peaks
 from .story import Story, Turn
 
 PER_SECOND = 48
-NARROWEST, WIDEST = 640, 12_000
+NARROWEST, WIDEST = 956, 12_000
 HEIGHT = 74
 """Of one side."""
 TOP, BOTTOM = 20, 22

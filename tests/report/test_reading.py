@@ -1,0 +1,105 @@
+"""The story of a recording: turns, times, both sides, problems."""
+
+from __future__ import annotations
+
+import pytest
+
+from realtime_sync import report
+
+from .recordings import line, recording, spoken_turn
+
+
+def test_turn_is_timed_from_the_last_loud_sample() -> None:
+    """Speech ends where it ends, not where the server says that it found the end."""
+    (turn,) = report.tell(recording(spoken_turn(0.5, 1))).turns
+    times = [turn.after_ms(name) for name, _ in report.MOMENTS]
+    found = [None if each is None else round(each) for each in times]
+
+    assert [0, 300, 310, 450, 500, None, 900] == found
+    assert 1.5 == pytest.approx(turn.start)
+    assert (30, 20, 80) == (
+        turn.tokens.cached,
+        turn.tokens.cached_audio,
+        turn.tokens.input_audio,
+    )
+
+
+def test_interruption_cuts_what_was_played() -> None:
+    """The mark is where speech started; the waveform ends where playback did."""
+    cut = [
+        line(2.6, "in", "input_audio_buffer.speech_started", item_id="user_2"),
+        line(
+            2.7,
+            "in",
+            "conversation.item.truncated",
+            item_id="server_1",
+            content_index=0,
+            audio_end_ms=600,
+        ),
+    ]
+    story = report.tell(recording(spoken_turn(0.5, 1), cut))
+
+    assert [2.6] == story.marks
+    assert 2.6 == pytest.approx(story.server.end)
+    assert "cut off after 0.6 s" in story.utterances[1].remark
+    assert "The user interrupted" in report.waveform(story)
+
+
+def test_problems_are_told_with_their_times() -> None:
+    """Errors, failed responses, lost connections and anomalies of the mirror."""
+    failed = {
+        "id": "resp_9",
+        "status": "failed",
+        "status_details": {"error": {"code": "server_error", "message": "no luck"}},
+    }
+    story = report.tell(
+        recording(
+            [
+                line(1.0, "in", "error", error={"message": "bad field", "code": "x"}),
+                line(2.0, "in", "response.done", response=failed),
+                line(3.0, "note", "connection.lost", code=1006, error="gone"),
+                line(4.0, "note", "connection.closed", code=1000),
+                line(5.0, "in", "conversation.item.deleted", item_id="never"),
+            ]
+        )
+    )
+    told = [(each.kind, each.at) for each in story.problems]
+
+    assert ("error", 1.0) in told
+    assert ("response failed", 2.0) in told
+    assert ("connection.lost", 3.0) in told
+    assert "connection.closed" not in [kind for kind, _ in told]
+    assert "no luck (server_error)" in [each.text for each in story.problems]
+
+
+def test_runs_of_one_event_are_one_line_of_the_log() -> None:
+    """Fifty blocks of audio a second are not fifty lines."""
+    entries = report.tell(recording(spoken_turn(0.5, 1))).entries
+    appended = [e for e in entries if e.type == "input_audio_buffer.append"]
+
+    assert [10] == [entry.count for entry in appended]
+    assert "<4800 bytes>" == appended[0].frame["audio"]
+
+
+def test_recording_without_audio_says_so() -> None:
+    """Silence of the right length is not passed off as a recording."""
+    audioless = [
+        line(0.5, "out", "input_audio_buffer.append", audio={"audio_bytes": 4800}),
+        line(0.7, "in", "input_audio_buffer.committed", item_id="user_1"),
+    ]
+    story = report.tell(recording(audioless))
+
+    assert any("without audio" in remark for remark in story.remarks)
+    assert [] == [each for each in story.utterances if each.sound]
+
+
+def test_hasty_audio_is_remarked() -> None:
+    """A file that was sent at full speed has no speech end on the clock."""
+    lines = [
+        each.replace(f'"t": {0.5 + 0.1 * n}', '"t": 0.5')
+        for n, each in enumerate(spoken_turn(0.5, 1)[:10])
+    ]
+    lines += [line(0.5, "in", "input_audio_buffer.speech_stopped", item_id="user_1")]
+    story = report.tell(recording(lines * 2))
+
+    assert any("faster than it was spoken" in remark for remark in story.remarks)
