@@ -55,6 +55,7 @@ PLACED = frozenset().union(*LAYERS)
 OPTIONAL = frozenset(
     {
         "audio",
+        "bench",
         "cli",
         "jupyter",
         "report",

@@ -7,10 +7,10 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from . import ask, demo, serve, talk
+from . import ask, bench, demo, serve, talk
 from .failures import explain
 
-COMMANDS = (demo, serve, talk, ask)
+COMMANDS = (demo, serve, talk, ask, bench)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

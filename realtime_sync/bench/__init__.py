@@ -1,0 +1,14 @@
+"""
+Benchmarks: this client, openai-python and a bare socket, taking turns.
+
+`measure` runs them, `table`, `as_json` and `chart` show what came out. Every
+measurement is a process of its own, and so is the server that they talk to.
+"""
+
+from __future__ import annotations
+
+from .report import Row, as_json, chart, table
+from .running import measure
+from .scenarios import SCENARIOS, Scenario
+
+__all__ = ["SCENARIOS", "Row", "Scenario", "as_json", "chart", "measure", "table"]

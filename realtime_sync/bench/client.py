@@ -1,0 +1,26 @@
+"""
+A measuring process: ``python -m realtime_sync.bench.client JOB``.
+
+The job is JSON in, the figures are one line of JSON out.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+
+from .job import Job, forget_speed_modules
+
+
+def main() -> None:
+    """Do the job of the command line."""
+    job = Job(**json.loads(sys.argv[1]))
+    if job.plain:
+        forget_speed_modules()
+    side = importlib.import_module(f"{__package__}.{job.side}")
+    print(json.dumps(side.MEASUREMENTS[job.scenario](job)))
+
+
+if __name__ == "__main__":
+    main()

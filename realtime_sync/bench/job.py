@@ -1,0 +1,128 @@
+"""What one measuring process is asked, and how it measures."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import frozen
+
+Figures = dict[str, float]
+"""Name and unit of a figure to its value, for example ``"cpu us"``."""
+
+
+@frozen(kw_only=True)
+class Job:
+    """
+    One measurement by one client, in a process of its own.
+
+    Attributes:
+        side: ``"ours"``, ``"peer"`` or ``"floor"``.
+        scenario: name of what is measured.
+        kind: what the server sends.
+        port: of the server.
+        events: how many are measured.
+        certificate: file of the authority to trust, for TLS; or None.
+        plain: do without the modules of the ``speed`` extra.
+        sessions: how many at once.
+        rate: events per second for each session.
+        run: a number that no other job of the server has.
+    """
+
+    side: str
+    scenario: str
+    kind: str
+    port: int
+    events: int
+    certificate: str | None = None
+    plain: bool = False
+    sessions: int = 1
+    rate: int = 50
+    run: int = 0
+
+    @property
+    def model(self) -> str:
+        """Name of the model, which tells the server what to do."""
+        if self.kind == "paced":
+            return f"paced-{self.run}-{self.sessions}-{self.rate}-{self.events}"
+        return f"{self.kind}-{self.events}-{max(1, self.events // 20)}"
+
+    @property
+    def url(self) -> str:
+        """Base URL of the server."""
+        scheme = "wss" if self.certificate else "ws"
+        return f"{scheme}://127.0.0.1:{self.port}/v1"
+
+    def tls(self) -> ssl.SSLContext | None:
+        """Settings that trust the server, or None without TLS."""
+        if self.certificate is None:
+            return None
+        return ssl.create_default_context(cafile=self.certificate)
+
+
+def forget_speed_modules() -> None:
+    """Make the modules of the ``speed`` extra look as if they were not there."""
+    for name in ("orjson", "pybase64"):
+        sys.modules[name] = None  # type: ignore[assignment]
+
+
+class Meter:
+    """CPU time of this process and time of the wall, between two moments."""
+
+    def __init__(self) -> None:
+        self.cpu = self.wall = 0.0
+        self._began = (0.0, 0.0)
+
+    def start(self) -> None:
+        """Begin to count."""
+        self._began = (time.process_time(), time.perf_counter())
+
+    def stop(self) -> None:
+        """End counting."""
+        cpu, wall = time.process_time(), time.perf_counter()
+        self.cpu, self.wall = cpu - self._began[0], wall - self._began[1]
+
+    def per(self, events: int, unit: str = "us") -> Figures:
+        """CPU and wall time for each event."""
+        scale = {"us": 1e6, "ms": 1e3}[unit] / events
+        return {f"cpu {unit}": self.cpu * scale, f"wall {unit}": self.wall * scale}
+
+
+def delays(seconds: Sequence[float], expected: int) -> Figures:
+    """Percentiles of delays, and how many events never came."""
+    ordered = sorted(seconds) or [float("nan")]
+    return {
+        "p50 ms": _percentile(ordered, 0.50) * 1e3,
+        "p99 ms": _percentile(ordered, 0.99) * 1e3,
+        "max ms": ordered[-1] * 1e3,
+        "missing": float(expected - len(seconds)),
+    }
+
+
+def _percentile(ordered: Sequence[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def resident_kib() -> float:
+    """Memory that this process has in use, in KiB."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            pages = int(file.read().split()[1])
+    except OSError:
+        return float("nan")  # Only Linux tells.
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1024
+
+
+class Delays:
+    """Collects how long stamped events were under way."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def note(self, event: Any) -> None:
+        """Take one event, whose id is when it was sent."""
+        self.seconds.append(time.monotonic() - float(event.event_id))

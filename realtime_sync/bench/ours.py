@@ -1,0 +1,193 @@
+"""The measurements, made with this package."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from .. import Session, connect
+from .job import Delays, Figures, Job, Meter, delays, resident_kib
+from .scripts import PCM_20_MS, PCM_200_MS
+
+_PATIENCE = 300.0
+
+
+def _connect(job: Job) -> Session:
+    return connect(job.model, base_url=job.url, api_key=None, ssl_context=job.tls())
+
+
+def stream(job: Job) -> Figures:
+    """A stream of deltas of one kind to one handler, after a warm-up."""
+    name = {
+        "text": "response.output_text.delta",
+        "arguments": "response.function_call_arguments.delta",
+    }.get(job.kind, "response.output_audio.delta")
+    audio = job.kind in ("audio", "big")
+    meter, heard, size = Meter(), 0, 0
+
+    def taken(event: Any) -> None:
+        nonlocal heard
+        heard += 1
+
+    def decoded(event: Any) -> None:
+        nonlocal heard, size
+        heard += 1
+        size += len(event.delta)
+
+    with _connect(job) as session:
+        session.on(name, decoded if audio else taken)
+        _respond(session)
+        heard = 0
+        meter.start()
+        _respond(session)
+        meter.stop()
+    assert heard == job.events, f"{heard} of {job.events} came"
+    return meter.per(heard, "ms" if job.kind == "big" else "us")
+
+
+def _respond(session: Session) -> None:
+    over = threading.Event()
+    with session.on("response.done", lambda event: over.set()):
+        session.send({"type": "input_audio_buffer.commit"})
+        assert over.wait(_PATIENCE)
+
+
+def append(job: Job) -> Figures:
+    """Sending 20 ms of audio."""
+    meter = Meter()
+    with _connect(job) as session:
+        send = session.input_audio_buffer.append
+        for _ in range(job.events // 20):
+            send(PCM_20_MS)
+        meter.start()
+        for _ in range(job.events):
+            send(PCM_20_MS)
+        meter.stop()
+    return meter.per(job.events)
+
+
+def opening(job: Job) -> Figures:
+    """Connecting, until ``session.created`` has come."""
+    cold, warm = Meter(), Meter()
+    cold.start()
+    session = _connect(job)
+    cold.stop()
+    session.close()
+    for _ in range(job.events):
+        one = Meter()
+        one.start()
+        session = _connect(job)
+        one.stop()
+        session.close()
+        warm.cpu, warm.wall = warm.cpu + one.cpu, warm.wall + one.wall
+    return {**warm.per(job.events, "ms"), "first cpu ms": cold.cpu * 1e3}
+
+
+def answers(job: Job) -> Figures:
+    """A command and its acknowledgement."""
+    meter = Meter()
+    with _connect(job) as session:
+        clear = session.input_audio_buffer.clear
+        clear().acknowledged()
+        meter.start()
+        for _ in range(job.events):
+            clear().acknowledged()
+        meter.stop()
+    return meter.per(job.events)
+
+
+def sessions(job: Job) -> Figures:
+    """Many sessions at once, each with events at an even rate."""
+    with _connect(job):
+        before = resident_kib()
+    seen = [Delays() for _ in range(job.sessions)]
+    over = threading.Semaphore(0)
+    opened = []
+    for each in seen:
+        session = _connect(job)
+        session.on("response.output_text.delta", each.note)
+        session.on("response.done", lambda event: over.release())
+        opened.append(session)
+    memory = (resident_kib() - before) / job.sessions
+    meter = Meter()
+    meter.start()
+    for session in opened:
+        session.send({"type": "input_audio_buffer.commit"})
+    for _ in opened:
+        assert over.acquire(timeout=_PATIENCE)
+    meter.stop()
+    for session in opened:
+        session.close()
+    total = [second for each in seen for second in each.seconds]
+    return {
+        **delays(total, job.events * job.sessions),
+        "cpu %": meter.cpu / meter.wall * 100,
+        "KiB/session": memory,
+    }
+
+
+def hour(job: Job) -> Figures:
+    """Turns of 5 s of speech in both directions; memory after the first tenth."""
+    used = []
+    over = threading.Event()
+    with _connect(job) as session:
+        session.on("response.output_audio.delta", lambda event: len(event.delta))
+        session.on("response.done", lambda event: over.set())
+        for _ in range(job.events):
+            for _ in range(25):
+                session.input_audio_buffer.append(PCM_200_MS)
+            session.input_audio_buffer.commit()
+            assert over.wait(_PATIENCE)
+            over.clear()
+            used.append(resident_kib())
+    return {"MiB growth": (used[-1] - used[len(used) // 10]) / 1024}
+
+
+def _hushed(job: Job, busy: Any) -> Figures:
+    seen, started, over = Delays(), threading.Event(), threading.Event()
+    with _connect(job) as session:
+        session.on("input_audio_buffer.committed", lambda event: busy(started, over))
+        session.on(
+            "input_audio_buffer.speech_started", seen.note, inline=True, where=None
+        )
+        session.on("response.done", lambda event: over.set(), inline=True)
+        session.send({"type": "input_audio_buffer.commit"})
+        assert started.wait(_PATIENCE)
+        assert over.wait(_PATIENCE)
+        session.flush()
+    return delays(seen.seconds, job.events)
+
+
+def hushed_while_blocked(job: Job) -> Figures:
+    """``speech_started`` to an inline handler while another handler blocks."""
+
+    def block(started: threading.Event, over: threading.Event) -> None:
+        started.set()
+        while not over.is_set():
+            time.sleep(0.05)
+
+    return _hushed(job, block)
+
+
+def hushed_while_busy(job: Job) -> Figures:
+    """The same while another handler computes, in Python, without a pause."""
+
+    def compute(started: threading.Event, over: threading.Event) -> None:
+        started.set()
+        while not over.is_set():
+            sum(range(100))
+
+    return _hushed(job, compute)
+
+
+MEASUREMENTS = {
+    "stream": stream,
+    "append": append,
+    "opening": opening,
+    "answers": answers,
+    "sessions": sessions,
+    "hour": hour,
+    "hushed while blocked": hushed_while_blocked,
+    "hushed while busy": hushed_while_busy,
+}

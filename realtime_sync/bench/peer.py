@@ -1,0 +1,197 @@
+"""The same measurements, made with openai-python's synchronous client."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import threading
+from contextlib import suppress
+from typing import Any
+
+from .job import Delays, Figures, Job, Meter, delays, resident_kib
+from .scripts import PCM_20_MS, PCM_200_MS
+
+_PATIENCE = 300.0
+_COMMIT = {"type": "input_audio_buffer.commit"}
+
+
+def _manager(job: Job) -> Any:
+    openai = importlib.import_module("openai")
+    client = openai.OpenAI(
+        api_key="x",
+        base_url=job.url.replace("ws", "http", 1),
+        websocket_base_url=job.url,
+    )
+    options = {} if job.certificate is None else {"ssl": job.tls()}
+    return client.realtime.connect(
+        model=job.model, websocket_connection_options=options
+    )
+
+
+def stream(job: Job) -> Figures:
+    """A stream of deltas of one kind to one handler, after a warm-up."""
+    name = {
+        "text": "response.output_text.delta",
+        "arguments": "response.function_call_arguments.delta",
+    }.get(job.kind, "response.output_audio.delta")
+    audio = job.kind in ("audio", "big")
+    meter, heard, size, rounds = Meter(), 0, 0, 0
+
+    def taken(event: Any) -> None:
+        nonlocal heard
+        heard += 1
+
+    def decoded(event: Any) -> None:
+        nonlocal heard, size
+        heard += 1
+        size += len(base64.b64decode(event.delta))
+
+    def done(event: Any) -> None:
+        nonlocal rounds, heard
+        rounds += 1
+        if rounds == 1:
+            heard = 0
+            meter.start()
+            connection.send(_COMMIT)
+        else:
+            meter.stop()
+            connection.close()
+
+    with _manager(job) as connection:
+        connection.on(name, decoded if audio else taken)
+        connection.on("response.done", done)
+        connection.send(_COMMIT)
+        with suppress(Exception):
+            connection.dispatch_events()
+    assert heard == job.events, f"{heard} of {job.events} came"
+    return meter.per(heard, "ms" if job.kind == "big" else "us")
+
+
+def append(job: Job) -> Figures:
+    """Sending 20 ms of audio."""
+    meter = Meter()
+    with _manager(job) as connection:
+        send = connection.input_audio_buffer.append
+        for _ in range(job.events // 20):
+            send(audio=base64.b64encode(PCM_20_MS).decode())
+        meter.start()
+        for _ in range(job.events):
+            send(audio=base64.b64encode(PCM_20_MS).decode())
+        meter.stop()
+    return meter.per(job.events)
+
+
+def opening(job: Job) -> Figures:
+    """Connecting, until ``session.created`` has come."""
+    importlib.import_module("openai")
+    cold, warm = Meter(), Meter()
+    cold.start()
+    connection = _manager(job).enter()
+    connection.recv()
+    cold.stop()
+    connection.close()
+    manager = _manager(job)
+    for _ in range(job.events):
+        one = Meter()
+        one.start()
+        connection = manager.enter()
+        connection.recv()
+        one.stop()
+        connection.close()
+        warm.cpu, warm.wall = warm.cpu + one.cpu, warm.wall + one.wall
+    return {**warm.per(job.events, "ms"), "first cpu ms": cold.cpu * 1e3}
+
+
+def answers(job: Job) -> Figures:
+    """A command and the event that answers it."""
+    meter = Meter()
+    with _manager(job) as connection:
+        connection.recv()
+
+        def clear() -> None:
+            connection.input_audio_buffer.clear()
+            while connection.recv().type != "input_audio_buffer.cleared":
+                pass
+
+        clear()
+        meter.start()
+        for _ in range(job.events):
+            clear()
+        meter.stop()
+    return meter.per(job.events)
+
+
+def sessions(job: Job) -> Figures:
+    """Many sessions at once, each with a thread that dispatches its events."""
+    with _manager(job):
+        before = resident_kib()
+    seen = [Delays() for _ in range(job.sessions)]
+    threads, opened = [], []
+    for each in seen:
+        connection = _manager(job).enter()
+        opened.append(connection)
+        threads.append(_dispatching(connection, each))
+    memory = (resident_kib() - before) / job.sessions
+    meter = Meter()
+    meter.start()
+    for connection in opened:
+        connection.send(_COMMIT)
+    for thread in threads:
+        thread.join(_PATIENCE)
+    meter.stop()
+    total = [second for each in seen for second in each.seconds]
+    return {
+        **delays(total, job.events * job.sessions),
+        "cpu %": meter.cpu / meter.wall * 100,
+        "KiB/session": memory,
+    }
+
+
+def _dispatching(connection: Any, seen: Delays) -> threading.Thread:
+    connection.on("response.output_text.delta", seen.note)
+    connection.on("response.done", lambda event: connection.close())
+
+    def run() -> None:
+        with suppress(Exception):
+            connection.dispatch_events()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread
+
+
+def hour(job: Job) -> Figures:
+    """Turns of 5 s of speech in both directions; memory after the first tenth."""
+    used: list[float] = []
+
+    def turn(event: Any = None) -> None:
+        if len(used) == job.events:
+            connection.close()
+            return
+        used.append(resident_kib())
+        for _ in range(25):
+            connection.input_audio_buffer.append(
+                audio=base64.b64encode(PCM_200_MS).decode()
+            )
+        connection.send(_COMMIT)
+
+    with _manager(job) as connection:
+        connection.on(
+            "response.output_audio.delta", lambda event: base64.b64decode(event.delta)
+        )
+        connection.on("response.done", turn)
+        turn()
+        with suppress(Exception):
+            connection.dispatch_events()
+    assert len(used) == job.events
+    return {"MiB growth": (used[-1] - used[len(used) // 10]) / 1024}
+
+
+MEASUREMENTS = {
+    "stream": stream,
+    "append": append,
+    "opening": opening,
+    "answers": answers,
+    "sessions": sessions,
+    "hour": hour,
+}

@@ -1,0 +1,153 @@
+"""What is measured, and what would be too slow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import Factory, frozen
+
+
+@frozen(kw_only=True)
+class Scenario:
+    """
+    One line of the benchmark.
+
+    Attributes:
+        name: for people.
+        measurement: which function of a side does it; ``"import"`` for none.
+        kind: what the server sends.
+        events: how many make one measurement.
+        sides: who can do it.
+        settings: more for the `Job`.
+        single: takes long, or says the same each time: one pair is enough.
+        bars: largest allowed share of the peer's figure.
+        limits: largest allowed figure of ours.
+    """
+
+    name: str
+    measurement: str
+    kind: str
+    events: int
+    sides: tuple[str, ...] = ("ours", "peer")
+    settings: dict[str, Any] = Factory(dict)
+    single: bool = False
+    bars: dict[str, float] = Factory(dict)
+    limits: dict[str, float] = Factory(dict)
+
+
+_ALL = ("ours", "peer", "floor")
+
+SCENARIOS: tuple[Scenario, ...] = (
+    Scenario(
+        name="text deltas",
+        measurement="stream",
+        kind="text",
+        events=20_000,
+        sides=_ALL,
+        bars={"cpu us": 1 / 6},
+    ),
+    Scenario(
+        name="audio deltas, 200 ms",
+        measurement="stream",
+        kind="audio",
+        events=4_000,
+        sides=_ALL,
+        bars={"cpu us": 1 / 4},
+    ),
+    Scenario(
+        name="argument deltas",
+        measurement="stream",
+        kind="arguments",
+        events=20_000,
+        sides=_ALL,
+    ),
+    Scenario(
+        name="append of 20 ms",
+        measurement="append",
+        kind="drain",
+        events=10_000,
+        sides=_ALL,
+        bars={"cpu us": 1 / 6},
+    ),
+    Scenario(
+        name="import",
+        measurement="import",
+        kind="",
+        events=1,
+        bars={"cpu ms": 1 / 4},
+    ),
+    Scenario(
+        name="connect to session.created",
+        measurement="opening",
+        kind="quiet",
+        events=50,
+    ),
+    Scenario(
+        name="one frame of 15 MB",
+        measurement="stream",
+        kind="big",
+        events=4,
+        sides=_ALL,
+    ),
+    Scenario(
+        name="command and answer",
+        measurement="answers",
+        kind="answers",
+        events=2_000,
+    ),
+    Scenario(
+        name="200 sessions x 50/s",
+        measurement="sessions",
+        kind="paced",
+        events=500,
+        settings={"sessions": 200},
+        single=True,
+        limits={"p99 ms": 50, "missing": 0},
+    ),
+    Scenario(
+        name="500 sessions x 50/s",
+        measurement="sessions",
+        kind="paced",
+        events=500,
+        settings={"sessions": 500},
+        single=True,
+    ),
+    Scenario(
+        name="an hour of audio",
+        measurement="hour",
+        kind="turns",
+        events=720,
+        single=True,
+    ),
+    Scenario(
+        name="speech_started, a handler sleeps",
+        measurement="hushed while blocked",
+        kind="paced",
+        events=1_000,
+        sides=("ours",),
+        settings={"rate": 100},
+        limits={"p99 ms": 10, "missing": 0},
+        single=True,
+    ),
+    Scenario(
+        name="speech_started, a handler computes",
+        measurement="hushed while busy",
+        kind="paced",
+        events=1_000,
+        sides=("ours",),
+        settings={"rate": 100},
+        limits={"p99 ms": 30, "missing": 0},
+        single=True,
+    ),
+)
+"""Every scenario, in the order of the table."""
+
+
+def named(name: str) -> Scenario:
+    """
+    The scenario of a name.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return {each.name: each for each in SCENARIOS}[name]

@@ -1,0 +1,133 @@
+"""What the server sends, encoded before anything is measured."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from attrs import frozen
+
+from .wire import frame
+
+STAMP = b"0000000000.000000"
+"""Stands in an ``event_id`` where the time of sending goes, in seconds."""
+
+PCM_20_MS = bytes(960)
+PCM_200_MS = b"\x01\x02" * 4800
+BIG = 15 << 20
+"""Size in bytes of the biggest frame."""
+
+_PLACE = {"response_id": "resp_000000", "item_id": "item_000000", "output_index": 0}
+_PART = {**_PLACE, "content_index": 0}
+_MESSAGE = {"type": "message", "role": "assistant", "content": []}
+_CALL = {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": ""}
+
+
+def _encoded(kind: str, **members: Any) -> bytes:
+    event = {"type": kind, "event_id": "event_abcdef123456", **members}
+    return frame(json.dumps(event).encode())
+
+
+GREETING = _encoded(
+    "session.created",
+    session={"type": "realtime", "id": "sess_1", "object": "realtime.session"},
+)
+CLEARED = _encoded("input_audio_buffer.cleared")
+COMMITTED = _encoded("input_audio_buffer.committed", item_id="said_000000")
+
+
+@frozen
+class Burst:
+    """
+    One response: what opens it, the event that is measured, what ends it.
+
+    Attributes:
+        opening: frames before.
+        delta: one frame, sent again and again.
+        closing: frames after.
+    """
+
+    opening: bytes
+    delta: bytes
+    closing: bytes
+
+
+def _burst(delta: bytes, item: dict[str, Any], part: dict[str, Any] | None) -> Burst:
+    told = {"id": "item_000000", "object": "realtime.item", "status": "in_progress"}
+    response = {"id": "resp_000000", "object": "realtime.response"}
+    opening = [
+        _encoded(
+            "response.created",
+            response={**response, "status": "in_progress", "output": []},
+        ),
+        _encoded("response.output_item.added", **_PLACE, item={**told, **item}),
+    ]
+    if part is not None:
+        opening.append(_encoded("response.content_part.added", **_PART, part=part))
+    closing = _encoded(
+        "response.done", response={**response, "status": "completed", "output": []}
+    )
+    return Burst(COMMITTED + b"".join(opening), delta, closing)
+
+
+def _audio(pcm: bytes) -> bytes:
+    delta = base64.b64encode(pcm).decode()
+    return _encoded("response.output_audio.delta", **_PART, delta=delta)
+
+
+def text_delta() -> bytes:
+    """One word of an answer."""
+    return _encoded(
+        "response.output_text.delta", **_PART, delta=" hello", obfuscation="abcdefgh"
+    )
+
+
+def burst(kind: str) -> Burst:
+    """
+    The response of one kind of stream.
+
+    Args:
+        kind: ``"text"``, ``"audio"``, ``"arguments"`` or ``"big"``.
+    """
+    if kind == "text":
+        return _burst(text_delta(), _MESSAGE, {"type": "text", "text": ""})
+    if kind == "arguments":
+        delta = _encoded(
+            "response.function_call_arguments.delta",
+            **_PLACE,
+            call_id="call_1",
+            delta='{"city": ',
+        )
+        return _burst(delta, _CALL, None)
+    pcm = bytes(BIG // 4 * 3) if kind == "big" else PCM_200_MS
+    return _burst(_audio(pcm), _MESSAGE, {"type": "audio", "transcript": ""})
+
+
+def stamped(kind: str) -> tuple[bytes, int]:
+    """A frame whose ``event_id`` is a time of sending, and where that stands."""
+    marked = {"type": kind, "event_id": STAMP.decode()}
+    if kind == "response.output_text.delta":
+        members: dict[str, Any] = {**_PART, "delta": " hello"}
+    else:
+        members = {"audio_start_ms": 0, "item_id": "said_000000"}
+    encoded = frame(json.dumps({**marked, **members}).encode())
+    return encoded, encoded.index(STAMP)
+
+
+def turn() -> bytes:
+    """
+    A turn of conversation: the user is heard, then 5 s of speech come back.
+
+    The ids end in six zeros, for the number of the turn.
+    """
+    one = burst("audio")
+    words = _encoded("response.output_audio_transcript.delta", **_PART, delta="Hello ")
+    added = _encoded(
+        "conversation.item.added",
+        item={"id": "said_000000", "type": "message", "role": "user", "content": []},
+    )
+    speech = _encoded(
+        "input_audio_buffer.speech_started", audio_start_ms=0, item_id="said_000000"
+    )
+    return speech + one.opening + added + (one.delta + words) * 25 + one.closing

@@ -1,0 +1,183 @@
+"""
+The server of the benchmarks: ``python -m realtime_sync.bench.server``.
+
+Prints its port, then does what the model's name asks for: ``text-20000-200``
+is a stream of so many text deltas, after a warm-up of so many. It sends what
+has been encoded before, so that it is never what is measured.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import sys
+import threading
+import time
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from . import scripts
+from .wire import accept, commands, read_head
+
+_CHUNK = 1 << 16
+
+
+class Pacer:
+    """
+    Sends stamped events to several connections at an even rate.
+
+    Args:
+        sessions: how many connections to wait for.
+        rate: events per second for each of them.
+        events: how many each of them gets.
+        kind: type of the event.
+    """
+
+    def __init__(self, sessions: int, rate: int, events: int, kind: str) -> None:
+        self.over = threading.Event()
+        self._sessions, self._rate, self._events = sessions, rate, events
+        self._frame, self._at = scripts.stamped(kind)
+        # Guards `_socks`, to which each connection adds its own.
+        self._lock = threading.Lock()
+        self._socks: list[Any] = []
+
+    def join(self, sock: Any) -> None:
+        """Take part, and wait for the end; the last one to come sets it going."""
+        with self._lock:
+            self._socks.append(sock)
+            complete = len(self._socks) == self._sessions
+        if complete:
+            try:
+                self._run()
+            finally:
+                self.over.set()
+        self.over.wait()
+
+    def _run(self) -> None:
+        opening = scripts.burst("text").opening
+        for sock in self._socks:
+            sock.sendall(opening)
+        head, tail = self._frame[: self._at], self._frame[self._at :]
+        tail = tail[len(scripts.STAMP) :]
+        pace = self._rate * len(self._socks)
+        start = time.monotonic() + 0.5
+        for number in range(self._events * len(self._socks)):
+            late = time.monotonic() - start - number / pace
+            if late < 0:
+                time.sleep(max(-late, 0.001))
+            stamp = b"%017.6f" % time.monotonic()
+            self._socks[number % len(self._socks)].sendall(head + stamp + tail)
+        closing = scripts.burst("text").closing
+        for sock in self._socks:
+            sock.sendall(closing)
+
+
+class Server:
+    """
+    Listens on loopback, with a thread for each connection.
+
+    Args:
+        certificate: file with a key and its certificates, for TLS; or None.
+    """
+
+    def __init__(self, certificate: str | None = None) -> None:
+        self._tls: ssl.SSLContext | None = None
+        if certificate is not None:
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._tls.load_cert_chain(certificate)
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self.port: int = self._listener.getsockname()[1]
+        # Guards `_pacers`.
+        self._lock = threading.Lock()
+        self._pacers: dict[str, Pacer] = {}
+
+    def run(self) -> None:
+        """Serve until the process is ended."""
+        while True:
+            sock, _ = self._listener.accept()
+            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+
+    def _serve(self, plain: socket.socket) -> None:
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            with plain:
+                if self._tls is None:
+                    self._talk(plain)
+                    return
+                with self._tls.wrap_socket(plain, server_side=True) as sock:
+                    self._talk(sock)
+        except (OSError, ValueError):
+            pass  # The client has gone.
+
+    def _talk(self, sock: Any) -> None:
+        head = read_head(sock)
+        query = parse_qs(urlsplit(head.split(b" ")[1].decode()).query)
+        name = query["model"][0]
+        kind, *numbers = name.split("-")
+        sock.sendall(accept(head))
+        sock.sendall(scripts.GREETING)
+        if kind == "drain":
+            while sock.recv(_CHUNK):
+                pass
+        elif kind == "paced":
+            self._pace(sock, name, *map(int, numbers))
+        elif kind == "answers":
+            for _ in commands(sock):
+                sock.sendall(scripts.CLEARED)
+        elif kind == "turns":
+            _turns(sock)
+        else:
+            _bursts(sock, kind, *map(int, numbers))
+
+    def _pace(
+        self, sock: Any, name: str, run: int, sessions: int, rate: int, events: int
+    ) -> None:
+        alone = "input_audio_buffer.speech_started"
+        kind = alone if sessions == 1 else "response.output_text.delta"
+        with self._lock:
+            if name not in self._pacers:
+                self._pacers[name] = Pacer(sessions, rate, events, kind)
+            pacer = self._pacers[name]
+        wanted = commands(sock)
+        next(wanted)
+        pacer.join(sock)
+        for _ in wanted:
+            pass
+
+
+def _bursts(sock: Any, kind: str, events: int, warm: int) -> None:
+    burst = scripts.burst(kind)
+    at_once = max(1, _CHUNK // len(burst.delta))
+    many = burst.delta * at_once
+    left = [events, warm]
+    for number, _ in enumerate(commands(sock)):
+        name = b"%06d" % number
+        count = left.pop() if left else 0
+        sock.sendall(burst.opening.replace(b"000000", name))
+        delta = burst.delta if kind == "big" else burst.delta.replace(b"000000", name)
+        many = delta * at_once
+        while count:
+            step = min(at_once, count)
+            sock.sendall(many if step == at_once else delta * step)
+            count -= step
+        sock.sendall(burst.closing.replace(b"000000", name))
+
+
+def _turns(sock: Any) -> None:
+    turn = scripts.turn()
+    number = 0
+    for command in commands(sock):
+        if b"input_audio_buffer.commit" in command:
+            number += 1
+            sock.sendall(turn.replace(b"000000", b"%06d" % number))
+
+
+def main() -> None:
+    """Print the port and serve."""
+    server = Server(*sys.argv[1:])
+    print(server.port, flush=True)
+    server.run()
+
+
+if __name__ == "__main__":
+    main()
