@@ -68,7 +68,9 @@ class Asking:
         Raises:
             WouldDeadlock: the calling thread would wait for itself; nothing has
                 been sent yet.
+            ForkedSession: the process is a forked child.
         """
+        self._session._wiring.check_process()
         if self._session._wiring.on_reader():
             raise WouldDeadlock(
                 "ask() in a handler on the reader thread would wait for itself; "

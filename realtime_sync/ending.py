@@ -63,6 +63,13 @@ class Ending:
             complete &= part.join(deadline)
         return self._final_report(complete)
 
+    def leave(self, deadline: Deadline) -> None:
+        """Ask for the end without waiting for it: the process is about to go."""
+        self.asked.cancel()
+        connection = self._wiring.connection
+        if connection is not None:
+            connection.begin_close(*self._farewell, deadline)
+
     def begin_close(self, connection: Connection) -> None:
         """Say farewell on a connection: half of the time is the server's."""
         patience = Deadline(self._wiring.options.close_timeout / 2)

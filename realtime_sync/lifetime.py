@@ -10,11 +10,13 @@ import atexit
 import os
 from threading import Lock
 from typing import Any
-from weakref import WeakSet
+from weakref import ref
 
-# Guards the set and the one-time installation of the hooks.
+from .deadline import Deadline
+
+# Guards the mapping and the one-time installation of the hooks.
 _lock = Lock()
-_open: WeakSet[Any] = WeakSet()
+_open: dict[int, ref[Any]] = {}
 _installed = False
 _EXIT_TIMEOUT = 1.0
 
@@ -25,7 +27,7 @@ def register(wiring: Any) -> None:
     """
     global _installed
     with _lock:
-        _open.add(wiring)
+        _open[id(wiring)] = ref(wiring)
         if _installed:
             return
         _installed = True
@@ -39,29 +41,31 @@ def forget(wiring: Any) -> None:
     Forget a session that is over.
     """
     with _lock:
-        _open.discard(wiring)
+        _open.pop(id(wiring), None)
 
 
 def _close_all() -> None:
     """Send every server a clean close; wait for their answers, not for long."""
-    from .deadline import Deadline
-
+    with _lock:
+        sessions = _alive(_open)
     deadline = Deadline(_EXIT_TIMEOUT)
-    sessions = list(_open)
     for wiring in sessions:
-        if wiring.connection is not None and not wiring.forked:
-            wiring.connection.begin_close(1000, "", deadline)
+        wiring.ending.leave(deadline)
     for wiring in sessions:
-        if wiring.connection is not None and not wiring.forked:
-            wiring.connection.over.wait(deadline.remaining())
+        wiring.ended.wait(deadline.remaining())
 
 
 def _disown_all() -> None:
     """
     In a forked child: its sessions have sockets but no threads.
     """
-    global _lock
-    _lock = Lock()  # The parent may have held it at the moment of the fork.
-    for wiring in list(_open):
-        wiring.forked = True
-    _open.clear()
+    global _lock, _open
+    # The parent may have held the lock at the moment of the fork.
+    _lock, inherited, _open = Lock(), _open, {}
+    for wiring in _alive(inherited):
+        wiring.disown()
+
+
+def _alive(sessions: dict[int, ref[Any]]) -> list[Any]:
+    found = [reference() for reference in list(sessions.values())]
+    return [wiring for wiring in found if wiring is not None]

@@ -309,7 +309,7 @@ class Session:
             WouldDeadlock: called in a handler.
         """
         deadline = self._wiring.waiting.deadline(timeout)
-        if not self._wiring.dispatcher.flush(deadline):
+        if not self._wiring.flush(deadline):
             raise WaitTimeout(
                 f"{self._wiring.dispatcher.depth} deliveries still wait for handlers"
             )

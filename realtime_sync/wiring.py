@@ -281,12 +281,19 @@ class Wiring:
 
     def pump(self, timeout: Optional[float]) -> int:
         """See `Session.pump`."""
+        self.check_process()
         if self.dispatcher.mode != "manual":
             raise LocalProtocolError('pump() is for sessions with dispatch="manual"')
         return self.dispatcher.pump(Deadline(timeout))
 
+    def flush(self, deadline: Deadline) -> bool:
+        """See `Session.flush`; False at the deadline."""
+        self.check_process()
+        return self.dispatcher.flush(deadline)
+
     def run_forever(self) -> None:
         """See `Session.run_forever`."""
+        self.check_process()
         while not self.dispatcher.finished:
             if self.dispatcher.mode == "manual":
                 self.dispatcher.pump(Deadline(None))
@@ -312,15 +319,33 @@ class Wiring:
             return True
         return self.connection is not None and self.connection.on_reader()
 
+    def disown(self) -> None:
+        """
+        In a forked child: the socket is the parent's, and the threads are not here.
+
+        Whoever waits or is going to wait is told so. Locks are made anew, because
+        a thread of the parent may have held one at the moment of the fork.
+        """
+        self.forked = True
+        self.watches = WatchList()
+        self.watches.finish(self._forked_session())
+        self.waiting.wait = self._refuse_to_wait
+
     def check_process(self) -> None:
         """
         Raises:
             ForkedSession: the process is a forked child of the one that opened it.
         """
         if self.forked:
-            raise ForkedSession(
-                f"{self.name} was opened before the fork; open another session here"
-            )
+            raise self._forked_session()
+
+    def _refuse_to_wait(self, event: Any, deadline: Any) -> bool:
+        raise self._forked_session()
+
+    def _forked_session(self) -> ForkedSession:
+        return ForkedSession(
+            f"{self.name} was opened before the fork; open another session here"
+        )
 
 
 _numbers = itertools.count(1)
