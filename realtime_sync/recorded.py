@@ -87,7 +87,7 @@ class Recorded:
     def __init__(self, source: Source) -> None:
         self._path = Path(source) if isinstance(source, (str, os.PathLike)) else None
         self._lines = () if isinstance(source, (str, os.PathLike)) else tuple(source)
-        head = next(self._decoded(), {})
+        head: Mapping[str, Any] = next(self._decoded(), {})
         self.own = head.get("format") == FORMAT
         if self.own and head.get("version") != VERSION:
             raise ConfigurationError(

@@ -1,0 +1,299 @@
+"""
+A connection without a socket: a whole session in one thread.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from threading import RLock
+from time import monotonic
+from typing import Any, Optional, Union
+
+from ..errors import ConnectionLost
+from ..protocol import jsontext
+from ..protocol.codec import to_mapping
+from ..protocol.events import ServerEvent
+from . import frames
+from .stage import Close, Frame, PlayedEngine, Said
+
+Fed = Union[Mapping[str, Any], ServerEvent, bytes, str, Close]
+OnSend = Callable[[dict[str, Any]], Any]
+
+_ABNORMAL = 1006
+
+
+class MemoryTransport:
+    """
+    Carries messages between a session and a test, or something that answers.
+
+    For ``connect(transport=MemoryTransport(), dispatch="inline")``: everything that
+    a command brings about has happened when the call returns, and so has everything
+    that a fed frame brings about. It never waits; what waits on a session that has
+    no answer coming runs into its timeout, so give it a short one.
+
+    By itself it greets the session and acknowledges configurations, so that
+    ``connect(config=...)`` works. What answers besides is `on_send`, or an engine.
+
+    Args:
+        engine: answers instead: a `Scenario`, a `Cassette`, or what
+            `realtime_sync.server.open_engine` gives.
+        on_send: called with every command, decoded; gives the answer: a frame, an
+            event, text, `Close`, an iterable of these, or None.
+        greeting: send ``session.created`` when the session opens; without an
+            engine only.
+        dialect: ``"ga"`` or ``"beta"``, of the session; for engines.
+        session_type: of the session; for engines.
+        model: for engines.
+        clock: of the engine, such as `ManualClock`; for `advance`.
+
+    Attributes:
+        sent: every command that the session sent, decoded, oldest first.
+        on_send: see above; may be changed at any time.
+        connections: how often a session has connected, reconnects included.
+        closed: close code and reason once the connection has ended, else None.
+        send_error: if set, is raised instead of sending.
+        heard_at: see `realtime_sync.transport.Transport`.
+    """
+
+    pushes = True
+
+    def __init__(
+        self,
+        engine: Any = None,
+        *,
+        on_send: Optional[OnSend] = None,
+        greeting: bool = True,
+        dialect: str = "ga",
+        session_type: str = "realtime",
+        model: str = "gpt-realtime",
+        clock: Any = None,
+    ) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.on_send = on_send
+        self.connections = 0
+        self.closed: Optional[tuple[int, str]] = None
+        self.send_error: Optional[Exception] = None
+        self.heard_at = monotonic()
+        self._source = _Bare(greeting) if engine is None else engine
+        self._settings: dict[str, Any] = {
+            "dialect": dialect,
+            "session_type": session_type,
+            "model": model,
+        }
+        self._clock = clock
+        self._engine: Any = None
+        # Guards the engine and the inbox. Reentrant: what is delivered may send,
+        # and what is sent is answered at once.
+        self._lock = RLock()
+        self._inbox: deque[Any] = deque()
+        self._delivering = False
+        self._receive: Any = None
+        self._ended: Any = None
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else ("open" if self._receive else "new")
+        return f"<MemoryTransport {state}, {len(self.sent)} sent>"
+
+    # -- the test's side -------------------------------------------------------
+
+    def feed(self, *messages: Fed) -> None:
+        """
+        Let the server say something.
+
+        Args:
+            *messages: frames as mappings, events, text or bytes as they are, and
+                `Close`.
+
+        Raises:
+            ConnectionLost: nobody is connected.
+        """
+        if self._receive is None or self.closed:
+            raise ConnectionLost("no session is connected to this transport")
+        self._inbox.extend(messages)
+        self._deliver()
+
+    def cut(self, code: int = _ABNORMAL, reason: str = "") -> None:
+        """
+        End the connection as the server or the network would.
+
+        Args:
+            code: close code; 1006 is an end without a close frame.
+            reason: the server's words.
+        """
+        self.feed(Close(code, reason))
+
+    def commands(self, kind: str) -> list[dict[str, Any]]:
+        """The commands of one type that were sent, oldest first."""
+        return [frame for frame in self.sent if frame.get("type") == kind]
+
+    def take(self) -> list[dict[str, Any]]:
+        """The commands sent since the last call; `sent` forgets them."""
+        taken, self.sent[:] = list(self.sent), []
+        return taken
+
+    def advance(self, seconds: float) -> None:
+        """
+        Let time pass for the engine: paced audio, idle users, expiry.
+
+        Args:
+            seconds: to add to the clock that was given.
+        """
+        if self._clock is None:
+            raise TypeError("this transport has no clock: MemoryTransport(clock=...)")
+        self._clock.advance(seconds)
+        self._answer(lambda: self._engine.tick(self._now()))
+
+    # -- the session's side, see `realtime_sync.transport.Transport` ------------
+
+    def begin(
+        self, receive: Callable[[bytes], None], ended: Callable[[int, str], None]
+    ) -> None:
+        """A session connects; a second time when it reconnects."""
+        self.connections += 1
+        self.closed = None
+        self._receive, self._ended = receive, ended
+        self._inbox.clear()
+        source = self._source
+        if hasattr(source, "engine"):
+            source = source.engine(now=self._now(), **self._settings)
+        self._engine = source
+        self._answer(lambda: source.open(self._now()))
+
+    def recv(self, timeout: Optional[float]) -> Optional[bytes]:
+        """Nothing: messages are pushed."""
+        return None
+
+    def send(self, payload: bytes, deadline: Any = None) -> None:
+        """A command; when this returns it has been answered."""
+        if self.send_error is not None:
+            raise self.send_error
+        if self.closed:
+            raise ConnectionLost("the connection was cut")
+        frame = jsontext.loads(payload)
+        self.sent.append(frame)
+        self._answer(lambda: self._engine.receive_text(payload, self._now()))
+        if self.on_send is not None:
+            self._answer(lambda: _listed(self.on_send(frame) if self.on_send else ()))
+
+    def post(self, payload: bytes) -> None:
+        """A command of the reader; it is answered behind what is being read."""
+        self.send(payload)
+
+    def ping(self) -> None:
+        """Nobody needs to be asked whether they are there."""
+
+    def begin_close(self, code: int, reason: str) -> None:
+        """The session closes; the answer is immediate."""
+        if self._receive is not None and not self.closed:
+            self.feed(Close(code, reason))
+
+    def wake(self) -> None:
+        """Nobody waits."""
+
+    def abort(self) -> None:
+        """The session breaks off."""
+        if self._receive is not None and not self.closed:
+            self.cut()
+
+    def close(self) -> None:
+        """There is nothing to release."""
+
+    def unsent(self) -> int:
+        """Everything is sent at once."""
+        return 0
+
+    # -- inside ----------------------------------------------------------------
+
+    def _now(self) -> float:
+        return 0.0 if self._clock is None else float(self._clock.now())
+
+    def _answer(self, say: Callable[[], Iterable[Any]]) -> None:
+        """Deliver what the engine says, and what comes of the work it has."""
+        with self._lock:
+            engine = self._engine
+            self._inbox.extend(say())
+            self._deliver()
+            for message in engine.settle(self._now()):
+                self._inbox.append(message)
+                self._deliver()
+            if engine.closing is not None and not self.closed:
+                self._inbox.append(Close(*engine.closing))
+                self._deliver()
+
+    def _deliver(self) -> None:
+        """Bring what waits to the session, unless that is under way already."""
+        with self._lock:
+            while self._inbox and not self._delivering:
+                message = self._inbox.popleft()
+                if isinstance(message, Close):
+                    self._end(message)
+                    return
+                self._delivering = True
+                try:
+                    self._receive(_encoded(message))
+                finally:
+                    self._delivering = False
+
+    def _end(self, close: Close) -> None:
+        """Nothing is delivered behind it; the session may connect anew at once."""
+        self._inbox.clear()
+        self.closed = (close.code, close.reason)
+        if self._engine is not None:
+            self._engine.close()
+        self._ended(close.code, close.reason)
+
+
+class _Bare:
+    """
+    What stands behind a transport that a test feeds by hand.
+
+    Args:
+        greeting: send ``session.created``.
+    """
+
+    def __init__(self, greeting: bool) -> None:
+        self._greeting = greeting
+        self._session: Mapping[str, Any] = frames.SESSION
+
+    def engine(
+        self, *, now: float, model: str, session_type: str, dialect: str
+    ) -> PlayedEngine:
+        """The server's side of one connection."""
+        told = {"type": session_type, "model": model}
+        self._session = frames.merged(frames.SESSION, told)
+        return PlayedEngine(
+            self,
+            session_id="memory",
+            dialect=dialect,
+            session_type=session_type,
+        )
+
+    def opened(self) -> Iterable[Said]:
+        """The greeting."""
+        created = {"type": "session.created", "session": self._session}
+        return [created] if self._greeting else []
+
+    def heard(self, frame: Frame) -> Iterable[Said]:
+        """Configurations are acknowledged, the rest is for the test."""
+        if frame.get("type") != "session.update":
+            return []
+        answer = frames.acknowledged(frame, self._session)
+        self._session = answer[0]["session"]
+        return answer
+
+
+def _listed(answer: Any) -> list[Any]:
+    if answer is None:
+        return []
+    if isinstance(answer, (Mapping, ServerEvent, bytes, str, Close)):
+        return [answer]
+    return list(answer)
+
+
+def _encoded(message: Any) -> bytes:
+    if isinstance(message, bytes):
+        return message
+    if isinstance(message, str):
+        return message.encode("utf-8", "surrogatepass")
+    return jsontext.dumps(to_mapping(message))
