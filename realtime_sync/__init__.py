@@ -100,15 +100,17 @@ _HOMES = {
 _MODULES = {"events": "protocol.events", "webhooks": "webhooks"}
 
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        value: Any = import_module(f".{_MODULES[name]}", __name__)
-    elif name in _HOMES:
-        value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # A checker knows the names, and finds misspelt ones.
+
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            value: Any = import_module(f".{_MODULES[name]}", __name__)
+        elif name in _HOMES:
+            value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -5,12 +5,26 @@ from __future__ import annotations
 import contextvars
 import ssl
 from collections.abc import Mapping, Sequence
-from typing import Any, Callable, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypedDict, Union
 
 from attrs import field, frozen
 
 from .errors import ConfigurationError
-from .types import UNSET, DispatchMode, SessionType, Unset
+from .types import UNSET, Dialect, DispatchMode, SessionType, Unset
+
+if TYPE_CHECKING:
+    from .protocol.sessions import (
+        SessionConfig,
+        TranscriptionConfig,
+        TranslationConfig,
+    )
+    from .reconnecting import ReconnectPolicy
+    from .transport import Transport
+
+    Config = Union[
+        SessionConfig, TranscriptionConfig, TranslationConfig, Mapping[str, Any], None
+    ]
+    OpenTransport = Union[Transport, Callable[[], Transport], None]
 
 
 def _one_of(*allowed: Optional[str]) -> Callable[[Any, Any, Any], None]:
@@ -42,6 +56,7 @@ class SessionOptions:
         dialect: ``"ga"``, ``"beta"``, or None for the endpoint's.
         session_type: ``"realtime"``, ``"transcription"`` or ``"translation"``.
         config: sent as the first `session.update` and waited for.
+        tools: functions that the model may call; see `Session.tool`.
         call_id: attach to a WebRTC or SIP call instead of opening a session.
         dispatch: where handlers run: ``"thread"``, ``"manual"``, ``"inline"``.
         reconnect: a `ReconnectPolicy`; None for no reconnecting.
@@ -65,7 +80,8 @@ class SessionOptions:
             goes by the environment, which never applies to this machine.
         ssl_context: TLS settings.
         insecure: let a key travel in clear text beyond this machine.
-        transport: use this open transport instead of a socket.
+        transport: use this open transport, or what this function opens, instead
+            of a socket.
         context: contextvars for handlers; None for none, `UNSET` captures.
         name: shows in thread names, logs and the repr.
     """
@@ -102,3 +118,44 @@ class SessionOptions:
     transport: Any = None
     context: Union[contextvars.Context, None, Unset] = UNSET
     name: Optional[str] = None
+
+
+class AskKeywords(TypedDict, total=False):
+    """
+    Options of a session as keyword arguments, apart from its default timeout.
+    """
+
+    dialect: Optional[Dialect]
+    session_type: SessionType
+    config: Config
+    call_id: Optional[str]
+    tools: Sequence[Callable[..., Any]]
+    dispatch: DispatchMode
+    reconnect: Optional[ReconnectPolicy]
+    connect_timeout: Optional[float]
+    close_timeout: float
+    ping_interval: Optional[float]
+    response_idle_timeout: Optional[float]
+    wait_created: bool
+    wait_config: bool
+    queue_limit: int
+    queue_bytes: int
+    drop_stale_audio: bool
+    max_frame_size: Optional[int]
+    extra_headers: Optional[Mapping[str, str]]
+    extra_query: Optional[Mapping[str, str]]
+    safety_identifier: Optional[str]
+    proxy: Optional[str]
+    ssl_context: Optional[ssl.SSLContext]
+    insecure: bool
+    transport: OpenTransport
+    context: Union[contextvars.Context, None, Unset]
+    name: Optional[str]
+
+
+class SessionKeywords(AskKeywords, total=False):
+    """
+    Options of a session as keyword arguments: those of `SessionOptions`.
+    """
+
+    timeout: Optional[float]

@@ -50,20 +50,23 @@ _LAZY = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    module = _LAZY.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+if not TYPE_CHECKING:  # A checker knows the names, and finds misspelt ones.
 
-    from ..errors import ConfigurationError
+    def __getattr__(name: str) -> Any:
+        module = _LAZY.get(name)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
 
-    try:
-        found = import_module(f"{__name__}.{module}")
-    except ModuleNotFoundError as exc:
-        if (exc.name or "").split(".")[0] not in ("werkzeug", "websockets"):
-            raise
-        raise ConfigurationError(
-            f"the local server needs {exc.name}: " 'pip install "realtime-sync[server]"'
-        ) from exc
-    return getattr(found, name)
+        from ..errors import ConfigurationError
+
+        try:
+            found = import_module(f"{__name__}.{module}")
+        except ModuleNotFoundError as exc:
+            if (exc.name or "").split(".")[0] not in ("werkzeug", "websockets"):
+                raise
+            raise ConfigurationError(
+                f"the local server needs {exc.name}: "
+                'pip install "realtime-sync[server]"'
+            ) from exc
+        return getattr(found, name)

@@ -4,7 +4,9 @@ The public API as a type checker sees it. Checked by mypy, never run.
 
 from __future__ import annotations
 
-from typing import Any, Union
+from typing import Any, Callable, Union
+
+from typing_extensions import assert_type
 
 from realtime_sync import (
     UNSET,
@@ -15,6 +17,7 @@ from realtime_sync import (
     Endpoint,
     EventStream,
     RealtimeClient,
+    ReconnectPolicy,
     Reply,
     ResponseHandle,
     Router,
@@ -57,9 +60,25 @@ def stacked(event: Any) -> int:
 number: int = stacked(None)
 
 
+@on(events.ResponseDone)
+def broad(event: events.ServerEvent) -> None: ...
+
+
+# The decorator gives back the function unchanged, for a type checker as well.
+assert_type(by_class, Callable[[events.ResponseAudioDelta], None])
+assert_type(with_context, Callable[[events.ResponseDone, Context], None])
+assert_type(events.ResponseDone().type, str)
+
+
 class Assistant:
     @on("response.done")
     def finished(self, event: events.ResponseDone) -> None: ...
+
+    @on(events.ResponseCreated)
+    def begun(self, event: events.ResponseCreated, ctx: Context) -> None: ...
+
+    @on(events.ResponseTextDelta)
+    def piece(self, event: events.ResponseTextDelta) -> None: ...
 
 
 router = Router()
@@ -76,6 +95,15 @@ def listening(session: Session) -> None:
         print(event.delta, end="")
 
     session.once("session.updated", by_name)
+
+    @session.once(events.SessionUpdated)
+    def configured(event: events.SessionUpdated) -> None:
+        print(event.session)
+
+    once: Subscription = session.once(
+        events.ResponseDone, with_context, where=lambda event: event.response.id
+    )
+    once.cancel()
 
     @session.on("input_audio_buffer.speech_started", inline=True)
     def hush(event: Any) -> None: ...
@@ -100,7 +128,22 @@ def connecting() -> None:
     )
     session = connect("m", config={"instructions": "Be brief."}, dialect="beta")
     session = connect("m", endpoint=Endpoint.azure("resource", "deployment"))
-    client = RealtimeClient(api_key="sk-key", base_url="https://example.com/v1")
+    session = connect(
+        "m",
+        session_type="transcription",
+        reconnect=ReconnectPolicy(attempts=3),
+        connect_timeout=None,
+        ping_interval=None,
+        queue_limit=1000,
+        extra_headers={"X-Desk": "7"},
+        tools=[stacked],
+        context=None,
+    )
+    client = RealtimeClient(
+        api_key="sk-key", base_url="https://example.com/v1", timeout=10, proxy=""
+    )
+    answer: Reply = client.ask("Hello", model="m", timeout=5, name="one", config=None)
+    print(answer.text)
     with client.connect("gpt-realtime-2.1") as opened:
         print(opened.id)
     unopened: Session = client.session("gpt-realtime-2.1")
@@ -148,8 +191,17 @@ def waiting(session: Session) -> None:
     with session.expect("session.updated", where=lambda event: True) as got:
         session.update(instructions="Brief.")
     got.result(timeout=5)
+    with session.expect(events.SessionUpdated) as seen:
+        session.update(instructions="Brief.")
+    assert_type(seen.result(), events.SessionUpdated)
+    assert_type(got.result(), Any)
     event = session.wait_for(events.ResponseDone, timeout=None)
-    print(event.response)
+    assert_type(event, events.ResponseDone)
+    assert_type(session.wait_for("response.done"), Any)
+    for delta in session.events(events.ResponseTextDelta, where=lambda e: e.delta):
+        text += delta.delta
+    finished: EventStream[events.ResponseDone] = session.events(events.ResponseDone)
+    finished.close()
     stream: EventStream = session.events("response.*")
     with stream:
         for one in stream:

@@ -7,11 +7,46 @@ check when mypy finds nothing there.
 
 from __future__ import annotations
 
-from realtime_sync import Session, events, on
+from typing import Any
+
+from realtime_sync import Context, RealtimeClient, Session, connect, events, on
 
 
 @on(events.ResponseDone)  # type: ignore[arg-type]
 def wrong_event(event: events.ResponseTextDelta) -> None: ...
+
+
+@on(events.ResponseDone)  # type: ignore[arg-type]
+def wrong_with_context(event: events.ResponseTextDelta, ctx: Context) -> None: ...
+
+
+@on(events.ResponseDone)
+def handler(event: events.ResponseDone) -> int:
+    return 1
+
+
+text: str = handler(events.ResponseDone())  # type: ignore[assignment]
+events.ResponseDonne  # type: ignore[attr-defined]
+
+
+def wrong_registration(session: Session) -> None:
+    session.on(events.ResponseTextDelta, handler)  # type: ignore[arg-type]
+    session.once(events.ResponseTextDelta, handler)  # type: ignore[arg-type]
+    session.on("response.done", in_line=True)  # type: ignore[call-overload]
+
+    @session.once(events.ResponseDone)  # type: ignore[arg-type]
+    def wrong(event: events.ResponseTextDelta) -> None: ...
+
+
+def wrong_options(client: RealtimeClient) -> None:
+    connect("m", dispatch="threads")  # type: ignore[arg-type]
+    connect("m", time_out=3)  # type: ignore[call-arg]
+    connect("m", reconnect=True)  # type: ignore[arg-type]
+    connect("m", config="brief")  # type: ignore[arg-type]
+    client.connect("m", dialect="gamma")  # type: ignore[arg-type]
+    client.session("m", time_out=3)  # type: ignore[call-arg]
+    client.ask("Hello", queue_limit="many")  # type: ignore[arg-type]
+    RealtimeClient(timout=3)  # type: ignore[call-arg]
 
 
 def wrong_arguments(session: Session) -> None:
@@ -24,3 +59,16 @@ def wrong_arguments(session: Session) -> None:
 def wrong_results(session: Session) -> None:
     session.ask("Hello").txt  # type: ignore[attr-defined]
     session.response.create().results()  # type: ignore[attr-defined]
+
+
+def wrong_waits(session: Session) -> None:
+    session.wait_for(events.ResponseDone).delta  # type: ignore[attr-defined]
+    for event in session.events(events.ResponseTextDelta):
+        event.response  # type: ignore[attr-defined]
+    got = session.expect(
+        events.SessionUpdated,
+        where=lambda event: event.delta,  # type: ignore[attr-defined]
+    )
+    updated: events.ResponseDone = got.result()  # type: ignore[assignment]
+    number: Any = session.wait_for(7)  # type: ignore[arg-type]
+    print(updated, number)

@@ -176,14 +176,16 @@ _FAMILIES = {row.class_name: row.family for row in ROWS}
 _FAMILIES.update(dict.fromkeys(("ClientEvent", "ServerEvent", "UnknownEvent"), "_base"))
 
 
-def __getattr__(name: str) -> Any:
-    try:
-        family = _FAMILIES[name]
-    except KeyError:
-        raise AttributeError(f"there is no event class {name!r}") from None
-    value = getattr(import_module(f"{__name__}.{family}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # A checker knows the names, and finds misspelt ones.
+
+    def __getattr__(name: str) -> Any:
+        try:
+            family = _FAMILIES[name]
+        except KeyError:
+            raise AttributeError(f"there is no event class {name!r}") from None
+        value = getattr(import_module(f"{__name__}.{family}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -1,0 +1,83 @@
+"""The ways to a session take the same options."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import attrs
+import pytest
+
+from realtime_sync import RealtimeClient, connect
+from realtime_sync.options import AskKeywords, SessionKeywords, SessionOptions
+from realtime_sync.server import serve
+
+OWN = {
+    "model",
+    "api_key",
+    "base_url",
+    "endpoint",
+    "organization",
+    "project",
+    "router",
+}
+"""Arguments of `connect` that are no options of a session."""
+
+
+def defaults() -> dict[str, Any]:
+    """Every option of a session and its default."""
+    return {field.name: field.default for field in attrs.fields(SessionOptions)}
+
+
+def test_connect_names_every_option_with_its_default() -> None:
+    """What an editor shows of connect() is what a session does."""
+    shown = inspect.signature(connect).parameters
+
+    assert defaults() == {
+        name: parameter.default for name, parameter in shown.items() if name not in OWN
+    }
+
+
+def test_options_of_a_client_are_those_of_a_session() -> None:
+    """A type checker knows every option of client.connect(), and no other."""
+    assert set(defaults()) == set(SessionKeywords.__annotations__)
+
+
+def test_one_shot_question_takes_every_option_but_the_default_timeout() -> None:
+    """The timeout of client.ask() is the one for the answer."""
+    assert set(defaults()) - {"timeout"} == set(AskKeywords.__annotations__)
+
+
+def test_options_are_all_documented_with_connect() -> None:
+    """Each argument has a line in the docstring."""
+    text = inspect.getdoc(connect) or ""
+    silent = [n for n in inspect.signature(connect).parameters if f"{n}: " not in text]
+
+    assert [] == silent
+
+
+def test_defaults_of_a_client_hold_for_its_sessions() -> None:
+    """What is configured once applies to every session, and can be overridden."""
+    client = RealtimeClient(base_url="ws://127.0.0.1:9/v1", timeout=7.0, name="one")
+    session = client.session("gpt-realtime-2.1", name="two")
+
+    assert 7.0 == session._wiring.options.timeout
+    assert "two" == session.name
+
+
+@pytest.mark.parametrize("make", [RealtimeClient, connect])
+def test_misspelt_option_fails_at_the_callers_line(make: Any) -> None:
+    """There is no option that is silently ignored."""
+    with pytest.raises(TypeError, match="time_out"):
+        make(time_out=3)
+
+
+def test_one_shot_question_connects_asks_and_closes() -> None:
+    """client.ask() leaves nothing open behind it."""
+    with serve(agent=["Lima."]) as server:
+        client = RealtimeClient(base_url=server.url)
+        reply = client.ask("And Peru?", model="gpt-realtime-2.1", timeout=10)
+        server.wait_idle()
+
+        assert "Lima." == reply.text
+        assert [] == [kept for kept in server.sessions if kept.open]
