@@ -27,18 +27,24 @@ class Caller:
         session: sender of the signals.
         board: where the handlers of failures are registered.
         in_own_thread: tells whether the calling thread is the library's.
+        offer: gives notices to who waits for them.
 
     Attributes:
         failures: exceptions of handlers so far.
     """
 
     def __init__(
-        self, session: Any, board: SignalBoard, in_own_thread: Callable[[], bool]
+        self,
+        session: Any,
+        board: SignalBoard,
+        in_own_thread: Callable[[], bool],
+        offer: Callable[[Any], None],
     ) -> None:
         self.failures = 0
         self._session = session
         self._board = board
         self._in_own_thread = in_own_thread
+        self._offer = offer
         # What runs where deliveries run; inline handlers, which run on another
         # thread at the same time, leave it alone.
         self._running: Optional[tuple[Any, float]] = None
@@ -141,6 +147,7 @@ class Caller:
         if isinstance(event, HandlerFailed):
             return  # A handler of failures that fails is only logged.
         notice = HandlerFailed(handler=name, error=exc, event=event)
+        self._offer(notice)
         route = self._board.route(notice.type)
         self.call(route.inline + route.queued, notice, snapshot)
 

@@ -56,6 +56,7 @@ class Dispatcher:
         limit_bytes: most bytes of frames that may wait.
         on_reader: tells whether the current thread is the reader.
         is_stale: tells whether a delivery may be discarded unheard; or None.
+        offer: gives notices to who waits for them.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Dispatcher:
         limit_bytes: int,
         on_reader: Callable[[], bool],
         is_stale: Optional[Callable[[Any], bool]],
+        offer: Callable[[Any], None] = lambda notice: None,
     ) -> None:
         self.mode = mode
         self.board = board
@@ -96,7 +98,8 @@ class Dispatcher:
         self._last = _Marker(stop=True)
         self._pumps = 0
         self._expiry: Optional[Deadline] = None
-        self._caller = Caller(session, board, self._in_own_thread)
+        self._offer = offer
+        self._caller = Caller(session, board, self._in_own_thread, offer)
 
     @property
     def failures(self) -> int:
@@ -369,5 +372,6 @@ class Dispatcher:
             handler=name,
             seconds=seconds,
         )
+        self._offer(notice)
         route = self.board.route(notice.type)
         self.post(notice, snapshot, route, notice.type)

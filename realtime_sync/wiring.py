@@ -92,6 +92,7 @@ class Wiring:
             limit=options.queue_limit,
             limit_bytes=options.queue_bytes,
             on_reader=self.on_reader,
+            offer=self.watches.offer,
             is_stale=self._stale.covers if options.drop_stale_audio else None,
         )
         self.waiting = Waiting(self.dispatcher.wait, options.timeout)
