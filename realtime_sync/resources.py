@@ -355,6 +355,27 @@ def session_update(session: Session, fields: Mapping[str, Any]) -> Any:
     )
 
 
+def configure(session: Session, tools: Any, deadline: Deadline) -> None:
+    """
+    Send the first configuration of a session that has just opened.
+
+    Raises:
+        CommandRejected: the server refused it; the session is closed.
+        WaitTimeout: the server did not acknowledge it in time.
+    """
+    options = session._wiring.options
+    fields = config_fields(options.config or {}, tools)
+    if not fields:
+        return
+    try:
+        handle = session.update(**fields)
+        if options.wait_config:
+            handle.acknowledged(deadline.remaining())
+    except BaseException:
+        session.close(drain=False)
+        raise
+
+
 def config_fields(config: Any, tools: Any = None) -> Mapping[str, Any]:
     """
     The fields of a configuration object or mapping, and the tools beside them.

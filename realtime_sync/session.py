@@ -8,6 +8,7 @@ from typing import Any, Callable, Optional, Union
 from .asking import Asking
 from .closing import CloseReport, check_close
 from .context import Context
+from .deadline import Deadline
 from .endpoint import Endpoint
 from .errors import WaitTimeout
 from .event_names import resolve
@@ -20,7 +21,7 @@ from .resources import (
     InputAudioBuffer,
     OutputAudioBuffer,
     Responses,
-    config_fields,
+    configure,
     session_update,
 )
 from .router import Router, default_router
@@ -102,16 +103,9 @@ class Session:
         """
         options = self._wiring.options
         self._handler_context = handler_context(options.context)
-        self._wiring.open()
-        fields = config_fields(options.config or {}, self._tools)
-        if fields:
-            try:
-                handle = self.update(**fields)
-                if options.wait_config:
-                    handle.acknowledged(options.connect_timeout)
-            except BaseException:
-                self.close(drain=False)
-                raise
+        deadline = Deadline(options.connect_timeout)
+        self._wiring.open(deadline)
+        configure(self, self._tools, deadline)
         return self
 
     def close(
@@ -278,7 +272,7 @@ class Session:
         event: EventKey[Event] = "*",
         *,
         where: Optional[Callable[[Event], Any]] = None,
-        timeout: Timeout = None,
+        timeout: Timeout = UNSET,
         unknown: bool = False,
     ) -> EventStream[Event]:
         """
@@ -287,8 +281,8 @@ class Session:
         Args:
             event: what `on` takes.
             where: only those for which it is true.
-            timeout: seconds to wait for each; None as long as the connection
-                lives.
+            timeout: seconds to wait for each; by default the session's, None
+                for as long as the connection lives.
             unknown: allow a name that the protocol does not have.
         """
         return EventStream(

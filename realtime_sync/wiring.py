@@ -118,7 +118,7 @@ class Wiring:
 
     # -- opening -------------------------------------------------------------
 
-    def open(self) -> None:
+    def open(self, deadline: Deadline) -> None:
         """
         Connect, start the threads, wait for the greeting, configure.
 
@@ -131,7 +131,6 @@ class Wiring:
             if self._opened:
                 raise LocalProtocolError("a session can be opened once")
             self._opened = True
-        deadline = Deadline(self.options.connect_timeout)
         try:
             transport = dial(
                 self.endpoint,
@@ -190,12 +189,15 @@ class Wiring:
         Returns:
             False when it has ended meanwhile; then nothing is changed.
         """
+        old = self.connection
+        # Before the first event that handlers get from it.
+        self.taps.switched(connection.number)
         if not connection.adopt(self.watches, self._deliver, self._connection_ended):
+            self.taps.switched(0 if old is None else old.number)
             return False
-        old, self.connection = self.connection, connection
+        self.connection = connection
         if old is not None:
             old.adopt(WatchList(), _to_nobody, _of_no_interest)
-        self.taps.switched(connection.number)
         if self.ending.asked.requested:
             # The session was closed just now; `close` may have seen the old one.
             self.ending.begin_close(connection)
