@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any, Optional
 
@@ -340,7 +340,7 @@ class Connection:
             self._note_unknown(event)
         elif event.type == "error":
             self._note_error(event)
-        noted = self._take_notes()
+        noted = self._take_notes() if self._notes else ()
         if self._taps.on:
             self._taps.received(self.number, data, event, self.snapshot, noted)
         try:
@@ -352,7 +352,7 @@ class Connection:
         self._watches.offer(event)
         self._deliver(event, snapshot, len(data))
 
-    def _take_notes(self) -> list[Any]:
+    def _take_notes(self) -> Sequence[Any]:
         taken: list[Any] = []
         while self._notes:
             taken.append(self._notes.popleft())

@@ -1,14 +1,16 @@
 """
-Cuts a byte stream into WebSocket messages (RFC 6455, client side).
+WebSocket frames (RFC 6455, client side): cuts a byte stream into messages, and
+masks what is sent.
 
-websocket-client does the handshake, the proxies, TLS and the masking of what
-we send. Reading is done here because its reader costs several times as much
-per small frame, and because a reader that is handed bytes can be tested
-without a socket. Pure: no sockets, no clocks.
+websocket-client does the handshake, the proxies and TLS. Reading is done here
+because its reader costs several times as much per small frame, and because a
+reader that is handed bytes can be tested without a socket; so is the masking of
+what is sent. Pure: no sockets, no clocks, no chance.
 """
 
 from __future__ import annotations
 
+from sys import byteorder
 from typing import Final, NamedTuple, Optional
 
 from .errors import RemoteProtocolError
@@ -192,6 +194,32 @@ def _check_control(first: int, length: int) -> None:
     opcode = first & 0x0F
     if opcode not in _OPCODES or not first & 0x80 or length > 125:
         raise RemoteProtocolError(f"malformed control frame, opcode {opcode}")
+
+
+def masked_frame(payload: bytes, opcode: int, key: bytes, *, fin: bool = True) -> bytes:
+    """
+    A frame as a client sends it.
+
+    What websocket-client's ``ABNF.format`` gives for the same key, at half the
+    cost for 20 ms of audio.
+
+    Args:
+        payload: what it carries.
+        opcode: what it is.
+        key: four bytes that nobody can foretell, new for each frame.
+        fin: whether it is the last one of its message.
+    """
+    size = len(payload)
+    first = (0x80 if fin else 0) | opcode
+    if size < 126:
+        head = bytes((first, 0x80 | size))
+    elif size < 1 << 16:
+        head = bytes((first, 0xFE)) + size.to_bytes(2, "big")
+    else:
+        head = bytes((first, 0xFF)) + size.to_bytes(8, "big")
+    pad = int.from_bytes((key * (size // 4 + 1))[:size], byteorder)
+    masked = int.from_bytes(payload, byteorder) ^ pad
+    return b"".join((head, key, masked.to_bytes(size, byteorder)))
 
 
 def close_payload(code: int, reason: str = "") -> bytes:

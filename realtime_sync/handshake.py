@@ -1,7 +1,7 @@
 """
 The way to an open WebSocket: TCP, proxy, TLS and the HTTP upgrade.
 
-The only importer of websocket-client, which does all of these and the masking.
+The only importer of websocket-client, which does all of these.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
+from os import urandom
 from threading import Event, Lock, Thread
 from typing import Any, Optional
 
@@ -16,6 +17,7 @@ from attrs import frozen
 
 from .deadline import Cancellation, Deadline
 from .errors import ConnectFailed
+from .frames import masked_frame
 from .proxies import need_socks
 from .redaction import redact, shown_url
 
@@ -194,10 +196,7 @@ def client_frame(payload: bytes, opcode: int, fin: int = 1) -> bytes:
     """
     A frame as a client sends it, masked.
     """
-    from websocket import ABNF
-
-    frame: bytes = ABNF(fin, 0, 0, 0, opcode, 1, payload).format()
-    return frame
+    return masked_frame(payload, opcode, urandom(4), fin=bool(fin))
 
 
 def _passing_failures() -> tuple[type[Exception], ...]:

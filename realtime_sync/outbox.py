@@ -47,7 +47,9 @@ class Entry:
 
     def __init__(self, frames: list[bytes], *, final: bool = False) -> None:
         self.frames = frames
-        self.ends = list(accumulate(map(len, frames)))
+        self.ends = [len(frames[0])]
+        if len(frames) > 1:
+            self.ends = list(accumulate(map(len, frames)))
         self.final = final
         self.tried = -1
         self.withdrawn = False
@@ -61,7 +63,7 @@ class Entry:
     @property
     def done(self) -> bool:
         """Whether all of it is written."""
-        return self.offset >= self.ends[-1]
+        return sum(self._written) >= self.ends[-1]
 
     @property
     def within_frame(self) -> bool:
@@ -263,12 +265,12 @@ class Outbox:
             data.popleft()
         if self._ended:
             return None
-        if control and control[0].within_frame:
-            return control[0]
-        if data and data[0].within_frame:
+        if not control:
+            return data[0] if data else None
+        if data and data[0].within_frame and not control[0].within_frame:
             return data[0]
         # A message in fragments waits while a control frame passes.
-        return control[0] if control else (data[0] if data else None)
+        return control[0]
 
     def _write_some(self, entry: Entry) -> bool:
         try:

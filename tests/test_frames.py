@@ -8,6 +8,7 @@ from typing import Optional
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websocket import ABNF
 
 from realtime_sync.errors import RemoteProtocolError
 from realtime_sync.frames import (
@@ -20,6 +21,7 @@ from realtime_sync.frames import (
     Message,
     MessageReader,
     close_payload,
+    masked_frame,
     parse_close,
 )
 
@@ -392,3 +394,21 @@ def test_a_reason_is_cut_to_what_fits_and_stays_text(reason: str) -> None:
     assert len(payload) <= 125
     assert 1000 == code
     assert reason.encode("utf-8", "replace").decode().startswith(words)
+
+
+@given(
+    st.binary(max_size=300),
+    st.sampled_from((0, 1, 125, 126, 65_535, 65_536)),
+    st.sampled_from((TEXT, BINARY, CONTINUATION, PING, PONG, CLOSE)),
+    st.booleans(),
+    st.binary(min_size=4, max_size=4),
+)
+def test_masked_frame_is_what_websocket_client_would_send(
+    some: bytes, size: int, opcode: int, fin: bool, key: bytes
+) -> None:
+    """The short way of masking has the library's own as its oracle."""
+    payload = some + bytes(size)
+    slow = ABNF(int(fin), 0, 0, 0, opcode, 1, payload)
+    slow.get_mask_key = lambda length: key
+
+    assert slow.format() == masked_frame(payload, opcode, key, fin=fin)
