@@ -82,7 +82,7 @@ EXTRA_ROOMS: dict[str, frozenset[str]] = {
 }
 """What single optional layers may import beyond the public names."""
 
-PUBLIC_MODULES = frozenset({"errors", "types", "events"})
+PUBLIC_MODULES = frozenset({"errors", "types", "events", "redaction"})
 """Modules whose every name is public; other public names are in ``__all__``."""
 
 PUBLIC_PARTS = frozenset({"audio.telephony", "server.voice"})

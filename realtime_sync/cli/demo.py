@@ -17,7 +17,7 @@ def add(commands: Any) -> None:
         "demo",
         help="ask the local voice server a spoken question: no key, no network",
         description="Start the local voice server, speak a question to it, print the "
-        "live transcript and the latencies, write the spoken answer.",
+        "live transcript and the latencies, write the spoken answer and a report.",
     )
     parser.add_argument(
         "--question", metavar="TEXT", help="what to ask, in plain English"
@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
         type=Path,
         default=Path("realtime-demo"),
         metavar="FOLDER",
-        help="where to write question.wav, answer.wav and session.jsonl "
+        help="where to write question.wav, answer.wav, session.jsonl and report.html "
         "(default: %(default)s)",
     )
     parser.set_defaults(run=run, local=True, url=None, model=MODEL, timeout=60.0)
@@ -44,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the command."""
     from .. import audio
     from ..server.voice import DEMO_QUESTION, default_mouth
+    from .report import write_beside
     from .spoken import speak
 
     question = options.question or DEMO_QUESTION
@@ -53,4 +54,6 @@ def run(options: argparse.Namespace) -> int:
         with server_url(options) as url:
             print(f"asking the local voice server at {url}: {question}")
             print()
-            return speak(spoken, url, options, options.out)
+            code = speak(spoken, url, options, options.out)
+    write_beside(options.out)
+    return code

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 from .budget import Budget, BudgetExceeded, total_tokens
 from .ledger import TIMES, Ledger, Spread, Turn, percentile
+from .logs import RedactingFilter, without_secrets
 from .tokens import Tokens
+from .tracing import OpenTelemetry
 
 __all__ = [
     "Budget",
     "BudgetExceeded",
     "Ledger",
+    "OpenTelemetry",
+    "RedactingFilter",
     "Spread",
     "TIMES",
     "Tokens",
     "Turn",
     "percentile",
     "total_tokens",
+    "without_secrets",
 ]

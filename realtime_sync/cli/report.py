@@ -1,0 +1,58 @@
+"""``realtime-sync report log.jsonl``: a recording as one HTML page."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from .machine import add_json_option, print_json
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "report",
+        help="turn a recording into an HTML page",
+        description="Turn a recording into one HTML page with transcript, players, "
+        "waveforms, latencies, tokens and events. The page loads nothing.",
+    )
+    parser.add_argument(
+        "log",
+        type=Path,
+        metavar="LOG.jsonl",
+        help="JSON lines, of ours or of another program",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE.html",
+        help="where to write it (default: beside the recording)",
+    )
+    parser.add_argument("--title", help="title of the page (default: name of the file)")
+    add_json_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command."""
+    from .. import report
+
+    target = options.output or options.log.with_suffix(".html")
+    written = report.write(options.log, target, title=options.title)
+    if options.json:
+        print_json({"report": str(written), "bytes": written.stat().st_size})
+    else:
+        print(f"wrote {written}")
+    return 0
+
+
+def write_beside(folder: Path) -> None:
+    """Write ``report.html`` from the ``session.jsonl`` of a folder, and say so."""
+    from .. import report
+
+    target = folder / "report.html"
+    report.write(folder / "session.jsonl", target, title=f"{folder.name}")
+    print(f"wrote {target}", file=sys.stdout)

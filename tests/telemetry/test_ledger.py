@@ -1,0 +1,181 @@
+"""The ledger of turns, tokens by kind, and the guard of a budget."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from realtime_sync import Router, Session, connect
+from realtime_sync.server import Server, serve
+from realtime_sync.telemetry import (
+    Budget,
+    BudgetExceeded,
+    Ledger,
+    Spread,
+    Tokens,
+    Turn,
+    percentile,
+)
+
+MODEL = "gpt-realtime-2.1"
+USAGE = {
+    "total_tokens": 10,
+    "input_tokens": 7,
+    "output_tokens": 3,
+    "input_token_details": {
+        "text_tokens": 5,
+        "audio_tokens": 2,
+        "cached_tokens": 4,
+        "cached_tokens_details": {"text_tokens": 3, "audio_tokens": 1},
+    },
+    "output_token_details": {"text_tokens": 1, "audio_tokens": 2},
+}
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server that says things back."""
+    with serve(agent="echo") as running:
+        yield running
+
+
+@pytest.fixture
+def session(server: Server) -> Iterator[Session]:
+    """A session with it."""
+    with connect(MODEL, base_url=server.url, name="till") as opened:
+        yield opened
+
+
+def test_tokens_are_split_as_they_are_billed() -> None:
+    """Text and audio, cached and not; two counts add up."""
+    tokens = Tokens.of(USAGE)
+
+    assert (7, 5, 2) == (tokens.input, tokens.input_text, tokens.input_audio)
+    assert (4, 3, 1) == (tokens.cached, tokens.cached_text, tokens.cached_audio)
+    assert 20 == Tokens.sum([tokens, tokens]).total
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [None, {}, {"total_tokens": "many"}, {"total_tokens": True}, {"x": []}, 7],
+)
+def test_odd_usage_counts_as_nothing(usage: object) -> None:
+    """Other servers leave usage out, or fill it with what they like."""
+    assert Tokens() == Tokens.of(usage)
+
+
+@pytest.mark.parametrize(
+    ("percent", "figure"), [(0, 1), (50, 5), (90, 9), (95, 10), (100, 10)]
+)
+def test_percentile_is_by_nearest_rank(percent: float, figure: float) -> None:
+    """It is always one of the figures, whatever their order."""
+    assert figure == percentile([10, 1, 9, 2, 8, 3, 7, 4, 6, 5], percent)
+
+
+def test_percentile_of_nothing_is_refused() -> None:
+    """There is none; the spread of nothing says so without raising."""
+    with pytest.raises(ValueError, match="figures"):
+        percentile([], 50)
+
+    assert Spread() == Spread.of([])
+
+
+def test_ledger_has_the_turns_of_a_session(session: Session) -> None:
+    """Times in milliseconds, tokens, the final status, and who it was."""
+    seen: list[Turn] = []
+    ledger = Ledger(on_turn=seen.append)
+    ledger.watch(session)
+    for word in ("one", "two", "three"):
+        session.ask(word, timeout=10)
+    session.flush()
+
+    assert 3 == ledger.count == len(seen)
+    assert {"till"} == {turn.session for turn in ledger.turns}
+    assert {"completed"} == {turn.status for turn in ledger.turns}
+    assert ledger.tokens == Tokens.sum(turn.tokens for turn in ledger.turns)
+    assert ledger.tokens.total == session.snapshot.usage.total_tokens > 0
+    spread = ledger.spread("done_ms")
+    assert 3 == spread.count
+    assert 0 <= (spread.p50 or -1) <= (spread.p95 or -1) <= (spread.longest or -1)
+    assert 3 == len(ledger.to_dict()["turns"])
+
+
+def test_one_ledger_has_the_turns_of_a_router(server: Server) -> None:
+    """A service counts all of its sessions at once."""
+    router, ledger = Router(), Ledger()
+    ledger.watch(router)
+    for name in ("a", "b"):
+        with connect(MODEL, base_url=server.url, router=router, name=name) as session:
+            session.ask("Hello", timeout=10)
+
+    assert ["a", "b"] == [turn.session for turn in ledger.turns]
+
+
+def test_ledger_keeps_the_latest_turns_and_all_sums() -> None:
+    """Memory is bounded; nothing is lost from the totals."""
+    ledger = Ledger(keep=2)
+    for number in range(5):
+        ledger.add(Turn(tokens=Tokens(total=1), done_ms=float(number)))
+
+    assert (5, 5) == (ledger.count, ledger.tokens.total)
+    assert [3.0, 4.0] == [turn.done_ms for turn in ledger.turns]
+
+
+def test_unknown_time_is_refused() -> None:
+    """A misspelt name is no empty spread."""
+    with pytest.raises(ValueError, match="first_audio_ms"):
+        Ledger().spread("first_sound")
+
+
+def test_budget_that_is_passed_closes_the_session(session: Session) -> None:
+    """The response that crosses the limit is completed; then it is over."""
+    budget = Budget(1)
+    budget.guard(session)
+    over = threading.Event()
+    session.on("connection.closed", lambda event: over.set())
+    session.ask("Hello", timeout=10)
+
+    assert over.wait(10)
+
+    assert session.closed
+    assert 0 == budget.left
+    with pytest.raises(BudgetExceeded, match="budget of 1") as caught:
+        budget.check()
+    assert 1 == caught.value.limit < caught.value.spent
+
+
+def test_budget_calls_back_once(session: Session) -> None:
+    """With a callback the session goes on, and the callback is not repeated."""
+    seen: list[BudgetExceeded] = []
+    budget = Budget(
+        0.000_01,
+        measure=lambda tokens: tokens.output * 0.001,
+        on_exceeded=seen.append,
+    )
+    budget.guard(session)
+    for word in ("one", "two"):
+        session.ask(word, timeout=10)
+    session.flush()
+
+    assert 1 == len(seen)
+    assert session.is_open
+
+
+def test_budget_that_is_not_passed_changes_nothing(session: Session) -> None:
+    """What is left is told in the unit of the budget."""
+    budget = Budget(1_000_000)
+    budget.guard(session)
+    session.ask("Hello", timeout=10)
+    session.flush()
+    budget.check()
+
+    assert budget.left == 1_000_000 - budget.tokens.total
+    assert session.is_open
+
+
+def test_negative_budget_is_refused() -> None:
+    """It would close every session at its first answer."""
+    with pytest.raises(ValueError, match="-1"):
+        Budget(-1)
