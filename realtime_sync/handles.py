@@ -112,8 +112,9 @@ class PendingCommands:
         self._by_id: dict[str, CommandHandle] = {}
         self._echoes_metadata = False
         self._by_event: dict[str, list[str]] = {}
+        self._heard: set[str] = set()
         for command, rule in ACKS.items():
-            for event in rule.events:
+            for event in rule.events + rule.repeated:
                 self._by_event.setdefault(event, []).append(command)
         self.watch = Watch(
             frozenset(self._by_event) | {"error"},
@@ -169,7 +170,11 @@ class PendingCommands:
         if event.type == "error":
             self._accept_error(event)
             return
+        first = event.type not in self._heard
+        self._heard.add(event.type)
         for command in self._by_event[event.type]:
+            if first and event.type in ACKS[command].repeated:
+                continue
             handle = self._match(command, event)
             if handle is not None:
                 handle._acknowledge(event)

@@ -32,6 +32,8 @@ class AckRule:
         matched_by: the same in words, for the docs.
         error_codes: codes of errors without an id that belong to the command.
         param: start of ``error.param`` that points to the command.
+        repeated: events that acknowledge it too, but not when they come for
+            the first time on a connection: some servers say them in its place.
     """
 
     events: tuple[str, ...]
@@ -39,9 +41,23 @@ class AckRule:
     matched_by: str
     error_codes: frozenset[str] = frozenset()
     param: Optional[str] = None
+    repeated: tuple[str, ...] = ()
 
 
 def _by_order(command: Any, event: Any) -> Optional[bool]:
+    return None
+
+
+def _unless_contradicted(command: Any, event: Any) -> Optional[bool]:
+    """
+    By order; but a greeting said twice tells what was in force before.
+    """
+    if event.type != "session.created":
+        return None
+    for name in ("instructions", "model", "output_modalities"):
+        asked, told = _get(command.session, name), _get(event.session, name)
+        if asked and told and asked != told:
+            return False
     return None
 
 
@@ -108,7 +124,8 @@ def correlation(response: Any) -> Optional[str]:
 ACKS: Mapping[str, AckRule] = {
     "session.update": AckRule(
         events=("session.updated",),
-        fits=_by_order,
+        repeated=("session.created",),
+        fits=_unless_contradicted,
         matched_by="order",
         error_codes=frozenset({"cannot_update_voice"}),
         param="session",
