@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from .audio_value import format_name
+from .audio_value import RATES, format_name
 from .deadline import Deadline
 from .errors import ActiveResponseConflict, LocalProtocolError, WaitTimeout
 from .handles import CommandHandle
@@ -326,13 +326,18 @@ def new_item_id() -> str:
     return "item_" + secrets.token_hex(10)
 
 
-def output_format(snapshot: Any) -> str:
+def output_format(snapshot: Any) -> tuple[str, int]:
     """
-    The name of the session's output format; ``pcm16`` as long as it is unknown.
+    The session's output format and its samples per second.
+
+    It is ``pcm16`` at 24 kHz as long as the server says nothing else.
     """
     audio = getattr(snapshot.session, "audio", None) or None
     output = getattr(audio, "output", None) or None
-    return format_name(getattr(output, "format", None))
+    spoken = getattr(output, "format", None)
+    name = format_name(spoken)
+    rate = getattr(spoken, "rate", None) if name == "pcm16" else None
+    return name, rate or RATES[name]
 
 
 def session_update(session: Session, fields: Mapping[str, Any]) -> Any:

@@ -10,7 +10,7 @@ from threading import Event
 from time import monotonic
 from typing import Any, Optional
 
-from .audio_value import RATES, Audio
+from .audio_value import Audio
 from .deadline import Deadline
 from .errors import WaitTimeout
 from .handles import CommandHandle
@@ -55,7 +55,7 @@ class ResponseHandle(CommandHandle):
         *,
         watches: WatchList,
         cancel: Callable[[Any], CommandHandle],
-        audio_format: Callable[[], str],
+        audio_format: Callable[[], tuple[str, int]],
         idle_timeout: Optional[float],
     ) -> None:
         super().__init__(command, waiting)
@@ -128,6 +128,10 @@ class ResponseHandle(CommandHandle):
                 continue
             if item.call_id not in seen:
                 seen.add(item.call_id)
+                yield item
+        # Servers without item events give a call piece by piece, or at the end.
+        for item in self.reply().tool_calls:
+            if item.call_id not in seen:
                 yield item
 
     def result(self, timeout: Timeout = UNSET, *, check: bool = True) -> Reply:
@@ -305,8 +309,7 @@ class ResponseHandle(CommandHandle):
         data = b"".join(chunk for chunk in chunks if isinstance(chunk, bytes))
         if not data:
             return None
-        name = self._audio_format()
-        return Audio(data, name, RATES[name])
+        return Audio(data, *self._audio_format())
 
 
 @lru_cache(maxsize=1)
@@ -331,13 +334,34 @@ def _spoken(log: list[Any]) -> str:
 
 
 def _calls(log: list[Any], response: Any) -> tuple[Any, ...]:
-    items = [e.item for e in log if e.type == "response.output_item.done"]
+    items = [*_assembled(log)]
+    items += [e.item for e in log if e.type == "response.output_item.done"]
     items += list(getattr(response, "output", None) or ())
     calls: dict[Any, Any] = {}
     for item in items:
         if getattr(item, "type", None) == "function_call":
             calls[item.call_id] = item
     return tuple(calls.values())
+
+
+def _assembled(log: list[Any]) -> Iterator[Any]:
+    """
+    The calls of which the arguments came, made of the events that name them.
+    """
+    from .protocol.items import FunctionCall  # Loaded by whoever decodes one.
+
+    begun: dict[Any, Any] = {}
+    for event in log:
+        if event.type == "response.output_item.added":
+            begun[getattr(event.item, "id", None)] = event.item
+        elif event.type == "response.function_call_arguments.done":
+            item = begun.get(event.item_id)
+            told = {
+                name: getattr(event, name, None) or getattr(item, name, None)
+                for name in ("call_id", "name", "arguments")
+            }
+            if all(isinstance(each, str) for each in told.values()):
+                yield FunctionCall(**told, id=event.item_id, status="completed")
 
 
 def _status(response: Any, finished: Any) -> str:

@@ -56,7 +56,7 @@ class Talk:
             self.waiting,
             watches=self.watches,
             cancel=self._cancel,
-            audio_format=lambda: "pcm16",
+            audio_format=lambda: ("pcm16", 24_000),
             idle_timeout=self.idle_timeout,
         )
         handle.listen()
@@ -212,7 +212,11 @@ def test_a_refused_response_raises_the_refusal(talk: Talk) -> None:
     error = {"code": "conversation_already_has_active_response", "event_id": "key"}
     talk.hear("error", error=error)
 
-    for wait in (handle.result, handle.acknowledged, lambda: list(handle.text_deltas())):
+    for wait in (
+        handle.result,
+        handle.acknowledged,
+        lambda: list(handle.text_deltas()),
+    ):
         with pytest.raises(ActiveResponseConflict):
             wait()
     assert handle.done()

@@ -104,13 +104,17 @@ class ToolSet:
 
     def _begin(self, response: Any) -> Optional[Round]:
         response_id = getattr(response, "id", None)
-        calls = _calls(response)
-        if not isinstance(response_id, str) or not calls:
+        if not isinstance(response_id, str):
             return None
-        if getattr(response, "status", "completed") not in ("completed", None):
+        if (getattr(response, "status", None) or "completed") != "completed":
             return None  # Cancelled or cut off: the calls are not meant any more.
-        if self._is_out_of_band(response_id):
+        state = self._session.snapshot.response(response_id)
+        if state is not None and state.out_of_band:
             return None  # There is no conversation that outputs could go to.
+        # Some servers end a response without repeating what was in it.
+        calls = _calls(response) or _calls(state)
+        if not calls:
+            return None
         with self._lock:
             if response_id in self._rounds:
                 return self._rounds[response_id]
@@ -146,12 +150,9 @@ class ToolSet:
         self._rounds[response_id] = round_
         return round_
 
-    def _is_out_of_band(self, response_id: str) -> bool:
-        state = self._session.snapshot.response(response_id)
-        return state is not None and state.out_of_band
-
 
 def _calls(response: Any) -> tuple[Any, ...]:
+    """The calls of a response, as the server ends it or as the mirror has it."""
     output = getattr(response, "output", None) or ()
     return tuple(
         item

@@ -10,6 +10,8 @@ from ..items import PCM_RATE
 from ..snapshot import Snapshot
 from ..store import given, note, text_or_none, updated
 
+_G711 = frozenset({"audio/pcmu", "audio/pcma"})
+
 
 def session_told(snapshot: Snapshot, event: Any) -> Snapshot:
     """
@@ -80,8 +82,9 @@ def audio_rate(resource: Any, *, default: int, half: str = "output") -> int:
     kind = text_or_none(getattr(spoken, "type", None))
     if kind is None:
         return default
-    if kind != "audio/pcm":
+    if kind in _G711:
         return 8_000
+    # Anything else is a vendor's word for 16 bit PCM.
     rate = given(spoken.rate)
     return rate * 2 if rate else PCM_RATE
 
