@@ -17,7 +17,7 @@ from .redaction import HIDDEN, known_secrets, redact
 FORMAT: Final = "realtime-sync-recording"
 VERSION: Final = 1
 
-SECRET_PATHS: Final = (
+SECRET_PATHS: Final[tuple[tuple[str, ...], ...]] = (
     ("**", "authorization"),
     ("**", "api_key"),
     ("**", "client_secret", "value"),
@@ -30,7 +30,7 @@ Text at such a place is replaced, whatever it is. Besides, keys that this proces
 has sent, and what looks like a key, are replaced wherever they are.
 """
 
-AUDIO_PATHS: Final = (
+AUDIO_PATHS: Final[tuple[tuple[str, ...], ...]] = (
     ("**", "audio"),
     ("delta",),
 )
@@ -232,7 +232,7 @@ def _plain(value: Any) -> Any:
 
 
 def _at_the_head(command: Any) -> bool:
-    return _of(command, "previous_item_id") == "root"
+    return bool(_of(command, "previous_item_id") == "root")
 
 
 def _asked(command: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from threading import Event
 from time import monotonic
-from typing import Any, Optional
+from typing import Any, Optional, cast
 
 from .connection import Connection
 from .deadline import Deadline
@@ -24,6 +24,7 @@ from .router import Router
 from .session import Session
 from .state.snapshot import Snapshot
 from .turns import TurnClock
+from .types import SessionType
 
 _CLEAN = 1000
 
@@ -34,7 +35,7 @@ def replay(
     router: Optional[Router] = None,
     speed: float = 0.0,
     dialect: Optional[str] = None,
-    session_type: Optional[str] = None,
+    session_type: Optional[SessionType] = None,
     stop: Optional[Event] = None,
 ) -> Snapshot:
     """
@@ -66,7 +67,7 @@ def replay(
     recorded = read_recording(recording)
     options = SessionOptions(
         dialect=dialect or recorded.dialect,
-        session_type=session_type or recorded.session_type,
+        session_type=session_type or cast(SessionType, recorded.session_type),
         dispatch="inline",
         transport=_Nowhere(),
         wait_created=False,

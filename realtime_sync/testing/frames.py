@@ -109,10 +109,8 @@ def error(message: str, *, code: Optional[str] = None, **fields: Any) -> Reply:
 
     def reply(command: Any) -> list[Frame]:
         told = {"type": "invalid_request_error", "code": code, "message": message}
-        event_id = _of(command, "event_id")
-        return [
-            {"type": "error", "error": {**told, "event_id": event_id or None, **fields}}
-        ]
+        about = {"event_id": _of(command, "event_id") or None}
+        return [{"type": "error", "error": {**told, **about, **fields}}]
 
     return reply
 
@@ -252,8 +250,8 @@ def _output(
     item: Frame, index: int, response_id: str, aside: bool, audio: Optional[bytes]
 ) -> Iterator[Frame]:
     place = {"response_id": response_id, "output_index": index}
-    begun: Frame = {**item, "status": "in_progress"}
-    begun.update({"arguments": ""} if "arguments" in item else {"content": []})
+    empty: Frame = {"arguments": ""} if "arguments" in item else {"content": []}
+    begun = {**item, **empty, "status": "in_progress"}
     yield {"type": "response.output_item.added", **place, "item": begun}
     if not aside:
         yield {"type": "conversation.item.added", "item": begun}

@@ -75,7 +75,7 @@ class MemoryTransport:
         self.closed: Optional[tuple[int, str]] = None
         self.send_error: Optional[Exception] = None
         self.heard_at = monotonic()
-        self._source = _Bare(greeting) if engine is None else engine
+        self._source: Any = _Bare(greeting) if engine is None else engine
         self._settings: dict[str, Any] = {
             "dialect": dialect,
             "session_type": session_type,
@@ -94,6 +94,10 @@ class MemoryTransport:
     def __repr__(self) -> str:
         state = "closed" if self.closed else ("open" if self._receive else "new")
         return f"<MemoryTransport {state}, {len(self.sent)} sent>"
+
+    def __call__(self) -> MemoryTransport:
+        """Itself: a session that is to reconnect asks for a new transport."""
+        return self
 
     # -- the test's side -------------------------------------------------------
 

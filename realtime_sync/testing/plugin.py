@@ -1,0 +1,185 @@
+"""
+pytest fixtures; pytest finds them by itself once the package is installed.
+
+Nothing here, and nothing imported at the top, loads the client or the server: the
+fixtures do, when a test first asks for one.
+
+.. versionadded:: 0.1
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Optional
+
+import pytest
+
+if TYPE_CHECKING:
+    from .. import Session
+    from ..server import Server
+    from .memory import MemoryTransport
+    from .scenario import Scenario
+
+MODEL = "gpt-realtime"
+KEY = "key-for-the-local-server"
+_GRACE = 5.0
+_TIMEOUT = 10.0
+_AT_ONCE = 0.5
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the markers known."""
+    for line in (
+        "realtime_server(**arguments): what realtime_server is started with, as for "
+        "realtime_sync.server.serve",
+        "realtime_session(**arguments): what realtime_session and memory_session are "
+        "opened with, as for realtime_sync.connect",
+    ):
+        config.addinivalue_line("markers", line)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """A test whose scenario was not kept to fails by itself, not in its teardown."""
+    yield
+    scenario = getattr(item, "funcargs", {}).get("realtime_scenario")
+    if scenario is not None:
+        scenario.verify()
+
+
+@pytest.fixture
+def realtime_scenario() -> Scenario:
+    """
+    A `realtime_sync.testing.Scenario`, verified at the end of the test.
+
+    In a test that asks for it, it takes the place of the agent of the other
+    fixtures.
+    """
+    from .scenario import Scenario
+
+    return Scenario()
+
+
+@pytest.fixture
+def realtime_server(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Server]:
+    """
+    The local server, on a free port of this machine; it echoes.
+
+    The environment names it (``OPENAI_BASE_URL``), so that a program that knows
+    nothing of the test connects to it. A marker says otherwise how it is::
+
+        @pytest.mark.realtime_server(agent=["Lima."], faults=["drop_after:9"])
+    """
+    from ..server import serve
+
+    arguments = _arguments(request, "realtime_server")
+    arguments.setdefault("agent", _agent(request))
+    with serve(**arguments) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        yield server
+
+
+@pytest.fixture
+def realtime_session(
+    request: pytest.FixtureRequest, realtime_server: Server
+) -> Iterator[Session]:
+    """
+    An open session with `realtime_server`.
+
+    It is closed at the end, and the test fails if that leaves a thread. A marker
+    gives other arguments to `realtime_sync.connect`::
+
+        @pytest.mark.realtime_session(config={"instructions": "Be brief."})
+    """
+    from .. import connect
+
+    arguments = _arguments(request, "realtime_session")
+    arguments = {"model": MODEL, "api_key": KEY, "timeout": _TIMEOUT, **arguments}
+    before = set(threading.enumerate())
+    session = connect(base_url=realtime_server.url, **arguments)
+    yield session
+    session.close()
+    left = _left_by(session.name, before)
+    if left:
+        pytest.fail(f"the session left threads behind: {', '.join(left)}")
+
+
+@pytest.fixture
+def memory_transport(request: pytest.FixtureRequest) -> MemoryTransport:
+    """
+    The `realtime_sync.testing.MemoryTransport` of `memory_session`.
+
+    Behind it is what the marker ``realtime_server`` names as the agent, or
+    `realtime_scenario`, or an echo.
+    """
+    from ..server import ManualClock, open_engine
+    from .memory import MemoryTransport
+
+    arguments = _arguments(request, "realtime_server")
+    unfit = set(arguments) - {"agent", "seed", "mcp", "clock"}
+    if unfit:
+        pytest.fail(f"there is no server in memory to take {', '.join(sorted(unfit))}")
+    clock = arguments.pop("clock", None) or ManualClock()
+    wanted = _arguments(request, "realtime_session")
+    spoken = {
+        name: wanted[name] for name in ("dialect", "session_type") if name in wanted
+    }
+    agent = arguments.pop("agent", None) or _agent(request)
+    if not hasattr(agent, "engine"):
+        agent = open_engine(agent, now=clock.now(), **spoken, **arguments)
+    return MemoryTransport(agent, clock=clock, **spoken)
+
+
+@pytest.fixture
+def memory_session(
+    request: pytest.FixtureRequest, memory_transport: MemoryTransport
+) -> Iterator[Session]:
+    """
+    An open session without a socket and without threads.
+
+    Whatever a call brings about has happened when it returns. The test feeds frames
+    to, and looks at, `memory_transport`.
+    """
+    from .. import connect
+
+    arguments = _arguments(request, "realtime_session")
+    arguments = {"dispatch": "inline", "timeout": _AT_ONCE, **arguments}
+    session = connect(transport=memory_transport, **arguments)
+    yield session
+    session.close()
+
+
+def _arguments(request: pytest.FixtureRequest, name: str) -> dict[str, Any]:
+    """What the markers say, the one nearest to the test above the others."""
+    arguments: dict[str, Any] = {}
+    for marker in reversed(list(request.node.iter_markers(name))):
+        if marker.args:
+            pytest.fail(f"the marker {name} takes keyword arguments only")
+        arguments.update(marker.kwargs)
+    return arguments
+
+
+def _agent(request: pytest.FixtureRequest) -> Any:
+    if "realtime_scenario" in request.fixturenames:
+        return request.getfixturevalue("realtime_scenario")
+    return "echo"
+
+
+def _left_by(name: str, before: set[threading.Thread]) -> list[str]:
+    """Names of the session's threads that do not end."""
+    new = [thread for thread in threading.enumerate() if thread not in before]
+    mine = [thread for thread in new if f" {name} " in f"{thread.name} "]
+    for thread in mine:
+        thread.join(_GRACE)
+    return [_place(thread) for thread in mine if thread.is_alive()]
+
+
+def _place(thread: threading.Thread) -> str:
+    frame: Optional[Any] = sys._current_frames().get(thread.ident or 0)
+    where = "" if frame is None else f" in {frame.f_code.co_name}"
+    return thread.name + where
