@@ -190,11 +190,15 @@ class Connection:
         finally:
             cancel()
             self.engine.close()
-            with self._state:
-                self._finished = True
-                self._state.notify_all()
-            self._waker.close()
-            self._wakened.close()
+            self.release()
+
+    def release(self) -> None:
+        """It is over, or was never run: let go of what it holds."""
+        with self._state:
+            self._finished = True
+            self._state.notify_all()
+        self._waker.close()
+        self._wakened.close()
 
     def _over(self) -> bool:
         if self.wire.lost:

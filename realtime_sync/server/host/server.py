@@ -298,10 +298,13 @@ class Server:
     ) -> None:
         session = self._session(wire, admission, faults)
         with self._lock:
-            if self._closed:
-                return
-            self.sessions.append(session)
-            self._lock.notify_all()
+            closed = self._closed
+            if not closed:
+                self.sessions.append(session)
+                self._lock.notify_all()
+        if closed:
+            session.connection.release()
+            return
         _log.info("= session %s opened", session.id)
         try:
             session.connection.run(early)
