@@ -109,3 +109,20 @@ def format_name(value: object) -> str:
     if isinstance(kind, str):
         return FORMATS.get(kind, kind if kind in BYTES_PER_SAMPLE else "pcm16")
     return "pcm16"
+
+
+def spoken_format(session: object) -> tuple[str, int]:
+    """
+    The format of what a model says, and its samples per second.
+
+    It is ``pcm16`` at 24 kHz as long as the server says nothing else.
+
+    Args:
+        session: the configuration in force, as `Session.config` has it.
+    """
+    audio = getattr(session, "audio", None) or None
+    output = getattr(audio, "output", None) or None
+    said = getattr(output, "format", None)
+    name = format_name(said)
+    rate = getattr(said, "rate", None) if name == "pcm16" else None
+    return name, rate or RATES[name]

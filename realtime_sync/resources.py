@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from .audio_value import RATES, format_name
+from .audio_value import spoken_format
 from .deadline import Deadline
 from .errors import ActiveResponseConflict, LocalProtocolError, WaitTimeout
 from .handles import CommandHandle
@@ -290,7 +290,8 @@ class Responses(_Resource):
             wiring.waiting,
             watches=wiring.watches,
             cancel=self.cancel,
-            audio_format=lambda: output_format(self._session.snapshot),
+            audio_format=lambda: spoken_format(self._session.snapshot.session),
+            mirrored=lambda response_id: self._session.snapshot.response(response_id),
             idle_timeout=wiring.options.response_idle_timeout,
         )
         handle.listen()
@@ -324,20 +325,6 @@ def new_item_id() -> str:
     An id for an item; the service takes at most 32 characters.
     """
     return "item_" + secrets.token_hex(10)
-
-
-def output_format(snapshot: Any) -> tuple[str, int]:
-    """
-    The session's output format and its samples per second.
-
-    It is ``pcm16`` at 24 kHz as long as the server says nothing else.
-    """
-    audio = getattr(snapshot.session, "audio", None) or None
-    output = getattr(audio, "output", None) or None
-    spoken = getattr(output, "format", None)
-    name = format_name(spoken)
-    rate = getattr(spoken, "rate", None) if name == "pcm16" else None
-    return name, rate or RATES[name]
 
 
 def session_update(session: Session, fields: Mapping[str, Any]) -> Any:

@@ -56,6 +56,7 @@ class ResponseHandle(CommandHandle):
         watches: WatchList,
         cancel: Callable[[Any], CommandHandle],
         audio_format: Callable[[], tuple[str, int]],
+        mirrored: Callable[[str], Any],
         idle_timeout: Optional[float],
     ) -> None:
         super().__init__(command, waiting)
@@ -63,6 +64,8 @@ class ResponseHandle(CommandHandle):
         self._watches = watches
         self._send_cancel = cancel
         self._audio_format = audio_format
+        self._mirrored = mirrored
+        self._state: Any = None
         self._idle_timeout = idle_timeout
         self._log: list[Any] = []
         self._early: list[Any] = []
@@ -193,9 +196,11 @@ class ResponseHandle(CommandHandle):
         response = getattr(self._finished, "response", None)
         log = list(self._log)
         return Reply(
-            text=output_text(getattr(response, "output", None)) or _spoken(log),
+            text=output_text(getattr(response, "output", None))
+            or _spoken(log)
+            or getattr(self._state, "text", ""),
             audio=self._audio(log),
-            tool_calls=_calls(log, response),
+            tool_calls=_calls(log, response) or _calls([], self._state),
             status=_status(response, self._finished),
             response=response,
         )
@@ -229,6 +234,9 @@ class ResponseHandle(CommandHandle):
         self._log.append(event)
         if event.type == "response.done":
             self._finished = event
+            if not event.response or not event.response.output:
+                # What it was is in events that name no response, perhaps.
+                self._state = self._mirrored(self.response_id or "")
             self._finish()
         for listener in self._listeners:
             listener.set()
@@ -334,34 +342,13 @@ def _spoken(log: list[Any]) -> str:
 
 
 def _calls(log: list[Any], response: Any) -> tuple[Any, ...]:
-    items = [*_assembled(log)]
-    items += [e.item for e in log if e.type == "response.output_item.done"]
+    items = [e.item for e in log if e.type == "response.output_item.done"]
     items += list(getattr(response, "output", None) or ())
     calls: dict[Any, Any] = {}
     for item in items:
         if getattr(item, "type", None) == "function_call":
             calls[item.call_id] = item
     return tuple(calls.values())
-
-
-def _assembled(log: list[Any]) -> Iterator[Any]:
-    """
-    The calls of which the arguments came, made of the events that name them.
-    """
-    from .protocol.items import FunctionCall  # Loaded by whoever decodes one.
-
-    begun: dict[Any, Any] = {}
-    for event in log:
-        if event.type == "response.output_item.added":
-            begun[getattr(event.item, "id", None)] = event.item
-        elif event.type == "response.function_call_arguments.done":
-            item = begun.get(event.item_id)
-            told = {
-                name: getattr(event, name, None) or getattr(item, name, None)
-                for name in ("call_id", "name", "arguments")
-            }
-            if all(isinstance(each, str) for each in told.values()):
-                yield FunctionCall(**told, id=event.item_id, status="completed")
 
 
 def _status(response: Any, finished: Any) -> str:

@@ -57,6 +57,7 @@ class Talk:
             watches=self.watches,
             cancel=self._cancel,
             audio_format=lambda: ("pcm16", 24_000),
+            mirrored=lambda response_id: None,
             idle_timeout=self.idle_timeout,
         )
         handle.listen()
