@@ -23,11 +23,13 @@ class Deadline:
 
     def remaining(self) -> Optional[float]:
         """
-        Seconds left, never negative; None when there is no end.
+        Seconds left; None when there is no end.
+
+        Never negative, and never more than a lock can wait for.
         """
         if self._at is None:
             return None
-        return max(0.0, self._at - monotonic())
+        return min(max(0.0, self._at - monotonic()), TIMEOUT_MAX)
 
     @property
     def passed(self) -> bool:
@@ -91,4 +93,4 @@ def acquire_timeout(deadline: Deadline) -> float:
     The deadline in the form that ``lock.acquire(timeout=...)`` takes.
     """
     remaining = deadline.remaining()
-    return -1 if remaining is None else min(remaining, TIMEOUT_MAX)
+    return -1 if remaining is None else remaining

@@ -67,7 +67,7 @@ def raise_for_status(reply: Reply) -> None:
     """
     if reply.status in ("completed", "in_progress"):
         return
-    details = getattr(reply.response, "status_details", None) or None
+    details = _part(reply.response, "status_details")
     reason = _field(details, "reason")
     if reply.status in _ENDINGS:
         error: type[ResponseError] = _ENDINGS[reply.status]
@@ -77,7 +77,7 @@ def raise_for_status(reply: Reply) -> None:
             response=reply.response,
             reply=reply,
         )
-    cause = getattr(details, "error", None) or None
+    cause = _part(details, "error")
     code = _field(cause, "code") or _field(cause, "type")
     raise ResponseFailed(
         f"response {reply.id} {reply.status}: "
@@ -102,11 +102,15 @@ def output_text(output: Any) -> str:
     return "".join(pieces)
 
 
+def _part(value: Any, name: str) -> Any:
+    """A field of an object or a mapping; None for whatever is empty."""
+    if isinstance(value, Mapping):
+        return value.get(name) or None
+    return getattr(value, name, None) or None
+
+
 def _field(value: Any, name: str) -> Optional[str]:
     if isinstance(value, str):
         return value if name == "reason" else None
-    if isinstance(value, Mapping):
-        found = value.get(name)
-    else:
-        found = getattr(value, name, None)
+    found = _part(value, name)
     return found if isinstance(found, str) and found else None
