@@ -97,7 +97,8 @@ class Asking:
             )
             return self._rounds(handle, deadline, rounds, check)
         finally:
-            # Whatever else came of it, the question was refused first.
+            # Whatever else came of it, the question was refused or lost first: a
+            # response on the next connection would answer something else.
             for message in messages:
                 message.raise_if_rejected()
 

@@ -12,6 +12,7 @@ from typing import Any, Optional
 from .errors import (
     REJECTIONS,
     CommandRejected,
+    ConnectionLost,
     InvalidRequest,
     LocalProtocolError,
     NothingToCancel,
@@ -86,9 +87,10 @@ class CommandHandle:
 
         Raises:
             CommandRejected: it has.
+            ConnectionLost: the connection was, before it acknowledged.
         """
         error = self._slot.error
-        if isinstance(error, CommandRejected):
+        if isinstance(error, (CommandRejected, ConnectionLost)):
             raise again(error)
 
     def _acknowledge(self, event: Any) -> None:
