@@ -137,13 +137,14 @@ class Reconnector:
 
     def join(self, deadline: Deadline) -> bool:
         """Wait until nothing of this runs any more, unless it is the caller."""
+        settled = self.here or self._idle.wait(deadline.remaining())
         thread, old = self._rotation, self._rotated
         if thread is not None and thread is not current_thread():
             thread.join(deadline.remaining())
         if old is not None:
             old.abort()
             old.join(deadline)
-        return thread is None or not thread.is_alive()
+        return settled and (thread is None or not thread.is_alive())
 
     def should_try(self, connection: Connection) -> bool:
         """Whether a connection that ended is to be replaced."""
@@ -233,13 +234,14 @@ class Reconnector:
             return _LOOK_AGAIN
         self._rotate_at = monotonic() + _ROTATE_AGAIN
         self._idle.clear()
-        self._rotation = Thread(
+        rotation = Thread(
             target=self._rotate,
             args=(connection,),
             name=f"realtime-sync {self._wiring.name} rotation",
             daemon=True,
         )
-        self._rotation.start()
+        rotation.start()
+        self._rotation = rotation
         return None
 
     def _is_quiet(self, connection: Connection, patient: bool) -> bool:

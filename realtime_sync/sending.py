@@ -196,29 +196,35 @@ class Sender:
             if expected is not None:
                 expected.register()
             gap = self.gap
-            if gap is not None and expected is not None and expected.failed:
-                expected.withdraw()
-                return False
-            if gap is None or not gap.hold(command):
-                self._send_now(payload)
-        except BaseException as exc:
+            if gap is None:
+                taken = self._send_now(connection, payload)
+            elif expected is not None and expected.failed:
+                taken = False
+            else:
+                taken = gap.hold(command) or self._send_now(self.connection, payload)
+        except BaseException:
             if expected is not None:
                 expected.withdraw()
-            if isinstance(exc, ConnectionLost) and self._is_replaced(connection):
+            raise
+        if not taken and expected is not None:
+            expected.withdraw()
+        return taken
+
+    def _send_now(self, connection: Optional[Connection], payload: bytes) -> bool:
+        assert connection is not None
+        try:
+            connection.send(payload, self._waiting.deadline())
+        except ConnectionLost:
+            if self._is_replaced(connection):
                 return False
             raise
         return True
 
-    def _send_now(self, payload: bytes) -> None:
-        assert self.connection is not None
-        self.connection.send(payload, self._waiting.deadline())
-
     def _is_replaced(self, connection: Connection) -> bool:
         """Wait until it is known what becomes of a lost connection."""
-        if self.on_reader() or self.gap is not None:
+        if self.on_reader():
             return False
-        deadline = self._waiting.deadline()
-        connection.over.wait(deadline.remaining())
+        connection.over.wait(self._waiting.deadline().remaining())
         self._await_verdict()
         return self.gap is not None or self.connection is not connection
 
