@@ -32,7 +32,8 @@ from .handshake import Address, HandshakeRefused, client_frame, upgraded_socket
 from .outbox import Outbox, Write
 from .polling import READ, WRITE, wait_for
 
-_CHUNK = 1 << 16
+# Several audio deltas at once: with half of it they cost a fifth more.
+_CHUNK = 1 << 17
 _FRAGMENT = 1 << 18
 _NO_CLOSE_FRAME = 1006
 _FULL = (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError)
