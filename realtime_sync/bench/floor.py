@@ -36,6 +36,7 @@ def _codecs(plain: bool) -> tuple[Callable[[Any], Any], Any]:
 
 def _connect(job: Job) -> Any:
     sock: Any = socket.create_connection(("127.0.0.1", job.port))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     context = job.tls()
     if context is not None:
         sock = context.wrap_socket(sock, server_hostname="127.0.0.1")

@@ -26,8 +26,14 @@ _TREE = Path(__file__).parent.parent.parent
 _LONGEST = 900.0
 
 _IMPORTS = {
-    "ours": "import realtime_sync; realtime_sync.RealtimeClient(api_key='x').session",
-    "peer": "import openai; openai.OpenAI(api_key='x').realtime",
+    ("alone", "ours"): "import realtime_sync",
+    ("alone", "peer"): "import openai; openai.OpenAI(api_key='x').realtime",
+    ("used", "ours"): (
+        "import realtime_sync; realtime_sync.RealtimeClient(api_key='x').session('m')"
+    ),
+    ("used", "peer"): (
+        "import openai; openai.OpenAI(api_key='x').realtime.connect(model='m')"
+    ),
 }
 _IMPORT_PROBE = """
 import json, time
@@ -104,7 +110,7 @@ def available(side: str) -> bool:
 
 def _run(job: Job) -> Figures:
     if job.scenario == "import":
-        command = ["-c", _IMPORT_PROBE.format(_IMPORTS[job.side])]
+        command = ["-c", _IMPORT_PROBE.format(_IMPORTS[job.kind, job.side])]
     else:
         command = ["-m", f"{_PACKAGE}.client", json.dumps(asdict(job))]
     done = subprocess.run(

@@ -72,9 +72,15 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         name="import",
         measurement="import",
-        kind="",
+        kind="alone",
         events=1,
         bars={"cpu ms": 1 / 4},
+    ),
+    Scenario(
+        name="import, and a session not yet open",
+        measurement="import",
+        kind="used",
+        events=1,
     ),
     Scenario(
         name="connect to session.created",
