@@ -1,0 +1,281 @@
+"""
+The examples of services, started as a stranger would and asked over HTTP.
+
+Each is a process of its own, with the local server for a model. By default a few
+conversations run at a time; ``tox -m deep`` runs twenty.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from realtime_sync.server import Server, serve
+
+ROOT = Path(__file__).parent.parent.parent
+EXAMPLES = ROOT / "docs" / "examples"
+START = 60.0
+"""Seconds in which a service must be ready, on a machine that is busy."""
+
+PARALLEL = [pytest.param(4, id="4"), pytest.param(20, id="20", marks=pytest.mark.deep)]
+
+ADDRESS = r"http://127\.0\.0\.1:(\d+)"
+GUNICORN = [sys.executable, "-m", "gunicorn", "--config", "gunicorn_conf.py"]
+GUNICORN += ["--chdir", str(EXAMPLES), "--bind", "127.0.0.1:0"]
+
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="services of Unix: signals, forks, gunicorn"
+)
+
+
+@pytest.fixture
+def model() -> Iterator[Server]:
+    """The local server, which says again what it is asked."""
+    with serve(agent="echo") as server:
+        yield server
+
+
+class Service:
+    """A process that is being run, and what it says."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.said: list[str] = []
+        self._lines: queue.Queue[str] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, name="service output")
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as lines:
+            for line in lines:
+                self._lines.put(line)
+        self._lines.put("")
+
+    def wait_for(self, pattern: str) -> str:
+        """First group of the first line that has the pattern."""
+        deadline = time.monotonic() + START
+        while True:
+            line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
+            self.said.append(line)
+            found = re.search(pattern, line)
+            if found:
+                return found[1]
+            assert line, f"it ended before {pattern!r}:\n{''.join(self.said)}"
+
+    def stop(self, number: signal.Signals) -> int:
+        """Ask it to end; its exit code, when no process of it is left."""
+        self.process.send_signal(number)
+        code = self.process.wait(START)
+        self._reader.join(START)
+        while not self._lines.empty():
+            self.said.append(self._lines.get())
+        return code
+
+    def kill(self) -> None:
+        """End what is left of it, if anything is."""
+        if self.alive:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(START)
+        self._reader.join(START)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process or one of its children is there."""
+        self.process.poll()
+        try:
+            os.killpg(self.process.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+    @property
+    def text(self) -> str:
+        """What it has said so far."""
+        return "".join(self.said)
+
+
+@contextmanager
+def started(command: list[str], model: Server, **extra: str) -> Iterator[Service]:
+    """A service that is running; killed, with its children, if the test fails."""
+    environment = {
+        **os.environ,
+        "OPENAI_BASE_URL": model.url,
+        "OPENAI_API_KEY": "sk-example",
+        "PYTHONPATH": os.pathsep.join((str(ROOT), str(EXAMPLES))),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": "default",
+        **extra,
+    }
+    process = subprocess.Popen(
+        command,
+        cwd=EXAMPLES,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    service = Service(process)
+    try:
+        yield service
+    finally:
+        service.kill()
+
+
+def ask(port: str, question: str) -> str:
+    """The service's answer to a question."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/ask",
+        data=json.dumps({"question": question}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=START) as answer:
+        return str(json.load(answer)["answer"])
+
+
+def ask_in_parallel(port: str, count: int) -> None:
+    """Ask at the same time; every conversation must get its own answer."""
+    questions = [f"Question number {number}" for number in range(count)]
+    with ThreadPoolExecutor(count) as pool:
+        answers = list(pool.map(lambda question: ask(port, question), questions))
+
+    assert questions == answers
+
+
+def assert_clean(model: Server, sessions: int) -> None:
+    """The model was left by closing, not by dropping, every connection."""
+    model.wait_idle()
+
+    assert sessions == len(model.sessions)
+    assert [1000] * sessions == [kept.close_code for kept in model.sessions]
+
+
+@pytest.mark.parametrize("count", PARALLEL)
+def test_flask_answers_over_http(model: Server, count: int) -> None:
+    """Flask's own server: a thread, a session and an answer for each request."""
+    command = [sys.executable, "flask_service.py"]
+    with started(command, model) as service:
+        ask_in_parallel(service.wait_for(ADDRESS), count)
+        code = service.stop(signal.SIGINT)
+
+        assert (0, False) == (code, service.alive), service.text
+
+    assert_clean(model, count)
+
+
+@pytest.mark.parametrize("count", PARALLEL)
+def test_django_answers_over_http(model: Server, count: int) -> None:
+    """Django's own server, without a database."""
+    command = [sys.executable, "django_service.py", "runserver", "127.0.0.1:0"]
+    with started([*command, "--noreload"], model) as service:
+        ask_in_parallel(service.wait_for(ADDRESS), count)
+        code = service.stop(signal.SIGINT)
+
+        assert (0, False) == (code, service.alive), service.text
+
+    assert_clean(model, count)
+
+
+@pytest.mark.parametrize("kind", ["sync", "gthread", "gevent"])
+@pytest.mark.parametrize("count", PARALLEL)
+def test_gunicorn_answers_over_http(model: Server, kind: str, count: int) -> None:
+    """Every kind of worker that gunicorn has without an event loop."""
+    if kind == "gevent":
+        pytest.importorskip("gevent")
+    with started(GUNICORN, model, WORKER_CLASS=kind) as service:
+        port = service.wait_for(f"Listening at: {ADDRESS}")
+        ask_in_parallel(port, count)
+        code = service.stop(signal.SIGTERM)
+
+        assert (0, False) == (code, service.alive), service.text
+        assert "Traceback" not in service.text
+
+    assert_clean(model, count)
+
+
+@pytest.mark.parametrize("count", PARALLEL)
+def test_celery_answers_over_http(model: Server, count: int, tmp_path: Path) -> None:
+    """A prefork worker opens its sessions after the fork and closes them all."""
+    place = {"QUEUE_FOLDER": str(tmp_path)}
+    worker = [sys.executable, "-m", "celery", "--app", "celery_service", "worker"]
+    worker += ["--concurrency", "2", "--pool", "prefork", "--without-mingle"]
+    worker += ["--without-gossip", "--without-heartbeat", "--loglevel", "INFO"]
+    with ExitStack() as stack:
+        celery = stack.enter_context(started(worker, model, **place))
+        celery.wait_for(r"(celery@\S+ ready)")
+        command = [sys.executable, "celery_service.py"]
+        front = stack.enter_context(started(command, model, **place))
+        ask_in_parallel(front.wait_for(ADDRESS), count)
+        codes = front.stop(signal.SIGINT), celery.stop(signal.SIGTERM)
+
+        assert (0, 0) == codes, front.text + celery.text
+        assert (False, False) == (front.alive, celery.alive)
+
+    assert_clean(model, 2)
+
+
+@pytest.mark.parametrize("count", PARALLEL)
+def test_plain_script_answers_in_one_conversation(model: Server, count: int) -> None:
+    """Threads share a session, and SIGTERM lets it say goodbye."""
+    with started([sys.executable, "plain_service.py"], model) as service:
+        ask_in_parallel(service.wait_for(ADDRESS), count)
+        code = service.stop(signal.SIGTERM)
+
+        assert (0, False) == (code, service.alive), service.text
+
+    assert_clean(model, 1)
+
+
+def test_plain_script_survives_a_loss(model: Server) -> None:
+    """The conversation goes on over another connection."""
+    with started([sys.executable, "plain_service.py"], model) as service:
+        port = service.wait_for(ADDRESS)
+        before = ask(port, "One")
+        model.sessions[0].drop()
+        service.wait_for("(connection restored)")
+        after = ask(port, "Two")
+        code = service.stop(signal.SIGTERM)
+
+        assert ("One", "Two") == (before, after)
+        assert (0, False) == (code, service.alive), service.text
+
+
+def test_request_under_way_is_answered_before_gunicorn_ends() -> None:
+    """SIGTERM lets a conversation finish that has begun."""
+    asked, go_on = threading.Event(), threading.Event()
+
+    def slowly(prompt: Any) -> str:
+        asked.set()
+        assert go_on.wait(START)
+        return "At last."
+
+    with serve(agent=slowly) as model, ThreadPoolExecutor(1) as pool:
+        with started(GUNICORN, model, WORKER_CLASS="gthread") as service:
+            port = service.wait_for(f"Listening at: {ADDRESS}")
+            answer = pool.submit(ask, port, "Are you there?")
+            assert asked.wait(START)
+            service.process.send_signal(signal.SIGTERM)
+            service.wait_for("(Handling signal: term)")
+            go_on.set()
+
+            assert "At last." == answer.result(START)
+            assert 0 == service.process.wait(START)
+
+        assert_clean(model, 1)
