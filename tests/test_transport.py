@@ -540,3 +540,43 @@ def test_interrupts_never_tear_the_stream(wire: Wire) -> None:
     assert set(got) <= {*payloads, b"<end>"}
     assert lost or set(sent) <= set(got)
     assert len(got) == len(set(got))
+
+
+@pytest.mark.parametrize("count", [60, pytest.param(600, marks=pytest.mark.deep)])
+def test_first_reads_and_writes_of_short_connections_race(count: int) -> None:
+    """
+    Over TLS, where both use one object; the first bytes cross.
+
+    A failure here is a torn record or a connection that breaks off.
+    """
+    got: list[bytes] = []
+
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        for number in range(3):
+            peer.frame(b"%d" % number)
+            got.append(peer.read()[1])
+        peer.answer_close()
+
+    tls, trust = tls_pair()
+    with RawServer(script, tls=tls) as server:
+        address = Address(url=f"{server.url}/v1", headers={}, ssl_context=trust)
+        for _ in range(count):
+            transport = connect(address, Deadline(LONG))
+            senders = [
+                threading.Thread(target=transport.send, args=(b"hi", Deadline(LONG)))
+                for _ in range(3)
+            ]
+            for sender in senders:
+                sender.start()
+            heard = [transport.recv(LONG) for _ in range(3)]
+            for sender in senders:
+                sender.join(LONG)
+            transport.begin_close(1000, "")
+            end = ended(transport)
+            transport.close()
+
+            assert [b"0", b"1", b"2"] == heard
+            assert 1000 == end.code
+
+    assert [b"hi"] * 3 * count == got
