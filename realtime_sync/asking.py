@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from threading import Lock, get_ident
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -91,11 +92,14 @@ class Asking:
         response: Mapping[str, Any],
     ) -> Reply:
         messages = [self._session.conversation.item.create(item) for item in items]
+        tools = self._session._tools
         try:
-            handle = self._session.response.create(
-                timeout=deadline.remaining(), **{"on_conflict": "wait", **response}
-            )
-            return self._rounds(handle, deadline, rounds, check)
+            # Before the model can call: what it calls last is not followed up.
+            with nullcontext() if tools is None else tools.limited(rounds):
+                handle = self._session.response.create(
+                    timeout=deadline.remaining(), **{"on_conflict": "wait", **response}
+                )
+                return self._rounds(handle, deadline, rounds, check)
         finally:
             # Whatever else came of it, the question was refused or lost first: a
             # response on the next connection would answer something else.
@@ -121,9 +125,9 @@ class Asking:
         while True:
             reply = handle.result(deadline.remaining(), check=False)
             steps.append(reply)
-            following = None
+            following, tools = None, self._session._tools
             if reply.status == "completed" and reply.tool_calls and rounds > 0:
-                following = self._session._follow_tools(reply, deadline)
+                following = None if tools is None else tools.follow(reply, deadline)
             if following is None:
                 break
             handle, rounds = following, rounds - 1

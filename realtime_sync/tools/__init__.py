@@ -6,7 +6,7 @@ Functions that the model may call.
 
 from __future__ import annotations
 
-from .running import ToolCall
+from .calls import ToolCall
 from .schema import function_schema, type_schema
 from .tool import Tool
 from .toolset import ToolSet

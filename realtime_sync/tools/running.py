@@ -4,38 +4,25 @@ One round: the calls of one response, their outputs, and one `response.create`.
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Mapping
-from threading import Event, Thread
+from collections.abc import Iterable, Mapping
+from threading import Event, Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Optional
 
-from attrs import frozen
-
-from ..errors import ConnectionClosed, RealtimeError
+from ..errors import CommandRejected, ConnectionClosed, RealtimeError, WaitTimeout
+from .calls import ToolCall, failure
 from .tool import BadArguments, Tool
 
 if TYPE_CHECKING:
-    from .. import Session
+    from .. import CommandHandle, Session
 
 logger = logging.getLogger("realtime_sync.tools")
 
+UNKNOWN_TOOL_TIMEOUT = 30.0
+"""Seconds for a tool that does not exist; it is answered at once."""
 
-@frozen(kw_only=True)
-class ToolCall:
-    """
-    A call that the model asks for; what an approval hook is shown.
-
-    Attributes:
-        name: of the tool.
-        call_id: the server's id of the call.
-        arguments: keyword arguments, validated.
-    """
-
-    name: str
-    call_id: str
-    arguments: Mapping[str, Any]
+_BETWEEN_CONNECTIONS = 0.05
 
 
 class Round:
@@ -46,9 +33,13 @@ class Round:
         session: where the outputs go.
         tools: what may be called, by name.
         calls: the function-call items, in order.
-        depth: how many rounds came before without a word of the user.
         go_on: ask for the next response when the outputs are sent.
-        cancelled: set when the outputs are not wanted any more.
+        refusal: an output that all calls get instead of being run.
+
+    Attributes:
+        done: set when the round is over.
+        following: handle of the response that was asked for, or None.
+        error: what ended the round early, or None.
     """
 
     def __init__(
@@ -57,133 +48,281 @@ class Round:
         tools: Mapping[str, Tool],
         calls: tuple[Any, ...],
         *,
-        depth: int,
         go_on: bool,
-        cancelled: Event,
+        refusal: Optional[str] = None,
     ) -> None:
-        self.depth = depth
         self.done = Event()
         self.following: Any = None
         self.error: Optional[BaseException] = None
         self._session = session
-        self._tools = tools
-        self._calls = calls
         self._go_on = go_on
-        self._cancelled = cancelled
+        # Set by calls that have finished, and by the end of the session.
+        self._stirred = Event()
+        self._cancelled = Event()
+        self._running = tuple(
+            RunningCall(session, tools.get(call.name), call, self._stirred)
+            for call in calls
+        )
+        for running in self._running if refusal is not None else ():
+            running.settle(refusal or "")
 
     def start(self) -> None:
         """Run in a thread of its own."""
-        Thread(
-            target=self._run,
-            name=f"realtime-sync {self._session.name} tools",
-            daemon=True,
-        ).start()
+        try:
+            self._thread("tools", self._run)
+        except RuntimeError as exc:  # The process cannot have more threads.
+            self.error = exc
+            self.done.set()
+            raise
+
+    def cancel(self) -> None:
+        """The session is over: wait for nothing and send nothing."""
+        self._cancelled.set()
+        self._stirred.set()
+
+    def _thread(self, what: str, target: Any) -> None:
+        name = f"realtime-sync {self._session.name} {what}"
+        Thread(target=target, name=name, daemon=True).start()
 
     def _run(self) -> None:
         try:
-            self._answer([self._begin(call) for call in self._calls])
+            for each in self._running:
+                if not each.finished:
+                    self._thread(f"tool {each.name}", each.run)
+            self._answer()
         except ConnectionClosed as exc:
             self.error = exc
         except RealtimeError as exc:
             self.error = exc
-            logger.warning("! tool outputs were refused: %s", exc)
+            logger.warning("! tool calls could not be answered: %s", exc)
         except Exception as exc:  # Should never run; the waiter must learn of it.
             self.error = exc
             logger.exception("! a round of tool calls failed")
         finally:
+            for each in self._running:
+                each.abandon()
             self.done.set()
 
-    def _answer(self, running: list[_Running]) -> None:
-        for each in running:
-            output = each.output(self._cancelled)
-            if self._cancelled.is_set():
+    def _answer(self) -> None:
+        """Send each output when it and those before it are there, then go on."""
+        sent: list[_Output] = []
+        for each in self._running:
+            if not self._wait_for(each):
                 return
-            self._session.conversation.item.create(
-                {
-                    "type": "function_call_output",
-                    "call_id": each.call_id,
-                    "output": output,
-                }
+            output = _Output(self._session, each.call_id, each.output)
+            self._through(output.send)
+            sent.append(output)
+        self._through(lambda: self._finish(sent))
+
+    def _wait_for(self, call: RunningCall) -> bool:
+        """Wait until a call is over; False when the session is."""
+        while not self._cancelled.is_set():
+            self._stirred.clear()
+            now = monotonic()
+            waits = [each.look(now) for each in self._running if not each.finished]
+            if call.finished:
+                return True
+            self._stirred.wait(min(waits))
+        return False
+
+    def _finish(self, sent: Iterable[_Output]) -> None:
+        # What a lost connection has swallowed goes over the next one, before the
+        # model is asked to go on.
+        for output in sent:
+            output.confirm()
+        if self._go_on and not _server_goes_on(self._session):
+            self.following = self._session.response.create(
+                on_conflict="wait", timeout=None
             )
-        if self._go_on:
-            self.following = self._session.response.create(on_conflict="wait")
 
-    def _begin(self, call: Any) -> _Running:
-        tool = self._tools.get(call.name)
-        running = _Running(self._session, tool, call)
-        running.start()
-        return running
+    def _through(self, act: Any) -> None:
+        """Do something, once more for each connection that is lost over it."""
+        while not self._cancelled.is_set():
+            try:
+                act()
+                return
+            except ConnectionClosed:
+                if self._session.closed or self._cancelled.wait(_BETWEEN_CONNECTIONS):
+                    raise
 
 
-class _Running:
-    """One call in a thread of its own."""
+class RunningCall:
+    """
+    One call, in a thread of its own.
 
-    def __init__(self, session: Session, tool: Optional[Tool], call: Any) -> None:
+    Args:
+        session: whose model calls.
+        tool: what is called; None for one that does not exist.
+        call: the function-call item.
+        stirred: set when it is over.
+    """
+
+    def __init__(
+        self, session: Session, tool: Optional[Tool], call: Any, stirred: Event
+    ) -> None:
         self.call_id: str = call.call_id
+        self.name = str(call.name)
+        self.output = ""
+        self.finished = False
         self._session = session
         self._tool = tool
         self._call = call
-        self._started = monotonic()
-        self._finished = Event()
-        self._output = ""
+        self._stirred = stirred
+        self._abandoned = Event()
+        # Guards the output: a result and the deadline may come together.
+        self._lock = Lock()
+        started = monotonic()
+        timeout = UNKNOWN_TOOL_TIMEOUT if tool is None else tool.timeout
+        self._deadline = started + timeout
+        self._hint_at: Optional[float] = None
+        if tool is not None and tool.hint:
+            self._hint_at = started + tool.hint_after
 
-    def start(self) -> None:
-        Thread(
-            target=self._run,
-            name=f"realtime-sync {self._session.name} tool {self._call.name}",
-            daemon=True,
-        ).start()
+    def settle(self, output: str) -> bool:
+        """Take an output, unless there is one already."""
+        with self._lock:
+            if self.finished:
+                return False
+            self.output = output
+            self.finished = True
+        self._stirred.set()
+        return True
 
-    def output(self, cancelled: Event) -> str:
-        """Wait for the result until the tool's deadline."""
-        tool = self._tool
-        timeout = 30.0 if tool is None else tool.timeout
-        if tool is not None and tool.hint and tool.hint_after < timeout:
-            if not self._finished.wait(self._remaining(tool.hint_after)):
-                if not cancelled.is_set():
-                    self._say(tool.hint)
-        if not self._finished.wait(self._remaining(timeout)):
-            logger.warning("! tool %s took over %s s", self._call.name, timeout)
-            return failure(f"the tool did not answer within {timeout:g} seconds")
-        return self._output
+    def abandon(self) -> None:
+        """Tell the function that nobody waits for it, if it still runs."""
+        self._abandoned.set()
 
-    def _remaining(self, seconds: float) -> float:
-        return max(0.0, self._started + seconds - monotonic())
+    def look(self, now: float) -> float:
+        """
+        Do what is due: say the hint, give up.
 
-    def _say(self, hint: str) -> None:
-        # Out of band: it collides with no response and leaves no trace.
-        self._session.response.create(
-            conversation="none",
-            input=[],
-            tool_choice="none",
-            instructions=f"Say only this, in these words: {hint}",
-        )
+        Returns:
+            Seconds until something will be due.
+        """
+        if now >= self._deadline:
+            self._give_up()
+            return 0.0
+        if self._hint_at is not None and now >= self._hint_at:
+            self._hint_at = None
+            self._say(getattr(self._tool, "hint", None) or "")
+        return min(self._deadline, self._hint_at or self._deadline) - now
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Call the function; what goes wrong becomes the output."""
         try:
-            self._output = self._call_tool()
+            output = self._call_tool()
         except BadArguments as exc:
-            self._output = failure(str(exc))
-        except Exception as exc:
-            logger.exception("! tool %s failed", self._call.name)
-            self._output = failure(f"{type(exc).__name__}: {exc}")
-        finally:
-            self._finished.set()
+            output = failure(str(exc))
+        except BaseException as exc:  # A tool may even raise SystemExit.
+            logger.exception("! tool %s failed", self.name)
+            output = failure(f"{type(exc).__name__}: {exc}")
+        if not self.settle(output):
+            logger.info("= tool %s: nobody waits for its output any more", self.name)
 
     def _call_tool(self) -> str:
         tool = self._tool
         if tool is None:
-            return failure(f"there is no tool called {self._call.name!r}")
-        arguments = tool.arguments(self._call.arguments)
-        if tool.approve is not None:
-            call = ToolCall(name=tool.name, call_id=self.call_id, arguments=arguments)
-            if not tool.approve(call):
-                return failure("the call was not approved")
-        return tool.run(arguments)
+            return failure(f"there is no tool called {self.name!r}")
+        call = ToolCall(
+            name=tool.name,
+            call_id=self.call_id,
+            arguments=tool.arguments(self._call.arguments),
+            session=self._session,
+            abandoned=self._abandoned,
+        )
+        if not tool.approves(call):
+            return failure("the call was not approved")
+        if self._abandoned.is_set():
+            # The model has been told that nothing came of it.
+            return failure("the approval came too late")
+        return tool.run(call)
+
+    def _give_up(self) -> None:
+        self.abandon()
+        timeout = UNKNOWN_TOOL_TIMEOUT if self._tool is None else self._tool.timeout
+        told = failure(f"the tool did not answer within {timeout:g} seconds")
+        if self.settle(told):
+            logger.warning("! tool %s took over %g s", self.name, timeout)
+
+    def _say(self, hint: str) -> None:
+        # Out of band: it collides with no response and leaves no trace.
+        try:
+            self._session.response.create(
+                conversation="none",
+                input=[],
+                tool_choice="none",
+                instructions=f"Say only this, in these words: {hint}",
+            )
+        except RealtimeError as exc:
+            logger.info("= the hint of tool %s was not said: %s", self.name, exc)
 
 
-def failure(message: str) -> str:
+class _Output:
+    """An output on its way into the conversation."""
+
+    def __init__(self, session: Session, call_id: str, text: str) -> None:
+        self._session = session
+        self._item = {
+            "type": "function_call_output",
+            "call_id": call_id,
+            "output": text,
+        }
+        self._handle: Optional[CommandHandle] = None
+
+    def send(self) -> None:
+        """Send it, over the connection that there is or will be."""
+        self._handle = self._session.conversation.item.create(self._item)
+
+    def confirm(self) -> None:
+        """
+        Where connections are replaced, wait until the server has it.
+
+        Raises:
+            ConnectionClosed: the connection was lost over it; it goes over the
+                next one when this is called again.
+        """
+        if self._session._wiring.options.reconnect is None:
+            return
+        if self._handle is None:
+            self.send()
+        handle, self._handle = self._handle, None
+        assert handle is not None
+        try:
+            handle.acknowledged()
+        except CommandRejected as exc:
+            logger.warning("! the output of a tool was refused: %s", exc)
+        except WaitTimeout:
+            pass  # A server that acknowledges nothing.
+        self._handle = handle
+
+
+def _server_goes_on(session: Session) -> bool:
     """
-    An output that tells the model what went wrong.
+    Whether the server answers by itself, with the outputs before its eyes.
+
+    It does when the user is speaking: a response of ours would talk into that,
+    and the one that the user's turn brings about would be refused.
+
+    Raises:
+        ConnectionClosed: the connection was lost while the user spoke.
     """
-    return json.dumps({"error": message}, ensure_ascii=False)
+    audio = getattr(session.config, "audio", None)
+    detection = getattr(getattr(audio, "input", None), "turn_detection", None)
+    if not detection or getattr(detection, "create_response", None) is False:
+        return False
+    speech = [
+        item.id
+        for item in session.snapshot.announced
+        if item.audio_start_ms is not None
+        and item.audio_end_ms is None
+        and not item.committed
+    ]
+    while speech:
+        snapshot = session.snapshot
+        items = [found for found in map(snapshot.item, speech) if found is not None]
+        if any(item.committed or not item.announced for item in items):
+            return True
+        if not items:
+            return False  # The buffer was cleared: nothing was said after all.
+        session.wait_changed(snapshot.version, timeout=None)
+    return False

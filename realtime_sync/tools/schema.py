@@ -6,16 +6,27 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import inspect
 import re
 import sys
 import types
-from collections.abc import Callable, Mapping, Sequence, Set
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Hashable, Mapping, Sequence, Set
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    Optional,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import attrs
 
 from ..errors import ToolError
+from .calls import ToolCall
 
 if sys.version_info >= (3, 11):
     from typing import NotRequired, Required, is_typeddict
@@ -31,9 +42,15 @@ _PLAIN: dict[Any, dict[str, Any]] = {
     Any: {},
     object: {},
 }
-_ARRAYS = (list, tuple, set, frozenset, Sequence, Set)
-_OBJECTS = (dict, Mapping)
-_SECTION = re.compile(r"^(args|arguments|parameters)\s*:\s*$", re.IGNORECASE)
+ARRAYS = (list, tuple, set, frozenset, Sequence, Set)
+OBJECTS = (dict, Mapping)
+_SECTION = re.compile(r"^(args|arguments|attributes|parameters)\s*:\s*$", re.IGNORECASE)
+_END = re.compile(
+    r"^((args|arguments|attributes|parameters|returns|raises|yields|examples?)\s*:"
+    r"\s*$|:(param|return|returns|raises|rtype)\b)",
+    re.IGNORECASE,
+)
+_FIELD = re.compile(r"^:param(?:\s+[^:]*?)?\s+\*{0,2}(\w+)\s*:\s*(.*)$")
 _ENTRY = re.compile(r"^(\s+)\*{0,2}(\w+)(?:\s*\([^)]*\))?\s*:\s*(.*)$")
 
 
@@ -51,10 +68,10 @@ def function_schema(function: Callable[..., Any]) -> dict[str, Any]:
     described = parameter_texts(inspect.getdoc(function) or "")
     properties, required = {}, []
     for name, kind, default in parameters_of(function):
-        schema = type_schema(kind, where=f"{function.__name__}({name})")
-        if name in described and "description" not in schema:
-            schema = {**schema, "description": described[name]}
-        properties[name] = schema
+        if kind is ToolCall:
+            continue  # Not the model's to fill in.
+        schema = type_schema(kind, where=f"{_called(function)}({name})")
+        properties[name] = _with_text(schema, described.get(name))
         if default is inspect.Parameter.empty:
             required.append(name)
     return {
@@ -72,9 +89,9 @@ def parameters_of(function: Callable[..., Any]) -> list[tuple[str, Any, Any]]:
     Raises:
         ToolError: a parameter has no annotation or is variadic.
     """
-    name = getattr(function, "__name__", repr(function))
+    name = _called(function)
     try:
-        hints = get_type_hints(function, include_extras=True)
+        hints = get_type_hints(_annotated(function), include_extras=True)
     except Exception as exc:
         raise ToolError(f"annotations of {name} cannot be read: {exc}") from exc
     found = []
@@ -96,6 +113,19 @@ def parameters_of(function: Callable[..., Any]) -> list[tuple[str, Any, Any]]:
     return found
 
 
+def _called(function: Callable[..., Any]) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _annotated(function: Callable[..., Any]) -> Any:
+    """What holds the annotations of a function, a partial or a callable object."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    if inspect.isroutine(function) or inspect.isclass(function):
+        return function
+    return type(function).__call__
+
+
 def type_schema(kind: Any, *, where: str = "") -> dict[str, Any]:
     """
     The JSON schema of a type.
@@ -111,11 +141,21 @@ def type_schema(kind: Any, *, where: str = "") -> dict[str, Any]:
     return _schema(kind, where, ())
 
 
+def is_typed_dict(kind: Any) -> bool:
+    """
+    Whether a type is a TypedDict.
+    """
+    return is_typeddict(kind)
+
+
 def parameter_texts(doc: str) -> dict[str, str]:
     """
-    What the ``Args`` section of a docstring says of each parameter.
+    What a docstring says of each parameter.
+
+    In an ``Args`` section, ``Attributes`` for a class, or as Sphinx's fields
+    (``:param name: text``).
     """
-    texts: dict[str, str] = {}
+    texts: dict[str, str] = _fields_of(doc)
     lines = iter(doc.splitlines())
     for line in lines:
         if _SECTION.match(line.strip()):
@@ -134,13 +174,28 @@ def parameter_texts(doc: str) -> dict[str, str]:
     return texts
 
 
+def _fields_of(doc: str) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    current = None
+    for line in doc.splitlines():
+        entry = _FIELD.match(line.strip())
+        if entry:
+            current = entry[1]
+            texts[current] = entry[2].strip()
+        elif current is not None and line[:1].isspace() and line.strip():
+            texts[current] = f"{texts[current]} {line.strip()}".strip()
+        else:
+            current = None
+    return texts
+
+
 def summary(doc: str) -> str:
     """
     What a docstring says before its first section.
     """
     kept = []
     for line in doc.splitlines():
-        if re.match(r"^(args|arguments|parameters|returns|raises)\s*:\s*$", line, re.I):
+        if _END.match(line):
             break
         kept.append(line)
     return "\n".join(kept).strip()
@@ -148,7 +203,7 @@ def summary(doc: str) -> str:
 
 def _schema(kind: Any, where: str, inside: tuple[Any, ...]) -> dict[str, Any]:
     origin, args = get_origin(kind), get_args(kind)
-    if kind in _PLAIN:
+    if isinstance(kind, Hashable) and kind in _PLAIN:
         return dict(_PLAIN[kind])
     if origin is Annotated:
         schema = _schema(args[0], where, inside)
@@ -162,11 +217,17 @@ def _schema(kind: Any, where: str, inside: tuple[Any, ...]) -> dict[str, Any]:
         return _union(args, where, inside)
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return _choices([member.value for member in kind])
-    if origin in _ARRAYS or kind in _ARRAYS:
+    if origin in ARRAYS or kind in ARRAYS:
         return _array(origin or kind, args, where, inside)
-    if origin in _OBJECTS or kind in _OBJECTS:
+    if origin in OBJECTS or kind in OBJECTS:
         return _mapping(args, where, inside)
     return _record(kind, where, inside)
+
+
+def _with_text(schema: dict[str, Any], text: Optional[str]) -> dict[str, Any]:
+    if not text or "description" in schema:
+        return schema
+    return {**schema, "description": text}
 
 
 def _choices(values: list[Any]) -> dict[str, Any]:
@@ -217,16 +278,19 @@ def _record(kind: Any, where: str, inside: tuple[Any, ...]) -> dict[str, Any]:
     fields = _fields(kind)
     if fields is None:
         raise ToolError(f"{where}: {kind!r} has no JSON form")
+    doc = inspect.getdoc(kind) or ""
+    texts = parameter_texts(doc)
     schema: dict[str, Any] = {
         "type": "object",
         "properties": {
-            name: _schema(each, f"{where}.{name}", (*inside, kind))
+            name: _with_text(
+                _schema(each, f"{where}.{name}", (*inside, kind)), texts.get(name)
+            )
             for name, (each, _) in fields.items()
         },
         "required": [name for name, (_, needed) in fields.items() if needed],
         "additionalProperties": False,
     }
-    doc = inspect.getdoc(kind) or ""
     if doc and not doc.startswith((f"{kind.__name__}(", "dict(")):
         schema["description"] = summary(doc)
     return schema
@@ -236,7 +300,12 @@ def _fields(kind: Any) -> Any:
     """Name -> (type, whether it is required), or None for no record type."""
     if not isinstance(kind, type):
         return None
-    hints = get_type_hints(kind, include_extras=True)
+    try:
+        hints = get_type_hints(kind, include_extras=True)
+    except Exception as exc:
+        raise ToolError(
+            f"annotations of {kind.__name__} cannot be read: {exc}"
+        ) from exc
     if attrs.has(kind):
         return {
             each.alias or each.name: (hints[each.name], each.default is attrs.NOTHING)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextvars
-import enum
 import inspect
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Optional
 
 import attrs
-import cattrs
 from attrs import frozen
-from cattrs.errors import BaseValidationError
 
 from ..errors import ToolError
+from .calls import ToolCall
 from .schema import function_schema, parameters_of, summary
+from .structuring import Misfit, new_converter, structured
+
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 class BadArguments(Exception):
@@ -32,9 +34,11 @@ class Tool:
         name: by which the model calls it.
         description: what it is good for.
         parameters: JSON schema of its parameters.
-        timeout: seconds that it may take.
-        approve: asked with the `ToolCall` before it runs; False refuses.
-        hint: said to the user when it takes longer than `hint_after`.
+        timeout: seconds that it may take, the approval included.
+        approve: asked with the `ToolCall` before it runs, in the same thread;
+            what is not true refuses, and so does an exception.
+        hint: said to the user when it takes longer than `hint_after`, by an
+            out-of-band response.
         hint_after: seconds.
     """
 
@@ -47,6 +51,7 @@ class Tool:
     hint: Optional[str] = None
     hint_after: float = 2.0
     _record: Any = None
+    _takes_call: Optional[str] = None
     _context: Optional[contextvars.Context] = None
 
     @classmethod
@@ -62,22 +67,32 @@ class Tool:
         Describe a function.
 
         Raises:
-            ToolError: it is a coroutine function, or a parameter cannot be
-                described.
+            ToolError: it is a coroutine function, it has no name that the
+                service takes, or a parameter cannot be described.
         """
         if not callable(function):
             raise ToolError(f"a tool must be callable, not {function!r}")
-        if inspect.iscoroutinefunction(function):
+        name = name or getattr(function, "__name__", None) or ""
+        if not _NAME.fullmatch(name):
             raise ToolError(
-                f"{function.__name__} is a coroutine function; tools are plain "
-                "functions, called in a thread"
+                f"{function!r} needs a name of letters, digits, _ and -, at most 64: "
+                'tool(..., name="...")'
             )
+        if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+            getattr(function, "__call__", None)
+        ):
+            raise ToolError(
+                f"{name} is a coroutine function; tools are plain functions, called "
+                "in a thread"
+            )
+        described = description or summary(inspect.getdoc(function) or "")
         return cls(
             function=function,
-            name=name or function.__name__,
-            description=description or summary(inspect.getdoc(function) or ""),
+            name=name,
+            description=described,
             parameters=function_schema(function),
             record=_record_of(function),
+            takes_call=_call_parameter(function),
             context=contextvars.copy_context(),
             **options,
         )
@@ -101,71 +116,75 @@ class Tool:
             BadArguments: it is not JSON, or does not fit the parameters.
         """
         try:
-            given = json.loads(text or "{}")
-        except ValueError as exc:
+            given = json.loads(text or "{}", parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as exc:
             raise BadArguments(f"the arguments are not JSON: {exc}") from exc
         if not isinstance(given, dict):
             raise BadArguments("the arguments must be a JSON object")
         try:
-            record = _converter.structure(given, self._record)
-        except BaseValidationError as exc:
-            raise BadArguments("; ".join(cattrs.transform_error(exc))) from exc
+            record = structured(_converter, given, self._record)
+        except Misfit as exc:
+            raise BadArguments(str(exc)) from exc
         return {
             each.name: getattr(record, each.name) for each in attrs.fields(self._record)
         }
 
-    def run(self, arguments: Mapping[str, Any]) -> str:
+    def approves(self, call: ToolCall) -> bool:
+        """
+        Whether a call may run, by the hook.
+        """
+        return self.approve is None or bool(self._within(self.approve, call))
+
+    def run(self, call: ToolCall) -> str:
         """
         Call the function and give its result as text.
         """
+        arguments = dict(call.arguments)
+        if self._takes_call is not None:
+            arguments[self._takes_call] = call
+        return as_text(self._within(self.function, **arguments))
+
+    def _within(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call in a fresh copy of the context that the tool was registered in."""
         context = (self._context or contextvars.copy_context()).copy()
-        return as_text(context.run(self.function, **arguments))
+        return context.run(function, *args, **kwargs)
 
 
 def as_text(value: Any) -> str:
     """
     A result in the form that the model reads: text as it is, the rest as JSON.
     """
-    if isinstance(value, str):
-        return value
-    return json.dumps(_converter.unstructure(value), ensure_ascii=False, default=str)
+    if inspect.isgenerator(value):
+        value = list(value)
+    text = value
+    if not isinstance(text, str):
+        plain = _converter.unstructure(value)
+        text = json.dumps(plain, ensure_ascii=False, default=str)
+    # Half a surrogate pair cannot be sent.
+    return str(text).encode("utf-8", "replace").decode("utf-8")
 
 
 def _record_of(function: Callable[..., Any]) -> Any:
     fields = {}
     for name, kind, default in parameters_of(function):
+        if kind is ToolCall:
+            continue
         empty = default is inspect.Parameter.empty
         fields[name] = attrs.field(
             type=kind, default=attrs.NOTHING if empty else default, alias=name
         )
-    return attrs.make_class(function.__name__, fields, kw_only=True)
+    return attrs.make_class("Arguments", fields, kw_only=True)
 
 
-def _strict(*allowed: type) -> Callable[[Any, Any], Any]:
-    def structure(value: Any, kind: Any) -> Any:
-        if type(value) not in allowed:
-            names = " or ".join(each.__name__ for each in allowed)
-            raise ValueError(f"expected {names}, not {value!r}")
-        return kind(value)
-
-    return structure
+def _call_parameter(function: Callable[..., Any]) -> Optional[str]:
+    found = [name for name, kind, _ in parameters_of(function) if kind is ToolCall]
+    if len(found) > 1:
+        raise ToolError(f"{found[1]!r} is a second parameter for the ToolCall")
+    return found[0] if found else None
 
 
-def _structure_enum(value: Any, kind: Any) -> Any:
-    return kind(value)
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
 
 
-def _new_converter() -> cattrs.Converter:
-    converter = cattrs.Converter(forbid_extra_keys=True)
-    converter.register_structure_hook(str, _strict(str))
-    converter.register_structure_hook(bool, _strict(bool))
-    converter.register_structure_hook(int, _strict(int))
-    converter.register_structure_hook(float, _strict(int, float))
-    converter.register_structure_hook_func(
-        lambda kind: isinstance(kind, type) and issubclass(kind, enum.Enum),
-        _structure_enum,
-    )
-    return converter
-
-
-_converter = _new_converter()
+_converter = new_converter()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from threading import Event, Lock
-from typing import TYPE_CHECKING, Any, Optional
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Optional, Union
 
-from ..errors import ToolError, WaitTimeout
+from ..errors import ConnectionClosed, ToolError, WaitTimeout
+from .calls import failure
 from .running import Round
 from .tool import Tool
 
@@ -16,20 +18,27 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("realtime_sync.tools")
 
-_MOST_REMEMBERED = 4096
+_MOST_ANSWERED = 4096
+_MOST_ROUNDS = 8
 
 
 class ToolSet:
     """
-    Functions that the model of one session may call.
+    Functions that the model of one session may call; any thread.
 
     A call runs once per ``call_id``, however often it is delivered and also
     across a reconnect; in a worker thread, never on the reader or dispatcher.
     All calls of a response are answered, then one `response.create` is sent.
+    The calls of a response that was cancelled or cut off are not run; the model
+    is told so, and not asked to go on.
+
+    A function that the configuration declares and that is not in the set is left
+    to whoever declared it, the next `response.create` included.
 
     Args:
         session: whose model calls.
-        max_rounds: rounds in a row without a word of the user.
+        max_rounds: rounds in a row without a word of the user, after which
+            outputs are sent and no further response is asked for.
     """
 
     def __init__(self, session: Session, *, max_rounds: int = 8) -> None:
@@ -38,11 +47,22 @@ class ToolSet:
         # Guards everything below; tools run outside of it.
         self._lock = Lock()
         self._tools: dict[str, Tool] = {}
+        self._removed: set[str] = set()
         self._rounds: dict[str, Round] = {}
         self._answered: dict[str, None] = {}
-        self._over = Event()
+        self._left: Optional[int] = None
         session.on("response.done", self._response_done, inline=True)
-        session.on("connection.closed", lambda event: self._over.set(), inline=True)
+        session.on("connection.closed", self._closed, inline=True)
+
+    def __iter__(self) -> Iterator[Tool]:
+        with self._lock:
+            return iter(tuple(self._tools.values()))
+
+    def __len__(self) -> int:
+        return len(self._tools)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._tools
 
     def add(self, function: Callable[..., Any], **options: Any) -> Tool:
         """
@@ -61,9 +81,32 @@ class ToolSet:
             if known is not None and not _same(known, tool):
                 raise ToolError(f"there is a tool called {tool.name!r} already")
             self._tools[tool.name] = tool
-        if self._session.is_open:
-            self._session.update(tools=self.definitions())
+            self._removed.discard(tool.name)
+        self._offer()
         return tool
+
+    def remove(self, tool: Union[str, Tool, Callable[..., Any]]) -> None:
+        """
+        Offer a function no longer. Calls of it that run are still answered.
+
+        Args:
+            tool: its name, the function, or the `Tool`.
+
+        Raises:
+            ToolError: it is not in the set.
+        """
+        with self._lock:
+            names = [
+                name
+                for name, each in self._tools.items()
+                if tool in (name, each, each.function)
+            ]
+            if not names:
+                raise ToolError(f"{tool!r} is no tool of this session")
+            for name in names:
+                del self._tools[name]
+                self._removed.add(name)
+        self._offer()
 
     def definitions(self, others: Any = ()) -> list[Any]:
         """
@@ -74,7 +117,7 @@ class ToolSet:
         """
         with self._lock:
             mine = [tool.definition() for tool in self._tools.values()]
-        names = {each["name"] for each in mine}
+            names = {*self._tools, *self._removed}
         return [each for each in others or () if _name(each) not in names] + mine
 
     def follow(self, reply: Any, deadline: Any) -> Any:
@@ -86,69 +129,125 @@ class ToolSet:
 
         Raises:
             WaitTimeout: the tools were not done in time.
+            ConnectionClosed: the session ended first.
         """
-        with self._lock:
-            round_ = self._rounds.get(reply.id or "")
-        if round_ is None:
-            round_ = self._begin(reply.response)
+        round_ = self._round_of(reply.id or "") or self._begin(reply.response)
         if round_ is None:
             return None
-        if not round_.done.wait(deadline.remaining()):
+        # In manual mode the thread that waits calls handlers meanwhile.
+        if not self._session._wiring.waiting.wait(round_.done, deadline):
             raise WaitTimeout("the tools were not done in time", partial=reply)
         if round_.error is not None:
             raise round_.error
         return round_.following
 
+    @contextmanager
+    def limited(self, rounds: int) -> Iterator[None]:
+        """
+        Meanwhile, ask for so many further responses and no more.
+
+        One question of a session is asked at a time, so this does not nest.
+        """
+        with self._lock:
+            self._left = rounds
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._left = None
+
+    def _offer(self) -> None:
+        if self._session.is_open:
+            sender = self._session._wiring.sender
+            self._session.update(tools=self.definitions(sender.tools))
+
+    def _closed(self, event: Any) -> None:
+        with self._lock:
+            rounds = tuple(self._rounds.values())
+        for each in rounds:
+            each.cancel()
+
     def _response_done(self, event: Any) -> None:
-        self._begin(event.response)
+        try:
+            self._begin(event.response)
+        except ConnectionClosed:
+            pass  # There is nobody left to be answered.
+
+    def _round_of(self, response_id: str) -> Optional[Round]:
+        with self._lock:
+            return self._rounds.get(response_id)
 
     def _begin(self, response: Any) -> Optional[Round]:
         response_id = getattr(response, "id", None)
         if not isinstance(response_id, str):
             return None
-        if (getattr(response, "status", None) or "completed") != "completed":
-            return None  # Cancelled or cut off: the calls are not meant any more.
-        state = self._session.snapshot.response(response_id)
+        snapshot = self._session.snapshot
+        state = snapshot.response(response_id)
         if state is not None and state.out_of_band:
             return None  # There is no conversation that outputs could go to.
         # Some servers end a response without repeating what was in it.
         calls = _calls(response) or _calls(state)
+        status = getattr(response, "status", None) or "completed"
+        if status != "completed":
+            # A call that did not get as far as the conversation needs no answer.
+            calls = tuple(each for each in calls if _is_listed(snapshot, each))
         if not calls:
             return None
+        depth = _rounds_in_a_row(snapshot, response_id)
         with self._lock:
-            if response_id in self._rounds:
-                return self._rounds[response_id]
-            fresh = tuple(c for c in calls if c.call_id not in self._answered)
-            if not fresh:
-                return None
-            self._answered.update({call.call_id: None for call in fresh})
-            round_ = self._new_round(response_id, fresh)
-            _forget_oldest(self._answered)
-            _forget_oldest(self._rounds)
-        round_.start()
+            known = self._rounds.get(response_id)
+            round_ = known or self._new_round(response_id, calls, status, depth)
+        if known is None and round_ is not None:
+            round_.start()
         return round_
 
-    def _new_round(self, response_id: str, calls: tuple[Any, ...]) -> Round:
-        depth = 1 + max(
-            (
-                each.depth
-                for each in self._rounds.values()
-                if getattr(each.following, "response_id", None) == response_id
-            ),
-            default=0,
-        )
-        if depth > self._max_rounds:
-            logger.warning("! %s rounds of tool calls in a row; stopping", depth)
+    def _new_round(
+        self, response_id: str, calls: tuple[Any, ...], status: str, depth: int
+    ) -> Optional[Round]:
+        assert self._lock.locked()
+        mine = [call for call in calls if not self._is_foreign(call.name)]
+        fresh = tuple(call for call in mine if call.call_id not in self._answered)
+        if not fresh:
+            return None
+        self._answered.update({call.call_id: None for call in fresh})
+        finished = status == "completed"
+        go_on = finished and len(mine) == len(calls) and self._may_go_on(depth)
+        refusal = failure(f"the response was {status}; the call was not run")
         round_ = Round(
             self._session,
             dict(self._tools),
-            calls,
-            depth=depth,
-            go_on=depth <= self._max_rounds,
-            cancelled=self._over,
+            fresh,
+            go_on=go_on,
+            refusal=None if finished else refusal,
         )
         self._rounds[response_id] = round_
+        while len(self._answered) > _MOST_ANSWERED:
+            del self._answered[next(iter(self._answered))]
+        self._forget_rounds()
         return round_
+
+    def _forget_rounds(self) -> None:
+        """A round holds the handle of its response, and that all of its audio."""
+        assert self._lock.locked()
+        over = [key for key, each in self._rounds.items() if each.done.is_set()]
+        for key in over[: max(0, len(self._rounds) - _MOST_ROUNDS)]:
+            del self._rounds[key]
+
+    def _may_go_on(self, depth: int) -> bool:
+        assert self._lock.locked()
+        if self._left is not None:
+            self._left -= 1
+            return self._left >= 0
+        if depth > self._max_rounds:
+            logger.warning("! %s rounds of tool calls in a row; stopping", depth)
+        return depth <= self._max_rounds
+
+    def _is_foreign(self, name: Any) -> bool:
+        """Whether a function was declared by others, who will answer its calls."""
+        if name in self._tools or name in self._removed:
+            return False
+        declared = self._session._wiring.sender.tools or ()
+        return any(_name(each) == name for each in declared)
 
 
 def _calls(response: Any) -> tuple[Any, ...]:
@@ -162,10 +261,27 @@ def _calls(response: Any) -> tuple[Any, ...]:
     )
 
 
+def _is_listed(snapshot: Any, call: Any) -> bool:
+    item = snapshot.item(call.id) if isinstance(call.id, str) else None
+    return item is not None and not item.announced and not item.out_of_band
+
+
+def _rounds_in_a_row(snapshot: Any, response_id: str) -> int:
+    """How many responses have called tools since the user's last word."""
+    found = {response_id}
+    for item in reversed(snapshot.items):
+        if item.role == "user":
+            break
+        if item.type == "function_call" and item.response_id:
+            found.add(item.response_id)
+    return len(found)
+
+
 def _same(known: Tool, new: Tool) -> bool:
     """Whether a tool is the same one again, as when a cell is run twice."""
-    return getattr(known.function, "__qualname__", None) == getattr(
-        new.function, "__qualname__", ""
+    return known.function is new.function or all(
+        getattr(known.function, name, None) == getattr(new.function, name, "")
+        for name in ("__qualname__", "__module__")
     )
 
 
@@ -173,8 +289,3 @@ def _name(definition: Any) -> Any:
     if isinstance(definition, Mapping):
         return definition.get("name")
     return getattr(definition, "name", None)
-
-
-def _forget_oldest(mapping: dict[str, Any]) -> None:
-    while len(mapping) > _MOST_REMEMBERED:
-        del mapping[next(iter(mapping))]

@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from realtime_sync.errors import ToolError
-from realtime_sync.tools import Tool
+from realtime_sync.tools import Tool, ToolCall
 from realtime_sync.tools.tool import BadArguments, as_text
 
 
@@ -67,7 +67,7 @@ def test_a_tool_runs_in_the_context_of_its_registration() -> None:
     tool = Tool.of(lambda_tool(tenant))
     tenant.reset(token)
 
-    assert "acme" == tool.run({})
+    assert "acme" == tool.run(ToolCall(name="who", call_id="c", arguments={}))
 
 
 def lambda_tool(tenant: contextvars.ContextVar[str]) -> Any:

@@ -1,0 +1,42 @@
+"""What the model asks for, and what it is answered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from threading import Event
+from typing import Any
+
+from attrs import field, frozen
+
+
+@frozen(kw_only=True)
+class ToolCall:
+    """
+    A call that the model asks for.
+
+    An approval hook is shown it, and a function is given it as the parameter
+    that is annotated with this class; the model does not see that parameter.
+
+    Attributes:
+        name: of the tool.
+        call_id: the server's id of the call.
+        arguments: keyword arguments, validated.
+        session: whose model calls.
+        abandoned: set when nobody waits for the output any more: its time is up,
+            or the session is over. A function that takes long looks at it, or
+            waits on it instead of sleeping.
+    """
+
+    name: str
+    call_id: str
+    arguments: Mapping[str, Any]
+    session: Any = field(default=None, repr=False)
+    abandoned: Event = field(factory=Event, repr=False)
+
+
+def failure(message: str) -> str:
+    """
+    An output that tells the model what went wrong.
+    """
+    return json.dumps({"error": message}, ensure_ascii=False)

@@ -1,0 +1,233 @@
+"""JSON of the model into the types that a function asks for, strictly."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import types
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from typing import Any, Literal, Union, cast, get_args, get_origin
+
+import attrs
+import cattrs
+import cattrs.gen
+import cattrs.gen.typeddicts
+from cattrs.errors import IterableValidationError, IterableValidationNote
+
+from .schema import ARRAYS, OBJECTS, is_typed_dict
+
+
+class Misfit(ValueError):
+    """A value that does not fit its type; the text is meant for the model."""
+
+
+def new_converter() -> cattrs.Converter:
+    """
+    A converter that takes exactly what `type_schema` describes.
+
+    Nothing is made to fit: ``"5"`` is no number, ``1`` is not true, and what a
+    record does not have is refused.
+    """
+    converter = cattrs.Converter(forbid_extra_keys=True)
+    add = converter.register_structure_hook_func
+    converter.register_structure_hook(str, _only("text", str))
+    converter.register_structure_hook(bool, _only("true or false", bool))
+    converter.register_structure_hook(int, _integer)
+    converter.register_structure_hook(float, _only("a number", int, float))
+    add(lambda kind: kind in (None, type(None)), _nothing)
+    add(lambda kind: kind is object, lambda value, kind: value)
+    converter.register_structure_hook_factory(_is_record, _record_hook(converter))
+    add(_is_enum, _member)
+    add(_is_in((Literal,)), _choice)
+    add(_is_in(ARRAYS), _array(converter))
+    add(_is_in(OBJECTS), _object(converter))
+    add(_is_in((Union, types.UnionType)), _union(converter))
+    return converter
+
+
+def problems(exc: BaseException) -> str:
+    """
+    What does not fit, and where, one after the other.
+    """
+    return "; ".join(cattrs.transform_error(exc, format_exception=_told))
+
+
+def _told(exc: BaseException, kind: Any) -> str:
+    if isinstance(exc, Misfit):
+        return str(exc)
+    return cattrs.v.format_exception(exc, kind)
+
+
+def _only(name: str, *allowed: type) -> Callable[[Any, Any], Any]:
+    def structure(value: Any, kind: Any) -> Any:
+        if type(value) not in allowed:
+            raise Misfit(f"expected {name}, not {_shown(value)}")
+        return kind(value)
+
+    return structure
+
+
+def _integer(value: Any, kind: Any) -> int:
+    # To JSON 3.0 is an integer too.
+    if type(value) is int or (type(value) is float and value.is_integer()):
+        return int(value)
+    raise Misfit(f"expected a whole number, not {_shown(value)}")
+
+
+def _nothing(value: Any, kind: Any) -> None:
+    if value is not None:
+        raise Misfit(f"expected null, not {_shown(value)}")
+
+
+def _is_enum(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, enum.Enum)
+
+
+def _member(value: Any, kind: type[enum.Enum]) -> enum.Enum:
+    for member in kind:
+        if _alike(member.value, value):
+            return member
+    raise Misfit(_expected([member.value for member in kind], value))
+
+
+def _choice(value: Any, kind: Any) -> Any:
+    for each in get_args(kind):
+        if _alike(each, value):
+            return each
+    raise Misfit(_expected(get_args(kind), value))
+
+
+def _alike(wanted: Any, value: Any) -> bool:
+    return type(wanted) is type(value) and bool(wanted == value)
+
+
+def _expected(choices: Iterable[Any], value: Any) -> str:
+    return f"expected one of {', '.join(map(_shown, choices))}, not {_shown(value)}"
+
+
+def _is_in(kinds: Sequence[Any]) -> Callable[[Any], bool]:
+    return lambda kind: (get_origin(kind) or kind) in kinds
+
+
+def _array(converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+    def structure(value: Any, kind: Any) -> Any:
+        if not isinstance(value, list):
+            raise Misfit(f"expected an array, not {_shown(value)}")
+        origin, args = get_origin(kind) or kind, get_args(kind)
+        if origin is tuple and args and args[-1] is not Ellipsis:
+            if len(value) != len(args):
+                raise Misfit(f"expected {len(args)} elements, not {len(value)}")
+            kinds = args
+        else:
+            kinds = (args[0] if args else Any,) * len(value)
+        made = _each(converter, kind, zip(range(len(value)), value, kinds))
+        return _BUILDERS.get(origin, list)(made.values())
+
+    return structure
+
+
+_BUILDERS: Mapping[Any, Callable[[Iterable[Any]], Any]] = {
+    tuple: tuple,
+    set: set,
+    Set: frozenset,
+    frozenset: frozenset,
+}
+
+
+def _object(converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+    def structure(value: Any, kind: Any) -> Any:
+        if not isinstance(value, dict):
+            raise Misfit(f"expected an object, not {_shown(value)}")
+        args = get_args(kind) or (str, Any)
+        entries = ((key, each, args[1]) for key, each in value.items())
+        return _each(converter, kind, entries)
+
+    return structure
+
+
+def _each(
+    converter: cattrs.Converter, whole: Any, entries: Iterable[tuple[Any, Any, Any]]
+) -> dict[Any, Any]:
+    """Structure each entry (key, value, type); every misfit is told."""
+    made, failed = {}, []
+    for key, value, kind in entries:
+        try:
+            made[key] = converter.structure(value, kind)
+        except Exception as exc:
+            note = IterableValidationNote(f"At {key!r}", key, kind)
+            exc.__notes__ = [  # type: ignore[attr-defined]
+                *getattr(exc, "__notes__", ()),
+                note,
+            ]
+            failed.append(exc)
+    if failed:
+        raise IterableValidationError("While structuring", failed, whole)
+    return made
+
+
+def _is_record(kind: Any) -> bool:
+    return isinstance(kind, type) and (
+        attrs.has(kind) or dataclasses.is_dataclass(kind) or is_typed_dict(kind)
+    )
+
+
+def _record_hook(
+    converter: cattrs.Converter,
+) -> Callable[[Any], Callable[[Any, Any], Any]]:
+    def make(kind: Any) -> Callable[[Any, Any], Any]:
+        fill: Callable[[Any, Any], Any]
+        if is_typed_dict(kind):
+            fill = cattrs.gen.typeddicts.make_dict_structure_fn(
+                kind, converter, _cattrs_forbid_extra_keys=True
+            )
+        else:
+            fill = cattrs.gen.make_dict_structure_fn(
+                kind, converter, _cattrs_forbid_extra_keys=True, _cattrs_use_alias=True
+            )
+
+        def structure(value: Any, _: Any) -> Any:
+            if not isinstance(value, dict):
+                raise Misfit(f"expected an object, not {_shown(value)}")
+            return fill(value, kind)
+
+        return structure
+
+    return make
+
+
+def _union(converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+    def structure(value: Any, kind: Any) -> Any:
+        members = [each for each in get_args(kind) if each is not type(None)]
+        if value is None and len(members) < len(get_args(kind)):
+            return None
+        if len(members) == 1:
+            return converter.structure(value, members[0])
+        # The member of the value's own type first: 1 as an integer, not 1.0.
+        members.sort(key=lambda each: each is not type(value))
+        failed = []
+        for member in members:
+            try:
+                return converter.structure(value, member)
+            except Exception as exc:
+                failed.append(problems(exc).replace(" @ $", "", 1))
+        raise Misfit("fits nothing of: " + ", or ".join(failed))
+
+    return structure
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def structured(converter: cattrs.Converter, value: Any, kind: Any) -> Any:
+    """
+    Structure a value.
+
+    Raises:
+        Misfit: the text names every place that does not fit.
+    """
+    try:
+        return converter.structure(value, cast(Any, kind))
+    except Exception as exc:
+        raise Misfit(problems(exc)) from exc
