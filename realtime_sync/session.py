@@ -375,23 +375,22 @@ class Session:
 
     def tool(self, function: Any = None, /, **options: Any) -> Any:
         """
-        Offer a function to the model; a decorator, or a call.
+        Offer a function to the model; a decorator that returns it unchanged.
 
         Args:
             function: its name, docstring and signature become the schema.
             **options: see `realtime_sync.tools.ToolSet.add`.
-
-        Returns:
-            The function unchanged.
         """
         if function is None:
             return lambda decorated: self.tool(decorated, **options)
+        self.tools.add(function, **options)
+        return function
+
+    @property
+    def tools(self) -> Any:
+        """The functions on offer, a `realtime_sync.tools.ToolSet`."""
         if self._tools is None:
             from .tools import ToolSet
 
             self._tools = ToolSet(self)
-        self._tools.add(function, **options)
-        return function
-
-    def _follow_tools(self, reply: Reply, deadline: Any) -> Any:
-        return None if self._tools is None else self._tools.follow(reply, deadline)
+        return self._tools
