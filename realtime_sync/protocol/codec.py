@@ -101,7 +101,7 @@ class Codec:
             TypeError, ValueError: JSON cannot hold the command.
         """
         if isinstance(command, ClientEvent):
-            if command.type in _APPENDS:
+            if command.type in _APPENDS and not command.extra:
                 return _encode_append(command)
             return jsontext.dumps(self.unstructure(command))
         return jsontext.dumps(to_mapping(command))
@@ -131,7 +131,8 @@ class Codec:
 
         A frame of a type that the protocol does not have comes back as it is.
         Nothing is lost: a configuration or an item that has more than its class
-        can hold stays a mapping. Apart from that, what does not fit is `UNSET`.
+        can hold stays a mapping; other members are in the command's ``extra``.
+        Apart from that, what does not fit is `UNSET`.
 
         Args:
             frame: may hold values of the vocabulary, bytes and `UNSET`.
@@ -203,7 +204,7 @@ def _checked_command(cls: type, frame: dict[str, Any]) -> ClientEvent:
     refuse_misfits(command.type, problems)
     refuse_unknown(command)
     given = {name: each for name, each in frame.items() if name != "type"}
-    lost = losses(given, to_mapping(command))
+    lost = [*command.extra, *losses(given, to_mapping(command))]
     refuse_misfits(command.type, [f"there is no field {path}" for path in lost])
     add_extra(command, vendor)
     return command

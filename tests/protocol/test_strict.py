@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from realtime_sync.protocol import items, sessions
+from realtime_sync.protocol import events, items, sessions
 from realtime_sync.protocol.codec import Codec
 from realtime_sync.types import UNSET
 
@@ -105,3 +106,15 @@ def test_commands_without_a_configuration_are_checked_too() -> None:
     assert codec.command(fine, strict=True) == codec.command(fine)
     with pytest.raises(TypeError, match="there is no field itm"):
         codec.command({**fine, "itm": 1}, strict=True)
+
+
+def test_a_vendors_members_of_a_command_are_sent() -> None:
+    """Beside the protocol's own, whether given as a mapping or by name."""
+    codec = Codec()
+    frame = {"type": "input_audio_buffer.commit", "event_id": "c", "final": True}
+    named = events.InputAudioBufferCommit(event_id="c", extra={"final": True})
+    sound = {"type": "input_audio_buffer.append", "audio": "AAA=", "last": True}
+
+    assert named == codec.command(frame)
+    assert frame == json.loads(codec.encode(codec.command(frame)))
+    assert sound == json.loads(codec.encode(codec.command(sound)))

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Union
 from attrs import field, frozen
 
 from ...types import UNSET, Unset
+from ..fields import extra_fields
 
 
 @frozen(kw_only=True, slots=False)
@@ -61,7 +62,9 @@ class ClientEvent:
     Attributes:
         type: canonical (GA) event type.
         event_id: id of the command; the session assigns one when it is unset.
+        extra: a vendor's own members of the command, sent beside the others.
     """
 
     type: ClassVar[str]
     event_id: Union[str, Unset] = UNSET
+    extra: dict[str, Any] = extra_fields()
