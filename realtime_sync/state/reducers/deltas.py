@@ -33,6 +33,10 @@ Place = tuple[Snapshot, Item, int]
 """Where a delta falls: the snapshot with the item in it, the item, the part."""
 
 
+UNNAMED = "unnamed_"
+"""How the ids begin that are made up here."""
+
+
 def text_delta(snapshot: Snapshot, event: Any) -> Snapshot:
     """`response.output_text.delta`: more text."""
     return _extended(snapshot, event, "_text", "output_text")
@@ -257,7 +261,7 @@ def latest_open(snapshot: Snapshot) -> Optional[str]:
 
 def unnamed(snapshot: Snapshot) -> str:
     """Return an id for a response of which the server tells none."""
-    return f"unnamed_{snapshot.version + 1}"
+    return f"{UNNAMED}{snapshot.version + 1}"
 
 
 def _growing_item(

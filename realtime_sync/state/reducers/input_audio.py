@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
+from .. import ordering
 from ..items import Item
 from ..merging import with_part, with_part_changed
 from ..records import changed
@@ -15,11 +16,13 @@ from ..store import (
     note,
     put,
     put_growing,
+    reordered,
     text_or_none,
     updated,
 )
 from ..text import append, plain
 from ..usage import with_transcription
+from .deltas import UNNAMED, unnamed
 
 
 def speech_started(snapshot: Snapshot, event: Any) -> Snapshot:
@@ -91,10 +94,12 @@ def transcription_delta(snapshot: Snapshot, event: Any) -> Snapshot:
     wrong by then is put right by ``completed``.
     """
     piece = text_or_none(event.delta)
+    if piece is None:
+        return snapshot
     found = _spoken(snapshot, event)
-    if piece is None or found is None:
-        return snapshot if piece is None else _unattributed(snapshot, event)
-    item, index = found
+    if found is None:
+        return _unattributed(snapshot, event)
+    snapshot, item, index = found
     part = item.content[index]
     if part.transcription == "completed":
         detail = "the transcription is complete"
@@ -114,7 +119,7 @@ def transcription_completed(snapshot: Snapshot, event: Any) -> Snapshot:
     found = _spoken(snapshot, event)
     if found is None:
         return _unattributed(snapshot, event)
-    item, index = found
+    snapshot, item, index = found
     changes: dict[str, Any] = {"transcription": "completed"}
     if given(event.transcript) is not None:
         changes["_transcript"] = event.transcript
@@ -126,22 +131,44 @@ def transcription_failed(snapshot: Snapshot, event: Any) -> Snapshot:
     found = _spoken(snapshot, event)
     if found is None:
         return _unattributed(snapshot, event)
-    item, index = found
+    snapshot, item, index = found
     return put(snapshot, with_part_changed(item, index, {"transcription": "failed"}))
 
 
-def _spoken(snapshot: Snapshot, event: Any) -> Optional[tuple[Item, int]]:
-    """Return the item and part that a transcription is about."""
+def _spoken(snapshot: Snapshot, event: Any) -> Optional[tuple[Snapshot, Item, int]]:
+    """Return the item and part that a transcription is about, and where they are."""
     item_id = text_or_none(event.item_id)
     if item_id is None:
         item = _last_untranscribed(snapshot)
+        if item is None and _has_words(event) and _lists_none(snapshot):
+            snapshot, item = _made(snapshot)
     elif item_id in snapshot._order.dead:
         item = None
     else:
         item = find(snapshot, item_id) or Item(
             id=item_id, type="message", role="user", announced=True
         )
-    return None if item is None else with_part(item, event.content_index, "input_audio")
+    if item is None:
+        return None
+    found = with_part(item, event.content_index, "input_audio")
+    return None if found is None else (snapshot, *found)
+
+
+def _has_words(event: Any) -> bool:
+    words = getattr(event, "delta", None) or getattr(event, "transcript", None)
+    return text_or_none(words) is not None
+
+
+def _lists_none(snapshot: Snapshot) -> bool:
+    users = [item.id for item in snapshot.items if item.role == "user"]
+    return all(each.startswith(UNNAMED) for each in users)
+
+
+def _made(snapshot: Snapshot) -> tuple[Snapshot, Item]:
+    """Return an item for words that belong to none: some servers list none."""
+    item = Item(id=unnamed(snapshot), type="message", role="user")
+    order = ordering.place_provisionally(snapshot._order, item.id)
+    return reordered(snapshot, order), item
 
 
 def _last_untranscribed(snapshot: Snapshot) -> Optional[Item]:

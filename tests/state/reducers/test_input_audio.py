@@ -225,11 +225,26 @@ def test_transcripts_without_an_item_id_go_to_the_last_that_waits() -> None:
     assert ["first", "second", "third"] == [mirror.item(each).text for each in "uvx"]
 
 
+def test_words_make_the_items_that_a_server_never_lists() -> None:
+    """One for each transcript, as long as the server lists none itself."""
+    mirror = Mirror()
+    for words in ("one", "two"):
+        heard(mirror, "delta", None, delta=words[0])
+        heard(mirror, "completed", None, transcript=words)
+    heard(mirror, "completed", None, transcript="")
+
+    assert ["one", "two"] == [item.text for item in mirror.snapshot.items]
+    assert {"user"} == {item.role for item in mirror.snapshot.items}
+    assert ["late_event"] == mirror.kinds
+
+
 @pytest.mark.parametrize("what", ["delta", "completed", "failed"])
 def test_a_transcript_of_nothing_is_noted(what: str) -> None:
     """No item waits, or it has been deleted, or there is no such part."""
     mirror = Mirror()
     text = {"delta": "x", "transcript": "x"}
+    mirror.added(spoken("v"))
+    heard(mirror, "completed", "v", transcript="heard before")
     mirror.tell("conversation.item.deleted", item_id="u")
     heard(mirror, what, **text)
     mirror.tell("input_audio_buffer.speech_started", item_id="u")
