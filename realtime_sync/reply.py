@@ -14,6 +14,7 @@ from .errors import (
     ResponseFailed,
     ResponseIncomplete,
 )
+from .showing import shown_as
 
 _RETRYABLE_FAILURES = frozenset(
     {"rate_limit_exceeded", "inference_rate_limit_exceeded", "server_error"}
@@ -54,6 +55,8 @@ class Reply:
 
     def __str__(self) -> str:
         return self.text
+
+    _repr_html_ = shown_as("reply")
 
 
 def raise_for_status(reply: Reply) -> None:

@@ -25,6 +25,7 @@ from .resources import (
     session_update,
 )
 from .router import Router, default_router
+from .showing import shown_as
 from .signals import EventSignal
 from .state.snapshot import Snapshot
 from .stats import SessionStats
@@ -76,6 +77,8 @@ class Session:
     def __repr__(self) -> str:
         state = "open" if self.is_open else ("closed" if self.closed else "not open")
         return f"<Session {self.name!r} {self.id or ''} {state}>".replace("  ", " ")
+
+    _repr_html_ = shown_as("session")
 
     def __enter__(self) -> Session:
         if self._wiring.connection is None:

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = "realtime_sync"
 
 LAYERS: tuple[frozenset[str], ...] = tuple(frozenset(line.split()) for line in """
-        types errors
+        types errors showing
         protocol
         state
         redaction
@@ -68,9 +68,9 @@ OPTIONAL = frozenset(
 )
 """Layers on the public names. Nothing in the core or the shell imports them."""
 
-DOORS = frozenset({("session", "tools")})
+DOORS = frozenset({("session", "tools"), ("showing", "jupyter")})
 """
-Methods of the session that open an optional layer, with an import inside.
+Functions that open an optional layer, with an import inside.
 
 ``session.tool`` belongs to the public interface, and what it does does not belong
 to the shell.

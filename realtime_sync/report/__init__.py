@@ -13,13 +13,14 @@ The page holds everything that it shows and loads nothing from anywhere.
 from __future__ import annotations
 
 from .latency import latency_bars, latency_table
-from .markup import Markup, element
-from .page import audio_url, body_of, player, style
+from .markup import Content, Markup, element
+from .page import audio_url, body_of, player, said, style
 from .story import MOMENTS, Entry, Problem, Story, Turn, Utterance
 from .waveform import waveform
 from .writing import html, tell, write
 
 __all__ = [
+    "Content",
     "Entry",
     "MOMENTS",
     "Markup",
@@ -34,6 +35,7 @@ __all__ = [
     "latency_bars",
     "latency_table",
     "player",
+    "said",
     "style",
     "tell",
     "waveform",

@@ -57,7 +57,7 @@ def body_of(story: Story, *, max_audio: int = MOST_AUDIO) -> Markup:
     """What stands on the page, without a page around it."""
     drawing = waveform(story)
     audio_left = _Allowance(max_audio)
-    said = [_line(each, audio_left) for each in story.utterances]
+    lines = [_line(each, audio_left) for each in story.utterances]
     remarks = list(story.remarks)
     if audio_left.refused:
         remarks.append(
@@ -72,7 +72,8 @@ def body_of(story: Story, *, max_audio: int = MOST_AUDIO) -> Markup:
             _section("Both sides", _sides(drawing, story)),
             _section("How long it took", _latency(story.turns)),
             _section(
-                "What was said", element("div", said, class_="rs-said") if said else ""
+                "What was said",
+                element("div", lines, class_="rs-said") if lines else "",
             ),
             _section("Tokens", _tokens(story.tokens)),
             _section("Events", _log(story.entries)),
@@ -138,6 +139,11 @@ def _latency(turns: list[Turn]) -> Content:
         latency_bars(turns),
         element("div", latency_table(turns), class_="rs-scroll"),
     ]
+
+
+def said(each: Utterance) -> Markup:
+    """One thing that was said, with a player."""
+    return _line(each, _Allowance(MOST_AUDIO))
 
 
 def _line(said: Utterance, left: _Allowance) -> Markup:

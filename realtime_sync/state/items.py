@@ -7,6 +7,7 @@ from typing import Any, Optional
 
 from attrs import field, frozen
 
+from ..showing import shown_as
 from .records import freeze, pack
 from .text import Growing, plain
 
@@ -159,6 +160,8 @@ class Item:
     reason: Optional[str] = None
     error: Any = field(default=None, converter=freeze)
     tools: Any = field(default=None, converter=freeze)
+
+    _repr_html_ = shown_as("item")
 
     @property
     def arguments(self) -> Optional[str]:

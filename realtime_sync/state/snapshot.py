@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from attrs import field, frozen
 
+from ..showing import shown_as
 from .items import PCM_RATE, Item, Part
 from .ordering import Order
 from .records import changed_in
@@ -106,6 +107,8 @@ class ResponseState:
     output: tuple[Item, ...] = ()
     closed: bool = False
     audio_rate: int = PCM_RATE
+
+    _repr_html_ = shown_as("response")
 
     @property
     def text(self) -> str:
@@ -286,6 +289,8 @@ class Snapshot:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Snapshot.from_dict, (self.to_dict(),)
+
+    _repr_html_ = shown_as("snapshot")
 
     def __repr__(self) -> str:
         return (

@@ -28,7 +28,7 @@ def test_demo_answers_a_spoken_question_aloud(
     assert 0 == code
     assert "what is the capital of france" == " ".join(normal_words(said[8:]))
     assert word_error_rate(answered[8:], heard) <= 0.2
-    assert {"question.wav", "answer.wav", "session.jsonl"} == {
+    assert {"question.wav", "answer.wav", "session.jsonl", "report.html"} == {
         path.name for path in out.iterdir()
     }
 

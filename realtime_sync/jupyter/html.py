@@ -1,0 +1,180 @@
+"""Sessions, snapshots, items and answers as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Optional
+
+from ..report import Content, Markup, Utterance, element, player
+from ..report import said as said_html
+from ..report import style
+from .naming import sound_of
+
+MOST_ITEMS = 50
+"""Items of a snapshot that are shown, the latest."""
+
+
+def html_of(kind: str, value: Any) -> str:
+    """
+    HTML of one of the library's objects, to stand in a page among others.
+
+    Args:
+        kind: ``"session"``, ``"snapshot"``, ``"item"``, ``"response"`` or
+            ``"reply"``.
+        value: the object.
+    """
+    return framed(SHOWN[kind](value))
+
+
+def framed(*content: Content) -> str:
+    """Content in a frame of its own, with the style that it needs."""
+    return str(
+        element(
+            "div",
+            element("style", style()),
+            content,
+            class_="rs",
+            style="padding:8px 10px;border-radius:6px;max-width:760px",
+        )
+    )
+
+
+def facts(pairs: Mapping[str, Any]) -> Markup:
+    """Names and values side by side; what is empty is left out."""
+    return element(
+        "dl",
+        [
+            element("div", element("dt", name), element("dd", str(value)))
+            for name, value in pairs.items()
+            if value not in (None, "", False)
+        ],
+        class_="rs-facts",
+    )
+
+
+def transcript(snapshot: Any, *, players: bool = True) -> Markup:
+    """The messages and calls of a snapshot, the latest ones."""
+    items = snapshot.items
+    left_out = len(items) - MOST_ITEMS
+    note = element("small", f"{left_out} earlier items") if left_out > 0 else None
+    lines = [_item(each, players) for each in items[-MOST_ITEMS:]]
+    return element("div", note, lines, class_="rs-said", style="margin-top:10px")
+
+
+def state_of(snapshot: Any) -> str:
+    """What happens at this moment, in a word."""
+    if snapshot.user_speaking:
+        return "listening"
+    active = snapshot.active_response
+    if active is None:
+        return "waiting"
+    return "answering" if active.text else "thinking"
+
+
+def _session(session: Any) -> Content:
+    snapshot = session.snapshot
+    state = "open" if session.is_open else ("closed" if session.closed else "not open")
+    return [
+        facts(
+            {
+                "session": session.name,
+                "state": f"{state}, {state_of(snapshot)}" if session.is_open else state,
+                "model": getattr(session.config, "model", None) or "",
+                "id": session.id,
+                "dialect": session.dialect,
+                "handlers": len(session.handlers()),
+                **_amounts(snapshot),
+            }
+        ),
+        transcript(snapshot),
+    ]
+
+
+def _snapshot(snapshot: Any) -> Content:
+    pairs = {"snapshot": f"version {snapshot.version}", **_amounts(snapshot)}
+    return [facts(pairs), transcript(snapshot)]
+
+
+def _amounts(snapshot: Any) -> dict[str, Any]:
+    usage = snapshot.usage
+    cached = f", {usage.cached_tokens:,} cached" if usage.cached_tokens else ""
+    tokens = f"{usage.input_tokens:,} in{cached}, {usage.output_tokens:,} out"
+    return {
+        "items": len(snapshot.items),
+        "responses": len(snapshot.responses),
+        "tokens": tokens if usage.total_tokens else None,
+        "anomalies": len(snapshot.anomalies),
+    }
+
+
+def _item(item: Any, players: bool = True) -> Markup:
+    message = item.type == "message"
+    text = item.heard if message else _call(item)
+    unheard = item.said[len(text) :] if item.truncated else ""
+    remarks = [] if item.status in (None, "completed") else [str(item.status)]
+    if item.heard_ms is not None:
+        remarks.append(f"cut off after {item.heard_ms / 1000:.1f} s")
+    return said_html(
+        Utterance(
+            role=str(item.role) if message and item.role else "tool",
+            text=text,
+            item_id=item.id,
+            unheard=unheard,
+            remark=", ".join(remarks),
+            sound=sound_of(item.id) if players else None,
+        )
+    )
+
+
+def _call(item: Any) -> str:
+    if item.type == "function_call_output":
+        return f"→ {item.output or ''}"
+    if item.name:
+        output = f" → {item.output}" if item.output else ""
+        return f"{item.name}({item.arguments or ''}){output}"
+    return str(item.type or "unknown item")
+
+
+def _response(response: Any) -> Content:
+    usage = response.usage or None
+    pairs = {
+        "response": response.id,
+        "status": response.status,
+        "tokens": getattr(usage, "total_tokens", None) or None,
+    }
+    lines = [_item(each) for each in response.output]
+    return [facts(pairs), element("div", lines, class_="rs-said")]
+
+
+def _reply(reply: Any) -> Content:
+    usage: Optional[Any] = reply.usage
+    calls = [
+        element("div", f"{call.name}({call.arguments or ''})")
+        for call in reply.tool_calls
+    ]
+    return [
+        facts(
+            {
+                "status": "" if reply.status == "completed" else reply.status,
+                "steps": len(reply.steps) if len(reply.steps) > 1 else None,
+                "tokens": getattr(usage, "total_tokens", None) or None,
+            }
+        ),
+        element(
+            "article",
+            element("div", reply.text),
+            calls,
+            player(reply.audio) if reply.audio is not None else None,
+            class_="rs-line rs-by-assistant",
+        ),
+    ]
+
+
+SHOWN: Mapping[str, Callable[[Any], Content]] = {
+    "session": _session,
+    "snapshot": _snapshot,
+    "item": lambda item: _item(item),
+    "response": _response,
+    "reply": _reply,
+}
+"""What can be shown, and how."""

@@ -1,0 +1,105 @@
+"""A transcript that grows in the output of its own cell."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Optional
+
+from ..report import element
+from .display import Output, html
+from .html import facts, framed, state_of, transcript
+
+OFTEN = 0.1
+"""Seconds between two updates while pieces of an answer arrive."""
+
+PIECES = ("response.output_text.delta", "response.output_audio_transcript.delta")
+STEPS = (
+    "conversation.item.added",
+    "conversation.item.deleted",
+    "conversation.item.truncated",
+    "conversation.item.input_audio_transcription.completed",
+    "input_audio_buffer.speech_started",
+    "input_audio_buffer.speech_stopped",
+    "response.created",
+    "response.done",
+    "error",
+)
+NOTICES = ("turn.finished", "connection.lost", "connection.restored")
+
+
+class LiveTranscript:
+    """
+    Shows what is said, and what happens at the moment, while it happens.
+
+    Made in a cell, it stays in the output of that cell and is changed there by the
+    thread that delivers events. With ``dispatch="manual"``, by whoever pumps.
+
+    Args:
+        session: open or not.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self, session: Any, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._session = session
+        self._clock = clock
+        self._shown = 0.0
+        self._last: Optional[float] = None
+        self._error = ""
+        self._output = Output(self._page(session.snapshot))
+        self._subscriptions = [
+            *(session.on(name, lambda event, ctx: self._piece(ctx)) for name in PIECES),
+            *(
+                session.on(name, lambda event, ctx: self._step(event, ctx))
+                for name in (*STEPS, *NOTICES)
+            ),
+            session.on("connection.closed", lambda event, ctx: self._closed(ctx)),
+        ]
+
+    def __repr__(self) -> str:
+        return f"<LiveTranscript of {self._session.name!r}>"
+
+    def stop(self) -> None:
+        """Leave what is shown as it is."""
+        for subscription in self._subscriptions:
+            subscription.cancel()
+
+    def _piece(self, ctx: Any) -> None:
+        if self._clock() - self._shown >= OFTEN:
+            self._show(ctx.snapshot)
+
+    def _step(self, event: Any, ctx: Any) -> None:
+        if event.type == "turn.finished":
+            first = event.first_audio_ms or event.first_text_ms
+            self._last = first if first is not None else self._last
+        elif event.type == "error":
+            self._error = str(event.error.message)
+        elif event.type == "connection.lost":
+            self._error = "connection lost"
+        elif event.type in ("connection.restored", "response.created"):
+            self._error = ""
+        self._show(ctx.snapshot)
+
+    def _closed(self, ctx: Any) -> None:
+        self._show(ctx.snapshot, over=True)
+        self.stop()
+
+    def _show(self, snapshot: Any, *, over: bool = False) -> None:
+        self._shown = self._clock()
+        self._output.update(self._page(snapshot, over=over))
+
+    def _page(self, snapshot: Any, *, over: bool = False) -> dict[str, Any]:
+        state = "closed" if over or self._session.closed else state_of(snapshot)
+        last = None if self._last is None else f"{self._last:.0f} ms"
+        head = facts(
+            {
+                "session": self._session.name,
+                "state": state,
+                "first output after": last,
+            }
+        )
+        problem = element("p", self._error, class_="rs-soft") if self._error else None
+        plain = "\n".join(f"{line.role}: {line.text}" for line in snapshot.transcript())
+        return html(framed(head, problem, transcript(snapshot, players=False)), plain)

@@ -1,0 +1,121 @@
+"""One session per name, and a recording of each for the pictures."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any, Optional
+
+from .. import RealtimeClient, Session
+from ..errors import ConfigurationError, RealtimeError
+from ..report import Story, tell
+
+logger = logging.getLogger("realtime_sync.jupyter")
+
+# Guards the two mappings.
+_lock = threading.Lock()
+_sessions: dict[str, Session] = {}
+_recordings: dict[str, Any] = {}
+_folder: Optional[tempfile.TemporaryDirectory[str]] = None
+
+_CLIENT = ("api_key", "base_url", "organization", "project")
+
+
+def connect(
+    *args: Any, name: str = "notebook", record: bool = True, **options: Any
+) -> Session:
+    """
+    Connect, and close the session that had the same name before.
+
+    For the cell that connects: however often it is run, there is one session.
+    Handlers that were registered with the session before are gone with it; those
+    of the module-level `realtime_sync.on` stay.
+
+    Args:
+        args, options: what `realtime_sync.connect` takes.
+        name: of the session.
+        record: keep a recording in a temporary file until the session is replaced
+            or the kernel ends; `waveform`, `latency` and the players of items are
+            made of it.
+
+    Raises:
+        RealtimeError: whatever `realtime_sync.connect` raises.
+    """
+    close(name)
+    account = {key: options.pop(key) for key in _CLIENT if key in options}
+    session = RealtimeClient(**account).session(*args, name=name, **options)
+    with _lock:
+        _sessions[name] = session
+        if record:
+            _recordings[name] = session.record(_path(name))
+    try:
+        return session.open()
+    except BaseException:
+        close(name)
+        raise
+
+
+def close(name: str = "notebook") -> None:
+    """Close the session of a name, if there is one, and drop its recording."""
+    with _lock:
+        session = _sessions.pop(name, None)
+        recording = _recordings.pop(name, None)
+    if session is not None:
+        session.close(drain=False)
+    if recording is not None:
+        try:
+            recording.close()
+        except Exception as exc:  # the disk; the session is over all the same
+            logger.warning("! the recording of %s failed: %s", name, exc)
+        Path(recording.path).unlink(missing_ok=True)
+
+
+def sessions() -> dict[str, Session]:
+    """The sessions by name, closed ones included until they are replaced."""
+    with _lock:
+        return dict(_sessions)
+
+
+def story_of(session: Session) -> Story:
+    """
+    What happened in a session that `connect` made with a recording.
+
+    Raises:
+        ConfigurationError: it was not recorded.
+    """
+    with _lock:
+        known = _sessions.get(session.name) is session
+        recording = _recordings.get(session.name) if known else None
+    if recording is None:
+        raise ConfigurationError(
+            f"session {session.name!r} is not recorded: "
+            "make it with realtime_sync.jupyter.connect(...)"
+        )
+    return tell(recording, title=session.name)
+
+
+def sound_of(item_id: str) -> Optional[tuple[bytes, str, int]]:
+    """What an item sounded like, if a session of a name has it recorded."""
+    for session in sessions().values():
+        if session.snapshot.item(item_id) is None:
+            continue
+        try:
+            story = story_of(session)
+        except (RealtimeError, OSError, TimeoutError):
+            return None
+        for said in story.utterances:
+            if said.item_id == item_id:
+                return said.sound
+    return None
+
+
+def _path(name: str) -> Path:
+    global _folder
+    if _folder is None:
+        _folder = tempfile.TemporaryDirectory(prefix="realtime-sync-")
+        atexit.register(_folder.cleanup)
+    safe = "".join(c if c.isalnum() else "-" for c in name)
+    return Path(_folder.name) / f"{safe}-{abs(hash(name)):x}.jsonl"

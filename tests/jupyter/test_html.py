@@ -1,0 +1,106 @@
+"""What objects look like in a notebook; no kernel is needed for that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from realtime_sync import Snapshot, jupyter
+from realtime_sync.errors import ConfigurationError
+from realtime_sync.server import Server, serve
+
+MODEL = "gpt-realtime-2.1"
+HOSTILE = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server that says things back."""
+    with serve(agent="echo") as running:
+        yield running
+        jupyter.close()
+
+
+def test_session_snapshot_item_response_and_reply_show_themselves(
+    server: Server,
+) -> None:
+    """Each is HTML with what was said in it, escaped."""
+    session = jupyter.connect(MODEL, base_url=server.url)
+    reply = session.ask(f"Hello {HOSTILE}", timeout=10)
+    snapshot = session.snapshot
+    (response,) = snapshot.responses.values()
+    for shown in (session, snapshot, snapshot.items[-1], response, reply):
+        text = shown._repr_html_()
+
+        assert "Hello &lt;script&gt;" in text
+        assert HOSTILE not in text
+        assert 'class="rs"' in text
+
+
+def test_spoken_items_have_players(server: Server) -> None:
+    """The mirror has no audio; the recording of a notebook session has."""
+    session = jupyter.connect(MODEL, base_url=server.url)
+    reply = session.ask("Hello", output_modalities=["audio"], timeout=10)
+    last = session.snapshot.items[-1]
+
+    assert reply.audio is not None
+    assert "data:audio/wav;base64" in reply._repr_html_()
+    assert "data:audio/wav;base64" in last._repr_html_()
+    assert "<svg" in jupyter.waveform(session)._repr_html_()
+    assert "first audio" in jupyter.latency(session)._repr_html_()
+
+
+def test_name_has_one_session(server: Server) -> None:
+    """Connecting again closes the one before; other names are left alone."""
+    other = jupyter.connect(MODEL, base_url=server.url, name="other")
+    first = jupyter.connect(MODEL, base_url=server.url)
+    second = jupyter.connect(MODEL, base_url=server.url)
+    names = set(jupyter.sessions())
+    states = [each.closed for each in (other, first, second)]
+    jupyter.close("other")
+
+    assert {"notebook", "other"} == names
+    assert [False, True, False] == states
+
+
+def test_failed_connect_leaves_no_session_behind(server: Server) -> None:
+    """The name is free again."""
+    with pytest.raises(ConfigurationError):
+        jupyter.connect(MODEL, base_url="ftp://nowhere")
+
+    assert {} == jupyter.sessions()
+
+
+def test_pictures_of_other_sessions_say_how_to_get_them(server: Server) -> None:
+    """A session without a recording has no waveform."""
+    session = jupyter.connect(MODEL, base_url=server.url, record=False)
+    with pytest.raises(ConfigurationError, match="jupyter.connect"):
+        jupyter.waveform(session)
+
+
+def test_empty_things_show_themselves() -> None:
+    """Before anything was said there is something to look at, too."""
+    assert "version 0" in Snapshot()._repr_html_()
+
+
+def test_outside_of_a_notebook_live_output_does_no_harm(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same script runs in a plain interpreter."""
+    session = jupyter.connect(MODEL, base_url=server.url)
+    live = jupyter.LiveTranscript(session)
+    player = jupyter.BrowserPlayer(session)
+    session.ask("Hello", timeout=10)
+    session.flush()
+    player.stop()
+    live.stop()
+
+    assert 0 == sum(sub.active for sub in session.handlers() if "jupyter" in sub.name)
+
+
+def test_mode_of_the_player_is_checked(server: Server) -> None:
+    """A misspelt mode is found at its line."""
+    session = jupyter.connect(MODEL, base_url=server.url)
+    with pytest.raises(ConfigurationError, match="stream"):
+        jupyter.BrowserPlayer(session, mode="live")  # type: ignore[arg-type]
