@@ -1,212 +1,254 @@
-"""Sessions and processes: exit, fork, gevent."""
+"""Sessions at the end of a process, and in a forked child."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import textwrap
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
 
-from realtime_sync.server import serve
-from tests.certificates import authority, tls_pair
-from tests.rawserver import CLOSE, Gone, Peer, RawServer
+from realtime_sync import Session, connect
+from realtime_sync.errors import ForkedSession, LocalProtocolError
+from realtime_sync.server import Server, serve
 
-LONG = 20.0
 ROOT = Path(__file__).parent.parent
+LONG = 20.0
 
 
-def run(script: str, url: str, **variables: str) -> str:
-    """Run a script in an interpreter of its own; what it prints."""
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server that echoes."""
+    with serve() as running:
+        yield running
+
+
+def run(
+    program: str, *arguments: str
+) -> tuple[subprocess.CompletedProcess[str], float]:
+    """Run a program of its own; the result and the seconds it took to end."""
+    started = monotonic()
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script],
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(program), *arguments],
         cwd=ROOT,
-        env={**os.environ, "URL": url, "PYTHONPATH": str(ROOT), **variables},
         capture_output=True,
         text=True,
         timeout=LONG,
+        check=False,
     )
-    assert (0, "") == (done.returncode, done.stderr)
-    return done.stdout
+    return done, monotonic() - started
 
 
-OPEN = """
-import os, threading
-from realtime_sync import connect, errors
-session = connect("m", base_url=os.environ["URL"], timeout=10)
+LEAVE = """
+    import sys
+    from realtime_sync import connect
+    session = connect("m", base_url=sys.argv[1], {options})
+    {then}
 """
 
 
-def test_a_program_that_just_ends_closes_its_sessions() -> None:
-    """The server gets a clean close, not a broken connection."""
-    codes: list[Any] = []
+@pytest.mark.parametrize(
+    ("then", "status"),
+    [("pass", 0), ("sys.exit(3)", 3), ("1 / 0", 1)],
+    ids=["end of the script", "sys.exit", "exception"],
+)
+def test_leaving_the_interpreter_closes_cleanly(
+    server: Server, then: str, status: int
+) -> None:
+    """The server gets a close frame with 1000, and nothing is printed."""
+    done, _ = run(LEAVE.format(options="", then=then), server.url)
+    session = server.sessions[0]
+    server.wait_closed(session)
 
-    def script(peer: Peer) -> None:
-        peer.greet()
+    assert status == done.returncode
+    assert "realtime_sync" not in done.stderr.replace("ZeroDivisionError", "")
+    assert 1000 == session.close_code
+
+
+@pytest.mark.parametrize("mode", ["thread", "manual", "inline"])
+def test_leaving_is_quick_in_every_mode(server: Server, mode: str) -> None:
+    """Handlers that are still busy do not hold the process up."""
+    then = """
+    import threading
+    @session.on("response.*")
+    def stuck(event):
+        threading.Event().wait(60)
+    session.on("session.updated", lambda event: seen.set(), inline=True)
+    seen = threading.Event()
+    if session._wiring.dispatcher.mode == "thread":
+        session.response.create()
+    session.update(instructions="x")
+    seen.wait(5)
+    """
+    done, took = run(LEAVE.format(options=f"dispatch={mode!r}", then=then), server.url)
+
+    assert "" == done.stderr
+    assert 0 == done.returncode
+    assert took < 10
+
+
+def test_leaving_does_not_wait_long_for_a_silent_server(server: Server) -> None:
+    """A server that does not answer the close costs a second."""
+    server.faults = [*_faults("half_open:2")]
+    done, took = run(LEAVE.format(options="", then="pass"), server.url)
+
+    assert "" == done.stderr
+    assert 0 == done.returncode
+    assert took < 10
+
+
+def test_leaving_during_a_reconnect_is_quick(server: Server) -> None:
+    """A session that is being reconnected is given up."""
+    server.faults = [*_faults("drop_after:1")]
+    then = """
+    import threading
+    lost = threading.Event()
+    session.on("connection.lost", lambda event: lost.set(), inline=True)
+    session._wiring.connection.over.wait(5)
+    """
+    options = (
+        "reconnect=__import__('realtime_sync').ReconnectPolicy(base=60, cap=60),"
+        "wait_created=True"
+    )
+    done, took = run(LEAVE.format(options=options, then=then), server.url)
+
+    assert "" == done.stderr
+    assert 0 == done.returncode
+    assert took < 10
+
+
+def _faults(*names: str) -> list[Any]:
+    from realtime_sync.server.host.faults import Fault
+
+    return [Fault.parse(name) for name in names]
+
+
+# -- fork --------------------------------------------------------------------
+
+
+def in_child(action: Callable[[], Any]) -> str:
+    """What an action returns, or the name of what it raises, in a forked child."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover
         try:
-            while True:
-                opcode, payload = peer.read()
-                if opcode == CLOSE:
-                    codes.append(payload[:2])
-                    peer.frame(payload, CLOSE)
-        except Gone:
-            codes.append("gone")
+            told = repr(action())
+        except BaseException as exc:
+            told = type(exc).__name__
+        os.write(write, told.encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        told = pipe.read().decode()
+    os.waitpid(child, 0)
+    return told
 
-    with RawServer(script) as server:
-        run(OPEN, server.url)
-        threads = [t for t in threading.enumerate() if t.name == "raw-peer"]
-        for thread in threads:
+
+def uses(session: Session) -> dict[str, Callable[[], Any]]:
+    """Everything that needs the connection."""
+    return {
+        "send": lambda: session.send({"type": "response.create"}),
+        "append": lambda: session.input_audio_buffer.append(bytes(960)),
+        "create": lambda: session.conversation.item.create(
+            {"type": "message", "role": "user", "content": []}
+        ),
+        "ask": lambda: session.ask("Anybody there?"),
+        "wait_for": lambda: session.wait_for("response.done"),
+        "expect": lambda: session.expect("response.done").result(),
+        "events": lambda: next(iter(session.events("*"))),
+        "flush": lambda: session.flush(),
+        "wait_changed": lambda: session.wait_changed(10**9),
+        "update": lambda: session.update(instructions="x"),
+        "open": lambda: session.open(),
+        "run_forever": lambda: session.run_forever(),
+    }
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+class TestFork:
+    """A child has the parent's sockets and none of its threads."""
+
+    def test_using_a_session_in_the_child_says_so(self, server: Server) -> None:
+        """At once, whatever is called; the parent does not notice anything."""
+        with connect("m", base_url=server.url) as session:
+            told = {name: in_child(use) for name, use in uses(session).items()}
+
+            assert {name: ForkedSession.__name__ for name in told} == told
+            assert session.ask("Still there?").text
+
+    def test_closing_in_the_child_is_harmless(self, server: Server) -> None:
+        """The parent's connection stays open, also when the child is collected."""
+
+        def leave() -> bool:
+            with session:
+                pass
+            return session.close().complete
+
+        with connect("m", base_url=server.url) as session:
+            assert "False" == in_child(leave)
+            assert session.ask("Still there?").text
+
+        assert 1 == len(server.sessions)
+
+    def test_the_child_may_open_a_session_of_its_own(self, server: Server) -> None:
+        """Nothing of the parent's session is in the way."""
+
+        def talk() -> str:
+            with connect("m", base_url=server.url) as own:
+                return own.ask("Hello").text
+
+        with connect("m", base_url=server.url) as session:
+            ours = session.ask("Hello").text
+
+            assert repr(ours) == in_child(talk)
+            assert ours == session.ask("Hello").text
+
+    def test_a_wait_that_began_before_the_fork_is_the_parents(
+        self, server: Server
+    ) -> None:
+        """What another thread waits for arrives there."""
+        with connect("m", base_url=server.url) as session:
+            found: list[Any] = []
+            expectation = session.expect("session.updated")
+            thread = threading.Thread(
+                target=lambda: found.append(expectation.result(LONG))
+            )
+            thread.start()
+            told = in_child(lambda: expectation.result(LONG))
+            session.update(instructions="x")
             thread.join(LONG)
 
-    assert [b"\x03\xe8", "gone"] == codes
+            assert ForkedSession.__name__ == told
+            assert 1 == len(found)
+
+    def test_pumping_in_the_child_says_so(self, server: Server) -> None:
+        """In manual mode as well."""
+        with connect("m", base_url=server.url, dispatch="manual") as session:
+            assert ForkedSession.__name__ == in_child(lambda: session.pump(1.0))
+
+    def test_a_session_that_is_not_open_yet_is_the_childs_as_well(
+        self, server: Server
+    ) -> None:
+        """It has no socket to share."""
+        from realtime_sync import RealtimeClient
+
+        session = RealtimeClient(base_url=server.url).session("m")
+
+        def talk() -> str:
+            with session:
+                return session.ask("Hello").text
+
+        assert "Hello" in in_child(talk)
 
 
-def test_a_program_that_ends_does_not_wait_for_a_silent_server() -> None:
-    """For a second at most."""
-
-    def script(peer: Peer) -> None:
-        peer.greet()
-        peer.hold()
-
-    with RawServer(script) as server:
-        assert "" == run(OPEN, server.url)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_forked_child_cannot_use_its_parents_session() -> None:
-    """It says so, at once, in every call; the parent goes on."""
-    script = OPEN + """
-import sys, warnings
-warnings.simplefilter("ignore", DeprecationWarning)
-calls = {
-    "send": lambda: session.input_audio_buffer.clear(),
-    "append": lambda: session.input_audio_buffer.append(b"\\0\\0"),
-    "ask": lambda: session.ask("hello"),
-    "response": lambda: session.response.create(),
-    "open": lambda: session.open(),
-}
-sys.stdout.flush()
-child = os.fork()
-if not child:
-    names = []
-    for name, call in calls.items():
-        try:
-            call()
-        except errors.ForkedSession:
-            names.append(name)
-    session.close()
-    print(",".join(names), flush=True)
-    os._exit(0)
-os.waitpid(child, 0)
-print(session.ask("still here").text)
-session.close()
-"""
-    with serve(agent="echo") as server:
-        config = 'timeout=10, config={"output_modalities": ["text"]}'
-        output = run(script.replace("timeout=10", config), server.url)
-
-    assert ["send,append,ask,response,open", "still here"] == output.split("\n")[:2]
-
-
-def test_importing_starts_no_thread_and_configures_nothing() -> None:
-    """The package is for libraries too."""
-    script = """
-import logging, signal, socket, sys, threading
-before = signal.getsignal(signal.SIGINT), socket.getdefaulttimeout()
-import realtime_sync
-assert (signal.getsignal(signal.SIGINT), socket.getdefaulttimeout()) == before
-assert threading.active_count() == 1
-assert not logging.getLogger().handlers
-assert not logging.getLogger("realtime_sync").handlers
-assert "websocket" not in sys.modules
-assert "requests" not in sys.modules
-assert "cattrs" not in sys.modules
-"""
-
-    assert "" == run(script, "")
-
-
-GEVENT = """
-import warnings
-warnings.simplefilter("ignore")
-from gevent import monkey
-monkey.patch_all()
-"""
-
-
-def test_under_gevent_everything_behaves_the_same() -> None:
-    """After ``monkey.patch_all()``: handlers, waits, asks, closing."""
-    pytest.importorskip("gevent")
-    script = GEVENT + """
-import os, threading
-from realtime_sync import connect
-
-with connect("m", base_url=os.environ["URL"], timeout=10,
-             config={"output_modalities": ["text"]}) as session:
-    seen = []
-    session.on("response.done", lambda event: seen.append("done"))
-    session.on("input_audio_buffer.cleared", lambda e: seen.append("in"), inline=True)
-    print(session.ask("hello there").text)
-    session.input_audio_buffer.clear().acknowledged()
-    session.flush()
-    results = []
-    threads = [
-        threading.Thread(
-            target=lambda: results.append(session.ask("x", conversation="none").text)
-        )
-        for _ in range(3)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-print(results, sorted(seen), session.close_report.complete)
-"""
-    with serve(agent="echo") as server:
-        output = run(script, server.url)
-
-    assert [
-        "hello there",
-        "['x', 'x', 'x'] ['done', 'done', 'done', 'done', 'in'] True",
-    ] == output.strip().split("\n")
-
-
-@pytest.mark.parametrize("secure", [False, True], ids=["ws", "wss"])
-def test_under_gevent_sockets_behave_the_same(tmp_path: Path, secure: bool) -> None:
-    """Large messages, timeouts and a lost connection, also over TLS."""
-    pytest.importorskip("gevent")
-    script = GEVENT + """
-import os, ssl
-from realtime_sync import connect, errors
-
-trust = ssl.create_default_context(cafile=os.environ["CA"])
-session = connect("m", base_url=os.environ["URL"], timeout=10, ssl_context=trust)
-for _ in range(20):
-    session.input_audio_buffer.append(bytes(1 << 20))
-session.input_audio_buffer.clear().acknowledged()
-try:
-    session.wait_for("error", timeout=0.05)
-except errors.WaitTimeout:
-    print("timeout")
-session.input_audio_buffer.commit()
-try:
-    session.wait_for("error")
-except errors.ConnectionLost as exc:
-    print(exc.code)
-print(session.close().complete)
-"""
-
-    def serve_raw(peer: Peer) -> None:
-        peer.greet()
-        peer.hear_until("input_audio_buffer.clear")
-        peer.say({"type": "input_audio_buffer.cleared", "event_id": "e"})
-        peer.hear_until("input_audio_buffer.commit")
-
-    authority().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    with RawServer(serve_raw, tls=tls_pair()[0] if secure else None) as server:
-        output = run(script, server.url, CA=str(tmp_path / "ca.pem"))
-
-    assert ["timeout", "1006", "True"] == output.split()
+def test_a_session_is_opened_once(server: Server) -> None:
+    """A second open() is a mistake of the program."""
+    with connect("m", base_url=server.url) as session:
+        with pytest.raises(LocalProtocolError):
+            session.open()
