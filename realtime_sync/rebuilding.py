@@ -15,9 +15,10 @@ from .deadline import Deadline
 from .errors import CommandRejected, RestoreError
 from .handles import CommandHandle, PendingCommands
 from .opening import Greeting
+from .protocol import events
 from .protocol.codec import Codec, to_mapping
 from .sending import event_ids, with_event_id
-from .state.restore import RestorePlan, RestoreReport, plan_restore
+from .state.restore import CALL_IS_GONE, RestorePlan, RestoreReport, plan_restore
 from .state.snapshot import Snapshot
 from .transport import Transport
 from .types import UNSET
@@ -89,8 +90,24 @@ class Rebuild:
                 problem = self._outcome(self._create(again))
             if problem is not None:
                 dropped[command.item.id] = f"the server refused it: {problem}"
+        self._withdraw_orphans(plan, dropped)
         restored = tuple(i for i in plan.report.restored if i not in dropped)
         return evolve(plan.report, restored=restored, dropped=dropped)
+
+    def _withdraw_orphans(self, plan: RestorePlan, dropped: dict[str, str]) -> None:
+        """An output whose call was refused goes too: they belong together."""
+        items = [command.item for command in plan.commands]
+        calls = {
+            item.call_id
+            for item in items
+            if item.type == "function_call" and item.id not in dropped
+        }
+        for item in items:
+            orphan = item.type == "function_call_output" and item.call_id not in calls
+            if orphan and item.id not in dropped:
+                dropped[item.id] = CALL_IS_GONE
+                delete = events.ConversationItemDelete(item_id=item.id)
+                self._outcome(self._send(delete))
 
     def _configure(self, plan: RestorePlan) -> None:
         if not plan.config:

@@ -23,6 +23,9 @@ from ..protocol.items import (
 )
 from .snapshot import Item, Part, Snapshot
 
+CALL_IS_GONE = "its function call is gone"
+"""Why the output of a call is not restored without it."""
+
 _READ_ONLY = frozenset({"id", "object", "expires_at", "model", "client_secret"})
 _NULL_MATTERS = frozenset({"turn_detection"})
 _MESSAGES = {
@@ -86,8 +89,13 @@ def plan_restore(
     changed: dict[str, str] = {}
     dropped: dict[str, str] = {}
     commands = []
+    calls = {
+        item.call_id
+        for item in snapshot.items
+        if item.type == "function_call" and item.status != "in_progress"
+    }
     for item in snapshot.items:
-        built, remark = _rebuild(item, snapshot) if items else (None, "not wanted")
+        built, remark = _rebuild(item, calls) if items else (None, "not wanted")
         if built is None:
             dropped[item.id] = remark or "cannot be rebuilt"
             continue
@@ -129,7 +137,7 @@ def _without_nulls(value: Any) -> Any:
     }
 
 
-def _rebuild(item: Item, snapshot: Snapshot) -> tuple[Any, Optional[str]]:
+def _rebuild(item: Item, calls: set[Optional[str]]) -> tuple[Any, Optional[str]]:
     if item.status == "in_progress":
         return None, "was not finished"
     if item.type == "message":
@@ -137,9 +145,8 @@ def _rebuild(item: Item, snapshot: Snapshot) -> tuple[Any, Optional[str]]:
     if item.type == "function_call":
         return _call(item), None
     if item.type == "function_call_output":
-        calls = [i for i in snapshot.items if i.type == "function_call"]
-        if not any(call.call_id == item.call_id for call in calls):
-            return None, "its function call is gone"
+        if item.call_id not in calls:
+            return None, CALL_IS_GONE
         return (
             FunctionCallOutput(
                 id=item.id, call_id=item.call_id or "", output=item.output or ""
