@@ -43,7 +43,7 @@ def replay(
 
     Handlers are called as in a session, in the recorded order. Their ``ctx.session``
     is a session without a server: commands that it is given go nowhere, and
-    waiting on it raises `LocalProtocolError`.
+    waiting on it raises `LocalProtocolError`, or `WouldDeadlock`.
 
     Args:
         recording: path of a file that `Session.record` wrote, or of JSON lines of
@@ -84,6 +84,7 @@ class _Replay:
         self._wiring = session._wiring
         self._recorded = recorded
         self._connections: dict[int, Connection] = {}
+        self._current = recorded.connection
         self._now = 0.0
         self._over = (_CLEAN, "")
         self._steps: Mapping[str, Callable[[RecordedLine], None]] = {
@@ -134,7 +135,9 @@ class _Replay:
         if line.asked is None and command.type == "conversation.item.create":
             # Others do not record when their mirror heard of it.
             self._connection(line.connection).note(command)
-        self._wiring._sent(command, f"client.{command.type}")
+        if line.connection == self._current:
+            self._wiring._sent(command, f"client.{command.type}")
+        # Else it is of the library's own, to rebuild a conversation.
 
     def _noted(self, line: RecordedLine) -> None:
         note = line.frame
@@ -143,6 +146,7 @@ class _Replay:
             snapshot = Snapshot.from_dict(note["snapshot"])
             self._connection(line.connection).snapshot = snapshot
         elif kind == "recording.switched":
+            self._current = line.connection
             self._wiring.switch_to(self._connection(line.connection))
         elif kind == "recording.ended":
             self._over = (note.get("code") or _CLEAN, note.get("reason") or "")
