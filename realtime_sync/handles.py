@@ -17,7 +17,7 @@ from .errors import (
     LocalProtocolError,
     NothingToCancel,
 )
-from .protocol.acks import ACKS, error_fits
+from .protocol.acks import ACKS, error_fits, error_points_to
 from .redaction import redact
 from .types import UNSET, Timeout
 from .waiters import Slot, Waiting, Watch, again
@@ -44,6 +44,7 @@ class CommandHandle:
         self._waiting = waiting
         self._slot = Slot()
         self._awaited = False
+        self._number = 0
 
     def __repr__(self) -> str:
         state = "done" if self.done() else "pending"
@@ -115,6 +116,7 @@ class PendingCommands:
         self._echoes_metadata = False
         self._by_event: dict[str, list[str]] = {}
         self._heard: set[str] = set()
+        self._registered = self._answered = 0
         for command, rule in ACKS.items():
             for event in rule.events + rule.repeated:
                 self._by_event.setdefault(event, []).append(command)
@@ -134,6 +136,8 @@ class PendingCommands:
         """Expect an answer to a command that is about to be sent."""
         kind = handle.command.type
         with self._lock:
+            self._registered += 1
+            handle._number = self._registered
             self._by_id[handle.event_id] = handle
             queue = self._by_command.setdefault(kind, deque())
             queue.append(handle)
@@ -179,6 +183,7 @@ class PendingCommands:
                 continue
             handle = self._match(command, event)
             if handle is not None:
+                self._answered = max(self._answered, handle._number)
                 handle._acknowledge(event)
 
     def _match(self, command: str, event: Any) -> Optional[CommandHandle]:
@@ -221,13 +226,17 @@ class PendingCommands:
     def _owner(self, rejection: CommandRejected) -> Optional[CommandHandle]:
         if rejection.event_id is not None:
             return self._by_id.get(rejection.event_id)
-        fitting = [
-            handle
-            for handle in self._by_id.values()
-            if handle.command.type in ACKS
-            and error_fits(handle.command.type, rejection.code, rejection.param)
-        ]
+        fitting = [each for each in self._by_id.values() if self._fits(each, rejection)]
         return fitting[0] if len(fitting) == 1 else None
+
+    def _fits(self, handle: CommandHandle, rejection: CommandRejected) -> bool:
+        kind, code, param = handle.command.type, rejection.code, rejection.param
+        if kind not in ACKS:
+            return False
+        if handle._number < self._answered:
+            # The server took it in silence, and has answered a later one.
+            return error_points_to(kind, code, param)
+        return error_fits(kind, code, param)
 
     def _remove(self, handle: CommandHandle) -> None:
         assert self._lock.locked()

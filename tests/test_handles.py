@@ -303,6 +303,22 @@ def test_an_error_without_an_id_that_fits_several_fails_none(
     assert 1 == len(caplog.records)
 
 
+def test_an_error_without_an_id_is_not_about_what_was_passed_over(
+    commands: Commands,
+) -> None:
+    """A later command has been answered; unless the error says what it is about."""
+    passed = commands.send("ConversationItemDelete", item_id="i")
+    commands.send("InputAudioBufferCommit")
+    commands.hear("input_audio_buffer.committed")
+    commands.hear("error", error={"message": "a glitch"})
+    before = passed.done()
+    commands.hear("error", error={"code": "item_delete_invalid_item_id"})
+
+    assert not before
+    with pytest.raises(ItemNotFound):
+        passed.acknowledged()
+
+
 def test_null_in_the_place_of_an_error_is_none(commands: Commands) -> None:
     """Mock servers send every key; only an ``error`` event is an error."""
     handle = commands.send("InputAudioBufferCommit")

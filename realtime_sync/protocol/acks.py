@@ -189,6 +189,17 @@ ACKS: Mapping[str, AckRule] = {
 """Canonical command type -> rule. A command that is not here is never answered."""
 
 
+def error_points_to(
+    command_type: str, code: Optional[str], param: Optional[str]
+) -> bool:
+    """
+    Whether an error that names no command says by itself which kind it is about.
+    """
+    rule = ACKS[command_type]
+    root = (param or "").partition(".")[0]
+    return code in rule.error_codes or bool(root and root == rule.param)
+
+
 def error_fits(command_type: str, code: Optional[str], param: Optional[str]) -> bool:
     """
     Whether an error that names no command can be about this kind of command.
