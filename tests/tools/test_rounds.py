@@ -1,0 +1,423 @@
+"""What becomes of a round of calls when something comes in between."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from realtime_sync import ReconnectPolicy, Session, connect
+from realtime_sync.errors import ToolError
+from realtime_sync.server import Call, serve
+from realtime_sync.server.agents.base import Prompt
+from realtime_sync.testing import MemoryTransport, faults, frames
+from realtime_sync.tools import ToolCall
+
+OUTPUT = "function_call_output"
+
+
+class Sent:
+    """What a session has sent, to be waited for from another thread."""
+
+    def __init__(self) -> None:
+        self.frames: list[dict[str, Any]] = []
+        self.changed = threading.Condition()
+
+    def __call__(self, frame: dict[str, Any]) -> Any:
+        """Note a command, and answer one that asks for a response."""
+        with self.changed:
+            self.frames.append(frame)
+            self.changed.notify_all()
+        if frame["type"] == "response.create":
+            return frames.answer("Well.")(frame)
+        return None
+
+    def outputs(self) -> list[Any]:
+        """The outputs of tools, decoded."""
+        items = [f["item"] for f in self.frames if "item" in f]
+        return [json.loads(i["output"]) for i in items if i["type"] == OUTPUT]
+
+    def asked(self) -> int:
+        """How many responses were asked for."""
+        return sum(f["type"] == "response.create" for f in self.frames)
+
+    def wait(self, outputs: int, asked: int) -> None:
+        """Wait until so much was sent."""
+        with self.changed:
+            assert self.changed.wait_for(
+                lambda: len(self.outputs()) >= outputs and self.asked() >= asked, 10
+            )
+
+
+@pytest.fixture
+def sent() -> Sent:
+    """Everything that the session sends."""
+    return Sent()
+
+
+@pytest.fixture
+def transport(sent: Sent) -> MemoryTransport:
+    """A server that says what the test feeds."""
+    return MemoryTransport(on_send=sent)
+
+
+@pytest.fixture(params=["inline", "thread", "manual"])
+def session(
+    request: pytest.FixtureRequest, transport: MemoryTransport
+) -> Iterator[Session]:
+    """A session in each way of calling handlers."""
+    with connect(
+        "m", transport=transport, dispatch=request.param, timeout=5
+    ) as session:
+        yield session
+
+
+def rounds_over(session: Session) -> None:
+    """Wait until nothing of the rounds runs."""
+    for each in tuple(session.tools._rounds.values()):
+        assert each.done.wait(10)
+
+
+def double(x: int) -> int:
+    """Double a number."""
+    return 2 * x
+
+
+@pytest.mark.parametrize("status", ["cancelled", "incomplete", "failed"])
+def test_calls_of_a_response_that_did_not_complete_are_answered_and_not_run(
+    session: Session, transport: MemoryTransport, sent: Sent, status: str
+) -> None:
+    """The model is told; whoever ended the response decides how to go on."""
+    ran: list[int] = []
+
+    @session.tool
+    def never(x: int) -> None:
+        """Must not run."""
+        ran.append(x)
+
+    transport.feed(*frames.answer(calls=[("never", {"x": 1})], status=status)({}))
+    sent.wait(1, 0)
+    rounds_over(session)
+
+    assert [] == ran
+    assert status in sent.outputs()[0]["error"]
+    assert 0 == sent.asked()
+
+
+def test_a_call_that_the_conversation_does_not_have_is_not_answered(
+    session: Session, transport: MemoryTransport, sent: Sent
+) -> None:
+    """Cancelled before its item was added: an output would be refused."""
+    session.tool(double)
+    *_, done = frames.answer(calls=[("double", {"x": 1})], status="cancelled")({})
+    done["response"]["output"] = [
+        {k: v for k, v in item.items() if k != "id"}
+        for item in done["response"]["output"]
+    ]
+    transport.feed(done)
+    rounds_over(session)
+
+    assert [] == sent.outputs()
+
+
+def test_calls_out_of_band_are_never_answered(
+    session: Session, transport: MemoryTransport, sent: Sent
+) -> None:
+    """There is no conversation that an output could go to."""
+    session.tool(double)
+    aside = {"response": {"conversation": "none"}}
+    transport.feed(*frames.answer(calls=[("double", {"x": 1})])(aside))
+    rounds_over(session)
+
+    assert [] == sent.outputs()
+    assert 0 == sent.asked()
+
+
+def test_a_function_of_somebody_else_is_left_to_them(
+    session: Session, transport: MemoryTransport, sent: Sent
+) -> None:
+    """What the configuration declares beside the tools, others answer."""
+    theirs = {"type": "function", "name": "theirs", "parameters": {"type": "object"}}
+    session.update(tools=[theirs])
+    session.tool(double)
+    calls = [("theirs", {}), ("double", {"x": 4})]
+    transport.feed(*frames.answer(calls=calls)({}))
+    sent.wait(1, 0)
+    rounds_over(session)
+
+    assert [8] == sent.outputs()
+    assert 0 == sent.asked()
+
+
+def test_tools_come_and_go_while_the_session_is_open(
+    session: Session, transport: MemoryTransport, sent: Sent
+) -> None:
+    """Other people's tools, secrets included, stay beside them."""
+    mcp = {"type": "mcp", "server_label": "deep", "authorization": "secret"}
+    session.update(tools=[mcp])
+    session.tool(double)
+    both = transport.commands("session.update")[-1]["session"]["tools"]
+    session.tools.remove(double)
+    alone = transport.commands("session.update")[-1]["session"]["tools"]
+    transport.feed(*frames.answer(calls=[("double", {"x": 4})])({}))
+    sent.wait(1, 1)
+
+    assert [None, "double"] == [tool.get("name") for tool in both]
+    assert "secret" == both[0]["authorization"]
+    assert [mcp] == alone
+    assert "no tool called" in sent.outputs()[0]["error"]
+    assert "double" not in session.tools
+    with pytest.raises(ToolError, match="no tool"):
+        session.tools.remove("double")
+    rounds_over(session)
+
+
+def test_a_session_that_is_closed_waits_for_no_tool(
+    session: Session, transport: MemoryTransport, sent: Sent
+) -> None:
+    """The function learns that nobody waits for it, and nothing is sent."""
+    began, told = threading.Event(), threading.Event()
+
+    @session.tool
+    def slow(call: ToolCall) -> str:
+        """Wait."""
+        began.set()
+        if call.abandoned.wait(20):
+            told.set()
+        return "late"
+
+    transport.feed(*frames.answer(calls=[("slow", {})])({}))
+    assert began.wait(10)
+    session.close()
+
+    assert told.wait(10)
+    assert [] == sent.outputs()
+
+
+def speech(kind: str, **fields: Any) -> dict[str, Any]:
+    """An event about the user's voice."""
+    return {"type": f"input_audio_buffer.{kind}", "item_id": "item_user", **fields}
+
+
+@pytest.mark.parametrize("ends", ["committed", "cleared"])
+def test_a_user_who_speaks_meanwhile_is_not_talked_over(
+    session: Session, transport: MemoryTransport, sent: Sent, ends: str
+) -> None:
+    """The response to the user's turn sees the outputs; there is none beside it."""
+    session.update(turn_detection={"type": "server_vad", "create_response": True})
+    release = threading.Event()
+
+    @session.tool
+    def slow() -> str:
+        """Wait."""
+        release.wait(20)
+        return json.dumps("there")
+
+    transport.feed(*frames.answer(calls=[("slow", {})])({}))
+    transport.feed(speech("speech_started", audio_start_ms=0))
+    release.set()
+    sent.wait(1, 0)
+    before = sent.asked()
+    if ends == "committed":
+        transport.feed(speech("speech_stopped", audio_end_ms=900))
+        transport.feed(speech("committed", previous_item_id=None))
+    else:
+        transport.feed({"type": "input_audio_buffer.cleared"})
+        sent.wait(1, 1)
+    if ends == "committed":
+        rounds_over(session)
+
+    assert ["there"] == sent.outputs()
+    assert (0, int(ends == "cleared")) == (before, sent.asked())
+    session.close()
+    rounds_over(session)
+
+
+def test_an_approval_that_comes_too_late_runs_nothing(
+    session: Session, transport: MemoryTransport, sent: Sent
+) -> None:
+    """The model was told that nothing came of it."""
+    ran: list[int] = []
+    approved = threading.Event()
+
+    def late(call: ToolCall) -> bool:
+        call.abandoned.wait(20)
+        approved.set()
+        return True
+
+    def act() -> None:
+        """Act."""
+        ran.append(1)
+
+    session.tool(act, approve=late, timeout=0.02)
+    transport.feed(*frames.answer(calls=[("act", {})])({}))
+    sent.wait(1, 1)
+    assert approved.wait(10)
+
+    assert [] == ran
+    assert "0.02 seconds" in sent.outputs()[0]["error"]
+    session.close()
+    rounds_over(session)
+
+
+class Caller:
+    """A model that calls a tool until it has been answered so often."""
+
+    def __init__(self, times: int = 1) -> None:
+        self.times = times
+        self.answered: list[Any] = []
+
+    def __call__(self, prompt: Prompt) -> Any:
+        """Call, or say how often it was answered."""
+        outputs = [i for i in prompt.items if i["type"] == OUTPUT]
+        self.answered = [json.loads(i["output"]) for i in outputs]
+        if len(outputs) < self.times:
+            return Call("count", {})
+        return f"{len(outputs)} answers"
+
+
+@pytest.mark.parametrize("dialect", ["ga", "beta"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "drop_after:response.done",
+        "drop_after:conversation.item.done",
+        "drop_before:response.done",
+    ],
+)
+def test_an_output_reaches_the_connection_that_comes_after(
+    dialect: str, fault: str
+) -> None:
+    """The connection is lost right behind the call: run once, answered once."""
+    model, ran = Caller(), []
+    restored, answered = threading.Event(), threading.Event()
+
+    def count() -> int:
+        """Count."""
+        ran.append(1)
+        assert restored.wait(10)
+        return len(ran)
+
+    if dialect == "beta":
+        fault = fault.replace("item.done", "item.created")
+    with serve(agent=model, faults=[fault]) as server:
+
+        def heal(attempt: Any) -> None:
+            server.faults = []
+
+        policy = ReconnectPolicy(base=0.001, cap=0.002, hook=heal)
+        with connect(
+            "m", base_url=server.url, dialect=dialect, reconnect=policy, tools=[count]
+        ) as session:
+            session.on("connection.restored", lambda event: restored.set())
+
+            def finished(event: Any) -> None:
+                if "answers" in session.snapshot.response(event.response.id).text:
+                    answered.set()
+
+            session.on("response.done", finished)
+            session.conversation.add_message("Count.").acknowledged(5)
+            session.response.create(output_modalities=["text"])
+            assert restored.wait(10)
+            if "before" in fault or "item" in fault:
+                return  # The call was not said, so it is not to be run.
+            assert answered.wait(10)
+
+    assert [1] == ran
+    assert [1] == model.answered
+
+
+def test_an_output_that_a_connection_swallowed_is_sent_again() -> None:
+    """Lost between the output and its acknowledgement."""
+    model, ran = Caller(), []
+    restored, answered = threading.Event(), threading.Event()
+
+    def count() -> int:
+        """Count."""
+        ran.append(1)
+        return len(ran)
+
+    with serve(agent=model) as server:
+
+        def heal(attempt: Any) -> None:
+            server.faults = []
+
+        server.faults = [faults.stall("rate_limits.updated")]
+        policy = ReconnectPolicy(base=0.001, cap=0.002, hook=heal)
+        with connect(
+            "m",
+            base_url=server.url,
+            reconnect=policy,
+            tools=[count],
+            config={"output_modalities": ["text"]},
+        ) as session:
+            session.on("connection.restored", lambda event: restored.set())
+            session.on(
+                "response.text.done",
+                lambda event: answered.set() if "answers" in event.text else None,
+            )
+            outputs: list[Any] = []
+
+            @session.on("client.conversation.item.create")
+            def swallowed(command: Any) -> None:
+                if command.item.type == OUTPUT:
+                    outputs.append(command)
+                    if len(outputs) == 1:
+                        session._wiring.connection.abort()
+
+            session.conversation.add_message("Count.").acknowledged(5)
+            session.response.create()
+            assert restored.wait(10)
+            assert answered.wait(10)
+
+    assert [1] == ran
+    assert [1] == model.answered
+    assert 2 == len(outputs)
+
+
+@pytest.mark.parametrize("most", [0, 1, 3])
+def test_a_question_is_followed_so_far_and_no_further(most: int) -> None:
+    """The last calls are answered, and no response is asked for any more."""
+    model, ran = Caller(times=10), []
+
+    def count() -> int:
+        """Count."""
+        ran.append(1)
+        return len(ran)
+
+    with serve(agent=model) as server:
+        with connect("m", base_url=server.url, tools=[count]) as session:
+            created: list[Any] = []
+            session.on("client.response.create", created.append)
+            reply = session.ask("Count.", max_tool_rounds=most, timeout=10)
+            rounds_over(session)
+            session.flush()
+
+    assert most + 1 == len(reply.steps)
+    assert most + 1 == len(ran)
+    assert most + 1 == len(created)
+    assert 1 == len(reply.tool_calls)
+
+
+def test_a_model_that_calls_for_ever_is_stopped() -> None:
+    """Without a question the set's own limit holds."""
+    model, ran, ended = Caller(times=100), [], threading.Event()
+
+    def count() -> int:
+        """Count."""
+        ran.append(1)
+        if len(ran) == 9:
+            ended.set()
+        return len(ran)
+
+    with serve(agent=model) as server:
+        with connect("m", base_url=server.url, tools=[count]) as session:
+            session.conversation.add_message("Count.")
+            session.response.create()
+            assert ended.wait(10)
+            rounds_over(session)
+
+    assert 9 == len(ran)
