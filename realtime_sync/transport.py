@@ -131,6 +131,7 @@ class WebSocketTransport:
         self._wakened.setblocking(False)
         self._close_sent = False
         self._shut = False
+        self._emptied = False
         self.heard_at = monotonic()
         sock.setblocking(False)
 
@@ -247,6 +248,8 @@ class WebSocketTransport:
 
     def _fill(self, deadline: Deadline) -> bool:
         """Read once; False at the deadline or when woken."""
+        if self._emptied and not self._wait_readable(READ, deadline):
+            return False
         while True:
             wanted = READ
             try:
@@ -261,6 +264,9 @@ class WebSocketTransport:
                 if not data:
                     raise Disconnected(_NO_CLOSE_FRAME, "end of stream, no close frame")
                 self.heard_at = monotonic()
+                # Trying again would find nothing and let go of the interpreter
+                # once more, for which every thread of the process may queue.
+                self._emptied = not self._secure and len(data) < _CHUNK
                 self._reader.feed(data)
                 return True
             if not self._wait_readable(wanted, deadline):
