@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import realtime_sync
 
 sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
+
+# The help of commands is printed for a page, not for a terminal.
+os.environ["COLUMNS"] = "80"
+os.environ["NO_COLOR"] = "1"
 
 project = "realtime-sync"
 author = "realtime-sync contributors"
@@ -29,7 +34,8 @@ nitpick_ignore_regex = [
     ("py:obj", r"(?!realtime_sync\.).*"),
     ("py:exc", r"(?!realtime_sync\.).*"),
     # Rooms behind the public names.
-    ("py:obj", r"realtime_sync\.(protocol|state)\..*"),
+    ("py:obj", r"realtime_sync\.(protocol|state|transport)\..*"),
+    ("py:obj", r"realtime_sync\.testing\.plugin"),
 ]
 
 html_theme = "furo"

@@ -372,7 +372,8 @@ class Session:
 
         Args:
             path: is overwritten.
-            audio, **options: see `Recording`.
+            audio: False leaves the sound out.
+            **options: see `Recording`.
         """
         return Recording(self, path, audio=audio, **options)
 

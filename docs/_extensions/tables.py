@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable, Sequence
 
 from docutils import nodes
@@ -9,8 +10,11 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from realtime_sync import errors
+from realtime_sync.cli.main import parser
+from realtime_sync.protocol.acks import ACKS
 from realtime_sync.protocol.registry import ROWS, Row
 from realtime_sync.server import FAULTS
+from realtime_sync.state import lifecycle
 
 
 def list_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -84,10 +88,60 @@ class FaultTable(SphinxDirective):
         return self.parse_text_to_nodes(list_table(("Fault", "What it does"), rows))
 
 
+class AckTable(SphinxDirective):
+    """``ack-table::`` lists which event acknowledges which command."""
+
+    def run(self) -> list[nodes.Node]:
+        rows = [self.cells(row) for row in ROWS if row.direction == "client"]
+        head = ("Command", "Acknowledged by", "Matched by", "Errors that are its own")
+        return self.parse_text_to_nodes(list_table(head, rows))
+
+    def cells(self, row: Row) -> tuple[str, ...]:
+        """One line of the table."""
+        rule = ACKS.get(row.name)
+        if rule is None:
+            return code(row.name), "nothing", "–", "–"
+        events = ", ".join(map(code, rule.events))
+        own = ", ".join(map(code, sorted(rule.error_codes)))
+        return code(row.name), events, rule.matched_by, own or "–"
+
+
+class StateTable(SphinxDirective):
+    """``state-table:: RESPONSE`` lists what may follow what."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        table = getattr(lifecycle, self.arguments[0])
+        rows = [
+            (code(state), ", ".join(map(code, sorted(table[state]))) or "the end")
+            for state in table
+        ]
+        return self.parse_text_to_nodes(list_table(("State", "May become"), rows))
+
+
+class CommandHelp(SphinxDirective):
+    """``command-help::`` prints the help of every command of the terminal."""
+
+    def run(self) -> list[nodes.Node]:
+        actions = parser()._actions
+        kinds = [a for a in actions if isinstance(a, argparse._SubParsersAction)]
+        lines: list[str] = []
+        for name, command in kinds[0].choices.items():
+            text = command.format_help().splitlines()
+            title = f"realtime-sync {name}"
+            lines += [title, "-" * len(title), "", ".. code-block:: text", ""]
+            lines += [f"   {line}".rstrip() for line in text] + [""]
+        return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directives."""
+    app.add_directive("ack-table", AckTable)
+    app.add_directive("command-help", CommandHelp)
     app.add_directive("event-table", EventTable)
     app.add_directive("fault-table", FaultTable)
     app.add_directive("event-classes", EventClasses)
     app.add_directive("rejection-table", RejectionTable)
+    app.add_directive("state-table", StateTable)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

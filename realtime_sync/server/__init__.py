@@ -70,3 +70,7 @@ if not TYPE_CHECKING:  # A checker knows the names, and finds misspelt ones.
                 'pip install "realtime-sync[server]"'
             ) from exc
         return getattr(found, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

@@ -87,7 +87,7 @@ class OpenTelemetry:
             server: URL of the server, for ``server.address`` and ``server.port``.
 
         Returns:
-            The `Subscription`s; cancel them to stop.
+            Subscriptions; cancel them to stop.
         """
         follower = _Follower(self, session, _server(server))
         return follower.subscribe()
