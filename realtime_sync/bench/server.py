@@ -139,7 +139,8 @@ class Server:
                 self._pacers[name] = Pacer(sessions, rate, events, kind)
             pacer = self._pacers[name]
         wanted = commands(sock)
-        next(wanted)
+        if next(wanted, None) is None:
+            return  # It only wanted to know what a connection takes.
         pacer.join(sock)
         for _ in wanted:
             pass

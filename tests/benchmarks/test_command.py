@@ -1,0 +1,60 @@
+"""``realtime-sync bench``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from realtime_sync.cli.main import main
+
+FEW = ["bench", "text", "--pairs", "1", "--scale", "0.001"]
+
+
+def test_bench_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line for each figure; what is at work goes to the standard error."""
+    assert 0 == main(FEW)
+
+    shown = capsys.readouterr()
+    assert "text deltas" in shown.out
+    assert "cpu us" in shown.out
+    assert "... text deltas" in shown.err
+
+
+def test_bench_prints_json_and_draws(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """For programs, and for documentation."""
+    picture = tmp_path / "cost.svg"
+
+    assert 0 == main([*FEW, "--standard", "--json", "--chart", str(picture)])
+    names = {row["scenario"] for row in json.loads(capsys.readouterr().out)}
+    assert {"text deltas"} == names
+    assert picture.read_text(encoding="utf-8").startswith("<svg")
+
+
+def test_bench_measures_over_tls(capsys: pytest.CaptureFixture[str]) -> None:
+    """The same frames, encrypted, for all sides."""
+    pytest.importorskip("trustme", reason="makes the certificates")
+
+    assert 0 == main([*FEW, "--tls"])
+    assert "text deltas" in capsys.readouterr().out
+
+
+def test_bench_names_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that no scenario has is an error that lists them."""
+    assert 2 == main(["bench", "no-such"])
+    assert "text deltas" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argument", ["--pairs=0", "--scale=0", "--scale=-1"])
+def test_bench_refuses_amounts_that_measure_nothing(
+    argument: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There is no median of nothing."""
+    with pytest.raises(SystemExit) as caught:
+        main(["bench", argument])
+
+    assert 2 == caught.value.code
+    assert "must be" in capsys.readouterr().err

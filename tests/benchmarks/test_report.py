@@ -1,0 +1,71 @@
+"""How the figures are shown."""
+
+from __future__ import annotations
+
+import json
+from xml.etree import ElementTree
+
+import pytest
+
+from realtime_sync.bench import Row, as_json, chart, table
+from realtime_sync.bench.report import rows_of
+
+FOUND = {
+    "ours": [{"cpu us": 10.0}, {"cpu us": 12.0}, {"cpu us": 11.0}],
+    "peer": [{"cpu us": 60.0}, {"cpu us": 60.0}, {"cpu us": 66.0}],
+    "floor": [{"cpu us": 2.0}],
+}
+
+
+def rows() -> list[Row]:
+    """One scenario that all three sides have done."""
+    return rows_of("text & more", FOUND)
+
+
+def test_a_row_has_medians_and_ratios_of_pairs() -> None:
+    """A ratio compares what ran next to each other, then the median is taken."""
+    (row,) = rows()
+
+    assert (11.0, 60.0, 2.0) == (row.ours, row.peer, row.floor)
+    assert (5.0, 6.0, 6.0) == row.ratios
+    assert 6.0 == row.ratio
+    assert 5.5 == row.floors
+
+
+def test_a_row_without_others_has_no_ratio() -> None:
+    """What only we can do is shown all the same."""
+    (row,) = rows_of("alone", {"ours": [{"p99 ms": 2.0}]})
+
+    assert row.ratio is None
+    assert row.floors is None
+    assert "p99 ms  2.00" in table([row])
+
+
+def test_table_says_the_spread() -> None:
+    """The smallest and the largest ratio stand beside the median."""
+    assert "6.0 (5.0-6.0)" in table(rows())
+
+
+def test_json_has_every_figure() -> None:
+    """Programs read the same as people do."""
+    (row,) = json.loads(as_json(rows()))
+
+    assert ("text & more", 6.0) == (row["scenario"], row["ratio"])
+
+
+def test_chart_is_a_picture_with_three_bars() -> None:
+    """The longest bar is the peer's, and odd characters do not break it."""
+    tree = ElementTree.fromstring(chart(rows()))
+    bars = tree.findall("{http://www.w3.org/2000/svg}rect")
+    widths = [float(bar.get("width", "")) for bar in bars]
+
+    assert 3 == len(widths)
+    assert widths == sorted(widths, reverse=True)
+    assert widths[0] == pytest.approx(6 * widths[1], rel=0.01)
+
+
+def test_chart_leaves_out_what_has_no_peer() -> None:
+    """A bar needs something to be compared with."""
+    alone = rows_of("alone", {"ours": [{"cpu us": 2.0}]})
+
+    assert "rect" not in chart(alone)
