@@ -276,7 +276,10 @@ class Dispatcher:
         if self.mode == "manual" and not self._pumps:
             if threading.get_ident() != self._pumping:
                 return False
-        self.wait(self._last.reached, deadline)
+        if not self.wait(self._last.reached, deadline) and self.mode == "manual":
+            if threading.get_ident() == self._pumping:
+                self.discard()  # The time is up; nobody else empties the queue.
+                self._pump(0.0)
         if self._thread is not None:
             self._thread.join(deadline.remaining())
             return not self._thread.is_alive()

@@ -513,6 +513,21 @@ def test_discarding_drops_what_is_queued_and_counts_it() -> None:
     assert 9 == stage.dispatcher.discarded_at_close
 
 
+def test_in_manual_mode_the_closing_thread_empties_the_queue() -> None:
+    """Nobody else would; what was not delivered in time is counted."""
+    seen: list[Any] = []
+    stage = Stage("manual")
+    stage.router.on("error", seen.append)
+    for event in numbered(10):
+        stage.deliver(event)
+    stage.dispatcher.stop()
+    drained = stage.dispatcher.drained(Deadline(0))
+
+    assert drained
+    assert 10 == len(seen) + stage.dispatcher.discarded_at_close
+    assert 0 == stage.dispatcher.depth
+
+
 def test_what_is_queued_is_dropped_when_the_time_to_close_is_up() -> None:
     """Handlers are not called any more when `close()` has given up on them."""
     blocker = Blocker()

@@ -383,6 +383,9 @@ def test_our_close_is_answered_with_its_code(wire: Wire) -> None:
     transport.begin_close(1000, "bye")
     end = ended(transport)
 
+    while not told:
+        pass
+
     assert (1000, "bye") == (end.code, end.reason)
     assert [b"\x03\xe8bye"] == told
 
