@@ -23,7 +23,8 @@ class Attachment:
     audio that is queued and handlers that are slow: audio goes to the player's
     queue, and at ``input_audio_buffer.speech_started`` the player is silent, the
     running response is cancelled (if the server does not do it), every item is
-    truncated to what was heard of it, and what still comes is dropped.
+    truncated to what was heard of it, and what still comes is dropped; an item that
+    only begins afterwards is deleted when the response is over.
 
     Made by `Player.attach`. Undone by `detach`, or at the end of a ``with`` block; the
     player stays open.
@@ -45,7 +46,8 @@ class Attachment:
         self._session = session
         self._on_interrupted = on_interrupted
         # Touched by the reader, and by whoever calls `interrupt`; single
-        # operations on a dictionary are atomic.
+        # operations on a dictionary are atomic. A response that was interrupted
+        # before its first item is known by its id alone.
         self._settled: dict[str, None] = {}
         self._converter: Converter | None = None
         self._part: tuple[str, int] | None = None
@@ -53,6 +55,7 @@ class Attachment:
             "response.output_audio.delta": self._delta,
             "response.output_audio.done": self._done,
         }
+        handlers["response.done"] = self._response_done
         if barge_in:
             handlers["input_audio_buffer.speech_started"] = self._speech_started
         self._subscriptions = [
@@ -102,6 +105,32 @@ class Attachment:
 
     def _speech_started(self, event: Any) -> None:
         self.interrupt()
+
+    def _response_done(self, event: Any) -> None:
+        """
+        An interrupted response is over: take out what it began only afterwards.
+
+        Between an interruption and the moment it reaches the server a response
+        may begin a further item. Nobody hears it, and it cannot be truncated at
+        zero, so it is deleted like any other that was not heard.
+        """
+        snapshot = self._session.snapshot
+        response = snapshot.response(getattr(event.response, "id", None) or "")
+        if response is None or response.id not in self._settled:
+            return
+        unheard = [
+            PlayedPart(item.id, 0, response.id, 0.0, 0.0)
+            for item in response.output
+            if item.id not in self._settled
+        ]
+        self._settled.update((part.item_id, None) for part in unheard)
+        # The response that may have begun meanwhile is none of this one's business.
+        active = snapshot.active_response
+        others = frozenset() if active is None else frozenset((active.id,))
+        for command in plan_interruption(
+            snapshot, unheard, cancel=False, settled=others
+        ):
+            self._session.send(command)
 
     def _delta(self, event: Any) -> None:
         if event.response_id in self._settled or event.item_id in self._settled:

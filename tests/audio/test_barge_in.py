@@ -11,6 +11,7 @@ import pytest
 
 from realtime_sync import Session, audio, connect
 from realtime_sync.server import Call, Say, Server, serve
+from realtime_sync.testing import MemoryTransport, frames
 
 LONG = "a long answer " * 20
 """Hummed at 60 ms per character: 16.8 seconds."""
@@ -288,3 +289,40 @@ def test_a_call_beside_the_answer_is_left_alone(
     assert ["look_up"] == [
         item.name for item in snapshot.items if item.type == "function_call"
     ]
+
+
+def test_an_item_that_begins_after_the_interruption_is_muted_and_deleted() -> None:
+    """The server began it before it heard of the cancellation; nobody heard it."""
+    transport = MemoryTransport()
+    whole = list(
+        frames.answer(
+            spoken="One.", calls=[("f", {})], status="cancelled", response_id="resp_1"
+        )({})
+    )
+    later = list(frames.answer(spoken="Two.", response_id="resp_1", item_id="late")({}))
+    with connect("m", transport=transport, dispatch="inline") as session:
+        player = audio.Player()
+        attached = player.attach(session)
+        transport.feed(*whole[:-1])
+        first = session.snapshot.response("resp_1").items[0]
+        player.pull(4800)
+        attached.interrupt(cancel=True)
+        transport.take()
+        transport.feed(*later[1:-1])
+        queued = player.queued_ms
+        before = transport.take()
+        done = whole[-1]
+        done["response"]["output"] += later[-1]["response"]["output"]
+        transport.feed(done)
+        after = transport.take()
+        transport.feed(*frames.answer(spoken="Three.")({}))
+
+        assert 0.0 == queued
+        assert [] == before
+        assert [("conversation.item.delete", "late")] == [
+            (frame["type"], frame["item_id"]) for frame in after
+        ]
+        assert first != "late"
+        assert player.queued_ms > 0
+        assert [] == transport.take()
+    player.close()

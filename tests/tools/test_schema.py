@@ -190,3 +190,25 @@ def test_docstrings_are_read_up_to_their_sections() -> None:
     assert "Do it.\n\nAt once." == summary(doc)
     assert {"a": "one more", "b": "two"} == parameter_texts(doc)
     assert {} == parameter_texts("Nothing to see.")
+
+
+def test_fields_of_sphinx_and_of_classes_are_read() -> None:
+    """``:param x:`` and the Attributes of a record describe them too."""
+    doc = "Do it.\n\n:param a: one\n    more\n:param int b: two\n:returns: it\n"
+
+    assert "Do it." == summary(doc)
+    assert {"a": "one more", "b": "two"} == parameter_texts(doc)
+    assert "its name" == type_schema(Town)["properties"]["name"]["description"]
+    assert "A town." == type_schema(Town)["description"]
+
+
+@attrs.define
+class Town:
+    """
+    A town.
+
+    Attributes:
+        name: its name
+    """
+
+    name: str
