@@ -1,0 +1,285 @@
+"""
+Ctrl-C in each call that blocks: it raises, and the session goes on.
+
+The signal is sent when the main thread is seen to wait, not after some time.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from realtime_sync import ReconnectPolicy, Router, Session, connect
+from realtime_sync.server import Server, serve
+from realtime_sync.server.agents.base import Prompt
+from tests.rawserver import GREETING, Gone, Peer
+from tests.stress.places import LONG, Place
+
+BIG = 30_000_000
+WAITS = frozenset({"wait", "acquire", "get", "wait_for", "join"})
+MAIN = threading.main_thread().ident or 0
+
+
+def waits() -> bool:
+    """Whether the main thread is in a call that waits."""
+    frame = sys._current_frames().get(MAIN)
+    while frame is not None:
+        if frame.f_code.co_filename == __file__:
+            return False
+        if "realtime_sync" in frame.f_code.co_filename:
+            return frame.f_code.co_name in WAITS or blocked_in_poll(frame)
+        frame = frame.f_back
+    return False
+
+
+def blocked_in_poll(frame: Any) -> bool:
+    """Whether a frame is a wait for the socket."""
+    return bool(frame.f_code.co_name in ("wait_for", "_pump", "_select"))
+
+
+class Interrupter:
+    """Sends SIGINT once the main thread has been seen waiting for a while."""
+
+    def __init__(self) -> None:
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Interrupter:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: Any) -> None:
+        self._thread.join(LONG)
+
+    def _run(self) -> None:
+        seen, pause = 0, threading.Event()
+        while seen < 5:
+            pause.wait(0.002)
+            seen = seen + 1 if waits() else 0
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def interrupted(action: Callable[[], Any]) -> None:
+    """An action is interrupted, and says so."""
+    with Interrupter():
+        with pytest.raises(KeyboardInterrupt):
+            action()
+
+
+@pytest.fixture
+def gate() -> threading.Event:
+    """Lets the model speak."""
+    return threading.Event()
+
+
+@pytest.fixture
+def server(gate: threading.Event) -> Iterator[Server]:
+    """A server whose model waits at a gate, if the question is 'wait'."""
+
+    def model(prompt: Prompt) -> str:
+        last = prompt.items[-1] if prompt.items else {}
+        if "wait" in str(last.get("content")):
+            assert gate.wait(LONG)
+        return "done"
+
+    with serve(agent=model) as running:
+        yield running
+        gate.set()
+
+
+CALLS: dict[str, Callable[[Session], Any]] = {
+    "wait_for": lambda s: s.wait_for("response.done", timeout=LONG),
+    "expect": lambda s: s.expect("response.done").result(LONG),
+    "events": lambda s: next(iter(s.events("response.done"))),
+    "ask": lambda s: s.ask("wait", timeout=LONG, output_modalities=["text"]),
+    "result": lambda s: waiting_response(s).result(LONG),
+    "text_deltas": lambda s: next(waiting_response(s).text_deltas(timeout=LONG)),
+    "wait_changed": lambda s: s.wait_changed(10**9, timeout=LONG),
+    "run_forever": lambda s: s.run_forever(),
+}
+
+
+def waiting_response(session: Session) -> Any:
+    """A response that does not come."""
+    session.conversation.add_message("wait")
+    return session.response.create(output_modalities=["text"])
+
+
+@pytest.mark.parametrize("mode", ["thread", "manual"])
+@pytest.mark.parametrize("call", CALLS)
+def test_a_wait_is_interrupted(
+    server: Server, gate: threading.Event, call: str, mode: str
+) -> None:
+    """And the session answers the next question."""
+    with connect("m", base_url=server.url, router=Router(), dispatch=mode) as session:
+        interrupted(lambda: CALLS[call](session))
+        gate.set()
+
+        assert "done" == session.ask("still there?", output_modalities=["text"]).text
+        assert session.close().complete
+
+
+def test_acknowledged_is_interrupted(server: Server) -> None:
+    """The acknowledgement of a command that the server does not get to."""
+    server.faults = [*_faults("delay:session.updated:0.5")]
+    with connect("m", base_url=server.url, router=Router()) as session:
+        handle = session.update(instructions="x")
+        interrupted(lambda: handle.acknowledged(LONG))
+
+        assert "x" == handle.acknowledged(LONG).session.instructions
+
+
+def test_flush_is_interrupted(server: Server) -> None:
+    """While a handler is busy."""
+    release = threading.Event()
+    with connect("m", base_url=server.url, router=Router()) as session:
+        session.on("session.updated", lambda event: release.wait(LONG))
+        session.update(instructions="x").acknowledged(LONG)
+        interrupted(lambda: session.flush(LONG))
+        release.set()
+        session.flush(LONG)
+
+        assert session.ask("still there?", output_modalities=["text"]).text
+
+
+def test_pump_is_interrupted(server: Server) -> None:
+    """Waiting for the first delivery, and in a handler."""
+
+    def interrupt(event: Any) -> None:
+        raise KeyboardInterrupt
+
+    with connect(
+        "m", base_url=server.url, router=Router(), dispatch="manual"
+    ) as session:
+        session.pump(0.0)
+        interrupted(lambda: session.pump(LONG))
+        subscription = session.on("session.updated", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            session.update(instructions="x").acknowledged(LONG)
+        subscription.cancel()
+
+        assert session.ask("still there?", output_modalities=["text"]).text
+        session.flush(LONG)
+        assert 0 == session.stats.queued
+
+
+def test_close_is_interrupted_and_can_be_called_again(server: Server) -> None:
+    """The second call finishes the work."""
+    release = threading.Event()
+    session = connect("m", base_url=server.url, router=Router(), close_timeout=LONG)
+    session.on("session.updated", lambda event: release.wait(LONG))
+    session.update(instructions="x").acknowledged(LONG)
+    interrupted(session.close)
+    release.set()
+
+    assert session.close().complete
+
+
+def test_connect_is_interrupted() -> None:
+    """It leaves neither connection nor thread."""
+
+    def silent(peer: Peer) -> None:
+        peer.upgrade()
+        peer.rest()
+
+    with Place(silent) as place:
+        interrupted(lambda: place.open(connect_timeout=LONG, close_timeout=0.2))
+
+
+def test_a_send_that_waits_for_a_new_connection_is_interrupted(server: Server) -> None:
+    """The held command is acknowledged later, the wait for it is not needed."""
+    go_on = threading.Event()
+    policy = ReconnectPolicy(base=0.0, hook=lambda attempt: go_on.wait(LONG) and None)
+    with connect(
+        "m", base_url=server.url, router=Router(), reconnect=policy
+    ) as session:
+        lost = threading.Event()
+        session.on("connection.lost", lambda event: lost.set(), inline=True)
+        server.sessions[-1].drop()
+        assert lost.wait(LONG)
+        handle = session.conversation.add_message("held")
+        interrupted(lambda: handle.acknowledged(LONG))
+        go_on.set()
+
+        assert handle.acknowledged(LONG)
+
+
+# -- in the middle of a frame ------------------------------------------------
+
+
+class Listener:
+    """A server that reads nothing until it is told to, then everything."""
+
+    def __init__(self) -> None:
+        self.read = threading.Event()
+        self.heard: list[Any] = []
+
+    def __call__(self, peer: Peer) -> None:
+        peer.greet()
+        assert self.read.wait(LONG)
+        while True:
+            try:
+                command = peer.hear()
+            except Gone:
+                return
+            self.heard.append((command["type"], len(command.get("filler", ""))))
+            if command["type"] == "session.update":
+                session = {**GREETING["session"], **command["session"]}
+                peer.say({"type": "session.updated", "session": session})
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["ws", "wss"])
+def test_a_send_of_30_mb_is_interrupted(secure: bool) -> None:
+    """The frame that was begun is finished; the next one comes whole behind it."""
+    listener = Listener()
+    with Place(listener, secure=secure) as place:
+        with place.open(timeout=LONG) as session:
+            big = {"type": "vendor.big", "filler": "x" * BIG}
+            interrupted(lambda: session.send(big))
+            listener.read.set()
+            session.update(instructions="x").acknowledged(LONG)
+
+            assert [("vendor.big", BIG), ("session.update", 0)] == listener.heard
+
+
+def test_interrupts_at_random_moments_tear_no_frame() -> None:
+    """Forty of them in a stream of large and small commands."""
+    listener = Listener()
+    listener.read.set()
+    rng, pause, armed = random.Random(3), threading.Event(), threading.Event()
+    sizes = [10, 3_000_000, 100, 700_000]
+
+    def strike() -> None:
+        for _ in range(40):
+            assert armed.wait(LONG)
+            pause.wait(rng.uniform(0.0, 0.02))
+            armed.clear()
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with Place(listener) as place, place.open(timeout=LONG) as session:
+        striker = threading.Thread(target=strike)
+        striker.start()
+        for _ in range(40):
+            with pytest.raises(KeyboardInterrupt):
+                armed.set()
+                while True:
+                    filler = "x" * rng.choice(sizes)
+                    session.send({"type": "vendor.big", "filler": filler})
+        striker.join(LONG)
+        session.update(instructions="x").acknowledged(LONG)
+        heard = {size for kind, size in listener.heard if kind == "vendor.big"}
+
+        assert heard <= set(sizes)
+        assert session.is_open
+
+
+def _faults(*names: str) -> list[Any]:
+    from realtime_sync.server.host.faults import Fault
+
+    return [Fault.parse(name) for name in names]
