@@ -245,6 +245,8 @@ class ResponseHandle(CommandHandle):
         response_id = getattr(event, "response_id", UNSET)
         if isinstance(response_id, Unset):
             response_id = getattr(getattr(event, "response", None), "id", UNSET)
+        if self.response_id is None and isinstance(response_id, str):
+            self.response_id = response_id  # It began without a name.
         # A server that names no response speaks of the one that runs.
         return not isinstance(response_id, str) or response_id == self.response_id
 
@@ -277,6 +279,14 @@ class ResponseHandle(CommandHandle):
                     partial=self.reply(),
                 )
 
+    def _wait_listening(self, ready: Event, deadline: Deadline) -> bool:
+        """Wait for a piece; False when none comes in time, or nothing at all."""
+        began = monotonic()
+        while not self._waiting.wait(ready, deadline.limited(self._patience(began))):
+            if deadline.passed or self._patience(began) == 0.0:
+                return False
+        return True
+
     def _patience(self, began: float) -> Optional[float]:
         """Seconds until the response counts as idle, or None for no limit."""
         if self._idle_timeout is None:
@@ -304,7 +314,7 @@ class ResponseHandle(CommandHandle):
                 ready.clear()
                 if at < len(self._log) or self._over.is_set():
                     continue
-                if not self._waiting.wait(ready, self._waiting.deadline(timeout)):
+                if not self._wait_listening(ready, self._waiting.deadline(timeout)):
                     raise WaitTimeout(
                         f"no {what} of response {self.response_id} in time",
                         partial=self.reply(),

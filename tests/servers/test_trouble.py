@@ -211,6 +211,23 @@ def test_a_response_that_does_not_end_well_raises(
     assert status == session.snapshot.response("r1").status
 
 
+def test_a_response_may_get_its_name_later() -> None:
+    """What begins without an id is the one that runs."""
+
+    def unnamed(command: Frame) -> Iterator[Frame]:
+        for frame in openai(command):
+            if frame["type"] == "response.created":
+                frame = {**frame, "response": {"status": "in_progress", "id": None}}
+            yield frame
+
+    with connected(server(unnamed)) as (session, performance, seen):
+        replies = [session.ask("Peru?") for _ in range(2)]
+
+    assert ["Lima."] * 2 == [reply.text for reply in replies]
+    assert None is session.snapshot.active_response
+    assert (("user", "Peru?"), ("assistant", "Lima.")) * 2 == lines(session)
+
+
 def silent(command: Frame) -> Iterator[Frame]:
     """A relay whose upstream died."""
     yield event("response.created", response=response("in_progress"))
@@ -226,6 +243,17 @@ def test_a_relay_that_falls_silent_is_given_up() -> None:
         assert session.is_open
     assert "Li" == caught.value.partial.text
     assert "in_progress" == caught.value.partial.status
+
+
+def test_who_listens_to_a_silent_relay_gives_up_too() -> None:
+    """Even without a deadline for each piece."""
+    with connected(server(silent), response_idle_timeout=SHORT) as (session, *_):
+        pieces = session.response.create().text_deltas(timeout=None)
+        first = next(pieces)
+        with pytest.raises(WaitTimeout):
+            next(pieces)
+
+    assert "Li" == first
 
 
 def test_a_response_that_never_ends_can_be_cancelled_in_vain() -> None:

@@ -26,6 +26,7 @@ from ..store import (
     reordered,
     store,
     text_or_none,
+    updated,
 )
 from ..text import append
 
@@ -241,13 +242,40 @@ def _response_of(
 
 
 def with_response(
-    snapshot: Snapshot, response_id: str
+    snapshot: Snapshot, response_id: str, *, begins: bool = False
 ) -> tuple[Snapshot, ResponseState]:
-    """Return a response, begun if nothing has been heard of it."""
+    """
+    Return a response, begun if nothing has been heard of it.
+
+    Args:
+        snapshot: the snapshot so far.
+        response_id: the id that the server tells, or one that was made up.
+        begins: the event is the first of its response. Another one may name a
+            response that began without an id.
+    """
     state = snapshot._responses.get(response_id)
+    if state is None and not begins:
+        snapshot, state = _named(snapshot, response_id)
     if state is None:
         state = ResponseState(id=response_id, audio_rate=snapshot._audio_rate)
         snapshot = put_response(snapshot, state)
+    return snapshot, state
+
+
+def _named(
+    snapshot: Snapshot, response_id: str
+) -> tuple[Snapshot, Optional[ResponseState]]:
+    """Give a response its own id in place of one that was made up for it."""
+    nameless = [each for each in snapshot._open if each.startswith(UNNAMED)]
+    if not nameless or response_id.startswith(UNNAMED):
+        return snapshot, None
+    responses = dict(snapshot._responses)
+    state = changed_in(responses.pop(nameless[-1]), "id", response_id)
+    unfinished = tuple(each for each in snapshot._open if each != nameless[-1])
+    changes = {"_responses": responses, "_open": unfinished}
+    snapshot = put_response(updated(snapshot, changes), state)
+    for item in filter(None, (find(snapshot, each) for each in state.items)):
+        snapshot = store(snapshot, changed_in(item, "response_id", response_id))
     return snapshot, state
 
 

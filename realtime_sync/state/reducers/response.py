@@ -33,7 +33,7 @@ def response_created(snapshot: Snapshot, event: Any) -> Snapshot:
     if known is not None and known.closed:
         detail = f"the response is {known.status}"
         return note(snapshot, event, "late_event", detail, response_id=response_id)
-    snapshot, state = with_response(snapshot, response_id)
+    snapshot, state = with_response(snapshot, response_id, begins=True)
     return _told(snapshot, state, wire)
 
 

@@ -360,6 +360,20 @@ def test_a_server_without_ids_is_followed() -> None:
     assert [] == mirror.kinds
 
 
+def test_a_response_may_get_its_name_later() -> None:
+    """From the first event that tells it; what it has goes with it."""
+    mirror = Mirror()
+    mirror.tell("response.created", response={"status": "in_progress"})
+    mirror.tell("response.output_text.delta", item_id="a", delta="x")
+    mirror.tell("response.output_text.delta", item_id="a", delta="y", response_id="r")
+    mirror.tell("response.done", response={"id": "r", "status": "completed"})
+
+    assert ["r"] == list(mirror.snapshot.responses)
+    assert mirror.snapshot.active_response is None
+    assert "xy" == mirror.snapshot.responses["r"].text
+    assert "r" == mirror.item("a").response_id
+
+
 def test_a_name_that_was_made_up_gives_way_to_the_real_one() -> None:
     """What had been received stays with the item."""
     mirror = Mirror()
