@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
+from ..errors import ConfigurationError
+from ..telemetry import Tokens
 from .connecting import add_server_options, new_session, server_url
+from .machine import add_json_option, print_json
 
 
 def add(commands: Any) -> None:
@@ -15,15 +19,52 @@ def add(commands: Any) -> None:
         help="ask a server one written question",
         description="Ask a server one written question and print its answer.",
     )
-    parser.add_argument("text", help="the question")
+    parser.add_argument(
+        "text",
+        nargs="?",
+        default="-",
+        help="the question; without it, or with -, the standard input is read",
+    )
     add_server_options(parser)
+    add_json_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
+    question = _question(options.text)
     with server_url(options) as url:
         config = {"output_modalities": ["text"]}
         with new_session(url, options, config) as session:
-            print(session.ask(options.text, timeout=options.timeout).text)
+            reply = session.ask(question, timeout=options.timeout)
+    if options.json:
+        tokens = Tokens.of(reply.usage)
+        print_json(
+            {
+                "text": reply.text,
+                "status": reply.status,
+                "response_id": reply.id,
+                "input_tokens": tokens.input,
+                "cached_tokens": tokens.cached,
+                "output_tokens": tokens.output,
+            }
+        )
+    else:
+        print(reply.text)
     return 0
+
+
+def _question(text: str) -> str:
+    """
+    The question, from the standard input if need be.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    if text == "-":
+        if sys.stdin.isatty():
+            print("type the question, then Ctrl-D", file=sys.stderr)
+        text = sys.stdin.read().strip()
+    if not text:
+        raise ConfigurationError("there is no question: neither text nor input")
+    return text

@@ -58,7 +58,10 @@ def server_url(options: argparse.Namespace) -> Iterator[str | None]:
 
 
 def new_session(
-    url: str | None, options: argparse.Namespace, config: Mapping[str, Any]
+    url: str | None,
+    options: argparse.Namespace,
+    config: Mapping[str, Any],
+    **more: Any,
 ) -> Session:
     """A session that is not open yet."""
     from .. import RealtimeClient
@@ -69,6 +72,7 @@ def new_session(
         dialect=options.dialect,
         config=dict(config),
         timeout=options.timeout,
+        **more,
     )
 
 

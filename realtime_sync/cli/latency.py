@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from attrs import define, field
 
@@ -41,6 +42,17 @@ class Turn:
     status: str | None = None
     problem: str | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """What was said and how long it took, as JSON-able values."""
+        times = {f"{name}_ms": _after(self, name) for _, name in COLUMNS}
+        return {
+            "said": self.said,
+            "answer": self.answer,
+            "status": self.status,
+            "problem": self.problem,
+            **times,
+        }
+
 
 COLUMNS = (
     ("turn found", "found"),
@@ -64,7 +76,13 @@ def latency_table(turns: Sequence[Turn]) -> str:
 
 
 def _ms(turn: Turn, name: str) -> str:
+    took = _after(turn, name)
+    return "-" if took is None else f"{took:.0f}"
+
+
+def _after(turn: Turn, name: str) -> float | None:
+    """Milliseconds from the end of speech."""
     then: float | None = getattr(turn, name)
     if then is None or turn.spoken is None:
-        return "-"
-    return f"{(then - turn.spoken) * 1000:.0f}"
+        return None
+    return (then - turn.spoken) * 1000

@@ -7,10 +7,34 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from . import ask, bench, demo, serve, talk
+from . import (
+    ask,
+    bench,
+    completion,
+    demo,
+    doctor,
+    replay,
+    report,
+    serve,
+    tail,
+    talk,
+    transcribe,
+)
 from .failures import explain
 
-COMMANDS = (demo, serve, talk, ask, bench)
+COMMANDS = (
+    demo,
+    talk,
+    ask,
+    transcribe,
+    serve,
+    tail,
+    replay,
+    report,
+    doctor,
+    bench,
+    completion,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,13 +6,15 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import audio
 from ..errors import RealtimeError, WaitTimeout
 from .connecting import new_session, record
 from .conversation import Conversation
 from .latency import latency_table
+from .machine import print_json
+from .status import LiveState, StatusLine
 from .transcript import LiveTranscript
 
 if TYPE_CHECKING:
@@ -51,14 +53,25 @@ def speak(
     """
     folder.mkdir(parents=True, exist_ok=True)
     session = new_session(url, options, CONFIG)
-    transcript = LiveTranscript()
+    as_json = getattr(options, "json", False)
+    line = StatusLine(shown=False if as_json else None)
+    out: Any = sys.stderr if as_json else line
+    transcript = LiveTranscript(out)
     conversation = Conversation(session, transcript)
+    meter = audio.LevelMeter(LiveState(session, line).heard)
     record(session, folder)
-    with session:
-        sent = _converse(session, path, conversation, options)
-    transcript.release()
-    transcript.end()
+    try:
+        with session:
+            sent = _converse(session, path, conversation, options, meter)
+    finally:
+        transcript.release()
+        transcript.end()
+        line.end()
     _write(folder, session, sent, conversation)
+    if as_json:
+        for turn in conversation.turns:
+            print_json(turn.to_dict())
+        return 1 if any(turn.status not in GOOD for turn in conversation.turns) else 0
     return _report(folder, conversation)
 
 
@@ -67,6 +80,7 @@ def _converse(
     path: Path,
     conversation: Conversation,
     options: argparse.Namespace,
+    meter: audio.LevelMeter,
 ) -> bytes:
     """Send the file and then silence until the answer is complete."""
     sent = bytearray()
@@ -75,7 +89,9 @@ def _converse(
 
     def note(block: bytes) -> None:
         sent.extend(block)
-        conversation.sent(ears.feed(block))
+        heard = ears.feed(block)
+        conversation.sent(heard)
+        meter.feed(heard)
 
     blocks = _blocks(path, wire, conversation, options)
     audio.stream(session, blocks, pace=options.pace, format=wire, on_block=note)

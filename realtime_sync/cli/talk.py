@@ -1,4 +1,4 @@
-"""``realtime-sync talk FILE.wav``: speak a recording to a server."""
+"""``realtime-sync talk``: speak a recording to a server, or talk to it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..errors import ConfigurationError
 from .connecting import add_server_options, server_url
+from .machine import add_json_option
 
 
 def add(commands: Any) -> None:
@@ -21,10 +23,17 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "file",
         type=Path,
+        nargs="?",
         metavar="FILE.wav",
         help="any rate, mono or stereo, 8 to 32 bit",
     )
+    parser.add_argument(
+        "--mic",
+        action="store_true",
+        help="talk through microphone and loudspeaker until Ctrl-C",
+    )
     add_server_options(parser)
+    add_json_option(parser)
     add_pace_option(parser)
     parser.add_argument(
         "--out",
@@ -51,6 +60,14 @@ def add_pace_option(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
     from .. import audio
+
+    if options.mic == bool(options.file):
+        raise ConfigurationError("talk needs a file, or --mic")
+    if options.mic:
+        from .microphone import converse
+
+        with server_url(options) as url:
+            return converse(url, options)
     from .spoken import speak
 
     # Before a server is started or a connection is made for nothing.

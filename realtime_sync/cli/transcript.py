@@ -54,6 +54,11 @@ class LiveTranscript:
             self._open = True
         self._print(piece)
 
+    def note(self, text: str) -> None:
+        """Print a line that nobody said."""
+        self.end()
+        self._print(f"!       {text}\n")
+
     def end(self) -> None:
         """End the server's line."""
         if self._open:

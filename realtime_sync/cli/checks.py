@@ -1,0 +1,199 @@
+"""What `doctor` finds out about a server, one question at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from attrs import define, field
+
+from ..errors import CommandRejected, RealtimeError
+from .failures import one_line
+
+OK, ODD, BAD, SKIPPED = "ok", "odd", "bad", "skipped"
+
+
+@define
+class Finding:
+    """
+    The answer to one question.
+
+    Attributes:
+        name: the question, short.
+        verdict: ``ok``; ``odd``, which differs from the protocol and is coped
+            with; ``bad``; or ``skipped``.
+        detail: what was seen.
+    """
+
+    name: str
+    verdict: str
+    detail: str
+
+
+@define
+class Examination:
+    """
+    The findings about one server.
+
+    Attributes:
+        session: an open session.
+        timeout: seconds for each question.
+        findings: so far.
+    """
+
+    session: Any
+    timeout: float
+    findings: list[Finding] = field(factory=list)
+
+    def run(self) -> None:
+        """Ask every question; one that fails does not stop the others."""
+        for name, question in QUESTIONS:
+            if self.session.closed:
+                self.findings.append(Finding(name, SKIPPED, "the session is over"))
+                continue
+            try:
+                verdict, detail = question(self)
+            except RealtimeError as exc:
+                verdict, detail = BAD, f"{type(exc).__name__}: {one_line(exc)}"
+            self.findings.append(Finding(name, verdict, detail))
+
+
+def _session(exam: Examination) -> tuple[str, str]:
+    config = exam.session.config
+    model = getattr(config, "model", None) or "not told"
+    return OK, f"{exam.session.id or 'without an id'}, model {model}"
+
+
+def _limit(exam: Examination) -> tuple[str, str]:
+    expires = exam.session.snapshot.expires_at
+    if not expires:
+        return ODD, "the server does not say when it will end the session"
+    return OK, f"{(expires - time.time()) / 60:.0f} minutes per session"
+
+
+def _formats(exam: Examination) -> tuple[str, str]:
+    audio = getattr(exam.session.config, "audio", None) or None
+    told = []
+    for side in ("input", "output"):
+        wire = getattr(getattr(audio, side, None), "format", None)
+        kind, rate = getattr(wire, "type", None), getattr(wire, "rate", None)
+        told.append(f"{side} {kind or 'not told'}{f' {rate} Hz' if rate else ''}")
+    return OK if audio else ODD, ", ".join(told)
+
+
+def _update(exam: Examination) -> tuple[str, str]:
+    exam.session.update(instructions="Be brief.").acknowledged(exam.timeout)
+    told = getattr(exam.session.config, "instructions", None)
+    if told != "Be brief.":
+        return ODD, "session.updated does not say what was set"
+    return OK, "session.update is acknowledged"
+
+
+def _own_ids(exam: Examination) -> tuple[str, str]:
+    item = {
+        "id": "item_doctor",
+        "type": "message",
+        "role": "user",
+        "content": [{"type": "input_text", "text": "Say hello."}],
+    }
+    handle = exam.session.conversation.item.create(item)
+    handle.acknowledged(exam.timeout)
+    if exam.session.snapshot.item("item_doctor") is None:
+        return ODD, "the server gives items ids of its own"
+    return OK, "the client's item ids are kept"
+
+
+def _answer(exam: Examination) -> tuple[str, str]:
+    began = time.monotonic()
+    handle = exam.session.response.create(output_modalities=["text"])
+    first = None
+    for _ in handle.text_deltas(timeout=exam.timeout):
+        first = first or time.monotonic() - began
+    reply = handle.result(timeout=exam.timeout)
+    took = time.monotonic() - began
+    pieces = f"first text after {first * 1000:.0f} ms, " if first else ""
+    verdict = OK if first else ODD
+    return (
+        verdict,
+        f"{pieces}done after {took * 1000:.0f} ms, {len(reply.text)} letters",
+    )
+
+
+def _usage(exam: Examination) -> tuple[str, str]:
+    usage = exam.session.snapshot.usage
+    if not usage.total_tokens:
+        return ODD, "response.done has no usage"
+    return OK, f"{usage.input_tokens} tokens in, {usage.output_tokens} out"
+
+
+def _rates(exam: Examination) -> tuple[str, str]:
+    limits = exam.session.snapshot.rate_limits
+    if not limits:
+        return ODD, "no rate_limits.updated"
+    told = [f"{each.name} {each.remaining}/{each.limit}" for each in limits]
+    return OK, ", ".join(told)
+
+
+def _delete(exam: Examination) -> tuple[str, str]:
+    exam.session.conversation.item.delete("item_doctor").acknowledged(exam.timeout)
+    return OK, "conversation.item.delete is acknowledged"
+
+
+def _errors(exam: Examination) -> tuple[str, str]:
+    handle = exam.session.conversation.item.delete("item_that_is_not_there")
+    try:
+        handle.acknowledged(exam.timeout)
+    except CommandRejected as exc:
+        return OK, f"an error names the command: {exc.code or exc.type}"
+    except TimeoutError:
+        return ODD, "a command that cannot work is not answered with its event_id"
+    return ODD, "deleting an item that is not there is acknowledged"
+
+
+def _buffer(exam: Examination) -> tuple[str, str]:
+    exam.session.input_audio_buffer.clear().acknowledged(exam.timeout)
+    return OK, "input_audio_buffer.clear is acknowledged"
+
+
+def _unknown(exam: Examination) -> tuple[str, str]:
+    unknown = exam.session.stats.unknown
+    if unknown:
+        told = ", ".join(f"{name} ({count})" for name, count in unknown.items())
+        return ODD, f"events that the protocol does not have: {told}"
+    return OK, "every event is known"
+
+
+def _anomalies(exam: Examination) -> tuple[str, str]:
+    anomalies = exam.session.snapshot.anomalies
+    if not anomalies:
+        return OK, "none were seen"
+    told = [f"{each.event_type}: {each.detail}" for each in anomalies[:4]]
+    return ODD, "; ".join(told)
+
+
+def _close(exam: Examination) -> tuple[str, str]:
+    exam.session.close()
+    report = exam.session.close_report
+    verdict = OK if report.code == 1000 else ODD
+    return verdict, f"code {report.code} {report.reason}".strip()
+
+
+QUESTIONS: tuple[tuple[str, Callable[[Examination], tuple[str, str]]], ...] = (
+    ("session", _session),
+    ("session limit", _limit),
+    ("audio formats", _formats),
+    ("configuration", _update),
+    ("item ids", _own_ids),
+    ("answer", _answer),
+    ("usage", _usage),
+    ("delete", _delete),
+    # Told after the answer, so what was answered since comes later still.
+    ("rate limits", _rates),
+    ("errors", _errors),
+    ("audio buffer", _buffer),
+    ("unknown events", _unknown),
+    ("deviations", _anomalies),
+    ("close", _close),
+)
+"""Asked in this order; each finds the session as the ones before left it."""

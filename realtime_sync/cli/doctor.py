@@ -1,0 +1,102 @@
+"""``realtime-sync doctor``: how a server behaves, and where it differs."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from attrs import asdict
+
+from ..errors import AuthenticationFailed, ConfigurationError, RealtimeError
+from .checks import BAD, ODD, OK, Examination, Finding
+from .connecting import add_server_options, new_session, server_url
+from .failures import one_line
+from .lines import printable
+from .machine import add_json_option, print_json
+
+SIGNS = {OK: "ok ", ODD: "odd", BAD: "BAD"}
+WRONG_MODEL = "no-such-model"
+PATIENCE = 10.0
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "doctor",
+        help="examine a server: dialects, limits, close codes, deviations",
+        description="Connect to a server and try what it can do: dialects, limits, "
+        "acknowledgements, errors, close codes. Takes a handful of tokens. The exit "
+        "code is 0 if it can be worked with, 1 if not.",
+    )
+    add_server_options(parser)
+    add_json_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command."""
+    with server_url(options) as url:
+        findings = [*_dialects(url, options), _refusal(url, options)]
+        session = new_session(url, options, {"turn_detection": None})
+        began = time.monotonic()
+        with session:
+            took = f"{(time.monotonic() - began) * 1000:.0f} ms"
+            findings.append(Finding("connect", OK, f"ready after {took}"))
+            exam = Examination(session, min(options.timeout, PATIENCE))
+            exam.run()
+    findings += exam.findings
+    if options.json:
+        print_json({"findings": [asdict(each) for each in findings]})
+    else:
+        _print(findings)
+    return 1 if any(each.verdict == BAD for each in findings) else 0
+
+
+def _print(findings: list[Finding]) -> None:
+    width = max(len(each.name) for each in findings)
+    for each in findings:
+        sign = SIGNS.get(each.verdict, " - ")
+        print(f"{sign}  {each.name:<{width}}  {printable(each.detail)}")
+    odd = sum(each.verdict == ODD for each in findings)
+    bad = sum(each.verdict == BAD for each in findings)
+    print()
+    print(f"{len(findings)} checks, {odd} odd, {bad} bad")
+
+
+def _dialects(url: str | None, options: argparse.Namespace) -> list[Finding]:
+    """
+    Which dialects it speaks; the one that was asked for must be among them.
+
+    Raises:
+        AuthenticationFailed: the key will not do, in whatever dialect.
+        ConfigurationError: there is nothing to connect with.
+    """
+    found = []
+    for dialect in ("ga", "beta"):
+        asked = argparse.Namespace(**{**vars(options), "dialect": dialect})
+        try:
+            with new_session(url, asked, {}) as session:
+                detail = f"spoken; session {session.id}"
+                found.append(Finding(f"dialect {dialect}", OK, detail))
+        except (AuthenticationFailed, ConfigurationError):
+            raise
+        except RealtimeError as exc:
+            if dialect == options.dialect:
+                raise
+            found.append(Finding(f"dialect {dialect}", ODD, one_line(exc)))
+    return found
+
+
+def _refusal(url: str | None, options: argparse.Namespace) -> Finding:
+    """How it says no: HTTP status, or error and close code."""
+    asked = argparse.Namespace(**{**vars(options), "model": WRONG_MODEL})
+    try:
+        with new_session(url, asked, {}):
+            return Finding("refusal", ODD, "a model that does not exist is accepted")
+    except RealtimeError as exc:
+        status = getattr(exc, "status", None)
+        code = getattr(exc, "code", None)
+        how = f"HTTP {status}" if status else "after the handshake"
+        detail = f"a wrong model: {how}, {code or type(exc).__name__}"
+        return Finding("refusal", OK, detail)

@@ -1,0 +1,72 @@
+"""One event as one line for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+WIDEST = 110
+ARROWS = {"in": "<", "out": ">", "note": "="}
+TELLING = (
+    "message",
+    "transcript",
+    "text",
+    "delta",
+    "status",
+    "code",
+    "name",
+    "item_id",
+    "response_id",
+    "error",
+    "reason",
+    "id",
+)
+"""Members that say what an event is about, the most telling first."""
+
+
+def event_line(at: float, direction: str, frame: Any) -> str:
+    """
+    An event as a line: time, direction, type, and what it is about.
+
+    Args:
+        at: seconds.
+        direction: ``in``, ``out`` or ``note``.
+        frame: decoded JSON.
+    """
+    if not isinstance(frame, Mapping):
+        return f"{at:9.3f} {ARROWS.get(direction, '?')} (no JSON)"
+    kind = str(frame.get("type"))
+    about = _about(kind, frame)
+    line = f"{at:9.3f} {ARROWS.get(direction, '?')} {kind}  {about}".rstrip()
+    return line if len(line) <= WIDEST else line[: WIDEST - 1] + "…"
+
+
+def _about(kind: str, frame: Mapping[str, Any]) -> str:
+    if "audio" in frame and isinstance(frame["audio"], str):
+        return f"<{_size(frame['audio'])} bytes>"
+    if kind.endswith("audio.delta"):
+        return f"<{_size(frame.get('delta'))} bytes>"
+    for holder in (frame, *_inner(frame)):
+        for name in TELLING:
+            value = holder.get(name)
+            if isinstance(value, str) and value and name != "type":
+                return printable(value)
+    return ""
+
+
+def _inner(frame: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    names = ("error", "response", "item", "session")
+    return [frame[name] for name in names if isinstance(frame.get(name), Mapping)]
+
+
+def _size(text: Any) -> int:
+    if not isinstance(text, str):
+        return 0
+    return len(text) * 3 // 4 - text[-2:].count("=")
+
+
+def printable(text: str) -> str:
+    """Text in one line, without what a terminal would obey."""
+    shown = json.dumps(text, ensure_ascii=False)[1:-1]
+    return "".join(c if c.isprintable() else "\ufffd" for c in shown)

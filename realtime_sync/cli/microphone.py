@@ -1,0 +1,78 @@
+"""``talk --mic``: a conversation aloud, with a live view."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from .. import audio
+from .connecting import new_session
+from .conversation import Conversation
+from .latency import latency_table
+from .machine import print_json
+from .spoken import CONFIG
+from .status import LiveState, StatusLine
+from .transcript import LiveTranscript
+
+
+def converse(
+    url: str | None,
+    options: argparse.Namespace,
+    *,
+    microphone: Any = None,
+    speaker: Any = None,
+) -> int:
+    """
+    Talk until Ctrl-C, or until the session is over.
+
+    Args:
+        url: of the server.
+        options: as the parser gives them.
+        microphone: instead of the default one: a context manager that gives blocks.
+        speaker: instead of the default one.
+
+    Raises:
+        ConfigurationError: there is no microphone or loudspeaker.
+    """
+    line = StatusLine(shown=False if options.json else None)
+    session = new_session(url, options, CONFIG)
+    out: Any = sys.stderr if options.json else line
+    transcript = LiveTranscript(out)
+    conversation = Conversation(session, transcript)
+    live = LiveState(session, line)
+    meter = audio.LevelMeter(live.heard)
+    if microphone is None:
+        microphone = audio.Microphone(on_block=_both(meter.feed, conversation.sent))
+    if speaker is None:
+        speaker = audio.Speaker()
+    print("speak; Ctrl-C ends the conversation", file=sys.stderr)
+    try:
+        with microphone as mic, speaker as loud, session:
+            audio.talk(session, mic, loud)
+    except KeyboardInterrupt:
+        # The way to end a conversation, so no failure.
+        pass
+    finally:
+        transcript.end()
+        line.end()
+        session.close(drain=False)
+    _tell(conversation, options)
+    return 0
+
+
+def _both(*receivers: Any) -> Any:
+    def receive(block: bytes) -> None:
+        for receiver in receivers:
+            receiver(block)
+
+    return receive
+
+
+def _tell(conversation: Conversation, options: argparse.Namespace) -> None:
+    if options.json:
+        for turn in conversation.turns:
+            print_json(turn.to_dict())
+    elif conversation.turns:
+        print()
+        print(latency_table(conversation.turns))

@@ -1,0 +1,79 @@
+"""``realtime-sync replay log.jsonl``: a recorded conversation once more."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from .lines import printable
+from .machine import add_json_option, print_json
+from .transcript import LiveTranscript
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "replay",
+        help="play a recorded conversation, without a server",
+        description="Play a recording through the client and print who says what, at "
+        "the pace at which it happened or at once. Nothing is sent.",
+    )
+    parser.add_argument("log", type=Path, metavar="LOG.jsonl", help="the recording")
+    parser.add_argument(
+        "--speed",
+        type=float,
+        default=0.0,
+        metavar="FACTOR",
+        help="1 is the pace of the recording, 0 does not wait (default: %(default)s)",
+    )
+    add_json_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command."""
+    from .. import Router, replay
+
+    router = Router("replay")
+    transcript = LiveTranscript()
+    if not options.json:
+        _listen(router, transcript)
+    snapshot = replay(options.log, router=router, speed=options.speed)
+    if options.json:
+        print_json(snapshot.to_dict())
+        return 0
+    transcript.end()
+    usage = snapshot.usage
+    print()
+    print(
+        f"{len(snapshot.items)} items, {len(snapshot.responses)} responses, "
+        f"{usage.input_tokens} tokens in ({usage.cached_tokens} cached), "
+        f"{usage.output_tokens} out"
+    )
+    for anomaly in snapshot.anomalies:
+        detail = printable(f"{anomaly.event_type}: {anomaly.detail}")
+        print(f"anomaly: {anomaly.kind}: {detail}")
+    return 0
+
+
+def _listen(router: Any, transcript: LiveTranscript) -> None:
+    """Print what is said when it is said."""
+    heard = "conversation.item.input_audio_transcription.completed"
+    router.on(heard, lambda event: transcript.user(str(event.transcript)))
+    for name in (
+        "response.output_text.delta",
+        "response.output_audio_transcript.delta",
+    ):
+        router.on(name, lambda event: transcript.server(str(event.delta)))
+    router.on("response.done", lambda event: transcript.end())
+    router.on("conversation.item.added", lambda event: _written(event.item, transcript))
+    router.on("error", lambda event: transcript.note(str(event.error.message)))
+
+
+def _written(item: Any, transcript: LiveTranscript) -> None:
+    if getattr(item, "role", None) != "user":
+        return
+    text = "".join(part.text for part in item.content or () if part.text)
+    if text:
+        transcript.user(text)

@@ -1,0 +1,124 @@
+"""``realtime-sync tail``: the events of a recording, or of a call, as they come."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigurationError
+from .connecting import add_server_options, new_session, server_url
+from .lines import event_line
+from .machine import add_json_option, print_json
+
+OFTEN = 0.2
+"""Seconds between two looks at a file that grows."""
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "tail",
+        help="print the events of a recording or of a running call",
+        description="Print the events of a recording, one line each, or those of a "
+        "running WebRTC or SIP call.",
+    )
+    parser.add_argument(
+        "log", type=Path, nargs="?", metavar="LOG.jsonl", help="the recording"
+    )
+    parser.add_argument(
+        "-f", "--follow", action="store_true", help="wait for more until it has ended"
+    )
+    parser.add_argument("--call", metavar="CALL_ID", help="the call")
+    parser.add_argument(
+        "-n", type=int, default=0, metavar="LINES", help="only the last lines"
+    )
+    add_server_options(parser)
+    add_json_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, stop: threading.Event | None = None) -> int:
+    """
+    Run the command.
+
+    Args:
+        options: as the parser gives them.
+        stop: setting it ends a file that is followed.
+    """
+    if bool(options.log) == bool(options.call):
+        raise ConfigurationError("tail needs a recording, or a call: --call CALL_ID")
+    if options.call:
+        return _call(options)
+    lines = options.log.read_text(encoding="utf-8").splitlines(keepends=True)
+    if lines and not lines[-1].endswith("\n") and options.follow:
+        lines.pop()
+    size = sum(len(each.encode("utf-8")) for each in lines)
+    for line in lines[-options.n :] if options.n else lines:
+        _print(line, options.json)
+    if options.follow and not any(map(_ends, lines[-1:])):
+        for line in _more(options.log, size, stop or threading.Event()):
+            _print(line, options.json)
+            if _ends(line):
+                break
+    return 0
+
+
+def _more(path: Path, size: int, stop: threading.Event) -> Iterator[str]:
+    """Lines as they are written, whole ones only."""
+    rest = b""
+    with path.open("rb") as file:
+        file.seek(size)
+        while True:
+            piece = file.read(1 << 20)
+            if not piece and stop.wait(OFTEN):
+                return
+            *whole, rest = (rest + piece).split(b"\n")
+            for line in whole:
+                yield line.decode("utf-8", "replace")
+
+
+def _ends(line: str) -> bool:
+    return '"recording.ended"' in line or '"recording.failed"' in line
+
+
+def _print(line: str, as_it_is: bool) -> None:
+    if as_it_is:
+        print(line.rstrip("\n"), flush=True)
+        return
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return
+    if not isinstance(value, dict) or "format" in value:
+        return
+    direction = str(value.get("dir", "in"))
+    frame = value.get("note" if direction == "note" else "frame", value)
+    at = value.get("t")
+    seconds = at if isinstance(at, (int, float)) else 0.0
+    print(event_line(seconds, direction, frame), flush=True)
+
+
+def _call(options: argparse.Namespace) -> int:
+    """Look on at a call until it ends."""
+    import time
+
+    began = time.monotonic()
+
+    def show(event: Any) -> None:
+        if options.json:
+            print_json(event.raw)
+        else:
+            print(event_line(time.monotonic() - began, "in", event.raw), flush=True)
+
+    with server_url(options) as url:
+        session = new_session(url, options, {}, call_id=options.call)
+        session.on("*", show)
+        with session:
+            print(f"looking on at {options.call}", file=sys.stderr)
+            session.run_forever()
+    return 0

@@ -1,0 +1,185 @@
+"""What was said in a file, and how it is written down: text, SRT, WebVTT."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from attrs import define
+
+GRACE = 0.2
+
+
+@define
+class Segment:
+    """
+    One turn of speech.
+
+    Attributes:
+        start, end: seconds from the beginning of the file.
+        text: what was said; None while it is not known.
+        failed: why it will not be known.
+    """
+
+    start: float
+    end: float
+    text: str | None = None
+    failed: str = ""
+
+
+class Segments:
+    """
+    Collects the turns that a transcription session finds.
+
+    Args:
+        session: not used for anything else.
+        length: seconds of the file; no segment ends later.
+        changed: called after each transcript, in the dispatcher thread.
+    """
+
+    def __init__(
+        self, session: Any, length: float, changed: Callable[[], Any] = lambda: None
+    ) -> None:
+        self._length = length
+        self._told = changed
+        # Guards the segments, and wakes whoever waits for transcripts.
+        self._changed = threading.Condition()
+        self._segments: dict[str, Segment] = {}
+        self._heard = time.monotonic()
+        prefix = "conversation.item.input_audio_transcription."
+        session.on("input_audio_buffer.speech_started", self._started)
+        session.on("input_audio_buffer.speech_stopped", self._stopped)
+        session.on("input_audio_buffer.committed", self._committed)
+        session.on(f"{prefix}completed", self._completed)
+        session.on(f"{prefix}failed", self._failed)
+
+    @property
+    def done(self) -> list[Segment]:
+        """Segments with text, in the order in which they were spoken."""
+        with self._changed:
+            known = [each for each in self._segments.values() if each.text]
+        return sorted(known, key=lambda each: each.start)
+
+    @property
+    def problems(self) -> list[str]:
+        """Why segments have no text."""
+        with self._changed:
+            return [each.failed for each in self._segments.values() if each.failed]
+
+    def wait(self, timeout: float) -> bool:
+        """
+        Wait until every segment has its text, or never will.
+
+        Args:
+            timeout: seconds without any news after which it is False.
+        """
+        with self._changed:
+            self._heard = time.monotonic()
+            while self._missing():
+                left = self._heard + timeout - time.monotonic()
+                if left <= 0:
+                    return False
+                self._changed.wait(min(left, GRACE))
+        return True
+
+    def _missing(self) -> bool:
+        return any(
+            each.text is None and not each.failed for each in self._segments.values()
+        )
+
+    def _segment(self, item_id: str) -> Segment:
+        if item_id not in self._segments:
+            last = max((each.end for each in self._segments.values()), default=0.0)
+            self._segments[item_id] = Segment(last, self._length)
+        return self._segments[item_id]
+
+    def _started(self, event: Any) -> None:
+        with self._changed:
+            segment = self._segment(event.item_id)
+            segment.start = _seconds(event.audio_start_ms, segment.start)
+
+    def _stopped(self, event: Any) -> None:
+        with self._changed:
+            segment = self._segment(event.item_id)
+            end = _seconds(event.audio_end_ms, segment.end)
+            segment.end = min(end, self._length)
+
+    def _committed(self, event: Any) -> None:
+        with self._changed:
+            self._segment(event.item_id)
+
+    def _completed(self, event: Any) -> None:
+        with self._changed:
+            text = str(event.transcript or "").strip()
+            self._segment(event.item_id).text = text
+            self._news()
+        self._told()
+
+    def _failed(self, event: Any) -> None:
+        with self._changed:
+            error = getattr(event, "error", None) or None
+            message = getattr(error, "message", None) or "not understood"
+            self._segment(event.item_id).failed = str(message)
+            self._news()
+        self._told()
+
+    def _news(self) -> None:
+        self._heard = time.monotonic()
+        self._changed.notify_all()
+
+
+def as_text(segments: Sequence[Segment]) -> str:
+    """One line per segment."""
+    return "".join(f"{each.text}\n" for each in segments)
+
+
+def as_srt(segments: Sequence[Segment]) -> str:
+    """SubRip subtitles."""
+    blocks = [
+        f"{number}\n{_stamp(each.start, ',')} --> {_stamp(each.end, ',')}\n"
+        f"{_one_line(each.text)}\n"
+        for number, each in enumerate(segments, start=1)
+    ]
+    return "\n".join(blocks)
+
+
+def as_vtt(segments: Sequence[Segment]) -> str:
+    """WebVTT subtitles."""
+    blocks = [
+        f"{_stamp(each.start, '.')} --> {_stamp(each.end, '.')}\n"
+        f"{_escaped(_one_line(each.text))}\n"
+        for each in segments
+    ]
+    return "\n".join(["WEBVTT\n", *blocks])
+
+
+FORMATS: dict[str, Callable[[Sequence[Segment]], str]] = {
+    "txt": as_text,
+    "srt": as_srt,
+    "vtt": as_vtt,
+}
+"""Ending of the file's name -> how it is written."""
+
+
+def _seconds(milliseconds: Any, otherwise: float) -> float:
+    if isinstance(milliseconds, (int, float)):
+        return max(0.0, milliseconds / 1000)
+    return otherwise
+
+
+def _stamp(seconds: float, point: str) -> str:
+    whole = round(seconds * 1000)
+    hours, rest = divmod(whole, 3_600_000)
+    minutes, rest = divmod(rest, 60_000)
+    return f"{hours:02d}:{minutes:02d}:{rest // 1000:02d}{point}{rest % 1000:03d}"
+
+
+def _one_line(text: str | None) -> str:
+    # An empty line would end the block.
+    return " ".join((text or "").split())
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
