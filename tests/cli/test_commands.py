@@ -1,0 +1,352 @@
+"""The commands beside demo, talk and serve: from arguments to exit code."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from realtime_sync import connect
+from realtime_sync.cli import main, microphone, tail
+from realtime_sync.cli.completion import vocabulary
+from realtime_sync.cli.main import parser
+from realtime_sync.cli.status import CLEAR, StatusLine, bar
+from realtime_sync.cli.transcripts import Segment, as_srt, as_text, as_vtt
+from realtime_sync.server import Server
+
+Output = pytest.CaptureFixture[str]
+MODEL = "gpt-realtime-2.1"
+SEGMENTS = [Segment(0.0, 1.5, "One & two"), Segment(3661.25, 3662.0, "a\n\nb --> c")]
+
+pytestmark = pytest.mark.usefixtures("key")
+
+
+@pytest.fixture
+def log(server: Server, tmp_path: Path) -> Path:
+    """A recording of one question and its answer."""
+    path = tmp_path / "call.jsonl"
+    with connect(MODEL, base_url=server.url) as session:
+        session.record(path)
+        session.ask("Hello there", timeout=10)
+    return path
+
+
+def test_ask_reads_the_standard_input(
+    server: Server, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A question can come through a pipe; JSON has the tokens too."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO("Hello from a pipe\n"))
+    code = main(["ask", "--url", server.url, "--json"])
+    said = json.loads(capsys.readouterr().out)
+
+    assert 0 == code
+    assert ("Hello from a pipe", "completed") == (said["text"], said["status"])
+    assert said["output_tokens"] > 0
+
+
+def test_ask_without_a_question_is_bad_input(
+    server: Server, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is connected for nothing."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO("  \n"))
+
+    assert 2 == main(["ask", "-", "--url", server.url])
+    assert "no question" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("dialect", ["ga", "beta"])
+def test_transcribe_prints_what_was_said(
+    server: Server, loud: Path, dialect: str, capsys: Output
+) -> None:
+    """Nothing but the text, so that it can be piped."""
+    code = main(["transcribe", str(loud), "--url", server.url, "--dialect", dialect])
+    out, err = capsys.readouterr()
+
+    assert (0, "") == (code, err)
+    assert 1 == len(out.splitlines())
+
+
+@pytest.mark.parametrize(("form", "mark"), [("srt", " --> "), ("vtt", "WEBVTT")])
+def test_transcribe_writes_subtitles(
+    server: Server, loud: Path, tmp_path: Path, form: str, mark: str
+) -> None:
+    """The times are those of the file."""
+    target = tmp_path / "out"
+    code = main(
+        ["transcribe", str(loud), "--url", server.url, "--format", form]
+        + ["-o", str(target)]
+    )
+
+    assert 0 == code
+    assert mark in target.read_text(encoding="utf-8")
+
+
+def test_transcribe_of_a_folder_is_a_table(
+    server: Server, loud: Path, tmp_path: Path, capsys: Output
+) -> None:
+    """A file that cannot be read is a line of it, and the others are done."""
+    (tmp_path / "broken.wav").write_bytes(b"no audio")
+    code = main(["transcribe", str(tmp_path), "--url", server.url])
+    lines = capsys.readouterr().out.splitlines()
+
+    assert 1 == code
+    assert ["file", "broken.wav", "loud.wav"] == [line.split()[0] for line in lines]
+    assert "not an audio file" in lines[1]
+    assert (tmp_path / "loud.txt").exists()
+    assert not (tmp_path / "broken.txt").exists()
+
+
+def test_transcribe_of_an_empty_folder_is_bad_input(
+    tmp_path: Path, capsys: Output
+) -> None:
+    """A mistyped path does not look like success."""
+    assert 2 == main(["transcribe", str(tmp_path)])
+    assert "no audio file" in capsys.readouterr().err
+
+
+def test_transcribe_as_json_has_times(
+    server: Server, loud: Path, capsys: Output
+) -> None:
+    """Seconds from the beginning of the file."""
+    main(["transcribe", str(loud), "--url", server.url, "--json"])
+    told = json.loads(capsys.readouterr().out)
+    (segment,) = told["segments"]
+
+    assert 0 <= segment["start"] < segment["end"] <= told["seconds"]
+
+
+def test_subtitles_are_well_formed() -> None:
+    """Hours, no empty lines within a block, nothing that is markup."""
+    assert "One & two\na\n\nb --> c\n" == as_text(SEGMENTS)
+    assert (
+        "1\n00:00:00,000 --> 00:00:01,500\nOne & two\n\n"
+        "2\n01:01:01,250 --> 01:01:02,000\na b --> c\n"
+    ) == as_srt(SEGMENTS)
+    assert "01:01:01.250 --> 01:01:02.000\na b --&gt; c\n" in as_vtt(SEGMENTS)
+
+
+def test_report_is_written_beside_the_recording(log: Path, capsys: Output) -> None:
+    """Or where one wants it."""
+    assert 0 == main(["report", str(log)])
+    assert 0 == main(["report", str(log), "-o", str(log.parent / "r.html"), "--json"])
+    first, second = capsys.readouterr().out.splitlines()
+
+    assert f"wrote {log.with_suffix('.html')}" == first
+    assert json.loads(second)["bytes"] > 1000
+    assert "Hello there" in (log.parent / "r.html").read_text(encoding="utf-8")
+
+
+def test_report_of_something_else_is_bad_input(tmp_path: Path, capsys: Output) -> None:
+    """One line says which line is wrong."""
+    bad = tmp_path / "notes.txt"
+    bad.write_text("hello\n", encoding="utf-8")
+
+    assert 2 == main(["report", str(bad)])
+    assert "line 1" in capsys.readouterr().err
+
+
+def test_replay_prints_the_conversation(log: Path, capsys: Output) -> None:
+    """Both sides, and what it took; as JSON the mirror."""
+    assert 0 == main(["replay", str(log)])
+    lines = capsys.readouterr().out.splitlines()
+
+    assert ["you     Hello there", "server  Hello there"] == lines[:2]
+    assert "2 items, 1 responses" in lines[3]
+    assert 0 == main(["replay", str(log), "--json"])
+    assert 2 == len(json.loads(capsys.readouterr().out)["items"])
+
+
+def test_tail_prints_one_line_per_event(log: Path, capsys: Output) -> None:
+    """Time, direction, type, and what it is about."""
+    assert 0 == main(["tail", str(log), "-n", "3"])
+    lines = capsys.readouterr().out.splitlines()
+
+    assert 3 == len(lines)
+    assert "recording.ended" in lines[-1]
+
+
+def test_tail_follows_until_the_recording_ends(
+    log: Path, tmp_path: Path, capsys: Output
+) -> None:
+    """What is written later is printed later, half lines when they are whole."""
+    text = log.read_bytes()
+    growing = tmp_path / "growing.jsonl"
+    half = len(text) // 2
+    growing.write_bytes(text[:half])
+    options = parser().parse_args(["tail", str(growing), "-f", "--json"])
+    thread = threading.Thread(target=tail.run, args=(options,))
+    thread.start()
+    with growing.open("ab") as file:
+        file.write(text[half:])
+    thread.join(10)
+
+    assert not thread.is_alive()
+    assert text.decode("utf-8").splitlines() == capsys.readouterr().out.splitlines()
+
+
+def test_tail_of_nothing_is_bad_input(capsys: Output) -> None:
+    """It says what it needs."""
+    assert 2 == main(["tail"])
+    assert "--call" in capsys.readouterr().err
+
+
+def test_tail_shows_nothing_that_a_terminal_obeys(
+    tmp_path: Path, capsys: Output
+) -> None:
+    """A recording cannot move the cursor."""
+    log = tmp_path / "evil.jsonl"
+    frame = {"type": "error", "error": {"message": "\x1b[2Jgone\u202e"}}
+    log.write_text(json.dumps({"t": 1, "dir": "in", "frame": frame}) + "\n")
+    main(["tail", str(log)])
+    out = capsys.readouterr().out
+
+    assert "\x1b" not in out and "\u202e" not in out
+    assert "gone" in out
+
+
+@pytest.mark.parametrize("dialect", ["ga", "beta"])
+def test_doctor_finds_the_local_server_well(
+    server: Server, dialect: str, capsys: Output
+) -> None:
+    """Every question has an answer, and none is bad."""
+    code = main(["doctor", "--url", server.url, "--dialect", dialect, "--json"])
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    verdicts = {each["name"]: each["verdict"] for each in findings}
+
+    assert 0 == code
+    assert {"ok", "odd"} >= set(verdicts.values())
+    for name in ("dialect ga", "dialect beta", "answer", "errors", "close"):
+        assert "ok" == verdicts[name]
+
+
+def test_doctor_of_nothing_is_bad_input(capsys: Output) -> None:
+    """A server that is not there is one line."""
+    assert 2 == main(["doctor", "--url", "http://127.0.0.1:9/v1"])
+    assert 1 == len(capsys.readouterr().err.splitlines())
+
+
+def test_completion_knows_every_command_and_option(capsys: Output) -> None:
+    """It is read from the parser, so it is never out of date."""
+    words = vocabulary()
+    for shell in ("bash", "zsh", "fish"):
+        assert 0 == main(["completion", shell])
+        script = capsys.readouterr().out
+        for name in words:
+            assert name in script
+    assert {"ask", "bench", "demo", "doctor", "talk", "transcribe"} < set(words)
+    assert "--language" in words["transcribe"]
+
+
+def test_completion_is_a_script_that_bash_takes(capsys: Output) -> None:
+    """It completes a command and its options."""
+    main(["completion", "bash"])
+    script = capsys.readouterr().out
+    asked = (
+        f"{script}\nCOMP_WORDS=(realtime-sync transc); COMP_CWORD=1; "
+        "_realtime_sync; echo ${COMPREPLY[@]}"
+    )
+    done = subprocess.run(
+        ["bash", "-c", asked], capture_output=True, text=True, timeout=10
+    )
+
+    assert "transcribe" == done.stdout.strip()
+
+
+def test_talk_needs_a_file_or_a_microphone(capsys: Output) -> None:
+    """And not both."""
+    assert 2 == main(["talk"])
+    assert "--mic" in capsys.readouterr().err
+
+
+def test_talk_as_json_has_the_turns(
+    server: Server, loud: Path, tmp_path: Path, capsys: Output
+) -> None:
+    """Times in milliseconds; the transcript goes to the standard error."""
+    code = main(
+        ["talk", str(loud), "--url", server.url, "--pace", "full", "--json"]
+        + ["--out", str(tmp_path / "out")]
+    )
+    out, err = capsys.readouterr()
+    turn = json.loads(out)
+
+    assert 0 == code
+    assert "completed" == turn["status"]
+    assert "server" in err
+
+
+def test_conversation_through_a_microphone(
+    server: Server, loud: Path, capsys: Output
+) -> None:
+    """The microphone of this test is a file, and ends; the sink keeps the answer."""
+    from realtime_sync import audio
+
+    heard = bytearray()
+
+    class Mic:
+        def __enter__(self) -> object:
+            blocks = [*audio.file_blocks(loud), *[audio.silence(0.02)] * 60]
+            pacer = audio.Pacer()
+
+            def paced() -> object:
+                for number, block in enumerate(blocks):
+                    pacer.wait(number * 0.02)
+                    yield block
+
+            return paced()
+
+        def __exit__(self, *exc_info: object) -> None:
+            pass
+
+    options = parser().parse_args(["talk", "--mic", "--url", server.url])
+    with audio.Player(heard.extend) as player:
+
+        class Loud:
+            def __enter__(self) -> audio.Player:
+                return player
+
+            def __exit__(self, *exc_info: object) -> None:
+                pass
+
+        code = microphone.converse(
+            server.url, options, microphone=Mic(), speaker=Loud()
+        )
+
+    assert 0 == code
+    assert "server" in capsys.readouterr().out
+    assert heard
+
+
+def test_status_line_gives_way_to_what_is_written() -> None:
+    """It is cleared first, not shown within an open line, and drawn again."""
+    out = io.StringIO()
+    line = StatusLine(out, shown=True)
+    line.show("status")
+    line.write("half ")
+    line.show("never within")
+    line.write("whole\n")
+    line.end()
+
+    assert (
+        f"{CLEAR}status{CLEAR}half whole\n{CLEAR}never within{CLEAR}" == out.getvalue()
+    )
+
+
+def test_status_line_is_not_shown_where_nobody_looks() -> None:
+    """A file has no control characters in it."""
+    out = io.StringIO()
+    line = StatusLine(out)
+    line.show("status")
+    line.write("text\n")
+    line.end()
+
+    assert "text\n" == out.getvalue()
+
+
+def test_bar_is_as_long_as_it_is_loud() -> None:
+    """From nothing at -60 dB to all at full scale."""
+    assert ["····", "██··", "████"] == [bar(rms, cells=4) for rms in (-96, -30, 3)]
