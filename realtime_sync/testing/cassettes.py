@@ -229,7 +229,7 @@ class _Part:
             step = self._find(frame)
         if step is None:
             return [*said, complaint(self._owner._miss(self._missed(frame)), frame)]
-        step.done = True
+        self._let_pass(step)
         self._ids.update(_new_ids(step.heard, frame))
         return [*said, *self._go_on()]
 
@@ -255,6 +255,12 @@ class _Part:
                 if match is None or match(step.heard, frame):
                     return step
         return None
+
+    def _let_pass(self, step: _Step) -> None:
+        """A command has come; audio before it that has not will not come."""
+        for each in itertools.takewhile(lambda each: each is not step, self._group()):
+            each.done = each.done or each.audio is not None
+        step.done = True
 
     def _skip_audio(self) -> bool:
         """Go on without audio that has not come; False if that is not it."""

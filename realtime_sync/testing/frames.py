@@ -237,6 +237,7 @@ def _items(
             "type": "function_call",
             "status": "completed",
             "call_id": _new("call"),
+            "arguments": "{}",
             **fields,
         }
 
