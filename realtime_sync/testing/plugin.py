@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, NoReturn, Optional
 
 import pytest
 
@@ -106,7 +106,7 @@ def realtime_session(
     session.close()
     left = _left_by(session.name, before)
     if left:
-        pytest.fail(f"the session left threads behind: {', '.join(left)}")
+        _fail(f"the session left threads behind: {', '.join(left)}")
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def memory_transport(request: pytest.FixtureRequest) -> MemoryTransport:
     arguments = _arguments(request, "realtime_server")
     unfit = set(arguments) - {"agent", "seed", "mcp", "clock"}
     if unfit:
-        pytest.fail(f"there is no server in memory to take {', '.join(sorted(unfit))}")
+        _fail(f"there is no server in memory to take {', '.join(sorted(unfit))}")
     clock = arguments.pop("clock", None) or ManualClock()
     wanted = _arguments(request, "realtime_session")
     spoken = {
@@ -159,9 +159,14 @@ def _arguments(request: pytest.FixtureRequest, name: str) -> dict[str, Any]:
     arguments: dict[str, Any] = {}
     for marker in reversed(list(request.node.iter_markers(name))):
         if marker.args:
-            pytest.fail(f"the marker {name} takes keyword arguments only")
+            _fail(f"the marker {name} takes keyword arguments only")
         arguments.update(marker.kwargs)
     return arguments
+
+
+def _fail(reason: str) -> NoReturn:
+    """The reason is enough: where this stands helps nobody."""
+    pytest.fail(reason, pytrace=False)
 
 
 def _agent(request: pytest.FixtureRequest) -> Any:
