@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import pkgutil
+import re
 import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,7 +86,18 @@ def test_public_members_have_docstrings(name: str) -> None:
     assert [] == silent
 
 
-LAYERS = ["audio", "audio.telephony", "errors", "server", "tools", "webhooks"]
+LAYERS = [
+    "audio",
+    "audio.telephony",
+    "errors",
+    "jupyter",
+    "report",
+    "server",
+    "telemetry",
+    "testing",
+    "tools",
+    "webhooks",
+]
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -105,3 +121,63 @@ def test_unknown_name_is_an_attribute_error() -> None:
     """Late loading does not turn a misspelling into something else."""
     with pytest.raises(AttributeError, match="conect"):
         realtime_sync.conect
+
+
+REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
+
+
+def documented() -> Iterator[tuple[str, Any]]:
+    """Everything that a page of the reference documents, by its dotted name."""
+    pages = "\n".join(p.read_text(encoding="utf-8") for p in REFERENCE.glob("*.rst"))
+    for kind, name in re.findall(r"\.\. auto(module|class|function):: (\S+)", pages):
+        if kind == "module":
+            yield name, importlib.import_module(name)
+            continue
+        yield name, pkgutil.resolve_name(name)
+
+
+def described(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """A value and what belongs to it, as far as it is public and ours."""
+    yield name, value
+    if inspect.ismodule(value):
+        names = getattr(value, "__all__", None) or [
+            key
+            for key, part in vars(value).items()
+            if getattr(part, "__module__", None) == value.__name__
+        ]
+        for key in names:
+            part = getattr(value, key)
+            if not key.startswith("_") and isinstance(part, (type, *DESCRIBED)):
+                yield from described(f"{name}.{key}", part)
+    elif inspect.isclass(value):
+        for key, part in vars(value).items():
+            if not key.startswith("_") and isinstance(part, DESCRIBED):
+                yield f"{name}.{key}", part
+
+
+DESCRIBED = (types.FunctionType, property, classmethod, staticmethod)
+
+
+def test_everything_in_the_reference_has_a_docstring() -> None:
+    """The reference is made of docstrings, so none of them may be missing."""
+    found = dict(pair for known in documented() for pair in described(*known))
+    silent = sorted(name for name, value in found.items() if not inspect.getdoc(value))
+
+    assert len(found) > 300
+    assert [] == silent
+
+
+def test_every_event_class_has_a_docstring() -> None:
+    """Its first line is what the server, or the command, means."""
+    names = realtime_sync.events.__all__
+    silent = [n for n in names if not vars(getattr(realtime_sync.events, n))["__doc__"]]
+
+    assert [] == silent
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    """What can be imported can be looked up."""
+    known = {name.removeprefix("realtime_sync.") for name, _ in documented()}
+    missing = set(PUBLIC) - known - {"UNSET", "__version__", "events", "on"}
+
+    assert set() == missing
