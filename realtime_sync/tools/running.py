@@ -75,8 +75,10 @@ class Round:
             self.done.set()
             raise
 
-    def cancel(self) -> None:
+    def cancel(self, error: BaseException) -> None:
         """The session is over: wait for nothing and send nothing."""
+        if not self.done.is_set():
+            self.error = error
         self._cancelled.set()
         self._stirred.set()
 
@@ -91,7 +93,7 @@ class Round:
                     self._thread(f"tool {each.name}", each.run)
             self._answer()
         except ConnectionClosed as exc:
-            self.error = exc
+            self.error = self.error or exc
         except RealtimeError as exc:
             self.error = exc
             logger.warning("! tool calls could not be answered: %s", exc)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from ..errors import ConnectionClosed, ToolError, WaitTimeout
+from ..errors import ConnectionClosed, ConnectionClosedOK, ToolError, WaitTimeout
 from .calls import failure
 from .running import Round
 from .tool import Tool
@@ -164,8 +164,11 @@ class ToolSet:
     def _closed(self, event: Any) -> None:
         with self._lock:
             rounds = tuple(self._rounds.values())
+        error = event.error or ConnectionClosedOK(
+            "the session was closed while tools ran", code=event.code
+        )
         for each in rounds:
-            each.cancel()
+            each.cancel(error)
 
     def _response_done(self, event: Any) -> None:
         try:

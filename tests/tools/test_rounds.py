@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from realtime_sync import ReconnectPolicy, Session, connect
-from realtime_sync.errors import ToolError
+from realtime_sync.errors import ConnectionLost, ToolError, WaitTimeout
 from realtime_sync.server import Call, serve
 from realtime_sync.server.agents.base import Prompt
 from realtime_sync.testing import MemoryTransport, faults, frames
@@ -421,3 +421,61 @@ def test_a_model_that_calls_for_ever_is_stopped() -> None:
             rounds_over(session)
 
     assert 9 == len(ran)
+
+
+@pytest.mark.parametrize("dispatch", ["thread", "manual"])
+def test_a_question_ends_with_the_session_while_its_tool_runs(dispatch: str) -> None:
+    """Whoever asked learns at once why no answer will come."""
+
+    def lose(call: ToolCall) -> None:
+        """Lose the connection and wait for the end."""
+        call.session._wiring.connection.abort()
+        call.abandoned.wait(20)
+
+    with serve(agent=lambda prompt: Call("lose", {})) as server:
+        with connect(
+            "m", base_url=server.url, tools=[lose], dispatch=dispatch
+        ) as session:
+            with pytest.raises(ConnectionLost):
+                session.ask("Lose it.", timeout=20)
+
+
+def test_a_question_whose_tool_takes_too_long_says_what_there_was() -> None:
+    """The deadline of the question is not that of the tool."""
+    heard = threading.Event()
+
+    def slow(call: ToolCall) -> None:
+        """Wait."""
+        call.abandoned.wait(20)
+
+    with serve(agent=lambda prompt: Call("slow", {})) as server:
+        with connect(
+            "m", base_url=server.url, tools=[slow], dispatch="manual"
+        ) as session:
+            session.on("response.done", lambda event: heard.set())
+            with pytest.raises(WaitTimeout, match="tools were not done") as caught:
+                session.ask("Wait.", timeout=0.3)
+
+    assert "slow" == caught.value.partial.tool_calls[0].name
+    assert heard.is_set()
+
+
+def test_hints_of_parallel_calls_do_not_wait_for_each_other(
+    session: Session, transport: MemoryTransport, sent: Sent
+) -> None:
+    """Each call has its own hint and its own deadline."""
+
+    def wait(call: ToolCall) -> None:
+        """Wait."""
+        call.abandoned.wait(20)
+
+    session.tool(wait, name="first", timeout=20)
+    session.tool(wait, name="second", timeout=0.05, hint="Soon.", hint_after=0.01)
+    transport.feed(*frames.answer(calls=[("first", {}), ("second", {})])({}))
+    sent.wait(0, 1)
+    session.close()
+    rounds_over(session)
+
+    hint = next(f for f in sent.frames if f["type"] == "response.create")
+    assert "Soon." in hint["response"]["instructions"]
+    assert "none" == hint["response"]["conversation"]
