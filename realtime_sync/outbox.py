@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from itertools import accumulate
-from threading import Lock
+from threading import Event, Lock
 from typing import Any, Optional
 
 from .deadline import Deadline, acquire_timeout
@@ -43,7 +43,15 @@ class Entry:
     A large message is several frames, so that a pong can pass between them.
     """
 
-    __slots__ = ("frames", "ends", "final", "tried", "withdrawn", "_written")
+    __slots__ = (
+        "frames",
+        "ends",
+        "final",
+        "over",
+        "tried",
+        "withdrawn",
+        "_written",
+    )
 
     def __init__(self, frames: list[bytes], *, final: bool = False) -> None:
         self.frames = frames
@@ -51,6 +59,8 @@ class Entry:
         if len(frames) > 1:
             self.ends = list(accumulate(map(len, frames)))
         self.final = final
+        # Set when it is written, or will not be, if a thread waits for that.
+        self.over: Optional[Event] = None
         self.tried = -1
         self.withdrawn = False
         self._written: list[int] = []
@@ -168,8 +178,49 @@ class Outbox:
             entry.withdrawn = True
             raise
 
+    def entrust(
+        self, frames: list[bytes], deadline: Deadline, wake: Callable[[], None]
+    ) -> None:
+        """
+        Queue a message and wait until another thread has written it.
+
+        Args:
+            frames: of the message.
+            deadline: when to stop waiting.
+            wake: calls the thread that writes.
+
+        Raises:
+            ConnectionLost: the connection is broken.
+            ConnectionClosed: a close frame was sent before it.
+            WaitTimeout: as in `send`.
+        """
+        entry = Entry(frames)
+        entry.over = over = Event()
+        self._data.append(entry)
+        try:
+            wake()
+            # Whoever breaks the connection afterwards sees the entry.
+            if not self._over and not over.wait(deadline.remaining()):
+                raise WaitTimeout("the server does not take any more bytes")
+            if not entry.done:
+                self._raise_if_over()
+        except BaseException:
+            entry.withdrawn = True
+            raise
+
+    def release(self) -> None:
+        """Nothing is written any more: wake those who wait for it."""
+        for entry in self._data.copy():
+            if entry.over is not None:
+                entry.over.set()
+
     def post(
-        self, frames: list[bytes], *, control: bool = False, final: bool = False
+        self,
+        frames: list[bytes],
+        *,
+        control: bool = False,
+        final: bool = False,
+        write: bool = True,
     ) -> None:
         """
         Queue a message and write what can be written without waiting.
@@ -178,10 +229,12 @@ class Outbox:
             frames: of the message.
             control: let it pass the messages that wait.
             final: let nothing be written after it.
+            write: False leaves the writing to another thread.
         """
         queue = self._control if control else self._data
         queue.append(Entry(frames, final=final))
-        self.drain()
+        if write:
+            self.drain()
 
     def drain(self) -> None:
         """
@@ -262,7 +315,9 @@ class Outbox:
             control.popleft()
         while data and _forgettable(data[0]):
             self._ended = self._ended or data[0].final
-            data.popleft()
+            gone = data.popleft()
+            if gone.over is not None:
+                gone.over.set()
         if self._ended:
             return None
         if not control:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from threading import Lock
+from threading import Lock, current_thread, main_thread
 from time import monotonic
 from typing import Any, Optional, Protocol
 
@@ -130,6 +130,7 @@ class WebSocketTransport:
         self._waker.setblocking(False)
         self._wakened.setblocking(False)
         self._close_sent = False
+        self._is_read = False
         self._shut = False
         self._emptied = False
         self.heard_at = monotonic()
@@ -176,6 +177,9 @@ class WebSocketTransport:
             ConnectionLost: the connection is broken.
             WaitTimeout: the server takes nothing until the deadline.
         """
+        if self._interruptible():
+            self._outbox.entrust(_frames(payload), deadline, self.wake)
+            return
         try:
             self._outbox.send(_frames(payload), deadline)
         finally:
@@ -197,7 +201,7 @@ class WebSocketTransport:
         if not self._close_sent:
             self._close_sent = True
             frame = client_frame(close_payload(code, reason), CLOSE)
-            self._outbox.post([frame], final=True)
+            self._outbox.post([frame], final=True, write=not self._interruptible())
             self.wake()
 
     def wake(self) -> None:
@@ -222,6 +226,7 @@ class WebSocketTransport:
         if self._outbox.broken is None:
             self._outbox.broken = OSError("the connection is closed")
         self.abort()
+        self._outbox.release()
         self._outbox.closing(Deadline(1.0))
         self._sock.close()
         self._waker.close()
@@ -230,6 +235,15 @@ class WebSocketTransport:
     def unsent(self) -> int:
         """Messages that the kernel does not wholly have."""
         return self._outbox.unsent()
+
+    def _interruptible(self) -> bool:
+        """
+        Whether a Ctrl-C may strike here between TLS and the count of its bytes.
+
+        It raises in the main thread only, and the ssl module looks for it when the
+        bytes are gone: the stream would be torn. So the reader writes for it.
+        """
+        return self._secure and self._is_read and current_thread() is main_thread()
 
     def _control(self, message: Message) -> None:
         if message.opcode == PING:
@@ -248,6 +262,7 @@ class WebSocketTransport:
 
     def _fill(self, deadline: Deadline) -> bool:
         """Read once; False at the deadline or when woken."""
+        self._is_read = True
         if self._emptied and not self._wait_readable(READ, deadline):
             return False
         while True:
@@ -283,12 +298,12 @@ class WebSocketTransport:
             # Nobody is writing and something is left: the reader goes on with it.
             wanted |= WRITE
         ready = wait_for(((self._sock, wanted), (self._wakened, READ)), deadline)
-        if wanted & WRITE:
-            self._outbox.drain()
-        if self._wakened in ready:
+        woken = self._wakened in ready
+        if woken:
             self._drain_waker()
-            return len(ready) > 1
-        return bool(ready)
+        if woken or wanted & WRITE:
+            self._outbox.drain()
+        return len(ready) > woken
 
     def _drain_waker(self) -> None:
         try:
