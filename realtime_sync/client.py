@@ -271,7 +271,8 @@ def connect(
         organization: sent as ``OpenAI-Organization``.
         project: sent as ``OpenAI-Project``.
         router: a set of handlers instead of the module-level one.
-        dialect: ``"ga"``, ``"beta"``, or None for the endpoint's.
+        dialect: ``"ga"``, ``"beta"``, ``"xai"``, ``"dashscope"``, or None for
+            the endpoint's.
         session_type: ``"realtime"``, ``"transcription"`` or ``"translation"``.
         config: sent as the first `session.update` and waited for.
         tools: functions that the model may call; see `Session.tool`.

@@ -31,6 +31,7 @@ from .credentials import (
 )
 from .errors import ConfigurationError
 from .redaction import remember, shown_query, shown_url
+from .types import Dialect
 
 Key = Union[str, Callable[[], str], None]
 
@@ -58,7 +59,8 @@ class Endpoint:
     Attributes:
         url: ``http(s)://`` or ``ws(s)://``; for the default path shape the base
             that ``/realtime`` is added to.
-        dialect: what the server speaks: ``"ga"`` or ``"beta"``.
+        dialect: what the server speaks: ``"ga"`` or ``"beta"``, or these with
+            a vendor's own wishes: ``"xai"``, ``"dashscope"``.
         auth: how the key is sent.
         key: the key, a callable asked at every connection, or None to go by
             the environment.
@@ -71,7 +73,7 @@ class Endpoint:
     """
 
     url: str = field(repr=_url_without_secrets)
-    dialect: Literal["ga", "beta"] = "ga"
+    dialect: Dialect = "ga"
     auth: AuthStyle = "bearer"
     key: Key = field(default=None, repr=False)
     headers: Mapping[str, str] = field(factory=dict, repr=names_only)
@@ -152,7 +154,12 @@ class Endpoint:
         """
         xAI; the key is by default ``XAI_API_KEY``.
         """
-        return cls(url="https://api.x.ai/v1", key=api_key, key_variable="XAI_API_KEY")
+        return cls(
+            url="https://api.x.ai/v1",
+            dialect="xai",
+            key=api_key,
+            key_variable="XAI_API_KEY",
+        )
 
     @classmethod
     def dashscope(cls, *, api_key: Key = None, international: bool = True) -> Endpoint:
@@ -162,7 +169,7 @@ class Endpoint:
         host = "dashscope-intl" if international else "dashscope"
         return cls(
             url=f"wss://{host}.aliyuncs.com/api-ws/v1",
-            dialect="beta",
+            dialect="dashscope",
             key=api_key,
             key_variable="DASHSCOPE_API_KEY",
         )
@@ -173,7 +180,7 @@ class Endpoint:
         url: str,
         *,
         headers: Optional[Mapping[str, str]] = None,
-        dialect: Literal["ga", "beta"] = "ga",
+        dialect: Dialect = "ga",
         api_key: Key = None,
         exact: bool = False,
     ) -> Endpoint:

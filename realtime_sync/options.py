@@ -5,7 +5,15 @@ from __future__ import annotations
 import contextvars
 import ssl
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Callable, Optional, TypedDict, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Optional,
+    TypedDict,
+    Union,
+    get_args,
+)
 
 from attrs import field, frozen
 
@@ -53,7 +61,8 @@ class SessionOptions:
     Options of one session; the keyword arguments of `connect`.
 
     Attributes:
-        dialect: ``"ga"``, ``"beta"``, or None for the endpoint's.
+        dialect: ``"ga"``, ``"beta"``, ``"xai"``, ``"dashscope"``, or None for
+            the endpoint's.
         session_type: ``"realtime"``, ``"transcription"`` or ``"translation"``.
         config: sent as the first `session.update` and waited for.
         tools: functions that the model may call; see `Session.tool`.
@@ -86,7 +95,9 @@ class SessionOptions:
         name: shows in thread names, logs and the repr.
     """
 
-    dialect: Optional[str] = field(default=None, validator=_one_of(None, "ga", "beta"))
+    dialect: Optional[str] = field(
+        default=None, validator=_one_of(None, *get_args(Dialect))
+    )
     session_type: SessionType = field(
         default="realtime",
         validator=_one_of("realtime", "transcription", "translation"),

@@ -154,7 +154,7 @@ class Session:
 
     @property
     def dialect(self) -> str:
-        """The dialect that is spoken: ``"ga"`` or ``"beta"``."""
+        """The dialect that is spoken, such as ``"ga"`` or ``"beta"``."""
         return self._wiring.dialect
 
     # -- listening -----------------------------------------------------------

@@ -109,7 +109,7 @@ class HandlerDecorator(Protocol[Heard]):
 Predicate = Callable[[Any], Any]
 """A ``where=`` filter. Runs in the handler's or the waiter's thread."""
 
-Dialect = Literal["ga", "beta"]
+Dialect = Literal["ga", "beta", "xai", "dashscope"]
 SessionType = Literal["realtime", "transcription", "translation"]
 DispatchMode = Literal["thread", "manual", "inline"]
 OnConflict = Literal["raise", "wait", "cancel"]

@@ -246,7 +246,8 @@ SERVERS = (
             "warning",
             "response.animation_viseme.delta",
             "response.audio_timestamp.delta",
-            "session.avatar.connecting",),
+            "session.avatar.connecting",
+        ),
     ),
     StandIn(
         name="xAI",
@@ -325,7 +326,8 @@ SERVERS = (
             "turn.event",
             "response.listen",
             "response.speak",
-            "session.duplex.state",),
+            "session.duplex.state",
+        ),
     ),
     StandIn(
         name="speech-to-speech",

@@ -228,6 +228,32 @@ def test_a_response_may_get_its_name_later() -> None:
     assert (("user", "Peru?"), ("assistant", "Lima.")) * 2 == lines(session)
 
 
+def test_vendors_get_commands_as_they_want_them() -> None:
+    """At the top of the session for xAI, in its own words for DashScope."""
+    tool = {"type": "function", "name": "f", "description": "d", "parameters": {}}
+    answers = {"session.update": lambda command: [event("session.updated")]}
+    asked: dict[str, Any] = {"voice": "ara", "turn_detection": None, "tools": [tool]}
+    sent = {}
+    for dialect in ("xai", "dashscope"):
+        with connected(server(answers=answers), dialect=dialect) as (session, told, _):
+            session.update(**asked, output_audio_format="pcm16").acknowledged()
+            session.update(instructions="x", extra={"seed": 7}).acknowledged()
+            reply = session.ask("Peru?")
+
+        assert "Lima." == reply.text
+        sent[dialect] = [c["session"] for c in told.heard[:2]]
+
+    voice = {"audio": {"output": {"format": {"type": "audio/pcm", "rate": 24000}}}}
+    assert {"type": "realtime", **asked, **voice} == sent["xai"][0]
+    assert {"type": "realtime", "instructions": "x", "seed": 7} == sent["xai"][1]
+    bare = {name: tool[name] for name in ("name", "description", "parameters")}
+    nested = {"type": "function", "function": bare}
+    assert {**asked, "tools": [nested], "output_audio_format": "pcm24"} == (
+        sent["dashscope"][0]
+    )
+    assert {"instructions": "x", "seed": 7} == sent["dashscope"][1]
+
+
 def silent(command: Frame) -> Iterator[Frame]:
     """A relay whose upstream died."""
     yield event("response.created", response=response("in_progress"))
@@ -380,7 +406,6 @@ def test_a_frame_of_fifteen_megabytes_is_an_event_like_others() -> None:
 def test_what_is_no_event_is_delivered_all_the_same() -> None:
     """A session lives through every kind of nonsense, and keeps it in order."""
     nonsense: list[Any] = [[], 7, None, "x", {}, {"type": 7}, {"type": None}]
-
 
     with RawServer(_script_of(nonsense)) as raw:
         with connect("m", base_url=raw.url) as session:

@@ -1,5 +1,5 @@
 """
-Dialects: GA, and the beta before it.
+Dialects: GA, the beta before it, and vendors who want commands otherwise.
 
 Inside the library everything has GA's names and shapes. A `Dialect` says how
 that is spelt on the wire. It is a value made of tables, and the only place
@@ -11,15 +11,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Optional
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ...errors import ConfigurationError
 from ..registry import ALIASES, ROWS, TRANSCRIPTION_SPELLINGS, canonical
 from .habits import HABITS
 from .lenses import View, moves, same
+from .wishes import DASHSCOPE_WISHES, XAI_WISHES
 from .tables import CLIENT, RESPONSE_ASKED, SERVER, SESSION_ASKED, SESSION_SAID
 
-__all__ = ["BETA", "GA", "Dialect", "lift_response", "lift_session", "named"]
+__all__ = [
+    "BETA",
+    "DASHSCOPE",
+    "GA",
+    "XAI",
+    "Dialect",
+    "lift_response",
+    "lift_session",
+    "named",
+]
 
 Frame = dict[str, Any]
 
@@ -36,12 +46,13 @@ class Dialect:
     servers mix them.
 
     Attributes:
-        name: ``"ga"`` or ``"beta"``.
+        name: ``"ga"``, ``"beta"``, ``"xai"`` or ``"dashscope"``.
     """
 
     name: str
     _server_names: Mapping[str, Optional[str]] = field(repr=False, eq=False)
     _flat: bool = field(repr=False)
+    _wishes: Mapping[str, View] = field(factory=dict, repr=False, eq=False)
 
     def has(self, event_type: str) -> bool:
         """Tell whether a server that speaks the dialect says this event."""
@@ -66,8 +77,12 @@ class Dialect:
         lens = CLIENT.get(frame["type"])
         if lens is None:
             return dict(frame)
-        lifted = _typed(lens.up(dict(frame)))
-        return _flat(lifted, lens.down) if self._flat else lifted
+        lowered = _typed(lens.up(dict(frame)))
+        if self._flat:
+            lowered = _flat(lowered, lens.down)
+        wish: View = self._wishes.get(frame["type"], same)
+        wanted: Frame = wish(lowered)
+        return wanted
 
     def lower_server(self, frame: Mapping[str, Any]) -> Optional[Frame]:
         """
@@ -201,6 +216,13 @@ BETA = Dialect(
 """The dialect of 2024 and of many compatible servers."""
 
 
+XAI = evolve(GA, name="xai", wishes=XAI_WISHES)
+"""GA, of which xAI wants the voice and the turn detection at the top."""
+
+DASHSCOPE = evolve(BETA, name="dashscope", wishes=DASHSCOPE_WISHES)
+"""The beta, with formats and tools in the words of Alibaba's Qwen-Omni."""
+
+
 def named(name: str) -> Dialect:
     """
     Return a dialect by name.
@@ -208,7 +230,7 @@ def named(name: str) -> Dialect:
     Raises:
         ConfigurationError: there is no dialect of that name.
     """
-    for dialect in (GA, BETA):
-        if dialect.name == name:
-            return dialect
+    dialects = {each.name: each for each in (GA, BETA, XAI, DASHSCOPE)}
+    if name in dialects:
+        return dialects[name]
     raise ConfigurationError(f"there is no dialect {name!r}: use 'ga' or 'beta'")

@@ -1,0 +1,49 @@
+"""
+How some vendors want commands, beyond what the two dialects say.
+
+A row is a command type and a function that is applied last, to the frame as it
+would be sent to a server of the dialect that the vendor's is made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .lenses import Field, Lens, View, at, each, moves, words
+
+_TOP_OF_XAI = (
+    Field("voice", ("audio", "output", "voice")),
+    Field("turn_detection", ("audio", "input", "turn_detection")),
+)
+
+_NESTED = ("name", "description", "parameters", "strict")
+
+
+def _nested_tool(tool: Any) -> Any:
+    """A function as chat completions have it."""
+    if tool.__class__ is not dict or tool.get("type") != "function":
+        return tool
+    if "function" in tool:
+        return tool
+    inside = {name: tool[name] for name in _NESTED if name in tool}
+    return {"type": "function", "function": inside}
+
+
+XAI_WISHES: Mapping[str, View] = {
+    "session.update": at("session", moves(_TOP_OF_XAI)).down
+}
+"""xAI: see its `session.update`."""
+
+_TOOLS = each("tools", Lens(up=_nested_tool)).up
+_SPOKEN = at("output_audio_format", words({"pcm16": "pcm24"})).up
+
+
+def _dashscope(session: Any) -> Any:
+    return _SPOKEN(_TOOLS(session))
+
+
+DASHSCOPE_WISHES: Mapping[str, View] = {
+    "session.update": at("session", Lens(up=_dashscope)).up
+}
+"""DashScope: 16 kHz in and 24 kHz out have a word each; tools are nested."""
