@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from realtime_sync.protocol.events import UnknownEvent
-from realtime_sync.protocol.jsontext import standard_loads
+from realtime_sync.protocol.jsontext import loads, standard_loads
 from realtime_sync.protocol.registry import event_class
 from tests.protocol.mutations import Path, lost, mutants
 from tests.protocol.specimens import Specimen, codec_for, said_by
 
 CODECS = {
-    (dialect, loads): codec_for(dialect, loads=loads)
+    (dialect, decoder): codec_for(dialect, loads=decoder)
     for dialect in ("ga", "beta", "translation")
-    for loads in (orjson.loads, standard_loads)
+    for decoder in (loads, standard_loads)
 }
 
 JSON = st.recursive(
@@ -42,7 +41,7 @@ def cases(number: int) -> Any:
 
 def decode_both(specimen: Specimen, data: bytes) -> tuple[Any, Any]:
     """The event as each JSON library gives it."""
-    fast = CODECS[specimen.dialect, orjson.loads].decode(data)
+    fast = CODECS[specimen.dialect, loads].decode(data)
     plain = CODECS[specimen.dialect, standard_loads].decode(data)
     return fast, plain
 
@@ -50,7 +49,7 @@ def decode_both(specimen: Specimen, data: bytes) -> tuple[Any, Any]:
 def check_mutant(mutant: tuple[Specimen, Any, list[Path]]) -> None:
     """A frame with its type becomes its class, and keeps what was not touched."""
     specimen, frame, touched = mutant
-    codec = CODECS[specimen.dialect, orjson.loads]
+    codec = CODECS[specimen.dialect, loads]
     kind = "translation" if specimen.dialect == "translation" else "realtime"
 
     fast, plain = decode_both(specimen, json.dumps(frame).encode())
@@ -105,7 +104,7 @@ def test_a_frame_with_a_wrong_byte_reads_alike(
 @cases(100)
 def test_json_that_is_no_frame_is_unknown(value: Any) -> None:
     """A list, a number, text, an object without a type."""
-    event = CODECS["ga", orjson.loads].decode(json.dumps(value))
+    event = CODECS["ga", loads].decode(json.dumps(value))
 
     assert isinstance(event, UnknownEvent)
     assert event.problem
@@ -118,7 +117,7 @@ def test_a_mutated_command_keeps_its_class(mutant: Any) -> None:
     specimen, frame, _ = mutant
     kind = "translation" if specimen.dialect == "translation" else "realtime"
 
-    command = CODECS[specimen.dialect, orjson.loads].command(frame)
+    command = CODECS[specimen.dialect, loads].command(frame)
 
     assert type(command) is event_class(
         frame["type"], session_type=kind, direction="client"
