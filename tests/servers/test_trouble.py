@@ -21,7 +21,7 @@ from realtime_sync.errors import (
     WaitTimeout,
 )
 from tests.rawserver import PONG, Peer, RawServer
-from tests.servers.chatting import GA, openai, speaches_session, sglang
+from tests.servers.chatting import GA, openai, sglang, speaches_session
 from tests.servers.spoken import WHERE, created, event, flat, response
 from tests.servers.standin import Close, Drop, Frame, StandIn, connected, lines
 

@@ -17,8 +17,8 @@ from ...errors import ConfigurationError
 from ..registry import ALIASES, ROWS, TRANSCRIPTION_SPELLINGS, canonical
 from .habits import HABITS
 from .lenses import View, moves, same
-from .wishes import DASHSCOPE_WISHES, XAI_WISHES
 from .tables import CLIENT, RESPONSE_ASKED, SERVER, SESSION_ASKED, SESSION_SAID
+from .wishes import DASHSCOPE_WISHES, XAI_WISHES
 
 __all__ = [
     "BETA",
