@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigurationError
 from .connecting import add_server_options, server_url
 from .machine import add_json_option
 
@@ -20,14 +19,15 @@ def add(commands: Any) -> None:
         "find the turns in it, print the transcript of both sides and the latencies, "
         "write the answer.",
     )
-    parser.add_argument(
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
         "file",
         type=Path,
         nargs="?",
         metavar="FILE.wav",
         help="any rate, mono or stereo, 8 to 32 bit",
     )
-    parser.add_argument(
+    what.add_argument(
         "--mic",
         action="store_true",
         help="talk through microphone and loudspeaker until Ctrl-C",
@@ -61,8 +61,6 @@ def run(options: argparse.Namespace) -> int:
     """Run the command."""
     from .. import audio
 
-    if options.mic == bool(options.file):
-        raise ConfigurationError("talk needs a file, or --mic")
     if options.mic:
         from .microphone import converse
 

@@ -259,8 +259,12 @@ def test_completion_is_a_script_that_bash_takes(capsys: Output) -> None:
 
 def test_talk_needs_a_file_or_a_microphone(capsys: Output) -> None:
     """And not both."""
-    assert 2 == main(["talk"])
-    assert "--mic" in capsys.readouterr().err
+    for arguments in (["talk"], ["talk", "a.wav", "--mic"]):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+
+        assert 2 == caught.value.code
+        assert "--mic" in capsys.readouterr().err
 
 
 def test_talk_as_json_has_the_turns(
