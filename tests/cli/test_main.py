@@ -212,7 +212,7 @@ def test_no_server(server: Server, capsys: Output) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["sing"], ["ask", "x", "--local", "--url", "y"]]
+    "arguments", [[], ["sing"], ["talk"], ["ask", "x", "--local", "--url", "y"]]
 )
 def test_bad_arguments_end_with_the_usage(arguments: list[str], capsys: Output) -> None:
     """As every command line program does."""
@@ -284,10 +284,3 @@ def test_the_module_is_the_command() -> None:
     )
 
     assert "demo" in answer.stdout
-
-
-def test_talk_without_a_file_says_what_it_needs(capsys: Output) -> None:
-    """One line and exit code 2, as for a file that is not there."""
-    code = main(["talk"])
-
-    assert (2, 1) == (code, len(capsys.readouterr().err.splitlines()))
