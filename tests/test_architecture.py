@@ -27,8 +27,8 @@ LAYERS: tuple[frozenset[str], ...] = tuple(frozenset(line.split()) for line in "
         redaction
         proxies
         audio_value closing context deadline frames notices options recordlines stats
-        credentials gap lifetime outbox polling recorded reply staleness taps turns wirelog
-        endpoint handshake backoff signals waiters
+        credentials gap lifetime outbox polling recorded reply staleness taps turns
+        endpoint handshake backoff signals waiters wirelog
         transport
         event_names
         connection
