@@ -83,7 +83,11 @@ class Taps:
         self, number: int, data: bytes, event: Any, snapshot: Any, noted: Sequence[Any]
     ) -> None:
         """See `Tap.received`."""
-        self._each(lambda tap: tap.received(number, data, event, snapshot, noted))
+        for tap in self._taps:
+            try:
+                tap.received(number, data, event, snapshot, noted)
+            except Exception:  # Should never run: the reader must live.
+                self._failed(tap)
 
     def sent(self, number: int, payload: bytes) -> None:
         """See `Tap.sent`."""
@@ -108,6 +112,9 @@ class Taps:
         for tap in self._taps:
             try:
                 show(tap)
-            except Exception:  # Should never run: the reader must live.
-                logger.exception("! %r failed and is taken off", tap)
-                self.remove(tap)
+            except Exception:  # Should never run: the session must go on.
+                self._failed(tap)
+
+    def _failed(self, tap: Tap) -> None:
+        logger.exception("! %r failed and is taken off", tap)
+        self.remove(tap)
