@@ -1,0 +1,157 @@
+"""
+Many sessions for a long time, some of them cut each second.
+
+Memory and the number of threads stay flat, and nobody gets stuck.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import sys
+import threading
+from collections import Counter
+from time import monotonic
+
+import pytest
+
+from realtime_sync import ReconnectPolicy, Router, Session, connect
+from realtime_sync.errors import ConnectionClosed, RealtimeError, WaitTimeout
+from realtime_sync.server import Server, serve
+from tests.stress.places import LONG, library_threads, memory_bytes
+
+TEXT = {"output_modalities": ["text"]}
+ASKERS = 4
+"""Threads that ask the sessions in turn."""
+
+
+class Soak:
+    """
+    Sessions, threads that ask them, and a hand that cuts.
+
+    Attributes:
+        counts: of what happened.
+        samples: (threads of the library, resident bytes, blocks of memory) over time.
+    """
+
+    def __init__(self, sessions: int, seconds: float) -> None:
+        self.counts: Counter[str] = Counter()
+        self.stuck: list[str] = []
+        self.samples: list[tuple[int, int, int]] = []
+        self._rng = random.Random(5)
+        self._over = threading.Event()
+        with serve(workers=4, keep_frames=20) as server:
+            made = [self._open(server) for _ in range(sessions)]
+            askers = [
+                threading.Thread(target=self._ask, args=(made[first::ASKERS],))
+                for first in range(ASKERS)
+            ]
+            for thread in askers:
+                thread.start()
+            self._cut(server, seconds)
+            self._over.set()
+            for thread in askers:
+                thread.join(60)
+                if thread.is_alive():
+                    self.stuck.append("an asker")
+            self._end(made)
+
+    def _open(self, server: Server) -> Session:
+        policy = ReconnectPolicy(base=0.01, cap=0.1, attempts=20)
+        session = connect(
+            "m",
+            base_url=server.url,
+            router=Router(),
+            reconnect=policy,
+            timeout=LONG,
+            close_timeout=LONG,
+        )
+        session.on("response.*", self._note)
+        session.on("connection.restored", self._restored)
+        return session
+
+    def _note(self, event: object) -> None:
+        self.counts["delivered"] += 1
+
+    def _restored(self, event: object) -> None:
+        self.counts["restored"] += 1
+
+    def _ask(self, sessions: list[Session]) -> None:
+        while not self._over.is_set():
+            for session in sessions:
+                try:
+                    session.ask("Hello", **TEXT)
+                    self.counts["answered"] += 1
+                    for item in session.conversation.items[:-4]:
+                        session.conversation.item.delete(item.id)
+                except WaitTimeout as exc:
+                    self.stuck.append(str(exc))
+                except ConnectionClosed:
+                    self.counts["lost"] += 1
+                except RealtimeError:
+                    self.counts["refused"] += 1
+                if self._over.wait(0.005):
+                    return
+
+    def _cut(self, server: Server, seconds: float) -> None:
+        """Each second one in a hundred, half of them by a reset; take samples."""
+        begun = monotonic()
+        due = 0.0
+        while monotonic() - begun < seconds:
+            self._over.wait(1.0)
+            due += len(server.open_sessions()) / 100
+            while due >= 1.0:
+                due -= 1.0
+                victim = self._rng.choice(server.open_sessions())
+                victim.drop(reset=self._rng.random() < 0.5)
+                self.counts["cut"] += 1
+            gc.collect()
+            objects = sys.getallocatedblocks()
+            memory = memory_bytes() or 0
+            self.samples.append((len(library_threads()), memory, objects))
+
+    def _end(self, sessions: list[Session]) -> None:
+        for session in sessions:
+            if session.closed:
+                self.stuck.append(f"{session.name} had ended: {session.close_report}")
+            elif not session.close().complete:
+                self.stuck.append(f"{session.name} did not close")
+
+    def check(self, sessions: int) -> None:
+        """Nobody stuck, as many threads as at the start, and no growth."""
+        threads = [sample[0] for sample in self.samples]
+        half = len(self.samples) // 2
+        early, late = self.samples[half], self.samples[-1]
+        print(
+            f"\n{dict(self.counts)}; threads {min(threads)} to {max(threads)}; "
+            f"resident {early[1] >> 20} MiB at half time, {late[1] >> 20} at the end; "
+            f"blocks {early[2]} and {late[2]}"
+        )
+        assert [] == self.stuck
+        assert self.counts["answered"] > sessions
+        assert self.counts["restored"] >= self.counts["cut"] - 2
+        # Two for each session, and what is being replaced at the moment.
+        assert max(threads) <= 2 * sessions + 10
+
+
+def test_ten_seconds() -> None:
+    """Fifty sessions; a hand that cuts one every other second."""
+    soak = Soak(50, 10.0)
+    soak.check(50)
+
+    assert soak.counts["cut"] >= 3
+    assert soak.samples[-1][2] < 1.3 * soak.samples[2][2]
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+def test_ten_minutes() -> None:
+    """The same for ten minutes: memory of the second half does not grow."""
+    soak = Soak(50, 600.0)
+    soak.check(50)
+    half = len(soak.samples) // 2
+    middle, end = soak.samples[half], soak.samples[-1]
+
+    assert soak.counts["cut"] >= 250
+    assert end[1] <= 1.05 * middle[1] + (4 << 20)
+    assert end[2] <= 1.05 * middle[2]
