@@ -135,7 +135,8 @@ def sessions(job: Job) -> Figures:
     meter = Meter()
     meter.start()
     for connection in opened:
-        connection.send(_COMMIT)
+        with suppress(Exception):  # Lost already; its events will be missing.
+            connection.send(_COMMIT)
     for thread in threads:
         thread.join(_PATIENCE)
     meter.stop()

@@ -13,6 +13,7 @@ import ssl
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,6 +21,8 @@ from . import scripts
 from .wire import accept, commands, read_head
 
 _CHUNK = 1 << 16
+_LATEST = 20.0
+"""Seconds after the first session in which all the others must be ready."""
 
 
 class Pacer:
@@ -34,7 +37,8 @@ class Pacer:
     """
 
     def __init__(self, sessions: int, rate: int, events: int, kind: str) -> None:
-        self.over = threading.Event()
+        self._over = threading.Event()
+        self._complete = threading.Event()
         self._sessions, self._rate, self._events = sessions, rate, events
         self._frame, self._at = scripts.stamped(kind)
         # Guards `_socks`, to which each connection adds its own.
@@ -42,34 +46,41 @@ class Pacer:
         self._socks: list[Any] = []
 
     def join(self, sock: Any) -> None:
-        """Take part, and wait for the end; the last one to come sets it going."""
+        """Take part, and wait for the end."""
         with self._lock:
             self._socks.append(sock)
-            complete = len(self._socks) == self._sessions
-        if complete:
+            first = len(self._socks) == 1
+            if len(self._socks) == self._sessions:
+                self._complete.set()
+        if first:
+            # Some may have been lost before they could ask to begin.
+            self._complete.wait(_LATEST)
             try:
                 self._run()
             finally:
-                self.over.set()
-        self.over.wait()
+                self._over.set()
+        self._over.wait()
 
     def _run(self) -> None:
-        opening = scripts.burst("text").opening
-        for sock in self._socks:
-            sock.sendall(opening)
+        socks = list(self._socks)
+        self._send_all(scripts.burst("text").opening)
         head, tail = self._frame[: self._at], self._frame[self._at :]
         tail = tail[len(scripts.STAMP) :]
-        pace = self._rate * len(self._socks)
+        pace = self._rate * len(socks)
         start = time.monotonic() + 0.5
-        for number in range(self._events * len(self._socks)):
+        for number in range(self._events * len(socks)):
             late = time.monotonic() - start - number / pace
             if late < 0:
                 time.sleep(max(-late, 0.001))
             stamp = b"%017.6f" % time.monotonic()
-            self._socks[number % len(self._socks)].sendall(head + stamp + tail)
-        closing = scripts.burst("text").closing
+            with suppress(OSError):  # That one has gone; the others go on.
+                socks[number % len(socks)].sendall(head + stamp + tail)
+        self._send_all(scripts.burst("text").closing)
+
+    def _send_all(self, data: bytes) -> None:
         for sock in self._socks:
-            sock.sendall(closing)
+            with suppress(OSError):
+                sock.sendall(data)
 
 
 class Server:
