@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
+import sys
 from collections.abc import Callable
 from typing import Any, Union
 
@@ -124,3 +126,20 @@ def test_base64_is_decoded_alike_with_and_without_the_speed_extra(text: str) -> 
             return "refused"
 
     assert outcome(lazy.decode_slowly) == outcome(lazy.decode)
+
+
+def test_without_the_speed_extra_the_standard_library_does_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The module is loaded once more, where pybase64 cannot be imported."""
+    monkeypatch.setitem(sys.modules, "pybase64", None)
+    spec = importlib.util.spec_from_file_location(
+        "realtime_sync.protocol._without_speed", lazy.__file__
+    )
+    assert spec is not None and spec.loader is not None
+    slow = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(slow)
+
+    assert b"\0\1\2" == slow.decode("AAEC")
+    assert b"\0" == slow.decode("AA")
+    assert "AAEC" == slow.encode(b"\0\1\2")

@@ -1,0 +1,165 @@
+"""Which event answers which command, told by the two alone."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import pytest
+
+from realtime_sync.protocol import events
+from realtime_sync.protocol.acks import ACKS, CORRELATION_KEY, error_fits
+from realtime_sync.protocol.codec import Codec
+from realtime_sync.protocol.registry import ROWS
+
+CODEC = Codec()
+
+
+def told(type: str, **fields: Any) -> Any:
+    """What a server says."""
+    return CODEC.structure({"type": type, **fields})
+
+
+def sent(type: str, **fields: Any) -> Any:
+    """A command as it is sent."""
+    return CODEC.command({"type": type, **fields})
+
+
+def message(text: str, **fields: Any) -> dict[str, Any]:
+    """The user's words as an item."""
+    part = {"type": "input_text", "text": text}
+    return {"type": "message", "role": "user", "content": [part], **fields}
+
+
+def fits(command: Any, event: Any) -> Optional[bool]:
+    """What the command's rule says of an event."""
+    return ACKS[command.type].fits(command, event)
+
+
+def test_every_row_is_of_a_command_and_of_events_that_exist() -> None:
+    """A misspelt name would wait for ever."""
+    commands = {row.name for row in ROWS if row.direction == "client"}
+    server = {row.name for row in ROWS if row.direction == "server"}
+
+    assert set(ACKS) <= commands
+    for rule in ACKS.values():
+        assert {*rule.events, *rule.repeated} <= server
+
+
+def test_an_update_is_answered_in_order() -> None:
+    """The server says the whole configuration and not which command it follows."""
+    command = sent("session.update", session={"instructions": "Be brief."})
+
+    assert fits(command, told("session.updated", session={})) is None
+
+
+@pytest.mark.parametrize(
+    "said, answer",
+    [
+        ({"instructions": "Be brief."}, None),
+        ({"instructions": "Be long."}, False),
+        ({"voice": "marin"}, None),
+    ],
+)
+def test_a_second_greeting_answers_an_update_that_it_does_not_contradict(
+    said: dict[str, Any], answer: Optional[bool]
+) -> None:
+    """Some servers say session.created again where others say session.updated."""
+    command = sent("session.update", session={"instructions": "Be brief."})
+
+    assert answer is fits(command, told("session.created", session=said))
+
+
+@pytest.mark.parametrize("id, answer", [("item_1", True), ("item_2", False)])
+def test_a_command_on_an_item_is_known_by_its_id(id: str, answer: bool) -> None:
+    """Whether the event has the id or an item with one."""
+    delete = sent("conversation.item.delete", item_id="item_1")
+    retrieve = sent("conversation.item.retrieve", item_id="item_1")
+    retrieved = told("conversation.item.retrieved", item=message("Hello", id=id))
+
+    assert answer is fits(delete, told("conversation.item.deleted", item_id=id))
+    assert answer is fits(retrieve, retrieved)
+
+
+def test_an_answer_without_an_id_says_nothing() -> None:
+    """Order decides then."""
+    command = sent("conversation.item.delete", item_id="item_1")
+
+    assert fits(command, told("conversation.item.deleted")) is None
+
+
+@pytest.mark.parametrize(
+    "item, answer",
+    [
+        (message("Hello", id="item_1"), True),
+        (message("Hello", id="of_the_server"), None),
+        ({"type": "message", "role": "system", "content": [], "id": "item_2"}, False),
+        ({"type": "message", "role": "assistant", "id": "item_3"}, False),
+        ({"type": "function_call", "id": "item_4", "name": "f"}, False),
+    ],
+)
+def test_a_new_item_is_known_by_its_id_or_its_kind(
+    item: dict[str, Any], answer: Optional[bool]
+) -> None:
+    """What the model says is never the answer to what the user adds."""
+    command = sent("conversation.item.create", item=message("Hi", id="item_1"))
+
+    assert answer is fits(command, told("conversation.item.added", item=item))
+
+
+def test_a_mapping_of_an_item_is_known_as_well() -> None:
+    """Commands that a vendor's extension made are mappings all through."""
+    command = events.ConversationItemCreate(item=message("Hi", id="item_1"))
+    event = told("conversation.item.added", item=message("Hi", id="item_1"))
+
+    assert True is fits(command, event)
+
+
+@pytest.mark.parametrize(
+    "asked, said, answer",
+    [
+        ({CORRELATION_KEY: "1"}, {CORRELATION_KEY: "1"}, True),
+        ({CORRELATION_KEY: "1"}, {CORRELATION_KEY: "2"}, False),
+        ({CORRELATION_KEY: "1"}, {}, None),
+        ({CORRELATION_KEY: "1"}, None, None),
+        ({CORRELATION_KEY: "1"}, {CORRELATION_KEY: 7}, None),
+        ({}, {CORRELATION_KEY: "1"}, None),
+    ],
+)
+def test_a_response_is_known_by_its_metadata(
+    asked: dict[str, str], said: Any, answer: Optional[bool]
+) -> None:
+    """A server that does not give the metadata back is followed in order."""
+    command = sent("response.create", response={"metadata": asked})
+    response = {"id": "resp_1", "metadata": said}
+
+    assert answer is fits(command, told("response.created", response=response))
+
+
+@pytest.mark.parametrize(
+    "id, answer", [("resp_1", True), ("resp_2", False), (None, None)]
+)
+def test_cancelling_is_answered_by_the_end_of_that_response(
+    id: Optional[str], answer: Optional[bool]
+) -> None:
+    """Without an id it is whichever ends next."""
+    command = sent("response.cancel", **({} if id is None else {"response_id": id}))
+
+    assert answer is fits(command, told("response.done", response={"id": "resp_1"}))
+
+
+@pytest.mark.parametrize(
+    "command, code, param, answer",
+    [
+        ("response.cancel", "response_cancel_not_active", None, True),
+        ("session.update", "response_cancel_not_active", None, False),
+        ("session.update", "invalid_value", "session.voice", True),
+        ("response.create", "invalid_value", "session.voice", False),
+        ("response.create", None, "something.else", True),
+        ("response.create", None, None, True),
+    ],
+)
+def test_an_error_without_an_id_fits_by_code_and_then_by_place(
+    command: str, code: Optional[str], param: Optional[str], answer: bool
+) -> None:
+    """One that points nowhere can be about anything."""
+    assert answer is error_fits(command, code, param)
