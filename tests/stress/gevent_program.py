@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gevent.monkey
+import gevent.monkey  # type: ignore[import-untyped]
 
 gevent.monkey.patch_all()
 
@@ -24,7 +24,7 @@ from realtime_sync import (  # noqa: E402
 )
 
 ECHO, SILENT, SECURE = sys.argv[1:4]
-TEXT = {"output_modalities": ["text"]}
+TEXT: dict[str, Any] = {"output_modalities": ["text"]}
 
 
 def talk(url: str = ECHO, **options: Any) -> Session:
@@ -57,7 +57,7 @@ def twenty_greenlets_ask() -> Any:
     with talk() as session:
 
         def ask(number: int) -> bool:
-            place = {"conversation": "none"} if number % 2 else {}
+            place: Any = {"conversation": "none"} if number % 2 else {}
             text = f"question {number}"
             return text in session.ask(text, **TEXT, **place).text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable
 from time import monotonic
@@ -29,7 +30,10 @@ class Place:
 
     def __init__(self, *scripts: Script, secure: bool = False) -> None:
         self._scripts = scripts
-        self._tls, self._trust = tls_pair() if secure else (None, None)
+        self._tls: Optional[ssl.SSLContext] = None
+        self._trust: Optional[ssl.SSLContext] = None
+        if secure:
+            self._tls, self._trust = tls_pair()
         self._count = 0
         self.server = RawServer(self._run)
         scheme = "wss" if secure else "ws"

@@ -111,7 +111,7 @@ def waiting_response(session: Session) -> Any:
 @pytest.mark.parametrize("mode", ["thread", "manual"])
 @pytest.mark.parametrize("call", CALLS)
 def test_a_wait_is_interrupted(
-    server: Server, gate: threading.Event, call: str, mode: str
+    server: Server, gate: threading.Event, call: str, mode: Any
 ) -> None:
     """And the session answers the next question."""
     with connect("m", base_url=server.url, router=Router(), dispatch=mode) as session:

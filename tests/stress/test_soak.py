@@ -12,6 +12,7 @@ import sys
 import threading
 from collections import Counter
 from time import monotonic
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from realtime_sync.errors import ConnectionClosed, RealtimeError, WaitTimeout
 from realtime_sync.server import Server, serve
 from tests.stress.places import LONG, library_threads, memory_bytes
 
-TEXT = {"output_modalities": ["text"]}
+TEXT: dict[str, Any] = {"output_modalities": ["text"]}
 ASKERS = 4
 """Threads that ask the sessions in turn."""
 
