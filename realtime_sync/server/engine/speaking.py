@@ -20,6 +20,7 @@ from .sound import SoundFormat, from_native, sound_format, to_native
 from .usage import context_tokens
 
 _SENTENCES = re.compile(r".+?(?:[.!?…]+(?:[\"')\]]*)\s+|$)", re.DOTALL)
+_MOST_RUNS = 500
 _OWN = frozenset({"conversation", "input", "metadata"})
 """Fields of ``response.create`` that are not overrides of the session."""
 
@@ -71,7 +72,7 @@ class Speaking:
         entries = self._input(config)
         settings = self._settings(config)
         run = Run(self._context, self._plan(config, settings, entries), self._done)
-        self.runs.append(run)
+        self._remember(run)
         run.begin()
         if self._rate_place == "start":
             self._rate_limits()
@@ -110,6 +111,14 @@ class Speaking:
         self._jobs.clear()
 
     # -- views -----------------------------------------------------------------
+
+    def _remember(self, run: Run) -> None:
+        """Keep it, and of those that have ended only the latest."""
+        ended = len(self.runs) - _MOST_RUNS
+        if ended > 0:
+            old = [each for each in self.runs[:ended] if each.active]
+            self.runs = old + self.runs[ended:]
+        self.runs.append(run)
 
     def active_runs(self) -> list[Run]:
         """Return the responses whose ``response.done`` is to come."""
