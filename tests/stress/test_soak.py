@@ -22,6 +22,7 @@ from realtime_sync.server import Server, serve
 from tests.stress.places import LONG, library_threads, memory_bytes
 
 TEXT: dict[str, Any] = {"output_modalities": ["text"]}
+BESIDE: dict[str, Any] = {"conversation": "none"}
 ASKERS = 4
 """Threads that ask the sessions in turn."""
 
@@ -81,7 +82,8 @@ class Soak:
         while not self._over.is_set():
             for session in sessions:
                 try:
-                    session.ask("Hello", **TEXT)
+                    place: Any = {} if self._rng.random() < 0.1 else BESIDE
+                    session.ask("Hello", **TEXT, **place)
                     self.counts["answered"] += 1
                     for item in session.conversation.items[:-4]:
                         session.conversation.item.delete(item.id)
