@@ -644,6 +644,33 @@ def test_conversation_and_configuration_are_there_again(server: Server) -> None:
     session.close()
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"dialect": "beta"},
+        {"session_type": "transcription"},
+        {"session_type": "transcription", "dialect": "beta"},
+        {"session_type": "translation"},
+    ],
+    ids=lambda kind: " ".join(kind.values()),
+)
+def test_every_kind_of_session_is_restored(server: Server, kind: Any) -> None:
+    """In both dialects: the server takes back the configuration that it told."""
+    session = opened(server.url, quick(), **kind)
+    before = evolve(session.config, id="x")
+    with session.expect("connection.restored") as restored:
+        server.sessions[-1].drop()
+    restored.result(LONG)
+    after = evolve(session.config, id="x")
+
+    assert _timeless(before) == _timeless(after)
+    session.close()
+
+
+def _timeless(config: Any) -> Any:
+    return evolve(config, expires_at=0) if hasattr(config, "expires_at") else config
+
+
 def test_only_the_configuration_if_so_wished(server: Server) -> None:
     """The report says that the items were not wanted."""
     session = opened(server.url, quick(restore=False))

@@ -120,10 +120,14 @@ def _writable(config: Optional[Mapping[str, Any]]) -> Optional[Mapping[str, Any]
     """The fields that a client may send; a null means "not set" but for VAD."""
     if config is None:
         return None
+    # A translation session is told its type by its URL and takes none.
+    hidden = (
+        _READ_ONLY | {"type"} if config.get("type") == "translation" else _READ_ONLY
+    )
     return {
         key: _without_nulls(value)
         for key, value in config.items()
-        if key not in _READ_ONLY and value is not None
+        if key not in hidden and value is not None
     }
 
 

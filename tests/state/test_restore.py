@@ -255,6 +255,14 @@ def test_the_configuration_is_sent_without_what_only_the_server_writes() -> None
     } == plan.config
 
 
+def test_a_translation_session_takes_no_type() -> None:
+    """Its URL says what it is."""
+    told = {"type": "translation", "id": "s", "audio": {"output": {"language": "es"}}}
+    plan = plan_restore(Mirror().snapshot, told)
+
+    assert {"audio": {"output": {"language": "es"}}} == plan.config
+
+
 def test_planning_changes_nothing() -> None:
     """A plan is data; the snapshot is what it was."""
     mirror = mirror_of(user("a", text("one")), call("b", "c"))
