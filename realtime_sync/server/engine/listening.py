@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import deque
 from typing import Any, Callable, Iterator, Optional
 
 import attrs
@@ -96,6 +97,7 @@ class Listening:
         self._reserved: Optional[str] = None
         self.buffer = InputBuffer(context.config.input_format)
         self.hearing: set[str] = set()
+        self._jobs: deque[Job] = deque()
         self._waiting: list[tuple[set[str], Callable[[], None]]] = []
         self._late: list[Callable[[], None]] = []
 
@@ -232,15 +234,18 @@ class Listening:
             yield transcribe(expand(pcm, form), form.rate)
 
         words: list[str] = []
+
+        def finish(error: Optional[BaseException]) -> None:
+            self._jobs.popleft()
+            if self._jobs:
+                self._context.submit(self._jobs[0])
+            self._heard(entry, "".join(words), error)
+
         self.hearing.add(entry.id)
-        self._context.submit(
-            Job(
-                "hear " + entry.id,
-                work,
-                deliver=words.append,
-                finish=lambda error: self._heard(entry, "".join(words), error),
-            )
-        )
+        # One after the other: the transcripts of a test come in the same order always.
+        self._jobs.append(Job("hear " + entry.id, work, words.append, finish))
+        if len(self._jobs) == 1:
+            self._context.submit(self._jobs[0])
 
     def _heard(
         self, entry: Entry, words: Optional[str], error: Optional[BaseException]
