@@ -7,7 +7,12 @@ from typing import Any, Optional
 import pytest
 
 from realtime_sync.protocol import events
-from realtime_sync.protocol.acks import ACKS, CORRELATION_KEY, error_fits
+from realtime_sync.protocol.acks import (
+    ACKS,
+    CORRELATION_KEY,
+    error_fits,
+    error_points_to,
+)
 from realtime_sync.protocol.codec import Codec
 from realtime_sync.protocol.registry import ROWS
 
@@ -163,3 +168,27 @@ def test_an_error_without_an_id_fits_by_code_and_then_by_place(
 ) -> None:
     """One that points nowhere can be about anything."""
     assert answer is error_fits(command, code, param)
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "param", "answer"),
+    [
+        ("input_audio_buffer.commit", "input_audio_buffer_commit_empty", None, True),
+        ("input_audio_buffer.commit", "invalid_value", "session.voice", False),
+        ("session.update", "invalid_value", "session.voice", True),
+        ("session.update", None, None, False),
+        ("input_audio_buffer.clear", None, "", False),
+    ],
+)
+def test_an_error_may_say_by_itself_what_it_is_about(
+    command: str, code: Optional[str], param: Optional[str], answer: bool
+) -> None:
+    """By a code that one command alone can cause, or by the place it points to."""
+    assert answer == error_points_to(command, code, param)
+
+
+def test_what_is_matched_by_order_alone_is_never_contradicted() -> None:
+    """A buffer that was cleared does not say for whom."""
+    command = sent("input_audio_buffer.clear")
+
+    assert fits(command, told("input_audio_buffer.cleared")) is None

@@ -399,3 +399,20 @@ def test_a_servers_habit_is_put_right(frame: Any, mended: Any) -> None:
 def test_a_frame_without_the_habit_is_left_alone(frame: Any) -> None:
     """Or one that has nothing to put right with."""
     assert frame == GA.lift_server(frame)
+
+
+@pytest.mark.parametrize(
+    ("event_type", "in_ga", "in_beta"),
+    [
+        ("conversation.item.added", True, True),
+        ("conversation.item.done", True, False),
+        ("response.done", True, True),
+        ("acme.weather", True, True),
+    ],
+)
+def test_a_dialect_tells_which_events_it_has(
+    event_type: str, in_ga: bool, in_beta: bool
+) -> None:
+    """The beta had no word for an item that is done; nobody knows a vendor's words."""
+    assert in_ga == GA.has(event_type)
+    assert in_beta == BETA.has(event_type)

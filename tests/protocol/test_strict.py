@@ -9,6 +9,7 @@ import pytest
 
 from realtime_sync.protocol import events, items, sessions
 from realtime_sync.protocol.codec import Codec
+from realtime_sync.protocol.strict import losses
 from realtime_sync.types import UNSET
 
 
@@ -118,3 +119,20 @@ def test_a_vendors_members_of_a_command_are_sent() -> None:
     assert named == codec.command(frame)
     assert frame == json.loads(codec.encode(codec.command(frame)))
     assert sound == json.loads(codec.encode(codec.command(sound)))
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "paths"),
+    [
+        ({"a": 1, "b": {"c": [1, 2]}}, {"a": 1, "b": {"c": [1, 2]}}, []),
+        ({"a": 1}, {}, ["a"]),
+        ({"b": {"c": [1, {"d": 2}]}}, {"b": {"c": [1, {}]}}, ["b.c[1].d"]),
+        ({"b": {"c": [1, 2]}}, {"b": {"c": [1, 3]}}, ["b.c[1]"]),
+        ({"b": [1, 2]}, {"b": [1]}, ["b"]),
+    ],
+)
+def test_what_a_class_lost_is_named_by_its_path(
+    given: Any, kept: Any, paths: list[str]
+) -> None:
+    """A value that became another one is lost as well."""
+    assert paths == list(losses(given, kept))
