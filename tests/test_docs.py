@@ -39,7 +39,7 @@ NOT_RUN: dict[tuple[str, str], str] = {}
 COMMANDS = (
     r"python -m pip install (tox && tox|\"\.\[\w+\]\"( && realtime-sync demo)?)",
     r"python -m pip install -e \"\.\[dev\]\"",
-    r"tox( -e py( -- [\w/ -]+)?| -m (versions|deep|soak))?",
+    r"tox( -e (py|core|coverage)( -- [\w/ -]+)?| -m (versions|deep|soak))?",
 )
 """
 Shell commands that the documentation may give.
