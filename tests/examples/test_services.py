@@ -1,8 +1,9 @@
 """
 The examples of services, started as a stranger would and asked over HTTP.
 
-Each is a process of its own, with the local server for a model. By default a few
-conversations run at a time; ``tox -m deep`` runs twenty.
+Each is a process of its own, with the local server for a model, and has twenty
+conversations at a time. It must end cleanly when it is told to, and leave nothing
+behind: no process, no connection, no file beside the examples.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ EXAMPLES = ROOT / "docs" / "examples"
 START = 60.0
 """Seconds in which a service must be ready, on a machine that is busy."""
 
-PARALLEL = [pytest.param(4, id="4"), pytest.param(20, id="20", marks=pytest.mark.deep)]
+PARALLEL = 20
+"""Conversations at a time."""
 
 ADDRESS = r"http://127\.0\.0\.1:(\d+)"
 GUNICORN = [sys.executable, "-m", "gunicorn", "--config", "gunicorn_conf.py"]
@@ -48,6 +50,15 @@ def model() -> Iterator[Server]:
     """The local server, which says again what it is asked."""
     with serve(agent="echo") as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def tidy() -> Iterator[None]:
+    """Nothing appears beside the examples, which are where a service runs."""
+    before = set(os.listdir(EXAMPLES))
+    yield
+
+    assert set() == set(os.listdir(EXAMPLES)) - before
 
 
 class Service:
@@ -118,6 +129,7 @@ def started(command: list[str], model: Server, **extra: str) -> Iterator[Service
         "OPENAI_BASE_URL": model.url,
         "OPENAI_API_KEY": "sk-example",
         "PYTHONPATH": os.pathsep.join((str(ROOT), str(EXAMPLES))),
+        "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": "default",
         **extra,
@@ -150,10 +162,10 @@ def ask(port: str, question: str) -> str:
         return str(json.load(answer)["answer"])
 
 
-def ask_in_parallel(port: str, count: int) -> None:
+def ask_in_parallel(port: str) -> None:
     """Ask at the same time; every conversation must get its own answer."""
-    questions = [f"Question number {number}" for number in range(count)]
-    with ThreadPoolExecutor(count) as pool:
+    questions = [f"Question number {number}" for number in range(PARALLEL)]
+    with ThreadPoolExecutor(PARALLEL) as pool:
         answers = list(pool.map(lambda question: ask(port, question), questions))
 
     assert questions == answers
@@ -167,51 +179,47 @@ def assert_clean(model: Server, sessions: int) -> None:
     assert [1000] * sessions == [kept.close_code for kept in model.sessions]
 
 
-@pytest.mark.parametrize("count", PARALLEL)
-def test_flask_answers_over_http(model: Server, count: int) -> None:
+def test_flask_answers_over_http(model: Server) -> None:
     """Flask's own server: a thread, a session and an answer for each request."""
     command = [sys.executable, "flask_service.py"]
     with started(command, model) as service:
-        ask_in_parallel(service.wait_for(ADDRESS), count)
+        ask_in_parallel(service.wait_for(ADDRESS))
         code = service.stop(signal.SIGINT)
 
         assert (0, False) == (code, service.alive), service.text
 
-    assert_clean(model, count)
+    assert_clean(model, PARALLEL)
 
 
-@pytest.mark.parametrize("count", PARALLEL)
-def test_django_answers_over_http(model: Server, count: int) -> None:
+def test_django_answers_over_http(model: Server) -> None:
     """Django's own server, without a database."""
     command = [sys.executable, "django_service.py", "runserver", "127.0.0.1:0"]
     with started([*command, "--noreload"], model) as service:
-        ask_in_parallel(service.wait_for(ADDRESS), count)
+        ask_in_parallel(service.wait_for(ADDRESS))
         code = service.stop(signal.SIGINT)
 
         assert (0, False) == (code, service.alive), service.text
 
-    assert_clean(model, count)
+    assert_clean(model, PARALLEL)
 
 
 @pytest.mark.parametrize("kind", ["sync", "gthread", "gevent"])
-@pytest.mark.parametrize("count", PARALLEL)
-def test_gunicorn_answers_over_http(model: Server, kind: str, count: int) -> None:
+def test_gunicorn_answers_over_http(model: Server, kind: str) -> None:
     """Every kind of worker that gunicorn has without an event loop."""
     if kind == "gevent":
         pytest.importorskip("gevent")
     with started(GUNICORN, model, WORKER_CLASS=kind) as service:
         port = service.wait_for(f"Listening at: {ADDRESS}")
-        ask_in_parallel(port, count)
+        ask_in_parallel(port)
         code = service.stop(signal.SIGTERM)
 
         assert (0, False) == (code, service.alive), service.text
         assert "Traceback" not in service.text
 
-    assert_clean(model, count)
+    assert_clean(model, PARALLEL)
 
 
-@pytest.mark.parametrize("count", PARALLEL)
-def test_celery_answers_over_http(model: Server, count: int, tmp_path: Path) -> None:
+def test_celery_answers_over_http(model: Server, tmp_path: Path) -> None:
     """A prefork worker opens its sessions after the fork and closes them all."""
     place = {"QUEUE_FOLDER": str(tmp_path)}
     worker = [sys.executable, "-m", "celery", "--app", "celery_service", "worker"]
@@ -222,7 +230,7 @@ def test_celery_answers_over_http(model: Server, count: int, tmp_path: Path) -> 
         celery.wait_for(r"(celery@\S+ ready)")
         command = [sys.executable, "celery_service.py"]
         front = stack.enter_context(started(command, model, **place))
-        ask_in_parallel(front.wait_for(ADDRESS), count)
+        ask_in_parallel(front.wait_for(ADDRESS))
         codes = front.stop(signal.SIGINT), celery.stop(signal.SIGTERM)
 
         assert (0, 0) == codes, front.text + celery.text
@@ -231,11 +239,10 @@ def test_celery_answers_over_http(model: Server, count: int, tmp_path: Path) -> 
     assert_clean(model, 2)
 
 
-@pytest.mark.parametrize("count", PARALLEL)
-def test_plain_script_answers_in_one_conversation(model: Server, count: int) -> None:
+def test_plain_script_answers_in_one_conversation(model: Server) -> None:
     """Threads share a session, and SIGTERM lets it say goodbye."""
     with started([sys.executable, "plain_service.py"], model) as service:
-        ask_in_parallel(service.wait_for(ADDRESS), count)
+        ask_in_parallel(service.wait_for(ADDRESS))
         code = service.stop(signal.SIGTERM)
 
         assert (0, False) == (code, service.alive), service.text
@@ -270,7 +277,7 @@ def test_request_under_way_is_answered_before_gunicorn_ends() -> None:
         with started(GUNICORN, model, WORKER_CLASS="gthread") as service:
             port = service.wait_for(f"Listening at: {ADDRESS}")
             answer = pool.submit(ask, port, "Are you there?")
-            assert asked.wait(START)
+            assert asked.wait(START), service.text
             service.process.send_signal(signal.SIGTERM)
             service.wait_for("(Handling signal: term)")
             go_on.set()
