@@ -30,7 +30,8 @@ from .state.reduce import reduce, reduce_command
 from .state.snapshot import Snapshot
 from .taps import Taps
 from .transport import Disconnected, Transport
-from .waiters import WatchList
+from .types import Place
+from .waiters import WatchList, again
 
 logger = logging.getLogger("realtime_sync.connection")
 
@@ -150,32 +151,43 @@ class Connection:
         )
         self._thread.start()
 
-    def send(self, payload: bytes, deadline: Deadline) -> None:
+    def send(
+        self, payload: bytes, deadline: Deadline, place: Optional[Place] = None
+    ) -> None:
         """
         Send one encoded command. From any thread.
 
         Returns when the kernel has the bytes; on the reader thread they are
         queued and written without waiting.
 
+        Args and `WaitTimeout` are those of `Transport.send`.
+
         Raises:
             ConnectionClosed: the connection is over or was never there.
-            WaitTimeout: the server takes nothing until the deadline.
         """
         transport = self._transport
-        if transport is None or not self.is_open:
-            raise self._not_open()
+        self.check_open()
+        assert transport is not None
         if self._taps.on:
             self._taps.sent(self.number, payload)
         if self.on_reader():
-            transport.post(payload)
+            transport.post(payload, place)
             return
         try:
-            transport.send(payload, deadline)
+            transport.send(payload, deadline, place)
         except ConnectionLost:
             # The sender noticed first; make sure that the reader does as well.
             self._down = True
             transport.abort()
             raise
+
+    def check_open(self) -> None:
+        """
+        Raises:
+            ConnectionClosed: the connection is over or was never there.
+        """
+        if not self.is_open:
+            raise self._not_open()
 
     def on_reader(self) -> bool:
         """Whether the calling thread is the reader."""
@@ -377,18 +389,11 @@ class Connection:
             code = 1009 if isinstance(exc, RemoteProtocolError) else 1000
             self._transport.begin_close(code, "")
 
-    def _not_open(self) -> Exception:
+    def _not_open(self) -> BaseException:
         if self.error is not None:
-            return _again(self.error)
+            return again(self.error)
         if self.closing:
             return closed_error(1000, "", asked=True, expired=False)
         if self._down:
             return ConnectionLost("the connection is breaking", code=_ABNORMAL)
         return LocalProtocolError("the session is not open yet; call open()")
-
-
-def _again(error: ConnectionClosed) -> ConnectionClosed:
-    """A fresh exception of the same kind: one object must not be raised twice."""
-    again = type(error)(str(error), code=error.code, reason=error.reason)
-    again.__cause__ = error.__cause__
-    return again

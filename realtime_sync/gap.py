@@ -17,14 +17,15 @@ class Gap:
     Args:
         limit: most commands that are held, audio apart.
         audio_bytes: microphone audio to keep, the latest; 0 drops it all.
+        order: guards the queues and whether they still take commands; it is the
+            lock under which commands take their place on the way out.
 
     Attributes:
         dropped_audio_bytes: microphone audio that was not kept.
     """
 
-    def __init__(self, limit: int, audio_bytes: int) -> None:
-        # Guards the queues and whether they still take commands.
-        self._lock = Lock()
+    def __init__(self, limit: int, audio_bytes: int, order: Lock) -> None:
+        self._lock = order
         self._limit = limit
         self._audio_budget = audio_bytes
         self._commands: deque[Any] = deque()
@@ -35,7 +36,7 @@ class Gap:
 
     def hold(self, command: Any) -> bool:
         """
-        Keep a command for the next connection.
+        Keep a command for the next connection. The caller has the lock.
 
         Returns:
             False when the gap is over: send it there.
@@ -43,21 +44,21 @@ class Gap:
         Raises:
             ConnectionLost: too many wait already.
         """
-        with self._lock:
-            if not self._open:
-                return False
-            if _audio_of(command):
-                self._commands.append(command)
-                self._audio.append(command)
-                self._audio_bytes += len(command.audio)
-                self._drop_oldest_audio()
-            elif len(self._commands) - len(self._audio) >= self._limit:
-                raise ConnectionLost(
-                    f"{self._limit} commands wait for a new connection already",
-                    code=1006,
-                )
-            else:
-                self._commands.append(command)
+        assert self._lock.locked()
+        if not self._open:
+            return False
+        if _audio_of(command):
+            self._commands.append(command)
+            self._audio.append(command)
+            self._audio_bytes += len(command.audio)
+            self._drop_oldest_audio()
+        elif len(self._commands) - len(self._audio) >= self._limit:
+            raise ConnectionLost(
+                f"{self._limit} commands wait for a new connection already",
+                code=1006,
+            )
+        else:
+            self._commands.append(command)
         return True
 
     def take(self) -> list[Any]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Callable
 from threading import Lock
 from typing import Any, Optional
 
@@ -109,8 +110,9 @@ class PendingCommands:
     """
 
     def __init__(self) -> None:
-        # Guards the queues against registration meanwhile; never held long.
-        self._lock = Lock()
+        # Guards the queues, and is the lock under which commands take their place
+        # on the way out: what is matched by order is expected in that order.
+        self.order = self._lock = Lock()
         self._by_command: dict[str, deque[CommandHandle]] = {}
         self._by_id: dict[str, CommandHandle] = {}
         self._echoes_metadata = False
@@ -132,10 +134,30 @@ class PendingCommands:
         """Whether a command waits for its answer."""
         return bool(self._by_id)
 
-    def register(self, handle: CommandHandle) -> None:
-        """Expect an answer to a command that is about to be sent."""
+    def register(
+        self,
+        handle: CommandHandle,
+        place: Optional[Callable[[], Any]] = None,
+    ) -> bool:
+        """
+        Expect an answer to a command, and give it its place on the way out.
+
+        Both are one step, so that two threads that send commands of a kind at the
+        same time do not get each other's answers.
+
+        Args:
+            handle: of the command.
+            place: puts the command behind those before it. It is called under
+                the lock: it writes nothing, waits for nothing and takes no lock.
+                When it raises or returns False, no answer is expected.
+
+        Returns:
+            False when `place` did.
+        """
         kind = handle.command.type
         with self._lock:
+            if place is not None and place() is False:
+                return False
             self._registered += 1
             handle._number = self._registered
             self._by_id[handle.event_id] = handle
@@ -151,6 +173,7 @@ class PendingCommands:
                     f"{_MOST_PENDING} later ones"
                 )
             )
+        return True
 
     def withdraw(self, handle: CommandHandle) -> None:
         """Expect nothing any more: the command was not sent."""

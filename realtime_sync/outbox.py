@@ -23,6 +23,7 @@ from typing import Any, Optional
 
 from .deadline import Deadline, acquire_timeout
 from .errors import ConnectionClosed, ConnectionClosedOK, ConnectionLost, WaitTimeout
+from .types import Place
 
 Write = Callable[[memoryview], int]
 """
@@ -159,9 +160,16 @@ class Outbox:
             not (_forgettable(entry) or entry.final) for entry in self._data.copy()
         )
 
-    def send(self, frames: list[bytes], deadline: Deadline) -> None:
+    def send(
+        self, frames: list[bytes], deadline: Deadline, place: Optional[Place] = None
+    ) -> None:
         """
         Queue a message and write until the kernel has it.
+
+        Args:
+            frames: of the message.
+            deadline: when to stop waiting.
+            place: runs the step that queues it.
 
         Raises:
             ConnectionLost: the connection is broken.
@@ -170,7 +178,7 @@ class Outbox:
                 still finished in the background; otherwise it is not sent.
         """
         entry = Entry(frames)
-        self._data.append(entry)
+        _queue(self._data, entry, place)
         try:
             self._flush(entry, deadline)
         except BaseException:
@@ -179,7 +187,11 @@ class Outbox:
             raise
 
     def entrust(
-        self, frames: list[bytes], deadline: Deadline, wake: Callable[[], None]
+        self,
+        frames: list[bytes],
+        deadline: Deadline,
+        wake: Callable[[], None],
+        place: Optional[Place] = None,
     ) -> None:
         """
         Queue a message and wait until another thread has written it.
@@ -188,6 +200,7 @@ class Outbox:
             frames: of the message.
             deadline: when to stop waiting.
             wake: calls the thread that writes.
+            place: as in `send`.
 
         Raises:
             ConnectionLost: the connection is broken.
@@ -196,7 +209,7 @@ class Outbox:
         """
         entry = Entry(frames)
         entry.over = over = Event()
-        self._data.append(entry)
+        _queue(self._data, entry, place)
         try:
             wake()
             # Whoever breaks the connection afterwards sees the entry.
@@ -221,6 +234,7 @@ class Outbox:
         control: bool = False,
         final: bool = False,
         write: bool = True,
+        place: Optional[Place] = None,
     ) -> None:
         """
         Queue a message and write what can be written without waiting.
@@ -230,9 +244,10 @@ class Outbox:
             control: let it pass the messages that wait.
             final: let nothing be written after it.
             write: False leaves the writing to another thread.
+            place: as in `send`.
         """
         queue = self._control if control else self._data
-        queue.append(Entry(frames, final=final))
+        _queue(queue, Entry(frames, final=final), place)
         if write:
             self.drain()
 
@@ -339,6 +354,13 @@ class Outbox:
         except self._torn_by as exc:
             self.broken = OSError(f"{type(exc).__name__} in the middle of a frame")
             raise
+
+
+def _queue(queue: deque[Entry], entry: Entry, place: Optional[Place]) -> None:
+    if place is None:
+        queue.append(entry)
+    else:
+        place(lambda: queue.append(entry))
 
 
 def _forgettable(entry: Entry) -> bool:

@@ -167,7 +167,8 @@ class Reconnector:
         sender = self._wiring.sender
         if sender.gap is None:
             rate = input_bytes_per_second(self._wiring.snapshot)
-            sender.gap = Gap(self.policy.queue_limit, int(keep_audio * rate))
+            order = self._wiring.pending.order
+            sender.gap = Gap(self.policy.queue_limit, int(keep_audio * rate), order)
         sender.verdict.set()
 
     def replace(self, old: Connection, error: ConnectionClosed) -> Optional[Exception]:

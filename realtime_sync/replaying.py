@@ -24,7 +24,7 @@ from .router import Router
 from .session import Session
 from .state.snapshot import Snapshot
 from .turns import TurnClock
-from .types import SessionType
+from .types import Place, SessionType
 
 _CLEAN = 1000
 
@@ -198,11 +198,17 @@ class _Nowhere:
         """Nothing."""
         return None
 
-    def send(self, payload: bytes, deadline: Deadline) -> None:
+    def send(
+        self, payload: bytes, deadline: Deadline, place: Optional[Place] = None
+    ) -> None:
         """Commands go nowhere."""
+        if place is not None:
+            place(lambda: None)
 
-    def post(self, payload: bytes) -> None:
+    def post(self, payload: bytes, place: Optional[Place] = None) -> None:
         """Commands go nowhere."""
+        if place is not None:
+            place(lambda: None)
 
     def ping(self) -> None:
         """Nobody is there."""

@@ -24,7 +24,7 @@ from .gap import Gap
 from .handles import CommandHandle, PendingCommands
 from .protocol import events
 from .protocol.codec import Codec, to_mapping
-from .types import UNSET, Unset
+from .types import UNSET, Place, Unset
 from .waiters import Waiting
 
 logger = logging.getLogger("realtime_sync.session")
@@ -114,12 +114,13 @@ class Sender:
             return CommandHandle(command, self._waiting)
         if isinstance(command.event_id, Unset):
             command = with_event_id(command, next(self._ids))
-        expected = _Expected(
-            self._pending,
+        handle = self._write(
+            command,
+            command,
             lambda: make(command) if make else CommandHandle(command, self._waiting),
         )
-        self._write(command, command, expected)
-        return expected.handle
+        assert handle is not None
+        return handle
 
     def write(self, command: Any) -> None:
         """Encode and write a command without expecting an answer."""
@@ -166,19 +167,24 @@ class Sender:
         return True
 
     def _write(
-        self, command: Any, frame: Any, expected: Optional[_Expected] = None
-    ) -> None:
+        self,
+        command: Any,
+        frame: Any,
+        make: Optional[Callable[[], CommandHandle]] = None,
+    ) -> Optional[CommandHandle]:
         if self.connection is None:
             raise LocalProtocolError("the session is not open yet; call open()")
         if command.type == "session.update":
             self._note_tools(frame)
         payload = self.codec.encode(frame)
-        while not self._offer(command, payload, expected):
-            pass
+        handle = make() if make else None
+        while not self._offer(command, payload, handle):
+            handle = make() if make else None
         self._sent(command, f"client.{command.type}")
+        return handle
 
     def _offer(
-        self, command: Any, payload: bytes, expected: Optional[_Expected]
+        self, command: Any, payload: bytes, handle: Optional[CommandHandle]
     ) -> bool:
         """
         Send or hold a command once.
@@ -188,37 +194,47 @@ class Sender:
             the server cannot have got the command, so it goes to that one.
         """
         self._await_verdict()
-        # In this order: there is a gap only when all that was expected of the
-        # lost connection has been failed.
+        gap = self.gap
+        if gap is not None and self._hold(gap, command, handle):
+            return True
+        # Only now: a gap that is over has given way to another connection.
         connection = self.connection
         assert connection is not None
+        place = None if handle is None else self._placing(connection, handle)
         try:
-            if expected is not None:
-                expected.register()
-            gap = self.gap
-            if gap is None:
-                taken = self._send_now(connection, payload)
-            elif expected is not None and expected.failed:
-                taken = False
-            else:
-                taken = gap.hold(command) or self._send_now(self.connection, payload)
-        except BaseException:
-            if expected is not None:
-                expected.withdraw()
-            raise
-        if not taken and expected is not None:
-            expected.withdraw()
-        return taken
-
-    def _send_now(self, connection: Optional[Connection], payload: bytes) -> bool:
-        assert connection is not None
-        try:
-            connection.send(payload, self._waiting.deadline())
-        except ConnectionLost:
-            if self._is_replaced(connection):
+            connection.send(payload, self._waiting.deadline(), place)
+        except BaseException as exc:
+            if handle is not None:
+                self._pending.withdraw(handle)
+            if isinstance(exc, ConnectionClosed) and self.connection is not connection:
+                return False
+            if isinstance(exc, ConnectionLost) and self._is_replaced(connection):
                 return False
             raise
         return True
+
+    def _hold(self, gap: Gap, command: Any, handle: Optional[CommandHandle]) -> bool:
+        if handle is not None:
+            return self._pending.register(handle, lambda: gap.hold(command))
+        with self._pending.order:
+            return gap.hold(command)
+
+    def _placing(self, connection: Connection, handle: CommandHandle) -> Place:
+        """
+        Expect the answer in the step that queues the command.
+
+        Looks in that step whether the connection is open: what is expected of
+        one that has ended would not be failed with the rest.
+        """
+
+        def place(queue: Callable[[], Any]) -> None:
+            def step() -> None:
+                connection.check_open()
+                queue()
+
+            self._pending.register(handle, step)
+
+        return place
 
     def _is_replaced(self, connection: Connection) -> bool:
         """Wait until it is known what becomes of a lost connection."""
@@ -264,44 +280,12 @@ class Sender:
             self.tools = to_mapping(tools)
 
 
-class _Expected:
-    """The answer that is expected to one command, and its handle."""
-
-    def __init__(
-        self, pending: PendingCommands, make: Callable[[], CommandHandle]
-    ) -> None:
-        self._pending = pending
-        self._make = make
-        self._handle: Optional[CommandHandle] = None
-
-    @property
-    def handle(self) -> CommandHandle:
-        """The one that was registered last."""
-        assert self._handle is not None
-        return self._handle
-
-    @property
-    def failed(self) -> bool:
-        """Whether it was failed with the connection it was registered for."""
-        return self.handle._slot.error is not None
-
-    def register(self) -> None:
-        """Expect the answer from now on, with a new handle."""
-        self._handle = self._make()
-        self._pending.register(self._handle)
-
-    def withdraw(self) -> None:
-        """Expect nothing: the command was not sent."""
-        if self._handle is not None:
-            self._pending.withdraw(self._handle)
-
-
 def event_ids(prefix: str) -> Iterator[str]:
     """
-    Ids that no other session gives out.
+    Ids that no other session gives out. Any thread may ask for the next one.
     """
-    token = secrets.token_hex(5)
-    return (f"{prefix}_{token}_{number}" for number in itertools.count(1))
+    # Not a generator, which two threads must not run at once.
+    return map(f"{prefix}_{secrets.token_hex(5)}_{{}}".format, itertools.count(1))
 
 
 def with_event_id(command: Any, event_id: str) -> Any:

@@ -19,7 +19,6 @@ from .errors import RemoteProtocolError
 from .frames import (
     BINARY,
     CLOSE,
-    CONTINUATION,
     PING,
     PONG,
     TEXT,
@@ -28,13 +27,19 @@ from .frames import (
     close_payload,
     parse_close,
 )
-from .handshake import Address, HandshakeRefused, client_frame, upgraded_socket
+from .handshake import (
+    Address,
+    HandshakeRefused,
+    client_frame,
+    text_frames,
+    upgraded_socket,
+)
 from .outbox import Outbox, Write
 from .polling import READ, WRITE, wait_for
+from .types import Place
 
 # Several audio deltas at once: with half of it they cost a fifth more.
 _CHUNK = 1 << 17
-_FRAGMENT = 1 << 18
 _NO_CLOSE_FRAME = 1006
 _FULL = (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError)
 
@@ -71,10 +76,20 @@ class Transport(Protocol):
     def recv(self, timeout: Optional[float]) -> Optional[bytes]:
         """The next message; None after `timeout` seconds or when woken."""
 
-    def send(self, payload: bytes, deadline: Deadline) -> None:
-        """Send a text message; returns when the kernel has the bytes."""
+    def send(
+        self, payload: bytes, deadline: Deadline, place: Optional[Place] = None
+    ) -> None:
+        """
+        Send a text message; returns when the kernel has the bytes.
 
-    def post(self, payload: bytes) -> None:
+        Args:
+            payload: the message.
+            deadline: when to stop waiting.
+            place: to be called once, with the step that fixes the order of the
+                message among others. What it raises means that it is not sent.
+        """
+
+    def post(self, payload: bytes, place: Optional[Place] = None) -> None:
         """Queue a text message without waiting, for the reader thread."""
 
     def ping(self) -> None:
@@ -169,7 +184,9 @@ class WebSocketTransport:
                     return None
             message = self._reader.next()
 
-    def send(self, payload: bytes, deadline: Deadline) -> None:
+    def send(
+        self, payload: bytes, deadline: Deadline, place: Optional[Place] = None
+    ) -> None:
         """
         Send one text message; frames of several threads never mix.
 
@@ -178,18 +195,18 @@ class WebSocketTransport:
             WaitTimeout: the server takes nothing until the deadline.
         """
         if self._interruptible():
-            self._outbox.entrust(_frames(payload), deadline, self.wake)
+            self._outbox.entrust(text_frames(payload), deadline, self.wake, place)
             return
         try:
-            self._outbox.send(_frames(payload), deadline)
+            self._outbox.send(text_frames(payload), deadline, place)
         finally:
             if self._outbox.stalled:
                 # The reader does not know yet that something is left to write.
                 self.wake()
 
-    def post(self, payload: bytes) -> None:
+    def post(self, payload: bytes, place: Optional[Place] = None) -> None:
         """Queue one text message, writing only what needs no waiting."""
-        self._outbox.post(_frames(payload))
+        self._outbox.post(text_frames(payload), place=place)
         self.wake()
 
     def ping(self) -> None:
@@ -341,21 +358,6 @@ def connect(
     sock = upgraded_socket(address, deadline, given_up)
     _set_no_delay(sock)
     return WebSocketTransport(sock, max_frame_size=address.max_frame_size)
-
-
-def _frames(payload: bytes) -> list[bytes]:
-    if len(payload) <= 2 * _FRAGMENT:
-        return [client_frame(payload, TEXT)]
-    pieces = range(0, len(payload), _FRAGMENT)
-    last = pieces[-1]
-    return [
-        client_frame(
-            payload[at : at + _FRAGMENT],
-            CONTINUATION if at else TEXT,
-            fin=int(at == last),
-        )
-        for at in pieces
-    ]
 
 
 def _writer(sock: Any) -> Write:

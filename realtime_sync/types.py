@@ -57,6 +57,12 @@ Json = Any
 JsonObject = Mapping[str, Any]
 """One decoded JSON object."""
 
+Place = Callable[[Callable[[], Any]], Any]
+"""
+Runs the step that puts a message behind those before it, and whatever must not
+come apart from it. The step writes nothing and waits for nothing.
+"""
+
 AudioBytes = Union[bytes, bytearray, memoryview]
 """Raw audio: bytes of the format that the session is configured for."""
 

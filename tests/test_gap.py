@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -21,11 +22,22 @@ def commit() -> Any:
     return events.InputAudioBufferCommit()
 
 
+def made(*, limit: int, audio_bytes: int) -> Gap:
+    """A gap with a lock of its own."""
+    return Gap(limit, audio_bytes, Lock())
+
+
+def hold(gap: Gap, command: Any) -> bool:
+    """Hold a command under the lock, as who expects its answer does."""
+    with gap._lock:
+        return gap.hold(command)
+
+
 def test_commands_are_kept_in_order() -> None:
     """Audio and other commands alike."""
-    gap = Gap(limit=10, audio_bytes=100)
+    gap = made(limit=10, audio_bytes=100)
     given = [audio(1), commit(), audio(2), commit()]
-    held = [gap.hold(command) for command in given]
+    held = [hold(gap, command) for command in given]
 
     assert [True] * 4 == held
     assert given == gap.take()
@@ -33,31 +45,31 @@ def test_commands_are_kept_in_order() -> None:
 
 def test_more_commands_than_allowed_are_refused() -> None:
     """The caller learns of it; what is held stays."""
-    gap = Gap(limit=2, audio_bytes=0)
-    gap.hold(commit())
-    gap.hold(commit())
+    gap = made(limit=2, audio_bytes=0)
+    hold(gap, commit())
+    hold(gap, commit())
     with pytest.raises(ConnectionLost, match="2 commands wait"):
-        gap.hold(commit())
+        hold(gap, commit())
 
     assert 2 == len(gap.take())
 
 
 def test_audio_does_not_count_against_the_limit() -> None:
     """It has a limit of its own."""
-    gap = Gap(limit=1, audio_bytes=1000)
+    gap = made(limit=1, audio_bytes=1000)
     for mark in range(5):
-        gap.hold(audio(mark))
-    gap.hold(commit())
+        hold(gap, audio(mark))
+    hold(gap, commit())
 
     assert 6 == len(gap.take())
 
 
 def test_the_latest_audio_is_kept() -> None:
     """The oldest goes, whole pieces, and is counted; other commands stay."""
-    gap = Gap(limit=10, audio_bytes=20)
+    gap = made(limit=10, audio_bytes=20)
     order = commit()
     for command in (audio(1), order, audio(2), audio(3)):
-        gap.hold(command)
+        hold(gap, command)
 
     assert [order, audio(2), audio(3)] == gap.take()
     assert 10 == gap.dropped_audio_bytes
@@ -65,11 +77,11 @@ def test_the_latest_audio_is_kept() -> None:
 
 def test_equal_pieces_of_audio_are_told_apart() -> None:
     """Silence equals silence: the oldest goes all the same, not its twin."""
-    gap = Gap(limit=10, audio_bytes=20)
+    gap = made(limit=10, audio_bytes=20)
     first, second, third = audio(0), audio(0), audio(0)
     order = commit()
     for command in (first, second, order, third):
-        gap.hold(command)
+        hold(gap, command)
     kept = gap.take()
 
     assert [id(second), id(order), id(third)] == [id(command) for command in kept]
@@ -77,31 +89,31 @@ def test_equal_pieces_of_audio_are_told_apart() -> None:
 
 def test_without_a_budget_audio_is_dropped() -> None:
     """It is accepted, so that the microphone's thread goes on."""
-    gap = Gap(limit=10, audio_bytes=0)
+    gap = made(limit=10, audio_bytes=0)
 
-    assert gap.hold(audio(1))
+    assert hold(gap, audio(1))
     assert [] == gap.take()
     assert 10 == gap.dropped_audio_bytes
 
 
 def test_the_gap_is_over_when_nothing_is_left() -> None:
     """What comes after the last look is sent by its own thread."""
-    gap = Gap(limit=10, audio_bytes=100)
-    gap.hold(commit())
+    gap = made(limit=10, audio_bytes=100)
+    hold(gap, commit())
     first, second = gap.take(), gap.take()
 
     assert (1, 0) == (len(first), len(second))
-    assert not gap.hold(commit())
+    assert not hold(gap, commit())
 
 
 def test_what_could_not_be_sent_goes_to_the_front() -> None:
     """Before what came meanwhile, in its own order."""
-    gap = Gap(limit=10, audio_bytes=100)
+    gap = made(limit=10, audio_bytes=100)
     one, two, three = commit(), audio(2), commit()
-    gap.hold(one)
-    gap.hold(two)
+    hold(gap, one)
+    hold(gap, two)
     taken = gap.take()
-    gap.hold(three)
+    hold(gap, three)
     gap.put_back(taken)
     kept = gap.take()
 
@@ -110,21 +122,21 @@ def test_what_could_not_be_sent_goes_to_the_front() -> None:
 
 def test_audio_that_was_put_back_counts_again() -> None:
     """The budget holds for all of it."""
-    gap = Gap(limit=10, audio_bytes=20)
-    gap.hold(audio(1))
-    gap.hold(audio(2))
+    gap = made(limit=10, audio_bytes=20)
+    hold(gap, audio(1))
+    hold(gap, audio(2))
     gap.put_back(gap.take())
-    gap.hold(audio(3))
+    hold(gap, audio(3))
 
     assert [audio(2), audio(3)] == gap.take()
 
 
 def test_at_the_end_everything_is_handed_back() -> None:
     """And nothing is taken any more, so that nothing is lost unseen."""
-    gap = Gap(limit=10, audio_bytes=100)
+    gap = made(limit=10, audio_bytes=100)
     given = [commit(), audio(1)]
     for command in given:
-        gap.hold(command)
+        hold(gap, command)
 
     assert given == gap.end()
-    assert not gap.hold(commit())
+    assert not hold(gap, commit())

@@ -14,6 +14,7 @@ from ..errors import ConnectionLost
 from ..protocol import jsontext
 from ..protocol.codec import to_mapping
 from ..protocol.events import ServerEvent
+from ..types import Place
 from . import frames
 from .stage import Close, Frame, PlayedEngine, Said
 
@@ -168,21 +169,25 @@ class MemoryTransport:
         """Nothing: messages are pushed."""
         return None
 
-    def send(self, payload: bytes, deadline: Any = None) -> None:
+    def send(
+        self, payload: bytes, deadline: Any = None, place: Optional[Place] = None
+    ) -> None:
         """A command; when this returns it has been answered."""
         if self.send_error is not None:
             raise self.send_error
         if self.closed:
             raise ConnectionLost("the connection was cut")
+        if place is not None:
+            place(lambda: None)
         frame = jsontext.loads(payload)
         self.sent.append(frame)
         self._answer(lambda: self._engine.receive_text(payload, self._now()))
         if self.on_send is not None:
             self._answer(lambda: _listed(self.on_send(frame) if self.on_send else ()))
 
-    def post(self, payload: bytes) -> None:
+    def post(self, payload: bytes, place: Optional[Place] = None) -> None:
         """A command of the reader; it is answered behind what is being read."""
-        self.send(payload)
+        self.send(payload, place=place)
 
     def ping(self) -> None:
         """Nobody needs to be asked whether they are there."""
