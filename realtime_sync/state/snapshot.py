@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from attrs import field, frozen
 
 from ..showing import shown_as
+from .growth import Growth, OverlayOnDemand
 from .items import PCM_RATE, Item, Part
 from .ordering import Order
 from .records import changed_in
@@ -164,6 +165,10 @@ class Snapshot:
     # copied when an item comes, ends or goes. `_overlay` wins.
     _base: Mapping[str, Item] = field(factory=dict)
     _overlay: Mapping[str, Item] = field(factory=dict)
+    # Where deltas fall just now, and the fields of what is there by now; then
+    # `_overlay` is made when it is read.
+    _growth: Optional[Growth] = None
+    _grown: dict[str, Any] = field(factory=dict)
     _order: Order = field(factory=Order)
     _responses: Mapping[str, ResponseState] = field(factory=dict)
     _open: tuple[str, ...] = ()
@@ -297,6 +302,10 @@ class Snapshot:
             f"<Snapshot {self.version}: {len(self._order.visible)} items, "
             f"{len(self._responses)} responses, {len(self.anomalies)} anomalies>"
         )
+
+
+# Hidden by the value that `__init__` or an earlier reading has put beside it.
+Snapshot._overlay = OverlayOnDemand()  # type: ignore[assignment]
 
 
 def _comparable(snapshot: Snapshot) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any, Optional
 
 from ..types import UNSET
 from . import ordering
+from .growth import Growth
 from .items import Item, Part
 from .records import changed, changed_in
 from .snapshot import Anomaly, ResponseState, Snapshot
@@ -33,6 +34,8 @@ def updated(snapshot: Snapshot, changes: Mapping[str, Any]) -> Snapshot:
     """Return a copy of a snapshot with other values in some fields."""
     copy = changed(snapshot, changes)
     copy.__dict__.pop("cached_items", None)
+    if "_overlay" in changes:
+        copy.__dict__["_growth"] = None
     return copy
 
 
@@ -40,7 +43,8 @@ def put_growing(snapshot: Snapshot, item: Item) -> Snapshot:
     """Store an item on which further deltas are expected. O(items in flight)."""
     values = snapshot.__dict__.copy()
     values.pop("cached_items", None)
-    values["_overlay"] = overlay = {**values["_overlay"], item.id: item}
+    values["_overlay"] = overlay = {**snapshot._overlay, item.id: item}
+    values["_growth"] = None
     if len(overlay) > IN_FLIGHT:
         values["_base"] = {**snapshot._base, **overlay}
         values["_overlay"] = {}
@@ -50,13 +54,31 @@ def put_growing(snapshot: Snapshot, item: Item) -> Snapshot:
 
 
 def put_part(snapshot: Snapshot, item: Item, index: int, part: Part) -> Snapshot:
-    """Store an item with another part at an index. Every delta comes by here."""
-    parts = item.content
-    if len(parts) == 1:
-        parts = (part,)
-    else:
-        parts = (*parts[:index], part, *parts[index + 1 :])
+    """Store an item with another part at an index; deltas on it become cheap."""
+    if item.id in snapshot._overlay:
+        growth = Growth(item.id, index, item, snapshot._overlay)
+        return regrown(changed_in(snapshot, "_growth", growth), part.__dict__)
+    parts = (*item.content[:index], part, *item.content[index + 1 :])
     return put_growing(snapshot, changed_in(item, "content", parts))
+
+
+def put_call(snapshot: Snapshot, item: Item) -> Snapshot:
+    """Store a call whose arguments grow; deltas on it become cheap."""
+    if item.id in snapshot._overlay:
+        growth = Growth(item.id, None, item, snapshot._overlay)
+        return regrown(changed_in(snapshot, "_growth", growth), item.__dict__)
+    return put_growing(snapshot, item)
+
+
+def regrown(snapshot: Snapshot, fields: dict[str, Any]) -> Snapshot:
+    """Store other fields of what grows. Nearly every delta comes by here."""
+    values = snapshot.__dict__.copy()
+    values.pop("cached_items", None)
+    values.pop("_overlay", None)
+    values["_grown"] = fields
+    copy = _new(Snapshot)
+    _set(copy, "__dict__", values)
+    return copy
 
 
 def put(snapshot: Snapshot, *items: Item) -> Snapshot:

@@ -1,41 +1,24 @@
 """
 What a response says, piece by piece: the busiest part of the mirror.
 
-A delta on an item in flight takes the short way: one lookup, one appended
-piece, and copies of the part, the item and the snapshot. Everything out of the
-ordinary (no item yet, no part yet, an ended response) is sorted out first, by
-`attributed`.
+A delta that falls where the one before it fell takes the short way: one
+appended piece, and copies of the part's fields and of the snapshot's. Everything
+else (another part, no item yet, no part yet, an ended response) is sorted out
+first, by `attributed`.
 """
 
 from __future__ import annotations
 
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
 from ...protocol.lazy import audio_size
-from .. import ordering
 from ..items import Item
-from ..merging import described_part, with_part
+from ..merging import described_part
 from ..records import changed, changed_in
-from ..snapshot import ResponseState, Snapshot
-from ..store import (
-    find,
-    note,
-    put_growing,
-    put_part,
-    put_response,
-    reordered,
-    store,
-    text_or_none,
-    updated,
-)
+from ..snapshot import Snapshot
+from ..store import put_call, put_growing, put_part, regrown, text_or_none
 from ..text import append
-
-Place = tuple[Snapshot, Item, int]
-"""Where a delta falls: the snapshot with the item in it, the item, the part."""
-
-
-UNNAMED = "unnamed_"
-"""How the ids begin that are made up here."""
+from .attribution import Place, attributed
 
 
 def text_delta(snapshot: Snapshot, event: Any) -> Snapshot:
@@ -52,23 +35,32 @@ def _extended(snapshot: Snapshot, event: Any, name: str, kind: str) -> Snapshot:
     piece = event.delta
     if piece.__class__ is not str or not piece:
         return snapshot
-    item, index = snapshot._overlay.get(event.item_id), event.content_index
+    growth = snapshot._growth
     if (
-        item is None
-        or item.closed
-        or item.announced
-        or item.response_id is None
-        or index.__class__ is not int
-        or not 0 <= index < len(item.content)
+        growth is None
+        or event.item_id != growth.item_id
+        or event.content_index != growth.index
     ):
-        found = attributed(snapshot, event, kind)
-        if isinstance(found, Snapshot):
-            return found
-        snapshot, item, index = found
+        return _extended_elsewhere(snapshot, event, name, kind)
+    values = snapshot._grown.copy()
+    values[name] = append(values[name], piece)
+    if values["heard_ms"] is not None and name == "_transcript":
+        values["_kept"] = append(values["_kept"], piece)
+    return regrown(snapshot, values)
+
+
+def _extended_elsewhere(
+    snapshot: Snapshot, event: Any, name: str, kind: str
+) -> Snapshot:
+    """The same for a delta that falls elsewhere than the one before it."""
+    found = _part_in_flight(snapshot, event) or attributed(snapshot, event, kind)
+    if isinstance(found, Snapshot):
+        return found
+    snapshot, item, index = found
     part = item.content[index]
-    part = changed_in(part, name, append(getattr(part, name), piece))
+    part = changed_in(part, name, append(getattr(part, name), event.delta))
     if part.heard_ms is not None and name == "_transcript":
-        part = changed_in(part, "_kept", append(part._kept, piece))
+        part = changed_in(part, "_kept", append(part._kept, event.delta))
     return put_part(snapshot, item, index, part)
 
 
@@ -77,24 +69,47 @@ def audio_delta(snapshot: Snapshot, event: Any) -> Snapshot:
     size = audio_size(event)
     if not size:
         return snapshot
-    item, index = snapshot._overlay.get(event.item_id), event.content_index
+    growth = snapshot._growth
     if (
-        item is None
-        or item.closed
-        or item.announced
-        or item.response_id is None
-        or index.__class__ is not int
-        or not 0 <= index < len(item.content)
+        growth is None
+        or event.item_id != growth.item_id
+        or event.content_index != growth.index
+        or not snapshot._grown["audio_bytes"]
     ):
-        found = attributed(snapshot, event, "output_audio")
-        if isinstance(found, Snapshot):
-            return found
-        snapshot, item, index = found
+        return _heard_elsewhere(snapshot, event, size)
+    values = snapshot._grown.copy()
+    values["audio_bytes"] += size
+    return regrown(snapshot, values)
+
+
+def _heard_elsewhere(snapshot: Snapshot, event: Any, size: int) -> Snapshot:
+    """The same for the first audio of a part, or after something else."""
+    place = _part_in_flight(snapshot, event)
+    found = place or attributed(snapshot, event, "output_audio")
+    if isinstance(found, Snapshot):
+        return found
+    snapshot, item, index = found
     part = item.content[index]
     if not part.audio_bytes:
         part = changed_in(part, "audio_rate", _rate(snapshot, item))
     part = changed_in(part, "audio_bytes", part.audio_bytes + size)
     return put_part(snapshot, item, index, part)
+
+
+def _in_flight(snapshot: Snapshot, event: Any) -> Optional[Item]:
+    """Return the item that a delta names, if it is there and not done."""
+    item = snapshot._overlay.get(event.item_id)
+    if not item or item.closed or item.announced or item.response_id is None:
+        return None
+    return item
+
+
+def _part_in_flight(snapshot: Snapshot, event: Any) -> Optional[Place]:
+    """Return the place that a delta names, if it is there and not done."""
+    item, index = _in_flight(snapshot, event), event.content_index
+    if item is None or index.__class__ is not int:
+        return None
+    return (snapshot, item, index) if 0 <= index < len(item.content) else None
 
 
 def _rate(snapshot: Snapshot, item: Item) -> int:
@@ -146,14 +161,26 @@ def arguments_delta(snapshot: Snapshot, event: Any) -> Snapshot:
     piece = text_or_none(event.delta)
     if piece is None:
         return snapshot
-    item = snapshot._overlay.get(event.item_id)
-    if not item or item.closed or item.announced or item.response_id is None:
+    growth = snapshot._growth
+    if growth is None or event.item_id != growth.item_id or growth.index is not None:
+        return _called_elsewhere(snapshot, event, piece)
+    values = snapshot._grown.copy()
+    if values["call_id"] is None or values["name"] is None:
+        return _called_elsewhere(snapshot, event, piece)
+    values["_arguments"] = append(values["_arguments"], piece)
+    return regrown(snapshot, values)
+
+
+def _called_elsewhere(snapshot: Snapshot, event: Any, piece: str) -> Snapshot:
+    """The same for a delta on another item, or on a call that lacks its name."""
+    item = _in_flight(snapshot, event)
+    if item is None:
         found = attributed(snapshot, event, None)
         if isinstance(found, Snapshot):
             return found
         snapshot, item, _ = found
-    grown = changed_in(item, "_arguments", append(item._arguments, piece))
-    return put_growing(snapshot, _called(grown, event))
+    item = changed_in(item, "_arguments", append(item._arguments, piece))
+    return put_call(snapshot, _called(item, event))
 
 
 def arguments_done(snapshot: Snapshot, event: Any) -> Snapshot:
@@ -179,184 +206,3 @@ def _called(item: Item, event: Any) -> Item:
 
 
 _CALL = ("call_id", "name")
-
-
-def attributed(
-    snapshot: Snapshot, event: Any, kind: Optional[str]
-) -> Union[Place, Snapshot]:
-    """
-    Find out where a delta falls, making what servers leave out.
-
-    Args:
-        snapshot: the snapshot so far.
-        event: an event of a response, about one of its items.
-        kind: type of the content part, None for the arguments of a call.
-
-    Returns:
-        The place, or a snapshot with a note that it falls nowhere.
-    """
-    item = find(snapshot, event.item_id)
-    if late := _too_late(snapshot, event, item):
-        return note(
-            snapshot,
-            event,
-            "late_event",
-            late,
-            item_id=event.item_id,
-            response_id=getattr(event, "response_id", None),
-        )
-    snapshot, state = _response_of(snapshot, event, item)
-    item = item or _growing_item(snapshot, event, state)
-    if item is None or item.announced or item.response_id != state.id:
-        snapshot, item = _made(snapshot, event, item, state, kind)
-    if kind is None:
-        return snapshot, item, 0
-    found = with_part(item, event.content_index, kind)
-    if found is None:
-        detail = f"content_index {event.content_index} is out of reason"
-        return note(snapshot, event, "bad_index", detail, item_id=item.id)
-    return snapshot, found[0], found[1]
-
-
-def _too_late(snapshot: Snapshot, event: Any, item: Optional[Item]) -> Optional[str]:
-    if event.item_id in snapshot._order.dead:
-        return "the item has been deleted"
-    if item is not None and item.closed:
-        return "the item is done"
-    state = snapshot._responses.get(getattr(event, "response_id", None) or "")
-    if state is not None and state.closed:
-        return f"the response is {state.status}"
-    return None
-
-
-def _response_of(
-    snapshot: Snapshot, event: Any, item: Optional[Item]
-) -> tuple[Snapshot, ResponseState]:
-    """Return the response that an event belongs to, made up if need be."""
-    response_id = text_or_none(getattr(event, "response_id", None))
-    if response_id is None and item is not None:
-        response_id = item.response_id
-    if response_id is None:
-        response_id = latest_open(snapshot) or unnamed(snapshot)
-    return with_response(snapshot, response_id)
-
-
-def with_response(
-    snapshot: Snapshot, response_id: str, *, begins: bool = False
-) -> tuple[Snapshot, ResponseState]:
-    """
-    Return a response, begun if nothing has been heard of it.
-
-    Args:
-        snapshot: the snapshot so far.
-        response_id: the id that the server tells, or one that was made up.
-        begins: the event is the first of its response. Another one may name a
-            response that began without an id.
-    """
-    state = snapshot._responses.get(response_id)
-    if state is None and not begins:
-        snapshot, state = _named(snapshot, response_id)
-    if state is None:
-        state = ResponseState(id=response_id, audio_rate=snapshot._audio_rate)
-        snapshot = put_response(snapshot, state)
-    return snapshot, state
-
-
-def _named(
-    snapshot: Snapshot, response_id: str
-) -> tuple[Snapshot, Optional[ResponseState]]:
-    """Give a response its own id in place of one that was made up for it."""
-    nameless = [each for each in snapshot._open if each.startswith(UNNAMED)]
-    if not nameless or response_id.startswith(UNNAMED):
-        return snapshot, None
-    responses = dict(snapshot._responses)
-    state = changed_in(responses.pop(nameless[-1]), "id", response_id)
-    unfinished = tuple(each for each in snapshot._open if each != nameless[-1])
-    changes = {"_responses": responses, "_open": unfinished}
-    snapshot = put_response(updated(snapshot, changes), state)
-    for item in filter(None, (find(snapshot, each) for each in state.items)):
-        snapshot = store(snapshot, changed_in(item, "response_id", response_id))
-    return snapshot, state
-
-
-def latest_open(snapshot: Snapshot) -> Optional[str]:
-    """Return the id of the response that nameless events are about, if any."""
-    for response_id in reversed(snapshot._open):
-        if not snapshot._responses[response_id].out_of_band:
-            return response_id
-    return snapshot._open[-1] if snapshot._open else None
-
-
-def unnamed(snapshot: Snapshot) -> str:
-    """Return an id for a response of which the server tells none."""
-    return f"{UNNAMED}{snapshot.version + 1}"
-
-
-def _growing_item(
-    snapshot: Snapshot, event: Any, state: ResponseState
-) -> Optional[Item]:
-    """Return the item that an event without an item id is about, if any."""
-    if text_or_none(event.item_id):
-        return None
-    for item_id in reversed(state.items):
-        item = find(snapshot, item_id)
-        if item is not None and not item.closed:
-            return item
-    return None
-
-
-def _made(
-    snapshot: Snapshot,
-    event: Any,
-    item: Optional[Item],
-    state: ResponseState,
-    kind: Optional[str],
-) -> tuple[Snapshot, Item]:
-    """Give a response an item that it was never said to have."""
-    if item is None or item.announced:
-        item_id = text_or_none(event.item_id) or unnamed_item(state, event.output_index)
-        item = item or Item(id=item_id)
-        fresh = _CALLING if kind is None else _SPEAKING
-        item = changed(item, {"status": "in_progress", "announced": False, **fresh})
-    return joined(snapshot, item, state)
-
-
-_SPEAKING = {"type": "message", "role": "assistant"}
-_CALLING = {"type": "function_call", "role": None}
-
-
-def unnamed_item(state: ResponseState, output_index: Any) -> str:
-    """Return an id for an item of which the server tells none."""
-    index = output_index if isinstance(output_index, int) else 0
-    return f"{state.id}/{index}"
-
-
-def joined(
-    snapshot: Snapshot, item: Item, state: ResponseState, *, enters: bool = True
-) -> tuple[Snapshot, Item]:
-    """
-    Make an item one of a response's, and store it.
-
-    Args:
-        snapshot: the snapshot so far.
-        item: the item.
-        state: the response.
-        enters: unless the response is out of band, the item enters the order,
-            at the end until the conversation's own events say where it is.
-            Without this it waits for them, as an announced item.
-    """
-    waits = item.id not in snapshot._order.parents
-    outside = state.out_of_band and waits
-    changes = {
-        "response_id": state.id,
-        "out_of_band": outside,
-        "announced": waits and not outside and not enters,
-    }
-    item = changed(item, changes)
-    if item.id not in state.items:
-        items = (*state.items, item.id)
-        snapshot = put_response(snapshot, changed_in(state, "items", items))
-    if waits and enters and not outside:
-        order = ordering.place_provisionally(snapshot._order, item.id)
-        snapshot = reordered(snapshot, order)
-    return store(snapshot, item), item

@@ -22,7 +22,7 @@ from ..store import (
 )
 from ..text import append, plain
 from ..usage import with_transcription
-from .deltas import UNNAMED, unnamed
+from .attribution import UNNAMED, unnamed
 
 
 def speech_started(snapshot: Snapshot, event: Any) -> Snapshot:

@@ -21,7 +21,7 @@ from ..store import (
     updated,
 )
 from ..usage import with_response as with_response_usage
-from .deltas import joined, latest_open, unnamed, unnamed_item, with_response
+from .attribution import joined, latest_open, unnamed, unnamed_item, with_response
 from .session import audio_rate
 
 

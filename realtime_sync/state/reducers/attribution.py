@@ -1,0 +1,205 @@
+"""
+Where a delta falls, when it cannot be told at a glance.
+
+Servers leave things out: the response, the item, the part, their ids. What an
+event needs is found or made here, so that no delta is lost.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional, Union
+
+from .. import ordering
+from ..items import Item
+from ..merging import with_part
+from ..records import changed, changed_in
+from ..snapshot import ResponseState, Snapshot
+from ..store import find, note, put_response, reordered, store, text_or_none, updated
+
+Place = tuple[Snapshot, Item, int]
+"""Where a delta falls: the snapshot with the item in it, the item, the part."""
+
+
+UNNAMED = "unnamed_"
+"""How the ids begin that are made up here."""
+
+
+def attributed(
+    snapshot: Snapshot, event: Any, kind: Optional[str]
+) -> Union[Place, Snapshot]:
+    """
+    Find out where a delta falls, making what servers leave out.
+
+    Args:
+        snapshot: the snapshot so far.
+        event: an event of a response, about one of its items.
+        kind: type of the content part, None for the arguments of a call.
+
+    Returns:
+        The place, or a snapshot with a note that it falls nowhere.
+    """
+    item = find(snapshot, event.item_id)
+    if late := _too_late(snapshot, event, item):
+        return note(
+            snapshot,
+            event,
+            "late_event",
+            late,
+            item_id=event.item_id,
+            response_id=getattr(event, "response_id", None),
+        )
+    snapshot, state = _response_of(snapshot, event, item)
+    item = item or _growing_item(snapshot, event, state)
+    if item is None or item.announced or item.response_id != state.id:
+        snapshot, item = _made(snapshot, event, item, state, kind)
+    if kind is None:
+        return snapshot, item, 0
+    found = with_part(item, event.content_index, kind)
+    if found is None:
+        detail = f"content_index {event.content_index} is out of reason"
+        return note(snapshot, event, "bad_index", detail, item_id=item.id)
+    return snapshot, found[0], found[1]
+
+
+def _too_late(snapshot: Snapshot, event: Any, item: Optional[Item]) -> Optional[str]:
+    if event.item_id in snapshot._order.dead:
+        return "the item has been deleted"
+    if item is not None and item.closed:
+        return "the item is done"
+    state = snapshot._responses.get(getattr(event, "response_id", None) or "")
+    if state is not None and state.closed:
+        return f"the response is {state.status}"
+    return None
+
+
+def _response_of(
+    snapshot: Snapshot, event: Any, item: Optional[Item]
+) -> tuple[Snapshot, ResponseState]:
+    """Return the response that an event belongs to, made up if need be."""
+    response_id = text_or_none(getattr(event, "response_id", None))
+    if response_id is None and item is not None:
+        response_id = item.response_id
+    if response_id is None:
+        response_id = latest_open(snapshot) or unnamed(snapshot)
+    return with_response(snapshot, response_id)
+
+
+def with_response(
+    snapshot: Snapshot, response_id: str, *, begins: bool = False
+) -> tuple[Snapshot, ResponseState]:
+    """
+    Return a response, begun if nothing has been heard of it.
+
+    Args:
+        snapshot: the snapshot so far.
+        response_id: the id that the server tells, or one that was made up.
+        begins: the event is the first of its response. Another one may name a
+            response that began without an id.
+    """
+    state = snapshot._responses.get(response_id)
+    if state is None and not begins:
+        snapshot, state = _named(snapshot, response_id)
+    if state is None:
+        state = ResponseState(id=response_id, audio_rate=snapshot._audio_rate)
+        snapshot = put_response(snapshot, state)
+    return snapshot, state
+
+
+def _named(
+    snapshot: Snapshot, response_id: str
+) -> tuple[Snapshot, Optional[ResponseState]]:
+    """Give a response its own id in place of one that was made up for it."""
+    nameless = [each for each in snapshot._open if each.startswith(UNNAMED)]
+    if not nameless or response_id.startswith(UNNAMED):
+        return snapshot, None
+    responses = dict(snapshot._responses)
+    state = changed_in(responses.pop(nameless[-1]), "id", response_id)
+    unfinished = tuple(each for each in snapshot._open if each != nameless[-1])
+    changes = {"_responses": responses, "_open": unfinished}
+    snapshot = put_response(updated(snapshot, changes), state)
+    for item in filter(None, (find(snapshot, each) for each in state.items)):
+        snapshot = store(snapshot, changed_in(item, "response_id", response_id))
+    return snapshot, state
+
+
+def latest_open(snapshot: Snapshot) -> Optional[str]:
+    """Return the id of the response that nameless events are about, if any."""
+    for response_id in reversed(snapshot._open):
+        if not snapshot._responses[response_id].out_of_band:
+            return response_id
+    return snapshot._open[-1] if snapshot._open else None
+
+
+def unnamed(snapshot: Snapshot) -> str:
+    """Return an id for a response of which the server tells none."""
+    return f"{UNNAMED}{snapshot.version + 1}"
+
+
+def _growing_item(
+    snapshot: Snapshot, event: Any, state: ResponseState
+) -> Optional[Item]:
+    """Return the item that an event without an item id is about, if any."""
+    if text_or_none(event.item_id):
+        return None
+    for item_id in reversed(state.items):
+        item = find(snapshot, item_id)
+        if item is not None and not item.closed:
+            return item
+    return None
+
+
+def _made(
+    snapshot: Snapshot,
+    event: Any,
+    item: Optional[Item],
+    state: ResponseState,
+    kind: Optional[str],
+) -> tuple[Snapshot, Item]:
+    """Give a response an item that it was never said to have."""
+    if item is None or item.announced:
+        item_id = text_or_none(event.item_id) or unnamed_item(state, event.output_index)
+        item = item or Item(id=item_id)
+        fresh = _CALLING if kind is None else _SPEAKING
+        item = changed(item, {"status": "in_progress", "announced": False, **fresh})
+    return joined(snapshot, item, state)
+
+
+_SPEAKING = {"type": "message", "role": "assistant"}
+_CALLING = {"type": "function_call", "role": None}
+
+
+def unnamed_item(state: ResponseState, output_index: Any) -> str:
+    """Return an id for an item of which the server tells none."""
+    index = output_index if isinstance(output_index, int) else 0
+    return f"{state.id}/{index}"
+
+
+def joined(
+    snapshot: Snapshot, item: Item, state: ResponseState, *, enters: bool = True
+) -> tuple[Snapshot, Item]:
+    """
+    Make an item one of a response's, and store it.
+
+    Args:
+        snapshot: the snapshot so far.
+        item: the item.
+        state: the response.
+        enters: unless the response is out of band, the item enters the order,
+            at the end until the conversation's own events say where it is.
+            Without this it waits for them, as an announced item.
+    """
+    waits = item.id not in snapshot._order.parents
+    outside = state.out_of_band and waits
+    changes = {
+        "response_id": state.id,
+        "out_of_band": outside,
+        "announced": waits and not outside and not enters,
+    }
+    item = changed(item, changes)
+    if item.id not in state.items:
+        items = (*state.items, item.id)
+        snapshot = put_response(snapshot, changed_in(state, "items", items))
+    if waits and enters and not outside:
+        order = ordering.place_provisionally(snapshot._order, item.id)
+        snapshot = reordered(snapshot, order)
+    return store(snapshot, item), item
