@@ -107,9 +107,13 @@ class PendingCommands:
     The commands of a session that wait for their acknowledgement.
 
     Registered before the command is written; resolved on the reader.
+
+    Attributes:
+        complains: log errors that belong to no command.
     """
 
     def __init__(self) -> None:
+        self.complains = True
         # Guards the queues, and is the lock under which commands take their place
         # on the way out: what is matched by order is expected in that order.
         self.order = self._lock = Lock()
@@ -235,7 +239,9 @@ class PendingCommands:
             if handle is not None:
                 self._remove(handle)
         if handle is None:
-            logger.warning("< error that no pending command fits: %s", rejection)
+            # In a replay that is every error, and was told when it was new.
+            level = logging.WARNING if self.complains else logging.DEBUG
+            logger.log(level, "< error that no pending command fits: %s", rejection)
             return
         rejection.command = handle.command
         rejection.event_id = handle.event_id

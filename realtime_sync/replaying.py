@@ -96,6 +96,7 @@ class _Replay:
     def run(self, pace: _Pace) -> Snapshot:
         wiring = self._wiring
         wiring.waiting.wait = _refuse_to_wait
+        wiring.pending.complains = False
         wiring._turns = TurnClock(wiring._turns_wanted, clock=lambda: self._now)
         self._session.open()
         assert wiring.connection is not None

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Optional
 
 from ..report import Content, Markup, Utterance, element, player
 from ..report import said as said_html
 from ..report import style
-from .naming import sound_of
+from .naming import sounds_of
 
 MOST_ITEMS = 50
 """Items of a snapshot that are shown, the latest."""
+
+SAID = {"class_": "rs-said", "style": "margin-top:10px"}
+"""What a list of things that were said looks like below the facts."""
 
 
 def html_of(kind: str, value: Any) -> str:
@@ -57,8 +60,7 @@ def transcript(snapshot: Any, *, players: bool = True) -> Markup:
     items = snapshot.items
     left_out = len(items) - MOST_ITEMS
     note = element("small", f"{left_out} earlier items") if left_out > 0 else None
-    lines = [_item(each, players) for each in items[-MOST_ITEMS:]]
-    return element("div", note, lines, class_="rs-said", style="margin-top:10px")
+    return element("div", note, _items(items[-MOST_ITEMS:], players), **SAID)
 
 
 def state_of(snapshot: Any) -> str:
@@ -107,7 +109,12 @@ def _amounts(snapshot: Any) -> dict[str, Any]:
     }
 
 
-def _item(item: Any, players: bool = True) -> Markup:
+def _items(items: Sequence[Any], players: bool = True) -> list[Markup]:
+    sounds = sounds_of(item.id for item in items) if players else {}
+    return [_item(each, sounds.get(each.id)) for each in items]
+
+
+def _item(item: Any, sound: Optional[tuple[bytes, str, int]]) -> Markup:
     message = item.type == "message"
     text = item.heard if message else _call(item)
     unheard = item.said[len(text) :] if item.truncated else ""
@@ -121,7 +128,7 @@ def _item(item: Any, players: bool = True) -> Markup:
             item_id=item.id,
             unheard=unheard,
             remark=", ".join(remarks),
-            sound=sound_of(item.id) if players else None,
+            sound=sound,
         )
     )
 
@@ -142,8 +149,7 @@ def _response(response: Any) -> Content:
         "status": response.status,
         "tokens": getattr(usage, "total_tokens", None) or None,
     }
-    lines = [_item(each) for each in response.output]
-    return [facts(pairs), element("div", lines, class_="rs-said")]
+    return [facts(pairs), element("div", _items(response.output), **SAID)]
 
 
 def _reply(reply: Any) -> Content:
@@ -173,7 +179,7 @@ def _reply(reply: Any) -> Content:
 SHOWN: Mapping[str, Callable[[Any], Content]] = {
     "session": _session,
     "snapshot": _snapshot,
-    "item": lambda item: _item(item),
+    "item": lambda item: _items([item]),
     "response": _response,
     "reply": _reply,
 }

@@ -6,6 +6,7 @@ import atexit
 import logging
 import tempfile
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Optional
 
@@ -97,19 +98,25 @@ def story_of(session: Session) -> Story:
     return tell(recording, title=session.name)
 
 
-def sound_of(item_id: str) -> Optional[tuple[bytes, str, int]]:
-    """What an item sounded like, if a session of a name has it recorded."""
+def sounds_of(item_ids: Iterable[str]) -> dict[str, tuple[bytes, str, int]]:
+    """
+    What items sounded like, as far as the sessions by name have them recorded.
+
+    A recording is read once, however many items are asked for.
+    """
+    wanted, found = set(item_ids), {}
     for session in sessions().values():
-        if session.snapshot.item(item_id) is None:
+        known = {each for each in wanted if session.snapshot.item(each) is not None}
+        if not known:
             continue
         try:
             story = story_of(session)
         except (RealtimeError, OSError, TimeoutError):
-            return None
+            continue
         for said in story.utterances:
-            if said.item_id == item_id:
-                return said.sound
-    return None
+            if said.item_id in known and said.sound is not None:
+                found[said.item_id] = said.sound
+    return found
 
 
 def _path(name: str) -> Path:

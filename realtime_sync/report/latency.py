@@ -18,6 +18,9 @@ PHASES = (
 )
 """The bar of a turn: where a phase ends, its class, and what it is."""
 
+SILENT = (*PHASES[:2], ("done", "thinking", "response to done"))
+"""The same of a turn without output, such as a call of a tool."""
+
 
 def latency_bars(turns: Sequence[Turn]) -> Markup:
     """One bar per turn, on a common scale; HTML without pictures."""
@@ -38,8 +41,9 @@ def latency_bars(turns: Sequence[Turn]) -> Markup:
 
 def _row(turn: Turn, longest: float) -> Markup:
     spans, reached = [], 0.0
-    for name, kind, about in PHASES:
-        until = _first(turn) if name == "first" else turn.after_ms(name)
+    heard = _first(turn)
+    for name, kind, about in PHASES if heard is not None else SILENT:
+        until = heard if name == "first" else turn.after_ms(name)
         if until is None or until <= reached:
             continue
         spans.append(
@@ -51,7 +55,6 @@ def _row(turn: Turn, longest: float) -> Markup:
             )
         )
         reached = until
-    heard = _first(turn)
     told = f"{heard:.0f} ms" if heard is not None else "no output"
     return element(
         "div",

@@ -51,6 +51,7 @@ class Listener:
         self.session: Any = {}
         self.lead = 0.0
         self._waiting: Optional[Turn] = None
+        self._answer_of: dict[str, Turn] = {}
         self._input = bytearray()
         self._speech: dict[str, tuple[Optional[int], Optional[int]]] = {}
         self._consumed = 0
@@ -73,7 +74,8 @@ class Listener:
             "response.output_text.delta": self._text,
             "response.output_audio_transcript.delta": self._text,
             "response.output_audio.delta": self._audio,
-            "output_audio_buffer.started": self._playing,
+            "output_audio_buffer.stopped": self._played,
+            "output_audio_buffer.cleared": self._played,
             "response.done": self._done,
         }
 
@@ -208,6 +210,7 @@ class Listener:
         turn = self._turn(frame.get("response_id"))
         if turn is not None:
             turn.moments.setdefault("first_audio", at)
+            self._answer_of[str(frame.get("item_id"))] = turn
         data, kind = decoded(frame.get("delta")), audio_kind(self.session, "output")
         item_id = str(frame.get("item_id"))
         if data:
@@ -215,10 +218,21 @@ class Listener:
             self.server.put(at, data, kind, item_id=item_id)
             self.sounds.setdefault(item_id, (bytearray(), *kind))[0].extend(data)
 
-    def _playing(self, at: float, frame: Any) -> None:
+    def _played(self, at: float, frame: Any) -> None:
         turn = self._turn(frame.get("response_id"))
         if turn is not None:
             turn.moments.setdefault("played", at)
+
+    def finish(self) -> None:
+        """Note when answers were played where the server did not say so."""
+        for turn in self.turns:
+            ends = [
+                stretch.end
+                for stretch in self.server.stretches
+                if self._answer_of.get(str(stretch.item_id)) is turn
+            ]
+            if ends:
+                turn.moments.setdefault("played", max(ends))
 
     def _truncated(self, at: float, frame: Any) -> None:
         item_id, heard = frame.get("item_id"), _number(frame.get("audio_end_ms"))

@@ -114,6 +114,7 @@ def _sides(drawing: Markup, story: Story) -> Content:
     if not drawing:
         return ""
     keys = [("user", "you"), ("server", "server"), ("turn-key", "answering")]
+    keys.append(("first-key", "first output"))
     if story.marks:
         keys.append(("cut-key", "interrupted"))
     legend = [

@@ -61,10 +61,11 @@ def from_recording(source: Any, title: str) -> Story:
         problem = _problem(line)
         if problem is not None:
             story.problems.append(problem)
+    listener.finish()
     if recorded.started:
         when = datetime.fromtimestamp(recorded.started, timezone.utc)
         story.facts.append(("started", f"{when:%Y-%m-%d %H:%M:%S} UTC"))
-    story.facts += [("length", f"{story.seconds:.1f} s"), ("lines", f"{lines:,}")]
+    story.facts += [("length", f"{story.seconds:.1f} s"), ("events", f"{lines:,}")]
     story.facts.append(("dialect", recorded.dialect))
     story.turns, story.marks = listener.turns, listener.marks
     story.user, story.server = listener.user, listener.server
@@ -106,7 +107,7 @@ def _add_snapshot(
         story.facts.append(("transcription tokens", f"{usage.transcription_tokens:,}"))
     if usage.transcription_seconds:
         seconds = f"{usage.transcription_seconds:.1f} s"
-        story.facts.append(("transcribed", seconds))
+        story.facts.append(("audio transcribed", seconds))
     for anomaly in snapshot.anomalies:
         times = f" ({anomaly.count} times)" if anomaly.count > 1 else ""
         text = f"{anomaly.event_type}: {anomaly.detail}{times}"

@@ -15,10 +15,15 @@ MOMENTS = (
     ("created", "created"),
     ("first_text", "first text"),
     ("first_audio", "first audio"),
-    ("played", "played"),
     ("done", "done"),
+    ("played", "played"),
 )
-"""What is timed in a turn: name, and what people read."""
+"""
+What is timed in a turn: name, and what people read.
+
+``played`` is the end of the answer's sound: where the server says that it has played
+it, else where it ends if it is played as it comes, or was cut.
+"""
 
 
 @define

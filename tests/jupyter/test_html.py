@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from realtime_sync import Snapshot, jupyter
 from realtime_sync.errors import ConfigurationError
+from realtime_sync.jupyter import naming
 from realtime_sync.server import Server, serve
 
 MODEL = "gpt-realtime-2.1"
@@ -49,6 +51,27 @@ def test_spoken_items_have_players(server: Server) -> None:
     assert "data:audio/wav;base64" in last._repr_html_()
     assert "<svg" in jupyter.waveform(session)._repr_html_()
     assert "first audio" in jupyter.latency(session)._repr_html_()
+
+
+def test_recording_is_read_once_however_many_items_are_shown(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long conversation does not take the square of its length to be shown."""
+    session = jupyter.connect(MODEL, base_url=server.url)
+    for question in ("One", "Two", "Three"):
+        session.ask(question, output_modalities=["audio"], timeout=10)
+    read: list[Any] = []
+    original = naming.tell
+
+    def counted(source: Any, **options: Any) -> Any:
+        read.append(source)
+        return original(source, **options)
+
+    monkeypatch.setattr(naming, "tell", counted)
+    text = session._repr_html_()
+
+    assert 3 == text.count("data:audio/wav;base64")
+    assert 1 == len(read)
 
 
 def test_name_has_one_session(server: Server) -> None:

@@ -15,7 +15,7 @@ def test_turn_is_timed_from_the_last_loud_sample() -> None:
     times = [turn.after_ms(name) for name, _ in report.MOMENTS]
     found = [None if each is None else round(each) for each in times]
 
-    assert [0, 300, 310, 450, 500, None, 900] == found
+    assert [0, 300, 310, 450, 500, 900, 2500] == found
     assert 1.5 == pytest.approx(turn.start)
     assert (30, 20, 80) == (
         turn.tokens.cached,
@@ -41,12 +41,46 @@ def test_interruption_cuts_what_was_played() -> None:
 
     assert [2.6] == story.marks
     assert 2.6 == pytest.approx(story.server.end)
+    assert 2.6 == pytest.approx(story.turns[0].moments["played"])
     assert "cut off after 0.6 s" in story.utterances[1].remark
     assert "The user interrupted" in report.waveform(story)
 
 
-def test_problems_are_told_with_their_times() -> None:
-    """Errors, failed responses, lost connections and anomalies of the mirror."""
+@pytest.mark.parametrize("kind", ["stopped", "cleared"])
+def test_server_that_plays_says_when_it_has(kind: str) -> None:
+    """With WebRTC and telephones it knows, and need not be guessed."""
+    event = f"output_audio_buffer.{kind}"
+    told = [line(3.7, "in", event, response_id="resp_1")]
+    (turn,) = report.tell(recording(spoken_turn(0.5, 1), told)).turns
+
+    assert 2200 == pytest.approx(turn.after_ms("played"))
+
+
+def test_turn_without_output_is_thought_over_to_its_end() -> None:
+    """A call of a tool has a bar in which nothing was spoken."""
+    call = {"id": "resp_1", "status": "completed", "output": []}
+    (turn,) = report.tell(
+        recording(
+            [
+                line(1.0, "out", "response.create"),
+                line(1.1, "in", "response.created", response={"id": "resp_1"}),
+                line(1.5, "in", "response.done", response=call),
+            ]
+        )
+    ).turns
+    bars = report.latency_bars([turn])
+
+    assert "response to done: 400 ms" in bars
+    assert "no output" in bars
+    assert '<span class="rs-speaking"' not in bars
+
+
+def test_problems_are_told_with_their_times(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    Errors, failed responses, lost connections and anomalies of the mirror.
+
+    The page tells of them; the log, which did when they were new, does not again.
+    """
     failed = {
         "id": "resp_9",
         "status": "failed",
@@ -65,6 +99,7 @@ def test_problems_are_told_with_their_times() -> None:
     )
     told = [(each.kind, each.at) for each in story.problems]
 
+    assert [] == caplog.records
     assert ("error", 1.0) in told
     assert ("response failed", 2.0) in told
     assert ("connection.lost", 3.0) in told
