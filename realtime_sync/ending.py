@@ -88,10 +88,10 @@ class Ending:
         gap, sender.gap = sender.gap, None
         unsent_commands = () if gap is None else tuple(gap.end())
         sender.verdict.set()
+        notice = ConnectionEnded(code=error.code, reason=error.reason, error=failure)
+        wiring.watches.offer(notice)  # Before nobody can wait for it any more.
         wiring.watches.finish(overflow or error)
-        wiring.emit(
-            ConnectionEnded(code=error.code, reason=error.reason, error=failure)
-        )
+        wiring.emit(notice)
         active = wiring.snapshot.active_response
         self.report = CloseReport(
             code=error.code,

@@ -15,7 +15,8 @@ from .protocol.dialects import Dialect
 from .protocol.registry import ALIASES, canonical, client_names, server_names
 from .signals import UNKNOWN_KEY
 
-_CLIENT = "client."
+CLIENT_PREFIX = "client."
+"""Begins the names of what this side sends."""
 
 
 def resolve(event: Any, *, unknown: bool = False) -> tuple[str, Optional[type]]:
@@ -85,7 +86,7 @@ def _resolve_class(event: type) -> tuple[str, Optional[type]]:
         return event.type, event
     if issubclass(event, events.ClientEvent):
         suffix = getattr(event, "type", "*")
-        return _CLIENT + suffix, event
+        return CLIENT_PREFIX + suffix, event
     if issubclass(event, Notice) and hasattr(event, "type"):
         return event.type, event
     raise TypeError(f"{event.__name__} is not an event class")
@@ -94,10 +95,10 @@ def _resolve_class(event: type) -> tuple[str, Optional[type]]:
 def _resolve_name(name: str, unknown: bool) -> str:
     if name == "*":
         return name
-    if name.startswith(_CLIENT):
-        rest = name[len(_CLIENT) :]
-        key = _CLIENT + (rest if rest.endswith("*") else canonical(rest))
-        known = frozenset(_CLIENT + each for each in client_names())
+    if name.startswith(CLIENT_PREFIX):
+        rest = name[len(CLIENT_PREFIX) :]
+        key = CLIENT_PREFIX + (rest if rest.endswith("*") else canonical(rest))
+        known = frozenset(CLIENT_PREFIX + each for each in client_names())
     else:
         key = name if name.endswith("*") else canonical(name)
         known = server_names() | NOTICE_NAMES

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Generic, Optional
 
 from .deadline import Deadline
 from .errors import (
+    ConfigurationError,
     ConnectionClosedOK,
     DispatchOverflow,
 )
-from .event_names import names_of, resolve
-from .notices import NOTICE_PREFIXES, Notice
+from .event_names import CLIENT_PREFIX, names_of, resolve
+from .notices import NOTICE_NAMES, NOTICE_PREFIXES, Notice
 from .signals import UNKNOWN_KEY
 from .types import UNSET, Event, EventKey, Timeout
 from .waiters import Mailbox, Slot, Waiting, Watch, WatchList
@@ -205,7 +206,14 @@ def watch_for(
     A watch for whatever `on` would take: a name, a pattern, a class.
     """
     key, event_class = resolve(event, unknown=unknown)
+    if key.startswith(CLIENT_PREFIX):
+        raise ConfigurationError(
+            f"{key} is what this side sends, and only handlers are told of it: use on()"
+        )
     permanent = key.startswith(NOTICE_PREFIXES)
+    if permanent and key.endswith("*"):
+        named = frozenset(name for name in NOTICE_NAMES if name.startswith(key[:-1]))
+        return Watch(named, accept, end, permanent=True)
     if event_class is None and not key.endswith("*"):
         return Watch(frozenset({key}), accept, end, permanent=permanent)
     fits = _class_test(event_class) if event_class else _pattern_test(key)
@@ -228,7 +236,7 @@ def _pattern_test(pattern: str) -> Callable[[Any], bool]:
 
     def fits(event: Any) -> bool:
         if isinstance(event, Notice):
-            return bool(prefix) and event.type.startswith(prefix)
+            return False
         return any(name.startswith(prefix) for name in names_of(event.type))
 
     return fits

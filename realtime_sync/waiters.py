@@ -224,6 +224,10 @@ class WatchList:
         if not self._over:
             self._gone.append(watch)
 
+    def wants(self, name: str) -> bool:
+        """Whether somebody waits for events of this very type."""
+        return name in self._by_type
+
     def offer(self, event: Any) -> None:
         """Give an event to whoever wants it. Reader thread."""
         if self._gone:

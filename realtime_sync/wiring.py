@@ -230,7 +230,8 @@ class Wiring:
         self.emit(command, key)
 
     def _turns_wanted(self) -> bool:
-        return any(self.board.route(TurnFinished.type))
+        name = TurnFinished.type
+        return any(self.board.route(name)) or self.watches.wants(name)
 
     def _housekeep(self) -> Optional[float]:
         self.dispatcher.watch_handler(_SLOW_HANDLER)

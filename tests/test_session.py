@@ -511,6 +511,26 @@ def test_run_forever_ends_with_the_session(open_session: Open) -> None:
 # -- looking -----------------------------------------------------------------
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_the_end_itself_can_be_waited_for(lost: bool) -> None:
+    """A wait for `connection.closed` is answered by it, not failed by it."""
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.hear()
+        if not lost:
+            peer.close(1000, "thanks")
+
+    server = RawServer(script)
+    session = connect("m", base_url=server.url, router=Router(), timeout=LONG)
+    ended = session.expect("connection.closed")
+    session.input_audio_buffer.clear()
+
+    assert (1006 if lost else 1000) == ended.result().code
+    session.close()
+    server.stop()
+
+
 def test_wait_changed_returns_a_newer_snapshot(open_session: Open) -> None:
     """At once if there is one already."""
     session = open_session()

@@ -162,6 +162,15 @@ def test_notices_are_expected_by_prefix_only(listening: Listening) -> None:
         everything.result()
 
 
+@pytest.mark.parametrize("what", ["client.*", "client.response.create"])
+def test_what_is_sent_is_not_waited_for(listening: Listening, what: str) -> None:
+    """Only handlers are told of it; a wait would time out without a word."""
+    with pytest.raises(ConfigurationError, match="on()"):
+        listening.expect(what)
+    with pytest.raises(ConfigurationError, match="on()"):
+        listening.events(what)
+
+
 def test_an_expectation_fails_with_the_connection(listening: Listening) -> None:
     """At once, with the reason; also one that is made later."""
     before = listening.expect("error")

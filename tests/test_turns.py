@@ -100,3 +100,14 @@ def test_a_session_tells_of_finished_turns() -> None:
 
     assert ["completed"] == [turn.status for turn in seen]
     assert seen[0].done_ms >= seen[0].first_audio_ms >= seen[0].created_ms >= 0
+
+
+def test_a_finished_turn_can_be_waited_for() -> None:
+    """Without a handler for it, by name and by prefix."""
+    with serve(agent="echo") as server:
+        with connect("m", base_url=server.url, timeout=10) as session:
+            for name in ("turn.finished", "turn.*"):
+                finished = session.expect(name)
+                session.ask("Hello")
+
+                assert "completed" == finished.result().status
