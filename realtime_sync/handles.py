@@ -18,9 +18,16 @@ from .errors import (
     LocalProtocolError,
     NothingToCancel,
 )
-from .protocol.acks import ACKS, error_fits, error_points_to
+from .protocol.acks import (
+    ACKS,
+    correlation,
+    error_fits,
+    error_points_to,
+    is_unlikely,
+)
 from .redaction import redact
 from .types import UNSET, Timeout
+from .unasked import Unasked
 from .waiters import Slot, Waiting, Watch, again
 
 logger = logging.getLogger("realtime_sync.session")
@@ -123,11 +130,12 @@ class PendingCommands:
         self._by_event: dict[str, list[str]] = {}
         self._heard: set[str] = set()
         self._registered = self._answered = 0
+        self._unasked = Unasked()
         for command, rule in ACKS.items():
             for event in rule.events + rule.repeated:
                 self._by_event.setdefault(event, []).append(command)
         self.watch = Watch(
-            frozenset(self._by_event) | {"error"},
+            frozenset(self._by_event) | Unasked.TYPES | {"error"},
             self._accept,
             self._end,
             lasting=True,
@@ -205,32 +213,57 @@ class PendingCommands:
             return
         first = event.type not in self._heard
         self._heard.add(event.type)
-        for command in self._by_event[event.type]:
+        acknowledged = False
+        for command in self._by_event.get(event.type, ()):
             if first and event.type in ACKS[command].repeated:
                 continue
             handle = self._match(command, event)
             if handle is not None:
+                acknowledged = True
                 self._answered = max(self._answered, handle._number)
                 handle._acknowledge(event)
+        if event.type == "response.created":
+            wanted = bool(self._by_command.get("response.create"))
+            self._unasked.created(event, ours=acknowledged, wanted=wanted)
+        else:
+            self._unasked.note(event, asked=acknowledged)
 
     def _match(self, command: str, event: Any) -> Optional[CommandHandle]:
         fits = ACKS[command].fits
+        if command == "response.create" and event.type == "response.done":
+            if self._unasked.settled(event):
+                return None
         with self._lock:
-            undecided = None
+            undecided = []
             for handle in self._by_command.get(command, ()):
                 verdict = _try(fits, handle.command, event)
                 if verdict:
-                    self._echoes_metadata |= command == "response.create"
                     self._remove(handle)
+                    self._echoes_metadata |= _tells_correlation(event)
                     return handle
-                if verdict is None and undecided is None:
-                    undecided = handle
-            if command == "response.create" and self._echoes_metadata:
-                if _sent_correlation(undecided):
-                    return None  # This server would have given our key back.
-            if undecided is not None:
-                self._remove(undecided)
-            return undecided
+                if verdict is None:
+                    undecided.append(handle)
+            chosen = undecided[0] if undecided else None
+            if chosen is not None and command == "response.create":
+                chosen = self._most_likely(undecided, event)
+            if chosen is not None:
+                self._remove(chosen)
+            return chosen
+
+    def _most_likely(
+        self, undecided: list[CommandHandle], event: Any
+    ) -> Optional[CommandHandle]:
+        """
+        Which `response.create` a response belongs to that does not tell; rather
+        none, which its `response.done` may still mend, than that of another.
+        """
+        if self._unasked.awaited and event.type == "response.created":
+            return None  # Of the turn that the user has just ended.
+        if self._echoes_metadata:
+            # This server would have given our key back.
+            undecided = [h for h in undecided if not correlation(h.command.response)]
+        likely = [h for h in undecided if not is_unlikely(h.command, event)]
+        return next(iter(likely or undecided), None)
 
     def _accept_error(self, event: Any) -> None:
         rejection = rejection_of(event)
@@ -277,6 +310,7 @@ class PendingCommands:
             handles = list(self._by_id.values())
             self._by_id.clear()
             self._by_command.clear()
+        self._unasked = Unasked()
         for handle in handles:
             handle._reject(error or LocalProtocolError("the session is over"))
 
@@ -328,7 +362,5 @@ def _try(fits: Any, command: Any, event: Any) -> Optional[bool]:
         return None  # The event lacks what the rule looks at; order decides.
 
 
-def _sent_correlation(handle: Optional[CommandHandle]) -> bool:
-    from .protocol.acks import correlation
-
-    return handle is not None and correlation(handle.command.response) is not None
+def _tells_correlation(event: Any) -> bool:
+    return correlation(getattr(event, "response", None)) is not None

@@ -27,7 +27,8 @@ LAYERS: tuple[frozenset[str], ...] = tuple(frozenset(line.split()) for line in "
         redaction
         proxies
         audio_value closing context deadline frames notices options recordlines stats
-        credentials gap lifetime outbox polling recorded reply staleness taps turns
+        credentials gap lifetime outbox polling recorded reply
+        staleness taps turns unasked
         endpoint handshake backoff signals waiters wirelog
         transport
         event_names

@@ -157,6 +157,175 @@ def test_a_response_is_found_by_our_key_in_its_metadata(commands: Commands) -> N
     assert not one.done()
 
 
+# -- whose a response is, as long as the server has not given our key back ----
+
+
+class Turns(Commands):
+    """A session with turn detection, and a server that keeps metadata to itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.configured({"type": "server_vad", "create_response": True})
+
+    def configured(self, detection: Any) -> None:
+        """The server tells how it detects turns."""
+        audio = {"input": {"turn_detection": detection}}
+        self.hear("session.updated", session={"type": "realtime", "audio": audio})
+
+    def ask(self, key: Optional[str] = "ours", **config: Any) -> CommandHandle:
+        """Send a `response.create`."""
+        metadata = None if key is None else {"realtime_sync_id": key}
+        response = events.ResponseCreate(
+            response={"metadata": metadata, **config}  # type: ignore[arg-type]
+        ).response
+        return self.send("ResponseCreate", response=response)
+
+    def speak(self) -> None:
+        """The user has ended a turn."""
+        self.hear("input_audio_buffer.speech_stopped", item_id="i")
+        self.hear("input_audio_buffer.committed", item_id="i")
+
+    def created(self, id: str, **fields: Any) -> None:
+        """A response begins."""
+        self.hear("response.created", response={"id": id, "metadata": None, **fields})
+
+    def done(self, id: str, **fields: Any) -> None:
+        """A response ends."""
+        self.hear("response.done", response={"id": id, "metadata": None, **fields})
+
+
+@pytest.fixture
+def turns() -> Turns:
+    """Nobody has spoken yet."""
+    return Turns()
+
+
+def answer(handle: CommandHandle) -> Any:
+    """The response that acknowledged a command, or None."""
+    return handle.acknowledged().response.id if handle.done() else None
+
+
+def test_what_follows_a_turn_is_the_answer_to_the_turn(turns: Turns) -> None:
+    """Not to a command that was sent at the same time; what is refused is known."""
+    turns.speak()
+    handle = turns.ask()
+    turns.created("vad")
+    before = handle.done()
+    turns.refuse(
+        code="conversation_already_has_active_response", event_id=handle.event_id
+    )
+
+    assert not before
+    assert isinstance(failure(handle), ActiveResponseConflict)
+
+
+def test_after_the_answer_to_the_turn_order_decides_again(turns: Turns) -> None:
+    """The next response is the one that was asked for."""
+    turns.speak()
+    handle = turns.ask()
+    turns.created("vad")
+    turns.created("mine")
+
+    assert "mine" == answer(handle)
+
+
+def test_a_turn_that_the_server_passed_over_does_no_lasting_harm(turns: Turns) -> None:
+    """When what it said is over, and nothing else came, it was the answer."""
+    turns.speak()
+    handle = turns.ask()
+    turns.created("mine")
+    before = handle.done()
+    turns.done("mine")
+
+    assert not before
+    assert "mine" == answer(handle)
+
+
+def test_our_key_is_known_while_a_turn_is_open(turns: Turns) -> None:
+    """And the answer to the turn is still to come then."""
+    turns.speak()
+    first, second = turns.ask("one", conversation="none"), turns.ask("two")
+    turns.created("mine", metadata={"realtime_sync_id": "one"})
+    turns.created("vad")
+
+    assert "mine" == answer(first)
+    assert not second.done()
+
+
+@pytest.mark.parametrize(
+    "detection", [None, {"type": "server_vad", "create_response": False}]
+)
+def test_a_server_that_does_not_answer_turns_leaves_no_doubt(
+    turns: Turns, detection: Any
+) -> None:
+    """Responses are asked for, one after the other."""
+    turns.speak()
+    turns.configured(detection)
+    turns.speak()
+    handle = turns.ask()
+    turns.created("mine")
+
+    assert "mine" == answer(handle)
+
+
+def test_a_commit_of_ours_ends_no_turn(turns: Turns) -> None:
+    """Nor does speech that was thrown away."""
+    turns.hear("input_audio_buffer.speech_stopped", item_id="i")
+    turns.hear("input_audio_buffer.cleared")
+    commit = turns.send("InputAudioBufferCommit")
+    turns.hear("input_audio_buffer.committed", item_id="j")
+    handle = turns.ask()
+    turns.created("mine")
+
+    assert commit.done()
+    assert "mine" == answer(handle)
+
+
+def test_the_end_of_a_response_answers_no_later_command(turns: Turns) -> None:
+    """Its beginning was assigned, to another command or to nobody."""
+    turns.created("nobody's")
+    first = turns.ask("one")
+    turns.done("nobody's")
+    before = first.done()
+    turns.created("mine")
+    second = turns.ask("two")
+    turns.done("mine")
+
+    assert not before
+    assert "mine" == answer(first)
+    assert not second.done()
+
+
+def test_a_response_of_the_conversation_goes_to_who_asked_for_one(turns: Turns) -> None:
+    """Rather than to an older command for a response beside it."""
+    beside, within = turns.ask(conversation="none"), turns.ask("two")
+    turns.created("one", conversation_id="conv")
+    turns.created("two", conversation_id="conv")
+
+    assert ["two", "one"] == [answer(beside), answer(within)]
+
+
+def test_a_command_without_our_key_is_matched_by_order(turns: Turns) -> None:
+    """Also when the server is known to give keys back."""
+    turns.ask("one")
+    turns.created("one", metadata={"realtime_sync_id": "one"})
+    keyed, plain = turns.ask("two"), turns.ask(None)
+    turns.created("unkeyed")
+
+    assert not keyed.done()
+    assert "unkeyed" == answer(plain)
+
+
+def test_a_new_connection_knows_of_no_turn(turns: Turns) -> None:
+    """What the user said to the old one is answered by nobody."""
+    turns.speak()
+    turns.watches.finish(ConnectionLost("gone", code=1006), final=False)
+    handle = turns.ask()
+    turns.created("mine")
+
+    assert "mine" == answer(handle)
+
+
 def test_what_is_never_acknowledged_says_so(commands: Commands) -> None:
     """Instead of waiting for nothing."""
     handle = commands.send("InputAudioBufferAppend", audio=b"\0\0")

@@ -87,11 +87,28 @@ def _by_response(command: Any, event: Any) -> Optional[bool]:
 
 
 def _by_metadata(command: Any, event: Any) -> Optional[bool]:
-    wanted = correlation(command.response)
-    got = correlation(event.response)
-    if wanted is not None and got is not None:
+    """
+    By our key; other metadata than ours, or a key that we did not send, is of
+    another's response.
+    """
+    if isinstance(command.event_id, str) and event.event_id == command.event_id:
+        return True
+    wanted, got = correlation(command.response), correlation(event.response)
+    if got is not None:
         return wanted == got
+    told = _get(event.response, "metadata")
+    if wanted is not None and isinstance(told, Mapping) and told:
+        return None if CORRELATION_KEY in told else False
     return None
+
+
+def is_unlikely(command: Any, event: Any) -> bool:
+    """
+    Whether an event that may answer a `response.create` speaks against it: a
+    response of the conversation is not what was asked for beside it.
+    """
+    beside = _get(command.response, "conversation") == "none"
+    return beside and isinstance(_get(event.response, "conversation_id"), str)
 
 
 def _get(value: Any, name: str) -> Any:
@@ -175,7 +192,7 @@ ACKS: Mapping[str, AckRule] = {
     "response.create": AckRule(
         events=("response.created", "response.done"),
         fits=_by_metadata,
-        matched_by=f"metadata.{CORRELATION_KEY}, else order",
+        matched_by=f"metadata.{CORRELATION_KEY}, else order; not the answer to a turn",
         error_codes=frozenset({"conversation_already_has_active_response"}),
         param="response",
     ),

@@ -12,6 +12,7 @@ from realtime_sync.protocol.acks import (
     CORRELATION_KEY,
     error_fits,
     error_points_to,
+    is_unlikely,
 )
 from realtime_sync.protocol.codec import Codec
 from realtime_sync.protocol.registry import ROWS
@@ -127,17 +128,48 @@ def test_a_mapping_of_an_item_is_known_as_well() -> None:
         ({CORRELATION_KEY: "1"}, {}, None),
         ({CORRELATION_KEY: "1"}, None, None),
         ({CORRELATION_KEY: "1"}, {CORRELATION_KEY: 7}, None),
-        ({}, {CORRELATION_KEY: "1"}, None),
+        ({CORRELATION_KEY: "1"}, {"topic": "another's"}, False),
+        ({}, {CORRELATION_KEY: "1"}, False),
+        ({}, {"topic": "another's"}, None),
+        ({}, {}, None),
     ],
 )
 def test_a_response_is_known_by_its_metadata(
     asked: dict[str, str], said: Any, answer: Optional[bool]
 ) -> None:
-    """A server that does not give the metadata back is followed in order."""
+    """A server that gives no metadata back is followed in order."""
     command = sent("response.create", response={"metadata": asked})
     response = {"id": "resp_1", "metadata": said}
 
     assert answer is fits(command, told("response.created", response=response))
+
+
+def test_a_response_is_known_by_the_id_of_its_command() -> None:
+    """Some servers repeat it as the id of the event."""
+    command = sent("response.create", event_id="event_1")
+    event = told("response.created", event_id="event_1", response={"id": "resp_1"})
+
+    assert True is fits(command, event)
+
+
+@pytest.mark.parametrize(
+    "asked, said, answer",
+    [
+        ({"conversation": "none"}, {"conversation_id": "conv_1"}, True),
+        ({"conversation": "none"}, {"conversation_id": None}, False),
+        ({"conversation": "none"}, {}, False),
+        ({"conversation": "auto"}, {"conversation_id": "conv_1"}, False),
+        ({}, {"conversation_id": None}, False),
+    ],
+)
+def test_a_response_of_the_conversation_is_hardly_one_beside_it(
+    asked: dict[str, Any], said: dict[str, Any], answer: bool
+) -> None:
+    """Not more than hardly: some servers know no other responses, and no null."""
+    command = sent("response.create", response=asked)
+    event = told("response.created", response={"id": "resp_1", **said})
+
+    assert answer is is_unlikely(command, event)
 
 
 @pytest.mark.parametrize(
