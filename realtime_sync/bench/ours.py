@@ -122,6 +122,7 @@ def sessions(job: Job) -> Figures:
     total = [second for each in seen for second in each.seconds]
     return {
         **delays(total, job.events * job.sessions),
+        "cpu us": meter.cpu / max(1, len(total)) * 1e6,
         "cpu %": meter.cpu / meter.wall * 100,
         "KiB/session": memory,
     }

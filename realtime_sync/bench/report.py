@@ -1,13 +1,15 @@
-"""What came out, as a table, as JSON, as a picture."""
+"""What came out, as a table, as CSV, as JSON, as a picture."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from statistics import median
 
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
 from .job import Figures
 
@@ -24,6 +26,7 @@ class Row:
         peer: median of openai-python's, or None.
         floor: median of the bare socket's, or None.
         ratios: peer divided by ours, for each pair, from small to large.
+        runs: median of the ratios of each run, where there were several.
     """
 
     scenario: str
@@ -32,6 +35,7 @@ class Row:
     peer: float | None = None
     floor: float | None = None
     ratios: tuple[float, ...] = ()
+    runs: tuple[float, ...] = ()
 
     @property
     def ratio(self) -> float | None:
@@ -70,6 +74,32 @@ def rows_of(scenario: str, found: Mapping[str, Sequence[Figures]]) -> list[Row]:
     return rows
 
 
+def combined(runs: Sequence[Sequence[Row]]) -> list[Row]:
+    """
+    One table of several that have the same rows.
+
+    Figures are medians of the runs' own; ratios are those of all pairs.
+    """
+    return [_combined(rows) for rows in zip(*runs)] if len(runs) > 1 else [*runs[0]]
+
+
+def _combined(rows: Sequence[Row]) -> Row:
+    ratios = sorted(ratio for row in rows for ratio in row.ratios)
+    return evolve(
+        rows[0],
+        ours=median(row.ours for row in rows),
+        peer=_median_of(row.peer for row in rows),
+        floor=_median_of(row.floor for row in rows),
+        ratios=tuple(ratios),
+        runs=tuple(row.ratio for row in rows if row.ratio is not None),
+    )
+
+
+def _median_of(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
+
+
 def _median(figures: Sequence[Figures], unit: str) -> float | None:
     values = [each[unit] for each in figures if unit in each]
     return median(values) if values else None
@@ -91,11 +121,18 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    spread = ""
-    if row.ratio is not None:
-        spread = f"{row.ratio:.1f} ({row.ratios[0]:.1f}-{row.ratios[-1]:.1f})"
     figures = (_short(each) for each in (row.ours, row.peer, row.floor))
-    return (row.scenario, row.unit, *figures, spread, _short(row.floors))
+    return (row.scenario, row.unit, *figures, _spread(row), _short(row.floors))
+
+
+def _spread(row: Row) -> str:
+    """The median of each run, and the smallest and the largest of all."""
+    if row.ratio is None:
+        return ""
+    medians = " ".join(f"{each:.1f}" for each in row.runs or (row.ratio,))
+    if len(row.ratios) == 1:
+        return medians
+    return f"{medians} ({row.ratios[0]:.1f}-{row.ratios[-1]:.1f})"
 
 
 def _short(value: float | None) -> str:
@@ -104,13 +141,21 @@ def _short(value: float | None) -> str:
     return f"{value:.2f}" if abs(value) < 10 else f"{value:.0f}"
 
 
+def as_csv(rows: Sequence[Row]) -> str:
+    """All rows, with a line of titles first, as the documentation shows them."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerows([_TITLES, *(_cells(row) for row in rows)])
+    return file.getvalue()
+
+
 def as_json(rows: Sequence[Row]) -> str:
     """All rows as a list of objects."""
     shown = [{**asdict(row), "ratio": row.ratio} for row in rows]
     return json.dumps(shown, indent=2)
 
 
-_BAR, _GAP, _LEFT, _WIDE = 14, 12, 190, 400
+_LINE, _GAP, _LEFT, _WIDE = 17, 14, 8, 290
 _COLOURS = {"openai": "#9aa5b1", "ours": "#2f6fdb", "floor": "#46a46c"}
 
 
@@ -118,39 +163,39 @@ def chart(rows: Sequence[Row]) -> str:
     """
     An SVG with CPU time relative to openai-python's, one group for a scenario.
 
-    Rows of other figures, or without a peer, are left out.
+    Rows of other figures, or without a peer, are left out. It is narrow, so that
+    it can be read on a telephone.
     """
     shown = [row for row in rows if row.ratio and row.unit in ("cpu us", "cpu ms")]
-    parts, y = [], 8.0
+    parts, y = [], 16.0
     for row in shown:
         assert row.ratio is not None
         bars = {"openai": 1.0, "ours": 1 / row.ratio}
         if row.floors:
             bars["floor"] = 1 / row.ratio / row.floors
-        middle = y + _BAR * len(bars) / 2 + 4
-        parts.append(
-            f'<text x="{_LEFT - 10}" y="{middle:.0f}" text-anchor="end">'
-            f"{escape(row.scenario)}</text>"
-        )
-        for name, share in bars.items():
-            parts.append(_bar(name, share, y))
-            y += _BAR
-        y += _GAP
+        name = escape(row.scenario)
+        parts.append(f'<text x="{_LEFT}" y="{y:.0f}" font-weight="bold">{name}</text>')
+        y += 6
+        for side, share in bars.items():
+            parts.append(_bar(side, share, y))
+            y += _LINE
+        y += _GAP + 4
     body = "\n".join(parts)
+    wide, high = _LEFT + _WIDE + 112, round(y)
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" role="img" '
-        f'viewBox="0 0 {_LEFT + _WIDE + 120} {y:.0f}" '
-        'font-family="sans-serif" font-size="12" fill="#6b7280">\n'
+        f'width="{wide}" height="{high}" viewBox="0 0 {wide} {high}" '
+        'font-family="sans-serif" font-size="13" fill="#6b7280">\n'
         "<title>CPU time relative to openai-python, shorter is better</title>\n"
         f"{body}\n</svg>\n"
     )
 
 
-def _bar(name: str, share: float, y: float) -> str:
+def _bar(side: str, share: float, y: float) -> str:
     width = max(1.0, share * _WIDE)
-    label = f"{name} {share * 100:.0f} %"
+    label = f"{side} {share * 100:.0f} %"
     return (
-        f'<rect x="{_LEFT}" y="{y:.0f}" width="{width:.1f}" height="{_BAR - 2}" '
-        f'fill="{_COLOURS[name]}"/>'
-        f'<text x="{_LEFT + width + 6:.1f}" y="{y + _BAR - 4:.0f}">{label}</text>'
+        f'<rect x="{_LEFT}" y="{y:.0f}" width="{width:.1f}" height="{_LINE - 3}" '
+        f'fill="{_COLOURS[side]}"/>'
+        f'<text x="{_LEFT + width + 6:.1f}" y="{y + _LINE - 5:.0f}">{label}</text>'
     )

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..bench import Row, Scenario
 
 
 def add(commands: Any) -> None:
@@ -40,38 +44,66 @@ def add(commands: Any) -> None:
         action="store_true",
         help="with the standard library's JSON and base64, not orjson and pybase64",
     )
+    parser.add_argument(
+        "--runs",
+        type=_count,
+        default=1,
+        help="how often all of it is done (default: %(default)s)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON, not a table")
     parser.add_argument(
-        "--chart", type=Path, metavar="FILE", help="write a picture of it as SVG"
+        "--out",
+        type=Path,
+        metavar="NAME",
+        help="write NAME.csv, NAME.json and NAME.svg, a picture",
     )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
-    from ..bench import SCENARIOS, as_json, chart, measure, table
+    from ..bench import as_json, combined, measure, table
+
+    chosen = _chosen(options.names)
+    runs = [
+        measure(
+            chosen,
+            pairs=options.pairs,
+            scale=options.scale,
+            tls=options.tls,
+            plain=options.standard,
+            told=lambda line: print(f"... {line}", file=sys.stderr, flush=True),
+        )
+        for _ in range(options.runs)
+    ]
+    rows = combined(runs)
+    if options.out is not None:
+        _write(rows, options.out)
+    print(as_json(rows) if options.json else table(rows))
+    return 0
+
+
+def _chosen(names: Sequence[str]) -> list[Scenario]:
+    from ..bench import SCENARIOS
     from ..errors import ConfigurationError
 
     chosen = [
         each
         for each in SCENARIOS
-        if not options.names or any(name in each.name for name in options.names)
+        if not names or any(name in each.name for name in names)
     ]
     if not chosen:
         known = ", ".join(each.name for each in SCENARIOS)
         raise ConfigurationError(f"no such scenario; there are: {known}")
-    rows = measure(
-        chosen,
-        pairs=options.pairs,
-        scale=options.scale,
-        tls=options.tls,
-        plain=options.standard,
-        told=lambda line: print(f"... {line}", file=sys.stderr, flush=True),
-    )
-    if options.chart is not None:
-        options.chart.write_text(chart(rows), encoding="utf-8")
-    print(as_json(rows) if options.json else table(rows))
-    return 0
+    return chosen
+
+
+def _write(rows: Sequence[Row], name: Path) -> None:
+    from ..bench import as_csv, as_json, chart
+
+    name.with_suffix(".csv").write_text(as_csv(rows), encoding="utf-8")
+    name.with_suffix(".json").write_text(as_json(rows) + "\n", encoding="utf-8")
+    name.with_suffix(".svg").write_text(chart(rows), encoding="utf-8")
 
 
 def _count(text: str) -> int:

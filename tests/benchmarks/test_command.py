@@ -22,16 +22,18 @@ def test_bench_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert "... text deltas" in shown.err
 
 
-def test_bench_prints_json_and_draws(
+def test_bench_prints_json_and_writes_files(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """For programs, and for documentation."""
-    picture = tmp_path / "cost.svg"
+    name = tmp_path / "cost"
 
-    assert 0 == main([*FEW, "--standard", "--json", "--chart", str(picture)])
-    names = {row["scenario"] for row in json.loads(capsys.readouterr().out)}
-    assert {"text deltas"} == names
-    assert picture.read_text(encoding="utf-8").startswith("<svg")
+    assert 0 == main([*FEW, "--standard", "--json", "--runs=2", f"--out={name}"])
+    printed = capsys.readouterr().out
+    assert {"text deltas"} == {row["scenario"] for row in json.loads(printed)}
+    assert printed == name.with_suffix(".json").read_text(encoding="utf-8")
+    assert "text deltas,cpu us" in name.with_suffix(".csv").read_text(encoding="utf-8")
+    assert name.with_suffix(".svg").read_text(encoding="utf-8").startswith("<svg")
 
 
 def test_bench_measures_over_tls(capsys: pytest.CaptureFixture[str]) -> None:

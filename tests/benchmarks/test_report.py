@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from realtime_sync.bench import Row, as_json, chart, table
+from realtime_sync.bench import Row, as_csv, as_json, chart, combined, table
 from realtime_sync.bench.report import rows_of
 
 FOUND = {
@@ -44,6 +44,32 @@ def test_a_row_without_others_has_no_ratio() -> None:
 def test_table_says_the_spread() -> None:
     """The smallest and the largest ratio stand beside the median."""
     assert "6.0 (5.0-6.0)" in table(rows())
+
+
+def test_runs_are_combined_into_one_table() -> None:
+    """The median of each run stands before the spread of all pairs."""
+    slower = {**FOUND, "ours": [{"cpu us": 20.0}, {"cpu us": 30.0}]}
+    (row,) = combined([rows(), rows_of("text & more", slower)])
+
+    assert (18.0, 60.0, 2.0) == (row.ours, row.peer, row.floor)
+    assert (6.0, 2.5) == row.runs
+    assert "6.0 2.5 (2.0-6.0)" in table([row])
+
+
+def test_runs_without_others_are_combined_too() -> None:
+    """What only we can do has no ratios to be combined."""
+    alone = rows_of("alone", {"ours": [{"p99 ms": 2.0}]})
+    (row,) = combined([alone, alone])
+
+    assert (2.0, None, ()) == (row.ours, row.peer, row.runs)
+
+
+def test_csv_has_titles_and_every_figure() -> None:
+    """The documentation makes a table of it."""
+    titles, line = as_csv(rows()).splitlines()
+
+    assert titles.startswith("scenario,")
+    assert "text & more,cpu us,11,60,2.00,6.0 (5.0-6.0),5.50" == line
 
 
 def test_json_has_every_figure() -> None:
