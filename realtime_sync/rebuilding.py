@@ -12,7 +12,7 @@ from attrs import evolve
 
 from .connection import Connection
 from .deadline import Deadline
-from .errors import CommandRejected, RestoreError
+from .errors import CommandRejected, RestoreError, WaitTimeout
 from .handles import CommandHandle, PendingCommands
 from .opening import Greeting
 from .protocol import events
@@ -22,8 +22,14 @@ from .state.restore import CALL_IS_GONE, RestorePlan, RestoreReport, plan_restor
 from .state.snapshot import Snapshot
 from .transport import Transport
 from .types import UNSET
-from .waiters import Waiting, WatchList
+from .waiters import Waiting, Watch, WatchList
 
+_PATIENCE = 3.0
+"""Seconds for a first word about items, from a server that may never say one."""
+
+_ITEM_EVENTS = frozenset(
+    {"conversation.item.added", "conversation.item.done", "conversation.item.deleted"}
+)
 _PCM16_AT_24_KHZ = 48_000
 _G711 = 8_000
 
@@ -59,6 +65,8 @@ class Rebuild:
         self._watches.add(self._pending.watch)
         self._ids = event_ids("restore")
         self._greeting = Greeting(self._watches, self._waiting)
+        self._tells_items = False
+        self._watches.add(Watch(_ITEM_EVENTS, self._item_told, lambda error: None))
         connection.adopt(
             self._watches, lambda event, snapshot, size: None, lambda connection: None
         )
@@ -78,8 +86,10 @@ class Rebuild:
         self._configure(plan)
         dropped = dict(plan.report.dropped)
         refused = []
-        for handle in [self._create(command) for command in plan.commands]:
-            problem = self._outcome(handle)
+        handles = [self._create(command) for command in plan.commands]
+        silent = not self._hear_of_items(handles)
+        for handle in handles:
+            problem = self._outcome(handle, patient=not silent)
             if problem is not None:
                 refused.append((handle.command, problem))
         for command, problem in refused:
@@ -87,14 +97,41 @@ class Rebuild:
             place = _nearest(plan.report.restored, dropped, command.item.id)
             if place != command.previous_item_id:
                 again = evolve(command, event_id=UNSET, previous_item_id=place)
-                problem = self._outcome(self._create(again))
+                problem = self._outcome(self._create(again), patient=not silent)
             if problem is not None:
                 dropped[command.item.id] = f"the server refused it: {problem}"
-        self._withdraw_orphans(plan, dropped)
+        self._withdraw_orphans(plan, dropped, patient=not silent)
         restored = tuple(i for i in plan.report.restored if i not in dropped)
-        return evolve(plan.report, restored=restored, dropped=dropped)
+        told: dict[str, Any] = {"restored": restored}
+        if silent:
+            told = {"restored": (), "unconfirmed": restored}
+        return evolve(plan.report, dropped=dropped, **told)
 
-    def _withdraw_orphans(self, plan: RestorePlan, dropped: dict[str, str]) -> None:
+    def _item_told(self, event: Any) -> None:
+        self._tells_items = True
+
+    def _hear_of_items(self, handles: Sequence[CommandHandle]) -> bool:
+        """
+        Wait for the fate of a first item; False when the server keeps silent.
+
+        Some servers take items and never say so. They are believed to: else no
+        session with one of them could be restored.
+        """
+        share = self._deadline.remaining()
+        patience = Deadline(_PATIENCE if share is None else min(_PATIENCE, share / 2))
+        for handle in handles:
+            try:
+                handle.acknowledged(patience.remaining())
+            except CommandRejected:
+                continue
+            except WaitTimeout:
+                return self._tells_items
+            return True
+        return True
+
+    def _withdraw_orphans(
+        self, plan: RestorePlan, dropped: dict[str, str], *, patient: bool
+    ) -> None:
         """An output whose call was refused goes too: they belong together."""
         items = [command.item for command in plan.commands]
         calls = {
@@ -107,7 +144,7 @@ class Rebuild:
             if orphan and item.id not in dropped:
                 dropped[item.id] = CALL_IS_GONE
                 delete = events.ConversationItemDelete(item_id=item.id)
-                self._outcome(self._send(delete))
+                self._outcome(self._send(delete), patient=patient)
 
     def _configure(self, plan: RestorePlan) -> None:
         if not plan.config:
@@ -134,11 +171,19 @@ class Rebuild:
         self._connection.send(payload, self._deadline)
         return handle
 
-    def _outcome(self, handle: CommandHandle) -> Optional[CommandRejected]:
+    def _outcome(
+        self, handle: CommandHandle, *, patient: bool = True
+    ) -> Optional[CommandRejected]:
+        """
+        Why the server refused a command, or None; waits for that if `patient`.
+        """
         try:
-            handle.acknowledged(self._deadline.remaining())
+            handle.acknowledged(self._deadline.remaining() if patient else 0)
         except CommandRejected as exc:
             return exc
+        except WaitTimeout:
+            if patient:
+                raise
         return None
 
 

@@ -13,6 +13,7 @@ from typing import Any, Optional
 import pytest
 from attrs import evolve
 
+import realtime_sync.rebuilding
 from realtime_sync import ReconnectPolicy, Router, Session, connect
 from realtime_sync.errors import (
     AuthenticationFailed,
@@ -698,6 +699,85 @@ def test_what_changed_is_told_with_its_reason(server: Server) -> None:
     assert {spoken.id: "audio became its transcript"} == report.changed
     assert (spoken.id, spoken.text) == (again.id, again.text)
     session.close()
+
+
+def confirming_once(peer: Peer) -> None:
+    """Greet, take two items, drop at the next command."""
+    peer.greet()
+    for _ in range(3):
+        oblige(peer, peer.hear())
+    peer.hear()
+
+
+def taking_in_silence(heard: list[Any], words: dict[str, Any]) -> SCRIPT:
+    """Greet, acknowledge configurations; say `words` for an item, if anything."""
+
+    def run(peer: Peer) -> None:
+        peer.greet()
+        while True:
+            try:
+                command = peer.hear()
+            except Gone:
+                return
+            heard.append(command)
+            if command["type"] == "session.update":
+                oblige(peer, command)
+            elif words:
+                peer.say(words)
+
+    return run
+
+
+UNCLEAR = {"type": "error", "error": {"message": "what?", "code": "unknown"}}
+
+
+@pytest.mark.parametrize("words", [{}, UNCLEAR], ids=["silent", "unclear"])
+def test_a_server_that_says_nothing_of_items_is_believed_to_have_them(
+    words: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a while; the report names them, and nothing is sent twice."""
+    monkeypatch.setattr(realtime_sync.rebuilding, "_PATIENCE", 0.05)
+    heard: list[Any] = []
+    quiet = taking_in_silence(heard, words)
+    with RawServer(in_turn(confirming_once, quiet)) as server:
+        session = opened(server.url, quick())
+        session.update(instructions="Be brief.").acknowledged(LONG)
+        for word in ("one", "two"):
+            session.conversation.add_message(word).acknowledged(LONG)
+        before = tuple(item.id for item in session.conversation.items)
+        with session.expect("connection.restored") as restored:
+            session.input_audio_buffer.clear()
+        report = restored.result(LONG).report
+        session.update(instructions="Be long.").acknowledged(LONG)
+        sent = [c["item"]["id"] for c in heard if c["type"].endswith("item.create")]
+
+        assert ((), before) == (report.restored, report.unconfirmed)
+        assert list(before) == sent
+        assert [] == texts(session)
+        session.close()
+
+
+def test_a_server_that_tells_some_items_is_waited_for() -> None:
+    """It tells of items, so the rest of them is to come: within the deadline."""
+
+    def half(peer: Peer) -> None:
+        peer.greet()
+        oblige(peer, peer.hear())
+        oblige(peer, peer.hear())
+        peer.rest()
+
+    with RawServer(in_turn(confirming_once, half, obliging)) as server:
+        session = opened(server.url, quick(), connect_timeout=0.4)
+        session.update(instructions="Be brief.").acknowledged(LONG)
+        for word in ("one", "two"):
+            session.conversation.add_message(word).acknowledged(LONG)
+        with session.expect("connection.restored") as restored:
+            session.input_audio_buffer.clear()
+        notice = restored.result(LONG)
+
+        assert 2 == notice.attempt
+        assert 2 == len(notice.report.restored)
+        session.close()
 
 
 def test_items_the_server_refuses_are_named(server: Server) -> None:

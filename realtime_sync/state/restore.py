@@ -44,11 +44,14 @@ class RestoreReport:
         restored: ids of the items that are there again, in order.
         changed: item id -> how it differs (audio became text, for example).
         dropped: item id -> why it is not there any more.
+        unconfirmed: ids of items that were sent to a server that says nothing of
+            items: they may be there, and the mirror does not have them.
     """
 
     restored: tuple[str, ...] = ()
     changed: Mapping[str, str] = {}
     dropped: Mapping[str, str] = {}
+    unconfirmed: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
