@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from attrs import evolve
 
-from .audio_value import Audio
+from .audio_value import Audio, heard_format
 from .deadline import Deadline, acquire_timeout
 from .errors import WaitTimeout, WouldDeadlock
 from .reply import Reply, raise_for_status
@@ -45,10 +45,11 @@ class Asking:
         """See `Session.ask`."""
         waiting = self._session._wiring.waiting
         deadline = waiting.deadline(timeout)
-        items = question_items(question)
         self._refuse_where_it_cannot_wait()
+        items = question_items(question, heard_format(self._session.config))
         if conversation == "none":
             return self._out_of_band(items, deadline, check, response)
+        response["conversation"] = conversation
         held: list[bool] = []
         try:
             # In one call into C, so that an interrupt cannot leave it locked.
@@ -137,29 +138,44 @@ class Asking:
         return reply
 
 
-def question_items(question: Any) -> list[Any]:
+def question_items(question: Any, heard: tuple[str, int]) -> list[Any]:
     """
     The items of a question: text, `Audio`, PCM bytes, an item, or several.
 
     Audio goes as an item, never through the input buffer, so that voice
     activity detection has no part in it.
 
+    Args:
+        question: what is asked.
+        heard: format and rate of the session's input, to which `Audio` is
+            converted; bytes go as they are.
+
     Raises:
         TypeError: it is none of these.
+        ConfigurationError: numpy or soxr, which a conversion needs, is missing.
     """
     if isinstance(question, str):
         return [_user({"type": "input_text", "text": question})]
     if isinstance(question, Audio):
-        return [_user({"type": "input_audio", "audio": question.data})]
+        return [_user({"type": "input_audio", "audio": _as_heard(question, heard)})]
     if isinstance(question, (bytes, bytearray, memoryview)):
         return [_user({"type": "input_audio", "audio": bytes(question)})]
     if isinstance(question, Mapping) or hasattr(question, "type"):
         return [question]
     if isinstance(question, Sequence):
-        return [item for part in question for item in question_items(part)]
+        return [item for part in question for item in question_items(part, heard)]
     raise TypeError(
-        "ask() takes text, Audio, PCM bytes or items, " f"not {type(question).__name__}"
+        f"ask() takes text, Audio, PCM bytes or items, not {type(question).__name__}"
     )
+
+
+def _as_heard(sound: Audio, heard: tuple[str, int]) -> bytes:
+    if (sound.format, sound.rate) == heard:
+        return sound.data
+    from .audio import convert
+
+    form, rate = heard
+    return convert(sound.data, sound.format, form, rate=sound.rate, to_rate=rate)
 
 
 def _user(part: dict[str, Any]) -> Any:

@@ -120,9 +120,19 @@ def spoken_format(session: object) -> tuple[str, int]:
     Args:
         session: the configuration in force, as `Session.config` has it.
     """
+    return _format_in_force(session, "output")
+
+
+def heard_format(session: object) -> tuple[str, int]:
+    """
+    The format of what a model hears; see `spoken_format`.
+    """
+    return _format_in_force(session, "input")
+
+
+def _format_in_force(session: object, side: str) -> tuple[str, int]:
     audio = getattr(session, "audio", None) or None
-    output = getattr(audio, "output", None) or None
-    said = getattr(output, "format", None)
+    said = getattr(getattr(audio, side, None) or None, "format", None)
     name = format_name(said)
     rate = getattr(said, "rate", None) if name == "pcm16" else None
     return name, rate or RATES[name]

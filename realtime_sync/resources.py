@@ -11,24 +11,25 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .audio_value import spoken_format
 from .deadline import Deadline
-from .errors import ActiveResponseConflict, LocalProtocolError, WaitTimeout
+from .errors import ActiveResponseConflict, WaitTimeout
 from .handles import CommandHandle
 from .protocol import events
 from .protocol.acks import CORRELATION_KEY
-from .protocol.codec import to_mapping
 from .protocol.fields import to_audio
 from .response_handle import ResponseHandle
 from .types import UNSET, OnConflict, Timeout, Unset
 
 if TYPE_CHECKING:
     from .session import Session
-    from .state.snapshot import Item
+    from .state.snapshot import Item, Snapshot
 
 MOST_APPEND_BYTES = 15 << 20
 """Audio that one `input_audio_buffer.append` may carry, base64 included."""
 
 _SPLIT = MOST_APPEND_BYTES // 4 * 3 - 3
 _SPLIT -= _SPLIT % 6
+
+_MOST_METADATA = 16
 
 
 class _Resource:
@@ -111,11 +112,11 @@ class ConversationItems(_Resource):
             frame["item"] = {"id": new_item_id(), **item}
             command = self._wiring.sender.codec.command(frame)
         else:
-            if not getattr(item, "id", None):
-                item = _with_id(item)
             command = events.ConversationItemCreate(
                 item=item, previous_item_id=previous_item_id
             )
+            if not item.id:
+                command.__dict__["item"] = _with_id(item)
         self._wiring.sender.note(command)
         return self._send_command(command)
 
@@ -192,8 +193,11 @@ class Conversation(_Resource):
             previous_item_id: as in `ConversationItems.create`.
 
         Raises:
+            TypeError: the text is none.
             ValueError: the role is none of these.
         """
+        if not isinstance(text, str):
+            raise TypeError(f"text must be a str, not {type(text).__name__}")
         if role not in ("user", "assistant", "system"):
             raise ValueError(f"role must be user, assistant or system, not {role!r}")
         kind = "output_text" if role == "assistant" else "input_text"
@@ -229,8 +233,8 @@ class Responses(_Resource):
                 raises as `ActiveResponseConflict`; ``"wait"`` waits for its
                 end; ``"cancel"`` cancels it first.
             timeout: seconds that waiting for the other response may take.
-            metadata: up to 16 pairs of text; one is added for correlation.
-                None sends ``null`` and correlates by order.
+            metadata: up to 16 pairs of text; one is added for correlation if
+                there is room. None sends ``null`` and correlates by order.
             **config: any field of `response.create`, in either spelling.
 
         Raises:
@@ -246,14 +250,17 @@ class Responses(_Resource):
         deadline = self._wiring.waiting.deadline(timeout)
         if config.get("conversation") == "none" or on_conflict == "raise":
             return self._send(command)
+        pause = 0.0
         while True:
             self._clear_the_way(on_conflict, deadline)
             handle = self._send(command)
             try:
                 handle.acknowledged(deadline.remaining())
             except ActiveResponseConflict:
-                # Another turn was faster; its response.created is on the way.
-                self._await_change(deadline)
+                # Another turn was faster. It may be over by now, so that nothing
+                # more comes of it; or the server never tells of it.
+                self._await_change(self._session.snapshot, deadline, pause)
+                pause = min(1.0, pause * 2 or 0.05)
                 continue
             return handle
 
@@ -273,7 +280,9 @@ class Responses(_Resource):
             fields["metadata"] = None
         else:
             given = {} if isinstance(metadata, Unset) else dict(metadata)
-            fields["metadata"] = {**given, CORRELATION_KEY: secrets.token_hex(8)}
+            if len(given) < _MOST_METADATA:
+                given[CORRELATION_KEY] = secrets.token_hex(8)
+            fields["metadata"] = given
         return self._wiring.sender.codec.command(
             {"type": "response.create", "response": fields}, strict=True
         )
@@ -298,26 +307,25 @@ class Responses(_Resource):
         return handle
 
     def _clear_the_way(self, on_conflict: str, deadline: Deadline) -> None:
-        if on_conflict == "cancel" and self._active() is not None:
+        snapshot = self._session.snapshot
+        if on_conflict == "cancel" and snapshot.active_response is not None:
             self.cancel()
-        while self._active() is not None:
-            self._await_change(deadline)
+        while snapshot.active_response is not None:
+            snapshot = self._await_change(snapshot, deadline)
 
-    def _active(self) -> Any:
-        return self._session.snapshot.active_response
-
-    def _await_change(self, deadline: Deadline) -> None:
+    def _await_change(
+        self, seen: Snapshot, deadline: Deadline, pause: Optional[float] = None
+    ) -> Snapshot:
         if deadline.passed:
-            active = self._active()
             raise WaitTimeout(
-                f"response {getattr(active, 'id', '?')} is still active; "
-                "cancel it, or use on_conflict='cancel'"
+                f"response {getattr(seen.active_response, 'id', '?')} is still "
+                "active; cancel it, or use on_conflict='cancel'"
             )
-        version = self._session.snapshot.version
+        patience = deadline.limited(pause).remaining()
         try:
-            self._session.wait_changed(version, timeout=deadline.remaining())
+            return self._session.wait_changed(seen.version, timeout=patience)
         except WaitTimeout:
-            return
+            return self._session.snapshot
 
 
 def new_item_id() -> str:
@@ -325,59 +333,6 @@ def new_item_id() -> str:
     An id for an item; the service takes at most 32 characters.
     """
     return "item_" + secrets.token_hex(10)
-
-
-def session_update(session: Session, fields: Mapping[str, Any]) -> Any:
-    """
-    The `session.update` for configuration fields in either spelling.
-
-    Raises:
-        TypeError: there is no such field.
-        LocalProtocolError: the session has no configuration of that kind.
-    """
-    kind = session._wiring.options.session_type
-    body = {k: v for k, v in fields.items() if not isinstance(v, Unset)}
-    if kind != "translation":
-        if body.setdefault("type", kind) != kind:
-            raise LocalProtocolError(
-                f"a {kind} session cannot become a {body['type']} session"
-            )
-    return session._wiring.sender.codec.command(
-        {"type": "session.update", "session": body}, strict=True
-    )
-
-
-def configure(session: Session, tools: Any, deadline: Deadline) -> None:
-    """
-    Send the first configuration of a session that has just opened.
-
-    Raises:
-        CommandRejected: the server refused it; the session is closed.
-        WaitTimeout: the server did not acknowledge it in time.
-    """
-    options = session._wiring.options
-    fields = config_fields(options.config or {}, tools)
-    if not fields:
-        return
-    try:
-        handle = session.update(**fields)
-        if options.wait_config:
-            handle.acknowledged(deadline.remaining())
-    except BaseException:
-        session.close(drain=False)
-        raise
-
-
-def config_fields(config: Any, tools: Any = None) -> Mapping[str, Any]:
-    """
-    The fields of a configuration object or mapping, and the tools beside them.
-    """
-    fields = config if isinstance(config, Mapping) else to_mapping(config)
-    if not isinstance(fields, Mapping):
-        raise TypeError(f"config must be a mapping, not {type(config).__name__}")
-    if tools is not None:
-        return {**fields, "tools": tools.definitions(fields.get("tools"))}
-    return fields
 
 
 def _with_id(item: Any) -> Any:

@@ -106,9 +106,12 @@ class Sender:
             ConnectionClosed: the connection is over.
             LocalProtocolError: the session is not open, or the mapping is no
                 event.
+            TypeError: it is neither a client event nor a mapping.
         """
         if isinstance(command, Mapping):
             command = self.from_mapping(command)
+        elif not isinstance(command, events.ClientEvent):
+            raise TypeError(f"send() takes a client event or a mapping: {command!r}")
         if isinstance(command, VendorCommand):
             self._write(command, command.frame)
             return CommandHandle(command, self._waiting)

@@ -7,6 +7,7 @@ from typing import Any, Callable, Optional, Union
 
 from .asking import Asking
 from .closing import CloseReport, check_close
+from .configuring import configure, session_update
 from .context import Context
 from .deadline import Deadline
 from .endpoint import Endpoint
@@ -21,8 +22,6 @@ from .resources import (
     InputAudioBuffer,
     OutputAudioBuffer,
     Responses,
-    configure,
-    session_update,
 )
 from .router import Router, default_router
 from .showing import shown_as

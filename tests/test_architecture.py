@@ -29,7 +29,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(frozenset(line.split()) for line in "
         audio_value closing context deadline frames notices options recordlines stats
         credentials gap lifetime outbox polling recorded reply
         staleness taps turns unasked
-        endpoint handshake backoff signals waiters wirelog
+        configuring endpoint handshake backoff signals waiters wirelog
         transport
         event_names
         connection
@@ -69,12 +69,13 @@ OPTIONAL = frozenset(
 )
 """Layers on the public names. Nothing in the core or the shell imports them."""
 
-DOORS = frozenset({("session", "tools"), ("showing", "jupyter")})
+DOORS = frozenset({("session", "tools"), ("showing", "jupyter"), ("asking", "audio")})
 """
 Functions that open an optional layer, with an import inside.
 
 ``session.tool`` belongs to the public interface, and what it does does not belong
-to the shell.
+to the shell. ``ask`` takes sound of any format, which needs numpy only if it is
+another one than the session's.
 """
 
 EXTRA_ROOMS: dict[str, frozenset[str]] = {

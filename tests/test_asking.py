@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from realtime_sync import Session, connect
-from realtime_sync.errors import ConnectionLost
+from realtime_sync import Audio, Router, Session, connect
+from realtime_sync.errors import CommandRejected, ConnectionLost
 from realtime_sync.server import serve
+from tests.rawserver import Peer, RawServer
 
 
 def lose_messages(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,3 +36,47 @@ def test_question_lost_with_its_connection_has_no_answer(
             lose_messages(session, monkeypatch)
             with pytest.raises(ConnectionLost):
                 session.ask("Second?", timeout=5)
+
+
+def test_question_waits_for_no_change_after_a_conflict() -> None:
+    """The response in the way may be over when the refusal of ours is looked at."""
+
+    def respond(peer: Peer, response_id: str, metadata: dict[str, str]) -> None:
+        for status, kind in (("in_progress", "created"), ("completed", "done")):
+            said = {"id": response_id, "status": status, "metadata": metadata}
+            peer.say({"type": f"response.{kind}", "response": said})
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        command = peer.hear_until("response.create")
+        respond(peer, "resp_1", {"realtime_sync_id": "another"})
+        code = "conversation_already_has_active_response"
+        refusal = {"code": code, "event_id": command["event_id"]}
+        peer.say({"type": "error", "error": refusal})
+        again = peer.hear_until("response.create")
+        respond(peer, "resp_2", again["response"]["metadata"])
+        peer.rest()
+
+    with RawServer(script) as server:
+        with connect("m", base_url=server.url, router=Router(), timeout=5) as session:
+            assert "resp_2" == session.ask("Hello?").response.id
+
+
+@pytest.mark.parametrize(
+    "sound",
+    [Audio(b"\xff" * 8_000, "g711_ulaw", 8_000), Audio(b"\0\0" * 16_000, rate=16_000)],
+)
+def test_sound_of_another_format_is_converted(sound: Audio) -> None:
+    """A second of it is a second for the model."""
+    with serve(agent="echo") as server:
+        with connect("m", base_url=server.url, router=Router(), timeout=5) as session:
+            assert "1000 ms of audio" == session.ask(sound).text
+
+
+def test_the_conversation_of_a_question_is_passed_on() -> None:
+    """What the server does not know it refuses."""
+    with serve(agent="echo") as server:
+        with connect("m", base_url=server.url, router=Router(), timeout=5) as session:
+            assert "Hello" == session.ask("Hello", conversation="auto").text
+            with pytest.raises(CommandRejected, match="elsewhere"):
+                session.ask("Hello", conversation="elsewhere")

@@ -94,7 +94,7 @@ def test_the_text_of_an_output_is_that_of_its_messages() -> None:
 )
 def test_questions_become_items(question: Any, kinds: list[str]) -> None:
     """Audio as an item, never through the buffer."""
-    items = question_items(question)
+    items = question_items(question, ("pcm16", 24_000))
 
     assert kinds == [part.type for item in items for part in item.content]
 
@@ -103,11 +103,11 @@ def test_items_are_taken_as_they_are() -> None:
     """Mappings and objects."""
     item = {"type": "message"}
 
-    assert [item] == question_items(item)
+    assert [item] == question_items(item, ("pcm16", 24_000))
 
 
 @pytest.mark.parametrize("question", [7, None, object()])
 def test_what_is_no_question_is_a_type_error(question: Any) -> None:
     """The message says what is."""
     with pytest.raises(TypeError, match="text, Audio"):
-        question_items(question)
+        question_items(question, ("pcm16", 24_000))

@@ -221,6 +221,14 @@ def test_a_response_carries_a_key_beside_the_callers_metadata(heard: Heard) -> N
     assert {"mine", "realtime_sync_id"} == set(response["metadata"])
 
 
+def test_full_metadata_has_no_room_for_a_key(heard: Heard) -> None:
+    """The service takes sixteen pairs; the response is found by order then."""
+    full = {f"key{number}": "x" for number in range(16)}
+    heard.session.response.create(metadata=full)
+
+    assert full == heard.last()["response"]["metadata"]
+
+
 def test_a_caller_may_forbid_metadata(heard: Heard) -> None:
     """Some servers refuse it; order decides then."""
     heard.session.response.create(metadata=None)
@@ -290,6 +298,24 @@ def test_a_mapping_without_a_type_is_refused(heard: Heard, event: Any) -> None:
         heard.session.send(event)
 
 
+@pytest.mark.parametrize(
+    "event", [5, "session.update", b"{}", events.ResponseCreate, None]
+)
+def test_what_is_no_event_is_a_type_error(heard: Heard, event: Any) -> None:
+    """The message says what to pass."""
+    with pytest.raises(TypeError, match="client event or a mapping"):
+        heard.session.send(event)
+
+
+@pytest.mark.parametrize("item", [5, None, "text", events.ResponseCreate()])
+def test_what_is_no_item_is_a_type_error(heard: Heard, item: Any) -> None:
+    """The message says what an item is; nor is a number the text of a message."""
+    with pytest.raises(TypeError, match="UserMessage"):
+        heard.session.conversation.item.create(item)
+    with pytest.raises(TypeError, match="text"):
+        heard.session.conversation.add_message(5)  # type: ignore[arg-type]
+
+
 def test_event_ids_are_all_different(heard: Heard) -> None:
     """From any number of threads."""
     handles: list[Any] = []
@@ -320,6 +346,9 @@ def test_a_session_that_is_not_open_says_so() -> None:
         session.response.create()
     with pytest.raises(LocalProtocolError, match="open"):
         session.input_audio_buffer.append(b"\0\0")
+    for wait in (session.flush, session.run_forever):
+        with pytest.raises(LocalProtocolError, match="open"):
+            wait()
 
 
 def test_a_lost_session_refuses_commands_with_the_reason(heard: Heard) -> None:
