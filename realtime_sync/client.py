@@ -173,7 +173,7 @@ class RealtimeClient:
             ConfigurationError: an option is wrong.
             TypeError: there is no such option.
         """
-        self._check_model(model, options)
+        _check_kinds(model, router)
         chosen = evolve(self._defaults, **options)
         session = Session(self.endpoint, model, options=chosen, router=router)
         for tool in chosen.tools:
@@ -214,9 +214,12 @@ class RealtimeClient:
         with self.connect(model, router=router, **options) as session:
             return session.ask(question, timeout=timeout)
 
-    def _check_model(self, model: Any, options: Any) -> None:
-        if model is not None and not isinstance(model, str):
-            raise TypeError(f"model must be text, not {type(model).__name__}")
+
+def _check_kinds(model: Any, router: Any) -> None:
+    if model is not None and not isinstance(model, str):
+        raise TypeError(f"model must be text, not {type(model).__name__}")
+    if router is not None and not isinstance(router, Router):
+        raise TypeError(f"router must be a Router, not {type(router).__name__}")
 
 
 def connect(

@@ -55,6 +55,23 @@ def _positive(instance: Any, attribute: Any, value: Any) -> None:
         )
 
 
+def _context(instance: Any, attribute: Any, value: Any) -> None:
+    if not isinstance(value, (contextvars.Context, Unset, type(None))):
+        raise ConfigurationError(f"context must be a contextvars.Context: {value!r}")
+
+
+def _transport(instance: Any, attribute: Any, value: Any) -> None:
+    if value is not None and not callable(value) and not hasattr(value, "begin_close"):
+        raise ConfigurationError(
+            f"transport must be a Transport, or open one when called: {value!r}"
+        )
+
+
+def _text(instance: Any, attribute: Any, value: Any) -> None:
+    if value is not None and not isinstance(value, str):
+        raise ConfigurationError(f"{attribute.name} must be text, not {value!r}")
+
+
 @frozen(kw_only=True)
 class SessionOptions:
     """
@@ -126,9 +143,11 @@ class SessionOptions:
     proxy: Optional[str] = field(default=None, repr=False)
     ssl_context: Optional[ssl.SSLContext] = None
     insecure: bool = False
-    transport: Any = None
-    context: Union[contextvars.Context, None, Unset] = UNSET
-    name: Optional[str] = None
+    transport: Any = field(default=None, validator=_transport)
+    context: Union[contextvars.Context, None, Unset] = field(
+        default=UNSET, validator=_context
+    )
+    name: Optional[str] = field(default=None, validator=_text)
 
 
 class AskKeywords(TypedDict, total=False):

@@ -113,6 +113,10 @@ class Reconnector:
     def __init__(
         self, wiring: Wiring, policy: ReconnectPolicy, given_up: Cancellation
     ) -> None:
+        if not isinstance(policy, ReconnectPolicy):
+            raise ConfigurationError(
+                f"reconnect must be a ReconnectPolicy or None, not {policy!r}"
+            )
         self._wiring = wiring
         self.policy = policy
         self._used = 0

@@ -234,6 +234,8 @@ class Router:
 
     def _register(self, event: Any, handler: Optional[Handler], **options: Any) -> Any:
         resolve(event, unknown=options["unknown"])
+        if options["where"] is not None and not callable(options["where"]):
+            raise TypeError(f"where must be callable, not {options['where']!r}")
         if handler is not None:
             return self._add(event, handler, **options)
 

@@ -292,12 +292,12 @@ class Wiring:
 
     def flush(self, deadline: Deadline) -> bool:
         """See `Session.flush`; False at the deadline."""
-        self.check_process()
+        self._check_opened()
         return self.dispatcher.flush(deadline)
 
     def run_forever(self) -> None:
         """See `Session.run_forever`."""
-        self.check_process()
+        self._check_opened()
         while not self.dispatcher.finished:
             if self.dispatcher.mode == "manual":
                 self.dispatcher.pump(Deadline(None))
@@ -342,6 +342,11 @@ class Wiring:
         """
         if self.forked:
             raise self._forked_session()
+
+    def _check_opened(self) -> None:
+        self.check_process()
+        if not self._opened:
+            raise LocalProtocolError("the session is not open yet; call open()")
 
     def _refuse_to_wait(self, event: Any, deadline: Any) -> bool:
         raise self._forked_session()

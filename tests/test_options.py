@@ -26,6 +26,10 @@ from realtime_sync.options import SessionOptions
         ("queue_bytes", -1),
         ("max_frame_size", 0),
         ("response_idle_timeout", 0),
+        ("reconnect", True),
+        ("transport", 5),
+        ("context", {}),
+        ("name", 5),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(name: str, value: Any) -> None:
@@ -42,6 +46,8 @@ def test_an_unknown_option_is_a_type_error() -> None:
         RealtimeClient(time_out=3)
     with pytest.raises(TypeError, match="model"):
         RealtimeClient(base_url="ws://127.0.0.1:1").session(7)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="router"):
+        connect("m", base_url="ws://127.0.0.1:1", router=5)  # type: ignore[arg-type]
 
 
 def test_none_switches_off_what_can_be_switched_off() -> None:

@@ -570,3 +570,11 @@ def test_outside_of_a_notebook_nothing_is_replaced() -> None:
         stage.deliver("error")
 
     assert [1, 2] == log
+
+
+def test_a_condition_must_be_callable() -> None:
+    """Else it would fail at every event instead of at the user's line."""
+    with pytest.raises(TypeError, match="where"):
+        Router().on("error", where="item_1")  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="where"):
+        Router().once("error", print, where=5)  # type: ignore[call-overload]

@@ -97,5 +97,5 @@ def _no_such(name: str, known: tuple[str, ...]) -> str:
     hint = f"; did you mean {', '.join(near)}?" if near else ""
     return (
         f"there is no field {name!r}{hint} "
-        "A vendor's own fields are given as extra={...}"
+        "(a vendor's own fields are given as extra={...})"
     )
