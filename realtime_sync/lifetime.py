@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import atexit
 import os
-from threading import Lock
+from threading import Lock, RLock
 from typing import Any
 from weakref import ref
 
 from .deadline import Deadline
+from .protocol import registry
 
 # Guards the mapping and the one-time installation of the hooks.
 _lock = Lock()
 _open: dict[int, ref[Any]] = {}
 _installed = False
 _EXIT_TIMEOUT = 1.0
+
+# Held while a reader loads event classes, and during a fork: a module that is half
+# loaded at that moment stays so in the child, where the loading thread is not.
+_loading = RLock()
 
 
 def register(wiring: Any) -> None:
@@ -33,7 +38,12 @@ def register(wiring: Any) -> None:
         _installed = True
     atexit.register(_close_all)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_disown_all)
+        registry.loading = _loading
+        os.register_at_fork(
+            before=_loading.acquire,
+            after_in_parent=_loading.release,
+            after_in_child=_disown_all,
+        )
 
 
 def forget(wiring: Any) -> None:
@@ -60,6 +70,7 @@ def _disown_all() -> None:
     In a forked child: its sessions have sockets but no threads.
     """
     global _lock, _open
+    _loading.release()
     # The parent may have held the lock at the moment of the fork.
     _lock, inherited, _open = Lock(), _open, {}
     for wiring in _alive(inherited):

@@ -16,6 +16,7 @@ import pytest
 
 from realtime_sync import Session, connect
 from realtime_sync.errors import ForkedSession, LocalProtocolError
+from realtime_sync.protocol import registry
 from realtime_sync.server import Server, serve
 
 ROOT = Path(__file__).parent.parent
@@ -245,6 +246,29 @@ class TestFork:
                 return session.ask("Hello").text
 
         assert "Hello" in in_child(talk)
+
+
+def test_a_fork_waits_for_event_classes_that_are_being_loaded(server: Server) -> None:
+    """A module that is half loaded at the fork would stay so in the child."""
+    loaded: list[str] = []
+    inside = threading.Event()
+
+    def load() -> None:
+        with registry.loading:
+            inside.set()
+            threading.Event().wait(0.05)
+            loaded.append("all")
+
+    with connect("m", base_url=server.url):
+        thread = threading.Thread(target=load)
+        thread.start()
+        inside.wait(LONG)
+
+        assert "['all']" == in_child(lambda: loaded)
+        assert "'ResponseDone'" == in_child(
+            lambda: registry.event_class("response.done").__name__
+        )
+        thread.join()
 
 
 def test_a_session_is_opened_once(server: Server) -> None:

@@ -13,9 +13,10 @@ one wire namespace when the first of its classes is asked for.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from importlib import import_module
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple, Optional
 
 from ..types import SessionType
@@ -367,6 +368,15 @@ def event_class(
 
 def class_of(row: Row) -> type:
     """Return the class that a row names, loading its module if need be."""
-    module = import_module(f"{__package__}.events.{row.family}")
-    found: type = getattr(module, row.class_name)
+    found: type = getattr(load(row.family), row.class_name)
     return found
+
+
+def load(family: str) -> ModuleType:
+    """Return the module with the event classes of a wire namespace."""
+    with loading:
+        return import_module(f"{__package__}.events.{family}")
+
+
+loading: AbstractContextManager[Any] = nullcontext()
+"""Entered while a module is loaded; a process that forks puts a lock here."""

@@ -8,10 +8,9 @@ and nothing else.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ..registry import ROWS
+from ..registry import ROWS, load
 
 if TYPE_CHECKING:
     from ._base import (
@@ -183,7 +182,7 @@ if not TYPE_CHECKING:  # A checker knows the names, and finds misspelt ones.
             family = _FAMILIES[name]
         except KeyError:
             raise AttributeError(f"there is no event class {name!r}") from None
-        value = getattr(import_module(f"{__name__}.{family}"), name)
+        value = getattr(load(family), name)
         globals()[name] = value
         return value
 
