@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .markup import Markup, element
 from .sound import Track, peaks
 from .story import Story, Turn
@@ -11,6 +13,8 @@ NARROWEST, WIDEST = 956, 12_000
 HEIGHT = 74
 """Of one side."""
 TOP, BOTTOM = 20, 22
+LABEL = 18
+"""Room for the number of a turn."""
 STEPS = (0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
 
 
@@ -28,6 +32,7 @@ def waveform(story: Story) -> Markup:
     return element(
         "svg",
         [_turn(turn, scale) for turn in story.turns],
+        _numbers(story.turns, scale),
         _side(story.user, story.seconds, width, TOP, "user"),
         _side(story.server, story.seconds, width, TOP + HEIGHT, "server"),
         [_mark(at * scale) for at in story.marks],
@@ -92,8 +97,28 @@ def _turn(turn: Turn, scale: float) -> Markup:
                 class_="rs-first",
             )
         ),
-        element("text", turn.number, x=f"{begin + 3:.1f}", y=14, class_="rs-label"),
     )
+
+
+def _numbers(turns: Sequence[Turn], scale: float) -> list[Markup]:
+    """Which turn is which; turns that begin together share a label."""
+    groups: list[tuple[float, list[int]]] = []
+    for turn in sorted(turns, key=lambda each: each.start):
+        x = turn.start * scale
+        if groups and x < groups[-1][0] + LABEL:
+            groups[-1][1].append(turn.number)
+        else:
+            groups.append((x, [turn.number]))
+    return [
+        element(
+            "text",
+            numbers[0] if len(numbers) == 1 else f"{numbers[0]}–{numbers[-1]}",
+            x=f"{x + 3:.1f}",
+            y=14,
+            class_="rs-label",
+        )
+        for x, numbers in groups
+    ]
 
 
 def _about(turn: Turn) -> str:
