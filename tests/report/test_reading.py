@@ -77,11 +77,18 @@ def test_turn_without_output_is_thought_over_to_its_end() -> None:
 
 def test_turns_that_begin_together_share_a_label() -> None:
     """Their numbers are not written over each other."""
-    turns = [*spoken_turn(0.5, 1), *spoken_turn(0.52, 2), *spoken_turn(5.0, 3)]
-    drawing = report.waveform(report.tell(recording(turns)))
+    asked = [
+        each
+        for at, response in ((4.0, {"id": "call"}), (4.01, {"id": "answer"}))
+        for each in (
+            line(at, "out", "response.create"),
+            line(at, "in", "response.created", response=response),
+        )
+    ]
+    drawing = report.waveform(report.tell(recording(spoken_turn(0.5, 1), asked)))
 
     assert 2 == drawing.count('y="14"')
-    assert ">1–2</text>" in drawing
+    assert ">2–3</text>" in drawing
 
 
 def test_problems_are_told_with_their_times(caplog: pytest.LogCaptureFixture) -> None:
