@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from realtime_sync import ReconnectPolicy, Session, connect
+from realtime_sync.deadline import Deadline
 from realtime_sync.errors import ConnectionLost, ToolError, WaitTimeout
 from realtime_sync.server import Call, serve
 from realtime_sync.server.agents.base import Prompt
 from realtime_sync.testing import MemoryTransport, faults, frames
 from realtime_sync.tools import ToolCall
+from realtime_sync.tools.running import RunningCall
 
 OUTPUT = "function_call_output"
 
@@ -438,6 +440,36 @@ def test_a_question_ends_with_the_session_while_its_tool_runs(dispatch: str) -> 
         ) as session:
             with pytest.raises(ConnectionLost):
                 session.ask("Lose it.", timeout=20)
+
+
+def test_a_question_that_pumps_learns_that_its_tools_are_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also when everything that the server says has been handled before."""
+    handled, pause = threading.Event(), threading.Event()
+
+    def count() -> int:
+        """Count."""
+        return 1
+
+    def late(running: Any) -> None:
+        assert handled.wait(10)
+        pause.wait(0.05)
+
+    monkeypatch.setattr(RunningCall, "abandon", late)
+    deadline = Deadline(5)
+    with serve(agent=Caller(times=1)) as server:
+        with connect(
+            "m", base_url=server.url, tools=[count], dispatch="manual"
+        ) as session:
+            session.on(
+                "rate_limits.updated",
+                lambda event: handled.set(),
+                where=lambda event: len(session.snapshot.responses) > 1,
+            )
+            assert "completed" == session.ask("Count.", timeout=5).status
+
+    assert not deadline.passed
 
 
 def test_a_question_whose_tool_takes_too_long_says_what_there_was() -> None:
