@@ -55,7 +55,7 @@ def test_question_waits_for_no_change_after_a_conflict() -> None:
         peer.say({"type": "error", "error": refusal})
         again = peer.hear_until("response.create")
         respond(peer, "resp_2", again["response"]["metadata"])
-        peer.rest()
+        peer.answer_close()
 
     with RawServer(script) as server:
         with connect("m", base_url=server.url, router=Router(), timeout=5) as session:
