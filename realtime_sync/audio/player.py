@@ -80,6 +80,8 @@ class Player:
         self._closed = False
         self._clearing = False
         self._busy_until: float | None = None
+        # The same for what the sink was given late; only idleness waits for that.
+        self._played_by = 0.0
         self._failure: BaseException | None = None
         self._thread: threading.Thread | None = None
 
@@ -321,8 +323,8 @@ class Player:
         if self._busy_until is None:
             return 0.0 if ready else None
         # A sink that is to be fed ahead of time is idle only when it has played.
-        lead = self._lead if ready else 0.0
-        return self._busy_until - lead - self._clock()
+        until = self._busy_until - self._lead if ready else self._played_by
+        return until - self._clock()
 
     def _due_block(self) -> bytes:
         """The block that is due, and when the next one will be."""
@@ -331,6 +333,9 @@ class Player:
             # After a pause of the machine, do not catch up by a burst.
             self._busy_until = now
         start = self._busy_until
-        block = self._take(self._block, max(start, now) + self._latency)
-        self._busy_until = start + self.format.ms(len(block)) / 1000
+        begins = max(start, now)
+        block = self._take(self._block, begins + self._latency)
+        length = self.format.ms(len(block)) / 1000
+        self._busy_until = start + length
+        self._played_by = begins + length
         return block

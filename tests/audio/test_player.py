@@ -93,6 +93,24 @@ def test_a_sink_is_paced_and_gets_everything(sink: Sink, pushing: audio.Player) 
     assert 210.0 == pushing.ledger.heard_ms("a")
 
 
+def test_what_a_sink_was_given_late_is_played_before_it_is_idle() -> None:
+    """A sink that was slow once hears the last block later, and to its end."""
+    slow = threading.Event()
+
+    def sink(block: bytes) -> None:
+        if len(block) == 20 * MS:
+            slow.wait(0.06)
+
+    with audio.Player(sink) as player:
+        player.play(audio.silence(0.07), item_id="a")
+        idle = player.wait_idle(10)
+        heard = player.ledger.heard_ms("a")
+
+    assert idle
+    assert 70.0 == heard
+
+
+@pytest.mark.deep
 def test_pacing_does_not_drift(sink: Sink, pushing: audio.Player) -> None:
     """Lateness of one block is not added to the next."""
     pushing.play(audio.silence(1.0), item_id="a")

@@ -217,7 +217,7 @@ def test_without_marks_time_tells_what_was_heard(
         (part,) = bridge.interrupt()
 
     assert 0 == caller.count("mark")
-    assert 180 <= part.heard_ms <= len(caller.sound) / 8
+    assert 0 < part.heard_ms <= len(caller.sound) / 8
 
 
 def test_keys_are_told(session: Session, caller: Caller) -> None:
