@@ -153,6 +153,8 @@ def _transcribe(
         session.input_audio_buffer.clear().acknowledged(
             timeout=max(options.timeout, sent)
         )
+        # The handlers have to know of all of it before it can be said what is missing.
+        session.flush(options.timeout)
         if not segments.wait(options.timeout):
             raise WaitTimeout(
                 f"{path}: no transcript for {options.timeout:g} s; some are missing"
