@@ -14,7 +14,7 @@ from typing import Any, Optional
 from .context import Context
 from .notices import HandlerFailed
 from .signals import SignalBoard
-from .subscription import handler_name
+from .subscription import Subscription, handler_name
 
 logger = logging.getLogger("realtime_sync.dispatch")
 
@@ -56,46 +56,50 @@ class Caller:
         """Whether a queued handler runs."""
         return self._running is not None
 
-    def call_queued(
-        self, receivers: tuple[Any, ...], event: Any, snapshot: Any
-    ) -> None:
-        """Call handlers where deliveries run, and note which one is at it."""
-        outer = self._running
-        try:
-            self.call(receivers, event, snapshot, noted=True)
-        finally:
-            self._running = outer
-
     def call(
         self,
         receivers: tuple[Any, ...],
         event: Any,
         snapshot: Any,
         *,
-        noted: bool = False,
+        queued: bool = False,
     ) -> None:
         """
         Call handlers one after the other; what one raises stops no other.
+
+        Args:
+            receivers: the handlers.
+            event: for them.
+            snapshot: the conversation as of the event.
+            queued: this is where deliveries run: note which one is at it.
 
         Raises:
             BaseException: a handler in the user's own thread wants to end it
                 (`KeyboardInterrupt`, `SystemExit`).
         """
-        ctx = Context(self._session, event, snapshot)
-        for receiver in receivers:
-            started = monotonic()
-            if noted:
-                self._running = (receiver, started)
-            try:
-                receiver(self._session, event=event, ctx=ctx)
-            except BaseException as exc:
-                # A handler that calls sys.exit() must not end a thread of ours.
-                if not isinstance(exc, Exception) and not self._in_own_thread():
-                    raise
-                self._failed(receiver, event, snapshot, exc)
-            took = monotonic() - started
-            if took > self._slowest[0]:
-                self._slowest = (took, receiver)
+        session, outer, ctx = self._session, self._running, None
+        try:
+            for receiver in receivers:
+                started = monotonic()
+                if queued:
+                    self._running = (receiver, started)
+                try:
+                    if receiver.__class__ is Subscription and receiver.plain:
+                        receiver.tell(session, event)
+                    else:
+                        ctx = ctx or Context(session, event, snapshot)
+                        receiver(session, event=event, ctx=ctx)
+                except BaseException as exc:
+                    # A handler that calls sys.exit() must not end a thread of ours.
+                    if not isinstance(exc, Exception) and not self._in_own_thread():
+                        raise
+                    self._failed(receiver, event, snapshot, exc)
+                took = monotonic() - started
+                if took > self._slowest[0]:
+                    self._slowest = (took, receiver)
+        finally:
+            if queued:
+                self._running = outer
 
     def culprit(self) -> tuple[str, float]:
         """

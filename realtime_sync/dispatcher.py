@@ -142,7 +142,7 @@ class Dispatcher:
         if route.inline:
             self._caller.call(route.inline, event, snapshot)
         if self.mode == "inline":
-            self._caller.call_queued(route.queued, event, snapshot)
+            self._caller.call(route.queued, event, snapshot, queued=True)
             return
         if not route.queued and self.mode == "thread":
             return  # Nobody listens; the mirror and the waiters have seen it.
@@ -163,7 +163,7 @@ class Dispatcher:
         if route.inline:
             self._caller.call(route.inline, notice, snapshot)
         if self.mode == "inline":
-            self._caller.call_queued(route.queued, notice, snapshot)
+            self._caller.call(route.queued, notice, snapshot, queued=True)
         elif route.queued or self.mode == "manual":
             with self._post_lock:
                 self._posted += 1
@@ -342,7 +342,7 @@ class Dispatcher:
                 self.discarded += 1
             else:
                 receivers = self.board.route(key).queued
-                self._caller.call_queued(receivers, event, snapshot)
+                self._caller.call(receivers, event, snapshot, queued=True)
         finally:
             self.delivered += 1
             self._delivered_bytes += size

@@ -31,6 +31,8 @@ class Subscription:
         key: canonical event type or pattern.
         handler: the function.
         inline: whether it runs on the reader thread.
+        plain: it wants every event there is and nothing beside it, so that
+            `tell` will do.
     """
 
     def __init__(
@@ -60,6 +62,13 @@ class Subscription:
         self._context = context
         self._style = call_style(handler)
         self.looks_at_context = self._style != "event"
+        self.plain = not (
+            self.looks_at_context
+            or event_class is not None
+            or where is not None
+            or once
+            or self._skips_unknown
+        )
         # Guards `_active`, so that a `once` handler runs once.
         self._lock = Lock()
         self._active = True
@@ -103,6 +112,18 @@ class Subscription:
             self._run(event, ctx)
         else:
             context.copy().run(self._run, event, ctx)
+
+    def tell(self, sender: Any, event: Any) -> None:
+        """Deliver one event, the short way of ``__call__`` where it is `plain`."""
+        if not self._active:
+            return
+        context = self._context
+        if context is None:
+            context = sender._handler_context
+        if context is None:
+            self.handler(event)
+        else:
+            context.copy().run(self.handler, event)
 
     def _run(self, event: Any, ctx: Any) -> None:
         if self._where is not None and not self._where(event):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import threading
+from types import SimpleNamespace
 from typing import Any, Callable
 from unittest.mock import Mock
 
 import pytest
 
+from realtime_sync import events
+from realtime_sync.router import Router
 from realtime_sync.subscription import call_style, handler_name
 from tests.shell import Stage
 
@@ -239,3 +243,56 @@ def test_a_subscription_is_a_context_manager() -> None:
 
     assert 1 == len(calls)
     assert "error" in repr(sub)
+
+
+word: contextvars.ContextVar[str] = contextvars.ContextVar("word", default="none")
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+@pytest.mark.parametrize("whose", ["nobody's", "the session's", "the handler's"])
+def test_the_short_way_of_a_call_does_what_the_call_does(
+    whose: str, cancelled: bool
+) -> None:
+    """Whether it has been cancelled, and in a copy of which context it runs."""
+    seen: list[tuple[str, Any]] = []
+
+    def handler(event: Any) -> None:
+        seen.append((word.get(), event))
+        word.set("changed")
+
+    router = Router()
+    router._keeps_context = whose == "the handler's"
+    made = contextvars.Context()
+    made.run(word.set, whose)
+    subscription = made.run(router.on, "error", handler)
+    sender = SimpleNamespace(
+        _handler_context=made if whose == "the session's" else None
+    )
+    if cancelled:
+        subscription.cancel()
+    for call in (
+        lambda: subscription(sender, event="one", ctx=None),
+        lambda: subscription.tell(sender, "one"),
+    ):
+        contextvars.Context().run(call)
+
+    expected = "none" if whose == "nobody's" else whose
+    assert subscription.plain
+    assert ([] if cancelled else [(expected, "one")] * 2) == seen
+
+
+@pytest.mark.parametrize(
+    ("key", "more"),
+    [
+        ("error", {"where": bool}),
+        ("response.*", {}),
+        (events.Error, {}),
+    ],
+)
+def test_the_short_way_is_only_for_handlers_that_want_every_event(
+    key: Any, more: dict[str, Any]
+) -> None:
+    """What has to be looked at first, or called in another way, is called in full."""
+    assert not Router().on(key, lambda event: None, **more).plain
+    assert not Router().on("error", lambda event, ctx: None).plain
+    assert not Router().once("error", lambda event: None).plain
