@@ -36,7 +36,14 @@ def run(options: argparse.Namespace) -> int:
     with server_url(options) as url:
         config = {"output_modalities": ["text"]}
         with new_session(url, options, config) as session:
-            reply = session.ask(question, timeout=options.timeout)
+            printed = Printed()
+            if not options.json:
+                session.on("response.output_text.delta", printed.piece)
+            try:
+                reply = session.ask(question, timeout=options.timeout)
+                session.flush()
+            finally:
+                printed.end()
     if options.json:
         tokens = Tokens.of(reply.usage)
         print_json(
@@ -49,9 +56,26 @@ def run(options: argparse.Namespace) -> int:
                 "output_tokens": tokens.output,
             }
         )
-    else:
+    elif not printed.anything:
         print(reply.text)
     return 0
+
+
+class Printed:
+    """The answer, printed as it comes; in the dispatcher thread."""
+
+    def __init__(self) -> None:
+        self.anything = False
+
+    def piece(self, event: Any) -> None:
+        """Print a piece of it."""
+        self.anything = True
+        print(event.delta, end="", flush=True)
+
+    def end(self) -> None:
+        """End its line."""
+        if self.anything:
+            print(flush=True)
 
 
 def _question(text: str) -> str:

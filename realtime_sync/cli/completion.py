@@ -8,9 +8,13 @@ from typing import Any
 BASH = """\
 _realtime_sync() {{
     local current=${{COMP_WORDS[COMP_CWORD]}} words
-    case "${{COMP_WORDS[1]}}" in
+    case "${{COMP_WORDS[1]}} ${{COMP_WORDS[COMP_CWORD-1]}}" in
+{values}
+        *)
+            case "${{COMP_WORDS[1]}}" in
 {cases}
-        *) words="{commands}" ;;
+                *) words="{commands}" ;;
+            esac ;;
     esac
     if [ "$COMP_CWORD" -eq 1 ]; then words="{commands}"; fi
     COMPREPLY=($(compgen -W "$words" -- "$current"))
@@ -18,7 +22,10 @@ _realtime_sync() {{
 }}
 complete -o filenames -F _realtime_sync realtime-sync
 """
-ZSH = "autoload -U +X bashcompinit && bashcompinit\n"
+ZSH = """\
+(( $+functions[compdef] )) || { autoload -U +X compinit && compinit; }
+autoload -U +X bashcompinit && bashcompinit
+"""
 
 
 def add(commands: Any) -> None:
@@ -26,8 +33,9 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "completion",
         help="print a script that completes this command in a shell",
-        description="Print a script for a shell. For bash, in ~/.bashrc: "
-        'eval "$(realtime-sync completion bash)".',
+        description="Print a script for a shell. In ~/.bashrc, or with zsh for bash in "
+        '~/.zshrc: eval "$(realtime-sync completion bash)". In '
+        "~/.config/fish/config.fish: realtime-sync completion fish | source.",
     )
     parser.add_argument("shell", choices=("bash", "zsh", "fish"))
     parser.set_defaults(run=run)
@@ -35,29 +43,40 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
-    words = vocabulary()
     if options.shell == "fish":
-        print(_fish(words), end="")
+        print(_fish(), end="")
         return 0
-    cases = "\n".join(
-        f'        {name}) words="{" ".join(flags)}" ;;' for name, flags in words.items()
+    words = vocabulary()
+    script = BASH.format(
+        values="\n".join(f"        {line}" for line in _values()),
+        cases="\n".join(
+            f'                {name}) words="{" ".join(flags)}" ;;'
+            for name, flags in words.items()
+        ),
+        commands=" ".join(words),
     )
-    script = BASH.format(cases=cases, commands=" ".join(words))
     print((ZSH if options.shell == "zsh" else "") + script, end="")
     return 0
 
 
 def vocabulary() -> dict[str, list[str]]:
     """Every command with its options, read from the parser itself."""
+    return {name: sorted(_flags(command)) for name, command in _commands().items()}
+
+
+def _commands() -> dict[str, argparse.ArgumentParser]:
+    return dict(sorted(_subparsers().choices.items()))
+
+
+def _subparsers() -> Any:
     from .main import parser
 
-    for action in parser()._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            return {
-                name: sorted(_flags(command))
-                for name, command in sorted(action.choices.items())
-            }
-    return {}
+    (found,) = (
+        action
+        for action in parser()._actions
+        if isinstance(action, argparse._SubParsersAction)
+    )
+    return found
 
 
 def _flags(command: argparse.ArgumentParser) -> set[str]:
@@ -76,11 +95,48 @@ def _flags(command: argparse.ArgumentParser) -> set[str]:
     return flags | choices
 
 
-def _fish(words: dict[str, list[str]]) -> str:
+def _values() -> list[str]:
+    """What may follow an option: one of its choices, or else a file."""
+    return [
+        f'"{name} {flag}") words="{" ".join(map(str, action.choices or ()))}" ;;'
+        for name, command in _commands().items()
+        for action in command._actions
+        if action.nargs != 0
+        for flag in action.option_strings
+    ]
+
+
+def _fish() -> str:
     start = "complete -c realtime-sync"
-    lines = [f"{start} -n __fish_use_subcommand -a '{' '.join(words)}'"]
-    for name, flags in words.items():
-        for flag in flags:
-            what = f"-l {flag[2:]}" if flag.startswith("--") else f"-a {flag}"
-            lines.append(f"{start} -n '__fish_seen_subcommand_from {name}' {what}")
+    lines = [
+        f"{start} -f -n __fish_use_subcommand -a {each.dest} -d {_quoted(each.help)}"
+        for each in _subparsers()._choices_actions
+    ]
+    for name, command in _commands().items():
+        condition = f"-n '__fish_seen_subcommand_from {name}'"
+        for action in command._actions:
+            lines += [f"{start} {condition} {what}" for what in _fish_words(action)]
     return "\n".join(lines) + "\n"
+
+
+def _fish_words(action: argparse.Action) -> list[str]:
+    """How fish is told of one argument of a command."""
+    choices = " ".join(map(str, action.choices or ()))
+    if not action.option_strings:
+        return [f"-f -a '{choices}'"] if choices else []
+    pieces = [
+        f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}"
+        for flag in action.option_strings
+    ]
+    if choices:
+        pieces.append(f"-x -a '{choices}'")
+    elif action.nargs != 0:
+        pieces.append("-r")
+    help = (action.help or "") % {"default": action.default}
+    return [" ".join([*pieces, "-d", _quoted(help)])]
+
+
+def _quoted(text: str | None) -> str:
+    """Text as one word of fish."""
+    escaped = (text or "").replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

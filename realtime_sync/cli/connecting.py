@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from .. import Session
 
 MODEL = "gpt-realtime-2.1"
+DIALECTS = ("ga", "beta", "xai", "dashscope")
 
 
 def add_server_options(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +34,7 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--dialect",
-        choices=("ga", "beta"),
+        choices=DIALECTS,
         default="ga",
         help="dialect of the protocol (default: %(default)s)",
     )
@@ -53,8 +55,15 @@ def server_url(options: argparse.Namespace) -> Iterator[str | None]:
         return
     from ..server import serve
 
+    say_while_waiting("starting the local voice server")
     with serve(agent="voice", port=0) as server:
         yield server.url
+
+
+def say_while_waiting(text: str) -> None:
+    """Tell what takes a second or two, if somebody is looking."""
+    if sys.stderr.isatty():
+        print(f"{text} ...", file=sys.stderr, flush=True)
 
 
 def new_session(

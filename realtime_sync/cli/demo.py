@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from .connecting import MODEL, server_url
+from .connecting import MODEL, say_while_waiting, server_url
 from .talk import add_pace_option
 
 
@@ -50,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
     question = options.question or DEMO_QUESTION
     with tempfile.TemporaryDirectory() as scratch:
         spoken = Path(scratch) / "question.wav"
+        say_while_waiting("speaking the question")
         audio.write_wav(spoken, default_mouth().speak(question))
         with server_url(options) as url:
             print(f"asking the local voice server at {url}: {question}")

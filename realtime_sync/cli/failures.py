@@ -14,6 +14,8 @@ from ..errors import (
 BAD_INPUT = 2
 FAILED = 1
 INTERRUPTED = 130
+UNREAD = 141
+"""As programs end that SIGPIPE ends."""
 
 
 def explain(error: BaseException) -> tuple[int | None, str]:
@@ -24,6 +26,8 @@ def explain(error: BaseException) -> tuple[int | None, str]:
     """
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED, "interrupted"
+    if isinstance(error, BrokenPipeError):
+        return UNREAD, "nobody reads the output"
     if isinstance(error, AuthenticationFailed):
         return BAD_INPUT, f"authentication failed: {one_line(error)}"
     if isinstance(error, (ConfigurationError, ConnectFailed)):

@@ -42,6 +42,37 @@ def event_line(at: float, direction: str, frame: Any) -> str:
     return line if len(line) <= WIDEST else line[: WIDEST - 1] + "…"
 
 
+class Lines:
+    """
+    Events as lines, of which a run of audio takes two: its first, and how many more.
+
+    Fifty blocks a second would leave nothing else to be seen.
+    """
+
+    def __init__(self) -> None:
+        self._run: tuple[str, str] | None = None
+        self._more = 0
+
+    def of(self, at: float, direction: str, frame: Any) -> list[str]:
+        """The lines to print for an event: one, none, or two."""
+        kind = str(frame.get("type")) if isinstance(frame, Mapping) else ""
+        if self._run == (direction, kind) and _is_audio(kind):
+            self._more += 1
+            return []
+        before = self.rest()
+        self._run = (direction, kind)
+        return [*before, event_line(at, direction, frame)]
+
+    def rest(self) -> list[str]:
+        """What is still to be said of a run of audio."""
+        more, self._more = self._more, 0
+        return [f"{'':9}   ... and {more:,} more"] if more else []
+
+
+def _is_audio(kind: str) -> bool:
+    return kind.endswith(("audio.delta", "input_audio_buffer.append"))
+
+
 def _about(kind: str, frame: Mapping[str, Any]) -> str:
     if "audio" in frame and isinstance(frame["audio"], str):
         return f"<{_size(frame['audio'])} bytes>"
@@ -64,6 +95,11 @@ def _size(text: Any) -> int:
     if not isinstance(text, str):
         return 0
     return len(text) * 3 // 4 - text[-2:].count("=")
+
+
+def counted(count: int, name: str) -> str:
+    """A number of things, such as ``1 item`` or ``2 items``."""
+    return f"{count} {name}" if count == 1 else f"{count} {name}s"
 
 
 def printable(text: str) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
+from .. import __version__
 from . import (
     ask,
     bench,
@@ -20,7 +22,7 @@ from . import (
     talk,
     transcribe,
 )
-from .failures import explain
+from .failures import UNREAD, explain
 
 COMMANDS = (
     demo,
@@ -46,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 when it worked, 1 when the conversation failed, 2 when the input was
-        bad, 130 after Ctrl-C. Failures are one line on the standard error.
+        bad, 130 after Ctrl-C, 141 when nobody reads the output. Failures are one
+        line on the standard error.
 
     Raises:
         SystemExit: from argparse, after ``--help`` or for bad arguments.
@@ -61,6 +64,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         code, line = explain(exc)
         if code is None:
             raise
+        if code == UNREAD:
+            # Or the interpreter, which flushes at its end, would complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return code
         print(f"realtime-sync: {line}", file=sys.stderr)
         return code
 
@@ -71,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
         prog="realtime-sync",
         description="Talk to a server of the OpenAI Realtime protocol, or be one.",
     )
+    top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.add(commands)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .lines import printable
+from .lines import counted, printable
 from .machine import add_json_option, print_json
 from .transcript import LiveTranscript
 
@@ -47,7 +47,8 @@ def run(options: argparse.Namespace) -> int:
     usage = snapshot.usage
     print()
     print(
-        f"{len(snapshot.items)} items, {len(snapshot.responses)} responses, "
+        f"{counted(len(snapshot.items), 'item')}, "
+        f"{counted(len(snapshot.responses), 'response')}, "
         f"{usage.input_tokens} tokens in ({usage.cached_tokens} cached), "
         f"{usage.output_tokens} out"
     )

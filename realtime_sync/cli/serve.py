@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,14 +17,16 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "serve",
         help="run the local server until Ctrl-C",
-        description="Run the local server of the Realtime protocol until Ctrl-C.",
+        description="Run the local server of the Realtime protocol until Ctrl-C or "
+        "SIGTERM.",
     )
     parser.add_argument(
         "--agent",
         default="voice",
         metavar="NAME",
-        help="who answers: voice, echo, scripted:FILE (a scenario) or chat:URL (a "
-        "chat-completions endpoint); default: %(default)s",
+        help="who answers: voice, echo, scripted:FILE (a scenario), cassette:FILE (a "
+        "recording, once more) or chat:URL (a chat-completions endpoint); "
+        "default: %(default)s",
     )
     parser.add_argument(
         "--dialect",
@@ -65,7 +68,10 @@ def run(options: argparse.Namespace, stop: threading.Event | None = None) -> int
     """
     from ..server import serve
 
-    stop = stop or threading.Event()
+    if stop is None:
+        stop = threading.Event()
+        with set_by_sigterm(stop):
+            return run(options, stop)
     with turns_printed(not options.quiet), serve(
         agent=options.agent,
         dialect=options.dialect,
@@ -80,6 +86,20 @@ def run(options: argparse.Namespace, stop: threading.Event | None = None) -> int
         except KeyboardInterrupt:
             print("closing")
     return 0
+
+
+@contextmanager
+def set_by_sigterm(stop: threading.Event) -> Iterator[None]:
+    """
+    Let SIGTERM set an event while the block runs, as Ctrl-C ends the wait for it.
+
+    So sessions are closed, not dropped, when whatever started the server ends it.
+    """
+    before = signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

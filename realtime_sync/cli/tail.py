@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from .connecting import add_server_options, new_session, server_url
-from .lines import event_line
+from .lines import Lines
 from .machine import add_json_option, print_json
 
 OFTEN = 0.2
@@ -58,11 +58,15 @@ def run(options: argparse.Namespace, stop: threading.Event | None = None) -> int
     if lines and not lines[-1].endswith("\n") and options.follow:
         lines.pop()
     size = sum(len(each.encode("utf-8")) for each in lines)
-    for line in lines[-options.n :] if options.n else lines:
-        _print(line, options.json)
-    if options.follow and not any(map(_ends, lines[-1:])):
+    shown = _Shown(options.json)
+    known = [text for line in lines for text in shown.of(line)]
+    follows = options.follow and not any(map(_ends, lines[-1:]))
+    if not follows:
+        known += shown.rest()
+    _print(known[-options.n :] if options.n else known)
+    if follows:
         for line in _more(options.log, size, stop or threading.Event()):
-            _print(line, options.json)
+            _print(shown.of(line))
             if _ends(line):
                 break
     return 0
@@ -86,21 +90,34 @@ def _ends(line: str) -> bool:
     return '"recording.ended"' in line or '"recording.failed"' in line
 
 
-def _print(line: str, as_it_is: bool) -> None:
-    if as_it_is:
-        print(line.rstrip("\n"), flush=True)
-        return
-    try:
-        value = json.loads(line)
-    except ValueError:
-        return
-    if not isinstance(value, dict) or "format" in value:
-        return
-    direction = str(value.get("dir", "in"))
-    frame = value.get("note" if direction == "note" else "frame", value)
-    at = value.get("t")
-    seconds = at if isinstance(at, (int, float)) else 0.0
-    print(event_line(seconds, direction, frame), flush=True)
+def _print(lines: list[str]) -> None:
+    for line in lines:
+        print(line, flush=True)
+
+
+class _Shown:
+    """Lines of a recording as they are printed."""
+
+    def __init__(self, as_it_is: bool) -> None:
+        self._as_it_is = as_it_is
+        self._lines = Lines()
+        self.rest = self._lines.rest
+
+    def of(self, line: str) -> list[str]:
+        """What to print for a line, which may be nothing."""
+        if self._as_it_is:
+            return [line.rstrip("\n")]
+        try:
+            value = json.loads(line)
+        except ValueError:
+            return []
+        if not isinstance(value, dict) or "format" in value:
+            return []
+        direction = str(value.get("dir", "in"))
+        frame = value.get("note" if direction == "note" else "frame", value)
+        at = value.get("t")
+        seconds = at if isinstance(at, (int, float)) else 0.0
+        return self._lines.of(seconds, direction, frame)
 
 
 def _call(options: argparse.Namespace) -> int:
@@ -108,12 +125,13 @@ def _call(options: argparse.Namespace) -> int:
     import time
 
     began = time.monotonic()
+    lines = Lines()
 
     def show(event: Any) -> None:
         if options.json:
             print_json(event.raw)
         else:
-            print(event_line(time.monotonic() - began, "in", event.raw), flush=True)
+            _print(lines.of(time.monotonic() - began, "in", event.raw))
 
     with server_url(options) as url:
         session = new_session(url, options, {}, call_id=options.call)
@@ -121,4 +139,5 @@ def _call(options: argparse.Namespace) -> int:
         with session:
             print(f"looking on at {options.call}", file=sys.stderr)
             session.run_forever()
+    _print(lines.rest())
     return 0

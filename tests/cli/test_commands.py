@@ -13,12 +13,12 @@ import pytest
 
 from realtime_sync import connect
 from realtime_sync.cli import main, microphone, tail
-from realtime_sync.cli.completion import vocabulary
 from realtime_sync.cli.main import parser
 from realtime_sync.cli.status import CLEAR, StatusLine, bar
 from realtime_sync.cli.transcripts import Segment, as_srt, as_text, as_vtt
 from realtime_sync.server import Server
 
+ROOT = Path(__file__).parent.parent.parent
 Output = pytest.CaptureFixture[str]
 MODEL = "gpt-realtime-2.1"
 SEGMENTS = [Segment(0.0, 1.5, "One & two"), Segment(3661.25, 3662.0, "a\n\nb --> c")]
@@ -156,7 +156,7 @@ def test_replay_prints_the_conversation(log: Path, capsys: Output) -> None:
     lines = capsys.readouterr().out.splitlines()
 
     assert ["you     Hello there", "server  Hello there"] == lines[:2]
-    assert "2 items, 1 responses" in lines[3]
+    assert "2 items, 1 response," in lines[3]
     assert 0 == main(["replay", str(log), "--json"])
     assert 2 == len(json.loads(capsys.readouterr().out)["items"])
 
@@ -168,6 +168,45 @@ def test_tail_prints_one_line_per_event(log: Path, capsys: Output) -> None:
 
     assert 3 == len(lines)
     assert "recording.ended" in lines[-1]
+
+
+def test_tail_does_not_drown_in_audio(tmp_path: Path, capsys: Output) -> None:
+    """A run of blocks is its first, and how many came after it."""
+    log = tmp_path / "loud.jsonl"
+    sent = {"type": "input_audio_buffer.append", "audio": "AAAA"}
+    frames = [sent, sent, sent, {"type": "input_audio_buffer.commit"}, sent, sent]
+    log.write_text(
+        "".join(
+            json.dumps({"t": at, "dir": "out", "frame": frame}) + "\n"
+            for at, frame in enumerate(frames)
+        )
+    )
+    main(["tail", str(log)])
+    lines = capsys.readouterr().out.splitlines()
+    main(["tail", str(log), "-n", "2"])
+
+    assert [
+        "    0.000 > input_audio_buffer.append  <3 bytes>",
+        "            ... and 2 more",
+        "    3.000 > input_audio_buffer.commit",
+        "    4.000 > input_audio_buffer.append  <3 bytes>",
+        "            ... and 1 more",
+    ] == lines
+    assert lines[-2:] == capsys.readouterr().out.splitlines()
+
+
+def test_output_that_nobody_reads_is_no_complaint(log: Path) -> None:
+    """As in ``realtime-sync tail LOG | head -1``."""
+    command = [sys.executable, "-m", "realtime_sync.cli", "tail", str(log)]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    with process.stderr:
+        said = process.stderr.read()
+
+    assert (141, b"") == (process.wait(30), said)
 
 
 def test_tail_follows_until_the_recording_ends(
@@ -228,33 +267,6 @@ def test_doctor_of_nothing_is_bad_input(capsys: Output) -> None:
     """A server that is not there is one line."""
     assert 2 == main(["doctor", "--url", "http://127.0.0.1:9/v1"])
     assert 1 == len(capsys.readouterr().err.splitlines())
-
-
-def test_completion_knows_every_command_and_option(capsys: Output) -> None:
-    """It is read from the parser, so it is never out of date."""
-    words = vocabulary()
-    for shell in ("bash", "zsh", "fish"):
-        assert 0 == main(["completion", shell])
-        script = capsys.readouterr().out
-        for name in words:
-            assert name in script
-    assert {"ask", "bench", "demo", "doctor", "talk", "transcribe"} < set(words)
-    assert "--language" in words["transcribe"]
-
-
-def test_completion_is_a_script_that_bash_takes(capsys: Output) -> None:
-    """It completes a command and its options."""
-    main(["completion", "bash"])
-    script = capsys.readouterr().out
-    asked = (
-        f"{script}\nCOMP_WORDS=(realtime-sync transc); COMP_CWORD=1; "
-        "_realtime_sync; echo ${COMPREPLY[@]}"
-    )
-    done = subprocess.run(
-        ["bash", "-c", asked], capture_output=True, text=True, timeout=10
-    )
-
-    assert "transcribe" == done.stdout.strip()
 
 
 def test_talk_needs_a_file_or_a_microphone(capsys: Output) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from realtime_sync import audio, on
+from realtime_sync import __version__, audio, on
 from realtime_sync.cli import main, serve
 from realtime_sync.cli.main import parser
 from realtime_sync.server import Failure, Server
@@ -221,6 +221,15 @@ def test_bad_arguments_end_with_the_usage(arguments: list[str], capsys: Output) 
 
     assert 2 == caught.value.code
     assert "usage: realtime-sync" in capsys.readouterr().err
+
+
+def test_version_is_told(capsys: Output) -> None:
+    """For a report of a bug."""
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+
+    assert 0 == caught.value.code
+    assert f"realtime-sync {__version__}\n" == capsys.readouterr().out
 
 
 def test_a_bug_shows_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,29 @@ def test_quiet_prints_no_turns(capsys: pytest.CaptureFixture[str]) -> None:
     options.run(options, Stop(capsys))
 
     assert "hello" not in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
+def test_sigterm_closes_what_is_open() -> None:
+    """Whoever started it in the background ends it without dropping anybody."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "realtime_sync.cli"]
+        + ["serve", "--agent", "echo", "--port", "0"],
+        cwd=Path(__file__).parent.parent.parent,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    with process.stdout as lines:
+        url = lines.readline().split()[2].replace("http", "ws", 1)
+        one = websocket.create_connection(f"{url}/realtime?model=m", timeout=10)
+        process.terminate()
+        while (ended := one.recv_data_frame(True))[0] != websocket.ABNF.OPCODE_CLOSE:
+            pass
+        one.shutdown()
+
+    assert 0 == process.wait(30)
+    assert 1001 == int.from_bytes(ended[1].data[:2], "big")
 
 
 @pytest.mark.parametrize(
