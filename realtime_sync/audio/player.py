@@ -19,6 +19,8 @@ _log = logging.getLogger("realtime_sync.audio")
 
 Sink = Callable[[bytes], Any]
 
+_PATIENCE = 5.0
+
 
 class Player:
     """
@@ -84,6 +86,7 @@ class Player:
         self._played_by = 0.0
         self._failure: BaseException | None = None
         self._thread: threading.Thread | None = None
+        self._started = False
 
     def __enter__(self) -> Player:
         return self
@@ -165,6 +168,8 @@ class Player:
         """Go on after `pause`."""
         with self._changed:
             self._paused = False
+            if self._queued:
+                self._start()
             self._changed.notify_all()
 
     def interrupt(self) -> tuple[PlayedPart, ...]:
@@ -184,7 +189,9 @@ class Player:
             self._queue.clear()
             self._queued = 0
             self._busy_until = None
-            self._clearing = self._clear is not None and self._thread is not None
+            if self._clear is not None and self._started:
+                self._clearing = True
+                self._start()
             self._changed.notify_all()
         return heard
 
@@ -267,16 +274,17 @@ class Player:
         return bytes(taken)
 
     def _start(self) -> None:
-        """Start the thread that pushes, when the first audio comes."""
+        """Start the thread that pushes, when audio comes and none runs."""
         if self._sink is None or self._thread is not None:
             return
+        self._started = True
         self._thread = threading.Thread(
             target=self._push, name=f"realtime-{self._name}", daemon=True
         )
         self._thread.start()
 
     def _push(self) -> None:
-        """Call the sink, block by block, until closed."""
+        """Call the sink, block by block, until closed or idle for long."""
         assert self._sink is not None
         try:
             while (work := self._next()) is not None:
@@ -315,7 +323,12 @@ class Player:
                     self._busy_until = None
                     self._changed.notify_all()
                     continue
-                self._changed.wait(wait)
+                if self._changed.wait(_PATIENCE if wait is None else wait):
+                    continue
+                if self._wait() is None and not self._clearing:
+                    # A player that nobody closes must not keep a thread for ever.
+                    self._thread = None
+                    return None
 
     def _wait(self) -> float | None:
         """Seconds until the thread has work; None until it is woken."""

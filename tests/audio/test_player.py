@@ -218,6 +218,36 @@ def test_closing_ends_the_thread_and_drops_the_rest(sink: Sink) -> None:
     assert 0 == player.queued_ms
 
 
+def test_an_idle_player_keeps_no_thread(
+    sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody need close it; audio, the end of a pause and an order begin another."""
+    monkeypatch.setattr("realtime_sync.audio.player._PATIENCE", 0.001)
+    player = audio.Player(sink, clear=sink.clear, block_ms=5)
+
+    def ended() -> None:
+        thread = player._thread
+        if thread is not None:
+            thread.join(10)
+
+        assert player._thread is None
+
+    player.play(audio.silence(0.005))
+    sink.wait(blocks=1)
+    ended()
+    player.play(audio.silence(0.005))
+    sink.wait(blocks=2)
+    player.pause()
+    player.play(audio.silence(0.005))
+    ended()
+    player.resume()
+    sink.wait(blocks=3)
+    ended()
+    player.interrupt()
+    sink.wait(blocks=3, clears=1)
+    ended()
+
+
 def test_a_player_that_never_played_closes() -> None:
     """There is no thread before there is audio."""
     player = audio.Player(lambda block: None)
