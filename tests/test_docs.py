@@ -39,6 +39,9 @@ NOT_RUN: dict[tuple[str, str], str] = {}
 COMMANDS = (
     r"python -m pip install (tox && tox|\"\.\[\w+\]\"( && realtime-sync demo)?)",
     r"python -m pip install -e \"\.\[dev\]\"",
+    r"python3 -m venv venv && \. venv/bin/activate",
+    r"(export OPENAI_BASE_URL=http://127\.0\.0\.1:8765/v1|python script\.py)",
+    r"python -m pip install pytest && python -m pytest test_\w+\.py",
     r"tox( -e (py|core|coverage)( -- [\w/ -]+)?| -m (versions|deep|soak))?",
 )
 """
@@ -111,6 +114,15 @@ def body(lines: list[str], start: int, indent: int) -> tuple[int, str]:
     return start, textwrap.dedent("\n".join(lines[start:end])).strip("\n") + "\n"
 
 
+def tests(path: Path) -> list[Block]:
+    """Blocks of a page that are test files with our fixtures."""
+    return [
+        block
+        for block in blocks(path)
+        if re.search(r"^def test_\w+\(.*\b(realtime|memory)_", block.text, re.M)
+    ]
+
+
 RUNNER = """
 import logging, os, sys
 from realtime_sync.server import serve
@@ -171,6 +183,30 @@ def programs(path: Path) -> list[list[Block]]:
             groups.append([])
         groups[-1].append(block)
     return [group for group in groups if group]
+
+
+def test_test_files_of_the_documentation_pass(tmp_path: Path) -> None:
+    """A block with tests that ask for our fixtures is a file for pytest."""
+    shown = [block for path in pages() for block in tests(path)]
+    for block in shown:
+        name = re.sub(r"\W", "_", f"{block.page}_{block.line}")
+        (tmp_path / f"test_{name}.py").write_text(block.text, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "realtime_sync.testing.plugin"],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    count = sum(block.text.count("def test_") for block in shown)
+
+    assert {"README.rst", "docs/howto/testing.rst"} <= {block.page for block in shown}
+    assert f"{count} passed in" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("path", pages(), ids=label)
