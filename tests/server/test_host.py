@@ -42,6 +42,13 @@ def test_a_wrong_argument_is_refused(arguments: Any) -> None:
         serve(**arguments)
 
 
+@pytest.mark.parametrize("port", [-1, 65_536, "8080"])
+def test_what_is_no_port_is_refused(start: Start, port: Any) -> None:
+    """Before a socket is made for it."""
+    with pytest.raises(ConfigurationError, match="cannot listen"):
+        start(port=port)
+
+
 def test_rest_and_websocket_share_the_port(start: Start) -> None:
     """A POST and an upgrade on one port, at the same time."""
     server = start()
