@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import urandom
 from threading import Event, Lock, Thread
 from typing import Any, Optional
@@ -123,11 +123,7 @@ class _Attempt:
     """
 
     def __init__(self, address: Address, deadline: Deadline) -> None:
-        import websocket
-
-        self._client = websocket.WebSocket(
-            sslopt=_ssl_options(address), enable_multithread=False
-        )
+        self._client = _client(address, self._has_socket)
         headers = dict(address.headers)
         if address.subprotocols:
             # As a plain header: the library refuses a server that echoes none.
@@ -192,6 +188,38 @@ class _Attempt:
         with self._lock:
             self._abandoned = True
         _shut(self._client)
+
+    def _has_socket(self) -> None:
+        """What nobody wants is shut before the server is waited for."""
+        with self._lock:
+            abandoned = self._abandoned
+        if abandoned:
+            _shut(self._client)
+
+
+def _client(address: Address, has_socket: Callable[[], None]) -> Any:
+    """
+    The library's client, which tells as soon as there is a socket to shut.
+
+    It has none to show while it connects; who gives up then would leave it waiting
+    for the server's first word until the time is up.
+    """
+    import websocket
+
+    class Client(websocket.WebSocket):
+        _connected: Any = None
+
+        @property
+        def sock(self) -> Any:
+            return self._connected
+
+        @sock.setter
+        def sock(self, sock: Any) -> None:
+            self._connected = sock
+            if sock is not None:
+                has_socket()
+
+    return Client(sslopt=_ssl_options(address), enable_multithread=False)
 
 
 def client_frame(payload: bytes, opcode: int, fin: int = 1) -> bytes:

@@ -7,9 +7,10 @@ from time import monotonic
 from typing import Any, Optional
 
 import pytest
+import websocket._core
 
 from realtime_sync import connect as connect_session
-from realtime_sync.deadline import Deadline
+from realtime_sync.deadline import Cancellation, Deadline
 from realtime_sync.errors import (
     AuthenticationFailed,
     ConnectFailed,
@@ -169,6 +170,41 @@ def test_an_abandoned_handshake_leaves_no_thread() -> None:
         left = [t for t in threading.enumerate() if t.name == "realtime-sync handshake"]
         for thread in left:
             thread.join(2)
+
+        assert [] == [thread for thread in left if thread.is_alive()]
+
+
+def test_giving_up_while_it_connects_leaves_no_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """There is no socket to shut yet; it is shut as soon as it is there."""
+    real = websocket._core.connect
+    connected, go_on = threading.Event(), threading.Event()
+
+    def held(*args: Any, **kwargs: Any) -> Any:
+        taken = real(*args, **kwargs)
+        connected.set()
+        go_on.wait(5)
+        return taken
+
+    monkeypatch.setattr(websocket._core, "connect", held)
+    given_up = Cancellation()
+    with RawServer(Peer.rest) as server:
+        address = Address(url=f"{server.url}/realtime", headers={})
+
+        def dial_in_vain() -> None:
+            with pytest.raises(ConnectFailed):
+                upgraded_socket(address, Deadline(60), given_up)
+
+        caller = threading.Thread(target=dial_in_vain)
+        caller.start()
+        connected.wait(5)
+        given_up.cancel()
+        caller.join(5)
+        go_on.set()
+        left = [t for t in threading.enumerate() if t.name == "realtime-sync handshake"]
+        for thread in left:
+            thread.join(5)
 
         assert [] == [thread for thread in left if thread.is_alive()]
 
