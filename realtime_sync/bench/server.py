@@ -71,7 +71,7 @@ class Pacer:
         for number in range(self._events * len(socks)):
             late = time.monotonic() - start - number / pace
             if late < 0:
-                time.sleep(max(-late, 0.001))
+                time.sleep(-late)
             stamp = b"%017.6f" % time.monotonic()
             with suppress(OSError):  # That one has gone; the others go on.
                 socks[number % len(socks)].sendall(head + stamp + tail)
