@@ -136,9 +136,11 @@ class _Attempt:
             "suppress_origin": True,
             **_proxy_options(address.proxy, deadline),
         }
-        # Guards the decision whose the socket is: the caller's or nobody's.
+        # Guards the decision whose the socket is: the caller's or nobody's. Nobody
+        # closes it while the thread is at it: its number is given to the next
+        # connection, which the thread would then read from and write to.
         self._lock = Lock()
-        self._abandoned = False
+        self._abandoned = self._ended = False
         self._error: Optional[BaseException] = None
         self._over = Event()
         Thread(target=self._run, name="realtime-sync handshake", daemon=True).start()
@@ -180,14 +182,19 @@ class _Attempt:
             if not self._over.is_set():
                 self._error = error
                 self._over.set()
+            self._ended = True
             abandoned = self._abandoned
         if abandoned:
-            _shut(self._client)
+            _close(self._client)
 
     def _abandon(self) -> None:
         with self._lock:
             self._abandoned = True
-        _shut(self._client)
+            ended = self._ended
+        if ended:
+            _close(self._client)
+        else:
+            _shut(self._client)  # The thread notices, and closes it.
 
     def _has_socket(self) -> None:
         """What nobody wants is shut before the server is waited for."""
@@ -259,16 +266,19 @@ def _passing_failures() -> tuple[type[Exception], ...]:
 
 
 def _shut(client: Any) -> None:
-    """Close what a client holds; a thread that reads from it notices."""
-    sock = client.sock
-    if sock is None:
-        return
+    """Shut down what a client holds; a thread that reads from it notices."""
     try:
         # Not SSLSocket.shutdown: it drops the SSL object under the other thread.
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        socket.socket.shutdown(client.sock, socket.SHUT_RDWR)
     except (OSError, TypeError):
         pass
-    sock.close()
+
+
+def _close(client: Any) -> None:
+    """Release what a client holds, once nobody else uses it."""
+    _shut(client)
+    if client.sock is not None:
+        client.sock.close()
 
 
 def _ssl_options(address: Address) -> dict[str, Any]:
@@ -288,7 +298,6 @@ def _check_upgraded(client: Any) -> None:
     """
     answer = client.handshake_response
     if answer is not None and answer.status != 101:
-        _shut(client)
         raise HandshakeRefused(answer.status, answer.headers or {}, b"") from None
 
 

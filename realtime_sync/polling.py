@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import select
+import socket
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any, Final
 
 from .deadline import Deadline
@@ -48,3 +50,48 @@ def _select(wanted: Sequence[tuple[Any, int]], deadline: Deadline) -> list[Any]:
     remaining = deadline.remaining()
     readable, writable, broken = select.select(readers, writers, readers, remaining)
     return list({id(sock): sock for sock in readable + writable + broken}.values())
+
+
+class Waker:
+    """
+    Wakes the thread that waits for it beside a socket. `wake` is for any thread.
+    """
+
+    def __init__(self) -> None:
+        self._near, self._far = socket.socketpair()
+        # A full pair wakes as well; the reader must not wait for itself.
+        self._near.setblocking(False)
+        self._far.setblocking(False)
+        # Guards the number of the socket against `close`: it is given to the next
+        # one that is opened, and what is written would go there.
+        self._lock = Lock()
+        self._closed = False
+
+    def fileno(self) -> int:
+        """What `wait_for` looks at."""
+        return self._far.fileno()
+
+    def wake(self) -> None:
+        """Wake it, unless it does not wait any more."""
+        with self._lock:
+            if self._closed:
+                return
+            try:
+                self._near.send(b"\0")
+            except OSError:
+                pass  # Full, and so it wakes already.
+
+    def drain(self) -> None:
+        """Be ready to wake again. The waiting thread."""
+        try:
+            while self._far.recv(64):
+                pass
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        """Release both ends."""
+        with self._lock:
+            self._closed = True
+            self._near.close()
+            self._far.close()

@@ -35,7 +35,7 @@ from .handshake import (
     upgraded_socket,
 )
 from .outbox import Outbox, Write
-from .polling import READ, WRITE, wait_for
+from .polling import READ, WRITE, Waker, wait_for
 from .types import Place
 
 # Several audio deltas at once: with half of it they cost a fifth more.
@@ -140,10 +140,10 @@ class WebSocketTransport:
             # The ssl module looks for signals when the bytes are gone already.
             torn_by=(KeyboardInterrupt,) if self._secure else (),
         )
-        self._waker, self._wakened = socket.socketpair()
-        # A full pair wakes as well; the reader must not wait for itself.
-        self._waker.setblocking(False)
-        self._wakened.setblocking(False)
+        self._waker = Waker()
+        # Guards the socket's number against `close`: it is given to the next one.
+        self._number = Lock()
+        self._released = False
         self._close_sent = False
         self._is_read = False
         self._shut = False
@@ -223,19 +223,14 @@ class WebSocketTransport:
 
     def wake(self) -> None:
         """Make the reader return from its wait."""
-        try:
-            self._waker.send(b"\0")
-        except OSError:
-            pass  # The reader has closed the pair; there is nobody to wake.
+        self._waker.wake()
 
     def abort(self) -> None:
         """Shut both directions down; the reader and all senders notice."""
         self._shut = True
-        try:
-            # Not SSLSocket.shutdown: it drops the SSL object under the reader.
-            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
-        except (OSError, TypeError):
-            _plain_shutdown(self._sock)
+        with self._number:
+            if not self._released:
+                _shut(self._sock)
         self.wake()
 
     def close(self) -> None:
@@ -245,9 +240,10 @@ class WebSocketTransport:
         self.abort()
         self._outbox.release()
         self._outbox.closing(Deadline(1.0))
-        self._sock.close()
+        with self._number:
+            self._released = True
+            self._sock.close()
         self._waker.close()
-        self._wakened.close()
 
     def unsent(self) -> int:
         """Messages that the kernel does not wholly have."""
@@ -314,20 +310,13 @@ class WebSocketTransport:
         if self._outbox.stalled:
             # Nobody is writing and something is left: the reader goes on with it.
             wanted |= WRITE
-        ready = wait_for(((self._sock, wanted), (self._wakened, READ)), deadline)
-        woken = self._wakened in ready
+        ready = wait_for(((self._sock, wanted), (self._waker, READ)), deadline)
+        woken = self._waker in ready
         if woken:
-            self._drain_waker()
+            self._waker.drain()
         if woken or wanted & WRITE:
             self._outbox.drain()
         return len(ready) > woken
-
-    def _drain_waker(self) -> None:
-        try:
-            while self._wakened.recv(64):
-                pass
-        except OSError:
-            pass
 
     def _wait_writable(self, deadline: Deadline) -> bool:
         if self._shut:
@@ -370,6 +359,16 @@ def _writer(sock: Any) -> Write:
     secure = getattr(sock, "_sslobj", None)
     write: Write = sock.send if secure is None else secure.write
     return write
+
+
+def _shut(sock: Any) -> None:
+    try:
+        # Not SSLSocket.shutdown: it drops the SSL object under the reader.
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+    except TypeError:
+        _plain_shutdown(sock)  # Not a socket of the standard library.
+    except OSError:
+        pass
 
 
 def _plain_shutdown(sock: Any) -> None:

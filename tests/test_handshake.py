@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from time import monotonic
 from typing import Any, Optional
@@ -312,3 +313,42 @@ def test_connect_timeout_holds_for_a_slow_handshake() -> None:
             )
 
         assert monotonic() - started < SHORT + 1.0
+
+
+def test_the_socket_of_a_handshake_is_closed_by_who_is_at_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    Whoever gives up only shuts it down.
+
+    The number of a closed socket is given to the next connection, and the thread of
+    the handshake would write the rest of its request there.
+    """
+    near, far = socket.socketpair()
+    at_it, go_on = threading.Event(), threading.Event()
+
+    def connect(client: Any, url: str, **options: Any) -> None:
+        client.sock = near
+        at_it.set()
+        go_on.wait(5)
+        raise OSError("it was shut down")
+
+    monkeypatch.setattr(websocket.WebSocket, "connect", connect)
+    given_up = Cancellation()
+    address = Address(url="ws://127.0.0.1:1", headers={})
+    watcher = threading.Thread(target=lambda: at_it.wait(5) and given_up.cancel())
+    watcher.start()
+    with pytest.raises(ConnectFailed):
+        upgraded_socket(address, Deadline(5), given_up)
+    number = near.fileno()
+    rest = far.recv(1)
+    go_on.set()
+    watcher.join(5)
+    for thread in threading.enumerate():
+        if thread.name == "realtime-sync handshake":
+            thread.join(5)
+
+    assert -1 != number
+    assert b"" == rest
+    assert -1 == near.fileno()
+    far.close()

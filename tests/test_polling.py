@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import select
 import socket
+import threading
 from collections.abc import Iterator
 from time import monotonic
+from typing import Any
 
 import pytest
 
 from realtime_sync.deadline import Deadline, acquire_timeout
-from realtime_sync.polling import READ, WRITE, wait_for
+from realtime_sync.polling import READ, WRITE, Waker, wait_for
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -96,3 +98,61 @@ def test_a_deadline_in_the_far_future_is_understood(pair: Pair) -> None:
     assert [near] == wait_for([(near, READ)], ages)
     assert acquire_timeout(ages) > 1e6
     assert -1 == acquire_timeout(Deadline(None))
+
+
+def test_a_waker_is_ready_until_it_is_drained() -> None:
+    """However often it was asked to wake."""
+    waker = Waker()
+    for _ in range(3):
+        waker.wake()
+    ready = wait_for([(waker, READ)], Deadline(5))
+    waker.drain()
+
+    assert [waker] == ready
+    assert [] == wait_for([(waker, READ)], Deadline(0))
+    waker.close()
+
+
+def test_a_full_waker_does_not_wait() -> None:
+    """Nobody has drained it; it wakes all the same."""
+    waker = Waker()
+    waker._near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    for _ in range(10_000):
+        waker.wake()
+
+    assert [waker] == wait_for([(waker, READ)], Deadline(5))
+    waker.close()
+
+
+def test_a_waker_is_not_closed_under_who_wakes() -> None:
+    """The number of a closed socket is another's, and the byte would go there."""
+    waker = Waker()
+    near, told = waker._near, []
+    waking, go_on = threading.Event(), threading.Event()
+
+    class Slow:
+        """A socket on which a thread is interrupted."""
+
+        def send(self, data: bytes) -> int:
+            waking.set()
+            go_on.wait(5)
+            told.append("sent")
+            return near.send(data)
+
+        def close(self) -> None:
+            told.append("closed")
+            near.close()
+
+    slow: Any = Slow()
+    waker._near = slow
+    threads = [threading.Thread(target=each) for each in (waker.wake, waker.close)]
+    threads[0].start()
+    waking.wait(5)
+    threads[1].start()
+    threads[1].join(0.05)
+    go_on.set()
+    for thread in threads:
+        thread.join(5)
+    waker.wake()
+
+    assert ["sent", "closed"] == told
