@@ -87,6 +87,7 @@ class Ending:
         failure = None if isinstance(error, ConnectionClosedOK) else overflow or error
         gap, sender.gap = sender.gap, None
         unsent_commands = () if gap is None else tuple(gap.end())
+        wiring.pending.let_all_go()
         sender.verdict.set()
         notice = ConnectionEnded(code=error.code, reason=error.reason, error=failure)
         wiring.watches.offer(notice)  # Before nobody can wait for it any more.

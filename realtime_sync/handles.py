@@ -126,6 +126,8 @@ class PendingCommands:
         self.order = self._lock = Lock()
         self._by_command: dict[str, deque[CommandHandle]] = {}
         self._by_id: dict[str, CommandHandle] = {}
+        # Ids of commands that wait for a connection: the end of one is not theirs.
+        self._held: set[str] = set()
         self._echoes_metadata = False
         self._by_event: dict[str, list[str]] = {}
         self._heard: set[str] = set()
@@ -150,6 +152,8 @@ class PendingCommands:
         self,
         handle: CommandHandle,
         place: Optional[Callable[[], Any]] = None,
+        *,
+        held: bool = False,
     ) -> bool:
         """
         Expect an answer to a command, and give it its place on the way out.
@@ -162,6 +166,7 @@ class PendingCommands:
             place: puts the command behind those before it. It is called under
                 the lock: it writes nothing, waits for nothing and takes no lock.
                 When it raises or returns False, no answer is expected.
+            held: the command waits for a connection, see `let_go`.
 
         Returns:
             False when `place` did.
@@ -173,6 +178,8 @@ class PendingCommands:
             self._registered += 1
             handle._number = self._registered
             self._by_id[handle.event_id] = handle
+            if held:
+                self._held.add(handle.event_id)
             queue = self._by_command.setdefault(kind, deque())
             queue.append(handle)
             oldest = queue.popleft() if len(queue) > _MOST_PENDING else None
@@ -191,6 +198,21 @@ class PendingCommands:
         """Expect nothing any more: the command was not sent."""
         with self._lock:
             self._remove(handle)
+
+    def let_go(self, event_id: str, lost: Optional[Exception]) -> None:
+        """
+        A command that was held has been sent; `lost` if its connection is by now.
+        """
+        with self._lock:
+            self._held.discard(event_id)
+            handle = self._by_id.get(event_id)
+        if handle is not None and lost is not None:
+            self.abandon((handle,), lost)
+
+    def let_all_go(self) -> None:
+        """No connection will come for the commands that are held."""
+        with self._lock:
+            self._held.clear()
 
     def handles(self) -> tuple[CommandHandle, ...]:
         """Those that wait now."""
@@ -307,9 +329,9 @@ class PendingCommands:
 
     def _end(self, error: Optional[BaseException]) -> None:
         with self._lock:
-            handles = list(self._by_id.values())
-            self._by_id.clear()
-            self._by_command.clear()
+            handles = [h for id, h in self._by_id.items() if id not in self._held]
+            for handle in handles:
+                self._remove(handle)
         self._unasked = Unasked()
         for handle in handles:
             handle._reject(error or LocalProtocolError("the session is over"))

@@ -161,6 +161,9 @@ class Sender:
             payload = self.codec.encode(getattr(command, "frame", command))
             try:
                 connection.send(payload, self._waiting.deadline())
+                if isinstance(command.event_id, str):
+                    lost = connection.error if connection.lost else None
+                    self._pending.let_go(command.event_id, lost)
             except (ConnectionClosed, WaitTimeout) as exc:
                 logger.warning("! %s: held commands wait again: %s", self._name, exc)
                 gap.put_back(held[place:])
@@ -218,7 +221,7 @@ class Sender:
 
     def _hold(self, gap: Gap, command: Any, handle: Optional[CommandHandle]) -> bool:
         if handle is not None:
-            return self._pending.register(handle, lambda: gap.hold(command))
+            return self._pending.register(handle, lambda: gap.hold(command), held=True)
         with self._pending.order:
             return gap.hold(command)
 

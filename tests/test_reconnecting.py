@@ -580,6 +580,46 @@ def test_a_handler_of_the_loss_may_send(server: Server) -> None:
     session.close()
 
 
+def heeding_once(peer: Peer) -> None:
+    """Greet, obey one command, drop at the next."""
+    peer.greet()
+    oblige(peer, peer.hear())
+    peer.hear()
+
+
+def test_what_is_still_held_outlives_a_second_loss() -> None:
+    """It was not sent, so nothing is in doubt: it is answered later."""
+
+    go_on, drop = threading.Event(), threading.Event()
+
+    def brief(peer: Peer) -> None:
+        peer.greet()
+        oblige(peer, peer.hear())
+        drop.wait(LONG)
+
+    hook = quick(hook=lambda attempt: go_on.wait(LONG) and None)
+    with RawServer(in_turn(heeding_once, brief, obliging)) as server:
+        session = opened(server.url, hook)
+        session.update(instructions="Be brief.").acknowledged(LONG)
+        log = Log(session)
+
+        def outlast(notice: Any) -> None:
+            connection = session._wiring.connection
+            if not drop.is_set() and connection is not None:
+                drop.set()
+                assert connection.over.wait(LONG)
+
+        session.on("connection.restored", outlast, inline=True)
+        session.input_audio_buffer.clear()
+        assert log.lost.wait(LONG)
+        handle = session.conversation.add_message("held")
+        go_on.set()
+
+        assert "held" == handle.acknowledged(LONG).item.content[0].text
+        assert 3 == len(server.heads)
+        session.close()
+
+
 def test_what_was_in_flight_fails_with_the_loss() -> None:
     """Nobody knows whether the server did it; the program decides."""
     release = threading.Event()
