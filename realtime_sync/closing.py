@@ -28,11 +28,12 @@ from .redaction import redact
 CLEAN_CODES: Final = frozenset({1000, 1005})
 """Closes on purpose: 1000, and 1005 for a close frame without a code."""
 
-PERMANENT_CODES: Final = frozenset({1002, 1003, 1007, 1008, 1009, 1010, 3000, 4000})
-"""Trying again gives the same answer. 3000: the key; 4000: the request."""
-
 RETRYABLE_CODES: Final = frozenset({1001, 1006, 1011, 1012, 1013, 1014, 1015})
-"""The network, the server's restart, or the end of the session's time."""
+"""
+The network, the server's restart, or the end of the session's time.
+
+Any other would only be given again: 3000 for the key, 4000 for the request.
+"""
 
 SENDABLE_CODES: Final = (range(1000, 1004), range(1007, 1015), range(3000, 5000))
 """Codes that may stand in a close frame (RFC 6455, section 7.4)."""

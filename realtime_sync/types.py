@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Union, overload
 
 if TYPE_CHECKING:
@@ -50,9 +50,6 @@ On a command it means "do not send this field"; `None` means "send ``null``".
 On a server event it means that the server left the field out, or that what it
 sent does not fit the field.
 """
-
-Json = Any
-"""What JSON decodes to. Used at the edge of the wire and nowhere else."""
 
 JsonObject = Mapping[str, Any]
 """One decoded JSON object."""
@@ -119,4 +116,3 @@ Dialect = Literal["ga", "beta", "xai", "dashscope"]
 SessionType = Literal["realtime", "transcription", "translation"]
 DispatchMode = Literal["thread", "manual", "inline"]
 OnConflict = Literal["raise", "wait", "cancel"]
-Names = Sequence[str]

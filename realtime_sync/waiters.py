@@ -29,15 +29,14 @@ class Slot:
     Callable from any thread. The first outcome counts.
     """
 
-    __slots__ = ("_event", "_value", "_error", "_callbacks", "_lock")
+    __slots__ = ("_event", "_value", "_error", "_lock")
 
     def __init__(self) -> None:
         self._event = Event()
         self._value: Any = None
         self._error: Optional[BaseException] = None
-        # Guards the callbacks against an outcome that comes meanwhile.
+        # Guards the outcome: of two that come at once the first counts.
         self._lock = Lock()
-        self._callbacks: list[Callable[[], None]] = []
 
     @property
     def done(self) -> bool:
@@ -69,11 +68,6 @@ class Slot:
         if self._error is not None:
             raise again(self._error)
         return self._value
-
-    @property
-    def event(self) -> Event:
-        """Set when there is an outcome."""
-        return self._event
 
     def _finish(self, value: Any, error: Optional[BaseException]) -> None:
         with self._lock:
