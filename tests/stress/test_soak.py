@@ -45,6 +45,8 @@ class Soak:
 
     def __init__(self, sessions: int, seconds: float, cuts: float) -> None:
         self.counts: Counter[str] = Counter()
+        # Guards the counts: fifty dispatchers and the askers add to them.
+        self._counting = threading.Lock()
         self.stuck: list[str] = []
         self.samples: list[tuple[int, int, int]] = []
         self._rng = random.Random(5)
@@ -79,11 +81,15 @@ class Soak:
         session.on("connection.restored", self._restored)
         return session
 
+    def _count(self, what: str) -> None:
+        with self._counting:
+            self.counts[what] += 1
+
     def _note(self, event: object) -> None:
-        self.counts["delivered"] += 1
+        self._count("delivered")
 
     def _restored(self, event: object) -> None:
-        self.counts["restored"] += 1
+        self._count("restored")
 
     def _ask(self, sessions: list[Session]) -> None:
         while not self._over.is_set():
@@ -91,15 +97,15 @@ class Soak:
                 try:
                     place: Any = {} if self._rng.random() < 0.1 else BESIDE
                     session.ask("Hello", **TEXT, **place)
-                    self.counts["answered"] += 1
+                    self._count("answered")
                     for item in session.conversation.items[:-4]:
                         session.conversation.item.delete(item.id)
                 except WaitTimeout as exc:
                     self.stuck.append(str(exc))
                 except ConnectionClosed:
-                    self.counts["lost"] += 1
+                    self._count("lost")
                 except RealtimeError:
-                    self.counts["refused"] += 1
+                    self._count("refused")
                 if self._over.wait(0.005):
                     return
 
@@ -116,7 +122,7 @@ class Soak:
                 due -= 1.0
                 victim = self._rng.choice(server.open_sessions())
                 victim.drop(reset=self._rng.random() < 0.5)
-                self.counts["cut"] += 1
+                self._count("cut")
             if now - begun >= len(self.samples) * seconds / SAMPLES:
                 self._sample()
 
@@ -129,9 +135,12 @@ class Soak:
 
     def _end(self, sessions: list[Session]) -> None:
         for session in sessions:
-            if session.closed:
-                self.stuck.append(f"{session.name} had ended: {session.close_report}")
-            elif not session.close().complete:
+            try:
+                # Those that were cut last are still on their way back.
+                session.ask("Still there?", **TEXT, **BESIDE)
+            except RealtimeError as exc:
+                self.stuck.append(f"{session.name} is lost: {exc}")
+            if not session.close().complete:
                 self.stuck.append(f"{session.name} did not close")
 
     def check(self, sessions: int) -> None:
@@ -147,7 +156,8 @@ class Soak:
         )
         assert [] == self.stuck
         assert self.counts["answered"] > sessions
-        assert self.counts["restored"] >= self.counts["cut"] - 2
+        # One that is cut while it comes back is restored once.
+        assert self.counts["restored"] >= 0.8 * self.counts["cut"]
         # Two for each session, and what is being replaced at the moment.
         assert max(threads) <= 2 * sessions + 10
 
@@ -158,7 +168,7 @@ def test_two_seconds() -> None:
     soak.check(50)
 
     assert soak.counts["cut"] >= 8
-    assert soak.samples[-1][2] < 1.5 * soak.samples[SAMPLES // 4][2]
+    assert soak.samples[-1][2] < 1.5 * soak.samples[0][2]
 
 
 @pytest.mark.soak
