@@ -95,3 +95,43 @@ class Waker:
             self._closed = True
             self._near.close()
             self._far.close()
+
+
+class Waiter:
+    """
+    Waits for bytes on a socket, or to be woken, again and again. One thread.
+
+    The same as `wait_for` at half the cost: both are registered once.
+    """
+
+    def __init__(self, sock: Any, waker: Waker) -> None:
+        self._sock, self._waker = sock, waker
+        self._poll: Any = None
+        self._waker_fd = -1
+
+    def wait(self, deadline: Deadline) -> tuple[bool, bool]:
+        """
+        Whether there are bytes, and whether it was woken.
+        """
+        poll = self._poll
+        if poll is None:
+            if not hasattr(select, "poll"):
+                found = _select(((self._sock, READ), (self._waker, READ)), deadline)
+                return self._sock in found, self._waker in found
+            poll = self._registered()
+        remaining = deadline.remaining()
+        ready = poll.poll(
+            None if remaining is None else min(remaining * 1000, _LONGEST_MS)
+        )
+        if len(ready) == 1:
+            woken = ready[0][0] == self._waker_fd
+            return not woken, woken
+        return bool(ready), bool(ready)
+
+    def _registered(self) -> Any:
+        # Not before the first wait: gevent replaces what the module holds.
+        self._poll = poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        poll.register(self._waker, select.POLLIN)
+        self._waker_fd = self._waker.fileno()
+        return poll

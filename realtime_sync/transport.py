@@ -35,7 +35,7 @@ from .handshake import (
     upgraded_socket,
 )
 from .outbox import Outbox, Write
-from .polling import READ, WRITE, Waker, wait_for
+from .polling import READ, WRITE, Waiter, Waker, wait_for
 from .types import Place
 
 # Several audio deltas at once: with half of it they cost a fifth more.
@@ -141,6 +141,7 @@ class WebSocketTransport:
             torn_by=(KeyboardInterrupt,) if self._secure else (),
         )
         self._waker = Waker()
+        self._waiter = Waiter(sock, self._waker)
         # Guards the socket's number against `close`: it is given to the next one.
         self._number = Lock()
         self._released = False
@@ -167,12 +168,13 @@ class WebSocketTransport:
             Disconnected: the connection ended.
             RemoteProtocolError: the server broke the WebSocket protocol.
         """
-        payload = self._reader.text()
-        if payload is not None:
-            return payload
-        message = self._reader.next()
-        deadline = Deadline(timeout)
+        deadline: Optional[Deadline] = None
         while True:
+            payload = self._reader.text()
+            if payload is not None:
+                return payload
+            message = self._reader.next()
+            deadline = deadline or Deadline(timeout)
             if message is None:
                 if not self._fill(deadline):
                     return None
@@ -182,7 +184,6 @@ class WebSocketTransport:
                 self._control(message)
                 if deadline.passed:
                     return None
-            message = self._reader.next()
 
     def send(
         self, payload: bytes, deadline: Deadline, place: Optional[Place] = None
@@ -307,16 +308,18 @@ class WebSocketTransport:
             return self._sock.recv(_CHUNK)  # type: ignore[no-any-return]
 
     def _wait_readable(self, wanted: int, deadline: Deadline) -> bool:
-        if self._outbox.stalled:
+        if wanted == READ and not self._outbox.stalled:
+            ready, woken = self._waiter.wait(deadline)
+        else:
             # Nobody is writing and something is left: the reader goes on with it.
             wanted |= WRITE
-        ready = wait_for(((self._sock, wanted), (self._waker, READ)), deadline)
-        woken = self._waker in ready
+            found = wait_for(((self._sock, wanted), (self._waker, READ)), deadline)
+            ready, woken = self._sock in found, self._waker in found
         if woken:
             self._waker.drain()
         if woken or wanted & WRITE:
             self._outbox.drain()
-        return len(ready) > woken
+        return ready
 
     def _wait_writable(self, deadline: Deadline) -> bool:
         if self._shut:
