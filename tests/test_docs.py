@@ -114,7 +114,7 @@ def body(lines: list[str], start: int, indent: int) -> tuple[int, str]:
     return start, textwrap.dedent("\n".join(lines[start:end])).strip("\n") + "\n"
 
 
-def tests(path: Path) -> list[Block]:
+def shown_tests(path: Path) -> list[Block]:
     """Blocks of a page that are test files with our fixtures."""
     return [
         block
@@ -187,7 +187,7 @@ def programs(path: Path) -> list[list[Block]]:
 
 def test_test_files_of_the_documentation_pass(tmp_path: Path) -> None:
     """A block with tests that ask for our fixtures is a file for pytest."""
-    shown = [block for path in pages() for block in tests(path)]
+    shown = [block for path in pages() for block in shown_tests(path)]
     for block in shown:
         name = re.sub(r"\W", "_", f"{block.page}_{block.line}")
         (tmp_path / f"test_{name}.py").write_text(block.text, encoding="utf-8")
