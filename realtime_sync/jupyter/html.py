@@ -167,11 +167,15 @@ def _reply(reply: Any) -> Content:
             }
         ),
         element(
-            "article",
-            element("div", reply.text),
-            calls,
-            player(reply.audio) if reply.audio is not None else None,
-            class_="rs-line rs-by-assistant",
+            "div",
+            element(
+                "article",
+                element("div", reply.text),
+                calls,
+                player(reply.audio) if reply.audio is not None else None,
+                class_="rs-line rs-by-assistant",
+            ),
+            **SAID,
         ),
     ]
 
