@@ -44,29 +44,34 @@ def event_line(at: float, direction: str, frame: Any) -> str:
 
 class Lines:
     """
-    Events as lines, of which a run of audio takes two: its first, and how many more.
+    Events as lines, of which audio takes few: the first of a run, and how many more.
 
-    Fifty blocks a second would leave nothing else to be seen.
+    Fifty blocks a second, in both directions, would leave nothing else to be seen.
     """
 
     def __init__(self) -> None:
-        self._run: tuple[str, str] | None = None
-        self._more = 0
+        self._more: dict[tuple[str, str], int] = {}
 
     def of(self, at: float, direction: str, frame: Any) -> list[str]:
-        """The lines to print for an event: one, none, or two."""
+        """The lines to print for an event, which may be none."""
         kind = str(frame.get("type")) if isinstance(frame, Mapping) else ""
-        if self._run == (direction, kind) and _is_audio(kind):
-            self._more += 1
+        run = (direction, kind)
+        if not _is_audio(kind):
+            return [*self.rest(), event_line(at, direction, frame)]
+        if run in self._more:
+            self._more[run] += 1
             return []
-        before = self.rest()
-        self._run = (direction, kind)
-        return [*before, event_line(at, direction, frame)]
+        self._more[run] = 0
+        return [event_line(at, direction, frame)]
 
     def rest(self) -> list[str]:
-        """What is still to be said of a run of audio."""
-        more, self._more = self._more, 0
-        return [f"{'':9}   ... and {more:,} more"] if more else []
+        """What is still to be said of runs of audio."""
+        runs, self._more = self._more, {}
+        return [
+            f"{'':9} {ARROWS.get(direction, '?')} {kind}  ... and {more:,} more"
+            for (direction, kind), more in runs.items()
+            if more
+        ]
 
 
 def _is_audio(kind: str) -> bool:

@@ -173,12 +173,14 @@ def test_tail_prints_one_line_per_event(log: Path, capsys: Output) -> None:
 def test_tail_does_not_drown_in_audio(tmp_path: Path, capsys: Output) -> None:
     """A run of blocks is its first, and how many came after it."""
     log = tmp_path / "loud.jsonl"
-    sent = {"type": "input_audio_buffer.append", "audio": "AAAA"}
-    frames = [sent, sent, sent, {"type": "input_audio_buffer.commit"}, sent, sent]
+    sent = ("out", {"type": "input_audio_buffer.append", "audio": "AAAA"})
+    heard = ("in", {"type": "response.output_audio.delta", "delta": "AAAA"})
+    commit = ("out", {"type": "input_audio_buffer.commit"})
+    events = [sent, sent, heard, sent, heard, commit, sent, sent]
     log.write_text(
         "".join(
-            json.dumps({"t": at, "dir": "out", "frame": frame}) + "\n"
-            for at, frame in enumerate(frames)
+            json.dumps({"t": at, "dir": direction, "frame": frame}) + "\n"
+            for at, (direction, frame) in enumerate(events)
         )
     )
     main(["tail", str(log)])
@@ -187,10 +189,12 @@ def test_tail_does_not_drown_in_audio(tmp_path: Path, capsys: Output) -> None:
 
     assert [
         "    0.000 > input_audio_buffer.append  <3 bytes>",
-        "            ... and 2 more",
-        "    3.000 > input_audio_buffer.commit",
-        "    4.000 > input_audio_buffer.append  <3 bytes>",
-        "            ... and 1 more",
+        "    2.000 < response.output_audio.delta  <3 bytes>",
+        "          > input_audio_buffer.append  ... and 2 more",
+        "          < response.output_audio.delta  ... and 1 more",
+        "    5.000 > input_audio_buffer.commit",
+        "    6.000 > input_audio_buffer.append  <3 bytes>",
+        "          > input_audio_buffer.append  ... and 1 more",
     ] == lines
     assert lines[-2:] == capsys.readouterr().out.splitlines()
 
