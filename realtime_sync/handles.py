@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from threading import Lock
 from typing import Any, Optional
+from weakref import WeakValueDictionary
 
 from .errors import (
     REJECTIONS,
@@ -108,6 +109,11 @@ class CommandHandle:
     def _reject(self, error: BaseException) -> None:
         self._slot.fail(error)
 
+    def _retract(self, error: BaseException) -> None:
+        """The acknowledgement was that of another command."""
+        self._slot = Slot()
+        self._reject(error)
+
 
 class PendingCommands:
     """
@@ -129,6 +135,8 @@ class PendingCommands:
         # Ids of commands that wait for a connection: the end of one is not theirs.
         self._held: set[str] = set()
         self._echoes_metadata = False
+        # Responses that were given to a command without proof.
+        self._guessed: WeakValueDictionary[str, CommandHandle] = WeakValueDictionary()
         self._by_event: dict[str, list[str]] = {}
         self._heard: set[str] = set()
         self._registered = self._answered = 0
@@ -268,6 +276,8 @@ class PendingCommands:
             chosen = undecided[0] if undecided else None
             if chosen is not None and command == "response.create":
                 chosen = self._most_likely(undecided, event)
+                if chosen is not None:
+                    self._guessed[chosen.event_id] = chosen
             if chosen is not None:
                 self._remove(chosen)
             return chosen
@@ -293,6 +303,8 @@ class PendingCommands:
             handle = self._owner(rejection)
             if handle is not None:
                 self._remove(handle)
+            wrong = self._guessed.pop(rejection.event_id or "", None)
+        handle = handle or wrong
         if handle is None:
             # In a replay that is every error, and was told when it was new.
             level = logging.WARNING if self.complains else logging.DEBUG
@@ -303,9 +315,13 @@ class PendingCommands:
         if not handle._awaited:
             # Whoever looks at the handle later finds it there as well. That
             # something to cancel was over already is nothing to report.
-            level = logging.INFO if _is_harmless(rejection) else logging.WARNING
+            harmless = isinstance(rejection, NothingToCancel)
+            level = logging.INFO if harmless else logging.WARNING
             logger.log(level, "< %s was refused: %s", handle.command.type, rejection)
-        handle._reject(rejection)
+        if handle is wrong:
+            handle._retract(rejection)
+        else:
+            handle._reject(rejection)
 
     def _owner(self, rejection: CommandRejected) -> Optional[CommandHandle]:
         if rejection.event_id is not None:
@@ -358,10 +374,6 @@ def rejection_of(event: Any) -> CommandRejected:
         param=param,
         event_id=_text(error, "event_id"),
     )
-
-
-def _is_harmless(rejection: CommandRejected) -> bool:
-    return isinstance(rejection, NothingToCancel)
 
 
 def _text(value: Any, name: str) -> Optional[str]:

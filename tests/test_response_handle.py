@@ -223,6 +223,30 @@ def test_a_refused_response_raises_the_refusal(talk: Talk) -> None:
     assert handle.done()
 
 
+def test_a_refusal_takes_back_a_response_that_told_no_owner(talk: Talk) -> None:
+    """The server had begun one by itself, and says then what became of ours."""
+    handle = talk.create()
+    talk.hear("response.created", response={"id": "theirs"})
+    talk.text("Not for you.", response_id="theirs")
+    error = {"code": "conversation_already_has_active_response", "event_id": "key"}
+    talk.hear("error", error=error)
+    talk.done(id="theirs")
+
+    for wait in (handle.result, handle.acknowledged):
+        with pytest.raises(ActiveResponseConflict):
+            wait()
+
+
+def test_a_response_that_told_its_owner_is_not_taken_back(talk: Talk) -> None:
+    """An error that names its command comes too late then; it stays an event."""
+    handle = talk.create()
+    talk.created()
+    talk.hear("error", error={"code": "odd", "event_id": "key"})
+    talk.done()
+
+    assert "completed" == handle.result().status
+
+
 def test_a_lost_connection_fails_the_result(talk: Talk) -> None:
     """Unless the response was over."""
     over, under_way = talk.create("over"), talk.create("under way")
