@@ -39,7 +39,7 @@ NOT_RUN: dict[tuple[str, str], str] = {}
 COMMANDS = (
     r"python -m pip install (tox && tox|\"\.\[\w+\]\"( && realtime-sync demo)?)",
     r"python -m pip install -e \"\.\[dev\]\"",
-    r"python3 -m venv venv && \. venv/bin/activate",
+    r"python3 -m venv \.venv && \. \.venv/bin/activate",
     r"(export OPENAI_BASE_URL=http://127\.0\.0\.1:8765/v1|python script\.py)",
     r"python -m pip install pytest && python -m pytest test_\w+\.py",
     r"tox( -e (py|core|coverage)( -- [\w/ -]+)?| -m (versions|deep|soak))?",
