@@ -47,7 +47,7 @@ def test_objects_are_taken_as_well_as_mappings() -> None:
     [
         ({"instrutions": "x"}, "'instrutions'; did you mean instructions"),
         ({"turn_detektion": None}, "did you mean turn_detection"),
-        ({"qqqqqq": 1}, "there is no field 'qqqqqq' A vendor"),
+        ({"qqqqqq": 1}, "there is no field 'qqqqqq' .a vendor"),
         ({"instructions": 5}, "session.instructions: expected text or None"),
         ({"audio": {"input": {"formt": {}}}}, "no field session.audio.input.formt"),
         ({"tools": [{"type": "function", "nme": "x"}]}, "session.tools.0..nme"),
