@@ -77,6 +77,11 @@ class Entry:
         return sum(self._written) >= self.ends[-1]
 
     @property
+    def begun(self) -> bool:
+        """Whether it is going to be written, whatever becomes of its sender."""
+        return self.tried >= 0
+
+    @property
     def within_frame(self) -> bool:
         """
         Whether the next bytes must be this message's.
@@ -357,11 +362,15 @@ class Outbox:
 
 
 def _queue(queue: deque[Entry], entry: Entry, place: Optional[Place]) -> None:
-    if place is None:
+    def step() -> Callable[[], bool]:
         queue.append(entry)
+        return lambda: entry.begun
+
+    if place is None:
+        step()
     else:
-        place(lambda: queue.append(entry))
+        place(step)
 
 
 def _forgettable(entry: Entry) -> bool:
-    return entry.done or (entry.withdrawn and entry.tried < 0)
+    return entry.done or (entry.withdrawn and not entry.begun)

@@ -206,13 +206,15 @@ class Sender:
         # Only now: a gap that is over has given way to another connection.
         connection = self.connection
         assert connection is not None
-        place = None if handle is None else self._placing(connection, handle)
+        begun: list[Any] = []
+        place = None if handle is None else self._placing(connection, handle, begun)
         try:
             connection.send(payload, self._waiting.deadline(), place)
         except BaseException as exc:
-            if handle is not None:
-                self._pending.withdraw(handle)
-            if isinstance(exc, ConnectionClosed) and self.connection is not connection:
+            over = isinstance(exc, ConnectionClosed)
+            if handle is not None and (over or not any(told() for told in begun)):
+                self._pending.withdraw(handle)  # Else its answer is to come.
+            if over and self.connection is not connection:
                 return False
             if isinstance(exc, ConnectionLost) and self._is_replaced(connection):
                 return False
@@ -225,9 +227,12 @@ class Sender:
         with self._pending.order:
             return gap.hold(command)
 
-    def _placing(self, connection: Connection, handle: CommandHandle) -> Place:
+    def _placing(
+        self, connection: Connection, handle: CommandHandle, begun: list[Any]
+    ) -> Place:
         """
-        Expect the answer in the step that queues the command.
+        Expect the answer in the step that queues the command, and keep what tells
+        whether the command was begun.
 
         Looks in that step whether the connection is open: what is expected of
         one that has ended would not be failed with the rest.
@@ -236,7 +241,7 @@ class Sender:
         def place(queue: Callable[[], Any]) -> None:
             def step() -> None:
                 connection.check_open()
-                queue()
+                begun.extend(filter(None, (queue(),)))
 
             self._pending.register(handle, step)
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from realtime_sync import ReconnectPolicy, Session
+from realtime_sync.errors import WaitTimeout
 from realtime_sync.sending import event_ids
 from tests.rawserver import Gone, Peer
 from tests.stress.places import LONG, Place
@@ -23,8 +24,13 @@ EACH = 100
 
 
 def obliging(peer: Peer) -> None:
-    """Give back each configuration as it came, in order."""
+    """Greet, and oblige."""
     peer.greet()
+    oblige(peer)
+
+
+def oblige(peer: Peer) -> None:
+    """Give back each configuration as it came, in order."""
     while True:
         try:
             command = peer.hear()
@@ -104,6 +110,48 @@ def test_updates_that_wait_for_a_connection_get_their_own_answers() -> None:
         assert THREADS * EACH == len(handles)
         for words, handle in handles:
             assert words == handle.acknowledged(LONG).session.instructions
+
+
+class Reluctant:
+    """Greets, and reads nothing until it is told to; then it obliges."""
+
+    def __init__(self) -> None:
+        self.read = threading.Event()
+
+    def __call__(self, peer: Peer) -> None:
+        peer.greet()
+        assert self.read.wait(LONG)
+        oblige(peer)
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["ws", "wss"])
+def test_a_command_that_was_begun_takes_its_answer_though_its_sender_gave_up(
+    secure: bool,
+) -> None:
+    """It is finished in the background; the next one's answer is the next one's."""
+    server = Reluctant()
+    with Place(server, secure=secure) as place:
+        with place.open(timeout=0.1) as session:
+            with pytest.raises(WaitTimeout):
+                session.update(instructions="x" * 30_000_000)
+            server.read.set()
+            session._wiring.waiting.timeout = LONG
+
+            assert "second" == answer(session, "second")
+
+
+def test_a_command_that_was_not_begun_expects_nothing() -> None:
+    """It waited behind another one, and is not sent."""
+    server = Reluctant()
+    with Place(server) as place, place.open(timeout=0.1) as session:
+        with pytest.raises(WaitTimeout):
+            session.send({"type": "vendor.big", "filler": "x" * 30_000_000})
+        with pytest.raises(WaitTimeout):
+            session.update(instructions="first")
+        server.read.set()
+        session._wiring.waiting.timeout = LONG
+
+        assert "second" == answer(session, "second")
 
 
 def test_no_two_commands_have_one_id() -> None:
