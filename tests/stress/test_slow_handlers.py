@@ -92,8 +92,8 @@ class Figures:
 
 @pytest.mark.parametrize("busy", [False, True], ids=["blocked", "blocked and busy"])
 def test_a_blocked_handler_costs_latency_only(busy: bool) -> None:
-    """Two seconds of it; the figures are printed."""
-    Figures(2.0, 0.2, busy=busy).check("2 s" + (", busy thread" if busy else ""))
+    """A second of it; the figures are printed."""
+    Figures(1.0, 0.1, busy=busy).check("1 s" + (", busy thread" if busy else ""))
 
 
 @pytest.mark.deep
