@@ -115,11 +115,14 @@ class Place:
 
 
 POLITE = [("polite", False), ("polite", True)]
-IMPOLITE = [
+IMPOLITE: list[Any] = [
     ("silent", False),
     ("deaf", False),
     ("talkative", False),
     ("silent", True),
+    # Not in the default suite: they take long, and differ little from those above.
+    pytest.param(("deaf", True), marks=pytest.mark.deep),
+    pytest.param(("talkative", True), marks=pytest.mark.deep),
 ]
 
 
