@@ -10,7 +10,7 @@ import importlib
 import json
 import sys
 
-from .job import Job, forget_speed_modules
+from .job import Job, forget_speed_modules, keep_to_one_core
 
 
 def main() -> None:
@@ -18,6 +18,8 @@ def main() -> None:
     job = Job(**json.loads(sys.argv[1]))
     if job.plain:
         forget_speed_modules()
+    if job.confined:
+        keep_to_one_core()
     side = importlib.import_module(f"{__package__}.{job.side}")
     print(json.dumps(side.MEASUREMENTS[job.scenario](job)))
 

@@ -31,6 +31,7 @@ class Job:
         sessions: how many at once.
         rate: events per second for each session.
         run: a number that no other job of the server has.
+        confined: keep to one core, which can be asked for on Linux.
     """
 
     side: str
@@ -43,6 +44,7 @@ class Job:
     sessions: int = 1
     rate: int = 50
     run: int = 0
+    confined: bool = False
 
     @property
     def model(self) -> str:
@@ -68,6 +70,12 @@ def forget_speed_modules() -> None:
     """Make the modules of the ``speed`` extra look as if they were not there."""
     for name in ("orjson", "pybase64"):
         sys.modules[name] = None  # type: ignore[assignment]
+
+
+def keep_to_one_core() -> None:
+    """Run on one core from now on, the last of those that there are."""
+    if sys.platform == "linux":
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
 class Meter:

@@ -142,10 +142,19 @@ def _short(value: float | None) -> str:
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """All rows, with a line of titles first, as the documentation shows them."""
+    """
+    All rows, with a line of titles first, as the documentation shows them.
+
+    The name of a scenario stands in the first of its rows only.
+    """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerows([_TITLES, *(_cells(row) for row in rows)])
+    writer.writerow(_TITLES)
+    before = ""
+    for row in rows:
+        name, *others = _cells(row)
+        writer.writerow(("" if name == before else name, *others))
+        before = name
     return file.getvalue()
 
 

@@ -111,6 +111,15 @@ SCENARIOS: tuple[Scenario, ...] = (
         limits={"p99 ms": 50, "missing": 0},
     ),
     Scenario(
+        name="200 sessions x 50/s, on one core",
+        measurement="sessions",
+        kind="paced",
+        events=500,
+        settings={"sessions": 200, "confined": True},
+        single=True,
+        limits={"p99 ms": 50, "missing": 0},
+    ),
+    Scenario(
         name="500 sessions x 50/s",
         measurement="sessions",
         kind="paced",

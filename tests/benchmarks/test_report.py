@@ -65,11 +65,12 @@ def test_runs_without_others_are_combined_too() -> None:
 
 
 def test_csv_has_titles_and_every_figure() -> None:
-    """The documentation makes a table of it."""
-    titles, line = as_csv(rows()).splitlines()
+    """The documentation makes a table of it, in which no name is repeated."""
+    titles, line, second = as_csv([*rows(), *rows()]).splitlines()
 
     assert titles.startswith("scenario,")
     assert "text & more,cpu us,11,60,2.00,6.0 (5.0-6.0),5.50" == line
+    assert second.startswith(",cpu us,")
 
 
 def test_json_has_every_figure() -> None:
