@@ -11,7 +11,7 @@ from attrs import evolve
 
 from .audio_value import Audio, heard_format
 from .deadline import Deadline, acquire_timeout
-from .errors import WaitTimeout, WouldDeadlock
+from .errors import ActiveResponseConflict, WaitTimeout, WouldDeadlock
 from .reply import Reply, raise_for_status
 from .types import UNSET, Timeout
 
@@ -97,15 +97,27 @@ class Asking:
         try:
             # Before the model can call: what it calls last is not followed up.
             with nullcontext() if tools is None else tools.limited(rounds):
-                handle = self._session.response.create(
-                    timeout=deadline.remaining(), **{"on_conflict": "wait", **response}
-                )
+                handle = self._begun({"on_conflict": "wait", **response}, deadline)
                 return self._rounds(handle, deadline, rounds, check)
         finally:
             # Whatever else came of it, the question was refused or lost first: a
             # response on the next connection would answer something else.
             for message in messages:
                 message.raise_if_rejected()
+
+    def _begun(self, response: dict[str, Any], deadline: Deadline) -> ResponseHandle:
+        """Our response, and none that only seemed to be it."""
+        while True:
+            timeout = deadline.remaining()
+            handle = self._session.response.create(timeout=timeout, **response)
+            try:
+                handle.result(deadline.remaining(), check=False)
+            except ActiveResponseConflict:
+                # What had seemed its beginning was that of another.
+                if response["on_conflict"] == "raise":
+                    raise
+            else:
+                return handle
 
     def _out_of_band(
         self,

@@ -62,6 +62,31 @@ def test_question_waits_for_no_change_after_a_conflict() -> None:
             assert "resp_2" == session.ask("Hello?").response.id
 
 
+def test_question_is_asked_again_when_its_answer_was_that_of_another() -> None:
+    """The server answers by itself, tells no owner, and refuses ours then."""
+
+    def say(peer: Peer, kind: str, response_id: str, status: str) -> None:
+        said = {"id": response_id, "status": status}
+        peer.say({"type": f"response.{kind}", "response": said})
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        command = peer.hear_until("response.create")
+        say(peer, "created", "resp_1", "in_progress")
+        code = "conversation_already_has_active_response"
+        refusal = {"code": code, "event_id": command["event_id"]}
+        peer.say({"type": "error", "error": refusal})
+        say(peer, "done", "resp_1", "completed")
+        peer.hear_until("response.create")
+        say(peer, "created", "resp_2", "in_progress")
+        say(peer, "done", "resp_2", "completed")
+        peer.answer_close()
+
+    with RawServer(script) as server:
+        with connect("m", base_url=server.url, router=Router(), timeout=5) as session:
+            assert "resp_2" == session.ask("Hello?").response.id
+
+
 @pytest.mark.parametrize(
     "sound",
     [Audio(b"\xff" * 8_000, "g711_ulaw", 8_000), Audio(b"\0\0" * 16_000, rate=16_000)],
