@@ -25,12 +25,13 @@ from .errors import (
 )
 from .redaction import redact
 
-CLEAN_CODES: Final = frozenset({1000, 1005})
-"""Closes on purpose: 1000, and 1005 for a close frame without a code."""
+CLEAN_CODE: Final = 1000
+"""Closed on purpose."""
 
-RETRYABLE_CODES: Final = frozenset({1001, 1006, 1011, 1012, 1013, 1014, 1015})
+RETRYABLE_CODES: Final = frozenset({1001, 1005, 1006, 1011, 1012, 1013, 1014, 1015})
 """
-The network, the server's restart, or the end of the session's time.
+The network, the server's restart, a close frame without a code (1005), or the end of
+the session's time.
 
 Any other would only be given again: 3000 for the key, 4000 for the request.
 """
@@ -130,7 +131,7 @@ def closed_error(
         error: ConnectionClosed = SessionExpired(
             f"the session's time is up ({told})", code=code, reason=reason
         )
-    elif code in CLEAN_CODES:
+    elif code == CLEAN_CODE:
         error = ConnectionClosedOK(
             f"the server closed the session ({told})", code=code, reason=reason
         )

@@ -164,8 +164,9 @@ class Peer:
                 return payload
 
     def close(self, code: int, reason: str = "") -> None:
-        """Send a close frame."""
-        self.frame(code.to_bytes(2, "big") + reason.encode(), CLOSE)
+        """Send a close frame; 1005 is one without a code."""
+        told = b"" if code == 1005 else code.to_bytes(2, "big") + reason.encode()
+        self.frame(told, CLOSE)
 
     def drop(self) -> None:
         """End the TCP connection."""

@@ -163,7 +163,7 @@ def refusing(status: str, *headers: str) -> SCRIPT:
 # -- which losses ------------------------------------------------------------
 
 
-@pytest.mark.parametrize("code", [1001, 1006, 1011, 1012, 1013])
+@pytest.mark.parametrize("code", [1001, 1005, 1006, 1011, 1012, 1013])
 def test_a_passing_loss_is_made_good(code: int) -> None:
     """The server's restart, the network: the session goes on."""
     first = dropping if code == 1006 else closing(code)
