@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
+import shutil
 import tempfile
 import threading
 from collections.abc import Iterable
@@ -21,6 +23,9 @@ _lock = threading.Lock()
 _sessions: dict[str, Session] = {}
 _recordings: dict[str, Any] = {}
 _folder: Optional[tempfile.TemporaryDirectory[str]] = None
+
+PREFIX = "realtime-sync-"
+"""Of the folder with recordings; the number of the process follows."""
 
 _CLIENT = ("api_key", "base_url", "organization", "project")
 
@@ -119,10 +124,32 @@ def sounds_of(item_ids: Iterable[str]) -> dict[str, tuple[bytes, str, int]]:
     return found
 
 
+def _remove_forgotten() -> None:
+    """Remove recordings of kernels that were killed and could not do it."""
+    if os.name != "posix":
+        return
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        number = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if number.isdigit() and not _is_alive(int(number)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
+
+
 def _path(name: str) -> Path:
     global _folder
     if _folder is None:
-        _folder = tempfile.TemporaryDirectory(prefix="realtime-sync-")
+        _remove_forgotten()
+        prefix = f"{PREFIX}{os.getpid()}-"
+        _folder = tempfile.TemporaryDirectory(prefix=prefix)
         atexit.register(_folder.cleanup)
     safe = "".join(c if c.isalnum() else "-" for c in name)
     return Path(_folder.name) / f"{safe}-{abs(hash(name)):x}.jsonl"

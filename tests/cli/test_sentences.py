@@ -56,13 +56,14 @@ def rates(
     return found, wrong / words
 
 
-def test_ten_sentences_are_found_and_understood(
-    voice_server: Server, tmp_path: Path, capsys: Output
+@pytest.mark.parametrize("count", [3, pytest.param(10, marks=pytest.mark.deep)])
+def test_drawn_sentences_are_found_and_understood(
+    count: int, voice_server: Server, tmp_path: Path, capsys: Output
 ) -> None:
     """Each is one turn; at most one word in ten is wrong."""
-    found, rate = rates(voice_server, drawn(10), tmp_path, capsys)
+    found, rate = rates(voice_server, drawn(count), tmp_path, capsys)
 
-    assert 10 == found
+    assert count == found
     assert rate <= 0.10
 
 

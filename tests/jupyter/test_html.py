@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,6 +77,26 @@ def test_recording_is_read_once_however_many_items_are_shown(
 
     assert 3 == text.count("data:audio/wav;base64")
     assert 1 == len(read)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="numbers of processes of Unix")
+def test_recordings_of_killed_kernels_are_removed(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They hold what was said; those of kernels that run are left alone."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left = tmp_path / f"realtime-sync-{gone.pid}-abc"
+    used = tmp_path / f"realtime-sync-{os.getpid()}-def"
+    for folder in (left, used):
+        folder.mkdir()
+        (folder / "notebook.jsonl").touch()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(naming, "_folder", None)
+    jupyter.connect(MODEL, base_url=server.url)
+    jupyter.close()
+
+    assert (False, True) == (left.exists(), used.exists())
 
 
 def test_name_has_one_session(server: Server) -> None:

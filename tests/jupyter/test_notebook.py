@@ -30,6 +30,12 @@ PROBE = (
 )
 """Sessions, handlers of the default router, reader threads."""
 
+END = """
+from realtime_sync.server.voice import default_ears
+server.close()
+default_ears().close()
+"""
+
 TUTORIAL = ROOT / "docs" / "examples" / "tutorial.ipynb"
 
 
@@ -138,6 +144,8 @@ def test_tutorial_runs(tmp_path: Path, order: str) -> None:
         said = notebook.shown(4)
         drawn = notebook.shown(8)
         watched = notebook.shown(2)
+        # A kernel that ends waits for its children, which the ears have.
+        notebook.run_source(END)
 
         assert [] == errors_in(notebook)
     assert ("0 1 0" if closed else "1 1 1") == probe
