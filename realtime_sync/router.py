@@ -199,7 +199,13 @@ class Router:
 
         Returns:
             How many registrations were removed.
+
+        Raises:
+            TypeError: nothing was given.
+            ConfigurationError: there is no such event, and no handler for it.
         """
+        if not what:
+            raise TypeError("off() takes a handler, an event, or both")
         keys = [resolve(w, unknown=True)[0] for w in what if _is_event(w)]
         handlers = [w for w in what if not _is_event(w)]
         with self._lock:
@@ -211,6 +217,9 @@ class Router:
             ]
         for sub in hits:
             sub.cancel()
+        if not hits:
+            for each in filter(_is_event, what):
+                resolve(each)
         return len(hits)
 
     def handlers(self) -> tuple[Subscription, ...]:

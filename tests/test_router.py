@@ -218,6 +218,18 @@ def test_off_takes_a_handler_an_event_or_both() -> None:
     assert 1 == router.off("response.output_audio.delta")
     assert 1 == router.off(events.ResponseDone, two)
     assert 0 == router.off("response.done")
+
+
+def test_removing_what_cannot_be_there_is_a_mistake() -> None:
+    """A misspelt name would leave its handler in place, and nothing removes all."""
+    router = Router()
+    router.on("acme.weather", print, unknown=True)
+
+    assert 1 == router.off("acme.weather")
+    with pytest.raises(ConfigurationError, match="response.done"):
+        router.off("response.doen")
+    with pytest.raises(TypeError, match="handler"):
+        router.off()
     assert ["error"] == [sub.key for sub in router.handlers()]
 
 
