@@ -253,7 +253,7 @@ class Responses(_Resource):
         pause = 0.0
         while True:
             self._clear_the_way(on_conflict, deadline)
-            handle = self._send(command)
+            handle = self._send(command, refusable=True)
             try:
                 handle.acknowledged(deadline.remaining())
             except ActiveResponseConflict:
@@ -287,8 +287,14 @@ class Responses(_Resource):
             {"type": "response.create", "response": fields}, strict=True
         )
 
-    def _send(self, command: Any) -> ResponseHandle:
-        handle = self._send_command(command, self._make_handle)
+    def _send(self, command: Any, *, refusable: bool = False) -> ResponseHandle:
+        def make(command: Any) -> ResponseHandle:
+            made = self._make_handle(command)
+            # A refusal that may be faster than whoever waits for it is no trouble.
+            made._awaited = refusable
+            return made
+
+        handle = self._send_command(command, make)
         assert isinstance(handle, ResponseHandle)
         return handle
 

@@ -13,6 +13,7 @@ import pytest
 from realtime_sync import UNSET, Router, Session, connect, events
 from realtime_sync.errors import ConnectionClosed, LocalProtocolError
 from realtime_sync.resources import MOST_APPEND_BYTES, new_item_id
+from realtime_sync.testing import MemoryTransport
 from tests.rawserver import Peer, RawServer
 
 LONG = 10.0
@@ -357,3 +358,31 @@ def test_a_lost_session_refuses_commands_with_the_reason(heard: Heard) -> None:
     heard.session._wiring.ended.wait(LONG)
     with pytest.raises(ConnectionClosed):
         heard.session.input_audio_buffer.clear()
+
+
+# -- responses in the way ----------------------------------------------------
+
+
+def test_refusal_that_is_waited_out_is_no_trouble(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Another turn was faster; however quickly that is said, nothing is logged."""
+    refused: list[str] = []
+
+    def answer(command: dict[str, Any]) -> list[dict[str, Any]]:
+        if refused:
+            return [created]
+        refused.append(command["event_id"])
+        code = "conversation_already_has_active_response"
+        error = {"code": code, "message": "busy", "event_id": refused[0]}
+        return [{"type": "error", "error": error}]
+
+    created = {"type": "response.created", "response": {"id": "r", "status": "x"}}
+    transport = MemoryTransport(on_send=answer)
+    session = connect(transport=transport, dispatch="inline", router=Router())
+    handle = session.response.create(on_conflict="wait", metadata=None, timeout=LONG)
+    session.close()
+
+    assert "r" == handle.acknowledged().response.id
+    assert 2 == len(transport.sent)
+    assert [] == [record.getMessage() for record in caplog.records]
