@@ -1,17 +1,17 @@
 """
 Every code block of the documentation is run.
 
-Each page runs in an interpreter of its own, its blocks in order in one
-namespace, against a local server that ``OPENAI_BASE_URL`` names; so a page may
-use ``connect("gpt-realtime-2.1")`` as its reader would. What a page needs and
-its reader does not want to see stands in a comment of the page::
+Each page runs in a process of its own, its blocks in order in one namespace,
+against a local server that ``OPENAI_BASE_URL`` names; so a page may use
+``connect("gpt-realtime-2.1")`` as its reader would. What a page needs and its reader
+does not want to see stands in a comment of the page::
 
     .. run-hidden
 
        speaker = open(os.devnull, "wb")
 
 Such a comment is run in its place like a block. ``.. run-afresh`` is the same and
-begins a new interpreter, for a page with several programs. A traceback names the
+begins a new process, for a page with several programs. A traceback names the
 page and the line, and what the library logs as a warning or worse fails the page.
 No block is skipped, except those in `NOT_RUN`, with the reason.
 """
@@ -21,11 +21,13 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import pytest
 
@@ -123,56 +125,6 @@ def shown_tests(path: Path) -> list[Block]:
     ]
 
 
-RUNNER = """
-import logging, os, sys
-from realtime_sync.server import serve
-
-class Complaints(logging.Handler):
-    def emit(self, record):
-        lines.append(self.format(record))
-
-lines = []
-logging.getLogger("realtime_sync").addHandler(Complaints(logging.WARNING))
-sources = eval(sys.stdin.read())
-with serve(agent="echo") as server:
-    os.environ["OPENAI_BASE_URL"] = server.url
-    os.environ["OPENAI_API_KEY"] = "sk-from-the-documentation"
-    namespace = {"__name__": "__main__", "server": server}
-    for page, line, text in sources:
-        exec(compile("\\n" * (line - 1) + text, page, "exec"), namespace)
-if lines:
-    sys.exit("the library complained:\\n" + "\\n".join(lines))
-"""
-"""Runs ``(page, line, text)`` triples; line numbers are those of the page."""
-
-WARNINGS = "error,ignore:connect() must be used as a context manager:DeprecationWarning"
-"""Errors, apart from one that openai brings about in a page on migrating."""
-
-
-def run(page: str, sources: list[Block], folder: Path) -> None:
-    """Run the Python blocks of one page in an interpreter of their own."""
-    triples = [(str(ROOT / page), block.line, block.text) for block in sources]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": WARNINGS}
-    done = subprocess.run(
-        [sys.executable, "-c", RUNNER],
-        input=repr(triples),
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-    assert 0 == done.returncode, f"{page}\n{done.stdout}\n{done.stderr}"
-
-
-@pytest.mark.parametrize("path", pages(), ids=label)
-def test_python_blocks_of_page_run(path: Path, tmp_path: Path) -> None:
-    """What the documentation shows works, as it stands."""
-    for program in programs(path):
-        run(label(path), program, tmp_path)
-
-
 def programs(path: Path) -> list[list[Block]]:
     """Python blocks of a page, those that share an interpreter together."""
     groups: list[list[Block]] = [[]]
@@ -183,6 +135,124 @@ def programs(path: Path) -> list[list[Block]]:
             groups.append([])
         groups[-1].append(block)
     return [group for group in groups if group]
+
+
+RUNNER = """
+import faulthandler, logging, os, sys
+from realtime_sync import connect
+from realtime_sync.server import serve
+
+class Complaints(logging.Handler):
+    def emit(self, record):
+        lines.append(self.format(record))
+
+def stand_in(folder, output):
+    os.chdir(folder)
+    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    faulthandler.dump_traceback_later(60, exit=True)
+
+# What every page imports and compiles, once for all of them.
+with serve(agent="echo") as server, connect("m", base_url=server.url) as session:
+    session.ask("Hello", timeout=20)
+while line := sys.stdin.readline():
+    folder, output, sources = eval(line)
+    if hasattr(os, "fork"):
+        child = os.fork()
+        if child:
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            print(code, flush=True)
+            continue
+    stand_in(folder, output)
+    break
+else:
+    sys.exit()
+lines = []
+logging.getLogger("realtime_sync").addHandler(Complaints(logging.WARNING))
+with serve(agent="echo") as server:
+    os.environ["OPENAI_BASE_URL"] = server.url
+    os.environ["OPENAI_API_KEY"] = "sk-from-the-documentation"
+    namespace = {"__name__": "__main__", "server": server}
+    for page, line, text in sources:
+        exec(compile("\\n" * (line - 1) + text, page, "exec"), namespace)
+if lines:
+    sys.exit("the library complained:\\n" + "\\n".join(lines))
+"""
+"""
+Runs ``(page, line, text)`` triples; line numbers are those of the page.
+
+Every program has a process of its own, which is a copy of one that is warm where
+processes can be copied.
+"""
+
+WARNINGS = "error,ignore:connect() must be used as a context manager:DeprecationWarning"
+"""Errors, apart from one that openai brings about in a page on migrating."""
+
+
+class Runner:
+    """A process that runs one program after the other."""
+
+    def __init__(self) -> None:
+        self._process: Optional[subprocess.Popen[str]] = None
+
+    def __call__(self, page: str, sources: list[Block], folder: Path) -> None:
+        """Run the Python blocks of one page."""
+        triples = [(str(ROOT / page), block.line, block.text) for block in sources]
+        output = folder / "output.txt"
+        process = self._process or self._started()
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(f"{(str(folder), str(output), triples)!r}\n")
+        process.stdin.flush()
+        if hasattr(os, "fork"):
+            self._process = process
+            code = process.stdout.readline().strip()
+        else:
+            process.communicate()
+            code = str(process.returncode)
+
+        assert "0" == code, f"{page}\n{output.read_text(encoding='utf-8')}"
+
+    def close(self) -> None:
+        """End the process, and the program that it runs if that does not end."""
+        if self._process is None:
+            return
+        try:
+            self._process.communicate(timeout=5)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.communicate()
+
+    def _started(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", RUNNER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "PYTHONWARNINGS": WARNINGS,
+                "PYTHONIOENCODING": "utf-8",
+            },
+            encoding="utf-8",
+            start_new_session=True,
+        )
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Runner]:
+    """Runs programs of the documentation."""
+    runner = Runner()
+    yield runner
+    runner.close()
+
+
+@pytest.mark.parametrize("path", [p for p in pages() if programs(p)], ids=label)
+def test_python_blocks_of_page_run(run: Runner, path: Path, tmp_path: Path) -> None:
+    """What the documentation shows works, as it stands."""
+    for program in programs(path):
+        run(label(path), program, tmp_path)
 
 
 def test_test_files_of_the_documentation_pass(tmp_path: Path) -> None:
