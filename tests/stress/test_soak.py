@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import gc
 import random
+import subprocess
 import sys
 import threading
 from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -183,3 +186,75 @@ def test_ten_minutes() -> None:
     assert soak.counts["cut"] >= 250
     assert end[1] <= 1.05 * middle[1] + (4 << 20)
     assert end[2] <= 1.05 * middle[2]
+
+
+SERVER = """
+import sys
+from realtime_sync.server import serve
+with serve(keep_frames=20) as server:
+    print(server.url, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[str]:
+    """The URL of a server in a process of its own, whose memory is not ours."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVER],
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None and process.stdin is not None
+        yield process.stdout.readline().strip()
+        process.stdin.close()
+
+
+def grown(action: Callable[[], object], times: int) -> int:
+    """Blocks of memory that are left of repeating something, once it is warm."""
+    for _ in range(times):
+        action()
+    gc.collect()
+    before = sys.getallocatedblocks()
+    for _ in range(times):
+        action()
+    gc.collect()
+    return sys.getallocatedblocks() - before
+
+
+@pytest.mark.deep
+def test_nothing_is_left_of_answers_losses_and_sessions(elsewhere: str) -> None:
+    """
+    Of a thousand answers, a hundred losses, a hundred sessions.
+
+    The first answers are kept, five hundred of a session, and so come before.
+    """
+    policy = ReconnectPolicy(base=0.0, cap=0.001, stable_after=0.0)
+
+    def open_one(**options: Any) -> Session:
+        return connect("m", base_url=elsewhere, router=Router(), **options)
+
+    def ask(session: Session) -> None:
+        session.ask("Hello", **TEXT, **BESIDE)
+
+    def lose(session: Session) -> None:
+        connection = session._wiring.connection
+        assert connection is not None
+        with session.expect("connection.restored") as restored:
+            connection.abort()
+        restored.result(LONG)
+
+    def open_and_ask() -> None:
+        with open_one() as session:
+            ask(session)
+
+    with open_one(reconnect=policy) as session:
+        answers = grown(lambda: ask(session), 1000)
+        losses = grown(lambda: lose(session), 100)
+    sessions = grown(open_and_ask, 100)
+    print(f"\nblocks: {answers} of answers, {losses} of losses, {sessions} of sessions")
+
+    assert max(answers, losses, sessions) < 500
