@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from .connecting import MODEL, say_while_waiting, server_url
+from .machine import add_json_option
 from .talk import add_pace_option
 
 
@@ -28,6 +30,7 @@ def add(commands: Any) -> None:
         default="ga",
         help="dialect of the protocol (default: %(default)s)",
     )
+    add_json_option(parser)
     add_pace_option(parser)
     parser.add_argument(
         "--out",
@@ -53,8 +56,9 @@ def run(options: argparse.Namespace) -> int:
         say_while_waiting("speaking the question")
         audio.write_wav(spoken, default_mouth().speak(question))
         with server_url(options) as url:
-            print(f"asking the local voice server at {url}: {question}")
-            print()
+            told = sys.stderr if options.json else sys.stdout
+            print(f"asking the local voice server at {url}: {question}\n", file=told)
             code = speak(spoken, url, options, options.out)
-    write_beside(options.out)
+    written = write_beside(options.out)
+    print(f"wrote {written}", file=told)
     return code

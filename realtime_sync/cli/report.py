@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +48,9 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def write_beside(folder: Path) -> None:
-    """Write ``report.html`` from the ``session.jsonl`` of a folder, and say so."""
+def write_beside(folder: Path) -> Path:
+    """Write ``report.html`` from the ``session.jsonl`` of a folder; where it is."""
     from .. import report
 
     target = folder / "report.html"
-    report.write(folder / "session.jsonl", target, title=f"{folder.name}")
-    print(f"wrote {target}", file=sys.stdout)
+    return report.write(folder / "session.jsonl", target, title=f"{folder.name}")

@@ -53,7 +53,7 @@ def speak(
     """
     folder.mkdir(parents=True, exist_ok=True)
     session = new_session(url, options, CONFIG)
-    as_json = getattr(options, "json", False)
+    as_json = bool(options.json)
     line = StatusLine(shown=False if as_json else None)
     out: Any = sys.stderr if as_json else line
     transcript = LiveTranscript(out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -13,21 +14,28 @@ from realtime_sync.server.voice import default_ears, normal_words, word_error_ra
 Output = pytest.CaptureFixture[str]
 
 
-@pytest.mark.parametrize("dialect", ["ga", "beta"])
+@pytest.mark.parametrize(
+    ("dialect", "more"), [("ga", []), ("beta", ["--json"])], ids=["ga", "beta-json"]
+)
 def test_demo_answers_a_spoken_question_aloud(
-    tmp_path: Path, dialect: str, capsys: Output
+    tmp_path: Path, dialect: str, more: list[str], capsys: Output
 ) -> None:
     """The question is understood word for word, the answer is speech."""
     out = tmp_path / "demo"
-    code = main(["demo", "--dialect", dialect, "--out", str(out), "--pace", "full"])
+    arguments = ["--dialect", dialect, "--out", str(out), "--pace", "full", *more]
+    code = main(["demo", *arguments])
     lines = capsys.readouterr().out.splitlines()
-    said = next(line for line in lines if line.startswith("you "))
-    answered = next(line for line in lines if line.startswith("server "))
+    if more:
+        (turn,) = map(json.loads, lines)
+        said, answered = turn["said"], turn["answer"]
+    else:
+        said = next(line[8:] for line in lines if line.startswith("you "))
+        answered = next(line[8:] for line in lines if line.startswith("server "))
     heard = default_ears().transcribe(audio.read_file(out / "answer.wav"), 24_000)
 
     assert 0 == code
-    assert "what is the capital of france" == " ".join(normal_words(said[8:]))
-    assert word_error_rate(answered[8:], heard) <= 0.2
+    assert "what is the capital of france" == " ".join(normal_words(said))
+    assert word_error_rate(answered, heard) <= 0.2
     assert {"question.wav", "answer.wav", "session.jsonl", "report.html"} == {
         path.name for path in out.iterdir()
     }
