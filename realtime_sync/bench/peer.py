@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import importlib
 import threading
+import time
 from contextlib import suppress
 from typing import Any
 
 from .job import Delays, Figures, Job, Meter, delays, resident_kib
 from .scripts import PCM_20_MS, PCM_200_MS
 
-_PATIENCE = 300.0
+_LATEST = 60.0
+"""Seconds after the last event in which all must have come."""
 _COMMIT = {"type": "input_audio_buffer.commit"}
 
 
@@ -137,8 +139,10 @@ def sessions(job: Job) -> Figures:
     for connection in opened:
         with suppress(Exception):  # Lost already; its events will be missing.
             connection.send(_COMMIT)
+    end = time.monotonic() + job.events / job.rate + _LATEST
     for thread in threads:
-        thread.join(_PATIENCE)
+        # Over TLS some never end; their events are missing.
+        thread.join(max(0.0, end - time.monotonic()))
     meter.stop()
     total = [second for each in seen for second in each.seconds]
     return {
