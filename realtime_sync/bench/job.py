@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import ssl
 import sys
@@ -31,7 +32,9 @@ class Job:
         sessions: how many at once.
         rate: events per second for each session.
         run: a number that no other job of the server has.
-        confined: keep to one core, which can be asked for on Linux.
+        confined: like a service that has been set up with care: on one core,
+            where that can be asked for (Linux), and with what it keeps for good
+            out of the garbage collector's way.
     """
 
     side: str
@@ -76,6 +79,13 @@ def keep_to_one_core() -> None:
     """Run on one core from now on, the last of those that there are."""
     if sys.platform == "linux":
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+def settle(job: Job) -> None:
+    """Everything is made; the measurement is about to begin."""
+    if job.confined:
+        gc.collect()
+        gc.freeze()
 
 
 class Meter:

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from .. import Session, connect
-from .job import Delays, Figures, Job, Meter, delays, resident_kib
+from .job import Delays, Figures, Job, Meter, delays, resident_kib, settle
 from .scripts import PCM_20_MS, PCM_200_MS
 
 _PATIENCE = 300.0
@@ -110,6 +110,7 @@ def sessions(job: Job) -> Figures:
         session.on("response.done", lambda event: over.release())
         opened.append(session)
     memory = (resident_kib() - before) / job.sessions
+    settle(job)
     meter = Meter()
     meter.start()
     for session in opened:

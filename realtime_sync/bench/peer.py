@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from .job import Delays, Figures, Job, Meter, delays, resident_kib
+from .job import Delays, Figures, Job, Meter, delays, resident_kib, settle
 from .scripts import PCM_20_MS, PCM_200_MS
 
 _LATEST = 60.0
@@ -134,6 +134,7 @@ def sessions(job: Job) -> Figures:
         opened.append(connection)
         threads.append(_dispatching(connection, each))
     memory = (resident_kib() - before) / job.sessions
+    settle(job)
     meter = Meter()
     meter.start()
     for connection in opened:
