@@ -24,6 +24,7 @@ from tests.rawserver import PONG, Peer, RawServer
 from tests.servers.chatting import GA, openai, sglang, speaches_session
 from tests.servers.spoken import WHERE, created, event, flat, response
 from tests.servers.standin import Close, Drop, Frame, StandIn, connected, lines
+from tests.stress.places import library_threads, wait_until
 
 SHORT = 0.2
 
@@ -40,11 +41,10 @@ def server(answer: Any = openai, **more: Any) -> StandIn:
 def test_an_update_that_is_never_answered_is_a_timeout_of_connect() -> None:
     """Nobody knows whether it is in force; the session is closed."""
     with RawServer(_greet_and_rest) as raw:
-        before = threading.active_count()
         with pytest.raises(WaitTimeout, match="session.update"):
             connect("m", base_url=raw.url, config={"voice": "v"}, connect_timeout=SHORT)
 
-        assert before == threading.active_count()
+        wait_until(lambda: not library_threads(), "the end of threads", 3)
 
 
 def _greet_and_rest(peer: Peer) -> None:
