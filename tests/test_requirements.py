@@ -1,0 +1,79 @@
+"""What setup.cfg asks an installer for, on each Python that it names."""
+
+from __future__ import annotations
+
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+PYTHON = "Programming Language :: Python :: "
+WHEELS = {
+    "5.0.4": ["3.10", "3.11", "3.12", "3.13"],
+    "5.1.1": ["3.11", "3.13"],
+}
+"""Releases of pocketsphinx, and the Pythons that they have wheels for."""
+
+
+def configuration() -> ConfigParser:
+    """Read setup.cfg."""
+    parser = ConfigParser(interpolation=None)
+    parser.read(Path(__file__).parent.parent / "setup.cfg", encoding="utf-8")
+    return parser
+
+
+def named_pythons() -> list[str]:
+    """List the minor versions in the classifiers."""
+    lines = configuration()["metadata"]["classifiers"].split("\n")
+    found = [line.removeprefix(PYTHON) for line in lines if line.startswith(PYTHON)]
+    return [version for version in found if version[-1].isdigit()]
+
+
+def required(extra: str, python: str) -> dict[str, SpecifierSet]:
+    """Expand an extra on a Python to the releases it takes of each distribution."""
+    found: dict[str, SpecifierSet] = {}
+    for line in configuration()["options.extras_require"][extra].split("\n"):
+        if not line or line.startswith("#"):
+            continue
+        one = Requirement(line)
+        full = {"python_version": python, "python_full_version": python + ".0"}
+        if one.marker is not None and not one.marker.evaluate(full):
+            continue
+        if one.name == "realtime-sync":
+            for inner in one.extras:
+                found.update(required(inner, python))
+        else:
+            assert one.name not in found, f"{one.name} is named twice on {python}"
+            found[one.name] = one.specifier
+    return found
+
+
+@pytest.mark.parametrize(
+    ("python", "release"),
+    [("3.10", "5.0.4"), ("3.11", "5.1.1"), ("3.12", "5.0.4"), ("3.13", "5.1.1")],
+)
+def test_newest_pocketsphinx_that_is_allowed_has_a_wheel(
+    python: str, release: str
+) -> None:
+    """An installer takes the newest, and builds it where there is no wheel."""
+    allowed = required("demo", python)["pocketsphinx"].filter(WHEELS)
+
+    assert release == max(allowed, key=Version)
+    assert python in WHEELS[release]
+
+
+def test_every_python_that_is_named_is_in_the_table() -> None:
+    """Naming another one means looking for its wheels."""
+    assert WHEELS["5.0.4"] == named_pythons()
+
+
+@pytest.mark.parametrize("extra", ["voice", "demo", "test", "typing", "docs"])
+def test_demo_asks_for_the_same_distributions_on_every_python(extra: str) -> None:
+    """No marker leaves a Python without one of them."""
+    named = [sorted(required(extra, python)) for python in named_pythons()]
+
+    assert named[:1] * len(named) == named
+    assert "pocketsphinx" in named[0]
