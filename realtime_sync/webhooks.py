@@ -17,9 +17,9 @@ The service may deliver one event several times, with the same ``event.id``.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
+import math
 import os
 import re
 import time
@@ -79,7 +79,7 @@ def unwrap(
         headers: of the request.
         secret: ``"whsec_..."``, from the service's settings; by default
             ``OPENAI_WEBHOOK_SECRET``.
-        tolerance: seconds that the time of sending may be away from now.
+        tolerance: seconds that the time of sending may be away from now; finite.
         now: seconds since the epoch; by default the clock's.
 
     Returns:
@@ -88,7 +88,8 @@ def unwrap(
     Raises:
         WebhookRejected: it is not from the service, too old or from the
             future, or no JSON object. Answer with HTTP 400.
-        ConfigurationError: there is no secret, or it is malformed.
+        ConfigurationError: there is no secret, it is malformed or empty, or
+            *tolerance* or *now* is no finite number.
         TypeError: the body is decoded already.
     """
     verify(body, headers, secret, tolerance=tolerance, now=now)
@@ -117,25 +118,30 @@ def verify(
 
     Raises:
         WebhookRejected: it is not from the service, too old or from the future.
-        ConfigurationError: there is no secret, or it is malformed.
+        ConfigurationError: there is no secret, it is malformed or empty, or
+            *tolerance* or *now* is no finite number.
         TypeError: the body is decoded already.
     """
-    payload, key = _bytes(body), _key(secret)
-    found = _named(headers)
+    key = _key(secret)
+    within = _seconds("tolerance", tolerance)
+    if within < 0:
+        raise ConfigurationError(f"tolerance is {tolerance!r}: it cannot be negative")
+    at = time.time() if now is None else _seconds("now", now)
+    payload, found = _bytes(body), _named(headers)
     identity = _required(found, "webhook-id")
     stamp = _required(found, "webhook-timestamp")
     signatures = _required(found, "webhook-signature")
     if not _SECONDS.fullmatch(stamp):
         raise WebhookRejected("webhook-timestamp is not a whole number of seconds")
-    age = (time.time() if now is None else now) - int(stamp)
-    if abs(age) > tolerance:
+    age = at - int(stamp)
+    if abs(age) > within:
         when = "old" if age > 0 else "far in the future"
         raise WebhookRejected(f"the webhook is too {when}: {abs(age):.0f} s")
     expected = _signature(key, identity, stamp, payload)
     # Every one is compared, and each in constant time: how long it takes must
     # tell nothing about the right one.
     matches = [
-        hmac.compare_digest(expected, given.encode())
+        hmac.compare_digest(expected, _encoded(given, "webhook-signature"))
         for given in signatures.split()
         if given.startswith("v1,")
     ]
@@ -156,7 +162,8 @@ def sign(
         timestamp: seconds since the epoch.
 
     Raises:
-        ConfigurationError: there is no secret, or it is malformed.
+        ConfigurationError: there is no secret, or it is malformed or empty.
+        WebhookRejected: the body or the id cannot be encoded.
     """
     stamp = str(int(timestamp))
     signature = _signature(_key(secret), webhook_id, stamp, _bytes(body))
@@ -168,7 +175,11 @@ def sign(
 
 
 def _signature(key: bytes, identity: str, stamp: str, payload: bytes) -> bytes:
-    signed = b"%b.%b.%b" % (identity.encode(), stamp.encode(), payload)
+    signed = b"%b.%b.%b" % (
+        _encoded(identity, "webhook-id"),
+        stamp.encode(),
+        payload,
+    )
     return b"v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest())
 
 
@@ -179,19 +190,46 @@ def _key(secret: Optional[str]) -> bytes:
         raise ConfigurationError(
             "no secret to check webhooks with: pass it, or set OPENAI_WEBHOOK_SECRET"
         )
-    if not secret.startswith(_PREFIX):
-        return secret.encode()
     try:
-        return base64.b64decode(secret[len(_PREFIX) :], validate=True)
-    except binascii.Error:
+        if secret.startswith(_PREFIX):
+            key = base64.b64decode(secret[len(_PREFIX) :], validate=True)
+        else:
+            key = b"" if secret.isspace() else secret.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(
+            "the webhook's secret is malformed: it cannot be encoded as UTF-8"
+        ) from None
+    except ValueError:
         raise ConfigurationError(
             "the webhook's secret is malformed: what follows whsec_ is not base64"
         ) from None
+    # HMAC pads a key with zeros: one of zeros only is as good as none, and anybody
+    # can sign with that.
+    if not key.strip(b"\0"):
+        raise ConfigurationError("the webhook's secret is empty")
+    return key
+
+
+def _seconds(name: str, value: float) -> float:
+    """A finite number; against NaN every comparison would succeed."""
+    try:
+        if math.isfinite(value):
+            return value
+    except (TypeError, OverflowError):
+        pass
+    raise ConfigurationError(f"{name} is not a finite number of seconds: {value!r:.80}")
+
+
+def _encoded(text: str, what: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise WebhookRejected(f"{what} cannot be encoded as UTF-8") from None
 
 
 def _bytes(body: Any) -> bytes:
     if isinstance(body, str):
-        return body.encode()
+        return _encoded(body, "the body")
     if isinstance(body, (bytes, bytearray, memoryview)):
         return bytes(body)
     raise TypeError(

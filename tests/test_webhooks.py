@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
+from decimal import Decimal
 from typing import Any, Callable
 
 import pytest
@@ -238,6 +240,110 @@ def test_malformed_secret_is_not_shown() -> None:
     with pytest.raises(ConfigurationError, match="base64") as caught:
         webhooks.unwrap(BODY, signed(), "whsec_n%t-base64", now=NOW)
     assert "n%t" not in str(caught.value)
+
+
+def forged(body: bytes = BODY, key: bytes = b"") -> dict[str, str]:
+    """Headers that anybody can make who guesses the key."""
+    signature = hmac.new(key, b"w.%d.%b" % (NOW, body), "sha256").digest()
+    return {
+        "webhook-id": "w",
+        "webhook-timestamp": str(NOW),
+        "webhook-signature": "v1," + base64.b64encode(signature).decode(),
+    }
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "whsec_",
+        "whsec_ ",
+        "whsec_====",
+        "whsec_AA==",
+        "whsec_" + base64.b64encode(b"\0" * 64).decode(),
+        " ",
+        "\r\n\t",
+        "\0\0",
+        "\u2003",
+    ],
+)
+def test_empty_key_is_refused_and_accepts_no_forgery(
+    secret: str,
+) -> None:
+    """HMAC takes an empty key, and one of zeros for the same."""
+    with pytest.raises(ConfigurationError, match="empty|base64"):
+        webhooks.unwrap(BODY, forged(), secret, now=NOW)
+    with pytest.raises(ConfigurationError, match="empty|base64"):
+        webhooks.sign(BODY, secret, webhook_id="w", timestamp=NOW)
+
+
+def test_empty_key_from_the_environment_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A variable that was cut off after its prefix."""
+    monkeypatch.setenv("OPENAI_WEBHOOK_SECRET", "whsec_")
+    with pytest.raises(ConfigurationError, match="empty"):
+        webhooks.unwrap(BODY, forged(), now=NOW)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["whsec_?", "whsec_ab c", "whsec_é", "whsec_\udc80", "pl\ud800in", "whsec_A"],
+)
+def test_malformed_secret_is_a_mistake_of_configuration(secret: str) -> None:
+    """Whatever is wrong with it, it is not the sender's fault."""
+    with pytest.raises(ConfigurationError, match="malformed"):
+        unwrap_with(secret)
+
+
+def unwrap_with(secret: str) -> Any:
+    """Unwrap a genuine webhook with another secret."""
+    return webhooks.unwrap(BODY, signed(), secret, now=NOW)
+
+
+@pytest.mark.parametrize(
+    "seconds",
+    [float("nan"), float("inf"), float("-inf"), Decimal("NaN"), 10**400, "300", None],
+)
+def test_tolerance_that_is_no_number_of_seconds_is_refused(seconds: Any) -> None:
+    """No comparison with NaN holds, so nothing would ever be too old."""
+    old = webhooks.sign(BODY, SECRET, webhook_id="w", timestamp=1)
+    with pytest.raises(ConfigurationError, match="tolerance"):
+        unwrap(BODY, old, tolerance=seconds)
+
+
+@pytest.mark.parametrize("seconds", [-1, -0.001, -(10**9)])
+def test_negative_tolerance_is_refused(seconds: float) -> None:
+    """It would refuse every webhook, with the wrong reason."""
+    with pytest.raises(ConfigurationError, match="negative"):
+        unwrap(BODY, signed(), tolerance=seconds)
+
+
+@pytest.mark.parametrize("now", [float("nan"), float("inf"), 10**400, "now"])
+def test_time_that_is_no_number_of_seconds_is_refused(now: Any) -> None:
+    """For the same reason."""
+    with pytest.raises(ConfigurationError, match="now"):
+        unwrap(BODY, signed(), now=now)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"webhook-id": "wh_\udc80"},
+        {"webhook-signature": "v1,\ud800"},
+        {"webhook-signature": "v1,AAAA v1,\udfff"},
+        {"webhook-timestamp": "\udc31"},
+    ],
+)
+def test_header_that_cannot_be_encoded_is_refused(changes: dict[str, str]) -> None:
+    """Some servers decode what is no UTF-8 to lone surrogates."""
+    with pytest.raises(WebhookRejected, match=next(iter(changes))):
+        unwrap(BODY, signed(**changes))
+
+
+def test_text_that_cannot_be_encoded_is_refused() -> None:
+    """Of a body too: nobody can have signed it."""
+    with pytest.raises(WebhookRejected, match="body"):
+        unwrap('{"id": "\udc80"}', signed())
 
 
 def test_secret_without_prefix_is_taken_as_it_is() -> None:
