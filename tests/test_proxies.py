@@ -17,7 +17,7 @@ from tests.tinyproxy import TinyProxy
 @pytest.fixture
 def server() -> Iterator[Server]:
     """A server that is reached through proxies only by another name."""
-    with serve(agent="echo") as made:
+    with serve(agent="echo", allowed_hosts=["realtime.example"]) as made:
         yield made
 
 

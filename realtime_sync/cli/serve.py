@@ -53,6 +53,21 @@ def add(commands: Any) -> None:
         help="something that goes wrong, such as drop_after:5; may be repeated",
     )
     parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="another name that clients may call the server by; may be repeated",
+    )
+    parser.add_argument(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="a host, or an origin such as https://app.example, whose pages may come "
+        "in besides those of this machine; may be repeated",
+    )
+    parser.add_argument(
         "--quiet", action="store_true", help="do not print what is said"
     )
     parser.set_defaults(run=run)
@@ -78,6 +93,8 @@ def run(options: argparse.Namespace, stop: threading.Event | None = None) -> int
         host=options.host,
         port=options.port,
         faults=options.fault,
+        allowed_hosts=options.allow_host,
+        allowed_origins=options.allow_origin,
     ) as server:
         print(f"listening on {server.url} (agent: {options.agent})", flush=True)
         print(f'try: realtime-sync ask --url {server.url} "Hello"', flush=True)

@@ -53,6 +53,8 @@ def serve(
     faults_by_url: bool = True,
     mcp: Optional[Mapping[str, Iterable[McpTool]]] = None,
     tls: Union[ssl.SSLContext, tuple[str, str], None] = None,
+    allowed_hosts: Iterable[str] = (),
+    allowed_origins: Iterable[str] = (),
     **options: Any,
 ) -> Server:
     """
@@ -83,6 +85,11 @@ def serve(
         mcp: tools of pretended MCP servers, by ``server_label``.
         tls: files of a certificate and its key, or a context; clients such as
             openai-node connect in no other way. None is plain TCP.
+        allowed_hosts: names and addresses, without a port, by which clients may call
+            the server besides loopback and *host*; others are refused with HTTP 403.
+        allowed_origins: pages of a browser that may come in besides those of this
+            machine: hosts, or origins such as ``https://app.example``. Programs
+            send no origin and need no entry.
         options: fields of `Options`, for example ``pace=1.0``: audio no faster than
             it is played. The voice and chat agents have 8.0, the others no pace.
 
@@ -117,6 +124,8 @@ def serve(
         faults_by_url=faults_by_url,
         mcp=mcp,
         tls=_tls_context(tls),
+        allowed_hosts=allowed_hosts,
+        allowed_origins=allowed_origins,
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import websocket
 
 from realtime_sync.cli import main
@@ -101,3 +102,35 @@ def test_bad_input_is_one_line_and_code_2(
     assert 2 == code
     assert 1 == len(captured.err.strip().splitlines())
     assert 1 == threading.active_count()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        ([], 403),
+        (["--allow-host", "box.local"], 403),
+        (["--allow-origin", "https://app.example"], 403),
+        (["--allow-host", "box.local", "--allow-origin", "app.example"], 200),
+    ],
+)
+def test_other_hosts_and_pages_come_in_when_allowed(
+    arguments: list[str], status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both are needed for a page of another site that calls it by another name."""
+    answers: list[int] = []
+
+    class Page:
+        def wait(self) -> None:
+            url = capsys.readouterr().out.split()[2]
+            answer = requests.post(
+                f"{url}/realtime/client_secrets",
+                headers={"Host": "box.local", "Origin": "https://app.example"},
+                timeout=10,
+            )
+            answers.append(answer.status_code)
+
+    command = ["serve", "--agent", "echo", "--port", "0", *arguments]
+    options = parser().parse_args(command)
+    options.run(options, Page())
+
+    assert [status] == answers

@@ -11,6 +11,7 @@ import attrs
 
 from ..engine.refusal import Refusal
 from .calls import Calls
+from .origin import Allowed, Caller, caller_refusal
 from .secrets import Secrets
 
 _REALTIME_PATHS = frozenset(
@@ -118,6 +119,7 @@ class Gate:
         secrets: the ephemeral keys that this server has given out.
         calls: the calls there are.
         refuse_early: refuse with an HTTP status instead of a WebSocket error.
+        allowed: the hosts and origins that are served beside loopback.
     """
 
     dialects: str
@@ -126,6 +128,18 @@ class Gate:
     secrets: Secrets
     calls: Calls
     refuse_early: bool = False
+    allowed: Allowed = Allowed()
+
+    def check_caller(self, caller: Caller) -> None:
+        """
+        Refuse pages of other sites, before anything else is looked at.
+
+        Raises:
+            NotAdmitted: the request's host or origin is foreign.
+        """
+        refused = caller_refusal(caller, self.allowed)
+        if refused is not None:
+            raise NotAdmitted(Refusal(refused, code="forbidden"), status=403)
 
     def admit(self, knock: Knock, now: float) -> Admission:
         """

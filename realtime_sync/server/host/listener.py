@@ -17,11 +17,14 @@ from typing import Any, Callable, Optional
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from ...errors import ConfigurationError
+from .origin import Caller
 
 _log = logging.getLogger("realtime_sync.server")
 _BACKLOG = 256
 _HEAD_SECONDS = 10.0
 _POLL_SECONDS = 0.05
+CALLER = "realtime_sync.caller"
+"""Where the application finds the `Caller` in its environment."""
 
 Upgrade = Callable[["Handler"], None]
 
@@ -68,6 +71,18 @@ class Handler(WSGIRequestHandler):
             self.listener.upgrade(self)
         else:
             super().run_wsgi()
+
+    def make_environ(self) -> dict[str, Any]:
+        """Add the caller: werkzeug lets an absolute target replace the host."""
+        return {**super().make_environ(), CALLER: self.caller()}
+
+    def caller(self) -> Caller:
+        """Return what the request says of where it comes from."""
+        return Caller(
+            hosts=self.headers.get_all("Host", []),
+            origins=self.headers.get_all("Origin", []),
+            address=self.connection.getsockname()[0],
+        )
 
     def early_bytes(self) -> bytes:
         """Return what was read behind the request's head; does not block."""

@@ -5,7 +5,7 @@ The REST side of the server: ephemeral keys and calls.
 from __future__ import annotations
 
 import json
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Callable, Collection, Mapping, Optional
 
 import attrs
 from werkzeug.exceptions import HTTPException
@@ -21,12 +21,19 @@ from ..engine.ids import Ids
 from ..engine.refusal import Refusal, invalid_json, missing
 from .calls import Call, Calls, sdp_answer
 from .gate import Gate, Knock, NotAdmitted
+from .listener import CALLER
+from .origin import body_refusal
 from .secrets import DEFAULT_SECONDS
 
 _BODY_LIMIT = 1 << 20
 _SECONDS = integer(10, 7200)
 _STATUS_CODE = integer(100, 699)
 _TEXT = text(minimum=1)
+_JSON_ONLY = ("application/json",)
+_BODIES: Mapping[str, Collection[str]] = {
+    "create_call": ("application/sdp", "multipart/form-data"),
+}
+"""The media types of an endpoint's body, where that is not JSON."""
 
 
 def _post(path: str, endpoint: str) -> Rule:
@@ -80,7 +87,9 @@ class Rest:
         request = Request(environ)
         request.max_content_length = _BODY_LIMIT
         try:
+            self.gate.check_caller(environ[CALLER])
             endpoint, arguments = _ENDPOINTS.bind_to_environ(environ).match()
+            _check_body(request, _BODIES.get(endpoint, _JSON_ONLY))
             self._check_key(request)
             response = getattr(self, "_" + endpoint)(request, **arguments)
         except NotAdmitted as refused:
@@ -214,6 +223,14 @@ class Rest:
         if status not in (None, call.status):
             raise Refusal(f"The call is {call.status}, not {status}.")
         return call
+
+
+def _check_body(request: Request, taken: Collection[str]) -> None:
+    chunked = "Transfer-Encoding" in request.headers
+    has_body = chunked or bool(request.content_length)
+    refused = body_refusal(request.mimetype, has_body, taken)
+    if refused is not None:
+        raise NotAdmitted(Refusal(refused, code="forbidden"), status=403)
 
 
 def _lifetime(expires_after: Any) -> int:

@@ -35,6 +35,7 @@ from .gate import (
     refused_with,
 )
 from .listener import Handler, Listener
+from .origin import Allowed
 from .rest import Rest
 from .secrets import Secrets
 from .sessions import FrameLog, ServerSession, frame_size
@@ -83,6 +84,8 @@ class Server:
         faults_by_url: bool = True,
         mcp: Optional[Mapping[str, Iterable[McpTool]]] = None,
         tls: Optional[ssl.SSLContext] = None,
+        allowed_hosts: Iterable[str] = (),
+        allowed_origins: Iterable[str] = (),
     ) -> None:
         self.clock: Clock = clock or SystemClock()
         self.agent = agent
@@ -110,6 +113,7 @@ class Server:
             secrets=Secrets(),
             calls=self.calls,
             refuse_early=refuse_early,
+            allowed=Allowed.of(host, allowed_hosts, allowed_origins),
         )
         rest = Rest(self._gate, self.clock, ids, self.calls, self._hung_up)
         self._listener = Listener(host, port, rest, self._upgrade, tls)
@@ -239,6 +243,7 @@ class Server:
         admission: Optional[Admission] = None
         faults: tuple[Fault, ...] = ()
         try:
+            self._gate.check_caller(handler.caller())
             faults = self._chosen_faults(knock)
             if len(self.open_sessions()) >= self._max_sessions:
                 raise NotAdmitted(
