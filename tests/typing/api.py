@@ -31,6 +31,7 @@ from realtime_sync import (
     on,
     webhooks,
 )
+from realtime_sync.server import serve
 
 
 @on("response.audio.delta")
@@ -264,3 +265,8 @@ def answering(client: RealtimeClient, body: bytes, headers: dict[str, str]) -> N
         client.calls.accept(call_id, instructions="Be brief.")
     else:
         print(event.type, event.data)
+
+
+def local_server() -> None:
+    with serve(allowed_hosts=["box.local"], allowed_origins=("app.example",)) as server:
+        assert_type(server.url, str)
