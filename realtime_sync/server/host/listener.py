@@ -171,13 +171,14 @@ class Listener:
         thread.name = f"realtime-server-{self.port}-connection"
         with self._lock:
             self._connections.add(connection)
-            self._threads.add(thread)
+            # Dropped here, not as they leave: a thread that has left still runs for
+            # a moment, and close() has to wait for that one too.
+            self._threads = {t for t in self._threads if t.is_alive()} | {thread}
 
     def left(self, connection: socket.socket) -> None:
         """Forget a connection; called in its thread."""
         with self._lock:
             self._connections.discard(connection)
-            self._threads.discard(threading.current_thread())
 
     def stop_accepting(self) -> None:
         """Close the port; connections go on."""
