@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
-from attrs import define
+from attrs import Factory, define, frozen
 
-from ..errors import ConfigurationError, RealtimeError, WaitTimeout
+from ..errors import (
+    ConfigurationError,
+    ConnectFailed,
+    ConnectionLost,
+    RealtimeError,
+    WaitTimeout,
+)
 from .connecting import add_server_options, new_session, server_url
-from .failures import explain
+from .failures import FAILED, explain
 from .machine import add_json_option, print_json
+from .outputs import Output, StreamOutput, file_outputs, names
+from .progress import ProgressBar
 from .transcripts import FORMATS, Segment, Segments
+
+if TYPE_CHECKING:
+    from .. import Session
 
 SUFFIXES = frozenset(".wav .flac .ogg .oga .opus .mp3 .aif .aiff .au".split())
 """Files of a folder that are audio."""
@@ -23,7 +39,19 @@ SUFFIXES = frozenset(".wav .flac .ogg .oga .opus .mp3 .aif .aiff .au".split())
 TAIL = 1.0
 """Seconds of silence after a file, in which VAD may find that a turn is over."""
 
-CELLS = 24
+
+@frozen
+class Source:
+    """
+    One file to listen to.
+
+    Attributes:
+        path: the file that is read.
+        shown: what the user calls it, which its transcript is named after.
+    """
+
+    path: Path
+    shown: Path
 
 
 @define
@@ -31,10 +59,19 @@ class Result:
     """What became of one file."""
 
     path: Path
-    seconds: float
-    segments: list[Segment]
+    seconds: float = 0.0
+    segments: list[Segment] = Factory(list)
     problem: str = ""
     took: float = 0.0
+    error: BaseException | None = None
+    written: Path | None = None
+
+    @property
+    def outcome(self) -> str:
+        """What is wrong, and where the text is that came before; or nothing."""
+        if self.problem and self.written:
+            return f"{self.problem}; what was recognised is in {self.written}"
+        return self.problem
 
 
 def add(commands: Any) -> None:
@@ -42,11 +79,16 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "transcribe",
         help="turn speech in files into text or subtitles",
-        description="Turn the speech in a file, or in every file of a folder, into "
-        "text, SRT or WebVTT. One file is printed, unless --output says where to.",
+        description="Turn the speech in files, and in every audio file of folders, "
+        "into text, SRT or WebVTT. One file is printed, unless --output says where "
+        "to; of many, each is written beside its audio. Text is written as it comes, "
+        "to a file called .part until it is complete.",
     )
     parser.add_argument(
-        "path", type=Path, metavar="FILE|FOLDER", help="WAV, FLAC, Ogg, MP3 and others"
+        "paths",
+        nargs="+",
+        metavar="FILE|FOLDER",
+        help="WAV, FLAC, Ogg, MP3 and others; - is the standard input",
     )
     add_server_options(parser)
     parser.add_argument(
@@ -58,9 +100,12 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "-o",
         "--output",
-        type=Path,
         metavar="PATH",
-        help="file to write; of a folder, the folder to write to (default: itself)",
+        help="file to write; of many or of a folder, the folder to write to; "
+        "made if it is missing",
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="overwrite files that exist"
     )
     parser.add_argument(
         "--transcription-model",
@@ -75,77 +120,194 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
-    if options.path.is_dir():
-        return _folder(options)
-    from .. import audio
-
-    length = audio.file_seconds(options.path)
-    with server_url(options) as url:
-        result = _transcribe(options.path, length, url, options)
-    text = FORMATS[options.format](result.segments)
-    if options.output:
-        options.output.write_text(text, encoding="utf-8")
-    if options.json:
-        print_json(_as_json(result))
-    elif options.output:
-        print(f"wrote {options.output}")
-    else:
-        sys.stdout.write(text)
-    if result.problem:
-        print(f"realtime-sync: {result.problem}", file=sys.stderr)
-    return 1 if result.problem else 0
+    with TemporaryDirectory() as spool:
+        sources = _sources(options.paths, Path(spool))
+        many = len(options.paths) > 1 or Path(options.paths[0]).is_dir()
+        outputs = _outputs(sources, options, many)
+        results = [_measured(source) for source in sources]
+        if not many and results[0].error:
+            raise results[0].error
+        stopped = _listen_to_all(sources, outputs, results, options)
+    if many and not options.json:
+        print(table(results))
+    elif results[0].written and not (results[0].problem or options.json):
+        print(f"wrote {results[0].written}")
+    return _exit_code(results, stopped, many)
 
 
-def _folder(options: argparse.Namespace) -> int:
+def _sources(paths: Sequence[str], spool: Path) -> list[Source]:
+    """Every file once, in the order of the arguments; folders sorted."""
+    found: dict[str, Source] = {}
+    for name in paths:
+        path = Path(name)
+        if name == "-":
+            sources = [Source(spool / "stdin", Path("stdin"))]
+        elif path.is_dir():
+            sources = [Source(each, each) for each in _audio_files(path)]
+        else:
+            path.stat()
+            sources = [Source(path, path)]
+        for source in sources:
+            found.setdefault(os.path.abspath(source.path), source)
+    if "-" in paths:
+        _spool(spool / "stdin")
+    return list(found.values())
+
+
+def _audio_files(folder: Path) -> list[Path]:
     paths = [
         each
-        for each in sorted(options.path.iterdir())
+        for each in sorted(folder.iterdir())
         if each.suffix.lower() in SUFFIXES and each.is_file()
     ]
     if not paths:
-        raise ConfigurationError(f"there is no audio file in {options.path}")
-    target = options.output or options.path
-    target.mkdir(parents=True, exist_ok=True)
-    results = []
-    with server_url(options) as url:
-        for path in paths:
-            result = _attempt(path, url, options)
-            results.append(result)
-            if not result.problem:
-                written = target / f"{path.stem}.{options.format}"
-                text = FORMATS[options.format](result.segments)
-                written.write_text(text, encoding="utf-8")
-            if options.json:
-                print_json(_as_json(result))
-    if not options.json:
-        print(table(results))
-    return 1 if any(each.problem for each in results) else 0
+        raise ConfigurationError(f"there is no audio file in {folder}")
+    return paths
 
 
-def _attempt(path: Path, url: str | None, options: argparse.Namespace) -> Result:
+def _spool(path: Path) -> None:
+    """Copy the standard input to a file: a decoder has to go back in it."""
+    if sys.stdin is None or sys.stdin.isatty():
+        raise ConfigurationError("there is no audio on the standard input")
+    with path.open("wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+
+
+def _outputs(
+    sources: Sequence[Source], options: argparse.Namespace, many: bool
+) -> list[Output]:
+    """Where each transcript goes; bad names are found before any work."""
+    if not many and not options.output:
+        # With JSON, the text is a part of that.
+        return [
+            StreamOutput(options.format, StringIO() if options.json else sys.stdout)
+        ]
+    folder = Path(options.output) if options.output else None
+    if many and folder and folder.exists() and not folder.is_dir():
+        raise ConfigurationError(f"{folder} is a file; many need a folder")
+    one = folder and not (
+        many or folder.is_dir() or options.output.endswith(("/", os.sep))
+    )
+    if folder and one:
+        targets = [folder]
+    else:
+        targets = names([each.shown for each in sources], options.format, folder)
+    audio = [each.path for each in sources]
+    return file_outputs(options.format, targets, audio, force=options.force)
+
+
+def _measured(source: Source) -> Result:
     """One file of many: what is wrong with it is a line of the table."""
     from .. import audio
 
+    result = Result(source.shown)
     try:
-        length = audio.file_seconds(path)
-        return _transcribe(path, length, url, options)
+        result.seconds = audio.file_seconds(source.path)
     except (RealtimeError, OSError) as exc:
-        return Result(path, 0.0, [], explain(exc)[1])
+        result.error = exc
+        problem = explain(exc)[1]
+        result.problem = problem.replace(str(source.path), str(source.shown))
+    return result
+
+
+def _listen_to_all(
+    sources: Sequence[Source],
+    outputs: Sequence[Output],
+    results: Sequence[Result],
+    options: argparse.Namespace,
+) -> BaseException | None:
+    """Fill in the results; return what stopped it before the last, if anything did."""
+    stopped: BaseException | None = None
+    with ExitStack() as stack:
+        url = None
+        if any(not each.error for each in results):
+            url = stack.enter_context(server_url(options))
+        for source, output, result in zip(sources, outputs, results):
+            if stopped is not None:
+                result.problem = "not begun"
+            elif not result.error:
+                _transcribe(source, output, result, url, options)
+                # Without a server, or with Ctrl-C, the others are not tried.
+                if isinstance(result.error, (ConnectFailed, KeyboardInterrupt)):
+                    stopped = result.error
+            if options.json:
+                print_json(_as_json(result))
+    return stopped
+
+
+def _exit_code(
+    results: Sequence[Result], stopped: BaseException | None, many: bool
+) -> int:
+    bad = [each for each in results if each.problem]
+    if not bad:
+        return 0
+    if stopped is None and many:
+        return FAILED
+    first = next(each for each in bad if each.error is stopped or not many)
+    print(f"realtime-sync: {first.outcome}", file=sys.stderr)
+    return (explain(first.error)[0] if first.error else None) or FAILED
 
 
 def _transcribe(
-    path: Path, length: float, url: str | None, options: argparse.Namespace
-) -> Result:
+    source: Source,
+    output: Output,
+    result: Result,
+    url: str | None,
+    options: argparse.Namespace,
+) -> None:
+    """Listen to one file; whatever ends it, what was recognised is kept."""
+    began = time.monotonic()
+    unwritten: list[Exception] = []
+
+    def write() -> None:
+        # Runs where handlers do, whose errors reach nobody: the sender looks at them.
+        try:
+            output.update(segments)
+        except (OSError, ValueError) as exc:
+            unwritten.append(exc)
+
+    session = new_session(url, options, _config(options), session_type="transcription")
+    segments = Segments(session, result.seconds, write)
+    try:
+        output.open()
+        printing = isinstance(output, StreamOutput)
+        bar = ProgressBar(source.shown.name, segments.length, printing=printing)
+        _listen(session, source, segments, bar, options, unwritten)
+        result.problem = "; ".join(dict.fromkeys(segments.problems))
+        if not segments.done and not result.problem:
+            result.problem = f"the server found no speech in {source.shown}"
+    except BrokenPipeError:
+        raise
+    except (RealtimeError, OSError, KeyboardInterrupt) as exc:
+        result.error, result.problem = exc, explain(exc)[1]
+    # The session is closed: nobody else writes.
+    try:
+        result.written = output.finish(segments, complete=not result.problem)
+    except BrokenPipeError:
+        raise
+    except (RealtimeError, OSError) as exc:
+        result.error = result.error or exc
+        result.problem = result.problem or explain(exc)[1]
+    result.segments = segments.done
+    result.took = time.monotonic() - began
+
+
+def _listen(
+    session: Session,
+    source: Source,
+    segments: Segments,
+    bar: ProgressBar,
+    options: argparse.Namespace,
+    unwritten: Sequence[Exception],
+) -> None:
+    """Send the file and wait until everything in it is understood."""
     from .. import audio
 
-    began = time.monotonic()
-    session = new_session(url, options, _config(options), session_type="transcription")
-    segments = Segments(session, length)
-    with session, _Progress(path.name, length) as progress:
+    with session, bar as progress:
         wire = audio.session_format(session, "input")
         sent = audio.stream(
             session,
-            _blocks(path, wire, progress),
+            _blocks(source.path, wire, progress, unwritten),
             pace="full",
             format=wire,
         )
@@ -155,22 +317,27 @@ def _transcribe(
         )
         # The handlers have to know of all of it before it can be said what is missing.
         session.flush(options.timeout)
-        if not segments.wait(options.timeout):
-            raise WaitTimeout(
-                f"{path}: no transcript for {options.timeout:g} s; some are missing"
+        if segments.wait(options.timeout):
+            return
+        if not session.is_open:
+            raise ConnectionLost(
+                f"{source.shown}: the connection was lost; some transcripts are missing"
             )
-    found = segments.done
-    problem = "; ".join(dict.fromkeys(segments.problems))
-    if not found and not problem:
-        problem = f"the server found no speech in {path}"
-    return Result(path, length, found, problem, time.monotonic() - began)
+        raise WaitTimeout(
+            f"{source.shown}: no transcript for {options.timeout:g} s; "
+            "some are missing"
+        )
 
 
-def _blocks(path: Path, wire: Any, progress: _Progress) -> Iterator[bytes]:
+def _blocks(
+    path: Path, wire: Any, progress: ProgressBar, unwritten: Sequence[Exception]
+) -> Iterator[bytes]:
     from .. import audio
 
     done = 0.0
     for block in audio.file_blocks(path, wire, block_ms=100):
+        if unwritten:
+            raise unwritten[0]
         yield block
         done += wire.ms(len(block)) / 1000
         progress.reached(done)
@@ -192,45 +359,14 @@ def _config(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-class _Progress:
-    """A bar on the standard error, if that is a terminal."""
-
-    def __init__(self, name: str, length: float) -> None:
-        self._name = name
-        self._length = max(length, 0.001)
-        self._shown = sys.stderr.isatty()
-        self._last = -1
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        if self._last >= 0:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-
-    def reached(self, seconds: float) -> None:
-        """Show how far it is."""
-        share = min(1.0, seconds / self._length)
-        percent = int(share * 100)
-        if not self._shown or percent == self._last:
-            return
-        self._last = percent
-        full = round(share * CELLS)
-        cells = "█" * full + "·" * (CELLS - full)
-        state = "listening" if percent == 100 else f"{seconds:.0f} s"
-        sys.stderr.write(f"\r\x1b[K{self._name[:30]} [{cells}] {percent:3d} % {state}")
-        sys.stderr.flush()
-
-
 def table(results: list[Result]) -> str:
-    """The results of a folder in plain text."""
+    """The results of many files in plain text."""
     width = max([len(each.path.name) for each in results] + [4])
     lines = [f"{'file':<{width}}  seconds  turns  words  took"]
     for each in results:
         words = sum(len((turn.text or "").split()) for turn in each.segments)
         figures = f"{each.seconds:>7.1f}  {len(each.segments):>5}  {words:>5}"
-        took = each.problem or f"{each.took:.1f} s"
+        took = each.outcome or f"{each.took:.1f} s"
         lines.append(f"{each.path.name:<{width}}  {figures}  {took}")
     return "\n".join(lines)
 
@@ -240,6 +376,7 @@ def _as_json(result: Result) -> dict[str, Any]:
         "file": str(result.path),
         "seconds": round(result.seconds, 3),
         "problem": result.problem or None,
+        "output": str(result.written) if result.written else None,
         "segments": [
             {
                 "start": round(each.start, 3),

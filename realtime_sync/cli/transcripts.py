@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -37,30 +38,43 @@ class Segments:
         session: not used for anything else.
         length: seconds of the file; no segment ends later.
         changed: called after each transcript, in the dispatcher thread.
+
+    Attributes:
+        length: as given.
     """
 
     def __init__(
         self, session: Any, length: float, changed: Callable[[], Any] = lambda: None
     ) -> None:
-        self._length = length
+        self.length = length
         self._told = changed
         # Guards the segments, and wakes whoever waits for transcripts.
         self._changed = threading.Condition()
         self._segments: dict[str, Segment] = {}
         self._heard = time.monotonic()
+        self._over = False
         prefix = "conversation.item.input_audio_transcription."
         session.on("input_audio_buffer.speech_started", self._started)
         session.on("input_audio_buffer.speech_stopped", self._stopped)
         session.on("input_audio_buffer.committed", self._committed)
         session.on(f"{prefix}completed", self._completed)
         session.on(f"{prefix}failed", self._failed)
+        # Notices come behind the events that were received before the loss.
+        session.on("connection.lost", self._ended)
+        session.on("connection.closed", self._ended)
 
     @property
     def done(self) -> list[Segment]:
         """Segments with text, in the order in which they were spoken."""
         with self._changed:
-            known = [each for each in self._segments.values() if each.text]
-        return sorted(known, key=lambda each: each.start)
+            return [each for each in self._ordered() if each.text]
+
+    @property
+    def ready(self) -> list[Segment]:
+        """Segments with text, up to the first that may still get one."""
+        with self._changed:
+            final = itertools.takewhile(_final, self._ordered())
+            return [each for each in final if each.text]
 
     @property
     def problems(self) -> list[str]:
@@ -72,6 +86,8 @@ class Segments:
         """
         Wait until every segment has its text, or never will.
 
+        It is False as soon as the connection is gone.
+
         Args:
             timeout: seconds without any news after which it is False.
         """
@@ -79,20 +95,21 @@ class Segments:
             self._heard = time.monotonic()
             while self._missing():
                 left = self._heard + timeout - time.monotonic()
-                if left <= 0:
+                if left <= 0 or self._over:
                     return False
                 self._changed.wait(min(left, GRACE))
         return True
 
     def _missing(self) -> bool:
-        return any(
-            each.text is None and not each.failed for each in self._segments.values()
-        )
+        return not all(map(_final, self._segments.values()))
+
+    def _ordered(self) -> list[Segment]:
+        return sorted(self._segments.values(), key=lambda each: each.start)
 
     def _segment(self, item_id: str) -> Segment:
         if item_id not in self._segments:
             last = max((each.end for each in self._segments.values()), default=0.0)
-            self._segments[item_id] = Segment(last, self._length)
+            self._segments[item_id] = Segment(last, self.length)
         return self._segments[item_id]
 
     def _started(self, event: Any) -> None:
@@ -104,7 +121,7 @@ class Segments:
         with self._changed:
             segment = self._segment(event.item_id)
             end = _seconds(event.audio_end_ms, segment.end)
-            segment.end = min(end, self._length)
+            segment.end = min(end, self.length)
 
     def _committed(self, event: Any) -> None:
         with self._changed:
@@ -124,6 +141,11 @@ class Segments:
             self._segment(event.item_id).failed = str(message)
             self._news()
         self._told()
+
+    def _ended(self, notice: Any) -> None:
+        with self._changed:
+            self._over = True
+            self._changed.notify_all()
 
     def _news(self) -> None:
         self._heard = time.monotonic()
@@ -161,6 +183,10 @@ FORMATS: dict[str, Callable[[Sequence[Segment]], str]] = {
     "vtt": as_vtt,
 }
 """Ending of the file's name -> how it is written."""
+
+
+def _final(segment: Segment) -> bool:
+    return segment.text is not None or bool(segment.failed)
 
 
 def _seconds(milliseconds: Any, otherwise: float) -> float:

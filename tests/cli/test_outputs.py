@@ -1,0 +1,147 @@
+"""Where transcripts go: names, checks before the work, and files that grow."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from attrs import define
+
+from realtime_sync.cli.outputs import FileOutput, StreamOutput, file_outputs, names
+from realtime_sync.cli.transcripts import Segment
+from realtime_sync.errors import ConfigurationError
+
+ONE, TWO, THREE = (Segment(at, at + 1.0, f"turn {at}") for at in (1, 2, 3))
+
+
+@define
+class Heard:
+    """What is recognised at one moment."""
+
+    ready: list[Segment]
+    done: list[Segment]
+
+
+@pytest.mark.parametrize(
+    ("audio", "folder", "expected"),
+    [
+        (["x/a.wav", "x/b.wav"], None, ["x/a.txt", "x/b.txt"]),
+        (["x/a.flac", "x/a.wav"], None, ["x/a.flac.txt", "x/a.wav.txt"]),
+        (["x/a.wav", "y/a.wav"], None, ["x/a.txt", "y/a.txt"]),
+        (["x/a.wav", "y/a.wav"], "o", ["o/x_a.wav.txt", "o/y_a.wav.txt"]),
+        (["x/a.wav", "y/a.flac"], "o", ["o/a.wav.txt", "o/a.flac.txt"]),
+        (["x/A.wav", "x/a.wav"], None, ["x/x_A.wav.txt", "x/x_a.wav.2.txt"]),
+        (["x/A.wav", "x/a.flac"], None, ["x/A.wav.txt", "x/a.flac.txt"]),
+        (["x/\u00e9.wav", "x/e\u0301.au"], None, ["x/é.wav.txt", "x/e\u0301.au.txt"]),
+        (
+            ["x/a.wav", "x/a.au", "x/a.au.mp3"],
+            None,
+            ["x/a.wav.txt", "x/a.au.txt", "x/a.au.mp3.txt"],
+        ),
+        (
+            ["x/q/a.wav", "y/q/a.wav", "z/q/a.wav"],
+            "o",
+            ["o/q_a.wav.txt", "o/q_a.wav.2.txt", "o/q_a.wav.3.txt"],
+        ),
+    ],
+)
+def test_no_two_transcripts_have_one_name(
+    audio: list[str], folder: str | None, expected: list[str]
+) -> None:
+    """Not by their endings, folders, capitals or accents, on any file system."""
+    found = names([Path(each) for each in audio], "txt", folder and Path(folder))
+
+    assert [Path(each) for each in expected] == found
+
+
+def test_turns_are_written_as_they_come_and_in_their_order(tmp_path: Path) -> None:
+    """A turn that is understood late goes between those that are there already."""
+    output = FileOutput("txt", tmp_path / "a.txt", force=False)
+    output.open()
+    output.update(Heard([ONE], [ONE]))
+    first = output.part.read_text(encoding="utf-8")
+    output.update(Heard([ONE], [ONE, THREE]))
+    second = output.part.read_text(encoding="utf-8")
+    found = output.finish(Heard([], [ONE, TWO, THREE]), complete=True)
+
+    assert "turn 1\n" == first
+    assert "turn 1\nturn 3\n" == second
+    assert found == tmp_path / "a.txt"
+    assert "turn 1\nturn 2\nturn 3\n" == found.read_text(encoding="utf-8")
+    assert not output.part.exists()
+
+
+@pytest.mark.parametrize("form", ["txt", "srt", "vtt"])
+def test_a_stream_has_each_turn_once(form: str) -> None:
+    """What is printed cannot be moved: a turn waits for those before it."""
+    out = io.StringIO()
+    output = StreamOutput(form, out)
+    output.open()
+    output.update(Heard([ONE], [ONE, THREE]))
+    early = out.getvalue()
+    output.finish(Heard([ONE], [ONE, THREE]), complete=False)
+
+    assert "turn 1" in early and "turn 3" not in early
+    assert out.getvalue().startswith(early)
+    assert [1, 1] == [out.getvalue().count(each) for each in ("turn 1", "turn 3")]
+
+
+def test_a_name_that_is_taken_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    """Somebody else's file is as safe at the end as at the beginning."""
+    target = tmp_path / "a.txt"
+    (output,) = file_outputs("txt", [target], [], force=False)
+    output.open()
+    target.write_text("mine", encoding="utf-8")
+
+    with pytest.raises(ConfigurationError, match="a.txt.part"):
+        output.finish(Heard([ONE], [ONE]), complete=True)
+    assert "mine" == target.read_text(encoding="utf-8")
+    assert "turn 1\n" == (tmp_path / "a.txt.part").read_text(encoding="utf-8")
+
+
+def test_half_a_character_does_not_cost_the_text(tmp_path: Path) -> None:
+    """JSON can hold what UTF-8 cannot."""
+    output = FileOutput("txt", tmp_path / "a.txt", force=False)
+    output.open()
+    heard = [Segment(0, 1, "bad \ud800"), TWO]
+    output.finish(Heard(heard, heard), complete=True)
+    written = (tmp_path / "a.txt").read_text(encoding="utf-8")
+
+    assert "bad \\ud800\nturn 2\n" == written
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    """The file that it leads to is written."""
+    real, link = tmp_path / "real.txt", tmp_path / "link.txt"
+    real.write_text("old", encoding="utf-8")
+    link.symlink_to(real)
+    (output,) = file_outputs("txt", [link], [], force=True)
+    output.open()
+    output.finish(Heard([ONE], [ONE]), complete=True)
+
+    assert link.is_symlink()
+    assert "turn 1\n" == real.read_text(encoding="utf-8")
+
+
+def test_the_audio_is_never_overwritten(tmp_path: Path) -> None:
+    """Not even by force, and not through a link."""
+    audio, link = tmp_path / "a.wav", tmp_path / "link"
+    audio.touch()
+    link.symlink_to(audio)
+    for target in (audio, link):
+        with pytest.raises(ConfigurationError, match="is the audio"):
+            file_outputs("txt", [target], [audio], force=True)
+
+
+def test_what_cannot_be_written_is_found_before_the_work(tmp_path: Path) -> None:
+    """Nothing is left behind by the check."""
+    (tmp_path / "folder.txt").mkdir()
+    (tmp_path / "file").touch()
+    for bad in ("folder.txt", "file/a.txt", "n" * 252 + ".txt"):
+        with pytest.raises((OSError, ConfigurationError)):
+            file_outputs("txt", [tmp_path / bad], [], force=True)
+    file_outputs("txt", [tmp_path / "new" / "a.txt"], [], force=False)
+
+    assert {"folder.txt", "file", "new"} == {each.name for each in tmp_path.iterdir()}
+    assert [] == list((tmp_path / "new").iterdir())

@@ -1,0 +1,294 @@
+"""What ``realtime-sync transcribe`` does to files, and when it does not end well."""
+
+from __future__ import annotations
+
+import _thread
+import io
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from realtime_sync import audio
+from realtime_sync.cli import main
+from realtime_sync.cli.outputs import FileOutput, Found
+from realtime_sync.server import Server, serve
+from realtime_sync.server.agents.echo import Echo
+
+Output = pytest.CaptureFixture[str]
+NOBODY = "http://127.0.0.1:9/v1"
+
+pytestmark = pytest.mark.usefixtures("key")
+
+
+class CountingEars:
+    """Writes down which turn it is; falls silent after a number of them."""
+
+    def __init__(self, turns: int) -> None:
+        self.left = turns
+        self.heard = 0
+        self.released = Event()
+
+    def transcribe(self, pcm: bytes, rate: int) -> str:
+        """Return the number of the turn, or wait until the test is over."""
+        if self.heard == self.left:
+            self.released.wait(20)
+        self.heard += 1
+        return f"turn {self.heard}"
+
+
+@pytest.fixture
+def forgetful() -> Iterator[Server]:
+    """A server that recognises two turns and no more."""
+    agent = Echo()
+    agent.ears = ears = CountingEars(2)
+    with serve(agent=agent) as running:
+        yield running
+        ears.released.set()
+
+
+@pytest.fixture
+def meeting(tmp_path: Path) -> Path:
+    """Four turns of speech in a folder of their own."""
+    path = tmp_path / "in" / "meeting.wav"
+    path.parent.mkdir()
+    turn = audio.tone(440, 0.3, level=-6) + audio.silence(0.7)
+    audio.write_wav(path, turn * 4)
+    return path
+
+
+def files(folder: Path) -> set[str]:
+    """Names in a folder."""
+    return {each.name for each in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("present", "arguments"),
+    [
+        ("in/meeting.txt", ["in"]),
+        ("in/meeting.txt.part", ["in"]),
+        ("in/meeting.srt", ["in", "--format", "srt"]),
+        ("notes.txt", ["in/meeting.wav", "-o", "notes.txt"]),
+        ("out/meeting.txt", ["in", "-o", "out"]),
+        ("in/meeting.txt", ["in/meeting.wav", "-o", "in"]),
+        ("stdin.txt", ["in", "-"]),
+    ],
+)
+def test_a_file_of_the_user_is_not_overwritten(
+    meeting: Path,
+    tmp_path: Path,
+    present: str,
+    arguments: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Output,
+) -> None:
+    """It is found before anything is connected, and named in one line."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    Path(present).parent.mkdir(exist_ok=True)
+    Path(present).write_text("mine", encoding="utf-8")
+    code = main(["transcribe", *arguments, "--url", NOBODY])
+    (line,) = capsys.readouterr().err.splitlines()
+
+    assert 2 == code
+    assert str(Path(present)) in line and "--force" in line
+    assert "mine" == Path(present).read_text(encoding="utf-8")
+
+
+def test_force_overwrites(server: Server, meeting: Path) -> None:
+    """Who says so means it."""
+    target = meeting.with_suffix(".txt")
+    target.write_text("old", encoding="utf-8")
+    folder = str(meeting.parent)
+
+    assert 0 == main(["transcribe", folder, "--url", server.url, "--force"])
+    assert 4 == len(target.read_text(encoding="utf-8").splitlines())
+    assert {"meeting.wav", "meeting.txt"} == files(meeting.parent)
+
+
+def test_many_files_and_folders_and_the_standard_input(
+    server: Server,
+    loud: Path,
+    meeting: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Output,
+) -> None:
+    """Each once, in a folder that is made, under names of their own."""
+    raw = io.BytesIO(loud.read_bytes())
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(raw))
+    (meeting.parent / "loud.wav").write_bytes(loud.read_bytes())
+    out = tmp_path / "deep" / "out"
+    arguments = [str(loud), str(meeting.parent), "-", str(meeting), "-o", str(out)]
+    code = main(["transcribe", *arguments, "--url", server.url])
+
+    assert 0 == code
+    assert files(out) == {
+        f"{tmp_path.name}_loud.wav.txt",
+        "in_loud.wav.txt",
+        "meeting.txt",
+        "stdin.txt",
+    }
+    assert 5 == len(capsys.readouterr().out.splitlines())
+
+
+def test_standard_input_is_printed(
+    server: Server, loud: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    """As in ``record | realtime-sync transcribe - | grep``; no audio is one line."""
+    code = {}
+    for name, raw in (("good", loud.read_bytes()), ("bad", b"no audio")):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw)))
+        code[name] = main(["transcribe", "-", "--url", server.url])
+    out, err = capsys.readouterr()
+
+    assert {"good": 0, "bad": 2} == code
+    assert 1 == len(out.splitlines()) == len(err.splitlines())
+
+
+@pytest.mark.parametrize("bad", ["nowhere.wav", "empty", "in/meeting.wav/x"])
+def test_a_mistyped_path_is_found_before_the_work(
+    meeting: Path, tmp_path: Path, bad: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is connected, and nothing is made."""
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+
+    assert 2 == main(["transcribe", "in", bad, "--url", NOBODY, "-o", "out"])
+    assert not Path("out").exists()
+
+
+def test_many_transcripts_do_not_go_into_one_file(
+    meeting: Path, tmp_path: Path, capsys: Output
+) -> None:
+    """The output of many is a folder."""
+    target = tmp_path / "out.txt"
+    target.touch()
+    arguments = ["transcribe", str(meeting.parent), "-o", str(target), "--force"]
+
+    assert 2 == main([*arguments, "--url", NOBODY])
+    assert "out.txt is a file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["txt", "srt", "vtt"])
+def test_a_timeout_keeps_what_was_recognised(
+    forgetful: Server, meeting: Path, form: str, capsys: Output
+) -> None:
+    """In a file that nobody takes for a whole one; the message names it."""
+    target = meeting.with_suffix(f".{form}")
+    code = main(
+        ["transcribe", str(meeting), "-o", str(target), "--format", form]
+        + ["--url", forgetful.url, "--timeout", "0.5"]
+    )
+    part = target.with_name(target.name + ".part")
+
+    assert 1 == code
+    assert str(part) in capsys.readouterr().err
+    assert "turn 2" in part.read_text(encoding="utf-8")
+    assert not target.exists()
+
+
+def test_a_timeout_keeps_what_json_would_have_had(
+    forgetful: Server, meeting: Path, capsys: Output
+) -> None:
+    """The one line that comes at the end comes then, too."""
+    arguments = ["transcribe", str(meeting), "--json", "--timeout", "0.5"]
+    code = main([*arguments, "--url", forgetful.url])
+    told = json.loads(capsys.readouterr().out)
+
+    assert 1 == code
+    assert ["turn 1", "turn 2"] == [each["text"] for each in told["segments"]]
+    assert "no transcript" in told["problem"]
+
+
+def test_a_timeout_has_printed_what_was_recognised(
+    forgetful: Server, meeting: Path, capsys: Output
+) -> None:
+    """Without a file, it is on the standard output."""
+    arguments = ["transcribe", str(meeting), "--timeout", "0.5"]
+
+    assert 1 == main([*arguments, "--url", forgetful.url])
+    assert "turn 1\nturn 2\n" == capsys.readouterr().out
+
+
+def test_ctrl_c_keeps_what_was_recognised(
+    forgetful: Server, meeting: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    """It is on the disk already when the key is pressed; other files are left."""
+    (meeting.parent / "next.wav").write_bytes(meeting.read_bytes())
+    part = meeting.with_name("meeting.txt.part")
+    seen: list[str] = []
+    update = FileOutput.update
+
+    def pressed(output: FileOutput, found: Found) -> None:
+        update(output, found)
+        if 2 == len(found.done) and not seen:
+            seen.append(part.read_text(encoding="utf-8"))
+            _thread.interrupt_main()
+
+    monkeypatch.setattr(FileOutput, "update", pressed)
+    code = main(["transcribe", str(meeting.parent), "--url", forgetful.url])
+    out, err = capsys.readouterr()
+
+    assert 130 == code
+    assert ["turn 1\nturn 2\n"] == seen
+    assert seen[0] == part.read_text(encoding="utf-8")
+    assert f"interrupted; what was recognised is in {part}" in err
+    assert "not begun" in out.splitlines()[2]
+    assert {"meeting.wav", "next.wav", part.name} == files(meeting.parent)
+
+
+@pytest.mark.parametrize(
+    "fault", ["drop_after", "expire", "reset_after", "close_after"]
+)
+def test_a_lost_server_keeps_what_was_recognised(
+    meeting: Path, fault: str, capsys: Output
+) -> None:
+    """However it goes; each file that it can still be asked for is tried."""
+    name = "conversation.item.input_audio_transcription.completed"
+    (meeting.parent / "next.wav").write_bytes(meeting.read_bytes())
+    with serve(agent="echo", faults=[f"{fault}:{name}"]) as server:
+        code = main(["transcribe", str(meeting.parent), "--url", server.url])
+    lines = capsys.readouterr().out.splitlines()
+
+    assert 1 == code
+    for line, stem in zip(lines[1:], ("meeting", "next")):
+        part = meeting.with_name(f"{stem}.txt.part")
+        assert str(part) in line
+        assert 1 == len(part.read_text(encoding="utf-8").splitlines())
+
+
+def test_a_loss_while_waiting_is_not_a_timeout(meeting: Path, capsys: Output) -> None:
+    """Nobody waits for a server that is gone."""
+    name = "conversation.item.input_audio_transcription.completed"
+    faults = [f"missing:{name}", "drop_after:input_audio_buffer.cleared"]
+    with serve(agent="echo", faults=faults) as server:
+        code = main(["transcribe", str(meeting), "--url", server.url])
+
+    assert 1 == code
+    assert "the connection was lost" in capsys.readouterr().err
+
+
+def test_without_a_server_nothing_else_is_tried(meeting: Path, capsys: Output) -> None:
+    """One line, the exit code of a server that is not there, and a table."""
+    (meeting.parent / "next.wav").write_bytes(meeting.read_bytes())
+    code = main(["transcribe", str(meeting.parent), "--url", NOBODY])
+    out, err = capsys.readouterr()
+
+    assert 2 == code
+    assert 1 == len(err.splitlines())
+    assert "not begun" in out.splitlines()[2]
+    assert {"meeting.wav", "next.wav"} == files(meeting.parent)
+
+
+def test_no_speech_is_no_file(server: Server, tmp_path: Path, capsys: Output) -> None:
+    """An empty transcript would look like a success."""
+    quiet = tmp_path / "quiet.wav"
+    audio.write_wav(quiet, audio.silence(0.5))
+
+    assert 1 == main(["transcribe", str(tmp_path), "--url", server.url])
+    assert "no speech" in capsys.readouterr().out
+    assert {"quiet.wav"} == files(tmp_path)
