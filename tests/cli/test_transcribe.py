@@ -173,7 +173,7 @@ def test_many_transcripts_do_not_go_into_one_file(
     assert "out.txt is a file" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("form", ["txt", "srt", "vtt"])
+@pytest.mark.parametrize("form", ["txt", "vtt"])
 def test_a_timeout_keeps_what_was_recognised(
     forgetful: Server, meeting: Path, form: str, capsys: Output
 ) -> None:
@@ -181,7 +181,7 @@ def test_a_timeout_keeps_what_was_recognised(
     target = meeting.with_suffix(f".{form}")
     code = main(
         ["transcribe", str(meeting), "-o", str(target), "--format", form]
-        + ["--url", forgetful.url, "--timeout", "0.5"]
+        + ["--url", forgetful.url, "--timeout", "1"]
     )
     part = target.with_name(target.name + ".part")
 
@@ -195,7 +195,7 @@ def test_a_timeout_keeps_what_json_would_have_had(
     forgetful: Server, meeting: Path, capsys: Output
 ) -> None:
     """The one line that comes at the end comes then, too."""
-    arguments = ["transcribe", str(meeting), "--json", "--timeout", "0.5"]
+    arguments = ["transcribe", str(meeting), "--json", "--timeout", "1"]
     code = main([*arguments, "--url", forgetful.url])
     told = json.loads(capsys.readouterr().out)
 
@@ -208,7 +208,7 @@ def test_a_timeout_has_printed_what_was_recognised(
     forgetful: Server, meeting: Path, capsys: Output
 ) -> None:
     """Without a file, it is on the standard output."""
-    arguments = ["transcribe", str(meeting), "--timeout", "0.5"]
+    arguments = ["transcribe", str(meeting), "--timeout", "1"]
 
     assert 1 == main([*arguments, "--url", forgetful.url])
     assert "turn 1\nturn 2\n" == capsys.readouterr().out
