@@ -4,7 +4,6 @@ Calls handlers, each isolated from the others, and knows which one is slow.
 
 from __future__ import annotations
 
-import logging
 import sys
 import traceback
 from collections.abc import Callable
@@ -12,11 +11,12 @@ from time import monotonic
 from typing import Any, Optional
 
 from .context import Context
+from .logs import Block, area_logger
 from .notices import HandlerFailed
 from .signals import SignalBoard
 from .subscription import Subscription, handler_name
 
-logger = logging.getLogger("realtime_sync.dispatch")
+logger = area_logger("realtime_sync.dispatch")
 
 
 class Caller:
@@ -134,7 +134,7 @@ class Caller:
             _name(running[0]),
             seconds,
             depth,
-            stack,
+            Block(stack),
         )
 
     def _failed(

@@ -7,7 +7,6 @@ no frame of the server makes it raise. It alone closes the socket.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ from .errors import (
     LocalProtocolError,
     RemoteProtocolError,
 )
+from .logs import area_logger
 from .protocol.codec import Codec
 from .protocol.events import UnknownEvent
 from .redaction import redact
@@ -33,7 +33,7 @@ from .transport import Disconnected, Transport
 from .types import Place
 from .waiters import WatchList, again
 
-logger = logging.getLogger("realtime_sync.connection")
+logger = area_logger("realtime_sync.connection")
 
 _ABNORMAL = 1006
 _HOUSEKEEPING = 5.0

@@ -8,7 +8,6 @@ handlers directly. The reader is never blocked by any of it.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -19,10 +18,11 @@ from typing import Any, Optional
 from .calling import Caller
 from .deadline import Deadline
 from .errors import DispatchOverflow, WouldDeadlock
+from .logs import area_logger
 from .notices import DispatchLagging
 from .signals import Route, SignalBoard
 
-logger = logging.getLogger("realtime_sync.dispatch")
+logger = area_logger("realtime_sync.dispatch")
 
 
 Delivery = tuple[Any, Any, int, str, float]

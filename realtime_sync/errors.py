@@ -46,9 +46,18 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
+from .escape import one_line
+
 
 class RealtimeError(Exception):
-    """Base of everything this library raises."""
+    """
+    Base of everything this library raises.
+
+    Its text is one line: what a server put into it is shown, not obeyed.
+    """
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class ConfigurationError(RealtimeError, ValueError):

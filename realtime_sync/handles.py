@@ -19,6 +19,7 @@ from .errors import (
     LocalProtocolError,
     NothingToCancel,
 )
+from .logs import area_logger
 from .protocol.acks import (
     ACKS,
     correlation,
@@ -31,7 +32,7 @@ from .types import UNSET, Timeout
 from .unasked import Unasked
 from .waiters import Slot, Waiting, Watch, again
 
-logger = logging.getLogger("realtime_sync.session")
+logger = area_logger("realtime_sync.session")
 
 _MOST_PENDING = 4096
 
@@ -382,11 +383,9 @@ def _text(value: Any, name: str) -> Optional[str]:
 
 
 def _plain(event: Any) -> Optional[str]:
-    raw = event.raw.get("error") if hasattr(event.raw, "get") else None
-    if isinstance(raw, str):
-        return raw
-    message = event.raw.get("message") if hasattr(event.raw, "get") else None
-    return message if isinstance(message, str) else None
+    raw = event.raw if hasattr(event.raw, "get") else {}
+    said = (raw.get("error"), raw.get("message"))
+    return next((words for words in said if isinstance(words, str)), None)
 
 
 def _try(fits: Any, command: Any, event: Any) -> Optional[bool]:

@@ -7,7 +7,6 @@ connection has a reader of its own.
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -32,6 +31,7 @@ from .errors import (
     WaitTimeout,
 )
 from .gap import Gap
+from .logs import area_logger
 from .notices import ConnectionDropped, ConnectionOpened, ConnectionRestored
 from .opening import dial
 from .rebuilding import Rebuild, input_bytes_per_second, session_config
@@ -40,7 +40,7 @@ from .state.snapshot import Snapshot
 if TYPE_CHECKING:
     from .wiring import Wiring
 
-logger = logging.getLogger("realtime_sync.connection")
+logger = area_logger("realtime_sync.connection")
 
 _LOOK_AGAIN = 0.25
 _LAST_MOMENT = 10.0

@@ -9,7 +9,6 @@ line is a JSON object that is an event, or has one within it.
 from __future__ import annotations
 
 import base64
-import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -20,11 +19,12 @@ from typing import Any, Final, Optional, Union
 from attrs import frozen
 
 from .errors import ConfigurationError
+from .logs import area_logger
 from .protocol import jsontext
 from .protocol.registry import client_names, server_names
 from .recordlines import FORMAT, VERSION
 
-logger = logging.getLogger("realtime_sync.session")
+logger = area_logger("realtime_sync.session")
 
 Source = Union[str, os.PathLike[str], Iterable[Union[str, bytes, Mapping[str, Any]]]]
 """A file's path, or lines: text, or decoded."""

@@ -7,7 +7,6 @@ the recording's own turns it into lines, takes out what is secret and writes.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,12 +16,13 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .deadline import Deadline
 from .errors import LocalProtocolError
+from .logs import area_logger
 from .recordlines import FORMAT, VERSION, LineWriter
 
 if TYPE_CHECKING:
     from .session import Session
 
-logger = logging.getLogger("realtime_sync.session")
+logger = area_logger("realtime_sync.session")
 
 _NOTICES = ("connection.*", "dispatch.*", "handler.*", "turn.*")
 _LIMIT = 256 << 20

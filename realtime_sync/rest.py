@@ -8,7 +8,6 @@ where repeating cannot do anything twice.
 
 from __future__ import annotations
 
-import logging
 import os
 import ssl
 import time
@@ -30,13 +29,14 @@ from .credentials import Credentials
 from .deadline import Deadline
 from .endpoint import Endpoint
 from .errors import ConfigurationError, RestError
+from .logs import area_logger
 from .options import SessionOptions
 from .protocol import jsontext
 from .proxies import need_socks, proxy_for
 from .redaction import redact
 from .types import UNSET, Timeout, Unset
 
-logger = logging.getLogger("realtime_sync.rest")
+logger = area_logger("realtime_sync.rest")
 
 REFUSED_UNSEEN = frozenset({425, 429})
 """Statuses with which a server says that it has done nothing."""

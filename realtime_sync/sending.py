@@ -5,7 +5,6 @@ The way of a command: an id, an expected answer, the codec, the socket.
 from __future__ import annotations
 
 import itertools
-import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from threading import Event
@@ -22,12 +21,13 @@ from .errors import (
 )
 from .gap import Gap
 from .handles import CommandHandle, PendingCommands
+from .logs import area_logger
 from .protocol import events
 from .protocol.codec import Codec, to_mapping
 from .types import UNSET, Place, Unset
 from .waiters import Waiting
 
-logger = logging.getLogger("realtime_sync.session")
+logger = area_logger("realtime_sync.session")
 
 H = TypeVar("H", bound=CommandHandle)
 

@@ -5,14 +5,14 @@ Who is shown what goes over the wire of a session, both ways: recordings.
 from __future__ import annotations
 
 import itertools
-import logging
 from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any, Optional, Protocol
 
 from .deadline import Deadline
+from .logs import area_logger
 
-logger = logging.getLogger("realtime_sync.session")
+logger = area_logger("realtime_sync.session")
 
 
 class Tap(Protocol):

@@ -7,14 +7,14 @@ Every frame in the log, for whoever sets ``realtime_sync.wire`` to DEBUG.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 from .deadline import Deadline
+from .logs import area_logger
 from .redaction import HIDDEN, redact
 
-logger = logging.getLogger("realtime_sync.wire")
+logger = area_logger("realtime_sync.wire")
 
 _SECRET = frozenset({"authorization", "headers", "client_secret", "api_key"})
 _LONGEST = 2000

@@ -27,6 +27,7 @@ from .errors import (
 )
 from .event_names import lacked_by, names_of
 from .handles import PendingCommands
+from .logs import area_logger
 from .notices import (
     NOTICE_PREFIXES,
     ConnectionOpened,
@@ -49,7 +50,7 @@ from .turns import TurnClock
 from .types import Unset
 from .waiters import Waiting, WatchList
 
-logger = logging.getLogger("realtime_sync.session")
+logger = area_logger("realtime_sync.session")
 
 
 class Wiring:

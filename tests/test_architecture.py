@@ -21,7 +21,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = "realtime_sync"
 
 LAYERS: tuple[frozenset[str], ...] = tuple(frozenset(line.split()) for line in """
-        types errors showing
+        escape
+        logs types errors showing
         protocol
         state
         redaction
@@ -84,7 +85,7 @@ EXTRA_ROOMS: dict[str, frozenset[str]] = {
 }
 """What single optional layers may import beyond the public names."""
 
-PUBLIC_MODULES = frozenset({"errors", "types", "events", "redaction"})
+PUBLIC_MODULES = frozenset({"errors", "escape", "events", "logs", "redaction", "types"})
 """Modules whose every name is public; other public names are in ``__all__``."""
 
 PUBLIC_PARTS = frozenset({"audio.telephony", "server.voice"})

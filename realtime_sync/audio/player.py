@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..logs import area_logger
 from .formats import PCM16, FormatLike, audio_format
 from .ledger import PlaybackLedger, PlayedPart
 
 if TYPE_CHECKING:
     from .barge_in import Attachment
 
-_log = logging.getLogger("realtime_sync.audio")
+_log = area_logger("realtime_sync.audio")
 
 Sink = Callable[[bytes], Any]
 

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from ..errors import ConfigurationError
+from ..escape import terminal_text
 from ..telemetry import Tokens
 from .connecting import add_server_options, new_session, server_url
 from .machine import add_json_option, print_json
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
             }
         )
     elif not printed.anything:
-        print(reply.text)
+        print(terminal_text(reply.text))
     return 0
 
 
@@ -70,7 +71,7 @@ class Printed:
     def piece(self, event: Any) -> None:
         """Print a piece of it."""
         self.anything = True
-        print(event.delta, end="", flush=True)
+        print(terminal_text(event.delta), end="", flush=True)
 
     def end(self) -> None:
         """End its line."""

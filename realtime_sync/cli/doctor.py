@@ -8,11 +8,11 @@ from typing import Any
 
 from attrs import asdict
 
+from .. import escape
 from ..errors import AuthenticationFailed, ConfigurationError, RealtimeError
 from .checks import BAD, ODD, OK, Examination, Finding
 from .connecting import add_server_options, new_session, server_url
 from .failures import one_line
-from .lines import printable
 from .machine import add_json_option, print_json
 
 SIGNS = {OK: "ok ", ODD: "odd", BAD: "BAD"}
@@ -57,7 +57,7 @@ def _print(findings: list[Finding]) -> None:
     width = max(len(each.name) for each in findings)
     for each in findings:
         sign = SIGNS.get(each.verdict, " - ")
-        print(f"{sign}  {each.name:<{width}}  {printable(each.detail)}")
+        print(f"{sign}  {each.name:<{width}}  {escape.one_line(each.detail)}")
     odd = sum(each.verdict == ODD for each in findings)
     bad = sum(each.verdict == BAD for each in findings)
     print()

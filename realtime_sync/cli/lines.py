@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
+
+from ..escape import one_line
 
 WIDEST = 110
 ARROWS = {"in": "<", "out": ">", "note": "="}
@@ -39,6 +40,7 @@ def event_line(at: float, direction: str, frame: Any) -> str:
     kind = str(frame.get("type"))
     about = _about(kind, frame)
     line = f"{at:9.3f} {ARROWS.get(direction, '?')} {kind}  {about}".rstrip()
+    line = one_line(line)
     return line if len(line) <= WIDEST else line[: WIDEST - 1] + "…"
 
 
@@ -68,7 +70,9 @@ class Lines:
         """What is still to be said of runs of audio."""
         runs, self._more = self._more, {}
         return [
-            f"{'':9} {ARROWS.get(direction, '?')} {kind}  ... and {more:,} more"
+            one_line(
+                f"{'':9} {ARROWS.get(direction, '?')} {kind}  ... and {more:,} more"
+            )
             for (direction, kind), more in runs.items()
             if more
         ]
@@ -87,7 +91,7 @@ def _about(kind: str, frame: Mapping[str, Any]) -> str:
         for name in TELLING:
             value = holder.get(name)
             if isinstance(value, str) and value and name != "type":
-                return printable(value)
+                return value
     return ""
 
 
@@ -105,9 +109,3 @@ def _size(text: Any) -> int:
 def counted(count: int, name: str) -> str:
     """A number of things, such as ``1 item`` or ``2 items``."""
     return f"{count} {name}" if count == 1 else f"{count} {name}s"
-
-
-def printable(text: str) -> str:
-    """Text in one line, without what a terminal would obey."""
-    shown = json.dumps(text, ensure_ascii=False)[1:-1]
-    return "".join(c if c.isprintable() else "\ufffd" for c in shown)

@@ -6,6 +6,8 @@ import argparse
 import json
 from typing import Any
 
+from ..escape import json_text
+
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:
     """Give a command ``--json``."""
@@ -16,4 +18,4 @@ def add_json_option(parser: argparse.ArgumentParser) -> None:
 
 def print_json(value: Any) -> None:
     """Print one value as a line of JSON, at once."""
-    print(json.dumps(value, ensure_ascii=False, default=str), flush=True)
+    print(json_text(json.dumps(value, ensure_ascii=False, default=str)), flush=True)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from .. import __version__
+from ..escape import one_line
 from . import (
     ask,
     bench,
@@ -68,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             # Or the interpreter, which flushes at its end, would complain.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return code
-        print(f"realtime-sync: {line}", file=sys.stderr)
+        print(f"realtime-sync: {one_line(line)}", file=sys.stderr)
         return code
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from ..errors import ConfigurationError
+from ..escape import terminal_text
 from .transcripts import FORMATS, Segment
 
 PART = ".part"
@@ -45,7 +46,7 @@ class StreamOutput:
     A transcript on the standard output, or on a device.
 
     What is written cannot be taken back, so that a turn is held until those
-    before it are there, or until the end.
+    before it are there, or until the end. A terminal obeys nothing of it.
 
     Args:
         form: a key of `FORMATS`.
@@ -83,7 +84,7 @@ class StreamOutput:
     def _write(self, segments: Sequence[Segment]) -> None:
         assert self._file is not None
         text = self._form(segments)
-        self._file.write(text.removeprefix(self._written))
+        self._file.write(terminal_text(text.removeprefix(self._written)))
         self._file.flush()
         self._written = text
 

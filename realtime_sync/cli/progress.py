@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from ..escape import one_line
+
 CELLS = 24
 
 
@@ -19,7 +21,7 @@ class ProgressBar:
     """
 
     def __init__(self, name: str, length: float, *, printing: bool = False) -> None:
-        self._name = name
+        self._name = one_line(name)
         self._length = max(length, 0.001)
         self._shown = sys.stderr.isatty() and not (printing and sys.stdout.isatty())
         self._last = -1

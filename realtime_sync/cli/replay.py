@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .lines import counted, printable
+from ..escape import one_line
+from .lines import counted
 from .machine import add_json_option, print_json
 from .transcript import LiveTranscript
 
@@ -53,8 +54,8 @@ def run(options: argparse.Namespace) -> int:
         f"{usage.output_tokens} out"
     )
     for anomaly in snapshot.anomalies:
-        detail = printable(f"{anomaly.event_type}: {anomaly.detail}")
-        print(f"anomaly: {anomaly.kind}: {detail}")
+        told = f"{anomaly.kind}: {anomaly.event_type}: {anomaly.detail}"
+        print(f"anomaly: {one_line(told)}")
     return 0
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import audio
 from ..errors import RealtimeError, WaitTimeout
+from ..escape import one_line
 from .connecting import new_session, record
 from .conversation import Conversation
 from .latency import latency_table
@@ -152,9 +153,10 @@ def _report(folder: Path, conversation: Conversation) -> int:
     for name in ("question.wav", "answer.wav", "session.jsonl"):
         print(f"wrote {folder / name}")
     for text in conversation.errors:
-        print(f"realtime-sync: the server says: {text}", file=sys.stderr)
+        print(f"realtime-sync: the server says: {one_line(text)}", file=sys.stderr)
     failed = [turn for turn in conversation.turns if turn.status not in GOOD]
     for turn in failed:
         why = f": {turn.problem}" if turn.problem else ""
-        print(f"realtime-sync: the answer is {turn.status}{why}", file=sys.stderr)
+        told = one_line(f"the answer is {turn.status}{why}")
+        print(f"realtime-sync: {told}", file=sys.stderr)
     return 1 if failed else 0

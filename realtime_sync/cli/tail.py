@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError
+from ..escape import json_text, one_line
 from .connecting import add_server_options, new_session, server_url
 from .lines import Lines
 from .machine import add_json_option, print_json
@@ -106,7 +107,7 @@ class _Shown:
     def of(self, line: str) -> list[str]:
         """What to print for a line, which may be nothing."""
         if self._as_it_is:
-            return [line.rstrip("\n")]
+            return [json_text(line.rstrip("\r\n"))]
         try:
             value = json.loads(line)
         except ValueError:
@@ -137,7 +138,7 @@ def _call(options: argparse.Namespace) -> int:
         session = new_session(url, options, {}, call_id=options.call)
         session.on("*", show)
         with session:
-            print(f"looking on at {options.call}", file=sys.stderr)
+            print(f"looking on at {one_line(options.call)}", file=sys.stderr)
             session.run_forever()
     _print(lines.rest())
     return 0

@@ -23,6 +23,7 @@ from ..errors import (
     RealtimeError,
     WaitTimeout,
 )
+from ..escape import one_line
 from .connecting import add_server_options, new_session, server_url
 from .failures import FAILED, explain
 from .machine import add_json_option, print_json
@@ -131,7 +132,7 @@ def run(options: argparse.Namespace) -> int:
     if many and not options.json:
         print(table(results))
     elif results[0].written and not (results[0].problem or options.json):
-        print(f"wrote {results[0].written}")
+        print(one_line(f"wrote {results[0].written}"))
     return _exit_code(results, stopped, many)
 
 
@@ -244,7 +245,7 @@ def _exit_code(
     if stopped is None and many:
         return FAILED
     first = next(each for each in bad if each.error is stopped or not many)
-    print(f"realtime-sync: {first.outcome}", file=sys.stderr)
+    print(f"realtime-sync: {one_line(first.outcome)}", file=sys.stderr)
     return (explain(first.error)[0] if first.error else None) or FAILED
 
 
@@ -361,13 +362,14 @@ def _config(options: argparse.Namespace) -> dict[str, Any]:
 
 def table(results: list[Result]) -> str:
     """The results of many files in plain text."""
-    width = max([len(each.path.name) for each in results] + [4])
+    shown = [one_line(each.path.name) for each in results]
+    width = max([*map(len, shown), 4])
     lines = [f"{'file':<{width}}  seconds  turns  words  took"]
-    for each in results:
+    for name, each in zip(shown, results):
         words = sum(len((turn.text or "").split()) for turn in each.segments)
         figures = f"{each.seconds:>7.1f}  {len(each.segments):>5}  {words:>5}"
-        took = each.outcome or f"{each.took:.1f} s"
-        lines.append(f"{each.path.name:<{width}}  {figures}  {took}")
+        took = one_line(each.outcome) or f"{each.took:.1f} s"
+        lines.append(f"{name:<{width}}  {figures}  {took}")
     return "\n".join(lines)
 
 

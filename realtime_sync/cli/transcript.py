@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TextIO
 
+from ..escape import one_line, terminal_text
+
 USER = "you   "
 SERVER = "server"
 
@@ -34,7 +36,7 @@ class LiveTranscript:
     def user(self, text: str) -> None:
         """Print what the user said, then what was held back."""
         self.end()
-        self._print(f"{USER}  {text.strip()}\n")
+        self._print(f"{USER}  {_hanging(text.strip())}\n")
         self.release()
 
     def release(self) -> None:
@@ -52,12 +54,12 @@ class LiveTranscript:
             self._print(f"{SERVER}  ")
             piece = piece.lstrip()
             self._open = True
-        self._print(piece)
+        self._print(_hanging(piece))
 
     def note(self, text: str) -> None:
         """Print a line that nobody said."""
         self.end()
-        self._print(f"!       {text}\n")
+        self._print(f"!       {one_line(text)}\n")
 
     def end(self) -> None:
         """End the server's line."""
@@ -68,3 +70,8 @@ class LiveTranscript:
     def _print(self, text: str) -> None:
         self._out.write(text)
         self._out.flush()
+
+
+def _hanging(words: str) -> str:
+    """Words whose further lines cannot be taken for somebody else's."""
+    return terminal_text(words).replace("\n", "\n" + " " * (len(USER) + 2))

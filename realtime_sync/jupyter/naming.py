@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import shutil
 import tempfile
@@ -14,9 +13,10 @@ from typing import Any, Optional
 
 from .. import RealtimeClient, Session
 from ..errors import ConfigurationError, RealtimeError
+from ..logs import area_logger
 from ..report import Story, tell
 
-logger = logging.getLogger("realtime_sync.jupyter")
+logger = area_logger("realtime_sync.jupyter")
 
 # Guards the two mappings.
 _lock = threading.Lock()

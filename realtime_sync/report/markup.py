@@ -5,6 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import Any, Union
 
+from ..escape import terminal_text
+
 VOID = frozenset({"br", "meta", "circle", "line", "path", "rect"})
 """Elements without content."""
 
@@ -45,7 +47,7 @@ def joined(content: Content) -> Markup:
         return content
     if isinstance(content, (list, tuple)):
         return Markup("".join([joined(each) for each in content]))
-    return Markup(escape(_printable(str(content))))
+    return Markup(escape(terminal_text(str(content))))
 
 
 def _attributes(attributes: dict[str, Any]) -> str:
@@ -59,11 +61,5 @@ def _attributes(attributes: dict[str, Any]) -> str:
         if value is True:
             pieces.append(f" {spelt}")
         else:
-            pieces.append(f' {spelt}="{escape(_printable(str(value)))}"')
+            pieces.append(f' {spelt}="{escape(terminal_text(str(value)))}"')
     return "".join(pieces)
-
-
-def _printable(text: str) -> str:
-    """Text without what no HTML may have: lone surrogates and control characters."""
-    text = text.encode("utf-8", "replace").decode("utf-8")
-    return "".join(c if c >= " " or c in "\n\t" else "\ufffd" for c in text)

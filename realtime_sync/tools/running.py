@@ -4,20 +4,20 @@ One round: the calls of one response, their outputs, and one `response.create`.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from threading import Event, Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Optional
 
 from ..errors import CommandRejected, ConnectionClosed, RealtimeError, WaitTimeout
+from ..logs import area_logger
 from .calls import ToolCall, failure
 from .tool import BadArguments, Tool
 
 if TYPE_CHECKING:
     from .. import CommandHandle, Session
 
-logger = logging.getLogger("realtime_sync.tools")
+logger = area_logger("realtime_sync.tools")
 
 UNKNOWN_TOOL_TIMEOUT = 30.0
 """Seconds for a tool that does not exist; it is answered at once."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..errors import ConnectionClosed, ConnectionClosedOK, ToolError, WaitTimeout
+from ..logs import area_logger
 from .calls import failure
 from .running import Round
 from .tool import Tool
@@ -16,7 +16,7 @@ from .tool import Tool
 if TYPE_CHECKING:
     from .. import Session
 
-logger = logging.getLogger("realtime_sync.tools")
+logger = area_logger("realtime_sync.tools")
 
 _MOST_ANSWERED = 4096
 _MOST_ROUNDS = 8

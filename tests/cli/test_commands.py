@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from realtime_sync import connect
-from realtime_sync.cli import main, microphone, tail
+from realtime_sync.cli import main, microphone, tail, transcribe
 from realtime_sync.cli.main import parser
+from realtime_sync.cli.outputs import StreamOutput
 from realtime_sync.cli.status import CLEAR, StatusLine, bar
 from realtime_sync.cli.transcripts import Segment, as_srt, as_text, as_vtt
+from realtime_sync.escape import one_line, terminal_text
 from realtime_sync.server import Server
 
 ROOT = Path(__file__).parent.parent.parent
@@ -250,6 +252,82 @@ def test_tail_shows_nothing_that_a_terminal_obeys(
 
     assert "\x1b" not in out and "\u202e" not in out
     assert "gone" in out
+
+
+EVIL = "a\x1b[2J\x1b]0;title\x07b\x9b2J\u202ec\rd"
+
+
+@pytest.mark.parametrize("command", ["ask", "ask --json", "replay", "replay --json"])
+def test_an_answer_cannot_clear_the_screen(
+    command: str, server: Server, tmp_path: Path, capsys: Output
+) -> None:
+    """It is shown, and for programs it means the same as it did."""
+    log = tmp_path / "evil.jsonl"
+    with connect(MODEL, base_url=server.url) as session:
+        session.record(log)
+        session.ask(EVIL, timeout=10)
+    name, *as_json = command.split()
+    rest = [EVIL, "--url", server.url] if name == "ask" else [str(log)]
+    assert 0 == main([name, *rest, *as_json])
+    out = capsys.readouterr().out
+
+    assert terminal_text(out) == out
+    assert "2J" in out
+    if name == "ask" and as_json:
+        assert EVIL == json.loads(out)["text"]
+
+
+@pytest.mark.parametrize("member", ["type", "item_id", "message", "code"])
+def test_no_member_of_an_event_reaches_the_terminal_as_it_is(
+    member: str, tmp_path: Path, capsys: Output
+) -> None:
+    """As a line for people and as the JSON that it was."""
+    log = tmp_path / "evil.jsonl"
+    line = {"t": 1, "dir": "in", "frame": {"type": "error", member: EVIL + "\n"}}
+    log.write_text(json.dumps(line, ensure_ascii=False) + "\n", encoding="utf-8")
+    main(["tail", str(log)])
+    people = capsys.readouterr().out
+    main(["tail", "--json", str(log)])
+    programs = capsys.readouterr().out
+
+    assert [1, 1] == [people.count("\n"), programs.count("\n")]
+    assert [people, programs] == [terminal_text(people), terminal_text(programs)]
+    assert line == json.loads(programs)
+
+
+def test_a_transcript_and_its_problem_are_shown(capsys: Output) -> None:
+    """A server that transcribes says whatever it likes."""
+
+    class Heard:
+        ready = done = [Segment(0, 1, EVIL)]
+
+    output = StreamOutput("txt", sys.stdout)
+    output.open()
+    output.finish(Heard(), complete=True)
+    bad = transcribe.Result(Path("a\n.wav"), 1.0, problem=EVIL)
+    assert 1 == transcribe._exit_code([bad], None, False)
+    captured = capsys.readouterr()
+
+    assert terminal_text(EVIL) + "\n" == captured.out
+    assert f"realtime-sync: {one_line(EVIL)}\n" == captured.err
+    assert 1 == transcribe.table([bad]).count("\n")
+    assert one_line(EVIL) in transcribe.table([bad])
+
+
+def test_an_error_line_is_one_line_of_text(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Errors of the system, too, quote what somebody else has said."""
+
+    def fail(options: object) -> int:
+        raise OSError(1, EVIL, "name\nrealtime-sync: all is well")
+
+    monkeypatch.setattr(tail, "run", fail)
+    assert 2 == main(["tail"])
+    err = capsys.readouterr().err
+
+    assert err == terminal_text(err)
+    assert 1 == err.count("\n")
 
 
 @pytest.mark.parametrize("dialect", ["ga", "beta"])

@@ -18,7 +18,7 @@ from realtime_sync.cli.failures import explain
         (PermissionError(errno.EACCES, "x", "q.wav"), 2, "not allowed: q.wav"),
         (OSError(errno.ENOSPC, "No space left", "q"), 2, "No space left: q"),
         (OSError("odd"), 2, "odd"),
-        (errors.ConfigurationError("no key:\n set one"), 2, "no key: set one"),
+        (errors.ConfigurationError("no key:\n set one"), 2, r"no key:\n set one"),
         (errors.ConnectFailed("nobody there"), 2, "nobody there"),
         (errors.AuthenticationFailed("bad key"), 2, "authentication failed: bad key"),
         (errors.WaitTimeout("too long"), 1, "too long"),

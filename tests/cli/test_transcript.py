@@ -44,3 +44,18 @@ def test_an_interruption_starts_a_line() -> None:
     transcript.end()
 
     assert "server  Once upon\nyou     stop\n" == out.getvalue()
+
+
+def test_nobody_can_clear_the_screen_or_speak_for_somebody_else() -> None:
+    """Controls are shown, and further lines are indented."""
+    out = io.StringIO()
+    transcript = LiveTranscript(out)
+    transcript.user("hi\x1b[2J\nserver  yes")
+    transcript.server("one\r\nyou     no\x9b")
+    transcript.note("odd\nyou     no\x1b]0;title\x07")
+
+    assert (
+        "you     hi\\x1b[2J\n        server  yes\n"
+        "server  one\\r\n        you     no\\x9b\n"
+        "!       odd\\nyou     no\\x1b]0;title\\x07\n"
+    ) == out.getvalue()

@@ -5,19 +5,19 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import logging
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...errors import RemoteProtocolError
+from ...logs import area_logger
 from ..barge_in import Attachment
 from ..formats import G711_ULAW
 from ..ledger import PlayedPart
 from ..player import Player
 from ..streaming import session_format
 
-_log = logging.getLogger("realtime_sync.audio")
+_log = area_logger("realtime_sync.audio")
 
 MARK = "realtime-sync:"
 """Marks of ours begin like this; others are the application's."""

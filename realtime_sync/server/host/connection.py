@@ -8,7 +8,6 @@ sends half a frame holds nobody up but itself.
 
 from __future__ import annotations
 
-import logging
 import selectors
 import socket
 import threading
@@ -17,6 +16,7 @@ from collections import deque
 from functools import partial
 from typing import Any, Callable, Mapping, Optional, Protocol, Sequence, Union
 
+from ...logs import area_logger
 from ..clock import Clock
 from ..engine.context import Job
 from .faults import Action, Saboteur, Send
@@ -24,7 +24,7 @@ from .outbound import Outbound
 from .wire import Binary, Message, Text, Wire
 from .workers import Workers
 
-_log = logging.getLogger("realtime_sync.server")
+_log = area_logger("realtime_sync.server")
 _BUFFER_HIGH = 8 << 20
 _CLOSE_SECONDS = 2.0
 _NO_CLOSE_FRAME = 1006

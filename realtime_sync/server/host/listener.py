@@ -7,7 +7,6 @@ do, hand the socket of an upgrade to somebody else, its handler is taught here.
 
 from __future__ import annotations
 
-import logging
 import socket
 import ssl
 import sys
@@ -17,9 +16,10 @@ from typing import Any, Callable, Optional
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from ...errors import ConfigurationError
+from ...logs import area_logger
 from .origin import Caller
 
-_log = logging.getLogger("realtime_sync.server")
+_log = area_logger("realtime_sync.server")
 _BACKLOG = 256
 _HEAD_SECONDS = 10.0
 _POLL_SECONDS = 0.05

@@ -5,7 +5,6 @@ The server: a port, its sessions, and their end.
 from __future__ import annotations
 
 import json
-import logging
 import random
 import ssl
 import threading
@@ -14,6 +13,7 @@ from types import TracebackType
 from typing import Any, Callable, Iterable, Literal, Mapping, Optional, Union
 
 from ...errors import ConfigurationError
+from ...logs import area_logger
 from ...protocol.dialects import BETA
 from ..agents.base import Agent
 from ..agents.tools import McpTool
@@ -43,7 +43,7 @@ from .turnlog import TurnLog
 from .wire import Wire
 from .workers import Workers
 
-_log = logging.getLogger("realtime_sync.server")
+_log = area_logger("realtime_sync.server")
 _ENDED_SESSIONS = 100
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 from typing import Any, Mapping
 
+from ...logs import area_logger
 from ...protocol.registry import canonical
 from ..agents.base import item_text
 
-_log = logging.getLogger("realtime_sync.server.turns")
+_log = area_logger("realtime_sync.server.turns")
 
 
 class TurnLog:

@@ -7,7 +7,6 @@ protocol object, which does no I/O of its own.
 
 from __future__ import annotations
 
-import logging
 import socket
 import struct
 from ssl import SSLSocket, SSLWantReadError, SSLWantWriteError
@@ -20,9 +19,11 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from ...logs import area_logger
+
 _CHUNK = 1 << 18
 _NOT_NOW = (BlockingIOError, InterruptedError, SSLWantReadError, SSLWantWriteError)
-_quiet = logging.getLogger("realtime_sync.server.websocket")
+_quiet = area_logger("realtime_sync.server.websocket")
 
 
 @attrs.frozen

@@ -4,13 +4,14 @@ A few threads for what may block: recognising, thinking, speaking.
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 import time
 from typing import Callable, Optional
 
-_log = logging.getLogger("realtime_sync.server")
+from ...logs import area_logger
+
+_log = area_logger("realtime_sync.server")
 
 
 class Workers:

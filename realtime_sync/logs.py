@@ -1,0 +1,89 @@
+"""The library's loggers: what they are told cannot forge a line or be obeyed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any, Optional
+
+from .escape import one_line, terminal_text
+
+
+class Block(str):
+    """Text of our own that takes several lines of a log, such as a stack."""
+
+
+def area_logger(name: str) -> logging.Logger:
+    """
+    A logger that shows controls and line breaks in its arguments as text.
+
+    Args:
+        name: such as ``realtime_sync.connection``.
+    """
+    logger = logging.getLogger(name)
+    logger.addFilter(_escaped)
+    return logger
+
+
+def _escaped(record: logging.LogRecord) -> bool:
+    """Rewrite one record, before any handler sees it."""
+    try:
+        if isinstance(record.args, Mapping):
+            record.args = {name: _shown(arg) for name, arg in record.args.items()}
+        else:
+            record.args = tuple(map(_shown, record.args or ()))
+        if record.exc_info and not record.exc_text:
+            record.exc_text = _traceback(record.exc_info)
+    except Exception:  # a text that cannot be made: logging itself reports that
+        pass
+    return True
+
+
+def _shown(arg: Any) -> Any:
+    if arg is None or isinstance(arg, (int, float)):
+        return arg
+    if isinstance(arg, Block):
+        return terminal_text(arg)
+    if isinstance(arg, str):
+        return one_line(arg)
+    shown = _Shown(one_line(str(arg)), one_line(repr(arg)))
+    # Handlers that look at arguments should meet the object where that is safe.
+    return arg if (str(shown), repr(shown)) == (str(arg), repr(arg)) else shown
+
+
+class _Shown:
+    """Stands for an argument whose own text is not safe."""
+
+    def __init__(self, text: str, representation: str) -> None:
+        self._text = text
+        self._representation = representation
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return self._representation
+
+
+def _traceback(exc_info: Any) -> Optional[str]:
+    """A traceback in which every message is one line; None if the usual one is."""
+    usual = logging.Formatter().formatException(exc_info)
+    text = usual
+    for exc in _chain(exc_info[1]):
+        for words in (str(exc), *getattr(exc, "__notes__", ())):
+            if words:
+                text = text.replace(words, one_line(words))
+    text = terminal_text(text)
+    return None if text == usual else text
+
+
+def _chain(exc: Optional[BaseException]) -> Iterator[BaseException]:
+    """An exception and those that it came from."""
+    waiting, seen = [exc], set()
+    while waiting:
+        each = waiting.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        waiting += [each.__cause__, each.__context__, *getattr(each, "exceptions", ())]
