@@ -9,6 +9,7 @@ to this machine; nowhere else. No key goes to another machine in clear text.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Optional
 from urllib.parse import parse_qsl, urlsplit
@@ -16,8 +17,11 @@ from urllib.parse import parse_qsl, urlsplit
 from attrs import field, frozen
 
 from .errors import ConfigurationError
+from .escape import terminal_text
 from .proxies import is_loopback
 from .redaction import remember
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 @frozen(kw_only=True)
@@ -180,10 +184,52 @@ def check_headers(headers: Mapping[str, Any]) -> None:
             raise ConfigurationError(
                 f"header {name!r} must be text, not {type(value).__name__}"
             )
-        if any(mark in name + value for mark in "\r\n\0"):
-            raise ConfigurationError(f"header {name!r} holds a line break")
+        if not _HEADER_NAME.fullmatch(name):
+            raise ConfigurationError(f"header {name!r} has no name of a header")
+        try:
+            checked_text(f"header {name!r}", value).encode("latin-1")
+        except UnicodeEncodeError:
+            raise ConfigurationError(
+                f"header {name!r} holds characters that no header can carry"
+            ) from None
         if name.lower() in _SECRET_HEADERS:
             remember(value.rpartition(" ")[2])
+
+
+def checked_text(what: str, text: object, *, spaces: bool = True) -> str:
+    """
+    Text that may stand in a request.
+
+    Args:
+        what: is named by the message; the text may be secret.
+        text: a header's value, or a part of a URL.
+        spaces: whether spaces and tabs may be in it.
+
+    Raises:
+        ConfigurationError: it is no text, or holds controls, line breaks or
+            halves of surrogate pairs.
+    """
+    if not isinstance(text, str):
+        raise ConfigurationError(f"{what} must be text, not {type(text).__name__}")
+    refused = {"\n"} if spaces else {"\n", "\t", " "}
+    if terminal_text(text) != text or refused & set(text):
+        raise ConfigurationError(
+            f"{what} holds a line break or another character that no request can carry"
+        )
+    return text
+
+
+def checked_query(query: Optional[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """
+    Parameters that may stand in a URL; numbers are taken as they are.
+
+    Raises:
+        ConfigurationError: names the parameter; its value may be secret.
+    """
+    for name, value in (query or {}).items():
+        checked_text("the name of a query parameter", name)
+        checked_text(f"query parameter {name!r}", str(value))
+    return query or {}
 
 
 def holds_secret(headers: Iterable[str], url: str) -> bool:

@@ -20,6 +20,8 @@ from .credentials import (
     check_headers,
     check_travels_safely,
     checked_key,
+    checked_query,
+    checked_text,
     environment_key,
     holds_secret,
     merged_headers,
@@ -227,8 +229,8 @@ class Endpoint:
         purpose = _purpose(self.model_parameter, model, session_type, call_id)
         if purpose and self.model_parameter not in purpose:
             query.pop("model", None)
-        query.update(purpose)
-        query.update(extra_query or {})
+        query.update(checked_query(purpose))
+        query.update(checked_query(extra_query))
         return urlunsplit((scheme, host, path, urlencode(query), ""))
 
     def http_url(
@@ -244,10 +246,11 @@ class Endpoint:
         Raises:
             ConfigurationError: the scheme is none that is known.
         """
+        checked_text("the path of the request", path, spaces=False)
         scheme, host, base, query = self._parts(_HTTP_SCHEMES)
         for name in ("model", self.model_parameter):
             query.pop(name, None)
-        query.update(extra_query or {})
+        query.update(checked_query(extra_query))
         return urlunsplit((scheme, host, _base_path(base) + path, urlencode(query), ""))
 
     def resolve_key(self, *, optional: bool = False) -> Optional[str]:
@@ -324,6 +327,7 @@ class Endpoint:
         if key and not in_protocol:
             made.update([self._key_header(key)])
         if safety_identifier:
+            check_headers({"safety_identifier": safety_identifier})
             made["OpenAI-Safety-Identifier"] = safety_identifier
         return Credentials(
             headers=merged_headers(made, given),
@@ -356,6 +360,7 @@ class Endpoint:
         self, schemes: Mapping[str, str]
     ) -> tuple[str, str, str, dict[str, str]]:
         """Scheme, host with port, path and query of the base."""
+        checked_text("the server's URL", self.url, spaces=False)
         try:
             parts = urlsplit(self.url)
             parts.port  # Raises for what is no number.
@@ -370,7 +375,7 @@ class Endpoint:
                 "http, https, ws or wss"
             )
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        query.update(self.query)
+        query.update(checked_query(self.query))
         host = parts.netloc.rpartition("@")[2]
         return scheme, host, parts.path.rstrip("/"), query
 

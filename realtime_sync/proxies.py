@@ -15,6 +15,7 @@ from typing import Any, Optional
 from urllib.parse import urlsplit
 
 from .errors import ConfigurationError
+from .escape import one_line
 
 _KINDS = frozenset({"http", "socks4", "socks4a", "socks5", "socks5h"})
 _DEFAULT_PORTS = {"http": 80}
@@ -82,6 +83,10 @@ def need_socks(proxy: str, module: str) -> None:
 def _normal(proxy: str) -> str:
     if "://" not in proxy:
         proxy = f"http://{proxy}"
+    if one_line(proxy) != proxy or " " in proxy:
+        raise ConfigurationError(
+            "the proxy's URL holds a space, a line break or another control"
+        )
     parts = urlsplit(proxy)
     scheme = parts.scheme.lower()
     try:

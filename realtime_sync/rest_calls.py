@@ -10,6 +10,7 @@ import re
 from typing import Any, Optional, Union
 from urllib.parse import quote
 
+from .credentials import checked_text
 from .errors import ConfigurationError
 from .protocol import jsontext
 from .protocol.codec import to_mapping
@@ -137,6 +138,7 @@ class Calls:
     def _act(self, call_id: str, verb: str, body: Any, timeout: Timeout) -> None:
         if not isinstance(call_id, str) or not call_id.strip("."):
             raise ConfigurationError(f"{call_id!r} is no id of a call")
+        checked_text("call_id", call_id)
         self._rest.post(
             f"/realtime/calls/{quote(call_id, safe='')}/{verb}",
             json=body,

@@ -6,7 +6,7 @@ from typing import Any, Optional
 
 import pytest
 
-from realtime_sync import Endpoint
+from realtime_sync import Endpoint, RealtimeClient
 from realtime_sync.credentials import VENDORS, check_travels_safely, environment_key
 from realtime_sync.errors import ConfigurationError
 
@@ -220,7 +220,20 @@ def test_key_that_is_no_text_is_refused(key: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "headers", [{"X-A": "a\r\nX-Evil: 1"}, {"X-A\n": "a"}, {"X-A": 7}, {"X-A": None}]
+    "headers",
+    [
+        {"X-A": "a\r\nX-Evil: 1"},
+        {"X-A": "a\x1b[2J"},
+        {"X-A": "a\x7f"},
+        {"X-A": "a\ud800"},
+        {"X-A": "日本"},
+        {"X-A\n": "a"},
+        {"X-A: b": "a"},
+        {"X-A ": "a"},
+        {"X-A\u00fc": "a"},
+        {"X-A": 7},
+        {"X-A": None},
+    ],
 )
 def test_malformed_header_is_refused_without_its_value(headers: dict[str, Any]) -> None:
     """It would add headers of somebody else's choice, or fail far from here."""
@@ -246,3 +259,30 @@ def test_refused_connection_without_any_key_is_told_to_pass_one() -> None:
 
     made = endpoint.credentials(endpoint.websocket_url())
     assert "no key was sent: pass api_key" == made.advice
+
+
+@pytest.mark.parametrize(
+    "evil", ["a\r\nX-Evil: 1", "a\nb", "a\0b", "a\x9bb", "a\udc00", "\u202eb"]
+)
+def test_end_user_organization_and_project_cannot_add_headers(evil: str) -> None:
+    """The message names the field, and keeps what is in it to itself."""
+    endpoint = Endpoint.at("https://h.example")
+    url = endpoint.http_url("/realtime/calls")
+
+    with pytest.raises(ConfigurationError, match="safety_identifier") as caught:
+        endpoint.credentials(url, safety_identifier=evil)
+    assert evil not in caught.value.args[0]
+    for option, name in (("organization", "Organization"), ("project", "Project")):
+        client = RealtimeClient(base_url="http://127.0.0.1:9", **{option: evil})
+        with pytest.raises(ConfigurationError, match=f"OpenAI-{name}"):
+            client.connect("m")
+        with pytest.raises(ConfigurationError, match=f"OpenAI-{name}"):
+            client.client_secrets.create()
+
+
+def test_accents_of_latin_1_may_stand_in_a_header() -> None:
+    """HTTP has always carried them."""
+    endpoint = Endpoint.at("https://h.example")
+    sent = endpoint.credentials("https://h.example", safety_identifier="Zoë\tB")
+
+    assert "Zoë\tB" == sent.headers["OpenAI-Safety-Identifier"]

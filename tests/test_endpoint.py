@@ -304,3 +304,58 @@ def test_base_url_and_endpoint_exclude_each_other() -> None:
     """Two answers to one question are a mistake."""
     with pytest.raises(ConfigurationError, match="not both"):
         RealtimeClient(base_url="https://h.example", endpoint=Endpoint.openai())
+
+
+EVIL = ["a\r\nX-Evil: 1", "a\nb", "a\0b", "a\x1bb", "a\x85b", "a\ud800", "a\u2028b"]
+
+
+@pytest.mark.parametrize("evil", EVIL)
+@pytest.mark.parametrize(
+    ("field", "options"),
+    [
+        ("model", lambda evil: {"model": evil}),
+        ("call_id", lambda evil: {"call_id": evil}),
+        ("extra", lambda evil: {"extra_query": {"extra": evil}}),
+        ("name of a query parameter", lambda evil: {"extra_query": {evil: "1"}}),
+    ],
+)
+def test_what_no_url_may_hold_is_refused_by_its_name(
+    field: str, options: Any, evil: str
+) -> None:
+    """Encoded or not: it is a mistake, or somebody else's choice."""
+    with pytest.raises(ConfigurationError, match=field) as caught:
+        Endpoint.at("wss://h.example/v1").websocket_url(**options(evil))
+    assert evil not in caught.value.args[0]
+
+
+@pytest.mark.parametrize("evil", [*EVIL, "a b", "a\tb"])
+@pytest.mark.parametrize("place", ["wss://h{}.example/v1", "wss://h.example/v{}", "{}"])
+def test_url_with_a_control_or_a_space_is_refused(place: str, evil: str) -> None:
+    """The standard library would drop the control, and send the space."""
+    endpoint = Endpoint.at(place.format(evil))
+
+    with pytest.raises(ConfigurationError, match="the server's URL holds"):
+        endpoint.websocket_url()
+    with pytest.raises(ConfigurationError, match="the server's URL holds"):
+        endpoint.http_url("/realtime/client_secrets")
+
+
+@pytest.mark.parametrize("evil", [*EVIL, "a b"])
+def test_path_and_query_of_a_request_are_held_to_the_same(evil: str) -> None:
+    """REST has no other way around."""
+    endpoint = Endpoint.at("https://h.example/v1")
+
+    with pytest.raises(ConfigurationError, match="path"):
+        endpoint.http_url(f"/realtime/calls/{evil}/accept")
+    own = Endpoint(url="https://h.example/v1", query={"key": evil + "\n"})
+    with pytest.raises(ConfigurationError, match="'key'"):
+        own.http_url("/realtime/calls")
+
+
+def test_ordinary_text_may_stand_in_a_query() -> None:
+    """Spaces, accents and other scripts are encoded."""
+    url = Endpoint.at("wss://h.example/v1").websocket_url(
+        model="a model", extra_query={"who": "Zoë 日本"}
+    )
+
+    assert url.endswith("?model=a+model&who=Zo%C3%AB+%E6%97%A5%E6%9C%AC")
