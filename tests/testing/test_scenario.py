@@ -11,6 +11,7 @@ import pytest
 
 from realtime_sync import Session, connect, events
 from realtime_sync.errors import CommandRejected, ConfigurationError, ConnectionLost
+from realtime_sync.escape import one_line
 from realtime_sync.server import serve
 from realtime_sync.testing import (
     Close,
@@ -111,7 +112,7 @@ def test_miss_lists_every_expectation_with_its_reason(opened: Open) -> None:
     assert "its turn is behind conversation.item.create" in str(again.value)
     with pytest.raises(ScenarioFailed) as failed:
         scenario.verify()
-    assert text.partition(" [")[0] in str(failed.value)
+    assert text.partition(" [")[0] in one_line(str(failed.value))
     assert "3 of 5 expectations were not met" in str(failed.value)
 
 
