@@ -43,6 +43,7 @@ COMMANDS = (
     r"python -m pip install -e \"\.\[dev\]\"",
     r"python3 -m venv \.venv && \. \.venv/bin/activate",
     r"(export OPENAI_BASE_URL=http://127\.0\.0\.1:8765/v1|python script\.py)",
+    r"ffmpeg -i [\w.]+ -f wav - \| realtime-sync transcribe - -o [\w.]+",
     r"python -m pip install pytest && python -m pytest test_\w+\.py",
     r"tox( -e (py|core|coverage)( -- [\w/ -]+)?| -m (versions|deep|soak))?",
 )
