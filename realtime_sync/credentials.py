@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 from attrs import field, frozen
 
 from .errors import ConfigurationError
-from .escape import terminal_text
+from .protocol.escape import terminal_text
 from .proxies import is_loopback
 from .redaction import remember
 

@@ -46,7 +46,7 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from .escape import one_line
+from .protocol.escape import one_line
 
 
 class RealtimeError(Exception):

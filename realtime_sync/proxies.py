@@ -15,7 +15,7 @@ from typing import Any, Optional
 from urllib.parse import urlsplit
 
 from .errors import ConfigurationError
-from .escape import one_line
+from .protocol.escape import one_line
 
 _KINDS = frozenset({"http", "socks4", "socks4a", "socks5", "socks5h"})
 _DEFAULT_PORTS = {"http": 80}

@@ -16,7 +16,7 @@ from attrs import evolve, field, fields_dict, frozen
 from .errors import ConfigurationError
 from .protocol.codec import Codec, to_mapping
 from .protocol.fields import MaybeInt, MaybeText, checked, required
-from .protocol.salvage import salvage
+from .protocol.lenient_structure import salvage
 from .protocol.sessions import (
     Expiry,
     RealtimeSession,

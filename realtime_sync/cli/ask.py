@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from ..errors import ConfigurationError
-from ..escape import terminal_text
+from ..protocol.escape import terminal_text
 from ..telemetry import Tokens
 from .connecting import add_server_options, new_session, server_url
 from .machine import add_json_option, print_json

@@ -8,8 +8,8 @@ from typing import Any
 
 from attrs import asdict
 
-from .. import escape
 from ..errors import AuthenticationFailed, ConfigurationError, RealtimeError
+from ..protocol import escape
 from .checks import BAD, ODD, OK, Examination, Finding
 from .connecting import add_server_options, new_session, server_url
 from .failures import one_line

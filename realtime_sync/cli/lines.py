@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..escape import one_line
+from ..protocol.escape import one_line
 
 WIDEST = 110
 ARROWS = {"in": "<", "out": ">", "note": "="}

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from ..escape import json_text
+from ..protocol.escape import json_text
 
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:

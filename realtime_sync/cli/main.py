@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from ..escape import one_line
+from ..protocol.escape import one_line
 from . import (
     ask,
     bench,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from ..errors import ConfigurationError
-from ..escape import terminal_text
+from ..protocol.escape import terminal_text
 from .transcripts import FORMATS, Segment
 
 PART = ".part"

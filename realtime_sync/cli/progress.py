@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ..escape import one_line
+from ..protocol.escape import one_line
 
 CELLS = 24
 

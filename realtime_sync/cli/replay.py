@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..escape import one_line
+from ..protocol.escape import one_line
 from .lines import counted
 from .machine import add_json_option, print_json
 from .transcript import LiveTranscript

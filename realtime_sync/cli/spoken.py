@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import audio
 from ..errors import RealtimeError, WaitTimeout
-from ..escape import one_line
+from ..protocol.escape import one_line
 from .connecting import new_session, record
 from .conversation import Conversation
 from .latency import latency_table

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError
-from ..escape import json_text, one_line
+from ..protocol.escape import json_text, one_line
 from .connecting import add_server_options, new_session, server_url
 from .lines import Lines
 from .machine import add_json_option, print_json

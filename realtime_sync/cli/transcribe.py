@@ -23,7 +23,7 @@ from ..errors import (
     RealtimeError,
     WaitTimeout,
 )
-from ..escape import one_line
+from ..protocol.escape import one_line
 from .connecting import add_server_options, new_session, server_url
 from .failures import FAILED, explain
 from .machine import add_json_option, print_json

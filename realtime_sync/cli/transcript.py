@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TextIO
 
-from ..escape import one_line, terminal_text
+from ..protocol.escape import one_line, terminal_text
 
 USER = "you   "
 SERVER = "server"

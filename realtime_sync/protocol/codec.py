@@ -12,19 +12,19 @@ from collections.abc import Callable, Mapping
 from typing import Any, Optional, Union
 
 from . import jsontext
-from .dialects import GA, Dialect, client_lift, server_lift
-from .dialects.lenses import View, same
-from .events._base import ClientEvent, ServerEvent, UnknownEvent
-from .lazy import encode_bytes, encoded
-from .registry import class_of, event_class, find
-from .salvage import salvage
-from .strict import (
+from .caller_checks import (
     add_extra,
     losses,
     refuse_misfits,
     refuse_unknown,
     take_extra,
 )
+from .dialects import GA, Dialect, client_lift, server_lift
+from .dialects.field_moves import View, same
+from .events._base import ClientEvent, ServerEvent, UnknownEvent
+from .lazy import encode_bytes, encoded
+from .lenient_structure import salvage
+from .registry import class_of, event_class, find
 from .structure import Hook, Misfit, hook_for
 from .unstructure import to_mapping
 

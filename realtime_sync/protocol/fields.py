@@ -25,7 +25,7 @@ from typing import Any, Union
 from attrs import Attribute, field
 
 from ..types import UNSET, Unset
-from .shapes import Shape, describe, fits, shapes_of
+from .annotations import Shape, describe, fits, shapes_of
 
 MaybeText = Union[str, None, Unset]
 MaybeInt = Union[int, None, Unset]

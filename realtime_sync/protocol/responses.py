@@ -10,6 +10,7 @@ from typing import Any, Union
 from attrs import frozen
 
 from ..types import UNSET, Unset
+from .audio_config import AudioConfig
 from .fields import (
     MaybeBool,
     MaybeFloat,
@@ -20,7 +21,6 @@ from .fields import (
     required,
     sequence,
 )
-from .hearing import AudioConfig
 from .items import InputItem, Item
 from .sessions import Reasoning
 from .tools import Prompt, Tool, ToolChoice

@@ -16,19 +16,7 @@ from typing import Any, ClassVar, Union
 from attrs import frozen
 
 from ..types import UNSET, Unset
-from .fields import (
-    MaybeAny,
-    MaybeBool,
-    MaybeFloat,
-    MaybeInt,
-    MaybeText,
-    checked,
-    extra_fields,
-    required,
-    secret,
-    sequence,
-)
-from .hearing import (
+from .audio_config import (
     AudioConfig,
     AudioFormat,
     AudioInput,
@@ -40,6 +28,18 @@ from .hearing import (
     ServerVad,
     TurnDetection,
     Vad,
+)
+from .fields import (
+    MaybeAny,
+    MaybeBool,
+    MaybeFloat,
+    MaybeInt,
+    MaybeText,
+    checked,
+    extra_fields,
+    required,
+    secret,
+    sequence,
 )
 from .tools import (
     FunctionTool,

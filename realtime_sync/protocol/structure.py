@@ -21,10 +21,10 @@ from attrs import fields_dict, has
 from cattrs import Converter
 
 from ..types import UNSET
+from .annotations import Shape, class_variables, shapes_of
 from .events._base import ServerEvent
 from .fields import AUDIO, EXTRA
 from .lazy import key
-from .shapes import Shape, class_variables, shapes_of
 
 Check = Callable[[Any], Any]
 Hook = Callable[[Any, Any], Any]

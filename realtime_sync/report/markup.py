@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any, Union
 
-from ..escape import terminal_text
+from ..protocol.escape import terminal_text
 
 VOID = frozenset({"br", "meta", "circle", "line", "path", "rect"})
 """Elements without content."""

@@ -17,7 +17,7 @@ from realtime_sync.cli.main import parser
 from realtime_sync.cli.outputs import StreamOutput
 from realtime_sync.cli.status import CLEAR, StatusLine, bar
 from realtime_sync.cli.transcripts import Segment, as_srt, as_text, as_vtt
-from realtime_sync.escape import one_line, terminal_text
+from realtime_sync.protocol.escape import one_line, terminal_text
 from realtime_sync.server import Server
 
 ROOT = Path(__file__).parent.parent.parent

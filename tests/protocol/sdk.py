@@ -24,9 +24,9 @@ from typing import (
 from attrs import fields_dict
 from pydantic import BaseModel
 
-from realtime_sync.protocol.dialects.lenses import Field
+from realtime_sync.protocol.annotations import Shape, class_variables, shapes_of
+from realtime_sync.protocol.dialects.field_moves import Field
 from realtime_sync.protocol.registry import canonical
-from realtime_sync.protocol.shapes import Shape, class_variables, shapes_of
 
 LOCAL = frozenset({"raw", "problems", "extra"})
 """Fields of ours that are not on the wire."""

@@ -16,7 +16,7 @@ from realtime_sync.protocol.dialects import (
     lift_session_said,
     named,
 )
-from realtime_sync.protocol.dialects.lenses import Field, Lens, moves
+from realtime_sync.protocol.dialects.field_moves import Field, Lens, moves
 from realtime_sync.protocol.dialects.tables import (
     AUDIO_FORMATS,
     RESPONSE_ASKED,

@@ -8,8 +8,8 @@ from typing import Any, Optional, Union
 import pytest
 
 from realtime_sync.protocol import events, items, sessions, tools
+from realtime_sync.protocol.annotations import describe, fits, shape_of
 from realtime_sync.protocol.fields import to_audio
-from realtime_sync.protocol.shapes import describe, fits, shape_of
 from realtime_sync.types import UNSET
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from realtime_sync.protocol import items, sessions
+from realtime_sync.protocol.audio_config import SemanticVad, ServerVad, TurnDetection
 from realtime_sync.protocol.dialects import tables
-from realtime_sync.protocol.hearing import SemanticVad, ServerVad, TurnDetection
 from realtime_sync.protocol.registry import ROWS, class_of, event_class
 from realtime_sync.protocol.responses import Response, ResponseConfig
 

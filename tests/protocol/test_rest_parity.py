@@ -16,8 +16,8 @@ import pytest
 
 from realtime_sync import RealtimeClient, rest_bodies, rest_calls, rest_resources
 from realtime_sync.protocol import sessions
+from realtime_sync.protocol.audio_config import SemanticVad, ServerVad, TurnDetection
 from realtime_sync.protocol.dialects import tables
-from realtime_sync.protocol.hearing import SemanticVad, ServerVad, TurnDetection
 from tests.rawserver import Peer, RawServer
 
 openai = pytest.importorskip("openai")

@@ -17,7 +17,7 @@ from realtime_sync.testing import faults, silence, speech, tone
 ROOT = Path(__file__).parent.parent.parent
 HEAVY = ("attrs", "cattrs", "numpy", "requests", "soxr", "websocket", "websockets",
          "werkzeug")  # fmt: skip
-INNER = ("client", "protocol", "server", "session", "state", "transport")
+INNER = ("client", "protocol.codec", "server", "session", "state", "transport")
 
 
 def loaded_by(module: str) -> set[str]:

@@ -11,7 +11,7 @@ import pytest
 
 from realtime_sync import Session, connect, events
 from realtime_sync.errors import CommandRejected, ConfigurationError, ConnectionLost
-from realtime_sync.escape import one_line
+from realtime_sync.protocol.escape import one_line
 from realtime_sync.server import serve
 from realtime_sync.testing import (
     Close,

@@ -15,10 +15,10 @@ from attrs import evolve, field, frozen
 
 from ...errors import ConfigurationError
 from ..registry import ALIASES, ROWS, TRANSCRIPTION_SPELLINGS, canonical
-from .habits import HABITS
-from .lenses import View, moves, same
+from .field_moves import View, moves, same
+from .server_quirks import HABITS
 from .tables import CLIENT, RESPONSE_ASKED, SERVER, SESSION_ASKED, SESSION_SAID
-from .wishes import DASHSCOPE_WISHES, XAI_WISHES
+from .vendor_commands import DASHSCOPE_WISHES, XAI_WISHES
 
 __all__ = [
     "BETA",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .lenses import Field, Lens, at, chain, each, moves, words
+from .field_moves import Field, Lens, at, chain, each, moves, words
 
 AUDIO_FORMATS: dict[str, dict[str, Any]] = {
     "pcm16": {"type": "audio/pcm", "rate": 24000},

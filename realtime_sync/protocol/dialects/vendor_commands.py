@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .lenses import Field, Lens, View, at, each, moves, words
+from .field_moves import Field, Lens, View, at, each, moves, words
 
 _TOP_OF_XAI = (
     Field("voice", ("audio", "output", "voice")),

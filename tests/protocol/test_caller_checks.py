@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from realtime_sync.protocol import events, items, sessions
+from realtime_sync.protocol.caller_checks import losses
 from realtime_sync.protocol.codec import Codec
-from realtime_sync.protocol.strict import losses
 from realtime_sync.types import UNSET
 
 

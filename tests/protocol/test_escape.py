@@ -7,7 +7,7 @@ import json
 import pytest
 
 from realtime_sync.errors import CommandRejected, ConnectFailed, WaitTimeout
-from realtime_sync.escape import json_text, one_line, terminal_text
+from realtime_sync.protocol.escape import json_text, one_line, terminal_text
 
 SHOWN = [
     ("\x1b[2J", r"\x1b[2J"),

@@ -15,9 +15,9 @@ from typing import Any
 from attrs import fields_dict
 
 from ..types import UNSET
+from .annotations import Shape, describe
 from .fields import AUDIO
 from .lazy import key
-from .shapes import Shape, describe
 from .structure import (
     Check,
     Misfit,
