@@ -14,7 +14,7 @@ from .errors import (
     ResponseFailed,
     ResponseIncomplete,
 )
-from .showing import shown_as
+from .state.html_repr import shown_as
 
 _RETRYABLE_FAILURES = frozenset(
     {"rate_limit_exceeded", "inference_rate_limit_exceeded", "server_error"}

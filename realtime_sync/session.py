@@ -24,8 +24,8 @@ from .resources import (
     Responses,
 )
 from .router import Router, default_router
-from .showing import shown_as
 from .signals import EventSignal
+from .state.html_repr import shown_as
 from .state.snapshot import Snapshot
 from .stats import SessionStats
 from .streams import EventStream, Expectation, wait_changed

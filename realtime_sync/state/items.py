@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 from attrs import field, frozen
 
-from ..showing import shown_as
+from .html_repr import shown_as
 from .records import freeze, pack
 from .text import Growing, plain
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from attrs import field, frozen
 
-from ..showing import shown_as
 from .growth import Growth, OverlayOnDemand
+from .html_repr import shown_as
 from .items import PCM_RATE, Item, Part
 from .ordering import Order
 from .records import changed_in

@@ -13,7 +13,7 @@ from typing import Any
 
 from realtime_sync.state.reduce import reduce
 from realtime_sync.state.snapshot import Snapshot
-from tests.state.telling import Mirror, answer
+from tests.state.mirror_builder import Mirror, answer
 
 ITEMS = (10, 1_000, 5_000)
 DELTAS = (10, 10_000)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from realtime_sync.state.snapshot import Snapshot
 from realtime_sync.state.store import IN_FLIGHT, updated
-from tests.state.telling import Mirror, answer, call
+from tests.state.mirror_builder import Mirror, answer, call
 
 Step = Callable[[Mirror], Any]
 

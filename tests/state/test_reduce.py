@@ -14,7 +14,7 @@ from realtime_sync.protocol.registry import ROWS
 from realtime_sync.state import reduce as reduce_module
 from realtime_sync.state.reduce import NOT_MIRRORED, REDUCERS, reduce
 from realtime_sync.state.snapshot import Limits, Snapshot
-from tests.state.telling import Mirror, answer
+from tests.state.mirror_builder import Mirror, answer
 
 SERVER = sorted({row.name for row in ROWS if row.direction == "server"})
 

@@ -8,7 +8,7 @@ import pytest
 
 from realtime_sync.protocol.codec import to_mapping
 from realtime_sync.state.restore import plan_restore
-from tests.state.telling import Mirror, answer, said
+from tests.state.mirror_builder import Mirror, answer, said
 
 
 def user(item_id: str, *content: dict[str, Any]) -> dict[str, Any]:

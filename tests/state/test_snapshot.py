@@ -12,7 +12,7 @@ from attrs.exceptions import FrozenInstanceError
 
 from realtime_sync.state.reduce import reduce_command
 from realtime_sync.state.snapshot import Item, Limits, Part, Snapshot
-from tests.state.telling import Mirror, answer, call, message, said
+from tests.state.mirror_builder import Mirror, answer, call, message, said
 
 
 def test_nothing_is_known_of_an_empty_conversation() -> None:

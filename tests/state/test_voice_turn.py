@@ -13,7 +13,7 @@ from pathlib import Path
 
 from realtime_sync.state.items import Item
 from realtime_sync.state.snapshot import Snapshot
-from tests.state.telling import Mirror
+from tests.state.mirror_builder import Mirror
 
 FRAMES = Path(__file__).with_name("voice_turn.jsonl")
 EXPECTED = Path(__file__).with_name("voice_turn.txt")

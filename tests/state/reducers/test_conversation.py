@@ -10,7 +10,7 @@ from realtime_sync.protocol.events import ConversationItemCreate
 from realtime_sync.protocol.items import ContentPart, UserMessage
 from realtime_sync.state.reduce import reduce_command
 from realtime_sync.state.snapshot import Limits
-from tests.state.telling import MISSING, Mirror, answer, call, message, said
+from tests.state.mirror_builder import MISSING, Mirror, answer, call, message, said
 
 
 def test_an_item_stands_after_its_predecessor() -> None:

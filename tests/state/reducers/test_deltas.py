@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from realtime_sync.state import store
-from tests.state.telling import Mirror, answer, call
+from tests.state.mirror_builder import Mirror, answer, call
 
 
 def test_text_grows_by_deltas() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.state.telling import MISSING, Mirror, message
+from tests.state.mirror_builder import MISSING, Mirror, message
 
 TRANSCRIPTION = "conversation.item.input_audio_transcription."
 

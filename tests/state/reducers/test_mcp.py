@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.state.telling import Mirror
+from tests.state.mirror_builder import Mirror
 
 LISTING = {"id": "l", "type": "mcp_list_tools", "server_label": "maps", "tools": []}
 CALL = {

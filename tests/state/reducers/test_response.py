@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from realtime_sync.state.snapshot import Limits
-from tests.state.telling import Mirror, answer, call, said
+from tests.state.mirror_builder import Mirror, answer, call, said
 
 
 def test_a_response_runs_from_created_to_done() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from realtime_sync.state.items import PCM_RATE
-from tests.state.telling import Mirror
+from tests.state.mirror_builder import Mirror
 
 FULL = {
     "type": "realtime",

@@ -17,7 +17,7 @@ def shown_as(kind: str) -> Callable[[Any], str]:
     """
 
     def _repr_html_(self: Any) -> str:
-        from .jupyter import html_of
+        from ..jupyter import html_of
 
         return html_of(kind, self)
 
