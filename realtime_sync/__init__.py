@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from .client import RealtimeClient, connect
     from .closing import CloseReport
     from .context import Context
-    from .endpoint import Endpoint
     from .handles import CommandHandle
     from .protocol import events
     from .protocol.sessions import SessionConfig
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from .state.snapshot import Snapshot
     from .streams import EventStream
     from .subscription import Subscription
+    from .transport.endpoint import Endpoint
 
 __version__ = "0.1.0"
 
@@ -80,7 +80,7 @@ _HOMES = {
     "CloseReport": "closing",
     "CommandHandle": "handles",
     "Context": "context",
-    "Endpoint": "endpoint",
+    "Endpoint": "transport.endpoint",
     "EventStream": "streams",
     "RealtimeClient": "client",
     "ReconnectPolicy": "reconnecting",

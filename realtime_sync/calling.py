@@ -11,10 +11,10 @@ from time import monotonic
 from typing import Any, Optional
 
 from .context import Context
-from .logs import Block, area_logger
 from .notices import HandlerFailed
 from .signals import SignalBoard
 from .subscription import Subscription, handler_name
+from .transport.logs import Block, area_logger
 
 logger = area_logger("realtime_sync.dispatch")
 

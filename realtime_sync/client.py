@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 from attrs import evolve
 
 from .closing import CloseReport
-from .endpoint import Endpoint, Key
 from .errors import ConfigurationError
 from .options import SessionOptions
-from .redaction import shown_url
 from .reply import Reply
 from .router import Router
 from .session import Session
+from .transport.endpoint import Endpoint, Key
+from .transport.redaction import shown_url
 from .types import UNSET, Dialect, DispatchMode, SessionType, Timeout, Unset
 
 if TYPE_CHECKING:

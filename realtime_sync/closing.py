@@ -23,7 +23,7 @@ from .errors import (
     DialectMismatch,
     SessionExpired,
 )
-from .redaction import redact
+from .transport.redaction import redact
 
 CLEAN_CODE: Final = 1000
 """Closed on purpose."""

@@ -22,14 +22,14 @@ from .errors import (
     LocalProtocolError,
     RemoteProtocolError,
 )
-from .logs import area_logger
 from .protocol.codec import Codec
 from .protocol.events import UnknownEvent
-from .redaction import redact
 from .state.reduce import reduce, reduce_command
 from .state.snapshot import Snapshot
 from .taps import Taps
-from .transport import Disconnected, Transport
+from .transport.logs import area_logger
+from .transport.redaction import redact
+from .transport.websocket import Disconnected, Transport
 from .types import Place
 from .waiters import WatchList, again
 

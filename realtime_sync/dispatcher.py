@@ -18,9 +18,9 @@ from typing import Any, Optional
 from .calling import Caller
 from .deadline import Deadline
 from .errors import DispatchOverflow, WouldDeadlock
-from .logs import area_logger
 from .notices import DispatchLagging
 from .signals import Route, SignalBoard
+from .transport.logs import area_logger
 
 logger = area_logger("realtime_sync.dispatch")
 

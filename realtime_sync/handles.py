@@ -19,7 +19,6 @@ from .errors import (
     LocalProtocolError,
     NothingToCancel,
 )
-from .logs import area_logger
 from .protocol.acks import (
     ACKS,
     correlation,
@@ -27,7 +26,8 @@ from .protocol.acks import (
     error_points_to,
     is_unlikely,
 )
-from .redaction import redact
+from .transport.logs import area_logger
+from .transport.redaction import redact
 from .types import UNSET, Timeout
 from .unasked import Unasked
 from .waiters import Slot, Waiting, Watch, again

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 from .closing import FATAL_ERROR_CODES, refused_by_error, refused_by_status
 from .deadline import Cancellation, Deadline
-from .endpoint import Endpoint
 from .errors import ConnectFailed, ConnectionClosed, WaitTimeout
 from .handles import rejection_of
 from .options import SessionOptions
-from .proxies import proxy_for
-from .transport import Address, HandshakeRefused, Transport, connect
+from .transport.endpoint import Endpoint
+from .transport.proxies import proxy_for
+from .transport.websocket import Address, HandshakeRefused, Transport, connect
 from .waiters import Mailbox, Waiting, Watch, WatchList
 
 _FIRST = frozenset({"session.created", "error"})

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         TranslationConfig,
     )
     from .reconnecting import ReconnectPolicy
-    from .transport import Transport
+    from .transport.websocket import Transport
 
     Config = Union[
         SessionConfig, TranscriptionConfig, TranslationConfig, Mapping[str, Any], None

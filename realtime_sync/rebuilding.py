@@ -20,7 +20,7 @@ from .protocol.codec import Codec, to_mapping
 from .sending import event_ids, with_event_id
 from .state.restore import CALL_IS_GONE, RestorePlan, RestoreReport, plan_restore
 from .state.snapshot import Snapshot
-from .transport import Transport
+from .transport.websocket import Transport
 from .types import UNSET
 from .waiters import Waiting, Watch, WatchList
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Optional, cast
 
 from attrs import evolve, field, frozen
 
-from .backoff import delays
 from .closing import is_retryable
 from .connection import Connection
 from .deadline import Cancellation, Deadline
@@ -31,11 +30,12 @@ from .errors import (
     WaitTimeout,
 )
 from .gap import Gap
-from .logs import area_logger
 from .notices import ConnectionDropped, ConnectionOpened, ConnectionRestored
 from .opening import dial
 from .rebuilding import Rebuild, input_bytes_per_second, session_config
 from .state.snapshot import Snapshot
+from .transport.backoff import delays
+from .transport.logs import area_logger
 
 if TYPE_CHECKING:
     from .wiring import Wiring

@@ -19,10 +19,10 @@ from typing import Any, Final, Optional, Union
 from attrs import frozen
 
 from .errors import ConfigurationError
-from .logs import area_logger
 from .protocol import jsontext
 from .protocol.registry import client_names, server_names
 from .recordlines import FORMAT, VERSION
+from .transport.logs import area_logger
 
 logger = area_logger("realtime_sync.session")
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .deadline import Deadline
 from .errors import LocalProtocolError
-from .logs import area_logger
 from .recordlines import FORMAT, VERSION, LineWriter
+from .transport.logs import area_logger
 
 if TYPE_CHECKING:
     from .session import Session

@@ -13,7 +13,7 @@ from attrs import asdict
 
 from .protocol import events, jsontext
 from .protocol.codec import to_mapping
-from .redaction import HIDDEN, known_secrets, redact
+from .transport.redaction import HIDDEN, known_secrets, redact
 
 FORMAT: Final = "realtime-sync-recording"
 VERSION: Final = 1

@@ -15,7 +15,6 @@ from typing import Any, Optional, cast
 
 from .connection import Connection
 from .deadline import Deadline
-from .endpoint import Endpoint
 from .errors import ConfigurationError, LocalProtocolError
 from .notices import ConnectionDropped, ConnectionOpened, ConnectionRestored
 from .options import SessionOptions
@@ -23,6 +22,7 @@ from .recorded import Recorded, RecordedLine, Source, read_recording
 from .router import Router
 from .session import Session
 from .state.snapshot import Snapshot
+from .transport.endpoint import Endpoint
 from .turns import TurnClock
 from .types import Place, SessionType
 

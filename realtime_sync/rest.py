@@ -23,17 +23,17 @@ import urllib3.exceptions
 from attrs import field, frozen
 from requests.adapters import HTTPAdapter
 
-from .backoff import delays
 from .closing import RETRYABLE_STATUSES, error_in_body, retry_after
-from .credentials import Credentials
 from .deadline import Deadline
-from .endpoint import Endpoint
 from .errors import ConfigurationError, RestError
-from .logs import area_logger
 from .options import SessionOptions
 from .protocol import jsontext
-from .proxies import need_socks, proxy_for
-from .redaction import redact
+from .transport.backoff import delays
+from .transport.credentials import Credentials
+from .transport.endpoint import Endpoint
+from .transport.logs import area_logger
+from .transport.proxies import need_socks, proxy_for
+from .transport.redaction import redact
 from .types import UNSET, Timeout, Unset
 
 logger = area_logger("realtime_sync.rest")

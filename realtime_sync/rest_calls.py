@@ -10,7 +10,6 @@ import re
 from typing import Any, Optional, Union
 from urllib.parse import quote
 
-from .credentials import checked_text
 from .errors import ConfigurationError
 from .protocol import jsontext
 from .protocol.codec import to_mapping
@@ -23,6 +22,7 @@ from .rest_bodies import (
     Configuration,
     configured,
 )
+from .transport.credentials import checked_text
 from .types import UNSET, Timeout, Unset
 
 _SDP = "application/sdp"

@@ -21,9 +21,9 @@ from .errors import (
 )
 from .gap import Gap
 from .handles import CommandHandle, PendingCommands
-from .logs import area_logger
 from .protocol import events
 from .protocol.codec import Codec, to_mapping
+from .transport.logs import area_logger
 from .types import UNSET, Place, Unset
 from .waiters import Waiting
 

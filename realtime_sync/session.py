@@ -10,7 +10,6 @@ from .closing import CloseReport, check_close
 from .configuring import configure, session_update
 from .context import Context
 from .deadline import Deadline
-from .endpoint import Endpoint
 from .errors import WaitTimeout
 from .event_names import resolve
 from .handles import CommandHandle
@@ -29,6 +28,7 @@ from .state.html_repr import shown_as
 from .state.snapshot import Snapshot
 from .stats import SessionStats
 from .streams import EventStream, Expectation, wait_changed
+from .transport.endpoint import Endpoint
 from .types import UNSET, Event, EventKey, Timeout
 from .wiring import Wiring, handler_context
 

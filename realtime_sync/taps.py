@@ -10,7 +10,7 @@ from threading import Lock
 from typing import Any, Optional, Protocol
 
 from .deadline import Deadline
-from .logs import area_logger
+from .transport.logs import area_logger
 
 logger = area_logger("realtime_sync.session")
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 from .deadline import Deadline
-from .logs import area_logger
-from .redaction import HIDDEN, redact
+from .transport.logs import area_logger
+from .transport.redaction import HIDDEN, redact
 
 logger = area_logger("realtime_sync.wire")
 

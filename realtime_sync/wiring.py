@@ -18,7 +18,6 @@ from .connection import Connection
 from .deadline import Deadline
 from .dispatcher import Dispatcher
 from .ending import Ending
-from .endpoint import Endpoint
 from .errors import (
     ConnectionClosedOK,
     ConnectionLost,
@@ -27,7 +26,6 @@ from .errors import (
 )
 from .event_names import lacked_by, names_of
 from .handles import PendingCommands
-from .logs import area_logger
 from .notices import (
     NOTICE_PREFIXES,
     ConnectionOpened,
@@ -46,6 +44,8 @@ from .signals import UNKNOWN_MARK, SignalBoard
 from .staleness import StaleAudio
 from .state.snapshot import Snapshot
 from .taps import Taps
+from .transport.endpoint import Endpoint
+from .transport.logs import area_logger
 from .turns import TurnClock
 from .types import Unset
 from .waiters import Waiting, WatchList

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..logs import area_logger
+from ..transport.logs import area_logger
 from .formats import PCM16, FormatLike, audio_format
 from .ledger import PlaybackLedger, PlayedPart
 

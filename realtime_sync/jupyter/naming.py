@@ -13,8 +13,8 @@ from typing import Any, Optional
 
 from .. import RealtimeClient, Session
 from ..errors import ConfigurationError, RealtimeError
-from ..logs import area_logger
 from ..report import Story, tell
+from ..transport.logs import area_logger
 
 logger = area_logger("realtime_sync.jupyter")
 

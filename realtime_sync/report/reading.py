@@ -9,8 +9,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Optional
 
 from .. import Router, read_recording, replay
-from ..redaction import redact
 from ..telemetry import Tokens
+from ..transport.redaction import redact
 from .listening import HASTE, Listener
 from .sound import decoded
 from .story import Entry, Problem, Story, Utterance

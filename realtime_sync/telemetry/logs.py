@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 
-from ..redaction import redact
+from ..transport.redaction import redact
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{200,}={0,2}")
 

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Optional
 
 from ..errors import CommandRejected, ConnectionClosed, RealtimeError, WaitTimeout
-from ..logs import area_logger
+from ..transport.logs import area_logger
 from .calls import ToolCall, failure
 from .tool import BadArguments, Tool
 

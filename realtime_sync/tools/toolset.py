@@ -8,7 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..errors import ConnectionClosed, ConnectionClosedOK, ToolError, WaitTimeout
-from ..logs import area_logger
+from ..transport.logs import area_logger
 from .calls import failure
 from .running import Round
 from .tool import Tool

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...errors import RemoteProtocolError
-from ...logs import area_logger
+from ...transport.logs import area_logger
 from ..barge_in import Attachment
 from ..formats import G711_ULAW
 from ..ledger import PlayedPart

@@ -16,7 +16,7 @@ from collections import deque
 from functools import partial
 from typing import Any, Callable, Mapping, Optional, Protocol, Sequence, Union
 
-from ...logs import area_logger
+from ...transport.logs import area_logger
 from ..clock import Clock
 from ..engine.context import Job
 from .faults import Action, Saboteur, Send

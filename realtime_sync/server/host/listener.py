@@ -16,7 +16,7 @@ from typing import Any, Callable, Optional
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from ...errors import ConfigurationError
-from ...logs import area_logger
+from ...transport.logs import area_logger
 from .origin import Caller
 
 _log = area_logger("realtime_sync.server")

@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Any, Callable, Iterable, Literal, Mapping, Optional, Union
 
 from ...errors import ConfigurationError
-from ...logs import area_logger
 from ...protocol.dialects import BETA
+from ...transport.logs import area_logger
 from ..agents.base import Agent
 from ..agents.tools import McpTool
 from ..clock import Clock, SystemClock

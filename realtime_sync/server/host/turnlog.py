@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 from typing import Any, Mapping
 
-from ...logs import area_logger
 from ...protocol.registry import canonical
+from ...transport.logs import area_logger
 from ..agents.base import item_text
 
 _log = area_logger("realtime_sync.server.turns")

@@ -9,7 +9,7 @@ import threading
 import time
 from typing import Callable, Optional
 
-from ...logs import area_logger
+from ...transport.logs import area_logger
 
 _log = area_logger("realtime_sync.server")
 

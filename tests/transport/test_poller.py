@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from realtime_sync.deadline import Deadline, acquire_timeout
-from realtime_sync.polling import READ, WRITE, Waiter, Waker, wait_for
+from realtime_sync.transport.poller import READ, WRITE, Waiter, Waker, wait_for
 
 Pair = tuple[socket.socket, socket.socket]
 

@@ -6,15 +6,16 @@ from collections import OrderedDict
 
 import pytest
 
-from realtime_sync import Endpoint, RealtimeClient, redaction
-from realtime_sync.endpoint import Credentials
+from realtime_sync import Endpoint, RealtimeClient
 from realtime_sync.options import SessionOptions
-from realtime_sync.redaction import HIDDEN, redact, remember, shown_url
 from realtime_sync.rest_bodies import (
     ClientSecretCreated,
     TranslationClientSecretCreated,
 )
-from realtime_sync.transport import Address
+from realtime_sync.transport import redaction
+from realtime_sync.transport.endpoint import Credentials
+from realtime_sync.transport.redaction import HIDDEN, redact, remember, shown_url
+from realtime_sync.transport.websocket import Address
 
 SECRET = "correct-horse-battery-staple"
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from sys import byteorder
 from typing import Final, NamedTuple, Optional
 
-from .errors import RemoteProtocolError
+from ..errors import RemoteProtocolError
 
 CONTINUATION: Final = 0x0
 TEXT: Final = 0x1

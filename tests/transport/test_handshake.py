@@ -17,7 +17,7 @@ from realtime_sync.errors import (
     ConnectFailed,
     ConnectRateLimited,
 )
-from realtime_sync.handshake import Address, HandshakeRefused, upgraded_socket
+from realtime_sync.transport.handshake import Address, HandshakeRefused, upgraded_socket
 from tests.certificates import tls_pair
 from tests.rawserver import Peer, RawServer
 

@@ -21,9 +21,9 @@ from itertools import accumulate
 from threading import Event, Lock
 from typing import Any, Optional
 
-from .deadline import Deadline, acquire_timeout
-from .errors import ConnectionClosed, ConnectionClosedOK, ConnectionLost, WaitTimeout
-from .types import Place
+from ..deadline import Deadline, acquire_timeout
+from ..errors import ConnectionClosed, ConnectionClosedOK, ConnectionLost, WaitTimeout
+from ..types import Place
 
 Write = Callable[[memoryview], int]
 """

@@ -18,7 +18,7 @@ from realtime_sync.errors import (
     RemoteProtocolError,
     WaitTimeout,
 )
-from realtime_sync.transport import (
+from realtime_sync.transport.websocket import (
     Address,
     Disconnected,
     WebSocketTransport,

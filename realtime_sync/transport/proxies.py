@@ -14,8 +14,8 @@ from importlib.util import find_spec
 from typing import Any, Optional
 from urllib.parse import urlsplit
 
-from .errors import ConfigurationError
-from .protocol.escape import one_line
+from ..errors import ConfigurationError
+from ..protocol.escape import one_line
 
 _KINDS = frozenset({"http", "socks4", "socks4a", "socks5", "socks5h"})
 _DEFAULT_PORTS = {"http": 80}

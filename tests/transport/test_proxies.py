@@ -7,10 +7,11 @@ from typing import Optional
 
 import pytest
 
-from realtime_sync import RealtimeClient, connect, proxies
+from realtime_sync import RealtimeClient, connect
 from realtime_sync.errors import ConfigurationError, ConnectFailed, RestError
-from realtime_sync.proxies import need_socks, proxy_for
 from realtime_sync.server import Server, serve
+from realtime_sync.transport import proxies
+from realtime_sync.transport.proxies import need_socks, proxy_for
 from tests.tinyproxy import TinyProxy
 
 

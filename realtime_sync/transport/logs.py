@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 
-from .protocol.escape import one_line, terminal_text
+from ..protocol.escape import one_line, terminal_text
 
 
 class Block(str):

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from realtime_sync.backoff import delays
+from realtime_sync.transport.backoff import delays
 
 
 class Highest(Random):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import Any, Final
 
-from .deadline import Deadline
+from ..deadline import Deadline
 
 READ: Final = 1
 WRITE: Final = 4

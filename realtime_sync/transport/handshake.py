@@ -15,8 +15,8 @@ from typing import Any, Optional
 
 from attrs import frozen
 
-from .deadline import Cancellation, Deadline
-from .errors import ConnectFailed
+from ..deadline import Cancellation, Deadline
+from ..errors import ConnectFailed
 from .frames import CONTINUATION, TEXT, masked_frame
 from .proxies import need_socks
 from .redaction import redact, shown_url

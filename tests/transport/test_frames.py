@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from websocket import ABNF
 
 from realtime_sync.errors import RemoteProtocolError
-from realtime_sync.frames import (
+from realtime_sync.transport.frames import (
     BINARY,
     CLOSE,
     CONTINUATION,

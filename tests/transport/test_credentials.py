@@ -7,8 +7,12 @@ from typing import Any, Optional
 import pytest
 
 from realtime_sync import Endpoint, RealtimeClient
-from realtime_sync.credentials import VENDORS, check_travels_safely, environment_key
 from realtime_sync.errors import ConfigurationError
+from realtime_sync.transport.credentials import (
+    VENDORS,
+    check_travels_safely,
+    environment_key,
+)
 
 KEYS = {
     "OPENAI_API_KEY": "sk-openai",

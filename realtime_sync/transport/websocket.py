@@ -14,8 +14,9 @@ from threading import Lock, current_thread, main_thread
 from time import monotonic
 from typing import Any, Optional, Protocol
 
-from .deadline import Cancellation, Deadline
-from .errors import RemoteProtocolError
+from ..deadline import Cancellation, Deadline
+from ..errors import RemoteProtocolError
+from ..types import Place
 from .frames import (
     BINARY,
     CLOSE,
@@ -35,8 +36,7 @@ from .handshake import (
     upgraded_socket,
 )
 from .outbox import Outbox, Write
-from .polling import READ, WRITE, Waiter, Waker, wait_for
-from .types import Place
+from .poller import READ, WRITE, Waiter, Waker, wait_for
 
 # Several audio deltas at once: with half of it they cost a fifth more.
 _CHUNK = 1 << 17

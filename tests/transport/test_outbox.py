@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from realtime_sync.deadline import Deadline
 from realtime_sync.errors import ConnectionClosedOK, ConnectionLost, WaitTimeout
-from realtime_sync.outbox import Outbox
+from realtime_sync.transport.outbox import Outbox
 
 SOON = 0.05
 
@@ -336,7 +336,7 @@ class Interrupter:
         """Profile function."""
         if kind not in ("call", "c_return") or self.struck:
             return
-        if not frame.f_code.co_filename.endswith("realtime_sync/outbox.py"):
+        if not frame.f_code.co_filename.endswith("realtime_sync/transport/outbox.py"):
             return
         self.left -= 1
         if self.left == 0:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from realtime_sync.errors import CommandRejected
-from realtime_sync.logs import Block, area_logger
+from realtime_sync.transport.logs import Block, area_logger
 from tests.test_architecture import ROOT, label, sources
 
 EVIL = "x\x1b[2J\nINFO forged\u202e"
@@ -106,7 +106,7 @@ def test_argument_without_a_text_does_not_stop_the_caller(written: Any) -> None:
 @pytest.mark.parametrize("path", sources(), ids=label)
 def test_no_module_makes_a_logger_of_its_own(path: Path) -> None:
     """Or what it logs would go out as it came."""
-    homes = {"logs.py", "cli/main.py", "cli/serve.py"}
+    homes = {"transport/logs.py", "cli/main.py", "cli/serve.py"}
     calls = [
         node.lineno
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))

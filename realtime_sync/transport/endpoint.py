@@ -15,6 +15,8 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from attrs import evolve, field, frozen
 
+from ..errors import ConfigurationError
+from ..types import Dialect
 from .credentials import (
     Credentials,
     check_headers,
@@ -31,9 +33,7 @@ from .credentials import (
     vendor_of,
     withheld_variable,
 )
-from .errors import ConfigurationError
 from .redaction import remember, shown_query, shown_url
-from .types import Dialect
 
 Key = Union[str, Callable[[], str], None]
 

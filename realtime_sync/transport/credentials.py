@@ -16,8 +16,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from attrs import field, frozen
 
-from .errors import ConfigurationError
-from .protocol.escape import terminal_text
+from ..errors import ConfigurationError
+from ..protocol.escape import terminal_text
 from .proxies import is_loopback
 from .redaction import remember
 

@@ -1,0 +1,1 @@
+"""Reach a server and move whole messages to and from it."""
