@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from .audio_value import Audio
     from .client import RealtimeClient, connect
     from .closing import CloseReport
-    from .context import Context
+    from .dispatch.context import Context
+    from .dispatch.router import Router, on
+    from .dispatch.streams import EventStream
+    from .dispatch.subscription import Subscription
     from .handles import CommandHandle
     from .protocol import events
     from .protocol.sessions import SessionConfig
@@ -38,12 +41,9 @@ if TYPE_CHECKING:
     from .replaying import replay
     from .reply import Reply
     from .response_handle import ResponseHandle
-    from .router import Router, on
     from .session import Session
     from .state.interruption import plan_interruption
     from .state.snapshot import Snapshot
-    from .streams import EventStream
-    from .subscription import Subscription
     from .transport.endpoint import Endpoint
 
 __version__ = "0.1.0"
@@ -79,20 +79,20 @@ _HOMES = {
     "Audio": "audio_value",
     "CloseReport": "closing",
     "CommandHandle": "handles",
-    "Context": "context",
+    "Context": "dispatch.context",
     "Endpoint": "transport.endpoint",
-    "EventStream": "streams",
+    "EventStream": "dispatch.streams",
     "RealtimeClient": "client",
     "ReconnectPolicy": "reconnecting",
     "Reply": "reply",
     "ResponseHandle": "response_handle",
-    "Router": "router",
+    "Router": "dispatch.router",
     "Session": "session",
     "SessionConfig": "protocol.sessions",
     "Snapshot": "state.snapshot",
-    "Subscription": "subscription",
+    "Subscription": "dispatch.subscription",
     "connect": "client",
-    "on": "router",
+    "on": "dispatch.router",
     "plan_interruption": "state.interruption",
     "read_recording": "recorded",
     "replay": "replaying",

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 from attrs import evolve
 
 from .closing import CloseReport
+from .dispatch.router import Router
 from .errors import ConfigurationError
 from .options import SessionOptions
 from .reply import Reply
-from .router import Router
 from .session import Session
 from .transport.endpoint import Endpoint, Key
 from .transport.redaction import shown_url

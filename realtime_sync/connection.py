@@ -15,6 +15,7 @@ from typing import Any, Optional
 
 from .closing import closed_error
 from .deadline import Deadline
+from .dispatch.watches import WatchList, again
 from .errors import (
     ConnectionClosed,
     ConnectionLost,
@@ -31,7 +32,6 @@ from .transport.logs import area_logger
 from .transport.redaction import redact
 from .transport.websocket import Disconnected, Transport
 from .types import Place
-from .waiters import WatchList, again
 
 logger = area_logger("realtime_sync.connection")
 

@@ -12,8 +12,8 @@ from attrs import evolve
 from . import lifetime
 from .closing import CloseReport
 from .deadline import Cancellation, Deadline
+from .dispatch.notices import ConnectionEnded
 from .errors import ConnectionClosedOK
-from .notices import ConnectionEnded
 
 if TYPE_CHECKING:
     from .connection import Connection

@@ -11,6 +11,7 @@ from threading import Lock
 from typing import Any, Optional
 from weakref import WeakValueDictionary
 
+from .dispatch.watches import Slot, Waiting, Watch, again
 from .errors import (
     REJECTIONS,
     CommandRejected,
@@ -30,7 +31,6 @@ from .transport.logs import area_logger
 from .transport.redaction import redact
 from .types import UNSET, Timeout
 from .unasked import Unasked
-from .waiters import Slot, Waiting, Watch, again
 
 logger = area_logger("realtime_sync.session")
 

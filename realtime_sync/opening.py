@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 
 from .closing import FATAL_ERROR_CODES, refused_by_error, refused_by_status
 from .deadline import Cancellation, Deadline
+from .dispatch.watches import Mailbox, Waiting, Watch, WatchList
 from .errors import ConnectFailed, ConnectionClosed, WaitTimeout
 from .handles import rejection_of
 from .options import SessionOptions
 from .transport.endpoint import Endpoint
 from .transport.proxies import proxy_for
 from .transport.websocket import Address, HandshakeRefused, Transport, connect
-from .waiters import Mailbox, Waiting, Watch, WatchList
 
 _FIRST = frozenset({"session.created", "error"})
 _GRACE = 1.0

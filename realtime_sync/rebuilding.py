@@ -12,6 +12,7 @@ from attrs import evolve
 
 from .connection import Connection
 from .deadline import Deadline
+from .dispatch.watches import Waiting, Watch, WatchList
 from .errors import CommandRejected, RestoreError, WaitTimeout
 from .handles import CommandHandle, PendingCommands
 from .opening import Greeting
@@ -22,7 +23,6 @@ from .state.restore import CALL_IS_GONE, RestorePlan, RestoreReport, plan_restor
 from .state.snapshot import Snapshot
 from .transport.websocket import Transport
 from .types import UNSET
-from .waiters import Waiting, Watch, WatchList
 
 _PATIENCE = 3.0
 """Seconds for a first word about items, from a server that may never say one."""

@@ -19,6 +19,7 @@ from attrs import evolve, field, frozen
 from .closing import is_retryable
 from .connection import Connection
 from .deadline import Cancellation, Deadline
+from .dispatch.notices import ConnectionDropped, ConnectionOpened, ConnectionRestored
 from .errors import (
     ConfigurationError,
     ConnectFailed,
@@ -30,7 +31,6 @@ from .errors import (
     WaitTimeout,
 )
 from .gap import Gap
-from .notices import ConnectionDropped, ConnectionOpened, ConnectionRestored
 from .opening import dial
 from .rebuilding import Rebuild, input_bytes_per_second, session_config
 from .state.snapshot import Snapshot

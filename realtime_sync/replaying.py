@@ -15,11 +15,11 @@ from typing import Any, Optional, cast
 
 from .connection import Connection
 from .deadline import Deadline
+from .dispatch.notices import ConnectionDropped, ConnectionOpened, ConnectionRestored
+from .dispatch.router import Router
 from .errors import ConfigurationError, LocalProtocolError
-from .notices import ConnectionDropped, ConnectionOpened, ConnectionRestored
 from .options import SessionOptions
 from .recorded import Recorded, RecordedLine, Source, read_recording
-from .router import Router
 from .session import Session
 from .state.snapshot import Snapshot
 from .transport.endpoint import Endpoint

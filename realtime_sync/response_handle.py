@@ -12,12 +12,12 @@ from typing import Any, Optional
 
 from .audio_value import Audio
 from .deadline import Deadline
+from .dispatch.watches import Waiting, WatchList, again, weak_watch
 from .errors import WaitTimeout
 from .handles import CommandHandle
 from .protocol.registry import canonical, server_names
 from .reply import Reply, output_text, raise_for_status
 from .types import UNSET, Timeout, Unset
-from .waiters import Waiting, WatchList, again, weak_watch
 
 _TEXT = frozenset({"response.output_text.delta"})
 _SPOKEN = frozenset({"response.output_audio_transcript.delta"})

@@ -13,6 +13,7 @@ from typing import Any, Optional, TypeVar
 from attrs import frozen
 
 from .connection import Connection
+from .dispatch.watches import Waiting
 from .errors import (
     ConnectionClosed,
     ConnectionLost,
@@ -25,7 +26,6 @@ from .protocol import events
 from .protocol.codec import Codec, to_mapping
 from .transport.logs import area_logger
 from .types import UNSET, Place, Unset
-from .waiters import Waiting
 
 logger = area_logger("realtime_sync.session")
 

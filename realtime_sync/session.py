@@ -8,10 +8,13 @@ from typing import Any, Callable, Optional, Union
 from .asking import Asking
 from .closing import CloseReport, check_close
 from .configuring import configure, session_update
-from .context import Context
 from .deadline import Deadline
+from .dispatch.context import Context
+from .dispatch.names import resolve
+from .dispatch.router import Router, default_router
+from .dispatch.signals import EventSignal
+from .dispatch.streams import EventStream, Expectation, wait_changed
 from .errors import WaitTimeout
-from .event_names import resolve
 from .handles import CommandHandle
 from .options import SessionOptions
 from .recording import Recording
@@ -22,12 +25,9 @@ from .resources import (
     OutputAudioBuffer,
     Responses,
 )
-from .router import Router, default_router
-from .signals import EventSignal
 from .state.html_repr import shown_as
 from .state.snapshot import Snapshot
 from .stats import SessionStats
-from .streams import EventStream, Expectation, wait_changed
 from .transport.endpoint import Endpoint
 from .types import UNSET, Event, EventKey, Timeout
 from .wiring import Wiring, handler_context

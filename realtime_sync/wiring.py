@@ -16,7 +16,18 @@ from . import lifetime, wirelog
 from .closing import CloseReport
 from .connection import Connection
 from .deadline import Deadline
-from .dispatcher import Dispatcher
+from .dispatch.dispatcher import Dispatcher
+from .dispatch.names import lacked_by, names_of
+from .dispatch.notices import (
+    NOTICE_PREFIXES,
+    ConnectionOpened,
+    Notice,
+    TurnFinished,
+)
+from .dispatch.router import Router
+from .dispatch.signals import UNKNOWN_MARK, SignalBoard
+from .dispatch.stale_audio import StaleAudio
+from .dispatch.watches import Waiting, WatchList
 from .ending import Ending
 from .errors import (
     ConnectionClosedOK,
@@ -24,31 +35,20 @@ from .errors import (
     ForkedSession,
     LocalProtocolError,
 )
-from .event_names import lacked_by, names_of
 from .handles import PendingCommands
-from .notices import (
-    NOTICE_PREFIXES,
-    ConnectionOpened,
-    Notice,
-    TurnFinished,
-)
 from .opening import Greeting, dial
 from .options import SessionOptions
 from .protocol import events
 from .protocol.codec import Codec
 from .protocol.dialects import named
 from .reconnecting import Reconnector, lost_notice
-from .router import Router
 from .sending import Sender
-from .signals import UNKNOWN_MARK, SignalBoard
-from .staleness import StaleAudio
 from .state.snapshot import Snapshot
 from .taps import Taps
 from .transport.endpoint import Endpoint
 from .transport.logs import area_logger
 from .turns import TurnClock
 from .types import Unset
-from .waiters import Waiting, WatchList
 
 logger = area_logger("realtime_sync.session")
 

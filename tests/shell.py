@@ -9,14 +9,14 @@ from types import SimpleNamespace
 from typing import Any, Optional
 
 from realtime_sync.deadline import Deadline
-from realtime_sync.dispatcher import Dispatcher
-from realtime_sync.event_names import lacked_by, names_of
-from realtime_sync.notices import NOTICE_PREFIXES, Notice
+from realtime_sync.dispatch.dispatcher import Dispatcher
+from realtime_sync.dispatch.names import lacked_by, names_of
+from realtime_sync.dispatch.notices import NOTICE_PREFIXES, Notice
+from realtime_sync.dispatch.router import Router
+from realtime_sync.dispatch.signals import UNKNOWN_MARK, SignalBoard
 from realtime_sync.protocol import events
 from realtime_sync.protocol.codec import Codec
 from realtime_sync.protocol.dialects import named
-from realtime_sync.router import Router
-from realtime_sync.signals import UNKNOWN_MARK, SignalBoard
 
 GA = Codec(named("ga"))
 

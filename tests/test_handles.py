@@ -10,6 +10,7 @@ import pytest
 
 from realtime_sync import events
 from realtime_sync.deadline import Deadline
+from realtime_sync.dispatch.watches import Waiting, WatchList
 from realtime_sync.errors import (
     REJECTIONS,
     ActiveResponseConflict,
@@ -23,7 +24,6 @@ from realtime_sync.errors import (
     WaitTimeout,
 )
 from realtime_sync.handles import CommandHandle, PendingCommands, rejection_of
-from realtime_sync.waiters import Waiting, WatchList
 from tests.shell import event
 
 LONG = 5.0

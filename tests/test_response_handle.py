@@ -13,6 +13,7 @@ import pytest
 
 from realtime_sync import events
 from realtime_sync.deadline import Deadline
+from realtime_sync.dispatch.watches import Waiting, WatchList
 from realtime_sync.errors import (
     ActiveResponseConflict,
     ConnectionLost,
@@ -23,7 +24,6 @@ from realtime_sync.errors import (
 )
 from realtime_sync.handles import CommandHandle, PendingCommands
 from realtime_sync.response_handle import ResponseHandle
-from realtime_sync.waiters import Waiting, WatchList
 from tests.shell import GA, event
 
 LONG = 5.0

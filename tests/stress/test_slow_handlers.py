@@ -17,8 +17,8 @@ import pytest
 import realtime_sync.connection
 import realtime_sync.wiring
 from realtime_sync import Router, Session, connect
+from realtime_sync.dispatch.notices import DispatchLagging
 from realtime_sync.errors import DispatchOverflow
-from realtime_sync.notices import DispatchLagging
 from tests.rawserver import Peer
 from tests.stress.flood import flooding
 from tests.stress.places import LONG, Place, percentile, wait_until

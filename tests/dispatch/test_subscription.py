@@ -12,8 +12,8 @@ from unittest.mock import Mock
 import pytest
 
 from realtime_sync import events
-from realtime_sync.router import Router
-from realtime_sync.subscription import call_style, handler_name
+from realtime_sync.dispatch.router import Router
+from realtime_sync.dispatch.subscription import call_style, handler_name
 from tests.shell import Stage
 
 

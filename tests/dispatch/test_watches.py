@@ -9,9 +9,7 @@ from typing import Any, Optional
 import pytest
 
 from realtime_sync.deadline import Deadline
-from realtime_sync.errors import CommandRejected, ConnectionLost, WaitTimeout
-from realtime_sync.types import UNSET
-from realtime_sync.waiters import (
+from realtime_sync.dispatch.watches import (
     Mailbox,
     Slot,
     Waiting,
@@ -20,6 +18,8 @@ from realtime_sync.waiters import (
     again,
     weak_watch,
 )
+from realtime_sync.errors import CommandRejected, ConnectionLost, WaitTimeout
+from realtime_sync.types import UNSET
 from tests.shell import event
 
 LONG = 5.0

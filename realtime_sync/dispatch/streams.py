@@ -8,21 +8,21 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Optional
 
-from .deadline import Deadline
-from .errors import (
+from ..deadline import Deadline
+from ..errors import (
     ConfigurationError,
     ConnectionClosedOK,
     DispatchOverflow,
 )
-from .event_names import CLIENT_PREFIX, names_of, resolve
+from ..types import UNSET, Event, EventKey, Timeout
+from .names import CLIENT_PREFIX, names_of, resolve
 from .notices import NOTICE_NAMES, NOTICE_PREFIXES, Notice
 from .signals import UNKNOWN_KEY
-from .types import UNSET, Event, EventKey, Timeout
-from .waiters import Mailbox, Slot, Waiting, Watch, WatchList
+from .watches import Mailbox, Slot, Waiting, Watch, WatchList
 
 if TYPE_CHECKING:
-    from .session import Session
-    from .state.snapshot import Snapshot
+    from ..session import Session
+    from ..state.snapshot import Snapshot
 
 _MOST_UNREAD = 10_000
 

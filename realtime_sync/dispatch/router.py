@@ -14,10 +14,10 @@ from threading import Lock
 from typing import Any, Optional, TypeVar, Union, overload
 from weakref import WeakSet
 
-from .event_names import is_event_class, resolve
+from ..types import Event, Handler, HandlerDecorator, Predicate
+from .names import is_event_class, resolve
 from .signals import SignalBoard
 from .subscription import Subscription, check_method
-from .types import Event, Handler, HandlerDecorator, Predicate
 
 F = TypeVar("F", bound=Callable[..., Any])
 

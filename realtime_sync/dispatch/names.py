@@ -9,10 +9,10 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Optional
 
-from .errors import ConfigurationError
+from ..errors import ConfigurationError
+from ..protocol.dialects import Dialect
+from ..protocol.registry import ALIASES, canonical, client_names, server_names
 from .notices import NOTICE_NAMES, NOTICE_PREFIXES, Notice
-from .protocol.dialects import Dialect
-from .protocol.registry import ALIASES, canonical, client_names, server_names
 from .signals import UNKNOWN_KEY
 
 CLIENT_PREFIX = "client."
@@ -50,7 +50,7 @@ def is_event_class(value: Any) -> bool:
     """
     Whether a value is one of the classes that handlers register for.
     """
-    from .protocol import events
+    from ..protocol import events
 
     return isinstance(value, type) and issubclass(
         value, (events.ServerEvent, events.ClientEvent, Notice)
@@ -74,7 +74,7 @@ def lacked_by(dialect: Dialect) -> Callable[[str], Optional[str]]:
 
 
 def _resolve_class(event: type) -> tuple[str, Optional[type]]:
-    from .protocol import events
+    from ..protocol import events
 
     if issubclass(event, events.UnknownEvent):
         return UNKNOWN_KEY, event

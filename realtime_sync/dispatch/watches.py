@@ -14,9 +14,9 @@ from threading import Event, Lock
 from typing import Any, Optional
 from weakref import WeakMethod
 
-from .deadline import Deadline
-from .errors import WaitTimeout
-from .types import UNSET, Timeout, Unset
+from ..deadline import Deadline
+from ..errors import WaitTimeout
+from ..types import UNSET, Timeout, Unset
 
 Wait = Callable[[Event, Deadline], bool]
 """Blocks on an event until the deadline; how depends on the dispatch mode."""

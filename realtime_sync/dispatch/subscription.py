@@ -11,8 +11,8 @@ import sys
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, Optional
 
+from ..types import Handler, Predicate
 from .signals import next_stamp
-from .types import Handler, Predicate
 
 if TYPE_CHECKING:
     from .router import Router
@@ -265,6 +265,6 @@ def _refuse_coroutine(handler: Any) -> None:
 
 @functools.lru_cache(maxsize=1)
 def _unknown_event() -> type:
-    from .protocol.events import UnknownEvent
+    from ..protocol.events import UnknownEvent
 
     return UnknownEvent

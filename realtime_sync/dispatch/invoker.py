@@ -10,11 +10,11 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, Optional
 
+from ..transport.logs import Block, area_logger
 from .context import Context
 from .notices import HandlerFailed
 from .signals import SignalBoard
 from .subscription import Subscription, handler_name
-from .transport.logs import Block, area_logger
 
 logger = area_logger("realtime_sync.dispatch")
 

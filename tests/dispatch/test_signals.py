@@ -8,10 +8,10 @@ from typing import Any
 import blinker
 import pytest
 
-from realtime_sync.event_names import names_of
-from realtime_sync.notices import NOTICE_PREFIXES
-from realtime_sync.router import Router
-from realtime_sync.signals import UNKNOWN_MARK, EventSignal, SignalBoard
+from realtime_sync.dispatch.names import names_of
+from realtime_sync.dispatch.notices import NOTICE_PREFIXES
+from realtime_sync.dispatch.router import Router
+from realtime_sync.dispatch.signals import UNKNOWN_MARK, EventSignal, SignalBoard
 
 
 class Listener:

@@ -15,12 +15,12 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any, Optional
 
-from .calling import Caller
-from .deadline import Deadline
-from .errors import DispatchOverflow, WouldDeadlock
+from ..deadline import Deadline
+from ..errors import DispatchOverflow, WouldDeadlock
+from ..transport.logs import area_logger
+from .invoker import Caller
 from .notices import DispatchLagging
 from .signals import Route, SignalBoard
-from .transport.logs import area_logger
 
 logger = area_logger("realtime_sync.dispatch")
 

@@ -12,8 +12,8 @@ from unittest.mock import Mock
 import pytest
 
 from realtime_sync import events
+from realtime_sync.dispatch.router import Router
 from realtime_sync.errors import ConfigurationError
-from realtime_sync.router import Router
 from tests.shell import Stage
 
 DELTA = {"type": "response.output_audio.delta", "item_id": "i", "delta": "AAAA"}
@@ -102,7 +102,7 @@ def test_a_prefix_matches_either_spelling() -> None:
 
 def test_everything_means_every_server_event_once() -> None:
     """Not what we send, and not what the library reports."""
-    from realtime_sync.notices import ConnectionOpened
+    from realtime_sync.dispatch.notices import ConnectionOpened
 
     seen: list[Any] = []
     with Stage() as stage:

@@ -10,6 +10,9 @@ import pytest
 
 from realtime_sync import events
 from realtime_sync.deadline import Deadline
+from realtime_sync.dispatch.notices import ConnectionOpened
+from realtime_sync.dispatch.streams import EventStream, Expectation
+from realtime_sync.dispatch.watches import Waiting, WatchList
 from realtime_sync.errors import (
     ConfigurationError,
     ConnectionClosedOK,
@@ -17,9 +20,6 @@ from realtime_sync.errors import (
     DispatchOverflow,
     WaitTimeout,
 )
-from realtime_sync.notices import ConnectionOpened
-from realtime_sync.streams import EventStream, Expectation
-from realtime_sync.waiters import Waiting, WatchList
 from tests.shell import GA, event
 
 LONG = 5.0

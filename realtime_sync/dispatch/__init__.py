@@ -1,0 +1,1 @@
+"""Tell whoever asked that an event has come: names, signals, handlers, streams."""
