@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from . import webhooks as webhooks
     from .audio_value import Audio
     from .client import RealtimeClient, connect
-    from .closing import CloseReport
+    from .connection.close_codes import CloseReport
+    from .connection.command_handle import CommandHandle
     from .dispatch.context import Context
     from .dispatch.router import Router, on
     from .dispatch.streams import EventStream
     from .dispatch.subscription import Subscription
-    from .handles import CommandHandle
     from .protocol import events
     from .protocol.sessions import SessionConfig
     from .reconnecting import ReconnectPolicy
@@ -77,8 +77,8 @@ __all__ = [
 
 _HOMES = {
     "Audio": "audio_value",
-    "CloseReport": "closing",
-    "CommandHandle": "handles",
+    "CloseReport": "connection.close_codes",
+    "CommandHandle": "connection.command_handle",
     "Context": "dispatch.context",
     "Endpoint": "transport.endpoint",
     "EventStream": "dispatch.streams",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from attrs import evolve
 
-from .closing import CloseReport
+from .connection.close_codes import CloseReport
 from .dispatch.router import Router
 from .errors import ConfigurationError
 from .options import SessionOptions

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from . import lifetime
-from .closing import CloseReport
+from .connection.close_codes import CloseReport
 from .deadline import Cancellation, Deadline
 from .dispatch.notices import ConnectionEnded
 from .errors import ConnectionClosedOK
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from .connection.connection import Connection
     from .wiring import Wiring
 
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Optional, cast
 
 from attrs import evolve, field, frozen
 
-from .closing import is_retryable
-from .connection import Connection
+from .connection.close_codes import is_retryable
+from .connection.connection import Connection
+from .connection.held_commands import Gap
 from .deadline import Cancellation, Deadline
 from .dispatch.notices import ConnectionDropped, ConnectionOpened, ConnectionRestored
 from .errors import (
@@ -30,7 +31,6 @@ from .errors import (
     SessionExpired,
     WaitTimeout,
 )
-from .gap import Gap
 from .opening import dial
 from .rebuilding import Rebuild, input_bytes_per_second, session_config
 from .state.snapshot import Snapshot

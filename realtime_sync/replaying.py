@@ -13,7 +13,7 @@ from threading import Event
 from time import monotonic
 from typing import Any, Optional, cast
 
-from .connection import Connection
+from .connection.connection import Connection
 from .deadline import Deadline
 from .dispatch.notices import ConnectionDropped, ConnectionOpened, ConnectionRestored
 from .dispatch.router import Router

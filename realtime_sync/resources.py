@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .audio_value import spoken_format
+from .connection.command_handle import CommandHandle
 from .deadline import Deadline
 from .errors import ActiveResponseConflict, WaitTimeout
-from .handles import CommandHandle
 from .protocol import events
 from .protocol.acks import CORRELATION_KEY
 from .protocol.fields import to_audio

@@ -11,10 +11,10 @@ from time import monotonic
 from typing import Any, Optional
 
 from .audio_value import Audio
+from .connection.command_handle import CommandHandle
 from .deadline import Deadline
 from .dispatch.watches import Waiting, WatchList, again, weak_watch
 from .errors import WaitTimeout
-from .handles import CommandHandle
 from .protocol.registry import canonical, server_names
 from .reply import Reply, output_text, raise_for_status
 from .types import UNSET, Timeout, Unset

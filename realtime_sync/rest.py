@@ -23,7 +23,7 @@ import urllib3.exceptions
 from attrs import field, frozen
 from requests.adapters import HTTPAdapter
 
-from .closing import RETRYABLE_STATUSES, error_in_body, retry_after
+from .connection.close_codes import RETRYABLE_STATUSES, error_in_body, retry_after
 from .deadline import Deadline
 from .errors import ConfigurationError, RestError
 from .options import SessionOptions

@@ -6,8 +6,9 @@ import os
 from typing import Any, Callable, Optional, Union
 
 from .asking import Asking
-from .closing import CloseReport, check_close
 from .configuring import configure, session_update
+from .connection.close_codes import CloseReport, check_close
+from .connection.command_handle import CommandHandle
 from .deadline import Deadline
 from .dispatch.context import Context
 from .dispatch.names import resolve
@@ -15,7 +16,6 @@ from .dispatch.router import Router, default_router
 from .dispatch.signals import EventSignal
 from .dispatch.streams import EventStream, Expectation, wait_changed
 from .errors import WaitTimeout
-from .handles import CommandHandle
 from .options import SessionOptions
 from .recording import Recording
 from .reply import Reply

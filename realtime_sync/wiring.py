@@ -12,9 +12,13 @@ import logging
 import threading
 from typing import Any, Optional
 
-from . import lifetime, wirelog
-from .closing import CloseReport
-from .connection import Connection
+from . import lifetime
+from .connection import wire_log
+from .connection.close_codes import CloseReport
+from .connection.command_handle import PendingCommands
+from .connection.connection import Connection
+from .connection.sender import Sender
+from .connection.taps import Taps
 from .deadline import Deadline
 from .dispatch.dispatcher import Dispatcher
 from .dispatch.names import lacked_by, names_of
@@ -35,16 +39,13 @@ from .errors import (
     ForkedSession,
     LocalProtocolError,
 )
-from .handles import PendingCommands
 from .opening import Greeting, dial
 from .options import SessionOptions
 from .protocol import events
 from .protocol.codec import Codec
 from .protocol.dialects import named
 from .reconnecting import Reconnector, lost_notice
-from .sending import Sender
 from .state.snapshot import Snapshot
-from .taps import Taps
 from .transport.endpoint import Endpoint
 from .transport.logs import area_logger
 from .turns import TurnClock
@@ -147,8 +148,8 @@ class Wiring:
         for router in self._routers:
             router._attach(self.board)
         self.dispatcher.start()
-        if wirelog.logger.isEnabledFor(logging.DEBUG):
-            self.taps.add(wirelog.WireLog(self.name))
+        if wire_log.logger.isEnabledFor(logging.DEBUG):
+            self.taps.add(wire_log.WireLog(self.name))
         lifetime.register(self)
         self.connection = self.new_connection(Snapshot())
         self.connection.adopt(self.watches, self._deliver, self._connection_ended)

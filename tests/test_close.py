@@ -11,7 +11,7 @@ from typing import Any, Callable
 import pytest
 
 from realtime_sync import Router, Session, connect
-from realtime_sync.closing import CloseReport
+from realtime_sync.connection.close_codes import CloseReport
 from realtime_sync.errors import (
     ConfigurationError,
     ConnectionClosed,

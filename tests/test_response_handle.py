@@ -12,6 +12,7 @@ from typing import Any, Optional
 import pytest
 
 from realtime_sync import events
+from realtime_sync.connection.command_handle import CommandHandle, PendingCommands
 from realtime_sync.deadline import Deadline
 from realtime_sync.dispatch.watches import Waiting, WatchList
 from realtime_sync.errors import (
@@ -22,7 +23,6 @@ from realtime_sync.errors import (
     ResponseIncomplete,
     WaitTimeout,
 )
-from realtime_sync.handles import CommandHandle, PendingCommands
 from realtime_sync.response_handle import ResponseHandle
 from tests.shell import GA, event
 

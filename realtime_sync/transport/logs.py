@@ -18,7 +18,7 @@ def area_logger(name: str) -> logging.Logger:
     A logger that shows controls and line breaks in its arguments as text.
 
     Args:
-        name: such as ``realtime_sync.connection``.
+        name: such as ``realtime_sync.connection.connection``.
     """
     logger = logging.getLogger(name)
     logger.addFilter(_escaped)

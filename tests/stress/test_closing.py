@@ -19,7 +19,7 @@ from typing import Any, Optional
 import pytest
 
 from realtime_sync import ReconnectPolicy, Session
-from realtime_sync.closing import CloseReport
+from realtime_sync.connection.close_codes import CloseReport
 from realtime_sync.errors import ConnectFailed, ConnectionClosed, ConnectionLost
 from tests.rawserver import Peer
 from tests.stress.places import LONG, Place, library_threads, wait_until

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from realtime_sync import ReconnectPolicy, Session
+from realtime_sync.connection.sender import event_ids
 from realtime_sync.errors import WaitTimeout
-from realtime_sync.sending import event_ids
 from tests.rawserver import Gone, Peer
 from tests.stress.places import LONG, Place
 

@@ -150,7 +150,7 @@ def test_the_watchdog_names_a_slow_handler(
 ) -> None:
     """Also when the server is silent: name, age and stack, once for each call."""
     monkeypatch.setattr(realtime_sync.wiring, "_SLOW_HANDLER", 0.1)
-    monkeypatch.setattr(realtime_sync.connection, "_HOUSEKEEPING", 0.05)
+    monkeypatch.setattr(realtime_sync.connection.connection, "_HOUSEKEEPING", 0.05)
     handler = Stuck()
 
     with Place(quiet_after(1)) as place, place.open() as session:

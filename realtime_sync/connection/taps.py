@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any, Optional, Protocol
 
-from .deadline import Deadline
-from .transport.logs import area_logger
+from ..deadline import Deadline
+from ..transport.logs import area_logger
 
 logger = area_logger("realtime_sync.session")
 

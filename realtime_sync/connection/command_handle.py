@@ -11,8 +11,8 @@ from threading import Lock
 from typing import Any, Optional
 from weakref import WeakValueDictionary
 
-from .dispatch.watches import Slot, Waiting, Watch, again
-from .errors import (
+from ..dispatch.watches import Slot, Waiting, Watch, again
+from ..errors import (
     REJECTIONS,
     CommandRejected,
     ConnectionLost,
@@ -20,17 +20,17 @@ from .errors import (
     LocalProtocolError,
     NothingToCancel,
 )
-from .protocol.acks import (
+from ..protocol.acks import (
     ACKS,
     correlation,
     error_fits,
     error_points_to,
     is_unlikely,
 )
-from .transport.logs import area_logger
-from .transport.redaction import redact
-from .types import UNSET, Timeout
-from .unasked import Unasked
+from ..transport.logs import area_logger
+from ..transport.redaction import redact
+from ..types import UNSET, Timeout
+from .auto_responses import Unasked
 
 logger = area_logger("realtime_sync.session")
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from realtime_sync.connection.held_commands import Gap
 from realtime_sync.errors import ConnectionLost
-from realtime_sync.gap import Gap
 from realtime_sync.protocol import events
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Optional
 
 from attrs import frozen
 
-from .errors import (
+from ..errors import (
     AuthenticationFailed,
     ConfigurationError,
     ConnectFailed,
@@ -23,7 +23,7 @@ from .errors import (
     DialectMismatch,
     SessionExpired,
 )
-from .transport.redaction import redact
+from ..transport.redaction import redact
 
 CLEAN_CODE: Final = 1000
 """Closed on purpose."""

@@ -10,9 +10,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
-from .deadline import Deadline
-from .transport.logs import area_logger
-from .transport.redaction import HIDDEN, redact
+from ..deadline import Deadline
+from ..transport.logs import area_logger
+from ..transport.redaction import HIDDEN, redact
 
 logger = area_logger("realtime_sync.wire")
 
@@ -22,7 +22,7 @@ _LONGEST = 2000
 
 class WireLog:
     """
-    A tap that logs; see `realtime_sync.taps.Tap`.
+    A tap that logs; see `realtime_sync.connection.taps.Tap`.
 
     Args:
         name: of the session.

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from .types import UNSET, Unset
+from ..types import UNSET, Unset
 
 _MOST_SETTLED = 64
 

@@ -12,20 +12,20 @@ from typing import Any, Optional, TypeVar
 
 from attrs import frozen
 
-from .connection import Connection
-from .dispatch.watches import Waiting
-from .errors import (
+from ..dispatch.watches import Waiting
+from ..errors import (
     ConnectionClosed,
     ConnectionLost,
     LocalProtocolError,
     WaitTimeout,
 )
-from .gap import Gap
-from .handles import CommandHandle, PendingCommands
-from .protocol import events
-from .protocol.codec import Codec, to_mapping
-from .transport.logs import area_logger
-from .types import UNSET, Place, Unset
+from ..protocol import events
+from ..protocol.codec import Codec, to_mapping
+from ..transport.logs import area_logger
+from ..types import UNSET, Place, Unset
+from .command_handle import CommandHandle, PendingCommands
+from .connection import Connection
+from .held_commands import Gap
 
 logger = area_logger("realtime_sync.session")
 

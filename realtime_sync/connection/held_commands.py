@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import Any
 
-from .errors import ConnectionLost
+from ..errors import ConnectionLost
 
 
 class Gap:

@@ -9,6 +9,11 @@ from typing import Any, Optional
 import pytest
 
 from realtime_sync import events
+from realtime_sync.connection.command_handle import (
+    CommandHandle,
+    PendingCommands,
+    rejection_of,
+)
 from realtime_sync.deadline import Deadline
 from realtime_sync.dispatch.watches import Waiting, WatchList
 from realtime_sync.errors import (
@@ -23,7 +28,6 @@ from realtime_sync.errors import (
     NothingToCancel,
     WaitTimeout,
 )
-from realtime_sync.handles import CommandHandle, PendingCommands, rejection_of
 from tests.shell import event
 
 LONG = 5.0

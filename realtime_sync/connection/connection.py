@@ -13,25 +13,25 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any, Optional
 
-from .closing import closed_error
-from .deadline import Deadline
-from .dispatch.watches import WatchList, again
-from .errors import (
+from ..deadline import Deadline
+from ..dispatch.watches import WatchList, again
+from ..errors import (
     ConnectionClosed,
     ConnectionLost,
     DispatchOverflow,
     LocalProtocolError,
     RemoteProtocolError,
 )
-from .protocol.codec import Codec
-from .protocol.events import UnknownEvent
-from .state.reduce import reduce, reduce_command
-from .state.snapshot import Snapshot
+from ..protocol.codec import Codec
+from ..protocol.events import UnknownEvent
+from ..state.reduce import reduce, reduce_command
+from ..state.snapshot import Snapshot
+from ..transport.logs import area_logger
+from ..transport.redaction import redact
+from ..transport.websocket import Disconnected, Transport
+from ..types import Place
+from .close_codes import closed_error
 from .taps import Taps
-from .transport.logs import area_logger
-from .transport.redaction import redact
-from .transport.websocket import Disconnected, Transport
-from .types import Place
 
 logger = area_logger("realtime_sync.connection")
 

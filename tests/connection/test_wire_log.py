@@ -8,8 +8,8 @@ import logging
 import pytest
 
 from realtime_sync import connect
+from realtime_sync.connection.wire_log import shown_frame
 from realtime_sync.server import serve
-from realtime_sync.wirelog import shown_frame
 
 
 def test_frames_are_logged_both_ways_when_asked_for(

@@ -1,0 +1,1 @@
+"""One connection to a server, and the commands that are sent over it."""
