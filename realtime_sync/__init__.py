@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .protocol import events
     from .protocol.sessions import SessionConfig
     from .reconnecting import ReconnectPolicy
-    from .recorded import read_recording
+    from .recording.reader import read_recording
     from .replaying import replay
     from .reply import Reply
     from .response_handle import ResponseHandle
@@ -94,7 +94,7 @@ _HOMES = {
     "connect": "client",
     "on": "dispatch.router",
     "plan_interruption": "state.interruption",
-    "read_recording": "recorded",
+    "read_recording": "recording.reader",
     "replay": "replaying",
 }
 _MODULES = {"events": "protocol.events", "webhooks": "webhooks"}

@@ -19,7 +19,7 @@ from .dispatch.notices import ConnectionDropped, ConnectionOpened, ConnectionRes
 from .dispatch.router import Router
 from .errors import ConfigurationError, LocalProtocolError
 from .options import SessionOptions
-from .recorded import Recorded, RecordedLine, Source, read_recording
+from .recording.reader import Recorded, RecordedLine, Source, read_recording
 from .session import Session
 from .state.snapshot import Snapshot
 from .transport.endpoint import Endpoint

@@ -17,7 +17,7 @@ from .dispatch.signals import EventSignal
 from .dispatch.streams import EventStream, Expectation, wait_changed
 from .errors import WaitTimeout
 from .options import SessionOptions
-from .recording import Recording
+from .recording.recorder import Recording
 from .reply import Reply
 from .resources import (
     Conversation,

@@ -12,8 +12,8 @@ import pytest
 
 from realtime_sync import ReconnectPolicy, Session, connect
 from realtime_sync.errors import LocalProtocolError
-from realtime_sync.recording import Recording
-from realtime_sync.recordlines import may_hold_secret, without_secrets
+from realtime_sync.recording.lines import may_hold_secret, without_secrets
+from realtime_sync.recording.recorder import Recording
 from realtime_sync.server import serve
 from realtime_sync.testing import MemoryTransport, frames
 from realtime_sync.transport.redaction import HIDDEN

@@ -18,11 +18,11 @@ from typing import Any, Final, Optional, Union
 
 from attrs import frozen
 
-from .errors import ConfigurationError
-from .protocol import jsontext
-from .protocol.registry import client_names, server_names
-from .recordlines import FORMAT, VERSION
-from .transport.logs import area_logger
+from ..errors import ConfigurationError
+from ..protocol import jsontext
+from ..protocol.registry import client_names, server_names
+from ..transport.logs import area_logger
+from .lines import FORMAT, VERSION
 
 logger = area_logger("realtime_sync.session")
 

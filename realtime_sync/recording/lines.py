@@ -11,9 +11,9 @@ from typing import Any, Final, Optional
 
 from attrs import asdict
 
-from .protocol import events, jsontext
-from .protocol.codec import to_mapping
-from .transport.redaction import HIDDEN, known_secrets, redact
+from ..protocol import events, jsontext
+from ..protocol.codec import to_mapping
+from ..transport.redaction import HIDDEN, known_secrets, redact
 
 FORMAT: Final = "realtime-sync-recording"
 VERSION: Final = 1

@@ -1,5 +1,5 @@
 """
-Record a session to JSON lines; `realtime_sync.recorded` says what is in them.
+Record a session to JSON lines; `realtime_sync.recording.reader` says what is in them.
 
 The threads that read and send only put what they have into a list. A thread of
 the recording's own turns it into lines, takes out what is secret and writes.
@@ -14,13 +14,13 @@ from threading import Event, Lock, Thread, current_thread
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from .deadline import Deadline
-from .errors import LocalProtocolError
-from .recordlines import FORMAT, VERSION, LineWriter
-from .transport.logs import area_logger
+from ..deadline import Deadline
+from ..errors import LocalProtocolError
+from ..transport.logs import area_logger
+from .lines import FORMAT, VERSION, LineWriter
 
 if TYPE_CHECKING:
-    from .session import Session
+    from ..session import Session
 
 logger = area_logger("realtime_sync.session")
 
