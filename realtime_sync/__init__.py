@@ -26,7 +26,6 @@ from .types import UNSET
 
 if TYPE_CHECKING:
     from . import webhooks as webhooks
-    from .audio_value import Audio
     from .client import RealtimeClient, connect
     from .connection.close_codes import CloseReport
     from .connection.command_handle import CommandHandle
@@ -36,12 +35,13 @@ if TYPE_CHECKING:
     from .dispatch.subscription import Subscription
     from .protocol import events
     from .protocol.sessions import SessionConfig
-    from .reconnecting import ReconnectPolicy
     from .recording.reader import read_recording
-    from .replaying import replay
-    from .reply import Reply
-    from .response_handle import ResponseHandle
-    from .session import Session
+    from .session.audio import Audio
+    from .session.reconnector import ReconnectPolicy
+    from .session.replay import replay
+    from .session.reply import Reply
+    from .session.response_handle import ResponseHandle
+    from .session.session import Session
     from .state.interruption import plan_interruption
     from .state.snapshot import Snapshot
     from .transport.endpoint import Endpoint
@@ -76,18 +76,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Audio": "audio_value",
+    "Audio": "session.audio",
     "CloseReport": "connection.close_codes",
     "CommandHandle": "connection.command_handle",
     "Context": "dispatch.context",
     "Endpoint": "transport.endpoint",
     "EventStream": "dispatch.streams",
     "RealtimeClient": "client",
-    "ReconnectPolicy": "reconnecting",
-    "Reply": "reply",
-    "ResponseHandle": "response_handle",
+    "ReconnectPolicy": "session.reconnector",
+    "Reply": "session.reply",
+    "ResponseHandle": "session.response_handle",
     "Router": "dispatch.router",
-    "Session": "session",
+    "Session": "session.session",
     "SessionConfig": "protocol.sessions",
     "Snapshot": "state.snapshot",
     "Subscription": "dispatch.subscription",
@@ -95,7 +95,7 @@ _HOMES = {
     "on": "dispatch.router",
     "plan_interruption": "state.interruption",
     "read_recording": "recording.reader",
-    "replay": "replaying",
+    "replay": "session.replay",
 }
 _MODULES = {"events": "protocol.events", "webhooks": "webhooks"}
 

@@ -13,9 +13,9 @@ from attrs import evolve
 from .connection.close_codes import CloseReport
 from .dispatch.router import Router
 from .errors import ConfigurationError
-from .options import SessionOptions
-from .reply import Reply
-from .session import Session
+from .session.options import SessionOptions
+from .session.reply import Reply
+from .session.session import Session
 from .transport.endpoint import Endpoint, Key
 from .transport.redaction import shown_url
 from .types import UNSET, Dialect, DispatchMode, SessionType, Timeout, Unset
@@ -23,8 +23,6 @@ from .types import UNSET, Dialect, DispatchMode, SessionType, Timeout, Unset
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .options import AskKeywords, Config, OpenTransport, SessionKeywords
-    from .reconnecting import ReconnectPolicy
     from .rest import Rest
     from .rest_calls import Calls
     from .rest_resources import (
@@ -33,6 +31,8 @@ if TYPE_CHECKING:
         TranscriptionSessions,
         Translations,
     )
+    from .session.options import AskKeywords, Config, OpenTransport, SessionKeywords
+    from .session.reconnector import ReconnectPolicy
 
 __all__ = ["CloseReport", "RealtimeClient", "connect"]
 

@@ -26,8 +26,8 @@ from requests.adapters import HTTPAdapter
 from .connection.close_codes import RETRYABLE_STATUSES, error_in_body, retry_after
 from .deadline import Deadline
 from .errors import ConfigurationError, RestError
-from .options import SessionOptions
 from .protocol import jsontext
+from .session.options import SessionOptions
 from .transport.backoff import delays
 from .transport.credentials import Credentials
 from .transport.endpoint import Endpoint

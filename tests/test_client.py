@@ -9,8 +9,8 @@ import attrs
 import pytest
 
 from realtime_sync import RealtimeClient, connect
-from realtime_sync.options import AskKeywords, SessionKeywords, SessionOptions
 from realtime_sync.server import serve
+from realtime_sync.session.options import AskKeywords, SessionKeywords, SessionOptions
 
 OWN = {
     "model",

@@ -19,7 +19,6 @@ import responses
 
 from realtime_sync import Endpoint, RealtimeClient, SessionConfig, connect
 from realtime_sync.errors import ConfigurationError, RestError
-from realtime_sync.options import SessionOptions
 from realtime_sync.protocol.sessions import (
     AudioConfig,
     AudioOutput,
@@ -33,6 +32,7 @@ from realtime_sync.rest import Rest
 from realtime_sync.rest_calls import Calls
 from realtime_sync.rest_resources import ClientSecrets
 from realtime_sync.server import serve
+from realtime_sync.session.options import SessionOptions
 from realtime_sync.types import UNSET
 from tests.certificates import tls_pair
 from tests.rawserver import Peer, RawServer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Optional
 
 if TYPE_CHECKING:
-    from ..session import Session
+    from ..session.session import Session
     from ..state.snapshot import Item, ResponseState, Snapshot
     from .subscription import Subscription
 

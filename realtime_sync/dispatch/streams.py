@@ -21,7 +21,7 @@ from .signals import UNKNOWN_KEY
 from .watches import Mailbox, Slot, Waiting, Watch, WatchList
 
 if TYPE_CHECKING:
-    from ..session import Session
+    from ..session.session import Session
     from ..state.snapshot import Snapshot
 
 _MOST_UNREAD = 10_000

@@ -20,7 +20,7 @@ from ..transport.logs import area_logger
 from .lines import FORMAT, VERSION, LineWriter
 
 if TYPE_CHECKING:
-    from ..session import Session
+    from ..session.session import Session
 
 logger = area_logger("realtime_sync.session")
 

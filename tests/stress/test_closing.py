@@ -1,8 +1,8 @@
 """
 Closing while a connection is being made or replaced, over TCP and over TLS.
 
-What happens when a session has its connection is in ``tests/test_close.py``, and
-what happens at the end of a process in ``tests/test_lifetime.py``.
+What happens when a session has its connection is in ``tests/session/test_close.py``,
+and what happens at the end of a process in ``tests/session/test_process_hooks.py``.
 """
 
 from __future__ import annotations

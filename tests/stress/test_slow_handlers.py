@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import realtime_sync.connection
-import realtime_sync.wiring
+import realtime_sync.session.lifecycle
 from realtime_sync import Router, Session, connect
 from realtime_sync.dispatch.notices import DispatchLagging
 from realtime_sync.errors import DispatchOverflow
@@ -149,7 +149,7 @@ def test_the_watchdog_names_a_slow_handler(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Also when the server is silent: name, age and stack, once for each call."""
-    monkeypatch.setattr(realtime_sync.wiring, "_SLOW_HANDLER", 0.1)
+    monkeypatch.setattr(realtime_sync.session.lifecycle, "_SLOW_HANDLER", 0.1)
     monkeypatch.setattr(realtime_sync.connection.connection, "_HOUSEKEEPING", 0.05)
     handler = Stuck()
 

@@ -7,11 +7,11 @@ from collections import OrderedDict
 import pytest
 
 from realtime_sync import Endpoint, RealtimeClient
-from realtime_sync.options import SessionOptions
 from realtime_sync.rest_bodies import (
     ClientSecretCreated,
     TranslationClientSecretCreated,
 )
+from realtime_sync.session.options import SessionOptions
 from realtime_sync.transport import redaction
 from realtime_sync.transport.endpoint import Credentials
 from realtime_sync.transport.redaction import HIDDEN, redact, remember, shown_url

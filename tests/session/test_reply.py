@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from realtime_sync import Audio
-from realtime_sync.asking import question_items
 from realtime_sync.errors import ResponseCancelled, ResponseFailed, ResponseIncomplete
-from realtime_sync.reply import Reply, output_text, raise_for_status
+from realtime_sync.session.ask import question_items
+from realtime_sync.session.reply import Reply, output_text, raise_for_status
 
 
 def test_a_reply_reads_as_its_text() -> None:

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Optional, cast
 
 from attrs import evolve, field, frozen
 
-from .connection.close_codes import is_retryable
-from .connection.connection import Connection
-from .connection.held_commands import Gap
-from .deadline import Cancellation, Deadline
-from .dispatch.notices import ConnectionDropped, ConnectionOpened, ConnectionRestored
-from .errors import (
+from ..connection.close_codes import is_retryable
+from ..connection.connection import Connection
+from ..connection.held_commands import Gap
+from ..deadline import Cancellation, Deadline
+from ..dispatch.notices import ConnectionDropped, ConnectionOpened, ConnectionRestored
+from ..errors import (
     ConfigurationError,
     ConnectFailed,
     ConnectionClosed,
@@ -31,14 +31,14 @@ from .errors import (
     SessionExpired,
     WaitTimeout,
 )
+from ..state.snapshot import Snapshot
+from ..transport.backoff import delays
+from ..transport.logs import area_logger
 from .opening import dial
-from .rebuilding import Rebuild, input_bytes_per_second, session_config
-from .state.snapshot import Snapshot
-from .transport.backoff import delays
-from .transport.logs import area_logger
+from .restorer import Rebuild, input_bytes_per_second, session_config
 
 if TYPE_CHECKING:
-    from .wiring import Wiring
+    from .lifecycle import Wiring
 
 logger = area_logger("realtime_sync.connection")
 

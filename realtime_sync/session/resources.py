@@ -9,19 +9,19 @@ import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from .audio_value import spoken_format
-from .connection.command_handle import CommandHandle
-from .deadline import Deadline
-from .errors import ActiveResponseConflict, WaitTimeout
-from .protocol import events
-from .protocol.acks import CORRELATION_KEY
-from .protocol.fields import to_audio
+from ..connection.command_handle import CommandHandle
+from ..deadline import Deadline
+from ..errors import ActiveResponseConflict, WaitTimeout
+from ..protocol import events
+from ..protocol.acks import CORRELATION_KEY
+from ..protocol.fields import to_audio
+from ..types import UNSET, OnConflict, Timeout, Unset
+from .audio import spoken_format
 from .response_handle import ResponseHandle
-from .types import UNSET, OnConflict, Timeout, Unset
 
 if TYPE_CHECKING:
+    from ..state.snapshot import Item, Snapshot
     from .session import Session
-    from .state.snapshot import Item, Snapshot
 
 MOST_APPEND_BYTES = 15 << 20
 """Audio that one `input_audio_buffer.append` may carry, base64 included."""

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from realtime_sync import Audio
-from realtime_sync.audio_value import format_name
 from realtime_sync.errors import ConfigurationError
+from realtime_sync.session.audio import format_name
 
 
 def test_it_knows_how_long_it_plays() -> None:

@@ -19,7 +19,7 @@ from realtime_sync.errors import ForkedSession, LocalProtocolError
 from realtime_sync.protocol import registry
 from realtime_sync.server import Server, serve
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 LONG = 20.0
 
 

@@ -13,18 +13,18 @@ from threading import Event
 from time import monotonic
 from typing import Any, Optional, cast
 
-from .connection.connection import Connection
-from .deadline import Deadline
-from .dispatch.notices import ConnectionDropped, ConnectionOpened, ConnectionRestored
-from .dispatch.router import Router
-from .errors import ConfigurationError, LocalProtocolError
+from ..connection.connection import Connection
+from ..deadline import Deadline
+from ..dispatch.notices import ConnectionDropped, ConnectionOpened, ConnectionRestored
+from ..dispatch.router import Router
+from ..errors import ConfigurationError, LocalProtocolError
+from ..recording.reader import Recorded, RecordedLine, Source, read_recording
+from ..state.snapshot import Snapshot
+from ..transport.endpoint import Endpoint
+from ..types import Place, SessionType
 from .options import SessionOptions
-from .recording.reader import Recorded, RecordedLine, Source, read_recording
 from .session import Session
-from .state.snapshot import Snapshot
-from .transport.endpoint import Endpoint
-from .turns import TurnClock
-from .types import Place, SessionType
+from .turn_timing import TurnClock
 
 _CLEAN = 1000
 

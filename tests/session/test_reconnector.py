@@ -14,7 +14,7 @@ from typing import Any, Optional
 import pytest
 from attrs import evolve
 
-import realtime_sync.rebuilding
+import realtime_sync.session.restorer
 from realtime_sync import ReconnectPolicy, Router, Session, connect
 from realtime_sync.errors import (
     AuthenticationFailed,
@@ -780,7 +780,7 @@ def test_a_server_that_says_nothing_of_items_is_believed_to_have_them(
     words: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a while; the report names them, and nothing is sent twice."""
-    monkeypatch.setattr(realtime_sync.rebuilding, "_PATIENCE", 0.05)
+    monkeypatch.setattr(realtime_sync.session.restorer, "_PATIENCE", 0.05)
     heard: list[Any] = []
     quiet = taking_in_silence(heard, words)
     with RawServer(in_turn(confirming_once, quiet)) as server:

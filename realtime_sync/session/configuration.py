@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .deadline import Deadline
-from .errors import LocalProtocolError
-from .protocol.codec import to_mapping
-from .types import Unset
+from ..deadline import Deadline
+from ..errors import LocalProtocolError
+from ..protocol.codec import to_mapping
+from ..types import Unset
 
 if TYPE_CHECKING:
     from .session import Session

@@ -12,7 +12,7 @@ import pytest
 
 from realtime_sync import UNSET, Router, Session, connect, events
 from realtime_sync.errors import ConnectionClosed, LocalProtocolError
-from realtime_sync.resources import MOST_APPEND_BYTES, new_item_id
+from realtime_sync.session.resources import MOST_APPEND_BYTES, new_item_id
 from realtime_sync.testing import MemoryTransport
 from tests.rawserver import Peer, RawServer
 

@@ -7,19 +7,19 @@ from __future__ import annotations
 from typing import Any, Optional
 from urllib.parse import urlsplit
 
-from .connection.close_codes import (
+from ..connection.close_codes import (
     FATAL_ERROR_CODES,
     refused_by_error,
     refused_by_status,
 )
-from .connection.command_handle import rejection_of
-from .deadline import Cancellation, Deadline
-from .dispatch.watches import Mailbox, Waiting, Watch, WatchList
-from .errors import ConnectFailed, ConnectionClosed, WaitTimeout
+from ..connection.command_handle import rejection_of
+from ..deadline import Cancellation, Deadline
+from ..dispatch.watches import Mailbox, Waiting, Watch, WatchList
+from ..errors import ConnectFailed, ConnectionClosed, WaitTimeout
+from ..transport.endpoint import Endpoint
+from ..transport.proxies import proxy_for
+from ..transport.websocket import Address, HandshakeRefused, Transport, connect
 from .options import SessionOptions
-from .transport.endpoint import Endpoint
-from .transport.proxies import proxy_for
-from .transport.websocket import Address, HandshakeRefused, Transport, connect
 
 _FIRST = frozenset({"session.created", "error"})
 _GRACE = 1.0

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from attrs import evolve
 
-from .audio_value import Audio, heard_format
-from .deadline import Deadline, acquire_timeout
-from .errors import ActiveResponseConflict, WaitTimeout, WouldDeadlock
+from ..deadline import Deadline, acquire_timeout
+from ..errors import ActiveResponseConflict, WaitTimeout, WouldDeadlock
+from ..types import UNSET, Timeout
+from .audio import Audio, heard_format
 from .reply import Reply, raise_for_status
-from .types import UNSET, Timeout
 
 if TYPE_CHECKING:
     from .response_handle import ResponseHandle
@@ -184,13 +184,13 @@ def question_items(question: Any, heard: tuple[str, int]) -> list[Any]:
 def _as_heard(sound: Audio, heard: tuple[str, int]) -> bytes:
     if (sound.format, sound.rate) == heard:
         return sound.data
-    from .audio import convert
+    from ..audio import convert
 
     form, rate = heard
     return convert(sound.data, sound.format, form, rate=sound.rate, to_rate=rate)
 
 
 def _user(part: dict[str, Any]) -> Any:
-    from .protocol.items import ContentPart, UserMessage
+    from ..protocol.items import ContentPart, UserMessage
 
     return UserMessage(content=(ContentPart(**part),))

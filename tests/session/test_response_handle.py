@@ -23,7 +23,7 @@ from realtime_sync.errors import (
     ResponseIncomplete,
     WaitTimeout,
 )
-from realtime_sync.response_handle import ResponseHandle
+from realtime_sync.session.response_handle import ResponseHandle
 from tests.shell import GA, event
 
 LONG = 5.0

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from . import lifetime
-from .connection.close_codes import CloseReport
-from .deadline import Cancellation, Deadline
-from .dispatch.notices import ConnectionEnded
-from .errors import ConnectionClosedOK
+from ..connection.close_codes import CloseReport
+from ..deadline import Cancellation, Deadline
+from ..dispatch.notices import ConnectionEnded
+from ..errors import ConnectionClosedOK
+from . import process_hooks
 
 if TYPE_CHECKING:
-    from .connection.connection import Connection
-    from .wiring import Wiring
+    from ..connection.connection import Connection
+    from .lifecycle import Wiring
 
 
 class Ending:
@@ -106,7 +106,7 @@ class Ending:
         wiring.taps.end(error.code, error.reason)
         wiring.detach_routers()
         wiring.dispatcher.stop()
-        lifetime.forget(wiring)
+        process_hooks.forget(wiring)
         self.over.set()
 
     def report_now(self) -> CloseReport:

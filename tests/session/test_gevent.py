@@ -14,7 +14,7 @@ from tests.certificates import authority, tls_pair
 from tests.rawserver import Peer, RawServer
 
 LONG = 20.0
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def run(script: str, url: str, **variables: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from realtime_sync import connect, events
 from realtime_sync.protocol.responses import Response
 from realtime_sync.server import serve
-from realtime_sync.turns import TurnClock
+from realtime_sync.session.turn_timing import TurnClock
 
 
 class Clock:

@@ -12,8 +12,8 @@ from threading import Lock, RLock
 from typing import Any
 from weakref import ref
 
-from .deadline import Deadline
-from .protocol import registry
+from ..deadline import Deadline
+from ..protocol import registry
 
 # Guards the mapping and the one-time installation of the hooks.
 _lock = Lock()

@@ -17,17 +17,17 @@ from typing import (
 
 from attrs import field, frozen
 
-from .errors import ConfigurationError
-from .types import UNSET, Dialect, DispatchMode, SessionType, Unset
+from ..errors import ConfigurationError
+from ..types import UNSET, Dialect, DispatchMode, SessionType, Unset
 
 if TYPE_CHECKING:
-    from .protocol.sessions import (
+    from ..protocol.sessions import (
         SessionConfig,
         TranscriptionConfig,
         TranslationConfig,
     )
-    from .reconnecting import ReconnectPolicy
-    from .transport.websocket import Transport
+    from ..transport.websocket import Transport
+    from .reconnector import ReconnectPolicy
 
     Config = Union[
         SessionConfig, TranscriptionConfig, TranslationConfig, Mapping[str, Any], None

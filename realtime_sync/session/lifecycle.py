@@ -12,44 +12,44 @@ import logging
 import threading
 from typing import Any, Optional
 
-from . import lifetime
-from .connection import wire_log
-from .connection.close_codes import CloseReport
-from .connection.command_handle import PendingCommands
-from .connection.connection import Connection
-from .connection.sender import Sender
-from .connection.taps import Taps
-from .deadline import Deadline
-from .dispatch.dispatcher import Dispatcher
-from .dispatch.names import lacked_by, names_of
-from .dispatch.notices import (
+from ..connection import wire_log
+from ..connection.close_codes import CloseReport
+from ..connection.command_handle import PendingCommands
+from ..connection.connection import Connection
+from ..connection.sender import Sender
+from ..connection.taps import Taps
+from ..deadline import Deadline
+from ..dispatch.dispatcher import Dispatcher
+from ..dispatch.names import lacked_by, names_of
+from ..dispatch.notices import (
     NOTICE_PREFIXES,
     ConnectionOpened,
     Notice,
     TurnFinished,
 )
-from .dispatch.router import Router
-from .dispatch.signals import UNKNOWN_MARK, SignalBoard
-from .dispatch.stale_audio import StaleAudio
-from .dispatch.watches import Waiting, WatchList
-from .ending import Ending
-from .errors import (
+from ..dispatch.router import Router
+from ..dispatch.signals import UNKNOWN_MARK, SignalBoard
+from ..dispatch.stale_audio import StaleAudio
+from ..dispatch.watches import Waiting, WatchList
+from ..errors import (
     ConnectionClosedOK,
     ConnectionLost,
     ForkedSession,
     LocalProtocolError,
 )
+from ..protocol import events
+from ..protocol.codec import Codec
+from ..protocol.dialects import named
+from ..state.snapshot import Snapshot
+from ..transport.endpoint import Endpoint
+from ..transport.logs import area_logger
+from ..types import Unset
+from . import process_hooks
+from .ending import Ending
 from .opening import Greeting, dial
 from .options import SessionOptions
-from .protocol import events
-from .protocol.codec import Codec
-from .protocol.dialects import named
-from .reconnecting import Reconnector, lost_notice
-from .state.snapshot import Snapshot
-from .transport.endpoint import Endpoint
-from .transport.logs import area_logger
-from .turns import TurnClock
-from .types import Unset
+from .reconnector import Reconnector, lost_notice
+from .turn_timing import TurnClock
 
 logger = area_logger("realtime_sync.session")
 
@@ -150,7 +150,7 @@ class Wiring:
         self.dispatcher.start()
         if wire_log.logger.isEnabledFor(logging.DEBUG):
             self.taps.add(wire_log.WireLog(self.name))
-        lifetime.register(self)
+        process_hooks.register(self)
         self.connection = self.new_connection(Snapshot())
         self.connection.adopt(self.watches, self._deliver, self._connection_ended)
         self.sender.connection = self.connection

@@ -10,14 +10,14 @@ from threading import Event
 from time import monotonic
 from typing import Any, Optional
 
-from .audio_value import Audio
-from .connection.command_handle import CommandHandle
-from .deadline import Deadline
-from .dispatch.watches import Waiting, WatchList, again, weak_watch
-from .errors import WaitTimeout
-from .protocol.registry import canonical, server_names
+from ..connection.command_handle import CommandHandle
+from ..deadline import Deadline
+from ..dispatch.watches import Waiting, WatchList, again, weak_watch
+from ..errors import WaitTimeout
+from ..protocol.registry import canonical, server_names
+from ..types import UNSET, Timeout, Unset
+from .audio import Audio
 from .reply import Reply, output_text, raise_for_status
-from .types import UNSET, Timeout, Unset
 
 _TEXT = frozenset({"response.output_text.delta"})
 _SPOKEN = frozenset({"response.output_audio_transcript.delta"})

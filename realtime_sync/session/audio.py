@@ -10,7 +10,7 @@ from typing import Union
 
 from attrs import field, frozen
 
-from .errors import ConfigurationError
+from ..errors import ConfigurationError
 
 BYTES_PER_SAMPLE = {"pcm16": 2, "g711_ulaw": 1, "g711_alaw": 1}
 """Bytes of one sample; all formats of the protocol are mono."""

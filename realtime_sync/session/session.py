@@ -5,19 +5,24 @@ from __future__ import annotations
 import os
 from typing import Any, Callable, Optional, Union
 
-from .asking import Asking
-from .configuring import configure, session_update
-from .connection.close_codes import CloseReport, check_close
-from .connection.command_handle import CommandHandle
-from .deadline import Deadline
-from .dispatch.context import Context
-from .dispatch.names import resolve
-from .dispatch.router import Router, default_router
-from .dispatch.signals import EventSignal
-from .dispatch.streams import EventStream, Expectation, wait_changed
-from .errors import WaitTimeout
+from ..connection.close_codes import CloseReport, check_close
+from ..connection.command_handle import CommandHandle
+from ..deadline import Deadline
+from ..dispatch.context import Context
+from ..dispatch.names import resolve
+from ..dispatch.router import Router, default_router
+from ..dispatch.signals import EventSignal
+from ..dispatch.streams import EventStream, Expectation, wait_changed
+from ..errors import WaitTimeout
+from ..recording.recorder import Recording
+from ..state.html_repr import shown_as
+from ..state.snapshot import Snapshot
+from ..transport.endpoint import Endpoint
+from ..types import UNSET, Event, EventKey, Timeout
+from .ask import Asking
+from .configuration import configure, session_update
+from .lifecycle import Wiring, handler_context
 from .options import SessionOptions
-from .recording.recorder import Recording
 from .reply import Reply
 from .resources import (
     Conversation,
@@ -25,12 +30,7 @@ from .resources import (
     OutputAudioBuffer,
     Responses,
 )
-from .state.html_repr import shown_as
-from .state.snapshot import Snapshot
 from .stats import SessionStats
-from .transport.endpoint import Endpoint
-from .types import UNSET, Event, EventKey, Timeout
-from .wiring import Wiring, handler_context
 
 __all__ = ["Context", "Session"]
 
@@ -393,7 +393,7 @@ class Session:
     def tools(self) -> Any:
         """The functions on offer, a `realtime_sync.tools.ToolSet`."""
         if self._tools is None:
-            from .tools import ToolSet
+            from ..tools import ToolSet
 
             self._tools = ToolSet(self)
         return self._tools

@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 from attrs import define
 
-from .dispatch.notices import TurnFinished
+from ..dispatch.notices import TurnFinished
 
 
 @define

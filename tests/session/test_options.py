@@ -8,7 +8,7 @@ import pytest
 
 from realtime_sync import RealtimeClient, connect
 from realtime_sync.errors import ConfigurationError
-from realtime_sync.options import SessionOptions
+from realtime_sync.session.options import SessionOptions
 
 
 @pytest.mark.parametrize(

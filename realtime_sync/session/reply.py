@@ -7,14 +7,14 @@ from typing import Any, Optional
 
 from attrs import field, frozen
 
-from .audio_value import Audio
-from .errors import (
+from ..errors import (
     ResponseCancelled,
     ResponseError,
     ResponseFailed,
     ResponseIncomplete,
 )
-from .state.html_repr import shown_as
+from ..state.html_repr import shown_as
+from .audio import Audio
 
 _RETRYABLE_FAILURES = frozenset(
     {"rate_limit_exceeded", "inference_rate_limit_exceeded", "server_error"}

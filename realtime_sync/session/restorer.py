@@ -10,19 +10,19 @@ from typing import Any, Optional
 
 from attrs import evolve
 
-from .connection.command_handle import CommandHandle, PendingCommands
-from .connection.connection import Connection
-from .connection.sender import event_ids, with_event_id
-from .deadline import Deadline
-from .dispatch.watches import Waiting, Watch, WatchList
-from .errors import CommandRejected, RestoreError, WaitTimeout
+from ..connection.command_handle import CommandHandle, PendingCommands
+from ..connection.connection import Connection
+from ..connection.sender import event_ids, with_event_id
+from ..deadline import Deadline
+from ..dispatch.watches import Waiting, Watch, WatchList
+from ..errors import CommandRejected, RestoreError, WaitTimeout
+from ..protocol import events
+from ..protocol.codec import Codec, to_mapping
+from ..state.restore import CALL_IS_GONE, RestorePlan, RestoreReport, plan_restore
+from ..state.snapshot import Snapshot
+from ..transport.websocket import Transport
+from ..types import UNSET
 from .opening import Greeting
-from .protocol import events
-from .protocol.codec import Codec, to_mapping
-from .state.restore import CALL_IS_GONE, RestorePlan, RestoreReport, plan_restore
-from .state.snapshot import Snapshot
-from .transport.websocket import Transport
-from .types import UNSET
 
 _PATIENCE = 3.0
 """Seconds for a first word about items, from a server that may never say one."""

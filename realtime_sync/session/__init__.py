@@ -1,0 +1,1 @@
+"""A conversation over one connection after another."""
