@@ -25,7 +25,6 @@ from . import errors
 from .types import UNSET
 
 if TYPE_CHECKING:
-    from . import webhooks as webhooks
     from .client import RealtimeClient, connect
     from .connection.close_codes import CloseReport
     from .connection.command_handle import CommandHandle
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from .protocol import events
     from .protocol.sessions import SessionConfig
     from .recording.reader import read_recording
+    from .rest import webhooks as webhooks
     from .session.audio import Audio
     from .session.reconnector import ReconnectPolicy
     from .session.replay import replay
@@ -97,7 +97,7 @@ _HOMES = {
     "read_recording": "recording.reader",
     "replay": "session.replay",
 }
-_MODULES = {"events": "protocol.events", "webhooks": "webhooks"}
+_MODULES = {"events": "protocol.events", "webhooks": "rest.webhooks"}
 
 
 if not TYPE_CHECKING:  # A checker knows the names, and finds misspelt ones.

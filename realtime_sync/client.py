@@ -23,9 +23,9 @@ from .types import UNSET, Dialect, DispatchMode, SessionType, Timeout, Unset
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .rest import Rest
-    from .rest_calls import Calls
-    from .rest_resources import (
+    from .rest.calls import Calls
+    from .rest.http import Rest
+    from .rest.resources import (
         ClientSecrets,
         Sessions,
         TranscriptionSessions,
@@ -98,35 +98,35 @@ class RealtimeClient:
     @property
     def client_secrets(self) -> ClientSecrets:
         """Short-lived keys."""
-        from .rest_resources import ClientSecrets
+        from .rest.resources import ClientSecrets
 
         return ClientSecrets(self._requests())
 
     @property
     def sessions(self) -> Sessions:
         """Sessions made over REST. Beta only."""
-        from .rest_resources import Sessions
+        from .rest.resources import Sessions
 
         return Sessions(self._requests())
 
     @property
     def transcription_sessions(self) -> TranscriptionSessions:
         """Transcription sessions made over REST. Beta only."""
-        from .rest_resources import TranscriptionSessions
+        from .rest.resources import TranscriptionSessions
 
         return TranscriptionSessions(self._requests())
 
     @property
     def calls(self) -> Calls:
         """Calls over WebRTC and SIP."""
-        from .rest_calls import Calls
+        from .rest.calls import Calls
 
         return Calls(self._requests())
 
     @property
     def translations(self) -> Translations:
         """Keys and calls for translation sessions."""
-        from .rest_resources import Translations
+        from .rest.resources import Translations
 
         return Translations(self._requests())
 
@@ -142,7 +142,7 @@ class RealtimeClient:
             rest.close()
 
     def _requests(self) -> Rest:
-        from .rest import Rest
+        from .rest.http import Rest
 
         with self._lock:
             if self._rest is None:

@@ -92,11 +92,11 @@ LAYERS = [
     "errors",
     "jupyter",
     "report",
+    "rest.webhooks",
     "server",
     "telemetry",
     "testing",
     "tools",
-    "webhooks",
 ]
 
 

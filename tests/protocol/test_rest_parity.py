@@ -14,10 +14,11 @@ from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddic
 
 import pytest
 
-from realtime_sync import RealtimeClient, rest_bodies, rest_calls, rest_resources
+from realtime_sync import RealtimeClient
 from realtime_sync.protocol import sessions
 from realtime_sync.protocol.audio_config import SemanticVad, ServerVad, TurnDetection
 from realtime_sync.protocol.dialects import tables
+from realtime_sync.rest import bodies, calls, resources
 from tests.rawserver import Peer, RawServer
 
 openai = pytest.importorskip("openai")
@@ -34,16 +35,16 @@ HOOKS = "openai.types.webhooks."
 ANSWERS: dict[str, Home] = {
     GA
     + "client_secret_create_response.ClientSecretCreateResponse": Home(
-        (rest_bodies.ClientSecretCreated,)
+        (bodies.ClientSecretCreated,)
     ),
     GA
     + "realtime_translation_client_secret_create_response"
     + ".RealtimeTranslationClientSecretCreateResponse": Home(
-        (rest_bodies.TranslationClientSecretCreated,)
+        (bodies.TranslationClientSecretCreated,)
     ),
     HOOKS
     + "realtime_call_incoming_webhook_event.RealtimeCallIncomingWebhookEvent": Home(
-        (rest_bodies.RealtimeCallIncoming,)
+        (bodies.RealtimeCallIncoming,)
     ),
     BETA
     + "session_create_response.SessionCreateResponse": Home(
@@ -59,16 +60,16 @@ ANSWERS: dict[str, Home] = {
 REQUESTS: dict[str, Home] = {
     GA
     + "client_secret_create_params.ClientSecretCreateParams": Home(
-        (rest_bodies.ClientSecretRequest,)
+        (bodies.ClientSecretRequest,)
     ),
     GA
     + "translations.client_secret_create_params.ClientSecretCreateParams": Home(
-        (rest_bodies.TranslationClientSecretRequest,)
+        (bodies.TranslationClientSecretRequest,)
     ),
-    GA + "call_create_params.CallCreateParams": Home((rest_bodies.CallRequest,)),
+    GA + "call_create_params.CallCreateParams": Home((bodies.CallRequest,)),
     GA + "call_accept_params.CallAcceptParams": Home((sessions.SessionConfig,)),
-    GA + "call_reject_params.CallRejectParams": Home((rest_bodies.CallRejectRequest,)),
-    GA + "call_refer_params.CallReferParams": Home((rest_bodies.CallReferRequest,)),
+    GA + "call_reject_params.CallRejectParams": Home((bodies.CallRejectRequest,)),
+    GA + "call_refer_params.CallReferParams": Home((bodies.CallReferRequest,)),
     BETA
     + "session_create_params.SessionCreateParams": Home(
         (sessions.SessionConfig,), tables.SESSION_ASKED
@@ -101,16 +102,14 @@ EXCEPTIONS: dict[str, str] = {
 """Where we differ on purpose: the end of type and field, and why."""
 
 RESOURCES: dict[str, type] = {
-    "openai.resources.realtime.client_secrets.ClientSecrets": (
-        rest_resources.ClientSecrets
-    ),
-    "openai.resources.realtime.calls.Calls": rest_calls.Calls,
+    "openai.resources.realtime.client_secrets.ClientSecrets": (resources.ClientSecrets),
+    "openai.resources.realtime.calls.Calls": calls.Calls,
     "openai.resources.realtime.translations.client_secrets.ClientSecrets": (
-        rest_resources.TranslationClientSecrets
+        resources.TranslationClientSecrets
     ),
-    "openai.resources.beta.realtime.sessions.Sessions": rest_resources.Sessions,
+    "openai.resources.beta.realtime.sessions.Sessions": resources.Sessions,
     "openai.resources.beta.realtime.transcription_sessions.TranscriptionSessions": (
-        rest_resources.TranscriptionSessions
+        resources.TranscriptionSessions
     ),
 }
 """Their resources and ours."""

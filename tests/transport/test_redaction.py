@@ -7,7 +7,7 @@ from collections import OrderedDict
 import pytest
 
 from realtime_sync import Endpoint, RealtimeClient
-from realtime_sync.rest_bodies import (
+from realtime_sync.rest.bodies import (
     ClientSecretCreated,
     TranslationClientSecretCreated,
 )

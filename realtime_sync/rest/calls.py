@@ -10,11 +10,12 @@ import re
 from typing import Any, Optional, Union
 from urllib.parse import quote
 
-from .errors import ConfigurationError
-from .protocol import jsontext
-from .protocol.codec import to_mapping
-from .rest import Answer, Rest
-from .rest_bodies import (
+from ..errors import ConfigurationError
+from ..protocol import jsontext
+from ..protocol.codec import to_mapping
+from ..transport.credentials import checked_text
+from ..types import UNSET, Timeout, Unset
+from .bodies import (
     CallCreated,
     CallReferRequest,
     CallRejectRequest,
@@ -22,8 +23,7 @@ from .rest_bodies import (
     Configuration,
     configured,
 )
-from .transport.credentials import checked_text
-from .types import UNSET, Timeout, Unset
+from .http import Answer, Rest
 
 _SDP = "application/sdp"
 _JSON = "application/json"

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from .errors import ConfigurationError, RestError
-from .protocol.codec import to_mapping
-from .protocol.dialects import BETA, lift_session_said
-from .protocol.sessions import RealtimeSession, TranscriptionSession
-from .rest import Answer, Rest
-from .rest_bodies import (
+from ..errors import ConfigurationError, RestError
+from ..protocol.codec import to_mapping
+from ..protocol.dialects import BETA, lift_session_said
+from ..protocol.sessions import RealtimeSession, TranscriptionSession
+from ..types import UNSET, Timeout, Unset
+from .bodies import (
     ClientSecretCreated,
     ClientSecretRequest,
     Configuration,
@@ -27,8 +27,8 @@ from .rest_bodies import (
     expiry,
     structured,
 )
-from .rest_calls import TranslationCalls
-from .types import UNSET, Timeout, Unset
+from .calls import TranslationCalls
+from .http import Answer, Rest
 
 S = TypeVar("S", ClientSecretCreated, TranslationClientSecretCreated)
 
@@ -60,7 +60,7 @@ class ClientSecrets(_Resource):
                 ``"realtime"`` or ``"transcription"``.
             expires_after: seconds for which the key opens sessions, 10 to
                 7200; 600 by default.
-            timeout: see `realtime_sync.rest_resources`.
+            timeout: see `realtime_sync.rest.resources`.
 
         Raises:
             RestError: the server refused, or there was no answer.
@@ -100,7 +100,7 @@ class Sessions(_Resource):
         Args:
             session: its configuration, in either spelling.
             expires_after: seconds for which the key opens the session.
-            timeout: see `realtime_sync.rest_resources`.
+            timeout: see `realtime_sync.rest.resources`.
             **fields: the same as `session`, field by field.
 
         Raises:
@@ -134,7 +134,7 @@ class TranscriptionSessions(_Resource):
         Args:
             session: its configuration, in either spelling.
             expires_after: seconds for which the key opens the session.
-            timeout: see `realtime_sync.rest_resources`.
+            timeout: see `realtime_sync.rest.resources`.
             **fields: the same as `session`, field by field.
 
         Raises:
@@ -172,7 +172,7 @@ class TranslationClientSecrets(_Resource):
                 the model.
             expires_after: seconds for which the key opens sessions, 10 to
                 7200; 600 by default.
-            timeout: see `realtime_sync.rest_resources`.
+            timeout: see `realtime_sync.rest.resources`.
 
         Raises:
             RestError: the server refused, or there was no answer.

@@ -13,11 +13,11 @@ from typing import Any, TypeVar, Union
 
 from attrs import evolve, field, fields_dict, frozen
 
-from .errors import ConfigurationError
-from .protocol.codec import Codec, to_mapping
-from .protocol.fields import MaybeInt, MaybeText, checked, required
-from .protocol.lenient_structure import salvage
-from .protocol.sessions import (
+from ..errors import ConfigurationError
+from ..protocol.codec import Codec, to_mapping
+from ..protocol.fields import MaybeInt, MaybeText, checked, required
+from ..protocol.lenient_structure import salvage
+from ..protocol.sessions import (
     Expiry,
     RealtimeSession,
     SessionConfig,
@@ -26,8 +26,8 @@ from .protocol.sessions import (
     TranslationConfig,
     TranslationSession,
 )
-from .protocol.structure import Misfit, hook_for
-from .types import UNSET, JsonObject, Unset
+from ..protocol.structure import Misfit, hook_for
+from ..types import UNSET, JsonObject, Unset
 
 T = TypeVar("T")
 

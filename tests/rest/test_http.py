@@ -28,9 +28,9 @@ from realtime_sync.protocol.sessions import (
     TranscriptionSession,
     TranslationSession,
 )
-from realtime_sync.rest import Rest
-from realtime_sync.rest_calls import Calls
-from realtime_sync.rest_resources import ClientSecrets
+from realtime_sync.rest.calls import Calls
+from realtime_sync.rest.http import Rest
+from realtime_sync.rest.resources import ClientSecrets
 from realtime_sync.server import serve
 from realtime_sync.session.options import SessionOptions
 from realtime_sync.types import UNSET

@@ -26,16 +26,16 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Optional, Union
 
-from .errors import ConfigurationError, WebhookRejected
-from .protocol import jsontext
-from .rest_bodies import (
+from ..errors import ConfigurationError, WebhookRejected
+from ..protocol import jsontext
+from ..types import AudioBytes
+from .bodies import (
     IncomingCall,
     RealtimeCallIncoming,
     SipHeader,
     WebhookEvent,
     structured,
 )
-from .types import AudioBytes
 
 __all__ = [
     "IncomingCall",
