@@ -12,7 +12,6 @@ from .. import __version__
 from ..protocol.escape import one_line
 from . import (
     ask,
-    bench,
     completion,
     demo,
     doctor,
@@ -23,6 +22,7 @@ from . import (
     talk,
     transcribe,
 )
+from .bench import command as bench
 from .failures import UNREAD, explain
 
 COMMANDS = (

@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from realtime_sync.bench import Row, as_csv, as_json, chart, combined, table
-from realtime_sync.bench.report import rows_of
+from realtime_sync.cli.bench import Row, as_csv, as_json, chart, combined, table
+from realtime_sync.cli.bench.report import rows_of
 
 FOUND = {
     "ours": [{"cpu us": 10.0}, {"cpu us": 12.0}, {"cpu us": 11.0}],

@@ -12,7 +12,7 @@ from typing import Optional
 
 import pytest
 
-from realtime_sync.bench import SCENARIOS, Row, Scenario, measure, table
+from realtime_sync.cli.bench import SCENARIOS, Row, Scenario, measure, table
 
 pytest.importorskip("openai", reason="the peer that is measured against")
 

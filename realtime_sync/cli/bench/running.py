@@ -16,13 +16,13 @@ from tempfile import TemporaryDirectory
 
 from attrs import asdict, evolve
 
-from ..errors import ConfigurationError
+from ...errors import ConfigurationError
 from .job import Figures, Job
 from .report import Row, rows_of
 from .scenarios import Scenario
 
 _PACKAGE = __package__ or ""
-_TREE = Path(__file__).parent.parent.parent
+_TREE = Path(__file__).parents[3]
 _LONGEST = 900.0
 
 _IMPORTS = {

@@ -1,5 +1,5 @@
 """
-The server of the benchmarks: ``python -m realtime_sync.bench.server``.
+The server of the benchmarks: ``python -m realtime_sync.cli.bench.server``.
 
 Prints its port, then does what the model's name asks for: ``text-20000-200``
 is a stream of so many text deltas, after a warm-up of so many. It sends what

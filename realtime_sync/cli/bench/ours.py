@@ -6,7 +6,7 @@ import threading
 import time
 from typing import Any
 
-from .. import Session, connect
+from ... import Session, connect
 from .job import Delays, Figures, Job, Meter, delays, resident_kib, settle
 from .scripts import PCM_20_MS, PCM_200_MS
 

@@ -1,5 +1,5 @@
 """
-A measuring process: ``python -m realtime_sync.bench.client JOB``.
+A measuring process: ``python -m realtime_sync.cli.bench.client JOB``.
 
 The job is JSON in, the figures are one line of JSON out.
 """

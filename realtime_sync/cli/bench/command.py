@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..bench import Row, Scenario
+    from . import Row, Scenario
 
 
 def add(commands: Any) -> None:
@@ -62,7 +62,7 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
-    from ..bench import as_json, combined, measure, table
+    from . import as_json, combined, measure, table
 
     chosen = _chosen(options.names)
     runs = [
@@ -84,8 +84,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _chosen(names: Sequence[str]) -> list[Scenario]:
-    from ..bench import SCENARIOS
-    from ..errors import ConfigurationError
+    from ...errors import ConfigurationError
+    from . import SCENARIOS
 
     chosen = [
         each
@@ -99,7 +99,7 @@ def _chosen(names: Sequence[str]) -> list[Scenario]:
 
 
 def _write(rows: Sequence[Row], name: Path) -> None:
-    from ..bench import as_csv, as_json, chart
+    from . import as_csv, as_json, chart
 
     name.with_suffix(".csv").write_text(as_csv(rows), encoding="utf-8")
     name.with_suffix(".json").write_text(as_json(rows) + "\n", encoding="utf-8")
