@@ -9,8 +9,8 @@ from typing import Any
 from ..errors import ConfigurationError
 from ..protocol.escape import terminal_text
 from ..telemetry import Tokens
-from .connecting import add_server_options, new_session, server_url
-from .machine import add_json_option, print_json
+from .json_output import add_json_option, print_json
+from .server_options import add_server_options, new_session, server_url
 
 
 def add(commands: Any) -> None:

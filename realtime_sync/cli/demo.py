@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from .connecting import MODEL, say_while_waiting, server_url
-from .machine import add_json_option
+from .json_output import add_json_option
+from .server_options import MODEL, say_while_waiting, server_url
 from .talk import add_pace_option
 
 
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     from .. import audio
     from ..server.voice import DEMO_QUESTION, default_mouth
     from .report import write_beside
-    from .spoken import speak
+    from .voice_demo import speak
 
     question = options.question or DEMO_QUESTION
     with tempfile.TemporaryDirectory() as scratch:

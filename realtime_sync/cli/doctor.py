@@ -11,9 +11,9 @@ from attrs import asdict
 from ..errors import AuthenticationFailed, ConfigurationError, RealtimeError
 from ..protocol import escape
 from .checks import BAD, ODD, OK, Examination, Finding
-from .connecting import add_server_options, new_session, server_url
 from .failures import one_line
-from .machine import add_json_option, print_json
+from .json_output import add_json_option, print_json
+from .server_options import add_server_options, new_session, server_url
 
 SIGNS = {OK: "ok ", ODD: "odd", BAD: "BAD"}
 WRONG_MODEL = "no-such-model"

@@ -7,13 +7,13 @@ import sys
 from typing import Any
 
 from .. import audio
-from .connecting import new_session
 from .conversation import Conversation
+from .json_output import print_json
 from .latency import latency_table
-from .machine import print_json
-from .spoken import CONFIG
+from .server_options import new_session
 from .status import LiveState, StatusLine
 from .transcript import LiveTranscript
+from .voice_demo import CONFIG
 
 
 def converse(

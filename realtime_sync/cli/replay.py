@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..protocol.escape import one_line
+from .json_output import add_json_option, print_json
 from .lines import counted
-from .machine import add_json_option, print_json
 from .transcript import LiveTranscript
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .machine import add_json_option, print_json
+from .json_output import add_json_option, print_json
 
 
 def add(commands: Any) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from ..protocol.escape import json_text, one_line
-from .connecting import add_server_options, new_session, server_url
+from .json_output import add_json_option, print_json
 from .lines import Lines
-from .machine import add_json_option, print_json
+from .server_options import add_server_options, new_session, server_url
 
 OFTEN = 0.2
 """Seconds between two looks at a file that grows."""

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .connecting import add_server_options, server_url
-from .machine import add_json_option
+from .json_output import add_json_option
+from .server_options import add_server_options, server_url
 
 
 def add(commands: Any) -> None:
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
 
         with server_url(options) as url:
             return converse(url, options)
-    from .spoken import speak
+    from .voice_demo import speak
 
     # Before a server is started or a connection is made for nothing.
     audio.file_seconds(options.file)

@@ -24,11 +24,11 @@ from ..errors import (
     WaitTimeout,
 )
 from ..protocol.escape import one_line
-from .connecting import add_server_options, new_session, server_url
 from .failures import FAILED, explain
-from .machine import add_json_option, print_json
+from .json_output import add_json_option, print_json
 from .outputs import Output, StreamOutput, file_outputs, names
 from .progress import ProgressBar
+from .server_options import add_server_options, new_session, server_url
 from .transcripts import FORMATS, Segment, Segments
 
 if TYPE_CHECKING:

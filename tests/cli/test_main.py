@@ -132,7 +132,7 @@ def test_silence_is_not_streamed_for_ever(
     server: Server, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In real time, a file without speech is given up soon."""
-    monkeypatch.setattr("realtime_sync.cli.spoken.PATIENCE", 0.1)
+    monkeypatch.setattr("realtime_sync.cli.voice_demo.PATIENCE", 0.1)
     quiet = tmp_path / "quiet.wav"
     audio.write_wav(quiet, audio.silence(0.1))
     code = main(["talk", str(quiet), "--url", server.url, "--out", str(tmp_path)])

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from .. import audio
 from ..errors import RealtimeError, WaitTimeout
 from ..protocol.escape import one_line
-from .connecting import new_session, record
 from .conversation import Conversation
+from .json_output import print_json
 from .latency import latency_table
-from .machine import print_json
+from .server_options import new_session, record
 from .status import LiveState, StatusLine
 from .transcript import LiveTranscript
 
