@@ -28,7 +28,7 @@ from realtime_sync.errors import (
     NothingToCancel,
     WaitTimeout,
 )
-from tests.shell import event
+from tests.scripted_session import event
 
 LONG = 5.0
 
@@ -145,7 +145,7 @@ def test_a_response_is_found_by_our_key_in_its_metadata(commands: Commands) -> N
 
     def create(key: str) -> CommandHandle:
         config = {"metadata": {"realtime_sync_id": key}}
-        from tests.shell import GA
+        from tests.scripted_session import GA
 
         command = GA.command({"type": "response.create", "response": config})
         return commands.send("ResponseCreate", response=command.response, event_id=key)

@@ -11,7 +11,7 @@ import pytest
 
 from realtime_sync.deadline import Deadline
 from realtime_sync.errors import DispatchOverflow, WouldDeadlock
-from tests.shell import Stage
+from tests.scripted_session import Stage
 
 LONG = 5.0
 SHORT = 0.05

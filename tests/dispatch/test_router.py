@@ -14,7 +14,7 @@ import pytest
 from realtime_sync import events
 from realtime_sync.dispatch.router import Router
 from realtime_sync.errors import ConfigurationError
-from tests.shell import Stage
+from tests.scripted_session import Stage
 
 DELTA = {"type": "response.output_audio.delta", "item_id": "i", "delta": "AAAA"}
 
@@ -158,7 +158,7 @@ def test_a_vendors_prefix_gets_its_unknown_events() -> None:
 
 def test_a_frame_that_is_no_event_comes_under_star_and_class() -> None:
     """It has no name of its own."""
-    from tests.shell import GA
+    from tests.scripted_session import GA
 
     log = Log()
     with Stage() as stage:

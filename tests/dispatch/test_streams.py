@@ -20,7 +20,7 @@ from realtime_sync.errors import (
     DispatchOverflow,
     WaitTimeout,
 )
-from tests.shell import GA, event
+from tests.scripted_session import GA, event
 
 LONG = 5.0
 

@@ -14,7 +14,7 @@ import pytest
 from realtime_sync import events
 from realtime_sync.dispatch.router import Router
 from realtime_sync.dispatch.subscription import call_style, handler_name
-from tests.shell import Stage
+from tests.scripted_session import Stage
 
 
 class Callee:

@@ -20,7 +20,7 @@ from realtime_sync.dispatch.watches import (
 )
 from realtime_sync.errors import CommandRejected, ConnectionLost, WaitTimeout
 from realtime_sync.types import UNSET
-from tests.shell import event
+from tests.scripted_session import event
 
 LONG = 5.0
 SHORT = 0.02

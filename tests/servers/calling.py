@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from tests.servers.chatting import EVERY_KEY, GA, openai
+from tests.servers.fake_server import Frame, StandIn
 from tests.servers.spoken import created, event, response
-from tests.servers.standin import Frame, StandIn
 
 ARGUMENTS = '{"a": 20, "b": 22}'
 WHERE = {"response_id": "r1", "item_id": "a1", "output_index": 0}

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.rawserver import BINARY
+from tests.servers.fake_server import SOUND, VOICE, Answer, Frame, StandIn
 from tests.servers.spoken import (
     WHERE,
     beta_speech,
@@ -19,7 +20,6 @@ from tests.servers.spoken import (
     response,
     updated,
 )
-from tests.servers.standin import SOUND, VOICE, Answer, Frame, StandIn
 
 NULLS: Frame = {
     "status_details": None,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from tests.servers.fake_server import SOUND, Frame, StandIn
 from tests.servers.spoken import created, event, flat, lacking, listed
-from tests.servers.standin import SOUND, Frame, StandIn
 
 HEARD = "conversation.item.input_audio_transcription"
 END = "the.end"

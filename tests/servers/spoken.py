@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from tests.servers.standin import VOICE, Answer, Frame
+from tests.servers.fake_server import VOICE, Answer, Frame
 
 _numbers = itertools.count(1)
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.servers.calling import ARGUMENTS, MANNERS, caller
-from tests.servers.standin import connected
+from tests.servers.fake_server import connected
 
 
 @pytest.mark.parametrize("name", MANNERS)

@@ -6,7 +6,7 @@ import pytest
 
 from realtime_sync import Snapshot
 from tests.servers.chatting import SERVERS
-from tests.servers.standin import StandIn, connected, lines
+from tests.servers.fake_server import StandIn, connected, lines
 
 
 @pytest.mark.parametrize("server", SERVERS, ids=[each.name for each in SERVERS])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.servers.fake_server import StandIn, connected, lines
 from tests.servers.hearing import END, SERVERS, TONE
-from tests.servers.standin import StandIn, connected, lines
 
 
 @pytest.mark.parametrize("server", SERVERS, ids=[each.name for each in SERVERS])

@@ -22,9 +22,9 @@ from realtime_sync.errors import (
 )
 from tests.rawserver import PONG, Peer, RawServer
 from tests.servers.chatting import GA, openai, sglang, speaches_session
+from tests.servers.fake_server import Close, Drop, Frame, StandIn, connected, lines
 from tests.servers.spoken import WHERE, created, event, flat, response
-from tests.servers.standin import Close, Drop, Frame, StandIn, connected, lines
-from tests.stress.places import library_threads, wait_until
+from tests.stress.sequenced_server import library_threads, wait_until
 
 SHORT = 0.2
 

@@ -17,7 +17,7 @@ from realtime_sync.errors import (
 )
 from realtime_sync.server import Server, serve
 from tests.rawserver import GREETING, Peer
-from tests.stress.places import LONG, Place, wait_until
+from tests.stress.sequenced_server import LONG, Place, wait_until
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from realtime_sync.errors import (
     WaitTimeout,
 )
 from realtime_sync.session.response_handle import ResponseHandle
-from tests.shell import GA, event
+from tests.scripted_session import GA, event
 
 LONG = 5.0
 SHORT = 0.03

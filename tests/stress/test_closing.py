@@ -22,7 +22,7 @@ from realtime_sync import ReconnectPolicy, Session
 from realtime_sync.connection.close_codes import CloseReport
 from realtime_sync.errors import ConnectFailed, ConnectionClosed, ConnectionLost
 from tests.rawserver import Peer
-from tests.stress.places import LONG, Place, library_threads, wait_until
+from tests.stress.sequenced_server import LONG, Place, library_threads, wait_until
 
 CLOSE = 1.0
 """Seconds that closing may take in these tests."""

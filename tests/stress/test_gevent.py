@@ -18,7 +18,7 @@ import pytest
 
 from realtime_sync.server import serve
 from tests.rawserver import Peer
-from tests.stress.places import LONG, Place
+from tests.stress.sequenced_server import LONG, Place
 
 pytest.importorskip("gevent")
 

@@ -20,7 +20,7 @@ from realtime_sync import ReconnectPolicy, Router, Session, connect
 from realtime_sync.server import Server, serve
 from realtime_sync.server.agents.base import Prompt
 from tests.rawserver import GREETING, Gone, Peer
-from tests.stress.places import LONG, Place
+from tests.stress.sequenced_server import LONG, Place
 
 BIG = 30_000_000
 WAITS = frozenset({"wait", "wait_for", "_pump", "_select", "_flush"})

@@ -16,7 +16,7 @@ from realtime_sync import ReconnectPolicy, Session
 from realtime_sync.connection.sender import event_ids
 from realtime_sync.errors import WaitTimeout
 from tests.rawserver import Gone, Peer
-from tests.stress.places import LONG, Place
+from tests.stress.sequenced_server import LONG, Place
 
 THREADS = 4
 EACH = 100

@@ -21,7 +21,7 @@ from realtime_sync.dispatch.notices import DispatchLagging
 from realtime_sync.errors import DispatchOverflow
 from tests.rawserver import Peer
 from tests.stress.flood import flooding
-from tests.stress.places import LONG, Place, percentile, wait_until
+from tests.stress.sequenced_server import LONG, Place, percentile, wait_until
 
 DELTA = "response.output_text.delta"
 

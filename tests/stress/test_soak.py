@@ -22,7 +22,7 @@ import pytest
 from realtime_sync import ReconnectPolicy, Router, Session, connect
 from realtime_sync.errors import ConnectionClosed, RealtimeError, WaitTimeout
 from realtime_sync.server import Server, serve
-from tests.stress.places import LONG, library_threads, memory_bytes
+from tests.stress.sequenced_server import LONG, library_threads, memory_bytes
 
 TEXT: dict[str, Any] = {"output_modalities": ["text"]}
 BESIDE: dict[str, Any] = {"conversation": "none"}

@@ -17,7 +17,7 @@ import pytest
 from realtime_sync import Session
 from realtime_sync.errors import RealtimeError
 from tests.rawserver import Peer
-from tests.stress.places import LONG, Place
+from tests.stress.sequenced_server import LONG, Place
 
 WRITERS = 3
 WORDS = 5

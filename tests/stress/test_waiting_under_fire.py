@@ -16,7 +16,7 @@ import pytest
 from realtime_sync import ReconnectPolicy, Session
 from realtime_sync.errors import ConnectionLost
 from tests.rawserver import Gone, Peer
-from tests.stress.places import LONG, Place, percentile, wait_until
+from tests.stress.sequenced_server import LONG, Place, percentile, wait_until
 
 THREADS = 8
 

@@ -21,7 +21,7 @@ from ..clock import Clock
 from ..engine.context import Job
 from .faults import Action, Saboteur, Send
 from .outbound import Outbound
-from .wire import Binary, Message, Text, Wire
+from .websocket import Binary, Message, Text, Wire
 from .workers import Workers
 
 _log = area_logger("realtime_sync.server")

@@ -13,7 +13,7 @@ from ..engine.context import Options
 from ..engine.core import Engine
 from ..engine.translation import TranslationEngine
 from .connection import SessionEngine
-from .gate import Admission
+from .handshake import Admission
 
 
 class EngineSource(Protocol):

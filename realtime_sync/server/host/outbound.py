@@ -8,7 +8,7 @@ from collections import deque
 from typing import Any, Callable, Mapping, Optional
 
 from .faults import Action, Close, Drop, Expire, Saboteur, Send, Silence, Wait
-from .wire import Wire
+from .websocket import Wire
 
 DRIP_SECONDS = 0.02
 

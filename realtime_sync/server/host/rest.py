@@ -20,7 +20,7 @@ from ..engine.configuration import Configuration
 from ..engine.ids import Ids
 from ..engine.refusal import Refusal, invalid_json, missing
 from .calls import Call, Calls, sdp_answer
-from .gate import Gate, Knock, NotAdmitted
+from .handshake import Gate, Knock, NotAdmitted
 from .listener import CALLER
 from .origin import body_refusal
 from .secrets import DEFAULT_SECONDS

@@ -22,11 +22,11 @@ from ..engine.context import Options
 from ..engine.ids import Ids
 from ..engine.refusal import Refusal
 from .calls import Calls
+from .close_reason import flush, refuse, turn_away
 from .connection import Connection
 from .engines import engine_for
-from .farewell import flush, refuse, turn_away
 from .faults import Fault, Saboteur
-from .gate import (
+from .handshake import (
     Admission,
     Gate,
     Knock,
@@ -40,7 +40,7 @@ from .rest import Rest
 from .secrets import Secrets
 from .sessions import FrameLog, ServerSession, frame_size
 from .turnlog import TurnLog
-from .wire import Wire
+from .websocket import Wire
 from .workers import Workers
 
 _log = area_logger("realtime_sync.server")

@@ -20,7 +20,7 @@ import attrs
 
 from .connection import Connection
 from .faults import Drop, Send, encoded
-from .gate import Admission
+from .handshake import Admission
 
 
 class FrameLog(Sequence[Any]):

@@ -59,14 +59,14 @@ def default_activity() -> VoiceActivity:
 @lru_cache(maxsize=1)
 def _ears() -> Ears:
     with _needs_extra("speech recognition"):
-        from .ears import SphinxEars
+        from .recognizer import SphinxEars
     return SphinxEars()
 
 
 @lru_cache(maxsize=1)
 def _mouth() -> Mouth:
     with _needs_extra("speech synthesis"):
-        from .mouth import HibariMouth
+        from .synthesizer import HibariMouth
     return HibariMouth()
 
 

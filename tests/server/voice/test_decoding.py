@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from realtime_sync.errors import RealtimeError
-from realtime_sync.server.voice import decoding, ears
+from realtime_sync.server.voice import decoding, recognizer
 from realtime_sync.server.voice.decoding import (
     DecoderProcess,
     DecoderStopped,
@@ -71,7 +71,7 @@ def test_a_recogniser_that_cannot_start_is_an_error(
 ) -> None:
     """After two processes the ears give up, and stay usable."""
     monkeypatch.setattr(decoding, "_PROGRAM", "raise SystemExit(3)")
-    hearing = ears.SphinxEars()
+    hearing = recognizer.SphinxEars()
     loud = struct.pack("<h", 9000) * 16000
     for _ in range(2):
         with pytest.raises(RealtimeError, match="speech recognition failed"):

@@ -7,9 +7,9 @@ from __future__ import annotations
 import json
 import time
 
-from .gate import NotAdmitted
+from .handshake import NotAdmitted
 from .listener import Handler
-from .wire import Wire
+from .websocket import Wire
 
 
 def refuse(handler: Handler, refused: NotAdmitted) -> None:

