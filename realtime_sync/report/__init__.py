@@ -15,7 +15,7 @@ from __future__ import annotations
 from .latency import latency_bars, latency_table
 from .markup import Content, Markup, element
 from .page import audio_url, body_of, player, said, style
-from .story import MOMENTS, Entry, Problem, Story, Turn, Utterance
+from .timeline import MOMENTS, Entry, Problem, Story, Turn, Utterance
 from .waveform import waveform
 from .writing import html, tell, write
 

@@ -7,7 +7,7 @@ from typing import Optional
 
 from ..telemetry import Spread
 from .markup import Markup, element
-from .story import MOMENTS, Turn
+from .timeline import MOMENTS, Turn
 
 SHOWN = tuple(name for name, _ in MOMENTS if name != "speech_end")
 PHASES = (

@@ -10,7 +10,7 @@ from ..telemetry import Tokens
 from .latency import latency_bars, latency_table
 from .markup import Content, Markup, element, joined
 from .reading import as_json
-from .story import Entry, Problem, Story, Turn, Utterance
+from .timeline import Entry, Problem, Story, Turn, Utterance
 from .waveform import waveform
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; media-src data:"

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Optional
 from .. import Router, read_recording, replay
 from ..telemetry import Tokens
 from ..transport.redaction import redact
-from .listening import HASTE, Listener
+from .recording_reader import HASTE, Listener
 from .sound import decoded
-from .story import Entry, Problem, Story, Utterance
+from .timeline import Entry, Problem, Story, Utterance
 
 if TYPE_CHECKING:
     from .. import Snapshot

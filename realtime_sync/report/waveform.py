@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from .markup import Markup, element
 from .sound import Track, peaks
-from .story import Story, Turn
+from .timeline import Story, Turn
 
 PER_SECOND = 48
 NARROWEST, WIDEST = 956, 12_000

@@ -8,7 +8,7 @@ from typing import Any, Optional, Union
 
 from .page import MOST_AUDIO, page
 from .reading import from_recording, from_snapshot
-from .story import Story
+from .timeline import Story
 
 
 def tell(source: Any, *, title: Optional[str] = None) -> Story:

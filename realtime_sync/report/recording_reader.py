@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 from ..telemetry import Tokens
 from .sound import Stretch, Track, audio_kind, decoded, samples
-from .story import Turn
+from .timeline import Turn
 
 SPELLINGS: Mapping[str, str] = {
     "conversation.item.created": "conversation.item.added",
