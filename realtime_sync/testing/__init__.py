@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from .cassettes import Cassette, cassette
     from .memory import MemoryTransport
     from .scenario import Scenario, ScenarioFailed
+    from .scripted_engine import Close
     from .sounds import silence, speech, tone
-    from .stage import Close
 
 __all__ = [
     "Cassette",
@@ -39,7 +39,7 @@ __all__ = [
 
 _HOMES = {
     "Cassette": ".cassettes",
-    "Close": ".stage",
+    "Close": ".scripted_engine",
     "ManualClock": "..server",
     "MemoryTransport": ".memory",
     "Scenario": ".scenario",

@@ -17,7 +17,7 @@ from ..protocol.dialects import named
 from ..protocol.jsontext import dumps
 from . import frames
 from .scenario import ScenarioFailed
-from .stage import Close, Frame, PlayedEngine, Said, complaint
+from .scripted_engine import Close, Frame, PlayedEngine, Said, complaint
 
 Match = Callable[[Frame, Frame], Any]
 

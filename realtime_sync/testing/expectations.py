@@ -12,7 +12,7 @@ from ..protocol.codec import to_mapping
 from ..protocol.events import ClientEvent, ServerEvent
 from ..protocol.registry import canonical, client_names
 from . import frames
-from .stage import Close, Frame, Said
+from .scripted_engine import Close, Frame, Said
 
 Command = Union[ClientEvent, Mapping[str, Any]]
 Answer = Union[Said, Callable[[Any], Any], Iterable[Any]]

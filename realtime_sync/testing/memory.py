@@ -16,7 +16,7 @@ from ..protocol.codec import to_mapping
 from ..protocol.events import ServerEvent
 from ..types import Place
 from . import frames
-from .stage import Close, Frame, PlayedEngine, Said
+from .scripted_engine import Close, Frame, PlayedEngine, Said
 
 Fed = Union[Mapping[str, Any], ServerEvent, bytes, str, Close]
 OnSend = Callable[[dict[str, Any]], Any]

@@ -14,7 +14,7 @@ from ..protocol.codec import Codec, to_mapping
 from ..protocol.events import ClientEvent
 from . import frames
 from .expectations import Answer, Command, Expectation, flat
-from .stage import Frame, PlayedEngine, Said, complaint
+from .scripted_engine import Frame, PlayedEngine, Said, complaint
 
 _MOST_SHOWN = 400
 

@@ -11,7 +11,7 @@ from realtime_sync import connect
 from realtime_sync.errors import SessionExpired
 from realtime_sync.server import serve
 from realtime_sync.testing import MemoryTransport, Scenario
-from realtime_sync.testing.stage import PlayedEngine
+from realtime_sync.testing.scripted_engine import PlayedEngine
 
 
 def played(scenario: Scenario) -> PlayedEngine:
