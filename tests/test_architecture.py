@@ -81,13 +81,6 @@ SOLE_IMPORTERS = {
 }
 """Third-party libraries that exactly one module knows."""
 
-OLD_HOMES = {
-    "websocket": "handshake",
-    "blinker": "signals",
-    "requests": "rest",
-    "urllib3": "rest",
-}
-
 NOWHERE = frozenset({"asyncio"})
 """There is no event loop in this package."""
 
@@ -199,12 +192,6 @@ def allowed() -> dict[str, tuple[str, ...]]:
     return {**dict.fromkeys(OPTIONAL, tuple(PUBLIC)), **table}
 
 
-def unmoved() -> frozenset[str]:
-    """Modules at the root that have yet to move into a room."""
-    files = {path.stem for path in (ROOT / PACKAGE).glob("*.py")}
-    return frozenset(files - set(FRONT_DOOR.split()))
-
-
 KNOWN = frozenset(
     {
         "client connection.close_codes",
@@ -224,8 +211,6 @@ def problem(module: str, item: Import) -> str | None:
     """Why a module may not make an import, or None."""
     target = reached(item.target)
     room = room_of(module)
-    if {room, room_of(target)} & unmoved():
-        return None
     if f"{module} {target}" in KNOWN:
         return None
     if not target or room == "__init__" or room_of(target) == room:
@@ -271,7 +256,7 @@ def test_library_is_imported_by_its_one_module(path: Path) -> None:
     for item in imports(path):
         top = item.target.split(".")[0]
         home = SOLE_IMPORTERS.get(top)
-        if home is not None and inner(path) not in (home, OLD_HOMES[top]):
+        if home is not None and inner(path) != home:
             strange.append(f"{label(path)}:{item.line}: only {home} may import {top}")
         if top in NOWHERE:
             strange.append(f"{label(path)}:{item.line}: nothing may import {top}")
