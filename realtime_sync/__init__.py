@@ -26,7 +26,6 @@ from .types import UNSET
 
 if TYPE_CHECKING:
     from .client import RealtimeClient, connect
-    from .connection.close_codes import CloseReport
     from .connection.command_handle import CommandHandle
     from .dispatch.context import Context
     from .dispatch.router import Router, on
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from .recording.reader import read_recording
     from .rest import webhooks as webhooks
     from .session.audio import Audio
+    from .session.close_report import CloseReport
     from .session.reconnector import ReconnectPolicy
     from .session.replay import replay
     from .session.reply import Reply
@@ -77,7 +77,7 @@ __all__ = [
 
 _HOMES = {
     "Audio": "session.audio",
-    "CloseReport": "connection.close_codes",
+    "CloseReport": "session.close_report",
     "CommandHandle": "connection.command_handle",
     "Context": "dispatch.context",
     "Endpoint": "transport.endpoint",

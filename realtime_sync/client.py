@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from attrs import evolve
 
-from .connection.close_codes import CloseReport
 from .dispatch.router import Router
 from .errors import ConfigurationError
+from .session.close_report import CloseReport
 from .session.options import SessionOptions
 from .session.reply import Reply
 from .session.session import Session

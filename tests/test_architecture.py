@@ -194,11 +194,9 @@ def allowed() -> dict[str, tuple[str, ...]]:
 
 KNOWN = frozenset(
     {
-        "client connection.close_codes",
         "dispatch.context session.session",
         "dispatch.streams session.session",
         "recording.recorder session.session",
-        "rest.http connection.close_codes",
         "state.html_repr jupyter",
     }
 )

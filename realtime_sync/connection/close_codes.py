@@ -1,26 +1,16 @@
 """
-What the end of a connection means: tables of close codes, statuses and errors.
+What the end of a connection means: the table of close codes.
 """
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping
-from time import time
 from typing import Any, Final, Optional
 
-from attrs import frozen
-
 from ..errors import (
-    AuthenticationFailed,
     ConfigurationError,
-    ConnectFailed,
     ConnectionClosed,
     ConnectionClosedOK,
     ConnectionLost,
-    ConnectRateLimited,
-    DialectMismatch,
     SessionExpired,
 )
 from ..transport.redaction import redact
@@ -38,50 +28,6 @@ Any other would only be given again: 3000 for the key, 4000 for the request.
 
 SENDABLE_CODES: Final = (range(1000, 1004), range(1007, 1015), range(3000, 5000))
 """Codes that may stand in a close frame (RFC 6455, section 7.4)."""
-
-RETRYABLE_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""HTTP statuses of a handshake that may succeed later."""
-
-AUTHENTICATION_CODES: Final = frozenset(
-    {"invalid_api_key", "account_deactivated", "invalid_client_secret"}
-)
-FATAL_ERROR_CODES: Final = AUTHENTICATION_CODES | {
-    "invalid_model",
-    "missing_model",
-    "beta_api_shape_disabled",
-    "insufficient_quota",
-    "billing_hard_limit_reached",
-    "session_expired",
-}
-"""Codes of error events after which the server closes the connection."""
-
-_MOST_WORDS = 500
-
-
-@frozen(kw_only=True)
-class CloseReport:
-    """
-    How a session ended.
-
-    Attributes:
-        code: WebSocket close code; None while it is not over.
-        reason: the reason that came with it.
-        complete: whether the session is over: socket closed, threads ended.
-        active_response_id: response that was in flight when it closed, or None.
-        unsent: commands that the kernel had not taken.
-        unsent_commands: commands that waited for a new connection in vain.
-        undelivered: events that handlers have not seen.
-        error: what broke the connection, or None after a clean close.
-    """
-
-    code: Optional[int] = None
-    reason: str = ""
-    complete: bool = False
-    active_response_id: Optional[str] = None
-    unsent: int = 0
-    unsent_commands: tuple[Any, ...] = ()
-    undelivered: int = 0
-    error: Optional[BaseException] = None
 
 
 def check_close(code: Any, reason: Any) -> None:
@@ -141,130 +87,3 @@ def closed_error(
         )
     error.__cause__ = cause
     return error
-
-
-def refused_by_status(
-    status: int,
-    headers: Mapping[str, str],
-    body: bytes,
-    host: str,
-    *,
-    hint: str = "check the api_key",
-) -> ConnectFailed:
-    """
-    The exception for a handshake that was answered with an HTTP status.
-
-    Args:
-        status: HTTP status.
-        headers: of the answer, names in lower case.
-        body: of the answer.
-        host: who refused.
-        hint: what to do about a refused key.
-    """
-    code, words = error_in_body(body)
-    message = f"{host} refused the connection: HTTP {status}"
-    if words:
-        message += f", {words}"
-    if code == "beta_api_shape_disabled":
-        return _dialect_mismatch(message, status=status)
-    if status in (401, 403):
-        return AuthenticationFailed(f"{message} ({hint})", status=status, code=code)
-    if status == 429:
-        return ConnectRateLimited(
-            message, status=status, code=code, retry_after=retry_after(headers, time())
-        )
-    if status in (301, 302, 303, 307, 308):
-        message += "; redirects are not followed, connect to the new address itself"
-    return ConnectFailed(
-        message, status=status, code=code, retryable=status in RETRYABLE_STATUSES
-    )
-
-
-def refused_by_error(
-    code: Optional[str],
-    message: str,
-    close_code: Optional[int],
-    *,
-    hint: str = "check the api_key",
-) -> ConnectFailed:
-    """
-    The exception for a handshake that succeeded, followed by error and close.
-
-    Args:
-        code: of the error event, if there was one.
-        message: of the error event, or of the close frame.
-        close_code: of the close frame, if it came.
-        hint: what to do about a refused key.
-    """
-    words = redact(message) or "the server closed the connection before session.created"
-    if code == "beta_api_shape_disabled":
-        return _dialect_mismatch(words)
-    if close_code == 3000 or code in AUTHENTICATION_CODES:
-        return AuthenticationFailed(f"{words} ({hint})", code=code or 3000)
-    if code in ("rate_limit_exceeded", "insufficient_quota"):
-        return ConnectRateLimited(words, code=code)
-    return ConnectFailed(
-        words, code=code or close_code, retryable=is_retryable(close_code)
-    )
-
-
-def _dialect_mismatch(message: str, status: Optional[int] = None) -> DialectMismatch:
-    return DialectMismatch(
-        f'{message} Connect with dialect="ga".',
-        status=status,
-        code="beta_api_shape_disabled",
-    )
-
-
-def error_in_body(body: bytes) -> tuple[Optional[str], str]:
-    """
-    Code and message of an error that was answered over HTTP, in whatever shape.
-    """
-    try:
-        decoded = json.loads(body)
-    except (ValueError, RecursionError):
-        words = body[:_MOST_WORDS].decode("utf-8", "replace").strip()
-        return None, redact(words)
-    if not isinstance(decoded, dict):
-        return None, ""
-    error = decoded.get("error") or decoded.get("detail") or decoded
-    if isinstance(error, str):
-        return None, redact(error[:_MOST_WORDS])
-    if not isinstance(error, dict):
-        return None, ""
-    code = error.get("code")
-    message = error.get("message")
-    return (
-        code if isinstance(code, str) else None,
-        redact(message[:_MOST_WORDS]) if isinstance(message, str) else "",
-    )
-
-
-def retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:
-    """
-    Seconds that a server asks to wait, or None.
-
-    Args:
-        headers: of the answer, names in lower case.
-        now: seconds since the epoch, for servers that give a date.
-    """
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        value = headers.get(name)
-        if not value:
-            continue
-        try:
-            seconds = float(value) * unit
-        except ValueError:
-            seconds = _seconds_until(value, now)
-        if math.isfinite(seconds):
-            return max(0.0, seconds)
-    return None
-
-
-def _seconds_until(date: str, now: float) -> float:
-    from email.utils import parsedate_to_datetime  # Slow to import, seldom needed.
-
-    try:
-        return parsedate_to_datetime(date).timestamp() - now
-    except (ValueError, TypeError, OverflowError):
-        return math.nan

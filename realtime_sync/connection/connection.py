@@ -26,9 +26,9 @@ from ..protocol.codec import Codec
 from ..protocol.events import UnknownEvent
 from ..state.reduce import reduce, reduce_command
 from ..state.snapshot import Snapshot
+from ..transport.base import Disconnected, Transport
 from ..transport.logs import area_logger
 from ..transport.redaction import redact
-from ..transport.websocket import Disconnected, Transport
 from ..types import Place
 from .close_codes import closed_error
 from .taps import Taps

@@ -23,7 +23,6 @@ import urllib3.exceptions
 from attrs import field, frozen
 from requests.adapters import HTTPAdapter
 
-from ..connection.close_codes import RETRYABLE_STATUSES, error_in_body, retry_after
 from ..deadline import Deadline
 from ..errors import ConfigurationError, RestError
 from ..protocol import jsontext
@@ -31,6 +30,7 @@ from ..session.options import SessionOptions
 from ..transport.backoff import delays
 from ..transport.credentials import Credentials
 from ..transport.endpoint import Endpoint
+from ..transport.http_errors import RETRYABLE_STATUSES, error_in_body, retry_after
 from ..transport.logs import area_logger
 from ..transport.proxies import need_socks, proxy_for
 from ..transport.redaction import redact

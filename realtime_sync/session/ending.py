@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from ..connection.close_codes import CloseReport
 from ..deadline import Cancellation, Deadline
 from ..dispatch.notices import ConnectionEnded
 from ..errors import ConnectionClosedOK
 from . import process_hooks
+from .close_report import CloseReport
 
 if TYPE_CHECKING:
     from ..connection.connection import Connection

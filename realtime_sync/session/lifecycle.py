@@ -13,7 +13,6 @@ import threading
 from typing import Any, Optional
 
 from ..connection import wire_log
-from ..connection.close_codes import CloseReport
 from ..connection.command_handle import PendingCommands
 from ..connection.connection import Connection
 from ..connection.sender import Sender
@@ -45,6 +44,7 @@ from ..transport.endpoint import Endpoint
 from ..transport.logs import area_logger
 from ..types import Unset
 from . import process_hooks
+from .close_report import CloseReport
 from .ending import Ending
 from .opening import Greeting, dial
 from .options import SessionOptions

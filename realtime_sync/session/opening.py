@@ -4,22 +4,43 @@ From an endpoint to an open session, or to the error that says why not.
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from collections.abc import Mapping
+from time import time
+from typing import Any, Final, Optional
 from urllib.parse import urlsplit
 
-from ..connection.close_codes import (
-    FATAL_ERROR_CODES,
-    refused_by_error,
-    refused_by_status,
-)
+from ..connection.close_codes import is_retryable
 from ..connection.command_handle import rejection_of
 from ..deadline import Cancellation, Deadline
 from ..dispatch.watches import Mailbox, Waiting, Watch, WatchList
-from ..errors import ConnectFailed, ConnectionClosed, WaitTimeout
+from ..errors import (
+    AuthenticationFailed,
+    ConnectFailed,
+    ConnectionClosed,
+    ConnectRateLimited,
+    DialectMismatch,
+    WaitTimeout,
+)
+from ..transport.base import Transport
 from ..transport.endpoint import Endpoint
+from ..transport.http_errors import RETRYABLE_STATUSES, error_in_body, retry_after
 from ..transport.proxies import proxy_for
-from ..transport.websocket import Address, HandshakeRefused, Transport, connect
+from ..transport.redaction import redact
+from ..transport.websocket import Address, HandshakeRefused, connect
 from .options import SessionOptions
+
+AUTHENTICATION_CODES: Final = frozenset(
+    {"invalid_api_key", "account_deactivated", "invalid_client_secret"}
+)
+FATAL_ERROR_CODES: Final = AUTHENTICATION_CODES | {
+    "invalid_model",
+    "missing_model",
+    "beta_api_shape_disabled",
+    "insufficient_quota",
+    "billing_hard_limit_reached",
+    "session_expired",
+}
+"""Codes of error events after which the server closes the connection."""
 
 _FIRST = frozenset({"session.created", "error"})
 _GRACE = 1.0
@@ -150,4 +171,77 @@ def _refusal(error: Any, closed: Optional[ConnectionClosed]) -> ConnectFailed:
         words = str(error)
     return refused_by_error(
         getattr(error, "code", None), words, closed.code if closed else None
+    )
+
+
+def refused_by_status(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    host: str,
+    *,
+    hint: str = "check the api_key",
+) -> ConnectFailed:
+    """
+    The exception for a handshake that was answered with an HTTP status.
+
+    Args:
+        status: HTTP status.
+        headers: of the answer, names in lower case.
+        body: of the answer.
+        host: who refused.
+        hint: what to do about a refused key.
+    """
+    code, words = error_in_body(body)
+    message = f"{host} refused the connection: HTTP {status}"
+    if words:
+        message += f", {words}"
+    if code == "beta_api_shape_disabled":
+        return _dialect_mismatch(message, status=status)
+    if status in (401, 403):
+        return AuthenticationFailed(f"{message} ({hint})", status=status, code=code)
+    if status == 429:
+        return ConnectRateLimited(
+            message, status=status, code=code, retry_after=retry_after(headers, time())
+        )
+    if status in (301, 302, 303, 307, 308):
+        message += "; redirects are not followed, connect to the new address itself"
+    return ConnectFailed(
+        message, status=status, code=code, retryable=status in RETRYABLE_STATUSES
+    )
+
+
+def refused_by_error(
+    code: Optional[str],
+    message: str,
+    close_code: Optional[int],
+    *,
+    hint: str = "check the api_key",
+) -> ConnectFailed:
+    """
+    The exception for a handshake that succeeded, followed by error and close.
+
+    Args:
+        code: of the error event, if there was one.
+        message: of the error event, or of the close frame.
+        close_code: of the close frame, if it came.
+        hint: what to do about a refused key.
+    """
+    words = redact(message) or "the server closed the connection before session.created"
+    if code == "beta_api_shape_disabled":
+        return _dialect_mismatch(words)
+    if close_code == 3000 or code in AUTHENTICATION_CODES:
+        return AuthenticationFailed(f"{words} ({hint})", code=code or 3000)
+    if code in ("rate_limit_exceeded", "insufficient_quota"):
+        return ConnectRateLimited(words, code=code)
+    return ConnectFailed(
+        words, code=code or close_code, retryable=is_retryable(close_code)
+    )
+
+
+def _dialect_mismatch(message: str, status: Optional[int] = None) -> DialectMismatch:
+    return DialectMismatch(
+        f'{message} Connect with dialect="ga".',
+        status=status,
+        code="beta_api_shape_disabled",
     )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         TranscriptionConfig,
         TranslationConfig,
     )
-    from ..transport.websocket import Transport
+    from ..transport.base import Transport
     from .reconnector import ReconnectPolicy
 
     Config = Union[

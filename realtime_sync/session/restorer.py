@@ -20,7 +20,7 @@ from ..protocol import events
 from ..protocol.codec import Codec, to_mapping
 from ..state.restore import CALL_IS_GONE, RestorePlan, RestoreReport, plan_restore
 from ..state.snapshot import Snapshot
-from ..transport.websocket import Transport
+from ..transport.base import Transport
 from ..types import UNSET
 from .opening import Greeting
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Callable, Optional, Union
 
-from ..connection.close_codes import CloseReport, check_close
+from ..connection.close_codes import check_close
 from ..connection.command_handle import CommandHandle
 from ..deadline import Deadline
 from ..dispatch.context import Context
@@ -20,6 +20,7 @@ from ..state.snapshot import Snapshot
 from ..transport.endpoint import Endpoint
 from ..types import UNSET, Event, EventKey, Timeout
 from .ask import Asking
+from .close_report import CloseReport
 from .configuration import configure, session_update
 from .lifecycle import Wiring, handler_context
 from .options import SessionOptions

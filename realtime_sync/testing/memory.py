@@ -54,7 +54,7 @@ class MemoryTransport:
         connections: how often a session has connected, reconnects included.
         closed: close code and reason once the connection has ended, else None.
         send_error: if set, is raised instead of sending.
-        heard_at: see `realtime_sync.transport.websocket.Transport`.
+        heard_at: see `realtime_sync.transport.base.Transport`.
     """
 
     pushes = True
@@ -149,7 +149,7 @@ class MemoryTransport:
         self._clock.advance(seconds)
         self._answer(lambda: self._engine.tick(self._now()))
 
-    # -- the session's side, see `transport.websocket.Transport` -----------------
+    # -- the session's side, see `transport.base.Transport` -----------------
 
     def begin(
         self, receive: Callable[[bytes], None], ended: Callable[[int, str], None]

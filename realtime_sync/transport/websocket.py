@@ -12,11 +12,12 @@ import socket
 import ssl
 from threading import Lock, current_thread, main_thread
 from time import monotonic
-from typing import Any, Optional, Protocol
+from typing import Any, Optional
 
 from ..deadline import Cancellation, Deadline
 from ..errors import RemoteProtocolError
 from ..types import Place
+from .base import Disconnected
 from .frames import (
     BINARY,
     CLOSE,
@@ -42,73 +43,6 @@ from .poller import READ, WRITE, Waiter, Waker, wait_for
 _CHUNK = 1 << 17
 _NO_CLOSE_FRAME = 1006
 _FULL = (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError)
-
-
-class Disconnected(Exception):
-    """
-    The connection has ended; internal to the library.
-
-    Attributes:
-        code: close code, 1006 when there was no close frame.
-        reason: the server's words.
-    """
-
-    def __init__(self, code: int, reason: str = "") -> None:
-        super().__init__(f"close code {code} {reason}".strip())
-        self.code = code
-        self.reason = reason
-
-
-class Transport(Protocol):
-    """
-    Moves whole messages. `realtime_sync.testing` has one without a socket.
-
-    Attributes:
-        heard_at: when bytes last came in, seconds of the monotonic clock;
-            liveness watches it.
-        pushes: the transport calls the connection when something arrives, in
-            the thread that brings it, so that no reader thread is needed.
-    """
-
-    heard_at: float
-    pushes: bool
-
-    def recv(self, timeout: Optional[float]) -> Optional[bytes]:
-        """The next message; None after `timeout` seconds or when woken."""
-
-    def send(
-        self, payload: bytes, deadline: Deadline, place: Optional[Place] = None
-    ) -> None:
-        """
-        Send a text message; returns when the kernel has the bytes.
-
-        Args:
-            payload: the message.
-            deadline: when to stop waiting.
-            place: to be called once, with the step that fixes the order of the
-                message among others. What it raises means that it is not sent.
-        """
-
-    def post(self, payload: bytes, place: Optional[Place] = None) -> None:
-        """Queue a text message without waiting, for the reader thread."""
-
-    def ping(self) -> None:
-        """Queue a ping without waiting."""
-
-    def begin_close(self, code: int, reason: str) -> None:
-        """Queue a close frame; the reader sees the answer."""
-
-    def wake(self) -> None:
-        """Make a waiting `recv` return None."""
-
-    def abort(self) -> None:
-        """Shut the connection down so that the reader notices at once."""
-
-    def close(self) -> None:
-        """Release the socket. Reader thread only."""
-
-    def unsent(self) -> int:
-        """Number of messages not wholly written."""
 
 
 class WebSocketTransport:
@@ -390,10 +324,8 @@ def _set_no_delay(sock: Any) -> None:
 
 __all__ = [
     "Address",
-    "Disconnected",
     "HandshakeRefused",
     "RemoteProtocolError",
-    "Transport",
     "WebSocketTransport",
     "connect",
 ]

@@ -11,13 +11,13 @@ from typing import Any, Callable
 import pytest
 
 from realtime_sync import Router, Session, connect
-from realtime_sync.connection.close_codes import CloseReport
 from realtime_sync.errors import (
     ConfigurationError,
     ConnectionClosed,
     ConnectionClosedOK,
     ConnectionLost,
 )
+from realtime_sync.session.close_report import CloseReport
 from tests.certificates import tls_pair
 from tests.rawserver import GREETING, Gone, Peer, RawServer, server_frame
 

@@ -19,8 +19,8 @@ from typing import Any, Optional
 import pytest
 
 from realtime_sync import ReconnectPolicy, Session
-from realtime_sync.connection.close_codes import CloseReport
 from realtime_sync.errors import ConnectFailed, ConnectionClosed, ConnectionLost
+from realtime_sync.session.close_report import CloseReport
 from tests.rawserver import Peer
 from tests.stress.sequenced_server import LONG, Place, library_threads, wait_until
 

@@ -18,9 +18,9 @@ from realtime_sync.errors import (
     RemoteProtocolError,
     WaitTimeout,
 )
+from realtime_sync.transport.base import Disconnected
 from realtime_sync.transport.websocket import (
     Address,
-    Disconnected,
     WebSocketTransport,
     connect,
 )

@@ -1,0 +1,71 @@
+"""
+What a server answers over HTTP when it refuses: status, body, when to come back.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Final, Optional
+
+from .redaction import redact
+
+RETRYABLE_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""HTTP statuses of a request that may succeed later."""
+
+_MOST_WORDS = 500
+
+
+def error_in_body(body: bytes) -> tuple[Optional[str], str]:
+    """
+    Code and message of an error that was answered over HTTP, in whatever shape.
+    """
+    try:
+        decoded = json.loads(body)
+    except (ValueError, RecursionError):
+        words = body[:_MOST_WORDS].decode("utf-8", "replace").strip()
+        return None, redact(words)
+    if not isinstance(decoded, dict):
+        return None, ""
+    error = decoded.get("error") or decoded.get("detail") or decoded
+    if isinstance(error, str):
+        return None, redact(error[:_MOST_WORDS])
+    if not isinstance(error, dict):
+        return None, ""
+    code = error.get("code")
+    message = error.get("message")
+    return (
+        code if isinstance(code, str) else None,
+        redact(message[:_MOST_WORDS]) if isinstance(message, str) else "",
+    )
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:
+    """
+    Seconds that a server asks to wait, or None.
+
+    Args:
+        headers: of the answer, names in lower case.
+        now: seconds since the epoch, for servers that give a date.
+    """
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        value = headers.get(name)
+        if not value:
+            continue
+        try:
+            seconds = float(value) * unit
+        except ValueError:
+            seconds = _seconds_until(value, now)
+        if math.isfinite(seconds):
+            return max(0.0, seconds)
+    return None
+
+
+def _seconds_until(date: str, now: float) -> float:
+    from email.utils import parsedate_to_datetime  # Slow to import, seldom needed.
+
+    try:
+        return parsedate_to_datetime(date).timestamp() - now
+    except (ValueError, TypeError, OverflowError):
+        return math.nan
