@@ -22,6 +22,7 @@ version = release = realtime_sync.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
+    "rooms",
     "tables",
 ]
 exclude_patterns = ["_build"]

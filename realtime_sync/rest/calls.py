@@ -73,7 +73,7 @@ class Calls:
         Take a SIP call. Then ``connect(call_id=call_id)`` follows it.
 
         Args:
-            call_id: of `realtime_sync.webhooks.RealtimeCallIncoming`.
+            call_id: of `realtime_sync.rest.webhooks.RealtimeCallIncoming`.
             session: configuration of the session that answers.
             timeout: seconds for the whole request; by default the client's.
             **fields: the same as `session`, field by field.
