@@ -16,7 +16,9 @@ from ..protocol.events import (
     ConversationItemTruncate,
     ResponseCancel,
 )
-from .snapshot import Item, Part, ResponseState, Snapshot
+from .items import Item, Part
+from .parts import ResponseState
+from .snapshot import Snapshot
 
 
 class Played(Protocol):

@@ -7,13 +7,13 @@ rebuilt snapshot does not have them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Optional
 
 from .items import Item
 from .ordering import Anchor, Order, Parent
+from .parts import Anomaly, Asked, Limits, ResponseState
 from .records import freeze, pack
-from .snapshot import Anomaly, Asked, Limits, ResponseState, Snapshot
 from .usage import UsageTotals
 
 SECRETS: tuple[tuple[str, ...], ...] = (
@@ -24,47 +24,26 @@ SECRETS: tuple[tuple[str, ...], ...] = (
 """Paths into a session's configuration; ``*`` is every element."""
 
 
-def pack_snapshot(snapshot: Snapshot) -> dict[str, Any]:
-    """Return everything that a snapshot holds as JSON-able values."""
-    items = {**snapshot._base, **snapshot._overlay}
+def pack_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return a snapshot's fields as JSON-able values.
+
+    Args:
+        fields: by the names of `FIELDS`.
+    """
+    return {name: FIELDS[name][0](value) for name, value in fields.items()}
+
+
+def unpack_fields(packed: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return what `pack_fields` was given, from what it returned.
+
+    Names that are not in `FIELDS` are kept, for the snapshot to refuse.
+    """
     return {
-        "version": snapshot.version,
-        "session": _pack_session(snapshot.session),
-        "conversation_id": snapshot.conversation_id,
-        "usage": pack(snapshot.usage),
-        "rate_limits": [_to_mapping(each) for each in snapshot.rate_limits],
-        "anomalies": [pack(each) for each in snapshot.anomalies],
-        "limits": pack(snapshot.limits),
-        "items": [item.to_dict() for item in items.values()],
-        "order": _pack_order(snapshot._order),
-        "responses": [_pack_response(each) for each in snapshot._responses.values()],
-        "open": list(snapshot._open),
-        "asked": [pack(each) for each in snapshot._asked],
-        "audio_rate": snapshot._audio_rate,
+        name: FIELDS[name][1](value) if name in FIELDS else value
+        for name, value in packed.items()
     }
-
-
-def unpack_snapshot(packed: Mapping[str, Any]) -> Snapshot:
-    """
-    Rebuild a snapshot from what `pack_snapshot` returned.
-
-    Raises:
-        TypeError: the mapping has a key that no snapshot has.
-    """
-    values = dict(packed)
-    items = map(Item.from_dict, values.pop("items", ()))
-    responses = map(_unpack_response, values.pop("responses", ()))
-    values["base"] = {item.id: item for item in items}
-    values["responses"] = {state.id: state for state in responses}
-    values["session"] = _unpack_session(values.get("session"))
-    values["usage"] = UsageTotals(**values.get("usage", {}))
-    values["limits"] = Limits(**values.get("limits", {}))
-    values["order"] = _unpack_order(values.get("order", {}))
-    values["rate_limits"] = _unpack_limits(values.get("rate_limits", ()))
-    values["anomalies"] = tuple(Anomaly(**each) for each in values.get("anomalies", ()))
-    values["asked"] = tuple(Asked(**each) for each in values.get("asked", ()))
-    values["open"] = tuple(values.get("open", ()))
-    return Snapshot(**values)
 
 
 def _pack_order(order: Order) -> dict[str, Any]:
@@ -162,3 +141,32 @@ def _to_mapping(value: Any) -> Any:
     from ..protocol.codec import to_mapping
 
     return to_mapping(value)
+
+
+def _each(convert: Callable[[Any], Any]) -> Callable[[Iterable[Any]], list[Any]]:
+    return lambda values: [convert(each) for each in values]
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+FIELDS: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "version": (_as_it_is, _as_it_is),
+    "session": (_pack_session, _unpack_session),
+    "conversation_id": (_as_it_is, _as_it_is),
+    "usage": (pack, lambda packed: UsageTotals(**packed)),
+    "rate_limits": (_each(_to_mapping), _unpack_limits),
+    "anomalies": (
+        _each(pack),
+        lambda packed: tuple(Anomaly(**each) for each in packed),
+    ),
+    "limits": (pack, lambda packed: Limits(**packed)),
+    "items": (_each(Item.to_dict), _each(Item.from_dict)),
+    "order": (_pack_order, _unpack_order),
+    "responses": (_each(_pack_response), _each(_unpack_response)),
+    "open": (list, tuple),
+    "asked": (_each(pack), lambda packed: tuple(Asked(**each) for each in packed)),
+    "audio_rate": (_as_it_is, _as_it_is),
+}
+"""Field of a snapshot -> how it is packed, and how it is unpacked."""

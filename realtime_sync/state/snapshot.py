@@ -16,12 +16,13 @@ from .growth import Growth, OverlayOnDemand
 from .html_repr import shown_as
 from .items import PCM_RATE, Item, Part
 from .ordering import Order
+from .parts import Anomaly, Asked, Limits, ResponseState
 from .records import changed_in
 from .rendering import Line, chat_messages, transcript_lines
 from .usage import UsageTotals
 
 if TYPE_CHECKING:
-    from ..protocol.responses import RateLimit, StatusDetails, Usage
+    from ..protocol.responses import RateLimit
 
 __all__ = [
     "Anomaly",
@@ -33,106 +34,6 @@ __all__ = [
     "Snapshot",
     "UsageTotals",
 ]
-
-
-@frozen(kw_only=True, slots=False)
-class Limits:
-    """
-    How much a snapshot keeps.
-
-    Attributes:
-        max_items: items; the ones that came first are forgotten first.
-        max_responses: responses; ended ones are forgotten, oldest first.
-        max_anomalies: anomalies, the latest ones.
-    """
-
-    max_items: int = 10_000
-    max_responses: int = 500
-    max_anomalies: int = 100
-
-
-@frozen(kw_only=True, slots=False)
-class Anomaly:
-    """
-    Something that the server did otherwise than the protocol has it.
-
-    Attributes:
-        kind: for programs, such as ``late_event`` or ``bad_field``.
-        detail: for people.
-        event_type: canonical type of the event.
-        event_id: the server's id of it, None if it had none.
-        item_id: the item concerned, if any.
-        response_id: the response concerned, if any.
-        count: how often in a row.
-    """
-
-    kind: str
-    detail: str
-    event_type: str
-    event_id: Optional[str] = None
-    item_id: Optional[str] = None
-    response_id: Optional[str] = None
-    count: int = 1
-
-
-@frozen(kw_only=True, slots=False)
-class ResponseState:
-    """
-    One response, as far as it has come.
-
-    Attributes:
-        id: the response's id.
-        status: ``in_progress`` until it has ended; then ``completed``,
-            ``cancelled``, ``failed``, ``incomplete``, or a word of the
-            server's own.
-        status_details: why it ended, as `response.done` had it.
-        conversation_id: conversation it writes to, None while unknown or if
-            there is none.
-        out_of_band: it writes to no conversation.
-        metadata: what came with ``response.create``.
-        usage: tokens, once it has ended.
-        items: ids of the items that it made, in their order.
-        output: those items, as they are in this snapshot.
-        closed: it has ended.
-        audio_rate: bytes per second of its audio.
-    """
-
-    id: str
-    status: str = "in_progress"
-    status_details: Optional[StatusDetails] = None
-    conversation_id: Optional[str] = None
-    out_of_band: bool = False
-    metadata: Optional[Mapping[str, Any]] = None
-    usage: Optional[Usage] = None
-    items: tuple[str, ...] = ()
-    output: tuple[Item, ...] = ()
-    closed: bool = False
-    audio_rate: int = PCM_RATE
-
-    _repr_html_ = shown_as("response")
-
-    @property
-    def text(self) -> str:
-        """Text and transcripts of all its items, as they were generated."""
-        return "".join([item.said for item in self.output])
-
-
-@frozen(kw_only=True, slots=False)
-class Asked:
-    """
-    A place at the head of the conversation that this client asked for.
-
-    Attributes:
-        item_id: id that the client gave the item, if any.
-        event_id: id of the command, by which an error would name it.
-        type: item type.
-        role: role, for messages.
-    """
-
-    item_id: Optional[str] = None
-    event_id: Optional[str] = None
-    type: Optional[str] = None
-    role: Optional[str] = None
 
 
 @frozen(kw_only=True, slots=False, eq=False, repr=False)
@@ -269,9 +170,26 @@ class Snapshot:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON-able values, secrets left out."""
-        from .packing import pack_snapshot
+        from .packing import pack_fields
 
-        return pack_snapshot(self)
+        items = {**self._base, **self._overlay}
+        return pack_fields(
+            {
+                "version": self.version,
+                "session": self.session,
+                "conversation_id": self.conversation_id,
+                "usage": self.usage,
+                "rate_limits": self.rate_limits,
+                "anomalies": self.anomalies,
+                "limits": self.limits,
+                "items": items.values(),
+                "order": self._order,
+                "responses": self._responses.values(),
+                "open": self._open,
+                "asked": self._asked,
+                "audio_rate": self._audio_rate,
+            }
+        )
 
     @classmethod
     def from_dict(cls, packed: Mapping[str, Any]) -> Snapshot:
@@ -281,9 +199,12 @@ class Snapshot:
         Raises:
             TypeError: the mapping has a key that no snapshot has.
         """
-        from .packing import unpack_snapshot
+        from .packing import unpack_fields
 
-        return unpack_snapshot(packed)
+        fields = unpack_fields(packed)
+        fields["base"] = {item.id: item for item in fields.pop("items", ())}
+        responses = fields.pop("responses", ())
+        return cls(**fields, responses={state.id: state for state in responses})
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Snapshot):

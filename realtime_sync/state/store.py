@@ -15,8 +15,9 @@ from ..types import UNSET
 from . import ordering
 from .growth import Growth
 from .items import Item, Part
+from .parts import Anomaly, ResponseState
 from .records import changed, changed_in
-from .snapshot import Anomaly, ResponseState, Snapshot
+from .snapshot import Snapshot
 
 IN_FLIGHT = 64
 """Items in the overlay at which they are moved to the base."""

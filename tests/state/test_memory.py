@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from realtime_sync.state.snapshot import Limits
+from realtime_sync.state.parts import Limits
 from tests.state.mirror_builder import Mirror, answer, message
 
 LIMITS = Limits(max_items=20, max_responses=10, max_anomalies=5)

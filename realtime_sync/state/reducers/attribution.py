@@ -12,8 +12,9 @@ from typing import Any, Optional, Union
 from .. import ordering
 from ..items import Item
 from ..merging import with_part
+from ..parts import ResponseState
 from ..records import changed, changed_in
-from ..snapshot import ResponseState, Snapshot
+from ..snapshot import Snapshot
 from ..store import find, note, put_response, reordered, store, text_or_none, updated
 
 Place = tuple[Snapshot, Item, int]

@@ -9,8 +9,9 @@ from typing import Any, Optional
 from .. import ordering
 from ..items import PCM_RATE, Item
 from ..merging import described, with_part_changed
+from ..parts import Asked
 from ..records import changed, changed_in
-from ..snapshot import Asked, Snapshot
+from ..snapshot import Snapshot
 from ..store import (
     bury,
     erase,

@@ -8,8 +8,9 @@ from .. import ordering
 from ..items import Item
 from ..lifecycle import final_response_status, item_status_after
 from ..merging import compacted, described
+from ..parts import ResponseState
 from ..records import changed, changed_in, freeze
-from ..snapshot import ResponseState, Snapshot
+from ..snapshot import Snapshot
 from ..store import (
     erase,
     find,

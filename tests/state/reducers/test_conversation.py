@@ -8,8 +8,8 @@ import pytest
 
 from realtime_sync.protocol.events import ConversationItemCreate
 from realtime_sync.protocol.items import ContentPart, UserMessage
+from realtime_sync.state.parts import Limits
 from realtime_sync.state.reduce import reduce_command
-from realtime_sync.state.snapshot import Limits
 from tests.state.mirror_builder import MISSING, Mirror, answer, call, message, said
 
 
