@@ -18,6 +18,7 @@ names are loaded when they are first used.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -110,6 +111,8 @@ if not TYPE_CHECKING:  # A checker knows the names, and finds misspelt ones.
         else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         globals()[name] = value
+        if "IPython" in sys.modules:
+            import_module(".jupyter.formatters", __name__).register()
         return value
 
 

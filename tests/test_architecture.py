@@ -197,7 +197,6 @@ KNOWN = frozenset(
         "dispatch.context session.session",
         "dispatch.streams session.session",
         "recording.recorder session.session",
-        "state.html_repr jupyter",
     }
 )
 """Imports against the table that the moves leave to later changes."""

@@ -13,11 +13,15 @@ Needs nothing but IPython, which every notebook has.
 
 from __future__ import annotations
 
-from .html import html_of
-from .live import LiveTranscript
-from .naming import close, connect, sessions
-from .playing import BrowserPlayer
-from .plots import Picture, latency, waveform
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .html import html_of
+    from .live import LiveTranscript
+    from .naming import close, connect, sessions
+    from .playing import BrowserPlayer
+    from .plots import Picture, latency, waveform
 
 __all__ = [
     "BrowserPlayer",
@@ -30,3 +34,28 @@ __all__ = [
     "sessions",
     "waveform",
 ]
+
+_HOMES = {
+    "BrowserPlayer": "playing",
+    "LiveTranscript": "live",
+    "Picture": "plots",
+    "close": "naming",
+    "connect": "naming",
+    "html_of": "html",
+    "latency": "plots",
+    "sessions": "naming",
+    "waveform": "plots",
+}
+
+
+if not TYPE_CHECKING:  # A checker knows the names, and finds misspelt ones.
+
+    def __getattr__(name: str) -> Any:
+        # Loaded late, or telling IPython of `formatters` would load reports too.
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

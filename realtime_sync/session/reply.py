@@ -13,7 +13,6 @@ from ..errors import (
     ResponseFailed,
     ResponseIncomplete,
 )
-from ..state.html_repr import shown_as
 from .audio import Audio
 
 _RETRYABLE_FAILURES = frozenset(
@@ -55,8 +54,6 @@ class Reply:
 
     def __str__(self) -> str:
         return self.text
-
-    _repr_html_ = shown_as("reply")
 
 
 def raise_for_status(reply: Reply) -> None:

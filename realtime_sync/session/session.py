@@ -15,7 +15,6 @@ from ..dispatch.signals import EventSignal
 from ..dispatch.streams import EventStream, Expectation, wait_changed
 from ..errors import WaitTimeout
 from ..recording.recorder import Recording
-from ..state.html_repr import shown_as
 from ..state.snapshot import Snapshot
 from ..transport.endpoint import Endpoint
 from ..types import UNSET, Event, EventKey, Timeout
@@ -77,8 +76,6 @@ class Session:
     def __repr__(self) -> str:
         state = "open" if self.is_open else ("closed" if self.closed else "not open")
         return f"<Session {self.name!r} {self.id or ''} {state}>".replace("  ", " ")
-
-    _repr_html_ = shown_as("session")
 
     def __enter__(self) -> Session:
         if self._wiring.connection is None:

@@ -7,7 +7,6 @@ from typing import Any, Optional
 
 from attrs import field, frozen
 
-from .html_repr import shown_as
 from .records import freeze, pack
 from .text import Growing, plain
 
@@ -160,8 +159,6 @@ class Item:
     reason: Optional[str] = None
     error: Any = field(default=None, converter=freeze)
     tools: Any = field(default=None, converter=freeze)
-
-    _repr_html_ = shown_as("item")
 
     @property
     def arguments(self) -> Optional[str]:

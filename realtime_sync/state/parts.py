@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from attrs import frozen
 
-from .html_repr import shown_as
 from .items import PCM_RATE, Item
 
 if TYPE_CHECKING:
@@ -89,8 +88,6 @@ class ResponseState:
     output: tuple[Item, ...] = ()
     closed: bool = False
     audio_rate: int = PCM_RATE
-
-    _repr_html_ = shown_as("response")
 
     @property
     def text(self) -> str:

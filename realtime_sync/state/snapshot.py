@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Optional
 from attrs import field, frozen
 
 from .growth import Growth, OverlayOnDemand
-from .html_repr import shown_as
 from .items import PCM_RATE, Item, Part
 from .ordering import Order
 from .parts import Anomaly, Asked, Limits, ResponseState
@@ -215,8 +214,6 @@ class Snapshot:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Snapshot.from_dict, (self.to_dict(),)
-
-    _repr_html_ = shown_as("snapshot")
 
     def __repr__(self) -> str:
         return (

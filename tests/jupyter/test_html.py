@@ -37,8 +37,15 @@ def test_session_snapshot_item_response_and_reply_show_themselves(
     reply = session.ask(f"Hello {HOSTILE}", timeout=10)
     snapshot = session.snapshot
     (response,) = snapshot.responses.values()
-    for shown in (session, snapshot, snapshot.items[-1], response, reply):
-        text = shown._repr_html_()
+    shown = {
+        "session": session,
+        "snapshot": snapshot,
+        "item": snapshot.items[-1],
+        "response": response,
+        "reply": reply,
+    }
+    for kind, value in shown.items():
+        text = jupyter.html_of(kind, value)
 
         assert "Hello &lt;script&gt;" in text
         assert HOSTILE not in text
@@ -52,8 +59,8 @@ def test_spoken_items_have_players(server: Server) -> None:
     last = session.snapshot.items[-1]
 
     assert reply.audio is not None
-    assert "data:audio/wav;base64" in reply._repr_html_()
-    assert "data:audio/wav;base64" in last._repr_html_()
+    assert "data:audio/wav;base64" in jupyter.html_of("reply", reply)
+    assert "data:audio/wav;base64" in jupyter.html_of("item", last)
     assert "<svg" in jupyter.waveform(session)._repr_html_()
     assert "first audio" in jupyter.latency(session)._repr_html_()
 
@@ -73,7 +80,7 @@ def test_recording_is_read_once_however_many_items_are_shown(
         return original(source, **options)
 
     monkeypatch.setattr(naming, "tell", counted)
-    text = session._repr_html_()
+    text = jupyter.html_of("session", session)
 
     assert 3 == text.count("data:audio/wav;base64")
     assert 1 == len(read)
@@ -129,7 +136,7 @@ def test_pictures_of_other_sessions_say_how_to_get_them(server: Server) -> None:
 
 def test_empty_things_show_themselves() -> None:
     """Before anything was said there is something to look at, too."""
-    assert "version 0" in Snapshot()._repr_html_()
+    assert "version 0" in jupyter.html_of("snapshot", Snapshot())
 
 
 def test_outside_of_a_notebook_live_output_does_no_harm(
