@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from .. import plan_interruption
 from .convert import Converter
+from .formats import AudioFormat
 from .ledger import PlayedPart
-from .player import Player
 from .streaming import session_format
 
 REMEMBERED = 256
 """Ids of interrupted responses and items that are remembered."""
+
+
+class Playback(Protocol):
+    """What an attachment uses of a player."""
+
+    format: AudioFormat
+
+    def play(
+        self,
+        data: Any,
+        *,
+        item_id: str = "",
+        content_index: int = 0,
+        response_id: str | None = None,
+    ) -> None:
+        """Queue a piece of an item's audio."""
+
+    def interrupt(self) -> tuple[PlayedPart, ...]:
+        """Stop at once, and say what was heard."""
 
 
 class Attachment:
@@ -35,7 +54,7 @@ class Attachment:
 
     def __init__(
         self,
-        player: Player,
+        player: Playback,
         session: Any,
         *,
         barge_in: bool = True,

@@ -6,14 +6,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..transport.logs import area_logger
+from .barge_in import Attachment
 from .formats import PCM16, FormatLike, audio_format
 from .ledger import PlaybackLedger, PlayedPart
-
-if TYPE_CHECKING:
-    from .barge_in import Attachment
 
 _log = area_logger("realtime_sync.audio")
 
@@ -249,8 +247,6 @@ class Player:
             The attachment: ``with`` or `detach` ends it, `interrupt` stops
             playback by hand.
         """
-        from .barge_in import Attachment
-
         return Attachment(
             self, session, barge_in=barge_in, on_interrupted=on_interrupted
         )
