@@ -50,17 +50,18 @@ def settled(table: Mapping[str, frozenset[str]], status: Any) -> bool:
     return status in table and not table[status]
 
 
-def final_response_status(reported: Any) -> str:
+def final_response_status(current: str, reported: Any) -> str:
     """
     Return the status in which `response.done` leaves a response.
 
-    Statuses are an open set, so an unknown one is kept. A server that leaves
-    the status out, or still calls it in progress, says by ``done`` alone that
-    the response came to its end.
+    Statuses are an open set, so one that `RESPONSE` does not have is kept. A
+    server that leaves the status out, or names one that cannot follow, such as
+    ``in_progress``, says by ``done`` alone that the response came to its end.
     """
-    if isinstance(reported, str) and reported and reported != "in_progress":
-        return reported
-    return "completed"
+    if not isinstance(reported, str) or not reported:
+        return "completed"
+    possible = reported not in RESPONSE or reported in RESPONSE[current]
+    return reported if possible else "completed"
 
 
 def item_status_after(response_status: str) -> str:

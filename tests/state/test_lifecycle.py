@@ -45,7 +45,7 @@ def test_a_status_that_nobody_knows_is_not_terminal() -> None:
 )
 def test_done_gives_a_final_status(reported: object, final: str) -> None:
     """`response.done` ends a response whatever it calls the status."""
-    assert final == lifecycle.final_response_status(reported)
+    assert final == lifecycle.final_response_status("in_progress", reported)
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,16 @@ def test_unfinished_items_end_with_their_response() -> None:
     assert "completed" == lifecycle.item_status_after("completed")
     assert "incomplete" == lifecycle.item_status_after("cancelled")
     assert "incomplete" == lifecycle.item_status_after("failed")
+
+
+@pytest.mark.parametrize("current", lifecycle.RESPONSE)
+@pytest.mark.parametrize("reported", lifecycle.RESPONSE)
+def test_no_response_takes_a_step_that_the_table_does_not_have(
+    current: str, reported: str
+) -> None:
+    """A status that cannot follow says no more than that it is over."""
+    possible = reported in lifecycle.RESPONSE[current]
+
+    assert (reported if possible else "completed") == (
+        lifecycle.final_response_status(current, reported)
+    )

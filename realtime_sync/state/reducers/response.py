@@ -184,7 +184,7 @@ def _renamed(
 
 
 def _ended(snapshot: Snapshot, state: ResponseState, wire: Any) -> Snapshot:
-    status = final_response_status(getattr(wire, "status", None))
+    status = final_response_status(state.status, getattr(wire, "status", None))
     usage = given(getattr(wire, "usage", None))
     changes = {
         "status": status,
