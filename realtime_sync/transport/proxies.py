@@ -8,7 +8,6 @@ Proxies of the kinds ``http``, ``socks4``, ``socks4a``, ``socks5`` and
 from __future__ import annotations
 
 import ipaddress
-import os
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any, Optional
@@ -21,11 +20,12 @@ _KINDS = frozenset({"http", "socks4", "socks4a", "socks5", "socks5h"})
 _DEFAULT_PORTS = {"http": 80}
 _SOCKS_PORT = 1080
 _VARIABLES = {
-    "ws": ("ws_proxy", "http_proxy", "all_proxy"),
-    "http": ("http_proxy", "all_proxy"),
-    "wss": ("wss_proxy", "https_proxy", "all_proxy"),
-    "https": ("https_proxy", "all_proxy"),
+    "ws": ("ws", "http", "all"),
+    "http": ("http", "all"),
+    "wss": ("wss", "https", "all"),
+    "https": ("https", "all"),
 }
+"""Scheme -> variables, without ``_proxy``, in the order of their weight."""
 
 
 def proxy_for(url: str, given: Optional[str]) -> Optional[str]:
@@ -108,24 +108,11 @@ def _normal(proxy: str) -> str:
 
 
 def _from_environment(url: str) -> Optional[str]:
-    parts = urlsplit(url)
-    for name in _VARIABLES.get(parts.scheme, ()):
-        value = os.environ.get(name)
-        # A web server turns a client's "Proxy" header into HTTP_PROXY.
-        if value is None and not (name == "http_proxy" and _is_cgi()):
-            value = os.environ.get(name.upper())
-        if value:
-            return None if _is_exempt(parts.netloc.rpartition("@")[2]) else value
-    return None
-
-
-def _is_cgi() -> bool:
-    return "REQUEST_METHOD" in os.environ
-
-
-def _is_exempt(host: str) -> bool:
     from urllib import request  # Slow to import, and only needed here.
 
+    parts = urlsplit(url)
+    proxies = request.getproxies_environment()
+    found = next(filter(None, map(proxies.get, _VARIABLES.get(parts.scheme, ()))), None)
     # Typed as if it were there on some systems only.
     exempt: Callable[[str], Any] = getattr(request, "proxy_bypass_environment")
-    return bool(exempt(host))
+    return None if exempt(parts.netloc.rpartition("@")[2]) else found
