@@ -88,7 +88,7 @@ def run(options: argparse.Namespace, stop: threading.Event | None = None) -> int
         with set_by_sigterm(stop):
             return run(options, stop)
     with turns_printed(not options.quiet), serve(
-        agent=options.agent,
+        agent=agent_of(options.agent),
         dialect=options.dialect,
         host=options.host,
         port=options.port,
@@ -103,6 +103,16 @@ def run(options: argparse.Namespace, stop: threading.Event | None = None) -> int
         except KeyboardInterrupt:
             print("closing")
     return 0
+
+
+def agent_of(name: str) -> Any:
+    """What *serve* takes for a name: ``cassette:FILE`` is played, others are known."""
+    kind, _, path = name.partition(":")
+    if kind != "cassette" or not path:
+        return name
+    from ..testing import cassette
+
+    return cassette(path)
 
 
 @contextmanager

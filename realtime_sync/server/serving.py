@@ -62,9 +62,9 @@ def serve(
 
     Args:
         agent: ``"echo"``, ``"voice"``, ``"scripted:FILE"`` (see `read_scenario`),
-            ``"chat:URL"`` (a chat-completions endpoint), ``"cassette:FILE"`` (a
-            recording), a function of a `Prompt`, a list of answers, an `Agent`, or a
-            `Scenario` or `Cassette` of `realtime_sync.testing`.
+            ``"chat:URL"`` (a chat-completions endpoint), a function of a `Prompt`,
+            a list of answers, an `Agent`, or a `Scenario` or `Cassette` of
+            `realtime_sync.testing`.
         dialect: ``"both"`` lets the client choose, as the service did; ``"ga"``
             refuses beta clients, ``"beta"`` speaks beta to everybody.
         port: 0 takes a free one.
@@ -177,11 +177,7 @@ def _named(agent: str) -> tuple[Agent, Sequence[str], Mapping[str, Any]]:
 
         found = read_scenario(detail)
         return found.agent, found.faults, found.options
-    if name == "cassette" and detail:
-        from ..testing import cassette
-
-        return cast(Agent, cassette(detail)), (), {}
     raise ConfigurationError(
-        f"unknown agent {agent!r}: echo, voice, scripted:FILE, chat:URL or "
-        "cassette:FILE"
+        f"unknown agent {agent!r}: echo, voice, scripted:FILE or chat:URL "
+        "(a recording is an agent made by realtime_sync.testing.cassette)"
     )
