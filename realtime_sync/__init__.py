@@ -28,7 +28,7 @@ from .types import UNSET
 if TYPE_CHECKING:
     from .client import RealtimeClient, connect
     from .connection.command_handle import CommandHandle
-    from .dispatch.context import Context
+    from .dispatch.context import Context as _Context
     from .dispatch.router import Router, on
     from .dispatch.streams import EventStream
     from .dispatch.subscription import Subscription
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from .state.interruption import plan_interruption
     from .state.snapshot import Snapshot
     from .transport.endpoint import Endpoint
+
+    Context = _Context[Session]
 
 __version__ = "0.1.0"
 

@@ -45,7 +45,7 @@ class Stage:
         is_stale: Optional[Callable[[Any], bool]] = None,
         **limits: int,
     ) -> None:
-        self.session = SimpleNamespace(name="stage", _handler_context=None)
+        self.session = SimpleNamespace(name="stage", handler_context=None)
         self.board = SignalBoard(
             self.session, names_of, NOTICE_PREFIXES, lacked_by(named(dialect))
         )
@@ -63,7 +63,7 @@ class Stage:
             is_stale=is_stale,
         )
         for router in self.routers:
-            router._attach(self.board)
+            router.attach(self.board)
         self.dispatcher.start()
 
     def __enter__(self) -> Stage:

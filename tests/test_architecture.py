@@ -194,8 +194,6 @@ def allowed() -> dict[str, tuple[str, ...]]:
 
 KNOWN = frozenset(
     {
-        "dispatch.context session.session",
-        "dispatch.streams session.session",
         "recording.recorder session.session",
     }
 )

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Generic, Optional, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from ..session.session import Session
     from ..state.snapshot import Item, ResponseState, Snapshot
     from .subscription import Subscription
 
 
-class Context:
+class Mirrored(Protocol):
+    """What a context asks of a session: the latest snapshot."""
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The conversation as the server has confirmed it."""
+
+
+SessionT = TypeVar("SessionT", bound=Mirrored)
+
+
+class Context(Generic[SessionT]):
     """
     The second argument of a handler that asks for one.
 
@@ -23,14 +33,14 @@ class Context:
     __slots__ = ("session", "event", "_snapshot", "subscription")
 
     def __init__(
-        self, session: Session, event: Any, snapshot: Optional[Snapshot]
+        self, session: SessionT, event: Any, snapshot: Optional[Snapshot]
     ) -> None:
         self.session = session
         self.event = event
         self._snapshot = snapshot
         self.subscription: Optional[Subscription] = None
 
-    def for_subscription(self, subscription: Subscription) -> Context:
+    def for_subscription(self, subscription: Subscription) -> Context[SessionT]:
         """
         The same context, for another registration.
         """

@@ -32,15 +32,18 @@ class Router:
 
     Args:
         name: shows in the repr.
+        keeps_context: run each handler in the context that registered it.
     """
 
-    def __init__(self, name: Optional[str] = None) -> None:
+    def __init__(
+        self, name: Optional[str] = None, *, keeps_context: bool = False
+    ) -> None:
         self.name = name
         # Guards both collections; signals are connected outside of it.
         self._lock = Lock()
         self._subscriptions: list[Subscription] = []
         self._boards: WeakSet[SignalBoard] = WeakSet()
-        self._keeps_context = False
+        self._keeps_context = keeps_context
 
     def __repr__(self) -> str:
         label = f" {self.name!r}" if self.name else ""
@@ -272,7 +275,7 @@ class Router:
     ) -> Subscription:
         key, event_class = resolve(event, unknown=unknown)
         sub = Subscription(
-            self,
+            self._forget,
             key,
             handler,
             event_class=event_class,
@@ -293,7 +296,8 @@ class Router:
             board.warn_if_lacking(key)
         return sub
 
-    def _attach(self, board: SignalBoard) -> None:
+    def attach(self, board: SignalBoard) -> None:
+        """Call the handlers for a session, those registered later as well."""
         with self._lock:
             self._boards.add(board)
             subscriptions = list(self._subscriptions)
@@ -304,7 +308,8 @@ class Router:
         for key in dict.fromkeys(sub.key for sub in subscriptions):
             board.warn_if_lacking(key)
 
-    def _detach(self, board: SignalBoard) -> None:
+    def detach(self, board: SignalBoard) -> None:
+        """Call handlers that are registered from now on for a session no more."""
         with self._lock:
             self._boards.discard(board)
 

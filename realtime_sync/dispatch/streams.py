@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, Optional
+from typing import Any, Generic, Optional
 
 from ..deadline import Deadline
 from ..errors import (
@@ -14,15 +14,13 @@ from ..errors import (
     ConnectionClosedOK,
     DispatchOverflow,
 )
+from ..state.snapshot import Snapshot
 from ..types import UNSET, Event, EventKey, Timeout
+from .context import Mirrored
 from .names import CLIENT_PREFIX, names_of, resolve
 from .notices import NOTICE_NAMES, NOTICE_PREFIXES, Notice
 from .signals import UNKNOWN_KEY
 from .watches import Mailbox, Slot, Waiting, Watch, WatchList
-
-if TYPE_CHECKING:
-    from ..session.session import Session
-    from ..state.snapshot import Snapshot
 
 _MOST_UNREAD = 10_000
 
@@ -171,29 +169,42 @@ class EventStream(Generic[Event]):
         self._mailbox.end(None)
 
 
-def wait_changed(session: Session, version: int, timeout: Timeout) -> Snapshot:
+def wait_changed(
+    mirror: Mirrored,
+    version: int,
+    timeout: Timeout,
+    *,
+    watches: WatchList,
+    waiting: Waiting,
+) -> Snapshot:
     """
     See `Session.wait_changed`.
+
+    Args:
+        mirror: whose snapshot is meant.
+        version: of the snapshot that is known.
+        timeout: seconds, or `UNSET` for the session's.
+        watches: tells of events, each of which may change the snapshot.
+        waiting: how the session waits.
     """
     slot = Slot()
 
     def look(event: Any) -> None:
-        if session.snapshot.version > version:
+        if mirror.snapshot.version > version:
             slot.resolve(None)
 
     def end(error: Optional[BaseException]) -> None:
         slot.fail(error or ConnectionClosedOK("the session was closed", code=1000))
 
     watch = Watch(None, look, end)
-    wiring = session._wiring
-    wiring.watches.add(watch)
+    watches.add(watch)
     try:
         look(None)
-        deadline = wiring.waiting.deadline(timeout)
-        slot.result(wiring.waiting.wait, deadline, "change of the snapshot")
+        deadline = waiting.deadline(timeout)
+        slot.result(waiting.wait, deadline, "change of the snapshot")
     finally:
-        wiring.watches.remove(watch)
-    return session.snapshot
+        watches.remove(watch)
+    return mirror.snapshot
 
 
 def watch_for(

@@ -8,14 +8,12 @@ import contextvars
 import functools
 import inspect
 import sys
+from collections.abc import Callable
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal, Optional
+from typing import Any, Literal, Optional
 
 from ..types import Handler, Predicate
 from .signals import next_stamp
-
-if TYPE_CHECKING:
-    from .router import Router
 
 Style = Literal["event", "positional", "keyword"]
 """How a handler gets its context: not at all, or as what kind of argument."""
@@ -27,6 +25,9 @@ class Subscription:
 
     Usable as a context manager, which cancels it at the end.
 
+    Args:
+        forget: called with this when the handler is not to be called any more.
+
     Attributes:
         key: canonical event type or pattern.
         handler: the function.
@@ -37,7 +38,7 @@ class Subscription:
 
     def __init__(
         self,
-        router: Router,
+        forget: Callable[[Subscription], None],
         key: str,
         handler: Handler,
         *,
@@ -53,7 +54,7 @@ class Subscription:
         self.inline = inline
         self.stamp = next_stamp()
         self.cell = running_cell()
-        self._router = router
+        self._forget = forget
         self._event_class = event_class
         self._where = where
         self._once = once
@@ -86,7 +87,7 @@ class Subscription:
     def cancel(self) -> None:
         """Stop calling the handler. From any thread, also from the handler."""
         self._claim()
-        self._router._forget(self)
+        self._forget(self)
 
     def __enter__(self) -> Subscription:
         return self
@@ -107,7 +108,7 @@ class Subscription:
             return
         context = self._context
         if context is None:  # An empty one is false, and still one.
-            context = getattr(sender, "_handler_context", None)
+            context = getattr(sender, "handler_context", None)
         if context is None:
             self._run(event, ctx)
         else:
@@ -119,7 +120,7 @@ class Subscription:
             return
         context = self._context
         if context is None:
-            context = sender._handler_context
+            context = sender.handler_context
         if context is None:
             self.handler(event)
         else:
@@ -131,7 +132,7 @@ class Subscription:
         if self._once:
             if not self._claim():
                 return
-            self._router._forget(self)
+            self._forget(self)
         if self._style == "event":
             self.handler(event)
         elif self._style == "positional":

@@ -146,7 +146,7 @@ class Wiring:
             self._opened = False
             raise
         for router in self._routers:
-            router._attach(self.board)
+            router.attach(self.board)
         self.dispatcher.start()
         if wire_log.logger.isEnabledFor(logging.DEBUG):
             self.taps.add(wire_log.WireLog(self.name))
@@ -272,7 +272,7 @@ class Wiring:
     def detach_routers(self) -> None:
         """Handlers that are registered from now on are not this session's."""
         for router in self._routers:
-            router._detach(self.board)
+            router.detach(self.board)
 
     def parts(self) -> tuple[Any, ...]:
         """What has threads that a close waits for; each has a `join`."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextvars
 import os
 from typing import Any, Callable, Optional, Union
 
 from ..connection.close_codes import check_close
 from ..connection.command_handle import CommandHandle
 from ..deadline import Deadline
-from ..dispatch.context import Context
 from ..dispatch.names import resolve
 from ..dispatch.router import Router, default_router
 from ..dispatch.signals import EventSignal
@@ -32,8 +32,6 @@ from .resources import (
 )
 from .stats import SessionStats
 
-__all__ = ["Context", "Session"]
-
 
 class Session:
     """
@@ -47,6 +45,7 @@ class Session:
         output_audio_buffer: commands on the server's playback (calls only).
         conversation: items, and commands on them.
         response: commands on responses.
+        handler_context: what handlers run in a copy of; None for no context.
     """
 
     def __init__(
@@ -58,9 +57,8 @@ class Session:
         router: Optional[Router] = None,
     ) -> None:
         options = options or SessionOptions()
-        self._own = Router("session")
-        self._own._keeps_context = options.context is UNSET
-        self._handler_context: Any = None
+        self._own = Router("session", keeps_context=options.context is UNSET)
+        self.handler_context: Optional[contextvars.Context] = None
         routers = (default_router if router is None else router, self._own)
         self._wiring = Wiring(self, endpoint, model, options, routers)
         self.input_audio_buffer = InputAudioBuffer(self)
@@ -102,7 +100,7 @@ class Session:
             ConfigurationError: the URL or the key will not do.
         """
         options = self._wiring.options
-        self._handler_context = handler_context(options.context)
+        self.handler_context = handler_context(options.context)
         deadline = Deadline(options.connect_timeout)
         self._wiring.open(deadline)
         configure(self, self._tools, deadline)
@@ -359,7 +357,13 @@ class Session:
             ConnectionClosed: the connection ended first.
             WaitTimeout: nothing changed in time.
         """
-        return wait_changed(self, version, timeout)
+        return wait_changed(
+            self,
+            version,
+            timeout,
+            watches=self._wiring.watches,
+            waiting=self._wiring.waiting,
+        )
 
     def record(
         self, path: Union[str, os.PathLike[str]], *, audio: bool = True, **options: Any

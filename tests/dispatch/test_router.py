@@ -448,8 +448,7 @@ def test_a_handler_runs_in_a_copy_of_the_context_of_its_registration() -> None:
         seen.append(request_id.get("none"))
         request_id.set("changed by the handler")
 
-    router = Router()
-    router._keeps_context = True
+    router = Router(keeps_context=True)
     with Stage("thread", routers=(router,)) as stage:
         token = request_id.set("7")
         router.on("error", handler)
@@ -464,12 +463,11 @@ def test_a_handler_runs_in_a_copy_of_the_context_of_its_registration() -> None:
 def test_an_empty_context_is_a_context() -> None:
     """It does not fall back to that of the session."""
     seen = []
-    router = Router()
-    router._keeps_context = True
+    router = Router(keeps_context=True)
     with Stage("thread", routers=(router,)) as stage:
         sessions = contextvars.copy_context()
         sessions.run(request_id.set, "of the session")
-        stage.session._handler_context = sessions
+        stage.session.handler_context = sessions
         contextvars.Context().run(
             router.on, "error", lambda event: seen.append(request_id.get("none"))
         )

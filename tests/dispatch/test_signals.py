@@ -200,7 +200,7 @@ def test_the_queue_keeps_a_snapshot_only_for_handlers_that_look_at_it() -> None:
     """A handler of the event alone must not make the queue hold the mirror."""
     router = Router()
     board = SignalBoard(object(), lambda name: (name,), ("client.",))
-    router._attach(board)
+    router.attach(board)
     router.on("response.done", lambda event: None)
     plain = board.route("response.done").keeps_snapshot
     router.on("response.done", lambda event, ctx: None)

@@ -260,14 +260,11 @@ def test_the_short_way_of_a_call_does_what_the_call_does(
         seen.append((word.get(), event))
         word.set("changed")
 
-    router = Router()
-    router._keeps_context = whose == "the handler's"
+    router = Router(keeps_context=whose == "the handler's")
     made = contextvars.Context()
     made.run(word.set, whose)
     subscription = made.run(router.on, "error", handler)
-    sender = SimpleNamespace(
-        _handler_context=made if whose == "the session's" else None
-    )
+    sender = SimpleNamespace(handler_context=made if whose == "the session's" else None)
     if cancelled:
         subscription.cancel()
     for call in (
