@@ -54,13 +54,6 @@ sent does not fit the field.
 JsonObject = Mapping[str, Any]
 """One decoded JSON object."""
 
-Place = Callable[[Callable[[], Any]], Any]
-"""
-Runs the step that puts a message behind those before it, and whatever must not
-come apart from it. The step writes nothing and waits for nothing. It may return a
-function that tells later whether the message has been begun, and so will be sent.
-"""
-
 AudioBytes = Union[bytes, bytearray, memoryview]
 """Raw audio: bytes of the format that the session is configured for."""
 

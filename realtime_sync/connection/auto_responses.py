@@ -17,7 +17,7 @@ from ..types import UNSET, Unset
 _MOST_SETTLED = 64
 
 
-class Unasked:
+class AutoResponses:
     """
     Follows the turns of one connection. Reader thread only.
 

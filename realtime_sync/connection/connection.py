@@ -26,10 +26,9 @@ from ..protocol.codec import Codec
 from ..protocol.events import UnknownEvent
 from ..state.reduce import reduce, reduce_command
 from ..state.snapshot import Snapshot
-from ..transport.base import Disconnected, Transport
+from ..transport.base import Disconnected, Entry, Transport
 from ..transport.logs import area_logger
 from ..transport.redaction import redact
-from ..types import Place
 from .close_codes import closed_error
 from .taps import Taps
 
@@ -121,7 +120,7 @@ class Connection:
         """Seconds since the connection was made."""
         return monotonic() - self._started
 
-    def adopt(
+    def take_over(
         self,
         watches: WatchList,
         deliver: Callable[[Any, Snapshot, int], None],
@@ -151,32 +150,61 @@ class Connection:
         )
         self._thread.start()
 
-    def send(
-        self, payload: bytes, deadline: Deadline, place: Optional[Place] = None
-    ) -> None:
+    def send(self, payload: bytes, deadline: Deadline) -> None:
         """
-        Send one encoded command. From any thread.
+        Send one encoded command whose order among others does not matter.
 
-        Returns when the kernel has the bytes; on the reader thread they are
-        queued and written without waiting.
+        Raises:
+            ConnectionClosed: the connection is over or was never there.
+            WaitTimeout: the server takes nothing until the deadline.
+        """
+        entry = self.prepare(payload)
+        self.enqueue(entry)
+        self.flush(entry, deadline)
 
-        Args and `WaitTimeout` are those of `Transport.send`.
+    def prepare(self, payload: bytes) -> Entry:
+        """
+        Make an encoded command ready to be sent, and show it to the observers.
+
+        Apart from `enqueue`, because masking a large message takes time and an
+        observer may do anything: neither belongs under a lock.
 
         Raises:
             ConnectionClosed: the connection is over or was never there.
         """
-        transport = self._transport
         self.check_open()
-        assert transport is not None
+        assert self._transport is not None
         if self._taps.on:
             self._taps.sent(self.number, payload)
+        return self._transport.prepare(payload)
+
+    def enqueue(self, entry: Entry) -> None:
+        """Give a command its place among others; appends, no I/O."""
+        assert self._transport is not None
+        self._transport.enqueue(entry)
+
+    def flush(self, entry: Entry, deadline: Deadline) -> None:
+        """
+        Return when the kernel has a command that was enqueued.
+
+        On the reader thread it is written without waiting.
+
+        Raises:
+            ConnectionClosed: the connection is over.
+            WaitTimeout: the server takes nothing until the deadline.
+        """
+        transport = self._transport
+        assert transport is not None
         if self.on_reader():
-            transport.post(payload, place)
+            # Waiting here would wait for oneself: whoever is blocked in a send is
+            # freed by a server that reads, which it may not do until we do.
+            transport.flush_now(entry)
             return
         try:
-            transport.send(payload, deadline, place)
+            transport.flush(entry, deadline)
         except ConnectionLost:
-            # The sender noticed first; make sure that the reader does as well.
+            # The sender noticed first. The next command must not be expected of a
+            # dead connection meanwhile, and the reader must notice as well.
             self._down = True
             transport.abort()
             raise

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import ConnectionLost
 
 
-class Gap:
+class HeldCommands:
     """
     Holds commands for the next connection; any thread.
 
@@ -39,7 +39,7 @@ class Gap:
         Keep a command for the next connection. The caller has the lock.
 
         Returns:
-            False when the gap is over: send it there.
+            False when a connection has come: send it there.
 
         Raises:
             ConnectionLost: too many wait already.
@@ -62,7 +62,7 @@ class Gap:
         return True
 
     def take(self) -> list[Any]:
-        """The commands kept so far; when there are none, the gap is over."""
+        """The commands kept so far; when there are none, no more are held."""
         with self._lock:
             commands = self._empty()
             if not commands:

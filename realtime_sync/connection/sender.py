@@ -21,11 +21,13 @@ from ..errors import (
 )
 from ..protocol import events
 from ..protocol.codec import Codec, to_mapping
+from ..transport.base import Entry
 from ..transport.logs import area_logger
-from ..types import UNSET, Place, Unset
-from .command_handle import CommandHandle, PendingCommands
+from ..types import UNSET, Unset
+from .command_handle import CommandHandle
 from .connection import Connection
-from .held_commands import Gap
+from .held_commands import HeldCommands
+from .pending import PendingCommands
 
 logger = area_logger("realtime_sync.session")
 
@@ -63,7 +65,7 @@ class Sender:
 
     Attributes:
         connection: where commands go; replaced on reconnecting.
-        gap: holds commands while there is no connection.
+        held: holds commands while there is no connection.
         tools: the tools that were last sent, or None.
         verdict: set while it is decided what becomes of a lost connection.
     """
@@ -80,7 +82,7 @@ class Sender:
         on_reader: Callable[[], bool],
     ) -> None:
         self.connection: Optional[Connection] = None
-        self.gap: Optional[Gap] = None
+        self.held: Optional[HeldCommands] = None
         self.tools: Any = None
         self.verdict = Event()
         self.codec = codec
@@ -140,7 +142,7 @@ class Sender:
         if self.connection is not None:
             self.connection.note(command)
 
-    def close_gap(self, connection: Connection) -> None:
+    def send_held(self, connection: Connection) -> None:
         """
         Use a new connection, and send over it what was held meanwhile.
 
@@ -148,25 +150,27 @@ class Sender:
         """
         self.connection = connection
         self.verdict.clear()
-        gap = self.gap
-        while gap is not None:
-            held = gap.take()
-            if not held:
-                self.gap = gap = None
-            elif not self._send_held(held, connection, gap):
+        held = self.held
+        while held is not None:
+            taken = held.take()
+            if not taken:
+                self.held = held = None
+            elif not self._send_all(taken, connection, held):
                 return
 
-    def _send_held(self, held: list[Any], connection: Connection, gap: Gap) -> bool:
-        for place, command in enumerate(held):
+    def _send_all(
+        self, taken: list[Any], connection: Connection, held: HeldCommands
+    ) -> bool:
+        for place, command in enumerate(taken):
             payload = self.codec.encode(getattr(command, "frame", command))
             try:
                 connection.send(payload, self._waiting.deadline())
                 if isinstance(command.event_id, str):
                     lost = connection.error if connection.lost else None
-                    self._pending.let_go(command.event_id, lost)
+                    self._pending.release_held(command.event_id, lost)
             except (ConnectionClosed, WaitTimeout) as exc:
                 logger.warning("! %s: held commands wait again: %s", self._name, exc)
-                gap.put_back(held[place:])
+                held.put_back(taken[place:])
                 if isinstance(exc, WaitTimeout):
                     connection.abort()  # Its loss brings the next connection.
                 return False
@@ -200,20 +204,28 @@ class Sender:
             the server cannot have got the command, so it goes to that one.
         """
         self._await_verdict()
-        gap = self.gap
-        if gap is not None and self._hold(gap, command, handle):
+        held = self.held
+        if held is not None and self._hold(held, command, handle):
             return True
-        # Only now: a gap that is over has given way to another connection.
+        # Only now: commands are held no more when there is another connection.
         connection = self.connection
         assert connection is not None
-        begun: list[Any] = []
-        place = None if handle is None else self._placing(connection, handle, begun)
+        entry: Optional[Entry] = None
         try:
-            connection.send(payload, self._waiting.deadline(), place)
+            # Made before it is queued: were it known only by what `enqueue` gives
+            # back, an interrupt in between would leave a command on its way that
+            # nobody withdraws, and whose answer goes to the next of its kind.
+            entry = connection.prepare(payload)
+            self._enqueue(connection, entry, handle)
+            connection.flush(entry, self._waiting.deadline())
         except BaseException as exc:
             over = isinstance(exc, ConnectionClosed)
-            if handle is not None and (over or not any(told() for told in begun)):
-                self._pending.withdraw(handle)  # Else its answer is to come.
+            begun = False
+            if entry is not None:
+                entry.withdrawn = True
+                begun = entry.begun
+            if handle is not None and (over or not begun):
+                self._pending.cancel(handle)  # Else its answer is to come.
             if over and self.connection is not connection:
                 return False
             if isinstance(exc, ConnectionLost) and self._is_replaced(connection):
@@ -221,31 +233,32 @@ class Sender:
             raise
         return True
 
-    def _hold(self, gap: Gap, command: Any, handle: Optional[CommandHandle]) -> bool:
-        if handle is not None:
-            return self._pending.register(handle, lambda: gap.hold(command), held=True)
+    def _enqueue(
+        self, connection: Connection, entry: Entry, handle: Optional[CommandHandle]
+    ) -> None:
+        if handle is None:
+            connection.enqueue(entry)  # Nothing is matched by its order.
+            return
+        with self._pending.order:  # What is matched by order is expected in it.
+            # Here, too: what is expected of a connection that has ended meanwhile
+            # would not be failed with the rest.
+            connection.check_open()
+            connection.enqueue(entry)
+            oldest = self._pending.expect(handle)
+        if oldest is not None:
+            self._pending.give_up(oldest)
+
+    def _hold(
+        self, held: HeldCommands, command: Any, handle: Optional[CommandHandle]
+    ) -> bool:
+        oldest: Optional[CommandHandle] = None
         with self._pending.order:
-            return gap.hold(command)
-
-    def _placing(
-        self, connection: Connection, handle: CommandHandle, begun: list[Any]
-    ) -> Place:
-        """
-        Expect the answer in the step that queues the command, and keep what tells
-        whether the command was begun.
-
-        Looks in that step whether the connection is open: what is expected of
-        one that has ended would not be failed with the rest.
-        """
-
-        def place(queue: Callable[[], Any]) -> None:
-            def step() -> None:
-                connection.check_open()
-                begun.extend(filter(None, (queue(),)))
-
-            self._pending.register(handle, step)
-
-        return place
+            taken = held.hold(command)
+            if taken and handle is not None:
+                oldest = self._pending.expect(handle, held=True)
+        if oldest is not None:
+            self._pending.give_up(oldest)
+        return taken
 
     def _is_replaced(self, connection: Connection) -> bool:
         """Wait until it is known what becomes of a lost connection."""
@@ -253,7 +266,7 @@ class Sender:
             return False
         connection.over.wait(self._waiting.deadline().remaining())
         self._await_verdict()
-        return self.gap is not None or self.connection is not connection
+        return self.held is not None or self.connection is not connection
 
     def _await_verdict(self) -> None:
         """
@@ -261,7 +274,7 @@ class Sender:
         moment until that is known is waited out rather than raised.
         """
         connection = self.connection
-        if connection is None or not connection.lost or self.gap is not None:
+        if connection is None or not connection.lost or self.held is not None:
             return
         if not self.on_reader():
             self.verdict.wait(self._waiting.deadline().remaining())

@@ -85,9 +85,9 @@ class Ending:
         connection, sender = wiring.connection, wiring.sender
         overflow = None if connection is None else connection.overflow
         failure = None if isinstance(error, ConnectionClosedOK) else overflow or error
-        gap, sender.gap = sender.gap, None
-        unsent_commands = () if gap is None else tuple(gap.end())
-        wiring.pending.let_all_go()
+        held, sender.held = sender.held, None
+        unsent_commands = () if held is None else tuple(held.end())
+        wiring.pending.release_all_held()
         sender.verdict.set()
         notice = ConnectionEnded(code=error.code, reason=error.reason, error=failure)
         wiring.watches.offer(notice)  # Before nobody can wait for it any more.

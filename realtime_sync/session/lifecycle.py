@@ -13,8 +13,8 @@ import threading
 from typing import Any, Optional
 
 from ..connection import wire_log
-from ..connection.command_handle import PendingCommands
 from ..connection.connection import Connection
+from ..connection.pending import PendingCommands
 from ..connection.sender import Sender
 from ..connection.taps import Taps
 from ..deadline import Deadline
@@ -152,7 +152,7 @@ class Wiring:
             self.taps.add(wire_log.WireLog(self.name))
         process_hooks.register(self)
         self.connection = self.new_connection(Snapshot())
-        self.connection.adopt(self.watches, self._deliver, self._connection_ended)
+        self.connection.take_over(self.watches, self._deliver, self._connection_ended)
         self.sender.connection = self.connection
         greeting = Greeting(self.watches, self.waiting)
         try:
@@ -194,12 +194,14 @@ class Wiring:
         old = self.connection
         # Before the first event that handlers get from it.
         self.taps.switched(connection.number)
-        if not connection.adopt(self.watches, self._deliver, self._connection_ended):
+        if not connection.take_over(
+            self.watches, self._deliver, self._connection_ended
+        ):
             self.taps.switched(0 if old is None else old.number)
             return False
         self.connection = connection
         if old is not None:
-            old.adopt(WatchList(), _to_nobody, _of_no_interest)
+            old.take_over(WatchList(), _to_nobody, _of_no_interest)
         if self.ending.asked.requested:
             # The session was closed just now; `close` may have seen the old one.
             self.ending.begin_close(connection)
@@ -259,7 +261,7 @@ class Wiring:
         if not isinstance(error, ConnectionClosedOK):
             retrying = reconnector is not None and reconnector.should_try(connection)
             if reconnector is not None and retrying:
-                reconnector.open_gap(reconnector.policy.keep_audio)
+                reconnector.hold_commands(reconnector.policy.keep_audio)
             self.emit(lost_notice(error, retrying))
             if reconnector is not None and retrying:
                 failure = reconnector.replace(connection, error)

@@ -10,7 +10,7 @@ from typing import Any, Final, Optional
 from urllib.parse import urlsplit
 
 from ..connection.close_codes import is_retryable
-from ..connection.command_handle import rejection_of
+from ..connection.pending import rejection_of
 from ..deadline import Cancellation, Deadline
 from ..dispatch.watches import Mailbox, Waiting, Watch, WatchList
 from ..errors import (

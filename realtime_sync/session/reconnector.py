@@ -18,7 +18,7 @@ from attrs import evolve, field, frozen
 
 from ..connection.close_codes import is_retryable
 from ..connection.connection import Connection
-from ..connection.held_commands import Gap
+from ..connection.held_commands import HeldCommands
 from ..deadline import Cancellation, Deadline
 from ..dispatch.notices import ConnectionDropped, ConnectionOpened, ConnectionRestored
 from ..errors import (
@@ -161,7 +161,7 @@ class Reconnector:
             is_retryable(error.code) or isinstance(error, SessionExpired)
         )
 
-    def open_gap(self, keep_audio: float) -> None:
+    def hold_commands(self, keep_audio: float) -> None:
         """
         From now on hold commands for the next connection.
 
@@ -169,10 +169,12 @@ class Reconnector:
             keep_audio: seconds of microphone audio to hold.
         """
         sender = self._wiring.sender
-        if sender.gap is None:
+        if sender.held is None:
             rate = input_bytes_per_second(self._wiring.snapshot)
             order = self._wiring.pending.order
-            sender.gap = Gap(self.policy.queue_limit, int(keep_audio * rate), order)
+            sender.held = HeldCommands(
+                self.policy.queue_limit, int(keep_audio * rate), order
+            )
         sender.verdict.set()
 
     def replace(self, old: Connection, error: ConnectionClosed) -> Optional[Exception]:
@@ -262,12 +264,12 @@ class Reconnector:
         wiring = self._wiring
         with self._replacing():
             stale = wiring.pending.handles()
-            self.open_gap(keep_audio=wiring.options.connect_timeout or _LONG)
+            self.hold_commands(keep_audio=wiring.options.connect_timeout or _LONG)
             try:
                 self._attempt(old, None, alive=True)
             except Exception as exc:
                 self._log_failure(exc)
-                wiring.sender.close_gap(old)
+                wiring.sender.send_held(old)
                 return
             self._rotated = old
             old.begin_close(1000, "rotated", Deadline(wiring.options.close_timeout))
@@ -348,7 +350,7 @@ class Reconnector:
         wiring.emit(ConnectionOpened(attempt=self._used))
         wiring.emit(ConnectionRestored(report=report, attempt=self._used))
         # Handlers know before anything is sent that was held meanwhile.
-        wiring.sender.close_gap(connection)
+        wiring.sender.send_held(connection)
 
     def _effective_config(self, snapshot: Snapshot) -> Optional[Mapping[str, Any]]:
         """

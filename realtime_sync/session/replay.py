@@ -20,8 +20,9 @@ from ..dispatch.router import Router
 from ..errors import ConfigurationError, LocalProtocolError
 from ..recording.reader import Recorded, RecordedLine, Source, read_recording
 from ..state.snapshot import Snapshot
+from ..transport.base import Entry
 from ..transport.endpoint import Endpoint
-from ..types import Place, SessionType
+from ..types import SessionType
 from .options import SessionOptions
 from .session import Session
 from .turn_timing import TurnClock
@@ -199,17 +200,18 @@ class _Nowhere:
         """Nothing."""
         return None
 
-    def send(
-        self, payload: bytes, deadline: Deadline, place: Optional[Place] = None
-    ) -> None:
+    def prepare(self, payload: bytes) -> Entry:
         """Commands go nowhere."""
-        if place is not None:
-            place(lambda: None)
+        return Entry([payload])
 
-    def post(self, payload: bytes, place: Optional[Place] = None) -> None:
+    def enqueue(self, entry: Entry) -> None:
+        """Nothing waits."""
+
+    def flush(self, entry: Entry, deadline: Deadline) -> None:
         """Commands go nowhere."""
-        if place is not None:
-            place(lambda: None)
+
+    def flush_now(self, entry: Entry) -> None:
+        """Commands go nowhere."""
 
     def ping(self) -> None:
         """Nobody is there."""

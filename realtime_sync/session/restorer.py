@@ -10,8 +10,9 @@ from typing import Any, Optional
 
 from attrs import evolve
 
-from ..connection.command_handle import CommandHandle, PendingCommands
+from ..connection.command_handle import CommandHandle
 from ..connection.connection import Connection
+from ..connection.pending import PendingCommands
 from ..connection.sender import event_ids, with_event_id
 from ..deadline import Deadline
 from ..dispatch.watches import Waiting, Watch, WatchList
@@ -67,7 +68,7 @@ class Rebuild:
         self._greeting = Greeting(self._watches, self._waiting)
         self._tells_items = False
         self._watches.add(Watch(_ITEM_EVENTS, self._item_told, lambda error: None))
-        connection.adopt(
+        connection.take_over(
             self._watches, lambda event, snapshot, size: None, lambda connection: None
         )
 
@@ -166,7 +167,8 @@ class Rebuild:
     def _send(self, command: Any) -> CommandHandle:
         command = with_event_id(command, next(self._ids))
         handle = CommandHandle(command, self._waiting)
-        self._pending.register(handle)
+        with self._pending.order:
+            self._pending.expect(handle)
         payload = self._codec.encode(command)
         self._connection.send(payload, self._deadline)
         return handle

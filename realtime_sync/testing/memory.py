@@ -14,7 +14,7 @@ from ..errors import ConnectionLost
 from ..protocol import jsontext
 from ..protocol.codec import to_mapping
 from ..protocol.events import ServerEvent
-from ..types import Place
+from ..transport.base import Entry
 from . import frames
 from .scripted_engine import Close, Frame, PlayedEngine, Said
 
@@ -88,6 +88,7 @@ class MemoryTransport:
         # and what is sent is answered at once.
         self._lock = RLock()
         self._inbox: deque[Any] = deque()
+        self._outbox: deque[Entry] = deque()
         self._delivering = False
         self._receive: Any = None
         self._ended: Any = None
@@ -159,6 +160,7 @@ class MemoryTransport:
         self.closed = None
         self._receive, self._ended = receive, ended
         self._inbox.clear()
+        self._outbox.clear()
         source = self._source
         if hasattr(source, "engine"):
             source = source.engine(now=self._now(), **self._settings)
@@ -169,25 +171,42 @@ class MemoryTransport:
         """Nothing: messages are pushed."""
         return None
 
-    def send(
-        self, payload: bytes, deadline: Any = None, place: Optional[Place] = None
-    ) -> None:
+    def prepare(self, payload: bytes) -> Entry:
+        """A message is one frame here."""
+        return Entry([payload])
+
+    def enqueue(self, entry: Entry) -> None:
+        """A command takes its place."""
+        self._outbox.append(entry)
+
+    def flush(self, entry: Entry, deadline: Any = None) -> None:
         """A command; when this returns it has been answered."""
+        # What another thread has enqueued before goes before; an answer may send
+        # more, so that each is taken out before it is answered.
+        while not entry.done:
+            try:
+                first = self._outbox.popleft()
+            except IndexError:
+                return  # Another thread has taken it and is at it.
+            if not first.withdrawn:
+                self._send(first)
+
+    def flush_now(self, entry: Entry) -> None:
+        """A command of the reader; it is answered behind what is being read."""
+        self.flush(entry)
+
+    def _send(self, entry: Entry) -> None:
         if self.send_error is not None:
             raise self.send_error
         if self.closed:
             raise ConnectionLost("the connection was cut")
-        if place is not None:
-            place(lambda: None)
+        payload = entry.frames[0]
         frame = jsontext.loads(payload)
+        entry.write(len)
         self.sent.append(frame)
         self._answer(lambda: self._engine.receive_text(payload, self._now()))
         if self.on_send is not None:
             self._answer(lambda: _listed(self.on_send(frame) if self.on_send else ()))
-
-    def post(self, payload: bytes, place: Optional[Place] = None) -> None:
-        """A command of the reader; it is answered behind what is being read."""
-        self.send(payload, place=place)
 
     def ping(self) -> None:
         """Nobody needs to be asked whether they are there."""

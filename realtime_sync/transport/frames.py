@@ -5,11 +5,12 @@ masks what is sent.
 websocket-client does the handshake, the proxies and TLS. Reading is done here
 because its reader costs several times as much per small frame, and because a
 reader that is handed bytes can be tested without a socket; so is the masking of
-what is sent. Pure: no sockets, no clocks, no chance.
+what is sent. No sockets, no clocks; chance is asked for masks alone.
 """
 
 from __future__ import annotations
 
+from os import urandom
 from sys import byteorder
 from typing import Final, NamedTuple, Optional
 
@@ -22,6 +23,7 @@ CLOSE: Final = 0x8
 PING: Final = 0x9
 PONG: Final = 0xA
 
+_FRAGMENT = 1 << 18
 _DATA = (TEXT, BINARY)
 _OPCODES = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
 
@@ -220,6 +222,31 @@ def masked_frame(payload: bytes, opcode: int, key: bytes, *, fin: bool = True) -
     pad = int.from_bytes((key * (size // 4 + 1))[:size], byteorder)
     masked = int.from_bytes(payload, byteorder) ^ pad
     return b"".join((head, key, masked.to_bytes(size, byteorder)))
+
+
+def client_frame(payload: bytes, opcode: int, *, fin: bool = True) -> bytes:
+    """
+    A frame as a client sends it, masked.
+    """
+    return masked_frame(payload, opcode, urandom(4), fin=fin)
+
+
+def text_frames(payload: bytes) -> list[bytes]:
+    """
+    A text message in frames, so that a pong can pass between those of a large one.
+    """
+    if len(payload) <= 2 * _FRAGMENT:
+        return [client_frame(payload, TEXT)]
+    pieces = range(0, len(payload), _FRAGMENT)
+    last = pieces[-1]
+    return [
+        client_frame(
+            payload[at : at + _FRAGMENT],
+            CONTINUATION if at else TEXT,
+            fin=at == last,
+        )
+        for at in pieces
+    ]
 
 
 def close_payload(code: int, reason: str = "") -> bytes:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from os import urandom
 from threading import Event, Lock, Thread
 from typing import Any, Optional
 
@@ -17,11 +16,8 @@ from attrs import frozen
 
 from ..deadline import Cancellation, Deadline
 from ..errors import ConnectFailed
-from .frames import CONTINUATION, TEXT, masked_frame
 from .proxies import need_socks
 from .redaction import redact, shown_url
-
-_FRAGMENT = 1 << 18
 
 
 @frozen(kw_only=True)
@@ -227,31 +223,6 @@ def _client(address: Address, has_socket: Callable[[], None]) -> Any:
                 has_socket()
 
     return Client(sslopt=_ssl_options(address), enable_multithread=False)
-
-
-def client_frame(payload: bytes, opcode: int, fin: int = 1) -> bytes:
-    """
-    A frame as a client sends it, masked.
-    """
-    return masked_frame(payload, opcode, urandom(4), fin=bool(fin))
-
-
-def text_frames(payload: bytes) -> list[bytes]:
-    """
-    A text message in frames, so that a pong can pass between those of a large one.
-    """
-    if len(payload) <= 2 * _FRAGMENT:
-        return [client_frame(payload, TEXT)]
-    pieces = range(0, len(payload), _FRAGMENT)
-    last = pieces[-1]
-    return [
-        client_frame(
-            payload[at : at + _FRAGMENT],
-            CONTINUATION if at else TEXT,
-            fin=int(at == last),
-        )
-        for at in pieces
-    ]
 
 
 def _passing_failures() -> tuple[type[Exception], ...]:

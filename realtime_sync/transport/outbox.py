@@ -13,101 +13,18 @@ else (which frame comes next, what is done) is worked out from it.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from itertools import accumulate
 from threading import Event, Lock
 from typing import Any, Optional
 
 from ..deadline import Deadline, acquire_timeout
 from ..errors import ConnectionClosed, ConnectionClosedOK, ConnectionLost, WaitTimeout
-from ..types import Place
-
-Write = Callable[[memoryview], int]
-"""
-Writes what the kernel takes now and returns how much. If it raises, it has
-written nothing; otherwise the caller must say that it cannot be relied upon.
-"""
+from .base import Entry, Write
 
 WaitWritable = Callable[[Deadline], bool]
 """Waits until the socket takes bytes again; False at the deadline."""
-
-_MOST_NOTES = 64
-
-
-class Entry:
-    """
-    One message: its frames, and how far they are written.
-
-    A large message is several frames, so that a pong can pass between them.
-    """
-
-    __slots__ = (
-        "frames",
-        "ends",
-        "final",
-        "over",
-        "tried",
-        "withdrawn",
-        "_written",
-    )
-
-    def __init__(self, frames: list[bytes], *, final: bool = False) -> None:
-        self.frames = frames
-        self.ends = [len(frames[0])]
-        if len(frames) > 1:
-            self.ends = list(accumulate(map(len, frames)))
-        self.final = final
-        # Set when it is written, or will not be, if a thread waits for that.
-        self.over: Optional[Event] = None
-        self.tried = -1
-        self.withdrawn = False
-        self._written: list[int] = []
-
-    @property
-    def offset(self) -> int:
-        """Bytes that are written."""
-        return sum(self._written)
-
-    @property
-    def done(self) -> bool:
-        """Whether all of it is written."""
-        return sum(self._written) >= self.ends[-1]
-
-    @property
-    def begun(self) -> bool:
-        """Whether it is going to be written, whatever becomes of its sender."""
-        return self.tried >= 0
-
-    @property
-    def within_frame(self) -> bool:
-        """
-        Whether the next bytes must be this message's.
-
-        True also when the writing of a frame was tried and nothing was taken:
-        TLS has then encrypted a part and insists on the same bytes.
-        """
-        return self.tried == bisect_right(self.ends, self.offset)
-
-    def write(self, write: Write) -> int:
-        """
-        Write from the present frame what is taken.
-        """
-        offset = self.offset
-        index = bisect_right(self.ends, offset)
-        frame = self.frames[index]
-        start = offset - (self.ends[index] - len(frame))
-        view = memoryview(frame)[start:] if start else memoryview(frame)
-        self.tried = index
-        notes = self._written
-        if len(notes) > _MOST_NOTES:
-            notes[:] = [offset]
-        # One call into C from the write to the note of how much was written: a
-        # KeyboardInterrupt cannot come between the two.
-        notes.extend(map(write, (view,)))
-        return notes[-1]
 
 
 class Outbox:
@@ -165,16 +82,25 @@ class Outbox:
             not (_forgettable(entry) or entry.final) for entry in self._data.copy()
         )
 
-    def send(
-        self, frames: list[bytes], deadline: Deadline, place: Optional[Place] = None
-    ) -> None:
+    def enqueue(self, entry: Entry, *, control: bool = False) -> None:
         """
-        Queue a message and write until the kernel has it.
+        Put a message behind those before it; writes nothing and takes no lock.
 
         Args:
-            frames: of the message.
+            entry: the message.
+            control: let it pass the messages that wait.
+        """
+        # One call into C: senders on other threads append without a lock, and only
+        # the holder of the send lock removes.
+        (self._control if control else self._data).append(entry)
+
+    def flush(self, entry: Entry, deadline: Deadline) -> None:
+        """
+        Write until the kernel has a message that was enqueued.
+
+        Args:
+            entry: the message.
             deadline: when to stop waiting.
-            place: runs the step that queues it.
 
         Raises:
             ConnectionLost: the connection is broken.
@@ -182,8 +108,6 @@ class Outbox:
             WaitTimeout: the peer takes nothing. If the message was begun, it is
                 still finished in the background; otherwise it is not sent.
         """
-        entry = Entry(frames)
-        _queue(self._data, entry, place)
         try:
             self._flush(entry, deadline)
         except BaseException:
@@ -191,35 +115,30 @@ class Outbox:
             entry.withdrawn = True
             raise
 
-    def entrust(
-        self,
-        frames: list[bytes],
-        deadline: Deadline,
-        wake: Callable[[], None],
-        place: Optional[Place] = None,
+    def wake_and_wait(
+        self, entry: Entry, deadline: Deadline, wake: Callable[[], None]
     ) -> None:
         """
-        Queue a message and wait until another thread has written it.
+        Wait until another thread has written a message that was enqueued.
 
         Args:
-            frames: of the message.
+            entry: the message.
             deadline: when to stop waiting.
             wake: calls the thread that writes.
-            place: as in `send`.
 
         Raises:
             ConnectionLost: the connection is broken.
             ConnectionClosed: a close frame was sent before it.
-            WaitTimeout: as in `send`.
+            WaitTimeout: as in `flush`.
         """
-        entry = Entry(frames)
-        entry.over = over = Event()
-        _queue(self._data, entry, place)
         try:
-            wake()
-            # Whoever breaks the connection afterwards sees the entry.
-            if not self._over and not over.wait(deadline.remaining()):
-                raise WaitTimeout("the server does not take any more bytes")
+            entry.over = over = Event()
+            # Looked at after `over` is there: who has written the entry before that
+            # has told nobody, and who breaks the connection after it sees `over`.
+            if not entry.done and not self._over:
+                wake()
+                if not over.wait(deadline.remaining()):
+                    raise WaitTimeout("the server does not take any more bytes")
             if not entry.done:
                 self._raise_if_over()
         except BaseException:
@@ -231,30 +150,6 @@ class Outbox:
         for entry in self._data.copy():
             if entry.over is not None:
                 entry.over.set()
-
-    def post(
-        self,
-        frames: list[bytes],
-        *,
-        control: bool = False,
-        final: bool = False,
-        write: bool = True,
-        place: Optional[Place] = None,
-    ) -> None:
-        """
-        Queue a message and write what can be written without waiting.
-
-        Args:
-            frames: of the message.
-            control: let it pass the messages that wait.
-            final: let nothing be written after it.
-            write: False leaves the writing to another thread.
-            place: as in `send`.
-        """
-        queue = self._control if control else self._data
-        _queue(queue, Entry(frames, final=final), place)
-        if write:
-            self.drain()
 
     def drain(self) -> None:
         """
@@ -359,17 +254,6 @@ class Outbox:
         except self._torn_by as exc:
             self.broken = OSError(f"{type(exc).__name__} in the middle of a frame")
             raise
-
-
-def _queue(queue: deque[Entry], entry: Entry, place: Optional[Place]) -> None:
-    def step() -> Callable[[], bool]:
-        queue.append(entry)
-        return lambda: entry.begun
-
-    if place is None:
-        step()
-    else:
-        place(step)
 
 
 def _forgettable(entry: Entry) -> bool:

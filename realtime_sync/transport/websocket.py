@@ -16,8 +16,7 @@ from typing import Any, Optional
 
 from ..deadline import Cancellation, Deadline
 from ..errors import RemoteProtocolError
-from ..types import Place
-from .base import Disconnected
+from .base import Disconnected, Entry, Write
 from .frames import (
     BINARY,
     CLOSE,
@@ -26,17 +25,17 @@ from .frames import (
     TEXT,
     Message,
     MessageReader,
+    client_frame,
     close_payload,
     parse_close,
+    text_frames,
 )
 from .handshake import (
     Address,
     HandshakeRefused,
-    client_frame,
-    text_frames,
     upgraded_socket,
 )
-from .outbox import Outbox, Write
+from .outbox import Outbox
 from .poller import READ, WRITE, Waiter, Waker, wait_for
 
 # Several audio deltas at once: with half of it they cost a fifth more.
@@ -119,41 +118,51 @@ class WebSocketTransport:
                 if deadline.passed:
                     return None
 
-    def send(
-        self, payload: bytes, deadline: Deadline, place: Optional[Place] = None
-    ) -> None:
+    def prepare(self, payload: bytes) -> Entry:
+        """Mask a text message and cut it into frames."""
+        return Entry(text_frames(payload))
+
+    def enqueue(self, entry: Entry) -> None:
+        """Put a message behind those before it; no I/O."""
+        self._outbox.enqueue(entry)
+
+    def flush(self, entry: Entry, deadline: Deadline) -> None:
         """
-        Send one text message; frames of several threads never mix.
+        Return when the kernel has a message; frames of several threads never mix.
 
         Raises:
             ConnectionLost: the connection is broken.
             WaitTimeout: the server takes nothing until the deadline.
         """
         if self._interruptible():
-            self._outbox.entrust(text_frames(payload), deadline, self.wake, place)
+            self._outbox.wake_and_wait(entry, deadline, self.wake)
             return
         try:
-            self._outbox.send(text_frames(payload), deadline, place)
+            self._outbox.flush(entry, deadline)
         finally:
             if self._outbox.stalled:
                 # The reader does not know yet that something is left to write.
                 self.wake()
 
-    def post(self, payload: bytes, place: Optional[Place] = None) -> None:
-        """Queue one text message, writing only what needs no waiting."""
-        self._outbox.post(text_frames(payload), place=place)
+    def flush_now(self, entry: Entry) -> None:
+        """Write what needs no waiting; the reader goes on with the rest."""
+        self._outbox.drain()
         self.wake()
 
     def ping(self) -> None:
         """Queue a ping."""
-        self._outbox.post([client_frame(b"", PING)], control=True)
+        self._post_control(client_frame(b"", PING))
 
     def begin_close(self, code: int, reason: str) -> None:
         """Queue a close frame behind what is already queued, once."""
         if not self._close_sent:
             self._close_sent = True
             frame = client_frame(close_payload(code, reason), CLOSE)
-            self._outbox.post([frame], final=True, write=not self._interruptible())
+            self._outbox.enqueue(Entry([frame], final=True))
+            # Else the main thread would tear a TLS stream, see `_interruptible`;
+            # the reader that is woken writes it.
+            if not self._interruptible():
+                self._outbox.drain()
             self.wake()
 
     def wake(self) -> None:
@@ -195,9 +204,15 @@ class WebSocketTransport:
 
     def _control(self, message: Message) -> None:
         if message.opcode == PING:
-            self._outbox.post([client_frame(message.payload, PONG)], control=True)
+            self._post_control(client_frame(message.payload, PONG))
         elif message.opcode == CLOSE:
             self._closed_by_peer(message.payload)
+
+    def _post_control(self, frame: bytes, *, final: bool = False) -> None:
+        # The reader calls it and must not wait for a sender: if one is writing, it
+        # finds the frame when it is done with its own.
+        self._outbox.enqueue(Entry([frame], final=final), control=True)
+        self._outbox.drain()
 
     def _closed_by_peer(self, payload: bytes) -> None:
         code, reason = parse_close(payload)
@@ -205,7 +220,7 @@ class WebSocketTransport:
             self._close_sent = True
             answer = payload[:2] or close_payload(1000)
             frame = client_frame(answer, CLOSE)
-            self._outbox.post([frame], control=True, final=True)
+            self._post_control(frame, final=True)
         raise Disconnected(code, reason)
 
     def _fill(self, deadline: Deadline) -> bool:

@@ -9,11 +9,8 @@ from typing import Any, Optional
 import pytest
 
 from realtime_sync import events
-from realtime_sync.connection.command_handle import (
-    CommandHandle,
-    PendingCommands,
-    rejection_of,
-)
+from realtime_sync.connection.command_handle import CommandHandle
+from realtime_sync.connection.pending import PendingCommands, rejection_of
 from realtime_sync.deadline import Deadline
 from realtime_sync.dispatch.watches import Waiting, WatchList
 from realtime_sync.errors import (
@@ -53,7 +50,10 @@ class Commands:
             event_id=fields.pop("event_id", f"event_{number}"), **fields
         )
         handle = CommandHandle(command, Waiting(plain, 0.02))
-        self.pending.register(handle)
+        with self.pending.order:
+            oldest = self.pending.expect(handle)
+        if oldest is not None:
+            self.pending.give_up(oldest)
         return handle
 
     def hear(self, type: str, **fields: Any) -> None:
@@ -359,8 +359,8 @@ def test_a_withdrawn_command_waits_for_nothing(commands: Commands) -> None:
     """It was not sent; the next answer is for the next one."""
     one = commands.send("InputAudioBufferCommit", event_id="1")
     two = commands.send("InputAudioBufferCommit", event_id="2")
-    commands.pending.withdraw(one)
-    commands.pending.withdraw(one)
+    commands.pending.cancel(one)
+    commands.pending.cancel(one)
     commands.hear("input_audio_buffer.committed", item_id="a")
 
     assert two.done()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from realtime_sync.connection.held_commands import Gap
+from realtime_sync.connection.held_commands import HeldCommands
 from realtime_sync.errors import ConnectionLost
 from realtime_sync.protocol import events
 
@@ -22,12 +22,12 @@ def commit() -> Any:
     return events.InputAudioBufferCommit()
 
 
-def made(*, limit: int, audio_bytes: int) -> Gap:
+def made(*, limit: int, audio_bytes: int) -> HeldCommands:
     """A gap with a lock of its own."""
-    return Gap(limit, audio_bytes, Lock())
+    return HeldCommands(limit, audio_bytes, Lock())
 
 
-def hold(gap: Gap, command: Any) -> bool:
+def hold(gap: HeldCommands, command: Any) -> bool:
     """Hold a command under the lock, as who expects its answer does."""
     with gap._lock:
         return gap.hold(command)

@@ -212,17 +212,17 @@ def test_held_commands_wait_again_when_the_new_connection_dies() -> None:
         session = place.open(reconnect=policy)
         lost = threading.Event()
         session.on("connection.lost", lambda event: lost.set(), inline=True)
-        close_gap, closed = session._wiring.sender.close_gap, []
+        send_held, closed = session._wiring.sender.send_held, []
 
-        def close_gap_of_a_dead_one(connection: Any) -> None:
+        def send_held_to_a_dead_one(connection: Any) -> None:
             closed.append(connection)
             if len(closed) == 1:
                 connection.abort()
                 assert connection.over.wait(LONG)
-            close_gap(connection)
+            send_held(connection)
 
-        session._wiring.sender.close_gap = (  # type: ignore[method-assign]
-            close_gap_of_a_dead_one
+        session._wiring.sender.send_held = (  # type: ignore[method-assign]
+            send_held_to_a_dead_one
         )
         session.input_audio_buffer.clear()
         assert lost.wait(LONG)

@@ -12,7 +12,8 @@ from typing import Any, Optional
 import pytest
 
 from realtime_sync import events
-from realtime_sync.connection.command_handle import CommandHandle, PendingCommands
+from realtime_sync.connection.command_handle import CommandHandle
+from realtime_sync.connection.pending import PendingCommands
 from realtime_sync.deadline import Deadline
 from realtime_sync.dispatch.watches import Waiting, WatchList
 from realtime_sync.errors import (
@@ -61,7 +62,10 @@ class Talk:
             idle_timeout=self.idle_timeout,
         )
         handle.listen()
-        self.pending.register(handle)
+        with self.pending.order:
+            oldest = self.pending.expect(handle)
+        if oldest is not None:
+            self.pending.give_up(oldest)
         return handle
 
     def hear(self, type: str, **fields: Any) -> None:

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 from realtime_sync.deadline import Deadline
 from realtime_sync.errors import ConnectionClosedOK, ConnectionLost, WaitTimeout
+from realtime_sync.transport.base import Entry
 from realtime_sync.transport.outbox import Outbox
 
 SOON = 0.05
+TRACED = ("realtime_sync/transport/outbox.py", "realtime_sync/transport/base.py")
 
 
 class Kernel:
@@ -61,6 +63,21 @@ class Kernel:
         return Outbox(self.write, self.wait, torn_by=(SystemExit,))
 
 
+def send(outbox: Outbox, frames: list[bytes], deadline: Deadline) -> None:
+    """Queue a message and write until the kernel has it."""
+    entry = Entry(frames)
+    outbox.enqueue(entry)
+    outbox.flush(entry, deadline)
+
+
+def post(
+    outbox: Outbox, frames: list[bytes], *, control: bool = False, final: bool = False
+) -> None:
+    """Queue a message and write what needs no waiting."""
+    outbox.enqueue(Entry(frames, final=final), control=control)
+    outbox.drain()
+
+
 def never() -> Deadline:
     """No deadline."""
     return Deadline(None)
@@ -69,7 +86,7 @@ def never() -> Deadline:
 def test_a_message_is_written_by_the_thread_that_sends_it() -> None:
     """When `send` returns, the kernel has the bytes."""
     kernel = Kernel()
-    kernel.outbox().send([b"hello"], never())
+    send(kernel.outbox(), [b"hello"], never())
 
     assert b"hello" == kernel.taken
 
@@ -77,7 +94,7 @@ def test_a_message_is_written_by_the_thread_that_sends_it() -> None:
 def test_a_message_in_several_frames_is_written_in_order() -> None:
     """Also when the kernel takes a byte at a time."""
     kernel = Kernel(*[1] * 11)
-    kernel.outbox().send([b"hello", b", ", b"world"], never())
+    send(kernel.outbox(), [b"hello", b", ", b"world"], never())
 
     assert b"hello, world" == kernel.taken
 
@@ -92,7 +109,7 @@ def test_any_partial_writes_give_the_same_bytes(
     """However little the kernel takes at a time, and however often nothing."""
     kernel = Kernel(*plan)
     outbox = kernel.outbox()
-    outbox.send(frames, never())
+    send(outbox, frames, never())
 
     assert b"".join(frames) == kernel.taken
     assert outbox.empty
@@ -103,7 +120,7 @@ def test_thousands_of_partial_writes_cost_little_each() -> None:
     """The notes on how much was written are summed up now and then."""
     kernel = Kernel(*[1] * 20_000)
     outbox = kernel.outbox()
-    outbox.send([bytes(20_000)], never())
+    send(outbox, [bytes(20_000)], never())
 
     assert 20_000 == len(kernel.taken)
 
@@ -111,7 +128,7 @@ def test_thousands_of_partial_writes_cost_little_each() -> None:
 def test_a_full_kernel_is_waited_for() -> None:
     """The sender waits and goes on where it was."""
     kernel = Kernel(2, 0, 0)
-    kernel.outbox().send([b"hello"], never())
+    send(kernel.outbox(), [b"hello"], never())
 
     assert b"hello" == kernel.taken
     assert 2 == kernel.waits
@@ -128,15 +145,15 @@ def test_a_message_that_was_not_begun_is_taken_back_at_the_deadline() -> None:
 
     kernel.on_wait = wait
     outbox = kernel.outbox()
-    holder = threading.Thread(target=outbox.send, args=([b"first"], never()))
+    holder = threading.Thread(target=send, args=(outbox, [b"first"], never()))
     holder.start()
     stuck.wait(5)
     with pytest.raises(WaitTimeout, match="another thread"):
-        outbox.send([b"second"], Deadline(SOON))
+        send(outbox, [b"second"], Deadline(SOON))
     waiting = outbox.unsent()
     release.set()
     holder.join(5)
-    outbox.send([b"third"], never())
+    send(outbox, [b"third"], never())
 
     assert 1 == waiting
     assert b"firstthird" == kernel.taken
@@ -148,9 +165,9 @@ def test_a_message_that_was_begun_is_finished_after_the_deadline() -> None:
     kernel.writable = False
     outbox = kernel.outbox()
     with pytest.raises(WaitTimeout, match="does not take"):
-        outbox.send([b"hello", b"world"], never())
+        send(outbox, [b"hello", b"world"], never())
     stalled = outbox.stalled
-    outbox.send([b"!"], never())
+    send(outbox, [b"!"], never())
 
     assert stalled
     assert b"helloworld!" == kernel.taken
@@ -160,8 +177,8 @@ def test_a_control_frame_passes_between_the_frames_of_a_message() -> None:
     """A pong does not wait for thirty megabytes."""
     kernel = Kernel(4, 0)
     outbox = kernel.outbox()
-    kernel.on_wait = lambda: outbox.post([b"<pong>"], control=True)
-    outbox.send([b"one,", b"two,", b"three"], never())
+    kernel.on_wait = lambda: post(outbox, [b"<pong>"], control=True)
+    send(outbox, [b"one,", b"two,", b"three"], never())
 
     assert b"one,two,<pong>three" == kernel.taken
 
@@ -170,8 +187,8 @@ def test_a_control_frame_waits_for_the_end_of_a_half_written_frame() -> None:
     """Never within a frame."""
     kernel = Kernel(2, 0)
     outbox = kernel.outbox()
-    kernel.on_wait = lambda: outbox.post([b"<pong>"], control=True)
-    outbox.send([b"frame", b"after"], never())
+    kernel.on_wait = lambda: post(outbox, [b"<pong>"], control=True)
+    send(outbox, [b"frame", b"after"], never())
 
     assert b"frame<pong>after" == kernel.taken
 
@@ -184,8 +201,8 @@ def test_a_frame_that_was_tried_is_tried_again_before_anything_else() -> None:
     """
     kernel = Kernel(0)
     outbox = kernel.outbox()
-    kernel.on_wait = lambda: outbox.post([b"<pong>"], control=True)
-    outbox.send([b"frame"], never())
+    kernel.on_wait = lambda: post(outbox, [b"<pong>"], control=True)
+    send(outbox, [b"frame"], never())
 
     assert [b"frame", b"frame", b"<pong>"] == kernel.tries
 
@@ -194,9 +211,9 @@ def test_the_order_of_messages_is_the_order_of_sending() -> None:
     """Posted and sent messages share one queue."""
     kernel = Kernel(0)
     outbox = kernel.outbox()
-    outbox.post([b"1"])
-    outbox.post([b"2"])
-    outbox.send([b"3"], never())
+    post(outbox, [b"1"])
+    post(outbox, [b"2"])
+    send(outbox, [b"3"], never())
 
     assert b"123" == kernel.taken
 
@@ -212,10 +229,10 @@ def test_posting_never_waits_for_a_sender() -> None:
 
     kernel.on_wait = wait
     outbox = kernel.outbox()
-    sender = threading.Thread(target=outbox.send, args=([b"slow"], never()))
+    sender = threading.Thread(target=send, args=(outbox, [b"slow"], never()))
     sender.start()
     stuck.wait(5)
-    outbox.post([b"<pong>"], control=True)
+    post(outbox, [b"<pong>"], control=True)
     outbox.drain()
     before = kernel.taken
     release.set()
@@ -233,11 +250,11 @@ def test_what_was_posted_while_a_thread_wrote_is_not_left_behind() -> None:
 
     def write(data: memoryview) -> int:
         if kernel.taken == b"":
-            outbox.post([b"2"])
+            post(outbox, [b"2"])
         return first(data)
 
     Outbox.__init__(outbox, write, kernel.wait)
-    outbox.send([b"1"], never())
+    send(outbox, [b"1"], never())
 
     assert b"12" == kernel.taken
 
@@ -247,9 +264,9 @@ def test_a_broken_connection_fails_the_sender_with_the_cause() -> None:
     kernel = Kernel(2, ConnectionResetError)
     outbox = kernel.outbox()
     with pytest.raises(ConnectionLost) as first:
-        outbox.send([b"hello"], never())
+        send(outbox, [b"hello"], never())
     with pytest.raises(ConnectionLost):
-        outbox.send([b"again"], never())
+        send(outbox, [b"again"], never())
 
     assert isinstance(first.value.__cause__, ConnectionResetError)
     assert b"he" == kernel.taken
@@ -260,8 +277,8 @@ def test_a_broken_outbox_has_nothing_to_drain() -> None:
     kernel = Kernel(2, ConnectionResetError)
     outbox = kernel.outbox()
     with pytest.raises(ConnectionLost):
-        outbox.send([b"hello"], never())
-    outbox.post([b"<pong>"], control=True)
+        send(outbox, [b"hello"], never())
+    post(outbox, [b"<pong>"], control=True)
 
     assert outbox.empty
     assert not outbox.stalled
@@ -272,10 +289,10 @@ def test_nothing_follows_a_close_frame() -> None:
     """A message that lost the race is refused, not sent after the close."""
     kernel = Kernel()
     outbox = kernel.outbox()
-    outbox.post([b"<close>"], final=True)
-    outbox.post([b"<pong>"], control=True)
+    post(outbox, [b"<close>"], final=True)
+    post(outbox, [b"<pong>"], control=True)
     with pytest.raises(ConnectionClosedOK):
-        outbox.send([b"late"], never())
+        send(outbox, [b"late"], never())
 
     assert b"<close>" == kernel.taken
 
@@ -284,8 +301,8 @@ def test_a_close_frame_waits_for_what_was_queued_before_it() -> None:
     """What was sent before the close goes out before it."""
     kernel = Kernel(0)
     outbox = kernel.outbox()
-    outbox.post([b"first"])
-    outbox.post([b"<close>"], final=True)
+    post(outbox, [b"first"])
+    post(outbox, [b"<close>"], final=True)
     outbox.drain()
 
     assert b"first<close>" == kernel.taken
@@ -302,8 +319,8 @@ def test_an_interrupt_while_waiting_leaves_the_message_to_be_finished() -> None:
     kernel.on_wait = interrupt
     outbox = kernel.outbox()
     with pytest.raises(KeyboardInterrupt):
-        outbox.send([b"hello", b"world"], never())
-    outbox.send([b"!"], never())
+        send(outbox, [b"hello", b"world"], never())
+    send(outbox, [b"!"], never())
 
     assert b"helloworld!" == kernel.taken
 
@@ -313,9 +330,9 @@ def test_an_interrupt_with_unknown_outcome_breaks_the_connection() -> None:
     kernel = Kernel(2, SystemExit)
     outbox = kernel.outbox()
     with pytest.raises(SystemExit):
-        outbox.send([b"hello"], never())
+        send(outbox, [b"hello"], never())
     with pytest.raises(ConnectionLost, match="in the middle of a frame"):
-        outbox.send([b"again"], never())
+        send(outbox, [b"again"], never())
 
     assert b"he" == kernel.taken
 
@@ -336,7 +353,7 @@ class Interrupter:
         """Profile function."""
         if kind not in ("call", "c_return") or self.struck:
             return
-        if not frame.f_code.co_filename.endswith("realtime_sync/transport/outbox.py"):
+        if not frame.f_code.co_filename.endswith(TRACED):
             return
         self.left -= 1
         if self.left == 0:
@@ -365,17 +382,17 @@ def test_an_interrupt_at_any_place_tears_nothing(full: tuple[int, ...]) -> None:
 
         outbox = Outbox(write, lambda deadline: True)
         interrupter = Interrupter(place)
-        outbox.post([b"<0>"])
+        post(outbox, [b"<0>"])
         sys.setprofile(interrupter)
         try:
-            outbox.send([b"<1", b">"], Deadline(5))
+            send(outbox, [b"<1", b">"], Deadline(5))
         except KeyboardInterrupt:
             pass
         finally:
             sys.setprofile(None)
         struck = interrupter.struck
-        outbox.post([b"<pong>"], control=True)
-        outbox.send([b"<2>"], Deadline(5))
+        post(outbox, [b"<pong>"], control=True)
+        send(outbox, [b"<2>"], Deadline(5))
         whole = bytes(taken).replace(b"<pong>", b"")
 
         assert not outbox._lock.locked()
@@ -398,14 +415,14 @@ def test_frames_of_many_threads_stay_whole_and_in_order_per_thread() -> None:
 
     outbox = Outbox(write, lambda deadline: True)
 
-    def send(name: int) -> None:
+    def talk(name: int) -> None:
         for number in range(200):
             message = b"[%d:%d:" % (name, number) + b"x" * (number % 50) + b"]"
-            outbox.send([message[:3], message[3:]], never())
+            send(outbox, [message[:3], message[3:]], never())
             if number % 10 == 0:
-                outbox.post([b"(pong)"], control=True)
+                post(outbox, [b"(pong)"], control=True)
 
-    threads = [threading.Thread(target=send, args=(name,)) for name in range(8)]
+    threads = [threading.Thread(target=talk, args=(name,)) for name in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

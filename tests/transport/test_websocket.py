@@ -41,6 +41,32 @@ LONG = 5.0
 MEGABYTE = 1 << 20
 
 
+def send_text(
+    transport: WebSocketTransport, payload: bytes, deadline: Deadline
+) -> None:
+    """Queue a message and return when the kernel has it."""
+    entry = transport.prepare(payload)
+    transport.enqueue(entry)
+    transport.flush(entry, deadline)
+
+
+def post_text(transport: WebSocketTransport, payload: bytes) -> None:
+    """Queue a message and write what needs no waiting, as the reader does."""
+    entry = transport.prepare(payload)
+    transport.enqueue(entry)
+    transport.flush_now(entry)
+
+
+def next_message(transport: WebSocketTransport) -> bytes:
+    """The next message; a sender may wake the reader for what another has queued."""
+    until = monotonic() + LONG
+    message = None
+    while message is None and monotonic() < until:
+        message = transport.recv(until - monotonic())
+    assert message is not None
+    return message
+
+
 class Wire:
     """Opens transports to scripts and cleans up after the test."""
 
@@ -241,7 +267,7 @@ def test_what_is_sent_arrives_masked_and_whole(wire: Wire) -> None:
     transport = wire.open(script)
     payloads = [b"{}", b"x" * 70_000, os.urandom(MEGABYTE)]
     for payload in payloads:
-        transport.send(payload, Deadline(LONG))
+        send_text(transport, payload, Deadline(LONG))
 
     assert b"thanks" == transport.recv(LONG)
     assert [(TEXT, payload) for payload in payloads] == got
@@ -263,7 +289,9 @@ def test_messages_of_many_threads_arrive_whole(wire: Wire) -> None:
 
     def send(name: int) -> None:
         for number in range(100):
-            transport.send(b"%d:%d:" % (name, number) + b"x" * 2000, Deadline(LONG))
+            send_text(
+                transport, b"%d:%d:" % (name, number) + b"x" * 2000, Deadline(LONG)
+            )
 
     threads = [threading.Thread(target=send, args=(name,)) for name in range(4)]
     for thread in threads:
@@ -307,7 +335,7 @@ def test_pings_are_answered_while_a_large_message_is_stalled(wire: Wire) -> None
 
     transport = wire.open(script)
     sender = threading.Thread(
-        target=transport.send, args=(payload, Deadline(LONG * 2)), daemon=True
+        target=send_text, args=(transport, payload, Deadline(LONG * 2)), daemon=True
     )
     sender.start()
     while transport.unsent() == 0 or not transport._outbox._lock.locked():
@@ -341,7 +369,7 @@ def test_a_message_that_timed_out_half_written_is_finished_by_the_reader(
     transport = wire.open(script)
     reader = reading(transport)
     with pytest.raises(WaitTimeout):
-        transport.send(payload, Deadline(0.1))
+        send_text(transport, payload, Deadline(0.1))
     go.set()
     reader.join(LONG)
 
@@ -363,7 +391,7 @@ def test_posting_from_the_reader_never_waits(wire: Wire) -> None:
 
     transport = wire.open(script)
     for number in range(600):
-        transport.post(b"%d:" % number + b"x" * 20_000)
+        post_text(transport, b"%d:" % number + b"x" * 20_000)
     left = transport.unsent()
     go.set()
     reader = reading(transport)
@@ -432,7 +460,7 @@ def test_abort_wakes_the_reader_and_the_senders(wire: Wire) -> None:
 
     def send() -> None:
         try:
-            transport.send(bytes(20 * MEGABYTE), Deadline(LONG))
+            send_text(transport, bytes(20 * MEGABYTE), Deadline(LONG))
         except Exception as exc:
             failures.append(exc)
 
@@ -461,12 +489,12 @@ def test_nothing_is_sent_after_the_close(wire: Wire) -> None:
             pass
 
     transport = wire.open(script)
-    transport.send(b"in time", Deadline(LONG))
+    send_text(transport, b"in time", Deadline(LONG))
     transport.begin_close(1000, "")
     transport.begin_close(1000, "again")
     with pytest.raises(ConnectionClosedOK):
-        transport.send(b"late", Deadline(LONG))
-    transport.post(b"late as well")
+        send_text(transport, b"late", Deadline(LONG))
+    post_text(transport, b"late as well")
     transport.ping()
     transport.close()
     while len(frames) < 2:
@@ -482,7 +510,7 @@ def test_sending_on_a_closed_transport_raises(wire: Wire) -> None:
     transport.wake()
     transport.abort()
     with pytest.raises(ConnectionLost):
-        transport.send(b"late", Deadline(LONG))
+        send_text(transport, b"late", Deadline(LONG))
 
 
 def test_interrupts_never_tear_the_stream(wire: Wire) -> None:
@@ -519,7 +547,7 @@ def test_interrupts_never_tear_the_stream(wire: Wire) -> None:
         striker.start()
         for payload in payloads:
             try:
-                transport.send(payload, Deadline(LONG))
+                send_text(transport, payload, Deadline(LONG))
                 sent.append(payload)
             except KeyboardInterrupt:
                 interrupts += 1
@@ -536,7 +564,7 @@ def test_interrupts_never_tear_the_stream(wire: Wire) -> None:
         except KeyboardInterrupt:
             continue
     if not lost:
-        transport.send(b"<end>", Deadline(LONG))
+        send_text(transport, b"<end>", Deadline(LONG))
         finished.wait(LONG)
 
     assert not lost or wire.secure
@@ -567,12 +595,14 @@ def test_first_reads_and_writes_of_short_connections_race(count: int) -> None:
         for _ in range(count):
             transport = connect(address, Deadline(LONG))
             senders = [
-                threading.Thread(target=transport.send, args=(b"hi", Deadline(LONG)))
+                threading.Thread(
+                    target=send_text, args=(transport, b"hi", Deadline(LONG))
+                )
                 for _ in range(3)
             ]
             for sender in senders:
                 sender.start()
-            heard = [transport.recv(LONG) for _ in range(3)]
+            heard = [next_message(transport) for _ in range(3)]
             for sender in senders:
                 sender.join(LONG)
             transport.begin_close(1000, "")
