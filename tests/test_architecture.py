@@ -301,6 +301,7 @@ def sleeping_lines(tree: ast.AST) -> list[int]:
 def test_package_directories_are_packages_and_their_data_is_shipped() -> None:
     """What is in the tree is in the wheel: no folder without ``__init__``."""
     suffixes = {".py", ".txt", ".json", ".jsonl", ".html", ".css", ".js"}
+    suffixes |= {".bash", ".zsh", ".fish"}
     lost = []
     for path in (ROOT / PACKAGE).rglob("*"):
         if "__pycache__" in path.parts or path.is_dir():
