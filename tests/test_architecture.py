@@ -43,7 +43,8 @@ ROWS = """
 """A room, or a module at the root, and what it may import beside itself."""
 
 PUBLIC = (
-    "errors types protocol.events protocol.escape transport.redaction transport.logs"
+    "errors types protocol.events protocol.escape protocol.dialects.server_quirks "
+    "transport.redaction transport.logs"
 ).split()
 """Modules whose every name is public; other public names are in ``__all__``."""
 

@@ -12,6 +12,7 @@ from sphinx.util.docutils import SphinxDirective
 from realtime_sync import errors
 from realtime_sync.cli.main import parser
 from realtime_sync.protocol.acks import ACKS
+from realtime_sync.protocol.dialects.server_quirks import HABITS, SERVERS, Server
 from realtime_sync.protocol.registry import ROWS, Row
 from realtime_sync.server import FAULTS
 from realtime_sync.state import lifecycle
@@ -88,6 +89,21 @@ class FaultTable(SphinxDirective):
         return self.parse_text_to_nodes(list_table(("Fault", "What it does"), rows))
 
 
+class ServerTable(SphinxDirective):
+    """``server-table::`` lists what is known of other servers."""
+
+    def run(self) -> list[nodes.Node]:
+        head = ("Server", "How to connect", "What it does, and what is made of it")
+        rows = [self.cells(name, server) for name, server in SERVERS.items()]
+        return self.parse_text_to_nodes(list_table(head, rows))
+
+    def cells(self, name: str, server: Server) -> tuple[str, ...]:
+        """One line of the table."""
+        habits = [h for h in HABITS if name in h.servers]
+        told = [f"{habit.does}: {habit.ours}" for habit in habits]
+        return name, server.connect, "; ".join(filter(None, (server.lacks, *told)))
+
+
 class AckTable(SphinxDirective):
     """``ack-table::`` lists which event acknowledges which command."""
 
@@ -143,5 +159,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("fault-table", FaultTable)
     app.add_directive("event-classes", EventClasses)
     app.add_directive("rejection-table", RejectionTable)
+    app.add_directive("server-table", ServerTable)
     app.add_directive("state-table", StateTable)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

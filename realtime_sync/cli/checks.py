@@ -9,6 +9,7 @@ from typing import Any
 from attrs import define, field
 
 from ..errors import CommandRejected, RealtimeError
+from ..protocol.dialects.server_quirks import HABITS
 from .failures import one_line
 
 OK, ODD, BAD, SKIPPED = "ok", "odd", "bad", "skipped"
@@ -179,6 +180,21 @@ def _close(exam: Examination) -> tuple[str, str]:
     return verdict, f"code {report.code} {report.reason}".strip()
 
 
+def _habits(exam: Examination) -> tuple[str, str]:
+    shown = exam.session.snapshot.habits
+    told = [
+        f"{_plain(habit.does)}: {_plain(habit.ours)}"
+        for habit in HABITS
+        if habit.name in shown
+    ]
+    return (ODD, "; ".join(told)) if told else (OK, "none that matter were seen")
+
+
+def _plain(text: str) -> str:
+    """Return a text of the table of servers without its markup."""
+    return text.replace("``", "")
+
+
 QUESTIONS: tuple[tuple[str, Callable[[Examination], tuple[str, str]]], ...] = (
     ("session", _session),
     ("session limit", _limit),
@@ -194,6 +210,7 @@ QUESTIONS: tuple[tuple[str, Callable[[Examination], tuple[str, str]]], ...] = (
     ("audio buffer", _buffer),
     ("unknown events", _unknown),
     ("deviations", _anomalies),
+    ("habits", _habits),
     ("close", _close),
 )
 """Asked in this order; each finds the session as the ones before left it."""

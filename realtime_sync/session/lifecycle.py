@@ -39,7 +39,9 @@ from ..errors import (
 from ..protocol import events
 from ..protocol.codec import Codec
 from ..protocol.dialects import named
+from ..protocol.dialects.server_quirks import habits_of
 from ..state.snapshot import Snapshot
+from ..transport.credentials import vendor_of
 from ..transport.endpoint import Endpoint
 from ..transport.logs import area_logger
 from ..types import Unset
@@ -151,7 +153,7 @@ class Wiring:
         if wire_log.logger.isEnabledFor(logging.DEBUG):
             self.taps.add(wire_log.WireLog(self.name))
         process_hooks.register(self)
-        self.connection = self.new_connection(Snapshot())
+        self.connection = self.new_connection(Snapshot(habits=self._habits()))
         self.connection.take_over(self.watches, self._deliver, self._connection_ended)
         self.sender.connection = self.connection
         greeting = Greeting(self.watches, self.waiting)
@@ -167,6 +169,11 @@ class Wiring:
             raise
         finally:
             greeting.cancel()
+
+    def _habits(self) -> frozenset[str]:
+        """What the server at the endpoint is known to mean otherwise."""
+        vendor = vendor_of(self.endpoint.url)
+        return habits_of(vendor.name if vendor else None)
 
     def new_connection(self, snapshot: Snapshot) -> Connection:
         """A connection that serves nobody until it adopts."""

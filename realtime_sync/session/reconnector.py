@@ -326,7 +326,10 @@ class Reconnector:
         before = old.snapshot
         connection = wiring.new_connection(
             Snapshot(
-                version=before.version + 1, usage=before.usage, limits=before.limits
+                version=before.version + 1,
+                usage=before.usage,
+                limits=before.limits,
+                habits=before.habits,
             )
         )
         config = self._effective_config(before)

@@ -22,7 +22,7 @@ from typing import Union
 
 from attrs import evolve, field, frozen
 
-from ..types import UNSET, Unset
+from ..types import Unset
 
 Predecessor = Union[str, None, Unset]
 """What a server says: an item, ``null``, or nothing."""
@@ -32,10 +32,7 @@ class Anchor(enum.Enum):
     """How an item without a predecessor came to its place."""
 
     HEAD = "head"
-    """First of all: we asked for ``root``, or a naming server said ``null``."""
-
-    NULL = "null"
-    """The server said ``null``, but may never say anything else. At the end."""
+    """First of all: we asked for ``root``, or this server's ``null`` means it."""
 
     END = "end"
     """The server said nothing about the place. At the end."""
@@ -58,14 +55,12 @@ class Order:
             arrival of these statements.
         dead: deleted items, also those deleted before they were seen.
         waiting: missing predecessor -> the items that named it.
-        names: the server has named a predecessor in this session.
     """
 
     ids: tuple[str, ...] = ()
     parents: Mapping[str, Parent] = field(factory=dict)
     dead: Mapping[str, None] = field(factory=dict)
     waiting: Mapping[str, tuple[str, ...]] = field(factory=dict)
-    names: bool = False
 
     @property
     def visible(self) -> tuple[str, ...]:
@@ -81,7 +76,6 @@ def place(
     previous: Predecessor,
     *,
     at_root: bool = False,
-    hearsay: bool = False,
 ) -> Order:
     """
     Put an item where the server says it is.
@@ -92,21 +86,16 @@ def place(
     Args:
         order: the order so far.
         item_id: the item.
-        previous: the predecessor that the server named; ``null`` and nothing
-            are told apart. The item itself counts as nothing, and so does "".
-        at_root: whether this client asked for the head of the conversation.
-        hearsay: the predecessor was named when the audio was committed, not
-            with the item. A server that fills it there may still say ``null``
-            with every item.
+        previous: the predecessor that the server named. ``null``, "" and the
+            item itself are no predecessor.
+        at_root: whether no predecessor means the head of the conversation:
+            this client asked for it, or it is this server's habit. Otherwise
+            it says nothing, and the item goes to the end.
     """
-    if previous == item_id or previous == "":
-        previous = UNSET
-    if isinstance(previous, str) and previous != "root":
-        order = order if hearsay else _named(order)
+    if isinstance(previous, str) and previous not in ("", "root", item_id):
         return _adopt(_after(order, item_id, previous), item_id)
-    if at_root or previous == "root" or (previous is None and order.names):
-        return _adopt(_anchor(order, item_id, Anchor.HEAD), item_id)
-    anchor = Anchor.NULL if previous is None else Anchor.END
+    head = at_root or previous == "root"
+    anchor = Anchor.HEAD if head else Anchor.END
     return _adopt(_anchor(order, item_id, anchor), item_id)
 
 
@@ -144,35 +133,6 @@ def forget_tombstones(order: Order, limit: int) -> Order:
     if surplus <= 0:
         return order
     return forget(order, list(order.dead)[:surplus])
-
-
-def _named(order: Order) -> Order:
-    """Note that this server names predecessors: a ``null`` means the head."""
-    if order.names:
-        return order
-    parents: dict[str, Parent] = {
-        each: Anchor.HEAD if parent is Anchor.NULL else parent
-        for each, parent in order.parents.items()
-    }
-    runs = _runs(order)
-    heads = [each for each, parent in parents.items() if parent is Anchor.HEAD]
-    rest = [top for top in runs if parents[top] is not Anchor.HEAD]
-    ids = tuple(each for top in (*reversed(heads), *rest) for each in runs[top])
-    return evolve(order, ids=ids, parents=parents, names=True)
-
-
-def _runs(order: Order) -> dict[str, list[str]]:
-    """Cut the order into its top items, each with what is below it."""
-    runs: dict[str, list[str]] = {}
-    seen: set[Parent] = set()
-    run: list[str] = []
-    for each in order.ids:
-        if order.parents[each] in seen:
-            run.append(each)
-        else:
-            run = runs[each] = [each]
-        seen.add(each)
-    return runs
 
 
 def _anchor(order: Order, item_id: str, anchor: Anchor) -> Order:

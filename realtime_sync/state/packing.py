@@ -56,7 +56,6 @@ def _pack_order(order: Order) -> dict[str, Any]:
         "parents": parents,
         "dead": list(order.dead),
         "waiting": {missing: list(each) for missing, each in order.waiting.items()},
-        "names": order.names,
     }
 
 
@@ -71,7 +70,6 @@ def _unpack_order(packed: Mapping[str, Any]) -> Order:
         parents=parents,
         dead=dict.fromkeys(packed.get("dead", ())),
         waiting={missing: tuple(each) for missing, each in waiting.items()},
-        names=packed.get("names", False),
     )
 
 
@@ -167,6 +165,7 @@ FIELDS: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "responses": (_each(_pack_response), _each(_unpack_response)),
     "open": (list, tuple),
     "asked": (_each(pack), lambda packed: tuple(Asked(**each) for each in packed)),
+    "habits": (sorted, frozenset),
     "audio_rate": (_as_it_is, _as_it_is),
 }
 """Field of a snapshot -> how it is packed, and how it is unpacked."""

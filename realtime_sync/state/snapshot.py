@@ -51,6 +51,9 @@ class Snapshot:
         rate_limits: the limits last told, one per name.
         anomalies: surprises, oldest first; the latest ones are kept.
         limits: how much is kept.
+        habits: what this server means otherwise than the protocol, by the names
+            of `realtime_sync.protocol.dialects.server_quirks`: known from where
+            it is, or learned because it was caught at it.
     """
 
     version: int = 0
@@ -60,6 +63,7 @@ class Snapshot:
     rate_limits: tuple[RateLimit, ...] = ()
     anomalies: tuple[Anomaly, ...] = ()
     limits: Limits = field(factory=Limits)
+    habits: frozenset[str] = frozenset()
     # Items are in two mappings: those on which deltas fall are few and in
     # `_overlay`, which every delta copies. The rest are in `_base`, which is
     # copied when an item comes, ends or goes. `_overlay` wins.
@@ -186,6 +190,7 @@ class Snapshot:
                 "responses": self._responses.values(),
                 "open": self._open,
                 "asked": self._asked,
+                "habits": self.habits,
                 "audio_rate": self._audio_rate,
             }
         )

@@ -40,6 +40,13 @@ def updated(snapshot: Snapshot, changes: Mapping[str, Any]) -> Snapshot:
     return copy
 
 
+def learned(snapshot: Snapshot, habit: str) -> Snapshot:
+    """Remember that the server was caught at a habit."""
+    if habit in snapshot.habits:
+        return snapshot
+    return updated(snapshot, {"habits": snapshot.habits | {habit}})
+
+
 def put_growing(snapshot: Snapshot, item: Item) -> Snapshot:
     """Store an item on which further deltas are expected. O(items in flight)."""
     values = snapshot.__dict__.copy()

@@ -30,6 +30,7 @@ class Vendor:
     What is known about one vendor's hosts.
 
     Attributes:
+        name: as the table of servers has it.
         hosts: host name endings that belong to the vendor.
         key_variable: environment variable that holds its key.
         base_variable: environment variable that names a server which gets the
@@ -37,6 +38,7 @@ class Vendor:
         needs_key: whether connecting without a key is pointless.
     """
 
+    name: str
     hosts: tuple[str, ...]
     key_variable: str
     base_variable: Optional[str] = None
@@ -54,6 +56,7 @@ class Vendor:
 
 
 OPENAI = Vendor(
+    name="OpenAI",
     hosts=("api.openai.com",),
     key_variable="OPENAI_API_KEY",
     base_variable="OPENAI_BASE_URL",
@@ -61,6 +64,7 @@ OPENAI = Vendor(
 VENDORS: tuple[Vendor, ...] = (
     OPENAI,
     Vendor(
+        name="Azure OpenAI",
         hosts=(
             "openai.azure.com",
             "openai.azure.us",
@@ -70,8 +74,9 @@ VENDORS: tuple[Vendor, ...] = (
         key_variable="AZURE_OPENAI_API_KEY",
         base_variable="AZURE_OPENAI_ENDPOINT",
     ),
-    Vendor(hosts=("api.x.ai",), key_variable="XAI_API_KEY"),
+    Vendor(name="xAI", hosts=("api.x.ai",), key_variable="XAI_API_KEY"),
     Vendor(
+        name="DashScope, Qwen-Omni",
         hosts=("dashscope.aliyuncs.com", "dashscope-intl.aliyuncs.com"),
         key_variable="DASHSCOPE_API_KEY",
     ),

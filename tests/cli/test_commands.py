@@ -8,15 +8,18 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from realtime_sync import connect
+from realtime_sync import Snapshot, connect
 from realtime_sync.cli import main, microphone, tail, transcribe
+from realtime_sync.cli.checks import QUESTIONS, Examination
 from realtime_sync.cli.main import parser
 from realtime_sync.cli.outputs import StreamOutput
 from realtime_sync.cli.status import CLEAR, StatusLine, bar
 from realtime_sync.cli.transcripts import Segment, as_srt, as_text, as_vtt
+from realtime_sync.protocol.dialects.server_quirks import NULL_PREDECESSORS
 from realtime_sync.protocol.escape import one_line, terminal_text
 from realtime_sync.server import Server
 
@@ -343,6 +346,17 @@ def test_doctor_finds_the_local_server_well(
     assert {"ok", "odd"} >= set(verdicts.values())
     for name in ("dialect ga", "dialect beta", "answer", "errors", "close"):
         assert "ok" == verdicts[name]
+
+
+def test_doctor_names_the_habits_that_a_server_was_caught_at() -> None:
+    """In words, as the page on servers has them."""
+    habits = frozenset({NULL_PREDECESSORS})
+    session = SimpleNamespace(snapshot=Snapshot(habits=habits))
+    exam = Examination(session=session, timeout=1)
+    verdict, detail = dict(QUESTIONS)["habits"](exam)
+
+    assert "odd" == verdict
+    assert "no predecessor in the middle" in detail
 
 
 def test_doctor_of_nothing_is_bad_input(capsys: Output) -> None:

@@ -25,9 +25,10 @@ class Mirror:
         dialect: str = "ga",
         session_type: Any = "realtime",
         limits: Optional[Limits] = None,
+        habits: frozenset[str] = frozenset(),
     ) -> None:
         self.codec = Codec(named(dialect), session_type=session_type)
-        self.snapshot = Snapshot(limits=limits or Limits())
+        self.snapshot = Snapshot(limits=limits or Limits(), habits=habits)
 
     def tell(self, kind: str, **fields: Any) -> Snapshot:
         """Reduce one frame and return the snapshot after it."""

@@ -25,11 +25,16 @@ from realtime_sync.state.ordering import (
 from realtime_sync.types import UNSET
 
 
-def told(*statements: tuple[str, Predecessor], order: Optional[Order] = None) -> Order:
+def told(
+    *statements: tuple[str, Predecessor],
+    order: Optional[Order] = None,
+    null_is_head: bool = False,
+) -> Order:
     """The order after some statements."""
     order = order or Order()
     for item_id, previous in statements:
-        order = place(order, item_id, previous)
+        at_root = null_is_head and previous is None
+        order = place(order, item_id, previous, at_root=at_root)
     return order
 
 
@@ -38,15 +43,17 @@ def told(*statements: tuple[str, Predecessor], order: Optional[Order] = None) ->
     [
         ([("a", None), ("b", "a"), ("c", "b")], "abc"),
         ([("a", None), ("b", "a"), ("c", "a")], "acb"),
-        ([("a", None), ("b", "a"), ("c", None)], "cab"),
+        ([("a", None), ("b", "a"), ("c", None)], "abc"),
+        ([("u", None), ("a", "u"), ("f", None), ("o", None), ("b", "o")], "uafob"),
+        ([("a", None), ("b", "a"), ("c", ""), ("d", "b")], "abdc"),
         ([("a", None), ("b", "a"), ("c", "root")], "cab"),
         ([("a", UNSET), ("b", UNSET), ("c", UNSET)], "abc"),
         ([("a", None), ("b", "a"), ("c", UNSET), ("d", "a")], "adbc"),
         ([("a", ""), ("b", "")], "ab"),
         ([("a", None), ("b", None), ("c", None)], "abc"),
-        ([("a", None), ("b", None), ("c", "b")], "bca"),
-        ([("a", None), ("b", "root"), ("c", None), ("d", "a")], "cbad"),
-        ([("a", UNSET), ("b", None), ("c", None), ("d", "b")], "cbda"),
+        ([("a", None), ("b", None), ("c", "b")], "abc"),
+        ([("a", None), ("b", "root"), ("c", None), ("d", "a")], "badc"),
+        ([("a", UNSET), ("b", None), ("c", None), ("d", "b")], "abdc"),
         ([("b", "a"), ("a", None)], "ab"),
         ([("c", "b"), ("b", "a"), ("a", None)], "abc"),
         ([("a", None), ("c", "x"), ("b", "a")], "abc"),
@@ -64,12 +71,27 @@ def test_statements_make_an_order(
     assert tuple(ids) == told(*statements).ids
 
 
-def test_the_head_is_where_the_client_asked_for_it() -> None:
-    """A null that answers a wish for root is the head on any server."""
+@pytest.mark.parametrize("previous", [None, "", UNSET, "c"])
+def test_the_head_is_where_the_client_asked_for_it(previous: Predecessor) -> None:
+    """No predecessor that answers a wish for root is the head on any server."""
     order = told(("a", None), ("b", None))
 
-    assert ("c", "a", "b") == place(order, "c", None, at_root=True).ids
-    assert ("c", "a", "b") == place(order, "c", UNSET, at_root=True).ids
+    assert ("c", "a", "b") == place(order, "c", previous, at_root=True).ids
+
+
+@pytest.mark.parametrize(
+    ("statements", "ids"),
+    [
+        ([("a", None), ("b", "a"), ("c", None)], "cab"),
+        ([("a", None), ("b", None), ("c", "b")], "bca"),
+        ([("a", UNSET), ("b", None), ("c", None), ("d", "b")], "cbda"),
+    ],
+)
+def test_null_is_the_head_where_the_server_means_it(
+    statements: list[tuple[str, Predecessor]], ids: str
+) -> None:
+    """OpenAI and Azure say it of what stands first, and of nothing else."""
+    assert tuple(ids) == told(*statements, null_is_head=True).ids
 
 
 def test_a_deleted_item_still_marks_a_place() -> None:
@@ -103,7 +125,8 @@ def test_what_the_server_has_not_placed_goes_to_its_place_later() -> None:
 
 def test_what_has_a_place_is_told_apart() -> None:
     """A place that was told, a place that was assumed, and none."""
-    order = place_provisionally(told(("a", None), ("b", UNSET), ("o", "x")), "r")
+    order = place(Order(), "a", None, at_root=True)
+    order = place_provisionally(told(("b", UNSET), ("o", "x"), order=order), "r")
 
     assert [True, False, True, False, False] == [
         placed(order, each) for each in ("a", "b", "o", "r", "z")
@@ -116,18 +139,6 @@ def test_what_has_a_place_is_told_apart() -> None:
     ]
 
 
-def test_hearsay_places_without_proving_that_nulls_mean_the_head() -> None:
-    """A server may fill predecessors for commits only."""
-    order = told(("a", None), ("b", None))
-    order = place(order, "c", "a", hearsay=True)
-    order = place(order, "d", None)
-    assert ("a", "c", "b", "d") == order.ids
-
-    order = place(order, "e", "d")
-
-    assert ("d", "e", "b", "a", "c") == order.ids
-
-
 def test_an_orphan_that_was_placed_otherwise_is_not_moved_again() -> None:
     """Only what still waits for an item is moved to it."""
     order = told(("a", None), ("o", "x"), ("o", "a"), ("b", "a"))
@@ -138,7 +149,8 @@ def test_an_orphan_that_was_placed_otherwise_is_not_moved_again() -> None:
 
 def test_forgetting_leaves_the_rest_in_order() -> None:
     """What stood below a forgotten item is inherited by that one's parent."""
-    order = told(("a", None), ("b", "a"), ("c", "b"), ("d", "c"))
+    statements = (("a", None), ("b", "a"), ("c", "b"), ("d", "c"))
+    order = told(*statements, null_is_head=True)
     order = forget(order, ("b", "c", "unknown"))
 
     assert ("a", "d") == order.ids
@@ -169,11 +181,16 @@ def test_the_oldest_tombstones_are_forgotten_first() -> None:
 # The server's own way, for comparison: a list, and insertion into it.
 
 
-def server_order(history: list[tuple[str, Optional[str]]]) -> list[str]:
+def server_order(
+    history: list[tuple[str, Optional[str]]], *, null_is_head: bool
+) -> list[str]:
     """The order of a server to which items come one after the other."""
     items: list[str] = []
     for item_id, previous in history:
-        items.insert(0 if previous is None else items.index(previous) + 1, item_id)
+        if previous is None:
+            items.insert(0 if null_is_head else len(items), item_id)
+        else:
+            items.insert(items.index(previous) + 1, item_id)
     return items
 
 
@@ -202,13 +219,13 @@ def keeps_siblings(
 
 def every_arrival(history: list[tuple[str, Optional[str]]]) -> None:
     """Try all orders of arrival of one history."""
-    names = any(previous is not None for _, previous in history)
-    expected = server_order(history) if names else [each for each, _ in history]
-    for arrival in permutations(history):
-        ids = list(told(*arrival).ids)
-        assert sorted(expected) == sorted(ids)
-        if keeps_siblings(arrival, history):
-            assert expected == ids
+    for null_is_head in (False, True):
+        expected = server_order(history, null_is_head=null_is_head)
+        for arrival in permutations(history):
+            ids = list(told(*arrival, null_is_head=null_is_head).ids)
+            assert sorted(expected) == sorted(ids)
+            if keeps_siblings(arrival, history):
+                assert expected == ids
 
 
 @settings(max_examples=30, deadline=None)

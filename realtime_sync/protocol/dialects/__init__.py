@@ -16,7 +16,7 @@ from attrs import evolve, field, frozen
 from ...errors import ConfigurationError
 from ..registry import ALIASES, ROWS, TRANSCRIPTION_SPELLINGS, canonical
 from .field_moves import View, moves, same
-from .server_quirks import HABITS
+from .server_quirks import MENDS
 from .tables import CLIENT, RESPONSE_ASKED, SERVER, SESSION_ASKED, SESSION_SAID
 from .vendor_commands import DASHSCOPE_WISHES, XAI_WISHES
 
@@ -134,7 +134,7 @@ def server_lift(spelt: Any) -> View:
     if spelt.__class__ is not str:
         return same
     name = canonical(spelt)
-    steps: list[View] = [habit.mend for habit in HABITS if name in habit.types]
+    steps: list[View] = [mend for types, mend in MENDS if name in types]
     if spelt in TRANSCRIPTION_SPELLINGS:
         steps.insert(0, _as_transcription)
     if name in SERVER:

@@ -1,34 +1,69 @@
 """
 Habits of servers that neither dialect explains.
 
-Each row names the events it concerns and a function that puts one oddity
-right, and leaves a frame without it alone. They are applied to whatever a
-server says; nothing of ours is ever sent this way.
+One table, `HABITS`. A row with a function puts an oddity of a frame right, and
+leaves a frame without it alone; it is applied to whatever a server says, and
+nothing of ours is ever sent this way. A row without one is a way of meaning
+things: the mirror asks for it by name. It is in force where the endpoint is one
+of a vendor that has it, or once the server has been caught at it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Optional
+
+from attrs import frozen
 
 Frame = dict[str, Any]
 
 _ENVELOPE = ("type", "event_id")
 
+NULL_IS_HEAD = "null_is_head"
+NULL_PREDECESSORS = "null_predecessors"
+INCREMENTS = "increments"
+CUMULATIVE = "cumulative_captions"
+SHORT_DONE = "short_done"
+OWN_IDS = "own_ids"
+NAMELESS_DELETIONS = "nameless_deletions"
 
-class Habit(NamedTuple):
+
+@frozen(kw_only=True)
+class Habit:
     """
     One oddity.
 
     Attributes:
-        who: servers that were seen to have it.
-        types: canonical types of the events that have it.
+        name: word for it, as `Snapshot.habits` has it.
+        servers: those that were seen to have it, by the names of `SERVERS`.
+        does: what the server does.
+        ours: what is made of it here.
+        types: canonical types of the events that have it; for a `mend`.
         mend: gives the frame as it should have been.
+        caught: the server shows it by itself; else only its endpoint tells.
     """
 
-    who: str
-    types: tuple[str, ...]
-    mend: Callable[[Frame], Frame]
+    name: str
+    servers: tuple[str, ...]
+    does: str
+    ours: str
+    types: tuple[str, ...] = ()
+    mend: Optional[Callable[[Frame], Frame]] = None
+    caught: bool = True
+
+
+@frozen(kw_only=True)
+class Server:
+    """
+    One server that is known.
+
+    Attributes:
+        connect: how to connect to it, as reStructuredText.
+        lacks: what else is coped with, beside its habits.
+    """
+
+    connect: str
+    lacks: str = ""
 
 
 def _error_as_text(frame: Frame) -> Frame:
@@ -89,31 +124,178 @@ def _whole_in_delta(name: str) -> Callable[[Frame], Frame]:
     return mend
 
 
-HABITS = (
-    Habit("vLLM: the error is a string", ("error",), _error_as_text),
-    Habit("relays: no error object", ("error",), _error_at_top),
-    Habit("vLLM: no session object", ("session.created",), _session_at_top),
+_LIFTS = (
     Habit(
-        "several: a transcription session without a type",
-        ("session.created", "session.updated"),
-        _untyped_transcription,
-    ),
-    Habit("xAI: words for details", ("response.done",), _status_details_as_text),
-    Habit("xAI: usage beside the response", ("response.done",), _usage_at_top),
-    Habit(
-        "mock servers: the whole text in delta",
-        ("response.output_text.done",),
-        _whole_in_delta("text"),
+        name="error_as_text",
+        servers=("vLLM",),
+        does="the error is a string",
+        ours="it is the message",
+        types=("error",),
+        mend=_error_as_text,
     ),
     Habit(
-        "mock servers: the whole transcript in delta",
-        ("response.output_audio_transcript.done",),
-        _whole_in_delta("transcript"),
+        name="error_at_top",
+        servers=("LiteLLM",),
+        does="an error without an error object",
+        ours="its fields are read from the event",
+        types=("error",),
+        mend=_error_at_top,
     ),
     Habit(
-        "mock servers: the whole arguments in delta",
-        ("response.function_call_arguments.done", "response.mcp_call_arguments.done"),
-        _whole_in_delta("arguments"),
+        name="session_at_top",
+        servers=("vLLM",),
+        does="``session.created`` without a session object",
+        ours="its fields are read from the event",
+        types=("session.created",),
+        mend=_session_at_top,
+    ),
+    Habit(
+        name="untyped_transcription",
+        servers=("Azure OpenAI",),
+        does="a transcription session without a type",
+        ours="its ``object`` tells the type",
+        types=("session.created", "session.updated"),
+        mend=_untyped_transcription,
+    ),
+    Habit(
+        name="details_as_text",
+        servers=("xAI",),
+        does="words for ``status_details``",
+        ours="they are the reason",
+        types=("response.done",),
+        mend=_status_details_as_text,
+    ),
+    Habit(
+        name="usage_at_top",
+        servers=("xAI",),
+        does="usage beside the response",
+        ours="it is the response's",
+        types=("response.done",),
+        mend=_usage_at_top,
+    ),
+    Habit(
+        name="whole_text_in_delta",
+        servers=("mock servers",),
+        does="the whole text in ``delta``",
+        ours="it is the text",
+        types=("response.output_text.done",),
+        mend=_whole_in_delta("text"),
+    ),
+    Habit(
+        name="whole_transcript_in_delta",
+        servers=("mock servers",),
+        does="the whole transcript in ``delta``",
+        ours="it is the transcript",
+        types=("response.output_audio_transcript.done",),
+        mend=_whole_in_delta("transcript"),
+    ),
+    Habit(
+        name="whole_arguments_in_delta",
+        servers=("mock servers",),
+        does="the whole arguments in ``delta``",
+        ours="they are the arguments",
+        types=(
+            "response.function_call_arguments.done",
+            "response.mcp_call_arguments.done",
+        ),
+        mend=_whole_in_delta("arguments"),
     ),
 )
-"""All of them, in the order in which they are applied."""
+
+_MEANINGS = (
+    Habit(
+        name=NULL_IS_HEAD,
+        servers=("OpenAI", "Azure OpenAI"),
+        does="no predecessor means the head of the conversation",
+        ours="the item stands first",
+        caught=False,
+    ),
+    Habit(
+        name=NULL_PREDECESSORS,
+        servers=("xAI", "speech-to-speech"),
+        does="no predecessor in the middle of a conversation",
+        ours="the item stands last, as it came",
+    ),
+)
+
+HABITS = _LIFTS + _MEANINGS
+"""All of them; frames are put right in this order."""
+
+MENDS: tuple[tuple[tuple[str, ...], Callable[[Frame], Frame]], ...] = tuple(
+    (habit.types, habit.mend) for habit in HABITS if habit.mend is not None
+)
+"""What puts frames right: the types of the events, and the function."""
+
+SERVERS: dict[str, Server] = {
+    "OpenAI": Server(
+        connect="``connect(model)``",
+        lacks="limits before the first item, nulls where the schema has none",
+    ),
+    "Azure OpenAI": Server(
+        connect="``Endpoint.azure(...)``",
+        lacks='the preview refuses ``modalities=["audio"]`` alone: the error says so',
+    ),
+    "Azure Voice Live": Server(
+        connect='``dialect="beta"``',
+        lacks="events of its own, heard with ``unknown=True``",
+    ),
+    "xAI": Server(
+        connect="``Endpoint.xai(...)``",
+        lacks="``conversation.created`` first, pings as events, no indices",
+    ),
+    "DashScope, Qwen-Omni": Server(
+        connect="``Endpoint.dashscope(...)``",
+        lacks="formats and tools spelt otherwise, further fields of the session",
+    ),
+    "StepFun": Server(
+        connect='``dialect="beta"``',
+        lacks="turn detection is off until it is asked for",
+    ),
+    "Together": Server(connect='``dialect="beta"``', lacks="events without ids"),
+    "Inworld, Yandex": Server(
+        connect="``Endpoint.at(...)``",
+        lacks="``item.added`` and ``item.created`` for one item",
+    ),
+    "LocalAI": Server(
+        connect="``base_url=...``",
+        lacks="``session.created`` late: raise ``connect_timeout``; empty event ids",
+    ),
+    "vLLM": Server(connect="``base_url=...``", lacks="events without ids"),
+    "vllm-omni": Server(
+        connect="``base_url=...``",
+        lacks="both kinds of item events, events of its own",
+    ),
+    "speech-to-speech": Server(
+        connect="``base_url=...``",
+        lacks="null everywhere, no acknowledgement of ``truncate`` and of an idle "
+        "``cancel``",
+    ),
+    "speaches": Server(
+        connect='``dialect="beta"``',
+        lacks="responses that begin as ``incomplete``, an error before the success",
+    ),
+    "sglang-omni": Server(
+        connect='``dialect="beta"``',
+        lacks="no item and part events, transcripts after the response",
+    ),
+    "unmute": Server(
+        connect='``dialect="beta", wait_created=False``',
+        lacks="no ``session.created``, deltas without ids",
+    ),
+    "LiteLLM": Server(
+        connect="``wait_created=False`` if the greeting gets lost, as with any relay",
+        lacks="binary frames, a second ``session.created``, an upstream that dies "
+        "silently: see ``response_idle_timeout``",
+    ),
+    "mock servers": Server(connect="``base_url=...``"),
+}
+"""Servers that are known, in the order of the documentation."""
+
+
+def habits_of(server: Optional[str]) -> frozenset[str]:
+    """
+    Return what a server is known to mean otherwise, by its name in `SERVERS`.
+
+    Nothing is known of a server that nobody names.
+    """
+    return frozenset(habit.name for habit in _MEANINGS if server in habit.servers)

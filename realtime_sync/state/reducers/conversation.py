@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Optional
 
+from ...protocol.dialects.server_quirks import NULL_IS_HEAD, NULL_PREDECESSORS
+from ...types import UNSET
 from .. import ordering
 from ..items import PCM_RATE, Item
 from ..merging import described, with_part_changed
@@ -17,6 +19,7 @@ from ..store import (
     erase,
     find,
     given,
+    learned,
     note,
     put_response,
     reordered,
@@ -85,12 +88,14 @@ def _positioned(snapshot: Snapshot, event: Any, item_id: str) -> Snapshot:
         return snapshot
     known = find(snapshot, item_id)
     hearsay = known.previous_item_id if known and known.announced else None
-    if not text_or_none(previous) and hearsay:
-        order = ordering.place(order, item_id, hearsay, hearsay=True)
-    elif _says_nothing_new(order, item_id, previous, at_root):
+    if not text_or_none(previous):
+        previous = hearsay or previous
+        at_root = at_root or (previous is None and NULL_IS_HEAD in snapshot.habits)
+    if _says_nothing_new(order, item_id, previous, at_root):
         return snapshot
-    else:
-        order = ordering.place(order, item_id, previous, at_root=at_root)
+    if not previous and previous is not UNSET and order.ids and not at_root:
+        snapshot = learned(snapshot, NULL_PREDECESSORS)
+    order = ordering.place(order, item_id, previous, at_root=at_root)
     snapshot = reordered(snapshot, order)
     if ordering.orphaned(order, item_id):
         detail = f"predecessor {order.parents[item_id]} is not known"

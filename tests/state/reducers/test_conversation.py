@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 
+from realtime_sync.protocol.dialects.server_quirks import (
+    NULL_PREDECESSORS,
+    habits_of,
+)
 from realtime_sync.protocol.events import ConversationItemCreate
 from realtime_sync.protocol.items import ContentPart, UserMessage
 from realtime_sync.state.parts import Limits
@@ -25,17 +29,57 @@ def test_an_item_stands_after_its_predecessor() -> None:
     assert mirror.item("a").previous_item_id is None
 
 
-def test_servers_that_never_name_predecessors_append() -> None:
-    """A null is only the head once the server has named somebody."""
+def test_null_in_the_middle_is_a_habit_and_no_statement() -> None:
+    """xAI names predecessors of messages and says null of calls and outputs."""
     mirror = Mirror()
+    mirror.user("u1", None)
+    assert frozenset() == mirror.snapshot.habits
+    mirror.added(answer("a1"), "u1")
+    mirror.added(call("f1"), None)
+    output = {"type": "function_call_output", "call_id": "call_f1", "output": "1"}
+    mirror.added({"id": "o1", **output}, None)
+    mirror.added(answer("a2"), "o1")
+
+    assert ["u1", "a1", "f1", "o1", "a2"] == mirror.order
+    assert {NULL_PREDECESSORS} == mirror.snapshot.habits
+
+
+@pytest.mark.parametrize("nothing", [None, "", MISSING])
+@pytest.mark.parametrize("dialect", ["ga", "beta"])
+def test_items_without_a_predecessor_stand_as_they_came(
+    nothing: Any, dialect: str
+) -> None:
+    """Also between items that name one."""
+    mirror = Mirror(dialect=dialect)
     for item_id in "abc":
-        mirror.user(item_id, None)
-    mirror.user("d", MISSING)
-    assert ["a", "b", "c", "d"] == mirror.order
+        mirror.user(item_id, nothing)
+    mirror.user("d", "a")
+    mirror.user("e", nothing)
 
-    mirror.user("e", "a")
+    assert ["a", "d", "b", "c", "e"] == mirror.order
 
-    assert ["c", "b", "a", "e", "d"] == mirror.order
+
+def test_null_is_the_head_where_the_endpoint_means_it() -> None:
+    """An item that another program puts first on OpenAI is first."""
+    mirror = Mirror(habits=habits_of("OpenAI"))
+    for item_id, previous in (("a", None), ("b", "a"), ("c", None)):
+        mirror.user(item_id, previous)
+
+    assert ["c", "a", "b"] == mirror.order
+    assert habits_of("OpenAI") == mirror.snapshot.habits
+
+
+@pytest.mark.parametrize("server", ["OpenAI", "xAI", None])
+@pytest.mark.parametrize("nothing", [None, "", MISSING])
+def test_done_without_a_predecessor_moves_nothing(server: Any, nothing: Any) -> None:
+    """OpenAI says null in `item.done` of what `added` has placed."""
+    mirror = Mirror(habits=habits_of(server))
+    mirror.user("a", None)
+    mirror.added(answer("b"), "a")
+    mirror.added(answer("c"), "b")
+    mirror.done(answer("b", status="completed"), nothing)
+
+    assert ["a", "b", "c"] == mirror.order
 
 
 def test_an_orphan_waits_at_the_end() -> None:
