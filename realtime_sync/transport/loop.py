@@ -1,0 +1,322 @@
+"""
+One thread that waits for many sockets, for timers, and to be woken.
+
+The loop does nothing that waits for anybody else. In each turn it gives every
+socket that is ready one bounded share, so that a flood on one holds up no other.
+"""
+
+from __future__ import annotations
+
+import selectors
+from collections import deque
+from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
+from threading import Event, Lock, Thread, get_ident
+from time import monotonic
+from typing import Final, Optional, Protocol
+
+from ..deadline import Deadline
+from .logs import area_logger
+from .poller import Waker
+
+logger = area_logger("realtime_sync.transport")
+
+READ: Final = selectors.EVENT_READ
+WRITE: Final = selectors.EVENT_WRITE
+
+_MOST_DELAYS = 1024
+_SELECT_TAKES = 500
+
+
+class Channel(Protocol):
+    """
+    What a loop serves: a socket, and who reads and writes it.
+
+    All methods are called on the loop and must not wait.
+    """
+
+    def fileno(self) -> int:
+        """The number of the socket."""
+
+    def ready(self) -> bool:
+        """
+        Read and write one share of what can be read and written.
+
+        Returns:
+            True to be called again in the next turn, whatever the socket says:
+            TLS may hold bytes that the kernel has handed over already.
+        """
+
+    def failed(self, exc: BaseException) -> None:
+        """Serving it raised; it has been unregistered and must come to its end."""
+
+
+class Timer:
+    """A call that is due at some time; made by `Loop.call_later`."""
+
+    __slots__ = ("when", "_run")
+
+    def __init__(self, when: float, run: Callable[[], None]) -> None:
+        self.when = when
+        self._run: Optional[Callable[[], None]] = run
+
+    def cancel(self) -> None:
+        """Do not call. Any thread; what is being called is not stopped."""
+        self._run = None
+
+    def run(self) -> None:
+        """Call once. On the loop."""
+        run, self._run = self._run, None
+        if run is not None:
+            run()
+
+
+class Loop:
+    """
+    Serves sockets and timers on one daemon thread, which the first use starts.
+
+    `add`, `change` and `remove` are for the loop's own thread; `call` and
+    `call_later` are for any thread and bring others there.
+
+    Args:
+        name: of the thread.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        # Guards the start and the end of the thread.
+        self._lock = Lock()
+        self._thread: Optional[Thread] = None
+        self._ident: Optional[int] = None
+        self._stopping = False
+        self._stopped = Event()
+        self._selector: Optional[selectors.BaseSelector] = None
+        self._waker = Waker()
+        # Whether a wake is under way: one is enough for many calls.
+        self._woken = False
+        self._calls: deque[Callable[[], None]] = deque()
+        # By the number of their sockets. Touched by the loop alone, as are the
+        # selector, the timers and `_again`.
+        self._served: dict[int, Channel] = {}
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._order = count()
+        self._again: dict[int, Channel] = {}
+        self._delays: deque[float] = deque(maxlen=_MOST_DELAYS)
+
+    # -- from any thread -------------------------------------------------------
+
+    def on_loop(self) -> bool:
+        """Whether the calling thread is the loop."""
+        return get_ident() == self._ident
+
+    def start(self) -> None:
+        """
+        Start the thread, unless it runs.
+
+        Raises:
+            RuntimeError: the loop has been stopped.
+        """
+        with self._lock:
+            if self._stopping:
+                raise RuntimeError(f"the loop {self._name} has been stopped")
+            if self._thread is None:
+                self._thread = Thread(target=self._run, name=self._name, daemon=True)
+                self._thread.start()
+
+    def call(self, run: Callable[[], None]) -> None:
+        """
+        Call on the loop, soon, in the order of these calls.
+
+        What is called after the end of the loop is not called.
+        """
+        self._calls.append(run)
+        # Its own thread looks before it waits again. Who finds `_woken` set has
+        # appended before the loop takes the calls, which it does after clearing.
+        if not self._woken and get_ident() != self._ident:
+            self._woken = True
+            self._waker.wake()
+
+    def call_later(self, delay: float, run: Callable[[], None]) -> Timer:
+        """
+        Call on the loop after `delay` seconds.
+
+        Returns:
+            What cancels it.
+        """
+        timer = Timer(monotonic() + delay, run)
+        if self.on_loop():
+            self._push(timer)
+        else:
+            self.call(lambda: self._push(timer))
+        return timer
+
+    def delays(self) -> list[float]:
+        """
+        Seconds that the last of those served in a turn waited, shortest first.
+        """
+        return sorted(self._delays.copy())
+
+    def stop(self) -> None:
+        """Let the thread end when it has run what it was asked to call."""
+        with self._lock:
+            started, self._stopping = self._thread is not None, True
+        if started:
+            self._waker.wake()
+        else:
+            self._waker.close()
+            self._stopped.set()
+
+    def join(self, deadline: Deadline) -> bool:
+        """Wait for the end of the thread, unless it is the caller."""
+        thread = self._thread
+        if thread is None or self.on_loop():
+            return self._stopped.is_set()
+        thread.join(deadline.remaining())
+        return not thread.is_alive()
+
+    # -- on the loop -------------------------------------------------------------
+
+    def add(self, channel: Channel, events: int = READ) -> None:
+        """
+        Serve a channel from now on.
+
+        Raises:
+            OSError: its socket is closed, or the system takes no more.
+        """
+        selector = self._selector
+        assert selector is not None and self.on_loop()
+        limited = isinstance(selector, selectors.SelectSelector)
+        if limited and len(self._served) >= _SELECT_TAKES:
+            raise OSError(f"this system waits for at most {_SELECT_TAKES} sockets")
+        number = channel.fileno()
+        try:
+            selector.register(number, events, channel)
+        except (KeyError, ValueError) as exc:
+            raise OSError(f"the socket cannot be waited for: {exc}") from exc
+        self._served[number] = channel
+
+    def change(self, channel: Channel, events: int) -> None:
+        """Wait for other events of a channel."""
+        assert self._selector is not None and self.on_loop()
+        self._selector.modify(channel.fileno(), events, channel)
+
+    def remove(self, channel: Channel) -> None:
+        """
+        Serve a channel no more. Before its socket is closed: a number that stays
+        registered would report for whoever gets it next.
+        """
+        assert self._selector is not None and self.on_loop()
+        number = channel.fileno()
+        if self._served.get(number) is channel:
+            self._forget(number)
+
+    # -- the thread --------------------------------------------------------------
+
+    def _run(self) -> None:
+        self._ident = get_ident()
+        # Made here: what gevent replaces is replaced by now, and a child of a
+        # fork does not inherit it from before.
+        selector = self._selector = selectors.DefaultSelector()
+        selector.register(self._waker.fileno(), READ, None)
+        try:
+            while not self._stopping or self._calls:
+                self._turn(selector)
+        finally:
+            self._end(selector)
+
+    def _turn(self, selector: selectors.BaseSelector) -> None:
+        try:
+            found = selector.select(self._pause())
+        except (OSError, ValueError):
+            self._drop_dead()
+            return
+        began = monotonic()
+        again, self._again = self._again, {}
+        if found or again:
+            self._serve(found, again)
+        if self._calls:
+            self._run_calls()
+        if self._timers:
+            self._run_timers()
+        self._delays.append(monotonic() - began)
+
+    def _pause(self) -> Optional[float]:
+        if self._calls or self._again or self._stopping:
+            return 0.0
+        if not self._timers:
+            return None
+        return max(0.0, self._timers[0][0] - monotonic())
+
+    def _serve(
+        self,
+        found: list[tuple[selectors.SelectorKey, int]],
+        again: dict[int, Channel],
+    ) -> None:
+        for key, _ in found:
+            channel = key.data
+            if channel is None:
+                self._waker.drain()
+                self._woken = False
+                continue
+            again.pop(key.fd, None)
+            self._serve_one(key.fd, channel)
+        for number, channel in again.items():
+            self._serve_one(number, channel)
+
+    def _serve_one(self, number: int, channel: Channel) -> None:
+        # One that was served before it in this turn may have removed it, and its
+        # number may be another's by now.
+        if self._served.get(number) is not channel:
+            return
+        try:
+            if channel.ready():
+                self._again[number] = channel
+        except BaseException as exc:  # One connection must not end them all.
+            self._fail(number, channel, exc)
+
+    def _fail(self, number: int, channel: Channel, exc: BaseException) -> None:
+        if self._served.get(number) is channel:
+            self._forget(number)
+        try:
+            channel.failed(exc)
+        except BaseException:  # Should never run.
+            logger.exception("! a connection could not be ended")
+
+    def _forget(self, number: int) -> None:
+        assert self._selector is not None
+        del self._served[number]
+        self._again.pop(number, None)
+        self._selector.unregister(number)
+
+    def _run_calls(self) -> None:
+        # As many as there are now: what they add must not starve the sockets.
+        for _ in range(len(self._calls)):
+            self._guarded(self._calls.popleft())
+
+    def _run_timers(self) -> None:
+        timers, now = self._timers, monotonic()
+        while timers and timers[0][0] <= now:
+            self._guarded(heappop(timers)[2].run)
+
+    def _push(self, timer: Timer) -> None:
+        heappush(self._timers, (timer.when, next(self._order), timer))
+
+    def _guarded(self, run: Callable[[], None]) -> None:
+        try:
+            run()
+        except BaseException:  # Whoever asked must not end the loop for all.
+            logger.exception("! a call on the loop failed")
+
+    def _drop_dead(self) -> None:
+        """`select` names no culprit when a socket was closed under it."""
+        for number, channel in list(self._served.items()):
+            if channel.fileno() != number:
+                self._fail(number, channel, OSError("the socket was closed"))
+
+    def _end(self, selector: selectors.BaseSelector) -> None:
+        for number, channel in list(self._served.items()):
+            self._fail(number, channel, OSError("the loop has ended"))
+        selector.close()
+        self._waker.close()
+        self._stopped.set()
