@@ -1,0 +1,348 @@
+"""
+Strands, and the workers that run the strands of many sessions.
+
+A strand is the queue of one session. One worker at a time runs it, in order, and
+puts it back behind the others after a number of items, so a strand that always
+has work holds up no other. One awake worker takes what many strands have in one
+go; there are more of them only while the ones there are do not come back.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from threading import Event, Lock, Thread, current_thread, get_ident
+from time import monotonic
+from typing import Any, Optional
+
+from ..deadline import Deadline
+from ..errors import WouldDeadlock
+from ..transport.logs import area_logger
+
+logger = area_logger("realtime_sync.dispatch")
+
+_SHARE = 64
+_LOOK_AGAIN = 0.005
+_LONGEST_WAIT = 0.05
+_IDLE = 5.0
+_NOTICE_AFTER = 0.5
+
+CallLater = Callable[[float, Callable[[], None]], object]
+"""Calls something after some seconds, in a thread that no handler blocks."""
+
+
+class Strand:
+    """
+    Items that are run one after the other, by one worker at a time.
+
+    Args:
+        workers: who runs it.
+        run: called with each item.
+        lagging: called when the workers' bound keeps it waiting; must not wait.
+
+    Attributes:
+        runner: ident of the thread that runs it now, or None.
+        since: when it was put in line, seconds of the monotonic clock.
+    """
+
+    __slots__ = (
+        "_items",
+        "_lined",
+        "_lock",
+        "_run",
+        "_workers",
+        "lagging",
+        "runner",
+        "since",
+    )
+
+    def __init__(
+        self,
+        workers: Workers,
+        run: Callable[[Any], None],
+        lagging: Callable[[int], None],
+    ) -> None:
+        self._workers = workers
+        self._items: deque[Any] = deque()
+        self._run = run
+        # Guards `_lined`: a strand stands in line once.
+        self._lock = Lock()
+        self._lined = False
+        self.runner: Optional[int] = None
+        self.since = 0.0
+        self.lagging = lagging
+
+    def put(self, item: Any) -> None:
+        """Add an item. Any thread; never waits for a worker."""
+        self._items.append(item)
+        # Read without the lock: who finds it set has appended before the worker
+        # looks for the last time, which it does after clearing.
+        if not self._lined and self._line_up():
+            self._workers.submit(self)
+
+    def run_share(self) -> bool:
+        """
+        Run some of the items. One thread at a time, a worker.
+
+        Returns:
+            Whether there is more, so that it goes to the end of the line.
+        """
+        items, run = self._items, self._run
+        self.runner = get_ident()
+        try:
+            for _ in range(_SHARE):
+                if not items:
+                    break
+                item = items.popleft()
+                try:
+                    run(item)
+                except BaseException:  # Should never run: it must not stand still.
+                    logger.exception("! a delivery failed outside of its handlers")
+        finally:
+            self.runner = None
+        with self._lock:
+            self._lined = bool(items)
+            if self._lined:
+                return True
+        # One may have been put between the look and the clearing.
+        return bool(items) and self._line_up()
+
+    def _line_up(self) -> bool:
+        """Whether it did not stand in line yet; somebody must take it there."""
+        with self._lock:
+            lined, self._lined = self._lined, True
+        return not lined
+
+
+class _Seat:
+    """Where one worker waits to be called."""
+
+    __slots__ = ("call", "taken")
+
+    def __init__(self) -> None:
+        self.call = Event()
+        # Set under the lock of the workers: called, or gone for good.
+        self.taken = False
+
+
+class Workers:
+    """
+    At most `limit` daemon threads that run strands.
+
+    Another one is called, or started, when none of those at work has come back
+    for a moment while strands stand in line, or when the first of the line has
+    waited long. Who finds nothing to do for some seconds ends.
+
+    Args:
+        limit: most threads.
+        name: of the threads.
+        call_later: brings the look at the line; see `CallLater`.
+    """
+
+    def __init__(self, limit: int, name: str, call_later: CallLater) -> None:
+        self.limit = limit
+        self._name = name
+        self._call_later = call_later
+        self._line: deque[Strand] = deque()
+        # Guards the counts of threads, and who waits where.
+        self._lock = Lock()
+        self._threads: dict[int, Thread] = {}
+        self._seats: list[_Seat] = []
+        self._awake = 0
+        self._numbers = 0
+        self._stopping = False
+        # Written by the workers, without a lock: it only has to change.
+        self._taken = 0
+        # Whether a look at the line is due; and what the last one saw.
+        self._watched = False
+        self._seen = -1
+        self._stuck_since: Optional[float] = None
+        self._told = False
+
+    # -- from any thread -------------------------------------------------------
+
+    def submit(self, strand: Strand) -> None:
+        """Put a strand in line and see to it that somebody comes."""
+        strand.since = monotonic()
+        self._line.append(strand)
+        # A worker counts itself out before it looks at the line for the last
+        # time; so either it sees the strand, or it is seen to be gone.
+        if not self._awake:
+            self._call_workers(1)
+        elif not self._watched:
+            self._watch()
+
+    def on_worker(self) -> bool:
+        """Whether the calling thread is one of the workers."""
+        return get_ident() in self._threads
+
+    @property
+    def waiting(self) -> int:
+        """Strands in line."""
+        return len(self._line)
+
+    @property
+    def busy(self) -> int:
+        """Workers that are at work."""
+        return self._awake
+
+    @property
+    def size(self) -> int:
+        """Threads that there are."""
+        return len(self._threads)
+
+    def check_free(self) -> None:
+        """
+        Raises:
+            WouldDeadlock: the caller is a worker about to wait for another one,
+                and all that there may be are at work.
+        """
+        if self.on_worker() and self._awake >= self.limit:
+            raise WouldDeadlock(
+                f"all {self.limit} workers are in handlers; waiting for another "
+                "one in a handler could last for ever: raise Threads(workers=...)"
+            )
+
+    def stop(self) -> None:
+        """Let the threads end when the line is empty."""
+        with self._lock:
+            self._stopping = True
+            seats, self._seats = self._seats, []
+            for seat in seats:
+                seat.taken = True
+                self._awake += 1
+        for seat in seats:
+            seat.call.set()
+
+    def join(self, deadline: Deadline) -> bool:
+        """Wait for the threads to end, the caller apart."""
+        with self._lock:
+            threads = list(self._threads.items())
+        for ident, thread in threads:
+            if ident != get_ident():
+                thread.join(deadline.remaining())
+        return not any(thread.is_alive() for _, thread in threads)
+
+    # -- the threads -------------------------------------------------------------
+
+    def _call_workers(self, number: int) -> None:
+        """Have more of them at work, up to the limit."""
+        called: list[_Seat] = []
+        with self._lock:
+            while number and self._seats:
+                # The one that sat down last: its memory is warm, and the others
+                # get on towards their end.
+                seat = self._seats.pop()
+                seat.taken = True
+                called.append(seat)
+                number -= 1
+            starting = max(0, min(number, self.limit - self._awake - len(called)))
+            self._awake += len(called) + starting
+            self._numbers += starting
+            first = self._numbers - starting + 1
+        for seat in called:
+            seat.call.set()
+        for index in range(first, first + starting):
+            thread = Thread(
+                target=self._work, name=f"{self._name} worker {index}", daemon=True
+            )
+            try:
+                thread.start()
+            except RuntimeError as exc:  # The system gives no more threads.
+                with self._lock:
+                    self._awake -= 1
+                logger.warning("! no worker more: %s", exc)
+
+    def _work(self) -> None:
+        ident, seat = get_ident(), _Seat()
+        with self._lock:
+            self._threads[ident] = current_thread()
+        line = self._line
+        while True:
+            try:
+                strand = line.popleft()
+            except IndexError:
+                if not self._rest(seat):
+                    break
+                continue
+            self._taken += 1
+            if strand.run_share():
+                strand.since = monotonic()
+                line.append(strand)
+                if not self._watched:
+                    self._watch()
+        with self._lock:
+            del self._threads[ident]
+
+    def _rest(self, seat: _Seat) -> bool:
+        """Sit down until called; False when it is time to end."""
+        with self._lock:
+            self._awake -= 1
+            if self._line:
+                self._awake += 1
+                return True
+            if self._stopping:
+                return False
+            seat.taken = False
+            seat.call.clear()
+            self._seats.append(seat)
+        if seat.call.wait(_IDLE):
+            return True
+        with self._lock:
+            if seat.taken:
+                return True  # Called at the last moment.
+            self._seats.remove(seat)
+        return False
+
+    # -- the look at the line, where no handler runs -----------------------------
+
+    def _watch(self) -> None:
+        with self._lock:
+            if self._watched:
+                return
+            self._watched = True
+        self._seen = self._taken
+        self._call_later(_LOOK_AGAIN, self._look)
+
+    def _look(self) -> None:
+        line = self._line
+        if not line:
+            self._watched = False
+            self._stuck_since, self._told = None, False
+            # One that was put before the flag was cleared has not watched.
+            if line:
+                self._watch()
+            return
+        try:
+            waited = monotonic() - line[0].since
+        except IndexError:
+            waited = 0.0  # Taken just now.
+        if self._seen == self._taken:
+            # Nobody has come back: as many again, so that many blocked handlers
+            # are made up for in a few looks.
+            self._call_workers(min(len(line), max(1, self._awake)))
+        elif waited > _LONGEST_WAIT:
+            self._call_workers(1)
+        self._tell(self._seen == self._taken and self._awake >= self.limit)
+        self._seen = self._taken
+        self._call_later(_LOOK_AGAIN, self._look)
+
+    def _tell(self, stuck: bool) -> None:
+        """Say once that the bound keeps strands waiting."""
+        if not stuck:
+            self._stuck_since = None
+            return
+        now = monotonic()
+        if self._stuck_since is None:
+            self._stuck_since = now
+        if self._told or now - self._stuck_since < _NOTICE_AFTER:
+            return
+        self._told = True
+        waiting = list(self._line)
+        logger.warning(
+            "! all %s workers are in handlers that do not return; %s sessions wait",
+            self.limit,
+            len(waiting),
+        )
+        for strand in waiting:
+            strand.lagging(self.limit)

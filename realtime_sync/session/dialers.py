@@ -1,0 +1,132 @@
+"""Threads for what waits for the network: dialling, restoring, and its hooks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from threading import Condition, Lock, Thread, current_thread
+
+from ..deadline import Deadline
+from ..transport.logs import area_logger
+
+logger = area_logger("realtime_sync.session")
+
+_IDLE = 5.0
+
+
+class Task:
+    """
+    Something to do once, by whoever claims it first.
+    """
+
+    __slots__ = ("_run", "_lock")
+
+    def __init__(self, run: Callable[[], None]) -> None:
+        self._run = run
+        # Taken by the one who claims the task, for good.
+        self._lock = Lock()
+
+    def claim(self) -> bool:
+        """Whether it is the caller's now, and nobody else's."""
+        return self._lock.acquire(blocking=False)
+
+    def run(self) -> None:
+        """Do it, unless somebody else has claimed it."""
+        if self.claim():
+            self._run()
+
+
+class Dialers:
+    """
+    At most `limit` daemon threads that run tasks in the order they came.
+
+    Threads start when there is a task and nobody idle, and end after some idle
+    seconds. Everything is for any thread.
+
+    Args:
+        limit: most threads.
+        name: of the threads.
+    """
+
+    def __init__(self, limit: int, name: str) -> None:
+        self.limit = limit
+        self._name = name
+        # Guards everything below; idle threads wait for it to be told.
+        self._changed = Condition(Lock())
+        self._tasks: deque[Task] = deque()
+        self._threads: set[Thread] = set()
+        self._idle = self._numbers = 0
+        self._stopping = False
+
+    @property
+    def size(self) -> int:
+        """Threads that there are."""
+        return len(self._threads)
+
+    @property
+    def waiting(self) -> int:
+        """Tasks that no thread has taken yet."""
+        return len(self._tasks)
+
+    def submit(self, run: Callable[[], None]) -> Task:
+        """
+        Have something done as soon as a thread is free.
+
+        Returns:
+            The task; who claims it keeps the threads from doing it.
+        """
+        task = Task(run)
+        with self._changed:
+            self._tasks.append(task)
+            if len(self._tasks) <= self._idle:
+                self._changed.notify()
+            elif len(self._threads) < self.limit:
+                self._start()
+        return task
+
+    def stop(self) -> None:
+        """Let the threads end when nothing is left to do."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+
+    def join(self, deadline: Deadline) -> bool:
+        """Wait for the threads to end, the caller apart."""
+        with self._changed:
+            threads = self._threads - {current_thread()}
+        for thread in threads:
+            thread.join(deadline.remaining())
+        return not any(thread.is_alive() for thread in threads)
+
+    def _start(self) -> None:
+        self._numbers += 1
+        thread = Thread(
+            target=self._work, name=f"{self._name} dialer {self._numbers}", daemon=True
+        )
+        self._threads.add(thread)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._threads.discard(thread)
+            if not self._threads:
+                raise  # Nobody would ever come; with others it only takes longer.
+
+    def _work(self) -> None:
+        while True:
+            task = self._next()
+            if task is None:
+                return
+            try:
+                task.run()
+            except BaseException:  # Should never run: the next task must be done.
+                logger.exception("! what was to be dialled failed")
+
+    def _next(self) -> Task | None:
+        with self._changed:
+            self._idle += 1
+            self._changed.wait_for(lambda: self._tasks or self._stopping, _IDLE)
+            self._idle -= 1
+            if self._tasks:
+                return self._tasks.popleft()
+            self._threads.discard(current_thread())
+            return None

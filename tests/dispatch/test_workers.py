@@ -1,0 +1,281 @@
+"""Strands and who runs them: order, one at a time, growth, shrinking, notice."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from realtime_sync.deadline import Deadline
+from realtime_sync.dispatch import workers as module
+from realtime_sync.dispatch.workers import Strand, Workers
+from realtime_sync.errors import WouldDeadlock
+from realtime_sync.transport.loop import Loop
+
+_LONG = 10.0
+
+
+@pytest.fixture
+def loop() -> Iterator[Loop]:
+    """What looks at the line."""
+    loop = Loop("loop of the workers")
+    loop.start()
+    yield loop
+    loop.stop()
+    assert loop.join(Deadline(_LONG))
+
+
+@pytest.fixture
+def make(loop: Loop) -> Iterator[Callable[[int], Workers]]:
+    """Makes workers, whose threads have ended after the test."""
+    made: list[Workers] = []
+
+    def workers(limit: int) -> Workers:
+        made.append(Workers(limit, "test", loop.call_later))
+        return made[-1]
+
+    yield workers
+    for each in made:
+        each.stop()
+        assert each.join(Deadline(_LONG))
+
+
+def strand(workers: Workers, run: Callable[[Any], Any], told: Any = None) -> Strand:
+    """A strand that calls `run`, and `told` when it is kept waiting."""
+    return Strand(workers, run, told or (lambda limit: None))
+
+
+def blocked(workers: Workers, number: int) -> tuple[threading.Event, list[Strand]]:
+    """So many strands whose handlers wait for the event, all of them begun."""
+    go, begun = threading.Event(), threading.Semaphore(0)
+
+    def wait(item: Any) -> None:
+        begun.release()
+        go.wait(_LONG)
+
+    strands = [strand(workers, wait) for _ in range(number)]
+    for each in strands:
+        each.put(1)
+    for _ in range(number):
+        assert begun.acquire(timeout=_LONG)
+    return go, strands
+
+
+def test_items_run_in_order_and_never_two_of_one_strand_at_once(
+    make: Callable[[int], Workers],
+) -> None:
+    """Many threads put, several workers run, and each strand keeps its order."""
+    workers = make(4)
+    seen: list[list[tuple[int, int]]] = [[] for _ in range(20)]
+    inside = [threading.Lock() for _ in range(20)]
+    crossed: list[int] = []
+    left = threading.Semaphore(0)
+
+    def take(index: int, item: tuple[int, int]) -> None:
+        if not inside[index].acquire(blocking=False):
+            crossed.append(index)
+        seen[index].append(item)
+        inside[index].release()
+        left.release()
+
+    strands = [
+        strand(workers, lambda item, index=index: take(index, item))
+        for index in range(20)
+    ]
+
+    def put(source: int) -> None:
+        for number in range(200):
+            for each in strands:
+                each.put((source, number))
+
+    threads = [threading.Thread(target=put, args=(source,)) for source in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(_LONG)
+    for _ in range(3 * 200 * 20):
+        assert left.acquire(timeout=_LONG)
+
+    assert [] == crossed
+    for items in seen:
+        for source in range(3):
+            mine = [number for origin, number in items if origin == source]
+            assert list(range(200)) == mine
+
+
+def test_one_worker_is_enough_while_it_comes_back(
+    make: Callable[[int], Workers],
+) -> None:
+    """Threads that take turns at the interpreter are slower than one of them."""
+    workers = make(8)
+    done = threading.Event()
+    strands = [strand(workers, lambda item: None) for _ in range(50)]
+    last = strand(workers, lambda item: done.set())
+    for _ in range(20):
+        for each in strands:
+            each.put(0)
+    last.put(0)
+
+    assert done.wait(_LONG)
+    assert workers.size <= 2
+
+
+def test_handler_that_blocks_holds_up_its_own_strand_only(
+    make: Callable[[int], Workers],
+) -> None:
+    """The pool grows to make up for those that do not come back."""
+    workers = make(8)
+    go, strands = blocked(workers, 6)
+    strands[0].put(2)
+    done = threading.Event()
+    strand(workers, lambda item: done.set()).put(0)
+
+    assert done.wait(_LONG)
+    assert 1 <= workers.size <= 8
+    go.set()
+
+
+def test_pool_never_grows_beyond_its_bound_and_says_so(
+    make: Callable[[int], Workers],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Sessions that wait are told, once, with the bound to raise."""
+    monkeypatch.setattr(module, "_NOTICE_AFTER", 0.02)
+    workers = make(2)
+    go, _ = blocked(workers, 2)
+    told = threading.Event()
+    limits: list[int] = []
+    done = threading.Event()
+    waiting = strand(
+        workers, lambda item: done.set(), lambda n: (limits.append(n), told.set())
+    )
+    waiting.put(0)
+
+    assert told.wait(_LONG)
+    assert 2 == workers.size
+    assert [2] == limits
+    assert not done.is_set()
+    assert "all 2 workers are in handlers" in caplog.text
+    go.set()
+    assert done.wait(_LONG)
+
+
+def test_idle_workers_end(
+    make: Callable[[int], Workers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A night without calls needs no threads."""
+    monkeypatch.setattr(module, "_IDLE", 0.01)
+    workers = make(4)
+    go, _ = blocked(workers, 4)
+    threads = [t for t in threading.enumerate() if t.name.startswith("test worker")]
+    go.set()
+    for thread in threads:
+        thread.join(_LONG)
+
+    assert 4 == len(threads)
+    assert 0 == workers.size
+    done = threading.Event()
+    strand(workers, lambda item: done.set()).put(0)
+    assert done.wait(_LONG)
+
+
+def test_strand_that_always_has_work_goes_back_behind_the_others(
+    make: Callable[[int], Workers],
+) -> None:
+    """One worker, two strands: the second does not wait for all of the first."""
+    workers = make(1)
+    order: list[str] = []
+    done = threading.Event()
+    go, _ = blocked(workers, 1)
+    busy = strand(workers, lambda item: order.append("busy"))
+    other = strand(workers, lambda item: order.append("other"))
+    for _ in range(1000):
+        busy.put(0)
+    other.put(0)
+    strand(workers, lambda item: done.set()).put(0)
+    go.set()
+
+    assert done.wait(_LONG)
+    assert order.index("other") <= 64
+
+
+def test_delivery_that_raises_does_not_stop_the_strand(
+    make: Callable[[int], Workers], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Even `sys.exit` in a place where no handler was meant to run."""
+    workers = make(1)
+    done = threading.Event()
+
+    def take(item: int) -> None:
+        if item == 0:
+            raise SystemExit(1)
+        done.set()
+
+    each = strand(workers, take)
+    each.put(0)
+    each.put(1)
+
+    assert done.wait(_LONG)
+    assert "failed outside of its handlers" in caplog.text
+
+
+def test_worker_that_would_wait_for_a_worker_that_cannot_come_is_told(
+    make: Callable[[int], Workers],
+) -> None:
+    """Two handlers that wait for a third strand would both run out of time."""
+    workers = make(1)
+    found: list[object] = []
+    done = threading.Event()
+
+    def take(item: int) -> None:
+        try:
+            workers.check_free()
+        except WouldDeadlock as exc:
+            found.append(exc)
+        done.set()
+
+    strand(workers, take).put(0)
+
+    assert done.wait(_LONG)
+    assert 1 == len(found)
+    assert "Threads(workers=...)" in str(found[0])
+    workers.check_free()  # Whoever is no worker may wait.
+
+
+def test_worker_may_wait_while_another_one_can_come(
+    make: Callable[[int], Workers],
+) -> None:
+    """With room in the pool a handler may wait for another session's handler."""
+    workers = make(2)
+    reached, done = threading.Event(), threading.Event()
+    found: list[bool] = []
+    other = strand(workers, lambda item: reached.set())
+
+    def take(item: int) -> None:
+        workers.check_free()
+        other.put(0)
+        found.append(reached.wait(_LONG))
+        done.set()
+
+    strand(workers, take).put(0)
+
+    assert done.wait(_LONG)
+    assert [True] == found
+
+
+def test_stop_lets_the_line_be_worked_off_first(
+    make: Callable[[int], Workers],
+) -> None:
+    """What was delivered before the end is delivered."""
+    workers = make(1)
+    go, _ = blocked(workers, 1)
+    done = threading.Event()
+    strand(workers, lambda item: done.set()).put(0)
+    workers.stop()
+    go.set()
+
+    assert workers.join(Deadline(_LONG))
+    assert done.is_set()
