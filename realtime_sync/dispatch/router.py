@@ -11,7 +11,7 @@ import contextvars
 import sys
 from collections.abc import Callable, Iterator
 from threading import Lock
-from typing import Any, Optional, TypeVar, Union, overload
+from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union, overload
 from weakref import WeakSet
 
 from ..types import Event, Handler, HandlerDecorator, Predicate
@@ -133,68 +133,26 @@ class Router:
             event, handler, inline=inline, where=where, unknown=unknown, once=False
         )
 
-    @overload
-    def once(
-        self,
-        event: type[Event],
-        /,
-        *,
-        inline: bool = ...,
-        where: Optional[Callable[[Event], Any]] = ...,
-        unknown: bool = ...,
-    ) -> HandlerDecorator[Event]: ...
+    if TYPE_CHECKING:
+        once = on  # What `on` takes, without its overloads a second time.
+    else:
 
-    @overload
-    def once(
-        self,
-        event: str,
-        /,
-        *,
-        inline: bool = ...,
-        where: Optional[Predicate] = ...,
-        unknown: bool = ...,
-    ) -> Callable[[F], F]: ...
-
-    @overload
-    def once(
-        self,
-        event: type[Event],
-        handler: EventHandler[Event],
-        /,
-        *,
-        inline: bool = ...,
-        where: Optional[Callable[[Event], Any]] = ...,
-        unknown: bool = ...,
-    ) -> Subscription: ...
-
-    @overload
-    def once(
-        self,
-        event: str,
-        handler: Handler,
-        /,
-        *,
-        inline: bool = ...,
-        where: Optional[Predicate] = ...,
-        unknown: bool = ...,
-    ) -> Subscription: ...
-
-    def once(
-        self,
-        event: Any,
-        handler: Optional[Handler] = None,
-        /,
-        *,
-        inline: bool = False,
-        where: Optional[Predicate] = None,
-        unknown: bool = False,
-    ) -> Any:
-        """
-        Like `on`, for the first event that matches.
-        """
-        return self._register(
-            event, handler, inline=inline, where=where, unknown=unknown, once=True
-        )
+        def once(
+            self,
+            event: Any,
+            handler: Optional[Handler] = None,
+            /,
+            *,
+            inline: bool = False,
+            where: Optional[Predicate] = None,
+            unknown: bool = False,
+        ) -> Any:
+            """
+            Like `on`, for the first event that matches.
+            """
+            return self._register(
+                event, handler, inline=inline, where=where, unknown=unknown, once=True
+            )
 
     def off(self, *what: Any) -> int:
         """
