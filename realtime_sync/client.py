@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextvars
-import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
+from inspect import Parameter, Signature, signature
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Callable, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional
 
-from attrs import evolve
+from attrs import evolve, fields
 
 from .dispatch.router import Router
 from .errors import ConfigurationError
@@ -18,7 +17,7 @@ from .session.reply import Reply
 from .session.session import Session
 from .transport.endpoint import Endpoint, Key
 from .transport.redaction import shown_url
-from .types import UNSET, Dialect, DispatchMode, SessionType, Timeout, Unset
+from .types import UNSET, Timeout
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -31,8 +30,7 @@ if TYPE_CHECKING:
         TranscriptionSessions,
         Translations,
     )
-    from .session.options import AskKeywords, Config, OpenTransport, SessionKeywords
-    from .session.reconnector import ReconnectPolicy
+    from .session.options import AskKeywords, SessionKeywords
 
 __all__ = ["CloseReport", "RealtimeClient", "connect"]
 
@@ -230,34 +228,8 @@ def connect(
     endpoint: Optional[Endpoint] = None,
     organization: Optional[str] = None,
     project: Optional[str] = None,
-    dialect: Optional[Dialect] = None,
-    session_type: SessionType = "realtime",
-    config: Config = None,
     router: Optional[Router] = None,
-    tools: Sequence[Callable[..., Any]] = (),
-    call_id: Optional[str] = None,
-    dispatch: DispatchMode = "thread",
-    reconnect: Optional[ReconnectPolicy] = None,
-    connect_timeout: Optional[float] = 10.0,
-    close_timeout: float = 5.0,
-    ping_interval: Optional[float] = 20.0,
-    timeout: Optional[float] = 30.0,
-    response_idle_timeout: Optional[float] = None,
-    wait_created: bool = True,
-    wait_config: bool = True,
-    queue_limit: int = 100_000,
-    queue_bytes: int = 256 << 20,
-    drop_stale_audio: bool = False,
-    max_frame_size: Optional[int] = 64 << 20,
-    extra_headers: Optional[Mapping[str, str]] = None,
-    extra_query: Optional[Mapping[str, str]] = None,
-    safety_identifier: Optional[str] = None,
-    proxy: Optional[str] = None,
-    ssl_context: Optional[ssl.SSLContext] = None,
-    insecure: bool = False,
-    transport: OpenTransport = None,
-    context: Union[contextvars.Context, None, Unset] = UNSET,
-    name: Optional[str] = None,
+    **options: Unpack[SessionKeywords],
 ) -> Session:
     """
     Open a session.
@@ -274,38 +246,8 @@ def connect(
         organization: sent as ``OpenAI-Organization``.
         project: sent as ``OpenAI-Project``.
         router: a set of handlers instead of the module-level one.
-        dialect: ``"ga"``, ``"beta"``, ``"xai"``, ``"dashscope"``, or None for
-            the endpoint's.
-        session_type: ``"realtime"``, ``"transcription"`` or ``"translation"``.
-        config: sent as the first `session.update` and waited for.
-        tools: functions that the model may call; see `Session.tool`.
-        call_id: attach to a WebRTC or SIP call instead of opening a session.
-        dispatch: where handlers run: ``"thread"``, ``"manual"``, ``"inline"``.
-        reconnect: a `ReconnectPolicy`; None for no reconnecting.
-        connect_timeout: seconds until the session is open.
-        close_timeout: seconds that `Session.close` may take.
-        ping_interval: seconds of silence before a ping; the second one means
-            that the connection is lost. None for no check.
-        timeout: default of every wait, in seconds.
-        response_idle_timeout: seconds without an event of a response after
-            which waiting for it fails; None for no such limit.
-        wait_created: wait for `session.created`; False for servers without.
-        wait_config: wait until `config` is acknowledged.
-        queue_limit: most deliveries that may wait for handlers.
-        queue_bytes: most bytes of frames that may wait for handlers.
-        drop_stale_audio: discard queued audio of interrupted responses.
-        max_frame_size: largest inbound message in bytes.
-        extra_headers: request headers of the handshake.
-        extra_query: query parameters of the handshake.
-        safety_identifier: stable id of the end user, for the service.
-        proxy: proxy URL (``http://``, ``socks5://``...); ``""`` for none; None
-            goes by the environment, which never applies to this machine.
-        ssl_context: TLS settings.
-        insecure: let a key travel in clear text beyond this machine.
-        transport: use this open transport, or what this function opens, instead
-            of a socket.
-        context: contextvars for handlers; None for none, `UNSET` captures.
-        name: shows in thread names, logs and the repr.
+        **options: how the session is to behave, for example ``config=...`` or
+            ``reconnect=...``; see `SessionOptions`, which has them all.
 
     Raises:
         ConnectFailed: the server refused or cannot be reached; its subclass
@@ -321,34 +263,23 @@ def connect(
         organization=organization,
         project=project,
     )
-    return client.connect(
-        model,
-        dialect=dialect,
-        session_type=session_type,
-        config=config,
-        router=router,
-        tools=tools,
-        call_id=call_id,
-        dispatch=dispatch,
-        reconnect=reconnect,
-        connect_timeout=connect_timeout,
-        close_timeout=close_timeout,
-        ping_interval=ping_interval,
-        timeout=timeout,
-        response_idle_timeout=response_idle_timeout,
-        wait_created=wait_created,
-        wait_config=wait_config,
-        queue_limit=queue_limit,
-        queue_bytes=queue_bytes,
-        drop_stale_audio=drop_stale_audio,
-        max_frame_size=max_frame_size,
-        extra_headers=extra_headers,
-        extra_query=extra_query,
-        safety_identifier=safety_identifier,
-        proxy=proxy,
-        ssl_context=ssl_context,
-        insecure=insecure,
-        transport=transport,
-        context=context,
-        name=name,
-    )
+    return client.connect(model, router=router, **options)
+
+
+def _with_options(function: Callable[..., Any]) -> Signature:
+    """The signature of a function whose ``**options`` are those of a session."""
+    own = [*signature(function).parameters.values()][:-1]
+    options = [
+        Parameter(
+            each.name,
+            Parameter.KEYWORD_ONLY,
+            default=each.default,
+            annotation=each.type,
+        )
+        for each in fields(SessionOptions)
+    ]
+    return Signature([*own, *options], return_annotation="Session")
+
+
+# For whoever asks at run time: help(), notebooks, the documentation.
+setattr(connect, "__signature__", _with_options(connect))
