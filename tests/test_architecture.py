@@ -28,7 +28,7 @@ ROWS = """
     deadline        : types errors
     protocol        : types errors
     state           : types errors protocol
-    transport       : types errors deadline protocol.escape
+    transport       : types errors deadline protocol.escape protocol.sensitive
     dispatch        : types errors deadline protocol state transport.logs
     connection      : types errors deadline protocol state transport dispatch
     recording       : types errors deadline protocol state transport.redaction
@@ -44,7 +44,7 @@ ROWS = """
 
 PUBLIC = (
     "errors types protocol.events protocol.escape protocol.dialects.server_quirks "
-    "transport.redaction transport.logs"
+    "protocol.sensitive protocol.audio_fields transport.redaction transport.logs"
 ).split()
 """Modules whose every name is public; other public names are in ``__all__``."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..protocol import audio_fields
 from ..protocol.escape import one_line
 
 WIDEST = 110
@@ -58,7 +59,7 @@ class Lines:
         """The lines to print for an event, which may be none."""
         kind = str(frame.get("type")) if isinstance(frame, Mapping) else ""
         run = (direction, kind)
-        if not _is_audio(kind):
+        if kind not in audio_fields.BLOCKS:
             return [*self.rest(), event_line(at, direction, frame)]
         if run in self._more:
             self._more[run] += 1
@@ -78,15 +79,10 @@ class Lines:
         ]
 
 
-def _is_audio(kind: str) -> bool:
-    return kind.endswith(("audio.delta", "input_audio_buffer.append"))
-
-
 def _about(kind: str, frame: Mapping[str, Any]) -> str:
-    if "audio" in frame and isinstance(frame["audio"], str):
-        return f"<{_size(frame['audio'])} bytes>"
-    if kind.endswith("audio.delta"):
-        return f"<{_size(frame.get('delta'))} bytes>"
+    for name, value in frame.items():
+        if audio_fields.is_audio(name, value, kind):
+            return audio_fields.shown(value)
     for holder in (frame, *_inner(frame)):
         for name in TELLING:
             value = holder.get(name)
@@ -98,12 +94,6 @@ def _about(kind: str, frame: Mapping[str, Any]) -> str:
 def _inner(frame: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     names = ("error", "response", "item", "session")
     return [frame[name] for name in names if isinstance(frame.get(name), Mapping)]
-
-
-def _size(text: Any) -> int:
-    if not isinstance(text, str):
-        return 0
-    return len(text) * 3 // 4 - text[-2:].count("=")
 
 
 def counted(count: int, name: str) -> str:

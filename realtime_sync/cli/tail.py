@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError
+from ..protocol import sensitive
 from ..protocol.escape import json_text, one_line
+from ..transport.redaction import redact
 from .json_output import add_json_option, print_json
 from .lines import Lines
 from .server_options import add_server_options, new_session, server_url
@@ -107,7 +109,7 @@ class _Shown:
     def of(self, line: str) -> list[str]:
         """What to print for a line, which may be nothing."""
         if self._as_it_is:
-            return [json_text(line.rstrip("\r\n"))]
+            return [_safe_line(line.rstrip("\r\n"))]
         try:
             value = json.loads(line)
         except ValueError:
@@ -121,6 +123,20 @@ class _Shown:
         return self._lines.of(seconds, direction, frame)
 
 
+def _safe_line(line: str) -> str:
+    """A line as it is, but for secrets: others' recordings may have some."""
+    try:
+        line = json.dumps(sensitive.hidden(json.loads(line)), ensure_ascii=False)
+    except ValueError:
+        pass
+    return json_text(redact(line))
+
+
+def _safe(frame: Any) -> Any:
+    """Decoded JSON without secrets."""
+    return json.loads(redact(json.dumps(sensitive.hidden(frame))))
+
+
 def _call(options: argparse.Namespace) -> int:
     """Look on at a call until it ends."""
     import time
@@ -130,7 +146,7 @@ def _call(options: argparse.Namespace) -> int:
 
     def show(event: Any) -> None:
         if options.json:
-            print_json(event.raw)
+            print_json(_safe(event.raw))
         else:
             _print(lines.of(time.monotonic() - began, "in", event.raw))
 

@@ -7,16 +7,16 @@ Every frame in the log, for whoever sets ``realtime_sync.wire`` to DEBUG.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Optional
 
 from ..deadline import Deadline
+from ..protocol import audio_fields, sensitive
 from ..transport.logs import area_logger
-from ..transport.redaction import HIDDEN, redact
+from ..transport.redaction import redact
 
 logger = area_logger("realtime_sync.wire")
 
-_SECRET = frozenset({"authorization", "headers", "client_secret", "api_key"})
 _LONGEST = 2000
 
 
@@ -69,26 +69,8 @@ def shown_frame(frame: Any) -> str:
             frame = json.loads(frame)
         except ValueError:
             return f"<{len(frame)} bytes that are not JSON>"
-    text = json.dumps(_shown(frame), ensure_ascii=False, default=str)
+    shown = sensitive.hidden(audio_fields.replaced(frame, audio_fields.shown))
+    text = json.dumps(shown, ensure_ascii=False, default=str)
     if len(text) > _LONGEST:
         text = f"{text[:_LONGEST]}... ({len(text)} characters)"
     return redact(text)
-
-
-def _shown(value: Any, owner: Any = None, key: str = "") -> Any:
-    if key in _SECRET and value is not None:
-        return HIDDEN
-    if isinstance(value, Mapping):
-        return {name: _shown(each, value, name) for name, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_shown(each, owner) for each in value]
-    if isinstance(value, str) and _is_audio(key, owner):
-        return f"<{len(value) * 3 // 4} bytes>"
-    return value
-
-
-def _is_audio(key: str, owner: Any) -> bool:
-    if key == "audio":
-        return True
-    kind = owner.get("type") if isinstance(owner, Mapping) else None
-    return key == "delta" and isinstance(kind, str) and kind.endswith("audio.delta")

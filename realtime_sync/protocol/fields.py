@@ -25,6 +25,7 @@ from typing import Any, Union
 from attrs import Attribute, field
 
 from ..types import UNSET, Unset
+from . import sensitive
 from .annotations import Shape, describe, fits, shapes_of
 
 MaybeText = Union[str, None, Unset]
@@ -69,19 +70,29 @@ def secret() -> Any:
     return field(default=UNSET, repr=_hidden)
 
 
+def free() -> Any:
+    """Declare an optional field in which anything may be, secrets too."""
+    return field(default=UNSET, repr=_shown)
+
+
+def given_freely() -> Any:
+    """Declare a field that the caller must give, in which anything may be."""
+    return field(repr=_shown)
+
+
 def extra_fields() -> Any:
     """Declare the field that holds what the protocol does not know."""
-    return field(factory=dict, metadata={EXTRA: True})
+    return field(factory=dict, repr=_shown, metadata={EXTRA: True})
 
 
 def sequence() -> Any:
     """Declare an optional field that holds several values in order."""
-    return field(default=UNSET, converter=_to_optional_tuple)
+    return field(default=UNSET, converter=_to_optional_tuple, repr=_shown)
 
 
 def given_sequence() -> Any:
     """Declare a field that holds several values in order, always given."""
-    return field(converter=to_tuple)
+    return field(converter=to_tuple, repr=_shown)
 
 
 def _elided(value: Any) -> str:
@@ -89,7 +100,13 @@ def _elided(value: Any) -> str:
 
 
 def _hidden(value: Any) -> str:
-    return "<secret>" if value else repr(value)
+    return sensitive.HIDDEN if value else repr(value)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return repr(tuple(map(sensitive.hidden, value)))
+    return repr(sensitive.hidden(value))
 
 
 def count(default: Any = ...) -> Any:

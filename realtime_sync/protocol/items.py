@@ -22,6 +22,7 @@ from .fields import (
     MaybeText,
     audio_field,
     checked,
+    free,
     given_sequence,
     required,
     sequence,
@@ -179,7 +180,7 @@ class McpListedTool:
     name: str = required()
     input_schema: Any = required()
     description: MaybeText = UNSET
-    annotations: MaybeAny = UNSET
+    annotations: MaybeAny = free()
 
 
 @frozen(kw_only=True, slots=False)

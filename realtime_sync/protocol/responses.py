@@ -18,6 +18,7 @@ from .fields import (
     MaybeText,
     checked,
     extra_fields,
+    free,
     required,
     sequence,
 )
@@ -57,7 +58,7 @@ class ResponseConfig:
     parallel_tool_calls: MaybeBool = UNSET
     max_output_tokens: Union[int, str, None, Unset] = UNSET
     conversation: MaybeText = UNSET
-    metadata: Union[Mapping[str, Any], None, Unset] = UNSET
+    metadata: Union[Mapping[str, Any], None, Unset] = free()
     input: Union[tuple[InputItem, ...], None, Unset] = sequence()
     prompt: Union[Prompt, None, Unset] = UNSET
     reasoning: Union[Reasoning, None, Unset] = UNSET
@@ -164,7 +165,7 @@ class Response:
     status_details: Union[StatusDetails, None, Unset] = UNSET
     output: Union[tuple[Item, ...], None, Unset] = UNSET
     usage: Union[Usage, None, Unset] = UNSET
-    metadata: Union[Mapping[str, Any], None, Unset] = UNSET
+    metadata: Union[Mapping[str, Any], None, Unset] = free()
     conversation_id: MaybeText = UNSET
     output_modalities: Union[tuple[str, ...], None, Unset] = UNSET
     audio: Union[AudioConfig, None, Unset] = UNSET

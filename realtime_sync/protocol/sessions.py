@@ -37,6 +37,7 @@ from .fields import (
     MaybeText,
     checked,
     extra_fields,
+    free,
     required,
     secret,
     sequence,
@@ -120,7 +121,7 @@ class TracingConfiguration:
 
     workflow_name: MaybeText = UNSET
     group_id: MaybeText = UNSET
-    metadata: MaybeAny = UNSET
+    metadata: MaybeAny = free()
 
 
 @frozen(kw_only=True, slots=False, field_transformer=checked)
@@ -250,7 +251,7 @@ class RealtimeSession:
     output_modalities: Union[tuple[str, ...], None, Unset] = UNSET
     instructions: MaybeText = UNSET
     audio: Union[AudioConfig, None, Unset] = UNSET
-    tools: Union[tuple[Tool, ...], None, Unset] = UNSET
+    tools: Union[tuple[Tool, ...], None, Unset] = free()
     tool_choice: Union[ToolChoice, None, Unset] = UNSET
     parallel_tool_calls: MaybeBool = UNSET
     max_output_tokens: Union[int, str, None, Unset] = UNSET

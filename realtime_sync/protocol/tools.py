@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Union
 from attrs import frozen
 
 from ..types import UNSET, Unset
-from .fields import MaybeAny, MaybeBool, MaybeText, checked, secret, sequence
+from .fields import MaybeAny, MaybeBool, MaybeText, checked, free, secret, sequence
 
 
 @frozen(kw_only=True, slots=False, field_transformer=checked)
@@ -30,7 +30,7 @@ class FunctionTool:
     type: ClassVar[str] = "function"
     name: MaybeText = UNSET
     description: MaybeText = UNSET
-    parameters: MaybeAny = UNSET
+    parameters: MaybeAny = free()
 
 
 @frozen(kw_only=True, slots=False, field_transformer=checked)
@@ -83,7 +83,7 @@ class McpTool:
 
     type: ClassVar[str] = "mcp"
     server_label: str
-    server_url: MaybeText = UNSET
+    server_url: MaybeText = free()
     connector_id: MaybeText = UNSET
     tunnel_id: MaybeText = UNSET
     server_description: MaybeText = UNSET

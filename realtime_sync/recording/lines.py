@@ -11,44 +11,16 @@ from typing import Any, Final, Optional
 
 from attrs import asdict
 
-from ..protocol import events, jsontext
+from ..protocol import audio_fields, events, jsontext, sensitive
 from ..protocol.codec import to_mapping
 from ..transport.redaction import HIDDEN, known_secrets, redact
 
 FORMAT: Final = "realtime-sync-recording"
 VERSION: Final = 1
 
-SECRET_PATHS: Final[tuple[tuple[str, ...], ...]] = (
-    ("**", "authorization"),
-    ("**", "api_key"),
-    ("**", "client_secret", "value"),
-    ("**", "tools", "*", "headers", "*"),
-)
-"""
-Where secrets are in frames; ``*`` is every element, ``**`` any number of steps.
+_KEYS: Final = tuple(b"sk- sk_ ek- ek_ xai- xai_ bearer".split())
+"""How what looks like a key begins; see `transport.redaction`."""
 
-Text at such a place is replaced, whatever it is. Besides, keys that this process
-has sent, and what looks like a key, are replaced wherever they are.
-"""
-
-AUDIO_PATHS: Final[tuple[tuple[str, ...], ...]] = (
-    ("**", "audio"),
-    ("delta",),
-)
-"""Where audio is in frames: in `AUDIO_EVENTS` only, if the path is plain."""
-
-AUDIO_EVENTS: Final = frozenset(
-    {
-        "response.audio.delta",
-        "response.output_audio.delta",
-        "session.output_audio.delta",
-    }
-)
-
-_TELLTALES: Final = tuple(
-    b'authorization api_key client_secret "headers" sk- sk_ ek- ek_ xai- xai_ bearer'
-    b" \\u \\/".split()
-)
 _LONG_BASE64: Final = re.compile(rb"[A-Za-z0-9+/]{512,}")
 _DEEP: Final = 200
 
@@ -126,8 +98,11 @@ class LineWriter:
 def may_hold_secret(data: bytes) -> bool:
     """Whether a frame must be looked into; False means that it may go as it is."""
     # Audio is most of what there is, and no telltale is that long.
-    lower = _LONG_BASE64.sub(b"", data).lower()
-    return any(each in lower for each in _TELLTALES) or any(
+    words = _LONG_BASE64.sub(b"", data)
+    if sensitive.may_hold_secret(words):
+        return True
+    lower = words.lower()
+    return any(each in lower for each in _KEYS) or any(
         secret.encode() in data for secret in known_secrets()
     )
 
@@ -140,47 +115,13 @@ def without_secrets(frame: Any, *, audio: bool = True) -> Any:
         frame: decoded JSON.
         audio: keep base64 audio; otherwise there is ``{"audio_bytes": length}``.
     """
-    for path in SECRET_PATHS:
-        frame = _replaced(frame, path, _hidden)
     if not audio:
-        kind = frame.get("type") if isinstance(frame, Mapping) else None
-        for path in AUDIO_PATHS:
-            if path[0] == "**" or kind in AUDIO_EVENTS:
-                frame = _replaced(frame, path, _measured)
-    return frame
+        frame = audio_fields.replaced(frame, _measured)
+    return sensitive.hidden(frame)
 
 
-def _replaced(value: Any, path: Sequence[str], replace: Any) -> Any:
-    if not path:
-        return replace(value)
-    head, rest = path[0], path[1:]
-    if head == "**":
-        deeper = _each(value, lambda key, each: _replaced(each, path, replace))
-        return _replaced(deeper, rest, replace)
-    if head == "*":
-        return _each(value, lambda key, each: _replaced(each, rest, replace))
-    return _each(
-        value,
-        lambda key, each: _replaced(each, rest, replace) if key == head else each,
-    )
-
-
-def _each(value: Any, change: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: change(key.lower(), each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [change(None, each) for each in value]
-    return value
-
-
-def _hidden(value: Any) -> Any:
-    return HIDDEN if isinstance(value, str) and value else value
-
-
-def _measured(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    return {"audio_bytes": len(value) * 3 // 4 - value[-2:].count("=")}
+def _measured(audio: str) -> dict[str, int]:
+    return {"audio_bytes": audio_fields.size(audio)}
 
 
 def _is_deep(data: bytes) -> bool:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Optional
 
 from .. import Router, read_recording, replay
+from ..protocol import audio_fields, sensitive
 from ..telemetry import Tokens
 from ..transport.redaction import redact
 from .recording_reader import HASTE, Listener
-from .sound import decoded
 from .timeline import Entry, Problem, Story, Utterance
 
 if TYPE_CHECKING:
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
 MOST_ENTRIES = 3000
 LONGEST_TEXT = 400
-_BASE64 = re.compile(r"[A-Za-z0-9+/]{64,}={0,2}\Z")
-_SECRET = frozenset({"authorization", "api_key", "headers", "client_secret"})
 
 NO_TIMES = (
     "Made from the mirror of a session, which keeps neither audio nor times: "
@@ -213,7 +210,7 @@ def _said(value: Any) -> str:
         for key, each in value.items()
         if key not in ("type", "event", "event_id") and each not in (None, "", 0)
     }
-    return ", ".join(f"{key}: {_short(each)}" for key, each in shown.items())
+    return ", ".join(f"{key}: {_short(each)}" for key, each in _shown(shown).items())
 
 
 # -- the event log ---------------------------------------------------------------------
@@ -231,20 +228,21 @@ def _enter(story: Story, at: float, direction: str, frame: Any) -> None:
         if remark not in story.remarks:
             story.remarks.append(remark)
         return
-    story.entries.append(Entry(at, direction, kind, _short(frame), until=at))
+    story.entries.append(Entry(at, direction, kind, _short(_shown(frame)), until=at))
 
 
-def _short(value: Any, key: str = "") -> Any:
-    """A copy of JSON without audio, secrets and long texts."""
-    if key in _SECRET and value:
-        return "<secret>"
+def _shown(frame: Any) -> Any:
+    """A copy of JSON without audio and secrets."""
+    return sensitive.hidden(audio_fields.replaced(frame, audio_fields.shown))
+
+
+def _short(value: Any) -> Any:
+    """A copy of JSON without long texts and keys."""
     if isinstance(value, Mapping):
-        return {str(name): _short(each, str(name)) for name, each in value.items()}
+        return {str(name): _short(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [_short(each) for each in value[:50]]
     if isinstance(value, str):
-        if key in ("audio", "delta") and _BASE64.match(value):
-            return f"<{len(decoded(value))} bytes>"
         if len(value) > LONGEST_TEXT:
             value = value[:LONGEST_TEXT] + " …"
         return redact(value)

@@ -10,18 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Optional
 
+from ..protocol import sensitive
 from .items import Item
 from .ordering import Anchor, Order, Parent
 from .parts import Anomaly, Asked, Limits, ResponseState
 from .records import freeze, pack
 from .usage import UsageTotals
-
-SECRETS: tuple[tuple[str, ...], ...] = (
-    ("client_secret", "value"),
-    ("tools", "*", "authorization"),
-    ("tools", "*", "headers"),
-)
-"""Paths into a session's configuration; ``*`` is every element."""
 
 
 def pack_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,7 +72,8 @@ def _pack_response(state: ResponseState) -> dict[str, Any]:
     for name in ("status_details", "usage"):
         if getattr(state, name) is not None:
             packed[name] = _to_mapping(getattr(state, name))
-    return packed
+    without: dict[str, Any] = sensitive.left_out(packed)
+    return without
 
 
 def _unpack_response(packed: Mapping[str, Any]) -> ResponseState:
@@ -96,21 +91,8 @@ def _unpack_response(packed: Mapping[str, Any]) -> ResponseState:
 def _pack_session(session: Any) -> Optional[dict[str, Any]]:
     if session is None:
         return None
-    packed: dict[str, Any] = _to_mapping(session)
-    for path in SECRETS:
-        _remove(packed, path)
+    packed: dict[str, Any] = sensitive.left_out(_to_mapping(session))
     return packed
-
-
-def _remove(value: Any, path: tuple[str, ...]) -> None:
-    head, *rest = path
-    if head == "*":
-        for each in value if isinstance(value, list) else ():
-            _remove(each, tuple(rest))
-    elif isinstance(value, dict) and rest:
-        _remove(value.get(head), tuple(rest))
-    elif isinstance(value, dict):
-        value.pop(head, None)
 
 
 def _unpack_session(packed: Optional[Mapping[str, Any]]) -> Any:

@@ -14,8 +14,7 @@ from collections.abc import Mapping
 from threading import Lock
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-HIDDEN = "<secret>"
-"""What stands in the place of a secret."""
+from ..protocol.sensitive import HIDDEN as HIDDEN
 
 _SHORTEST = 8
 """Shorter ones are not secrets but words, such as ``none`` or ``EMPTY``."""

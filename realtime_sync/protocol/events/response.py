@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Union
 from attrs import frozen
 
 from ...types import UNSET, Unset
-from ..fields import audio_field, checked, required
+from ..fields import audio_field, checked, free, required
 from ..items import ContentPart, Item
 from ..lazy import lazy_audio
 from ..responses import Response, ResponseConfig
@@ -25,7 +25,7 @@ class ResponseCreate(ClientEvent):
     """
 
     type: ClassVar[str] = "response.create"
-    response: Union[ResponseConfig, Mapping[str, Any], Unset] = UNSET
+    response: Union[ResponseConfig, Mapping[str, Any], Unset] = free()
 
 
 @frozen(kw_only=True, slots=False, field_transformer=checked)

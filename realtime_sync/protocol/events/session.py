@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Union
 
 from attrs import frozen
 
-from ..fields import checked, required
+from ..fields import checked, given_freely, required
 from ..sessions import (
     RealtimeSession,
     SessionConfig,
@@ -30,7 +30,9 @@ class SessionUpdate(ClientEvent):
     """
 
     type: ClassVar[str] = "session.update"
-    session: Union[SessionConfig, TranscriptionConfig, Mapping[str, Any]]
+    session: Union[SessionConfig, TranscriptionConfig, Mapping[str, Any]] = (
+        given_freely()
+    )
 
 
 @frozen(kw_only=True, slots=False)

@@ -20,6 +20,7 @@ from ..fields import (
     audio_field,
     checked,
     given_audio,
+    given_freely,
     required,
 )
 from ..lazy import lazy_audio
@@ -37,7 +38,7 @@ class TranslationSessionUpdate(ClientEvent):
     """
 
     type: ClassVar[str] = "session.update"
-    session: Union[TranslationConfig, Mapping[str, Any]]
+    session: Union[TranslationConfig, Mapping[str, Any]] = given_freely()
 
 
 @lazy_audio

@@ -1,0 +1,73 @@
+"""
+What is audio in frames: base64 text that nobody wants to read.
+
+Logs, recordings without sound, reports and the command line read this one table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+ANYWHERE: Final = "audio"
+"""The member that is audio wherever it is text: of commands, parts and items."""
+
+DELTAS: Final = frozenset(
+    {
+        "response.audio.delta",
+        "response.output_audio.delta",
+        "session.output_audio.delta",
+    }
+)
+"""Events whose ``delta`` is audio."""
+
+BLOCKS: Final = DELTAS | {
+    "input_audio_buffer.append",
+    "session.input_audio_buffer.append",
+}
+"""Events of which there are dozens a second, because each is a block of audio."""
+
+
+def is_audio(name: str, value: Any, kind: Any) -> bool:
+    """
+    Tell whether a member is audio.
+
+    Args:
+        name: of the member.
+        value: of the member.
+        kind: the ``type`` of what it is a member of.
+    """
+    if not isinstance(value, str):
+        return False
+    return name == ANYWHERE or name == "delta" and kind in DELTAS
+
+
+def size(text: str) -> int:
+    """Return how many bytes base64 text stands for."""
+    return len(text) * 3 // 4 - text[-2:].count("=")
+
+
+def shown(text: str) -> str:
+    """Return what people read instead of audio: ``<4800 bytes>``."""
+    return f"<{size(text)} bytes>"
+
+
+def replaced(frame: Any, replace: Callable[[str], Any]) -> Any:
+    """
+    Return a copy of decoded JSON with something else in the place of its audio.
+
+    Args:
+        frame: decoded JSON.
+        replace: makes it of the base64 text.
+    """
+    if isinstance(frame, Mapping):
+        kind = frame.get("type")
+        return {
+            name: (
+                replace(each) if is_audio(name, each, kind) else replaced(each, replace)
+            )
+            for name, each in frame.items()
+        }
+    if isinstance(frame, (list, tuple)):
+        return [replaced(each, replace) for each in frame]
+    return frame
