@@ -7,13 +7,15 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
+
+from ..types import Dialect
 
 if TYPE_CHECKING:
     from .. import Session
 
 MODEL = "gpt-realtime-2.1"
-DIALECTS = ("ga", "beta", "xai", "dashscope")
+DIALECTS = get_args(Dialect)
 
 
 def add_server_options(parser: argparse.ArgumentParser) -> None:
