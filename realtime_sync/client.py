@@ -22,14 +22,10 @@ from .types import UNSET, Timeout
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from .protocol.sessions import RealtimeSession, TranscriptionSession
     from .rest.calls import Calls
     from .rest.http import Rest
-    from .rest.resources import (
-        ClientSecrets,
-        Sessions,
-        TranscriptionSessions,
-        Translations,
-    )
+    from .rest.resources import ClientSecrets, Sessions, Translations
     from .session.options import AskKeywords, SessionKeywords
 
 __all__ = ["CloseReport", "RealtimeClient", "connect"]
@@ -101,18 +97,20 @@ class RealtimeClient:
         return ClientSecrets(self._requests())
 
     @property
-    def sessions(self) -> Sessions:
+    def sessions(self) -> Sessions[RealtimeSession]:
         """Sessions made over REST. Beta only."""
+        from .protocol.sessions import RealtimeSession
         from .rest.resources import Sessions
 
-        return Sessions(self._requests())
+        return Sessions(self._requests(), "realtime", RealtimeSession)
 
     @property
-    def transcription_sessions(self) -> TranscriptionSessions:
+    def transcription_sessions(self) -> Sessions[TranscriptionSession]:
         """Transcription sessions made over REST. Beta only."""
-        from .rest.resources import TranscriptionSessions
+        from .protocol.sessions import TranscriptionSession
+        from .rest.resources import Sessions
 
-        return TranscriptionSessions(self._requests())
+        return Sessions(self._requests(), "transcription", TranscriptionSession)
 
     @property
     def calls(self) -> Calls:

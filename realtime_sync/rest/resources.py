@@ -9,12 +9,11 @@ the client's (30 s).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ..errors import ConfigurationError, RestError
 from ..protocol.codec import to_mapping
 from ..protocol.dialects import BETA, lift_session_said
-from ..protocol.sessions import RealtimeSession, TranscriptionSession
 from ..types import UNSET, Timeout, Unset
 from .bodies import (
     ClientSecretCreated,
@@ -30,7 +29,14 @@ from .bodies import (
 from .calls import TranslationCalls
 from .http import Answer, Rest
 
+Made = TypeVar("Made")
 S = TypeVar("S", ClientSecretCreated, TranslationClientSecretCreated)
+
+KINDS_MADE = {
+    "realtime": ("/realtime/sessions", "expires_after"),
+    "transcription": ("/realtime/transcription_sessions", "expires_at"),
+}
+"""Kind of session -> the path that makes one, and its field of the key's end."""
 
 
 class _Resource:
@@ -81,8 +87,20 @@ class ClientSecrets(_Resource):
         )
 
 
-class Sessions(_Resource):
-    """Sessions made over REST, for their short-lived keys. Beta only."""
+class Sessions(Generic[Made]):
+    """
+    Sessions of one kind made over REST, for their short-lived keys. Beta only.
+
+    Args:
+        rest: whose requests these are.
+        kind: what they are for, see `KINDS_MADE`.
+        made: class of the answer.
+    """
+
+    def __init__(self, rest: Rest, kind: str, made: type[Made]) -> None:
+        self._rest = rest
+        self._kind = kind
+        self._made = made
 
     def create(
         self,
@@ -91,7 +109,7 @@ class Sessions(_Resource):
         expires_after: Expires = UNSET,
         timeout: Timeout = UNSET,
         **fields: Any,
-    ) -> RealtimeSession:
+    ) -> Made:
         """
         Make a session; its key is ``answer.client_secret.value``.
 
@@ -107,49 +125,11 @@ class Sessions(_Resource):
             RestError: the server refused, or there was no answer.
             TypeError: the configuration has no such field.
         """
-        config = configured(session, fields, "realtime")
-        body = _beta_body(config, "expires_after", expires_after)
-        answer = self._rest.post(
-            "/realtime/sessions", json=body, repeatable=True, timeout=timeout
-        )
-        return structured(RealtimeSession, *_lifted(answer))
-
-
-class TranscriptionSessions(_Resource):
-    """Transcription sessions made over REST. Beta only."""
-
-    def create(
-        self,
-        *,
-        session: Configuration = UNSET,
-        expires_after: Expires = UNSET,
-        timeout: Timeout = UNSET,
-        **fields: Any,
-    ) -> TranscriptionSession:
-        """
-        Make a session; its key is ``answer.client_secret.value``.
-
-        Repeated after failures: a session too many does no harm.
-
-        Args:
-            session: its configuration, in either spelling.
-            expires_after: seconds for which the key opens the session.
-            timeout: see `realtime_sync.rest.resources`.
-            **fields: the same as `session`, field by field.
-
-        Raises:
-            RestError: the server refused, or there was no answer.
-            TypeError: the configuration has no such field.
-        """
-        config = configured(session, fields, "transcription")
-        body = _beta_body(config, "expires_at", expires_after)
-        answer = self._rest.post(
-            "/realtime/transcription_sessions",
-            json=body,
-            repeatable=True,
-            timeout=timeout,
-        )
-        return structured(TranscriptionSession, *_lifted(answer))
+        path, expires = KINDS_MADE[self._kind]
+        config = configured(session, fields, self._kind)
+        body = _beta_body(config, expires, expires_after)
+        answer = self._rest.post(path, json=body, repeatable=True, timeout=timeout)
+        return structured(self._made, *_lifted(answer))
 
 
 class TranslationClientSecrets(_Resource):

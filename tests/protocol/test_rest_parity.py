@@ -109,7 +109,7 @@ RESOURCES: dict[str, type] = {
     ),
     "openai.resources.beta.realtime.sessions.Sessions": resources.Sessions,
     "openai.resources.beta.realtime.transcription_sessions.TranscriptionSessions": (
-        resources.TranscriptionSessions
+        resources.Sessions
     ),
 }
 """Their resources and ours."""
