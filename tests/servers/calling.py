@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from tests.servers.chatting import EVERY_KEY, GA, openai
-from tests.servers.fake_server import Frame, StandIn
+from tests.servers.fake_server import FakeServer, Frame
 from tests.servers.spoken import created, event, response
 
 ARGUMENTS = '{"a": 20, "b": 22}'
@@ -76,10 +76,10 @@ MANNERS = {
 }
 
 
-def caller(name: str) -> StandIn:
+def caller(name: str) -> FakeServer:
     """A server that calls once, then answers."""
     turns = iter([MANNERS[name], openai])
-    return StandIn(
+    return FakeServer(
         name=name,
         greeting=(created(),),
         answers={

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.rawserver import BINARY
-from tests.servers.fake_server import SOUND, VOICE, Answer, Frame, StandIn
+from tests.servers.fake_server import SOUND, VOICE, Answer, FakeServer, Frame
 from tests.servers.spoken import (
     WHERE,
     beta_speech,
@@ -220,13 +220,13 @@ GA = {"conversation.item.create": listed("added", "done", previous_item_id=None)
 BETA = {"conversation.item.create": listed("created", previous_item_id=None)}
 
 SERVERS = (
-    StandIn(
+    FakeServer(
         name="OpenAI GA",
         greeting=(OPENAI_SESSION,),
         answers={**GA, "response.create": openai, "session.update": updated()},
         options={"config": {"instructions": "Be brief."}},
     ),
-    StandIn(
+    FakeServer(
         name="Azure preview",
         greeting=(flat(),),
         answers={
@@ -236,7 +236,7 @@ SERVERS = (
         },
         options={"dialect": "beta", "config": {"output_modalities": ["audio"]}},
     ),
-    StandIn(
+    FakeServer(
         name="Azure Voice Live",
         greeting=(flat(),),
         answers={**BETA, "response.create": voice_live},
@@ -249,7 +249,7 @@ SERVERS = (
             "session.avatar.connecting",
         ),
     ),
-    StandIn(
+    FakeServer(
         name="xAI",
         greeting=(
             event("conversation.created", conversation={"id": "conv_1"}),
@@ -263,7 +263,7 @@ SERVERS = (
         sound=SOUND,
         strange=("ping",),
     ),
-    StandIn(
+    FakeServer(
         name="DashScope",
         greeting=(
             flat(
@@ -278,7 +278,7 @@ SERVERS = (
         options={"dialect": "beta"},
         sound=SOUND,
     ),
-    StandIn(
+    FakeServer(
         name="StepFun",
         greeting=(flat(turn_detection=None),),
         answers={
@@ -289,12 +289,12 @@ SERVERS = (
         options={"dialect": "beta", "config": {"turn_detection": None}},
         sound=SOUND,
     ),
-    StandIn(
+    FakeServer(
         name="Inworld",
         greeting=(created(output_modalities=["text", "audio"]),),
         answers={**GA, "response.create": openai},
     ),
-    StandIn(
+    FakeServer(
         name="Yandex",
         greeting=(created(),),
         answers={
@@ -302,7 +302,7 @@ SERVERS = (
             "response.create": both_streams,
         },
     ),
-    StandIn(
+    FakeServer(
         name="LocalAI",
         greeting=(created(),),
         answers={
@@ -315,7 +315,7 @@ SERVERS = (
             ),
         },
     ),
-    StandIn(
+    FakeServer(
         name="vllm-omni",
         greeting=(created(),),
         answers={
@@ -329,7 +329,7 @@ SERVERS = (
             "session.duplex.state",
         ),
     ),
-    StandIn(
+    FakeServer(
         name="speech-to-speech",
         greeting=(created(audio=None, tools=None, instructions=None),),
         answers={
@@ -338,14 +338,14 @@ SERVERS = (
         },
         sound=SOUND,
     ),
-    StandIn(
+    FakeServer(
         name="speaches",
         greeting=(flat(),),
         answers={**BETA, "response.create": speaches},
         options={"dialect": "beta"},
         sound=SOUND,
     ),
-    StandIn(
+    FakeServer(
         name="sglang-omni",
         greeting=(flat(),),
         answers={"response.create": sglang},
@@ -353,7 +353,7 @@ SERVERS = (
         sound=SOUND * 2,
         lines=(("assistant", "Lima."),),
     ),
-    StandIn(
+    FakeServer(
         name="unmute",
         answers={"response.create": unmute},
         headers=("Sec-WebSocket-Protocol: realtime",),
@@ -361,7 +361,7 @@ SERVERS = (
         lines=(("assistant", "Lima."),),
         strange=("unmute.additional_outputs",),
     ),
-    StandIn(
+    FakeServer(
         name="LiteLLM before Gemini",
         greeting=(created(),),
         answers={"response.create": litellm, "session.update": anew, **GA},
@@ -369,18 +369,18 @@ SERVERS = (
         options={"config": {"instructions": "Be brief."}},
         anomalies=frozenset({"repeated"}),
     ),
-    StandIn(
+    FakeServer(
         name="a relay that loses the greeting",
         answers={**GA, "response.create": openai, "session.update": updated()},
         options={"wait_created": False, "config": {"instructions": "Be brief."}},
     ),
-    StandIn(
+    FakeServer(
         name="a mock with every key",
         greeting=({**EVERY_KEY, **created()},),
         answers={**GA, "response.create": mock},
         strange=("response.cancelled",),
     ),
-    StandIn(
+    FakeServer(
         name="a mock without ids",
         greeting=(created(),),
         answers={
@@ -390,17 +390,17 @@ SERVERS = (
             ),
         },
     ),
-    StandIn(
+    FakeServer(
         name="one that says it in one frame",
         greeting=(created(),),
         answers={**GA, "response.create": one_frame},
     ),
-    StandIn(
+    FakeServer(
         name="one whose end is empty",
         greeting=(created(),),
         answers={**GA, "response.create": empty_end(openai)},
     ),
-    StandIn(
+    FakeServer(
         name="one whose end is empty, without items",
         greeting=(flat(),),
         answers={**BETA, "response.create": empty_end(sglang)},

@@ -37,7 +37,7 @@ Answer = Callable[[Frame], Iterable[Any]]
 
 
 @frozen(kw_only=True)
-class StandIn:
+class FakeServer:
     """
     One server, as far as its deviations go.
 
@@ -73,14 +73,14 @@ class StandIn:
 
 class Performance:
     """
-    A stand-in at work, and everything that it has said and heard.
+    A fake server at work, and everything that it has said and heard.
 
     Attributes:
         said: the events, in order.
         heard: the commands, in order.
     """
 
-    def __init__(self, server: StandIn) -> None:
+    def __init__(self, server: FakeServer) -> None:
         self.said: list[Any] = []
         self.heard: list[Frame] = []
         self._server = server
@@ -169,7 +169,7 @@ class Seen:
 
 
 @contextmanager
-def connected(server: StandIn, **options: Any) -> Any:
+def connected(server: FakeServer, **options: Any) -> Any:
     """
     A session with a stand-in.
 

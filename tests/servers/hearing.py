@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tests.servers.fake_server import SOUND, Frame, StandIn
+from tests.servers.fake_server import SOUND, FakeServer, Frame
 from tests.servers.spoken import created, event, flat, lacking, listed
 
 HEARD = "conversation.item.input_audio_transcription"
@@ -117,68 +117,68 @@ def commit(answer: Any) -> dict[str, Any]:
 ONE_TWO = (("user", "One two."),)
 
 SERVERS = (
-    StandIn(
+    FakeServer(
         name="OpenAI",
         greeting=(created(),),
         answers=commit(usual),
         lines=ONE_TWO,
     ),
-    StandIn(
+    FakeServer(
         name="xAI",
         greeting=(event("conversation.created"), created()),
         answers=commit(xai),
         lines=ONE_TWO,
         strange=("ping", f"{HEARD}.updated"),
     ),
-    StandIn(
+    FakeServer(
         name="Together",
         greeting=({"type": "session.created", "session": {"id": "s1"}},),
         answers=commit(together),
         options={"dialect": "beta", "session_type": "transcription"},
         lines=ONE_TWO,
     ),
-    StandIn(
+    FakeServer(
         name="LocalAI",
         answers=commit(localai),
         options={"wait_created": False},
         lines=ONE_TWO,
         strange=("conversation.item.speaker",),
     ),
-    StandIn(
+    FakeServer(
         name="vLLM",
         greeting=({"type": "session.created", "id": "s1", "created": 1},),
         answers=commit(vllm),
         lines=(),
         strange=("transcription.delta", "transcription.done"),
     ),
-    StandIn(
+    FakeServer(
         name="speech-to-speech",
         greeting=(created(),),
         answers=commit(barge_in),
         lines=(("assistant", "Well"), *ONE_TWO),
         anomalies=frozenset({"late_event"}),
     ),
-    StandIn(
+    FakeServer(
         name="a mock that commits nothing in particular",
         greeting=(created(),),
         answers=commit(lacking(ordered(2, 3, 7), "item_id")),
         lines=ONE_TWO,
     ),
-    StandIn(
+    FakeServer(
         name="a transcript before its item",
         greeting=(flat(),),
         answers=commit(ordered(0, 5, 6, 7, 2, 3)),
         options={"dialect": "beta"},
         lines=ONE_TWO,
     ),
-    StandIn(
+    FakeServer(
         name="increments again behind the whole",
         greeting=(created(),),
         answers=commit(ordered(2, 3, 7, 5, 6)),
         lines=ONE_TWO,
         anomalies=frozenset({"late_event"}),
     ),
-    StandIn(
+    FakeServer(
         name="an item twice, by either name",
         greeting=(created(),),
         answers=commit(ordered(2, 3, 3, 4, 4, 7, 7)),

@@ -6,11 +6,11 @@ import pytest
 
 from realtime_sync import Snapshot
 from tests.servers.chatting import SERVERS
-from tests.servers.fake_server import StandIn, connected, lines
+from tests.servers.fake_server import FakeServer, connected, lines
 
 
 @pytest.mark.parametrize("server", SERVERS, ids=[each.name for each in SERVERS])
-def test_a_question_is_answered(server: StandIn) -> None:
+def test_a_question_is_answered(server: FakeServer) -> None:
     """The reply, the mirror and the handlers, whatever way it was said."""
     with connected(server) as (session, performance, seen):
         replies = [session.ask("Peru?") for _ in range(2)]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.servers.fake_server import StandIn, connected, lines
+from tests.servers.fake_server import FakeServer, connected, lines
 from tests.servers.hearing import END, SERVERS, TONE
 
 
 @pytest.mark.parametrize("server", SERVERS, ids=[each.name for each in SERVERS])
-def test_what_was_said_is_in_the_transcript(server: StandIn) -> None:
+def test_what_was_said_is_in_the_transcript(server: FakeServer) -> None:
     """Once, in its place, as the server heard it in the end."""
     with connected(server) as (session, performance, seen):
         with session.expect(END, unknown=True) as over:

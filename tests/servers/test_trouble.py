@@ -22,17 +22,19 @@ from realtime_sync.errors import (
 )
 from tests.rawserver import PONG, Peer, RawServer
 from tests.servers.chatting import GA, openai, sglang, speaches_session
-from tests.servers.fake_server import Close, Drop, Frame, StandIn, connected, lines
+from tests.servers.fake_server import Close, Drop, FakeServer, Frame, connected, lines
 from tests.servers.spoken import WHERE, created, event, flat, response
 from tests.stress.sequenced_server import library_threads, wait_until
 
 SHORT = 0.2
 
 
-def server(answer: Any = openai, **more: Any) -> StandIn:
+def server(answer: Any = openai, **more: Any) -> FakeServer:
     """A GA server with one answer."""
     answers = {**GA, "response.create": answer, **more.pop("answers", {})}
-    return StandIn(name="x", **{"greeting": (created(),), "answers": answers, **more})
+    return FakeServer(
+        name="x", **{"greeting": (created(),), "answers": answers, **more}
+    )
 
 
 # -- configuration -----------------------------------------------------------
@@ -124,7 +126,7 @@ def test_an_error_within_a_response_does_not_end_it(error: Any, answers: Any) ->
         yield from frames[3:]
 
     answers = {k: v for k, v in answers.items() if v}
-    troubled_server = StandIn(
+    troubled_server = FakeServer(
         name="x",
         greeting=(flat(),),
         answers={**answers, "response.create": troubled},
