@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from attrs import evolve
+
 from .. import plan_interruption
+from ..protocol.events import ConversationItemTruncate
 from .convert import Converter
 from .formats import AudioFormat
 from .ledger import PlayedPart
@@ -13,6 +18,18 @@ from .streaming import session_format
 
 REMEMBERED = 256
 """Ids of interrupted responses and items that are remembered."""
+
+_MILLISECONDS = re.compile(r"(\d+)(?:\.\d+)? ?m(?:illi)?s")
+"""Figures in the refusal to truncate beyond the end of what a server has."""
+
+
+def _known(value: object) -> str | None:
+    """An id, or None where a server says none: absent, null and empty alike."""
+    return value if isinstance(value, str) and value else None
+
+
+Failed = Callable[[Exception, bool], object]
+"""Told what a sink raised, and whether it will be tried again."""
 
 
 class Playback(Protocol):
@@ -32,6 +49,12 @@ class Playback(Protocol):
 
     def interrupt(self) -> tuple[PlayedPart, ...]:
         """Stop at once, and say what was heard."""
+
+    def end(self) -> None:
+        """Say that what is queued is complete."""
+
+    def add_failure_listener(self, listener: Failed) -> Callable[[], None]:
+        """Have a function told what a sink raised; returns what undoes it."""
 
 
 class Attachment:
@@ -57,29 +80,40 @@ class Attachment:
         player: Playback,
         session: Any,
         *,
-        barge_in: bool = True,
+        barge_in: bool | None = None,
         on_interrupted: Callable[[tuple[PlayedPart, ...]], object] | None = None,
     ) -> None:
         self.interruptions = 0
         self._player = player
         self._session = session
+        self._barge_in = barge_in
         self._on_interrupted = on_interrupted
         # Touched by the reader, and by whoever calls `interrupt`; single
         # operations on a dictionary are atomic. A response that was interrupted
         # before its first item is known by its id alone.
         self._settled: dict[str, None] = {}
+        # Some servers name neither response nor item. Whether such sound is on its
+        # way, and whether what still comes of it is not to be heard.
+        self._nameless = False
+        self._muted = False
+        # Truncations by the id of the command, until the server has answered.
+        self._truncations: dict[str, ConversationItemTruncate] = {}
         self._converter: Converter | None = None
         self._part: tuple[str, int] | None = None
         handlers: dict[str, Callable[[Any], None]] = {
+            "response.created": self._created,
             "response.output_audio.delta": self._delta,
             "response.output_audio.done": self._done,
+            "response.done": self._response_done,
+            "conversation.item.truncated": self._truncated,
+            "error": self._refused,
         }
-        handlers["response.done"] = self._response_done
-        if barge_in:
+        if barge_in is not False:
             handlers["input_audio_buffer.speech_started"] = self._speech_started
         self._subscriptions = [
             session.on(name, handler, inline=True) for name, handler in handlers.items()
         ]
+        self._unlisten = player.add_failure_listener(self._failed)
 
     def __enter__(self) -> Attachment:
         return self
@@ -91,16 +125,18 @@ class Attachment:
         """Stop playing what the session says. Calling it again does nothing."""
         while self._subscriptions:
             self._subscriptions.pop().cancel()
+        self._unlisten()
 
-    def interrupt(self, *, cancel: bool | None = None) -> tuple[PlayedPart, ...]:
+    def interrupt(self, *, cancel: bool | None = True) -> tuple[PlayedPart, ...]:
         """
         Stop playback now and tell the server what was heard.
 
         May be called from any thread; waits for no answer.
 
         Args:
-            cancel: whether to cancel the running response; by default, unless
-                the session's turn detection does so itself.
+            cancel: whether to cancel the running response; None for unless the
+                session's turn detection does so itself, as it does when the user
+                speaks.
 
         Returns:
             How far every part was played.
@@ -114,16 +150,79 @@ class Attachment:
             snapshot, heard, cancel=cancel, settled=frozenset(self._settled)
         )
         self._settle(snapshot.active_response, heard)
-        if commands:
-            self.interruptions += 1
         for command in commands:
-            self._session.send(command)
-        if self._on_interrupted is not None:
-            self._on_interrupted(heard)
+            self._send(command)
+        if commands or any(part.heard_ms < part.received_ms for part in heard):
+            self.interruptions += 1
+            if self._on_interrupted is not None:
+                self._on_interrupted(heard)
         return heard
 
     def _speech_started(self, event: Any) -> None:
-        self.interrupt()
+        if self._barge_in or not self._left_to_itself():
+            self.interrupt(cancel=None)
+
+    def _left_to_itself(self) -> bool:
+        """Whether the session says that speech does not interrupt its answers."""
+        audio = getattr(self._session.config, "audio", None)
+        detection = getattr(getattr(audio, "input", None), "turn_detection", None)
+        return getattr(detection, "interrupt_response", None) is False
+
+    def _send(self, command: Any) -> None:
+        if isinstance(command, ConversationItemTruncate):
+            # Known before it is sent: the answer may overtake this thread.
+            event_id = f"truncate_{secrets.token_hex(8)}"
+            command = evolve(command, event_id=event_id)
+            self._truncations[event_id] = command
+            while len(self._truncations) > REMEMBERED:
+                self._truncations.pop(next(iter(self._truncations)))
+        self._session.send(command)
+
+    def _truncated(self, event: Any) -> None:
+        """A truncation was done: nothing more is to be put right."""
+        for event_id, command in tuple(self._truncations.items()):
+            if command.item_id == event.item_id:
+                self._truncations.pop(event_id, None)
+
+    def _refused(self, event: Any) -> None:
+        """
+        Truncate once more, where the server says how much there is.
+
+        Its count of an answer may be shorter than ours by a few milliseconds, and
+        then the conversation would hold all of what was not heard.
+        """
+        problem = event.error
+        text = str(getattr(problem, "message", "") or "")
+        if "shorter" not in text:
+            return
+        event_id = _known(getattr(problem, "event_id", None))
+        if event_id is None and len(self._truncations) == 1:
+            event_id = next(iter(self._truncations))
+        command = self._truncations.pop(event_id or "", None)
+        if command is None or not isinstance(command.audio_end_ms, int):
+            return
+        shorter = [
+            int(figure)
+            for figure in _MILLISECONDS.findall(text)
+            if 0 < int(figure) < command.audio_end_ms
+        ]
+        if shorter:
+            self._session.send(
+                ConversationItemTruncate(
+                    item_id=command.item_id,
+                    content_index=command.content_index,
+                    audio_end_ms=max(shorter),
+                )
+            )
+
+    def _failed(self, error: Exception, retrying: bool) -> None:
+        self._session.notify("player.failed", error=error, retrying=retrying)
+
+    def _created(self, event: Any) -> None:
+        """A response begins, and with it what may be heard again."""
+        self._muted = self._nameless = False
+        # A server that has one id for everything says by this that it is a new one.
+        self._settled.pop(_known(getattr(event.response, "id", None)) or "", None)
 
     def _response_done(self, event: Any) -> None:
         """
@@ -133,6 +232,8 @@ class Attachment:
         may begin a further item. Nobody hears it, and it cannot be truncated at
         zero, so it is deleted like any other that was not heard.
         """
+        self._muted = self._nameless = False
+        self._player.end()
         snapshot = self._session.snapshot
         response = snapshot.response(getattr(event.response, "id", None) or "")
         if response is None or response.id not in self._settled:
@@ -152,23 +253,45 @@ class Attachment:
             self._session.send(command)
 
     def _delta(self, event: Any) -> None:
-        if event.response_id in self._settled or event.item_id in self._settled:
+        response_id, item_id = self._named(event)
+        if response_id in self._settled or item_id in self._settled:
             return
+        if response_id is None and item_id is None:
+            if self._muted:
+                return
+            self._nameless = True
         index = event.content_index or 0
-        self._play(event.item_id, index, event.response_id or None, event.delta)
+        self._play(item_id or "", index, response_id, event.delta)
+
+    def _named(self, event: Any) -> tuple[str | None, str | None]:
+        """
+        The ids of the response and the item that sound belongs to.
+
+        What an event does not say is taken from the response that is running:
+        there is one in a conversation. An absent id is no id.
+        """
+        response_id, item_id = _known(event.response_id), _known(event.item_id)
+        if response_id is None and item_id is None:
+            active = self._session.snapshot.active_response
+            if active is not None:
+                spoken = [i.id for i in active.output if i.role == "assistant"]
+                response_id, item_id = active.id, spoken[-1] if spoken else None
+        return response_id, item_id
 
     def _done(self, event: Any) -> None:
         """The end of a part: let out what a resampler has kept."""
         converter, self._converter = self._converter, None
         part, self._part = self._part, None
-        if converter is None or part is None or event.item_id in self._settled:
-            return
-        self._player.play(
-            converter.finish(),
-            item_id=part[0],
-            content_index=part[1],
-            response_id=event.response_id or None,
-        )
+        if converter is not None and part is not None:
+            response_id, item_id = self._named(event)
+            if not (response_id in self._settled or item_id in self._settled):
+                self._player.play(
+                    converter.finish(),
+                    item_id=part[0],
+                    content_index=part[1],
+                    response_id=response_id,
+                )
+        self._player.end()
 
     def _play(
         self, item_id: str, index: int, response_id: str | None, data: bytes
@@ -191,11 +314,12 @@ class Attachment:
     def _settle(self, active: Any, heard: Iterable[PlayedPart]) -> None:
         """Remember what is over, so that what still comes of it is dropped."""
         self._converter = self._part = None
+        self._muted = self._nameless
         ids = [part.item_id for part in heard]
         ids += [part.response_id for part in heard if part.response_id]
         if active is not None:
             ids += [active.id, *active.items]
-        for each in ids:
+        for each in filter(None, ids):
             self._settled[each] = None
         while len(self._settled) > REMEMBERED:
             self._settled.pop(next(iter(self._settled)))

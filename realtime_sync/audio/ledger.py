@@ -9,10 +9,22 @@ from collections.abc import Callable
 
 from attrs import define, frozen
 
+from ..transport.logs import area_logger
 from .formats import PCM16, FormatLike, audio_format
+
+_log = area_logger("realtime_sync.audio")
 
 KEEP = 32
 """Parts that were heard to their end and are still remembered."""
+
+GRACE = 2.0
+"""Seconds after which a report that does not come is not waited for."""
+
+UNEVEN = 0.04
+"""Seconds by which reports may come unevenly, with nothing else the matter."""
+
+OVERDUE = 0.25
+"""Seconds by which a report may be late before the far end counts as stalled."""
 
 
 @frozen
@@ -53,9 +65,20 @@ class _Stretch:
     size: int
     # Counted from the beginning of the ledger; what `confirm` is told.
     end: int = 0
-    # When the first of them is heard; None where only `confirm` can tell.
-    at: float | None = None
+    # When the first of them is heard, as far as the clock can tell.
+    at: float = 0.0
+    # Whether the clock is all there is; else `confirm` has the last word.
+    sure: bool = True
     done: int = 0
+
+
+@define
+class _Report:
+    """A report that the far end was asked for."""
+
+    position: int
+    # When it would come if there were no way to go.
+    due: float
 
 
 class PlaybackLedger:
@@ -67,9 +90,19 @@ class PlaybackLedger:
     callback thread of an audio device included: none of them waits for more than
     another one's few microseconds.
 
+    A device far away reports what it has played, and the ledger is told with
+    `confirm`. With *estimate*, the time between two reports is filled in by the
+    clock: what was handed over counts as heard when its time has come, as long as
+    reports are not overdue. An order to drop what is queued takes as long on its
+    way as the sound took, so the clock of the sender, and not that of the reports,
+    tells where the listener will have been when it arrives.
+
     Args:
         format: format of the bytes that are counted.
         clock: seconds; the clock by which times are given.
+        estimate: fill in the time between reports.
+        grace: seconds after which a report that does not come is no longer waited
+            for: then the clock alone tells, until one comes.
     """
 
     def __init__(
@@ -77,15 +110,27 @@ class PlaybackLedger:
         format: FormatLike = PCM16,
         *,
         clock: Callable[[], float] = time.monotonic,
+        estimate: bool = False,
+        grace: float = GRACE,
     ) -> None:
         self.format = audio_format(format)
         self._clock = clock
+        self._estimate = estimate
+        self._grace = grace
         # Guards everything below.
         self._lock = threading.Lock()
         self._parts: deque[_Part] = deque()
         self._queued: deque[_Stretch] = deque()
         self._underway: deque[_Stretch] = deque()
         self._handed = 0
+        # Reports that were asked for; the shortest way there and back so far; how
+        # much later than the clock says the far end plays at present.
+        self._reports: deque[_Report] = deque()
+        self._trip: float | None = None
+        self._late = 0.0
+        # Whether reports fail to come, and whether that was said.
+        self._unreported = False
+        self._warned = False
 
     def received(
         self,
@@ -122,13 +167,12 @@ class PlaybackLedger:
             size: bytes; silence that fills up a block does not count.
             at: when the first of them is heard, by the ledger's clock; now by
                 default. A device tells: its clock of output.
-            confirmed: False where the time is not known, and a later `confirm`
-                will tell what was heard.
+            confirmed: False where a later `confirm` will tell what was heard.
         """
         with self._lock:
-            start = None
-            if confirmed:
-                start = self._clock() if at is None else at
+            start = self._clock() if at is None else at
+            if not self._underway:
+                self._late = 0.0
             while size > 0 and self._queued:
                 first = self._queued[0]
                 take = min(size, first.size)
@@ -137,9 +181,29 @@ class PlaybackLedger:
                     self._queued.popleft()
                 size -= take
                 self._handed += take
-                self._underway.append(_Stretch(first.part, take, self._handed, start))
-                if start is not None:
-                    start += take / self.format.bytes_per_second
+                self._underway.append(
+                    _Stretch(first.part, take, self._handed, start, confirmed)
+                )
+                start += take / self.format.bytes_per_second
+
+    def take_back(self, size: int) -> None:
+        """Enter that the last *size* bytes did not go to the device after all."""
+        with self._lock:
+            while size > 0 and self._underway:
+                last = self._underway[-1]
+                take = min(size, last.size)
+                last.size -= take
+                last.end -= take
+                last.part.heard -= max(last.done - last.size, 0)
+                last.done = min(last.done, last.size)
+                if not last.size:
+                    self._underway.pop()
+                size -= take
+                self._handed -= take
+                if self._queued and self._queued[0].part is last.part:
+                    self._queued[0].size += take
+                else:
+                    self._queued.appendleft(_Stretch(last.part, take))
 
     @property
     def position(self) -> int:
@@ -154,8 +218,40 @@ class PlaybackLedger:
         For devices far away that report what they have played.
         """
         with self._lock:
+            self._unreported = False
+            self._measure(position)
             while self._underway and self._underway[0].end <= position:
                 self._hear(self._underway.popleft())
+
+    def expect(self) -> int:
+        """
+        Enter that the device is asked to report when it has played all it has.
+
+        Returns:
+            The position that `confirm` is to be called with.
+        """
+        with self._lock:
+            due = self._clock()
+            if self._underway:
+                due = max(due, self._ends(self._underway[-1]))
+            self._reports.append(_Report(self._handed, due))
+            return self._handed
+
+    @property
+    def pending(self) -> bool:
+        """Whether anything that was received is neither heard nor dropped."""
+        with self._lock:
+            self._advance()
+            return bool(self._queued or self._underway)
+
+    @property
+    def sounding(self) -> bool:
+        """Whether anything is still to be heard by now, as far as is known."""
+        with self._lock:
+            self._advance()
+            if self._queued:
+                return True
+            return any(s.done + self._guess(s) < s.size for s in self._underway)
 
     def settle(self) -> None:
         """Enter that everything handed over was, or surely will be, heard."""
@@ -167,8 +263,11 @@ class PlaybackLedger:
         """Enter that what is not heard by now never will be."""
         with self._lock:
             self._advance()
+            for stretch in self._underway:
+                stretch.part.heard += self._guess(stretch)
             self._queued.clear()
             self._underway.clear()
+            self._reports.clear()
             for part in self._parts:
                 part.dropped = part.received - part.heard
 
@@ -178,19 +277,24 @@ class PlaybackLedger:
             self._parts.clear()
             self._queued.clear()
             self._underway.clear()
+            self._reports.clear()
 
     def parts(self) -> tuple[PlayedPart, ...]:
         """How far every remembered part was played by now, in playing order."""
         with self._lock:
             self._advance()
             ms = self.format.ms
+            guessed: dict[int, int] = {}
+            for stretch in self._underway:
+                key = id(stretch.part)
+                guessed[key] = guessed.get(key, 0) + self._guess(stretch)
             return tuple(
                 PlayedPart(
                     item_id=part.item_id,
                     content_index=part.content_index,
                     response_id=part.response_id,
                     received_ms=ms(part.received),
-                    heard_ms=ms(part.heard),
+                    heard_ms=ms(part.heard + guessed.get(id(part), 0)),
                 )
                 for part in self._parts
             )
@@ -206,18 +310,70 @@ class PlaybackLedger:
         """Move what the clock says was heard from underway to heard."""
         assert self._lock.locked()
         now = self._clock()
+        self._miss_reports(now)
         while self._underway:
             stretch = self._underway[0]
-            if stretch.at is None:
+            if not stretch.sure and not self._unreported:
                 return
-            sample = self.format.bytes_per_sample
-            elapsed = int((now - stretch.at) * self.format.rate + 1e-6) * sample
+            elapsed = self._elapsed(stretch, now)
             if elapsed < stretch.size:
                 fresh = max(elapsed - stretch.done, 0)
                 stretch.part.heard += fresh
                 stretch.done += fresh
                 return
             self._hear(self._underway.popleft())
+
+    def _miss_reports(self, now: float) -> None:
+        """Stop waiting for reports that should have come long ago."""
+        assert self._lock.locked()
+        patience = self._grace + (self._trip or 0.0)
+        while self._reports and self._reports[0].due + patience < now:
+            self._reports.popleft()
+        if self._unreported or not self._underway:
+            return
+        first = self._underway[0]
+        if first.sure or self._ends(first) + patience >= now:
+            return
+        self._unreported = True
+        if not self._warned:
+            self._warned = True
+            _log.warning(
+                "! no report of what was heard in %.1f s: the clock tells", patience
+            )
+
+    def _measure(self, position: int) -> None:
+        """Learn from a report how far away the device is, and how late it plays."""
+        assert self._lock.locked()
+        report = None
+        while self._reports and self._reports[0].position <= position:
+            report = self._reports.popleft()
+        if report is None or report.position != position:
+            return
+        trip = self._clock() - report.due
+        self._trip = trip if self._trip is None else min(self._trip, trip)
+        late = trip - self._trip
+        self._late = late if late > UNEVEN else 0.0
+
+    def _guess(self, stretch: _Stretch) -> int:
+        """Bytes of a stretch that were heard by now, if nobody has told."""
+        assert self._lock.locked()
+        if stretch.sure or self._unreported or not self._estimate:
+            return 0
+        now = self._clock() - self._late
+        if self._trip is not None and self._reports:
+            first = self._reports[0]
+            if now > first.due + self._trip + OVERDUE:
+                # The far end has stopped somewhere before that.
+                now = first.due
+        return max(min(self._elapsed(stretch, now), stretch.size) - stretch.done, 0)
+
+    def _elapsed(self, stretch: _Stretch, now: float) -> int:
+        """Bytes that the time since the beginning of a stretch has room for."""
+        whole = int((now - stretch.at) * self.format.rate + 1e-6)
+        return whole * self.format.bytes_per_sample
+
+    def _ends(self, stretch: _Stretch) -> float:
+        return stretch.at + stretch.size / self.format.bytes_per_second
 
     def _hear(self, stretch: _Stretch) -> None:
         assert self._lock.locked()

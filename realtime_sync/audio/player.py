@@ -6,10 +6,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
+
+from attrs import frozen
 
 from ..transport.logs import area_logger
-from .barge_in import Attachment
+from .barge_in import Attachment, Failed
 from .formats import PCM16, FormatLike, audio_format
 from .ledger import PlaybackLedger, PlayedPart
 
@@ -17,7 +19,25 @@ _log = area_logger("realtime_sync.audio")
 
 Sink = Callable[[bytes], Any]
 
+Heard = Literal["heard", "interrupted", "timeout", "failed"]
+"""How waiting until something was heard ended."""
+
 _PATIENCE = 5.0
+
+_REST = 0.06
+"""Seconds after which what does not fill a block is played all the same."""
+
+_RETRY_FIRST = 0.05
+_RETRY_MOST = 0.5
+
+
+@frozen
+class _Work:
+    """One call that the player's thread is to make, and the sound in it."""
+
+    call: Callable[[], Any]
+    sound: bytes = b""
+    clears: bool = False
 
 
 class Player:
@@ -29,23 +49,42 @@ class Player:
     it is pulled: the callback of an audio device calls `pull`.
 
     All methods may be called from any thread; none of them waits for the sink,
-    but `wait_idle` and `close`.
+    but `wait_idle`, `wait_heard` and `close`.
+
+    A sink that raises is called with the same block again, after a moment, for
+    *retry_for* seconds; then the player has failed and is closed. What a sink
+    refused does not count as heard. Both are told to *on_failure*, and as
+    ``player.failed`` to the handlers of a session that is attached.
 
     Args:
         sink: called with bytes, one call at a time, always from the player's
-            thread. An exception ends the player and is raised by `close`.
+            thread.
         format: format of the bytes.
         block_ms: milliseconds per call of the sink. The shorter, the sooner an
             interruption is silent.
+        pad: fill the last block of an answer up with silence, for sinks that
+            take whole blocks only.
         latency: seconds from the sink being called to the sound being heard.
         clear: called, from the player's thread, after an interruption, to drop
             what the sink itself still holds. Without it, what the sink was given
             counts as heard.
         confirmed: False for a sink that reports what it has played: it then
             calls ``player.ledger.confirm``.
+        mark: for a sink that reports when it is asked: called, from the player's
+            thread, with a position that ``player.ledger.confirm`` is to be
+            called with once the sink has played all it was given. Between two
+            reports, the clock tells what was heard; see `PlaybackLedger`.
+        mark_ms: milliseconds of sound between two marks.
         lead: seconds by which blocks are sent ahead of time, where the way to the
             sink is not even.
+        retry_for: seconds for which a sink that raises is tried again.
+        on_failure: called with what the sink raised, and whether it will be tried
+            again: once when it begins to fail, once when the player gives up. On
+            the player's thread; must be quick.
+        close_timeout: seconds for which `close` waits for a call of the sink.
         clock: seconds, monotonic.
+        thread: False for a player whose owner calls `run_due`, with a clock of
+            their own.
         name: shows in the name of the thread.
     """
 
@@ -55,22 +94,37 @@ class Player:
         *,
         format: FormatLike = PCM16,
         block_ms: float = 20.0,
+        pad: bool = False,
         latency: float = 0.0,
         lead: float = 0.0,
         clear: Callable[[], Any] | None = None,
         confirmed: bool = True,
+        mark: Callable[[int], Any] | None = None,
+        mark_ms: float = 120.0,
+        retry_for: float = 2.0,
+        on_failure: Failed | None = None,
+        close_timeout: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
+        thread: bool = True,
         name: str = "player",
     ) -> None:
         self.format = audio_format(format)
-        self.ledger = PlaybackLedger(self.format, clock=clock)
+        self.ledger = PlaybackLedger(
+            self.format, clock=clock, estimate=mark is not None
+        )
         self._sink = sink
         self._clear = clear
+        self._mark = mark
+        self._mark_size = self.format.size(mark_ms)
         self._block = max(self.format.size(block_ms), self.format.bytes_per_sample)
+        self._pad = pad
         self._latency = latency
         self._lead = lead
-        self._confirmed = confirmed
+        self._confirmed = confirmed and mark is None
+        self._retry_for = retry_for
+        self._close_timeout = close_timeout
         self._clock = clock
+        self._threaded = thread
         self._name = name
         # Guards the queue and everything below, and wakes the thread.
         self._changed = threading.Condition()
@@ -79,12 +133,28 @@ class Player:
         self._paused = False
         self._closed = False
         self._clearing = False
+        # Whether the answer that is queued is complete, and when its last piece
+        # came: what does not fill a block waits for more.
+        self._ended = False
+        self._last_piece = 0.0
+        self._unmarked = 0
         self._busy_until: float | None = None
         # The same for what the sink was given late; only idleness waits for that.
         self._played_by = 0.0
-        self._failure: BaseException | None = None
+        # How often the player was interrupted: what a sink refused before that is
+        # not played again after it.
+        self._interruptions = 0
+        # Since when the sink fails, and when it is tried again.
+        self._failing: float | None = None
+        self._retry_at = 0.0
+        self._retry_delay = _RETRY_FIRST
+        self._failure: Exception | None = None
+        self._raised = False
+        self._listeners: list[Failed] = [] if on_failure is None else [on_failure]
         self._thread: threading.Thread | None = None
         self._started = False
+        # Whether anything was lost because the player was closed.
+        self._dropped = False
 
     def __enter__(self) -> Player:
         return self
@@ -103,6 +173,27 @@ class Player:
         """Whether playback is paused."""
         with self._changed:
             return self._paused
+
+    @property
+    def failure(self) -> Exception | None:
+        """What the sink raised until the player gave up; None if it did not."""
+        with self._changed:
+            return self._failure
+
+    def add_failure_listener(self, listener: Failed) -> Callable[[], None]:
+        """
+        Have a function called like *on_failure*.
+
+        Returns:
+            What undoes it.
+        """
+        self._listeners.append(listener)
+
+        def remove() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return remove
 
     def play(
         self,
@@ -135,7 +226,15 @@ class Player:
             )
             self._queue.append(piece)
             self._queued += len(piece)
+            self._ended = False
+            self._last_piece = self._clock()
             self._start()
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        """Say that what is queued is complete: its last block is not to wait."""
+        with self._changed:
+            self._ended = True
             self._changed.notify_all()
 
     def pull(self, size: int, *, at: float | None = None) -> bytes:
@@ -181,13 +280,16 @@ class Player:
             if self._clear is None and self._confirmed:
                 # What the sink has cannot be taken back: it will be heard.
                 self.ledger.settle()
+            sounding = self.ledger.sounding
             self.ledger.drop()
             heard = self.ledger.parts()
             self.ledger.forget()
             self._queue.clear()
             self._queued = 0
+            self._unmarked = 0
+            self._interruptions += 1
             self._busy_until = None
-            if self._clear is not None and self._started:
+            if self._clear is not None and self._started and sounding:
                 self._clearing = True
                 self._start()
             self._changed.notify_all()
@@ -205,31 +307,87 @@ class Player:
         with self._changed:
             return self._changed.wait_for(lambda: self._closed or self._idle(), timeout)
 
-    def close(self) -> None:
+    def wait_heard(self, timeout: float) -> Heard:
+        """
+        Wait until everything that was queued was heard.
+
+        Where the sink reports, its reports are waited for, as long as they come.
+
+        Args:
+            timeout: seconds.
+
+        Returns:
+            ``"heard"``; ``"interrupted"`` when an interruption came first;
+            ``"timeout"``; ``"failed"`` when the sink failed or the player was
+            closed before the end.
+        """
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            before = self._interruptions
+            while True:
+                if self._interruptions != before:
+                    return "interrupted"
+                if not self._queued and not self.ledger.pending:
+                    return "failed" if self._dropped else "heard"
+                if self._closed:
+                    return "failed"
+                remaining = deadline - time.monotonic()
+                if remaining <= 0:
+                    return "timeout"
+                # Reports reach the ledger without a word to the player.
+                self._changed.wait(min(remaining, 0.02))
+
+    def close(self, timeout: float | None = None) -> None:
         """
         Drop what is queued and end the thread; waits for a call of the sink.
 
+        Args:
+            timeout: seconds to wait for that call; the player's *close_timeout*
+                by default. The thread ends when the call does.
+
         Raises:
-            Exception: what the sink raised, once.
+            Exception: what the sink raised until the player gave up, once.
         """
         with self._changed:
-            self._closed = True
-            self._queue.clear()
-            self._queued = 0
-            self.ledger.drop()
-            self._changed.notify_all()
+            self._close()
             thread = self._thread
         if thread is not None and thread is not threading.current_thread():
-            thread.join()
-        failure, self._failure = self._failure, None
+            thread.join(self._close_timeout if timeout is None else timeout)
+            if thread.is_alive():
+                _log.warning("! the sink of %s does not return", self._name)
+        with self._changed:
+            failure = None if self._raised else self._failure
+            self._raised = True
         if failure is not None:
             raise failure
+
+    def run_due(self) -> float | None:
+        """
+        Make the calls of the sink that are due, in the calling thread.
+
+        For a player without a thread.
+
+        Returns:
+            Seconds until more is due; None when something must happen first.
+        """
+        while True:
+            with self._changed:
+                if self._closed:
+                    return None
+                due, make = self._upcoming()
+                if due is None or make is None:
+                    return None
+                if due > self._clock():
+                    return due - self._clock()
+                work = make()
+            if work is not None:
+                self._do(work)
 
     def attach(
         self,
         session: Any,
         *,
-        barge_in: bool = True,
+        barge_in: bool | None = None,
         on_interrupted: Callable[[tuple[PlayedPart, ...]], object] | None = None,
     ) -> Attachment:
         """
@@ -240,8 +398,8 @@ class Player:
             barge_in: at ``input_audio_buffer.speech_started`` be silent at once
                 and have the server truncate to what was heard. The session's
                 reader does it, so that slow handlers do not delay it.
-            on_interrupted: called with how far every part was played, on the
-                thread that interrupts; must be quick.
+            on_interrupted: called with how far every part was played, if
+                anything was cut, on the thread that interrupts; must be quick.
 
         Returns:
             The attachment: ``with`` or `detach` ends it, `interrupt` stops
@@ -271,69 +429,143 @@ class Player:
 
     def _start(self) -> None:
         """Start the thread that pushes, when audio comes and none runs."""
-        if self._sink is None or self._thread is not None:
+        if self._sink is None:
             return
         self._started = True
+        if self._thread is not None or not self._threaded:
+            return
         self._thread = threading.Thread(
             target=self._push, name=f"realtime-{self._name}", daemon=True
         )
         self._thread.start()
 
+    def _close(self) -> None:
+        """Let nothing more be played."""
+        if self.ledger.pending:
+            self._dropped = True
+        self._closed = True
+        self._queue.clear()
+        self._queued = 0
+        self.ledger.drop()
+        self._changed.notify_all()
+
     def _push(self) -> None:
         """Call the sink, block by block, until closed or idle for long."""
-        assert self._sink is not None
-        try:
-            while (work := self._next()) is not None:
-                if work:
-                    self._sink(work)
-                elif self._clear is not None:
-                    self._clear()
-        except Exception as exc:
-            # The sink is the user's; its failure is theirs to see, at `close`.
-            _log.warning("! the sink of %s failed: %r", self._name, exc)
-            with self._changed:
-                self._failure = exc
-                self._closed = True
-                self._queue.clear()
-                self._queued = 0
-                self._changed.notify_all()
+        while (work := self._next()) is not None:
+            self._do(work)
 
-    def _next(self) -> bytes | None:
+    def _do(self, work: _Work) -> None:
+        """Make one call of the sink; no lock is held."""
+        before = self._interruptions
+        try:
+            work.call()
+        except Exception as exc:
+            # The sink is the user's; so is what it raises.
+            self._refused(work, exc, before)
+        else:
+            with self._changed:
+                self._failing = None
+                self._retry_delay = _RETRY_FIRST
+
+    def _refused(self, work: _Work, exc: Exception, interruptions: int) -> None:
+        """Put back what a sink did not take, or give up."""
+        with self._changed:
+            now = self._clock()
+            first = self._failing is None
+            if self._failing is None:
+                self._failing = now
+            gives_up = now - self._failing >= self._retry_for
+            if interruptions == self._interruptions and not self._closed:
+                self.ledger.take_back(len(work.sound))
+                if work.sound:
+                    self._queue.appendleft(memoryview(work.sound))
+                    self._queued += len(work.sound)
+                    self._unmarked = max(self._unmarked - len(work.sound), 0)
+            self._clearing = self._clearing or work.clears
+            self._busy_until = None
+            self._retry_at = now + self._retry_delay
+            self._retry_delay = min(self._retry_delay * 2, _RETRY_MOST)
+            if gives_up and not self._closed:
+                self._failure = exc
+                self._close()
+        if first or gives_up:
+            _log.warning("! the sink of %s failed: %r", self._name, exc)
+            for listener in tuple(self._listeners):
+                self._tell(listener, exc, retrying=not gives_up)
+
+    def _tell(self, listener: Failed, exc: Exception, *, retrying: bool) -> None:
+        try:
+            listener(exc, retrying)
+        except Exception:
+            # A listener is the user's too, and must not take the sound with it.
+            _log.exception("! on_failure of %s failed", self._name)
+
+    def _next(self) -> _Work | None:
         """
-        Wait until there is something to do.
+        Wait until there is a call to make.
 
         Returns:
-            A block for the sink, nothing to have the sink cleared, None to end.
+            The call; None to end.
         """
         with self._changed:
-            while True:
-                if self._closed:
-                    return None
-                if self._clearing:
-                    self._clearing = False
-                    return b""
-                wait = self._wait()
-                if wait is not None and wait <= 0:
-                    if self._queued and not self._paused:
-                        return self._due_block()
-                    self._busy_until = None
-                    self._changed.notify_all()
+            while not self._closed:
+                due, make = self._upcoming()
+                wait = _PATIENCE if due is None else due - self._clock()
+                if make is not None and wait <= 0:
+                    work = make()
+                    if work is not None:
+                        return work
                     continue
-                if self._changed.wait(_PATIENCE if wait is None else wait):
+                if self._changed.wait(wait):
                     continue
-                if self._wait() is None and not self._clearing:
+                if self._upcoming()[0] is None:
                     # A player that nobody closes must not keep a thread for ever.
                     self._thread = None
                     return None
+            return None
 
-    def _wait(self) -> float | None:
-        """Seconds until the thread has work; None until it is woken."""
-        ready = bool(self._queued) and not self._paused
+    def _upcoming(self) -> tuple[float | None, Callable[[], _Work | None] | None]:
+        """When the thread has what to do; no time where it must be woken first."""
+        after = self._retry_at if self._failing is not None else 0.0
+        if self._clearing:
+            return after, self._clear_work
+        if self._mark is not None and self._unmarked >= self._mark_size:
+            return 0.0, self._mark_work
+        rested = 0.0 if self._ended else self._last_piece + _REST
+        if self._queued and not self._paused:
+            due = 0.0 if self._busy_until is None else self._busy_until - self._lead
+            if self._queued < self._block:
+                due = max(due, rested)
+            return max(due, after), self._block_work
+        if self._mark is not None and self._unmarked and not self._queued:
+            return max(rested, after), self._mark_work
         if self._busy_until is None:
-            return 0.0 if ready else None
+            return None, None
         # A sink that is to be fed ahead of time is idle only when it has played.
-        until = self._busy_until - self._lead if ready else self._played_by
-        return until - self._clock()
+        return self._played_by, self._rest
+
+    def _rest(self) -> None:
+        """Nothing more to play, and all of it was played."""
+        self._busy_until = None
+        self._changed.notify_all()
+
+    def _clear_work(self) -> _Work | None:
+        self._clearing = False
+        return None if self._clear is None else _Work(self._clear, clears=True)
+
+    def _mark_work(self) -> _Work | None:
+        self._unmarked = 0
+        position, mark = self.ledger.expect(), self._mark
+        return None if mark is None else _Work(lambda: mark(position))
+
+    def _block_work(self) -> _Work:
+        block = self._due_block()
+        self._unmarked += len(block)
+        missing = (self._block - len(block)) // self.format.bytes_per_sample
+        padding = self.format.silence * missing if self._pad else b""
+        sink = self._sink
+        assert sink is not None
+        return _Work(lambda: sink(block + padding), block)
 
     def _due_block(self) -> bytes:
         """The block that is due, and when the next one will be."""
@@ -344,7 +576,8 @@ class Player:
         start = self._busy_until
         begins = max(start, now)
         block = self._take(self._block, begins + self._latency)
-        length = self.format.ms(len(block)) / 1000
+        size = self._block if self._pad else len(block)
+        length = self.format.ms(size) / 1000
         self._busy_until = start + length
         self._played_by = begins + length
         return block

@@ -111,6 +111,7 @@ def talk(
     *,
     push_to_talk: PushToTalk | None = None,
     stop: threading.Event | None = None,
+    play_out: float = 30.0,
 ) -> None:
     """
     Talk with a session until it is closed or the microphone ends.
@@ -128,12 +129,16 @@ def talk(
         speaker: `Speaker`, or a `Player`.
         push_to_talk: the button.
         stop: setting it ends the conversation with the next block.
+        play_out: seconds for which what was begun is played to its end, when the
+            session was closed on purpose.
 
     Raises:
         ConnectionClosed: the connection was lost.
     """
+    # By voice, the session's turn detection says whether speech interrupts.
+    wanted = None if push_to_talk is None else False
     player = speaker if isinstance(speaker, Player) else speaker.player
-    with Attachment(player, session, barge_in=push_to_talk is None) as attachment:
+    with Attachment(player, session, barge_in=wanted) as attachment:
         send = session.input_audio_buffer.append
         if push_to_talk is not None:
             session.update(turn_detection=None).acknowledged()
@@ -145,4 +150,6 @@ def talk(
                     return
                 send(block)
         except ConnectionClosedOK:
-            return
+            # A goodbye: whoever closes the session has said it to be heard.
+            player.end()
+            player.wait_heard(play_out)

@@ -156,6 +156,23 @@ class TurnFinished(Notice):
     usage: Any = None
 
 
+@frozen(kw_only=True, slots=False)
+class PlayerFailed(Notice):
+    """
+    A player could not hand sound to its sink: a loudspeaker, a telephone.
+
+    Reported when it begins to fail, and when the player gives up.
+
+    Attributes:
+        error: what the sink raised.
+        retrying: whether the player tries again; else nothing more is heard.
+    """
+
+    type: ClassVar[str] = "player.failed"
+    error: Exception
+    retrying: bool = False
+
+
 NOTICES: tuple[type[Notice], ...] = (
     ConnectionOpened,
     ConnectionDropped,
@@ -164,6 +181,15 @@ NOTICES: tuple[type[Notice], ...] = (
     DispatchLagging,
     HandlerFailed,
     TurnFinished,
+    PlayerFailed,
 )
+NOTICE_CLASSES = {notice.type: notice for notice in NOTICES}
 NOTICE_NAMES = frozenset(notice.type for notice in NOTICES)
-NOTICE_PREFIXES = ("client.", "connection.", "dispatch.", "handler.", "turn.")
+NOTICE_PREFIXES = (
+    "client.",
+    "connection.",
+    "dispatch.",
+    "handler.",
+    "turn.",
+    "player.",
+)

@@ -10,6 +10,7 @@ from ..connection.close_codes import check_close
 from ..connection.command_handle import CommandHandle
 from ..deadline import Deadline
 from ..dispatch.names import resolve
+from ..dispatch.notices import NOTICE_CLASSES
 from ..dispatch.router import Router, default_router
 from ..dispatch.signals import EventSignal
 from ..dispatch.streams import EventStream, Expectation, wait_changed
@@ -195,6 +196,20 @@ class Session:
         """Send a client event, or a mapping; a vendor's own events as mappings."""
         self._wiring.check_process()
         return self._wiring.sender.send(event)
+
+    def notify(self, name: str, **fields: Any) -> None:
+        """
+        Deliver a notice of the library, for what is attached to a session.
+
+        Args:
+            name: one of the names that are asked for by prefix,
+                ``"player.failed"``.
+            fields: its attributes.
+
+        Raises:
+            KeyError: there is no such notice.
+        """
+        self._wiring.emit(NOTICE_CLASSES[name](**fields))
 
     def ask(
         self,

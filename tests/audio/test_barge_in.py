@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ import pytest
 
 from realtime_sync import Session, audio, connect
 from realtime_sync.server import Call, Say, Server, serve
-from realtime_sync.testing import MemoryTransport, frames
+from realtime_sync.testing import ManualClock, MemoryTransport, frames
 
 LONG = "a long answer " * 20
 """Hummed at 60 ms per character: 16.8 seconds."""
@@ -198,7 +199,7 @@ def test_audio_of_the_interrupted_response_is_dropped_afterwards(
     """A server that does not stop by itself talks on until it is cancelled."""
     detection = {**VAD, "interrupt_response": False, "create_response": False}
     session = opened(say(LONG, "Yes"), pace=2.0, detection=detection)
-    with audio.Player(ear) as player, player.attach(session):
+    with audio.Player(ear) as player, player.attach(session, barge_in=True):
         session.conversation.add_message("Tell me")
         handle = session.response.create()
         ear.wait(200)
@@ -231,7 +232,7 @@ def test_an_interruption_by_hand_tells_what_was_heard(
         attached.detach()
         attached.detach()
 
-    assert [heard, again] == told
+    assert [heard] == told
     assert () == again
     assert int(heard[0].heard_ms) == answers(snapshot)[0].heard_ms
     assert 1 == attached.interruptions
@@ -326,3 +327,218 @@ def test_an_item_that_begins_after_the_interruption_is_muted_and_deleted() -> No
         assert player.queued_ms > 0
         assert [] == transport.take()
     player.close()
+
+
+# -- servers that are not quite the service -----------------------------------
+
+
+def memory(**options: Any) -> tuple[MemoryTransport, Session]:
+    """A session whose server is the test."""
+    transport = MemoryTransport()
+    session = connect("m", transport=transport, dispatch="inline", **options)
+    return transport, session
+
+
+def delta(data: bytes = bytes(4800), **ids: Any) -> dict[str, Any]:
+    """100 ms of sound, with the ids that are given and no others."""
+    sound = base64.b64encode(data).decode()
+    return {"type": "response.output_audio.delta", "delta": sound, **ids}
+
+
+def begins(response_id: str | None) -> dict[str, Any]:
+    """The begin of a response, with or without its name."""
+    response: dict[str, Any] = {"object": "realtime.response", "status": "in_progress"}
+    if response_id is not None:
+        response["id"] = response_id
+    return {"type": "response.created", "response": response}
+
+
+STARTED = {
+    "type": "input_audio_buffer.speech_started",
+    "audio_start_ms": 0,
+    "item_id": "u1",
+}
+
+
+@pytest.mark.parametrize("absent", [{}, {"item_id": "", "response_id": None}])
+@pytest.mark.parametrize("name", ["r2", None])
+def test_sound_without_ids_is_heard_again_after_an_interruption(
+    absent: dict[str, Any], name: str | None
+) -> None:
+    """An absent id is no id; the begin of a response is the border."""
+    transport, session = memory()
+    with session, audio.Player() as player, player.attach(session):
+        transport.feed(delta(**absent), STARTED, delta(**absent))
+        muted = player.queued_ms
+        transport.feed(begins(name), delta(**absent))
+        again = player.queued_ms
+
+    assert (0.0, 100.0) == (muted, again)
+
+
+def test_what_is_over_mutes_nothing_that_comes_after_it() -> None:
+    """The order tells as well, where no begin is said."""
+    transport, session = memory()
+    with session, audio.Player() as player, player.attach(session):
+        done = {"type": "response.done", "response": {"status": "completed"}}
+        transport.feed(delta(), done, STARTED, delta())
+
+        assert 100.0 == player.queued_ms
+
+
+def test_sound_without_ids_belongs_to_the_response_that_runs() -> None:
+    """Its late pieces stay muted, the next response's are heard."""
+    transport, session = memory()
+    with session, audio.Player() as player, player.attach(session):
+        transport.feed(begins("r1"), delta())
+        player.interrupt()
+        transport.feed(delta(), STARTED, delta())
+        muted = player.queued_ms
+        transport.feed(begins("r2"), delta())
+
+        assert (0.0, 100.0) == (muted, player.queued_ms)
+
+
+def test_a_server_with_one_id_for_everything_is_heard_again() -> None:
+    """A begin with a name that was interrupted is a begin."""
+    transport, session = memory()
+    with session, audio.Player() as player, player.attach(session):
+        transport.feed(begins("r"), delta(response_id="r"), STARTED)
+        transport.feed(delta(response_id="r"))
+        muted = player.queued_ms
+        transport.feed(begins("r"), delta(response_id="r"))
+
+        assert (0.0, 100.0) == (muted, player.queued_ms)
+
+
+def cut_in_the_middle(
+    transport: MemoryTransport, session: Session, player: audio.Player
+) -> dict[str, Any]:
+    """Interrupt a spoken answer of which 60 ms were heard; the truncation."""
+    transport.feed(*frames.answer(spoken="One two three.", item_id="a1")({}))
+    transport.take()
+    player.pull(60 * 48)
+    transport.feed(STARTED)
+    (sent,) = transport.take()
+    assert "conversation.item.truncate" == sent["type"]
+    return sent
+
+
+def refusal(message: str, event_id: str | None) -> dict[str, Any]:
+    """An error of the server."""
+    error = {
+        "type": "invalid_request_error",
+        "code": "invalid_value",
+        "message": message,
+        "param": None,
+        "event_id": event_id,
+    }
+    return {"type": "error", "event_id": "e1", "error": error}
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Audio content of 41ms is already shorter than 60ms",
+        "Audio content of 41 ms is already shorter than 60 ms",
+        "The audio is shorter (41 milliseconds).",
+    ],
+)
+def test_a_truncation_beyond_the_end_is_sent_again_with_the_servers_figure(
+    words: str, named: bool
+) -> None:
+    """Once: what is refused a second time is left alone."""
+    transport, session = memory()
+    with session, audio.Player() as player, player.attach(session):
+        sent = cut_in_the_middle(transport, session, player)
+        transport.feed(refusal(words, sent["event_id"] if named else None))
+        (again,) = transport.take()
+        transport.feed(refusal(words, again["event_id"] if named else None))
+
+        assert (60, 41) == (sent["audio_end_ms"], again["audio_end_ms"])
+        assert "a1" == again["item_id"]
+        assert [] == transport.take()
+
+
+@pytest.mark.parametrize("event_id", ["another", None])
+def test_an_error_of_something_else_truncates_nothing(event_id: str | None) -> None:
+    """Only what says that the sound is shorter is about a truncation."""
+    transport, session = memory()
+    with session, audio.Player() as player, player.attach(session):
+        cut_in_the_middle(transport, session, player)
+        transport.feed(refusal("Item a1 of 41 ms not found", event_id))
+        transport.feed(refusal("of 41 ms is already shorter", "another"))
+
+        assert [] == transport.take()
+
+
+@pytest.mark.parametrize("given, cut", [(None, False), (True, True), (False, False)])
+def test_interruptions_follow_the_session_unless_it_is_said_otherwise(
+    given: bool | None, cut: bool
+) -> None:
+    """A session that is not to be interrupted is not, at every "uh-huh"."""
+    transport, session = memory()
+    detection = {"type": "server_vad", "interrupt_response": False}
+    config = {"type": "realtime", "audio": {"input": {"turn_detection": detection}}}
+    with session, audio.Player() as player:
+        player.attach(session, barge_in=given)
+        transport.feed({"type": "session.updated", "session": config})
+        transport.feed(*frames.answer(spoken="One two three.")({}), STARTED)
+
+        assert cut is (0.0 == player.queued_ms)
+
+
+def test_speech_when_nothing_plays_interrupts_nothing() -> None:
+    """Nobody is told, and no sink is cleared."""
+    transport, session = memory()
+    told: list[Any] = []
+    with session, audio.Player(print, clear=lambda: told.append("clear")) as player:
+        attached = player.attach(session, on_interrupted=told.append)
+        transport.feed(STARTED)
+        attached.interrupt()
+
+        assert [] == told
+        assert 0 == attached.interruptions
+
+
+def test_an_interruption_by_the_program_cancels_and_one_by_voice_does_not() -> None:
+    """Voice detection interrupts on the server too; a program must say it."""
+    transport, session = memory()
+    config = {"type": "realtime", "audio": {"input": {"turn_detection": VAD}}}
+    with session, audio.Player() as player, player.attach(session) as attached:
+        transport.feed({"type": "session.updated", "session": config})
+        transport.feed(begins("r1"), delta(response_id="r1"), STARTED)
+        by_voice = [frame["type"] for frame in transport.take()]
+        transport.feed(begins("r2"), delta(response_id="r2"))
+        attached.interrupt()
+        by_program = [frame["type"] for frame in transport.take()]
+
+    assert "response.cancel" not in by_voice
+    assert "response.cancel" in by_program
+
+
+def test_a_sink_that_fails_is_told_to_the_handlers_of_the_session() -> None:
+    """By its own name, which only who asks for it gets."""
+    transport, session = memory()
+    told: list[Any] = []
+    everything: list[Any] = []
+
+    def broken(block: bytes) -> None:
+        raise OSError("unplugged")
+
+    clock = ManualClock()
+    player = audio.Player(broken, thread=False, clock=clock.now, retry_for=1)
+    with session, player.attach(session):
+        session.on("player.failed", told.append)
+        session.on("*", everything.append)
+        player.play(bytes(960))
+        player.run_due()
+        clock.advance(2)
+        player.run_due()
+    with pytest.raises(OSError, match="unplugged"):
+        player.close()
+
+    assert [True, False] == [notice.retrying for notice in told]
+    assert {"unplugged"} == {str(notice.error) for notice in told}
+    assert not any(notice in everything for notice in told)

@@ -162,7 +162,7 @@ def test_a_far_device_confirms(ledger: PlaybackLedger, clock: Clock) -> None:
     ledger.handed(20 * MS, confirmed=False)
     first = ledger.position
     ledger.handed(20 * MS, confirmed=False)
-    clock.now += 60
+    clock.now += 1
     before = ledger.heard_ms("a")
     ledger.confirm(first)
 
@@ -247,3 +247,98 @@ def test_threads_do_not_lose_bytes() -> None:
     ledger.settle()
 
     assert 20_000.0 == ledger.heard_ms("a")
+
+
+# -- far away ------------------------------------------------------------------
+
+
+def far_ledger(clock: Clock) -> PlaybackLedger:
+    """A ledger that fills in the time between reports."""
+    return PlaybackLedger(clock=clock, estimate=True)
+
+
+def hand(ledger: PlaybackLedger, clock: Clock, ms: int) -> int:
+    """Hand over so much at the speed of sound, and ask for a report."""
+    ledger.received(ms * MS, item_id="a")
+    for _ in range(ms // 20):
+        ledger.handed(20 * MS, confirmed=False)
+        clock.now += 0.02
+    return ledger.expect()
+
+
+@pytest.mark.parametrize("lag", [0.0, 0.15, 0.6])
+def test_time_tells_what_was_heard_between_reports(clock: Clock, lag: float) -> None:
+    """An order to stop takes as long on its way as the sound took."""
+    ledger = far_ledger(clock)
+    first = hand(ledger, clock, 1000)
+    clock.now += 2 * lag
+    ledger.confirm(first)
+    hand(ledger, clock, 400)
+
+    assert 1400.0 == pytest.approx(ledger.heard_ms("a"), abs=1)
+
+
+def test_a_far_end_that_plays_late_is_believed(clock: Clock) -> None:
+    """It stalled for a second: what came after it is heard that much later."""
+    ledger = far_ledger(clock)
+    ledger.received(3000 * MS, item_id="a")
+    for _ in range(3):
+        ledger.handed(200 * MS, confirmed=False)
+        clock.now += 0.2
+        ledger.confirm(ledger.expect())
+    ledger.handed(200 * MS, confirmed=False)
+    clock.now += 0.2
+    asked = ledger.expect()
+    ledger.handed(200 * MS, confirmed=False)
+    clock.now += 0.8
+    stalled = ledger.heard_ms("a")
+    clock.now += 0.2
+    ledger.confirm(asked)
+    clock.now += 0.1
+
+    assert stalled <= 800
+    assert 900.0 == pytest.approx(ledger.heard_ms("a"), abs=1)
+
+
+@pytest.mark.parametrize("estimate", [True, False])
+def test_reports_that_never_come_are_not_waited_for(
+    clock: Clock, estimate: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a while the clock tells; said once, and kept small."""
+    ledger = PlaybackLedger(clock=clock, estimate=estimate)
+    for _ in range(20):
+        hand(ledger, clock, 2500)
+    heard = ledger.heard_ms("a")
+
+    assert 50_000.0 == pytest.approx(heard, abs=1)
+    assert 1 == len(caplog.records)
+    assert len(ledger._underway) < 200
+    assert len(ledger._reports) < 10
+
+
+def test_a_report_that_comes_after_all_is_waited_for_again(clock: Clock) -> None:
+    """A line that was bad for a while is believed again."""
+    ledger = PlaybackLedger(clock=clock)
+    hand(ledger, clock, 3000)
+    by_time = ledger.heard_ms("a")
+    ledger.confirm(ledger.position)
+    hand(ledger, clock, 200)
+
+    assert 3000.0 == pytest.approx(by_time, abs=1)
+    assert 3000.0 == ledger.heard_ms("a")
+
+
+def test_what_was_taken_back_was_not_heard(clock: Clock) -> None:
+    """It is the next to be handed over again."""
+    ledger = PlaybackLedger(clock=clock)
+    ledger.received(20 * MS, item_id="a")
+    ledger.received(20 * MS, item_id="b")
+    ledger.handed(40 * MS)
+    clock.now += 0.03
+    ledger.take_back(30 * MS)
+    taken = ledger.heard_ms("a"), ledger.heard_ms("b"), ledger.position
+    ledger.handed(30 * MS)
+    clock.now += 0.03
+
+    assert (10.0, 0.0, 10 * MS) == taken
+    assert (20.0, 20.0) == (ledger.heard_ms("a"), ledger.heard_ms("b"))

@@ -243,6 +243,8 @@ def test_an_idle_player_keeps_no_thread(
     player.resume()
     sink.wait(blocks=3)
     ended()
+    player.pause()
+    player.play(audio.silence(0.005))
     player.interrupt()
     sink.wait(blocks=3, clears=1)
     ended()
@@ -320,3 +322,210 @@ def test_every_bytes_like_object_is_taken(data: Any) -> None:
     player.play(data)
 
     assert 2 / MS == player.queued_ms
+
+
+# -- with a clock of its own, and no thread ------------------------------------
+
+
+class Far:
+    """A player without a thread, and a sink that may refuse or ask for patience."""
+
+    def __init__(self, **options: Any) -> None:
+        self.clock = Clock()
+        self.sound = bytearray()
+        self.sizes: list[int] = []
+        self.marks: list[tuple[float, int]] = []
+        self.refusals = 0
+        self.until = 0.0
+        self.told: list[bool] = []
+        self.player = audio.Player(
+            self.take,
+            format="g711_ulaw",
+            thread=False,
+            clock=self.clock,
+            on_failure=lambda exc, again: self.told.append(again),
+            **options,
+        )
+
+    def take(self, block: bytes) -> None:
+        """Take a block, or refuse it."""
+        if self.clock.now < self.until:
+            self.refusals += 1
+            raise OSError("no line")
+        self.sound += block
+        self.sizes.append(len(block))
+
+    def mark(self, position: int) -> None:
+        """Take a mark."""
+        self.marks.append((self.clock.now, position))
+
+    def run(self, seconds: float) -> None:
+        """Let time pass."""
+        for _ in range(round(seconds / 0.005)):
+            self.player.run_due()
+            self.clock.now += 0.005
+        self.player.run_due()
+
+
+@pytest.mark.parametrize("seconds", [0.001, 1.0, 1.9])
+def test_a_sink_that_fails_for_a_while_gets_the_same_sound_again(
+    seconds: float,
+) -> None:
+    """Nothing is lost, and nothing counts as heard before it was taken."""
+    far = Far()
+    sound = bytes(range(256)) * 10
+    far.until = far.clock.now + seconds
+    far.player.play(sound, item_id="a")
+    far.player.run_due()
+    far.clock.now += min(seconds, 0.02)
+    unheard = far.player.ledger.heard_ms("a")
+    far.run(seconds + 1)
+
+    assert 0.0 == unheard
+    assert sound == far.sound
+    assert 320.0 == far.player.ledger.heard_ms("a")
+    assert [True] == far.told
+    assert 1 <= far.refusals < 15
+    far.player.close()
+
+
+def test_a_sink_that_fails_for_ever_ends_the_player() -> None:
+    """It is said twice: that it fails, and that the player gives up."""
+    far = Far(retry_for=1.0)
+    far.until = 1e9
+    far.player.play(bytes(1600), item_id="a")
+    far.run(3)
+    heard = far.player.ledger.heard_ms("a")
+    outcome = far.player.wait_heard(1)
+
+    assert [True, False] == far.told
+    assert (0.0, "failed") == (heard, outcome)
+    assert isinstance(far.player.failure, OSError)
+    with pytest.raises(OSError, match="no line"):
+        far.player.close()
+    far.player.close()
+
+
+def test_what_was_refused_before_an_interruption_is_not_played_after_it() -> None:
+    """The sound that a sink held in its hands was interrupted with the rest."""
+    player: list[audio.Player] = []
+    taken: list[bytes] = []
+
+    def sink(block: bytes) -> None:
+        if not taken:
+            taken.append(b"")
+            player[0].interrupt()
+            raise OSError
+        taken.append(block)
+
+    clock = Clock()
+    player.append(audio.Player(sink, thread=False, clock=clock))
+    player[0].play(b"\1" * 960)
+    player[0].run_due()
+    player[0].play(b"\2" * 960)
+    clock.now += 1
+    player[0].run_due()
+
+    assert [b"", b"\2" * 960] == taken
+
+
+def test_an_on_failure_that_raises_takes_no_sound_with_it() -> None:
+    """It is a function of the user's like the sink."""
+    far = Far()
+
+    def bad(exc: Exception, retrying: bool) -> None:
+        raise RuntimeError
+
+    remove = far.player.add_failure_listener(bad)
+    far.until = far.clock.now + 0.1
+    far.player.play(bytes(160))
+    far.run(1)
+    remove()
+    remove()
+
+    assert [160] == far.sizes
+
+
+@pytest.mark.parametrize("piece", [1, 79, 210, 333])
+def test_small_pieces_become_whole_blocks_with_few_marks(piece: int) -> None:
+    """Every message of a call lasts 20 ms, whatever the server cuts."""
+    far = Far(pad=True, mark=lambda position: far.mark(position))
+    sound = bytes(range(250)) * 100
+    start = far.clock.now
+    at = 0
+    while at < len(sound):
+        far.player.play(sound[at : at + piece], item_id="a")
+        at += piece
+        while far.clock.now - start < at / 8000:
+            far.player.run_due()
+            far.clock.now += 0.005
+    far.player.end()
+    far.run(0.5)
+    gaps = [b[1] - a[1] for a, b in zip(far.marks, far.marks[1:])]
+
+    assert {160} == set(far.sizes)
+    assert sound == bytes(far.sound[: len(sound)])
+    assert b"\xff" * (len(far.sound) - len(sound)) == far.sound[len(sound) :]
+    assert {960} == set(gaps[:-1])
+    assert len(sound) == far.marks[-1][1]
+
+
+def test_what_does_not_fill_a_block_is_played_when_nothing_more_comes() -> None:
+    """Somebody who plays a bell need not say that it is all."""
+    far = Far()
+    far.player.play(bytes(100))
+    far.run(0.02)
+    waiting = list(far.sizes)
+    far.run(0.2)
+
+    assert ([], [100]) == (waiting, far.sizes)
+
+
+def test_the_end_of_an_answer_is_not_waited_for() -> None:
+    """Who knows that it is all says so."""
+    far = Far()
+    far.player.play(bytes(100))
+    far.player.end()
+    far.player.run_due()
+
+    assert [100] == far.sizes
+
+
+def test_a_stuck_sink_does_not_hold_up_the_end() -> None:
+    """A socket may block for as long as it likes."""
+    stuck, release = threading.Event(), threading.Event()
+
+    def sink(block: bytes) -> None:
+        stuck.set()
+        release.wait(20)
+
+    player = audio.Player(sink, close_timeout=0.05)
+    player.play(audio.silence(1))
+    assert stuck.wait(10)
+    began = time.monotonic()
+    player.close()
+    took = time.monotonic() - began
+    thread = player._thread
+    release.set()
+    assert thread is not None
+    thread.join(10)
+
+    assert took < 5
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("end", ["heard", "interrupted", "timeout", "failed"])
+def test_waiting_tells_how_it_ended(end: str) -> None:
+    """Before hanging up one wants to know."""
+    player = audio.Player(lambda block: None)
+    player.play(audio.silence(0.05 if end == "heard" else 60))
+    act = {"interrupted": player.interrupt, "failed": player.close}.get(end)
+    timer = threading.Timer(0.05, act) if act is not None else None
+    if timer is not None:
+        timer.start()
+    outcome = player.wait_heard(0.05 if end == "timeout" else 10)
+    if timer is not None:
+        timer.join()
+    player.close()
+
+    assert end == outcome

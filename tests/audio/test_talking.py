@@ -171,3 +171,38 @@ def test_a_stop_ends_the_talk_with_the_next_block(session: Session) -> None:
     audio.talk(session, blocks(bytes(BLOCK), stop.set, bytes(9999)), Horn(), stop=stop)
 
     assert ["input_audio_buffer.append"] == sent
+
+
+def test_a_goodbye_is_played_to_its_end(session: Session) -> None:
+    """Whoever closes the session has said it to be heard."""
+    played = bytearray()
+    with audio.Player(played.extend) as player:
+        audio.talk(
+            session,
+            blocks(
+                lambda: player.play(audio.tone(440, 0.5)),
+                session.close,
+                audio.silence(1),
+            ),
+            player,
+        )
+
+    assert 500 == len(played) / 48
+
+
+def test_a_goodbye_that_is_never_over_is_not_waited_for(session: Session) -> None:
+    """What is played out has a bound."""
+    played = bytearray()
+    with audio.Player(played.extend) as player:
+        audio.talk(
+            session,
+            blocks(
+                lambda: player.play(audio.tone(440, 60)),
+                session.close,
+                audio.silence(1),
+            ),
+            player,
+            play_out=0.1,
+        )
+
+    assert len(played) / 48 < 10_000

@@ -4,6 +4,7 @@ Server voice activity detection: from probabilities to begin and end of a turn.
 
 from __future__ import annotations
 
+from math import gcd
 from typing import Any, Iterator, Mapping, Optional, Union
 
 import attrs
@@ -82,6 +83,9 @@ class TurnDetector:
         self._activity = activity
         self._chunk_ms = activity.chunk_bytes * 1000 / (activity.rate * 2)
         self._rest = b""
+        # What is not yet a whole sample of the activity's rate.
+        self._cut = b""
+        self._form: Optional[SoundFormat] = None
         self._at: Optional[float] = None
         self._reset_turn()
 
@@ -92,7 +96,7 @@ class TurnDetector:
 
     def reset(self) -> None:
         """Forget a turn that has begun, and the stream so far."""
-        self._rest = b""
+        self._rest = self._cut = b""
         self._at = None
         self._reset_turn()
         self._activity.reset()
@@ -115,14 +119,27 @@ class TurnDetector:
         """
         if self._at is None:
             self._at = starts_ms
-        pcm = expand(audio, form)
-        self._rest += resample(pcm, form.rate, self._activity.rate)
+        self._rest += self._heard(audio, form)
         size = self._activity.chunk_bytes
         while len(self._rest) >= size:
             chunk, self._rest = self._rest[:size], self._rest[size:]
             boundary = self._step(chunk, rules)
             if boundary is not None:
                 yield boundary
+
+    def _heard(self, audio: bytes, form: SoundFormat) -> bytes:
+        """
+        The piece at the activity's rate, in whole samples of both.
+
+        What is cut off is kept: one odd byte would turn all that follows to noise.
+        """
+        if form is not self._form:
+            self._cut, self._form = b"", form
+        audio = self._cut + audio
+        step = form.rate // gcd(form.rate, self._activity.rate) * form.width
+        whole = len(audio) // step * step
+        self._cut = audio[whole:]
+        return resample(expand(audio[:whole], form), form.rate, self._activity.rate)
 
     def _step(self, chunk: bytes, rules: TurnRules) -> Optional[Boundary]:
         assert self._at is not None
