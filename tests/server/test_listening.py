@@ -295,3 +295,22 @@ def test_transcripts_come_whole_or_by_the_word(model: str, deltas: int) -> None:
 
     assert deltas == len(pieces)
     assert only(frames, prefix + "completed")["transcript"] == "".join(pieces)
+
+
+@pytest.mark.parametrize("size", [1, 333, 961, 4801])
+def test_speech_is_found_in_pieces_of_an_odd_length(size: int) -> None:
+    """A sample cut in two would turn everything after it to noise."""
+    talk = Talk()
+    quiet = b"\x20\0" * 2400  # Misread by one byte it is loud.
+    pcm = quiet + loud(300) + quiet * 8
+    frames = [
+        frame
+        for at in range(0, len(pcm), size)
+        for frame in talk.hear(pcm[at : at + size])
+    ]
+    speech = [name for name in types(frames) if "speech" in name]
+    started = only(frames, "input_audio_buffer.speech_started")
+
+    assert 2 == len(speech)
+    # The speech begins 100 ms after the beginning, less the padding.
+    assert 0 == started["audio_start_ms"]
