@@ -14,6 +14,7 @@ from typing import Any, Optional
 
 from ..protocol.lazy import audio_size
 from ..types import UNSET
+from .final_text import whole_arguments, whole_text
 from .items import Item, Part
 from .lifecycle import ITEM, next_item_status, settled
 from .records import changed, freeze
@@ -61,6 +62,8 @@ def described(item: Item, wire: Any, *, final: bool) -> Item:
         if (value := given(getattr(wire, name, None))) is not None:
             changes[name] = value
     if arguments := text_or_none(getattr(wire, "arguments", None)):
+        if final:
+            arguments = whole_arguments(item._arguments, arguments)
         changes["_arguments"] = arguments
     for name in ("error", "tools"):
         if value := given(getattr(wire, name, None)):
@@ -102,11 +105,13 @@ def _parts(item: Item, wanted: Any, role: Any, final: bool) -> tuple[Part, ...]:
     for index, wire in enumerate(wanted):
         if index == len(parts):
             parts.append(Part())
-        parts[index] = described_part(parts[index], wire, role=role)
+        parts[index] = described_part(parts[index], wire, role=role, final=final)
     return tuple(parts)
 
 
-def described_part(part: Part, wire: Any, *, role: Optional[str]) -> Part:
+def described_part(
+    part: Part, wire: Any, *, role: Optional[str], final: bool = False
+) -> Part:
     """
     Return a part with what a description of it adds.
 
@@ -114,7 +119,9 @@ def described_part(part: Part, wire: Any, *, role: Optional[str]) -> Part:
         part: the part so far.
         wire: the part as an event has it.
         role: who speaks; decides what a part of type ``text`` is.
+        final: the server calls the part done.
     """
+    final = final and role not in ("user", "system")
     changes: dict[str, Any] = {}
     if kind := text_or_none(wire.type):
         changes["type"] = part_type(kind, role)
@@ -122,10 +129,15 @@ def described_part(part: Part, wire: Any, *, role: Optional[str]) -> Part:
         if text := text_or_none(getattr(wire, name)):
             changes[name] = text
     if text := text_or_none(wire.text):
-        changes["_text"] = text
+        changes["_text"] = whole_text(part._text, text) if final else text
     if text := text_or_none(wire.transcript):
-        # After a truncation the server knows less than what was said.
-        changes["_transcript" if part.heard_ms is None else "_kept"] = text
+        if part.heard_ms is not None:
+            # After a truncation the server knows less than what was said.
+            changes["_kept"] = text
+        elif final:
+            changes["_transcript"] = whole_text(part._transcript, text)
+        else:
+            changes["_transcript"] = text
     if (size := audio_size(wire, "audio")) > part.audio_bytes:
         changes["audio_bytes"] = size
     return changed(part, changes)

@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Optional
 
+from ..protocol.dialects.server_quirks import SHORT_DONE
 from ..types import UNSET
 from . import ordering
+from .final_text import Disagreement
 from .growth import Growth
 from .items import Item, Part
 from .parts import Anomaly, ResponseState
@@ -193,6 +195,19 @@ def note(
         kept = kept[:-1]
     limit = snapshot.limits.max_anomalies
     return updated(snapshot, {"anomalies": (*kept, anomaly)[-limit:]})
+
+
+def disagreed(
+    snapshot: Snapshot, event: Any, item: Item, found: Iterable[Disagreement]
+) -> Snapshot:
+    """Note what the end of a text tells otherwise than its pieces."""
+    for each in found:
+        if each.short:
+            snapshot = learned(snapshot, SHORT_DONE)
+        detail = f"the {each.name} is not what its deltas said"
+        told = {"item_id": item.id, "response_id": item.response_id}
+        snapshot = note(snapshot, event, "disagreement", detail, **told)
+    return snapshot
 
 
 def _same(one: Anomaly, other: Anomaly) -> bool:

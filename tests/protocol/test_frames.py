@@ -132,6 +132,8 @@ UNSEEN: dict[str, set[str]] = {
     # Keys on a telephone have no event id; a client secret names the model.
     "InputAudioBufferDtmfEventReceived": {"event_id"},
     "TranslationConfig": {"model"},
+    # Ours, for interim transcripts that are called completed.
+    "ConversationItemInputAudioTranscriptionDelta": {"cumulative"},
     # For kinds of turn detection that neither dialect has.
     "TurnDetection": {
         "type",

@@ -71,6 +71,7 @@ EXCEPTIONS: dict[str, str] = {
 
 OURS: dict[str, str] = {
     "ContentPart.format": "in the example of conversation.item.retrieved",
+    "ConversationItemInputAudioTranscriptionDelta.cumulative": "interim transcripts",
     "InputAudioBufferDtmfEventReceived.event_id": "every event may have one",
     "TurnDetection.idle_timeout_ms": "the class for kinds that nobody knows",
     "TranslationConfig.model": "body of POST /realtime/translations/client_secrets",

@@ -23,6 +23,7 @@ NULL_IS_HEAD = "null_is_head"
 NULL_PREDECESSORS = "null_predecessors"
 INCREMENTS = "increments"
 CUMULATIVE = "cumulative_captions"
+INTERIM = "interim_completed"
 SHORT_DONE = "short_done"
 OWN_IDS = "own_ids"
 NAMELESS_DELETIONS = "nameless_deletions"
@@ -124,6 +125,16 @@ def _whole_in_delta(name: str) -> Callable[[Frame], Frame]:
     return mend
 
 
+def _interim_completed(frame: Frame) -> Frame:
+    if frame.get("status") != "in_progress":
+        return frame
+    kept = ("event_id", "item_id", "content_index", "logprobs")
+    told = {name: frame[name] for name in kept if name in frame}
+    name = "conversation.item.input_audio_transcription.delta"
+    words = frame.get("transcript")
+    return {"type": name, **told, "delta": words, "cumulative": True}
+
+
 _LIFTS = (
     Habit(
         name="error_as_text",
@@ -174,6 +185,14 @@ _LIFTS = (
         mend=_usage_at_top,
     ),
     Habit(
+        name=INTERIM,
+        servers=("xAI",),
+        does="transcripts that are ``completed`` with the status ``in_progress``",
+        ours="each is a ``delta`` that is ``cumulative``",
+        types=("conversation.item.input_audio_transcription.completed",),
+        mend=_interim_completed,
+    ),
+    Habit(
         name="whole_text_in_delta",
         servers=("mock servers",),
         does="the whole text in ``delta``",
@@ -215,6 +234,31 @@ _MEANINGS = (
         servers=("xAI", "speech-to-speech"),
         does="no predecessor in the middle of a conversation",
         ours="the item stands last, as it came",
+    ),
+    Habit(
+        name=INCREMENTS,
+        servers=("OpenAI", "Azure OpenAI"),
+        does="transcripts grow by pieces, whatever a piece begins with",
+        ours="every piece is appended",
+        caught=False,
+    ),
+    Habit(
+        name=CUMULATIVE,
+        servers=("Together", "xAI"),
+        does="transcripts are told again with more at the end",
+        ours="what is as long as the text so far takes its place",
+    ),
+    Habit(
+        name=SHORT_DONE,
+        servers=("LiteLLM",),
+        does="the text that is called whole is a part of what was said",
+        ours="what was said stays",
+    ),
+    Habit(
+        name=NAMELESS_DELETIONS,
+        servers=("xAI",),
+        does="``conversation.item.deleted`` names no item",
+        ours="it answers the oldest deletion that waits",
     ),
 )
 

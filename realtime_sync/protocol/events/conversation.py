@@ -7,7 +7,7 @@ from typing import ClassVar, Union
 from attrs import frozen
 
 from ...types import UNSET, Unset
-from ..fields import MaybeInt, MaybeText, checked, count, required
+from ..fields import MaybeBool, MaybeInt, MaybeText, checked, count, required
 from ..items import InputItem, Item
 from ..transcripts import LogProb, TranscriptionError
 from ..transcripts import TranscriptionLanguage as Language
@@ -193,12 +193,15 @@ class ConversationItemInputAudioTranscriptionDelta(ServerEvent):
         delta: what to append. Some servers repeat the whole; the completed
             transcript is right in any case.
         logprobs: log probabilities, if they were asked for.
+        cumulative: `delta` is all that was said so far, in place of what the
+            ones before it said.
     """
 
     type: ClassVar[str] = "conversation.item.input_audio_transcription.delta"
     item_id: str = required()
     content_index: MaybeInt = UNSET
     delta: MaybeText = UNSET
+    cumulative: MaybeBool = UNSET
     logprobs: Union[tuple[LogProb, ...], None, Unset] = UNSET
 
 

@@ -9,6 +9,7 @@ from typing import Any, Optional
 from ...protocol.dialects.server_quirks import NULL_IS_HEAD, NULL_PREDECESSORS
 from ...types import UNSET
 from .. import ordering
+from ..final_text import compared_item
 from ..items import PCM_RATE, Item
 from ..merging import described, with_part_changed
 from ..parts import Asked
@@ -16,6 +17,7 @@ from ..records import changed, changed_in
 from ..snapshot import Snapshot
 from ..store import (
     bury,
+    disagreed,
     erase,
     find,
     given,
@@ -64,6 +66,9 @@ def _listed(
         detail = "the item has been deleted"
         return note(snapshot, event, "late_event", detail, item_id=item_id)
     known = find(snapshot, item_id) or Item(id=item_id)
+    if final:
+        found = compared_item(known, event.item)
+        snapshot = disagreed(snapshot, event, known, found)
     item = described(known, event.item, final=final)
     item = changed(item, {"announced": False, "out_of_band": False})
     if previous := text_or_none(event.previous_item_id):

@@ -12,13 +12,16 @@ from __future__ import annotations
 from typing import Any, Optional
 
 from ...protocol.lazy import audio_size
+from ..final_text import compared, compared_part, whole_arguments, whole_text
 from ..items import Item
 from ..merging import described_part
 from ..records import changed, changed_in
 from ..snapshot import Snapshot
-from ..store import put_call, put_growing, put_part, regrown, text_or_none
+from ..store import disagreed, put_call, put_growing, put_part, regrown, text_or_none
 from ..text import append
 from .attribution import Place, attributed
+
+PART_DONE = "response.content_part.done"
 
 
 def text_delta(snapshot: Snapshot, event: Any) -> Snapshot:
@@ -140,6 +143,11 @@ def _finished(
     part = item.content[index]
     if part.heard_ms is not None and name == "_transcript":
         name = "_kept"
+    else:
+        so_far = getattr(part, name)
+        found_so = compared(name.strip("_"), so_far, text)
+        snapshot = disagreed(snapshot, event, item, found_so)
+        text = whole_text(so_far, text)
     return put_part(snapshot, item, index, changed_in(part, name, text))
 
 
@@ -152,7 +160,10 @@ def part_told(snapshot: Snapshot, event: Any) -> Snapshot:
     if isinstance(found, Snapshot):
         return found
     snapshot, item, index = found
-    part = described_part(item.content[index], wire, role=item.role)
+    part, final = item.content[index], event.type == PART_DONE
+    if final:
+        snapshot = disagreed(snapshot, event, item, compared_part(part, wire))
+    part = described_part(part, wire, role=item.role, final=final)
     return put_part(snapshot, item, index, part)
 
 
@@ -190,7 +201,10 @@ def arguments_done(snapshot: Snapshot, event: Any) -> Snapshot:
         return found
     snapshot, item, _ = found
     if whole := text_or_none(event.arguments):
-        item = changed_in(item, "_arguments", whole)
+        so_far = item._arguments
+        found_so = compared("arguments", so_far, whole)
+        snapshot = disagreed(snapshot, event, item, found_so)
+        item = changed_in(item, "_arguments", whole_arguments(so_far, whole))
     return put_growing(snapshot, _called(item, event))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
+from ...protocol.dialects.server_quirks import CUMULATIVE, INCREMENTS, INTERIM
 from .. import ordering
 from ..items import Item
 from ..merging import with_part, with_part_changed
@@ -13,6 +14,7 @@ from ..store import (
     drop,
     find,
     given,
+    learned,
     note,
     put,
     put_growing,
@@ -89,9 +91,10 @@ def transcription_delta(snapshot: Snapshot, event: Any) -> Snapshot:
     """
     `input_audio_transcription.delta`: more of what the user said.
 
-    Some servers repeat what they have sent, and some send a better version of
-    all of it. A delta that begins with the text so far replaces it. What is
-    wrong by then is put right by ``completed``.
+    Some servers tell again what they have told, with more at the end. One that
+    says so, or that was caught at it, replaces the text so far; a piece that is
+    only the same once more is a piece. What is wrong by then is put right by
+    ``completed``.
     """
     piece = text_or_none(event.delta)
     if piece is None:
@@ -105,10 +108,21 @@ def transcription_delta(snapshot: Snapshot, event: Any) -> Snapshot:
         detail = "the transcription is complete"
         return note(snapshot, event, "late_event", detail, item_id=item.id)
     text = part._transcript
-    if (so_far := plain(text)) and piece.startswith(so_far):
-        text = None
+    if event.cumulative is True:
+        snapshot, text = learned(snapshot, INTERIM), None
+    elif _tells_again(snapshot, plain(text) or "", piece):
+        snapshot, text = learned(snapshot, CUMULATIVE), None
     changes = {"_transcript": append(text, piece), "transcription": "in_progress"}
     return put_growing(snapshot, with_part_changed(item, index, changes))
+
+
+def _tells_again(snapshot: Snapshot, so_far: str, piece: str) -> bool:
+    """Say whether a piece is the text so far and more, not an addition to it."""
+    if not so_far or INCREMENTS in snapshot.habits:
+        return False
+    if CUMULATIVE in snapshot.habits and len(piece) >= len(so_far):
+        return True
+    return len(piece) > len(so_far) and piece.startswith(so_far)
 
 
 def transcription_completed(snapshot: Snapshot, event: Any) -> Snapshot:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Optional
 
 from .. import ordering
+from ..final_text import compared_item
 from ..items import Item
 from ..lifecycle import final_response_status, item_status_after
 from ..merging import compacted, described
@@ -12,6 +13,7 @@ from ..parts import ResponseState
 from ..records import changed, changed_in, freeze
 from ..snapshot import Snapshot
 from ..store import (
+    disagreed,
     erase,
     find,
     given,
@@ -106,7 +108,7 @@ def _output_item(snapshot: Snapshot, event: Any, *, final: bool) -> Snapshot:
             item_id=item_id,
             response_id=state.id,
         )
-    return _output(snapshot, state, item_id, wire, final=final)
+    return _output(snapshot, event, state, item_id, wire, final=final)
 
 
 def _too_late(snapshot: Snapshot, state: ResponseState, item_id: str) -> Optional[str]:
@@ -123,7 +125,13 @@ def _id_at(state: ResponseState, index: Any) -> str:
 
 
 def _output(
-    snapshot: Snapshot, state: ResponseState, item_id: str, wire: Any, *, final: bool
+    snapshot: Snapshot,
+    event: Any,
+    state: ResponseState,
+    item_id: str,
+    wire: Any,
+    *,
+    final: bool,
 ) -> Snapshot:
     """
     Store an item of a response as it is described.
@@ -134,6 +142,9 @@ def _output(
     item = find(snapshot, item_id) or Item(id=item_id)
     # Set first: an item of a response is not complete when it is added.
     item = changed_in(item, "response_id", state.id)
+    if final:
+        found = compared_item(item, wire)
+        snapshot = disagreed(snapshot, event, item, found)
     item = described(item, wire, final=final)
     return joined(snapshot, item, state, enters=final)[0]
 
@@ -153,12 +164,12 @@ def response_done(snapshot: Snapshot, event: Any) -> Snapshot:
         return note(snapshot, event, "repeated", detail, response_id=state.id)
     snapshot = _told(snapshot, state, wire)
     for index, item in enumerate(given(getattr(wire, "output", None)) or ()):
-        snapshot = _final_output(snapshot, state.id, index, item)
+        snapshot = _final_output(snapshot, event, state.id, index, item)
     return _ended(snapshot, snapshot._responses[state.id], wire)
 
 
 def _final_output(
-    snapshot: Snapshot, response_id: str, index: int, wire: Any
+    snapshot: Snapshot, event: Any, response_id: str, index: int, wire: Any
 ) -> Snapshot:
     state = snapshot._responses[response_id]
     item_id = text_or_none(wire.id) or _id_at(state, index)
@@ -166,9 +177,8 @@ def _final_output(
         return snapshot
     if item_id not in state.items:
         snapshot = _renamed(snapshot, state, unnamed_item(state, index), item_id)
-    return _output(
-        snapshot, snapshot._responses[response_id], item_id, wire, final=True
-    )
+    state = snapshot._responses[response_id]
+    return _output(snapshot, event, state, item_id, wire, final=True)
 
 
 def _renamed(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from realtime_sync.protocol.dialects.server_quirks import SHORT_DONE
 from realtime_sync.state import store
 from tests.state.mirror_builder import Mirror, answer, call
 
@@ -52,6 +53,81 @@ def test_done_events_overwrite_what_deltas_said() -> None:
 
     assert "Hello!" == mirror.item("a").text
     assert "output_text" == mirror.item("a").content[0].type
+
+
+GEMINI = "Hello from Gemini."
+"""What a relay passes on in three pieces, and calls by the last of them."""
+
+
+@pytest.mark.parametrize(
+    ("whole", "text", "kinds"),
+    [
+        ("Gemini.", GEMINI, ["disagreement"]),
+        ("Hello ", GEMINI, ["disagreement"]),
+        ("from", GEMINI, ["disagreement"]),
+        (GEMINI, GEMINI, []),
+        ("Hello from Gemini. Well.", "Hello from Gemini. Well.", ["disagreement"]),
+        ("Hello from gemini.", "Hello from gemini.", ["disagreement"]),
+        ("", GEMINI, []),
+    ],
+)
+@pytest.mark.parametrize("spoken", [False, True])
+def test_what_was_said_stays_where_its_end_is_a_part_of_it(
+    whole: str, text: str, kinds: list[str], spoken: bool
+) -> None:
+    """LiteLLM calls the last piece the whole; any disagreement is noted."""
+    mirror = Mirror()
+    mirror.created()
+    for piece in ("Hello ", "from ", "Gemini."):
+        mirror.speech(piece) if spoken else mirror.text(piece)
+    kind = "output_audio_transcript" if spoken else "output_text"
+    told = {"transcript" if spoken else "text": whole}
+    mirror.about(f"response.{kind}.done", **told)
+
+    assert (text, kinds) == (mirror.item("a").text, mirror.kinds)
+    assert (SHORT_DONE in mirror.snapshot.habits) == (text == GEMINI and bool(kinds))
+
+
+def test_every_end_of_a_text_is_held_against_what_was_said() -> None:
+    """Of the part, of the item, in both streams, and of the response."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.text("Hello ")
+    mirror.text("there")
+    part = {"type": "output_text", "text": "there"}
+    mirror.about("response.content_part.done", part=part)
+    short = answer("a", part, status="completed")
+    mirror.about("response.output_item.done", item=short)
+    mirror.done(short)
+    mirror.ended(short)
+
+    assert "Hello there" == mirror.item("a").text
+    assert ["disagreement"] * 4 == mirror.kinds
+    assert {"a"} == {each.item_id for each in mirror.snapshot.anomalies}
+
+
+@pytest.mark.parametrize(
+    ("pieces", "whole", "arguments"),
+    [
+        (('{"a": {', "}}"), "{}", '{"a": {}}'),
+        (("{}", "{}"), "{}", "{}"),
+        (('{"a"', ": 1}"), '{"a":1}', '{"a":1}'),
+    ],
+)
+def test_arguments_are_json_whatever_is_called_the_whole(
+    pieces: tuple[str, str], whole: str, arguments: str
+) -> None:
+    """What was said stays only if it can be read."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.started(call())
+    for piece in pieces:
+        mirror.about("response.function_call_arguments.delta", "f", delta=piece)
+    mirror.about("response.function_call_arguments.done", "f", arguments=whole)
+    mirror.ended(call("f", whole, "completed"))
+
+    assert arguments == mirror.item("f").arguments
+    assert "disagreement" == mirror.kinds[0]
 
 
 def test_spoken_parts_grow_in_words_and_bytes() -> None:
@@ -208,7 +284,7 @@ def test_arguments_grow_like_text() -> None:
     mirror.about(done, "f", arguments='{"a": 3}', call_id="call_f")
 
     assert '{"a": 2}' == mirror.item("f").arguments
-    assert ["late_event"] == mirror.kinds
+    assert ["disagreement", "late_event"] == mirror.kinds
 
 
 def test_arguments_alone_make_a_call() -> None:

@@ -6,6 +6,11 @@ from typing import Any
 
 import pytest
 
+from realtime_sync.protocol.dialects.server_quirks import (
+    CUMULATIVE,
+    INTERIM,
+    habits_of,
+)
 from tests.state.mirror_builder import MISSING, Mirror, message
 
 TRANSCRIPTION = "conversation.item.input_audio_transcription."
@@ -170,12 +175,16 @@ def test_a_transcript_may_come_after_everything() -> None:
     [
         (["Hel", "lo"], "Hello"),
         (["Hel", "Hello", "Hello there"], "Hello there"),
-        (["Hello", "Hello"], "Hello"),
+        (["5", "5", "5", "-", "0"], "555-0"),
+        (["ha", "ha"], "haha"),
+        (["no, ", "no, ", "no"], "no, no, no"),
+        (["I", "I want", "I went"], "I went"),
+        (["I", "I want", "I want", "!"], "I want!"),
         ([None, "", "Hi"], "Hi"),
     ],
 )
-def test_deltas_may_repeat_what_was_said(deltas: list[Any], so_far: str) -> None:
-    """One that begins with the text so far replaces it."""
+def test_deltas_may_tell_again_what_was_said(deltas: list[Any], so_far: str) -> None:
+    """A longer one that begins with the text so far replaces it, and shows why."""
     mirror = Mirror()
     mirror.added(spoken())
     for delta in deltas:
@@ -253,3 +262,62 @@ def test_a_transcript_of_nothing_is_noted(what: str) -> None:
 
     assert ["late_event"] * 4 == mirror.kinds[1:]
     assert mirror.snapshot.item("u") is None
+
+
+def test_a_piece_is_a_piece_where_the_endpoint_says_so() -> None:
+    """A number on OpenAI is not told again because it begins as the one before."""
+    mirror = Mirror(habits=habits_of("OpenAI"))
+    mirror.added(spoken())
+    for delta in ("5", "55", "-", "0"):
+        heard(mirror, "delta", delta=delta)
+
+    assert "555-0" == mirror.item("u").text
+    assert habits_of("OpenAI") == mirror.snapshot.habits
+
+
+def test_a_server_is_known_for_cumulative_once_it_was_caught() -> None:
+    """It need not show it again for the next item."""
+    mirror = Mirror()
+    mirror.added(spoken())
+    heard(mirror, "delta", delta="Good")
+    assert frozenset() == mirror.snapshot.habits
+    heard(mirror, "delta", delta="Good day")
+    assert {CUMULATIVE} == mirror.snapshot.habits
+
+    mirror.added(spoken("v"))
+    for delta in ("I sink", "I think so"):
+        heard(mirror, "delta", "v", delta=delta)
+
+    assert "I think so" == mirror.item("v").text
+
+
+@pytest.mark.parametrize("dialect", ["ga", "beta"])
+@pytest.mark.parametrize("interim", [["Hello?"], ["Hallo", "Hello?"], ["", "Hello? H"]])
+def test_a_transcript_that_is_in_progress_is_not_the_end(
+    interim: list[str], dialect: str
+) -> None:
+    """xAI calls each one completed, with a status that says otherwise."""
+    mirror = Mirror(dialect=dialect)
+    mirror.added(spoken())
+    for words in interim:
+        told = {"transcript": words, "status": "in_progress"}
+        heard(mirror, "completed", **told)
+    part = mirror.item("u").content[0]
+    assert (interim[-1], "in_progress") == (part.transcript, part.transcription)
+    assert {INTERIM} == mirror.snapshot.habits
+
+    heard(mirror, "completed", transcript="Hello? Is it you?", status="completed")
+    part = mirror.item("u").content[0]
+
+    assert ("Hello? Is it you?", "completed") == (part.transcript, part.transcription)
+    assert [] == mirror.kinds
+
+
+def test_an_interim_transcript_is_a_delta_to_everybody() -> None:
+    """Nobody who waits for the completed one gets it; what came is in ``raw``."""
+    frame = {"type": TRANSCRIPTION + "completed", "item_id": "u", "transcript": "Hel"}
+    event: Any = Mirror().codec.structure({**frame, "status": "in_progress"})
+
+    assert TRANSCRIPTION + "delta" == event.type
+    assert ("Hel", True) == (event.delta, event.cumulative)
+    assert TRANSCRIPTION + "completed" == event.raw["type"]

@@ -60,7 +60,7 @@ def test_a_call_is_made_by_the_server(end: str) -> None:
         item.arguments,
         item.response_id,
     )
-    assert [] == mirror.kinds
+    assert ["disagreement"] == mirror.kinds
 
 
 def test_an_event_about_no_item_is_noted() -> None:

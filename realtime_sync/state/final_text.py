@@ -1,0 +1,71 @@
+"""
+What a text is that its pieces and its end tell differently.
+
+The end of a text says all of it, so that nothing depends on its pieces. Some
+relays call the last piece all of it; what was said then stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from ..protocol.jsontext import loads
+from .items import Item, Part
+from .text import Growing, plain
+
+
+class Disagreement(NamedTuple):
+    """
+    A text that is told otherwise at its end than by its pieces.
+
+    Attributes:
+        name: which text.
+        short: its end has only a part of it.
+    """
+
+    name: str
+    short: bool
+
+
+def whole_text(so_far: Growing, told: str) -> str:
+    """Return what a text is: what is told of it, unless more of it was said."""
+    said = plain(so_far) or ""
+    return said if told in said else told
+
+
+def whole_arguments(so_far: Growing, told: str) -> str:
+    """Return the same for the arguments of a call, which have to be JSON."""
+    said = whole_text(so_far, told)
+    try:
+        loads(said)
+    except ValueError:
+        return told
+    return said
+
+
+def compared(name: str, so_far: Growing, told: Any) -> Iterator[Disagreement]:
+    """Yield the disagreement about one text, if there is one."""
+    said = plain(so_far)
+    if said and told and isinstance(told, str) and told != said:
+        yield Disagreement(name, told in said)
+
+
+def compared_part(part: Part, wire: Any) -> Iterator[Disagreement]:
+    """Yield what the end of a part tells otherwise; a cut one has lost its words."""
+    yield from compared("text", part._text, wire.text)
+    if part.heard_ms is None:
+        yield from compared("transcript", part._transcript, wire.transcript)
+
+
+def compared_item(item: Item, wire: Any) -> Iterator[Disagreement]:
+    """
+    Yield what the final description of an item tells otherwise.
+
+    What the user said is transcribed more than once, and better each time.
+    """
+    if item.role in ("user", "system"):
+        return
+    yield from compared("arguments", item._arguments, getattr(wire, "arguments", None))
+    for part, told in zip(item.content, getattr(wire, "content", None) or ()):
+        yield from compared_part(part, told)
