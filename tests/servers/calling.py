@@ -1,4 +1,4 @@
-"""Stand-ins for servers that call tools, each in its own way."""
+"""Fake servers, made like those that call tools, each in its own way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stand-ins for servers that answer a question."""
+"""Fake servers, made like those that answer a question."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stand-ins for servers that deviate: a table of who says what to what."""
+"""Fake servers, made like those that deviate: a table of who says what to what."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ class Seen:
 @contextmanager
 def connected(server: FakeServer, **options: Any) -> Any:
     """
-    A session with a stand-in.
+    A session with a fake server.
 
     Yields:
         The session, what the server says, and what handlers see.

@@ -1,4 +1,4 @@
-"""Stand-ins for servers that are spoken to."""
+"""Fake servers, made like those that are spoken to."""
 
 from __future__ import annotations
 
