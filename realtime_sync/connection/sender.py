@@ -89,7 +89,13 @@ class Sender:
         self._name = name
         self._pending = pending
         self._waiting = waiting
-        self._session_type = session_type
+        translation = session_type == "translation"
+        append = (
+            events.TranslationInputAudioBufferAppend
+            if translation
+            else events.InputAudioBufferAppend
+        )
+        self._append: events.ClientEvent = append(audio=b"")
         self._sent = sent
         self.on_reader = on_reader
         self._ids = event_ids("event")
@@ -131,11 +137,17 @@ class Sender:
         """Encode and write a command without expecting an answer."""
         self._write(command, command)
 
-    def append_command(self, *, audio: bytes) -> Any:
-        """The command that appends audio in this kind of session."""
-        if self._session_type == "translation":
-            return events.TranslationInputAudioBufferAppend(audio=audio)
-        return events.InputAudioBufferAppend(audio=audio)
+    def append_command(self, *, audio: bytes) -> events.ClientEvent:
+        """
+        The command that appends audio in this kind of session, with an id: an
+        error that names it is not taken for that of the commit which waits.
+        """
+        # A copy of one whose fields were checked: fifty of them go out a second.
+        command = object.__new__(type(self._append))
+        command.__dict__.update(
+            self._append.__dict__, audio=audio, event_id=next(self._ids)
+        )
+        return command
 
     def note(self, command: Any) -> None:
         """Let the mirror know what was asked for, as far as order needs it."""

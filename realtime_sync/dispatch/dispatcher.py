@@ -18,7 +18,7 @@ from typing import Any, Optional
 from ..deadline import Deadline
 from ..errors import DispatchOverflow, WouldDeadlock
 from ..transport.logs import area_logger
-from .invoker import Caller
+from .invoker import Invoker
 from .notices import DispatchLagging
 from .signals import Route, SignalBoard
 
@@ -99,12 +99,12 @@ class Dispatcher:
         self._pumps = 0
         self._expiry: Optional[Deadline] = None
         self._offer = offer
-        self._caller = Caller(session, board, self._in_own_thread, offer)
+        self._invoker = Invoker(session, board, self._in_own_thread, offer)
 
     @property
     def failures(self) -> int:
         """Exceptions of handlers so far."""
-        return self._caller.failures
+        return self._invoker.failures
 
     @property
     def depth(self) -> int:
@@ -140,9 +140,9 @@ class Dispatcher:
             DispatchOverflow: more waits than the session allows.
         """
         if route.inline:
-            self._caller.call(route.inline, event, snapshot)
+            self._invoker.call(route.inline, event, snapshot)
         if self.mode == "inline":
-            self._caller.call(route.queued, event, snapshot, queued=True)
+            self._invoker.call(route.queued, event, snapshot, queued=True)
             return
         if not route.queued and self.mode == "thread":
             return  # Nobody listens; the mirror and the waiters have seen it.
@@ -161,9 +161,9 @@ class Dispatcher:
         Hand over something of our own making. From any thread.
         """
         if route.inline:
-            self._caller.call(route.inline, notice, snapshot)
+            self._invoker.call(route.inline, notice, snapshot)
         if self.mode == "inline":
-            self._caller.call(route.queued, notice, snapshot, queued=True)
+            self._invoker.call(route.queued, notice, snapshot, queued=True)
         elif route.queued or self.mode == "manual":
             with self._post_lock:
                 self._posted += 1
@@ -220,7 +220,7 @@ class Dispatcher:
             return event.wait(deadline.remaining())
         return event.wait(deadline.remaining())
 
-    def nudge(self) -> None:
+    def wake(self) -> None:
         """Make a pumping thread look again at what it waits for."""
         if self.mode == "manual":
             self._queue.put(_Marker())
@@ -295,7 +295,7 @@ class Dispatcher:
             patience: seconds that a handler may take.
         """
         thread = self._thread.ident if self._thread else self._pumping
-        self._caller.report_slow(patience, thread, self.depth)
+        self._invoker.report_slow(patience, thread, self.depth)
 
     def _in_own_thread(self) -> bool:
         """Whether the caller is a thread of the library, not the user's."""
@@ -308,7 +308,7 @@ class Dispatcher:
         """Whether the calling thread is the one that runs queued handlers."""
         if self.mode == "thread":
             return threading.current_thread() is self._thread
-        return self._caller.busy and self._pumping == threading.get_ident()
+        return self._invoker.busy and self._pumping == threading.get_ident()
 
     def _run(self) -> None:
         while True:
@@ -342,7 +342,7 @@ class Dispatcher:
                 self.discarded += 1
             else:
                 receivers = self.board.route(key).queued
-                self._caller.call(receivers, event, snapshot, queued=True)
+                self._invoker.call(receivers, event, snapshot, queued=True)
         finally:
             self.delivered += 1
             self._delivered_bytes += size
@@ -359,13 +359,13 @@ class Dispatcher:
         if self.depth >= self._limit or self.depth_bytes >= self._limit_bytes:
             raise DispatchOverflow(
                 f"{self.depth} deliveries ({self.depth_bytes} bytes) wait; "
-                f"handler {self._caller.culprit()[0]} is too slow, or raise "
+                f"handler {self._invoker.culprit()[0]} is too slow, or raise "
                 "queue_limit"
             )
         if self._lagging:
             return
         self._lagging = True
-        name, seconds = self._caller.culprit()
+        name, seconds = self._invoker.culprit()
         logger.warning(
             "! handlers lag: %s deliveries wait; slowest is %s", self.depth, name
         )

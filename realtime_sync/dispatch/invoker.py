@@ -19,7 +19,7 @@ from .subscription import Subscription, handler_name
 logger = area_logger("realtime_sync.dispatch")
 
 
-class Caller:
+class Invoker:
     """
     Calls the receivers of one session's signals.
 

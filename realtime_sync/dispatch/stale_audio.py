@@ -35,7 +35,7 @@ class StaleAudio:
             if response_id and getattr(event.response, "status", None) == "cancelled":
                 self._add(response_id)
 
-    def covers(self, event: Any) -> bool:
+    def is_of_interrupted(self, event: Any) -> bool:
         """Whether an event is audio of an interrupted response."""
         return event.type == _AUDIO_DELTA and event.response_id in self._responses
 

@@ -11,11 +11,13 @@ for that event is meant.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Optional
 
-from attrs import frozen
+from attrs import fields_dict, frozen
 
 from ..types import UNSET
+from .registry import ROWS, class_of
 
 Fits = Callable[[Any, Any], Optional[bool]]
 """(command, event) -> True: about this one; False: not; None: cannot tell."""
@@ -31,7 +33,6 @@ class AckRule:
         fits: tells whether an event is about a command.
         matched_by: the same in words, for the docs.
         error_codes: codes of errors without an id that belong to the command.
-        param: start of ``error.param`` that points to the command.
         repeated: events that acknowledge it too, but not when they come for
             the first time on a connection: some servers say them in its place.
     """
@@ -40,7 +41,6 @@ class AckRule:
     fits: Fits
     matched_by: str
     error_codes: frozenset[str] = frozenset()
-    param: Optional[str] = None
     repeated: tuple[str, ...] = ()
 
 
@@ -145,7 +145,6 @@ ACKS: Mapping[str, AckRule] = {
         fits=_unless_contradicted,
         matched_by="order",
         error_codes=frozenset({"cannot_update_voice"}),
-        param="session",
     ),
     "session.close": AckRule(
         events=("session.closed",), fits=_by_order, matched_by="order"
@@ -155,7 +154,6 @@ ACKS: Mapping[str, AckRule] = {
         fits=_by_created_item,
         matched_by="item.id, else kind of item and order",
         error_codes=frozenset({"invalid_previous_item_id"}),
-        param="item",
     ),
     "conversation.item.delete": AckRule(
         events=("conversation.item.deleted",),
@@ -194,7 +192,6 @@ ACKS: Mapping[str, AckRule] = {
         fits=_by_metadata,
         matched_by=f"metadata.{CORRELATION_KEY}, else order; not the answer to a turn",
         error_codes=frozenset({"conversation_already_has_active_response"}),
-        param="response",
     ),
     "response.cancel": AckRule(
         events=("response.done",),
@@ -212,22 +209,41 @@ def error_points_to(
     """
     Whether an error that names no command says by itself which kind it is about.
     """
-    rule = ACKS[command_type]
-    root = (param or "").partition(".")[0]
-    return code in rule.error_codes or bool(root and root == rule.param)
+    if code in ACKS[command_type].error_codes:
+        return True
+    return command_type in _owners_of_param(param)
 
 
 def error_fits(command_type: str, code: Optional[str], param: Optional[str]) -> bool:
     """
     Whether an error that names no command can be about this kind of command.
+
+    What its code or its param points to decides; commands that are never
+    acknowledged count as well: a refused ``audio`` is an append's, not that of
+    the commit that waits at the time.
     """
-    rule = ACKS[command_type]
-    if code is not None:
-        owners = {name for name, row in ACKS.items() if code in row.error_codes}
-        if owners:
-            return command_type in owners
-    if param:
-        root = param.partition(".")[0]
-        if any(row.param == root for row in ACKS.values()):
-            return rule.param == root
-    return True
+    owners = _owners_of_code(code) or _owners_of_param(param)
+    return command_type in owners if owners else True
+
+
+def _owners_of_code(code: Optional[str]) -> frozenset[str]:
+    return frozenset(kind for kind, row in ACKS.items() if code in row.error_codes)
+
+
+def _owners_of_param(param: Optional[str]) -> frozenset[str]:
+    root = (param or "").partition(".")[0].partition("[")[0]
+    return _fields_of_commands().get(root, frozenset())
+
+
+@cache
+def _fields_of_commands() -> Mapping[str, frozenset[str]]:
+    """Name of a field of the wire -> the commands that have it."""
+    owners: dict[str, set[str]] = {}
+    for row in ROWS:
+        if row.direction == "client":
+            for field in fields_dict(class_of(row)):
+                owners.setdefault(field, set()).add(row.name)
+    shared = ("type", "event_id", "extra")
+    return {
+        name: frozenset(kinds) for name, kinds in owners.items() if name not in shared
+    }

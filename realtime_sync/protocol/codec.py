@@ -9,6 +9,7 @@ JSON cannot hold, at the line of whoever sends it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from json.encoder import encode_basestring_ascii
 from typing import Any, Optional, Union
 
 from . import jsontext
@@ -249,6 +250,6 @@ def _encode_append(command: Any) -> bytes:
         audio = text.encode("ascii")
     kind = command.type.encode("ascii")
     if command.event_id:
-        name = jsontext.dumps(command.event_id)
+        name = encode_basestring_ascii(command.event_id).encode("ascii")
         return b'{"type":"%b","event_id":%b,"audio":"%b"}' % (kind, name, audio)
     return b'{"type":"%b","audio":"%b"}' % (kind, audio)

@@ -97,7 +97,9 @@ class Wiring:
             limit_bytes=options.queue_bytes,
             on_reader=self.on_reader,
             offer=self.watches.offer,
-            is_stale=self._stale.covers if options.drop_stale_audio else None,
+            is_stale=(
+                self._stale.is_of_interrupted if options.drop_stale_audio else None
+            ),
         )
         self.waiting = Waiting(self.dispatcher.wait, options.timeout)
         self.connection: Optional[Connection] = None

@@ -104,7 +104,7 @@ class Round:
             for each in self._running:
                 each.abandon()
             self.done.set()
-            self._session._wiring.dispatcher.nudge()
+            self._session._wiring.dispatcher.wake()
 
     def _answer(self) -> None:
         """Send each output when it and those before it are there, then go on."""

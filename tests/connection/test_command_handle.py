@@ -561,3 +561,54 @@ def test_whether_trying_again_may_help_is_known() -> None:
     assert isinstance(rejection_of(event("error", **conflict)), ActiveResponseConflict)
     assert rejection_of(event("error", **conflict)).retryable
     assert not rejection_of(event("error", error={"code": "invalid_value"})).retryable
+
+
+@pytest.mark.parametrize(
+    "waiting, param",
+    [
+        ("InputAudioBufferCommit", "audio"),
+        ("InputAudioBufferClear", "audio"),
+        ("InputAudioBufferCommit", "item.content[0].text"),
+        ("InputAudioBufferCommit", "session.audio.input"),
+        ("InputAudioBufferCommit", "item_id"),
+        ("ResponseCreate", "audio_end_ms"),
+    ],
+)
+def test_an_error_that_points_to_another_kind_fails_nobody(
+    commands: Commands, waiting: str, param: str
+) -> None:
+    """What is refused was another command, such as an append nobody waits for."""
+    handle = commands.send(waiting)
+    commands.refuse(message="Invalid value.", param=param)
+
+    assert not handle.done()
+
+
+@pytest.mark.parametrize(
+    "waiting, fields, param",
+    [
+        ("ConversationItemDelete", {"item_id": "i"}, "item_id"),
+        ("ConversationItemCreate", {"item": {}}, "item.content[0]"),
+        ("ConversationItemCreate", {"item": {}}, "previous_item_id"),
+        ("ResponseCancel", {}, "response_id"),
+        ("ResponseCreate", {}, "response.output_modalities[0]"),
+    ],
+)
+def test_an_error_that_points_to_a_field_of_the_command_is_its_own(
+    commands: Commands, waiting: str, fields: dict[str, Any], param: str
+) -> None:
+    """Also among others that wait."""
+    handle = commands.send(waiting, **fields)
+    commit = commands.send("InputAudioBufferCommit")
+    commands.refuse(message="Invalid value.", param=param)
+
+    assert isinstance(failure(handle), CommandRejected)
+    assert not commit.done()
+
+
+def test_an_error_that_names_an_append_fails_no_commit(commands: Commands) -> None:
+    """The append carries an id, so that its refusal is nobody else's."""
+    handle = commands.send("InputAudioBufferCommit")
+    commands.refuse(message="Invalid audio.", event_id="event_of_an_append")
+
+    assert not handle.done()
