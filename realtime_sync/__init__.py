@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .rest import webhooks as webhooks
     from .session.audio import Audio
     from .session.close_report import CloseReport
-    from .session.reconnector import ReconnectPolicy
+    from .session.reconnect_policy import ReconnectPolicy
     from .session.replay import replay
     from .session.reply import Reply
     from .session.response_handle import ResponseHandle
@@ -86,7 +86,7 @@ _HOMES = {
     "Endpoint": "transport.endpoint",
     "EventStream": "dispatch.streams",
     "RealtimeClient": "client",
-    "ReconnectPolicy": "session.reconnector",
+    "ReconnectPolicy": "session.reconnect_policy",
     "Reply": "session.reply",
     "ResponseHandle": "session.response_handle",
     "Router": "dispatch.router",

@@ -193,13 +193,6 @@ def allowed() -> dict[str, tuple[str, ...]]:
     return {**dict.fromkeys(OPTIONAL, tuple(PUBLIC)), **table}
 
 
-KNOWN = frozenset(
-    {
-        "recording.recorder session.session",
-    }
-)
-"""Imports against the table that the moves leave to later changes."""
-
 FRONT_DOOR = "__init__ __main__ client types errors deadline"
 
 
@@ -207,8 +200,6 @@ def problem(module: str, item: Import) -> str | None:
     """Why a module may not make an import, or None."""
     target = reached(item.target)
     room = room_of(module)
-    if f"{module} {target}" in KNOWN:
-        return None
     if not target or room == "__init__" or room_of(target) == room:
         return None
     if any(target == row or target.startswith(row + ".") for row in allowed()[room]):

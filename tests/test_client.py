@@ -61,7 +61,7 @@ def test_defaults_of_a_client_hold_for_its_sessions() -> None:
     client = RealtimeClient(base_url="ws://127.0.0.1:9/v1", timeout=7.0, name="one")
     session = client.session("gpt-realtime-2.1", name="two")
 
-    assert 7.0 == session._wiring.options.timeout
+    assert 7.0 == session._parts.options.timeout
     assert "two" == session.name
 
 

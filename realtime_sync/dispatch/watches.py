@@ -247,6 +247,18 @@ class WatchList:
         for watch in ended:
             watch.end(error)
 
+    def mark_forked(self, error: BaseException) -> None:
+        """
+        In a forked child: end whatever is waited for from now on with an error.
+
+        The lock is made anew, because a thread of the parent may have held it.
+        """
+        self._lock = Lock()
+        self._gone = deque()
+        with self._lock:
+            self._index(())
+            self._over, self._error = True, error
+
     def _sweep(self) -> None:
         with self._lock:
             self._index(self._kept())

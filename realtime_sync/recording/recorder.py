@@ -12,15 +12,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event, Lock, Thread, current_thread
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import Any, Optional, Protocol, Union
 
 from ..deadline import Deadline
-from ..errors import LocalProtocolError
+from ..state.snapshot import Snapshot
 from ..transport.logs import area_logger
 from .lines import FORMAT, VERSION, LineWriter
-
-if TYPE_CHECKING:
-    from ..session.session import Session
 
 logger = area_logger("realtime_sync.session")
 
@@ -28,6 +25,65 @@ _NOTICES = ("connection.*", "dispatch.*", "handler.*", "turn.*")
 _LIMIT = 256 << 20
 _SOON = 1 << 20
 _BATCH_SECONDS = 0.2
+
+
+class Observed(Protocol):
+    """Who shows every message, see `connection.taps.Taps`."""
+
+    def add(self, tap: Recording, /) -> None:
+        """Show everything from now on."""
+
+    def remove(self, tap: Recording, /) -> None:
+        """Show nothing any more."""
+
+
+class Signal(Protocol):
+    """What notices of one kind are sent through."""
+
+    def connect(self, receiver: Any) -> Any:
+        """Call a receiver from now on."""
+
+    def disconnect(self, receiver: Any) -> None:
+        """Call a receiver no more."""
+
+
+class Signals(Protocol):
+    """The signals of a session, see `dispatch.signals.SignalBoard`."""
+
+    def signal(self, key: str, /) -> Signal:
+        """The signal for an event or a pattern."""
+
+
+class Source(Protocol):
+    """What a recording asks of the session that it records."""
+
+    @property
+    def name(self) -> str:
+        """The name of the session."""
+
+    @property
+    def dialect(self) -> str:
+        """The dialect that is spoken."""
+
+    @property
+    def session_type(self) -> str:
+        """The kind of session."""
+
+    @property
+    def connection_number(self) -> int:
+        """Which connection is in use, from 1."""
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The mirror as it is now."""
+
+    @property
+    def taps(self) -> Observed:
+        """Who shows every message."""
+
+    @property
+    def board(self) -> Signals:
+        """The signals."""
 
 
 class Recording:
@@ -40,7 +96,7 @@ class Recording:
     is logged and kept in `error`, and `close` raises it.
 
     Args:
-        session: open or not.
+        source: the session, open or not.
         path: is overwritten.
         audio: keep the audio; without it only its length is kept.
         notices: keep what the library reports as well: connections lost and
@@ -54,12 +110,11 @@ class Recording:
 
     Raises:
         OSError: the file cannot be written.
-        LocalProtocolError: the session is over.
     """
 
     def __init__(
         self,
-        session: Session,
+        source: Source,
         path: Union[str, os.PathLike[str]],
         *,
         audio: bool = True,
@@ -69,9 +124,7 @@ class Recording:
         self.path = Path(path)
         self.lines = 0
         self.error: Optional[Exception] = None
-        self._wiring = wiring = session._wiring
-        if wiring.ended.is_set():
-            raise LocalProtocolError("the session is over; there is nothing to record")
+        self._source = source
         self._limit = limit
         # Guards what waits to be written, the count of lines and `_over`. A leaf,
         # held for as long as an append takes.
@@ -81,21 +134,21 @@ class Recording:
         self._over = False
         self._arrived, self._urgent = Event(), Event()
         self._seen: set[int] = set()
-        self._current = 1 if wiring.connection is None else wiring.connection.number
+        self._current = source.connection_number
         self._writer = LineWriter(audio=audio)
         # Without a buffer: a forked child would write what the parent has in it.
         self._file = self.path.open("wb", buffering=0)
         self._start = monotonic()
         self._put("head", self._head())
         self._thread = Thread(
-            target=self._run, name=f"realtime-sync {session.name} recorder", daemon=True
+            target=self._run, name=f"realtime-sync {source.name} recorder", daemon=True
         )
         self._thread.start()
-        self._signals = [wiring.board.signal(key) for key in _NOTICES if notices]
+        self._signals = [source.board.signal(key) for key in _NOTICES if notices]
         self._receiver = _Receiver(self._noticed)
         for signal in self._signals:
             signal.connect(self._receiver)
-        wiring.taps.add(self)
+        source.taps.add(self)
 
     def __enter__(self) -> Recording:
         return self
@@ -165,7 +218,7 @@ class Recording:
     def end(self, code: Optional[int], reason: str) -> None:
         """Nothing more is recorded; does not wait."""
         if not self._seen:
-            self._put("snapshot", self._current, self._wiring.snapshot)
+            self._put("snapshot", self._current, self._source.snapshot)
         self._put("end", code, reason)
         self._leave()
 
@@ -211,7 +264,7 @@ class Recording:
         self._arrived.set()
 
     def _leave(self) -> None:
-        self._wiring.taps.remove(self)
+        self._source.taps.remove(self)
         for signal in self._signals:
             signal.disconnect(self._receiver)
 
@@ -253,8 +306,8 @@ class Recording:
             "format": FORMAT,
             "version": VERSION,
             "started": time(),
-            "dialect": self._wiring.dialect,
-            "session_type": self._wiring.options.session_type,
+            "dialect": self._source.dialect,
+            "session_type": self._source.session_type,
             "connection": self._current,
         }
 

@@ -2,31 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from threading import Lock, get_ident
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional, Protocol
 
 from attrs import evolve
 
 from ..deadline import Deadline, acquire_timeout
+from ..dispatch.watches import Waiting
 from ..errors import ActiveResponseConflict, WaitTimeout, WouldDeadlock
 from ..types import UNSET, Timeout
 from .audio import Audio, heard_format
 from .reply import Reply, raise_for_status
+from .resources import Conversation, Responses
+from .response_handle import ResponseHandle
 
-if TYPE_CHECKING:
-    from .response_handle import ResponseHandle
-    from .session import Session
+
+class ToolRounds(Protocol):
+    """What a question asks of the tools of its session."""
+
+    def limited(self, rounds: int) -> AbstractContextManager[None]:
+        """Meanwhile, ask for so many further responses and no more."""
+
+    def follow(self, reply: Reply, deadline: Deadline) -> Optional[ResponseHandle]:
+        """Wait for the calls of a reply; the response that follows, or None."""
 
 
 class Asking:
     """
     `Session.ask`, and the turns that concurrent callers take.
+
+    Args:
+        conversation: where questions go.
+        responses: where answers come from.
+        waiting: how threads wait.
+        check_process: raises `ForkedSession` in a forked child.
+        on_reader: tells whether the calling thread must not wait.
+        config: gives the configuration in force.
+        tools: gives the tools on offer, None while nothing has asked for any.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(
+        self,
+        conversation: Conversation,
+        responses: Responses,
+        *,
+        waiting: Waiting,
+        check_process: Callable[[], None],
+        on_reader: Callable[[], bool],
+        config: Callable[[], Any],
+        tools: Callable[[], Optional[ToolRounds]],
+    ) -> None:
+        self._conversation = conversation
+        self._responses = responses
+        self._waiting = waiting
+        self._check_process = check_process
+        self._on_reader = on_reader
+        self._config = config
+        self._tools = tools
         # Guards the default conversation's turn: one question at a time. Held
         # over a whole exchange, by the asking thread only, with a deadline.
         self._turn = Lock()
@@ -43,10 +77,9 @@ class Asking:
         **response: Any,
     ) -> Reply:
         """See `Session.ask`."""
-        waiting = self._session._wiring.waiting
-        deadline = waiting.deadline(timeout)
+        deadline = self._waiting.deadline(timeout)
         self._refuse_where_it_cannot_wait()
-        items = question_items(question, heard_format(self._session.config))
+        items = question_items(question, heard_format(self._config()))
         if conversation == "none":
             return self._out_of_band(items, deadline, check, response)
         response["conversation"] = conversation
@@ -72,8 +105,8 @@ class Asking:
                 been sent yet.
             ForkedSession: the process is a forked child.
         """
-        self._session._wiring.check_process()
-        if self._session._wiring.on_reader():
+        self._check_process()
+        if self._on_reader():
             raise WouldDeadlock(
                 "ask() in a handler on the reader thread would wait for itself; "
                 "register the handler without inline=True"
@@ -92,8 +125,8 @@ class Asking:
         check: bool,
         response: Mapping[str, Any],
     ) -> Reply:
-        messages = [self._session.conversation.item.create(item) for item in items]
-        tools = self._session._tools
+        messages = [self._conversation.item.create(item) for item in items]
+        tools = self._tools()
         try:
             # Before the model can call: what it calls last is not followed up.
             with nullcontext() if tools is None else tools.limited(rounds):
@@ -109,7 +142,7 @@ class Asking:
         """Our response, and none that only seemed to be it."""
         while True:
             timeout = deadline.remaining()
-            handle = self._session.response.create(timeout=timeout, **response)
+            handle = self._responses.create(timeout=timeout, **response)
             try:
                 handle.result(deadline.remaining(), check=False)
             except ActiveResponseConflict:
@@ -126,9 +159,7 @@ class Asking:
         check: bool,
         response: Mapping[str, Any],
     ) -> Reply:
-        handle = self._session.response.create(
-            conversation="none", input=items, **response
-        )
+        handle = self._responses.create(conversation="none", input=items, **response)
         return handle.result(deadline.remaining(), check=check)
 
     def _rounds(
@@ -138,7 +169,7 @@ class Asking:
         while True:
             reply = handle.result(deadline.remaining(), check=False)
             steps.append(reply)
-            following, tools = None, self._session._tools
+            following, tools = None, self._tools()
             if reply.status == "completed" and reply.tool_calls and rounds > 0:
                 following = None if tools is None else tools.follow(reply, deadline)
             if following is None:

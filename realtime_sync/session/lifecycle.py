@@ -1,194 +1,236 @@
 """
-How the parts of a session are joined, and its life: open, send, close.
+The life of a session: opened, moved to other connections, closed.
 
-`Session` is what users see; this is what it stands on.
+`LIFE` is the whole of it as a table: the state after each step. A step that has no
+row in a state does not happen there.
 """
 
 from __future__ import annotations
 
-import contextvars
-import itertools
 import logging
-import threading
-from typing import Any, Optional
+from collections.abc import Mapping
+from enum import Enum, auto
+from threading import Event, Lock
+from typing import Any, Final, Optional, Protocol
+
+from attrs import evolve
 
 from ..connection import wire_log
 from ..connection.connection import Connection
-from ..connection.pending import PendingCommands
-from ..connection.sender import Sender
-from ..connection.taps import Taps
-from ..deadline import Deadline
-from ..dispatch.dispatcher import Dispatcher
-from ..dispatch.names import lacked_by, names_of
-from ..dispatch.notices import (
-    NOTICE_PREFIXES,
-    ConnectionOpened,
-    Notice,
-    TurnFinished,
-)
-from ..dispatch.router import Router
-from ..dispatch.signals import UNKNOWN_MARK, SignalBoard
-from ..dispatch.stale_audio import StaleAudio
-from ..dispatch.watches import Waiting, WatchList
+from ..deadline import Cancellation, Deadline
+from ..dispatch.notices import ConnectionDropped, ConnectionEnded, ConnectionOpened
+from ..dispatch.watches import WatchList
 from ..errors import (
+    ConnectionClosed,
     ConnectionClosedOK,
     ConnectionLost,
     ForkedSession,
     LocalProtocolError,
 )
-from ..protocol import events
-from ..protocol.codec import Codec
-from ..protocol.dialects import named
 from ..protocol.dialects.server_quirks import habits_of
 from ..state.snapshot import Snapshot
+from ..transport.base import Transport
 from ..transport.credentials import vendor_of
-from ..transport.endpoint import Endpoint
 from ..transport.logs import area_logger
-from ..types import Unset
 from . import process_hooks
 from .close_report import CloseReport
-from .ending import Ending
 from .opening import Greeting, dial
 from .options import SessionOptions
-from .reconnector import Reconnector, lost_notice
-from .turn_timing import TurnClock
+from .parts import Parts
+from .reconnector import Reconnector
 
 logger = area_logger("realtime_sync.session")
 
+_SLOW_HANDLER = 5.0
 
-class Wiring:
+
+class State(Enum):
+    """Where a session is in its life."""
+
+    NEW = auto()
+    OPENING = auto()
+    OPEN = auto()
+    CLOSING = auto()
+    CLOSED = auto()
+    FORKED = auto()
+
+
+class Step(Enum):
+    """What moves a session from one state to another."""
+
+    OPEN = auto()
+    FAIL = auto()
+    CONNECT = auto()
+    REPLACE = auto()
+    CLOSE = auto()
+    END = auto()
+    FORK = auto()
+
+
+LIFE: Final[Mapping[State, Mapping[Step, State]]] = {
+    State.NEW: {Step.OPEN: State.OPENING, Step.FORK: State.FORKED},
+    State.OPENING: {
+        Step.FAIL: State.NEW,
+        Step.CONNECT: State.OPEN,
+        Step.CLOSE: State.CLOSING,
+        Step.FORK: State.FORKED,
+    },
+    State.OPEN: {
+        Step.REPLACE: State.OPEN,
+        Step.CLOSE: State.CLOSING,
+        Step.END: State.CLOSED,
+        Step.FORK: State.FORKED,
+    },
+    State.CLOSING: {
+        Step.FAIL: State.NEW,
+        Step.CONNECT: State.CLOSING,
+        Step.REPLACE: State.CLOSING,
+        Step.CLOSE: State.CLOSING,
+        Step.END: State.CLOSED,
+        Step.FORK: State.FORKED,
+    },
+    State.CLOSED: {Step.CLOSE: State.CLOSED, Step.FORK: State.FORKED},
+    State.FORKED: {},
+}
+"""
+The state after each step.
+
+FAIL: there is no connection, and another attempt may be made. CONNECT: the first
+connection is there. REPLACE: another one has taken its place. END: the last one has
+ended, and everything has been told so.
+"""
+
+
+class Joined(Protocol):
+    """Something with threads that a close waits for."""
+
+    def join(self, deadline: Deadline) -> bool:
+        """Wait for them; False at the deadline."""
+
+
+class Lifecycle:
     """
-    The parts of one session.
+    The life of one session.
 
     Args:
-        session: sender of the signals.
-        endpoint: where to connect.
-        model: what to ask the endpoint for.
-        options: how to behave.
-        routers: whose handlers apply.
+        parts: of the session.
+
+    Attributes:
+        asked: cancelled by `close`: nobody is to connect any more.
+        over: set when the session has ended.
+        report: how, as far as it has.
     """
 
-    def __init__(
-        self,
-        session: Any,
-        endpoint: Endpoint,
-        model: Optional[str],
-        options: SessionOptions,
-        routers: tuple[Router, ...],
-    ) -> None:
-        self.endpoint, self.model, self.options = endpoint, model, options
-        self.dialect = options.dialect or endpoint.dialect
-        self.name = options.name or f"session-{next(_numbers)}"
-        self.codec = Codec(named(self.dialect), session_type=options.session_type)
-        self.watches, self.taps = WatchList(), Taps()
-        self.pending = PendingCommands()
-        self.watches.add(self.pending.watch)
-        self.board = SignalBoard(
-            session, names_of, NOTICE_PREFIXES, lacked_by(named(self.dialect))
-        )
-        self._stale = StaleAudio()
-        self._turns = TurnClock(self._turns_wanted)
-        self.dispatcher = Dispatcher(
-            session,
-            self.board,
-            mode=options.dispatch,
-            name=self.name,
-            limit=options.queue_limit,
-            limit_bytes=options.queue_bytes,
-            on_reader=self.on_reader,
-            offer=self.watches.offer,
-            is_stale=(
-                self._stale.is_of_interrupted if options.drop_stale_audio else None
-            ),
-        )
-        self.waiting = Waiting(self.dispatcher.wait, options.timeout)
-        self.connection: Optional[Connection] = None
-        self.forked = False
-        self._routers = routers
-        # Guards `_opened`: a session is opened once.
-        self._lock = threading.Lock()
-        self._opened = False
-        self.ending = Ending(self)
-        self.sender = Sender(
-            name=self.name,
-            codec=self.codec,
-            pending=self.pending,
-            waiting=self.waiting,
-            session_type=options.session_type,
-            sent=self._sent,
-            on_reader=self.on_reader,
-        )
-        self._reconnector: Optional[Reconnector] = None
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        # Guards `_state`: a session is opened once, and a close that meets a new
+        # connection is seen by one of the two.
+        self._lock = Lock()
+        self._state = State.NEW
+        self._close_frame = (1000, "")
+        self.asked = Cancellation()
+        self.over = Event()
+        self.report = CloseReport()
+        options = parts.options
         if options.reconnect is not None:
-            self._reconnector = Reconnector(self, options.reconnect, self.ending.asked)
+            parts.reconnector = Reconnector(
+                self,
+                options.reconnect,
+                self.asked,
+                name=parts.name,
+                options=options,
+                codec=parts.codec,
+                pending=parts.pending,
+                sender=parts.sender,
+            )
+
+    @property
+    def state(self) -> State:
+        """Where the session is."""
+        return self._state
+
+    def _step(self, step: Step) -> Optional[State]:
+        """Take a step; returns the state after it, None if there is none."""
+        with self._lock:
+            after = LIFE[self._state].get(step)
+            if after is not None:
+                self._state = after
+            return after
 
     # -- opening -------------------------------------------------------------
 
     def open(self, deadline: Deadline) -> None:
         """
-        Connect, start the threads, wait for the greeting, configure.
+        Connect, start the threads, wait for the greeting.
 
         Raises:
             ConnectFailed: see `opening.Greeting`.
             LocalProtocolError: it was opened before.
         """
         self.check_process()
-        with self._lock:
-            if self._opened:
-                raise LocalProtocolError("a session can be opened once")
-            self._opened = True
+        if self._step(Step.OPEN) is None:
+            raise LocalProtocolError("a session can be opened once")
         try:
-            transport = dial(
-                self.endpoint,
-                self.model,
-                self.options,
-                self.dialect,
-                deadline,
-                self.ending.asked,
-            )
+            transport = self.dial(self._parts.options, deadline)
         except BaseException:
-            self._opened = False
+            self._step(Step.FAIL)
             raise
-        for router in self._routers:
-            router.attach(self.board)
-        self.dispatcher.start()
-        if wire_log.logger.isEnabledFor(logging.DEBUG):
-            self.taps.add(wire_log.WireLog(self.name))
-        process_hooks.register(self)
-        self.connection = self.new_connection(Snapshot(habits=self._habits()))
-        self.connection.take_over(self.watches, self._deliver, self._connection_ended)
-        self.sender.connection = self.connection
-        greeting = Greeting(self.watches, self.waiting)
+        connection = self._connect()
+        greeting = Greeting(self._parts.watches, self._parts.waiting)
         try:
-            self.connection.start(transport)
-            self.emit(ConnectionOpened())
-            if self.options.wait_created:
+            # Before the reader begins, which may see the end at once.
+            self._step(Step.CONNECT)
+            connection.start(transport)
+            if self._state is State.CLOSING:
+                # `close` has seen no connection, or one that had not begun.
+                self._begin_close(connection)
+            self._parts.publisher.emit(ConnectionOpened())
+            if self._parts.options.wait_created:
                 greeting.wait(deadline)
         except BaseException:
             # Nobody is to wait for the answer of a server that has refused.
-            self.connection.begin_close(1000, "", Deadline(0))
+            connection.begin_close(1000, "", Deadline(0))
             self.close(drain=False)
             raise
         finally:
             greeting.cancel()
 
-    def _habits(self) -> frozenset[str]:
-        """What the server at the endpoint is known to mean otherwise."""
-        vendor = vendor_of(self.endpoint.url)
-        return habits_of(vendor.name if vendor else None)
+    def _connect(self) -> Connection:
+        """The first connection, with handlers in place before its first event."""
+        parts = self._parts
+        vendor = vendor_of(parts.endpoint.url)
+        habits = habits_of(vendor.name if vendor else None)
+        for router in parts.routers:
+            router.attach(parts.board)
+        parts.dispatcher.start()
+        if wire_log.logger.isEnabledFor(logging.DEBUG):
+            parts.taps.add(wire_log.WireLog(parts.name))
+        process_hooks.register(self)
+        connection = self.new_connection(Snapshot(habits=habits))
+        connection.take_over(parts.watches, parts.publisher.deliver, self._ended)
+        parts.connection = parts.sender.connection = connection
+        return connection
+
+    def dial(self, options: SessionOptions, deadline: Deadline) -> Transport:
+        """A transport to the session's endpoint; see `opening.dial`."""
+        parts = self._parts
+        return dial(
+            parts.endpoint, parts.model, options, parts.dialect, deadline, self.asked
+        )
 
     def new_connection(self, snapshot: Snapshot) -> Connection:
-        """A connection that serves nobody until it adopts."""
+        """A connection that serves nobody until it takes over."""
+        parts = self._parts
         return Connection(
-            name=self.name,
-            codec=self.codec,
+            name=parts.name,
+            codec=parts.codec,
             watches=WatchList(),
             snapshot=snapshot,
             deliver=_to_nobody,
             ended=_of_no_interest,
             housekeep=self._housekeep,
-            ping_interval=self.options.ping_interval,
-            taps=self.taps,
+            ping_interval=parts.options.ping_interval,
+            taps=parts.taps,
         )
 
     # -- replacing a connection ----------------------------------------------
@@ -200,178 +242,221 @@ class Wiring:
         Returns:
             False when it has ended meanwhile; then nothing is changed.
         """
-        old = self.connection
+        parts, old = self._parts, self._parts.connection
         # Before the first event that handlers get from it.
-        self.taps.switched(connection.number)
+        parts.taps.switched(connection.number)
         if not connection.take_over(
-            self.watches, self._deliver, self._connection_ended
+            parts.watches, parts.publisher.deliver, self._ended
         ):
-            self.taps.switched(0 if old is None else old.number)
+            parts.taps.switched(0 if old is None else old.number)
             return False
-        self.connection = connection
+        parts.connection = connection
         if old is not None:
+            # From here on its end is no longer the session's.
             old.take_over(WatchList(), _to_nobody, _of_no_interest)
-        if self.ending.asked.requested:
+        if self._step(Step.REPLACE) is State.CLOSING:
             # The session was closed just now; `close` may have seen the old one.
-            self.ending.begin_close(connection)
+            self._begin_close(connection)
         return True
 
-    # -- receiving, on the reader --------------------------------------------
+    def emit(self, notice: Any) -> None:
+        """Publish a notice."""
+        self._parts.publisher.emit(notice)
 
-    def _deliver(self, event: Any, snapshot: Snapshot, size: int) -> None:
-        key = event.type
-        if type(event) is events.UnknownEvent:
-            key = UNKNOWN_MARK + key
-        elif self.options.drop_stale_audio:
-            self._stale.note(event, snapshot)
-        self.dispatcher.submit(event, snapshot, size, self.board.route(key), key)
-        finished = self._turns.event(event)
-        if finished is not None:
-            self.emit(finished)
+    @property
+    def snapshot(self) -> Snapshot:
+        """The mirror as it is now."""
+        return self._parts.snapshot
 
-    def emit(self, notice: Any, key: Optional[str] = None) -> None:
-        """Deliver something of our own making to whoever asked for it."""
-        key = key or notice.type
-        if isinstance(notice, Notice):
-            self.watches.offer(notice)
-        route = self.board.route(key)
-        if route.inline or route.queued:
-            self.dispatcher.post(notice, self.snapshot, route, key)
-
-    def _sent(self, command: Any, key: str) -> None:
-        self._turns.command(command)
-        self.emit(command, key)
-
-    def _turns_wanted(self) -> bool:
-        name = TurnFinished.type
-        return any(self.board.route(name)) or self.watches.wants(name)
+    # -- on the reader -------------------------------------------------------
 
     def _housekeep(self) -> Optional[float]:
-        self.dispatcher.watch_handler(_SLOW_HANDLER)
-        if self._reconnector is None or self.connection is None:
+        parts = self._parts
+        parts.dispatcher.watch_handler(_SLOW_HANDLER)
+        if parts.reconnector is None or parts.connection is None:
             return None
-        return self._reconnector.consider_rotation(self.connection)
+        return parts.reconnector.consider_rotation(parts.connection)
 
-    def _connection_ended(self, connection: Connection) -> None:
+    def _ended(self, connection: Connection) -> None:
+        """A connection is over. Reader thread."""
         try:
             self._replace_or_finish(connection)
         except Exception as exc:  # Should never run: the session must still end.
-            logger.exception("! %s: the end of the connection failed", self.name)
+            logger.exception("! %s: the end of the connection failed", self._parts.name)
             failure = ConnectionLost(f"the session failed: {exc}", code=1006)
-            self.ending.finish(failure)
+            self._finish(failure)
 
     def _replace_or_finish(self, connection: Connection) -> None:
-        reconnector = self._reconnector
+        parts, reconnector = self._parts, self._parts.reconnector
         if reconnector is not None:
             reconnector.settle()
         error = connection.error
-        if connection is not self.connection or error is None:
+        if connection is not parts.connection or error is None:
             return  # A rotation was faster.
         if not isinstance(error, ConnectionClosedOK):
             retrying = reconnector is not None and reconnector.should_try(connection)
             if reconnector is not None and retrying:
+                # Before anybody is told: what a handler of the loss sends is held.
                 reconnector.hold_commands(reconnector.policy.keep_audio)
-            self.emit(lost_notice(error, retrying))
+            self.emit(_lost_notice(error, retrying))
             if reconnector is not None and retrying:
                 failure = reconnector.replace(connection, error)
                 if failure is None:
                     return
                 if failure is not error:
                     error.__cause__ = failure
-        self.ending.finish(error)
+        self._finish(error)
 
-    def detach_routers(self) -> None:
-        """Handlers that are registered from now on are not this session's."""
-        for router in self._routers:
-            router.detach(self.board)
+    def _finish(self, error: ConnectionClosed) -> None:
+        """
+        Everything ends: waits, held commands, handlers behind what is queued.
 
-    def parts(self) -> tuple[Any, ...]:
-        """What has threads that a close waits for; each has a `join`."""
-        parts = (self.connection, self.taps, self._reconnector)
-        return tuple(part for part in parts if part is not None)
+        Called once, by the reader of the last connection.
+        """
+        parts = self._parts
+        connection, sender = parts.connection, parts.sender
+        overflow = None if connection is None else connection.overflow
+        failure = None if isinstance(error, ConnectionClosedOK) else overflow or error
+        held, sender.held = sender.held, None
+        unsent_commands = () if held is None else tuple(held.end())
+        parts.pending.release_all_held()
+        # Senders that wait for what becomes of the connection learn it now.
+        sender.verdict.set()
+        notice = ConnectionEnded(code=error.code, reason=error.reason, error=failure)
+        parts.watches.offer(notice)  # Before nobody can wait for it any more.
+        parts.watches.finish(overflow or error)
+        self.emit(notice)
+        active = parts.snapshot.active_response
+        self.report = CloseReport(
+            code=error.code,
+            reason=error.reason,
+            active_response_id=None if active is None else active.id,
+            unsent=0 if connection is None else connection.unsent(),
+            unsent_commands=unsent_commands,
+            undelivered=parts.dispatcher.depth,
+            error=failure,
+        )
+        parts.taps.end(error.code, error.reason)
+        for router in parts.routers:
+            router.detach(parts.board)
+        parts.dispatcher.stop()
+        process_hooks.forget(self)
+        self._step(Step.END)
+        # Last: whoever waits for it finds everything done.
+        self.over.set()
+
+    # -- closing -------------------------------------------------------------
 
     def close(self, *, drain: bool, code: int = 1000, reason: str = "") -> CloseReport:
-        """See `Session.close`."""
-        if self.forked or not self._opened:
-            return self.ending.report
-        return self.ending.close(drain=drain, code=code, reason=reason)
+        """
+        End the session within ``close_timeout``; see `Session.close`.
+        """
+        if self._step(Step.CLOSE) is None:
+            return self.report
+        parts, total = self._parts, self._parts.options.close_timeout
+        deadline = Deadline(total)
+        if not self.asked.requested:
+            self._close_frame = (code, reason)
+        self.asked.cancel()
+        connection, dispatcher = parts.connection, parts.dispatcher
+        if connection is None:
+            return self.report  # It was being opened, which fails now.
+        self._begin_close(connection)
+        if drain:
+            dispatcher.discard_after(deadline)
+        else:
+            dispatcher.discard()
+        if parts.on_reader() or dispatcher.on_dispatcher():
+            return self.report  # It would wait for itself.
+        if not dispatcher.wait(self.over, Deadline(total * 0.6)):
+            self._break_off(deadline)
+        complete = dispatcher.drained(deadline)
+        for joined in self._joined():
+            complete &= joined.join(deadline)
+        return self._final_report(complete)
 
-    def pump(self, timeout: Optional[float]) -> int:
-        """See `Session.pump`."""
-        self.check_process()
-        if self.dispatcher.mode != "manual":
-            raise LocalProtocolError('pump() is for sessions with dispatch="manual"')
-        return self.dispatcher.pump(Deadline(timeout))
+    def leave(self, deadline: Deadline) -> None:
+        """Ask for the end without waiting for it: the process is about to go."""
+        self._step(Step.CLOSE)
+        self.asked.cancel()
+        connection = self._parts.connection
+        if connection is not None:
+            connection.begin_close(*self._close_frame, deadline)
 
-    def flush(self, deadline: Deadline) -> bool:
-        """See `Session.flush`; False at the deadline."""
-        self._check_opened()
-        return self.dispatcher.flush(deadline)
+    def report_now(self) -> CloseReport:
+        """The report as things stand."""
+        if self.over.is_set() and not self.report.complete:
+            return self._final_report(self._parts.dispatcher.finished)
+        return self.report
 
-    def run_forever(self) -> None:
-        """See `Session.run_forever`."""
-        self._check_opened()
-        while not self.dispatcher.finished:
-            if self.dispatcher.mode == "manual":
-                self.dispatcher.pump(Deadline(None))
-            else:
-                self.dispatcher.wait(self.ended, Deadline(None))
-                self.dispatcher.drained(Deadline(None))
-        if self.ending.report.error is not None:
-            raise self.ending.report.error
+    def _begin_close(self, connection: Connection) -> None:
+        """Send the close frame on a connection: half of the time is the server's."""
+        patience = Deadline(self._parts.options.close_timeout / 2)
+        connection.begin_close(*self._close_frame, patience)
 
-    @property
-    def snapshot(self) -> Snapshot:
-        """The mirror as it is now."""
-        return Snapshot() if self.connection is None else self.connection.snapshot
+    def _joined(self) -> tuple[Joined, ...]:
+        parts = self._parts
+        joined: tuple[Optional[Joined], ...] = (
+            parts.connection,
+            parts.taps,
+            parts.reconnector,
+        )
+        return tuple(each for each in joined if each is not None)
 
-    @property
-    def ended(self) -> threading.Event:
-        """Set when the session is over."""
-        return self.ending.over
+    def _break_off(self, deadline: Deadline) -> None:
+        connection = self._parts.connection
+        if connection is not None:
+            connection.abort()
+        self.over.wait(deadline.remaining())
 
-    def on_reader(self) -> bool:
-        """Whether the calling thread is the reader, or replaces the connection."""
-        if self._reconnector is not None and self._reconnector.here:
-            return True
-        return self.connection is not None and self.connection.on_reader()
+    def _final_report(self, complete: bool) -> CloseReport:
+        dispatcher = self._parts.dispatcher
+        self.report = evolve(
+            self.report,
+            complete=complete and self.over.is_set(),
+            undelivered=dispatcher.depth + dispatcher.discarded_at_close,
+        )
+        return self.report
 
-    def disown(self) -> None:
+    # -- forks ---------------------------------------------------------------
+
+    def mark_forked(self) -> None:
         """
         In a forked child: the socket is the parent's, and the threads are not here.
 
         Whoever waits or is going to wait is told so. Locks are made anew, because
         a thread of the parent may have held one at the moment of the fork.
         """
-        self.forked = True
-        self.watches = WatchList()
-        self.watches.finish(self._forked_session())
-        self.waiting.wait = self._refuse_to_wait
+        self._lock = Lock()
+        self._step(Step.FORK)
+        self._parts.watches.mark_forked(self._forked_session())
+        self._parts.waiting.wait = self._refuse_to_wait
 
     def check_process(self) -> None:
         """
         Raises:
             ForkedSession: the process is a forked child of the one that opened it.
         """
-        if self.forked:
+        if self._state is State.FORKED:
             raise self._forked_session()
 
-    def _check_opened(self) -> None:
+    def check_opened(self) -> None:
+        """
+        Raises:
+            ForkedSession: see `check_process`.
+            LocalProtocolError: nobody has called `open`.
+        """
         self.check_process()
-        if not self._opened:
+        if self._state is State.NEW:
             raise LocalProtocolError("the session is not open yet; call open()")
 
-    def _refuse_to_wait(self, event: Any, deadline: Any) -> bool:
+    def _refuse_to_wait(self, event: Event, deadline: Deadline) -> bool:
         raise self._forked_session()
 
     def _forked_session(self) -> ForkedSession:
         return ForkedSession(
-            f"{self.name} was opened before the fork; open another session here"
+            f"{self._parts.name} was opened before the fork; open another session here"
         )
-
-
-_numbers = itertools.count(1)
-_SLOW_HANDLER = 5.0
 
 
 def _to_nobody(event: Any, snapshot: Snapshot, size: int) -> None:
@@ -382,10 +467,7 @@ def _of_no_interest(connection: Connection) -> None:
     """The end of a connection that is not, or no longer, the session's."""
 
 
-def handler_context(context: Any) -> Optional[contextvars.Context]:
-    """
-    The context for a session's deliveries, captured now; None to run without.
-    """
-    if isinstance(context, Unset):
-        return contextvars.copy_context()
-    return context  # type: ignore[no-any-return]
+def _lost_notice(error: ConnectionClosed, retrying: bool) -> ConnectionDropped:
+    return ConnectionDropped(
+        error=error, code=error.code, reason=error.reason, retrying=retrying
+    )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         TranslationConfig,
     )
     from ..transport.base import Transport
-    from .reconnector import ReconnectPolicy
+    from .reconnect_policy import ReconnectPolicy
 
     Config = Union[
         SessionConfig, TranscriptionConfig, TranslationConfig, Mapping[str, Any], None

@@ -1,5 +1,5 @@
 """
-Which sessions are open in this process: closed at exit, disowned after a fork.
+Which sessions are open in this process: closed at exit, marked after a fork.
 
 Nothing happens at import; the hooks are set when the first session opens.
 """
@@ -8,16 +8,29 @@ from __future__ import annotations
 
 import atexit
 import os
-from threading import Lock, RLock
-from typing import Any
+from threading import Event, Lock, RLock
+from typing import Protocol
 from weakref import ref
 
 from ..deadline import Deadline
 from ..protocol import registry
 
+
+class Hooked(Protocol):
+    """The life of an open session, as exits and forks concern it."""
+
+    over: Event
+
+    def leave(self, deadline: Deadline) -> None:
+        """Ask the server for the end without waiting for it."""
+
+    def mark_forked(self) -> None:
+        """This is a forked child, where the session is not."""
+
+
 # Guards the mapping and the one-time installation of the hooks.
 _lock = Lock()
-_open: dict[int, ref[Any]] = {}
+_open: dict[int, ref[Hooked]] = {}
 _installed = False
 _EXIT_TIMEOUT = 1.0
 
@@ -26,13 +39,13 @@ _EXIT_TIMEOUT = 1.0
 _loading = RLock()
 
 
-def register(wiring: Any) -> None:
+def register(session: Hooked) -> None:
     """
     Remember an open session.
     """
     global _installed
     with _lock:
-        _open[id(wiring)] = ref(wiring)
+        _open[id(session)] = ref(session)
         if _installed:
             return
         _installed = True
@@ -42,16 +55,16 @@ def register(wiring: Any) -> None:
         os.register_at_fork(
             before=_loading.acquire,
             after_in_parent=_loading.release,
-            after_in_child=_disown_all,
+            after_in_child=_mark_all_forked,
         )
 
 
-def forget(wiring: Any) -> None:
+def forget(session: Hooked) -> None:
     """
     Forget a session that is over.
     """
     with _lock:
-        _open.pop(id(wiring), None)
+        _open.pop(id(session), None)
 
 
 def _close_all() -> None:
@@ -59,13 +72,13 @@ def _close_all() -> None:
     with _lock:
         sessions = _alive(_open)
     deadline = Deadline(_EXIT_TIMEOUT)
-    for wiring in sessions:
-        wiring.ending.leave(deadline)
-    for wiring in sessions:
-        wiring.ended.wait(deadline.remaining())
+    for session in sessions:
+        session.leave(deadline)
+    for session in sessions:
+        session.over.wait(deadline.remaining())
 
 
-def _disown_all() -> None:
+def _mark_all_forked() -> None:
     """
     In a forked child: its sessions have sockets but no threads.
     """
@@ -73,10 +86,10 @@ def _disown_all() -> None:
     _loading.release()
     # The parent may have held the lock at the moment of the fork.
     _lock, inherited, _open = Lock(), _open, {}
-    for wiring in _alive(inherited):
-        wiring.disown()
+    for session in _alive(inherited):
+        session.mark_forked()
 
 
-def _alive(sessions: dict[int, ref[Any]]) -> list[Any]:
+def _alive(sessions: dict[int, ref[Hooked]]) -> list[Hooked]:
     found = [reference() for reference in list(sessions.values())]
-    return [wiring for wiring in found if wiring is not None]
+    return [session for session in found if session is not None]

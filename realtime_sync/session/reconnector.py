@@ -7,20 +7,21 @@ connection has a reader of its own.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import Event, Thread, current_thread, get_ident
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any, Optional, cast
+from typing import Any, Optional, Protocol, cast
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 
 from ..connection.close_codes import is_retryable
 from ..connection.connection import Connection
 from ..connection.held_commands import HeldCommands
+from ..connection.pending import PendingCommands
+from ..connection.sender import Sender
 from ..deadline import Cancellation, Deadline
-from ..dispatch.notices import ConnectionDropped, ConnectionOpened, ConnectionRestored
+from ..dispatch.notices import ConnectionOpened, ConnectionRestored, Notice
 from ..errors import (
     ConfigurationError,
     ConnectFailed,
@@ -31,14 +32,14 @@ from ..errors import (
     SessionExpired,
     WaitTimeout,
 )
+from ..protocol.codec import Codec
 from ..state.snapshot import Snapshot
 from ..transport.backoff import delays
+from ..transport.base import Transport
 from ..transport.logs import area_logger
-from .opening import dial
+from .options import SessionOptions
+from .reconnect_policy import ReconnectAttempt, ReconnectPolicy
 from .restorer import Rebuild, input_bytes_per_second, session_config
-
-if TYPE_CHECKING:
-    from .lifecycle import Wiring
 
 logger = area_logger("realtime_sync.connection")
 
@@ -49,55 +50,24 @@ _MOMENT = 1.0
 _LONG = 60.0
 
 
-@frozen(kw_only=True)
-class ReconnectAttempt:
-    """
-    What the hook of a policy is told before an attempt.
+class Host(Protocol):
+    """What a reconnector asks of the session whose connections it replaces."""
 
-    Attributes:
-        number: 1 for the first attempt after a loss.
-        code: close code of the connection that was lost.
-        error: what it was lost with, or why the previous attempt failed.
-        delay: seconds that will be waited before the attempt.
-    """
+    @property
+    def snapshot(self) -> Snapshot:
+        """The mirror as it is now."""
 
-    number: int
-    code: Optional[int]
-    error: Exception
-    delay: float
+    def dial(self, options: SessionOptions, deadline: Deadline) -> Transport:
+        """Open a transport to the session's endpoint."""
 
+    def new_connection(self, snapshot: Snapshot) -> Connection:
+        """Make a connection that serves nobody yet."""
 
-@frozen(kw_only=True)
-class ReconnectPolicy:
-    """
-    Whether and how a session replaces a lost connection.
+    def switch_to(self, connection: Connection) -> bool:
+        """Use a connection from now on; False when it has ended meanwhile."""
 
-    Attributes:
-        attempts: how often in a row; a connection that has lived for
-            `stable_after` gives the budget back.
-        base: first upper bound of the random delay, in seconds.
-        cap: largest upper bound of a delay, in seconds.
-        stable_after: seconds after which a connection counts as stable.
-        restore: rebuild the conversation, not only the configuration.
-        queue_limit: commands that may wait while there is no connection.
-        keep_audio: seconds of microphone audio to keep meanwhile; 0 drops it.
-        rotate_before: seconds before ``expires_at`` at which a connection is
-            replaced, at the first quiet moment; None never does.
-        hook: called before each attempt with a `ReconnectAttempt`; returns
-            False to give up, a mapping of request headers to send as well, or
-            None to go on. Runs on the reader thread, so it must be quick.
-    """
-
-    attempts: int = 5
-    base: float = 0.5
-    cap: float = 30.0
-    stable_after: float = 30.0
-    restore: bool = True
-    queue_limit: int = 1000
-    keep_audio: float = 0.0
-    rotate_before: Optional[float] = 60.0
-    hook: Optional[Callable[[ReconnectAttempt], Any]] = None
-    rng: random.Random = field(factory=random.Random, repr=False, eq=False)
+    def emit(self, notice: Notice) -> None:
+        """Publish a notice."""
 
 
 class Reconnector:
@@ -105,26 +75,46 @@ class Reconnector:
     Replaces the connection of one session.
 
     Args:
-        wiring: the session's parts.
+        host: whose connections are replaced.
         policy: how.
         given_up: cancelled when the session is being closed.
+        name: of the session, for threads and logs.
+        options: of the session.
+        codec: of the session.
+        pending: commands that wait for their answers.
+        sender: holds commands meanwhile.
     """
 
     def __init__(
-        self, wiring: Wiring, policy: ReconnectPolicy, given_up: Cancellation
+        self,
+        host: Host,
+        policy: ReconnectPolicy,
+        given_up: Cancellation,
+        *,
+        name: str,
+        options: SessionOptions,
+        codec: Codec,
+        pending: PendingCommands,
+        sender: Sender,
     ) -> None:
         if not isinstance(policy, ReconnectPolicy):
             raise ConfigurationError(
                 f"reconnect must be a ReconnectPolicy or None, not {policy!r}"
             )
-        self._wiring = wiring
+        self._host = host
+        self._name = name
+        self._options = options
+        self._codec = codec
+        self._pending = pending
+        self._sender = sender
         self.policy = policy
         self._used = 0
         self._given_up = given_up
         self._rotation: Optional[Thread] = None
         self._rotated: Optional[Connection] = None
         self._rotate_at = 0.0
-        # Set while no thread replaces a connection; the thread that does.
+        # Set while no thread replaces a connection; `_busy` is the thread that does.
+        # It alone writes both, but for the reader that begins a rotation.
         self._idle = Event()
         self._idle.set()
         self._busy: Optional[int] = None
@@ -137,7 +127,7 @@ class Reconnector:
     def settle(self) -> None:
         """Wait until a replacement under way in another thread is over."""
         if not self.here:
-            self._idle.wait(self._wiring.options.connect_timeout)
+            self._idle.wait(self._options.connect_timeout)
 
     def join(self, deadline: Deadline) -> bool:
         """Wait until nothing of this runs any more, unless it is the caller."""
@@ -152,7 +142,7 @@ class Reconnector:
 
     def should_try(self, connection: Connection) -> bool:
         """Whether a connection that ended is to be replaced."""
-        error, transport = connection.error, self._wiring.options.transport
+        error, transport = connection.error, self._options.transport
         if connection.closing or connection.overflow or self._given_up.requested:
             return False
         if transport is not None and not callable(transport):
@@ -168,10 +158,10 @@ class Reconnector:
         Args:
             keep_audio: seconds of microphone audio to hold.
         """
-        sender = self._wiring.sender
+        sender = self._sender
         if sender.held is None:
-            rate = input_bytes_per_second(self._wiring.snapshot)
-            order = self._wiring.pending.order
+            rate = input_bytes_per_second(self._host.snapshot)
+            order = self._pending.order
             sender.held = HeldCommands(
                 self.policy.queue_limit, int(keep_audio * rate), order
             )
@@ -244,7 +234,7 @@ class Reconnector:
         rotation = Thread(
             target=self._rotate,
             args=(connection,),
-            name=f"realtime-sync {self._wiring.name} rotation",
+            name=f"realtime-sync {self._name} rotation",
             daemon=True,
         )
         rotation.start()
@@ -256,24 +246,23 @@ class Reconnector:
         return (
             snapshot.active_response is None
             and not snapshot.user_speaking
-            and not (patient and self._wiring.pending.any)
+            and not (patient and self._pending.any)
         )
 
     def _rotate(self, old: Connection) -> None:
         """Bring a new connection up while the old one still works."""
-        wiring = self._wiring
         with self._replacing():
-            stale = wiring.pending.handles()
-            self.hold_commands(keep_audio=wiring.options.connect_timeout or _LONG)
+            stale = self._pending.handles()
+            self.hold_commands(keep_audio=self._options.connect_timeout or _LONG)
             try:
                 self._attempt(old, None, alive=True)
             except Exception as exc:
                 self._log_failure(exc)
-                wiring.sender.send_held(old)
+                self._sender.send_held(old)
                 return
             self._rotated = old
-            old.begin_close(1000, "rotated", Deadline(wiring.options.close_timeout))
-            wiring.pending.abandon(
+            old.begin_close(1000, "rotated", Deadline(self._options.close_timeout))
+            self._pending.abandon(
                 stale, ConnectionLost("the connection was rotated", code=1001)
             )
 
@@ -298,7 +287,7 @@ class Reconnector:
         try:
             return self.policy.hook(attempt)
         except Exception:
-            logger.exception("! %s: the reconnect hook failed", self._wiring.name)
+            logger.exception("! %s: the reconnect hook failed", self._name)
             return None
 
     def _attempt(
@@ -308,23 +297,15 @@ class Reconnector:
         *,
         alive: bool = False,
     ) -> None:
-        wiring = self._wiring
-        options = wiring.options
+        options = self._options
         if headers:
             options = evolve(
                 options, extra_headers={**(options.extra_headers or {}), **headers}
             )
         deadline = Deadline(options.connect_timeout)
-        transport = dial(
-            wiring.endpoint,
-            wiring.model,
-            options,
-            wiring.dialect,
-            deadline,
-            self._given_up,
-        )
+        transport = self._host.dial(options, deadline)
         before = old.snapshot
-        connection = wiring.new_connection(
+        connection = self._host.new_connection(
             Snapshot(
                 version=before.version + 1,
                 usage=before.usage,
@@ -333,7 +314,7 @@ class Reconnector:
             )
         )
         config = self._effective_config(before)
-        rebuild = Rebuild(connection, wiring.codec, config, deadline)
+        rebuild = Rebuild(connection, self._codec, config, deadline)
         try:
             rebuild.start(transport)
             self._given_up.attach(connection.abort)
@@ -342,7 +323,7 @@ class Reconnector:
             report = rebuild.run(before, items=self.policy.restore)
             if alive and old.snapshot.version != before.version:
                 raise ConnectionLost("the old connection was not quiet", code=1001)
-            if not wiring.switch_to(connection):
+            if not self._host.switch_to(connection):
                 raise connection.error or ConnectionLost("lost at once", code=1006)
         except BaseException:
             connection.abort()
@@ -350,10 +331,10 @@ class Reconnector:
             raise
         finally:
             self._given_up.detach(connection.abort)
-        wiring.emit(ConnectionOpened(attempt=self._used))
-        wiring.emit(ConnectionRestored(report=report, attempt=self._used))
+        self._host.emit(ConnectionOpened(attempt=self._used))
+        self._host.emit(ConnectionRestored(report=report, attempt=self._used))
         # Handlers know before anything is sent that was held meanwhile.
-        wiring.sender.send_held(connection)
+        self._sender.send_held(connection)
 
     def _effective_config(self, snapshot: Snapshot) -> Optional[Mapping[str, Any]]:
         """
@@ -361,14 +342,14 @@ class Reconnector:
         server does not give back what is secret in them.
         """
         config = session_config(snapshot)
-        tools = self._wiring.sender.tools
+        tools = self._sender.tools
         return config if config is None or tools is None else {**config, "tools": tools}
 
     def _log_failure(self, exc: Exception) -> None:
         expected = isinstance(exc, (RealtimeError, WaitTimeout))
         logger.info(
             "= %s: attempt %s: %s",
-            self._wiring.name,
+            self._name,
             self._used,
             exc,
             exc_info=None if expected else exc,
@@ -382,10 +363,3 @@ def _is_final(exc: Exception) -> bool:
     if isinstance(exc, ConnectionClosed):
         return not is_retryable(exc.code)
     return isinstance(exc, ConfigurationError)
-
-
-def lost_notice(error: ConnectionClosed, retrying: bool) -> ConnectionDropped:
-    """The notice of a lost connection."""
-    return ConnectionDropped(
-        error=error, code=error.code, reason=error.reason, retrying=retrying
-    )

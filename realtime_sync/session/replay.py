@@ -25,7 +25,6 @@ from ..transport.endpoint import Endpoint
 from ..types import SessionType
 from .options import SessionOptions
 from .session import Session
-from .turn_timing import TurnClock
 
 _CLEAN = 1000
 
@@ -82,7 +81,7 @@ def replay(
 class _Replay:
     def __init__(self, session: Session, recorded: Recorded) -> None:
         self._session = session
-        self._wiring = session._wiring
+        self._parts, self._lifecycle = session._parts, session._lifecycle
         self._recorded = recorded
         self._connections: dict[int, Connection] = {}
         self._current = recorded.connection
@@ -95,13 +94,13 @@ class _Replay:
         }
 
     def run(self, pace: _Pace) -> Snapshot:
-        wiring = self._wiring
-        wiring.waiting.wait = _refuse_to_wait
-        wiring.pending.complains = False
-        wiring._turns = TurnClock(wiring._turns_wanted, clock=lambda: self._now)
+        parts = self._parts
+        parts.waiting.wait = _refuse_to_wait
+        parts.pending.complains = False
+        parts.publisher.use_clock(lambda: self._now)
         self._session.open()
-        assert wiring.connection is not None
-        self._connections[self._recorded.connection] = wiring.connection
+        assert parts.connection is not None
+        self._connections[self._recorded.connection] = parts.connection
         try:
             for line in self._recorded:
                 if not pace.reached(line.at):
@@ -112,13 +111,13 @@ class _Replay:
                     step(line)
         finally:
             snapshot = self._session.snapshot
-            wiring.connection.disconnected(*self._over)
+            parts.connection.disconnected(*self._over)
         return snapshot
 
     def _connection(self, number: int) -> Connection:
         connection = self._connections.get(number)
         if connection is None:
-            connection = self._wiring.new_connection(Snapshot())
+            connection = self._lifecycle.new_connection(Snapshot())
             connection.start(_Nowhere())
             self._connections[number] = connection
         return connection
@@ -133,12 +132,12 @@ class _Replay:
     def _sent(self, line: RecordedLine) -> None:
         if not isinstance(line.frame, Mapping) or "type" not in line.frame:
             return
-        command = self._wiring.sender.from_mapping(line.frame)
+        command = self._parts.sender.from_mapping(line.frame)
         if line.asked is None and command.type == "conversation.item.create":
             # Others do not record when their mirror heard of it.
             self._connection(line.connection).note(command)
         if line.connection == self._current:
-            self._wiring._sent(command, f"client.{command.type}")
+            self._parts.publisher.sent(command, f"client.{command.type}")
         # Else it is of the library's own, to rebuild a conversation.
 
     def _noted(self, line: RecordedLine) -> None:
@@ -149,7 +148,7 @@ class _Replay:
             self._connection(line.connection).snapshot = snapshot
         elif kind == "recording.switched":
             self._current = line.connection
-            self._wiring.switch_to(self._connection(line.connection))
+            self._lifecycle.switch_to(self._connection(line.connection))
         elif kind == "recording.ended":
             self._over = (note.get("code") or _CLEAN, note.get("reason") or "")
         else:
@@ -159,13 +158,13 @@ class _Replay:
         """Tell handlers of what happened to connections, ends excepted."""
         kind, attempt = note.get("type"), note.get("attempt", 0)
         if kind == "connection.opened" and attempt:
-            self._wiring.emit(ConnectionOpened(attempt=attempt))
+            self._lifecycle.emit(ConnectionOpened(attempt=attempt))
         elif kind == "connection.restored":
-            self._wiring.emit(ConnectionRestored(attempt=attempt))
+            self._lifecycle.emit(ConnectionRestored(attempt=attempt))
         elif kind == "connection.lost" and note.get("retrying"):
             error = ConnectionError(note.get("error"))
             code, reason = note.get("code"), note.get("reason", "")
-            self._wiring.emit(
+            self._lifecycle.emit(
                 ConnectionDropped(error=error, code=code, reason=reason, retrying=True)
             )
 

@@ -6,11 +6,15 @@ Commands, named as on the wire: ``session.input_audio_buffer.commit()`` sends
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..connection.command_handle import CommandHandle
+from ..connection.sender import Sender
 from ..deadline import Deadline
+from ..dispatch.context import Mirrored
+from ..dispatch.streams import wait_changed
+from ..dispatch.watches import Waiting, WatchList
 from ..errors import ActiveResponseConflict, WaitTimeout
 from ..protocol import events
 from ..protocol.acks import CORRELATION_KEY
@@ -21,7 +25,6 @@ from .response_handle import ResponseHandle
 
 if TYPE_CHECKING:
     from ..state.snapshot import Item, Snapshot
-    from .session import Session
 
 MOST_APPEND_BYTES = 15 << 20
 """Audio that one `input_audio_buffer.append` may carry, base64 included."""
@@ -33,15 +36,21 @@ _MOST_METADATA = 16
 
 
 class _Resource:
-    """A namespace of commands of one session."""
+    """
+    A namespace of commands of one session.
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._wiring = session._wiring
+    Args:
+        sender: sends them.
+        check_process: raises `ForkedSession` in a forked child.
+    """
+
+    def __init__(self, sender: Sender, check_process: Callable[[], None]) -> None:
+        self._sender = sender
+        self._check_process = check_process
 
     def _send_command(self, command: Any, make: Any = None) -> CommandHandle:
-        self._wiring.check_process()
-        return self._wiring.sender.send(command, make)
+        self._check_process()
+        return self._sender.send(command, make)
 
 
 class InputAudioBuffer(_Resource):
@@ -60,14 +69,14 @@ class InputAudioBuffer(_Resource):
             ConnectionClosed: the connection is over.
         """
         data = to_audio(audio)
-        self._wiring.check_process()
-        make = self._wiring.sender.append_command
+        self._check_process()
+        make = self._sender.append_command
         if len(data) <= _SPLIT:
-            self._wiring.sender.write(make(audio=data))
+            self._sender.write(make(audio=data))
             return
         view = memoryview(data)
         for at in range(0, len(data), _SPLIT):
-            self._wiring.sender.write(make(audio=bytes(view[at : at + _SPLIT])))
+            self._sender.write(make(audio=bytes(view[at : at + _SPLIT])))
 
     def commit(self) -> CommandHandle:
         """Make a user item of what is in the buffer. Creates no response."""
@@ -110,14 +119,14 @@ class ConversationItems(_Resource):
             frame["previous_item_id"] = previous_item_id
         if isinstance(item, Mapping):
             frame["item"] = {"id": new_item_id(), **item}
-            command = self._wiring.sender.codec.command(frame)
+            command = self._sender.codec.command(frame)
         else:
             command = events.ConversationItemCreate(
                 item=item, previous_item_id=previous_item_id
             )
             if not item.id:
                 command.__dict__["item"] = _with_id(item)
-        self._wiring.sender.note(command)
+        self._sender.note(command)
         return self._send_command(command)
 
     def delete(self, item_id: str) -> CommandHandle:
@@ -158,19 +167,22 @@ class ConversationItems(_Resource):
 class Conversation(_Resource):
     """The conversation: its items, and commands on them."""
 
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self.item = ConversationItems(session)
+    def __init__(
+        self, sender: Sender, check_process: Callable[[], None], mirror: Mirrored
+    ) -> None:
+        super().__init__(sender, check_process)
+        self._mirror = mirror
+        self.item = ConversationItems(sender, check_process)
 
     @property
     def items(self) -> tuple[Item, ...]:
         """The items that the server has confirmed, in its order."""
-        return self._session.snapshot.items
+        return self._mirror.snapshot.items
 
     @property
     def id(self) -> Optional[str]:
         """The conversation's id, if the server has said it."""
-        return self._session.snapshot.conversation_id
+        return self._mirror.snapshot.conversation_id
 
     def add_message(
         self,
@@ -216,6 +228,22 @@ class Conversation(_Resource):
 class Responses(_Resource):
     """Commands ``response.*``."""
 
+    def __init__(
+        self,
+        sender: Sender,
+        check_process: Callable[[], None],
+        mirror: Mirrored,
+        *,
+        watches: WatchList,
+        waiting: Waiting,
+        idle_timeout: Optional[float],
+    ) -> None:
+        super().__init__(sender, check_process)
+        self._mirror = mirror
+        self._watches = watches
+        self._waiting = waiting
+        self._idle_timeout = idle_timeout
+
     def create(
         self,
         *,
@@ -247,7 +275,7 @@ class Responses(_Resource):
                 f"on_conflict must be raise, wait or cancel, not {on_conflict!r}"
             )
         command = self._command(metadata, config)
-        deadline = self._wiring.waiting.deadline(timeout)
+        deadline = self._waiting.deadline(timeout)
         if config.get("conversation") == "none" or on_conflict == "raise":
             return self._send(command)
         pause = 0.0
@@ -259,7 +287,7 @@ class Responses(_Resource):
             except ActiveResponseConflict:
                 # Another turn was faster. It may be over by now, so that nothing
                 # more comes of it; or the server never tells of it.
-                self._await_change(self._session.snapshot, deadline, pause)
+                self._await_change(self._mirror.snapshot, deadline, pause)
                 pause = min(1.0, pause * 2 or 0.05)
                 continue
             return handle
@@ -283,7 +311,7 @@ class Responses(_Resource):
             if len(given) < _MOST_METADATA:
                 given[CORRELATION_KEY] = secrets.token_hex(8)
             fields["metadata"] = given
-        return self._wiring.sender.codec.command(
+        return self._sender.codec.command(
             {"type": "response.create", "response": fields}, strict=True
         )
 
@@ -299,21 +327,20 @@ class Responses(_Resource):
         return handle
 
     def _make_handle(self, command: Any) -> ResponseHandle:
-        wiring = self._wiring
         handle = ResponseHandle(
             command,
-            wiring.waiting,
-            watches=wiring.watches,
+            self._waiting,
+            watches=self._watches,
             cancel=self.cancel,
-            audio_format=lambda: spoken_format(self._session.snapshot.session),
-            mirrored=lambda response_id: self._session.snapshot.response(response_id),
-            idle_timeout=wiring.options.response_idle_timeout,
+            audio_format=lambda: spoken_format(self._mirror.snapshot.session),
+            mirrored=lambda response_id: self._mirror.snapshot.response(response_id),
+            idle_timeout=self._idle_timeout,
         )
         handle.listen()
         return handle
 
     def _clear_the_way(self, on_conflict: str, deadline: Deadline) -> None:
-        snapshot = self._session.snapshot
+        snapshot = self._mirror.snapshot
         if on_conflict == "cancel" and snapshot.active_response is not None:
             self.cancel()
         while snapshot.active_response is not None:
@@ -329,9 +356,15 @@ class Responses(_Resource):
             )
         patience = deadline.limited(pause).remaining()
         try:
-            return self._session.wait_changed(seen.version, timeout=patience)
+            return wait_changed(
+                self._mirror,
+                seen.version,
+                patience,
+                watches=self._watches,
+                waiting=self._waiting,
+            )
         except WaitTimeout:
-            return self._session.snapshot
+            return self._mirror.snapshot
 
 
 def new_item_id() -> str:

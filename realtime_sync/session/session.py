@@ -14,16 +14,17 @@ from ..dispatch.notices import NOTICE_CLASSES
 from ..dispatch.router import Router, default_router
 from ..dispatch.signals import EventSignal
 from ..dispatch.streams import EventStream, Expectation, wait_changed
-from ..errors import WaitTimeout
+from ..errors import LocalProtocolError, WaitTimeout
 from ..recording.recorder import Recording
 from ..state.snapshot import Snapshot
 from ..transport.endpoint import Endpoint
-from ..types import UNSET, Event, EventKey, Timeout
+from ..types import UNSET, Event, EventKey, Timeout, Unset
 from .ask import Asking
 from .close_report import CloseReport
-from .configuration import configure, session_update
-from .lifecycle import Wiring, handler_context
+from .configuration import config_fields, session_update
+from .lifecycle import Lifecycle
 from .options import SessionOptions
+from .parts import Parts
 from .reply import Reply
 from .resources import (
     Conversation,
@@ -32,6 +33,7 @@ from .resources import (
     Responses,
 )
 from .stats import SessionStats
+from .tool_host import ToolHost
 
 
 class Session:
@@ -61,12 +63,35 @@ class Session:
         self._own = Router("session", keeps_context=options.context is UNSET)
         self.handler_context: Optional[contextvars.Context] = None
         routers = (default_router if router is None else router, self._own)
-        self._wiring = Wiring(self, endpoint, model, options, routers)
-        self.input_audio_buffer = InputAudioBuffer(self)
-        self.output_audio_buffer = OutputAudioBuffer(self)
-        self.conversation = Conversation(self)
-        self.response = Responses(self)
-        self._asking = Asking(self)
+        self._parts = parts = Parts(
+            session=self,
+            endpoint=endpoint,
+            model=model,
+            options=options,
+            routers=routers,
+        )
+        self._lifecycle = Lifecycle(parts)
+        sender, check = parts.sender, self._lifecycle.check_process
+        self.input_audio_buffer = InputAudioBuffer(sender, check)
+        self.output_audio_buffer = OutputAudioBuffer(sender, check)
+        self.conversation = Conversation(sender, check, parts)
+        self.response = Responses(
+            sender,
+            check,
+            parts,
+            watches=parts.watches,
+            waiting=parts.waiting,
+            idle_timeout=options.response_idle_timeout,
+        )
+        self._asking = Asking(
+            self.conversation,
+            self.response,
+            waiting=parts.waiting,
+            check_process=check,
+            on_reader=parts.on_reader,
+            config=lambda: self.config,
+            tools=lambda: self._tools,
+        )
         self._tools: Any = None
         self.on = self._own.on
         self.once = self._own.once
@@ -77,7 +102,7 @@ class Session:
         return f"<Session {self.name!r} {self.id or ''} {state}>".replace("  ", " ")
 
     def __enter__(self) -> Session:
-        if self._wiring.connection is None:
+        if self._parts.connection is None:
             self.open()
         return self
 
@@ -100,11 +125,18 @@ class Session:
             WaitTimeout: it stayed silent.
             ConfigurationError: the URL or the key will not do.
         """
-        options = self._wiring.options
-        self.handler_context = handler_context(options.context)
+        options = self._parts.options
+        self.handler_context = _handler_context(options.context)
         deadline = Deadline(options.connect_timeout)
-        self._wiring.open(deadline)
-        configure(self, self._tools, deadline)
+        self._lifecycle.open(deadline)
+        fields = config_fields(options.config or {}, self._tools)
+        try:
+            handle = self.update(**fields) if fields else None
+            if handle is not None and options.wait_config:
+                handle.acknowledged(deadline.remaining())
+        except BaseException:
+            self.close(drain=False)
+            raise
         return self
 
     def close(
@@ -125,39 +157,39 @@ class Session:
             ConfigurationError: the code may not be sent; nothing was done.
         """
         check_close(code, reason)
-        return self._wiring.close(drain=drain, code=code, reason=reason)
+        return self._lifecycle.close(drain=drain, code=code, reason=reason)
 
     @property
     def close_report(self) -> CloseReport:
         """How the session ended, as far as it has."""
-        return self._wiring.ending.report_now()
+        return self._lifecycle.report_now()
 
     @property
     def is_open(self) -> bool:
         """Whether commands can be sent."""
-        connection = self._wiring.connection
+        connection = self._parts.connection
         return connection is not None and connection.is_open
 
     @property
     def closed(self) -> bool:
         """Whether the session is over."""
-        return self._wiring.ended.is_set()
+        return self._lifecycle.over.is_set()
 
     @property
     def name(self) -> str:
         """The name in thread names and logs."""
-        return self._wiring.name
+        return self._parts.name
 
     @property
     def dialect(self) -> str:
         """The dialect that is spoken, such as ``"ga"`` or ``"beta"``."""
-        return self._wiring.dialect
+        return self._parts.dialect
 
     # -- listening -----------------------------------------------------------
 
     def handlers(self) -> tuple[Any, ...]:
         """The subscriptions that apply to this session, in order."""
-        found = [sub for router in self._wiring._routers for sub in router.handlers()]
+        found = [sub for router in self._parts.routers for sub in router.handlers()]
         return tuple(sorted(found, key=lambda sub: sub.stamp))
 
     def add(self, instance: Any) -> tuple[Any, ...]:
@@ -171,7 +203,7 @@ class Session:
         A receiver connected to it is called as
         ``receiver(session, event=event, ctx=ctx)``.
         """
-        return self._wiring.board.signal(resolve(event, unknown=unknown)[0])
+        return self._parts.board.signal(resolve(event, unknown=unknown)[0])
 
     # -- speaking ------------------------------------------------------------
 
@@ -190,12 +222,13 @@ class Session:
         Raises:
             TypeError: there is no such field.
         """
-        return self.send(session_update(self, fields))
+        parts = self._parts
+        return self.send(session_update(parts.codec, parts.session_type, fields))
 
     def send(self, event: Any) -> CommandHandle:
         """Send a client event, or a mapping; a vendor's own events as mappings."""
-        self._wiring.check_process()
-        return self._wiring.sender.send(event)
+        self._lifecycle.check_process()
+        return self._parts.sender.send(event)
 
     def notify(self, name: str, **fields: Any) -> None:
         """
@@ -209,7 +242,7 @@ class Session:
         Raises:
             KeyError: there is no such notice.
         """
-        self._wiring.emit(NOTICE_CLASSES[name](**fields))
+        self._lifecycle.emit(NOTICE_CLASSES[name](**fields))
 
     def ask(
         self,
@@ -261,8 +294,8 @@ class Session:
             event,
             where,
             unknown=unknown,
-            watches=self._wiring.watches,
-            waiting=self._wiring.waiting,
+            watches=self._parts.watches,
+            waiting=self._parts.waiting,
         )
 
     def wait_for(
@@ -303,8 +336,8 @@ class Session:
             where,
             unknown=unknown,
             timeout=timeout,
-            watches=self._wiring.watches,
-            waiting=self._wiring.waiting,
+            watches=self._parts.watches,
+            waiting=self._parts.waiting,
         )
 
     def flush(self, timeout: Timeout = UNSET) -> None:
@@ -315,10 +348,11 @@ class Session:
             WaitTimeout: they have not, in time.
             WouldDeadlock: called in a handler.
         """
-        deadline = self._wiring.waiting.deadline(timeout)
-        if not self._wiring.flush(deadline):
+        deadline = self._parts.waiting.deadline(timeout)
+        self._lifecycle.check_opened()
+        if not self._parts.dispatcher.flush(deadline):
             raise WaitTimeout(
-                f"{self._wiring.dispatcher.depth} deliveries still wait for handlers"
+                f"{self._parts.dispatcher.depth} deliveries still wait for handlers"
             )
 
     def pump(self, timeout: Optional[float] = 0.0) -> int:
@@ -331,7 +365,11 @@ class Session:
         Returns:
             How many deliveries were handled.
         """
-        return self._wiring.pump(timeout)
+        self._lifecycle.check_process()
+        dispatcher = self._parts.dispatcher
+        if dispatcher.mode != "manual":
+            raise LocalProtocolError('pump() is for sessions with dispatch="manual"')
+        return dispatcher.pump(Deadline(timeout))
 
     def run_forever(self) -> None:
         """
@@ -340,14 +378,23 @@ class Session:
         Raises:
             ConnectionClosed: the connection was lost.
         """
-        self._wiring.run_forever()
+        self._lifecycle.check_opened()
+        dispatcher, lifecycle = self._parts.dispatcher, self._lifecycle
+        while not dispatcher.finished:
+            if dispatcher.mode == "manual":
+                dispatcher.pump(Deadline(None))
+            else:
+                dispatcher.wait(lifecycle.over, Deadline(None))
+                dispatcher.drained(Deadline(None))
+        if lifecycle.report.error is not None:
+            raise lifecycle.report.error
 
     # -- looking -------------------------------------------------------------
 
     @property
     def snapshot(self) -> Snapshot:
         """The conversation as the server has confirmed it; immutable."""
-        return self._wiring.snapshot
+        return self._parts.snapshot
 
     @property
     def config(self) -> Any:
@@ -362,7 +409,7 @@ class Session:
     @property
     def stats(self) -> SessionStats:
         """Counts and depths as of now."""
-        return SessionStats.of(self._wiring)
+        return SessionStats.of(self._parts.connection, self._parts.dispatcher)
 
     def wait_changed(self, version: int, *, timeout: Timeout = UNSET) -> Snapshot:
         """
@@ -376,8 +423,8 @@ class Session:
             self,
             version,
             timeout,
-            watches=self._wiring.watches,
-            waiting=self._wiring.waiting,
+            watches=self._parts.watches,
+            waiting=self._parts.waiting,
         )
 
     def record(
@@ -391,7 +438,9 @@ class Session:
             audio: False leaves the sound out.
             **options: see `Recording`.
         """
-        return Recording(self, path, audio=audio, **options)
+        if self.closed:
+            raise LocalProtocolError("the session is over; there is nothing to record")
+        return Recording(self._parts, path, audio=audio, **options)
 
     def tool(self, function: Any = None, /, **options: Any) -> Any:
         """
@@ -412,5 +461,19 @@ class Session:
         if self._tools is None:
             from ..tools import ToolSet
 
-            self._tools = ToolSet(self)
+            parts = self._parts
+            host = ToolHost(
+                parts.sender,
+                parts.dispatcher,
+                parts.waiting,
+                reconnects=parts.reconnector is not None,
+            )
+            self._tools = ToolSet(self, host)
         return self._tools
+
+
+def _handler_context(
+    context: Union[contextvars.Context, None, Unset],
+) -> Optional[contextvars.Context]:
+    """The context for a session's deliveries, captured now; None for none."""
+    return contextvars.copy_context() if isinstance(context, Unset) else context

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Optional
+from typing import Optional
 
 from attrs import frozen
+
+from ..connection.connection import Connection
+from ..dispatch.dispatcher import Dispatcher
 
 
 @frozen(kw_only=True)
@@ -39,11 +42,12 @@ class SessionStats:
     delay_p99_ms: Optional[float] = None
 
     @classmethod
-    def of(cls, wiring: Any) -> SessionStats:
+    def of(
+        cls, connection: Optional[Connection], dispatcher: Dispatcher
+    ) -> SessionStats:
         """
         Read the counters of a session's parts.
         """
-        connection, dispatcher = wiring.connection, wiring.dispatcher
         delays = dispatcher.delays()
         return cls(
             events=connection.events_received if connection else 0,

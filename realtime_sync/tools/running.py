@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from ..errors import CommandRejected, ConnectionClosed, RealtimeError, WaitTimeout
 from ..transport.logs import area_logger
 from .calls import ToolCall, failure
+from .host import ToolHost
 from .tool import BadArguments, Tool
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Round:
 
     Args:
         session: where the outputs go.
+        host: the session's inside.
         tools: what may be called, by name.
         calls: the function-call items, in order.
         go_on: ask for the next response when the outputs are sent.
@@ -45,6 +47,7 @@ class Round:
     def __init__(
         self,
         session: Session,
+        host: ToolHost,
         tools: Mapping[str, Tool],
         calls: tuple[Any, ...],
         *,
@@ -55,6 +58,7 @@ class Round:
         self.following: Any = None
         self.error: Optional[BaseException] = None
         self._session = session
+        self._host = host
         self._go_on = go_on
         # Set by calls that have finished, and by the end of the session.
         self._stirred = Event()
@@ -104,7 +108,7 @@ class Round:
             for each in self._running:
                 each.abandon()
             self.done.set()
-            self._session._wiring.dispatcher.wake()
+            self._host.wake()
 
     def _answer(self) -> None:
         """Send each output when it and those before it are there, then go on."""
@@ -112,7 +116,9 @@ class Round:
         for each in self._running:
             if not self._wait_for(each):
                 return
-            output = _Output(self._session, each.call_id, each.output)
+            output = _Output(
+                self._session, each.call_id, each.output, self._host.reconnects
+            )
             self._through(output.send)
             sent.append(output)
         self._through(lambda: self._finish(sent))
@@ -263,8 +269,11 @@ class RunningCall:
 class _Output:
     """An output on its way into the conversation."""
 
-    def __init__(self, session: Session, call_id: str, text: str) -> None:
+    def __init__(
+        self, session: Session, call_id: str, text: str, reconnects: bool
+    ) -> None:
         self._session = session
+        self._reconnects = reconnects
         self._item = {
             "type": "function_call_output",
             "call_id": call_id,
@@ -284,7 +293,7 @@ class _Output:
             ConnectionClosed: the connection was lost over it; it goes over the
                 next one when this is called again.
         """
-        if self._session._wiring.options.reconnect is None:
+        if not self._reconnects:
             return
         if self._handle is None:
             self.send()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 from ..errors import ConnectionClosed, ConnectionClosedOK, ToolError, WaitTimeout
 from ..transport.logs import area_logger
 from .calls import failure
+from .host import ToolHost
 from .running import Round
 from .tool import Tool
 
@@ -37,12 +38,16 @@ class ToolSet:
 
     Args:
         session: whose model calls.
+        host: the session's inside.
         max_rounds: rounds in a row without a word of the user, after which
             outputs are sent and no further response is asked for.
     """
 
-    def __init__(self, session: Session, *, max_rounds: int = 8) -> None:
+    def __init__(
+        self, session: Session, host: ToolHost, *, max_rounds: int = 8
+    ) -> None:
         self._session = session
+        self._host = host
         self._max_rounds = max_rounds
         # Guards everything below; tools run outside of it.
         self._lock = Lock()
@@ -135,7 +140,7 @@ class ToolSet:
         if round_ is None:
             return None
         # In manual mode the thread that waits calls handlers meanwhile.
-        if not self._session._wiring.waiting.wait(round_.done, deadline):
+        if not self._host.wait(round_.done, deadline):
             raise WaitTimeout("the tools were not done in time", partial=reply)
         if round_.error is not None:
             raise round_.error
@@ -158,8 +163,7 @@ class ToolSet:
 
     def _offer(self) -> None:
         if self._session.is_open:
-            sender = self._session._wiring.sender
-            self._session.update(tools=self.definitions(sender.tools))
+            self._session.update(tools=self.definitions(self._host.declared))
 
     def _closed(self, event: Any) -> None:
         with self._lock:
@@ -218,6 +222,7 @@ class ToolSet:
         refusal = failure(f"the response was {status}; the call was not run")
         round_ = Round(
             self._session,
+            self._host,
             dict(self._tools),
             fresh,
             go_on=go_on,
@@ -249,7 +254,7 @@ class ToolSet:
         """Whether a function was declared by others, who will answer its calls."""
         if name in self._tools or name in self._removed:
             return False
-        declared = self._session._wiring.sender.tools or ()
+        declared = self._host.declared or ()
         return any(_name(each) == name for each in declared)
 
 

@@ -391,7 +391,7 @@ def test_a_tap_that_fails_is_taken_off(
         def received(self, *seen: Any) -> None:
             raise RuntimeError("broken")
 
-    taps = session._wiring.taps
+    taps = session._parts.taps
     taps.add(Broken())  # type: ignore[arg-type]
     transport.feed({"type": "response.sparkle"}, {"type": "response.sparkle"})
 

@@ -98,10 +98,10 @@ class Place:
     def check(self, session: Session, took: float) -> CloseReport:
         """It ended in time, wholly; the final report."""
         assert took < CLOSE + SLACK
-        assert session._wiring.ended.wait(CLOSE + SLACK)
+        assert session._lifecycle.over.wait(CLOSE + SLACK)
         for thread in (
-            session._wiring.connection._thread,  # type: ignore[union-attr]
-            session._wiring.dispatcher._thread,
+            session._parts.connection._thread,  # type: ignore[union-attr]
+            session._parts.dispatcher._thread,
         ):
             if thread is not None:
                 thread.join(CLOSE + SLACK)
@@ -200,7 +200,7 @@ def test_close_from_a_handler(place: Place, inline: bool) -> None:
     else:
         started = monotonic()
     called.wait(LONG)
-    session._wiring.ended.wait(LONG)
+    session._lifecycle.over.wait(LONG)
     took = monotonic() - started
     place.check(session, took)
 
@@ -280,7 +280,7 @@ def test_close_while_a_send_is_stalled(place: Place) -> None:
     thread = threading.Thread(target=send)
     thread.start()
     if place.manners in ("deaf", "talkative"):
-        while not session._wiring.connection.unsent():  # type: ignore[union-attr]
+        while not session._parts.connection.unsent():  # type: ignore[union-attr]
             pass
     took = timed(session.close)
     thread.join(LONG)
@@ -458,7 +458,7 @@ def test_a_handler_that_does_not_return_is_given_up() -> None:
         took = timed(session.close)
         report = session.close_report
         release.set()
-        final = session._wiring.dispatcher._thread
+        final = session._parts.dispatcher._thread
         assert final is not None
         final.join(LONG)
 
@@ -541,7 +541,7 @@ def test_when_the_server_ends_it_everyone_who_waits_is_told(code: Any) -> None:
         threads = [threading.Thread(target=attempt, args=(wait,)) for wait in waits]
         for thread in threads:
             thread.start()
-        while len(session._wiring.watches._watches) < 5:
+        while len(session._parts.watches._watches) < 5:
             pass
         go.set()
         for thread in threads:

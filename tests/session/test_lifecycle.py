@@ -133,14 +133,14 @@ def test_a_close_that_meets_the_change_of_connections_ends_the_new_one(
     session = connect(
         "m", base_url=server.url, router=Router(), reconnect=policy, close_timeout=2.0
     )
-    switch, met = session._wiring.switch_to, threading.Event()
+    switch, met = session._lifecycle.switch_to, threading.Event()
 
     def switch_late(connection: Any) -> bool:
         met.set()
-        session._wiring.ending.asked._event.wait(LONG)
+        session._lifecycle.asked._event.wait(LONG)
         return switch(connection)
 
-    session._wiring.switch_to = switch_late  # type: ignore[method-assign]
+    session._lifecycle.switch_to = switch_late  # type: ignore[method-assign]
     server.sessions[-1].drop()
     assert met.wait(LONG)
     report = session.close()
@@ -167,7 +167,7 @@ def test_a_connection_that_dies_while_it_takes_over_is_replaced() -> None:
     with Place(drop, greet) as place:
         policy = ReconnectPolicy(base=0.0, cap=0.0)
         session = place.open(reconnect=policy)
-        switch, tried = session._wiring.switch_to, []
+        switch, tried = session._lifecycle.switch_to, []
 
         def switch_dead(connection: Any) -> bool:
             tried.append(connection)
@@ -176,13 +176,13 @@ def test_a_connection_that_dies_while_it_takes_over_is_replaced() -> None:
                 assert connection.over.wait(LONG)
             return switch(connection)
 
-        session._wiring.switch_to = switch_dead  # type: ignore[method-assign]
+        session._lifecycle.switch_to = switch_dead  # type: ignore[method-assign]
         with session.expect("connection.restored") as restored:
             session.input_audio_buffer.clear()
         restored.result(LONG)
 
         assert 2 == len(tried)
-        assert session._wiring.connection is tried[1]
+        assert session._parts.connection is tried[1]
         session.close()
 
 
@@ -212,7 +212,7 @@ def test_held_commands_wait_again_when_the_new_connection_dies() -> None:
         session = place.open(reconnect=policy)
         lost = threading.Event()
         session.on("connection.lost", lambda event: lost.set(), inline=True)
-        send_held, closed = session._wiring.sender.send_held, []
+        send_held, closed = session._parts.sender.send_held, []
 
         def send_held_to_a_dead_one(connection: Any) -> None:
             closed.append(connection)
@@ -221,7 +221,7 @@ def test_held_commands_wait_again_when_the_new_connection_dies() -> None:
                 assert connection.over.wait(LONG)
             send_held(connection)
 
-        session._wiring.sender.send_held = (  # type: ignore[method-assign]
+        session._parts.sender.send_held = (  # type: ignore[method-assign]
             send_held_to_a_dead_one
         )
         session.input_audio_buffer.clear()
@@ -245,7 +245,7 @@ def test_the_session_ends_even_if_its_end_fails(
     def fail(connection: Any) -> None:
         raise ZeroDivisionError
 
-    session._wiring._replace_or_finish = fail  # type: ignore[method-assign]
+    session._lifecycle._replace_or_finish = fail  # type: ignore[method-assign]
     with session.expect("response.done") as never:
         server.sessions[-1].drop()
     with pytest.raises(ConnectionClosed):

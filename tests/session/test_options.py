@@ -84,5 +84,5 @@ def test_defaults_of_a_client_hold_for_its_sessions() -> None:
     client = RealtimeClient(base_url="ws://127.0.0.1:1", timeout=7.0, dialect="beta")
 
     assert "beta" == client.session("m").dialect
-    assert 7.0 == client.session("m")._wiring.options.timeout
-    assert 3.0 == client.session("m", timeout=3.0)._wiring.options.timeout
+    assert 7.0 == client.session("m")._parts.options.timeout
+    assert 3.0 == client.session("m", timeout=3.0)._parts.options.timeout

@@ -82,7 +82,7 @@ def test_leaving_is_quick_in_every_mode(server: Server, mode: str) -> None:
         threading.Event().wait(60)
     session.on("session.updated", lambda event: seen.set(), inline=True)
     seen = threading.Event()
-    if session._wiring.dispatcher.mode == "thread":
+    if session._parts.dispatcher.mode == "thread":
         session.response.create()
     session.update(instructions="x")
     seen.wait(5)
@@ -111,7 +111,7 @@ def test_leaving_during_a_reconnect_is_quick(server: Server) -> None:
     import threading
     lost = threading.Event()
     session.on("connection.lost", lambda event: lost.set(), inline=True)
-    session._wiring.connection.over.wait(5)
+    session._parts.connection.over.wait(5)
     """
     options = (
         "reconnect=__import__('realtime_sync').ReconnectPolicy(base=60, cap=60),"

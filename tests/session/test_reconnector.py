@@ -180,7 +180,7 @@ def test_a_permanent_refusal_is_not_tried_again(code: int) -> None:
     """The same request would get the same answer."""
     with RawServer(closing(code, "no")) as server:
         session = opened(server.url, quick(), wait_created=False)
-        assert session._wiring.ended.wait(LONG)
+        assert session._lifecycle.over.wait(LONG)
         report = session.close_report
 
         assert 1 == len(server.heads)
@@ -192,7 +192,7 @@ def test_a_clean_close_by_the_server_ends_the_session() -> None:
     """It meant it."""
     with RawServer(closing(1000)) as server:
         session = opened(server.url, quick(), wait_created=False)
-        assert session._wiring.ended.wait(LONG)
+        assert session._lifecycle.over.wait(LONG)
 
         assert 1 == len(server.heads)
         assert session.close_report.error is None
@@ -244,7 +244,7 @@ def test_an_overflow_of_handlers_is_not_a_loss(server: Server) -> None:
         for _ in range(200):
             session.conversation.add_message("x" * 100)
             session.update(instructions="x").acknowledged(LONG)
-    assert session._wiring.ended.wait(LONG)
+    assert session._lifecycle.over.wait(LONG)
     release.set()
     report = session.close()
 
@@ -259,7 +259,7 @@ def test_a_flapping_server_exhausts_the_budget() -> None:
     """It accepts, sends one event and drops; that ends, instead of looping."""
     with RawServer(dropping) as server:
         session = opened(server.url, quick(attempts=4), wait_created=False)
-        assert session._wiring.ended.wait(LONG)
+        assert session._lifecycle.over.wait(LONG)
         report = session.close()
 
         assert 1 + 4 == len(server.heads)
@@ -277,7 +277,7 @@ def test_a_server_that_flaps_after_the_restore_exhausts_it_too() -> None:
     with RawServer(in_turn(dropping, fickle)) as server:
         session = opened(server.url, quick(attempts=4), wait_created=False)
         log = Log(session)
-        assert session._wiring.ended.wait(LONG)
+        assert session._lifecycle.over.wait(LONG)
         session.close()
 
         assert 1 + 4 == len(server.heads)
@@ -292,7 +292,7 @@ def test_a_stable_connection_gives_the_budget_back() -> None:
         session.wait_for("connection.restored", timeout=LONG)
         for _ in range(3):
             with session.expect("connection.restored") as again:
-                session._wiring.connection.abort()  # type: ignore[union-attr]
+                session._parts.connection.abort()  # type: ignore[union-attr]
             again.result(LONG)
 
         assert 5 == len(server.heads)
@@ -304,8 +304,8 @@ def test_an_unstable_one_does_not() -> None:
     with RawServer(in_turn(dropping, obliging)) as server:
         session = opened(server.url, quick(attempts=1), wait_created=False)
         session.wait_for("connection.restored", timeout=LONG)
-        session._wiring.connection.abort()  # type: ignore[union-attr]
-        assert session._wiring.ended.wait(LONG)
+        session._parts.connection.abort()  # type: ignore[union-attr]
+        assert session._lifecycle.over.wait(LONG)
         session.close()
 
         assert 2 == len(server.heads)
@@ -322,7 +322,7 @@ def test_a_server_says_when_to_come_back() -> None:
     limited = refusing("429 Too Many Requests", "Retry-After: 7")
     with RawServer(in_turn(dropping, limited)) as server:
         session = opened(server.url, quick(hook=hook), wait_created=False)
-        assert session._wiring.ended.wait(LONG)
+        assert session._lifecycle.over.wait(LONG)
         report = session.close()
 
         assert isinstance(seen[1].error, ConnectRateLimited)
@@ -335,7 +335,7 @@ def test_a_key_that_is_refused_now_ends_it() -> None:
     """No attempt is wasted on it."""
     with RawServer(in_turn(dropping, refusing("401 Unauthorized"))) as server:
         session = opened(server.url, quick(attempts=5), wait_created=False)
-        assert session._wiring.ended.wait(LONG)
+        assert session._lifecycle.over.wait(LONG)
         report = session.close()
 
         assert 2 == len(server.heads)
@@ -354,7 +354,7 @@ def test_a_refusal_while_restoring_ends_it() -> None:
 
     with RawServer(in_turn(dropping, refusing_later)) as server:
         session = opened(server.url, quick(), wait_created=False)
-        assert session._wiring.ended.wait(LONG)
+        assert session._lifecycle.over.wait(LONG)
         session.close()
 
         assert 2 == len(server.heads)
@@ -406,7 +406,7 @@ def test_the_hook_may_give_up() -> None:
     with RawServer(in_turn(closing(1012), obliging)) as server:
         policy = quick(hook=lambda attempt: False)
         session = opened(server.url, policy, wait_created=False)
-        assert session._wiring.ended.wait(LONG)
+        assert session._lifecycle.over.wait(LONG)
         report = session.close()
 
         assert 1 == len(server.heads)
@@ -606,7 +606,7 @@ def test_what_is_still_held_outlives_a_second_loss() -> None:
         log = Log(session)
 
         def outlast(notice: Any) -> None:
-            connection = session._wiring.connection
+            connection = session._parts.connection
             if not drop.is_set() and connection is not None:
                 drop.set()
                 assert connection.over.wait(LONG)
@@ -892,7 +892,7 @@ def test_a_configuration_that_is_refused_ends_the_session() -> None:
 
     with RawServer(in_turn(dropping, refusing_it)) as server:
         session = opened(server.url, quick(), wait_created=False)
-        assert session._wiring.ended.wait(LONG)
+        assert session._lifecycle.over.wait(LONG)
         report = session.close()
 
         assert report.error is not None
@@ -1083,7 +1083,7 @@ def test_a_rotation_that_fails_leaves_the_old_connection(short_lived: Server) ->
     """Commands given meanwhile go over it."""
     session, log = rotating(short_lived)
     short_lived.faults = [Fault.parse("refuse:503")]
-    reconnector = session._wiring._reconnector
+    reconnector = session._parts.reconnector
     assert reconnector is not None
     while reconnector._rotation is None:
         session.conversation.add_message("x").acknowledged(LONG)
@@ -1130,7 +1130,7 @@ def test_closing_during_a_rotation_ends_both(short_lived: Server) -> None:
     """Neither connection nor thread is left."""
     session, log = rotating(short_lived)
     short_lived.faults = [Fault.parse("stall:1")]
-    reconnector = session._wiring._reconnector
+    reconnector = session._parts.reconnector
     assert reconnector is not None
     while reconnector._rotation is None:
         with suppress(WaitTimeout):  # It may just have begun, and holds this one.

@@ -355,7 +355,7 @@ def test_a_session_that_is_not_open_says_so() -> None:
 def test_a_lost_session_refuses_commands_with_the_reason(heard: Heard) -> None:
     """As the waits do."""
     heard.server.stop()
-    heard.session._wiring.ended.wait(LONG)
+    heard.session._lifecycle.over.wait(LONG)
     with pytest.raises(ConnectionClosed):
         heard.session.input_audio_buffer.clear()
 

@@ -102,7 +102,7 @@ def reconnecting() -> Any:
     with talk(reconnect=ReconnectPolicy(base=0.001, cap=0.001)) as session:
         session.ask("before", **TEXT)
         with session.expect("connection.restored") as restored:
-            session._wiring.connection.abort()  # type: ignore[union-attr]
+            session._parts.connection.abort()  # type: ignore[union-attr]
         report = restored.result(5).report
         session.ask("after", **TEXT)
         return [len(report.restored), len(session.conversation.items)]

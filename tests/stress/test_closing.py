@@ -194,7 +194,7 @@ def test_close_from_a_handler(losing: Losing, inline: bool) -> None:
     )
     started = monotonic()
     losing.hold_a_command()
-    assert losing.session._wiring.ended.wait(LONG)
+    assert losing.session._lifecycle.over.wait(LONG)
     took = monotonic() - started
     losing.session.close()
 
@@ -213,7 +213,7 @@ def test_close_while_somebody_waits(losing: Losing) -> None:
 
     thread = threading.Thread(target=wait)
     thread.start()
-    wait_until(lambda: losing.session._wiring.watches._watches, "a wait")
+    wait_until(lambda: losing.session._parts.watches._watches, "a wait")
     took = timed(losing.session.close)
     thread.join(LONG)
     losing.check(took)
@@ -248,7 +248,7 @@ def test_close_in_the_hook_of_the_policy(secure: bool) -> None:
         session = place.open(reconnect=policy, close_timeout=CLOSE)
         sessions.append(session)
         session.input_audio_buffer.clear()
-        assert session._wiring.ended.wait(LONG)
+        assert session._lifecycle.over.wait(LONG)
         report = session.close()
 
         assert report.complete
@@ -275,7 +275,7 @@ def test_close_while_it_is_being_opened(secure: bool, script: Any) -> None:
         thread.start()
         wait_until(lambda: place.connections, "a connection")
         if script is no_greeting:
-            wait_until(lambda: session._wiring.connection, "an upgrade")
+            wait_until(lambda: session._parts.connection, "an upgrade")
         took = timed(session.close)
         thread.join(CLOSE + SLACK)
 

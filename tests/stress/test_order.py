@@ -135,7 +135,7 @@ def test_a_command_that_was_begun_takes_its_answer_though_its_sender_gave_up(
             with pytest.raises(WaitTimeout):
                 session.update(instructions="x" * 30_000_000)
             server.read.set()
-            session._wiring.waiting.timeout = LONG
+            session._parts.waiting.timeout = LONG
 
             assert "second" == answer(session, "second")
 
@@ -149,7 +149,7 @@ def test_a_command_that_was_not_begun_expects_nothing() -> None:
         with pytest.raises(WaitTimeout):
             session.update(instructions="first")
         server.read.set()
-        session._wiring.waiting.timeout = LONG
+        session._parts.waiting.timeout = LONG
 
         assert "second" == answer(session, "second")
 

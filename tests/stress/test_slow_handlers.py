@@ -156,7 +156,7 @@ def test_the_watchdog_names_a_slow_handler(
     with Place(quiet_after(1)) as place, place.open() as session:
         handler.begin(session)
         wait_until(lambda: "has been running" in caplog.text, "a warning")
-        session._wiring.dispatcher.watch_handler(0.0)
+        session._parts.dispatcher.watch_handler(0.0)
         handler.release.set()
         session.input_audio_buffer.clear()
 

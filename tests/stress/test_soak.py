@@ -241,7 +241,7 @@ def test_nothing_is_left_of_answers_losses_and_sessions(elsewhere: str) -> None:
         session.ask("Hello", **TEXT, **BESIDE)
 
     def lose(session: Session) -> None:
-        connection = session._wiring.connection
+        connection = session._parts.connection
         assert connection is not None
         with session.expect("connection.restored") as restored:
             connection.abort()

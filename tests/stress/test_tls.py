@@ -146,7 +146,7 @@ def exchange(*, serialised: bool, rounds: int) -> tuple[float, float]:
         session.on("response.output_text.done", lambda event: came.set(), inline=True)
         session.open()
         if not serialised:
-            transport: Any = session._wiring.connection._transport  # type: ignore
+            transport: Any = session._parts.connection._transport  # type: ignore
             transport._tls = transport._outbox._guard = nullcontext()
 
         def write() -> None:

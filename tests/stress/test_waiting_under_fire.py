@@ -98,7 +98,7 @@ class Senders:
                 self.done.append(event_id)
             except ConnectionLost:
                 self.lost.append((event_id, monotonic()))
-                if not self._session._wiring.options.reconnect:
+                if not self._session._parts.options.reconnect:
                     return
             except BaseException as exc:
                 self.strange.append(exc)

@@ -368,7 +368,7 @@ def test_an_output_that_a_connection_swallowed_is_sent_again() -> None:
                 if command.item.type == OUTPUT:
                     outputs.append(command)
                     if len(outputs) == 1:
-                        session._wiring.connection.abort()
+                        session._parts.connection.abort()
 
             session.conversation.add_message("Count.").acknowledged(5)
             session.response.create()
@@ -431,7 +431,7 @@ def test_a_question_ends_with_the_session_while_its_tool_runs(dispatch: str) -> 
 
     def lose(call: ToolCall) -> None:
         """Lose the connection and wait for the end."""
-        call.session._wiring.connection.abort()
+        call.session._parts.connection.abort()
         call.abandoned.wait(20)
 
     with serve(agent=lambda prompt: Call("lose", {})) as server:

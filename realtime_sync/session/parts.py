@@ -1,0 +1,135 @@
+"""
+The parts of one session, made and joined.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Optional
+
+from attrs import define, field
+
+from ..connection.connection import Connection
+from ..connection.pending import PendingCommands
+from ..connection.sender import Sender
+from ..connection.taps import Taps
+from ..dispatch.context import Mirrored
+from ..dispatch.dispatcher import Dispatcher
+from ..dispatch.names import lacked_by, names_of
+from ..dispatch.notices import NOTICE_PREFIXES
+from ..dispatch.router import Router
+from ..dispatch.signals import SignalBoard
+from ..dispatch.stale_audio import StaleAudio
+from ..dispatch.watches import Waiting, WatchList
+from ..protocol.codec import Codec
+from ..protocol.dialects import named
+from ..state.snapshot import Snapshot
+from ..transport.endpoint import Endpoint
+from .options import SessionOptions
+from .publisher import Publisher
+from .reconnector import Reconnector
+
+_numbers = itertools.count(1)
+
+
+@define(kw_only=True, eq=False)
+class Parts:
+    """
+    The parts of one session; they live as long as it does, but for `connection`.
+
+    Attributes:
+        session: sender of the signals.
+        endpoint: where to connect.
+        model: what to ask the endpoint for.
+        options: how to behave.
+        routers: whose handlers apply.
+        name: of the session, in thread names and logs.
+        dialect: that is spoken.
+        codec: decodes and encodes.
+        watches: who waits for events.
+        taps: who is shown every message.
+        pending: commands that wait for their answers.
+        board: who has registered a handler.
+        dispatcher: calls handlers.
+        waiting: how threads wait.
+        publisher: tells handlers and those that wait.
+        sender: sends commands.
+        connection: the one in use, replaced by `Lifecycle`; None before the first.
+        reconnector: replaces it; None where a loss ends the session.
+    """
+
+    session: Mirrored
+    endpoint: Endpoint
+    model: Optional[str]
+    options: SessionOptions
+    routers: tuple[Router, ...]
+    connection: Optional[Connection] = field(default=None, init=False)
+    reconnector: Optional[Reconnector] = field(default=None, init=False)
+    name: str = field(init=False)
+    dialect: str = field(init=False)
+    codec: Codec = field(init=False)
+    watches: WatchList = field(init=False, factory=WatchList)
+    taps: Taps = field(init=False, factory=Taps)
+    pending: PendingCommands = field(init=False, factory=PendingCommands)
+    board: SignalBoard = field(init=False)
+    dispatcher: Dispatcher = field(init=False)
+    waiting: Waiting = field(init=False)
+    publisher: Publisher = field(init=False)
+    sender: Sender = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        options = self.options
+        self.name = options.name or f"session-{next(_numbers)}"
+        self.dialect = options.dialect or self.endpoint.dialect
+        dialect = named(self.dialect)
+        self.codec = Codec(dialect, session_type=options.session_type)
+        self.watches.add(self.pending.watch)
+        stale = StaleAudio() if options.drop_stale_audio else None
+        self.board = SignalBoard(
+            self.session, names_of, NOTICE_PREFIXES, lacked_by(dialect)
+        )
+        self.dispatcher = Dispatcher(
+            self.session,
+            self.board,
+            mode=options.dispatch,
+            name=self.name,
+            limit=options.queue_limit,
+            limit_bytes=options.queue_bytes,
+            on_reader=self.on_reader,
+            offer=self.watches.offer,
+            is_stale=None if stale is None else stale.is_of_interrupted,
+        )
+        self.waiting = Waiting(self.dispatcher.wait, options.timeout)
+        self.publisher = Publisher(
+            self.board, self.dispatcher, self.watches, stale, lambda: self.snapshot
+        )
+        self.sender = Sender(
+            name=self.name,
+            codec=self.codec,
+            pending=self.pending,
+            waiting=self.waiting,
+            session_type=options.session_type,
+            sent=self.publisher.sent,
+            on_reader=self.on_reader,
+        )
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The mirror as it is now."""
+        return Snapshot() if self.connection is None else self.connection.snapshot
+
+    @property
+    def session_type(self) -> str:
+        """The kind of session, such as ``"realtime"``."""
+        return self.options.session_type
+
+    @property
+    def connection_number(self) -> int:
+        """Which connection is in use, from 1; 1 as well before there is one."""
+        return 1 if self.connection is None else self.connection.number
+
+    def on_reader(self) -> bool:
+        """Whether the calling thread is the reader, or replaces the connection."""
+        if self.reconnector is not None and self.reconnector.here:
+            return True
+        return self.connection is not None and self.connection.on_reader()

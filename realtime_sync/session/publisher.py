@@ -1,0 +1,81 @@
+"""
+What happened in a session, told to its handlers and to whoever waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, Optional
+
+from ..dispatch.dispatcher import Dispatcher
+from ..dispatch.notices import Notice, TurnFinished
+from ..dispatch.signals import UNKNOWN_MARK, SignalBoard
+from ..dispatch.stale_audio import StaleAudio
+from ..dispatch.watches import WatchList
+from ..protocol import events
+from ..state.snapshot import Snapshot
+from .turn_timing import TurnClock
+
+
+class Publisher:
+    """
+    Publishes server events, commands and notices of one session.
+
+    Args:
+        board: who has registered a handler.
+        dispatcher: calls handlers.
+        watches: who waits.
+        stale: told of events that make audio stale; None where none is dropped.
+        latest: gives the snapshot that goes with what is not a server event.
+    """
+
+    def __init__(
+        self,
+        board: SignalBoard,
+        dispatcher: Dispatcher,
+        watches: WatchList,
+        stale: Optional[StaleAudio],
+        latest: Callable[[], Snapshot],
+    ) -> None:
+        self._board = board
+        self._dispatcher = dispatcher
+        self._watches = watches
+        self._stale = stale
+        self._latest = latest
+        self._turns = TurnClock(self._turns_wanted)
+
+    def use_clock(self, clock: Callable[[], float] = monotonic) -> None:
+        """Time turns by another clock, as a replay does, before anything came."""
+        self._turns = TurnClock(self._turns_wanted, clock)
+
+    def deliver(self, event: Any, snapshot: Snapshot, size: int) -> None:
+        """Publish a server event, with the snapshot as of it. Reader thread."""
+        key = event.type
+        if type(event) is events.UnknownEvent:
+            key = UNKNOWN_MARK + key
+        elif self._stale is not None:
+            self._stale.note(event, snapshot)
+        self._dispatcher.submit(event, snapshot, size, self._board.route(key), key)
+        finished = self._turns.event(event)
+        if finished is not None:
+            self.emit(finished)
+
+    def emit(self, notice: Notice) -> None:
+        """Publish something of the library's own making. Any thread."""
+        self._watches.offer(notice)
+        self._post(notice, notice.type)
+
+    def sent(self, command: Any, key: str) -> None:
+        """Publish a command that was handed over, under its key. Any thread."""
+        self._turns.command(command)
+        self._post(command, key)
+
+    def _post(self, published: Any, key: str) -> None:
+        route = self._board.route(key)
+        if route.inline or route.queued:
+            self._dispatcher.post(published, self._latest(), route, key)
+
+    def _turns_wanted(self) -> bool:
+        name = TurnFinished.type
+        return any(self._board.route(name)) or self._watches.wants(name)
