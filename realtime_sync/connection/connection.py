@@ -28,6 +28,7 @@ from ..state.reduce import reduce, reduce_command
 from ..state.snapshot import Snapshot
 from ..transport.base import Disconnected, Entry, Transport
 from ..transport.logs import area_logger
+from ..transport.loop import Loop, Timer
 from ..transport.redaction import redact
 from .close_codes import closed_error
 from .taps import Taps
@@ -89,6 +90,9 @@ class Connection:
         self._housekeep = housekeep
         self._ping_interval = ping_interval
         self._step = min(_HOUSEKEEPING, ping_interval or _HOUSEKEEPING)
+        self._pinged: Optional[float] = None
+        self._loop: Optional[Loop] = None
+        self._timer: Optional[Timer] = None
         self._transport: Optional[Transport] = None
         self._thread: Optional[threading.Thread] = None
         self._reader_ident: Optional[int] = None
@@ -143,7 +147,11 @@ class Connection:
         self._transport = transport
         if transport.pushes:
             pushing: Any = transport
+            # One that a test feeds has none, and nothing that time brings about.
+            self._loop = getattr(transport, "loop", None)
             pushing.begin(self.receive, self.disconnected)
+            if self._loop is not None:
+                self._loop.call(self._tick)
             return
         self._thread = threading.Thread(
             target=self._run, name=f"realtime-sync {self._name} reader", daemon=True
@@ -218,7 +226,9 @@ class Connection:
             raise self._not_open()
 
     def on_reader(self) -> bool:
-        """Whether the calling thread is the reader."""
+        """Whether the calling thread is the one that reads, for whomever."""
+        if self._loop is not None and self._loop.on_loop():
+            return True
         return threading.get_ident() == self._reader_ident
 
     def begin_close(self, code: int, reason: str, deadline: Deadline) -> bool:
@@ -233,6 +243,8 @@ class Connection:
                 return False
             self._closing = deadline
         self._transport.begin_close(code, reason)
+        if self._loop is not None:
+            self._loop.call(self._tick)
         return True
 
     def abort(self) -> None:
@@ -243,6 +255,8 @@ class Connection:
     def join(self, deadline: Deadline) -> bool:
         """Wait for the reader to end, unless it is the caller."""
         thread = self._thread
+        if self._loop is not None and not self._loop.on_loop():
+            return self.over.wait(deadline.remaining())
         if thread is None or thread is threading.current_thread():
             return self.over.is_set()
         thread.join(deadline.remaining())
@@ -275,7 +289,18 @@ class Connection:
     def disconnected(self, code: int, reason: str, cause: Any = None) -> None:
         """
         The connection has ended: fail what waits, release the socket.
+
+        Args:
+            code: close code, 1006 when there was no close frame.
+            reason: the server's words, or ours.
+            cause: what was raised, if anything; a broken protocol and an overflow
+                are answered with a close frame first.
         """
+        if isinstance(cause, (RemoteProtocolError, DispatchOverflow)):
+            self._give_up(cause)
+        elif cause is not None and not isinstance(cause, OSError):
+            # Should never run: what receives does not raise.
+            logger.error("! %s: the reader failed", self._name, exc_info=cause)
         self.error = closed_error(
             code, reason, asked=self.closing, expired=self._expired, cause=cause
         )
@@ -287,6 +312,8 @@ class Connection:
             self._down = True
             watches, ended = self._watches, self._ended
         logger.info("= %s: closed, code %s %s", self._name, code, redact(reason))
+        if self._timer is not None:
+            self._timer.cancel()
         # First of all, so that nobody waits longer than the connection lives.
         watches.finish(self.overflow or self.error, final=False)
         if self._transport is not None:
@@ -303,11 +330,34 @@ class Connection:
             code, reason, cause = exc.code, exc.reason, exc.__cause__
         except (RemoteProtocolError, DispatchOverflow) as exc:
             code, reason, cause = _ABNORMAL, str(exc), exc
-            self._give_up(exc)
-        except Exception as exc:  # Should never run: the session must still end.
-            logger.exception("! %s: the reader failed", self._name)
+        except BaseException as exc:  # Should never run: it must still end.
             cause = exc
         self.disconnected(code, reason, cause)
+
+    def _tick(self) -> None:
+        """What time brings about, on a loop: `_read` does the same between reads."""
+        transport, loop = self._transport, self._loop
+        if transport is None or loop is None or self.error is not None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        try:
+            self._look_after(transport)
+        except Disconnected as exc:
+            self.disconnected(exc.code, exc.reason)
+        except BaseException as exc:  # Should never run: it must still end.
+            self.disconnected(_ABNORMAL, str(exc), exc)
+        else:
+            step = self._step if self._closing is None else self._patience()
+            pause = _HOUSEKEEPING if step is None else step
+            self._timer = loop.call_later(pause, self._tick)
+
+    def _look_after(self, transport: Transport) -> None:
+        if self._closing is None:
+            self._pinged = self._check_alive(transport, self._pinged)
+        elif self._closing.passed:
+            raise Disconnected(_ABNORMAL, "no answer to the close frame")
+        self._keep_house(transport, self._pinged)
 
     def _read(self) -> None:
         transport = self._transport

@@ -39,14 +39,8 @@ class Channel(Protocol):
     def fileno(self) -> int:
         """The number of the socket."""
 
-    def ready(self) -> bool:
-        """
-        Read and write one share of what can be read and written.
-
-        Returns:
-            True to be called again in the next turn, whatever the socket says:
-            TLS may hold bytes that the kernel has handed over already.
-        """
+    def ready(self) -> None:
+        """Read and write one share of what can be read and written."""
 
     def failed(self, exc: BaseException) -> None:
         """Serving it raised; it has been unregistered and must come to its end."""
@@ -76,7 +70,7 @@ class Loop:
     """
     Serves sockets and timers on one daemon thread, which the first use starts.
 
-    `add`, `change` and `remove` are for the loop's own thread; `call` and
+    `add`, `change`, `again` and `remove` are for the loop's own thread; `call` and
     `call_later` are for any thread and bring others there.
 
     Args:
@@ -201,6 +195,16 @@ class Loop:
         assert self._selector is not None and self.on_loop()
         self._selector.modify(channel.fileno(), events, channel)
 
+    def again(self, channel: Channel) -> None:
+        """
+        Call `Channel.ready` in the next turn, whatever the socket says.
+
+        TLS may hold bytes that the kernel has handed over already.
+        """
+        number = channel.fileno()
+        if self._served.get(number) is channel:
+            self._again[number] = channel
+
     def remove(self, channel: Channel) -> None:
         """
         Serve a channel no more. Before its socket is closed: a number that stays
@@ -270,8 +274,7 @@ class Loop:
         if self._served.get(number) is not channel:
             return
         try:
-            if channel.ready():
-                self._again[number] = channel
+            channel.ready()
         except BaseException as exc:  # One connection must not end them all.
             self._fail(number, channel, exc)
 

@@ -58,6 +58,9 @@ class Outbox:
         # lock that is held across I/O; the reader never waits for it.
         self._lock = Lock()
         self._control: deque[Entry] = deque()
+        # A pong answers for those before it (RFC 6455, 5.5.3), so a peer that pings
+        # and never reads makes nothing grow.
+        self._pongs: deque[bytes] = deque(maxlen=1)
         self._data: deque[Entry] = deque()
         self._ended = False
         self.broken: Optional[BaseException] = None
@@ -65,7 +68,7 @@ class Outbox:
     @property
     def empty(self) -> bool:
         """Whether nothing is left that may still be written."""
-        return self._over or not (self._control or self._data)
+        return self._over or not (self._control or self._data or self._pongs)
 
     @property
     def stalled(self) -> bool:
@@ -93,6 +96,10 @@ class Outbox:
         # One call into C: senders on other threads append without a lock, and only
         # the holder of the send lock removes.
         (self._control if control else self._data).append(entry)
+
+    def enqueue_pong(self, frame: bytes) -> None:
+        """Let a pong take the place of one that has not been begun."""
+        self._pongs.append(frame)
 
     def flush(self, entry: Entry, deadline: Deadline) -> None:
         """
@@ -228,6 +235,8 @@ class Outbox:
         while control and control[0].done:
             self._ended = self._ended or control[0].final
             control.popleft()
+        if self._pongs and not control:
+            control.append(Entry([self._pongs.popleft()]))
         while data and _forgettable(data[0]):
             self._ended = self._ended or data[0].final
             gone = data.popleft()

@@ -2,20 +2,23 @@
 The socket: reading, writing, closing.
 
 After the handshake the socket is non-blocking; whoever waits does so in
-``poll``, outside of every lock but the send lock. The reader thread alone
-closes the socket; others shut it down and let the reader notice.
+``poll``, outside of every lock but the send lock. Either a reader thread calls
+`recv`, or a loop calls `ready` and messages are pushed; that thread alone closes
+the socket, others shut it down and let it notice.
 """
 
 from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Callable
 from threading import Lock, current_thread, main_thread
 from time import monotonic
 from typing import Any, Optional
 
 from ..deadline import Cancellation, Deadline
 from ..errors import RemoteProtocolError
+from . import loop as loops
 from .base import Disconnected, Entry, Write
 from .frames import (
     BINARY,
@@ -35,6 +38,7 @@ from .handshake import (
     HandshakeRefused,
     upgraded_socket,
 )
+from .loop import Loop
 from .outbox import Outbox
 from .poller import READ, WRITE, Waiter, Waker, wait_for
 
@@ -51,15 +55,20 @@ class WebSocketTransport:
     Args:
         sock: connected and upgraded socket; this object owns it from here on.
         max_frame_size: largest inbound message in bytes.
+        loop: which waits for the socket and pushes; None for a reader thread.
 
     Attributes:
         heard_at: when bytes last came in, seconds of the monotonic clock.
+        loop: see above.
+        pushes: whether there is a loop.
     """
 
-    pushes = False
-
-    def __init__(self, sock: Any, *, max_frame_size: Optional[int]) -> None:
+    def __init__(
+        self, sock: Any, *, max_frame_size: Optional[int], loop: Optional[Loop] = None
+    ) -> None:
         self._sock = sock
+        self.loop = loop
+        self.pushes = loop is not None
         self._secure = isinstance(sock, ssl.SSLSocket)
         # Guards the SSL object, which must not be used by two threads at once.
         # A leaf: never held while waiting.
@@ -73,8 +82,16 @@ class WebSocketTransport:
             # The ssl module looks for signals when the bytes are gone already.
             torn_by=(KeyboardInterrupt,) if self._secure else (),
         )
-        self._waker = Waker()
-        self._waiter = Waiter(sock, self._waker)
+        # Two descriptors each, which hundreds of sessions on one loop do without.
+        self._waker = Waker() if loop is None else None
+        self._waiter = None if self._waker is None else Waiter(sock, self._waker)
+        # Whether the loop is going to look at what others have queued.
+        self._called = False
+        self._served = False
+        self._waited_for = loops.READ
+        self._receive: Optional[Callable[[bytes], None]] = None
+        self._ended: Optional[Callable[[int, str, Optional[BaseException]], None]]
+        self._ended = None
         # Guards the socket's number against `close`: it is given to the next one.
         self._number = Lock()
         self._released = False
@@ -84,6 +101,133 @@ class WebSocketTransport:
         self._emptied = False
         self.heard_at = monotonic()
         sock.setblocking(False)
+
+    # -- pushing, on the loop ----------------------------------------------------
+
+    def begin(
+        self,
+        receive: Callable[[bytes], None],
+        ended: Callable[[int, str, Optional[BaseException]], None],
+    ) -> None:
+        """
+        From now on push. Any thread; both are called on the loop.
+
+        Args:
+            receive: is given every message. What it raises ends this connection.
+            ended: is told once: close code, reason and cause.
+        """
+        assert self.loop is not None
+        self._receive, self._ended = receive, ended
+        # From here on the loop writes for the main thread, see `_interruptible`.
+        self._is_read = True
+        self.loop.call(self._register)
+
+    def fileno(self) -> int:
+        """The number of the socket; -1 once it is closed."""
+        return int(self._sock.fileno())
+
+    def ready(self) -> None:
+        """
+        Read once, and push what is whole; write what the kernel takes.
+
+        One read is the share of a turn. What it brought is not left lying: no
+        socket would report it again.
+        """
+        waited_for = loops.READ
+        data: Optional[bytes] = None
+        try:
+            data = self._read()
+        except (BlockingIOError, ssl.SSLWantReadError):
+            pass
+        except ssl.SSLWantWriteError:
+            waited_for |= loops.WRITE
+        except OSError as exc:
+            self._end(_NO_CLOSE_FRAME, str(exc), exc)
+            return
+        if data is not None and not data:
+            self._end(_NO_CLOSE_FRAME, "end of stream, no close frame", None)
+            return
+        if data:
+            self.heard_at = monotonic()
+            self._reader.feed(data)
+            try:
+                self._push()
+            except Disconnected as exc:
+                self._end(exc.code, exc.reason, exc.__cause__)
+                return
+        self._go_on(waited_for)
+
+    def failed(self, exc: BaseException) -> None:
+        """What receiving raised ends this connection alone."""
+        self._end(_NO_CLOSE_FRAME, str(exc), exc)
+
+    def _register(self) -> None:
+        assert self.loop is not None
+        if self._released:
+            return
+        try:
+            self.loop.add(self)
+        except OSError as exc:
+            self._end(_NO_CLOSE_FRAME, str(exc), exc)
+            return
+        self._served = True
+        # What came with the answer to the handshake may be decrypted already.
+        self.loop.again(self)
+
+    def _push(self) -> None:
+        reader, receive = self._reader, self._receive
+        assert receive is not None
+        while self._served:
+            payload = reader.text()
+            if payload is None:
+                message = reader.next()
+                if message is None:
+                    return
+                if message.opcode not in (TEXT, BINARY):
+                    self._control(message)
+                    continue
+                payload = message.payload
+            receive(payload)
+
+    def _go_on(self, waited_for: int) -> None:
+        """Wait for what is to be waited for, and do what needs no waiting."""
+        if not self._served:
+            return
+        assert self.loop is not None
+        if not self._outbox.empty:
+            self._outbox.drain()
+            if self._outbox.stalled:
+                # Nobody is writing and something is left: the loop goes on with it.
+                waited_for |= loops.WRITE
+        if waited_for != self._waited_for:
+            self._waited_for = waited_for
+            self.loop.change(self, waited_for)
+        if self._secure and self._pending():
+            self.loop.again(self)
+
+    def _pending(self) -> bool:
+        with self._tls:
+            return bool(self._sock.pending())
+
+    def _look(self) -> None:
+        # Cleared first: what is queued from now on is looked at again.
+        self._called = False
+        self._go_on(loops.READ | (self._waited_for & loops.WRITE))
+
+    def _end(self, code: int, reason: str, cause: Optional[BaseException]) -> None:
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            ended(code, reason, cause)
+
+    def _release(self, tries: int = 100) -> None:
+        """Close the socket once no sender uses it, without waiting for one."""
+        assert self.loop is not None
+        if self._outbox.closing(Deadline(0)) or not tries:
+            self._close_socket()
+        else:
+            self.loop.call_later(0.01, lambda: self._release(tries - 1))
+
+    # -- a reader thread's ---------------------------------------------------------
 
     def recv(self, timeout: Optional[float]) -> Optional[bytes]:
         """
@@ -166,8 +310,13 @@ class WebSocketTransport:
             self.wake()
 
     def wake(self) -> None:
-        """Make the reader return from its wait."""
-        self._waker.wake()
+        """Make the reader, or the loop, look at what others have queued."""
+        if self._waker is not None:
+            self._waker.wake()
+        elif not self._called:
+            assert self.loop is not None
+            self._called = True
+            self.loop.call(self._look)
 
     def abort(self) -> None:
         """Shut both directions down; the reader and all senders notice."""
@@ -178,16 +327,25 @@ class WebSocketTransport:
         self.wake()
 
     def close(self) -> None:
-        """Close the socket, once no sender uses it. Reader thread only."""
+        """Close the socket, once no sender uses it. Reader thread or loop only."""
         if self._outbox.broken is None:
             self._outbox.broken = OSError("the connection is closed")
         self.abort()
         self._outbox.release()
+        if self.loop is not None:
+            self._served, self._ended = False, None
+            self.loop.remove(self)
+            self._release()
+            return
         self._outbox.closing(Deadline(1.0))
+        self._close_socket()
+
+    def _close_socket(self) -> None:
         with self._number:
             self._released = True
             self._sock.close()
-        self._waker.close()
+        if self._waker is not None:
+            self._waker.close()
 
     def unsent(self) -> int:
         """Messages that the kernel does not wholly have."""
@@ -204,7 +362,8 @@ class WebSocketTransport:
 
     def _control(self, message: Message) -> None:
         if message.opcode == PING:
-            self._post_control(client_frame(message.payload, PONG))
+            self._outbox.enqueue_pong(client_frame(message.payload, PONG))
+            self._outbox.drain()
         elif message.opcode == CLOSE:
             self._closed_by_peer(message.payload)
 
@@ -257,6 +416,7 @@ class WebSocketTransport:
             return self._sock.recv(_CHUNK)  # type: ignore[no-any-return]
 
     def _wait_readable(self, wanted: int, deadline: Deadline) -> bool:
+        assert self._waiter is not None and self._waker is not None
         if wanted == READ and not self._outbox.stalled:
             ready, woken = self._waiter.wait(deadline)
         else:
@@ -282,7 +442,10 @@ class WebSocketTransport:
 
 
 def connect(
-    address: Address, deadline: Deadline, given_up: Optional[Cancellation] = None
+    address: Address,
+    deadline: Deadline,
+    given_up: Optional[Cancellation] = None,
+    loop: Optional[Loop] = None,
 ) -> WebSocketTransport:
     """
     Open a connection and do the handshake.
@@ -291,6 +454,7 @@ def connect(
         address: where and how.
         deadline: for all of it.
         given_up: ends it before the deadline.
+        loop: waits for the socket from then on; None for a reader thread.
 
     Raises:
         HandshakeRefused: the server answered with another status than 101.
@@ -298,7 +462,7 @@ def connect(
     """
     sock = upgraded_socket(address, deadline, given_up)
     _set_no_delay(sock)
-    return WebSocketTransport(sock, max_frame_size=address.max_frame_size)
+    return WebSocketTransport(sock, max_frame_size=address.max_frame_size, loop=loop)
 
 
 def _writer(sock: Any) -> Write:
