@@ -44,6 +44,7 @@ exception only for the call that caused it.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Optional
 
 from .protocol.escape import one_line
@@ -388,3 +389,34 @@ REJECTIONS: dict[str, type[CommandRejected]] = {
     "inference_rate_limit_exceeded": RateLimited,
 }
 """Which exception stands for which error code of the server."""
+
+
+def install_command(extra: str) -> str:
+    """
+    Return the command that installs an extra where this package came from.
+
+    A clone is named by its path: what is not on a package index cannot be had by
+    its name alone.
+
+    Args:
+        extra: name of the extra, such as ``"audio"``.
+    """
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        origin = distribution("realtime-sync").read_text("direct_url.json")
+    except PackageNotFoundError:
+        origin = None
+    return f'python -m pip install "{_source(origin)}[{extra}]"'
+
+
+def _source(origin: Optional[str]) -> str:
+    """What pip is to be given, from what it noted when it installed."""
+    import json
+    from urllib.parse import unquote, urlsplit
+
+    parts = urlsplit(json.loads(origin).get("url", "") if origin else "")
+    if parts.scheme != "file":
+        return "realtime-sync"
+    path = unquote(parts.path)
+    return path[1:] if re.match(r"/[A-Za-z]:", path) else path  # A Windows drive.

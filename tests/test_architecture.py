@@ -37,6 +37,7 @@ ROWS = """
                       connection recording
     rest            : types errors deadline protocol transport session.options
     client          : types errors protocol transport dispatch session rest
+    __main__        : cli
     server          : PUBLIC protocol
     testing         : PUBLIC protocol transport.base server
 """

@@ -3,7 +3,7 @@ A Django service in one file: a question over HTTP, an answer.
 
 Run it with Django's own server, or with any WSGI server::
 
-    python -m pip install realtime-sync django
+    python -m pip install . django
     python django_service.py runserver --noreload
     gunicorn django_service:application
 """

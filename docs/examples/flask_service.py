@@ -3,7 +3,7 @@ A Flask service: a question over HTTP, a conversation of its own, an answer.
 
 Run it with Flask's own server, or with gunicorn (see ``gunicorn_conf.py``)::
 
-    python -m pip install realtime-sync flask gunicorn
+    python -m pip install . flask gunicorn
     flask --app flask_service run
     gunicorn --config gunicorn_conf.py flask_service:app
 """

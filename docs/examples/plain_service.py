@@ -3,7 +3,7 @@ A plain script that holds one long conversation, to be run by systemd.
 
 Whoever asks over HTTP asks in the same conversation, one after the other::
 
-    python -m pip install realtime-sync
+    python -m pip install .
     python plain_service.py 8100
 """
 

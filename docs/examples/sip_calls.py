@@ -4,7 +4,7 @@ Answer SIP calls: the service rings by a webhook, and carries the sound itself.
 Install and run it, and enter ``https://your-host/webhook`` as a webhook for
 ``realtime.call.incoming`` with the service::
 
-    python -m pip install realtime-sync flask
+    python -m pip install . flask
     flask --app sip_calls run --with-threads
 
 ``OPENAI_API_KEY`` and ``OPENAI_WEBHOOK_SECRET`` say who you are. What is said on each

@@ -1,7 +1,7 @@
 """
 Audio: formats, conversion, files.
 
-Needs ``pip install "realtime-sync[audio]"``; importing it loads none of those
+Needs the extra ``audio``; importing it loads none of those
 packages, the function that needs one does.
 """
 

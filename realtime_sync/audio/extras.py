@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, install_command
 
 
 def require(package: str, *, why: str) -> Any:
@@ -29,7 +29,7 @@ def require(package: str, *, why: str) -> Any:
     except ImportError as exc:
         raise ConfigurationError(
             f"{package} is needed to {why}; install it with "
-            f'pip install "realtime-sync[audio]"'
+            f"{install_command('audio')}"
         ) from exc
     except OSError as exc:
         raise ConfigurationError(

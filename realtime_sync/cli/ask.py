@@ -87,6 +87,8 @@ def _question(text: str) -> str:
         ConfigurationError: there is none.
     """
     if text == "-":
+        if sys.stdin is None:
+            raise ConfigurationError("no question: the standard input is closed")
         if sys.stdin.isatty():
             print("type the question, then Ctrl-D", file=sys.stderr)
         text = sys.stdin.read().strip()

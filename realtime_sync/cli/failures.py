@@ -31,12 +31,20 @@ def explain(error: BaseException) -> tuple[int | None, str]:
     if isinstance(error, AuthenticationFailed):
         return BAD_INPUT, f"authentication failed: {one_line(error)}"
     if isinstance(error, (ConfigurationError, ConnectFailed)):
-        return BAD_INPUT, one_line(error)
+        return BAD_INPUT, one_line(error) + _without_key(error)
     if isinstance(error, RealtimeError):
         return FAILED, one_line(error)
     if isinstance(error, OSError):
         return BAD_INPUT, _os_line(error)
+    if isinstance(error, UnicodeDecodeError):
+        return BAD_INPUT, "that is not text: a file of another kind, or not in UTF-8"
     return None, ""
+
+
+def _without_key(error: BaseException) -> str:
+    """What else can be done where a key is missing."""
+    missing = "set OPENAI_API_KEY" in str(error)
+    return ", or use --local, which needs no key" if missing else ""
 
 
 def one_line(error: BaseException) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import Any
 
 from ..protocol.escape import json_text
@@ -18,4 +19,7 @@ def add_json_option(parser: argparse.ArgumentParser) -> None:
 
 def print_json(value: Any) -> None:
     """Print one value as a line of JSON, at once."""
-    print(json_text(json.dumps(value, ensure_ascii=False, default=str)), flush=True)
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    unicode = encoding.lower().replace("-", "").startswith("utf")
+    text = json.dumps(value, ensure_ascii=not unicode, default=str)
+    print(json_text(text), flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import sys
@@ -48,14 +49,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: arguments without the program's name; ``sys.argv`` by default.
 
     Returns:
-        0 when it worked, 1 when the conversation failed, 2 when the input was
-        bad, 130 after Ctrl-C, 141 when nobody reads the output. Failures are one
-        line on the standard error.
+        0 when it worked or only help was wanted, 1 when the conversation failed, 2
+        when the input was bad, 130 after Ctrl-C, 141 when nobody reads the output.
+        Failures are one line on the standard error.
 
     Raises:
         SystemExit: from argparse, after ``--help`` or for bad arguments.
     """
-    options = parser().parse_args(argv)
+    _show_what_the_streams_cannot_encode()
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if not arguments:
+        parser().print_help()
+        return 0
+    options = parser().parse_args(arguments)
     # Without a handler, Python prints the library's warnings to the standard error,
     # where the one line is that says what went wrong.
     logging.getLogger("realtime_sync").addHandler(logging.NullHandler())
@@ -71,6 +77,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             return code
         print(f"realtime-sync: {one_line(line)}", file=sys.stderr)
         return code
+
+
+def _show_what_the_streams_cannot_encode() -> None:
+    """
+    Write a letter that a stream's encoding lacks as an escape.
+
+    Python would raise, and what was to be printed would be lost.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,7 +1,7 @@
 """
 A local server that speaks the realtime protocol: to develop and test against.
 
-Needs ``pip install "realtime-sync[server]"``. Importing this package loads neither
+Needs the extra ``server``. Importing this package loads neither
 werkzeug nor websockets; starting a server does.
 
 .. versionadded:: 0.1
@@ -58,7 +58,7 @@ if not TYPE_CHECKING:  # A checker knows the names, and finds misspelt ones.
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        from ..errors import ConfigurationError
+        from ..errors import ConfigurationError, install_command
 
         try:
             found = import_module(f"{__name__}.{module}")
@@ -66,8 +66,7 @@ if not TYPE_CHECKING:  # A checker knows the names, and finds misspelt ones.
             if (exc.name or "").split(".")[0] not in ("werkzeug", "websockets"):
                 raise
             raise ConfigurationError(
-                f"the local server needs {exc.name}: "
-                'pip install "realtime-sync[server]"'
+                f"the local server needs {exc.name}: {install_command('server')}"
             ) from exc
         return getattr(found, name)
 

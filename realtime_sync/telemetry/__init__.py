@@ -1,7 +1,7 @@
 """
 What sessions did, in numbers: a ledger of turns, budgets, logs without keys.
 
-OpenTelemetry is for those who have it: ``pip install "realtime-sync[telemetry]"``.
+OpenTelemetry is for those who have it: the extra ``telemetry``.
 """
 
 from __future__ import annotations

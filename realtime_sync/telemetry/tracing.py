@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from attrs import define
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, install_command
 from .tokens import Tokens
 
 OPERATION = "chat"
@@ -34,7 +34,7 @@ class OpenTelemetry:
     when the session was watched, and the metrics
     ``gen_ai.client.operation.duration``, ``gen_ai.client.token.usage`` and
     ``gen_ai.client.operation.time_to_first_chunk``. What was said is in neither.
-    Needs ``pip install "realtime-sync[telemetry]"``; without an SDK that is
+    Needs the extra ``telemetry``; without an SDK that is
     configured, everything goes nowhere.
 
     Args:
@@ -57,7 +57,7 @@ class OpenTelemetry:
         except ImportError as exc:
             raise ConfigurationError(
                 "opentelemetry-api is needed to make spans and metrics; install it "
-                'with pip install "realtime-sync[telemetry]"'
+                f"with {install_command('telemetry')}"
             ) from exc
         self._context, self._trace = context, trace
         self._system = system

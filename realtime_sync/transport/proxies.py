@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import Any, Optional
 from urllib.parse import urlsplit
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, install_command
 from ..protocol.escape import one_line
 
 _KINDS = frozenset({"http", "socks4", "socks4a", "socks5", "socks5h"})
@@ -76,7 +76,7 @@ def need_socks(proxy: str, module: str) -> None:
     if proxy.startswith("socks") and find_spec(module) is None:
         raise ConfigurationError(
             f"a {proxy.partition(':')[0]} proxy needs {module}: "
-            'pip install "realtime-sync[socks]"'
+            f"{install_command('socks')}"
         )
 
 

@@ -100,7 +100,7 @@ def test_reading_without_soundfile_names_the_extra(
     """The error says what to type."""
     monkeypatch.setitem(sys.modules, "soundfile", None)
 
-    with pytest.raises(ConfigurationError, match=r"realtime-sync\[audio\]"):
+    with pytest.raises(ConfigurationError, match=r"pip install .*\[audio\]"):
         audio.read_file(tmp_path / "any.wav")
 
 

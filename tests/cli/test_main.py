@@ -212,7 +212,7 @@ def test_no_server(server: Server, capsys: Output) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["sing"], ["talk"], ["ask", "x", "--local", "--url", "y"]]
+    "arguments", [["sing"], ["talk"], ["ask", "x", "--local", "--url", "y"]]
 )
 def test_bad_arguments_end_with_the_usage(arguments: list[str], capsys: Output) -> None:
     """As every command line program does."""

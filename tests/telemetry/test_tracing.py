@@ -161,5 +161,5 @@ def test_answer_that_is_cut_off_ends_its_span(exported: Exported) -> None:
 def test_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenTelemetry is optional."""
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
-    with pytest.raises(ConfigurationError, match=r"realtime-sync\[telemetry\]"):
+    with pytest.raises(ConfigurationError, match=r"pip install .*\[telemetry\]"):
         OpenTelemetry()

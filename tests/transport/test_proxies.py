@@ -112,7 +112,7 @@ def test_what_socks_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proxies, "find_spec", lambda name: None)
 
     need_socks("http://p.example:1", "python_socks")
-    with pytest.raises(ConfigurationError, match=r"realtime-sync\[socks\]"):
+    with pytest.raises(ConfigurationError, match=r"pip install .*\[socks\]"):
         need_socks("socks5://p.example:1", "python_socks")
 
 

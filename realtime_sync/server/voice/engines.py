@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
-from realtime_sync.errors import ConfigurationError
+from realtime_sync.errors import ConfigurationError, install_command
 
 from .interfaces import Ears, Mouth, VoiceActivity
 
@@ -77,5 +77,5 @@ def _needs_extra(purpose: str) -> Iterator[None]:
     except ImportError as error:
         raise ConfigurationError(
             f"{purpose} needs {error.name or error}; "
-            'install it with: pip install "realtime-sync[demo]"'
+            f"install it with: {install_command('demo')}"
         ) from error
