@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,10 +61,12 @@ a door. Of each other they take what the folder itself offers, not its files.
 DOORS = {
     ("session.session", "tools"),
     ("session.ask", "audio"),
+    ("__init__", "jupyter"),
 }
 """
 Imports inside a function that open an optional room: what `Session.tool` and a
-question of another sample rate do belongs to those rooms.
+question of another sample rate do belongs to those rooms, and how IPython shows
+things to jupyter, if IPython is there.
 """
 
 PUBLIC_PARTS = frozenset({"audio.telephony", "server.voice"})
@@ -85,6 +88,9 @@ SOLE_IMPORTERS = {
 
 NOWHERE = frozenset({"asyncio"})
 """There is no event loop in this package."""
+
+FOREIGN_PRIVATE = frozenset({"_getframe", "_current_frames", "_sslobj", "_exit"})
+"""Of the standard library, where there is no public way."""
 
 
 class Import(NamedTuple):
@@ -160,7 +166,9 @@ def found(node: ast.AST, package: list[str], inside: bool) -> Iterator[Import]:
         if isinstance(first, ast.Constant) and isinstance(first.value, str):
             name = first.value
             if name.startswith("."):
-                name = ".".join(package) + "." + name.lstrip(".")
+                rest = name.lstrip(".")
+                above = package[: len(package) - (len(name) - len(rest)) + 1]
+                name = ".".join([*above, rest])
             yield Import(node.lineno, name, inside)
 
 
@@ -221,6 +229,135 @@ def test_module_imports_only_what_its_row_allows(path: Path) -> None:
     assert [] == [
         f"{label(path)}:{line}: {why}" for line, why in breaches if why is not None
     ]
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "lines"),
+    [
+        ("session.lifecycle", "from ..dispatch.watches import WatchList", []),
+        ("dispatch.watches", "x = 1\nfrom ..session.session import Session", [2]),
+        ("dispatch.watches", "def f():\n    from .. import transport", [2]),
+        ("dispatch.watches", "import realtime_sync.session.session", [1]),
+        (
+            "dispatch.streams",
+            "if TYPE_CHECKING:\n    from ..session.session import Session",
+            [2],
+        ),
+        ("protocol.codec", "from ..state import reduce", [1]),
+        ("session.session", "def tool(self):\n    from ..tools import ToolSet", []),
+        ("session.session", "from ..tools import ToolSet", [1]),
+        (
+            "session.session",
+            "import importlib\nimportlib.import_module('..audio')",
+            [2],
+        ),
+        ("client", "from .server import serve", [1]),
+        ("rest.http", "from ..session.options import SessionOptions", []),
+        ("rest.http", "from ..session.session import Session", [1]),
+        ("cli.main", "from .. import connect", []),
+        ("cli.main", "from ..session.session import Session", [1]),
+        ("server.host.app", "from ...protocol.codec import Codec", []),
+        ("audio.files", "from ..protocol.codec import Codec", [1]),
+        ("cli.main", "from ..server import serve", []),
+        ("cli.main", "from ..server.host.server import Server", [1]),
+    ],
+)
+def test_breach_is_found_where_it_stands(
+    module: str, source: str, lines: list[int]
+) -> None:
+    """The table finds what it is meant to find, at any depth of a module."""
+    package = [PACKAGE, *module.split(".")[:-1]]
+    found_in = walk(ast.parse(source), package, inside=False)
+
+    assert lines == [item.line for item in found_in if problem(module, item)]
+
+
+def circle(graph: Mapping[str, set[str]]) -> list[str]:
+    """The names on a circle of a graph, or nothing."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as exc:
+        return list(exc.args[1])
+    return []
+
+
+def file_graph() -> dict[str, set[str]]:
+    """Which module imports which, doors apart."""
+    return {
+        module: {
+            reached(item.target)
+            for item in imports(path)
+            if not (item.inside and (module, room_of(reached(item.target))) in DOORS)
+        }
+        - {"", module}
+        for module, path in modules().items()
+    }
+
+
+def test_no_file_is_on_a_circle_of_imports() -> None:
+    """Imports for types count: who needs a type of a file depends on it."""
+    assert [] == circle(file_graph())
+
+
+def test_no_two_rooms_import_each_other() -> None:
+    """A room above another never looks up."""
+    rooms: dict[str, set[str]] = {}
+    for module, targets in file_graph().items():
+        room = room_of(module)
+        if room in FRONT_DOOR.split():
+            continue
+        rooms.setdefault(room, set()).update(set(map(room_of, targets)) - {room})
+
+    assert [] == circle(rooms)
+
+
+@cache
+def private_names(room: str) -> frozenset[str]:
+    """Names with one underscore that a room's own code defines."""
+    names: set[str] = set()
+    for module, path in modules().items():
+        if room_of(module) != room:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                names.add(node.attr)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                names.add(node.id)
+            elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                names.add(node.name)
+    return frozenset(names)
+
+
+def is_private(name: str) -> bool:
+    """Whether a name begins with exactly one underscore."""
+    return name.startswith("_") and not name.startswith("__")
+
+
+@pytest.mark.parametrize("path", sources(), ids=label)
+def test_private_attributes_stay_in_their_room(path: Path) -> None:
+    """Nobody reaches through an underscore of an object of another room."""
+    own = private_names(room_of(inner(path))) | FOREIGN_PRIVATE
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+
+    assert [] == [
+        f"{label(path)}:{node.lineno}: {ast.unparse(node)}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and is_private(node.attr)
+        and node.attr not in own
+    ]
+
+
+def test_root_holds_the_front_door_and_the_rooms() -> None:
+    """Whoever opens the package sees the map and nothing else."""
+    entries = {path.name for path in (ROOT / PACKAGE).iterdir()} - {"__pycache__"}
+    files = {f"{name}.py" for name in FRONT_DOOR.split()} | {"py.typed"}
+
+    assert set() == {name for name in entries - files if name.endswith(".py")}
+    assert len(entries) <= MOST_ENTRIES
+
+
+MOST_ENTRIES = 26
 
 
 @pytest.mark.parametrize(

@@ -223,7 +223,7 @@ class ResponseHandle(CommandHandle):
         self._end(error)
 
     def _accept(self, event: Any) -> None:
-        if not self._slot.done and self.response_id is None:
+        if not super().done() and self.response_id is None:
             self._early.append(event)
             return
         if not self._is_mine(event):
