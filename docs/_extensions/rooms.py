@@ -17,6 +17,7 @@ ROOT_FILES = {
     "types": "Names of annotations, and UNSET.",
     "errors": "The tree of exceptions.",
     "deadline": "One deadline per operation.",
+    "__main__": "The command, as ``python -m realtime_sync``.",
     "client": "What is configured once and used often.",
 }
 WIDTH, HEIGHT, GAP_X, GAP_Y = 150, 44, 18, 46
@@ -70,7 +71,8 @@ def needed(table: dict[str, set[str]], room: str) -> set[str]:
 
 def drawing() -> str:
     """An SVG: imports point down."""
-    table = {room: t for room, t in rows().items() if room not in ("server", "testing")}
+    optional = ("__main__", "server", "testing")
+    table = {room: t for room, t in rows().items() if room not in optional}
     height = levels(table)
     top = max(height.values())
     places: dict[str, tuple[float, float]] = {}
