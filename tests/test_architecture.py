@@ -45,8 +45,9 @@ ROWS = """
 """A room, or a module at the root, and what it may import beside itself."""
 
 PUBLIC = (
-    "errors types protocol.events protocol.escape protocol.dialects.server_quirks "
-    "protocol.sensitive protocol.audio_fields transport.redaction transport.logs"
+    "errors types protocol.events protocol.audio_formats protocol.escape "
+    "protocol.dialects.server_quirks protocol.sensitive protocol.audio_fields "
+    "transport.redaction transport.logs"
 ).split()
 """Modules whose every name is public; other public names are in ``__all__``."""
 

@@ -68,8 +68,9 @@ class Attachment:
     truncated to what was heard of it, and what still comes is dropped; an item that
     only begins afterwards is deleted when the response is over.
 
-    Made by `Player.attach`. Undone by `detach`, or at the end of a ``with`` block; the
-    player stays open.
+    Made by `Player.attach`, which raises `ConfigurationError` if the session speaks
+    in a format that is not known here, Ogg/Opus for example. Undone by `detach`, or at
+    the end of a ``with`` block; the player stays open.
 
     Attributes:
         interruptions: how often playback was cut.
@@ -83,6 +84,8 @@ class Attachment:
         barge_in: bool | None = None,
         on_interrupted: Callable[[tuple[PlayedPart, ...]], object] | None = None,
     ) -> None:
+        # What cannot be played is refused here, and not at every piece of sound.
+        session_format(session, "output")
         self.interruptions = 0
         self._player = player
         self._session = session

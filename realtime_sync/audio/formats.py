@@ -8,6 +8,7 @@ from typing import Any, Union
 from attrs import evolve, frozen
 
 from ..errors import ConfigurationError
+from ..protocol.audio_formats import WORDS
 
 
 @frozen
@@ -58,12 +59,13 @@ G711_ULAW = AudioFormat("g711_ulaw", "audio/pcmu", 8_000, 1, b"\xff")
 G711_ALAW = AudioFormat("g711_alaw", "audio/pcma", 8_000, 1, b"\xd5")
 """G.711 A-law, mono, 8 kHz: the telephone of the rest of the world."""
 
+_BY_TYPE = {fmt.wire: fmt for fmt in (PCM16, G711_ULAW, G711_ALAW)}
+
 FORMATS: Mapping[str, AudioFormat] = {
-    spelling: fmt
-    for fmt in (PCM16, G711_ULAW, G711_ALAW)
-    for spelling in (fmt.name, fmt.wire)
+    **_BY_TYPE,
+    **{word: evolve(_BY_TYPE[kind], rate=rate) for word, (kind, rate) in WORDS.items()},
 }
-"""Every spelling of a format, of both dialects."""
+"""Every spelling of a format, of all dialects."""
 
 FormatLike = Union[str, AudioFormat, Mapping[str, Any]]
 """A format by name (either dialect), as a wire mapping, or as itself."""
@@ -90,7 +92,7 @@ def audio_format(value: FormatLike, *, rate: int | None = None) -> AudioFormat:
         known = FORMATS.get(value)
         if known is None:
             raise ConfigurationError(
-                f"unknown audio format {value!r}; the formats are "
+                f"audio in {value!r} is neither played nor sent; the formats are "
                 f"{', '.join(sorted(FORMATS))}"
             )
         found = known

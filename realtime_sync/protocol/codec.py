@@ -20,7 +20,7 @@ from .caller_checks import (
     refuse_unknown,
     take_extra,
 )
-from .dialects import GA, Dialect, client_lift, server_lift
+from .dialects import GA, Dialect, client_lift
 from .dialects.field_moves import View, same
 from .events._base import ClientEvent, ServerEvent, UnknownEvent
 from .lazy import encode_bytes, encoded
@@ -175,7 +175,9 @@ class Codec:
         except KeyError:
             return None
         cls = class_of(row)
-        lift = same if row.family == "translation" else server_lift(spelt)
+        lift = self.dialect.server_lift(spelt)
+        if row.family == "translation":
+            lift = same
         self._rows[spelt] = learnt = (cls, hook_for(cls), lift)
         return learnt
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from realtime_sync import Session, audio, connect
+from realtime_sync.errors import ConfigurationError
 from realtime_sync.server import Call, Say, Server, serve
 from realtime_sync.testing import ManualClock, MemoryTransport, frames
 
@@ -542,3 +543,46 @@ def test_a_sink_that_fails_is_told_to_the_handlers_of_the_session() -> None:
     assert [True, False] == [notice.retrying for notice in told]
     assert {"unplugged"} == {str(notice.error) for notice in told}
     assert not any(notice in everything for notice in told)
+
+
+def spoken_in(**said: Any) -> dict[str, Any]:
+    """A session of a server of the beta."""
+    return {"type": "session.updated", "session": said}
+
+
+@pytest.mark.parametrize(
+    "dialect, heard, spoken, rates",
+    [
+        ("dashscope", "pcm16", "pcm24", (16_000, 24_000)),
+        ("dashscope", "pcm", "pcm", (16_000, 24_000)),
+        ("beta", "pcm16", "pcm16_16000hz", (24_000, 16_000)),
+        ("beta", "pcm16", "pcm16-8000hz", (24_000, 8_000)),
+        ("beta", "g711_ulaw", "g711_alaw", (8_000, 8_000)),
+    ],
+)
+def test_every_word_for_a_format_is_understood(
+    dialect: str, heard: str, spoken: str, rates: tuple[int, int]
+) -> None:
+    """100 ms of it last 100 ms, whatever the server calls it."""
+    transport, session = memory(dialect=dialect)
+    with session, audio.Player() as player, player.attach(session):
+        transport.feed(spoken_in(input_audio_format=heard, output_audio_format=spoken))
+        wire = audio.session_format(session, "output")
+        sound = wire.silence * (wire.rate // 10)
+        done = {"type": "response.audio.done", "response_id": "r", "item_id": "i"}
+        ids = {"response_id": "r", "item_id": "i"}
+        transport.feed({**delta(sound, **ids), "type": "response.audio.delta"}, done)
+
+        assert rates == (audio.session_format(session, "input").rate, wire.rate)
+        assert 100.0 == pytest.approx(player.queued_ms, abs=2)
+
+
+@pytest.mark.parametrize("word", ["opus", "ogg/opus", "webm", "pcm32"])
+def test_a_format_that_is_not_known_is_refused_by_its_name(word: str) -> None:
+    """Where the player is attached, before anybody hears noise."""
+    transport, session = memory(dialect="beta")
+    with session, audio.Player() as player:
+        transport.feed(spoken_in(output_audio_format=word))
+
+        with pytest.raises(ConfigurationError, match=word):
+            player.attach(session)

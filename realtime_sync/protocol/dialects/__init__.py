@@ -18,7 +18,7 @@ from ..registry import ALIASES, ROWS, TRANSCRIPTION_SPELLINGS, canonical
 from .field_moves import View, moves, same
 from .server_quirks import MENDS
 from .tables import CLIENT, RESPONSE_ASKED, SERVER, SESSION_ASKED, SESSION_SAID
-from .vendor_commands import DASHSCOPE_WISHES, XAI_WISHES
+from .vendor_commands import DASHSCOPE_SAYS, DASHSCOPE_WISHES, XAI_WISHES
 
 __all__ = [
     "BETA",
@@ -53,6 +53,7 @@ class Dialect:
     _server_names: Mapping[str, Optional[str]] = field(repr=False, eq=False)
     _flat: bool = field(repr=False)
     _wishes: Mapping[str, View] = field(factory=dict, repr=False, eq=False)
+    _says: Mapping[str, View] = field(factory=dict, repr=False, eq=False)
 
     def has(self, event_type: str) -> bool:
         """Tell whether a server that speaks the dialect says this event."""
@@ -60,7 +61,17 @@ class Dialect:
 
     def lift_server(self, frame: Mapping[str, Any]) -> Frame:
         """Turn a server's frame into the canonical shape."""
-        return _renamed(server_lift(frame.get("type"))(dict(frame)))
+        return _renamed(self.server_lift(frame.get("type"))(dict(frame)))
+
+    def server_lift(self, spelt: Any) -> View:
+        """
+        Return what puts the fields of this server's frame right, by its wire type.
+
+        It is `server_lift` after what the vendor alone means by its words.
+        """
+        lift = server_lift(spelt)
+        said = self._says.get(spelt) if spelt.__class__ is str else None
+        return lift if said is None else _all([said, lift])
 
     def lift_client(self, frame: Mapping[str, Any]) -> Frame:
         """
@@ -219,7 +230,7 @@ BETA = Dialect(
 XAI = evolve(GA, name="xai", wishes=XAI_WISHES)
 """GA, of which xAI wants the voice and the turn detection at the top."""
 
-DASHSCOPE = evolve(BETA, name="dashscope", wishes=DASHSCOPE_WISHES)
+DASHSCOPE = evolve(BETA, name="dashscope", wishes=DASHSCOPE_WISHES, says=DASHSCOPE_SAYS)
 """The beta, with formats and tools in the words of Alibaba's Qwen-Omni."""
 
 

@@ -10,16 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..audio_formats import format_object, format_word
 from .field_moves import Field, Lens, at, chain, each, moves, words
-
-AUDIO_FORMATS: dict[str, dict[str, Any]] = {
-    "pcm16": {"type": "audio/pcm", "rate": 24000},
-    "g711_ulaw": {"type": "audio/pcmu"},
-    "g711_alaw": {"type": "audio/pcma"},
-}
-"""Beta's word for a format -> GA's object."""
-
-_FORMAT_WORDS = {made["type"]: word for word, made in AUDIO_FORMATS.items()}
 
 ITEM_PARTS = {"text": "output_text", "audio": "output_audio"}
 """Types of the parts of an assistant's message."""
@@ -32,15 +24,21 @@ TOOL_CHOICES = ("auto", "none", "required")
 
 
 def _format_up(value: Any) -> Any:
+    return format_object(value) if value.__class__ is str else value
+
+
+def _format_asked(value: Any) -> Any:
+    # A word that is not the one we would say is the vendor's, and goes as it is.
     if value.__class__ is not str:
         return value
-    return dict(AUDIO_FORMATS.get(value, {"type": value}))
+    made = format_object(value)
+    return made if _format_down(made) == value else {"type": value}
 
 
 def _format_down(value: Any) -> Any:
     if value.__class__ is not dict or value.get("type").__class__ is not str:
         return value
-    return _FORMAT_WORDS.get(value["type"], value["type"])
+    return format_word(value["type"], value.get("rate"))
 
 
 def _choice_up(value: Any) -> Any:
@@ -68,24 +66,30 @@ def _modalities_down(value: Any) -> Any:
 
 
 _FORMAT = Lens(_format_up, _format_down)
+_FORMAT_ASKED = Lens(_format_asked, _format_down)
 _CHOICE = Lens(_choice_up, _choice_down)
 _SAID = Lens(down=_modalities_down)
 _ASKED = Lens(_modalities_up, _modalities_down)
 
-VOICE = (
-    Field("voice", ("audio", "output", "voice")),
-    Field("output_audio_format", ("audio", "output", "format"), _FORMAT),
-)
-"""The voice of a session and of a response."""
 
-LISTENING = (
-    Field("speed", ("audio", "output", "speed")),
-    Field("input_audio_format", ("audio", "input", "format"), _FORMAT),
-    Field("input_audio_transcription", ("audio", "input", "transcription")),
-    Field("input_audio_noise_reduction", ("audio", "input", "noise_reduction")),
-    Field("turn_detection", ("audio", "input", "turn_detection")),
-)
-"""The rest of a session's audio."""
+def _voice(form: Lens) -> tuple[Field, ...]:
+    """The voice of a session and of a response."""
+    return (
+        Field("voice", ("audio", "output", "voice")),
+        Field("output_audio_format", ("audio", "output", "format"), form),
+    )
+
+
+def _listening(form: Lens) -> tuple[Field, ...]:
+    """The rest of a session's audio."""
+    return (
+        Field("speed", ("audio", "output", "speed")),
+        Field("input_audio_format", ("audio", "input", "format"), form),
+        Field("input_audio_transcription", ("audio", "input", "transcription")),
+        Field("input_audio_noise_reduction", ("audio", "input", "noise_reduction")),
+        Field("turn_detection", ("audio", "input", "turn_detection")),
+    )
+
 
 LIMITS = (
     Field("max_response_output_tokens", ("max_output_tokens",)),
@@ -95,26 +99,26 @@ LIMITS = (
 
 SESSION_SAID = (
     Field("modalities", ("output_modalities",), _SAID),
-    *VOICE,
-    *LISTENING,
+    *_voice(_FORMAT),
+    *_listening(_FORMAT),
     *LIMITS,
 )
 """A session as the server describes it: nothing is lost on the way up."""
 
 SESSION_ASKED = (
     Field("modalities", ("output_modalities",), _ASKED),
-    *VOICE,
-    *LISTENING,
+    *_voice(_FORMAT_ASKED),
+    *_listening(_FORMAT_ASKED),
     *LIMITS,
 )
 """A session as the client wants it: what GA refuses is put right."""
 
-RESPONSE_SAID = (Field("modalities", ("output_modalities",), _SAID), *VOICE)
+RESPONSE_SAID = (Field("modalities", ("output_modalities",), _SAID), *_voice(_FORMAT))
 """A response as the server describes it."""
 
 RESPONSE_ASKED = (
     Field("modalities", ("output_modalities",), _ASKED),
-    *VOICE,
+    *_voice(_FORMAT_ASKED),
     *LIMITS,
 )
 """The ``response`` of ``response.create``."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..audio_formats import DASHSCOPE_INPUT, format_object
 from .field_moves import Field, Lens, View, at, each, moves, words
 
 _TOP_OF_XAI = (
@@ -37,13 +38,29 @@ XAI_WISHES: Mapping[str, View] = {
 
 _TOOLS = each("tools", Lens(up=_nested_tool)).up
 _SPOKEN = at("output_audio_format", words({"pcm16": "pcm24"})).up
+_HEARD = at("input_audio_format", words({"pcm16_16000hz": "pcm16"})).up
 
 
 def _dashscope(session: Any) -> Any:
-    return _SPOKEN(_TOOLS(session))
+    return _HEARD(_SPOKEN(_TOOLS(session)))
+
+
+def _dashscope_format(value: Any) -> Any:
+    if value.__class__ is not str or value not in DASHSCOPE_INPUT:
+        return value
+    return format_object(value, DASHSCOPE_INPUT)
+
+
+_DASHSCOPE_SAID = at("session", at("input_audio_format", Lens(up=_dashscope_format))).up
 
 
 DASHSCOPE_WISHES: Mapping[str, View] = {
     "session.update": at("session", Lens(up=_dashscope)).up
 }
 """DashScope: 16 kHz in and 24 kHz out have a word each; tools are nested."""
+
+DASHSCOPE_SAYS: Mapping[str, View] = {
+    "session.created": _DASHSCOPE_SAID,
+    "session.updated": _DASHSCOPE_SAID,
+}
+"""DashScope's words that the table of formats would misread."""
