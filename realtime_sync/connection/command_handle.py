@@ -30,6 +30,7 @@ class CommandHandle:
         self._slot = Slot()
         self._awaited = False
         self._number = 0
+        self._call: Any = None
 
     def __repr__(self) -> str:
         state = "done" if self.done() else "pending"

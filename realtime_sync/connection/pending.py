@@ -4,9 +4,12 @@ The commands of a session that wait for their acknowledgement.
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections import deque
-from threading import Lock
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock, local
 from typing import Any, Optional
 from weakref import WeakValueDictionary
 
@@ -21,12 +24,14 @@ from ..errors import (
 from ..protocol.acks import (
     ACKS,
     correlation,
-    error_fits,
+    difference,
+    error_points_nowhere,
     error_points_to,
     is_unlikely,
 )
 from ..transport.logs import area_logger
 from ..transport.redaction import redact
+from .auto_items import AutoItems
 from .auto_responses import AutoResponses
 from .command_handle import CommandHandle
 
@@ -60,16 +65,34 @@ class PendingCommands:
         self._by_event: dict[str, list[str]] = {}
         self._heard: set[str] = set()
         self._registered = self._answered = 0
-        self._auto = AutoResponses()
+        self._auto, self._items = AutoResponses(), AutoItems()
+        self._calls = local()
         for command, rule in ACKS.items():
             for event in rule.events + rule.repeated:
                 self._by_event.setdefault(event, []).append(command)
         self.watch = Watch(
-            frozenset(self._by_event) | AutoResponses.TYPES | {"error"},
+            frozenset(self._by_event)
+            | AutoResponses.TYPES
+            | AutoItems.TYPES
+            | {"error"},
             self._accept,
             self._end,
             lasting=True,
         )
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """
+        What this thread sends meanwhile belongs to one call.
+
+        An error that points nowhere fails it when nothing else waits.
+        """
+        before = getattr(self._calls, "now", None)
+        self._calls.now = before or object()
+        try:
+            yield
+        finally:
+            self._calls.now = before
 
     @property
     def any(self) -> bool:
@@ -97,6 +120,7 @@ class PendingCommands:
         kind = handle.command.type
         self._registered += 1
         handle._number = self._registered
+        handle._call = getattr(self._calls, "now", None)
         self._by_id[handle.event_id] = handle
         if held:
             self._held.add(handle.event_id)
@@ -167,6 +191,8 @@ class PendingCommands:
                 acknowledged = True
                 self._answered = max(self._answered, handle._number)
                 handle._acknowledge(event)
+        if event.type in AutoItems.TYPES:
+            self._items.note(event)
         if event.type == "response.created":
             wanted = bool(self._by_command.get("response.create"))
             self._auto.created(event, ours=acknowledged, wanted=wanted)
@@ -193,9 +219,24 @@ class PendingCommands:
                 chosen = self._most_likely(undecided, event)
                 if chosen is not None:
                     self._guessed[chosen.event_id] = chosen
+            if chosen is not None and command == "conversation.item.create":
+                chosen = self._nearest(undecided, event)
             if chosen is not None:
                 self._remove(chosen)
             return chosen
+
+    def _nearest(
+        self, undecided: list[CommandHandle], event: Any
+    ) -> Optional[CommandHandle]:
+        """
+        Which command made an item whose id is the server's own: the oldest of
+        those that it is most like, if it is none of the server's items.
+        """
+        apart = [difference(handle.command, event) for handle in undecided]
+        nearest = min(apart)
+        if self._items.made(event.item, alike=nearest == 0):
+            return None
+        return undecided[apart.index(nearest)]
 
     def _most_likely(
         self, undecided: list[CommandHandle], event: Any
@@ -215,16 +256,23 @@ class PendingCommands:
     def _accept_error(self, event: Any) -> None:
         rejection = rejection_of(event)
         with self._lock:
-            handle = self._owner(rejection)
-            if handle is not None:
+            owners = self._owners(rejection)
+            for handle in owners:
                 self._remove(handle)
             wrong = self._guessed.pop(rejection.event_id or "", None)
-        handle = handle or wrong
-        if handle is None:
+        for handle in owners:
+            self._refuse(handle, rejection, retract=False)
+        if not owners and wrong is not None:
+            self._refuse(wrong, rejection, retract=True)
+        elif not owners:
             # In a replay that is every error, and was told when it was new.
             level = logging.WARNING if self.complains else logging.DEBUG
             logger.log(level, "< error that no pending command fits: %s", rejection)
-            return
+
+    def _refuse(
+        self, handle: CommandHandle, error: CommandRejected, *, retract: bool
+    ) -> None:
+        rejection = copy.copy(error)  # Each names its own command.
         rejection.command = handle.command
         rejection.event_id = handle.event_id
         if not handle._awaited:
@@ -233,25 +281,30 @@ class PendingCommands:
             harmless = isinstance(rejection, NothingToCancel)
             level = logging.INFO if harmless else logging.WARNING
             logger.log(level, "< %s was refused: %s", handle.command.type, rejection)
-        if handle is wrong:
+        if retract:
             handle._retract(rejection)
         else:
             handle._reject(rejection)
 
-    def _owner(self, rejection: CommandRejected) -> Optional[CommandHandle]:
-        if rejection.event_id is not None:
-            return self._by_id.get(rejection.event_id)
-        fitting = [each for each in self._by_id.values() if self._fits(each, rejection)]
-        return fitting[0] if len(fitting) == 1 else None
+    def _owners(self, rejection: CommandRejected) -> tuple[CommandHandle, ...]:
+        """
+        The commands that an error is about.
 
-    def _fits(self, handle: CommandHandle, rejection: CommandRejected) -> bool:
-        kind, code, param = handle.command.type, rejection.code, rejection.param
-        if kind not in ACKS:
-            return False
-        if handle._number < self._answered:
-            # The server took it in silence, and has answered a later one.
-            return error_points_to(kind, code, param)
-        return error_fits(kind, code, param)
+        One that names no command is about the one that its code or ``param``
+        points to; one that points nowhere fails the call that alone is waiting.
+        """
+        if rejection.event_id is not None:
+            named = self._by_id.get(rejection.event_id)
+            return () if named is None else (named,)
+        code, param = rejection.code, rejection.param
+        waiting = [h for h in self._by_id.values() if h.command.type in ACKS]
+        fits = [h for h in waiting if error_points_to(h.command.type, code, param)]
+        if fits or not error_points_nowhere(code, param):
+            return tuple(fits) if len(fits) == 1 else ()
+        # What the server took in silence before it answered a later one.
+        waiting = [h for h in waiting if h._number >= self._answered]
+        calls = {h._call for h in waiting}
+        return () if len(calls) != 1 or None in calls else tuple(waiting)
 
     def _remove(self, handle: CommandHandle) -> None:
         assert self._lock.locked()
@@ -263,7 +316,7 @@ class PendingCommands:
             handles = [h for id, h in self._by_id.items() if id not in self._held]
             for handle in handles:
                 self._remove(handle)
-        self._auto = AutoResponses()
+        self._auto, self._items = AutoResponses(), AutoItems()
         for handle in handles:
             handle._reject(error or LocalProtocolError("the session is over"))
 

@@ -65,19 +65,28 @@ def _by_item_id(command: Any, event: Any) -> Optional[bool]:
     item_id = getattr(event, "item_id", UNSET)
     if not isinstance(item_id, str):
         item_id = getattr(getattr(event, "item", None), "id", UNSET)
-    return item_id == command.item_id if isinstance(item_id, str) else None
+    if not isinstance(item_id, str) or not item_id:
+        return None
+    return bool(item_id == command.item_id)
 
 
 def _by_created_item(command: Any, event: Any) -> Optional[bool]:
     """
-    By id; a server that gives its own ids is matched by kind and order.
+    By id; some servers give ids of their own, and keep neither role nor parts.
+    """
+    asked, got = _get(command.item, "id"), _get(event.item, "id")
+    return True if isinstance(asked, str) and asked == got else None
+
+
+def difference(command: Any, event: Any) -> int:
+    """
+    How far a new item is from what a `conversation.item.create` asked for: 0 for
+    the same kind of item with the same parts, 1 for another role or other parts.
     """
     asked, got = command.item, event.item
-    if isinstance(_get(asked, "id"), str) and _get(asked, "id") == _get(got, "id"):
-        return True
-    if _get(got, "role") == "assistant" or _get(got, "type") == "function_call":
-        return False
-    return None if _kind(asked) == _kind(got) else False
+    if _get(asked, "type") != _get(got, "type"):
+        return 2
+    return int(_kind(asked) != _kind(got))
 
 
 def _by_response(command: Any, event: Any) -> Optional[bool]:
@@ -152,7 +161,7 @@ ACKS: Mapping[str, AckRule] = {
     "conversation.item.create": AckRule(
         events=("conversation.item.added",),
         fits=_by_created_item,
-        matched_by="item.id, else kind of item and order",
+        matched_by="item.id, else kind of item and order; not an announced item",
         error_codes=frozenset({"invalid_previous_item_id"}),
     ),
     "conversation.item.delete": AckRule(
@@ -214,16 +223,14 @@ def error_points_to(
     return command_type in _owners_of_param(param)
 
 
-def error_fits(command_type: str, code: Optional[str], param: Optional[str]) -> bool:
+def error_points_nowhere(code: Optional[str], param: Optional[str]) -> bool:
     """
-    Whether an error that names no command can be about this kind of command.
+    Whether an error that names no command can be about any kind of command.
 
-    What its code or its param points to decides; commands that are never
-    acknowledged count as well: a refused ``audio`` is an append's, not that of
-    the commit that waits at the time.
+    Commands that are never acknowledged count as well: a refused ``audio`` is
+    an append's, not that of the commit that waits at the time.
     """
-    owners = _owners_of_code(code) or _owners_of_param(param)
-    return command_type in owners if owners else True
+    return not _owners_of_code(code) and not _owners_of_param(param)
 
 
 def _owners_of_code(code: Optional[str]) -> frozenset[str]:

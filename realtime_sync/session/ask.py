@@ -39,6 +39,7 @@ class Asking:
         waiting: how threads wait.
         check_process: raises `ForkedSession` in a forked child.
         on_reader: tells whether the calling thread must not wait.
+        call: while it is entered, commands of this thread belong to one call.
         config: gives the configuration in force.
         tools: gives the tools on offer, None while nothing has asked for any.
     """
@@ -51,6 +52,7 @@ class Asking:
         waiting: Waiting,
         check_process: Callable[[], None],
         on_reader: Callable[[], bool],
+        call: Callable[[], AbstractContextManager[None]],
         config: Callable[[], Any],
         tools: Callable[[], Optional[ToolRounds]],
     ) -> None:
@@ -59,6 +61,7 @@ class Asking:
         self._waiting = waiting
         self._check_process = check_process
         self._on_reader = on_reader
+        self._call = call
         self._config = config
         self._tools = tools
         # Guards the default conversation's turn: one question at a time. Held
@@ -81,7 +84,8 @@ class Asking:
         self._refuse_where_it_cannot_wait()
         items = question_items(question, heard_format(self._config()))
         if conversation == "none":
-            return self._out_of_band(items, deadline, check, response)
+            with self._call():
+                return self._out_of_band(items, deadline, check, response)
         response["conversation"] = conversation
         held: list[bool] = []
         try:
@@ -92,7 +96,8 @@ class Asking:
                     "another question of this session is not answered yet"
                 )
             self._asker = get_ident()
-            return self._exchange(items, deadline, max_tool_rounds, check, response)
+            with self._call():
+                return self._exchange(items, deadline, max_tool_rounds, check, response)
         finally:
             if held and held[0]:
                 self._asker = None

@@ -89,6 +89,7 @@ class Session:
             waiting=parts.waiting,
             check_process=check,
             on_reader=parts.on_reader,
+            call=parts.pending.call,
             config=lambda: self.config,
             tools=lambda: self._tools,
         )
@@ -131,9 +132,10 @@ class Session:
         self._lifecycle.open(deadline)
         fields = config_fields(options.config or {}, self._tools)
         try:
-            handle = self.update(**fields) if fields else None
-            if handle is not None and options.wait_config:
-                handle.acknowledged(deadline.remaining())
+            with self._parts.pending.call():
+                handle = self.update(**fields) if fields else None
+                if handle is not None and options.wait_config:
+                    handle.acknowledged(deadline.remaining())
         except BaseException:
             self.close(drain=False)
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import nullcontext
 from typing import Any, Optional
 
 import pytest
@@ -430,14 +431,173 @@ def test_an_error_for_a_command_that_is_not_pending_is_an_event_only(
         ([1, 2], CommandRejected),
     ],
 )
-def test_an_error_of_any_shape_without_an_id_reaches_the_only_command(
+def test_an_error_of_any_shape_without_an_id_fails_the_call_that_alone_waits(
     commands: Commands, error: Any, kind: type[CommandRejected]
 ) -> None:
     """A string, the code in ``type``, hardly anything at all."""
-    handle = commands.send("InputAudioBufferCommit")
+    with commands.pending.call():
+        handle = commands.send("InputAudioBufferCommit")
     commands.hear("error", error=error)
 
     assert kind is type(failure(handle))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"message": "m", "param": "audio", "type": "invalid_request_error"},
+        {"message": "m", "param": "audio"},
+        {"message": "m", "code": "never_heard_of"},
+        {"message": "m", "type": "server_error", "code": "internal_error"},
+        "plain words",
+    ],
+)
+def test_an_error_that_does_not_point_to_a_command_is_an_event(
+    commands: Commands, error: Any
+) -> None:
+    """A refused append, whose error has no id, fails no commit that succeeds."""
+    commit = commands.send("InputAudioBufferCommit")
+    commands.hear("error", error=error)
+    assert not commit.done()
+
+    commands.hear("input_audio_buffer.committed", item_id="i")
+
+    assert commit.done()
+
+
+def test_an_error_that_points_nowhere_fails_all_commands_of_one_call(
+    commands: Commands,
+) -> None:
+    """The question and the request for an answer, each by its own name."""
+    with commands.pending.call():
+        create = commands.send("ConversationItemCreate", item={"type": "message"})
+        with commands.pending.call():
+            respond = commands.send("ResponseCreate")
+    commands.refuse(code="never_heard_of", message="no")
+
+    assert create.event_id == failure(create).event_id
+    assert respond.event_id == failure(respond).event_id
+
+
+@pytest.mark.parametrize("called", [False, True])
+def test_an_error_that_points_nowhere_fails_nothing_while_others_wait(
+    commands: Commands, called: bool
+) -> None:
+    """Commands of no call, or of another one."""
+    with commands.pending.call():
+        respond = commands.send("ResponseCreate")
+    with commands.pending.call() if called else nullcontext():
+        commit = commands.send("InputAudioBufferCommit")
+    commands.refuse(code="never_heard_of", message="no")
+
+    assert not respond.done()
+    assert not commit.done()
+
+
+def test_an_error_is_not_about_what_a_call_has_seen_answered(
+    commands: Commands,
+) -> None:
+    """The server took the item in silence, and has begun its answer to it."""
+    with commands.pending.call():
+        create = commands.send("ConversationItemCreate", item={"type": "message"})
+        commands.send("ResponseCreate")
+    commands.hear("response.created", response={"id": "r"})
+    commands.refuse(code="internal_error", message="no")
+
+    assert not create.done()
+
+
+def added(commands: Commands, item_id: str, **item: Any) -> None:
+    """The server lists an item."""
+    fields = {"type": "message", "role": "user", "content": [], **item}
+    commands.hear("conversation.item.added", item={"id": item_id, **fields})
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"content": [{"type": "audio"}], "status": "in_progress"},
+        {"role": "system"},
+        {"role": "assistant"},
+        {"type": "function_call", "role": None, "name": "f", "call_id": "c"},
+        {"type": "of_a_vendor", "role": None},
+    ],
+)
+def test_a_new_item_is_ours_whatever_the_server_makes_of_it(
+    commands: Commands, told: dict[str, Any]
+) -> None:
+    """StepFun gives it another id, another kind of part, another status."""
+    text = [{"type": "input_text", "text": "Hi"}]
+    item = {"type": "message", "role": "user", "id": "mine", "content": text}
+    create = commands.send("ConversationItemCreate", item=item)
+    added(commands, "theirs", **told)
+
+    assert create.done()
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("response.output_item.added", {"response_id": "r", "item": {"id": "theirs"}}),
+        ("input_audio_buffer.speech_started", {"item_id": "theirs"}),
+        ("input_audio_buffer.committed", {"item_id": "theirs"}),
+    ],
+)
+def test_an_item_that_was_announced_is_not_ours(
+    commands: Commands, kind: str, fields: dict[str, Any]
+) -> None:
+    """It is the output of a response, or what the user says meanwhile."""
+    item = {"type": "message", "role": "user", "id": "mine", "content": []}
+    create = commands.send("ConversationItemCreate", item=item)
+    commands.hear(kind, **fields)
+    added(commands, "theirs")
+    assert not create.done()
+
+    added(commands, "ours")
+
+    assert create.done()
+
+
+def test_what_a_model_makes_while_it_answers_is_not_ours(commands: Commands) -> None:
+    """Some servers announce no items of a response."""
+    item = {"type": "message", "role": "user", "id": "mine", "content": []}
+    create = commands.send("ConversationItemCreate", item=item)
+    commands.hear("response.created", response={"id": "r"})
+    added(commands, "a", role="assistant")
+    added(commands, "f", type="function_call", role=None)
+    assert not create.done()
+
+    commands.hear("response.done", response={"id": "r"})
+    added(commands, "theirs", role="assistant")
+
+    assert create.done()
+
+
+def test_of_two_that_wait_the_more_alike_is_answered(commands: Commands) -> None:
+    """Else the older one."""
+    output = {"type": "function_call_output", "call_id": "c", "output": "1"}
+    message = {"type": "message", "role": "user", "content": []}
+    first = commands.send("ConversationItemCreate", item=output)
+    second = commands.send("ConversationItemCreate", item=message)
+    third = commands.send("ConversationItemCreate", item=message)
+    added(commands, "x", role="system")
+    assert [False, True, False] == [each.done() for each in (first, second, third)]
+
+    added(commands, "y", type="of_a_vendor")
+
+    assert [True, True, False] == [each.done() for each in (first, second, third)]
+
+
+@pytest.mark.parametrize("nothing", [{"item_id": ""}, {"item_id": None}, {}])
+def test_a_deletion_that_names_nothing_answers_the_oldest(
+    commands: Commands, nothing: dict[str, Any]
+) -> None:
+    """xAI says an empty id."""
+    first = commands.send("ConversationItemDelete", item_id="a")
+    second = commands.send("ConversationItemDelete", item_id="b")
+    commands.hear("conversation.item.deleted", **nothing)
+
+    assert (True, False) == (first.done(), second.done())
 
 
 def test_words_beside_the_error_are_found(commands: Commands) -> None:
