@@ -31,6 +31,8 @@ from .pending import PendingCommands
 
 logger = area_logger("realtime_sync.session")
 
+NOTED = frozenset({"conversation.item.create", "conversation.item.delete"})
+
 H = TypeVar("H", bound=CommandHandle)
 
 
@@ -149,11 +151,6 @@ class Sender:
         )
         return command
 
-    def note(self, command: Any) -> None:
-        """Let the mirror know what was asked for, as far as order needs it."""
-        if self.connection is not None:
-            self.connection.note(command)
-
     def send_held(self, connection: Connection) -> None:
         """
         Use a new connection, and send over it what was held meanwhile.
@@ -176,6 +173,7 @@ class Sender:
         for place, command in enumerate(taken):
             payload = self.codec.encode(getattr(command, "frame", command))
             try:
+                _note(connection, command)
                 connection.send(payload, self._waiting.deadline())
                 if isinstance(command.event_id, str):
                     lost = connection.error if connection.lost else None
@@ -228,6 +226,7 @@ class Sender:
             # back, an interrupt in between would leave a command on its way that
             # nobody withdraws, and whose answer goes to the next of its kind.
             entry = connection.prepare(payload)
+            _note(connection, command)
             self._enqueue(connection, entry, handle)
             connection.flush(entry, self._waiting.deadline())
         except BaseException as exc:
@@ -314,6 +313,17 @@ class Sender:
         tools = getattr(getattr(command, "session", None), "tools", UNSET)
         if not isinstance(tools, Unset):
             self.tools = to_mapping(tools)
+
+
+def _note(connection: Connection, command: Any) -> None:
+    """
+    Let the mirror know what is asked of the server that may not name it again.
+
+    The mirror of the connection over which it goes: a command that was held goes
+    to another than the one that there was when it was given.
+    """
+    if command.type in NOTED:
+        connection.note(command)
 
 
 def event_ids(prefix: str) -> Iterator[str]:

@@ -54,7 +54,7 @@ class LineWriter:
         self, start: bytes, number: int, data: bytes, event: Any, noted: Sequence[Any]
     ) -> bytes:
         self._frames += 1
-        asked = [_asked(each) for each in noted if _at_the_head(each)]
+        asked = [_asked(each) for each in noted if _matters(each)]
         start += b'"dir":"in",' + _connection(number)
         if asked:
             start += b'"asked":%b,' % _dumped(asked)
@@ -73,9 +73,10 @@ class LineWriter:
         return start + _noted(number, {"type": "recording.switched"})
 
     def _snapshot(self, start: bytes, number: int, snapshot: Any) -> bytes:
-        if not snapshot.version and not snapshot.to_dict()["asked"]:
+        packed = snapshot.to_dict()
+        if not any(packed[name] for name in _BEGINNING):
             return b""
-        note = {"type": "recording.snapshot", "snapshot": snapshot.to_dict()}
+        note = {"type": "recording.snapshot", "snapshot": packed}
         return start + _noted(number, note)
 
     def _end(self, start: bytes, code: Optional[int], reason: str) -> bytes:
@@ -175,14 +176,27 @@ def _plain(value: Any) -> Any:
     return plain
 
 
-def _at_the_head(command: Any) -> bool:
-    return bool(_of(command, "previous_item_id") == "root")
+_BEGINNING = ("version", "asked", "deleting", "habits")
+"""What a snapshot has of its own when the recording begins with it."""
+
+
+def _matters(command: Any) -> bool:
+    """Whether a command says what the mirror is not told again."""
+    return _deletes(command) or bool(_of(command, "previous_item_id") == "root")
+
+
+def _deletes(command: Any) -> bool:
+    return bool(_of(command, "type") == "conversation.item.delete")
 
 
 def _asked(command: Any) -> dict[str, Any]:
     """What the mirror needs to know of an item that was asked for."""
-    item = _of(command, "item")
     fields = {"event_id": _of(command, "event_id")}
+    if _deletes(command):
+        told = {"type": _of(command, "type"), "item_id": _of(command, "item_id")}
+        deletion: dict[str, Any] = to_mapping({**told, **fields})
+        return deletion
+    item = _of(command, "item")
     fields["item"] = {name: _of(item, name) for name in ("id", "type", "role")}
     plain: dict[str, Any] = to_mapping(fields)
     return plain

@@ -126,7 +126,6 @@ class ConversationItems(_Resource):
             )
             if not item.id:
                 command.__dict__["item"] = _with_id(item)
-        self._sender.note(command)
         return self._send_command(command)
 
     def delete(self, item_id: str) -> CommandHandle:

@@ -98,10 +98,11 @@ class ResponseState:
 @frozen(kw_only=True, slots=False)
 class Asked:
     """
-    A place at the head of the conversation that this client asked for.
+    What this client asked for and the server may not name when it answers: a
+    place at the head of the conversation, or a deletion.
 
     Attributes:
-        item_id: id that the client gave the item, if any.
+        item_id: id of the item to delete, or that the client gave a new one.
         event_id: id of the command, by which an error would name it.
         type: item type.
         role: role, for messages.

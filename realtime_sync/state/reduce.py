@@ -134,9 +134,10 @@ def reduce_command(snapshot: Snapshot, command: Any) -> Snapshot:
     """
     Return the snapshot with what it must know of a command that was sent.
 
-    That is one thing: who asked for the head of the conversation. Servers
-    that never name predecessors say ``null`` for every item, and without this
-    an item asked for with ``previous_item_id="root"`` would go to the end.
+    That is two things: who asked for the head of the conversation, and what is
+    to be deleted. Servers that never name predecessors say ``null`` for every
+    item, and without this an item asked for with ``previous_item_id="root"``
+    would go to the end; and some do not name what they have deleted.
 
     Args:
         snapshot: the conversation before the command.
@@ -150,7 +151,11 @@ def reduce_command(snapshot: Snapshot, command: Any) -> Snapshot:
         read = command.get
     else:
         read = partial(getattr, command)
-    if read("type", None) != "conversation.item.create":
+    kind = read("type", None)
+    if kind == "conversation.item.delete":
+        item_id, event_id = read("item_id", None), read("event_id", None)
+        return conversation.deletion_asked(snapshot, item_id, event_id)
+    if kind != "conversation.item.create":
         return snapshot
     if read("previous_item_id", None) != "root":
         return snapshot

@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Optional
 
-from ...protocol.dialects.server_quirks import NULL_IS_HEAD, NULL_PREDECESSORS
+from ...protocol.dialects.server_quirks import (
+    NAMELESS_DELETIONS,
+    NULL_IS_HEAD,
+    NULL_PREDECESSORS,
+)
 from ...types import UNSET
 from .. import ordering
 from ..final_text import compared_item
@@ -156,7 +160,10 @@ def item_deleted(snapshot: Snapshot, event: Any) -> Snapshot:
     """`conversation.item.deleted`: its place stays known to those who name it."""
     item_id = text_or_none(event.item_id)
     if item_id is None:
+        snapshot, item_id = _oldest_deletion(snapshot)
+    if item_id is None:
         return note(snapshot, event, "no_id", "nothing is named")
+    snapshot = _deletion_answered(snapshot, item_id)
     if item_id in snapshot._order.dead:
         detail = "the item has been deleted before"
         return note(snapshot, event, "repeated", detail, item_id=item_id)
@@ -164,6 +171,34 @@ def item_deleted(snapshot: Snapshot, event: Any) -> Snapshot:
         detail = "the deleted item is not known"
         snapshot = note(snapshot, event, "unknown_item", detail, item_id=item_id)
     return bury(snapshot, item_id)
+
+
+def deletion_asked(snapshot: Snapshot, item_id: Any, event_id: Any) -> Snapshot:
+    """
+    Remember an item that this client wants deleted.
+
+    Args:
+        snapshot: the snapshot before the command is sent.
+        item_id: of the item.
+        event_id: id of the command.
+    """
+    asked = Asked(item_id=text_or_none(item_id), event_id=text_or_none(event_id))
+    return updated(snapshot, {"_deleting": (*snapshot._deleting, asked)[-MOST_ASKED:]})
+
+
+def _oldest_deletion(snapshot: Snapshot) -> tuple[Snapshot, Optional[str]]:
+    """Return what a deletion is of that names nothing, if one of ours waits."""
+    for asked in snapshot._deleting:
+        return learned(snapshot, NAMELESS_DELETIONS), asked.item_id
+    return snapshot, None
+
+
+def _deletion_answered(snapshot: Snapshot, item_id: str) -> Snapshot:
+    for asked in snapshot._deleting:
+        if asked.item_id == item_id:
+            left = tuple(each for each in snapshot._deleting if each is not asked)
+            return updated(snapshot, {"_deleting": left})
+    return snapshot
 
 
 def item_retrieved(snapshot: Snapshot, event: Any) -> Snapshot:

@@ -105,9 +105,13 @@ def rate_limits_updated(snapshot: Snapshot, event: Any) -> Snapshot:
 
 
 def error(snapshot: Snapshot, event: Any) -> Snapshot:
-    """`error`: a refused item will not come to the place that was asked for it."""
+    """`error`: what was refused will not come, nor go."""
     refused = text_or_none(getattr(given(event.error), "event_id", None))
-    asked = tuple(each for each in snapshot._asked if each.event_id != refused)
-    if refused is None or len(asked) == len(snapshot._asked):
+    if refused is None:
         return snapshot
-    return updated(snapshot, {"_asked": asked})
+    for name in ("_asked", "_deleting"):
+        waiting = getattr(snapshot, name)
+        left = tuple(each for each in waiting if each.event_id != refused)
+        if len(left) != len(waiting):
+            snapshot = updated(snapshot, {name: left})
+    return snapshot

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from realtime_sync.protocol.dialects.server_quirks import (
+    NAMELESS_DELETIONS,
     NULL_PREDECESSORS,
     habits_of,
 )
@@ -339,6 +340,50 @@ def test_a_deletion_of_nothing_is_noted() -> None:
 
 
 # Retrieving
+
+
+def deleting(item_id: str, event_id: str = "e") -> dict[str, Any]:
+    """The command that deletes an item."""
+    kind = "conversation.item.delete"
+    return {"type": kind, "item_id": item_id, "event_id": event_id}
+
+
+@pytest.mark.parametrize("nothing", [{"item_id": ""}, {"item_id": None}, {}])
+def test_a_deletion_that_names_nothing_is_the_oldest_that_waits(
+    nothing: dict[str, Any],
+) -> None:
+    """xAI says an empty id; the mirror knows what was asked for."""
+    mirror = Mirror()
+    for item_id in "abc":
+        mirror.user(item_id)
+    for item_id in "ba":
+        command = deleting(item_id)
+        mirror.snapshot = reduce_command(mirror.snapshot, command)
+    mirror.tell("conversation.item.deleted", **nothing)
+    assert ["a", "c"] == mirror.order
+    assert {NAMELESS_DELETIONS} == mirror.snapshot.habits - {NULL_PREDECESSORS}
+
+    mirror.tell("conversation.item.deleted", **nothing)
+    mirror.tell("conversation.item.deleted", **nothing)
+
+    assert ["c"] == mirror.order
+    assert ["no_id"] == mirror.kinds
+
+
+def test_a_deletion_that_was_named_or_refused_waits_no_more() -> None:
+    """What names nothing is then about the next one."""
+    mirror = Mirror()
+    for item_id in "abcd":
+        mirror.user(item_id)
+    for number, item_id in enumerate("abc"):
+        command = deleting(item_id, f"e{number}")
+        mirror.snapshot = reduce_command(mirror.snapshot, command)
+    mirror.tell("conversation.item.deleted", item_id="d")
+    mirror.tell("conversation.item.deleted", item_id="a")
+    mirror.tell("error", error={"message": "no", "event_id": "e1"})
+    mirror.tell("conversation.item.deleted", item_id="")
+
+    assert ["b"] == mirror.order
 
 
 def test_retrieval_adds_what_was_not_known() -> None:
