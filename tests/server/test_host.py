@@ -89,7 +89,11 @@ def test_the_beta_subprotocol_and_header_choose_the_dialect(start: Start) -> Non
         ({}, "", [], 4000, "missing_model"),
         ({"models": ["a"]}, "?model=b", [], 4000, "invalid_model"),
         ({}, "?model=whisper-1", [], 4000, "invalid_model"),
-        ({}, "?intent=transcription&model=m", [], 4000, None),
+        ({}, "?intent=transcription&model=m", [], 4000, "invalid_model"),
+        ({}, "?intent=&model=m", [], 4000, "invalid_intent"),
+        ({}, "?intent=", [], 4000, "invalid_intent"),
+        ({}, "?intent=talk&model=m", [], 4000, "invalid_intent"),
+        ({}, "?intent=Transcription", [], 4000, "invalid_intent"),
         ({"dialect": "ga"}, "?model=m", ["OpenAI-Beta: realtime=v1"], 4000, "beta"),
     ],
 )

@@ -45,8 +45,8 @@ TOOLS = array(
     record(
         {
             "type": one_of("function"),
-            "name": session_shapes.NAME,
-            "description": nullable(text()),
+            "name": session_shapes.TOOL_NAME,
+            "description": session_shapes.TOOL_DESCRIPTION,
             "parameters": nullable(mapping),
         },
         required=("name",),
@@ -131,11 +131,16 @@ ITEM_VARIANTS: Mapping[str, Rule] = MappingProxyType(
             required=("role", "content"),
         ),
         "function_call": record(
-            {**_ITEM, "call_id": text(), "name": text(), "arguments": text()},
+            {
+                **_ITEM,
+                "call_id": session_shapes.CALL_ID,
+                "name": session_shapes.TOOL_NAME,
+                "arguments": text(),
+            },
             required=("name", "arguments"),
         ),
         "function_call_output": record(
-            {**_ITEM, "call_id": text(), "output": text()},
+            {**_ITEM, "call_id": session_shapes.CALL_ID, "output": text()},
             required=("call_id", "output"),
         ),
     }

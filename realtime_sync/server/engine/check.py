@@ -8,6 +8,7 @@ the service words it. Rules are built from rules; the tables of shapes
 
 from __future__ import annotations
 
+import re
 from typing import Any, Callable, Mapping, Optional
 
 from .refusal import Refusal, invalid_value, missing, unknown_parameter
@@ -45,8 +46,10 @@ def boolean(value: Any, path: str) -> None:
         raise wrong_type(value, "a boolean", path)
 
 
-def text(maximum: Optional[int] = None, *, minimum: int = 0) -> Rule:
-    """Accept a string whose length is within bounds."""
+def text(
+    maximum: Optional[int] = None, *, minimum: int = 0, pattern: Optional[str] = None
+) -> Rule:
+    """Accept a string whose length is within bounds, and that *pattern* matches."""
 
     def rule(value: Any, path: str) -> None:
         if not isinstance(value, str):
@@ -65,6 +68,14 @@ def text(maximum: Optional[int] = None, *, minimum: int = 0) -> Rule:
                 f"length {minimum}, but got a string with length {len(value)} "
                 "instead.",
                 code="string_below_min_length",
+                param=path,
+            )
+        # fullmatch: to search with ^ and $ would let a final line break pass.
+        if pattern is not None and re.fullmatch(pattern, value) is None:
+            raise Refusal(
+                f"Invalid '{path}': string does not match pattern. Expected a string "
+                f"that matches the pattern '^{pattern}$'.",
+                code="invalid_value",
                 param=path,
             )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import copy
 from typing import Any, Mapping, Optional
 
-from .refusal import Refusal, voice_locked, wrong_session_type
+from .refusal import Refusal, not_transcribable, voice_locked, wrong_session_type
 from .sound import SoundFormat, sound_format
 
 DEFAULT_INSTRUCTIONS = (
@@ -27,6 +27,11 @@ _TURN_DETECTION: Mapping[str, Mapping[str, Any]] = {
     "semantic_vad": {"type": "semantic_vad", "eagerness": "auto", **_ANSWERING},
 }
 _TRANSCRIPTION = {"model": None, "language": None, "prompt": None}
+_LACKS: Mapping[Any, tuple[str, ...]] = {
+    "gpt-realtime-whisper": ("turn_detection", "prompt"),
+    "gpt-live-transcribe": ("turn_detection",),
+}
+"""What models that transcribe while they listen do not take."""
 _NOT_IN_BETA = ("truncation", "prompt", "include")
 _DEEP = frozenset({"audio", "input", "output"})
 """Objects that an update reaches into; every other value is replaced whole."""
@@ -145,6 +150,7 @@ class Configuration:
         check_modalities(patch.get("output_modalities"), "session.output_modalities")
         merged = _merged(self._values, patch)
         _complete(merged, self.session_type)
+        _check_transcription(merged["audio"].get("input", {}), self.session_type)
         self._values = merged
 
     def _check_type(self, patch: Mapping[str, Any]) -> None:
@@ -186,6 +192,25 @@ def check_modalities(modalities: Any, param: str) -> None:
             code="invalid_value",
             param=param,
         )
+
+
+def _check_transcription(heard: Mapping[str, Any], session_type: str) -> None:
+    """
+    Hold the settings of transcribing against what its model can do.
+
+    In a session that answers, the turns are not the transcription model's affair.
+
+    Raises:
+        Refusal: the model lacks one of them.
+    """
+    transcription = heard.get("transcription") or {}
+    lacks = _LACKS.get(transcription.get("model"), ())
+    path = "session.audio.input."
+    turns = session_type == "transcription" and heard.get("turn_detection")
+    if "turn_detection" in lacks and turns:
+        raise not_transcribable("Turn detection", path + "turn_detection")
+    if "prompt" in lacks and transcription.get("prompt"):
+        raise not_transcribable("Prompt", path + "transcription.prompt")
 
 
 def _merged(values: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:

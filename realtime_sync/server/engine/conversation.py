@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any, Iterator, Mapping, Optional
+from typing import Any, Iterable, Iterator, Mapping, Optional
 
 import attrs
 
 from .ids import Ids
 from .refusal import (
     Refusal,
+    call_missing,
     item_missing,
     predecessor_missing,
     truncate_missing,
@@ -267,12 +268,28 @@ def _new_part(
 ) -> dict[str, Any]:
     part = {name: value for name, value in given.items() if name != "audio"}
     part["type"] = _PART_NAMES.get(given["type"], given["type"])
+    if part["type"] == "output_audio":
+        part["type"] = "output_text"  # What a client puts there are words only.
     if given.get("audio"):
         path = f"item.content[{index}].audio"
         clips[index] = Clip(decoded(given["audio"], path), form)
     if part["type"] == "input_audio":
         part.setdefault("transcript", None)
     return part
+
+
+def check_call(item: Mapping[str, Any], entries: Iterable[Entry], param: str) -> None:
+    """
+    Hold the output of a function against the calls among *entries*.
+
+    Raises:
+        Refusal: the call that it answers is not among them.
+    """
+    if item["type"] != "function_call_output":
+        return
+    calls = (e.item for e in entries if e.item["type"] == "function_call")
+    if all(call["call_id"] != item["call_id"] for call in calls):
+        raise call_missing(item["call_id"], param)
 
 
 def decoded(audio: str, param: str) -> bytes:

@@ -17,12 +17,12 @@ from . import beta_shapes, ga_shapes
 from .check import Rule
 from .configuration import Configuration
 from .context import Context, Job, Options
-from .conversation import Conversation, decoded, new_entry
+from .conversation import Conversation, check_call, decoded, new_entry
 from .exchange import Exchange
 from .ids import Ids
 from .listening import Listening, check_size
 from .mcp import McpServers
-from .refusal import Refusal, binary_message, session_expired
+from .refusal import binary_message, session_expired
 from .speaking import Speaking
 
 Frame = dict[str, Any]
@@ -252,7 +252,7 @@ class Engine:
     def _item_create(self, frame: Frame) -> None:
         entry = new_entry(frame["item"], self.context.ids, self.config.input_format)
         self.context.check_room(entry)
-        self._check_call(frame["item"])
+        check_call(frame["item"], self.conversation, "item.call_id")
         self.conversation.insert(entry, frame.get("previous_item_id"))
         previous = self.conversation.predecessor(entry)
         for what in ("added", "done"):
@@ -263,18 +263,6 @@ class Engine:
             )
         if entry.clips and entry.item.get("role") == "user":
             self.listening.hear(entry)
-
-    def _check_call(self, item: Mapping[str, Any]) -> None:
-        """An output must answer a call that the conversation holds."""
-        if item["type"] != "function_call_output":
-            return
-        calls = {entry.item.get("call_id") for entry in self.conversation}
-        if item["call_id"] not in calls:
-            raise Refusal(
-                f"Tool call ID '{item['call_id']}' not found in conversation.",
-                code="invalid_tool_call_id",
-                param="item.call_id",
-            )
 
     def _item_delete(self, frame: Frame) -> None:
         self.conversation.delete(frame["item_id"])

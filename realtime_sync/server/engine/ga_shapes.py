@@ -21,6 +21,7 @@ from .check import (
     text,
 )
 from .session_shapes import (
+    CALL_ID,
     EVENT_ID,
     INPUT_TEXT,
     ITEM_ID,
@@ -33,6 +34,7 @@ from .session_shapes import (
     RESPONSE_AUDIO,
     SESSION,
     TOOL_CHOICE,
+    TOOL_NAME,
     TOOLS,
 )
 
@@ -56,9 +58,6 @@ _INPUT_IMAGE = record(
     required=("image_url",),
 )
 _OUTPUT_TEXT = record({"type": anything, "text": INPUT_TEXT}, required=("text",))
-_OUTPUT_AUDIO = record(
-    {"type": anything, "audio": nullable(text()), "transcript": nullable(text())}
-)
 _USER_PART = tagged(
     "type",
     {
@@ -68,15 +67,11 @@ _USER_PART = tagged(
     },
 )
 _SYSTEM_PART = tagged("type", {"input_text": _INPUT_TEXT})
-# Older clients name the assistant's parts as the beta dialect does.
+# Older clients name the assistant's parts as the beta dialect does. Whatever its
+# name, the assistant is given words only: its audio cannot be put in its mouth.
 _ASSISTANT_PART = tagged(
     "type",
-    {
-        "output_text": _OUTPUT_TEXT,
-        "output_audio": _OUTPUT_AUDIO,
-        "text": _OUTPUT_TEXT,
-        "audio": _OUTPUT_AUDIO,
-    },
+    dict.fromkeys(("output_text", "output_audio", "text", "audio"), _OUTPUT_TEXT),
 )
 
 
@@ -97,11 +92,16 @@ ITEM_VARIANTS: Mapping[str, Rule] = MappingProxyType(
             },
         ),
         "function_call": record(
-            {**_STATUS, "call_id": text(), "name": text(), "arguments": text()},
+            {
+                **_STATUS,
+                "call_id": CALL_ID,
+                "name": TOOL_NAME,
+                "arguments": text(),
+            },
             required=("name", "arguments"),
         ),
         "function_call_output": record(
-            {**_STATUS, "call_id": text(), "output": text()},
+            {**_STATUS, "call_id": CALL_ID, "output": text()},
             required=("call_id", "output"),
         ),
         "mcp_list_tools": record(

@@ -175,7 +175,25 @@ def wrong_session_type(passed: str, session_type: str) -> Refusal:
     """Refuse an update for another type of session."""
     return Refusal(
         f"Passing a {passed} session update event to a {session_type} session is "
-        "not allowed."
+        "not allowed.",
+        code="invalid_parameter",
+        param="",
+    )
+
+
+def call_missing(call_id: str, param: str) -> Refusal:
+    """Refuse the output of a call that is not there."""
+    return Refusal(
+        f"Tool call ID '{call_id}' not found in conversation.",
+        code="invalid_tool_call_id",
+        param=param,
+    )
+
+
+def not_transcribable(what: str, param: str) -> Refusal:
+    """Refuse a setting that the transcription model does not have."""
+    return Refusal(
+        f"{what} is not supported for this transcription model.", param=param
     )
 
 

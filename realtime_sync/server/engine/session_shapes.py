@@ -26,6 +26,9 @@ INPUT_TEXT = text(256_000)
 METADATA = nullable(strings(16, key_length=64, value_length=512))
 MAX_TOKENS = either("an integer", (int, integer(1, 4096)), (str, one_of("inf")))
 NAME = text(64, minimum=1)
+TOOL_NAME = text(64, minimum=1, pattern="[a-zA-Z0-9_-]+")
+TOOL_DESCRIPTION = nullable(text(1024))
+CALL_ID = text(32)
 
 # -- audio ---------------------------------------------------------------------
 
@@ -91,8 +94,8 @@ _FILTER = record({"read_only": boolean, "tool_names": array(text())})
 FUNCTION_TOOL = record(
     {
         "type": anything,
-        "name": NAME,
-        "description": nullable(text()),
+        "name": TOOL_NAME,
+        "description": TOOL_DESCRIPTION,
         "parameters": nullable(mapping),
     },
     required=("name",),
@@ -132,7 +135,7 @@ TOOL_CHOICE = either(
             "type",
             {
                 "function": record(
-                    {"type": anything, "name": text()}, required=("name",)
+                    {"type": anything, "name": TOOL_NAME}, required=("name",)
                 ),
                 "mcp": record(
                     {

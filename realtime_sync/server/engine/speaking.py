@@ -10,7 +10,7 @@ from typing import Any, Iterator, Mapping, Optional, Sequence
 from ..agents.base import Piece, Prompt, Say, pieces
 from .configuration import check_modalities
 from .context import Context, Job
-from .conversation import Entry, new_entry
+from .conversation import Entry, check_call, new_entry
 from .listening import Listening
 from .mcp import Found, McpServers
 from .plan import Plan
@@ -151,7 +151,10 @@ class Speaking:
         given = config.get("input")
         if given is None:
             return list(self._context.conversation)
-        return [self._input_entry(item, at) for at, item in enumerate(given)]
+        entries = [self._input_entry(item, at) for at, item in enumerate(given)]
+        for at, entry in enumerate(entries):
+            check_call(entry.item, entries, f"response.input[{at}].call_id")
+        return entries
 
     def _input_entry(self, item: Mapping[str, Any], index: int) -> Entry:
         if item["type"] == "item_reference":

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import attrs
 
-from ..engine.refusal import Refusal
+from ..engine.refusal import Refusal, listed
 from .calls import Calls
 from .origin import Allowed, Caller, caller_refusal
 from .secrets import Secrets
@@ -20,6 +20,7 @@ _REALTIME_PATHS = frozenset(
 _TRANSLATION_PATHS = frozenset({"/v1/realtime/translations", "/realtime/translations"})
 _KEY_PROTOCOL = "openai-insecure-api-key."
 _BETA_PROTOCOL = "openai-beta.realtime-v1"
+_INTENTS = ("realtime", "transcription")
 DEFAULT_MODEL = "gpt-realtime"
 UNAUTHORIZED, BAD_REQUEST = 3000, 4000
 """Close codes after an ``error``: a bad key, a bad request."""
@@ -183,14 +184,13 @@ class Gate:
     def _admit(self, knock: Knock, now: float) -> Admission:
         granted = self.check_key(knock.key, now)
         dialect = self._dialect(knock)
+        intended = _intended(knock.first("intent"))
         if knock.path in _TRANSLATION_PATHS:
             session_type = "translation"
         elif granted is not None:
             session_type = granted.get("type", "realtime")
-        elif knock.first("intent") == "transcription":
-            session_type = "transcription"
         else:
-            session_type = "realtime"
+            session_type = intended
         call_id = knock.first("call_id")
         if call_id is not None:
             granted = self._called(call_id)
@@ -236,7 +236,9 @@ class Gate:
         if session_type == "transcription":
             if model is not None:
                 raise _bad_request(
-                    "You must not provide a model parameter for transcription sessions"
+                    "You must not provide a model parameter for transcription "
+                    "sessions",
+                    "invalid_model",
                 )
             return ""
         model = model or (granted or {}).get("model")
@@ -250,6 +252,18 @@ class Gate:
                 f'Model "{model}" is not supported in realtime mode.', "invalid_model"
             )
         return model
+
+
+def _intended(intent: Optional[str]) -> str:
+    """The type of session that ``?intent=`` asks for."""
+    if intent is None:
+        return "realtime"
+    if intent not in _INTENTS:
+        raise _bad_request(
+            f"Invalid intent: '{intent}'. Supported intents are: {listed(_INTENTS)}.",
+            "invalid_intent",
+        )
+    return intent
 
 
 def _bad_request(message: str, code: Optional[str] = None) -> NotAdmitted:
