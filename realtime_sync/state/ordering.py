@@ -9,9 +9,10 @@ forest read from top to bottom. Two groups stand at the top: the items that the
 server put at the head, latest first, and after them those of which it has said
 nothing usable yet, in order of arrival.
 
-`Order` keeps the forest already read out, as a flat tuple in which everything
-below an item follows it immediately. Deleted items stay in it as tombstones,
-so that what names them later still finds its place.
+`Order` keeps the forest already read out, as a flat sequence in which everything
+below an item follows it immediately. Its end, where nearly all items come, is a
+tuple of its own, so that a place there costs the same at any length. Deleted items
+stay in it as tombstones, so that what names them later still finds its place.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Union
 from attrs import evolve, field, frozen
 
 from ..types import Unset
+from .layers import Layers
 
 Predecessor = Union[str, None, Unset]
 """What a server says: an item, ``null``, or nothing."""
@@ -44,30 +46,39 @@ class Anchor(enum.Enum):
 Parent = Union[str, Anchor]
 
 
+MOST_AT_END = 128
+"""Items in the tuple at the end at which they are joined to the others."""
+
+
 @frozen(kw_only=True)
 class Order:
     """
     The order of a conversation.
 
     Attributes:
-        ids: every item in order, tombstones included.
-        parents: what each item named or how it was anchored, in order of
-            arrival of these statements.
+        parents: what each item named or how it was anchored.
         dead: deleted items, also those deleted before they were seen.
         waiting: missing predecessor -> the items that named it.
     """
 
-    ids: tuple[str, ...] = ()
-    parents: Mapping[str, Parent] = field(factory=dict)
-    dead: Mapping[str, None] = field(factory=dict)
-    waiting: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    _ids: tuple[str, ...] = ()
+    _end: tuple[str, ...] = ()
+    parents: Layers[Parent] = field(factory=Layers)
+    dead: Layers[bool] = field(factory=Layers)
+    waiting: Layers[tuple[str, ...]] = field(factory=Layers)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Every item in order, tombstones included."""
+        return self._ids + self._end
 
     @property
     def visible(self) -> tuple[str, ...]:
         """The items that are in the conversation, in order."""
         if not self.dead:
             return self.ids
-        return tuple(each for each in self.ids if each not in self.dead)
+        dead = self.dead.flat()
+        return tuple(each for each in self.ids if each not in dead)
 
 
 def place(
@@ -122,9 +133,9 @@ def orphaned(order: Order, item_id: str) -> bool:
     return isinstance(parent, str) and parent not in order.parents
 
 
-def bury(order: Order, item_id: str) -> Order:
-    """Take an item out of the conversation and leave a tombstone."""
-    return evolve(order, dead={**order.dead, item_id: None})
+def bury(order: Order, *items: str) -> Order:
+    """Take items out of the conversation and leave tombstones."""
+    return evolve(order, dead=order.dead.put(dict.fromkeys(items, True)))
 
 
 def forget_tombstones(order: Order, limit: int) -> Order:
@@ -136,54 +147,80 @@ def forget_tombstones(order: Order, limit: int) -> Order:
 
 
 def _anchor(order: Order, item_id: str, anchor: Anchor) -> Order:
-    run, rest = _lift(order, item_id)
-    ids = run + rest if anchor is Anchor.HEAD else rest + run
-    return _settle(order, item_id, anchor, ids)
+    run, order = _lift(order, item_id)
+    if anchor is Anchor.HEAD:
+        order = evolve(order, ids=run + order.ids, end=())
+    else:
+        order = _at_end(order, order._end + run)
+    return _settle(order, item_id, anchor)
 
 
 def _after(order: Order, item_id: str, previous: str) -> Order:
-    run, rest = _lift(order, item_id)
+    run, order = _lift(order, item_id)
     if previous in run:  # the two name each other
-        return _settle(order, item_id, Anchor.END, rest + run)
+        return _settle(_at_end(order, order._end + run), item_id, Anchor.END)
     if previous not in order.parents:
         orphans = (*order.waiting.get(previous, ()), item_id)
-        order = evolve(order, waiting={**order.waiting, previous: orphans})
-        return _settle(order, item_id, previous, rest + run)
-    at = rest.index(previous) + 1
-    return _settle(order, item_id, previous, rest[:at] + run + rest[at:])
+        order = evolve(order, waiting=order.waiting.put({previous: orphans}))
+        return _settle(_at_end(order, order._end + run), item_id, previous)
+    return _settle(_insert(order, previous, run), item_id, previous)
+
+
+def _insert(order: Order, previous: str, run: tuple[str, ...]) -> Order:
+    """Put items after one that is there: cheap at the end, O(items) elsewhere."""
+    end = order._end
+    if (end or order._ids)[-1] == previous:
+        return _at_end(order, end + run)
+    if previous in end:
+        at = end.index(previous) + 1
+        return _at_end(order, end[:at] + run + end[at:])
+    at = order._ids.index(previous) + 1
+    return evolve(order, ids=order._ids[:at] + run + order._ids[at:])
+
+
+def _at_end(order: Order, end: tuple[str, ...]) -> Order:
+    if len(end) > MOST_AT_END:
+        return evolve(order, ids=order._ids + end, end=())
+    return evolve(order, end=end)
 
 
 def _adopt(order: Order, item_id: str) -> Order:
     """Bring the items that waited for this one to their places, oldest first."""
     if item_id not in order.waiting:
         return order
-    waiting = dict(order.waiting)
-    orphans = waiting.pop(item_id)
-    order = evolve(order, waiting=waiting)
+    orphans = order.waiting[item_id]
+    order = evolve(order, waiting=order.waiting.without([item_id]))
     for orphan in orphans:
         if order.parents.get(orphan) == item_id:
             order = _after(order, orphan, item_id)
     return order
 
 
-def _lift(order: Order, item_id: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _lift(order: Order, item_id: str) -> tuple[tuple[str, ...], Order]:
     """Cut an item, with everything below it, out of the order."""
     if item_id not in order.parents:
-        return (item_id,), order.ids
-    start = order.ids.index(item_id)
+        return (item_id,), order
+    if item_id in order._end:
+        run, end = _cut(order._end, item_id, order.parents)
+        return run, evolve(order, end=end)
+    run, ids = _cut(order.ids, item_id, order.parents)
+    return run, evolve(order, ids=ids, end=())
+
+
+def _cut(
+    ids: tuple[str, ...], item_id: str, parents: Layers[Parent]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    start = ids.index(item_id)
     end = start + 1
     run = {item_id}
-    while end < len(order.ids) and order.parents[order.ids[end]] in run:
-        run.add(order.ids[end])
+    while end < len(ids) and parents[ids[end]] in run:
+        run.add(ids[end])
         end += 1
-    return order.ids[start:end], order.ids[:start] + order.ids[end:]
+    return ids[start:end], ids[:start] + ids[end:]
 
 
-def _settle(order: Order, item_id: str, parent: Parent, ids: tuple[str, ...]) -> Order:
-    parents = dict(order.parents)
-    parents.pop(item_id, None)  # statements stand in order of arrival
-    parents[item_id] = parent
-    return evolve(order, ids=ids, parents=parents)
+def _settle(order: Order, item_id: str, parent: Parent) -> Order:
+    return evolve(order, parents=order.parents.put({item_id: parent}))
 
 
 def forget(order: Order, items: Iterable[str]) -> Order:
@@ -192,11 +229,10 @@ def forget(order: Order, items: Iterable[str]) -> Order:
 
     What stood below one of them now stands below that one's parent.
     """
-    dead = dict(order.dead)
-    parents = dict(order.parents)
+    items = tuple(items)
+    parents = order.parents.flat()
     gone: dict[str, Parent] = {}
     for each in items:
-        dead.pop(each, None)
         if each in parents:
             gone[each] = parents.pop(each)
     for each, parent in parents.items():
@@ -208,7 +244,12 @@ def forget(order: Order, items: Iterable[str]) -> Order:
         if (left := tuple(each for each in orphans if each in parents))
     }
     ids = tuple(each for each in order.ids if each in parents)
-    return evolve(order, ids=ids, parents=parents, dead=dead, waiting=waiting)
+    return Order(
+        ids=ids,
+        parents=Layers(parents),
+        dead=order.dead.without(items),
+        waiting=Layers(waiting),
+    )
 
 
 def _heir(

@@ -12,6 +12,7 @@ from typing import Any, Optional
 
 from ..protocol import sensitive
 from .items import Item
+from .layers import Layers
 from .ordering import Anchor, Order, Parent
 from .parts import Anomaly, Asked, Limits, ResponseState
 from .records import freeze, pack
@@ -61,9 +62,9 @@ def _unpack_order(packed: Mapping[str, Any]) -> Order:
     waiting = packed.get("waiting", {})
     return Order(
         ids=tuple(packed.get("ids", ())),
-        parents=parents,
-        dead=dict.fromkeys(packed.get("dead", ())),
-        waiting={missing: tuple(each) for missing, each in waiting.items()},
+        parents=Layers(parents),
+        dead=Layers(dict.fromkeys(packed.get("dead", ()), True)),
+        waiting=Layers({missing: tuple(each) for missing, each in waiting.items()}),
     )
 
 

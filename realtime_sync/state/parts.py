@@ -21,8 +21,10 @@ class Limits:
     How much a snapshot keeps.
 
     Attributes:
-        max_items: items; the ones that came first are forgotten first.
-        max_responses: responses; ended ones are forgotten, oldest first.
+        max_items: items; the ones that came first are forgotten first, many at
+            once: a sixteenth more may be there for a while.
+        max_responses: responses; ended ones are forgotten, oldest first. Of those
+            that never end as many are kept.
         max_anomalies: anomalies, the latest ones.
     """
 

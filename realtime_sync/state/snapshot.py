@@ -14,6 +14,7 @@ from attrs import field, frozen
 
 from .growth import Growth, OverlayOnDemand
 from .items import PCM_RATE, Item, Part
+from .layers import Layers
 from .ordering import Order
 from .parts import Anomaly, Asked, Limits, ResponseState
 from .records import changed_in
@@ -65,9 +66,9 @@ class Snapshot:
     limits: Limits = field(factory=Limits)
     habits: frozenset[str] = frozenset()
     # Items are in two mappings: those on which deltas fall are few and in
-    # `_overlay`, which every delta copies. The rest are in `_base`, which is
-    # copied when an item comes, ends or goes. `_overlay` wins.
-    _base: Mapping[str, Item] = field(factory=dict)
+    # `_overlay`, which every delta copies. The rest are in `_base`, of which little
+    # is copied when an item comes, ends or goes. `_overlay` wins.
+    _base: Layers[Item] = field(factory=Layers)
     _overlay: Mapping[str, Item] = field(factory=dict)
     # Where deltas fall just now, and the fields of what is there by now; then
     # `_overlay` is made when it is read.
@@ -95,7 +96,7 @@ class Snapshot:
         """The items of the default conversation, in order."""
         cached: Optional[tuple[Item, ...]] = self.__dict__.get("cached_items")
         if cached is None:
-            overlay, base = self._overlay, self._base
+            overlay, base = self._overlay, self._base.flat()
             cached = tuple(
                 [overlay.get(each) or base[each] for each in self._order.visible]
             )
@@ -113,7 +114,7 @@ class Snapshot:
     @property
     def announced(self) -> tuple[Item, ...]:
         """Items that events have named and that do not exist yet."""
-        every = {**self._base, **self._overlay}
+        every = {**self._base.flat(), **self._overlay}
         return tuple(item for item in every.values() if item.announced)
 
     @property
@@ -176,7 +177,7 @@ class Snapshot:
         """Return everything as JSON-able values, secrets left out."""
         from .packing import pack_fields
 
-        items = {**self._base, **self._overlay}
+        items = {**self._base.flat(), **self._overlay}
         return pack_fields(
             {
                 "version": self.version,
@@ -208,7 +209,7 @@ class Snapshot:
         from .packing import unpack_fields
 
         fields = unpack_fields(packed)
-        fields["base"] = {item.id: item for item in fields.pop("items", ())}
+        fields["base"] = Layers({item.id: item for item in fields.pop("items", ())})
         responses = fields.pop("responses", ())
         return cls(**fields, responses={state.id: state for state in responses})
 

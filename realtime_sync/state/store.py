@@ -9,6 +9,7 @@ events and not changes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any, Optional
 
 from ..protocol.dialects.server_quirks import SHORT_DONE
@@ -56,11 +57,11 @@ def put_growing(snapshot: Snapshot, item: Item) -> Snapshot:
     values["_overlay"] = overlay = {**snapshot._overlay, item.id: item}
     values["_growth"] = None
     if len(overlay) > IN_FLIGHT:
-        values["_base"] = {**snapshot._base, **overlay}
+        values["_base"] = snapshot._base.put(overlay)
         values["_overlay"] = {}
     copy = _new(Snapshot)
     _set(copy, "__dict__", values)
-    return copy
+    return copy if values["_overlay"] else _bounded(copy)
 
 
 def put_part(snapshot: Snapshot, item: Item, index: int, part: Part) -> Snapshot:
@@ -92,11 +93,10 @@ def regrown(snapshot: Snapshot, fields: dict[str, Any]) -> Snapshot:
 
 
 def put(snapshot: Snapshot, *items: Item) -> Snapshot:
-    """Store items that are as good as finished. O(items)."""
-    base = dict(snapshot._base)
+    """Store items that are as good as finished."""
+    base = snapshot._base.put({item.id: item for item in items})
     overlay = dict(snapshot._overlay)
     for item in items:
-        base[item.id] = item
         overlay.pop(item.id, None)
     return _bounded(updated(snapshot, {"_base": base, "_overlay": overlay}))
 
@@ -110,16 +110,18 @@ def store(snapshot: Snapshot, item: Item) -> Snapshot:
 
 def drop(snapshot: Snapshot, items: Iterable[str]) -> Snapshot:
     """Take items out of the store, not out of the order."""
-    base, overlay = dict(snapshot._base), dict(snapshot._overlay)
+    items = tuple(items)
+    base, overlay = snapshot._base.without(items), dict(snapshot._overlay)
     for each in items:
-        base.pop(each, None)
         overlay.pop(each, None)
     return updated(snapshot, {"_base": base, "_overlay": overlay})
 
 
 def reordered(snapshot: Snapshot, order: ordering.Order) -> Snapshot:
     """Replace the order, forgetting the oldest tombstones."""
-    order = ordering.forget_tombstones(order, snapshot.limits.max_items)
+    limit = snapshot.limits.max_items
+    if len(order.dead) > limit + _slack(limit):
+        order = ordering.forget_tombstones(order, limit)
     return updated(snapshot, {"_order": order})
 
 
@@ -136,16 +138,21 @@ def erase(snapshot: Snapshot, items: Iterable[str]) -> Snapshot:
     return updated(drop(snapshot, items), {"_order": order})
 
 
+def _slack(limit: int) -> int:
+    """Return how far a limit is exceeded before all surplus is forgotten at once."""
+    return limit // 16
+
+
 def _bounded(snapshot: Snapshot) -> Snapshot:
-    surplus = len(snapshot._base) - snapshot.limits.max_items
-    if surplus <= 0:
+    limit = snapshot.limits.max_items
+    surplus = len(snapshot._base) - limit
+    if surplus <= _slack(limit):
         return snapshot
-    oldest = [each for each in snapshot._base if each not in snapshot._overlay]
-    order = snapshot._order
-    for each in oldest[:surplus]:
-        if each in order.parents:
-            order = ordering.bury(order, each)
-    return reordered(drop(snapshot, oldest[:surplus]), order)
+    settled = (each for each in snapshot._base if each not in snapshot._overlay)
+    oldest = list(islice(settled, surplus))
+    known = [each for each in oldest if each in snapshot._order.parents]
+    order = ordering.bury(snapshot._order, *known)
+    return reordered(drop(snapshot, oldest), order)
 
 
 def put_response(snapshot: Snapshot, state: ResponseState) -> Snapshot:

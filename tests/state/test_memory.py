@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 
 import pytest
 
 from realtime_sync.state.parts import Limits
+from realtime_sync.state.snapshot import Snapshot
 from tests.state.mirror_builder import Mirror, answer, message
 
 LIMITS = Limits(max_items=20, max_responses=10, max_anomalies=5)
@@ -60,3 +62,72 @@ def test_what_a_snapshot_holds_is_bounded() -> None:
 def test_what_a_snapshot_holds_is_bounded_at_length() -> None:
     """The same for an hour's worth of turns."""
     stays_flat(4000)
+
+
+def copied(snapshot: Snapshot, before: Snapshot) -> int:
+    """Count the entries that an event has copied rather than shared."""
+    pairs = [
+        (snapshot._base, before._base),
+        (snapshot._order.parents, before._order.parents),
+        (snapshot._order.dead, before._order.dead),
+        (snapshot._order.waiting, before._order.waiting),
+    ]
+    entries = sum(
+        len(now._recent) + (now._settled is not was._settled) * len(now._settled)
+        for now, was in pairs
+    )
+    moved = snapshot._order._ids is not before._order._ids
+    order = len(snapshot._order._end) + moved * len(snapshot._order._ids)
+    return entries + order + len(snapshot._overlay)
+
+
+Tell = Callable[[Mirror, int], None]
+
+
+def in_turn(mirror: Mirror, number: int) -> None:
+    """Each item after the one before it."""
+    mirror.user(f"u{number}", f"u{number - 1}" if number else None)
+
+
+def without_a_place(mirror: Mirror, number: int) -> None:
+    """Each item at the end, because nothing is said of its place."""
+    mirror.user(f"u{number}", None)
+
+
+def after_strangers(mirror: Mirror, number: int) -> None:
+    """Each item after one that never comes."""
+    mirror.user(f"u{number}", f"x{number}")
+
+
+def never_done(mirror: Mirror, number: int) -> None:
+    """Each item begun, and left."""
+    mirror.added(message(f"u{number}", status="in_progress"), None)
+
+
+def deleted(mirror: Mirror, number: int) -> None:
+    """Each item deleted soon after."""
+    in_turn(mirror, number)
+    mirror.tell("conversation.item.deleted", item_id=f"u{number - 5}")
+
+
+def mean_copied(tell: Tell, limits: Limits, size: int) -> float:
+    """Count what is copied for each item once so many are there."""
+    mirror, total = Mirror(limits=limits), 0
+    for number in range(size + 2000):
+        before = mirror.snapshot
+        tell(mirror, number)
+        total += copied(mirror.snapshot, before) * (number >= size)
+    return total / 2000
+
+
+@pytest.mark.parametrize(
+    "tell", [in_turn, without_a_place, after_strangers, never_done, deleted]
+)
+@pytest.mark.parametrize("most", [1_000, 100_000])
+def test_an_item_costs_the_same_however_many_there_are(tell: Tell, most: int) -> None:
+    """Beyond the limit and far below it: what an event copies hardly grows."""
+    limits = Limits(max_items=most)
+    few = mean_copied(tell, limits, 500)
+    many = mean_copied(tell, limits, 6_000)
+
+    assert many < 1.5 * few + 50

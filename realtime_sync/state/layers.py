@@ -1,0 +1,91 @@
+"""
+A mapping that never changes, of which a changed copy costs the same at any size.
+
+Copying a dictionary of 20,000 items for each item that comes would make the mirror
+slower the longer a conversation lasts. Here few recent changes lie over many settled
+entries; only the changes are copied, and now and then they are settled in one go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
+
+V = TypeVar("V")
+
+MOST_RECENT = 256
+"""Changes at which they are settled, and one more for 64 entries that are settled."""
+
+_GONE: Any = object()
+
+
+class Layers(Mapping[str, V], Generic[V]):
+    """
+    Settled entries, in order of arrival, and what has changed since.
+
+    Args:
+        settled: the first entries; whoever gives them leaves them alone.
+    """
+
+    __slots__ = ("_settled", "_recent", "_count")
+
+    def __init__(self, settled: Mapping[str, V] = {}) -> None:  # noqa: B006
+        self._settled: dict[str, V] = dict(settled)
+        self._recent: dict[str, V] = {}
+        self._count = len(self._settled)
+
+    def put(self, changes: Mapping[str, V]) -> Layers[V]:
+        """Return a copy with other entries; those that were there keep their place."""
+        if any(self._recent.get(each) is _GONE for each in changes):
+            # What comes back comes last, so the place that it had must go.
+            return Layers(self.flat()).put(changes)
+        fresh = sum(each not in self for each in changes)
+        return self._changed(changes, self._count + fresh)
+
+    def without(self, keys: Iterable[str]) -> Layers[V]:
+        """Return a copy without some keys, known or not."""
+        known = dict.fromkeys((each for each in keys if each in self), _GONE)
+        return self._changed(known, self._count - len(known)) if known else self
+
+    def flat(self) -> dict[str, V]:
+        """Return the entries as a dictionary of the caller's own. O(entries)."""
+        merged = {**self._settled, **self._recent}
+        for each, value in self._recent.items():
+            if value is _GONE:
+                del merged[each]
+        return merged
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return what is under a key, or something else."""
+        found = self._recent.get(key)
+        if found is None:
+            return self._settled.get(key, default)
+        return default if found is _GONE else found
+
+    def __getitem__(self, key: str) -> V:
+        found = self._recent.get(key)
+        if found is _GONE:
+            raise KeyError(key)
+        return self._settled[key] if found is None else found
+
+    def __contains__(self, key: object) -> bool:
+        found = self._recent.get(key)  # type: ignore[call-overload]
+        return key in self._settled if found is None else found is not _GONE
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.flat() if self._recent else self._settled)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __repr__(self) -> str:
+        return f"Layers({self.flat()!r})"
+
+    def _changed(self, changes: Mapping[str, V], count: int) -> Layers[V]:
+        copy: Layers[V] = Layers.__new__(Layers)
+        copy._settled = self._settled
+        copy._recent = {**self._recent, **changes}
+        copy._count = count
+        if len(copy._recent) > MOST_RECENT + count // 64:
+            copy._settled, copy._recent = copy.flat(), {}
+        return copy

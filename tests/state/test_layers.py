@@ -1,0 +1,77 @@
+"""A mapping of which a changed copy costs the same at any size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from realtime_sync.state import layers
+from realtime_sync.state.layers import MOST_RECENT, Layers
+
+KEYS = st.sampled_from("abcdefgh")
+STEPS = st.one_of(
+    st.tuples(st.just("put"), st.dictionaries(KEYS, st.integers(), max_size=3)),
+    st.tuples(st.just("without"), st.lists(KEYS, max_size=3)),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(STEPS, max_size=20), st.integers(min_value=0, max_value=6))
+def test_layers_are_a_dictionary_in_order_of_arrival(
+    steps: list[Any], most: int
+) -> None:
+    """Wherever the changes are settled, and what was before stays what it was."""
+    model: dict[str, int] = {}
+    mapping: Layers[int] = Layers()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layers, "MOST_RECENT", most)
+        for step, argument in steps:
+            before, kept = mapping.flat(), mapping
+            mapping = getattr(mapping, step)(argument)
+            if step == "put":
+                model.update(argument)
+            else:
+                model = {k: v for k, v in model.items() if k not in argument}
+
+            assert before == kept.flat()
+            assert list(model.items()) == list(mapping.flat().items())
+            assert list(model) == list(mapping)
+            assert len(model) == len(mapping)
+            for each in "abcdefgh":
+                assert (each in model) == (each in mapping)
+                assert model.get(each, -1) == mapping.get(each, -1)
+
+
+def test_what_is_gone_is_not_found() -> None:
+    """Neither what was taken out, nor what has never been there."""
+    mapping = Layers({"a": 1, "b": 2}).put({"c": 3}).without(["a", "x"])
+
+    assert "Layers({'b': 2, 'c': 3})" == repr(mapping)
+    assert [2, 3] == [mapping["b"], mapping["c"]]
+    for gone in ("a", "x"):
+        with pytest.raises(KeyError):
+            mapping[gone]
+
+
+def test_a_copy_shares_what_is_settled() -> None:
+    """So it costs the same however much that is."""
+    settled = Layers({str(each): each for each in range(50_000)})
+    later = settled.put({"new": 1}).without(["7"]).put({"8": 0})
+
+    assert settled._settled is later._settled
+    assert 3 == len(later._recent)
+
+
+def test_changes_are_settled_before_they_are_many() -> None:
+    """What is copied at each change is bounded."""
+    mapping: Layers[int] = Layers()
+    sizes = []
+    for number in range(3 * MOST_RECENT):
+        mapping = mapping.put({str(number): number})
+        sizes.append(len(mapping._recent))
+
+    assert max(sizes) <= MOST_RECENT + len(mapping) // 64
+    assert 3 * MOST_RECENT == len(mapping)
