@@ -84,6 +84,14 @@ def refuse_misfits(kind: str, problems: list[str]) -> None:
         raise TypeError(f"{kind}: {'; '.join(problems)}")
 
 
+def has_extra(command: Any) -> bool:
+    """Whether a command, or its configuration, has fields beyond the protocol's."""
+    if command.extra:
+        return True
+    configs = [getattr(command, body, None) for body in _BODIES]
+    return any(getattr(config, "extra", None) for config in configs)
+
+
 def add_extra(command: Any, vendor: Mapping[str, Any]) -> None:
     """Put a vendor's fields into the configuration that a new command carries."""
     for body in _BODIES:

@@ -15,6 +15,7 @@ from typing import Any, Optional, Union
 from . import jsontext
 from .caller_checks import (
     add_extra,
+    has_extra,
     losses,
     refuse_misfits,
     refuse_unknown,
@@ -23,10 +24,10 @@ from .caller_checks import (
 from .dialects import GA, Dialect, client_lift
 from .dialects.field_moves import View, same
 from .events._base import ClientEvent, ServerEvent, UnknownEvent
-from .lazy import encode_bytes, encoded
+from .lazy import encode_bytes, key
 from .lenient_structure import salvage
 from .registry import class_of, event_class, find
-from .structure import Hook, Misfit, hook_for
+from .structure import Hook, Misfit, exact_hook, hook_for
 from .unstructure import to_mapping
 
 __all__ = ["Codec", "to_mapping"]
@@ -36,6 +37,7 @@ Loads = Callable[[Any], Any]
 _BODIES = ("session", "item", "response")
 """Members of commands that may be mappings."""
 
+_AUDIO = key("audio")
 _APPENDS = ("input_audio_buffer.append", "session.input_audio_buffer.append")
 
 
@@ -63,6 +65,8 @@ class Codec:
         self.session_type = session_type
         self._loads: Loads = jsontext.loads if loads is None else loads
         self._rows: dict[str, tuple[type[ServerEvent], Hook, View]] = {}
+        self._commands: dict[str, tuple[type, View]] = {}
+        self._lowered: dict[str, View] = {}
 
     def decode(self, data: Union[bytes, str]) -> ServerEvent:
         """Turn the text of one message into an event. Never raises."""
@@ -126,11 +130,16 @@ class Codec:
         if isinstance(event, UnknownEvent) or self.session_type == "translation":
             return mapping
         if isinstance(event, ClientEvent):
-            return self.dialect.lower_client(mapping)
-        lowered = self.dialect.lower_server(mapping)
-        if lowered is None:
+            lower = self._lowered.get(event.type)
+            if lower is None:
+                lower = self.dialect.client_lower(event.type)
+                self._lowered[event.type] = lower
+            lowered: dict[str, Any] = lower(mapping)
+            return lowered
+        said = self.dialect.lower_server(mapping)
+        if said is None:
             raise ValueError(f"the {self.dialect.name} dialect has no {event.type}")
-        return lowered
+        return said
 
     def command(
         self, frame: Mapping[str, Any], *, strict: bool = False
@@ -152,19 +161,42 @@ class Codec:
             TypeError: only if strict: a field that the protocol does not have,
                 or a value that does not fit.
         """
-        spelt = frame.get("type")
         try:
-            cls = event_class(
-                spelt if isinstance(spelt, str) else "",
-                session_type=self.session_type,
-                direction="client",
-            )
-        except KeyError:
-            return frame
-        plain = to_mapping(frame)
-        if self.session_type != "translation":
-            plain = _typed(client_lift(spelt)(plain), self.session_type)
+            cls, lift = self._commands[frame["type"]]
+        except (KeyError, TypeError):
+            known = self._learn_command(frame.get("type"))
+            if known is None:
+                return frame
+            cls, lift = known
+        try:
+            command: ClientEvent = exact_hook(cls)(self._lifted(lift, frame), cls)
+        except Misfit:
+            pass
+        else:
+            if not (strict and has_extra(command)):
+                return command
+        # Values of the vocabulary, bytes, or what does not fit: the thorough way.
+        plain = self._lifted(lift, to_mapping(frame))
         return _checked_command(cls, plain) if strict else _command(cls, plain)
+
+    def _lifted(self, lift: View, frame: Any) -> Any:
+        if frame.__class__ is not dict:
+            raise Misfit  # A lift would leave it as it is.
+        lifted = lift(frame)
+        if "session" in lifted and self.session_type != "translation":
+            return _typed(lifted, self.session_type)
+        return lifted
+
+    def _learn_command(self, spelt: Any) -> Optional[tuple[type, View]]:
+        if not isinstance(spelt, str):
+            return None
+        try:
+            cls = event_class(spelt, session_type=self.session_type, direction="client")
+        except KeyError:
+            return None
+        lift = same if self.session_type == "translation" else client_lift(spelt)
+        self._commands[spelt] = cls, lift
+        return cls, lift
 
     def _learn(self, frame: Any) -> Optional[tuple[type[ServerEvent], Hook, View]]:
         spelt = frame.get("type") if isinstance(frame, Mapping) else None
@@ -245,7 +277,7 @@ def _unknown(frame: Any) -> UnknownEvent:
 
 def _encode_append(command: Any) -> bytes:
     # Base64 needs no escaping, so the JSON encoder need not look at it.
-    text = encoded(command, "audio")
+    text = command.__dict__.get(_AUDIO)
     if text is None:
         audio = encode_bytes(command.audio)
     else:

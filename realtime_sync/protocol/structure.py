@@ -22,9 +22,10 @@ from cattrs import Converter
 
 from ..types import UNSET
 from .annotations import Shape, class_variables, shapes_of
-from .events._base import ServerEvent
+from .events._base import ClientEvent, ServerEvent
 from .fields import AUDIO, EXTRA
 from .lazy import key
+from .unstructure import to_mapping
 
 Check = Callable[[Any], Any]
 Hook = Callable[[Any, Any], Any]
@@ -48,11 +49,23 @@ def hook_for(cls: type) -> Hook:
 
 
 @lru_cache(maxsize=None)
-def checks_of(cls: type) -> Mapping[str, tuple[Shape, Check]]:
+def exact_hook(cls: type) -> Hook:
+    """
+    Return the compiled function for what a caller wrote.
+
+    It raises `Misfit` also where something would get lost on the way: an unknown
+    key, a null, a ``type`` that no class has. What it makes shares nothing with
+    what it was given, so that the caller may go on changing that.
+    """
+    return compile_hook(cls, exact=True)
+
+
+@lru_cache(maxsize=None)
+def checks_of(cls: type, exact: bool = False) -> Mapping[str, tuple[Shape, Check]]:
     """Return shape and check of every field of a class that comes by wire."""
     attributes = fields_dict(cls)
     return {
-        name: (shape, check_for(shape))
+        name: (shape, check_for(shape, exact))
         for name, shape in shapes_of(cls).items()
         if name not in ("raw", "problems") and EXTRA not in attributes[name].metadata
     }
@@ -69,14 +82,21 @@ def extra_name(cls: type) -> Optional[str]:
     return next((each.name for each in attributes if EXTRA in each.metadata), None)
 
 
-def compile_hook(cls: type) -> Hook:
-    """Write and compile the function that makes a class from a mapping."""
+def compile_hook(cls: type, exact: bool = False) -> Hook:
+    """
+    Write and compile the function that makes a class from a mapping.
+
+    Args:
+        cls: the class.
+        exact: see `exact_hook`.
+    """
     names: dict[str, Any] = {
         "Misfit": Misfit,
         "UNSET": UNSET,
         "cls": cls,
         "known": known_keys(cls),
         "new": cls.__new__,
+        "plain": to_mapping,
     }
     lines = [
         "def hook(value, _):",
@@ -86,14 +106,22 @@ def compile_hook(cls: type) -> Hook:
         "    made = new(cls)",
         "    fields = made.__dict__",
     ]
+    extra = extra_name(cls)
+    if exact:
+        lines += _lines_for_losses(cls, extra)
     attributes = fields_dict(cls)
-    for number, (name, (shape, check)) in enumerate(checks_of(cls).items()):
+    for number, (name, (shape, check)) in enumerate(checks_of(cls, exact).items()):
         names[f"check_{number}"] = check
         lazy = AUDIO in attributes[name].metadata
         write = _lines_for_audio if lazy else _lines_for_value
         lines += write(name, shape, f"check_{number}")
-    extra = extra_name(cls)
-    if extra is not None:
+    if extra is not None and exact:
+        lines += [
+            "    more = value.keys() - known",
+            f"    fields[{extra!r}] = "
+            "{k: plain(value[k]) for k in value if k in more} if more else {}",
+        ]
+    elif extra is not None:
         lines.append(
             f"    fields[{extra!r}] = "
             "{k: v for k, v in value.items() if k not in known}"
@@ -105,6 +133,16 @@ def compile_hook(cls: type) -> Hook:
     exec(compile(source, f"<structure {cls.__name__}>", "exec"), names)
     hook: Hook = names["hook"]
     return hook
+
+
+def _lines_for_losses(cls: type, extra: Optional[str]) -> list[str]:
+    lines = [] if extra else ["    if value.keys() - known:", "        raise Misfit"]
+    if issubclass(cls, ClientEvent):
+        return lines  # Found by its name, of which there may be several.
+    for name, word in class_variables(cls).items():
+        lines.append(f"    if get({name!r}, {word!r}) != {word!r}:")
+        lines.append("        raise Misfit")
+    return lines
 
 
 def _lines_for_value(name: str, shape: Shape, check: str) -> list[str]:
@@ -128,21 +166,21 @@ def _lines_for_audio(name: str, shape: Shape, check: str) -> list[str]:
     ]
 
 
-def check_for(shape: Shape) -> Check:
+def check_for(shape: Shape, exact: bool = False) -> Check:
     """Return the function that checks and converts a value of a shape."""
     if shape.anything:
-        return _anything
-    exact = frozenset(shape.scalars) - {bytes}
-    whole = int in exact and float not in exact
+        return to_mapping if exact else _anything
+    scalars = frozenset(shape.scalars) - {bytes}
+    whole = int in scalars and float not in scalars
     null = None if shape.nullable else UNSET
-    of_object = _object_check(shape)
-    of_list = _list_check(shape.items) if shape.items is not None else None
+    of_object = _object_check(shape, exact)
+    of_list = _list_check(shape.items, exact) if shape.items is not None else None
 
     def check(value: Any) -> Any:
         kind = value.__class__
-        if value is None:
+        if value is None and (null is None or not exact):
             return null
-        if kind in exact or (kind is int and float in exact):
+        if kind in scalars or (kind is int and float in scalars):
             return value
         if kind is dict and of_object is not None:
             return of_object(value)
@@ -159,8 +197,8 @@ def _anything(value: Any) -> Any:
     return value
 
 
-def _list_check(shape: Shape) -> Check:
-    check = check_for(shape)
+def _list_check(shape: Shape, exact: bool) -> Check:
+    check = check_for(shape, exact)
 
     def of_list(value: list[Any]) -> tuple[Any, ...]:
         checked = tuple([check(each) for each in value])
@@ -171,23 +209,25 @@ def _list_check(shape: Shape) -> Check:
     return of_list
 
 
-def _object_check(shape: Shape) -> Optional[Check]:
+def _object_check(shape: Shape, exact: bool) -> Optional[Check]:
     if not shape.classes:
-        return None if shape.values is None else _mapping_check(shape.values)
+        return None if shape.values is None else _mapping_check(shape.values, exact)
     choose = chooser(shape)
+    find = exact_hook if exact else hook_for
+    kept = to_mapping if exact else _anything
 
     def of_object(value: dict[str, Any]) -> Any:
         cls = choose(value)
         # Only where mappings are allowed too, an object may have no class.
-        return value if cls is None else hook_for(cls)(value, cls)
+        return kept(value) if cls is None else find(cls)(value, cls)
 
     return of_object
 
 
-def _mapping_check(shape: Shape) -> Check:
+def _mapping_check(shape: Shape, exact: bool) -> Check:
+    check = check_for(shape, exact)
     if shape.anything:
-        return _anything
-    check = check_for(shape)
+        return check
 
     def of_mapping(value: dict[str, Any]) -> dict[str, Any]:
         checked = {name: check(each) for name, each in value.items()}

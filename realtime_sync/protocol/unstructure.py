@@ -14,9 +14,10 @@ from ..types import UNSET
 from .annotations import class_variables
 from .events._base import UnknownEvent
 from .fields import AUDIO, EXTRA
-from .lazy import encode, encoded
+from .lazy import encode, key
 
 _LOCAL = ("raw", "problems")
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 def to_mapping(value: Any) -> Any:
@@ -28,7 +29,7 @@ def to_mapping(value: Any) -> Any:
     always there. An `UnknownEvent` gives what came.
     """
     kind = value.__class__
-    if value is None or kind in (str, int, float, bool):
+    if kind in _PLAIN:
         return value
     if kind is bytes:
         return encode(value)
@@ -37,9 +38,7 @@ def to_mapping(value: Any) -> Any:
     if has(kind):
         return _object(value)
     if isinstance(value, Mapping):
-        return {
-            name: to_mapping(each) for name, each in value.items() if each is not UNSET
-        }
+        return _members(value)
     if isinstance(value, (list, tuple)):
         return [to_mapping(each) for each in value]
     if isinstance(value, (bytearray, memoryview)):
@@ -52,24 +51,41 @@ def _object(value: Any) -> dict[str, Any]:
     made: dict[str, Any] = dict(constants)
     for name in plain:
         each = getattr(value, name)
-        if each is not UNSET:
+        if each.__class__ in _PLAIN:
+            made[name] = each
+        elif each is not UNSET:
             made[name] = to_mapping(each)
-    for name in sounds:
-        text = encoded(value, name)
+    for name, spare in sounds:
+        text = value.__dict__.get(spare)
         each = getattr(value, name) if text is None else text
         if each is not UNSET:
             made[name] = to_mapping(each)
     for name in extras:
-        made.update(to_mapping(getattr(value, name)))
+        more = getattr(value, name)
+        if more:
+            made.update(to_mapping(more))
+    return made
+
+
+def _members(value: Mapping[str, Any]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for name, each in value.items():
+        if each.__class__ in _PLAIN:
+            made[name] = each
+        elif each is not UNSET:
+            made[name] = to_mapping(each)
     return made
 
 
 @lru_cache(maxsize=None)
 def _plan(
     cls: type,
-) -> tuple[dict[str, str], tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+) -> tuple[
+    dict[str, str], tuple[str, ...], tuple[tuple[str, str], ...], tuple[str, ...]
+]:
     names = [each for each in fields(cls) if each.name not in _LOCAL]
-    sounds = tuple(each.name for each in names if AUDIO in each.metadata)
+    sounds = [each.name for each in names if AUDIO in each.metadata]
     extras = tuple(each.name for each in names if EXTRA in each.metadata)
     plain = (each.name for each in names if each.name not in (*sounds, *extras))
-    return class_variables(cls), tuple(plain), sounds, extras
+    spare = tuple((name, key(name)) for name in sounds)
+    return class_variables(cls), tuple(plain), spare, extras

@@ -104,5 +104,5 @@ def test_an_append_walks_through_few_files() -> None:
 
 
 DELTA = Walk(files=14, calls=30, returns=0)
-CREATE = Walk(files=20, calls=130, returns=34)
-APPEND = Walk(files=15, calls=40, returns=11)
+CREATE = Walk(files=19, calls=72, returns=22)
+APPEND = Walk(files=15, calls=37, returns=11)

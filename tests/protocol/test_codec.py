@@ -402,3 +402,49 @@ def test_a_prompt_variable_of_an_unknown_kind_stays_a_mapping() -> None:
 
     assert {"type": "input_video"} == event.session.prompt.variables["a"]
     assert "x" == event.session.prompt.variables["b"].text
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "message", "role": "user", "content": ({"type": "input_text"},)},
+        {"type": "message", "role": "wizard", "content": []},
+        {"type": "message", "role": None, "content": []},
+        {"type": "vendor_item", "content": [{"type": "input_text", "text": "Hi"}]},
+        {"type": "message", "role": "user", "content": [{"type": "hum", "text": 1}]},
+        {"type": "message", "role": "user", "content": [{"txt": "Hi"}]},
+        {"type": "message", "role": "user", "content": [None]},
+        {"type": "message", "role": "user", "status": None, "content": []},
+        {"type": "function_call_output", "call_id": "c", "output": {"not": "text"}},
+        {"type": "mcp_approval_response", "approve": 1.0, "id": "i"},
+        {"role": "user", "content": [], "vendor": {"deep": [None, 1.5, True]}},
+        {},
+    ],
+)
+def test_what_a_caller_wrote_is_what_goes_out(item: Any) -> None:
+    """Whatever the class makes of it: nothing is lost, no null becomes nothing."""
+    codec = Codec()
+    frame = {"type": "conversation.item.create", "item": item}
+
+    sent = json.loads(codec.encode(codec.command(frame)))["item"]
+
+    assert json.loads(json.dumps(item)) == {name: sent[name] for name in item}
+
+
+def test_a_command_does_not_change_with_the_mapping_that_it_was_made_of() -> None:
+    """It may be held until there is a connection, while its caller goes on."""
+    codec = Codec()
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+    body = {
+        "tools": [{"type": "function", "name": "weather", "parameters": schema}],
+        "vendor": {"list": [1]},
+    }
+    frame = {"type": "session.update", "session": body}
+    command = codec.command(frame)
+    before = codec.encode(command)
+
+    schema["properties"] = {}
+    body["vendor"]["list"].append(2)  # type: ignore[call-overload]
+    body["tools"].clear()  # type: ignore[attr-defined]
+
+    assert before == codec.encode(command)

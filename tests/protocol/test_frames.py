@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -157,3 +158,15 @@ def test_every_field_of_every_class_is_in_some_frame() -> None:
     }
 
     assert set() == missing
+
+
+@pytest.mark.parametrize("specimen", said_by("client"), ids=lambda each: each.name)
+def test_a_command_is_the_same_whatever_mapping_it_is_made_of(
+    specimen: Specimen,
+) -> None:
+    """One that is no dict is first turned into plain data."""
+    codec = codec_for(specimen.dialect)
+
+    command = codec.command(specimen.frame)
+
+    assert command == codec.command(MappingProxyType(specimen.frame))

@@ -85,15 +85,23 @@ class Dialect:
 
     def lower_client(self, frame: Mapping[str, Any]) -> Frame:
         """Turn a client's canonical frame into the shape for the wire."""
-        lens = CLIENT.get(frame["type"])
+        lowered: Frame = self.client_lower(frame["type"])(dict(frame))
+        return lowered
+
+    def client_lower(self, name: str) -> View:
+        """Return what spells a client's frame for the wire, by its canonical type."""
+        lens = CLIENT.get(name)
         if lens is None:
-            return dict(frame)
-        lowered = _typed(lens.up(dict(frame)))
+            return same
+        down = lens.down
+        steps: list[View] = [lens.up]
+        if name == "session.update":
+            steps.append(_typed)
         if self._flat:
-            lowered = _flat(lowered, lens.down)
-        wish: View = self._wishes.get(frame["type"], same)
-        wanted: Frame = wish(lowered)
-        return wanted
+            steps.append(lambda frame: _flat(frame, down))
+        if name in self._wishes:
+            steps.append(self._wishes[name])
+        return _all(steps)
 
     def lower_server(self, frame: Mapping[str, Any]) -> Optional[Frame]:
         """

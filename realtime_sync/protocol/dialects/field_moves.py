@@ -62,6 +62,20 @@ def each(name: str, lens: Lens) -> Lens:
     return Lens(all_of(lens.up), all_of(lens.down))
 
 
+def where(name: str, word: str, lens: Lens) -> Lens:
+    """Apply a lens to the objects of which one member is a certain word."""
+
+    def only(view: View) -> View:
+        def apply(value: Any) -> Any:
+            if value.__class__ is dict and value.get(name) == word:
+                return view(value)
+            return value
+
+        return apply
+
+    return Lens(only(lens.up), only(lens.down))
+
+
 def chain(*lenses: Lens) -> Lens:
     """Apply lenses one after the other, and backwards on the way down."""
 

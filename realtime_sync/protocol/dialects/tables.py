@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..audio_formats import format_object, format_word
-from .field_moves import Field, Lens, at, chain, each, moves, words
+from .field_moves import Field, Lens, at, chain, each, moves, where, words
 
 ITEM_PARTS = {"text": "output_text", "audio": "output_audio"}
 """Types of the parts of an assistant's message."""
@@ -124,17 +124,7 @@ RESPONSE_ASKED = (
 """The ``response`` of ``response.create``."""
 
 
-def _of_assistant(lens: Lens) -> Lens:
-    def only(value: Any) -> bool:
-        return value.__class__ is dict and value.get("role") == "assistant"
-
-    return Lens(
-        lambda value: lens.up(value) if only(value) else value,
-        lambda value: lens.down(value) if only(value) else value,
-    )
-
-
-ITEM = _of_assistant(each("content", at("type", words(ITEM_PARTS))))
+ITEM = where("role", "assistant", each("content", at("type", words(ITEM_PARTS))))
 """One conversation item."""
 
 _PART = Lens(up=at("type", words(EVENT_PARTS)).up)
