@@ -33,6 +33,7 @@ from ..errors import (
     WaitTimeout,
 )
 from ..protocol.codec import Codec
+from ..state.restore import Unconfirmed, resumed
 from ..state.snapshot import Snapshot
 from ..transport.backoff import delays
 from ..transport.base import Transport
@@ -109,6 +110,7 @@ class Reconnector:
         self._sender = sender
         self.policy = policy
         self._used = 0
+        self._unconfirmed: Optional[Unconfirmed] = None
         self._given_up = given_up
         self._rotation: Optional[Thread] = None
         self._rotated: Optional[Connection] = None
@@ -320,7 +322,9 @@ class Reconnector:
             self._given_up.attach(connection.abort)
             if options.wait_created:
                 rebuild.greet()
-            report = rebuild.run(before, items=self.policy.restore)
+            report = rebuild.run(
+                before, items=self.policy.restore, left=self._unconfirmed
+            )
             if alive and old.snapshot.version != before.version:
                 raise ConnectionLost("the old connection was not quiet", code=1001)
             if not self._host.switch_to(connection):
@@ -331,6 +335,12 @@ class Reconnector:
             raise
         finally:
             self._given_up.detach(connection.abort)
+        # A loss right after this one goes on from the same conversation.
+        self._unconfirmed = Unconfirmed(
+            items=resumed(before, self._unconfirmed),
+            ids=frozenset(report.unconfirmed),
+            names=rebuild.names,
+        )
         self._host.emit(ConnectionOpened(attempt=self._used))
         self._host.emit(ConnectionRestored(report=report, attempt=self._used))
         # Handlers know before anything is sent that was held meanwhile.

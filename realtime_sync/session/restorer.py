@@ -15,22 +15,25 @@ from ..connection.connection import Connection
 from ..connection.pending import PendingCommands
 from ..connection.sender import event_ids, with_event_id
 from ..deadline import Deadline
-from ..dispatch.watches import Waiting, Watch, WatchList
+from ..dispatch.watches import Waiting, WatchList
 from ..errors import CommandRejected, RestoreError, WaitTimeout
 from ..protocol import events
 from ..protocol.codec import Codec, to_mapping
-from ..state.restore import CALL_IS_GONE, RestorePlan, RestoreReport, plan_restore
+from ..state.restore import (
+    CALL_IS_GONE,
+    RestorePlan,
+    RestoreReport,
+    Unconfirmed,
+    plan_restore,
+)
 from ..state.snapshot import Snapshot
 from ..transport.base import Transport
 from ..types import UNSET
 from .opening import Greeting
 
 _PATIENCE = 3.0
-"""Seconds for a first word about items, from a server that may never say one."""
+"""Seconds for an answer, from a server that may never give one."""
 
-_ITEM_EVENTS = frozenset(
-    {"conversation.item.added", "conversation.item.done", "conversation.item.deleted"}
-)
 _PCM16_AT_24_KHZ = 48_000
 _G711 = 8_000
 
@@ -47,6 +50,9 @@ class Rebuild:
         codec: of the session.
         config: the configuration in force, GA shape; None for none.
         deadline: for all of it.
+
+    Attributes:
+        names: item id -> the id that the server gave it instead.
     """
 
     def __init__(
@@ -66,8 +72,10 @@ class Rebuild:
         self._watches.add(self._pending.watch)
         self._ids = event_ids("restore")
         self._greeting = Greeting(self._watches, self._waiting)
-        self._tells_items = False
-        self._watches.add(Watch(_ITEM_EVENTS, self._item_told, lambda error: None))
+        # Kinds of commands of which one was waited for in vain.
+        self._silent: set[str] = set()
+        self._confirmed: set[str] = set()
+        self.names: dict[str, str] = {}
         connection.take_over(
             self._watches, lambda event, snapshot, size: None, lambda connection: None
         )
@@ -80,59 +88,65 @@ class Rebuild:
         """Wait for `session.created`."""
         self._greeting.wait(self._deadline)
 
-    def run(self, snapshot: Snapshot, *, items: bool) -> RestoreReport:
-        """Send configuration and items; say what became of them."""
+    def run(
+        self, snapshot: Snapshot, *, items: bool, left: Optional[Unconfirmed] = None
+    ) -> RestoreReport:
+        """
+        Send configuration and items; say what became of them.
+
+        What the server leaves unanswered is unconfirmed and fails nothing: some
+        servers take what they are sent and never say so.
+
+        Args:
+            snapshot: the conversation as it was.
+            items: whether to rebuild the items at all.
+            left: what the restore before this one left open, if anything.
+        """
         self._greeting.cancel()
-        plan = plan_restore(snapshot, self._config, items=items)
+        plan = plan_restore(snapshot, self._config, items=items, left=left)
         self._configure(plan)
-        dropped = dict(plan.report.dropped)
-        refused = []
+        dropped, changed = dict(plan.report.dropped), dict(plan.report.changed)
         handles = [self._create(command) for command in plan.commands]
-        silent = not self._hear_of_items(handles)
-        for handle in handles:
-            problem = self._outcome(handle, patient=not silent)
-            if problem is not None:
-                refused.append((handle.command, problem))
-        for command, problem in refused:
-            # Perhaps only because the item before it was refused.
+        outcomes = [(handle.command, self._outcome(handle)) for handle in handles]
+        for command, problem in outcomes:
+            if problem is None:
+                continue
+            # Perhaps only because of the item before it: that was refused, or
+            # the server knows it by another id.
             place = _nearest(plan.report.restored, dropped, command.item.id)
+            place = self.names.get(place, place)
             if place != command.previous_item_id:
                 again = evolve(command, event_id=UNSET, previous_item_id=place)
-                problem = self._outcome(self._create(again), patient=not silent)
+                problem = self._outcome(self._create(again))
             if problem is not None:
                 dropped[command.item.id] = f"the server refused it: {problem}"
-        self._withdraw_orphans(plan, dropped, patient=not silent)
-        restored = tuple(i for i in plan.report.restored if i not in dropped)
-        told: dict[str, Any] = {"restored": restored}
-        if silent:
-            told = {"restored": (), "unconfirmed": restored}
-        return evolve(plan.report, dropped=dropped, **told)
+        self._withdraw_orphans(plan, dropped)
+        for item_id, name in self.names.items():
+            changed[item_id] = "; ".join(
+                filter(None, (changed.get(item_id), f"the server calls it {name}"))
+            )
+        sent = [each for each in plan.report.restored if each not in dropped]
+        return evolve(
+            plan.report,
+            changed=changed,
+            dropped=dropped,
+            restored=tuple(each for each in sent if each in self._confirmed),
+            unconfirmed=tuple(each for each in sent if each not in self._confirmed),
+        )
 
-    def _item_told(self, event: Any) -> None:
-        self._tells_items = True
-
-    def _hear_of_items(self, handles: Sequence[CommandHandle]) -> bool:
+    def _patience(self, kind: str) -> float:
         """
-        Wait for the fate of a first item; False when the server keeps silent.
+        Seconds to wait for the answer to one command of a kind.
 
-        Some servers take items and never say so. They are believed to: else no
-        session with one of them could be restored.
+        No more once a wait has run out: what was sent up to then was sent at once,
+        and what the server has to say of it has come by now.
         """
         share = self._deadline.remaining()
-        patience = Deadline(_PATIENCE if share is None else min(_PATIENCE, share / 2))
-        for handle in handles:
-            try:
-                handle.acknowledged(patience.remaining())
-            except CommandRejected:
-                continue
-            except WaitTimeout:
-                return self._tells_items
-            return True
-        return True
+        if kind in self._silent:
+            return 0.0
+        return _PATIENCE if share is None else min(_PATIENCE, share / 2)
 
-    def _withdraw_orphans(
-        self, plan: RestorePlan, dropped: dict[str, str], *, patient: bool
-    ) -> None:
+    def _withdraw_orphans(self, plan: RestorePlan, dropped: dict[str, str]) -> None:
         """An output whose call was refused goes too: they belong together."""
         items = [command.item for command in plan.commands]
         calls = {
@@ -144,8 +158,8 @@ class Rebuild:
             orphan = item.type == "function_call_output" and item.call_id not in calls
             if orphan and item.id not in dropped:
                 dropped[item.id] = CALL_IS_GONE
-                delete = events.ConversationItemDelete(item_id=item.id)
-                self._outcome(self._send(delete), patient=patient)
+                name = self.names.get(item.id, item.id)
+                self._outcome(self._send(events.ConversationItemDelete(item_id=name)))
 
     def _configure(self, plan: RestorePlan) -> None:
         if not plan.config:
@@ -173,19 +187,21 @@ class Rebuild:
         self._connection.send(payload, self._deadline)
         return handle
 
-    def _outcome(
-        self, handle: CommandHandle, *, patient: bool = True
-    ) -> Optional[CommandRejected]:
-        """
-        Why the server refused a command, or None; waits for that if `patient`.
-        """
+    def _outcome(self, handle: CommandHandle) -> Optional[CommandRejected]:
+        """Why the server refused a command, or None. Waits for a short time."""
         try:
-            handle.acknowledged(self._deadline.remaining() if patient else 0)
+            event = handle.acknowledged(self._patience(handle.command.type))
         except CommandRejected as exc:
             return exc
         except WaitTimeout:
-            if patient:
-                raise
+            self._silent.add(handle.command.type)
+            return None
+        asked = getattr(getattr(handle.command, "item", None), "id", None)
+        if asked is not None:
+            self._confirmed.add(asked)
+            name = getattr(event.item, "id", None)
+            if isinstance(name, str) and name and name != asked:
+                self.names[asked] = name
         return None
 
 

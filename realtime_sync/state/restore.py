@@ -44,8 +44,8 @@ class RestoreReport:
         restored: ids of the items that are there again, in order.
         changed: item id -> how it differs (audio became text, for example).
         dropped: item id -> why it is not there any more.
-        unconfirmed: ids of items that were sent to a server that says nothing of
-            items: they may be there, and the mirror does not have them.
+        unconfirmed: ids of items that were sent and of which the server has said
+            nothing: they may be there, and the mirror does not have them.
     """
 
     restored: tuple[str, ...] = ()
@@ -70,11 +70,63 @@ class RestorePlan:
     report: RestoreReport
 
 
+@frozen(kw_only=True)
+class Unconfirmed:
+    """
+    What a restore has left open, for the one after it.
+
+    Attributes:
+        items: the conversation that was restored, in order.
+        ids: those of its items that the server has said nothing of.
+        names: item id -> the id that the server gave it instead.
+    """
+
+    items: tuple[Item, ...]
+    ids: frozenset[str]
+    names: Mapping[str, str]
+
+
+def resumed(snapshot: Snapshot, left: Optional[Unconfirmed]) -> tuple[Item, ...]:
+    """
+    Return the conversation of a connection that was restored and is lost again.
+
+    What the server never spoke of stands where it stood. What it has spoken of
+    meanwhile, under whatever id, is there once.
+
+    Args:
+        snapshot: of the connection that is lost.
+        left: what its restore left open, if anything.
+    """
+    items = list(snapshot.items)
+    if left is None:
+        return tuple(items)
+    known = {item.id for item in left.items} | set(left.names.values())
+    late = [_likeness(item) for item in items if item.id not in known]
+    before: Optional[str] = None
+    for item in left.items:
+        name = left.names.get(item.id, item.id)
+        ids = [each.id for each in items]
+        if name in ids:
+            before = name
+        elif item.id in left.ids and item.id not in snapshot._order.dead:
+            if _likeness(item) in late:
+                late.remove(_likeness(item))
+                continue
+            items.insert(ids.index(before) + 1 if before else 0, item)
+            before = item.id
+    return tuple(items)
+
+
+def _likeness(item: Item) -> tuple[Any, ...]:
+    return item.type, item.said, item.call_id, item.output
+
+
 def plan_restore(
     snapshot: Snapshot,
     config: Optional[Mapping[str, Any]],
     *,
     items: bool = True,
+    left: Optional[Unconfirmed] = None,
 ) -> RestorePlan:
     """
     Plan how to rebuild a conversation.
@@ -87,17 +139,19 @@ def plan_restore(
         snapshot: the conversation as it was.
         config: the configuration in force, GA shape; None for none.
         items: whether to rebuild the items at all.
+        left: what the restore before this one left open, if anything.
     """
     restored: list[str] = []
     changed: dict[str, str] = {}
     dropped: dict[str, str] = {}
     commands = []
+    conversation = resumed(snapshot, left)
     calls = {
         item.call_id
-        for item in snapshot.items
-        if item.type == "function_call" and item.status != "in_progress"
+        for item in conversation
+        if item.type == "function_call" and not _grows(item)
     }
-    for item in snapshot.items:
+    for item in conversation:
         built, remark = _rebuild(item, calls) if items else (None, "not wanted")
         if built is None:
             dropped[item.id] = remark or "cannot be rebuilt"
@@ -144,8 +198,20 @@ def _without_nulls(value: Any) -> Any:
     }
 
 
+def _grows(item: Item) -> bool:
+    """
+    Whether a response is making an item.
+
+    Some servers call what we created in progress: what a user said is not being
+    made, and neither is what has words but no response.
+    """
+    if item.status != "in_progress" or item.role in ("user", "system"):
+        return False
+    return item.response_id is not None or not item.said
+
+
 def _rebuild(item: Item, calls: set[Optional[str]]) -> tuple[Any, Optional[str]]:
-    if item.status == "in_progress":
+    if _grows(item):
         return None, "was not finished"
     if item.type == "message":
         return _message(item)

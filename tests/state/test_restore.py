@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from realtime_sync.protocol.codec import to_mapping
-from realtime_sync.state.restore import plan_restore
-from tests.state.mirror_builder import Mirror, answer, said
+from realtime_sync.state.restore import Unconfirmed, plan_restore, resumed
+from tests.state.mirror_builder import Mirror, answer, message, said
 
 
 def user(item_id: str, *content: dict[str, Any]) -> dict[str, Any]:
@@ -270,3 +270,52 @@ def test_planning_changes_nothing() -> None:
     plan_restore(mirror.snapshot, {"instructions": "x"})
 
     assert before == mirror.snapshot.to_dict()
+
+
+def heard_only(*said: str) -> Mirror:
+    """A user's messages."""
+    return mirror_of(
+        *[user(each, {"type": "input_text", "text": each}) for each in said]
+    )
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "names", "conversation"),
+    [
+        ("", {}, "abcd"),
+        ("ac", {}, "abcd"),
+        ("d", {}, "abcd"),
+        ("bx", {}, "abcdx"),
+        ("Bx", {"b": "B"}, "aBcdx"),
+    ],
+)
+def test_a_second_loss_goes_on_from_what_was_restored(
+    confirmed: str, names: dict[str, str], conversation: str
+) -> None:
+    """What the server never spoke of stands where it stood."""
+    before = heard_only(*"abcd").snapshot
+    ids = frozenset(set("abcd") - set(confirmed) - set(names))
+    left = Unconfirmed(items=before.items, ids=ids, names=names)
+    plan = plan_restore(heard_only(*confirmed).snapshot, None, left=left)
+
+    assert tuple(conversation) == plan.report.restored
+
+
+def test_what_was_told_late_or_deleted_is_not_sent_again() -> None:
+    """Under whatever id: it is what has the same words."""
+    before = heard_only(*"abc").snapshot
+    left = Unconfirmed(items=before.items, ids=frozenset("abc"), names={})
+    mirror = heard_only("c")
+    mirror.added(user("theirs", {"type": "input_text", "text": "a"}))
+    mirror.tell("conversation.item.deleted", item_id="b")
+
+    assert ["c", "theirs"] == [i.id for i in resumed(mirror.snapshot, left)]
+
+
+@pytest.mark.parametrize("role", ["user", "system", "assistant"])
+def test_what_has_words_and_no_response_is_finished(role: str) -> None:
+    """Some servers call what a client created in progress for ever."""
+    item = message("a", [{"type": "text", "text": "Hi"}], role=role)
+    mirror = mirror_of({**item, "status": "in_progress"})
+
+    assert ("a",) == plan_restore(mirror.snapshot, None).report.restored
