@@ -70,50 +70,40 @@ _INPUT: Mapping[str, Rule] = {
     "input_audio_noise_reduction": nullable(NOISE_REDUCTION),
     "turn_detection": nullable(TURN_DETECTION),
 }
-SESSION = record(
+_SESSION_FIELDS: Mapping[str, Rule] = {
+    **_SHARED,
+    **_INPUT,
+    "model": text(),
+    "speed": number(0.25, 1.5),
+    "tracing": session_shapes.TRACING,
+    "client_secret": mapping,
+}
+_TRANSCRIPTION_FIELDS: Mapping[str, Rule] = {
+    **_INPUT,
+    "modalities": session_shapes.MODALITIES,
+    "include": nullable(array(text())),
+    "client_secret": mapping,
+}
+READ_ONLY = ("id", "object", "expires_at", "client_secret")
+"""Fields of a session that a client may send back, and that change nothing."""
+_SENT_BACK: Mapping[str, Rule] = dict.fromkeys(READ_ONLY, anything)
+SESSION = record(_SESSION_FIELDS)
+TRANSCRIPTION_SESSION = record(_TRANSCRIPTION_FIELDS)
+_TEXT = record(
+    {"type": anything, "text": session_shapes.INPUT_TEXT}, required=("text",)
+)
+_AUDIO = record(
+    {"type": anything, "audio": text(), "transcript": nullable(text())},
+    required=("audio",),
+)
+PARTS: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
     {
-        **_SHARED,
-        **_INPUT,
-        "model": text(),
-        "speed": number(0.25, 1.5),
-        "tracing": session_shapes.TRACING,
-        "client_secret": mapping,
+        "system": {"input_text": _TEXT},
+        "user": {"input_text": _TEXT, "input_audio": _AUDIO},
+        "assistant": {"text": _TEXT},
     }
 )
-TRANSCRIPTION_SESSION = record(
-    {
-        **_INPUT,
-        "modalities": session_shapes.MODALITIES,
-        "include": nullable(array(text())),
-        "client_secret": mapping,
-    }
-)
-_PART = tagged(
-    "type",
-    {
-        "input_text": record(
-            {"type": anything, "text": session_shapes.INPUT_TEXT}, required=("text",)
-        ),
-        "input_audio": record(
-            {"type": anything, "audio": text(), "transcript": nullable(text())},
-            required=("audio",),
-        ),
-        "item_reference": record({"type": anything, "id": text()}, required=("id",)),
-        "text": record(
-            {"type": anything, "text": session_shapes.INPUT_TEXT}, required=("text",)
-        ),
-        "output_text": record(
-            {"type": anything, "text": session_shapes.INPUT_TEXT}, required=("text",)
-        ),
-        "audio": record(
-            {
-                "type": anything,
-                "audio": nullable(text()),
-                "transcript": nullable(text()),
-            }
-        ),
-    },
-)
+"""What the message of each role may hold."""
 _ITEM = {
     "id": session_shapes.ITEM_ID,
     "object": nullable(one_of("realtime.item")),
@@ -122,13 +112,15 @@ _ITEM = {
 }
 ITEM_VARIANTS: Mapping[str, Rule] = MappingProxyType(
     {
-        "message": record(
+        "message": tagged(
+            "role",
             {
-                **_ITEM,
-                "role": one_of("user", "assistant", "system"),
-                "content": array(_PART),
+                role: record(
+                    {**_ITEM, "role": anything, "content": array(tagged("type", part))},
+                    required=("content",),
+                )
+                for role, part in PARTS.items()
             },
-            required=("role", "content"),
         ),
         "function_call": record(
             {
@@ -164,7 +156,9 @@ RESPONSE = record(
 REALTIME: Mapping[str, Rule] = MappingProxyType(
     {
         **ga.REALTIME,
-        "session.update": ga.command({"session": SESSION}, "session"),
+        "session.update": ga.command(
+            {"session": record({**_SESSION_FIELDS, **_SENT_BACK})}, "session"
+        ),
         "conversation.item.create": ga.command(
             {
                 "item": tagged("type", ITEM_VARIANTS),
@@ -179,7 +173,7 @@ TRANSCRIPTION_COMMANDS: Mapping[str, Rule] = MappingProxyType(
     {
         **ga.TRANSCRIPTION_COMMANDS,
         "transcription_session.update": ga.command(
-            {"session": TRANSCRIPTION_SESSION}, "session"
+            {"session": record({**_TRANSCRIPTION_FIELDS, **_SENT_BACK})}, "session"
         ),
     }
 )

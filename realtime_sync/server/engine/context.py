@@ -56,7 +56,8 @@ class Options:
         max_items: items the conversation holds.
         max_responses: responses that may run side by side.
         transcripts: when transcripts of user audio are sent.
-        tokens_per_minute: the limit that ``rate_limits.updated`` counts down from.
+        tokens_per_minute, requests_per_minute: the limits that
+            ``rate_limits.updated`` counts down from; the second is the beta's only.
     """
 
     pace: Optional[float] = None
@@ -72,6 +73,7 @@ class Options:
     max_responses: int = 16
     transcripts: Literal["soon", "late"] = "soon"
     tokens_per_minute: int = 15_000_000
+    requests_per_minute: int = 20_000
 
 
 @attrs.define(eq=False)

@@ -28,7 +28,13 @@ ID_PREFIXES = {
     "mcp_call": "mcp",
 }
 _WITHOUT_STATUS = frozenset(
-    {"mcp_list_tools", "mcp_call", "mcp_approval_request", "mcp_approval_response"}
+    {
+        "function_call_output",
+        "mcp_list_tools",
+        "mcp_call",
+        "mcp_approval_request",
+        "mcp_approval_response",
+    }
 )
 _PART_NAMES = {"text": "output_text", "audio": "output_audio"}
 

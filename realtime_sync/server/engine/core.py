@@ -14,6 +14,7 @@ from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, Union
 from ..agents.base import Agent
 from ..agents.tools import McpTool
 from . import beta_shapes, ga_shapes
+from .beta_shapes import READ_ONLY
 from .check import Rule
 from .configuration import Configuration
 from .context import Context, Job, Options
@@ -156,14 +157,6 @@ class Engine:
         """Begin the session; returns the frames to send."""
         self.context.now = now
         self.context.emit("session.created", session=self.session())
-        if self.dialect == "beta" and self.session_type == "realtime":
-            self.context.emit(
-                "conversation.created",
-                conversation={
-                    "id": self.conversation.id,
-                    "object": "realtime.conversation",
-                },
-            )
         self.mcp.configured(self.config.get("tools") or ())
         return self._exchange.flush()
 
@@ -239,7 +232,9 @@ class Engine:
 
     def _session_update(self, frame: Frame) -> None:
         fixed = self.conversation.has_assistant_audio()
-        self.config.update(frame["session"], voice_fixed=fixed)
+        # The beta's session may be sent back as it came; these are the server's.
+        wanted = {k: v for k, v in frame["session"].items() if k not in READ_ONLY}
+        self.config.update(wanted, voice_fixed=fixed)
         self.listening.configured()
         self.context.emit("session.updated", session=self.session())
         self.mcp.configured(self.config.get("tools") or ())

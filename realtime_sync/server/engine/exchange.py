@@ -5,9 +5,10 @@ The way in and out of an engine: checking, lifting, refusing, lowering, jobs.
 from __future__ import annotations
 
 import json
-from typing import Any, Callable, Iterator, Mapping, Optional, Union
+from typing import Any, Callable, Iterable, Iterator, Mapping, Optional, Union
 
 from ...protocol.dialects import named
+from .beta_frames import beta_fields
 from .check import Rule
 from .context import Context, Job
 from .refusal import Refusal, invalid_json, invalid_value, missing
@@ -88,7 +89,10 @@ class Exchange:
 
     def flush(self) -> list[Frame]:
         """Return what was emitted, in the session's dialect."""
-        frames, self._context.out = self._context.out, []
+        out, self._context.out = self._context.out, []
+        frames: Iterable[Mapping[str, Any]] = out
+        if self._context.dialect == "beta":
+            frames = map(beta_fields, out)
         lowered = (self._dialect.lower_server(frame) for frame in frames)
         return [dict(frame) for frame in lowered if frame is not None]
 

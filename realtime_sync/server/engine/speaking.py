@@ -14,6 +14,7 @@ from .conversation import Entry, check_call, new_entry
 from .listening import Listening
 from .mcp import Found, McpServers
 from .plan import Plan
+from .rate_limits import RateLimits
 from .refusal import Refusal, active_response, nothing_to_cancel, voice_locked
 from .response import Run
 from .sound import SoundFormat, from_native, sound_format, to_native
@@ -41,7 +42,7 @@ class Speaking:
         self._listening = listening
         self._jobs: dict[str, Job] = {}
         self._cached = 0
-        self._remaining = context.options.tokens_per_minute
+        self._limits = RateLimits(context.options)
         self.runs: list[Run] = []
         self.idle_since: Optional[float] = None
 
@@ -74,6 +75,7 @@ class Speaking:
         run = Run(self._context, self._plan(config, settings, entries), self._done)
         self._remember(run)
         run.begin()
+        self._limits.reserve(run.plan)
         if self._rate_place == "start":
             self._rate_limits()
         self._mcp.configured(settings["tools"])
@@ -318,7 +320,7 @@ class Speaking:
         if job is not None:
             job.dropped = True
         self._cached = run.plan.read.text
-        self._remaining = max(0, self._remaining - run.tokens)
+        self._limits.settle(run.plan, run.tokens)
         if run.plan.conversation:
             self.idle_since = self._context.now + run.audio_ms / 1000
         if self._rate_place == "end":
@@ -331,19 +333,8 @@ class Speaking:
         return chosen or ("start" if self._context.dialect == "beta" else "end")
 
     def _rate_limits(self) -> None:
-        limit = self._context.options.tokens_per_minute
-        used = limit - self._remaining
-        self._context.emit(
-            "rate_limits.updated",
-            rate_limits=[
-                {
-                    "name": "tokens",
-                    "limit": limit,
-                    "remaining": self._remaining,
-                    "reset_seconds": round(used * 60 / limit, 3),
-                }
-            ],
-        )
+        limits = self._limits.shown(requests=self._context.dialect == "beta")
+        self._context.emit("rate_limits.updated", rate_limits=limits)
 
 
 def spoken(piece: Say, prompt: Prompt, mouth: Any, form: SoundFormat) -> Iterator[Say]:

@@ -15,6 +15,7 @@ from werkzeug.wrappers import Request, Response
 from ...protocol.dialects import BETA
 from ..clock import Clock
 from ..engine import beta_shapes, ga_shapes, session_shapes
+from ..engine.beta_frames import beta_fields
 from ..engine.check import integer, text
 from ..engine.configuration import Configuration
 from ..engine.ids import Ids
@@ -147,7 +148,8 @@ class Rest:
             given, (body.get("client_secret") or {}).get(lifetime)
         )
         effective = self._effective(given, "beta")
-        said = BETA.lower_server({"type": "session.created", "session": effective})
+        created = beta_fields({"type": "session.created", "session": effective})
+        said = BETA.lower_server(created)
         session = effective if said is None else said["session"]
         secret = {"value": value, "expires_at": expires_at}
         return _answer({**session, "client_secret": secret})
