@@ -107,6 +107,8 @@ Predicate = Callable[[Any], Any]
 """A ``where=`` filter. Runs in the handler's or the waiter's thread."""
 
 Dialect = Literal["ga", "beta", "xai", "dashscope"]
+ServedDialect = Literal["both", "ga", "beta"]
+"""What the local server speaks; both let the client choose."""
 SessionType = Literal["realtime", "transcription", "translation"]
 DispatchMode = Literal["thread", "manual", "inline"]
 OnConflict = Literal["raise", "wait", "cancel"]

@@ -46,8 +46,9 @@ ROWS = """
 
 PUBLIC = (
     "errors types protocol.events protocol.audio_formats protocol.escape "
-    "protocol.dialects.server_quirks protocol.sensitive protocol.audio_fields "
-    "transport.redaction transport.logs"
+    "protocol.dialects.server_quirks protocol.registry protocol.sensitive "
+    "protocol.audio_fields state.latency dispatch.notices transport.redaction "
+    "transport.logs"
 ).split()
 """Modules whose every name is public; other public names are in ``__all__``."""
 

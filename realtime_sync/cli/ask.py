@@ -8,7 +8,6 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from ..protocol.escape import terminal_text
-from ..telemetry import Tokens
 from .json_output import add_json_option, print_json
 from .server_options import add_server_options, new_session, server_url
 
@@ -46,6 +45,8 @@ def run(options: argparse.Namespace) -> int:
             finally:
                 printed.end()
     if options.json:
+        from ..telemetry import Tokens
+
         tokens = Tokens.of(reply.usage)
         print_json(
             {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from array import array
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +13,6 @@ from .transcript import LiveTranscript
 if TYPE_CHECKING:
     from .. import Session
 
-QUIET = 0.03
-"""A block this much quieter than the loudest one is not speech."""
-
-FLOOR = 60
-"""Samples of 16 bit below this are not speech either."""
-
 GRACE = 5.0
 """Seconds to wait for a transcript when everything else is there."""
 
@@ -28,9 +21,9 @@ class Conversation:
     """
     Follows one session in which audio is spoken to a server with VAD.
 
-    Its handlers run in the session's dispatcher thread; `sent` and `settled` are
-    for the thread that sends. One lock guards everything but the transcript,
-    which only handlers print to.
+    Its handlers run in the session's dispatcher thread; `settled` is for the thread
+    that sends. How long turns took is what `turn.finished` says. One lock guards
+    everything but the transcript, which only handlers print to.
 
     Attributes:
         turns: the turns so far, in order.
@@ -51,20 +44,9 @@ class Conversation:
         self._transcribed = transcribed
         self._clock = clock
         self._changed = threading.Condition()
-        self._loud_at: float | None = None
-        self._loudest = FLOOR
         self._speaking = False
         for name, handler in self._handlers().items():
             session.on(name, handler)
-
-    def sent(self, pcm: bytes) -> None:
-        """Note when a block of pcm16 was sent, if there is speech in it."""
-        now = self._clock()
-        peak = _peak(pcm)
-        with self._changed:
-            self._loudest = max(self._loudest, peak)
-            if peak >= max(FLOOR, QUIET * self._loudest):
-                self._loud_at = now
 
     @property
     def started(self) -> bool:
@@ -113,6 +95,7 @@ class Conversation:
             "response.output_audio_transcript.delta": self._words,
             "response.output_text.delta": self._words,
             "response.done": self._response_done,
+            "turn.finished": self._finished,
             "error": self._error,
         }
 
@@ -122,15 +105,12 @@ class Conversation:
 
     def _speech_stopped(self, event: Any) -> None:
         with self._changed:
-            turn = self._turn(event.item_id)
-            turn.spoken = self._loud_at
-            turn.found = self._clock()
+            self._turn(event.item_id)
             self._speaking = False
 
     def _committed(self, event: Any) -> None:
         with self._changed:
-            turn = self._turn(event.item_id)
-            turn.found = turn.found or self._clock()
+            self._turn(event.item_id)
             # A commit may end a turn without `speech_stopped`.
             self._speaking = False
         if self._transcribed:
@@ -157,9 +137,7 @@ class Conversation:
 
     def _audio(self, event: Any) -> None:
         with self._changed:
-            turn = self._answer(event.response_id)
-            turn.first_audio = turn.first_audio or self._clock()
-            turn.audio += event.delta
+            self._answer(event.response_id).audio += event.delta
 
     def _words(self, event: Any) -> None:
         with self._changed:
@@ -175,6 +153,10 @@ class Conversation:
             turn.done = self._clock()
             self._changed.notify_all()
         self._transcript.end()
+
+    def _finished(self, event: Any) -> None:
+        with self._changed:
+            self._answer(event.response_id).times = event
 
     def _error(self, event: Any) -> None:
         with self._changed:
@@ -208,9 +190,3 @@ def _problem(response: Any) -> str | None:
     error = getattr(details, "error", None) or None
     said = getattr(error, "message", None) or getattr(details, "reason", None)
     return str(said) if said else None
-
-
-def _peak(pcm: bytes) -> int:
-    """The loudest sample of pcm16."""
-    samples = array("h", pcm)
-    return max(max(samples, default=0), -min(samples, default=0))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .json_output import add_json_option
-from .server_options import MODEL, say_while_waiting, server_url
+from .server_options import MODEL, PLAIN, say_while_waiting, server_url
 from .talk import add_pace_option
 
 
@@ -26,7 +26,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "--dialect",
-        choices=("ga", "beta"),
+        choices=PLAIN,
         default="ga",
         help="dialect of the protocol (default: %(default)s)",
     )

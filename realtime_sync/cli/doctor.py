@@ -13,7 +13,7 @@ from ..protocol import escape
 from .checks import BAD, ODD, OK, Examination, Finding
 from .failures import one_line
 from .json_output import add_json_option, print_json
-from .server_options import add_server_options, new_session, server_url
+from .server_options import PLAIN, add_server_options, new_session, server_url
 
 SIGNS = {OK: "ok ", ODD: "odd", BAD: "BAD"}
 WRONG_MODEL = "no-such-model"
@@ -73,7 +73,7 @@ def _dialects(url: str | None, options: argparse.Namespace) -> list[Finding]:
         ConfigurationError: there is nothing to connect with.
     """
     found = []
-    for dialect in ("ga", "beta"):
+    for dialect in PLAIN:
         asked = argparse.Namespace(**{**vars(options), "dialect": dialect})
         try:
             with new_session(url, asked, {}) as session:

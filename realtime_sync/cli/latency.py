@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
+
+if TYPE_CHECKING:
+    from ..dispatch.notices import TurnFinished
 
 
 @define
@@ -13,15 +16,12 @@ class Turn:
     """
     What one person said and what came back.
 
-    Times are seconds of one monotonic clock; None for what did not happen.
-
     Attributes:
         item_id: id of the user's item.
-        spoken: when the last sample of speech was sent.
-        found: when the server said that the turn was over.
-        heard: when the transcript of the user came, or was refused.
-        first_audio: when the first audio of the answer came.
-        done: when the answer was complete.
+        heard: when the transcript of the user came, or was refused, in seconds of
+            a monotonic clock; None as long as it did not.
+        done: when the answer was complete, likewise.
+        times: how long it took, as the session says.
         said: what the user said.
         answer: what was answered.
         audio: the spoken answer, bytes in the session's output format.
@@ -30,11 +30,9 @@ class Turn:
     """
 
     item_id: str
-    spoken: float | None = None
-    found: float | None = None
     heard: float | None = None
-    first_audio: float | None = None
     done: float | None = None
+    times: TurnFinished | None = None
     said: str | None = None
     answer: str = ""
     audio: bytearray = field(factory=bytearray)
@@ -42,23 +40,37 @@ class Turn:
     status: str | None = None
     problem: str | None = None
 
+    @property
+    def heard_ms(self) -> float | None:
+        """Milliseconds from the end of speech until the transcript came."""
+        done_ms = getattr(self.times, "done_ms", None)
+        if self.heard is None or self.done is None or done_ms is None:
+            return None
+        return float(done_ms) + (self.heard - self.done) * 1000
+
+    def after_ms(self, name: str) -> float | None:
+        """Milliseconds from the end of speech, None for what did not happen."""
+        if name == "heard_ms":
+            return self.heard_ms
+        found: float | None = getattr(self.times, name, None)
+        return found
+
     def to_dict(self) -> dict[str, Any]:
         """What was said and how long it took, as JSON-able values."""
-        times = {f"{name}_ms": _after(self, name) for _, name in COLUMNS}
         return {
             "said": self.said,
             "answer": self.answer,
             "status": self.status,
             "problem": self.problem,
-            **times,
+            **{name: self.after_ms(name) for _, name in COLUMNS},
         }
 
 
 COLUMNS = (
-    ("turn found", "found"),
-    ("transcript", "heard"),
-    ("first audio", "first_audio"),
-    ("done", "done"),
+    ("turn found", "found_ms"),
+    ("transcript", "heard_ms"),
+    ("first audio", "first_audio_ms"),
+    ("done", "done_ms"),
 )
 """What is measured, from the end of speech."""
 
@@ -70,19 +82,10 @@ def latency_table(turns: Sequence[Turn]) -> str:
         "turn" + "".join(f"{title:>13}" for title, _ in COLUMNS),
     ]
     for number, turn in enumerate(turns, start=1):
-        cells = "".join(f"{_ms(turn, name):>13}" for _, name in COLUMNS)
+        cells = "".join(f"{_ms(turn.after_ms(name)):>13}" for _, name in COLUMNS)
         lines.append(f"{number:>4}{cells}")
     return "\n".join(lines)
 
 
-def _ms(turn: Turn, name: str) -> str:
-    took = _after(turn, name)
+def _ms(took: float | None) -> str:
     return "-" if took is None else f"{took:.0f}"
-
-
-def _after(turn: Turn, name: str) -> float | None:
-    """Milliseconds from the end of speech."""
-    then: float | None = getattr(turn, name)
-    if then is None or turn.spoken is None:
-        return None
-    return (then - turn.spoken) * 1000

@@ -43,7 +43,7 @@ def converse(
     live = LiveState(session, line)
     meter = audio.LevelMeter(live.heard)
     if microphone is None:
-        microphone = audio.Microphone(on_block=_both(meter.feed, conversation.sent))
+        microphone = audio.Microphone(on_block=meter.feed)
     if speaker is None:
         speaker = audio.Speaker()
     print("speak; Ctrl-C ends the conversation", file=sys.stderr)
@@ -59,14 +59,6 @@ def converse(
         session.close(drain=False)
     _tell(conversation, options)
     return 0
-
-
-def _both(*receivers: Any) -> Any:
-    def receive(block: bytes) -> None:
-        for receiver in receivers:
-            receiver(block)
-
-    return receive
 
 
 def _tell(conversation: Conversation, options: argparse.Namespace) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .server_options import SERVED
+
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
@@ -30,7 +32,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "--dialect",
-        choices=("both", "ga", "beta"),
+        choices=SERVED,
         default="both",
         help="dialects to speak (default: %(default)s)",
     )

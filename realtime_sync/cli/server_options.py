@@ -10,13 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from ..types import Dialect
+from ..types import Dialect, ServedDialect
 
 if TYPE_CHECKING:
     from .. import Session
 
 MODEL = "gpt-realtime-2.1"
 DIALECTS = get_args(Dialect)
+SERVED = get_args(ServedDialect)
+PLAIN = tuple(name for name in DIALECTS if name in SERVED)
+"""The dialects of the protocol itself, which the local server speaks, too."""
 
 
 def add_server_options(parser: argparse.ArgumentParser) -> None:

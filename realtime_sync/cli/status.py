@@ -115,10 +115,14 @@ class LiveState:
             self._show()
 
     def _finished(self, event: Any) -> None:
-        first = event.first_audio_ms or event.first_text_ms
-        if first is not None:
-            self._took = f"  first sound after {first:.0f} ms"
-            self._show()
+        for what, after in (
+            ("sound", event.first_audio_ms),
+            ("text", event.first_text_ms),
+        ):
+            if after is not None:
+                self._took = f"  first {what} after {after:.0f} ms"
+                self._show()
+                return
 
     def _show(self) -> None:
         self._line.show(f"[{self._level}] {self._state:<9}{self._took}")

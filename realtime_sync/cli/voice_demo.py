@@ -90,9 +90,7 @@ def _converse(
 
     def note(block: bytes) -> None:
         sent.extend(block)
-        heard = ears.feed(block)
-        conversation.sent(heard)
-        meter.feed(heard)
+        meter.feed(ears.feed(block))
 
     blocks = _blocks(path, wire, conversation, options)
     audio.stream(session, blocks, pace=options.pace, format=wire, on_block=note)

@@ -130,14 +130,18 @@ class TurnFinished(Notice):
     """
     A response that answers a turn has reached its final state.
 
-    All times are milliseconds from the end of the user's turn (the moment
-    `input_audio_buffer.speech_stopped`, else the commit or the
-    `response.create`, was seen or sent), or None when it did not happen.
+    All times are milliseconds from the end of the user's speech, or None when it did
+    not happen. Speech ends with the last loud block of audio that was sent; where
+    the program did not send it, or faster than it was spoken, when
+    `input_audio_buffer.speech_stopped`, else the commit, was seen. A turn without
+    speech counts from its `response.create`.
 
     Attributes:
         response_id: the response.
         item_id: the user's item that it answers, or None.
         status: final status of the response.
+        found_ms: until the server said that speech was over: what turn detection
+            takes.
         created_ms: until `response.created`.
         first_text_ms: until the first text or transcript delta.
         first_audio_ms: until the first audio delta.
@@ -149,6 +153,7 @@ class TurnFinished(Notice):
     response_id: Optional[str] = None
     item_id: Optional[str] = None
     status: Optional[str] = None
+    found_ms: Optional[float] = None
     created_ms: Optional[float] = None
     first_text_ms: Optional[float] = None
     first_audio_ms: Optional[float] = None

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from .. import Router, read_recording, replay
 from ..protocol import audio_fields, sensitive
+from ..state.latency import HASTE
 from ..telemetry import Tokens
 from ..transport.redaction import redact
-from .recording_reader import HASTE, Listener
+from .recording_reader import Listener
 from .timeline import Entry, Problem, Story, Utterance
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ def from_recording(source: Any, title: str) -> Story:
     for line in recorded:
         lines += 1
         story.seconds = max(story.seconds, line.at)
-        if line.direction != "note":
+        if line.direction == "note":
+            listener.note(line.at, line.frame)
+        else:
             listener.hear(line.at, line.frame)
         _enter(story, line.at, line.direction, line.frame)
         problem = _problem(line)

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Any, Optional
 
+from ..protocol.registry import canonical
+from ..state.latency import SpeechEnd
 from ..telemetry import Tokens
-from .sound import Stretch, Track, audio_kind, decoded, samples
+from .sound import Stretch, Track, audio_kind, decoded
 from .timeline import Turn
 
-SPELLINGS: Mapping[str, str] = {
-    "conversation.item.created": "conversation.item.added",
-    "response.audio.delta": "response.output_audio.delta",
-    "response.audio_transcript.delta": "response.output_audio_transcript.delta",
-    "response.text.delta": "response.output_text.delta",
-    "transcription_session.created": "session.created",
-    "transcription_session.updated": "session.updated",
+TRANSLATION: Mapping[str, str] = {
     "session.input_audio_buffer.append": "input_audio_buffer.append",
     "session.output_audio.delta": "response.output_audio.delta",
 }
-"""Other spellings of the events that are listened for."""
+"""Events of translation sessions, and the ones that they are drawn like."""
 
-QUIET = 0.03
-"""A block this much quieter than the loudest one is not speech."""
-FLOOR = 60
-HASTE = 1.0
-"""Seconds by which audio may be ahead of the clock and still count as spoken live."""
+TOLD = ("created", "first_text", "first_audio", "done")
+"""Moments that `turn.finished` tells of."""
 
 
 class Listener:
@@ -56,8 +50,7 @@ class Listener:
         self._speech: dict[str, tuple[Optional[int], Optional[int]]] = {}
         self._consumed = 0
         self._pending_item: Any = None
-        self._loud: list[tuple[float, int]] = []
-        self._loudest = FLOOR
+        self._speaking = SpeechEnd()
         self._steps: Mapping[str, Callable[[float, Any], None]] = {
             "session.created": self._session,
             "session.updated": self._session,
@@ -79,12 +72,34 @@ class Listener:
             "response.done": self._done,
         }
 
+    def note(self, at: float, notice: Any) -> None:
+        """
+        Take what the library reported.
+
+        The times of a turn are those that the session told of while it was live, so
+        that everybody reads the same figures. Without them, as in recordings of
+        others, those of the frames count, by the same definition.
+        """
+        if not isinstance(notice, Mapping) or notice.get("type") != "turn.finished":
+            return
+        turn = self._turn(notice.get("response_id"))
+        done_ms = _figure(notice.get("done_ms"))
+        if turn is None or done_ms is None:
+            return
+        turn.asked = start = turn.moments.get("done", at) - done_ms / 1000
+        if "speech_end" in turn.moments:
+            turn.moments["speech_end"] = start
+        for name in TOLD:
+            after = _figure(notice.get(f"{name}_ms"))
+            if after is not None:
+                turn.moments[name] = start + after / 1000
+
     def hear(self, at: float, frame: Any) -> None:
         """Take one frame, of either direction."""
         if not isinstance(frame, Mapping):
             return
         kind = str(frame.get("type"))
-        step = self._steps.get(SPELLINGS.get(kind, kind))
+        step = self._steps.get(TRANSLATION.get(kind, canonical(kind)))
         if step is not None:
             step(at, frame)
 
@@ -100,9 +115,7 @@ class Listener:
         self.user.put(at, data, kind, gap=1.0)
         self.lead = max(self.lead, self.user.end - at)
         self._input += data
-        peak = _peak(samples(data, kind[0]))
-        self._loudest = max(self._loudest, peak)
-        self._loud.append((self.user.end, peak))
+        self._speaking.sent(at, data, *kind)
 
     def _clear(self, at: float, frame: Any) -> None:
         self._consumed = len(self._input)
@@ -119,7 +132,7 @@ class Listener:
         start, _ = self._speech.get(item_id, (None, None))
         self._speech[item_id] = (start, _number(frame.get("audio_end_ms")))
         turn = self._new_turn(at, item_id)
-        turn.moments["speech_end"] = self._end_of_speech(at)
+        turn.moments["speech_end"] = self._speaking.take(at)
 
     def _committed(self, at: float, frame: Any) -> None:
         item_id = str(frame.get("item_id"))
@@ -127,9 +140,9 @@ class Listener:
         turn = self._waiting
         if turn is None or turn.item_id != item_id:
             turn = self._new_turn(at, item_id)
-        turn.moments.setdefault("speech_end", self._end_of_speech(at))
+        if "speech_end" not in turn.moments:
+            turn.moments["speech_end"] = self._speaking.take(at)
         turn.moments["committed"] = at
-        self._loud.clear()
         kind = audio_kind(self.session, "input")
         start, end = self._bounds(item_id, kind)
         if end > start:
@@ -147,16 +160,6 @@ class Listener:
             int(start_ms * per_ms) // width * width,
             int(end_ms * per_ms) // width * width,
         )
-
-    def _end_of_speech(self, at: float) -> float:
-        """When the last loud block before a moment ended; else the moment."""
-        if self.lead > HASTE:
-            return at
-        limit = max(FLOOR, QUIET * self._loudest)
-        for end, peak in reversed(self._loud):
-            if peak >= limit and end <= at:
-                return end
-        return at
 
     def _create(self, at: float, frame: Any) -> None:
         item = frame.get("item")
@@ -276,8 +279,10 @@ class Listener:
         return None
 
 
-def _peak(values: Any) -> int:
-    return max(max(values, default=0), -min(values, default=0))
+def _figure(value: object) -> Optional[float]:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if isfinite(value) else None
 
 
 def _number(value: Any) -> Optional[int]:

@@ -9,15 +9,16 @@ from typing import (
     Any,
     Callable,
     Iterable,
-    Literal,
     Mapping,
     Optional,
     Sequence,
     Union,
     cast,
+    get_args,
 )
 
 from ..errors import ConfigurationError
+from ..types import ServedDialect
 from .agents.base import Agent, Answer, Prompt
 from .agents.echo import Echo
 from .agents.scripted import Scripted
@@ -36,7 +37,7 @@ AgentLike = Union[str, Agent, EngineSource, Callable[[Prompt], Answer], Iterable
 def serve(
     *,
     agent: AgentLike = "echo",
-    dialect: Literal["both", "ga", "beta"] = "both",
+    dialect: ServedDialect = "both",
     port: int = 0,
     host: str = "127.0.0.1",
     clock: Optional[Clock] = None,
@@ -102,8 +103,9 @@ def serve(
         chosen = Options(**{**more_options, **options})
     except (TypeError, ValueError) as exc:
         raise ConfigurationError(f"serve(): {exc}") from exc
-    if dialect not in ("both", "ga", "beta"):
-        raise ConfigurationError(f"unknown dialect {dialect!r}: both, ga or beta")
+    if dialect not in get_args(ServedDialect):
+        known = ", ".join(get_args(ServedDialect))
+        raise ConfigurationError(f"unknown dialect {dialect!r}: one of {known}")
     return Server(
         answering,
         host=host,

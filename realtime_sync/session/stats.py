@@ -9,6 +9,7 @@ from attrs import frozen
 
 from ..connection.connection import Connection
 from ..dispatch.dispatcher import Dispatcher
+from ..state.latency import percentile
 
 
 @frozen(kw_only=True)
@@ -58,12 +59,10 @@ class SessionStats:
             discarded=dispatcher.discarded,
             handler_failures=dispatcher.failures,
             unknown=dict(connection.unknown) if connection else {},
-            delay_p50_ms=_percentile(delays, 0.50),
-            delay_p99_ms=_percentile(delays, 0.99),
+            delay_p50_ms=_percentile_ms(delays, 50),
+            delay_p99_ms=_percentile_ms(delays, 99),
         )
 
 
-def _percentile(ordered: list[float], share: float) -> Optional[float]:
-    if not ordered:
-        return None
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000
+def _percentile_ms(seconds: list[float], percent: float) -> Optional[float]:
+    return percentile(seconds, percent) * 1000 if seconds else None

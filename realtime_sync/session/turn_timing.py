@@ -11,6 +11,8 @@ from typing import Any, Optional
 from attrs import define
 
 from ..dispatch.notices import TurnFinished
+from ..state.latency import SpeechEnd
+from .audio import heard_format
 
 
 @define
@@ -19,6 +21,7 @@ class _Turn:
 
     start: float
     item_id: Optional[str]
+    found: Optional[float] = None
     created: Optional[float] = None
     first_text: Optional[float] = None
     first_audio: Optional[float] = None
@@ -29,7 +32,8 @@ class TurnClock:
     Times responses from the end of the turn that they answer.
 
     Fed by the reader with server events, and by senders with commands. Costs a
-    look-up per event while nobody listens for `turn.finished`.
+    look-up per event while nobody listens for `turn.finished`; the audio that is
+    sent is looked at only while somebody does.
 
     Args:
         wanted: tells whether anybody listens.
@@ -41,11 +45,16 @@ class TurnClock:
     ) -> None:
         self._wanted = wanted
         self._clock = clock
+        self._speech = SpeechEnd()
+        self._heard_format = heard_format(None)
         self._ended: Optional[float] = None
+        self._found: Optional[float] = None
         self._asked: Optional[float] = None
         self._item_id: Optional[str] = None
         self._turns: dict[str, _Turn] = {}
         self._steps: dict[str, Callable[[Any], Optional[TurnFinished]]] = {
+            "session.created": self._configured,
+            "session.updated": self._configured,
             "input_audio_buffer.speech_stopped": self._turn_ended,
             "input_audio_buffer.committed": self._committed,
             "response.created": self._created,
@@ -56,8 +65,11 @@ class TurnClock:
         }
 
     def command(self, command: Any) -> None:
-        """Note what was sent: a response that is asked for begins a turn."""
-        if command.type == "response.create":
+        """Note what was sent: speech, or a response that is asked for."""
+        if command.type == "input_audio_buffer.append":
+            if self._wanted():
+                self._speech.sent(self._clock(), command.audio, *self._heard_format)
+        elif command.type == "response.create":
             self._asked = self._clock()
 
     def event(self, event: Any) -> Optional[TurnFinished]:
@@ -65,8 +77,13 @@ class TurnClock:
         step = self._steps.get(event.type)
         return None if step is None else step(event)
 
+    def _configured(self, event: Any) -> None:
+        self._heard_format = heard_format(event.session)
+
     def _turn_ended(self, event: Any) -> None:
-        self._ended, self._item_id = self._clock(), _text(event.item_id)
+        self._found = self._clock()
+        self._ended = self._speech.take(self._found)
+        self._item_id = _text(event.item_id)
 
     def _committed(self, event: Any) -> None:
         if self._ended is None or self._item_id != event.item_id:
@@ -78,9 +95,10 @@ class TurnClock:
             return
         now = self._clock()
         start = self._ended if self._ended is not None else self._asked
-        turn = _Turn(now if start is None else start, self._item_id, created=now)
-        self._turns[response_id] = turn
-        self._ended = self._asked = self._item_id = None
+        self._turns[response_id] = _Turn(
+            now if start is None else start, self._item_id, self._found, created=now
+        )
+        self._ended = self._found = self._asked = self._item_id = None
 
     def _text(self, event: Any) -> None:
         turn = self._turns.get(event.response_id) if self._turns else None
@@ -105,6 +123,7 @@ class TurnClock:
             response_id=response_id,
             item_id=turn.item_id,
             status=_text(getattr(event.response, "status", None)),
+            found_ms=since(turn.found),
             created_ms=since(turn.created),
             first_text_ms=since(turn.first_text),
             first_audio_ms=since(turn.first_audio),

@@ -5,15 +5,15 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from math import ceil
 from typing import Any, Optional
 
 from attrs import asdict, frozen
 
+from ..state.latency import percentile
 from .tokens import Tokens
 
-TIMES = ("created_ms", "first_text_ms", "first_audio_ms", "done_ms")
-"""What is measured, in milliseconds from the end of the user's turn."""
+TIMES = ("found_ms", "created_ms", "first_text_ms", "first_audio_ms", "done_ms")
+"""What is measured, in milliseconds from the end of the user's speech."""
 
 
 @frozen(kw_only=True)
@@ -26,14 +26,16 @@ class Turn:
         response_id: the response.
         status: its final status.
         tokens: what it took.
-        created_ms, first_text_ms, first_audio_ms, done_ms: milliseconds from the
-            end of the user's turn, None for what did not happen.
+        found_ms, created_ms, first_text_ms, first_audio_ms, done_ms: milliseconds
+            from the end of the user's speech, None for what did not happen; as of
+            `turn.finished`.
     """
 
     session: str = ""
     response_id: Optional[str] = None
     status: Optional[str] = None
     tokens: Tokens = Tokens()
+    found_ms: Optional[float] = None
     created_ms: Optional[float] = None
     first_text_ms: Optional[float] = None
     first_audio_ms: Optional[float] = None
@@ -66,19 +68,6 @@ class Spread:
             p95=percentile(figures, 95),
             longest=max(figures),
         )
-
-
-def percentile(figures: Sequence[float], percent: float) -> float:
-    """
-    The smallest figure that is not below *percent* per cent of all.
-
-    Raises:
-        ValueError: there are no figures, or the percentage is not from 0 to 100.
-    """
-    if not figures or not 0 <= percent <= 100:
-        raise ValueError("a percentile needs figures and a percentage from 0 to 100")
-    rank = max(1, ceil(len(figures) * percent / 100))
-    return sorted(figures)[rank - 1]
 
 
 class Ledger:

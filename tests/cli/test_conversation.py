@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from realtime_sync import audio
 from realtime_sync.cli.conversation import GRACE, Conversation
+from realtime_sync.cli.latency import COLUMNS
 from realtime_sync.cli.transcript import LiveTranscript
 
 
@@ -54,12 +54,10 @@ def conversation(wire: Wire, out: io.StringIO) -> Conversation:
     )
 
 
-def ask(wire: Wire, conversation: Conversation, item_id: str = "u1") -> None:
+def ask(wire: Wire, item_id: str = "u1") -> None:
     """Speak for a moment, then be silent until the turn is found."""
     wire.fire("input_audio_buffer.speech_started", item_id=item_id)
-    conversation.sent(audio.tone(440, 0.02, level=-10))
     wire.now += 0.3
-    conversation.sent(audio.silence(0.02))
     wire.fire("input_audio_buffer.speech_stopped", item_id=item_id)
     wire.fire("input_audio_buffer.committed", item_id=item_id)
 
@@ -74,6 +72,13 @@ def answer(wire: Wire, response_id: str = "r1") -> None:
     )
     wire.now += 1
     wire.response("response.done", id=response_id, status="completed")
+    wire.fire(
+        "turn.finished",
+        response_id=response_id,
+        found_ms=300.0,
+        first_audio_ms=400.0,
+        done_ms=1400.0,
+    )
 
 
 def heard(wire: Wire, text: str, item_id: str = "u1") -> None:
@@ -85,19 +90,18 @@ def heard(wire: Wire, text: str, item_id: str = "u1") -> None:
     )
 
 
-def test_a_turn_is_timed_from_its_last_loud_block(
+def test_a_turn_takes_what_the_session_says(
     wire: Wire, conversation: Conversation
 ) -> None:
-    """The silence that VAD waits for counts as latency, because one waits for it."""
-    ask(wire, conversation)
+    """One figure for everybody; the transcript counts from the same moment."""
+    ask(wire)
     answer(wire)
     heard(wire, "capital of peru")
     (turn,) = conversation.turns
 
-    assert 100.0 == turn.spoken
-    assert 100.3 == pytest.approx(turn.found)
-    assert 100.4 == pytest.approx(turn.first_audio)
-    assert 101.4 == pytest.approx(turn.done)
+    assert [300, 1400, 400, 1400] == [
+        pytest.approx(turn.after_ms(name)) for _, name in COLUMNS
+    ]
     assert ("capital of peru", "Lima.", b"\1\2", "completed") == (
         turn.said,
         turn.answer,
@@ -110,7 +114,7 @@ def test_a_late_transcript_is_printed_before_its_answer(
     wire: Wire, conversation: Conversation, out: io.StringIO
 ) -> None:
     """Both sides stand in the order in which they spoke."""
-    ask(wire, conversation)
+    ask(wire)
     answer(wire)
     heard(wire, "capital of peru")
 
@@ -122,7 +126,7 @@ def test_a_conversation_is_settled_when_answered_and_transcribed(
 ) -> None:
     """Speech that goes on, an answer or a transcript to come: not settled."""
     settled = [conversation.settled()]
-    ask(wire, conversation)
+    ask(wire)
     settled.append(conversation.settled())
     answer(wire)
     settled.append(conversation.settled())
@@ -138,7 +142,7 @@ def test_a_transcript_that_never_comes_is_not_waited_for_long(
     wire: Wire, conversation: Conversation
 ) -> None:
     """Some servers do not transcribe, whatever they were asked."""
-    ask(wire, conversation)
+    ask(wire)
     answer(wire)
     wire.now += GRACE + 0.1
 
@@ -156,7 +160,7 @@ def test_a_refused_transcript_settles_too(
     wire: Wire, conversation: Conversation, out: io.StringIO
 ) -> None:
     """Failure to understand is an answer."""
-    ask(wire, conversation)
+    ask(wire)
     answer(wire)
     wire.fire("conversation.item.input_audio_transcription.failed", item_id="u1")
 
@@ -166,9 +170,9 @@ def test_a_refused_transcript_settles_too(
 
 def test_answers_belong_to_their_turns(wire: Wire, conversation: Conversation) -> None:
     """Two turns, two answers, in order."""
-    ask(wire, conversation, "u1")
+    ask(wire, "u1")
     answer(wire, "r1")
-    ask(wire, conversation, "u2")
+    ask(wire, "u2")
     answer(wire, "r2")
 
     assert [("u1", "r1"), ("u2", "r2")] == [

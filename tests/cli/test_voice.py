@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +42,35 @@ def test_demo_answers_a_spoken_question_aloud(
     assert {"question.wav", "answer.wav", "session.jsonl", "report.html"} == {
         path.name for path in out.iterdir()
     }
+
+
+class Terminal(io.StringIO):
+    """Where somebody looks on."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
+def test_first_sound_is_one_figure_in_terminal_table_and_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever compares them finds no three answers to one question."""
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    code = main(["demo", "--out", str(tmp_path), "--pace", "full"])
+    shown = terminal.getvalue()
+    live = re.findall(r"first sound after (\d+) ms", shown)[-1]
+    row = re.search(r"first audio +done\n +1 (.*)", shown)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    head, cells = (
+        re.findall(rf"<{tag}[^>]*>([^<]*)</{tag}>", page.split("<table")[1])
+        for tag in ("th", "td")
+    )
+
+    assert 0 == code and row is not None
+    assert live == row[1].split()[2]
+    assert live == cells[head.index("first audio") - 1].replace(",", "")
 
 
 def test_ask_local_needs_no_key(capsys: Output) -> None:

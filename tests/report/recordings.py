@@ -43,13 +43,15 @@ def spoken_turn(
 ) -> list[str]:
     """
     A second of speech, found 0.3 s later, answered 0.5 s after its end.
+
+    As from a microphone: each block is sent when it has been spoken.
     """
     user, server, response = f"user_{number}", f"server_{number}", f"resp_{number}"
     sound = audio.tone(330, 1.0, level=-6)
     size = len(sound) // 10
     lines = [
         line(
-            at + 0.1 * part,
+            at + 0.1 * (part + 1),
             "out",
             "input_audio_buffer.append",
             audio=base64_of(sound[part * size : (part + 1) * size]),

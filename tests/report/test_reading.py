@@ -24,6 +24,38 @@ def test_turn_is_timed_from_the_last_loud_sample() -> None:
     )
 
 
+def test_figures_that_the_session_told_of_are_the_figures() -> None:
+    """The page shows what the terminal and the ledger showed."""
+    told = {"created_ms": 320.4, "first_audio_ms": 512.4, "done_ms": 912.4}
+    notice = line(2.4, "note", "turn.finished", response_id="resp_1", **told)
+    (turn,) = report.tell(recording(spoken_turn(0.5, 1), [notice])).turns
+
+    assert [320.4, 512.4, 912.4] == [
+        pytest.approx(turn.after_ms(name))
+        for name in ("created", "first_audio", "done")
+    ]
+    assert 2.4 - 0.9124 == pytest.approx(turn.start)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"response_id": "resp_1"},
+        {"response_id": "resp_1", "done_ms": "soon", "first_audio_ms": 1},
+        {"response_id": "resp_1", "done_ms": True},
+        {"response_id": "other", "done_ms": 5},
+    ],
+    ids=str,
+)
+def test_odd_notes_of_turns_change_nothing(fields: dict[str, object]) -> None:
+    """A recording is input like any other."""
+    note = line(2.4, "note", "turn.finished", **fields)
+    (turn,) = report.tell(recording(spoken_turn(0.5, 1), [note])).turns
+
+    assert 500 == pytest.approx(turn.after_ms("first_audio"))
+
+
 def test_interruption_cuts_what_was_played() -> None:
     """The mark is where speech started; the waveform ends where playback did."""
     cut = [

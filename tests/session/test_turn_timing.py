@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from realtime_sync import connect, events
+import pytest
+
+from realtime_sync import audio, connect, events
+from realtime_sync.protocol.audio_config import AudioConfig, AudioFormat, AudioInput
 from realtime_sync.protocol.responses import Response
+from realtime_sync.protocol.sessions import SessionConfig
 from realtime_sync.server import serve
 from realtime_sync.session.turn_timing import TurnClock
 
@@ -64,6 +68,34 @@ def test_times_count_from_the_end_of_speech() -> None:
             notice.done_ms,
         )
     ]
+
+
+@pytest.mark.parametrize("name", ["pcm16", "g711_ulaw"])
+def test_times_count_from_the_last_loud_block_that_was_sent(name: str) -> None:
+    """The silence that turn detection waits for is part of what people wait."""
+    wire = audio.audio_format(name)
+    heard = AudioInput(format=AudioFormat(type=wire.wire))
+    clock = TurnClock(lambda: True, Clock())
+    clock.event(
+        events.SessionUpdated(session=SessionConfig(audio=AudioConfig(input=heard)))
+    )
+    tone = audio.convert(audio.tone(330, 0.02), "pcm16", wire, to_rate=wire.rate)
+    for block in (tone, audio.silence(0.02, wire), audio.silence(0.02, wire)):
+        clock.command(events.InputAudioBufferAppend(audio=block))
+    finished = [clock.event(step) for step in TURN][-1]
+
+    assert finished is not None
+    assert [300, 400, 600] == [
+        round(ms or 0)
+        for ms in (finished.found_ms, finished.created_ms, finished.first_audio_ms)
+    ]
+
+
+def test_audio_is_not_looked_at_while_nobody_listens() -> None:
+    """Sending costs no more than before."""
+    clock = TurnClock(lambda: False, lambda: pytest.fail("looked at the clock"))
+
+    clock.command(events.InputAudioBufferAppend(audio=audio.tone(330, 0.02)))
 
 
 def test_a_commit_by_hand_ends_the_turn() -> None:

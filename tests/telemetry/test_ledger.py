@@ -16,7 +16,6 @@ from realtime_sync.telemetry import (
     Spread,
     Tokens,
     Turn,
-    percentile,
 )
 
 MODEL = "gpt-realtime-2.1"
@@ -66,19 +65,8 @@ def test_odd_usage_counts_as_nothing(usage: object) -> None:
     assert Tokens() == Tokens.of(usage)
 
 
-@pytest.mark.parametrize(
-    ("percent", "figure"), [(0, 1), (50, 5), (90, 9), (95, 10), (100, 10)]
-)
-def test_percentile_is_by_nearest_rank(percent: float, figure: float) -> None:
-    """It is always one of the figures, whatever their order."""
-    assert figure == percentile([10, 1, 9, 2, 8, 3, 7, 4, 6, 5], percent)
-
-
-def test_percentile_of_nothing_is_refused() -> None:
-    """There is none; the spread of nothing says so without raising."""
-    with pytest.raises(ValueError, match="figures"):
-        percentile([], 50)
-
+def test_spread_of_nothing_has_no_figures() -> None:
+    """It says so without raising."""
     assert Spread() == Spread.of([])
 
 

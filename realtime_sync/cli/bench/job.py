@@ -12,6 +12,8 @@ from typing import Any
 
 from attrs import frozen
 
+from ...state.latency import percentile
+
 Figures = dict[str, float]
 """Name and unit of a figure to its value, for example ``"cpu us"``."""
 
@@ -115,17 +117,13 @@ class Meter:
 
 def delays(seconds: Sequence[float], expected: int) -> Figures:
     """Percentiles of delays, and how many events never came."""
-    ordered = sorted(seconds) or [float("nan")]
+    figures = seconds or [float("nan")]
     return {
-        "p50 ms": _percentile(ordered, 0.50) * 1e3,
-        "p99 ms": _percentile(ordered, 0.99) * 1e3,
-        "max ms": ordered[-1] * 1e3,
+        "p50 ms": percentile(figures, 50) * 1e3,
+        "p99 ms": percentile(figures, 99) * 1e3,
+        "max ms": max(figures) * 1e3,
         "missing": float(expected - len(seconds)),
     }
-
-
-def _percentile(ordered: Sequence[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
 def resident_kib() -> float:
