@@ -234,7 +234,9 @@ def test_tail_follows_until_the_recording_ends(
     thread.join(10)
 
     assert not thread.is_alive()
-    assert text.decode("utf-8").splitlines() == capsys.readouterr().out.splitlines()
+    assert list(map(json.loads, text.decode("utf-8").splitlines())) == list(
+        map(json.loads, capsys.readouterr().out.splitlines())
+    )
 
 
 def test_tail_of_nothing_is_bad_input(capsys: Output) -> None:
