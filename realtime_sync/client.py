@@ -12,7 +12,7 @@ from attrs import evolve, fields
 from .dispatch.router import Router
 from .errors import ConfigurationError
 from .session.close_report import CloseReport
-from .session.options import SessionOptions
+from .session.options import SessionOptions, check_usable
 from .session.reply import Reply
 from .session.session import Session
 from .transport.endpoint import Endpoint, Key
@@ -171,6 +171,7 @@ class RealtimeClient:
         """
         _check_kinds(model, router)
         chosen = evolve(self._defaults, **options)
+        check_usable(chosen)
         session = Session(self.endpoint, model, options=chosen, router=router)
         for tool in chosen.tools:
             session.tool(tool)

@@ -99,6 +99,8 @@ class Attachment:
         # way, and whether what still comes of it is not to be heard.
         self._nameless = False
         self._muted = False
+        # Responses that were interrupted before they had a name.
+        self._unnamed: list[Any] = []
         # Truncations by the id of the command, until the server has answered.
         self._truncations: dict[str, ConversationItemTruncate] = {}
         self._converter: Converter | None = None
@@ -149,6 +151,9 @@ class Attachment:
         """
         snapshot = self._session.snapshot
         heard = self._player.interrupt()
+        if cancel:
+            # What was asked for and has no name yet would begin only now.
+            self._unnamed += self._session.response.cancel_unnamed()
         commands = plan_interruption(
             snapshot, heard, cancel=cancel, settled=frozenset(self._settled)
         )
@@ -225,7 +230,14 @@ class Attachment:
         """A response begins, and with it what may be heard again."""
         self._muted = self._nameless = False
         # A server that has one id for everything says by this that it is a new one.
-        self._settled.pop(_known(getattr(event.response, "id", None)) or "", None)
+        response_id = _known(getattr(event.response, "id", None)) or ""
+        self._settled.pop(response_id, None)
+        waiting = [handle for handle in self._unnamed if handle.named]
+        self._unnamed = [handle for handle in self._unnamed if not handle.named]
+        if any(handle.response_id == response_id for handle in waiting):
+            # It was interrupted before it had a name.
+            self._settled[response_id] = None
+            self._muted = not response_id
 
     def _response_done(self, event: Any) -> None:
         """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from os import PathLike
 from threading import Lock, get_ident
 from typing import Any, Optional, Protocol
 
@@ -12,7 +13,7 @@ from attrs import evolve
 from ..deadline import Deadline, acquire_timeout
 from ..dispatch.watches import Waiting
 from ..errors import ActiveResponseConflict, WaitTimeout, WouldDeadlock
-from ..types import UNSET, Timeout
+from ..types import UNSET, OnTimeout, Timeout
 from .audio import Audio, heard_format
 from .reply import Reply, raise_for_status
 from .resources import Conversation, Responses
@@ -76,10 +77,14 @@ class Asking:
         timeout: Timeout = UNSET,
         max_tool_rounds: int = 8,
         check: bool = True,
+        on_timeout: OnTimeout = "cancel",
         conversation: Any = UNSET,
         **response: Any,
     ) -> Reply:
         """See `Session.ask`."""
+        if on_timeout not in ("cancel", "leave"):
+            raise ValueError(f"on_timeout must be cancel or leave, not {on_timeout!r}")
+        response["on_timeout"] = on_timeout
         deadline = self._waiting.deadline(timeout)
         self._refuse_where_it_cannot_wait()
         items = question_items(question, heard_format(self._config()))
@@ -136,7 +141,9 @@ class Asking:
             # Before the model can call: what it calls last is not followed up.
             with nullcontext() if tools is None else tools.limited(rounds):
                 handle = self._begun({"on_conflict": "wait", **response}, deadline)
-                return self._rounds(handle, deadline, rounds, check)
+                return self._rounds(
+                    handle, deadline, rounds, check, response["on_timeout"]
+                )
         finally:
             # Whatever else came of it, the question was refused or lost first: a
             # response on the next connection would answer something else.
@@ -149,7 +156,7 @@ class Asking:
             timeout = deadline.remaining()
             handle = self._responses.create(timeout=timeout, **response)
             try:
-                handle.result(deadline.remaining(), check=False)
+                self._result(handle, deadline, response["on_timeout"])
             except ActiveResponseConflict:
                 # What had seemed its beginning was that of another.
                 if response["on_conflict"] == "raise":
@@ -165,14 +172,33 @@ class Asking:
         response: Mapping[str, Any],
     ) -> Reply:
         handle = self._responses.create(conversation="none", input=items, **response)
-        return handle.result(deadline.remaining(), check=check)
+        reply = self._result(handle, deadline, response["on_timeout"])
+        if check:
+            raise_for_status(reply)
+        return reply
+
+    def _result(
+        self, handle: ResponseHandle, deadline: Deadline, on_timeout: OnTimeout
+    ) -> Reply:
+        """The reply; a response that nobody waits for any more is given up."""
+        try:
+            return handle.result(deadline.remaining(), check=False)
+        except WaitTimeout:
+            if on_timeout == "cancel":
+                handle.give_up()
+            raise
 
     def _rounds(
-        self, handle: ResponseHandle, deadline: Deadline, rounds: int, check: bool
+        self,
+        handle: ResponseHandle,
+        deadline: Deadline,
+        rounds: int,
+        check: bool,
+        on_timeout: OnTimeout,
     ) -> Reply:
         steps: list[Reply] = []
         while True:
-            reply = handle.result(deadline.remaining(), check=False)
+            reply = self._result(handle, deadline, on_timeout)
             steps.append(reply)
             following, tools = None, self._tools()
             if reply.status == "completed" and reply.tool_calls and rounds > 0:
@@ -188,7 +214,7 @@ class Asking:
 
 def question_items(question: Any, heard: tuple[str, int]) -> list[Any]:
     """
-    The items of a question: text, `Audio`, PCM bytes, an item, or several.
+    The items of a question: text, `Audio`, a path, PCM bytes, an item, or several.
 
     Audio goes as an item, never through the input buffer, so that voice
     activity detection has no part in it.
@@ -200,12 +226,17 @@ def question_items(question: Any, heard: tuple[str, int]) -> list[Any]:
 
     Raises:
         TypeError: it is none of these.
-        ConfigurationError: numpy or soxr, which a conversion needs, is missing.
+        ConfigurationError: numpy, soxr or soundfile, which a file or a conversion
+            needs, is missing; or the file holds no audio.
+        OSError: the file cannot be read.
     """
     if isinstance(question, str):
         return [_user({"type": "input_text", "text": question})]
     if isinstance(question, Audio):
         return [_user({"type": "input_audio", "audio": _as_heard(question, heard)})]
+    if isinstance(question, PathLike):
+        sound = _read(question, heard)
+        return [_user({"type": "input_audio", "audio": sound})]
     if isinstance(question, (bytes, bytearray, memoryview)):
         return [_user({"type": "input_audio", "audio": bytes(question)})]
     if isinstance(question, Mapping) or hasattr(question, "type"):
@@ -213,7 +244,8 @@ def question_items(question: Any, heard: tuple[str, int]) -> list[Any]:
     if isinstance(question, Sequence):
         return [item for part in question for item in question_items(part, heard)]
     raise TypeError(
-        f"ask() takes text, Audio, PCM bytes or items, not {type(question).__name__}"
+        f"ask() takes text, Audio, a path, PCM bytes or items, "
+        f"not {type(question).__name__}"
     )
 
 
@@ -224,6 +256,14 @@ def _as_heard(sound: Audio, heard: tuple[str, int]) -> bytes:
 
     form, rate = heard
     return convert(sound.data, sound.format, form, rate=sound.rate, to_rate=rate)
+
+
+def _read(path: PathLike[str], heard: tuple[str, int]) -> bytes:
+    """The sound of a file, as the session hears it."""
+    from ..audio import audio_format, read_file
+
+    form, rate = heard
+    return read_file(path, audio_format(form, rate=rate))
 
 
 def _user(part: dict[str, Any]) -> Any:

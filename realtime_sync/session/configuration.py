@@ -5,9 +5,9 @@ The configuration of a session: the first one, and changes to it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Optional
 
-from ..errors import LocalProtocolError
+from ..errors import ConfigurationError, LocalProtocolError
 from ..protocol.codec import Codec, to_mapping
 from ..types import Unset
 
@@ -44,3 +44,45 @@ def config_fields(config: Any, tools: Any = None) -> Mapping[str, Any]:
     if tools is not None:
         return {**fields, "tools": tools.definitions(fields.get("tools"))}
     return fields
+
+
+def with_transcription_model(
+    fields: Mapping[str, Any], model: Optional[str]
+) -> Mapping[str, Any]:
+    """
+    The configuration of a transcription session, with the model in its place.
+
+    Such a session has no model of its own in the URL; what is asked for belongs
+    to its input.
+
+    Args:
+        fields: of the configuration, in either spelling.
+        model: that `connect` was given, or None.
+
+    Raises:
+        ConfigurationError: the configuration names another one.
+    """
+    if model is None:
+        return fields
+    if "input_audio_transcription" in fields:
+        flat = _named(fields["input_audio_transcription"], model)
+        return {**fields, "input_audio_transcription": flat}
+    audio = _mapping(fields.get("audio"))
+    heard = _mapping(audio.get("input"))
+    heard = {**heard, "transcription": _named(heard.get("transcription"), model)}
+    return {**fields, "audio": {**audio, "input": heard}}
+
+
+def _named(transcription: Any, model: str) -> Mapping[str, Any]:
+    known = _mapping(transcription)
+    if known.get("model", model) != model:
+        raise ConfigurationError(
+            f"model={model!r}, but the configuration transcribes with "
+            f"{known['model']!r}"
+        )
+    return {**known, "model": model}
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    found = value if isinstance(value, Mapping) else to_mapping(value)
+    return found if isinstance(found, Mapping) else {}

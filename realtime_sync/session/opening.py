@@ -15,6 +15,7 @@ from ..deadline import Cancellation, Deadline
 from ..dispatch.watches import Mailbox, Waiting, Watch, WatchList
 from ..errors import (
     AuthenticationFailed,
+    CommandRejected,
     ConnectFailed,
     ConnectionClosed,
     ConnectRateLimited,
@@ -136,9 +137,12 @@ class Greeting:
             while True:
                 try:
                     event = self._next(deadline)
-                except WaitTimeout:
+                except WaitTimeout as exc:
                     if error is None:
-                        raise
+                        raise WaitTimeout(
+                            f"{exc}; a server or relay that never says it is "
+                            "connected to with wait_created=False"
+                        ) from None
                     raise _refusal(error, None) from None
                 except ConnectionClosed as exc:
                     raise _refusal(error, exc) from exc
@@ -237,6 +241,55 @@ def refused_by_error(
     return ConnectFailed(
         words, code=code or close_code, retryable=is_retryable(close_code)
     )
+
+
+_ONLY_GA = ("session.type", "session.audio", "session.output_modalities")
+_ONLY_BETA = (
+    "session.modalities",
+    "session.voice",
+    "session.input_audio_format",
+    "session.output_audio_format",
+    "session.input_audio_transcription",
+    "session.turn_detection",
+)
+_DIALECT_WORDS = {
+    # What we speak: words of a refusal that a server of the other dialect gives,
+    # with the names that it gives them for; and the dialect to use instead.
+    "ga": (("unknown parameter", "unknown_parameter"), _ONLY_GA, "beta"),
+    "beta": (("unknown parameter", "unknown_parameter"), _ONLY_BETA, "ga"),
+}
+_DIALECT_TYPED = ("missing required parameter", "missing_required_parameter")
+_INVALID_EVENT = ("unknown or invalid event", "unknown_event", "invalid_event")
+
+
+def refused_for_dialect(
+    refusal: CommandRejected, dialect: str
+) -> Optional[DialectMismatch]:
+    """
+    The exception for a first `session.update` in a dialect that a server lacks.
+
+    Args:
+        refusal: of the command.
+        dialect: what was spoken.
+
+    Returns:
+        None when the refusal says nothing of the kind.
+    """
+    row = _DIALECT_WORDS.get(dialect)
+    if row is None:
+        return None
+    words, names, other = row
+    said = f"{refusal} {refusal.code or ''} {refusal.param or ''}".lower()
+    strange = any(word in said for word in words) and any(n in said for n in names)
+    if dialect == "beta" and any(word in said for word in _DIALECT_TYPED):
+        strange = strange or "session.type" in said
+    if strange or any(word in said for word in _INVALID_EVENT):
+        return DialectMismatch(
+            f"{refusal} The server speaks another dialect than {dialect!r}: "
+            f'connect with dialect="{other}".',
+            code=refusal.code,
+        )
+    return None
 
 
 def _dialect_mismatch(message: str, status: Optional[int] = None) -> DialectMismatch:

@@ -150,6 +150,23 @@ class SessionOptions:
     name: Optional[str] = field(default=None, validator=_text)
 
 
+_USELESS = {"transcription": ("tools",), "translation": ("tools",)}
+"""Options that sessions of a type have no use for."""
+
+
+def check_usable(options: SessionOptions) -> None:
+    """
+    Raises:
+        ConfigurationError: an option is given that the type of session has no use
+            for.
+    """
+    for name in _USELESS.get(options.session_type, ()):
+        if getattr(options, name):
+            raise ConfigurationError(
+                f"a {options.session_type} session has no use for {name}="
+            )
+
+
 class AskKeywords(TypedDict, total=False):
     """
     Options of a session as keyword arguments, apart from its default timeout.

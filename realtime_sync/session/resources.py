@@ -19,7 +19,7 @@ from ..errors import ActiveResponseConflict, WaitTimeout
 from ..protocol import events
 from ..protocol.acks import CORRELATION_KEY
 from ..protocol.fields import to_audio
-from ..types import UNSET, OnConflict, Timeout, Unset
+from ..types import UNSET, OnConflict, OnTimeout, Timeout, Unset
 from .audio import spoken_format
 from .response_handle import ResponseHandle
 
@@ -242,12 +242,16 @@ class Responses(_Resource):
         self._watches = watches
         self._waiting = waiting
         self._idle_timeout = idle_timeout
+        # What may have no name yet, by the id of its command. Single operations on
+        # it are atomic; what has a name is taken out when the next one is asked for.
+        self._asked: dict[str, ResponseHandle] = {}
 
     def create(
         self,
         *,
         on_conflict: OnConflict = "raise",
         timeout: Timeout = UNSET,
+        on_timeout: OnTimeout = "cancel",
         metadata: Any = UNSET,
         **config: Any,
     ) -> ResponseHandle:
@@ -260,6 +264,9 @@ class Responses(_Resource):
                 raises as `ActiveResponseConflict`; ``"wait"`` waits for its
                 end; ``"cancel"`` cancels it first.
             timeout: seconds that waiting for the other response may take.
+            on_timeout: what becomes of this response when it was asked for and
+                no answer to that came in time: ``"cancel"`` has it cancelled,
+                ``"leave"`` lets it run.
             metadata: up to 16 pairs of text; one is added for correlation if
                 there is room. None sends ``null`` and correlates by order.
             **config: any field of `response.create`, in either spelling.
@@ -289,7 +296,27 @@ class Responses(_Resource):
                 self._await_change(self._mirror.snapshot, deadline, pause)
                 pause = min(1.0, pause * 2 or 0.05)
                 continue
+            except WaitTimeout:
+                if on_timeout == "cancel":
+                    handle.give_up()
+                raise
             return handle
+
+    def cancel_unnamed(self) -> tuple[ResponseHandle, ...]:
+        """
+        Cancel what was asked for and has no name yet, as soon as it has one.
+
+        `response.cancel` by itself reaches the response that the server knows of
+        now; one that is on its way would begin behind it. Any thread; waits for
+        nothing.
+
+        Returns:
+            The handles of these responses.
+        """
+        found = tuple(h for h in tuple(self._asked.values()) if not h.named)
+        for handle in found:
+            handle.give_up()
+        return found
 
     def cancel(self, response_id: Union[str, Unset] = UNSET) -> CommandHandle:
         """
@@ -323,6 +350,10 @@ class Responses(_Resource):
 
         handle = self._send_command(command, make)
         assert isinstance(handle, ResponseHandle)
+        for event_id, other in tuple(self._asked.items()):
+            if other.named:
+                self._asked.pop(event_id, None)
+        self._asked[handle.event_id] = handle
         return handle
 
     def _make_handle(self, command: Any) -> ResponseHandle:

@@ -13,7 +13,7 @@ from typing import Any, Optional
 from ..connection.command_handle import CommandHandle
 from ..deadline import Deadline
 from ..dispatch.watches import Waiting, WatchList, again, weak_watch
-from ..errors import WaitTimeout
+from ..errors import ConnectionClosed, WaitTimeout
 from ..protocol.registry import canonical, server_names
 from ..types import UNSET, Timeout, Unset
 from .audio import Audio
@@ -73,6 +73,10 @@ class ResponseHandle(CommandHandle):
         self._ended: Optional[BaseException] = None
         self._listeners: tuple[Event, ...] = ()
         self._over = Event()
+        # Taken by the one thread that sends the cancel, of the two that may: who
+        # gives up, and the reader when the response gets its name.
+        self._cancels = [True]
+        self._given_up = False
         self._heard_at = 0.0
         # Whoever asks whether it is idle wants every sign of life.
         types = _TYPES if idle_timeout is None else _TYPES | _response_types()
@@ -189,6 +193,29 @@ class ResponseHandle(CommandHandle):
         self._raise_if_ended()
         return self.reply()
 
+    def give_up(self) -> None:
+        """
+        Have the response cancelled as soon as it has a name; wait for nothing.
+
+        For a response that nobody waits for any more. Any thread.
+        """
+        self._given_up = True
+        # Looked at second: whoever comes later of the two sees both.
+        if super().done():
+            self._cancel_given_up()
+
+    def _cancel_given_up(self) -> None:
+        if self._over.is_set():
+            return
+        try:
+            self._cancels.pop()
+        except IndexError:
+            return
+        try:
+            self._send_cancel(self.response_id or UNSET)
+        except ConnectionClosed:
+            pass  # It has ended with its connection.
+
     def reply(self) -> Reply:
         """
         What has been received so far.
@@ -205,6 +232,11 @@ class ResponseHandle(CommandHandle):
             response=response,
         )
 
+    @property
+    def named(self) -> bool:
+        """Whether the server has begun the response, or refused it."""
+        return super().done()
+
     def done(self) -> bool:
         """Whether the response is over, or was refused."""
         return self._over.is_set()
@@ -217,6 +249,8 @@ class ResponseHandle(CommandHandle):
         early, self._early = self._early, []
         for held in early:
             self._accept(held)
+        if self._given_up:
+            self._cancel_given_up()
 
     def _reject(self, error: BaseException) -> None:
         super()._reject(error)

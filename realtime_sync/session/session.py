@@ -14,15 +14,20 @@ from ..dispatch.notices import NOTICE_CLASSES
 from ..dispatch.router import Router, default_router
 from ..dispatch.signals import EventSignal
 from ..dispatch.streams import EventStream, Expectation, wait_changed
-from ..errors import LocalProtocolError, WaitTimeout
+from ..errors import CommandRejected, LocalProtocolError, WaitTimeout
 from ..recording.recorder import Recording
 from ..state.snapshot import Snapshot
 from ..transport.endpoint import Endpoint
-from ..types import UNSET, Event, EventKey, Timeout, Unset
+from ..types import UNSET, Event, EventKey, OnTimeout, Timeout, Unset
 from .ask import Asking
 from .close_report import CloseReport
-from .configuration import config_fields, session_update
+from .configuration import (
+    config_fields,
+    session_update,
+    with_transcription_model,
+)
 from .lifecycle import Lifecycle
+from .opening import refused_for_dialect
 from .options import SessionOptions
 from .parts import Parts
 from .reply import Reply
@@ -131,11 +136,19 @@ class Session:
         deadline = Deadline(options.connect_timeout)
         self._lifecycle.open(deadline)
         fields = config_fields(options.config or {}, self._tools)
+        if options.session_type == "transcription":
+            fields = with_transcription_model(fields, self._parts.model)
         try:
             with self._parts.pending.call():
                 handle = self.update(**fields) if fields else None
                 if handle is not None and options.wait_config:
                     handle.acknowledged(deadline.remaining())
+        except CommandRejected as exc:
+            self.close(drain=False)
+            mismatch = refused_for_dialect(exc, self.dialect)
+            if mismatch is None:
+                raise
+            raise mismatch from exc
         except BaseException:
             self.close(drain=False)
             raise
@@ -253,6 +266,7 @@ class Session:
         timeout: Timeout = UNSET,
         max_tool_rounds: int = 8,
         check: bool = True,
+        on_timeout: OnTimeout = "cancel",
         **response: Any,
     ) -> Reply:
         """
@@ -262,10 +276,13 @@ class Session:
         ``conversation="none"`` they run in parallel and leave no trace.
 
         Args:
-            question: text, `Audio`, PCM bytes, an item, or a list of these.
+            question: text, `Audio`, the path of a sound file (`pathlib.Path`), PCM
+                bytes, an item, or a list of these.
             timeout: seconds for the whole exchange; by default the session's.
             max_tool_rounds: how often tool calls are followed up.
             check: raise unless the response was completed.
+            on_timeout: ``"cancel"`` has a response that came in time no more
+                cancelled, ``"leave"`` lets it run.
             **response: any field of `response.create`.
 
         Raises:
@@ -279,6 +296,7 @@ class Session:
             timeout=timeout,
             max_tool_rounds=max_tool_rounds,
             check=check,
+            on_timeout=on_timeout,
             **response,
         )
 

@@ -40,6 +40,7 @@ Key = Union[str, Callable[[], str], None]
 AuthStyle = Literal["bearer", "api-key", "none"]
 
 _OPENAI = "https://api.openai.com/v1"
+_AZURE_PREVIEW = "2025-04-01-preview"
 _SOCKET_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _HTTP_SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _BETA_HEADER = ("OpenAI-Beta", "realtime=v1")
@@ -104,8 +105,8 @@ class Endpoint:
         resource: Optional[str] = None,
         deployment: Optional[str] = None,
         *,
-        preview: bool = False,
-        api_version: str = "2025-04-01-preview",
+        preview: Optional[bool] = None,
+        api_version: Optional[str] = None,
         api_key: Key = None,
         token_provider: Optional[Callable[[], str]] = None,
     ) -> Endpoint:
@@ -113,10 +114,13 @@ class Endpoint:
         Azure OpenAI.
 
         Args:
-            resource: name of the resource or its whole URL; by default
-                ``AZURE_OPENAI_ENDPOINT``.
+            resource: name of the resource, or a URL in any form that the portal
+                shows; by default ``AZURE_OPENAI_ENDPOINT``. What its path and its
+                query say (``/openai/v1``, ``deployment``, ``model``,
+                ``api-version``) counts where no argument says it.
             deployment: name of the deployment, which takes the model's place.
-            preview: the old API, which speaks the beta dialect.
+            preview: the old API, which speaks the beta dialect; also chosen by
+                ``api-version`` in the URL.
             api_version: of the preview API.
             api_key: by default ``AZURE_OPENAI_API_KEY``.
             token_provider: gives an Entra token, asked at every connection.
@@ -129,16 +133,18 @@ class Endpoint:
             raise ConfigurationError(
                 "Endpoint.azure() needs a resource, or AZURE_OPENAI_ENDPOINT"
             )
-        if "://" not in resource:
-            resource = f"https://{resource}.openai.azure.com"
-        base = resource.rstrip("/")
+        base, said = _azure_parts(resource)
+        deployment = deployment or said.get("deployment") or said.get("model")
+        version = api_version or said.get("api-version")
         chosen: dict[str, Any] = {
             "auth": "bearer" if token_provider else "api-key",
             "key": token_provider or api_key,
             "key_variable": "AZURE_OPENAI_API_KEY",
         }
-        if preview:
-            query = {"api-version": api_version}
+        # The GA path takes no version, and an old one takes the place of it.
+        dated = (version or "").endswith("-preview")
+        if preview or (preview is None and dated):
+            query = {"api-version": version or _AZURE_PREVIEW}
             if deployment:
                 query["deployment"] = deployment
             return cls(
@@ -378,6 +384,34 @@ class Endpoint:
         query.update(checked_query(self.query))
         host = parts.netloc.rpartition("@")[2]
         return scheme, host, parts.path.rstrip("/"), query
+
+
+def _azure_parts(resource: str) -> tuple[str, dict[str, str]]:
+    """
+    What comes before ``/openai``, and what path and query of a URL say.
+
+    Args:
+        resource: a name, a host, or any URL that the portal shows.
+    """
+    if "://" not in resource:
+        host, slash, rest = resource.partition("/")
+        host = host if "." in host or ":" in host else f"{host}.openai.azure.com"
+        resource = f"https://{host}{slash}{rest}"
+    try:
+        scheme, host, path, query, _ = urlsplit(resource)
+    except ValueError as exc:
+        raise ConfigurationError(f"that is no URL: {shown_url(resource)}") from exc
+    said = dict(parse_qsl(query))
+    steps = [step for step in path.split("/") if step]
+    at = steps.index("openai") if "openai" in steps else len(steps)
+    behind = steps[at + 1 :]
+    if behind[:1] == ["deployments"] and len(behind) > 1:
+        said.setdefault("deployment", unquote(behind[1]))
+    if behind[:1] == ["v1"]:
+        said["api-version"] = "v1"
+    elif behind[:1] == ["realtime"]:
+        said.setdefault("api-version", _AZURE_PREVIEW)
+    return urlunsplit((scheme, host, "/".join(["", *steps[:at]]), "", "")), said
 
 
 def _base_path(path: str) -> str:

@@ -359,3 +359,39 @@ def test_ordinary_text_may_stand_in_a_query() -> None:
     )
 
     assert url.endswith("?model=a+model&who=Zo%C3%AB+%E6%97%A5%E6%9C%AC")
+
+
+@pytest.mark.parametrize(
+    ("resource", "url"),
+    [
+        ("R", "wss://R.openai.azure.com/openai/v1/realtime?model=D"),
+        ("r.openai.azure.com/", "wss://r.openai.azure.com/openai/v1/realtime?model=D"),
+        ("https://r.example/openai/v1/", "wss://r.example/openai/v1/realtime?model=D"),
+        ("https://r.example/openai", "wss://r.example/openai/v1/realtime?model=D"),
+        (
+            "wss://r.example/openai/v1/realtime?model=D",
+            "wss://r.example/openai/v1/realtime?model=D",
+        ),
+        (
+            "https://gateway.example/team/openai/v1",
+            "wss://gateway.example/team/openai/v1/realtime?model=D",
+        ),
+        (
+            "https://r.example/openai/realtime?api-version=2024-10-01-preview"
+            "&deployment=D",
+            "wss://r.example/openai/realtime?api-version=2024-10-01-preview"
+            "&deployment=D",
+        ),
+        (
+            "https://r.example/openai/deployments/D/chat/completions"
+            "?api-version=2024-10-21",
+            "wss://r.example/openai/v1/realtime?model=D",
+        ),
+    ],
+)
+def test_azure_takes_every_form_that_the_portal_shows(resource: str, url: str) -> None:
+    """A URL is taken apart, not lengthened."""
+    named = "D" in resource.replace("Deployments", "")
+    endpoint = Endpoint.azure(resource, None if named else "D", api_key="k")
+
+    assert url == endpoint.websocket_url()

@@ -1,0 +1,262 @@
+"""What was asked for and is not answered yet: named later, given up, refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from realtime_sync import Audio, RealtimeClient, audio, connect
+from realtime_sync.errors import (
+    CommandRejected,
+    ConfigurationError,
+    DialectMismatch,
+    WaitTimeout,
+)
+from realtime_sync.server import serve
+from tests.rawserver import Peer, RawServer
+
+ANSWER = b"\x01\x02" * 2400
+
+
+def begin(peer: Peer, response_id: str, command: Any) -> None:
+    """Say that a response has begun."""
+    metadata = command["response"].get("metadata")
+    said = {"id": response_id, "status": "in_progress", "metadata": metadata}
+    peer.say({"type": "response.created", "response": said})
+
+
+def end(peer: Peer, response_id: str, status: str) -> None:
+    """Say that a response is over."""
+    said = {"id": response_id, "status": status, "output": []}
+    peer.say({"type": "response.done", "response": said})
+
+
+def test_interrupting_what_has_no_name_yet_cancels_and_mutes_it() -> None:
+    """The program changed its mind before the server had begun."""
+    played: list[bytes] = []
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        command = peer.hear_until("response.create")
+        peer.hear_until("input_audio_buffer.clear")
+        begin(peer, "resp_1", command)
+        delta = {"response_id": "resp_1", "item_id": "item_1", "delta": "AAAA"}
+        peer.say({"type": "response.output_audio.delta", **delta})
+        cancelled.append(peer.hear_until("response.cancel"))
+        end(peer, "resp_1", "cancelled")
+        peer.answer_close()
+
+    cancelled: list[Any] = []
+    with RawServer(script) as server, connect("m", base_url=server.url) as session:
+        with audio.Player(played.append) as player, player.attach(session) as attached:
+            handle = session.response.create()
+            attached.interrupt()
+            session.input_audio_buffer.clear()
+            reply = handle.result(timeout=5, check=False)
+
+    assert "resp_1" == cancelled[0]["response_id"]
+    assert "cancelled" == reply.status
+    assert b"" == b"".join(played).strip(b"\0")
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("conversation", ["auto", "none"])
+def test_a_question_out_of_time_is_cancelled(named: bool, conversation: str) -> None:
+    """Nobody waits for the answer, and the next question would wait behind it."""
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        command = peer.hear_until("response.create")
+        if named:
+            begin(peer, "resp_1", command)
+        else:
+            peer.hear_until("input_audio_buffer.clear")
+            begin(peer, "resp_1", command)
+        cancelled.append(peer.hear_until("response.cancel"))
+        end(peer, "resp_1", "cancelled")
+        peer.answer_close()
+
+    cancelled: list[Any] = []
+    with RawServer(script) as server:
+        with connect("m", base_url=server.url) as session:
+            with session.expect("response.done") as done:
+                with pytest.raises(WaitTimeout):
+                    session.ask("one", timeout=0.2, conversation=conversation)
+                session.input_audio_buffer.clear()
+            done.result(timeout=5)
+
+    assert ["resp_1"] == [command["response_id"] for command in cancelled]
+
+
+def test_a_question_out_of_time_is_left_alone_if_asked() -> None:
+    """Somebody else may want the answer."""
+    heard: list[str] = []
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        begin(peer, "resp_1", peer.hear_until("response.create"))
+        heard.append(peer.hear()["type"])
+        end(peer, "resp_1", "completed")
+        peer.answer_close()
+
+    with RawServer(script) as server, connect("m", base_url=server.url) as session:
+        with session.expect("response.done") as done:
+            with pytest.raises(WaitTimeout):
+                session.ask("one", timeout=0.2, on_timeout="leave")
+            session.input_audio_buffer.clear()
+        done.result(timeout=5)
+
+    assert ["input_audio_buffer.clear"] == heard
+
+
+def test_a_word_that_is_none_is_refused_before_anything_is_sent() -> None:
+    """A misspelt choice must not be taken for the default."""
+    with serve(agent=["Yes."]) as server:
+        with connect("gpt-realtime-2.1", base_url=server.url) as session:
+            with pytest.raises(ValueError, match="on_timeout"):
+                session.ask("one", on_timeout="forget")  # type: ignore[arg-type]
+
+
+def test_a_question_is_a_file(tmp_path: Path) -> None:
+    """What was recorded need not be decoded by hand."""
+    sent: list[Any] = []
+    path = Audio(ANSWER).save(tmp_path / "question.wav")
+    with serve(agent=["Yes."]) as server:
+        with connect("gpt-realtime-2.1", base_url=server.url) as session:
+            session.on("client.conversation.item.create", sent.append)
+            reply = session.ask(path, timeout=5)
+
+    assert "Yes." == reply.text
+    assert [ANSWER] == [command.item.content[0].audio for command in sent]
+
+
+@pytest.mark.parametrize("name", ["missing.wav", "question.txt"])
+def test_a_question_that_is_no_sound_is_refused_at_the_line(
+    name: str, tmp_path: Path
+) -> None:
+    """Nothing is sent."""
+    (tmp_path / "question.txt").write_text("Is this audio?")
+    with serve(agent=["Yes."]) as server:
+        with connect("gpt-realtime-2.1", base_url=server.url) as session:
+            with pytest.raises((OSError, ConfigurationError)):
+                session.ask(tmp_path / name, timeout=5)
+
+            assert () == session.snapshot.items
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        None,
+        {"audio": {"input": {"transcription": {"language": "en"}}}},
+        {"input_audio_transcription": {"language": "en"}},
+        {"audio": {"input": {"turn_detection": None}}},
+    ],
+)
+def test_the_model_of_a_transcription_session_is_its_inputs(config: Any) -> None:
+    """The URL of such a session has no place for it, and it was dropped."""
+    with serve(agent="echo") as server:
+        with connect(
+            "gpt-4o-transcribe",
+            base_url=server.url,
+            session_type="transcription",
+            config=config,
+        ) as session:
+            transcription = session.config.audio.input.transcription
+
+    assert "gpt-4o-transcribe" == transcription.model
+
+
+def test_two_models_of_a_transcription_session_are_refused() -> None:
+    """One of them would have been dropped silently."""
+    with serve(agent="echo") as server:
+        with pytest.raises(ConfigurationError, match="whisper-1"):
+            connect(
+                "gpt-4o-transcribe",
+                base_url=server.url,
+                session_type="transcription",
+                config={"audio": {"input": {"transcription": {"model": "whisper-1"}}}},
+            )
+
+
+@pytest.mark.parametrize("kind", ["transcription", "translation"])
+def test_tools_are_refused_where_nothing_calls_them(kind: Any) -> None:
+    """An argument that a session cannot use is a mistake of the caller."""
+    with pytest.raises(ConfigurationError, match="tools="):
+        RealtimeClient(api_key="x").session("m", session_type=kind, tools=[print])
+
+
+def refusing(error: dict[str, Any]) -> Any:
+    """A script that refuses the configuration."""
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        command = peer.hear_until("session.update")
+        refusal = {"event_id": command["event_id"], **error}
+        peer.say({"type": "error", "error": refusal})
+        peer.answer_close()
+
+    return script
+
+
+UNKNOWN = "unknown_parameter"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "error", "other"),
+    [
+        ("ga", {"message": "Unknown parameter: 'session.type'."}, "beta"),
+        ("ga", {"code": UNKNOWN, "param": "session.audio", "message": "No."}, "beta"),
+        (
+            "ga",
+            {"message": "Unknown parameter: 'session.output_modalities'."},
+            "beta",
+        ),
+        ("beta", {"message": "Unknown or invalid event: session.update"}, "ga"),
+        (
+            "beta",
+            {"message": "Missing required parameter: 'session.type'."},
+            "ga",
+        ),
+        ("beta", {"code": UNKNOWN, "param": "session.modalities", "message": ""}, "ga"),
+    ],
+)
+def test_a_refused_dialect_is_named(dialect: Any, error: Any, other: str) -> None:
+    """The remedy is a word, and the error says it."""
+    with RawServer(refusing(error)) as server:
+        with pytest.raises(DialectMismatch, match=f'dialect="{other}"'):
+            connect(
+                "m",
+                base_url=server.url,
+                dialect=dialect,
+                config={"instructions": "Be brief."},
+            )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"message": "Unknown parameter: 'session.seed'.", "param": "session.seed"},
+        {"message": "Invalid value: 'loud'.", "param": "session.audio.output.voice"},
+        {"message": "Missing required parameter: 'session.tools[0].name'."},
+    ],
+)
+def test_another_refusal_stays_what_it_is(error: Any) -> None:
+    """Only what the dialects differ in says that one of them is wrong."""
+    with RawServer(refusing(error)) as server:
+        with pytest.raises(CommandRejected):
+            connect("m", base_url=server.url, config={"instructions": "Be brief."})
+
+
+def test_a_server_that_does_not_greet_is_named_with_the_way_around() -> None:
+    """Relays lose ``session.created`` now and then."""
+
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        peer.hold()
+
+    with RawServer(script) as server:
+        with pytest.raises(WaitTimeout, match="wait_created=False"):
+            connect("m", base_url=server.url, connect_timeout=0.3)
