@@ -90,8 +90,10 @@ def new_session(
     from .. import RealtimeClient
 
     client = RealtimeClient(base_url=url)
+    # A transcription has its model in the configuration, and no other.
+    transcribes = more.get("session_type") == "transcription"
     return client.session(
-        options.model,
+        None if transcribes else options.model,
         dialect=options.dialect,
         config=dict(config),
         timeout=options.timeout,
