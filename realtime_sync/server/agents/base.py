@@ -23,10 +23,13 @@ class Say:
     Attributes:
         text: the words; spoken by the agent's mouth if audio is wanted.
         audio: ready speech instead of the mouth's, 16-bit PCM at 24 kHz.
+        phase: ``"final_answer"``, or ``"commentary"`` for what is said on the way
+            there; told by models that have phases (``gpt-realtime-2.1``).
     """
 
     text: str
     audio: Optional[bytes] = attrs.field(default=None, repr=False)
+    phase: str = "final_answer"
 
 
 @attrs.frozen
@@ -54,6 +57,9 @@ class Failure(Exception):
     """
     Raised by an agent to end the response with the status ``failed``.
 
+    With the code ``content_filter`` it ends as ``incomplete`` for that reason, after
+    what was said before.
+
     Args:
         message, code, type: of ``status_details.error``.
     """
@@ -77,6 +83,7 @@ class Prompt:
             audio holds what the agent's ears heard.
         audio: user audio by item id, 16-bit PCM at 24 kHz.
         instructions: of the response, or else of the session.
+        response_instructions: of the response; None if it has none of its own.
         tools: function tools, as GA tools.
         tool_choice: as in GA.
         modality: ``"text"`` or ``"audio"``.
@@ -92,6 +99,7 @@ class Prompt:
     items: Sequence[Mapping[str, Any]] = ()
     audio: Mapping[str, bytes] = attrs.field(factory=dict, repr=False)
     instructions: str = ""
+    response_instructions: Optional[str] = None
     tools: Sequence[Mapping[str, Any]] = ()
     tool_choice: Any = "auto"
     modality: str = "text"

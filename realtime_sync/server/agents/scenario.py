@@ -26,7 +26,7 @@ import json
 import re
 import threading
 from pathlib import Path
-from typing import Any, Callable, Mapping, Optional, Sequence
+from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
 
 import attrs
 
@@ -139,11 +139,12 @@ class _Reply:
             return False
         return self.when is None or self.when.search(text) is not None
 
-    def pieces(self, text: str) -> list[Piece]:
+    def pieces(self, text: str) -> Iterator[Piece]:
+        for words in self.say:
+            yield Say(words.replace("{text}", text))
+        yield from self.calls
         if self.fail is not None:
             raise self.fail
-        words = [Say(words.replace("{text}", text)) for words in self.say]
-        return [*words, *self.calls]
 
 
 class _Replies:

@@ -54,7 +54,10 @@ class Voice:
         """Let the dialogue answer."""
         functions = [tool for tool in prompt.tools if tool.get("type") == "function"]
         return self._dialogue.reply(
-            list(history(prompt)), functions, tool_choice=prompt.tool_choice
+            list(history(prompt)),
+            functions,
+            tool_choice=prompt.tool_choice,
+            instructions=prompt.response_instructions or "",
         )
 
     def activity(self) -> VoiceActivity:

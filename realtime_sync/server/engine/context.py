@@ -15,6 +15,16 @@ from .conversation import Conversation, Entry
 from .ids import Ids
 from .refusal import conversation_full
 
+OBFUSCATED = frozenset(
+    {
+        "conversation.item.input_audio_transcription.delta",
+        "response.function_call_arguments.delta",
+        "response.mcp_call_arguments.delta",
+        "response.output_audio_transcript.delta",
+        "response.output_text.delta",
+    }
+)
+"""Events with text, whose length on the wire is not to tell what it is."""
 Work = Callable[[], Iterator[Any]]
 
 
@@ -108,6 +118,8 @@ class Context:
 
     def emit(self, kind: str, **fields: Any) -> None:
         """Append one event to the output, GA shape."""
+        if kind in OBFUSCATED and self.dialect == "ga":
+            fields["obfuscation"] = self.ids.padding(len(fields["delta"]))
         self.out.append(
             {"type": kind, "event_id": self.ids.new("event"), **fields},
         )

@@ -75,9 +75,13 @@ _ASSISTANT_PART = tagged(
 )
 
 
-def _message(part: Rule) -> Rule:
+_PHASE = {"phase": nullable(one_of("commentary", "final_answer"))}
+
+
+def _message(part: Rule, **more: Rule) -> Rule:
     return record(
-        {**_STATUS, "role": anything, "content": array(part)}, required=("content",)
+        {**_STATUS, "role": anything, "content": array(part), **more},
+        required=("content",),
     )
 
 
@@ -87,7 +91,7 @@ ITEM_VARIANTS: Mapping[str, Rule] = MappingProxyType(
             "role",
             {
                 "user": _message(_USER_PART),
-                "assistant": _message(_ASSISTANT_PART),
+                "assistant": _message(_ASSISTANT_PART, **_PHASE),
                 "system": _message(_SYSTEM_PART),
             },
         ),

@@ -8,6 +8,7 @@ import random
 import string
 
 _ALPHABET = string.ascii_letters + string.digits
+_BLOCK = 16
 _LENGTH = 21
 """With the longest prefix for items, ``item_``, well below the 32 allowed."""
 
@@ -26,3 +27,7 @@ class Ids:
     def new(self, prefix: str) -> str:
         """Return a fresh identifier that begins with *prefix* and an underscore."""
         return prefix + "_" + "".join(self._rng.choices(_ALPHABET, k=_LENGTH))
+
+    def padding(self, length: int) -> str:
+        """Return characters that fill a text of that length up to whole blocks."""
+        return "".join(self._rng.choices(_ALPHABET, k=_BLOCK - length % _BLOCK))

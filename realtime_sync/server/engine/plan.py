@@ -25,6 +25,8 @@ class Plan:
         read: tokens of the context.
         cached_before: text tokens that the previous response had read.
         max_output_tokens: bound on the output, or None.
+        instructions: the response's own, or None.
+        phases: whether its messages say what they are for, as newer models' do.
     """
 
     conversation: bool
@@ -34,3 +36,5 @@ class Plan:
     read: Tokens
     cached_before: int
     max_output_tokens: Optional[int]
+    instructions: Optional[str] = None
+    phases: bool = False

@@ -25,6 +25,7 @@ from .usage import Tokens, audio_tokens, text_tokens, usage
 Step = Callable[[], float]
 _WORDS = re.compile(r"\S+\s*|\s+")
 _ARGUMENTS_CHUNK = 12
+_FILTERED = "content_filter"
 
 
 class Run:
@@ -54,6 +55,7 @@ class Run:
         self._steps: deque[Step] = deque()
         self._open: Optional[Entry] = None
         self._part = False
+        self._phase = "final_answer"
         self._written = Tokens()
 
     # -- views -----------------------------------------------------------------
@@ -106,6 +108,8 @@ class Run:
     def say(self, piece: Say) -> None:
         """Queue words, spoken ones with their audio in the session's format."""
         words = _WORDS.findall(piece.text)
+        if self.plan.phases:
+            self._steps.append(partial(self._enter, piece.phase))
         if self.plan.modality == "text":
             for word in words:
                 self._steps.append(partial(self._write, word))
@@ -171,6 +175,13 @@ class Run:
 
     # -- steps -----------------------------------------------------------------
 
+    def _enter(self, phase: str) -> float:
+        """What follows is of a phase: a message is of one alone."""
+        if self._open is not None and self._open.item.get("phase") != phase:
+            self.close_item()
+        self._phase = phase
+        return 0.0
+
     def _write(self, word: str) -> float:
         entry = self._message("text")
         entry.item["content"][0]["text"] += word
@@ -235,6 +246,7 @@ class Run:
                 "status": "in_progress",
                 "role": "assistant",
                 "content": [],
+                **({"phase": self._phase} if self.plan.phases else {}),
             }
             entry = self.open_item(Entry(item))
             field = "text" if kind == "text" else "transcript"
@@ -346,6 +358,8 @@ class Run:
         if error is None:
             self.close_item()
             self._done("completed", None)
+        elif isinstance(error, Failure) and error.code == _FILTERED:
+            self._stop("incomplete", {"type": "incomplete", "reason": _FILTERED})
         else:
             self._stop("failed", {"type": "failed", "error": _failure(error)})
         return 0.0
@@ -361,6 +375,8 @@ class Run:
         self.usage = usage(
             self.plan.read, self._written, before=self.plan.cached_before
         )
+        if self.plan.phases:
+            self.usage["output_token_details"]["reasoning_tokens"] = 0
         self._context.emit("response.done", response=self.wire())
         self._ended(self)
 

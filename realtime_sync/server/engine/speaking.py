@@ -7,6 +7,8 @@ from __future__ import annotations
 import re
 from typing import Any, Iterator, Mapping, Optional, Sequence
 
+from attrs import evolve
+
 from ..agents.base import Piece, Prompt, Say, pieces
 from .configuration import check_modalities
 from .context import Context, Job
@@ -22,6 +24,8 @@ from .usage import context_tokens
 
 _SENTENCES = re.compile(r".+?(?:[.!?…]+(?:[\"')\]]*)\s+|$)", re.DOTALL)
 _MOST_RUNS = 500
+_WITH_PHASES = "gpt-realtime-2.1"
+"""Models whose name begins so tell commentary from the final answer."""
 _OWN = frozenset({"conversation", "input", "metadata"})
 """Fields of ``response.create`` that are not overrides of the session."""
 
@@ -217,6 +221,9 @@ class Speaking:
             read=read,
             cached_before=self._cached,
             max_output_tokens=None if limit == "inf" else limit,
+            instructions=config.get("instructions"),
+            phases=self._context.dialect == "ga"
+            and (self._context.config.get("model") or "").startswith(_WITH_PHASES),
         )
 
     # -- asking the agent ------------------------------------------------------
@@ -283,6 +290,7 @@ class Speaking:
             items=tuple(_with_words(entry) for entry in entries),
             audio=audio,
             instructions=settings["instructions"],
+            response_instructions=run.plan.instructions,
             tools=(*functions, *(found.described() for found in usable.values())),
             tool_choice=settings["tool_choice"],
             modality=run.plan.modality,
@@ -348,13 +356,13 @@ def spoken(piece: Say, prompt: Prompt, mouth: Any, form: SoundFormat) -> Iterato
         form: format that the audio is converted to.
     """
     if piece.audio is not None:
-        yield Say(piece.text, from_native(piece.audio, form))
+        yield evolve(piece, audio=from_native(piece.audio, form))
         return
     for sentence in _SENTENCES.findall(piece.text):
         pcm = b""
         if sentence.strip():
             pcm = mouth.speak(sentence.strip(), voice=prompt.voice, speed=prompt.speed)
-        yield Say(sentence, from_native(pcm, form))
+        yield evolve(piece, text=sentence, audio=from_native(pcm, form))
 
 
 def _with_words(entry: Entry) -> dict[str, Any]:

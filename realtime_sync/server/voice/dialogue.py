@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final, Optional, Union
 
 from .conversation import Message, Reply, ToolCall, ToolOutput, Turn
+from .instructions import spoken_instructions
 from .request import Request
 from .tools import Wanted, choose_tool, spoken_output
 from .topics import RULES, Situation
@@ -38,6 +39,7 @@ class Dialogue:
         tools: Sequence[Mapping[str, Any]] = (),
         *,
         tool_choice: ToolChoice = "auto",
+        instructions: str = "",
     ) -> Reply:
         """
         Decide what to say, or what to call, after all that happened so far.
@@ -46,11 +48,15 @@ class Dialogue:
             history: the conversation, oldest first.
             tools: definitions as `session.tools` has them.
             tool_choice: as `session.tool_choice` has it.
+            instructions: of this response alone; they are followed when there is
+                nothing to answer.
         """
         outputs = _outputs_at_the_end(history)
         if outputs:
             return Reply(text=" ".join(spoken_output(turn.output) for turn in outputs))
         said = _said_by("user", history)
+        if instructions.strip() and not _to_be_answered(history):
+            return Reply(text=spoken_instructions(instructions, self._known))
         if not said or not Request.of(said[-1]).words:
             return Reply(text=_NOTHING_HEARD)
         wanted = _wanted(_request(history, said), tools, tool_choice)
@@ -62,22 +68,34 @@ class Dialogue:
 
     def _answer(self, said: Sequence[str], history: Sequence[Turn]) -> str:
         request = Request.of(said[-1])
+        return self._known(request.text, said[:-1], history) or (
+            f"You said: {request.text.strip().rstrip('.')}."
+        )
+
+    def _known(
+        self, text: str, said: Sequence[str] = (), history: Sequence[Turn] = ()
+    ) -> Optional[str]:
+        """What some rule answers, or None."""
+        request = Request.of(text)
         answers = _said_by("assistant", history)
         situation = Situation(
             now=self._clock(),
-            user_said=tuple(said[:-1]),
+            user_said=tuple(said),
             last_answer=answers[-1] if answers else "",
         )
-        for rule in RULES:
-            answer = rule(request, situation)
-            if answer:
-                return answer
-        return f"You said: {request.text.strip().rstrip('.')}."
+        answers_of_rules = (rule(request, situation) for rule in RULES)
+        return next((answer for answer in answers_of_rules if answer), None)
 
 
 def _said_by(role: str, history: Sequence[Turn]) -> list[str]:
     messages = (turn for turn in history if isinstance(turn, Message))
     return [message.text for message in messages if message.role == role]
+
+
+def _to_be_answered(history: Sequence[Turn]) -> bool:
+    """Whether the user spoke last; a system message does not come between."""
+    roles = [t.role for t in history if isinstance(t, Message) and t.role != "system"]
+    return roles[-1:] == ["user"]
 
 
 def _outputs_at_the_end(history: Sequence[Turn]) -> list[ToolOutput]:
