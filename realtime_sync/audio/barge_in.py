@@ -83,6 +83,7 @@ class Attachment:
         *,
         barge_in: bool | None = None,
         on_interrupted: Callable[[tuple[PlayedPart, ...]], object] | None = None,
+        may_interrupt: Callable[[], bool] = lambda: True,
     ) -> None:
         # What cannot be played is refused here, and not at every piece of sound.
         session_format(session, "output")
@@ -91,6 +92,7 @@ class Attachment:
         self._session = session
         self._barge_in = barge_in
         self._on_interrupted = on_interrupted
+        self._may_interrupt = may_interrupt
         # Touched by the reader, and by whoever calls `interrupt`; single
         # operations on a dictionary are atomic. A response that was interrupted
         # before its first item is known by its id alone.
@@ -167,7 +169,9 @@ class Attachment:
         return heard
 
     def _speech_started(self, event: Any) -> None:
-        if self._barge_in or not self._left_to_itself():
+        if self._barge_in is None and self._left_to_itself():
+            return
+        if self._may_interrupt():
             self.interrupt(cancel=None)
 
     def _left_to_itself(self) -> bool:
@@ -313,7 +317,11 @@ class Attachment:
     ) -> None:
         wire = session_format(self._session, "output")
         if wire != self._player.format:
-            if self._converter is None or self._part != (item_id, index):
+            if (
+                self._converter is None
+                or self._part != (item_id, index)
+                or self._converter.target != self._player.format
+            ):
                 self._converter = Converter(
                     wire,
                     self._player.format,

@@ -128,6 +128,7 @@ class PlaybackLedger:
         self._reports: deque[_Report] = deque()
         self._trip: float | None = None
         self._late = 0.0
+        self._loses = False
         # Whether reports fail to come, and whether that was said.
         self._unreported = False
         self._warned = False
@@ -204,6 +205,26 @@ class PlaybackLedger:
                     self._queued[0].size += take
                 else:
                     self._queued.appendleft(_Stretch(last.part, take))
+
+    def take_queued(self) -> list[tuple[PlayedPart, int]]:
+        """Forget what is queued; how many bytes of which part it was, in order."""
+        with self._lock:
+            taken = [
+                (
+                    PlayedPart(
+                        item_id=stretch.part.item_id,
+                        content_index=stretch.part.content_index,
+                        response_id=stretch.part.response_id,
+                        received_ms=self.format.ms(stretch.part.received),
+                        heard_ms=self.format.ms(stretch.part.heard),
+                    ),
+                    stretch.size,
+                )
+                for stretch in self._queued
+            ]
+            self._queued.clear()
+            self._parts.clear()
+            return taken
 
     @property
     def position(self) -> int:
@@ -346,6 +367,9 @@ class PlaybackLedger:
         assert self._lock.locked()
         report = None
         while self._reports and self._reports[0].position <= position:
+            # One that was passed over was lost: of such a far end the absence of
+            # another says nothing.
+            self._loses = self._loses or report is not None
             report = self._reports.popleft()
         if report is None or report.position != position:
             return
@@ -360,7 +384,7 @@ class PlaybackLedger:
         if stretch.sure or self._unreported or not self._estimate:
             return 0
         now = self._clock() - self._late
-        if self._trip is not None and self._reports:
+        if self._trip is not None and self._reports and not self._loses:
             first = self._reports[0]
             if now > first.due + self._trip + OVERDUE:
                 # The far end has stopped somewhere before that.

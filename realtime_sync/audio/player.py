@@ -10,9 +10,11 @@ from typing import Any, Literal
 
 from attrs import frozen
 
+from ..errors import ConfigurationError
 from ..transport.logs import area_logger
 from .barge_in import Attachment, Failed
-from .formats import PCM16, FormatLike, audio_format
+from .convert import convert
+from .formats import PCM16, AudioFormat, FormatLike, audio_format
 from .ledger import PlaybackLedger, PlayedPart
 
 _log = area_logger("realtime_sync.audio")
@@ -108,22 +110,19 @@ class Player:
         thread: bool = True,
         name: str = "player",
     ) -> None:
-        self.format = audio_format(format)
-        self.ledger = PlaybackLedger(
-            self.format, clock=clock, estimate=mark is not None
-        )
+        self._block_ms = block_ms
+        self._mark_ms = mark_ms
+        self._clock = clock
+        self._mark = mark
+        self._set_format(audio_format(format))
         self._sink = sink
         self._clear = clear
-        self._mark = mark
-        self._mark_size = self.format.size(mark_ms)
-        self._block = max(self.format.size(block_ms), self.format.bytes_per_sample)
         self._pad = pad
         self._latency = latency
         self._lead = lead
         self._confirmed = confirmed and mark is None
         self._retry_for = retry_for
         self._close_timeout = close_timeout
-        self._clock = clock
         self._threaded = thread
         self._name = name
         # Guards the queue and everything below, and wakes the thread.
@@ -138,6 +137,9 @@ class Player:
         self._ended = False
         self._last_piece = 0.0
         self._unmarked = 0
+        # What is played while nothing is queued, and how far it was.
+        self._filler = b""
+        self._filled = 0
         self._busy_until: float | None = None
         # The same for what the sink was given late; only idleness waits for that.
         self._played_by = 0.0
@@ -155,6 +157,14 @@ class Player:
         self._started = False
         # Whether anything was lost because the player was closed.
         self._dropped = False
+
+    def _set_format(self, format: AudioFormat) -> None:
+        self.format = format
+        self.ledger = PlaybackLedger(
+            format, clock=self._clock, estimate=self._mark is not None
+        )
+        self._mark_size = format.size(self._mark_ms)
+        self._block = max(format.size(self._block_ms), format.bytes_per_sample)
 
     def __enter__(self) -> Player:
         return self
@@ -229,6 +239,52 @@ class Player:
             self._ended = False
             self._last_piece = self._clock()
             self._start()
+            self._changed.notify_all()
+
+    def change_format(self, format: FormatLike) -> None:
+        """
+        Go on in another format; what is queued is converted.
+
+        Only before anything was handed to the sink: a call that has not begun.
+
+        Raises:
+            ConfigurationError: something was handed over, or a package is missing.
+        """
+        target = audio_format(format)
+        with self._changed:
+            if target == self.format:
+                return
+            if self.ledger.position:
+                raise ConfigurationError("a player that has played keeps its format")
+            old, sound, ended = self.format, b"".join(self._queue), self._ended
+            parts = self.ledger.take_queued()
+            self._queue.clear()
+            self._queued = 0
+            self._filler = b""
+            self._set_format(target)
+            for part, size in parts:
+                piece, sound = sound[:size], sound[size:]
+                self.play(
+                    convert(piece, old, target, rate=old.rate, to_rate=target.rate),
+                    item_id=part.item_id,
+                    content_index=part.content_index,
+                    response_id=part.response_id,
+                )
+            self._ended = ended
+
+    def fill_with(self, sound: bytes) -> None:
+        """
+        Play something over and over while nothing is queued: music on hold.
+
+        It is in no account, and gives way to what is queued. Nothing ends it.
+
+        Args:
+            sound: in the player's format.
+        """
+        with self._changed:
+            self._filler, self._filled = bytes(sound), 0
+            if sound:
+                self._start()
             self._changed.notify_all()
 
     def end(self) -> None:
@@ -389,6 +445,7 @@ class Player:
         *,
         barge_in: bool | None = None,
         on_interrupted: Callable[[tuple[PlayedPart, ...]], object] | None = None,
+        may_interrupt: Callable[[], bool] = lambda: True,
     ) -> Attachment:
         """
         Play what a session says, and stop when its user speaks.
@@ -400,13 +457,19 @@ class Player:
                 reader does it, so that slow handlers do not delay it.
             on_interrupted: called with how far every part was played, if
                 anything was cut, on the thread that interrupts; must be quick.
+            may_interrupt: asked, on the session's reader, whether speech that
+                begins interrupts now; must be quick.
 
         Returns:
             The attachment: ``with`` or `detach` ends it, `interrupt` stops
             playback by hand.
         """
         return Attachment(
-            self, session, barge_in=barge_in, on_interrupted=on_interrupted
+            self,
+            session,
+            barge_in=barge_in,
+            on_interrupted=on_interrupted,
+            may_interrupt=may_interrupt,
         )
 
     def _idle(self) -> bool:
@@ -539,6 +602,9 @@ class Player:
             return max(due, after), self._block_work
         if self._mark is not None and self._unmarked and not self._queued:
             return max(rested, after), self._mark_work
+        if self._filler and not self._paused:
+            due = 0.0 if self._busy_until is None else self._busy_until - self._lead
+            return max(due, after), self._filler_work
         if self._busy_until is None:
             return None, None
         # A sink that is to be fed ahead of time is idle only when it has played.
@@ -567,17 +633,33 @@ class Player:
         assert sink is not None
         return _Work(lambda: sink(block + padding), block)
 
+    def _filler_work(self) -> _Work:
+        """The next block of what is played while nothing else is."""
+        block = b""
+        while len(block) < self._block:
+            piece = self._filler[self._filled : self._filled + self._block - len(block)]
+            block += piece
+            self._filled = (self._filled + len(piece)) % len(self._filler)
+        self._pace(len(block))
+        sink = self._sink
+        assert sink is not None
+        return _Work(lambda: sink(block))
+
     def _due_block(self) -> bytes:
-        """The block that is due, and when the next one will be."""
+        """The block that is due; what comes after it is due later."""
+        length = self._block if self._pad else min(self._block, self._queued)
+        begins = self._pace(length)
+        return self._take(self._block, begins + self._latency)
+
+    def _pace(self, size: int) -> float:
+        """When sound that goes to the sink now begins to be played."""
         now = self._clock()
         if self._busy_until is None or self._busy_until < now - 0.5:
             # After a pause of the machine, do not catch up by a burst.
             self._busy_until = now
         start = self._busy_until
         begins = max(start, now)
-        block = self._take(self._block, begins + self._latency)
-        size = self._block if self._pad else len(block)
         length = self.format.ms(size) / 1000
         self._busy_until = start + length
         self._played_by = begins + length
-        return block
+        return begins

@@ -112,7 +112,11 @@ def session_format(session: Any, direction: Literal["input", "output"]) -> Audio
     rate = getattr(wire, "rate", None)
     if not isinstance(name, str):
         return PCM16
-    return audio_format(name, rate=rate if isinstance(rate, int) else None)
+    found = audio_format(name)
+    if found.name != PCM16.name or not isinstance(rate, int):
+        # G.711 has one rate, whatever is left over in an echo.
+        return found
+    return audio_format(found, rate=rate)
 
 
 def _blocks_then_silence(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..server import ManualClock
     from . import faults, frames
+    from .carrier import FakeCarrier
     from .cassettes import Cassette, cassette
     from .memory import MemoryTransport
     from .scenario import Scenario, ScenarioFailed
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Cassette",
     "Close",
+    "FakeCarrier",
     "ManualClock",
     "MemoryTransport",
     "Scenario",
@@ -40,6 +42,7 @@ __all__ = [
 _HOMES = {
     "Cassette": ".cassettes",
     "Close": ".scripted_engine",
+    "FakeCarrier": ".carrier",
     "ManualClock": "..server",
     "MemoryTransport": ".memory",
     "Scenario": ".scenario",

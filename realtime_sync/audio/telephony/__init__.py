@@ -2,6 +2,34 @@
 
 from __future__ import annotations
 
-from .twilio import TwilioBridge
+from .bridge import CallBridge, TwilioBridge
+from .carriers import (
+    ASTERISK_WEBSOCKET,
+    AUDIOSOCKET,
+    EXOTEL,
+    PLIVO,
+    SIGNALWIRE,
+    TELNYX,
+    TWILIO,
+    VONAGE,
+    Carrier,
+)
+from .codecs import PCMA, PCMU, Codec, linear
 
-__all__ = ["TwilioBridge"]
+__all__ = [
+    "ASTERISK_WEBSOCKET",
+    "AUDIOSOCKET",
+    "CallBridge",
+    "Carrier",
+    "Codec",
+    "EXOTEL",
+    "PCMA",
+    "PCMU",
+    "PLIVO",
+    "SIGNALWIRE",
+    "TELNYX",
+    "TWILIO",
+    "TwilioBridge",
+    "VONAGE",
+    "linear",
+]

@@ -1,0 +1,577 @@
+"""A call on the one side, a session on the other."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from ...errors import ConfigurationError
+from ...transport.logs import area_logger
+from ..barge_in import Attachment
+from ..convert import Converter, convert
+from ..formats import PCM16, FormatLike, audio_format
+from ..ledger import PlayedPart
+from ..player import Heard, Player
+from ..streaming import session_format
+from .call_events import (
+    CallEnded,
+    CallerSound,
+    CallEvent,
+    CallStarted,
+    FlowChanged,
+    KeyPressed,
+    SoundHeard,
+)
+from .carriers import TWILIO, Carrier
+from .codecs import Codec
+from .wire import Message
+
+_log = area_logger("realtime_sync.audio")
+
+MARK = "realtime-sync:"
+"""Marks of ours begin like this; others are the application's."""
+
+LOOK = 0.02
+"""Seconds between two looks at whether an answer is complete."""
+
+
+class CallBridge:
+    """
+    Joins a telephone call to a session.
+
+    ``bridge = CallBridge(session, TELNYX, send=ws.send)``, then
+    ``bridge.receive(message)`` with every message that comes, then
+    ``bridge.close()``.
+
+    A session is switched to the call's coding where it has the same, so that nothing
+    is converted and no extra is needed; what differs all the same is converted.
+    What the model says before the call has begun waits for its begin.
+
+    What the model says is sent in real time, a little ahead, in blocks of 20 ms.
+    When the caller speaks, what the carrier has queued is dropped, and the
+    conversation is cut at what the caller has heard: by the carrier's marks, and
+    by the clock between them and where a carrier has none.
+
+    Args:
+        session: an open session.
+        carrier: who sends the call.
+        send: sends one message to the carrier, text or bytes. Called from one
+            thread at a time, the bridge's own. A message that it refuses by raising
+            is sent again for two seconds; then the call has failed, and `receive`
+            raises what it raised.
+        on_start: called when sound may flow, in the thread that calls `receive`;
+            with the bridge, if it takes an argument. The place for a greeting.
+        on_dtmf: called with each key that the caller presses, ``"0"`` to ``"9"``,
+            ``"*"`` or ``"#"``, in the thread that calls `receive`.
+        on_end: called once, with ``"stop"`` or the carrier's own word when the
+            carrier ends the call, ``"failed"`` when nothing can be sent any more,
+            ``"closed"`` when the program ends it first.
+        on_interrupted: see `Player.attach`.
+        on_failure: see `Player`.
+        barge_in: stop when the caller speaks; by default, unless the session's turn
+            detection says ``interrupt_response: false``.
+        min_speech_ms: milliseconds for which the caller must speak before that is
+            an interruption: "uh-huh" is none. Give the session
+            ``interrupt_response: false`` with it, and ``barge_in=True``.
+        output: how sound is to be coded on the way to the caller, where that differs
+            from what comes and the carrier does not say so.
+        lead: seconds that the sound is sent ahead, against an uneven network.
+        marks: False for a service that speaks the carrier's protocol and returns no
+            marks; what was heard is then reckoned by time.
+        close_timeout: seconds for which `close` waits for a call of *send*.
+        clock: seconds, monotonic.
+        thread: False where the owner calls ``player.run_due``, with a clock of
+            their own.
+
+    Attributes:
+        carrier: who sends the call.
+        stream_id: the carrier's name for the stream, None before its begin.
+        call_id: the carrier's name for the call, None before its begin.
+        parameters: what the application had the carrier pass on.
+        started: set when sound may flow.
+        ended: set when the call is over.
+        end_reason: why, None before.
+        player: what plays; for pauses.
+    """
+
+    def __init__(
+        self,
+        session: Any,
+        carrier: Carrier,
+        *,
+        send: Callable[[Any], Any],
+        on_start: Callable[..., object] | None = None,
+        on_dtmf: Callable[[str], object] | None = None,
+        on_end: Callable[[str], object] | None = None,
+        on_interrupted: Callable[[tuple[PlayedPart, ...]], object] | None = None,
+        on_failure: Callable[[Exception, bool], object] | None = None,
+        barge_in: bool | None = None,
+        min_speech_ms: float = 0.0,
+        output: Codec | None = None,
+        lead: float = 0.1,
+        marks: bool = True,
+        close_timeout: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+        thread: bool = True,
+    ) -> None:
+        self.carrier = carrier
+        self.stream_id: str | None = None
+        self.call_id: str | None = None
+        self.parameters: Mapping[str, str] = {}
+        self.started = threading.Event()
+        self.ended = threading.Event()
+        self.end_reason: str | None = None
+        self._session = session
+        self._send = send
+        self._on_start = on_start
+        self._on_dtmf = on_dtmf
+        self._on_end = on_end
+        self._wire = carrier.wire()
+        self._input = carrier.input
+        self._output = output or carrier.output
+        self._fixed_output = self._output is not None
+        self._marks = marks and carrier.marks
+        first = self._output or self._input
+        self.player = Player(
+            self._send_sound,
+            format=first.format,
+            pad=True,
+            lead=lead,
+            clear=self._send_clear if carrier.clears else None,
+            mark=self._send_mark if self._marks else None,
+            on_failure=on_failure,
+            close_timeout=close_timeout,
+            clock=clock,
+            thread=thread,
+            name=carrier.name.split()[-1].lower(),
+        )
+        # What is said before the call begins waits for it.
+        self.player.pause()
+        self.player.add_failure_listener(self._sink_failed)
+        # Announcements that may not be interrupted, by the names they have in the
+        # ledger.
+        self._announcements = 0
+        self._protected: set[str] = set()
+        # The caller's speech, in milliseconds, since voice detection has begun to
+        # hear it; None while it hears none, or has heard enough.
+        self._min_speech_ms = min_speech_ms
+        self._speech_ms: float | None = None
+        self._hears: Converter | None = None
+        # Guards the keys, and wakes who collects them.
+        self._keys_changed = threading.Condition()
+        self._keys: list[str] | None = None
+        # Guards the reason: a call ends once.
+        self._end_lock = threading.Lock()
+        self._attachment: Attachment | None = self.player.attach(
+            session,
+            barge_in=barge_in,
+            on_interrupted=on_interrupted,
+            may_interrupt=self._may_interrupt,
+        )
+        self._subscriptions = []
+        if min_speech_ms:
+            self._subscriptions = [
+                session.on(
+                    "input_audio_buffer.speech_stopped", self._fell_silent, inline=True
+                )
+            ]
+
+    def __enter__(self) -> CallBridge:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def receive(self, message: str | bytes | Mapping[str, Any]) -> None:
+        """
+        Take a message from the carrier.
+
+        Kinds of messages that are not known are ignored. Call it from one thread;
+        the begin of a call waits until the session speaks its coding.
+
+        Args:
+            message: as it came, or decoded.
+
+        Raises:
+            RemoteProtocolError: the message is not what the carrier sends, or the
+                call's coding is not spoken here.
+            CommandRejected: the session cannot speak the call's coding.
+            ConfigurationError: sound must be converted, and a package is missing.
+            ConnectionClosed: the session is over.
+            Exception: what *send* raised until the bridge gave up.
+        """
+        for event in self._wire.read(message):
+            self._happened(event)
+        failure = self.player.failure
+        if failure is not None and self.end_reason == "failed":
+            raise failure
+
+    @property
+    def input(self) -> Codec:
+        """How the caller's sound is coded."""
+        return self._input
+
+    @property
+    def output(self) -> Codec:
+        """How what goes to the caller is coded."""
+        return self._output or self._input
+
+    def interrupt(self) -> tuple[PlayedPart, ...]:
+        """Stop the model's speech by hand; see `Attachment.interrupt`."""
+        if self._attachment is None:
+            return ()
+        return self._attachment.interrupt()
+
+    def play(
+        self,
+        sound: Any,
+        format: FormatLike = PCM16,
+        *,
+        rate: int | None = None,
+        interruptible: bool = True,
+    ) -> None:
+        """
+        Play something of your own to the caller, after what is queued.
+
+        Args:
+            sound: bytes-like audio.
+            format: how it is coded.
+            rate: samples per second, where it is not the usual one of the format.
+            interruptible: False for what the caller is to hear to its end.
+
+        Raises:
+            ConfigurationError: it must be converted, and a package is missing.
+        """
+        source = audio_format(format, rate=rate)
+        target = self.player.format
+        if source != target:
+            sound = convert(
+                sound, source, target, rate=source.rate, to_rate=target.rate
+            )
+        self._announcements += 1
+        name = f"announcement-{self._announcements}"
+        if not interruptible:
+            self._protected.add(name)
+        self.player.play(sound, item_id=name)
+        self.player.end()
+
+    @contextmanager
+    def hold(
+        self, music: Any, format: FormatLike = PCM16, *, rate: int | None = None
+    ) -> Iterator[None]:
+        """
+        Play music, over and over, whenever nobody speaks, in a ``with`` block.
+
+        ``with bridge.hold(music): answer = look_up(question)``. It is not part of
+        the conversation, and gives way to what the model says.
+
+        Args:
+            music: bytes-like audio.
+            format: how it is coded.
+            rate: samples per second, where it is not the usual one of the format.
+        """
+        source = audio_format(format, rate=rate)
+        target = self.player.format
+        sound = bytes(music)
+        if source != target:
+            sound = convert(
+                sound, source, target, rate=source.rate, to_rate=target.rate
+            )
+        self.player.fill_with(sound)
+        try:
+            yield
+        finally:
+            self.player.fill_with(b"")
+
+    def wait_heard(self, timeout: float) -> Heard:
+        """
+        Wait until the caller has heard everything that is being said.
+
+        For a goodbye before hanging up. A response that is still being generated is
+        waited for. Call it in a handler or a thread of your own, not in the one that
+        calls `receive`, nor in an inline handler.
+
+        Args:
+            timeout: seconds.
+
+        Returns:
+            ``"heard"``, ``"interrupted"``, ``"timeout"``, or ``"failed"`` when the
+            call ended or nothing could be sent.
+        """
+        deadline = time.monotonic() + timeout
+        attachment = self._attachment
+        before = attachment.interruptions if attachment is not None else 0
+        while self._session.is_open and self._session.snapshot.active_response:
+            if attachment is not None and attachment.interruptions != before:
+                return "interrupted"
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                return "timeout"
+            if self.ended.wait(min(remaining, LOOK)):
+                return "failed"
+        self.player.end()
+        outcome = self.player.wait_heard(max(deadline - time.monotonic(), 0.0))
+        if outcome == "heard" and not self._marks:
+            # The clock knows when it was sent, and nobody when it arrived.
+            remaining = deadline - time.monotonic()
+            if remaining < self.carrier.tail:
+                self.ended.wait(max(remaining, 0.0))
+                return "timeout"
+            self.ended.wait(self.carrier.tail)
+        return outcome
+
+    def collect_digits(
+        self, count: int, *, timeout: float = 10.0, terminator: str = ""
+    ) -> str:
+        """
+        Wait for keys that the caller presses from now on.
+
+        Call it in a handler or a thread of your own, not in the one that calls
+        `receive`.
+
+        Args:
+            count: how many, at most.
+            timeout: seconds for all of them.
+            terminator: a key that ends them before, ``"#"`` for example; it is not
+                among them.
+
+        Returns:
+            The keys: fewer than *count* if the time was up, the terminator came or
+            the call ended.
+        """
+        deadline = time.monotonic() + timeout
+        with self._keys_changed:
+            keys: list[str] = []
+            self._keys = keys
+            try:
+                while not self.ended.is_set():
+                    typed, complete = _typed(keys, count, terminator)
+                    remaining = deadline - time.monotonic()
+                    if complete or remaining <= 0:
+                        return typed
+                    self._keys_changed.wait(remaining)
+                return _typed(keys, count, terminator)[0]
+            finally:
+                self._keys = None
+
+    def hang_up(self) -> None:
+        """
+        End the call in the carrier's own words, and the bridge.
+
+        Raises:
+            ConfigurationError: this carrier has none: end the call with its REST
+                API, or by closing the socket.
+        """
+        message = self._wire.hang_up()
+        if message is None:
+            raise ConfigurationError(
+                f"{self.carrier.name} ends a call over REST, or when the socket is "
+                "closed"
+            )
+        self._send(message)
+        self._end("closed")
+
+    def close(self) -> None:
+        """
+        End the bridge; the session stays open. Calling it again does nothing.
+
+        What ``send`` raised, because the caller has hung up, is logged.
+        """
+        self._end("closed")
+
+    # -- what comes from the carrier ---------------------------------------------
+
+    def _happened(self, event: CallEvent) -> None:
+        if isinstance(event, CallerSound):
+            self._caller_said(event.sound)
+        elif isinstance(event, SoundHeard):
+            position = event.mark.removeprefix(MARK)
+            if event.mark.startswith(MARK) and position.isdecimal():
+                self.player.ledger.confirm(int(position))
+        elif isinstance(event, KeyPressed):
+            self._pressed(event.digit)
+        elif isinstance(event, CallStarted):
+            self._begin(event)
+        elif isinstance(event, FlowChanged):
+            self.player.resume() if event.wanted else self.player.pause()
+        elif isinstance(event, CallEnded):
+            self._end(event.reason)
+
+    def _begin(self, start: CallStarted) -> None:
+        if start.codec is not None:
+            self._input, self._hears = start.codec, None
+        if self.started.is_set() or self.ended.is_set():
+            return
+        self.stream_id, self.call_id = start.stream, start.call
+        self.parameters = start.parameters
+        if not self._fixed_output:
+            self._output = self._input
+        output = self._output
+        assert output is not None
+        self._speak(output)
+        self.player.change_format(output.format)
+        self._wire.started(start, output)
+        self.started.set()
+        self.player.resume()
+        if self._on_start is not None:
+            self._on_start(*((self,) if _takes_one(self._on_start) else ()))
+
+    def _speak(self, output: Codec) -> None:
+        """Switch the session to the telephone's coding, if it has that."""
+        wanted: dict[str, Any] = {}
+        for side, codec in (("input", self._input), ("output", output)):
+            native = codec.format
+            if native.name == "pcm16":
+                continue  # Of another rate than the session's: converted here.
+            if session_format(self._session, side) != native:  # type: ignore[arg-type]
+                wanted[side] = {"format": {"type": native.wire}}
+        if wanted:
+            self._session.update(audio=wanted).acknowledged()
+
+    def _caller_said(self, sound: bytes) -> None:
+        if not self.started.is_set():
+            return
+        codec = self._input
+        sound = codec.decoded(sound)
+        wire = session_format(self._session, "input")
+        if wire == codec.format:
+            heard = sound
+        else:
+            # What the server says that it hears counts, whatever it was asked for.
+            if self._hears is None or self._hears.target != wire:
+                self._hears = Converter(
+                    codec.format, wire, rate=codec.format.rate, to_rate=wire.rate
+                )
+            heard = self._hears.feed(sound)
+        if heard:
+            self._session.input_audio_buffer.append(heard)
+        self._speech_goes_on(codec.format.ms(len(sound)))
+
+    def _pressed(self, digit: str) -> None:
+        with self._keys_changed:
+            if self._keys is not None:
+                self._keys.append(digit)
+                self._keys_changed.notify_all()
+        if self._on_dtmf is not None:
+            self._on_dtmf(digit)
+
+    # -- interruptions -----------------------------------------------------------
+
+    def _may_interrupt(self) -> bool:
+        """Whether speech that begins now interrupts at once."""
+        if self._protected:
+            playing = {
+                part.item_id
+                for part in self.player.ledger.parts()
+                if part.heard_ms < part.received_ms
+            }
+            if playing & self._protected:
+                return False
+            self._protected.clear()
+        if self._min_speech_ms:
+            self._speech_ms = 0.0
+            return False
+        return True
+
+    def _fell_silent(self, event: Any) -> None:
+        self._speech_ms = None
+
+    def _speech_goes_on(self, ms: float) -> None:
+        if self._speech_ms is None or self._attachment is None:
+            return
+        self._speech_ms += ms
+        if self._speech_ms >= self._min_speech_ms:
+            self._speech_ms = None
+            self._attachment.interrupt()
+
+    # -- the end -----------------------------------------------------------------
+
+    def _end(self, reason: str) -> None:
+        with self._end_lock:
+            if self.ended.is_set():
+                return
+            self.end_reason = reason
+            self.ended.set()
+        attachment, self._attachment = self._attachment, None
+        if attachment is not None:
+            attachment.detach()
+        for subscription in self._subscriptions:
+            subscription.cancel()
+        with self._keys_changed:
+            self._keys_changed.notify_all()
+        try:
+            self.player.close()
+        except Exception as exc:
+            # It is the error of a connection that is over anyway, and of a kind
+            # that only the WebSocket library in use knows.
+            _log.info("! call %s: %r", self.call_id, exc)
+        if self._on_end is not None:
+            self._on_end(reason)
+
+    def _sink_failed(self, error: Exception, retrying: bool) -> None:
+        if not retrying:
+            self._end("failed")
+
+    # -- what goes to the carrier, from the player's thread ------------------------
+
+    def _send_sound(self, block: bytes) -> None:
+        codec = self._output
+        assert codec is not None
+        self._say(self._wire.sound(codec.encoded(block)))
+
+    def _send_mark(self, position: int) -> None:
+        self._say(self._wire.mark(f"{MARK}{position}"))
+
+    def _send_clear(self) -> None:
+        self._say(self._wire.clear())
+
+    def _say(self, message: Message | None) -> None:
+        # Nothing is said after the end, to which carriers are allergic.
+        if message is not None and not self.ended.is_set():
+            self._send(message)
+
+
+class TwilioBridge(CallBridge):
+    """
+    A `CallBridge` with `TWILIO`.
+
+    ``bridge = TwilioBridge(session, send=ws.send)``; for the rest see there.
+    """
+
+    def __init__(
+        self, session: Any, send: Callable[[str], Any], **options: Any
+    ) -> None:
+        super().__init__(session, TWILIO, send=send, **options)
+
+    @property
+    def stream_sid(self) -> str | None:
+        """Twilio's name for the stream, None before ``start``."""
+        return self.stream_id
+
+    @property
+    def call_sid(self) -> str | None:
+        """Twilio's name for the call, None before ``start``."""
+        return self.call_id
+
+
+def _typed(keys: list[str], count: int, terminator: str) -> tuple[str, bool]:
+    """The keys that count, and whether no more are wanted."""
+    for at, key in enumerate(keys[: count + 1]):
+        if terminator and key in terminator:
+            return "".join(keys[:at]), True
+    return "".join(keys[:count]), len(keys) >= count
+
+
+def _takes_one(function: Callable[..., object]) -> bool:
+    """Whether a function wants an argument."""
+    try:
+        inspect.signature(function).bind()
+    except TypeError:
+        return True
+    except ValueError:
+        return False
+    return False

@@ -1,0 +1,389 @@
+"""
+What carriers say and understand, seen from their side.
+
+Written from their public descriptions and not from the code that talks to them.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any, Protocol, Union
+
+from attrs import frozen
+
+Sent = Union[str, bytes]
+
+
+@frozen
+class Asked:
+    """
+    What a program asks of a carrier.
+
+    Attributes:
+        what: ``"sound"``, ``"mark"``, ``"clear"`` or ``"hang up"``.
+        sound: as it is coded on the line.
+        mark: the name of a mark.
+    """
+
+    what: str
+    sound: bytes = b""
+    mark: str = ""
+
+
+class Line(Protocol):
+    """One carrier's side of a call."""
+
+    def begin(self) -> list[Sent]:
+        """What comes first."""
+
+    def caller(self, sound: bytes) -> Sent:
+        """A piece of the caller's sound."""
+
+    def key(self, digit: str) -> Sent | None:
+        """A key that the caller presses."""
+
+    def heard(self, mark: str) -> Sent | None:
+        """Word that all before a mark was heard."""
+
+    def stop(self) -> Sent | None:
+        """The caller has hung up; None where the socket is just closed."""
+
+    def read(self, message: Sent) -> Iterator[Asked]:
+        """What a program asks with a message."""
+
+
+def _coded(sound: bytes) -> str:
+    return base64.b64encode(sound).decode("ascii")
+
+
+class TwilioLine:
+    """
+    Twilio's messages, and SignalWire's.
+
+    Args:
+        coding: as in ``mediaFormat.encoding``.
+        rate: samples per second.
+    """
+
+    def __init__(self, coding: str = "audio/x-mulaw", rate: int = 8000) -> None:
+        self._format = {"encoding": coding, "sampleRate": rate, "channels": 1}
+
+    def _said(self, event: str, **members: Any) -> str:
+        return json.dumps({"event": event, "streamSid": "MZ1", **members})
+
+    def begin(self) -> list[Sent]:
+        """``connected`` and ``start``."""
+        start = {
+            "accountSid": "AC1",
+            "streamSid": "MZ1",
+            "callSid": "CA1",
+            "tracks": ["inbound"],
+            "mediaFormat": self._format,
+            "customParameters": {"language": "en"},
+        }
+        first = {"event": "connected", "protocol": "Call", "version": "1.0.0"}
+        return [json.dumps(first), self._said("start", start=start)]
+
+    def caller(self, sound: bytes) -> Sent:
+        """``media``."""
+        media = {"track": "inbound", "chunk": "1", "payload": _coded(sound)}
+        return self._said("media", media=media)
+
+    def key(self, digit: str) -> Sent:
+        """``dtmf``."""
+        return self._said("dtmf", dtmf={"track": "inbound_track", "digit": digit})
+
+    def heard(self, mark: str) -> Sent:
+        """``mark``."""
+        return self._said("mark", mark={"name": mark})
+
+    def stop(self) -> Sent:
+        """``stop``."""
+        return self._said("stop", stop={"accountSid": "AC1", "callSid": "CA1"})
+
+    def read(self, message: Sent) -> Iterator[Asked]:
+        """``media``, ``mark`` and ``clear``, which name the stream."""
+        frame = json.loads(message)
+        assert frame["streamSid"] == "MZ1", "a message for no stream"
+        yield from _asked(frame, "media", "clear")
+
+
+def _asked(frame: Any, play: str, clear: str) -> Iterator[Asked]:
+    event = frame["event"]
+    if event == play:
+        payload = base64.b64decode(frame["media"]["payload"], validate=True)
+        yield Asked("sound", sound=payload)
+    elif event == "mark":
+        yield Asked("mark", mark=frame["mark"]["name"])
+    elif event == clear:
+        yield Asked("clear")
+    else:
+        raise AssertionError(f"the carrier knows no {event!r}")
+
+
+class TelnyxLine:
+    """
+    Telnyx's messages.
+
+    Args:
+        coding: ``"PCMU"``, ``"PCMA"`` or ``"L16"``.
+        rate: samples per second.
+    """
+
+    def __init__(self, coding: str = "PCMU", rate: int = 8000) -> None:
+        self._format = {"encoding": coding, "sample_rate": rate, "channels": 1}
+
+    def _said(self, event: str, **members: Any) -> str:
+        frame = {"event": event, "sequence_number": "1", "stream_id": "s1"}
+        return json.dumps({**frame, **members})
+
+    def begin(self) -> list[Sent]:
+        """``connected`` and ``start``."""
+        start = {
+            "user_id": "u1",
+            "call_control_id": "v3:1",
+            "media_format": self._format,
+            "custom_parameters": {"language": "en"},
+        }
+        first = {"event": "connected", "version": "1.0.0"}
+        return [json.dumps(first), self._said("start", start=start)]
+
+    def caller(self, sound: bytes) -> Sent:
+        """``media``."""
+        media = {"track": "inbound", "chunk": "1", "payload": _coded(sound)}
+        return self._said("media", media=media)
+
+    def key(self, digit: str) -> Sent:
+        """``dtmf``."""
+        return self._said("dtmf", dtmf={"digit": digit})
+
+    def heard(self, mark: str) -> Sent:
+        """``mark``."""
+        return self._said("mark", mark={"name": mark})
+
+    def stop(self) -> Sent:
+        """``stop``."""
+        return self._said("stop", stop={"user_id": "u1", "call_control_id": "v3:1"})
+
+    def read(self, message: Sent) -> Iterator[Asked]:
+        """``media``, ``mark`` and ``clear``."""
+        yield from _asked(json.loads(message), "media", "clear")
+
+
+class PlivoLine:
+    """Plivo's messages, with mu-law at 8 kHz."""
+
+    def _said(self, event: str, **members: Any) -> str:
+        return json.dumps({"sequenceNumber": 1, "event": event, **members})
+
+    def begin(self) -> list[Sent]:
+        """``start``."""
+        start = {
+            "callId": "c1",
+            "streamId": "s1",
+            "accountId": "a1",
+            "tracks": ["inbound"],
+            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000},
+        }
+        return [self._said("start", start=start, extra_headers="{}")]
+
+    def caller(self, sound: bytes) -> Sent:
+        """``media``."""
+        media = {"track": "inbound", "chunk": 1, "payload": _coded(sound)}
+        return self._said("media", streamId="s1", media=media)
+
+    def key(self, digit: str) -> Sent:
+        """``dtmf``."""
+        return self._said("dtmf", streamId="s1", dtmf={"digit": digit})
+
+    def heard(self, mark: str) -> Sent:
+        """``playedStream``."""
+        return self._said("playedStream", streamId="s1", name=mark)
+
+    def stop(self) -> Sent:
+        """``stop``."""
+        return self._said("stop", streamId="s1")
+
+    def read(self, message: Sent) -> Iterator[Asked]:
+        """``playAudio``, ``checkpoint`` and ``clearAudio``."""
+        frame = json.loads(message)
+        if frame["event"] == "checkpoint":
+            assert frame["streamId"] == "s1"
+            yield Asked("mark", mark=frame["name"])
+            return
+        if frame["event"] == "playAudio":
+            assert frame["media"]["contentType"] == "audio/x-mulaw"
+            assert frame["media"]["sampleRate"] == 8000
+        yield from _asked(frame, "playAudio", "clearAudio")
+
+
+class ExotelLine:
+    """Exotel's messages, with 16-bit PCM at 8 kHz."""
+
+    def _said(self, event: str, **members: Any) -> str:
+        return json.dumps({"event": event, "stream_sid": "s1", **members})
+
+    def begin(self) -> list[Sent]:
+        """``connected`` and ``start``."""
+        start = {
+            "stream_sid": "s1",
+            "call_sid": "c1",
+            "account_sid": "a1",
+            "custom_parameters": {"language": "en"},
+            "media_format": {"encoding": "raw/slin", "sample_rate": "8000"},
+        }
+        return [json.dumps({"event": "connected"}), self._said("start", start=start)]
+
+    def caller(self, sound: bytes) -> Sent:
+        """``media``."""
+        return self._said("media", media={"chunk": 1, "payload": _coded(sound)})
+
+    def key(self, digit: str) -> Sent:
+        """``dtmf``."""
+        return self._said("dtmf", dtmf={"duration": "100", "digit": digit})
+
+    def heard(self, mark: str) -> Sent:
+        """``mark``."""
+        return self._said("mark", mark={"name": mark})
+
+    def stop(self) -> Sent:
+        """``stop``, with a reason."""
+        return self._said("stop", stop={"call_sid": "c1", "reason": "callended"})
+
+    def read(self, message: Sent) -> Iterator[Asked]:
+        """``media``, ``mark`` and ``clear``, which name the stream."""
+        frame = json.loads(message)
+        assert frame["stream_sid"] == "s1", "a message for no stream"
+        yield from _asked(frame, "media", "clear")
+
+
+class VonageLine:
+    """
+    Vonage's messages.
+
+    Args:
+        rate: samples per second: 8000, 16000 or 24000.
+    """
+
+    def __init__(self, rate: int = 16_000) -> None:
+        self._rate = rate
+
+    def begin(self) -> list[Sent]:
+        """``websocket:connected``, with the headers of the NCCO."""
+        kind = f"audio/l16;rate={self._rate}"
+        first = {"event": "websocket:connected", "content-type": kind}
+        return [json.dumps({**first, "uuid": "u1", "language": "en"})]
+
+    def caller(self, sound: bytes) -> Sent:
+        """A binary message."""
+        return sound
+
+    def key(self, digit: str) -> Sent:
+        """``websocket:dtmf``."""
+        return json.dumps({"event": "websocket:dtmf", "digit": digit, "duration": 260})
+
+    def heard(self, mark: str) -> Sent:
+        """``websocket:notify``."""
+        payload = json.loads(mark)
+        return json.dumps({"event": "websocket:notify", "payload": payload})
+
+    def stop(self) -> None:
+        """The socket is closed."""
+
+    def read(self, message: Sent) -> Iterator[Asked]:
+        """Binary sound, and actions."""
+        if isinstance(message, bytes):
+            yield Asked("sound", sound=message)
+            return
+        frame = json.loads(message)
+        if frame["action"] == "notify":
+            yield Asked("mark", mark=json.dumps(frame["payload"]))
+        else:
+            assert frame["action"] == "clear"
+            yield Asked("clear")
+
+
+class AudioSocketLine:
+    """AudioSocket's messages: a byte of type, two of length, and a payload."""
+
+    def __init__(self) -> None:
+        self._held = b""
+
+    @staticmethod
+    def _packet(kind: int, payload: bytes = b"") -> bytes:
+        high, low = divmod(len(payload), 256)
+        return bytes([kind, high, low]) + payload
+
+    def begin(self) -> list[Sent]:
+        """The call's UUID."""
+        return [self._packet(0x01, bytes(range(16)))]
+
+    def caller(self, sound: bytes) -> Sent:
+        """Signed linear, 16 bits, 8 kHz."""
+        return self._packet(0x10, sound)
+
+    def key(self, digit: str) -> Sent:
+        """A byte of ASCII."""
+        return self._packet(0x03, digit.encode("ascii"))
+
+    def heard(self, mark: str) -> None:
+        """Nothing is said of that."""
+
+    def stop(self) -> Sent:
+        """A hang-up."""
+        return self._packet(0x00)
+
+    def read(self, message: Sent) -> Iterator[Asked]:
+        """Whole packets; the rest is kept."""
+        assert isinstance(message, bytes)
+        stream = self._held + message
+        while len(stream) > 2 and len(stream) >= 3 + stream[1] * 256 + stream[2]:
+            size = stream[1] * 256 + stream[2]
+            payload, kind = stream[3 : 3 + size], stream[0]
+            stream = stream[3 + size :]
+            if kind == 0x10:
+                yield Asked("sound", sound=payload)
+            else:
+                assert kind == 0x00, f"Asterisk knows no packet {kind}"
+                yield Asked("hang up")
+        self._held = stream
+
+
+class ChannelWebSocketLine:
+    """The messages of ``chan_websocket``, with mu-law."""
+
+    def begin(self) -> list[Sent]:
+        """``MEDIA_START``."""
+        words = "connection_id:k1 channel:WebSocket/1 format:ulaw"
+        return [f"MEDIA_START {words} optimal_frame_size:160 ptime:20"]
+
+    def caller(self, sound: bytes) -> Sent:
+        """A binary message."""
+        return sound
+
+    def key(self, digit: str) -> Sent:
+        """``DTMF_END``."""
+        return f"DTMF_END digit:{digit} duration_ms:100"
+
+    def heard(self, mark: str) -> Sent:
+        """``MEDIA_MARK_PROCESSED``."""
+        return f"MEDIA_MARK_PROCESSED correlation_id:{mark}"
+
+    def stop(self) -> None:
+        """The socket is closed."""
+
+    def read(self, message: Sent) -> Iterator[Asked]:
+        """Binary sound, and commands."""
+        if isinstance(message, bytes):
+            yield Asked("sound", sound=message)
+            return
+        command, _, rest = message.partition(" ")
+        if command == "MARK_MEDIA":
+            yield Asked("mark", mark=rest)
+        elif command == "FLUSH_MEDIA":
+            yield Asked("clear")
+        else:
+            assert command == "HANGUP", f"Asterisk knows no {command}"
+            yield Asked("hang up")

@@ -1,0 +1,496 @@
+"""Calls of every carrier, with somebody at the other end who really listens."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from realtime_sync import Session, audio, connect
+from realtime_sync.audio.telephony import (
+    ASTERISK_WEBSOCKET,
+    AUDIOSOCKET,
+    EXOTEL,
+    PCMA,
+    PLIVO,
+    SIGNALWIRE,
+    TELNYX,
+    TWILIO,
+    VONAGE,
+    CallBridge,
+    Carrier,
+    Codec,
+    linear,
+)
+from realtime_sync.errors import ConfigurationError, RemoteProtocolError
+from realtime_sync.testing import FakeCarrier, ManualClock, MemoryTransport, frames
+
+STARTED = {
+    "type": "input_audio_buffer.speech_started",
+    "audio_start_ms": 0,
+    "item_id": "u",
+}
+STOPPED = {**STARTED, "type": "input_audio_buffer.speech_stopped", "audio_end_ms": 9}
+
+CARRIERS: list[Any] = [
+    pytest.param(TWILIO, {}, None, id="twilio"),
+    pytest.param(SIGNALWIRE, {}, None, id="signalwire"),
+    pytest.param(
+        SIGNALWIRE,
+        {"coding": "audio/x-l16", "rate": 24_000},
+        linear(24_000),
+        id="signalwire-l16",
+    ),
+    pytest.param(TELNYX, {}, None, id="telnyx"),
+    pytest.param(TELNYX, {"coding": "PCMA"}, PCMA, id="telnyx-pcma"),
+    pytest.param(
+        TELNYX,
+        {"coding": "L16", "rate": 16_000},
+        linear(16_000, big_endian=True),
+        id="telnyx-l16",
+    ),
+    pytest.param(PLIVO, {}, None, id="plivo"),
+    pytest.param(VONAGE, {"rate": 8_000}, linear(8_000), id="vonage-8"),
+    pytest.param(VONAGE, {"rate": 16_000}, None, id="vonage-16"),
+    pytest.param(VONAGE, {"rate": 24_000}, linear(24_000), id="vonage-24"),
+    pytest.param(EXOTEL, {}, None, id="exotel"),
+    pytest.param(AUDIOSOCKET, {}, None, id="audiosocket"),
+    pytest.param(ASTERISK_WEBSOCKET, {}, None, id="chan-websocket"),
+]
+
+
+class Phone:
+    """A call that a test moves by hand, and the session it is joined to."""
+
+    def __init__(
+        self,
+        carrier: Carrier,
+        line: dict[str, Any] | None = None,
+        codec: Codec | None = None,
+        *,
+        network: dict[str, Any] | None = None,
+        config: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        self.clock = ManualClock()
+        self.codec = codec or carrier.output or carrier.input
+        self.transport = MemoryTransport()
+        self.session: Session = connect(
+            "m", transport=self.transport, dispatch="inline", config=config
+        )
+        self.carrier = FakeCarrier(
+            carrier, clock=self.clock, **(network or {}), **(line or {})
+        )
+        self.ends: list[str] = []
+        self.bridge = CallBridge(
+            self.session,
+            carrier,
+            send=self.carrier.send,
+            clock=self.clock.now,
+            thread=False,
+            on_end=self.ends.append,
+            **options,
+        )
+
+    def __enter__(self) -> Phone:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.bridge.close()
+        self.carrier.close()
+        self.session.close()
+
+    def dial(self, seconds: float = 2.0) -> None:
+        """Let the call begin."""
+        self.carrier.call(self.bridge, codec=self.codec)
+        self.carrier.advance(seconds)
+
+    def sound(self, seconds: float, format: Any) -> bytes:
+        """A tone."""
+        return audio.tone(440, seconds, format, level=-6)
+
+    def say(self, seconds: float, **ids: Any) -> None:
+        """Let the model speak, all at once, in what the session speaks."""
+        wire = audio.session_format(self.session, "output")
+        sound = self.sound(seconds, wire)
+        self.transport.feed(*frames.answer(spoken="word " * 9, audio=sound, **ids)({}))
+
+    def while_time_passes(self, act: Callable[[], Any]) -> Any:
+        """What a blocking call gives, with the clock moved meanwhile."""
+        given: list[Any] = []
+        thread = threading.Thread(target=lambda: given.append(act()))
+        thread.start()
+        for _ in range(4000):
+            thread.join(0.001)
+            if not thread.is_alive():
+                break
+            self.carrier.advance(0.02)
+        thread.join(10)
+        return given[0]
+
+
+@pytest.mark.parametrize("carrier, line, codec", CARRIERS)
+@pytest.mark.parametrize("lag", [0.0, 0.15, 0.6])
+def test_a_whole_call(
+    carrier: Carrier, line: dict[str, Any], codec: Codec | None, lag: float
+) -> None:
+    """Greeting, two turns, an interruption, keys, a goodbye, the end."""
+    keys: list[str] = []
+    started: list[CallBridge] = []
+    with Phone(
+        carrier,
+        line,
+        codec,
+        network={"lag": lag},
+        on_start=started.append,
+        on_dtmf=keys.append,
+    ) as phone:
+        phone.say(0.5)
+        assert 0.0 == phone.carrier.ear_ms
+        phone.dial(2.0 + 2 * lag)
+
+        # The greeting that was asked for before the call began is heard whole.
+        assert [phone.bridge] == started
+        assert 500 == pytest.approx(phone.carrier.ear_ms, abs=25)
+
+        for turn in (1, 2):
+            phone.transport.take()
+            heard = phone.sound(0.2, phone.bridge.input.format)
+            phone.carrier.speak(phone.bridge.input.encoded(heard))
+            phone.carrier.advance(lag + 0.1)
+            phone.say(0.4)
+            phone.carrier.advance(1.0 + lag)
+            appended = phone.transport.commands("input_audio_buffer.append")
+            assert appended
+            assert 500 + 400 * turn == pytest.approx(phone.carrier.ear_ms, abs=75)
+
+        before = phone.carrier.ear_ms
+        phone.say(5.0, item_id="long")
+        phone.carrier.advance(1.3 + lag)
+        phone.transport.take()
+        phone.transport.feed(STARTED)
+        phone.carrier.advance(1.0 + 2 * lag)
+        ear = phone.carrier.ear_ms - before
+        (cut,) = phone.transport.commands("conversation.item.truncate")
+        assert cut["item_id"] == "long"
+        assert abs(cut["audio_end_ms"] - ear) <= 20
+        assert ear < 2500
+
+        phone.carrier.press("12#")
+        phone.carrier.advance(lag + 0.1)
+        assert ["1", "2", "#"] == keys
+
+        before = phone.carrier.ear_ms
+        phone.say(0.6)
+        outcome = phone.while_time_passes(lambda: phone.bridge.wait_heard(10))
+        if not carrier.marks:
+            phone.carrier.advance(lag)
+        assert "heard" == outcome
+        assert 600 == pytest.approx(phone.carrier.ear_ms - before, abs=25)
+
+        phone.carrier.hang_up()
+        phone.bridge.close()
+        phone.carrier.advance(lag + 0.1)
+        assert 1 == len(phone.ends)
+        assert [] == phone.carrier.errors
+
+
+@pytest.mark.parametrize("carrier, line, codec", CARRIERS)
+def test_the_same_sound_arrives_at_the_ear(
+    carrier: Carrier, line: dict[str, Any], codec: Codec | None
+) -> None:
+    """Neither noise nor another byte order: a tone is the same tone."""
+    with Phone(carrier, line, codec) as phone:
+        phone.dial(0.1)
+        phone.say(1.0)
+        phone.carrier.advance(2.0)
+        heard = phone.bridge.output.decoded(bytes(phone.carrier.ear))
+        form = phone.bridge.output.format
+        loud = audio.level(heard[: form.size(900)], form)
+
+        assert -12 < loud.peak < -3
+        assert 1000 == pytest.approx(phone.carrier.ear_ms, abs=25)
+
+
+@pytest.mark.parametrize("carrier, line, codec", CARRIERS)
+def test_every_message_lasts_20_ms_and_marks_are_few(
+    carrier: Carrier, line: dict[str, Any], codec: Codec | None
+) -> None:
+    """Whatever the server's pieces are like."""
+    with Phone(carrier, line, codec) as phone:
+        phone.dial(0.1)
+        phone.say(1.0)
+        phone.carrier.advance(2.0)
+        asked = [a for m in phone.carrier.messages for a in read(carrier, line, m)]
+        sounds = [len(each.sound) for each in asked if each.what == "sound"]
+        marks = sum(each.what == "mark" for each in asked)
+
+        assert {phone.codec.format.size(20)} == set(sounds)
+        assert (8 <= marks <= 10) if carrier.marks else marks == 0
+
+
+def read(carrier: Carrier, line: dict[str, Any], message: str | bytes) -> list[Any]:
+    """What a message asks of a carrier."""
+    from realtime_sync.testing.carrier import LINES
+
+    return list(LINES[carrier.name](**line).read(message))
+
+
+@pytest.mark.parametrize("lag", [0.0, 0.3])
+def test_marks_that_are_lost_leave_the_clock(lag: float) -> None:
+    """An answer that was heard for seconds is not deleted as unheard."""
+    with Phone(TWILIO, network={"lose_marks": 1.0, "lag": lag}) as phone:
+        phone.dial(0.1 + lag)
+        phone.say(6.0, item_id="long")
+        phone.carrier.advance(2.5 + lag)
+        phone.transport.take()
+        phone.transport.feed(STARTED)
+        phone.carrier.advance(1.0 + lag)
+        (cut,) = phone.transport.commands("conversation.item.truncate")
+
+        assert abs(cut["audio_end_ms"] - phone.carrier.ear_ms) <= 20
+
+
+def test_some_lost_marks_and_an_uneven_network_do_no_harm() -> None:
+    """What arrives is enough."""
+    network = {"lose_marks": 0.4, "lag": 0.1, "jitter": 0.03, "seed": 3}
+    with Phone(TWILIO, network=network) as phone:
+        phone.dial(0.5)
+        phone.say(6.0, item_id="long")
+        phone.carrier.advance(3.0)
+        phone.transport.take()
+        phone.transport.feed(STARTED)
+        phone.carrier.advance(1.0)
+        (cut,) = phone.transport.commands("conversation.item.truncate")
+
+        assert abs(cut["audio_end_ms"] - phone.carrier.ear_ms) <= 60
+
+
+def test_a_carrier_that_stalls_is_believed_when_it_goes_on() -> None:
+    """It played nothing for a second, and says so by its marks."""
+    with Phone(TWILIO, network={"stall": (1.0, 1.0), "lag": 0.05}) as phone:
+        phone.dial(0.1)
+        phone.say(8.0, item_id="long")
+        phone.carrier.advance(3.4)
+        phone.transport.take()
+        phone.transport.feed(STARTED)
+        phone.carrier.advance(1.0)
+        (cut,) = phone.transport.commands("conversation.item.truncate")
+
+        assert phone.carrier.ear_ms < 2600
+        assert abs(cut["audio_end_ms"] - phone.carrier.ear_ms) <= 45
+
+
+def test_codecs_may_differ_in_the_two_directions() -> None:
+    """Telnyx sends what the caller's network has, and takes what was ordered."""
+    wide = linear(16_000, big_endian=True)
+    with Phone(TELNYX, {"coding": "PCMA"}, wide, output=wide) as phone:
+        phone.dial(0.1)
+        phone.say(0.5)
+        phone.carrier.speak(phone.sound(0.1, "g711_alaw"))
+        phone.carrier.advance(1.0)
+
+        assert PCMA == phone.bridge.input
+        assert "g711_alaw" == audio.session_format(phone.session, "input").name
+        assert 500 == pytest.approx(phone.carrier.ear_ms, abs=25)
+
+
+def test_what_the_server_echoes_counts_whatever_it_was_asked_for() -> None:
+    """It acknowledges mu-law and goes on hearing PCM: it gets PCM."""
+    with Phone(TWILIO) as phone:
+        phone.dial(0.1)
+        pcm = {"format": {"type": "audio/pcm", "rate": 24_000}}
+        config = {"type": "realtime", "audio": {"input": pcm, "output": pcm}}
+        phone.transport.feed({"type": "session.updated", "session": config})
+        phone.transport.take()
+        phone.carrier.speak(phone.sound(1.0, "g711_ulaw"))
+        phone.carrier.advance(0.1)
+        phone.say(0.5)
+        phone.carrier.advance(1.0)
+        appended = phone.transport.commands("input_audio_buffer.append")
+        size = sum(len(each["audio"]) * 3 // 4 for each in appended)
+
+        assert 48_000 == pytest.approx(size, rel=0.04)
+        assert 500 == pytest.approx(phone.carrier.ear_ms, abs=25)
+
+
+@pytest.mark.parametrize("coding", ["OPUS", "G722", "AMR-WB", "audio/ogg"])
+def test_a_coding_that_is_not_spoken_is_refused_by_its_name(coding: str) -> None:
+    """Noise would be worse than a call that ends."""
+    with Phone(TELNYX, {"coding": coding}) as phone:
+        phone.dial()
+        (error,) = phone.carrier.errors
+
+        assert isinstance(error, RemoteProtocolError)
+        assert coding in str(error)
+
+
+def test_an_announcement_is_heard_to_its_end() -> None:
+    """What the law wants said is not interrupted by a cough."""
+    with Phone(TWILIO) as phone:
+        phone.dial(0.1)
+        phone.bridge.play(phone.sound(1.0, audio.PCM16), interruptible=False)
+        phone.carrier.advance(0.5)
+        phone.transport.feed(STARTED)
+        phone.carrier.advance(1.0)
+        whole = phone.carrier.ear_ms
+        phone.bridge.play(phone.sound(1.0, "g711_ulaw"), "g711_ulaw")
+        phone.carrier.advance(0.5)
+        phone.transport.feed(STARTED)
+        phone.carrier.advance(1.0)
+
+        assert 1000 == pytest.approx(whole, abs=21)
+        assert phone.carrier.ear_ms - whole < 700
+
+
+def test_a_short_sound_of_the_caller_interrupts_nothing() -> None:
+    """It takes some speech to be an interruption: "uh-huh" is none."""
+    with Phone(TWILIO, min_speech_ms=300, barge_in=True) as phone:
+        phone.dial(0.1)
+        phone.say(6.0, item_id="long")
+        phone.carrier.advance(1.0)
+        phone.transport.take()
+        for seconds in (0.2, 0.5):
+            phone.transport.feed(STARTED)
+            phone.carrier.speak(phone.sound(seconds, "g711_ulaw"))
+            phone.transport.feed(STOPPED)
+            cuts = len(phone.transport.commands("conversation.item.truncate"))
+            assert (seconds == 0.5) == (cuts == 1)
+
+
+def test_music_is_heard_while_nobody_speaks_and_is_no_part_of_the_account() -> None:
+    """It gives way to the model, and ends with its block."""
+    with Phone(TWILIO) as phone:
+        phone.dial(0.1)
+        with phone.bridge.hold(phone.sound(0.3, audio.PCM16)):
+            phone.carrier.advance(1.0)
+            music = phone.carrier.ear_ms
+            phone.say(0.5, item_id="a")
+            phone.carrier.advance(1.0)
+            said = phone.bridge.player.ledger.heard_ms("a")
+        phone.carrier.advance(0.3)
+        after = phone.carrier.ear_ms
+        phone.carrier.advance(1.0)
+
+        assert 1000 == pytest.approx(music, abs=40)
+        assert 500.0 == said
+        assert after == phone.carrier.ear_ms
+
+
+@pytest.mark.parametrize(
+    "pressed, wanted", [("12345", "1234"), ("12#4", "12"), ("#", ""), ("1", "1")]
+)
+def test_keys_are_collected(pressed: str, wanted: str) -> None:
+    """Up to a number, a terminator or the end of the time."""
+    with Phone(TWILIO) as phone:
+        phone.dial(0.1)
+        timer = threading.Timer(0.05, phone.carrier.press, [pressed])
+        timer.start()
+        collected = phone.while_time_passes(
+            lambda: phone.bridge.collect_digits(4, timeout=0.5, terminator="#")
+        )
+        timer.join()
+
+        assert wanted == collected
+
+
+def test_an_interruption_ends_the_waiting_for_a_goodbye() -> None:
+    """Whoever hangs up wants to know."""
+    with Phone(TWILIO) as phone:
+        phone.dial(0.1)
+        phone.say(5.0)
+        timer = threading.Timer(0.05, phone.transport.feed, [STARTED])
+        timer.start()
+        outcome = phone.while_time_passes(lambda: phone.bridge.wait_heard(10))
+        timer.join()
+
+        assert "interrupted" == outcome
+
+
+def test_a_call_that_nothing_can_be_sent_to_has_failed() -> None:
+    """It is said by the end's reason, and by whoever receives."""
+    with Phone(TWILIO) as phone:
+        phone.dial(0.1)
+
+        def gone(message: object) -> None:
+            raise BrokenPipeError("gone")
+
+        bridge = CallBridge(
+            phone.session,
+            TWILIO,
+            send=gone,
+            clock=phone.clock.now,
+            thread=False,
+            on_end=phone.ends.append,
+        )
+        phone.carrier.call(bridge)
+        phone.carrier.advance(0.1)
+        phone.say(1.0)
+        phone.carrier.advance(4.0)
+        outcome = bridge.wait_heard(1)
+
+        assert ["failed"] == phone.ends
+        assert "failed" == outcome
+        with pytest.raises(BrokenPipeError, match="gone"):
+            bridge.receive({"event": "mark", "mark": {"name": "x"}})
+
+
+@pytest.mark.parametrize(
+    "carrier", [AUDIOSOCKET, ASTERISK_WEBSOCKET], ids=lambda each: each.name
+)
+def test_a_switchboard_is_told_to_hang_up(carrier: Carrier) -> None:
+    """It has a word for it."""
+    with Phone(carrier) as phone:
+        phone.dial(0.1)
+        phone.bridge.hang_up()
+        phone.carrier.advance(0.1)
+
+        assert phone.carrier.hung_up.is_set()
+        assert ["closed"] == phone.ends
+
+
+def test_a_carrier_without_a_word_for_it_is_not_told_to_hang_up() -> None:
+    """The error says how it is done."""
+    with Phone(TWILIO) as phone:
+        phone.dial(0.1)
+
+        with pytest.raises(ConfigurationError, match="Twilio .* REST"):
+            phone.bridge.hang_up()
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_audiosocket_is_a_stream(size: int) -> None:
+    """Packets come in whatever pieces TCP makes of them."""
+    with Phone(AUDIOSOCKET) as phone:
+        name = bytes([1, 0, 16]) + bytes(16)
+        stream = name + bytes([0x10, 1, 0x40]) + bytes(320) + bytes([3, 0, 1]) + b"5"
+        keys: list[str] = []
+        bridge = CallBridge(
+            phone.session,
+            AUDIOSOCKET,
+            send=phone.carrier.send,
+            on_dtmf=keys.append,
+            thread=False,
+        )
+        with bridge:
+            for at in range(0, len(stream), size):
+                bridge.receive(stream[at : at + size])
+
+        assert "00000000-0000-0000-0000-000000000000" == bridge.call_id
+        assert ["5"] == keys
+
+
+def test_in_real_time_a_call_needs_no_hand() -> None:
+    """For a program that is tested as it runs."""
+    transport = MemoryTransport()
+    with connect("m", transport=transport) as session, FakeCarrier(TWILIO) as carrier:
+        with CallBridge(session, TWILIO, send=carrier.send) as bridge:
+            carrier.call(bridge)
+            assert bridge.started.wait(10)
+            bridge.play(audio.silence(0.3))
+            outcome = bridge.wait_heard(10)
+
+    assert "heard" == outcome
+    assert 300 == carrier.ear_ms
