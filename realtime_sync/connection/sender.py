@@ -7,15 +7,18 @@ from __future__ import annotations
 import itertools
 import secrets
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from threading import Event
 from typing import Any, Optional, TypeVar
 
 from attrs import frozen
 
-from ..dispatch.watches import Waiting
+from ..deadline import Deadline
+from ..dispatch.watches import Waiting, again
 from ..errors import (
     ConnectionClosed,
     ConnectionLost,
+    ForkedSession,
     LocalProtocolError,
     WaitTimeout,
 )
@@ -70,6 +73,7 @@ class Sender:
         held: holds commands while there is no connection.
         tools: the tools that were last sent, or None.
         verdict: set while it is decided what becomes of a lost connection.
+        forked: what is raised in a forked child, where the socket is the parent's.
     """
 
     def __init__(
@@ -87,6 +91,7 @@ class Sender:
         self.held: Optional[HeldCommands] = None
         self.tools: Any = None
         self.verdict = Event()
+        self.forked: Optional[ForkedSession] = None
         self.codec = codec
         self._name = name
         self._pending = pending
@@ -101,6 +106,7 @@ class Sender:
         self._sent = sent
         self.on_reader = on_reader
         self._ids = event_ids("event")
+        self._make_handle = partial(CommandHandle, waiting=waiting)
 
     def send(
         self, command: Any, make: Optional[Callable[[Any], H]] = None
@@ -114,6 +120,7 @@ class Sender:
 
         Raises:
             ConnectionClosed: the connection is over.
+            ForkedSession: the process is a child of the one that opened it.
             LocalProtocolError: the session is not open, or the mapping is no
                 event.
             TypeError: it is neither a client event nor a mapping.
@@ -124,14 +131,10 @@ class Sender:
             raise TypeError(f"send() takes a client event or a mapping: {command!r}")
         if isinstance(command, VendorCommand):
             self._write(command, command.frame)
-            return CommandHandle(command, self._waiting)
+            return self._make_handle(command)
         if isinstance(command.event_id, Unset):
             command = with_event_id(command, next(self._ids))
-        handle = self._write(
-            command,
-            command,
-            lambda: make(command) if make else CommandHandle(command, self._waiting),
-        )
+        handle = self._write(command, command, make or self._make_handle)
         assert handle is not None
         return handle
 
@@ -174,7 +177,7 @@ class Sender:
             payload = self.codec.encode(getattr(command, "frame", command))
             try:
                 _note(connection, command)
-                connection.send(payload, self._waiting.deadline())
+                connection.send(payload, Deadline(self._waiting.timeout))
                 if isinstance(command.event_id, str):
                     lost = connection.error if connection.lost else None
                     self._pending.release_held(command.event_id, lost)
@@ -190,16 +193,18 @@ class Sender:
         self,
         command: Any,
         frame: Any,
-        make: Optional[Callable[[], CommandHandle]] = None,
+        make: Optional[Callable[[Any], CommandHandle]] = None,
     ) -> Optional[CommandHandle]:
+        if self.forked is not None:
+            raise again(self.forked)
         if self.connection is None:
             raise LocalProtocolError("the session is not open yet; call open()")
         if command.type == "session.update":
             self._note_tools(frame)
         payload = self.codec.encode(frame)
-        handle = make() if make else None
+        handle = make(command) if make else None
         while not self._offer(command, payload, handle):
-            handle = make() if make else None
+            handle = make(command) if make else None
         self._sent(command, f"client.{command.type}")
         return handle
 
@@ -228,7 +233,7 @@ class Sender:
             entry = connection.prepare(payload)
             _note(connection, command)
             self._enqueue(connection, entry, handle)
-            connection.flush(entry, self._waiting.deadline())
+            connection.flush(entry, Deadline(self._waiting.timeout))
         except BaseException as exc:
             over = isinstance(exc, ConnectionClosed)
             begun = False
@@ -275,7 +280,7 @@ class Sender:
         """Wait until it is known what becomes of a lost connection."""
         if self.on_reader():
             return False
-        connection.over.wait(self._waiting.deadline().remaining())
+        connection.over.wait(Deadline(self._waiting.timeout).remaining())
         self._await_verdict()
         return self.held is not None or self.connection is not connection
 
@@ -288,7 +293,7 @@ class Sender:
         if connection is None or not connection.lost or self.held is not None:
             return
         if not self.on_reader():
-            self.verdict.wait(self._waiting.deadline().remaining())
+            self.verdict.wait(Deadline(self._waiting.timeout).remaining())
 
     def from_mapping(self, frame: Mapping[str, Any]) -> Any:
         """

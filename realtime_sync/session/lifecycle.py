@@ -431,6 +431,7 @@ class Lifecycle:
         self._step(Step.FORK)
         self._parts.watches.mark_forked(self._forked_session())
         self._parts.waiting.wait = self._refuse_to_wait
+        self._parts.sender.forked = self._forked_session()
 
     def check_process(self) -> None:
         """

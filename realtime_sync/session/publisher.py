@@ -57,9 +57,10 @@ class Publisher:
         elif self._stale is not None:
             self._stale.note(event, snapshot)
         self._dispatcher.submit(event, snapshot, size, self._board.route(key), key)
-        finished = self._turns.event(event)
-        if finished is not None:
-            self.emit(finished)
+        if event.type in self._turns.types:
+            finished = self._turns.event(event)
+            if finished is not None:
+                self.emit(finished)
 
     def emit(self, notice: Notice) -> None:
         """Publish something of the library's own making. Any thread."""
@@ -68,7 +69,10 @@ class Publisher:
 
     def sent(self, command: Any, key: str) -> None:
         """Publish a command that was handed over, under its key. Any thread."""
-        self._turns.command(command)
+        kind = command.type
+        speech = kind == "input_audio_buffer.append" and self._turns_wanted()
+        if speech or kind == "response.create":
+            self._turns.command(command)
         self._post(command, key)
 
     def _post(self, published: Any, key: str) -> None:

@@ -6,7 +6,7 @@ Commands, named as on the wire: ``session.input_audio_buffer.commit()`` sends
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..connection.command_handle import CommandHandle
@@ -41,16 +41,10 @@ class _Resource:
 
     Args:
         sender: sends them.
-        check_process: raises `ForkedSession` in a forked child.
     """
 
-    def __init__(self, sender: Sender, check_process: Callable[[], None]) -> None:
+    def __init__(self, sender: Sender) -> None:
         self._sender = sender
-        self._check_process = check_process
-
-    def _send_command(self, command: Any, make: Any = None) -> CommandHandle:
-        self._check_process()
-        return self._sender.send(command, make)
 
 
 class InputAudioBuffer(_Resource):
@@ -69,7 +63,6 @@ class InputAudioBuffer(_Resource):
             ConnectionClosed: the connection is over.
         """
         data = to_audio(audio)
-        self._check_process()
         make = self._sender.append_command
         if len(data) <= _SPLIT:
             self._sender.write(make(audio=data))
@@ -80,11 +73,11 @@ class InputAudioBuffer(_Resource):
 
     def commit(self) -> CommandHandle:
         """Make a user item of what is in the buffer. Creates no response."""
-        return self._send_command(events.InputAudioBufferCommit())
+        return self._sender.send(events.InputAudioBufferCommit())
 
     def clear(self) -> CommandHandle:
         """Throw away what is in the buffer."""
-        return self._send_command(events.InputAudioBufferClear())
+        return self._sender.send(events.InputAudioBufferClear())
 
 
 class OutputAudioBuffer(_Resource):
@@ -92,7 +85,7 @@ class OutputAudioBuffer(_Resource):
 
     def clear(self) -> CommandHandle:
         """Cut the server's playback off."""
-        return self._send_command(events.OutputAudioBufferClear())
+        return self._sender.send(events.OutputAudioBufferClear())
 
 
 class ConversationItems(_Resource):
@@ -126,11 +119,11 @@ class ConversationItems(_Resource):
             )
             if not item.id:
                 command.__dict__["item"] = _with_id(item)
-        return self._send_command(command)
+        return self._sender.send(command)
 
     def delete(self, item_id: str) -> CommandHandle:
         """Take an item out; acknowledged by `conversation.item.deleted`."""
-        return self._send_command(events.ConversationItemDelete(item_id=item_id))
+        return self._sender.send(events.ConversationItemDelete(item_id=item_id))
 
     def retrieve(self, item_id: str) -> CommandHandle:
         """
@@ -139,7 +132,7 @@ class ConversationItems(_Resource):
         Returns:
             Acknowledged by `conversation.item.retrieved`, which holds the item.
         """
-        return self._send_command(events.ConversationItemRetrieve(item_id=item_id))
+        return self._sender.send(events.ConversationItemRetrieve(item_id=item_id))
 
     def truncate(
         self, item_id: str, *, audio_end_ms: int, content_index: int = 0
@@ -156,7 +149,7 @@ class ConversationItems(_Resource):
         Returns:
             Acknowledged by `conversation.item.truncated`.
         """
-        return self._send_command(
+        return self._sender.send(
             events.ConversationItemTruncate(
                 item_id=item_id, content_index=content_index, audio_end_ms=audio_end_ms
             )
@@ -166,12 +159,10 @@ class ConversationItems(_Resource):
 class Conversation(_Resource):
     """The conversation: its items, and commands on them."""
 
-    def __init__(
-        self, sender: Sender, check_process: Callable[[], None], mirror: Mirrored
-    ) -> None:
-        super().__init__(sender, check_process)
+    def __init__(self, sender: Sender, mirror: Mirrored) -> None:
+        super().__init__(sender)
         self._mirror = mirror
-        self.item = ConversationItems(sender, check_process)
+        self.item = ConversationItems(sender)
 
     @property
     def items(self) -> tuple[Item, ...]:
@@ -230,14 +221,13 @@ class Responses(_Resource):
     def __init__(
         self,
         sender: Sender,
-        check_process: Callable[[], None],
         mirror: Mirrored,
         *,
         watches: WatchList,
         waiting: Waiting,
         idle_timeout: Optional[float],
     ) -> None:
-        super().__init__(sender, check_process)
+        super().__init__(sender)
         self._mirror = mirror
         self._watches = watches
         self._waiting = waiting
@@ -326,7 +316,7 @@ class Responses(_Resource):
             Acknowledged by the response's `response.done`; raises
             `NothingToCancel` if it was over already, which is harmless.
         """
-        return self._send_command(events.ResponseCancel(response_id=response_id))
+        return self._sender.send(events.ResponseCancel(response_id=response_id))
 
     def _command(self, metadata: Any, config: Mapping[str, Any]) -> Any:
         fields = {k: v for k, v in config.items() if not isinstance(v, Unset)}
@@ -348,7 +338,7 @@ class Responses(_Resource):
             made._awaited = refusable
             return made
 
-        handle = self._send_command(command, make)
+        handle = self._sender.send(command, make)
         assert isinstance(handle, ResponseHandle)
         for event_id, other in tuple(self._asked.items()):
             if other.named:

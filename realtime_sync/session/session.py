@@ -76,13 +76,12 @@ class Session:
             routers=routers,
         )
         self._lifecycle = Lifecycle(parts)
-        sender, check = parts.sender, self._lifecycle.check_process
-        self.input_audio_buffer = InputAudioBuffer(sender, check)
-        self.output_audio_buffer = OutputAudioBuffer(sender, check)
-        self.conversation = Conversation(sender, check, parts)
+        sender = parts.sender
+        self.input_audio_buffer = InputAudioBuffer(sender)
+        self.output_audio_buffer = OutputAudioBuffer(sender)
+        self.conversation = Conversation(sender, parts)
         self.response = Responses(
             sender,
-            check,
             parts,
             watches=parts.watches,
             waiting=parts.waiting,
@@ -92,7 +91,7 @@ class Session:
             self.conversation,
             self.response,
             waiting=parts.waiting,
-            check_process=check,
+            check_process=self._lifecycle.check_process,
             on_reader=parts.on_reader,
             call=parts.pending.call,
             config=lambda: self.config,

@@ -4,7 +4,7 @@ The clock of turns: how long each answer took, for `turn.finished`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from time import monotonic
 from typing import Any, Optional
 
@@ -13,6 +13,16 @@ from attrs import define
 from ..dispatch.notices import TurnFinished
 from ..state.latency import SpeechEnd
 from .audio import heard_format
+
+_BEGINNINGS = frozenset(
+    {
+        "session.created",
+        "session.updated",
+        "input_audio_buffer.speech_stopped",
+        "input_audio_buffer.committed",
+        "response.created",
+    }
+)
 
 
 @define
@@ -38,6 +48,10 @@ class TurnClock:
     Args:
         wanted: tells whether anybody listens.
         clock: seconds that never go back.
+
+    Attributes:
+        types: canonical types of the events to give it now; the pieces of an
+            answer only while one is timed.
     """
 
     def __init__(
@@ -52,6 +66,7 @@ class TurnClock:
         self._asked: Optional[float] = None
         self._item_id: Optional[str] = None
         self._turns: dict[str, _Turn] = {}
+        self.types: Collection[str] = _BEGINNINGS
         self._steps: dict[str, Callable[[Any], Optional[TurnFinished]]] = {
             "session.created": self._configured,
             "session.updated": self._configured,
@@ -98,6 +113,7 @@ class TurnClock:
         self._turns[response_id] = _Turn(
             now if start is None else start, self._item_id, self._found, created=now
         )
+        self.types = self._steps
         self._ended = self._found = self._asked = self._item_id = None
 
     def _text(self, event: Any) -> None:
@@ -113,6 +129,8 @@ class TurnClock:
     def _done(self, event: Any) -> Optional[TurnFinished]:
         response_id = getattr(event.response, "id", None)
         turn = self._turns.pop(response_id, None) if response_id else None
+        if not self._turns:
+            self.types = _BEGINNINGS
         if turn is None:
             return None
 
