@@ -334,7 +334,7 @@ def test_rejected_config_is_an_error_of_connect(config: dict[str, Any]) -> None:
 
         assert isinstance(error, CommandRejected)
         assert error.param
-        server.wait_idle()
+        server.wait_closed(server.sessions[-1])
         assert [] == server.open_sessions()
 
 
