@@ -95,7 +95,7 @@ complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l timeout 
 complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l format -xka "txt srt vtt" -d 'text, SubRip or WebVTT (default: txt)'
 complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -s o -l output -xka "(__fish_complete_path (commandline -ct))" -d 'file to write; of many or of a folder, the folder to write to; made if it is missing'
 complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l force -d 'overwrite files that exist'
-complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l transcription-model -x -d 'model that listens (default: gpt-4o-mini-transcribe)'
+complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l transcription-model -x -d 'model that listens (default: gpt-transcribe)'
 complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l language -x -d 'language, such as en'
 complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l json -d 'print JSON, for other programs'
 complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe; and test $_shtab_realtime_sync_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'WAV, FLAC, Ogg, MP3 and others; - is the standard input'

@@ -175,7 +175,7 @@ _shtab_realtime_sync_transcribe_options=(
   "--format[text, SubRip or WebVTT (default\: txt)]:format:(txt srt vtt)"
   {-o,--output}"[file to write\; of many or of a folder, the folder to write to\; made if it is missing]:PATH:_files"
   "--force[overwrite files that exist]"
-  "--transcription-model[model that listens (default\: gpt-4o-mini-transcribe)]:NAME:"
+  "--transcription-model[model that listens (default\: gpt-transcribe)]:NAME:"
   "--language[language, such as en]:CODE:"
   "--json[print JSON, for other programs]"
   "(*):WAV, FLAC, Ogg, MP3 and others\; - is the standard input:_files"

@@ -110,7 +110,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "--transcription-model",
-        default="gpt-4o-mini-transcribe",
+        default="gpt-transcribe",
         metavar="NAME",
         help="model that listens (default: %(default)s)",
     )

@@ -35,7 +35,7 @@ CONFIG = {
     "audio": {
         "input": {
             "turn_detection": {"type": "server_vad"},
-            "transcription": {"model": "gpt-4o-mini-transcribe"},
+            "transcription": {"model": "gpt-transcribe"},
         }
     },
 }

@@ -20,7 +20,7 @@ def open_engine(
     agent: Union[str, Agent, Callable[[Prompt], Answer], Iterable[Any]] = "echo",
     *,
     now: float = 0.0,
-    model: str = "gpt-realtime",
+    model: str = "gpt-realtime-2.1",
     session_type: Literal["realtime", "transcription", "translation"] = "realtime",
     dialect: Literal["ga", "beta"] = "ga",
     seed: Optional[int] = None,

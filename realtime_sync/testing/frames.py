@@ -30,7 +30,7 @@ SESSION: Mapping[str, Any] = {
     "type": "realtime",
     "object": "realtime.session",
     "id": "sess_test",
-    "model": "gpt-realtime",
+    "model": "gpt-realtime-2.1",
     "output_modalities": ["audio"],
     "instructions": "",
     "tools": [],

@@ -67,7 +67,7 @@ class MemoryTransport:
         greeting: bool = True,
         dialect: str = "ga",
         session_type: str = "realtime",
-        model: str = "gpt-realtime",
+        model: str = "gpt-realtime-2.1",
         clock: Any = None,
     ) -> None:
         self.sent: list[dict[str, Any]] = []

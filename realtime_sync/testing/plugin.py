@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .memory import MemoryTransport
     from .scenario import Scenario
 
-MODEL = "gpt-realtime"
+MODEL = "gpt-realtime-2.1"
 KEY = "key-for-the-local-server"
 _GRACE = 5.0
 _TIMEOUT = 10.0

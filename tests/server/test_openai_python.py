@@ -242,7 +242,11 @@ def test_beta_frames_are_those_of_the_beta_types(dialect: str) -> None:
     """The same flows in the beta dialect, held against the SDK's beta types."""
     from .talking import Talk
 
-    talk = Talk(script=["Hello there.", Call("f", {"a": 1})], dialect=dialect)
+    talk = Talk(
+        script=["Hello there.", Call("f", {"a": 1})],
+        dialect=dialect,
+        model="gpt-4o-realtime-preview",
+    )
     frames = list(talk.opening)
     update = {"modalities": ["text", "audio"], "input_audio_format": "g711_ulaw"}
     frames += talk.send("session.update", session=update)

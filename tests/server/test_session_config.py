@@ -105,7 +105,7 @@ def test_a_refused_update_changes_nothing() -> None:
 
 def test_the_models_own_name_is_no_change() -> None:
     """Naming it again is accepted."""
-    assert "gpt-realtime" == shown(Talk(), model="gpt-realtime")["model"]
+    assert "gpt-realtime-2.1" == shown(Talk(), model="gpt-realtime-2.1")["model"]
 
 
 def test_beta_is_flat_and_has_a_temperature() -> None:
@@ -191,7 +191,9 @@ def test_usage_follows_its_rule() -> None:
     second = only(talk.answer(), "response.done")["response"]["usage"]
 
     assert 100 + 10 == first["input_tokens"]
-    assert {"text_tokens": 2, "audio_tokens": 10} == first["output_token_details"]
+    assert {"text_tokens": 2, "audio_tokens": 10, "reasoning_tokens": 0} == (
+        first["output_token_details"]
+    )
     assert first["total_tokens"] == first["input_tokens"] + first["output_tokens"]
     assert 64 == second["input_token_details"]["cached_tokens"]
     assert 10 == second["input_token_details"]["audio_tokens"]

@@ -61,7 +61,7 @@ class Engine:
         agent: Agent,
         *,
         now: float,
-        model: str = "gpt-realtime",
+        model: str = "gpt-realtime-2.1",
         session_type: str = "realtime",
         dialect: str = "ga",
         config: Optional[Mapping[str, Any]] = None,

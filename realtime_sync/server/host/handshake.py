@@ -21,7 +21,7 @@ _TRANSLATION_PATHS = frozenset({"/v1/realtime/translations", "/realtime/translat
 _KEY_PROTOCOL = "openai-insecure-api-key."
 _BETA_PROTOCOL = "openai-beta.realtime-v1"
 _INTENTS = ("realtime", "transcription")
-DEFAULT_MODEL = "gpt-realtime"
+DEFAULT_MODEL = "gpt-realtime-2.1"
 UNAUTHORIZED, BAD_REQUEST = 3000, 4000
 """Close codes after an ``error``: a bad key, a bad request."""
 

@@ -158,7 +158,7 @@ class Rest:
         self, given: Mapping[str, Any], dialect: str = "ga"
     ) -> dict[str, Any]:
         """The session that a key stands for, complete."""
-        default = "" if given["type"] == "transcription" else "gpt-realtime"
+        default = "" if given["type"] == "transcription" else "gpt-realtime-2.1"
         config = Configuration(
             given["type"], str(given.get("model") or default), dialect
         )
