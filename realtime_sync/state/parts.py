@@ -23,8 +23,9 @@ class Limits:
     Attributes:
         max_items: items; the ones that came first are forgotten first, many at
             once: a sixteenth more may be there for a while.
-        max_responses: responses; ended ones are forgotten, oldest first. Of those
-            that never end as many are kept.
+        max_responses: responses; ended ones are forgotten first, oldest first.
+            If as many never end, the oldest of them are forgotten too, and the
+            anomaly ``endless_response`` says so.
         max_anomalies: anomalies, the latest ones.
     """
 

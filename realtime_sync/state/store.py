@@ -25,6 +25,9 @@ from .snapshot import Snapshot
 IN_FLIGHT = 64
 """Items in the overlay at which they are moved to the base."""
 
+LONGEST_DETAIL = 500
+"""Characters of an anomaly's detail."""
+
 _new = object.__new__
 _set = object.__setattr__
 
@@ -169,13 +172,25 @@ def put_response(snapshot: Snapshot, state: ResponseState) -> Snapshot:
 
 
 def _forget_responses(snapshot: Snapshot, surplus: int) -> Snapshot:
+    """Forget the oldest that ended; if there are too few, the oldest that did not."""
     responses = dict(snapshot._responses)
     ended = [state for state in responses.values() if state.closed][:surplus]
+    stuck = [responses[each] for each in snapshot._open[: surplus - len(ended)]]
     outside: list[str] = []
-    for state in ended:
+    for state in (*ended, *stuck):
         del responses[state.id]
         outside += state.items if state.out_of_band else ()
-    return updated(drop(snapshot, outside), {"_responses": responses})
+    snapshot = updated(drop(snapshot, outside), {"_responses": responses})
+    return _given_up(snapshot, stuck) if stuck else snapshot
+
+
+def _given_up(snapshot: Snapshot, stuck: list[ResponseState]) -> Snapshot:
+    snapshot = updated(snapshot, {"_open": snapshot._open[len(stuck) :]})
+    for state in stuck:
+        detail = "forgotten: too many others have begun and not ended"
+        told = {"kind": "endless_response", "event_type": "response.created"}
+        snapshot = _noted(snapshot, Anomaly(**told, detail=detail))
+    return snapshot
 
 
 def note(
@@ -190,12 +205,16 @@ def note(
     """Note an anomaly; the same one in a row is counted, not repeated."""
     anomaly = Anomaly(
         kind=kind,
-        detail=detail,
-        event_type=event.type,
+        detail=shortened(detail),
+        event_type=shortened(event.type),
         event_id=text_or_none(event.event_id),
         item_id=text_or_none(item_id),
         response_id=text_or_none(response_id),
     )
+    return _noted(snapshot, anomaly)
+
+
+def _noted(snapshot: Snapshot, anomaly: Anomaly) -> Snapshot:
     kept = snapshot.anomalies
     if kept and _same(kept[-1], anomaly):
         anomaly = changed_in(anomaly, "count", kept[-1].count + 1)
@@ -215,6 +234,13 @@ def disagreed(
         told = {"item_id": item.id, "response_id": item.response_id}
         snapshot = note(snapshot, event, "disagreement", detail, **told)
     return snapshot
+
+
+def shortened(text: str) -> str:
+    """Return a text as long as an anomaly may be; the server may say megabytes."""
+    if len(text) <= LONGEST_DETAIL:
+        return text
+    return f"{text[:LONGEST_DETAIL]}... ({len(text)} characters)"
 
 
 def _same(one: Anomaly, other: Anomaly) -> bool:

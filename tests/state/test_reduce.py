@@ -215,3 +215,16 @@ def test_nothing_a_server_says_breaks_the_mirror(frames: list[dict[str, Any]]) -
 def test_nothing_breaks_the_mirror_at_length(frames: list[dict[str, Any]]) -> None:
     """The same with more and longer conversations."""
     follows(frames)
+
+
+def test_an_anomaly_is_short_however_much_the_server_says() -> None:
+    """Its detail is for people; what was left out is counted."""
+    mirror = Mirror()
+    strange = "x" * 1_000_000
+    mirror.tell("conversation.item.added", item={"id": strange, "type": 7})
+    mirror.tell("conversation.item.deleted", item_id=strange, event_id=strange)
+    mirror.user("u", strange)
+
+    assert mirror.snapshot.anomalies
+    for anomaly in mirror.snapshot.anomalies:
+        assert len(anomaly.detail) < 600

@@ -10,6 +10,9 @@ from ..items import PCM_RATE
 from ..snapshot import Snapshot
 from ..store import given, note, text_or_none, updated
 
+MOST_RATE_LIMITS = 100
+"""Names of rate limits that are remembered; services have two."""
+
 _G711 = frozenset({"audio/pcmu", "audio/pcma"})
 
 
@@ -101,7 +104,11 @@ def rate_limits_updated(snapshot: Snapshot, event: Any) -> Snapshot:
     if not told:
         return snapshot
     known = {each.name: each for each in snapshot.rate_limits}
-    return updated(snapshot, {"rate_limits": tuple({**known, **told}.values())})
+    every = tuple({**known, **told}.values())
+    if len(every) > MOST_RATE_LIMITS:
+        detail = f"more than {MOST_RATE_LIMITS} names; the first are forgotten"
+        snapshot = note(snapshot, event, "rate_limits", detail)
+    return updated(snapshot, {"rate_limits": every[-MOST_RATE_LIMITS:]})
 
 
 def error(snapshot: Snapshot, event: Any) -> Snapshot:

@@ -458,3 +458,47 @@ def test_ended_responses_are_forgotten_oldest_first() -> None:
     assert ["run", "z"] == list(mirror.snapshot.responses)
     assert mirror.snapshot.item("iy") is None
     assert mirror.snapshot.item("iz") is not None
+
+
+def test_responses_that_never_end_are_bounded_too() -> None:
+    """The oldest are forgotten, in words; their texts go on growing."""
+    mirror = Mirror(limits=Limits(max_responses=3))
+    for number in range(10):
+        mirror.created(f"r{number}")
+        mirror.text("Hello", f"i{number}", response_id=f"r{number}")
+
+    assert ["r7", "r8", "r9"] == list(mirror.snapshot.responses)
+    assert ("r7", "r8", "r9") == mirror.snapshot._open
+    assert [("endless_response", 7)] == [
+        (each.kind, each.count) for each in mirror.snapshot.anomalies
+    ]
+    assert "i0" in mirror.order
+
+    mirror.text(" again", "i0", response_id="r0")
+
+    assert ["r7", "r8", "r9"] == list(mirror.snapshot.responses)
+    assert "Hello again" == mirror.item("i0").said
+
+
+def test_endless_responses_outside_of_the_conversation_go_with_their_items() -> None:
+    """Nobody else has these items."""
+    mirror = Mirror(limits=Limits(max_responses=2))
+    for number in range(5):
+        mirror.created(f"r{number}", conversation=None)
+        mirror.text("Hello", f"i{number}", response_id=f"r{number}")
+
+    found = [number for number in range(5) if mirror.snapshot.item(f"i{number}")]
+    assert [3, 4] == found
+
+
+def test_those_that_ended_are_forgotten_before_those_that_did_not() -> None:
+    """Also where they began later."""
+    mirror = Mirror(limits=Limits(max_responses=2))
+    mirror.created("first")
+    mirror.created("second")
+    mirror.tell("response.done", response={"id": "second", "status": "completed"})
+    mirror.created("third")
+    mirror.created("fourth")
+
+    assert ["third", "fourth"] == list(mirror.snapshot.responses)
+    assert ["endless_response"] == mirror.kinds

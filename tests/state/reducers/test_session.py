@@ -161,3 +161,21 @@ def test_rate_limits_are_kept_by_name() -> None:
     limits = {each.name: each.remaining for each in mirror.snapshot.rate_limits}
     assert {"requests": 9, "tokens": 40} == limits
     assert before is mirror.snapshot
+
+
+def test_rate_limits_of_too_many_names_are_bounded() -> None:
+    """The latest are kept, and it is said that there were more."""
+    mirror = Mirror()
+    for number in range(300):
+        limit = {"name": f"limit {number}", "limit": 1, "remaining": 1}
+        mirror.tell("rate_limits.updated", rate_limits=[limit])
+    names = [each.name for each in mirror.snapshot.rate_limits]
+
+    assert [f"limit {number}" for number in range(200, 300)] == names
+    assert {"rate_limits"} == set(mirror.kinds)
+
+    many = [{"name": f"other {number}", "limit": 1} for number in range(1000)]
+    mirror.tell("rate_limits.updated", rate_limits=many)
+
+    assert 100 == len(mirror.snapshot.rate_limits)
+    assert "other 999" == mirror.snapshot.rate_limits[-1].name
