@@ -37,6 +37,8 @@ logger = area_logger("realtime_sync.connection")
 
 _ABNORMAL = 1006
 _HOUSEKEEPING = 5.0
+_MOST_UNKNOWN = 100
+"""Types that a server makes up and that are counted by name."""
 
 
 class Connection:
@@ -450,11 +452,14 @@ class Connection:
         return taken
 
     def _note_unknown(self, event: UnknownEvent) -> None:
-        if not self.unknown[event.type]:
+        kind = event.type
+        if len(self.unknown) >= _MOST_UNKNOWN and kind not in self.unknown:
+            kind = "(others)"
+        if not self.unknown[kind]:
             logger.warning(
-                "! %s: unknown event %r: %s", self._name, event.type, event.problem
+                "! %s: unknown event %r: %s", self._name, kind, event.problem
             )
-        self.unknown[event.type] += 1
+        self.unknown[kind] += 1
 
     def _note_error(self, event: Any) -> None:
         if getattr(event.error, "code", None) == "session_expired":

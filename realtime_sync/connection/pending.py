@@ -336,12 +336,16 @@ def rejection_of(event: Any) -> CommandRejected:
     param = _text(error, "param")
     fallback = InvalidRequest if param else CommandRejected
     return REJECTIONS.get(code or "", fallback)(
-        redact(message) + (f" [{code}]" if code else ""),
-        type=kind,
-        code=code,
-        param=param,
+        redact(message + (f" [{code}]" if code else "")),
+        type=_redacted(kind),
+        code=_redacted(code),
+        param=_redacted(param),
         event_id=_text(error, "event_id"),
     )
+
+
+def _redacted(text: Optional[str]) -> Optional[str]:
+    return None if text is None else redact(text)
 
 
 def _text(value: Any, name: str) -> Optional[str]:

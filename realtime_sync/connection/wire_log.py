@@ -12,7 +12,7 @@ from typing import Any, Optional
 
 from ..deadline import Deadline
 from ..protocol import audio_fields, sensitive
-from ..transport.logs import area_logger
+from ..transport.logs import Bounded, area_logger
 from ..transport.redaction import redact
 
 logger = area_logger("realtime_sync.wire")
@@ -57,7 +57,7 @@ class WireLog:
         return True
 
 
-def shown_frame(frame: Any) -> str:
+def shown_frame(frame: Any) -> Bounded:
     """
     A frame as it may be shown: audio by its length, secrets hidden, not endless.
 
@@ -67,10 +67,11 @@ def shown_frame(frame: Any) -> str:
     if isinstance(frame, bytes):
         try:
             frame = json.loads(frame)
-        except ValueError:
-            return f"<{len(frame)} bytes that are not JSON>"
+        except (ValueError, RecursionError):
+            return Bounded(f"<{len(frame)} bytes that are not JSON>")
     shown = sensitive.hidden(audio_fields.replaced(frame, audio_fields.shown))
-    text = json.dumps(shown, ensure_ascii=False, default=str)
+    # Before it is cut: half a key is not known for one.
+    text = redact(json.dumps(shown, ensure_ascii=False, default=str))
     if len(text) > _LONGEST:
         text = f"{text[:_LONGEST]}... ({len(text)} characters)"
-    return redact(text)
+    return Bounded(text)

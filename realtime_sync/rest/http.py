@@ -45,6 +45,7 @@ _HOPELESS = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 """Codes of errors that money ends, and time does not."""
 
 _REQUEST_ID_HEADERS = ("x-request-id", "apim-request-id", "x-ms-request-id")
+_LONGEST_ID = 200
 _READ_LIMIT = 60.0
 """Longest silence, in seconds, of a request that has no deadline."""
 
@@ -354,7 +355,7 @@ def _refused(what: str, answer: Answer, who: Credentials, repeatable: bool) -> _
     code, words = error_in_body(answer.body)
     request_id = next(
         (
-            answer.headers[name]
+            redact(answer.headers[name])[:_LONGEST_ID]
             for name in _REQUEST_ID_HEADERS
             if name in answer.headers
         ),

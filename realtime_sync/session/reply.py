@@ -13,6 +13,7 @@ from ..errors import (
     ResponseFailed,
     ResponseIncomplete,
 )
+from ..transport.redaction import redact
 from .audio import Audio
 
 _RETRYABLE_FAILURES = frozenset(
@@ -72,19 +73,21 @@ def raise_for_status(reply: Reply) -> None:
     if reply.status in _ENDINGS:
         error: type[ResponseError] = _ENDINGS[reply.status]
         raise error(
-            f"response {reply.id} ended {reply.status}"
-            + (f" ({reason})" if reason else ""),
+            redact(f"response {reply.id} ended {reply.status}")
+            + (f" ({redact(reason)})" if reason else ""),
             response=reply.response,
             reply=reply,
         )
     cause = _part(details, "error")
     code = _field(cause, "code") or _field(cause, "type")
     raise ResponseFailed(
-        f"response {reply.id} {reply.status}: "
-        f"{_field(cause, 'message') or code or reason or 'no reason given'}",
+        redact(
+            f"response {reply.id} {reply.status}: "
+            f"{_field(cause, 'message') or code or reason or 'no reason given'}"
+        ),
         response=reply.response,
         reply=reply,
-        code=code,
+        code=redact(code) if code else None,
         retryable=code in _RETRYABLE_FAILURES,
     )
 

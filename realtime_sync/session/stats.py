@@ -25,7 +25,8 @@ class SessionStats:
         delivered: deliveries that handlers have had.
         discarded: stale audio deliveries dropped on request.
         handler_failures: exceptions of handlers.
-        unknown: unknown event types and how often each came.
+        unknown: unknown event types and how often each came; what is no event at
+            all, and types beyond the first hundred, are counted together.
         delay_p50_ms: milliseconds that deliveries lately waited for their
             handlers, median of a sample; None before there is one.
         delay_p99_ms: the same, 99th percentile.

@@ -19,7 +19,7 @@ from attrs import field, frozen
 from ..errors import ConfigurationError
 from ..protocol.escape import terminal_text
 from .proxies import is_loopback
-from .redaction import remember
+from .redaction import PLAIN_PARAMETERS, remember
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -85,6 +85,8 @@ VENDORS: tuple[Vendor, ...] = (
 _SECRET_HEADERS = frozenset(
     {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"}
 )
+_SECRET_NAME = re.compile("auth|key|token|secret|cookie|password", re.IGNORECASE)
+"""In the name of a header whose value is never shown."""
 _SECRET_PARAMETERS = frozenset(
     {"api-key", "api_key", "apikey", "key", "token", "access_token", "authorization"}
 )
@@ -197,8 +199,10 @@ def check_headers(headers: Mapping[str, Any]) -> None:
             raise ConfigurationError(
                 f"header {name!r} holds characters that no header can carry"
             ) from None
-        if name.lower() in _SECRET_HEADERS:
-            remember(value.rpartition(" ")[2])
+        if _SECRET_NAME.search(name):
+            for part in re.split(r"[\s;,]+", value):
+                remember(part)
+                remember(part.partition("=")[2])
 
 
 def checked_text(what: str, text: object, *, spaces: bool = True) -> str:
@@ -244,9 +248,9 @@ def holds_secret(headers: Iterable[str], url: str) -> bool:
     parts = urlsplit(url)
     found = False
     for name, value in parse_qsl(parts.query):
-        if name.lower() in _SECRET_PARAMETERS:
-            remember(value)
-            found = True
+        if name not in PLAIN_PARAMETERS:
+            remember(value)  # A vendor's may be a key under any name.
+        found = found or name.lower() in _SECRET_PARAMETERS
     return found or any(name.lower() in _SECRET_HEADERS for name in headers)
 
 

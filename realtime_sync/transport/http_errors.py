@@ -24,21 +24,25 @@ def error_in_body(body: bytes) -> tuple[Optional[str], str]:
     try:
         decoded = json.loads(body)
     except (ValueError, RecursionError):
-        words = body[:_MOST_WORDS].decode("utf-8", "replace").strip()
-        return None, redact(words)
+        return None, _words(body.decode("utf-8", "replace").strip())
     if not isinstance(decoded, dict):
         return None, ""
     error = decoded.get("error") or decoded.get("detail") or decoded
     if isinstance(error, str):
-        return None, redact(error[:_MOST_WORDS])
+        return None, _words(error)
     if not isinstance(error, dict):
         return None, ""
     code = error.get("code")
     message = error.get("message")
     return (
-        code if isinstance(code, str) else None,
-        redact(message[:_MOST_WORDS]) if isinstance(message, str) else "",
+        _words(code) if isinstance(code, str) else None,
+        _words(message) if isinstance(message, str) else "",
     )
+
+
+def _words(text: str) -> str:
+    """A short text without keys; cut later, or half a key would be left."""
+    return redact(text)[:_MOST_WORDS]
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:

@@ -1,4 +1,7 @@
-"""The library's loggers: what they are told cannot forge a line or be obeyed."""
+"""
+The library's loggers: what they are told cannot forge a line, be obeyed, or hold a
+key, and a server that says much fills no log.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 
 from ..protocol.escape import one_line, terminal_text
+from .redaction import redact
+
+LONGEST = 500
+"""Characters of one argument; how many more there were is said."""
 
 
 class Block(str):
     """Text of our own that takes several lines of a log, such as a stack."""
+
+
+class Bounded(str):
+    """Text whose length whoever made it has bounded."""
 
 
 def area_logger(name: str) -> logging.Logger:
@@ -43,12 +54,22 @@ def _shown(arg: Any) -> Any:
     if arg is None or isinstance(arg, (int, float)):
         return arg
     if isinstance(arg, Block):
-        return terminal_text(arg)
+        return terminal_text(redact(arg))
+    if isinstance(arg, Bounded):
+        return one_line(redact(arg))
     if isinstance(arg, str):
-        return one_line(arg)
-    shown = _Shown(one_line(str(arg)), one_line(repr(arg)))
+        return _line(arg)
+    shown = _Shown(_line(str(arg)), _line(repr(arg)))
     # Handlers that look at arguments should meet the object where that is safe.
     return arg if (str(shown), repr(shown)) == (str(arg), repr(arg)) else shown
+
+
+def _line(text: str) -> str:
+    """One short line without keys; they are taken out before anything is cut."""
+    text = redact(text)
+    if len(text) > LONGEST:
+        text = f"{text[:LONGEST]}... ({len(text)} characters)"
+    return one_line(text)
 
 
 class _Shown:
@@ -72,8 +93,8 @@ def _traceback(exc_info: Any) -> Optional[str]:
     for exc in _chain(exc_info[1]):
         for words in (str(exc), *getattr(exc, "__notes__", ())):
             if words:
-                text = text.replace(words, one_line(words))
-    text = terminal_text(text)
+                text = text.replace(words, _line(words))
+    text = terminal_text(redact(text))
     return None if text == usual else text
 
 

@@ -31,7 +31,7 @@ _SHAPES = re.compile(
 )
 """What looks like a key, of whomever."""
 
-_PLAIN_PARAMETERS = frozenset(
+PLAIN_PARAMETERS = frozenset(
     {"api-version", "call_id", "deployment", "intent", "model"}
 )
 """Query parameters that may be shown; a vendor's others may be keys."""
@@ -87,6 +87,6 @@ def shown_query(query: Mapping[str, str]) -> dict[str, str]:
     Query parameters as they may be shown.
     """
     return {
-        name: value if name in _PLAIN_PARAMETERS else HIDDEN
+        name: value if name in PLAIN_PARAMETERS else HIDDEN
         for name, value in query.items()
     }
