@@ -186,10 +186,10 @@ def _forget_responses(snapshot: Snapshot, surplus: int) -> Snapshot:
 
 def _given_up(snapshot: Snapshot, stuck: list[ResponseState]) -> Snapshot:
     snapshot = updated(snapshot, {"_open": snapshot._open[len(stuck) :]})
-    for state in stuck:
+    for _ in stuck:
         detail = "forgotten: too many others have begun and not ended"
-        told = {"kind": "endless_response", "event_type": "response.created"}
-        snapshot = _noted(snapshot, Anomaly(**told, detail=detail))
+        kind, begun = "endless_response", "response.created"
+        snapshot = _noted(snapshot, Anomaly(kind=kind, detail=detail, event_type=begun))
     return snapshot
 
 
