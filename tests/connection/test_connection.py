@@ -1,0 +1,399 @@
+"""The reader: decode, reduce, resolve, hand on, and the order of the end."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Optional
+
+import pytest
+
+from realtime_sync.connection import connection as module
+from realtime_sync.connection.connection import Connection
+from realtime_sync.connection.taps import Taps
+from realtime_sync.deadline import Deadline
+from realtime_sync.dispatch.watches import Watch, WatchList
+from realtime_sync.errors import (
+    ConnectionClosed,
+    ConnectionClosedOK,
+    ConnectionLost,
+    DispatchOverflow,
+    LocalProtocolError,
+    RemoteProtocolError,
+    SessionExpired,
+)
+from realtime_sync.protocol import events, jsontext
+from realtime_sync.protocol.codec import Codec
+from realtime_sync.state.snapshot import Snapshot
+from realtime_sync.transport.base import Disconnected, Entry
+
+LONG = Deadline(30)
+
+
+class Wire:
+    """A transport whose reader finds what a test has put there, step by step."""
+
+    heard_at = 0.0
+
+    def __init__(self, log: list[str], *, pushes: bool = True) -> None:
+        self.pushes = pushes
+        self.log = log
+        self.steps: list[Any] = []
+
+    def begin(self, receive: Any, ended: Any) -> None:
+        """The test pushes."""
+        self.receive, self.ended = receive, ended
+
+    def recv(self, timeout: Optional[float]) -> Optional[bytes]:
+        """The next step: a message, None, something to call, or to raise."""
+        step = self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
+        if callable(step):
+            step = step()
+        if isinstance(step, BaseException):
+            raise step
+        return step  # type: ignore[no-any-return]
+
+    def prepare(self, payload: bytes) -> Entry:
+        """A message of one frame."""
+        return Entry([payload])
+
+    def enqueue(self, entry: Entry) -> None:
+        """It has its place."""
+        self.log.append("enqueue")
+
+    def flush(self, entry: Entry, deadline: Deadline) -> None:
+        """A caller waits until it is written."""
+        self.log.append("flush")
+
+    def flush_now(self, entry: Entry) -> None:
+        """The reader does not wait."""
+        self.log.append("flush now")
+
+    def ping(self) -> None:
+        """Somebody asks whether the server lives."""
+        self.log.append("ping")
+
+    def begin_close(self, code: int, reason: str) -> None:
+        """The close frame is on its way."""
+        self.log.append(f"close frame {code}")
+
+    def abort(self) -> None:
+        """Broken off."""
+        self.log.append("abort")
+
+    def close(self) -> None:
+        """Released."""
+        self.log.append("socket closed")
+
+
+class Scene:
+    """A connection, what it is told and what it tells."""
+
+    def __init__(self, *, pushes: bool = True, ping: Optional[float] = None) -> None:
+        self.log: list[str] = []
+        self.handed: list[tuple[Any, Snapshot, int]] = []
+        self.wire = Wire(self.log, pushes=pushes)
+        self.watches = WatchList()
+        self.taps = Taps()
+        self.failed: list[Any] = []
+        self.connection = Connection(
+            name="test",
+            codec=Codec(),
+            watches=self.watches,
+            snapshot=Snapshot(),
+            deliver=self.deliver,
+            ended=self.ended,
+            housekeep=lambda: None,
+            ping_interval=ping,
+            taps=self.taps,
+        )
+        self.watches.add(Watch(None, self.accept, self.end))
+
+    def start(self) -> Connection:
+        """The connection, with its transport."""
+        transport: Any = self.wire
+        self.connection.start(transport)
+        return self.connection
+
+    def deliver(self, event: Any, snapshot: Snapshot, size: int) -> None:
+        """The last step of a frame."""
+        self.log.append("handed on")
+        self.handed.append((event, snapshot, size))
+
+    def accept(self, event: Any) -> None:
+        """The mirror is that of this very event when waits are resolved."""
+        assert not self.handed or event is not self.handed[-1][0]
+        self.log.append(f"resolved at version {self.connection.snapshot.version}")
+
+    def end(self, error: Optional[BaseException]) -> None:
+        """A wait fails: by now nothing can be sent, and the socket is there."""
+        self.failed.append(error)
+        with pytest.raises(ConnectionClosed):
+            self.connection.check_open()
+        over = self.connection.over.is_set()
+        self.log.append(f"wait failed, over {over}, open {self.connection.is_open}")
+
+    def ended(self, connection: Connection) -> None:
+        """The very last that a connection does."""
+        self.log.append(f"ended, over {connection.over.is_set()}")
+
+    def run(self, *steps: Any) -> Connection:
+        """Let a reader thread go through steps and end."""
+        self.wire.steps = list(steps)
+        connection = self.start()
+        assert connection.join(LONG)
+        return connection
+
+
+@pytest.fixture
+def scene() -> Scene:
+    """One whose transport pushes."""
+    return Scene()
+
+
+def frame(**fields: Any) -> bytes:
+    """One message of the server."""
+    return jsontext.dumps(fields)
+
+
+DELTA = frame(type="response.output_text.delta", delta="a", item_id="i")
+END = ["wait failed, over False, open False", "socket closed", "ended, over True"]
+
+
+def test_a_frame_is_decoded_reduced_resolved_and_handed_on(scene: Scene) -> None:
+    """In this order, all in the call that brings it."""
+    connection = scene.start()
+    connection.receive(frame(type="session.created", session={"id": "s"}))
+
+    assert ["resolved at version 1", "handed on"] == scene.log
+    [(event, snapshot, size)] = scene.handed
+    assert isinstance(event, events.SessionCreated)
+    assert connection.snapshot is snapshot
+    assert connection.bytes_received == size
+    assert 1 == connection.events_received
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\xff", b"[]", b'{"type": 5}', b'{"type": "vendor"}', b"nul"]
+)
+def test_whatever_comes_reaches_the_handlers(scene: Scene, data: bytes) -> None:
+    """And is counted under its type, but told only once."""
+    connection = scene.start()
+    connection.receive(data)
+    connection.receive(data)
+
+    assert [events.UnknownEvent] * 2 == [type(each[0]) for each in scene.handed]
+    assert [2] == list(connection.unknown.values())
+
+
+def test_a_mirror_that_fails_costs_no_event(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The snapshot stays as it was."""
+
+    def broken(snapshot: Any, event: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(module, "reduce", broken)
+    connection = scene.start()
+    before = connection.snapshot
+    connection.receive(DELTA)
+
+    assert before is connection.snapshot is scene.handed[0][1]
+    assert "the mirror failed" in caplog.text
+
+
+def test_an_observer_that_raises_is_taken_off(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In either direction; the reader and the sender go on."""
+
+    class Bad:
+        def received(self, *told: Any) -> None:
+            raise ZeroDivisionError
+
+        def sent(self, *told: Any) -> None:
+            raise ZeroDivisionError
+
+    connection = scene.start()
+    bad: Any = Bad()
+    scene.taps.add(bad)
+    connection.receive(DELTA)
+    assert not scene.taps.on
+    scene.taps.add(bad)
+    connection.send(b"{}", LONG)
+
+    assert not scene.taps.on
+    assert 1 == len(scene.handed)
+    assert "enqueue flush" == " ".join(scene.log[-2:])
+    assert 2 == caplog.text.count("is taken off")
+
+
+def test_the_reader_does_not_wait_for_what_it_sends(scene: Scene) -> None:
+    """It would wait for a server that waits for the reader."""
+    connection = scene.start()
+
+    def answer(event: Any, snapshot: Snapshot, size: int) -> None:
+        connection.send(b"{}", LONG)
+
+    connection.take_over(scene.watches, answer, scene.ended)
+    connection.receive(DELTA)
+    connection.send(b"{}", LONG)
+
+    assert ["enqueue", "flush now", "enqueue", "flush"] == scene.log[1:]
+
+
+@pytest.mark.parametrize("pushes", [True, False])
+@pytest.mark.parametrize(
+    "code, expected",
+    [(1006, ConnectionLost), (1000, ConnectionClosedOK), (1011, ConnectionLost)],
+)
+def test_the_end_goes_in_one_order(pushes: bool, code: int, expected: Any) -> None:
+    """No more commands, waits fail, socket closed, over, and then the session."""
+    scene = Scene(pushes=pushes)
+    if pushes:
+        scene.start().disconnected(code, "bye")
+    else:
+        scene.run(Disconnected(code, "bye"))
+
+    assert END == scene.log
+    assert [expected] == [type(each) for each in scene.failed]
+    assert expected is type(scene.connection.error)
+    assert scene.connection.lost
+
+
+def test_the_end_is_that_of_a_session_whose_time_was_up(scene: Scene) -> None:
+    """What the server said before counts, not its code alone."""
+    connection = scene.start()
+    connection.receive(frame(type="error", error={"code": "session_expired"}))
+    connection.disconnected(1001, "")
+
+    assert [SessionExpired] == [type(each) for each in scene.failed]
+
+
+def test_who_takes_over_too_late_is_told(scene: Scene) -> None:
+    """The end was told to those before him."""
+    connection = scene.start()
+    connection.disconnected(1006, "")
+
+    assert not connection.take_over(WatchList(), scene.deliver, scene.ended)
+    assert END == scene.log
+
+
+@pytest.mark.parametrize(
+    "cause, code",
+    [(DispatchOverflow("full"), 1000), (RemoteProtocolError("odd frame"), 1009)],
+)
+def test_a_close_frame_goes_before_an_end_of_our_own_making(
+    cause: Exception, code: int
+) -> None:
+    """The queue is full, or the server broke the protocol."""
+    scene = Scene(pushes=False)
+    connection = scene.run(cause)
+
+    assert [f"close frame {code}", *END] == scene.log
+    assert cause in (scene.failed[0], scene.failed[0].__cause__)
+    assert isinstance(connection.error, ConnectionLost)
+    assert cause is connection.error.__cause__
+
+
+def test_what_a_delivery_raises_ends_this_connection_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It should never run, and it must end all the same, visibly."""
+    scene, other = Scene(pushes=False), Scene()
+    beside = other.start()
+
+    def bad(event: Any, snapshot: Snapshot, size: int) -> None:
+        raise ZeroDivisionError("bad")
+
+    scene.connection.take_over(scene.watches, bad, scene.ended)
+    with caplog.at_level(logging.ERROR):
+        scene.run(DELTA)
+    beside.receive(DELTA)
+
+    assert END == scene.log[1:]
+    assert "the reader failed" in caplog.text
+    assert beside.is_open
+
+
+def test_two_quiet_intervals_mean_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first one brings a ping; any byte begins anew."""
+    now = 0.0
+    monkeypatch.setattr(module, "monotonic", lambda: now)
+    scene = Scene(pushes=False, ping=10)
+
+    def at(moment: float, *, heard: bool = False) -> Any:
+        def step() -> None:
+            nonlocal now
+            now = moment
+            if heard:
+                scene.wire.heard_at = moment
+            scene.log.append(f"at {moment:g}")
+
+        return step
+
+    never = AssertionError("it is lost by now")
+    heard = at(12, heard=True)
+    scene.run(at(9), at(10), heard, at(21), at(22), at(31), at(32), never)
+
+    pings = "at 9,at 10,ping,at 12,at 21,at 22,ping,at 31,at 32".split(",")
+    assert [*pings, *END] == scene.log
+    assert "no answer to a ping" in str(scene.failed[0])
+
+
+def test_without_an_interval_silence_is_no_loss(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Some servers answer no ping."""
+    monkeypatch.setattr(module, "monotonic", lambda: 1e6)
+    scene = Scene(pushes=False)
+    scene.run(None, None, Disconnected(1000))
+
+    assert END == scene.log
+
+
+def test_a_close_is_bounded_under_a_stream_that_never_ends() -> None:
+    """The server talks on instead of answering the close frame."""
+    scene = Scene(pushes=False)
+    connection = scene.connection
+
+    def close() -> bytes:
+        assert connection.begin_close(1000, "", Deadline(0))
+        assert not connection.begin_close(1000, "", LONG)
+        return DELTA
+
+    scene.run(close, DELTA)
+
+    assert "close frame 1000" == scene.log[0]
+    assert END == scene.log[-3:]
+    assert 1 == len(scene.handed)
+    assert isinstance(connection.error, ConnectionClosedOK)
+    assert not connection.lost
+
+
+def test_nothing_is_sent_before_it_starts_or_after_it_closes(scene: Scene) -> None:
+    """Each says what it is."""
+    with pytest.raises(LocalProtocolError, match="not open yet"):
+        scene.connection.send(b"{}", LONG)
+    connection = scene.start()
+    connection.begin_close(1000, "", LONG)
+    with pytest.raises(ConnectionClosedOK):
+        connection.send(b"{}", LONG)
+
+    assert ["close frame 1000"] == scene.log
+
+
+def test_a_sender_that_notices_first_stops_the_others(scene: Scene) -> None:
+    """The reader is shaken, so that it notices as well."""
+    connection = scene.start()
+
+    def flush(entry: Entry, deadline: Deadline) -> None:
+        raise ConnectionLost("broken pipe")
+
+    scene.wire.flush = flush  # type: ignore[method-assign]
+    with pytest.raises(ConnectionLost, match="broken pipe"):
+        connection.send(b"{}", LONG)
+    with pytest.raises(ConnectionLost, match="is breaking"):
+        connection.send(b"{}", LONG)
+
+    assert ["enqueue", "abort"] == scene.log
