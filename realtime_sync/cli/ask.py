@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
 from ..protocol.escape import terminal_text
-from .json_output import add_json_option, print_json
+from .json_output import Commands, add_json_option, print_json
 from .server_options import add_server_options, new_session, server_url
 
+if TYPE_CHECKING:
+    from ..protocol import events
 
-def add(commands: Any) -> None:
+
+def add(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "ask",
@@ -69,7 +72,7 @@ class Printed:
     def __init__(self) -> None:
         self.anything = False
 
-    def piece(self, event: Any) -> None:
+    def piece(self, event: events.ResponseTextDelta) -> None:
         """Print a piece of it."""
         self.anything = True
         print(terminal_text(event.delta), end="", flush=True)

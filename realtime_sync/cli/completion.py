@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from importlib.resources import files
-from typing import Any
+
+from .json_output import Commands
 
 SHELLS = ("bash", "zsh", "fish")
 """Shells whose scripts are in files beside this one, ``completion.<shell>``."""
 
 
-def add(commands: Any) -> None:
+def add(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "completion",

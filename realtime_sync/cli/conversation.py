@@ -12,6 +12,9 @@ from .transcript import LiveTranscript
 
 if TYPE_CHECKING:
     from .. import Session
+    from ..dispatch.notices import TurnFinished
+    from ..protocol import events
+    from ..types import Unset
 
 GRACE = 5.0
 """Seconds to wait for a transcript when everything else is there."""
@@ -99,16 +102,16 @@ class Conversation:
             "error": self._error,
         }
 
-    def _speech_started(self, event: Any) -> None:
+    def _speech_started(self, event: events.InputAudioBufferSpeechStarted) -> None:
         with self._changed:
             self._speaking = True
 
-    def _speech_stopped(self, event: Any) -> None:
+    def _speech_stopped(self, event: events.InputAudioBufferSpeechStopped) -> None:
         with self._changed:
             self._turn(event.item_id)
             self._speaking = False
 
-    def _committed(self, event: Any) -> None:
+    def _committed(self, event: events.InputAudioBufferCommitted) -> None:
         with self._changed:
             self._turn(event.item_id)
             # A commit may end a turn without `speech_stopped`.
@@ -116,7 +119,9 @@ class Conversation:
         if self._transcribed:
             self._transcript.hold()
 
-    def _heard(self, event: Any) -> None:
+    def _heard(
+        self, event: events.ConversationItemInputAudioTranscriptionCompleted
+    ) -> None:
         with self._changed:
             turn = self._turn(event.item_id)
             turn.said = str(event.transcript or "").strip()
@@ -124,28 +129,32 @@ class Conversation:
             self._changed.notify_all()
         self._transcript.user(turn.said)
 
-    def _not_heard(self, event: Any) -> None:
+    def _not_heard(
+        self, event: events.ConversationItemInputAudioTranscriptionFailed
+    ) -> None:
         with self._changed:
             turn = self._turn(event.item_id)
             turn.heard = self._clock()
             self._changed.notify_all()
         self._transcript.user("(not understood)")
 
-    def _response_created(self, event: Any) -> None:
+    def _response_created(self, event: events.ResponseCreated) -> None:
         with self._changed:
             self._answer(event.response.id)
 
-    def _audio(self, event: Any) -> None:
+    def _audio(self, event: events.ResponseAudioDelta) -> None:
         with self._changed:
             self._answer(event.response_id).audio += event.delta
 
-    def _words(self, event: Any) -> None:
+    def _words(
+        self, event: events.ResponseAudioTranscriptDelta | events.ResponseTextDelta
+    ) -> None:
         with self._changed:
             turn = self._answer(event.response_id)
             turn.answer += event.delta
         self._transcript.server(event.delta)
 
-    def _response_done(self, event: Any) -> None:
+    def _response_done(self, event: events.ResponseDone) -> None:
         with self._changed:
             turn = self._answer(event.response.id)
             turn.status = str(event.response.status)
@@ -154,11 +163,11 @@ class Conversation:
             self._changed.notify_all()
         self._transcript.end()
 
-    def _finished(self, event: Any) -> None:
+    def _finished(self, event: TurnFinished) -> None:
         with self._changed:
             self._answer(event.response_id).times = event
 
-    def _error(self, event: Any) -> None:
+    def _error(self, event: events.Error) -> None:
         with self._changed:
             self.errors.append(str(event.error.message))
 
@@ -170,8 +179,9 @@ class Conversation:
         self.turns.append(Turn(item_id))
         return self.turns[-1]
 
-    def _answer(self, response_id: str) -> Turn:
+    def _answer(self, response_id: str | Unset | None) -> Turn:
         """The turn that a response answers: the first one without an answer."""
+        response_id = response_id or ""
         for turn in self.turns:
             if turn.response_id == response_id:
                 return turn

@@ -6,14 +6,13 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
-from .json_output import add_json_option
+from .json_output import Commands, add_json_option
 from .server_options import MODEL, PLAIN, say_while_waiting, server_url
 from .talk import add_pace_option
 
 
-def add(commands: Any) -> None:
+def add(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "demo",

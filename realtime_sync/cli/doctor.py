@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import Any
 
 from attrs import asdict
 
@@ -12,7 +11,7 @@ from ..errors import AuthenticationFailed, ConfigurationError, RealtimeError
 from ..protocol import escape
 from .checks import BAD, ODD, OK, Examination, Finding
 from .failures import one_line
-from .json_output import add_json_option, print_json
+from .json_output import Commands, add_json_option, print_json
 from .server_options import PLAIN, add_server_options, new_session, server_url
 
 SIGNS = {OK: "ok ", ODD: "odd", BAD: "BAD"}
@@ -20,7 +19,7 @@ WRONG_MODEL = "no-such-model"
 PATIENCE = 10.0
 
 
-def add(commands: Any) -> None:
+def add(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "doctor",

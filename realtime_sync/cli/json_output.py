@@ -5,9 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any
+from typing import Protocol
 
 from ..protocol.escape import json_text
+
+
+class Commands(Protocol):
+    """Where a command adds its parser."""
+
+    def add_parser(
+        self, name: str, *, help: str, description: str
+    ) -> argparse.ArgumentParser:
+        """Add one."""
 
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +26,7 @@ def add_json_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def print_json(value: Any) -> None:
+def print_json(value: object) -> None:
     """Print one value as a line of JSON, at once."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     unicode = encoding.lower().replace("-", "").startswith("utf")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..protocol.escape import one_line
-from .json_output import add_json_option, print_json
+from .json_output import Commands, add_json_option, print_json
 from .lines import counted
 from .transcript import LiveTranscript
 
+if TYPE_CHECKING:
+    from .. import Router
 
-def add(commands: Any) -> None:
+
+def add(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "replay",
@@ -59,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _listen(router: Any, transcript: LiveTranscript) -> None:
+def _listen(router: Router, transcript: LiveTranscript) -> None:
     """Print what is said when it is said."""
     heard = "conversation.item.input_audio_transcription.completed"
     router.on(heard, lambda event: transcript.user(str(event.transcript)))

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sys
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from .. import Session
+    from ..audio import Level
+    from ..dispatch.notices import TurnFinished
+
 
 CELLS = 12
 LOWEST, HIGHEST = -60.0, 0.0
@@ -90,7 +96,7 @@ class LiveState:
         line: where to show it.
     """
 
-    def __init__(self, session: Any, line: StatusLine) -> None:
+    def __init__(self, session: Session, line: StatusLine) -> None:
         self._line = line
         self._level = bar(LOWEST)
         self._state = "waiting"
@@ -104,7 +110,7 @@ class LiveState:
             session.on(name, lambda event, state=state: self._now(state))
         session.on("turn.finished", self._finished)
 
-    def heard(self, level: Any) -> None:
+    def heard(self, level: Level) -> None:
         """Take a level, as a `LevelMeter` gives it."""
         self._level = bar(level.rms)
         self._show()
@@ -114,7 +120,7 @@ class LiveState:
             self._state = state
             self._show()
 
-    def _finished(self, event: Any) -> None:
+    def _finished(self, event: TurnFinished) -> None:
         for what, after in (
             ("sound", event.first_audio_ms),
             ("text", event.first_text_ms),

@@ -14,7 +14,7 @@ from ..errors import ConfigurationError
 from ..protocol import sensitive
 from ..protocol.escape import json_text, one_line
 from ..transport.redaction import redact
-from .json_output import add_json_option, print_json
+from .json_output import Commands, add_json_option, print_json
 from .lines import Lines
 from .server_options import add_server_options, new_session, server_url
 
@@ -22,7 +22,7 @@ OFTEN = 0.2
 """Seconds between two looks at a file that grows."""
 
 
-def add(commands: Any) -> None:
+def add(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "tail",

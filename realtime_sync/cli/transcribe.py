@@ -25,7 +25,7 @@ from ..errors import (
 )
 from ..protocol.escape import one_line
 from .failures import FAILED, explain
-from .json_output import add_json_option, print_json
+from .json_output import Commands, add_json_option, print_json
 from .outputs import Output, StreamOutput, file_outputs, names
 from .progress import ProgressBar
 from .server_options import add_server_options, new_session, server_url
@@ -75,7 +75,7 @@ class Result:
         return self.problem
 
 
-def add(commands: Any) -> None:
+def add(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "transcribe",

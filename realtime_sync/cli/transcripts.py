@@ -6,9 +6,15 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import define
+
+if TYPE_CHECKING:
+    from .. import Session
+    from ..dispatch.notices import ConnectionEnded
+    from ..protocol import events
+
 
 GRACE = 0.2
 
@@ -44,7 +50,7 @@ class Segments:
     """
 
     def __init__(
-        self, session: Any, length: float, changed: Callable[[], Any] = lambda: None
+        self, session: Session, length: float, changed: Callable[[], Any] = lambda: None
     ) -> None:
         self.length = length
         self._told = changed
@@ -112,29 +118,33 @@ class Segments:
             self._segments[item_id] = Segment(last, self.length)
         return self._segments[item_id]
 
-    def _started(self, event: Any) -> None:
+    def _started(self, event: events.InputAudioBufferSpeechStarted) -> None:
         with self._changed:
             segment = self._segment(event.item_id)
             segment.start = _seconds(event.audio_start_ms, segment.start)
 
-    def _stopped(self, event: Any) -> None:
+    def _stopped(self, event: events.InputAudioBufferSpeechStopped) -> None:
         with self._changed:
             segment = self._segment(event.item_id)
             end = _seconds(event.audio_end_ms, segment.end)
             segment.end = min(end, self.length)
 
-    def _committed(self, event: Any) -> None:
+    def _committed(self, event: events.InputAudioBufferCommitted) -> None:
         with self._changed:
             self._segment(event.item_id)
 
-    def _completed(self, event: Any) -> None:
+    def _completed(
+        self, event: events.ConversationItemInputAudioTranscriptionCompleted
+    ) -> None:
         with self._changed:
             text = str(event.transcript or "").strip()
             self._segment(event.item_id).text = text
             self._news()
         self._told()
 
-    def _failed(self, event: Any) -> None:
+    def _failed(
+        self, event: events.ConversationItemInputAudioTranscriptionFailed
+    ) -> None:
         with self._changed:
             error = getattr(event, "error", None) or None
             message = getattr(error, "message", None) or "not understood"
@@ -142,7 +152,7 @@ class Segments:
             self._news()
         self._told()
 
-    def _ended(self, notice: Any) -> None:
+    def _ended(self, notice: ConnectionEnded) -> None:
         with self._changed:
             self._over = True
             self._changed.notify_all()
@@ -189,7 +199,7 @@ def _final(segment: Segment) -> bool:
     return segment.text is not None or bool(segment.failed)
 
 
-def _seconds(milliseconds: Any, otherwise: float) -> float:
+def _seconds(milliseconds: object, otherwise: float) -> float:
     if isinstance(milliseconds, (int, float)):
         return max(0.0, milliseconds / 1000)
     return otherwise

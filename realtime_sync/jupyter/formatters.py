@@ -31,7 +31,7 @@ def register() -> None:
         html.for_type_by_name(module, name, partial(_html_of, kind))
 
 
-def _html_of(kind: str, value: Any) -> str:
+def _html_of(kind: str, value: object) -> str:
     from .html import html_of
 
     return html_of(kind, value)

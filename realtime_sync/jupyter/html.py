@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from ..report import Content, Markup, Utterance, element, player
 from ..report import said as said_html
 from ..report import style
 from .naming import sounds_of
+
+if TYPE_CHECKING:
+    from .. import Reply, Session, Snapshot
+    from ..state.snapshot import Item
 
 MOST_ITEMS = 50
 """Items of a snapshot that are shown, the latest."""
@@ -17,7 +21,7 @@ SAID = {"class_": "rs-said", "style": "margin-top:10px"}
 """What a list of things that were said looks like below the facts."""
 
 
-def html_of(kind: str, value: Any) -> str:
+def html_of(kind: str, value: object) -> str:
     """
     HTML of one of the library's objects, to stand in a page among others.
 
@@ -55,7 +59,7 @@ def facts(pairs: Mapping[str, Any]) -> Markup:
     )
 
 
-def transcript(snapshot: Any, *, players: bool = True) -> Markup:
+def transcript(snapshot: Snapshot, *, players: bool = True) -> Markup:
     """The messages and calls of a snapshot, the latest ones."""
     items = snapshot.items
     left_out = len(items) - MOST_ITEMS
@@ -63,7 +67,7 @@ def transcript(snapshot: Any, *, players: bool = True) -> Markup:
     return element("div", note, _items(items[-MOST_ITEMS:], players), **SAID)
 
 
-def state_of(snapshot: Any) -> str:
+def state_of(snapshot: Snapshot) -> str:
     """What happens at this moment, in a word."""
     if snapshot.user_speaking:
         return "listening"
@@ -73,7 +77,7 @@ def state_of(snapshot: Any) -> str:
     return "answering" if active.text else "thinking"
 
 
-def _session(session: Any) -> Content:
+def _session(session: Session) -> Content:
     snapshot = session.snapshot
     state = "open" if session.is_open else ("closed" if session.closed else "not open")
     return [
@@ -92,12 +96,12 @@ def _session(session: Any) -> Content:
     ]
 
 
-def _snapshot(snapshot: Any) -> Content:
+def _snapshot(snapshot: Snapshot) -> Content:
     pairs = {"snapshot": f"version {snapshot.version}", **_amounts(snapshot)}
     return [facts(pairs), transcript(snapshot)]
 
 
-def _amounts(snapshot: Any) -> dict[str, Any]:
+def _amounts(snapshot: Snapshot) -> dict[str, Any]:
     usage = snapshot.usage
     cached = f", {usage.cached_tokens:,} cached" if usage.cached_tokens else ""
     tokens = f"{usage.input_tokens:,} in{cached}, {usage.output_tokens:,} out"
@@ -114,7 +118,7 @@ def _items(items: Sequence[Any], players: bool = True) -> list[Markup]:
     return [_item(each, sounds.get(each.id)) for each in items]
 
 
-def _item(item: Any, sound: Optional[tuple[bytes, str, int]]) -> Markup:
+def _item(item: Item, sound: Optional[tuple[bytes, str, int]]) -> Markup:
     message = item.type == "message"
     text = item.heard if message else _call(item)
     unheard = item.said[len(text) :] if item.truncated else ""
@@ -133,7 +137,7 @@ def _item(item: Any, sound: Optional[tuple[bytes, str, int]]) -> Markup:
     )
 
 
-def _call(item: Any) -> str:
+def _call(item: Item) -> str:
     if item.type == "function_call_output":
         return f"→ {item.output or ''}"
     if item.name:
@@ -152,7 +156,7 @@ def _response(response: Any) -> Content:
     return [facts(pairs), element("div", _items(response.output), **SAID)]
 
 
-def _reply(reply: Any) -> Content:
+def _reply(reply: Reply) -> Content:
     usage: Optional[Any] = reply.usage
     calls = [
         element("div", f"{call.name}({call.arguments or ''})")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from ..report import element
 from .display import Output, html
 from .html import facts, framed, state_of, transcript
+
+if TYPE_CHECKING:
+    from .. import Context, Session, Snapshot
 
 OFTEN = 0.1
 """Seconds between two updates while pieces of an answer arrive."""
@@ -41,7 +44,7 @@ class LiveTranscript:
     """
 
     def __init__(
-        self, session: Any, *, clock: Callable[[], float] = time.monotonic
+        self, session: Session, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._session = session
         self._clock = clock
@@ -66,11 +69,11 @@ class LiveTranscript:
         for subscription in self._subscriptions:
             subscription.cancel()
 
-    def _piece(self, ctx: Any) -> None:
+    def _piece(self, ctx: Context) -> None:
         if self._clock() - self._shown >= OFTEN:
             self._show(ctx.snapshot)
 
-    def _step(self, event: Any, ctx: Any) -> None:
+    def _step(self, event: Any, ctx: Context) -> None:
         if event.type == "turn.finished":
             first = event.first_audio_ms or event.first_text_ms
             self._last = first if first is not None else self._last
@@ -82,15 +85,15 @@ class LiveTranscript:
             self._error = ""
         self._show(ctx.snapshot)
 
-    def _closed(self, ctx: Any) -> None:
+    def _closed(self, ctx: Context) -> None:
         self._show(ctx.snapshot, over=True)
         self.stop()
 
-    def _show(self, snapshot: Any, *, over: bool = False) -> None:
+    def _show(self, snapshot: Snapshot, *, over: bool = False) -> None:
         self._shown = self._clock()
         self._output.update(self._page(snapshot, over=over))
 
-    def _page(self, snapshot: Any, *, over: bool = False) -> dict[str, Any]:
+    def _page(self, snapshot: Snapshot, *, over: bool = False) -> dict[str, Any]:
         state = "closed" if over or self._session.closed else state_of(snapshot)
         last = None if self._last is None else f"{self._last:.0f} ms"
         head = facts(

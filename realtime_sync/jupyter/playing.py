@@ -7,7 +7,7 @@ import threading
 import time
 from base64 import b64encode
 from importlib.resources import files
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 from .. import Audio
@@ -15,6 +15,9 @@ from ..errors import ConfigurationError
 from ..report import element, player
 from .display import Output, html
 from .html import framed
+
+if TYPE_CHECKING:
+    from .. import Session
 
 PIECE_MS = 200
 """Milliseconds of audio that are gathered for one message to the browser."""
@@ -42,7 +45,7 @@ class BrowserPlayer:
 
     def __init__(
         self,
-        session: Any,
+        session: Session,
         *,
         mode: Literal["stream", "turn"] = "stream",
         keep: int = 5,

@@ -17,6 +17,7 @@ from .timeline import Entry, Problem, Story, Utterance
 
 if TYPE_CHECKING:
     from .. import Snapshot
+    from ..state.snapshot import Item
 
 MOST_ENTRIES = 3000
 LONGEST_TEXT = 400
@@ -114,14 +115,14 @@ def _add_snapshot(
         story.problems.append(Problem(f"anomaly: {anomaly.kind}", text))
 
 
-def _every_item(snapshot: Snapshot) -> Iterable[Any]:
+def _every_item(snapshot: Snapshot) -> Iterable[Item]:
     yield from snapshot.items
     for response in snapshot.responses.values():
         if response.out_of_band:
             yield from response.output
 
 
-def _utterance(item: Any, listener: Optional[Listener]) -> Utterance:
+def _utterance(item: Item, listener: Optional[Listener]) -> Utterance:
     remarks = []
     if item.heard_ms is not None:
         remarks.append(f"cut off after {item.heard_ms / 1000:.1f} s")
@@ -142,7 +143,7 @@ def _utterance(item: Any, listener: Optional[Listener]) -> Utterance:
     )
 
 
-def _words(item: Any) -> str:
+def _words(item: Item) -> str:
     if item.type == "message":
         images = sum(1 for part in item.content if part.image_url)
         return str(item.heard) + " [image]" * images
@@ -188,7 +189,7 @@ def _problem(line: Any) -> Optional[Problem]:
     return None
 
 
-def _bad_response(response: Any, at: float) -> Optional[Problem]:
+def _bad_response(response: object, at: float) -> Optional[Problem]:
     if not isinstance(response, Mapping):
         return None
     status = response.get("status")
@@ -200,7 +201,7 @@ def _bad_response(response: Any, at: float) -> Optional[Problem]:
     return Problem(f"response {status}", redact(said), at)
 
 
-def _said(value: Any) -> str:
+def _said(value: object) -> str:
     """An error, or a note, in a line."""
     if not isinstance(value, Mapping):
         return str(value) if value else ""
@@ -219,7 +220,7 @@ def _said(value: Any) -> str:
 # -- the event log ---------------------------------------------------------------------
 
 
-def _enter(story: Story, at: float, direction: str, frame: Any) -> None:
+def _enter(story: Story, at: float, direction: str, frame: object) -> None:
     kind = str(frame.get("type")) if isinstance(frame, Mapping) else "(no JSON)"
     last = story.entries[-1] if story.entries else None
     if last is not None and (last.direction, last.type) == (direction, kind):
@@ -252,6 +253,6 @@ def _short(value: Any) -> Any:
     return value
 
 
-def as_json(value: Any) -> str:
+def as_json(value: object) -> str:
     """A shortened frame as text to read."""
     return json.dumps(value, indent=1, ensure_ascii=False)

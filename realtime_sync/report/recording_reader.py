@@ -9,6 +9,7 @@ from typing import Any, Optional
 from ..protocol.registry import canonical
 from ..state.latency import SpeechEnd
 from ..telemetry import Tokens
+from ..types import JsonObject
 from .sound import Stretch, Track, audio_kind, decoded
 from .timeline import Turn
 
@@ -51,7 +52,7 @@ class Listener:
         self._consumed = 0
         self._pending_item: Any = None
         self._speaking = SpeechEnd()
-        self._steps: Mapping[str, Callable[[float, Any], None]] = {
+        self._steps: Mapping[str, Callable[[float, JsonObject], None]] = {
             "session.created": self._session,
             "session.updated": self._session,
             "input_audio_buffer.append": self._append,
@@ -72,7 +73,7 @@ class Listener:
             "response.done": self._done,
         }
 
-    def note(self, at: float, notice: Any) -> None:
+    def note(self, at: float, notice: object) -> None:
         """
         Take what the library reported.
 
@@ -94,7 +95,7 @@ class Listener:
             if after is not None:
                 turn.moments[name] = start + after / 1000
 
-    def hear(self, at: float, frame: Any) -> None:
+    def hear(self, at: float, frame: object) -> None:
         """Take one frame, of either direction."""
         if not isinstance(frame, Mapping):
             return
@@ -105,10 +106,10 @@ class Listener:
 
     # -- the user ------------------------------------------------------------------
 
-    def _session(self, at: float, frame: Any) -> None:
+    def _session(self, at: float, frame: JsonObject) -> None:
         self.session = frame.get("session") or {}
 
-    def _append(self, at: float, frame: Any) -> None:
+    def _append(self, at: float, frame: JsonObject) -> None:
         data, kind = decoded(frame.get("audio")), audio_kind(self.session, "input")
         if not data:
             return
@@ -117,24 +118,24 @@ class Listener:
         self._input += data
         self._speaking.sent(at, data, *kind)
 
-    def _clear(self, at: float, frame: Any) -> None:
+    def _clear(self, at: float, frame: JsonObject) -> None:
         self._consumed = len(self._input)
 
-    def _started(self, at: float, frame: Any) -> None:
+    def _started(self, at: float, frame: JsonObject) -> None:
         item_id = str(frame.get("item_id"))
         self.at.setdefault(item_id, at)
         self._speech[item_id] = (_number(frame.get("audio_start_ms")), None)
         if self.server.stretches and self.server.end > at:
             self.marks.append(at)
 
-    def _stopped(self, at: float, frame: Any) -> None:
+    def _stopped(self, at: float, frame: JsonObject) -> None:
         item_id = str(frame.get("item_id"))
         start, _ = self._speech.get(item_id, (None, None))
         self._speech[item_id] = (start, _number(frame.get("audio_end_ms")))
         turn = self._new_turn(at, item_id)
         turn.moments["speech_end"] = self._speaking.take(at)
 
-    def _committed(self, at: float, frame: Any) -> None:
+    def _committed(self, at: float, frame: JsonObject) -> None:
         item_id = str(frame.get("item_id"))
         self.at.setdefault(item_id, at)
         turn = self._waiting
@@ -161,14 +162,14 @@ class Listener:
             int(end_ms * per_ms) // width * width,
         )
 
-    def _create(self, at: float, frame: Any) -> None:
+    def _create(self, at: float, frame: JsonObject) -> None:
         item = frame.get("item")
         if isinstance(item, Mapping) and isinstance(item.get("id"), str):
             self._keep_sound(item["id"], item)
         elif isinstance(item, Mapping):
             self._pending_item = item
 
-    def _added(self, at: float, frame: Any) -> None:
+    def _added(self, at: float, frame: JsonObject) -> None:
         item = frame.get("item")
         if not isinstance(item, Mapping):
             return
@@ -179,7 +180,7 @@ class Listener:
             self._keep_sound(item_id, pending)
             self._pending_item = None
 
-    def _keep_sound(self, item_id: str, item: Any) -> None:
+    def _keep_sound(self, item_id: str, item: JsonObject) -> None:
         parts = item.get("content")
         for part in parts if isinstance(parts, list) else ():
             data = decoded(part.get("audio")) if isinstance(part, Mapping) else b""
@@ -189,11 +190,11 @@ class Listener:
 
     # -- the server ----------------------------------------------------------------
 
-    def _asked(self, at: float, frame: Any) -> None:
+    def _asked(self, at: float, frame: JsonObject) -> None:
         if self._waiting is None:
             self._new_turn(at, None)
 
-    def _created(self, at: float, frame: Any) -> None:
+    def _created(self, at: float, frame: JsonObject) -> None:
         response = frame.get("response")
         response = response if isinstance(response, Mapping) else {}
         turn, self._waiting = self._waiting, None
@@ -204,12 +205,12 @@ class Listener:
         turn.moments["created"] = at
         self.turns.append(turn)
 
-    def _text(self, at: float, frame: Any) -> None:
+    def _text(self, at: float, frame: JsonObject) -> None:
         turn = self._turn(frame.get("response_id"))
         if turn is not None:
             turn.moments.setdefault("first_text", at)
 
-    def _audio(self, at: float, frame: Any) -> None:
+    def _audio(self, at: float, frame: JsonObject) -> None:
         turn = self._turn(frame.get("response_id"))
         if turn is not None:
             turn.moments.setdefault("first_audio", at)
@@ -221,7 +222,7 @@ class Listener:
             self.server.put(at, data, kind, item_id=item_id)
             self.sounds.setdefault(item_id, (bytearray(), *kind))[0].extend(data)
 
-    def _played(self, at: float, frame: Any) -> None:
+    def _played(self, at: float, frame: JsonObject) -> None:
         turn = self._turn(frame.get("response_id"))
         if turn is not None:
             turn.moments.setdefault("played", at)
@@ -237,7 +238,7 @@ class Listener:
             if ends:
                 turn.moments.setdefault("played", max(ends))
 
-    def _truncated(self, at: float, frame: Any) -> None:
+    def _truncated(self, at: float, frame: JsonObject) -> None:
         item_id, heard = frame.get("item_id"), _number(frame.get("audio_end_ms"))
         if heard is None:
             return
@@ -252,7 +253,7 @@ class Listener:
     def _closed_up(self, stretches: list[Stretch]) -> None:
         self.server.stretches = [each for each in stretches if each.data]
 
-    def _done(self, at: float, frame: Any) -> None:
+    def _done(self, at: float, frame: JsonObject) -> None:
         response = frame.get("response")
         if not isinstance(response, Mapping):
             return
@@ -272,7 +273,7 @@ class Listener:
         self._waiting = Turn(0, item_id=item_id, asked=at)
         return self._waiting
 
-    def _turn(self, response_id: Any) -> Optional[Turn]:
+    def _turn(self, response_id: object) -> Optional[Turn]:
         for turn in reversed(self.turns):
             if turn.response_id == response_id:
                 return turn
@@ -285,7 +286,7 @@ def _figure(value: object) -> Optional[float]:
     return float(value) if isfinite(value) else None
 
 
-def _number(value: Any) -> Optional[int]:
+def _number(value: object) -> Optional[int]:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return int(value)

@@ -93,7 +93,7 @@ class Track:
         self.stretches.append(Stretch(start, bytearray(data), *kind, item_id))
 
 
-def audio_kind(session: Any, side: str) -> tuple[str, int]:
+def audio_kind(session: object, side: str) -> tuple[str, int]:
     """
     Format and rate of one side, from a session as either dialect describes it.
 
@@ -116,7 +116,7 @@ def audio_kind(session: Any, side: str) -> tuple[str, int]:
     return "pcm16", rate if isinstance(rate, int) and 1000 <= rate <= 192_000 else 24000
 
 
-def decoded(text: Any) -> bytes:
+def decoded(text: object) -> bytes:
     """The bytes of base64; none for what is not base64."""
     if not isinstance(text, str):
         return b""

@@ -46,7 +46,7 @@ _KINDS: dict[type, str] = {
 }
 
 
-def _hidden(value: Any) -> str:
+def _hidden(value: object) -> str:
     return "<secret>" if value else repr(value)
 
 

@@ -135,7 +135,7 @@ class Calls:
         """
         self._act(call_id, "hangup", UNSET, timeout)
 
-    def _act(self, call_id: str, verb: str, body: Any, timeout: Timeout) -> None:
+    def _act(self, call_id: str, verb: str, body: object, timeout: Timeout) -> None:
         if not isinstance(call_id, str) or not call_id.strip("."):
             raise ConfigurationError(f"{call_id!r} is no id of a call")
         checked_text("call_id", call_id)

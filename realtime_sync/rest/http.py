@@ -147,7 +147,7 @@ class Rest:
         self,
         path: str,
         *,
-        json: Any = UNSET,
+        json: object = UNSET,
         text: Optional[tuple[str, str]] = None,
         form: Optional[Mapping[str, tuple[str, str]]] = None,
         accept: str = "application/json",
@@ -295,7 +295,7 @@ def _verification(context: Optional[ssl.SSLContext]) -> Union[bool, str]:
 
 
 def _body(
-    json: Any,
+    json: object,
     text: Optional[tuple[str, str]],
     form: Optional[Mapping[str, tuple[str, str]]],
 ) -> dict[str, Any]:

@@ -227,7 +227,7 @@ def _encoded(text: str, what: str) -> bytes:
         raise WebhookRejected(f"{what} cannot be encoded as UTF-8") from None
 
 
-def _bytes(body: Any) -> bytes:
+def _bytes(body: object) -> bytes:
     if isinstance(body, str):
         return _encoded(body, "the body")
     if isinstance(body, (bytes, bytearray, memoryview)):
@@ -249,7 +249,7 @@ def _name(name: str) -> str:
     return name.lower().replace("_", "-").removeprefix("http-")
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from ..errors import RealtimeError
 from .tokens import Tokens
+
+if TYPE_CHECKING:
+    from .. import Session, Subscription
+    from ..protocol import events
 
 
 class BudgetExceeded(RealtimeError):
@@ -61,10 +65,10 @@ class Budget:
         # Guards everything below; the callback is called outside of it.
         self._lock = threading.Lock()
         self._tokens = Tokens()
-        self._sessions: list[Any] = []
+        self._sessions: list[Session] = []
         self._exceeded = False
 
-    def guard(self, session: Any) -> Any:
+    def guard(self, session: Session) -> Subscription:
         """
         Count what a session takes; one budget may guard many.
 
@@ -103,7 +107,7 @@ class Budget:
         if spent > self.limit:
             raise self._error(spent)
 
-    def _done(self, event: Any) -> None:
+    def _done(self, event: events.ResponseDone) -> None:
         tokens = Tokens.of(getattr(event.response, "usage", None) or None)
         with self._lock:
             self._tokens += tokens

@@ -5,12 +5,16 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from attrs import asdict, frozen
 
 from ..state.latency import percentile
 from .tokens import Tokens
+
+if TYPE_CHECKING:
+    from .. import Context, Router, Session, Subscription
+    from ..dispatch.notices import TurnFinished
 
 TIMES = ("found_ms", "created_ms", "first_text_ms", "first_audio_ms", "done_ms")
 """What is measured, in milliseconds from the end of the user's speech."""
@@ -96,7 +100,7 @@ class Ledger:
     def __repr__(self) -> str:
         return f"<Ledger, {self.count} turns, {self.tokens.total} tokens>"
 
-    def watch(self, target: Any) -> Any:
+    def watch(self, target: Union[Session, Router]) -> Subscription:
         """
         Collect the turns of a session, or of all sessions of a router.
 
@@ -159,7 +163,7 @@ class Ledger:
             "turns": [asdict(turn) for turn in self.turns],
         }
 
-    def _finished(self, event: Any, ctx: Any) -> None:
+    def _finished(self, event: TurnFinished, ctx: Context) -> None:
         times = {name: getattr(event, name) for name in TIMES}
         self.add(
             Turn(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from attrs import fields, frozen
 
@@ -47,7 +46,7 @@ class Tokens:
     output_audio: int = 0
 
     @classmethod
-    def of(cls, usage: Any) -> Tokens:
+    def of(cls, usage: object) -> Tokens:
         """
         Count what a response took.
 
@@ -74,7 +73,7 @@ class Tokens:
         )
 
 
-def _count(usage: Any, path: tuple[str, ...]) -> int:
+def _count(usage: object, path: tuple[str, ...]) -> int:
     for name in path:
         if isinstance(usage, Mapping):
             usage = usage.get(name)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import time
 from threading import Lock
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 from urllib.parse import urlsplit
 
 from attrs import define
 
 from ..errors import ConfigurationError, install_command
 from .tokens import Tokens
+
+if TYPE_CHECKING:
+    from .. import Context, Session, Subscription
+    from ..dispatch.notices import ConnectionEnded
+    from ..protocol import events
 
 OPERATION = "chat"
 """``gen_ai.operation.name`` of an answer: the conventions have none of its own."""
@@ -24,6 +29,14 @@ class _Answer:
     span: Any
     began: float
     first: Optional[float] = None
+
+
+Delta = Union[
+    "events.ResponseTextDelta",
+    "events.ResponseAudioTranscriptDelta",
+    "events.ResponseAudioDelta",
+]
+"""The first of these is the first output of an answer."""
 
 
 class OpenTelemetry:
@@ -78,7 +91,7 @@ class OpenTelemetry:
             meter, "gen_ai.client.token.usage", "{token}", "Tokens of an answer"
         )
 
-    def watch(self, session: Any, *, server: str = "") -> tuple[Any, ...]:
+    def watch(self, session: Session, *, server: str = "") -> tuple[Subscription, ...]:
         """
         Make spans and metrics of a session's answers.
 
@@ -97,7 +110,7 @@ class _Follower:
     """Follows one session; its handlers run in the dispatcher thread."""
 
     def __init__(
-        self, telemetry: OpenTelemetry, session: Any, server: dict[str, Any]
+        self, telemetry: OpenTelemetry, session: Session, server: dict[str, Any]
     ) -> None:
         self._made_by = telemetry
         self._session = session
@@ -105,9 +118,9 @@ class _Follower:
         self._server = server
         # Guards the answers under way: a closing session ends what is left.
         self._lock = Lock()
-        self._answers: dict[str, _Answer] = {}
+        self._answers: dict[object, _Answer] = {}
 
-    def subscribe(self) -> tuple[Any, ...]:
+    def subscribe(self) -> tuple[Subscription, ...]:
         """Register the handlers."""
         on = self._session.on
         firsts = (
@@ -133,7 +146,7 @@ class _Follower:
             attributes["gen_ai.request.model"] = model
         return attributes
 
-    def _created(self, event: Any, ctx: Any) -> None:
+    def _created(self, event: events.ResponseCreated, ctx: Context) -> None:
         attributes = self._attributes()
         model = attributes.get("gen_ai.request.model", "")
         span = self._made_by._tracer.start_span(
@@ -145,13 +158,13 @@ class _Follower:
                 "gen_ai.conversation.id": ctx.snapshot.conversation_id
                 or self._session.id
                 or "",
-                "gen_ai.response.id": event.response.id,
+                "gen_ai.response.id": event.response.id or "",
             },
         )
         with self._lock:
             self._answers[event.response.id] = _Answer(span, time.monotonic())
 
-    def _output(self, event: Any) -> None:
+    def _output(self, event: Delta) -> None:
         with self._lock:
             answer = self._answers.get(event.response_id)
         if answer is not None and answer.first is None:
@@ -159,7 +172,7 @@ class _Follower:
             attributes = self._attributes()
             self._made_by._first.record(answer.first - answer.began, attributes)
 
-    def _done(self, event: Any) -> None:
+    def _done(self, event: events.ResponseDone) -> None:
         with self._lock:
             answer = self._answers.pop(event.response.id, None)
         if answer is None:
@@ -176,7 +189,7 @@ class _Follower:
                 count, {**self._attributes(), "gen_ai.token.type": kind}
             )
 
-    def _closed(self, event: Any) -> None:
+    def _closed(self, event: ConnectionEnded) -> None:
         with self._lock:
             left, self._answers = list(self._answers.values()), {}
         for answer in left:
@@ -213,7 +226,7 @@ def _counts(tokens: Tokens) -> dict[str, int]:
     }
 
 
-def _reason(event: Any) -> str:
+def _reason(event: events.ResponseDone) -> str:
     details = getattr(event.response, "status_details", None) or None
     error = getattr(details, "error", None) or None
     for found in (

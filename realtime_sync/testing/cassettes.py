@@ -313,7 +313,7 @@ def _respelling(recorded: str, wanted: str) -> Callable[[Frame], Optional[Frame]
     return lambda frame: lower(lift(frame))
 
 
-def _new_ids(recorded: Any, now: Any, key: str = "") -> dict[str, str]:
+def _new_ids(recorded: object, now: object, key: str = "") -> dict[str, str]:
     """What the client calls otherwise this time: recorded id -> new id."""
     if isinstance(recorded, Mapping) and isinstance(now, Mapping):
         found: dict[str, str] = {}
@@ -329,7 +329,7 @@ def _new_ids(recorded: Any, now: Any, key: str = "") -> dict[str, str]:
     return {}
 
 
-def _with_ids(value: Any, ids: Mapping[str, str]) -> Any:
+def _with_ids(value: object, ids: Mapping[str, str]) -> Any:
     if not ids:
         return value
     if isinstance(value, Mapping):

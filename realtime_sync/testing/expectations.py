@@ -134,7 +134,7 @@ class Expectation:
         return said
 
 
-def unlike(value: Any, pattern: Any, path: str) -> Optional[str]:
+def unlike(value: object, pattern: object, path: str) -> Optional[str]:
     """
     The first difference between a frame and what is expected of it.
 

@@ -242,7 +242,7 @@ def _items(
         }
 
 
-def _called(name: str, arguments: Any) -> Frame:
+def _called(name: str, arguments: object) -> Frame:
     given = arguments if isinstance(arguments, str) else json.dumps(arguments)
     return {"name": name, "arguments": given}
 
@@ -302,13 +302,13 @@ def _new(kind: str) -> str:
     return f"{kind}_{next(_numbers)}"
 
 
-def _of(value: Any, name: str) -> Any:
+def _of(value: object, name: str) -> Any:
     if isinstance(value, Mapping):
         return value.get(name)
     return getattr(value, name, None)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     from ..protocol.codec import to_mapping
 
     return to_mapping(value) or None

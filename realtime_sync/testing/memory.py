@@ -179,7 +179,7 @@ class MemoryTransport:
         """A command takes its place."""
         self._outbox.append(entry)
 
-    def flush(self, entry: Entry, deadline: Any = None) -> None:
+    def flush(self, entry: Entry, deadline: Optional[object] = None) -> None:
         """A command; when this returns it has been answered."""
         # What another thread has enqueued before goes before; an answer may send
         # more, so that each is taken out before it is answered.
@@ -319,7 +319,7 @@ def _listed(answer: Any) -> list[Any]:
     return list(answer)
 
 
-def _encoded(message: Any) -> bytes:
+def _encoded(message: object) -> bytes:
     if isinstance(message, bytes):
         return message
     if isinstance(message, str):

@@ -60,7 +60,7 @@ class Scenario:
     def __enter__(self) -> Scenario:
         return self
 
-    def __exit__(self, exc_type: Any, *exc_info: object) -> None:
+    def __exit__(self, exc_type: object, *exc_info: object) -> None:
         if exc_type is None:
             self.verify()
 

@@ -113,11 +113,11 @@ class PlayedEngine:
         """There is no work."""
         return []
 
-    def job_output(self, job: Any, piece: Any, now: float) -> list[Any]:
+    def job_output(self, job: object, piece: object, now: float) -> list[Any]:
         """There is no work."""
         return []
 
-    def job_done(self, job: Any, error: Any, now: float) -> list[Any]:
+    def job_done(self, job: object, error: object, now: float) -> list[Any]:
         """There is no work."""
         return []
 
@@ -159,7 +159,7 @@ def complaint(message: str, frame: Frame) -> Frame:
     return _complaint(message, frame.get("event_id"))
 
 
-def _complaint(message: str, event_id: Any) -> Frame:
+def _complaint(message: str, event_id: object) -> Frame:
     error = {
         "type": "invalid_request_error",
         "code": "unexpected_command",

@@ -126,7 +126,7 @@ def _annotated(function: Callable[..., Any]) -> Any:
     return type(function).__call__
 
 
-def type_schema(kind: Any, *, where: str = "") -> dict[str, Any]:
+def type_schema(kind: object, *, where: str = "") -> dict[str, Any]:
     """
     The JSON schema of a type.
 
@@ -141,7 +141,7 @@ def type_schema(kind: Any, *, where: str = "") -> dict[str, Any]:
     return _schema(kind, where, ())
 
 
-def is_typed_dict(kind: Any) -> bool:
+def is_typed_dict(kind: object) -> bool:
     """
     Whether a type is a TypedDict.
     """
@@ -201,7 +201,7 @@ def summary(doc: str) -> str:
     return "\n".join(kept).strip()
 
 
-def _schema(kind: Any, where: str, inside: tuple[Any, ...]) -> dict[str, Any]:
+def _schema(kind: object, where: str, inside: tuple[Any, ...]) -> dict[str, Any]:
     origin, args = get_origin(kind), get_args(kind)
     if isinstance(kind, Hashable) and kind in _PLAIN:
         return dict(_PLAIN[kind])
@@ -238,7 +238,9 @@ def _choices(values: list[Any]) -> dict[str, Any]:
     return schema
 
 
-def _union(args: Any, where: str, inside: tuple[Any, ...]) -> dict[str, Any]:
+def _union(
+    args: tuple[Any, ...], where: str, inside: tuple[Any, ...]
+) -> dict[str, Any]:
     schemas = [_schema(each, where, inside) for each in args]
     types_only = [s.get("type") for s in schemas]
     if all(set(s) == {"type"} for s in schemas):
@@ -247,7 +249,7 @@ def _union(args: Any, where: str, inside: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def _array(
-    origin: Any, args: Any, where: str, inside: tuple[Any, ...]
+    origin: object, args: tuple[Any, ...], where: str, inside: tuple[Any, ...]
 ) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "array"}
     if origin is tuple and args and args[-1] is not Ellipsis:
@@ -261,7 +263,9 @@ def _array(
     return schema
 
 
-def _mapping(args: Any, where: str, inside: tuple[Any, ...]) -> dict[str, Any]:
+def _mapping(
+    args: tuple[Any, ...], where: str, inside: tuple[Any, ...]
+) -> dict[str, Any]:
     if not args:
         return {"type": "object"}
     if args[0] is not str:

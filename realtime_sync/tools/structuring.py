@@ -6,7 +6,7 @@ import dataclasses
 import enum
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from typing import Any, Literal, Union, cast, get_args, get_origin
+from typing import Any, Literal, Optional, Union, cast, get_args, get_origin
 
 import attrs
 import cattrs
@@ -52,14 +52,14 @@ def problems(exc: BaseException) -> str:
     return "; ".join(cattrs.transform_error(exc, format_exception=_told))
 
 
-def _told(exc: BaseException, kind: Any) -> str:
+def _told(exc: BaseException, kind: Optional[type]) -> str:
     if isinstance(exc, Misfit):
         return str(exc)
     return cattrs.v.format_exception(exc, kind)
 
 
 def _only(name: str, *allowed: type) -> Callable[[Any, Any], Any]:
-    def structure(value: Any, kind: Any) -> Any:
+    def structure(value: object, kind: Callable[[object], object]) -> Any:
         if type(value) not in allowed:
             raise Misfit(f"expected {name}, not {_shown(value)}")
         return kind(value)
@@ -67,41 +67,41 @@ def _only(name: str, *allowed: type) -> Callable[[Any, Any], Any]:
     return structure
 
 
-def _integer(value: Any, kind: Any) -> int:
+def _integer(value: object, kind: object) -> int:
     # To JSON 3.0 is an integer too.
     if type(value) is int or (type(value) is float and value.is_integer()):
         return int(value)
     raise Misfit(f"expected a whole number, not {_shown(value)}")
 
 
-def _nothing(value: Any, kind: Any) -> None:
+def _nothing(value: object, kind: object) -> None:
     if value is not None:
         raise Misfit(f"expected null, not {_shown(value)}")
 
 
-def _is_enum(kind: Any) -> bool:
+def _is_enum(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, enum.Enum)
 
 
-def _member(value: Any, kind: type[enum.Enum]) -> enum.Enum:
+def _member(value: object, kind: type[enum.Enum]) -> enum.Enum:
     for member in kind:
         if _alike(member.value, value):
             return member
     raise Misfit(_expected([member.value for member in kind], value))
 
 
-def _choice(value: Any, kind: Any) -> Any:
+def _choice(value: object, kind: object) -> Any:
     for each in get_args(kind):
         if _alike(each, value):
             return each
     raise Misfit(_expected(get_args(kind), value))
 
 
-def _alike(wanted: Any, value: Any) -> bool:
+def _alike(wanted: object, value: object) -> bool:
     return type(wanted) is type(value) and bool(wanted == value)
 
 
-def _expected(choices: Iterable[Any], value: Any) -> str:
+def _expected(choices: Iterable[Any], value: object) -> str:
     return f"expected one of {', '.join(map(_shown, choices))}, not {_shown(value)}"
 
 
@@ -110,7 +110,7 @@ def _is_in(kinds: Sequence[Any]) -> Callable[[Any], bool]:
 
 
 def _array(converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
-    def structure(value: Any, kind: Any) -> Any:
+    def structure(value: object, kind: object) -> Any:
         if not isinstance(value, list):
             raise Misfit(f"expected an array, not {_shown(value)}")
         origin, args = get_origin(kind) or kind, get_args(kind)
@@ -135,7 +135,7 @@ _BUILDERS: Mapping[Any, Callable[[Iterable[Any]], Any]] = {
 
 
 def _object(converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
-    def structure(value: Any, kind: Any) -> Any:
+    def structure(value: object, kind: object) -> Any:
         if not isinstance(value, dict):
             raise Misfit(f"expected an object, not {_shown(value)}")
         args = get_args(kind) or (str, Any)
@@ -165,7 +165,7 @@ def _each(
     return made
 
 
-def _is_record(kind: Any) -> bool:
+def _is_record(kind: object) -> bool:
     return isinstance(kind, type) and (
         attrs.has(kind) or dataclasses.is_dataclass(kind) or is_typed_dict(kind)
     )
@@ -174,7 +174,7 @@ def _is_record(kind: Any) -> bool:
 def _record_hook(
     converter: cattrs.Converter,
 ) -> Callable[[Any], Callable[[Any, Any], Any]]:
-    def make(kind: Any) -> Callable[[Any, Any], Any]:
+    def make(kind: type[Any]) -> Callable[[Any, Any], Any]:
         fill: Callable[[Any, Any], Any]
         if is_typed_dict(kind):
             fill = cattrs.gen.typeddicts.make_dict_structure_fn(
@@ -185,7 +185,7 @@ def _record_hook(
                 kind, converter, _cattrs_forbid_extra_keys=True, _cattrs_use_alias=True
             )
 
-        def structure(value: Any, _: Any) -> Any:
+        def structure(value: object, _: object) -> Any:
             if not isinstance(value, dict):
                 raise Misfit(f"expected an object, not {_shown(value)}")
             return fill(value, kind)
@@ -196,7 +196,7 @@ def _record_hook(
 
 
 def _union(converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
-    def structure(value: Any, kind: Any) -> Any:
+    def structure(value: object, kind: object) -> Any:
         members = [each for each in get_args(kind) if each is not type(None)]
         if value is None and len(members) < len(get_args(kind)):
             return None
@@ -215,12 +215,12 @@ def _union(converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
     return structure
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def structured(converter: cattrs.Converter, value: Any, kind: Any) -> Any:
+def structured(converter: cattrs.Converter, value: object, kind: object) -> Any:
     """
     Structure a value.
 

@@ -15,7 +15,9 @@ from .running import Round
 from .tool import Tool
 
 if TYPE_CHECKING:
-    from .. import Session
+    from .. import Session, Snapshot
+    from ..dispatch.notices import ConnectionEnded
+    from ..protocol import events
 
 logger = area_logger("realtime_sync.tools")
 
@@ -165,7 +167,7 @@ class ToolSet:
         if self._session.is_open:
             self._session.update(tools=self.definitions(self._host.declared))
 
-    def _closed(self, event: Any) -> None:
+    def _closed(self, event: ConnectionEnded) -> None:
         with self._lock:
             rounds = tuple(self._rounds.values())
         error = event.error or ConnectionClosedOK(
@@ -174,7 +176,7 @@ class ToolSet:
         for each in rounds:
             each.cancel(error)
 
-    def _response_done(self, event: Any) -> None:
+    def _response_done(self, event: events.ResponseDone) -> None:
         try:
             self._begin(event.response)
         except ConnectionClosed:
@@ -250,7 +252,7 @@ class ToolSet:
             logger.warning("! %s rounds of tool calls in a row; stopping", depth)
         return depth <= self._max_rounds
 
-    def _is_foreign(self, name: Any) -> bool:
+    def _is_foreign(self, name: object) -> bool:
         """Whether a function was declared by others, who will answer its calls."""
         if name in self._tools or name in self._removed:
             return False
@@ -269,12 +271,12 @@ def _calls(response: Any) -> tuple[Any, ...]:
     )
 
 
-def _is_listed(snapshot: Any, call: Any) -> bool:
+def _is_listed(snapshot: Snapshot, call: Any) -> bool:
     item = snapshot.item(call.id) if isinstance(call.id, str) else None
     return item is not None and not item.announced and not item.out_of_band
 
 
-def _rounds_in_a_row(snapshot: Any, response_id: str) -> int:
+def _rounds_in_a_row(snapshot: Snapshot, response_id: str) -> int:
     """How many responses have called tools since the user's last word."""
     found = {response_id}
     for item in reversed(snapshot.items):
@@ -293,7 +295,7 @@ def _same(known: Tool, new: Tool) -> bool:
     )
 
 
-def _name(definition: Any) -> Any:
+def _name(definition: object) -> Any:
     if isinstance(definition, Mapping):
         return definition.get("name")
     return getattr(definition, "name", None)

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from ...types import JsonObject
 from .job import Figures, Job, Meter
 from .scripts import PCM_20_MS
 from .wire import masked_frame, read_head, request
@@ -35,7 +36,7 @@ def _codecs(plain: bool) -> tuple[Callable[[Any], Any], Any]:
 
 
 def _connect(job: Job) -> Any:
-    sock: Any = socket.create_connection(("127.0.0.1", job.port))
+    sock: socket.socket = socket.create_connection(("127.0.0.1", job.port))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     context = job.tls()
     if context is not None:
@@ -50,11 +51,11 @@ def stream(job: Job) -> Figures:
     loads, codec = _codecs(job.plain)
     meter, heard = Meter(), 0
 
-    def taken(event: Any) -> None:
+    def taken(event: object) -> None:
         nonlocal heard
         heard += 1
 
-    def decoded(event: Any) -> None:
+    def decoded(event: JsonObject) -> None:
         nonlocal heard
         heard += 1
         codec.b64decode(event["delta"])
@@ -72,7 +73,7 @@ def stream(job: Job) -> Figures:
 
 
 def _read(
-    sock: Any, loads: Callable[[Any], Any], handler: Callable[[Any], None]
+    sock: socket.socket, loads: Callable[[Any], Any], handler: Callable[[Any], None]
 ) -> None:
     data, at = b"", 0
     while True:

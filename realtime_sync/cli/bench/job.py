@@ -8,11 +8,14 @@ import ssl
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from ...state.latency import percentile
+
+if TYPE_CHECKING:
+    from ...protocol.events import ServerEvent
 
 Figures = dict[str, float]
 """Name and unit of a figure to its value, for example ``"cpu us"``."""
@@ -142,6 +145,6 @@ class Delays:
     def __init__(self) -> None:
         self.seconds: list[float] = []
 
-    def note(self, event: Any) -> None:
+    def note(self, event: ServerEvent) -> None:
         """Take one event, whose id is when it was sent."""
-        self.seconds.append(time.monotonic() - float(event.event_id))
+        self.seconds.append(time.monotonic() - float(str(event.event_id)))

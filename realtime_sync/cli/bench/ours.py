@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ... import Session, connect
 from .job import Delays, Figures, Job, Meter, delays, resident_kib, settle
 from .scripts import PCM_20_MS, PCM_200_MS
+
+if TYPE_CHECKING:
+    from ...protocol import events
 
 _PATIENCE = 300.0
 
@@ -26,11 +29,11 @@ def stream(job: Job) -> Figures:
     audio = job.kind in ("audio", "big")
     meter, heard, size = Meter(), 0, 0
 
-    def taken(event: Any) -> None:
+    def taken(event: object) -> None:
         nonlocal heard
         heard += 1
 
-    def decoded(event: Any) -> None:
+    def decoded(event: events.ResponseAudioDelta) -> None:
         nonlocal heard, size
         heard += 1
         size += len(event.delta)

@@ -39,7 +39,7 @@ def stream(job: Job) -> Figures:
     audio = job.kind in ("audio", "big")
     meter, heard, size, rounds = Meter(), 0, 0, 0
 
-    def taken(event: Any) -> None:
+    def taken(event: object) -> None:
         nonlocal heard
         heard += 1
 
@@ -48,7 +48,7 @@ def stream(job: Job) -> Figures:
         heard += 1
         size += len(base64.b64decode(event.delta))
 
-    def done(event: Any) -> None:
+    def done(event: object) -> None:
         nonlocal rounds, heard
         rounds += 1
         if rounds == 1:

@@ -45,7 +45,7 @@ class Pacer:
         self._lock = threading.Lock()
         self._socks: list[Any] = []
 
-    def join(self, sock: Any) -> None:
+    def join(self, sock: socket.socket) -> None:
         """Take part, and wait for the end."""
         with self._lock:
             self._socks.append(sock)
@@ -120,7 +120,7 @@ class Server:
         except (OSError, ValueError):
             pass  # The client has gone.
 
-    def _talk(self, sock: Any) -> None:
+    def _talk(self, sock: socket.socket) -> None:
         head = read_head(sock)
         query = parse_qs(urlsplit(head.split(b" ")[1].decode()).query)
         name = query["model"][0]
@@ -140,7 +140,13 @@ class Server:
             _bursts(sock, kind, *map(int, numbers))
 
     def _pace(
-        self, sock: Any, name: str, run: int, sessions: int, rate: int, events: int
+        self,
+        sock: socket.socket,
+        name: str,
+        run: int,
+        sessions: int,
+        rate: int,
+        events: int,
     ) -> None:
         alone = "input_audio_buffer.speech_started"
         kind = alone if sessions == 1 else "response.output_text.delta"
@@ -156,7 +162,7 @@ class Server:
             pass
 
 
-def _bursts(sock: Any, kind: str, events: int, warm: int) -> None:
+def _bursts(sock: socket.socket, kind: str, events: int, warm: int) -> None:
     burst = scripts.burst(kind)
     at_once = max(1, _CHUNK // len(burst.delta))
     many = burst.delta * at_once
@@ -174,14 +180,14 @@ def _bursts(sock: Any, kind: str, events: int, warm: int) -> None:
         sock.sendall(burst.closing.replace(b"000000", name))
 
 
-def _drain(sock: Any) -> None:
+def _drain(sock: socket.socket) -> None:
     """Read on until the client closes, without looking at what it says."""
     while chunk := sock.recv(_CHUNK):
         # A close frame at the end, or masked audio that looks like one.
         sock.settimeout(0.1 if chunk[-8:-6] == b"\x88\x82" else None)
 
 
-def _turns(sock: Any) -> None:
+def _turns(sock: socket.socket) -> None:
     turn = scripts.turn()
     number = 0
     for command in commands(sock):

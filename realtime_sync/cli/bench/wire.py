@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import socket
 from collections.abc import Iterator
-from typing import Any
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _CHUNK = 1 << 16
@@ -30,7 +30,7 @@ def _head(size: int, mask: int) -> bytes:
     return bytes((0x81, mask | 127)) + size.to_bytes(8, "big")
 
 
-def read_head(sock: Any) -> bytes:
+def read_head(sock: socket.socket) -> bytes:
     """The head of an HTTP message, and no byte of what follows."""
     head = b""
     while not head.endswith(b"\r\n\r\n"):
@@ -63,7 +63,7 @@ def request(target: str) -> bytes:
     )
 
 
-def commands(sock: Any) -> Iterator[bytes]:
+def commands(sock: socket.socket) -> Iterator[bytes]:
     """Payloads of the client's text frames, until it closes."""
     data = b""
     while True:
