@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .session.reply import Reply
     from .session.response_handle import ResponseHandle
     from .session.session import Session
+    from .session.threads import Threads
     from .state.interruption import plan_interruption
     from .state.snapshot import Snapshot
     from .transport.endpoint import Endpoint
@@ -67,6 +68,7 @@ __all__ = [
     "SessionConfig",
     "Snapshot",
     "Subscription",
+    "Threads",
     "UNSET",
     "__version__",
     "connect",
@@ -94,6 +96,7 @@ _HOMES = {
     "SessionConfig": "protocol.sessions",
     "Snapshot": "state.snapshot",
     "Subscription": "dispatch.subscription",
+    "Threads": "session.threads",
     "connect": "client",
     "on": "dispatch.router",
     "plan_interruption": "state.interruption",

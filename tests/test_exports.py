@@ -31,6 +31,7 @@ PUBLIC = [
     "SessionConfig",
     "Snapshot",
     "Subscription",
+    "Threads",
     "UNSET",
     "__version__",
     "connect",

@@ -11,7 +11,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Any, Optional
+from typing import Any, Optional, cast
 
 from ..deadline import Deadline
 from ..dispatch.watches import WatchList, again
@@ -26,7 +26,7 @@ from ..protocol.codec import Codec
 from ..protocol.events import UnknownEvent
 from ..state.reduce import reduce, reduce_command
 from ..state.snapshot import Snapshot
-from ..transport.base import Disconnected, Entry, Transport
+from ..transport.base import Disconnected, Entry, Pushing, Transport
 from ..transport.logs import area_logger
 from ..transport.loop import Loop, Timer
 from ..transport.redaction import redact
@@ -37,6 +37,7 @@ logger = area_logger("realtime_sync.connection")
 
 _ABNORMAL = 1006
 _HOUSEKEEPING = 5.0
+_MOMENT = 0.001
 _MOST_UNKNOWN = 100
 """Types that a server makes up and that are counted by name."""
 
@@ -148,9 +149,9 @@ class Connection:
         """Take over an open transport and begin to read."""
         self._transport = transport
         if transport.pushes:
-            pushing: Any = transport
+            pushing = cast(Pushing, transport)
             # One that a test feeds has none, and nothing that time brings about.
-            self._loop = getattr(transport, "loop", None)
+            self._loop = getattr(pushing, "loop", None)
             pushing.begin(self.receive, self.disconnected)
             if self._loop is not None:
                 self._loop.call(self._tick)
@@ -320,6 +321,17 @@ class Connection:
         watches.finish(self.overflow or self.error, final=False)
         if self._transport is not None:
             self._transport.close()
+        self._conclude(ended)
+
+    def _conclude(self, ended: Callable[[Connection], None]) -> None:
+        """
+        Tell of the end, once the socket is closed.
+
+        A sender may still be on its way out, and the loop waits for nobody.
+        """
+        if self._loop is not None and not cast(Pushing, self._transport).released:
+            self._loop.call_later(_MOMENT, lambda: self._conclude(ended))
+            return
         self.over.set()
         ended(self)
 

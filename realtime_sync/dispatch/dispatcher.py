@@ -1,7 +1,8 @@
 """
 Calls handlers: in order, one at a time, each isolated from the others.
 
-In ``thread`` mode a thread of its own takes deliveries from the queue; in
+In ``thread`` mode a thread of its own takes deliveries from the queue, or the
+workers that many sessions share run it as a strand; in
 ``manual`` mode whoever calls `pump` does; in ``inline`` mode the reader calls
 handlers directly. The reader is never blocked by any of it.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any, Optional
@@ -21,6 +23,7 @@ from ..transport.logs import area_logger
 from .invoker import Invoker
 from .notices import DispatchLagging
 from .signals import Route, SignalBoard
+from .workers import Strand, Workers
 
 logger = area_logger("realtime_sync.dispatch")
 
@@ -30,6 +33,9 @@ Delivery = tuple[Any, Any, int, str, float]
 An event, the snapshot as of it, the bytes of its frame, its route's key, and for
 one delivery in `_SAMPLED` when it was queued; 0.0 for the others.
 """
+
+Around = Callable[[], AbstractContextManager[Any]]
+"""Gives what is entered around each delivery, for what belongs to one thread."""
 
 _SAMPLED = 16
 _MOST_SAMPLES = 512
@@ -57,6 +63,9 @@ class Dispatcher:
         on_reader: tells whether the current thread is the reader.
         is_stale: tells whether a delivery may be discarded unheard; or None.
         offer: gives notices to who waits for them.
+        workers: run the deliveries in ``thread`` mode; None for a thread of its own.
+        around: gives a context manager that is entered around each delivery that
+            a worker makes; or None.
     """
 
     def __init__(
@@ -71,6 +80,8 @@ class Dispatcher:
         on_reader: Callable[[], bool],
         is_stale: Optional[Callable[[Any], bool]],
         offer: Callable[[Any], None] = lambda notice: None,
+        workers: Optional[Workers] = None,
+        around: Optional[Around] = None,
     ) -> None:
         self.mode = mode
         self.board = board
@@ -82,6 +93,13 @@ class Dispatcher:
         self._on_reader = on_reader
         self._is_stale = is_stale
         self._queue: SimpleQueue[Any] = SimpleQueue()
+        self._put: Callable[[Any], None] = self._queue.put
+        self._workers = workers if mode == "thread" else None
+        self._around = around
+        self._strand: Optional[Strand] = None
+        if self._workers is not None:
+            self._strand = Strand(self._workers, self._take, self._tell_of_bound)
+            self._put = self._strand.put
         self._thread: Optional[threading.Thread] = None
         self._pumping: Optional[int] = None
         # Each counter has one writing thread: submitted the reader, delivered
@@ -121,9 +139,9 @@ class Dispatcher:
         return sorted(tuple(self._delays))
 
     def start(self) -> None:
-        """Start the thread, in ``thread`` mode."""
+        """Start the thread, in ``thread`` mode without workers."""
         self._pumping = threading.get_ident()
-        if self.mode == "thread":
+        if self.mode == "thread" and self._strand is None:
             self._thread = threading.Thread(
                 target=self._run, name=f"realtime-sync {self._name} dispatcher"
             )
@@ -150,7 +168,7 @@ class Dispatcher:
         self._submitted_bytes += size
         kept = snapshot if route.keeps_snapshot else None
         stamp = 0.0 if self._submitted % _SAMPLED else monotonic()
-        self._queue.put((event, kept, size, key, stamp))
+        self._put((event, kept, size, key, stamp))
         waiting = self._submitted + self._posted - self.delivered
         waiting_bytes = self._submitted_bytes - self._delivered_bytes
         if waiting > self._high or waiting_bytes > self._high_bytes:
@@ -167,7 +185,7 @@ class Dispatcher:
         elif route.queued or self.mode == "manual":
             with self._post_lock:
                 self._posted += 1
-                self._queue.put((notice, snapshot, 0, key, 0.0))
+                self._put((notice, snapshot, 0, key, 0.0))
 
     def pump(self, deadline: Deadline) -> int:
         """
@@ -223,7 +241,7 @@ class Dispatcher:
     def wake(self) -> None:
         """Make a pumping thread look again at what it waits for."""
         if self.mode == "manual":
-            self._queue.put(_Marker())
+            self._put(_Marker())
 
     def flush(self, deadline: Deadline) -> bool:
         """
@@ -236,11 +254,21 @@ class Dispatcher:
             return True
         if self.on_dispatcher():
             raise WouldDeadlock("flush() in a handler would wait for itself")
+        self.check_free()
         marker = _Marker()
-        self._queue.put(marker)
+        self._put(marker)
         if self.finished:
             return True  # It was put behind the end, where nobody looks.
         return self.wait(marker.reached, deadline)
+
+    def check_free(self) -> None:
+        """
+        Raises:
+            WouldDeadlock: deliveries need a worker, the caller is one that would
+                wait for them, and there is no other.
+        """
+        if self._workers is not None:
+            self._workers.check_free()
 
     def discard(self) -> None:
         """From now on count deliveries as undelivered and drop them."""
@@ -259,7 +287,7 @@ class Dispatcher:
         """Let the deliveries end behind what is queued."""
         if self.mode == "inline":
             self._last.reached.set()
-        self._queue.put(self._last)
+        self._put(self._last)
 
     @property
     def finished(self) -> bool:
@@ -295,20 +323,42 @@ class Dispatcher:
             patience: seconds that a handler may take.
         """
         thread = self._thread.ident if self._thread else self._pumping
+        if self._strand is not None:
+            thread = self._strand.runner
         self._invoker.report_slow(patience, thread, self.depth)
 
     def _in_own_thread(self) -> bool:
         """Whether the caller is a thread of the library, not the user's."""
         thread = threading.current_thread()
-        if thread is self._thread:
+        if thread is self._thread or self._on_strand():
             return True
         return self._on_reader() and thread is not threading.main_thread()
 
     def on_dispatcher(self) -> bool:
         """Whether the calling thread is the one that runs queued handlers."""
+        if self._strand is not None:
+            return self._on_strand()
         if self.mode == "thread":
             return threading.current_thread() is self._thread
         return self._invoker.busy and self._pumping == threading.get_ident()
+
+    def _on_strand(self) -> bool:
+        strand = self._strand
+        return strand is not None and strand.runner == threading.get_ident()
+
+    def _take(self, item: Any) -> None:
+        """One item of the strand, on a worker."""
+        if isinstance(item, _Marker):
+            # Flushes are released behind the end as well.
+            item.reached.set()
+        elif not self._last.reached.is_set():
+            self._deliver(item)
+
+    def _tell_of_bound(self, limit: int) -> None:
+        """The workers are all in handlers that do not return; on the loop."""
+        self._publish_lagging(
+            f"(all {limit} workers are in handlers)", 0.0, self._session.snapshot
+        )
 
     def _run(self) -> None:
         while True:
@@ -342,12 +392,24 @@ class Dispatcher:
                 self.discarded += 1
             else:
                 receivers = self.board.route(key).queued
-                self._invoker.call(receivers, event, snapshot, queued=True)
+                if self._around is None or self._strand is None or not receivers:
+                    self._invoker.call(receivers, event, snapshot, queued=True)
+                else:
+                    self._call_within(self._around, receivers, event, snapshot)
         finally:
             self.delivered += 1
             self._delivered_bytes += size
             if self._lagging and self._caught_up():
                 self._lagging = False
+
+    def _call_within(
+        self, around: Around, receivers: tuple[Any, ...], event: Any, snapshot: Any
+    ) -> None:
+        try:
+            with around():
+                self._invoker.call(receivers, event, snapshot, queued=True)
+        except BaseException as exc:  # Its own: those of handlers end in `call`.
+            self._invoker.failed(around, event, snapshot, exc)
 
     def _caught_up(self) -> bool:
         return (
@@ -369,6 +431,9 @@ class Dispatcher:
         logger.warning(
             "! handlers lag: %s deliveries wait; slowest is %s", self.depth, name
         )
+        self._publish_lagging(name, seconds, snapshot)
+
+    def _publish_lagging(self, name: str, seconds: float, snapshot: Any) -> None:
         notice = DispatchLagging(
             queued=self.depth,
             queued_bytes=self.depth_bytes,

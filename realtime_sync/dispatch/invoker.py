@@ -93,7 +93,7 @@ class Invoker:
                     # A handler that calls sys.exit() must not end a thread of ours.
                     if not isinstance(exc, Exception) and not self._in_own_thread():
                         raise
-                    self._failed(receiver, event, snapshot, exc)
+                    self.failed(receiver, event, snapshot, exc)
                 took = monotonic() - started
                 if took > self._slowest[0]:
                     self._slowest = (took, receiver)
@@ -137,9 +137,18 @@ class Invoker:
             Block(stack),
         )
 
-    def _failed(
+    def failed(
         self, receiver: Any, event: Any, snapshot: Any, exc: BaseException
     ) -> None:
+        """
+        Log and publish what a handler, or what surrounds it, has raised.
+
+        Args:
+            receiver: what raised.
+            event: what it was called with.
+            snapshot: as of the event.
+            exc: what was raised.
+        """
         name = _name(receiver)
         self.failures += 1
         logger.error(

@@ -8,9 +8,9 @@ row in a state does not happen there.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum, auto
-from threading import Event, Lock
+from threading import Event, Lock, current_thread, main_thread
 from typing import Any, Final, Optional, Protocol
 
 from attrs import evolve
@@ -34,6 +34,7 @@ from ..transport.credentials import vendor_of
 from ..transport.logs import area_logger
 from . import process_hooks
 from .close_report import CloseReport
+from .dialers import Task
 from .opening import Greeting, dial
 from .options import SessionOptions
 from .parts import Parts
@@ -128,6 +129,9 @@ class Lifecycle:
         self._lock = Lock()
         self._state = State.NEW
         self._close_frame = (1000, "")
+        # What replaces a lost connection, while it waits for a dialer; and what the
+        # session ends with if it is closed before.
+        self._replacing: Optional[tuple[Task, ConnectionClosed]] = None
         self.asked = Cancellation()
         self.over = Event()
         self.report = CloseReport()
@@ -170,10 +174,15 @@ class Lifecycle:
         self.check_process()
         if self._step(Step.OPEN) is None:
             raise LocalProtocolError("a session can be opened once")
+        threads = self._parts.options.threads
         try:
+            if threads is not None:
+                threads.add(self)
             transport = self.dial(self._parts.options, deadline)
         except BaseException:
             self._step(Step.FAIL)
+            if threads is not None:
+                threads.discard(self)
             raise
         connection = self._connect()
         greeting = Greeting(self._parts.watches, self._parts.waiting)
@@ -213,9 +222,15 @@ class Lifecycle:
 
     def dial(self, options: SessionOptions, deadline: Deadline) -> Transport:
         """A transport to the session's endpoint; see `opening.dial`."""
-        parts = self._parts
+        parts, threads = self._parts, self._parts.options.threads
         return dial(
-            parts.endpoint, parts.model, options, parts.dialect, deadline, self.asked
+            parts.endpoint,
+            parts.model,
+            options,
+            parts.dialect,
+            deadline,
+            self.asked,
+            None if threads is None else threads.loop,
         )
 
     def new_connection(self, snapshot: Snapshot) -> Connection:
@@ -278,13 +293,37 @@ class Lifecycle:
         return parts.reconnector.consider_rotation(parts.connection)
 
     def _ended(self, connection: Connection) -> None:
-        """A connection is over. Reader thread."""
+        """A connection is over. Reader thread or loop."""
+        reconnector = self._parts.reconnector
+        if reconnector is None or reconnector.idle or reconnector.here:
+            self._guarded(lambda: self._replace_or_finish(connection))
+        else:
+            self._where_waiting_is_allowed(lambda: self._replace_or_finish(connection))
+
+    def _where_waiting_is_allowed(self, step: Callable[[], None]) -> Optional[Task]:
+        """Here on a reader of its own, which has nothing else to do; not on a loop."""
+        threads = self._parts.options.threads
+        if threads is not None:
+            return threads.dialers.submit(lambda: self._guarded(step))
+        self._guarded(step)
+        return None
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        """
+        Take a step at whose end the session has a connection or is over.
+
+        A hook or a function for the key may raise anything, `SystemExit` as well:
+        in a thread of ours nobody would hear of it, and every wait would last.
+        """
         try:
-            self._replace_or_finish(connection)
-        except Exception as exc:  # Should never run: the session must still end.
+            step()
+        except BaseException as exc:
             logger.exception("! %s: the end of the connection failed", self._parts.name)
-            failure = ConnectionLost(f"the session failed: {exc}", code=1006)
+            failure = ConnectionLost(f"the session failed: {exc!r}", code=1006)
+            failure.__cause__ = exc
             self._finish(failure)
+            if isinstance(exc, KeyboardInterrupt) and current_thread() is main_thread():
+                raise  # A transport without a socket: it was meant for the program.
 
     def _replace_or_finish(self, connection: Connection) -> None:
         parts, reconnector = self._parts, self._parts.reconnector
@@ -300,12 +339,37 @@ class Lifecycle:
                 reconnector.hold_commands(reconnector.policy.keep_audio)
             self.emit(_lost_notice(error, retrying))
             if reconnector is not None and retrying:
-                failure = reconnector.replace(connection, error)
-                if failure is None:
-                    return
-                if failure is not error:
-                    error.__cause__ = failure
+                self._begin_replacing(reconnector, connection, error)
+                return
         self._finish(error)
+
+    def _begin_replacing(
+        self, reconnector: Reconnector, connection: Connection, error: ConnectionClosed
+    ) -> None:
+        task = self._where_waiting_is_allowed(
+            lambda: self._replace(reconnector, connection, error)
+        )
+        if task is None:
+            return
+        self._replacing = task, error
+        if self.asked.requested:
+            self._withdraw_replacing()  # `close` has not seen it.
+
+    def _replace(
+        self, reconnector: Reconnector, connection: Connection, error: ConnectionClosed
+    ) -> None:
+        failure = reconnector.replace(connection, error)
+        if failure is None:
+            return
+        if failure is not error:
+            error.__cause__ = failure
+        self._finish(error)
+
+    def _withdraw_replacing(self) -> None:
+        """End a session at once whose turn to be dialled has not come. Any thread."""
+        replacing, self._replacing = self._replacing, None
+        if replacing is not None and replacing[0].claim():
+            self._finish(replacing[1])
 
     def _finish(self, error: ConnectionClosed) -> None:
         """
@@ -341,6 +405,8 @@ class Lifecycle:
             router.detach(parts.board)
         parts.dispatcher.stop()
         process_hooks.forget(self)
+        if parts.options.threads is not None:
+            parts.options.threads.discard(self)
         self._step(Step.END)
         # Last: whoever waits for it finds everything done.
         self.over.set()
@@ -351,6 +417,8 @@ class Lifecycle:
         """
         End the session within ``close_timeout``; see `Session.close`.
         """
+        if drain and not self.over.is_set() and not self._parts.on_own_thread():
+            self._parts.dispatcher.check_free()
         if self._step(Step.CLOSE) is None:
             return self.report
         parts, total = self._parts, self._parts.options.close_timeout
@@ -362,14 +430,16 @@ class Lifecycle:
         if connection is None:
             return self.report  # It was being opened, which fails now.
         self._begin_close(connection)
+        self._withdraw_replacing()
         if drain:
             dispatcher.discard_after(deadline)
         else:
             dispatcher.discard()
-        if parts.on_reader() or dispatcher.on_dispatcher():
+        if parts.on_own_thread():
             return self.report  # It would wait for itself.
         if not dispatcher.wait(self.over, Deadline(total * 0.6)):
-            self._break_off(deadline)
+            self.break_off()
+            self.over.wait(deadline.remaining())
         complete = dispatcher.drained(deadline)
         for joined in self._joined():
             complete &= joined.join(deadline)
@@ -382,6 +452,8 @@ class Lifecycle:
         connection = self._parts.connection
         if connection is not None:
             connection.begin_close(*self._close_frame, deadline)
+        self._parts.dispatcher.discard_after(deadline)
+        self._withdraw_replacing()
 
     def report_now(self) -> CloseReport:
         """The report as things stand."""
@@ -403,11 +475,11 @@ class Lifecycle:
         )
         return tuple(each for each in joined if each is not None)
 
-    def _break_off(self, deadline: Deadline) -> None:
+    def break_off(self) -> None:
+        """Cut the connection, so that the end comes at once."""
         connection = self._parts.connection
         if connection is not None:
             connection.abort()
-        self.over.wait(deadline.remaining())
 
     def _final_report(self, complete: bool) -> CloseReport:
         dispatcher = self._parts.dispatcher

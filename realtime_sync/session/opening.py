@@ -25,6 +25,7 @@ from ..errors import (
 from ..transport.base import Transport
 from ..transport.endpoint import Endpoint
 from ..transport.http_errors import RETRYABLE_STATUSES, error_in_body, retry_after
+from ..transport.loop import Loop
 from ..transport.proxies import proxy_for
 from ..transport.redaction import redact
 from ..transport.websocket import Address, HandshakeRefused, connect
@@ -54,6 +55,7 @@ def dial(
     dialect: str,
     deadline: Deadline,
     given_up: Optional[Cancellation] = None,
+    loop: Optional[Loop] = None,
 ) -> Transport:
     """
     Open a transport.
@@ -65,6 +67,7 @@ def dial(
         dialect: decides about headers.
         deadline: for all of it.
         given_up: ends it before the deadline.
+        loop: waits for the socket from then on; None for a reader thread.
 
     Raises:
         ConnectFailed: there is no connection; its subclass says why.
@@ -98,7 +101,7 @@ def dial(
         max_frame_size=options.max_frame_size,
     )
     try:
-        return connect(address, deadline, given_up)
+        return connect(address, deadline, given_up, loop)
     except HandshakeRefused as exc:
         raise refused_by_status(
             exc.status,

@@ -19,6 +19,7 @@ from attrs import field, frozen
 
 from ..errors import ConfigurationError
 from ..types import UNSET, Dialect, DispatchMode, SessionType, Unset
+from .threads import Threads
 
 if TYPE_CHECKING:
     from ..protocol.sessions import (
@@ -72,6 +73,11 @@ def _text(instance: Any, attribute: Any, value: Any) -> None:
         raise ConfigurationError(f"{attribute.name} must be text, not {value!r}")
 
 
+def _threads(instance: Any, attribute: Any, value: Any) -> None:
+    if value is not None and not isinstance(value, Threads):
+        raise ConfigurationError(f"threads must be Threads or None, not {value!r}")
+
+
 @frozen(kw_only=True)
 class SessionOptions:
     """
@@ -110,6 +116,7 @@ class SessionOptions:
             of a socket.
         context: contextvars for handlers; None for none, `UNSET` captures.
         name: shows in thread names, logs and the repr.
+        threads: `Threads` to share with other sessions; None for threads of its own.
     """
 
     dialect: Optional[str] = field(
@@ -148,6 +155,7 @@ class SessionOptions:
         default=UNSET, validator=_context
     )
     name: Optional[str] = field(default=None, validator=_text)
+    threads: Optional[Threads] = field(default=None, validator=_threads)
 
 
 _USELESS = {"transcription": ("tools",), "translation": ("tools",)}
@@ -198,6 +206,7 @@ class AskKeywords(TypedDict, total=False):
     transport: OpenTransport
     context: Union[contextvars.Context, None, Unset]
     name: Optional[str]
+    threads: Optional[Threads]
 
 
 class SessionKeywords(AskKeywords, total=False):

@@ -98,6 +98,8 @@ class Parts:
             on_reader=self.on_reader,
             offer=self.watches.offer,
             is_stale=None if stale is None else stale.is_of_interrupted,
+            workers=None if options.threads is None else options.threads.workers,
+            around=None if options.threads is None else options.threads.around,
         )
         self.waiting = Waiting(self.dispatcher.wait, options.timeout)
         self.publisher = Publisher(
@@ -132,4 +134,11 @@ class Parts:
         """Whether the calling thread is the reader, or replaces the connection."""
         if self.reconnector is not None and self.reconnector.here:
             return True
+        threads = self.options.threads
+        if threads is not None and threads.loop.on_loop():
+            return True
         return self.connection is not None and self.connection.on_reader()
+
+    def on_own_thread(self) -> bool:
+        """Whether the calling thread is one that the end of the session waits for."""
+        return self.on_reader() or self.dispatcher.on_dispatcher()

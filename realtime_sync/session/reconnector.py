@@ -38,6 +38,7 @@ from ..state.snapshot import Snapshot
 from ..transport.backoff import delays
 from ..transport.base import Transport
 from ..transport.logs import area_logger
+from .dialers import Task
 from .options import SessionOptions
 from .reconnect_policy import ReconnectAttempt, ReconnectPolicy
 from .restorer import Rebuild, input_bytes_per_second, session_config
@@ -113,6 +114,7 @@ class Reconnector:
         self._unconfirmed: Optional[Unconfirmed] = None
         self._given_up = given_up
         self._rotation: Optional[Thread] = None
+        self._task: Optional[Task] = None
         self._rotated: Optional[Connection] = None
         self._rotate_at = 0.0
         # Set while no thread replaces a connection; `_busy` is the thread that does.
@@ -126,6 +128,11 @@ class Reconnector:
         """Whether the calling thread is the one that replaces a connection."""
         return self._busy == get_ident()
 
+    @property
+    def idle(self) -> bool:
+        """Whether no thread replaces a connection, so that `settle` does not wait."""
+        return self._idle.is_set()
+
     def settle(self) -> None:
         """Wait until a replacement under way in another thread is over."""
         if not self.here:
@@ -133,6 +140,8 @@ class Reconnector:
 
     def join(self, deadline: Deadline) -> bool:
         """Wait until nothing of this runs any more, unless it is the caller."""
+        if self._task is not None and self._task.claim():
+            self._idle.set()  # It was still in line, and is not to begin any more.
         settled = self.here or self._idle.wait(deadline.remaining())
         thread, old = self._rotation, self._rotated
         if thread is not None and thread is not current_thread():
@@ -233,6 +242,10 @@ class Reconnector:
             return _LOOK_AGAIN
         self._rotate_at = monotonic() + _ROTATE_AGAIN
         self._idle.clear()
+        threads = self._options.threads
+        if threads is not None:
+            self._task = threads.dialers.submit(lambda: self._rotate(connection))
+            return None
         rotation = Thread(
             target=self._rotate,
             args=(connection,),

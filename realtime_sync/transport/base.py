@@ -11,6 +11,7 @@ from threading import Event
 from typing import Optional, Protocol
 
 from ..deadline import Deadline
+from .loop import Loop
 
 Write = Callable[[memoryview], int]
 """
@@ -166,3 +167,30 @@ class Transport(Protocol):
 
     def unsent(self) -> int:
         """Number of messages not wholly written."""
+
+
+class Pushing(Transport, Protocol):
+    """
+    A transport that pushes.
+
+    Attributes:
+        loop: on which it does so. One that pushes in the threads that bring
+            something about, such as a test's, has none, and no such attribute.
+        released: whether the socket is closed.
+    """
+
+    loop: Optional[Loop]
+    released: bool
+
+    def begin(
+        self,
+        receive: Callable[[bytes], None],
+        ended: Callable[[int, str, Optional[BaseException]], None],
+    ) -> None:
+        """
+        From now on push.
+
+        Args:
+            receive: is given every message. What it raises ends the connection.
+            ended: is told once: close code, reason and cause.
+        """

@@ -60,6 +60,7 @@ class WebSocketTransport:
     Attributes:
         heard_at: when bytes last came in, seconds of the monotonic clock.
         loop: see above.
+        released: whether the socket is closed.
         pushes: whether there is a loop.
     """
 
@@ -94,7 +95,7 @@ class WebSocketTransport:
         self._ended = None
         # Guards the socket's number against `close`: it is given to the next one.
         self._number = Lock()
-        self._released = False
+        self.released = False
         self._close_sent = False
         self._is_read = False
         self._shut = False
@@ -163,7 +164,7 @@ class WebSocketTransport:
 
     def _register(self) -> None:
         assert self.loop is not None
-        if self._released:
+        if self.released:
             return
         try:
             self.loop.add(self)
@@ -219,13 +220,13 @@ class WebSocketTransport:
         if ended is not None:
             ended(code, reason, cause)
 
-    def _release(self, tries: int = 100) -> None:
+    def _release(self, tries: int = 1000) -> None:
         """Close the socket once no sender uses it, without waiting for one."""
         assert self.loop is not None
         if self._outbox.closing(Deadline(0)) or not tries:
             self._close_socket()
         else:
-            self.loop.call_later(0.01, lambda: self._release(tries - 1))
+            self.loop.call_later(0.001, lambda: self._release(tries - 1))
 
     # -- a reader thread's ---------------------------------------------------------
 
@@ -322,7 +323,7 @@ class WebSocketTransport:
         """Shut both directions down; the reader and all senders notice."""
         self._shut = True
         with self._number:
-            if not self._released:
+            if not self.released:
                 _shut(self._sock)
         self.wake()
 
@@ -342,7 +343,7 @@ class WebSocketTransport:
 
     def _close_socket(self) -> None:
         with self._number:
-            self._released = True
+            self.released = True
             self._sock.close()
         if self._waker is not None:
             self._waker.close()

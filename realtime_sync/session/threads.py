@@ -1,0 +1,244 @@
+"""
+Threads that many sessions share.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from threading import Event, Lock
+from types import TracebackType
+from typing import Any, Optional, Protocol
+
+from attrs import frozen
+
+from ..deadline import Deadline
+from ..dispatch.workers import Workers
+from ..errors import (
+    ConfigurationError,
+    ForkedSession,
+    LocalProtocolError,
+    WouldDeadlock,
+)
+from ..transport.loop import Loop
+from .dialers import Dialers
+
+_CLOSE_TIMEOUT = 5.0
+
+
+class Sharing(Protocol):
+    """The life of a session that shares threads."""
+
+    over: Event
+
+    def leave(self, deadline: Deadline) -> None:
+        """Ask for the end without waiting for it."""
+
+    def break_off(self) -> None:
+        """Cut the connection, so that the end comes at once."""
+
+
+@frozen(kw_only=True)
+class ThreadsStats:
+    """
+    What the shared threads are at; see `Threads.stats`.
+
+    Attributes:
+        sessions: that are open.
+        ready: sessions whose deliveries wait for a worker.
+        workers: threads that run handlers.
+        busy: workers that are at work.
+        dialers: threads that dial or restore.
+        dialing: sessions that wait for one of these.
+        delay_p50: seconds that half of the loop's latest turns took at most; the
+            last socket of a turn waits that long.
+        delay_p99: the same for 99 of 100 turns.
+    """
+
+    sessions: int
+    ready: int
+    workers: int
+    busy: int
+    dialers: int
+    dialing: int
+    delay_p50: float
+    delay_p99: float
+
+
+class Threads:
+    """
+    One loop, some workers and some dialers for all sessions that are given them.
+
+    For many sessions in one process: ``RealtimeClient(threads=threads)`` or
+    ``connect(..., threads=threads)``. The order of deliveries, one at a time for
+    each session, isolation, waiting and closing are those of a session with threads
+    of its own. What is not the same is the thread: deliveries of one session may be
+    made by one worker after another, so what belongs to one thread does not carry
+    over; see `around`. An inline handler runs on the loop, where it holds up all.
+
+    Any thread. Nothing starts before the first session opens. A context manager,
+    which closes.
+
+    Args:
+        workers: most threads that run handlers. There are as many as it takes: a
+            handler that blocks holds up its own session only, until all are in
+            handlers that block.
+        dialers: most threads that dial, wait for the next attempt, call reconnect
+            hooks and restore conversations.
+        around: called for each delivery; gives a context manager that is entered
+            around it on the worker, such as one that opens and closes a database
+            connection.
+
+    Raises:
+        ConfigurationError: a number is not a positive whole one.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int = 8,
+        dialers: int = 8,
+        around: Optional[Callable[[], AbstractContextManager[Any]]] = None,
+    ) -> None:
+        _check_number("workers", workers)
+        _check_number("dialers", dialers)
+        if around is not None and not callable(around):
+            raise ConfigurationError(
+                f"around must give a context manager when called, not {around!r}"
+            )
+        self.around = around
+        self.loop = Loop("realtime-sync shared loop")
+        self.workers = Workers(workers, "realtime-sync shared", self.loop.call_later)
+        self.dialers = Dialers(dialers, "realtime-sync shared")
+        # Guards the sessions and `_closed`, so that a session that opens meanwhile
+        # is either refused or closed.
+        self._lock = Lock()
+        self._sessions: set[Sharing] = set()
+        self._closed = False
+        self._unfreeze = False
+        self._process = os.getpid()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"{len(self._sessions)} sessions"
+        return (
+            f"<Threads {state}, workers={self.workers.limit}, "
+            f"dialers={self.dialers.limit}>"
+        )
+
+    def __enter__(self) -> Threads:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: Optional[type[BaseException]],
+        exc: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+    @property
+    def stats(self) -> ThreadsStats:
+        """Counts and delays as they are now."""
+        delays = self.loop.delays() or [0.0]
+        return ThreadsStats(
+            sessions=len(self._sessions),
+            ready=self.workers.waiting,
+            workers=self.workers.size,
+            busy=self.workers.busy,
+            dialers=self.dialers.size,
+            dialing=self.dialers.waiting,
+            delay_p50=delays[len(delays) // 2],
+            delay_p99=delays[len(delays) * 99 // 100],
+        )
+
+    def freeze(self) -> None:
+        """
+        Let Python's cyclic collector pass over everything that there is now.
+
+        Call it once sessions are open. The collector stops all threads of the
+        process while it looks at the objects that live, which with hundreds of
+        sessions takes longer than anything else here; see `gc.freeze`. `close`
+        undoes it, unless something else had frozen objects before.
+        """
+        gc.collect()
+        self._unfreeze = self._unfreeze or not gc.get_freeze_count()
+        gc.freeze()
+
+    def close(self, timeout: float = _CLOSE_TIMEOUT) -> bool:
+        """
+        Close the sessions that still use the threads, then end the threads.
+
+        Idempotent. Not from a handler.
+
+        Args:
+            timeout: seconds for all of it; half of them are the servers'.
+
+        Returns:
+            Whether everything has ended.
+
+        Raises:
+            WouldDeadlock: called on one of these threads.
+        """
+        if self._process != os.getpid():
+            return True  # The sessions and the threads are the parent's.
+        if self.loop.on_loop() or self.workers.on_worker():
+            raise WouldDeadlock("Threads.close() in a handler would wait for itself")
+        deadline = Deadline(timeout)
+        with self._lock:
+            self._closed = True
+            sessions = list(self._sessions)
+        ended = self._end(sessions, timeout, deadline)
+        for part in (self.workers, self.dialers):
+            part.stop()
+            ended &= part.join(deadline)
+        # Last: the others may ask it for something up to their end.
+        self.loop.stop()
+        ended &= self.loop.join(deadline)
+        if self._unfreeze:
+            self._unfreeze = False
+            gc.unfreeze()
+        return ended
+
+    def _end(self, sessions: list[Sharing], timeout: float, whole: Deadline) -> bool:
+        patience = Deadline(timeout / 2)
+        for session in sessions:
+            session.leave(patience)
+        for session in sessions:
+            session.over.wait(patience.remaining())
+        late = [session for session in sessions if not session.over.is_set()]
+        for session in late:
+            session.break_off()
+        return all([session.over.wait(whole.remaining()) for session in late])
+
+    # -- for the sessions --------------------------------------------------------
+
+    def add(self, session: Sharing) -> None:
+        """
+        Serve a session that is about to open.
+
+        Raises:
+            LocalProtocolError: they are closed.
+            ForkedSession: this process is a forked child of the one they are in.
+        """
+        if self._process != os.getpid():
+            raise ForkedSession(
+                "these Threads are those of the process before the fork; "
+                "make others here"
+            )
+        with self._lock:
+            if self._closed:
+                raise LocalProtocolError("these Threads are closed")
+            self.loop.start()
+            self._sessions.add(session)
+
+    def discard(self, session: Sharing) -> None:
+        """Serve a session no more: it has ended, or could not be opened."""
+        with self._lock:
+            self._sessions.discard(session)
+
+
+def _check_number(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"{name} must be a whole number from 1, not {value!r}")
