@@ -4,6 +4,7 @@ The public API as a type checker sees it. Checked by mypy, never run.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any, Callable, Union
 
 from typing_extensions import assert_type
@@ -25,6 +26,7 @@ from realtime_sync import (
     SessionConfig,
     Snapshot,
     Subscription,
+    Threads,
     connect,
     errors,
     events,
@@ -147,6 +149,12 @@ def connecting() -> None:
     print(answer.text)
     with client.connect("gpt-realtime-2.1") as opened:
         print(opened.id)
+    with Threads(workers=4, dialers=2, around=nullcontext) as threads:
+        shared = RealtimeClient(threads=threads).connect("m", threads=None)
+        waited: float = threads.stats.delay_p99
+        ended: bool = threads.close(timeout=5)
+        threads.freeze()
+        print(shared, waited, ended)
     unopened: Session = client.session("gpt-realtime-2.1")
     unopened.open()
     report: CloseReport = session.close(drain=False)
