@@ -135,13 +135,14 @@ class Session:
         deadline = Deadline(options.connect_timeout)
         self._lifecycle.open(deadline)
         fields = config_fields(options.config or {}, self._tools)
+        configured = bool(fields)
         if options.session_type == "transcription":
             fields = with_transcription_model(fields, self._parts.model)
         try:
             with self._parts.pending.call():
                 handle = self.update(**fields) if fields else None
                 if handle is not None and options.wait_config:
-                    handle.acknowledged(deadline.remaining())
+                    _await_configured(handle, deadline, patient=configured)
         except CommandRejected as exc:
             self.close(drain=False)
             mismatch = refused_for_dialect(exc, self.dialect)
@@ -489,6 +490,30 @@ class Session:
             )
             self._tools = ToolSet(self, host)
         return self._tools
+
+
+def _await_configured(
+    handle: CommandHandle, deadline: Deadline, *, patient: bool
+) -> None:
+    """
+    Wait until the first configuration is acknowledged, or refused.
+
+    Args:
+        handle: of the `session.update`.
+        deadline: for opening the session.
+        patient: False when it holds the model alone: there are servers that take
+            that from the URL and acknowledge nothing, and a refusal comes soon.
+    """
+    try:
+        limit = deadline if patient else deadline.limited(_REFUSED_SOON)
+        handle.acknowledged(limit.remaining())
+    except WaitTimeout:
+        if patient:
+            raise
+
+
+_REFUSED_SOON = 1.0
+"""Seconds."""
 
 
 def _handler_context(

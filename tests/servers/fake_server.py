@@ -180,7 +180,8 @@ def connected(server: FakeServer, **options: Any) -> Any:
     seen = Seen(server.strange)
     with RawServer(performance) as raw:
         options = {"timeout": 5, "connect_timeout": 5, **server.options, **options}
-        session = connect("m", base_url=raw.url, router=seen.router, **options)
+        model = options.pop("model", "m")
+        session = connect(model, base_url=raw.url, router=seen.router, **options)
         try:
             yield session, performance, seen
         finally:

@@ -134,7 +134,8 @@ SERVERS = (
         name="Together",
         greeting=({"type": "session.created", "session": {"id": "s1"}},),
         answers=commit(together),
-        options={"dialect": "beta", "session_type": "transcription"},
+        # It takes the model from the query, which `extra_query` adds to.
+        options={"dialect": "beta", "session_type": "transcription", "model": None},
         lines=ONE_TWO,
     ),
     FakeServer(
