@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
+import struct
+import sys
 import wave
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import IO, Any, Union
+from contextlib import ExitStack, contextmanager
+from tempfile import TemporaryFile
+from typing import IO, Any, Literal, Union, overload
+
+from attrs import frozen
 
 from ..errors import ConfigurationError
 from . import g711
@@ -16,51 +22,123 @@ from .formats import PCM16, AudioFormat, FormatLike, audio_format
 
 FilePath = Union[str, "os.PathLike[str]"]
 
+_SUBTYPES = {"pcm16": "PCM_16", "g711_ulaw": "ULAW", "g711_alaw": "ALAW"}
+_QUIET = 1e-6
+_CANCELLED = 0.05
 
-def read_file(path: FilePath, format: FormatLike = PCM16) -> bytes:
+
+@frozen
+class Recorded:
+    """
+    What a file does not say about itself.
+
+    Attributes:
+        raw: format of a file that is nothing but samples; None for a file that says.
+        rate: samples per second of such a file; those of the format by default.
+        channels: interleaved channels of such a file.
+        channel: the one channel to hear, from 0; None mixes them down.
+    """
+
+    raw: FormatLike | None = None
+    rate: int | None = None
+    channels: int = 1
+    channel: int | None = None
+
+
+@overload
+def read_file(
+    path: FilePath,
+    format: FormatLike = PCM16,
+    *,
+    channel: int | None = None,
+    split: Literal[False] = False,
+    raw: FormatLike | None = None,
+    rate: int | None = None,
+    channels: int = 1,
+) -> bytes: ...
+
+
+@overload
+def read_file(
+    path: FilePath,
+    format: FormatLike = PCM16,
+    *,
+    channel: None = None,
+    split: Literal[True],
+    raw: FormatLike | None = None,
+    rate: int | None = None,
+    channels: int = 1,
+) -> tuple[bytes, ...]: ...
+
+
+def read_file(
+    path: FilePath,
+    format: FormatLike = PCM16,
+    *,
+    channel: int | None = None,
+    split: bool = False,
+    raw: FormatLike | None = None,
+    rate: int | None = None,
+    channels: int = 1,
+) -> bytes | tuple[bytes, ...]:
     """
     Read a whole audio file, converted to *format*.
 
     Args:
         path: any file that libsndfile reads: WAV of every kind (8 to 32 bit,
-            float, mu-law, extensible), FLAC, Ogg, MP3; any rate and channels.
+            float, mu-law, extensible), FLAC, Ogg, MP3; any rate and channels. A
+            pipe is kept on disk first; ``"-"`` is the standard input.
         format: what to convert to; mono.
+        channel: the one channel to hear, from 0; by default they are mixed down,
+            and where they cancel each other out the loudest is heard.
+        split: return every channel by itself: the two sides of a recorded call.
+        raw: format of a file that is nothing but samples, ``"pcm16"``.
+        rate: samples per second of such a file; those of the format by default.
+        channels: interleaved channels of such a file.
 
     Raises:
         OSError: there is no such file, or it may not be read.
-        ConfigurationError: it is not an audio file, or a package is missing.
+        ConfigurationError: it is not an audio file, it has no such channel, or a
+            package is missing.
     """
-    return b"".join(file_blocks(path, format, block_ms=1000))
+    recorded = Recorded(raw, rate, channels, channel)
+    if split:
+        return _sides(path, audio_format(format), recorded)
+    return b"".join(_blocks(path, format, 1000, recorded))
 
 
 def file_blocks(
-    path: FilePath, format: FormatLike = PCM16, *, block_ms: float = 20
+    path: FilePath,
+    format: FormatLike = PCM16,
+    *,
+    block_ms: float = 20,
+    channel: int | None = None,
+    raw: FormatLike | None = None,
+    rate: int | None = None,
+    channels: int = 1,
 ) -> Iterator[bytes]:
     """
     Read an audio file block by block, converted to *format*.
 
     Memory does not grow with the file. Every block lasts *block_ms*
-    milliseconds, the last one as long as what is left.
+    milliseconds, the last one as long as what is left. The other arguments are
+    those of `read_file`.
 
     Raises:
         OSError: there is no such file, or it may not be read.
-        ConfigurationError: it is not an audio file, or a package is missing.
+        ConfigurationError: it is not an audio file, it has no such channel, or a
+            package is missing.
     """
-    target = audio_format(format)
-    size = target.size(block_ms)
-    if size <= 0:
-        raise ConfigurationError(f"blocks of {block_ms} ms hold no audio")
-    waiting = bytearray()
-    for piece in _converted(path, target):
-        waiting += piece
-        while len(waiting) >= size:
-            yield bytes(waiting[:size])
-            del waiting[:size]
-    if waiting:
-        yield bytes(waiting)
+    return _blocks(path, format, block_ms, Recorded(raw, rate, channels, channel))
 
 
-def file_seconds(path: FilePath) -> float:
+def file_seconds(
+    path: FilePath,
+    *,
+    raw: FormatLike | None = None,
+    rate: int | None = None,
+    channels: int = 1,
+) -> float:
     """
     How long an audio file lasts, in seconds, without decoding it.
 
@@ -68,7 +146,7 @@ def file_seconds(path: FilePath) -> float:
         OSError: there is no such file, or it may not be read.
         ConfigurationError: it is not an audio file, or a package is missing.
     """
-    with _opened(path) as file:
+    with _opened(path, Recorded(raw, rate, channels)) as file:
         return float(file.frames / file.samplerate)
 
 
@@ -101,22 +179,84 @@ def write_wav(
         file.writeframes(bytes(data))
 
 
-def _converted(path: FilePath, target: AudioFormat) -> Iterator[bytes]:
+def _blocks(
+    path: FilePath, format: FormatLike, block_ms: float, recorded: Recorded
+) -> Iterator[bytes]:
+    target = audio_format(format)
+    size = target.size(block_ms)
+    if size <= 0:
+        raise ConfigurationError(f"blocks of {block_ms} ms hold no audio")
+    waiting = bytearray()
+    for piece in _converted(path, target, recorded):
+        waiting += piece
+        while len(waiting) >= size:
+            yield bytes(waiting[:size])
+            del waiting[:size]
+    if waiting:
+        yield bytes(waiting)
+
+
+def _converted(
+    path: FilePath, target: AudioFormat, recorded: Recorded
+) -> Iterator[bytes]:
     """The file's audio in pieces of whatever length, in the target format."""
-    with _opened(path) as file:
+    with _opened(path, recorded) as file:
+        channel = recorded.channel
+        if channel is not None and not 0 <= channel < file.channels:
+            raise ConfigurationError(
+                f"{path} has channels 0 to {file.channels - 1}, and no {channel}"
+            )
         resampler = None
         if file.samplerate != target.rate:
             resampler = Resampler(file.samplerate, target.rate)
-        while True:
-            frames = file.read(8192, dtype="float32", always_2d=True)
-            if not len(frames):
-                break
-            samples = frames.mean(axis=1)
+        for frames in _frames(file):
+            samples = _mixed(frames) if channel is None else frames[:, channel].copy()
             if resampler is not None:
                 samples = resampler.feed(samples)
             yield _encoded(samples, target)
         if resampler is not None:
             yield _encoded(resampler.finish(), target)
+
+
+def _sides(
+    path: FilePath, target: AudioFormat, recorded: Recorded
+) -> tuple[bytes, ...]:
+    """Every channel of a file by itself."""
+    with _opened(path, recorded) as file:
+        resamplers: list[Resampler | None] = [None] * file.channels
+        if file.samplerate != target.rate:
+            resamplers = [Resampler(file.samplerate, target.rate) for _ in resamplers]
+        sides = [bytearray() for _ in resamplers]
+        for frames in _frames(file):
+            for side, samples, resampler in zip(sides, frames.T.copy(), resamplers):
+                given = samples if resampler is None else resampler.feed(samples)
+                side += _encoded(given, target)
+        for side, resampler in zip(sides, resamplers):
+            if resampler is not None:
+                side += _encoded(resampler.finish(), target)
+        return tuple(bytes(side) for side in sides)
+
+
+def _frames(file: Any) -> Iterator[Any]:
+    """Frames of all channels, finite: what is no number is silence."""
+    numpy = require("numpy", why="read audio files")
+    while True:
+        frames = file.read(8192, dtype="float32", always_2d=True)
+        if not len(frames):
+            return
+        yield numpy.nan_to_num(frames, copy=False, nan=0.0, posinf=1.0, neginf=-1.0)
+
+
+def _mixed(frames: Any) -> Any:
+    """One channel of many; the loudest where they cancel each other out."""
+    mean = frames.mean(axis=1)
+    if frames.shape[1] > 1:
+        powers = (frames**2).mean(axis=0)
+        loudest = int(powers.argmax())
+        power = float(powers[loudest])
+        if power > _QUIET and float((mean**2).mean()) < power * _CANCELLED**2:
+            return frames[:, loudest].copy()
+    return mean
 
 
 def _encoded(samples: Any, target: AudioFormat) -> bytes:
@@ -128,17 +268,100 @@ def _encoded(samples: Any, target: AudioFormat) -> bytes:
 
 
 @contextmanager
-def _opened(path: FilePath) -> Iterator[Any]:
+def _opened(path: FilePath, recorded: Recorded) -> Iterator[Any]:
     soundfile = require("soundfile", why="read audio files")
-    # Opened here and not by soundfile, whose error for a file that is not there
-    # is "System error".
-    with open(path, "rb") as raw:
+    with ExitStack() as stack:
+        binary = stack.enter_context(_seekable(path))
+        options: dict[str, Any] = {}
+        if recorded.raw is not None:
+            form = audio_format(recorded.raw, rate=recorded.rate)
+            options = {
+                "format": "RAW",
+                "subtype": _SUBTYPES[form.name],
+                "endian": "LITTLE",
+                "samplerate": form.rate,
+                "channels": recorded.channels,
+            }
+        else:
+            binary = stack.enter_context(_with_sizes(binary))
         try:
-            file = soundfile.SoundFile(raw)
+            file = soundfile.SoundFile(binary, **options)
         except soundfile.LibsndfileError as exc:
             raise ConfigurationError(
                 f"{os.fspath(path)} is not an audio file that can be read: "
-                f"{exc.error_string}"
+                f"{exc.error_string}; {_remedy(binary)}"
             ) from exc
-        with file:
-            yield file
+        yield stack.enter_context(file)
+
+
+def _remedy(binary: IO[bytes]) -> str:
+    """What to do about a file that cannot be read."""
+    binary.seek(0)
+    if binary.read(12)[4:8] == b"ftyp":
+        return "convert MP4 and M4A first: ffmpeg -i IN.m4a OUT.wav"
+    return "if it is nothing but samples, say raw= and rate= (--raw, --rate)"
+
+
+@contextmanager
+def _seekable(path: FilePath) -> Iterator[IO[bytes]]:
+    """
+    A file to read and to go back in; a pipe is kept on disk first.
+
+    Opened here and not by soundfile, whose error for a file that is not there is
+    "System error".
+    """
+    with ExitStack() as stack:
+        if os.fspath(path) == "-":
+            given: IO[bytes] = sys.stdin.buffer
+        else:
+            given = stack.enter_context(open(path, "rb"))
+        if given.seekable():
+            yield given
+            return
+        kept = stack.enter_context(TemporaryFile())
+        shutil.copyfileobj(given, kept)
+        kept.seek(0)
+        yield kept
+
+
+@contextmanager
+def _with_sizes(binary: IO[bytes]) -> Iterator[IO[bytes]]:
+    """
+    The file, or a copy with its sizes put right.
+
+    A WAV file that was written to a pipe has 0 where its writer could not go back;
+    libsndfile takes that for no sound.
+    """
+    header = binary.read(4096)
+    total = binary.seek(0, os.SEEK_END)
+    binary.seek(0)
+    at = _unsized_sound(header, total)
+    if at is None:
+        yield binary
+        return
+    with TemporaryFile() as copy:
+        size = min(total - at, 0xFFFF_FFFF - at)
+        copy.write(header[:4] + struct.pack("<I", at + size - 8) + header[8 : at - 4])
+        copy.write(struct.pack("<I", size))
+        binary.seek(at)
+        shutil.copyfileobj(binary, copy)
+        copy.seek(0)
+        yield copy
+
+
+def _unsized_sound(header: bytes, total: int) -> int | None:
+    """Where the sound of a WAV file begins that says it has none, and has."""
+    if header[:4] != b"RIFF" or header[8:12] != b"WAVE":
+        return None
+    (whole,) = struct.unpack("<I", header[4:8])
+    at = 12
+    while at + 8 <= len(header):
+        name, (size,) = header[at : at + 4], struct.unpack(
+            "<I", header[at + 4 : at + 8]
+        )
+        at += 8
+        if name == b"data":
+            unsized = size == 0 and whole + 8 != total
+            return at if unsized and at < total else None
+        at += size + size % 2
+    return None

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
+import threading
 import wave
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
@@ -134,3 +137,123 @@ def test_g711_is_written_as_pcm(tmp_path: Path) -> None:
         )
 
     assert (8000, 2, 2000) == (rate, width, frames)
+
+
+def sided(path: Path, left: Any, right: Any, subtype: str = "PCM_16") -> Path:
+    """A file with two channels, at 8 kHz."""
+    soundfile.write(path, numpy.stack([left, right], axis=1), 8000, subtype=subtype)
+    return path
+
+
+def wave_of(seconds: float = 0.5) -> Any:
+    """A tone at 8 kHz, as numbers."""
+    return 0.5 * numpy.sin(numpy.arange(int(8000 * seconds)) / 3)
+
+
+@pytest.mark.parametrize("odd_chunk", [False, True])
+@pytest.mark.parametrize("sizes", [0, 0xFFFFFFFF])
+def test_a_wav_file_without_sizes_is_read_to_its_end(
+    tmp_path: Path, sizes: int, odd_chunk: bool
+) -> None:
+    """Whoever writes to a pipe cannot go back to fill them in."""
+    pcm = audio.tone(440, 0.5)
+    path = tmp_path / "streamed.wav"
+    audio.write_wav(path, pcm)
+    whole = bytearray(path.read_bytes())
+    if odd_chunk:
+        whole[36:36] = b"LIST" + (4).to_bytes(4, "little") + b"INFO"
+    data = whole.index(b"data")
+    for at in (4, data + 4):
+        whole[at : at + 4] = sizes.to_bytes(4, "little")
+    path.write_bytes(whole)
+
+    assert pcm == audio.read_file(path)
+    assert 0.5 == pytest.approx(audio.file_seconds(path))
+
+
+@pytest.mark.parametrize("number", [numpy.nan, numpy.inf, -numpy.inf])
+def test_what_is_no_number_is_heard_as_no_more_than_a_click(
+    tmp_path: Path, number: float
+) -> None:
+    """Nothing warns, and the rest of the file is as it was."""
+    samples = numpy.zeros(8000, dtype="float32")
+    samples[100:200] = number
+    soundfile.write(tmp_path / "odd.wav", samples, 8000, subtype="FLOAT")
+    pcm = audio.read_file(tmp_path / "odd.wav", audio.audio_format("pcm16", rate=8000))
+
+    assert 16_000 == len(pcm)
+    assert bytes(200) == pcm[:200] and bytes(2000) == pcm[400:2400]
+    assert numpy.isnan(number) == (bytes(16_000) == pcm)
+
+
+@pytest.mark.parametrize("factor", [-1.0, -0.99])
+def test_channels_that_cancel_each_other_out_are_heard(
+    tmp_path: Path, factor: float
+) -> None:
+    """A plug that was wired the wrong way is no silence."""
+    path = sided(tmp_path / "anti.wav", wave_of(), factor * wave_of())
+
+    assert audio.level(audio.read_file(path)).peak > -8
+
+
+def test_channels_are_told_apart(tmp_path: Path) -> None:
+    """The caller on one side of a recording, the agent on the other."""
+    path = sided(tmp_path / "call.wav", wave_of(), numpy.zeros(4000))
+    left, right = audio.read_file(path, split=True)
+
+    assert left == audio.read_file(path, channel=0)
+    assert right == audio.read_file(path, channel=1) == bytes(len(left))
+    assert 24_000 == len(left)
+    with pytest.raises(ConfigurationError, match="0 to 1, and no 2"):
+        audio.read_file(path, channel=2)
+    with pytest.raises(ConfigurationError, match="no -1"):
+        list(audio.file_blocks(path, channel=-1))
+
+
+@pytest.mark.parametrize("raw", ["pcm16", "g711_ulaw", "g711_alaw"])
+def test_a_file_that_is_nothing_but_samples_is_read(tmp_path: Path, raw: str) -> None:
+    """Its format and rate are for the caller to say."""
+    sound = audio.tone(440, 0.5, audio.audio_format(raw, rate=8000))
+    path = tmp_path / "samples.raw"
+    path.write_bytes(sound)
+    same = audio.read_file(path, raw, raw=raw, rate=8000) if raw != "pcm16" else sound
+
+    assert sound == same
+    assert 0.5 == audio.file_seconds(path, raw=raw, rate=8000)
+    assert 24_000 == len(audio.read_file(path, raw=raw, rate=8000))
+    assert len(sound) // 2 == len(
+        audio.read_file(
+            path,
+            audio.audio_format(raw, rate=8000),
+            raw=raw,
+            rate=8000,
+            channels=2,
+        )
+    )
+
+
+def test_a_pipe_is_read(tmp_path: Path) -> None:
+    """It cannot be gone back in, and need not."""
+    pcm = audio.tone(440, 0.2)
+    audio.write_wav(tmp_path / "tone.wav", pcm)
+    whole = (tmp_path / "tone.wav").read_bytes()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(whole,))
+    writer.start()
+    heard = audio.read_file(pipe)
+    writer.join(10)
+
+    assert pcm == heard
+
+
+def test_the_remedy_for_an_mp4_is_in_the_message(tmp_path: Path) -> None:
+    """And that for a file without a header."""
+    mp4, other = tmp_path / "talk.m4a", tmp_path / "talk.bin"
+    mp4.write_bytes(b"\0\0\0\x20ftypM4A " + bytes(100))
+    other.write_bytes(bytes(100))
+
+    with pytest.raises(ConfigurationError, match="ffmpeg -i"):
+        audio.read_file(mp4)
+    with pytest.raises(ConfigurationError, match="--raw"):
+        audio.read_file(other)
