@@ -51,7 +51,7 @@ function _shtab_realtime_sync_using
 end
 
 set -g _shtab_realtime_sync_commands demo talk ask transcribe serve tail replay report doctor bench completion
-set -g _shtab_realtime_sync_opts_with_value --agent --allow-host --allow-origin --call --dialect --fault --format --host --language --model --out --output --pace --pairs --port --question --runs --scale --speed --timeout --title --transcription-model --url -n -o
+set -g _shtab_realtime_sync_opts_with_value --agent --allow-host --allow-origin --call --channel --channels --dialect --fault --format --host --language --model --out --output --pace --pairs --port --question --rate --runs --scale --speed --timeout --title --transcription-model --url -n -o
 
 complete -c realtime-sync -e
 complete -c realtime-sync -f
@@ -96,6 +96,10 @@ complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l format -
 complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -s o -l output -xka "(__fish_complete_path (commandline -ct))" -d 'file to write; of many or of a folder, the folder to write to; made if it is missing'
 complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l force -d 'overwrite files that exist'
 complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l transcription-model -x -d 'model that listens (default: gpt-transcribe)'
+complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l channel -x -d 'hear one channel, from 0: a side of a recorded call'
+complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l raw -d 'the files are nothing but samples, 16-bit PCM'
+complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l rate -x -d 'samples per second of --raw files (default: 24000)'
+complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l channels -x -d 'channels of --raw files (default: 1)'
 complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l language -x -d 'language, such as en'
 complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l json -d 'print JSON, for other programs'
 complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe; and test $_shtab_realtime_sync_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'WAV, FLAC, Ogg, MP3 and others; - is the standard input'

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, evolve, frozen
 
 from ..errors import (
     ConfigurationError,
@@ -49,10 +49,16 @@ class Source:
     Attributes:
         path: the file that is read.
         shown: what the user calls it, which its transcript is named after.
+        raw: format of a file that is nothing but samples, with `rate`, `channels`.
+        channel: the one channel to hear, from 0.
     """
 
     path: Path
     shown: Path
+    raw: str | None = None
+    rate: int | None = None
+    channels: int = 1
+    channel: int | None = None
 
 
 @define
@@ -114,6 +120,31 @@ def add(commands: Commands) -> None:
         metavar="NAME",
         help="model that listens (default: %(default)s)",
     )
+    parser.add_argument(
+        "--channel",
+        type=int,
+        metavar="N",
+        help="hear one channel, from 0: a side of a recorded call",
+    )
+    parser.add_argument(
+        "--raw",
+        action="store_true",
+        help="the files are nothing but samples, 16-bit PCM",
+    )
+    parser.add_argument(
+        "--rate",
+        type=int,
+        default=24_000,
+        metavar="HZ",
+        help="samples per second of --raw files (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--channels",
+        type=int,
+        default=1,
+        metavar="N",
+        help="channels of --raw files (default: %(default)s)",
+    )
     parser.add_argument("--language", metavar="CODE", help="language, such as en")
     add_json_option(parser)
     parser.set_defaults(run=run)
@@ -122,7 +153,16 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
     with TemporaryDirectory() as spool:
-        sources = _sources(options.paths, Path(spool))
+        sources = [
+            evolve(
+                each,
+                raw="pcm16" if options.raw else None,
+                rate=options.rate,
+                channels=options.channels,
+                channel=options.channel,
+            )
+            for each in _sources(options.paths, Path(spool))
+        ]
         many = len(options.paths) > 1 or Path(options.paths[0]).is_dir()
         outputs = _outputs(sources, options, many)
         results = [_measured(source) for source in sources]
@@ -203,7 +243,9 @@ def _measured(source: Source) -> Result:
 
     result = Result(source.shown)
     try:
-        result.seconds = audio.file_seconds(source.path)
+        result.seconds = audio.file_seconds(
+            source.path, raw=source.raw, rate=source.rate, channels=source.channels
+        )
     except (RealtimeError, OSError) as exc:
         result.error = exc
         problem = explain(exc)[1]
@@ -308,7 +350,7 @@ def _listen(
         wire = audio.session_format(session, "input")
         sent = audio.stream(
             session,
-            _blocks(source.path, wire, progress, unwritten),
+            _blocks(source, wire, progress, unwritten),
             pace="full",
             format=wire,
         )
@@ -331,12 +373,20 @@ def _listen(
 
 
 def _blocks(
-    path: Path, wire: Any, progress: ProgressBar, unwritten: Sequence[Exception]
+    source: Source, wire: Any, progress: ProgressBar, unwritten: Sequence[Exception]
 ) -> Iterator[bytes]:
     from .. import audio
 
     done = 0.0
-    for block in audio.file_blocks(path, wire, block_ms=100):
+    for block in audio.file_blocks(
+        source.path,
+        wire,
+        block_ms=100,
+        channel=source.channel,
+        raw=source.raw,
+        rate=source.rate,
+        channels=source.channels,
+    ):
         if unwritten:
             raise unwritten[0]
         yield block

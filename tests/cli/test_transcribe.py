@@ -292,3 +292,34 @@ def test_no_speech_is_no_file(server: Server, tmp_path: Path, capsys: Output) ->
     assert 1 == main(["transcribe", str(tmp_path), "--url", server.url])
     assert "no speech" in capsys.readouterr().out
     assert {"quiet.wav"} == files(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "options", [["--raw"], ["--raw", "--channels", "2", "--channel", "1"]]
+)
+def test_samples_without_a_header_are_transcribed(
+    server: Server, tmp_path: Path, capsys: Output, options: list[str]
+) -> None:
+    """Their rate is for the user to say, and which side of a call to hear."""
+    turn = audio.tone(440, 0.3, "pcm16", level=-6) + audio.silence(0.7)
+    samples = [turn[at : at + 2] for at in range(0, len(turn), 2)]
+    path = tmp_path / "call.pcm"
+    if "--channels" in options:
+        path.write_bytes(b"".join(b"\0\0" + each for each in samples))
+    else:
+        path.write_bytes(turn)
+    code = main(["transcribe", str(path), *options, "--url", server.url])
+    out, err = capsys.readouterr()
+
+    assert (0, 1) == (code, len(out.splitlines())), err
+
+
+def test_a_channel_that_a_file_does_not_have_is_one_line(
+    server: Server, meeting: Path, capsys: Output
+) -> None:
+    """It names those that there are."""
+    code = main(["transcribe", str(meeting), "--channel", "3", "--url", server.url])
+    out, err = capsys.readouterr()
+
+    assert 0 != code
+    assert "no 3" in err
