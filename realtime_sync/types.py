@@ -109,7 +109,7 @@ Predicate = Callable[[Any], Any]
 Dialect = Literal["ga", "beta", "xai", "dashscope"]
 ServedDialect = Literal["both", "ga", "beta"]
 """What the local server speaks; both let the client choose."""
-SessionType = Literal["realtime", "transcription", "translation"]
+SessionType = Literal["realtime", "transcription", "translation", "live"]
 DispatchMode = Literal["thread", "manual", "inline"]
 OnConflict = Literal["raise", "wait", "cancel"]
 OnTimeout = Literal["cancel", "leave"]

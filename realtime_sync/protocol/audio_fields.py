@@ -23,6 +23,7 @@ DELTAS: Final = frozenset(
 
 BLOCKS: Final = DELTAS | {
     "input_audio_buffer.append",
+    "session.input_audio.append",
     "session.input_audio_buffer.append",
 }
 """Events of which there are dozens a second, because each is a block of audio."""

@@ -38,7 +38,14 @@ _BODIES = ("session", "item", "response")
 """Members of commands that may be mappings."""
 
 _AUDIO = key("audio")
-_APPENDS = ("input_audio_buffer.append", "session.input_audio_buffer.append")
+_APPENDS = (
+    "input_audio_buffer.append",
+    "session.input_audio.append",
+    "session.input_audio_buffer.append",
+)
+
+_UNDIALECTED = ("translation", "live")
+"""Kinds of session whose events every server spells alike."""
 
 
 class Codec:
@@ -49,7 +56,8 @@ class Codec:
 
     Args:
         dialect: how frames are spelt.
-        session_type: ``"realtime"``, ``"transcription"`` or ``"translation"``.
+        session_type: ``"realtime"``, ``"transcription"``, ``"translation"`` or
+            ``"live"``.
         loads: JSON decoder to use instead of the best one installed; must
             raise ValueError for what is not JSON.
     """
@@ -127,7 +135,7 @@ class Codec:
             ValueError: this dialect has no such event.
         """
         mapping: dict[str, Any] = to_mapping(event)
-        if isinstance(event, UnknownEvent) or self.session_type == "translation":
+        if isinstance(event, UnknownEvent) or self.session_type in _UNDIALECTED:
             return mapping
         if isinstance(event, ClientEvent):
             lower = self._lowered.get(event.type)
@@ -183,7 +191,7 @@ class Codec:
         if frame.__class__ is not dict:
             raise Misfit  # A lift would leave it as it is.
         lifted = lift(frame)
-        if "session" in lifted and self.session_type != "translation":
+        if "session" in lifted and self.session_type not in _UNDIALECTED:
             return _typed(lifted, self.session_type)
         return lifted
 
@@ -194,7 +202,8 @@ class Codec:
             cls = event_class(spelt, session_type=self.session_type, direction="client")
         except KeyError:
             return None
-        lift = same if self.session_type == "translation" else client_lift(spelt)
+        undialected = self.session_type in _UNDIALECTED
+        lift = same if undialected else client_lift(spelt)
         self._commands[spelt] = cls, lift
         return cls, lift
 
@@ -208,7 +217,7 @@ class Codec:
             return None
         cls = class_of(row)
         lift = self.dialect.server_lift(spelt)
-        if row.family == "translation":
+        if row.family == "translation" or self.session_type == "live":
             lift = same
         self._rows[spelt] = learnt = (cls, hook_for(cls), lift)
         return learnt

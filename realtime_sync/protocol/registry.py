@@ -20,6 +20,7 @@ from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple, Optional
 
 from ..types import SessionType
+from .live import rows as live
 
 Direction = str
 """``"server"`` for what a server says, ``"client"`` for commands."""
@@ -31,7 +32,8 @@ class Row(NamedTuple):
 
     Attributes:
         name: canonical event type, which is the GA spelling.
-        family: module of `realtime_sync.protocol.events` that has the class.
+        family: module of `realtime_sync.protocol.events` that has the class;
+            one of GPT-Live begins with ``live.``.
         class_name: name of the class there.
         direction: ``"server"`` or ``"client"``.
         session_types: the kinds of session in which it occurs.
@@ -269,6 +271,14 @@ ROWS: tuple[Row, ...] = tuple(
 )
 """All events, commands first."""
 
+LIVE_ROWS: tuple[Row, ...] = tuple(
+    Row(name, f"live.events.{family}", class_name, direction, ("live",), None)
+    for direction, families in (("client", live.CLIENT), ("server", live.SERVER))
+    for family, rows in families.items()
+    for name, class_name in rows
+)
+"""All events of GPT-Live, commands first. No dialect changes their names."""
+
 ALIASES: Mapping[str, str] = MappingProxyType(
     {
         **{row.beta: row.name for row in ROWS if row.beta and row.beta != row.name},
@@ -319,7 +329,7 @@ def client_names() -> frozenset[str]:
 def _index() -> dict[tuple[str, str, str], Row]:
     return {
         (row.direction, session_type, row.name): row
-        for row in ROWS
+        for row in (*ROWS, *LIVE_ROWS)
         for session_type in row.session_types
     }
 
@@ -332,14 +342,17 @@ def find(
 
     An event of another kind of session is found too, as long as this kind has
     none of that name: servers send what their model makes, and a class is
-    worth more than an unknown event.
+    worth more than an unknown event. GPT-Live is another protocol, and shares
+    no event with the others.
 
     Raises:
         KeyError: there is no such event.
     """
     index = _index()
-    name = canonical(name)
-    kinds = (session_type, "realtime", "transcription", "translation")
+    kinds: tuple[str, ...] = ("live",)
+    if session_type != "live":
+        name = canonical(name)
+        kinds = (session_type, "realtime", "transcription", "translation")
     for kind in kinds:
         row = index.get((direction, kind, name))
         if row is not None:
@@ -374,8 +387,9 @@ def class_of(row: Row) -> type:
 
 def load(family: str) -> ModuleType:
     """Return the module with the event classes of a wire namespace."""
+    room = "" if family.startswith("live.") else "events."
     with loading:
-        return import_module(f"{__package__}.events.{family}")
+        return import_module(f"{__package__}.{room}{family}")
 
 
 loading: AbstractContextManager[Any] = nullcontext()

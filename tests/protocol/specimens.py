@@ -9,9 +9,13 @@ from typing import Any, NamedTuple
 
 from realtime_sync.protocol.codec import Codec
 from realtime_sync.protocol.dialects import BETA, GA
-from realtime_sync.protocol.registry import ROWS, TRANSCRIPTION_SPELLINGS
+from realtime_sync.protocol.registry import LIVE_ROWS, ROWS, TRANSCRIPTION_SPELLINGS
 
 ROOT = Path(__file__).parent.parent / "frames"
+
+
+UNDIALECTED = ("translation", "live")
+"""Kinds of session whose frames no dialect changes."""
 
 
 class Specimen(NamedTuple):
@@ -20,7 +24,7 @@ class Specimen(NamedTuple):
 
     Attributes:
         name: path of its file without the suffix.
-        dialect: ``ga``, ``beta`` or ``translation``.
+        dialect: ``ga``, ``beta``, ``translation`` or ``live``.
         direction: ``server`` or ``client``.
         frame: the frame, fresh for every reader.
     """
@@ -34,6 +38,10 @@ class Specimen(NamedTuple):
     def frame(self) -> dict[str, Any]:
         made: dict[str, Any] = json.loads(self.text)
         return made
+
+    @property
+    def session_type(self) -> str:
+        return self.dialect if self.dialect in UNDIALECTED else "realtime"
 
 
 @lru_cache(maxsize=None)
@@ -56,18 +64,20 @@ def said_by(direction: str) -> list[Specimen]:
 
 
 def codec_for(dialect: str, **options: Any) -> Codec:
-    """A codec that reads the frames of one of the three folders."""
-    if dialect == "translation":
-        return Codec(GA, session_type="translation", **options)
+    """A codec that reads the frames of one of the folders."""
+    if dialect in UNDIALECTED:
+        return Codec(GA, session_type=dialect, **options)
     return Codec(BETA if dialect == "beta" else GA, **options)
 
 
 def expected(dialect: str, direction: str) -> frozenset[str]:
     """The wire types that a folder must have a frame for."""
-    rows = [row for row in ROWS if row.direction == direction]
-    if dialect == "translation":
+    rows = [row for row in (*ROWS, *LIVE_ROWS) if row.direction == direction]
+    if dialect in UNDIALECTED:
         return frozenset(row.name for row in rows if dialect in row.session_types)
-    spoken = [row for row in rows if row.session_types != ("translation",)]
+    spoken = [
+        row for row in rows if row in ROWS and row.session_types != ("translation",)
+    ]
     if dialect == "ga":
         return frozenset(row.name for row in spoken)
     names = {row.beta for row in spoken if row.beta}

@@ -17,7 +17,7 @@ from tests.protocol.specimens import Specimen, codec_for, said_by
 
 CODECS = {
     (dialect, decoder): codec_for(dialect, loads=decoder)
-    for dialect in ("ga", "beta", "translation")
+    for dialect in ("ga", "beta", "translation", "live")
     for decoder in (loads, standard_loads)
 }
 
@@ -50,7 +50,7 @@ def check_mutant(mutant: tuple[Specimen, Any, list[Path]]) -> None:
     """A frame with its type becomes its class, and keeps what was not touched."""
     specimen, frame, touched = mutant
     codec = CODECS[specimen.dialect, loads]
-    kind = "translation" if specimen.dialect == "translation" else "realtime"
+    kind = specimen.session_type
 
     fast, plain = decode_both(specimen, json.dumps(frame).encode())
 
@@ -115,7 +115,7 @@ def test_json_that_is_no_frame_is_unknown(value: Any) -> None:
 def test_a_mutated_command_keeps_its_class(mutant: Any) -> None:
     """The local server reads what any client sends."""
     specimen, frame, _ = mutant
-    kind = "translation" if specimen.dialect == "translation" else "realtime"
+    kind = specimen.session_type
 
     command = CODECS[specimen.dialect, loads].command(frame)
 

@@ -1,0 +1,110 @@
+"""
+Which server event acknowledges which command of GPT-Live.
+
+Answers carry the ``event_id`` of their command as ``client_event_id``. Some
+servers leave it out; then the oldest command that waits for such an event is
+meant. ``response.create`` and the commands that bring audio or items for the
+backend are never answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Optional
+
+from ..acks import AckRule, Fits
+
+_BY_ID: Final = "client_event_id, else order"
+
+
+def _by_client_event_id(command: Any, event: Any) -> Optional[bool]:
+    named = getattr(event, "client_event_id", None)
+    return named == command.event_id if _is_id(named) else None
+
+
+def _unless_other(field: str) -> Fits:
+    """
+    By ``client_event_id``; without one, a field must not say something else.
+    """
+
+    def fits(command: Any, event: Any) -> Optional[bool]:
+        exact = _by_client_event_id(command, event)
+        said = getattr(event, field)
+        contradicts = isinstance(said, str) and said != getattr(command, field)
+        return False if exact is None and contradicts else exact
+
+    return fits
+
+
+def _unless_asked_otherwise(command: Any, event: Any) -> Optional[bool]:
+    """
+    By order; a decision that a delegation or a trigger asked for is not meant.
+    """
+    reasons = (event.delegation_id, event.trigger_id, event.source_event_id)
+    return False if any(map(_is_id, reasons)) else None
+
+
+def _rule(*events: str, fits: Fits = _by_client_event_id) -> AckRule:
+    return AckRule(events=events, fits=fits, matched_by=_BY_ID)
+
+
+ACKS: Final[Mapping[str, AckRule]] = {
+    "session.start": _rule("session.started"),
+    "session.update": _rule("session.updated"),
+    "session.close": _rule("session.closed"),
+    "session.input_audio.mute": _rule("session.input_audio.muted"),
+    "session.input_audio.unmute": _rule("session.input_audio.unmuted"),
+    "session.output_audio.fixture.play": _rule("session.output_audio.fixture.playing"),
+    "session.instructions.append": _rule("session.instructions.appended"),
+    "session.thinking.append": _rule("session.thinking.appended"),
+    "session.commentary.append": _rule("session.commentary.appended"),
+    "decision.create": AckRule(
+        events=("decision.event",),
+        fits=_unless_asked_otherwise,
+        matched_by="order; not what a delegation or a trigger asked for",
+    ),
+    "decision.item.create": _rule("decision.item.created"),
+    "decision.item.delete": _rule(
+        "decision.item.deleted", fits=_unless_other("item_id")
+    ),
+    "transport.dtmf.send": _rule(
+        "transport.dtmf.sent", "transport.dtmf.send", fits=_unless_other("event")
+    ),
+}
+"""Command type -> rule. A command that is not here is never answered."""
+
+
+def answered(waiting: Iterable[Any], event: Any) -> Optional[Any]:
+    """
+    Return the command that an event answers, or None.
+
+    Args:
+        waiting: commands without an answer, oldest first.
+        event: what the server said. An error belongs to the command that it
+            names, and to no other.
+    """
+    if event.type == "error":
+        named = refused(event)
+        return next((each for each in waiting if each.event_id == named), None)
+    oldest = None
+    for command in waiting:
+        rule = ACKS.get(command.type)
+        if rule is None or event.type not in rule.events:
+            continue
+        fits = rule.fits(command, event)
+        if fits:
+            return command
+        if fits is None and oldest is None:
+            oldest = command
+    return oldest
+
+
+def refused(error: Any) -> Optional[str]:
+    """Return the id of the command that an error refuses, or None."""
+    inner = getattr(error.error, "client_event_id", None)
+    named = (inner, error.client_event_id)
+    return next((each for each in named if _is_id(each)), None)
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and value != ""

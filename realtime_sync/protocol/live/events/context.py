@@ -1,0 +1,101 @@
+"""Instructions, notes and commentary that are added while people talk."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Union
+
+from attrs import frozen
+
+from ...events._base import ClientEvent
+from ...fields import checked, given_freely, required
+from ._base import CorrelatedEvent
+
+
+@frozen(kw_only=True, slots=False, field_transformer=checked)
+class InstructionsAppend(ClientEvent):
+    """
+    Add a rule that holds for the rest of the session.
+
+    Attributes:
+        content: plain text, 500 tokens at most.
+        delegation_id: the client delegation that it belongs to, or None.
+    """
+
+    type: ClassVar[str] = "session.instructions.append"
+    content: str = given_freely()
+    delegation_id: Union[str, None] = None
+
+
+@frozen(kw_only=True, slots=False, field_transformer=checked)
+class ThinkingAppend(ClientEvent):
+    """
+    Add a note that the model knows and does not say.
+
+    Attributes:
+        content: plain text, 500 tokens at most.
+        delegation_id: the client delegation that it belongs to, or None.
+    """
+
+    type: ClassVar[str] = "session.thinking.append"
+    content: str = given_freely()
+    delegation_id: Union[str, None] = None
+
+
+@frozen(kw_only=True, slots=False, field_transformer=checked)
+class CommentaryAppend(ClientEvent):
+    """
+    Add something that the model says in its own words.
+
+    Attributes:
+        content: plain text, 500 tokens at most.
+        delegation_id: the client delegation that it belongs to, or None.
+    """
+
+    type: ClassVar[str] = "session.commentary.append"
+    content: str = given_freely()
+    delegation_id: Union[str, None] = None
+
+
+@frozen(kw_only=True, slots=False)
+class InstructionsAppended(CorrelatedEvent):
+    """
+    The rule holds.
+
+    Attributes:
+        start_ms: where it lies, in milliseconds of the session.
+        end_ms: where it ends.
+    """
+
+    type: ClassVar[str] = "session.instructions.appended"
+    start_ms: int = required()
+    end_ms: int = required()
+
+
+@frozen(kw_only=True, slots=False)
+class ThinkingAppended(CorrelatedEvent):
+    """
+    The note is known.
+
+    Attributes:
+        start_ms: where it lies, in milliseconds of the session.
+        end_ms: where it ends.
+    """
+
+    type: ClassVar[str] = "session.thinking.appended"
+    start_ms: int = required()
+    end_ms: int = required()
+
+
+@frozen(kw_only=True, slots=False)
+class CommentaryAppended(CorrelatedEvent):
+    """
+    The commentary has been taken up.
+
+    Attributes:
+        start_ms: where it lies, in milliseconds of the session.
+        end_ms: where it ends.
+    """
+
+    type: ClassVar[str] = "session.commentary.appended"
+    start_ms: int = required()
+    end_ms: int = required()

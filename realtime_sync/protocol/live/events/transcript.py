@@ -1,0 +1,48 @@
+"""What both sides say, as fragments that know their time."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from attrs import frozen
+
+from ...fields import required
+from ._base import CorrelatedEvent
+
+
+@frozen(kw_only=True, slots=False)
+class InputTranscriptDelta(CorrelatedEvent):
+    """
+    More of what the user said.
+
+    Append fragments in the order in which they come, spaces included.
+
+    Attributes:
+        delta: what to append.
+        start_ms: where it begins, in milliseconds of the session.
+        end_ms: where it ends.
+    """
+
+    type: ClassVar[str] = "session.input_transcript.delta"
+    delta: str = required()
+    start_ms: float = required()
+    end_ms: float = required()
+
+
+@frozen(kw_only=True, slots=False)
+class OutputTranscriptDelta(CorrelatedEvent):
+    """
+    More of what the model says.
+
+    Append fragments in the order in which they come, spaces included.
+
+    Attributes:
+        delta: what to append.
+        start_ms: where it begins, in milliseconds of the session.
+        end_ms: where it ends.
+    """
+
+    type: ClassVar[str] = "session.output_transcript.delta"
+    delta: str = required()
+    start_ms: float = required()
+    end_ms: float = required()

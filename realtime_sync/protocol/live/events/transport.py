@@ -1,0 +1,84 @@
+"""Telephone calls: how they are set up, and the keys that are pressed."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from attrs import frozen
+
+from ....types import UNSET
+from ...events._base import ClientEvent, ServerEvent
+from ...fields import MaybeText, checked, required
+from ._base import CorrelatedEvent
+
+
+@frozen(kw_only=True, slots=False, field_transformer=checked)
+class TransportDtmfSend(ClientEvent):
+    """
+    Press a key of the telephone.
+
+    Attributes:
+        event: one of ``0-9 A-D * #``.
+    """
+
+    type: ClassVar[str] = "transport.dtmf.send"
+    event: str
+
+
+@frozen(kw_only=True, slots=False)
+class TransportRinging(ServerEvent):
+    """The telephone that was called rings."""
+
+    type: ClassVar[str] = "transport.ringing"
+    session_id: str = required()
+
+
+@frozen(kw_only=True, slots=False)
+class TransportAnswered(ServerEvent):
+    """Somebody has answered the call."""
+
+    type: ClassVar[str] = "transport.answered"
+    session_id: str = required()
+
+
+@frozen(kw_only=True, slots=False)
+class CallError:
+    """Why a call was not set up."""
+
+    type: ClassVar[str] = "call_error"
+    code: str = required()
+    message: str = required()
+    param: MaybeText = UNSET
+
+
+@frozen(kw_only=True, slots=False)
+class TransportFailed(ServerEvent):
+    """The call was not set up."""
+
+    type: ClassVar[str] = "transport.failed"
+    session_id: str = required()
+    error: CallError = required()
+
+
+@frozen(kw_only=True, slots=False)
+class TransportDtmfReceived(ServerEvent):
+    """The caller has pressed a key."""
+
+    type: ClassVar[str] = "transport.dtmf.received"
+    event: str = required()
+
+
+@frozen(kw_only=True, slots=False)
+class TransportDtmfSent(CorrelatedEvent):
+    """The key was pressed as asked."""
+
+    type: ClassVar[str] = "transport.dtmf.sent"
+    event: str = required()
+
+
+@frozen(kw_only=True, slots=False)
+class TransportDtmfSendNotice(CorrelatedEvent):
+    """The same, as older servers say it."""
+
+    type: ClassVar[str] = "transport.dtmf.send"
+    event: str = required()
