@@ -14,6 +14,7 @@ from ..dispatch.signals import UNKNOWN_MARK, SignalBoard
 from ..dispatch.stale_audio import StaleAudio
 from ..dispatch.watches import WatchList
 from ..protocol import events
+from ..protocol.events import ClientEvent
 from ..state.snapshot import Snapshot
 from .turn_timing import TurnClock
 
@@ -67,7 +68,7 @@ class Publisher:
         self._watches.offer(notice)
         self._post(notice, notice.type)
 
-    def sent(self, command: Any, key: str) -> None:
+    def sent(self, command: ClientEvent, key: str) -> None:
         """Publish a command that was handed over, under its key. Any thread."""
         kind = command.type
         speech = kind == "input_audio_buffer.append" and self._turns_wanted()

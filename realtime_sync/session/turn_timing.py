@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from time import monotonic
-from typing import Any, Optional
+from typing import Any, Optional, Union, cast
 
 from attrs import define
 
 from ..dispatch.notices import TurnFinished
+from ..protocol import events
+from ..protocol.events import ClientEvent, ServerEvent
 from ..state.latency import SpeechEnd
 from .audio import heard_format
 
@@ -23,6 +25,12 @@ _BEGINNINGS = frozenset(
         "response.created",
     }
 )
+
+
+TurnEnd = Union[
+    "events.InputAudioBufferSpeechStopped", "events.InputAudioBufferCommitted"
+]
+TextDelta = Union["events.ResponseTextDelta", "events.ResponseAudioTranscriptDelta"]
 
 
 @define
@@ -79,32 +87,35 @@ class TurnClock:
             "response.done": self._done,
         }
 
-    def command(self, command: Any) -> None:
+    def command(self, command: ClientEvent) -> None:
         """Note what was sent: speech, or a response that is asked for."""
         if command.type == "input_audio_buffer.append":
             if self._wanted():
-                self._speech.sent(self._clock(), command.audio, *self._heard_format)
+                append = cast("events.InputAudioBufferAppend", command)
+                self._speech.sent(self._clock(), append.audio, *self._heard_format)
         elif command.type == "response.create":
             self._asked = self._clock()
 
-    def event(self, event: Any) -> Optional[TurnFinished]:
+    def event(self, event: ServerEvent) -> Optional[TurnFinished]:
         """Note what came; returns the notice when a response has ended."""
         step = self._steps.get(event.type)
         return None if step is None else step(event)
 
-    def _configured(self, event: Any) -> None:
+    def _configured(
+        self, event: Union[events.SessionCreated, events.SessionUpdated]
+    ) -> None:
         self._heard_format = heard_format(event.session)
 
-    def _turn_ended(self, event: Any) -> None:
+    def _turn_ended(self, event: TurnEnd) -> None:
         self._found = self._clock()
         self._ended = self._speech.take(self._found)
         self._item_id = _text(event.item_id)
 
-    def _committed(self, event: Any) -> None:
+    def _committed(self, event: events.InputAudioBufferCommitted) -> None:
         if self._ended is None or self._item_id != event.item_id:
             self._turn_ended(event)
 
-    def _created(self, event: Any) -> None:
+    def _created(self, event: events.ResponseCreated) -> None:
         response_id = _text(getattr(event.response, "id", None))
         if response_id is None or not self._wanted():
             return
@@ -116,17 +127,17 @@ class TurnClock:
         self.types = self._steps
         self._ended = self._found = self._asked = self._item_id = None
 
-    def _text(self, event: Any) -> None:
+    def _text(self, event: TextDelta) -> None:
         turn = self._turns.get(event.response_id) if self._turns else None
         if turn is not None and turn.first_text is None:
             turn.first_text = self._clock()
 
-    def _audio(self, event: Any) -> None:
+    def _audio(self, event: events.ResponseAudioDelta) -> None:
         turn = self._turns.get(event.response_id) if self._turns else None
         if turn is not None and turn.first_audio is None:
             turn.first_audio = self._clock()
 
-    def _done(self, event: Any) -> Optional[TurnFinished]:
+    def _done(self, event: events.ResponseDone) -> Optional[TurnFinished]:
         response_id = getattr(event.response, "id", None)
         turn = self._turns.pop(response_id, None) if response_id else None
         if not self._turns:
@@ -150,5 +161,5 @@ class TurnClock:
         )
 
 
-def _text(value: Any) -> Optional[str]:
+def _text(value: object) -> Optional[str]:
     return value if isinstance(value, str) else None
