@@ -110,6 +110,8 @@ class AssistantMessage:
         id: up to 32 characters; the server makes one if absent.
         object: ``"realtime.item"``.
         status: ``in_progress``, ``completed`` or ``incomplete``.
+        phase: ``commentary`` for what is said on the way to an answer, and
+            ``final_answer``; models that reason tell them apart.
     """
 
     type: ClassVar[str] = "message"
@@ -118,6 +120,7 @@ class AssistantMessage:
     id: MaybeText = UNSET
     object: MaybeText = UNSET
     status: MaybeText = UNSET
+    phase: MaybeText = UNSET
 
 
 @frozen(kw_only=True, slots=False, field_transformer=checked)
@@ -307,6 +310,7 @@ class UnknownItem:
     id: MaybeText = UNSET
     object: MaybeText = UNSET
     status: MaybeText = UNSET
+    phase: MaybeText = UNSET
     content: Union[tuple[ContentPart, ...], None, Unset] = sequence()
     call_id: MaybeText = UNSET
     name: MaybeText = UNSET

@@ -121,10 +121,11 @@ class InputTokenDetails:
 
 @frozen(kw_only=True, slots=False)
 class OutputTokenDetails:
-    """Output tokens by kind."""
+    """Output tokens by kind; those of reasoning are in neither of the others."""
 
     text_tokens: MaybeInt = UNSET
     audio_tokens: MaybeInt = UNSET
+    reasoning_tokens: MaybeInt = UNSET
 
 
 @frozen(kw_only=True, slots=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Optional
 
 from attrs import field, frozen
@@ -13,6 +13,7 @@ from ..errors import (
     ResponseFailed,
     ResponseIncomplete,
 )
+from ..state.final_text import whole_text
 from ..transport.redaction import redact
 from .audio import Audio
 
@@ -28,7 +29,9 @@ class Reply:
     The outcome of a response.
 
     Attributes:
-        text: what the model said, in text or as a transcript of its speech.
+        text: what the model said, in text or as a transcript of its speech; of a
+            model that reasons, the final answer.
+        commentary: what such a model said on the way to it.
         audio: what it sounded like, or None.
         tool_calls: the function-call items, each once.
         status: final status; ``in_progress`` in the `partial` of a timeout.
@@ -37,6 +40,7 @@ class Reply:
     """
 
     text: str = ""
+    commentary: str = ""
     audio: Optional[Audio] = None
     tool_calls: tuple[Any, ...] = ()
     status: str = "in_progress"
@@ -92,17 +96,59 @@ def raise_for_status(reply: Reply) -> None:
     )
 
 
-def output_text(output: Any) -> str:
+@frozen
+class Words:
+    """
+    What a response said.
+
+    Attributes:
+        text: the answer.
+        commentary: what was said on the way to it.
+    """
+
+    text: str = ""
+    commentary: str = ""
+
+
+def output_words(output: Any, said: Mapping[Any, str]) -> Words:
     """
     What the messages among a response's output items say.
+
+    Args:
+        output: the items.
+        said: what their deltas said, by item id.
     """
-    pieces = []
-    for item in output or ():
-        if getattr(item, "role", None) == "user":
-            continue
-        for part in getattr(item, "content", None) or ():
-            pieces.append(_field(part, "text") or _field(part, "transcript") or "")
-    return "".join(pieces)
+    messages = [each for each in output or () if _is_message(each)]
+    told: list[tuple[Optional[str], str]] = []
+    for item in messages:
+        text = "".join(
+            _field(part, "text") or _field(part, "transcript") or ""
+            for part in getattr(item, "content", None) or ()
+        )
+        pieces = said.get(getattr(item, "id", None), "")
+        if len(said) == len(messages) == 1:
+            (pieces,) = said.values()  # Of a server that names no items.
+        told.append((_field(item, "phase"), whole_text(pieces, text)))
+    return by_phase(told)
+
+
+def by_phase(told: Iterable[tuple[Optional[str], str]]) -> Words:
+    """
+    Tell an answer from what was said on the way to it.
+
+    Args:
+        told: phase and text of each message, in order.
+    """
+    told = tuple(told)
+    answer = [text for phase, text in told if phase in (None, "final_answer")]
+    rest = [text for phase, text in told if phase not in (None, "final_answer")]
+    return Words("".join(answer), "".join(rest))
+
+
+def _is_message(item: Any) -> bool:
+    return getattr(item, "role", None) != "user" and bool(
+        getattr(item, "content", None)
+    )
 
 
 def _part(value: Any, name: str) -> Any:

@@ -15,9 +15,10 @@ from ..deadline import Deadline
 from ..dispatch.watches import Waiting, WatchList, again, weak_watch
 from ..errors import ConnectionClosed, WaitTimeout
 from ..protocol.registry import canonical, server_names
+from ..state.final_text import whole_text
 from ..types import UNSET, Timeout, Unset
 from .audio import Audio
-from .reply import Reply, output_text, raise_for_status
+from .reply import Reply, Words, by_phase, output_words, raise_for_status
 
 _TEXT = frozenset({"response.output_text.delta"})
 _SPOKEN = frozenset({"response.output_audio_transcript.delta"})
@@ -222,10 +223,10 @@ class ResponseHandle(CommandHandle):
         """
         response = getattr(self._finished, "response", None)
         log = list(self._log)
+        words = self._words(log, getattr(response, "output", None))
         return Reply(
-            text=output_text(getattr(response, "output", None))
-            or _spoken(log)
-            or getattr(self._state, "text", ""),
+            text=words.text,
+            commentary=words.commentary,
             audio=self._audio(log),
             tool_calls=_calls(log, response) or _calls([], self._state),
             status=_status(response, self._finished),
@@ -236,6 +237,15 @@ class ResponseHandle(CommandHandle):
     def named(self) -> bool:
         """Whether the server has begun the response, or refused it."""
         return super().done()
+
+    def _words(self, log: list[Any], output: Any) -> Words:
+        said, phases = _said(log), _phases(log)
+        words = output_words(output, said)
+        if words == Words():
+            words = by_phase((phases.get(each), said[each]) for each in said)
+        if words == Words() and self._state is not None:
+            words = by_phase((item.phase, item.said) for item in self._state.output)
+        return words
 
     def done(self) -> bool:
         """Whether the response is over, or was refused."""
@@ -370,19 +380,31 @@ def _response_types() -> frozenset[str]:
     return frozenset(name for name in names if name.startswith("response."))
 
 
-def _spoken(log: list[Any]) -> str:
-    """
-    The text that deltas gave; a closing event's whole text is better.
-    """
-    parts: dict[Any, list[str]] = {}
+def _said(log: list[Any]) -> dict[Any, str]:
+    """What deltas and the ends of texts said, by item id."""
+    parts: dict[Any, dict[Any, str]] = {}
     for event in log:
-        key = (getattr(event, "item_id", None), getattr(event, "content_index", None))
         whole = getattr(event, "text", None) or getattr(event, "transcript", None)
-        if event.type in _TEXT | _SPOKEN and isinstance(event.delta, str):
-            parts.setdefault(key, []).append(event.delta)
-        elif event.type.endswith(".done") and isinstance(whole, str):
-            parts[key] = [whole]
-    return "".join(piece for pieces in parts.values() for piece in pieces)
+        piece = event.delta if event.type in _TEXT | _SPOKEN else None
+        if isinstance(piece, str) or isinstance(whole, str):
+            item_id = getattr(event, "item_id", None) or None
+            item = parts.setdefault(item_id, {})
+            index = getattr(event, "content_index", None) or 0
+            so_far = item.get(index, "")
+            if isinstance(piece, str):
+                item[index] = so_far + piece
+            elif isinstance(whole, str):
+                item[index] = whole_text(so_far, whole)
+    return {item_id: "".join(item.values()) for item_id, item in parts.items()}
+
+
+def _phases(log: list[Any]) -> dict[Any, Any]:
+    """In which phase items are, by item id."""
+    items = [e.item for e in log if e.type == "response.output_item.added"]
+    return {
+        getattr(item, "id", None): getattr(item, "phase", None) or None
+        for item in items
+    }
 
 
 def _calls(log: list[Any], response: Any) -> tuple[Any, ...]:

@@ -31,7 +31,28 @@ class Disagreement(NamedTuple):
 def whole_text(so_far: Growing, told: str) -> str:
     """Return what a text is: what is told of it, unless more of it was said."""
     said = plain(so_far) or ""
-    return said if told in said else told
+    return said if told in said and not _told_again(said, told) else told
+
+
+def _told_again(said: str, told: str) -> bool:
+    """
+    Say whether the pieces of a text were each the text so far.
+
+    Together they are then longer and longer beginnings of it, and say no more.
+    """
+    before, at = 0, 0
+    while at < len(said):
+        length = _common(said[at : at + len(told)], told)
+        if length <= before:
+            return False
+        before, at = length, at + length
+    return before == len(told)
+
+
+def _common(one: str, other: str) -> int:
+    """Return how many characters two texts have in common at their beginning."""
+    pairs = enumerate(zip(one, other))
+    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def whole_arguments(so_far: Growing, told: str) -> str:
@@ -48,7 +69,7 @@ def compared(name: str, so_far: Growing, told: Any) -> Iterator[Disagreement]:
     """Yield the disagreement about one text, if there is one."""
     said = plain(so_far)
     if said and told and isinstance(told, str) and told != said:
-        yield Disagreement(name, told in said)
+        yield Disagreement(name, whole_text(said, told) == said)
 
 
 def compared_part(part: Part, wire: Any) -> Iterator[Disagreement]:

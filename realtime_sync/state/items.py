@@ -114,6 +114,7 @@ class Item:
         status: ``in_progress``, ``completed``, ``incomplete``, ``failed`` (MCP
             only), or None where the server says nothing.
         content: the content parts.
+        phase: ``commentary`` or ``final_answer`` where the model tells them apart.
         call_id: joins a function call to its output.
         name: name of the function or MCP tool.
         output: output of a function or of an MCP call.
@@ -125,6 +126,8 @@ class Item:
         out_of_band: it belongs to a response outside the conversation, and
             never enters the order.
         closed: the server has called it done; deltas no longer apply.
+        concluded: its status is what the end of its response makes of it, until
+            the server says another.
         audio_start_ms: where its speech starts in the input, by the server's
             voice detection.
         audio_end_ms: where its speech ends in the input.
@@ -141,6 +144,7 @@ class Item:
     role: Optional[str] = None
     status: Optional[str] = None
     content: tuple[Part, ...] = ()
+    phase: Optional[str] = None
     call_id: Optional[str] = None
     name: Optional[str] = None
     _arguments: Growing = None
@@ -151,6 +155,7 @@ class Item:
     committed: bool = False
     out_of_band: bool = False
     closed: bool = False
+    concluded: bool = False
     audio_start_ms: Optional[int] = None
     audio_end_ms: Optional[int] = None
     server_label: Optional[str] = None

@@ -69,8 +69,17 @@ def item_status_after(response_status: str) -> str:
     return "completed" if response_status == "completed" else "incomplete"
 
 
-def next_item_status(current: Any, reported: Any) -> Any:
-    """Return the status of an item after a report; a settled one stays."""
-    if not isinstance(reported, str) or not reported or settled(ITEM, current):
+def next_item_status(current: Any, reported: Any, *, concluded: bool = False) -> Any:
+    """
+    Return the status of an item after a report; a settled one stays.
+
+    Args:
+        current: the status so far.
+        reported: what the server says.
+        concluded: nobody has said the status so far; a later end holds then.
+    """
+    if not isinstance(reported, str) or not reported:
+        return current
+    if settled(ITEM, current) and not (concluded and settled(ITEM, reported)):
         return current
     return reported

@@ -27,6 +27,7 @@ FURTHEST_PART = 255
 _TEXTS = (
     "type",
     "role",
+    "phase",
     "call_id",
     "name",
     "server_label",
@@ -69,6 +70,8 @@ def described(item: Item, wire: Any, *, final: bool) -> Item:
         if value := given(getattr(wire, name, None)):
             changes[name] = _as_json(value)
     changes["status"] = _status(item, wire, final)
+    if changes["status"] != item.status:
+        changes["concluded"] = False
     changes["closed"] = item.closed or _closes(item, wire, final)
     wanted = given(getattr(wire, "content", None)) or ()
     if wanted:
@@ -82,8 +85,10 @@ def _status(item: Item, wire: Any, final: bool) -> Optional[str]:
     kind = text_or_none(getattr(wire, "type", None)) or ""
     if final and reported is None and not kind.startswith("mcp_"):
         reported = "completed" if item.status == "in_progress" else None
-    status: Optional[str] = next_item_status(item.status, reported)
-    return status
+    told: Optional[str] = next_item_status(
+        item.status, reported, concluded=item.concluded
+    )
+    return told
 
 
 def _closes(item: Item, wire: Any, final: bool) -> bool:

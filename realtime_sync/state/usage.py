@@ -34,6 +34,7 @@ _RESPONSE: Mapping[str, tuple[str, ...]] = {
     ),
     "output_text_tokens": ("output_token_details", "text_tokens"),
     "output_audio_tokens": ("output_token_details", "audio_tokens"),
+    "reasoning_tokens": ("output_token_details", "reasoning_tokens"),
 }
 """Where a total finds its figure in the usage of a response."""
 
@@ -65,6 +66,7 @@ class UsageTotals:
     cached_image_tokens: int = 0
     output_text_tokens: int = 0
     output_audio_tokens: int = 0
+    reasoning_tokens: int = 0
     transcription_tokens: int = 0
     transcription_seconds: float = 0
 

@@ -19,6 +19,7 @@ _PATHS: Mapping[str, tuple[str, ...]] = {
     "output": ("output_tokens",),
     "output_text": ("output_token_details", "text_tokens"),
     "output_audio": ("output_token_details", "audio_tokens"),
+    "reasoning": ("output_token_details", "reasoning_tokens"),
 }
 """Where each count is in the usage of a response."""
 
@@ -44,6 +45,7 @@ class Tokens:
     output: int = 0
     output_text: int = 0
     output_audio: int = 0
+    reasoning: int = 0
 
     @classmethod
     def of(cls, usage: object) -> Tokens:

@@ -70,6 +70,8 @@ EXCEPTIONS: dict[str, str] = {
 """Where we differ on purpose: type and field, and why."""
 
 OURS: dict[str, str] = {
+    "AssistantMessage.phase": "gpt-realtime-2.1 says it; their types do not yet",
+    "OutputTokenDetails.reasoning_tokens": "the same",
     "ContentPart.format": "in the example of conversation.item.retrieved",
     "ConversationItemInputAudioTranscriptionDelta.cumulative": "interim transcripts",
     "InputAudioBufferDtmfEventReceived.event_id": "every event may have one",

@@ -10,7 +10,7 @@ import pytest
 from realtime_sync import Audio
 from realtime_sync.errors import ResponseCancelled, ResponseFailed, ResponseIncomplete
 from realtime_sync.session.ask import question_items
-from realtime_sync.session.reply import Reply, output_text, raise_for_status
+from realtime_sync.session.reply import Reply, output_words, raise_for_status
 
 
 def test_a_reply_reads_as_its_text() -> None:
@@ -70,6 +70,38 @@ def test_a_completed_reply_raises_nothing() -> None:
     raise_for_status(Reply())
 
 
+@pytest.mark.parametrize(
+    ("phases", "text", "commentary"),
+    [
+        (("commentary", "final_answer"), "b", "a"),
+        (("commentary", None), "b", "a"),
+        (("commentary", "commentary"), "", "ab"),
+        ((None, None), "ab", ""),
+        (("analysis", "final_answer"), "b", "a"),
+    ],
+)
+def test_the_answer_is_told_from_what_is_said_on_the_way(
+    phases: tuple[Any, Any], text: str, commentary: str
+) -> None:
+    """Models that reason say in which phase they are."""
+    output = [
+        SimpleNamespace(role="assistant", phase=phase, content=[{"text": words}])
+        for phase, words in zip(phases, "ab")
+    ]
+    words = output_words(output, {})
+
+    assert (text, commentary) == (words.text, words.commentary)
+
+
+def test_what_was_said_stays_where_the_response_has_less_of_it() -> None:
+    """Of the item with that id, or of the only one."""
+    message = {"role": "assistant", "content": [{"text": "Gemini."}]}
+    named = [SimpleNamespace(id="a", **message)]
+
+    assert "Hi, Gemini." == output_words(named, {"a": "Hi, Gemini."}).text
+    assert "Hi, Gemini." == output_words(named, {None: "Hi, Gemini."}).text
+
+
 def test_the_text_of_an_output_is_that_of_its_messages() -> None:
     """Text or transcript, never the user's."""
     output = [
@@ -78,8 +110,8 @@ def test_the_text_of_an_output_is_that_of_its_messages() -> None:
         SimpleNamespace(type="function_call"),
     ]
 
-    assert "ab" == output_text(output)
-    assert "" == output_text(None)
+    assert "ab" == output_words(output, {}).text
+    assert "" == output_words(None, {}).text
 
 
 @pytest.mark.parametrize(

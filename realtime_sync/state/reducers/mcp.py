@@ -51,5 +51,8 @@ def _reported(snapshot: Snapshot, event: Any, kind: str, status: str) -> Snapsho
         detail = "there is no item that this can be about"
         return note(snapshot, event, "late_event", detail, item_id=event.item_id)
     item = find(snapshot, item_id) or Item(id=item_id, type=kind, announced=True)
-    changes: dict[str, Any] = {"status": next_item_status(item.status, status)}
+    changes: dict[str, Any] = {
+        "status": next_item_status(item.status, status, concluded=item.concluded),
+        "concluded": item.concluded and status == "in_progress",
+    }
     return put(snapshot, changed(item, changes))

@@ -99,7 +99,7 @@ def _output_item(snapshot: Snapshot, event: Any, *, final: bool) -> Snapshot:
     response_id = text_or_none(event.response_id) or latest_open(snapshot)
     snapshot, state = with_response(snapshot, response_id or unnamed(snapshot))
     item_id = text_or_none(wire.id) or _id_at(state, event.output_index)
-    if late := _too_late(snapshot, state, item_id):
+    if late := _too_late(snapshot, state, item_id, final=final):
         return note(
             snapshot,
             event,
@@ -111,9 +111,14 @@ def _output_item(snapshot: Snapshot, event: Any, *, final: bool) -> Snapshot:
     return _output(snapshot, event, state, item_id, wire, final=final)
 
 
-def _too_late(snapshot: Snapshot, state: ResponseState, item_id: str) -> Optional[str]:
+def _too_late(
+    snapshot: Snapshot, state: ResponseState, item_id: str, *, final: bool
+) -> Optional[str]:
     if item_id in snapshot._order.dead:
         return "the item has been deleted"
+    item = find(snapshot, item_id)
+    if final and item is not None and item.concluded:
+        return None  # What it became was only concluded; now it is told.
     return f"the response is {state.status}" if state.closed else None
 
 
@@ -211,6 +216,9 @@ def _ended(snapshot: Snapshot, state: ResponseState, wire: Any) -> Snapshot:
 
 
 def _closed(item: Item, response_status: str) -> Item:
-    if item.status == "in_progress":
-        item = changed_in(item, "status", item_status_after(response_status))
+    if item.status in (None, "in_progress"):
+        # An item that was called done is done, however its response has ended.
+        after = "completed" if item.closed else item_status_after(response_status)
+        after = "failed" if item.error else after
+        item = changed(item, {"status": after, "concluded": True})
     return changed_in(compacted(item), "closed", True)

@@ -69,6 +69,7 @@ GEMINI = "Hello from Gemini."
         ("Hello from Gemini. Well.", "Hello from Gemini. Well.", ["disagreement"]),
         ("Hello from gemini.", "Hello from gemini.", ["disagreement"]),
         ("", GEMINI, []),
+        ("Hello from Gemini", GEMINI, ["disagreement"]),
     ],
 )
 @pytest.mark.parametrize("spoken", [False, True])
@@ -86,6 +87,28 @@ def test_what_was_said_stays_where_its_end_is_a_part_of_it(
 
     assert (text, kinds) == (mirror.item("a").text, mirror.kinds)
     assert (SHORT_DONE in mirror.snapshot.habits) == (text == GEMINI and bool(kinds))
+
+
+@pytest.mark.parametrize(
+    ("pieces", "whole", "text"),
+    [
+        (("Li", "Lima"), "Lima", "Lima"),
+        (("L", "Li", "Lim", "Lima"), "Lima", "Lima"),
+        (("ha", "ha"), "ha", "haha"),
+        (("Lima", "Li"), "Lima", "LimaLi"),
+    ],
+)
+def test_pieces_that_told_everything_again_say_no_more_than_the_end(
+    pieces: tuple[str, ...], whole: str, text: str
+) -> None:
+    """They are longer and longer beginnings of it."""
+    mirror = Mirror()
+    mirror.created()
+    for piece in pieces:
+        mirror.text(piece)
+    mirror.about("response.output_text.done", text=whole)
+
+    assert text == mirror.item("a").text
 
 
 def test_every_end_of_a_text_is_held_against_what_was_said() -> None:

@@ -71,3 +71,31 @@ def test_an_event_about_no_item_is_noted() -> None:
     mirror.tell("mcp_list_tools.failed", item_id="l")
 
     assert ["late_event", "unknown_item", "late_event"] == mirror.kinds
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_call_may_fail_after_its_response_has_ended(begun: bool) -> None:
+    """What the server says later wins over what was concluded."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.started(CALL)
+    if begun:
+        mirror.tell("response.mcp_call.in_progress", item_id="m")
+    mirror.ended(CALL)
+    assert "completed" == mirror.item("m").status
+
+    mirror.tell("response.mcp_call.in_progress", item_id="m")
+    assert "completed" == mirror.item("m").status
+    mirror.tell("response.mcp_call.failed", item_id="m")
+    mirror.tell("response.mcp_call.completed", item_id="m")
+
+    assert "failed" == mirror.item("m").status
+
+
+def test_a_call_with_an_error_has_failed() -> None:
+    """Though no event of its own says so."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.ended({**CALL, "error": {"type": "http_error", "code": 500}})
+
+    assert "failed" == mirror.item("m").status

@@ -502,3 +502,66 @@ def test_those_that_ended_are_forgotten_before_those_that_did_not() -> None:
 
     assert ["third", "fourth"] == list(mirror.snapshot.responses)
     assert ["endless_response"] == mirror.kinds
+
+
+@pytest.mark.parametrize(
+    ("response", "item"),
+    [("completed", "completed"), ("cancelled", "incomplete"), ("failed", "incomplete")],
+)
+def test_an_item_without_a_status_ends_as_its_response_does(
+    response: str, item: str
+) -> None:
+    """Until the server says otherwise: what it says later holds."""
+    mirror = Mirror()
+    mirror.created()
+    bare = {"id": "a", "type": "message", "role": "assistant", "content": []}
+    mirror.started(bare)
+    mirror.ended(status=response)
+    assert (item, True) == (mirror.item("a").status, mirror.item("a").concluded)
+
+    mirror.done({**bare, "status": "in_progress"})
+    assert item == mirror.item("a").status
+    mirror.done({**bare, "status": "failed"})
+
+    assert ("failed", False) == (mirror.item("a").status, mirror.item("a").concluded)
+
+
+def test_an_item_that_is_done_before_its_response_ends_is_completed() -> None:
+    """However the response has ended."""
+    mirror = Mirror()
+    mirror.created()
+    bare = {"id": "a", "type": "message", "role": "assistant", "content": []}
+    mirror.about("response.output_item.done", item=bare)
+    mirror.ended(status="cancelled")
+
+    assert "completed" == mirror.item("a").status
+
+
+def test_the_end_of_an_item_may_come_after_that_of_its_response() -> None:
+    """What became of it was only concluded; a second one comes too late."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.started(answer())
+    mirror.ended()
+    cut = answer("a", said("Hello"), status="incomplete")
+    mirror.about("response.output_item.done", item=cut)
+    assert ("incomplete", "Hello") == (mirror.item("a").status, mirror.item("a").text)
+
+    mirror.about("response.output_item.done", item={**cut, "status": "completed"})
+
+    assert "incomplete" == mirror.item("a").status
+    assert ["late_event"] == mirror.kinds
+
+
+def test_phases_and_tokens_of_reasoning_are_mirrored() -> None:
+    """As gpt-realtime-2.1 says them."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.added({**answer("c", status="completed"), "phase": "commentary"})
+    final = {**answer("a", said("Lima"), status="completed"), "phase": "final_answer"}
+    usage = {"output_token_details": {"text_tokens": 2, "reasoning_tokens": 40}}
+    mirror.ended(final, usage=usage)
+    mirror.ended(final, usage=usage)
+
+    assert ["commentary", "final_answer"] == [i.phase for i in mirror.snapshot.items]
+    assert 40 == mirror.snapshot.usage.reasoning_tokens
