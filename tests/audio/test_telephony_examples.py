@@ -21,6 +21,7 @@ from werkzeug.serving import make_server
 from realtime_sync import audio, webhooks
 from realtime_sync.server import serve
 from realtime_sync.server.voice import default_mouth
+from realtime_sync.testing.carrier_lines import TelnyxLine
 
 EXAMPLES = Path(__file__).parent.parent.parent / "docs" / "examples"
 QUESTION = "What is the capital of France?"
@@ -167,6 +168,32 @@ def test_a_caller_is_answered_and_may_interrupt(
     assert '<Stream url="wss://phone.example/call"/>' in twiml
     assert likeness(first, answer[: len(first)]) > 0.9
     assert likeness(caller.sound[heard:], answer) > 0.9
+
+
+def test_a_caller_on_telnyx_is_greeted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In Telnyx's words, over a real WebSocket, before anybody has spoken."""
+    pytest.importorskip("simple_websocket")
+    telnyx, sound = TelnyxLine(), b""
+    with serve(agent=lambda prompt: "good day") as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        app = example("telnyx_flask").app
+        flask = make_server("127.0.0.1", 0, app, threaded=True)
+        thread = threading.Thread(target=flask.serve_forever, name="flask")
+        thread.start()
+        try:
+            with connect(f"ws://127.0.0.1:{flask.server_port}/call") as line:
+                for message in telnyx.begin():
+                    line.send(message)
+                while len(sound) < 8 * 400:
+                    for asked in telnyx.read(line.recv(20)):
+                        sound += asked.sound
+                line.send(telnyx.stop())
+        finally:
+            flask.shutdown()
+            thread.join()
+            flask.server_close()
+
+    assert audio.level(sound, "g711_ulaw").peak > -30
 
 
 def test_a_line_of_plain_mu_law_is_answered(

@@ -5,7 +5,7 @@ The public API as a type checker sees it. Checked by mypy, never run.
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import Any, Callable, Union
+from typing import Any, Callable, Literal, Union
 
 from typing_extensions import assert_type
 
@@ -27,13 +27,16 @@ from realtime_sync import (
     Snapshot,
     Subscription,
     Threads,
+    audio,
     connect,
     errors,
     events,
     on,
     webhooks,
 )
+from realtime_sync.audio.telephony import PCMU, TELNYX, CallBridge
 from realtime_sync.server import serve
+from realtime_sync.testing import FakeCarrier, ManualClock
 
 
 @on("response.audio.delta")
@@ -278,3 +281,19 @@ def answering(client: RealtimeClient, body: bytes, headers: dict[str, str]) -> N
 def local_server() -> None:
     with serve(allowed_hosts=["box.local"], allowed_origins=("app.example",)) as server:
         assert_type(server.url, str)
+
+
+def telephones(session: Session, ws: Any) -> None:
+    """A call joined to a session, and one played in a test."""
+    carrier = FakeCarrier(TELNYX, clock=ManualClock(), lag=0.1)
+    bridge = CallBridge(session, TELNYX, send=ws.send, output=PCMU)
+    carrier.call(bridge)
+    bridge.receive(b"")
+    heard: Literal["heard", "interrupted", "timeout", "failed"] = bridge.wait_heard(5)
+    digits: str = bridge.collect_digits(4, timeout=8, terminator="#")
+    bridge.play(b"", interruptible=False)
+    with bridge.hold(b""):
+        print(heard, digits, bridge.input.format.rate, carrier.ear_ms)
+    left: tuple[bytes, ...] = audio.read_file("call.wav", split=True)
+    side: bytes = audio.read_file("call.wav", channel=0)
+    print(left, side)
