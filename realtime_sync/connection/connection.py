@@ -139,6 +139,8 @@ class Connection:
         Returns:
             False when it has ended: then it has served, and told, the others.
         """
+        # In one step against the end: else it would fail the waits of the one and
+        # tell the other, and a session would never learn of its loss.
         with self._lock:
             if self._down:
                 return False
@@ -245,8 +247,10 @@ class Connection:
             if self._closing is not None or self._transport is None:
                 return False
             self._closing = deadline
+        # Not under the lock, which the end takes: this writes to the socket.
         self._transport.begin_close(code, reason)
         if self._loop is not None:
+            # The timer that is set may be an interval of pings away.
             self._loop.call(self._tick)
         return True
 
@@ -283,6 +287,8 @@ class Connection:
 
         Never raises for what the server says.
         """
+        # Put back afterwards: a transport of tests re-enters, when a handler sends
+        # and is answered at once, and any thread may be the one that feeds it.
         outer, self._reader_ident = self._reader_ident, threading.get_ident()
         try:
             self._take(data)
@@ -319,6 +325,8 @@ class Connection:
             self._timer.cancel()
         # First of all, so that nobody waits longer than the connection lives.
         watches.finish(self.overflow or self.error, final=False)
+        # After the waits: closing may have to wait for a sender to leave. Before
+        # `over`: who joins takes the socket for released.
         if self._transport is not None:
             self._transport.close()
         self._conclude(ended)
@@ -332,6 +340,7 @@ class Connection:
         if self._loop is not None and not cast(Pushing, self._transport).released:
             self._loop.call_later(_MOMENT, lambda: self._conclude(ended))
             return
+        # Before `ended`, which may decide to dial again and takes its time.
         self.over.set()
         ended(self)
 
@@ -452,11 +461,15 @@ class Connection:
         except Exception:  # Should never run: the event must reach its handlers.
             logger.exception("! %s: the mirror failed on %s", self._name, event.type)
             snapshot = self.snapshot
+        # Published first: whoever is woken by the event reads the mirror next, and
+        # must find the event in it.
         self.snapshot = snapshot
         self._watches.offer(event)
         self._deliver(event, snapshot, len(data))
 
     def _take_notes(self) -> Sequence[Any]:
+        # One by one: a sender may append while this runs, and a copy followed by
+        # `clear` would lose what came in between.
         taken: list[Any] = []
         while self._notes:
             taken.append(self._notes.popleft())

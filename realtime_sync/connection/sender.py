@@ -160,12 +160,17 @@ class Sender:
 
         What it does not take any more stays held, for the one after it.
         """
+        # Before what was held is taken: a sender that finds nothing held any more
+        # must find this connection. Cleared here, because the next loss is judged
+        # anew and its senders must wait again.
         self.connection = connection
         self.verdict.clear()
         held = self.held
         while held is not None:
             taken = held.take()
             if not taken:
+                # `take` has closed it in the same step, so that nobody adds to what
+                # is forgotten here; he is refused and uses the connection.
                 self.held = held = None
             elif not self._send_all(taken, connection, held):
                 return
@@ -235,6 +240,8 @@ class Sender:
             self._enqueue(connection, entry, handle)
             connection.flush(entry, Deadline(self._waiting.timeout))
         except BaseException as exc:
+            # An interrupt, too: the caller never gets the handle, and whoever writes
+            # next would send a command that nobody knows of.
             over = isinstance(exc, ConnectionClosed)
             begun = False
             if entry is not None:
@@ -243,7 +250,7 @@ class Sender:
             if handle is not None and (over or not begun):
                 self._pending.cancel(handle)  # Else its answer is to come.
             if over and self.connection is not connection:
-                return False
+                return False  # Replaced while this thread was at it.
             if isinstance(exc, ConnectionLost) and self._is_replaced(connection):
                 return False
             raise
@@ -261,6 +268,7 @@ class Sender:
             connection.check_open()
             connection.enqueue(entry)
             oldest = self._pending.expect(handle)
+        # Outside of the lock: it wakes a thread, which may send at once.
         if oldest is not None:
             self._pending.give_up(oldest)
 
@@ -279,7 +287,7 @@ class Sender:
     def _is_replaced(self, connection: Connection) -> bool:
         """Wait until it is known what becomes of a lost connection."""
         if self.on_reader():
-            return False
+            return False  # It brings the verdict, and would wait for itself.
         connection.over.wait(Deadline(self._waiting.timeout).remaining())
         self._await_verdict()
         return self.held is not None or self.connection is not connection

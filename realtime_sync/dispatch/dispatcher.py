@@ -164,6 +164,8 @@ class Dispatcher:
             return
         if not route.queued and self.mode == "thread":
             return  # Nobody listens; the mirror and the waiters have seen it.
+        # Counted before it is queued: the deliverer may take it at once, and the
+        # depth must never be negative.
         self._submitted += 1
         self._submitted_bytes += size
         kept = snapshot if route.keeps_snapshot else None
@@ -183,6 +185,8 @@ class Dispatcher:
         if self.mode == "inline":
             self._invoker.call(route.queued, notice, snapshot, queued=True)
         elif route.queued or self.mode == "manual":
+            # Count and place in one step, as in `submit`; handlers never run under
+            # it, because `put` only appends.
             with self._post_lock:
                 self._posted += 1
                 self._put((notice, snapshot, 0, key, 0.0))
@@ -194,6 +198,8 @@ class Dispatcher:
         Returns:
             How many deliveries were handled.
         """
+        # The last one to pump is asked to empty the queue at the end; `_pumps` is
+        # a count because a handler that waits pumps inside of a pump.
         self._pumping = threading.get_ident()
         self._pumps += 1
         try:
@@ -227,12 +233,15 @@ class Dispatcher:
         """
         if event.is_set():
             return True
+        # Not before the look above: what is there already costs nobody a wait.
         if self._on_reader():
             raise WouldDeadlock(
                 "a handler on the reader thread cannot wait for the server; "
                 "register it without inline=True"
             )
         if self.mode == "manual" and threading.get_ident() == self._pumping:
+            # Whoever pumps is the only one to run handlers: were he to sleep here,
+            # a handler that sets the event would never run.
             while not event.is_set() and not deadline.passed and not self.finished:
                 self.pump(deadline)
             return event.wait(deadline.remaining())
@@ -241,6 +250,7 @@ class Dispatcher:
     def wake(self) -> None:
         """Make a pumping thread look again at what it waits for."""
         if self.mode == "manual":
+            # He sleeps on the queue, not on the event that was set.
             self._put(_Marker())
 
     def flush(self, deadline: Deadline) -> bool:
@@ -257,6 +267,8 @@ class Dispatcher:
         self.check_free()
         marker = _Marker()
         self._put(marker)
+        # Looked at after the marker is queued: the end may come between a look and
+        # the queueing, and then nobody would release this thread.
         if self.finished:
             return True  # It was put behind the end, where nobody looks.
         return self.wait(marker.reached, deadline)
@@ -280,6 +292,7 @@ class Dispatcher:
 
         The first deadline holds.
         """
+        # A second `close` with more patience must not keep the first one waiting.
         if self._expiry is None:
             self._expiry = deadline
 
@@ -322,6 +335,7 @@ class Dispatcher:
         Args:
             patience: seconds that a handler may take.
         """
+        # Read once: the pumping thread may be another by the next line.
         thread = self._thread.ident if self._thread else self._pumping
         if self._strand is not None:
             thread = self._strand.runner
@@ -368,6 +382,8 @@ class Dispatcher:
                 continue
             item.reached.set()
             if item.stop:
+                # `finished` is true from here on, so that whoever queues a marker
+                # after this looks again by himself.
                 self._release_flushes()
                 return
 
@@ -391,12 +407,15 @@ class Dispatcher:
             elif self._is_stale is not None and self._is_stale(event):
                 self.discarded += 1
             else:
+                # Looked up again: a handler that was cancelled meanwhile must not
+                # be called for what had been queued before.
                 receivers = self.board.route(key).queued
                 if self._around is None or self._strand is None or not receivers:
                     self._invoker.call(receivers, event, snapshot, queued=True)
                 else:
                     self._call_within(self._around, receivers, event, snapshot)
         finally:
+            # Also for what was dropped, or the depth would grow for ever.
             self.delivered += 1
             self._delivered_bytes += size
             if self._lagging and self._caught_up():

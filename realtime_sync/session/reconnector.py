@@ -135,6 +135,7 @@ class Reconnector:
 
     def settle(self) -> None:
         """Wait until a replacement under way in another thread is over."""
+        # The hook of a reconnect may use the session: it would wait for itself.
         if not self.here:
             self._idle.wait(self._options.connect_timeout)
 
@@ -143,6 +144,7 @@ class Reconnector:
         if self._task is not None and self._task.claim():
             self._idle.set()  # It was still in line, and is not to begin any more.
         settled = self.here or self._idle.wait(deadline.remaining())
+        # Only now: the thread that was at it may have left an old connection.
         thread, old = self._rotation, self._rotated
         if thread is not None and thread is not current_thread():
             thread.join(deadline.remaining())
@@ -176,6 +178,8 @@ class Reconnector:
             sender.held = HeldCommands(
                 self.policy.queue_limit, int(keep_audio * rate), order
             )
+        # After `held` is there: a sender that is let go before it would find neither
+        # a connection nor a place to wait, and raise what is being mended.
         sender.verdict.set()
 
     def replace(self, old: Connection, error: ConnectionClosed) -> Optional[Exception]:
@@ -202,6 +206,7 @@ class Reconnector:
             headers = self._ask_hook(error, failure, delay)
             if headers is False:
                 return failure
+            # Not a sleep: `close` ends it at once.
             if self._given_up.wait(delay):
                 return error
             try:
@@ -241,6 +246,8 @@ class Reconnector:
         if monotonic() < self._rotate_at or not self._is_quiet(connection, patient):
             return _LOOK_AGAIN
         self._rotate_at = monotonic() + _ROTATE_AGAIN
+        # Here and not in the new thread: a loss or a close in between would take
+        # the session for idle, and two threads would replace its connection.
         self._idle.clear()
         threads = self._options.threads
         if threads is not None:
@@ -267,6 +274,8 @@ class Reconnector:
     def _rotate(self, old: Connection) -> None:
         """Bring a new connection up while the old one still works."""
         with self._replacing():
+            # Those of the old connection, before any command is held for the new one:
+            # what is held gets its answer there and must not be failed with these.
             stale = self._pending.handles()
             self.hold_commands(keep_audio=self._options.connect_timeout or _LONG)
             try:
@@ -332,12 +341,15 @@ class Reconnector:
         rebuild = Rebuild(connection, self._codec, config, deadline)
         try:
             rebuild.start(transport)
+            # `close` must not wait for a server that is silent while we restore.
             self._given_up.attach(connection.abort)
             if options.wait_created:
                 rebuild.greet()
             report = rebuild.run(
                 before, items=self.policy.restore, left=self._unconfirmed
             )
+            # The old one was read all the while: what it brought since the copy was
+            # made would be missing in the new one.
             if alive and old.snapshot.version != before.version:
                 raise ConnectionLost("the old connection was not quiet", code=1001)
             if not self._host.switch_to(connection):

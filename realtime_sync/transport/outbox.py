@@ -73,6 +73,8 @@ class Outbox:
     @property
     def stalled(self) -> bool:
         """Whether something is left that no thread is writing."""
+        # Who holds the lock looks again after letting go of it, see `_flush`; so a
+        # moment in which this is wrong leaves nothing lying.
         return not self.empty and not self._lock.locked()
 
     @property
@@ -81,6 +83,7 @@ class Outbox:
 
     def unsent(self) -> int:
         """Number of messages, pings and the like apart, not wholly written."""
+        # A copy, made by one call into C: the holder of the lock removes meanwhile.
         return sum(
             not (_forgettable(entry) or entry.final) for entry in self._data.copy()
         )
@@ -164,6 +167,8 @@ class Outbox:
         """
         progressed = True
         while progressed and not self.empty:
+            # Looked at again after the lock is free: who posted while it was held
+            # has found it taken and left his frame to this thread.
             held: list[bool] = []
             try:
                 held.extend(map(self._lock.acquire, (False,)))
@@ -176,6 +181,8 @@ class Outbox:
         """
         Wait until no thread is writing; True when the socket may be closed.
         """
+        # Who holds it is inside of a write: the number of a socket that is closed
+        # under it may belong to another connection by then.
         if not self._lock.acquire(timeout=acquire_timeout(deadline)):
             return False
         self._lock.release()
@@ -258,6 +265,7 @@ class Outbox:
         except self._full:
             return False
         except OSError as exc:
+            # Kept, not raised: this may be a thread that writes another's message.
             self.broken = exc
             return False
         except self._torn_by as exc:
