@@ -26,7 +26,7 @@ from realtime_sync.protocol.codec import Codec
 from realtime_sync.state.snapshot import Snapshot
 from realtime_sync.transport.base import Disconnected, Entry
 
-LONG = Deadline(30)
+LONG = 30.0
 
 
 class Wire:
@@ -140,7 +140,7 @@ class Scene:
         """Let a reader thread go through steps and end."""
         self.wire.steps = list(steps)
         connection = self.start()
-        assert connection.join(LONG)
+        assert connection.join(Deadline(LONG))
         return connection
 
 
@@ -220,7 +220,7 @@ def test_an_observer_that_raises_is_taken_off(
     connection.receive(DELTA)
     assert not scene.taps.on
     scene.taps.add(bad)
-    connection.send(b"{}", LONG)
+    connection.send(b"{}", Deadline(LONG))
 
     assert not scene.taps.on
     assert 1 == len(scene.handed)
@@ -233,11 +233,11 @@ def test_the_reader_does_not_wait_for_what_it_sends(scene: Scene) -> None:
     connection = scene.start()
 
     def answer(event: Any, snapshot: Snapshot, size: int) -> None:
-        connection.send(b"{}", LONG)
+        connection.send(b"{}", Deadline(LONG))
 
     connection.take_over(scene.watches, answer, scene.ended)
     connection.receive(DELTA)
-    connection.send(b"{}", LONG)
+    connection.send(b"{}", Deadline(LONG))
 
     assert ["enqueue", "flush now", "enqueue", "flush"] == scene.log[1:]
 
@@ -359,7 +359,7 @@ def test_a_close_is_bounded_under_a_stream_that_never_ends() -> None:
 
     def close() -> bytes:
         assert connection.begin_close(1000, "", Deadline(0))
-        assert not connection.begin_close(1000, "", LONG)
+        assert not connection.begin_close(1000, "", Deadline(LONG))
         return DELTA
 
     scene.run(close, DELTA)
@@ -374,11 +374,11 @@ def test_a_close_is_bounded_under_a_stream_that_never_ends() -> None:
 def test_nothing_is_sent_before_it_starts_or_after_it_closes(scene: Scene) -> None:
     """Each says what it is."""
     with pytest.raises(LocalProtocolError, match="not open yet"):
-        scene.connection.send(b"{}", LONG)
+        scene.connection.send(b"{}", Deadline(LONG))
     connection = scene.start()
-    connection.begin_close(1000, "", LONG)
+    connection.begin_close(1000, "", Deadline(LONG))
     with pytest.raises(ConnectionClosedOK):
-        connection.send(b"{}", LONG)
+        connection.send(b"{}", Deadline(LONG))
 
     assert ["close frame 1000"] == scene.log
 
@@ -392,8 +392,8 @@ def test_a_sender_that_notices_first_stops_the_others(scene: Scene) -> None:
 
     scene.wire.flush = flush  # type: ignore[method-assign]
     with pytest.raises(ConnectionLost, match="broken pipe"):
-        connection.send(b"{}", LONG)
+        connection.send(b"{}", Deadline(LONG))
     with pytest.raises(ConnectionLost, match="is breaking"):
-        connection.send(b"{}", LONG)
+        connection.send(b"{}", Deadline(LONG))
 
     assert ["enqueue", "abort"] == scene.log
