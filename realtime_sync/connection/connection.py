@@ -24,6 +24,7 @@ from ..errors import (
 )
 from ..protocol.codec import Codec
 from ..protocol.events import UnknownEvent
+from ..protocol.vendor_events import vendor_names
 from ..state.reduce import reduce, reduce_command
 from ..state.snapshot import Snapshot
 from ..transport.base import Disconnected, Entry, Pushing, Transport
@@ -477,6 +478,8 @@ class Connection:
         return taken
 
     def _note_unknown(self, event: UnknownEvent) -> None:
+        if event.type in vendor_names("server"):
+            return
         kind = event.type
         if len(self.unknown) >= _MOST_UNKNOWN and kind not in self.unknown:
             kind = "(others)"

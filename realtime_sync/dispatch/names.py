@@ -12,6 +12,7 @@ from typing import Any, Optional
 from ..errors import ConfigurationError
 from ..protocol.dialects import Dialect
 from ..protocol.registry import ALIASES, canonical, client_names, server_names
+from ..protocol.vendor_events import vendor_names
 from .notices import NOTICE_NAMES, NOTICE_PREFIXES, Notice
 from .signals import UNKNOWN_KEY
 
@@ -98,10 +99,11 @@ def _resolve_name(name: str, unknown: bool) -> str:
     if name.startswith(CLIENT_PREFIX):
         rest = name[len(CLIENT_PREFIX) :]
         key = CLIENT_PREFIX + (rest if rest.endswith("*") else canonical(rest))
-        known = frozenset(CLIENT_PREFIX + each for each in client_names())
+        names = client_names() | vendor_names("client")
+        known = frozenset(CLIENT_PREFIX + each for each in names)
     else:
         key = name if name.endswith("*") else canonical(name)
-        known = server_names() | NOTICE_NAMES
+        known = server_names() | vendor_names("server") | NOTICE_NAMES
     if unknown or _is_known(key, known):
         return key
     raise ConfigurationError(_no_such_event(name, known))

@@ -74,6 +74,12 @@ VENDORS: tuple[Vendor, ...] = (
         key_variable="AZURE_OPENAI_API_KEY",
         base_variable="AZURE_OPENAI_ENDPOINT",
     ),
+    Vendor(
+        name="Azure Voice Live",
+        hosts=("services.ai.azure.com", "cognitiveservices.azure.com"),
+        key_variable="AZURE_VOICELIVE_API_KEY",
+        base_variable="AZURE_VOICELIVE_ENDPOINT",
+    ),
     Vendor(name="xAI", hosts=("api.x.ai",), key_variable="XAI_API_KEY"),
     Vendor(
         name="DashScope, Qwen-Omni",
@@ -131,6 +137,13 @@ def vendor_of(url: str) -> Optional[Vendor]:
     The vendor that a URL's host belongs to, or None.
     """
     return next((vendor for vendor in VENDORS if vendor.owns(url)), None)
+
+
+def key_variables(url: str) -> list[str]:
+    """
+    The environment variables whose keys may go to a URL's host.
+    """
+    return [vendor.key_variable for vendor in VENDORS if vendor.owns(url)]
 
 
 def environment_key(url: str, variable: Optional[str] = None) -> Optional[str]:

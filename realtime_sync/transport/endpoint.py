@@ -26,6 +26,7 @@ from .credentials import (
     checked_text,
     environment_key,
     holds_secret,
+    key_variables,
     merged_headers,
     names_only,
     organization_headers,
@@ -41,6 +42,7 @@ AuthStyle = Literal["bearer", "api-key", "none"]
 
 _OPENAI = "https://api.openai.com/v1"
 _AZURE_PREVIEW = "2025-04-01-preview"
+_VOICE_LIVE = "2026-07-15"
 _SOCKET_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _HTTP_SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _BETA_HEADER = ("OpenAI-Beta", "realtime=v1")
@@ -156,6 +158,45 @@ class Endpoint:
             )
         query = {"model": deployment} if deployment else {}
         return cls(url=f"{base}/openai/v1", query=query, **chosen)
+
+    @classmethod
+    def voice_live(
+        cls,
+        resource: Optional[str] = None,
+        *,
+        api_version: str = _VOICE_LIVE,
+        api_key: Key = None,
+        token_provider: Optional[Callable[[], str]] = None,
+    ) -> Endpoint:
+        """
+        Azure Voice Live, which speaks the beta dialect and has events of its own.
+
+        Args:
+            resource: name of the resource, or its URL in any form that the portal
+                shows; by default ``AZURE_VOICELIVE_ENDPOINT``.
+            api_version: of the service.
+            api_key: by default ``AZURE_VOICELIVE_API_KEY``.
+            token_provider: gives an Entra token, asked at every connection.
+
+        Raises:
+            ConfigurationError: no resource is given anywhere.
+        """
+        resource = resource or os.environ.get("AZURE_VOICELIVE_ENDPOINT")
+        if not resource:
+            raise ConfigurationError(
+                "Endpoint.voice_live() needs a resource, or AZURE_VOICELIVE_ENDPOINT"
+            )
+        base, said = _azure_parts(
+            resource, domain="services.ai.azure.com", ahead="voice-live"
+        )
+        return cls(
+            url=f"{base}/voice-live",
+            dialect="beta",
+            query={"api-version": api_version, **said},
+            auth="bearer" if token_provider else "api-key",
+            key=token_provider or api_key,
+            key_variable="AZURE_VOICELIVE_API_KEY",
+        )
 
     @classmethod
     def xai(cls, *, api_key: Key = None) -> Endpoint:
@@ -286,7 +327,7 @@ class Endpoint:
         if vendor is not None and vendor.needs_key and not optional:
             raise ConfigurationError(
                 f"no key for {urlsplit(self.url).hostname}: "
-                f"pass api_key or set {vendor.key_variable}"
+                f"pass api_key or set {' or '.join(key_variables(self.url))}"
             )
         return None
 
@@ -386,16 +427,20 @@ class Endpoint:
         return scheme, host, parts.path.rstrip("/"), query
 
 
-def _azure_parts(resource: str) -> tuple[str, dict[str, str]]:
+def _azure_parts(
+    resource: str, *, domain: str = "openai.azure.com", ahead: str = "openai"
+) -> tuple[str, dict[str, str]]:
     """
     What comes before ``/openai``, and what path and query of a URL say.
 
     Args:
         resource: a name, a host, or any URL that the portal shows.
+        domain: what a bare name is completed with.
+        ahead: the step of the path that the base ends before.
     """
     if "://" not in resource:
         host, slash, rest = resource.partition("/")
-        host = host if "." in host or ":" in host else f"{host}.openai.azure.com"
+        host = host if "." in host or ":" in host else f"{host}.{domain}"
         resource = f"https://{host}{slash}{rest}"
     try:
         scheme, host, path, query, _ = urlsplit(resource)
@@ -403,13 +448,13 @@ def _azure_parts(resource: str) -> tuple[str, dict[str, str]]:
         raise ConfigurationError(f"that is no URL: {shown_url(resource)}") from exc
     said = dict(parse_qsl(query))
     steps = [step for step in path.split("/") if step]
-    at = steps.index("openai") if "openai" in steps else len(steps)
+    at = steps.index(ahead) if ahead in steps else len(steps)
     behind = steps[at + 1 :]
     if behind[:1] == ["deployments"] and len(behind) > 1:
         said.setdefault("deployment", unquote(behind[1]))
     if behind[:1] == ["v1"]:
         said["api-version"] = "v1"
-    elif behind[:1] == ["realtime"]:
+    elif behind[:1] == ["realtime"] and ahead == "openai":
         said.setdefault("api-version", _AZURE_PREVIEW)
     return urlunsplit((scheme, host, "/".join(["", *steps[:at]]), "", "")), said
 

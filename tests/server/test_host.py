@@ -74,6 +74,8 @@ def test_the_beta_subprotocol_and_header_choose_the_dialect(start: Start) -> Non
     offered = ["realtime", "openai-beta.realtime-v1"]
     with client(server, subprotocols=offered) as one:
         assert "modalities" in one.receive()["session"]
+    with client(server, path="/voice-live/realtime?model=m&api-version=1") as azure:
+        assert "modalities" in azure.receive()["session"]
     with client(server, header=["OpenAI-Beta: realtime=v1"]) as two:
         assert "modalities" in two.receive()["session"]
 

@@ -395,3 +395,50 @@ def test_azure_takes_every_form_that_the_portal_shows(resource: str, url: str) -
     endpoint = Endpoint.azure(resource, None if named else "D", api_key="k")
 
     assert url == endpoint.websocket_url()
+
+
+VERSION = "?api-version=2026-07-15"
+LIVE = "wss://res.services.ai.azure.com/voice-live/realtime"
+
+
+@pytest.mark.parametrize(
+    ("resource", "url"),
+    [
+        ("res", LIVE + VERSION),
+        ("res.services.ai.azure.com", LIVE + VERSION),
+        ("https://res.services.ai.azure.com/", LIVE + VERSION),
+        ("wss://res.services.ai.azure.com/voice-live/realtime", LIVE + VERSION),
+        (LIVE + "?api-version=2025-10-01", LIVE + "?api-version=2025-10-01"),
+        (
+            "https://res.cognitiveservices.azure.com/voice-live/",
+            "wss://res.cognitiveservices.azure.com/voice-live/realtime" + VERSION,
+        ),
+    ],
+)
+def test_voice_live_takes_every_form_of_its_address(resource: str, url: str) -> None:
+    """A name, a host, the base, and what the portal shows."""
+    endpoint = Endpoint.voice_live(resource, api_key="k")
+
+    assert url + "&model=M" == endpoint.websocket_url(model="M")
+    assert "beta" == endpoint.dialect
+    assert "k" == headers_of(endpoint)["api-key"]
+
+
+def test_voice_live_has_variables_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For its address and its key; without one of them it says what it needs."""
+    for name in ("VOICELIVE_ENDPOINT", "VOICELIVE_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(f"AZURE_{name}", raising=False)
+    with pytest.raises(ConfigurationError, match="AZURE_VOICELIVE_API_KEY"):
+        Endpoint.voice_live("res").resolve_key()
+    with pytest.raises(ConfigurationError, match="AZURE_VOICELIVE_ENDPOINT"):
+        Endpoint.voice_live()
+    monkeypatch.setenv("AZURE_VOICELIVE_ENDPOINT", "https://res.services.ai.azure.com")
+    monkeypatch.setenv("AZURE_VOICELIVE_API_KEY", "from-outside")
+    endpoint = Endpoint.voice_live()
+
+    assert endpoint.websocket_url(model="M").startswith(LIVE)
+    assert "from-outside" == headers_of(endpoint)["api-key"]
+    assert (
+        "Bearer t"
+        == headers_of(Endpoint.voice_live(token_provider=lambda: "t"))["Authorization"]
+    )

@@ -134,6 +134,7 @@ def connecting() -> None:
     )
     session = connect("m", config={"instructions": "Be brief."}, dialect="beta")
     session = connect("m", endpoint=Endpoint.azure("resource", "deployment"))
+    connect("m", endpoint=Endpoint.voice_live("resource", token_provider=lambda: "t"))
     session = connect(
         "m",
         session_type="transcription",

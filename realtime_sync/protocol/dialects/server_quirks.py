@@ -280,8 +280,8 @@ SERVERS: dict[str, Server] = {
         lacks='the preview refuses ``modalities=["audio"]`` alone: the error says so',
     ),
     "Azure Voice Live": Server(
-        connect='``dialect="beta"``',
-        lacks="events of its own, heard with ``unknown=True``",
+        connect="``Endpoint.voice_live(...)``",
+        lacks="events of its own: heard by name, as ``UnknownEvent``",
     ),
     "xAI": Server(
         connect="``Endpoint.xai(...)``",

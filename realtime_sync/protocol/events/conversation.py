@@ -95,7 +95,10 @@ class Conversation:
 @frozen(kw_only=True, slots=False)
 class ConversationCreated(ServerEvent):
     """
-    The conversation exists. GA servers do not say so.
+    The conversation exists.
+
+    The prose of both protocols has it after ``session.created``; OpenAI sends it in
+    neither, and xAI sends it first. Nobody may wait for it.
 
     Attributes:
         conversation: its id.

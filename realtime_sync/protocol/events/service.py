@@ -20,7 +20,11 @@ class Error(ServerEvent):
     reported here but by `ResponseDone`.
 
     Attributes:
-        error: what is wrong. Its ``event_id`` is that of the client's command.
+        error: what is wrong. Its ``event_id`` is that of the client's command. Its
+            ``code`` is ``invalid_parameter`` with an empty ``param`` for an update
+            of another type of session, ``invalid_model`` for a model in a
+            transcription session, and ``invalid_intent`` for an intent that there
+            is not; the connection is closed after the last two.
     """
 
     type: ClassVar[str] = "error"
@@ -31,6 +35,9 @@ class Error(ServerEvent):
 class RateLimitsUpdated(ServerEvent):
     """
     What is left of the account's limits. Comes before or after a response.
+
+    The beta names requests and tokens, and sets tokens aside for a response until
+    it has ended; GA names tokens, after the response.
 
     Attributes:
         rate_limits: one entry per limit; may be empty.

@@ -14,9 +14,10 @@ from .calls import Calls
 from .origin import Allowed, Caller, caller_refusal
 from .secrets import Secrets
 
-_REALTIME_PATHS = frozenset(
-    {"/v1/realtime", "/realtime", "/openai/v1/realtime", "/openai/realtime"}
-)
+_VOICE_LIVE_PATH = "/voice-live/realtime"
+_BETA_PATHS = frozenset({"/openai/realtime", _VOICE_LIVE_PATH})
+"""Azure's, which speak the beta without being asked to."""
+_REALTIME_PATHS = _BETA_PATHS | {"/v1/realtime", "/realtime", "/openai/v1/realtime"}
 _TRANSLATION_PATHS = frozenset({"/v1/realtime/translations", "/realtime/translations"})
 _KEY_PROTOCOL = "openai-insecure-api-key."
 _BETA_PROTOCOL = "openai-beta.realtime-v1"
@@ -93,7 +94,7 @@ class Knock:
         return (
             "realtime=v1" in self.headers.get("openai-beta", "")
             or _BETA_PROTOCOL in self.protocols
-            or self.path == "/openai/realtime"
+            or self.path in _BETA_PATHS
         )
 
 

@@ -1,0 +1,64 @@
+"""
+Events that vendors have beside the protocol's, by name.
+
+They have no classes: a server's are `UnknownEvent` with everything in ``raw``, and a
+command is a mapping. But they are expected, so that nobody warns of them, and a
+handler may be registered for them by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+SERVER_EVENTS: Mapping[str, tuple[str, ...]] = {
+    "Azure Voice Live": (
+        "warning",
+        "response.animation_blendshapes.delta",
+        "response.animation_blendshapes.done",
+        "response.animation_viseme.delta",
+        "response.animation_viseme.done",
+        "response.audio_timestamp.delta",
+        "response.audio_timestamp.done",
+        "response.audio_transcript.annotation.added",
+        "response.file_search_call.completed",
+        "response.file_search_call.in_progress",
+        "response.file_search_call.searching",
+        "response.invocation.delta",
+        "response.video.delta",
+        "response.web_search_call.completed",
+        "response.web_search_call.in_progress",
+        "response.web_search_call.searching",
+        "session.avatar.connecting",
+        "session.avatar.switch_to_idle",
+        "session.avatar.switch_to_speaking",
+    ),
+}
+"""What a server says."""
+
+COMMANDS: Mapping[str, tuple[str, ...]] = {
+    "Azure Voice Live": (
+        "input_audio.clear",
+        "input_audio.turn.append",
+        "input_audio.turn.cancel",
+        "input_audio.turn.end",
+        "input_audio.turn.start",
+        "input_text.delta",
+        "input_text.done",
+        "mcp_approval_response",
+        "session.avatar.connect",
+    ),
+}
+"""What a client says."""
+
+
+@lru_cache(maxsize=None)
+def vendor_names(direction: str) -> frozenset[str]:
+    """
+    Return the names of every vendor's events.
+
+    Args:
+        direction: ``"server"`` or ``"client"``.
+    """
+    table = {"server": SERVER_EVENTS, "client": COMMANDS}[direction]
+    return frozenset(name for names in table.values() for name in names)
