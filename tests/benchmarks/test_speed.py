@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Optional
 
 import pytest
+from attrs import evolve
 
 from realtime_sync.cli.bench import SCENARIOS, Row, Scenario, measure, table
 
@@ -134,3 +135,20 @@ def test_an_hour_of_audio_leaves_little_behind() -> None:
     rows = measure([named("an hour of audio")], sides=("ours",))
 
     assert rows[0].ours < 16, "MiB in an hour"
+
+
+@pytest.mark.parametrize("dispatch", ["shared", "shared, inline, frozen"])
+def test_sessions_on_shared_threads_lose_nothing_and_are_few_threads(
+    dispatch: str,
+) -> None:
+    """A tenth of the sessions, beside openai-python's asyncio client."""
+    scenario = named(f"500 sessions x 50/s, {dispatch}")
+    fewer = {**scenario.settings, "sessions": 50}
+    rows = measure(
+        [evolve(scenario, events=50, settings=fewer)], pairs=1, sides=("ours", "peer")
+    )
+    print(table(rows))
+    figures = {row.unit: row.ours for row in rows}
+
+    assert 0 == figures["missing"]
+    assert figures["threads"] <= 16

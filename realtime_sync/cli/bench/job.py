@@ -40,6 +40,8 @@ class Job:
         confined: like a service that has been set up with care: on one core,
             where that can be asked for (Linux), with what it keeps for good out
             of the garbage collector's way, and with longer turns of its threads.
+        arrangement: of our sessions that share threads: ``"workers"``, or
+            ``"inline"``, and whether they are ``"frozen"``.
     """
 
     side: str
@@ -53,6 +55,7 @@ class Job:
     rate: int = 50
     run: int = 0
     confined: bool = False
+    arrangement: str = ""
 
     @property
     def model(self) -> str:
@@ -126,6 +129,27 @@ def delays(seconds: Sequence[float], expected: int) -> Figures:
         "p99 ms": percentile(figures, 99) * 1e3,
         "max ms": max(figures) * 1e3,
         "missing": float(expected - len(seconds)),
+    }
+
+
+def shared_figures(
+    job: Job, seen: Sequence[Delays], meter: Meter, memory: float
+) -> Figures:
+    """
+    What is told of many sessions at once.
+
+    Args:
+        job: that was done.
+        seen: the delays of each session.
+        meter: from the first command to the last event.
+        memory: KiB of each session.
+    """
+    total = [second for each in seen for second in each.seconds]
+    return {
+        **delays(total, job.events * job.sessions),
+        "cpu us": meter.cpu / max(1, len(total)) * 1e6,
+        "cpu %": meter.cpu / meter.wall * 100,
+        "KiB/session": memory,
     }
 
 

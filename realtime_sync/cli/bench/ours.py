@@ -6,8 +6,18 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from ... import Session, connect
-from .job import Delays, Figures, Job, Meter, delays, resident_kib, settle
+from ... import Session, Threads, connect
+from ...types import DispatchMode
+from .job import (
+    Delays,
+    Figures,
+    Job,
+    Meter,
+    delays,
+    resident_kib,
+    settle,
+    shared_figures,
+)
 from .scripts import PCM_20_MS, PCM_200_MS
 
 if TYPE_CHECKING:
@@ -16,8 +26,17 @@ if TYPE_CHECKING:
 _PATIENCE = 300.0
 
 
-def _connect(job: Job) -> Session:
-    return connect(job.model, base_url=job.url, api_key=None, ssl_context=job.tls())
+def _connect(
+    job: Job, *, threads: Threads | None = None, dispatch: DispatchMode = "thread"
+) -> Session:
+    return connect(
+        job.model,
+        base_url=job.url,
+        api_key=None,
+        ssl_context=job.tls(),
+        threads=threads,
+        dispatch=dispatch,
+    )
 
 
 def stream(job: Job) -> Figures:
@@ -123,13 +142,40 @@ def sessions(job: Job) -> Figures:
     meter.stop()
     for session in opened:
         session.close()
-    total = [second for each in seen for second in each.seconds]
-    return {
-        **delays(total, job.events * job.sessions),
-        "cpu us": meter.cpu / max(1, len(total)) * 1e6,
-        "cpu %": meter.cpu / meter.wall * 100,
-        "KiB/session": memory,
-    }
+    return shared_figures(job, seen, meter, memory)
+
+
+def shared_sessions(job: Job) -> Figures:
+    """Many sessions at once on shared threads, each with events at an even rate."""
+    seen = [Delays() for _ in range(job.sessions)]
+    over = threading.Semaphore(0)
+    inline = job.arrangement.startswith("inline")
+    with Threads(workers=1) as threads:
+        with _connect(job, threads=threads):
+            before = resident_kib()
+        opened = []
+        for each in seen:
+            session = _connect(
+                job, threads=threads, dispatch="inline" if inline else "thread"
+            )
+            session.on("response.output_text.delta", each.note)
+            session.on("response.done", lambda event: over.release())
+            opened.append(session)
+        memory = (resident_kib() - before) / job.sessions
+        settle(job)
+        if job.arrangement.endswith("frozen"):
+            threads.freeze()
+        meter = Meter()
+        meter.start()
+        for session in opened:
+            session.send({"type": "input_audio_buffer.commit"})
+        for _ in opened:
+            assert over.acquire(timeout=_PATIENCE)
+        meter.stop()
+        figures = shared_figures(job, seen, meter, memory)
+        figures["threads"] = float(threading.active_count())
+        threads.close(timeout=30)
+    return figures
 
 
 def hour(job: Job) -> Figures:
@@ -192,6 +238,7 @@ MEASUREMENTS = {
     "opening": opening,
     "answers": answers,
     "sessions": sessions,
+    "shared sessions": shared_sessions,
     "hour": hour,
     "hushed while blocked": hushed_while_blocked,
     "hushed while busy": hushed_while_busy,

@@ -1,4 +1,8 @@
-"""The same measurements, made with openai-python's synchronous client."""
+"""
+The same measurements, made with openai-python's synchronous client.
+
+What is shared by many sessions is measured with its asyncio client.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,8 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from .job import Delays, Figures, Job, Meter, delays, resident_kib, settle
+from .asyncio_peer import shared_sessions
+from .job import Delays, Figures, Job, Meter, resident_kib, settle, shared_figures
 from .scripts import PCM_20_MS, PCM_200_MS
 
 _LATEST = 60.0
@@ -145,13 +150,7 @@ def sessions(job: Job) -> Figures:
         # Over TLS some never end; their events are missing.
         thread.join(max(0.0, end - time.monotonic()))
     meter.stop()
-    total = [second for each in seen for second in each.seconds]
-    return {
-        **delays(total, job.events * job.sessions),
-        "cpu us": meter.cpu / max(1, len(total)) * 1e6,
-        "cpu %": meter.cpu / meter.wall * 100,
-        "KiB/session": memory,
-    }
+    return shared_figures(job, seen, meter, memory)
 
 
 def _dispatching(connection: Any, seen: Delays) -> threading.Thread:
@@ -200,5 +199,6 @@ MEASUREMENTS = {
     "opening": opening,
     "answers": answers,
     "sessions": sessions,
+    "shared sessions": shared_sessions,
     "hour": hour,
 }
