@@ -53,6 +53,10 @@ class Playback(Protocol):
     def end(self) -> None:
         """Say that what is queued is complete."""
 
+    @property
+    def sounding(self) -> bool:
+        """Whether anything is still to be heard."""
+
     def add_failure_listener(self, listener: Failed) -> Callable[[], None]:
         """Have a function told what a sink raised; returns what undoes it."""
 
@@ -105,6 +109,7 @@ class Attachment:
         self._unnamed: list[Any] = []
         # Truncations by the id of the command, until the server has answered.
         self._truncations: dict[str, ConversationItemTruncate] = {}
+        self._heard: dict[str, PlayedPart] = {}
         self._converter: Converter | None = None
         self._part: tuple[str, int] | None = None
         handlers: dict[str, Callable[[Any], None]] = {
@@ -121,6 +126,7 @@ class Attachment:
             session.on(name, handler, inline=True) for name, handler in handlers.items()
         ]
         self._unlisten = player.add_failure_listener(self._failed)
+        self._unwait = session.rotate_after(lambda: player.sounding)
 
     def __enter__(self) -> Attachment:
         return self
@@ -133,6 +139,7 @@ class Attachment:
         while self._subscriptions:
             self._subscriptions.pop().cancel()
         self._unlisten()
+        self._unwait()
 
     def interrupt(self, *, cancel: bool | None = True) -> tuple[PlayedPart, ...]:
         """
@@ -160,6 +167,7 @@ class Attachment:
             snapshot, heard, cancel=cancel, settled=frozenset(self._settled)
         )
         self._settle(snapshot.active_response, heard)
+        self._heard = {part.item_id: part for part in heard}
         for command in commands:
             self._send(command)
         if commands or any(part.heard_ms < part.received_ms for part in heard):
@@ -205,6 +213,8 @@ class Attachment:
         """
         problem = event.error
         text = str(getattr(problem, "message", "") or "")
+        if self._retold(_known(getattr(problem, "event_id", None))):
+            return
         if "shorter" not in text:
             return
         event_id = _known(getattr(problem, "event_id", None))
@@ -226,6 +236,25 @@ class Attachment:
                     audio_end_ms=max(shorter),
                 )
             )
+
+    def _retold(self, event_id: str | None) -> bool:
+        """
+        Plan again, where the connection was replaced before a truncation arrived.
+
+        There the item is text, and to be truncated it is to be created again.
+        """
+        command = self._truncations.get(event_id or "")
+        part = None if command is None else self._heard.get(command.item_id)
+        if command is None or part is None:
+            return False
+        snapshot = self._session.snapshot
+        plan = plan_interruption(snapshot, [part], cancel=False)
+        if not plan or isinstance(plan[0], ConversationItemTruncate):
+            return False
+        self._truncations.pop(event_id or "", None)
+        for each in plan:
+            self._session.send(each)
+        return True
 
     def _failed(self, error: Exception, retrying: bool) -> None:
         self._session.notify("player.failed", error=error, retrying=retrying)

@@ -185,6 +185,11 @@ class Player:
             return self._paused
 
     @property
+    def sounding(self) -> bool:
+        """Whether anything that was queued is still to be heard."""
+        return self.ledger.sounding
+
+    @property
     def failure(self) -> Exception | None:
         """What the sink raised until the player gave up; None if it did not."""
         with self._changed:

@@ -7,7 +7,7 @@ connection has a reader of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Event, Thread, current_thread, get_ident
 from time import monotonic, time
@@ -117,6 +117,8 @@ class Reconnector:
         self._task: Optional[Task] = None
         self._rotated: Optional[Connection] = None
         self._rotate_at = 0.0
+        # What a rotation waits for; touched by any thread, one operation at a time.
+        self._busy_while: list[Callable[[], bool]] = []
         # Set while no thread replaces a connection; `_busy` is the thread that does.
         # It alone writes both, but for the reader that begins a rotation.
         self._idle = Event()
@@ -269,7 +271,23 @@ class Reconnector:
             snapshot.active_response is None
             and not snapshot.user_speaking
             and not (patient and self._pending.any)
+            and not (patient and any(busy() for busy in tuple(self._busy_while)))
         )
+
+    def wait_while(self, busy: Callable[[], bool]) -> Callable[[], None]:
+        """
+        Rotate no connection while a function says so; it must be quick.
+
+        Returns:
+            What undoes it.
+        """
+        self._busy_while.append(busy)
+
+        def undo() -> None:
+            if busy in self._busy_while:
+                self._busy_while.remove(busy)
+
+        return undo
 
     def _rotate(self, old: Connection) -> None:
         """Bring a new connection up while the old one still works."""

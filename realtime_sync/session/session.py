@@ -259,6 +259,22 @@ class Session:
         """
         self._lifecycle.emit(NOTICE_CLASSES[name](**fields))
 
+    def rotate_after(self, busy: Callable[[], bool]) -> Callable[[], None]:
+        """
+        Let a planned rotation of the connection wait while something goes on.
+
+        A player does: what it plays is still the conversation's. It is waited for
+        until ten seconds before the session's time is up.
+
+        Args:
+            busy: says whether it goes on; called on the reader, so it must be quick.
+
+        Returns:
+            What undoes it.
+        """
+        reconnector = self._parts.reconnector
+        return (lambda: None) if reconnector is None else reconnector.wait_while(busy)
+
     def ask(
         self,
         question: Any,

@@ -12,11 +12,13 @@ from typing import Any, Optional, Protocol
 
 from ..protocol.events import (
     ClientEvent,
+    ConversationItemCreate,
     ConversationItemDelete,
     ConversationItemTruncate,
     ResponseCancel,
 )
-from .items import Item, Part
+from ..protocol.items import AssistantMessage, ContentPart
+from .items import Item, Part, first_words
 from .parts import ResponseState
 from .snapshot import Snapshot
 
@@ -59,7 +61,8 @@ def plan_interruption(
     of which nothing was heard is deleted, because a server refuses to truncate
     at zero. One that was heard in part is truncated there, never beyond what was
     received. One that was heard to its end is left alone, and so are items that
-    are not in the conversation.
+    are not in the conversation. One that is text by now, because the connection was
+    replaced, is deleted and created again with the part that was heard.
 
     Args:
         snapshot: the conversation as it is now.
@@ -124,6 +127,9 @@ def _is_spoken(item: Item) -> bool:
 
 def _cut(snapshot: Snapshot, item: Item, parts: list[Played]) -> Iterator[ClientEvent]:
     """Cut one item where it was last heard."""
+    if any(_became_text(item, part) for part in parts):
+        yield from _told_again(snapshot, item, parts)
+        return
     heard = [_whole_ms(item, part) for part in parts]
     if not any(heard) and not _has_text(item):
         yield ConversationItemDelete(item_id=item.id)
@@ -142,6 +148,44 @@ def _cut(snapshot: Snapshot, item: Item, parts: list[Played]) -> Iterator[Client
             yield ConversationItemTruncate(
                 item_id=item.id, content_index=part.content_index, audio_end_ms=end
             )
+
+
+def _became_text(item: Item, part: Played) -> bool:
+    """
+    Whether what was played is text by now, which a server cannot truncate.
+
+    So it is on a connection that took the place of the one that said it.
+    """
+    content = _content(item, part.content_index)
+    return content is not None and content.type in ("output_text", "text")
+
+
+def _told_again(
+    snapshot: Snapshot, item: Item, parts: list[Played]
+) -> Iterator[ClientEvent]:
+    """Put in place of an item as much of its text as was heard."""
+    received = sum(part.received_ms for part in parts)
+    heard = sum(min(part.heard_ms, part.received_ms) for part in parts)
+    if int(heard) >= int(received):
+        return
+    text = first_words(
+        "".join(part.text or "" for part in item.content), heard / received
+    )
+    yield ConversationItemDelete(item_id=item.id)
+    if text:
+        yield ConversationItemCreate(
+            previous_item_id=_before(snapshot, item),
+            item=AssistantMessage(
+                id=item.id, content=(ContentPart(type="output_text", text=text),)
+            ),
+        )
+
+
+def _before(snapshot: Snapshot, item: Item) -> str:
+    """What an item is put after: the one before it, or the root."""
+    ids = [each.id for each in snapshot.items]
+    at = ids.index(item.id) if item.id in ids else 0
+    return ids[at - 1] if at else "root"
 
 
 def _unplayed(snapshot: Snapshot, item: Item) -> Iterator[ClientEvent]:

@@ -79,7 +79,7 @@ class Part:
         if self.heard_ms is None or said is None:
             return said
         total = self.audio_ms or len(said) / SPEECH_RATE * 1000
-        return _first_words(said, self.heard_ms / total if total else 0.0)
+        return first_words(said, self.heard_ms / total if total else 0.0)
 
     @property
     def audio_ms(self) -> int:
@@ -91,7 +91,8 @@ class Part:
         return pack(self)
 
 
-def _first_words(text: str, share: float) -> str:
+def first_words(text: str, share: float) -> str:
+    """The first *share* of a text, up to a whole word."""
     end = int(len(text) * share)
     if end >= len(text):
         return text

@@ -413,12 +413,12 @@ def test_a_server_with_one_id_for_everything_is_heard_again() -> None:
 
 
 def cut_in_the_middle(
-    transport: MemoryTransport, session: Session, player: audio.Player
+    transport: MemoryTransport, session: Session, player: audio.Player, ms: int = 60
 ) -> dict[str, Any]:
-    """Interrupt a spoken answer of which 60 ms were heard; the truncation."""
+    """Interrupt a spoken answer of which so much was heard; the truncation."""
     transport.feed(*frames.answer(spoken="One two three.", item_id="a1")({}))
     transport.take()
-    player.pull(60 * 48)
+    player.pull(ms * 48)
     transport.feed(STARTED)
     (sent,) = transport.take()
     assert "conversation.item.truncate" == sent["type"]
@@ -586,3 +586,26 @@ def test_a_format_that_is_not_known_is_refused_by_its_name(word: str) -> None:
 
         with pytest.raises(ConfigurationError, match=word):
             player.attach(session)
+
+
+def test_an_interruption_goes_by_what_the_present_connection_knows() -> None:
+    """A truncation of what came back as text is refused: it is created again."""
+    transport, session = memory()
+    with session, audio.Player() as player, player.attach(session):
+        sent = cut_in_the_middle(transport, session, player, 500)
+        (item,) = [each for each in session.snapshot.items if each.id == "a1"]
+        gone = {"type": "conversation.item.deleted", "item_id": "a1"}
+        again = {
+            "id": "a1",
+            "type": "message",
+            "role": "assistant",
+            "status": "completed",
+            "content": [{"type": "output_text", "text": item.said}],
+        }
+        added = {"type": "conversation.item.added", "item": again}
+        transport.feed(gone, {**added, "previous_item_id": None})
+        transport.take()
+        transport.feed(refusal("Only audio can be truncated", sent["event_id"]))
+        kinds = [frame["type"] for frame in transport.take()]
+
+    assert ["conversation.item.delete", "conversation.item.create"] == kinds

@@ -15,7 +15,7 @@ import pytest
 from attrs import evolve
 
 import realtime_sync.session.restorer
-from realtime_sync import ReconnectPolicy, Router, Session, connect
+from realtime_sync import ReconnectPolicy, Router, Session, audio, connect
 from realtime_sync.errors import (
     AuthenticationFailed,
     ConnectFailed,
@@ -1127,6 +1127,21 @@ def test_no_rotation_while_a_response_is_active() -> None:
         assert log.restored.wait(LONG)
 
         assert "first second" == handle.result(LONG).text
+        session.close()
+
+
+def test_no_rotation_while_an_answer_is_played() -> None:
+    """What still plays can be truncated on the connection that said it."""
+    with serve(agent="echo", session_seconds=60.0) as server:
+        session = opened(server.url, quick(rotate_before=59.0))
+        log = Log(session)
+        server.options = evolve(server.options, session_seconds=3600.0)
+        with audio.Player() as player, player.attach(session):
+            player.play(bytes(4800))
+
+            assert not log.restored.wait(1.3)
+            player.interrupt()
+            assert log.restored.wait(LONG)
         session.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -396,3 +397,48 @@ def test_no_plan_holds_what_a_server_refuses(
         assert command[1] not in settled
         if command[0] == "conversation.item.truncate":
             assert 1 <= command[3] <= 1000
+
+
+def restored(text: str, kind: str = "output_text") -> Wire:
+    """An answer that came back as text on a new connection, after a question."""
+    wire = Wire()
+    for item_id, role, part, before in (
+        ("u", "user", {"type": "input_text", "text": "Tell me"}, None),
+        ("a", "assistant", {"type": kind, "text": text}, "u"),
+    ):
+        wire.tell(
+            "conversation.item.added",
+            previous_item_id=before,
+            item={
+                "id": item_id,
+                "type": "message",
+                "role": role,
+                "status": "completed",
+                "content": [part],
+            },
+        )
+    return wire
+
+
+@pytest.mark.parametrize("kind", ["output_text", "text"])
+def test_an_answer_that_became_text_is_created_again_as_it_was_heard(kind: str) -> None:
+    """No server truncates text; the model is to know what was heard all the same."""
+    wire = restored("one two three four five six", kind)
+    plan = plan_interruption(wire.snapshot, [Played("a", 500.0)])
+    removed, made = (json.loads(Codec().encode(each)) for each in plan)
+
+    assert ("conversation.item.delete", "a") == (removed["type"], removed["item_id"])
+    assert ("conversation.item.create", "u") == (made["type"], made["previous_item_id"])
+    assert "a" == made["item"]["id"]
+    assert [{"type": "output_text", "text": "one two three"}] == made["item"]["content"]
+
+
+@pytest.mark.parametrize("heard, commands", [(0.0, 1), (1000.0, 0), (1200.0, 0)])
+def test_an_answer_that_became_text_goes_if_unheard_and_stays_if_heard(
+    heard: float, commands: int
+) -> None:
+    """As one that is sound does."""
+    wire = restored("one two three")
+    plan = plan_interruption(wire.snapshot, [Played("a", heard)])
+
+    assert commands == len(plan)
