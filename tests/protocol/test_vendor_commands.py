@@ -63,3 +63,14 @@ def test_dashscope_is_told_both_rates_in_its_words() -> None:
         sent["output_audio_format"],
     )
     assert "g711_ulaw" == narrow["input_audio_format"]
+
+
+@pytest.mark.parametrize(
+    ("heard", "lifted"),
+    [("g711_ulaw", {"type": "audio/pcmu"}), ("opus", {"type": "opus"}), (7, 7)],
+)
+def test_dashscope_says_other_formats_like_everybody(heard: Any, lifted: Any) -> None:
+    """Only its own words have a meaning of their own."""
+    frame = {"type": "session.updated", "session": {"input_audio_format": heard}}
+
+    assert lifted == DASHSCOPE.lift_server(frame)["session"]["audio"]["input"]["format"]
