@@ -161,11 +161,15 @@ class WaitTimeout(RealtimeError, TimeoutError):
 
     Attributes:
         partial: what had arrived by then (a `Reply` for responses), or None.
+        errors: the server's ``error`` events since the wait began.
     """
 
-    def __init__(self, message: str, *, partial: Any = None) -> None:
+    def __init__(
+        self, message: str, *, partial: Any = None, errors: tuple[Any, ...] = ()
+    ) -> None:
         super().__init__(message)
         self.partial = partial
+        self.errors = errors
 
 
 class WouldDeadlock(RealtimeError, RuntimeError):

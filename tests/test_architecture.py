@@ -31,6 +31,7 @@ ROWS = """
     state           : types errors protocol
     transport       : types errors deadline protocol.escape protocol.sensitive
     dispatch        : types errors deadline protocol state transport.logs
+                      transport.redaction
     connection      : types errors deadline protocol state transport dispatch
     recording       : types errors deadline protocol state transport.redaction
                       transport.logs

@@ -21,12 +21,14 @@ class CommandHandle:
     Attributes:
         command: the client event.
         event_id: the id under which an error would come back.
+        since: how many errors the server had told of when it was made.
     """
 
     def __init__(self, command: Any, waiting: Waiting) -> None:
         self.command = command
         self.event_id: str = command.event_id
         self._waiting = waiting
+        self.since = waiting.heard
         self._slot = Slot()
         self._awaited = False
         self._number = 0
@@ -62,11 +64,12 @@ class CommandHandle:
         if self.command.type not in ACKS:
             raise LocalProtocolError(f"{self.command.type} is never acknowledged")
         self._awaited = True
-        return self._slot.result(
-            self._waiting.wait,
-            self._waiting.deadline(timeout),
-            f"acknowledgement of {self.command.type} ({self.event_id})",
-        )
+        with self._waiting.explaining(self.since):
+            return self._slot.result(
+                self._waiting.wait,
+                self._waiting.deadline(timeout),
+                f"acknowledgement of {self.command.type} ({self.event_id})",
+            )
 
     def raise_if_rejected(self) -> None:
         """

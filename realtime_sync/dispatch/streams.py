@@ -49,6 +49,7 @@ class Expectation(Generic[Event]):
         self._what = event if isinstance(event, str) else event.__name__
         self._where = where
         self._waiting = waiting
+        self._since = waiting.heard
         self._found: Optional[Event] = None
         # The predicate is for the thread that waits, so that without one the
         # first event is enough, and with one all of them are kept for it.
@@ -96,9 +97,10 @@ class Expectation(Generic[Event]):
 
     def _next(self, deadline: Deadline) -> Event:
         try:
-            event: Event = self._mailbox.take(
-                self._waiting.wait, deadline, f"event {self._what}"
-            )
+            with self._waiting.explaining(self._since):
+                event: Event = self._mailbox.take(
+                    self._waiting.wait, deadline, f"event {self._what}"
+                )
             return event
         except StopIteration:
             if self._found is not None:
@@ -151,11 +153,13 @@ class EventStream(Generic[Event]):
 
     def __next__(self) -> Event:
         deadline = self._waiting.deadline(self._timeout)
+        since = self._waiting.heard
         while True:
             try:
-                event: Event = self._mailbox.take(
-                    self._waiting.wait, deadline, f"event {self._what}"
-                )
+                with self._waiting.explaining(since):
+                    event: Event = self._mailbox.take(
+                        self._waiting.wait, deadline, f"event {self._what}"
+                    )
             except ConnectionClosedOK:
                 raise StopIteration from None
             except OverflowError as exc:

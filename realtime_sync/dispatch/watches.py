@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Event, Lock
 from typing import Any, Optional
 from weakref import WeakMethod
 
 from ..deadline import Deadline
 from ..errors import WaitTimeout
+from ..transport.redaction import redact
 from ..types import UNSET, Timeout, Unset
+
+_MOST_ERRORS = 64
+_MOST_NAMED = 3
+"""Errors that are kept for waits, and those of them that a message names."""
 
 Wait = Callable[[Event, Deadline], bool]
 """Blocks on an event until the deadline; how depends on the dispatch mode."""
@@ -293,6 +299,46 @@ class Waiting:
     def __init__(self, wait: Wait, timeout: Optional[float]) -> None:
         self.wait = wait
         self.timeout = timeout
+        self._errors: deque[Any] = deque(maxlen=_MOST_ERRORS)
+        self._heard = 0
+        self.watch = Watch(
+            frozenset({"error"}), self._hear, lambda error: None, permanent=True
+        )
+
+    @property
+    def heard(self) -> int:
+        """How many errors the server has told of; marks the beginning of a wait."""
+        return self._heard
+
+    def _hear(self, event: Any) -> None:
+        self._errors.append(event)
+        self._heard += 1  # Last: who reads it finds the event.
+
+    @contextmanager
+    def explaining(self, since: Optional[int] = None) -> Iterator[None]:
+        """
+        Let a wait that runs out of time name what the server said meanwhile.
+
+        Args:
+            since: what `heard` was when the wait began; by default it is now.
+
+        Raises:
+            WaitTimeout: as it was raised inside, with the errors.
+        """
+        since = self._heard if since is None else since
+        try:
+            yield
+        except WaitTimeout as exc:
+            count = self._heard - since
+            errors = tuple(self._errors)[-count:] if count and not exc.errors else ()
+            if not errors:
+                raise
+            said = "; ".join(map(_said, errors[-_MOST_NAMED:]))
+            raise WaitTimeout(
+                f"{exc}; meanwhile the server said: {said}",
+                partial=exc.partial,
+                errors=errors,
+            ) from None
 
     def deadline(self, timeout: Timeout = UNSET) -> Deadline:
         """
@@ -332,6 +378,15 @@ def weak_watch(
 
     watch = Watch(types, accept_if_alive, end_if_alive)
     return watch
+
+
+def _said(event: Any) -> str:
+    error = getattr(event, "error", None)
+    told = [getattr(error, name, None) for name in ("message", "code", "type")]
+    words, code = told[0], told[1] or told[2]
+    if not isinstance(words, str) or not words:
+        words = "no reason"
+    return redact(words) + (f" [{code}]" if isinstance(code, str) else "")
 
 
 def again(error: BaseException) -> BaseException:

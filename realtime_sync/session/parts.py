@@ -102,6 +102,7 @@ class Parts:
             around=None if options.threads is None else options.threads.around,
         )
         self.waiting = Waiting(self.dispatcher.wait, options.timeout)
+        self.watches.add(self.waiting.watch)
         self.publisher = Publisher(
             self.board, self.dispatcher, self.watches, stale, lambda: self.snapshot
         )

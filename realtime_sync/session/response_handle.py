@@ -317,11 +317,12 @@ class ResponseHandle(CommandHandle):
                 return
             idle = self._patience(began) == 0.0
             if idle or deadline.passed:
-                raise WaitTimeout(
-                    f"response {self.response_id or '(not created yet)'} is not over "
-                    f"in time; {len(self._log)} events of it came",
-                    partial=self.reply(),
-                )
+                with self._waiting.explaining(self.since):
+                    raise WaitTimeout(
+                        f"response {self.response_id or '(not created yet)'} is not "
+                        f"over in time; {len(self._log)} events of it came",
+                        partial=self.reply(),
+                    )
 
     def _wait_listening(self, ready: Event, deadline: Deadline) -> bool:
         """Wait for a piece; False when none comes in time, or nothing at all."""

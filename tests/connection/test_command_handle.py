@@ -772,3 +772,43 @@ def test_an_error_that_names_an_append_fails_no_commit(commands: Commands) -> No
     commands.refuse(message="Invalid audio.", event_id="event_of_an_append")
 
     assert not handle.done()
+
+
+def test_a_wait_that_runs_out_of_time_names_what_the_server_said() -> None:
+    """Since the command was sent; what was said before is not about it."""
+    watches, waiting = WatchList(), Waiting(plain, 0.02)
+    watches.add(waiting.watch)
+    watches.offer(event("error", error={"message": "of old"}))
+    command = events.InputAudioBufferCommit(event_id="1")
+    handle = CommandHandle(command, waiting)
+    error = {"type": "server_error", "code": "internal_error", "message": "oh no"}
+    watches.offer(event("error", error=error))
+    watches.offer(event("error"))
+    with pytest.raises(WaitTimeout) as caught:
+        handle.acknowledged()
+
+    assert "the server said: oh no [internal_error]; no reason" in str(caught.value)
+    assert "of old" not in str(caught.value)
+    assert ["internal_error", None] == [
+        getattr(each.error or None, "code", None) for each in caught.value.errors
+    ]
+
+
+def test_a_wait_without_errors_says_nothing_of_them() -> None:
+    """And inside of another wait they are named once."""
+    watches, waiting = WatchList(), Waiting(plain, 0.02)
+    watches.add(waiting.watch)
+    with pytest.raises(WaitTimeout, match="^late$") as caught:
+        with waiting.explaining():
+            raise WaitTimeout("late")
+    assert () == caught.value.errors
+
+    with pytest.raises(WaitTimeout) as caught:
+        with waiting.explaining(), waiting.explaining():
+            watches.offer(event("error", error={"message": "why"}))
+            raise WaitTimeout("late", partial=1)
+
+    assert ("late; meanwhile the server said: why", 1) == (
+        str(caught.value),
+        caught.value.partial,
+    )
