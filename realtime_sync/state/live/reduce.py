@@ -1,0 +1,397 @@
+"""
+``reduce(snapshot, event)``: what is known of a session after one more event.
+
+The table says which function follows which event; every event of GPT-Live is
+in it or among those that are not mirrored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, Optional
+
+from attrs import evolve
+
+from ...protocol.events._base import UnknownEvent
+from ...protocol.lazy import audio_size
+from ..records import changed
+from .fragments import Fragment
+from .snapshot import Appended, Call, Delegation, LiveAudio, LiveSnapshot, LiveUsage
+
+Reducer = Callable[[LiveSnapshot, Any], LiveSnapshot]
+
+MOST: Final = 1000
+"""Appended texts, delegations, decisions and anomalies that are kept, of each."""
+
+LONGEST: Final = 1 << 20
+"""Characters of the backend's text that are kept of one delegation."""
+
+
+def _with(snapshot: LiveSnapshot, **changes: Any) -> LiveSnapshot:
+    return changed(snapshot, changes)
+
+
+def _text(value: Any) -> Optional[str]:
+    return value if isinstance(value, str) and value else None
+
+
+def _number(value: Any) -> Optional[float]:
+    return value if isinstance(value, (int, float)) else None
+
+
+def note(snapshot: LiveSnapshot, problem: str) -> LiveSnapshot:
+    """Return the snapshot with one more anomaly."""
+    return _with(snapshot, anomalies=(*snapshot.anomalies, problem)[-MOST:])
+
+
+def _started(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+    session_id = _text(getattr(event.session, "id", None)) or ""
+    told = _with(snapshot, session=event.session, state="active")
+    if session_id == snapshot.id:
+        return told  # Said again to whoever attaches again.
+    # Nothing of a session goes over to the one that takes its place.
+    left = {
+        name: evolve(each, state="abandoned") if each.state == "open" else each
+        for name, each in snapshot.delegations.items()
+    }
+    return _with(
+        told,
+        epochs=(*snapshot.epochs, session_id),
+        close_reason=None,
+        audio=LiveAudio(),
+        usage=LiveUsage(backend=snapshot.usage.backend),
+        delegations=MappingProxyType(left),
+    )
+
+
+def _updated(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+    return _with(snapshot, session=event.session)
+
+
+def _usage(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+    told, window = event.usage, getattr(event, "context_window", None)
+    ratio = _number(getattr(window, "usage_ratio", None))
+    seconds = _number(getattr(told, "seconds", None))
+    before = snapshot.usage
+    usage = evolve(
+        before,
+        seconds=before.seconds if seconds is None else seconds,
+        active_seconds=_number(getattr(told, "active_seconds", None)),
+        paused_seconds=_number(getattr(told, "paused_seconds", None)),
+        context_ratio=before.context_ratio if ratio is None else ratio,
+    )
+    return _with(snapshot, usage=usage)
+
+
+def _closed(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+    told = _usage(snapshot, event)
+    return _with(told, state="closed", close_reason=_text(event.reason))
+
+
+def _paused(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+    return _with(snapshot, state="paused")
+
+
+def _resumed(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+    return _with(snapshot, state="active")
+
+
+def _audio(**changes: bool) -> Reducer:
+    def follow(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+        return _with(snapshot, audio=evolve(snapshot.audio, **changes))
+
+    return follow
+
+
+def _output_audio(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+    received = snapshot.audio.received_bytes + audio_size(event)
+    return _with(snapshot, audio=evolve(snapshot.audio, received_bytes=received))
+
+
+def _transcript(speaker: str) -> Reducer:
+    def follow(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+        text, event_id = _text(event.delta), _text(event.event_id)
+        if text is None or event_id and snapshot.said.has(event_id, snapshot.epoch):
+            return snapshot  # Whoever attaches again hears the last seconds twice.
+        start, end = _number(event.start_ms), _number(event.end_ms)
+        if start is None or end is None or end < start:
+            snapshot = note(snapshot, f"{event.type}: no interval")
+            side = snapshot.user if speaker == "user" else snapshot.assistant
+            start = end = side.last_ms
+        fragment = Fragment(
+            speaker=speaker,
+            text=text,
+            start_ms=start,
+            end_ms=end,
+            event_id=event_id,
+            epoch=snapshot.epoch,
+        )
+        return _with(snapshot, said=snapshot.said.add(fragment))
+
+    return follow
+
+
+def _appended(kind: str) -> Reducer:
+    def follow(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+        at = _waiting(snapshot, kind, _text(event.client_event_id))
+        asked = Appended(kind=kind) if at is None else snapshot.context[at]
+        told = evolve(
+            asked,
+            acknowledged=True,
+            start_ms=_number(event.start_ms),
+            end_ms=_number(event.end_ms),
+            epoch=snapshot.epoch,
+        )
+        at = len(snapshot.context) if at is None else at
+        context = (*snapshot.context[:at], told, *snapshot.context[at + 1 :])
+        after = _with(snapshot, context=context[-MOST:])
+        if kind != "commentary" or told.delegation_id is None:
+            return after
+        return _change(after, told.delegation_id, {"state": "answered"})
+
+    return follow
+
+
+def _waiting(snapshot: LiveSnapshot, kind: str, named: Optional[str]) -> Optional[int]:
+    """Where the text is that an answer is about: as named, else the oldest."""
+    for at, each in enumerate(snapshot.context):
+        if each.kind == kind and not each.acknowledged:
+            if named in (None, each.event_id):
+                return at
+    return None
+
+
+def _change(
+    snapshot: LiveSnapshot, delegation_id: str, changes: Mapping[str, Any]
+) -> LiveSnapshot:
+    before = snapshot.delegations.get(delegation_id)
+    if before is None:
+        before = Delegation(id=delegation_id, epoch=snapshot.epoch)
+    every = {**snapshot.delegations, delegation_id: evolve(before, **changes)}
+    while len(every) > MOST:
+        del every[next(iter(every))]
+    return _with(snapshot, delegations=MappingProxyType(every))
+
+
+def _delegated(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+    task = event.delegation
+    delegation_id = _text(getattr(task, "id", None))
+    if delegation_id is None:
+        return note(snapshot, f"{event.type}: no id")
+    response_id = _text(task.response_id)
+    return _change(
+        snapshot,
+        delegation_id,
+        {
+            "target": _text(task.target) or "",
+            "offset_ms": _number(event.offset_ms) or 0,
+            "response_ids": (response_id,) if response_id else (),
+        },
+    )
+
+
+def _backend(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+    inner, delegation_id = event.event, _text(event.delegation_id)
+    follow = _BACKEND.get(getattr(inner, "type", ""))
+    if follow is None or delegation_id is None:
+        return snapshot
+    before = snapshot.delegations.get(delegation_id) or Delegation(id=delegation_id)
+    changes = follow(before, inner)
+    after = _change(snapshot, delegation_id, changes) if changes else snapshot
+    return _counted(after, inner)
+
+
+def _response_created(before: Delegation, inner: Any) -> dict[str, Any]:
+    response_id = _text(getattr(inner.response, "id", None))
+    known = before.response_ids
+    if response_id is None or response_id in known:
+        return {"state": "open"}
+    return {"state": "open", "response_ids": (*known, response_id)}
+
+
+def _item_done(before: Delegation, inner: Any) -> dict[str, Any]:
+    item = inner.item
+    call_id = _text(getattr(item, "call_id", None))
+    if call_id is None or call_id in before.calls:
+        return {}
+    call = Call(
+        call_id=call_id,
+        name=_text(item.name) or "",
+        arguments=_text(item.arguments) or "",
+        state="dropped" if item.status == "incomplete" else "open",
+        response_id=before.response_ids[-1] if before.response_ids else None,
+    )
+    return {"calls": MappingProxyType({**before.calls, call_id: call})}
+
+
+def _text_delta(before: Delegation, inner: Any) -> dict[str, Any]:
+    return {"text": (before.text + (_text(inner.delta) or ""))[:LONGEST]}
+
+
+def _completed(before: Delegation, inner: Any) -> dict[str, Any]:
+    # What is empty in a response says nothing; whether it called something does.
+    response_id = _text(getattr(inner.response, "id", None))
+    called = any(each.response_id == response_id for each in before.calls.values())
+    latest = not before.response_ids or before.response_ids[-1] == response_id
+    return {} if called or not latest else {"state": "answered"}
+
+
+def _failed(before: Delegation, inner: Any) -> dict[str, Any]:
+    calls = {
+        name: evolve(each, state="dropped") if each.state == "open" else each
+        for name, each in before.calls.items()
+    }
+    return {"state": "failed", "calls": MappingProxyType(calls)}
+
+
+_BACKEND: Final[Mapping[str, Callable[[Delegation, Any], dict[str, Any]]]] = {
+    "response.created": _response_created,
+    "response.output_item.done": _item_done,
+    "response.output_text.delta": _text_delta,
+    "response.completed": _completed,
+    "response.failed": _failed,
+    "response.incomplete": _failed,
+}
+"""Event of the backend -> what changes of the work that it does."""
+
+
+def _counted(snapshot: LiveSnapshot, inner: Any) -> LiveSnapshot:
+    response = getattr(inner, "response", None)
+    usage = getattr(response, "usage", None)
+    if not usage:
+        return snapshot
+    model = _text(getattr(response, "model", None)) or ""
+    taken, given = snapshot.usage.backend.get(model, (0, 0))
+    taken += int(_number(usage.input_tokens) or 0)
+    given += int(_number(usage.output_tokens) or 0)
+    backend = MappingProxyType({**snapshot.usage.backend, model: (taken, given)})
+    return _with(snapshot, usage=evolve(snapshot.usage, backend=backend))
+
+
+def _decided(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+    after = _with(snapshot, decisions=(*snapshot.decisions, event)[-MOST:])
+    delegation_id = _text(event.delegation_id)
+    if delegation_id is None:
+        return after
+    return _change(after, delegation_id, {"state": "answered"})
+
+
+REDUCERS: Final[Mapping[str, Reducer]] = MappingProxyType(
+    {
+        "session.started": _started,
+        "session.updated": _updated,
+        "session.closed": _closed,
+        "session.paused": _paused,
+        "session.resumed": _resumed,
+        "session.usage.updated": _usage,
+        "session.delegation.created": _delegated,
+        "session.input_audio.muted": _audio(muted=True),
+        "session.input_audio.unmuted": _audio(muted=False),
+        "session.output_audio.delta": _output_audio,
+        "session.output_audio.fixture.playing": _audio(fixture=True),
+        "session.output_audio.fixture.played": _audio(fixture=False),
+        "session.input_transcript.delta": _transcript("user"),
+        "session.output_transcript.delta": _transcript("assistant"),
+        "session.instructions.appended": _appended("instructions"),
+        "session.thinking.appended": _appended("thinking"),
+        "session.commentary.appended": _appended("commentary"),
+        "decision.event": _decided,
+        "response.event": _backend,
+    }
+)
+"""Event type -> what becomes of the snapshot."""
+
+NOT_MIRRORED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "session.input_audio.append": "the user's audio, for whoever listens",
+        "decision.item.created": "items of decisions are the application's own",
+        "decision.item.deleted": "items of decisions are the application's own",
+        "transport.ringing": "a telephone, no state of the session",
+        "transport.answered": "a telephone, no state of the session",
+        "transport.failed": "a telephone, no state of the session",
+        "transport.dtmf.received": "a key of a telephone, no state",
+        "transport.dtmf.send": "a key of a telephone, no state",
+        "transport.dtmf.sent": "a key of a telephone, no state",
+        "error": "belongs to its command, or to nothing",
+        "info": "says nothing of the session",
+    }
+)
+"""Event type -> why it changes nothing."""
+
+
+def reduce(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+    """
+    Return what is known of a session after an event.
+
+    Pure: the snapshot that is given stays what it is.
+
+    Args:
+        snapshot: what was known before.
+        event: a server event of GPT-Live.
+
+    Returns:
+        The same object if nothing changed, else one whose version is higher by
+        one. Nothing that a server says raises.
+    """
+    after = snapshot
+    if event.problems:
+        after = note(after, "; ".join(event.problems))
+    if event.__class__ is not UnknownEvent:
+        reducer = REDUCERS.get(event.type)
+        if reducer is not None:
+            after = reducer(after, event)
+    if after is not snapshot:
+        after.__dict__["version"] = snapshot.version + 1
+    return after
+
+
+def reduce_command(snapshot: LiveSnapshot, command: Any) -> LiveSnapshot:
+    """
+    Return the snapshot with what it must know of a command that was sent.
+
+    The version stays: the server has confirmed nothing.
+    """
+    follow = _COMMANDS.get(command.type)
+    return snapshot if follow is None else follow(snapshot, command)
+
+
+def _sent_audio(snapshot: LiveSnapshot, command: Any) -> LiveSnapshot:
+    sent = snapshot.audio.sent_bytes + audio_size(command, "audio")
+    return _with(snapshot, audio=evolve(snapshot.audio, sent_bytes=sent))
+
+
+def _closing(snapshot: LiveSnapshot, command: Any) -> LiveSnapshot:
+    return snapshot if snapshot.state == "closed" else _with(snapshot, state="closing")
+
+
+def _asked(snapshot: LiveSnapshot, command: Any) -> LiveSnapshot:
+    appended = Appended(
+        kind=command.type.split(".")[1],
+        content=command.content,
+        delegation_id=command.delegation_id,
+        event_id=_text(command.event_id),
+        epoch=snapshot.epoch,
+    )
+    return _with(snapshot, context=(*snapshot.context, appended)[-MOST:])
+
+
+def _output(snapshot: LiveSnapshot, command: Any) -> LiveSnapshot:
+    call_id = command.item.get("call_id")
+    for each in snapshot.delegations.values():
+        call = each.calls.get(call_id)
+        if call is not None and call.state == "open":
+            calls = {**each.calls, call_id: evolve(call, state="answered")}
+            return _change(snapshot, each.id, {"calls": MappingProxyType(calls)})
+    return snapshot
+
+
+_COMMANDS: Final[Mapping[str, Reducer]] = {
+    "session.input_audio.append": _sent_audio,
+    "session.close": _closing,
+    "session.instructions.append": _asked,
+    "session.thinking.append": _asked,
+    "session.commentary.append": _asked,
+    "response.item.create": _output,
+}
+"""Command -> what is remembered of it until the server answers, or for good."""

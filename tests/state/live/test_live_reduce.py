@@ -1,0 +1,442 @@
+"""What the mirror of a GPT-Live session makes of what a server says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs.exceptions import FrozenInstanceError
+
+from realtime_sync.protocol.codec import Codec
+from realtime_sync.protocol.registry import LIVE_ROWS, event_class
+from realtime_sync.state.live import fragments as pieces
+from realtime_sync.state.live.fragments import Fragment, Fragments, Timeline
+from realtime_sync.state.live.reduce import (
+    NOT_MIRRORED,
+    REDUCERS,
+    reduce,
+    reduce_command,
+)
+from realtime_sync.state.live.snapshot import LiveSnapshot
+
+CODEC = Codec(session_type="live")
+FRAMES = Path(__file__).parents[2] / "frames" / "live" / "server"
+
+Frame = dict[str, Any]
+
+
+def after(*frames: Any, start: LiveSnapshot = LiveSnapshot()) -> LiveSnapshot:
+    """The mirror after frames and commands."""
+    snapshot = start
+    for each in frames:
+        if isinstance(each, dict):
+            snapshot = reduce(snapshot, CODEC.structure(each))
+        else:
+            snapshot = reduce_command(snapshot, each)
+    return snapshot
+
+
+def command(kind: str, **fields: Any) -> Any:
+    """A command as the session sends it."""
+    cls = event_class(kind, session_type="live", direction="client")
+    return cls(**fields)
+
+
+def started(name: str = "live_1") -> Frame:
+    """The first thing that a server says."""
+    return {"type": "session.started", "session": {"id": name, "status": "active"}}
+
+
+def said(who: str, start: int, end: int, text: str, **more: Any) -> Frame:
+    """A piece of a transcript."""
+    kind = "input" if who == "u" else "output"
+    return {
+        "type": f"session.{kind}_transcript.delta",
+        "event_id": f"{who}{start}",
+        "delta": text,
+        "start_ms": start,
+        "end_ms": end,
+        **more,
+    }
+
+
+def delegated(target: str = "responses", name: str = "item_1") -> Frame:
+    """Work is handed on."""
+    return {
+        "type": "session.delegation.created",
+        "offset_ms": 3800,
+        "delegation": {
+            "type": "delegation",
+            "id": name,
+            "target": target,
+            **({"response_id": "resp_1"} if target == "responses" else {}),
+        },
+    }
+
+
+def backend(kind: str, **fields: Any) -> Frame:
+    """The backend says something about its work."""
+    event = {"type": f"response.{kind}", **fields}
+    return {"type": "response.event", "delegation_id": "item_1", "event": event}
+
+
+def response(name: str, **fields: Any) -> Frame:
+    """A response of the backend."""
+    return {"response": {"id": name, "model": "m", **fields}}
+
+
+CALL = {"type": "function_call", "call_id": "call_1", "name": "forecast"}
+CALL |= {"arguments": '{"city":"Oslo"}', "status": "completed"}
+
+QUESTION = (
+    started(),
+    said("u", 600, 800, "Will"),
+    said("u", 800, 1000, " it"),
+    said("u", 1200, 1400, " rain"),
+    said("u", 3600, 3800, " in"),
+    said("u", 3800, 4000, " Oslo?"),
+    delegated(),
+    backend("created", **response("resp_1")),
+    backend("in_progress", **response("resp_1")),
+    said("a", 4000, 4200, "Let me"),
+    said("a", 4200, 4400, " look."),
+    backend("output_item.added", item={**CALL, "arguments": "", "status": "x"}),
+    backend("function_call_arguments.delta", delta="{"),
+    backend("output_item.done", item=CALL),
+)
+
+ANSWER = (
+    command(
+        "response.item.create",
+        item={"type": "function_call_output", "call_id": "call_1", "output": "18"},
+    ),
+    command("response.create"),
+    said("a", 4600, 4800, " One moment."),
+    backend(
+        "completed",
+        **response(
+            "resp_1", output=[], usage={"input_tokens": 805, "output_tokens": 19}
+        ),
+    ),
+    backend("created", **response("resp_2", previous_response_id="resp_1")),
+    backend("output_item.added", item={"type": "message", "phase": "final_answer"}),
+    backend("output_text.delta", delta="It "),
+    backend("output_text.delta", delta="will."),
+    backend("output_item.done", item={"type": "message"}),
+    backend(
+        "completed",
+        **response("resp_2", usage={"input_tokens": 846, "output_tokens": 19}),
+    ),
+    {
+        "type": "session.usage.updated",
+        "usage": {"seconds": 14.0},
+        "context_window": {"usage_ratio": 0.0103203125},
+    },
+)
+
+
+def test_every_event_is_mirrored_or_has_a_reason_not_to_be() -> None:
+    """A new row without a reducer is found here."""
+    names = {row.name for row in LIVE_ROWS if row.direction == "server"}
+
+    assert names == set(REDUCERS) | set(NOT_MIRRORED)
+    assert not set(REDUCERS) & set(NOT_MIRRORED)
+
+
+@pytest.mark.parametrize("path", sorted(FRAMES.iterdir()), ids=lambda path: path.stem)
+def test_every_example_frame_is_followed_whole_and_in_pieces(path: Path) -> None:
+    """No frame raises, with or without any of its members."""
+    frame = json.loads(path.read_text(encoding="utf-8"))
+
+    snapshot = after(frame)
+
+    assert (1 if frame["type"] in REDUCERS else 0) >= snapshot.version
+    for name in set(frame) - {"type"}:
+        after({key: value for key, value in frame.items() if key != name})
+        after({**frame, name: None}, {**frame, name: {}}, {**frame, name: 7})
+
+
+def test_a_call_of_the_backend_is_open_until_its_output_is_sent() -> None:
+    """As captured: the request, the call, its output, the continuation, the answer."""
+    asked = after(*QUESTION)
+    sent = after(ANSWER[0], start=asked)
+    done = after(*ANSWER, start=asked)
+
+    assert "open" == asked.delegations["item_1"].calls["call_1"].state
+    assert "answered" == sent.delegations["item_1"].calls["call_1"].state
+    assert sent.version == asked.version
+    work = done.delegations["item_1"]
+    assert ("answered", ("resp_1", "resp_2"), "It will.") == (
+        work.state,
+        work.response_ids,
+        work.text,
+    )
+    assert ("responses", 3800) == (work.target, work.offset_ms)
+    assert {"m": (1651, 38)} == done.usage.backend
+    assert (14.0, 0.0103203125) == (done.usage.seconds, done.usage.context_ratio)
+
+
+def test_a_response_that_called_something_has_not_answered() -> None:
+    """Its output is empty whether it called or not; only its items tell."""
+    ended = backend("completed", **response("resp_1"))
+
+    assert "open" == after(*QUESTION, ended).delegations["item_1"].state
+    late = after(*QUESTION, *ANSWER[:5], ended)
+    assert "open" == late.delegations["item_1"].state
+
+
+@pytest.mark.parametrize("end", ["failed", "incomplete"])
+def test_calls_of_a_response_that_ends_badly_are_dropped(end: str) -> None:
+    """Outputs for them would be refused; what was answered before stays."""
+    other = backend("output_item.done", item={**CALL, "call_id": "call_2"})
+
+    work = after(*QUESTION, ANSWER[0], other, backend(end, **response("resp_1")))
+
+    calls = work.delegations["item_1"].calls
+    assert ("answered", "dropped") == (calls["call_1"].state, calls["call_2"].state)
+    assert "failed" == work.delegations["item_1"].state
+
+
+def test_a_call_that_is_incomplete_is_dropped_and_one_said_twice_is_one() -> None:
+    """Neither must run."""
+    cut = backend("output_item.done", item={**CALL, "status": "incomplete"})
+    again = backend("output_item.done", item=CALL)
+
+    work = after(cut, again)
+
+    (call,) = work.delegations["item_1"].calls.values()
+    assert ("dropped", None) == (call.state, call.response_id)
+    assert work.delegations == after(ANSWER[0], start=work).delegations
+
+
+def test_client_work_is_answered_by_commentary_of_its_own() -> None:
+    """A note is progress, commentary of nobody's is a remark."""
+    note = command(
+        "session.thinking.append", event_id="n", content="wait", delegation_id="item_1"
+    )
+    free = command("session.commentary.append", event_id="f", content="Hi")
+    answer = command(
+        "session.commentary.append", event_id="c", content="B12", delegation_id="item_1"
+    )
+    span = {"start_ms": 600, "end_ms": 800}
+    noted = {"type": "session.thinking.appended", "client_event_id": "n", **span}
+    spoken = {"type": "session.commentary.appended", **span}
+
+    begun = after(started(), delegated("client"), note, free, answer, noted, spoken)
+    done = after({**spoken, "client_event_id": "c"}, start=begun)
+
+    assert "open" == begun.delegations["item_1"].state
+    assert [True, True, False] == [each.acknowledged for each in begun.context]
+    assert "answered" == done.delegations["item_1"].state
+    assert (600, 800, "B12") == (
+        done.context[2].start_ms,
+        done.context[2].end_ms,
+        done.context[2].content,
+    )
+    assert 4 == len(after(spoken, start=done).context)
+    foreign = {**spoken, "client_event_id": "z"}
+    assert 4 == len(after(foreign, start=begun).context)
+
+
+def test_a_fork_begins_a_new_epoch_and_abandons_what_was_open() -> None:
+    """As captured: the clock begins anew; nothing pretends to have resumed."""
+    muted = {"type": "session.input_audio.muted"}
+
+    first = after(*QUESTION, delegated("client", "item_2"), muted)
+    again = after(started(), start=first)
+    forked = after(started("live_2"), said("u", 800, 1000, "Still"), start=first)
+
+    assert (0, first.delegations) == (again.epoch, again.delegations)
+    assert (("live_1", "live_2"), "live_2", 1) == (
+        forked.epochs,
+        forked.id,
+        forked.epoch,
+    )
+    assert {"abandoned"} == {each.state for each in forked.delegations.values()}
+    assert (True, False) == (first.audio.muted, forked.audio.muted)
+    assert (1000, "Still") == (
+        forked.user.last_ms,
+        forked.user.between(0, 5000, epoch=1),
+    )
+    assert "open" == first.delegations["item_1"].state
+    assert forked.delegations == after(started("live_3"), start=forked).delegations
+
+
+def test_the_state_follows_events_and_never_the_status() -> None:
+    """A closed session calls itself active still."""
+    closed = {
+        "type": "session.closed",
+        "reason": "expired",
+        "session": {"id": "live_1", "status": "active"},
+        "usage": {"seconds": 18.0},
+    }
+    steps: list[tuple[Any, str]] = [
+        (started(), "active"),
+        ({"type": "session.paused"}, "paused"),
+        ({"type": "session.resumed"}, "active"),
+        ({"type": "session.updated", "session": {"id": "live_1"}}, "active"),
+        (command("session.close"), "closing"),
+        (closed, "closed"),
+        (command("session.close"), "closed"),
+    ]
+    snapshot = LiveSnapshot()
+
+    for step, state in steps:
+        snapshot = after(step, start=snapshot)
+        assert state == snapshot.state
+    assert ("expired", 18.0) == (snapshot.close_reason, snapshot.usage.seconds)
+
+
+def test_overlapping_speech_is_found_and_is_no_interruption() -> None:
+    """As captured from aside: the assistant begins while the last words arrive."""
+    snapshot = after(
+        started(),
+        said("u", 600, 800, "May I check"),
+        said("u", 2400, 2600, " my seat"),
+        said("a", 2400, 2600, "It seems"),
+        said("u", 2600, 2700, " now"),
+        said("a", 2600, 3000, " to be"),
+        said("u", 2800, 3000, "?"),
+        said("a", 3200, 3400, " 4C."),
+    )
+
+    assert [(2400, 2700), (2800, 3000)] == [
+        (each.start_ms, each.end_ms) for each in snapshot.overlaps()
+    ]
+    assert "It seems to be 4C." == snapshot.assistant.text
+    assert "It seems to be" == snapshot.assistant.between(0, 3000)
+    assert () == after(started()).overlaps()
+
+
+def test_mere_agreement_is_left_out_of_segments_and_of_nothing_else() -> None:
+    """Grouping loses; the fragments and the transcript do not."""
+    snapshot = after(
+        started(),
+        said("u", 0, 400, "Then we"),
+        said("a", 400, 600, "mhm"),
+        said("u", 600, 1200, " went home"),
+    )
+
+    assert ["Then we went home"] == [each.text for each in snapshot.segments]
+    assert "mhm" in [each.text for each in snapshot.grouped(lossless=True)]
+    assert ("assistant", "mhm") in snapshot.transcript()
+
+
+def test_pieces_that_are_said_twice_are_kept_once() -> None:
+    """Who attaches again hears the last seconds again, under the same ids."""
+    piece = said("u", 0, 200, "Hello")
+
+    once = after(started(), piece)
+
+    assert once is after(piece, start=once)
+    assert "HelloHello" == after({**piece, "event_id": "x"}, start=once).user.text
+    assert once is after({**piece, "event_id": "y", "delta": ""}, start=once)
+
+
+@pytest.mark.parametrize("who", ["u", "a"])
+def test_a_piece_without_its_time_goes_to_the_end(who: str) -> None:
+    """Nothing that was said is lost, and the oddity is told."""
+    odd = {**said(who, 0, 0, " there"), "event_id": "odd", "start_ms": None}
+
+    snapshot = after(started(), said(who, 0, 200, "Hello"), odd)
+
+    side = snapshot.user if who == "u" else snapshot.assistant
+    assert ("Hello there", 200) == (side.text, side.last_ms)
+    assert "no interval" in snapshot.anomalies[-1]
+
+
+def test_snapshots_are_values_that_do_not_touch_each_other() -> None:
+    """Two ways on from one snapshot have nothing in common but their past."""
+    begun = after(*QUESTION)
+
+    one = after(said("a", 5000, 5200, "One"), start=begun)
+    two = after(said("a", 5000, 5200, "Two"), start=begun)
+
+    assert one.assistant.text.endswith("One") and two.assistant.text.endswith("Two")
+    assert "Let me look." == begun.assistant.text
+    assert begun.version + 1 == one.version == two.version
+    with pytest.raises(FrozenInstanceError):
+        begun.state = "closed"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        begun.delegations["x"] = None  # type: ignore[index]
+
+
+def test_audio_is_counted_and_not_kept() -> None:
+    """Both directions; a recording is playing until it was played."""
+    snapshot = after(
+        started(),
+        command("session.input_audio.append", audio=bytes(4800)),
+        {"type": "session.output_audio.delta", "delta": "AAECAwQF"},
+        {"type": "session.output_audio.fixture.playing"},
+    )
+    played = after({"type": "session.output_audio.fixture.played"}, start=snapshot)
+
+    assert (4800, 6, True) == (
+        snapshot.audio.sent_bytes,
+        snapshot.audio.received_bytes,
+        snapshot.audio.fixture,
+    )
+    assert not played.audio.fixture
+
+
+def test_decisions_are_kept_and_answer_their_delegation() -> None:
+    """Those of triggers are decisions too."""
+    event = {"type": "decision.event", "event": {"type": "decision.completed"}}
+
+    snapshot = after(
+        delegated("decisions"), event, {**event, "delegation_id": "item_1"}
+    )
+
+    assert 2 == len(snapshot.decisions)
+    assert "answered" == snapshot.delegations["item_1"].state
+
+
+def test_history_for_a_new_session_stays_within_the_limits() -> None:
+    """The latest of it, whole messages, at most 128 of them."""
+    talk = [said("ua"[n % 2], n * 1000, n * 1000 + 200, f"w{n}") for n in range(300)]
+    short = after(started(), *talk).to_messages()
+    long = after(
+        started(), said("u", 0, 200, "x" * 15_000), said("a", 900, 999, "y" * 9000)
+    ).to_messages()
+
+    assert 1 == len(after(started(), talk[0]).to_messages())
+    assert (128, "w299") == (len(short), short[-1]["content"][0]["text"])
+    assert {"user", "assistant"} == {each["role"] for each in short}
+    assert ["assistant"] == [each["role"] for each in long]
+
+
+def test_pieces_are_bounded_and_what_is_gone_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A peer cannot make the mirror grow without end."""
+    monkeypatch.setattr(pieces, "MOST_BLOCKS", 2)
+    kept = Fragments()
+
+    for number in range(pieces.BLOCK * 4 + 3):
+        text = str(number)
+        kept = kept.add(
+            Fragment(speaker="user", text=text, start_ms=0, end_ms=1, event_id=text)
+        )
+
+    assert (pieces.BLOCK * 2, pieces.BLOCK * 2 + 3) == (kept.dropped, len(kept.all()))
+    assert kept.has(text, 0) and not (kept.has("0", 0) or kept.has(text, 1))
+    assert 0 == Timeline().last_ms
+
+
+def test_work_without_end_is_bounded_too() -> None:
+    """The oldest goes."""
+    snapshot = after(*(delegated("client", f"item_{n}") for n in range(1001)))
+
+    assert 1000 == len(snapshot.delegations)
+    assert "item_0" not in snapshot.delegations
+
+
+def test_unknown_events_change_nothing_and_work_without_id_is_told() -> None:
+    """A vendor may say what it likes."""
+    assert LiveSnapshot().version == after({"type": "session.dreamt"}).version
+    assert ("session.delegation.created: no id",) == after(
+        {"type": "session.delegation.created"}
+    ).anomalies
+    assert None is LiveSnapshot().id
