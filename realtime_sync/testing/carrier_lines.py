@@ -1,7 +1,8 @@
 """
 What carriers say and understand, seen from their side.
 
-Written from their public descriptions and not from the code that talks to them.
+They follow the same public descriptions as the code that talks to the carriers; a
+real line has not been tried.
 """
 
 from __future__ import annotations
