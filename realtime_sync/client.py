@@ -166,12 +166,12 @@ class RealtimeClient:
             **options: see `SessionOptions`.
 
         Raises:
-            ConfigurationError: an option is wrong.
+            ConfigurationError: an option is wrong, or the model is one of GPT-Live.
             TypeError: there is no such option.
         """
         _check_kinds(model, router)
         chosen = evolve(self._defaults, **options)
-        check_usable(chosen)
+        check_usable(chosen, model)
         session = Session(self.endpoint, model, options=chosen, router=router)
         for tool in chosen.tools:
             session.tool(tool)

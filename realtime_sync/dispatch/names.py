@@ -11,7 +11,13 @@ from typing import Any, Optional
 
 from ..errors import ConfigurationError
 from ..protocol.dialects import Dialect
-from ..protocol.registry import ALIASES, canonical, client_names, server_names
+from ..protocol.registry import (
+    ALIASES,
+    canonical,
+    client_names,
+    live_names,
+    server_names,
+)
 from ..protocol.vendor_events import vendor_names
 from .notices import NOTICE_NAMES, NOTICE_PREFIXES, Notice
 from .signals import UNKNOWN_KEY
@@ -117,6 +123,8 @@ def _is_known(key: str, known: Any) -> bool:
 
 
 def _no_such_event(name: str, known: Any) -> str:
+    if name.removeprefix(CLIENT_PREFIX) in live_names():
+        return f"{name!r} is an event of GPT-Live; sessions speak Realtime only"
     close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return (

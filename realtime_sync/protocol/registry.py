@@ -326,6 +326,12 @@ def client_names() -> frozenset[str]:
 
 
 @lru_cache(maxsize=None)
+def live_names() -> frozenset[str]:
+    """Return the name of every event and command of GPT-Live."""
+    return frozenset(row.name for row in LIVE_ROWS)
+
+
+@lru_cache(maxsize=None)
 def _index() -> dict[tuple[str, str, str], Row]:
     return {
         (row.direction, session_type, row.name): row

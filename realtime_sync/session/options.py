@@ -47,6 +47,19 @@ def _one_of(*allowed: Optional[str]) -> Callable[[Any, Any, Any], None]:
     return check
 
 
+_NO_LIVE = (
+    "%s needs a GPT-Live session (/v1/live/sessions), a protocol of its own that "
+    "sessions do not speak yet: use a Realtime model, for example 'gpt-realtime-2.1', "
+    "with session_type='realtime'"
+)
+
+
+def _session_type(instance: Any, attribute: Any, value: Any) -> None:
+    if value == "live":
+        raise ConfigurationError(_NO_LIVE % "session_type='live'")
+    _one_of("realtime", "transcription", "translation")(instance, attribute, value)
+
+
 def _positive(instance: Any, attribute: Any, value: Any) -> None:
     if value is None:
         return
@@ -124,7 +137,7 @@ class SessionOptions:
     )
     session_type: SessionType = field(
         default="realtime",
-        validator=_one_of("realtime", "transcription", "translation"),
+        validator=_session_type,
     )
     config: Any = field(default=None, repr=False)
     call_id: Optional[str] = None
@@ -162,12 +175,21 @@ _USELESS = {"transcription": ("tools",), "translation": ("tools",)}
 """Options that sessions of a type have no use for."""
 
 
-def check_usable(options: SessionOptions) -> None:
+def is_live(model: Optional[str]) -> bool:
+    """Tell by its name whether a model speaks GPT-Live alone."""
+    # The Realtime model that writes down what it hears is called alike.
+    name = model or ""
+    return name.startswith("gpt-live-") and not name.startswith("gpt-live-transcribe")
+
+
+def check_usable(options: SessionOptions, model: Optional[str]) -> None:
     """
     Raises:
         ConfigurationError: an option is given that the type of session has no use
-            for.
+            for, or a model that no type of session can talk to.
     """
+    if is_live(model):
+        raise ConfigurationError(_NO_LIVE % f"model {model!r}")
     for name in _USELESS.get(options.session_type, ()):
         if getattr(options, name):
             raise ConfigurationError(
