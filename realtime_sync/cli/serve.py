@@ -71,6 +71,13 @@ def add(commands: Commands) -> None:
         "in besides those of this machine; may be repeated",
     )
     parser.add_argument(
+        "--api-key",
+        action="append",
+        metavar="KEY",
+        help="a key that clients must have, needed where other machines come in; may "
+        "be repeated",
+    )
+    parser.add_argument(
         "--quiet", action="store_true", help="do not print what is said"
     )
     parser.set_defaults(run=run)
@@ -98,6 +105,7 @@ def run(options: argparse.Namespace, stop: threading.Event | None = None) -> int
         faults=options.fault,
         allowed_hosts=options.allow_host,
         allowed_origins=options.allow_origin,
+        api_keys=options.api_key,
     ) as server:
         print(f"listening on {server.url} (agent: {options.agent})", flush=True)
         print(f'try: realtime-sync ask --url {server.url} "Hello"', flush=True)

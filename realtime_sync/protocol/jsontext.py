@@ -33,7 +33,7 @@ def standard_loads(data: Text) -> Any:
         ValueError: this is not JSON.
     """
     text = _text(data)
-    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+    if is_deeper(text, MAX_DEPTH):
         raise ValueError(f"nested deeper than {MAX_DEPTH}")
     try:
         value = _DECODER.decode(text)
@@ -43,6 +43,14 @@ def standard_loads(data: Text) -> Any:
         # An escaped half of a pair decodes to text that UTF-8 cannot hold.
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     return value
+
+
+def is_deeper(data: Text, most: int) -> bool:
+    """
+    Say whether arrays and objects of a JSON text are nested deeper than so many.
+    """
+    text = _text(data)
+    return text.count("[") + text.count("{") > most and _depth(text) > most
 
 
 def standard_dumps(value: Any) -> bytes:

@@ -69,9 +69,10 @@ def serve(
         dialect: ``"both"`` lets the client choose, as the service did; ``"ga"``
             refuses beta clients, ``"beta"`` speaks beta to everybody.
         port: 0 takes a free one.
-        host: address to listen on; other machines can only come in if you say so.
+        host: address to listen on; other machines can only come in if you say so, and
+            with one of *api_keys*.
         clock: `ManualClock` for tests that do not want to wait.
-        api_keys: keys that are accepted; None accepts any and none.
+        api_keys: keys that are accepted; None accepts any and none, on this machine.
         models: models that are served; None serves every name.
         refuse_early: refuse bad keys with HTTP 401, as Azure does, instead of an
             ``error`` event and a close code.
@@ -96,7 +97,7 @@ def serve(
 
     Raises:
         ConfigurationError: an argument is wrong, an extra is not installed, or the
-            port cannot be bound.
+            port cannot be bound, or other machines could come in without a key.
     """
     answering, more_faults, more_options = agent_named(agent)
     try:

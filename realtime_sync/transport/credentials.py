@@ -318,4 +318,7 @@ def organization_headers(url: str) -> dict[str, str]:
 
 
 def _host(url: str) -> str:
-    return (urlsplit(url).hostname or "").lower()
+    try:
+        return (urlsplit(url).hostname or "").lower()
+    except ValueError:
+        return ""  # Of an environment's base URL: it names no host of anybody.

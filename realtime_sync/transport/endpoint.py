@@ -56,6 +56,16 @@ def _query_without_secrets(query: Mapping[str, str]) -> str:
     return repr(shown_query(query))
 
 
+def _check_url(endpoint: Any, attribute: Any, url: str) -> None:
+    """Refuse what is no URL where it is given, whoever would parse it first."""
+    try:
+        urlsplit(url).port  # Raises for what is no number.
+    except ValueError:
+        raise ConfigurationError(
+            "the server's URL is malformed: check host and port"
+        ) from None
+
+
 @frozen(kw_only=True)
 class Endpoint:
     """
@@ -77,7 +87,7 @@ class Endpoint:
         key_variable: environment variable with the key for this machine.
     """
 
-    url: str = field(repr=_url_without_secrets)
+    url: str = field(repr=_url_without_secrets, validator=_check_url)
     dialect: Dialect = "ga"
     auth: AuthStyle = "bearer"
     key: Key = field(default=None, repr=False)
@@ -98,6 +108,7 @@ class Endpoint:
             **changes: any attribute of `Endpoint`.
         """
         url = base_url or os.environ.get("OPENAI_BASE_URL") or _OPENAI
+        _check_url(cls, None, url)
         headers = {**organization_headers(url), **changes.pop("headers", {})}
         return cls(url=url, headers=headers, **changes)
 
@@ -408,13 +419,7 @@ class Endpoint:
     ) -> tuple[str, str, str, dict[str, str]]:
         """Scheme, host with port, path and query of the base."""
         checked_text("the server's URL", self.url, spaces=False)
-        try:
-            parts = urlsplit(self.url)
-            parts.port  # Raises for what is no number.
-        except ValueError:
-            raise ConfigurationError(
-                "the server's URL is malformed: check host and port"
-            ) from None
+        parts = urlsplit(self.url)
         scheme = schemes.get(parts.scheme.lower())
         if scheme is None or not parts.hostname:
             raise ConfigurationError(

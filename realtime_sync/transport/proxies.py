@@ -87,12 +87,13 @@ def _normal(proxy: str) -> str:
         raise ConfigurationError(
             "the proxy's URL holds a space, a line break or another control"
         )
-    parts = urlsplit(proxy)
-    scheme = parts.scheme.lower()
     try:
-        host, port = parts.hostname, parts.port
+        parts = urlsplit(proxy)
+        scheme, host, port = parts.scheme.lower(), parts.hostname, parts.port
     except ValueError:
-        host, port = None, None
+        raise ConfigurationError(
+            "the proxy's URL names no proper host and port"
+        ) from None
     if scheme not in _KINDS:
         raise ConfigurationError(
             f"a proxy cannot be reached by {scheme}://; use one of "
@@ -100,7 +101,7 @@ def _normal(proxy: str) -> str:
             "encrypted all the same)"
         )
     if not host:
-        raise ConfigurationError("the proxy's URL names no host, or no proper port")
+        raise ConfigurationError("the proxy's URL names no host")
     port = port or _DEFAULT_PORTS.get(scheme, _SOCKS_PORT)
     user = parts.netloc.rpartition("@")[0]
     shown = f"[{host}]" if ":" in host else host

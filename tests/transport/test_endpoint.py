@@ -8,8 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from realtime_sync import Endpoint, RealtimeClient
+from realtime_sync import Endpoint, RealtimeClient, connect
 from realtime_sync.errors import ConfigurationError
+from realtime_sync.transport.proxies import proxy_for
 
 OPENAI = "https://api.openai.com/v1"
 
@@ -332,12 +333,12 @@ def test_what_no_url_may_hold_is_refused_by_its_name(
 @pytest.mark.parametrize("place", ["wss://h{}.example/v1", "wss://h.example/v{}", "{}"])
 def test_url_with_a_control_or_a_space_is_refused(place: str, evil: str) -> None:
     """The standard library would drop the control, and send the space."""
-    endpoint = Endpoint.at(place.format(evil))
+    url = place.format(evil)
 
-    with pytest.raises(ConfigurationError, match="the server's URL holds"):
-        endpoint.websocket_url()
-    with pytest.raises(ConfigurationError, match="the server's URL holds"):
-        endpoint.http_url("/realtime/client_secrets")
+    with pytest.raises(ConfigurationError, match="the server's URL"):
+        Endpoint.at(url).websocket_url()
+    with pytest.raises(ConfigurationError, match="the server's URL"):
+        Endpoint.at(url).http_url("/realtime/client_secrets")
 
 
 @pytest.mark.parametrize("evil", [*EVIL, "a b"])
@@ -442,3 +443,47 @@ def test_voice_live_has_variables_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
         "Bearer t"
         == headers_of(Endpoint.voice_live(token_provider=lambda: "t"))["Authorization"]
     )
+
+
+MALFORMED = [
+    "http://[::1/v1",
+    "http://]/v1",
+    "wss://[1::2::3]/v1",
+    "https://host:port/v1",
+    "https://host:99999/v1",
+    "http://ho\u2100st/v1",
+]
+
+
+@pytest.mark.parametrize("url", MALFORMED)
+def test_what_cannot_be_parsed_is_a_wrong_configuration(url: str) -> None:
+    """At the line where it is given, in every way in which it can be."""
+    for make in (
+        lambda: RealtimeClient(base_url=url, api_key="sk-1"),
+        lambda: connect("m", base_url=url, api_key="sk-1"),
+        lambda: Endpoint.at(url),
+        lambda: Endpoint.openai(url),
+        lambda: Endpoint(url=url),
+    ):
+        with pytest.raises(ConfigurationError):
+            make()
+
+
+@pytest.mark.parametrize("url", MALFORMED)
+def test_what_the_environment_has_is_checked_too(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a base URL; and it never lends a key to another server."""
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")
+    with pytest.raises(ConfigurationError):
+        RealtimeClient()
+
+    assert Endpoint.at("wss://example.com").resolve_key() is None
+
+
+@pytest.mark.parametrize("proxy", ["http://[::1", "socks5://[1::2::3]:1", "[", "h:x"])
+def test_a_proxy_that_cannot_be_parsed_is_a_wrong_configuration(proxy: str) -> None:
+    """For WebSocket and REST alike."""
+    with pytest.raises(ConfigurationError):
+        proxy_for("https://example.com", proxy)

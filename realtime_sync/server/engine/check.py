@@ -9,6 +9,7 @@ the service words it. Rules are built from rules; the tables of shapes
 from __future__ import annotations
 
 import re
+from math import isfinite
 from typing import Any, Callable, Mapping, Optional
 
 from .refusal import Refusal, invalid_value, missing, unknown_parameter
@@ -95,6 +96,12 @@ def number(
         accepted = (int,) if whole else (int, float)
         if isinstance(value, bool) or not isinstance(value, accepted):
             raise wrong_type(value, "an integer" if whole else "a decimal", path)
+        if not isfinite(value):
+            raise Refusal(
+                f"Invalid '{path}': {value} is no {kind}.",
+                code="invalid_value",
+                param=path,
+            )
         if minimum is not None and value < minimum:
             raise Refusal(
                 f"Invalid '{path}': {kind} below minimum value. Expected a value >= "

@@ -4,13 +4,13 @@ The way in and out of an engine: checking, lifting, refusing, lowering, jobs.
 
 from __future__ import annotations
 
-import json
 from typing import Any, Callable, Iterable, Iterator, Mapping, Optional, Union
 
 from ...protocol.dialects import named
 from .beta_frames import beta_fields
 from .check import Rule
 from .context import Context, Job
+from .decoding import decoded
 from .refusal import Refusal, invalid_json, invalid_value, missing
 
 Frame = dict[str, Any]
@@ -49,9 +49,9 @@ class Exchange:
     def receive_text(self, data: Union[str, bytes], now: float) -> list[Frame]:
         """Take one text message; returns the frames to send."""
         try:
-            frame = json.loads(data)
-        except (ValueError, RecursionError) as exc:
-            return self.refuse(invalid_json(f"{exc}"[:200]), now)
+            frame = decoded(data)
+        except Refusal as refusal:
+            return self.refuse(refusal, now)
         return self.receive(frame, now)
 
     def refuse(self, refusal: Refusal, now: float) -> list[Frame]:

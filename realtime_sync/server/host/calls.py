@@ -15,6 +15,9 @@ import attrs
 
 from ..engine.ids import Ids
 
+MOST_CALLS = 1000
+"""Calls that are remembered; the oldest are not found any more."""
+
 
 @attrs.define(eq=False)
 class Call:
@@ -48,6 +51,8 @@ class Calls:
         with self._lock:
             call = Call(self._ids.new("rtc"), session, status)
             self._calls[call.id] = call
+            while len(self._calls) > MOST_CALLS:
+                del self._calls[next(iter(self._calls))]
         return call
 
     def find(self, call_id: str) -> Optional[Call]:

@@ -11,6 +11,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 from typing import Any, Callable, Optional
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
@@ -22,6 +23,9 @@ from .origin import Caller
 _log = area_logger("realtime_sync.server")
 _BACKLOG = 256
 _HEAD_SECONDS = 10.0
+"""For a whole request, however slowly it drips; an upgrade's for its head."""
+MOST_WAITING = 256
+"""Connections whose request is not complete; for one more the oldest is dropped."""
 _POLL_SECONDS = 0.05
 CALLER = "realtime_sync.caller"
 """Where the application finds the `Caller` in its environment."""
@@ -68,6 +72,7 @@ class Handler(WSGIRequestHandler):
         """Give an upgrade to the sessions, everything else to the application."""
         if self.headers.get("Upgrade", "").lower() == "websocket":
             self.close_connection = True
+            self.listener.heard_out(self.connection)
             self.listener.upgrade(self)
         else:
             super().run_wsgi()
@@ -126,10 +131,11 @@ class Listener:
     ) -> None:
         self.upgrade = upgrade
         self.tls = tls
-        # Guards _connections and _threads.
+        # Guards _connections, _threads and _waiting, which has its oldest first.
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
         self._threads: set[threading.Thread] = set()
+        self._waiting: dict[socket.socket, float] = {}
         self._server = self._bind(host, port, app)
         self.port: int = self._server.port
         self._thread = threading.Thread(
@@ -163,6 +169,7 @@ class Listener:
             )
         # A client that breaks off its handshake is not worth a traceback.
         setattr(server, "handle_error", _client_failed)
+        setattr(server, "service_actions", self.drop_slow)
         return server
 
     def joined(self, connection: socket.socket) -> None:
@@ -171,6 +178,9 @@ class Listener:
         thread.name = f"realtime-server-{self.port}-connection"
         with self._lock:
             self._connections.add(connection)
+            self._waiting[connection] = time.monotonic()
+            while len(self._waiting) > MOST_WAITING:
+                self._drop_oldest()
             # Dropped here, not as they leave: a thread that has left still runs for
             # a moment, and close() has to wait for that one too.
             self._threads = {t for t in self._threads if t.is_alive()} | {thread}
@@ -179,6 +189,30 @@ class Listener:
         """Forget a connection; called in its thread."""
         with self._lock:
             self._connections.discard(connection)
+            self._waiting.pop(connection, None)
+
+    def heard_out(self, connection: socket.socket) -> None:
+        """Let a connection take its time: its request is complete."""
+        with self._lock:
+            self._waiting.pop(connection, None)
+
+    def drop_slow(self) -> None:
+        """Shut down what has not said its request in time; called now and then."""
+        with self._lock:
+            latest = time.monotonic() - _HEAD_SECONDS
+            while self._waiting and next(iter(self._waiting.values())) < latest:
+                self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        assert self._lock.locked()
+        connection = next(iter(self._waiting))
+        del self._waiting[connection]
+        try:
+            # Its thread, which reads from it, notices. Not SSLSocket's own shutdown,
+            # which drops the TLS object under that thread.
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)
+        except OSError:
+            pass  # The client was quicker.
 
     def stop_accepting(self) -> None:
         """Close the port; connections go on."""

@@ -76,6 +76,12 @@ class Allowed:
         )
 
 
+def is_local(bound: str) -> bool:
+    """Whether only this machine reaches a server that listens on a host."""
+    host = _plain(bound)
+    return host is not None and _loopback(host)
+
+
 def caller_refusal(caller: Caller, allowed: Allowed) -> Optional[str]:
     """
     Return why a request is refused; None for one that is served.

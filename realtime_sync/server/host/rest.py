@@ -13,11 +13,13 @@ from werkzeug.routing import Map, Rule, Submount
 from werkzeug.wrappers import Request, Response
 
 from ...protocol.dialects import BETA
+from ...transport.logs import area_logger
 from ..clock import Clock
 from ..engine import beta_shapes, ga_shapes, session_shapes
 from ..engine.beta_frames import beta_fields
 from ..engine.check import integer, text
 from ..engine.configuration import Configuration
+from ..engine.decoding import decoded
 from ..engine.ids import Ids
 from ..engine.refusal import Refusal, invalid_json, missing
 from .calls import Call, Calls, sdp_answer
@@ -26,6 +28,7 @@ from .listener import CALLER
 from .origin import body_refusal
 from .secrets import DEFAULT_SECONDS
 
+_log = area_logger("realtime_sync.server")
 _BODY_LIMIT = 1 << 20
 _SECONDS = integer(10, 7200)
 _STATUS_CODE = integer(100, 699)
@@ -100,6 +103,10 @@ class Rest:
         except HTTPException as exc:
             unknown = Refusal(f"{exc.name} ({request.method} {request.path})")
             response = _error(unknown, exc.code or 500)
+        except Exception:
+            # Should never run: what went wrong here is nothing to show a client.
+            _log.exception("! a request could not be answered")
+            response = _error(Refusal("The server had an error."), 500)
         return response(environ, start_response)
 
     def _check_key(self, request: Request) -> None:
@@ -252,17 +259,14 @@ def _offer(request: Request) -> tuple[str, Optional[dict[str, Any]]]:
         fields[name] = upload.read().decode("utf-8", "replace")
     if "session" not in fields:
         return fields.get("sdp", ""), None
-    try:
-        session = json.loads(fields["session"])
-    except ValueError as exc:
-        raise invalid_json(str(exc)) from None
-    return fields.get("sdp", ""), session
+    return fields.get("sdp", ""), decoded(fields["session"])
 
 
 def _json(request: Request) -> Mapping[str, Any]:
-    if not request.get_data():
+    data = request.get_data()
+    if not data:
         return {}
-    body = request.get_json(force=True, silent=True)
+    body = decoded(data)
     if not isinstance(body, dict):
         raise invalid_json("Expected an object.")
     return body

@@ -35,7 +35,7 @@ from .handshake import (
     refused_with,
 )
 from .listener import Handler, Listener
-from .origin import Allowed
+from .origin import Allowed, is_local
 from .rest import Rest
 from .secrets import Secrets
 from .sessions import FrameLog, ServerSession, frame_size
@@ -87,6 +87,11 @@ class Server:
         allowed_hosts: Iterable[str] = (),
         allowed_origins: Iterable[str] = (),
     ) -> None:
+        if api_keys is None and not is_local(host):
+            raise ConfigurationError(
+                f"other machines reach {host or 'every address'}: give api_keys "
+                "(--api-key on the command line) that clients must have"
+            )
         self.clock: Clock = clock or SystemClock()
         self.agent = agent
         self.options = options
