@@ -61,6 +61,8 @@ def run(options: argparse.Namespace, stop: threading.Event | None = None) -> int
     if lines and not lines[-1].endswith("\n") and options.follow:
         lines.pop()
     size = sum(len(each.encode("utf-8")) for each in lines)
+    if not options.follow and not any(map(_is_object, lines)):
+        raise ConfigurationError(f"{options.log} is no recording: no line is an event")
     shown = _Shown(options.json)
     known = [text for line in lines for text in shown.of(line)]
     follows = options.follow and not any(map(_ends, lines[-1:]))
@@ -112,7 +114,7 @@ class _Shown:
             return [_safe_line(line.rstrip("\r\n"))]
         try:
             value = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return []
         if not isinstance(value, dict) or "format" in value:
             return []
@@ -127,9 +129,16 @@ def _safe_line(line: str) -> str:
     """A line as it is, but for secrets: others' recordings may have some."""
     try:
         line = json.dumps(sensitive.hidden(json.loads(line)), ensure_ascii=False)
-    except ValueError:
-        pass
+    except (ValueError, RecursionError):
+        pass  # Keys that can be told without its meaning are hidden all the same.
     return json_text(redact(line))
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _safe(frame: Any) -> Any:

@@ -44,6 +44,24 @@ _OUT = frozenset(
 )
 _EPOCH_MS = 1e11
 _FIRST = 20
+LONGEST_LINE = 256 << 20
+"""Bytes of a line that is read; no frame is as large, however it is encoded."""
+
+_LATEST = 1e11
+"""Seconds since the epoch, of which a date can still be made."""
+
+_LONGEST = 1e7
+"""Seconds, 115 days: no session is as long."""
+
+_MISFITS = (
+    AttributeError,
+    KeyError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What a line raises that is JSON, and none of ours."""
 
 
 @frozen(kw_only=True)
@@ -87,21 +105,27 @@ class Recorded:
     def __init__(self, source: Source) -> None:
         self._path = Path(source) if isinstance(source, (str, os.PathLike)) else None
         self._lines = () if isinstance(source, (str, os.PathLike)) else tuple(source)
-        head: Mapping[str, Any] = next(self._decoded(), {})
+        first = next(self._decoded(), None)
+        if first is None and self._path:
+            raise ConfigurationError(f"{self} is no recording: no line of it is whole")
+        head: Mapping[str, Any] = first or {}
         self.own = head.get("format") == FORMAT
         if self.own and head.get("version") != VERSION:
             raise ConfigurationError(
                 f"{self} has version {head.get('version')!r} of the format; "
                 f"this release reads version {VERSION}"
             )
-        self.connection = int(head.get("connection", 1)) if self.own else 1
-        self.started: Optional[float] = head.get("started") if self.own else None
+        number, started = head.get("connection"), head.get("started")
+        self.connection = number if self.own and type(number) is int else 1
+        self.started: Optional[float] = None
+        if self.own and isinstance(started, (int, float)) and 0 <= started < _LATEST:
+            self.started = started
         if self.own:
             self.dialect = str(head.get("dialect", "ga"))
             self.session_type = str(head.get("session_type", "realtime"))
         else:
-            first = [line.frame for line in islice(self, _FIRST)]
-            self.dialect, self.session_type = _guessed(first)
+            frames = [line.frame for line in islice(self, _FIRST)]
+            self.dialect, self.session_type = _guessed(frames)
 
     def __repr__(self) -> str:
         return f"<Recorded {str(self)!r}>"
@@ -113,9 +137,19 @@ class Recorded:
         lines = self._decoded()
         if self.own:
             next(lines)
-            yield from map(_own_line, lines)
+            for number, line in enumerate(lines, 2):
+                yield self._own_line(number, line)
         else:
             yield from _foreign_lines(lines, str(self))
+
+    def _own_line(self, number: int, line: Mapping[str, Any]) -> RecordedLine:
+        try:
+            return _own_line(line)
+        except _MISFITS as exc:
+            words = f"{type(exc).__name__}: {exc}"
+            raise ConfigurationError(
+                f"line {number} of {self} is none of a recording: {words[:200]}"
+            ) from None
 
     def _decoded(self) -> Iterator[Any]:
         """Lines as JSON objects; empty ones are skipped."""
@@ -142,7 +176,12 @@ class Recorded:
             yield from self._lines
             return
         with self._path.open("rb") as file:
-            yield from file
+            while line := file.readline(LONGEST_LINE + 1):
+                if len(line) > LONGEST_LINE:
+                    raise ConfigurationError(
+                        f"{self} has a line of more than {LONGEST_LINE >> 20} MiB"
+                    )
+                yield line
 
 
 def read_recording(source: Source) -> Recorded:
@@ -168,6 +207,11 @@ def _own_line(line: Mapping[str, Any]) -> RecordedLine:
     direction = str(line.get("dir"))
     asked = line.get("asked", ())
     frame = line.get("note") if direction == "note" else line.get("frame")
+    if direction == "note" and not isinstance(frame, Mapping):
+        raise TypeError("a note is an object")
+    at = float(line.get("t", 0.0))
+    if not 0 <= at < _LONGEST:
+        raise ValueError(f"t is {at}")
     data = b""
     if "text" in line:
         data = str(line["text"]).encode("utf-8")
@@ -177,7 +221,7 @@ def _own_line(line: Mapping[str, Any]) -> RecordedLine:
         frame = _sounding(frame)
         data = jsontext.dumps(frame)
     return RecordedLine(
-        at=float(line.get("t", 0.0)),
+        at=at,
         direction=direction,
         frame=frame,
         data=data,
@@ -213,7 +257,7 @@ def _foreign_lines(lines: Iterator[Any], name: str) -> Iterator[RecordedLine]:
         time = _time_of(line)
         if time is not None:
             began = time if began is None else began
-            at = max(at, time - began)
+            at = max(at, min(time - began, _LONGEST))
         yield RecordedLine(
             at=at,
             direction=_direction_of(line, frame),

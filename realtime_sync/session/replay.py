@@ -145,7 +145,12 @@ class _Replay:
         note = line.frame
         kind = note.get("type")
         if kind == "recording.snapshot":
-            snapshot = Snapshot.from_dict(note["snapshot"])
+            try:
+                snapshot = Snapshot.from_dict(note["snapshot"])
+            except (AttributeError, KeyError, TypeError, ValueError) as exc:
+                raise ConfigurationError(
+                    f"{self._recorded} begins with no proper snapshot: {exc!r}"
+                ) from None
             self._connection(line.connection).snapshot = snapshot
         elif kind == "recording.switched":
             self._current = line.connection
