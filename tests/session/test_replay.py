@@ -392,9 +392,11 @@ def test_unknown_lines_of_a_newer_release_are_passed_over(tmp_path: Path) -> Non
     assert 1 == len(replay(lines).items)
 
 
-def test_empty_recording_is_an_empty_conversation(tmp_path: Path) -> None:
-    """Nothing happened."""
+def test_an_empty_file_is_no_recording(tmp_path: Path) -> None:
+    """Ours begin with a line at once; no lines at all are no conversation."""
     path = tmp_path / "a.jsonl"
     path.touch()
 
-    assert Snapshot() == replay(path)
+    with pytest.raises(ConfigurationError, match="no recording"):
+        replay(path)
+    assert Snapshot() == replay([])
