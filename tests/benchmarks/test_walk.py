@@ -137,7 +137,7 @@ ITEM = {
 }
 
 DELTA = Walk(files=12, calls=17, returns=0)
-CREATE = Walk(files=13, calls=51, returns=8)
+CREATE = Walk(files=13, calls=52, returns=8)
 APPEND = Walk(files=9, calls=25, returns=6)
 CREATE_REAL = Walk(files=17, calls=90, returns=21)
 APPEND_REAL = Walk(files=13, calls=62, returns=18)

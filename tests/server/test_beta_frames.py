@@ -20,8 +20,8 @@ LIVE_ONLY = {"session.object", "session.expires_at"}
 
 
 def beta(**arguments: Any) -> Talk:
-    """A session in the beta dialect."""
-    return Talk(dialect="beta", **arguments)
+    """A session in the beta dialect, with a model that its types know."""
+    return Talk(dialect="beta", model="gpt-4o-realtime-preview", **arguments)
 
 
 def flow() -> list[dict[str, Any]]:
