@@ -51,7 +51,7 @@ function _shtab_realtime_sync_using
 end
 
 set -g _shtab_realtime_sync_commands demo talk ask transcribe serve tail replay report doctor bench completion
-set -g _shtab_realtime_sync_opts_with_value --agent --allow-host --allow-origin --call --channel --channels --dialect --fault --format --host --language --model --out --output --pace --pairs --port --question --rate --runs --scale --speed --timeout --title --transcription-model --url -n -o
+set -g _shtab_realtime_sync_opts_with_value --agent --allow-host --allow-origin --api-key --call --channel --channels --dialect --fault --format --host --language --model --out --output --pace --pairs --port --question --rate --runs --scale --speed --timeout --title --transcription-model --url -n -o
 
 complete -c realtime-sync -e
 complete -c realtime-sync -f
@@ -112,6 +112,7 @@ complete -c realtime-sync -n '_shtab_realtime_sync_using serve' -l port -x -d 'p
 complete -c realtime-sync -n '_shtab_realtime_sync_using serve' -l fault -x -d 'something that goes wrong, such as drop_after:5; may be repeated'
 complete -c realtime-sync -n '_shtab_realtime_sync_using serve' -l allow-host -x -d 'another name that clients may call the server by; may be repeated'
 complete -c realtime-sync -n '_shtab_realtime_sync_using serve' -l allow-origin -x -d 'a host, or an origin such as https://app.example, whose pages may come in besides those of this machine; may be repeated'
+complete -c realtime-sync -n '_shtab_realtime_sync_using serve' -l api-key -x -d 'a key that clients must have, needed where other machines come in; may be repeated'
 complete -c realtime-sync -n '_shtab_realtime_sync_using serve' -l quiet -d 'do not print what is said'
 complete -c realtime-sync -n '_shtab_realtime_sync_using; and test $_shtab_realtime_sync_npos -eq 0' -a tail -d 'Print the events of a recording, one line each, or those of a running WebRTC or SIP call.'
 complete -c realtime-sync -n '_shtab_realtime_sync_using tail' -s h -l help -d 'show this help message and exit'

@@ -125,6 +125,7 @@ _shtab_realtime_sync_serve_options=(
   "*--fault[something that goes wrong, such as drop_after\:5\; may be repeated]:FAULT:"
   "*--allow-host[another name that clients may call the server by\; may be repeated]:HOST:"
   "*--allow-origin[a host, or an origin such as https\:\/\/app.example, whose pages may come in besides those of this machine\; may be repeated]:ORIGIN:"
+  "*--api-key[a key that clients must have, needed where other machines come in\; may be repeated]:KEY:"
   "--quiet[do not print what is said]"
 )
 
