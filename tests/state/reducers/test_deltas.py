@@ -328,6 +328,18 @@ def test_arguments_alone_make_a_call() -> None:
     assert "{}" == mirror.item("g").arguments
 
 
+def test_arguments_of_a_call_without_a_name_grow_until_it_has_one() -> None:
+    """Servers that say no item give the name with a later piece, or the last."""
+    mirror = Mirror()
+    delta = "response.function_call_arguments.delta"
+    mirror.about(delta, "f", delta="{")
+    mirror.about(delta, "f", delta='"a": 1', call_id="c")
+    mirror.about(delta, "f", delta="}", name="weather")
+
+    item = mirror.item("f")
+    assert ("c", '{"a": 1}') == (item.call_id, item.arguments)
+
+
 def test_arguments_after_the_end_are_noted() -> None:
     """A cancelled call does not grow."""
     mirror = Mirror()
