@@ -25,7 +25,6 @@ INCREMENTS = "increments"
 CUMULATIVE = "cumulative_captions"
 INTERIM = "interim_completed"
 SHORT_DONE = "short_done"
-OWN_IDS = "own_ids"
 NAMELESS_DELETIONS = "nameless_deletions"
 
 
