@@ -9,7 +9,8 @@ import numpy
 import pytest
 import soundfile
 
-from realtime_sync.audio import g711
+from realtime_sync.audio import convert, g711
+from realtime_sync.state.latency import peak
 
 MU_LAW = {
     # code: 14-bit value, from table 2a (positive) and 2b (negative)
@@ -128,3 +129,12 @@ def decoded_by_libsndfile(subtype: str) -> Any:
         dtype="int16",
     )
     return samples.tolist()
+
+
+@pytest.mark.parametrize("law", ["g711_ulaw", "g711_alaw"])
+def test_peaks_are_measured_by_the_samples_that_are_converted(law: str) -> None:
+    """What finds the end of speech without numpy agrees with what converts audio."""
+    for code in range(256):
+        pcm = convert(bytes([code]), law, "pcm16", to_rate=8_000)
+
+        assert abs(peak(pcm) - peak(bytes([code]), law)) <= 1, code
