@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Optional, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Optional, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from ..state.snapshot import Item, ResponseState, Snapshot
+    from .notices import Published
     from .subscription import Subscription
 
 
@@ -33,7 +34,7 @@ class Context(Generic[SessionT]):
     __slots__ = ("session", "event", "_snapshot", "subscription")
 
     def __init__(
-        self, session: SessionT, event: Any, snapshot: Optional[Snapshot]
+        self, session: SessionT, event: Published, snapshot: Optional[Snapshot]
     ) -> None:
         self.session = session
         self.event = event

@@ -15,20 +15,22 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from ..deadline import Deadline
 from ..errors import DispatchOverflow, WouldDeadlock
+from ..state.snapshot import Snapshot
 from ..transport.logs import area_logger
 from .invoker import Invoker
-from .notices import DispatchLagging
-from .signals import Route, SignalBoard
+from .notices import DispatchLagging, Published
+from .signals import Receiver, Route, SignalBoard
+from .subscription import Contextual
 from .workers import Strand, Workers
 
 logger = area_logger("realtime_sync.dispatch")
 
 
-Delivery = tuple[Any, Any, int, str, float]
+Delivery = tuple[Published, Optional[Snapshot], int, str, float]
 """
 An event, the snapshot as of it, the bytes of its frame, its route's key, and for
 one delivery in `_SAMPLED` when it was queued; 0.0 for the others.
@@ -47,6 +49,9 @@ class _Marker:
     def __init__(self, *, stop: bool = False) -> None:
         self.reached = threading.Event()
         self.stop = stop
+
+
+_Queued = Union[Delivery, _Marker]
 
 
 class Dispatcher:
@@ -70,7 +75,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        session: Any,
+        session: Contextual,
         board: SignalBoard,
         *,
         mode: str,
@@ -78,8 +83,8 @@ class Dispatcher:
         limit: int,
         limit_bytes: int,
         on_reader: Callable[[], bool],
-        is_stale: Optional[Callable[[Any], bool]],
-        offer: Callable[[Any], None] = lambda notice: None,
+        is_stale: Optional[Callable[[Published], bool]],
+        offer: Callable[[Published], None] = lambda notice: None,
         workers: Optional[Workers] = None,
         around: Optional[Around] = None,
     ) -> None:
@@ -92,11 +97,11 @@ class Dispatcher:
         self._high, self._high_bytes = limit // 10, limit_bytes // 2
         self._on_reader = on_reader
         self._is_stale = is_stale
-        self._queue: SimpleQueue[Any] = SimpleQueue()
-        self._put: Callable[[Any], None] = self._queue.put
+        self._queue: SimpleQueue[_Queued] = SimpleQueue()
+        self._put: Callable[[_Queued], None] = self._queue.put
         self._workers = workers if mode == "thread" else None
         self._around = around
-        self._strand: Optional[Strand] = None
+        self._strand: Optional[Strand[_Queued]] = None
         if self._workers is not None:
             self._strand = Strand(self._workers, self._take, self._tell_of_bound)
             self._put = self._strand.put
@@ -149,7 +154,7 @@ class Dispatcher:
             self._thread.start()
 
     def submit(
-        self, event: Any, snapshot: Any, size: int, route: Route, key: str
+        self, event: Published, snapshot: Snapshot, size: int, route: Route, key: str
     ) -> None:
         """
         Hand an event over. Called by one thread, the reader.
@@ -176,7 +181,9 @@ class Dispatcher:
         if waiting > self._high or waiting_bytes > self._high_bytes:
             self._watch_depth(snapshot)
 
-    def post(self, notice: Any, snapshot: Any, route: Route, key: str) -> None:
+    def post(
+        self, notice: Published, snapshot: Snapshot, route: Route, key: str
+    ) -> None:
         """
         Hand over something of our own making. From any thread.
         """
@@ -360,7 +367,7 @@ class Dispatcher:
         strand = self._strand
         return strand is not None and strand.runner == threading.get_ident()
 
-    def _take(self, item: Any) -> None:
+    def _take(self, item: _Queued) -> None:
         """One item of the strand, on a worker."""
         if isinstance(item, _Marker):
             # Flushes are released behind the end as well.
@@ -422,7 +429,11 @@ class Dispatcher:
                 self._lagging = False
 
     def _call_within(
-        self, around: Around, receivers: tuple[Any, ...], event: Any, snapshot: Any
+        self,
+        around: Around,
+        receivers: tuple[Receiver, ...],
+        event: Published,
+        snapshot: Optional[Snapshot],
     ) -> None:
         try:
             with around():
@@ -436,7 +447,7 @@ class Dispatcher:
             and self.depth_bytes <= self._limit_bytes // 4
         )
 
-    def _watch_depth(self, snapshot: Any) -> None:
+    def _watch_depth(self, snapshot: Snapshot) -> None:
         if self.depth >= self._limit or self.depth_bytes >= self._limit_bytes:
             raise DispatchOverflow(
                 f"{self.depth} deliveries ({self.depth_bytes} bytes) wait; "
@@ -452,7 +463,7 @@ class Dispatcher:
         )
         self._publish_lagging(name, seconds, snapshot)
 
-    def _publish_lagging(self, name: str, seconds: float, snapshot: Any) -> None:
+    def _publish_lagging(self, name: str, seconds: float, snapshot: Snapshot) -> None:
         notice = DispatchLagging(
             queued=self.depth,
             queued_bytes=self.depth_bytes,

@@ -8,13 +8,14 @@ import sys
 import traceback
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, Optional
+from typing import Optional
 
+from ..state.snapshot import Snapshot
 from ..transport.logs import Block, area_logger
 from .context import Context
-from .notices import HandlerFailed
-from .signals import SignalBoard
-from .subscription import Subscription, handler_name
+from .notices import HandlerFailed, Published
+from .signals import Receiver, SignalBoard
+from .subscription import Contextual, Subscription, handler_name
 
 logger = area_logger("realtime_sync.dispatch")
 
@@ -35,10 +36,10 @@ class Invoker:
 
     def __init__(
         self,
-        session: Any,
+        session: Contextual,
         board: SignalBoard,
         in_own_thread: Callable[[], bool],
-        offer: Callable[[Any], None],
+        offer: Callable[[Published], None],
     ) -> None:
         self.failures = 0
         self._session = session
@@ -47,9 +48,9 @@ class Invoker:
         self._offer = offer
         # What runs where deliveries run; inline handlers, which run on another
         # thread at the same time, leave it alone.
-        self._running: Optional[tuple[Any, float]] = None
-        self._reported: Optional[tuple[Any, float]] = None
-        self._slowest: tuple[float, Any] = (0.0, None)
+        self._running: Optional[tuple[Receiver, float]] = None
+        self._reported: Optional[tuple[Receiver, float]] = None
+        self._slowest: tuple[float, Optional[Receiver]] = (0.0, None)
 
     @property
     def busy(self) -> bool:
@@ -58,9 +59,9 @@ class Invoker:
 
     def call(
         self,
-        receivers: tuple[Any, ...],
-        event: Any,
-        snapshot: Any,
+        receivers: tuple[Receiver, ...],
+        event: Published,
+        snapshot: Optional[Snapshot],
         *,
         queued: bool = False,
     ) -> None:
@@ -138,7 +139,11 @@ class Invoker:
         )
 
     def failed(
-        self, receiver: Any, event: Any, snapshot: Any, exc: BaseException
+        self,
+        receiver: Receiver,
+        event: Published,
+        snapshot: Optional[Snapshot],
+        exc: BaseException,
     ) -> None:
         """
         Log and publish what a handler, or what surrounds it, has raised.
@@ -165,6 +170,6 @@ class Invoker:
         self.call(route.inline + route.queued, notice, snapshot)
 
 
-def _name(receiver: Any) -> str:
+def _name(receiver: Receiver) -> str:
     name = getattr(receiver, "name", None)
     return name if isinstance(name, str) and name else handler_name(receiver)

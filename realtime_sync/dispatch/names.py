@@ -7,7 +7,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Optional
+from typing import Optional
 
 from ..errors import ConfigurationError
 from ..protocol.dialects import Dialect
@@ -26,7 +26,7 @@ CLIENT_PREFIX = "client."
 """Begins the names of what this side sends."""
 
 
-def resolve(event: Any, *, unknown: bool = False) -> tuple[str, Optional[type]]:
+def resolve(event: object, *, unknown: bool = False) -> tuple[str, Optional[type]]:
     """
     The key of an event or pattern, and the class that was asked for.
 
@@ -53,7 +53,7 @@ def names_of(event_type: str) -> tuple[str, ...]:
     return (event_type, *(old for old, new in ALIASES.items() if new == event_type))
 
 
-def is_event_class(value: Any) -> bool:
+def is_event_class(value: object) -> bool:
     """
     Whether a value is one of the classes that handlers register for.
     """
@@ -115,14 +115,14 @@ def _resolve_name(name: str, unknown: bool) -> str:
     raise ConfigurationError(_no_such_event(name, known))
 
 
-def _is_known(key: str, known: Any) -> bool:
+def _is_known(key: str, known: frozenset[str]) -> bool:
     if key.endswith(".*"):
         prefix = key[:-1]
         return prefix in NOTICE_PREFIXES or any(n.startswith(prefix) for n in known)
     return key in known
 
 
-def _no_such_event(name: str, known: Any) -> str:
+def _no_such_event(name: str, known: frozenset[str]) -> str:
     if name.removeprefix(CLIENT_PREFIX) in live_names():
         return f"{name!r} is an event of GPT-Live; sessions speak Realtime only"
     close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)

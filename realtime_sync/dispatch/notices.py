@@ -8,9 +8,17 @@ registered for ``"*"``.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Optional
+from typing import Any, ClassVar, Optional, Protocol
 
 from attrs import field, frozen
+
+
+class Published(Protocol):
+    """What handlers are told of: a server event, a command or a `Notice`."""
+
+    @property
+    def type(self) -> str:
+        """The name that handlers register for."""
 
 
 @frozen(kw_only=True, slots=False)
@@ -122,7 +130,7 @@ class HandlerFailed(Notice):
     type: ClassVar[str] = "handler.failed"
     handler: str
     error: BaseException
-    event: Any = field(default=None, repr=False)
+    event: Optional[Published] = field(default=None, repr=False)
 
 
 @frozen(kw_only=True, slots=False)

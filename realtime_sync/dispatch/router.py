@@ -11,7 +11,8 @@ import contextvars
 import sys
 from collections.abc import Callable, Iterator
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union, overload
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Optional, TypedDict, TypeVar, Union, overload
 from weakref import WeakSet
 
 from ..types import Event, Handler, HandlerDecorator, Predicate
@@ -22,6 +23,15 @@ from .subscription import Subscription, check_method
 F = TypeVar("F", bound=Callable[..., Any])
 
 _MARK = "__realtime_sync_on__"
+
+
+class _Options(TypedDict):
+    """What is said of a registration beside its event and its handler."""
+
+    inline: bool
+    where: Optional[Predicate]
+    unknown: bool
+    once: bool
 
 
 class Router:
@@ -97,7 +107,7 @@ class Router:
 
     def on(
         self,
-        event: Any,
+        event: Union[type, str],
         handler: Optional[Handler] = None,
         /,
         *,
@@ -130,7 +140,9 @@ class Router:
                 argument.
         """
         return self._register(
-            event, handler, inline=inline, where=where, unknown=unknown, once=False
+            event,
+            handler,
+            _Options(inline=inline, where=where, unknown=unknown, once=False),
         )
 
     if TYPE_CHECKING:
@@ -139,7 +151,7 @@ class Router:
 
         def once(
             self,
-            event: Any,
+            event: Union[type, str],
             handler: Optional[Handler] = None,
             /,
             *,
@@ -151,10 +163,12 @@ class Router:
             Like `on`, for the first event that matches.
             """
             return self._register(
-                event, handler, inline=inline, where=where, unknown=unknown, once=True
+                event,
+                handler,
+                _Options(inline=inline, where=where, unknown=unknown, once=True),
             )
 
-    def off(self, *what: Any) -> int:
+    def off(self, *what: Union[type, str, Handler]) -> int:
         """
         Remove handlers: ``off(handler)``, ``off(event)``, ``off(event, handler)``.
 
@@ -190,7 +204,7 @@ class Router:
         with self._lock:
             return tuple(self._subscriptions)
 
-    def add(self, instance: Any) -> tuple[Subscription, ...]:
+    def add(self, instance: object) -> tuple[Subscription, ...]:
         """
         Register the methods that were marked with `on` in a class body.
 
@@ -202,7 +216,9 @@ class Router:
             for name, event, options in _marks(type(instance))
         )
 
-    def _register(self, event: Any, handler: Optional[Handler], **options: Any) -> Any:
+    def _register(
+        self, event: Union[type, str], handler: Optional[Handler], options: _Options
+    ) -> Any:
         resolve(event, unknown=options["unknown"])
         if options["where"] is not None and not callable(options["where"]):
             raise TypeError(f"where must be callable, not {options['where']!r}")
@@ -223,7 +239,7 @@ class Router:
 
     def _add(
         self,
-        event: Any,
+        event: Union[type, str],
         handler: Handler,
         *,
         inline: bool,
@@ -290,7 +306,7 @@ default_router = Router("default")
 on = default_router.on
 
 
-def _marks(cls: type) -> Iterator[tuple[str, Any, Any]]:
+def _marks(cls: type) -> Iterator[tuple[str, Union[type, str], _Options]]:
     """
     What `on` marked in a class and its bases: method name, event, options.
 
@@ -304,17 +320,17 @@ def _marks(cls: type) -> Iterator[tuple[str, Any, Any]]:
             yield name, event, options
 
 
-def _function_of(value: Any) -> Any:
+def _function_of(value: object) -> Any:
     """What a staticmethod or classmethod is made of."""
     if isinstance(value, (staticmethod, classmethod)):
         return value.__func__
     return value
 
 
-def _in_class_body(frame: Any) -> bool:
+def _in_class_body(frame: FrameType) -> bool:
     names = frame.f_locals
     return "__module__" in names and "__qualname__" in names
 
 
-def _is_event(value: Any) -> bool:
+def _is_event(value: object) -> bool:
     return isinstance(value, str) or is_event_class(value)

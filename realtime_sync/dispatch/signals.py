@@ -12,9 +12,9 @@ from __future__ import annotations
 import itertools
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from threading import Lock
-from typing import Any, NamedTuple, Optional, Protocol
+from typing import Any, NamedTuple, Optional, TypeVar
 
 import blinker
 from blinker._utilities import make_id
@@ -36,10 +36,10 @@ def next_stamp() -> int:
     return next(_stamps)
 
 
-class Receiver(Protocol):
-    """What a signal calls: ``receiver(session, event=..., ctx=...)``."""
+Receiver = Callable[..., object]
+"""What a signal calls: ``receiver(session, event=..., ctx=...)``."""
 
-    def __call__(self, sender: Any, *, event: Any, ctx: Any) -> Any: ...
+ReceiverT = TypeVar("ReceiverT", bound=Receiver)
 
 
 class Route(NamedTuple):
@@ -74,8 +74,8 @@ class EventSignal(blinker.Signal):
         self.volatile = False
 
     def connect(
-        self, receiver: Any, sender: Any = blinker.ANY, weak: bool = False
-    ) -> Any:
+        self, receiver: ReceiverT, sender: object = blinker.ANY, weak: bool = False
+    ) -> ReceiverT:
         """
         Connect a receiver, strongly unless `weak` is asked for.
         """
@@ -89,7 +89,7 @@ class EventSignal(blinker.Signal):
         self._changed()
         return receiver
 
-    def disconnect(self, receiver: Any, sender: Any = blinker.ANY) -> None:
+    def disconnect(self, receiver: Receiver, sender: object = blinker.ANY) -> None:
         """
         Disconnect a receiver, connected or not.
         """
@@ -98,15 +98,13 @@ class EventSignal(blinker.Signal):
             self._places.pop(make_id(receiver), None)
         self._changed()
 
-    def receivers_for(self, sender: Any) -> Any:
+    def receivers_for(self, sender: object) -> Generator[Receiver, None, None]:
         """
         The live receivers for a sender, in order of registration.
         """
-        found = list(super().receivers_for(sender))
-        found.sort(key=self.place)
-        return iter(found)
+        yield from sorted(super().receivers_for(sender), key=self.place)
 
-    def place(self, receiver: Any) -> int:
+    def place(self, receiver: Receiver) -> int:
         """
         Where a receiver stands in the order of registration.
         """
@@ -127,7 +125,7 @@ class SignalBoard:
 
     def __init__(
         self,
-        sender: Any,
+        sender: object,
         names_of: Callable[[str], tuple[str, ...]],
         local_prefixes: tuple[str, ...],
         lacks: Callable[[str], Optional[str]] = lambda key: None,

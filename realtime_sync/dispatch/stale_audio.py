@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from ..protocol.events import ServerEvent
+from ..state.snapshot import Snapshot
+from .notices import Published
 
 _AUDIO_DELTA = "response.output_audio.delta"
 _MOST_RESPONSES = 256
@@ -18,7 +20,7 @@ class StaleAudio:
     def __init__(self) -> None:
         self._responses: dict[str, None] = {}
 
-    def note(self, event: Any, snapshot: Any) -> None:
+    def note(self, event: ServerEvent, snapshot: Snapshot) -> None:
         """
         Take note of a server event. Reader thread.
 
@@ -31,13 +33,16 @@ class StaleAudio:
             if active is not None:
                 self._add(active.id)
         elif event.type == "response.done":
-            response_id = getattr(event.response, "id", None)
-            if response_id and getattr(event.response, "status", None) == "cancelled":
+            response = getattr(event, "response", None)
+            response_id = getattr(response, "id", None)
+            if response_id and getattr(response, "status", None) == "cancelled":
                 self._add(response_id)
 
-    def is_of_interrupted(self, event: Any) -> bool:
+    def is_of_interrupted(self, event: Published) -> bool:
         """Whether an event is audio of an interrupted response."""
-        return event.type == _AUDIO_DELTA and event.response_id in self._responses
+        if event.type != _AUDIO_DELTA:
+            return False
+        return getattr(event, "response_id", None) in self._responses
 
     def _add(self, response_id: str) -> None:
         self._responses[response_id] = None

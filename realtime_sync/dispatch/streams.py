@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, Optional
+from typing import Any, Generic, Optional, Union
 
 from ..deadline import Deadline
 from ..errors import (
@@ -18,7 +18,7 @@ from ..state.snapshot import Snapshot
 from ..types import UNSET, Event, EventKey, Timeout
 from .context import Mirrored
 from .names import CLIENT_PREFIX, names_of, resolve
-from .notices import NOTICE_NAMES, NOTICE_PREFIXES, Notice
+from .notices import NOTICE_NAMES, NOTICE_PREFIXES, Notice, Published
 from .signals import UNKNOWN_KEY
 from .watches import Mailbox, Slot, Waiting, Watch, WatchList
 
@@ -63,7 +63,9 @@ class Expectation(Generic[Event]):
     def __enter__(self) -> Expectation[Event]:
         return self
 
-    def __exit__(self, exc_type: Any, *exc_info: object) -> None:
+    def __exit__(
+        self, exc_type: Optional[type[BaseException]], *exc_info: object
+    ) -> None:
         if exc_type is not None:
             self.cancel()
 
@@ -193,7 +195,7 @@ def wait_changed(
     """
     slot = Slot()
 
-    def look(event: Any) -> None:
+    def look(event: Optional[Published]) -> None:
         if mirror.snapshot.version > version:
             slot.resolve(None)
 
@@ -212,7 +214,7 @@ def wait_changed(
 
 
 def watch_for(
-    event: Any,
+    event: Union[type, str],
     unknown: bool,
     accept: Callable[[Any], None],
     end: Callable[[Optional[BaseException]], None],
@@ -233,7 +235,7 @@ def watch_for(
         return Watch(frozenset({key}), accept, end, permanent=permanent)
     fits = _class_test(event_class) if event_class else _pattern_test(key)
 
-    def accept_fitting(event: Any) -> None:
+    def accept_fitting(event: Published) -> None:
         if fits(event):
             accept(event)
 
@@ -242,14 +244,14 @@ def watch_for(
     return Watch(types, accept_fitting, end, permanent=permanent)
 
 
-def _class_test(event_class: type) -> Callable[[Any], bool]:
+def _class_test(event_class: type) -> Callable[[Published], bool]:
     return lambda event: isinstance(event, event_class)
 
 
-def _pattern_test(pattern: str) -> Callable[[Any], bool]:
+def _pattern_test(pattern: str) -> Callable[[Published], bool]:
     prefix = pattern[:-1]
 
-    def fits(event: Any) -> bool:
+    def fits(event: Published) -> bool:
         if isinstance(event, Notice):
             return False
         return any(name.startswith(prefix) for name in names_of(event.type))

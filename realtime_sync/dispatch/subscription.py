@@ -10,13 +10,37 @@ import inspect
 import sys
 from collections.abc import Callable
 from threading import Lock
-from typing import Any, Literal, Optional
+from typing import Literal, Optional, Protocol
 
+from ..state.snapshot import Snapshot
 from ..types import Handler, Predicate
+from .notices import Published
 from .signals import next_stamp
 
 Style = Literal["event", "positional", "keyword"]
 """How a handler gets its context: not at all, or as what kind of argument."""
+
+
+class Contextual(Protocol):
+    """
+    For whom handlers are called: the session.
+
+    Attributes:
+        handler_context: what handlers run in a copy of; None for no context.
+    """
+
+    handler_context: Optional[contextvars.Context]
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The conversation as the server has confirmed it."""
+
+
+class SharedContext(Protocol):
+    """What the handlers of one event are given, each a copy of its own."""
+
+    def for_subscription(self, subscription: Subscription) -> object:
+        """The copy for one registration."""
 
 
 class Subscription:
@@ -98,7 +122,7 @@ class Subscription:
     def __repr__(self) -> str:
         return f"<Subscription {self.key!r} -> {self.name}>"
 
-    def __call__(self, sender: Any, *, event: Any, ctx: Any) -> None:
+    def __call__(self, sender: object, *, event: Published, ctx: SharedContext) -> None:
         """Deliver one event; the form in which blinker calls receivers."""
         if not self._active:
             return
@@ -114,7 +138,7 @@ class Subscription:
         else:
             context.copy().run(self._run, event, ctx)
 
-    def tell(self, sender: Any, event: Any) -> None:
+    def tell(self, sender: Contextual, event: Published) -> None:
         """Deliver one event, the short way of ``__call__`` where it is `plain`."""
         if not self._active:
             return
@@ -126,7 +150,7 @@ class Subscription:
         else:
             context.copy().run(self.handler, event)
 
-    def _run(self, event: Any, ctx: Any) -> None:
+    def _run(self, event: Published, ctx: SharedContext) -> None:
         if self._where is not None and not self._where(event):
             return
         if self._once:
@@ -175,7 +199,7 @@ def call_style(handler: Handler) -> Style:
     return _style_of(signature, handler)
 
 
-def check_method(function: Any) -> None:
+def check_method(function: Handler) -> None:
     """
     Check a function in a class body, as far as can be without an instance.
 
@@ -197,7 +221,7 @@ def check_method(function: Any) -> None:
     _style_of(inspect.Signature(parameters[1:]), function)
 
 
-def handler_name(handler: Any) -> str:
+def handler_name(handler: object) -> str:
     """
     Module and qualified name of a handler, for logs.
     """
@@ -217,7 +241,7 @@ def running_cell() -> Optional[int]:
     return None if shell is None else int(shell.execution_count)
 
 
-def _style_of(signature: inspect.Signature, handler: Any) -> Style:
+def _style_of(signature: inspect.Signature, handler: Handler) -> Style:
     parameters = list(signature.parameters.values())
     positional = [
         p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
@@ -241,13 +265,13 @@ def _style_of(signature: inspect.Signature, handler: Any) -> Style:
     return style
 
 
-def _innermost(handler: Any) -> Any:
+def _innermost(handler: object) -> object:
     while isinstance(handler, functools.partial):
         handler = handler.func
     return handler
 
 
-def _refuse_coroutine(handler: Any) -> None:
+def _refuse_coroutine(handler: Handler) -> None:
     function = _innermost(handler)
     for candidate in (function, getattr(type(function), "__call__", None)):
         if inspect.iscoroutinefunction(candidate) or inspect.isasyncgenfunction(

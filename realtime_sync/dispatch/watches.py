@@ -17,8 +17,10 @@ from weakref import WeakMethod
 
 from ..deadline import Deadline
 from ..errors import WaitTimeout
+from ..protocol.events import ServerEvent
 from ..transport.redaction import redact
 from ..types import UNSET, Timeout, Unset
+from .notices import Published
 
 _MOST_ERRORS = 64
 _MOST_NAMED = 3
@@ -54,7 +56,7 @@ class Slot:
         """The failure, or None."""
         return self._error
 
-    def resolve(self, value: Any) -> None:
+    def resolve(self, value: object) -> None:
         """Succeed, unless there is an outcome already."""
         self._finish(value, None)
 
@@ -75,7 +77,7 @@ class Slot:
             raise again(self._error)
         return self._value
 
-    def _finish(self, value: Any, error: Optional[BaseException]) -> None:
+    def _finish(self, value: object, error: Optional[BaseException]) -> None:
         with self._lock:
             if self._event.is_set():
                 return
@@ -104,7 +106,7 @@ class Mailbox:
         self._full = False
         self.ended = False
 
-    def put(self, event: Any) -> None:
+    def put(self, event: object) -> None:
         """Add an event. Reader thread."""
         if self.ended:
             return
@@ -114,7 +116,7 @@ class Mailbox:
         self._events.append(event)
         self._ready.set()
 
-    def put_first(self, event: Any) -> None:
+    def put_first(self, event: object) -> None:
         """Add an event if it is the first one. Reader thread."""
         if not self._full:
             self._full = True
@@ -228,7 +230,7 @@ class WatchList:
         """Whether somebody waits for events of this very type."""
         return name in self._by_type
 
-    def offer(self, event: Any) -> None:
+    def offer(self, event: Published) -> None:
         """Give an event to whoever wants it. Reader thread."""
         if self._gone:
             self._sweep()
@@ -299,7 +301,7 @@ class Waiting:
     def __init__(self, wait: Wait, timeout: Optional[float]) -> None:
         self.wait = wait
         self.timeout = timeout
-        self._errors: deque[Any] = deque(maxlen=_MOST_ERRORS)
+        self._errors: deque[ServerEvent] = deque(maxlen=_MOST_ERRORS)
         self._heard = 0
         self.watch = Watch(
             frozenset({"error"}), self._hear, lambda error: None, permanent=True
@@ -310,7 +312,7 @@ class Waiting:
         """How many errors the server has told of; marks the beginning of a wait."""
         return self._heard
 
-    def _hear(self, event: Any) -> None:
+    def _hear(self, event: ServerEvent) -> None:
         self._errors.append(event)
         self._heard += 1  # Last: who reads it finds the event.
 
@@ -366,7 +368,7 @@ def weak_watch(
     accept_ref = WeakMethod(accept, lambda ref: watches.forget(watch))
     end_ref = WeakMethod(end)
 
-    def accept_if_alive(event: Any) -> None:
+    def accept_if_alive(event: Published) -> None:
         method = accept_ref()
         if method is not None:
             method(event)
@@ -380,7 +382,7 @@ def weak_watch(
     return watch
 
 
-def _said(event: Any) -> str:
+def _said(event: ServerEvent) -> str:
     error = getattr(event, "error", None)
     told = [getattr(error, name, None) for name in ("message", "code", "type")]
     words, code = told[0], told[1] or told[2]

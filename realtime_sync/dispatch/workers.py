@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from threading import Event, Lock, Thread, current_thread, get_ident
 from time import monotonic
-from typing import Any, Optional
+from typing import Any, Generic, Optional, TypeVar
 
 from ..deadline import Deadline
 from ..errors import WouldDeadlock
@@ -27,11 +27,13 @@ _LONGEST_WAIT = 0.05
 _IDLE = 5.0
 _NOTICE_AFTER = 0.5
 
+Item = TypeVar("Item")
+
 CallLater = Callable[[float, Callable[[], None]], object]
 """Calls something after some seconds, in a thread that no handler blocks."""
 
 
-class Strand:
+class Strand(Generic[Item]):
     """
     Items that are run one after the other, by one worker at a time.
 
@@ -59,11 +61,11 @@ class Strand:
     def __init__(
         self,
         workers: Workers,
-        run: Callable[[Any], None],
+        run: Callable[[Item], None],
         lagging: Callable[[int], None],
     ) -> None:
         self._workers = workers
-        self._items: deque[Any] = deque()
+        self._items: deque[Item] = deque()
         self._run = run
         # Guards `_lined`: a strand stands in line once.
         self._lock = Lock()
@@ -72,7 +74,7 @@ class Strand:
         self.since = 0.0
         self.lagging = lagging
 
-    def put(self, item: Any) -> None:
+    def put(self, item: Item) -> None:
         """Add an item. Any thread; never waits for a worker."""
         self._items.append(item)
         # Read without the lock: who finds it set has appended before the worker
@@ -143,7 +145,7 @@ class Workers:
         self.limit = limit
         self._name = name
         self._call_later = call_later
-        self._line: deque[Strand] = deque()
+        self._line: deque[Strand[Any]] = deque()
         # Guards the counts of threads, and who waits where.
         self._lock = Lock()
         self._threads: dict[int, Thread] = {}
@@ -161,7 +163,7 @@ class Workers:
 
     # -- from any thread -------------------------------------------------------
 
-    def submit(self, strand: Strand) -> None:
+    def submit(self, strand: Strand[Any]) -> None:
         """Put a strand in line and see to it that somebody comes."""
         strand.since = monotonic()
         self._line.append(strand)

@@ -13,13 +13,13 @@ from ..connection.connection import Connection
 from ..connection.pending import PendingCommands
 from ..connection.sender import Sender
 from ..connection.taps import Taps
-from ..dispatch.context import Mirrored
 from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.names import lacked_by, names_of
 from ..dispatch.notices import NOTICE_PREFIXES
 from ..dispatch.router import Router
 from ..dispatch.signals import SignalBoard
 from ..dispatch.stale_audio import StaleAudio
+from ..dispatch.subscription import Contextual
 from ..dispatch.watches import Waiting, WatchList
 from ..protocol.codec import Codec
 from ..protocol.dialects import named
@@ -58,7 +58,7 @@ class Parts:
         reconnector: replaces it; None where a loss ends the session.
     """
 
-    session: Mirrored
+    session: Contextual
     endpoint: Endpoint
     model: Optional[str]
     options: SessionOptions
