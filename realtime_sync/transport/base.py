@@ -4,22 +4,14 @@ What a connection is given to move messages with, whatever carries them.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable
-from itertools import accumulate
-from threading import Event
 from typing import Optional, Protocol
 
 from ..deadline import Deadline
 from .loop import Loop
+from .outbox import Entry
 
-Write = Callable[[memoryview], int]
-"""
-Writes what the kernel takes now and returns how much. If it raises, it has
-written nothing; otherwise the caller must say that it cannot be relied upon.
-"""
-
-_MOST_NOTES = 64
+__all__ = ["Disconnected", "Entry", "Pushing", "Transport"]
 
 
 class Disconnected(Exception):
@@ -35,79 +27,6 @@ class Disconnected(Exception):
         super().__init__(f"close code {code} {reason}".strip())
         self.code = code
         self.reason = reason
-
-
-class Entry:
-    """
-    One message: its frames, and how far they are written.
-
-    A large message is several frames, so that a pong can pass between them.
-    """
-
-    __slots__ = (
-        "frames",
-        "ends",
-        "final",
-        "over",
-        "tried",
-        "withdrawn",
-        "_written",
-    )
-
-    def __init__(self, frames: list[bytes], *, final: bool = False) -> None:
-        self.frames = frames
-        self.ends = [len(frames[0])]
-        if len(frames) > 1:
-            self.ends = list(accumulate(map(len, frames)))
-        self.final = final
-        # Set when it is written, or will not be, if a thread waits for that.
-        self.over: Optional[Event] = None
-        self.tried = -1
-        self.withdrawn = False
-        self._written: list[int] = []
-
-    @property
-    def offset(self) -> int:
-        """Bytes that are written."""
-        return sum(self._written)
-
-    @property
-    def done(self) -> bool:
-        """Whether all of it is written."""
-        return sum(self._written) >= self.ends[-1]
-
-    @property
-    def begun(self) -> bool:
-        """Whether it is going to be written, whatever becomes of its sender."""
-        return self.tried >= 0
-
-    @property
-    def within_frame(self) -> bool:
-        """
-        Whether the next bytes must be this message's.
-
-        True also when the writing of a frame was tried and nothing was taken:
-        TLS has then encrypted a part and insists on the same bytes.
-        """
-        return self.tried == bisect_right(self.ends, self.offset)
-
-    def write(self, write: Write) -> int:
-        """
-        Write from the present frame what is taken.
-        """
-        offset = self.offset
-        index = bisect_right(self.ends, offset)
-        frame = self.frames[index]
-        start = offset - (self.ends[index] - len(frame))
-        view = memoryview(frame)[start:] if start else memoryview(frame)
-        self.tried = index
-        notes = self._written
-        if len(notes) > _MOST_NOTES:
-            notes[:] = [offset]
-        # One call into C from the write to the note of how much was written: a
-        # KeyboardInterrupt cannot come between the two.
-        notes.extend(map(write, (view,)))
-        return notes[-1]
 
 
 class Transport(Protocol):

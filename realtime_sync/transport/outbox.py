@@ -13,18 +13,100 @@ else (which frame comes next, what is done) is worked out from it.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from itertools import accumulate
 from threading import Event, Lock
 from typing import Any, Optional
 
 from ..deadline import Deadline, acquire_timeout
 from ..errors import ConnectionClosed, ConnectionClosedOK, ConnectionLost, WaitTimeout
-from .base import Entry, Write
+
+Write = Callable[[memoryview], int]
+"""
+Writes what the kernel takes now and returns how much. If it raises, it has
+written nothing; otherwise the caller must say that it cannot be relied upon.
+"""
 
 WaitWritable = Callable[[Deadline], bool]
 """Waits until the socket takes bytes again; False at the deadline."""
+
+_MOST_NOTES = 64
+
+
+class Entry:
+    """
+    One message: its frames, and how far they are written.
+
+    A large message is several frames, so that a pong can pass between them.
+    """
+
+    __slots__ = (
+        "frames",
+        "ends",
+        "final",
+        "over",
+        "tried",
+        "withdrawn",
+        "_written",
+    )
+
+    def __init__(self, frames: list[bytes], *, final: bool = False) -> None:
+        self.frames = frames
+        self.ends = [len(frames[0])]
+        if len(frames) > 1:
+            self.ends = list(accumulate(map(len, frames)))
+        self.final = final
+        # Set when it is written, or will not be, if a thread waits for that.
+        self.over: Optional[Event] = None
+        self.tried = -1
+        self.withdrawn = False
+        self._written: list[int] = []
+
+    @property
+    def offset(self) -> int:
+        """Bytes that are written."""
+        return sum(self._written)
+
+    @property
+    def done(self) -> bool:
+        """Whether all of it is written."""
+        return sum(self._written) >= self.ends[-1]
+
+    @property
+    def begun(self) -> bool:
+        """Whether it is going to be written, whatever becomes of its sender."""
+        return self.tried >= 0
+
+    @property
+    def within_frame(self) -> bool:
+        """
+        Whether the next bytes must be this message's.
+
+        True also when the writing of a frame was tried and nothing was taken:
+        TLS has then encrypted a part and insists on the same bytes.
+        """
+        return self.tried == bisect_right(self.ends, self.offset)
+
+    def write(self, write: Write) -> int:
+        """
+        Write from the present frame what is taken.
+        """
+        offset = self.offset
+        index = bisect_right(self.ends, offset)
+        frame = self.frames[index]
+        start = offset - (self.ends[index] - len(frame))
+        view = memoryview(frame)[start:] if start else memoryview(frame)
+        self.tried = index
+        notes = self._written
+        if len(notes) > _MOST_NOTES:
+            notes[:] = [offset]
+        # One call into C from the write to the note of how much was written: a
+        # KeyboardInterrupt cannot come between the two.
+        notes.extend(map(write, (view,)))
+        return notes[-1]
 
 
 class Outbox:
@@ -191,9 +273,13 @@ class Outbox:
     def _flush(self, entry: Entry, deadline: Deadline) -> None:
         held: list[bool] = []
         try:
-            # In one call into C, so that an interrupt cannot leave it locked.
-            held.extend(map(self._lock.acquire, (True,), (acquire_timeout(deadline),)))
+            # In one call into C, so that an interrupt cannot leave it locked. Nearly
+            # always it is free, and nobody needs to know how long to wait.
+            held.extend(map(self._lock.acquire, (False,)))
             if not held[0]:
+                patience = acquire_timeout(deadline)
+                held.extend(map(self._lock.acquire, (True,), (patience,)))
+            if not held[-1]:
                 raise WaitTimeout("another thread's frame blocks the connection")
             while not entry.done:
                 self._raise_if_over()
@@ -201,7 +287,7 @@ class Outbox:
                     if not self._wait_writable(deadline):
                         raise WaitTimeout("the server does not take any more bytes")
         finally:
-            if held and held[0]:
+            if held and held[-1]:
                 self._lock.release()
         # Something may have been posted while this thread held the lock.
         self.drain()

@@ -19,7 +19,7 @@ from typing import Any, Optional
 from ..deadline import Cancellation, Deadline
 from ..errors import RemoteProtocolError
 from . import loop as loops
-from .base import Disconnected, Entry, Write
+from .base import Disconnected
 from .frames import (
     BINARY,
     CLOSE,
@@ -39,7 +39,7 @@ from .handshake import (
     upgraded_socket,
 )
 from .loop import Loop
-from .outbox import Outbox
+from .outbox import Entry, Outbox, Write
 from .poller import READ, WRITE, Waiter, Waker, wait_for
 
 # Several audio deltas at once: with half of it they cost a fifth more.
