@@ -35,6 +35,11 @@ from .pending import PendingCommands
 logger = area_logger("realtime_sync.session")
 
 NOTED = frozenset({"conversation.item.create", "conversation.item.delete"})
+"""
+Commands that the mirror is told of, because the server may not name what they ask
+for again. The mirror of the connection over which one goes: a command that was held
+goes to another than the one that there was when it was given.
+"""
 
 H = TypeVar("H", bound=CommandHandle)
 
@@ -181,7 +186,8 @@ class Sender:
         for place, command in enumerate(taken):
             payload = self.codec.encode(getattr(command, "frame", command))
             try:
-                _note(connection, command)
+                if command.type in NOTED:
+                    connection.note(command)
                 connection.send(payload, Deadline(self._waiting.timeout))
                 if isinstance(command.event_id, str):
                     lost = connection.error if connection.lost else None
@@ -236,41 +242,49 @@ class Sender:
             # back, an interrupt in between would leave a command on its way that
             # nobody withdraws, and whose answer goes to the next of its kind.
             entry = connection.prepare(payload)
-            _note(connection, command)
-            self._enqueue(connection, entry, handle)
+            if command.type in NOTED:
+                connection.note(command)
+            if handle is None:
+                connection.enqueue(entry)  # Nothing is matched by its order.
+            else:
+                with self._pending.order:  # What is matched by order is expected in it.
+                    # Here, too: what is expected of a connection that has ended
+                    # meanwhile would not be failed with the rest.
+                    connection.check_open()
+                    connection.enqueue(entry)
+                    oldest = self._pending.expect(handle)
+                # Outside of the lock: it wakes a thread, which may send at once.
+                if oldest is not None:
+                    self._pending.give_up(oldest)
             connection.flush(entry, Deadline(self._waiting.timeout))
         except BaseException as exc:
             # An interrupt, too: the caller never gets the handle, and whoever writes
             # next would send a command that nobody knows of.
-            over = isinstance(exc, ConnectionClosed)
-            begun = False
-            if entry is not None:
-                entry.withdrawn = True
-                begun = entry.begun
-            if handle is not None and (over or not begun):
-                self._pending.cancel(handle)  # Else its answer is to come.
-            if over and self.connection is not connection:
-                return False  # Replaced while this thread was at it.
-            if isinstance(exc, ConnectionLost) and self._is_replaced(connection):
+            if self._goes_again(connection, entry, handle, exc):
                 return False
             raise
         return True
 
-    def _enqueue(
-        self, connection: Connection, entry: Entry, handle: Optional[CommandHandle]
-    ) -> None:
-        if handle is None:
-            connection.enqueue(entry)  # Nothing is matched by its order.
-            return
-        with self._pending.order:  # What is matched by order is expected in it.
-            # Here, too: what is expected of a connection that has ended meanwhile
-            # would not be failed with the rest.
-            connection.check_open()
-            connection.enqueue(entry)
-            oldest = self._pending.expect(handle)
-        # Outside of the lock: it wakes a thread, which may send at once.
-        if oldest is not None:
-            self._pending.give_up(oldest)
+    def _goes_again(
+        self,
+        connection: Connection,
+        entry: Optional[Entry],
+        handle: Optional[CommandHandle],
+        exc: BaseException,
+    ) -> bool:
+        """
+        Withdraw what was not sent; tells whether it may go to another connection.
+        """
+        over = isinstance(exc, ConnectionClosed)
+        begun = False
+        if entry is not None:
+            entry.withdrawn = True
+            begun = entry.begun
+        if handle is not None and (over or not begun):
+            self._pending.cancel(handle)  # Else its answer is to come.
+        if over and self.connection is not connection:
+            return True  # Replaced while this thread was at it.
+        return isinstance(exc, ConnectionLost) and self._is_replaced(connection)
 
     def _hold(
         self, held: HeldCommands, command: Any, handle: Optional[CommandHandle]
@@ -326,17 +340,6 @@ class Sender:
         tools = getattr(getattr(command, "session", None), "tools", UNSET)
         if not isinstance(tools, Unset):
             self.tools = to_mapping(tools)
-
-
-def _note(connection: Connection, command: Any) -> None:
-    """
-    Let the mirror know what is asked of the server that may not name it again.
-
-    The mirror of the connection over which it goes: a command that was held goes
-    to another than the one that there was when it was given.
-    """
-    if command.type in NOTED:
-        connection.note(command)
 
 
 def event_ids(prefix: str) -> Iterator[str]:

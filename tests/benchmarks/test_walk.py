@@ -45,7 +45,8 @@ def walked(act: Callable[[], Any]) -> Walk:
             return
         name = frame.f_code.co_filename
         before = callers[-1] if callers else ""
-        if before == APART or (before.startswith(ROOT) and TESTING in name):
+        ours = before.startswith(ROOT) and TESTING not in before
+        if before == APART or (ours and TESTING in name):
             name = APART  # And whatever is called from there.
         callers.append(name if name.startswith((ROOT, APART)) else before)
         if name.startswith(ROOT) and TESTING not in name:
