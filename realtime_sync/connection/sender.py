@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from threading import Event
-from typing import Any, Optional, TypeVar
+from typing import Any, Optional, Protocol, TypeVar
 
 from attrs import frozen
 
@@ -60,6 +60,21 @@ class VendorCommand:
     frame: Mapping[str, Any]
 
 
+class CommandPublisher(Protocol):
+    """
+    Tells others of commands.
+
+    Attributes:
+        unheard: types of those that nobody wants to be told of now; `sent` may be
+            left out for them.
+    """
+
+    unheard: set[str]
+
+    def sent(self, command: Any, key: str) -> None:
+        """Tell of a command that was handed over, under its key. Any thread."""
+
+
 class Sender:
     """
     Sends the commands of one session; any thread.
@@ -70,7 +85,7 @@ class Sender:
         pending: where answers are expected.
         waiting: gives deadlines.
         session_type: decides which command appends audio.
-        sent: called with each command that was handed over, and its key.
+        publisher: is told of each command that was handed over.
         on_reader: tells whether the calling thread must not wait.
 
     Attributes:
@@ -89,7 +104,7 @@ class Sender:
         pending: PendingCommands,
         waiting: Waiting,
         session_type: str,
-        sent: Callable[[Any, str], None],
+        publisher: CommandPublisher,
         on_reader: Callable[[], bool],
     ) -> None:
         self.connection: Optional[Connection] = None
@@ -108,7 +123,7 @@ class Sender:
             else events.InputAudioBufferAppend
         )
         self._append: events.ClientEvent = append(audio=b"")
-        self._sent = sent
+        self._publisher = publisher
         self.on_reader = on_reader
         self._ids = event_ids("event")
         self._make_handle = partial(CommandHandle, waiting=waiting)
@@ -216,7 +231,8 @@ class Sender:
         handle = make(command) if make else None
         while not self._offer(command, payload, handle):
             handle = make(command) if make else None
-        self._sent(command, f"client.{command.type}")
+        if command.type not in self._publisher.unheard:
+            self._publisher.sent(command, f"client.{command.type}")
         return handle
 
     def _offer(

@@ -121,6 +121,9 @@ class SignalBoard:
         local_prefixes: starts of the keys that are not wire events, which
             ``"*"`` does not match.
         lacks: tells why an event will never come in this session, or None.
+
+    Attributes:
+        changed: called when a receiver has come or gone. Any thread.
     """
 
     def __init__(
@@ -134,6 +137,7 @@ class SignalBoard:
         self._names_of = names_of
         self._local_prefixes = local_prefixes
         self._lacks = lacks
+        self.changed: Callable[[], None] = _nothing
         self._warned: set[str] = set()
         # Guards the creation of signals.
         self._lock = Lock()
@@ -214,6 +218,11 @@ class SignalBoard:
 
     def _forget_routes(self) -> None:
         self._routes = {}
+        self.changed()
+
+
+def _nothing() -> None:
+    """Nobody is to be told."""
 
 
 def _users_level() -> int:

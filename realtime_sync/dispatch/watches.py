@@ -192,6 +192,10 @@ class WatchList:
 
     Registering is rare and builds a new index; the reader looks into an index
     that does not change, so that an event nobody waits for costs one look-up.
+
+    Attributes:
+        changed: called, under the lock, when a watch has come or gone; it must
+            not come back here.
     """
 
     def __init__(self) -> None:
@@ -203,6 +207,7 @@ class WatchList:
         self._over = False
         self._error: Optional[BaseException] = None
         self._gone: deque[Watch] = deque()
+        self.changed: Callable[[], None] = _nothing
 
     def add(self, watch: Watch) -> None:
         """Register; a watch that comes after the end is ended at once."""
@@ -287,6 +292,11 @@ class WatchList:
         self._watches = watches
         self._for_all = tuple(w for w in watches if w.types is None)
         self._by_type = by_type
+        self.changed()
+
+
+def _nothing() -> None:
+    """Nobody is to be told."""
 
 
 class Waiting:

@@ -112,7 +112,7 @@ class Parts:
             pending=self.pending,
             waiting=self.waiting,
             session_type=options.session_type,
-            sent=self.publisher.sent,
+            publisher=self.publisher,
             on_reader=self.on_reader,
         )
 

@@ -18,6 +18,9 @@ from ..protocol.events import ClientEvent
 from ..state.snapshot import Snapshot
 from .turn_timing import TurnClock
 
+_MOST_UNHEARD = 64
+"""A program may make up types of commands without end."""
+
 
 class Publisher:
     """
@@ -29,6 +32,10 @@ class Publisher:
         watches: who waits.
         stale: told of events that make audio stale; None where none is dropped.
         latest: gives the snapshot that goes with what is not a server event.
+
+    Attributes:
+        unheard: types of commands that nobody is told of now, see `sent`. Another
+            set takes its place when a handler or a wait comes or goes.
     """
 
     def __init__(
@@ -45,6 +52,8 @@ class Publisher:
         self._stale = stale
         self._latest = latest
         self._turns = TurnClock(self._turns_wanted)
+        self.unheard: set[str] = set()
+        board.changed = watches.changed = self._forget_unheard
 
     def use_clock(self, clock: Callable[[], float] = monotonic) -> None:
         """Time turns by another clock, as a replay does, before anything came."""
@@ -69,17 +78,32 @@ class Publisher:
         self._post(notice, notice.type)
 
     def sent(self, command: ClientEvent, key: str) -> None:
-        """Publish a command that was handed over, under its key. Any thread."""
-        kind = command.type
-        speech = kind == "input_audio_buffer.append" and self._turns_wanted()
-        if speech or kind == "response.create":
-            self._turns.command(command)
-        self._post(command, key)
+        """
+        Publish a command that was handed over, under its key. Any thread.
 
-    def _post(self, published: Any, key: str) -> None:
+        Needs not be called for what is `unheard`: fifty pieces of audio go out a
+        second, of which hardly anybody wants to be told.
+        """
+        # Into the set taken before looking: if somebody came meanwhile, that set is
+        # out of use and he is not forgotten.
+        kind, unheard = command.type, self.unheard
+        speech = kind == "input_audio_buffer.append" and self._turns_wanted()
+        timed = speech or kind == "response.create"
+        if timed:
+            self._turns.command(command)
+        heard = self._post(command, key)
+        if not (heard or timed) and len(unheard) < _MOST_UNHEARD:
+            unheard.add(kind)
+
+    def _post(self, published: Any, key: str) -> bool:
         route = self._board.route(key)
-        if route.inline or route.queued:
+        heard = bool(route.inline or route.queued)
+        if heard:
             self._dispatcher.post(published, self._latest(), route, key)
+        return heard
+
+    def _forget_unheard(self) -> None:
+        self.unheard = set()
 
     def _turns_wanted(self) -> bool:
         name = TurnFinished.type

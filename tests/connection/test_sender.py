@@ -74,6 +74,18 @@ class Wire:
         """Released."""
 
 
+class Told:
+    """Keeps what it is told of."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+        self.unheard: set[str] = set()
+
+    def sent(self, command: Any, key: str) -> None:
+        """A command was handed over."""
+        self.keys.append(key)
+
+
 class Desk:
     """A sender, what it expects, and a connection for it."""
 
@@ -82,14 +94,14 @@ class Desk:
         self.watches = WatchList()
         self.watches.add(self.pending.watch)
         self.waiting = Waiting(lambda ready, deadline: ready.is_set(), 0.05)
-        self.told: list[str] = []
+        self.told = Told()
         self.sender = Sender(
             name="test",
             codec=Codec(),
             pending=self.pending,
             waiting=self.waiting,
             session_type="realtime",
-            sent=lambda command, key: self.told.append(key),
+            publisher=self.told,
             on_reader=lambda: False,
         )
 
@@ -138,7 +150,7 @@ def test_a_command_gets_an_id_and_is_expected(desk: Desk) -> None:
 
     assert [handle.event_id] == [frame["event_id"] for frame in wire.sent]
     assert (handle,) == desk.pending.handles()
-    assert ["client.input_audio_buffer.commit"] == desk.told
+    assert ["client.input_audio_buffer.commit"] == desk.told.keys
 
 
 def test_an_append_carries_an_id_and_expects_nothing(desk: Desk) -> None:
@@ -182,7 +194,7 @@ def test_an_interrupted_command_is_expected_only_if_it_was_begun(
         desk.sender.send(commit())
 
     assert begun is desk.pending.any
-    assert [] == desk.told
+    assert [] == desk.told.keys
 
 
 def test_a_command_that_was_not_written_goes_to_the_next_connection(
