@@ -59,6 +59,7 @@ class WebSocketTransport:
 
     Attributes:
         heard_at: when bytes last came in, seconds of the monotonic clock.
+        enqueue: puts a message behind those before it; no I/O.
         loop: see above.
         released: whether the socket is closed.
         pushes: whether there is a loop.
@@ -83,6 +84,7 @@ class WebSocketTransport:
             # The ssl module looks for signals when the bytes are gone already.
             torn_by=(KeyboardInterrupt,) if self._secure else (),
         )
+        self.enqueue = self._outbox.enqueue
         # Two descriptors each, which hundreds of sessions on one loop do without.
         self._waker = Waker() if loop is None else None
         self._waiter = None if self._waker is None else Waiter(sock, self._waker)
@@ -266,10 +268,6 @@ class WebSocketTransport:
     def prepare(self, payload: bytes) -> Entry:
         """Mask a text message and cut it into frames."""
         return Entry(text_frames(payload))
-
-    def enqueue(self, entry: Entry) -> None:
-        """Put a message behind those before it; no I/O."""
-        self._outbox.enqueue(entry)
 
     def flush(self, entry: Entry, deadline: Deadline) -> None:
         """
