@@ -6,12 +6,14 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from types import FrameType
 from typing import Any, NamedTuple
 
 import realtime_sync
 from realtime_sync.server import serve
 from realtime_sync.testing import MemoryTransport
+from tests.rawserver import Peer, RawServer
 
 ROOT = str(Path(realtime_sync.__file__).parent)
 TESTING = "/testing/"
@@ -26,41 +28,56 @@ class Walk(NamedTuple):
     returns: int
 
 
-def walked(act: Callable[[], Any]) -> Walk:
+class Watcher:
     """
-    The walk of the library's own code on this thread.
+    Notes the library's own code that a thread enters, from `start` to `stop`.
 
     What the transport of the tests does with a command, to answer it, is apart.
     Counts do not depend on the machine, unlike times.
     """
-    visits: list[str] = []
-    calls = 0
-    callers: list[str] = []
 
-    def watch(frame: FrameType, kind: str, argument: object) -> None:
-        nonlocal calls
-        if kind == "return" and callers:
-            callers.pop()
+    def __init__(self) -> None:
+        self._visits: list[str] = []
+        self._calls = 0
+        self._callers: list[str] = []
+
+    def start(self) -> None:
+        """From now on, on this thread."""
+        sys.setprofile(self._watch)
+
+    def stop(self) -> Walk:
+        """What was entered."""
+        sys.setprofile(None)
+        files = len(set(self._visits))
+        return Walk(files, self._calls, len(self._visits) - files)
+
+    def _watch(self, frame: FrameType, kind: str, argument: object) -> None:
+        if kind == "return" and self._callers:
+            self._callers.pop()
         if kind != "call":
             return
         name = frame.f_code.co_filename
-        before = callers[-1] if callers else ""
+        before = self._callers[-1] if self._callers else ""
         ours = before.startswith(ROOT) and TESTING not in before
         if before == APART or (ours and TESTING in name):
             name = APART  # And whatever is called from there.
-        callers.append(name if name.startswith((ROOT, APART)) else before)
+        self._callers.append(name if name.startswith((ROOT, APART)) else before)
         if name.startswith(ROOT) and TESTING not in name:
-            calls += 1
-            if not visits or visits[-1] != name:
-                visits.append(name)
+            self._calls += 1
+            if not self._visits or self._visits[-1] != name:
+                self._visits.append(name)
 
-    sys.setprofile(watch)
+
+def walked(act: Callable[[], Any]) -> Walk:
+    """The walk of one call on this thread."""
+    watcher = Watcher()
+    watcher.start()
     try:
         act()
     finally:
-        sys.setprofile(None)
-    files = len(set(visits))
-    return Walk(files, calls, len(visits) - files)
+        walk = watcher.stop()
+    assert walk.calls, "nothing was entered"
+    return walk
 
 
 def test_a_text_delta_walks_through_few_files() -> None:
@@ -69,18 +86,9 @@ def test_a_text_delta_walks_through_few_files() -> None:
     with realtime_sync.connect(transport=wire, dispatch="inline") as session:
         got: list[Any] = []
         session.on("response.output_text.delta", got.append)
-        names = {"response_id": "r", "item_id": "i"}
-        delta = {
-            "type": "response.output_text.delta",
-            "event_id": "e",
-            "output_index": 0,
-            "content_index": 0,
-            "delta": "word",
-            **names,
-        }
         for _ in range(3):
-            wire.feed(delta)
-        text = json.dumps(delta)
+            wire.feed(SAID)
+        text = json.dumps(SAID)
         walk = walked(lambda: wire.feed(text))
 
     assert 4 == len(got)
@@ -113,6 +121,38 @@ def test_an_append_walks_through_few_files() -> None:
     assert walk.calls <= APPEND.calls, walk
 
 
+def test_a_text_delta_walks_through_few_files_from_the_socket() -> None:
+    """All that the reading thread does between two of them is counted."""
+    watcher, walks = Watcher(), list[Walk]()
+    got, heard = list[Any](), Event()
+
+    def on_delta(event: Any) -> None:
+        got.append(event)
+        if len(got) == 4:
+            walks.append(watcher.stop())
+        if len(got) == 3:
+            watcher.start()
+        heard.set()
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        while True:
+            peer.hear()
+            peer.say(SAID)
+
+    with RawServer(script) as server, realtime_sync.connect(
+        "any", base_url=server.url, api_key="key", dispatch="inline"
+    ) as session:
+        session.on("response.output_text.delta", on_delta, inline=True)
+        for _ in range(4):
+            heard.clear()
+            session.input_audio_buffer.clear()
+            assert heard.wait(5.0)
+
+    assert 0 < walks[0].files <= DELTA_REAL.files, walks
+    assert walks[0].calls <= DELTA_REAL.calls, walks
+
+
 def test_a_websocket_adds_few_files() -> None:
     """Masking, framing, the queue of what goes out, and the socket."""
     with serve(agent="echo") as server, realtime_sync.connect(
@@ -129,7 +169,18 @@ def test_a_websocket_adds_few_files() -> None:
     assert create.returns <= CREATE_REAL.returns, create
     assert append.files <= APPEND_REAL.files, append
     assert append.calls <= APPEND_REAL.calls, append
+    assert append.returns <= APPEND_REAL.returns, append
 
+
+SAID = {
+    "type": "response.output_text.delta",
+    "event_id": "e",
+    "response_id": "r",
+    "item_id": "i",
+    "output_index": 0,
+    "content_index": 0,
+    "delta": "word",
+}
 
 ITEM = {
     "type": "message",
@@ -137,8 +188,9 @@ ITEM = {
     "content": [{"type": "input_text", "text": "hello"}],
 }
 
-DELTA = Walk(files=12, calls=17, returns=0)
-CREATE = Walk(files=13, calls=52, returns=8)
-APPEND = Walk(files=9, calls=25, returns=6)
-CREATE_REAL = Walk(files=17, calls=90, returns=21)
-APPEND_REAL = Walk(files=13, calls=62, returns=18)
+DELTA = Walk(files=12, calls=16, returns=0)
+DELTA_REAL = Walk(files=17, calls=30, returns=5)
+CREATE = Walk(files=12, calls=47, returns=7)
+APPEND = Walk(files=7, calls=17, returns=4)
+CREATE_REAL = Walk(files=14, calls=80, returns=8)
+APPEND_REAL = Walk(files=9, calls=48, returns=6)
