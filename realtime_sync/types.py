@@ -51,6 +51,9 @@ On a server event it means that the server left the field out, or that what it
 sent does not fit the field.
 """
 
+OrUnset = Union[Result, Unset]
+"""The type of what a server always has to say, and may leave out all the same."""
+
 JsonObject = Mapping[str, Any]
 """One decoded JSON object."""
 

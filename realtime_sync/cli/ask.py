@@ -75,7 +75,7 @@ class Printed:
     def piece(self, event: events.ResponseTextDelta) -> None:
         """Print a piece of it."""
         self.anything = True
-        print(terminal_text(event.delta), end="", flush=True)
+        print(terminal_text(event.delta or ""), end="", flush=True)
 
     def end(self) -> None:
         """End its line."""

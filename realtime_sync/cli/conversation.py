@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..types import UNSET
 from .latency import Turn
 from .transcript import LiveTranscript
 
@@ -140,24 +141,24 @@ class Conversation:
 
     def _response_created(self, event: events.ResponseCreated) -> None:
         with self._changed:
-            self._answer(event.response.id)
+            self._answer(_id_of(event))
 
     def _audio(self, event: events.ResponseAudioDelta) -> None:
         with self._changed:
-            self._answer(event.response_id).audio += event.delta
+            self._answer(event.response_id).audio += event.delta or b""
 
     def _words(
         self, event: events.ResponseAudioTranscriptDelta | events.ResponseTextDelta
     ) -> None:
         with self._changed:
             turn = self._answer(event.response_id)
-            turn.answer += event.delta
-        self._transcript.server(event.delta)
+            turn.answer += event.delta or ""
+        self._transcript.server(event.delta or "")
 
     def _response_done(self, event: events.ResponseDone) -> None:
         with self._changed:
-            turn = self._answer(event.response.id)
-            turn.status = str(event.response.status)
+            turn = self._answer(_id_of(event))
+            turn.status = str(event.response.status if event.response else UNSET)
             turn.problem = _problem(event.response)
             turn.done = self._clock()
             self._changed.notify_all()
@@ -169,10 +170,11 @@ class Conversation:
 
     def _error(self, event: events.Error) -> None:
         with self._changed:
-            self.errors.append(str(event.error.message))
+            self.errors.append(str(getattr(event.error, "message", UNSET)))
 
-    def _turn(self, item_id: str) -> Turn:
+    def _turn(self, item_id: str | Unset) -> Turn:
         """The turn of an item of the user, made when it is new."""
+        item_id = item_id or ""
         for turn in self.turns:
             if turn.item_id == item_id:
                 return turn
@@ -192,6 +194,11 @@ class Conversation:
         # Nobody asked: the server speaks by itself.
         self.turns.append(Turn("", response_id=response_id))
         return self.turns[-1]
+
+
+def _id_of(event: events.ResponseCreated | events.ResponseDone) -> str:
+    """The id of the response, "" where the server leaves it out."""
+    return (event.response and event.response.id) or ""
 
 
 def _problem(response: Any) -> str | None:

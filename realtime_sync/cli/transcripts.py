@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .. import Session
     from ..dispatch.notices import ConnectionEnded
     from ..protocol import events
+    from ..types import Unset
 
 
 GRACE = 0.2
@@ -112,7 +113,8 @@ class Segments:
     def _ordered(self) -> list[Segment]:
         return sorted(self._segments.values(), key=lambda each: each.start)
 
-    def _segment(self, item_id: str) -> Segment:
+    def _segment(self, named: str | Unset) -> Segment:
+        item_id = named or ""
         if item_id not in self._segments:
             last = max((each.end for each in self._segments.values()), default=0.0)
             self._segments[item_id] = Segment(last, self.length)

@@ -28,7 +28,6 @@ class Shape:
         values: shape of the values, if a mapping is allowed.
         classes: classes of ours that are allowed.
         nullable: None is allowed.
-        optional: `UNSET` is allowed by the protocol.
         anything: the annotation says ``Any``.
     """
 
@@ -37,7 +36,6 @@ class Shape:
     values: Optional[Shape] = None
     classes: tuple[type, ...] = ()
     nullable: bool = False
-    optional: bool = False
     anything: bool = False
 
 
@@ -72,7 +70,7 @@ def shape_of(annotation: Any) -> Shape:
     if annotation is type(None):
         return Shape(nullable=True)
     if annotation is Unset:
-        return Shape(optional=True)
+        return Shape()  # Never on the wire; `UNSET` fits everywhere.
     if annotation in _SCALARS:
         return Shape(scalars=(annotation,))
     if isinstance(annotation, type) and has(annotation):
@@ -98,7 +96,6 @@ def _merge(shapes: list[Shape]) -> Shape:
         values=next((each.values for each in shapes if each.values), None),
         classes=tuple(cls for each in shapes for cls in each.classes),
         nullable=any(each.nullable for each in shapes),
-        optional=any(each.optional for each in shapes),
         anything=any(each.anything for each in shapes),
     )
 

@@ -3,8 +3,8 @@ How the fields of events, items and configurations are declared.
 
 Three kinds of field are told apart by their annotation:
 
-* ``item_id: str = required()``: the protocol has it always; a server may leave
-  it out all the same, and then it is `UNSET`.
+* ``item_id: OrUnset[str] = required()``: the protocol has it always; a server may
+  leave it out all the same, and then it is `UNSET`.
 * ``status: MaybeText = UNSET``: the protocol has it sometimes.
 * ``item_id: str`` without a default, on a command: the caller must give it.
 
@@ -37,6 +37,9 @@ MaybeAny = Union[Any, Unset]
 AUDIO = "audio"
 """Metadata key: the field is bytes here and base64 on the wire."""
 
+REQUIRED = "required"
+"""Metadata key: the protocol always has the field, whatever a server does."""
+
 EXTRA = "extra"
 """Metadata key: the field collects what the protocol does not know."""
 
@@ -45,18 +48,19 @@ def required() -> Any:
     """
     Declare a field that the protocol always has.
 
-    The type is the plain one, so that code which reads the field stays plain.
+    A server may leave it out all the same. It is `UNSET` then, and its annotation
+    says so: ``OrUnset[str]``.
     """
-    return UNSET
+    return field(default=UNSET, metadata={REQUIRED: True})
 
 
-def audio_field() -> Any:
-    """Declare a field that holds audio, if anything."""
+def audio_field(*, required: bool = False) -> Any:
+    """Declare a field that holds audio; the protocol may always have it."""
     return field(
         default=UNSET,
         converter=_to_optional_audio,
         repr=_elided,
-        metadata={AUDIO: True},
+        metadata={AUDIO: True, REQUIRED: required},
     )
 
 
@@ -65,14 +69,14 @@ def given_audio() -> Any:
     return field(converter=to_audio, repr=_elided, metadata={AUDIO: True})
 
 
-def secret() -> Any:
-    """Declare an optional field that no repr may show."""
-    return field(default=UNSET, repr=_hidden)
+def secret(*, required: bool = False) -> Any:
+    """Declare a field that no repr may show."""
+    return field(default=UNSET, repr=_hidden, metadata={REQUIRED: required})
 
 
-def free() -> Any:
-    """Declare an optional field in which anything may be, secrets too."""
-    return field(default=UNSET, repr=_shown)
+def free(*, required: bool = False) -> Any:
+    """Declare a field in which anything may be, secrets too."""
+    return field(default=UNSET, repr=_shown, metadata={REQUIRED: required})
 
 
 def given_freely() -> Any:

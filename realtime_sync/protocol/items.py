@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Union
 
 from attrs import frozen
 
-from ..types import UNSET, Unset
+from ..types import UNSET, OrUnset, Unset
 from .fields import (
     MaybeAny,
     MaybeBool,
@@ -180,8 +180,8 @@ class McpListedTool:
         annotations: the server's hints about it.
     """
 
-    name: str = required()
-    input_schema: Any = required()
+    name: OrUnset[str] = required()
+    input_schema: OrUnset[Any] = required()
     description: MaybeText = UNSET
     annotations: MaybeAny = free()
 
@@ -198,8 +198,8 @@ class McpListTools:
     """
 
     type: ClassVar[str] = "mcp_list_tools"
-    server_label: str = required()
-    tools: tuple[McpListedTool, ...] = required()
+    server_label: OrUnset[str] = required()
+    tools: OrUnset[tuple[McpListedTool, ...]] = required()
     id: MaybeText = UNSET
 
 
@@ -214,8 +214,8 @@ class McpError:
         code: of the protocol or of HTTP; a failed tool has none.
     """
 
-    type: str = required()
-    message: str = required()
+    type: OrUnset[str] = required()
+    message: OrUnset[str] = required()
     code: MaybeInt = UNSET
 
 
@@ -235,10 +235,10 @@ class McpCall:
     """
 
     type: ClassVar[str] = "mcp_call"
-    id: str = required()
-    server_label: str = required()
-    name: str = required()
-    arguments: str = required()
+    id: OrUnset[str] = required()
+    server_label: OrUnset[str] = required()
+    name: OrUnset[str] = required()
+    arguments: OrUnset[str] = required()
     output: MaybeText = UNSET
     error: Union[McpError, None, Unset] = UNSET
     approval_request_id: MaybeText = UNSET
@@ -257,10 +257,10 @@ class McpApprovalRequest:
     """
 
     type: ClassVar[str] = "mcp_approval_request"
-    id: str = required()
-    server_label: str = required()
-    name: str = required()
-    arguments: str = required()
+    id: OrUnset[str] = required()
+    server_label: OrUnset[str] = required()
+    name: OrUnset[str] = required()
+    arguments: OrUnset[str] = required()
 
 
 @frozen(kw_only=True, slots=False, field_transformer=checked)

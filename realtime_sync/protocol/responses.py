@@ -9,7 +9,7 @@ from typing import Any, Union
 
 from attrs import frozen
 
-from ..types import UNSET, Unset
+from ..types import UNSET, OrUnset, Unset
 from .audio_config import AudioConfig
 from .fields import (
     MaybeBool,
@@ -205,8 +205,8 @@ class ErrorDetails:
         event_id: the client's id of the command that caused it.
     """
 
-    type: str = required()
-    message: str = required()
+    type: OrUnset[str] = required()
+    message: OrUnset[str] = required()
     code: MaybeText = UNSET
     param: MaybeText = UNSET
     event_id: MaybeText = UNSET

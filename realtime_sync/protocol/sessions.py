@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Union
 
 from attrs import frozen
 
-from ..types import UNSET, Unset
+from ..types import UNSET, OrUnset, Unset
 from .audio_config import (
     AudioConfig,
     AudioFormat,
@@ -368,8 +368,8 @@ class TranslationSession:
     """
 
     type: ClassVar[str] = "translation"
-    id: str = required()
-    model: str = required()
-    expires_at: int = required()
-    audio: TranslationAudio = required()
+    id: OrUnset[str] = required()
+    model: OrUnset[str] = required()
+    expires_at: OrUnset[int] = required()
+    audio: OrUnset[TranslationAudio] = required()
     extra: Mapping[str, Any] = extra_fields()

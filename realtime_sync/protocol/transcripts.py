@@ -8,7 +8,7 @@ from typing import Union
 
 from attrs import frozen
 
-from ..types import UNSET, Unset
+from ..types import UNSET, OrUnset, Unset
 from .fields import MaybeFloat, MaybeInt, MaybeText, required
 
 
@@ -23,9 +23,9 @@ class LogProb:
         logprob: natural logarithm of its probability.
     """
 
-    token: str = required()
-    bytes: tuple[int, ...] = required()
-    logprob: float = required()
+    token: OrUnset[str] = required()
+    bytes: OrUnset[tuple[int, ...]] = required()
+    logprob: OrUnset[float] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -50,7 +50,7 @@ class TranscriptionUsage:
         input_token_details: input tokens by kind.
     """
 
-    type: str = required()
+    type: OrUnset[str] = required()
     seconds: MaybeFloat = UNSET
     total_tokens: MaybeInt = UNSET
     input_tokens: MaybeInt = UNSET
@@ -62,7 +62,7 @@ class TranscriptionUsage:
 class TranscriptionLanguage:
     """A language that was heard, by its ISO-639 code."""
 
-    code: str = required()
+    code: OrUnset[str] = required()
 
 
 @frozen(kw_only=True, slots=False)

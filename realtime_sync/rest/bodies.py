@@ -15,7 +15,7 @@ from attrs import evolve, field, fields_dict, frozen
 
 from ..errors import ConfigurationError
 from ..protocol.codec import Codec, to_mapping
-from ..protocol.fields import MaybeInt, MaybeText, checked, required
+from ..protocol.fields import MaybeInt, MaybeText, checked, required, secret
 from ..protocol.lenient_structure import salvage
 from ..protocol.sessions import (
     Expiry,
@@ -27,7 +27,7 @@ from ..protocol.sessions import (
     TranslationSession,
 )
 from ..protocol.structure import Misfit, hook_for
-from ..types import UNSET, JsonObject, Unset
+from ..types import UNSET, JsonObject, OrUnset, Unset
 
 T = TypeVar("T")
 
@@ -46,10 +46,6 @@ _KINDS: dict[type, str] = {
 }
 
 
-def _hidden(value: object) -> str:
-    return "<secret>" if value else repr(value)
-
-
 @frozen(kw_only=True, slots=False)
 class ClientSecretCreated:
     """
@@ -64,9 +60,9 @@ class ClientSecretCreated:
         problems: what did not fit, one line each.
     """
 
-    value: str = field(default=UNSET, repr=_hidden)  # type: ignore[assignment]
-    expires_at: int = required()
-    session: Union[RealtimeSession, TranscriptionSession] = required()
+    value: OrUnset[str] = secret(required=True)
+    expires_at: OrUnset[int] = required()
+    session: OrUnset[Union[RealtimeSession, TranscriptionSession]] = required()
     raw: Mapping[str, Any] = field(factory=dict, eq=False, repr=False)
     problems: tuple[str, ...] = field(default=(), eq=False, repr=False)
 
@@ -84,9 +80,9 @@ class TranslationClientSecretCreated:
         problems: what did not fit, one line each.
     """
 
-    value: str = field(default=UNSET, repr=_hidden)  # type: ignore[assignment]
-    expires_at: int = required()
-    session: TranslationSession = required()
+    value: OrUnset[str] = secret(required=True)
+    expires_at: OrUnset[int] = required()
+    session: OrUnset[TranslationSession] = required()
     raw: Mapping[str, Any] = field(factory=dict, eq=False, repr=False)
     problems: tuple[str, ...] = field(default=(), eq=False, repr=False)
 
@@ -158,8 +154,8 @@ class CallReferRequest:
 class SipHeader:
     """One header of a SIP INVITE; what it says is the caller's word only."""
 
-    name: str = required()
-    value: str = required()
+    name: OrUnset[str] = required()
+    value: OrUnset[str] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -174,15 +170,15 @@ class IncomingCall:
         sip_media_security: ``"srtp"`` or ``"rtp"``, if it is known.
     """
 
-    call_id: str = required()
-    sip_headers: tuple[SipHeader, ...] = required()
+    call_id: OrUnset[str] = required()
+    sip_headers: OrUnset[tuple[SipHeader, ...]] = required()
     sip_media_security: MaybeText = UNSET
 
     def header(self, name: str) -> Union[str, None]:
         """The first SIP header of that name, in whatever case; or None."""
         for each in self.sip_headers or ():
             if isinstance(each.name, str) and each.name.lower() == name.lower():
-                return each.value
+                return each.value or ""
         return None
 
 
@@ -202,9 +198,9 @@ class RealtimeCallIncoming:
     """
 
     type: str = "realtime.call.incoming"
-    id: str = required()
-    created_at: int = required()
-    data: IncomingCall = required()
+    id: OrUnset[str] = required()
+    created_at: OrUnset[int] = required()
+    data: OrUnset[IncomingCall] = required()
     object: MaybeText = UNSET
     raw: Mapping[str, Any] = field(factory=dict, eq=False, repr=False)
     problems: tuple[str, ...] = field(default=(), eq=False, repr=False)
@@ -225,7 +221,7 @@ class WebhookEvent:
         problems: what did not fit, one line each.
     """
 
-    type: str = required()
+    type: OrUnset[str] = required()
     id: MaybeText = UNSET
     created_at: MaybeInt = UNSET
     data: Any = UNSET

@@ -128,12 +128,12 @@ class TurnClock:
         self._ended = self._found = self._asked = self._item_id = None
 
     def _text(self, event: TextDelta) -> None:
-        turn = self._turns.get(event.response_id) if self._turns else None
+        turn = self._turns.get(event.response_id or "") if self._turns else None
         if turn is not None and turn.first_text is None:
             turn.first_text = self._clock()
 
     def _audio(self, event: events.ResponseAudioDelta) -> None:
-        turn = self._turns.get(event.response_id) if self._turns else None
+        turn = self._turns.get(event.response_id or "") if self._turns else None
         if turn is not None and turn.first_audio is None:
             turn.first_audio = self._clock()
 

@@ -147,6 +147,8 @@ class _Follower:
         return attributes
 
     def _created(self, event: events.ResponseCreated, ctx: Context) -> None:
+        if not event.response:
+            return
         attributes = self._attributes()
         model = attributes.get("gen_ai.request.model", "")
         span = self._made_by._tracer.start_span(
@@ -173,16 +175,21 @@ class _Follower:
             self._made_by._first.record(answer.first - answer.began, attributes)
 
     def _done(self, event: events.ResponseDone) -> None:
+        response = event.response
+        if not response:
+            return
         with self._lock:
-            answer = self._answers.pop(event.response.id, None)
+            answer = self._answers.pop(response.id, None)
         if answer is None:
             return
-        tokens = Tokens.of(getattr(event.response, "usage", None) or None)
-        status = str(event.response.status)
+        tokens = Tokens.of(response.usage or None)
+        status = str(response.status)
         answer.span.set_attribute("gen_ai.response.finish_reasons", (status,))
         for name, count in _counts(tokens).items():
             answer.span.set_attribute(f"gen_ai.usage.{name}", count)
-        error = None if status in ("completed", "cancelled") else _reason(event)
+        error = (
+            None if status in ("completed", "cancelled") else _reason(event) or status
+        )
         self._finish(answer, error)
         for kind, count in (("input", tokens.input), ("output", tokens.output)):
             self._made_by._usage.record(
@@ -236,7 +243,7 @@ def _reason(event: events.ResponseDone) -> str:
     ):
         if isinstance(found, str) and found:
             return found
-    return str(event.response.status)
+    return ""
 
 
 def _server(url: str) -> dict[str, Any]:

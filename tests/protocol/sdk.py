@@ -26,7 +26,9 @@ from pydantic import BaseModel
 
 from realtime_sync.protocol.annotations import Shape, class_variables, shapes_of
 from realtime_sync.protocol.dialects.field_moves import Field
+from realtime_sync.protocol.fields import REQUIRED
 from realtime_sync.protocol.registry import canonical
+from realtime_sync.types import UNSET
 
 LOCAL = frozenset({"raw", "problems", "extra"})
 """Fields of ours that are not on the wire."""
@@ -113,7 +115,7 @@ class Comparison:
                 self.differences[where] = f"{constants[name]!r} here, {theirs} there"
             return
         shape = shapes_of(cls)[name]
-        if not spread and field.is_required() == shape.optional:
+        if not spread and field.is_required() != _is_required(cls, name):
             word = "required" if field.is_required() else "optional"
             self.differences[where] = f"{word} there, the contrary here"
         if not shape.anything and (row is None or row.value.up("x") == "x"):
@@ -140,6 +142,11 @@ class Comparison:
             for cls, matched in self.matched.items()
             for name in (set(fields_dict(cls)) - matched - LOCAL)
         }
+
+
+def _is_required(cls: type, name: str) -> bool:
+    attribute = fields_dict(cls)[name]
+    return attribute.default is not UNSET or bool(attribute.metadata.get(REQUIRED))
 
 
 def _scalars(shape: Shape) -> set[type]:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from array import array
-from typing import Any, Optional, Union
+from collections.abc import Iterator
+from typing import Any, Optional, Union, get_args, get_type_hints
 
 import pytest
+from attrs import fields, fields_dict
 
 from realtime_sync.protocol import events, items, sessions, tools
-from realtime_sync.protocol.annotations import describe, fits, shape_of
-from realtime_sync.protocol.fields import to_audio
-from realtime_sync.types import UNSET
+from realtime_sync.protocol.annotations import (
+    Shape,
+    describe,
+    fits,
+    shape_of,
+    shapes_of,
+)
+from realtime_sync.protocol.codec import Codec
+from realtime_sync.protocol.fields import REQUIRED, to_audio
+from realtime_sync.protocol.registry import LIVE_ROWS, ROWS, Row, class_of
+from realtime_sync.types import UNSET, Unset
 
 
 @pytest.mark.parametrize(
@@ -51,6 +61,50 @@ def test_milliseconds_are_not_negative() -> None:
     """A position before the beginning is a mistake."""
     with pytest.raises(ValueError, match="must not be negative: -1"):
         events.ConversationItemTruncate(item_id="x", audio_end_ms=-1)
+
+
+def _classes_of(shape: Shape) -> Iterator[type]:
+    yield from shape.classes
+    for inner in (shape.items, shape.values):
+        if inner is not None:
+            yield from _classes_of(inner)
+
+
+def _vocabulary() -> set[type]:
+    found: set[type] = set()
+    new = {class_of(row) for row in (*ROWS, *LIVE_ROWS)}
+    while new:
+        found |= new
+        shapes = [each for cls in new for each in shapes_of(cls).values()]
+        new = {cls for shape in shapes for cls in _classes_of(shape)} - found
+    return found
+
+
+def test_a_field_that_may_be_unset_says_so_in_its_type() -> None:
+    """A checker then asks what is to be done where a server leaves it out."""
+    silent = [
+        f"{cls.__name__}.{name}"
+        for cls in _vocabulary()
+        for name, hint in get_type_hints(cls).items()
+        if name in fields_dict(cls)
+        and fields_dict(cls)[name].default is UNSET
+        and Unset not in get_args(hint)
+    ]
+
+    assert len(_vocabulary()) > 150
+    assert [] == silent
+
+
+@pytest.mark.parametrize("row", [r for r in ROWS if r.direction == "server"])
+def test_what_a_server_leaves_out_is_unset_even_where_it_is_required(row: Row) -> None:
+    """The protocol has it always; a server may not."""
+    event = Codec(session_type=row.session_types[0]).structure({"type": row.name})
+    required = [
+        each.name for each in fields(type(event)) if each.metadata.get(REQUIRED)
+    ]
+
+    assert [UNSET] * len(required) == [getattr(event, name) for name in required]
+    assert type(event) is class_of(row)
 
 
 def test_none_and_unset_are_different_things() -> None:

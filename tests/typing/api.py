@@ -45,8 +45,8 @@ def by_name(event: Any) -> None: ...
 
 @on(events.ResponseAudioDelta)
 def by_class(event: events.ResponseAudioDelta) -> None:
-    audio: bytes = event.delta
-    item_id: str = event.item_id
+    audio: bytes = event.delta or b""
+    item_id: str = event.item_id or ""
     print(audio, item_id)
 
 
@@ -107,7 +107,7 @@ def listening(session: Session) -> None:
         print(event.session)
 
     once: Subscription = session.once(
-        events.ResponseDone, with_context, where=lambda event: event.response.id
+        events.ResponseDone, with_context, where=lambda event: event.response
     )
     once.cancel()
 
@@ -212,7 +212,7 @@ def waiting(session: Session) -> None:
     assert_type(event, events.ResponseDone)
     assert_type(session.wait_for("response.done"), Any)
     for delta in session.events(events.ResponseTextDelta, where=lambda e: e.delta):
-        text += delta.delta
+        text += delta.delta or ""
     finished: EventStream[events.ResponseDone] = session.events(events.ResponseDone)
     finished.close()
     stream: EventStream = session.events("response.*")
@@ -251,8 +251,8 @@ def requesting(client: RealtimeClient) -> None:
     secret = client.client_secrets.create(
         session=SessionConfig(instructions="Be brief."), expires_after=60
     )
-    value: str = secret.value
-    expires_at: int = secret.expires_at
+    value: str = secret.value or ""
+    expires_at: int = secret.expires_at or 0
     with connect(api_key=value) as session:
         print(session.id, expires_at)
     client.translations.client_secrets.create(session={"model": "m"}, timeout=5)
@@ -273,6 +273,7 @@ def requesting(client: RealtimeClient) -> None:
 def answering(client: RealtimeClient, body: bytes, headers: dict[str, str]) -> None:
     event = webhooks.unwrap(body, headers, "whsec_c2VjcmV0")
     if isinstance(event, webhooks.RealtimeCallIncoming):
+        assert event.data and event.data.call_id
         call_id: str = event.data.call_id
         client.calls.accept(call_id, instructions="Be brief.")
     else:

@@ -55,7 +55,7 @@ def stream(job: Job) -> Figures:
     def decoded(event: events.ResponseAudioDelta) -> None:
         nonlocal heard, size
         heard += 1
-        size += len(event.delta)
+        size += len(event.delta or b"")
 
     with _connect(job) as session:
         session.on(name, decoded if audio else taken)
@@ -183,7 +183,7 @@ def hour(job: Job) -> Figures:
     used = []
     over = threading.Event()
     with _connect(job) as session:
-        session.on("response.output_audio.delta", lambda event: len(event.delta))
+        session.on("response.output_audio.delta", lambda event: len(event.delta or b""))
         session.on("response.done", lambda event: over.set())
         for _ in range(job.events):
             for _ in range(25):

@@ -6,7 +6,7 @@ from typing import ClassVar, Union
 
 from attrs import frozen
 
-from ...types import UNSET, Unset
+from ...types import UNSET, OrUnset, Unset
 from ..fields import MaybeBool, MaybeInt, MaybeText, checked, count, required
 from ..items import InputItem, Item
 from ..transcripts import LogProb, TranscriptionError
@@ -105,7 +105,7 @@ class ConversationCreated(ServerEvent):
     """
 
     type: ClassVar[str] = "conversation.created"
-    conversation: Conversation = required()
+    conversation: OrUnset[Conversation] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -123,7 +123,7 @@ class ConversationItemAdded(ServerEvent):
     """
 
     type: ClassVar[str] = "conversation.item.added"
-    item: Item = required()
+    item: OrUnset[Item] = required()
     previous_item_id: MaybeText = UNSET
 
 
@@ -138,7 +138,7 @@ class ConversationItemDone(ServerEvent):
     """
 
     type: ClassVar[str] = "conversation.item.done"
-    item: Item = required()
+    item: OrUnset[Item] = required()
     previous_item_id: MaybeText = UNSET
 
 
@@ -152,7 +152,7 @@ class ConversationItemRetrieved(ServerEvent):
     """
 
     type: ClassVar[str] = "conversation.item.retrieved"
-    item: Item = required()
+    item: OrUnset[Item] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -167,9 +167,9 @@ class ConversationItemTruncated(ServerEvent):
     """
 
     type: ClassVar[str] = "conversation.item.truncated"
-    item_id: str = required()
-    content_index: int = required()
-    audio_end_ms: int = required()
+    item_id: OrUnset[str] = required()
+    content_index: OrUnset[int] = required()
+    audio_end_ms: OrUnset[int] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -182,7 +182,7 @@ class ConversationItemDeleted(ServerEvent):
     """
 
     type: ClassVar[str] = "conversation.item.deleted"
-    item_id: str = required()
+    item_id: OrUnset[str] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -201,7 +201,7 @@ class ConversationItemInputAudioTranscriptionDelta(ServerEvent):
     """
 
     type: ClassVar[str] = "conversation.item.input_audio_transcription.delta"
-    item_id: str = required()
+    item_id: OrUnset[str] = required()
     content_index: MaybeInt = UNSET
     delta: MaybeText = UNSET
     cumulative: MaybeBool = UNSET
@@ -224,13 +224,13 @@ class ConversationItemInputAudioTranscriptionSegment(ServerEvent):
     """
 
     type: ClassVar[str] = "conversation.item.input_audio_transcription.segment"
-    item_id: str = required()
-    content_index: int = required()
-    id: str = required()
-    speaker: str = required()
-    start: float = required()
-    end: float = required()
-    text: str = required()
+    item_id: OrUnset[str] = required()
+    content_index: OrUnset[int] = required()
+    id: OrUnset[str] = required()
+    speaker: OrUnset[str] = required()
+    start: OrUnset[float] = required()
+    end: OrUnset[float] = required()
+    text: OrUnset[str] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -248,10 +248,10 @@ class ConversationItemInputAudioTranscriptionCompleted(ServerEvent):
     """
 
     type: ClassVar[str] = "conversation.item.input_audio_transcription.completed"
-    item_id: str = required()
-    content_index: int = required()
-    transcript: str = required()
-    usage: TranscriptionUsage = required()
+    item_id: OrUnset[str] = required()
+    content_index: OrUnset[int] = required()
+    transcript: OrUnset[str] = required()
+    usage: OrUnset[TranscriptionUsage] = required()
     languages: Union[tuple[Language, ...], None, Unset] = UNSET
     logprobs: Union[tuple[LogProb, ...], None, Unset] = UNSET
 
@@ -268,6 +268,6 @@ class ConversationItemInputAudioTranscriptionFailed(ServerEvent):
     """
 
     type: ClassVar[str] = "conversation.item.input_audio_transcription.failed"
-    item_id: str = required()
-    content_index: int = required()
-    error: TranscriptionError = required()
+    item_id: OrUnset[str] = required()
+    content_index: OrUnset[int] = required()
+    error: OrUnset[TranscriptionError] = required()

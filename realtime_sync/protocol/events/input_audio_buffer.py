@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from attrs import frozen
 
-from ...types import UNSET
+from ...types import UNSET, OrUnset
 from ..fields import MaybeText, checked, given_audio, required
 from ..lazy import lazy_audio
 from ._base import ClientEvent, ServerEvent
@@ -56,8 +56,8 @@ class InputAudioBufferSpeechStarted(ServerEvent):
     """
 
     type: ClassVar[str] = "input_audio_buffer.speech_started"
-    audio_start_ms: int = required()
-    item_id: str = required()
+    audio_start_ms: OrUnset[int] = required()
+    item_id: OrUnset[str] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -72,8 +72,8 @@ class InputAudioBufferSpeechStopped(ServerEvent):
     """
 
     type: ClassVar[str] = "input_audio_buffer.speech_stopped"
-    audio_end_ms: int = required()
-    item_id: str = required()
+    audio_end_ms: OrUnset[int] = required()
+    item_id: OrUnset[str] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -87,7 +87,7 @@ class InputAudioBufferCommitted(ServerEvent):
     """
 
     type: ClassVar[str] = "input_audio_buffer.committed"
-    item_id: str = required()
+    item_id: OrUnset[str] = required()
     previous_item_id: MaybeText = UNSET
 
 
@@ -111,9 +111,9 @@ class InputAudioBufferTimeoutTriggered(ServerEvent):
     """
 
     type: ClassVar[str] = "input_audio_buffer.timeout_triggered"
-    audio_start_ms: int = required()
-    audio_end_ms: int = required()
-    item_id: str = required()
+    audio_start_ms: OrUnset[int] = required()
+    audio_end_ms: OrUnset[int] = required()
+    item_id: OrUnset[str] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -127,5 +127,5 @@ class InputAudioBufferDtmfEventReceived(ServerEvent):
     """
 
     type: ClassVar[str] = "input_audio_buffer.dtmf_event_received"
-    event: str = required()
-    received_at: int = required()
+    event: OrUnset[str] = required()
+    received_at: OrUnset[int] = required()

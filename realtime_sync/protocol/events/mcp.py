@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from attrs import frozen
 
-from ...types import UNSET
+from ...types import UNSET, OrUnset
 from ..fields import MaybeText, required
 from ._base import ServerEvent
 
@@ -25,7 +25,7 @@ class McpListToolsInProgress(ServerEvent):
     """
 
     type: ClassVar[str] = "mcp_list_tools.in_progress"
-    item_id: str = required()
+    item_id: OrUnset[str] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -38,7 +38,7 @@ class McpListToolsCompleted(ServerEvent):
     """
 
     type: ClassVar[str] = "mcp_list_tools.completed"
-    item_id: str = required()
+    item_id: OrUnset[str] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -51,7 +51,7 @@ class McpListToolsFailed(ServerEvent):
     """
 
     type: ClassVar[str] = "mcp_list_tools.failed"
-    item_id: str = required()
+    item_id: OrUnset[str] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -68,10 +68,10 @@ class ResponseMcpCallArgumentsDelta(ServerEvent):
     """
 
     type: ClassVar[str] = "response.mcp_call_arguments.delta"
-    response_id: str = required()
-    item_id: str = required()
-    output_index: int = required()
-    delta: str = required()
+    response_id: OrUnset[str] = required()
+    item_id: OrUnset[str] = required()
+    output_index: OrUnset[int] = required()
+    delta: OrUnset[str] = required()
     obfuscation: MaybeText = UNSET
 
 
@@ -88,10 +88,10 @@ class ResponseMcpCallArgumentsDone(ServerEvent):
     """
 
     type: ClassVar[str] = "response.mcp_call_arguments.done"
-    response_id: str = required()
-    item_id: str = required()
-    output_index: int = required()
-    arguments: str = required()
+    response_id: OrUnset[str] = required()
+    item_id: OrUnset[str] = required()
+    output_index: OrUnset[int] = required()
+    arguments: OrUnset[str] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -105,8 +105,8 @@ class ResponseMcpCallInProgress(ServerEvent):
     """
 
     type: ClassVar[str] = "response.mcp_call.in_progress"
-    item_id: str = required()
-    output_index: int = required()
+    item_id: OrUnset[str] = required()
+    output_index: OrUnset[int] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -120,8 +120,8 @@ class ResponseMcpCallCompleted(ServerEvent):
     """
 
     type: ClassVar[str] = "response.mcp_call.completed"
-    item_id: str = required()
-    output_index: int = required()
+    item_id: OrUnset[str] = required()
+    output_index: OrUnset[int] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -135,5 +135,5 @@ class ResponseMcpCallFailed(ServerEvent):
     """
 
     type: ClassVar[str] = "response.mcp_call.failed"
-    item_id: str = required()
-    output_index: int = required()
+    item_id: OrUnset[str] = required()
+    output_index: OrUnset[int] = required()

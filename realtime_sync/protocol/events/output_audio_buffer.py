@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from attrs import frozen
 
+from ...types import OrUnset
 from ..fields import checked, required
 from ._base import ClientEvent, ServerEvent
 
@@ -32,7 +33,7 @@ class OutputAudioBufferStarted(ServerEvent):
     """
 
     type: ClassVar[str] = "output_audio_buffer.started"
-    response_id: str = required()
+    response_id: OrUnset[str] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -45,7 +46,7 @@ class OutputAudioBufferStopped(ServerEvent):
     """
 
     type: ClassVar[str] = "output_audio_buffer.stopped"
-    response_id: str = required()
+    response_id: OrUnset[str] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -58,4 +59,4 @@ class OutputAudioBufferCleared(ServerEvent):
     """
 
     type: ClassVar[str] = "output_audio_buffer.cleared"
-    response_id: str = required()
+    response_id: OrUnset[str] = required()

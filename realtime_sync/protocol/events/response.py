@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Union
 
 from attrs import frozen
 
-from ...types import UNSET, Unset
+from ...types import UNSET, OrUnset, Unset
 from ..fields import audio_field, checked, free, required
 from ..items import ContentPart, Item
 from ..lazy import lazy_audio
@@ -51,7 +51,7 @@ class ResponseCreated(ServerEvent):
     """
 
     type: ClassVar[str] = "response.created"
-    response: Response = required()
+    response: OrUnset[Response] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -64,7 +64,7 @@ class ResponseDone(ServerEvent):
     """
 
     type: ClassVar[str] = "response.done"
-    response: Response = required()
+    response: OrUnset[Response] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -79,9 +79,9 @@ class ResponseOutputItemAdded(ServerEvent):
     """
 
     type: ClassVar[str] = "response.output_item.added"
-    response_id: str = required()
-    output_index: int = required()
-    item: Item = required()
+    response_id: OrUnset[str] = required()
+    output_index: OrUnset[int] = required()
+    item: OrUnset[Item] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -96,9 +96,9 @@ class ResponseOutputItemDone(ServerEvent):
     """
 
     type: ClassVar[str] = "response.output_item.done"
-    response_id: str = required()
-    output_index: int = required()
-    item: Item = required()
+    response_id: OrUnset[str] = required()
+    output_index: OrUnset[int] = required()
+    item: OrUnset[Item] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -116,11 +116,11 @@ class ResponseContentPartAdded(ServerEvent):
     """
 
     type: ClassVar[str] = "response.content_part.added"
-    response_id: str = required()
-    item_id: str = required()
-    output_index: int = required()
-    content_index: int = required()
-    part: ContentPart = required()
+    response_id: OrUnset[str] = required()
+    item_id: OrUnset[str] = required()
+    output_index: OrUnset[int] = required()
+    content_index: OrUnset[int] = required()
+    part: OrUnset[ContentPart] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -137,11 +137,11 @@ class ResponseContentPartDone(ServerEvent):
     """
 
     type: ClassVar[str] = "response.content_part.done"
-    response_id: str = required()
-    item_id: str = required()
-    output_index: int = required()
-    content_index: int = required()
-    part: ContentPart = required()
+    response_id: OrUnset[str] = required()
+    item_id: OrUnset[str] = required()
+    output_index: OrUnset[int] = required()
+    content_index: OrUnset[int] = required()
+    part: OrUnset[ContentPart] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -158,11 +158,11 @@ class ResponseTextDelta(ServerEvent):
     """
 
     type: ClassVar[str] = "response.output_text.delta"
-    response_id: str = required()
-    item_id: str = required()
-    output_index: int = required()
-    content_index: int = required()
-    delta: str = required()
+    response_id: OrUnset[str] = required()
+    item_id: OrUnset[str] = required()
+    output_index: OrUnset[int] = required()
+    content_index: OrUnset[int] = required()
+    delta: OrUnset[str] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -179,11 +179,11 @@ class ResponseTextDone(ServerEvent):
     """
 
     type: ClassVar[str] = "response.output_text.done"
-    response_id: str = required()
-    item_id: str = required()
-    output_index: int = required()
-    content_index: int = required()
-    text: str = required()
+    response_id: OrUnset[str] = required()
+    item_id: OrUnset[str] = required()
+    output_index: OrUnset[int] = required()
+    content_index: OrUnset[int] = required()
+    text: OrUnset[str] = required()
 
 
 @lazy_audio
@@ -201,11 +201,11 @@ class ResponseAudioDelta(ServerEvent):
     """
 
     type: ClassVar[str] = "response.output_audio.delta"
-    response_id: str = required()
-    item_id: str = required()
-    output_index: int = required()
-    content_index: int = required()
-    delta: bytes = audio_field()
+    response_id: OrUnset[str] = required()
+    item_id: OrUnset[str] = required()
+    output_index: OrUnset[int] = required()
+    content_index: OrUnset[int] = required()
+    delta: OrUnset[bytes] = audio_field(required=True)
 
 
 @frozen(kw_only=True, slots=False)
@@ -221,10 +221,10 @@ class ResponseAudioDone(ServerEvent):
     """
 
     type: ClassVar[str] = "response.output_audio.done"
-    response_id: str = required()
-    item_id: str = required()
-    output_index: int = required()
-    content_index: int = required()
+    response_id: OrUnset[str] = required()
+    item_id: OrUnset[str] = required()
+    output_index: OrUnset[int] = required()
+    content_index: OrUnset[int] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -241,11 +241,11 @@ class ResponseAudioTranscriptDelta(ServerEvent):
     """
 
     type: ClassVar[str] = "response.output_audio_transcript.delta"
-    response_id: str = required()
-    item_id: str = required()
-    output_index: int = required()
-    content_index: int = required()
-    delta: str = required()
+    response_id: OrUnset[str] = required()
+    item_id: OrUnset[str] = required()
+    output_index: OrUnset[int] = required()
+    content_index: OrUnset[int] = required()
+    delta: OrUnset[str] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -262,11 +262,11 @@ class ResponseAudioTranscriptDone(ServerEvent):
     """
 
     type: ClassVar[str] = "response.output_audio_transcript.done"
-    response_id: str = required()
-    item_id: str = required()
-    output_index: int = required()
-    content_index: int = required()
-    transcript: str = required()
+    response_id: OrUnset[str] = required()
+    item_id: OrUnset[str] = required()
+    output_index: OrUnset[int] = required()
+    content_index: OrUnset[int] = required()
+    transcript: OrUnset[str] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -283,11 +283,11 @@ class ResponseFunctionCallArgumentsDelta(ServerEvent):
     """
 
     type: ClassVar[str] = "response.function_call_arguments.delta"
-    response_id: str = required()
-    item_id: str = required()
-    output_index: int = required()
-    call_id: str = required()
-    delta: str = required()
+    response_id: OrUnset[str] = required()
+    item_id: OrUnset[str] = required()
+    output_index: OrUnset[int] = required()
+    call_id: OrUnset[str] = required()
+    delta: OrUnset[str] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -308,9 +308,9 @@ class ResponseFunctionCallArgumentsDone(ServerEvent):
     """
 
     type: ClassVar[str] = "response.function_call_arguments.done"
-    response_id: str = required()
-    item_id: str = required()
-    output_index: int = required()
-    call_id: str = required()
-    name: str = required()
-    arguments: str = required()
+    response_id: OrUnset[str] = required()
+    item_id: OrUnset[str] = required()
+    output_index: OrUnset[int] = required()
+    call_id: OrUnset[str] = required()
+    name: OrUnset[str] = required()
+    arguments: OrUnset[str] = required()

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from attrs import frozen
 
+from ...types import OrUnset
 from ..fields import required
 from ..responses import ErrorDetails, RateLimit
 from ._base import ServerEvent
@@ -28,7 +29,7 @@ class Error(ServerEvent):
     """
 
     type: ClassVar[str] = "error"
-    error: ErrorDetails = required()
+    error: OrUnset[ErrorDetails] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -44,4 +45,4 @@ class RateLimitsUpdated(ServerEvent):
     """
 
     type: ClassVar[str] = "rate_limits.updated"
-    rate_limits: tuple[RateLimit, ...] = required()
+    rate_limits: OrUnset[tuple[RateLimit, ...]] = required()

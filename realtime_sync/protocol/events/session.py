@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Union
 
 from attrs import frozen
 
+from ...types import OrUnset
 from ..fields import checked, given_freely, required
 from ..sessions import (
     RealtimeSession,
@@ -45,7 +46,7 @@ class SessionCreated(ServerEvent):
     """
 
     type: ClassVar[str] = "session.created"
-    session: Union[RealtimeSession, TranscriptionSession] = required()
+    session: OrUnset[Union[RealtimeSession, TranscriptionSession]] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -58,4 +59,4 @@ class SessionUpdated(ServerEvent):
     """
 
     type: ClassVar[str] = "session.updated"
-    session: Union[RealtimeSession, TranscriptionSession] = required()
+    session: OrUnset[Union[RealtimeSession, TranscriptionSession]] = required()

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Union
 
 from attrs import frozen
 
-from ...types import UNSET
+from ...types import UNSET, OrUnset
 from ..fields import (
     MaybeInt,
     MaybeText,
@@ -72,7 +72,7 @@ class TranslationSessionCreated(ServerEvent):
     """
 
     type: ClassVar[str] = "session.created"
-    session: TranslationSession = required()
+    session: OrUnset[TranslationSession] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -85,7 +85,7 @@ class TranslationSessionUpdated(ServerEvent):
     """
 
     type: ClassVar[str] = "session.updated"
-    session: TranslationSession = required()
+    session: OrUnset[TranslationSession] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -106,7 +106,7 @@ class TranslationInputTranscriptDelta(ServerEvent):
     """
 
     type: ClassVar[str] = "session.input_transcript.delta"
-    delta: str = required()
+    delta: OrUnset[str] = required()
     elapsed_ms: MaybeInt = UNSET
 
 
@@ -121,7 +121,7 @@ class TranslationOutputTranscriptDelta(ServerEvent):
     """
 
     type: ClassVar[str] = "session.output_transcript.delta"
-    delta: str = required()
+    delta: OrUnset[str] = required()
     elapsed_ms: MaybeInt = UNSET
 
 
@@ -140,7 +140,7 @@ class TranslationOutputAudioDelta(ServerEvent):
     """
 
     type: ClassVar[str] = "session.output_audio.delta"
-    delta: bytes = audio_field()
+    delta: OrUnset[bytes] = audio_field(required=True)
     sample_rate: MaybeInt = UNSET
     channels: MaybeInt = UNSET
     format: MaybeText = UNSET

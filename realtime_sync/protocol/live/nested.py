@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Union
 
 from attrs import frozen
 
-from ...types import UNSET, Unset
+from ...types import UNSET, OrUnset, Unset
 from ..fields import MaybeInt, MaybeText, free, required
 
 
@@ -52,7 +52,7 @@ class BackendResponse:
         incomplete_details: why it is incomplete.
     """
 
-    id: str = required()
+    id: OrUnset[str] = required()
     status: MaybeText = UNSET
     model: MaybeText = UNSET
     previous_response_id: MaybeText = UNSET
@@ -77,10 +77,10 @@ class BackendFunctionCall:
 
     type: ClassVar[str] = "function_call"
     id: MaybeText = UNSET
-    call_id: str = required()
-    name: str = required()
+    call_id: OrUnset[str] = required()
+    name: OrUnset[str] = required()
     namespace: MaybeText = UNSET
-    arguments: str = free()
+    arguments: OrUnset[str] = free(required=True)
     status: MaybeText = UNSET
 
 
@@ -92,7 +92,7 @@ class ResponseCreated:
     """The backend begins a response."""
 
     type: ClassVar[str] = "response.created"
-    response: BackendResponse = required()
+    response: OrUnset[BackendResponse] = required()
     sequence_number: MaybeInt = UNSET
 
 
@@ -101,7 +101,7 @@ class ResponseCompleted:
     """A response has ended well."""
 
     type: ClassVar[str] = "response.completed"
-    response: BackendResponse = required()
+    response: OrUnset[BackendResponse] = required()
     sequence_number: MaybeInt = UNSET
 
 
@@ -110,7 +110,7 @@ class ResponseFailed:
     """A response has failed; calls that it made are dropped."""
 
     type: ClassVar[str] = "response.failed"
-    response: BackendResponse = required()
+    response: OrUnset[BackendResponse] = required()
     sequence_number: MaybeInt = UNSET
 
 
@@ -119,7 +119,7 @@ class ResponseIncomplete:
     """A response was cut short; calls that it made are dropped."""
 
     type: ClassVar[str] = "response.incomplete"
-    response: BackendResponse = required()
+    response: OrUnset[BackendResponse] = required()
     sequence_number: MaybeInt = UNSET
 
 
@@ -128,7 +128,7 @@ class OutputItemAdded:
     """A response has a new item, which is not whole yet."""
 
     type: ClassVar[str] = "response.output_item.added"
-    item: Item = required()
+    item: OrUnset[Item] = required()
     output_index: MaybeInt = UNSET
     sequence_number: MaybeInt = UNSET
 
@@ -138,7 +138,7 @@ class OutputItemDone:
     """An item is whole. Of a function call, this is the one to act on."""
 
     type: ClassVar[str] = "response.output_item.done"
-    item: Item = required()
+    item: OrUnset[Item] = required()
     output_index: MaybeInt = UNSET
     sequence_number: MaybeInt = UNSET
 
@@ -148,7 +148,7 @@ class OutputTextDelta:
     """More of what the backend writes, which the voice will say."""
 
     type: ClassVar[str] = "response.output_text.delta"
-    delta: str = required()
+    delta: OrUnset[str] = required()
     item_id: MaybeText = UNSET
     output_index: MaybeInt = UNSET
     content_index: MaybeInt = UNSET

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Union
 
 from attrs import frozen
 
-from ...types import UNSET, Unset
+from ...types import UNSET, OrUnset, Unset
 from ..fields import (
     MaybeText,
     checked,
@@ -166,8 +166,8 @@ class Trigger:
 class ChoiceProbability:
     """How likely one choice is, between 0 and 1."""
 
-    value: Union[str, bool] = required()
-    probability: float = required()
+    value: OrUnset[Union[str, bool]] = required()
+    probability: OrUnset[float] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -183,9 +183,9 @@ class ChoiceAnswer:
     """
 
     type: ClassVar[str] = "choice"
-    choice: Union[str, bool] = required()
-    confidence: float = required()
-    probabilities: tuple[ChoiceProbability, ...] = required()
+    choice: OrUnset[Union[str, bool]] = required()
+    confidence: OrUnset[float] = required()
+    probabilities: OrUnset[tuple[ChoiceProbability, ...]] = required()
     name: MaybeText = UNSET
 
 
@@ -200,7 +200,7 @@ class PredicateAnswer:
     """
 
     type: ClassVar[str] = "predicate"
-    probability: float = required()
+    probability: OrUnset[float] = required()
     name: MaybeText = UNSET
 
 
@@ -208,9 +208,9 @@ class PredicateAnswer:
 class ScoreProbability:
     """How likely one level is, between 0 and 1."""
 
-    label: str = required()
-    value: int = required()
-    probability: float = required()
+    label: OrUnset[str] = required()
+    value: OrUnset[int] = required()
+    probability: OrUnset[float] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -226,9 +226,9 @@ class ScoreAnswer:
     """
 
     type: ClassVar[str] = "score"
-    score: float = required()
-    confidence: float = required()
-    probabilities: tuple[ScoreProbability, ...] = required()
+    score: OrUnset[float] = required()
+    confidence: OrUnset[float] = required()
+    probabilities: OrUnset[tuple[ScoreProbability, ...]] = required()
     name: MaybeText = UNSET
 
 
@@ -244,26 +244,26 @@ class RefusedAnswer:
 class InputTokenDetails:
     """What the input tokens of a decision are made of."""
 
-    cache_write_tokens: int = required()
-    cached_tokens: int = required()
+    cache_write_tokens: OrUnset[int] = required()
+    cached_tokens: OrUnset[int] = required()
 
 
 @frozen(kw_only=True, slots=False)
 class OutputTokenDetails:
     """What the output tokens of a decision are made of."""
 
-    reasoning_tokens: int = required()
+    reasoning_tokens: OrUnset[int] = required()
 
 
 @frozen(kw_only=True, slots=False)
 class TokenUsage:
     """Tokens that a decision took."""
 
-    input_tokens: int = required()
-    input_tokens_details: InputTokenDetails = required()
-    output_tokens: int = required()
-    output_tokens_details: OutputTokenDetails = required()
-    total_tokens: int = required()
+    input_tokens: OrUnset[int] = required()
+    input_tokens_details: OrUnset[InputTokenDetails] = required()
+    output_tokens: OrUnset[int] = required()
+    output_tokens_details: OrUnset[OutputTokenDetails] = required()
+    total_tokens: OrUnset[int] = required()
 
 
 Answer = Union[
@@ -282,9 +282,9 @@ class Decision:
         usage: what it took.
     """
 
-    model: str = required()
-    answers: tuple[Answer, ...] = required()
-    usage: TokenUsage = required()
+    model: OrUnset[str] = required()
+    answers: OrUnset[tuple[Answer, ...]] = required()
+    usage: OrUnset[TokenUsage] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -292,7 +292,7 @@ class DecisionCompleted:
     """A decision was made."""
 
     type: ClassVar[str] = "decision.completed"
-    decision: Decision = required()
+    decision: OrUnset[Decision] = required()
 
 
 @frozen(kw_only=True, slots=False, field_transformer=checked)

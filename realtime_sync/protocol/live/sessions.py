@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Union
 
 from attrs import frozen
 
-from ...types import UNSET, Unset
+from ...types import UNSET, OrUnset, Unset
 from ..fields import (
     MaybeBool,
     MaybeFloat,
@@ -396,10 +396,10 @@ class Session:
         extra: fields that the protocol does not have.
     """
 
-    id: str = required()
-    expires_at: int = required()
-    status: str = required()
-    model: str = required()
+    id: OrUnset[str] = required()
+    expires_at: OrUnset[int] = required()
+    status: OrUnset[str] = required()
+    model: OrUnset[str] = required()
     instructions: MaybeText = UNSET
     input: Union[tuple[Turn, ...], None, Unset] = UNSET
     audio: Union[Audio, None, Unset] = UNSET
@@ -422,7 +422,7 @@ class SessionUsage:
         paused_seconds: of these, paused.
     """
 
-    seconds: float = required()
+    seconds: OrUnset[float] = required()
     active_seconds: MaybeFloat = UNSET
     paused_seconds: MaybeFloat = UNSET
 
@@ -436,4 +436,4 @@ class ContextWindow:
         usage_ratio: between 0 and 1.
     """
 
-    usage_ratio: float = required()
+    usage_ratio: OrUnset[float] = required()

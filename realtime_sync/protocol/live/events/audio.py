@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from attrs import frozen
 
-from ....types import UNSET
+from ....types import UNSET, OrUnset
 from ...events._base import ClientEvent, ServerEvent
 from ...fields import MaybeInt, audio_field, checked, given_audio
 from ...lazy import lazy_audio
@@ -68,7 +68,7 @@ class SessionInputAudioAppend(ServerEvent):
     """
 
     type: ClassVar[str] = "session.input_audio.append"
-    audio: bytes = audio_field()
+    audio: OrUnset[bytes] = audio_field(required=True)
 
 
 @frozen(kw_only=True, slots=False)
@@ -98,7 +98,7 @@ class OutputAudioDelta(ServerEvent):
     """
 
     type: ClassVar[str] = "session.output_audio.delta"
-    delta: bytes = audio_field()
+    delta: OrUnset[bytes] = audio_field(required=True)
     start_ms: MaybeInt = UNSET
     end_ms: MaybeInt = UNSET
 

@@ -6,6 +6,7 @@ from typing import ClassVar, Union
 
 from attrs import frozen
 
+from ....types import OrUnset
 from ...events._base import ClientEvent
 from ...fields import checked, given_freely, required
 from ._base import CorrelatedEvent
@@ -67,8 +68,8 @@ class InstructionsAppended(CorrelatedEvent):
     """
 
     type: ClassVar[str] = "session.instructions.appended"
-    start_ms: int = required()
-    end_ms: int = required()
+    start_ms: OrUnset[int] = required()
+    end_ms: OrUnset[int] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -82,8 +83,8 @@ class ThinkingAppended(CorrelatedEvent):
     """
 
     type: ClassVar[str] = "session.thinking.appended"
-    start_ms: int = required()
-    end_ms: int = required()
+    start_ms: OrUnset[int] = required()
+    end_ms: OrUnset[int] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -97,5 +98,5 @@ class CommentaryAppended(CorrelatedEvent):
     """
 
     type: ClassVar[str] = "session.commentary.appended"
-    start_ms: int = required()
-    end_ms: int = required()
+    start_ms: OrUnset[int] = required()
+    end_ms: OrUnset[int] = required()

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from attrs import frozen
 
-from ....types import UNSET
+from ....types import UNSET, OrUnset
 from ...events._base import ClientEvent, ServerEvent
 from ...fields import MaybeText, checked, given_freely, required
 from ..questions import DecisionCompleted, DecisionItem
@@ -60,7 +60,7 @@ class DecisionEvent(ServerEvent):
     """
 
     type: ClassVar[str] = "decision.event"
-    event: DecisionCompleted = required()
+    event: OrUnset[DecisionCompleted] = required()
     delegation_id: MaybeText = UNSET
     trigger_id: MaybeText = UNSET
     source_event_id: MaybeText = UNSET
@@ -77,7 +77,7 @@ class DecisionItemCreated(CorrelatedEvent):
     """
 
     type: ClassVar[str] = "decision.item.created"
-    item: DecisionItem = required()
+    item: OrUnset[DecisionItem] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -85,4 +85,4 @@ class DecisionItemDeleted(CorrelatedEvent):
     """The item counts no more."""
 
     type: ClassVar[str] = "decision.item.deleted"
-    item_id: str = required()
+    item_id: OrUnset[str] = required()

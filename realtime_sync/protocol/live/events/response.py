@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from attrs import frozen
 
-from ....types import UNSET
+from ....types import UNSET, OrUnset
 from ...events._base import ClientEvent
 from ...fields import MaybeText, checked, given_freely, required
 from ..nested import BackendEvent
@@ -45,5 +45,5 @@ class ResponseEvent(CorrelatedEvent):
     """
 
     type: ClassVar[str] = "response.event"
-    event: BackendEvent = required()
+    event: OrUnset[BackendEvent] = required()
     delegation_id: MaybeText = UNSET

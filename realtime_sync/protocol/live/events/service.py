@@ -6,7 +6,7 @@ from typing import ClassVar, Union
 
 from attrs import frozen
 
-from ....types import UNSET
+from ....types import UNSET, OrUnset
 from ...fields import MaybeText, required
 from ._base import CorrelatedEvent
 
@@ -24,9 +24,9 @@ class ErrorDetails:
         client_event_id: the ``event_id`` of the command that was refused.
     """
 
-    type: str = required()
-    code: Union[str, None] = required()
-    message: str = required()
+    type: OrUnset[str] = required()
+    code: OrUnset[Union[str, None]] = required()
+    message: OrUnset[str] = required()
     param: MaybeText = UNSET
     client_event_id: MaybeText = UNSET
 
@@ -43,7 +43,7 @@ class Error(CorrelatedEvent):
     """
 
     type: ClassVar[str] = "error"
-    error: Union[ErrorDetails, str] = required()
+    error: OrUnset[Union[ErrorDetails, str]] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -57,5 +57,5 @@ class Info(CorrelatedEvent):
     """
 
     type: ClassVar[str] = "info"
-    code: str = required()
-    message: str = required()
+    code: OrUnset[str] = required()
+    message: OrUnset[str] = required()

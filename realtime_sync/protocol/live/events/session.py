@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Union
 
 from attrs import frozen
 
-from ....types import UNSET, Unset
+from ....types import UNSET, OrUnset, Unset
 from ...events._base import ClientEvent
 from ...fields import MaybeText, checked, given_freely, required
 from ..sessions import (
@@ -65,7 +65,7 @@ class SessionStarted(CorrelatedEvent):
     """
 
     type: ClassVar[str] = "session.started"
-    session: Session = required()
+    session: OrUnset[Session] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -78,7 +78,7 @@ class SessionUpdated(CorrelatedEvent):
     """
 
     type: ClassVar[str] = "session.updated"
-    session: Session = required()
+    session: OrUnset[Session] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -94,9 +94,9 @@ class SessionClosed(CorrelatedEvent):
     """
 
     type: ClassVar[str] = "session.closed"
-    reason: str = required()
-    session: Session = required()
-    usage: SessionUsage = required()
+    reason: OrUnset[str] = required()
+    session: OrUnset[Session] = required()
+    usage: OrUnset[SessionUsage] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -124,7 +124,7 @@ class SessionUsageUpdated(CorrelatedEvent):
     """
 
     type: ClassVar[str] = "session.usage.updated"
-    usage: SessionUsage = required()
+    usage: OrUnset[SessionUsage] = required()
     context_window: Union[ContextWindow, None, Unset] = UNSET
 
 
@@ -140,8 +140,8 @@ class DelegatedTask:
     """
 
     type: ClassVar[str] = "delegation"
-    id: str = required()
-    target: str = required()
+    id: OrUnset[str] = required()
+    target: OrUnset[str] = required()
     response_id: MaybeText = UNSET
 
 
@@ -158,5 +158,5 @@ class DelegationCreated(CorrelatedEvent):
     """
 
     type: ClassVar[str] = "session.delegation.created"
-    delegation: DelegatedTask = required()
-    offset_ms: int = required()
+    delegation: OrUnset[DelegatedTask] = required()
+    offset_ms: OrUnset[int] = required()

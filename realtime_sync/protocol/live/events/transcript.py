@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from attrs import frozen
 
+from ....types import OrUnset
 from ...fields import required
 from ._base import CorrelatedEvent
 
@@ -24,9 +25,9 @@ class InputTranscriptDelta(CorrelatedEvent):
     """
 
     type: ClassVar[str] = "session.input_transcript.delta"
-    delta: str = required()
-    start_ms: float = required()
-    end_ms: float = required()
+    delta: OrUnset[str] = required()
+    start_ms: OrUnset[float] = required()
+    end_ms: OrUnset[float] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -43,6 +44,6 @@ class OutputTranscriptDelta(CorrelatedEvent):
     """
 
     type: ClassVar[str] = "session.output_transcript.delta"
-    delta: str = required()
-    start_ms: float = required()
-    end_ms: float = required()
+    delta: OrUnset[str] = required()
+    start_ms: OrUnset[float] = required()
+    end_ms: OrUnset[float] = required()

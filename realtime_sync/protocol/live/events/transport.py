@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from attrs import frozen
 
-from ....types import UNSET
+from ....types import UNSET, OrUnset
 from ...events._base import ClientEvent, ServerEvent
 from ...fields import MaybeText, checked, required
 from ._base import CorrelatedEvent
@@ -30,7 +30,7 @@ class TransportRinging(ServerEvent):
     """The telephone that was called rings."""
 
     type: ClassVar[str] = "transport.ringing"
-    session_id: str = required()
+    session_id: OrUnset[str] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -38,7 +38,7 @@ class TransportAnswered(ServerEvent):
     """Somebody has answered the call."""
 
     type: ClassVar[str] = "transport.answered"
-    session_id: str = required()
+    session_id: OrUnset[str] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -46,8 +46,8 @@ class CallError:
     """Why a call was not set up."""
 
     type: ClassVar[str] = "call_error"
-    code: str = required()
-    message: str = required()
+    code: OrUnset[str] = required()
+    message: OrUnset[str] = required()
     param: MaybeText = UNSET
 
 
@@ -56,8 +56,8 @@ class TransportFailed(ServerEvent):
     """The call was not set up."""
 
     type: ClassVar[str] = "transport.failed"
-    session_id: str = required()
-    error: CallError = required()
+    session_id: OrUnset[str] = required()
+    error: OrUnset[CallError] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -65,7 +65,7 @@ class TransportDtmfReceived(ServerEvent):
     """The caller has pressed a key."""
 
     type: ClassVar[str] = "transport.dtmf.received"
-    event: str = required()
+    event: OrUnset[str] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -73,7 +73,7 @@ class TransportDtmfSent(CorrelatedEvent):
     """The key was pressed as asked."""
 
     type: ClassVar[str] = "transport.dtmf.sent"
-    event: str = required()
+    event: OrUnset[str] = required()
 
 
 @frozen(kw_only=True, slots=False)
@@ -81,4 +81,4 @@ class TransportDtmfSendNotice(CorrelatedEvent):
     """The same, as older servers say it."""
 
     type: ClassVar[str] = "transport.dtmf.send"
-    event: str = required()
+    event: OrUnset[str] = required()
