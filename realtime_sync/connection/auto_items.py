@@ -9,7 +9,8 @@ server has announced it: as the output of a response, or as speech.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+
+from ..protocol.events import ServerEvent
 
 _MOST_ANNOUNCED = 256
 
@@ -33,7 +34,7 @@ class AutoItems:
         self._announced: deque[str] = deque(maxlen=_MOST_ANNOUNCED)
         self._answering = False
 
-    def note(self, event: Any) -> None:
+    def note(self, event: ServerEvent) -> None:
         """Note what the server says of items to come."""
         if event.type in ("response.created", "response.done"):
             self._answering = event.type == "response.created"
@@ -44,7 +45,7 @@ class AutoItems:
         if isinstance(item_id, str) and item_id:
             self._announced.append(item_id)
 
-    def made(self, item: Any, *, alike: bool) -> bool:
+    def made(self, item: object, *, alike: bool) -> bool:
         """
         Whether the server has made an item by itself.
 

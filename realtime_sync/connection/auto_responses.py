@@ -10,8 +10,8 @@ once, this tells the two apart.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
+from ..protocol.events import ServerEvent
 from ..types import UNSET, Unset
 
 _MOST_SETTLED = 64
@@ -43,7 +43,7 @@ class AutoResponses:
         # A deque, because a server may never say that a response is done.
         self._settled: deque[str] = deque(maxlen=_MOST_SETTLED)
 
-    def note(self, event: Any, *, asked: bool) -> None:
+    def note(self, event: ServerEvent, *, asked: bool) -> None:
         """
         Note what the server says of turns.
 
@@ -52,7 +52,7 @@ class AutoResponses:
             asked: whether it acknowledges a command.
         """
         if event.type in ("session.created", "session.updated"):
-            self._configured(event.session)
+            self._configured(getattr(event, "session", None))
         elif event.type == "input_audio_buffer.speech_stopped":
             self.awaited = self._answers
         elif event.type == "input_audio_buffer.committed":
@@ -61,7 +61,7 @@ class AutoResponses:
         elif event.type == "input_audio_buffer.cleared":
             self.awaited = False
 
-    def created(self, event: Any, *, ours: bool, wanted: bool) -> None:
+    def created(self, event: ServerEvent, *, ours: bool, wanted: bool) -> None:
         """
         Note a `response.created`.
 
@@ -73,22 +73,22 @@ class AutoResponses:
         doubtful = self.awaited and wanted and not ours
         if not ours:
             self.awaited = False
-        response_id = getattr(event.response, "id", None)
+        response_id = getattr(getattr(event, "response", None), "id", None)
         if isinstance(response_id, str) and not doubtful:
             self._settled.append(response_id)
 
-    def settled(self, event: Any) -> bool:
+    def settled(self, event: ServerEvent) -> bool:
         """
         Whether a `response.done` is of a response whose `response.created` was
         assigned already, so that it answers no `response.create` any more.
         """
-        response_id = getattr(event.response, "id", None)
+        response_id = getattr(getattr(event, "response", None), "id", None)
         if not isinstance(response_id, str) or response_id not in self._settled:
             return False
         self._settled.remove(response_id)
         return True
 
-    def _configured(self, session: Any) -> None:
+    def _configured(self, session: object) -> None:
         audio = getattr(session, "audio", None)
         detection = getattr(getattr(audio, "input", None), "turn_detection", UNSET)
         if isinstance(detection, Unset):

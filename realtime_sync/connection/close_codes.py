@@ -4,7 +4,7 @@ What the end of a connection means: the table of close codes.
 
 from __future__ import annotations
 
-from typing import Any, Final, Optional
+from typing import Final, Optional
 
 from ..errors import (
     ConfigurationError,
@@ -30,7 +30,7 @@ SENDABLE_CODES: Final = (range(1000, 1004), range(1007, 1015), range(3000, 5000)
 """Codes that may stand in a close frame (RFC 6455, section 7.4)."""
 
 
-def check_close(code: Any, reason: Any) -> None:
+def check_close(code: object, reason: object) -> None:
     """
     Refuse what may not stand in a close frame.
 
@@ -57,7 +57,12 @@ def is_retryable(code: Optional[int]) -> bool:
 
 
 def closed_error(
-    code: int, reason: str, *, asked: bool, expired: bool, cause: Any = None
+    code: int,
+    reason: str,
+    *,
+    asked: bool,
+    expired: bool,
+    cause: Optional[BaseException] = None,
 ) -> ConnectionClosed:
     """
     The exception for whatever waits when the connection ends.

@@ -4,12 +4,30 @@ Handles: what a command returns, to be ignored or waited on.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol, Union, cast
 
 from ..dispatch.watches import Slot, Waiting, again
 from ..errors import CommandRejected, ConnectionLost, LocalProtocolError
 from ..protocol.acks import ACKS
-from ..types import UNSET, Timeout
+from ..protocol.events import ServerEvent
+from ..types import UNSET, Timeout, Unset
+
+
+class Command(Protocol):
+    """A command on its way: a client event, or one that the protocol lacks."""
+
+    @property
+    def type(self) -> str:
+        """Its canonical type."""
+
+    @property
+    def event_id(self) -> Union[str, Unset]:
+        """Its id; the sender assigns one where it is unset."""
+
+
+Noted = Union[Command, Mapping[str, Any]]
+"""What the mirror is told of before the server answers; a replay has mappings."""
 
 
 class CommandHandle:
@@ -24,15 +42,15 @@ class CommandHandle:
         since: how many errors the server had told of when it was made.
     """
 
-    def __init__(self, command: Any, waiting: Waiting) -> None:
+    def __init__(self, command: Command, waiting: Waiting) -> None:
         self.command = command
-        self.event_id: str = command.event_id
+        self.event_id = cast(str, command.event_id)  # The sender has seen to it.
         self._waiting = waiting
         self.since = waiting.heard
         self._slot = Slot()
         self._awaited = False
         self._number = 0
-        self._call: Any = None
+        self._call: object = None
 
     def __repr__(self) -> str:
         state = "done" if self.done() else "pending"
@@ -83,7 +101,7 @@ class CommandHandle:
         if isinstance(error, (CommandRejected, ConnectionLost)):
             raise again(error)
 
-    def _acknowledge(self, event: Any) -> None:
+    def _acknowledge(self, event: ServerEvent) -> None:
         self._slot.resolve(event)
 
     def _reject(self, error: BaseException) -> None:

@@ -11,7 +11,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Any, Optional, cast
+from typing import Optional, cast
 
 from ..deadline import Deadline
 from ..dispatch.watches import WatchList, again
@@ -23,7 +23,7 @@ from ..errors import (
     RemoteProtocolError,
 )
 from ..protocol.codec import Codec
-from ..protocol.events import UnknownEvent
+from ..protocol.events import ServerEvent, UnknownEvent
 from ..protocol.vendor_events import vendor_names
 from ..state.reduce import reduce, reduce_command
 from ..state.snapshot import Snapshot
@@ -32,6 +32,7 @@ from ..transport.logs import area_logger
 from ..transport.loop import Loop, Timer
 from ..transport.redaction import redact
 from .close_codes import closed_error
+from .command_handle import Noted
 from .taps import Taps
 
 logger = area_logger("realtime_sync.connection")
@@ -72,7 +73,7 @@ class Connection:
         codec: Codec,
         watches: WatchList,
         snapshot: Snapshot,
-        deliver: Callable[[Any, Snapshot, int], None],
+        deliver: Callable[[ServerEvent, Snapshot, int], None],
         ended: Callable[[Connection], None],
         housekeep: Callable[[], Optional[float]],
         ping_interval: Optional[float],
@@ -104,7 +105,7 @@ class Connection:
         # connection serves against its end.
         self._lock = threading.Lock()
         self._closing: Optional[Deadline] = None
-        self._notes: deque[Any] = deque()
+        self._notes: deque[Noted] = deque()
         self._down = False
         self._expired = False
         self.overflow: Optional[DispatchOverflow] = None
@@ -131,7 +132,7 @@ class Connection:
     def take_over(
         self,
         watches: WatchList,
-        deliver: Callable[[Any, Snapshot, int], None],
+        deliver: Callable[[ServerEvent, Snapshot, int], None],
         ended: Callable[[Connection], None],
     ) -> bool:
         """
@@ -274,7 +275,7 @@ class Connection:
         """Commands that the kernel does not wholly have."""
         return 0 if self._transport is None else self._transport.unsent()
 
-    def note(self, command: Any) -> None:
+    def note(self, command: Noted) -> None:
         """
         Let the mirror know of a command before the server answers it.
 
@@ -296,7 +297,9 @@ class Connection:
         finally:
             self._reader_ident = outer
 
-    def disconnected(self, code: int, reason: str, cause: Any = None) -> None:
+    def disconnected(
+        self, code: int, reason: str, cause: Optional[BaseException] = None
+    ) -> None:
         """
         The connection has ended: fail what waits, release the socket.
 
@@ -468,10 +471,10 @@ class Connection:
         self._watches.offer(event)
         self._deliver(event, snapshot, len(data))
 
-    def _take_notes(self) -> Sequence[Any]:
+    def _take_notes(self) -> Sequence[Noted]:
         # One by one: a sender may append while this runs, and a copy followed by
         # `clear` would lose what came in between.
-        taken: list[Any] = []
+        taken: list[Noted] = []
         while self._notes:
             taken.append(self._notes.popleft())
             self.snapshot = reduce_command(self.snapshot, taken[-1])
@@ -489,8 +492,8 @@ class Connection:
             )
         self.unknown[kind] += 1
 
-    def _note_error(self, event: Any) -> None:
-        if getattr(event.error, "code", None) == "session_expired":
+    def _note_error(self, event: ServerEvent) -> None:
+        if getattr(getattr(event, "error", None), "code", None) == "session_expired":
             self._expired = True
 
     def _give_up(self, exc: Exception) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from threading import Lock
-from typing import Any
+from typing import Optional
 
 from ..errors import ConnectionLost
+from .command_handle import Command
 
 
 class HeldCommands:
@@ -28,13 +29,13 @@ class HeldCommands:
         self._lock = order
         self._limit = limit
         self._audio_budget = audio_bytes
-        self._commands: deque[Any] = deque()
-        self._audio: deque[Any] = deque()
+        self._commands: deque[Command] = deque()
+        self._audio: deque[Command] = deque()
         self._audio_bytes = 0
         self._open = True
         self.dropped_audio_bytes = 0
 
-    def hold(self, command: Any) -> bool:
+    def hold(self, command: Command) -> bool:
         """
         Keep a command for the next connection. The caller has the lock.
 
@@ -47,10 +48,11 @@ class HeldCommands:
         assert self._lock.locked()
         if not self._open:
             return False
-        if _audio_of(command):
+        size = _audio_size(command)
+        if size is not None:
             self._commands.append(command)
             self._audio.append(command)
-            self._audio_bytes += len(command.audio)
+            self._audio_bytes += size
             self._drop_oldest_audio()
         elif len(self._commands) - len(self._audio) >= self._limit:
             raise ConnectionLost(
@@ -61,7 +63,7 @@ class HeldCommands:
             self._commands.append(command)
         return True
 
-    def take(self) -> list[Any]:
+    def take(self) -> list[Command]:
         """The commands kept so far; when there are none, no more are held."""
         with self._lock:
             commands = self._empty()
@@ -69,21 +71,22 @@ class HeldCommands:
                 self._open = False
         return commands
 
-    def put_back(self, commands: Sequence[Any]) -> None:
+    def put_back(self, commands: Sequence[Command]) -> None:
         """Hold again, before all others, what could not be sent after all."""
         with self._lock:
             self._commands.extendleft(reversed(commands))
-            audio = [command for command in commands if _audio_of(command)]
+            sizes = [(command, _audio_size(command)) for command in commands]
+            audio = [command for command, size in sizes if size is not None]
             self._audio.extendleft(reversed(audio))
-            self._audio_bytes += sum(len(command.audio) for command in audio)
+            self._audio_bytes += sum(size or 0 for _, size in sizes)
 
-    def end(self) -> list[Any]:
+    def end(self) -> list[Command]:
         """No connection will come: the commands in vain."""
         with self._lock:
             self._open = False
             return self._empty()
 
-    def _empty(self) -> list[Any]:
+    def _empty(self) -> list[Command]:
         commands = list(self._commands)
         self._commands.clear()
         self._audio.clear()
@@ -93,17 +96,19 @@ class HeldCommands:
     def _drop_oldest_audio(self) -> None:
         while self._audio_bytes > self._audio_budget:
             oldest = self._audio.popleft()
-            size = len(oldest.audio)
+            size = _audio_size(oldest) or 0
             self._audio_bytes -= size
             self.dropped_audio_bytes += size
             _remove(self._commands, oldest)
 
 
-def _audio_of(command: Any) -> bool:
-    return isinstance(getattr(command, "audio", None), bytes)
+def _audio_size(command: Command) -> Optional[int]:
+    """Bytes of the audio that a command appends, or None for any other."""
+    audio = getattr(command, "audio", None)
+    return len(audio) if isinstance(audio, bytes) else None
 
 
-def _remove(commands: deque[Any], gone: Any) -> None:
+def _remove(commands: deque[Command], gone: Command) -> None:
     """Take one object out; comparing commands would compare their audio."""
     place = next(n for n, command in enumerate(commands) if command is gone)
     del commands[place]

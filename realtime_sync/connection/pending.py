@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock, local
-from typing import Any, Optional
+from typing import Optional, Union
 from weakref import WeakValueDictionary
 
 from ..dispatch.watches import Watch
@@ -23,17 +23,19 @@ from ..errors import (
 )
 from ..protocol.acks import (
     ACKS,
+    Fits,
     correlation,
     difference,
     error_points_nowhere,
     error_points_to,
     is_unlikely,
 )
+from ..protocol.events import ServerEvent
 from ..transport.logs import area_logger
 from ..transport.redaction import redact
 from .auto_items import AutoItems
 from .auto_responses import AutoResponses
-from .command_handle import CommandHandle
+from .command_handle import Command, CommandHandle
 
 logger = area_logger("realtime_sync.session")
 
@@ -176,7 +178,7 @@ class PendingCommands:
             if waits:
                 handle._reject(error)
 
-    def _accept(self, event: Any) -> None:
+    def _accept(self, event: ServerEvent) -> None:
         if event.type == "error":
             self._accept_error(event)
             return
@@ -199,7 +201,7 @@ class PendingCommands:
         else:
             self._auto.note(event, asked=acknowledged)
 
-    def _match(self, command: str, event: Any) -> Optional[CommandHandle]:
+    def _match(self, command: str, event: ServerEvent) -> Optional[CommandHandle]:
         fits = ACKS[command].fits
         if command == "response.create" and event.type == "response.done":
             if self._auto.settled(event):
@@ -226,7 +228,7 @@ class PendingCommands:
             return chosen
 
     def _nearest(
-        self, undecided: list[CommandHandle], event: Any
+        self, undecided: list[CommandHandle], event: ServerEvent
     ) -> Optional[CommandHandle]:
         """
         Which command made an item whose id is the server's own: the oldest of
@@ -234,12 +236,12 @@ class PendingCommands:
         """
         apart = [difference(handle.command, event) for handle in undecided]
         nearest = min(apart)
-        if self._items.made(event.item, alike=nearest == 0):
+        if self._items.made(getattr(event, "item", None), alike=nearest == 0):
             return None
         return undecided[apart.index(nearest)]
 
     def _most_likely(
-        self, undecided: list[CommandHandle], event: Any
+        self, undecided: list[CommandHandle], event: ServerEvent
     ) -> Optional[CommandHandle]:
         """
         Which `response.create` a response belongs to that does not tell; rather
@@ -249,11 +251,11 @@ class PendingCommands:
             return None  # Of the turn that the user has just ended.
         if self._echoes_metadata:
             # This server would have given our key back.
-            undecided = [h for h in undecided if not correlation(h.command.response)]
+            undecided = [h for h in undecided if not _tells_correlation(h.command)]
         likely = [h for h in undecided if not is_unlikely(h.command, event)]
         return next(iter(likely or undecided), None)
 
-    def _accept_error(self, event: Any) -> None:
+    def _accept_error(self, event: ServerEvent) -> None:
         rejection = rejection_of(event)
         with self._lock:
             owners = self._owners(rejection)
@@ -321,7 +323,7 @@ class PendingCommands:
             handle._reject(error or LocalProtocolError("the session is over"))
 
 
-def rejection_of(event: Any) -> CommandRejected:
+def rejection_of(event: ServerEvent) -> CommandRejected:
     """
     The exception for an error event of any shape.
 
@@ -348,23 +350,23 @@ def _redacted(text: Optional[str]) -> Optional[str]:
     return None if text is None else redact(text)
 
 
-def _text(value: Any, name: str) -> Optional[str]:
+def _text(value: object, name: str) -> Optional[str]:
     found = getattr(value, name, None)
     return found if isinstance(found, str) and found else None
 
 
-def _plain(event: Any) -> Optional[str]:
+def _plain(event: ServerEvent) -> Optional[str]:
     raw = event.raw if hasattr(event.raw, "get") else {}
     said = (raw.get("error"), raw.get("message"))
     return next((words for words in said if isinstance(words, str)), None)
 
 
-def _try(fits: Any, command: Any, event: Any) -> Optional[bool]:
+def _try(fits: Fits, command: Command, event: ServerEvent) -> Optional[bool]:
     try:
-        return fits(command, event)  # type: ignore[no-any-return]
+        return fits(command, event)
     except AttributeError:
         return None  # The event lacks what the rule looks at; order decides.
 
 
-def _tells_correlation(event: Any) -> bool:
-    return correlation(getattr(event, "response", None)) is not None
+def _tells_correlation(told: Union[Command, ServerEvent]) -> bool:
+    return correlation(getattr(told, "response", None)) is not None

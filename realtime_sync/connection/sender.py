@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from threading import Event
-from typing import Any, Optional, Protocol, TypeVar
+from typing import Any, Optional, Protocol, TypeVar, Union
 
 from attrs import frozen
 
@@ -27,7 +27,7 @@ from ..protocol.codec import Codec, to_mapping
 from ..transport.base import Entry
 from ..transport.logs import area_logger
 from ..types import UNSET, Unset
-from .command_handle import CommandHandle
+from .command_handle import Command, CommandHandle
 from .connection import Connection
 from .held_commands import HeldCommands
 from .pending import PendingCommands
@@ -41,6 +41,7 @@ for again. The mirror of the connection over which one goes: a command that was 
 goes to another than the one that there was when it was given.
 """
 
+C = TypeVar("C", bound=events.ClientEvent)
 H = TypeVar("H", bound=CommandHandle)
 
 
@@ -71,7 +72,7 @@ class CommandPublisher(Protocol):
 
     unheard: set[str]
 
-    def sent(self, command: Any, key: str) -> None:
+    def sent(self, command: Command, key: str) -> None:
         """Tell of a command that was handed over, under its key. Any thread."""
 
 
@@ -129,7 +130,9 @@ class Sender:
         self._make_handle = partial(CommandHandle, waiting=waiting)
 
     def send(
-        self, command: Any, make: Optional[Callable[[Any], H]] = None
+        self,
+        command: Union[Command, Mapping[str, Any]],
+        make: Optional[Callable[[Command], H]] = None,
     ) -> CommandHandle:
         """
         Give a command an id, expect its answer, encode it, write it.
@@ -158,7 +161,7 @@ class Sender:
         assert handle is not None
         return handle
 
-    def write(self, command: Any) -> None:
+    def write(self, command: events.ClientEvent) -> None:
         """Encode and write a command without expecting an answer."""
         self._write(command, command)
 
@@ -196,10 +199,11 @@ class Sender:
                 return
 
     def _send_all(
-        self, taken: list[Any], connection: Connection, held: HeldCommands
+        self, taken: list[Command], connection: Connection, held: HeldCommands
     ) -> bool:
         for place, command in enumerate(taken):
-            payload = self.codec.encode(getattr(command, "frame", command))
+            frame: Any = getattr(command, "frame", command)
+            payload = self.codec.encode(frame)
             try:
                 if command.type in NOTED:
                     connection.note(command)
@@ -217,9 +221,9 @@ class Sender:
 
     def _write(
         self,
-        command: Any,
-        frame: Any,
-        make: Optional[Callable[[Any], CommandHandle]] = None,
+        command: Command,
+        frame: Union[events.ClientEvent, Mapping[str, Any]],
+        make: Optional[Callable[[Command], CommandHandle]] = None,
     ) -> Optional[CommandHandle]:
         if self.forked is not None:
             raise again(self.forked)
@@ -236,7 +240,7 @@ class Sender:
         return handle
 
     def _offer(
-        self, command: Any, payload: bytes, handle: Optional[CommandHandle]
+        self, command: Command, payload: bytes, handle: Optional[CommandHandle]
     ) -> bool:
         """
         Send or hold a command once.
@@ -303,7 +307,7 @@ class Sender:
         return isinstance(exc, ConnectionLost) and self._is_replaced(connection)
 
     def _hold(
-        self, held: HeldCommands, command: Any, handle: Optional[CommandHandle]
+        self, held: HeldCommands, command: Command, handle: Optional[CommandHandle]
     ) -> bool:
         oldest: Optional[CommandHandle] = None
         with self._pending.order:
@@ -333,7 +337,9 @@ class Sender:
         if not self.on_reader():
             self.verdict.wait(Deadline(self._waiting.timeout).remaining())
 
-    def from_mapping(self, frame: Mapping[str, Any]) -> Any:
+    def from_mapping(
+        self, frame: Mapping[str, Any]
+    ) -> Union[events.ClientEvent, VendorCommand]:
         """
         The command that a mapping stands for.
 
@@ -352,7 +358,7 @@ class Sender:
             frame=frame,
         )
 
-    def _note_tools(self, command: Any) -> None:
+    def _note_tools(self, command: object) -> None:
         tools = getattr(getattr(command, "session", None), "tools", UNSET)
         if not isinstance(tools, Unset):
             self.tools = to_mapping(tools)
@@ -366,7 +372,7 @@ def event_ids(prefix: str) -> Iterator[str]:
     return map(f"{prefix}_{secrets.token_hex(5)}_{{}}".format, itertools.count(1))
 
 
-def with_event_id(command: Any, event_id: str) -> Any:
+def with_event_id(command: C, event_id: str) -> C:
     """
     A copy with an id; checking the fields again would cost and find nothing.
     """

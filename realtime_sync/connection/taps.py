@@ -7,10 +7,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from threading import Lock
-from typing import Any, Optional, Protocol
+from typing import Optional, Protocol
 
 from ..deadline import Deadline
+from ..protocol.events import ServerEvent
+from ..state.snapshot import Snapshot
 from ..transport.logs import area_logger
+from .command_handle import Noted
 
 logger = area_logger("realtime_sync.session")
 
@@ -21,7 +24,12 @@ class Tap(Protocol):
     """
 
     def received(
-        self, number: int, data: bytes, event: Any, snapshot: Any, noted: Sequence[Any]
+        self,
+        number: int,
+        data: bytes,
+        event: ServerEvent,
+        snapshot: Snapshot,
+        noted: Sequence[Noted],
     ) -> None:
         """
         A message came.
@@ -80,7 +88,12 @@ class Taps:
             self.on = bool(self._taps)
 
     def received(
-        self, number: int, data: bytes, event: Any, snapshot: Any, noted: Sequence[Any]
+        self,
+        number: int,
+        data: bytes,
+        event: ServerEvent,
+        snapshot: Snapshot,
+        noted: Sequence[Noted],
     ) -> None:
         """See `Tap.received`."""
         for tap in self._taps:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Optional
+from typing import Optional
 
 from ..deadline import Deadline
 from ..protocol import audio_fields, sensitive
+from ..protocol.events import ServerEvent
+from ..state.snapshot import Snapshot
 from ..transport.logs import Bounded, area_logger
 from ..transport.redaction import redact
+from .command_handle import Noted
 
 logger = area_logger("realtime_sync.wire")
 
@@ -35,7 +38,12 @@ class WireLog:
         return f"<WireLog of {self._name}>"
 
     def received(
-        self, number: int, data: bytes, event: Any, snapshot: Any, noted: Sequence[Any]
+        self,
+        number: int,
+        data: bytes,
+        event: ServerEvent,
+        snapshot: Snapshot,
+        noted: Sequence[Noted],
     ) -> None:
         """Log a frame of the server."""
         logger.debug("%s < %s", self._name, shown_frame(event.raw or data))
@@ -57,7 +65,7 @@ class WireLog:
         return True
 
 
-def shown_frame(frame: Any) -> Bounded:
+def shown_frame(frame: object) -> Bounded:
     """
     A frame as it may be shown: audio by its length, secrets hidden, not endless.
 
@@ -65,10 +73,11 @@ def shown_frame(frame: Any) -> Bounded:
         frame: decoded, or the bytes of a message.
     """
     if isinstance(frame, bytes):
+        size = len(frame)
         try:
             frame = json.loads(frame)
         except (ValueError, RecursionError):
-            return Bounded(f"<{len(frame)} bytes that are not JSON>")
+            return Bounded(f"<{size} bytes that are not JSON>")
     shown = sensitive.hidden(audio_fields.replaced(frame, audio_fields.shown))
     # Before it is cut: half a key is not known for one.
     text = redact(json.dumps(shown, ensure_ascii=False, default=str))

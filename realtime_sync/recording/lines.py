@@ -7,12 +7,13 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Optional
+from typing import Any, Final, Optional, Protocol
 
-from attrs import asdict
+from attrs import AttrsInstance, asdict
 
 from ..protocol import audio_fields, events, jsontext, sensitive
 from ..protocol.codec import to_mapping
+from ..state.snapshot import Snapshot
 from ..transport.redaction import HIDDEN, known_secrets, redact
 
 FORMAT: Final = "realtime-sync-recording"
@@ -23,6 +24,14 @@ _KEYS: Final = tuple(b"sk- sk_ ek- ek_ xai- xai_ bearer".split())
 
 _LONG_BASE64: Final = re.compile(rb"[A-Za-z0-9+/]{512,}")
 _DEEP: Final = 200
+
+
+class Noticed(AttrsInstance, Protocol):
+    """What the library reports, see `dispatch.notices.Notice`."""
+
+    @property
+    def type(self) -> str:
+        """Its name."""
 
 
 class LineWriter:
@@ -37,7 +46,7 @@ class LineWriter:
         self._audio = audio
         self._frames = 0
 
-    def line(self, at: float, kind: str, *seen: Any) -> bytes:
+    def line(self, at: float, kind: str, *seen: object) -> bytes:
         """One line, with its end."""
         if kind == "head":
             return jsontext.dumps(seen[0]) + b"\n"
@@ -51,7 +60,12 @@ class LineWriter:
         )
 
     def _in(
-        self, start: bytes, number: int, data: bytes, event: Any, noted: Sequence[Any]
+        self,
+        start: bytes,
+        number: int,
+        data: bytes,
+        event: events.ServerEvent,
+        noted: Sequence[object],
     ) -> bytes:
         self._frames += 1
         asked = [_asked(each) for each in noted if _matters(each)]
@@ -66,13 +80,13 @@ class LineWriter:
         self._frames += 1
         return start + b'"dir":"out",' + _connection(number) + self._json(payload)
 
-    def _note(self, start: bytes, number: int, notice: Any) -> bytes:
+    def _note(self, start: bytes, number: int, notice: Noticed) -> bytes:
         return start + _noted(number, _described(notice))
 
     def _switched(self, start: bytes, number: int) -> bytes:
         return start + _noted(number, {"type": "recording.switched"})
 
-    def _snapshot(self, start: bytes, number: int, snapshot: Any) -> bytes:
+    def _snapshot(self, start: bytes, number: int, snapshot: Snapshot) -> bytes:
         packed = snapshot.to_dict()
         if not any(packed[name] for name in _BEGINNING):
             return b""
@@ -108,7 +122,7 @@ def may_hold_secret(data: bytes) -> bool:
     )
 
 
-def without_secrets(frame: Any, *, audio: bool = True) -> Any:
+def without_secrets(frame: object, *, audio: bool = True) -> Any:
     """
     A copy of a frame without secrets, and without audio if it is unwanted.
 
@@ -142,7 +156,7 @@ def _no_json(data: bytes) -> bytes:
         return b'"base64":"%b"}\n' % base64.b64encode(data)
 
 
-def _dumped(value: Any) -> bytes:
+def _dumped(value: object) -> bytes:
     text = jsontext.dumps(value).decode("utf-8")
     return redact(text).encode("utf-8")
 
@@ -155,7 +169,7 @@ def _noted(number: int, note: Mapping[str, Any]) -> bytes:
     return b'"dir":"note",%b"note":%b}\n' % (_connection(number), _dumped(note))
 
 
-def _described(notice: Any) -> dict[str, Any]:
+def _described(notice: Noticed) -> dict[str, Any]:
     """A notice as JSON: exceptions by name and words, events by type."""
     fields = {"type": notice.type}
     for name in asdict(notice, recurse=False):
@@ -163,7 +177,7 @@ def _described(notice: Any) -> dict[str, Any]:
     return fields
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if isinstance(value, BaseException):
         return f"{type(value).__name__}: {value}"
     if isinstance(value, events.ServerEvent):
@@ -180,16 +194,16 @@ _BEGINNING = ("version", "asked", "deleting", "habits")
 """What a snapshot has of its own when the recording begins with it."""
 
 
-def _matters(command: Any) -> bool:
+def _matters(command: object) -> bool:
     """Whether a command says what the mirror is not told again."""
     return _deletes(command) or bool(_of(command, "previous_item_id") == "root")
 
 
-def _deletes(command: Any) -> bool:
+def _deletes(command: object) -> bool:
     return bool(_of(command, "type") == "conversation.item.delete")
 
 
-def _asked(command: Any) -> dict[str, Any]:
+def _asked(command: object) -> dict[str, Any]:
     """What the mirror needs to know of an item that was asked for."""
     fields = {"event_id": _of(command, "event_id")}
     if _deletes(command):
@@ -202,7 +216,7 @@ def _asked(command: Any) -> dict[str, Any]:
     return plain
 
 
-def _of(value: Any, name: str) -> Any:
+def _of(value: object, name: str) -> Any:
     if isinstance(value, Mapping):
         return value.get(name)
     return getattr(value, name, None)

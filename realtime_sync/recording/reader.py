@@ -230,7 +230,7 @@ def _own_line(line: Mapping[str, Any]) -> RecordedLine:
     )
 
 
-def _sounding(frame: Any) -> Any:
+def _sounding(frame: object) -> Any:
     """Put silence of the same length where audio was left out."""
     if isinstance(frame, dict):
         if frame.keys() == {"audio_bytes"}:

@@ -15,9 +15,10 @@ from time import monotonic, time
 from typing import Any, Optional, Protocol, Union
 
 from ..deadline import Deadline
+from ..protocol.events import ServerEvent
 from ..state.snapshot import Snapshot
 from ..transport.logs import area_logger
-from .lines import FORMAT, VERSION, LineWriter
+from .lines import FORMAT, VERSION, LineWriter, Noticed
 
 logger = area_logger("realtime_sync.session")
 
@@ -40,10 +41,10 @@ class Observed(Protocol):
 class Signal(Protocol):
     """What notices of one kind are sent through."""
 
-    def connect(self, receiver: Any) -> Any:
+    def connect(self, receiver: _Receiver) -> object:
         """Call a receiver from now on."""
 
-    def disconnect(self, receiver: Any) -> None:
+    def disconnect(self, receiver: _Receiver) -> None:
         """Call a receiver no more."""
 
 
@@ -153,7 +154,9 @@ class Recording:
     def __enter__(self) -> Recording:
         return self
 
-    def __exit__(self, exc_type: Any, *exc_info: object) -> None:
+    def __exit__(
+        self, exc_type: Optional[type[BaseException]], *exc_info: object
+    ) -> None:
         try:
             self.close()
         except Exception:
@@ -196,7 +199,12 @@ class Recording:
     # -- shown by the session, see `taps.Tap` ---------------------------------
 
     def received(
-        self, number: int, data: bytes, event: Any, snapshot: Any, noted: Sequence[Any]
+        self,
+        number: int,
+        data: bytes,
+        event: ServerEvent,
+        snapshot: Snapshot,
+        noted: Sequence[object],
     ) -> None:
         """A message came. Reader thread."""
         if number not in self._seen:
@@ -230,10 +238,10 @@ class Recording:
 
     # -- any thread ------------------------------------------------------------
 
-    def _noticed(self, notice: Any) -> None:
+    def _noticed(self, notice: Noticed) -> None:
         self._put("note", self._current, notice)
 
-    def _put(self, *entry: Any, size: int = 0) -> bool:
+    def _put(self, *entry: object, size: int = 0) -> bool:
         """Let the writer have something; False when nothing is wanted any more."""
         with self._lock:
             if self._over:
@@ -318,8 +326,8 @@ class _Receiver:
     inline = True
     name = "recording"
 
-    def __init__(self, show: Callable[[Any], None]) -> None:
+    def __init__(self, show: Callable[[Noticed], None]) -> None:
         self._show = show
 
-    def __call__(self, sender: Any, *, event: Any, ctx: Any) -> None:
+    def __call__(self, sender: object, *, event: Noticed, ctx: object) -> None:
         self._show(event)

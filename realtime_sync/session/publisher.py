@@ -6,15 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, Optional
+from typing import Optional
 
+from ..connection.command_handle import Command
 from ..dispatch.dispatcher import Dispatcher
-from ..dispatch.notices import Notice, TurnFinished
+from ..dispatch.notices import Notice, Published, TurnFinished
 from ..dispatch.signals import UNKNOWN_MARK, SignalBoard
 from ..dispatch.stale_audio import StaleAudio
 from ..dispatch.watches import WatchList
 from ..protocol import events
-from ..protocol.events import ClientEvent
+from ..protocol.events import ServerEvent
 from ..state.snapshot import Snapshot
 from .turn_timing import TurnClock
 
@@ -59,7 +60,7 @@ class Publisher:
         """Time turns by another clock, as a replay does, before anything came."""
         self._turns = TurnClock(self._turns_wanted, clock)
 
-    def deliver(self, event: Any, snapshot: Snapshot, size: int) -> None:
+    def deliver(self, event: ServerEvent, snapshot: Snapshot, size: int) -> None:
         """Publish a server event, with the snapshot as of it. Reader thread."""
         key = event.type
         if type(event) is events.UnknownEvent:
@@ -77,7 +78,7 @@ class Publisher:
         self._watches.offer(notice)
         self._post(notice, notice.type)
 
-    def sent(self, command: ClientEvent, key: str) -> None:
+    def sent(self, command: Command, key: str) -> None:
         """
         Publish a command that was handed over, under its key. Any thread.
 
@@ -95,7 +96,7 @@ class Publisher:
         if not (heard or timed) and len(unheard) < _MOST_UNHEARD:
             unheard.add(kind)
 
-    def _post(self, published: Any, key: str) -> bool:
+    def _post(self, published: Published, key: str) -> bool:
         route = self._board.route(key)
         heard = bool(route.inline or route.queued)
         if heard:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from threading import Event
-from typing import Any, Optional
+from typing import Any, Optional, cast
 
 from attrs import evolve
 
@@ -107,8 +107,9 @@ class Rebuild:
         self._configure(plan)
         dropped, changed = dict(plan.report.dropped), dict(plan.report.changed)
         handles = [self._create(command) for command in plan.commands]
-        outcomes = [(handle.command, self._outcome(handle)) for handle in handles]
-        for command, problem in outcomes:
+        # All of them are on their way before the first answer is waited for.
+        outcomes = [self._outcome(handle) for handle in handles]
+        for command, problem in zip(plan.commands, outcomes):
             if problem is None:
                 continue
             # Perhaps only because of the item before it: that was refused, or
@@ -165,7 +166,9 @@ class Rebuild:
         if not plan.config:
             return
         body = {"type": "session.update", "session": plan.config}
-        handle = self._send(self._codec.command(body))
+        # A mapping is only what the protocol has no command for.
+        update = cast("events.ClientEvent", self._codec.command(body))
+        handle = self._send(update)
         problem = self._outcome(handle)
         if problem is not None:
             raise RestoreError(
@@ -174,11 +177,11 @@ class Rebuild:
                 retryable=problem.retryable,
             ) from problem
 
-    def _create(self, command: Any) -> CommandHandle:
+    def _create(self, command: events.ConversationItemCreate) -> CommandHandle:
         self._connection.note(command)
         return self._send(command)
 
-    def _send(self, command: Any) -> CommandHandle:
+    def _send(self, command: events.ClientEvent) -> CommandHandle:
         command = with_event_id(command, next(self._ids))
         handle = CommandHandle(command, self._waiting)
         with self._pending.order:

@@ -10,9 +10,10 @@ from typing import Any, Optional, Union, cast
 
 from attrs import define
 
+from ..connection.command_handle import Command
 from ..dispatch.notices import TurnFinished
 from ..protocol import events
-from ..protocol.events import ClientEvent, ServerEvent
+from ..protocol.events import ServerEvent
 from ..state.latency import SpeechEnd
 from .audio import heard_format
 
@@ -87,7 +88,7 @@ class TurnClock:
             "response.done": self._done,
         }
 
-    def command(self, command: ClientEvent) -> None:
+    def command(self, command: Command) -> None:
         """Note what was sent: speech, or a response that is asked for."""
         if command.type == "input_audio_buffer.append":
             if self._wanted():
