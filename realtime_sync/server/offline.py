@@ -5,7 +5,16 @@ The server's side of one session without a port, for sessions in one thread.
 from __future__ import annotations
 
 import random
-from typing import Any, Callable, Iterable, Literal, Mapping, Optional, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Iterable,
+    Literal,
+    Mapping,
+    Optional,
+    Union,
+)
 
 from ..errors import ConfigurationError
 from .agents.base import Agent, Answer, Prompt
@@ -14,6 +23,9 @@ from .agents.tools import McpTool
 from .engine.context import Options
 from .engine.core import Engine
 from .engine.translation import TranslationEngine
+
+if TYPE_CHECKING:
+    from .serving import AgentLike
 
 
 def open_engine(
@@ -69,7 +81,7 @@ def open_engine(
     )
 
 
-def _agent(agent: Any) -> Agent:
+def _agent(agent: AgentLike) -> Agent:
     if agent == "echo":
         return Echo()
     # Knows every kind of agent, and the host too: it is slow to import.

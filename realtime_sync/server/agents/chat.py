@@ -167,7 +167,7 @@ def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def _tool_choice(choice: Any) -> Any:
+def _tool_choice(choice: object) -> Any:
     if isinstance(choice, Mapping) and "name" in choice:
         return {"type": "function", "function": {"name": choice["name"]}}
     return choice if isinstance(choice, str) else "auto"

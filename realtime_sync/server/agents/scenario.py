@@ -71,7 +71,7 @@ def read_scenario(path: str) -> Scenario:
         raise ConfigurationError(f"cannot read the scenario {path}: {exc}") from exc
 
 
-def scenario(data: Any) -> Scenario:
+def scenario(data: object) -> Scenario:
     """
     Make a scenario out of decoded JSON.
 
@@ -115,7 +115,7 @@ class _Reply:
     given: bool = False
 
     @classmethod
-    def of(cls, data: Any, number: int) -> _Reply:
+    def of(cls, data: object, number: int) -> _Reply:
         where = f"reply {number + 1}"
         if not isinstance(data, dict) or not set(data) <= _KEYS:
             raise ConfigurationError(f"{where}: an object with {sorted(_KEYS)}")
@@ -164,5 +164,5 @@ class _Replies:
         return reply.pieces(text)
 
 
-def _several(value: Any) -> list[Any]:
+def _several(value: object) -> list[Any]:
     return list(value) if isinstance(value, list) else [value]

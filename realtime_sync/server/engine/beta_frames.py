@@ -44,7 +44,7 @@ def _marked(item: Frame) -> Frame:
     return {**item, "object": "realtime.item"}
 
 
-def _without(value: Any, path: _Path) -> Any:
+def _without(value: object, path: _Path) -> Any:
     """Copy what lies on the path; the engine goes on using the original."""
     name, *rest = path
     if not isinstance(value, Mapping) or name not in value:

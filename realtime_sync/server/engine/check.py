@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 from math import isfinite
-from typing import Any, Callable, Mapping, Optional
+from typing import Callable, Mapping, Optional
 
 from .refusal import Refusal, invalid_value, missing, unknown_parameter
 
-Rule = Callable[[Any, str], None]
+Rule = Callable[[object, str], None]
 
 _NAMES = {
     bool: "a boolean",
@@ -27,7 +27,7 @@ _NAMES = {
 }
 
 
-def wrong_type(value: Any, expected: str, path: str) -> Refusal:
+def wrong_type(value: object, expected: str, path: str) -> Refusal:
     """Refuse a value of another JSON type."""
     got = _NAMES.get(type(value), "another value")
     return Refusal(
@@ -37,11 +37,11 @@ def wrong_type(value: Any, expected: str, path: str) -> Refusal:
     )
 
 
-def anything(value: Any, path: str) -> None:
+def anything(value: object, path: str) -> None:
     """Accept every JSON value."""
 
 
-def boolean(value: Any, path: str) -> None:
+def boolean(value: object, path: str) -> None:
     """Accept true and false."""
     if not isinstance(value, bool):
         raise wrong_type(value, "a boolean", path)
@@ -52,7 +52,7 @@ def text(
 ) -> Rule:
     """Accept a string whose length is within bounds, and that *pattern* matches."""
 
-    def rule(value: Any, path: str) -> None:
+    def rule(value: object, path: str) -> None:
         if not isinstance(value, str):
             raise wrong_type(value, "a string", path)
         if maximum is not None and len(value) > maximum:
@@ -92,7 +92,7 @@ def number(
     """Accept a number within bounds, both included."""
     kind = "integer" if whole else "decimal"
 
-    def rule(value: Any, path: str) -> None:
+    def rule(value: object, path: str) -> None:
         accepted = (int,) if whole else (int, float)
         if isinstance(value, bool) or not isinstance(value, accepted):
             raise wrong_type(value, "an integer" if whole else "a decimal", path)
@@ -128,7 +128,7 @@ def integer(minimum: Optional[int] = None, maximum: Optional[int] = None) -> Rul
 def one_of(*values: str) -> Rule:
     """Accept one of the given strings."""
 
-    def rule(value: Any, path: str) -> None:
+    def rule(value: object, path: str) -> None:
         if not isinstance(value, str):
             raise wrong_type(value, "a string", path)
         if value not in values:
@@ -140,7 +140,7 @@ def one_of(*values: str) -> Rule:
 def nullable(inner: Rule) -> Rule:
     """Accept null, or what *inner* accepts."""
 
-    def rule(value: Any, path: str) -> None:
+    def rule(value: object, path: str) -> None:
         if value is not None:
             inner(value, path)
 
@@ -150,7 +150,7 @@ def nullable(inner: Rule) -> Rule:
 def array(inner: Rule, *, minimum: int = 0) -> Rule:
     """Accept an array of what *inner* accepts."""
 
-    def rule(value: Any, path: str) -> None:
+    def rule(value: object, path: str) -> None:
         if not isinstance(value, list):
             raise wrong_type(value, "an array", path)
         if len(value) < minimum:
@@ -170,7 +170,7 @@ def strings(maximum: int, *, key_length: int, value_length: int) -> Rule:
     """Accept a mapping of strings with bounds on its size: metadata."""
     key_rule, value_rule = text(key_length), text(value_length)
 
-    def rule(value: Any, path: str) -> None:
+    def rule(value: object, path: str) -> None:
         if not isinstance(value, dict):
             raise wrong_type(value, "an object", path)
         if len(value) > maximum:
@@ -188,7 +188,7 @@ def strings(maximum: int, *, key_length: int, value_length: int) -> Rule:
     return rule
 
 
-def mapping(value: Any, path: str) -> None:
+def mapping(value: object, path: str) -> None:
     """Accept any object."""
     if not isinstance(value, dict):
         raise wrong_type(value, "an object", path)
@@ -201,7 +201,7 @@ def record(fields: Mapping[str, Rule], *, required: tuple[str, ...] = ()) -> Rul
     What is missing is told before what is wrong, and in the order of *required*.
     """
 
-    def rule(value: Any, path: str) -> None:
+    def rule(value: object, path: str) -> None:
         if not isinstance(value, dict):
             raise wrong_type(value, "an object", path)
         prefix = f"{path}." if path else ""
@@ -222,7 +222,7 @@ def tagged(
 ) -> Rule:
     """Accept an object whose field *tag* says which rule it follows."""
 
-    def rule(value: Any, path: str) -> None:
+    def rule(value: object, path: str) -> None:
         if not isinstance(value, dict):
             raise wrong_type(value, "an object", path)
         name = value.get(tag, default)
@@ -240,7 +240,7 @@ def tagged(
 def either(expected: str, *choices: tuple[type, Rule]) -> Rule:
     """Accept a value by its JSON type: each type has its own rule."""
 
-    def rule(value: Any, path: str) -> None:
+    def rule(value: object, path: str) -> None:
         for kind, inner in choices:
             if isinstance(value, kind) and not (
                 kind is int and isinstance(value, bool)

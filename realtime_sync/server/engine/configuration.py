@@ -5,7 +5,7 @@ The session's configuration: defaults, partial updates, locks.
 from __future__ import annotations
 
 import copy
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping, Optional, Sequence
 
 from .refusal import Refusal, not_transcribable, voice_locked, wrong_session_type
 from .sound import SoundFormat, sound_format
@@ -177,7 +177,7 @@ class Configuration:
             )
 
 
-def check_modalities(modalities: Any, param: str) -> None:
+def check_modalities(modalities: Optional[Sequence[str]], param: str) -> None:
     """
     Hold a list of modalities against the two that are supported.
 

@@ -144,7 +144,7 @@ class Conversation:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def find(self, item_id: Any) -> Optional[Entry]:
+    def find(self, item_id: object) -> Optional[Entry]:
         """Return the item of that id, or None."""
         return next((e for e in self._entries if e.id == item_id), None)
 

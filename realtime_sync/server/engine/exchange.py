@@ -40,7 +40,7 @@ class Exchange:
 
     # -- in --------------------------------------------------------------------
 
-    def receive(self, frame: Any, now: float) -> list[Frame]:
+    def receive(self, frame: object, now: float) -> list[Frame]:
         """Take one decoded message; returns the frames to send."""
         self._context.now = now
         self.attempt(lambda: self._command(frame), frame)
@@ -60,7 +60,7 @@ class Exchange:
         self.emit_refusal(refusal)
         return self.flush()
 
-    def attempt(self, act: Callable[[], Any], frame: Any = None) -> None:
+    def attempt(self, act: Callable[[], object], frame: object = None) -> None:
         """Do something that may be refused; the refusal is then emitted."""
         try:
             act()
@@ -68,7 +68,7 @@ class Exchange:
             command_id = frame.get("event_id") if isinstance(frame, dict) else None
             self.emit_refusal(refusal, command_id)
 
-    def _command(self, frame: Any) -> None:
+    def _command(self, frame: object) -> None:
         if not isinstance(frame, dict):
             raise invalid_json("Expected an object.")
         kind = frame.get("type")
@@ -82,7 +82,7 @@ class Exchange:
 
     # -- out -------------------------------------------------------------------
 
-    def emit_refusal(self, refusal: Refusal, command_id: Any = None) -> None:
+    def emit_refusal(self, refusal: Refusal, command_id: object = None) -> None:
         """Emit a refusal as an ``error``."""
         event = refusal.event(command_id)
         self._context.emit(event["type"], error=event["error"])
@@ -103,7 +103,7 @@ class Exchange:
         jobs, self._context.jobs = self._context.jobs, []
         return jobs
 
-    def job_output(self, job: Job, piece: Any, now: float) -> list[Frame]:
+    def job_output(self, job: Job, piece: object, now: float) -> list[Frame]:
         """Take one element of a job's output; returns the frames to send."""
         self._context.now = now
         if not job.dropped:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import Any, Callable, Iterable, Iterator, Mapping, Optional
+from typing import Any, Callable, Iterable, Iterator, Mapping, Optional, Union
 
 import attrs
 
@@ -268,7 +268,7 @@ def _call(entry: Entry) -> bool:
     return bool(entry.item["type"] == "mcp_call")
 
 
-def _allowed(allowed: Any, tool: McpTool) -> bool:
+def _allowed(allowed: Union[None, list[str], Mapping[str, Any]], tool: McpTool) -> bool:
     if allowed is None:
         return True
     if isinstance(allowed, list):

@@ -7,7 +7,7 @@ event; the session goes on, and nothing of the refused command has taken effect.
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any, Iterable, Optional
 
 
 class Refusal(Exception):
@@ -32,7 +32,7 @@ class Refusal(Exception):
         self.param = param
         self.type = type
 
-    def event(self, command_id: Any) -> dict[str, Any]:
+    def event(self, command_id: object) -> dict[str, Any]:
         """Build the ``error`` event that answers the command *command_id*."""
         return {
             "type": "error",
@@ -46,7 +46,7 @@ class Refusal(Exception):
         }
 
 
-def listed(values: Any) -> str:
+def listed(values: Iterable[object]) -> str:
     """Spell a choice: ``'a'``, ``'a' and 'b'``, ``'a', 'b', and 'c'``."""
     quoted = [f"'{value}'" for value in values]
     if len(quoted) <= 2:
@@ -54,7 +54,7 @@ def listed(values: Any) -> str:
     return ", ".join(quoted[:-1]) + ", and " + quoted[-1]
 
 
-def invalid_value(value: Any, supported: Any, param: str) -> Refusal:
+def invalid_value(value: object, supported: Iterable[object], param: str) -> Refusal:
     """Refuse a value that is not among those supported."""
     return Refusal(
         f"Invalid value: '{value}'. Supported values are: {listed(supported)}.",

@@ -348,7 +348,7 @@ class Run:
         del place["item_id"]
         return {**place, "item": entry.wire()}
 
-    def _emit_part(self, kind: str, **fields: Any) -> None:
+    def _emit_part(self, kind: str, **fields: object) -> None:
         assert self._open is not None
         self._context.emit(kind, **self.place(self._open), content_index=0, **fields)
 

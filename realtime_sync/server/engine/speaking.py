@@ -10,6 +10,7 @@ from typing import Any, Iterator, Mapping, Optional, Sequence
 from attrs import evolve
 
 from ..agents.base import Piece, Prompt, Say, pieces
+from ..voice.interfaces import Mouth
 from .configuration import check_modalities
 from .context import Context, Job
 from .conversation import Entry, check_call, new_entry
@@ -345,7 +346,9 @@ class Speaking:
         self._context.emit("rate_limits.updated", rate_limits=limits)
 
 
-def spoken(piece: Say, prompt: Prompt, mouth: Any, form: SoundFormat) -> Iterator[Say]:
+def spoken(
+    piece: Say, prompt: Prompt, mouth: Mouth, form: SoundFormat
+) -> Iterator[Say]:
     """
     Speak a piece sentence by sentence, so that the first is heard early.
 

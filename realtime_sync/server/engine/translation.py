@@ -117,7 +117,7 @@ class TranslationEngine:
         self.context.emit("session.created", session=self.session())
         return self._exchange.flush()
 
-    def receive(self, frame: Any, now: float) -> list[Frame]:
+    def receive(self, frame: object, now: float) -> list[Frame]:
         """Take one decoded message; returns the frames to send."""
         return self._exchange.receive(frame, now)
 
@@ -158,7 +158,7 @@ class TranslationEngine:
         """Return the work that came up since the last call."""
         return self._exchange.take_jobs()
 
-    def job_output(self, job: Job, piece: Any, now: float) -> list[Frame]:
+    def job_output(self, job: Job, piece: object, now: float) -> list[Frame]:
         """Take one element of a job's output; returns the frames to send."""
         return self._exchange.job_output(job, piece, now)
 

@@ -34,7 +34,7 @@ class Call:
     id: str
     session: Optional[Mapping[str, Any]]
     status: str
-    detail: Any = None
+    detail: object = None
 
 
 class Calls:
@@ -61,7 +61,12 @@ class Calls:
             return self._calls.get(call_id)
 
     def change(
-        self, call: Call, status: str, *, detail: Any = None, session: Any = None
+        self,
+        call: Call,
+        status: str,
+        *,
+        detail: object = None,
+        session: Optional[Mapping[str, Any]] = None,
     ) -> None:
         """Take a call to another status."""
         with self._lock:

@@ -58,7 +58,9 @@ class SessionEngine(Protocol):
 
     def take_jobs(self) -> list[Job]: ...
 
-    def job_output(self, job: Job, piece: Any, now: float) -> list[dict[str, Any]]: ...
+    def job_output(
+        self, job: Job, piece: object, now: float
+    ) -> list[dict[str, Any]]: ...
 
     def job_done(
         self, job: Job, error: Optional[BaseException], now: float

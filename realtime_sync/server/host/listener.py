@@ -97,12 +97,12 @@ class Handler(WSGIRequestHandler):
         except ssl.SSLWantReadError:
             return b""
 
-    def log(self, type: str, message: str, *args: Any) -> None:
+    def log(self, type: str, message: str, *args: object) -> None:
         """Log to this package's logger; werkzeug would write to the console."""
         _log.debug(message, *args)
 
 
-def _client_failed(request: Any, client_address: Any) -> None:
+def _client_failed(request: object, client_address: object) -> None:
     _log.info("! a connection failed: %s", sys.exc_info()[1])
 
 

@@ -130,7 +130,7 @@ class Rest:
         given = {**body["session"], "type": "translation"}
         return self._ga_secret(given, body.get("expires_after"))
 
-    def _ga_secret(self, given: Mapping[str, Any], expires_after: Any) -> Response:
+    def _ga_secret(self, given: Mapping[str, Any], expires_after: object) -> Response:
         session = self._effective(given)
         value, expires_at = self._secret(given, expires_after)
         return _answer({"value": value, "expires_at": expires_at, "session": session})
@@ -173,7 +173,9 @@ class Rest:
         config.update(patch, voice_fixed=False)
         return {**config.shown(), "id": self.ids.new("sess"), "expires_at": 0}
 
-    def _secret(self, given: Mapping[str, Any], expires_after: Any) -> tuple[str, int]:
+    def _secret(
+        self, given: Mapping[str, Any], expires_after: object
+    ) -> tuple[str, int]:
         now = self.clock.now()
         expires_at = int(now + _lifetime(expires_after))
         return self.gate.secrets.create(given, expires_at, now), expires_at
@@ -242,7 +244,7 @@ def _check_body(request: Request, taken: Collection[str]) -> None:
         raise NotAdmitted(Refusal(refused, code="forbidden"), status=403)
 
 
-def _lifetime(expires_after: Any) -> int:
+def _lifetime(expires_after: object) -> int:
     if not isinstance(expires_after, dict):
         return DEFAULT_SECONDS
     seconds = expires_after.get("seconds", DEFAULT_SECONDS)

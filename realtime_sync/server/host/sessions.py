@@ -39,10 +39,10 @@ class FrameLog(Sequence[Any]):
         self._size = size
         # Guards the two below.
         self._lock = threading.Lock()
-        self._frames: deque[tuple[Any, int]] = deque()
+        self._frames: deque[tuple[object, int]] = deque()
         self._bytes = 0
 
-    def append(self, frame: Any, size: int) -> None:
+    def append(self, frame: object, size: int) -> None:
         """Add a frame of about *size* bytes; the oldest may have to go."""
         with self._lock:
             self._frames.append((frame, size))

@@ -18,7 +18,10 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Mapping
-from typing import IO, Any, Final, Optional
+from typing import IO, TYPE_CHECKING, Any, Final, Optional
+
+if TYPE_CHECKING:
+    from pocketsphinx import Decoder
 
 SETTINGS: Final[Mapping[str, Any]] = {"fwdflatsfwin": 50, "fwdflatefwid": 2}
 """
@@ -96,7 +99,7 @@ def serve_decoder() -> None:
         _send(sys.stdout.buffer, _decode(decoder, pcm).encode())
 
 
-def _decode(decoder: Any, pcm: bytes) -> str:
+def _decode(decoder: Decoder, pcm: bytes) -> str:
     decoder.start_utt()
     decoder.process_raw(pcm, full_utt=True)
     decoder.end_utt()

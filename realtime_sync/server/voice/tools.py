@@ -213,7 +213,7 @@ def _as_name(text: str, phrase: str) -> str:
     return typed if typed != typed.lower() else typed.title()
 
 
-def _said(value: Any) -> str:
+def _said(value: object) -> str:
     if isinstance(value, Mapping):
         parts = [
             f"the {_readable(key)} is {_said(item)}" for key, item in value.items()
@@ -232,7 +232,7 @@ def _listed(parts: Sequence[str]) -> str:
     return f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def _readable(name: Any) -> str:
+def _readable(name: object) -> str:
     return " ".join(_split(str(name)))
 
 
