@@ -5,16 +5,22 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Union
 
 from attrs import evolve
 
 from .. import plan_interruption
-from ..protocol.events import ConversationItemTruncate
+from ..protocol import events
+from ..protocol.events import ClientEvent, ConversationItemTruncate
+from ..types import AudioBytes
 from .convert import Converter
 from .formats import AudioFormat
 from .ledger import PlayedPart
 from .streaming import session_format
+
+if TYPE_CHECKING:
+    from .. import ResponseHandle, Session
+    from ..state.snapshot import ResponseState
 
 REMEMBERED = 256
 """Ids of interrupted responses and items that are remembered."""
@@ -28,6 +34,8 @@ def _known(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+AudioEvent = Union["events.ResponseAudioDelta", "events.ResponseAudioDone"]
+
 Failed = Callable[[Exception, bool], object]
 """Told what a sink raised, and whether it will be tried again."""
 
@@ -39,7 +47,7 @@ class Playback(Protocol):
 
     def play(
         self,
-        data: Any,
+        data: AudioBytes,
         *,
         item_id: str = "",
         content_index: int = 0,
@@ -83,7 +91,7 @@ class Attachment:
     def __init__(
         self,
         player: Playback,
-        session: Any,
+        session: Session,
         *,
         barge_in: bool | None = None,
         on_interrupted: Callable[[tuple[PlayedPart, ...]], object] | None = None,
@@ -106,7 +114,7 @@ class Attachment:
         self._nameless = False
         self._muted = False
         # Responses that were interrupted before they had a name.
-        self._unnamed: list[Any] = []
+        self._unnamed: list[ResponseHandle] = []
         # Truncations by the id of the command, until the server has answered.
         self._truncations: dict[str, ConversationItemTruncate] = {}
         self._heard: dict[str, PlayedPart] = {}
@@ -176,7 +184,7 @@ class Attachment:
                 self._on_interrupted(heard)
         return heard
 
-    def _speech_started(self, event: Any) -> None:
+    def _speech_started(self, event: events.InputAudioBufferSpeechStarted) -> None:
         if self._barge_in is None and self._left_to_itself():
             return
         if self._may_interrupt():
@@ -188,7 +196,7 @@ class Attachment:
         detection = getattr(getattr(audio, "input", None), "turn_detection", None)
         return getattr(detection, "interrupt_response", None) is False
 
-    def _send(self, command: Any) -> None:
+    def _send(self, command: ClientEvent) -> None:
         if isinstance(command, ConversationItemTruncate):
             # Known before it is sent: the answer may overtake this thread.
             event_id = f"truncate_{secrets.token_hex(8)}"
@@ -198,13 +206,13 @@ class Attachment:
                 self._truncations.pop(next(iter(self._truncations)))
         self._session.send(command)
 
-    def _truncated(self, event: Any) -> None:
+    def _truncated(self, event: events.ConversationItemTruncated) -> None:
         """A truncation was done: nothing more is to be put right."""
         for event_id, command in tuple(self._truncations.items()):
             if command.item_id == event.item_id:
                 self._truncations.pop(event_id, None)
 
-    def _refused(self, event: Any) -> None:
+    def _refused(self, event: events.Error) -> None:
         """
         Truncate once more, where the server says how much there is.
 
@@ -259,7 +267,7 @@ class Attachment:
     def _failed(self, error: Exception, retrying: bool) -> None:
         self._session.notify("player.failed", error=error, retrying=retrying)
 
-    def _created(self, event: Any) -> None:
+    def _created(self, event: events.ResponseCreated) -> None:
         """A response begins, and with it what may be heard again."""
         self._muted = self._nameless = False
         # A server that has one id for everything says by this that it is a new one.
@@ -272,7 +280,7 @@ class Attachment:
             self._settled[response_id] = None
             self._muted = not response_id
 
-    def _response_done(self, event: Any) -> None:
+    def _response_done(self, event: events.ResponseDone) -> None:
         """
         An interrupted response is over: take out what it began only afterwards.
 
@@ -300,7 +308,7 @@ class Attachment:
         ):
             self._session.send(command)
 
-    def _delta(self, event: Any) -> None:
+    def _delta(self, event: events.ResponseAudioDelta) -> None:
         response_id, item_id = self._named(event)
         if response_id in self._settled or item_id in self._settled:
             return
@@ -309,9 +317,9 @@ class Attachment:
                 return
             self._nameless = True
         index = event.content_index or 0
-        self._play(item_id or "", index, response_id, event.delta)
+        self._play(item_id or "", index, response_id, event.delta or b"")
 
-    def _named(self, event: Any) -> tuple[str | None, str | None]:
+    def _named(self, event: AudioEvent) -> tuple[str | None, str | None]:
         """
         The ids of the response and the item that sound belongs to.
 
@@ -326,7 +334,7 @@ class Attachment:
                 response_id, item_id = active.id, spoken[-1] if spoken else None
         return response_id, item_id
 
-    def _done(self, event: Any) -> None:
+    def _done(self, event: events.ResponseAudioDone) -> None:
         """The end of a part: let out what a resampler has kept."""
         converter, self._converter = self._converter, None
         part, self._part = self._part, None
@@ -363,7 +371,9 @@ class Attachment:
             data, item_id=item_id, content_index=index, response_id=response_id
         )
 
-    def _settle(self, active: Any, heard: Iterable[PlayedPart]) -> None:
+    def _settle(
+        self, active: ResponseState | None, heard: Iterable[PlayedPart]
+    ) -> None:
         """Remember what is over, so that what still comes of it is dropped."""
         self._converter = self._part = None
         self._muted = self._nameless

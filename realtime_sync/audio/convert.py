@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
+from ..types import AudioBytes
 from . import g711
 from .extras import require
 from .formats import AudioFormat, FormatLike, audio_format
 
+if TYPE_CHECKING:
+    from .g711 import Linear, Samples
+
 
 def convert(
-    data: Any,
+    data: AudioBytes,
     source: FormatLike,
     target: FormatLike,
     *,
@@ -75,7 +80,7 @@ class Converter:
         if self.source.rate != self.target.rate:
             self._resampler = Resampler(self.source.rate, self.target.rate)
 
-    def feed(self, data: Any) -> bytes:
+    def feed(self, data: AudioBytes) -> bytes:
         """Convert one piece; some of it may come out with a later one."""
         whole = self._whole(data)
         if self._same or not whole:
@@ -92,7 +97,7 @@ class Converter:
             return b""
         return self._encode(self._resampler.finish())
 
-    def _whole(self, data: Any) -> bytes:
+    def _whole(self, data: AudioBytes) -> bytes:
         """What there is in whole frames; the rest waits for the next piece."""
         joined = self._rest + bytes(data) if self._rest else bytes(data)
         cut = len(joined) % (self.source.bytes_per_sample * self._channels)
@@ -102,18 +107,22 @@ class Converter:
         self._rest = joined[-cut:]
         return joined[:-cut]
 
-    def _decode(self, data: bytes) -> Any:
+    def _decode(self, data: bytes) -> Samples:
         """Bytes to samples: float32, mono, 16-bit scale."""
-        numpy = require("numpy", why="convert audio")
+        require("numpy", why="convert audio")
+        import numpy
+
         if self.source.name == "pcm16":
             samples = numpy.frombuffer(data, dtype="<i2")
         else:
             samples = g711.expand(data, self.source.name)
         if self._channels > 1:
-            return samples.reshape(-1, self._channels).mean(axis=1, dtype=numpy.float32)
+            frames = samples.reshape(-1, self._channels)
+            mixed: Samples = frames.mean(axis=1, dtype=numpy.float32)
+            return mixed
         return samples.astype(numpy.float32)
 
-    def _encode(self, samples: Any) -> bytes:
+    def _encode(self, samples: Samples) -> bytes:
         """Samples to bytes of the target format."""
         whole = rounded(samples)
         if self.target.name == "pcm16":
@@ -131,20 +140,25 @@ class Resampler:
 
     def __init__(self, rate: int, to_rate: int) -> None:
         soxr = require("soxr", why="change the rate of audio")
-        self._numpy = require("numpy", why="change the rate of audio")
-        self._stream = soxr.ResampleStream(rate, to_rate, 1, dtype="float32")
+        require("numpy", why="change the rate of audio")
+        stream = soxr.ResampleStream(rate, to_rate, 1, dtype="float32")
+        self._resample: Callable[..., Samples] = stream.resample_chunk
 
-    def feed(self, samples: Any) -> Any:
+    def feed(self, samples: Samples) -> Samples:
         """Resample one piece; some of it may come out with a later one."""
-        return self._stream.resample_chunk(samples)
+        return self._resample(samples)
 
-    def finish(self) -> Any:
+    def finish(self) -> Samples:
         """End the stream and return what was still inside."""
-        nothing = self._numpy.zeros(0, dtype=self._numpy.float32)
-        return self._stream.resample_chunk(nothing, last=True)
+        import numpy
+
+        nothing = numpy.zeros(0, dtype=numpy.float32)
+        return self._resample(nothing, last=True)
 
 
-def rounded(samples: Any) -> Any:
+def rounded(samples: Samples) -> Linear:
     """Float samples on a 16-bit scale as little-endian int16, clipped."""
-    numpy = require("numpy", why="convert audio")
+    require("numpy", why="convert audio")
+    import numpy
+
     return numpy.clip(numpy.rint(samples), -32_768, 32_767).astype("<i2")

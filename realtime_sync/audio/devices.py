@@ -6,12 +6,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from types import TracebackType
-from typing import Any, Union
+from typing import Literal, Protocol, Union
 
 from attrs import frozen
 
 from ..errors import ConfigurationError
+from ..types import AudioBytes
 from .convert import Converter
 from .extras import require
 from .formats import PCM16, AudioFormat, FormatLike, audio_format
@@ -19,6 +19,34 @@ from .player import Player
 
 DeviceLike = Union[int, str, None]
 """A device by number, by part of its name, or the default one."""
+
+_WHY = "use microphones and loudspeakers"
+
+
+class _Times(Protocol):
+    """When a block is heard, by the device's own clock in seconds."""
+
+    currentTime: float
+    outputBufferDacTime: float
+
+
+class _Status(Protocol):
+    """What went wrong with the block before."""
+
+    output_underflow: bool
+
+
+_Callback = Callable[[memoryview, int, _Times, _Status], None]
+
+
+class _Stream(Protocol):
+    """A device that was opened, as sounddevice has it."""
+
+    def start(self) -> None:
+        """Have it call back."""
+
+    def close(self) -> None:
+        """Stop, and let go of the device."""
 
 
 @frozen
@@ -52,7 +80,7 @@ def devices() -> tuple[Device, ...]:
     Raises:
         ConfigurationError: sounddevice or PortAudio is not installed.
     """
-    sounddevice = _sounddevice()
+    sounddevice = require("sounddevice", why=_WHY)
     default_input, default_output = sounddevice.default.device
     return tuple(
         Device(
@@ -106,19 +134,14 @@ class Microphone:
         self._changed = threading.Condition()
         self._queue: deque[bytes] = deque()
         self._most = max(int(keep * 1000 / block_ms), 1)
-        self._stream: Any = None
+        self._stream: _Stream | None = None
         self._closed = False
 
     def __enter__(self) -> Microphone:
         self.open()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.close()
 
     def open(self) -> None:
@@ -129,22 +152,14 @@ class Microphone:
             ConfigurationError: a package or the device is missing, or busy.
         """
         self._closed = False
-        sounddevice = _sounddevice()
-        rate = _usable_rate(
-            sounddevice, sounddevice.check_input_settings, self._device, self.format
-        )
+        rate = _input_rate(self._device, self.format)
         self._converter = Converter("pcm16", self.format, rate=rate)
         if self.format.name == "pcm16":
             self._converter = Converter(
                 "pcm16", "pcm16", rate=rate, to_rate=self.format.rate
             )
         self._stream = _opened(
-            sounddevice,
-            sounddevice.RawInputStream,
-            device=self._device,
-            samplerate=rate,
-            blocksize=int(rate * self._block_ms / 1000),
-            callback=self._recorded,
+            "RawInputStream", self._device, rate, self._block_ms, self._recorded
         )
 
     def close(self) -> None:
@@ -170,7 +185,9 @@ class Microphone:
                 self._on_block(block)
             yield block
 
-    def _recorded(self, data: Any, frames: int, times: Any, status: Any) -> None:
+    def _recorded(
+        self, data: memoryview, frames: int, times: _Times, status: _Status
+    ) -> None:
         """Called by the device, in its own thread: must be quick."""
         with self._changed:
             self._queue.append(bytes(data))
@@ -213,7 +230,7 @@ class Speaker:
         self._device = device
         self._block_ms = block_ms
         self._latency = latency
-        self._stream: Any = None
+        self._stream: _Stream | None = None
         if self.player.format.name != "pcm16":
             raise ConfigurationError("a loudspeaker takes pcm16")
 
@@ -221,12 +238,7 @@ class Speaker:
         self.open()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.close()
 
     def open(self) -> None:
@@ -236,19 +248,16 @@ class Speaker:
         Raises:
             ConfigurationError: a package or the device is missing, or busy.
         """
-        sounddevice = _sounddevice()
-        rate = self.player.format.rate
         self._stream = _opened(
-            sounddevice,
-            sounddevice.RawOutputStream,
-            device=self._device,
-            samplerate=rate,
-            blocksize=int(rate * self._block_ms / 1000),
-            latency=self._latency,
-            callback=self._wanted,
+            "RawOutputStream",
+            self._device,
+            self.player.format.rate,
+            self._block_ms,
+            self._wanted,
+            self._latency,
         )
 
-    def write(self, data: Any) -> None:
+    def write(self, data: AudioBytes) -> None:
         """Queue audio to be played; returns at once."""
         self.player.play(data)
 
@@ -259,7 +268,9 @@ class Speaker:
             stream.close()
         self.player.close()
 
-    def _wanted(self, data: Any, frames: int, times: Any, status: Any) -> None:
+    def _wanted(
+        self, data: memoryview, frames: int, times: _Times, status: _Status
+    ) -> None:
         """Called by the device, in its own thread: must be quick."""
         if status and status.output_underflow:
             self.underruns += 1
@@ -268,16 +279,13 @@ class Speaker:
         data[:] = self.player.pull(len(data), at=time.monotonic() + delay)
 
 
-def _sounddevice() -> Any:
-    return require("sounddevice", why="use microphones and loudspeakers")
-
-
-def _usable_rate(
-    sounddevice: Any, check: Any, device: DeviceLike, format: AudioFormat
-) -> int:
-    """The rate of the format, or the one that the device likes best."""
+def _input_rate(device: DeviceLike, format: AudioFormat) -> int:
+    """The rate of the format, or the one that the microphone likes best."""
+    sounddevice = require("sounddevice", why=_WHY)
     try:
-        check(device=device, samplerate=format.rate, channels=1, dtype="int16")
+        sounddevice.check_input_settings(
+            device=device, samplerate=format.rate, channels=1, dtype="int16"
+        )
     except sounddevice.PortAudioError:
         return int(sounddevice.query_devices(device, "input")["default_samplerate"])
     except ValueError as exc:
@@ -285,10 +293,26 @@ def _usable_rate(
     return format.rate
 
 
-def _opened(sounddevice: Any, kind: Any, **settings: Any) -> Any:
+def _opened(
+    kind: Literal["RawInputStream", "RawOutputStream"],
+    device: DeviceLike,
+    rate: int,
+    block_ms: float,
+    callback: _Callback,
+    latency: float | None = None,
+) -> _Stream:
     """A running stream of one channel of 16 bit."""
+    sounddevice = require("sounddevice", why=_WHY)
     try:
-        stream = kind(channels=1, dtype="int16", **settings)
+        stream: _Stream = getattr(sounddevice, kind)(
+            channels=1,
+            dtype="int16",
+            device=device,
+            samplerate=rate,
+            blocksize=int(rate * block_ms / 1000),
+            latency=latency,
+            callback=callback,
+        )
         stream.start()
     except (sounddevice.PortAudioError, ValueError) as exc:
         raise ConfigurationError(f"the audio device cannot be opened: {exc}") from exc

@@ -10,15 +10,21 @@ import wave
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from tempfile import TemporaryFile
-from typing import IO, Any, Literal, Union, overload
+from typing import IO, TYPE_CHECKING, Any, Literal, Union, overload
 
 from attrs import frozen
 
 from ..errors import ConfigurationError
+from ..types import AudioBytes
 from . import g711
 from .convert import Resampler, rounded
 from .extras import require
 from .formats import PCM16, AudioFormat, FormatLike, audio_format
+
+if TYPE_CHECKING:
+    from soundfile import SoundFile
+
+    from .g711 import Samples
 
 FilePath = Union[str, "os.PathLike[str]"]
 
@@ -152,7 +158,7 @@ def file_seconds(
 
 def write_wav(
     path: FilePath | IO[bytes],
-    data: Any,
+    data: AudioBytes,
     format: FormatLike = PCM16,
     *,
     rate: int | None = None,
@@ -171,7 +177,7 @@ def write_wav(
     source = audio_format(format, rate=rate)
     if source.name != "pcm16":
         data = g711.expand(data, source.name).astype("<i2").tobytes()
-    target: Any = path if hasattr(path, "write") else os.fspath(path)
+    target = os.fspath(path) if isinstance(path, (str, os.PathLike)) else path
     with wave.open(target, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -237,9 +243,11 @@ def _sides(
         return tuple(bytes(side) for side in sides)
 
 
-def _frames(file: Any) -> Iterator[Any]:
+def _frames(file: SoundFile) -> Iterator[Samples]:
     """Frames of all channels, finite: what is no number is silence."""
-    numpy = require("numpy", why="read audio files")
+    require("numpy", why="read audio files")
+    import numpy
+
     while True:
         frames = file.read(8192, dtype="float32", always_2d=True)
         if not len(frames):
@@ -247,19 +255,19 @@ def _frames(file: Any) -> Iterator[Any]:
         yield numpy.nan_to_num(frames, copy=False, nan=0.0, posinf=1.0, neginf=-1.0)
 
 
-def _mixed(frames: Any) -> Any:
+def _mixed(frames: Samples) -> Samples:
     """One channel of many; the loudest where they cancel each other out."""
-    mean = frames.mean(axis=1)
+    mean: Samples = frames.mean(axis=1)
     if frames.shape[1] > 1:
         powers = (frames**2).mean(axis=0)
         loudest = int(powers.argmax())
         power = float(powers[loudest])
         if power > _QUIET and float((mean**2).mean()) < power * _CANCELLED**2:
-            return frames[:, loudest].copy()
+            mean = frames[:, loudest].copy()
     return mean
 
 
-def _encoded(samples: Any, target: AudioFormat) -> bytes:
+def _encoded(samples: Samples, target: AudioFormat) -> bytes:
     """Samples between -1 and 1 as bytes of the target format."""
     whole = rounded(samples * 32_768)
     if target.name == "pcm16":
@@ -268,7 +276,7 @@ def _encoded(samples: Any, target: AudioFormat) -> bytes:
 
 
 @contextmanager
-def _opened(path: FilePath, recorded: Recorded) -> Iterator[Any]:
+def _opened(path: FilePath, recorded: Recorded) -> Iterator[SoundFile]:
     soundfile = require("soundfile", why="read audio files")
     with ExitStack() as stack:
         binary = stack.enter_context(_seekable(path))

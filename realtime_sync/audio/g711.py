@@ -11,12 +11,20 @@ samples are folded by their ones' complement.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING
 
+from ..types import AudioBytes
 from .extras import require
 
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
 
-def expand(data: Any, law: str) -> Any:
+    Samples = NDArray[numpy.float32]
+    Linear = NDArray[numpy.int16]
+
+
+def expand(data: AudioBytes, law: str) -> Linear:
     """
     Turn G.711 bytes into linear samples.
 
@@ -27,11 +35,13 @@ def expand(data: Any, law: str) -> Any:
     Returns:
         A numpy array of int16.
     """
-    numpy = _numpy()
+    require("numpy", why="convert audio")
+    import numpy
+
     return _expansion(law)[numpy.frombuffer(data, dtype=numpy.uint8)]
 
 
-def compress(samples: Any, law: str) -> bytes:
+def compress(samples: Linear, law: str) -> bytes:
     """
     Turn linear samples into G.711 bytes.
 
@@ -39,7 +49,9 @@ def compress(samples: Any, law: str) -> bytes:
         samples: numpy array of int16.
         law: ``"g711_ulaw"`` or ``"g711_alaw"``.
     """
-    numpy = _numpy()
+    require("numpy", why="convert audio")
+    import numpy
+
     codes = _compression(law)[samples.astype(numpy.int16).view(numpy.uint16)]
     return bytes(codes.tobytes())
 
@@ -73,9 +85,11 @@ def levels(law: str) -> tuple[list[int], list[int]]:
 
 
 @lru_cache(maxsize=None)
-def _expansion(law: str) -> Any:
+def _expansion(law: str) -> Linear:
     """All 256 codes decoded, indexed by code."""
-    numpy = _numpy()
+    require("numpy", why="convert audio")
+    import numpy
+
     _, value = levels(law)
     table = numpy.zeros(256, dtype=numpy.int16)
     for code in range(256):
@@ -85,23 +99,22 @@ def _expansion(law: str) -> Any:
 
 
 @lru_cache(maxsize=None)
-def _compression(law: str) -> Any:
+def _compression(law: str) -> NDArray[numpy.uint8]:
     """All 65,536 samples coded, indexed by the sample seen as unsigned."""
-    numpy = _numpy()
+    require("numpy", why="convert audio")
+    import numpy
+
     lower, _ = levels(law)
     samples = numpy.arange(65_536, dtype=numpy.uint16).view(numpy.int16)
     magnitude = numpy.where(samples < 0, ~samples, samples)
     interval = numpy.searchsorted(lower, magnitude, side="right") - 1
     sign = numpy.where(samples < 0, 0, 0x80)
     mask = 0x7F if law == "g711_ulaw" else 0x55
-    return (sign | (interval ^ mask)).astype(numpy.uint8)
+    codes: NDArray[numpy.uint8] = (sign | (interval ^ mask)).astype(numpy.uint8)
+    return codes
 
 
 def _interval(code: int, law: str) -> int:
     """Which of the 128 intervals a code stands for."""
     # mu-law sends its magnitude inverted, A-law with every other bit inverted.
     return (code & 0x7F) ^ (0x7F if law == "g711_ulaw" else 0x55)
-
-
-def _numpy() -> Any:
-    return require("numpy", why="convert audio")

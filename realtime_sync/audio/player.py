@@ -6,16 +6,20 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import frozen
 
 from ..errors import ConfigurationError
 from ..transport.logs import area_logger
+from ..types import AudioBytes
 from .barge_in import Attachment, Failed
 from .convert import convert
 from .formats import PCM16, AudioFormat, FormatLike, audio_format
 from .ledger import PlaybackLedger, PlayedPart
+
+if TYPE_CHECKING:
+    from .. import Session
 
 _log = area_logger("realtime_sync.audio")
 
@@ -212,7 +216,7 @@ class Player:
 
     def play(
         self,
-        data: Any,
+        data: AudioBytes,
         *,
         item_id: str = "",
         content_index: int = 0,
@@ -446,7 +450,7 @@ class Player:
 
     def attach(
         self,
-        session: Any,
+        session: Session,
         *,
         barge_in: bool | None = None,
         on_interrupted: Callable[[tuple[PlayedPart, ...]], object] | None = None,

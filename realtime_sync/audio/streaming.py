@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal, Union
+from typing import TYPE_CHECKING, Literal, Union
 
 from ..errors import ConfigurationError
 from .files import FilePath, file_blocks
@@ -11,11 +11,14 @@ from .formats import PCM16, AudioFormat, FormatLike, audio_format
 from .generate import silence as silent
 from .pacing import Pacer
 
+if TYPE_CHECKING:
+    from .. import Session
+
 Pace = Union[Literal["realtime", "full"], Pacer]
 
 
 def stream_file(
-    session: Any,
+    session: Session,
     path: FilePath,
     *,
     pace: Pace = "realtime",
@@ -54,7 +57,7 @@ def stream_file(
 
 
 def stream(
-    session: Any,
+    session: Session,
     blocks: Iterable[bytes],
     *,
     pace: Pace = "realtime",
@@ -100,7 +103,9 @@ def stream(
     return target.ms(sent) / 1000
 
 
-def session_format(session: Any, direction: Literal["input", "output"]) -> AudioFormat:
+def session_format(
+    session: Session, direction: Literal["input", "output"]
+) -> AudioFormat:
     """
     The audio format that a session uses in one direction.
 

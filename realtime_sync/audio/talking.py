@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Protocol
 
 from ..errors import ConnectionClosedOK
 from .barge_in import Attachment
@@ -12,6 +12,9 @@ from .formats import PCM16, AudioFormat
 from .player import Player
 from .preroll import PreRoll
 from .streaming import session_format
+
+if TYPE_CHECKING:
+    from .. import Session
 
 MINIMUM_MS = 100.0
 """Milliseconds of audio below which the server refuses a commit."""
@@ -41,7 +44,7 @@ class PushToTalk:
         self._preroll_ms = preroll_ms
         self._down = threading.Event()
         self._attachment: Attachment | None = None
-        self._session: Any = None
+        self._session: Session | None = None
         self._format: AudioFormat = PCM16
         self._kept = PreRoll(preroll_ms)
         self._sending = False
@@ -64,7 +67,7 @@ class PushToTalk:
         """Stop sending and have the server answer, with the next block."""
         self._down.clear()
 
-    def bind(self, session: Any, attachment: Attachment | None) -> None:
+    def bind(self, session: Session, attachment: Attachment | None) -> None:
         """Say which session the button is for. `talk` does."""
         self._session = session
         self._attachment = attachment
@@ -77,7 +80,9 @@ class PushToTalk:
 
         All sending is done here, so that nothing is sent out of order.
         """
-        buffer = self._session.input_audio_buffer
+        session = self._session
+        assert session is not None, "bind() says which session the button is for"
+        buffer = session.input_audio_buffer
         down = self._down.is_set()
         if down and not self._sending:
             buffer.clear()
@@ -93,19 +98,19 @@ class PushToTalk:
             self._kept.push(block)
         if self._sending and not down:
             self._sending = False
-            self._end()
+            self._end(session)
 
-    def _end(self) -> None:
+    def _end(self, session: Session) -> None:
         if self._format.ms(self._sent) < MINIMUM_MS:
             # A slip of the finger: the server would refuse to commit it.
-            self._session.input_audio_buffer.clear()
+            session.input_audio_buffer.clear()
             return
-        self._session.input_audio_buffer.commit()
-        self._session.response.create(on_conflict="cancel")
+        session.input_audio_buffer.commit()
+        session.response.create(on_conflict="cancel")
 
 
 def talk(
-    session: Any,
+    session: Session,
     microphone: Iterable[bytes],
     speaker: HasPlayer | Player,
     *,
@@ -139,7 +144,7 @@ def talk(
     wanted = None if push_to_talk is None else False
     player = speaker if isinstance(speaker, Player) else speaker.player
     with Attachment(player, session, barge_in=wanted) as attachment:
-        send = session.input_audio_buffer.append
+        send: Callable[[bytes], None] = session.input_audio_buffer.append
         if push_to_talk is not None:
             session.update(turn_detection=None).acknowledged()
             push_to_talk.bind(session, attachment)

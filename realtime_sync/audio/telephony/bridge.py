@@ -7,10 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...errors import ConfigurationError
 from ...transport.logs import area_logger
+from ...types import AudioBytes
 from ..barge_in import Attachment
 from ..convert import Converter, convert
 from ..formats import PCM16, FormatLike, audio_format
@@ -29,6 +30,10 @@ from .call_events import (
 from .carriers import TWILIO, Carrier
 from .codecs import Codec
 from .wire import Message
+
+if TYPE_CHECKING:
+    from ... import Session, Subscription
+    from ...protocol.events import InputAudioBufferSpeechStopped
 
 _log = area_logger("realtime_sync.audio")
 
@@ -100,7 +105,7 @@ class CallBridge:
 
     def __init__(
         self,
-        session: Any,
+        session: Session,
         carrier: Carrier,
         *,
         send: Callable[[Any], Any],
@@ -172,7 +177,7 @@ class CallBridge:
             on_interrupted=on_interrupted,
             may_interrupt=self._may_interrupt,
         )
-        self._subscriptions = []
+        self._subscriptions: list[Subscription] = []
         if min_speech_ms:
             self._subscriptions = [
                 session.on(
@@ -228,7 +233,7 @@ class CallBridge:
 
     def play(
         self,
-        sound: Any,
+        sound: AudioBytes,
         format: FormatLike = PCM16,
         *,
         rate: int | None = None,
@@ -261,7 +266,7 @@ class CallBridge:
 
     @contextmanager
     def hold(
-        self, music: Any, format: FormatLike = PCM16, *, rate: int | None = None
+        self, music: AudioBytes, format: FormatLike = PCM16, *, rate: int | None = None
     ) -> Iterator[None]:
         """
         Play music, over and over, whenever nobody speaks, in a ``with`` block.
@@ -477,7 +482,7 @@ class CallBridge:
             return False
         return True
 
-    def _fell_silent(self, event: Any) -> None:
+    def _fell_silent(self, event: InputAudioBufferSpeechStopped) -> None:
         self._speech_ms = None
 
     def _speech_goes_on(self, ms: float) -> None:
@@ -543,7 +548,7 @@ class TwilioBridge(CallBridge):
     """
 
     def __init__(
-        self, session: Any, send: Callable[[str], Any], **options: Any
+        self, session: Session, send: Callable[[str], Any], **options: Any
     ) -> None:
         super().__init__(session, TWILIO, send=send, **options)
 

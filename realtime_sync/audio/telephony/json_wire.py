@@ -145,7 +145,7 @@ class JsonWire:
     def hang_up(self) -> None:
         """There is none: a call ends over REST, or with the socket."""
 
-    def _message(self, event: str, **members: Any) -> str:
+    def _message(self, event: str, **members: object) -> str:
         frame: dict[str, Any] = {"event": event}
         if self._names.names_stream:
             frame[self._names.stream] = self._stream
