@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .rest.calls import Calls
     from .rest.http import Rest
     from .rest.resources import ClientSecrets, Sessions, Translations
+    from .session.ask import Question
     from .session.options import AskKeywords, SessionKeywords
 
 __all__ = ["CloseReport", "RealtimeClient", "connect"]
@@ -191,7 +192,7 @@ class RealtimeClient:
 
     def ask(
         self,
-        question: Any,
+        question: Question,
         *,
         model: Optional[str] = None,
         router: Optional[Router] = None,

@@ -23,7 +23,9 @@ from .lines import FORMAT, VERSION, LineWriter, Noticed
 logger = area_logger("realtime_sync.session")
 
 _NOTICES = ("connection.*", "dispatch.*", "handler.*", "turn.*")
-_LIMIT = 256 << 20
+MOST_WAITING_BYTES = 256 << 20
+"""Bytes that may wait for the disk, unless the caller says otherwise."""
+
 _SOON = 1 << 20
 _BATCH_SECONDS = 0.2
 
@@ -120,7 +122,7 @@ class Recording:
         *,
         audio: bool = True,
         notices: bool = True,
-        limit: int = _LIMIT,
+        limit: int = MOST_WAITING_BYTES,
     ) -> None:
         self.path = Path(path)
         self.lines = 0

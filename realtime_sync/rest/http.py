@@ -265,11 +265,11 @@ class _OwnTls(HTTPAdapter):
         """Give the settings to direct connections."""
         super().init_poolmanager(*args, ssl_context=self._context, **options)
 
-    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+    def proxy_manager_for(self, proxy: str, **options: object) -> Any:
         """Give the settings to connections through a proxy."""
         return super().proxy_manager_for(proxy, ssl_context=self._context, **options)
 
-    def cert_verify(self, *args: Any) -> None:
+    def cert_verify(self, *args: object) -> None:
         """Add no other authorities to the caller's."""
 
 

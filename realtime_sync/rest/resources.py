@@ -190,7 +190,7 @@ class Translations(_Resource):
         self.calls = TranslationCalls(rest)
 
 
-def _beta_body(config: Any, key: str, expires_after: Expires) -> dict[str, Any]:
+def _beta_body(config: object, key: str, expires_after: Expires) -> dict[str, Any]:
     body = BETA.lower_session(to_mapping(config))
     expires = expiry(expires_after)
     if not isinstance(expires, Unset):

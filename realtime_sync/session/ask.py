@@ -6,18 +6,26 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from os import PathLike
 from threading import Lock, get_ident
-from typing import Any, Optional, Protocol
+from typing import TYPE_CHECKING, Any, Optional, Protocol, Union, cast
 
 from attrs import evolve
 
 from ..deadline import Deadline, acquire_timeout
 from ..dispatch.watches import Waiting
 from ..errors import ActiveResponseConflict, WaitTimeout, WouldDeadlock
-from ..types import UNSET, OnTimeout, Timeout
+from ..types import UNSET, OnTimeout, Timeout, Unset
 from .audio import Audio, heard_format
 from .reply import Reply, raise_for_status
 from .resources import Conversation, Responses
 from .response_handle import ResponseHandle
+
+if TYPE_CHECKING:
+    from ..protocol.items import InputItem, UserMessage
+    from ..types import AudioBytes
+
+    Question = Union[
+        str, Audio, PathLike[str], AudioBytes, InputItem, Sequence["Question"]
+    ]
 
 
 class ToolRounds(Protocol):
@@ -54,7 +62,7 @@ class Asking:
         check_process: Callable[[], None],
         on_reader: Callable[[], bool],
         call: Callable[[], AbstractContextManager[None]],
-        config: Callable[[], Any],
+        config: Callable[[], object],
         tools: Callable[[], Optional[ToolRounds]],
     ) -> None:
         self._conversation = conversation
@@ -72,13 +80,13 @@ class Asking:
 
     def ask(
         self,
-        question: Any,
+        question: Question,
         *,
         timeout: Timeout = UNSET,
         max_tool_rounds: int = 8,
         check: bool = True,
         on_timeout: OnTimeout = "cancel",
-        conversation: Any = UNSET,
+        conversation: Union[str, None, Unset] = UNSET,
         **response: Any,
     ) -> Reply:
         """See `Session.ask`."""
@@ -129,7 +137,7 @@ class Asking:
 
     def _exchange(
         self,
-        items: list[Any],
+        items: list[InputItem],
         deadline: Deadline,
         rounds: int,
         check: bool,
@@ -166,7 +174,7 @@ class Asking:
 
     def _out_of_band(
         self,
-        items: list[Any],
+        items: list[InputItem],
         deadline: Deadline,
         check: bool,
         response: Mapping[str, Any],
@@ -212,7 +220,7 @@ class Asking:
         return reply
 
 
-def question_items(question: Any, heard: tuple[str, int]) -> list[Any]:
+def question_items(question: object, heard: tuple[str, int]) -> list[InputItem]:
     """
     The items of a question: text, `Audio`, a path, PCM bytes, an item, or several.
 
@@ -240,7 +248,7 @@ def question_items(question: Any, heard: tuple[str, int]) -> list[Any]:
     if isinstance(question, (bytes, bytearray, memoryview)):
         return [_user({"type": "input_audio", "audio": bytes(question)})]
     if isinstance(question, Mapping) or hasattr(question, "type"):
-        return [question]
+        return [cast("InputItem", question)]
     if isinstance(question, Sequence):
         return [item for part in question for item in question_items(part, heard)]
     raise TypeError(
@@ -266,7 +274,7 @@ def _read(path: PathLike[str], heard: tuple[str, int]) -> bytes:
     return read_file(path, audio_format(form, rate=rate))
 
 
-def _user(part: dict[str, Any]) -> Any:
+def _user(part: dict[str, Any]) -> UserMessage:
     from ..protocol.items import ContentPart, UserMessage
 
     return UserMessage(content=(ContentPart(**part),))

@@ -4,12 +4,19 @@ The configuration of a session: the first one, and changes to it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Optional
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional, Protocol
 
 from ..errors import ConfigurationError, LocalProtocolError
 from ..protocol.codec import Codec, to_mapping
 from ..types import Unset
+
+
+class Defining(Protocol):
+    """What a configuration asks of the tools beside it."""
+
+    def definitions(self, others: Optional[Sequence[Any]] = ...) -> list[Any]:
+        """What the session is to offer, with others that it offers."""
 
 
 def session_update(codec: Codec, kind: str, fields: Mapping[str, Any]) -> Any:
@@ -34,7 +41,9 @@ def session_update(codec: Codec, kind: str, fields: Mapping[str, Any]) -> Any:
     return codec.command({"type": "session.update", "session": body}, strict=True)
 
 
-def config_fields(config: Any, tools: Any = None) -> Mapping[str, Any]:
+def config_fields(
+    config: object, tools: Optional[Defining] = None
+) -> Mapping[str, Any]:
     """
     The fields of a configuration object or mapping, and the tools beside them.
     """
@@ -73,7 +82,7 @@ def with_transcription_model(
     return {**fields, "audio": {**audio, "input": heard}}
 
 
-def _named(transcription: Any, model: str) -> Mapping[str, Any]:
+def _named(transcription: object, model: str) -> Mapping[str, Any]:
     known = _mapping(transcription)
     if known.get("model", model) != model:
         raise ConfigurationError(
@@ -83,6 +92,6 @@ def _named(transcription: Any, model: str) -> Mapping[str, Any]:
     return {**known, "model": model}
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def _mapping(value: object) -> Mapping[str, Any]:
     found = value if isinstance(value, Mapping) else to_mapping(value)
     return found if isinstance(found, Mapping) else {}

@@ -11,14 +11,19 @@ import logging
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from threading import Event, Lock, current_thread, main_thread
-from typing import Any, Final, Optional, Protocol
+from typing import Final, Optional, Protocol
 
 from attrs import evolve
 
 from ..connection import wire_log
 from ..connection.connection import Connection
 from ..deadline import Cancellation, Deadline
-from ..dispatch.notices import ConnectionDropped, ConnectionEnded, ConnectionOpened
+from ..dispatch.notices import (
+    ConnectionDropped,
+    ConnectionEnded,
+    ConnectionOpened,
+    Notice,
+)
 from ..dispatch.watches import WatchList
 from ..errors import (
     ConnectionClosed,
@@ -28,6 +33,7 @@ from ..errors import (
     LocalProtocolError,
 )
 from ..protocol.dialects.server_quirks import habits_of
+from ..protocol.events import ServerEvent
 from ..state.snapshot import Snapshot
 from ..transport.base import Transport
 from ..transport.credentials import vendor_of
@@ -274,7 +280,7 @@ class Lifecycle:
             self._begin_close(connection)
         return True
 
-    def emit(self, notice: Any) -> None:
+    def emit(self, notice: Notice) -> None:
         """Publish a notice."""
         self._parts.publisher.emit(notice)
 
@@ -532,7 +538,7 @@ class Lifecycle:
         )
 
 
-def _to_nobody(event: Any, snapshot: Snapshot, size: int) -> None:
+def _to_nobody(event: ServerEvent, snapshot: Snapshot, size: int) -> None:
     """What a connection under construction receives is seen by its own waits."""
 
 

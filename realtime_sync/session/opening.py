@@ -22,6 +22,7 @@ from ..errors import (
     DialectMismatch,
     WaitTimeout,
 )
+from ..protocol.events import ServerEvent
 from ..transport.base import Transport
 from ..transport.endpoint import Endpoint
 from ..transport.http_errors import RETRYABLE_STATUSES, error_in_body, retry_after
@@ -165,11 +166,16 @@ class Greeting:
         """Stop listening."""
         self._watches.remove(self._watch)
 
-    def _next(self, deadline: Deadline) -> Any:
-        return self._mailbox.take(self._waiting.wait, deadline, "session.created")
+    def _next(self, deadline: Deadline) -> ServerEvent:
+        event: ServerEvent = self._mailbox.take(
+            self._waiting.wait, deadline, "session.created"
+        )
+        return event
 
 
-def _refusal(error: Any, closed: Optional[ConnectionClosed]) -> ConnectFailed:
+def _refusal(
+    error: Optional[CommandRejected], closed: Optional[ConnectionClosed]
+) -> ConnectFailed:
     if error is None and closed is not None and not closed.reason:
         words = f"{closed} before session.created"
     elif error is None and closed is not None:

@@ -15,7 +15,7 @@ from typing import (
     get_args,
 )
 
-from attrs import field, frozen
+from attrs import Attribute, field, frozen
 
 from ..errors import ConfigurationError
 from ..types import UNSET, Dialect, DispatchMode, SessionType, Unset
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def _one_of(*allowed: Optional[str]) -> Callable[[Any, Any, Any], None]:
-    def check(instance: Any, attribute: Any, value: Any) -> None:
+    def check(instance: object, attribute: Attribute[Any], value: object) -> None:
         if value not in allowed:
             names = ", ".join(repr(name) for name in allowed if name is not None)
             raise ConfigurationError(
@@ -54,13 +54,13 @@ _NO_LIVE = (
 )
 
 
-def _session_type(instance: Any, attribute: Any, value: Any) -> None:
+def _session_type(instance: object, attribute: Attribute[Any], value: object) -> None:
     if value == "live":
         raise ConfigurationError(_NO_LIVE % "session_type='live'")
     _one_of("realtime", "transcription", "translation")(instance, attribute, value)
 
 
-def _positive(instance: Any, attribute: Any, value: Any) -> None:
+def _positive(instance: object, attribute: Attribute[Any], value: object) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
@@ -69,24 +69,24 @@ def _positive(instance: Any, attribute: Any, value: Any) -> None:
         )
 
 
-def _context(instance: Any, attribute: Any, value: Any) -> None:
+def _context(instance: object, attribute: Attribute[Any], value: object) -> None:
     if not isinstance(value, (contextvars.Context, Unset, type(None))):
         raise ConfigurationError(f"context must be a contextvars.Context: {value!r}")
 
 
-def _transport(instance: Any, attribute: Any, value: Any) -> None:
+def _transport(instance: object, attribute: Attribute[Any], value: object) -> None:
     if value is not None and not callable(value) and not hasattr(value, "begin_close"):
         raise ConfigurationError(
             f"transport must be a Transport, or open one when called: {value!r}"
         )
 
 
-def _text(instance: Any, attribute: Any, value: Any) -> None:
+def _text(instance: object, attribute: Attribute[Any], value: object) -> None:
     if value is not None and not isinstance(value, str):
         raise ConfigurationError(f"{attribute.name} must be text, not {value!r}")
 
 
-def _threads(instance: Any, attribute: Any, value: Any) -> None:
+def _threads(instance: object, attribute: Attribute[Any], value: object) -> None:
     if value is not None and not isinstance(value, Threads):
         raise ConfigurationError(f"threads must be Threads or None, not {value!r}")
 

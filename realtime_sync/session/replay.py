@@ -198,7 +198,11 @@ class _Nowhere:
     heard_at = 0.0
     pushes = True
 
-    def begin(self, receive: Any, ended: Any) -> None:
+    def begin(
+        self,
+        receive: Callable[[bytes], None],
+        ended: Callable[[int, str, Optional[BaseException]], None],
+    ) -> None:
         """Nothing comes by itself."""
 
     def recv(self, timeout: Optional[float]) -> Optional[bytes]:

@@ -110,7 +110,9 @@ class Words:
     commentary: str = ""
 
 
-def output_words(output: Any, said: Mapping[Any, str]) -> Words:
+def output_words(
+    output: Optional[Iterable[object]], said: Mapping[Optional[str], str]
+) -> Words:
     """
     What the messages among a response's output items say.
 
@@ -145,20 +147,20 @@ def by_phase(told: Iterable[tuple[Optional[str], str]]) -> Words:
     return Words("".join(answer), "".join(rest))
 
 
-def _is_message(item: Any) -> bool:
+def _is_message(item: object) -> bool:
     return getattr(item, "role", None) != "user" and bool(
         getattr(item, "content", None)
     )
 
 
-def _part(value: Any, name: str) -> Any:
+def _part(value: object, name: str) -> Any:
     """A field of an object or a mapping; None for whatever is empty."""
     if isinstance(value, Mapping):
         return value.get(name) or None
     return getattr(value, name, None) or None
 
 
-def _field(value: Any, name: str) -> Optional[str]:
+def _field(value: object, name: str) -> Optional[str]:
     if isinstance(value, str):
         return value if name == "reason" else None
     found = _part(value, name)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 
-from ..connection.command_handle import CommandHandle
+from ..connection.command_handle import Command, CommandHandle
 from ..connection.sender import Sender
 from ..deadline import Deadline
 from ..dispatch.context import Mirrored
@@ -24,7 +24,11 @@ from .audio import spoken_format
 from .response_handle import ResponseHandle
 
 if TYPE_CHECKING:
+    from ..protocol.events import ClientEvent
+    from ..protocol.items import InputItem
     from ..state.snapshot import Item, Snapshot
+
+Copied = TypeVar("Copied")
 
 MOST_APPEND_BYTES = 15 << 20
 """Audio that one `input_audio_buffer.append` may carry, base64 included."""
@@ -50,7 +54,7 @@ class _Resource:
 class InputAudioBuffer(_Resource):
     """Commands ``input_audio_buffer.*``: the user's audio."""
 
-    def append(self, audio: Any) -> None:
+    def append(self, audio: object) -> None:
         """
         Send audio. Never acknowledged; from any thread.
 
@@ -92,7 +96,7 @@ class ConversationItems(_Resource):
     """Commands ``conversation.item.*``."""
 
     def create(
-        self, item: Any, *, previous_item_id: Union[str, None, Unset] = UNSET
+        self, item: InputItem, *, previous_item_id: Union[str, None, Unset] = UNSET
     ) -> CommandHandle:
         """
         Put an item into the conversation.
@@ -242,7 +246,7 @@ class Responses(_Resource):
         on_conflict: OnConflict = "raise",
         timeout: Timeout = UNSET,
         on_timeout: OnTimeout = "cancel",
-        metadata: Any = UNSET,
+        metadata: Union[Mapping[str, str], None, Unset] = UNSET,
         **config: Any,
     ) -> ResponseHandle:
         """
@@ -318,7 +322,9 @@ class Responses(_Resource):
         """
         return self._sender.send(events.ResponseCancel(response_id=response_id))
 
-    def _command(self, metadata: Any, config: Mapping[str, Any]) -> Any:
+    def _command(
+        self, metadata: Union[Mapping[str, str], None, Unset], config: Mapping[str, Any]
+    ) -> Union[ClientEvent, Mapping[str, Any]]:
         fields = {k: v for k, v in config.items() if not isinstance(v, Unset)}
         if metadata is None:
             fields["metadata"] = None
@@ -331,8 +337,13 @@ class Responses(_Resource):
             {"type": "response.create", "response": fields}, strict=True
         )
 
-    def _send(self, command: Any, *, refusable: bool = False) -> ResponseHandle:
-        def make(command: Any) -> ResponseHandle:
+    def _send(
+        self,
+        command: Union[ClientEvent, Mapping[str, Any]],
+        *,
+        refusable: bool = False,
+    ) -> ResponseHandle:
+        def make(command: Command) -> ResponseHandle:
             made = self._make_handle(command)
             # A refusal that may be faster than whoever waits for it is no trouble.
             made._awaited = refusable
@@ -346,7 +357,7 @@ class Responses(_Resource):
         self._asked[handle.event_id] = handle
         return handle
 
-    def _make_handle(self, command: Any) -> ResponseHandle:
+    def _make_handle(self, command: Command) -> ResponseHandle:
         handle = ResponseHandle(
             command,
             self._waiting,
@@ -394,7 +405,7 @@ def new_item_id() -> str:
     return "item_" + secrets.token_hex(10)
 
 
-def _with_id(item: Any) -> Any:
+def _with_id(item: Copied) -> Copied:
     copy = object.__new__(type(item))
     copy.__dict__.update(item.__dict__, id=new_item_id())
     return copy

@@ -4,18 +4,20 @@ A handle on a response: its text, audio and calls as they come, and its outcome.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from threading import Event
 from time import monotonic
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
-from ..connection.command_handle import CommandHandle
+from ..connection.command_handle import Command, CommandHandle
 from ..deadline import Deadline
 from ..dispatch.watches import Waiting, WatchList, again, weak_watch
 from ..errors import ConnectionClosed, WaitTimeout
+from ..protocol.events import ServerEvent
 from ..protocol.registry import canonical, server_names
 from ..state.final_text import whole_text
+from ..state.snapshot import ResponseState
 from ..types import UNSET, Timeout, Unset
 from .audio import Audio
 from .reply import Reply, Words, by_phase, output_words, raise_for_status
@@ -51,13 +53,13 @@ class ResponseHandle(CommandHandle):
 
     def __init__(
         self,
-        command: Any,
+        command: Command,
         waiting: Waiting,
         *,
         watches: WatchList,
-        cancel: Callable[[Any], CommandHandle],
+        cancel: Callable[[Union[str, Unset]], CommandHandle],
         audio_format: Callable[[], tuple[str, int]],
-        mirrored: Callable[[str], Any],
+        mirrored: Callable[[str], Optional[ResponseState]],
         idle_timeout: Optional[float],
     ) -> None:
         super().__init__(command, waiting)
@@ -66,11 +68,11 @@ class ResponseHandle(CommandHandle):
         self._send_cancel = cancel
         self._audio_format = audio_format
         self._mirrored = mirrored
-        self._state: Any = None
+        self._state: Optional[ResponseState] = None
         self._idle_timeout = idle_timeout
         self._log: list[Any] = []
         self._early: list[Any] = []
-        self._finished: Any = None
+        self._finished: Optional[ServerEvent] = None
         self._ended: Optional[BaseException] = None
         self._listeners: tuple[Event, ...] = ()
         self._over = Event()
@@ -238,7 +240,7 @@ class ResponseHandle(CommandHandle):
         """Whether the server has begun the response, or refused it."""
         return super().done()
 
-    def _words(self, log: list[Any], output: Any) -> Words:
+    def _words(self, log: list[Any], output: Optional[Iterable[object]]) -> Words:
         said, phases = _said(log), _phases(log)
         words = output_words(output, said)
         if words == Words():
@@ -251,8 +253,8 @@ class ResponseHandle(CommandHandle):
         """Whether the response is over, or was refused."""
         return self._over.is_set()
 
-    def _acknowledge(self, event: Any) -> None:
-        response_id = getattr(event.response, "id", None)
+    def _acknowledge(self, event: ServerEvent) -> None:
+        response_id = getattr(getattr(event, "response", None), "id", None)
         self.response_id = response_id if isinstance(response_id, str) else None
         super()._acknowledge(event)
         # Only now: a server that gives no ids would have them held again.
@@ -266,7 +268,7 @@ class ResponseHandle(CommandHandle):
         super()._reject(error)
         self._end(error)
 
-    def _accept(self, event: Any) -> None:
+    def _accept(self, event: ServerEvent) -> None:
         if not super().done() and self.response_id is None:
             self._early.append(event)
             return
@@ -278,14 +280,15 @@ class ResponseHandle(CommandHandle):
         self._log.append(event)
         if event.type == "response.done":
             self._finished = event
-            if not event.response or not event.response.output:
+            response = getattr(event, "response", None) or None
+            if not getattr(response, "output", None):
                 # What it was is in events that name no response, perhaps.
                 self._state = self._mirrored(self.response_id or "")
             self._finish()
         for listener in self._listeners:
             listener.set()
 
-    def _is_mine(self, event: Any) -> bool:
+    def _is_mine(self, event: ServerEvent) -> bool:
         response_id = getattr(event, "response_id", UNSET)
         if isinstance(response_id, Unset):
             response_id = getattr(getattr(event, "response", None), "id", UNSET)
@@ -408,7 +411,7 @@ def _phases(log: list[Any]) -> dict[Any, Any]:
     }
 
 
-def _calls(log: list[Any], response: Any) -> tuple[Any, ...]:
+def _calls(log: list[Any], response: object) -> tuple[Any, ...]:
     items = [e.item for e in log if e.type == "response.output_item.done"]
     items += list(getattr(response, "output", None) or ())
     calls: dict[Any, Any] = {}
@@ -418,7 +421,7 @@ def _calls(log: list[Any], response: Any) -> tuple[Any, ...]:
     return tuple(calls.values())
 
 
-def _status(response: Any, finished: Any) -> str:
+def _status(response: object, finished: Optional[ServerEvent]) -> str:
     status = getattr(response, "status", None)
     if isinstance(status, str):
         return status

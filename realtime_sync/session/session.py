@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import contextvars
 import os
-from typing import Any, Callable, Optional, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Mapping,
+    Optional,
+    TypeVar,
+    Union,
+    overload,
+)
 
 from ..connection.close_codes import check_close
 from ..connection.command_handle import CommandHandle
@@ -14,8 +23,9 @@ from ..dispatch.notices import NOTICE_CLASSES
 from ..dispatch.router import Router, default_router
 from ..dispatch.signals import EventSignal
 from ..dispatch.streams import EventStream, Expectation, wait_changed
+from ..dispatch.subscription import Subscription
 from ..errors import CommandRejected, LocalProtocolError, WaitTimeout
-from ..recording.recorder import Recording
+from ..recording.recorder import MOST_WAITING_BYTES, Recording
 from ..state.snapshot import Snapshot
 from ..transport.endpoint import Endpoint
 from ..types import UNSET, Event, EventKey, OnTimeout, Timeout, Unset
@@ -39,6 +49,12 @@ from .resources import (
 )
 from .stats import SessionStats
 from .tool_host import ToolHost
+
+if TYPE_CHECKING:
+    from ..protocol.events import ClientEvent
+    from .ask import Question
+
+F = TypeVar("F", bound=Callable[..., object])
 
 
 class Session:
@@ -202,16 +218,16 @@ class Session:
 
     # -- listening -----------------------------------------------------------
 
-    def handlers(self) -> tuple[Any, ...]:
+    def handlers(self) -> tuple[Subscription, ...]:
         """The subscriptions that apply to this session, in order."""
         found = [sub for router in self._parts.routers for sub in router.handlers()]
         return tuple(sorted(found, key=lambda sub: sub.stamp))
 
-    def add(self, instance: Any) -> tuple[Any, ...]:
+    def add(self, instance: object) -> tuple[Subscription, ...]:
         """Register the methods that `on` marked in the instance's class."""
         return self._own.add(instance)
 
-    def signal(self, event: Any, *, unknown: bool = False) -> EventSignal:
+    def signal(self, event: Union[type, str], *, unknown: bool = False) -> EventSignal:
         """
         The blinker signal of an event or pattern.
 
@@ -240,7 +256,7 @@ class Session:
         parts = self._parts
         return self.send(session_update(parts.codec, parts.session_type, fields))
 
-    def send(self, event: Any) -> CommandHandle:
+    def send(self, event: Union[ClientEvent, Mapping[str, Any]]) -> CommandHandle:
         """Send a client event, or a mapping; a vendor's own events as mappings."""
         self._lifecycle.check_process()
         return self._parts.sender.send(event)
@@ -277,7 +293,7 @@ class Session:
 
     def ask(
         self,
-        question: Any,
+        question: Question,
         *,
         timeout: Timeout = UNSET,
         max_tool_rounds: int = 8,
@@ -464,7 +480,12 @@ class Session:
         )
 
     def record(
-        self, path: Union[str, os.PathLike[str]], *, audio: bool = True, **options: Any
+        self,
+        path: Union[str, os.PathLike[str]],
+        *,
+        audio: bool = True,
+        notices: bool = True,
+        limit: int = MOST_WAITING_BYTES,
     ) -> Recording:
         """
         Record both directions to a file of JSON lines; secrets never.
@@ -472,13 +493,22 @@ class Session:
         Args:
             path: is overwritten.
             audio: False leaves the sound out.
-            **options: see `Recording`.
+            notices: False leaves out what the library reports as well.
+            limit: bytes that may wait for the disk.
         """
         if self.closed:
             raise LocalProtocolError("the session is over; there is nothing to record")
-        return Recording(self._parts, path, audio=audio, **options)
+        return Recording(self._parts, path, audio=audio, notices=notices, limit=limit)
 
-    def tool(self, function: Any = None, /, **options: Any) -> Any:
+    @overload
+    def tool(self, function: F, /, **options: Any) -> F: ...
+
+    @overload
+    def tool(self, function: None = None, /, **options: Any) -> Callable[[F], F]: ...
+
+    def tool(
+        self, function: Optional[Callable[..., object]] = None, /, **options: Any
+    ) -> object:
         """
         Offer a function to the model; a decorator that returns it unchanged.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Optional, Union
@@ -115,7 +115,7 @@ class ToolSet:
                 self._removed.add(name)
         self._offer()
 
-    def definitions(self, others: Any = ()) -> list[Any]:
+    def definitions(self, others: Optional[Iterable[Any]] = ()) -> list[Any]:
         """
         The tools as `session.update` takes them.
 

@@ -56,7 +56,7 @@ def _query_without_secrets(query: Mapping[str, str]) -> str:
     return repr(shown_query(query))
 
 
-def _check_url(endpoint: Any, attribute: Any, url: str) -> None:
+def _check_url(endpoint: object, attribute: object, url: str) -> None:
     """Refuse what is no URL where it is given, whoever would parse it first."""
     try:
         urlsplit(url).port  # Raises for what is no number.

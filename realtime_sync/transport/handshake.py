@@ -10,7 +10,7 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from threading import Event, Lock, Thread
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from attrs import frozen
 
@@ -18,6 +18,9 @@ from ..deadline import Cancellation, Deadline
 from ..errors import ConnectFailed
 from .proxies import need_socks
 from .redaction import redact, shown_url
+
+if TYPE_CHECKING:
+    import websocket
 
 
 @frozen(kw_only=True)
@@ -210,14 +213,14 @@ def _client(address: Address, has_socket: Callable[[], None]) -> Any:
     import websocket
 
     class Client(websocket.WebSocket):
-        _connected: Any = None
+        _connected: Optional[socket.socket] = None
 
         @property
-        def sock(self) -> Any:
+        def sock(self) -> Optional[socket.socket]:
             return self._connected
 
         @sock.setter
-        def sock(self, sock: Any) -> None:
+        def sock(self, sock: Optional[socket.socket]) -> None:
             self._connected = sock
             if sock is not None:
                 has_socket()
@@ -236,16 +239,17 @@ def _passing_failures() -> tuple[type[Exception], ...]:
     )
 
 
-def _shut(client: Any) -> None:
+def _shut(client: websocket.WebSocket) -> None:
     """Shut down what a client holds; a thread that reads from it notices."""
     try:
         # Not SSLSocket.shutdown: it drops the SSL object under the other thread.
-        socket.socket.shutdown(client.sock, socket.SHUT_RDWR)
+        if client.sock is not None:
+            socket.socket.shutdown(client.sock, socket.SHUT_RDWR)
     except (OSError, TypeError):
         pass
 
 
-def _close(client: Any) -> None:
+def _close(client: websocket.WebSocket) -> None:
     """Release what a client holds, once nobody else uses it."""
     _shut(client)
     if client.sock is not None:
@@ -260,7 +264,7 @@ def _ssl_options(address: Address) -> dict[str, Any]:
     return options
 
 
-def _check_upgraded(client: Any) -> None:
+def _check_upgraded(client: websocket.WebSocket) -> None:
     """
     Make a redirect a refusal: the library lets it pass, or hides its status.
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from typing import Any, Optional
+from types import TracebackType
+from typing import Optional, Union
 
 from ..protocol.escape import one_line, terminal_text
 from .redaction import redact
@@ -50,7 +51,7 @@ def _escaped(record: logging.LogRecord) -> bool:
     return True
 
 
-def _shown(arg: Any) -> Any:
+def _shown(arg: object) -> object:
     if arg is None or isinstance(arg, (int, float)):
         return arg
     if isinstance(arg, Block):
@@ -86,7 +87,13 @@ class _Shown:
         return self._representation
 
 
-def _traceback(exc_info: Any) -> Optional[str]:
+ExcInfo = Union[
+    tuple[type[BaseException], BaseException, Optional[TracebackType]],
+    tuple[None, None, None],
+]
+
+
+def _traceback(exc_info: ExcInfo) -> Optional[str]:
     """A traceback in which every message is one line; None if the usual one is."""
     usual = logging.Formatter().formatException(exc_info)
     text = usual

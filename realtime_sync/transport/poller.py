@@ -104,7 +104,7 @@ class Waiter:
     The same as `wait_for` at half the cost: both are registered once.
     """
 
-    def __init__(self, sock: Any, waker: Waker) -> None:
+    def __init__(self, sock: socket.socket, waker: Waker) -> None:
         self._sock, self._waker = sock, waker
         self._poll: Any = None
         self._waker_fd = -1

@@ -14,7 +14,7 @@ import ssl
 from collections.abc import Callable
 from threading import Lock, current_thread, main_thread
 from time import monotonic
-from typing import Any, Optional
+from typing import Optional, cast
 
 from ..deadline import Cancellation, Deadline
 from ..errors import RemoteProtocolError
@@ -66,7 +66,11 @@ class WebSocketTransport:
     """
 
     def __init__(
-        self, sock: Any, *, max_frame_size: Optional[int], loop: Optional[Loop] = None
+        self,
+        sock: socket.socket,
+        *,
+        max_frame_size: Optional[int],
+        loop: Optional[Loop] = None,
     ) -> None:
         self._sock = sock
         self.loop = loop
@@ -210,7 +214,7 @@ class WebSocketTransport:
 
     def _pending(self) -> bool:
         with self._tls:
-            return bool(self._sock.pending())
+            return bool(cast(ssl.SSLSocket, self._sock).pending())
 
     def _look(self) -> None:
         # Cleared first: what is queued from now on is looked at again.
@@ -410,9 +414,9 @@ class WebSocketTransport:
 
     def _read(self) -> bytes:
         if not self._secure:
-            return self._sock.recv(_CHUNK)  # type: ignore[no-any-return]
+            return self._sock.recv(_CHUNK)
         with self._tls:
-            return self._sock.recv(_CHUNK)  # type: ignore[no-any-return]
+            return self._sock.recv(_CHUNK)
 
     def _wait_readable(self, wanted: int, deadline: Deadline) -> bool:
         assert self._waiter is not None and self._waker is not None
@@ -464,7 +468,7 @@ def connect(
     return WebSocketTransport(sock, max_frame_size=address.max_frame_size, loop=loop)
 
 
-def _writer(sock: Any) -> Write:
+def _writer(sock: socket.socket) -> Write:
     """
     The function in C that writes to a socket.
 
@@ -476,7 +480,7 @@ def _writer(sock: Any) -> Write:
     return write
 
 
-def _shut(sock: Any) -> None:
+def _shut(sock: socket.socket) -> None:
     try:
         # Not SSLSocket.shutdown: it drops the SSL object under the reader.
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
@@ -486,14 +490,14 @@ def _shut(sock: Any) -> None:
         pass
 
 
-def _plain_shutdown(sock: Any) -> None:
+def _plain_shutdown(sock: socket.socket) -> None:
     try:
         sock.shutdown(socket.SHUT_RDWR)
     except OSError:
         pass
 
 
-def _set_no_delay(sock: Any) -> None:
+def _set_no_delay(sock: socket.socket) -> None:
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError:

@@ -234,6 +234,21 @@ def looking(session: Session) -> None:
     session.wait_changed(version, timeout=5)
 
 
+def offering(session: Session) -> None:
+    @session.tool
+    def weather(city: str) -> str:
+        return f"sunny in {city}"
+
+    @session.tool(name="rain_in")
+    def rain(city: str) -> bool:
+        return city == "Bergen"
+
+    assert_type(weather("Lima"), str)
+    assert_type(rain("Lima"), bool)
+    with session.record("talk.jsonl", audio=False, notices=False, limit=1 << 20):
+        pass
+
+
 def failing(session: Session) -> None:
     try:
         session.ask("Hello")

@@ -53,6 +53,8 @@ def wrong_arguments(session: Session) -> None:
     session.conversation.item.delete(7)  # type: ignore[arg-type]
     session.conversation.item.truncate("item_1", 120)  # type: ignore[call-arg]
     session.ask("Hello", timeout="soon")  # type: ignore[arg-type]
+    session.ask(7)  # type: ignore[arg-type]
+    session.send("input_audio_buffer.clear")  # type: ignore[arg-type]
     session.response.create(on_conflict="shout")  # type: ignore[arg-type]
 
 
