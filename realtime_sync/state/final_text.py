@@ -8,11 +8,16 @@ relays call the last piece all of it; what was said then stays.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Union
 
 from ..protocol.jsontext import loads
 from .items import Item, Part
 from .text import Growing, plain
+
+if TYPE_CHECKING:
+    from ..protocol.items import ContentPart
+    from ..protocol.items import Item as WireItem
+    from ..types import Unset
 
 
 class Disagreement(NamedTuple):
@@ -65,21 +70,23 @@ def whole_arguments(so_far: Growing, told: str) -> str:
     return said
 
 
-def compared(name: str, so_far: Growing, told: Any) -> Iterator[Disagreement]:
+def compared(
+    name: str, so_far: Growing, told: Union[str, None, Unset]
+) -> Iterator[Disagreement]:
     """Yield the disagreement about one text, if there is one."""
     said = plain(so_far)
-    if said and told and isinstance(told, str) and told != said:
+    if said and told and told != said:
         yield Disagreement(name, whole_text(said, told) == said)
 
 
-def compared_part(part: Part, wire: Any) -> Iterator[Disagreement]:
+def compared_part(part: Part, wire: ContentPart) -> Iterator[Disagreement]:
     """Yield what the end of a part tells otherwise; a cut one has lost its words."""
     yield from compared("text", part._text, wire.text)
     if part.heard_ms is None:
         yield from compared("transcript", part._transcript, wire.transcript)
 
 
-def compared_item(item: Item, wire: Any) -> Iterator[Disagreement]:
+def compared_item(item: Item, wire: WireItem) -> Iterator[Disagreement]:
     """
     Yield what the final description of an item tells otherwise.
 

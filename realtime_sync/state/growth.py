@@ -60,7 +60,7 @@ class OverlayOnDemand:
     same time make equal mappings.
     """
 
-    def __get__(self, snapshot: Any, owner: Any = None) -> Any:
+    def __get__(self, snapshot: object, owner: Optional[type] = None) -> Any:
         values = snapshot.__dict__
         values["_overlay"] = overlay = values["_growth"].grown(values["_grown"])
         return overlay

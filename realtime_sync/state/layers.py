@@ -55,7 +55,7 @@ class Layers(Mapping[str, V], Generic[V]):
                 del merged[each]
         return merged
 
-    def get(self, key: str, default: Any = None) -> Any:
+    def get(self, key: str, default: object = None) -> Any:
         """Return what is under a key, or something else."""
         found = self._recent.get(key)
         if found is None:

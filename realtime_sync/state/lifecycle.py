@@ -1,5 +1,5 @@
 """
-What may follow what: responses, items, connections.
+What may follow what: responses, items.
 
 The tables are the specification, and the documentation draws its diagrams from
 them. A state without a way out is terminal and absorbs whatever comes later.
@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Optional, Union
+
+from ..types import Unset
 
 RESPONSE: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -32,25 +34,13 @@ ITEM: Mapping[str, frozenset[str]] = MappingProxyType(
 )
 """Status of an item -> the statuses that may come next; MCP calls may fail."""
 
-CONNECTION: Mapping[str, frozenset[str]] = MappingProxyType(
-    {
-        "new": frozenset({"connecting", "closed"}),
-        "connecting": frozenset({"open", "lost", "closed"}),
-        "open": frozenset({"closing", "lost", "closed"}),
-        "closing": frozenset({"closed"}),
-        "lost": frozenset({"connecting", "closed"}),
-        "closed": frozenset(),
-    }
-)
-"""State of a connection -> the states that may come next."""
 
-
-def settled(table: Mapping[str, frozenset[str]], status: Any) -> bool:
+def settled(table: Mapping[str, frozenset[str]], status: Optional[str]) -> bool:
     """Say whether a status is terminal; statuses that nobody knows are not."""
-    return status in table and not table[status]
+    return status is not None and status in table and not table[status]
 
 
-def final_response_status(current: str, reported: Any) -> str:
+def final_response_status(current: str, reported: Union[str, None, Unset]) -> str:
     """
     Return the status in which `response.done` leaves a response.
 
@@ -58,7 +48,7 @@ def final_response_status(current: str, reported: Any) -> str:
     server that leaves the status out, or names one that cannot follow, such as
     ``in_progress``, says by ``done`` alone that the response came to its end.
     """
-    if not isinstance(reported, str) or not reported:
+    if not reported:
         return "completed"
     possible = reported not in RESPONSE or reported in RESPONSE[current]
     return reported if possible else "completed"
@@ -69,7 +59,9 @@ def item_status_after(response_status: str) -> str:
     return "completed" if response_status == "completed" else "incomplete"
 
 
-def next_item_status(current: Any, reported: Any, *, concluded: bool = False) -> Any:
+def next_item_status(
+    current: Optional[str], reported: Optional[str], *, concluded: bool = False
+) -> Optional[str]:
     """
     Return the status of an item after a report; a settled one stays.
 
@@ -78,7 +70,7 @@ def next_item_status(current: Any, reported: Any, *, concluded: bool = False) ->
         reported: what the server says.
         concluded: nobody has said the status so far; a later end holds then.
     """
-    if not isinstance(reported, str) or not reported:
+    if not reported:
         return current
     if settled(ITEM, current) and not (concluded and settled(ITEM, reported)):
         return current

@@ -10,16 +10,21 @@ description adds what it has and takes nothing away.
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..protocol.lazy import audio_size
-from ..types import UNSET
 from .final_text import whole_arguments, whole_text
 from .items import Item, Part
 from .lifecycle import ITEM, next_item_status, settled
 from .records import changed, freeze
 from .store import given, text_or_none
 from .text import plain
+
+if TYPE_CHECKING:
+    from ..protocol.items import ContentPart
+    from ..protocol.items import Item as WireItem
+    from ..types import Unset
 
 FURTHEST_PART = 255
 """Highest content index that is believed."""
@@ -43,7 +48,7 @@ _SPOKEN = {"text": "output_text", "audio": "output_audio"}
 _HEARD = {"text": "input_text", "audio": "input_audio"}
 
 
-def described(item: Item, wire: Any, *, final: bool) -> Item:
+def described(item: Item, wire: WireItem, *, final: bool) -> Item:
     """
     Return an item with what a description of it adds.
 
@@ -80,18 +85,15 @@ def described(item: Item, wire: Any, *, final: bool) -> Item:
     return changed(item, changes)
 
 
-def _status(item: Item, wire: Any, final: bool) -> Optional[str]:
+def _status(item: Item, wire: WireItem, final: bool) -> Optional[str]:
     reported = text_or_none(getattr(wire, "status", None))
     kind = text_or_none(getattr(wire, "type", None)) or ""
     if final and reported is None and not kind.startswith("mcp_"):
         reported = "completed" if item.status == "in_progress" else None
-    told: Optional[str] = next_item_status(
-        item.status, reported, concluded=item.concluded
-    )
-    return told
+    return next_item_status(item.status, reported, concluded=item.concluded)
 
 
-def _closes(item: Item, wire: Any, final: bool) -> bool:
+def _closes(item: Item, wire: WireItem, final: bool) -> bool:
     """Say whether no delta is to be expected after this description."""
     status = given(getattr(wire, "status", None))
     if status == "in_progress":
@@ -103,7 +105,9 @@ def _closes(item: Item, wire: Any, final: bool) -> bool:
     return wire.type in _WHOLE
 
 
-def _parts(item: Item, wanted: Any, role: Any, final: bool) -> tuple[Part, ...]:
+def _parts(
+    item: Item, wanted: Sequence[ContentPart], role: Optional[str], final: bool
+) -> tuple[Part, ...]:
     parts = list(item.content)
     if final:
         del parts[len(wanted) :]
@@ -115,7 +119,7 @@ def _parts(item: Item, wanted: Any, role: Any, final: bool) -> tuple[Part, ...]:
 
 
 def described_part(
-    part: Part, wire: Any, *, role: Optional[str], final: bool = False
+    part: Part, wire: ContentPart, *, role: Optional[str], final: bool = False
 ) -> Part:
     """
     Return a part with what a description of it adds.
@@ -154,7 +158,9 @@ def part_type(kind: str, role: Optional[str]) -> str:
     return names.get(kind, kind)
 
 
-def with_part(item: Item, index: Any, kind: str) -> Optional[tuple[Item, int]]:
+def with_part(
+    item: Item, index: Union[int, None, Unset], kind: str
+) -> Optional[tuple[Item, int]]:
     """
     Make sure that an item has a part at an index.
 
@@ -166,8 +172,8 @@ def with_part(item: Item, index: Any, kind: str) -> Optional[tuple[Item, int]]:
     Returns:
         The item and the index, or None for an index out of reason.
     """
-    index = 0 if index is UNSET or index is None else index
-    if not isinstance(index, int) or not 0 <= index <= FURTHEST_PART:
+    index = index or 0
+    if not 0 <= index <= FURTHEST_PART:
         return None
     missing = index + 1 - len(item.content)
     if missing <= 0:
@@ -202,7 +208,7 @@ def _compacted_part(part: Part) -> Part:
 _GROWING = ("_text", "_transcript", "_kept")
 
 
-def _as_json(value: Any) -> Any:
+def _as_json(value: object) -> Any:
     from ..protocol.codec import to_mapping
 
     if isinstance(value, tuple):

@@ -89,7 +89,7 @@ def _unpack_response(packed: Mapping[str, Any]) -> ResponseState:
     return ResponseState(**values)
 
 
-def _pack_session(session: Any) -> Optional[dict[str, Any]]:
+def _pack_session(session: object) -> Optional[dict[str, Any]]:
     if session is None:
         return None
     packed: dict[str, Any] = sensitive.left_out(_to_mapping(session))
@@ -103,7 +103,7 @@ def _unpack_session(packed: Optional[Mapping[str, Any]]) -> Any:
     return _structure(frame, session_type=packed.get("type", "realtime")).session
 
 
-def _unpack_limits(packed: Any) -> tuple[Any, ...]:
+def _unpack_limits(packed: Iterable[object]) -> tuple[Any, ...]:
     if not packed:
         return ()
     frame = {"type": "rate_limits.updated", "rate_limits": packed}
@@ -118,7 +118,7 @@ def _structure(frame: Mapping[str, Any], *, session_type: str = "realtime") -> A
     return Codec(session_type=session_type).structure(frame)
 
 
-def _to_mapping(value: Any) -> Any:
+def _to_mapping(value: object) -> Any:
     from ..protocol.codec import to_mapping
 
     return to_mapping(value)
@@ -128,7 +128,7 @@ def _each(convert: Callable[[Any], Any]) -> Callable[[Iterable[Any]], list[Any]]
     return lambda values: [convert(each) for each in values]
 
 
-def _as_it_is(value: Any) -> Any:
+def _as_it_is(value: object) -> object:
     return value
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from attrs import fields
+from attrs import AttrsInstance, fields
 
 from .text import Text
 
@@ -37,7 +37,7 @@ def changed(record: T, changes: Mapping[str, Any]) -> T:
     return copy
 
 
-def changed_in(record: T, name: str, value: Any) -> T:
+def changed_in(record: T, name: str, value: object) -> T:
     """Return a copy of a record with another value in one field."""
     values = record.__dict__.copy()
     values[name] = value
@@ -46,7 +46,7 @@ def changed_in(record: T, name: str, value: Any) -> T:
     return copy
 
 
-def freeze(value: Any) -> Any:
+def freeze(value: object) -> Any:
     """Return a copy of a JSON value that cannot be changed."""
     if isinstance(value, Mapping):
         return MappingProxyType({key: freeze(each) for key, each in value.items()})
@@ -55,7 +55,7 @@ def freeze(value: Any) -> Any:
     return value
 
 
-def thaw(value: Any) -> Any:
+def thaw(value: object) -> Any:
     """Return a plain JSON value for a frozen one."""
     if isinstance(value, Mapping):
         return {key: thaw(each) for key, each in value.items()}
@@ -64,7 +64,7 @@ def thaw(value: Any) -> Any:
     return str(value) if isinstance(value, Text) else value
 
 
-def pack(record: Any, *, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
+def pack(record: AttrsInstance, *, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
     """
     Return the fields of a record that are not at their default, as JSON.
 

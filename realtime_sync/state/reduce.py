@@ -12,7 +12,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from ..protocol.events._base import UnknownEvent
+from ..protocol.events._base import ServerEvent, UnknownEvent
 from .reducers import conversation, deltas, input_audio, mcp, response, session
 from .snapshot import Snapshot
 from .store import note
@@ -91,7 +91,7 @@ NOT_MIRRORED: Mapping[str, str] = MappingProxyType(
 """Event type -> why it changes nothing."""
 
 
-def reduce(snapshot: Snapshot, event: Any) -> Snapshot:
+def reduce(snapshot: Snapshot, event: ServerEvent) -> Snapshot:
     """
     Return the conversation as it is after an event.
 
@@ -109,7 +109,7 @@ def reduce(snapshot: Snapshot, event: Any) -> Snapshot:
     after = snapshot
     if event.problems:
         after = note(after, event, "bad_field", "; ".join(event.problems))
-    if event.__class__ is UnknownEvent:
+    if isinstance(event, UnknownEvent):
         after = _unknown(after, event)
     else:
         reducer = _REDUCERS.get(event.type)
@@ -130,7 +130,7 @@ def _unknown(snapshot: Snapshot, event: UnknownEvent) -> Snapshot:
     return note(snapshot, event, "no_event", event.problem)
 
 
-def reduce_command(snapshot: Snapshot, command: Any) -> Snapshot:
+def reduce_command(snapshot: Snapshot, command: object) -> Snapshot:
     """
     Return the snapshot with what it must know of a command that was sent.
 
@@ -141,16 +141,13 @@ def reduce_command(snapshot: Snapshot, command: Any) -> Snapshot:
 
     Args:
         snapshot: the conversation before the command.
-        command: a client event of the protocol, or the mapping that was sent.
+        command: a client event, a vendor's command, or the mapping that was sent.
 
     Returns:
         The same object if the command does not matter, else a new one, with
         the version it had: nothing has been confirmed.
     """
-    if isinstance(command, Mapping):
-        read = command.get
-    else:
-        read = partial(getattr, command)
+    read = _reader_of(command)
     kind = read("type", None)
     if kind == "conversation.item.delete":
         item_id, event_id = read("item_id", None), read("event_id", None)
@@ -159,4 +156,9 @@ def reduce_command(snapshot: Snapshot, command: Any) -> Snapshot:
         return snapshot
     if read("previous_item_id", None) != "root":
         return snapshot
-    return conversation.item_asked(snapshot, read("item", None), read("event_id", None))
+    item = _reader_of(read("item", None))
+    return conversation.item_asked(snapshot, item, read("event_id", None))
+
+
+def _reader_of(value: object) -> Callable[[str, None], object]:
+    return value.get if isinstance(value, Mapping) else partial(getattr, value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 from .items import Item, Part
 
@@ -72,7 +72,7 @@ def _call(item: Item) -> dict[str, Any]:
     return {"id": item.call_id, "type": "function", "function": function}
 
 
-def _answer(call_id: Any, output: str) -> dict[str, Any]:
+def _answer(call_id: Optional[str], output: str) -> dict[str, Any]:
     return {"role": "tool", "tool_call_id": call_id, "content": output}
 
 

@@ -188,7 +188,7 @@ def _writable(config: Optional[Mapping[str, Any]]) -> Optional[Mapping[str, Any]
     }
 
 
-def _without_nulls(value: Any) -> Any:
+def _without_nulls(value: object) -> Any:
     if not isinstance(value, Mapping):
         return value
     return {

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import Any, Optional
+from typing import Any, Optional, TypeVar, Union
 
 from ..protocol.dialects.server_quirks import SHORT_DONE
-from ..types import UNSET
+from ..protocol.events._base import ServerEvent
+from ..types import UNSET, Unset
 from . import ordering
 from .final_text import Disagreement
 from .growth import Growth
@@ -21,6 +22,8 @@ from .items import Item, Part
 from .parts import Anomaly, ResponseState
 from .records import changed, changed_in
 from .snapshot import Snapshot
+
+T = TypeVar("T")
 
 IN_FLIGHT = 64
 """Items in the overlay at which they are moved to the base."""
@@ -32,9 +35,9 @@ _new = object.__new__
 _set = object.__setattr__
 
 
-def find(snapshot: Snapshot, item_id: Any) -> Optional[Item]:
+def find(snapshot: Snapshot, item_id: Union[str, None, Unset]) -> Optional[Item]:
     """Return an item, announced ones included; None for what is no id."""
-    return snapshot._overlay.get(item_id) or snapshot._base.get(item_id)
+    return snapshot.item(item_id or "")
 
 
 def updated(snapshot: Snapshot, changes: Mapping[str, Any]) -> Snapshot:
@@ -195,12 +198,12 @@ def _given_up(snapshot: Snapshot, stuck: list[ResponseState]) -> Snapshot:
 
 def note(
     snapshot: Snapshot,
-    event: Any,
+    event: ServerEvent,
     kind: str,
     detail: str,
     *,
-    item_id: Any = None,
-    response_id: Any = None,
+    item_id: object = None,
+    response_id: object = None,
 ) -> Snapshot:
     """Note an anomaly; the same one in a row is counted, not repeated."""
     anomaly = Anomaly(
@@ -224,7 +227,7 @@ def _noted(snapshot: Snapshot, anomaly: Anomaly) -> Snapshot:
 
 
 def disagreed(
-    snapshot: Snapshot, event: Any, item: Item, found: Iterable[Disagreement]
+    snapshot: Snapshot, event: ServerEvent, item: Item, found: Iterable[Disagreement]
 ) -> Snapshot:
     """Note what the end of a text tells otherwise than its pieces."""
     for each in found:
@@ -252,11 +255,11 @@ def _same(one: Anomaly, other: Anomaly) -> bool:
     )
 
 
-def text_or_none(value: Any) -> Optional[str]:
+def text_or_none(value: object) -> Optional[str]:
     """Return a text that is not empty, or None for anything else."""
     return value if isinstance(value, str) and value else None
 
 
-def given(value: Any) -> Any:
+def given(value: Union[T, None, Unset]) -> Optional[T]:
     """Return None for what is absent or null, else the value."""
     return None if value is UNSET else value

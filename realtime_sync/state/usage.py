@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Optional
 
 from attrs import frozen
 
 from .records import changed
+
+if TYPE_CHECKING:
+    from ..protocol.responses import Usage
+    from ..protocol.transcripts import TranscriptionUsage
 
 _RESPONSE: Mapping[str, tuple[str, ...]] = {
     "total_tokens": ("total_tokens",),
@@ -71,18 +75,20 @@ class UsageTotals:
     transcription_seconds: float = 0
 
 
-def with_response(totals: UsageTotals, usage: Any) -> UsageTotals:
+def with_response(totals: UsageTotals, usage: Optional[Usage]) -> UsageTotals:
     """Add the usage of a response."""
     return _add(totals, usage, _RESPONSE)
 
 
-def with_transcription(totals: UsageTotals, usage: Any) -> UsageTotals:
+def with_transcription(
+    totals: UsageTotals, usage: Optional[TranscriptionUsage]
+) -> UsageTotals:
     """Add the usage of a transcription."""
     return _add(totals, usage, _TRANSCRIPTION)
 
 
 def _add(
-    totals: UsageTotals, usage: Any, table: Mapping[str, tuple[str, ...]]
+    totals: UsageTotals, usage: object, table: Mapping[str, tuple[str, ...]]
 ) -> UsageTotals:
     sums = {}
     for name, path in table.items():
@@ -92,7 +98,7 @@ def _add(
     return changed(totals, sums) if sums else totals
 
 
-def _figure(usage: Any, path: tuple[str, ...]) -> Any:
+def _figure(usage: object, path: tuple[str, ...]) -> float:
     for name in path:
         usage = getattr(usage, name, None)
     return usage if isinstance(usage, (int, float)) else 0

@@ -9,9 +9,7 @@ import pytest
 from realtime_sync.state import lifecycle
 
 
-@pytest.mark.parametrize(
-    "table", [lifecycle.RESPONSE, lifecycle.ITEM, lifecycle.CONNECTION]
-)
+@pytest.mark.parametrize("table", [lifecycle.RESPONSE, lifecycle.ITEM])
 def test_every_state_that_can_be_reached_is_in_the_table(
     table: Mapping[str, frozenset[str]],
 ) -> None:

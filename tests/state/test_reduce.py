@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from realtime_sync.protocol import events
 from realtime_sync.protocol.codec import Codec
 from realtime_sync.protocol.events import ResponseTextDelta, UnknownEvent
-from realtime_sync.protocol.registry import ROWS
+from realtime_sync.protocol.registry import ROWS, class_of
 from realtime_sync.state import reduce as reduce_module
 from realtime_sync.state.parts import Limits
 from realtime_sync.state.reduce import NOT_MIRRORED, REDUCERS, reduce
@@ -23,6 +25,20 @@ SERVER = sorted({row.name for row in ROWS if row.direction == "server"})
 def test_every_server_event_is_mirrored_or_declared_not_to_be() -> None:
     """A new event needs a reducer, or a reason why it has none."""
     assert SERVER == sorted([*REDUCERS, *NOT_MIRRORED])
+
+
+def test_reducers_take_just_the_classes_that_the_table_gives_them() -> None:
+    """A class under the wrong function would be read by names that it lacks."""
+    handed: dict[Callable[..., Any], set[type]] = {}
+    taken: dict[Callable[..., Any], set[type]] = {}
+    for row in ROWS:
+        reducer = REDUCERS.get(row.name)
+        if row.direction == "server" and reducer is not None:
+            handed.setdefault(reducer, set()).add(class_of(row))
+            hint = get_type_hints(reducer, localns={"events": events})["event"]
+            taken[reducer] = set(get_args(hint)) or {hint}
+
+    assert taken == handed
 
 
 @pytest.mark.parametrize("kind", sorted(NOT_MIRRORED))

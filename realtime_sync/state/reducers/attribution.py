@@ -7,7 +7,8 @@ event needs is found or made here, so that no delta is lost.
 
 from __future__ import annotations
 
-from typing import Any, Optional, Union
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Optional, Union
 
 from .. import ordering
 from ..items import Item
@@ -17,6 +18,32 @@ from ..records import changed, changed_in
 from ..snapshot import Snapshot
 from ..store import find, note, put_response, reordered, store, text_or_none, updated
 
+if TYPE_CHECKING:
+    from ...protocol import events
+    from ...types import Unset
+
+PartEvent = Union[
+    "events.ResponseTextDelta",
+    "events.ResponseTextDone",
+    "events.ResponseAudioDelta",
+    "events.ResponseAudioTranscriptDelta",
+    "events.ResponseAudioTranscriptDone",
+    "events.ResponseContentPartAdded",
+    "events.ResponseContentPartDone",
+]
+"""What is about a part of an item that a response makes."""
+
+CallDelta = Union[
+    "events.ResponseFunctionCallArgumentsDelta", "events.ResponseMcpCallArgumentsDelta"
+]
+CallDone = Union[
+    "events.ResponseFunctionCallArgumentsDone", "events.ResponseMcpCallArgumentsDone"
+]
+CallEvent = Union[CallDelta, CallDone]
+"""What is about the arguments of a call that a response makes."""
+
+OutputPiece = Union[PartEvent, CallEvent]
+
 Place = tuple[Snapshot, Item, int]
 """Where a delta falls: the snapshot with the item in it, the item, the part."""
 
@@ -24,21 +51,45 @@ Place = tuple[Snapshot, Item, int]
 UNNAMED = "unnamed_"
 """How the ids begin that are made up here."""
 
+_SPEAKING = {"type": "message", "role": "assistant"}
+_CALLING = {"type": "function_call", "role": None}
 
-def attributed(
-    snapshot: Snapshot, event: Any, kind: Optional[str]
+
+def attributed_part(
+    snapshot: Snapshot, event: PartEvent, kind: str
 ) -> Union[Place, Snapshot]:
     """
     Find out where a delta falls, making what servers leave out.
 
     Args:
         snapshot: the snapshot so far.
-        event: an event of a response, about one of its items.
-        kind: type of the content part, None for the arguments of a call.
+        event: an event of a response, about a part of one of its items.
+        kind: type of the content part.
 
     Returns:
         The place, or a snapshot with a note that it falls nowhere.
     """
+    attributed = _attributed(snapshot, event, _SPEAKING)
+    if isinstance(attributed, Snapshot):
+        return attributed
+    snapshot, item = attributed
+    found = with_part(item, event.content_index, kind)
+    if found is None:
+        detail = f"content_index {event.content_index} is out of reason"
+        return note(snapshot, event, "bad_index", detail, item_id=item.id)
+    return snapshot, found[0], found[1]
+
+
+def attributed_call(
+    snapshot: Snapshot, event: CallEvent
+) -> Union[tuple[Snapshot, Item], Snapshot]:
+    """Find out which call arguments belong to, as `attributed_part` does."""
+    return _attributed(snapshot, event, _CALLING)
+
+
+def _attributed(
+    snapshot: Snapshot, event: OutputPiece, fresh: Mapping[str, Optional[str]]
+) -> Union[tuple[Snapshot, Item], Snapshot]:
     item = find(snapshot, event.item_id)
     if late := _too_late(snapshot, event, item):
         return note(
@@ -47,37 +98,33 @@ def attributed(
             "late_event",
             late,
             item_id=event.item_id,
-            response_id=getattr(event, "response_id", None),
+            response_id=event.response_id,
         )
     snapshot, state = _response_of(snapshot, event, item)
     item = item or _growing_item(snapshot, event, state)
     if item is None or item.announced or item.response_id != state.id:
-        snapshot, item = _made(snapshot, event, item, state, kind)
-    if kind is None:
-        return snapshot, item, 0
-    found = with_part(item, event.content_index, kind)
-    if found is None:
-        detail = f"content_index {event.content_index} is out of reason"
-        return note(snapshot, event, "bad_index", detail, item_id=item.id)
-    return snapshot, found[0], found[1]
+        snapshot, item = _made(snapshot, event, item, state, fresh)
+    return snapshot, item
 
 
-def _too_late(snapshot: Snapshot, event: Any, item: Optional[Item]) -> Optional[str]:
+def _too_late(
+    snapshot: Snapshot, event: OutputPiece, item: Optional[Item]
+) -> Optional[str]:
     if event.item_id in snapshot._order.dead:
         return "the item has been deleted"
     if item is not None and item.closed:
         return "the item is done"
-    state = snapshot._responses.get(getattr(event, "response_id", None) or "")
+    state = snapshot._responses.get(event.response_id or "")
     if state is not None and state.closed:
         return f"the response is {state.status}"
     return None
 
 
 def _response_of(
-    snapshot: Snapshot, event: Any, item: Optional[Item]
+    snapshot: Snapshot, event: OutputPiece, item: Optional[Item]
 ) -> tuple[Snapshot, ResponseState]:
     """Return the response that an event belongs to, made up if need be."""
-    response_id = text_or_none(getattr(event, "response_id", None))
+    response_id = text_or_none(event.response_id)
     if response_id is None and item is not None:
         response_id = item.response_id
     if response_id is None:
@@ -137,7 +184,7 @@ def unnamed(snapshot: Snapshot) -> str:
 
 
 def _growing_item(
-    snapshot: Snapshot, event: Any, state: ResponseState
+    snapshot: Snapshot, event: OutputPiece, state: ResponseState
 ) -> Optional[Item]:
     """Return the item that an event without an item id is about, if any."""
     if text_or_none(event.item_id):
@@ -151,28 +198,22 @@ def _growing_item(
 
 def _made(
     snapshot: Snapshot,
-    event: Any,
+    event: OutputPiece,
     item: Optional[Item],
     state: ResponseState,
-    kind: Optional[str],
+    fresh: Mapping[str, Optional[str]],
 ) -> tuple[Snapshot, Item]:
     """Give a response an item that it was never said to have."""
     if item is None or item.announced:
         item_id = text_or_none(event.item_id) or unnamed_item(state, event.output_index)
         item = item or Item(id=item_id)
-        fresh = _CALLING if kind is None else _SPEAKING
         item = changed(item, {"status": "in_progress", "announced": False, **fresh})
     return joined(snapshot, item, state)
 
 
-_SPEAKING = {"type": "message", "role": "assistant"}
-_CALLING = {"type": "function_call", "role": None}
-
-
-def unnamed_item(state: ResponseState, output_index: Any) -> str:
+def unnamed_item(state: ResponseState, output_index: Union[int, None, Unset]) -> str:
     """Return an id for an item of which the server tells none."""
-    index = output_index if isinstance(output_index, int) else 0
-    return f"{state.id}/{index}"
+    return f"{state.id}/{output_index or 0}"
 
 
 def joined(

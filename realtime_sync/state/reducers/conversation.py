@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
-from typing import Any, Optional
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Optional, Union
 
 from ...protocol.dialects.server_quirks import (
     NAMELESS_DELETIONS,
     NULL_IS_HEAD,
     NULL_PREDECESSORS,
 )
-from ...types import UNSET
+from ...types import UNSET, Unset
 from .. import ordering
 from ..final_text import compared_item
 from ..items import PCM_RATE, Item
@@ -39,31 +38,33 @@ MOST_ASKED = 100
 """Unanswered requests for the head of the conversation that are remembered."""
 
 
-def item_added(snapshot: Snapshot, event: Any) -> Snapshot:
+if TYPE_CHECKING:
+    from ...protocol import events
+    from ...protocol.items import Item as WireItem
+
+Listing = Union["events.ConversationItemAdded", "events.ConversationItemDone"]
+"""What says that an item is in the conversation."""
+
+
+def item_added(snapshot: Snapshot, event: events.ConversationItemAdded) -> Snapshot:
     """`conversation.item.added`, in the beta `created`: an item takes its place."""
-    item_id = _id_of(event)
-    order = snapshot._order
-    if item_id and item_id in order.dead and item_id in order.parents:
+    return _listed(snapshot, event, final=False)
+
+
+def item_done(snapshot: Snapshot, event: events.ConversationItemDone) -> Snapshot:
+    """`conversation.item.done`: the item is what it will be."""
+    return _listed(snapshot, event, final=True)
+
+
+def _listed(snapshot: Snapshot, event: Listing, *, final: bool) -> Snapshot:
+    wire = event.item
+    if not wire or not wire.id:
+        return note(snapshot, event, "no_id", "an item without an id cannot be kept")
+    item_id, order = wire.id, snapshot._order
+    if not final and item_id in order.dead and item_id in order.parents:
         # Seen, deleted, and now created once more under the same id.
         snapshot = erase(snapshot, (item_id,))
-    return _listed(snapshot, event, item_id, final=False)
-
-
-def item_done(snapshot: Snapshot, event: Any) -> Snapshot:
-    """`conversation.item.done`: the item is what it will be."""
-    return _listed(snapshot, event, _id_of(event), final=True)
-
-
-def _id_of(event: Any) -> Optional[str]:
-    return text_or_none(getattr(given(event.item), "id", None))
-
-
-def _listed(
-    snapshot: Snapshot, event: Any, item_id: Optional[str], *, final: bool
-) -> Snapshot:
-    if item_id is None:
-        return note(snapshot, event, "no_id", "an item without an id cannot be kept")
-    snapshot = _positioned(snapshot, event, item_id)
+    snapshot = _positioned(snapshot, event, item_id, wire)
     if item_id in snapshot._order.dead:
         if not final:
             return snapshot
@@ -71,9 +72,9 @@ def _listed(
         return note(snapshot, event, "late_event", detail, item_id=item_id)
     known = find(snapshot, item_id) or Item(id=item_id)
     if final:
-        found = compared_item(known, event.item)
+        found = compared_item(known, wire)
         snapshot = disagreed(snapshot, event, known, found)
-    item = described(known, event.item, final=final)
+    item = described(known, wire, final=final)
     item = changed(item, {"announced": False, "out_of_band": False})
     if previous := text_or_none(event.previous_item_id):
         if known.previous_item_id is None or known.announced:
@@ -84,14 +85,16 @@ def _listed(
     return store(snapshot, item)
 
 
-def _positioned(snapshot: Snapshot, event: Any, item_id: str) -> Snapshot:
+def _positioned(
+    snapshot: Snapshot, event: Listing, item_id: str, wire: WireItem
+) -> Snapshot:
     """Give an item its place, unless the server has told it before."""
     previous = event.previous_item_id
     if previous == item_id:
         detail = "the item names itself as its predecessor"
         snapshot = note(snapshot, event, "self_reference", detail, item_id=item_id)
         previous = ""
-    snapshot, at_root = _asked_for_root(snapshot, event.item)
+    snapshot, at_root = _asked_for_root(snapshot, wire)
     order = snapshot._order
     if ordering.placed(order, item_id):
         return snapshot
@@ -113,14 +116,17 @@ def _positioned(snapshot: Snapshot, event: Any, item_id: str) -> Snapshot:
 
 
 def _says_nothing_new(
-    order: ordering.Order, item_id: str, previous: Any, at_root: bool
+    order: ordering.Order,
+    item_id: str,
+    previous: Union[str, None, Unset],
+    at_root: bool,
 ) -> bool:
     """Say whether an item at the end is only said to be somewhere, again."""
     at_end = order.parents.get(item_id) is ordering.Anchor.END
     return at_end and not at_root and not text_or_none(previous)
 
 
-def _asked_for_root(snapshot: Snapshot, wire: Any) -> tuple[Snapshot, bool]:
+def _asked_for_root(snapshot: Snapshot, wire: WireItem) -> tuple[Snapshot, bool]:
     """Say whether this client asked for the head; it is asked once per item."""
     for asked in snapshot._asked:
         if _answers(snapshot, asked, wire):
@@ -129,7 +135,7 @@ def _asked_for_root(snapshot: Snapshot, wire: Any) -> tuple[Snapshot, bool]:
     return snapshot, False
 
 
-def _answers(snapshot: Snapshot, asked: Asked, wire: Any) -> bool:
+def _answers(snapshot: Snapshot, asked: Asked, wire: WireItem) -> bool:
     if asked.item_id is not None:
         return bool(asked.item_id == wire.id)
     kind, role = wire.type, getattr(wire, "role", None)
@@ -137,16 +143,17 @@ def _answers(snapshot: Snapshot, asked: Asked, wire: Any) -> bool:
     return known is None and (asked.type, asked.role) == (kind, role)
 
 
-def item_asked(snapshot: Snapshot, item: Any, event_id: Any) -> Snapshot:
+def item_asked(
+    snapshot: Snapshot, read: Callable[[str, None], object], event_id: object
+) -> Snapshot:
     """
     Remember an item for which this client asks the head of the conversation.
 
     Args:
         snapshot: the snapshot before the command is sent.
-        item: the item of the command, an object or a mapping.
+        read: gives a field of the item of the command, or None.
         event_id: id of the command.
     """
-    read = item.get if isinstance(item, Mapping) else partial(getattr, item)
     asked = Asked(
         item_id=text_or_none(read("id", None)),
         event_id=text_or_none(event_id),
@@ -156,7 +163,7 @@ def item_asked(snapshot: Snapshot, item: Any, event_id: Any) -> Snapshot:
     return updated(snapshot, {"_asked": (*snapshot._asked, asked)[-MOST_ASKED:]})
 
 
-def item_deleted(snapshot: Snapshot, event: Any) -> Snapshot:
+def item_deleted(snapshot: Snapshot, event: events.ConversationItemDeleted) -> Snapshot:
     """`conversation.item.deleted`: its place stays known to those who name it."""
     item_id = text_or_none(event.item_id)
     if item_id is None:
@@ -173,7 +180,7 @@ def item_deleted(snapshot: Snapshot, event: Any) -> Snapshot:
     return bury(snapshot, item_id)
 
 
-def deletion_asked(snapshot: Snapshot, item_id: Any, event_id: Any) -> Snapshot:
+def deletion_asked(snapshot: Snapshot, item_id: object, event_id: object) -> Snapshot:
     """
     Remember an item that this client wants deleted.
 
@@ -201,18 +208,20 @@ def _deletion_answered(snapshot: Snapshot, item_id: str) -> Snapshot:
     return snapshot
 
 
-def item_retrieved(snapshot: Snapshot, event: Any) -> Snapshot:
+def item_retrieved(
+    snapshot: Snapshot, event: events.ConversationItemRetrieved
+) -> Snapshot:
     """
     `conversation.item.retrieved`: the item as the server has it now.
 
     An item that had not been seen stands at the end until its place is told.
     """
-    item_id = _id_of(event)
-    if item_id is None:
+    wire = event.item
+    if not wire or not wire.id:
         return note(snapshot, event, "no_id", "an item without an id cannot be kept")
-    known = find(snapshot, item_id)
-    item = known or Item(id=item_id)
-    item = _measured(snapshot, described(item, event.item, final=item.closed))
+    item_id = wire.id
+    item = find(snapshot, item_id) or Item(id=item_id)
+    item = _measured(snapshot, described(item, wire, final=item.closed))
     if item_id not in snapshot._order.parents and not item.out_of_band:
         order = ordering.place_provisionally(snapshot._order, item_id)
         snapshot = reordered(snapshot, order)
@@ -231,7 +240,9 @@ def _measured(snapshot: Snapshot, item: Item) -> Item:
     return changed_in(item, "content", parts)
 
 
-def item_truncated(snapshot: Snapshot, event: Any) -> Snapshot:
+def item_truncated(
+    snapshot: Snapshot, event: events.ConversationItemTruncated
+) -> Snapshot:
     """
     `conversation.item.truncated`: the rest of the audio was not heard.
 

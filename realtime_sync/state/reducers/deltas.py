@@ -4,12 +4,12 @@ What a response says, piece by piece: the busiest part of the mirror.
 A delta that falls where the one before it fell takes the short way: one
 appended piece, and copies of the part's fields and of the snapshot's. Everything
 else (another part, no item yet, no part yet, an ended response) is sorted out
-first, by `attributed`.
+first, in `attribution`.
 """
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Optional, Union
 
 from ...protocol.lazy import audio_size
 from ..final_text import compared, compared_part, whole_arguments, whole_text
@@ -19,24 +19,42 @@ from ..records import changed, changed_in
 from ..snapshot import Snapshot
 from ..store import disagreed, put_call, put_growing, put_part, regrown, text_or_none
 from ..text import append
-from .attribution import Place, attributed
+from .attribution import (
+    CallDelta,
+    CallDone,
+    CallEvent,
+    OutputPiece,
+    PartEvent,
+    Place,
+    attributed_call,
+    attributed_part,
+)
+
+if TYPE_CHECKING:
+    from ...protocol import events
+    from ...types import OrUnset
+
+WordsDelta = Union["events.ResponseTextDelta", "events.ResponseAudioTranscriptDelta"]
+WordsDone = Union["events.ResponseTextDone", "events.ResponseAudioTranscriptDone"]
 
 PART_DONE = "response.content_part.done"
 
 
-def text_delta(snapshot: Snapshot, event: Any) -> Snapshot:
+def text_delta(snapshot: Snapshot, event: events.ResponseTextDelta) -> Snapshot:
     """`response.output_text.delta`: more text."""
     return _extended(snapshot, event, "_text", "output_text")
 
 
-def transcript_delta(snapshot: Snapshot, event: Any) -> Snapshot:
+def transcript_delta(
+    snapshot: Snapshot, event: events.ResponseAudioTranscriptDelta
+) -> Snapshot:
     """`response.output_audio_transcript.delta`: more of what is spoken."""
     return _extended(snapshot, event, "_transcript", "output_audio")
 
 
-def _extended(snapshot: Snapshot, event: Any, name: str, kind: str) -> Snapshot:
+def _extended(snapshot: Snapshot, event: WordsDelta, name: str, kind: str) -> Snapshot:
     piece = event.delta
-    if piece.__class__ is not str or not piece:
+    if not piece:
         return snapshot
     growth = snapshot._growth
     if (
@@ -44,7 +62,7 @@ def _extended(snapshot: Snapshot, event: Any, name: str, kind: str) -> Snapshot:
         or event.item_id != growth.item_id
         or event.content_index != growth.index
     ):
-        return _extended_elsewhere(snapshot, event, name, kind)
+        return _extended_elsewhere(snapshot, event, piece, name, kind)
     values = snapshot._grown.copy()
     values[name] = append(values[name], piece)
     if values["heard_ms"] is not None and name == "_transcript":
@@ -53,21 +71,21 @@ def _extended(snapshot: Snapshot, event: Any, name: str, kind: str) -> Snapshot:
 
 
 def _extended_elsewhere(
-    snapshot: Snapshot, event: Any, name: str, kind: str
+    snapshot: Snapshot, event: WordsDelta, piece: str, name: str, kind: str
 ) -> Snapshot:
     """The same for a delta that falls elsewhere than the one before it."""
-    found = _part_in_flight(snapshot, event) or attributed(snapshot, event, kind)
+    found = _part_in_flight(snapshot, event) or attributed_part(snapshot, event, kind)
     if isinstance(found, Snapshot):
         return found
     snapshot, item, index = found
     part = item.content[index]
-    part = changed_in(part, name, append(getattr(part, name), event.delta))
+    part = changed_in(part, name, append(getattr(part, name), piece))
     if part.heard_ms is not None and name == "_transcript":
-        part = changed_in(part, "_kept", append(part._kept, event.delta))
+        part = changed_in(part, "_kept", append(part._kept, piece))
     return put_part(snapshot, item, index, part)
 
 
-def audio_delta(snapshot: Snapshot, event: Any) -> Snapshot:
+def audio_delta(snapshot: Snapshot, event: events.ResponseAudioDelta) -> Snapshot:
     """`response.output_audio.delta`: its bytes are counted, not kept."""
     size = audio_size(event)
     if not size:
@@ -85,10 +103,12 @@ def audio_delta(snapshot: Snapshot, event: Any) -> Snapshot:
     return regrown(snapshot, values)
 
 
-def _heard_elsewhere(snapshot: Snapshot, event: Any, size: int) -> Snapshot:
+def _heard_elsewhere(
+    snapshot: Snapshot, event: events.ResponseAudioDelta, size: int
+) -> Snapshot:
     """The same for the first audio of a part, or after something else."""
     place = _part_in_flight(snapshot, event)
-    found = place or attributed(snapshot, event, "output_audio")
+    found = place or attributed_part(snapshot, event, "output_audio")
     if isinstance(found, Snapshot):
         return found
     snapshot, item, index = found
@@ -99,18 +119,18 @@ def _heard_elsewhere(snapshot: Snapshot, event: Any, size: int) -> Snapshot:
     return put_part(snapshot, item, index, part)
 
 
-def _in_flight(snapshot: Snapshot, event: Any) -> Optional[Item]:
+def _in_flight(snapshot: Snapshot, event: OutputPiece) -> Optional[Item]:
     """Return the item that a delta names, if it is there and not done."""
-    item = snapshot._overlay.get(event.item_id)
+    item = snapshot._overlay.get(event.item_id or "")
     if not item or item.closed or item.announced or item.response_id is None:
         return None
     return item
 
 
-def _part_in_flight(snapshot: Snapshot, event: Any) -> Optional[Place]:
+def _part_in_flight(snapshot: Snapshot, event: PartEvent) -> Optional[Place]:
     """Return the place that a delta names, if it is there and not done."""
     item, index = _in_flight(snapshot, event), event.content_index
-    if item is None or index.__class__ is not int:
+    if item is None or not isinstance(index, int):
         return None
     return (snapshot, item, index) if 0 <= index < len(item.content) else None
 
@@ -120,23 +140,24 @@ def _rate(snapshot: Snapshot, item: Item) -> int:
     return state.audio_rate if state else snapshot._audio_rate
 
 
-def text_done(snapshot: Snapshot, event: Any) -> Snapshot:
+def text_done(snapshot: Snapshot, event: events.ResponseTextDone) -> Snapshot:
     """`response.output_text.done`: the whole text."""
     return _finished(snapshot, event, "_text", event.text, "output_text")
 
 
-def transcript_done(snapshot: Snapshot, event: Any) -> Snapshot:
+def transcript_done(
+    snapshot: Snapshot, event: events.ResponseAudioTranscriptDone
+) -> Snapshot:
     """`response.output_audio_transcript.done`: the whole transcript."""
     return _finished(snapshot, event, "_transcript", event.transcript, "output_audio")
 
 
 def _finished(
-    snapshot: Snapshot, event: Any, name: str, whole: Any, kind: str
+    snapshot: Snapshot, event: WordsDone, name: str, whole: OrUnset[str], kind: str
 ) -> Snapshot:
-    text = text_or_none(whole)
-    if text is None:
+    if not whole:
         return snapshot
-    found = attributed(snapshot, event, kind)
+    found = attributed_part(snapshot, event, kind)
     if isinstance(found, Snapshot):
         return found
     snapshot, item, index = found
@@ -145,18 +166,21 @@ def _finished(
         name = "_kept"
     else:
         so_far = getattr(part, name)
-        found_so = compared(name.strip("_"), so_far, text)
+        found_so = compared(name.strip("_"), so_far, whole)
         snapshot = disagreed(snapshot, event, item, found_so)
-        text = whole_text(so_far, text)
-    return put_part(snapshot, item, index, changed_in(part, name, text))
+        whole = whole_text(so_far, whole)
+    return put_part(snapshot, item, index, changed_in(part, name, whole))
 
 
-def part_told(snapshot: Snapshot, event: Any) -> Snapshot:
+def part_told(
+    snapshot: Snapshot,
+    event: Union[events.ResponseContentPartAdded, events.ResponseContentPartDone],
+) -> Snapshot:
     """`response.content_part.added` and ``done``: a part and what is in it."""
     wire = event.part
     if not wire:
         return snapshot
-    found = attributed(snapshot, event, "output_text")
+    found = attributed_part(snapshot, event, "output_text")
     if isinstance(found, Snapshot):
         return found
     snapshot, item, index = found
@@ -167,10 +191,10 @@ def part_told(snapshot: Snapshot, event: Any) -> Snapshot:
     return put_part(snapshot, item, index, part)
 
 
-def arguments_delta(snapshot: Snapshot, event: Any) -> Snapshot:
+def arguments_delta(snapshot: Snapshot, event: CallDelta) -> Snapshot:
     """`function_call_arguments.delta`, `mcp_call_arguments.delta`: more of them."""
-    piece = text_or_none(event.delta)
-    if piece is None:
+    piece = event.delta
+    if not piece:
         return snapshot
     growth = snapshot._growth
     if growth is None or event.item_id != growth.item_id or growth.index is not None:
@@ -182,25 +206,25 @@ def arguments_delta(snapshot: Snapshot, event: Any) -> Snapshot:
     return regrown(snapshot, values)
 
 
-def _called_elsewhere(snapshot: Snapshot, event: Any, piece: str) -> Snapshot:
+def _called_elsewhere(snapshot: Snapshot, event: CallDelta, piece: str) -> Snapshot:
     """The same for a delta on another item, or on a call that lacks its name."""
     item = _in_flight(snapshot, event)
     if item is None:
-        found = attributed(snapshot, event, None)
+        found = attributed_call(snapshot, event)
         if isinstance(found, Snapshot):
             return found
-        snapshot, item, _ = found
+        snapshot, item = found
     item = changed_in(item, "_arguments", append(item._arguments, piece))
     return put_call(snapshot, _called(item, event))
 
 
-def arguments_done(snapshot: Snapshot, event: Any) -> Snapshot:
+def arguments_done(snapshot: Snapshot, event: CallDone) -> Snapshot:
     """`function_call_arguments.done`, `mcp_call_arguments.done`: all of them."""
-    found = attributed(snapshot, event, None)
+    found = attributed_call(snapshot, event)
     if isinstance(found, Snapshot):
         return found
-    snapshot, item, _ = found
-    if whole := text_or_none(event.arguments):
+    snapshot, item = found
+    if whole := event.arguments:
         so_far = item._arguments
         found_so = compared("arguments", so_far, whole)
         snapshot = disagreed(snapshot, event, item, found_so)
@@ -208,7 +232,7 @@ def arguments_done(snapshot: Snapshot, event: Any) -> Snapshot:
     return put_growing(snapshot, _called(item, event))
 
 
-def _called(item: Item, event: Any) -> Item:
+def _called(item: Item, event: CallEvent) -> Item:
     """Fill in what an item lacks to be a call, from events that name it."""
     named = {name: text_or_none(getattr(event, name, None)) for name in _CALL}
     missing = {

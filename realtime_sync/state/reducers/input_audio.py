@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ...protocol.dialects.server_quirks import CUMULATIVE, INCREMENTS, INTERIM
 from .. import ordering
@@ -26,8 +26,28 @@ from ..text import append, plain
 from ..usage import with_transcription
 from .attribution import UNNAMED, unnamed
 
+if TYPE_CHECKING:
+    from ...protocol import events
 
-def speech_started(snapshot: Snapshot, event: Any) -> Snapshot:
+Announcement = Union[
+    "events.InputAudioBufferSpeechStarted",
+    "events.InputAudioBufferSpeechStopped",
+    "events.InputAudioBufferTimeoutTriggered",
+    "events.InputAudioBufferCommitted",
+]
+"""What names an item of the user before it exists."""
+
+Transcription = Union[
+    "events.ConversationItemInputAudioTranscriptionDelta",
+    "events.ConversationItemInputAudioTranscriptionCompleted",
+    "events.ConversationItemInputAudioTranscriptionFailed",
+]
+"""What tells the words of an item of the user."""
+
+
+def speech_started(
+    snapshot: Snapshot, event: events.InputAudioBufferSpeechStarted
+) -> Snapshot:
     """`speech_started`: names the item that the speech will become."""
     start = given(event.audio_start_ms)
     return _announced(
@@ -35,12 +55,16 @@ def speech_started(snapshot: Snapshot, event: Any) -> Snapshot:
     )
 
 
-def speech_stopped(snapshot: Snapshot, event: Any) -> Snapshot:
+def speech_stopped(
+    snapshot: Snapshot, event: events.InputAudioBufferSpeechStopped
+) -> Snapshot:
     """`speech_stopped`: the speech of an announced item has ended."""
     return _announced(snapshot, event, {"audio_end_ms": given(event.audio_end_ms)})
 
 
-def timeout_triggered(snapshot: Snapshot, event: Any) -> Snapshot:
+def timeout_triggered(
+    snapshot: Snapshot, event: events.InputAudioBufferTimeoutTriggered
+) -> Snapshot:
     """`timeout_triggered`: the user said nothing, which is an item too."""
     marks = {
         "audio_start_ms": given(event.audio_start_ms),
@@ -49,7 +73,7 @@ def timeout_triggered(snapshot: Snapshot, event: Any) -> Snapshot:
     return _announced(snapshot, event, marks)
 
 
-def committed(snapshot: Snapshot, event: Any) -> Snapshot:
+def committed(snapshot: Snapshot, event: events.InputAudioBufferCommitted) -> Snapshot:
     """`committed`: the item will exist, and its predecessor may be named."""
     changes: dict[str, Any] = {"committed": True}
     known = find(snapshot, event.item_id)
@@ -59,7 +83,9 @@ def committed(snapshot: Snapshot, event: Any) -> Snapshot:
     return _announced(snapshot, event, changes)
 
 
-def _announced(snapshot: Snapshot, event: Any, changes: dict[str, Any]) -> Snapshot:
+def _announced(
+    snapshot: Snapshot, event: Announcement, changes: dict[str, Any]
+) -> Snapshot:
     """Change an item that need not exist yet."""
     item_id = text_or_none(event.item_id)
     if item_id is None:
@@ -72,12 +98,12 @@ def _announced(snapshot: Snapshot, event: Any, changes: dict[str, Any]) -> Snaps
     return put(snapshot, changed(item, changes))
 
 
-def _deleted(snapshot: Snapshot, event: Any) -> Snapshot:
+def _deleted(snapshot: Snapshot, event: Announcement) -> Snapshot:
     detail = "the item has been deleted"
     return note(snapshot, event, "late_event", detail, item_id=event.item_id)
 
 
-def cleared(snapshot: Snapshot, event: Any) -> Snapshot:
+def cleared(snapshot: Snapshot, event: events.InputAudioBufferCleared) -> Snapshot:
     """`input_audio_buffer.cleared`: what was announced of it will not come."""
     gone = [item.id for item in snapshot.announced if _is_buffered(item)]
     return drop(snapshot, gone) if gone else snapshot
@@ -87,7 +113,9 @@ def _is_buffered(item: Item) -> bool:
     return item.role == "user" and not item.committed
 
 
-def transcription_delta(snapshot: Snapshot, event: Any) -> Snapshot:
+def transcription_delta(
+    snapshot: Snapshot, event: events.ConversationItemInputAudioTranscriptionDelta
+) -> Snapshot:
     """
     `input_audio_transcription.delta`: more of what the user said.
 
@@ -125,7 +153,9 @@ def _tells_again(snapshot: Snapshot, so_far: str, piece: str) -> bool:
     return len(piece) > len(so_far) and piece.startswith(so_far)
 
 
-def transcription_completed(snapshot: Snapshot, event: Any) -> Snapshot:
+def transcription_completed(
+    snapshot: Snapshot, event: events.ConversationItemInputAudioTranscriptionCompleted
+) -> Snapshot:
     """`input_audio_transcription.completed`: this is what was said."""
     usage = with_transcription(snapshot.usage, given(event.usage))
     if usage is not snapshot.usage:
@@ -140,7 +170,9 @@ def transcription_completed(snapshot: Snapshot, event: Any) -> Snapshot:
     return put(snapshot, with_part_changed(item, index, changes))
 
 
-def transcription_failed(snapshot: Snapshot, event: Any) -> Snapshot:
+def transcription_failed(
+    snapshot: Snapshot, event: events.ConversationItemInputAudioTranscriptionFailed
+) -> Snapshot:
     """`input_audio_transcription.failed`: the item stays, without its text."""
     found = _spoken(snapshot, event)
     if found is None:
@@ -149,7 +181,9 @@ def transcription_failed(snapshot: Snapshot, event: Any) -> Snapshot:
     return put(snapshot, with_part_changed(item, index, {"transcription": "failed"}))
 
 
-def _spoken(snapshot: Snapshot, event: Any) -> Optional[tuple[Snapshot, Item, int]]:
+def _spoken(
+    snapshot: Snapshot, event: Transcription
+) -> Optional[tuple[Snapshot, Item, int]]:
     """Return the item and part that a transcription is about, and where they are."""
     item_id = text_or_none(event.item_id)
     if item_id is None:
@@ -168,7 +202,7 @@ def _spoken(snapshot: Snapshot, event: Any) -> Optional[tuple[Snapshot, Item, in
     return None if found is None else (snapshot, *found)
 
 
-def _has_words(event: Any) -> bool:
+def _has_words(event: Transcription) -> bool:
     words = getattr(event, "delta", None) or getattr(event, "transcript", None)
     return text_or_none(words) is not None
 
@@ -200,6 +234,6 @@ def _waits(item: Item) -> bool:
     ) or (item.announced and not item.content)
 
 
-def _unattributed(snapshot: Snapshot, event: Any) -> Snapshot:
+def _unattributed(snapshot: Snapshot, event: Transcription) -> Snapshot:
     detail = "there is no item that this can be about"
     return note(snapshot, event, "late_event", detail, item_id=event.item_id)

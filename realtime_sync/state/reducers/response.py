@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .. import ordering
 from ..final_text import compared_item
@@ -27,8 +27,21 @@ from ..usage import with_response as with_response_usage
 from .attribution import joined, latest_open, unnamed, unnamed_item, with_response
 from .session import audio_rate
 
+if TYPE_CHECKING:
+    from ...protocol import events
+    from ...protocol.items import Item as WireItem
+    from ...protocol.responses import Response
+    from ...types import Unset
 
-def response_created(snapshot: Snapshot, event: Any) -> Snapshot:
+OutputEvent = Union[
+    "events.ResponseOutputItemAdded",
+    "events.ResponseOutputItemDone",
+    "events.ResponseDone",
+]
+"""What describes an item that a response has made."""
+
+
+def response_created(snapshot: Snapshot, event: events.ResponseCreated) -> Snapshot:
     """`response.created`: a response has begun, unless it has already ended."""
     wire = given(event.response)
     response_id = text_or_none(getattr(wire, "id", None)) or unnamed(snapshot)
@@ -40,7 +53,9 @@ def response_created(snapshot: Snapshot, event: Any) -> Snapshot:
     return _told(snapshot, state, wire)
 
 
-def _told(snapshot: Snapshot, state: ResponseState, wire: Any) -> Snapshot:
+def _told(
+    snapshot: Snapshot, state: ResponseState, wire: Optional[Response]
+) -> Snapshot:
     """Store what a response resource says about itself, its end excepted."""
     changes: dict[str, Any] = {
         "audio_rate": audio_rate(wire, default=snapshot._audio_rate)
@@ -82,19 +97,28 @@ def _expelled(snapshot: Snapshot, state: ResponseState) -> Snapshot:
     return put(snapshot, *[changed(item, changes) for item in inside])
 
 
-def output_item_added(snapshot: Snapshot, event: Any) -> Snapshot:
+def output_item_added(
+    snapshot: Snapshot, event: events.ResponseOutputItemAdded
+) -> Snapshot:
     """`response.output_item.added`: the response has begun an item."""
     return _output_item(snapshot, event, final=False)
 
 
-def output_item_done(snapshot: Snapshot, event: Any) -> Snapshot:
+def output_item_done(
+    snapshot: Snapshot, event: events.ResponseOutputItemDone
+) -> Snapshot:
     """`response.output_item.done`: the item is what it will be."""
     return _output_item(snapshot, event, final=True)
 
 
-def _output_item(snapshot: Snapshot, event: Any, *, final: bool) -> Snapshot:
-    wire = given(event.item)
-    if wire is None:
+def _output_item(
+    snapshot: Snapshot,
+    event: Union[events.ResponseOutputItemAdded, events.ResponseOutputItemDone],
+    *,
+    final: bool,
+) -> Snapshot:
+    wire = event.item
+    if not wire:
         return note(snapshot, event, "no_id", "the event has no item")
     response_id = text_or_none(event.response_id) or latest_open(snapshot)
     snapshot, state = with_response(snapshot, response_id or unnamed(snapshot))
@@ -122,7 +146,7 @@ def _too_late(
     return f"the response is {state.status}" if state.closed else None
 
 
-def _id_at(state: ResponseState, index: Any) -> str:
+def _id_at(state: ResponseState, index: Union[int, None, Unset]) -> str:
     """Return the id of the item at an index of the output, made up if need be."""
     if isinstance(index, int) and 0 <= index < len(state.items):
         return state.items[index]
@@ -131,10 +155,10 @@ def _id_at(state: ResponseState, index: Any) -> str:
 
 def _output(
     snapshot: Snapshot,
-    event: Any,
+    event: OutputEvent,
     state: ResponseState,
     item_id: str,
-    wire: Any,
+    wire: WireItem,
     *,
     final: bool,
 ) -> Snapshot:
@@ -154,7 +178,7 @@ def _output(
     return joined(snapshot, item, state, enters=final)[0]
 
 
-def response_done(snapshot: Snapshot, event: Any) -> Snapshot:
+def response_done(snapshot: Snapshot, event: events.ResponseDone) -> Snapshot:
     """
     `response.done`: what it says holds, whatever deltas have said.
 
@@ -174,7 +198,11 @@ def response_done(snapshot: Snapshot, event: Any) -> Snapshot:
 
 
 def _final_output(
-    snapshot: Snapshot, event: Any, response_id: str, index: int, wire: Any
+    snapshot: Snapshot,
+    event: events.ResponseDone,
+    response_id: str,
+    index: int,
+    wire: WireItem,
 ) -> Snapshot:
     state = snapshot._responses[response_id]
     item_id = text_or_none(wire.id) or _id_at(state, index)
@@ -198,7 +226,9 @@ def _renamed(
     return put(erase(snapshot, (made_up,)), changed_in(item, "id", item_id))
 
 
-def _ended(snapshot: Snapshot, state: ResponseState, wire: Any) -> Snapshot:
+def _ended(
+    snapshot: Snapshot, state: ResponseState, wire: Optional[Response]
+) -> Snapshot:
     status = final_response_status(state.status, getattr(wire, "status", None))
     usage = given(getattr(wire, "usage", None))
     changes = {

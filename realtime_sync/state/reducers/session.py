@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from attrs import evolve
 
@@ -16,15 +16,38 @@ MOST_RATE_LIMITS = 100
 _G711 = frozenset({"audio/pcmu", "audio/pcma"})
 
 
-def session_told(snapshot: Snapshot, event: Any) -> Snapshot:
+if TYPE_CHECKING:
+    from ...protocol import events
+    from ...protocol.audio_config import AudioConfig, AudioInput, AudioOutput
+    from ...protocol.sessions import (
+        RealtimeSession,
+        TranscriptionSession,
+        TranslationAudio,
+        TranslationInput,
+        TranslationOutput,
+        TranslationSession,
+    )
+
+SessionEvent = Union[
+    "events.SessionCreated",
+    "events.SessionUpdated",
+    "events.TranslationSessionCreated",
+    "events.TranslationSessionUpdated",
+]
+Told = Union["RealtimeSession", "TranscriptionSession", "TranslationSession"]
+Halves = Union["AudioConfig", "TranslationAudio"]
+Half = Union["AudioInput", "AudioOutput", "TranslationInput", "TranslationOutput"]
+
+
+def session_told(snapshot: Snapshot, event: SessionEvent) -> Snapshot:
     """
     `session.created` and `session.updated`: the configuration in force.
 
     Some servers send ``created`` late, twice, or instead of ``updated``; it
     says nothing about items, so it never empties the conversation.
     """
-    told = given(event.session)
-    if told is None:
+    told = event.session
+    if not told:
         return note(snapshot, event, "no_session", "the event has no session")
     known = snapshot.session
     if event.type == "session.created" and known is not None:
@@ -34,7 +57,7 @@ def session_told(snapshot: Snapshot, event: Any) -> Snapshot:
     return updated(snapshot, {"session": session, "_audio_rate": rate})
 
 
-def _overlaid(known: Any, told: Any) -> Any:
+def _overlaid(known: Optional[Told], told: Told) -> Told:
     """Return what was told, completed by what it leaves out."""
     if type(known) is not type(told):
         return told
@@ -48,8 +71,8 @@ def _overlaid(known: Any, told: Any) -> Any:
     return evolve(told, **kept) if kept else told
 
 
-def _overlaid_halves(known: Any, told: Any) -> Any:
-    halves = {}
+def _overlaid_halves(known: Halves, told: Halves) -> Halves:
+    halves: dict[str, Any] = {}
     for name in ("input", "output"):
         before, now = getattr(known, name), getattr(told, name)
         if not before or now is None:
@@ -58,19 +81,19 @@ def _overlaid_halves(known: Any, told: Any) -> Any:
     return evolve(told, **halves)
 
 
-def _filled(known: Any, told: Any) -> Any:
+def _filled(known: Half, told: Half) -> Half:
     kept = {
         name: getattr(known, name) for name in vars(told) if absent(getattr(told, name))
     }
     return evolve(told, **kept)
 
 
-def absent(value: Any) -> bool:
+def absent(value: object) -> bool:
     """Say whether a server left a field out; ``null`` is an answer."""
     return value is not None and given(value) is None
 
 
-def audio_rate(resource: Any, *, default: int, half: str = "output") -> int:
+def audio_rate(resource: object, *, default: int, half: str = "output") -> int:
     """
     Return the bytes per second of the audio that a session or response has.
 
@@ -88,17 +111,21 @@ def audio_rate(resource: Any, *, default: int, half: str = "output") -> int:
     if kind in _G711:
         return 8_000
     # Anything else is a vendor's word for 16 bit PCM.
-    rate = given(spoken.rate)
+    rate = given(getattr(spoken, "rate", None))
     return rate * 2 if rate else PCM_RATE
 
 
-def conversation_created(snapshot: Snapshot, event: Any) -> Snapshot:
+def conversation_created(
+    snapshot: Snapshot, event: events.ConversationCreated
+) -> Snapshot:
     """`conversation.created`: the beta names the default conversation."""
     found = text_or_none(getattr(given(event.conversation), "id", None))
     return updated(snapshot, {"conversation_id": found}) if found else snapshot
 
 
-def rate_limits_updated(snapshot: Snapshot, event: Any) -> Snapshot:
+def rate_limits_updated(
+    snapshot: Snapshot, event: events.RateLimitsUpdated
+) -> Snapshot:
     """`rate_limits.updated`: limits not named keep what was last said."""
     told = {each.name: each for each in given(event.rate_limits) or ()}
     if not told:
@@ -111,7 +138,7 @@ def rate_limits_updated(snapshot: Snapshot, event: Any) -> Snapshot:
     return updated(snapshot, {"rate_limits": every[-MOST_RATE_LIMITS:]})
 
 
-def error(snapshot: Snapshot, event: Any) -> Snapshot:
+def error(snapshot: Snapshot, event: events.Error) -> Snapshot:
     """`error`: what was refused will not come, nor go."""
     refused = text_or_none(getattr(given(event.error), "event_id", None))
     if refused is None:
