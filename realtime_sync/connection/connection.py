@@ -468,7 +468,9 @@ class Connection:
         # Published first: whoever is woken by the event reads the mirror next, and
         # must find the event in it.
         self.snapshot = snapshot
-        self._watches.offer(event)
+        watches = self._watches
+        if watches.types is None or event.type in watches.types:
+            watches.offer(event)
         self._deliver(event, snapshot, len(data))
 
     def _take_notes(self) -> Sequence[Noted]:

@@ -123,7 +123,9 @@ class SignalBoard:
         lacks: tells why an event will never come in this session, or None.
 
     Attributes:
-        changed: called when a receiver has come or gone. Any thread.
+        routes: those that `route` has computed and kept. Another mapping takes its
+            place when a receiver comes or goes.
+        changed: called when that has happened. Any thread.
     """
 
     def __init__(
@@ -142,7 +144,7 @@ class SignalBoard:
         # Guards the creation of signals.
         self._lock = Lock()
         self._signals: dict[str, EventSignal] = {}
-        self._routes: dict[str, Route] = {}
+        self.routes: dict[str, Route] = {}
 
     def signal(self, key: str) -> EventSignal:
         """
@@ -175,7 +177,7 @@ class SignalBoard:
             key: canonical type of the event; for an `UnknownEvent` its type
                 with `UNKNOWN_MARK` in front.
         """
-        routes = self._routes
+        routes = self.routes
         route = routes.get(key)
         if route is None:
             route, lasting = self._compute(key)
@@ -217,7 +219,7 @@ class SignalBoard:
         return any(n.startswith(pattern[:-1]) for n in self._names_of(event_type))
 
     def _forget_routes(self) -> None:
-        self._routes = {}
+        self.routes = {}
         self.changed()
 
 

@@ -194,6 +194,8 @@ class WatchList:
     that does not change, so that an event nobody waits for costs one look-up.
 
     Attributes:
+        types: of the events that somebody waits for; None while somebody waits for
+            every event. `offer` may be left out for others.
         changed: called, under the lock, when a watch has come or gone; it must
             not come back here.
     """
@@ -204,6 +206,7 @@ class WatchList:
         self._watches: tuple[Watch, ...] = ()
         self._by_type: dict[str, tuple[Watch, ...]] = {}
         self._for_all: tuple[Watch, ...] = ()
+        self.types: Optional[frozenset[str]] = frozenset()
         self._over = False
         self._error: Optional[BaseException] = None
         self._gone: deque[Watch] = deque()
@@ -292,6 +295,8 @@ class WatchList:
         self._watches = watches
         self._for_all = tuple(w for w in watches if w.types is None)
         self._by_type = by_type
+        # Last: who finds a type here finds its watches above.
+        self.types = None if self._for_all else frozenset(named)
         self.changed()
 
 

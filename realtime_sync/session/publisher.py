@@ -67,7 +67,9 @@ class Publisher:
             key = UNKNOWN_MARK + key
         elif self._stale is not None:
             self._stale.note(event, snapshot)
-        self._dispatcher.submit(event, snapshot, size, self._board.route(key), key)
+        board = self._board
+        route = board.routes.get(key) or board.route(key)
+        self._dispatcher.submit(event, snapshot, size, route, key)
         if event.type in self._turns.types:
             finished = self._turns.event(event)
             if finished is not None:

@@ -193,7 +193,7 @@ def test_endless_new_event_types_do_not_fill_the_cache() -> None:
     for number in range(3000):
         signals.route(f"{UNKNOWN_MARK}vendor.{number}")
 
-    assert len(signals._routes) <= 1024
+    assert len(signals.routes) <= 1024
 
 
 def test_the_queue_keeps_a_snapshot_only_for_handlers_that_look_at_it() -> None:

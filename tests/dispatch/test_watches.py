@@ -340,3 +340,20 @@ def test_a_deadline_is_one_point_in_time() -> None:
     assert (Deadline(5).limited(1).remaining() or 9) <= 1
     assert Deadline(None).limited(None).remaining() is None
     assert not Deadline(None).passed
+
+
+def test_the_types_wanted_are_those_of_the_watches() -> None:
+    """So that an event that nobody waits for need not be offered."""
+    watches = WatchList()
+    one = Watch(frozenset({"error"}), lambda event: None, lambda error: None)
+    every = Watch(None, lambda event: None, lambda error: None)
+    none = watches.types
+    watches.add(one)
+    some = watches.types
+    watches.add(every)
+    all_of_them = watches.types
+    watches.remove(every)
+
+    assert frozenset() == none
+    assert frozenset({"error"}) == some == watches.types
+    assert all_of_them is None
