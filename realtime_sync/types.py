@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Union, overload
 
 if TYPE_CHECKING:
@@ -56,6 +57,11 @@ OrUnset = Union[Result, Unset]
 
 JsonObject = Mapping[str, Any]
 """One decoded JSON object."""
+
+RecordingSource = Union[
+    str, "os.PathLike[str]", Iterable[Union[str, bytes, JsonObject]]
+]
+"""A recording: a file's path, or lines: text, or decoded."""
 
 AudioBytes = Union[bytes, bytearray, memoryview]
 """Raw audio: bytes of the format that the session is configured for."""

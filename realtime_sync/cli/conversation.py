@@ -201,7 +201,7 @@ def _id_of(event: events.ResponseCreated | events.ResponseDone) -> str:
     return (event.response and event.response.id) or ""
 
 
-def _problem(response: Any) -> str | None:
+def _problem(response: object) -> str | None:
     """Why a response was not completed, as far as the server says."""
     details = getattr(response, "status_details", None) or None
     error = getattr(details, "error", None) or None

@@ -27,7 +27,7 @@ TELLING = (
 """Members that say what an event is about, the most telling first."""
 
 
-def event_line(at: float, direction: str, frame: Any) -> str:
+def event_line(at: float, direction: str, frame: object) -> str:
     """
     An event as a line: time, direction, type, and what it is about.
 
@@ -55,7 +55,7 @@ class Lines:
     def __init__(self) -> None:
         self._more: dict[tuple[str, str], int] = {}
 
-    def of(self, at: float, direction: str, frame: Any) -> list[str]:
+    def of(self, at: float, direction: str, frame: object) -> list[str]:
         """The lines to print for an event, which may be none."""
         kind = str(frame.get("type")) if isinstance(frame, Mapping) else ""
         run = (direction, kind)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from .. import audio
@@ -20,8 +22,8 @@ def converse(
     url: str | None,
     options: argparse.Namespace,
     *,
-    microphone: Any = None,
-    speaker: Any = None,
+    microphone: AbstractContextManager[Iterable[bytes]] | None = None,
+    speaker: AbstractContextManager[audio.Speaker] | None = None,
 ) -> int:
     """
     Talk until Ctrl-C, or until the session is over.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..protocol.escape import one_line
 from .json_output import Commands, add_json_option, print_json
@@ -76,9 +76,11 @@ def _listen(router: Router, transcript: LiveTranscript) -> None:
     router.on("error", lambda event: transcript.note(str(event.error.message)))
 
 
-def _written(item: Any, transcript: LiveTranscript) -> None:
+def _written(item: object, transcript: LiveTranscript) -> None:
     if getattr(item, "role", None) != "user":
         return
-    text = "".join(part.text for part in item.content or () if part.text)
+    text = "".join(
+        part.text for part in getattr(item, "content", None) or () if part.text
+    )
     if text:
         transcript.user(text)

@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import ConfigurationError
 from ..protocol import sensitive
 from ..protocol.escape import json_text, one_line
+from ..protocol.events import ServerEvent
 from ..transport.redaction import redact
 from .json_output import Commands, add_json_option, print_json
 from .lines import Lines
@@ -141,7 +142,7 @@ def _is_object(line: str) -> bool:
         return False
 
 
-def _safe(frame: Any) -> Any:
+def _safe(frame: object) -> Any:
     """Decoded JSON without secrets."""
     return json.loads(redact(json.dumps(sensitive.hidden(frame))))
 
@@ -153,7 +154,7 @@ def _call(options: argparse.Namespace) -> int:
     began = time.monotonic()
     lines = Lines()
 
-    def show(event: Any) -> None:
+    def show(event: ServerEvent) -> None:
         if options.json:
             print_json(_safe(event.raw))
         else:

@@ -33,6 +33,7 @@ from .transcripts import FORMATS, Segment, Segments
 
 if TYPE_CHECKING:
     from .. import Session
+    from ..audio import AudioFormat
 
 SUFFIXES = frozenset(".wav .flac .ogg .oga .opus .mp3 .aif .aiff .au".split())
 """Files of a folder that are audio."""
@@ -373,7 +374,10 @@ def _listen(
 
 
 def _blocks(
-    source: Source, wire: Any, progress: ProgressBar, unwritten: Sequence[Exception]
+    source: Source,
+    wire: AudioFormat,
+    progress: ProgressBar,
+    unwritten: Sequence[Exception],
 ) -> Iterator[bytes]:
     from .. import audio
 

@@ -138,7 +138,7 @@ class BrowserPlayer:
         if self._feed is not None:
             self._feed.update(script)
 
-    def _script(self, action: str, **more: Any) -> dict[str, Any]:
+    def _script(self, action: str, **more: object) -> dict[str, Any]:
         self._number += 1
         order = {
             "player": self._id,

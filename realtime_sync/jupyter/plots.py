@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from .. import Session
 from .. import report as page
-from ..report import Story, element, tell
+from ..report import Story, Told, element, tell
 from .html import framed
 from .naming import story_of
 
@@ -25,7 +23,7 @@ class Picture:
         return self._text
 
 
-def waveform(source: Any) -> Picture:
+def waveform(source: Told) -> Picture:
     """
     Both sides of a conversation, with turns and interruptions.
 
@@ -42,7 +40,7 @@ def waveform(source: Any) -> Picture:
     return Picture(framed(shown), f"waveform of {story.title}")
 
 
-def latency(source: Any) -> Picture:
+def latency(source: Told) -> Picture:
     """
     How long each turn took, as bars and as a table; see `waveform`.
     """
@@ -54,5 +52,5 @@ def latency(source: Any) -> Picture:
     return Picture(framed(bars, table), f"latency of {len(story.turns)} turns")
 
 
-def _story(source: Any) -> Story:
+def _story(source: Told) -> Story:
     return story_of(source) if isinstance(source, Session) else tell(source)

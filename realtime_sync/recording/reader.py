@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Final, Optional, Union
+from typing import Any, Final, Optional
 
 from attrs import frozen
 
@@ -22,12 +22,10 @@ from ..errors import ConfigurationError
 from ..protocol import jsontext
 from ..protocol.registry import client_names, server_names
 from ..transport.logs import area_logger
+from ..types import RecordingSource
 from .lines import FORMAT, VERSION
 
 logger = area_logger("realtime_sync.session")
-
-Source = Union[str, os.PathLike[str], Iterable[Union[str, bytes, Mapping[str, Any]]]]
-"""A file's path, or lines: text, or decoded."""
 
 NESTED: Final = ("frame", "event", "data", "message", "payload", "body")
 """Members of others' lines in which the event may be."""
@@ -102,7 +100,7 @@ class Recorded:
         connection: number of the connection that it begins with.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: RecordingSource) -> None:
         self._path = Path(source) if isinstance(source, (str, os.PathLike)) else None
         self._lines = () if isinstance(source, (str, os.PathLike)) else tuple(source)
         first = next(self._decoded(), None)
@@ -184,7 +182,7 @@ class Recorded:
                 yield line
 
 
-def read_recording(source: Source) -> Recorded:
+def read_recording(source: RecordingSource) -> Recorded:
     """
     Read a recording, our own or another program's.
 

@@ -17,7 +17,7 @@ from .markup import Content, Markup, element
 from .page import audio_url, body_of, player, said, style
 from .timeline import MOMENTS, Entry, Problem, Story, Turn, Utterance
 from .waveform import waveform
-from .writing import html, tell, write
+from .writing import Told, html, tell, write
 
 __all__ = [
     "Content",
@@ -26,6 +26,7 @@ __all__ = [
     "Markup",
     "Problem",
     "Story",
+    "Told",
     "Turn",
     "Utterance",
     "audio_url",

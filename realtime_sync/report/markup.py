@@ -21,7 +21,7 @@ class Markup(str):
 Content = Union[str, int, float, None, "list[Any]", "tuple[Any, ...]"]
 
 
-def element(tag: str, *content: Content, **attributes: Any) -> Markup:
+def element(tag: str, *content: Content, **attributes: object) -> Markup:
     """
     One element.
 
@@ -50,7 +50,7 @@ def joined(content: Content) -> Markup:
     return Markup(escape(terminal_text(str(content))))
 
 
-def _attributes(attributes: dict[str, Any]) -> str:
+def _attributes(attributes: dict[str, object]) -> str:
     pieces = []
     for name, value in attributes.items():
         if value is None or value is False:

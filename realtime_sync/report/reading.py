@@ -12,6 +12,7 @@ from ..protocol import audio_fields, sensitive
 from ..state.latency import HASTE
 from ..telemetry import Tokens
 from ..transport.redaction import redact
+from ..types import RecordingSource
 from .recording_reader import Listener
 from .timeline import Entry, Problem, Story, Utterance
 
@@ -40,7 +41,7 @@ def from_snapshot(snapshot: Snapshot, title: str) -> Story:
     return story
 
 
-def from_recording(source: Any, title: str) -> Story:
+def from_recording(source: RecordingSource, title: str) -> Story:
     """
     The story of a recording.
 
@@ -59,7 +60,7 @@ def from_recording(source: Any, title: str) -> Story:
         else:
             listener.hear(line.at, line.frame)
         _enter(story, line.at, line.direction, line.frame)
-        problem = _problem(line)
+        problem = _problem(line.at, line.frame, len(line.data))
         if problem is not None:
             story.problems.append(problem)
     listener.finish()
@@ -172,20 +173,19 @@ def _drop_silence(story: Story, listener: Listener) -> None:
 # -- what went wrong -------------------------------------------------------------------
 
 
-def _problem(line: Any) -> Optional[Problem]:
-    frame = line.frame
+def _problem(at: float, frame: object, size: int) -> Optional[Problem]:
     if not isinstance(frame, Mapping):
-        return Problem("no JSON", f"{len(line.data)} bytes", line.at)
+        return Problem("no JSON", f"{size} bytes", at)
     kind = str(frame.get("type"))
     if kind == "response.done":
-        return _bad_response(frame.get("response"), line.at)
+        return _bad_response(frame.get("response"), at)
     error = frame.get("error")
     if kind == "error" or kind.endswith(".failed"):
-        return Problem(kind, redact(_said(error) or _said(frame)), line.at)
+        return Problem(kind, redact(_said(error) or _said(frame)), at)
     if kind in ("connection.lost", "dispatch.lagging"):
-        return Problem(kind, redact(_said(frame)), line.at)
+        return Problem(kind, redact(_said(frame)), at)
     if kind == "connection.closed" and frame.get("code") not in (None, 1000, 1001):
-        return Problem(kind, redact(_said(frame)), line.at)
+        return Problem(kind, redact(_said(frame)), at)
     return None
 
 
@@ -235,12 +235,12 @@ def _enter(story: Story, at: float, direction: str, frame: object) -> None:
     story.entries.append(Entry(at, direction, kind, _short(_shown(frame)), until=at))
 
 
-def _shown(frame: Any) -> Any:
+def _shown(frame: object) -> Any:
     """A copy of JSON without audio and secrets."""
     return sensitive.hidden(audio_fields.replaced(frame, audio_fields.shown))
 
 
-def _short(value: Any) -> Any:
+def _short(value: object) -> Any:
     """A copy of JSON without long texts and keys."""
     if isinstance(value, Mapping):
         return {str(name): _short(each) for name, each in value.items()}

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import TYPE_CHECKING, Optional, Protocol, Union, cast
 
+from ..types import RecordingSource
 from .page import MOST_AUDIO, page
 from .reading import from_recording, from_snapshot
 from .timeline import Story
 
+if TYPE_CHECKING:
+    from .. import Session, Snapshot
 
-def tell(source: Any, *, title: Optional[str] = None) -> Story:
+
+class Written(Protocol):
+    """A recording under way, or finished."""
+
+    path: Union[str, os.PathLike[str]]
+
+    def flush(self) -> object:
+        """Write what has come so far."""
+
+
+Told = Union[Written, "Session", "Snapshot", RecordingSource]
+"""What a report can be made of."""
+
+
+def tell(source: Told, *, title: Optional[str] = None) -> Story:
     """
     Read what happened.
 
@@ -29,16 +46,17 @@ def tell(source: Any, *, title: Optional[str] = None) -> Story:
         source.flush()
         source = source.path
     if hasattr(source, "snapshot"):
-        return from_snapshot(source.snapshot, title or f"Session {source.name}")
+        session = cast("Session", source)
+        return from_snapshot(session.snapshot, title or f"Session {session.name}")
     if hasattr(source, "transcript"):
-        return from_snapshot(source, title or "Session")
+        return from_snapshot(cast("Snapshot", source), title or "Session")
     if isinstance(source, (str, os.PathLike)):
         return from_recording(source, title or Path(source).name)
     return from_recording(list(source), title or "Recording")
 
 
 def html(
-    source: Any, *, title: Optional[str] = None, max_audio: int = MOST_AUDIO
+    source: Told, *, title: Optional[str] = None, max_audio: int = MOST_AUDIO
 ) -> str:
     """
     A report as the text of an HTML page; see `tell` and `write`.
@@ -47,7 +65,7 @@ def html(
 
 
 def write(
-    source: Any,
+    source: Told,
     path: Union[str, os.PathLike[str]],
     *,
     title: Optional[str] = None,

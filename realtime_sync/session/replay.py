@@ -19,11 +19,11 @@ from ..deadline import Deadline
 from ..dispatch.notices import ConnectionDropped, ConnectionOpened, ConnectionRestored
 from ..dispatch.router import Router
 from ..errors import ConfigurationError, LocalProtocolError
-from ..recording.reader import Recorded, RecordedLine, Source, read_recording
+from ..recording.reader import Recorded, RecordedLine, read_recording
 from ..state.snapshot import Snapshot
 from ..transport.base import Entry
 from ..transport.endpoint import Endpoint
-from ..types import SessionType
+from ..types import RecordingSource, SessionType
 from .options import SessionOptions
 from .session import Session
 
@@ -31,7 +31,7 @@ _CLEAN = 1000
 
 
 def replay(
-    recording: Source,
+    recording: RecordingSource,
     *,
     router: Optional[Router] = None,
     speed: float = 0.0,

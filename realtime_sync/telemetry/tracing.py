@@ -13,6 +13,9 @@ from ..errors import ConfigurationError, install_command
 from .tokens import Tokens
 
 if TYPE_CHECKING:
+    from opentelemetry.metrics import Histogram, Meter, MeterProvider
+    from opentelemetry.trace import Span, TracerProvider
+
     from .. import Context, Session, Subscription
     from ..dispatch.notices import ConnectionEnded
     from ..protocol import events
@@ -26,7 +29,7 @@ TOKEN_BUCKETS = tuple(4**power for power in range(14))
 
 @define
 class _Answer:
-    span: Any
+    span: Span
     began: float
     first: Optional[float] = None
 
@@ -62,8 +65,8 @@ class OpenTelemetry:
         self,
         *,
         system: str = "openai",
-        tracer_provider: Any = None,
-        meter_provider: Any = None,
+        tracer_provider: Optional[TracerProvider] = None,
+        meter_provider: Optional[MeterProvider] = None,
     ) -> None:
         try:
             from opentelemetry import context, metrics, trace
@@ -214,7 +217,7 @@ class _Follower:
         self._made_by._duration.record(took, attributes)
 
 
-def _histogram(meter: Any, name: str, unit: str, about: str) -> Any:
+def _histogram(meter: Meter, name: str, unit: str, about: str) -> Histogram:
     buckets = TOKEN_BUCKETS if unit == "{token}" else BUCKETS
     return meter.create_histogram(
         name,

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..audio.telephony import CallBridge, Carrier, Codec
 from .carrier_lines import (
@@ -22,6 +22,9 @@ from .carrier_lines import (
     TwilioLine,
     VonageLine,
 )
+
+if TYPE_CHECKING:
+    from ..server import ManualClock
 
 STEP = 0.005
 """Seconds between two looks at the line."""
@@ -78,13 +81,13 @@ class FakeCarrier:
         self,
         carrier: Carrier,
         *,
-        clock: Any = None,
+        clock: ManualClock | None = None,
         lag: float = 0.0,
         jitter: float = 0.0,
         lose_marks: float = 0.0,
         stall: tuple[float, float] | None = None,
         seed: int = 0,
-        **line: Any,
+        **line: str | int,
     ) -> None:
         self.carrier = carrier
         self.messages: list[str | bytes] = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, Union
 
 from attrs import frozen
@@ -71,7 +71,7 @@ class TwilioLine:
     def __init__(self, coding: str = "audio/x-mulaw", rate: int = 8000) -> None:
         self._format = {"encoding": coding, "sampleRate": rate, "channels": 1}
 
-    def _said(self, event: str, **members: Any) -> str:
+    def _said(self, event: str, **members: object) -> str:
         return json.dumps({"event": event, "streamSid": "MZ1", **members})
 
     def begin(self) -> list[Sent]:
@@ -111,7 +111,7 @@ class TwilioLine:
         yield from _asked(frame, "media", "clear")
 
 
-def _asked(frame: Any, play: str, clear: str) -> Iterator[Asked]:
+def _asked(frame: Mapping[str, Any], play: str, clear: str) -> Iterator[Asked]:
     event = frame["event"]
     if event == play:
         payload = base64.b64decode(frame["media"]["payload"], validate=True)
@@ -136,7 +136,7 @@ class TelnyxLine:
     def __init__(self, coding: str = "PCMU", rate: int = 8000) -> None:
         self._format = {"encoding": coding, "sample_rate": rate, "channels": 1}
 
-    def _said(self, event: str, **members: Any) -> str:
+    def _said(self, event: str, **members: object) -> str:
         frame = {"event": event, "sequence_number": "1", "stream_id": "s1"}
         return json.dumps({**frame, **members})
 
@@ -176,7 +176,7 @@ class TelnyxLine:
 class PlivoLine:
     """Plivo's messages, with mu-law at 8 kHz."""
 
-    def _said(self, event: str, **members: Any) -> str:
+    def _said(self, event: str, **members: object) -> str:
         return json.dumps({"sequenceNumber": 1, "event": event, **members})
 
     def begin(self) -> list[Sent]:
@@ -223,7 +223,7 @@ class PlivoLine:
 class ExotelLine:
     """Exotel's messages, with 16-bit PCM at 8 kHz."""
 
-    def _said(self, event: str, **members: Any) -> str:
+    def _said(self, event: str, **members: object) -> str:
         return json.dumps({"event": event, "stream_sid": "s1", **members})
 
     def begin(self) -> list[Sent]:

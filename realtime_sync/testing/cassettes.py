@@ -15,6 +15,7 @@ from attrs import define
 from .. import read_recording
 from ..protocol.dialects import named
 from ..protocol.jsontext import dumps
+from ..types import RecordingSource
 from . import frames
 from .scenario import ScenarioFailed
 from .scripted_engine import Close, Frame, PlayedEngine, Said, complaint
@@ -52,7 +53,9 @@ class Cassette:
         ConfigurationError: it is not a recording.
     """
 
-    def __init__(self, recording: Any, *, match: Optional[Match] = None) -> None:
+    def __init__(
+        self, recording: RecordingSource, *, match: Optional[Match] = None
+    ) -> None:
         recorded = read_recording(recording)
         self.misses: list[str] = []
         self._name = str(recorded)
@@ -108,7 +111,7 @@ class Cassette:
         return message
 
 
-def cassette(recording: Any, *, match: Optional[Match] = None) -> Cassette:
+def cassette(recording: RecordingSource, *, match: Optional[Match] = None) -> Cassette:
     """
     A recording to be served: ``serve(agent=cassette("call.jsonl"))``.
 
@@ -281,7 +284,7 @@ class _Part:
             if step.said is not None:
                 yield from self._said(step.said)
 
-    def _said(self, said: Any) -> Iterator[Said]:
+    def _said(self, said: object) -> Iterator[Said]:
         if not isinstance(said, Mapping):
             yield said if isinstance(said, (bytes, Close)) else dumps(said)
             return

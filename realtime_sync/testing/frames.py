@@ -20,7 +20,7 @@ from typing import Any, Optional, Union
 
 Frame = dict[str, Any]
 Call = Union[tuple[str, Mapping[str, Any]], Mapping[str, Any]]
-Reply = Callable[[Any], Iterable[Frame]]
+Reply = Callable[[object], Iterable[Frame]]
 
 _numbers = itertools.count(1)
 _PCM = {"type": "audio/pcm", "rate": 24_000}
@@ -50,7 +50,7 @@ SESSION: Mapping[str, Any] = {
 """The session that scenarios tell of until it is updated."""
 
 
-def session_created(**fields: Any) -> Frame:
+def session_created(**fields: object) -> Frame:
     """
     The greeting.
 
@@ -60,7 +60,7 @@ def session_created(**fields: Any) -> Frame:
     return {"type": "session.created", "session": merged(SESSION, fields)}
 
 
-def session_updated(**fields: Any) -> Frame:
+def session_updated(**fields: object) -> Frame:
     """
     The whole configuration after a change.
 
@@ -83,7 +83,7 @@ def message(text: str, *, role: str = "user", id: Optional[str] = None) -> Frame
     }
 
 
-def item_added(item: Mapping[str, Any], **fields: Any) -> list[Frame]:
+def item_added(item: Mapping[str, Any], **fields: object) -> list[Frame]:
     """
     ``conversation.item.added`` and ``conversation.item.done``.
 
@@ -97,7 +97,7 @@ def item_added(item: Mapping[str, Any], **fields: Any) -> list[Frame]:
     return [{"type": name, **fields, "item": dict(whole)} for name in names]
 
 
-def error(message: str, *, code: Optional[str] = None, **fields: Any) -> Reply:
+def error(message: str, *, code: Optional[str] = None, **fields: object) -> Reply:
     """
     An error about the command.
 
@@ -107,7 +107,7 @@ def error(message: str, *, code: Optional[str] = None, **fields: Any) -> Reply:
         **fields: of the error, such as ``param`` and ``type``.
     """
 
-    def reply(command: Any) -> list[Frame]:
+    def reply(command: object) -> list[Frame]:
         told = {"type": "invalid_request_error", "code": code, "message": message}
         about = {"event_id": _of(command, "event_id") or None}
         return [{"type": "error", "error": {**told, **about, **fields}}]
@@ -142,7 +142,7 @@ def answer(
         item_id: of the message, is made up by default.
     """
 
-    def reply(command: Any) -> Iterator[Frame]:
+    def reply(command: object) -> Iterator[Frame]:
         asked = _of(command, "response")
         aside = _of(asked, "conversation") == "none"
         response: Frame = {
@@ -169,7 +169,7 @@ def answer(
     return reply
 
 
-def acknowledged(command: Any, session: Mapping[str, Any] = SESSION) -> list[Frame]:
+def acknowledged(command: object, session: Mapping[str, Any] = SESSION) -> list[Frame]:
     """
     What acknowledges a command, or nothing.
 

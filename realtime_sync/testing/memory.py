@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from threading import RLock
 from time import monotonic
-from typing import Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..errors import ConnectionLost
 from ..protocol import jsontext
@@ -20,6 +20,9 @@ from .scripted_engine import Close, Frame, PlayedEngine, Said
 
 Fed = Union[Mapping[str, Any], ServerEvent, bytes, str, Close]
 OnSend = Callable[[dict[str, Any]], Any]
+
+if TYPE_CHECKING:
+    from ..server import ManualClock
 
 _ABNORMAL = 1006
 
@@ -68,7 +71,7 @@ class MemoryTransport:
         dialect: str = "ga",
         session_type: str = "realtime",
         model: str = "gpt-realtime-2.1",
-        clock: Any = None,
+        clock: Optional[ManualClock] = None,
     ) -> None:
         self.sent: list[dict[str, Any]] = []
         self.on_send = on_send
@@ -311,7 +314,7 @@ class _Bare:
         return answer
 
 
-def _listed(answer: Any) -> list[Any]:
+def _listed(answer: Union[Fed, Iterable[Fed], None]) -> list[Fed]:
     if answer is None:
         return []
     if isinstance(answer, (Mapping, ServerEvent, bytes, str, Close)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from threading import Event
-from typing import Any
+from typing import Any, Protocol
 
 from attrs import field, frozen
 
@@ -33,6 +33,26 @@ class ToolCall:
     arguments: Mapping[str, Any]
     session: Any = field(default=None, repr=False)
     abandoned: Event = field(factory=Event, repr=False)
+
+
+class FunctionCall(Protocol):
+    """A call, as a response ends with it or as the mirror has it."""
+
+    @property
+    def id(self) -> object:
+        """Of the item; text, where the server gives one."""
+
+    @property
+    def call_id(self) -> Any:
+        """What the output names."""
+
+    @property
+    def name(self) -> object:
+        """Of the function."""
+
+    @property
+    def arguments(self) -> Any:
+        """JSON, as the model wrote it."""
 
 
 def failure(message: str) -> str:

@@ -4,19 +4,19 @@ One round: the calls of one response, their outputs, and one `response.create`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from threading import Event, Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Optional
 
 from ..errors import CommandRejected, ConnectionClosed, RealtimeError, WaitTimeout
 from ..transport.logs import area_logger
-from .calls import ToolCall, failure
+from .calls import FunctionCall, ToolCall, failure
 from .host import ToolHost
 from .tool import BadArguments, Tool
 
 if TYPE_CHECKING:
-    from .. import CommandHandle, Session
+    from .. import CommandHandle, ResponseHandle, Session
 
 logger = area_logger("realtime_sync.tools")
 
@@ -55,7 +55,7 @@ class Round:
         refusal: Optional[str] = None,
     ) -> None:
         self.done = Event()
-        self.following: Any = None
+        self.following: Optional[ResponseHandle] = None
         self.error: Optional[BaseException] = None
         self._session = session
         self._host = host
@@ -86,7 +86,7 @@ class Round:
         self._cancelled.set()
         self._stirred.set()
 
-    def _thread(self, what: str, target: Any) -> None:
+    def _thread(self, what: str, target: Callable[[], None]) -> None:
         name = f"realtime-sync {self._session.name} {what}"
         Thread(target=target, name=name, daemon=True).start()
 
@@ -144,7 +144,7 @@ class Round:
                 on_conflict="wait", timeout=None
             )
 
-    def _through(self, act: Any) -> None:
+    def _through(self, act: Callable[[], object]) -> None:
         """Do something, once more for each connection that is lost over it."""
         while not self._cancelled.is_set():
             try:
@@ -167,7 +167,7 @@ class RunningCall:
     """
 
     def __init__(
-        self, session: Session, tool: Optional[Tool], call: Any, stirred: Event
+        self, session: Session, tool: Optional[Tool], call: FunctionCall, stirred: Event
     ) -> None:
         self.call_id: str = call.call_id
         self.name = str(call.name)

@@ -300,7 +300,7 @@ def _record(kind: Any, where: str, inside: tuple[Any, ...]) -> dict[str, Any]:
     return schema
 
 
-def _fields(kind: Any) -> Any:
+def _fields(kind: object) -> Optional[dict[str, tuple[Any, bool]]]:
     """Name -> (type, whether it is required), or None for no record type."""
     if not isinstance(kind, type):
         return None

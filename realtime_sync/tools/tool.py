@@ -7,7 +7,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Optional
+from typing import Any, Optional, ParamSpec, TypeVar
 
 import attrs
 from attrs import frozen
@@ -16,6 +16,9 @@ from ..errors import ToolError
 from .calls import ToolCall
 from .schema import function_schema, parameters_of, summary
 from .structuring import Misfit, new_converter, structured
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
@@ -144,13 +147,18 @@ class Tool:
             arguments[self._takes_call] = call
         return as_text(self._within(self.function, **arguments))
 
-    def _within(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def _within(
+        self,
+        function: Callable[Given, Result],
+        *args: Given.args,
+        **kwargs: Given.kwargs,
+    ) -> Result:
         """Call in a fresh copy of the context that the tool was registered in."""
         context = (self._context or contextvars.copy_context()).copy()
         return context.run(function, *args, **kwargs)
 
 
-def as_text(value: Any) -> str:
+def as_text(value: object) -> str:
     """
     A result in the form that the model reads: text as it is, the rest as JSON.
     """

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..errors import ConnectionClosed, ConnectionClosedOK, ToolError, WaitTimeout
 from ..transport.logs import area_logger
-from .calls import failure
+from .calls import FunctionCall, failure
 from .host import ToolHost
 from .running import Round
 from .tool import Tool
 
 if TYPE_CHECKING:
-    from .. import Session, Snapshot
+    from .. import Reply, ResponseHandle, Session, Snapshot
     from ..dispatch.notices import ConnectionEnded
     from ..protocol import events
 
@@ -127,7 +127,7 @@ class ToolSet:
             names = {*self._tools, *self._removed}
         return [each for each in others or () if _name(each) not in names] + mine
 
-    def follow(self, reply: Any, deadline: Any) -> Any:
+    def follow(self, reply: Reply, deadline: Any) -> Optional[ResponseHandle]:
         """
         Wait for the round that answers a reply's calls.
 
@@ -186,7 +186,7 @@ class ToolSet:
         with self._lock:
             return self._rounds.get(response_id)
 
-    def _begin(self, response: Any) -> Optional[Round]:
+    def _begin(self, response: object) -> Optional[Round]:
         response_id = getattr(response, "id", None)
         if not isinstance(response_id, str):
             return None
@@ -211,7 +211,7 @@ class ToolSet:
         return round_
 
     def _new_round(
-        self, response_id: str, calls: tuple[Any, ...], status: str, depth: int
+        self, response_id: str, calls: tuple[FunctionCall, ...], status: str, depth: int
     ) -> Optional[Round]:
         assert self._lock.locked()
         mine = [call for call in calls if not self._is_foreign(call.name)]
@@ -260,7 +260,7 @@ class ToolSet:
         return any(_name(each) == name for each in declared)
 
 
-def _calls(response: Any) -> tuple[Any, ...]:
+def _calls(response: object) -> tuple[FunctionCall, ...]:
     """The calls of a response, as the server ends it or as the mirror has it."""
     output = getattr(response, "output", None) or ()
     return tuple(
@@ -271,7 +271,7 @@ def _calls(response: Any) -> tuple[Any, ...]:
     )
 
 
-def _is_listed(snapshot: Snapshot, call: Any) -> bool:
+def _is_listed(snapshot: Snapshot, call: FunctionCall) -> bool:
     item = snapshot.item(call.id) if isinstance(call.id, str) else None
     return item is not None and not item.announced and not item.out_of_band
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ... import Session, Threads, connect
 from ...types import DispatchMode
@@ -195,7 +196,9 @@ def hour(job: Job) -> Figures:
     return {"MiB growth": (used[-1] - used[len(used) // 10]) / 1024}
 
 
-def _hushed(job: Job, busy: Any) -> Figures:
+def _hushed(
+    job: Job, busy: Callable[[threading.Event, threading.Event], None]
+) -> Figures:
     seen, started, over = Delays(), threading.Event(), threading.Event()
     with _connect(job) as session:
         session.on("input_audio_buffer.committed", lambda event: busy(started, over))

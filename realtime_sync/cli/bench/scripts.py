@@ -24,7 +24,7 @@ _MESSAGE = {"type": "message", "role": "assistant", "content": []}
 _CALL = {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": ""}
 
 
-def _encoded(kind: str, **members: Any) -> bytes:
+def _encoded(kind: str, **members: object) -> bytes:
     event = {"type": kind, "event_id": "event_abcdef123456", **members}
     return frame(json.dumps(event).encode())
 
