@@ -22,6 +22,7 @@ import requests
 import urllib3.exceptions
 from attrs import field, frozen
 from requests.adapters import HTTPAdapter
+from urllib3.poolmanager import ProxyManager
 
 from ..deadline import Deadline
 from ..errors import ConfigurationError, RestError
@@ -35,6 +36,7 @@ from ..transport.logs import area_logger
 from ..transport.proxies import need_socks, proxy_for
 from ..transport.redaction import redact
 from ..types import UNSET, Timeout, Unset
+from .bounds import LONGEST_SILENCE, TooLarge, read_body, reading_until, time_answers
 
 logger = area_logger("realtime_sync.rest")
 
@@ -46,8 +48,6 @@ _HOPELESS = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 
 _REQUEST_ID_HEADERS = ("x-request-id", "apim-request-id", "x-ms-request-id")
 _LONGEST_ID = 200
-_READ_LIMIT = 60.0
-"""Longest silence, in seconds, of a request that has no deadline."""
 
 _NEVER_CONNECTED = (
     urllib3.exceptions.NewConnectionError,
@@ -220,22 +220,31 @@ class Rest:
         what = f"POST {urlsplit(url).path} on {urlsplit(url).netloc}"
         logger.debug("> %s", what)
         try:
-            response = self._requests().post(
-                url,
-                headers={**headers, **who.headers},
-                timeout=self._timeouts(deadline),
-                allow_redirects=False,
-                proxies={"http": proxy, "https": proxy} if proxy else {},
-                verify=_verification(options.ssl_context),
-                **request,
-            )
-        except requests.RequestException as exc:
+            with reading_until(deadline):
+                response = self._requests().post(
+                    url,
+                    # Packed answers save nothing here, and may unpack to anything.
+                    headers={"Accept-Encoding": "identity", **headers, **who.headers},
+                    timeout=self._timeouts(deadline),
+                    allow_redirects=False,
+                    stream=True,
+                    proxies={"http": proxy, "https": proxy} if proxy else {},
+                    verify=_verification(options.ssl_context),
+                    **request,
+                )
+                logger.debug("< %s: HTTP %s", what, response.status_code)
+                body = read_body(response.raw)
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
             return _no_answer(what, exc, repeatable)
-        logger.debug("< %s: HTTP %s", what, response.status_code)
+        except TooLarge as exc:
+            return _Failure(
+                error=RestError(f"{what}: {exc}", status=response.status_code),
+                again=False,
+            )
         answer = Answer(
             status=response.status_code,
             headers={name.lower(): value for name, value in response.headers.items()},
-            body=response.content,
+            body=body,
         )
         if 200 <= answer.status < 300:
             return answer
@@ -243,7 +252,7 @@ class Rest:
 
     def _timeouts(self, deadline: Deadline) -> tuple[float, float]:
         left = deadline.remaining()
-        left = _READ_LIMIT if left is None else max(left, 0.001)
+        left = LONGEST_SILENCE if left is None else max(left, 0.001)
         return min(self._options.connect_timeout or left, left), left
 
     def _requests(self) -> requests.Session:
@@ -254,23 +263,36 @@ class Rest:
             return self._pool
 
 
-class _OwnTls(HTTPAdapter):
-    """Uses the caller's TLS settings as they are."""
+class _Adapter(HTTPAdapter):
+    """
+    Reads answers within the deadline of their request.
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    Args:
+        context: the caller's TLS settings, used as they are; None takes the usual.
+    """
+
+    def __init__(self, context: Optional[ssl.SSLContext] = None) -> None:
         self._context = context
+        self._tls: dict[str, Any] = {} if context is None else {"ssl_context": context}
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        """Give the settings to direct connections."""
-        super().init_poolmanager(*args, ssl_context=self._context, **options)
+        """Make the pools of direct connections."""
+        super().init_poolmanager(*args, **{**options, **self._tls})
+        time_answers(self.poolmanager)
 
-    def proxy_manager_for(self, proxy: str, **options: object) -> Any:
-        """Give the settings to connections through a proxy."""
-        return super().proxy_manager_for(proxy, ssl_context=self._context, **options)
+    def proxy_manager_for(self, proxy: str, **options: Any) -> ProxyManager:
+        """Make the pools of connections through a proxy."""
+        known = proxy in self.proxy_manager
+        manager: ProxyManager = super().proxy_manager_for(proxy, **self._tls, **options)
+        if not known:
+            time_answers(manager)
+        return manager
 
     def cert_verify(self, *args: object) -> None:
         """Add no other authorities to the caller's."""
+        if self._context is None:
+            super().cert_verify(*args)  # type: ignore[no-untyped-call]
 
 
 def _new_pool(context: Optional[ssl.SSLContext]) -> requests.Session:
@@ -279,8 +301,8 @@ def _new_pool(context: Optional[ssl.SSLContext]) -> requests.Session:
     # proxies and authorities of the environment are looked up by our own rules.
     pool.trust_env = False
     pool.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    if context is not None:
-        pool.mount("https://", _OwnTls(context))
+    pool.mount("http://", _Adapter())
+    pool.mount("https://", _Adapter(context))
     return pool
 
 
@@ -320,10 +342,14 @@ def _in_time(wait: float, deadline: Deadline) -> bool:
     return left is None or wait < left
 
 
-def _no_answer(what: str, exc: requests.RequestException, repeatable: bool) -> _Failure:
+def _no_answer(
+    what: str,
+    exc: Union[requests.RequestException, urllib3.exceptions.HTTPError],
+    repeatable: bool,
+) -> _Failure:
     if isinstance(exc, (requests.exceptions.InvalidURL, ValueError)):
         raise ConfigurationError(f"{what}: {redact(str(exc))}") from None
-    beneath = _beneath(exc)
+    beneath = _beneath(exc) if isinstance(exc, requests.RequestException) else exc
     unseen = isinstance(beneath, _NEVER_CONNECTED)
     permanent = isinstance(exc, requests.exceptions.SSLError)
     # The text of requests' own exception holds the URL, query and all.
