@@ -8,7 +8,7 @@ from typing import Any, Union
 from attrs import evolve, frozen
 
 from ..errors import ConfigurationError
-from ..protocol.audio_formats import WORDS
+from ..protocol.audio_formats import BYTES_PER_SAMPLE, WORDS
 
 
 @frozen
@@ -50,13 +50,18 @@ class AudioFormat:
         return int(ms * self.rate / 1000 + 1e-6) * self.bytes_per_sample
 
 
-PCM16 = AudioFormat("pcm16", "audio/pcm", 24_000, 2, b"\x00\x00")
+def _format(word: str, *, silence: bytes) -> AudioFormat:
+    kind, rate = WORDS[word]
+    return AudioFormat(word, kind, rate, BYTES_PER_SAMPLE[kind], silence)
+
+
+PCM16 = _format("pcm16", silence=b"\x00\x00")
 """Signed 16-bit little-endian PCM, mono, 24 kHz: what the service prefers."""
 
-G711_ULAW = AudioFormat("g711_ulaw", "audio/pcmu", 8_000, 1, b"\xff")
+G711_ULAW = _format("g711_ulaw", silence=b"\xff")
 """G.711 mu-law, mono, 8 kHz: the telephone of North America and Japan."""
 
-G711_ALAW = AudioFormat("g711_alaw", "audio/pcma", 8_000, 1, b"\xd5")
+G711_ALAW = _format("g711_alaw", silence=b"\xd5")
 """G.711 A-law, mono, 8 kHz: the telephone of the rest of the world."""
 
 _BY_TYPE = {fmt.wire: fmt for fmt in (PCM16, G711_ULAW, G711_ALAW)}

@@ -42,6 +42,10 @@ RATES: Mapping[str, int] = {PCM: 24_000, PCMU: 8_000, PCMA: 8_000}
 """Media types of the protocol, and their usual rate; all are mono."""
 
 
+BYTES_PER_SAMPLE: Mapping[str, int] = {PCM: 2, PCMU: 1, PCMA: 1}
+"""Bytes of one sample of each media type."""
+
+
 def format_object(word: str, words: Mapping[str, tuple[str, int]] = WORDS) -> Any:
     """GA's object for a word; a word that is not known is its type."""
     if word not in words:

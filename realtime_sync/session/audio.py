@@ -11,21 +11,22 @@ from typing import Union
 from attrs import field, frozen
 
 from ..errors import ConfigurationError
+from ..protocol.audio_formats import (
+    BYTES_PER_SAMPLE,
+    PCM,
+    PCMA,
+    PCMU,
+    RATES,
+    format_word,
+)
 
-BYTES_PER_SAMPLE = {"pcm16": 2, "g711_ulaw": 1, "g711_alaw": 1}
-"""Bytes of one sample; all formats of the protocol are mono."""
+_KINDS = {format_word(kind): kind for kind in RATES}
+"""The names that audio has here -> the media types of the protocol."""
 
-RATES = {"pcm16": 24_000, "g711_ulaw": 8_000, "g711_alaw": 8_000}
-"""Sample rate in Hz that the protocol fixes for each format."""
+_NAMES = {said: name for name, kind in _KINDS.items() for said in (name, kind)}
+"""Every spelling of a format -> its name here."""
 
-_WAVE_TAGS = {"pcm16": 1, "g711_alaw": 6, "g711_ulaw": 7}
-
-FORMATS = {
-    "audio/pcm": "pcm16",
-    "audio/pcmu": "g711_ulaw",
-    "audio/pcma": "g711_alaw",
-}
-"""GA format type -> the name used everywhere else."""
+_WAVE_TAGS = {PCM: 1, PCMA: 6, PCMU: 7}
 
 
 @frozen
@@ -45,24 +46,25 @@ class Audio:
     rate: int = 24_000
 
     def __attrs_post_init__(self) -> None:
-        if self.format not in BYTES_PER_SAMPLE:
+        if self.format not in _KINDS:
             raise ConfigurationError(
-                f"audio format {self.format!r} is none of {sorted(BYTES_PER_SAMPLE)}"
+                f"audio format {self.format!r} is none of {sorted(_KINDS)}"
             )
 
     @property
     def seconds(self) -> float:
         """How long it plays."""
-        return len(self.data) / (BYTES_PER_SAMPLE[self.format] * self.rate)
+        return len(self.data) / (BYTES_PER_SAMPLE[_KINDS[self.format]] * self.rate)
 
     def wav(self) -> bytes:
         """
         The audio as a WAV file.
         """
-        width = BYTES_PER_SAMPLE[self.format]
+        kind = _KINDS[self.format]
+        width = BYTES_PER_SAMPLE[kind]
         header = struct.pack(
             "<HHIIHH",
-            _WAVE_TAGS[self.format],
+            _WAVE_TAGS[kind],
             1,
             self.rate,
             self.rate * width,
@@ -106,9 +108,8 @@ def format_name(value: object) -> str:
     kind = (
         value.get("type") if isinstance(value, dict) else getattr(value, "type", value)
     )
-    if isinstance(kind, str):
-        return FORMATS.get(kind, kind if kind in BYTES_PER_SAMPLE else "pcm16")
-    return "pcm16"
+    odd = format_word(PCM)
+    return _NAMES.get(kind, odd) if isinstance(kind, str) else odd
 
 
 def spoken_format(session: object) -> tuple[str, int]:
@@ -134,5 +135,5 @@ def _format_in_force(session: object, side: str) -> tuple[str, int]:
     audio = getattr(session, "audio", None) or None
     said = getattr(getattr(audio, side, None) or None, "format", None)
     name = format_name(said)
-    rate = getattr(said, "rate", None) if name == "pcm16" else None
-    return name, rate or RATES[name]
+    rate = getattr(said, "rate", None) if _KINDS[name] == PCM else None
+    return name, rate or RATES[_KINDS[name]]
