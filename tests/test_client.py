@@ -61,9 +61,10 @@ def test_defaults_of_a_client_hold_for_its_sessions() -> None:
     """What is configured once applies to every session, and can be overridden."""
     client = RealtimeClient(base_url="ws://127.0.0.1:9/v1", timeout=7.0, name="one")
     session = client.session("gpt-realtime-2.1", name="two")
+    other = client.session("gpt-realtime-2.1")
 
-    assert 7.0 == session._parts.options.timeout
     assert "two" == session.name
+    assert "one" == other.name
 
 
 @pytest.mark.parametrize("make", [RealtimeClient, connect])

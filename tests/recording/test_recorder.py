@@ -380,20 +380,3 @@ def test_a_restored_connection_is_recorded_as_one_of_its_own(tmp_path: Path) -> 
     assert kinds.index("session.created") < kinds.index("conversation.item.create")
     assert kinds.index("conversation.item.added") < kinds.index("recording.switched")
     assert kinds.index("recording.switched") < kinds.index("connection.restored")
-
-
-def test_a_tap_that_fails_is_taken_off(
-    session: Session, transport: MemoryTransport, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The reader lives, whatever looks over its shoulder."""
-
-    class Broken:
-        def received(self, *seen: Any) -> None:
-            raise RuntimeError("broken")
-
-    taps = session._parts.taps
-    taps.add(Broken())  # type: ignore[arg-type]
-    transport.feed({"type": "response.sparkle"}, {"type": "response.sparkle"})
-
-    assert not taps.on
-    assert 1 == caplog.text.count("taken off")

@@ -194,7 +194,7 @@ def test_close_from_a_handler(losing: Losing, inline: bool) -> None:
     )
     started = monotonic()
     losing.hold_a_command()
-    assert losing.session._lifecycle.over.wait(LONG)
+    wait_until(lambda: losing.session.closed, "the end")
     took = monotonic() - started
     losing.session.close()
 
@@ -248,7 +248,7 @@ def test_close_in_the_hook_of_the_policy(secure: bool) -> None:
         session = place.open(reconnect=policy, close_timeout=CLOSE)
         sessions.append(session)
         session.input_audio_buffer.clear()
-        assert session._lifecycle.over.wait(LONG)
+        wait_until(lambda: session.closed, "the end")
         report = session.close()
 
         assert report.complete

@@ -431,7 +431,7 @@ def test_a_question_ends_with_the_session_while_its_tool_runs(dispatch: str) -> 
 
     def lose(call: ToolCall) -> None:
         """Lose the connection and wait for the end."""
-        call.session._parts.connection.abort()
+        server.open_sessions()[-1].drop()
         call.abandoned.wait(20)
 
     with serve(agent=lambda prompt: Call("lose", {})) as server:
