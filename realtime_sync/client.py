@@ -12,6 +12,7 @@ from attrs import evolve, fields
 from .dispatch.router import Router
 from .errors import ConfigurationError
 from .session.close_report import CloseReport
+from .session.history import read_history
 from .session.options import SessionOptions, check_usable
 from .session.reply import Reply
 from .session.session import Session
@@ -168,12 +169,16 @@ class RealtimeClient:
 
         Raises:
             ConfigurationError: an option is wrong, or the model is one of GPT-Live.
+            OSError: the recording that is given as history cannot be read.
             TypeError: there is no such option.
         """
         _check_kinds(model, router)
         chosen = evolve(self._defaults, **options)
         check_usable(chosen, model)
-        session = Session(self.endpoint, model, options=chosen, router=router)
+        history = None if chosen.history is None else read_history(chosen.history)
+        session = Session(
+            self.endpoint, model, options=chosen, router=router, history=history
+        )
         for tool in chosen.tools:
             session.tool(tool)
         return session

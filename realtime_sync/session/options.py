@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -22,16 +22,22 @@ from ..types import UNSET, Dialect, DispatchMode, SessionType, Unset
 from .threads import Threads
 
 if TYPE_CHECKING:
+    import os
+
     from ..protocol.sessions import (
         SessionConfig,
         TranscriptionConfig,
         TranslationConfig,
     )
+    from ..state.snapshot import Snapshot
     from ..transport.base import Transport
     from .reconnect_policy import ReconnectPolicy
 
     Config = Union[
         SessionConfig, TranscriptionConfig, TranslationConfig, Mapping[str, Any], None
+    ]
+    Saved = Union[
+        Snapshot, Mapping[str, Any], str, os.PathLike[str], Iterable[Any], None
     ]
     OpenTransport = Union[Transport, Callable[[], Transport], None]
 
@@ -129,6 +135,9 @@ class SessionOptions:
             of a socket.
         context: contextvars for handlers; None for none, `UNSET` captures.
         name: shows in thread names, logs and the repr.
+        history: a conversation to begin with: a `Snapshot` or its `to_dict`; the path
+            of a recording; items of a snapshot or of events, their mappings, or
+            chat-completions messages. `Session.history_report` says what became of it.
         threads: `Threads` to share with other sessions; None for threads of its own.
     """
 
@@ -168,10 +177,14 @@ class SessionOptions:
         default=UNSET, validator=_context
     )
     name: Optional[str] = field(default=None, validator=_text)
+    history: Any = field(default=None, repr=False)
     threads: Optional[Threads] = field(default=None, validator=_threads)
 
 
-_USELESS = {"transcription": ("tools",), "translation": ("tools",)}
+_USELESS = {
+    "transcription": ("tools", "history"),
+    "translation": ("tools", "history"),
+}
 """Options that sessions of a type have no use for."""
 
 
@@ -228,6 +241,7 @@ class AskKeywords(TypedDict, total=False):
     transport: OpenTransport
     context: Union[contextvars.Context, None, Unset]
     name: Optional[str]
+    history: Saved
     threads: Optional[Threads]
 
 

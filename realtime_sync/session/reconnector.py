@@ -85,6 +85,9 @@ class Reconnector:
         codec: of the session.
         pending: commands that wait for their answers.
         sender: holds commands meanwhile.
+
+    Attributes:
+        left: what the last restore left open; the next one goes on from it.
     """
 
     def __init__(
@@ -111,7 +114,7 @@ class Reconnector:
         self._sender = sender
         self.policy = policy
         self._used = 0
-        self._unconfirmed: Optional[Unconfirmed] = None
+        self.left: Optional[Unconfirmed] = None
         self._given_up = given_up
         self._rotation: Optional[Thread] = None
         self._task: Optional[Task] = None
@@ -363,9 +366,7 @@ class Reconnector:
             self._given_up.attach(connection.abort)
             if options.wait_created:
                 rebuild.greet()
-            report = rebuild.run(
-                before, items=self.policy.restore, left=self._unconfirmed
-            )
+            report = rebuild.run(before, items=self.policy.restore, left=self.left)
             # The old one was read all the while: what it brought since the copy was
             # made would be missing in the new one.
             if alive and old.snapshot.version != before.version:
@@ -379,8 +380,8 @@ class Reconnector:
         finally:
             self._given_up.detach(connection.abort)
         # A loss right after this one goes on from the same conversation.
-        self._unconfirmed = Unconfirmed(
-            items=resumed(before, self._unconfirmed),
+        self.left = Unconfirmed(
+            items=resumed(before, self.left),
             ids=frozenset(report.unconfirmed),
             names=rebuild.names,
         )

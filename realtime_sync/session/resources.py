@@ -15,10 +15,13 @@ from ..deadline import Deadline
 from ..dispatch.context import Mirrored
 from ..dispatch.streams import wait_changed
 from ..dispatch.watches import Waiting, WatchList
-from ..errors import ActiveResponseConflict, WaitTimeout
+from ..errors import ActiveResponseConflict, LocalProtocolError, WaitTimeout
 from ..protocol import events
 from ..protocol.acks import CORRELATION_KEY
 from ..protocol.fields import to_audio
+from ..state.items import Item
+from ..state.restore import creatable
+from ..state.saved_items import is_of_mirror
 from ..types import UNSET, OnConflict, OnTimeout, Timeout, Unset
 from .audio import spoken_format
 from .response_handle import ResponseHandle
@@ -26,7 +29,7 @@ from .response_handle import ResponseHandle
 if TYPE_CHECKING:
     from ..protocol.events import ClientEvent
     from ..protocol.items import InputItem
-    from ..state.snapshot import Item, Snapshot
+    from ..state.snapshot import Snapshot
 
 Copied = TypeVar("Copied")
 
@@ -96,7 +99,10 @@ class ConversationItems(_Resource):
     """Commands ``conversation.item.*``."""
 
     def create(
-        self, item: InputItem, *, previous_item_id: Union[str, None, Unset] = UNSET
+        self,
+        item: Union[InputItem, Item],
+        *,
+        previous_item_id: Union[str, None, Unset] = UNSET,
     ) -> CommandHandle:
         """
         Put an item into the conversation.
@@ -104,25 +110,33 @@ class ConversationItems(_Resource):
         An item without an id gets one, so that its acknowledgement is found.
 
         Args:
-            item: an item object or a mapping in either dialect's spelling.
+            item: an item object or a mapping in either dialect's spelling; or one
+                of a snapshot, or its `to_dict`, which is put in again under its id,
+                sound as the text of it.
             previous_item_id: the item to put it behind; ``"root"`` for the
                 head; the end when left out.
 
         Returns:
             Acknowledged by `conversation.item.added`.
+
+        Raises:
+            LocalProtocolError: the item of a snapshot cannot be created, which
+                only servers make, or of which nothing is known.
+            TypeError: it is no item.
         """
-        frame: dict[str, Any] = {"type": "conversation.item.create", "item": item}
+        given = _given_back(item)
+        frame: dict[str, Any] = {"type": "conversation.item.create", "item": given}
         if previous_item_id is not UNSET:
             frame["previous_item_id"] = previous_item_id
-        if isinstance(item, Mapping):
-            frame["item"] = {"id": new_item_id(), **item}
+        if isinstance(given, Mapping):
+            frame["item"] = {"id": new_item_id(), **given}
             command = self._sender.codec.command(frame)
         else:
             command = events.ConversationItemCreate(
-                item=item, previous_item_id=previous_item_id
+                item=given, previous_item_id=previous_item_id
             )
-            if not item.id:
-                command.__dict__["item"] = _with_id(item)
+            if not given.id:
+                command.__dict__["item"] = _with_id(given)
         return self._sender.send(command)
 
     def delete(self, item_id: str) -> CommandHandle:
@@ -396,6 +410,18 @@ class Responses(_Resource):
             )
         except WaitTimeout:
             return self._mirror.snapshot
+
+
+def _given_back(item: Union[InputItem, Item]) -> InputItem:
+    """What creates an item that came from a snapshot; anything else as it is."""
+    if isinstance(item, Mapping) and is_of_mirror(item):
+        item = Item.from_dict(item)
+    if not isinstance(item, Item):
+        return item
+    built, remark = creatable(item)
+    if built is None:
+        raise LocalProtocolError(f"{item.id} cannot be created: {remark}")
+    return built
 
 
 def new_item_id() -> str:

@@ -4,9 +4,10 @@ A conversation on a new connection: sends a restore plan and waits for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from threading import Event
-from typing import Any, Optional, cast
+from typing import Any, Optional, Protocol, cast
 
 from attrs import evolve
 
@@ -19,6 +20,7 @@ from ..dispatch.watches import Waiting, WatchList
 from ..errors import CommandRejected, RestoreError, WaitTimeout
 from ..protocol import events
 from ..protocol.codec import Codec, to_mapping
+from ..protocol.events import ClientEvent
 from ..state.restore import (
     CALL_IS_GONE,
     RestorePlan,
@@ -34,93 +36,74 @@ from .opening import Greeting
 _PATIENCE = 3.0
 """Seconds for an answer, from a server that may never give one."""
 
+LONGEST = 10.0
+"""Seconds for a whole restore, where the program sets no limit."""
+
 _PCM16_AT_24_KHZ = 48_000
 _G711 = 8_000
 
 
-class Rebuild:
-    """
-    Sends a restore plan over a connection that nobody else uses yet.
+class Send(Protocol):
+    """Sends a command and returns its handle."""
 
-    Its acknowledgements are waited for apart from the session's, so that no
-    handler and no waiter of the program takes an old item for a new one.
+    def __call__(self, command: ClientEvent, /) -> CommandHandle: ...
+
+
+class Restorer:
+    """
+    Sends a plan and waits for what becomes of it.
+
+    What the server leaves unanswered is unconfirmed and fails nothing: some servers
+    take what they are sent and never say so.
 
     Args:
-        connection: not started yet.
-        codec: of the session.
-        config: the configuration in force, GA shape; None for none.
-        deadline: for all of it.
+        send: sends a command of the plan.
+        deadline: for all the waiting.
 
     Attributes:
         names: item id -> the id that the server gave it instead.
     """
 
-    def __init__(
-        self,
-        connection: Connection,
-        codec: Codec,
-        config: Optional[Mapping[str, Any]],
-        deadline: Deadline,
-    ) -> None:
-        self._connection = connection
-        self._codec = codec
-        self._config = config
+    def __init__(self, send: Send, deadline: Deadline) -> None:
+        self._send = send
         self._deadline = deadline
-        self._waiting = Waiting(_wait, None)
-        self._watches = WatchList()
-        self._pending = PendingCommands()
-        self._watches.add(self._pending.watch)
-        self._ids = event_ids("restore")
-        self._greeting = Greeting(self._watches, self._waiting)
         # Kinds of commands of which one was waited for in vain.
         self._silent: set[str] = set()
         self._confirmed: set[str] = set()
+        # Item id -> number of its last sending, which tells what was sent after it.
+        self._sent: dict[str, int] = {}
+        self._numbers = count()
         self.names: dict[str, str] = {}
-        connection.take_over(
-            self._watches, lambda event, snapshot, size: None, lambda connection: None
-        )
 
-    def start(self, transport: Transport) -> None:
-        """Let the connection read."""
-        self._connection.start(transport)
-
-    def greet(self) -> None:
-        """Wait for `session.created`."""
-        self._greeting.wait(self._deadline)
-
-    def run(
-        self, snapshot: Snapshot, *, items: bool, left: Optional[Unconfirmed] = None
-    ) -> RestoreReport:
+    def configure(self, command: ClientEvent, report: RestoreReport) -> None:
         """
-        Send configuration and items; say what became of them.
+        Send the configuration.
 
-        What the server leaves unanswered is unconfirmed and fails nothing: some
-        servers take what they are sent and never say so.
-
-        Args:
-            snapshot: the conversation as it was.
-            items: whether to rebuild the items at all.
-            left: what the restore before this one left open, if anything.
+        Raises:
+            RestoreError: the server refused it.
         """
-        self._greeting.cancel()
-        plan = plan_restore(snapshot, self._config, items=items, left=left)
-        self._configure(plan)
+        problem = self._outcome(self._send(command))
+        if problem is not None:
+            raise RestoreError(
+                f"the new connection refused the configuration: {problem}",
+                report=report,
+                retryable=problem.retryable,
+            ) from problem
+
+    def create(self, plan: RestorePlan) -> RestoreReport:
+        """Send the items; say what became of them."""
         dropped, changed = dict(plan.report.dropped), dict(plan.report.changed)
-        handles = [self._create(command) for command in plan.commands]
-        # All of them are on their way before the first answer is waited for.
-        outcomes = [self._outcome(handle) for handle in handles]
-        for command, problem in zip(plan.commands, outcomes):
-            if problem is None:
-                continue
-            # Perhaps only because of the item before it: that was refused, or
-            # the server knows it by another id.
-            place = _nearest(plan.report.restored, dropped, command.item.id)
-            place = self.names.get(place, place)
-            if place != command.previous_item_id:
-                again = evolve(command, event_id=UNSET, previous_item_id=place)
-                problem = self._outcome(self._create(again))
-            if problem is not None:
-                dropped[command.item.id] = f"the server refused it: {problem}"
+        refused = self._create_all(plan.commands)
+        while refused:
+            again: list[Any] = []
+            while refused and not (again and self.names):
+                command, problem = refused.pop(0)
+                better = self._elsewhere(command, plan, dropped)
+                if better is None:
+                    dropped[command.item.id] = f"the server refused it: {problem}"
+                else:
+                    again.append(better)
+            refused = self._create_all(again) + refused
         self._withdraw_orphans(plan, dropped)
         for item_id, name in self.names.items():
             changed[item_id] = "; ".join(
@@ -129,11 +112,40 @@ class Rebuild:
         sent = [each for each in plan.report.restored if each not in dropped]
         return evolve(
             plan.report,
-            changed=changed,
+            changed={each: changed[each] for each in changed if each not in dropped},
             dropped=dropped,
             restored=tuple(each for each in sent if each in self._confirmed),
             unconfirmed=tuple(each for each in sent if each not in self._confirmed),
         )
+
+    def _create_all(self, commands: Iterable[Any]) -> list[tuple[Any, CommandRejected]]:
+        """Send them at once; returns those that are refused, in order, and why."""
+        handles = []
+        for command in commands:
+            self._sent[command.item.id] = next(self._numbers)
+            handles.append(self._send(command))
+        outcomes = [(handle.command, self._outcome(handle)) for handle in handles]
+        return [(command, why) for command, why in outcomes if why is not None]
+
+    def _elsewhere(
+        self, command: Any, plan: RestorePlan, dropped: Mapping[str, str]
+    ) -> Any:
+        """
+        A refused command once more, if it was refused because of the item before it;
+        else None.
+
+        That one was refused itself, or sent after it; or the server knows it by
+        another id, which is known only once it has answered: then the ones behind
+        it have to wait for each other.
+        """
+        item_id = command.item.id
+        before = _nearest(plan.report.restored, dropped, item_id)
+        place = self.names.get(before, before)
+        later = self._sent.get(before, -1) > self._sent[item_id]
+        if place == command.previous_item_id and not later:
+            return None
+        self._sent[item_id] = next(self._numbers)  # Those behind it come later, too.
+        return evolve(command, event_id=UNSET, previous_item_id=place)
 
     def _patience(self, kind: str) -> float:
         """
@@ -162,34 +174,6 @@ class Rebuild:
                 name = self.names.get(item.id, item.id)
                 self._outcome(self._send(events.ConversationItemDelete(item_id=name)))
 
-    def _configure(self, plan: RestorePlan) -> None:
-        if not plan.config:
-            return
-        body = {"type": "session.update", "session": plan.config}
-        # A mapping is only what the protocol has no command for.
-        update = cast("events.ClientEvent", self._codec.command(body))
-        handle = self._send(update)
-        problem = self._outcome(handle)
-        if problem is not None:
-            raise RestoreError(
-                f"the new connection refused the configuration: {problem}",
-                report=plan.report,
-                retryable=problem.retryable,
-            ) from problem
-
-    def _create(self, command: events.ConversationItemCreate) -> CommandHandle:
-        self._connection.note(command)
-        return self._send(command)
-
-    def _send(self, command: events.ClientEvent) -> CommandHandle:
-        command = with_event_id(command, next(self._ids))
-        handle = CommandHandle(command, self._waiting)
-        with self._pending.order:
-            self._pending.expect(handle)
-        payload = self._codec.encode(command)
-        self._connection.send(payload, self._deadline)
-        return handle
-
     def _outcome(self, handle: CommandHandle) -> Optional[CommandRejected]:
         """Why the server refused a command, or None. Waits for a short time."""
         try:
@@ -206,6 +190,91 @@ class Rebuild:
             if isinstance(name, str) and name and name != asked:
                 self.names[asked] = name
         return None
+
+
+class Rebuild:
+    """
+    A conversation on a connection that nobody else uses yet.
+
+    Its acknowledgements are waited for apart from the session's, so that no
+    handler and no waiter of the program takes an old item for a new one.
+
+    Args:
+        connection: not started yet.
+        codec: of the session.
+        config: the configuration in force, GA shape; None for none.
+        deadline: for all of it; there is one in any case.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        codec: Codec,
+        config: Optional[Mapping[str, Any]],
+        deadline: Deadline,
+    ) -> None:
+        self._connection = connection
+        self._codec = codec
+        self._config = config
+        self._deadline = deadline.limited(LONGEST)
+        self._waiting = Waiting(_wait, None)
+        self._watches = WatchList()
+        self._pending = PendingCommands()
+        self._watches.add(self._pending.watch)
+        self._ids = event_ids("restore")
+        self._greeting = Greeting(self._watches, self._waiting)
+        self._restorer = Restorer(self._send, self._deadline)
+        connection.take_over(
+            self._watches, lambda event, snapshot, size: None, lambda connection: None
+        )
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Item id -> the id that the server gave it instead."""
+        return self._restorer.names
+
+    def start(self, transport: Transport) -> None:
+        """Let the connection read."""
+        self._connection.start(transport)
+
+    def greet(self) -> None:
+        """Wait for `session.created`."""
+        self._greeting.wait(self._deadline)
+
+    def run(
+        self, snapshot: Snapshot, *, items: bool, left: Optional[Unconfirmed] = None
+    ) -> RestoreReport:
+        """
+        Send configuration and items; say what became of them.
+
+        Args:
+            snapshot: the conversation as it was.
+            items: whether to rebuild the items at all.
+            left: what the restore before this one left open, if anything.
+
+        Raises:
+            RestoreError: the server refused the configuration.
+        """
+        self._greeting.cancel()
+        plan = plan_restore(snapshot, self._config, items=items, left=left)
+        if plan.config:
+            body = {"type": "session.update", "session": plan.config}
+            # A mapping is only what the protocol has no command for.
+            update = cast("ClientEvent", self._codec.command(body))
+            self._restorer.configure(update, plan.report)
+        return self._restorer.create(plan)
+
+    def _send(self, command: ClientEvent) -> CommandHandle:
+        if isinstance(command, events.ConversationItemCreate):
+            self._connection.note(command)
+        command = with_event_id(command, next(self._ids))
+        handle = CommandHandle(command, self._waiting)
+        with self._pending.order:
+            self._pending.expect(handle)
+        # A deadline of its own: when the time for answers is up, what is left to
+        # be said can still be written.
+        self._connection.send(self._codec.encode(command), Deadline(_PATIENCE))
+        return handle
 
 
 def _wait(event: Event, deadline: Deadline) -> bool:

@@ -26,6 +26,7 @@ from ..dispatch.streams import EventStream, Expectation, wait_changed
 from ..dispatch.subscription import Subscription
 from ..errors import CommandRejected, LocalProtocolError, WaitTimeout
 from ..recording.recorder import MOST_WAITING_BYTES, Recording
+from ..state.restore import RestorePlan, RestoreReport, Unconfirmed
 from ..state.snapshot import Snapshot
 from ..transport.endpoint import Endpoint
 from ..types import UNSET, Event, EventKey, OnTimeout, Timeout, Unset
@@ -47,6 +48,7 @@ from .resources import (
     OutputAudioBuffer,
     Responses,
 )
+from .restorer import LONGEST, Restorer
 from .stats import SessionStats
 from .tool_host import ToolHost
 
@@ -79,7 +81,10 @@ class Session:
         *,
         options: Optional[SessionOptions] = None,
         router: Optional[Router] = None,
+        history: Optional[RestorePlan] = None,
     ) -> None:
+        self._history = history
+        self._history_report: Optional[RestoreReport] = None
         options = options or SessionOptions()
         self._own = Router("session", keeps_context=options.context is UNSET)
         self.handler_context: Optional[contextvars.Context] = None
@@ -159,6 +164,8 @@ class Session:
                 handle = self.update(**fields) if fields else None
                 if handle is not None and options.wait_config:
                     _await_configured(handle, deadline, patient=configured)
+            if self._history is not None:
+                self._begin_with(self._history, deadline)
         except CommandRejected as exc:
             self.close(drain=False)
             mismatch = refused_for_dialect(exc, self.dialect)
@@ -169,6 +176,18 @@ class Session:
             self.close(drain=False)
             raise
         return self
+
+    def _begin_with(self, history: RestorePlan, deadline: Deadline) -> None:
+        """Put a saved conversation in; its answers are waited for a short time."""
+        restorer = Restorer(self.send, deadline.limited(LONGEST))
+        self._history_report = report = restorer.create(history)
+        if self._parts.reconnector is not None:
+            # What the server says nothing of goes to the next connection as well.
+            self._parts.reconnector.left = Unconfirmed(
+                items=history.items,
+                ids=frozenset(report.unconfirmed),
+                names=restorer.names,
+            )
 
     def close(
         self, *, drain: bool = True, code: int = 1000, reason: str = ""
@@ -462,6 +481,16 @@ class Session:
     def stats(self) -> SessionStats:
         """Counts and depths as of now."""
         return SessionStats.of(self._parts.connection, self._parts.dispatcher)
+
+    @property
+    def history_report(self) -> Optional[RestoreReport]:
+        """
+        What became of the ``history`` that the session began with, or None.
+
+        The same report that reconnecting gives: what was put in, what differs, what
+        could not be put in, and why.
+        """
+        return self._history_report
 
     def wait_changed(self, version: int, *, timeout: Timeout = UNSET) -> Snapshot:
         """

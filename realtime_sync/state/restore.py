@@ -7,10 +7,11 @@ data; the shell sends it. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Optional
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, Optional
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..protocol import events
 from ..protocol.items import (
@@ -18,6 +19,7 @@ from ..protocol.items import (
     ContentPart,
     FunctionCall,
     FunctionCallOutput,
+    InputItem,
     SystemMessage,
     UserMessage,
 )
@@ -25,6 +27,8 @@ from .snapshot import Item, Part, Snapshot
 
 CALL_IS_GONE = "its function call is gone"
 """Why the output of a call is not restored without it."""
+
+NO_REMARKS: Final[Mapping[str, str]] = MappingProxyType({})
 
 _READ_ONLY = frozenset({"id", "object", "expires_at", "model", "client_secret"})
 _NULL_MATTERS = frozenset({"turn_detection"})
@@ -63,11 +67,13 @@ class RestorePlan:
         config: configuration to send first, as a GA mapping; None for none.
         commands: one `conversation.item.create` per item that can be rebuilt.
         report: the outcome if the server accepts everything.
+        items: the conversation, in order.
     """
 
     config: Optional[Mapping[str, Any]]
     commands: tuple[Any, ...]
     report: RestoreReport
+    items: tuple[Item, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -141,23 +147,41 @@ def plan_restore(
         items: whether to rebuild the items at all.
         left: what the restore before this one left open, if anything.
     """
+    plan = plan_items(resumed(snapshot, left), wanted=items)
+    return evolve(plan, config=_writable(config))
+
+
+def plan_items(
+    conversation: Sequence[Item],
+    *,
+    wanted: bool = True,
+    remarks: Mapping[str, str] = NO_REMARKS,
+) -> RestorePlan:
+    """
+    Plan how to put items into an empty conversation.
+
+    Args:
+        conversation: the items, in order.
+        wanted: whether to put any in at all.
+        remarks: item id -> how it differs already, for the report.
+    """
     restored: list[str] = []
-    changed: dict[str, str] = {}
+    changed = dict(remarks)
     dropped: dict[str, str] = {}
     commands = []
-    conversation = resumed(snapshot, left)
     calls = {
         item.call_id
         for item in conversation
         if item.type == "function_call" and not _grows(item)
     }
     for item in conversation:
-        built, remark = _rebuild(item, calls) if items else (None, "not wanted")
+        built, remark = _rebuild(item, calls) if wanted else (None, "not wanted")
         if built is None:
             dropped[item.id] = remark or "cannot be rebuilt"
+            changed.pop(item.id, None)
             continue
         if remark is not None:
-            changed[item.id] = remark
+            changed[item.id] = "; ".join(filter(None, (changed.get(item.id), remark)))
         commands.append(
             events.ConversationItemCreate(
                 item=built, previous_item_id=restored[-1] if restored else "root"
@@ -165,11 +189,12 @@ def plan_restore(
         )
         restored.append(item.id)
     return RestorePlan(
-        config=_writable(config),
+        config=None,
         commands=tuple(commands),
         report=RestoreReport(
             restored=tuple(restored), changed=changed, dropped=dropped
         ),
+        items=tuple(conversation),
     )
 
 
@@ -211,6 +236,22 @@ def _grows(item: Item) -> bool:
 
 
 def _rebuild(item: Item, calls: set[Optional[str]]) -> tuple[Any, Optional[str]]:
+    if item.type == "function_call_output" and item.call_id not in calls:
+        return None, CALL_IS_GONE
+    return creatable(item)
+
+
+def creatable(item: Item) -> tuple[Optional[InputItem], Optional[str]]:
+    """
+    Return what creates an item of the mirror once more, under the same id.
+
+    Args:
+        item: as a snapshot has it.
+
+    Returns:
+        The item to create and how it differs, None for not at all; or None, and
+        why there is none.
+    """
     if _grows(item):
         return None, "was not finished"
     if item.type == "message":
@@ -218,8 +259,6 @@ def _rebuild(item: Item, calls: set[Optional[str]]) -> tuple[Any, Optional[str]]
     if item.type == "function_call":
         return _call(item), None
     if item.type == "function_call_output":
-        if item.call_id not in calls:
-            return None, CALL_IS_GONE
         return (
             FunctionCallOutput(
                 id=item.id, call_id=item.call_id or "", output=item.output or ""
@@ -252,7 +291,10 @@ def _message(item: Item) -> tuple[Any, Optional[str]]:
             remarks.add(remark)
     if not content:
         return None, "; ".join(sorted(remarks)) or "has no content"
-    return kind(id=item.id, content=tuple(content)), "; ".join(sorted(remarks)) or None
+    built = kind(id=item.id, content=tuple(content))
+    if isinstance(built, AssistantMessage) and item.phase:
+        built = evolve(built, phase=item.phase)
+    return built, "; ".join(sorted(remarks)) or None
 
 
 def _part(

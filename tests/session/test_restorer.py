@@ -29,6 +29,7 @@ class Habits:
         silent: every how many items it says nothing of one; 0 for never.
         configured: it acknowledges configurations.
         part: what it calls a part of text.
+        refuses: words of which it wants no item.
     """
 
     predecessors: str = "named"
@@ -36,6 +37,7 @@ class Habits:
     silent: int = 0
     configured: bool = True
     part: str = "input_text"
+    refuses: tuple[str, ...] = ()
 
 
 @frozen
@@ -73,8 +75,9 @@ class Habitual:
         self, peer: Peer, command: Any, words: list[str], ids: list[str]
     ) -> None:
         item, previous = command["item"], command.get("previous_item_id")
-        if previous not in (None, "root", *ids):
-            error = {"code": "invalid_previous_item_id", "message": "no such item"}
+        unwanted = item["content"][0]["text"] in self.habits.refuses
+        if unwanted or previous not in (None, "root", *ids):
+            error = {"code": "invalid_value", "message": "no such item"}
             peer.say(
                 {"type": "error", "error": {**error, "event_id": command["event_id"]}}
             )
@@ -100,7 +103,7 @@ class Habitual:
         peer.say({"type": name, "item": told, **told_where})
 
 
-def opened(server: RawServer, beta: bool) -> Session:
+def opened(server: RawServer, beta: bool, **options: Any) -> Session:
     """A session that reconnects at once."""
     return connect(
         "m",
@@ -109,6 +112,7 @@ def opened(server: RawServer, beta: bool) -> Session:
         router=Router(),
         reconnect=ReconnectPolicy(base=0.001, cap=0.002),
         close_timeout=2.0,
+        **options,
     )
 
 
@@ -227,3 +231,24 @@ def test_nothing_is_sent_twice_over_one_connection() -> None:
         if c["type"] == "conversation.item.create"
     ]
     assert len(set(sent)) == len(sent)
+
+
+@pytest.mark.parametrize("own_ids", [False, True])
+def test_what_is_refused_takes_nothing_with_it(own_ids: bool) -> None:
+    """The items behind it find their places, however many they are."""
+    script = Habitual(Habits(own_ids=own_ids, refuses=("two", "four")), False)
+    talkative = Habitual(Habits(), False)
+    connections = itertools.count()
+
+    def served(peer: Peer) -> None:
+        (talkative if next(connections) == 0 else script)(peer)
+
+    words = (*WORDS, "five", "six", "seven")
+    with RawServer(served) as server, opened(server, False) as session:
+        say(session, words)
+        report = lose(session)
+
+        left = [word for word in words if word not in ("two", "four")]
+        assert left == script.kept[-1] == texts(session)
+        assert 2 == len(report.dropped)
+        assert 5 == len(report.restored)

@@ -4,7 +4,9 @@ The public API as a type checker sees it. Checked by mypy, never run.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any, Callable, Literal, Union
 
 from typing_extensions import assert_type
@@ -293,6 +295,30 @@ def answering(client: RealtimeClient, body: bytes, headers: dict[str, str]) -> N
         client.calls.accept(call_id, instructions="Be brief.")
     else:
         print(event.type, event.data)
+
+
+def saved(snapshot: Snapshot, path: Path) -> None:
+    """Sessions that begin with a conversation, and what became of it."""
+    connect("m", history=snapshot)
+    connect("m", history=snapshot.to_dict())
+    connect("m", history=path)
+    connect("m", history=snapshot.items[:3])
+    connect("m", history=[{"role": "user", "content": "Hello"}])
+    with connect("m", history="call.jsonl") as session:
+        report = session.history_report
+        if report is not None:
+            assert_type(report.restored, tuple[str, ...])
+            assert_type(report.dropped, Mapping[str, str])
+            print(report.changed, report.unconfirmed)
+        session.conversation.item.create(snapshot.items[0]).acknowledged()
+        reply = session.ask("Hello")
+        assert_type(reply.text, str)
+        assert_type(reply.commentary, str)
+        assert_type(session.snapshot.habits, frozenset[str])
+        try:
+            session.wait_for("response.done")
+        except errors.WaitTimeout as error:
+            assert_type(error.errors, tuple[Any, ...])
 
 
 def local_server() -> None:

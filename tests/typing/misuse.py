@@ -46,6 +46,7 @@ def wrong_options(client: RealtimeClient) -> None:
     client.connect("m", dialect="gamma")  # type: ignore[arg-type]
     client.session("m", time_out=3)  # type: ignore[call-arg]
     client.ask("Hello", queue_limit="many")  # type: ignore[arg-type]
+    connect("m", history=7)  # type: ignore[arg-type]
     RealtimeClient(timout=3)  # type: ignore[call-arg]
 
 

@@ -127,6 +127,14 @@ RESPONSE_ASKED = (
 ITEM = where("role", "assistant", each("content", at("type", words(ITEM_PARTS))))
 """One conversation item."""
 
+
+def _unphased(value: Any) -> Any:
+    return {name: value[name] for name in value if name != "phase"}
+
+
+_CREATED = chain(ITEM, where("role", "assistant", Lens(down=_unphased)))
+"""An item of a client's; phases are GA's, and the beta refuses what it has not."""
+
 _PART = Lens(up=at("type", words(EVENT_PARTS)).up)
 
 SERVER: dict[str, Lens] = {
@@ -148,9 +156,9 @@ SERVER: dict[str, Lens] = {
 
 CLIENT: dict[str, Lens] = {
     "session.update": at("session", moves(SESSION_ASKED)),
-    "conversation.item.create": at("item", ITEM),
+    "conversation.item.create": at("item", _CREATED),
     "response.create": at(
-        "response", chain(moves(RESPONSE_ASKED), each("input", ITEM))
+        "response", chain(moves(RESPONSE_ASKED), each("input", _CREATED))
     ),
 }
 """Canonical type of a command -> what differs inside it."""
