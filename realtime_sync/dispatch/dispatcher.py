@@ -106,6 +106,8 @@ class Dispatcher:
             self._strand = Strand(self._workers, self._take, self._tell_of_bound)
             self._put = self._strand.put
         self._thread: Optional[threading.Thread] = None
+        # The thread that pumped last. In manual mode no other may be made to wait by
+        # pumping: handlers would run where their user does not expect them.
         self._pumping: Optional[int] = None
         # Each counter has one writing thread: submitted the reader, delivered
         # whoever delivers. Their difference is the depth of the queue.
@@ -116,6 +118,8 @@ class Dispatcher:
         self.delivered = self._delivered_bytes = 0
         self.discarded = self.discarded_at_close = 0
         self._delays: deque[float] = deque(maxlen=_MOST_SAMPLES)
+        # Written by the reader and by whoever delivers. Both at once cost one notice
+        # too many or too few; a lock would cost every delivery.
         self._lagging = False
         self._discarding = False
         self._last = _Marker(stop=True)
@@ -162,12 +166,15 @@ class Dispatcher:
         Raises:
             DispatchOverflow: more waits than the session allows.
         """
+        # Before it is queued: what overtakes the queue must not stand in it.
         if route.inline:
             self._invoker.call(route.inline, event, snapshot)
         if self.mode == "inline":
             self._invoker.call(route.queued, event, snapshot, queued=True)
             return
         if not route.queued and self.mode == "thread":
+            # In manual mode it is queued all the same: `pump` comes back for it, and
+            # whoever pumps in a loop of his own gets to look at the mirror.
             return  # Nobody listens; the mirror and the waiters have seen it.
         # Counted before it is queued: the deliverer may take it at once, and the
         # depth must never be negative.
@@ -176,6 +183,8 @@ class Dispatcher:
         kept = snapshot if route.keeps_snapshot else None
         stamp = 0.0 if self._submitted % _SAMPLED else monotonic()
         self._put((event, kept, size, key, stamp))
+        # Once it is queued: an overflow ends the session, and an event that was refused
+        # before would be in no count of what was not delivered.
         waiting = self._submitted + self._posted - self.delivered
         waiting_bytes = self._submitted_bytes - self._delivered_bytes
         if waiting > self._high or waiting_bytes > self._high_bytes:
@@ -306,6 +315,7 @@ class Dispatcher:
     def stop(self) -> None:
         """Let the deliveries end behind what is queued."""
         if self.mode == "inline":
+            # Nothing is ever queued in this mode, so nobody would come upon the marker.
             self._last.reached.set()
         self._put(self._last)
 
@@ -329,6 +339,8 @@ class Dispatcher:
                 self.discard()  # The time is up; nobody else empties the queue.
                 self._pump(0.0)
         if self._thread is not None:
+            # `finished` is set some steps before the thread ends, and who closes a
+            # session must leave no thread behind.
             self._thread.join(deadline.remaining())
             return not self._thread.is_alive()
         return self.finished
@@ -353,6 +365,8 @@ class Dispatcher:
         thread = threading.current_thread()
         if thread is self._thread or self._on_strand():
             return True
+        # A transport of tests pushes in the main thread, and an interrupt there is the
+        # user's: it must not end as a failed handler.
         return self._on_reader() and thread is not threading.main_thread()
 
     def on_dispatcher(self) -> bool:
@@ -361,6 +375,7 @@ class Dispatcher:
             return self._on_strand()
         if self.mode == "thread":
             return threading.current_thread() is self._thread
+        # Only inside of a handler: between two pumps the same thread may well flush.
         return self._invoker.busy and self._pumping == threading.get_ident()
 
     def _on_strand(self) -> bool:

@@ -96,9 +96,13 @@ class Invoker:
                         raise
                     self.failed(receiver, event, snapshot, exc)
                 took = monotonic() - started
+                # An inline handler may write it at the same time: that costs one name
+                # in one message, where a lock would cost every call.
                 if took > self._slowest[0]:
                     self._slowest = (took, receiver)
         finally:
+            # A handler that pumps runs others inside of itself, and is still at it
+            # then.
             if queued:
                 self._running = outer
 

@@ -260,9 +260,13 @@ class Router:
             context=contextvars.copy_context() if self._keeps_context else None,
         )
         with self._lock:
+            # In one step against `attach`: a session that comes at this moment finds
+            # the handler in the list, or is in `boards` below; were it neither, it
+            # would never call the handler.
             replaced = [old for old in self._subscriptions if sub.replaces(old)]
             self._subscriptions.append(sub)
             boards = list(self._boards)
+        # Not under the lock: cancelling takes it.
         for old in replaced:
             old.cancel()
         for board in boards:
@@ -277,6 +281,8 @@ class Router:
             subscriptions = list(self._subscriptions)
         for sub in subscriptions:
             board.signal(sub.key).connect(sub)
+            # Cancelled since the list was copied: it was disconnected before it was
+            # connected here, and would be called for ever.
             if not sub.active:
                 board.signal(sub.key).disconnect(sub)
         for key in dict.fromkeys(sub.key for sub in subscriptions):

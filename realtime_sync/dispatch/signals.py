@@ -190,6 +190,7 @@ class SignalBoard:
     def _compute(self, key: str) -> tuple[Route, bool]:
         signals = [
             signal
+            # A copy, made by one call into C: other threads make signals meanwhile.
             for pattern, signal in tuple(self._signals.items())
             if signal.receivers and self._matches(pattern, key)
         ]

@@ -18,6 +18,7 @@ class StaleAudio:
     """
 
     def __init__(self) -> None:
+        # The reader alone writes; whoever delivers asks with a single look-up.
         self._responses: dict[str, None] = {}
 
     def note(self, event: ServerEvent, snapshot: Snapshot) -> None:

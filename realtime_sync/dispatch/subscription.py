@@ -110,6 +110,8 @@ class Subscription:
 
     def cancel(self) -> None:
         """Stop calling the handler. From any thread, also from the handler."""
+        # First of all: a delivery that is under way has this in its list already, and
+        # must find it cancelled before the signals have let go of it.
         self._claim()
         self._forget(self)
 

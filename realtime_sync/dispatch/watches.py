@@ -81,6 +81,7 @@ class Slot:
         with self._lock:
             if self._event.is_set():
                 return
+            # Set last: who is woken, or looks without the lock, finds the outcome.
             self._value, self._error = value, error
             self._event.set()
 
@@ -113,6 +114,7 @@ class Mailbox:
         if self._limit is not None and len(self._events) >= self._limit:
             self.end(OverflowError(f"more than {self._limit} events wait unread"))
             return
+        # In this order: who is woken and finds nothing goes back to sleep.
         self._events.append(event)
         self._ready.set()
 
@@ -125,6 +127,7 @@ class Mailbox:
     def end(self, error: Optional[BaseException]) -> None:
         """Nothing more will come; `error` None for a proper end."""
         if not self.ended:
+            # In this order: who sees `ended` takes what is in `_end` for the reason.
             self._end = error
             self.ended = True
             self._ready.set()
@@ -148,6 +151,8 @@ class Mailbox:
                     raise again(self._end)
                 raise StopIteration
             self._ready.clear()
+            # Looked at again: what was put between the look above and the clearing had
+            # its signal cleared as well, and this thread would sleep beside it.
             if self._events or self.ended:
                 continue
             if not wait(self._ready, deadline):
@@ -218,6 +223,7 @@ class WatchList:
             if not self._over:
                 self._index((*self._kept(), watch))
                 return
+        # Not under the lock: it wakes a thread, which may register the next watch.
         watch.end(self._error)
 
     def remove(self, watch: Watch) -> None:
@@ -260,6 +266,8 @@ class WatchList:
             ended = [w for w in present if final or not w.permanent]
             self._index(tuple(stay))
             self._over, self._error = final, error
+        # Those that are woken may wait for the next thing at once: the index is there,
+        # and the lock is free.
         for watch in ended:
             watch.end(error)
 
@@ -292,6 +300,8 @@ class WatchList:
             name: tuple(w for w in watches if w.types is None or name in w.types)
             for name in named
         }
+        # Each is replaced as a whole. The reader may see one of them a moment before
+        # the others: it then offers one event by the old index, which is complete.
         self._watches = watches
         self._for_all = tuple(w for w in watches if w.types is None)
         self._by_type = by_type
