@@ -1,8 +1,8 @@
 """
-The reader thread: read, decode, reduce, resolve, hand on, and notice the end.
+One connection on its loop: decode, reduce, resolve, hand on, and notice the end.
 
-The reader is sacred: it runs no queued handler, waits for no other thread, and
-no frame of the server makes it raise. It alone closes the socket.
+The loop is sacred: it runs no queued handler, waits for no other thread, and no
+frame of the server makes it raise. It alone closes the socket.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Optional, cast
+from typing import Optional
 
 from ..deadline import Deadline
 from ..dispatch.watches import WatchList, again
@@ -27,7 +27,7 @@ from ..protocol.events import ServerEvent, UnknownEvent
 from ..protocol.vendor_events import vendor_names
 from ..state.reduce import reduce, reduce_command
 from ..state.snapshot import Snapshot
-from ..transport.base import Disconnected, Entry, Pushing, Transport
+from ..transport.base import Disconnected, Entry, Transport
 from ..transport.logs import area_logger
 from ..transport.loop import Loop, Timer
 from ..transport.redaction import redact
@@ -39,7 +39,6 @@ logger = area_logger("realtime_sync.connection")
 
 _ABNORMAL = 1006
 _HOUSEKEEPING = 5.0
-_MOMENT = 0.001
 _MOST_UNKNOWN = 100
 """Types that a server makes up and that are counted by name."""
 
@@ -49,14 +48,14 @@ class Connection:
     One connection of a session, from the handshake to the last frame.
 
     Args:
-        name: of the session, for the thread's name.
+        name: of the session, for logs.
         codec: decodes and encodes frames.
         watches: who waits for events.
         snapshot: the mirror to go on from.
-        deliver: called on the reader with each event, its snapshot and the
+        deliver: called on the loop with each event, its snapshot and the
             size of its frame in bytes.
-        ended: called on the reader when everything pending has been failed.
-        housekeep: called on the reader now and then; returns after how many
+        ended: called on the loop when everything pending has been failed.
+        housekeep: called on the loop now and then; returns after how many
             seconds it wants to be called again, None for no particular time.
         ping_interval: seconds of silence before a ping; a second such silence
             means that the connection is lost. None for no liveness check.
@@ -99,7 +98,7 @@ class Connection:
         self._loop: Optional[Loop] = None
         self._timer: Optional[Timer] = None
         self._transport: Optional[Transport] = None
-        self._thread: Optional[threading.Thread] = None
+        # Of the thread that pushes where there is no loop.
         self._reader_ident: Optional[int] = None
         # Guards `_closing`, so that one thread begins the close, and whom the
         # connection serves against its end.
@@ -150,20 +149,14 @@ class Connection:
         return True
 
     def start(self, transport: Transport) -> None:
-        """Take over an open transport and begin to read."""
+        """Take over an open transport and let it push."""
         self._transport = transport
-        if transport.pushes:
-            pushing = cast(Pushing, transport)
-            # One that a test feeds has none, and nothing that time brings about.
-            self._loop = getattr(pushing, "loop", None)
-            pushing.begin(self.receive, self.disconnected)
-            if self._loop is not None:
-                self._loop.call(self._tick)
+        self._loop = transport.loop
+        if self._loop is None:
+            transport.begin(self.receive, self.disconnected)
             return
-        self._thread = threading.Thread(
-            target=self._run, name=f"realtime-sync {self._name} reader", daemon=True
-        )
-        self._thread.start()
+        transport.begin(self._take, self.disconnected)
+        self._loop.call(self._tick)
 
     def send(self, payload: bytes, deadline: Deadline) -> None:
         """
@@ -202,7 +195,7 @@ class Connection:
         """
         Return when the kernel has a command that was enqueued.
 
-        On the reader thread it is written without waiting.
+        On the loop it is written without waiting.
 
         Raises:
             ConnectionClosed: the connection is over.
@@ -219,7 +212,7 @@ class Connection:
             transport.flush(entry, deadline)
         except ConnectionLost:
             # The sender noticed first. The next command must not be expected of a
-            # dead connection meanwhile, and the reader must notice as well.
+            # dead connection meanwhile, and the loop must notice as well.
             self._down = True
             transport.abort()
             raise
@@ -240,7 +233,7 @@ class Connection:
 
     def begin_close(self, code: int, reason: str, deadline: Deadline) -> bool:
         """
-        Ask for the end; the reader sees to the rest by the deadline.
+        Ask for the end; the loop sees to the rest by the deadline.
 
         Returns:
             False when it had been asked for already.
@@ -262,14 +255,10 @@ class Connection:
             self._transport.abort()
 
     def join(self, deadline: Deadline) -> bool:
-        """Wait for the reader to end, unless it is the caller."""
-        thread = self._thread
-        if self._loop is not None and not self._loop.on_loop():
-            return self.over.wait(deadline.remaining())
-        if thread is None or thread is threading.current_thread():
+        """Wait for the end, unless the caller is the loop that brings it about."""
+        if self._loop is None or self._loop.on_loop():
             return self.over.is_set()
-        thread.join(deadline.remaining())
-        return not thread.is_alive()
+        return self.over.wait(deadline.remaining())
 
     def unsent(self) -> int:
         """Commands that the kernel does not wholly have."""
@@ -279,13 +268,13 @@ class Connection:
         """
         Let the mirror know of a command before the server answers it.
 
-        The mirror belongs to the reader, so the note waits for the next event.
+        The mirror belongs to the loop, so the note waits for the next event.
         """
         self._notes.append(command)
 
     def receive(self, data: bytes) -> None:
         """
-        Take one message: decode, reduce, resolve, hand on.
+        Take one message in the thread that brings it, where there is no loop.
 
         Never raises for what the server says.
         """
@@ -313,7 +302,7 @@ class Connection:
             self._give_up(cause)
         elif cause is not None and not isinstance(cause, OSError):
             # Should never run: what receives does not raise.
-            logger.error("! %s: the reader failed", self._name, exc_info=cause)
+            logger.error("! %s: receiving failed", self._name, exc_info=cause)
         self.error = closed_error(
             code, reason, asked=self.closing, expired=self._expired, cause=cause
         )
@@ -331,38 +320,24 @@ class Connection:
         watches.finish(self.overflow or self.error, final=False)
         # After the waits: closing may have to wait for a sender to leave. Before
         # `over`: who joins takes the socket for released.
-        if self._transport is not None:
-            self._transport.close()
-        self._conclude(ended)
+        transport = self._transport
+        if transport is not None:
+            transport.close()
+        if self._loop is None or transport is None:
+            self._conclude(ended)
+        else:
+            # A sender may still be on its way out, and the loop waits for nobody.
+            self._loop.call_until(lambda: transport.released and self._conclude(ended))
 
-    def _conclude(self, ended: Callable[[Connection], None]) -> None:
-        """
-        Tell of the end, once the socket is closed.
-
-        A sender may still be on its way out, and the loop waits for nobody.
-        """
-        if self._loop is not None and not cast(Pushing, self._transport).released:
-            self._loop.call_later(_MOMENT, lambda: self._conclude(ended))
-            return
-        # Before `ended`, which may decide to dial again and takes its time.
+    def _conclude(self, ended: Callable[[Connection], None]) -> bool:
+        """Tell of the end, once the socket is closed."""
+        # Before `ended`, which may decide to dial again.
         self.over.set()
         ended(self)
-
-    def _run(self) -> None:
-        self._reader_ident = threading.get_ident()
-        code, reason, cause = _ABNORMAL, "the reader failed", None
-        try:
-            self._read()
-        except Disconnected as exc:
-            code, reason, cause = exc.code, exc.reason, exc.__cause__
-        except (RemoteProtocolError, DispatchOverflow) as exc:
-            code, reason, cause = _ABNORMAL, str(exc), exc
-        except BaseException as exc:  # Should never run: it must still end.
-            cause = exc
-        self.disconnected(code, reason, cause)
+        return True
 
     def _tick(self) -> None:
-        """What time brings about, on a loop: `_read` does the same between reads."""
+        """What time brings about."""
         transport, loop = self._transport, self._loop
         if transport is None or loop is None or self.error is not None:
             return
@@ -386,40 +361,15 @@ class Connection:
             raise Disconnected(_ABNORMAL, "no answer to the close frame")
         self._keep_house(transport, self._pinged)
 
-    def _read(self) -> None:
-        transport = self._transport
-        assert transport is not None
-        recv, take = transport.recv, self._take
-        pinged: Optional[float] = None
-        due = 0.0
-        while True:
-            data = recv(self._step if self._closing is None else self._patience())
-            if data is not None:
-                take(data)
-                if transport.heard_at < due and self._closing is None:
-                    continue
-            elif self._closing is None:
-                pinged = self._check_alive(transport, pinged)
-            # Checked also while events come: a server may stream on for ever.
-            if self._closing is not None and self._closing.passed:
-                raise Disconnected(_ABNORMAL, "no answer to the close frame")
-            due = self._keep_house(transport, pinged)
-
-    def _keep_house(self, transport: Transport, pinged: Optional[float]) -> float:
-        """
-        Do what is due apart from reading.
-
-        Returns:
-            When to come back, on the monotonic clock.
-        """
+    def _keep_house(self, transport: Transport, pinged: Optional[float]) -> None:
+        """Do what is due apart from reading, and see when to come back."""
         wanted = self._housekeep()
         pause = _HOUSEKEEPING if wanted is None else min(wanted, _HOUSEKEEPING)
-        now = monotonic()
         self._step = pause
         if self._ping_interval is not None:
-            quiet = now - (transport.heard_at if pinged is None else pinged)
+            since = transport.heard_at if pinged is None else pinged
+            quiet = monotonic() - since
             self._step = max(0.0, min(pause, self._ping_interval - quiet))
-        return now + pause
 
     def _check_alive(
         self, transport: Transport, pinged: Optional[float]

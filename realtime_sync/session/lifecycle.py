@@ -43,6 +43,7 @@ from .close_report import CloseReport
 from .dialers import Task
 from .opening import Greeting, dial
 from .options import SessionOptions
+from .own_threads import OwnThreads, SessionThreads
 from .parts import Parts
 from .reconnector import Reconnector
 
@@ -138,6 +139,9 @@ class Lifecycle:
         # What replaces a lost connection, while it waits for a dialer; and what the
         # session ends with if it is closed before.
         self._replacing: Optional[tuple[Task, ConnectionClosed]] = None
+        # Made by `open`: what it found wanting may be opened once more, on others.
+        self._own: Optional[OwnThreads] = None
+        self._threads: Optional[SessionThreads] = parts.options.threads
         self.asked = Cancellation()
         self.over = Event()
         self.report = CloseReport()
@@ -180,20 +184,20 @@ class Lifecycle:
         self.check_process()
         if self._step(Step.OPEN) is None:
             raise LocalProtocolError("a session can be opened once")
-        threads = self._parts.options.threads
+        threads = self._begin_threads()
         try:
-            if threads is not None:
-                threads.add(self)
+            threads.add(self)
             transport = self.dial(self._parts.options, deadline)
         except BaseException:
             self._step(Step.FAIL)
-            if threads is not None:
-                threads.discard(self)
+            threads.discard(self)
+            if self._own is not None:
+                self._own.join(deadline)
             raise
         connection = self._connect()
         greeting = Greeting(self._parts.watches, self._parts.waiting)
         try:
-            # Before the reader begins, which may see the end at once.
+            # Before the first message, which may be the end.
             self._step(Step.CONNECT)
             connection.start(transport)
             if self._state is State.CLOSING:
@@ -209,6 +213,13 @@ class Lifecycle:
             raise
         finally:
             greeting.cancel()
+
+    def _begin_threads(self) -> SessionThreads:
+        shared = self._parts.options.threads
+        if shared is not None:
+            return shared
+        self._own = self._threads = OwnThreads(self._parts.name)
+        return self._own
 
     def _connect(self) -> Connection:
         """The first connection, with handlers in place before its first event."""
@@ -228,7 +239,10 @@ class Lifecycle:
 
     def dial(self, options: SessionOptions, deadline: Deadline) -> Transport:
         """A transport to the session's endpoint; see `opening.dial`."""
-        parts, threads = self._parts, self._parts.options.threads
+        parts, threads = self._parts, self._threads
+        assert threads is not None
+        if options.transport is None:
+            threads.loop.start()
         return dial(
             parts.endpoint,
             parts.model,
@@ -236,8 +250,13 @@ class Lifecycle:
             parts.dialect,
             deadline,
             self.asked,
-            None if threads is None else threads.loop,
+            loop=threads.loop,
         )
+
+    def submit(self, run: Callable[[], None]) -> Task:
+        """Have something done where waiting is allowed."""
+        assert self._threads is not None
+        return self._threads.dialers.submit(run)
 
     def new_connection(self, snapshot: Snapshot) -> Connection:
         """A connection that serves nobody until it takes over."""
@@ -289,7 +308,7 @@ class Lifecycle:
         """The mirror as it is now."""
         return self._parts.snapshot
 
-    # -- on the reader -------------------------------------------------------
+    # -- on the loop ---------------------------------------------------------
 
     def _housekeep(self) -> Optional[float]:
         parts = self._parts
@@ -299,22 +318,25 @@ class Lifecycle:
         return parts.reconnector.consider_rotation(parts.connection)
 
     def _ended(self, connection: Connection) -> None:
-        """A connection is over. Reader thread or loop."""
+        """A connection is over. On the loop, or where a test's transport pushes."""
         reconnector = self._parts.reconnector
         if reconnector is None or reconnector.idle or reconnector.here:
             self._guarded(lambda: self._replace_or_finish(connection))
         else:
-            self._where_waiting_is_allowed(lambda: self._replace_or_finish(connection))
+            self._guarded(
+                lambda: self._where_waiting_is_allowed(
+                    lambda: self._replace_or_finish(connection)
+                )
+            )
 
     def _where_waiting_is_allowed(self, step: Callable[[], None]) -> Optional[Task]:
-        """Here on a reader of its own, which has nothing else to do; not on a loop."""
-        threads = self._parts.options.threads
-        if threads is not None:
-            return threads.dialers.submit(lambda: self._guarded(step))
+        """Elsewhere if this is the loop, which waits for nobody; else here."""
+        if self._threads is not None and self._threads.loop.on_loop():
+            return self.submit(lambda: self._guarded(step))
         self._guarded(step)
         return None
 
-    def _guarded(self, step: Callable[[], None]) -> None:
+    def _guarded(self, step: Callable[[], object]) -> None:
         """
         Take a step at whose end the session has a connection or is over.
 
@@ -381,7 +403,7 @@ class Lifecycle:
         """
         Everything ends: waits, held commands, handlers behind what is queued.
 
-        Called once, by the reader of the last connection.
+        Called once, for the last connection.
         """
         parts = self._parts
         connection, sender = parts.connection, parts.sender
@@ -411,8 +433,8 @@ class Lifecycle:
             router.detach(parts.board)
         parts.dispatcher.stop()
         process_hooks.forget(self)
-        if parts.options.threads is not None:
-            parts.options.threads.discard(self)
+        if self._threads is not None:
+            self._threads.discard(self)
         self._step(Step.END)
         # Last: whoever waits for it finds everything done.
         self.over.set()
@@ -478,6 +500,7 @@ class Lifecycle:
             parts.connection,
             parts.taps,
             parts.reconnector,
+            self._own,  # After the reconnector, which may be on one of them.
         )
         return tuple(each for each in joined if each is not None)
 

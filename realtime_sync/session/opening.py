@@ -56,7 +56,8 @@ def dial(
     dialect: str,
     deadline: Deadline,
     given_up: Optional[Cancellation] = None,
-    loop: Optional[Loop] = None,
+    *,
+    loop: Loop,
 ) -> Transport:
     """
     Open a transport.
@@ -68,7 +69,7 @@ def dial(
         dialect: decides about headers.
         deadline: for all of it.
         given_up: ends it before the deadline.
-        loop: waits for the socket from then on; None for a reader thread.
+        loop: waits for the socket from then on.
 
     Raises:
         ConnectFailed: there is no connection; its subclass says why.
@@ -102,7 +103,7 @@ def dial(
         max_frame_size=options.max_frame_size,
     )
     try:
-        return connect(address, deadline, given_up, loop)
+        return connect(address, deadline, given_up, loop=loop)
     except HandshakeRefused as exc:
         raise refused_by_status(
             exc.status,

@@ -1,15 +1,15 @@
 """
 A new connection for a lost one, and the conversation on it again.
 
-The work is done by the reader thread of the connection that ended; the new
-connection has a reader of its own.
+The work is done on a dialer, where waiting is allowed: the loop goes on reading,
+the old connection as well as the new one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from threading import Event, Thread, current_thread, get_ident
+from threading import Event, get_ident
 from time import monotonic, time
 from typing import Any, Optional, Protocol, cast
 
@@ -65,6 +65,9 @@ class Host(Protocol):
     def new_connection(self, snapshot: Snapshot) -> Connection:
         """Make a connection that serves nobody yet."""
 
+    def submit(self, run: Callable[[], None]) -> Task:
+        """Have something done where waiting is allowed."""
+
     def switch_to(self, connection: Connection) -> bool:
         """Use a connection from now on; False when it has ended meanwhile."""
 
@@ -80,7 +83,7 @@ class Reconnector:
         host: whose connections are replaced.
         policy: how.
         given_up: cancelled when the session is being closed.
-        name: of the session, for threads and logs.
+        name: of the session, for logs.
         options: of the session.
         codec: of the session.
         pending: commands that wait for their answers.
@@ -116,14 +119,13 @@ class Reconnector:
         self._used = 0
         self.left: Optional[Unconfirmed] = None
         self._given_up = given_up
-        self._rotation: Optional[Thread] = None
         self._task: Optional[Task] = None
         self._rotated: Optional[Connection] = None
         self._rotate_at = 0.0
         # What a rotation waits for; touched by any thread, one operation at a time.
         self._busy_while: list[Callable[[], bool]] = []
         # Set while no thread replaces a connection; `_busy` is the thread that does.
-        # It alone writes both, but for the reader that begins a rotation.
+        # It alone writes both, but for the loop that begins a rotation.
         self._idle = Event()
         self._idle.set()
         self._busy: Optional[int] = None
@@ -150,13 +152,11 @@ class Reconnector:
             self._idle.set()  # It was still in line, and is not to begin any more.
         settled = self.here or self._idle.wait(deadline.remaining())
         # Only now: the thread that was at it may have left an old connection.
-        thread, old = self._rotation, self._rotated
-        if thread is not None and thread is not current_thread():
-            thread.join(deadline.remaining())
+        old = self._rotated
         if old is not None:
             old.abort()
             old.join(deadline)
-        return settled and (thread is None or not thread.is_alive())
+        return settled
 
     def should_try(self, connection: Connection) -> bool:
         """Whether a connection that ended is to be replaced."""
@@ -230,7 +230,7 @@ class Reconnector:
         """
         Begin a rotation when the session's time is nearly up and all is quiet.
 
-        Called on the reader. A session that is never quiet ends when its time
+        Called on the loop. A session that is never quiet ends when its time
         is up, and is then restored like any that was lost.
 
         Returns:
@@ -254,18 +254,12 @@ class Reconnector:
         # Here and not in the new thread: a loss or a close in between would take
         # the session for idle, and two threads would replace its connection.
         self._idle.clear()
-        threads = self._options.threads
-        if threads is not None:
-            self._task = threads.dialers.submit(lambda: self._rotate(connection))
-            return None
-        rotation = Thread(
-            target=self._rotate,
-            args=(connection,),
-            name=f"realtime-sync {self._name} rotation",
-            daemon=True,
-        )
-        rotation.start()
-        self._rotation = rotation
+        try:
+            self._task = self._host.submit(lambda: self._rotate(connection))
+        except RuntimeError as exc:  # The system gives no more threads.
+            logger.warning("! %s: the rotation waits: %s", self._name, exc)
+            self._idle.set()
+            return _ROTATE_AGAIN
         return None
 
     def _is_quiet(self, connection: Connection, patient: bool) -> bool:

@@ -196,7 +196,8 @@ class _Nowhere:
     """A transport that leads nowhere; what came is brought by the replay."""
 
     heard_at = 0.0
-    pushes = True
+    loop = None
+    released = True
 
     def begin(
         self,
@@ -204,10 +205,6 @@ class _Nowhere:
         ended: Callable[[int, str, Optional[BaseException]], None],
     ) -> None:
         """Nothing comes by itself."""
-
-    def recv(self, timeout: Optional[float]) -> Optional[bytes]:
-        """Nothing."""
-        return None
 
     def prepare(self, payload: bytes) -> Entry:
         """Commands go nowhere."""
@@ -227,9 +224,6 @@ class _Nowhere:
 
     def begin_close(self, code: int, reason: str) -> None:
         """A handler may close the session: the recording goes on."""
-
-    def wake(self) -> None:
-        """Nobody waits."""
 
     def abort(self) -> None:
         """There is nothing to break off."""

@@ -457,6 +457,8 @@ class Session:
             else:
                 dispatcher.wait(lifecycle.over, Deadline(None))
                 dispatcher.drained(Deadline(None))
+        # The last delivery is made a moment before the session is over.
+        dispatcher.wait(lifecycle.over, Deadline(None))
         if lifecycle.report.error is not None:
             raise lifecycle.report.error
 

@@ -60,7 +60,8 @@ class MemoryTransport:
         heard_at: see `realtime_sync.transport.base.Transport`.
     """
 
-    pushes = True
+    loop = None
+    released = True
 
     def __init__(
         self,
@@ -156,7 +157,9 @@ class MemoryTransport:
     # -- the session's side, see `transport.base.Transport` -----------------
 
     def begin(
-        self, receive: Callable[[bytes], None], ended: Callable[[int, str], None]
+        self,
+        receive: Callable[[bytes], None],
+        ended: Callable[[int, str, Optional[BaseException]], None],
     ) -> None:
         """A session connects; a second time when it reconnects."""
         self.connections += 1
@@ -169,10 +172,6 @@ class MemoryTransport:
             source = source.engine(now=self._now(), **self._settings)
         self._engine = source
         self._answer(lambda: source.open(self._now()))
-
-    def recv(self, timeout: Optional[float]) -> Optional[bytes]:
-        """Nothing: messages are pushed."""
-        return None
 
     def prepare(self, payload: bytes) -> Entry:
         """A message is one frame here."""
@@ -195,7 +194,7 @@ class MemoryTransport:
                 self._send(first)
 
     def flush_now(self, entry: Entry) -> None:
-        """A command of the reader; it is answered behind what is being read."""
+        """A command of an inline handler; it is answered behind what is being read."""
         self.flush(entry)
 
     def _send(self, entry: Entry) -> None:
@@ -218,9 +217,6 @@ class MemoryTransport:
         """The session closes; the answer is immediate."""
         if self._receive is not None and not self.closed:
             self.feed(Close(code, reason))
-
-    def wake(self) -> None:
-        """Nobody waits."""
 
     def abort(self) -> None:
         """The session breaks off."""
@@ -272,7 +268,7 @@ class MemoryTransport:
         self.closed = (close.code, close.reason)
         if self._engine is not None:
             self._engine.close()
-        self._ended(close.code, close.reason)
+        self._ended(close.code, close.reason, None)
 
 
 class _Bare:

@@ -11,7 +11,7 @@ from ..deadline import Deadline
 from .loop import Loop
 from .outbox import Entry
 
-__all__ = ["Disconnected", "Entry", "Pushing", "Transport"]
+__all__ = ["Disconnected", "Entry", "Transport"]
 
 
 class Disconnected(Exception):
@@ -31,20 +31,40 @@ class Disconnected(Exception):
 
 class Transport(Protocol):
     """
-    Moves whole messages. `realtime_sync.testing` has one without a socket.
+    Moves whole messages, and pushes those that arrive to its connection.
+
+    `realtime_sync.testing` has one without a socket.
 
     Attributes:
         heard_at: when bytes last came in, seconds of the monotonic clock;
             liveness watches it.
-        pushes: the transport calls the connection when something arrives, in
-            the thread that brings it, so that no reader thread is needed.
     """
 
     heard_at: float
-    pushes: bool
 
-    def recv(self, timeout: Optional[float]) -> Optional[bytes]:
-        """The next message; None after `timeout` seconds or when woken."""
+    @property
+    def loop(self) -> Optional[Loop]:
+        """
+        On which it pushes; None if it does so in the thread that brings something
+        about, such as a test's. What time brings about happens on a loop only.
+        """
+
+    @property
+    def released(self) -> bool:
+        """Whether `close` is done with the socket."""
+
+    def begin(
+        self,
+        receive: Callable[[bytes], None],
+        ended: Callable[[int, str, Optional[BaseException]], None],
+    ) -> None:
+        """
+        From now on push.
+
+        Args:
+            receive: is given every message. What it raises ends the connection.
+            ended: is told once: close code, reason and cause.
+        """
 
     def prepare(self, payload: bytes) -> Entry:
         """Make a text message ready to be sent; touches nothing of the connection."""
@@ -67,49 +87,19 @@ class Transport(Protocol):
         """
 
     def flush_now(self, entry: Entry) -> None:
-        """Write what needs no waiting, for the reader thread; the rest follows."""
+        """Write what needs no waiting, for the loop; the rest follows."""
 
     def ping(self) -> None:
         """Queue a ping without waiting."""
 
     def begin_close(self, code: int, reason: str) -> None:
-        """Queue a close frame; the reader sees the answer."""
-
-    def wake(self) -> None:
-        """Make a waiting `recv` return None."""
+        """Queue a close frame; the answer ends the connection."""
 
     def abort(self) -> None:
-        """Shut the connection down so that the reader notices at once."""
+        """Shut the connection down, which then ends at once."""
 
     def close(self) -> None:
-        """Release the socket. Reader thread only."""
+        """Release the socket, in the thread that pushes."""
 
     def unsent(self) -> int:
         """Number of messages not wholly written."""
-
-
-class Pushing(Transport, Protocol):
-    """
-    A transport that pushes.
-
-    Attributes:
-        loop: on which it does so. One that pushes in the threads that bring
-            something about, such as a test's, has none, and no such attribute.
-        released: whether the socket is closed.
-    """
-
-    loop: Optional[Loop]
-    released: bool
-
-    def begin(
-        self,
-        receive: Callable[[bytes], None],
-        ended: Callable[[int, str, Optional[BaseException]], None],
-    ) -> None:
-        """
-        From now on push.
-
-        Args:
-            receive: is given every message. What it raises ends the connection.
-            ended: is told once: close code, reason and cause.
-        """

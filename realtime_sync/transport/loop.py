@@ -27,6 +27,7 @@ WRITE: Final = selectors.EVENT_WRITE
 
 _MOST_DELAYS = 1024
 _SELECT_TAKES = 500
+_MOMENT = 0.001
 
 
 class Channel(Protocol):
@@ -70,8 +71,8 @@ class Loop:
     """
     Serves sockets and timers on one daemon thread, which the first use starts.
 
-    `add`, `change`, `again` and `remove` are for the loop's own thread; `call` and
-    `call_later` are for any thread and bring others there.
+    `add`, `change`, `again`, `remove` and `call_until` are for the loop's own
+    thread; `call` and `call_later` are for any thread and bring others there.
 
     Args:
         name: of the thread.
@@ -86,7 +87,8 @@ class Loop:
         self._stopping = False
         self._stopped = Event()
         self._selector: Optional[selectors.BaseSelector] = None
-        self._waker = Waker()
+        # Made with the thread: a session that is never opened holds no descriptor.
+        self._waker: Optional[Waker] = None
         # Whether a wake is under way: one is enough for many calls.
         self._woken = False
         self._calls: deque[Callable[[], None]] = deque()
@@ -96,6 +98,7 @@ class Loop:
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = count()
         self._again: dict[int, Channel] = {}
+        self._unfinished: set[Callable[[], bool]] = set()
         self._delays: deque[float] = deque(maxlen=_MOST_DELAYS)
 
     # -- from any thread -------------------------------------------------------
@@ -115,8 +118,17 @@ class Loop:
             if self._stopping:
                 raise RuntimeError(f"the loop {self._name} has been stopped")
             if self._thread is None:
-                self._thread = Thread(target=self._run, name=self._name, daemon=True)
-                self._thread.start()
+                self._waker = waker = Waker()
+                thread = Thread(
+                    target=self._run, args=(waker,), name=self._name, daemon=True
+                )
+                try:
+                    thread.start()
+                except RuntimeError:  # The system gives no more threads.
+                    self._waker = None
+                    waker.close()
+                    raise
+                self._thread = thread
 
     def call(self, run: Callable[[], None]) -> None:
         """
@@ -127,9 +139,11 @@ class Loop:
         self._calls.append(run)
         # Its own thread looks before it waits again. Who finds `_woken` set has
         # appended before the loop takes the calls, which it does after clearing.
-        if not self._woken and get_ident() != self._ident:
+        # One that has not been started looks before it waits for the first time.
+        waker = self._waker
+        if waker is not None and not self._woken and get_ident() != self._ident:
             self._woken = True
-            self._waker.wake()
+            waker.wake()
 
     def call_later(self, delay: float, run: Callable[[], None]) -> Timer:
         """
@@ -154,11 +168,10 @@ class Loop:
     def stop(self) -> None:
         """Let the thread end when it has run what it was asked to call."""
         with self._lock:
-            started, self._stopping = self._thread is not None, True
-        if started:
+            self._stopping = True
+        if self._waker is not None:
             self._waker.wake()
         else:
-            self._waker.close()
             self._stopped.set()
 
     def join(self, deadline: Deadline) -> bool:
@@ -215,21 +228,39 @@ class Loop:
         if self._served.get(number) is channel:
             self._forget(number)
 
+    def call_until(self, run: Callable[[], bool]) -> None:
+        """
+        Call now, and every millisecond again until it says that it is done.
+
+        The end of the loop waits for it, so it must not be long.
+        """
+        self._unfinished.discard(run)
+        if not run():
+            self._unfinished.add(run)
+            self.call_later(_MOMENT, lambda: self.call_until(run))
+
     # -- the thread --------------------------------------------------------------
 
-    def _run(self) -> None:
+    def _run(self, waker: Waker) -> None:
         self._ident = get_ident()
         # Made here: what gevent replaces is replaced by now, and a child of a
         # fork does not inherit it from before.
         selector = self._selector = selectors.DefaultSelector()
-        selector.register(self._waker.fileno(), READ, None)
+        selector.register(waker.fileno(), READ, None)
         try:
             while not self._stopping or self._calls:
-                self._turn(selector)
+                self._turn(selector, waker)
+            self._fail_all()
+            while self._calls or self._unfinished:
+                self._turn(selector, waker)
         finally:
-            self._end(selector)
+            selector.close()
+            waker.close()
+            # A thread that starts later may be given the same number.
+            self._ident = None
+            self._stopped.set()
 
-    def _turn(self, selector: selectors.BaseSelector) -> None:
+    def _turn(self, selector: selectors.BaseSelector, waker: Waker) -> None:
         try:
             found = selector.select(self._pause())
         except (OSError, ValueError):
@@ -238,7 +269,7 @@ class Loop:
         began = monotonic()
         again, self._again = self._again, {}
         if found or again:
-            self._serve(found, again)
+            self._serve(found, again, waker)
         if self._calls:
             self._run_calls()
         if self._timers:
@@ -246,7 +277,9 @@ class Loop:
         self._delays.append(monotonic() - began)
 
     def _pause(self) -> Optional[float]:
-        if self._calls or self._again or self._stopping:
+        if self._calls or self._again:
+            return 0.0
+        if self._stopping and not self._unfinished:
             return 0.0
         if not self._timers:
             return None
@@ -256,11 +289,12 @@ class Loop:
         self,
         found: list[tuple[selectors.SelectorKey, int]],
         again: dict[int, Channel],
+        waker: Waker,
     ) -> None:
         for key, _ in found:
             channel = key.data
             if channel is None:
-                self._waker.drain()
+                waker.drain()
                 self._woken = False
                 continue
             again.pop(key.fd, None)
@@ -317,9 +351,6 @@ class Loop:
             if channel.fileno() != number:
                 self._fail(number, channel, OSError("the socket was closed"))
 
-    def _end(self, selector: selectors.BaseSelector) -> None:
+    def _fail_all(self) -> None:
         for number, channel in list(self._served.items()):
             self._fail(number, channel, OSError("the loop has ended"))
-        selector.close()
-        self._waker.close()
-        self._stopped.set()

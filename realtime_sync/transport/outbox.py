@@ -336,6 +336,8 @@ class Outbox:
             if gone.over is not None:
                 gone.over.set()
         if self._ended:
+            # Who waits for what is behind the close frame would wait for nothing.
+            self.release()
             return None
         if not control:
             return data[0] if data else None

@@ -1,10 +1,10 @@
 """
 The socket: reading, writing, closing.
 
-After the handshake the socket is non-blocking; whoever waits does so in
-``poll``, outside of every lock but the send lock. Either a reader thread calls
-`recv`, or a loop calls `ready` and messages are pushed; that thread alone closes
-the socket, others shut it down and let it notice.
+After the handshake the socket is non-blocking. A loop waits for it and calls
+`ready`, which pushes messages; a sender that must wait does so in ``poll``, outside
+of every lock but the send lock. The loop alone closes the socket, others shut it
+down and let the loop notice.
 """
 
 from __future__ import annotations
@@ -40,11 +40,13 @@ from .handshake import (
 )
 from .loop import Loop
 from .outbox import Entry, Outbox, Write
-from .poller import READ, WRITE, Waiter, Waker, wait_for
+from .poller import WRITE, wait_for
 
 # Several audio deltas at once: with half of it they cost a fifth more.
 _CHUNK = 1 << 17
 _NO_CLOSE_FRAME = 1006
+# How long a sender that was shut down may take to leave.
+_PATIENCE = 1.0
 _FULL = (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError)
 
 
@@ -55,26 +57,20 @@ class WebSocketTransport:
     Args:
         sock: connected and upgraded socket; this object owns it from here on.
         max_frame_size: largest inbound message in bytes.
-        loop: which waits for the socket and pushes; None for a reader thread.
+        loop: which waits for the socket; messages are pushed on it.
 
     Attributes:
         heard_at: when bytes last came in, seconds of the monotonic clock.
         enqueue: puts a message behind those before it; no I/O.
         loop: see above.
         released: whether the socket is closed.
-        pushes: whether there is a loop.
     """
 
     def __init__(
-        self,
-        sock: socket.socket,
-        *,
-        max_frame_size: Optional[int],
-        loop: Optional[Loop] = None,
+        self, sock: socket.socket, *, max_frame_size: Optional[int], loop: Loop
     ) -> None:
         self._sock = sock
         self.loop = loop
-        self.pushes = loop is not None
         self._secure = isinstance(sock, ssl.SSLSocket)
         # Guards the SSL object, which must not be used by two threads at once.
         # A leaf: never held while waiting.
@@ -89,9 +85,6 @@ class WebSocketTransport:
             torn_by=(KeyboardInterrupt,) if self._secure else (),
         )
         self.enqueue = self._outbox.enqueue
-        # Two descriptors each, which hundreds of sessions on one loop do without.
-        self._waker = Waker() if loop is None else None
-        self._waiter = None if self._waker is None else Waiter(sock, self._waker)
         # Whether the loop is going to look at what others have queued.
         self._called = False
         self._served = False
@@ -105,7 +98,6 @@ class WebSocketTransport:
         self._close_sent = False
         self._is_read = False
         self._shut = False
-        self._emptied = False
         self.heard_at = monotonic()
         sock.setblocking(False)
 
@@ -123,7 +115,6 @@ class WebSocketTransport:
             receive: is given every message. What it raises ends this connection.
             ended: is told once: close code, reason and cause.
         """
-        assert self.loop is not None
         self._receive, self._ended = receive, ended
         # From here on the loop writes for the main thread, see `_interruptible`.
         self._is_read = True
@@ -169,7 +160,6 @@ class WebSocketTransport:
         self._end(_NO_CLOSE_FRAME, str(exc), exc)
 
     def _register(self) -> None:
-        assert self.loop is not None
         if self.released:
             return
         try:
@@ -200,7 +190,6 @@ class WebSocketTransport:
         """Wait for what is to be waited for, and do what needs no waiting."""
         if not self._served:
             return
-        assert self.loop is not None
         if not self._outbox.empty:
             self._outbox.drain()
             if self._outbox.stalled:
@@ -226,48 +215,16 @@ class WebSocketTransport:
         if ended is not None:
             ended(code, reason, cause)
 
-    def _release(self, tries: int = 1000) -> None:
-        """Close the socket once no sender uses it, without waiting for one."""
-        assert self.loop is not None
-        if self._outbox.closing(Deadline(0)) or not tries:
-            self._close_socket()
-        else:
-            self.loop.call_later(0.001, lambda: self._release(tries - 1))
+    def _release(self, patience: Deadline) -> bool:
+        """Close the socket if no sender uses it any more; whether it is closed."""
+        if not self._outbox.closing(Deadline(0)) and not patience.passed:
+            return False
+        with self._number:
+            self.released = True
+            self._sock.close()
+        return True
 
-    # -- a reader thread's ---------------------------------------------------------
-
-    def recv(self, timeout: Optional[float]) -> Optional[bytes]:
-        """
-        The next text or binary message.
-
-        Pings are answered on the way. Reader thread only.
-
-        Args:
-            timeout: seconds; None waits until a message comes or `wake`.
-
-        Returns:
-            None after the timeout, or when `wake` was called.
-
-        Raises:
-            Disconnected: the connection ended.
-            RemoteProtocolError: the server broke the WebSocket protocol.
-        """
-        deadline: Optional[Deadline] = None
-        while True:
-            payload = self._reader.text()
-            if payload is not None:
-                return payload
-            message = self._reader.next()
-            deadline = deadline or Deadline(timeout)
-            if message is None:
-                if not self._fill(deadline):
-                    return None
-            elif message.opcode in (TEXT, BINARY):
-                return message.payload
-            else:
-                self._control(message)
-                if deadline.passed:
-                    return None
+    # -- sending and closing, any thread -----------------------------------------
 
     def prepare(self, payload: bytes) -> Entry:
         """Mask a text message and cut it into frames."""
@@ -282,23 +239,26 @@ class WebSocketTransport:
             WaitTimeout: the server takes nothing until the deadline.
         """
         if self._interruptible():
-            self._outbox.wake_and_wait(entry, deadline, self.wake)
+            self._outbox.wake_and_wait(entry, deadline, self._wake)
             return
         try:
             self._outbox.flush(entry, deadline)
         finally:
             if self._outbox.stalled:
-                # The reader does not know yet that something is left to write.
-                self.wake()
+                # The loop does not know yet that something is left to write.
+                self._wake()
 
     def flush_now(self, entry: Entry) -> None:
-        """Write what needs no waiting; the reader goes on with the rest."""
+        """Write what needs no waiting; the loop goes on with the rest."""
         self._outbox.drain()
-        self.wake()
+        self._wake()
 
     def ping(self) -> None:
         """Queue a ping."""
         self._post_control(client_frame(b"", PING))
+        # What the kernel has not taken is left to the loop, and not to what the
+        # server says next: it may be waiting for this.
+        self._wake()
 
     def begin_close(self, code: int, reason: str) -> None:
         """Queue a close frame behind what is already queued, once."""
@@ -307,48 +267,36 @@ class WebSocketTransport:
             frame = client_frame(close_payload(code, reason), CLOSE)
             self._outbox.enqueue(Entry([frame], final=True))
             # Else the main thread would tear a TLS stream, see `_interruptible`;
-            # the reader that is woken writes it.
+            # the loop that is woken writes it.
             if not self._interruptible():
                 self._outbox.drain()
-            self.wake()
+            self._wake()
 
-    def wake(self) -> None:
-        """Make the reader, or the loop, look at what others have queued."""
-        if self._waker is not None:
-            self._waker.wake()
-        elif not self._called:
-            assert self.loop is not None
+    def _wake(self) -> None:
+        """Make the loop look at what others have queued."""
+        if not self._called:
             self._called = True
             self.loop.call(self._look)
 
     def abort(self) -> None:
-        """Shut both directions down; the reader and all senders notice."""
+        """Shut both directions down; the loop and all senders notice."""
         self._shut = True
         with self._number:
             if not self.released:
                 _shut(self._sock)
-        self.wake()
+        self._wake()
 
     def close(self) -> None:
-        """Close the socket, once no sender uses it. Reader thread or loop only."""
+        """Close the socket, once no sender uses it. On the loop."""
         if self._outbox.broken is None:
             self._outbox.broken = OSError("the connection is closed")
         self.abort()
         self._outbox.release()
-        if self.loop is not None:
-            self._served, self._ended = False, None
-            self.loop.remove(self)
-            self._release()
-            return
-        self._outbox.closing(Deadline(1.0))
-        self._close_socket()
-
-    def _close_socket(self) -> None:
-        with self._number:
-            self.released = True
-            self._sock.close()
-        if self._waker is not None:
-            self._waker.close()
+        self._served, self._ended = False, None
+        # Before it is closed: its number may be another's in the next moment.
+        self.loop.remove(self)
+        patience = Deadline(_PATIENCE)
+        self.loop.call_until(lambda: self._release(patience))
 
     def unsent(self) -> int:
         """Messages that the kernel does not wholly have."""
@@ -359,7 +307,7 @@ class WebSocketTransport:
         Whether a Ctrl-C may strike here between TLS and the count of its bytes.
 
         It raises in the main thread only, and the ssl module looks for it when the
-        bytes are gone: the stream would be torn. So the reader writes for it.
+        bytes are gone: the stream would be torn. So the loop writes for it.
         """
         return self._secure and self._is_read and current_thread() is main_thread()
 
@@ -371,7 +319,7 @@ class WebSocketTransport:
             self._closed_by_peer(message.payload)
 
     def _post_control(self, frame: bytes, *, final: bool = False) -> None:
-        # The reader calls it and must not wait for a sender: if one is writing, it
+        # The loop calls it and must not wait for a sender: if one is writing, it
         # finds the frame when it is done with its own.
         self._outbox.enqueue(Entry([frame], final=final), control=True)
         self._outbox.drain()
@@ -385,53 +333,11 @@ class WebSocketTransport:
             self._post_control(frame, final=True)
         raise Disconnected(code, reason)
 
-    def _fill(self, deadline: Deadline) -> bool:
-        """Read once; False at the deadline or when woken."""
-        self._is_read = True
-        if self._emptied and not self._wait_readable(READ, deadline):
-            return False
-        while True:
-            wanted = READ
-            try:
-                data = self._read()
-            except (BlockingIOError, ssl.SSLWantReadError):
-                pass
-            except ssl.SSLWantWriteError:
-                wanted = WRITE
-            except OSError as exc:
-                raise Disconnected(_NO_CLOSE_FRAME, str(exc)) from exc
-            else:
-                if not data:
-                    raise Disconnected(_NO_CLOSE_FRAME, "end of stream, no close frame")
-                self.heard_at = monotonic()
-                # Trying again would find nothing and let go of the interpreter
-                # once more, for which every thread of the process may queue.
-                self._emptied = not self._secure and len(data) < _CHUNK
-                self._reader.feed(data)
-                return True
-            if not self._wait_readable(wanted, deadline):
-                return False
-
     def _read(self) -> bytes:
         if not self._secure:
             return self._sock.recv(_CHUNK)
         with self._tls:
             return self._sock.recv(_CHUNK)
-
-    def _wait_readable(self, wanted: int, deadline: Deadline) -> bool:
-        assert self._waiter is not None and self._waker is not None
-        if wanted == READ and not self._outbox.stalled:
-            ready, woken = self._waiter.wait(deadline)
-        else:
-            # Nobody is writing and something is left: the reader goes on with it.
-            wanted |= WRITE
-            found = wait_for(((self._sock, wanted), (self._waker, READ)), deadline)
-            ready, woken = self._sock in found, self._waker in found
-        if woken:
-            self._waker.drain()
-        if woken or wanted & WRITE:
-            self._outbox.drain()
-        return ready
 
     def _wait_writable(self, deadline: Deadline) -> bool:
         if self._shut:
@@ -448,7 +354,8 @@ def connect(
     address: Address,
     deadline: Deadline,
     given_up: Optional[Cancellation] = None,
-    loop: Optional[Loop] = None,
+    *,
+    loop: Loop,
 ) -> WebSocketTransport:
     """
     Open a connection and do the handshake.
@@ -457,7 +364,7 @@ def connect(
         address: where and how.
         deadline: for all of it.
         given_up: ends it before the deadline.
-        loop: waits for the socket from then on; None for a reader thread.
+        loop: waits for the socket from then on.
 
     Raises:
         HandshakeRefused: the server answered with another status than 101.
@@ -482,7 +389,7 @@ def _writer(sock: socket.socket) -> Write:
 
 def _shut(sock: socket.socket) -> None:
     try:
-        # Not SSLSocket.shutdown: it drops the SSL object under the reader.
+        # Not SSLSocket.shutdown: it drops the SSL object under the loop.
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
     except TypeError:
         _plain_shutdown(sock)  # Not a socket of the standard library.

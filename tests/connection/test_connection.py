@@ -1,8 +1,9 @@
-"""The reader: decode, reduce, resolve, hand on, and the order of the end."""
+"""One connection: decode, reduce, resolve, hand on, and the order of the end."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any, Optional
 
 import pytest
@@ -24,33 +25,61 @@ from realtime_sync.errors import (
 from realtime_sync.protocol import events, jsontext
 from realtime_sync.protocol.codec import Codec
 from realtime_sync.state.snapshot import Snapshot
-from realtime_sync.transport.base import Disconnected, Entry
+from realtime_sync.transport.base import Entry
+from realtime_sync.transport.loop import Timer
 
 LONG = 30.0
 
 
+class HandLoop:
+    """A loop whose time a test makes pass; everything happens in the test's thread."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        self._timers: list[Timer] = []
+        monkeypatch.setattr(module, "monotonic", lambda: self.now)
+
+    def on_loop(self) -> bool:
+        """The test's thread is it."""
+        return True
+
+    def call(self, run: Callable[[], None]) -> None:
+        """At once."""
+        run()
+
+    def call_later(self, delay: float, run: Callable[[], None]) -> Timer:
+        """When the test has let so much time pass."""
+        self._timers.append(Timer(self.now + delay, run))
+        return self._timers[-1]
+
+    def call_until(self, run: Callable[[], bool]) -> None:
+        """Again after a second, until it is done."""
+        if not run():
+            self.call_later(1.0, lambda: self.call_until(run))
+
+    def pass_until(self, when: float) -> None:
+        """Let time pass, and everything happen that is due."""
+        while due := [timer for timer in self._timers if timer.when <= when]:
+            first = min(due, key=lambda timer: timer.when)
+            self._timers.remove(first)
+            self.now = max(self.now, first.when)
+            first.run()
+        self.now = when
+
+
 class Wire:
-    """A transport whose reader finds what a test has put there, step by step."""
+    """A transport over which nothing comes but what a test brings."""
 
     heard_at = 0.0
+    released = True
 
-    def __init__(self, log: list[str], *, pushes: bool = True) -> None:
-        self.pushes = pushes
+    def __init__(self, log: list[str], loop: Optional[HandLoop]) -> None:
+        self.loop = loop
         self.log = log
-        self.steps: list[Any] = []
 
     def begin(self, receive: Any, ended: Any) -> None:
         """The test pushes."""
         self.receive, self.ended = receive, ended
-
-    def recv(self, timeout: Optional[float]) -> Optional[bytes]:
-        """The next step: a message, None, something to call, or to raise."""
-        step = self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
-        if callable(step):
-            step = step()
-        if isinstance(step, BaseException):
-            raise step
-        return step  # type: ignore[no-any-return]
 
     def prepare(self, payload: bytes) -> Entry:
         """A message of one frame."""
@@ -65,12 +94,12 @@ class Wire:
         self.log.append("flush")
 
     def flush_now(self, entry: Entry) -> None:
-        """The reader does not wait."""
+        """The loop does not wait."""
         self.log.append("flush now")
 
     def ping(self) -> None:
         """Somebody asks whether the server lives."""
-        self.log.append("ping")
+        self.log.append("ping" if self.loop is None else f"ping at {self.loop.now:g}")
 
     def begin_close(self, code: int, reason: str) -> None:
         """The close frame is on its way."""
@@ -88,10 +117,12 @@ class Wire:
 class Scene:
     """A connection, what it is told and what it tells."""
 
-    def __init__(self, *, pushes: bool = True, ping: Optional[float] = None) -> None:
+    def __init__(
+        self, loop: Optional[HandLoop] = None, *, ping: Optional[float] = None
+    ) -> None:
         self.log: list[str] = []
         self.handed: list[tuple[Any, Snapshot, int]] = []
-        self.wire = Wire(self.log, pushes=pushes)
+        self.wire = Wire(self.log, loop)
         self.watches = WatchList()
         self.taps = Taps()
         self.failed: list[Any] = []
@@ -136,17 +167,16 @@ class Scene:
         """The very last that a connection does."""
         self.log.append(f"ended, over {connection.over.is_set()}")
 
-    def run(self, *steps: Any) -> Connection:
-        """Let a reader thread go through steps and end."""
-        self.wire.steps = list(steps)
-        connection = self.start()
-        assert connection.join(Deadline(LONG))
-        return connection
+
+@pytest.fixture
+def loop(monkeypatch: pytest.MonkeyPatch) -> HandLoop:
+    """One on which it is zero o'clock."""
+    return HandLoop(monkeypatch)
 
 
 @pytest.fixture
 def scene() -> Scene:
-    """One whose transport pushes."""
+    """One in the thread of the test, without a loop."""
     return Scene()
 
 
@@ -242,23 +272,38 @@ def test_the_reader_does_not_wait_for_what_it_sends(scene: Scene) -> None:
     assert ["enqueue", "flush now", "enqueue", "flush"] == scene.log[1:]
 
 
-@pytest.mark.parametrize("pushes", [True, False])
+@pytest.mark.parametrize("looped", [True, False])
 @pytest.mark.parametrize(
     "code, expected",
     [(1006, ConnectionLost), (1000, ConnectionClosedOK), (1011, ConnectionLost)],
 )
-def test_the_end_goes_in_one_order(pushes: bool, code: int, expected: Any) -> None:
+def test_the_end_goes_in_one_order(
+    loop: HandLoop, looped: bool, code: int, expected: Any
+) -> None:
     """No more commands, waits fail, socket closed, over, and then the session."""
-    scene = Scene(pushes=pushes)
-    if pushes:
-        scene.start().disconnected(code, "bye")
-    else:
-        scene.run(Disconnected(code, "bye"))
+    scene = Scene(loop if looped else None)
+    scene.start()
+    scene.wire.ended(code, "bye", None)
 
     assert END == scene.log
     assert [expected] == [type(each) for each in scene.failed]
     assert expected is type(scene.connection.error)
     assert scene.connection.lost
+
+
+def test_the_end_is_told_when_the_socket_is_closed(loop: HandLoop) -> None:
+    """A sender may still be in it, and the loop does not wait for him."""
+    scene = Scene(loop)
+    scene.start()
+    scene.wire.released = False
+    scene.wire.ended(1006, "", None)
+    loop.pass_until(5)
+    before = list(scene.log)
+    scene.wire.released = True
+    loop.pass_until(10)
+
+    assert END[:2] == before
+    assert END == scene.log
 
 
 def test_the_end_is_that_of_a_session_whose_time_was_up(scene: Scene) -> None:
@@ -287,8 +332,9 @@ def test_a_close_frame_goes_before_an_end_of_our_own_making(
     cause: Exception, code: int
 ) -> None:
     """The queue is full, or the server broke the protocol."""
-    scene = Scene(pushes=False)
-    connection = scene.run(cause)
+    scene = Scene()
+    connection = scene.start()
+    scene.wire.ended(1006, str(cause), cause)
 
     assert [f"close frame {code}", *END] == scene.log
     assert cause in (scene.failed[0], scene.failed[0].__cause__)
@@ -296,79 +342,94 @@ def test_a_close_frame_goes_before_an_end_of_our_own_making(
     assert cause is connection.error.__cause__
 
 
-def test_what_a_delivery_raises_ends_this_connection_alone(
-    caplog: pytest.LogCaptureFixture,
+def test_what_receiving_raised_is_visible(
+    scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It should never run, and it must end all the same, visibly."""
-    scene, other = Scene(pushes=False), Scene()
-    beside = other.start()
-
-    def bad(event: Any, snapshot: Snapshot, size: int) -> None:
-        raise ZeroDivisionError("bad")
-
-    scene.connection.take_over(scene.watches, bad, scene.ended)
+    """It should never run, and it must end all the same."""
+    scene.start()
     with caplog.at_level(logging.ERROR):
-        scene.run(DELTA)
-    beside.receive(DELTA)
+        scene.wire.ended(1006, "bad", ZeroDivisionError("bad"))
 
-    assert END == scene.log[1:]
-    assert "the reader failed" in caplog.text
-    assert beside.is_open
+    assert END == scene.log
+    assert "receiving failed" in caplog.text
 
 
-def test_two_quiet_intervals_mean_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_quiet_intervals_mean_lost(loop: HandLoop) -> None:
     """The first one brings a ping; any byte begins anew."""
-    now = 0.0
-    monkeypatch.setattr(module, "monotonic", lambda: now)
-    scene = Scene(pushes=False, ping=10)
+    scene = Scene(loop, ping=10)
+    scene.start()
+    loop.pass_until(12)
+    scene.wire.heard_at = 12
+    loop.pass_until(31.9)
+    before = list(scene.log)
+    loop.pass_until(100)
 
-    def at(moment: float, *, heard: bool = False) -> Any:
-        def step() -> None:
-            nonlocal now
-            now = moment
-            if heard:
-                scene.wire.heard_at = moment
-            scene.log.append(f"at {moment:g}")
-
-        return step
-
-    never = AssertionError("it is lost by now")
-    heard = at(12, heard=True)
-    scene.run(at(9), at(10), heard, at(21), at(22), at(31), at(32), never)
-
-    pings = "at 9,at 10,ping,at 12,at 21,at 22,ping,at 31,at 32".split(",")
-    assert [*pings, *END] == scene.log
+    assert ["ping at 10", "ping at 22"] == before
+    assert [*before, *END] == scene.log
     assert "no answer to a ping" in str(scene.failed[0])
 
 
-def test_without_an_interval_silence_is_no_loss(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_bytes_at_the_last_moment_are_a_sign_of_life(loop: HandLoop) -> None:
+    """Whatever they are: an answer to the ping is not waited for in particular."""
+    scene = Scene(loop, ping=10)
+    scene.start()
+    for number in range(100):
+        loop.pass_until(18.0 * (number + 1))
+        scene.wire.heard_at = loop.now
+
+    assert {"ping"} == {line.split(" ")[0] for line in scene.log}
+    assert scene.connection.is_open
+
+
+def test_without_an_interval_silence_is_no_loss(loop: HandLoop) -> None:
     """Some servers answer no ping."""
-    monkeypatch.setattr(module, "monotonic", lambda: 1e6)
-    scene = Scene(pushes=False)
-    scene.run(None, None, Disconnected(1000))
+    scene = Scene(loop)
+    scene.start()
+    loop.pass_until(1e4)
+
+    assert [] == scene.log
+    assert scene.connection.is_open
+
+
+def test_what_keeping_house_raises_ends_this_connection_alone(
+    loop: HandLoop, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It should never run; the loop goes on for the others."""
+    scene, other = Scene(loop, ping=10), Scene(loop, ping=10)
+
+    def bad() -> None:
+        raise ZeroDivisionError("bad")
+
+    scene.connection._housekeep = bad
+    with caplog.at_level(logging.ERROR):
+        scene.start()
+    other.start()
+    loop.pass_until(11)
 
     assert END == scene.log
+    assert ["ping at 10"] == other.log
+    assert "receiving failed" in caplog.text
 
 
-def test_a_close_is_bounded_under_a_stream_that_never_ends() -> None:
+def test_a_close_is_bounded_under_a_stream_that_never_ends(loop: HandLoop) -> None:
     """The server talks on instead of answering the close frame."""
-    scene = Scene(pushes=False)
-    connection = scene.connection
+    scene = Scene(loop, ping=10)
+    connection = scene.start()
+    assert connection.begin_close(1000, "", Deadline(0))
+    assert not connection.begin_close(1000, "", Deadline(LONG))
 
-    def close() -> bytes:
-        assert connection.begin_close(1000, "", Deadline(0))
-        assert not connection.begin_close(1000, "", Deadline(LONG))
-        return DELTA
-
-    scene.run(close, DELTA)
-
-    assert "close frame 1000" == scene.log[0]
-    assert END == scene.log[-3:]
-    assert 1 == len(scene.handed)
+    assert ["close frame 1000", *END] == scene.log
     assert isinstance(connection.error, ConnectionClosedOK)
     assert not connection.lost
+
+
+def test_no_ping_goes_behind_a_close_frame(loop: HandLoop) -> None:
+    """The server owes an answer to the close, and nothing else."""
+    scene = Scene(loop, ping=10)
+    scene.start().begin_close(1000, "", Deadline(None))
+    loop.pass_until(100)
+
+    assert ["close frame 1000"] == scene.log
 
 
 def test_nothing_is_sent_before_it_starts_or_after_it_closes(scene: Scene) -> None:

@@ -28,7 +28,8 @@ from realtime_sync.transport.base import Entry
 class Wire:
     """A transport that keeps what it is given and breaks where it is told to."""
 
-    pushes = True
+    loop = None
+    released = True
     heard_at = 0.0
 
     def __init__(self) -> None:

@@ -99,11 +99,9 @@ class Place:
         """It ended in time, wholly; the final report."""
         assert took < CLOSE + SLACK
         assert session._lifecycle.over.wait(CLOSE + SLACK)
-        for thread in (
-            session._parts.connection._thread,  # type: ignore[union-attr]
-            session._parts.dispatcher._thread,
-        ):
-            if thread is not None:
+        mine = f"realtime-sync {session.name} "
+        for thread in threading.enumerate():
+            if thread.name.startswith(mine):
                 thread.join(CLOSE + SLACK)
                 assert not thread.is_alive()
         report = session.close_report

@@ -1089,7 +1089,7 @@ def test_a_rotation_that_fails_leaves_the_old_connection(short_lived: Server) ->
     short_lived.faults = [Fault.parse("refuse:503")]
     reconnector = session._parts.reconnector
     assert reconnector is not None
-    while reconnector._rotation is None:
+    while reconnector._task is None:
         session.conversation.add_message("x").acknowledged(LONG)
     assert reconnector.join(_deadline())
     session.conversation.add_message("still here").acknowledged(LONG)
@@ -1151,11 +1151,12 @@ def test_closing_during_a_rotation_ends_both(short_lived: Server) -> None:
     short_lived.faults = [Fault.parse("stall:1")]
     reconnector = session._parts.reconnector
     assert reconnector is not None
-    while reconnector._rotation is None:
+    while reconnector._task is None:
         with suppress(WaitTimeout):  # It may just have begun, and holds this one.
             session.conversation.add_message("x").acknowledged(0.5)
     report = session.close()
 
     assert report.complete
     assert not log.restored.is_set()
-    assert not reconnector._rotation.is_alive()
+    mine = f"realtime-sync {session.name} "
+    assert [] == [t for t in threading.enumerate() if t.name.startswith(mine)]

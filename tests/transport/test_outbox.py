@@ -438,3 +438,17 @@ def test_frames_of_many_threads_stay_whole_and_in_order_per_thread() -> None:
         assert b"x" * (int(number) % 50) == body
         seen[name] = int(number)
     assert {b"%d" % name: 199 for name in range(8)} == seen
+
+
+def test_who_waits_behind_the_close_frame_is_released() -> None:
+    """Nothing follows that frame, and the peer may never answer it."""
+    kernel = Kernel()
+    outbox = Outbox(kernel.write, kernel.wait)
+    outbox.enqueue(Entry([b"close"], final=True))
+    late = Entry([b"late"])
+    outbox.enqueue(late)
+    with pytest.raises(ConnectionClosedOK):
+        # The thread that writes comes when the other one waits already.
+        outbox.wake_and_wait(late, Deadline(SOON), outbox.drain)
+
+    assert b"close" == kernel.taken

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from realtime_sync.deadline import Deadline, acquire_timeout
-from realtime_sync.transport.poller import READ, WRITE, Waiter, Waker, wait_for
+from realtime_sync.transport.poller import READ, WRITE, Waker, wait_for
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -156,34 +156,3 @@ def test_a_waker_is_not_closed_under_who_wakes() -> None:
     waker.wake()
 
     assert ["sent", "closed"] == told
-
-
-def test_a_waiter_tells_bytes_from_a_call(pair: Pair) -> None:
-    """What is read and what wakes, one of them or both, again and again."""
-    near, far = pair
-    waker = Waker()
-    waiter = Waiter(near, waker)
-    seen = [waiter.wait(Deadline(0.01))]
-    far.send(b"x")
-    seen.append(waiter.wait(Deadline(None)))
-    waker.wake()
-    seen.append(waiter.wait(Deadline(5)))
-    near.recv(1)
-    seen.append(waiter.wait(Deadline(5)))
-    waker.drain()
-    seen.append(waiter.wait(Deadline(0.01)))
-    waker.close()
-
-    nothing = (False, False)
-    assert [nothing, (True, False), (True, True), (False, True), nothing] == seen
-
-
-def test_a_waiter_notices_the_end_of_the_stream(pair: Pair) -> None:
-    """As bytes, of which there are then none to be read."""
-    near, far = pair
-    waker = Waker()
-    far.close()
-    found = Waiter(near, waker).wait(Deadline(5))
-    waker.close()
-
-    assert (True, False) == found
