@@ -6,6 +6,7 @@ The only importer of websocket-client, which does all of these.
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,14 @@ from .redaction import redact, shown_url
 
 if TYPE_CHECKING:
     import websocket
+
+LONGEST_ANSWER = 256 << 10
+"""Bytes of the answer to the upgrade, with what precedes it and a refusal's body."""
+
+MOST_INTERIM = 10
+"""Interim answers that are read over before the one that counts."""
+
+_INTERIM = re.compile(rb"HTTP/\d\.\d 1(?!01)\d\d\b")
 
 
 @frozen(kw_only=True)
@@ -161,7 +170,7 @@ class _Attempt:
         except BaseException:
             self._abandon()
             raise
-        return self._client.sock
+        return self._client.connection
 
     def give_up(self) -> None:
         """Let `result` raise at once. From any thread."""
@@ -203,6 +212,59 @@ class _Attempt:
             _shut(self._client)
 
 
+class _FinalAnswer:
+    """
+    A socket during the upgrade, from which interim answers (1xx) are read over.
+
+    A server or a proxy may send any number of them before the answer that counts
+    (RFC 9110, 15.2); the library takes the first for the last.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._head = b""
+        self._found = False
+        self._left = LONGEST_ANSWER
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+    def recv(self, size: int) -> bytes:
+        """Bytes of the answer that counts; b"" at the end of the connection."""
+        interim = 0
+        while not self._found:
+            # Nothing is read beyond a head: what follows is frames.
+            line = self._line()
+            if not _INTERIM.match(line):
+                self._head, self._found = line, True
+                break
+            interim += 1
+            if interim > MOST_INTERIM:
+                raise ConnectionError(f"more than {MOST_INTERIM} interim answers")
+            while line.strip():
+                line = self._line()
+        if self._head:
+            taken, self._head = self._head[:size], self._head[size:]
+            return taken
+        return self._take(size)
+
+    def _line(self) -> bytes:
+        line = bytearray()
+        while not line.endswith(b"\n"):
+            byte = self._take(1)
+            if not byte:
+                break
+            line += byte
+        return bytes(line)
+
+    def _take(self, size: int) -> bytes:
+        taken = self._socket.recv(size)
+        self._left -= len(taken)
+        if self._left < 0:
+            raise ConnectionError(f"an answer of more than {LONGEST_ANSWER} bytes")
+        return taken
+
+
 def _client(address: Address, has_socket: Callable[[], None]) -> Any:
     """
     The library's client, which tells as soon as there is a socket to shut.
@@ -213,15 +275,17 @@ def _client(address: Address, has_socket: Callable[[], None]) -> Any:
     import websocket
 
     class Client(websocket.WebSocket):
-        _connected: Optional[socket.socket] = None
+        connection: Optional[socket.socket] = None
+        _answer: Optional[_FinalAnswer] = None
 
         @property
-        def sock(self) -> Optional[socket.socket]:
-            return self._connected
+        def sock(self) -> Any:
+            return self._answer
 
         @sock.setter
         def sock(self, sock: Optional[socket.socket]) -> None:
-            self._connected = sock
+            self.connection = sock
+            self._answer = None if sock is None else _FinalAnswer(sock)
             if sock is not None:
                 has_socket()
 
@@ -239,21 +303,21 @@ def _passing_failures() -> tuple[type[Exception], ...]:
     )
 
 
-def _shut(client: websocket.WebSocket) -> None:
+def _shut(client: Any) -> None:
     """Shut down what a client holds; a thread that reads from it notices."""
     try:
         # Not SSLSocket.shutdown: it drops the SSL object under the other thread.
-        if client.sock is not None:
-            socket.socket.shutdown(client.sock, socket.SHUT_RDWR)
+        if client.connection is not None:
+            socket.socket.shutdown(client.connection, socket.SHUT_RDWR)
     except (OSError, TypeError):
         pass
 
 
-def _close(client: websocket.WebSocket) -> None:
+def _close(client: Any) -> None:
     """Release what a client holds, once nobody else uses it."""
     _shut(client)
-    if client.sock is not None:
-        client.sock.close()
+    if client.connection is not None:
+        client.connection.close()
 
 
 def _ssl_options(address: Address) -> dict[str, Any]:

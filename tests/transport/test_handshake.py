@@ -117,6 +117,73 @@ def test_an_answer_that_is_no_answer_is_a_failure(answer: bytes) -> None:
             dial(server)
 
 
+INTERIM = {
+    "continue": b"HTTP/1.1 100 Continue\r\n\r\n",
+    "processing": b"HTTP/1.1 102 Processing\r\n\r\n",
+    "early hints": b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n",
+    "one that nobody knows": b"HTTP/1.1 199 Whatever\nX-A: b\n\n",
+    "no reason": b"HTTP/1.0 100\r\n\r\n",
+    "many": b"HTTP/1.1 102 Processing\r\n\r\n" * 10,
+}
+
+
+@pytest.mark.parametrize("before", INTERIM.values(), ids=INTERIM)
+def test_interim_answers_are_read_over(before: bytes) -> None:
+    """And nothing of the frames that come with the answer that counts."""
+
+    def script(peer: Peer) -> None:
+        peer.read_head()
+        peer.raw(before + peer.accepted() + b"frames")
+        peer.rest()
+
+    with RawServer(script) as server:
+        sock = dial(server)
+        assert b"frames" == sock.recv(100)
+        sock.close()
+
+
+@pytest.mark.parametrize("before", INTERIM.values(), ids=INTERIM)
+def test_a_refusal_after_interim_answers_is_a_refusal(before: bytes) -> None:
+    """Its status, its headers and its body are those that count."""
+
+    def script(peer: Peer) -> None:
+        peer.read_head()
+        peer.raw(before + b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno")
+
+    with RawServer(script) as server:
+        with pytest.raises(HandshakeRefused) as caught:
+            dial(server)
+
+    assert (401, b"no") == (caught.value.status, caught.value.body)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"HTTP/1.1 100 Continue\r\n\r\n" * 11, "interim answers"),
+        (b"HTTP/1.1 101 Switching Protocols\r\nX: " + b"a" * 300_000, "bytes"),
+        (b"HTTP/1.1 103 Early Hints\r\nX: " + b"a" * 300_000, "bytes"),
+        (b"a" * 300_000, "bytes"),
+        (
+            b"HTTP/1.1 500 Broken\r\nContent-Length: 9000000\r\n\r\n" + b"a" * 300_000,
+            "bytes",
+        ),
+    ],
+    ids=["interim answers", "header", "interim header", "no answer", "refusal"],
+)
+def test_an_answer_without_an_end_is_given_up(answer: bytes, words: str) -> None:
+    """Before the time is up, and before it has filled the memory."""
+
+    def script(peer: Peer) -> None:
+        peer.read_head()
+        peer.raw(answer)
+        peer.rest()
+
+    with RawServer(script) as server:
+        with pytest.raises(ConnectFailed, match=words):
+            dial(server, 60)
+
+
 def test_nobody_listening_is_a_failure_that_may_pass() -> None:
     """The message names the host, not the key."""
     with RawServer(Peer.upgrade) as server:
