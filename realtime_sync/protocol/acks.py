@@ -12,12 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from attrs import fields_dict, frozen
 
-from ..types import UNSET
+from .events._base import ClientEvent, ServerEvent
 from .registry import ROWS, class_of
+
+if TYPE_CHECKING:
+    from . import events
 
 Fits = Callable[[Any, Any], Optional[bool]]
 """(command, event) -> True: about this one; False: not; None: cannot tell."""
@@ -44,11 +47,14 @@ class AckRule:
     repeated: tuple[str, ...] = ()
 
 
-def _by_order(command: Any, event: Any) -> Optional[bool]:
+def _by_order(command: ClientEvent, event: ServerEvent) -> Optional[bool]:
     return None
 
 
-def _unless_contradicted(command: Any, event: Any) -> Optional[bool]:
+def _unless_contradicted(
+    command: events.SessionUpdate,
+    event: Union[events.SessionCreated, events.SessionUpdated],
+) -> Optional[bool]:
     """
     By order; but a greeting said twice tells what was in force before.
     """
@@ -61,16 +67,23 @@ def _unless_contradicted(command: Any, event: Any) -> Optional[bool]:
     return None
 
 
-def _by_item_id(command: Any, event: Any) -> Optional[bool]:
-    item_id = getattr(event, "item_id", UNSET)
-    if not isinstance(item_id, str):
-        item_id = getattr(getattr(event, "item", None), "id", UNSET)
+def _by_item_id(
+    command: Union[
+        events.ConversationItemDelete,
+        events.ConversationItemRetrieve,
+        events.ConversationItemTruncate,
+    ],
+    event: ServerEvent,
+) -> Optional[bool]:
+    item_id = _get(event, "item_id") or _get(_get(event, "item"), "id")
     if not isinstance(item_id, str) or not item_id:
         return None
-    return bool(item_id == command.item_id)
+    return item_id == command.item_id
 
 
-def _by_created_item(command: Any, event: Any) -> Optional[bool]:
+def _by_created_item(
+    command: events.ConversationItemCreate, event: events.ConversationItemAdded
+) -> Optional[bool]:
     """
     By id; some servers give ids of their own, and keep neither role nor parts.
     """
@@ -78,24 +91,29 @@ def _by_created_item(command: Any, event: Any) -> Optional[bool]:
     return True if isinstance(asked, str) and asked == got else None
 
 
-def difference(command: Any, event: Any) -> int:
+def difference(command: object, event: object) -> int:
     """
     How far a new item is from what a `conversation.item.create` asked for: 0 for
     the same kind of item with the same parts, 1 for another role or other parts.
     """
-    asked, got = command.item, event.item
+    asked, got = _get(command, "item"), _get(event, "item")
     if _get(asked, "type") != _get(got, "type"):
         return 2
     return int(_kind(asked) != _kind(got))
 
 
-def _by_response(command: Any, event: Any) -> Optional[bool]:
+def _by_response(
+    command: events.ResponseCancel, event: events.ResponseDone
+) -> Optional[bool]:
     if not isinstance(command.response_id, str):
         return None
     return bool(_get(event.response, "id") == command.response_id)
 
 
-def _by_metadata(command: Any, event: Any) -> Optional[bool]:
+def _by_metadata(
+    command: events.ResponseCreate,
+    event: Union[events.ResponseCreated, events.ResponseDone],
+) -> Optional[bool]:
     """
     By our key; other metadata than ours, or a key that we did not send, is of
     another's response.
@@ -111,22 +129,24 @@ def _by_metadata(command: Any, event: Any) -> Optional[bool]:
     return None
 
 
-def is_unlikely(command: Any, event: Any) -> bool:
+def is_unlikely(command: object, event: object) -> bool:
     """
     Whether an event that may answer a `response.create` speaks against it: a
     response of the conversation is not what was asked for beside it.
     """
-    beside = _get(command.response, "conversation") == "none"
-    return beside and isinstance(_get(event.response, "conversation_id"), str)
+    asked, told = _get(command, "response"), _get(event, "response")
+    if _get(asked, "conversation") != "none":
+        return False
+    return isinstance(_get(told, "conversation_id"), str)
 
 
-def _get(value: Any, name: str) -> Any:
+def _get(value: object, name: str) -> Any:
     if isinstance(value, Mapping):
         return value.get(name)
     return getattr(value, name, None)
 
 
-def _kind(item: Any) -> tuple[Any, ...]:
+def _kind(item: object) -> tuple[Any, ...]:
     parts = _get(item, "content") or ()
     types = tuple(_get(part, "type") for part in parts)
     return _get(item, "type"), _get(item, "role"), types
@@ -136,7 +156,7 @@ CORRELATION_KEY = "realtime_sync_id"
 """Key in ``metadata`` by which `response.created` finds its `response.create`."""
 
 
-def correlation(response: Any) -> Optional[str]:
+def correlation(response: object) -> Optional[str]:
     """
     The correlation id in a response or a response configuration, or None.
     """

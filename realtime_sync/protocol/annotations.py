@@ -58,7 +58,7 @@ def class_variables(cls: type) -> dict[str, str]:
     }
 
 
-def shape_of(annotation: Any) -> Shape:
+def shape_of(annotation: object) -> Shape:
     """
     Turn an annotation into a shape.
 
@@ -71,14 +71,14 @@ def shape_of(annotation: Any) -> Shape:
         return Shape(nullable=True)
     if annotation is Unset:
         return Shape()  # Never on the wire; `UNSET` fits everywhere.
-    if annotation in _SCALARS:
+    if isinstance(annotation, type) and annotation in _SCALARS:
         return Shape(scalars=(annotation,))
     if isinstance(annotation, type) and has(annotation):
         return Shape(classes=(annotation,))
     return _composite(annotation)
 
 
-def _composite(annotation: Any) -> Shape:
+def _composite(annotation: object) -> Shape:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Union or origin is getattr(types, "UnionType", Union):
         return _merge([shape_of(each) for each in arguments])
@@ -100,7 +100,7 @@ def _merge(shapes: list[Shape]) -> Shape:
     )
 
 
-def fits(value: Any, shape: Shape) -> bool:
+def fits(value: object, shape: Shape) -> bool:
     """Say whether a Python value, as a caller gives it, has a shape."""
     if shape.anything:
         return True

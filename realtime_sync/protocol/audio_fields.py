@@ -29,7 +29,7 @@ BLOCKS: Final = DELTAS | {
 """Events of which there are dozens a second, because each is a block of audio."""
 
 
-def is_audio(name: str, value: Any, kind: Any) -> bool:
+def is_audio(name: str, value: object, kind: object) -> bool:
     """
     Tell whether a member is audio.
 
@@ -53,7 +53,7 @@ def shown(text: str) -> str:
     return f"<{size(text)} bytes>"
 
 
-def replaced(frame: Any, replace: Callable[[str], Any]) -> Any:
+def replaced(frame: object, replace: Callable[[str], Any]) -> Any:
     """
     Return a copy of decoded JSON with something else in the place of its audio.
 

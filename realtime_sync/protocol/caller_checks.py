@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from .dialects.tables import RESPONSE_ASKED, SESSION_ASKED
+from .events._base import ClientEvent
 from .structure import known_keys
 
 _BODIES = {
@@ -22,7 +23,7 @@ _BODIES = {
 """Members of commands that hold named fields, and their beta spellings."""
 
 
-def losses(given: Any, kept: Any, path: str = "") -> Iterator[str]:
+def losses(given: object, kept: object, path: str = "") -> Iterator[str]:
     """
     Yield the path of everything that is in one frame and not in another.
 
@@ -58,7 +59,7 @@ def take_extra(frame: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
     return dict(frame), {}
 
 
-def refuse_unknown(command: Any) -> None:
+def refuse_unknown(command: ClientEvent) -> None:
     """
     Complain about fields of a configuration that the protocol does not have.
 
@@ -84,7 +85,7 @@ def refuse_misfits(kind: str, problems: list[str]) -> None:
         raise TypeError(f"{kind}: {'; '.join(problems)}")
 
 
-def has_extra(command: Any) -> bool:
+def has_extra(command: ClientEvent) -> bool:
     """Whether a command, or its configuration, has fields beyond the protocol's."""
     if command.extra:
         return True
@@ -92,7 +93,7 @@ def has_extra(command: Any) -> bool:
     return any(getattr(config, "extra", None) for config in configs)
 
 
-def add_extra(command: Any, vendor: Mapping[str, Any]) -> None:
+def add_extra(command: ClientEvent, vendor: Mapping[str, Any]) -> None:
     """Put a vendor's fields into the configuration that a new command carries."""
     for body in _BODIES:
         config = getattr(command, body, None)

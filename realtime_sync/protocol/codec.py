@@ -107,7 +107,7 @@ class Codec:
             event.__dict__["raw"] = frame
         return event
 
-    def _retyped(self, frame: Any, lifted: dict[str, Any]) -> ServerEvent:
+    def _retyped(self, frame: dict[str, Any], lifted: dict[str, Any]) -> ServerEvent:
         event = self.structure(lifted)
         event.__dict__["raw"] = frame
         return event
@@ -187,7 +187,7 @@ class Codec:
         plain = self._lifted(lift, to_mapping(frame))
         return _checked_command(cls, plain) if strict else _command(cls, plain)
 
-    def _lifted(self, lift: View, frame: Any) -> Any:
+    def _lifted(self, lift: View, frame: object) -> Any:
         if frame.__class__ is not dict:
             raise Misfit  # A lift would leave it as it is.
         lifted = lift(frame)
@@ -195,7 +195,7 @@ class Codec:
             return _typed(lifted, self.session_type)
         return lifted
 
-    def _learn_command(self, spelt: Any) -> Optional[tuple[type, View]]:
+    def _learn_command(self, spelt: object) -> Optional[tuple[type, View]]:
         if not isinstance(spelt, str):
             return None
         try:
@@ -207,9 +207,9 @@ class Codec:
         self._commands[spelt] = cls, lift
         return cls, lift
 
-    def _learn(self, frame: Any) -> Optional[tuple[type[ServerEvent], Hook, View]]:
+    def _learn(self, frame: object) -> Optional[tuple[type[ServerEvent], Hook, View]]:
         spelt = frame.get("type") if isinstance(frame, Mapping) else None
-        if spelt.__class__ is not str:
+        if not isinstance(spelt, str):
             return None
         try:
             row = find(spelt, session_type=self.session_type)
@@ -270,7 +270,7 @@ def _salvaged(cls: type[ServerEvent], frame: Mapping[str, Any]) -> ServerEvent:
     return event
 
 
-def _unknown(frame: Any) -> UnknownEvent:
+def _unknown(frame: object) -> UnknownEvent:
     if not isinstance(frame, Mapping):
         kind = type(frame).__name__
         return UnknownEvent(problem=f"not an object: {kind}", received=frame)
@@ -284,11 +284,12 @@ def _unknown(frame: Any) -> UnknownEvent:
     return event
 
 
-def _encode_append(command: Any) -> bytes:
+def _encode_append(command: ClientEvent) -> bytes:
     # Base64 needs no escaping, so the JSON encoder need not look at it.
-    text = command.__dict__.get(_AUDIO)
+    fields = command.__dict__
+    text = fields.get(_AUDIO)
     if text is None:
-        audio = encode_bytes(command.audio)
+        audio = encode_bytes(fields["audio"])
     else:
         audio = text.encode("ascii")
     kind = command.type.encode("ascii")

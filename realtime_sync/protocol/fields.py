@@ -20,13 +20,15 @@ import sys
 from array import array
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any, Union
+from typing import Any, Optional, Union
 
-from attrs import Attribute, field
+from attrs import NOTHING, Attribute, AttrsInstance, field
 
 from ..types import UNSET, Unset
 from . import sensitive
 from .annotations import Shape, describe, fits, shapes_of
+
+Validator = Callable[[Any, "Attribute[Any]", Any], Any]
 
 MaybeText = Union[str, None, Unset]
 MaybeInt = Union[int, None, Unset]
@@ -99,24 +101,22 @@ def given_sequence() -> Any:
     return field(converter=to_tuple, repr=_shown)
 
 
-def _elided(value: Any) -> str:
+def _elided(value: object) -> str:
     return f"<{len(value)} bytes>" if isinstance(value, bytes) else repr(value)
 
 
-def _hidden(value: Any) -> str:
+def _hidden(value: object) -> str:
     return sensitive.HIDDEN if value else repr(value)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if isinstance(value, tuple):
         return repr(tuple(map(sensitive.hidden, value)))
     return repr(sensitive.hidden(value))
 
 
-def count(default: Any = ...) -> Any:
+def count(default: object = NOTHING) -> Any:
     """Declare a whole number that is not negative, such as milliseconds."""
-    if default is ...:
-        return field(validator=_not_negative)
     return field(default=default, validator=_not_negative)
 
 
@@ -125,11 +125,13 @@ def checked(cls: type, fields: list[Attribute[Any]]) -> list[Attribute[Any]]:
     return [each.evolve(validator=_both(each.validator)) for each in fields]
 
 
-def _both(given: Any) -> Callable[[Any, Attribute[Any], Any], None]:
+def _both(given: Optional[Validator]) -> Validator:
     if given is None:
         return _fits
 
-    def validate(instance: Any, attribute: Attribute[Any], value: Any) -> None:
+    def validate(
+        instance: AttrsInstance, attribute: Attribute[Any], value: object
+    ) -> None:
         _fits(instance, attribute, value)
         given(instance, attribute, value)
 
@@ -137,15 +139,14 @@ def _both(given: Any) -> Callable[[Any, Attribute[Any], Any], None]:
 
 
 @lru_cache(maxsize=None)
-def _shapes(cls: Any) -> dict[str, Shape]:
+def _shapes(cls: type) -> dict[str, Shape]:
     return shapes_of(cls)
 
 
-def _fits(instance: Any, attribute: Attribute[Any], value: Any) -> None:
+def _fits(instance: AttrsInstance, attribute: Attribute[Any], value: object) -> None:
     if value is UNSET:
         return
-    cls: Any = type(instance)
-    shape = _shapes(cls)[attribute.name]
+    shape = _shapes(type(instance))[attribute.name]
     if not fits(value, shape):
         raise TypeError(
             f"{_owner(instance)}: {attribute.name} must be {describe(shape)}, "
@@ -153,14 +154,14 @@ def _fits(instance: Any, attribute: Attribute[Any], value: Any) -> None:
         )
 
 
-def _not_negative(instance: Any, attribute: Attribute[Any], value: Any) -> None:
-    if value is not UNSET and value is not None and value < 0:
+def _not_negative(instance: object, attribute: Attribute[Any], value: object) -> None:
+    if isinstance(value, int) and value < 0:
         raise ValueError(
             f"{_owner(instance)}: {attribute.name} must not be negative: {value}"
         )
 
 
-def _owner(instance: Any) -> str:
+def _owner(instance: object) -> str:
     kind = getattr(instance, "type", None)
     return kind if isinstance(kind, str) else type(instance).__name__
 
@@ -180,7 +181,7 @@ def _to_optional_tuple(
     return to_tuple(value)
 
 
-def to_audio(value: Any) -> bytes:
+def to_audio(value: object) -> bytes:
     """
     Make audio bytes of anything that holds samples.
 
@@ -196,8 +197,9 @@ def to_audio(value: Any) -> bytes:
         raise TypeError(
             "audio must be bytes, not str: pass the raw samples, not base64"
         )
+    samples: Any = value  # No type says so before Python 3.12.
     try:
-        view = memoryview(value)
+        view = memoryview(samples)
     except TypeError:
         raise TypeError(
             f"audio must be bytes or an array of samples, not {type(value).__name__}"
@@ -207,8 +209,8 @@ def to_audio(value: Any) -> bytes:
     if view.format in ("h", "<h"):
         return _little_endian(array("h", view.tobytes()))
     if view.format in ("f", "d"):
-        samples = array(view.format, view.tobytes())
-        return _little_endian(array("h", map(_to_int16, samples)))
+        floats = array(view.format, view.tobytes())
+        return _little_endian(array("h", map(_to_int16, floats)))
     raise TypeError(
         f"audio samples must be 16-bit integers or floats, not {view.format!r}"
     )
@@ -224,7 +226,9 @@ def _little_endian(samples: array[int]) -> bytes:
     return samples.tobytes()
 
 
-def _to_optional_audio(value: Any) -> Any:
+def _to_optional_audio(
+    value: object,
+) -> Union[bytes, None, Unset]:
     if value is None or value is UNSET:
         return value
     return to_audio(value)

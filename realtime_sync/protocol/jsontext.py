@@ -53,7 +53,7 @@ def is_deeper(data: Text, most: int) -> bool:
     return text.count("[") + text.count("{") > most and _depth(text) > most
 
 
-def standard_dumps(value: Any) -> bytes:
+def standard_dumps(value: object) -> bytes:
     """
     Encode JSON with the standard library.
 

@@ -44,7 +44,7 @@ class LazyAudio:
         self.name = name
         self.key = key(name)
 
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
+    def __get__(self, instance: object, owner: Optional[type] = None) -> Any:
         if instance is None:
             return self
         values = instance.__dict__
@@ -114,13 +114,13 @@ def lazy_audio(cls: C) -> C:
     return cls
 
 
-def encoded(value: Any, name: str) -> Optional[str]:
+def encoded(value: object, name: str) -> Optional[str]:
     """Return the base64 text of a field as it came, or None."""
     text: Optional[str] = value.__dict__.get(key(name))
     return text
 
 
-def audio_size(value: Any, name: str = "delta") -> int:
+def audio_size(value: object, name: str = "delta") -> int:
     """
     Return how many bytes of audio a field holds, without decoding it.
 

@@ -68,7 +68,7 @@ def _object(cls: type, value: Mapping[str, Any], path: str, problems: list[str])
 
 
 def _value(
-    value: Any, shape: Shape, check: Check, path: str, problems: list[str]
+    value: object, shape: Shape, check: Check, path: str, problems: list[str]
 ) -> Any:
     if value is UNSET:
         return UNSET
@@ -76,12 +76,13 @@ def _value(
         return check(value)
     except Misfit:
         pass
-    cls = chooser(shape)(value) if value.__class__ is dict and shape.classes else None
-    if cls is not None:
-        return _object(cls, value, f"{path}.", problems)
-    if value.__class__ is dict and shape.values is not None:
-        return _mapping(value, shape.values, path, problems)
-    if value.__class__ is list and shape.items is not None:
+    if isinstance(value, dict):
+        cls = chooser(shape)(value) if shape.classes else None
+        if cls is not None:
+            return _object(cls, value, f"{path}.", problems)
+        if shape.values is not None:
+            return _mapping(value, shape.values, path, problems)
+    if isinstance(value, list) and shape.items is not None:
         return _list(value, shape.items, path, problems)
     return _note(value, shape, path, problems)
 
@@ -106,13 +107,13 @@ def _list(
     return tuple(each for each in kept if each is not UNSET)
 
 
-def _element(value: Any, shape: Shape, path: str, problems: list[str]) -> Any:
+def _element(value: object, shape: Shape, path: str, problems: list[str]) -> Any:
     if value is None and not shape.nullable:
         return _note(value, shape, path, problems)
     return _value(value, shape, check_for(shape), path, problems)
 
 
-def _note(value: Any, shape: Shape, path: str, problems: list[str]) -> Any:
+def _note(value: object, shape: Shape, path: str, problems: list[str]) -> Any:
     kind = _KINDS.get(value.__class__, "null")
     problems.append(f"{path}: expected {describe(shape)}, got {kind}")
     return UNSET

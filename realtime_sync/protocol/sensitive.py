@@ -65,12 +65,12 @@ def may_hold_secret(data: bytes) -> bool:
     return any(each in small for each in _TELLTALES)
 
 
-def hidden(frame: Any) -> Any:
+def hidden(frame: object) -> Any:
     """Return a copy of decoded JSON with `HIDDEN` in the place of every secret."""
     return _Copy(HIDDEN).of(frame)
 
 
-def left_out(frame: Any) -> Any:
+def left_out(frame: object) -> Any:
     """Return a copy of decoded JSON without its secrets and their names."""
     return _Copy(None).of(frame)
 
@@ -98,7 +98,7 @@ class _Copy:
     def __init__(self, instead: Optional[str]) -> None:
         self._instead = instead
 
-    def of(self, value: Any) -> Any:
+    def of(self, value: object) -> Any:
         """Copy a value that stands where nothing is secret."""
         if isinstance(value, Mapping):
             return self._members(value)
@@ -132,7 +132,7 @@ class _Copy:
         labels = [owner.get(label) for label in LABELS]
         return any(isinstance(each, str) and is_secret(each) for each in labels)
 
-    def _secret(self, value: Any, *, headers: bool = False) -> Any:
+    def _secret(self, value: object, *, headers: bool = False) -> Any:
         """Take the secrets out of what stands under the name of one."""
         if isinstance(value, Mapping):
             made = {}

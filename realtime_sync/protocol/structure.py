@@ -176,7 +176,7 @@ def check_for(shape: Shape, exact: bool = False) -> Check:
     of_object = _object_check(shape, exact)
     of_list = _list_check(shape.items, exact) if shape.items is not None else None
 
-    def check(value: Any) -> Any:
+    def check(value: object) -> Any:
         kind = value.__class__
         if value is None and (null is None or not exact):
             return null
@@ -186,14 +186,14 @@ def check_for(shape: Shape, exact: bool = False) -> Check:
             return of_object(value)
         if kind is list and of_list is not None:
             return of_list(value)
-        if kind is float and whole and value.is_integer():
+        if whole and isinstance(value, float) and value.is_integer():
             return int(value)
         raise Misfit
 
     return check
 
 
-def _anything(value: Any) -> Any:
+def _anything(value: object) -> object:
     return value
 
 

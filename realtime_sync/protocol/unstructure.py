@@ -20,7 +20,7 @@ _LOCAL = ("raw", "problems")
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
-def to_mapping(value: Any) -> Any:
+def to_mapping(value: object) -> Any:
     """
     Turn a value of the vocabulary into plain data of the GA shape.
 
@@ -31,12 +31,12 @@ def to_mapping(value: Any) -> Any:
     kind = value.__class__
     if kind in _PLAIN:
         return value
-    if kind is bytes:
+    if isinstance(value, bytes):
         return encode(value)
     if isinstance(value, UnknownEvent):
         return dict(value.raw)
     if has(kind):
-        return _object(value)
+        return _object(value, kind)
     if isinstance(value, Mapping):
         return _members(value)
     if isinstance(value, (list, tuple)):
@@ -46,8 +46,8 @@ def to_mapping(value: Any) -> Any:
     return value
 
 
-def _object(value: Any) -> dict[str, Any]:
-    constants, plain, sounds, extras = _plan(value.__class__)
+def _object(value: object, cls: type) -> dict[str, Any]:
+    constants, plain, sounds, extras = _plan(cls)
     made: dict[str, Any] = dict(constants)
     for name in plain:
         each = getattr(value, name)

@@ -63,14 +63,14 @@ class Dialect:
         """Turn a server's frame into the canonical shape."""
         return _renamed(self.server_lift(frame.get("type"))(dict(frame)))
 
-    def server_lift(self, spelt: Any) -> View:
+    def server_lift(self, spelt: object) -> View:
         """
         Return what puts the fields of this server's frame right, by its wire type.
 
         It is `server_lift` after what the vendor alone means by its words.
         """
         lift = server_lift(spelt)
-        said = self._says.get(spelt) if spelt.__class__ is str else None
+        said = self._says.get(spelt) if isinstance(spelt, str) else None
         return lift if said is None else _all([said, lift])
 
     def lift_client(self, frame: Mapping[str, Any]) -> Frame:
@@ -144,13 +144,13 @@ def lift_response(response: Mapping[str, Any]) -> Frame:
     return lifted
 
 
-def server_lift(spelt: Any) -> View:
+def server_lift(spelt: object) -> View:
     """
     Return what puts the fields of a server's frame right, by its wire type.
 
     The type itself stays. `same` is returned where nothing is to be done.
     """
-    if spelt.__class__ is not str:
+    if not isinstance(spelt, str):
         return same
     name = canonical(spelt)
     steps: list[View] = [mend for types, mend in MENDS if name in types]
@@ -161,9 +161,9 @@ def server_lift(spelt: Any) -> View:
     return _all(steps)
 
 
-def client_lift(spelt: Any) -> View:
+def client_lift(spelt: object) -> View:
     """Return what puts the fields of a client's frame right, by its wire type."""
-    if spelt.__class__ is not str:
+    if not isinstance(spelt, str):
         return same
     name = canonical(spelt)
     steps: list[View] = []
@@ -180,7 +180,7 @@ def _all(steps: list[View]) -> View:
     if len(steps) == 1:
         return steps[0]
 
-    def apply(frame: Any) -> Any:
+    def apply(frame: object) -> object:
         for step in steps:
             frame = step(frame)
         return frame

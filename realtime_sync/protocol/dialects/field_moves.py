@@ -10,12 +10,13 @@ What has an unexpected type is left as it is, for the decoder to complain of.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
+T = TypeVar("T")
 View = Callable[[Any], Any]
 
 
-def same(value: Any) -> Any:
+def same(value: T) -> T:
     """Return the argument."""
     return value
 
@@ -66,8 +67,8 @@ def where(name: str, word: str, lens: Lens) -> Lens:
     """Apply a lens to the objects of which one member is a certain word."""
 
     def only(view: View) -> View:
-        def apply(value: Any) -> Any:
-            if value.__class__ is dict and value.get(name) == word:
+        def apply(value: object) -> object:
+            if isinstance(value, dict) and value.get(name) == word:
                 return view(value)
             return value
 
@@ -79,12 +80,12 @@ def where(name: str, word: str, lens: Lens) -> Lens:
 def chain(*lenses: Lens) -> Lens:
     """Apply lenses one after the other, and backwards on the way down."""
 
-    def up(value: Any) -> Any:
+    def up(value: object) -> object:
         for lens in lenses:
             value = lens.up(value)
         return value
 
-    def down(value: Any) -> Any:
+    def down(value: object) -> object:
         for lens in reversed(lenses):
             value = lens.down(value)
         return value
@@ -101,20 +102,20 @@ def words(table: Mapping[str, str]) -> Lens:
 def moves(fields: tuple[Field, ...]) -> Lens:
     """Move fields between their flat and their nested places."""
 
-    def up(value: Any) -> Any:
-        if value.__class__ is not dict or not any(row.flat in value for row in fields):
+    def up(value: object) -> object:
+        if not isinstance(value, dict) or not any(row.flat in value for row in fields):
             return value
         return _nest(value, fields)
 
-    def down(value: Any) -> Any:
-        return _flatten(value, fields) if value.__class__ is dict else value
+    def down(value: object) -> object:
+        return _flatten(value, fields) if isinstance(value, dict) else value
 
     return Lens(up, down)
 
 
 def _at(name: str, view: View) -> View:
-    def apply(value: Any) -> Any:
-        if value.__class__ is not dict or name not in value:
+    def apply(value: object) -> object:
+        if not isinstance(value, dict) or name not in value:
             return value
         old = value[name]
         new = view(old)
@@ -123,8 +124,8 @@ def _at(name: str, view: View) -> View:
     return apply
 
 
-def _map(view: View, value: Any) -> Any:
-    if value.__class__ is not list:
+def _map(view: View, value: object) -> object:
+    if not isinstance(value, list):
         return value
     new = [view(item) for item in value]
     changed = any(one is not other for one, other in zip(new, value))
@@ -132,8 +133,8 @@ def _map(view: View, value: Any) -> Any:
 
 
 def _replace(table: Mapping[str, str]) -> View:
-    def apply(value: Any) -> Any:
-        return table.get(value, value) if value.__class__ is str else value
+    def apply(value: object) -> object:
+        return table.get(value, value) if isinstance(value, str) else value
 
     return apply
 
@@ -142,7 +143,9 @@ def _nest(value: dict[str, Any], fields: tuple[Field, ...]) -> dict[str, Any]:
     flat = {row.flat for row in fields}
     made = {name: item for name, item in value.items() if name not in flat}
     for row in fields:
-        if row.flat in value and not _has(value, row.path, row.flat):
+        # A field that is only spelt differently in value is its own flat place.
+        alone = row.path == (row.flat,) or _found(value, row.path) is _NOWHERE
+        if row.flat in value and alone:
             made = _put(made, row.path, row.value.up(value[row.flat]))
     return made
 
@@ -150,31 +153,25 @@ def _nest(value: dict[str, Any], fields: tuple[Field, ...]) -> dict[str, Any]:
 def _flatten(value: dict[str, Any], fields: tuple[Field, ...]) -> dict[str, Any]:
     made = value
     for row in fields:
-        if _has(value, row.path, ""):
-            item = row.value.down(_get(value, row.path))
-            made = {**_take(made, row.path), row.flat: item}
+        item = _found(value, row.path)
+        if item is not _NOWHERE:
+            made = {**_take(made, row.path), row.flat: row.value.down(item)}
     return made
 
 
-def _has(value: Any, path: tuple[str, ...], flat: str) -> bool:
-    # A field that is only spelt differently in value is its own flat place.
-    if path == (flat,):
-        return False
-    for name in path:
-        if value.__class__ is not dict or name not in value:
-            return False
-        value = value[name]
-    return True
+_NOWHERE: Final = object()
 
 
-def _get(value: Any, path: tuple[str, ...]) -> Any:
+def _found(value: object, path: tuple[str, ...]) -> object:
     for name in path:
+        if not isinstance(value, dict) or name not in value:
+            return _NOWHERE
         value = value[name]
     return value
 
 
-def _put(value: Any, path: tuple[str, ...], item: Any) -> dict[str, Any]:
-    inside = value if value.__class__ is dict else {}
+def _put(value: object, path: tuple[str, ...], item: object) -> dict[str, Any]:
+    inside = value if isinstance(value, dict) else {}
     name, rest = path[0], path[1:]
     return {**inside, name: _put(inside.get(name), rest, item) if rest else item}
 

@@ -8,8 +8,6 @@ either spelling of a field may be used.
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..audio_formats import format_object, format_word
 from .field_moves import Field, Lens, at, chain, each, moves, where, words
 
@@ -23,44 +21,44 @@ TOOL_CHOICES = ("auto", "none", "required")
 """Any other word is the name of a function, in the beta."""
 
 
-def _format_up(value: Any) -> Any:
-    return format_object(value) if value.__class__ is str else value
+def _format_up(value: object) -> object:
+    return format_object(value) if isinstance(value, str) else value
 
 
-def _format_asked(value: Any) -> Any:
+def _format_asked(value: object) -> object:
     # A word that is not the one we would say is the vendor's, and goes as it is.
-    if value.__class__ is not str:
+    if not isinstance(value, str):
         return value
     made = format_object(value)
     return made if _format_down(made) == value else {"type": value}
 
 
-def _format_down(value: Any) -> Any:
-    if value.__class__ is not dict or value.get("type").__class__ is not str:
+def _format_down(value: object) -> object:
+    if not isinstance(value, dict) or not isinstance(value.get("type"), str):
         return value
     return format_word(value["type"], value.get("rate"))
 
 
-def _choice_up(value: Any) -> Any:
-    if value.__class__ is not str or value in TOOL_CHOICES:
+def _choice_up(value: object) -> object:
+    if not isinstance(value, str) or value in TOOL_CHOICES:
         return value
     return {"type": "function", "name": value}
 
 
-def _choice_down(value: Any) -> Any:
-    if value.__class__ is dict and value.get("type") == "function":
+def _choice_down(value: object) -> object:
+    if isinstance(value, dict) and value.get("type") == "function":
         return value.get("name")
     return value
 
 
-def _modalities_up(value: Any) -> Any:
+def _modalities_up(value: object) -> object:
     # In GA, audio always comes with its transcript, and both are refused.
-    if value.__class__ is list and sorted(map(str, value)) == ["audio", "text"]:
+    if isinstance(value, list) and sorted(map(str, value)) == ["audio", "text"]:
         return ["audio"]
     return value
 
 
-def _modalities_down(value: Any) -> Any:
+def _modalities_down(value: object) -> object:
     # In the beta, audio alone is refused.
     return ["text", "audio"] if value == ["audio"] else value
 
@@ -128,7 +126,7 @@ ITEM = where("role", "assistant", each("content", at("type", words(ITEM_PARTS)))
 """One conversation item."""
 
 
-def _unphased(value: Any) -> Any:
+def _unphased(value: dict[str, object]) -> dict[str, object]:
     return {name: value[name] for name in value if name != "phase"}
 
 

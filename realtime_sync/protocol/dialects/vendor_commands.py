@@ -8,7 +8,6 @@ would be sent to a server of the dialect that the vendor's is made of.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ..audio_formats import DASHSCOPE_INPUT, format_object
 from .field_moves import Field, Lens, View, at, each, moves, words
@@ -21,9 +20,9 @@ _TOP_OF_XAI = (
 _NESTED = ("name", "description", "parameters", "strict")
 
 
-def _nested_tool(tool: Any) -> Any:
+def _nested_tool(tool: object) -> object:
     """A function as chat completions have it."""
-    if tool.__class__ is not dict or tool.get("type") != "function":
+    if not isinstance(tool, dict) or tool.get("type") != "function":
         return tool
     if "function" in tool:
         return tool
@@ -41,12 +40,12 @@ _SPOKEN = at("output_audio_format", words({"pcm16": "pcm24"})).up
 _HEARD = at("input_audio_format", words({"pcm16_16000hz": "pcm16"})).up
 
 
-def _dashscope(session: Any) -> Any:
+def _dashscope(session: object) -> object:
     return _HEARD(_SPOKEN(_TOOLS(session)))
 
 
-def _dashscope_format(value: Any) -> Any:
-    if value.__class__ is not str or value not in DASHSCOPE_INPUT:
+def _dashscope_format(value: object) -> object:
+    if not isinstance(value, str) or value not in DASHSCOPE_INPUT:
         return value
     return format_object(value, DASHSCOPE_INPUT)
 

@@ -10,14 +10,18 @@ backend are never answered.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Optional
+from typing import TYPE_CHECKING, Final, Optional
 
 from ..acks import AckRule, Fits
+from ..events._base import ClientEvent, ServerEvent
+
+if TYPE_CHECKING:
+    from .events.decision import DecisionEvent
 
 _BY_ID: Final = "client_event_id, else order"
 
 
-def _by_client_event_id(command: Any, event: Any) -> Optional[bool]:
+def _by_client_event_id(command: ClientEvent, event: ServerEvent) -> Optional[bool]:
     named = getattr(event, "client_event_id", None)
     return named == command.event_id if _is_id(named) else None
 
@@ -27,7 +31,7 @@ def _unless_other(field: str) -> Fits:
     By ``client_event_id``; without one, a field must not say something else.
     """
 
-    def fits(command: Any, event: Any) -> Optional[bool]:
+    def fits(command: ClientEvent, event: ServerEvent) -> Optional[bool]:
         exact = _by_client_event_id(command, event)
         said = getattr(event, field)
         contradicts = isinstance(said, str) and said != getattr(command, field)
@@ -36,7 +40,9 @@ def _unless_other(field: str) -> Fits:
     return fits
 
 
-def _unless_asked_otherwise(command: Any, event: Any) -> Optional[bool]:
+def _unless_asked_otherwise(
+    command: ClientEvent, event: DecisionEvent
+) -> Optional[bool]:
     """
     By order; a decision that a delegation or a trigger asked for is not meant.
     """
@@ -74,7 +80,9 @@ ACKS: Final[Mapping[str, AckRule]] = {
 """Command type -> rule. A command that is not here is never answered."""
 
 
-def answered(waiting: Iterable[Any], event: Any) -> Optional[Any]:
+def answered(
+    waiting: Iterable[ClientEvent], event: ServerEvent
+) -> Optional[ClientEvent]:
     """
     Return the command that an event answers, or None.
 
@@ -99,12 +107,12 @@ def answered(waiting: Iterable[Any], event: Any) -> Optional[Any]:
     return oldest
 
 
-def refused(error: Any) -> Optional[str]:
+def refused(error: ServerEvent) -> Optional[str]:
     """Return the id of the command that an error refuses, or None."""
-    inner = getattr(error.error, "client_event_id", None)
-    named = (inner, error.client_event_id)
+    inner = getattr(error, "error", None)
+    named = (getattr(each, "client_event_id", None) for each in (inner, error))
     return next((each for each in named if _is_id(each)), None)
 
 
-def _is_id(value: Any) -> bool:
+def _is_id(value: object) -> bool:
     return isinstance(value, str) and value != ""
