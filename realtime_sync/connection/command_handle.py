@@ -109,5 +109,6 @@ class CommandHandle:
 
     def _retract(self, error: BaseException) -> None:
         """The acknowledgement was that of another command."""
+        # A new one: only the first outcome of a slot counts, and this one has had it.
         self._slot = Slot()
         self._reject(error)

@@ -386,6 +386,8 @@ class Connection:
         interval, now = self._ping_interval, monotonic()
         if interval is None:
             return None
+        # Any byte is a sign of life: the pong itself may stand behind a message that
+        # takes longer than the interval.
         if pinged is not None and transport.heard_at > pinged:
             pinged = None
         if pinged is not None and now - pinged >= interval:
@@ -421,6 +423,8 @@ class Connection:
         watches = self._watches
         if watches.types is None or event.type in watches.types:
             watches.offer(event)
+        # Last: handlers that run right here may send, close, and wait for what has been
+        # resolved above.
         self._deliver(event, snapshot, len(data))
 
     def _take_notes(self) -> Sequence[Noted]:

@@ -67,6 +67,8 @@ class HeldCommands:
         """The commands kept so far; when there are none, no more are held."""
         with self._lock:
             commands = self._empty()
+            # In the step that finds nothing: a command that is added after it would
+            # wait for a connection that is there already.
             if not commands:
                 self._open = False
         return commands
@@ -74,6 +76,8 @@ class HeldCommands:
     def put_back(self, commands: Sequence[Command]) -> None:
         """Hold again, before all others, what could not be sent after all."""
         with self._lock:
+            # Before those that came meanwhile: the server must get them in the order in
+            # which they were given, or a commit comes before its audio.
             self._commands.extendleft(reversed(commands))
             sizes = [(command, _audio_size(command)) for command in commands]
             audio = [command for command, size in sizes if size is not None]

@@ -89,6 +89,7 @@ class PendingCommands:
 
         An error that points nowhere fails it when nothing else waits.
         """
+        # By thread: what other threads send at the same time is of other calls.
         before = getattr(self._calls, "now", None)
         self._calls.now = before or object()
         try:
@@ -172,6 +173,8 @@ class PendingCommands:
         """Fail those of some handles that still wait."""
         for handle in handles:
             with self._lock:
+                # The reader may be resolving it right now: who takes it out decides,
+                # and only he may tell the handle.
                 waits = self._by_id.get(handle.event_id) is handle
                 if waits:
                     self._remove(handle)
@@ -182,6 +185,8 @@ class PendingCommands:
         if event.type == "error":
             self._accept_error(event)
             return
+        # Here and below without the lock: the reader alone touches what follows the
+        # connection, senders only the queues.
         first = event.type not in self._heard
         self._heard.add(event.type)
         acknowledged = False
@@ -192,6 +197,8 @@ class PendingCommands:
             if handle is not None:
                 acknowledged = True
                 self._answered = max(self._answered, handle._number)
+                # Not under the lock: it wakes a thread, which may send the next
+                # command, and a handle of a response may cancel at once.
                 handle._acknowledge(event)
         if event.type in AutoItems.TYPES:
             self._items.note(event)
@@ -315,6 +322,8 @@ class PendingCommands:
 
     def _end(self, error: Optional[BaseException]) -> None:
         with self._lock:
+            # Taken out before any is failed: who is woken may send the same again, and
+            # it must not be failed with the rest.
             handles = [h for id, h in self._by_id.items() if id not in self._held]
             for handle in handles:
                 self._remove(handle)

@@ -112,6 +112,7 @@ class Taps:
 
     def end(self, code: Optional[int], reason: str) -> None:
         """See `Tap.end`."""
+        # Kept for `join`: a recording writes on when it is shown nothing any more.
         self._ended = self._taps
         self._each(lambda tap: tap.end(code, reason))
         for tap in self._ended:

@@ -282,7 +282,7 @@ class Router:
         for sub in subscriptions:
             board.signal(sub.key).connect(sub)
             # Cancelled since the list was copied: it was disconnected before it was
-            # connected here, and would be called for ever.
+            # connected here, and would be kept as long as the session.
             if not sub.active:
                 board.signal(sub.key).disconnect(sub)
         for key in dict.fromkeys(sub.key for sub in subscriptions):

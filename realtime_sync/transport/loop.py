@@ -268,6 +268,8 @@ class Loop:
             return
         began = monotonic()
         again, self._again = self._again, {}
+        # Sockets before calls: a call that ends a connection must not throw away what
+        # has come for it before.
         if found or again:
             self._serve(found, again, waker)
         if self._calls:
@@ -294,6 +296,8 @@ class Loop:
         for key, _ in found:
             channel = key.data
             if channel is None:
+                # In this order: a wake between the two would be drained while `_woken`
+                # says that it is under way, and nobody would wake the loop any more.
                 waker.drain()
                 self._woken = False
                 continue

@@ -239,6 +239,8 @@ class Outbox:
 
     def release(self) -> None:
         """Nothing is written any more: wake those who wait for it."""
+        # A copy: a main thread may be adding one at this moment, which finds by itself
+        # that nothing is written any more.
         for entry in self._data.copy():
             if entry.over is not None:
                 entry.over.set()
@@ -328,6 +330,8 @@ class Outbox:
         while control and control[0].done:
             self._ended = self._ended or control[0].final
             control.popleft()
+        # Taken by the holder of the lock alone, so it cannot be gone after the look;
+        # the reader may replace it meanwhile, and then the later pong goes out.
         if self._pongs and not control:
             control.append(Entry([self._pongs.popleft()]))
         while data and _forgettable(data[0]):
@@ -341,6 +345,8 @@ class Outbox:
             return None
         if not control:
             return data[0] if data else None
+        # A frame that is begun comes first, whatever else is urgent: bytes of another
+        # one inside of it would be read as its payload, and end the connection.
         if data and data[0].within_frame and not control[0].within_frame:
             return data[0]
         # A message in fragments waits while a control frame passes.
@@ -362,4 +368,6 @@ class Outbox:
 
 
 def _forgettable(entry: Entry) -> bool:
+    # Begun, it is finished though nobody waits for it any more: half a frame would tear
+    # the stream for all that come after it.
     return entry.done or (entry.withdrawn and not entry.begun)

@@ -115,6 +115,7 @@ class WebSocketTransport:
             receive: is given every message. What it raises ends this connection.
             ended: is told once: close code, reason and cause.
         """
+        # Before the loop knows the socket: it may be ready at once.
         self._receive, self._ended = receive, ended
         # From here on the loop writes for the main thread, see `_interruptible`.
         self._is_read = True
@@ -211,6 +212,8 @@ class WebSocketTransport:
         self._go_on(loops.READ | (self._waited_for & loops.WRITE))
 
     def _end(self, code: int, reason: str, cause: Optional[BaseException]) -> None:
+        # Taken in one step: reading and writing may both find the end in one turn, and
+        # the connection is to be told once.
         ended, self._ended = self._ended, None
         if ended is not None:
             ended(code, reason, cause)
@@ -280,6 +283,9 @@ class WebSocketTransport:
 
     def abort(self) -> None:
         """Shut both directions down; the loop and all senders notice."""
+        # Before the socket is shut: a sender that this wakes must not wait again. It is
+        # not closed here: its number would go to the next connection while a sender
+        # still writes to it.
         self._shut = True
         with self._number:
             if not self.released:
@@ -289,6 +295,8 @@ class WebSocketTransport:
     def close(self) -> None:
         """Close the socket, once no sender uses it. On the loop."""
         if self._outbox.broken is None:
+            # Before the socket is shut: a sender that is woken by that must not try
+            # again.
             self._outbox.broken = OSError("the connection is closed")
         self.abort()
         self._outbox.release()
