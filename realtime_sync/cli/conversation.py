@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..types import UNSET
-from .latency import Turn
+from .latency import SpokenTurn
 from .transcript import LiveTranscript
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Conversation:
         transcribed: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.turns: list[Turn] = []
+        self.turns: list[SpokenTurn] = []
         self.errors: list[str] = []
         self._transcript = transcript
         self._transcribed = transcribed
@@ -80,7 +80,7 @@ class Conversation:
             return False
         return all(self._answered(turn) for turn in self.turns)
 
-    def _answered(self, turn: Turn) -> bool:
+    def _answered(self, turn: SpokenTurn) -> bool:
         if turn.done is None:
             return False
         if not self._transcribed or turn.heard is not None or not turn.item_id:
@@ -172,16 +172,16 @@ class Conversation:
         with self._changed:
             self.errors.append(str(getattr(event.error, "message", UNSET)))
 
-    def _turn(self, item_id: str | Unset) -> Turn:
+    def _turn(self, item_id: str | Unset) -> SpokenTurn:
         """The turn of an item of the user, made when it is new."""
         item_id = item_id or ""
         for turn in self.turns:
             if turn.item_id == item_id:
                 return turn
-        self.turns.append(Turn(item_id))
+        self.turns.append(SpokenTurn(item_id))
         return self.turns[-1]
 
-    def _answer(self, response_id: str | Unset | None) -> Turn:
+    def _answer(self, response_id: str | Unset | None) -> SpokenTurn:
         """The turn that a response answers: the first one without an answer."""
         response_id = response_id or ""
         for turn in self.turns:
@@ -192,7 +192,7 @@ class Conversation:
                 turn.response_id = response_id
                 return turn
         # Nobody asked: the server speaks by itself.
-        self.turns.append(Turn("", response_id=response_id))
+        self.turns.append(SpokenTurn("", response_id=response_id))
         return self.turns[-1]
 
 

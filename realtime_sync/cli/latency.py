@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @define
-class Turn:
+class SpokenTurn:
     """
     What one person said and what came back.
 
@@ -75,7 +75,7 @@ COLUMNS = (
 """What is measured, from the end of speech."""
 
 
-def latency_table(turns: Sequence[Turn]) -> str:
+def latency_table(turns: Sequence[SpokenTurn]) -> str:
     """The latencies of all turns as a table in plain text."""
     lines = [
         "milliseconds from end of speech",

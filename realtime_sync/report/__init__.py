@@ -12,10 +12,11 @@ The page holds everything that it shows and loads nothing from anywhere.
 
 from __future__ import annotations
 
+from ..state.latency import Turn
 from .latency import latency_bars, latency_table
 from .markup import Content, Markup, element
 from .page import audio_url, body_of, player, said, style
-from .timeline import MOMENTS, Entry, Problem, Story, Turn, Utterance
+from .timeline import MOMENTS, Entry, Problem, Story, Utterance
 from .waveform import waveform
 from .writing import Told, html, tell, write
 

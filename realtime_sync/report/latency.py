@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Optional
 
+from ..state.latency import Turn
 from ..telemetry import Spread
 from .markup import Markup, element
-from .timeline import MOMENTS, Turn
+from .timeline import MOMENTS
 
 SHOWN = tuple(name for name, _ in MOMENTS if name != "speech_end")
 PHASES = (
@@ -27,7 +28,7 @@ def latency_bars(turns: Sequence[Turn]) -> Markup:
     longest = max((turn.after_ms("done") or 0.0 for turn in turns), default=0.0)
     if longest <= 0:
         return Markup("")
-    rows = [_row(turn, longest) for turn in turns]
+    rows = [_row(n, turn, longest) for n, turn in enumerate(turns, start=1)]
     legend = [
         element("span", element("i", class_=f"rs-{kind}"), f" {about}")
         for _, kind, about in PHASES
@@ -39,7 +40,7 @@ def latency_bars(turns: Sequence[Turn]) -> Markup:
     )
 
 
-def _row(turn: Turn, longest: float) -> Markup:
+def _row(number: int, turn: Turn, longest: float) -> Markup:
     spans, reached = [], 0.0
     heard = _first(turn)
     for name, kind, about in PHASES if heard is not None else SILENT:
@@ -58,7 +59,7 @@ def _row(turn: Turn, longest: float) -> Markup:
     told = f"{heard:.0f} ms" if heard is not None else "no output"
     return element(
         "div",
-        element("b", turn.number),
+        element("b", number),
         element("div", spans, class_="rs-bar"),
         element("span", told, class_="rs-told"),
         class_="rs-row",
@@ -83,11 +84,11 @@ def latency_table(turns: Sequence[Turn]) -> Markup:
     rows = [
         element(
             "tr",
-            element("th", turn.number),
+            element("th", number),
             [element("td", _ms(turn.after_ms(name))) for name in names],
             element("td", _status(turn), class_="rs-words"),
         )
-        for turn in turns
+        for number, turn in enumerate(turns, start=1)
     ]
     spreads = {name: Spread.of(_figures(turns, name)) for name in names}
     sums = [

@@ -6,11 +6,12 @@ from importlib.resources import files
 from typing import Optional
 
 from .. import Audio
+from ..state.latency import Turn
 from ..telemetry import Tokens
 from .latency import latency_bars, latency_table
 from .markup import Content, Markup, element, joined
 from .reading import as_json
-from .timeline import Entry, Problem, Story, Turn, Utterance
+from .timeline import Entry, Problem, Story, Utterance
 from .waveform import waveform
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; media-src data:"

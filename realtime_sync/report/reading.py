@@ -90,7 +90,7 @@ def _add_snapshot(
     for item in _every_item(snapshot):
         story.utterances.append(_utterance(item, listener))
     usage = snapshot.usage
-    story.tokens = Tokens.sum(turn.tokens for turn in story.turns)
+    story.tokens = Tokens.sum(Tokens.of(turn.usage) for turn in story.turns)
     if not story.turns:
         story.tokens = Tokens(
             total=usage.total_tokens,

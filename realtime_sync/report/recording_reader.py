@@ -7,11 +7,9 @@ from math import isfinite
 from typing import Any, Optional
 
 from ..protocol.registry import canonical
-from ..state.latency import SpeechEnd
-from ..telemetry import Tokens
+from ..state.latency import SpeechEnd, Turn
 from ..types import JsonObject
 from .sound import Stretch, Track, audio_kind, decoded
-from .timeline import Turn
 
 TRANSLATION: Mapping[str, str] = {
     "session.input_audio_buffer.append": "input_audio_buffer.append",
@@ -87,7 +85,7 @@ class Listener:
         done_ms = _figure(notice.get("done_ms"))
         if turn is None or done_ms is None:
             return
-        turn.asked = start = turn.moments.get("done", at) - done_ms / 1000
+        turn.start = start = turn.moments.get("done", at) - done_ms / 1000
         if "speech_end" in turn.moments:
             turn.moments["speech_end"] = start
         for name in TOLD:
@@ -133,7 +131,7 @@ class Listener:
         start, _ = self._speech.get(item_id, (None, None))
         self._speech[item_id] = (start, _number(frame.get("audio_end_ms")))
         turn = self._new_turn(at, item_id)
-        turn.moments["speech_end"] = self._speaking.take(at)
+        turn.start = turn.moments["speech_end"] = self._speaking.take(at)
 
     def _committed(self, at: float, frame: JsonObject) -> None:
         item_id = str(frame.get("item_id"))
@@ -142,7 +140,7 @@ class Listener:
         if turn is None or turn.item_id != item_id:
             turn = self._new_turn(at, item_id)
         if "speech_end" not in turn.moments:
-            turn.moments["speech_end"] = self._speaking.take(at)
+            turn.start = turn.moments["speech_end"] = self._speaking.take(at)
         turn.moments["committed"] = at
         kind = audio_kind(self.session, "input")
         start, end = self._bounds(item_id, kind)
@@ -199,8 +197,7 @@ class Listener:
         response = response if isinstance(response, Mapping) else {}
         turn, self._waiting = self._waiting, None
         if turn is None:
-            turn = Turn(0, asked=at)
-        turn.number = len(self.turns) + 1
+            turn = Turn(start=at)
         turn.response_id = str(response.get("id"))
         turn.moments["created"] = at
         self.turns.append(turn)
@@ -259,18 +256,17 @@ class Listener:
             return
         turn = self._turn(response.get("id"))
         if turn is None:
-            turn = Turn(len(self.turns) + 1, response_id=str(response.get("id")))
-            turn.asked = at
+            turn = Turn(start=at, response_id=str(response.get("id")))
             self.turns.append(turn)
         turn.moments["done"] = at
         turn.status = str(response.get("status") or "")
-        turn.tokens = Tokens.of(response.get("usage"))
+        turn.usage = response.get("usage")
         details = response.get("status_details")
         reason = details.get("reason") if isinstance(details, Mapping) else None
         turn.interrupted = reason == "turn_detected"
 
     def _new_turn(self, at: float, item_id: Optional[str]) -> Turn:
-        self._waiting = Turn(0, item_id=item_id, asked=at)
+        self._waiting = Turn(start=at, item_id=item_id)
         return self._waiting
 
     def _turn(self, response_id: object) -> Optional[Turn]:

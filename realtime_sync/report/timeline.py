@@ -6,6 +6,7 @@ from typing import Any, Optional
 
 from attrs import define, field
 
+from ..state.latency import Turn
 from ..telemetry import Tokens
 from .sound import Track
 
@@ -24,45 +25,6 @@ What is timed in a turn: name, and what people read.
 ``played`` is the end of the answer's sound: where the server says that it has played
 it, else where it ends if it is played as it comes, or was cut.
 """
-
-
-@define
-class Turn:
-    """
-    One answer of the server, and what it answers.
-
-    Attributes:
-        number: from 1.
-        item_id: the user's item, if there is one.
-        response_id: the answer.
-        status: its final status.
-        moments: seconds on the time line, by the names of `MOMENTS`.
-        asked: what happened first of what can begin a turn, seconds.
-        tokens: what the answer took.
-        interrupted: the user cut it short.
-    """
-
-    number: int
-    item_id: Optional[str] = None
-    response_id: Optional[str] = None
-    status: str = ""
-    moments: dict[str, float] = field(factory=dict)
-    asked: float = 0.0
-    tokens: Tokens = Tokens()
-    interrupted: bool = False
-
-    @property
-    def start(self) -> float:
-        """Where latencies are measured from, in seconds on the time line."""
-        for name in ("speech_end", "committed"):
-            if name in self.moments:
-                return self.moments[name]
-        return self.asked
-
-    def after_ms(self, name: str) -> Optional[float]:
-        """Milliseconds from the end of the user's turn, None if it did not happen."""
-        then = self.moments.get(name)
-        return None if then is None else (then - self.start) * 1000
 
 
 @define

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..state.latency import Turn
 from .markup import Markup, element
 from .sound import Track, peaks
-from .timeline import Story, Turn
+from .timeline import Story
 
 PER_SECOND = 48
 NARROWEST, WIDEST = 956, 12_000
@@ -31,7 +32,7 @@ def waveform(story: Story) -> Markup:
     height = TOP + 2 * HEIGHT + BOTTOM
     return element(
         "svg",
-        [_turn(turn, scale) for turn in story.turns],
+        [_turn(n, turn, scale) for n, turn in enumerate(story.turns, start=1)],
         _numbers(story.turns, scale),
         _side(story.user, story.seconds, width, TOP, "user"),
         _side(story.server, story.seconds, width, TOP + HEIGHT, "server"),
@@ -69,14 +70,14 @@ def _side(track: Track, seconds: float, width: int, top: int, name: str) -> Mark
     )
 
 
-def _turn(turn: Turn, scale: float) -> Markup:
+def _turn(number: int, turn: Turn, scale: float) -> Markup:
     begin = turn.start * scale
     end = max(turn.moments.get("done", turn.start), turn.start) * scale
     first = turn.moments.get("first_audio", turn.moments.get("first_text"))
     reply = None if first is None else first * scale
     return element(
         "g",
-        element("title", _about(turn)),
+        element("title", _about(number, turn)),
         element(
             "rect",
             x=f"{begin:.1f}",
@@ -103,12 +104,13 @@ def _turn(turn: Turn, scale: float) -> Markup:
 def _numbers(turns: Sequence[Turn], scale: float) -> list[Markup]:
     """Which turn is which; turns that begin together share a label."""
     groups: list[tuple[float, list[int]]] = []
-    for turn in sorted(turns, key=lambda each: each.start):
+    numbered = enumerate(turns, start=1)
+    for number, turn in sorted(numbered, key=lambda each: each[1].start):
         x = turn.start * scale
         if groups and x < groups[-1][0] + LABEL:
-            groups[-1][1].append(turn.number)
+            groups[-1][1].append(number)
         else:
-            groups.append((x, [turn.number]))
+            groups.append((x, [number]))
     return [
         element(
             "text",
@@ -121,10 +123,10 @@ def _numbers(turns: Sequence[Turn], scale: float) -> list[Markup]:
     ]
 
 
-def _about(turn: Turn) -> str:
+def _about(number: int, turn: Turn) -> str:
     done = turn.after_ms("done")
     took = "" if done is None else f", done after {done:.0f} ms"
-    return f"Turn {turn.number}: {turn.status or 'not finished'}{took}"
+    return f"Turn {number}: {turn.status or 'not finished'}{took}"
 
 
 def _mark(x: float) -> Markup:

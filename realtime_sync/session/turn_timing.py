@@ -8,13 +8,11 @@ from collections.abc import Callable, Collection
 from time import monotonic
 from typing import Any, Optional, Union, cast
 
-from attrs import define
-
 from ..connection.command_handle import Command
 from ..dispatch.notices import TurnFinished
 from ..protocol import events
 from ..protocol.events import ServerEvent
-from ..state.latency import SpeechEnd
+from ..state.latency import MOMENTS, SpeechEnd, Turn
 from .audio import heard_format
 
 _BEGINNINGS = frozenset(
@@ -32,18 +30,6 @@ TurnEnd = Union[
     "events.InputAudioBufferSpeechStopped", "events.InputAudioBufferCommitted"
 ]
 TextDelta = Union["events.ResponseTextDelta", "events.ResponseAudioTranscriptDelta"]
-
-
-@define
-class _Turn:
-    """One response under way; times in seconds of the monotonic clock."""
-
-    start: float
-    item_id: Optional[str]
-    found: Optional[float] = None
-    created: Optional[float] = None
-    first_text: Optional[float] = None
-    first_audio: Optional[float] = None
 
 
 class TurnClock:
@@ -74,7 +60,7 @@ class TurnClock:
         self._found: Optional[float] = None
         self._asked: Optional[float] = None
         self._item_id: Optional[str] = None
-        self._turns: dict[str, _Turn] = {}
+        self._turns: dict[str, Turn] = {}
         self.types: Collection[str] = _BEGINNINGS
         self._steps: dict[str, Callable[[Any], Optional[TurnFinished]]] = {
             "session.created": self._configured,
@@ -122,21 +108,23 @@ class TurnClock:
             return
         now = self._clock()
         start = self._ended if self._ended is not None else self._asked
-        self._turns[response_id] = _Turn(
-            now if start is None else start, self._item_id, self._found, created=now
-        )
+        turn = Turn(start=now if start is None else start, item_id=self._item_id)
+        if self._found is not None:
+            turn.moments["found"] = self._found
+        turn.moments["created"] = now
+        self._turns[response_id] = turn
         self.types = self._steps
         self._ended = self._found = self._asked = self._item_id = None
 
     def _text(self, event: TextDelta) -> None:
         turn = self._turns.get(event.response_id or "") if self._turns else None
-        if turn is not None and turn.first_text is None:
-            turn.first_text = self._clock()
+        if turn is not None and "first_text" not in turn.moments:
+            turn.moments["first_text"] = self._clock()
 
     def _audio(self, event: events.ResponseAudioDelta) -> None:
         turn = self._turns.get(event.response_id or "") if self._turns else None
-        if turn is not None and turn.first_audio is None:
-            turn.first_audio = self._clock()
+        if turn is not None and "first_audio" not in turn.moments:
+            turn.moments["first_audio"] = self._clock()
 
     def _done(self, event: events.ResponseDone) -> Optional[TurnFinished]:
         response_id = getattr(event.response, "id", None)
@@ -146,18 +134,12 @@ class TurnClock:
         if turn is None:
             return None
 
-        def since(moment: Optional[float]) -> Optional[float]:
-            return None if moment is None else (moment - turn.start) * 1000
-
+        turn.moments["done"] = self._clock()
         return TurnFinished(
             response_id=response_id,
             item_id=turn.item_id,
             status=_text(getattr(event.response, "status", None)),
-            found_ms=since(turn.found),
-            created_ms=since(turn.created),
-            first_text_ms=since(turn.first_text),
-            first_audio_ms=since(turn.first_audio),
-            done_ms=since(self._clock()),
+            **{f"{name}_ms": turn.after_ms(name) for name in MOMENTS},
             usage=getattr(event.response, "usage", None) or None,
         )
 

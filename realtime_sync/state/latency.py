@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from math import ceil
 from typing import Optional, Union
 
+from attrs import define, field
+
 QUIET = 0.03
 """A block this much quieter than the loudest one is not speech."""
 
@@ -22,6 +24,43 @@ FLOOR = 60
 
 HASTE = 1.0
 """Seconds by which audio may be ahead of the clock and still count as spoken live."""
+
+MOMENTS = ("found", "created", "first_text", "first_audio", "done")
+"""What a session times of every turn, in this order."""
+
+
+@define(kw_only=True)
+class Turn:
+    """
+    One response, what it answers, and when what of it happened.
+
+    All times are seconds of one clock: a live session's, or a recording's.
+
+    Attributes:
+        start: where latency counts from: the end of speech, else the commit, else
+            what asked for the response.
+        item_id: the user's item, if there is one.
+        response_id: the answer.
+        status: its final status.
+        interrupted: the user cut it short.
+        usage: token usage of the response, in the server's words; or None.
+        session: name of the session.
+        moments: when what happened, by the names of `MOMENTS` and others.
+    """
+
+    start: float = 0.0
+    item_id: Optional[str] = None
+    response_id: Optional[str] = None
+    status: Optional[str] = None
+    interrupted: bool = False
+    usage: object = None
+    session: str = ""
+    moments: dict[str, float] = field(factory=dict)
+
+    def after_ms(self, name: str) -> Optional[float]:
+        """Milliseconds from the start, None for what did not happen."""
+        then = self.moments.get(name)
+        return None if then is None else round((then - self.start) * 1000, 3)
 
 
 def percentile(figures: Sequence[float], percent: float) -> float:

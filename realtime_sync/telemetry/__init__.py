@@ -6,9 +6,9 @@ OpenTelemetry is for those who have it: the extra ``telemetry``.
 
 from __future__ import annotations
 
-from ..state.latency import percentile
+from ..state.latency import Turn, percentile
 from .budget import Budget, BudgetExceeded, total_tokens
-from .ledger import TIMES, Ledger, Spread, Turn
+from .ledger import TIMES, Ledger, Spread
 from .logs import RedactingFilter, without_secrets
 from .tokens import Tokens
 from .tracing import OpenTelemetry

@@ -9,41 +9,15 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from attrs import asdict, frozen
 
-from ..state.latency import percentile
+from ..state.latency import MOMENTS, Turn, percentile
 from .tokens import Tokens
 
 if TYPE_CHECKING:
     from .. import Context, Router, Session, Subscription
     from ..dispatch.notices import TurnFinished
 
-TIMES = ("found_ms", "created_ms", "first_text_ms", "first_audio_ms", "done_ms")
+TIMES = tuple(f"{name}_ms" for name in MOMENTS)
 """What is measured, in milliseconds from the end of the user's speech."""
-
-
-@frozen(kw_only=True)
-class Turn:
-    """
-    One answer.
-
-    Attributes:
-        session: name of the session.
-        response_id: the response.
-        status: its final status.
-        tokens: what it took.
-        found_ms, created_ms, first_text_ms, first_audio_ms, done_ms: milliseconds
-            from the end of the user's speech, None for what did not happen; as of
-            `turn.finished`.
-    """
-
-    session: str = ""
-    response_id: Optional[str] = None
-    status: Optional[str] = None
-    tokens: Tokens = Tokens()
-    found_ms: Optional[float] = None
-    created_ms: Optional[float] = None
-    first_text_ms: Optional[float] = None
-    first_audio_ms: Optional[float] = None
-    done_ms: Optional[float] = None
 
 
 @frozen(kw_only=True)
@@ -117,7 +91,7 @@ class Ledger:
         with self._lock:
             self._turns.append(turn)
             self._count += 1
-            self._tokens += turn.tokens
+            self._tokens += Tokens.of(turn.usage)
         if self._on_turn is not None:
             self._on_turn(turn)
 
@@ -151,7 +125,7 @@ class Ledger:
         """
         if name not in TIMES:
             raise ValueError(f"{name!r} is none of {', '.join(TIMES)}")
-        figures = [getattr(turn, name) for turn in self.turns]
+        figures = [turn.after_ms(name[: -len("_ms")]) for turn in self.turns]
         return Spread.of([each for each in figures if each is not None])
 
     def to_dict(self) -> dict[str, Any]:
@@ -160,17 +134,29 @@ class Ledger:
             "count": self.count,
             "spreads": {name: asdict(self.spread(name)) for name in TIMES},
             "tokens": asdict(self.tokens),
-            "turns": [asdict(turn) for turn in self.turns],
+            "turns": [_plain(turn) for turn in self.turns],
         }
 
     def _finished(self, event: TurnFinished, ctx: Context) -> None:
-        times = {name: getattr(event, name) for name in TIMES}
+        times = {name: getattr(event, f"{name}_ms") for name in MOMENTS}
         self.add(
             Turn(
                 session=ctx.session.name,
+                item_id=event.item_id,
                 response_id=event.response_id,
                 status=event.status,
-                tokens=Tokens.of(event.usage),
-                **times,
+                usage=event.usage,
+                moments={k: ms / 1000 for k, ms in times.items() if ms is not None},
             )
         )
+
+
+def _plain(turn: Turn) -> dict[str, Any]:
+    """A turn as JSON-able values."""
+    return {
+        "session": turn.session,
+        "response_id": turn.response_id,
+        "status": turn.status,
+        "tokens": asdict(Tokens.of(turn.usage)),
+        **{f"{name}_ms": turn.after_ms(name) for name in MOMENTS},
+    }

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from realtime_sync.cli.latency import Turn, latency_table
+from realtime_sync.cli.latency import SpokenTurn, latency_table
 from realtime_sync.dispatch.notices import TurnFinished
 
 
 def test_latencies_count_from_the_end_of_speech() -> None:
     """In milliseconds, a dash for what did not happen."""
     times = TurnFinished(found_ms=250.0, first_audio_ms=400.0, done_ms=2000.0)
-    turns = [Turn("a", heard=10.3, done=12.0, times=times), Turn("b", done=21.0)]
+    turns = [
+        SpokenTurn("a", heard=10.3, done=12.0, times=times),
+        SpokenTurn("b", done=21.0),
+    ]
     lines = latency_table(turns).splitlines()
 
     assert ["1", "250", "300", "400", "2000"] == lines[2].split()

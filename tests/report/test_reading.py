@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from realtime_sync import report
+from realtime_sync.telemetry import Tokens
 
 from .recordings import line, recording, spoken_turn
 
@@ -14,13 +15,14 @@ def test_turn_is_timed_from_the_last_loud_sample() -> None:
     (turn,) = report.tell(recording(spoken_turn(0.5, 1))).turns
     times = [turn.after_ms(name) for name, _ in report.MOMENTS]
     found = [None if each is None else round(each) for each in times]
+    tokens = Tokens.of(turn.usage)
 
     assert [0, 300, 310, 450, 500, 900, 2500] == found
     assert 1.5 == pytest.approx(turn.start)
     assert (30, 20, 80) == (
-        turn.tokens.cached,
-        turn.tokens.cached_audio,
-        turn.tokens.input_audio,
+        tokens.cached,
+        tokens.cached_audio,
+        tokens.input_audio,
     )
 
 

@@ -144,7 +144,7 @@ def test_recording_under_way_makes_a_report(tmp_path: Path, dialect: str) -> Non
     assert late.utterances == early.utterances
     assert ["completed"] == [turn.status for turn in late.turns]
     assert (late.turns[0].after_ms("done") or 0) > 0
-    assert late.turns[0].tokens.total > 0
+    assert late.tokens.total > 0
 
 
 def test_what_is_no_recording_is_refused(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from realtime_sync import audio
-from realtime_sync.state.latency import SpeechEnd, peak, percentile
+from realtime_sync.state.latency import SpeechEnd, Turn, peak, percentile
 
 LOUD = audio.tone(330, 0.02, level=-6)
 SILENT = audio.silence(0.02)
@@ -96,3 +96,12 @@ def test_peaks_of_telephone_audio_are_the_magnitudes_of_its_law(
 def test_half_a_sample_is_not_heard() -> None:
     assert 258 == peak(b"\x02\x01\x7f")
     assert 0 == peak(b"\x7f")
+
+
+def test_figures_of_a_turn_count_from_its_start_and_are_whole_microseconds() -> None:
+    """Binary fractions of seconds leave no tail of digits in a table or in JSON."""
+    turn = Turn(start=0.1, moments={"done": 0.3, "played": 0.05})
+
+    assert [200.0, -50.0, None] == [
+        turn.after_ms(name) for name in ("done", "played", "found")
+    ]

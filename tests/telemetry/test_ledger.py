@@ -82,7 +82,7 @@ def test_ledger_has_the_turns_of_a_session(session: Session) -> None:
     assert 3 == ledger.count == len(seen)
     assert {"till"} == {turn.session for turn in ledger.turns}
     assert {"completed"} == {turn.status for turn in ledger.turns}
-    assert ledger.tokens == Tokens.sum(turn.tokens for turn in ledger.turns)
+    assert ledger.tokens == Tokens.sum(Tokens.of(turn.usage) for turn in ledger.turns)
     assert ledger.tokens.total == session.snapshot.usage.total_tokens > 0
     spread = ledger.spread("done_ms")
     assert 3 == spread.count
@@ -105,10 +105,10 @@ def test_ledger_keeps_the_latest_turns_and_all_sums() -> None:
     """Memory is bounded; nothing is lost from the totals."""
     ledger = Ledger(keep=2)
     for number in range(5):
-        ledger.add(Turn(tokens=Tokens(total=1), done_ms=float(number)))
+        ledger.add(Turn(usage={"total_tokens": 1}, moments={"done": float(number)}))
 
     assert (5, 5) == (ledger.count, ledger.tokens.total)
-    assert [3.0, 4.0] == [turn.done_ms for turn in ledger.turns]
+    assert [3000.0, 4000.0] == [turn.after_ms("done") for turn in ledger.turns]
 
 
 def test_unknown_time_is_refused() -> None:
