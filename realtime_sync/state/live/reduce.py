@@ -9,15 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final, Optional
+from typing import TYPE_CHECKING, Any, Final, Optional, Union
 
 from attrs import evolve
 
-from ...protocol.events._base import UnknownEvent
+from ...protocol.events._base import ClientEvent, ServerEvent, UnknownEvent
 from ...protocol.lazy import audio_size
 from ..records import changed
 from .fragments import Fragment
 from .snapshot import Appended, Call, Delegation, LiveAudio, LiveSnapshot, LiveUsage
+
+if TYPE_CHECKING:
+    from ...protocol.live import events
+    from ...protocol.live.nested import (
+        OutputItemDone,
+        OutputTextDelta,
+        ResponseCompleted,
+        ResponseCreated,
+    )
 
 Reducer = Callable[[LiveSnapshot, Any], LiveSnapshot]
 
@@ -28,15 +37,15 @@ LONGEST: Final = 1 << 20
 """Characters of the backend's text that are kept of one delegation."""
 
 
-def _with(snapshot: LiveSnapshot, **changes: Any) -> LiveSnapshot:
+def _with(snapshot: LiveSnapshot, **changes: object) -> LiveSnapshot:
     return changed(snapshot, changes)
 
 
-def _text(value: Any) -> Optional[str]:
+def _text(value: object) -> Optional[str]:
     return value if isinstance(value, str) and value else None
 
 
-def _number(value: Any) -> Optional[float]:
+def _number(value: object) -> Optional[float]:
     return value if isinstance(value, (int, float)) else None
 
 
@@ -45,7 +54,7 @@ def note(snapshot: LiveSnapshot, problem: str) -> LiveSnapshot:
     return _with(snapshot, anomalies=(*snapshot.anomalies, problem)[-MOST:])
 
 
-def _started(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+def _started(snapshot: LiveSnapshot, event: events.SessionStarted) -> LiveSnapshot:
     session_id = _text(getattr(event.session, "id", None)) or ""
     told = _with(snapshot, session=event.session, state="active")
     if session_id == snapshot.id:
@@ -65,11 +74,14 @@ def _started(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
     )
 
 
-def _updated(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+def _updated(snapshot: LiveSnapshot, event: events.SessionUpdated) -> LiveSnapshot:
     return _with(snapshot, session=event.session)
 
 
-def _usage(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+def _usage(
+    snapshot: LiveSnapshot,
+    event: Union[events.SessionClosed, events.SessionUsageUpdated],
+) -> LiveSnapshot:
     told, window = event.usage, getattr(event, "context_window", None)
     ratio = _number(getattr(window, "usage_ratio", None))
     seconds = _number(getattr(told, "seconds", None))
@@ -84,33 +96,38 @@ def _usage(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
     return _with(snapshot, usage=usage)
 
 
-def _closed(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+def _closed(snapshot: LiveSnapshot, event: events.SessionClosed) -> LiveSnapshot:
     told = _usage(snapshot, event)
     return _with(told, state="closed", close_reason=_text(event.reason))
 
 
-def _paused(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+def _paused(snapshot: LiveSnapshot, event: ServerEvent) -> LiveSnapshot:
     return _with(snapshot, state="paused")
 
 
-def _resumed(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+def _resumed(snapshot: LiveSnapshot, event: ServerEvent) -> LiveSnapshot:
     return _with(snapshot, state="active")
 
 
 def _audio(**changes: bool) -> Reducer:
-    def follow(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+    def follow(snapshot: LiveSnapshot, event: ServerEvent) -> LiveSnapshot:
         return _with(snapshot, audio=evolve(snapshot.audio, **changes))
 
     return follow
 
 
-def _output_audio(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+def _output_audio(
+    snapshot: LiveSnapshot, event: events.OutputAudioDelta
+) -> LiveSnapshot:
     received = snapshot.audio.received_bytes + audio_size(event)
     return _with(snapshot, audio=evolve(snapshot.audio, received_bytes=received))
 
 
 def _transcript(speaker: str) -> Reducer:
-    def follow(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+    def follow(
+        snapshot: LiveSnapshot,
+        event: Union[events.InputTranscriptDelta, events.OutputTranscriptDelta],
+    ) -> LiveSnapshot:
         text, event_id = _text(event.delta), _text(event.event_id)
         if text is None or event_id and snapshot.said.has(event_id, snapshot.epoch):
             return snapshot  # Whoever attaches again hears the last seconds twice.
@@ -133,7 +150,14 @@ def _transcript(speaker: str) -> Reducer:
 
 
 def _appended(kind: str) -> Reducer:
-    def follow(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+    def follow(
+        snapshot: LiveSnapshot,
+        event: Union[
+            events.InstructionsAppended,
+            events.ThinkingAppended,
+            events.CommentaryAppended,
+        ],
+    ) -> LiveSnapshot:
         at = _waiting(snapshot, kind, _text(event.client_event_id))
         asked = Appended(kind=kind) if at is None else snapshot.context[at]
         told = evolve(
@@ -174,10 +198,10 @@ def _change(
     return _with(snapshot, delegations=MappingProxyType(every))
 
 
-def _delegated(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+def _delegated(snapshot: LiveSnapshot, event: events.DelegationCreated) -> LiveSnapshot:
     task = event.delegation
     delegation_id = _text(getattr(task, "id", None))
-    if delegation_id is None:
+    if not task or delegation_id is None:
         return note(snapshot, f"{event.type}: no id")
     response_id = _text(task.response_id)
     return _change(
@@ -191,7 +215,7 @@ def _delegated(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
     )
 
 
-def _backend(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+def _backend(snapshot: LiveSnapshot, event: events.ResponseEvent) -> LiveSnapshot:
     inner, delegation_id = event.event, _text(event.delegation_id)
     follow = _BACKEND.get(getattr(inner, "type", ""))
     if follow is None or delegation_id is None:
@@ -202,7 +226,7 @@ def _backend(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
     return _counted(after, inner)
 
 
-def _response_created(before: Delegation, inner: Any) -> dict[str, Any]:
+def _response_created(before: Delegation, inner: ResponseCreated) -> dict[str, Any]:
     response_id = _text(getattr(inner.response, "id", None))
     known = before.response_ids
     if response_id is None or response_id in known:
@@ -210,26 +234,26 @@ def _response_created(before: Delegation, inner: Any) -> dict[str, Any]:
     return {"state": "open", "response_ids": (*known, response_id)}
 
 
-def _item_done(before: Delegation, inner: Any) -> dict[str, Any]:
+def _item_done(before: Delegation, inner: OutputItemDone) -> dict[str, Any]:
     item = inner.item
     call_id = _text(getattr(item, "call_id", None))
     if call_id is None or call_id in before.calls:
         return {}
     call = Call(
         call_id=call_id,
-        name=_text(item.name) or "",
-        arguments=_text(item.arguments) or "",
-        state="dropped" if item.status == "incomplete" else "open",
+        name=_text(getattr(item, "name", None)) or "",
+        arguments=_text(getattr(item, "arguments", None)) or "",
+        state="dropped" if getattr(item, "status", None) == "incomplete" else "open",
         response_id=before.response_ids[-1] if before.response_ids else None,
     )
     return {"calls": MappingProxyType({**before.calls, call_id: call})}
 
 
-def _text_delta(before: Delegation, inner: Any) -> dict[str, Any]:
+def _text_delta(before: Delegation, inner: OutputTextDelta) -> dict[str, Any]:
     return {"text": (before.text + (_text(inner.delta) or ""))[:LONGEST]}
 
 
-def _completed(before: Delegation, inner: Any) -> dict[str, Any]:
+def _completed(before: Delegation, inner: ResponseCompleted) -> dict[str, Any]:
     # What is empty in a response says nothing; whether it called something does.
     response_id = _text(getattr(inner.response, "id", None))
     called = any(each.response_id == response_id for each in before.calls.values())
@@ -237,7 +261,7 @@ def _completed(before: Delegation, inner: Any) -> dict[str, Any]:
     return {} if called or not latest else {"state": "answered"}
 
 
-def _failed(before: Delegation, inner: Any) -> dict[str, Any]:
+def _failed(before: Delegation, inner: object) -> dict[str, Any]:
     calls = {
         name: evolve(each, state="dropped") if each.state == "open" else each
         for name, each in before.calls.items()
@@ -256,7 +280,7 @@ _BACKEND: Final[Mapping[str, Callable[[Delegation, Any], dict[str, Any]]]] = {
 """Event of the backend -> what changes of the work that it does."""
 
 
-def _counted(snapshot: LiveSnapshot, inner: Any) -> LiveSnapshot:
+def _counted(snapshot: LiveSnapshot, inner: object) -> LiveSnapshot:
     response = getattr(inner, "response", None)
     usage = getattr(response, "usage", None)
     if not usage:
@@ -269,7 +293,7 @@ def _counted(snapshot: LiveSnapshot, inner: Any) -> LiveSnapshot:
     return _with(snapshot, usage=evolve(snapshot.usage, backend=backend))
 
 
-def _decided(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+def _decided(snapshot: LiveSnapshot, event: events.DecisionEvent) -> LiveSnapshot:
     after = _with(snapshot, decisions=(*snapshot.decisions, event)[-MOST:])
     delegation_id = _text(event.delegation_id)
     if delegation_id is None:
@@ -320,7 +344,7 @@ NOT_MIRRORED: Final[Mapping[str, str]] = MappingProxyType(
 """Event type -> why it changes nothing."""
 
 
-def reduce(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
+def reduce(snapshot: LiveSnapshot, event: ServerEvent) -> LiveSnapshot:
     """
     Return what is known of a session after an event.
 
@@ -346,7 +370,7 @@ def reduce(snapshot: LiveSnapshot, event: Any) -> LiveSnapshot:
     return after
 
 
-def reduce_command(snapshot: LiveSnapshot, command: Any) -> LiveSnapshot:
+def reduce_command(snapshot: LiveSnapshot, command: ClientEvent) -> LiveSnapshot:
     """
     Return the snapshot with what it must know of a command that was sent.
 
@@ -356,16 +380,21 @@ def reduce_command(snapshot: LiveSnapshot, command: Any) -> LiveSnapshot:
     return snapshot if follow is None else follow(snapshot, command)
 
 
-def _sent_audio(snapshot: LiveSnapshot, command: Any) -> LiveSnapshot:
+def _sent_audio(snapshot: LiveSnapshot, command: ClientEvent) -> LiveSnapshot:
     sent = snapshot.audio.sent_bytes + audio_size(command, "audio")
     return _with(snapshot, audio=evolve(snapshot.audio, sent_bytes=sent))
 
 
-def _closing(snapshot: LiveSnapshot, command: Any) -> LiveSnapshot:
+def _closing(snapshot: LiveSnapshot, command: ClientEvent) -> LiveSnapshot:
     return snapshot if snapshot.state == "closed" else _with(snapshot, state="closing")
 
 
-def _asked(snapshot: LiveSnapshot, command: Any) -> LiveSnapshot:
+def _asked(
+    snapshot: LiveSnapshot,
+    command: Union[
+        events.InstructionsAppend, events.ThinkingAppend, events.CommentaryAppend
+    ],
+) -> LiveSnapshot:
     appended = Appended(
         kind=command.type.split(".")[1],
         content=command.content,
@@ -376,8 +405,8 @@ def _asked(snapshot: LiveSnapshot, command: Any) -> LiveSnapshot:
     return _with(snapshot, context=(*snapshot.context, appended)[-MOST:])
 
 
-def _output(snapshot: LiveSnapshot, command: Any) -> LiveSnapshot:
-    call_id = command.item.get("call_id")
+def _output(snapshot: LiveSnapshot, command: events.ResponseItemCreate) -> LiveSnapshot:
+    call_id = command.item.get("call_id") or ""
     for each in snapshot.delegations.values():
         call = each.calls.get(call_id)
         if call is not None and call.state == "open":
