@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .agents import Agent, Call, Failure, McpTool, Prompt, Say
+from .agents import Agent, Call, Delegate, Failure, McpTool, Prompt, Say
 from .clock import ManualClock
 from .voice.conversation import Reply, ToolCall
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Agent",
     "Call",
+    "Delegate",
     "FAULTS",
     "Failure",
     "Fault",

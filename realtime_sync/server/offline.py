@@ -23,6 +23,9 @@ from .agents.tools import McpTool
 from .engine.context import Options
 from .engine.core import Engine
 from .engine.translation import TranslationEngine
+from .live.context import PRIMARY
+from .live.engine import LiveEngine
+from .live.hub import Hub, Port
 
 if TYPE_CHECKING:
     from .serving import AgentLike
@@ -33,12 +36,14 @@ def open_engine(
     *,
     now: float = 0.0,
     model: str = "gpt-realtime-2.1",
-    session_type: Literal["realtime", "transcription", "translation"] = "realtime",
+    session_type: Literal[
+        "realtime", "transcription", "translation", "live"
+    ] = "realtime",
     dialect: Literal["ga", "beta"] = "ga",
     seed: Optional[int] = None,
     mcp: Optional[Mapping[str, Iterable[McpTool]]] = None,
     **options: Any,
-) -> Union[Engine, TranslationEngine]:
+) -> Union[Engine, TranslationEngine, Port]:
     """
     Return the protocol engine that `serve` puts behind every connection.
 
@@ -49,7 +54,8 @@ def open_engine(
     Args:
         agent: as for `serve`.
         now: seconds since the epoch.
-        model: as a client would name it.
+        model: as a client would name it; a client of GPT-Live names it in its first
+            frame.
         session_type: what kind of session.
         dialect: that the client speaks.
         seed: makes ids reproducible.
@@ -65,6 +71,9 @@ def open_engine(
         raise ConfigurationError(f"open_engine(): {exc}") from exc
     rng = random.Random(seed)
     answering = _agent(agent)
+    if session_type == "live":
+        live = LiveEngine(answering, now=now, options=chosen, rng=rng)
+        return Hub(live, replay_seconds=chosen.replay_seconds).port(PRIMARY)
     if session_type == "translation":
         return TranslationEngine(
             answering, now=now, model=model, options=chosen, rng=rng

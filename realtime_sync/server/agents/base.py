@@ -48,8 +48,25 @@ class Call:
     call_id: str = ""
 
 
-Piece = Union[Say, Call]
-Answer = Union[None, str, Say, Call, Reply, ToolCall, Iterable[Any]]
+@attrs.frozen
+class Delegate:
+    """
+    Work to be handed on: to whom, a session of GPT-Live says.
+
+    In a session that delegates to the client, the client is told and nothing else
+    happens; to Responses, what the agent answers after this is the backend's; to
+    Decisions, the session's questions are answered. A `Call` hands work on too.
+    Other sessions do not delegate: their response fails.
+
+    Attributes:
+        acknowledgement: said meanwhile, unless the client says something first.
+    """
+
+    acknowledgement: str = ""
+
+
+Piece = Union[Say, Call, Delegate]
+Answer = Union[None, str, Say, Call, Delegate, Reply, ToolCall, Iterable[Any]]
 """What an agent may return: one piece, several, or a generator of pieces."""
 
 
@@ -94,6 +111,8 @@ class Prompt:
         session_id: of the session.
         temperature: of a beta session, else None.
         max_output_tokens: bound on the reply, None for no bound.
+        delegation: in a session of GPT-Live, who does what the agent hands on with
+            `Delegate`: ``"client"``, ``"responses"`` or ``"decisions"``; else None.
     """
 
     items: Sequence[Mapping[str, Any]] = ()
@@ -110,6 +129,7 @@ class Prompt:
     session_id: str = ""
     temperature: Optional[float] = None
     max_output_tokens: Optional[int] = None
+    delegation: Optional[str] = None
 
     @property
     def last(self) -> Optional[Mapping[str, Any]]:
@@ -175,7 +195,7 @@ def pieces(answer: Answer) -> Iterator[Piece]:
         return
     if isinstance(answer, str):
         yield Say(answer)
-    elif isinstance(answer, (Say, Call)):
+    elif isinstance(answer, (Say, Call, Delegate)):
         yield answer
     elif isinstance(answer, ToolCall):
         yield Call(answer.name, answer.arguments, answer.call_id)

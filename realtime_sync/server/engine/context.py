@@ -61,6 +61,9 @@ class Options:
         delta_ms: milliseconds of audio in one delta, at most 200.
         rate_limits: where ``rate_limits.updated`` comes; None for the dialect's way.
         session_seconds: life of the session.
+        live_seconds: life of a session of GPT-Live.
+        replay_seconds: what happened so long ago in a session of GPT-Live is told
+            again, under the same ids, to a connection that attaches to it.
         max_buffer_ms: audio the input buffer holds before the oldest goes.
         max_audio_bytes: audio that the conversation holds.
         max_items: items the conversation holds.
@@ -77,6 +80,8 @@ class Options:
     )
     rate_limits: Optional[Literal["start", "end", "never"]] = None
     session_seconds: float = 3600.0
+    live_seconds: float = 7200.0
+    replay_seconds: float = 3.0
     max_buffer_ms: int = 600_000
     max_audio_bytes: int = 512 << 20
     max_items: int = 5_000

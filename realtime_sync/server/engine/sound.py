@@ -22,7 +22,7 @@ NATIVE_RATE = 24_000
 @attrs.frozen
 class SoundFormat:
     """
-    One of the protocol's three formats.
+    A format of audio: one of Realtime's three, or GPT-Live's PCM at 16 kHz.
 
     Attributes:
         name: as in GA's ``format.type``.
@@ -75,7 +75,7 @@ def from_native(pcm: bytes, form: SoundFormat) -> bytes:
 
 def expand(data: bytes, form: SoundFormat) -> bytes:
     """Turn bytes of *form* into 16-bit PCM of the same rate."""
-    if form is PCM:
+    if form.width == PCM.width:
         return data[: len(data) // 2 * 2]
     table = _expansion(form.name)
     return _packed(array.array("h", [table[code] for code in data]))
@@ -83,7 +83,7 @@ def expand(data: bytes, form: SoundFormat) -> bytes:
 
 def compress(pcm: bytes, form: SoundFormat) -> bytes:
     """Turn 16-bit PCM into bytes of *form*, of the same rate."""
-    if form is PCM:
+    if form.width == PCM.width:
         return pcm
     table = _compression(form.name)
     return bytes([table[sample & 0xFFFF] for sample in samples_of(pcm)])

@@ -9,7 +9,7 @@ from typing import Any, Iterator, Mapping, Optional, Sequence
 
 from attrs import evolve
 
-from ..agents.base import Piece, Prompt, Say, pieces
+from ..agents.base import Call, Delegate, Failure, Piece, Prompt, Say, pieces
 from ..voice.interfaces import Mouth
 from .configuration import check_modalities
 from .context import Context, Job
@@ -258,6 +258,8 @@ class Speaking:
 
         def work() -> Iterator[Piece]:
             for piece in pieces(agent.reply(prompt)):
+                if isinstance(piece, Delegate):
+                    raise Failure("only a session of GPT-Live delegates")
                 if modality == "audio" and isinstance(piece, Say):
                     yield from spoken(piece, prompt, agent.mouth, form)
                 else:
@@ -310,9 +312,9 @@ class Speaking:
         run.catch_up()
         if isinstance(piece, Say):
             run.say(piece)
-        elif piece.name in usable:
+        elif isinstance(piece, Call) and piece.name in usable:
             self._mcp.call(run, usable[piece.name], piece)
-        else:
+        elif isinstance(piece, Call):
             run.call(piece)
         run.advance()
 

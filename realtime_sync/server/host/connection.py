@@ -39,7 +39,8 @@ Event = Callable[[float], list[dict[str, Any]]]
 class SessionEngine(Protocol):
     """What a connection needs of an engine."""
 
-    closing: Optional[tuple[int, str]]
+    @property
+    def closing(self) -> Optional[tuple[int, str]]: ...
 
     @property
     def session_id(self) -> str: ...
@@ -108,7 +109,7 @@ class Connection:
         self._ping_interval = ping_interval
         self._write_timeout = write_timeout
         self._outbound = Outbound(
-            wire, saboteur or Saboteur(), sent=sent, expire=engine.expire
+            wire, saboteur or Saboteur(), sent=sent, end=partial(_end, engine)
         )
         self._waker, self._wakened = socket.socketpair()
         self._waker.setblocking(False)
@@ -372,3 +373,12 @@ class Connection:
             self._idle = False
         self._wake()
         return True
+
+
+def _end(engine: SessionEngine, reason: str) -> None:
+    """End a session as the service would, for a reason that GPT-Live knows."""
+    end = getattr(engine, "end", None)
+    if end is None:
+        engine.expire()
+    else:
+        end(reason)

@@ -46,6 +46,17 @@ FAULTS: Mapping[str, str] = MappingProxyType(
         "binary": "send JSON in binary frames",
         "wrong_dialect": "speak the dialect that was not asked for",
         "expire": "end the session after a frame as if its time were up: 1001",
+        "content": "end a session of GPT-Live after a frame, for what was said",
+        "remote_hangup": "end a session of GPT-Live after a frame, as if the other "
+        "side had hung up",
+        "connection_lost": "end a session of GPT-Live after a frame, as if the media "
+        "were lost",
+        "stray_error": "send an error that belongs to no command, and has no code, "
+        "before a frame",
+        "handoff": "let responses of GPT-Live's backend end with an error of the "
+        "session instead of an event",
+        "no_client_ids": "leave client_event_id out of every answer of GPT-Live",
+        "gaps": "leave out every fifth frame of the audio of GPT-Live",
         "refuse": "refuse connections with a status or close code (where), "
         "the first few (amount) or all",
         "flap": "drop the first connections (where) right after session.created",
@@ -56,9 +67,20 @@ FAULTS: Mapping[str, str] = MappingProxyType(
 REFUSALS = (400, 401, 403, 404, 429, 500, 503, 3000, 4000)
 _NEEDS_PLACE = frozenset(
     "drop_before drop_after reset_after cut close_after delay stall half_open "
-    "bad_json non_object unknown_event big missing duplicate swap expire "
-    "refuse flap drip".split()
+    "bad_json non_object unknown_event big missing duplicate swap expire content "
+    "remote_hangup connection_lost stray_error refuse flap drip".split()
 )
+_REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        "expire": "expired",
+        "content": "content",
+        "remote_hangup": "remote_hangup",
+        "connection_lost": "connection_lost",
+    }
+)
+"""What GPT-Live calls the end that a fault brings."""
+_AUDIO = "session.output_audio.delta"
+_GAP = 5
 _COUNTED = frozenset({"drip", "flap", "refuse"})
 _BIG = 15_000_000
 _CUT = 10
@@ -155,11 +177,13 @@ class Silence:
 
 
 @attrs.frozen
-class Expire:
-    """End the session as if its time were up."""
+class End:
+    """End the session for a reason of the protocol's."""
+
+    reason: str
 
 
-Action = Union[Send, Wait, Drop, Close, Silence, Expire]
+Action = Union[Send, Wait, Drop, Close, Silence, End]
 Frame = Mapping[str, Any]
 
 
@@ -188,6 +212,7 @@ class Saboteur:
         self._names = {fault.name for fault in faults}
         self._other = other
         self._count = 0
+        self._heard = 0
         self._seen: set[str] = set()
         self._held: list[Frame] = []
         self._swapped: list[Frame] = []
@@ -262,9 +287,16 @@ class Saboteur:
         self._seen.add(canonical(frame["type"]))
         names = {fault.name: fault for fault in here}
         yield from self._before(names)
-        if "missing" not in names:
+        if "missing" not in names and not self._is_gap(frame):
             yield from self._frame(self._changed(frame), names)
         yield from self._after(names)
+
+    def _is_gap(self, frame: Frame) -> bool:
+        """Whether it is one of the frames of audio that ``gaps`` leaves out."""
+        if "gaps" not in self._names or frame["type"] != _AUDIO:
+            return False
+        self._heard += 1
+        return self._heard % _GAP == 0
 
     def _is_here(self, fault: Fault, frame: Frame) -> bool:
         if isinstance(fault.where, int):
@@ -285,6 +317,10 @@ class Saboteur:
         if "unknown_event" in here:
             event = {"type": "response.sparkle", "event_id": "event_new", "glow": 1}
             yield Send(encoded(event))
+        if "stray_error" in here:
+            error = {"type": "server_error", "code": None, "message": "Oops."}
+            stray = {"type": "error", "event_id": "event_stray", "error": error}
+            yield Send(encoded(stray))
         if "big" in here:
             size = int(here["big"].amount or _BIG)
             filler = {"type": "response.filler", "event_id": "event_big", "data": ""}
@@ -319,8 +355,9 @@ class Saboteur:
             yield Drop(reset=True)
         if "close_after" in here:
             yield Close(int(here["close_after"].amount or 1011))
-        if "expire" in here:
-            yield Expire()
+        for name in _REASONS:
+            if name in here:
+                yield End(_REASONS[name])
 
     def _changed(self, frame: Frame) -> Frame:
         changed = dict(frame)

@@ -5,8 +5,9 @@ Who may come in, and to what: path, key, model and dialect of a new connection.
 from __future__ import annotations
 
 import hmac
+import re
 from typing import Any, Mapping, Optional, Sequence
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import attrs
 
@@ -20,9 +21,14 @@ _BETA_PATHS = frozenset({"/openai/realtime", _VOICE_LIVE_PATH})
 """Azure's, which speak the beta without being asked to."""
 _REALTIME_PATHS = _BETA_PATHS | {"/v1/realtime", "/realtime", "/openai/v1/realtime"}
 _TRANSLATION_PATHS = frozenset({"/v1/realtime/translations", "/realtime/translations"})
+_LIVE_PATH = re.compile(
+    r"(?:/v1|/openai/v1)?/live/sessions(?:/(?P<id>[^/]+)/(?P<how>attach|fork))?"
+)
+"""GPT-Live's, a protocol of its own: the model is named in the first frame."""
 _KEY_PROTOCOL = "openai-insecure-api-key."
 _BETA_PROTOCOL = "openai-beta.realtime-v1"
 _INTENTS = ("realtime", "transcription")
+_NOT_REALTIME = ("gpt-live-", "whisper-1")
 DEFAULT_MODEL = "gpt-realtime-2.1"
 UNAUTHORIZED, BAD_REQUEST = 3000, 4000
 """Close codes after an ``error``: a bad key, a bad request."""
@@ -101,13 +107,23 @@ class Knock:
 
 @attrs.frozen(kw_only=True)
 class Admission:
-    """What a connection is admitted to."""
+    """
+    What a connection is admitted to.
+
+    Attributes:
+        dialect, session_type, model, config, call_id: what the client asked for.
+        attach, fork: the session of GPT-Live that it joins, or goes on from.
+        graceful: whether a connection that joined one is closed with a handshake.
+    """
 
     dialect: str
     session_type: str
     model: str
     config: Optional[Mapping[str, Any]] = None
     call_id: Optional[str] = None
+    attach: Optional[str] = None
+    fork: Optional[str] = None
+    graceful: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -151,10 +167,13 @@ class Gate:
         Raises:
             NotAdmitted: it is refused.
         """
-        if knock.path not in _REALTIME_PATHS | _TRANSLATION_PATHS:
+        live = _LIVE_PATH.fullmatch(knock.path)
+        if live is None and knock.path not in _REALTIME_PATHS | _TRANSLATION_PATHS:
             refusal = Refusal(f"Invalid URL (GET {knock.path})", code="unknown_url")
             raise NotAdmitted(refusal, status=404)
         try:
+            if live is not None:
+                return self._admit_live(knock, live, now)
             return self._admit(knock, now)
         except NotAdmitted as refused:
             if self.refuse_early:
@@ -211,6 +230,19 @@ class Gate:
             call_id=call_id,
         )
 
+    def _admit_live(self, knock: Knock, path: "re.Match[str]", now: float) -> Admission:
+        if self.check_key(knock.key, now) is not None:
+            raise _bad_request("Sessions of GPT-Live have no ephemeral keys.")
+        session_id = path["id"] and unquote(path["id"])
+        return Admission(
+            dialect="ga",
+            session_type="live",
+            model="",
+            attach=session_id if path["how"] == "attach" else None,
+            fork=session_id if path["how"] == "fork" else None,
+            graceful=knock.first("graceful_close") in ("true", "1"),
+        )
+
     def _called(self, call_id: str) -> Mapping[str, Any]:
         """The session of an active call."""
         call = self.calls.find(call_id)
@@ -255,7 +287,7 @@ class Gate:
                 return DEFAULT_MODEL
             raise _bad_request("You must provide a model parameter.", "missing_model")
         unsupported = self.models is not None and model not in self.models
-        if unsupported or "transcribe" in model or model == "whisper-1":
+        if unsupported or "transcribe" in model or model.startswith(_NOT_REALTIME):
             raise _bad_request(
                 f'Model "{model}" is not supported in realtime mode.', "invalid_model"
             )

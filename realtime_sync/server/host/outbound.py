@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Callable, Mapping, Optional
 
-from .faults import Action, Close, Drop, Expire, Saboteur, Send, Silence, Wait
+from .faults import Action, Close, Drop, End, Saboteur, Send, Silence, Wait
 from .websocket import Wire
 
 DRIP_SECONDS = 0.02
@@ -21,7 +21,7 @@ class Outbound:
         wire: where it goes.
         saboteur: turns frames into actions.
         sent: called with each frame the engine sends, sabotaged or not.
-        expire: ends the session as if its time were up.
+        end: ends the session for a reason, such as ``expired``.
     """
 
     def __init__(
@@ -30,12 +30,12 @@ class Outbound:
         saboteur: Saboteur,
         *,
         sent: Callable[[Mapping[str, Any]], None],
-        expire: Callable[[], None],
+        end: Callable[[str], None],
     ) -> None:
         self._wire = wire
         self._saboteur = saboteur
         self._sent = sent
-        self._expire = expire
+        self._end = end
         self._actions: deque[Action] = deque()
         self._until: Optional[float] = None
         self._drip_at: float = 0.0
@@ -105,8 +105,8 @@ class Outbound:
             self._wire.write()
             self._wire.muted = True
             self.deaf = action.deaf
-        elif isinstance(action, Expire):
-            self._expire()
+        elif isinstance(action, End):
+            self._end(action.reason)
 
     def _send(self, action: Send) -> None:
         if action.cut_at is not None:

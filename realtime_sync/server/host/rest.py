@@ -1,5 +1,5 @@
 """
-The REST side of the server: ephemeral keys and calls.
+The REST side of the server: ephemeral keys, calls, sessions of GPT-Live.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from ..engine.refusal import Refusal, invalid_json, missing
 from .calls import Call, Calls, sdp_answer
 from .handshake import Gate, Knock, NotAdmitted
 from .listener import CALLER
+from .live import LiveSessions
+from .live_rest import LiveRest, rules
 from .origin import body_refusal
 from .secrets import DEFAULT_SECONDS
 
@@ -44,6 +46,7 @@ def _post(path: str, endpoint: str) -> Rule:
     return Rule(path, methods=["POST"], endpoint=endpoint)
 
 
+_PREFIXES = ("/v1", "", "/openai/v1")
 _ENDPOINTS = Map(
     [
         Submount(
@@ -60,8 +63,9 @@ _ENDPOINTS = Map(
                 _post("/calls/<call_id>/hangup", "hang_up_call"),
             ],
         )
-        for prefix in ("/v1", "", "/openai/v1")
+        for prefix in _PREFIXES
     ]
+    + [rules(prefix) for prefix in _PREFIXES]
 )
 
 
@@ -76,6 +80,7 @@ class Rest:
         ids: source of session ids.
         calls: the calls there are.
         hung_up: called with the id of a call that a client ended.
+        live: the sessions of GPT-Live.
     """
 
     gate: Gate
@@ -83,6 +88,7 @@ class Rest:
     ids: Ids
     calls: Calls
     hung_up: Callable[[str], None]
+    live: LiveSessions
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -95,7 +101,11 @@ class Rest:
             endpoint, arguments = _ENDPOINTS.bind_to_environ(environ).match()
             _check_body(request, _BODIES.get(endpoint, _JSON_ONLY))
             self._check_key(request)
-            response = getattr(self, "_" + endpoint)(request, **arguments)
+            if endpoint.startswith("live_"):
+                live = LiveRest(self.live)
+                response = live.answer(endpoint, _json, request, **arguments)
+            else:
+                response = getattr(self, "_" + endpoint)(request, **arguments)
         except NotAdmitted as refused:
             response = _error(refused.refusal, refused.status)
         except Refusal as refusal:

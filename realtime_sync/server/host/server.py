@@ -21,9 +21,10 @@ from ..clock import Clock, SystemClock
 from ..engine.context import Options
 from ..engine.ids import Ids
 from ..engine.refusal import Refusal
+from ..live.hub import Port
 from .calls import Calls
 from .close_reason import flush, refuse, turn_away
-from .connection import Connection
+from .connection import Connection, SessionEngine
 from .engines import engine_for
 from .faults import Fault, Saboteur
 from .handshake import (
@@ -35,6 +36,7 @@ from .handshake import (
     refused_with,
 )
 from .listener import Handler, Listener
+from .live import LiveSessions
 from .origin import Allowed, is_local
 from .rest import Rest
 from .secrets import Secrets
@@ -45,6 +47,8 @@ from .workers import Workers
 
 _log = area_logger("realtime_sync.server")
 _ENDED_SESSIONS = 100
+_CONGESTED = 16 << 20
+"""Bytes that wait for a connection that is attached to a session."""
 
 
 class Server:
@@ -59,6 +63,7 @@ class Server:
         sessions: the sessions since the start, in order of arrival; of those that
             have ended, the last hundred.
         calls: the calls that clients created or `ring` let come in.
+        live: the sessions of GPT-Live.
         faults: what goes wrong with the connections to come; may be changed.
     """
 
@@ -120,7 +125,15 @@ class Server:
             refuse_early=refuse_early,
             allowed=Allowed.of(host, allowed_hosts, allowed_origins),
         )
-        rest = Rest(self._gate, self.clock, ids, self.calls, self._hung_up)
+        self.live = LiveSessions(
+            agent,
+            clock=self.clock,
+            options=options,
+            models=self._gate.models,
+            rng=self._new_rng,
+            ids=ids,
+        )
+        rest = Rest(self._gate, self.clock, ids, self.calls, self._hung_up, self.live)
         self._listener = Listener(host, port, rest, self._upgrade, tls)
         self.host = host
         self.port = self._listener.port
@@ -200,6 +213,12 @@ class Server:
         """Let a call come in, as a SIP trunk would; returns its id."""
         return self.calls.create(None, "ringing").id
 
+    def ring_live(self) -> str:
+        """
+        Let a call come in for GPT-Live, as a SIP trunk would; returns its session's id.
+        """
+        return self.live.ring()
+
     def _hung_up(self, call_id: str) -> None:
         for session in self.open_sessions():
             if session.admission.call_id == call_id:
@@ -245,7 +264,6 @@ class Server:
         headers = [(name, value) for name, value in handler.headers.items()]
         knock = Knock.of(handler.path, {n.lower(): v for n, v in headers})
         refused: Optional[NotAdmitted] = None
-        admission: Optional[Admission] = None
         faults: tuple[Fault, ...] = ()
         try:
             self._gate.check_caller(handler.caller())
@@ -256,6 +274,7 @@ class Server:
                     status=429,
                 )
             admission = self._gate.admit(knock, self.clock.now())
+            engine = self._engine(admission, faults)
         except NotAdmitted as exc:
             refused = exc
             if exc.close_code is None:
@@ -267,12 +286,18 @@ class Server:
             max_size=self._max_frame_size,
             protocol=chosen_protocol(knock),
         )
-        if not wire.accept(handler.path, headers):
-            flush(wire)
-        elif refused is not None:
+        if refused is None:
+            session = self._session(wire, admission, engine, faults)
+            if wire.accept(handler.path, headers):
+                self._serve(session, early)
+            else:
+                engine.close()
+                session.connection.release()
+                flush(wire)
+        elif wire.accept(handler.path, headers):
             turn_away(wire, refused)
-        elif admission is not None:
-            self._serve(wire, admission, faults, early)
+        else:
+            flush(wire)
 
     def _chosen_faults(self, knock: Knock) -> tuple[Fault, ...]:
         """
@@ -299,20 +324,14 @@ class Server:
         drops = [Fault("drop_after", 1)] if flapping else []
         return (*chosen, *drops)
 
-    def _serve(
-        self,
-        wire: Wire,
-        admission: Admission,
-        faults: tuple[Fault, ...],
-        early: bytes,
-    ) -> None:
-        session = self._session(wire, admission, faults)
+    def _serve(self, session: ServerSession, early: bytes) -> None:
         with self._lock:
             closed = self._closed
             if not closed:
                 self.sessions.append(session)
                 self._lock.notify_all()
         if closed:
+            session.engine.close()
             session.connection.release()
             return
         _log.info("= session %s opened", session.id)
@@ -335,19 +354,35 @@ class Server:
             self.sessions.remove(session)
             self._forgotten += 1
 
-    def _session(
-        self, wire: Wire, admission: Admission, faults: tuple[Fault, ...]
-    ) -> ServerSession:
+    def _new_rng(self) -> random.Random:
         with self._lock:
-            rng = random.Random(self._rng.random())
-        engine = engine_for(
+            return random.Random(self._rng.random())
+
+    def _engine(self, admission: Admission, faults: tuple[Fault, ...]) -> SessionEngine:
+        """
+        Return the session's side of a new connection.
+
+        Raises:
+            NotAdmitted: it is to join a session that there is not.
+        """
+        if admission.session_type == "live" and not hasattr(self.agent, "engine"):
+            return self.live.admit(admission, frozenset(f.name for f in faults))
+        return engine_for(
             self.agent,
             admission,
             now=self.clock.now(),
             options=self.options,
-            rng=rng,
+            rng=self._new_rng(),
             mcp=self._mcp,
         )
+
+    def _session(
+        self,
+        wire: Wire,
+        admission: Admission,
+        engine: SessionEngine,
+        faults: tuple[Fault, ...],
+    ) -> ServerSession:
         received, sent = FrameLog(self._keep_frames), FrameLog(self._keep_frames)
         session = ServerSession(engine, admission, received, sent)
         turns = TurnLog(f"[{session.id[-4:]}]")
@@ -366,6 +401,9 @@ class Server:
             saboteur=Saboteur(faults, other=_respelling(admission.dialect)),
             ping_interval=self._ping_interval,
         )
+        if isinstance(engine, Port):
+            engine.wake = session.connection.moved
+            engine.congested = lambda: len(wire.buffer) > _CONGESTED
         return session
 
 

@@ -75,10 +75,13 @@ class FrameLog(Sequence[Any]):
 
 def frame_size(frame: Mapping[str, Any]) -> int:
     """Estimate the bytes of a frame by its audio, the only big thing in one."""
-    delta = frame.get("delta")
+    delta = frame.get("delta") or frame.get("audio")
     if isinstance(delta, str):
         return 200 + len(delta)
-    parts = frame.get("item", {}).get("content", ())
+    item = frame.get("item")
+    parts = item.get("content") if isinstance(item, Mapping) else None
+    if not isinstance(parts, (list, tuple)):
+        return 1000
     return 1000 + sum(len(part.get("audio") or "") for part in parts)
 
 

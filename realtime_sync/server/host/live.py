@@ -1,0 +1,297 @@
+"""
+The sessions of GPT-Live: who is in them, and what REST does to them.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from typing import Any, Callable, Final, Mapping, Optional
+
+import attrs
+
+from ..agents.base import Agent
+from ..clock import Clock
+from ..engine.context import Options
+from ..engine.ids import Ids
+from ..engine.refusal import Refusal
+from ..live.context import ATTACHED, PRIMARY
+from ..live.engine import LiveEngine
+from ..live.hub import Hub, Port
+from .handshake import Admission, NotAdmitted
+
+MOST_SESSIONS: Final = 200
+"""Sessions that are remembered; the oldest that have ended are not found any more."""
+_INNER_FAULTS: Final = frozenset({"handoff", "no_client_ids"})
+
+
+@attrs.define(eq=False)
+class Ringing:
+    """
+    A call from outside that nobody has answered.
+
+    Attributes:
+        id: ``live_...``.
+        status: ``ringing``, ``rejected`` or ``accepted``.
+        detail: the status code of a rejection.
+    """
+
+    id: str
+    status: str = "ringing"
+    detail: Optional[int] = None
+
+
+class LiveSessions:
+    """
+    The sessions of GPT-Live of one server. May be used from any thread.
+
+    Args:
+        agent: answers in all of them.
+        clock: the server's.
+        options: behaviour beyond the protocol.
+        models: models that are served; None serves every name.
+        rng: makes the random source of a session.
+        ids: source of the ids of calls.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        *,
+        clock: Clock,
+        options: Options,
+        models: Optional[frozenset[str]],
+        rng: Callable[[], random.Random],
+        ids: Ids,
+    ) -> None:
+        self._agent = agent
+        self._clock = clock
+        self._options = options
+        self._models = models
+        self._rng = rng
+        self._ids = ids
+        # Guards the two below.
+        self._lock = threading.Lock()
+        self._hubs: dict[str, Hub] = {}
+        self._ringing: dict[str, Ringing] = {}
+
+    # -- connections -----------------------------------------------------------
+
+    def admit(self, admission: Admission, faults: frozenset[str]) -> Port:
+        """
+        Return what a new connection has of its session.
+
+        Raises:
+            NotAdmitted: there is no such session, or too many are attached.
+        """
+        if admission.attach is not None:
+            hub = self.find(admission.attach)
+            if not hub.running:
+                raise not_found(admission.attach)
+            try:
+                return hub.port(ATTACHED, graceful=admission.graceful)
+            except Refusal as refusal:
+                raise NotAdmitted(refusal, status=429) from None
+        source = None
+        if admission.fork is not None:
+            source = self.stored(admission.fork).engine
+        return self._open(source, faults & _INNER_FAULTS).port(PRIMARY)
+
+    # -- calls -----------------------------------------------------------------
+
+    def ring(self) -> str:
+        """Let a call come in, as a SIP trunk would; returns its session's id."""
+        with self._lock:
+            call = Ringing(self._ids.new("live_u1"))
+            self._ringing[call.id] = call
+            while len(self._ringing) > MOST_SESSIONS:
+                del self._ringing[next(iter(self._ringing))]
+        return call.id
+
+    def create(self, session: Mapping[str, Any]) -> str:
+        """
+        Begin a session whose audio would come over WebRTC; returns its id.
+
+        Raises:
+            Refusal: the configuration is wrong.
+        """
+        return self._begin("webrtc", session, None).session_id
+
+    def fork(self, session_id: str, session: Mapping[str, Any]) -> str:
+        """
+        Go on from a stored session; returns the id of the new one.
+
+        Raises:
+            NotAdmitted: there is no such session.
+            Refusal: the configuration is wrong.
+        """
+        source = self.stored(session_id).engine
+        return self._begin("webrtc", session, source).session_id
+
+    def accept(self, session_id: str, session: Mapping[str, Any]) -> None:
+        """
+        Answer a call that rings.
+
+        Raises:
+            NotAdmitted: there is no such call.
+            Refusal: it was decided about before, or the configuration is wrong.
+        """
+        call = self._undecided(session_id)
+        self._begin("sip", session, None, session_id)
+        call.status = "accepted"
+
+    def reject(self, session_id: str, status_code: int) -> None:
+        """
+        Refuse a call that rings.
+
+        Raises:
+            NotAdmitted: there is no such call.
+            Refusal: it was decided about before.
+        """
+        call = self._undecided(session_id)
+        call.status, call.detail = "rejected", status_code
+
+    def refer(self, session_id: str) -> None:
+        """
+        Hand a call on to another telephone, which ends it here.
+
+        Raises:
+            NotAdmitted: there is no such session.
+            Refusal: it is no telephone call.
+        """
+        hub = self._running(session_id)
+        if hub.engine.media != "sip":
+            raise Refusal("Only SIP sessions can be referred.")
+        self._end(hub, "remote_hangup")
+
+    def hang_up(self, session_id: str) -> None:
+        """
+        End a session.
+
+        Raises:
+            NotAdmitted: there is no such session, or it has ended.
+        """
+        self._end(self._running(session_id), "close_requested")
+
+    def press(self, session_id: str, key: str) -> None:
+        """Let the other side of a telephone call press a key."""
+        now = self._clock.now()
+        self._running(session_id).act(now, lambda engine: engine.press(key, now))
+
+    def recording(self, session_id: str) -> bytes:
+        """
+        Return the recording of a stored session as a WAV file.
+
+        Raises:
+            NotAdmitted: there is none.
+        """
+        hub = self.stored(session_id)
+        with hub.lock:
+            if hub.engine.recording.full:
+                raise not_found(session_id)
+            return hub.engine.recording.wav()
+
+    # -- finding ---------------------------------------------------------------
+
+    def find(self, session_id: str) -> Hub:
+        """
+        Return the session of that id.
+
+        Raises:
+            NotAdmitted: there is none.
+        """
+        with self._lock:
+            hub = self._hubs.get(session_id)
+        if hub is None:
+            raise not_found(session_id)
+        return hub
+
+    def stored(self, session_id: str) -> Hub:
+        """
+        Return the session of that id, which is stored.
+
+        Raises:
+            NotAdmitted: there is none, or it is not stored.
+        """
+        hub = self.find(session_id)
+        with hub.lock:
+            stored = hub.engine.started and hub.engine.settings.store
+        if not stored:
+            raise not_found(session_id)
+        return hub
+
+    def _running(self, session_id: str) -> Hub:
+        hub = self.find(session_id)
+        if not hub.running:
+            raise not_found(session_id)
+        return hub
+
+    def _undecided(self, session_id: str) -> Ringing:
+        with self._lock:
+            call = self._ringing.get(session_id)
+        if call is None:
+            raise not_found(session_id)
+        if call.status != "ringing":
+            raise Refusal(
+                f"The call was {call.status} already.", code="decision_already_made"
+            )
+        return call
+
+    # -- inside ----------------------------------------------------------------
+
+    def _open(
+        self,
+        source: Optional[LiveEngine],
+        faults: frozenset[str] = frozenset(),
+        session_id: Optional[str] = None,
+    ) -> Hub:
+        engine = LiveEngine(
+            self._agent,
+            now=self._clock.now(),
+            options=self._options,
+            rng=self._rng(),
+            models=self._models,
+            source=source,
+            faults=faults,
+            session_id=session_id,
+        )
+        hub = Hub(engine, replay_seconds=self._options.replay_seconds)
+        with self._lock:
+            self._hubs[hub.session_id] = hub
+            over = len(self._hubs) - MOST_SESSIONS
+            ended = [key for key, each in self._hubs.items() if each.engine.ended]
+            for key in ended[: max(0, over)]:
+                del self._hubs[key]
+        return hub
+
+    def _begin(
+        self,
+        kind: str,
+        session: Mapping[str, Any],
+        source: Optional[LiveEngine],
+        session_id: Optional[str] = None,
+    ) -> Hub:
+        hub = self._open(source, session_id=session_id)
+        try:
+            hub.act(self._clock.now(), lambda engine: engine.start_media(kind, session))
+        except Refusal:
+            with self._lock:
+                del self._hubs[hub.session_id]
+            raise
+        return hub
+
+    def _end(self, hub: Hub, reason: str) -> None:
+        now = self._clock.now()
+        hub.act(now, lambda engine: engine.hang_up(reason, now))
+
+
+def not_found(session_id: str) -> NotAdmitted:
+    """Refuse what means a session that there is not."""
+    return NotAdmitted(
+        Refusal(
+            f"No session with id '{session_id[:200]}' was found.",
+            code="session_id_not_found",
+            param="session_id",
+        ),
+        status=404,
+    )
