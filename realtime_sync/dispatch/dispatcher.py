@@ -1,10 +1,10 @@
 """
 Calls handlers: in order, one at a time, each isolated from the others.
 
-In ``thread`` mode a thread of its own takes deliveries from the queue, or the
-workers that many sessions share run it as a strand; in
-``manual`` mode whoever calls `pump` does; in ``inline`` mode the reader calls
-handlers directly. The reader is never blocked by any of it.
+Deliveries of a session are a strand. In ``thread`` mode a worker of its own runs it,
+or the workers that many sessions share do; in ``manual`` mode whoever calls `pump`
+does; in ``inline`` mode there is no queue, and the loop calls handlers directly. The
+loop is never blocked by any of it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any, Optional, Union
 
@@ -24,8 +23,9 @@ from ..transport.logs import area_logger
 from .invoker import Invoker
 from .notices import DispatchLagging, Published
 from .signals import Receiver, Route, SignalBoard
+from .strand import Strand, Worker
 from .subscription import Contextual
-from .workers import Strand, Workers
+from .workers import Place, Workers
 
 logger = area_logger("realtime_sync.dispatch")
 
@@ -46,9 +46,8 @@ _MOST_SAMPLES = 512
 class _Marker:
     """Something in the queue that is not a delivery."""
 
-    def __init__(self, *, stop: bool = False) -> None:
+    def __init__(self) -> None:
         self.reached = threading.Event()
-        self.stop = stop
 
 
 _Queued = Union[Delivery, _Marker]
@@ -68,9 +67,9 @@ class Dispatcher:
         on_reader: tells whether the current thread is the reader.
         is_stale: tells whether a delivery may be discarded unheard; or None.
         offer: gives notices to who waits for them.
-        workers: run the deliveries in ``thread`` mode; None for a thread of its own.
+        workers: run the deliveries in ``thread`` mode; None for a worker of its own.
         around: gives a context manager that is entered around each delivery that
-            a worker makes; or None.
+            one of these workers makes; or None.
     """
 
     def __init__(
@@ -97,15 +96,14 @@ class Dispatcher:
         self._high, self._high_bytes = limit // 10, limit_bytes // 2
         self._on_reader = on_reader
         self._is_stale = is_stale
-        self._queue: SimpleQueue[_Queued] = SimpleQueue()
-        self._put: Callable[[_Queued], None] = self._queue.put
+        self._strand: Strand[_Queued] = Strand(self._take)
+        self._put = self._strand.put
         self._workers = workers if mode == "thread" else None
         self._around = around
-        self._strand: Optional[Strand[_Queued]] = None
         if self._workers is not None:
-            self._strand = Strand(self._workers, self._take, self._tell_of_bound)
-            self._put = self._strand.put
-        self._thread: Optional[threading.Thread] = None
+            place = Place(self._workers, self._strand, self._tell_of_bound)
+            self._put = place.put
+        self._worker: Optional[Worker] = None
         # The thread that pumped last. In manual mode no other may be made to wait by
         # pumping: handlers would run where their user does not expect them.
         self._pumping: Optional[int] = None
@@ -122,7 +120,7 @@ class Dispatcher:
         # too many or too few; a lock would cost every delivery.
         self._lagging = False
         self._discarding = False
-        self._last = _Marker(stop=True)
+        self._last = _Marker()
         self._pumps = 0
         self._expiry: Optional[Deadline] = None
         self._offer = offer
@@ -148,14 +146,14 @@ class Dispatcher:
         return sorted(tuple(self._delays))
 
     def start(self) -> None:
-        """Start the thread, in ``thread`` mode without workers."""
+        """Start a worker, in ``thread`` mode without those of many sessions."""
         self._pumping = threading.get_ident()
-        if self.mode == "thread" and self._strand is None:
-            self._thread = threading.Thread(
-                target=self._run, name=f"realtime-sync {self._name} dispatcher"
+        if self.mode == "thread" and self._workers is None:
+            self._worker = Worker(
+                self._strand,
+                self._last.reached.is_set,
+                f"realtime-sync {self._name} worker",
             )
-            self._thread.daemon = True
-            self._thread.start()
 
     def submit(
         self, event: Published, snapshot: Snapshot, size: int, route: Route, key: str
@@ -218,27 +216,14 @@ class Dispatcher:
         # a count because a handler that waits pumps inside of a pump.
         self._pumping = threading.get_ident()
         self._pumps += 1
+        before = self.delivered
         try:
-            return self._pump(deadline.remaining())
+            # Behind the end nothing comes any more that could be waited for.
+            timeout = 0.0 if self.finished else deadline.remaining()
+            self._strand.run_share(timeout=timeout)
         finally:
             self._pumps -= 1
-
-    def _pump(self, timeout: Optional[float]) -> int:
-        handled = 0
-        while not self.finished:
-            try:
-                item = self._queue.get(timeout=timeout)
-            except Empty:
-                break
-            timeout = 0.0
-            if isinstance(item, _Marker):
-                item.reached.set()
-            else:
-                self._deliver(item)
-                handled += 1
-        if self.finished:
-            self._release_flushes()
-        return handled
+        return self.delivered - before
 
     def wait(self, event: threading.Event, deadline: Deadline) -> bool:
         """
@@ -337,12 +322,11 @@ class Dispatcher:
         if not self.wait(self._last.reached, deadline) and self.mode == "manual":
             if threading.get_ident() == self._pumping:
                 self.discard()  # The time is up; nobody else empties the queue.
-                self._pump(0.0)
-        if self._thread is not None:
+                self._strand.run_share()
+        if self._worker is not None:
             # `finished` is set some steps before the thread ends, and who closes a
             # session must leave no thread behind.
-            self._thread.join(deadline.remaining())
-            return not self._thread.is_alive()
+            return self._worker.join(deadline)
         return self.finished
 
     def watch_handler(self, patience: float) -> None:
@@ -354,16 +338,12 @@ class Dispatcher:
         Args:
             patience: seconds that a handler may take.
         """
-        # Read once: the pumping thread may be another by the next line.
-        thread = self._thread.ident if self._thread else self._pumping
-        if self._strand is not None:
-            thread = self._strand.runner
-        self._invoker.report_slow(patience, thread, self.depth)
+        self._invoker.report_slow(patience, self._strand.runner, self.depth)
 
     def _in_own_thread(self) -> bool:
         """Whether the caller is a thread of the library, not the user's."""
         thread = threading.current_thread()
-        if thread is self._thread or self._on_strand():
+        if self.mode == "thread" and self._on_strand():
             return True
         # A transport of tests pushes in the main thread, and an interrupt there is the
         # user's: it must not end as a failed handler.
@@ -371,19 +351,16 @@ class Dispatcher:
 
     def on_dispatcher(self) -> bool:
         """Whether the calling thread is the one that runs queued handlers."""
-        if self._strand is not None:
-            return self._on_strand()
         if self.mode == "thread":
-            return threading.current_thread() is self._thread
+            return self._on_strand()
         # Only inside of a handler: between two pumps the same thread may well flush.
         return self._invoker.busy and self._pumping == threading.get_ident()
 
     def _on_strand(self) -> bool:
-        strand = self._strand
-        return strand is not None and strand.runner == threading.get_ident()
+        return self._strand.runner == threading.get_ident()
 
     def _take(self, item: _Queued) -> None:
-        """One item of the strand, on a worker."""
+        """Run one item of the strand."""
         if isinstance(item, _Marker):
             # Flushes are released behind the end as well.
             item.reached.set()
@@ -395,29 +372,6 @@ class Dispatcher:
         self._publish_lagging(
             f"(all {limit} workers are in handlers)", 0.0, self._session.snapshot
         )
-
-    def _run(self) -> None:
-        while True:
-            item = self._queue.get()
-            if not isinstance(item, _Marker):
-                self._deliver(item)
-                continue
-            item.reached.set()
-            if item.stop:
-                # `finished` is true from here on, so that whoever queues a marker
-                # after this looks again by himself.
-                self._release_flushes()
-                return
-
-    def _release_flushes(self) -> None:
-        """Let go whoever flushes when the last delivery has been made."""
-        try:
-            while True:
-                item = self._queue.get_nowait()
-                if isinstance(item, _Marker):
-                    item.reached.set()
-        except Empty:
-            pass
 
     def _deliver(self, delivery: Delivery) -> None:
         event, snapshot, size, key, stamp = delivery
@@ -432,7 +386,7 @@ class Dispatcher:
                 # Looked up again: a handler that was cancelled meanwhile must not
                 # be called for what had been queued before.
                 receivers = self.board.route(key).queued
-                if self._around is None or self._strand is None or not receivers:
+                if self._around is None or self._workers is None or not receivers:
                     self._invoker.call(receivers, event, snapshot, queued=True)
                 else:
                     self._call_within(self._around, receivers, event, snapshot)

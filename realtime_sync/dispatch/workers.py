@@ -1,7 +1,7 @@
 """
-Strands, and the workers that run the strands of many sessions.
+The workers that run the strands of many sessions.
 
-A strand is the queue of one session. One worker at a time runs it, in order, and
+One worker at a time runs a strand, in order, and
 puts it back behind the others after a number of items, so a strand that always
 has work holds up no other. One awake worker takes what many strands have in one
 go; there are more of them only while the ones there are do not come back.
@@ -13,11 +13,12 @@ from collections import deque
 from collections.abc import Callable
 from threading import Event, Lock, Thread, current_thread, get_ident
 from time import monotonic
-from typing import Any, Generic, Optional, TypeVar
+from typing import Any, Generic, Optional
 
 from ..deadline import Deadline
 from ..errors import WouldDeadlock
 from ..transport.logs import area_logger
+from .strand import Item, Strand
 
 logger = area_logger("realtime_sync.dispatch")
 
@@ -27,58 +28,45 @@ _LONGEST_WAIT = 0.05
 _IDLE = 5.0
 _NOTICE_AFTER = 0.5
 
-Item = TypeVar("Item")
-
 CallLater = Callable[[float, Callable[[], None]], object]
 """Calls something after some seconds, in a thread that no handler blocks."""
 
 
-class Strand(Generic[Item]):
+class Place(Generic[Item]):
     """
-    Items that are run one after the other, by one worker at a time.
+    The place of a strand in the line of those that workers share.
 
     Args:
-        workers: who runs it.
-        run: called with each item.
+        workers: who run it.
+        strand: what they run.
         lagging: called when the workers' bound keeps it waiting; must not wait.
 
     Attributes:
-        runner: ident of the thread that runs it now, or None.
         since: when it was put in line, seconds of the monotonic clock.
     """
 
-    __slots__ = (
-        "_items",
-        "_lined",
-        "_lock",
-        "_run",
-        "_workers",
-        "lagging",
-        "runner",
-        "since",
-    )
+    __slots__ = ("_add", "_lined", "_lock", "_strand", "_workers", "lagging", "since")
 
     def __init__(
         self,
         workers: Workers,
-        run: Callable[[Item], None],
+        strand: Strand[Item],
         lagging: Callable[[int], None],
     ) -> None:
         self._workers = workers
-        self._items: deque[Item] = deque()
-        self._run = run
+        self._strand = strand
+        self._add = strand.put
         # Guards `_lined`: a strand stands in line once.
         self._lock = Lock()
         self._lined = False
-        self.runner: Optional[int] = None
         self.since = 0.0
         self.lagging = lagging
 
     def put(self, item: Item) -> None:
-        """Add an item. Any thread; never waits for a worker."""
-        self._items.append(item)
-        # Read without the lock: who finds it set has appended before the worker
-        # looks for the last time, which it does after clearing.
+        """Add an item to the strand. Any thread; never waits for a worker."""
+        self._add(item)
+        # Read without the lock: who finds it set has added before the worker looks
+        # for the last time, which it does after clearing.
         if not self._lined and self._line_up():
             self._workers.submit(self)
 
@@ -89,25 +77,17 @@ class Strand(Generic[Item]):
         Returns:
             Whether there is more, so that it goes to the end of the line.
         """
-        items, run = self._items, self._run
-        self.runner = get_ident()
+        strand = self._strand
         try:
-            for _ in range(_SHARE):
-                if not items:
-                    break
-                item = items.popleft()
-                try:
-                    run(item)
-                except BaseException:  # Should never run: it must not stand still.
-                    logger.exception("! a delivery failed outside of its handlers")
-        finally:
-            self.runner = None
+            strand.run_share(_SHARE)
+        except BaseException:  # Should never run: the strand must not stand still.
+            logger.exception("! a delivery failed outside of its handlers")
         with self._lock:
-            self._lined = bool(items)
+            self._lined = not strand.empty
             if self._lined:
                 return True
         # One may have been put between the look and the clearing.
-        return bool(items) and self._line_up()
+        return not strand.empty and self._line_up()
 
     def _line_up(self) -> bool:
         """Whether it did not stand in line yet; somebody must take it there."""
@@ -145,7 +125,7 @@ class Workers:
         self.limit = limit
         self._name = name
         self._call_later = call_later
-        self._line: deque[Strand[Any]] = deque()
+        self._line: deque[Place[Any]] = deque()
         # Guards the counts of threads, and who waits where.
         self._lock = Lock()
         self._threads: dict[int, Thread] = {}
@@ -163,10 +143,10 @@ class Workers:
 
     # -- from any thread -------------------------------------------------------
 
-    def submit(self, strand: Strand[Any]) -> None:
+    def submit(self, place: Place[Any]) -> None:
         """Put a strand in line and see to it that somebody comes."""
-        strand.since = monotonic()
-        self._line.append(strand)
+        place.since = monotonic()
+        self._line.append(place)
         # A worker counts itself out before it looks at the line for the last
         # time; so either it sees the strand, or it is seen to be gone.
         if not self._awake:
@@ -262,15 +242,15 @@ class Workers:
         line = self._line
         while True:
             try:
-                strand = line.popleft()
+                place = line.popleft()
             except IndexError:
                 if not self._rest(seat):
                     break
                 continue
             self._taken += 1
-            if strand.run_share():
-                strand.since = monotonic()
-                line.append(strand)
+            if place.run_share():
+                place.since = monotonic()
+                line.append(place)
                 if not self._watched:
                     self._watch()
         with self._lock:
@@ -346,5 +326,5 @@ class Workers:
             self.limit,
             len(waiting),
         )
-        for strand in waiting:
-            strand.lagging(self.limit)
+        for place in waiting:
+            place.lagging(self.limit)

@@ -51,7 +51,7 @@ def test_in_thread_mode_handlers_run_in_a_thread_of_their_own_in_order() -> None
         stage.flush()
 
     assert [str(number) for number in range(500)] == seen
-    assert {"realtime-sync stage dispatcher"} == threads
+    assert {"realtime-sync stage worker"} == threads
 
 
 def test_in_manual_mode_handlers_run_in_the_thread_that_pumps() -> None:
@@ -269,7 +269,7 @@ def test_a_flush_that_came_behind_the_end_is_let_go() -> None:
         target=lambda: done.append(stage.dispatcher.flush(Deadline(None))), daemon=True
     )
     waiting.start()
-    while stage.dispatcher._queue.qsize() < 2:
+    while stage.dispatcher._strand._items.qsize() < 2:
         pass
     blocker.release.set()
     waiting.join(LONG)

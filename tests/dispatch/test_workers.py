@@ -10,7 +10,8 @@ import pytest
 
 from realtime_sync.deadline import Deadline
 from realtime_sync.dispatch import workers as module
-from realtime_sync.dispatch.workers import Strand, Workers
+from realtime_sync.dispatch.strand import Strand
+from realtime_sync.dispatch.workers import Place, Workers
 from realtime_sync.errors import WouldDeadlock
 from realtime_sync.transport.loop import Loop
 
@@ -42,12 +43,12 @@ def make(loop: Loop) -> Iterator[Callable[[int], Workers]]:
         assert each.join(Deadline(_LONG))
 
 
-def strand(workers: Workers, run: Callable[[Any], Any], told: Any = None) -> Strand:
-    """A strand that calls `run`, and `told` when it is kept waiting."""
-    return Strand(workers, run, told or (lambda limit: None))
+def strand(workers: Workers, run: Callable[[Any], Any], told: Any = None) -> Place:
+    """A strand in line that calls `run`, and `told` when it is kept waiting."""
+    return Place(workers, Strand(run), told or (lambda limit: None))
 
 
-def blocked(workers: Workers, number: int) -> tuple[threading.Event, list[Strand]]:
+def blocked(workers: Workers, number: int) -> tuple[threading.Event, list[Place]]:
     """So many strands whose handlers wait for the event, all of them begun."""
     go, begun = threading.Event(), threading.Semaphore(0)
 

@@ -11,6 +11,7 @@ from typing import Any, Callable
 import pytest
 
 from realtime_sync import Router, Session, connect
+from realtime_sync.deadline import Deadline
 from realtime_sync.errors import (
     ConfigurationError,
     ConnectionClosed,
@@ -456,9 +457,7 @@ def test_a_handler_that_does_not_return_is_given_up() -> None:
         took = timed(session.close)
         report = session.close_report
         release.set()
-        final = session._parts.dispatcher._thread
-        assert final is not None
-        final.join(LONG)
+        assert session._parts.dispatcher.drained(Deadline(LONG))
 
     assert took < 0.3 + SLACK
     assert not report.complete

@@ -130,13 +130,14 @@ def test_events_of_each_session_are_delivered_in_order(
 
     assert [[str(n) for n in range(300)]] * 10 == seen
     assert [True] * 10 == [report.complete for report in reports]
-    assert [] == names("reader") + names("dispatcher")
+    mine = [t for t in names("realtime-sync") if "shared" not in t]
+    assert [] == mine
 
 
 def test_sessions_do_without_threads_of_their_own(
     threads: Threads, serve: Callable[..., str]
 ) -> None:
-    """One loop for all; no reader and no dispatcher for each."""
+    """One loop for all, and no worker for each."""
     url = serve(resting)
     before = threading.active_count()
     sessions = [opened(url, threads) for _ in range(20)]

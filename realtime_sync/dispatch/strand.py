@@ -1,0 +1,112 @@
+"""
+A strand, the queue of one session, and the worker that a session has to itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from sys import maxsize
+from threading import Thread, current_thread, get_ident
+from typing import Generic, Optional, TypeVar
+
+from ..deadline import Deadline
+from ..transport.logs import area_logger
+
+logger = area_logger("realtime_sync.dispatch")
+
+Item = TypeVar("Item")
+
+
+class Strand(Generic[Item]):
+    """
+    Items that are run one after the other, in order, by one thread at a time.
+
+    By which one, the strand does not know: a worker of its own, the workers of many
+    sessions in turn, or whoever pumps.
+
+    Args:
+        run: called with each item.
+
+    Attributes:
+        put: adds an item, and wakes who waits for one. Any thread; never waits.
+        runner: ident of the thread that runs items now, or waits for one.
+    """
+
+    __slots__ = ("_items", "_run", "put", "runner")
+
+    def __init__(self, run: Callable[[Item], None]) -> None:
+        self._items: SimpleQueue[Item] = SimpleQueue()
+        self._run = run
+        # One call into C: a signal handler may put while this very thread does.
+        self.put: Callable[[Item], None] = self._items.put
+        self.runner: Optional[int] = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits to be run."""
+        return self._items.empty()
+
+    def run_share(self, most: int = maxsize, timeout: Optional[float] = 0.0) -> None:
+        """
+        Run what waits, at most so many items. One thread at a time.
+
+        Within an item that thread may do so again, and comes back to the outer ones.
+
+        Args:
+            most: items.
+            timeout: seconds to wait for the first; None as long as it takes.
+
+        Raises:
+            BaseException: what running an item raised; the rest is still there.
+        """
+        get, run = self._items.get, self._run
+        outer, self.runner = self.runner, get_ident()
+        try:
+            for _ in range(most):
+                try:
+                    item = get(timeout=timeout)
+                except Empty:
+                    return
+                timeout = 0.0
+                run(item)
+        finally:
+            self.runner = outer
+
+
+class Worker:
+    """
+    A daemon thread that runs one strand and nothing else.
+
+    Args:
+        strand: what it runs.
+        over: asked after each share; then the rest is run, and the thread ends.
+        name: of the thread.
+    """
+
+    def __init__(
+        self, strand: Strand[Item], over: Callable[[], bool], name: str
+    ) -> None:
+        self._strand = strand
+        self._over = over
+        self._thread = Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    def join(self, deadline: Deadline) -> bool:
+        """Wait for the end of the thread, unless it is the caller."""
+        if self._thread is current_thread():
+            return False
+        self._thread.join(deadline.remaining())
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        while not self._over():
+            self._run(None)
+        # Whoever puts something from here on sees that it is over.
+        self._run(0.0)
+
+    def _run(self, timeout: Optional[float]) -> None:
+        try:
+            self._strand.run_share(timeout=timeout)
+        except BaseException:  # Should never run: the strand must not stand still.
+            logger.exception("! a delivery failed outside of its handlers")
