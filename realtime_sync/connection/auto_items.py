@@ -3,7 +3,8 @@ Which items the server makes by itself, as far as what it says tells.
 
 Some servers give the items that we create ids of their own, and another role or
 other parts. So a new item is taken for ours while one of ours waits, unless the
-server has announced it: as the output of a response, or as speech.
+server has announced it: as the output of a response, or as speech. Nor is one new
+of which the server has told before: some tell of each item twice.
 """
 
 from __future__ import annotations

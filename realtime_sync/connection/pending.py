@@ -23,6 +23,7 @@ from ..errors import (
 )
 from ..protocol.acks import (
     ACKS,
+    UNLIKE,
     Fits,
     correlation,
     difference,
@@ -200,8 +201,8 @@ class PendingCommands:
                 # Not under the lock: it wakes a thread, which may send the next
                 # command, and a handle of a response may cancel at once.
                 handle._acknowledge(event)
-        if event.type in AutoItems.TYPES:
-            self._items.note(event)
+        if event.type in AutoItems.TYPES or event.type == "conversation.item.added":
+            self._items.note(event)  # After the match: told again, it is not new.
         if event.type == "response.created":
             wanted = bool(self._by_command.get("response.create"))
             self._auto.created(event, ours=acknowledged, wanted=wanted)
@@ -243,7 +244,7 @@ class PendingCommands:
         """
         apart = [difference(handle.command, event) for handle in undecided]
         nearest = min(apart)
-        if self._items.made(getattr(event, "item", None), alike=nearest == 0):
+        if self._items.made(getattr(event, "item", None), alike=nearest < UNLIKE):
             return None
         return undecided[apart.index(nearest)]
 

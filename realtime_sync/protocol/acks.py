@@ -93,13 +93,24 @@ def _by_created_item(
 
 def difference(command: object, event: object) -> int:
     """
-    How far a new item is from what a `conversation.item.create` asked for: 0 for
-    the same kind of item with the same parts, 1 for another role or other parts.
+    How far a new item is from what a `conversation.item.create` asked for: below
+    `UNLIKE` for the same kind of item with the same parts; 1 for other words.
     """
     asked, got = _get(command, "item"), _get(event, "item")
     if _get(asked, "type") != _get(got, "type"):
-        return 2
-    return int(_kind(asked) != _kind(got))
+        return 2 * UNLIKE
+    unlike = UNLIKE if _kind(asked) != _kind(got) else 0
+    return unlike + int(_words(asked) != _words(got))
+
+
+UNLIKE = 2
+
+
+def _words(item: Any) -> Any:
+    """What an item says, or the call that it belongs to."""
+    parts = _get(item, "content") or ()
+    said = [_get(part, "text") or _get(part, "transcript") for part in parts]
+    return [each for each in said if each] or _get(item, "call_id") or None
 
 
 def _by_response(

@@ -21,6 +21,7 @@ from ..errors import CommandRejected, RestoreError, WaitTimeout
 from ..protocol import events
 from ..protocol.codec import Codec, to_mapping
 from ..protocol.events import ClientEvent
+from ..protocol.fields import MaybeText
 from ..state.restore import (
     CALL_IS_GONE,
     RestorePlan,
@@ -73,6 +74,7 @@ class Restorer:
         # Item id -> number of its last sending, which tells what was sent after it.
         self._sent: dict[str, int] = {}
         self._numbers = count()
+        self._named_late = False
         self.names: dict[str, str] = {}
 
     def configure(self, command: ClientEvent, report: RestoreReport) -> None:
@@ -82,7 +84,7 @@ class Restorer:
         Raises:
             RestoreError: the server refused it.
         """
-        problem = self._outcome(self._send(command))
+        (problem,) = self._outcomes([self._send(command)])
         if problem is not None:
             raise RestoreError(
                 f"the new connection refused the configuration: {problem}",
@@ -96,7 +98,7 @@ class Restorer:
         refused = self._create_all(plan.commands)
         while refused:
             again: list[Any] = []
-            while refused and not (again and self.names):
+            while refused and not (again and self._named_late):
                 command, problem = refused.pop(0)
                 better = self._elsewhere(command, plan, dropped)
                 if better is None:
@@ -124,8 +126,8 @@ class Restorer:
         for command in commands:
             self._sent[command.item.id] = next(self._numbers)
             handles.append(self._send(command))
-        outcomes = [(handle.command, self._outcome(handle)) for handle in handles]
-        return [(command, why) for command, why in outcomes if why is not None]
+        outcomes = zip(handles, self._outcomes(handles))
+        return [(handle.command, why) for handle, why in outcomes if why is not None]
 
     def _elsewhere(
         self, command: Any, plan: RestorePlan, dropped: Mapping[str, str]
@@ -136,28 +138,21 @@ class Restorer:
 
         That one was refused itself, or sent after it; or the server knows it by
         another id, which is known only once it has answered: then the ones behind
-        it have to wait for each other.
+        it have to wait for each other. Where it never answers, the item goes to the
+        end, which is right behind what that server has taken.
         """
         item_id = command.item.id
         before = _nearest(plan.report.restored, dropped, item_id)
-        place = self.names.get(before, before)
+        place: MaybeText = self.names.get(before, before)
         later = self._sent.get(before, -1) > self._sent[item_id]
         if place == command.previous_item_id and not later:
+            if before == "root" or before in self._confirmed:
+                return None
+            place, self._named_late = UNSET, True
+        elif command.previous_item_id is UNSET:
             return None
         self._sent[item_id] = next(self._numbers)  # Those behind it come later, too.
         return evolve(command, event_id=UNSET, previous_item_id=place)
-
-    def _patience(self, kind: str) -> float:
-        """
-        Seconds to wait for the answer to one command of a kind.
-
-        No more once a wait has run out: what was sent up to then was sent at once,
-        and what the server has to say of it has come by now.
-        """
-        share = self._deadline.remaining()
-        if kind in self._silent:
-            return 0.0
-        return _PATIENCE if share is None else min(_PATIENCE, share / 2)
 
     def _withdraw_orphans(self, plan: RestorePlan, dropped: dict[str, str]) -> None:
         """An output whose call was refused goes too: they belong together."""
@@ -172,24 +167,49 @@ class Restorer:
             if orphan and item.id not in dropped:
                 dropped[item.id] = CALL_IS_GONE
                 name = self.names.get(item.id, item.id)
-                self._outcome(self._send(events.ConversationItemDelete(item_id=name)))
+                delete = events.ConversationItemDelete(item_id=name)
+                self._outcomes([self._send(delete)])
 
-    def _outcome(self, handle: CommandHandle) -> Optional[CommandRejected]:
-        """Why the server refused a command, or None. Waits for a short time."""
-        try:
-            event = handle.acknowledged(self._patience(handle.command.type))
-        except CommandRejected as exc:
-            return exc
-        except WaitTimeout:
-            self._silent.add(handle.command.type)
-            return None
-        asked = getattr(getattr(handle.command, "item", None), "id", None)
-        if asked is not None:
-            self._confirmed.add(asked)
-            name = getattr(event.item, "id", None)
-            if isinstance(name, str) and name and name != asked:
-                self.names[asked] = name
-        return None
+    def _outcomes(
+        self, handles: Sequence[CommandHandle]
+    ) -> list[Optional[CommandRejected]]:
+        """
+        Why the server refused commands that were sent at once, None where it did not.
+
+        Once a wait has run out the rest of them are not waited for: what the server
+        has to say of them has come by now. Later ones are, for a shorter time.
+        """
+        outcomes: list[Optional[CommandRejected]] = []
+        patience = _PATIENCE
+        for handle in handles:
+            kind = handle.command.type
+            if kind in self._silent:
+                patience = min(patience, _PATIENCE / 6)
+            share = self._deadline.remaining()
+            try:
+                event = handle.acknowledged(
+                    patience if share is None else min(patience, share / 2)
+                )
+            except CommandRejected as exc:
+                outcomes.append(exc)
+                continue
+            except WaitTimeout:
+                self._silent.add(kind)
+                patience = 0.0
+            else:
+                self._confirm(handle.command, event)
+            outcomes.append(None)
+        return outcomes
+
+    def _confirm(self, command: Any, event: Any) -> None:
+        asked = getattr(getattr(command, "item", None), "id", None)
+        if asked is None:
+            return
+        self._confirmed.add(asked)
+        name = getattr(event.item, "id", None)
+        if isinstance(name, str) and name and name != asked:
+            self.names[asked] = name
+            self._named_late = True
 
 
 class Rebuild:

@@ -98,14 +98,16 @@ def test_an_answer_without_an_id_says_nothing(named: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("item", "apart"),
     [
-        (message("Hello", id="other"), 0),
-        ({**message("Hello"), "content": [{"type": "audio"}]}, 1),
-        ({**message("Hello"), "role": "system"}, 1),
-        ({"type": "function_call", "id": "item_4", "name": "f"}, 2),
+        (message("Hi", id="other"), 0),
+        (message("Hello", id="other"), 1),
+        ({**message("Hi"), "content": [{"type": "audio", "transcript": "Hi"}]}, 2),
+        ({**message("Hello"), "content": [{"type": "audio"}]}, 3),
+        ({**message("Hi"), "role": "system"}, 2),
+        ({"type": "function_call", "id": "item_4", "name": "f"}, 4),
     ],
 )
 def test_items_are_more_or_less_alike(item: dict[str, Any], apart: int) -> None:
-    """The kind of item counts before its role and its parts."""
+    """The kind of item counts before its role and its parts, and these before words."""
     command = sent("conversation.item.create", item=message("Hi", id="item_1"))
 
     assert apart == difference(command, told("conversation.item.added", item=item))

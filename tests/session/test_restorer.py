@@ -11,7 +11,14 @@ import pytest
 from attrs import field, frozen
 
 import realtime_sync.session.restorer
-from realtime_sync import ReconnectPolicy, Router, Session, connect
+from realtime_sync import ReconnectPolicy, Router, Session, SessionConfig, connect
+from realtime_sync.deadline import Deadline
+from realtime_sync.errors import WaitTimeout
+from realtime_sync.protocol.events import SessionUpdate
+from realtime_sync.session.resources import new_item_id
+from realtime_sync.session.restorer import LONGEST, Restorer
+from realtime_sync.state.restore import plan_items
+from realtime_sync.state.saved_items import saved_items
 from tests.rawserver import GREETING, Gone, Peer, RawServer
 
 LONG = 10.0
@@ -252,3 +259,36 @@ def test_what_is_refused_takes_nothing_with_it(own_ids: bool) -> None:
         assert left == script.kept[-1] == texts(session)
         assert 2 == len(report.dropped)
         assert 5 == len(report.restored)
+
+
+class Unanswered:
+    """The handle of a command that nothing is said of."""
+
+    def __init__(self, command: Any, waited: list[float]) -> None:
+        self.command = command
+        self._waited = waited
+
+    def acknowledged(self, timeout: float) -> None:
+        """Wait in vain."""
+        self._waited.append(timeout)
+        raise WaitTimeout("nothing came")
+
+
+def test_the_time_for_answers_is_bounded_however_many_items_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server that says nothing of anything costs seconds, not seconds an item."""
+    monkeypatch.undo()
+    waited: list[float] = []
+    items = saved_items([{"role": "user", "content": "Hi"}] * 500, new_item_id)
+    plan = plan_items(items)
+
+    def send(command: Any) -> Any:
+        return Unanswered(command, waited)
+
+    restorer = Restorer(send, Deadline(LONGEST))
+    restorer.configure(SessionUpdate(session=SessionConfig()), plan.report)
+    report = restorer.create(plan)
+
+    assert 500 == len(report.unconfirmed)
+    assert sum(waited) < LONGEST
