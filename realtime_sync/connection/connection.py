@@ -227,9 +227,9 @@ class Connection:
 
     def on_reader(self) -> bool:
         """Whether the calling thread is the one that reads, for whomever."""
-        if self._loop is not None and self._loop.on_loop():
-            return True
-        return threading.get_ident() == self._reader_ident
+        loop = self._loop
+        ident = self._reader_ident if loop is None else loop.ident
+        return threading.get_ident() == ident
 
     def begin_close(self, code: int, reason: str, deadline: Deadline) -> bool:
         """

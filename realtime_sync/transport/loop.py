@@ -76,14 +76,18 @@ class Loop:
 
     Args:
         name: of the thread.
+
+    Attributes:
+        ident: of the thread while it runs, for who asks before every command
+            whether he is on the loop.
     """
 
     def __init__(self, name: str) -> None:
+        self.ident: Optional[int] = None
         self._name = name
         # Guards the start and the end of the thread.
         self._lock = Lock()
         self._thread: Optional[Thread] = None
-        self._ident: Optional[int] = None
         self._stopping = False
         self._stopped = Event()
         self._selector: Optional[selectors.BaseSelector] = None
@@ -105,7 +109,7 @@ class Loop:
 
     def on_loop(self) -> bool:
         """Whether the calling thread is the loop."""
-        return get_ident() == self._ident
+        return get_ident() == self.ident
 
     def start(self) -> None:
         """
@@ -141,7 +145,7 @@ class Loop:
         # appended before the loop takes the calls, which it does after clearing.
         # One that has not been started looks before it waits for the first time.
         waker = self._waker
-        if waker is not None and not self._woken and get_ident() != self._ident:
+        if waker is not None and not self._woken and get_ident() != self.ident:
             self._woken = True
             waker.wake()
 
@@ -242,7 +246,7 @@ class Loop:
     # -- the thread --------------------------------------------------------------
 
     def _run(self, waker: Waker) -> None:
-        self._ident = get_ident()
+        self.ident = get_ident()
         # Made here: what gevent replaces is replaced by now, and a child of a
         # fork does not inherit it from before.
         selector = self._selector = selectors.DefaultSelector()
@@ -257,7 +261,7 @@ class Loop:
             selector.close()
             waker.close()
             # A thread that starts later may be given the same number.
-            self._ident = None
+            self.ident = None
             self._stopped.set()
 
     def _turn(self, selector: selectors.BaseSelector, waker: Waker) -> None:

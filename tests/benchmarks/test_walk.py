@@ -199,7 +199,7 @@ ITEM = {
 }
 
 DELTA = Walk(files=10, calls=14, returns=0)
-DELTA_REAL = Walk(files=12, calls=16, returns=0)
+DELTA_REAL = Walk(files=12, calls=17, returns=2)
 CREATE = Walk(files=12, calls=47, returns=7)
 APPEND = Walk(files=7, calls=17, returns=4)
 CREATE_REAL = Walk(files=14, calls=80, returns=8)
