@@ -414,7 +414,8 @@ class Responses(_Resource):
 
 def _given_back(item: Union[InputItem, Item]) -> InputItem:
     """What creates an item that came from a snapshot; anything else as it is."""
-    if isinstance(item, Mapping) and is_of_mirror(item):
+    # Nearly every mapping is new, and what the mirror gave has an id.
+    if isinstance(item, Mapping) and "id" in item and is_of_mirror(item):
         item = Item.from_dict(item)
     if not isinstance(item, Item):
         return item

@@ -15,7 +15,7 @@ from attrs import evolve, field, frozen
 
 from ...errors import ConfigurationError
 from ..registry import ALIASES, ROWS, TRANSCRIPTION_SPELLINGS, canonical
-from .field_moves import View, moves, same
+from .field_moves import View, in_turn, moves, same
 from .server_quirks import MENDS
 from .tables import CLIENT, RESPONSE_ASKED, SERVER, SESSION_ASKED, SESSION_SAID
 from .vendor_commands import DASHSCOPE_SAYS, DASHSCOPE_WISHES, XAI_WISHES
@@ -71,7 +71,7 @@ class Dialect:
         """
         lift = server_lift(spelt)
         said = self._says.get(spelt) if isinstance(spelt, str) else None
-        return lift if said is None else _all([said, lift])
+        return lift if said is None else in_turn([said, lift])
 
     def lift_client(self, frame: Mapping[str, Any]) -> Frame:
         """
@@ -101,7 +101,7 @@ class Dialect:
             steps.append(lambda frame: _flat(frame, down))
         if name in self._wishes:
             steps.append(self._wishes[name])
-        return _all(steps)
+        return in_turn(steps)
 
     def lower_server(self, frame: Mapping[str, Any]) -> Optional[Frame]:
         """
@@ -158,7 +158,7 @@ def server_lift(spelt: object) -> View:
         steps.insert(0, _as_transcription)
     if name in SERVER:
         steps.append(SERVER[name].up)
-    return _all(steps)
+    return in_turn(steps)
 
 
 def client_lift(spelt: object) -> View:
@@ -171,21 +171,7 @@ def client_lift(spelt: object) -> View:
         steps.append(_as_transcription)
     if name in CLIENT:
         steps.append(CLIENT[name].up)
-    return _all(steps)
-
-
-def _all(steps: list[View]) -> View:
-    if not steps:
-        return same
-    if len(steps) == 1:
-        return steps[0]
-
-    def apply(frame: object) -> object:
-        for step in steps:
-            frame = step(frame)
-        return frame
-
-    return apply
+    return in_turn(steps)
 
 
 def _renamed(frame: Frame) -> Frame:

@@ -9,7 +9,7 @@ What has an unexpected type is left as it is, for the decoder to complain of.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -67,6 +67,9 @@ def where(name: str, word: str, lens: Lens) -> Lens:
     """Apply a lens to the objects of which one member is a certain word."""
 
     def only(view: View) -> View:
+        if view is same:
+            return same
+
         def apply(value: object) -> object:
             if isinstance(value, dict) and value.get(name) == word:
                 return view(value)
@@ -80,17 +83,25 @@ def where(name: str, word: str, lens: Lens) -> Lens:
 def chain(*lenses: Lens) -> Lens:
     """Apply lenses one after the other, and backwards on the way down."""
 
-    def up(value: object) -> object:
-        for lens in lenses:
-            value = lens.up(value)
+    ups = [lens.up for lens in lenses]
+    downs = [lens.down for lens in reversed(lenses)]
+    return Lens(in_turn(ups), in_turn(downs))
+
+
+def in_turn(views: Iterable[View]) -> View:
+    """Return what applies views one after the other; `same` where there are none."""
+    steps = [view for view in views if view is not same]
+    if not steps:
+        return same
+    if len(steps) == 1:
+        return steps[0]
+
+    def apply(value: object) -> object:
+        for step in steps:
+            value = step(value)
         return value
 
-    def down(value: object) -> object:
-        for lens in reversed(lenses):
-            value = lens.down(value)
-        return value
-
-    return Lens(up, down)
+    return apply
 
 
 def words(table: Mapping[str, str]) -> Lens:
