@@ -26,7 +26,7 @@ def event(type: str, **fields: Any) -> Any:
     return GA.decode(json.dumps({"type": type, **fields}).encode())
 
 
-class Stage:
+class ScriptedSession:
     """
     Routers, a board and a dispatcher, and a thread that plays the reader.
 
@@ -45,18 +45,18 @@ class Stage:
         is_stale: Optional[Callable[[Any], bool]] = None,
         **limits: int,
     ) -> None:
-        self.session = SimpleNamespace(name="stage", handler_context=None)
+        self.session = SimpleNamespace(name="scripted", handler_context=None)
         self.board = SignalBoard(
             self.session, names_of, NOTICE_PREFIXES, lacked_by(named(dialect))
         )
-        self.router = Router("stage")
+        self.router = Router("scripted")
         self.routers = routers or (self.router,)
         self.reader: Optional[int] = None
         self.dispatcher = Dispatcher(
             self.session,
             self.board,
             mode=mode,
-            name="stage",
+            name="scripted",
             limit=limits.get("limit", 100_000),
             limit_bytes=limits.get("limit_bytes", 1 << 28),
             on_reader=lambda: threading.get_ident() == self.reader,
@@ -66,7 +66,7 @@ class Stage:
             router.attach(self.board)
         self.dispatcher.start()
 
-    def __enter__(self) -> Stage:
+    def __enter__(self) -> ScriptedSession:
         return self
 
     def __exit__(self, *exc_info: object) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from realtime_sync.deadline import Deadline
 from realtime_sync.errors import DispatchOverflow, WouldDeadlock
-from tests.scripted_session import Stage
+from tests.scripted_session import ScriptedSession
 
 LONG = 5.0
 SHORT = 0.05
@@ -44,26 +44,26 @@ def test_in_thread_mode_handlers_run_in_a_thread_of_their_own_in_order() -> None
         seen.append(event.event_id)
         threads.add(threading.current_thread().name)
 
-    with Stage("thread") as stage:
-        stage.router.on("error", handler)
+    with ScriptedSession("thread") as scripted:
+        scripted.router.on("error", handler)
         for event in numbered(500):
-            stage.deliver(event)
-        stage.flush()
+            scripted.deliver(event)
+        scripted.flush()
 
     assert [str(number) for number in range(500)] == seen
-    assert {"realtime-sync stage worker"} == threads
+    assert {"realtime-sync scripted worker"} == threads
 
 
 def test_in_manual_mode_handlers_run_in_the_thread_that_pumps() -> None:
     """And only while it does."""
     threads = []
-    with Stage("manual") as stage:
-        stage.router.on("error", lambda event: threads.append(threading.get_ident()))
-        reader = threading.Thread(target=stage.deliver, args=("error",))
+    with ScriptedSession("manual") as scripted:
+        scripted.router.on("error", lambda event: threads.append(threading.get_ident()))
+        reader = threading.Thread(target=scripted.deliver, args=("error",))
         reader.start()
         reader.join(LONG)
         before = list(threads)
-        handled = stage.dispatcher.pump(Deadline(LONG))
+        handled = scripted.dispatcher.pump(Deadline(LONG))
 
     assert [] == before
     assert 1 == handled
@@ -72,11 +72,11 @@ def test_in_manual_mode_handlers_run_in_the_thread_that_pumps() -> None:
 
 def test_pumping_waits_for_the_first_delivery_only() -> None:
     """Then it takes what is there and returns."""
-    with Stage("manual") as stage:
-        nothing = stage.dispatcher.pump(Deadline(0))
-        timer = threading.Timer(0.02, stage.deliver, args=("error",))
+    with ScriptedSession("manual") as scripted:
+        nothing = scripted.dispatcher.pump(Deadline(0))
+        timer = threading.Timer(0.02, scripted.deliver, args=("error",))
         timer.start()
-        something = stage.dispatcher.pump(Deadline(LONG))
+        something = scripted.dispatcher.pump(Deadline(LONG))
         timer.join()
 
     assert 0 == nothing
@@ -86,9 +86,9 @@ def test_pumping_waits_for_the_first_delivery_only() -> None:
 def test_in_inline_mode_handlers_run_at_once() -> None:
     """In the reader's thread, before it reads on."""
     seen: list[Any] = []
-    with Stage("inline") as stage:
-        stage.router.on("error", seen.append)
-        stage.deliver("error")
+    with ScriptedSession("inline") as scripted:
+        scripted.router.on("error", seen.append)
+        scripted.deliver("error")
 
         assert 1 == len(seen)
 
@@ -96,17 +96,17 @@ def test_in_inline_mode_handlers_run_at_once() -> None:
 def test_inline_handlers_overtake_what_is_queued() -> None:
     """A handler that blocks holds up queued deliveries, not these."""
     blocker, seen = Blocker(), []  # type: ignore[var-annotated]
-    with Stage("thread") as stage:
-        stage.router.on("error", blocker)
-        stage.router.on(
+    with ScriptedSession("thread") as scripted:
+        scripted.router.on("error", blocker)
+        scripted.router.on(
             "input_audio_buffer.speech_started",
             lambda event: seen.append(threading.get_ident()),
             inline=True,
         )
-        stage.deliver("error")
-        stage.deliver("error")
+        scripted.deliver("error")
+        scripted.deliver("error")
         blocker.entered.wait(LONG)
-        stage.deliver("input_audio_buffer.speech_started")
+        scripted.deliver("input_audio_buffer.speech_started")
         overtaken = list(seen)
         blocker.release.set()
 
@@ -127,20 +127,20 @@ def test_a_handler_that_raises_stops_no_other(
     def broken(event: Any) -> None:
         raise LookupError("what was asked for")
 
-    with Stage(mode) as stage:
-        stage.router.on("error", broken)
-        stage.router.on("error", seen.append)
-        stage.router.on("handler.failed", failures.append)
-        stage.deliver("error")
-        stage.deliver("error")
-        stage.flush()
+    with ScriptedSession(mode) as scripted:
+        scripted.router.on("error", broken)
+        scripted.router.on("error", seen.append)
+        scripted.router.on("handler.failed", failures.append)
+        scripted.deliver("error")
+        scripted.deliver("error")
+        scripted.flush()
 
     assert 2 == len(seen)
     assert 2 == len(failures)
     assert "broken" in failures[0].handler
     assert isinstance(failures[0].error, LookupError)
     assert "error" == failures[0].event.type
-    assert 2 == stage.dispatcher.failures
+    assert 2 == scripted.dispatcher.failures
     assert "broken failed on error" in caplog.text
 
 
@@ -148,12 +148,12 @@ def test_a_handler_of_failures_that_fails_is_only_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """No recursion."""
-    with Stage() as stage:
-        stage.router.on("error", lambda event: 1 // 0)
-        stage.router.on("handler.failed", lambda event: 1 // 0)
-        stage.deliver("error")
+    with ScriptedSession() as scripted:
+        scripted.router.on("error", lambda event: 1 // 0)
+        scripted.router.on("handler.failed", lambda event: 1 // 0)
+        scripted.deliver("error")
 
-    assert 2 == stage.dispatcher.failures
+    assert 2 == scripted.dispatcher.failures
     assert 2 == len(caplog.records)
 
 
@@ -161,13 +161,13 @@ def test_a_handler_that_ends_its_thread_does_not_end_ours() -> None:
     """``sys.exit()`` in a handler is a failure of that handler."""
     seen: list[Any] = []
     failures: list[Any] = []
-    with Stage("thread") as stage:
-        stage.router.on("error", lambda event: sys.exit(3))
-        stage.router.on("error", seen.append)
-        stage.router.on("handler.failed", failures.append)
-        stage.deliver("error")
-        stage.deliver("error")
-        stage.flush()
+    with ScriptedSession("thread") as scripted:
+        scripted.router.on("error", lambda event: sys.exit(3))
+        scripted.router.on("error", seen.append)
+        scripted.router.on("handler.failed", failures.append)
+        scripted.deliver("error")
+        scripted.deliver("error")
+        scripted.flush()
 
     assert 2 == len(seen)
     assert SystemExit is type(failures[0].error)
@@ -176,11 +176,11 @@ def test_a_handler_that_ends_its_thread_does_not_end_ours() -> None:
 def test_an_inline_handler_cannot_end_the_reader() -> None:
     """Neither by ``sys.exit()`` nor by any other exception."""
     survived = []
-    with Stage("thread") as stage:
-        stage.router.on("error", lambda event: sys.exit(3), inline=True)
+    with ScriptedSession("thread") as scripted:
+        scripted.router.on("error", lambda event: sys.exit(3), inline=True)
 
         def read() -> None:
-            stage.deliver("error")
+            scripted.deliver("error")
             survived.append(True)
 
         reader = threading.Thread(target=read)
@@ -199,16 +199,16 @@ def test_an_interrupt_in_a_handler_reaches_the_thread_that_pumps() -> None:
         if event.event_id == "0":
             raise KeyboardInterrupt
 
-    with Stage("manual") as stage:
-        stage.router.on("error", handler)
+    with ScriptedSession("manual") as scripted:
+        scripted.router.on("error", handler)
         for event in numbered(3):
-            stage.deliver(event)
+            scripted.deliver(event)
         with pytest.raises(KeyboardInterrupt):
-            stage.dispatcher.pump(Deadline(LONG))
-        stage.dispatcher.pump(Deadline(LONG))
+            scripted.dispatcher.pump(Deadline(LONG))
+        scripted.dispatcher.pump(Deadline(LONG))
 
     assert ["0", "1", "2"] == seen
-    assert 0 == stage.dispatcher.depth
+    assert 0 == scripted.dispatcher.depth
 
 
 def test_plain_blinker_receivers_are_called_with_keywords() -> None:
@@ -219,12 +219,12 @@ def test_plain_blinker_receivers_are_called_with_keywords() -> None:
         seen.append((session, event.type, ctx.session))
         raise ValueError
 
-    with Stage() as stage:
-        stage.board.signal("error").connect(receiver)
-        stage.deliver("error")
+    with ScriptedSession() as scripted:
+        scripted.board.signal("error").connect(receiver)
+        scripted.deliver("error")
 
-    assert [(stage.session, "error", stage.session)] == seen
-    assert 1 == stage.dispatcher.failures
+    assert [(scripted.session, "error", scripted.session)] == seen
+    assert 1 == scripted.dispatcher.failures
 
 
 # -- waiting -----------------------------------------------------------------
@@ -233,13 +233,13 @@ def test_plain_blinker_receivers_are_called_with_keywords() -> None:
 def test_flush_waits_until_handlers_have_seen_everything() -> None:
     """What was delivered before it, and no more."""
     blocker, seen = Blocker(), []  # type: ignore[var-annotated]
-    with Stage("thread") as stage:
-        stage.router.on("error", blocker)
-        stage.router.on("error", seen.append)
-        stage.deliver("error")
-        early = stage.dispatcher.flush(Deadline(SHORT))
+    with ScriptedSession("thread") as scripted:
+        scripted.router.on("error", blocker)
+        scripted.router.on("error", seen.append)
+        scripted.deliver("error")
+        early = scripted.dispatcher.flush(Deadline(SHORT))
         blocker.release.set()
-        late = stage.dispatcher.flush(Deadline(LONG))
+        late = scripted.dispatcher.flush(Deadline(LONG))
 
     assert not early
     assert late
@@ -249,27 +249,28 @@ def test_flush_waits_until_handlers_have_seen_everything() -> None:
 @pytest.mark.parametrize("mode", ["thread", "manual", "inline"])
 def test_flush_after_the_end_returns_at_once(mode: str) -> None:
     """There is nothing left to wait for."""
-    stage = Stage(mode)
-    stage.deliver("error")
-    stage.dispatcher.stop()
-    stage.dispatcher.drained(Deadline(LONG))
+    scripted = ScriptedSession(mode)
+    scripted.deliver("error")
+    scripted.dispatcher.stop()
+    scripted.dispatcher.drained(Deadline(LONG))
 
-    assert stage.dispatcher.flush(Deadline(None))
+    assert scripted.dispatcher.flush(Deadline(None))
 
 
 def test_a_flush_that_came_behind_the_end_is_let_go() -> None:
     """It was queued behind the last delivery while that was running."""
     blocker, done = Blocker(), []  # type: ignore[var-annotated]
-    stage = Stage("thread")
-    stage.router.on("error", blocker)
-    stage.deliver("error")
+    scripted = ScriptedSession("thread")
+    scripted.router.on("error", blocker)
+    scripted.deliver("error")
     blocker.entered.wait(LONG)
-    stage.dispatcher.stop()
+    scripted.dispatcher.stop()
     waiting = threading.Thread(
-        target=lambda: done.append(stage.dispatcher.flush(Deadline(None))), daemon=True
+        target=lambda: done.append(scripted.dispatcher.flush(Deadline(None))),
+        daemon=True,
     )
     waiting.start()
-    while stage.dispatcher._strand._items.qsize() < 2:
+    while scripted.dispatcher._strand._items.qsize() < 2:
         pass
     blocker.release.set()
     waiting.join(LONG)
@@ -280,11 +281,11 @@ def test_a_flush_that_came_behind_the_end_is_let_go() -> None:
 def test_flush_in_a_handler_would_deadlock() -> None:
     """It is refused instead."""
     failures: list[Any] = []
-    with Stage("thread") as stage:
-        stage.router.on("error", lambda event: stage.flush())
-        stage.router.on("handler.failed", failures.append)
-        stage.deliver("error")
-        stage.flush()
+    with ScriptedSession("thread") as scripted:
+        scripted.router.on("error", lambda event: scripted.flush())
+        scripted.router.on("handler.failed", failures.append)
+        scripted.deliver("error")
+        scripted.flush()
 
     assert [WouldDeadlock] == [type(failure.error) for failure in failures]
 
@@ -293,14 +294,14 @@ def test_waiting_in_an_inline_handler_would_deadlock() -> None:
     """The reader would wait for what only it can bring."""
     failures: list[Any] = []
     never = threading.Event()
-    with Stage("thread") as stage:
-        stage.router.on(
+    with ScriptedSession("thread") as scripted:
+        scripted.router.on(
             "error",
-            lambda event: stage.dispatcher.wait(never, Deadline(LONG)),
+            lambda event: scripted.dispatcher.wait(never, Deadline(LONG)),
             inline=True,
         )
-        stage.router.on("handler.failed", failures.append, inline=True)
-        stage.deliver("error")
+        scripted.router.on("handler.failed", failures.append, inline=True)
+        scripted.deliver("error")
 
     assert [WouldDeadlock] == [type(failure.error) for failure in failures]
     assert "inline=True" in str(failures[0].error)
@@ -309,11 +310,11 @@ def test_waiting_in_an_inline_handler_would_deadlock() -> None:
 def test_in_manual_mode_a_wait_in_the_pumping_thread_pumps() -> None:
     """Otherwise a handler that it waits for would never run."""
     happened = threading.Event()
-    with Stage("manual") as stage:
-        stage.router.on("error", lambda event: happened.set())
-        timer = threading.Timer(0.02, stage.deliver, args=("error",))
+    with ScriptedSession("manual") as scripted:
+        scripted.router.on("error", lambda event: happened.set())
+        timer = threading.Timer(0.02, scripted.deliver, args=("error",))
         timer.start()
-        came = stage.dispatcher.wait(happened, Deadline(LONG))
+        came = scripted.dispatcher.wait(happened, Deadline(LONG))
         timer.join()
 
     assert came
@@ -327,14 +328,14 @@ def test_in_manual_mode_another_thread_just_waits() -> None:
         threads.append(threading.get_ident())
         happened.set()
 
-    with Stage("manual") as stage:
-        stage.router.on("error", handler)
-        stage.deliver("error")
+    with ScriptedSession("manual") as scripted:
+        scripted.router.on("error", handler)
+        scripted.deliver("error")
         waiting = threading.Thread(
-            target=stage.dispatcher.wait, args=(happened, Deadline(LONG))
+            target=scripted.dispatcher.wait, args=(happened, Deadline(LONG))
         )
         waiting.start()
-        stage.dispatcher.pump(Deadline(LONG))
+        scripted.dispatcher.pump(Deadline(LONG))
         waiting.join(LONG)
 
     assert [threading.get_ident()] == threads
@@ -347,17 +348,17 @@ def test_an_inline_handler_does_not_pass_for_a_queued_one() -> None:
     `close()` goes by this: in a handler it returns at once.
     """
     inside, release = threading.Event(), threading.Event()
-    with Stage("manual") as stage:
+    with ScriptedSession("manual") as scripted:
 
         def handler(event: Any) -> None:
             inside.set()
             release.wait(LONG)
 
-        stage.router.on("error", handler, inline=True)
-        reader = threading.Thread(target=stage.deliver, args=("error",))
+        scripted.router.on("error", handler, inline=True)
+        reader = threading.Thread(target=scripted.deliver, args=("error",))
         reader.start()
         inside.wait(LONG)
-        during = stage.dispatcher.on_dispatcher()
+        during = scripted.dispatcher.on_dispatcher()
         release.set()
         reader.join(LONG)
 
@@ -368,13 +369,14 @@ def test_whether_the_caller_is_a_handler_is_known() -> None:
     """In the thread of handlers, and while pumping."""
     answers = []
     for mode in ("thread", "manual"):
-        with Stage(mode) as stage:
-            stage.router.on(
-                "error", lambda event: answers.append(stage.dispatcher.on_dispatcher())
+        with ScriptedSession(mode) as scripted:
+            scripted.router.on(
+                "error",
+                lambda event: answers.append(scripted.dispatcher.on_dispatcher()),
             )
-            stage.deliver("error")
-            stage.flush()
-            answers.append(stage.dispatcher.on_dispatcher())
+            scripted.deliver("error")
+            scripted.flush()
+            answers.append(scripted.dispatcher.on_dispatcher())
 
     assert [True, False] * 2 == answers
 
@@ -387,19 +389,19 @@ def test_a_queue_above_the_mark_is_reported_once(
 ) -> None:
     """With the handler that is to blame, and again only after it caught up."""
     blocker, lagging = Blocker(), []  # type: ignore[var-annotated]
-    with Stage("thread", limit=1000) as stage:
-        stage.router.on("error", blocker)
-        stage.router.on("dispatch.lagging", lagging.append, inline=True)
-        stage.deliver("error")
+    with ScriptedSession("thread", limit=1000) as scripted:
+        scripted.router.on("error", blocker)
+        scripted.router.on("dispatch.lagging", lagging.append, inline=True)
+        scripted.deliver("error")
         blocker.entered.wait(LONG)
         for event in numbered(300):
-            stage.deliver(event)
+            scripted.deliver(event)
         first = list(lagging)
         blocker.release.set()
-        stage.flush()
+        scripted.flush()
         blocker.release.clear()
         for event in numbered(300):
-            stage.deliver(event)
+            scripted.deliver(event)
         blocker.release.set()
 
     assert 1 == len(first)
@@ -412,12 +414,12 @@ def test_a_queue_above_the_mark_is_reported_once(
 def test_lagging_by_bytes_is_reported_once() -> None:
     """Few deliveries may hold much audio."""
     blocker, lagging = Blocker(), []  # type: ignore[var-annotated]
-    with Stage("thread", limit_bytes=1000) as stage:
-        stage.router.on("error", blocker)
-        stage.router.on("dispatch.lagging", lagging.append, inline=True)
-        stage.deliver("error", size=600)
+    with ScriptedSession("thread", limit_bytes=1000) as scripted:
+        scripted.router.on("error", blocker)
+        scripted.router.on("dispatch.lagging", lagging.append, inline=True)
+        scripted.deliver("error", size=600)
         for _ in range(20):
-            stage.deliver("error", size=10)
+            scripted.deliver("error", size=10)
         blocker.release.set()
 
     assert 1 == len(lagging)
@@ -428,34 +430,36 @@ def test_lagging_by_bytes_is_reported_once() -> None:
 def test_over_the_limit_the_reader_is_told(mode: str, limits: dict[str, int]) -> None:
     """Nothing is dropped silently: the session ends, saying why."""
     blocker = Blocker()
-    with Stage(mode, **limits) as stage:
-        stage.router.on("error", blocker)
+    with ScriptedSession(mode, **limits) as scripted:
+        scripted.router.on("error", blocker)
         with pytest.raises(DispatchOverflow, match="queue_limit"):
             for _ in range(20):
-                stage.deliver("error", size=10)
+                scripted.deliver("error", size=10)
         blocker.release.set()
 
 
 def test_events_nobody_listens_to_do_not_queue() -> None:
     """A session may be used for its mirror and its waits alone."""
-    with Stage("thread", limit=5) as stage:
+    with ScriptedSession("thread", limit=5) as scripted:
         for event in numbered(50):
-            stage.deliver(event)
+            scripted.deliver(event)
 
-        assert 0 == stage.dispatcher.depth
+        assert 0 == scripted.dispatcher.depth
 
 
 def test_stale_deliveries_are_discarded_and_counted() -> None:
     """Audio of an interrupted response, if that was asked for."""
     seen: list[str] = []
-    with Stage("thread", is_stale=lambda event: event.event_id == "1") as stage:
-        stage.router.on("error", lambda event: seen.append(event.event_id))
+    with ScriptedSession(
+        "thread", is_stale=lambda event: event.event_id == "1"
+    ) as scripted:
+        scripted.router.on("error", lambda event: seen.append(event.event_id))
         for event in numbered(3):
-            stage.deliver(event)
-        stage.flush()
+            scripted.deliver(event)
+        scripted.flush()
 
     assert ["0", "2"] == seen
-    assert 1 == stage.dispatcher.discarded
+    assert 1 == scripted.dispatcher.discarded
 
 
 def test_a_slow_handler_is_reported_once_with_its_stack(
@@ -463,15 +467,15 @@ def test_a_slow_handler_is_reported_once_with_its_stack(
 ) -> None:
     """Name, age, and where it is."""
     blocker = Blocker()
-    with Stage("thread") as stage, caplog.at_level(logging.WARNING):
-        stage.router.on("error", blocker)
-        stage.deliver("error")
+    with ScriptedSession("thread") as scripted, caplog.at_level(logging.WARNING):
+        scripted.router.on("error", blocker)
+        scripted.deliver("error")
         blocker.entered.wait(LONG)
-        stage.dispatcher.watch_handler(0.0)
-        stage.dispatcher.watch_handler(0.0)
+        scripted.dispatcher.watch_handler(0.0)
+        scripted.dispatcher.watch_handler(0.0)
         blocker.release.set()
-        stage.flush()
-        stage.dispatcher.watch_handler(0.0)
+        scripted.flush()
+        scripted.dispatcher.watch_handler(0.0)
     (record,) = caplog.records
 
     assert "Blocker" in record.getMessage()
@@ -484,64 +488,64 @@ def test_a_slow_handler_is_reported_once_with_its_stack(
 def test_stopping_delivers_what_is_queued() -> None:
     """Then the thread ends."""
     seen: list[str] = []
-    stage = Stage("thread")
-    stage.router.on("error", lambda event: seen.append(event.event_id))
+    scripted = ScriptedSession("thread")
+    scripted.router.on("error", lambda event: seen.append(event.event_id))
     for event in numbered(100):
-        stage.deliver(event)
-    stage.dispatcher.stop()
-    drained = stage.dispatcher.drained(Deadline(LONG))
+        scripted.deliver(event)
+    scripted.dispatcher.stop()
+    drained = scripted.dispatcher.drained(Deadline(LONG))
 
     assert drained
-    assert stage.dispatcher.finished
+    assert scripted.dispatcher.finished
     assert 100 == len(seen)
 
 
 def test_discarding_drops_what_is_queued_and_counts_it() -> None:
     """``close(drain=False)``."""
     blocker = Blocker()
-    stage = Stage("thread")
-    stage.router.on("error", blocker)
+    scripted = ScriptedSession("thread")
+    scripted.router.on("error", blocker)
     for event in numbered(10):
-        stage.deliver(event)
+        scripted.deliver(event)
     blocker.entered.wait(LONG)
-    stage.dispatcher.discard()
-    stage.dispatcher.stop()
+    scripted.dispatcher.discard()
+    scripted.dispatcher.stop()
     blocker.release.set()
-    drained = stage.dispatcher.drained(Deadline(LONG))
+    drained = scripted.dispatcher.drained(Deadline(LONG))
 
     assert drained
-    assert 9 == stage.dispatcher.discarded_at_close
+    assert 9 == scripted.dispatcher.discarded_at_close
 
 
 def test_in_manual_mode_the_closing_thread_empties_the_queue() -> None:
     """Nobody else would; what was not delivered in time is counted."""
     seen: list[Any] = []
-    stage = Stage("manual")
-    stage.router.on("error", seen.append)
+    scripted = ScriptedSession("manual")
+    scripted.router.on("error", seen.append)
     for event in numbered(10):
-        stage.deliver(event)
-    stage.dispatcher.stop()
-    drained = stage.dispatcher.drained(Deadline(0))
+        scripted.deliver(event)
+    scripted.dispatcher.stop()
+    drained = scripted.dispatcher.drained(Deadline(0))
 
     assert drained
-    assert 10 == len(seen) + stage.dispatcher.discarded_at_close
-    assert 0 == stage.dispatcher.depth
+    assert 10 == len(seen) + scripted.dispatcher.discarded_at_close
+    assert 0 == scripted.dispatcher.depth
 
 
 def test_what_is_queued_is_dropped_when_the_time_to_close_is_up() -> None:
     """Handlers are not called any more when `close()` has given up on them."""
     blocker = Blocker()
-    stage = Stage("thread")
-    stage.router.on("error", blocker)
+    scripted = ScriptedSession("thread")
+    scripted.router.on("error", blocker)
     for event in numbered(10):
-        stage.deliver(event)
+        scripted.deliver(event)
     blocker.entered.wait(LONG)
-    stage.dispatcher.discard_after(Deadline(0))
-    stage.dispatcher.stop()
-    in_time = stage.dispatcher.drained(Deadline(SHORT))
+    scripted.dispatcher.discard_after(Deadline(0))
+    scripted.dispatcher.stop()
+    in_time = scripted.dispatcher.drained(Deadline(SHORT))
     blocker.release.set()
-    later = stage.dispatcher.drained(Deadline(LONG))
+    later = scripted.dispatcher.drained(Deadline(LONG))
 
     assert not in_time
     assert later
-    assert 9 == stage.dispatcher.discarded_at_close
+    assert 9 == scripted.dispatcher.discarded_at_close

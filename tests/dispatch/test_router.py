@@ -14,7 +14,7 @@ import pytest
 from realtime_sync import events
 from realtime_sync.dispatch.router import Router
 from realtime_sync.errors import ConfigurationError
-from tests.scripted_session import Stage
+from tests.scripted_session import ScriptedSession
 
 DELTA = {"type": "response.output_audio.delta", "item_id": "i", "delta": "AAAA"}
 
@@ -52,14 +52,14 @@ def test_the_call_form_gives_a_subscription() -> None:
 def test_handlers_run_in_the_order_of_registration() -> None:
     """Across exact names, prefixes, ``"*"`` and classes."""
     log = Log()
-    with Stage() as stage:
-        stage.router.on("*", log.handler("1"))
-        stage.router.on("response.output_audio.delta", log.handler("2"))
-        stage.router.on("response.*", log.handler("3"))
-        stage.router.on(events.ResponseAudioDelta, log.handler("4"))
-        stage.router.on("response.audio.delta", log.handler("5"))
-        stage.router.on("*", log.handler("6"))
-        stage.deliver(DELTA)
+    with ScriptedSession() as scripted:
+        scripted.router.on("*", log.handler("1"))
+        scripted.router.on("response.output_audio.delta", log.handler("2"))
+        scripted.router.on("response.*", log.handler("3"))
+        scripted.router.on(events.ResponseAudioDelta, log.handler("4"))
+        scripted.router.on("response.audio.delta", log.handler("5"))
+        scripted.router.on("*", log.handler("6"))
+        scripted.deliver(DELTA)
 
     assert ["1", "2", "3", "4", "5", "6"] == log
 
@@ -67,11 +67,11 @@ def test_handlers_run_in_the_order_of_registration() -> None:
 def test_handlers_of_several_routers_run_in_the_order_of_registration() -> None:
     """A session's own handlers are not before or behind the others."""
     shared, own, log = Router(), Router(), Log()
-    with Stage(routers=(shared, own)) as stage:
+    with ScriptedSession(routers=(shared, own)) as scripted:
         own.on("error", log.handler("1"))
         shared.on("error", log.handler("2"))
         own.on("error", log.handler("3"))
-        stage.deliver("error")
+        scripted.deliver("error")
 
     assert ["1", "2", "3"] == log
 
@@ -81,9 +81,9 @@ def test_handlers_of_several_routers_run_in_the_order_of_registration() -> None:
 def test_either_spelling_is_the_same_subscription(written: str, wire: str) -> None:
     """Whichever the server uses, and whichever the handler was written with."""
     log = Log()
-    with Stage() as stage:
-        stage.router.on(written, log.handler("1"))
-        stage.deliver({**DELTA, "type": wire})
+    with ScriptedSession() as scripted:
+        scripted.router.on(written, log.handler("1"))
+        scripted.deliver({**DELTA, "type": wire})
 
     assert ["1"] == log
 
@@ -91,11 +91,11 @@ def test_either_spelling_is_the_same_subscription(written: str, wire: str) -> No
 def test_a_prefix_matches_either_spelling() -> None:
     """``response.audio.*`` gets what GA calls ``response.output_audio.*``."""
     log = Log()
-    with Stage() as stage:
-        stage.router.on("response.audio.*", log.handler("beta"))
-        stage.router.on("response.output_audio.*", log.handler("ga"))
-        stage.deliver(DELTA)
-        stage.deliver("response.done")
+    with ScriptedSession() as scripted:
+        scripted.router.on("response.audio.*", log.handler("beta"))
+        scripted.router.on("response.output_audio.*", log.handler("ga"))
+        scripted.deliver(DELTA)
+        scripted.deliver("response.done")
 
     assert ["beta", "ga"] == log
 
@@ -105,12 +105,12 @@ def test_everything_means_every_server_event_once() -> None:
     from realtime_sync.dispatch.notices import ConnectionOpened
 
     seen: list[Any] = []
-    with Stage() as stage:
-        stage.router.on("*", lambda event: seen.append(event.type))
-        stage.deliver(DELTA)
-        stage.deliver(ConnectionOpened())
-        stage.deliver(events.ResponseCreate())
-        stage.deliver("vendor.thing")
+    with ScriptedSession() as scripted:
+        scripted.router.on("*", lambda event: seen.append(event.type))
+        scripted.deliver(DELTA)
+        scripted.deliver(ConnectionOpened())
+        scripted.deliver(events.ResponseCreate())
+        scripted.deliver("vendor.thing")
 
     assert [DELTA["type"], "vendor.thing"] == seen
 
@@ -118,12 +118,12 @@ def test_everything_means_every_server_event_once() -> None:
 def test_what_we_send_is_asked_for_by_prefix() -> None:
     """By name, by pattern, or by class."""
     log = Log()
-    with Stage() as stage:
-        stage.router.on("client.response.create", log.handler("name"))
-        stage.router.on("client.*", log.handler("pattern"))
-        stage.router.on(events.ResponseCreate, log.handler("class"))
-        stage.router.on("response.*", log.handler("wrong"))
-        stage.deliver(events.ResponseCreate())
+    with ScriptedSession() as scripted:
+        scripted.router.on("client.response.create", log.handler("name"))
+        scripted.router.on("client.*", log.handler("pattern"))
+        scripted.router.on(events.ResponseCreate, log.handler("class"))
+        scripted.router.on("response.*", log.handler("wrong"))
+        scripted.deliver(events.ResponseCreate())
 
     assert ["name", "pattern", "class"] == log
 
@@ -131,14 +131,14 @@ def test_what_we_send_is_asked_for_by_prefix() -> None:
 def test_an_unknown_event_comes_under_its_own_name_star_and_class_only() -> None:
     """A handler for a prefix is written for events that have fields."""
     log = Log()
-    with Stage() as stage:
-        stage.router.on("*", log.handler("star"))
-        stage.router.on("response.*", log.handler("prefix"))
-        stage.router.on("response.vendor", log.handler("name"), unknown=True)
-        stage.router.on(events.UnknownEvent, log.handler("class"))
-        stage.router.on(events.ServerEvent, log.handler("base"))
-        stage.router.on(events.ResponseDone, log.handler("other class"))
-        stage.deliver("response.vendor")
+    with ScriptedSession() as scripted:
+        scripted.router.on("*", log.handler("star"))
+        scripted.router.on("response.*", log.handler("prefix"))
+        scripted.router.on("response.vendor", log.handler("name"), unknown=True)
+        scripted.router.on(events.UnknownEvent, log.handler("class"))
+        scripted.router.on(events.ServerEvent, log.handler("base"))
+        scripted.router.on(events.ResponseDone, log.handler("other class"))
+        scripted.deliver("response.vendor")
 
     assert ["star", "name", "class", "base"] == log
 
@@ -146,12 +146,12 @@ def test_an_unknown_event_comes_under_its_own_name_star_and_class_only() -> None
 def test_a_vendors_prefix_gets_its_unknown_events() -> None:
     """Said with ``unknown=True``."""
     log = Log()
-    with Stage() as stage:
-        stage.router.on("avatar.*", log.handler("vendor"), unknown=True)
-        stage.router.on("response.*", log.handler("known"), unknown=True)
-        stage.deliver("avatar.moved")
-        stage.deliver("response.vendor")
-        stage.deliver("response.done")
+    with ScriptedSession() as scripted:
+        scripted.router.on("avatar.*", log.handler("vendor"), unknown=True)
+        scripted.router.on("response.*", log.handler("known"), unknown=True)
+        scripted.deliver("avatar.moved")
+        scripted.deliver("response.vendor")
+        scripted.deliver("response.done")
 
     assert ["vendor", "known", "known"] == log
 
@@ -161,12 +161,12 @@ def test_a_frame_that_is_no_event_comes_under_star_and_class() -> None:
     from tests.scripted_session import GA
 
     log = Log()
-    with Stage() as stage:
-        stage.router.on("*", log.handler("star"))
-        stage.router.on("response.*", log.handler("prefix"))
-        stage.router.on(events.UnknownEvent, log.handler("class"))
-        stage.deliver(GA.decode(b"not JSON"))
-        stage.deliver(GA.decode(b"[1, 2]"))
+    with ScriptedSession() as scripted:
+        scripted.router.on("*", log.handler("star"))
+        scripted.router.on("response.*", log.handler("prefix"))
+        scripted.router.on(events.UnknownEvent, log.handler("class"))
+        scripted.deliver(GA.decode(b"not JSON"))
+        scripted.deliver(GA.decode(b"[1, 2]"))
 
     assert ["star", "class"] * 2 == log
 
@@ -195,9 +195,9 @@ def test_a_wrong_handler_fails_at_the_decorator() -> None:
 def test_a_mock_can_be_a_handler() -> None:
     """What every test suite does."""
     handler = Mock()
-    with Stage() as stage:
-        stage.router.on("error", handler)
-        stage.deliver("error")
+    with ScriptedSession() as scripted:
+        scripted.router.on("error", handler)
+        scripted.deliver("error")
 
     handler.assert_called_once()
 
@@ -247,11 +247,11 @@ def test_off_takes_effect_in_sessions_that_are_open() -> None:
     """At once."""
     log = Log()
     handler = log.handler("1")
-    with Stage() as stage:
-        stage.router.on("error", handler)
-        stage.deliver("error")
-        stage.router.off(handler)
-        stage.deliver("error")
+    with ScriptedSession() as scripted:
+        scripted.router.on("error", handler)
+        scripted.deliver("error")
+        scripted.router.off(handler)
+        scripted.deliver("error")
 
     assert ["1"] == log
 
@@ -292,9 +292,9 @@ def test_in_a_class_body_on_only_marks() -> None:
             log.append(cls.__name__)
 
     before = router.handlers()
-    with Stage(routers=(router,)) as stage:
+    with ScriptedSession(routers=(router,)) as scripted:
         subs = router.add(Assistant("one"))
-        stage.deliver("error")
+        scripted.deliver("error")
 
     assert () == before
     assert 6 == len(subs)
@@ -326,9 +326,9 @@ def test_marks_are_inherited_and_overridden() -> None:
         def dropped(self, event: Any) -> None:
             log.append("derived dropped")
 
-    with Stage(routers=(router,)) as stage:
+    with ScriptedSession(routers=(router,)) as scripted:
         router.add(Derived())
-        stage.deliver("error")
+        scripted.deliver("error")
 
     assert ["base kept", "derived replaced"] == log
 
@@ -358,7 +358,9 @@ def test_a_router_is_live() -> None:
     """What is registered later reaches sessions that use it already."""
     log = Log()
     router = Router()
-    with Stage(routers=(router,)) as one, Stage(routers=(router,)) as two:
+    with ScriptedSession(routers=(router,)) as one, ScriptedSession(
+        routers=(router,)
+    ) as two:
         one.deliver("error")
         sub = router.on("error", log.handler("1"))
         one.deliver("error")
@@ -374,7 +376,7 @@ def test_a_router_does_not_keep_sessions_alive() -> None:
     import gc
 
     router = Router()
-    with Stage(routers=(router,)):
+    with ScriptedSession(routers=(router,)):
         during = len(router._boards)
     gc.collect()
 
@@ -385,16 +387,16 @@ def test_a_router_does_not_keep_sessions_alive() -> None:
 def test_a_handler_may_register_and_remove_handlers() -> None:
     """They count from the next event on."""
     log = Log()
-    with Stage() as stage:
+    with ScriptedSession() as scripted:
 
         def register(event: Any) -> None:
             log.append("register")
-            stage.router.on("error", log.handler("new"))
-            stage.router.off(register)
+            scripted.router.on("error", log.handler("new"))
+            scripted.router.off(register)
 
-        stage.router.on("error", register)
-        stage.deliver("error")
-        stage.deliver("error")
+        scripted.router.on("error", register)
+        scripted.deliver("error")
+        scripted.deliver("error")
 
     assert ["register", "new"] == log
 
@@ -404,10 +406,10 @@ def test_a_handler_may_register_and_remove_handlers() -> None:
 
 def test_registering_for_an_event_the_dialect_lacks_warns_once() -> None:
     """For each session and event, at the user's line."""
-    with Stage(dialect="beta") as stage:
+    with ScriptedSession(dialect="beta") as scripted:
         with pytest.warns(UserWarning, match="no event conversation.item.done") as seen:
-            stage.router.on("conversation.item.done", print)
-            stage.router.on("conversation.item.done", repr)
+            scripted.router.on("conversation.item.done", print)
+            scripted.router.on("conversation.item.done", repr)
 
     assert 1 == len(seen)
     assert __file__ == seen[0].filename
@@ -419,10 +421,10 @@ def test_handlers_that_were_there_before_the_session_warn_when_it_opens() -> Non
     router.on("conversation.item.done", print)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with Stage(dialect="ga", routers=(router,)):
+        with ScriptedSession(dialect="ga", routers=(router,)):
             pass
     with pytest.warns(UserWarning, match="beta"):
-        with Stage(dialect="beta", routers=(router,)):
+        with ScriptedSession(dialect="beta", routers=(router,)):
             pass
 
 
@@ -430,9 +432,9 @@ def test_patterns_and_what_the_dialect_has_do_not_warn() -> None:
     """Warnings are errors here."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with Stage(dialect="beta") as stage:
+        with ScriptedSession(dialect="beta") as scripted:
             for key in ("*", "conversation.*", "conversation.item.added", "handler.*"):
-                stage.router.on(key, print)
+                scripted.router.on(key, print)
 
 
 # -- contextvars -------------------------------------------------------------
@@ -449,13 +451,13 @@ def test_a_handler_runs_in_a_copy_of_the_context_of_its_registration() -> None:
         request_id.set("changed by the handler")
 
     router = Router(keeps_context=True)
-    with Stage("thread", routers=(router,)) as stage:
+    with ScriptedSession("thread", routers=(router,)) as scripted:
         token = request_id.set("7")
         router.on("error", handler)
         request_id.reset(token)
-        stage.deliver("error")
-        stage.deliver("error")
-        stage.flush()
+        scripted.deliver("error")
+        scripted.deliver("error")
+        scripted.flush()
 
     assert ["7", "7"] == seen
 
@@ -464,15 +466,15 @@ def test_an_empty_context_is_a_context() -> None:
     """It does not fall back to that of the session."""
     seen = []
     router = Router(keeps_context=True)
-    with Stage("thread", routers=(router,)) as stage:
+    with ScriptedSession("thread", routers=(router,)) as scripted:
         sessions = contextvars.copy_context()
         sessions.run(request_id.set, "of the session")
-        stage.session.handler_context = sessions
+        scripted.session.handler_context = sessions
         contextvars.Context().run(
             router.on, "error", lambda event: seen.append(request_id.get("none"))
         )
-        stage.deliver("error")
-        stage.flush()
+        scripted.deliver("error")
+        scripted.flush()
 
     assert ["none"] == seen
 
@@ -506,10 +508,10 @@ def test_a_cell_that_is_run_again_replaces_its_handler(
 ) -> None:
     """Three times run, one handler: the last."""
     notebook, log = Notebook(monkeypatch), Log()
-    with Stage() as stage:
+    with ScriptedSession() as scripted:
         for version in (1, 2, 3):
-            notebook.run(CELL, router=stage.router, log=log, version=version)
-        stage.deliver("error")
+            notebook.run(CELL, router=scripted.router, log=log, version=version)
+        scripted.deliver("error")
 
     assert [3] == log
 
@@ -519,10 +521,10 @@ def test_what_one_cell_registers_together_stays_together(
 ) -> None:
     """The same function twice in one cell, for one event, is two handlers."""
     notebook, log = Notebook(monkeypatch), Log()
-    with Stage() as stage:
+    with ScriptedSession() as scripted:
         for version in (1, 2):
-            notebook.run(CELL + CELL, router=stage.router, log=log, version=version)
-        stage.deliver("error")
+            notebook.run(CELL + CELL, router=scripted.router, log=log, version=version)
+        scripted.deliver("error")
 
     assert [2, 2] == log
 
@@ -540,10 +542,10 @@ def make():
     return inner
 router.on("error", make())
 """
-    with Stage() as stage:
+    with ScriptedSession() as scripted:
         for version in (1, 2):
-            notebook.run(cell, router=stage.router, log=log, version=version)
-        stage.deliver("error")
+            notebook.run(cell, router=scripted.router, log=log, version=version)
+        scripted.deliver("error")
 
     assert [1, -1, 2, -2] == log
 
@@ -553,19 +555,19 @@ def test_another_event_or_name_is_another_handler(
 ) -> None:
     """Only the same function for the same event is a re-run."""
     notebook, log = Notebook(monkeypatch), Log()
-    with Stage() as stage:
-        notebook.run(CELL, router=stage.router, log=log, version=1)
+    with ScriptedSession() as scripted:
+        notebook.run(CELL, router=scripted.router, log=log, version=1)
         notebook.run(
             CELL.replace("error", "response.done"),
-            router=stage.router,
+            router=scripted.router,
             log=log,
             version=2,
         )
         notebook.run(
-            CELL.replace("handler", "other"), router=stage.router, log=log, version=3
+            CELL.replace("handler", "other"), router=scripted.router, log=log, version=3
         )
-        stage.deliver("error")
-        stage.deliver("response.done")
+        scripted.deliver("error")
+        scripted.deliver("response.done")
 
     assert [1, 3, 2] == log
 
@@ -573,11 +575,11 @@ def test_another_event_or_name_is_another_handler(
 def test_outside_of_a_notebook_nothing_is_replaced() -> None:
     """A script that registers twice means it."""
     log = Log()
-    with Stage() as stage:
+    with ScriptedSession() as scripted:
         for version in (1, 2):
-            names = {"router": stage.router, "log": log, "version": version}
+            names = {"router": scripted.router, "log": log, "version": version}
             exec(CELL, {"__name__": "__main__", **names})
-        stage.deliver("error")
+        scripted.deliver("error")
 
     assert [1, 2] == log
 

@@ -14,7 +14,7 @@ import pytest
 from realtime_sync import events
 from realtime_sync.dispatch.router import Router
 from realtime_sync.dispatch.subscription import call_style, handler_name
-from tests.scripted_session import Stage
+from tests.scripted_session import ScriptedSession
 
 
 class Callee:
@@ -146,28 +146,28 @@ def test_handlers_have_names_for_logs() -> None:
 def test_the_context_belongs_to_the_subscription(handler_kind: str) -> None:
     """``ctx.subscription`` is the registration that the call is made for."""
     seen = []
-    with Stage() as stage:
+    with ScriptedSession() as scripted:
         if handler_kind == "positional":
-            sub = stage.router.on("error", lambda event, ctx: seen.append(ctx))
+            sub = scripted.router.on("error", lambda event, ctx: seen.append(ctx))
         else:
-            sub = stage.router.on("error", lambda event, *, ctx: seen.append(ctx))
-        stage.router.on("error", lambda event, ctx: None)
-        stage.deliver("error")
+            sub = scripted.router.on("error", lambda event, *, ctx: seen.append(ctx))
+        scripted.router.on("error", lambda event, ctx: None)
+        scripted.deliver("error")
 
     assert sub is seen[0].subscription
-    assert stage.session is seen[0].session
+    assert scripted.session is seen[0].session
 
 
 def test_once_runs_once_however_many_threads_deliver() -> None:
     """Two sessions that share a router, or an inline and a queued lane."""
     calls = []
     barrier = threading.Barrier(8)
-    with Stage() as stage:
-        sub = stage.router.once("error", calls.append)
+    with ScriptedSession() as scripted:
+        sub = scripted.router.once("error", calls.append)
 
         def call() -> None:
             barrier.wait(5)
-            sub(stage.session, event="event", ctx=None)
+            sub(scripted.session, event="event", ctx=None)
 
         threads = [threading.Thread(target=call) for _ in range(8)]
         for thread in threads:
@@ -177,16 +177,16 @@ def test_once_runs_once_however_many_threads_deliver() -> None:
 
     assert ["event"] == calls
     assert not sub.active
-    assert () == stage.router.handlers()
+    assert () == scripted.router.handlers()
 
 
 def test_once_waits_for_an_event_that_fits() -> None:
     """The predicate decides which one is the first."""
     calls: list[Any] = []
-    with Stage() as stage:
-        stage.router.once("error", calls.append, where=lambda e: e.event_id == "2")
+    with ScriptedSession() as scripted:
+        scripted.router.once("error", calls.append, where=lambda e: e.event_id == "2")
         for number in "123":
-            stage.deliver({"type": "error", "event_id": number})
+            scripted.deliver({"type": "error", "event_id": number})
 
     assert ["2"] == [event.event_id for event in calls]
 
@@ -195,11 +195,11 @@ def test_a_predicate_that_raises_is_isolated() -> None:
     """It counts as a failure of the handler, and the next one runs."""
     calls: list[Any] = []
     failures: list[Any] = []
-    with Stage() as stage:
-        stage.router.on("error", calls.append, where=lambda e: 1 // 0)
-        stage.router.on("error", calls.append)
-        stage.router.on("handler.failed", failures.append)
-        stage.deliver("error")
+    with ScriptedSession() as scripted:
+        scripted.router.on("error", calls.append, where=lambda e: 1 // 0)
+        scripted.router.on("error", calls.append)
+        scripted.router.on("handler.failed", failures.append)
+        scripted.deliver("error")
 
     assert 1 == len(calls)
     assert [ZeroDivisionError] == [type(failure.error) for failure in failures]
@@ -208,16 +208,16 @@ def test_a_predicate_that_raises_is_isolated() -> None:
 def test_a_subscription_can_be_cancelled_within_its_own_call() -> None:
     """It is not called again; others are."""
     calls: list[str] = []
-    with Stage() as stage:
+    with ScriptedSession() as scripted:
 
         def first(event: Any, ctx: Any) -> None:
             calls.append("first")
             ctx.subscription.cancel()
 
-        stage.router.on("error", first)
-        stage.router.on("error", lambda event: calls.append("second"))
-        stage.deliver("error")
-        stage.deliver("error")
+        scripted.router.on("error", first)
+        scripted.router.on("error", lambda event: calls.append("second"))
+        scripted.deliver("error")
+        scripted.deliver("error")
 
     assert ["first", "second", "second"] == calls
 
@@ -225,10 +225,10 @@ def test_a_subscription_can_be_cancelled_within_its_own_call() -> None:
 def test_a_cancelled_subscription_is_skipped_in_the_delivery_under_way() -> None:
     """Cancelling takes effect at once, also for the event being delivered."""
     calls: list[str] = []
-    with Stage() as stage:
-        stage.router.on("error", lambda event: second.cancel())
-        second = stage.router.on("error", lambda event: calls.append("second"))
-        stage.deliver("error")
+    with ScriptedSession() as scripted:
+        scripted.router.on("error", lambda event: second.cancel())
+        second = scripted.router.on("error", lambda event: calls.append("second"))
+        scripted.deliver("error")
 
     assert [] == calls
 
@@ -236,10 +236,10 @@ def test_a_cancelled_subscription_is_skipped_in_the_delivery_under_way() -> None
 def test_a_subscription_is_a_context_manager() -> None:
     """It ends with the block."""
     calls: list[Any] = []
-    with Stage() as stage:
-        with stage.router.on("error", calls.append) as sub:
-            stage.deliver("error")
-        stage.deliver("error")
+    with ScriptedSession() as scripted:
+        with scripted.router.on("error", calls.append) as sub:
+            scripted.deliver("error")
+        scripted.deliver("error")
 
     assert 1 == len(calls)
     assert "error" in repr(sub)

@@ -71,7 +71,7 @@ class FakeServer:
     anomalies: frozenset[str] = frozenset()
 
 
-class Performance:
+class ServerRun:
     """
     A fake server at work, and everything that it has said and heard.
 
@@ -155,15 +155,15 @@ class Seen:
         found = self.by_name.setdefault(name, [])
         self.router.on(name, lambda event: found.append(event.raw), unknown=unknown)
 
-    def check(self, performance: Performance) -> None:
+    def check(self, served: ServerRun) -> None:
         """Nothing that was said is missing, doubled, or out of order."""
-        assert performance.said == self.all
+        assert served.said == self.all
         assert [] == self.failed
         for old, new in self.SPELLINGS:
-            expected = [f for f in performance.said if f.get("type") in (old, new)]
+            expected = [f for f in served.said if f.get("type") in (old, new)]
             assert expected == self.by_name[old] == self.by_name[new]
         for name in self._strange:
-            expected = [f for f in performance.said if f["type"] == name]
+            expected = [f for f in served.said if f["type"] == name]
             assert expected
             assert expected == self.by_name[name]
 
@@ -176,14 +176,14 @@ def connected(server: FakeServer, **options: Any) -> Any:
     Yields:
         The session, what the server says, and what handlers see.
     """
-    performance = Performance(server)
+    served = ServerRun(server)
     seen = Seen(server.strange)
-    with RawServer(performance) as raw:
+    with RawServer(served) as raw:
         options = {"timeout": 5, "connect_timeout": 5, **server.options, **options}
         model = options.pop("model", "m")
         session = connect(model, base_url=raw.url, router=seen.router, **options)
         try:
-            yield session, performance, seen
+            yield session, served, seen
         finally:
             report = session.close()
         assert report.complete

@@ -12,7 +12,7 @@ from realtime_sync.dispatch.notices import TurnFinished
 from realtime_sync.dispatch.watches import Watch, WatchList
 from realtime_sync.session.publisher import Publisher
 from realtime_sync.state.snapshot import Snapshot
-from tests.scripted_session import Stage
+from tests.scripted_session import ScriptedSession
 
 COMMIT = "input_audio_buffer.commit"
 APPEND = "input_audio_buffer.append"
@@ -21,12 +21,12 @@ APPEND = "input_audio_buffer.append"
 class Scene:
     """A publisher, with those whom it may tell."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, scripted: ScriptedSession) -> None:
         self.watches = WatchList()
-        self.board = stage.board
-        self.router = stage.router
+        self.board = scripted.board
+        self.router = scripted.router
         self.publisher = Publisher(
-            self.board, stage.dispatcher, self.watches, None, Snapshot
+            self.board, scripted.dispatcher, self.watches, None, Snapshot
         )
         self.got: list[str] = []
 
@@ -43,8 +43,8 @@ class Scene:
 @pytest.fixture
 def scene() -> Iterator[Scene]:
     """A publisher that has told nobody yet."""
-    with Stage() as stage:
-        yield Scene(stage)
+    with ScriptedSession() as scripted:
+        yield Scene(scripted)
 
 
 def append() -> events.InputAudioBufferAppend:
