@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .protocol.sessions import SessionConfig
     from .recording.reader import read_recording
     from .rest import webhooks as webhooks
+    from .session import live as live
     from .session.audio import Audio
     from .session.close_report import CloseReport
     from .session.reconnect_policy import ReconnectPolicy
@@ -74,6 +75,7 @@ __all__ = [
     "connect",
     "errors",
     "events",
+    "live",
     "on",
     "plan_interruption",
     "read_recording",
@@ -103,7 +105,11 @@ _HOMES = {
     "read_recording": "recording.reader",
     "replay": "session.replay",
 }
-_MODULES = {"events": "protocol.events", "webhooks": "rest.webhooks"}
+_MODULES = {
+    "events": "protocol.events",
+    "live": "session.live",
+    "webhooks": "rest.webhooks",
+}
 
 
 if not TYPE_CHECKING:  # A checker knows the names, and finds misspelt ones.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from inspect import Parameter, Signature, signature
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, overload
 
 from attrs import evolve, fields
 
@@ -13,12 +13,12 @@ from .dispatch.router import Router
 from .errors import ConfigurationError
 from .session.close_report import CloseReport
 from .session.history import read_history
-from .session.options import SessionOptions, check_usable
+from .session.options import SessionOptions, for_model
 from .session.reply import Reply
 from .session.session import Session
 from .transport.endpoint import Endpoint, Key
 from .transport.redaction import shown_url
-from .types import UNSET, Timeout
+from .types import UNSET, LiveModel, Timeout
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .rest.http import Rest
     from .rest.resources import ClientSecrets, Sessions, Translations
     from .session.ask import Question
+    from .session.live.session import LiveSession
     from .session.options import AskKeywords, SessionKeywords
 
 __all__ = ["CloseReport", "RealtimeClient", "connect"]
@@ -81,6 +82,7 @@ class RealtimeClient:
             chosen = chosen.with_key(api_key)
         self.endpoint = evolve(chosen, headers=headers)
         self._defaults = SessionOptions(**defaults)
+        self._kind_chosen = "session_type" in defaults
         self._max_retries = max_retries
         # Guards `_rest`, so that there is one pool of connections.
         self._lock = Lock()
@@ -151,30 +153,53 @@ class RealtimeClient:
 
     # -- sessions ------------------------------------------------------------
 
+    @overload
+    def session(  # type: ignore[overload-overlap]
+        self,
+        model: LiveModel,
+        *,
+        router: Optional[Router] = ...,
+        **options: Unpack[SessionKeywords],
+    ) -> LiveSession: ...
+
+    @overload
+    def session(
+        self,
+        model: Optional[str] = ...,
+        *,
+        router: Optional[Router] = ...,
+        **options: Unpack[SessionKeywords],
+    ) -> Session: ...
+
     def session(
         self,
         model: Optional[str] = None,
         *,
         router: Optional[Router] = None,
         **options: Unpack[SessionKeywords],
-    ) -> Session:
+    ) -> Any:
         """
         A session that is not open yet: register handlers, then `Session.open`.
 
         Args:
-            model: for example ``"gpt-realtime-2.1"``; a deployment on Azure.
+            model: for example ``"gpt-realtime-2.1"``; a deployment on Azure. One
+                of GPT-Live (``"gpt-live-1"``) makes a `LiveSession`.
             router: whose handlers apply beside the session's own; by default
                 those of the module-level `on`.
             **options: see `SessionOptions`.
 
         Raises:
-            ConfigurationError: an option is wrong, or the model is one of GPT-Live.
+            ConfigurationError: an option is wrong, or does not fit the model.
             OSError: the recording that is given as history cannot be read.
             TypeError: there is no such option.
         """
         _check_kinds(model, router)
-        chosen = evolve(self._defaults, **options)
-        check_usable(chosen, model)
+        named = self._kind_chosen or "session_type" in options
+        chosen = for_model(evolve(self._defaults, **options), model, chosen=named)
+        if chosen.session_type == "live":
+            from .session.live.session import LiveSession
+
+            return LiveSession(self.endpoint, model, options=chosen, router=router)
         history = None if chosen.history is None else read_history(chosen.history)
         session = Session(
             self.endpoint, model, options=chosen, router=router, history=history
@@ -183,13 +208,31 @@ class RealtimeClient:
             session.tool(tool)
         return session
 
+    @overload
+    def connect(  # type: ignore[overload-overlap]
+        self,
+        model: LiveModel,
+        *,
+        router: Optional[Router] = ...,
+        **options: Unpack[SessionKeywords],
+    ) -> LiveSession: ...
+
+    @overload
+    def connect(
+        self,
+        model: Optional[str] = ...,
+        *,
+        router: Optional[Router] = ...,
+        **options: Unpack[SessionKeywords],
+    ) -> Session: ...
+
     def connect(
         self,
         model: Optional[str] = None,
         *,
         router: Optional[Router] = None,
         **options: Unpack[SessionKeywords],
-    ) -> Session:
+    ) -> Any:
         """
         An open session; see `connect`.
         """
@@ -225,6 +268,34 @@ def _check_kinds(model: Any, router: Any) -> None:
         raise TypeError(f"router must be a Router, not {type(router).__name__}")
 
 
+@overload
+def connect(  # type: ignore[overload-overlap]
+    model: LiveModel,
+    *,
+    api_key: Key = ...,
+    base_url: Optional[str] = ...,
+    endpoint: Optional[Endpoint] = ...,
+    organization: Optional[str] = ...,
+    project: Optional[str] = ...,
+    router: Optional[Router] = ...,
+    **options: Unpack[SessionKeywords],
+) -> LiveSession: ...
+
+
+@overload
+def connect(
+    model: Optional[str] = ...,
+    *,
+    api_key: Key = ...,
+    base_url: Optional[str] = ...,
+    endpoint: Optional[Endpoint] = ...,
+    organization: Optional[str] = ...,
+    project: Optional[str] = ...,
+    router: Optional[Router] = ...,
+    **options: Unpack[SessionKeywords],
+) -> Session: ...
+
+
 def connect(
     model: Optional[str] = None,
     *,
@@ -235,15 +306,17 @@ def connect(
     project: Optional[str] = None,
     router: Optional[Router] = None,
     **options: Unpack[SessionKeywords],
-) -> Session:
+) -> Any:
     """
     Open a session.
 
     Returns when `session.created` and, with a configuration, the
-    `session.updated` that answers it were seen.
+    `session.updated` that answers it were seen; of a live session
+    `session.started`.
 
     Args:
-        model: for example ``"gpt-realtime-2.1"``.
+        model: for example ``"gpt-realtime-2.1"``. One of GPT-Live (``"gpt-live-1"``)
+            gives a `LiveSession`, and so does ``session_type="live"``.
         api_key: a key, an ephemeral key or a callable; None goes by the
             environment. Servers that want no key get none.
         base_url: of another server, ``http(s)://`` or ``ws(s)://``.

@@ -19,6 +19,7 @@ Everything the library raises.
     |- DispatchOverflow
     |- ProtocolError
     |  |- LocalProtocolError      your call was illegal
+    |  |  `- WrongProtocol (AttributeError)
     |  `- RemoteProtocolError     the server's frame was
     |- CommandRejected (.command .type .code .param .event_id .retryable)
     |  |- ActiveResponseConflict
@@ -190,6 +191,14 @@ class ProtocolError(RealtimeError):
 
 class LocalProtocolError(ProtocolError):
     """A call is illegal in the present state, or for this session type."""
+
+
+class WrongProtocol(LocalProtocolError, AttributeError):
+    """
+    Realtime and GPT-Live are two protocols; this verb is of the other one.
+
+    The message says what to do in this session.
+    """
 
 
 class RemoteProtocolError(ProtocolError):

@@ -119,6 +119,10 @@ Dialect = Literal["ga", "beta", "xai", "dashscope"]
 ServedDialect = Literal["both", "ga", "beta"]
 """What the local server speaks; both let the client choose."""
 SessionType = Literal["realtime", "transcription", "translation", "live"]
+IdleAudio = Literal["silence"]
+"""What a live session is sent while the program sends no audio."""
+LiveModel = Literal["gpt-live-1", "gpt-live-1.1"]
+"""Models by whose name a checker knows that the session is a live one."""
 DispatchMode = Literal["thread", "manual", "inline"]
 OnConflict = Literal["raise", "wait", "cancel"]
 OnTimeout = Literal["cancel", "leave"]

@@ -86,19 +86,6 @@ def test_one_shot_question_connects_asks_and_closes() -> None:
         assert [] == server.open_sessions()
 
 
-@pytest.mark.parametrize("model", ["gpt-live-1", "gpt-live-1.1", "gpt-live-2-2027"])
-def test_model_of_gpt_live_fails_at_once_and_says_what_to_use(model: str) -> None:
-    """On the Realtime endpoint it would be answered by silence and a time-out."""
-    with pytest.raises(ConfigurationError, match=f"{model}.*gpt-realtime"):
-        connect(model, api_key="k", base_url="ws://127.0.0.1:9")
-
-
-def test_session_type_live_fails_at_once_and_says_what_to_use() -> None:
-    """Before anything is dialled."""
-    with pytest.raises(ConfigurationError, match="live.*gpt-realtime"):
-        connect("any", api_key="k", base_url="ws://127.0.0.1:9", session_type="live")
-
-
 @pytest.mark.parametrize("model", ["gpt-live-transcribe", "gpt-realtime-2.1", "live"])
 def test_models_with_names_alike_are_left_alone(model: str) -> None:
     """Transcription has a Realtime model whose name begins the same."""

@@ -37,6 +37,7 @@ PUBLIC = [
     "connect",
     "errors",
     "events",
+    "live",
     "on",
     "plan_interruption",
     "read_recording",
@@ -179,6 +180,6 @@ def test_every_event_class_has_a_docstring() -> None:
 def test_every_public_name_is_in_the_reference() -> None:
     """What can be imported can be looked up."""
     known = {name.removeprefix("realtime_sync.") for name, _ in documented()}
-    missing = set(PUBLIC) - known - {"UNSET", "__version__", "events", "on"}
+    missing = set(PUBLIC) - known - {"UNSET", "__version__", "events", "live", "on"}
 
     assert set() == missing

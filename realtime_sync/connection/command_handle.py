@@ -9,7 +9,7 @@ from typing import Any, Protocol, Union, cast
 
 from ..dispatch.watches import Slot, Waiting, again
 from ..errors import CommandRejected, ConnectionLost, LocalProtocolError
-from ..protocol.acks import ACKS
+from ..protocol.ack_tables import REALTIME, AckTable
 from ..protocol.events import ServerEvent
 from ..types import UNSET, Timeout, Unset
 
@@ -42,10 +42,13 @@ class CommandHandle:
         since: how many errors the server had told of when it was made.
     """
 
-    def __init__(self, command: Command, waiting: Waiting) -> None:
+    def __init__(
+        self, command: Command, waiting: Waiting, acks: AckTable = REALTIME
+    ) -> None:
         self.command = command
         self.event_id = cast(str, command.event_id)  # The sender has seen to it.
         self._waiting = waiting
+        self._rules = acks.rules
         self.since = waiting.heard
         self._slot = Slot()
         self._awaited = False
@@ -79,7 +82,7 @@ class CommandHandle:
             LocalProtocolError: nothing ever acknowledges this command.
             WaitTimeout: no answer in time; some servers never give one.
         """
-        if self.command.type not in ACKS:
+        if self.command.type not in self._rules:
             raise LocalProtocolError(f"{self.command.type} is never acknowledged")
         self._awaited = True
         with self._waiting.explaining(self.since):

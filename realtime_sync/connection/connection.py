@@ -25,7 +25,7 @@ from ..errors import (
 from ..protocol.codec import Codec
 from ..protocol.events import ServerEvent, UnknownEvent
 from ..protocol.vendor_events import vendor_names
-from ..state.reduce import reduce, reduce_command
+from ..state.mirrors import REALTIME, Mirror
 from ..state.snapshot import Snapshot
 from ..transport.base import Disconnected, Entry, Transport
 from ..transport.logs import area_logger
@@ -60,6 +60,7 @@ class Connection:
         ping_interval: seconds of silence before a ping; a second such silence
             means that the connection is lost. None for no liveness check.
         taps: who is shown every message.
+        mirror: what becomes of the snapshot.
 
     Attributes:
         number: which connection of its session it is, from 1.
@@ -77,8 +78,10 @@ class Connection:
         housekeep: Callable[[], Optional[float]],
         ping_interval: Optional[float],
         taps: Optional[Taps] = None,
+        mirror: Mirror = REALTIME,
     ) -> None:
         self.snapshot = snapshot
+        self._mirror = mirror
         self.codec = codec
         self.over = threading.Event()
         self.error: Optional[ConnectionClosed] = None
@@ -413,7 +416,7 @@ class Connection:
         if self._taps.on:
             self._taps.received(self.number, data, event, self.snapshot, noted)
         try:
-            snapshot = reduce(self.snapshot, event)
+            snapshot = self._mirror.reduce(self.snapshot, event)
         except Exception:  # Should never run: the event must reach its handlers.
             logger.exception("! %s: the mirror failed on %s", self._name, event.type)
             snapshot = self.snapshot
@@ -433,7 +436,7 @@ class Connection:
         taken: list[Noted] = []
         while self._notes:
             taken.append(self._notes.popleft())
-            self.snapshot = reduce_command(self.snapshot, taken[-1])
+            self.snapshot = self._mirror.reduce_command(self.snapshot, taken[-1])
         return taken
 
     def _note_unknown(self, event: UnknownEvent) -> None:

@@ -21,8 +21,8 @@ from ..errors import (
     LocalProtocolError,
     NothingToCancel,
 )
+from ..protocol.ack_tables import REALTIME, AckTable
 from ..protocol.acks import (
-    ACKS,
     UNLIKE,
     Fits,
     correlation,
@@ -49,12 +49,18 @@ class PendingCommands:
 
     Registered before the command is written; resolved on the reader.
 
+    Args:
+        acks: which event answers which command.
+
     Attributes:
         complains: log errors that belong to no command.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, acks: AckTable = REALTIME) -> None:
         self.complains = True
+        self._rules = acks.rules
+        self._errors_point = acks.points
+        self._unasked = acks.unasked
         # Guards the queues, and is the lock under which commands take their place
         # on the way out: what is matched by order is expected in that order.
         self.order = self._lock = Lock()
@@ -70,14 +76,12 @@ class PendingCommands:
         self._registered = self._answered = 0
         self._auto, self._items = AutoResponses(), AutoItems()
         self._calls = local()
-        for command, rule in ACKS.items():
+        for command, rule in self._rules.items():
             for event in rule.events + rule.repeated:
                 self._by_event.setdefault(event, []).append(command)
+        unasked = AutoResponses.TYPES | AutoItems.TYPES if acks.unasked else set()
         self.watch = Watch(
-            frozenset(self._by_event)
-            | AutoResponses.TYPES
-            | AutoItems.TYPES
-            | {"error"},
+            frozenset(self._by_event) | unasked | {"error"},
             self._accept,
             self._end,
             lasting=True,
@@ -192,7 +196,7 @@ class PendingCommands:
         self._heard.add(event.type)
         acknowledged = False
         for command in self._by_event.get(event.type, ()):
-            if first and event.type in ACKS[command].repeated:
+            if first and event.type in self._rules[command].repeated:
                 continue
             handle = self._match(command, event)
             if handle is not None:
@@ -201,6 +205,8 @@ class PendingCommands:
                 # Not under the lock: it wakes a thread, which may send the next
                 # command, and a handle of a response may cancel at once.
                 handle._acknowledge(event)
+        if not self._unasked:
+            return
         if event.type in AutoItems.TYPES or event.type == "conversation.item.added":
             self._items.note(event)  # After the match: told again, it is not new.
         if event.type == "response.created":
@@ -210,7 +216,7 @@ class PendingCommands:
             self._auto.note(event, asked=acknowledged)
 
     def _match(self, command: str, event: ServerEvent) -> Optional[CommandHandle]:
-        fits = ACKS[command].fits
+        fits = self._rules[command].fits
         if command == "response.create" and event.type == "response.done":
             if self._auto.settled(event):
                 return None
@@ -306,8 +312,10 @@ class PendingCommands:
         if rejection.event_id is not None:
             named = self._by_id.get(rejection.event_id)
             return () if named is None else (named,)
+        if not self._errors_point:
+            return ()
         code, param = rejection.code, rejection.param
-        waiting = [h for h in self._by_id.values() if h.command.type in ACKS]
+        waiting = [h for h in self._by_id.values() if h.command.type in self._rules]
         fits = [h for h in waiting if error_points_to(h.command.type, code, param)]
         if fits or not error_points_nowhere(code, param):
             return tuple(fits) if len(fits) == 1 else ()
@@ -352,7 +360,9 @@ def rejection_of(event: ServerEvent) -> CommandRejected:
         type=_redacted(kind),
         code=_redacted(code),
         param=_redacted(param),
-        event_id=_text(error, "event_id"),
+        event_id=_text(error, "event_id")
+        or _text(error, "client_event_id")
+        or _text(event, "client_event_id"),
     )
 
 

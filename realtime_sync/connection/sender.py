@@ -23,7 +23,10 @@ from ..errors import (
     WaitTimeout,
 )
 from ..protocol import events
+from ..protocol.ack_tables import acks_of
 from ..protocol.codec import Codec, to_mapping
+from ..protocol.registry import event_class
+from ..state.mirrors import mirror_of
 from ..transport.base import Entry
 from ..transport.logs import area_logger
 from ..types import UNSET, Unset
@@ -34,12 +37,11 @@ from .pending import PendingCommands
 
 logger = area_logger("realtime_sync.session")
 
-NOTED = frozenset({"conversation.item.create", "conversation.item.delete"})
-"""
-Commands that the mirror is told of, because the server may not name what they ask
-for again. The mirror of the connection over which one goes: a command that was held
-goes to another than the one that there was when it was given.
-"""
+APPENDS = {
+    "translation": "session.input_audio_buffer.append",
+    "live": "session.input_audio.append",
+}
+"""Kind of session -> the command that appends audio, where it is not the usual."""
 
 C = TypeVar("C", bound=events.ClientEvent)
 H = TypeVar("H", bound=CommandHandle)
@@ -85,7 +87,11 @@ class Sender:
         codec: encodes.
         pending: where answers are expected.
         waiting: gives deadlines.
-        session_type: decides which command appends audio.
+        session_type: decides which command appends audio, how answers are found, and
+            which commands the mirror is told of, because the server may not name
+            what they ask for again. The mirror of the connection over which one
+            goes: a command that was held goes to another than the one that there
+            was when it was given.
         publisher: is told of each command that was handed over.
         on_reader: tells whether the calling thread must not wait.
 
@@ -117,17 +123,16 @@ class Sender:
         self._name = name
         self._pending = pending
         self._waiting = waiting
-        translation = session_type == "translation"
-        append = (
-            events.TranslationInputAudioBufferAppend
-            if translation
-            else events.InputAudioBufferAppend
-        )
+        name = APPENDS.get(session_type, "input_audio_buffer.append")
+        append = event_class(name, session_type=session_type, direction="client")
         self._append: events.ClientEvent = append(audio=b"")
         self._publisher = publisher
+        self._noted = mirror_of(session_type).noted
         self.on_reader = on_reader
         self._ids = event_ids("event")
-        self._make_handle = partial(CommandHandle, waiting=waiting)
+        self._make_handle = partial(
+            CommandHandle, waiting=waiting, acks=acks_of(session_type)
+        )
 
     def send(
         self,
@@ -205,7 +210,7 @@ class Sender:
             frame: Any = getattr(command, "frame", command)
             payload = self.codec.encode(frame)
             try:
-                if command.type in NOTED:
+                if command.type in self._noted:
                     connection.note(command)
                 connection.send(payload, Deadline(self._waiting.timeout))
                 if isinstance(command.event_id, str):
@@ -262,7 +267,7 @@ class Sender:
             # back, an interrupt in between would leave a command on its way that
             # nobody withdraws, and whose answer goes to the next of its kind.
             entry = connection.prepare(payload)
-            if command.type in NOTED:
+            if command.type in self._noted:
                 connection.note(command)
             if handle is None:
                 connection.enqueue(entry)  # Nothing is matched by its order.

@@ -62,7 +62,11 @@ class Context(Generic[SessionT]):
         item_id = getattr(self.event, "item_id", None)
         if not isinstance(item_id, str):
             item_id = getattr(getattr(self.event, "item", None), "id", None)
-        return self.snapshot.item(item_id) if isinstance(item_id, str) else None
+        if not isinstance(item_id, str):
+            return None
+        # A live session has no items, and its snapshot does not know them.
+        find = getattr(self.snapshot, "item", None)
+        return None if find is None else find(item_id)
 
     @property
     def response(self) -> Optional[ResponseState]:
@@ -72,4 +76,5 @@ class Context(Generic[SessionT]):
             response_id = getattr(getattr(self.event, "response", None), "id", None)
         if not isinstance(response_id, str):
             return None
-        return self.snapshot.response(response_id)
+        find = getattr(self.snapshot, "response", None)
+        return None if find is None else find(response_id)

@@ -11,6 +11,7 @@ from typing import Optional
 
 from ..errors import ConfigurationError
 from ..protocol.dialects import Dialect
+from ..protocol.live.ways import IN_LIVE
 from ..protocol.registry import (
     ALIASES,
     canonical,
@@ -26,23 +27,34 @@ CLIENT_PREFIX = "client."
 """Begins the names of what this side sends."""
 
 
-def resolve(event: object, *, unknown: bool = False) -> tuple[str, Optional[type]]:
+def resolve(
+    event: object, *, unknown: bool = False, session_type: Optional[str] = None
+) -> tuple[str, Optional[type]]:
     """
     The key of an event or pattern, and the class that was asked for.
 
     Args:
         event: a name in either spelling, a pattern, or an event class.
         unknown: allow names that the protocol does not have.
+        session_type: of the session that it is for; None where that is open.
 
     Raises:
         ConfigurationError: there is no such event.
         TypeError: `event` is neither a name nor an event class.
     """
     if isinstance(event, str):
-        return _resolve_name(event, unknown), None
-    if isinstance(event, type):
-        return _resolve_class(event)
-    raise TypeError(f"expected the name of an event or an event class, not {event!r}")
+        key, cls = _resolve_name(event, unknown), None
+    elif isinstance(event, type):
+        key, cls = _resolve_class(event)
+    else:
+        raise TypeError(
+            f"expected the name of an event or an event class, not {event!r}"
+        )
+    if session_type is not None and not unknown:
+        problem = of_other_protocol(key, session_type == "live")
+        if problem is not None:
+            raise ConfigurationError(problem)
+    return key, cls
 
 
 @lru_cache(maxsize=1024)
@@ -64,20 +76,49 @@ def is_event_class(value: object) -> bool:
     )
 
 
-def lacked_by(dialect: Dialect) -> Callable[[str], Optional[str]]:
+def lacked_by(
+    dialect: Dialect, session_type: str = "realtime"
+) -> Callable[[str], Optional[str]]:
     """
-    A test for events that a dialect does not have.
+    A test for events that a dialect does not have, or a protocol.
 
     Returns:
         A function of a key: why a handler for it will not be called, or None.
     """
 
     def lacked(key: str) -> Optional[str]:
-        if key not in server_names() or dialect.has(key):
+        problem = of_other_protocol(key, session_type == "live")
+        if problem is not None:
+            return problem
+        if session_type == "live" or key not in server_names() or dialect.has(key):
             return None
         return f"the {dialect.name} dialect has no event {key}"
 
     return lacked
+
+
+def of_other_protocol(key: str, live: bool) -> Optional[str]:
+    """Why sessions of a protocol never see an event, if it is of the other one."""
+    ours, theirs = _names(True), _names(False)
+    ours, theirs = (ours, theirs) if live else (theirs, ours)
+    if key in ours or key not in theirs:
+        return None
+    name = key.removeprefix(CLIENT_PREFIX)
+    if not live:
+        return f"{name!r} is an event of GPT-Live, and this is a Realtime session"
+    way = f": {IN_LIVE[name]}" if name in IN_LIVE else ""
+    return f"{name!r} is an event of Realtime, and this is a live session{way}"
+
+
+@lru_cache(maxsize=None)
+def _names(live: bool) -> frozenset[str]:
+    """What can be listened for in the sessions of a protocol, notices apart."""
+    if live:
+        said, sent = live_names("server"), live_names("client")
+    else:
+        said = server_names() | vendor_names("server")
+        sent = client_names() | vendor_names("client")
+    return said | {CLIENT_PREFIX + name for name in sent}
 
 
 def _resolve_class(event: type) -> tuple[str, Optional[type]]:
@@ -105,14 +146,19 @@ def _resolve_name(name: str, unknown: bool) -> str:
     if name.startswith(CLIENT_PREFIX):
         rest = name[len(CLIENT_PREFIX) :]
         key = CLIENT_PREFIX + (rest if rest.endswith("*") else canonical(rest))
-        names = client_names() | vendor_names("client")
-        known = frozenset(CLIENT_PREFIX + each for each in names)
     else:
         key = name if name.endswith("*") else canonical(name)
-        known = server_names() | vendor_names("server") | NOTICE_NAMES
+    known = _known(name.startswith(CLIENT_PREFIX))
     if unknown or _is_known(key, known):
         return key
     raise ConfigurationError(_no_such_event(name, known))
+
+
+@lru_cache(maxsize=None)
+def _known(sent: bool) -> frozenset[str]:
+    names = _names(True) | _names(False)
+    known = frozenset(n for n in names if n.startswith(CLIENT_PREFIX) == sent)
+    return known if sent else known | NOTICE_NAMES
 
 
 def _is_known(key: str, known: frozenset[str]) -> bool:
@@ -123,8 +169,6 @@ def _is_known(key: str, known: frozenset[str]) -> bool:
 
 
 def _no_such_event(name: str, known: frozenset[str]) -> str:
-    if name.removeprefix(CLIENT_PREFIX) in live_names():
-        return f"{name!r} is an event of GPT-Live; sessions speak Realtime only"
     close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return (

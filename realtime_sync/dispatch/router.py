@@ -43,12 +43,19 @@ class Router:
     Args:
         name: shows in the repr.
         keeps_context: run each handler in the context that registered it.
+        session_type: of the session that alone uses it; an event that such a
+            session never has is refused. None for any number of sessions.
     """
 
     def __init__(
-        self, name: Optional[str] = None, *, keeps_context: bool = False
+        self,
+        name: Optional[str] = None,
+        *,
+        keeps_context: bool = False,
+        session_type: Optional[str] = None,
     ) -> None:
         self.name = name
+        self._session_type = session_type
         # Guards both collections; signals are connected outside of it.
         self._lock = Lock()
         self._subscriptions: list[Subscription] = []
@@ -219,7 +226,8 @@ class Router:
     def _register(
         self, event: Union[type, str], handler: Optional[Handler], options: _Options
     ) -> Any:
-        resolve(event, unknown=options["unknown"])
+        kind = self._session_type
+        resolve(event, unknown=options["unknown"], session_type=kind)
         if options["where"] is not None and not callable(options["where"]):
             raise TypeError(f"where must be callable, not {options['where']!r}")
         if handler is not None:

@@ -52,7 +52,8 @@ def connect(
     """
     close(name)
     account = {key: options.pop(key) for key in _CLIENT if key in options}
-    session = RealtimeClient(**account).session(*args, name=name, **options)
+    client = RealtimeClient(**account)
+    session: Session = client.session(*args, name=name, **options)
     with _lock:
         _sessions[name] = session
         if record:

@@ -326,9 +326,9 @@ def client_names() -> frozenset[str]:
 
 
 @lru_cache(maxsize=None)
-def live_names() -> frozenset[str]:
-    """Return the name of every event and command of GPT-Live."""
-    return frozenset(row.name for row in LIVE_ROWS)
+def live_names(direction: Direction) -> frozenset[str]:
+    """Return the name of every event of GPT-Live, or of every command."""
+    return frozenset(row.name for row in LIVE_ROWS if row.direction == direction)
 
 
 @lru_cache(maxsize=None)

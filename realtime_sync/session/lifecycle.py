@@ -33,7 +33,7 @@ from ..errors import (
     LocalProtocolError,
 )
 from ..protocol.dialects.server_quirks import habits_of
-from ..protocol.events import ServerEvent
+from ..protocol.events import ClientEvent, ServerEvent
 from ..state.snapshot import Snapshot
 from ..transport.base import Transport
 from ..transport.credentials import vendor_of
@@ -41,7 +41,7 @@ from ..transport.logs import area_logger
 from . import process_hooks
 from .close_report import CloseReport
 from .dialers import Task
-from .opening import Greeting, dial
+from .opening import GREETINGS, Greeting, dial
 from .options import SessionOptions
 from .own_threads import OwnThreads, SessionThreads
 from .parts import Parts
@@ -173,9 +173,13 @@ class Lifecycle:
 
     # -- opening -------------------------------------------------------------
 
-    def open(self, deadline: Deadline) -> None:
+    def open(self, deadline: Deadline, *, first: Optional[ClientEvent] = None) -> None:
         """
         Connect, start the threads, wait for the greeting.
+
+        Args:
+            deadline: for all of it.
+            first: a command that the server waits for before it greets.
 
         Raises:
             ConnectFailed: see `opening.Greeting`.
@@ -195,7 +199,13 @@ class Lifecycle:
                 self._own.join(deadline)
             raise
         connection = self._connect()
-        greeting = Greeting(self._parts.watches, self._parts.waiting)
+        parts = self._parts
+        greeting = Greeting(
+            parts.watches,
+            parts.waiting,
+            GREETINGS[parts.session_type],
+            refusable=first is not None and parts.options.call_id is None,
+        )
         try:
             # Before the first message, which may be the end.
             self._step(Step.CONNECT)
@@ -204,6 +214,8 @@ class Lifecycle:
                 # `close` has seen no connection, or one that had not begun.
                 self._begin_close(connection)
             self._parts.publisher.emit(ConnectionOpened())
+            if first is not None:
+                parts.sender.send(first)
             if self._parts.options.wait_created:
                 greeting.wait(deadline)
         except BaseException:
@@ -232,7 +244,10 @@ class Lifecycle:
         if wire_log.logger.isEnabledFor(logging.DEBUG):
             parts.taps.add(wire_log.WireLog(parts.name))
         process_hooks.register(self)
-        connection = self.new_connection(Snapshot(habits=habits))
+        beginning = parts.mirror.empty()
+        if isinstance(beginning, Snapshot):
+            beginning = evolve(beginning, habits=habits)
+        connection = self.new_connection(beginning)
         connection.take_over(parts.watches, parts.publisher.deliver, self._ended)
         parts.connection = parts.sender.connection = connection
         return connection
@@ -271,6 +286,7 @@ class Lifecycle:
             housekeep=self._housekeep,
             ping_interval=parts.options.ping_interval,
             taps=parts.taps,
+            mirror=parts.mirror,
         )
 
     # -- replacing a connection ----------------------------------------------
@@ -313,9 +329,11 @@ class Lifecycle:
     def _housekeep(self) -> Optional[float]:
         parts = self._parts
         parts.dispatcher.watch_handler(_SLOW_HANDLER)
+        wanted = parts.housekeep()
         if parts.reconnector is None or parts.connection is None:
-            return None
-        return parts.reconnector.consider_rotation(parts.connection)
+            return wanted
+        rotation = parts.reconnector.consider_rotation(parts.connection)
+        return min((w for w in (wanted, rotation) if w is not None), default=None)
 
     def _ended(self, connection: Connection) -> None:
         """A connection is over. On the loop, or where a test's transport pushes."""
@@ -418,7 +436,7 @@ class Lifecycle:
         parts.watches.offer(notice)  # Before nobody can wait for it any more.
         parts.watches.finish(overflow or error)
         self.emit(notice)
-        active = parts.snapshot.active_response
+        active = getattr(parts.snapshot, "active_response", None)
         self.report = CloseReport(
             code=error.code,
             reason=error.reason,
@@ -441,16 +459,30 @@ class Lifecycle:
 
     # -- closing -------------------------------------------------------------
 
-    def close(self, *, drain: bool, code: int = 1000, reason: str = "") -> CloseReport:
+    def close(
+        self,
+        *,
+        drain: bool,
+        code: int = 1000,
+        reason: str = "",
+        within: Optional[Deadline] = None,
+    ) -> CloseReport:
         """
-        End the session within ``close_timeout``; see `Session.close`.
+        End the session; see `Session.close`.
+
+        Args:
+            drain: deliver what is queued.
+            code: WebSocket close code.
+            reason: at most 123 bytes.
+            within: what is left of ``close_timeout``; all of it by default.
         """
         if drain and not self.over.is_set() and not self._parts.on_own_thread():
             self._parts.dispatcher.check_free()
         if self._step(Step.CLOSE) is None:
             return self.report
-        parts, total = self._parts, self._parts.options.close_timeout
-        deadline = Deadline(total)
+        parts = self._parts
+        deadline = within or Deadline(parts.options.close_timeout)
+        total = deadline.remaining() or 0.0
         if not self.asked.requested:
             self._close_frame = (code, reason)
         self.asked.cancel()

@@ -45,7 +45,16 @@ FATAL_ERROR_CODES: Final = AUTHENTICATION_CODES | {
 }
 """Codes of error events after which the server closes the connection."""
 
-_FIRST = frozenset({"session.created", "error"})
+_CREATED = frozenset({"session.created"})
+GREETINGS: Final[Mapping[str, frozenset[str]]] = {
+    "realtime": _CREATED,
+    "transcription": _CREATED,
+    "translation": _CREATED,
+    # Whoever attaches late is told only when he asks.
+    "live": frozenset({"session.started", "session.updated"}),
+}
+"""Kind of session -> the events that say that it is there."""
+
 _GRACE = 1.0
 
 
@@ -83,6 +92,7 @@ def dial(
         model=model,
         session_type=options.session_type,
         call_id=options.call_id,
+        fork_of=options.fork_of,
         extra_query=options.extra_query,
     )
     proxy = proxy_for(url, options.proxy)
@@ -116,22 +126,38 @@ def dial(
 
 class Greeting:
     """
-    Waits for the server's first word: `session.created`, or a refusal.
+    Waits for the server's first word: that the session is there, or a refusal.
+
+    Args:
+        watches: tell of events.
+        waiting: how the session waits.
+        words: events that say that the session is there.
+        refusable: it was asked for, so that any error refuses it.
 
     A bad key or model is answered with HTTP 101, then an error event, then a
     close with 3000 or 4000; so all three are listened for.
     """
 
-    def __init__(self, watches: WatchList, waiting: Waiting) -> None:
+    def __init__(
+        self,
+        watches: WatchList,
+        waiting: Waiting,
+        words: frozenset[str] = _CREATED,
+        *,
+        refusable: bool = False,
+    ) -> None:
         self._watches = watches
         self._waiting = waiting
+        self._words = words
+        self._refusable = refusable
+        self._awaited = min(words)
         self._mailbox = Mailbox()
-        self._watch = Watch(_FIRST, self._mailbox.put, self._mailbox.end)
+        self._watch = Watch(words | {"error"}, self._mailbox.put, self._mailbox.end)
         watches.add(self._watch)
 
     def wait(self, deadline: Deadline) -> Any:
         """
-        Wait for `session.created`.
+        Wait for it.
 
         Raises:
             ConnectFailed: the server refused; its subclass says why.
@@ -144,18 +170,15 @@ class Greeting:
                     event = self._next(deadline)
                 except WaitTimeout as exc:
                     if error is None:
-                        raise WaitTimeout(
-                            f"{exc}; a server or relay that never says it is "
-                            "connected to with wait_created=False"
-                        ) from None
-                    raise _refusal(error, None) from None
+                        raise self._silence(exc) from None
+                    raise _refusal(error, None, self._awaited) from None
                 except ConnectionClosed as exc:
-                    raise _refusal(error, exc) from exc
-                if event.type == "session.created":
+                    raise _refusal(error, exc, self._awaited) from exc
+                if event.type in self._words:
                     return event
                 error = rejection_of(event)
-                if error.code in FATAL_ERROR_CODES:
-                    raise _refusal(error, None)
+                if error.code in FATAL_ERROR_CODES or self._refusable:
+                    raise _refusal(error, None, self._awaited)
                 # Another error may be followed by the greeting all the same;
                 # one without a code is most often followed by the close.
                 if error.code is None:
@@ -169,16 +192,26 @@ class Greeting:
 
     def _next(self, deadline: Deadline) -> ServerEvent:
         event: ServerEvent = self._mailbox.take(
-            self._waiting.wait, deadline, "session.created"
+            self._waiting.wait, deadline, self._awaited
         )
         return event
 
+    def _silence(self, timeout: WaitTimeout) -> WaitTimeout:
+        if self._words is not _CREATED:
+            return WaitTimeout(f"{timeout}; does the server speak GPT-Live?")
+        return WaitTimeout(
+            f"{timeout}; a server or relay that never says it is connected to with "
+            "wait_created=False"
+        )
+
 
 def _refusal(
-    error: Optional[CommandRejected], closed: Optional[ConnectionClosed]
+    error: Optional[CommandRejected],
+    closed: Optional[ConnectionClosed],
+    awaited: str,
 ) -> ConnectFailed:
     if error is None and closed is not None and not closed.reason:
-        words = f"{closed} before session.created"
+        words = f"{closed} before {awaited}"
     elif error is None and closed is not None:
         words = str(closed)
     else:

@@ -15,10 +15,10 @@ from typing import (
     get_args,
 )
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, evolve, field, frozen
 
 from ..errors import ConfigurationError
-from ..types import UNSET, Dialect, DispatchMode, SessionType, Unset
+from ..types import UNSET, Dialect, DispatchMode, IdleAudio, SessionType, Unset
 from .threads import Threads
 
 if TYPE_CHECKING:
@@ -51,19 +51,6 @@ def _one_of(*allowed: Optional[str]) -> Callable[[Any, Any, Any], None]:
             )
 
     return check
-
-
-_NO_LIVE = (
-    "%s needs a GPT-Live session (/v1/live/sessions), a protocol of its own that "
-    "sessions do not speak yet: use a Realtime model, for example 'gpt-realtime-2.1', "
-    "with session_type='realtime'"
-)
-
-
-def _session_type(instance: object, attribute: Attribute[Any], value: object) -> None:
-    if value == "live":
-        raise ConfigurationError(_NO_LIVE % "session_type='live'")
-    _one_of("realtime", "transcription", "translation")(instance, attribute, value)
 
 
 def _positive(instance: object, attribute: Attribute[Any], value: object) -> None:
@@ -105,10 +92,16 @@ class SessionOptions:
     Attributes:
         dialect: ``"ga"``, ``"beta"``, ``"xai"``, ``"dashscope"``, or None for
             the endpoint's.
-        session_type: ``"realtime"``, ``"transcription"`` or ``"translation"``.
-        config: sent as the first `session.update` and waited for.
+        session_type: ``"realtime"``, ``"transcription"``, ``"translation"`` or
+            ``"live"``, which is chosen by the model's name too.
+        config: sent as the first `session.update` and waited for; of a live
+            session in `session.start`.
         tools: functions that the model may call; see `Session.tool`.
-        call_id: attach to a WebRTC or SIP call instead of opening a session.
+        call_id: attach to a WebRTC or SIP call instead of opening a session; of
+            GPT-Live the id of the session.
+        fork_of: id of a stored live session to go on from in a new one.
+        idle_audio: of a live session: ``"silence"`` is sent while the program sends
+            no audio, because audio is the session's clock; None sends nothing.
         dispatch: where handlers run: ``"thread"``, ``"manual"``, ``"inline"``.
         reconnect: a `ReconnectPolicy`; None for no reconnecting.
         connect_timeout: seconds until the session is open.
@@ -146,10 +139,14 @@ class SessionOptions:
     )
     session_type: SessionType = field(
         default="realtime",
-        validator=_session_type,
+        validator=_one_of(*get_args(SessionType)),
     )
     config: Any = field(default=None, repr=False)
     call_id: Optional[str] = None
+    fork_of: Optional[str] = field(default=None, validator=_text)
+    idle_audio: Optional[IdleAudio] = field(
+        default="silence", validator=_one_of(None, "silence")
+    )
     tools: Sequence[Any] = ()
     dispatch: DispatchMode = field(
         default="thread", validator=_one_of("thread", "manual", "inline")
@@ -182,8 +179,10 @@ class SessionOptions:
 
 
 _USELESS = {
-    "transcription": ("tools", "history"),
-    "translation": ("tools", "history"),
+    "realtime": ("fork_of",),
+    "transcription": ("tools", "history", "fork_of"),
+    "translation": ("tools", "history", "fork_of"),
+    "live": ("dialect", "drop_stale_audio", "tools", "history"),
 }
 """Options that sessions of a type have no use for."""
 
@@ -195,19 +194,47 @@ def is_live(model: Optional[str]) -> bool:
     return name.startswith("gpt-live-") and not name.startswith("gpt-live-transcribe")
 
 
-def check_usable(options: SessionOptions, model: Optional[str]) -> None:
+def for_model(
+    options: SessionOptions, model: Optional[str], *, chosen: bool
+) -> SessionOptions:
     """
+    The options of a session with a model, checked.
+
+    Args:
+        options: as they were given.
+        model: that the session is with.
+        chosen: the caller has named the type of session.
+
     Raises:
         ConfigurationError: an option is given that the type of session has no use
-            for, or a model that no type of session can talk to.
+            for, or the type and the model do not go together.
     """
-    if is_live(model):
-        raise ConfigurationError(_NO_LIVE % f"model {model!r}")
-    for name in _USELESS.get(options.session_type, ()):
+    live = options.session_type == "live"
+    if is_live(model) and not live:
+        if chosen:
+            raise ConfigurationError(
+                f"model {model!r} needs a GPT-Live session (/v1/live/sessions): leave "
+                "session_type out, or pass session_type='live'"
+            )
+        options, live = evolve(options, session_type="live"), True
+    if live and (model or "").startswith("gpt-realtime"):
+        raise ConfigurationError(
+            f"model {model!r} speaks Realtime, not GPT-Live: leave session_type out, "
+            "or use a model such as 'gpt-live-1'"
+        )
+    if live and not options.wait_created:
+        raise ConfigurationError(
+            "a live session has no use for wait_created=False: nothing may be sent "
+            "before session.started"
+        )
+    if options.call_id and options.fork_of:
+        raise ConfigurationError("pass call_id to attach, or fork_of, not both")
+    for name in _USELESS[options.session_type]:
         if getattr(options, name):
             raise ConfigurationError(
                 f"a {options.session_type} session has no use for {name}="
             )
+    return options
 
 
 class AskKeywords(TypedDict, total=False):
@@ -219,6 +246,8 @@ class AskKeywords(TypedDict, total=False):
     session_type: SessionType
     config: Config
     call_id: Optional[str]
+    fork_of: Optional[str]
+    idle_audio: Optional[IdleAudio]
     tools: Sequence[Callable[..., Any]]
     dispatch: DispatchMode
     reconnect: Optional[ReconnectPolicy]

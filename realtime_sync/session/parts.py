@@ -5,6 +5,7 @@ The parts of one session, made and joined.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Optional
 
 from attrs import define, field
@@ -21,8 +22,10 @@ from ..dispatch.signals import SignalBoard
 from ..dispatch.stale_audio import StaleAudio
 from ..dispatch.subscription import Contextual
 from ..dispatch.watches import Waiting, WatchList
+from ..protocol.ack_tables import acks_of
 from ..protocol.codec import Codec
 from ..protocol.dialects import named
+from ..state.mirrors import Mirror, mirror_of
 from ..state.snapshot import Snapshot
 from ..transport.endpoint import Endpoint
 from .options import SessionOptions
@@ -46,6 +49,7 @@ class Parts:
         name: of the session, in thread names and logs.
         dialect: that is spoken.
         codec: decodes and encodes.
+        mirror: what becomes of the snapshot.
         watches: who waits for events.
         taps: who is shown every message.
         pending: commands that wait for their answers.
@@ -54,6 +58,8 @@ class Parts:
         waiting: how threads wait.
         publisher: tells handlers and those that wait.
         sender: sends commands.
+        housekeep: what else is done on the reader now and then; returns after how
+            many seconds it wants to be called again, or None.
         connection: the one in use, replaced by `Lifecycle`; None before the first.
         reconnector: replaces it; None where a loss ends the session.
     """
@@ -65,12 +71,14 @@ class Parts:
     routers: tuple[Router, ...]
     connection: Optional[Connection] = field(default=None, init=False)
     reconnector: Optional[Reconnector] = field(default=None, init=False)
+    housekeep: Callable[[], Optional[float]] = field(default=lambda: None, init=False)
     name: str = field(init=False)
     dialect: str = field(init=False)
     codec: Codec = field(init=False)
+    mirror: Mirror = field(init=False)
     watches: WatchList = field(init=False, factory=WatchList)
     taps: Taps = field(init=False, factory=Taps)
-    pending: PendingCommands = field(init=False, factory=PendingCommands)
+    pending: PendingCommands = field(init=False)
     board: SignalBoard = field(init=False)
     dispatcher: Dispatcher = field(init=False)
     waiting: Waiting = field(init=False)
@@ -83,10 +91,15 @@ class Parts:
         self.dialect = options.dialect or self.endpoint.dialect
         dialect = named(self.dialect)
         self.codec = Codec(dialect, session_type=options.session_type)
+        self.mirror = mirror_of(options.session_type)
+        self.pending = PendingCommands(acks_of(options.session_type))
         self.watches.add(self.pending.watch)
         stale = StaleAudio() if options.drop_stale_audio else None
         self.board = SignalBoard(
-            self.session, names_of, NOTICE_PREFIXES, lacked_by(dialect)
+            self.session,
+            names_of,
+            NOTICE_PREFIXES,
+            lacked_by(dialect, options.session_type),
         )
         self.dispatcher = Dispatcher(
             self.session,
@@ -104,7 +117,12 @@ class Parts:
         self.waiting = Waiting(self.dispatcher.wait, options.timeout)
         self.watches.add(self.waiting.watch)
         self.publisher = Publisher(
-            self.board, self.dispatcher, self.watches, stale, lambda: self.snapshot
+            self.board,
+            self.dispatcher,
+            self.watches,
+            stale,
+            lambda: self.snapshot,
+            has_turns=options.session_type != "live",
         )
         self.sender = Sender(
             name=self.name,
@@ -119,7 +137,10 @@ class Parts:
     @property
     def snapshot(self) -> Snapshot:
         """The mirror as it is now."""
-        return Snapshot() if self.connection is None else self.connection.snapshot
+        if self.connection is None:
+            empty: Snapshot = self.mirror.empty()
+            return empty
+        return self.connection.snapshot
 
     @property
     def session_type(self) -> str:

@@ -33,6 +33,7 @@ class Publisher:
         watches: who waits.
         stale: told of events that make audio stale; None where none is dropped.
         latest: gives the snapshot that goes with what is not a server event.
+        has_turns: the protocol tells where the answer to a turn begins and ends.
 
     Attributes:
         unheard: types of commands that nobody is told of now, see `sent`. Another
@@ -46,12 +47,15 @@ class Publisher:
         watches: WatchList,
         stale: Optional[StaleAudio],
         latest: Callable[[], Snapshot],
+        *,
+        has_turns: bool = True,
     ) -> None:
         self._board = board
         self._dispatcher = dispatcher
         self._watches = watches
         self._stale = stale
         self._latest = latest
+        self._has_turns = has_turns
         self._turns = TurnClock(self._turns_wanted)
         self.unheard: set[str] = set()
         board.changed = watches.changed = self._forget_unheard
@@ -70,7 +74,7 @@ class Publisher:
         board = self._board
         route = board.routes.get(key) or board.route(key)
         self._dispatcher.submit(event, snapshot, size, route, key)
-        if event.type in self._turns.types:
+        if self._has_turns and event.type in self._turns.types:
             finished = self._turns.event(event)
             if finished is not None:
                 self.emit(finished)
@@ -91,7 +95,7 @@ class Publisher:
         # out of use and he is not forgotten.
         kind, unheard = command.type, self.unheard
         speech = kind == "input_audio_buffer.append" and self._turns_wanted()
-        timed = speech or kind == "response.create"
+        timed = speech or self._has_turns and kind == "response.create"
         if timed:
             self._turns.command(command)
         heard = self._post(command, key)

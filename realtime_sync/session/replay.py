@@ -14,7 +14,6 @@ from time import monotonic
 from typing import Any, Optional, cast
 
 from ..connection.connection import Connection
-from ..connection.sender import NOTED
 from ..deadline import Deadline
 from ..dispatch.notices import ConnectionDropped, ConnectionOpened, ConnectionRestored
 from ..dispatch.router import Router
@@ -134,7 +133,7 @@ class _Replay:
         if not isinstance(line.frame, Mapping) or "type" not in line.frame:
             return
         command = self._parts.sender.from_mapping(line.frame)
-        if line.asked is None and command.type in NOTED:
+        if line.asked is None and command.type in self._parts.mirror.noted:
             # Others do not record when their mirror heard of it.
             self._connection(line.connection).note(command)
         if line.connection == self._current:

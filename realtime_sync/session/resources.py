@@ -69,14 +69,7 @@ class InputAudioBuffer(_Resource):
             TypeError: it is text, or no samples.
             ConnectionClosed: the connection is over.
         """
-        data = to_audio(audio)
-        make = self._sender.append_command
-        if len(data) <= _SPLIT:
-            self._sender.write(make(audio=data))
-            return
-        view = memoryview(data)
-        for at in range(0, len(data), _SPLIT):
-            self._sender.write(make(audio=bytes(view[at : at + _SPLIT])))
+        write_audio(self._sender, to_audio(audio))
 
     def commit(self) -> CommandHandle:
         """Make a user item of what is in the buffer. Creates no response."""
@@ -423,6 +416,17 @@ def _given_back(item: Union[InputItem, Item]) -> InputItem:
     if built is None:
         raise LocalProtocolError(f"{item.id} cannot be created: {remark}")
     return built
+
+
+def write_audio(sender: Sender, data: bytes) -> None:
+    """Send audio in as many commands as it takes."""
+    make = sender.append_command
+    if len(data) <= _SPLIT:
+        sender.write(make(audio=data))
+        return
+    view = memoryview(data)
+    for at in range(0, len(data), _SPLIT):
+        sender.write(make(audio=bytes(view[at : at + _SPLIT])))
 
 
 def new_item_id() -> str:

@@ -26,6 +26,15 @@ _numbers = itertools.count(1)
 _PCM = {"type": "audio/pcm", "rate": 24_000}
 _CHUNK = 9_600
 
+LIVE_SESSION: Mapping[str, Any] = {
+    "id": "live_test",
+    "model": "gpt-live-1",
+    "status": "active",
+    "expires_at": 0,
+    "input": [],
+}
+"""What a live server says of a session that was asked for nothing."""
+
 SESSION: Mapping[str, Any] = {
     "type": "realtime",
     "object": "realtime.session",

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from threading import RLock
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Final, Optional, Union
 
 from ..errors import ConnectionLost
 from ..protocol import jsontext
@@ -44,10 +44,10 @@ class MemoryTransport:
             `realtime_sync.server.open_engine` gives.
         on_send: called with every command, decoded; gives the answer: a frame, an
             event, text, `Close`, an iterable of these, or None.
-        greeting: send ``session.created`` when the session opens; without an
-            engine only.
+        greeting: send ``session.created`` when the session opens, and answer the
+            start, updates and the end of a live one; without an engine only.
         dialect: ``"ga"`` or ``"beta"``, of the session; for engines.
-        session_type: of the session; for engines.
+        session_type: of the session; for engines, and ``"live"`` for a live one.
         model: for engines.
         clock: of the engine, such as `ManualClock`; for `advance`.
 
@@ -80,7 +80,8 @@ class MemoryTransport:
         self.closed: Optional[tuple[int, str]] = None
         self.send_error: Optional[Exception] = None
         self.heard_at = monotonic()
-        self._source: Any = _Bare(greeting) if engine is None else engine
+        bare = _BareLive if session_type == "live" else _Bare
+        self._source: Any = bare(greeting) if engine is None else engine
         self._settings: dict[str, Any] = {
             "dialect": dialect,
             "session_type": session_type,
@@ -308,6 +309,35 @@ class _Bare:
         answer = frames.acknowledged(frame, self._session)
         self._session = answer[0]["session"]
         return answer
+
+
+class _BareLive(_Bare):
+    """What stands behind a transport of a live session."""
+
+    def opened(self) -> Iterable[Said]:
+        """The client speaks first."""
+        return []
+
+    def heard(self, frame: Frame) -> Iterable[Said]:
+        """Start, updates and end are answered, the rest is for the test."""
+        told = {"client_event_id": frame.get("event_id")}
+        kind = str(frame.get("type"))
+        if not self._greeting or kind not in _LIVE_ANSWERS:
+            return []
+        base = frames.LIVE_SESSION if kind == "session.start" else self._session
+        self._session = {**base, **frame.get("session", {})}
+        answer = {"type": _LIVE_ANSWERS[kind], "session": self._session, **told}
+        if kind != "session.close":
+            return [answer]
+        end = {"reason": "close_requested", "usage": {"seconds": 0}}
+        return [{**answer, **end}, Close(1000)]
+
+
+_LIVE_ANSWERS: Final = {
+    "session.start": "session.started",
+    "session.update": "session.updated",
+    "session.close": "session.closed",
+}
 
 
 def _listed(answer: Union[Fed, Iterable[Fed], None]) -> list[Fed]:

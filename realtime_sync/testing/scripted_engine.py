@@ -80,7 +80,7 @@ class PlayedEngine:
         self._part = part
         self._dialect = named(dialect)
         self._as_is = as_is
-        self._translating = session_type == "translation"
+        self._undialected = session_type in ("translation", "live")
 
     def open(self, now: float) -> list[Any]:
         """Begin; returns what to send."""
@@ -94,7 +94,7 @@ class PlayedEngine:
             return [_complaint("not JSON", None)]
         if not isinstance(frame, Mapping):
             return [_complaint("not an object", None)]
-        lifted = frame if self._translating else self._dialect.lift_client(frame)
+        lifted = frame if self._undialected else self._dialect.lift_client(frame)
         return self._said(lambda: self._part.heard(lifted))
 
     def receive_binary(self, now: float) -> list[Any]:
@@ -149,7 +149,7 @@ class PlayedEngine:
             frame = {"event_id": f"event_{next(self._ids)}", **frame}
         if not isinstance(frame.get("type"), str):
             return jsontext.dumps(frame)
-        if self._translating or self._as_is:
+        if self._undialected or self._as_is:
             return frame
         return self._dialect.lower_server(frame)
 

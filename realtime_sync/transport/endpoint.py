@@ -11,7 +11,7 @@ import base64
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Optional, Union
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from attrs import evolve, field, frozen
 
@@ -268,25 +268,34 @@ class Endpoint:
         model: Optional[str] = None,
         session_type: str = "realtime",
         call_id: Optional[str] = None,
+        fork_of: Optional[str] = None,
         extra_query: Optional[Mapping[str, str]] = None,
     ) -> str:
         """
         The URL of one connection.
 
-        A call, a transcription session and a model exclude each other in the
-        query: ``call_id`` and ``intent`` take no ``model``.
+        A live session has neither model nor call in its query: it is attached to, or
+        forked, by its path. In all others a call, a transcription session and a model
+        exclude each other: ``call_id`` and ``intent`` take no ``model``.
 
         Raises:
             ConfigurationError: the scheme is none that is known.
         """
         scheme, host, path, query = self._parts(_SOCKET_SCHEMES)
         if self.append_path:
-            path = _base_path(path) + "/realtime"
+            path = _base_path(path)
+            if session_type == "live":
+                path += _live_path(call_id, fork_of)
+            else:
+                path += "/realtime"
             if session_type == "translation":
                 path += "/translations"
         purpose = _purpose(self.model_parameter, model, session_type, call_id)
         if purpose and self.model_parameter not in purpose:
             query.pop("model", None)
+        if session_type == "live":
+            query.pop("model", None)
+            query.pop(self.model_parameter, None)
         query.update(checked_query(purpose))
         query.update(checked_query(extra_query))
         return urlunsplit((scheme, host, path, urlencode(query), ""))
@@ -468,7 +477,18 @@ def _base_path(path: str) -> str:
     """The path that ``/realtime`` is added to, also if it is there already."""
     if path.endswith("/realtime/translations"):
         path = path.removesuffix("/translations")
-    return path.removesuffix("/realtime")
+    for step in ("/realtime", "/live/sessions", "/live"):
+        path = path.removesuffix(step)
+    return path
+
+
+def _live_path(call_id: Optional[str], fork_of: Optional[str]) -> str:
+    """What of a live session is connected to: a new one, one that is, or a fork."""
+    if call_id:
+        return f"/live/sessions/{quote(call_id, safe='')}/attach"
+    if fork_of:
+        return f"/live/sessions/{quote(fork_of, safe='')}/fork"
+    return "/live/sessions"
 
 
 def _purpose(
@@ -477,6 +497,8 @@ def _purpose(
     session_type: str,
     call_id: Optional[str],
 ) -> dict[str, str]:
+    if session_type == "live":
+        return {"graceful_close": "true"} if call_id else {}
     if call_id:
         return {"call_id": call_id}
     if session_type == "transcription":

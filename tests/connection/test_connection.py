@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Optional
 
 import pytest
+from attrs import evolve
 
 from realtime_sync.connection import connection as module
 from realtime_sync.connection.connection import Connection
@@ -24,6 +25,7 @@ from realtime_sync.errors import (
 )
 from realtime_sync.protocol import events, jsontext
 from realtime_sync.protocol.codec import Codec
+from realtime_sync.state.mirrors import REALTIME
 from realtime_sync.state.snapshot import Snapshot
 from realtime_sync.transport.base import Entry
 from realtime_sync.transport.loop import Timer
@@ -223,8 +225,8 @@ def test_a_mirror_that_fails_costs_no_event(
     def broken(snapshot: Any, event: Any) -> Any:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(module, "reduce", broken)
     connection = scene.start()
+    monkeypatch.setattr(connection, "_mirror", evolve(REALTIME, reduce=broken))
     before = connection.snapshot
     connection.receive(DELTA)
 

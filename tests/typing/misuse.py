@@ -39,12 +39,12 @@ def wrong_registration(session: Session) -> None:
 
 
 def wrong_options(client: RealtimeClient) -> None:
-    connect("m", dispatch="threads")  # type: ignore[arg-type]
-    connect("m", time_out=3)  # type: ignore[call-arg]
-    connect("m", reconnect=True)  # type: ignore[arg-type]
-    connect("m", config="brief")  # type: ignore[arg-type]
-    client.connect("m", dialect="gamma")  # type: ignore[arg-type]
-    client.session("m", time_out=3)  # type: ignore[call-arg]
+    connect("m", dispatch="threads")  # type: ignore[call-overload]
+    connect("m", time_out=3)  # type: ignore[call-overload]
+    connect("m", reconnect=True)  # type: ignore[call-overload]
+    connect("m", config="brief")  # type: ignore[call-overload]
+    client.connect("m", dialect="gamma")  # type: ignore[call-overload]
+    client.session("m", time_out=3)  # type: ignore[call-overload]
     client.ask("Hello", queue_limit="many")  # type: ignore[arg-type]
     connect("m", history=7)  # type: ignore[arg-type]
     RealtimeClient(timout=3)  # type: ignore[call-arg]

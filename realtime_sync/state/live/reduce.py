@@ -54,7 +54,9 @@ def note(snapshot: LiveSnapshot, problem: str) -> LiveSnapshot:
     return _with(snapshot, anomalies=(*snapshot.anomalies, problem)[-MOST:])
 
 
-def _started(snapshot: LiveSnapshot, event: events.SessionStarted) -> LiveSnapshot:
+def _started(
+    snapshot: LiveSnapshot, event: Union[events.SessionStarted, events.SessionUpdated]
+) -> LiveSnapshot:
     session_id = _text(getattr(event.session, "id", None)) or ""
     told = _with(snapshot, session=event.session, state="active")
     if session_id == snapshot.id:
@@ -75,6 +77,8 @@ def _started(snapshot: LiveSnapshot, event: events.SessionStarted) -> LiveSnapsh
 
 
 def _updated(snapshot: LiveSnapshot, event: events.SessionUpdated) -> LiveSnapshot:
+    if not snapshot.epochs:
+        return _started(snapshot, event)  # Whoever attaches late learns it here.
     return _with(snapshot, session=event.session)
 
 
@@ -376,7 +380,7 @@ def reduce_command(snapshot: LiveSnapshot, command: ClientEvent) -> LiveSnapshot
 
     The version stays: the server has confirmed nothing.
     """
-    follow = _COMMANDS.get(command.type)
+    follow = COMMANDS.get(command.type)
     return snapshot if follow is None else follow(snapshot, command)
 
 
@@ -415,7 +419,7 @@ def _output(snapshot: LiveSnapshot, command: events.ResponseItemCreate) -> LiveS
     return snapshot
 
 
-_COMMANDS: Final[Mapping[str, Reducer]] = {
+COMMANDS: Final[Mapping[str, Reducer]] = {
     "session.input_audio.append": _sent_audio,
     "session.close": _closing,
     "session.instructions.append": _asked,

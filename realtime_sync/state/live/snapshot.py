@@ -14,15 +14,16 @@ from typing import Any, Final, Optional
 
 from attrs import field, frozen
 
-from ...protocol.live.limits import HISTORY_MESSAGES, HISTORY_TOKENS
+from ...protocol.live.limits import (
+    BYTES_PER_TOKEN,
+    HISTORY_MESSAGES,
+    HISTORY_TOKENS,
+)
 from .fragments import Fragments, Overlap, Timeline, overlaps
 from .segments import LOSSLESS, Policy, Segment, segments
 
 MESSAGE_TOKENS: Final = 4
 """What a message costs beside its text."""
-
-BYTES_PER_TOKEN: Final = 2
-"""Of text. The true figure is larger, so that a history is never refused."""
 
 
 @frozen(kw_only=True)

@@ -1,0 +1,351 @@
+"""What every session has: a life, handlers, waits; whatever protocol it speaks."""
+
+from __future__ import annotations
+
+import contextvars
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar, Union, cast
+
+from ..connection.command_handle import CommandHandle
+from ..deadline import Deadline
+from ..dispatch.names import CLIENT_PREFIX, of_other_protocol, resolve
+from ..dispatch.notices import NOTICE_CLASSES
+from ..dispatch.router import Router, default_router
+from ..dispatch.signals import EventSignal
+from ..dispatch.streams import EventStream, Expectation, wait_changed
+from ..dispatch.subscription import Contextual, Subscription
+from ..errors import LocalProtocolError, WaitTimeout, WrongProtocol
+from ..recording.recorder import MOST_WAITING_BYTES, Recording
+from ..transport.endpoint import Endpoint
+from ..types import UNSET, Event, EventKey, Timeout, Unset
+from .lifecycle import Lifecycle
+from .options import SessionOptions
+from .parts import Parts
+from .stats import SessionStats
+from .tool_host import ToolHost
+
+if TYPE_CHECKING:
+    from ..protocol.events import ClientEvent
+
+Self = TypeVar("Self", bound="BaseSession[Any]")
+SnapshotT = TypeVar("SnapshotT")
+"""What is known of the session, in its protocol."""
+
+
+class BaseSession(Generic[SnapshotT]):
+    """
+    A session of either protocol. Programs use `Session` or `LiveSession`.
+
+    Attributes:
+        handler_context: what handlers run in a copy of; None for no context.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        model: Optional[str] = None,
+        *,
+        options: Optional[SessionOptions] = None,
+        router: Optional[Router] = None,
+    ) -> None:
+        options = options or SessionOptions()
+        self._own = Router(
+            "session",
+            keeps_context=options.context is UNSET,
+            session_type=options.session_type,
+        )
+        self.handler_context: Optional[contextvars.Context] = None
+        routers = (default_router if router is None else router, self._own)
+        self._parts = Parts(
+            session=cast(Contextual, self),  # A live one has a snapshot of its own.
+            endpoint=endpoint,
+            model=model,
+            options=options,
+            routers=routers,
+        )
+        self._lifecycle = Lifecycle(self._parts)
+        self._tools: Any = None
+        self.on = self._own.on
+        self.once = self._own.once
+        self.off = self._own.off
+
+    def __repr__(self) -> str:
+        kind = type(self).__name__
+        state = "open" if self.is_open else ("closed" if self.closed else "not open")
+        return f"<{kind} {self.name!r} {self.id or ''} {state}>".replace("  ", " ")
+
+    def __enter__(self: Self) -> Self:
+        if self._parts.connection is None:
+            self.open()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def open(self: Self) -> Self:
+        """Connect; see the class of the session."""
+        raise NotImplementedError
+
+    def close(self) -> Any:
+        """End the session; see its class."""
+        raise NotImplementedError
+
+    @property
+    def snapshot(self) -> SnapshotT:
+        """The session as the server has confirmed it; immutable."""
+        return cast(SnapshotT, self._parts.snapshot)
+
+    @property
+    def id(self) -> Optional[str]:
+        """The server's id of the session, or None."""
+        raise NotImplementedError
+
+    # -- life ----------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether commands can be sent."""
+        connection = self._parts.connection
+        return connection is not None and connection.is_open
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session is over."""
+        return self._lifecycle.over.is_set()
+
+    @property
+    def name(self) -> str:
+        """The name in thread names and logs."""
+        return self._parts.name
+
+    @property
+    def dialect(self) -> str:
+        """The dialect that is spoken, such as ``"ga"`` or ``"beta"``."""
+        return self._parts.dialect
+
+    # -- listening -----------------------------------------------------------
+
+    def handlers(self) -> tuple[Subscription, ...]:
+        """The subscriptions that apply to this session, in order."""
+        found = [sub for router in self._parts.routers for sub in router.handlers()]
+        return tuple(sorted(found, key=lambda sub: sub.stamp))
+
+    def add(self, instance: object) -> tuple[Subscription, ...]:
+        """Register the methods that `on` marked in the instance's class."""
+        return self._own.add(instance)
+
+    def signal(self, event: Union[type, str], *, unknown: bool = False) -> EventSignal:
+        """
+        The blinker signal of an event or pattern.
+
+        A receiver connected to it is called as
+        ``receiver(session, event=event, ctx=ctx)``.
+        """
+        return self._parts.board.signal(resolve(event, unknown=unknown)[0])
+
+    # -- speaking ------------------------------------------------------------
+
+    def send(self, event: Union[ClientEvent, Mapping[str, Any]]) -> CommandHandle:
+        """Send a client event, or a mapping; a vendor's own events as mappings."""
+        self._lifecycle.check_process()
+        kind = event.get("type") if isinstance(event, Mapping) else event
+        kind = kind if isinstance(kind, str) else getattr(kind, "type", None)
+        live = self._parts.session_type == "live"
+        if isinstance(kind, str):
+            problem = of_other_protocol(CLIENT_PREFIX + kind, live)
+            if problem is not None:
+                raise WrongProtocol(problem)
+        return self._parts.sender.send(event)
+
+    def notify(self, name: str, **fields: Any) -> None:
+        """
+        Deliver a notice of the library, for what is attached to a session.
+
+        Args:
+            name: one of the names that are asked for by prefix,
+                ``"player.failed"``.
+            fields: its attributes.
+
+        Raises:
+            KeyError: there is no such notice.
+        """
+        self._lifecycle.emit(NOTICE_CLASSES[name](**fields))
+
+    # -- waiting -------------------------------------------------------------
+
+    def expect(
+        self,
+        event: EventKey[Event],
+        *,
+        where: Optional[Callable[[Event], Any]] = None,
+        unknown: bool = False,
+    ) -> Expectation[Event]:
+        """Expect an event from now on, before the action that brings it about."""
+        self._check_event(event, unknown)
+        return Expectation(
+            event,
+            where,
+            unknown=unknown,
+            watches=self._parts.watches,
+            waiting=self._parts.waiting,
+        )
+
+    def wait_for(
+        self,
+        event: EventKey[Event],
+        *,
+        where: Optional[Callable[[Event], Any]] = None,
+        timeout: Timeout = UNSET,
+        unknown: bool = False,
+    ) -> Event:
+        """Wait for the next event of a kind; see `Expectation.result`."""
+        expectation = self.expect(event, where=where, unknown=unknown)
+        try:
+            return expectation.result(timeout)
+        finally:
+            expectation.cancel()
+
+    def events(
+        self,
+        event: EventKey[Event] = "*",
+        *,
+        where: Optional[Callable[[Event], Any]] = None,
+        timeout: Timeout = UNSET,
+        unknown: bool = False,
+    ) -> EventStream[Event]:
+        """
+        Events from now on, for a ``for`` loop.
+
+        Args:
+            event: what `on` takes.
+            where: only those for which it is true.
+            timeout: seconds to wait for each; by default the session's, None
+                for as long as the connection lives.
+            unknown: allow a name that the protocol does not have.
+        """
+        self._check_event(event, unknown)
+        return EventStream(
+            event,
+            where,
+            unknown=unknown,
+            timeout=timeout,
+            watches=self._parts.watches,
+            waiting=self._parts.waiting,
+        )
+
+    def flush(self, timeout: Timeout = UNSET) -> None:
+        """
+        Wait until handlers have seen everything received so far.
+
+        Raises:
+            WaitTimeout: they have not, in time.
+            WouldDeadlock: called in a handler.
+        """
+        deadline = self._parts.waiting.deadline(timeout)
+        self._lifecycle.check_opened()
+        if not self._parts.dispatcher.flush(deadline):
+            raise WaitTimeout(
+                f"{self._parts.dispatcher.depth} deliveries still wait for handlers"
+            )
+
+    def pump(self, timeout: Optional[float] = 0.0) -> int:
+        """
+        Call the handlers of what waits; for ``dispatch="manual"``.
+
+        Args:
+            timeout: seconds to wait for the first delivery.
+
+        Returns:
+            How many deliveries were handled.
+        """
+        self._lifecycle.check_process()
+        dispatcher = self._parts.dispatcher
+        if dispatcher.mode != "manual":
+            raise LocalProtocolError('pump() is for sessions with dispatch="manual"')
+        return dispatcher.pump(Deadline(timeout))
+
+    def run_forever(self) -> None:
+        """
+        Block until the session is over, calling handlers in manual mode.
+
+        Raises:
+            ConnectionClosed: the connection was lost.
+        """
+        self._lifecycle.check_opened()
+        dispatcher, lifecycle = self._parts.dispatcher, self._lifecycle
+        while not dispatcher.finished:
+            if dispatcher.mode == "manual":
+                dispatcher.pump(Deadline(None))
+            else:
+                dispatcher.wait(lifecycle.over, Deadline(None))
+                dispatcher.drained(Deadline(None))
+        # The last delivery is made a moment before the session is over.
+        dispatcher.wait(lifecycle.over, Deadline(None))
+        if lifecycle.report.error is not None:
+            raise lifecycle.report.error
+
+    # -- looking -------------------------------------------------------------
+
+    @property
+    def stats(self) -> SessionStats:
+        """Counts and depths as of now."""
+        return SessionStats.of(self._parts.connection, self._parts.dispatcher)
+
+    def wait_changed(self, version: int, *, timeout: Timeout = UNSET) -> SnapshotT:
+        """
+        Wait until the snapshot is newer than a version.
+
+        Raises:
+            ConnectionClosed: the connection ended first.
+            WaitTimeout: nothing changed in time.
+        """
+        wait_changed(
+            self._parts,
+            version,
+            timeout,
+            watches=self._parts.watches,
+            waiting=self._parts.waiting,
+        )
+        return self.snapshot
+
+    def record(
+        self,
+        path: Union[str, os.PathLike[str]],
+        *,
+        audio: bool = True,
+        notices: bool = True,
+        limit: int = MOST_WAITING_BYTES,
+    ) -> Recording:
+        """
+        Record both directions to a file of JSON lines; secrets never.
+
+        Args:
+            path: is overwritten.
+            audio: False leaves the sound out.
+            notices: False leaves out what the library reports as well.
+            limit: bytes that may wait for the disk.
+        """
+        if self.closed:
+            raise LocalProtocolError("the session is over; there is nothing to record")
+        return Recording(self._parts, path, audio=audio, notices=notices, limit=limit)
+
+    def _check_event(self, event: Any, unknown: bool) -> None:
+        """Refuse, at the user's line, to wait for what never comes."""
+        resolve(event, unknown=unknown, session_type=self._parts.session_type)
+
+    def _use_context(self) -> None:
+        """What handlers run in a copy of is what there is when a session opens."""
+        given = self._parts.options.context
+        self.handler_context = (
+            contextvars.copy_context() if isinstance(given, Unset) else given
+        )
+
+    def _tool_host(self) -> ToolHost:
+        parts = self._parts
+        return ToolHost(
+            parts.sender,
+            parts.dispatcher,
+            parts.waiting,
+            reconnects=parts.reconnector is not None,
+        )

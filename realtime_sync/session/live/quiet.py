@@ -1,0 +1,82 @@
+"""Waits for silence: nobody speaks, and nothing is being worked on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event
+from time import monotonic
+from typing import Any, Final, Optional
+
+from ...deadline import Deadline
+from ...dispatch.watches import Slot, Waiting, Watch, WatchList
+from ...errors import ConnectionClosedOK, WaitTimeout
+from ...state.live.snapshot import LiveSnapshot
+
+_SPEECH: Final = frozenset(
+    {"session.input_transcript.delta", "session.output_transcript.delta"}
+)
+_WORK: Final = frozenset(
+    {
+        "session.delegation.created",
+        "session.commentary.appended",
+        "session.thinking.appended",
+        "response.event",
+        "decision.event",
+    }
+)
+
+
+class Quiet:
+    """
+    Remembers when somebody spoke last.
+
+    Args:
+        watches: tell of events.
+        waiting: how the session waits.
+    """
+
+    def __init__(self, watches: WatchList, waiting: Waiting) -> None:
+        self._watches = watches
+        self._waiting = waiting
+        # Written by the reader alone; a float, so that no lock is needed to read it.
+        self._spoken_at = monotonic()
+        watches.add(Watch(_SPEECH, self._note, lambda error: None, permanent=True))
+
+    def _note(self, event: Any) -> None:
+        self._spoken_at = monotonic()
+
+    def wait(
+        self, seconds: float, snapshot: Callable[[], LiveSnapshot], deadline: Deadline
+    ) -> None:
+        """
+        Wait until nobody has spoken for so long and no work is open.
+
+        Raises:
+            ConnectionClosed: the connection ended first.
+            WaitTimeout: not in time.
+        """
+        stirred, end = Event(), Slot()
+
+        def ended(error: Optional[BaseException]) -> None:
+            end.fail(error or ConnectionClosedOK("the session was closed", code=1000))
+            stirred.set()
+
+        watch = Watch(_SPEECH | _WORK, lambda event: stirred.set(), ended)
+        self._watches.add(watch)
+        try:
+            while not end.done:
+                stirred.clear()
+                open_work = any(
+                    each.state == "open" for each in snapshot().delegations.values()
+                )
+                left = self._spoken_at + seconds - monotonic()
+                if left <= 0 and not open_work:
+                    return
+                if deadline.passed:
+                    what = "work is open" if open_work else "somebody speaks"
+                    raise WaitTimeout(f"it is not quiet: {what}")
+                step = deadline.limited(None if open_work else left)
+                self._waiting.wait(stirred, step)
+            end.result(self._waiting.wait, Deadline(0), "silence")
+        finally:
+            self._watches.remove(watch)

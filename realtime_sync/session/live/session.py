@@ -1,0 +1,403 @@
+"""The live session: a conversation with a model that hears and speaks at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Any, Optional
+
+from ...connection.command_handle import CommandHandle
+from ...deadline import Deadline
+from ...dispatch.router import Router
+from ...errors import ConfigurationError, ConnectionClosed, LocalProtocolError
+from ...protocol.fields import to_audio
+from ...protocol.live import events
+from ...protocol.live.limits import FIXTURE_BYTES
+from ...protocol.live.ways import IN_LIVE
+from ...state.latency import FLOOR, peak
+from ...state.live.snapshot import LiveSnapshot
+from ...transport.endpoint import Endpoint
+from ...types import UNSET, Timeout
+from ..base import BaseSession
+from ..options import SessionOptions
+from ..other_protocol import Elsewhere, missing
+from .close_report import LiveCloseReport
+from .config import (
+    format_of,
+    kind_of_delegation,
+    start_command,
+    start_fields,
+    update_fields,
+)
+from .handles import FixtureHandle, TextHandle
+from .idle_audio import PIECE, IdleAudio
+from .input_audio import InputAudio
+from .quiet import Quiet
+from .texts import pieces
+
+_CLOSING_SHARE = 0.7
+_TONES = frozenset("0123456789ABCD*#")
+
+
+class LiveSession(BaseSession[LiveSnapshot]):
+    """
+    A session of GPT-Live, for programs without an event loop.
+
+    Made by `connect` with a model such as ``"gpt-live-1"``. The model hears and
+    speaks at the same time; there are no turns, no items and no responses. Any
+    thread may call any method; methods that wait raise `WouldDeadlock` in an inline
+    handler.
+
+    Attributes:
+        input_audio: commands on the user's audio.
+        handler_context: what handlers run in a copy of; None for no context.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        model: Optional[str] = None,
+        *,
+        options: Optional[SessionOptions] = None,
+        router: Optional[Router] = None,
+    ) -> None:
+        options = options or SessionOptions(session_type="live")
+        super().__init__(endpoint, model, options=options, router=router)
+        parts = self._parts
+        self._idle = IdleAudio() if options.idle_audio and self._is_primary() else None
+        self.input_audio = InputAudio(parts.sender, self._format, self._idle)
+        self._quiet = Quiet(parts.watches, parts.waiting)
+        # Guards `_closer`: one thread closes a session that a handler has closed.
+        self._close_lock = Lock()
+        self._closer: Optional[Thread] = None
+        parts.housekeep = self._keep_clock
+
+    if not TYPE_CHECKING:  # A checker is to find what is not there.
+
+        def __getattr__(self, name: str) -> Any:
+            if name in _RESOURCES:
+                return Elsewhere(name, IN_LIVE)
+            raise missing(self, name, IN_LIVE)
+
+    # -- life ----------------------------------------------------------------
+
+    def open(self) -> LiveSession:
+        """
+        Connect; returns when the session has started.
+
+        Sends `session.start` and waits for `session.started` within
+        ``connect_timeout``. With ``call_id`` it attaches to a session that there is.
+
+        Raises:
+            ConnectFailed: the server refused or cannot be reached; its subclass
+                says why.
+            WaitTimeout: it stayed silent.
+            ConfigurationError: the URL, the key or the configuration will not do.
+            TypeError: the configuration has no such field.
+        """
+        self._use_context()
+        deadline = Deadline(self._parts.options.connect_timeout)
+        self._lifecycle.open(deadline, first=self._first())
+        if self._idle is not None:
+            self._idle.start()
+        return self
+
+    def close(self, *, drain: bool = True) -> LiveCloseReport:
+        """
+        End the session within ``close_timeout``. Idempotent; from any thread.
+
+        Sends `session.close` and waits for `session.closed`, which makes the
+        seconds that are billed final; work that runs in the service may finish
+        meanwhile. In a handler it returns an incomplete report at once; the final
+        one is `close_report`.
+
+        Args:
+            drain: deliver what is queued, and let the service finish; False breaks
+                off, and the end stays unconfirmed.
+        """
+        parts = self._parts
+        if parts.on_own_thread():
+            self._close_elsewhere(drain)
+            return self.close_report
+        deadline = Deadline(parts.options.close_timeout)
+        if drain and self.is_open and self._is_primary():
+            self._ask_for_end(deadline)
+        if self._idle is not None:
+            self._idle.stop()
+        connection = self._lifecycle.close(drain=drain, within=deadline)
+        return LiveCloseReport.of(self.snapshot, connection)
+
+    def _close_elsewhere(self, drain: bool) -> None:
+        """What the end of the session waits for cannot wait for it."""
+        with self._close_lock:
+            if self._closer is not None:
+                return
+            self._closer = Thread(
+                target=lambda: self.close(drain=drain),
+                name=f"realtime-sync {self.name} closer",
+                daemon=True,
+            )
+        self._closer.start()
+
+    def _ask_for_end(self, deadline: Deadline) -> None:
+        waiting = self._parts.waiting
+        patience = (deadline.remaining() or 0.0) * _CLOSING_SHARE
+        with self.expect("session.closed") as closed:
+            try:
+                self.send(events.SessionClose())
+                closed.result(patience)
+            except (ConnectionClosed, LocalProtocolError, TimeoutError):
+                pass  # The report says that the end is not confirmed.
+            finally:
+                closed.cancel()
+        if self.snapshot.state == "closed":
+            # The server closes the socket now, which is more proper than we doing it.
+            limit = Deadline(_SERVER_CLOSES).limited(deadline.remaining())
+            waiting.wait(self._lifecycle.over, limit)
+
+    @property
+    def close_report(self) -> LiveCloseReport:
+        """How the session ended, as far as it has."""
+        return LiveCloseReport.of(self.snapshot, self._lifecycle.report_now())
+
+    def _is_primary(self) -> bool:
+        """Whether this connection carries the audio; else it looks on from aside."""
+        return self._parts.options.call_id is None
+
+    def _first(self) -> Any:
+        parts = self._parts
+        if not self._is_primary():
+            return events.SessionUpdate(session={})
+        model = parts.model or parts.endpoint.query.get("model")
+        fork = parts.options.fork_of is not None
+        fields = start_fields(parts.options.config, model, fork=fork)
+        if self._tools is not None:
+            fields = self._tools.declared_in(fields)
+        return start_command(parts.codec, fields)
+
+    def _keep_clock(self) -> Optional[float]:
+        """Send silence where audio is missing. Reader thread or loop."""
+        idle, parts = self._idle, self._parts
+        if idle is None:
+            return None
+        if self.is_open and parts.sender.held is None and idle.take():
+            self.input_audio.send_silence(PIECE)
+        left = idle.wait()
+        return PIECE if left is None else min(left, PIECE)
+
+    # -- speaking ------------------------------------------------------------
+
+    def say(self, text: str, *, delegation_id: Optional[str] = None) -> TextHandle:
+        """
+        Have the model say something, in its own words.
+
+        Args:
+            text: parted where it is longer than the service takes.
+            delegation_id: the client delegation that it answers.
+
+        Returns:
+            Acknowledged by `session.commentary.appended`.
+        """
+        return self._append(events.CommentaryAppend, text, delegation_id)
+
+    def note(self, text: str, *, delegation_id: Optional[str] = None) -> TextHandle:
+        """
+        Let the model know something without its being said. It is not secret.
+
+        Args:
+            text: parted where it is longer than the service takes.
+            delegation_id: the client delegation that it belongs to.
+
+        Returns:
+            Acknowledged by `session.thinking.appended`.
+        """
+        return self._append(events.ThinkingAppend, text, delegation_id)
+
+    def instruct(self, text: str, *, delegation_id: Optional[str] = None) -> TextHandle:
+        """
+        Add a rule that holds for the rest of the session; may cut speech off.
+
+        Args:
+            text: parted where it is longer than the service takes.
+            delegation_id: the client delegation that it belongs to.
+
+        Returns:
+            Acknowledged by `session.instructions.appended`.
+        """
+        return self._append(events.InstructionsAppend, text, delegation_id)
+
+    def _append(self, make: Any, text: str, delegation_id: Optional[str]) -> TextHandle:
+        handles = [
+            self.send(make(content=piece, delegation_id=delegation_id))
+            for piece in pieces(text)
+        ]
+        return TextHandle(tuple(handles), self._parts.waiting)
+
+    def update(self, **fields: Any) -> CommandHandle:
+        """
+        Change the delegation's settings, or the triggers; nothing else can change.
+
+        Args:
+            **fields: ``delegation`` of the same type as before, ``triggers``.
+
+        Returns:
+            Acknowledged by `session.updated`, which holds the whole configuration.
+
+        Raises:
+            ConfigurationError: that cannot be changed; the message says what to do.
+            TypeError: a value does not fit.
+        """
+        given = update_fields(fields)
+        delegation, known = given.get("delegation"), self.config
+        if delegation is not None and known is not None:
+            before, after = kind_of_delegation(known), delegation.get("type")
+            if after not in (before, None):
+                raise ConfigurationError(
+                    f"the delegation of a session stays {before!r}; open another "
+                    f"session for {after!r}"
+                )
+        command = {"type": "session.update", "session": given}
+        return self.send(self._parts.codec.command(command, strict=True))
+
+    def play_fixture(self, audio: Any) -> FixtureHandle:
+        """
+        Play a recording to the user in the place of the model's speech.
+
+        The model stops, hears nothing, and goes on when it was played.
+
+        Args:
+            audio: 24 kHz PCM16, bytes or an array; 30 seconds at most.
+
+        Raises:
+            LocalProtocolError: it is longer, or half a sample.
+        """
+        data = to_audio(audio)
+        if len(data) > FIXTURE_BYTES or len(data) % 2:
+            raise LocalProtocolError(
+                f"a fixture is at most 30 s of 24 kHz PCM16, not {len(data)} bytes"
+            )
+        sent: list[str] = []
+
+        def is_ours(event: Any) -> bool:
+            named = event.client_event_id
+            return not isinstance(named, str) or named in sent
+
+        end: Any = self.expect(events.OutputAudioFixturePlayed, where=is_ours)
+        try:
+            command = self.send(events.OutputAudioFixturePlay(audio=data))
+        except BaseException:
+            end.cancel()
+            raise
+        sent.append(command.event_id)
+        return FixtureHandle(command, end, self._parts.waiting)
+
+    def send_dtmf(self, keys: str) -> tuple[CommandHandle, ...]:
+        """
+        Press keys of a telephone; on the sideband of a SIP call only.
+
+        Args:
+            keys: of ``0-9 A-D * #``, in order.
+
+        Returns:
+            A handle for each key, acknowledged by `transport.dtmf.sent`.
+
+        Raises:
+            LocalProtocolError: there is no such key, or this is no sideband.
+        """
+        wrong = [key for key in keys if key not in _TONES]
+        if wrong or not keys:
+            raise LocalProtocolError(f"keys are 0-9, A-D, * and #, not {keys!r}")
+        if self._is_primary():
+            raise LocalProtocolError(
+                "keys are pressed over the sideband of a SIP call: connect(call_id=...)"
+            )
+        return tuple(self.send(events.TransportDtmfSend(event=key)) for key in keys)
+
+    # -- listening and waiting -------------------------------------------------
+
+    def output_audio(
+        self, *, skip_silence: bool = False, timeout: Timeout = UNSET
+    ) -> Iterator[bytes]:
+        """
+        The model's audio from now on, for a ``for`` loop.
+
+        Args:
+            skip_silence: leave out pieces in which nothing is louder than a faint
+                tick. The service sends audio all the time, silence as well.
+            timeout: seconds to wait for each piece; by default the session's.
+        """
+        stream = self.events(events.OutputAudioDelta, timeout=timeout)
+        name, _ = self._format()
+
+        def heard() -> Iterator[bytes]:
+            with stream:
+                for event in stream:
+                    piece = event.delta
+                    if not piece:
+                        continue  # What came there is no audio.
+                    if not skip_silence or peak(piece, name) >= FLOOR:
+                        yield piece
+
+        return heard()
+
+    def wait_quiet(self, seconds: float = 2.0, *, timeout: Timeout = UNSET) -> None:
+        """
+        Wait until neither side has spoken for a while and no delegation is open.
+
+        Args:
+            seconds: how long nobody speaks.
+            timeout: seconds for all of it; by default the session's.
+
+        Raises:
+            ConnectionClosed: the connection ended first.
+            WaitTimeout: they talk on.
+        """
+        self._quiet.wait(
+            seconds, lambda: self.snapshot, self._parts.waiting.deadline(timeout)
+        )
+
+    def wait_said(
+        self, text: str, *, speaker: str = "assistant", timeout: Timeout = UNSET
+    ) -> LiveSnapshot:
+        """
+        Wait until something has been said; at once if it was said before.
+
+        Args:
+            text: part of what is said; case does not count.
+            speaker: ``"assistant"`` or ``"user"``.
+            timeout: seconds; by default the session's.
+
+        Raises:
+            ConnectionClosed: the connection ended first.
+            WaitTimeout: it has not been said.
+            ValueError: there is no such speaker.
+        """
+        if speaker not in ("assistant", "user"):
+            raise ValueError(f"speaker must be assistant or user, not {speaker!r}")
+        wanted = text.lower()
+        deadline = self._parts.waiting.deadline(timeout)
+        snapshot = self.snapshot
+        while wanted not in getattr(snapshot, speaker).text.lower():
+            snapshot = self.wait_changed(snapshot.version, timeout=deadline.remaining())
+        return snapshot
+
+    # -- looking -------------------------------------------------------------
+
+    @property
+    def config(self) -> Any:
+        """The configuration in force, as the server said it; or None."""
+        return self.snapshot.session
+
+    @property
+    def id(self) -> Optional[str]:
+        """The server's id of the session, or None."""
+        return self.snapshot.id
+
+    def _format(self) -> tuple[str, int]:
+        return format_of(self.config)
+
+
+_SERVER_CLOSES = 1.0
+_RESOURCES = frozenset(
+    {"conversation", "input_audio_buffer", "output_audio_buffer", "response"}
+)

@@ -1,0 +1,52 @@
+"""
+The mirrors, one for each protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from attrs import frozen
+
+from . import reduce as realtime
+from .live import reduce as live
+from .live.snapshot import LiveSnapshot
+from .snapshot import Snapshot
+
+
+@frozen(kw_only=True)
+class Mirror:
+    """
+    How what a server says becomes a snapshot, in one protocol.
+
+    Attributes:
+        empty: makes the snapshot of which nothing is known.
+        reduce: the snapshot after an event.
+        reduce_command: the snapshot after a command that it must know of.
+        noted: which commands those are.
+    """
+
+    empty: Callable[..., Any]
+    reduce: Callable[[Any, Any], Any]
+    reduce_command: Callable[[Any, Any], Any]
+    noted: frozenset[str]
+
+
+REALTIME: Final = Mirror(
+    empty=Snapshot,
+    reduce=realtime.reduce,
+    reduce_command=realtime.reduce_command,
+    noted=frozenset({"conversation.item.create", "conversation.item.delete"}),
+)
+LIVE: Final = Mirror(
+    empty=LiveSnapshot,
+    reduce=live.reduce,
+    reduce_command=live.reduce_command,
+    noted=frozenset(live.COMMANDS),
+)
+
+
+def mirror_of(session_type: str) -> Mirror:
+    """Return the mirror of a kind of session."""
+    return LIVE if session_type == "live" else REALTIME
