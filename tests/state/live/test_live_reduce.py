@@ -440,3 +440,13 @@ def test_unknown_events_change_nothing_and_work_without_id_is_told() -> None:
         {"type": "session.delegation.created"}
     ).anomalies
     assert None is LiveSnapshot().id
+
+
+def test_whoever_attaches_late_learns_of_the_session_by_an_update() -> None:
+    """It is told only when it asks; later updates begin no epoch."""
+    told = {**started(), "type": "session.updated"}
+    snapshot = after(told, told)
+
+    assert "live_1" == snapshot.id
+    assert "active" == snapshot.state
+    assert ("live_1",) == snapshot.epochs
