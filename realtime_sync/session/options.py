@@ -31,10 +31,16 @@ if TYPE_CHECKING:
     )
     from ..state.snapshot import Snapshot
     from ..transport.base import Transport
+    from .live.config import LiveConfig
     from .reconnect_policy import ReconnectPolicy
 
     Config = Union[
-        SessionConfig, TranscriptionConfig, TranslationConfig, Mapping[str, Any], None
+        SessionConfig,
+        TranscriptionConfig,
+        TranslationConfig,
+        LiveConfig,
+        Mapping[str, Any],
+        None,
     ]
     Saved = Union[
         Snapshot, Mapping[str, Any], str, os.PathLike[str], Iterable[Any], None

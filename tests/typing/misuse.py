@@ -46,7 +46,7 @@ def wrong_options(client: RealtimeClient) -> None:
     client.connect("m", dialect="gamma")  # type: ignore[call-overload]
     client.session("m", time_out=3)  # type: ignore[call-overload]
     client.ask("Hello", queue_limit="many")  # type: ignore[arg-type]
-    connect("m", history=7)  # type: ignore[arg-type]
+    connect("m", history=7)  # type: ignore[call-overload]
     RealtimeClient(timout=3)  # type: ignore[call-arg]
 
 
