@@ -19,7 +19,7 @@ from ..errors import LocalProtocolError, WaitTimeout, WrongProtocol
 from ..recording.recorder import MOST_WAITING_BYTES, Recording
 from ..transport.endpoint import Endpoint
 from ..types import UNSET, Event, EventKey, Timeout, Unset
-from .lifecycle import Lifecycle
+from .lifecycle import Lifecycle, State
 from .options import SessionOptions
 from .parts import Parts
 from .stats import SessionStats
@@ -112,7 +112,7 @@ class BaseSession(Generic[SnapshotT]):
     @property
     def closed(self) -> bool:
         """Whether the session is over."""
-        return self._lifecycle.over.is_set()
+        return self._lifecycle.state is State.CLOSED
 
     @property
     def name(self) -> str:

@@ -46,10 +46,12 @@ class Dialers:
     Args:
         limit: most threads.
         name: of the threads.
+        idle: seconds after which a thread ends that has nothing to do.
     """
 
-    def __init__(self, limit: int, name: str) -> None:
+    def __init__(self, limit: int, name: str, idle: float = _IDLE) -> None:
         self.limit = limit
+        self._patience = idle
         self._name = name
         # Guards everything below; idle threads wait for it to be told.
         self._changed = Condition(Lock())
@@ -124,7 +126,9 @@ class Dialers:
     def _next(self) -> Task | None:
         with self._changed:
             self._idle += 1
-            self._changed.wait_for(lambda: self._tasks or self._stopping, _IDLE)
+            self._changed.wait_for(
+                lambda: self._tasks or self._stopping, self._patience
+            )
             self._idle -= 1
             if self._tasks:
                 return self._tasks.popleft()

@@ -432,10 +432,6 @@ class Lifecycle:
         parts.pending.release_all_held()
         # Senders that wait for what becomes of the connection learn it now.
         sender.verdict.set()
-        notice = ConnectionEnded(code=error.code, reason=error.reason, error=failure)
-        parts.watches.offer(notice)  # Before nobody can wait for it any more.
-        parts.watches.finish(overflow or error)
-        self.emit(notice)
         active = getattr(parts.snapshot, "active_response", None)
         self.report = CloseReport(
             code=error.code,
@@ -446,6 +442,12 @@ class Lifecycle:
             undelivered=parts.dispatcher.depth,
             error=failure,
         )
+        # Whoever is told of the end finds the session closed, and how it ended.
+        self._step(Step.END)
+        notice = ConnectionEnded(code=error.code, reason=error.reason, error=failure)
+        parts.watches.offer(notice)  # Before nobody can wait for it any more.
+        parts.watches.finish(overflow or error)
+        self.emit(notice)
         parts.taps.end(error.code, error.reason)
         for router in parts.routers:
             router.detach(parts.board)
@@ -453,7 +455,6 @@ class Lifecycle:
         process_hooks.forget(self)
         if self._threads is not None:
             self._threads.discard(self)
-        self._step(Step.END)
         # Last: whoever waits for it finds everything done.
         self.over.set()
 

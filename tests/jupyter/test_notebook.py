@@ -26,9 +26,10 @@ CELLS = [
 IMPORTS, CONNECT, LIVE, HANDLER, ASK, OTHER = range(6)
 PROBE = (
     "len(jupyter.sessions()), len([s for s in on.__self__.handlers()]), "
-    "sum('reader' in t.name for t in __import__('threading').enumerate())"
+    "sum(t.name.startswith('realtime-sync') and t.name.endswith(' loop')"
+    " for t in __import__('threading').enumerate())"
 )
-"""Sessions, handlers of the default router, reader threads."""
+"""Sessions, handlers of the default router, loops."""
 
 END = """
 from realtime_sync.server.voice import default_ears
@@ -80,7 +81,7 @@ def test_live_transcript_stays_in_its_cell(notebook: Notebook) -> None:
 def test_cells_that_are_run_again_leave_one_of_everything(
     notebook: Notebook, server: Server
 ) -> None:
-    """Twice top to bottom: one session, one handler, one reader."""
+    """Twice top to bottom: one session, one handler, one loop."""
     for number in [*range(6), *range(6)]:
         notebook.run(number)
     probe = notebook.evaluate(PROBE)

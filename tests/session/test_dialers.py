@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import pytest
 
 from realtime_sync.deadline import Deadline
-from realtime_sync.session import dialers as module
 from realtime_sync.session.dialers import Dialers
 
 _LONG = 10.0
@@ -95,11 +94,10 @@ def test_task_that_raises_is_logged_and_the_next_one_is_run(
     assert "what was to be dialled failed" in caplog.text
 
 
-def test_idle_threads_end_and_others_start(
-    dialers: Dialers, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("idle", [0.0, 0.01])
+def test_idle_threads_end_and_others_start(idle: float) -> None:
     """Nobody dials for hours: no thread waits for hours."""
-    monkeypatch.setattr(module, "_IDLE", 0.01)
+    dialers = Dialers(2, "test", idle=idle)
     mine: list[threading.Thread] = []
     done = threading.Event()
     dialers.submit(lambda: (mine.append(threading.current_thread()), done.set()))
@@ -110,3 +108,5 @@ def test_idle_threads_end_and_others_start(
     done.clear()
     dialers.submit(done.set)
     assert done.wait(_LONG)
+    dialers.stop()
+    assert dialers.join(Deadline(_LONG))

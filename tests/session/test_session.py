@@ -511,6 +511,26 @@ def test_run_forever_ends_with_the_session(open_session: Open) -> None:
 # -- looking -----------------------------------------------------------------
 
 
+@pytest.mark.parametrize("inline", [True, False])
+def test_who_is_told_of_the_end_finds_the_session_closed(
+    open_session: Open, inline: bool
+) -> None:
+    """And how it ended; whether a handler is told or a wait."""
+    session = open_session()
+    told: list[tuple[bool, Any]] = []
+
+    def note(event: Any) -> None:
+        told.append((session.closed, session.close_report.code))
+
+    session.on("connection.closed", note, inline=inline)
+    with session.expect("connection.closed") as end:
+        session.close(code=4001)
+        end.result(LONG)
+    note(None)
+
+    assert [(True, 4001)] * 2 == told
+
+
 @pytest.mark.parametrize("lost", [False, True])
 def test_the_end_itself_can_be_waited_for(lost: bool) -> None:
     """A wait for `connection.closed` is answered by it, not failed by it."""
