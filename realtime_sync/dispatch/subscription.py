@@ -10,6 +10,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from threading import Lock
+from types import FunctionType
 from typing import Literal, Optional, Protocol
 
 from ..state.snapshot import Snapshot
@@ -168,14 +169,17 @@ class Subscription:
 
     def replaces(self, old: Subscription) -> bool:
         """
-        Whether this is the re-run of an earlier notebook cell's registration.
+        Whether this is what an earlier run of the same lines registered: a notebook
+        cell that is run again, or a script that its host runs again in one process.
         """
-        if self.cell is None or old.cell is None or self.cell == old.cell:
+        if (self.key, self.name) != (old.key, old.name):
             return False
         name = getattr(self.handler, "__qualname__", None)
         if name is None or "<lambda>" in name or "<locals>" in name:
             return False
-        return (self.key, self.name) == (old.key, old.name)
+        if self.cell is not None and old.cell is not None:
+            return self.cell != old.cell
+        return ran_again(self.handler, old.handler)
 
     def _claim(self) -> bool:
         with self._lock:
@@ -241,6 +245,27 @@ def running_cell() -> Optional[int]:
     get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
     shell = None if get_ipython is None else get_ipython()
     return None if shell is None else int(shell.execution_count)
+
+
+def ran_again(handler: object, old: object) -> bool:
+    """
+    Whether the lines that define a function have been run anew since an older one.
+
+    Such a run has variables of its own, as a script has that Streamlit runs at every
+    click. A module that is imported has its variables once.
+    """
+    new, was = (_function_of(each) for each in (handler, old))
+    if new is None or was is None or new.__globals__ is was.__globals__:
+        return False
+    # Code without a file says nothing: many texts are called ``<string>``.
+    file = new.__code__.co_filename
+    return file == was.__code__.co_filename and not file.startswith("<")
+
+
+def _function_of(handler: object) -> Optional[FunctionType]:
+    """The function that a handler was made of in a file, decorators left out."""
+    function = inspect.unwrap(getattr(handler, "__func__", handler))  # type: ignore
+    return function if isinstance(function, FunctionType) else None
 
 
 def _style_of(signature: inspect.Signature, handler: Handler) -> Style:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import sys
 import warnings
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
@@ -590,3 +592,90 @@ def test_a_condition_must_be_callable() -> None:
         Router().on("error", where="item_1")  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="where"):
         Router().once("error", print, where=5)  # type: ignore[call-overload]
+
+
+# -- scripts that a host runs again --------------------------------------------
+
+
+SCRIPT = """
+def on_error(event):
+    log.append(version)
+
+class Bot:
+    def hear(self, event):
+        log.append(-version)
+
+router.on("error", on_error)
+router.on("error", Bot().hear)
+router.on("error", lambda event: log.append("lambda"))
+"""
+
+
+def ran(path: Path, text: str = SCRIPT, **names: Any) -> None:
+    """Run a script as a host does that runs it at every click."""
+    names["__name__"] = "__main__"
+    exec(compile(text, str(path), "exec"), names)
+
+
+def test_a_script_that_its_host_runs_again_replaces_its_handlers() -> None:
+    """Once for each function, and lambdas every time: nothing tells them apart."""
+    log = Log()
+    with ScriptedSession() as scripted:
+        for version in (1, 2, 3):
+            ran(Path("app.py"), router=scripted.router, log=log, version=version)
+        scripted.deliver("error")
+
+    assert [3, -3] == [each for each in log if each != "lambda"]
+    assert 3 == log.count("lambda")
+
+
+def test_decorated_handlers_of_a_script_are_replaced_too() -> None:
+    """The decorator stands in a module that is loaded once."""
+    log = Log()
+    text = SCRIPT.replace("def on_error", "@wrapped\ndef on_error")
+    with ScriptedSession() as scripted:
+        for version in (1, 2):
+            names = {"router": scripted.router, "wrapped": wrapped}
+            ran(Path("app.py"), text, **names, log=log, version=version)
+        scripted.deliver("error")
+
+    assert 1 == log.count(2)
+    assert 0 == log.count(1)
+
+
+def wrapped(function: Any) -> Any:
+    """A decorator as there are many."""
+
+    @functools.wraps(function)
+    def inner(event: Any) -> Any:
+        return function(event)
+
+    return inner
+
+
+def test_two_scripts_are_not_the_same_and_text_without_a_file_is_never() -> None:
+    """Although their functions have the same name."""
+    log = Log()
+    with ScriptedSession() as scripted:
+        names = {"router": scripted.router, "log": log}
+        ran(Path("one.py"), version=1, **names)
+        ran(Path("two.py"), version=2, **names)
+        ran(Path("<string>"), version=3, **names)
+        ran(Path("<string>"), version=4, **names)
+        scripted.deliver("error")
+
+    assert {1, 2, 3, 4} <= set(log)
+
+
+def test_a_function_registered_twice_by_one_run_is_called_twice() -> None:
+    """Nothing was run again; and what is no function is never replaced."""
+    log = Log()
+    with ScriptedSession() as scripted:
+        for _ in range(2):
+            scripted.router.on("error", log.append)
+        text = SCRIPT + 'router.on("error", on_error)'
+        ran(Path("app.py"), text, router=scripted.router, log=log, version=1)
+        scripted.deliver("error")
+
+    assert 2 == log.count(1)
+    assert 4 == len([each for each in log if each != 1])
