@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Sequence
 
+from bounds import BOUNDS, Bound
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -136,6 +137,22 @@ class StateTable(SphinxDirective):
         return self.parse_text_to_nodes(list_table(("State", "May become"), rows))
 
 
+class BoundTable(SphinxDirective):
+    """``bound-table:: mirror`` lists the bounds of one kind."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        head = ("What", "Bound", "What happens there")
+        rows = [self.cells(row) for row in BOUNDS[self.arguments[0]]]
+        return self.parse_text_to_nodes(list_table(head, rows))
+
+    def cells(self, row: Bound) -> tuple[str, ...]:
+        """One line of the table."""
+        named = f"{row.what} (``{row.where}=``)" if row.option else row.what
+        return named, row.shown(), row.then
+
+
 class CommandHelp(SphinxDirective):
     """``command-help::`` prints the help of every command of the terminal."""
 
@@ -154,6 +171,7 @@ class CommandHelp(SphinxDirective):
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directives."""
     app.add_directive("ack-table", AckTable)
+    app.add_directive("bound-table", BoundTable)
     app.add_directive("command-help", CommandHelp)
     app.add_directive("event-table", EventTable)
     app.add_directive("fault-table", FaultTable)

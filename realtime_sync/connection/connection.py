@@ -42,6 +42,9 @@ _HOUSEKEEPING = 5.0
 _MOST_UNKNOWN = 100
 """Types that a server makes up and that are counted by name."""
 
+LONGEST_TYPE = 200
+"""Characters of such a name."""
+
 
 class Connection:
     """
@@ -442,7 +445,7 @@ class Connection:
     def _note_unknown(self, event: UnknownEvent) -> None:
         if event.type in vendor_names("server"):
             return
-        kind = event.type
+        kind = event.type[:LONGEST_TYPE]
         if len(self.unknown) >= _MOST_UNKNOWN and kind not in self.unknown:
             kind = "(others)"
         if not self.unknown[kind]:

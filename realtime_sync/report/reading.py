@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MOST_ENTRIES = 3000
 LONGEST_TEXT = 400
+MOST_PROBLEMS = 1000
 
 NO_TIMES = (
     "Made from the mirror of a session, which keeps neither audio nor times: "
@@ -62,7 +63,7 @@ def from_recording(source: RecordingSource, title: str) -> Story:
         _enter(story, line.at, line.direction, line.frame)
         problem = _problem(line.at, line.frame, len(line.data))
         if problem is not None:
-            story.problems.append(problem)
+            _tell(story, problem)
     listener.finish()
     if recorded.started:
         when = datetime.fromtimestamp(recorded.started, timezone.utc)
@@ -113,7 +114,7 @@ def _add_snapshot(
     for anomaly in snapshot.anomalies:
         times = f" ({anomaly.count} times)" if anomaly.count > 1 else ""
         text = f"{anomaly.event_type}: {anomaly.detail}{times}"
-        story.problems.append(Problem(f"anomaly: {anomaly.kind}", text))
+        _tell(story, Problem(f"anomaly: {anomaly.kind}", text))
 
 
 def _every_item(snapshot: Snapshot) -> Iterable[Item]:
@@ -173,6 +174,17 @@ def _drop_silence(story: Story, listener: Listener) -> None:
 # -- what went wrong -------------------------------------------------------------------
 
 
+def _tell(story: Story, problem: Problem) -> None:
+    """Add a problem, its words cut where a server had very many."""
+    if len(story.problems) >= MOST_PROBLEMS:
+        remark = f"The first {MOST_PROBLEMS:,} problems are shown only."
+        if remark not in story.remarks:
+            story.remarks.append(remark)
+        return
+    kind, text = _short(problem.kind), _short(problem.text)
+    story.problems.append(Problem(kind, text, problem.at))
+
+
 def _problem(at: float, frame: object, size: int) -> Optional[Problem]:
     if not isinstance(frame, Mapping):
         return Problem("no JSON", f"{size} bytes", at)
@@ -222,6 +234,7 @@ def _said(value: object) -> str:
 
 def _enter(story: Story, at: float, direction: str, frame: object) -> None:
     kind = str(frame.get("type")) if isinstance(frame, Mapping) else "(no JSON)"
+    kind = _short(kind)
     last = story.entries[-1] if story.entries else None
     if last is not None and (last.direction, last.type) == (direction, kind):
         last.count += 1
@@ -243,13 +256,13 @@ def _shown(frame: object) -> Any:
 def _short(value: object) -> Any:
     """A copy of JSON without long texts and keys."""
     if isinstance(value, Mapping):
-        return {str(name): _short(each) for name, each in value.items()}
+        return {_short(str(name)): _short(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [_short(each) for each in value[:50]]
     if isinstance(value, str):
-        if len(value) > LONGEST_TEXT:
-            value = value[:LONGEST_TEXT] + " …"
-        return redact(value)
+        # Keys first: half of one is not known for one.
+        value = redact(value)
+        return value if len(value) <= LONGEST_TEXT else value[:LONGEST_TEXT] + " …"
     return value
 
 

@@ -35,6 +35,12 @@ WaitWritable = Callable[[Deadline], bool]
 
 _MOST_NOTES = 64
 
+MOST_PONGS = 1
+"""
+Pongs that wait: one answers for those before it (RFC 6455, 5.5.3), so a peer that
+pings and never reads makes nothing grow.
+"""
+
 
 class Entry:
     """
@@ -140,9 +146,7 @@ class Outbox:
         # lock that is held across I/O; the reader never waits for it.
         self._lock = Lock()
         self._control: deque[Entry] = deque()
-        # A pong answers for those before it (RFC 6455, 5.5.3), so a peer that pings
-        # and never reads makes nothing grow.
-        self._pongs: deque[bytes] = deque(maxlen=1)
+        self._pongs: deque[bytes] = deque(maxlen=MOST_PONGS)
         self._data: deque[Entry] = deque()
         self._ended = False
         self.broken: Optional[BaseException] = None

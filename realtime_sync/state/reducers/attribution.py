@@ -51,6 +51,9 @@ Place = tuple[Snapshot, Item, int]
 UNNAMED = "unnamed_"
 """How the ids begin that are made up here."""
 
+MOST_OUTPUT = 1_000
+"""Items of a response that are listed in it, the latest; no real one has as many."""
+
 _SPEAKING = {"type": "message", "role": "assistant"}
 _CALLING = {"type": "function_call", "role": None}
 
@@ -239,7 +242,7 @@ def joined(
     }
     item = changed(item, changes)
     if item.id not in state.items:
-        items = (*state.items, item.id)
+        items = (*state.items, item.id)[-MOST_OUTPUT:]
         snapshot = put_response(snapshot, changed_in(state, "items", items))
     if waits and enters and not outside:
         order = ordering.place_provisionally(snapshot._order, item.id)

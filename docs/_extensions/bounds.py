@@ -1,0 +1,335 @@
+"""
+What a peer can make grow, how far, and what happens there.
+
+``bound-table::`` prints `BOUNDS`; ``tests/test_bounds.py`` reaches every one of them.
+"""
+
+from __future__ import annotations
+
+import inspect
+from importlib import import_module
+from typing import Any, NamedTuple, Union
+
+import attrs
+
+from realtime_sync.session.options import SessionOptions
+
+
+class Bound(NamedTuple):
+    """
+    One bound.
+
+    Attributes:
+        what: is bounded.
+        where: the constant: ``module:NAME``, ``module:Class.attribute`` (its
+            default), ``module:function(argument)`` (its default), or the name of an
+            option of a session.
+        unit: of the constant; bytes are shown as MiB or KiB where that is whole.
+        then: what happens at the bound.
+    """
+
+    what: str
+    where: str
+    unit: str
+    then: str
+
+    @property
+    def option(self) -> bool:
+        """Whether `connect` takes it."""
+        return ":" not in self.where
+
+    def value(self) -> Any:
+        """The constant, as it is in the library."""
+        if self.option:
+            return getattr(SessionOptions(), self.where)
+        module, _, name = self.where.partition(":")
+        found: Any = import_module(f"realtime_sync.{module}")
+        name, _, argument = name.rstrip(")").partition("(")
+        *owners, last = name.split(".")
+        for owner in owners:
+            found = getattr(found, owner)
+        if attrs.has(found) if owners else False:
+            return getattr(attrs.fields(found), last).default
+        found = getattr(found, last)
+        if argument:
+            return inspect.signature(found).parameters[argument].default
+        return found
+
+    def shown(self) -> str:
+        """The constant, for people."""
+        value = self.value()
+        return f"{_sized(value) if self.unit == 'bytes' else f'{value:,} {self.unit}'}"
+
+
+def _sized(value: int) -> str:
+    for shift, name in ((20, "MiB"), (10, "KiB")):
+        if value >= 1 << shift and value % (1 << shift) == 0:
+            return f"{value >> shift:,} {name}"
+    return f"{value:,} bytes"
+
+
+Rows = tuple[Bound, ...]
+Constant = Union[int, float]
+
+SESSION: Rows = (
+    Bound(
+        "one message",
+        "max_frame_size",
+        "bytes",
+        "the connection is closed with code 1009 and counts as lost",
+    ),
+    Bound(
+        "deliveries that wait for handlers",
+        "queue_limit",
+        "deliveries",
+        "the session ends with ``DispatchOverflow``, after ``dispatch.lagging``",
+    ),
+    Bound(
+        "frames that wait for handlers",
+        "queue_bytes",
+        "bytes",
+        "the session ends with ``DispatchOverflow``, after ``dispatch.lagging``",
+    ),
+    Bound(
+        "pongs that wait to be sent",
+        "transport.outbox:MOST_PONGS",
+        "pong",
+        "a later one takes its place: it answers for those before it",
+    ),
+    Bound(
+        "events of a stream that nobody reads",
+        "dispatch.streams:_MOST_UNREAD",
+        "events",
+        "the stream ends with ``DispatchOverflow``, the session goes on",
+    ),
+    Bound(
+        "commands of a kind that wait for an answer",
+        "connection.pending:_MOST_PENDING",
+        "commands",
+        "the oldest fails with ``LocalProtocolError``",
+    ),
+    Bound(
+        "commands that wait for a new connection",
+        "session.reconnect_policy:ReconnectPolicy.queue_limit",
+        "commands",
+        "the next one raises ``ConnectionLost``",
+    ),
+    Bound(
+        "unknown types of events, by name",
+        "connection.connection:_MOST_UNKNOWN",
+        "types",
+        "the rest are counted as ``(others)``; their events are delivered",
+    ),
+    Bound(
+        "name of an unknown type, where it is counted",
+        "connection.connection:LONGEST_TYPE",
+        "characters",
+        "it is cut there; the event has the whole one",
+    ),
+    Bound(
+        "depth of JSON",
+        "protocol.jsontext:MAX_DEPTH",
+        "levels",
+        "the frame is an ``UnknownEvent``",
+    ),
+    Bound(
+        "the end of a session",
+        "close_timeout",
+        "seconds",
+        "the connection is broken off; ``CloseReport`` says what was left",
+    ),
+)
+
+MIRROR: Rows = (
+    Bound(
+        "items, and events parked for items that have not come",
+        "state.parts:Limits.max_items",
+        "items",
+        "the oldest are forgotten; events about them are delivered",
+    ),
+    Bound(
+        "responses",
+        "state.parts:Limits.max_responses",
+        "responses",
+        "the oldest that have ended are forgotten; if too few have, the oldest, with "
+        "the anomaly ``endless_response``",
+    ),
+    Bound(
+        "items of one response",
+        "state.reducers.attribution:MOST_OUTPUT",
+        "items",
+        "the oldest are no longer listed in the response, and stay in the "
+        "conversation",
+    ),
+    Bound(
+        "anomalies",
+        "state.parts:Limits.max_anomalies",
+        "anomalies",
+        "the latest are kept; the same one in a row is counted",
+    ),
+    Bound(
+        "detail of an anomaly",
+        "state.store:LONGEST_DETAIL",
+        "characters",
+        "it is cut, and says how long it was",
+    ),
+    Bound(
+        "rate limits",
+        "state.reducers.session:MOST_RATE_LIMITS",
+        "names",
+        "the rest are left out of the snapshot; the event has them",
+    ),
+    Bound(
+        "items asked for at the head that have not come",
+        "state.reducers.conversation:MOST_ASKED",
+        "items",
+        "the oldest are forgotten: such an item goes where the server's words put it",
+    ),
+    Bound(
+        "parts of an item",
+        "state.merging:FURTHEST_PART",
+        "as the largest index",
+        "what is beyond is left out, with the anomaly ``bad_index``",
+    ),
+)
+
+TEXTS: Rows = (
+    Bound(
+        "one argument of a line of a log",
+        "transport.logs:LONGEST",
+        "characters",
+        "it is cut, and says how long it was",
+    ),
+    Bound(
+        "a frame in the log of frames",
+        "connection.wire_log:_LONGEST",
+        "characters",
+        "it is cut, and says how long it was",
+    ),
+    Bound(
+        "a server's words in an error of HTTP",
+        "transport.http_errors:_MOST_WORDS",
+        "characters",
+        "they are cut",
+    ),
+    Bound(
+        "an entry in a report",
+        "report.reading:LONGEST_TEXT",
+        "characters",
+        "it is cut; the recording has the whole one",
+    ),
+)
+
+HTTP: Rows = (
+    Bound(
+        "a REST call, with all its attempts",
+        "timeout",
+        "seconds",
+        "``RestError``, however slowly the answer trickles",
+    ),
+    Bound(
+        "an answer's body, unpacked",
+        "rest.bounds:LARGEST_ANSWER",
+        "bytes",
+        "``RestError``",
+    ),
+    Bound(
+        "from the first packet to ``session.created``",
+        "connect_timeout",
+        "seconds",
+        "``ConnectFailed`` or ``WaitTimeout``, and no thread is left",
+    ),
+    Bound(
+        "an answer to the handshake",
+        "transport.handshake:LONGEST_ANSWER",
+        "bytes",
+        "``ConnectFailed``",
+    ),
+    Bound(
+        "answers before the one that counts",
+        "transport.handshake:MOST_INTERIM",
+        "answers",
+        "``ConnectFailed``",
+    ),
+)
+
+RECORDINGS: Rows = (
+    Bound(
+        "a line of a recording that is read",
+        "recording.reader:LONGEST_LINE",
+        "bytes",
+        "``ConfigurationError``",
+    ),
+    Bound(
+        "what waits for the disk while recording",
+        "recording.recorder:MOST_WAITING_BYTES",
+        "bytes",
+        "the recording ends, says so in its last line and the log; the session goes on",
+    ),
+)
+
+SERVER: Rows = (
+    Bound(
+        "sessions at a time",
+        "server:serve(max_sessions)",
+        "sessions",
+        "HTTP 429",
+    ),
+    Bound(
+        "connections whose request is not complete",
+        "server.host.listener:MOST_WAITING",
+        "connections",
+        "the oldest is dropped",
+    ),
+    Bound(
+        "a request, until it is complete",
+        "server.host.listener:_HEAD_SECONDS",
+        "seconds",
+        "the connection is dropped",
+    ),
+    Bound(
+        "a request's body",
+        "server.host.rest:_BODY_LIMIT",
+        "bytes",
+        "HTTP 413",
+    ),
+    Bound(
+        "depth of a client's JSON",
+        "server.engine.decoding:MOST_DEPTH",
+        "levels",
+        "HTTP 400, or an ``error`` event; the session goes on",
+    ),
+    Bound(
+        "one message of a client",
+        "server:serve(max_frame_size)",
+        "bytes",
+        "close code 1009",
+    ),
+    Bound(
+        "output that a client does not read",
+        "server.host.connection:_BUFFER_HIGH",
+        "bytes",
+        "nothing more is read from it until it reads",
+    ),
+    Bound(
+        "ephemeral keys",
+        "server.host.secrets:MOST_KEYS",
+        "keys",
+        "the oldest is no longer valid",
+    ),
+    Bound(
+        "calls",
+        "server.host.calls:MOST_CALLS",
+        "calls",
+        "the oldest is forgotten",
+    ),
+)
+
+BOUNDS = {
+    "session": SESSION,
+    "mirror": MIRROR,
+    "texts": TEXTS,
+    "http": HTTP,
+    "recordings": RECORDINGS,
+    "server": SERVER,
+}

@@ -1,0 +1,668 @@
+"""
+Every bound of the documentation is reached, and what happens there is what it says.
+
+The rows are those of ``docs/_extensions/bounds.py``. Where the constant is large, a
+test makes it small first: that the code goes by it is what is shown.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Optional
+
+import pytest
+import requests
+
+from realtime_sync import ReconnectPolicy, Router, connect, errors, read_recording
+from realtime_sync.connection import connection, held_commands, pending, wire_log
+from realtime_sync.deadline import Deadline
+from realtime_sync.dispatch import streams
+from realtime_sync.protocol import jsontext
+from realtime_sync.protocol.events import UnknownEvent
+from realtime_sync.recording import reader
+from realtime_sync.report import html, reading
+from realtime_sync.rest import bounds as rest_bounds
+from realtime_sync.rest.http import Rest
+from realtime_sync.server import Server, serve
+from realtime_sync.server.host import calls
+from realtime_sync.server.host import connection as serving
+from realtime_sync.server.host import listener, secrets
+from realtime_sync.session.options import SessionOptions
+from realtime_sync.state.merging import FURTHEST_PART
+from realtime_sync.state.parts import Limits
+from realtime_sync.state.reducers import attribution
+from realtime_sync.state.reducers import conversation as conversation_reducers
+from realtime_sync.state.reducers import session as session_reducers
+from realtime_sync.testing import MemoryTransport
+from realtime_sync.transport import handshake, http_errors, logs, outbox
+from realtime_sync.transport.endpoint import Endpoint
+from tests.rawserver import Gone, Peer, RawServer
+from tests.server.clients import client, opened
+from tests.state.mirror_builder import Mirror, message
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "docs" / "_extensions"))
+
+from bounds import BOUNDS, Bound  # type: ignore  # noqa: E402
+
+ROWS: dict[str, Bound] = {row.what: row for rows in BOUNDS.values() for row in rows}
+REACHED: dict[str, Callable[[pytest.MonkeyPatch, Path], None]] = {}
+Reach = Callable[[pytest.MonkeyPatch, Path], None]
+
+
+def reaches(what: str) -> Callable[[Reach], Reach]:
+    """Mark what reaches the bound of a row."""
+
+    def mark(reach: Reach) -> Reach:
+        assert what not in REACHED, what
+        REACHED[what] = reach
+        return reach
+
+    return mark
+
+
+def test_every_bound_is_reached() -> None:
+    """A row without a test is a promise, a test without a row a secret."""
+    assert ROWS.keys() == REACHED.keys()
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=lambda row: row.what)
+def test_the_bound_is_a_number_of_the_library(row: Bound) -> None:
+    """Not one that somebody wrote down once."""
+    assert isinstance(row.value(), (int, float)) and row.value() > 0
+    assert row.shown()
+
+
+@pytest.mark.parametrize("what", REACHED)
+def test_at_the_bound_happens_what_the_table_says(
+    what: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Row by row."""
+    REACHED[what](monkeypatch, tmp_path)
+
+
+@contextmanager
+def talking(memory: Optional[MemoryTransport] = None, **options: Any) -> Iterator[Any]:
+    """A session in this thread, and what feeds it."""
+    memory = memory or MemoryTransport()
+    options = {"dispatch": "inline", **options}
+    with connect("m", transport=memory, router=Router(), **options) as session:
+        yield session, memory
+
+
+@contextmanager
+def scripted(script: Callable[[Peer], None], **options: Any) -> Iterator[Any]:
+    """A session with a server that does what it is told."""
+    with RawServer(script) as server:
+        with connect("m", base_url=server.url, router=Router(), **options) as session:
+            yield session
+
+
+def ended(session: Any) -> BaseException:
+    """Wait for the end of a session; what it ended with."""
+    with pytest.raises(errors.RealtimeError) as caught:
+        session.wait_for("session.updated", timeout=10)
+    return caught.value
+
+
+# -- a session -------------------------------------------------------------------
+
+
+@reaches("one message")
+def _one_message(patch: pytest.MonkeyPatch, path: Path) -> None:
+    code: list[int] = []
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.frame(b"x" * 2000)
+        try:
+            while True:
+                opcode, payload, _ = peer.read_frame()
+                if opcode == 8:
+                    code.append(int.from_bytes(payload[:2], "big"))
+                    return
+        except Gone:
+            pass
+
+    with scripted(script, max_frame_size=1000) as session:
+        lost = ended(session)
+
+    assert isinstance(lost, errors.ConnectionLost)
+    assert [1009] == code
+
+
+def overflowing(**options: Any) -> BaseException:
+    """End a session by what its handlers do not take."""
+    go_on = threading.Event()
+    lagging: list[Any] = []
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.hear()
+        try:
+            for _ in range(40):
+                peer.say({"type": "error", "error": {"message": "x" * 100}})
+            peer.rest()
+        except Gone:
+            pass
+
+    with scripted(script, **options) as session:
+        session.on("error", lambda event: go_on.wait(10))
+        session.on("dispatch.lagging", lagging.append, inline=True)
+        session.input_audio_buffer.clear()
+        lost = ended(session)
+        go_on.set()
+
+    assert lagging
+    return lost
+
+
+@reaches("deliveries that wait for handlers")
+def _deliveries(patch: pytest.MonkeyPatch, path: Path) -> None:
+    assert isinstance(overflowing(queue_limit=10), errors.DispatchOverflow)
+
+
+@reaches("frames that wait for handlers")
+def _frames(patch: pytest.MonkeyPatch, path: Path) -> None:
+    assert isinstance(overflowing(queue_bytes=1500), errors.DispatchOverflow)
+
+
+@reaches("pongs that wait to be sent")
+def _pongs(patch: pytest.MonkeyPatch, path: Path) -> None:
+    written: list[bytes] = []
+
+    def write(data: memoryview) -> int:
+        if not taking:
+            raise BlockingIOError
+        written.append(bytes(data))
+        return len(data)
+
+    taking: list[bool] = []
+    box = outbox.Outbox(write, lambda deadline: True)
+    for number in range(100_000):
+        box.enqueue_pong(b"%d" % number)
+        if number % 1000 == 0:
+            box.drain()
+    waiting = len(box._pongs) + len(box._control)
+    taking.append(True)
+    box.drain()
+
+    assert waiting <= 1 + outbox.MOST_PONGS  # One has been tried, see `Entry.tried`.
+    assert written[-1] == b"99999"
+    assert len(written) <= 2
+
+
+@reaches("events of a stream that nobody reads")
+def _stream(patch: pytest.MonkeyPatch, path: Path) -> None:
+    with talking() as (session, memory):
+        stream = session.events("error")
+        for _ in range(streams._MOST_UNREAD + 1):
+            memory.feed({"type": "error"})
+        with pytest.raises(errors.DispatchOverflow):
+            list(stream)
+
+        assert session.is_open
+
+
+@reaches("commands of a kind that wait for an answer")
+def _pending(patch: pytest.MonkeyPatch, path: Path) -> None:
+    patch.setattr(pending, "_MOST_PENDING", 3)
+    with talking(MemoryTransport(on_send=lambda command: None)) as (session, memory):
+        handles = [session.input_audio_buffer.clear() for _ in range(4)]
+        with pytest.raises(errors.LocalProtocolError, match="was not answered"):
+            handles[0].acknowledged(1)
+
+        assert [False] * 3 == [handle.done() for handle in handles[1:]]
+
+
+@reaches("commands that wait for a new connection")
+def _held(patch: pytest.MonkeyPatch, path: Path) -> None:
+    lock = threading.Lock()
+    limit = ReconnectPolicy(queue_limit=2).queue_limit
+    held = held_commands.HeldCommands(limit, 0, lock)
+    with lock:
+        for _ in range(limit):
+            held.hold({"type": "x"})  # type: ignore[arg-type]
+        with pytest.raises(errors.ConnectionLost):
+            held.hold({"type": "x"})  # type: ignore[arg-type]
+
+
+@reaches("unknown types of events, by name")
+def _unknown(patch: pytest.MonkeyPatch, path: Path) -> None:
+    got: list[Any] = []
+    with talking() as (session, memory):
+        session.on("*", got.append)
+        for number in range(connection._MOST_UNKNOWN + 50):
+            memory.feed({"type": f"vendor.{number}"})
+
+        assert 50 == session.stats.unknown["(others)"]
+        assert connection._MOST_UNKNOWN + 1 == len(session.stats.unknown)
+        assert connection._MOST_UNKNOWN + 50 == len(got)
+
+
+@reaches("name of an unknown type, where it is counted")
+def _name(patch: pytest.MonkeyPatch, path: Path) -> None:
+    got: list[Any] = []
+    with talking() as (session, memory):
+        session.on("*", got.append)
+        memory.feed({"type": "v" * 1_000_000})
+
+        assert ["v" * connection.LONGEST_TYPE] == list(session.stats.unknown)
+        assert 1_000_000 == len(got[0].type)
+
+
+@reaches("depth of JSON")
+def _depth(patch: pytest.MonkeyPatch, path: Path) -> None:
+    got: list[Any] = []
+    deep = jsontext.MAX_DEPTH
+    with talking() as (session, memory):
+        session.on("*", got.append)
+        memory.feed(b'{"type": "error", "x": ' + b"[" * deep + b"]" * deep + b"}")
+        memory.feed({"type": "error"})
+
+    assert isinstance(got[0], UnknownEvent) and "error" == got[1].type
+
+
+@reaches("the end of a session")
+def _end(patch: pytest.MonkeyPatch, path: Path) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.rest()
+
+    with RawServer(script) as server:
+        session = connect("m", base_url=server.url, router=Router(), close_timeout=0.2)
+        deadline = Deadline(5)
+        report = session.close()
+
+    assert not deadline.passed
+    assert 1006 == report.code
+
+
+# -- the mirror ------------------------------------------------------------------
+
+FEW = Limits(max_items=16, max_responses=8, max_anomalies=4)
+
+
+@reaches("items, and events parked for items that have not come")
+def _items(patch: pytest.MonkeyPatch, path: Path) -> None:
+    kind = "conversation.item.input_audio_transcription.delta"
+    for parked in (False, True):
+        mirror = Mirror(limits=FEW)
+        for number in range(200):
+            if parked:
+                mirror.tell(kind, item_id=f"i{number}", content_index=0, delta="x")
+            else:
+                mirror.user(f"i{number}")
+
+        assert len(mirror.snapshot._base) + len(mirror.snapshot._overlay) < 100
+        assert mirror.snapshot.item("i199") and not mirror.snapshot.item("i0")
+
+
+@reaches("responses")
+def _responses(patch: pytest.MonkeyPatch, path: Path) -> None:
+    mirror = Mirror(limits=FEW)
+    for number in range(30):
+        mirror.created(f"r{number}")
+
+    assert FEW.max_responses == len(mirror.snapshot.responses)
+    assert "endless_response" == mirror.kinds[-1]
+    assert mirror.snapshot.response("r29")
+
+
+@reaches("items of one response")
+def _output(patch: pytest.MonkeyPatch, path: Path) -> None:
+    patch.setattr(attribution, "MOST_OUTPUT", 5)
+    mirror = Mirror()
+    mirror.created("r")
+    for number in range(20):
+        mirror.text("x", f"i{number}", response_id="r")
+
+    assert ["i15", "i16", "i17", "i18", "i19"] == [
+        item.id for item in mirror.snapshot.responses["r"].output
+    ]
+    assert 20 == len(mirror.order)
+
+
+@reaches("anomalies")
+def _anomalies(patch: pytest.MonkeyPatch, path: Path) -> None:
+    mirror = Mirror(limits=FEW)
+    for number in range(20):
+        mirror.done(message(f"i{number % 3}", []))
+        mirror.tell("conversation.item.deleted", item_id=f"i{number % 3}")
+        mirror.tell("response.output_text.delta", item_id=f"i{number % 3}", delta="x")
+
+    assert FEW.max_anomalies == len(mirror.snapshot.anomalies)
+
+
+@reaches("detail of an anomaly")
+def _detail(patch: pytest.MonkeyPatch, path: Path) -> None:
+    mirror = Mirror()
+    mirror.tell("response.output_text.delta", item_id="i", delta={"x": "y" * 100_000})
+    longest = max(len(each.detail) for each in mirror.snapshot.anomalies)
+
+    assert longest < 2 * ROWS["detail of an anomaly"].value()
+
+
+@reaches("rate limits")
+def _rate_limits(patch: pytest.MonkeyPatch, path: Path) -> None:
+    mirror = Mirror()
+    limits = [{"name": f"n{number}", "limit": 1} for number in range(5000)]
+    mirror.tell("rate_limits.updated", rate_limits=limits)
+
+    assert session_reducers.MOST_RATE_LIMITS == len(mirror.snapshot.rate_limits)
+
+
+@reaches("items asked for at the head that have not come")
+def _asked(patch: pytest.MonkeyPatch, path: Path) -> None:
+    most = conversation_reducers.MOST_ASKED
+    with talking(MemoryTransport(on_send=lambda command: None)) as (session, memory):
+        for number in range(most + 20):
+            item = {"type": "message", "role": "user", "id": f"i{number}"}
+            session.conversation.item.create(
+                {**item, "content": [{"type": "input_text", "text": "x"}]},
+                previous_item_id="root",
+            )
+        memory.feed({"type": "error"})
+
+        assert most == len(session.snapshot._asked)
+
+
+@reaches("parts of an item")
+def _parts(patch: pytest.MonkeyPatch, path: Path) -> None:
+    mirror = Mirror()
+    where = {"response_id": "r", "item_id": "i", "delta": "x"}
+    kind = "response.output_text.delta"
+    mirror.tell(kind, content_index=FURTHEST_PART, **where)
+    mirror.tell(kind, content_index=FURTHEST_PART + 1, **where)
+    mirror.tell(kind, content_index=10**9, **where)
+
+    assert FURTHEST_PART + 1 == len(mirror.item("i").content)
+    assert "bad_index" == mirror.kinds[-1]
+
+
+# -- texts -----------------------------------------------------------------------
+
+
+@reaches("one argument of a line of a log")
+def _argument(patch: pytest.MonkeyPatch, path: Path) -> None:
+    told = io.StringIO()
+    logger = logs.area_logger("realtime_sync.test_bounds")
+    handler = logging.StreamHandler(told)
+    logger.addHandler(handler)
+    logger.warning("%s", "x" * 1_000_000)
+    logger.removeHandler(handler)
+
+    assert len(told.getvalue()) < logs.LONGEST + 50
+    assert "(1000000 characters)" in told.getvalue()
+
+
+@reaches("a frame in the log of frames")
+def _frame(patch: pytest.MonkeyPatch, path: Path) -> None:
+    shown = wire_log.shown_frame({"type": "x", "text": "y" * 1_000_000})
+
+    assert len(shown) < wire_log._LONGEST + 50
+    assert "characters)" in shown
+
+
+@reaches("a server's words in an error of HTTP")
+def _words(patch: pytest.MonkeyPatch, path: Path) -> None:
+    code, words = http_errors.error_in_body(b"x" * 1_000_000)
+
+    assert len(words) <= http_errors._MOST_WORDS + 50
+
+
+@reaches("an entry in a report")
+def _entry(patch: pytest.MonkeyPatch, path: Path) -> None:
+    frame = {"type": "error", "error": {"message": "y" * 1_000_000}}
+    head = {"format": "realtime-sync-recording", "version": 1}
+    lines = [head, {"t": 0.1, "dir": "in", "frame": frame}]
+    page = html([json.dumps(each) for each in lines])
+
+    assert "y" * 100 in page
+    assert "y" * (2 * reading.LONGEST_TEXT) not in page
+
+
+# -- HTTP ------------------------------------------------------------------------
+
+
+def answered(script: Callable[[Peer], None], timeout: float = 10.0) -> Any:
+    """POST to a server that does what it is told."""
+    with RawServer(script) as server:
+        url = server.url.replace("ws://", "http://")
+        rest = Rest(Endpoint.at(url), SessionOptions(timeout=timeout), max_retries=0)
+        try:
+            return rest.post("/x", repeatable=False)
+        finally:
+            rest.close()
+
+
+@reaches("a REST call, with all its attempts")
+def _call(patch: pytest.MonkeyPatch, path: Path) -> None:
+    def drip(peer: Peer) -> None:
+        peer.read_head()
+        tick = threading.Event()
+        try:
+            while True:
+                peer.raw(b"H")
+                tick.wait(0.01)
+        except Gone:
+            pass
+
+    deadline = Deadline(5)
+    with pytest.raises(errors.RestError):
+        answered(drip, timeout=0.2)
+
+    assert not deadline.passed
+
+
+@reaches("an answer's body, unpacked")
+def _body(patch: pytest.MonkeyPatch, path: Path) -> None:
+    patch.setattr(rest_bounds, "LARGEST_ANSWER", 1000)
+    body = b'{"x": "%b"}' % (b"y" * 1000)
+
+    def script(peer: Peer) -> None:
+        peer.refuse("200 OK", body=body)
+
+    with pytest.raises(errors.RestError, match="1000 bytes"):
+        answered(script)
+
+
+@reaches("from the first packet to ``session.created``")
+def _greeting(patch: pytest.MonkeyPatch, path: Path) -> None:
+    for script in (Peer.read_head, Peer.upgrade):
+
+        def rest(peer: Peer, script: Callable[[Peer], object] = script) -> None:
+            script(peer)
+            peer.rest()
+
+        deadline = Deadline(5)
+        with pytest.raises((errors.ConnectFailed, errors.WaitTimeout)):
+            with scripted(rest, connect_timeout=0.2, close_timeout=0.2):
+                pass
+
+        assert not deadline.passed
+
+
+def refused_answer(answer: bytes) -> None:
+    """An answer to the handshake is given up."""
+
+    def script(peer: Peer) -> None:
+        peer.read_head()
+        peer.raw(answer)
+        peer.rest()
+
+    with pytest.raises(errors.ConnectFailed):
+        with scripted(script, connect_timeout=30.0):
+            pass
+
+
+@reaches("an answer to the handshake")
+def _handshake(patch: pytest.MonkeyPatch, path: Path) -> None:
+    refused_answer(b"HTTP/1.1 101 X\r\nX: " + b"a" * (handshake.LONGEST_ANSWER + 1))
+
+
+@reaches("answers before the one that counts")
+def _interim(patch: pytest.MonkeyPatch, path: Path) -> None:
+    refused_answer(b"HTTP/1.1 103 X\r\n\r\n" * (handshake.MOST_INTERIM + 1))
+
+
+# -- recordings ------------------------------------------------------------------
+
+
+@reaches("a line of a recording that is read")
+def _line(patch: pytest.MonkeyPatch, path: Path) -> None:
+    patch.setattr(reader, "LONGEST_LINE", 1 << 20)
+    file = path / "a.jsonl"
+    file.write_bytes(b" " * (2 << 20) + b"{}\n")
+
+    with pytest.raises(errors.ConfigurationError, match="1 MiB"):
+        read_recording(file)
+
+
+@reaches("what waits for the disk while recording")
+def _disk(patch: pytest.MonkeyPatch, path: Path) -> None:
+    with talking() as (session, memory):
+        recording = session.record(path / "a.jsonl", limit=1000)
+        memory.feed({"type": "error", "error": {"message": "x" * 2000}})
+        memory.feed({"type": "error"})
+        with pytest.raises(OverflowError):
+            recording.close()
+
+        assert session.is_open
+    last = json.loads((path / "a.jsonl").read_text().splitlines()[-1])
+    assert "recording.failed" == last["note"]["type"]
+
+
+# -- the local server ------------------------------------------------------------
+
+
+def posted(server: Server, body: bytes) -> Any:
+    """Ask a server for an ephemeral key."""
+    url = f"{server.url}/realtime/client_secrets"
+    headers = {"Content-Type": "application/json"}
+    return requests.post(url, data=body, headers=headers, timeout=10)
+
+
+@reaches("sessions at a time")
+def _sessions(patch: pytest.MonkeyPatch, path: Path) -> None:
+    with serve(max_sessions=1) as server, client(server) as one:
+        one.receive()
+        with pytest.raises(errors.ConnectRateLimited) as caught:
+            connect("m", base_url=server.url, router=Router())
+
+    assert 429 == caught.value.status
+
+
+@contextmanager
+def dripping(server: Server, count: int) -> Iterator[list[socket.socket]]:
+    """Clients that have begun to say their request."""
+    peers = []
+    try:
+        for _ in range(count):
+            peer = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+            peers.append(peer)
+            peer.sendall(b"GET / HTTP/1.1\r\nX: ")
+        yield peers
+    finally:
+        for peer in peers:
+            peer.close()
+
+
+def over(peer: socket.socket) -> bool:
+    """Whether a connection ends."""
+    try:
+        while peer.recv(4096):
+            pass
+    except ConnectionError:
+        pass
+    return True
+
+
+@reaches("connections whose request is not complete")
+def _waiting(patch: pytest.MonkeyPatch, path: Path) -> None:
+    patch.setattr(listener, "MOST_WAITING", 5)
+    with serve() as server, dripping(server, 20) as peers:
+        assert all(map(over, peers[:10]))
+        with client(server) as good:
+            assert "session.created" == good.receive()["type"]
+
+
+@reaches("a request, until it is complete")
+def _head(patch: pytest.MonkeyPatch, path: Path) -> None:
+    patch.setattr(listener, "_HEAD_SECONDS", 0.1)
+    with serve() as server, dripping(server, 1) as peers:
+        assert over(peers[0])
+
+
+@reaches("a request's body")
+def _request(patch: pytest.MonkeyPatch, path: Path) -> None:
+    with serve() as server:
+        reply = posted(server, b'{"x": "%b"}' % (b"y" * (1 << 20)))
+
+        assert 413 == reply.status_code
+
+
+@reaches("depth of a client's JSON")
+def _client_depth(patch: pytest.MonkeyPatch, path: Path) -> None:
+    deep = b"[" * 101 + b"]" * 101
+    with serve() as server, client(server) as one:
+        one.receive()
+        one.socket.send(b'{"type": "x", "y": ' + deep + b"}")
+
+        assert "error" == one.receive()["type"]
+        assert 400 == posted(server, b'{"session": ' + deep + b"}").status_code
+
+
+@reaches("one message of a client")
+def _client_message(patch: pytest.MonkeyPatch, path: Path) -> None:
+    with serve(max_frame_size=1000) as server, client(server) as one:
+        one.receive()
+        one.socket.send("x" * 2000)
+
+        assert 1009 == one.receive()[0]
+
+
+@reaches("output that a client does not read")
+def _unread(patch: pytest.MonkeyPatch, path: Path) -> None:
+    patch.setattr(serving, "_BUFFER_HIGH", 1 << 16)
+    with serve() as server:
+        one = opened(server)
+        one.receive()
+        one.say("x" * 100_000)
+        item = one.until("conversation.item.done")[-1]["item"]["id"]
+        one.socket.sock.settimeout(1.0)
+        heard = 0
+        try:
+            for heard in range(500):
+                one.send("conversation.item.retrieve", item_id=item)
+        except OSError:
+            pass  # The server reads no more, so nothing more can be said.
+        piled = len(server.sessions[0].connection.wire.buffer)
+        one.socket.shutdown()
+
+    assert piled < 10 << 20
+
+
+@reaches("ephemeral keys")
+def _keys(patch: pytest.MonkeyPatch, path: Path) -> None:
+    patch.setattr(secrets, "MOST_KEYS", 2)
+    kept = secrets.Secrets()
+    keys = [kept.create({"n": number}, 100.0, 0.0) for number in range(3)]
+
+    assert [None, 1, 2] == [(kept.session(key, 1.0) or {}).get("n") for key in keys]
+
+
+@reaches("calls")
+def _calls(patch: pytest.MonkeyPatch, path: Path) -> None:
+    patch.setattr(calls, "MOST_CALLS", 2)
+    with serve() as server:
+        rung = [server.ring() for _ in range(3)]
+
+        assert [False, True, True] == [bool(server.calls.find(each)) for each in rung]
