@@ -103,7 +103,7 @@ complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l channels
 complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l language -x -d 'language, such as en'
 complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l json -d 'print JSON, for other programs'
 complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe; and test $_shtab_realtime_sync_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'WAV, FLAC, Ogg, MP3 and others; - is the standard input'
-complete -c realtime-sync -n '_shtab_realtime_sync_using; and test $_shtab_realtime_sync_npos -eq 0' -a serve -d 'Run the local server of the Realtime protocol until Ctrl-C or SIGTERM.'
+complete -c realtime-sync -n '_shtab_realtime_sync_using; and test $_shtab_realtime_sync_npos -eq 0' -a serve -d 'Run the local server, which speaks Realtime and GPT-Live, until Ctrl-C or SIGTERM.'
 complete -c realtime-sync -n '_shtab_realtime_sync_using serve' -s h -l help -d 'show this help message and exit'
 complete -c realtime-sync -n '_shtab_realtime_sync_using serve' -l agent -x -d 'who answers: voice, echo, scripted:FILE (a scenario), cassette:FILE (a recording, once more) or chat:URL (a chat-completions endpoint); default: voice'
 complete -c realtime-sync -n '_shtab_realtime_sync_using serve' -l dialect -xka "both ga beta" -d 'dialects to speak (default: both)'

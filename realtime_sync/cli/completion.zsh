@@ -17,7 +17,7 @@ _shtab_realtime_sync_commands() {
     doctor:'Connect to a server and try what it can do: dialects, limits, acknowledgements, errors, close codes. Takes a handful of tokens. The exit code is 0 if it can be worked with, 1 if not.'
     replay:'Play a recording through the client and print who says what, at the pace at which it happened or at once. Nothing is sent.'
     report:'Turn a recording into one HTML page with transcript, players, waveforms, latencies, tokens and events. The page loads nothing.'
-    serve:'Run the local server of the Realtime protocol until Ctrl-C or SIGTERM.'
+    serve:'Run the local server, which speaks Realtime and GPT-Live, until Ctrl-C or SIGTERM.'
     tail:'Print the events of a recording, one line each, or those of a running WebRTC or SIP call.'
     talk:'Speak a WAV file to a server at real-time pace, let the server find the turns in it, print the transcript of both sides and the latencies, write the answer.'
     transcribe:'Turn the speech in files, and in every audio file of folders, into text, SRT or WebVTT. One file is printed, unless --output says where to; of many, each is written beside its audio. Text is written as it comes, to a file called .part until it is complete.'

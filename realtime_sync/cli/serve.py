@@ -20,8 +20,8 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "serve",
         help="run the local server until Ctrl-C",
-        description="Run the local server of the Realtime protocol until Ctrl-C or "
-        "SIGTERM.",
+        description="Run the local server, which speaks Realtime and GPT-Live, until "
+        "Ctrl-C or SIGTERM.",
     )
     parser.add_argument(
         "--agent",

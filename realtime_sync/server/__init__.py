@@ -1,5 +1,5 @@
 """
-A local server that speaks the realtime protocol: to develop and test against.
+A local server that speaks Realtime and GPT-Live: to develop and test against.
 
 Needs the extra ``server``. Importing this package loads neither
 werkzeug nor websockets; starting a server does.

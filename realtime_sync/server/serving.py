@@ -59,7 +59,7 @@ def serve(
     **options: Any,
 ) -> Server:
     """
-    Start a local realtime server; it runs in threads of its own.
+    Start a local server of Realtime and GPT-Live; it runs in threads of its own.
 
     Args:
         agent: ``"echo"``, ``"voice"``, ``"scripted:FILE"`` (see `read_scenario`),
@@ -93,7 +93,8 @@ def serve(
             machine: hosts, or origins such as ``https://app.example``. Programs
             send no origin and need no entry.
         options: fields of `Options`, for example ``pace=1.0``: audio no faster than
-            it is played. The voice and chat agents have 8.0, the others no pace.
+            it is played. The voice and chat agents have 8.0, the others no pace: then
+            the clock of a session of GPT-Live stands still while an agent works.
 
     Raises:
         ConfigurationError: an argument is wrong, an extra is not installed, or the

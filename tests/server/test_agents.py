@@ -209,6 +209,7 @@ def test_a_scenario_in_python(tmp_path: Path) -> None:
         {"replies": [{"when": "("}]},
         {"replies": [{"call": {"nom": "x"}}]},
         {"replies": [{"fail": {"colour": "x"}}]},
+        {"replies": [{"delegate": 1}]},
     ],
 )
 def test_a_bad_scenario_is_refused(data: Any) -> None:

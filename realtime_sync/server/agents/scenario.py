@@ -16,7 +16,9 @@ A scenario is a JSON object::
 
 The first reply whose conditions hold is given: ``when`` is a regular expression
 searched in the last item, ``after`` the type of the last item; a reply with ``once``
-is given once per server. ``{text}`` stands for the last item's text.
+is given once per server. ``{text}`` stands for the last item's text. In a session of
+GPT-Live a reply with ``"delegate": true``, or with the words of an acknowledgement
+there, hands work on.
 """
 
 from __future__ import annotations
@@ -31,10 +33,10 @@ from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
 import attrs
 
 from ...errors import ConfigurationError
-from .base import Answer, Call, Failure, Piece, Prompt, Say, item_text
+from .base import Answer, Call, Delegate, Failure, Piece, Prompt, Say, item_text
 from .scripted import Scripted
 
-_KEYS = frozenset({"when", "after", "once", "say", "call", "fail"})
+_KEYS = frozenset({"when", "after", "once", "say", "call", "delegate", "fail"})
 
 
 @attrs.frozen
@@ -111,6 +113,7 @@ class _Reply:
     once: bool
     say: Sequence[str]
     calls: Sequence[Call]
+    delegate: Optional[Delegate]
     fail: Optional[Failure]
     given: bool = False
 
@@ -125,12 +128,13 @@ class _Reply:
                 Call(call["name"], call.get("arguments", {}))
                 for call in _several(data.get("call", []))
             ]
+            delegate = _delegate(data.get("delegate", False))
             fail = Failure(**data["fail"]) if "fail" in data else None
         except (re.error, KeyError, TypeError, AttributeError) as exc:
             raise ConfigurationError(f"{where}: {exc!r}") from exc
         once = bool(data.get("once", False))
         say = _several(data.get("say", []))
-        return cls(when, data.get("after"), once, say, calls, fail)
+        return cls(when, data.get("after"), once, say, calls, delegate, fail)
 
     def fits(self, text: str, kind: str) -> bool:
         if self.once and self.given:
@@ -143,6 +147,8 @@ class _Reply:
         for words in self.say:
             yield Say(words.replace("{text}", text))
         yield from self.calls
+        if self.delegate is not None:
+            yield self.delegate
         if self.fail is not None:
             raise self.fail
 
@@ -162,6 +168,15 @@ class _Replies:
                 return None
             reply.given = True
         return reply.pieces(text)
+
+
+def _delegate(value: Any) -> Optional[Delegate]:
+    """What ``true``, or the words of an acknowledgement, stand for."""
+    if isinstance(value, bool):
+        return Delegate() if value else None
+    if isinstance(value, str):
+        return Delegate(value)
+    raise TypeError(f"delegate is true or a text, not {value!r}")
 
 
 def _several(value: object) -> list[Any]:

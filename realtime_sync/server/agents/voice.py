@@ -19,8 +19,10 @@ from ..voice import (
     default_ears,
     default_mouth,
 )
-from .base import Answer, Prompt, item_text
+from .base import Answer, Delegate, Prompt, item_text
 
+_ELSEWHERE = ("client", "decisions")
+"""Where what is handed on is not the agent's to answer."""
 Turn = Union[Message, ToolCall, ToolOutput]
 
 
@@ -51,10 +53,18 @@ class Voice:
         self.activity()
 
     def reply(self, prompt: Prompt) -> Answer:
-        """Let the dialogue answer."""
+        """
+        Let the dialogue answer.
+
+        What it does not know, it hands on in a session that delegates to the client
+        or to Decisions.
+        """
         functions = [tool for tool in prompt.tools if tool.get("type") == "function"]
+        turns = list(history(prompt))
+        if prompt.delegation in _ELSEWHERE and not self._dialogue.knows(turns):
+            return Delegate("One moment, please.")
         return self._dialogue.reply(
-            list(history(prompt)),
+            turns,
             functions,
             tool_choice=prompt.tool_choice,
             instructions=prompt.response_instructions or "",

@@ -163,7 +163,11 @@ class LiveVoice:
         queued = self.backend.take()
         for item in queued:
             self.history.add(item)
-        self._work = Thought(self._context.clock_ms, handed_on=True)
+        self._work = Thought(
+            self._context.clock_ms,
+            handed_on=True,
+            obsolete=self._deferred_ms is not None,
+        )
         self._work.run = self.backend.begin(
             self._context.clock_ms,
             goes_on=any(str(i.get("type")).endswith("_output") for i in queued),

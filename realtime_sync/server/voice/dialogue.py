@@ -66,6 +66,11 @@ class Dialogue:
             return Reply(calls=(wanted.call,))
         return Reply(text=self._answer(said, history))
 
+    def knows(self, history: Sequence[Turn]) -> bool:
+        """Return whether it has an answer of its own to what the user said last."""
+        said = _said_by("user", history)
+        return bool(said) and self._known(said[-1], said[:-1], history) is not None
+
     def _answer(self, said: Sequence[str], history: Sequence[Turn]) -> str:
         request = Request.of(said[-1])
         return self._known(request.text, said[:-1], history) or (
