@@ -263,7 +263,7 @@ def test_the_drop_of_the_primary_is_told_to_the_attached(
     start: Callable[..., Server],
 ) -> None:
     """Over real sockets."""
-    server = start()
+    server = start(replay_seconds=60.0)
     with client(server, path=PATH + "?") as one:
         session = wire_started(one)["session"]
         path = f"{PATH}/{session['id']}/attach?graceful_close=true"
@@ -349,7 +349,7 @@ def test_answers_can_leave_out_the_commands_id(start: Callable[..., Server]) -> 
 
 def test_attached_audio_can_have_gaps(start: Callable[..., Server]) -> None:
     """Every fifth frame is missing; the times tell."""
-    server = start()
+    server = start(replay_seconds=60.0)
     with client(server, path=PATH + "?") as one:
         path = f"{PATH}/{wire_started(one)['session']['id']}/attach?"
         with client(server, "gaps", path=path) as side:

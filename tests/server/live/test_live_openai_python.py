@@ -145,7 +145,7 @@ def test_a_responses_delegation_with_two_parallel_calls(
 
 def test_a_sideband_sees_everything_and_acts(start: Callable[..., Server]) -> None:
     """Audio of both sides with times, and commands that the primary sees answered."""
-    server = start(agent=["Hello there."])
+    server = start(agent=["Hello there."], replay_seconds=60.0)
     with connected(server) as peer, client(server) as other:
         session_id = server.sessions[0].id
         with other.live.sideband.connect(
@@ -270,7 +270,7 @@ def test_the_async_client_speaks_delegates_attaches_and_closes(
     start: Callable[..., Server],
 ) -> None:
     """The same flows with the other client of the SDK."""
-    server = start(agent=[[Say("Let me see."), Delegate()]])
+    server = start(agent=[[Say("Let me see."), Delegate()]], replay_seconds=60.0)
 
     async def talk() -> tuple[list[Any], list[Any], list[Any]]:
         async with async_connected(server, store=True) as (one, connection):
