@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 
+from realtime_sync import Threads
+from realtime_sync.session.options import SessionOptions
+
 GRACE = 5.0
 """Seconds, for all of them together, in which the threads of a test must end."""
 
@@ -83,6 +86,43 @@ def no_leftover_threads() -> Iterator[None]:
         pytest.fail(
             "threads left behind:\n" + "\n".join(map(describe, left)), pytrace=False
         )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """
+    Run what uses `arrangement` twice: with threads of each session's own, and shared.
+
+    The second time in the default suite where the test is marked ``shared``, else in
+    ``deep``.
+    """
+    if "arrangement" in metafunc.fixturenames:
+        marked = metafunc.definition.get_closest_marker("shared")
+        shared = pytest.param("shared", marks=() if marked else pytest.mark.deep)
+        metafunc.parametrize("arrangement", ["private", shared], indirect=True)
+
+
+@pytest.fixture
+def arrangement(
+    request: pytest.FixtureRequest,
+    no_leftover_threads: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[str]:
+    """
+    Whose threads the sessions of a test use that do not say so.
+
+    One default for all of them, so that a suite is the same in both arrangements.
+    """
+    if request.param == "private":
+        yield "private"
+        return
+    # Ended before it is looked for threads that were left behind.
+    with Threads(workers=4, dialers=4) as threads:
+        defaults: dict[str, Any] = SessionOptions.__init__.__kwdefaults__
+        monkeypatch.setitem(defaults, "threads", threads)
+        yield "shared"
+        monkeypatch.undo()
+        left = threads.stats.sessions
+    assert (0, True) == (left, threads.close())
 
 
 def survivors(before: set[threading.Thread], *, grace: float) -> list[threading.Thread]:

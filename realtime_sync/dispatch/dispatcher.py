@@ -235,11 +235,7 @@ class Dispatcher:
         if event.is_set():
             return True
         # Not before the look above: what is there already costs nobody a wait.
-        if self._on_reader():
-            raise WouldDeadlock(
-                "a handler on the reader thread cannot wait for the server; "
-                "register it without inline=True"
-            )
+        self._check_may_wait()
         if self.mode == "manual" and threading.get_ident() == self._pumping:
             # Whoever pumps is the only one to run handlers: were he to sleep here,
             # a handler that sets the event would never run.
@@ -247,6 +243,13 @@ class Dispatcher:
                 self.pump(deadline)
             return event.wait(deadline.remaining())
         return event.wait(deadline.remaining())
+
+    def _check_may_wait(self) -> None:
+        if self._on_reader():
+            raise WouldDeadlock(
+                "a handler on the loop cannot wait for the server; "
+                "register it without inline=True"
+            )
 
     def wake(self) -> None:
         """Make a pumping thread look again at what it waits for."""
@@ -265,6 +268,9 @@ class Dispatcher:
             return True
         if self.on_dispatcher():
             raise WouldDeadlock("flush() in a handler would wait for itself")
+        # Not left to `wait`: a worker that is quick would spare it the look, and the
+        # same handler would be refused another time.
+        self._check_may_wait()
         self.check_free()
         marker = _Marker()
         self._put(marker)

@@ -126,7 +126,7 @@ class Asking:
         self._check_process()
         if self._on_reader():
             raise WouldDeadlock(
-                "ask() in a handler on the reader thread would wait for itself; "
+                "ask() in a handler on the loop would wait for itself; "
                 "register the handler without inline=True"
             )
         if self._asker == get_ident():

@@ -21,6 +21,8 @@ from realtime_sync.server import Server, serve
 from realtime_sync.server.agents.base import Call, Prompt
 from realtime_sync.server.host.faults import Fault
 
+pytestmark = pytest.mark.usefixtures("arrangement")
+
 EVENTS = 200
 TURNS = 12
 

@@ -22,6 +22,8 @@ from realtime_sync.session.close_report import CloseReport
 from tests.certificates import tls_pair
 from tests.rawserver import GREETING, Gone, Peer, RawServer, server_frame
 
+pytestmark = pytest.mark.usefixtures("arrangement")
+
 LONG = 10.0
 CLOSE = 0.6
 """Seconds that closing may take in these tests."""
@@ -105,6 +107,8 @@ class Place:
             if thread.name.startswith(mine):
                 thread.join(CLOSE + SLACK)
                 assert not thread.is_alive()
+        # Threads that are shared stay, and may be at the last delivery.
+        assert session._parts.dispatcher.drained(Deadline(CLOSE + SLACK))
         report = session.close_report
         assert report.complete
         assert session.closed

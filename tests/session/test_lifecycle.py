@@ -19,6 +19,8 @@ from realtime_sync.server import Server, serve
 from tests.rawserver import GREETING, Peer
 from tests.stress.sequenced_server import LONG, Place, wait_until
 
+pytestmark = pytest.mark.usefixtures("arrangement")
+
 
 @pytest.fixture
 def server() -> Iterator[Server]:

@@ -19,6 +19,8 @@ from realtime_sync.errors import ForkedSession, LocalProtocolError
 from realtime_sync.protocol import registry
 from realtime_sync.server import Server, serve
 
+pytestmark = pytest.mark.usefixtures("arrangement")
+
 ROOT = Path(__file__).parents[2]
 LONG = 20.0
 
@@ -201,7 +203,8 @@ class TestFork:
         """Nothing of the parent's session is in the way."""
 
         def talk() -> str:
-            with connect("m", base_url=server.url) as own:
+            # Threads that are shared are the parent's as well.
+            with connect("m", base_url=server.url, threads=None) as own:
                 return own.ask("Hello").text
 
         with connect("m", base_url=server.url) as session:
@@ -239,7 +242,8 @@ class TestFork:
         """It has no socket to share."""
         from realtime_sync import RealtimeClient
 
-        session = RealtimeClient(base_url=server.url).session("m")
+        client = RealtimeClient(base_url=server.url, threads=None)
+        session = client.session("m")
 
         def talk() -> str:
             with session:

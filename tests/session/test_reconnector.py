@@ -32,6 +32,8 @@ from realtime_sync.server.agents.base import Call, Prompt
 from realtime_sync.server.host.faults import Fault
 from tests.rawserver import GREETING, Gone, Peer, RawServer
 
+pytestmark = pytest.mark.usefixtures("arrangement")
+
 LONG = 10.0
 SCRIPT = Callable[[Peer], None]
 

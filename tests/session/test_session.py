@@ -25,6 +25,8 @@ from realtime_sync.errors import (
 from realtime_sync.server import Prompt, Server, serve
 from tests.rawserver import Peer, RawServer
 
+pytestmark = pytest.mark.usefixtures("arrangement")
+
 LONG = 10.0
 
 

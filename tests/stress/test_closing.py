@@ -24,6 +24,8 @@ from realtime_sync.session.close_report import CloseReport
 from tests.rawserver import Peer
 from tests.stress.sequenced_server import LONG, Place, library_threads, wait_until
 
+pytestmark = pytest.mark.usefixtures("arrangement")
+
 CLOSE = 1.0
 """Seconds that closing may take in these tests."""
 

@@ -18,6 +18,8 @@ from realtime_sync.errors import WaitTimeout
 from tests.rawserver import Gone, Peer
 from tests.stress.sequenced_server import LONG, Place
 
+pytestmark = pytest.mark.usefixtures("arrangement")
+
 THREADS = 4
 EACH = 100
 """Commands of each thread."""

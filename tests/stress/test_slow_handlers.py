@@ -23,6 +23,8 @@ from tests.rawserver import Peer
 from tests.stress.flood import flooding
 from tests.stress.sequenced_server import LONG, Place, percentile, wait_until
 
+pytestmark = pytest.mark.usefixtures("arrangement")
+
 DELTA = "response.output_text.delta"
 
 

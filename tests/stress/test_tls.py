@@ -19,6 +19,8 @@ from realtime_sync.errors import RealtimeError
 from tests.rawserver import Peer
 from tests.stress.sequenced_server import LONG, Place
 
+pytestmark = pytest.mark.usefixtures("arrangement")
+
 WRITERS = 3
 WORDS = 5
 """Commands of each writer."""

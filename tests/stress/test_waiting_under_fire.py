@@ -18,6 +18,8 @@ from realtime_sync.errors import ConnectionLost
 from tests.rawserver import Gone, Peer
 from tests.stress.sequenced_server import LONG, Place, percentile, wait_until
 
+pytestmark = pytest.mark.usefixtures("arrangement")
+
 THREADS = 8
 
 
