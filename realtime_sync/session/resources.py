@@ -303,6 +303,11 @@ class Responses(_Resource):
                 raise
             return handle
 
+    @property
+    def unnamed(self) -> tuple[ResponseHandle, ...]:
+        """What was asked for and the server has neither begun nor refused."""
+        return tuple(h for h in tuple(self._asked.values()) if not h.named)
+
     def cancel_unnamed(self) -> tuple[ResponseHandle, ...]:
         """
         Cancel what was asked for and has no name yet, as soon as it has one.
@@ -314,7 +319,7 @@ class Responses(_Resource):
         Returns:
             The handles of these responses.
         """
-        found = tuple(h for h in tuple(self._asked.values()) if not h.named)
+        found = self.unnamed
         for handle in found:
             handle.give_up()
         return found

@@ -188,7 +188,7 @@ class PlivoLine:
             "tracks": ["inbound"],
             "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000},
         }
-        return [self._said("start", start=start, extra_headers="{}")]
+        return [self._said("start", start=start, extra_headers="language=en;tier=1")]
 
     def caller(self, sound: bytes) -> Sent:
         """``media``."""
@@ -221,7 +221,16 @@ class PlivoLine:
 
 
 class ExotelLine:
-    """Exotel's messages, with 16-bit PCM at 8 kHz."""
+    """
+    Exotel's messages, with 16-bit PCM.
+
+    Args:
+        coding: as in ``media_format.encoding``.
+        rate: samples per second: 8000, 16000 or 24000.
+    """
+
+    def __init__(self, coding: str = "audio/x-raw", rate: int = 8000) -> None:
+        self._coding, self._rate = coding, rate
 
     def _said(self, event: str, **members: object) -> str:
         return json.dumps({"event": event, "stream_sid": "s1", **members})
@@ -233,7 +242,11 @@ class ExotelLine:
             "call_sid": "c1",
             "account_sid": "a1",
             "custom_parameters": {"language": "en"},
-            "media_format": {"encoding": "raw/slin", "sample_rate": "8000"},
+            "media_format": {
+                "encoding": self._coding,
+                "sample_rate": str(self._rate),
+                "bit_rate": "16",
+            },
         }
         return [json.dumps({"event": "connected"}), self._said("start", start=start)]
 
@@ -353,12 +366,34 @@ class AudioSocketLine:
 
 
 class ChannelWebSocketLine:
-    """The messages of ``chan_websocket``, with mu-law."""
+    """
+    The messages of ``chan_websocket``, with mu-law.
+
+    Args:
+        control: ``"plain-text"`` or ``"json"``, as in the option ``f`` of the dial
+            string: how events and commands are written.
+    """
+
+    def __init__(self, control: str = "plain-text") -> None:
+        self._json = control == "json"
+
+    def _said(self, event: str, **members: object) -> str:
+        if self._json:
+            return json.dumps({"event": event, "channel_id": "1", **members})
+        return " ".join([event, *(f"{name}:{each}" for name, each in members.items())])
 
     def begin(self) -> list[Sent]:
         """``MEDIA_START``."""
-        words = "connection_id:k1 channel:WebSocket/1 format:ulaw"
-        return [f"MEDIA_START {words} optimal_frame_size:160 ptime:20"]
+        return [
+            self._said(
+                "MEDIA_START",
+                connection_id="k1",
+                channel="WebSocket/1",
+                format="ulaw",
+                optimal_frame_size=160,
+                ptime=20,
+            )
+        ]
 
     def caller(self, sound: bytes) -> Sent:
         """A binary message."""
@@ -366,11 +401,11 @@ class ChannelWebSocketLine:
 
     def key(self, digit: str) -> Sent:
         """``DTMF_END``."""
-        return f"DTMF_END digit:{digit} duration_ms:100"
+        return self._said("DTMF_END", digit=digit, duration_ms=100)
 
     def heard(self, mark: str) -> Sent:
         """``MEDIA_MARK_PROCESSED``."""
-        return f"MEDIA_MARK_PROCESSED correlation_id:{mark}"
+        return self._said("MEDIA_MARK_PROCESSED", correlation_id=mark)
 
     def stop(self) -> None:
         """The socket is closed."""
@@ -380,7 +415,11 @@ class ChannelWebSocketLine:
         if isinstance(message, bytes):
             yield Asked("sound", sound=message)
             return
-        command, _, rest = message.partition(" ")
+        if self._json:
+            frame = json.loads(message)
+            command, rest = frame["command"], frame.get("correlation_id", "")
+        else:
+            command, _, rest = message.partition(" ")
         if command == "MARK_MEDIA":
             yield Asked("mark", mark=rest)
         elif command == "FLUSH_MEDIA":

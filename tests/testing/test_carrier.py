@@ -56,8 +56,11 @@ CARRIERS: list[Any] = [
     pytest.param(VONAGE, {"rate": 16_000}, None, id="vonage-16"),
     pytest.param(VONAGE, {"rate": 24_000}, linear(24_000), id="vonage-24"),
     pytest.param(EXOTEL, {}, None, id="exotel"),
+    pytest.param(EXOTEL, {"coding": "raw/slin"}, None, id="exotel-slin"),
+    pytest.param(EXOTEL, {"rate": 16_000}, linear(16_000), id="exotel-16"),
     pytest.param(AUDIOSOCKET, {}, None, id="audiosocket"),
     pytest.param(ASTERISK_WEBSOCKET, {}, None, id="chan-websocket"),
+    pytest.param(ASTERISK_WEBSOCKET, {"control": "json"}, None, id="chan-json"),
 ]
 
 
@@ -153,7 +156,8 @@ def test_a_whole_call(
 
         # The greeting that was asked for before the call began is heard whole.
         assert [phone.bridge] == started
-        assert 500 == pytest.approx(phone.carrier.ear_ms, abs=25)
+        slack = carrier.block_ms + 5
+        assert 500 == pytest.approx(phone.carrier.ear_ms, abs=slack)
 
         for turn in (1, 2):
             phone.transport.take()
@@ -164,7 +168,9 @@ def test_a_whole_call(
             phone.carrier.advance(1.0 + lag)
             appended = phone.transport.commands("input_audio_buffer.append")
             assert appended
-            assert 500 + 400 * turn == pytest.approx(phone.carrier.ear_ms, abs=75)
+            assert 500 + 400 * turn == pytest.approx(
+                phone.carrier.ear_ms, abs=3 * slack
+            )
 
         before = phone.carrier.ear_ms
         phone.say(5.0, item_id="long")
@@ -188,7 +194,7 @@ def test_a_whole_call(
         if not carrier.marks:
             phone.carrier.advance(lag)
         assert "heard" == outcome
-        assert 600 == pytest.approx(phone.carrier.ear_ms - before, abs=25)
+        assert 600 == pytest.approx(phone.carrier.ear_ms - before, abs=slack)
 
         phone.carrier.hang_up()
         phone.bridge.close()
@@ -215,7 +221,7 @@ def test_the_same_sound_arrives_at_the_ear(
 
 
 @pytest.mark.parametrize("carrier, line, codec", CARRIERS)
-def test_every_message_lasts_20_ms_and_marks_are_few(
+def test_every_message_is_as_long_as_the_carrier_wants_it_and_marks_are_few(
     carrier: Carrier, line: dict[str, Any], codec: Codec | None
 ) -> None:
     """Whatever the server's pieces are like."""
@@ -227,8 +233,8 @@ def test_every_message_lasts_20_ms_and_marks_are_few(
         sounds = [len(each.sound) for each in asked if each.what == "sound"]
         marks = sum(each.what == "mark" for each in asked)
 
-        assert {phone.codec.format.size(20)} == set(sounds)
-        assert (8 <= marks <= 10) if carrier.marks else marks == 0
+        assert {phone.codec.format.size(carrier.block_ms)} == set(sounds)
+        assert (5 <= marks <= 10) if carrier.marks else marks == 0
 
 
 def read(carrier: Carrier, line: dict[str, Any], message: str | bytes) -> list[Any]:

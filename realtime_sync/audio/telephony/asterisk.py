@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -105,7 +106,15 @@ def _framed(kind: int, held: bytes) -> bytes:
 
 
 class ChannelWebSocketWire:
-    """The messages of ``chan_websocket``: binary sound, and lines of text."""
+    """
+    The messages of ``chan_websocket``: binary sound, and lines of text or JSON.
+
+    Commands are written like the event that began the call: a channel with the
+    option ``f(json)`` understands no others.
+    """
+
+    def __init__(self) -> None:
+        self._json = False
 
     def read(self, message: str | bytes | Mapping[str, Any]) -> Iterator[CallEvent]:
         """What a message says."""
@@ -115,6 +124,7 @@ class ChannelWebSocketWire:
             return
         event, members = _words(message)
         if event == "MEDIA_START":
+            self._json = isinstance(message, Mapping) or message.lstrip()[:1] == "{"
             yield CallStarted(
                 stream=text_of(members.get("connection_id")),
                 call=text_of(members.get("channel")),
@@ -139,15 +149,20 @@ class ChannelWebSocketWire:
 
     def mark(self, name: str) -> str:
         """Ask for word."""
+        if self._json:
+            return json.dumps({"command": "MARK_MEDIA", "correlation_id": name})
         return f"MARK_MEDIA {name}"
 
     def clear(self) -> str:
         """Drop what is queued."""
-        return "FLUSH_MEDIA"
+        return self._command("FLUSH_MEDIA")
 
     def hang_up(self) -> str:
         """End the call."""
-        return "HANGUP"
+        return self._command("HANGUP")
+
+    def _command(self, word: str) -> str:
+        return json.dumps({"command": word}) if self._json else word
 
 
 def _words(message: str | Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:

@@ -23,6 +23,7 @@ from .call_events import (
     CallerSound,
     CallEvent,
     CallStarted,
+    CarrierComplained,
     FlowChanged,
     KeyPressed,
     SoundHeard,
@@ -56,7 +57,8 @@ class CallBridge:
     is converted and no extra is needed; what differs all the same is converted.
     What the model says before the call has begun waits for its begin.
 
-    What the model says is sent in real time, a little ahead, in blocks of 20 ms.
+    What the model says is sent in real time, a little ahead, in blocks of 20 ms, or
+    as long as the carrier wants them.
     When the caller speaks, what the carrier has queued is dropped, and the
     conversation is cut at what the caller has heard: by the carrier's marks, and
     by the clock between them and where a carrier has none.
@@ -144,6 +146,7 @@ class CallBridge:
         self.player = Player(
             self._send_sound,
             format=first.format,
+            block_ms=carrier.block_ms,
             pad=True,
             lead=lead,
             clear=self._send_clear if carrier.clears else None,
@@ -296,9 +299,9 @@ class CallBridge:
         """
         Wait until the caller has heard everything that is being said.
 
-        For a goodbye before hanging up. A response that is still being generated is
-        waited for. Call it in a handler or a thread of your own, not in the one that
-        calls `receive`, nor in an inline handler.
+        For a goodbye before hanging up. A response that was asked for and one that
+        is still being generated are waited for. Call it in a handler or a thread of
+        your own, not in the one that calls `receive`, nor in an inline handler.
 
         Args:
             timeout: seconds.
@@ -310,7 +313,7 @@ class CallBridge:
         deadline = time.monotonic() + timeout
         attachment = self._attachment
         before = attachment.interruptions if attachment is not None else 0
-        while self._session.is_open and self._session.snapshot.active_response:
+        while self._session.is_open and self._speaks():
             if attachment is not None and attachment.interruptions != before:
                 return "interrupted"
             remaining = deadline - time.monotonic()
@@ -328,6 +331,11 @@ class CallBridge:
                 return "timeout"
             self.ended.wait(self.carrier.tail)
         return outcome
+
+    def _speaks(self) -> bool:
+        """Whether the model has more to say."""
+        session = self._session
+        return bool(session.response.unnamed or session.snapshot.active_response)
 
     def collect_digits(
         self, count: int, *, timeout: float = 10.0, terminator: str = ""
@@ -405,6 +413,8 @@ class CallBridge:
             self.player.resume() if event.wanted else self.player.pause()
         elif isinstance(event, CallEnded):
             self._end(event.reason)
+        elif isinstance(event, CarrierComplained):
+            _log.warning("! call %s: %s", self.call_id, event.text)
 
     def _begin(self, start: CallStarted) -> None:
         if start.codec is not None:

@@ -63,6 +63,19 @@ class CallEnded:
     reason: str = "stop"
 
 
+@frozen
+class CarrierComplained:
+    """The carrier says that something is wrong, and goes on."""
+
+    text: str
+
+
 CallEvent = Union[
-    CallStarted, CallerSound, SoundHeard, KeyPressed, FlowChanged, CallEnded
+    CallStarted,
+    CallerSound,
+    SoundHeard,
+    KeyPressed,
+    FlowChanged,
+    CallEnded,
+    CarrierComplained,
 ]

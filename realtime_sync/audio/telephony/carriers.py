@@ -32,6 +32,7 @@ class Carrier:
         clears: whether it drops what it has queued when it is told to.
         tail: seconds from the last sound that was sent until it was surely heard,
             where there are no marks.
+        block_ms: milliseconds of sound that it wants in one message.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Carrier:
     marks: bool = True
     clears: bool = True
     tail: float = 0.3
+    block_ms: float = 20.0
 
 
 _TWILIO = JsonNames(name="Twilio", codings=("g711_ulaw",))
@@ -81,6 +83,7 @@ _PLIVO = JsonNames(
     heard="playedStream",
     flat_marks=True,
     says_format=True,
+    headers="extra_headers",
 )
 
 PLIVO = Carrier("Plivo", lambda: JsonWire(_PLIVO))
@@ -96,8 +99,10 @@ _EXOTEL = JsonNames(
     coded="slin",
 )
 
-EXOTEL = Carrier("Exotel", lambda: JsonWire(_EXOTEL), input=linear(8_000))
-"""Exotel's Voicebot applet: 16-bit PCM."""
+EXOTEL = Carrier(
+    "Exotel", lambda: JsonWire(_EXOTEL), input=linear(8_000), block_ms=100.0
+)
+"""Exotel's Voicebot applet: 16-bit PCM, in messages of at least 100 ms."""
 
 VONAGE = Carrier("Vonage", VonageWire, input=linear(16_000))
 """Vonage voice WebSockets: binary 16-bit PCM at 8, 16 or 24 kHz."""

@@ -56,6 +56,7 @@ _WORDS = {
     "linear16": PCM16,
     "pcm": PCM16,
     "pcm16": PCM16,
+    "raw": PCM16,
 }
 """Carriers' words, small and without ``audio/``, ``x-``, ``raw/`` and signs."""
 

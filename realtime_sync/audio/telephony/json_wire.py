@@ -15,6 +15,7 @@ from .call_events import (
     CallerSound,
     CallEvent,
     CallStarted,
+    CarrierComplained,
     KeyPressed,
     SoundHeard,
 )
@@ -34,6 +35,7 @@ class JsonNames:
         format: the member of ``start`` that says how sound is coded.
         rate: the member of that with the samples per second.
         parameters: the member of ``start`` with what the application passed on.
+        headers: the member of the message itself with that, as ``a=1;b=2``.
         coded: how sound is coded if ``start`` does not say.
         big_endian: whether 16-bit samples have the high byte first.
         play: the event that carries sound to the caller.
@@ -52,6 +54,7 @@ class JsonNames:
     format: str = "mediaFormat"
     rate: str = "sampleRate"
     parameters: str = "customParameters"
+    headers: str = ""
     coded: str = "audio/x-mulaw"
     big_endian: bool = False
     play: str = "media"
@@ -99,6 +102,8 @@ class JsonWire:
             stop = frame.get("stop")
             reason = stop.get("reason") if isinstance(stop, Mapping) else None
             yield CallEnded(text_of(reason) or "stop")
+        elif event == "error":
+            yield CarrierComplained(json.dumps(frame.get("payload", frame)))
 
     def _start(self, frame: Mapping[str, Any]) -> CallStarted:
         names = self._names
@@ -115,7 +120,10 @@ class JsonWire:
             stream=text_of(start.get(names.stream)) or text_of(frame.get(names.stream)),
             call=text_of(start.get(names.call)),
             codec=codec,
-            parameters=parameters_of(start.get(names.parameters)),
+            parameters={
+                **parameters_of(frame.get(names.headers)),
+                **parameters_of(start.get(names.parameters)),
+            },
         )
 
     def started(self, start: CallStarted, output: Codec) -> None:

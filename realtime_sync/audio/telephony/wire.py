@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, Union
 
@@ -82,6 +83,9 @@ def text_of(value: object) -> str | None:
 
 def parameters_of(value: object) -> dict[str, str]:
     """What the application had passed on, as text by name."""
+    if isinstance(value, str):
+        pairs = (pair.partition("=") for pair in re.split("[;,]", value))
+        return {name.strip(): each for name, sign, each in pairs if sign}
     if not isinstance(value, Mapping):
         return {}
     return {str(name): str(each) for name, each in value.items()}
