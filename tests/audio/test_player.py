@@ -218,19 +218,23 @@ def test_closing_ends_the_thread_and_drops_the_rest(sink: Sink) -> None:
     assert 0 == player.queued_ms
 
 
+def threads(name: str) -> list[threading.Thread]:
+    """The threads of that name that run."""
+    return [each for each in threading.enumerate() if each.name == name]
+
+
 def test_an_idle_player_keeps_no_thread(
     sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody need close it; audio, the end of a pause and an order begin another."""
     monkeypatch.setattr("realtime_sync.audio.player._PATIENCE", 0.001)
-    player = audio.Player(sink, clear=sink.clear, block_ms=5)
+    player = audio.Player(sink, clear=sink.clear, block_ms=5, name="idle")
 
     def ended() -> None:
-        thread = player._thread
-        if thread is not None:
+        for thread in threads("realtime-idle"):
             thread.join(10)
 
-        assert player._thread is None
+        assert [] == threads("realtime-idle")
 
     player.play(audio.silence(0.005))
     sink.wait(blocks=1)
@@ -499,15 +503,14 @@ def test_a_stuck_sink_does_not_hold_up_the_end() -> None:
         stuck.set()
         release.wait(20)
 
-    player = audio.Player(sink, close_timeout=0.05)
+    player = audio.Player(sink, close_timeout=0.05, name="stuck")
     player.play(audio.silence(1))
     assert stuck.wait(10)
     began = time.monotonic()
     player.close()
     took = time.monotonic() - began
-    thread = player._thread
+    (thread,) = threads("realtime-stuck")
     release.set()
-    assert thread is not None
     thread.join(10)
 
     assert took < 5
