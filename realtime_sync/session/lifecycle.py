@@ -105,7 +105,7 @@ The state after each step.
 
 FAIL: there is no connection, and another attempt may be made. CONNECT: the first
 connection is there. REPLACE: another one has taken its place. END: the last one has
-ended, and everything has been told so.
+ended; whoever is told so next finds the session closed.
 """
 
 
