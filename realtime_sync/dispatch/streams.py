@@ -138,6 +138,7 @@ class EventStream(Generic[Event]):
         self._where = where
         self._timeout = timeout
         self._waiting = waiting
+        self._since = waiting.heard
         self._mailbox = mailbox = Mailbox(limit)
         watch = watch_for(event, unknown, mailbox.put, mailbox.end)
         watches.add(watch)
@@ -155,10 +156,11 @@ class EventStream(Generic[Event]):
 
     def __next__(self) -> Event:
         deadline = self._waiting.deadline(self._timeout)
-        since = self._waiting.heard
         while True:
             try:
-                with self._waiting.explaining(since):
+                # Since the event before: the error may have come while the caller
+                # was busy with that one.
+                with self._waiting.explaining(self._since):
                     event: Event = self._mailbox.take(
                         self._waiting.wait, deadline, f"event {self._what}"
                     )
@@ -167,6 +169,7 @@ class EventStream(Generic[Event]):
             except OverflowError as exc:
                 raise DispatchOverflow(f"stream of {self._what}: {exc}") from None
             if self._where is None or self._where(event):
+                self._since = self._waiting.heard
                 return event
 
     def close(self) -> None:
@@ -207,7 +210,8 @@ def wait_changed(
     try:
         look(None)
         deadline = waiting.deadline(timeout)
-        slot.result(waiting.wait, deadline, "change of the snapshot")
+        with waiting.explaining():
+            slot.result(waiting.wait, deadline, "change of the snapshot")
     finally:
         watches.remove(watch)
     return mirror.snapshot

@@ -321,10 +321,17 @@ class Waiting:
     Args:
         wait: blocks on an event.
         timeout: seconds that `UNSET` stands for.
+        remedy: what to do about an error, by its words, or None.
     """
 
-    def __init__(self, wait: Wait, timeout: Optional[float]) -> None:
+    def __init__(
+        self,
+        wait: Wait,
+        timeout: Optional[float],
+        remedy: Callable[[str], Optional[str]] = lambda said: None,
+    ) -> None:
         self.wait = wait
+        self._remedy = remedy
         self.timeout = timeout
         self._errors: deque[ServerEvent] = deque(maxlen=_MOST_ERRORS)
         self._heard = 0
@@ -360,9 +367,12 @@ class Waiting:
             errors = tuple(self._errors)[-count:] if count and not exc.errors else ()
             if not errors:
                 raise
-            said = "; ".join(map(_said, errors[-_MOST_NAMED:]))
+            told = [_said(event) for event in errors]
+            said = "; ".join(told[-_MOST_NAMED:])
+            remedy = next(filter(None, map(self._remedy, told)), None)
+            advice = "" if remedy is None else f". {remedy}"
             raise WaitTimeout(
-                f"{exc}; meanwhile the server said: {said}",
+                f"{exc}; meanwhile the server said: {said}{advice}",
                 partial=exc.partial,
                 errors=errors,
             ) from None

@@ -285,9 +285,10 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "transcription_session.update": "session.update",
         "transcription_session.created": "session.created",
         "transcription_session.updated": "session.updated",
+        f"{_TRANSCRIPTION}.updated": f"{_TRANSCRIPTION}.delta",
     }
 )
-"""Beta spelling -> canonical spelling, where the two differ."""
+"""Beta spelling, or a vendor's, -> canonical spelling, where the two differ."""
 
 TRANSCRIPTION_SPELLINGS: Mapping[str, str] = MappingProxyType(
     {

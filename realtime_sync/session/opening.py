@@ -318,21 +318,38 @@ def refused_for_dialect(
     Returns:
         None when the refusal says nothing of the kind.
     """
+    said = f"{refusal} {refusal.code or ''} {refusal.param or ''}"
+    # What was refused is a `session.update`, whether the server says so or not.
+    remedy = dialect_remedy(dialect, f"{said} session.update")
+    if remedy is None:
+        return None
+    return DialectMismatch(f"{refusal} {remedy}", code=refusal.code)
+
+
+def dialect_remedy(dialect: str, said: str) -> Optional[str]:
+    """
+    What to do about an error that a server of the other dialect gives, or None.
+
+    Args:
+        dialect: what is spoken.
+        said: the words of the error, its code and its ``param``.
+    """
     row = _DIALECT_WORDS.get(dialect)
     if row is None:
         return None
     words, names, other = row
-    said = f"{refusal} {refusal.code or ''} {refusal.param or ''}".lower()
+    said = said.lower()
     strange = any(word in said for word in words) and any(n in said for n in names)
     if dialect == "beta" and any(word in said for word in _DIALECT_TYPED):
         strange = strange or "session.type" in said
-    if strange or any(word in said for word in _INVALID_EVENT):
-        return DialectMismatch(
-            f"{refusal} The server speaks another dialect than {dialect!r}: "
-            f'connect with dialect="{other}".',
-            code=refusal.code,
-        )
-    return None
+    if any(word in said for word in _INVALID_EVENT):
+        strange = strange or "session.update" in said
+    if not strange:
+        return None
+    return (
+        f"The server speaks another dialect than {dialect!r}: "
+        f'connect with dialect="{other}".'
+    )
 
 
 def _dialect_mismatch(message: str, status: Optional[int] = None) -> DialectMismatch:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import Optional
 
 from attrs import define, field
@@ -28,6 +29,7 @@ from ..protocol.dialects import named
 from ..state.mirrors import Mirror, mirror_of
 from ..state.snapshot import Snapshot
 from ..transport.endpoint import Endpoint
+from .opening import dialect_remedy
 from .options import SessionOptions
 from .publisher import Publisher
 from .reconnector import Reconnector
@@ -114,7 +116,9 @@ class Parts:
             workers=None if options.threads is None else options.threads.workers,
             around=None if options.threads is None else options.threads.around,
         )
-        self.waiting = Waiting(self.dispatcher.wait, options.timeout)
+        self.waiting = Waiting(
+            self.dispatcher.wait, options.timeout, partial(dialect_remedy, self.dialect)
+        )
         self.watches.add(self.waiting.watch)
         self.publisher = Publisher(
             self.board,

@@ -285,16 +285,18 @@ class Responses(_Resource):
         deadline = self._waiting.deadline(timeout)
         if config.get("conversation") == "none" or on_conflict == "raise":
             return self._send(command)
-        pause = 0.0
+        pause, since = 0.0, self._since_active()
         while True:
-            self._clear_the_way(on_conflict, deadline)
+            with self._waiting.explaining(since):
+                self._clear_the_way(on_conflict, deadline)
             handle = self._send(command, refusable=True)
             try:
                 handle.acknowledged(deadline.remaining())
             except ActiveResponseConflict:
                 # Another turn was faster. It may be over by now, so that nothing
                 # more comes of it; or the server never tells of it.
-                self._await_change(self._mirror.snapshot, deadline, pause)
+                with self._waiting.explaining(since):
+                    self._await_change(self._mirror.snapshot, deadline, pause)
                 pause = min(1.0, pause * 2 or 0.05)
                 continue
             except WaitTimeout:
@@ -381,6 +383,13 @@ class Responses(_Resource):
         )
         handle.listen()
         return handle
+
+    def _since_active(self) -> int:
+        """Since when errors matter: the beginning of the response that is active."""
+        active = self._mirror.snapshot.active_response
+        asked = tuple(self._asked.values()) if active is not None else ()
+        ours = [h.since for h in asked if active and h.response_id == active.id]
+        return min(ours, default=self._waiting.heard)
 
     def _clear_the_way(self, on_conflict: str, deadline: Deadline) -> None:
         snapshot = self._mirror.snapshot

@@ -363,10 +363,11 @@ class ResponseHandle(CommandHandle):
                 if at < len(self._log) or self._over.is_set():
                     continue
                 if not self._wait_listening(ready, self._waiting.deadline(timeout)):
-                    raise WaitTimeout(
-                        f"no {what} of response {self.response_id} in time",
-                        partial=self.reply(),
-                    )
+                    with self._waiting.explaining(self.since):
+                        raise WaitTimeout(
+                            f"no {what} of response {self.response_id} in time",
+                            partial=self.reply(),
+                        )
         finally:
             self._listeners = tuple(e for e in self._listeners if e is not ready)
 

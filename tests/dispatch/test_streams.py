@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import gc
 import threading
+from types import SimpleNamespace
 from typing import Any, Optional
 
 import pytest
 
-from realtime_sync import events
+from realtime_sync import UNSET, Snapshot, events
 from realtime_sync.deadline import Deadline
 from realtime_sync.dispatch.notices import ConnectionOpened
-from realtime_sync.dispatch.streams import EventStream, Expectation
+from realtime_sync.dispatch.streams import EventStream, Expectation, wait_changed
 from realtime_sync.dispatch.watches import Waiting, WatchList
 from realtime_sync.errors import (
     ConfigurationError,
@@ -347,3 +348,20 @@ def test_a_stream_in_a_cycle_is_collected_without_a_deadlock(
     listening.hear("error")
 
     assert () == listening.watches._watches
+
+
+def test_waiting_for_a_change_in_vain_names_what_the_server_complained_of() -> None:
+    """It came while the snapshot was waited for, and the remedy with it."""
+    watches = WatchList()
+
+    def refused(ready: threading.Event, deadline: Deadline) -> bool:
+        watches.offer(event("error", error={"message": "no such thing"}))
+        return False
+
+    waiting = Waiting(refused, 0.05, lambda said: f"Mind {said!r}.")
+    watches.add(waiting.watch)
+    mirror = SimpleNamespace(snapshot=Snapshot())
+    with pytest.raises(WaitTimeout, match="no such thing.*Mind 'no such") as caught:
+        wait_changed(mirror, 0, UNSET, watches=watches, waiting=waiting)
+
+    assert 1 == len(caught.value.errors)

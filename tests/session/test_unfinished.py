@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from realtime_sync import Audio, RealtimeClient, audio, connect
+from realtime_sync import Audio, RealtimeClient, Session, audio, connect
 from realtime_sync.errors import (
     CommandRejected,
     ConfigurationError,
@@ -260,3 +260,118 @@ def test_a_server_that_does_not_greet_is_named_with_the_way_around() -> None:
     with RawServer(script) as server:
         with pytest.raises(WaitTimeout, match="wait_created=False"):
             connect("m", base_url=server.url, connect_timeout=0.3)
+
+
+# -- errors of a server that never says whose they are ---------------------------
+
+TROUBLE = {
+    "type": "server_error",
+    "code": "internal_error",
+    "message": "unexpected keyword argument 'format'",
+}
+
+
+def failing(peer: Peer) -> None:
+    """A server that breaks in the middle of a response, which never ends."""
+    peer.greet()
+    begin(peer, "resp_1", peer.hear_until("response.create"))
+    delta = {"response_id": "resp_1", "item_id": "item_1", "delta": "Hel"}
+    peer.say({"type": "response.output_text.delta", **delta})
+    peer.hear_until("input_audio_buffer.clear")
+    peer.say({"type": "error", "error": TROUBLE})
+    peer.answer_close()
+
+
+def fail(session: Session) -> None:
+    """Have the server break."""
+    with session.expect("error") as error:
+        session.input_audio_buffer.clear()
+    error.result(5)
+
+
+def text_of(session: Session) -> None:
+    """Iterate over an answer."""
+    for _ in session.response.create().text_deltas(timeout=0.2):
+        fail(session)
+
+
+def events_of(session: Session) -> None:
+    """Iterate over events; the error comes while one of them is looked at."""
+    stream = session.events("response.output_text.delta", timeout=0.2)
+    session.response.create()
+    for _ in stream:
+        fail(session)
+
+
+def another(session: Session) -> None:
+    """Ask for one more while the first is not over."""
+    with session.expect("response.output_text.delta") as begun:
+        session.response.create()
+    begun.result(5)
+    fail(session)
+    session.response.create(on_conflict="wait", timeout=0.2)
+
+
+def whole(session: Session) -> None:
+    """Wait for the end of the answer."""
+    with session.expect("response.output_text.delta") as begun:
+        handle = session.response.create()
+    begun.result(5)
+    fail(session)
+    handle.result(timeout=0.2)
+
+
+@pytest.mark.parametrize("wait", [text_of, events_of, another, whole])
+def test_a_wait_in_vain_names_what_the_server_complained_of(wait: Any) -> None:
+    """Whatever is waited for, and wherever the caller was when it came."""
+    with RawServer(failing) as server, connect("m", base_url=server.url) as session:
+        with pytest.raises(WaitTimeout) as caught:
+            wait(session)
+
+    assert TROUBLE["message"] in str(caught.value)
+    assert ["internal_error"] == [each.error.code for each in caught.value.errors]
+
+
+@pytest.mark.parametrize(
+    "dialect, error, other",
+    [
+        ("ga", "Unknown parameter: 'session.type'.", "beta"),
+        ("beta", "Unknown or invalid event: session.update", "ga"),
+    ],
+)
+def test_a_wait_in_vain_names_the_remedy(dialect: Any, error: str, other: str) -> None:
+    """An error that names no command may still tell what is wrong."""
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.hear_until("response.create")
+        peer.say({"type": "error", "error": {"message": error, "param": "model"}})
+        peer.answer_close()
+
+    with RawServer(script) as server:
+        with connect("m", base_url=server.url, dialect=dialect) as session:
+            with pytest.raises(WaitTimeout, match=f'dialect="{other}"'):
+                session.response.create().result(timeout=0.5)
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("code", ["engine_overheated", None])
+def test_a_question_fails_at_once_with_an_error_that_says_not_whose_it_is(
+    late: bool, code: Any
+) -> None:
+    """Everything that waits is this question's: its item and its answer."""
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        item = peer.hear_until("conversation.item.create")["item"]
+        if late:
+            peer.say({"type": "conversation.item.added", "item": item})
+            peer.hear_until("response.create")
+        peer.say({"type": "error", "error": {"message": "too hot", "code": code}})
+        peer.answer_close()
+
+    with RawServer(script) as server, connect("m", base_url=server.url) as session:
+        with pytest.raises(CommandRejected, match="too hot") as caught:
+            session.ask("Hello", timeout=20)
+
+    assert code == caught.value.code

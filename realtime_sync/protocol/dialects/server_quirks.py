@@ -124,14 +124,24 @@ def _whole_in_delta(name: str) -> Callable[[Frame], Frame]:
     return mend
 
 
+_TRANSCRIPTION = "conversation.item.input_audio_transcription."
+_KEPT = ("event_id", "item_id", "content_index", "logprobs")
+
+
 def _interim_completed(frame: Frame) -> Frame:
     if frame.get("status") != "in_progress":
         return frame
-    kept = ("event_id", "item_id", "content_index", "logprobs")
-    told = {name: frame[name] for name in kept if name in frame}
-    name = "conversation.item.input_audio_transcription.delta"
-    words = frame.get("transcript")
-    return {"type": name, **told, "delta": words, "cumulative": True}
+    told = {name: frame[name] for name in _KEPT if name in frame}
+    whole = {"delta": frame.get("transcript"), "cumulative": True}
+    return {"type": _TRANSCRIPTION + "delta", **told, **whole}
+
+
+def _updated_caption(frame: Frame) -> Frame:
+    if frame.get("type") != _TRANSCRIPTION + "updated" or "transcript" not in frame:
+        return frame
+    told = {name: frame[name] for name in _KEPT if name in frame}
+    whole = {"delta": frame["transcript"], "cumulative": True}
+    return {"type": _TRANSCRIPTION + "delta", **told, **whole}
 
 
 _LIFTS = (
@@ -192,6 +202,14 @@ _LIFTS = (
         mend=_interim_completed,
     ),
     Habit(
+        name="updated_captions",
+        servers=("xAI",),
+        does="``input_audio_transcription.updated`` with all that was said so far",
+        ours="each is a ``delta`` that is ``cumulative``",
+        types=(_TRANSCRIPTION + "delta",),
+        mend=_updated_caption,
+    ),
+    Habit(
         name="whole_text_in_delta",
         servers=("mock servers",),
         does="the whole text in ``delta``",
@@ -221,6 +239,13 @@ _LIFTS = (
 )
 
 _MEANINGS = (
+    Habit(
+        name="own_ids",
+        servers=("StepFun",),
+        does="items that a client creates come back under ids of the server's",
+        ours="what they say tells which they are, and predecessors get these ids",
+        caught=False,
+    ),
     Habit(
         name=NULL_IS_HEAD,
         servers=("OpenAI", "Azure OpenAI"),

@@ -321,3 +321,17 @@ def test_an_interim_transcript_is_a_delta_to_everybody() -> None:
     assert TRANSCRIPTION + "delta" == event.type
     assert ("Hel", True) == (event.delta, event.cumulative)
     assert TRANSCRIPTION + "completed" == event.raw["type"]
+
+
+@pytest.mark.parametrize("told", [["Hel", "Hello?"], ["Hallo", "Hello?"], ["Hello?"]])
+def test_updated_captions_are_all_that_was_said_so_far(told: list[str]) -> None:
+    """xAI's own event: shorter ones and corrections take the place of what was."""
+    mirror = Mirror()
+    mirror.added(message("u", [{"type": "input_audio"}]))
+    for words in told:
+        heard(mirror, "updated", transcript=words)
+    part = mirror.item("u").content[0]
+
+    assert ("Hello?", "in_progress") == (part.transcript, part.transcription)
+    assert INTERIM in mirror.snapshot.habits
+    assert [] == mirror.kinds
