@@ -47,7 +47,9 @@ class ReconnectPolicy:
             replaced, at the first quiet moment; None never does.
         hook: called before each attempt with a `ReconnectAttempt`; returns
             False to give up, a mapping of request headers to send as well, or
-            None to go on. Runs on the reader thread, so it must be quick.
+            None to go on. Runs where connections are dialled, in no thread of
+            yours. An exception is logged and the attempt made; `SystemExit` and the
+            like end the session with that error.
     """
 
     attempts: int = 5
