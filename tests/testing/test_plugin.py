@@ -210,7 +210,9 @@ def test_after():
     )
 
     result.assert_outcomes(passed=2, errors=1)
-    result.stdout.fnmatch_lines(["*left threads behind: realtime-sync stubborn disp*"])
+    result.stdout.fnmatch_lines(
+        ["*left threads behind: realtime-sync stubborn worker*"]
+    )
 
 
 def test_markers_and_fixtures_are_explained(pytester: pytest.Pytester) -> None:
