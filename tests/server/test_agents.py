@@ -240,6 +240,9 @@ class ChatHandler(BaseHTTPRequestHandler):
         status, chunks = server.answers.pop(0)
         self.send_response(status)
         self.end_headers()
+        if status != 200:
+            self.wfile.write(chunks if isinstance(chunks, bytes) else b"")
+            return
         for chunk in chunks:
             self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
         self.wfile.write(b"data: [DONE]\n\n")
@@ -349,6 +352,41 @@ def test_chat_fails_as_the_endpoint_fails(
         response["status"],
         response["status_details"]["error"]["code"],
     )
+
+
+CUT = {"choices": [{"delta": {}, "finish_reason": "content_filter"}]}
+FILTERED = b'{"error": {"code": "content_filter", "message": "not that"}}'
+
+
+@pytest.mark.parametrize(
+    ("status", "chunks", "words"),
+    [
+        (200, [chunk(content="Well. No"), CUT], "Well. No"),
+        (200, [{"error": {"code": "content_filter"}}], ""),
+        (400, FILTERED, ""),
+    ],
+)
+def test_chat_passes_on_what_the_content_filter_does(
+    endpoint: Any, status: int, chunks: Any, words: str
+) -> None:
+    """What was said before is kept, and the response says why it ends."""
+    endpoint.answers.append((status, chunks))
+    frames = Talk(TextChat(endpoint)).answer(output_modalities=["text"])
+    response = only(frames, "response.done")["response"]
+
+    assert words == "".join(said(frames))
+    assert "incomplete" == response["status"]
+    assert "content_filter" == response["status_details"]["reason"]
+
+
+@pytest.mark.parametrize("body", [b"", b"no", b"[1]", b'{"error": "no"}'])
+def test_an_error_of_any_shape_is_a_failure(endpoint: Any, body: bytes) -> None:
+    """The words of the endpoint are in it."""
+    endpoint.answers.append((500, body))
+    with pytest.raises(Failure, match="status 500") as caught:
+        list(TextChat(endpoint).reply(Prompt()))  # type: ignore[arg-type]
+
+    assert "server_error" == caught.value.code
 
 
 def test_chat_without_an_endpoint() -> None:

@@ -24,6 +24,10 @@ from ..voice import (
 )
 from .base import Answer, Call, Failure, Piece, Prompt, Say, item_text
 
+_FILTERED = "content_filter"
+_MOST_ERROR = 1 << 16
+"""Bytes that are read of an answer that is an error."""
+
 _SENTENCE = re.compile(r".+?[.!?…]+[\"')\]]*\s+", re.DOTALL)
 
 
@@ -105,11 +109,8 @@ class Chat:
                 yield from pieces_of(response)
         except urllib.error.HTTPError as exc:
             with exc:
-                detail = exc.read(500).decode("utf-8", "replace")
-            code = "rate_limit_exceeded" if exc.code == 429 else "server_error"
-            raise Failure(
-                f"{self.url} answered with status {exc.code}: {detail}", code=code
-            ) from exc
+                body = exc.read(_MOST_ERROR)
+            raise _refused(self.url, exc.code, body) from exc
         except OSError as exc:
             raise Failure(f"{self.url} cannot be reached: {exc}") from exc
 
@@ -183,12 +184,15 @@ def pieces_of(lines: Iterable[bytes]) -> Iterator[Piece]:
     Words come out by the sentence, calls when the stream is over.
 
     Raises:
-        Failure: the stream holds an error.
+        Failure: the stream holds an error, or was cut by the endpoint's content
+            filter: what had been said by then comes before it.
     """
-    text = ""
+    text, filtered = "", False
     calls: dict[int, dict[str, str]] = {}
-    for delta in _deltas(lines):
-        text += delta.get("content") or ""
+    for choice in _choices(lines):
+        filtered = filtered or choice.get("finish_reason") == _FILTERED
+        delta = choice.get("delta") or choice.get("message") or {}
+        text += delta.get("content") or delta.get("refusal") or ""
         for call in delta.get("tool_calls") or ():
             _add_call(calls, call)
         while match := _SENTENCE.match(text):
@@ -196,11 +200,13 @@ def pieces_of(lines: Iterable[bytes]) -> Iterator[Piece]:
             text = text[match.end() :]
     if text.strip():
         yield Say(text)
+    if filtered:
+        raise Failure("the endpoint's content filter cut the answer", code=_FILTERED)
     for _, call in sorted(calls.items()):
         yield Call(call["name"], call["arguments"] or "{}", call["id"])
 
 
-def _deltas(lines: Iterable[bytes]) -> Iterator[Mapping[str, Any]]:
+def _choices(lines: Iterable[bytes]) -> Iterator[Mapping[str, Any]]:
     for line in lines:
         field, _, value = line.decode("utf-8", "replace").strip().partition(":")
         if field != "data" or value.strip() in ("", "[DONE]"):
@@ -210,9 +216,28 @@ def _deltas(lines: Iterable[bytes]) -> Iterator[Mapping[str, Any]]:
         except ValueError as exc:
             raise Failure(f"the endpoint sent what is not JSON: {exc}") from exc
         if "error" in chunk:
-            raise Failure(f"the endpoint failed: {chunk['error']}")
-        for choice in chunk.get("choices") or ():
-            yield choice.get("delta") or choice.get("message") or {}
+            code = _code_of(chunk["error"]) or "server_error"
+            raise Failure(f"the endpoint failed: {chunk['error']}", code=code)
+        yield from chunk.get("choices") or ()
+
+
+def _refused(url: str, status: int, body: bytes) -> Failure:
+    """The failure for an answer with a status that is an error's."""
+    try:
+        told = json.loads(body)
+    except ValueError:
+        told = None
+    code = _code_of(told.get("error")) if isinstance(told, Mapping) else None
+    if code is None:
+        code = "rate_limit_exceeded" if status == 429 else "server_error"
+    words = body[:500].decode("utf-8", "replace")
+    return Failure(f"{url} answered with status {status}: {words}", code=code)
+
+
+def _code_of(error: object) -> Optional[str]:
+    """That the filter did not let the question through is no trouble of ours."""
+    code = error.get("code") if isinstance(error, Mapping) else None
+    return _FILTERED if code == _FILTERED else None
 
 
 def _add_call(calls: dict[int, dict[str, str]], call: Mapping[str, Any]) -> None:
