@@ -199,7 +199,10 @@ class RealtimeClient:
         if chosen.session_type == "live":
             from .session.live.session import LiveSession
 
-            return LiveSession(self.endpoint, model, options=chosen, router=router)
+            live = LiveSession(self.endpoint, model, options=chosen, router=router)
+            for tool in chosen.tools:
+                live.tool(tool)
+            return live
         history = None if chosen.history is None else read_history(chosen.history)
         session = Session(
             self.endpoint, model, options=chosen, router=router, history=history

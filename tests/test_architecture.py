@@ -63,6 +63,7 @@ a door. Of each other they take what the folder itself offers, not its files.
 
 DOORS = {
     ("session.session", "tools"),
+    ("session.live.session", "tools"),
     ("session.ask", "audio"),
     ("__init__", "jupyter"),
 }

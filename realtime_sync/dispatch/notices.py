@@ -170,6 +170,25 @@ class TurnFinished(Notice):
 
 
 @frozen(kw_only=True, slots=False)
+class DelegationFinished(Notice):
+    """
+    What the voice of a live session had handed to the program has an outcome.
+
+    Attributes:
+        delegation_id: of the work.
+        revision: counts the delegations of the session, from 1.
+        outcome: ``"answered"``; ``"noted"`` or ``"dropped"`` when it came too late to
+            be said; ``"nothing"`` to say; ``"failed"``, ``"timeout"``, or
+            ``"cancelled"`` by the end of the session.
+    """
+
+    type: ClassVar[str] = "delegation.finished"
+    delegation_id: str
+    revision: int
+    outcome: str
+
+
+@frozen(kw_only=True, slots=False)
 class PlayerFailed(Notice):
     """
     A player could not hand sound to its sink: a loudspeaker, a telephone.
@@ -194,6 +213,7 @@ NOTICES: tuple[type[Notice], ...] = (
     DispatchLagging,
     HandlerFailed,
     TurnFinished,
+    DelegationFinished,
     PlayerFailed,
 )
 NOTICE_CLASSES = {notice.type: notice for notice in NOTICES}
@@ -204,5 +224,6 @@ NOTICE_PREFIXES = (
     "dispatch.",
     "handler.",
     "turn.",
+    "delegation.",
     "player.",
 )

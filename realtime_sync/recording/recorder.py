@@ -22,7 +22,7 @@ from .lines import FORMAT, VERSION, LineWriter, Noticed
 
 logger = area_logger("realtime_sync.session")
 
-_NOTICES = ("connection.*", "dispatch.*", "handler.*", "turn.*")
+_NOTICES = ("connection.*", "dispatch.*", "handler.*", "turn.*", "delegation.*")
 MOST_WAITING_BYTES = 256 << 20
 """Bytes that may wait for the disk, unless the caller says otherwise."""
 

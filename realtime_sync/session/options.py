@@ -188,7 +188,7 @@ _USELESS = {
     "realtime": ("fork_of",),
     "transcription": ("tools", "history", "fork_of"),
     "translation": ("tools", "history", "fork_of"),
-    "live": ("dialect", "drop_stale_audio", "tools", "history"),
+    "live": ("dialect", "drop_stale_audio", "history"),
 }
 """Options that sessions of a type have no use for."""
 

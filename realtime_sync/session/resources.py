@@ -218,7 +218,7 @@ class Conversation(_Resource):
         if text or image is None:
             content.append({"type": kind, "text": text})
         if image is not None:
-            part = {"type": "input_image", "image_url": _image_url(image)}
+            part = {"type": "input_image", "image_url": image_url(image)}
             if not isinstance(detail, Unset):
                 part["detail"] = detail
             content.append(part)
@@ -456,7 +456,7 @@ def _with_id(item: Copied) -> Copied:
     return copy
 
 
-def _image_url(image: Union[str, bytes]) -> str:
+def image_url(image: Union[str, bytes]) -> str:
     if isinstance(image, str):
         return image
     import base64

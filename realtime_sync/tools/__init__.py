@@ -7,8 +7,16 @@ Functions that the model may call.
 from __future__ import annotations
 
 from .calls import ToolCall
+from .live import LiveToolSet
 from .schema import function_schema, type_schema
 from .tool import Tool
 from .toolset import ToolSet
 
-__all__ = ["Tool", "ToolCall", "ToolSet", "function_schema", "type_schema"]
+__all__ = [
+    "LiveToolSet",
+    "Tool",
+    "ToolCall",
+    "ToolSet",
+    "function_schema",
+    "type_schema",
+]

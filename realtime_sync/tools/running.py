@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from threading import Event, Lock, Thread
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..errors import CommandRejected, ConnectionClosed, RealtimeError, WaitTimeout
 from ..transport.logs import area_logger
@@ -16,7 +16,7 @@ from .host import ToolHost
 from .tool import BadArguments, Tool
 
 if TYPE_CHECKING:
-    from .. import CommandHandle, ResponseHandle, Session
+    from .. import CommandHandle, ResponseHandle, Session, live
 
 logger = area_logger("realtime_sync.tools")
 
@@ -64,7 +64,9 @@ class Round:
         self._stirred = Event()
         self._cancelled = Event()
         self._running = tuple(
-            RunningCall(session, tools.get(call.name), call, self._stirred)
+            RunningCall(
+                session, tools.get(call.name), call, self._stirred, say=self._say
+            )
             for call in calls
         )
         for running in self._running if refusal is not None else ():
@@ -144,6 +146,18 @@ class Round:
                 on_conflict="wait", timeout=None
             )
 
+    def _say(self, hint: str) -> None:
+        # Out of band: it collides with no response and leaves no trace.
+        try:
+            self._session.response.create(
+                conversation="none",
+                input=[],
+                tool_choice="none",
+                instructions=f"Say only this, in these words: {hint}",
+            )
+        except RealtimeError as exc:
+            logger.info("= the hint of a tool was not said: %s", exc)
+
     def _through(self, act: Callable[[], object]) -> None:
         """Do something, once more for each connection that is lost over it."""
         while not self._cancelled.is_set():
@@ -164,10 +178,17 @@ class RunningCall:
         tool: what is called; None for one that does not exist.
         call: the function-call item.
         stirred: set when it is over.
+        say: says the hint of a tool that takes long.
     """
 
     def __init__(
-        self, session: Session, tool: Optional[Tool], call: FunctionCall, stirred: Event
+        self,
+        session: Union[Session, live.LiveSession],
+        tool: Optional[Tool],
+        call: FunctionCall,
+        stirred: Event,
+        *,
+        say: Callable[[str], None],
     ) -> None:
         self.call_id: str = call.call_id
         self.name = str(call.name)
@@ -177,6 +198,7 @@ class RunningCall:
         self._tool = tool
         self._call = call
         self._stirred = stirred
+        self._say = say
         self._abandoned = Event()
         # Guards the output: a result and the deadline may come together.
         self._lock = Lock()
@@ -252,18 +274,6 @@ class RunningCall:
         told = failure(f"the tool did not answer within {timeout:g} seconds")
         if self.settle(told):
             logger.warning("! tool %s took over %g s", self.name, timeout)
-
-    def _say(self, hint: str) -> None:
-        # Out of band: it collides with no response and leaves no trace.
-        try:
-            self._session.response.create(
-                conversation="none",
-                input=[],
-                tool_choice="none",
-                instructions=f"Say only this, in these words: {hint}",
-            )
-        except RealtimeError as exc:
-            logger.info("= the hint of tool %s was not said: %s", self.name, exc)
 
 
 class _Output:

@@ -85,7 +85,7 @@ class ToolSet:
         tool = function if isinstance(function, Tool) else Tool.of(function, **options)
         with self._lock:
             known = self._tools.get(tool.name)
-            if known is not None and not _same(known, tool):
+            if known is not None and not same(known, tool):
                 raise ToolError(f"there is a tool called {tool.name!r} already")
             self._tools[tool.name] = tool
             self._removed.discard(tool.name)
@@ -125,7 +125,7 @@ class ToolSet:
         with self._lock:
             mine = [tool.definition() for tool in self._tools.values()]
             names = {*self._tools, *self._removed}
-        return [each for each in others or () if _name(each) not in names] + mine
+        return [each for each in others or () if name_of(each) not in names] + mine
 
     def follow(self, reply: Reply, deadline: Any) -> Optional[ResponseHandle]:
         """
@@ -257,7 +257,7 @@ class ToolSet:
         if name in self._tools or name in self._removed:
             return False
         declared = self._host.declared or ()
-        return any(_name(each) == name for each in declared)
+        return any(name_of(each) == name for each in declared)
 
 
 def _calls(response: object) -> tuple[FunctionCall, ...]:
@@ -287,7 +287,7 @@ def _rounds_in_a_row(snapshot: Snapshot, response_id: str) -> int:
     return len(found)
 
 
-def _same(known: Tool, new: Tool) -> bool:
+def same(known: Tool, new: Tool) -> bool:
     """Whether a tool is the same one again, as when a cell is run twice."""
     return known.function is new.function or all(
         getattr(known.function, name, None) == getattr(new.function, name, "")
@@ -295,7 +295,7 @@ def _same(known: Tool, new: Tool) -> bool:
     )
 
 
-def _name(definition: object) -> Any:
+def name_of(definition: object) -> Any:
     if isinstance(definition, Mapping):
         return definition.get("name")
     return getattr(definition, "name", None)

@@ -8,10 +8,13 @@ from ...protocol.live import events
 from ...state.live.snapshot import LiveSnapshot
 from .close_report import LiveCloseReport
 from .config import Decisions, LiveConfig, Responses
+from .delegations import Answering
 from .handles import FixtureHandle, TextHandle
 from .session import LiveSession
+from .task import Task
 
 __all__ = [
+    "Answering",
     "Decisions",
     "FixtureHandle",
     "LiveCloseReport",
@@ -19,6 +22,7 @@ __all__ = [
     "LiveSession",
     "LiveSnapshot",
     "Responses",
+    "Task",
     "TextHandle",
     "events",
 ]

@@ -10,7 +10,6 @@ from typing import Any, Final, Optional
 from ...deadline import Deadline
 from ...dispatch.watches import Slot, Waiting, Watch, WatchList
 from ...errors import ConnectionClosedOK, WaitTimeout
-from ...state.live.snapshot import LiveSnapshot
 
 _SPEECH: Final = frozenset(
     {"session.input_transcript.delta", "session.output_transcript.delta"}
@@ -22,6 +21,7 @@ _WORK: Final = frozenset(
         "session.thinking.appended",
         "response.event",
         "decision.event",
+        "delegation.finished",
     }
 )
 
@@ -46,7 +46,7 @@ class Quiet:
         self._spoken_at = monotonic()
 
     def wait(
-        self, seconds: float, snapshot: Callable[[], LiveSnapshot], deadline: Deadline
+        self, seconds: float, working: Callable[[], bool], deadline: Deadline
     ) -> None:
         """
         Wait until nobody has spoken for so long and no work is open.
@@ -66,9 +66,7 @@ class Quiet:
         try:
             while not end.done:
                 stirred.clear()
-                open_work = any(
-                    each.state == "open" for each in snapshot().delegations.values()
-                )
+                open_work = working()
                 left = self._spoken_at + seconds - monotonic()
                 if left <= 0 and not open_work:
                     return

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union, overload
 
 from ...connection.command_handle import CommandHandle
 from ...deadline import Deadline
@@ -21,19 +21,30 @@ from ...types import UNSET, Timeout
 from ..base import BaseSession
 from ..options import SessionOptions
 from ..other_protocol import Elsewhere, missing
+from ..resources import image_url
+from .backend import Backend
 from .close_report import LiveCloseReport
 from .config import (
+    LiveConfig,
     format_of,
     kind_of_delegation,
     start_command,
     start_fields,
     update_fields,
 )
+from .delegations import Answering, Delegations, decided
 from .handles import FixtureHandle, TextHandle
 from .idle_audio import PIECE, IdleAudio
 from .input_audio import InputAudio
 from .quiet import Quiet
+from .task import TaskFunction
 from .texts import pieces
+
+if TYPE_CHECKING:
+    from ...protocol.events import ClientEvent
+
+F = TypeVar("F", bound=Callable[..., object])
+TF = TypeVar("TF", bound=TaskFunction)
 
 _CLOSING_SHARE = 0.7
 _TONES = frozenset("0123456789ABCD*#")
@@ -67,6 +78,10 @@ class LiveSession(BaseSession[LiveSnapshot]):
         self._idle = IdleAudio() if options.idle_audio and self._is_primary() else None
         self.input_audio = InputAudio(parts.sender, self._format, self._idle)
         self._quiet = Quiet(parts.watches, parts.waiting)
+        self._backend = Backend(parts.sender, parts.watches)
+        self._delegations = Delegations(
+            self, parts.watches, parts.waiting.wait, parts.dispatcher.wake
+        )
         # Guards `_closer`: one thread closes a session that a handler has closed.
         self._close_lock = Lock()
         self._closer: Optional[Thread] = None
@@ -313,6 +328,164 @@ class LiveSession(BaseSession[LiveSnapshot]):
             )
         return tuple(self.send(events.TransportDtmfSend(event=key)) for key in keys)
 
+    # -- delegations -----------------------------------------------------------
+
+    @overload
+    def delegate(self, function: TF, /) -> TF: ...
+
+    @overload
+    def delegate(
+        self,
+        function: None = None,
+        /,
+        *,
+        timeout: float = ...,
+        parallel: int = ...,
+        settle: float = ...,
+        on_stale: str = ...,
+        on_error: Optional[str] = ...,
+        on_timeout: Optional[str] = ...,
+    ) -> Callable[[TF], TF]: ...
+
+    def delegate(
+        self, function: Optional[TaskFunction] = None, /, **options: Any
+    ) -> object:
+        """
+        Answer client delegations with a function; a decorator.
+
+        It runs in a thread of its own and may block while the conversation goes on.
+        The text that it returns is said; None is nothing. It is called once for each
+        delegation.
+
+        Args:
+            function: is called with the `Task`.
+            **options: see `Answering`: ``timeout`` 60 s, ``parallel`` 1, ``settle``
+                (seconds without a word of the user before it is called),
+                ``on_stale``, ``on_error``, ``on_timeout``.
+
+        Raises:
+            ConfigurationError: the session does not delegate to the program, another
+                function answers already, or an option is wrong.
+            TypeError: it is a coroutine function, or cannot take the task.
+        """
+        if function is None:
+            return lambda decorated: self.delegate(decorated, **options)
+        self._check_delegation("client", "offer functions with session.tool(...)")
+        self._delegations.answer_with(Answering(function=function, **options))
+        return function
+
+    def decision(
+        self, question: Optional[str] = None
+    ) -> Callable[[Callable[[Any], object]], Callable[[Any], object]]:
+        """
+        Call a function with what was decided; a decorator.
+
+        Args:
+            question: its name: the function gets the answer to it. None: it gets
+                all answers of a decision, in the order of the questions.
+        """
+
+        def register(function: Callable[[Any], object]) -> Callable[[Any], object]:
+            self.on("decision.event", decided(function, question, self._questions))
+            return function
+
+        return register
+
+    def _questions(self) -> tuple[Optional[str], ...]:
+        decisions = getattr(getattr(self.config, "delegation", None), "decisions", None)
+        questions = getattr(decisions, "questions", None) or ()
+        return tuple(getattr(each, "name", None) for each in questions)
+
+    @overload
+    def tool(self, function: F, /, **options: Any) -> F: ...
+
+    @overload
+    def tool(self, function: None = None, /, **options: Any) -> Callable[[F], F]: ...
+
+    def tool(
+        self, function: Optional[Callable[..., object]] = None, /, **options: Any
+    ) -> object:
+        """
+        Offer a function to the backend; a decorator that returns it unchanged.
+
+        For sessions with Responses delegation: the voice itself calls nothing.
+
+        Args:
+            function: its name, docstring and signature become the schema.
+            **options: see `realtime_sync.tools.Tool`.
+
+        Raises:
+            ConfigurationError: the session delegates to something else.
+            ToolError: it cannot be described, or the name is taken.
+        """
+        if function is None:
+            return lambda decorated: self.tool(decorated, **options)
+        self.tools.add(function, **options)
+        return function
+
+    @property
+    def tools(self) -> Any:
+        """The functions on offer, a `realtime_sync.tools.LiveToolSet`."""
+        if self._tools is None:
+            from ...tools import LiveToolSet
+
+            self._tools = LiveToolSet(self, self._backend)
+        return self._tools
+
+    def check_tools(self) -> None:
+        """
+        Raises:
+            ConfigurationError: nothing in this session calls functions.
+        """
+        self._check_delegation(
+            "responses",
+            "pass LiveConfig(delegation=live.Responses(model=...)), or answer with "
+            "session.delegate(...)",
+        )
+
+    def _check_delegation(self, wanted: str, way: str) -> None:
+        config = self.config
+        if config is None:
+            if not self._is_primary() or self._parts.options.fork_of:
+                return  # It has that of a session which nobody has told us of.
+            given = self._parts.options.config
+            config = given.wire() if isinstance(given, LiveConfig) else given
+        kind = kind_of_delegation(config)
+        if kind != wanted:
+            raise ConfigurationError(f"this session delegates to {kind!r}: {way}")
+
+    def ask_backend(
+        self, text: str, *, image: Union[str, bytes, None] = None
+    ) -> CommandHandle:
+        """
+        Give the backend a message and let it work; the voice says what comes of it.
+
+        Held back while a call is open. For sessions with Responses delegation.
+
+        Args:
+            text: what it is to do.
+            image: PNG or JPEG bytes, or a ``data:`` or ``https:`` URL.
+
+        Returns:
+            Never acknowledged; `CommandHandle.raise_if_rejected` tells of a refusal.
+
+        Raises:
+            ConfigurationError: the session has no such backend.
+        """
+        self._check_delegation("responses", "say it with session.note(...)")
+        content: list[dict[str, Any]] = [{"type": "input_text", "text": text}]
+        if image is not None:
+            content.append({"type": "input_image", "image_url": image_url(image)})
+        item = {"type": "message", "role": "user", "content": content}
+        return self._backend.give(item)
+
+    def send(self, event: Union[ClientEvent, Mapping[str, Any]]) -> CommandHandle:
+        """Send a command, or a mapping of one."""
+        handle = super().send(event)
+        if handle.command.type.startswith("response."):
+            self._backend.told(handle.command)
+        return handle
+
     # -- listening and waiting -------------------------------------------------
 
     def output_audio(
@@ -353,7 +526,13 @@ class LiveSession(BaseSession[LiveSnapshot]):
             WaitTimeout: they talk on.
         """
         self._quiet.wait(
-            seconds, lambda: self.snapshot, self._parts.waiting.deadline(timeout)
+            seconds, self._has_open_work, self._parts.waiting.deadline(timeout)
+        )
+
+    def _has_open_work(self) -> bool:
+        return any(
+            each.state == "open" and not self._delegations.is_settled(each.id)
+            for each in self.snapshot.delegations.values()
         )
 
     def wait_said(

@@ -1,0 +1,293 @@
+"""
+The backend of a session with Responses delegation: what it waits for, and when it
+may go on.
+
+The service refuses `response.create` while any call is open, and a client that asks
+too early stops the backend for good. So there is one place that asks: when no
+response runs, no call is open, and something was given since it last asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import Any, Final, Optional
+
+from ...connection.command_handle import CommandHandle
+from ...connection.sender import Sender, event_ids
+from ...dispatch.watches import Watch, WatchList
+from ...errors import ConnectionClosed
+from ...protocol import jsontext
+from ...protocol.live import events
+from ...protocol.live.limits import QUEUED_BYTES, QUEUED_ITEMS
+from ...transport.logs import area_logger
+
+logger = area_logger("realtime_sync.session")
+
+OnCall = Callable[[Any, str, str], bool]
+"""
+Is shown a call, its delegation and its response, on the reader; True when it will be
+answered.
+"""
+
+_ENDED: Final = frozenset(
+    {"response.completed", "response.failed", "response.incomplete"}
+)
+_PLACEHOLDER: Final = '{"error": "the result is too large to be shown"}'
+_SPARE: Final = 1024
+"""Bytes that are left free for the placeholders of calls that are open."""
+
+
+class Backend:
+    """
+    What is known of the backend; any thread.
+
+    Args:
+        sender: sends.
+        watches: tell of its events.
+
+    Attributes:
+        on_call: is shown each call that may run; None while nothing runs calls.
+        on_dropped: is told of calls whose response has ended badly.
+    """
+
+    def __init__(self, sender: Sender, watches: WatchList) -> None:
+        self.on_call: Optional[OnCall] = None
+        self.on_dropped: Callable[[tuple[str, ...]], None] = lambda calls: None
+        self._sender = sender
+        # Guards everything below; nothing is sent under it.
+        self._lock = Lock()
+        self._ids = event_ids("backend")
+        self._begin("")
+        watches.add(
+            Watch(
+                frozenset({"response.event", "error", "session.started"}),
+                self._accept,
+                lambda error: None,
+                permanent=True,
+            )
+        )
+
+    def _begin(self, session_id: str) -> None:
+        """A session knows nothing of the one whose place it takes."""
+        self._session_id = session_id
+        self._running: set[str] = set()
+        self._current: dict[str, str] = {}
+        self._seen: dict[str, None] = {}
+        self._open: dict[str, str] = {}
+        self._items: dict[str, str] = {}
+        self._queued = self._queued_bytes = 0
+        self._given = False
+        self._asked: Optional[str] = None
+
+    @property
+    def open_calls(self) -> tuple[str, ...]:
+        """Ids of the calls that wait for their outputs."""
+        with self._lock:
+            return tuple(self._open)
+
+    def give(self, item: Mapping[str, Any]) -> CommandHandle:
+        """Give an item, and let the backend go on when it may."""
+        handle = self._send_item(item)
+        self.go_on()
+        return handle
+
+    def answer(self, call_id: str, output: str, *, go_on: bool = True) -> bool:
+        """
+        Give what a call gave.
+
+        Args:
+            call_id: of the call.
+            output: what is too large for the queue becomes a placeholder, and a
+                line in the log.
+            go_on: let the backend go on when it may; False asks nothing of it.
+
+        Returns:
+            False when nobody waits for it: answered, or dropped with its response.
+        """
+        with self._lock:
+            if self._open.pop(call_id, None) is None:
+                return False
+        self._send_item(_output(call_id, output), counts=go_on)
+        if go_on:
+            self.go_on()
+        return True
+
+    def go_on(self) -> None:
+        """Let the backend go on, if it may and was given something."""
+        with self._lock:
+            busy = self._running or self._open or self._asked is not None
+            if busy or not self._given:
+                return
+            # Named before it is sent: its refusal may come before `send` returns.
+            asked = next(self._ids)
+            self._given, self._asked = False, asked
+        try:
+            self._sender.send(events.ResponseCreate(event_id=asked))
+        except BaseException:
+            with self._lock:
+                self._given, self._asked = True, None
+            raise
+
+    def told(self, command: Any) -> None:
+        """The program has sent something to the backend itself."""
+        with self._lock:
+            if command.type == "response.create":
+                self._given, self._asked = False, command.event_id
+            elif command.type == "response.item.create":
+                item = command.item
+                call_id = item.get("call_id") if isinstance(item, Mapping) else None
+                self._open.pop(str(call_id), None)
+        self.go_on()
+
+    def _send_item(
+        self, item: Mapping[str, Any], *, counts: bool = True
+    ) -> CommandHandle:
+        call_id, size = item.get("call_id"), len(jsontext.dumps(item))
+        with self._lock:
+            full = self._queued_bytes + size > QUEUED_BYTES - _SPARE
+            full = full or self._queued >= QUEUED_ITEMS
+        if full and isinstance(call_id, str):
+            logger.warning(
+                "! the result of %s is too large for the backend: %s bytes",
+                call_id,
+                size,
+            )
+            item = _output(call_id, _PLACEHOLDER)
+            size = len(jsontext.dumps(item))
+        with self._lock:
+            self._queued += 1
+            self._queued_bytes += size
+            event_id = next(self._ids)
+            if isinstance(call_id, str):
+                self._items[event_id] = call_id
+                while len(self._items) > QUEUED_ITEMS:
+                    del self._items[next(iter(self._items))]
+        command = events.ResponseItemCreate(item=item, event_id=event_id)
+        handle = self._sender.send(command)
+        with self._lock:
+            self._given |= counts
+        return handle
+
+    # -- reader thread ---------------------------------------------------------
+
+    def _accept(self, event: Any) -> None:
+        if isinstance(event, events.ResponseEvent):
+            self._backend_said(event)
+        elif isinstance(event, events.Error):
+            self._refused(event)
+        elif isinstance(event, events.SessionStarted):
+            name = getattr(event.session, "id", None)
+            if isinstance(name, str) and name != self._session_id:
+                with self._lock:
+                    self._begin(name)
+
+    def _backend_said(self, event: events.ResponseEvent) -> None:
+        inner: Any = event.event
+        kind = getattr(inner, "type", "")
+        delegation_id = event.delegation_id
+        work = delegation_id if isinstance(delegation_id, str) else ""
+        if kind == "response.created":
+            self._created(work, getattr(inner.response, "id", None))
+        elif kind == "response.output_item.done":
+            self._called(work, inner.item)
+        elif kind in _ENDED:
+            self._ended(getattr(inner.response, "id", None), kind)
+
+    def _created(self, work: str, response_id: Any) -> None:
+        if not isinstance(response_id, str):
+            return
+        with self._lock:
+            self._running.add(response_id)
+            self._current[work] = response_id
+            # It has what was queued, and is what was asked for.
+            self._asked = None
+            self._queued = self._queued_bytes = 0
+
+    def _called(self, work: str, item: Any) -> None:
+        call_id = getattr(item, "call_id", None)
+        if not isinstance(call_id, str) or item.type != "function_call":
+            return
+        with self._lock:
+            if call_id in self._seen:
+                return  # The same call, told once more.
+            self._seen[call_id] = None
+            if item.status == "incomplete":
+                return  # Cut off in the middle of its arguments: never to be run.
+            self._open[call_id] = response = self._current.get(work, "")
+        on_call = self.on_call
+        if on_call is None or not on_call(item, work, response):
+            logger.info("= call %s is left to the program", call_id)
+
+    def _ended(self, response_id: Any, kind: str) -> None:
+        with self._lock:
+            self._running.discard(response_id)
+            dropped: tuple[str, ...] = ()
+            if kind != "response.completed":
+                dropped = self._drop(response_id)
+        if dropped:
+            self.on_dropped(dropped)
+        self._go_on_reading()
+
+    def _drop(self, response_id: Optional[str]) -> tuple[str, ...]:
+        """Outputs of a response that ended badly are refused; None is any."""
+        assert self._lock.locked()
+        dropped = tuple(
+            call
+            for call, response in self._open.items()
+            if response_id in (None, response)
+        )
+        for call in dropped:
+            del self._open[call]
+        return dropped
+
+    def _refused(self, event: events.Error) -> None:
+        named = _named(event)
+        code = getattr(event.error, "code", None)
+        if named is None:
+            if "handoff incomplete" in _message(event).lower():
+                # The backend has failed, and nothing else will say so.
+                with self._lock:
+                    self._running.clear()
+                    self._asked = None
+                    dropped = self._drop(None)
+                self.on_dropped(dropped)
+            return
+        with self._lock:
+            asked = named == self._asked
+            if asked:
+                # What it was given stays there; it goes on when the rest is.
+                self._asked = None
+                self._given = code == "function_call_outputs_required"
+            call_id = self._items.pop(named, None)
+        if call_id is not None and code == "response_input_buffer_full":
+            logger.warning("! the backend has no room for the result of %s", call_id)
+            self._through(lambda: self._send_item(_output(call_id, _PLACEHOLDER)))
+            self._go_on_reading()
+
+    def _go_on_reading(self) -> None:
+        self._through(self.go_on)
+
+    def _through(self, act: Callable[[], object]) -> None:
+        """Send from the reader, which must survive a connection that is over."""
+        try:
+            act()
+        except ConnectionClosed:
+            pass  # Whoever reads it learns of it in another way.
+
+
+def _output(call_id: str, output: str) -> dict[str, Any]:
+    return {"type": "function_call_output", "call_id": call_id, "output": output}
+
+
+def _named(event: events.Error) -> Optional[str]:
+    inner = getattr(event.error, "client_event_id", None)
+    for named in (inner, event.client_event_id):
+        if isinstance(named, str) and named:
+            return named
+    return None
+
+
+def _message(event: events.Error) -> str:
+    said = getattr(event.error, "message", event.error)
+    return said if isinstance(said, str) else ""
