@@ -457,6 +457,7 @@ def _with_id(item: Copied) -> Copied:
 
 
 def image_url(image: Union[str, bytes]) -> str:
+    """Return the URL of an image; bytes become a ``data:`` URL."""
     if isinstance(image, str):
         return image
     import base64
