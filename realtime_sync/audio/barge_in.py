@@ -20,6 +20,7 @@ from .streaming import session_format
 
 if TYPE_CHECKING:
     from .. import ResponseHandle, Session
+    from ..dispatch.notices import ConnectionDropped, ConnectionRestored
     from ..state.snapshot import ResponseState
 
 REMEMBERED = 256
@@ -118,6 +119,10 @@ class Attachment:
         # Truncations by the id of the command, until the server has answered.
         self._truncations: dict[str, ConversationItemTruncate] = {}
         self._heard: dict[str, PlayedPart] = {}
+        # The item whose sound comes at present; that of an answer that broke off
+        # with the connection, and its words so far.
+        self._speaking: str | None = None
+        self._broken_off: tuple[str, str] | None = None
         self._converter: Converter | None = None
         self._part: tuple[str, int] | None = None
         handlers: dict[str, Callable[[Any], None]] = {
@@ -127,6 +132,8 @@ class Attachment:
             "response.done": self._response_done,
             "conversation.item.truncated": self._truncated,
             "error": self._refused,
+            "connection.lost": self._lost,
+            "connection.restored": self._restored,
         }
         if barge_in is not False:
             handlers["input_audio_buffer.speech_started"] = self._speech_started
@@ -264,6 +271,37 @@ class Attachment:
             self._session.send(each)
         return True
 
+    def _lost(self, event: ConnectionDropped) -> None:
+        """Keep what was said of an answer that breaks off: it is being heard."""
+        self._player.end()
+        speaking, self._speaking = self._speaking, None
+        item = None if speaking is None else self._session.snapshot.item(speaking)
+        if item is not None and item.said:
+            self._broken_off = item.id, item.said
+
+    def _restored(self, event: ConnectionRestored) -> None:
+        """
+        Tell the new connection what the caller hears of a broken answer.
+
+        It is restored without what was unfinished; the model would not know that it
+        has said anything.
+        """
+        broken, self._broken_off = self._broken_off, None
+        if broken is None:
+            return
+        item_id, said = broken
+        if item_id in self._settled or self._session.snapshot.item(item_id):
+            return
+        content = [{"type": "output_text", "text": said}]
+        self._session.conversation.item.create(
+            {
+                "id": item_id,
+                "type": "message",
+                "role": "assistant",
+                "content": content,
+            }
+        )
+
     def _failed(self, error: Exception, retrying: bool) -> None:
         self._session.notify("player.failed", error=error, retrying=retrying)
 
@@ -289,6 +327,7 @@ class Attachment:
         zero, so it is deleted like any other that was not heard.
         """
         self._muted = self._nameless = False
+        self._speaking = None
         self._player.end()
         snapshot = self._session.snapshot
         response = snapshot.response(getattr(event.response, "id", None) or "")
@@ -316,6 +355,7 @@ class Attachment:
             if self._muted:
                 return
             self._nameless = True
+        self._speaking = item_id
         index = event.content_index or 0
         self._play(item_id or "", index, response_id, event.delta or b"")
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from realtime_sync import Session, audio, connect
+from realtime_sync import audio, connect
 from realtime_sync.audio.telephony import (
     ASTERISK_WEBSOCKET,
     AUDIOSOCKET,
@@ -25,14 +24,8 @@ from realtime_sync.audio.telephony import (
     linear,
 )
 from realtime_sync.errors import ConfigurationError, RemoteProtocolError
-from realtime_sync.testing import FakeCarrier, ManualClock, MemoryTransport, frames
-
-STARTED = {
-    "type": "input_audio_buffer.speech_started",
-    "audio_start_ms": 0,
-    "item_id": "u",
-}
-STOPPED = {**STARTED, "type": "input_audio_buffer.speech_stopped", "audio_end_ms": 9}
+from realtime_sync.testing import FakeCarrier, MemoryTransport
+from tests.phone import STARTED, STOPPED, Phone
 
 CARRIERS: list[Any] = [
     pytest.param(TWILIO, {}, None, id="twilio"),
@@ -62,76 +55,6 @@ CARRIERS: list[Any] = [
     pytest.param(ASTERISK_WEBSOCKET, {}, None, id="chan-websocket"),
     pytest.param(ASTERISK_WEBSOCKET, {"control": "json"}, None, id="chan-json"),
 ]
-
-
-class Phone:
-    """A call that a test moves by hand, and the session it is joined to."""
-
-    def __init__(
-        self,
-        carrier: Carrier,
-        line: dict[str, Any] | None = None,
-        codec: Codec | None = None,
-        *,
-        network: dict[str, Any] | None = None,
-        config: dict[str, Any] | None = None,
-        **options: Any,
-    ) -> None:
-        self.clock = ManualClock()
-        self.codec = codec or carrier.output or carrier.input
-        self.transport = MemoryTransport()
-        self.session: Session = connect(
-            "m", transport=self.transport, dispatch="inline", config=config
-        )
-        self.carrier = FakeCarrier(
-            carrier, clock=self.clock, **(network or {}), **(line or {})
-        )
-        self.ends: list[str] = []
-        self.bridge = CallBridge(
-            self.session,
-            carrier,
-            send=self.carrier.send,
-            clock=self.clock.now,
-            thread=False,
-            on_end=self.ends.append,
-            **options,
-        )
-
-    def __enter__(self) -> Phone:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.bridge.close()
-        self.carrier.close()
-        self.session.close()
-
-    def dial(self, seconds: float = 2.0) -> None:
-        """Let the call begin."""
-        self.carrier.call(self.bridge, codec=self.codec)
-        self.carrier.advance(seconds)
-
-    def sound(self, seconds: float, format: Any) -> bytes:
-        """A tone."""
-        return audio.tone(440, seconds, format, level=-6)
-
-    def say(self, seconds: float, **ids: Any) -> None:
-        """Let the model speak, all at once, in what the session speaks."""
-        wire = audio.session_format(self.session, "output")
-        sound = self.sound(seconds, wire)
-        self.transport.feed(*frames.answer(spoken="word " * 9, audio=sound, **ids)({}))
-
-    def while_time_passes(self, act: Callable[[], Any]) -> Any:
-        """What a blocking call gives, with the clock moved meanwhile."""
-        given: list[Any] = []
-        thread = threading.Thread(target=lambda: given.append(act()))
-        thread.start()
-        for _ in range(4000):
-            thread.join(0.001)
-            if not thread.is_alive():
-                break
-            self.carrier.advance(0.02)
-        thread.join(10)
-        return given[0]
 
 
 @pytest.mark.parametrize("carrier, line, codec", CARRIERS)
@@ -500,3 +423,37 @@ def test_in_real_time_a_call_needs_no_hand() -> None:
 
     assert "heard" == outcome
     assert 300 == carrier.ear_ms
+
+
+@pytest.mark.parametrize("lag", [0.0, 0.15])
+@pytest.mark.parametrize("end", ["stop", "closed"])
+def test_a_call_that_ends_leaves_in_the_conversation_what_was_heard(
+    end: str, lag: float
+) -> None:
+    """Whoever goes on with the session, a summary or a person, is told no more."""
+    with Phone(TWILIO, network={"lag": lag}) as phone:
+        phone.dial(0.1 + lag)
+        phone.say(6.0, item_id="long")
+        phone.carrier.advance(1.5 + lag)
+        phone.transport.take()
+        ear = phone.carrier.ear_ms
+        phone.carrier.hang_up() if end == "stop" else phone.bridge.close()
+        phone.carrier.advance(0.005 + lag)
+        (cut,) = phone.transport.commands("conversation.item.truncate")
+
+        assert [end] == phone.ends
+        assert abs(cut["audio_end_ms"] - ear) <= 20 + 2000 * lag
+
+
+def test_a_call_that_ends_after_everything_was_heard_changes_nothing() -> None:
+    """The conversation is what it is."""
+    with Phone(TWILIO) as phone:
+        phone.dial(0.1)
+        phone.say(1.0)
+        phone.carrier.advance(2.0)
+        phone.transport.take()
+        phone.carrier.hang_up()
+        phone.carrier.advance(0.1)
+
+        assert ["stop"] == phone.ends
+        assert [] == phone.transport.take()

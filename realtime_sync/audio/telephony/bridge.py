@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ...errors import ConfigurationError
+from ...errors import ConfigurationError, ConnectionClosed
 from ...transport.logs import area_logger
 from ...types import AudioBytes
 from ..barge_in import Attachment
@@ -392,6 +392,9 @@ class CallBridge:
         """
         End the bridge; the session stays open. Calling it again does nothing.
 
+        What is still being said is cut at what the caller has heard, as it is when
+        the carrier ends the call: whoever goes on with the session knows what
+        was said.
         What ``send`` raised, because the caller has hung up, is logged.
         """
         self._end("closed")
@@ -513,6 +516,7 @@ class CallBridge:
             self.ended.set()
         attachment, self._attachment = self._attachment, None
         if attachment is not None:
+            self._cut_short(attachment)
             attachment.detach()
         for subscription in self._subscriptions:
             subscription.cancel()
@@ -526,6 +530,16 @@ class CallBridge:
             _log.info("! call %s: %r", self.call_id, exc)
         if self._on_end is not None:
             self._on_end(reason)
+
+    def _cut_short(self, attachment: Attachment) -> None:
+        """Leave in the conversation what was heard: nobody hears the rest."""
+        if not self._session.is_open:
+            return
+        try:
+            if self.player.ledger.pending or self.player.failure is not None:
+                attachment.interrupt()
+        except ConnectionClosed as exc:
+            _log.info("! call %s: %r", self.call_id, exc)
 
     def _sink_failed(self, error: Exception, retrying: bool) -> None:
         if not retrying:
