@@ -54,7 +54,7 @@ PUBLIC = (
 """Modules whose every name is public; other public names are in ``__all__``."""
 
 OPTIONAL = frozenset(
-    "audio bench cli jupyter report server telemetry testing tools".split()
+    "audio bench cli evaluation jupyter report server telemetry testing tools".split()
 )
 """
 Rooms on the public names. Nothing in the core or the shell imports them but through

@@ -92,6 +92,7 @@ LAYERS = [
     "audio",
     "audio.telephony",
     "errors",
+    "evaluation",
     "jupyter",
     "report",
     "rest.webhooks",

@@ -16,6 +16,9 @@ from ..state.latency import Turn
 from .latency import latency_bars, latency_table
 from .markup import Content, Markup, element
 from .page import audio_url, body_of, player, said, style
+from .reading import problem
+from .recording_reader import Listener
+from .sound import Stretch, Track
 from .timeline import MOMENTS, Entry, Problem, Story, Utterance
 from .waveform import waveform
 from .writing import Told, html, tell, write
@@ -23,11 +26,14 @@ from .writing import Told, html, tell, write
 __all__ = [
     "Content",
     "Entry",
+    "Listener",
     "MOMENTS",
     "Markup",
     "Problem",
     "Story",
+    "Stretch",
     "Told",
+    "Track",
     "Turn",
     "Utterance",
     "audio_url",
@@ -37,6 +43,7 @@ __all__ = [
     "latency_bars",
     "latency_table",
     "player",
+    "problem",
     "said",
     "style",
     "tell",

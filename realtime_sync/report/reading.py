@@ -61,9 +61,9 @@ def from_recording(source: RecordingSource, title: str) -> Story:
         else:
             listener.hear(line.at, line.frame)
         _enter(story, line.at, line.direction, line.frame)
-        problem = _problem(line.at, line.frame, len(line.data))
-        if problem is not None:
-            _tell(story, problem)
+        found = problem(line.at, line.frame, len(line.data))
+        if found is not None:
+            _tell(story, found)
     listener.finish()
     if recorded.started:
         when = datetime.fromtimestamp(recorded.started, timezone.utc)
@@ -174,18 +174,26 @@ def _drop_silence(story: Story, listener: Listener) -> None:
 # -- what went wrong -------------------------------------------------------------------
 
 
-def _tell(story: Story, problem: Problem) -> None:
+def _tell(story: Story, found: Problem) -> None:
     """Add a problem, its words cut where a server had very many."""
     if len(story.problems) >= MOST_PROBLEMS:
         remark = f"The first {MOST_PROBLEMS:,} problems are shown only."
         if remark not in story.remarks:
             story.remarks.append(remark)
         return
-    kind, text = _short(problem.kind), _short(problem.text)
-    story.problems.append(Problem(kind, text, problem.at))
+    kind, text = _short(found.kind), _short(found.text)
+    story.problems.append(Problem(kind, text, found.at))
 
 
-def _problem(at: float, frame: object, size: int) -> Optional[Problem]:
+def problem(at: float, frame: object, size: int) -> Optional[Problem]:
+    """
+    What a line of a recording says went wrong, or None.
+
+    Args:
+        at: seconds since the recording began.
+        frame: the decoded frame or note; what is no object was not JSON.
+        size: bytes of the message.
+    """
     if not isinstance(frame, Mapping):
         return Problem("no JSON", f"{size} bytes", at)
     kind = str(frame.get("type"))

@@ -17,6 +17,9 @@ TRANSLATION: Mapping[str, str] = {
 }
 """Events of translation sessions, and the ones that they are drawn like."""
 
+LONGEST_BLOCK = 0.2
+"""Seconds of audio that a microphone gives at once, at most."""
+
 TOLD = ("created", "first_text", "first_audio", "done")
 """Moments that `turn.finished` tells of."""
 
@@ -31,6 +34,7 @@ class Listener:
         marks: when the user interrupted, in seconds.
         sounds: audio of items, by item id: samples, format, rate.
         at: when items were first heard of, by item id.
+        committed: when the user's items were committed, by item id.
         session: the last session resource.
         lead: seconds by which the user's audio was ahead of the clock at most.
     """
@@ -41,6 +45,7 @@ class Listener:
         self.marks: list[float] = []
         self.sounds: dict[str, tuple[bytearray, str, int]] = {}
         self.at: dict[str, float] = {}
+        self.committed: dict[str, float] = {}
         self.session: Any = {}
         self.lead = 0.0
         self._waiting: Optional[Turn] = None
@@ -61,6 +66,7 @@ class Listener:
             "conversation.item.create": self._create,
             "conversation.item.added": self._added,
             "conversation.item.truncated": self._truncated,
+            "conversation.item.deleted": self._deleted,
             "response.create": self._asked,
             "response.created": self._created,
             "response.output_text.delta": self._text,
@@ -79,7 +85,11 @@ class Listener:
         that everybody reads the same figures. Without them, as in recordings of
         others, those of the frames count, by the same definition.
         """
-        if not isinstance(notice, Mapping) or notice.get("type") != "turn.finished":
+        if not isinstance(notice, Mapping):
+            return
+        if notice.get("type") == "recording.snapshot":
+            self._begun(notice.get("snapshot"))
+        if notice.get("type") != "turn.finished":
             return
         turn = self._turn(notice.get("response_id"))
         done_ms = _figure(notice.get("done_ms"))
@@ -102,6 +112,12 @@ class Listener:
         if step is not None:
             step(at, frame)
 
+    def _begun(self, snapshot: object) -> None:
+        """A recording that begins late says which formats were in force."""
+        session = snapshot.get("session") if isinstance(snapshot, Mapping) else None
+        if isinstance(session, Mapping):
+            self.session = session
+
     # -- the user ------------------------------------------------------------------
 
     def _session(self, at: float, frame: JsonObject) -> None:
@@ -111,8 +127,11 @@ class Listener:
         data, kind = decoded(frame.get("audio")), audio_kind(self.session, "input")
         if not data:
             return
-        self.user.put(at, data, kind, gap=1.0)
-        self.lead = max(self.lead, self.user.end - at)
+        # A microphone gives a block when it was spoken; a long one is none of its.
+        spoken = len(data) / (kind[1] * (2 if kind[0] == "pcm16" else 1))
+        began = max(0.0, at - spoken) if spoken <= LONGEST_BLOCK else at
+        self.user.put(began, data, kind, gap=1.0)
+        self.lead = max(self.lead, self.user.end - began)
         self._input += data
         self._speaking.sent(at, data, *kind)
 
@@ -141,7 +160,7 @@ class Listener:
             turn = self._new_turn(at, item_id)
         if "speech_end" not in turn.moments:
             turn.start = turn.moments["speech_end"] = self._speaking.take(at)
-        turn.moments["committed"] = at
+        turn.moments["committed"] = self.committed[item_id] = at
         kind = audio_kind(self.session, "input")
         start, end = self._bounds(item_id, kind)
         if end > start:
@@ -245,6 +264,13 @@ class Listener:
                 length = stretch.end - stretch.start
                 stretch.cut(left)
                 left = max(0.0, left - length)
+        self._closed_up(self.server.stretches)
+
+    def _deleted(self, at: float, frame: JsonObject) -> None:
+        """An interruption deletes what was not heard at all; the rest was."""
+        for stretch in self.server.stretches:
+            if stretch.item_id == frame.get("item_id"):
+                stretch.cut(at - stretch.start)
         self._closed_up(self.server.stretches)
 
     def _closed_up(self, stretches: list[Stretch]) -> None:

@@ -1,0 +1,70 @@
+"""
+Voices against voices: call an agent, measure the calls, hold them against gates.
+
+::
+
+    from realtime_sync.evaluation import CallRecord, first_audio_ms, problems
+
+    call = CallRecord.load("call.jsonl")
+    call.require(first_audio_ms(p95=900), problems())
+
+Needs the extra ``evaluation``. Everything runs offline.
+
+.. versionadded:: 0.1
+"""
+
+from __future__ import annotations
+
+from .call_record import CallRecord, Check
+from .chat_model import ChatModel
+from .gates import (
+    Gate,
+    answered,
+    first_audio_ms,
+    heard_whole,
+    judge,
+    never_says,
+    problems,
+    says,
+    silence_ms,
+    stopped_within_ms,
+    talk_over_ms,
+    tokens,
+    tool_called,
+    tool_not_called,
+    turn_count,
+    wer,
+)
+from .speech import Interval
+from .turns import CallTurn, Response, ToolUse
+from .verdict import Verdict
+from .words import WordErrors, word_errors
+
+__all__ = [
+    "CallRecord",
+    "CallTurn",
+    "ChatModel",
+    "Check",
+    "Gate",
+    "Interval",
+    "Response",
+    "ToolUse",
+    "Verdict",
+    "WordErrors",
+    "answered",
+    "first_audio_ms",
+    "heard_whole",
+    "judge",
+    "never_says",
+    "problems",
+    "says",
+    "silence_ms",
+    "stopped_within_ms",
+    "talk_over_ms",
+    "tokens",
+    "tool_called",
+    "tool_not_called",
+    "turn_count",
+    "wer",
+    "word_errors",
+]

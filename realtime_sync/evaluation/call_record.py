@@ -1,0 +1,214 @@
+"""A call as it can be measured: from a recording, or made live."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional, Protocol, Union
+
+from attrs import field, frozen
+
+from .. import Router, read_recording, replay
+from ..report import Listener, Problem, Track, problem
+from ..telemetry import Spread, Tokens
+from ..types import RecordingSource
+from . import measures
+from .call_notes import CallNotes
+from .call_turns import Speech, turns_of
+from .speech import Interval
+from .turns import CallTurn, ToolUse
+from .verdict import Verdict
+
+if TYPE_CHECKING:
+    from .. import Snapshot
+
+
+class Check(Protocol):
+    """What `evaluate` asks of a gate."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in tables."""
+
+    def check(self, call: CallRecord) -> Verdict:
+        """Look at a call."""
+
+
+@frozen(kw_only=True, repr=False)
+class CallRecord:
+    """
+    One call: its turns, both sides' sound on one time axis, and what went wrong.
+
+    Made by `Caller.hang_up`, or from a recording by `load`. Times are seconds since
+    the recording began; the agent's sound stands where it was heard, which is later
+    than it arrived, and ends where playback was cut.
+
+    Attributes:
+        name: of the call.
+        path: the recording, None if it was not a file.
+        seconds: how long the call took.
+        turns: what was said and answered, in order.
+        user, agent: the sound of both sides.
+        user_speech, agent_speech: when each of them is to be heard.
+        interruptions: when the caller began to speak into an answer.
+        problems: errors, anomalies, lost connections and handlers that failed.
+    """
+
+    name: str
+    path: Optional[Path] = None
+    seconds: float = 0.0
+    turns: Sequence[CallTurn] = ()
+    user: Track = field(factory=Track)
+    agent: Track = field(factory=Track)
+    user_speech: Sequence[Interval] = ()
+    agent_speech: Sequence[Interval] = ()
+    interruptions: Sequence[float] = ()
+    problems: Sequence[Problem] = ()
+
+    @classmethod
+    def load(cls, source: RecordingSource, *, name: Optional[str] = None) -> CallRecord:
+        """
+        Read a recording.
+
+        Args:
+            source: path of a file that `Session.record` wrote, or of JSON lines of
+                another program; or the lines themselves.
+            name: of the call; that of the file by default.
+
+        Raises:
+            OSError: the file cannot be read.
+            ConfigurationError: it is no recording.
+        """
+        path: Optional[Path] = None
+        if isinstance(source, (str, os.PathLike)):
+            path = Path(source)
+        else:
+            source = list(source)
+        listener, notes, problems, seconds = Listener(), CallNotes(), [], 0.0
+        for line in read_recording(source):
+            seconds = max(seconds, line.at)
+            if line.direction == "note":
+                listener.note(line.at, line.frame)
+                notes.read(line.frame)
+            else:
+                listener.hear(line.at, line.frame)
+            found = problem(line.at, line.frame, len(line.data))
+            if found is not None:
+                problems.append(found)
+        listener.finish()
+        snapshot = replay(source, router=Router())
+        speech = Speech.of(listener, notes)
+        return cls(
+            name=name or (path.stem if path else "call"),
+            path=path,
+            seconds=max(seconds, listener.user.end, listener.server.end),
+            turns=turns_of(listener, snapshot, speech),
+            user=listener.user,
+            agent=listener.server,
+            user_speech=speech.user,
+            agent_speech=speech.agent,
+            interruptions=speech.interruptions,
+            problems=(*problems, *_anomalies(snapshot)),
+        )
+
+    def __repr__(self) -> str:
+        return f"<CallRecord {self.name!r}, {len(self.turns)} turns>"
+
+    def __str__(self) -> str:
+        """The whole call as people read it."""
+        return "\n".join(str(turn) for turn in self.turns)
+
+    # -- numbers -------------------------------------------------------------------
+
+    @property
+    def first_audio_ms(self) -> Spread:
+        """From the end of the caller's speech to the first audible sound, all turns."""
+        return Spread.of([each for _, each in measures.first_audio(self)])
+
+    @property
+    def stop_ms(self) -> Spread:
+        """From the beginning of interruptions to the last sound of the answers."""
+        return Spread.of([each for _, each in measures.stops(self)])
+
+    @property
+    def longest_silence_ms(self) -> float:
+        """The longest time in which nobody was to be heard, between two sounds."""
+        return measures.longest_silence(self)[0]
+
+    @property
+    def talk_over_ms(self) -> float:
+        """How long both were to be heard at once, altogether."""
+        return measures.talk_over(self)
+
+    @property
+    def tools(self) -> tuple[ToolUse, ...]:
+        """Every tool that was called, in order."""
+        return tuple(tool for turn in self.turns for tool in turn.tools)
+
+    @property
+    def tokens(self) -> Tokens:
+        """What all answers took."""
+        return Tokens.sum(turn.tokens for turn in self.turns)
+
+    def wer(self, expected: Union[None, str, Sequence[str]] = None) -> float:
+        """
+        The word error rate of all that the caller said.
+
+        Args:
+            expected: what was said in each turn of the caller's; by default the words
+                of the `Caller` that made the call.
+
+        Raises:
+            ConfigurationError: it is not known what was said.
+        """
+        return measures.call_word_errors(self, expected).rate
+
+    # -- assertions ----------------------------------------------------------------
+
+    def stopped_within_ms(self, most: float) -> Verdict:
+        """Whether the agent was silent soon after the caller spoke into its answer."""
+        return measures.stopped_within_ms(self, most)
+
+    def tool_called(
+        self, name: str, *, times: Optional[int] = None, **arguments: object
+    ) -> Verdict:
+        """
+        Whether a tool was called with these arguments.
+
+        Args:
+            name: of the tool.
+            times: exactly how often; at least once by default.
+            arguments: that the call must have; others are not looked at.
+        """
+        return measures.tool_called(self, name, times, arguments)
+
+    def says(self, text: str) -> Verdict:
+        """Whether the caller heard these words."""
+        return measures.says(self, text)
+
+    def never_says(self, text: str) -> Verdict:
+        """Whether these words were not even generated."""
+        return measures.never_says(self, text)
+
+    def check(self, gates: Iterable[Check]) -> tuple[Verdict, ...]:
+        """Ask some gates."""
+        return tuple(gate.check(self) for gate in gates)
+
+    def require(self, *gates: Check) -> None:
+        """
+        Ask some gates, and raise if one falls.
+
+        Raises:
+            AssertionError: with every gate that fell and the turns that made it fall.
+        """
+        fallen = [str(each) for each in self.check(gates) if not each]
+        if fallen:
+            raise AssertionError(f"call {self.name!r}:\n" + "\n".join(fallen))
+
+
+def _anomalies(snapshot: Snapshot) -> Iterable[Problem]:
+    for each in snapshot.anomalies:
+        times = f" ({each.count} times)" if each.count > 1 else ""
+        text = f"{each.event_type}: {each.detail}{times}"
+        yield Problem(f"anomaly: {each.kind}", text)

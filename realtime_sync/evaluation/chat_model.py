@@ -1,0 +1,80 @@
+"""A model behind a chat-completions endpoint, for personas and judges."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from typing import Optional
+
+from attrs import field, frozen
+
+from ..errors import RestError
+
+KEY = "CHAT_API_KEY"
+"""The environment variable that has the key where none is given."""
+
+_LONGEST_ANSWER = 1 << 20
+
+
+@frozen
+class ChatModel:
+    """
+    Any server of chat completions, on this machine or elsewhere.
+
+    A frozen value; any thread may ask it.
+
+    Attributes:
+        base_url: such as ``http://127.0.0.1:11434/v1``, or the endpoint itself.
+        model: name of the model.
+        api_key: by default that of the environment variable ``CHAT_API_KEY``, read
+            when the model is asked; none is sent if there is none.
+        timeout: seconds for one answer.
+    """
+
+    base_url: str
+    model: str
+    api_key: Optional[str] = field(default=None, repr=False)
+    timeout: float = field(default=60.0, kw_only=True)
+
+    def ask(self, messages: Sequence[Mapping[str, str]]) -> str:
+        """
+        Return the model's answer to a conversation.
+
+        Args:
+            messages: with ``role`` and ``content`` each.
+
+        Raises:
+            RestError: the server cannot be reached, refuses, or answers otherwise
+                than chat completions do.
+        """
+        url = self.base_url.rstrip("/")
+        ending = "/chat/completions"
+        url = url if url.endswith(ending) else url + ending
+        headers = {"Content-Type": "application/json"}
+        key = self.api_key or os.environ.get(KEY)
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
+        body = {"model": self.model, "messages": [dict(each) for each in messages]}
+        request = urllib.request.Request(
+            url, data=json.dumps(body).encode(), headers=headers, method="POST"
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=self.timeout) as response:
+                answer = response.read(_LONGEST_ANSWER)
+        except urllib.error.HTTPError as exc:
+            with exc:
+                raise RestError(f"{url} answered with status {exc.code}") from exc
+        except OSError as exc:
+            raise RestError(f"{url} cannot be reached: {exc}") from exc
+        return _content(answer, url)
+
+
+def _content(answer: bytes, url: str) -> str:
+    try:
+        content = json.loads(answer)["choices"][0]["message"]["content"]
+    except (ValueError, LookupError, TypeError) as exc:
+        raise RestError(f"{url} answered otherwise than chat completions do") from exc
+    return content if isinstance(content, str) else ""
