@@ -22,6 +22,8 @@ from .handshake import Admission, NotAdmitted
 
 MOST_SESSIONS: Final = 200
 """Sessions that are remembered; the oldest that have ended are not found any more."""
+_MOST_RECORDINGS: Final = 20
+"""Recordings of sessions that have ended."""
 _INNER_FAULTS: Final = frozenset({"handoff", "no_client_ids"})
 
 
@@ -173,6 +175,20 @@ class LiveSessions:
         """
         self._end(self._running(session_id), "close_requested")
 
+    def speak(self, session_id: str, pcm: bytes) -> None:
+        """
+        Let the other side of a session that began over REST, or of a call, speak.
+
+        Args:
+            session_id: of the session.
+            pcm: 16-bit mono at 24 kHz.
+
+        Raises:
+            NotAdmitted: there is no such session, or it has ended.
+        """
+        now = self._clock.now()
+        self._running(session_id).act(now, lambda engine: engine.hear(pcm, now))
+
     def press(self, session_id: str, key: str) -> None:
         """Let the other side of a telephone call press a key."""
         now = self._clock.now()
@@ -245,6 +261,12 @@ class LiveSessions:
         faults: frozenset[str] = frozenset(),
         session_id: Optional[str] = None,
     ) -> Hub:
+        """
+        Add a session that has not begun.
+
+        Raises:
+            NotAdmitted: too many run.
+        """
         engine = LiveEngine(
             self._agent,
             now=self._clock.now(),
@@ -256,13 +278,38 @@ class LiveSessions:
             session_id=session_id,
         )
         hub = Hub(engine, replay_seconds=self._options.replay_seconds)
+        self._end_expired()
         with self._lock:
             self._hubs[hub.session_id] = hub
-            over = len(self._hubs) - MOST_SESSIONS
-            ended = [key for key, each in self._hubs.items() if each.engine.ended]
-            for key in ended[: max(0, over)]:
-                del self._hubs[key]
+            self._forget_old()
+            full = len(self._hubs) > MOST_SESSIONS
+            if full:
+                del self._hubs[hub.session_id]
+        if full:
+            refusal = Refusal("Too many sessions.", code="rate_limit_exceeded")
+            raise NotAdmitted(refusal, status=429)
         return hub
+
+    def _end_expired(self) -> None:
+        """End sessions whose time is up, though nobody is connected who would."""
+        now = self._clock.now()
+        with self._lock:
+            hubs = list(self._hubs.values())
+        for hub in hubs:
+            if hub.expired(now):
+                hub.act(now, lambda engine: engine.hang_up("expired", now))
+
+    def _forget_old(self) -> None:
+        """Forget the oldest that have ended, and recordings of some that are kept."""
+        assert self._lock.locked()
+        ended = [key for key, each in self._hubs.items() if each.engine.ended]
+        for key in ended[: max(0, len(self._hubs) - MOST_SESSIONS)]:
+            del self._hubs[key]
+        for key in ended[:-_MOST_RECORDINGS]:
+            hub = self._hubs.get(key)
+            if hub is not None:
+                with hub.lock:
+                    hub.engine.recording.forget()
 
     def _begin(
         self,

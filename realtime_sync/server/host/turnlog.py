@@ -15,6 +15,9 @@ from ..agents.base import item_text
 
 _log = area_logger("realtime_sync.server.turns")
 
+_MOST_FRAGMENTS = 100
+"""Of one side in a line, however long it speaks."""
+
 
 class TurnLog:
     """
@@ -26,6 +29,8 @@ class TurnLog:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._speaker = ""
+        self._words: list[str] = []
 
     def sent(self, frame: Mapping[str, Any]) -> None:
         """Write a line if *frame* ends a turn, or is an error."""
@@ -46,6 +51,35 @@ class TurnLog:
             self._response(frame["response"])
         elif kind == "error":
             self._line("error", frame["error"]["message"])
+        elif kind.endswith("put_transcript.delta"):
+            self._fragment(kind, frame["delta"])
+        elif kind == "session.delegation.created":
+            self._fragment("")
+            self._line("assistant hands on to", frame["delegation"]["target"])
+        elif kind == "response.event":
+            self._nested(frame["event"])
+        elif kind == "session.closed":
+            self._fragment("")
+            if "reason" in frame:
+                self._line("closed", frame["reason"])
+
+    def _fragment(self, speaker: str, text: str = "") -> None:
+        """Gather what one side of a live session says, until the other side speaks."""
+        long = len(self._words) >= _MOST_FRAGMENTS
+        if self._words and (long or speaker != self._speaker):
+            user = self._speaker.startswith("session.input")
+            who = "user (spoken)" if user else "assistant"
+            self._line(who, "".join(self._words))
+            self._words.clear()
+        self._speaker = speaker
+        if text:
+            self._words.append(text)
+
+    def _nested(self, event: Mapping[str, Any]) -> None:
+        item = event.get("item") or {}
+        done = event["type"] == "response.output_item.done"
+        if done and item.get("type") == "function_call":
+            self._line("assistant calls", f"{item['name']}({item['arguments']})")
 
     def _item(self, item: Mapping[str, Any]) -> None:
         if item["type"] == "function_call_output":

@@ -10,7 +10,13 @@ import attrs
 
 from ..engine.refusal import Refusal
 from .context import LiveContext
-from .limits import GRID_MS, PENDING_APPENDS, check_append
+from .limits import (
+    CONTEXT_TOKENS,
+    GRID_MS,
+    PENDING_APPENDS,
+    check_append,
+    tokens,
+)
 
 _AHEAD_MS = 600
 
@@ -50,9 +56,15 @@ class Appends:
         Add a text.
 
         Raises:
-            Refusal: it is too long, or too many wait already.
+            Refusal: it is too long, too many wait, or there are too many rules.
         """
         check_append(content)
+        if kind == "instructions" and self._rules_full(content):
+            raise Refusal(
+                "The instructions of the session are too long.",
+                code="context_full",
+                param="content",
+            )
         if len(self._pending) >= PENDING_APPENDS:
             raise Refusal(
                 f"At most {PENDING_APPENDS} context appends may be pending.",
@@ -69,6 +81,10 @@ class Appends:
         )
         if kind == "instructions":
             self.rules.append(content)
+
+    def _rules_full(self, content: str) -> bool:
+        """Whether one more rule would not fit into the model's context."""
+        return sum(map(tokens, (*self.rules, content))) > CONTEXT_TOKENS
 
     def step(self) -> None:
         """Tell of those that the clock has passed."""

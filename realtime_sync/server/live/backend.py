@@ -16,7 +16,7 @@ import attrs
 from ..agents.base import Call, Failure
 from ..engine.refusal import Refusal
 from .context import Frame, LiveContext
-from .limits import QUEUED_BYTES, QUEUED_ITEMS, tokens
+from .limits import KEPT_CALLS, QUEUED_BYTES, QUEUED_ITEMS, tokens
 
 _DELTAS = 5
 """Pieces that the arguments of a call come in."""
@@ -338,6 +338,8 @@ class Backend:
             arguments = json.dumps(arguments)
         told = self.run.call(call, arguments)
         self._calls[told.item["call_id"]] = told
+        while len(self._calls) > KEPT_CALLS:
+            del self._calls[next(iter(self._calls))]
         return told.item
 
     def end(self, error: Optional[BaseException]) -> bool:

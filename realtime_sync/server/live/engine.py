@@ -35,7 +35,7 @@ from .context import (
     error_details,
     new_context,
 )
-from .hearing import Hearing
+from .hearing import Hearing, Turn
 from .history import History
 from .limits import (
     CONTEXT_TOKENS,
@@ -115,6 +115,9 @@ class LiveEngine:
         self._output = b""
         self._next_frame = 0.0
         self._media_since: Optional[float] = None
+        self._active_at_ms = 0
+        self._paused = False
+        self._paused_ms = 0
         self.recording = Recording()
         self._commands: Mapping[str, Callable[[Frame, Audience], None]] = {
             "session.start": self._start,
@@ -152,6 +155,11 @@ class LiveEngine:
         """How the session is configured; it must have begun."""
         return self._live().settings
 
+    @property
+    def expires_at(self) -> int:
+        """When it ends at the latest; it must have begun."""
+        return self._live().expires_at
+
     def truth(self) -> dict[str, Any]:
         """Describe the session: what it is, and what was said and done in it."""
         if self.context is None:
@@ -186,6 +194,19 @@ class LiveEngine:
             self.context.now = now
             self._voice.abandon()
             self._finish(reason)
+
+    def hear(self, pcm: bytes, now: float) -> None:
+        """
+        Let the other side of a session without a socket speak.
+
+        Args:
+            pcm: 16-bit at 24 kHz; it comes in before the silence that follows.
+            now: seconds since the epoch.
+        """
+        self._set_now(now)
+        self._silence(now)
+        self._input += from_native(pcm, self.settings.form)
+        self._advance()
 
     def press(self, key: str, now: float) -> None:
         """Tell of a key that the other side of a telephone call pressed."""
@@ -398,9 +419,7 @@ class LiveEngine:
             self._source = None
         history.begin_with(settings.input)
         self._voice = LiveVoice(context, history)
-        self._hearing = Hearing(
-            context, began=self._voice.interrupted, heard=self._heard
-        )
+        self._hearing = Hearing(context, began=self._began, heard=self._heard)
         self.context = context
         context.emit(
             "session.started", command_id=command_id, session=context.session()
@@ -560,6 +579,7 @@ class LiveEngine:
         self._to_attached(to_native(heard, form), to_native(said, form), at_ms)
         self._voice.appends.step()
         self._voice.step()
+        self._pause_if_idle()
         if context.clock_ms % USAGE_MS == 0:
             self._report_usage()
 
@@ -569,6 +589,8 @@ class LiveEngine:
             self.recording.add(heard, said)
         self._reflected += heard
         self._output += said
+        if self._paused:
+            self._paused_ms += FRAME_MS
         if (at_ms + FRAME_MS) % GRID_MS:
             return
         context, start = self._live(), at_ms + FRAME_MS - GRID_MS
@@ -579,25 +601,49 @@ class LiveEngine:
                 "audio": base64.b64encode(self._reflected).decode(),
             },
         )
-        context.emit_bare(
-            ATTACHED,
-            {
-                "type": "session.output_audio.delta",
-                "delta": base64.b64encode(self._output).decode(),
-                "start_ms": start,
-                "end_ms": start + GRID_MS,
-            },
-        )
+        if not self._paused:
+            context.emit_bare(
+                ATTACHED,
+                {
+                    "type": "session.output_audio.delta",
+                    "delta": base64.b64encode(self._output).decode(),
+                    "start_ms": start,
+                    "end_ms": start + GRID_MS,
+                },
+            )
         self._reflected = self._output = b""
 
-    def _heard(self, turn: Any) -> None:
+    def _pause_if_idle(self) -> None:
+        """Pause a session of a browser in which nothing happens, as it has asked."""
+        context, idle = self._live(), self.settings.idle_seconds
+        busy = self._hearing.speaking or self._hearing.busy or context.working
+        if busy or self._voice.line.busy or self._voice.working:
+            self._active_at_ms = context.clock_ms
+        elif idle is not None and not self._paused:
+            self._paused = context.clock_ms - self._active_at_ms >= idle * 1000
+            if self._paused:
+                context.emit("session.paused", to=ATTACHED)
+
+    def _began(self) -> None:
+        """The user begins to speak, which wakes a session that is paused."""
+        if self._paused:
+            self._paused = False
+            self._live().emit("session.resumed", to=ATTACHED)
+        self._voice.interrupted()
+
+    def _heard(self, turn: Turn) -> None:
         if self._close_id is None:
             self._voice.heard(turn)
 
     # -- usage and the end -----------------------------------------------------
 
     def _usage(self, lag_ms: int) -> dict[str, Any]:
-        return {"seconds": float(max(0, self._live().clock_ms - lag_ms) // 1000)}
+        seconds = max(0, self._live().clock_ms - lag_ms) // 1000
+        usage: dict[str, Any] = {"seconds": float(seconds)}
+        if self.media == "webrtc":
+            paused = min(seconds, self._paused_ms // 1000)
+            usage.update(active_seconds=seconds - paused, paused_seconds=paused)
+        return usage
 
     def _report_usage(self) -> None:
         ratio = min(1.0, self._voice.context_tokens() / CONTEXT_TOKENS)

@@ -55,6 +55,12 @@ class Hub:
         with self.lock:
             return self.engine.started and not self.engine.ended
 
+    def expired(self, now: float) -> bool:
+        """Whether the session's time is up and nobody has said so."""
+        with self.lock:
+            engine = self.engine
+            return engine.started and not engine.ended and now >= engine.expires_at
+
     def port(self, role: str, *, graceful: bool = False) -> Port:
         """
         Return a new port.

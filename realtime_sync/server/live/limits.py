@@ -26,6 +26,13 @@ QUEUED_ITEMS: Final = 128
 QUEUED_BYTES: Final = 32_768
 FIXTURE_BYTES: Final = 30 * 24_000 * 2
 SIDEBANDS: Final = 8
+SPEECH_MS: Final = 600_000
+"""Of speech that waits to be heard."""
+KEPT_CALLS: Final = 1000
+"""Calls of the backend, and works of the client's, that are remembered."""
+DECISION_ITEMS: Final = 1000
+DECISIONS: Final = 100_000
+"""That a client may ask for in one session: each id is remembered."""
 DRAIN_SECONDS: Final = 10.0
 REFUSED_SECONDS: Final = 2.0
 """After a start that was refused, until the socket is closed."""

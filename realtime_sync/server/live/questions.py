@@ -11,7 +11,7 @@ from ..agents.base import Prompt, item_text
 from ..engine.refusal import Refusal, missing
 from .context import LiveContext
 from .history import as_read
-from .limits import tokens
+from .limits import DECISION_ITEMS, DECISIONS, tokens
 
 Verdict = Union[None, bool, float, int, str]
 """What answers a question: None refuses it."""
@@ -36,8 +36,18 @@ class Questions:
         self._used: set[str] = set()
 
     def add(self, item: Mapping[str, Any], command_id: Any) -> None:
-        """Keep an item for the decisions to come."""
+        """
+        Keep an item for the decisions to come.
+
+        Raises:
+            Refusal: there are too many.
+        """
         self._check_target()
+        if len(self._items) >= DECISION_ITEMS:
+            raise Refusal(
+                f"At most {DECISION_ITEMS} decision items are kept.",
+                code="rate_limit_exceeded",
+            )
         item_id = item.get("id") or self._context.ids.new("item")
         kept = {k: v for k, v in item.items() if v is not None}
         kept = {"type": "message", **kept, "id": item_id}
@@ -77,6 +87,11 @@ class Questions:
                 f"The event_id '{command_id}' was used before.",
                 code="invalid_value",
                 param="event_id",
+            )
+        if len(self._used) >= DECISIONS:
+            raise Refusal(
+                f"At most {DECISIONS} decisions may be asked for in a session.",
+                code="rate_limit_exceeded",
             )
         self._used.add(command_id)
         self._decide(self._context.settings.decisions["questions"])

@@ -19,7 +19,7 @@ class Recording:
     What was heard and said, 16-bit PCM at 24 kHz.
 
     Attributes:
-        full: whether it was too long to be kept; there is none then.
+        full: whether it was not kept, being too long or too old.
     """
 
     def __init__(self) -> None:
@@ -34,9 +34,13 @@ class Recording:
         self._heard += heard
         self._said += said
         if len(self._heard) + len(self._said) > _MOST_BYTES:
-            self.full = True
-            self._heard.clear()
-            self._said.clear()
+            self.forget()
+
+    def forget(self) -> None:
+        """Let it go; there is none from now on."""
+        self.full = True
+        self._heard.clear()
+        self._said.clear()
 
     def wav(self) -> bytes:
         """Return it as a WAV file: the user on the left, the model on the right."""

@@ -38,6 +38,9 @@ class LiveSettings:
     def __init__(self, given: Mapping[str, Any], *, media: bool = False) -> None:
         fields = {k: copy.deepcopy(v) for k, v in given.items() if v is not None}
         fields.pop("type", None)
+        # What makes a session pause is not told.
+        fields.pop("wake_policy", None)
+        self.idle_seconds: Optional[int] = fields.pop("idle_timeout_s", None)
         check_model(fields["model"])
         check_instructions(fields.get("instructions", ""))
         check_history(fields.setdefault("input", []))

@@ -18,6 +18,7 @@ from ..engine.check import (
     number,
     one_of,
     record,
+    strings,
     tagged,
     text,
 )
@@ -96,6 +97,32 @@ AUDIO = record({"format": _FORMAT, "output": _OUTPUT})
 MEDIA_AUDIO = record({"output": _OUTPUT})
 """Without a socket of its own, a session has no format: its media negotiate one."""
 
+_NAMES = array(_TEXT)
+_FILTER = record({"read_only": nullable(boolean), "tool_names": nullable(_NAMES)})
+_MCP = record(
+    {
+        "type": anything,
+        "server_label": _OPTIONAL_TEXT,
+        "server_url": _OPTIONAL_TEXT,
+        "server_description": _OPTIONAL_TEXT,
+        "connector_id": _OPTIONAL_TEXT,
+        "tunnel_id": _OPTIONAL_TEXT,
+        "authorization": _OPTIONAL_TEXT,
+        "headers": nullable(strings(64, key_length=256, value_length=8192)),
+        "allowed_callers": nullable(array(one_of("direct", "programmatic"))),
+        "allowed_tools": nullable(
+            either("an array or an object", (list, _NAMES), (dict, _FILTER))
+        ),
+        "require_approval": nullable(
+            either(
+                "a string or an object",
+                (str, one_of("always", "never")),
+                (dict, record({"always": _FILTER, "never": _FILTER})),
+            )
+        ),
+        "defer_loading": nullable(boolean),
+    }
+)
 _TOOLS = array(
     tagged(
         "type",
@@ -110,8 +137,9 @@ _TOOLS = array(
                 },
                 required=("name",),
             ),
+            "mcp": _MCP,
             **dict.fromkeys(
-                "web_search file_search code_interpreter shell image_generation mcp "
+                "web_search file_search code_interpreter shell image_generation "
                 "custom namespace tool_search programmatic_tool_calling computer "
                 "apply_patch".split(),
                 _ANY_OBJECT,
@@ -119,14 +147,35 @@ _TOOLS = array(
         },
     )
 )
-_CHOICES = (
-    "function mcp file_search web_search web_search_preview image_generation computer "
-    "code_interpreter programmatic_tool_calling shell custom apply_patch allowed_tools"
-).split()
+
+
+def _chosen(*named: str) -> Rule:
+    """Accept the choice of a tool, with what names it."""
+    return record({"type": anything, **dict.fromkeys(named, _NAME)}, required=named)
+
+
+_ONE_TOOL = {
+    "function": _chosen("name"),
+    "custom": _chosen("name"),
+    "mcp": _chosen("name", "server_label"),
+    **dict.fromkeys(
+        "file_search web_search web_search_preview image_generation computer "
+        "code_interpreter programmatic_tool_calling shell apply_patch".split(),
+        _chosen(),
+    ),
+}
+_ALLOWED = record(
+    {
+        "type": anything,
+        "mode": nullable(one_of("none", "auto", "required")),
+        "tools": array(tagged("type", _ONE_TOOL)),
+    },
+    required=("tools",),
+)
 _CHOICE = either(
     "a string or an object",
     (str, one_of("auto", "none", "required")),
-    (dict, tagged("type", dict.fromkeys(_CHOICES, _ANY_OBJECT))),
+    (dict, tagged("type", {**_ONE_TOOL, "allowed_tools": _ALLOWED})),
 )
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
 _RESPONSES: Mapping[str, Rule] = {
@@ -243,13 +292,34 @@ def _triggers(value: Any, path: str) -> None:
         )
 
 
-_EVENTS = either("a string or an array", (str, one_of("all")), (list, array(anything)))
+_EVENTS = 256
+"""In a list of a page's permissions."""
+
+
+def _permitted(event: Rule) -> Rule:
+    def rule(value: Any, path: str) -> None:
+        array(event)(value, path)
+        if len(value) > _EVENTS:
+            raise Refusal(
+                f"Invalid '{path}': at most {_EVENTS} entries are allowed.",
+                code="invalid_value",
+                param=path,
+            )
+
+    return nullable(either("a string or an array", (str, one_of("all")), (list, rule)))
+
+
 _CLIENT = record(
     {
         "data_channel": record(
             {
-                "allowed_client_events": nullable(_EVENTS),
-                "allowed_server_events": nullable(_EVENTS),
+                "allowed_client_events": _permitted(_NAME),
+                "allowed_server_events": _permitted(
+                    record(
+                        {"type": _NAME, "response_event": nullable(_NAME)},
+                        required=("type",),
+                    )
+                ),
             }
         )
     },

@@ -60,6 +60,12 @@ class OutputLine:
         """Whether something is still to be heard."""
         return bool(self._clips or self._ready)
 
+    @property
+    def waiting_ms(self) -> float:
+        """How long what is still to be heard takes."""
+        sizes = (len(clip.audio) - clip.place for clip in self._clips)
+        return self.form.milliseconds(sum(sizes))
+
     def say(self, text: str, audio: bytes) -> None:
         """Say something after all that is to be said already."""
         if text.strip() and not audio:

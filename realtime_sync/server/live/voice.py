@@ -18,7 +18,7 @@ from .context import LiveContext
 from .fragments import on_grid, timed_words
 from .hearing import Turn
 from .history import History
-from .limits import GRID_MS, tokens
+from .limits import GRID_MS, KEPT_CALLS, SPEECH_MS, tokens
 from .questions import Questions
 from .speech import OutputLine
 
@@ -78,8 +78,9 @@ class LiveVoice:
         self._work: Optional[Thought] = None
         self._speaking: list[Job] = []
         self._acknowledgements: list[Acknowledgement] = []
-        self._delegations: set[str] = set()
+        self._delegations: dict[str, int] = {}
         self._deferred_ms: Optional[int] = None
+        self._unanswered_ms: Optional[int] = None
         self._wanted: Optional[tuple[Any]] = None
 
     @property
@@ -94,13 +95,18 @@ class LiveVoice:
         self.line.interrupt()
         self.history.fell_silent()
         if self._thought is not None:
+            # Asked for again should it turn out that nothing was said.
+            self._unanswered_ms = self._thought.offset_ms
             self._thought.drop()
             self._thought = None
         self._say_nothing()
 
     def heard(self, turn: Turn) -> None:
         """Take what the user said, and answer it."""
+        unanswered, self._unanswered_ms = self._unanswered_ms, None
         if not turn.words and self._context.agent.ears is not None:
+            if unanswered is not None:
+                self._think(unanswered)
             return
         words = timed_words(turn.words, turn.ends_ms - turn.starts_ms)
         offset = int(turn.starts_ms) // GRID_MS * GRID_MS
@@ -138,6 +144,10 @@ class LiveVoice:
                 f"No client delegation with id '{delegation_id}' was found.",
                 code="invalid_value",
                 param="delegation_id",
+            )
+        if kind == "commentary" and self.line.waiting_ms > SPEECH_MS:
+            raise Refusal(
+                "Too much speech waits to be heard.", code="rate_limit_exceeded"
             )
         self.appends.add(kind, frame["content"], frame.get("event_id"))
         if kind == "instructions":
@@ -191,7 +201,7 @@ class LiveVoice:
 
     def close(self) -> None:
         """Begin nothing new; what the backend has begun goes on."""
-        self._deferred_ms = self._wanted = None
+        self._deferred_ms = self._unanswered_ms = self._wanted = None
         self._acknowledgements.clear()
         self._say_nothing()
         if self._thought is not None:
@@ -254,7 +264,9 @@ class LiveVoice:
         else:
             delegation = {"type": "delegation", "target": "client"}
             delegation["id"] = self._context.ids.new("item")
-            self._delegations.add(delegation["id"])
+            self._delegations[delegation["id"]] = thought.offset_ms
+            while len(self._delegations) > KEPT_CALLS:
+                del self._delegations[next(iter(self._delegations))]
             self._context.emit(
                 "session.delegation.created",
                 offset_ms=thought.offset_ms,

@@ -110,7 +110,11 @@ class LiveTalk:
 
     def send_only(self, kind: str, **fields: Any) -> list[dict[str, Any]]:
         """Send a command; the agent's work waits for `settle`."""
-        return self._got(self.port.receive({"type": kind, **fields}, self.now))
+        return self.receive({"type": kind, **fields})
+
+    def receive(self, frame: Any) -> list[dict[str, Any]]:
+        """Send anything; the agent's work waits for `settle`."""
+        return self._got(self.port.receive(frame, self.now))
 
     def settle(self) -> list[dict[str, Any]]:
         """Let everybody work; returns all frames."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from realtime_sync.server import Failure, Prompt
+from realtime_sync.server.agents import Scripted
 
 from ..sounds import b64, loud, silence
 from .live_talk import (
@@ -266,6 +267,33 @@ def test_a_failing_agent_is_an_error_without_an_id() -> None:
     assert "insufficient_quota" == error(frames)["code"]
     assert "client_event_id" not in error(frames)
     assert talk.hear(silence(100))
+
+
+def test_a_noise_does_not_swallow_the_answer() -> None:
+    """What was asked before is answered after it."""
+    heard = ["What now?", "", ""]
+
+    class Deaf:
+        def transcribe(self, pcm: bytes, rate: int) -> str:
+            return heard.pop(0)
+
+    talk = LiveTalk(Scripted(["Lunch."], ears=Deaf()), options={"pace": 1000.0})
+    talk.start()
+    talk.send_only("session.input_audio.append", audio=b64(QUESTION))
+    talk.now += 1
+    talk.port.tick(talk.now)
+    (hear,) = talk.port.take_jobs()
+    for words in hear.work():
+        talk.port.job_output(hear, words, talk.now)
+    talk.port.job_done(hear, None, talk.now)
+    (slow,) = talk.port.take_jobs()
+    talk.send_only("session.input_audio.append", audio=b64(QUESTION))
+    talk.later(1)
+    talk.port.job_done(slow, None, talk.now)
+    answer = talk.hear(silence(3000)) + talk.later(1)
+
+    assert slow.dropped
+    assert "Lunch." == said(answer)
 
 
 # -- context -----------------------------------------------------------------------

@@ -189,6 +189,27 @@ def test_the_clock_of_a_session_without_a_socket_moves_while_somebody_listens() 
     assert 11.1 == pytest.approx(side.port.deadline())
 
 
+def test_a_browsers_session_pauses_and_wakes_when_somebody_speaks() -> None:
+    """The attached are told; time goes on, at another price."""
+    engine = LiveEngine(Echo(), now=0.0)
+    session = {"model": "gpt-live-1", "idle_timeout_s": 5}
+    engine.start_media("webrtc", session)
+    hub = Hub(engine, replay_seconds=3.0)
+    side = LiveTalk(port=hub.port(ATTACHED), now=0.0)
+    active = side.later(5.0)
+    paused = side.later(10.0)
+    hub.act(side.now, lambda engine: engine.hear(QUESTION, side.now))
+    woken = side.later(0)
+    usage = engine.truth()["usage"]
+
+    assert ["session.started", "session.paused"] == types(side.opening + active)
+    assert [] == of(paused, "session.output_audio.delta")
+    assert 50 == len(of(paused, "session.input_audio.append"))
+    assert "session.resumed" == types(woken)[0]
+    assert (10, 17.0) == (usage["paused_seconds"], usage["seconds"])
+    assert usage["seconds"] == usage["active_seconds"] + usage["paused_seconds"]
+
+
 # -- on the wire -------------------------------------------------------------------
 
 

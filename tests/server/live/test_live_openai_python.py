@@ -284,11 +284,14 @@ def test_the_async_client_speaks_delegates_attaches_and_closes(
                 await side.session.commentary.append(
                     content="Gate 12.", delegation_id=work[-1].delegation.id
                 )
+                # Two sockets have no order: the update is answered after the words.
+                await side.session.update(session={})
+                seen = await async_until(side, "session.updated", "attached")
                 await append(audio=b64(silence(3000)))
                 spoken = await async_until(connection, "session.commentary.appended")
                 await connection.session.close()
                 spoken += await async_until(connection, "session.closed")
-                seen = await async_until(side, "session.closed", "attached")
+                seen += await async_until(side, "session.closed", "attached")
             async with one.live.forks.connect(session_id=session.id) as fork:
                 await fork.session.start(session={})
                 await async_until(fork, "session.started")
