@@ -33,6 +33,7 @@ SERVER_EVENTS: Mapping[str, tuple[str, ...]] = {
         "session.avatar.switch_to_idle",
         "session.avatar.switch_to_speaking",
     ),
+    "xAI": ("ping",),
 }
 """What a server says."""
 

@@ -97,6 +97,30 @@ def _untyped_transcription(frame: Frame) -> Frame:
     return {**frame, "session": {**session, "type": "transcription"}}
 
 
+def _flat_tool(tool: Any) -> Any:
+    inside = tool.get("function") if tool.__class__ is dict else None
+    return {"type": "function", **inside} if isinstance(inside, dict) else tool
+
+
+def _nested_tools(frame: Frame) -> Frame:
+    session = frame.get("session")
+    if not isinstance(session, dict) or not isinstance(session.get("tools"), list):
+        return frame
+    tools = session["tools"]
+    flat = [_flat_tool(tool) for tool in tools]
+    return frame if flat == tools else {**frame, "session": {**session, "tools": flat}}
+
+
+def _no_temperature(frame: Frame) -> Frame:
+    session = frame.get("session")
+    if not isinstance(session, dict):
+        return frame
+    told = session.get("temperature")
+    if not isinstance(told, (int, float)) or told >= 0:
+        return frame
+    return {**frame, "session": {**session, "temperature": None}}
+
+
 def _status_details_as_text(frame: Frame) -> Frame:
     response = frame.get("response")
     if response.__class__ is not dict:
@@ -178,11 +202,27 @@ _LIFTS = (
         mend=_untyped_transcription,
     ),
     Habit(
+        name="nested_tools",
+        servers=("xAI", "DashScope, Qwen-Omni"),
+        does="tools of a session as chat completions have them",
+        ours="they are those of the protocol",
+        types=("session.created", "session.updated"),
+        mend=_nested_tools,
+    ),
+    Habit(
+        name="negative_temperature",
+        servers=("xAI",),
+        does="a temperature of -1 where none is set",
+        ours="it is none, and is not sent back",
+        types=("session.created", "session.updated"),
+        mend=_no_temperature,
+    ),
+    Habit(
         name="details_as_text",
         servers=("xAI",),
         does="words for ``status_details``",
         ours="they are the reason",
-        types=("response.done",),
+        types=("response.created", "response.done"),
         mend=_status_details_as_text,
     ),
     Habit(

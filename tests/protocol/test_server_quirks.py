@@ -1,0 +1,85 @@
+"""Oddities of what servers say, put right before anything reads it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from realtime_sync.protocol.codec import Codec, to_mapping
+from realtime_sync.protocol.dialects import named
+from realtime_sync.protocol.events import UnknownEvent
+from realtime_sync.protocol.vendor_events import SERVER_EVENTS
+
+TOOL = {"name": "look_up", "description": "Look.", "parameters": {"type": "object"}}
+
+
+def told(frame: dict[str, Any], dialect: str = "xai") -> Any:
+    """A frame as handlers get it; nothing of it is amiss."""
+    event = Codec(named(dialect)).structure(frame)
+
+    assert () == event.problems
+    assert frame == event.raw
+    return event
+
+
+@pytest.mark.parametrize("dialect", ["ga", "xai", "beta", "dashscope"])
+@pytest.mark.parametrize("kind", ["session.created", "session.updated"])
+def test_nested_tools_are_read_and_may_be_sent_back(kind: str, dialect: str) -> None:
+    """As chat completions have them: without this a restore would send no name."""
+    nested = {"type": "function", "function": TOOL}
+    session = {"type": "realtime", "tools": [nested, {"type": "mcp"}, "web_search"]}
+    codec = Codec(named(dialect))
+    event: Any = codec.structure({"type": kind, "session": session})
+
+    assert {"type": "function", **TOOL} == to_mapping(event.session.tools[0])
+    assert "mcp" == to_mapping(event.session.tools[1])["type"]
+
+
+@pytest.mark.parametrize("tools", [None, [], "none", [{"type": "function", **TOOL}]])
+def test_tools_that_are_not_nested_are_left_alone(tools: Any) -> None:
+    """Whatever they are."""
+    session = {"type": "realtime", "tools": tools}
+    event: Any = Codec().structure({"type": "session.updated", "session": session})
+
+    assert event.raw["session"] is session
+
+
+@pytest.mark.parametrize(
+    ("temperature", "read"), [(-1.0, None), (-1, None), (0, 0), (0.8, 0.8)]
+)
+def test_a_negative_temperature_is_none(temperature: float, read: Any) -> None:
+    """It would be refused if it were sent back."""
+    session = {"type": "realtime", "temperature": temperature}
+    event = told({"type": "session.updated", "session": session})
+
+    assert read == to_mapping(event.session).get("temperature")
+
+
+@pytest.mark.parametrize("kind", ["response.created", "response.done"])
+def test_words_for_the_details_of_a_status_are_its_reason(kind: str) -> None:
+    """At the beginning of a response as well, where there are none yet."""
+    response = {"id": "r", "status": "in_progress", "status_details": "unimplemented"}
+    event = told({"type": kind, "response": response})
+
+    assert "unimplemented" == event.response.status_details.reason
+
+
+@pytest.mark.parametrize("name", ["delta", "updated"])
+def test_a_caption_without_words_is_left_as_it_is(name: str) -> None:
+    """Under either name it is a delta."""
+    kind = f"conversation.item.input_audio_transcription.{name}"
+    event = Codec().structure({"type": kind, "item_id": "u"})
+
+    assert "conversation.item.input_audio_transcription.delta" == event.type
+
+
+@pytest.mark.parametrize(
+    "name", [name for names in SERVER_EVENTS.values() for name in names]
+)
+def test_events_of_vendors_have_no_class_and_no_trouble(name: str) -> None:
+    """Everything is in ``raw``."""
+    event = Codec().structure({"type": name, "timestamp": 1})
+
+    assert isinstance(event, UnknownEvent)
+    assert 1 == event.raw["timestamp"]
