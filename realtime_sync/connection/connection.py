@@ -113,6 +113,7 @@ class Connection:
         self._notes: deque[Noted] = deque()
         self._down = False
         self._expired = False
+        self._ended_by: object = None
         self.overflow: Optional[DispatchOverflow] = None
 
     @property
@@ -309,8 +310,11 @@ class Connection:
         elif cause is not None and not isinstance(cause, OSError):
             # Should never run: what receives does not raise.
             logger.error("! %s: receiving failed", self._name, exc_info=cause)
+        # The server closes properly after it has told of a loss behind it.
+        code = _ABNORMAL if self._ended_by == "connection_lost" else code
+        expired = self._expired or self._ended_by == "expired"
         self.error = closed_error(
-            code, reason, asked=self.closing, expired=self._expired, cause=cause
+            code, reason, asked=self.closing, expired=expired, cause=cause
         )
         if self.overflow is not None:
             self.error.__cause__ = self.overflow
@@ -415,6 +419,8 @@ class Connection:
             self._note_unknown(event)
         elif event.type == "error":
             self._note_error(event)
+        elif event.type == "session.closed":
+            self._ended_by = getattr(event, "reason", None)
         noted = self._take_notes() if self._notes else ()
         if self._taps.on:
             self._taps.received(self.number, data, event, self.snapshot, noted)

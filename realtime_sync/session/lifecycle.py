@@ -320,6 +320,11 @@ class Lifecycle:
         self._parts.publisher.emit(notice)
 
     @property
+    def connection(self) -> Optional[Connection]:
+        """The connection that is in use."""
+        return self._parts.connection
+
+    @property
     def snapshot(self) -> Snapshot:
         """The mirror as it is now."""
         return self._parts.snapshot

@@ -74,6 +74,14 @@ class Host(Protocol):
     def emit(self, notice: Notice) -> None:
         """Publish a notice."""
 
+    @property
+    def connection(self) -> Optional[Connection]:
+        """The connection that is in use."""
+
+
+Renew = Callable[[Connection, SessionOptions, Deadline], object]
+"""Is given the connection that was lost; the session uses another when it returns."""
+
 
 class Reconnector:
     """
@@ -91,6 +99,8 @@ class Reconnector:
 
     Attributes:
         left: what the last restore left open; the next one goes on from it.
+        renew: puts another session in the place of the lost one, and gives a report;
+            None where the conversation is rebuilt item by item.
     """
 
     def __init__(
@@ -118,6 +128,7 @@ class Reconnector:
         self.policy = policy
         self._used = 0
         self.left: Optional[Unconfirmed] = None
+        self.renew: Optional[Renew] = None
         self._given_up = given_up
         self._task: Optional[Task] = None
         self._rotated: Optional[Connection] = None
@@ -236,6 +247,8 @@ class Reconnector:
         Returns:
             Seconds after which to consider again; None for no particular time.
         """
+        if self.renew is not None:
+            return None  # One that runs cannot be taken over; it is renewed at its end.
         expires_at, margin = connection.snapshot.expires_at, self.policy.rotate_before
         if margin is None or not expires_at or self._given_up.requested:
             return None
@@ -342,6 +355,9 @@ class Reconnector:
                 options, extra_headers={**(options.extra_headers or {}), **headers}
             )
         deadline = Deadline(options.connect_timeout)
+        if self.renew is not None:
+            self._tell(self.renew(old, options, deadline))
+            return
         transport = self._host.dial(options, deadline)
         before = old.snapshot
         connection = self._host.new_connection(
@@ -379,9 +395,14 @@ class Reconnector:
             ids=frozenset(report.unconfirmed),
             names=rebuild.names,
         )
+        self._tell(report)
+
+    def _tell(self, report: object) -> None:
         self._host.emit(ConnectionOpened(attempt=self._used))
         self._host.emit(ConnectionRestored(report=report, attempt=self._used))
         # Handlers know before anything is sent that was held meanwhile.
+        connection = self._host.connection
+        assert connection is not None
         self._sender.send_held(connection)
 
     def _effective_config(self, snapshot: Snapshot) -> Optional[Mapping[str, Any]]:

@@ -10,6 +10,7 @@ from .close_report import LiveCloseReport
 from .config import Decisions, LiveConfig, Responses
 from .delegations import Answering
 from .handles import FixtureHandle, TextHandle
+from .renewal import LiveRestoreReport
 from .session import LiveSession
 from .task import Task
 
@@ -19,6 +20,7 @@ __all__ = [
     "FixtureHandle",
     "LiveCloseReport",
     "LiveConfig",
+    "LiveRestoreReport",
     "LiveSession",
     "LiveSnapshot",
     "Responses",

@@ -15,6 +15,7 @@ from typing import Any, Final, Optional
 
 from ...connection.command_handle import CommandHandle
 from ...connection.sender import Sender, event_ids
+from ...dispatch.notices import ConnectionRestored
 from ...dispatch.watches import Watch, WatchList
 from ...errors import ConnectionClosed
 from ...protocol import jsontext
@@ -58,19 +59,18 @@ class Backend:
         # Guards everything below; nothing is sent under it.
         self._lock = Lock()
         self._ids = event_ids("backend")
-        self._begin("")
+        self._begin()
         watches.add(
             Watch(
-                frozenset({"response.event", "error", "session.started"}),
+                frozenset({"response.event", "error", "connection.restored"}),
                 self._accept,
                 lambda error: None,
                 permanent=True,
             )
         )
 
-    def _begin(self, session_id: str) -> None:
+    def _begin(self) -> None:
         """A session knows nothing of the one whose place it takes."""
-        self._session_id = session_id
         self._running: set[str] = set()
         self._current: dict[str, str] = {}
         self._seen: dict[str, None] = {}
@@ -176,11 +176,15 @@ class Backend:
             self._backend_said(event)
         elif isinstance(event, events.Error):
             self._refused(event)
-        elif isinstance(event, events.SessionStarted):
-            name = getattr(event.session, "id", None)
-            if isinstance(name, str) and name != self._session_id:
-                with self._lock:
-                    self._begin(name)
+        elif isinstance(event, ConnectionRestored):
+            if getattr(event.report, "way", None) != "attach":
+                self._renewed()
+
+    def _renewed(self) -> None:
+        with self._lock:
+            dropped = tuple(self._open)
+            self._begin()
+        self.on_dropped(dropped)
 
     def _backend_said(self, event: events.ResponseEvent) -> None:
         inner: Any = event.event

@@ -208,6 +208,17 @@ def update_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
+def merged(before: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration after a change, which names only what is to be different."""
+    after = dict(before)
+    for name, value in change.items():
+        known = after.get(name)
+        if isinstance(known, Mapping) and isinstance(value, Mapping):
+            value = merged(known, value)
+        after[name] = value
+    return after
+
+
 def kind_of_delegation(session: Any) -> str:
     """Who does the work in a session, by what is known of it; absent is the client."""
     delegation = getattr(session, "delegation", None)

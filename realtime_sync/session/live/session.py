@@ -28,6 +28,7 @@ from .config import (
     LiveConfig,
     format_of,
     kind_of_delegation,
+    merged,
     start_command,
     start_fields,
     update_fields,
@@ -37,6 +38,7 @@ from .handles import FixtureHandle, TextHandle
 from .idle_audio import PIECE, IdleAudio
 from .input_audio import InputAudio
 from .quiet import Quiet
+from .renewal import LiveRenewal
 from .task import TaskFunction
 from .texts import pieces
 
@@ -86,6 +88,11 @@ class LiveSession(BaseSession[LiveSnapshot]):
         self._close_lock = Lock()
         self._closer: Optional[Thread] = None
         parts.housekeep = self._keep_clock
+        self._started_with: dict[str, Any] = {}
+        if parts.reconnector is not None:
+            parts.reconnector.renew = LiveRenewal(
+                self._lifecycle, parts.codec, lambda: self._started_with
+            )
 
     if not TYPE_CHECKING:  # A checker is to find what is not there.
 
@@ -188,6 +195,7 @@ class LiveSession(BaseSession[LiveSnapshot]):
         fields = start_fields(parts.options.config, model, fork=fork)
         if self._tools is not None:
             fields = self._tools.declared_in(fields)
+        self._started_with = fields
         return start_command(parts.codec, fields)
 
     def _keep_clock(self) -> Optional[float]:
@@ -272,7 +280,9 @@ class LiveSession(BaseSession[LiveSnapshot]):
                     f"session for {after!r}"
                 )
         command = {"type": "session.update", "session": given}
-        return self.send(self._parts.codec.command(command, strict=True))
+        handle = self.send(self._parts.codec.command(command, strict=True))
+        self._started_with = merged(self._started_with, given)
+        return handle
 
     def play_fixture(self, audio: Any) -> FixtureHandle:
         """

@@ -7,7 +7,7 @@ answered yet. There is no audio in it. Reading one needs no lock.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import ceil
 from types import MappingProxyType
 from typing import Any, Final, Optional
@@ -232,6 +232,10 @@ class LiveSnapshot:
     def _lossless(self) -> tuple[Segment, ...]:
         return segments(self.said.all(), policy=LOSSLESS, closed=True)
 
+    def messages(self) -> tuple[dict[str, Any], ...]:
+        """Return the transcript as messages of the wire, all of it."""
+        return tuple(_message(*line) for line in self.transcript())
+
     def to_messages(self) -> tuple[dict[str, Any], ...]:
         """
         Return the latest of the transcript as ``input`` of a new session.
@@ -239,14 +243,34 @@ class LiveSnapshot:
         It stays within what the service takes; text is never cut in the middle
         of what one side said.
         """
-        kept: list[dict[str, Any]] = []
-        left = HISTORY_TOKENS
-        for speaker, text in reversed(self.transcript()):
-            size = len(text.encode("utf-8", "replace"))
-            left -= ceil(size / BYTES_PER_TOKEN) + MESSAGE_TOKENS
-            if left < 0 or len(kept) == HISTORY_MESSAGES:
-                break
-            kind = "input_text" if speaker == "user" else "output_text"
-            part = {"type": kind, "text": text}
-            kept.append({"type": "message", "role": speaker, "content": [part]})
-        return tuple(reversed(kept))
+        return recent(self.messages())
+
+
+def recent(messages: Sequence[Any]) -> tuple[Any, ...]:
+    """
+    Return the latest of some messages, as many as a session may begin with.
+
+    Args:
+        messages: of the wire, oldest first; one that is too long itself, and what is
+            older, is left out.
+    """
+    kept: list[Any] = []
+    left = HISTORY_TOKENS
+    for message in reversed(messages):
+        size = sum(map(_size, message.get("content") or ()))
+        left -= ceil(size / BYTES_PER_TOKEN) + MESSAGE_TOKENS
+        if left < 0 or len(kept) == HISTORY_MESSAGES:
+            break
+        kept.append(message)
+    return tuple(reversed(kept))
+
+
+def _size(part: Any) -> int:
+    text = part.get("text") if isinstance(part, Mapping) else None
+    return len(text.encode("utf-8", "replace")) if isinstance(text, str) else 0
+
+
+def _message(speaker: str, text: str) -> dict[str, Any]:
+    kind = "input_text" if speaker == "user" else "output_text"
+    part = {"type": kind, "text": text}
+    return {"type": "message", "role": speaker, "content": [part]}

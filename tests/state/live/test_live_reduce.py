@@ -19,7 +19,7 @@ from realtime_sync.state.live.reduce import (
     reduce,
     reduce_command,
 )
-from realtime_sync.state.live.snapshot import LiveSnapshot
+from realtime_sync.state.live.snapshot import LiveSnapshot, recent
 
 CODEC = Codec(session_type="live")
 FRAMES = Path(__file__).parents[2] / "frames" / "live" / "server"
@@ -450,3 +450,14 @@ def test_whoever_attaches_late_learns_of_the_session_by_an_update() -> None:
     assert "live_1" == snapshot.id
     assert "active" == snapshot.state
     assert ("live_1",) == snapshot.epochs
+
+
+def test_history_is_counted_whatever_its_parts_are() -> None:
+    """A message that is too long leaves out itself and what is older."""
+    short = {"role": "user", "content": [{"type": "input_text", "text": "Hi"}]}
+    long = {"role": "user", "content": [{"type": "input_text", "text": "x" * 20_000}]}
+    odd = {"role": "user", "content": [None, {"text": 5}]}
+
+    assert (odd, short) == recent((short, long, odd, short))
+    assert () == recent((long,))
+    assert 129 - 1 == len(recent((short,) * 129))

@@ -1,0 +1,279 @@
+"""A live session in the place of one that was lost; nothing pretends to resume."""
+
+from __future__ import annotations
+
+from threading import Event
+from typing import Any
+
+import pytest
+
+from realtime_sync import ReconnectPolicy, errors
+from realtime_sync.session.live import (
+    LiveConfig,
+    LiveRestoreReport,
+    Responses,
+    Task,
+)
+from realtime_sync.state.live.snapshot import LiveSnapshot
+from realtime_sync.testing import Close
+
+from .live_session import LiveServer, closed, delegated, live_session, said
+
+POLICY = ReconnectPolicy(attempts=2, base=0.001, cap=0.001)
+LONG = 10.0
+
+
+class Numbered(LiveServer):
+    """
+    Gives each session another id; may refuse the starts that a test names.
+
+    Attributes:
+        refuses: how many of the next starts are refused.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+        self.refuses = 0
+        self.answer = self._start
+
+    def _start(self, frame: dict[str, Any]) -> Any:
+        if frame["type"] != "session.start":
+            return None
+        if self.count and self.refuses:
+            self.refuses -= 1
+            error = {"type": "invalid_request_error", "code": "forbidden"}
+            told = {"type": "error", "error": {**error, "message": "No such source."}}
+            return [told, Close(1000)]
+        self.count += 1
+        self.session["id"] = f"live_{self.count}"
+        self.session.update(frame["session"])
+        return {"type": "session.started", "session": self.session}
+
+
+def lost(config: Any = None, **options: Any) -> Any:
+    """A session that is renewed when it is lost."""
+    return live_session(Numbered(), config=config, reconnect=POLICY, **options)
+
+
+def reports_of(session: Any) -> list[LiveRestoreReport]:
+    """What is told of renewals from now on."""
+    reports: list[LiveRestoreReport] = []
+    session.on("connection.restored", lambda event: reports.append(event.report))
+    return reports
+
+
+def test_session_that_is_not_stored_begins_anew_with_its_transcript() -> None:
+    """With the same configuration, the rules that were added, and muted if it was."""
+    config = LiveConfig(
+        instructions="Be brief.",
+        input=[
+            {
+                "type": "message",
+                "role": "user",
+                "content": [{"type": "input_text", "text": "Earlier."}],
+            }
+        ],
+    )
+    with lost(config) as (session, server):
+        reports = reports_of(session)
+        session.instruct("No jokes.").acknowledged()
+        session.input_audio.mute().acknowledged()
+        server.feed(said("user", "Which gate?", 200), said("assistant", "B12.", 900))
+        server.feed(delegated("item_1"))
+        server.transport.cut(1006)
+
+        [report] = reports
+        assert ("seed", "live_1", "live_2") == (
+            report.way,
+            report.previous_id,
+            report.session_id,
+        )
+        assert (3, 0, 1) == (report.messages, report.left_out, report.instructions)
+        assert ("item_1",) == report.abandoned
+        _, again = server.sent("session.start")
+        assert "Be brief.\nNo jokes." == again["session"]["instructions"]
+        texts = [each["content"][0]["text"] for each in again["session"]["input"]]
+        assert ["Earlier.", "Which gate?", "B12."] == texts
+        assert 2 == len(server.sent("session.input_audio.mute"))
+        snapshot = session.snapshot
+        assert ("live_1", "live_2") == snapshot.epochs
+        assert "abandoned" == snapshot.delegations["item_1"].state
+        assert "Which gate?" == snapshot.user.text
+        assert session.is_open
+
+
+def test_stored_session_is_forked() -> None:
+    """The history is there; nothing is sent of it."""
+    with lost(LiveConfig(store=True)) as (session, server):
+        reports = reports_of(session)
+        server.feed(said("user", "Hello", 200))
+        server.transport.cut(1011)
+
+        [report] = reports
+        assert ("fork", "live_2", 0) == (
+            report.way,
+            report.session_id,
+            report.messages,
+        )
+        assert {} == server.sent("session.start")[1]["session"]
+
+
+def test_fork_that_is_refused_gives_way_to_a_new_session() -> None:
+    """The report says why."""
+    with lost(LiveConfig(store=True)) as (session, server):
+        reports = reports_of(session)
+        server.feed(said("user", "Hello", 200))
+        assert isinstance(server, Numbered)
+        server.refuses = 1
+        server.transport.cut(1006)
+
+        [report] = reports
+        assert ("seed", 1) == (report.way, report.messages)
+        assert "No such source" in (report.refused or "")
+        assert session.is_open
+
+
+@pytest.mark.parametrize("reason", ["expired", "connection_lost"])
+def test_end_that_nobody_asked_for_is_renewed(reason: str) -> None:
+    """The service closes properly then, which is an end only by its code."""
+    with lost() as (session, server):
+        reports = reports_of(session)
+        server.feed(closed(server.session, reason=reason))
+        server.transport.cut(1000)
+
+        assert ["seed"] == [report.way for report in reports]
+        assert session.snapshot.state == "active"
+
+
+@pytest.mark.parametrize("reason", ["content", "remote_hangup", "close_requested"])
+def test_end_that_was_meant_is_the_end(reason: str) -> None:
+    """A safety filter or a hangup is not to be got round."""
+    with lost() as (session, server):
+        server.feed(closed(server.session, reason=reason))
+        server.transport.cut(1000)
+
+        assert session.closed
+        assert reason == session.close_report.reason
+        assert 1 == len(server.sent("session.start"))
+
+
+def test_sideband_attaches_to_the_same_session_again() -> None:
+    """What is told once more by then is counted once."""
+    with lost(call_id="live_u0_1") as (session, server):
+        reports = reports_of(session)
+        piece = said("user", "Hello", 200, event_id="e1")
+        server.feed(piece)
+        server.transport.cut(1006)
+        server.feed(piece)
+
+        assert ["attach"] == [report.way for report in reports]
+        assert "Hello" == session.snapshot.user.text
+        assert 1 == len(session.snapshot.epochs)
+        assert [] == server.sent("session.start")
+
+
+def test_without_a_policy_a_loss_ends_the_session_and_every_wait() -> None:
+    """With the reason, and no confirmation of what is billed."""
+    with live_session() as (session, server):
+        server.silent |= {"session.commentary.append", "session.input_audio.mute"}
+        handles = [session.say("Hello"), session.input_audio.mute()]
+        expected = session.expect("session.output_transcript.delta")
+        server.transport.cut(1006)
+
+        for handle in handles:
+            with pytest.raises(errors.ConnectionLost):
+                handle.acknowledged(LONG)
+        with pytest.raises(errors.ConnectionLost):
+            expected.result(LONG)
+        report = session.close()
+        assert not report.confirmed
+        assert report.reason is None
+        assert isinstance(report.error, errors.ConnectionLost)
+
+
+def test_refusal_of_every_attempt_ends_the_session() -> None:
+    """With the last reason as its cause."""
+    with lost() as (session, server):
+        assert isinstance(server, Numbered)
+        server.refuses = 9
+        server.transport.cut(1006)
+
+        error = session.close_report.error
+        assert isinstance(error, errors.ConnectionLost)
+        assert "No such source" in str(error.__cause__)
+
+
+def test_answer_to_a_delegation_of_the_lost_session_becomes_a_note() -> None:
+    """The new session does not know the id, and nobody runs the work twice."""
+    began, go_on, over = Event(), Event(), Event()
+    ran: list[str] = []
+
+    def look_up(task: Task) -> str:
+        ran.append(task.id)
+        began.set()
+        assert go_on.wait(LONG)
+        return "Gate B12."
+
+    with lost() as (session, server):
+        session.delegate(look_up)
+        session.on("delegation.finished", lambda event: over.set(), inline=True)
+        server.feed(delegated("item_1"))
+        assert began.wait(LONG)
+        server.transport.cut(1006)
+        go_on.set()
+        assert over.wait(LONG)
+
+        [note] = server.sent("session.thinking.append")
+        assert ("Gate B12.", None) == (note["content"], note["delegation_id"])
+        assert [] == server.sent("session.commentary.append")
+        assert ["item_1"] == ran
+
+
+def test_open_calls_of_the_backend_are_dropped_with_their_session() -> None:
+    """The new backend asks anew if it still wants to know."""
+    config = LiveConfig(delegation=Responses(model="gpt-5"))
+    with lost(config) as (session, server):
+        session.update(delegation=Responses(instructions="Short.")).acknowledged()
+        response = {"id": "resp_1"}
+        call = {"type": "function_call", "call_id": "call_1", "name": "theirs"}
+        for inner in (
+            {"type": "response.created", "response": response},
+            {"type": "response.output_item.done", "item": {**call, "arguments": "{}"}},
+        ):
+            server.feed(
+                {"type": "response.event", "delegation_id": "item_1", "event": inner}
+            )
+        server.transport.cut(1006)
+        session.ask_backend("Look this up")
+
+        assert 1 == len(server.sent("response.create"))
+        responses = server.sent("session.start")[1]["session"]["delegation"]
+        assert {"model": "gpt-5", "instructions": "Short."} == responses["responses"]
+
+
+def test_history_of_a_new_session_stays_within_the_limits() -> None:
+    """And what was left out is counted; the mirror has it still."""
+    with lost() as (session, server):
+        reports = reports_of(session)
+        for number in range(200):
+            speaker = "user" if number % 2 else "assistant"
+            server.feed(said(speaker, f"Number {number}.", number * 1000))
+        server.transport.cut(1006)
+
+        [report] = reports
+        assert (128, 72) == (report.messages, report.left_out)
+        assert 200 == len(session.snapshot.transcript())
+
+
+def test_session_can_begin_with_the_mirror_of_another() -> None:
+    """As with messages of the wire."""
+    with live_session() as (session, server):
+        server.feed(said("user", "Hello", 200))
+        snapshot = session.snapshot
+    assert isinstance(snapshot, LiveSnapshot)
+    with live_session(config=LiveConfig(input=snapshot)) as (_, server):
+        [start] = server.sent("session.start")
+
+    [message] = start["session"]["input"]
+    assert [{"type": "input_text", "text": "Hello"}] == message["content"]
