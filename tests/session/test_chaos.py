@@ -192,6 +192,7 @@ def places(count: int, seed: int) -> list[str]:
     ]
 
 
+@pytest.mark.shared
 @pytest.mark.parametrize("fault", places(30, 1))
 def test_cut_inside_a_frame(server: Server, fault: str) -> None:
     """The connection drops in the middle of a frame."""

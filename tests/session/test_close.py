@@ -169,6 +169,7 @@ def unless_starved(
 # -- the matrix --------------------------------------------------------------
 
 
+@pytest.mark.shared
 def test_close_from_the_main_thread(place: Place) -> None:
     """Returns the final report."""
 

@@ -57,14 +57,16 @@ monkey.patch_all()
 """
 
 
-def test_under_gevent_everything_behaves_the_same() -> None:
+@pytest.mark.parametrize("threads", ["None", "Threads(workers=2)"])
+def test_under_gevent_everything_behaves_the_same(threads: str) -> None:
     """After ``monkey.patch_all()``: handlers, waits, asks, closing."""
     pytest.importorskip("gevent")
     script = GEVENT + """
 import os, threading
-from realtime_sync import connect
+from realtime_sync import Threads, connect
 
-with connect("m", base_url=os.environ["URL"], timeout=10,
+threads = eval(os.environ["THREADS"])
+with connect("m", base_url=os.environ["URL"], timeout=10, threads=threads,
              config={"output_modalities": ["text"]}) as session:
     seen = []
     session.on("response.done", lambda event: seen.append("done"))
@@ -86,7 +88,7 @@ with connect("m", base_url=os.environ["URL"], timeout=10,
 print(results, sorted(seen), session.close_report.complete)
 """
     with serve(agent="echo") as server:
-        output = run(script, server.url)
+        output = run(script, server.url, THREADS=threads)
 
     assert [
         "hello there",

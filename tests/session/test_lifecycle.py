@@ -238,6 +238,7 @@ def test_held_commands_wait_again_when_the_new_connection_dies() -> None:
         session.close()
 
 
+@pytest.mark.shared
 def test_the_session_ends_even_if_its_end_fails(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -177,6 +177,7 @@ def uses(session: Session) -> dict[str, Callable[[], Any]]:
 class TestFork:
     """A child has the parent's sockets and none of its threads."""
 
+    @pytest.mark.shared
     def test_using_a_session_in_the_child_says_so(self, server: Server) -> None:
         """At once, whatever is called; the parent does not notice anything."""
         with connect("m", base_url=server.url) as session:

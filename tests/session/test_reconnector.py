@@ -1024,6 +1024,7 @@ def rotating(server: Server, **fields: Any) -> tuple[Session, Log]:
     return session, log
 
 
+@pytest.mark.shared
 def test_a_session_is_rotated_before_its_time_is_up(short_lived: Server) -> None:
     """The new connection is up before the old one goes; nothing is lost."""
     session, log = rotating(short_lived)

@@ -211,6 +211,7 @@ def test_asking_in_a_queued_handler_works(open_session: Open) -> None:
     assert ["from a handler"] == answers
 
 
+@pytest.mark.shared
 @pytest.mark.parametrize(
     "call",
     [

@@ -19,17 +19,20 @@ from realtime_sync import (  # noqa: E402
     ReconnectPolicy,
     Router,
     Session,
+    Threads,
     connect,
     errors,
 )
 
-ECHO, SILENT, SECURE = sys.argv[1:4]
+ECHO, SILENT, SECURE, ARRANGEMENT = sys.argv[1:5]
+THREADS = Threads() if ARRANGEMENT == "shared" else None
 TEXT: dict[str, Any] = {"output_modalities": ["text"]}
 
 
 def talk(url: str = ECHO, **options: Any) -> Session:
     """A session with no handlers but its own."""
-    return connect("m", base_url=url, router=Router(), api_key="k", **options)
+    options = {"router": Router(), "api_key": "k", "threads": THREADS, **options}
+    return connect("m", base_url=url, **options)
 
 
 def one_conversation() -> Any:
@@ -48,7 +51,9 @@ def one_conversation() -> Any:
         except errors.WaitTimeout:
             seen.add("timeout")
         report = session.close()
-    left = [t.name for t in threading.enumerate() if t.name.startswith("realtime")]
+    names = [thread.name for thread in threading.enumerate()]
+    mine = [name for name in names if name.startswith("realtime")]
+    left = [name for name in mine if not name.startswith("realtime-sync shared ")]
     return [reply.text, sorted(seen), report.complete, report.code, left]
 
 
@@ -86,7 +91,7 @@ def others_run_while_one_waits() -> Any:
 
 
 def modes() -> Any:
-    """Handlers in the waiting greenlet, and in the reader's."""
+    """Handlers in the waiting greenlet, and on the loop."""
     told = []
     for mode in ("manual", "inline"):
         with talk(dispatch=mode) as session:

@@ -237,6 +237,7 @@ def test_close_in_other_modes(stage: str, secure: bool, mode: str) -> None:
     assert ["connection.closed"] == seen
 
 
+@pytest.mark.shared
 def test_close_in_the_hook_of_the_policy(secure: bool) -> None:
     """It runs on the reader and must not wait for it."""
     sessions: list[Session] = []

@@ -41,12 +41,20 @@ def repeating(peer: Peer) -> None:
     peer.answer_close()
 
 
-@pytest.fixture(scope="module")
-def results() -> Iterator[dict[str, Any]]:
+@pytest.fixture(
+    scope="module",
+    params=["private", pytest.param("shared", marks=pytest.mark.deep)],
+)
+def results(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
     """What the program found, by the name of its parts."""
     with serve() as echo, Place(silent) as deaf, Place(repeating, secure=True) as tls:
         done = subprocess.run(
-            [sys.executable, str(PROGRAM), echo.url, deaf.url, tls.url],
+            [
+                sys.executable,
+                str(PROGRAM),
+                *(echo.url, deaf.url, tls.url),
+                request.param,
+            ],
             cwd=ROOT,
             env={"PYTHONPATH": str(ROOT)},
             capture_output=True,
@@ -81,7 +89,7 @@ def test_other_greenlets_run_while_one_waits(results: dict[str, Any]) -> None:
 
 
 def test_other_modes(results: dict[str, Any]) -> None:
-    """Handlers in the waiting greenlet, and in the reader's."""
+    """Handlers in the waiting greenlet, and on the loop."""
     assert ["response.done", True] * 2 == results["modes"]
 
 

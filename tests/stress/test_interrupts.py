@@ -134,6 +134,7 @@ def test_acknowledged_is_interrupted(server: Server) -> None:
         assert "x" == handle.acknowledged(LONG).session.instructions
 
 
+@pytest.mark.shared
 def test_flush_is_interrupted(server: Server) -> None:
     """While a handler is busy."""
     release = threading.Event()

@@ -91,6 +91,7 @@ def test_each_update_gets_its_own_answer(secure: bool) -> None:
         at_once(update)
 
 
+@pytest.mark.shared
 def test_updates_that_wait_for_a_connection_get_their_own_answers() -> None:
     """They are expected in the order in which they are held, and sent so."""
     go_on, lost = threading.Event(), threading.Event()

@@ -186,6 +186,7 @@ def test_lagging_is_told_once_until_it_is_over() -> None:
         assert 0 == session.stats.queued
 
 
+@pytest.mark.shared
 def test_an_overflow_closes_and_says_so() -> None:
     """Everything that waits gets the reason; what was queued is still delivered."""
     handler = Stuck()

@@ -140,6 +140,7 @@ def under_fire(commands: int, seed: int) -> list[float]:
         return [moment - server.cut_at for moment in moments]
 
 
+@pytest.mark.shared
 @pytest.mark.parametrize("seed", range(4))
 def test_a_thousand_commands(seed: int) -> None:
     """From eight threads; every wait ends at once, with the loss."""
