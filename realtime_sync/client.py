@@ -264,7 +264,7 @@ class RealtimeClient:
             return session.ask(question, timeout=timeout)
 
 
-def _check_kinds(model: Any, router: Any) -> None:
+def _check_kinds(model: object, router: object) -> None:
     if model is not None and not isinstance(model, str):
         raise TypeError(f"model must be text, not {type(model).__name__}")
     if router is not None and not isinstance(router, Router):

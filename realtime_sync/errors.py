@@ -46,7 +46,7 @@ exception only for the call that caused it.
 from __future__ import annotations
 
 import re
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from .protocol.escape import one_line
 
@@ -83,7 +83,7 @@ class ConnectFailed(RealtimeError):
         message: str,
         *,
         status: Optional[int] = None,
-        code: Any = None,
+        code: Union[str, int, None] = None,
         retryable: Optional[bool] = None,
     ) -> None:
         super().__init__(message)
@@ -112,7 +112,7 @@ class ConnectRateLimited(ConnectFailed):
         message: str,
         *,
         status: Optional[int] = None,
-        code: Any = None,
+        code: Union[str, int, None] = None,
         retry_after: Optional[float] = None,
     ) -> None:
         super().__init__(message, status=status, code=code)
@@ -166,10 +166,10 @@ class WaitTimeout(RealtimeError, TimeoutError):
     """
 
     def __init__(
-        self, message: str, *, partial: Any = None, errors: tuple[Any, ...] = ()
+        self, message: str, *, partial: object = None, errors: tuple[Any, ...] = ()
     ) -> None:
         super().__init__(message)
-        self.partial = partial
+        self.partial: Any = partial
         self.errors = errors
 
 
@@ -224,14 +224,14 @@ class CommandRejected(RealtimeError):
         self,
         message: str,
         *,
-        command: Any = None,
+        command: object = None,
         type: Optional[str] = None,
         code: Optional[str] = None,
         param: Optional[str] = None,
         event_id: Optional[str] = None,
     ) -> None:
         super().__init__(message)
-        self.command = command
+        self.command: Any = command
         self.type = type
         self.code = code
         self.param = param
@@ -284,11 +284,11 @@ class ResponseError(RealtimeError):
     """
 
     def __init__(
-        self, message: str, *, response: Any = None, reply: Any = None
+        self, message: str, *, response: object = None, reply: object = None
     ) -> None:
         super().__init__(message)
-        self.response = response
-        self.reply = reply
+        self.response: Any = response
+        self.reply: Any = reply
 
 
 class ResponseFailed(ResponseError):
@@ -304,8 +304,8 @@ class ResponseFailed(ResponseError):
         self,
         message: str,
         *,
-        response: Any = None,
-        reply: Any = None,
+        response: object = None,
+        reply: object = None,
         code: Optional[str] = None,
         retryable: bool = False,
     ) -> None:
@@ -374,10 +374,10 @@ class RestoreError(RealtimeError):
     """
 
     def __init__(
-        self, message: str, *, report: Any = None, retryable: bool = False
+        self, message: str, *, report: object = None, retryable: bool = False
     ) -> None:
         super().__init__(message)
-        self.report = report
+        self.report: Any = report
         self.retryable = retryable
 
 

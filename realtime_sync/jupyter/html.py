@@ -12,7 +12,7 @@ from .naming import sounds_of
 
 if TYPE_CHECKING:
     from .. import Reply, Session, Snapshot
-    from ..state.snapshot import Item
+    from ..state.snapshot import Item, ResponseState
 
 MOST_ITEMS = 50
 """Items of a snapshot that are shown, the latest."""
@@ -146,7 +146,7 @@ def _call(item: Item) -> str:
     return str(item.type or "unknown item")
 
 
-def _response(response: Any) -> Content:
+def _response(response: ResponseState) -> Content:
     usage = response.usage or None
     pairs = {
         "response": response.id,

@@ -106,7 +106,7 @@ def difference(command: object, event: object) -> int:
 UNLIKE = 2
 
 
-def _words(item: Any) -> Any:
+def _words(item: object) -> object:
     """What an item says, or the call that it belongs to."""
     parts = _get(item, "content") or ()
     said = [_get(part, "text") or _get(part, "transcript") for part in parts]

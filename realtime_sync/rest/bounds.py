@@ -116,7 +116,7 @@ def time_answers(pools: Pools) -> None:
     }
 
 
-def _timed(pool: Any) -> type:
+def _timed(pool: type[Any]) -> type:
     connection = pool.ConnectionCls
     return type("TimedConnection", (connection,), {"response_class": TimedResponse})
 

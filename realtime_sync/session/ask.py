@@ -34,7 +34,9 @@ class ToolRounds(Protocol):
     def limited(self, rounds: int) -> AbstractContextManager[None]:
         """Meanwhile, ask for so many further responses and no more."""
 
-    def follow(self, reply: Reply, deadline: Deadline) -> Optional[ResponseHandle]:
+    def follow(
+        self, reply: Reply, timeout: Optional[float]
+    ) -> Optional[ResponseHandle]:
         """Wait for the calls of a reply; the response that follows, or None."""
 
 
@@ -210,7 +212,9 @@ class Asking:
             steps.append(reply)
             following, tools = None, self._tools()
             if reply.status == "completed" and reply.tool_calls and rounds > 0:
-                following = None if tools is None else tools.follow(reply, deadline)
+                following = (
+                    None if tools is None else tools.follow(reply, deadline.remaining())
+                )
             if following is None:
                 break
             handle, rounds = following, rounds - 1

@@ -330,7 +330,7 @@ class BaseSession(Generic[SnapshotT]):
             raise LocalProtocolError("the session is over; there is nothing to record")
         return Recording(self._parts, path, audio=audio, notices=notices, limit=limit)
 
-    def _check_event(self, event: Any, unknown: bool) -> None:
+    def _check_event(self, event: EventKey[Event], unknown: bool) -> None:
         """Refuse, at the user's line, to wait for what never comes."""
         resolve(event, unknown=unknown, session_type=self._parts.session_type)
 

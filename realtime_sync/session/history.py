@@ -18,7 +18,7 @@ from .replay import replay
 from .resources import new_item_id
 
 
-def read_history(saved: Any) -> RestorePlan:
+def read_history(saved: object) -> RestorePlan:
     """
     Plan how to begin with a conversation that was kept.
 
@@ -35,7 +35,7 @@ def read_history(saved: Any) -> RestorePlan:
     return plan_items(items, remarks=remarks)
 
 
-def _items(saved: Any) -> tuple[Item, ...]:
+def _items(saved: object) -> tuple[Item, ...]:
     if isinstance(saved, Snapshot):
         return saved.items
     if isinstance(saved, (str, os.PathLike)):

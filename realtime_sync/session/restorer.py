@@ -11,7 +11,7 @@ from typing import Any, Optional, Protocol, cast
 
 from attrs import evolve
 
-from ..connection.command_handle import CommandHandle
+from ..connection.command_handle import Command, CommandHandle
 from ..connection.connection import Connection
 from ..connection.pending import PendingCommands
 from ..connection.sender import event_ids, with_event_id
@@ -201,7 +201,7 @@ class Restorer:
             outcomes.append(None)
         return outcomes
 
-    def _confirm(self, command: Any, event: Any) -> None:
+    def _confirm(self, command: Command, event: events.ConversationItemAdded) -> None:
         asked = getattr(getattr(command, "item", None), "id", None)
         if asked is None:
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from threading import Event
-from typing import Any
+from typing import Any, Optional
 
 from ..connection.sender import Sender
 from ..deadline import Deadline
@@ -40,6 +40,6 @@ class ToolHost:
         """The tools that were last sent to the server, or None."""
         return self._sender.tools
 
-    def wait(self, event: Event, deadline: Deadline) -> bool:
-        """Wait in the way that fits the session; False at the deadline."""
-        return self._waiting.wait(event, deadline)
+    def wait(self, event: Event, timeout: Optional[float]) -> bool:
+        """Wait in the way that fits the session; False when the time is up."""
+        return self._waiting.wait(event, Deadline(timeout))

@@ -62,7 +62,7 @@ def saved_items(saved: Iterable[Any], new_id: Callable[[], str]) -> tuple[Item, 
     return tuple(found.values())
 
 
-def is_of_mirror(item: Any) -> bool:
+def is_of_mirror(item: object) -> bool:
     """Whether a mapping is what `Item.to_dict` gave, rather than a server."""
     if not isinstance(item, Mapping) or not isinstance(item.get("id"), str):
         return False
@@ -72,10 +72,10 @@ def is_of_mirror(item: Any) -> bool:
     return not _MIRROR_ITEM.isdisjoint(item) or not _MIRROR_PART.isdisjoint(named)
 
 
-def _of_one(saved: Any, new_id: Callable[[], str]) -> list[Item]:
+def _of_one(saved: object, new_id: Callable[[], str]) -> list[Item]:
     if isinstance(saved, Item):
         return [saved]
-    if is_of_mirror(saved):
+    if isinstance(saved, Mapping) and is_of_mirror(saved):
         return [Item.from_dict(saved)]
     mapping = saved if isinstance(saved, Mapping) else to_mapping(saved)
     if not isinstance(mapping, Mapping):
@@ -124,7 +124,7 @@ def _of_chat(message: Mapping[str, Any], new_id: Callable[[], str]) -> list[Item
     return [said, *calls]
 
 
-def _chat_parts(content: Any, role: str) -> tuple[Part, ...]:
+def _chat_parts(content: object, role: str) -> tuple[Part, ...]:
     kind = "output_text" if role == "assistant" else "input_text"
     if content is None or content == "":
         return ()
@@ -135,7 +135,7 @@ def _chat_parts(content: Any, role: str) -> tuple[Part, ...]:
     return tuple(_chat_part(part, kind) for part in content)
 
 
-def _chat_part(part: Any, kind: str) -> Part:
+def _chat_part(part: object, kind: str) -> Part:
     if not isinstance(part, Mapping):
         raise TypeError(f"a part of content is a mapping, not {type(part).__name__}")
     image = part.get("image_url")
@@ -150,7 +150,7 @@ def _chat_part(part: Any, kind: str) -> Part:
     return Part(type=_text(part.get("type")), transcript=_text(part.get("transcript")))
 
 
-def _call(call: Any, new_id: Callable[[], str]) -> Item:
+def _call(call: Mapping[str, Any], new_id: Callable[[], str]) -> Item:
     function, call_id = call.get("function") or {}, call.get("id")
     if not isinstance(function.get("name"), str) or not isinstance(call_id, str):
         raise TypeError("a tool call needs an id and the name of a function")
@@ -163,7 +163,7 @@ def _call(call: Any, new_id: Callable[[], str]) -> Item:
     )
 
 
-def _text(value: Any) -> Optional[str]:
+def _text(value: object) -> Optional[str]:
     if value is not None and not isinstance(value, str):
         raise TypeError(f"expected text, got {type(value).__name__}")
     return value

@@ -8,7 +8,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from threading import RLock
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from attrs import define
 
@@ -19,6 +19,9 @@ from ..types import RecordingSource
 from . import frames
 from .scenario import ScenarioFailed
 from .scripted_engine import Close, Frame, PlayedEngine, Said, complaint
+
+if TYPE_CHECKING:
+    from ..recording.reader import Recorded
 
 Match = Callable[[Frame, Frame], Any]
 
@@ -140,7 +143,7 @@ class _Step:
     done: bool = False
 
 
-def _tracks(recorded: Any) -> list[list[_Step]]:
+def _tracks(recorded: Recorded) -> list[list[_Step]]:
     """What happened, connection by connection."""
     lines: dict[int, list[Any]] = {}
     for line in recorded:

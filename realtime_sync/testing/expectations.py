@@ -158,14 +158,15 @@ def unlike(value: object, pattern: object, path: str) -> Optional[str]:
     return None if value == pattern else f"{path} is {value!r}, not {pattern!r}"
 
 
-def flat(reply: Any, command: Command) -> list[Said]:
+def flat(reply: Optional[Answer], command: Command) -> list[Said]:
     if reply is None:
         return []
     if isinstance(reply, (Mapping, ServerEvent, Close, bytes)):
         return [reply]
     if callable(reply):
         return flat(reply(command), command)
-    return [said for each in reply for said in flat(each, command)]
+    said: Iterable[Any] = reply
+    return [each for part in said for each in flat(part, command)]
 
 
 def _name(command: Union[str, type[ClientEvent]]) -> str:

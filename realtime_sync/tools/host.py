@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from threading import Event
-from typing import Any, Protocol
+from typing import Any, Optional, Protocol
 
 
 class ToolHost(Protocol):
@@ -19,8 +19,14 @@ class ToolHost(Protocol):
     def reconnects(self) -> bool:
         """Whether a lost connection is replaced."""
 
-    def wait(self, event: Event, deadline: Any) -> bool:
-        """Wait, calling handlers meanwhile where the waiting thread does that."""
+    def wait(self, event: Event, timeout: Optional[float]) -> bool:
+        """
+        Wait, calling handlers meanwhile where the waiting thread does that.
+
+        Args:
+            event: to wait for.
+            timeout: seconds, None for no limit.
+        """
 
     def wake(self) -> None:
         """Make a thread that waits so look again at what it waits for."""

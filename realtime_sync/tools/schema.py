@@ -276,12 +276,12 @@ def _mapping(
     }
 
 
-def _record(kind: Any, where: str, inside: tuple[Any, ...]) -> dict[str, Any]:
+def _record(kind: object, where: str, inside: tuple[Any, ...]) -> dict[str, Any]:
+    fields = _fields(kind)
+    if not isinstance(kind, type) or fields is None:
+        raise ToolError(f"{where}: {kind!r} has no JSON form")
     if kind in inside:
         raise ToolError(f"{where}: {kind.__name__} contains itself")
-    fields = _fields(kind)
-    if fields is None:
-        raise ToolError(f"{where}: {kind!r} has no JSON form")
     doc = inspect.getdoc(kind) or ""
     texts = parameter_texts(doc)
     schema: dict[str, Any] = {

@@ -110,7 +110,7 @@ def _is_in(kinds: Sequence[Any]) -> Callable[[Any], bool]:
 
 
 def _array(converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
-    def structure(value: object, kind: object) -> Any:
+    def structure(value: object, kind: type) -> Any:
         if not isinstance(value, list):
             raise Misfit(f"expected an array, not {_shown(value)}")
         origin, args = get_origin(kind) or kind, get_args(kind)
@@ -135,7 +135,7 @@ _BUILDERS: Mapping[Any, Callable[[Iterable[Any]], Any]] = {
 
 
 def _object(converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
-    def structure(value: object, kind: object) -> Any:
+    def structure(value: object, kind: type) -> Any:
         if not isinstance(value, dict):
             raise Misfit(f"expected an object, not {_shown(value)}")
         args = get_args(kind) or (str, Any)
@@ -146,7 +146,7 @@ def _object(converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
 
 
 def _each(
-    converter: cattrs.Converter, whole: Any, entries: Iterable[tuple[Any, Any, Any]]
+    converter: cattrs.Converter, whole: type, entries: Iterable[tuple[Any, Any, Any]]
 ) -> dict[Any, Any]:
     """Structure each entry (key, value, type); every misfit is told."""
     made, failed = {}, []
@@ -196,7 +196,7 @@ def _record_hook(
 
 
 def _union(converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
-    def structure(value: object, kind: object) -> Any:
+    def structure(value: object, kind: type) -> Any:
         members = [each for each in get_args(kind) if each is not type(None)]
         if value is None and len(members) < len(get_args(kind)):
             return None

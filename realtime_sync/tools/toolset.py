@@ -127,9 +127,15 @@ class ToolSet:
             names = {*self._tools, *self._removed}
         return [each for each in others or () if name_of(each) not in names] + mine
 
-    def follow(self, reply: Reply, deadline: Any) -> Optional[ResponseHandle]:
+    def follow(
+        self, reply: Reply, timeout: Optional[float]
+    ) -> Optional[ResponseHandle]:
         """
         Wait for the round that answers a reply's calls.
+
+        Args:
+            reply: with the calls.
+            timeout: seconds, None for no limit.
 
         Returns:
             The handle of the response that follows, or None.
@@ -142,7 +148,7 @@ class ToolSet:
         if round_ is None:
             return None
         # In manual mode the thread that waits calls handlers meanwhile.
-        if not self._host.wait(round_.done, deadline):
+        if not self._host.wait(round_.done, timeout):
             raise WaitTimeout("the tools were not done in time", partial=reply)
         if round_.error is not None:
             raise round_.error

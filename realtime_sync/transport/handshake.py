@@ -193,23 +193,23 @@ class _Attempt:
             self._ended = True
             abandoned = self._abandoned
         if abandoned:
-            _close(self._client)
+            _close(self._client.connection)
 
     def _abandon(self) -> None:
         with self._lock:
             self._abandoned = True
             ended = self._ended
         if ended:
-            _close(self._client)
+            _close(self._client.connection)
         else:
-            _shut(self._client)  # The thread notices, and closes it.
+            _shut(self._client.connection)  # The thread notices, and closes it.
 
     def _has_socket(self) -> None:
         """What nobody wants is shut before the server is waited for."""
         with self._lock:
             abandoned = self._abandoned
         if abandoned:
-            _shut(self._client)
+            _shut(self._client.connection)
 
 
 class _FinalAnswer:
@@ -303,21 +303,21 @@ def _passing_failures() -> tuple[type[Exception], ...]:
     )
 
 
-def _shut(client: Any) -> None:
-    """Shut down what a client holds; a thread that reads from it notices."""
+def _shut(connection: Optional[socket.socket]) -> None:
+    """Shut a connection down, if there is one; a thread that reads notices."""
     try:
         # Not SSLSocket.shutdown: it drops the SSL object under the other thread.
-        if client.connection is not None:
-            socket.socket.shutdown(client.connection, socket.SHUT_RDWR)
+        if connection is not None:
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)
     except (OSError, TypeError):
         pass
 
 
-def _close(client: Any) -> None:
-    """Release what a client holds, once nobody else uses it."""
-    _shut(client)
-    if client.connection is not None:
-        client.connection.close()
+def _close(connection: Optional[socket.socket]) -> None:
+    """Release a connection, once nobody else uses it."""
+    _shut(connection)
+    if connection is not None:
+        connection.close()
 
 
 def _ssl_options(address: Address) -> dict[str, Any]:

@@ -103,7 +103,7 @@ class Configuration:
     def __getitem__(self, name: str) -> Any:
         return self._values[name]
 
-    def get(self, name: str, default: Any = None) -> Any:
+    def get(self, name: str, default: object = None) -> Any:
         """Return a top-level value, or *default*."""
         return self._values.get(name, default)
 

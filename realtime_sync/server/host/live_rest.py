@@ -103,31 +103,31 @@ class LiveRest:
         respond = getattr(self, "_" + name)
         return respond(session_id, given)
 
-    def _create(self, session_id: Any, given: Mapping[str, Any]) -> Response:
+    def _create(self, session_id: str, given: Mapping[str, Any]) -> Response:
         made = self.sessions.create(given["session"])
         return _connected(made, given["transport"])
 
-    def _fork(self, session_id: Any, given: Mapping[str, Any]) -> Response:
+    def _fork(self, session_id: str, given: Mapping[str, Any]) -> Response:
         made = self.sessions.fork(session_id, given.get("session", {}))
         return _connected(made, given["transport"])
 
-    def _accept(self, session_id: Any, given: Mapping[str, Any]) -> Response:
+    def _accept(self, session_id: str, given: Mapping[str, Any]) -> Response:
         self.sessions.accept(session_id, given["session"])
         return Response(status=200)
 
-    def _reject(self, session_id: Any, given: Mapping[str, Any]) -> Response:
+    def _reject(self, session_id: str, given: Mapping[str, Any]) -> Response:
         self.sessions.reject(session_id, given["status_code"])
         return Response(status=200)
 
-    def _refer(self, session_id: Any, given: Mapping[str, Any]) -> Response:
+    def _refer(self, session_id: str, given: Mapping[str, Any]) -> Response:
         self.sessions.refer(session_id)
         return Response(status=200)
 
-    def _hangup(self, session_id: Any, given: Mapping[str, Any]) -> Response:
+    def _hangup(self, session_id: str, given: Mapping[str, Any]) -> Response:
         self.sessions.hang_up(session_id)
         return Response(status=200)
 
-    def _content(self, session_id: Any, given: Mapping[str, Any]) -> Response:
+    def _content(self, session_id: str, given: Mapping[str, Any]) -> Response:
         return Response(
             self.sessions.recording(session_id), mimetype="application/binary"
         )

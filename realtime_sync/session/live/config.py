@@ -110,7 +110,7 @@ class LiveConfig:
         return self.input
 
 
-def delegation_of(given: Any, delay_ms: Union[int, Unset] = UNSET) -> Any:
+def delegation_of(given: object, delay_ms: Union[int, Unset] = UNSET) -> Any:
     """
     Return a delegation as the wire has it; `UNSET` for the server's default.
 
@@ -137,7 +137,7 @@ def delegation_of(given: Any, delay_ms: Union[int, Unset] = UNSET) -> Any:
 
 
 def start_fields(
-    config: Any, model: Optional[str], *, fork: bool = False
+    config: object, model: Optional[str], *, fork: bool = False
 ) -> dict[str, Any]:
     """
     The ``session`` of a ``session.start``.
@@ -219,7 +219,7 @@ def merged(before: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, An
     return after
 
 
-def kind_of_delegation(session: Any) -> str:
+def kind_of_delegation(session: object) -> str:
     """Who does the work in a session, by what is known of it; absent is the client."""
     delegation = getattr(session, "delegation", None)
     if isinstance(session, Mapping):
@@ -230,7 +230,7 @@ def kind_of_delegation(session: Any) -> str:
     return kind if isinstance(kind, str) else "client"
 
 
-def format_of(session: Any) -> tuple[str, int]:
+def format_of(session: object) -> tuple[str, int]:
     """Format and samples per second of a session's audio, by what is known of it."""
     shape = getattr(getattr(session, "audio", None), "format", None)
     name = FORMATS.get(getattr(shape, "type", ""), "pcm16")

@@ -39,7 +39,7 @@ class InputAudio:
         self._format = format
         self._idle = idle
 
-    def append(self, audio: Any) -> None:
+    def append(self, audio: object) -> None:
         """
         Send audio. Never acknowledged; from any thread.
 

@@ -42,7 +42,7 @@ class Quiet:
         self._spoken_at = monotonic()
         watches.add(Watch(_SPEECH, self._note, lambda error: None, permanent=True))
 
-    def _note(self, event: Any) -> None:
+    def _note(self, event: object) -> None:
         self._spoken_at = monotonic()
 
     def wait(

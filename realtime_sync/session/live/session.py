@@ -11,6 +11,7 @@ from ...deadline import Deadline
 from ...dispatch.router import Router
 from ...errors import ConfigurationError, ConnectionClosed, LocalProtocolError
 from ...protocol.fields import to_audio
+from ...protocol.events import ClientEvent
 from ...protocol.live import events
 from ...protocol.live.limits import FIXTURE_BYTES
 from ...protocol.live.ways import IN_LIVE
@@ -249,7 +250,12 @@ class LiveSession(BaseSession[LiveSnapshot]):
         """
         return self._append(events.InstructionsAppend, text, delegation_id)
 
-    def _append(self, make: Any, text: str, delegation_id: Optional[str]) -> TextHandle:
+    def _append(
+        self,
+        make: Callable[..., ClientEvent],
+        text: str,
+        delegation_id: Optional[str],
+    ) -> TextHandle:
         handles = [
             self.send(make(content=piece, delegation_id=delegation_id))
             for piece in pieces(text)
@@ -284,7 +290,7 @@ class LiveSession(BaseSession[LiveSnapshot]):
         self._started_with = merged(self._started_with, given)
         return handle
 
-    def play_fixture(self, audio: Any) -> FixtureHandle:
+    def play_fixture(self, audio: object) -> FixtureHandle:
         """
         Play a recording to the user in the place of the model's speech.
 
@@ -303,7 +309,7 @@ class LiveSession(BaseSession[LiveSnapshot]):
             )
         sent: list[str] = []
 
-        def is_ours(event: Any) -> bool:
+        def is_ours(event: events.OutputAudioFixturePlayed) -> bool:
             named = event.client_event_id
             return not isinstance(named, str) or named in sent
 
