@@ -18,16 +18,8 @@ from attrs import frozen
 from ..types import UNSET, OrUnset, Unset
 from .audio_config import (
     AudioConfig,
-    AudioFormat,
-    AudioInput,
-    AudioOutput,
     AudioTranscription,
-    CustomVoice,
     NoiseReduction,
-    SemanticVad,
-    ServerVad,
-    TurnDetection,
-    Vad,
 )
 from .fields import (
     MaybeAny,
@@ -43,62 +35,10 @@ from .fields import (
     sequence,
 )
 from .tools import (
-    FunctionTool,
-    McpTool,
-    McpToolApprovalFilter,
-    McpToolFilter,
     Prompt,
-    PromptCacheBreakpoint,
-    PromptFile,
-    PromptImage,
-    PromptText,
     Tool,
     ToolChoice,
-    ToolChoiceFunction,
-    ToolChoiceMcp,
 )
-
-__all__ = [
-    "AudioConfig",
-    "AudioFormat",
-    "AudioInput",
-    "AudioOutput",
-    "AudioTranscription",
-    "ClientSecret",
-    "CustomVoice",
-    "Expiry",
-    "FunctionTool",
-    "McpTool",
-    "McpToolApprovalFilter",
-    "McpToolFilter",
-    "NoiseReduction",
-    "Prompt",
-    "PromptCacheBreakpoint",
-    "PromptFile",
-    "PromptImage",
-    "PromptText",
-    "RealtimeSession",
-    "Reasoning",
-    "SemanticVad",
-    "ServerVad",
-    "SessionConfig",
-    "TokenLimits",
-    "Tool",
-    "ToolChoice",
-    "ToolChoiceFunction",
-    "ToolChoiceMcp",
-    "TracingConfiguration",
-    "TranscriptionConfig",
-    "TranscriptionSession",
-    "TranslationAudio",
-    "TranslationConfig",
-    "TranslationInput",
-    "TranslationOutput",
-    "TranslationSession",
-    "TruncationRetentionRatio",
-    "TurnDetection",
-    "Vad",
-]
 
 
 @frozen(kw_only=True, slots=False, field_transformer=checked)
@@ -373,3 +313,7 @@ class TranslationSession:
     expires_at: OrUnset[int] = required()
     audio: OrUnset[TranslationAudio] = required()
     extra: Mapping[str, Any] = extra_fields()
+
+
+InForce = Union[RealtimeSession, TranscriptionSession, TranslationSession]
+"""A configuration as a server says that it holds."""

@@ -23,6 +23,7 @@ from .usage import UsageTotals
 
 if TYPE_CHECKING:
     from ..protocol.responses import RateLimit
+    from ..protocol.sessions import InForce
 
 __all__ = [
     "Anomaly",
@@ -58,7 +59,7 @@ class Snapshot:
     """
 
     version: int = 0
-    session: Any = None
+    session: Optional[InForce] = None
     conversation_id: Optional[str] = None
     usage: UsageTotals = field(factory=UsageTotals)
     rate_limits: tuple[RateLimit, ...] = ()

@@ -8,7 +8,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 
 from attrs import define
 
@@ -19,9 +19,6 @@ from ..types import RecordingSource
 from . import frames
 from .scenario import ScenarioFailed
 from .scripted_engine import Close, Frame, PlayedEngine, Said, complaint
-
-if TYPE_CHECKING:
-    from ..recording.reader import Recorded
 
 Match = Callable[[Frame, Frame], Any]
 
@@ -64,7 +61,7 @@ class Cassette:
         self._name = str(recorded)
         self._dialect = recorded.dialect
         self._started = recorded.started
-        self._tracks = _tracks(recorded)
+        self._tracks = _tracks(recorded, recorded.dialect)
         self._match = match
         # Guards the misses and the parts that are being played.
         self._lock = RLock()
@@ -143,13 +140,13 @@ class _Step:
     done: bool = False
 
 
-def _tracks(recorded: Recorded) -> list[list[_Step]]:
+def _tracks(recorded: Iterable[Any], dialect: str) -> list[list[_Step]]:
     """What happened, connection by connection."""
     lines: dict[int, list[Any]] = {}
     for line in recorded:
         lines.setdefault(line.connection, []).append(line)
     wire = {n: each for n, each in lines.items() if _on_wire(each)}
-    tracks = [list(_steps(each, recorded.dialect)) for each in wire.values()]
+    tracks = [list(_steps(each, dialect)) for each in wire.values()]
     for index, (track, each) in enumerate(zip(tracks, wire.values())):
         last = index == len(tracks) - 1
         code, reason = _end_of(each, last)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from realtime_sync.protocol import events, items, sessions
+from realtime_sync.protocol import audio_config, events, items, sessions
 from realtime_sync.protocol.caller_checks import losses
 from realtime_sync.protocol.codec import Codec
 from realtime_sync.types import UNSET
@@ -35,7 +35,7 @@ def test_either_spelling_makes_the_same_command() -> None:
 def test_objects_are_taken_as_well_as_mappings() -> None:
     """And fields that are unset are not there."""
     command = update(
-        turn_detection=sessions.SemanticVad(eagerness="low"), instructions=UNSET
+        turn_detection=audio_config.SemanticVad(eagerness="low"), instructions=UNSET
     )
 
     assert "low" == command.session.audio.input.turn_detection.eagerness

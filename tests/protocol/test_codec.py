@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from realtime_sync.protocol import events, items, sessions
+from realtime_sync.protocol import audio_config, events, items, sessions
 from realtime_sync.protocol.codec import Codec, to_mapping
 from realtime_sync.protocol.dialects import BETA, GA
 from realtime_sync.types import UNSET
@@ -181,10 +181,10 @@ def test_an_item_gets_the_class_of_its_type_and_role(item: Any, cls: type) -> No
 @pytest.mark.parametrize(
     ("vad", "cls"),
     [
-        ({"type": "server_vad", "threshold": 0.4}, sessions.ServerVad),
-        ({"type": "semantic_vad"}, sessions.SemanticVad),
-        ({"type": "azure_semantic_vad", "threshold": 0.4}, sessions.TurnDetection),
-        ({"threshold": 0.4}, sessions.TurnDetection),
+        ({"type": "server_vad", "threshold": 0.4}, audio_config.ServerVad),
+        ({"type": "semantic_vad"}, audio_config.SemanticVad),
+        ({"type": "azure_semantic_vad", "threshold": 0.4}, audio_config.TurnDetection),
+        ({"threshold": 0.4}, audio_config.TurnDetection),
     ],
 )
 def test_turn_detection_of_any_kind_keeps_its_fields(vad: Any, cls: type) -> None:
@@ -251,7 +251,9 @@ def test_a_command_is_spelt_in_the_dialect_of_the_session() -> None:
     """One command, two dialects."""
     config = sessions.SessionConfig(
         output_modalities=["audio"],
-        audio=sessions.AudioConfig(input=sessions.AudioInput(turn_detection=None)),
+        audio=audio_config.AudioConfig(
+            input=audio_config.AudioInput(turn_detection=None)
+        ),
     )
     command = events.SessionUpdate(session=config, event_id="c")
 

@@ -9,7 +9,7 @@ from typing import Any, Optional, Union, get_args, get_type_hints
 import pytest
 from attrs import fields, fields_dict
 
-from realtime_sync.protocol import events, items, sessions, tools
+from realtime_sync.protocol import audio_config, events, items, sessions, tools
 from realtime_sync.protocol.annotations import (
     Shape,
     describe,
@@ -28,8 +28,11 @@ from realtime_sync.types import UNSET, Unset
     [
         (lambda: events.ConversationItemDelete(item_id=5), "item_id must be text"),
         (lambda: events.ResponseCancel(response_id=None), "response_id must be text"),
-        (lambda: sessions.ServerVad(threshold="high"), "threshold must be a number"),
-        (lambda: sessions.ServerVad(create_response=1), "must be true or false"),
+        (
+            lambda: audio_config.ServerVad(threshold="high"),
+            "threshold must be a number",
+        ),
+        (lambda: audio_config.ServerVad(create_response=1), "must be true or false"),
         (lambda: sessions.SessionConfig(tools="x"), "expected a list or a tuple"),
         (lambda: sessions.SessionConfig(tools=["x"]), "a tuple of FunctionTool"),
         (lambda: sessions.SessionConfig(audio={}), "audio must be AudioConfig or None"),
@@ -54,7 +57,7 @@ def test_the_message_names_the_command() -> None:
     with pytest.raises(TypeError, match=r"^conversation\.item\.delete: item_id"):
         events.ConversationItemDelete(item_id=b"x")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="^AudioFormat: rate"):
-        sessions.AudioFormat(rate="24k")  # type: ignore[arg-type]
+        audio_config.AudioFormat(rate="24k")  # type: ignore[arg-type]
 
 
 def test_milliseconds_are_not_negative() -> None:
@@ -109,7 +112,7 @@ def test_what_a_server_leaves_out_is_unset_even_where_it_is_required(row: Row) -
 
 def test_none_and_unset_are_different_things() -> None:
     """None is sent as null, unset is not sent."""
-    vad = sessions.AudioInput(turn_detection=None)
+    vad = audio_config.AudioInput(turn_detection=None)
 
     assert vad.turn_detection is None
     assert UNSET is vad.transcription
@@ -123,7 +126,7 @@ def test_fields_of_every_kind_are_accepted() -> None:
         tools=[tools.FunctionTool(name="f", parameters={}), {"type": "web_search"}],
         tool_choice=tools.ToolChoiceFunction(name="f"),
         temperature=1,
-        prompt=sessions.Prompt(id="p", variables={"a": "b"}),
+        prompt=tools.Prompt(id="p", variables={"a": "b"}),
     )
 
     assert 2 == len(config.tools or ())

@@ -19,9 +19,8 @@ import responses
 
 from realtime_sync import Endpoint, RealtimeClient, SessionConfig, connect
 from realtime_sync.errors import ConfigurationError, RestError
+from realtime_sync.protocol.audio_config import AudioConfig, AudioOutput
 from realtime_sync.protocol.sessions import (
-    AudioConfig,
-    AudioOutput,
     Expiry,
     RealtimeSession,
     TranscriptionConfig,

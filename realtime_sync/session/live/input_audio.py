@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Optional
+from typing import Optional
 
 from ...connection.command_handle import CommandHandle
 from ...connection.sender import Sender

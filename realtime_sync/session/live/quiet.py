@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Event
 from time import monotonic
-from typing import Any, Final, Optional
+from typing import Final, Optional
 
 from ...deadline import Deadline
 from ...dispatch.watches import Slot, Waiting, Watch, WatchList

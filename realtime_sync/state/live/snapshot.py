@@ -19,6 +19,7 @@ from ...protocol.live.limits import (
     HISTORY_MESSAGES,
     HISTORY_TOKENS,
 )
+from ...protocol.live.sessions import Session
 from .fragments import Fragments, Overlap, Timeline, overlaps
 from .segments import LOSSLESS, Policy, Segment, segments
 
@@ -161,7 +162,7 @@ class LiveSnapshot:
     """
 
     version: int = 0
-    session: Any = None
+    session: Optional[Session] = None
     state: str = "starting"
     close_reason: Optional[str] = None
     epochs: tuple[str, ...] = ()
