@@ -10,7 +10,6 @@ from ...connection.command_handle import CommandHandle
 from ...deadline import Deadline
 from ...dispatch.router import Router
 from ...errors import ConfigurationError, ConnectionClosed, LocalProtocolError
-from ...protocol.events import ClientEvent
 from ...protocol.fields import to_audio
 from ...protocol.live import events
 from ...protocol.live.limits import FIXTURE_BYTES
