@@ -17,6 +17,7 @@ from .voice.conversation import Reply, ToolCall
 
 if TYPE_CHECKING:
     from .host.faults import FAULTS, Fault
+    from .host.live import LiveSessions
     from .host.server import Server
     from .host.sessions import ServerSession
     from .offline import open_engine
@@ -29,6 +30,7 @@ __all__ = [
     "FAULTS",
     "Failure",
     "Fault",
+    "LiveSessions",
     "ManualClock",
     "McpTool",
     "Prompt",
@@ -46,6 +48,7 @@ _LAZY = {
     "ServerSession": "host.sessions",
     "FAULTS": "host.faults",
     "Fault": "host.faults",
+    "LiveSessions": "host.live",
     "open_engine": "offline",
     "serve": "serving",
 }

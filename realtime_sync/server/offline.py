@@ -14,6 +14,7 @@ from typing import (
     Mapping,
     Optional,
     Union,
+    overload,
 )
 
 from ..errors import ConfigurationError
@@ -31,8 +32,36 @@ if TYPE_CHECKING:
     from .serving import AgentLike
 
 
+AgentArgument = Union[str, Agent, Callable[[Prompt], Answer], Iterable[Any]]
+
+
+@overload
 def open_engine(
-    agent: Union[str, Agent, Callable[[Prompt], Answer], Iterable[Any]] = "echo",
+    agent: AgentArgument = "echo",
+    *,
+    session_type: Literal["live"],
+    now: float = 0.0,
+    seed: Optional[int] = None,
+    **options: Any,
+) -> Port: ...
+
+
+@overload
+def open_engine(
+    agent: AgentArgument = "echo",
+    *,
+    now: float = 0.0,
+    model: str = "gpt-realtime-2.1",
+    session_type: Literal["realtime", "transcription", "translation"] = "realtime",
+    dialect: Literal["ga", "beta"] = "ga",
+    seed: Optional[int] = None,
+    mcp: Optional[Mapping[str, Iterable[McpTool]]] = None,
+    **options: Any,
+) -> Union[Engine, TranslationEngine]: ...
+
+
+def open_engine(
+    agent: AgentArgument = "echo",
     *,
     now: float = 0.0,
     model: str = "gpt-realtime-2.1",

@@ -37,7 +37,13 @@ from realtime_sync import (
     webhooks,
 )
 from realtime_sync.audio.telephony import PCMU, TELNYX, CallBridge
-from realtime_sync.server import serve
+from realtime_sync.server import (
+    Delegate,
+    LiveSessions,
+    Prompt,
+    open_engine,
+    serve,
+)
 from realtime_sync.testing import FakeCarrier, ManualClock
 
 
@@ -324,6 +330,18 @@ def saved(snapshot: Snapshot, path: Path) -> None:
 def local_server() -> None:
     with serve(allowed_hosts=["box.local"], allowed_origins=("app.example",)) as server:
         assert_type(server.url, str)
+        assert_type(server.live, LiveSessions)
+        server.live.speak(server.ring_live(), b"")
+
+
+def handing_on(prompt: Prompt) -> Union[Delegate, str]:
+    return "Hello." if prompt.delegation is None else Delegate("One moment.")
+
+
+def live_engine() -> None:
+    port = open_engine(handing_on, session_type="live", seed=1, pace=1.0)
+    assert_type(port.receive({"type": "session.close"}, 0.0), list[dict[str, Any]])
+    assert_type(port.settle(0.0), list[dict[str, Any]])
 
 
 def telephones(session: Session, ws: Any) -> None:

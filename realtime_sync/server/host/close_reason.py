@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import time
 
+from ..live.context import error_details
 from .handshake import NotAdmitted
 from .listener import Handler
 from .websocket import Wire
@@ -29,6 +30,8 @@ def refuse(handler: Handler, refused: NotAdmitted) -> None:
 def turn_away(wire: Wire, refused: NotAdmitted) -> None:
     """Upgrade, tell the error, close: as the service does with a bad key."""
     event = {"event_id": "event_refused", **refused.refusal.event(None)}
+    if refused.live:
+        event["error"] = error_details(refused.refusal, None)
     wire.send_text(json.dumps(event).encode())
     wire.close(refused.close_code or 1008, refused.reason)
     flush(wire, until_closed=True)

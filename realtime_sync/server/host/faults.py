@@ -41,7 +41,8 @@ FAULTS: Mapping[str, str] = MappingProxyType(
         "duplicate": "send a frame twice, or every frame of a type",
         "swap": "send a frame after the one that follows it",
         "late_deltas": "send one more delta after a cancelled response is done",
-        "late_transcripts": "hold transcripts of the user until a response is done",
+        "late_transcripts": "hold transcripts of the user until a response is done; in "
+        "GPT-Live, until work is handed on or the model speaks",
         "swap_transcripts": "hold the first item's transcript until after the second's",
         "binary": "send JSON in binary frames",
         "wrong_dialect": "speak the dialect that was not asked for",
@@ -81,6 +82,16 @@ _REASONS: Mapping[str, str] = MappingProxyType(
 """What GPT-Live calls the end that a fault brings."""
 _AUDIO = "session.output_audio.delta"
 _GAP = 5
+_LIVE_TRANSCRIPT = "session.input_transcript.delta"
+_RELEASING = frozenset(
+    {
+        "response.done",
+        "session.delegation.created",
+        "session.output_transcript.delta",
+        "session.closed",
+    }
+)
+"""What ends the wait of transcripts that are held."""
 _COUNTED = frozenset({"drip", "flap", "refuse"})
 _BIG = 15_000_000
 _CUT = 10
@@ -248,6 +259,8 @@ class Saboteur:
         self._remember(frame)
 
     def _hold_transcript(self, frame: Frame) -> bool:
+        if frame["type"] == _LIVE_TRANSCRIPT:
+            return "late_transcripts" in self._names
         if ".input_audio_transcription." not in frame["type"]:
             return False
         if "late_transcripts" in self._names:
@@ -262,7 +275,7 @@ class Saboteur:
     def _release(self, frame: Frame) -> bool:
         kind = str(frame["type"])
         if "late_transcripts" in self._names:
-            return kind == "response.done"
+            return kind in _RELEASING
         if kind.endswith("input_audio_transcription.completed"):
             self._seen.add("swapped")
             return True

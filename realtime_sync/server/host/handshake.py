@@ -42,6 +42,7 @@ class NotAdmitted(Exception):
         refusal: the error to tell.
         close_code: sent after it; None to answer the HTTP request instead.
         status: the HTTP status in that case.
+        live: whether it is told as GPT-Live tells errors.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class NotAdmitted(Exception):
         self.refusal = refusal
         self.close_code = close_code
         self.status = status
+        self.live = False
 
     @property
     def reason(self) -> str:
@@ -94,6 +96,11 @@ class Knock:
             if name.startswith(_KEY_PROTOCOL):
                 return name[len(_KEY_PROTOCOL) :]
         return self.headers.get("api-key") or self.headers.get("x-api-key")
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the client speaks GPT-Live."""
+        return _LIVE_PATH.fullmatch(self.path) is not None
 
     @property
     def wants_beta(self) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Callable, Final, Mapping, Optional
 
 import attrs
 
+from ...errors import ConfigurationError
 from ..agents.base import Agent
 from ..clock import Clock
 from ..engine.context import Options
@@ -184,15 +185,20 @@ class LiveSessions:
             pcm: 16-bit mono at 24 kHz.
 
         Raises:
-            NotAdmitted: there is no such session, or it has ended.
+            ConfigurationError: there is no such session, or it has ended.
         """
         now = self._clock.now()
-        self._running(session_id).act(now, lambda engine: engine.hear(pcm, now))
+        self._known(session_id).act(now, lambda engine: engine.hear(pcm, now))
 
     def press(self, session_id: str, key: str) -> None:
-        """Let the other side of a telephone call press a key."""
+        """
+        Let the other side of a telephone call press a key.
+
+        Raises:
+            ConfigurationError: there is no such session, or it has ended.
+        """
         now = self._clock.now()
-        self._running(session_id).act(now, lambda engine: engine.press(key, now))
+        self._known(session_id).act(now, lambda engine: engine.press(key, now))
 
     def recording(self, session_id: str) -> bytes:
         """
@@ -241,6 +247,13 @@ class LiveSessions:
         if not hub.running:
             raise not_found(session_id)
         return hub
+
+    def _known(self, session_id: str) -> Hub:
+        """The session that a program names, which has to know better."""
+        try:
+            return self._running(session_id)
+        except NotAdmitted as exc:
+            raise ConfigurationError(str(exc)) from None
 
     def _undecided(self, session_id: str) -> Ringing:
         with self._lock:

@@ -277,6 +277,7 @@ class Server:
             engine = self._engine(admission, faults)
         except NotAdmitted as exc:
             refused = exc
+            exc.live = knock.is_live
             if exc.close_code is None:
                 refuse(handler, exc)
                 return

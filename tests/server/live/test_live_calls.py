@@ -8,6 +8,7 @@ from typing import Any, Callable
 import pytest
 import requests
 
+from realtime_sync.errors import ConfigurationError
 from realtime_sync.server import Call, ManualClock, Server
 from realtime_sync.server.host import live as host_live
 from realtime_sync.server.host.handshake import NotAdmitted
@@ -62,6 +63,16 @@ def test_a_caller_is_heard_and_answered(start: Callable[..., Server]) -> None:
 
     assert "1600 ms of audio" == said(frames, "input")
     assert "session.input_audio.append" in {frame["type"] for frame in frames}
+
+
+def test_nobody_can_be_spoken_for_who_is_not_there(
+    start: Callable[..., Server],
+) -> None:
+    """A call that only rings, or one that nobody knows: told to the program."""
+    server = start()
+    for session_id in (server.ring_live(), "live_nobody"):
+        with pytest.raises(ConfigurationError, match=session_id):
+            server.live.speak(session_id, b"")
 
 
 def test_keys_go_both_ways(start: Callable[..., Server]) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import random
+import threading
+from contextlib import ExitStack
 from typing import Any, Callable
 
 import pytest
 
-from realtime_sync.server import ManualClock, Server, open_engine
+from realtime_sync.server import Delegate, ManualClock, Server, open_engine
 from realtime_sync.server.agents import Echo
 from realtime_sync.server.live.context import ATTACHED, PRIMARY
 from realtime_sync.server.live.engine import LiveEngine
@@ -15,7 +18,7 @@ from realtime_sync.server.live.hub import Hub
 
 from ..clients import Client, client, opened
 from ..sounds import b64, loud, silence
-from .live_talk import QUESTION, LiveTalk, check, error, of, only, types
+from .live_talk import QUESTION, RESPONSES, LiveTalk, check, error, of, only, types
 
 PATH = "/v1/live/sessions"
 
@@ -368,6 +371,21 @@ def test_answers_can_leave_out_the_commands_id(start: Callable[..., Server]) -> 
     assert "n" == refused["error"]["client_event_id"]
 
 
+def test_work_can_be_handed_on_before_its_words_are_told(
+    start: Callable[..., Server],
+) -> None:
+    """As happens in the service: a client has to wait for the sentence."""
+    server = start(agent=[Delegate()])
+    with client(server, "late_transcripts", path=PATH + "?") as one:
+        wire_started(one)
+        hear(one, QUESTION)
+        frames = one.until("session.input_transcript.delta")
+
+    assert ["session.delegation.created", "session.input_transcript.delta"] == [
+        kind for kind in types(frames) if kind != "session.started"
+    ]
+
+
 def test_attached_audio_can_have_gaps(start: Callable[..., Server]) -> None:
     """Every fifth frame is missing; the times tell."""
     server = start(replay_seconds=60.0)
@@ -424,11 +442,49 @@ def test_a_key_is_required_where_the_server_has_keys(
     server = start(api_keys=["sk-right"])
     header = ["Authorization: Bearer sk-right"]
     with client(server, path=PATH + "?") as one:
-        refused = one.receive()
+        refused = check(one.receive())
     with client(server, path=PATH + "?", header=header) as one:
         wire_started(one)
 
     assert "error" == refused["type"]
+
+
+def test_everybody_sees_one_order_of_events(start: Callable[..., Server]) -> None:
+    """Four connections command at once; each is told all of it, alike."""
+    server = start(replay_seconds=60.0)
+    with ExitStack() as opened_ones:
+        one = opened_ones.enter_context(client(server, path=PATH + "?"))
+        path = f"{PATH}/{wire_started(one)['session']['id']}/attach?"
+        clients = [one]
+        for _ in range(3):
+            clients.append(opened_ones.enter_context(client(server, path=path)))
+            clients[-1].until("session.started")
+
+        def command(each: Client) -> None:
+            for _ in range(50):
+                each.send("session.input_audio.mute")
+
+        threads = [threading.Thread(target=command, args=(each,)) for each in clients]
+        for thread in threads:
+            thread.start()
+        seen = [[each.receive()["event_id"] for _ in range(200)] for each in clients]
+        for thread in threads:
+            thread.join()
+
+    assert [seen[0]] * 4 == seen
+
+
+def test_the_same_seed_makes_the_same_session() -> None:
+    """Frame for frame, ids included."""
+    one, two = (
+        LiveTalk(script=["Hello."], rng=random.Random(7), now=5.0) for _ in range(2)
+    )
+    for talk in (one, two):
+        talk.start(delegation=RESPONSES)
+        talk.ask()
+        talk.send("session.close")
+
+    assert one.frames == two.frames
 
 
 def test_a_primary_port_is_all_that_a_test_needs() -> None:
