@@ -286,9 +286,12 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "transcription_session.created": "session.created",
         "transcription_session.updated": "session.updated",
         f"{_TRANSCRIPTION}.updated": f"{_TRANSCRIPTION}.delta",
+        "output_audio_buffer.audio_started": "output_audio_buffer.started",
+        "output_audio_buffer.audio_stopped": "output_audio_buffer.stopped",
+        "output_audio_buffer.audio_cleared": "output_audio_buffer.cleared",
     }
 )
-"""Beta spelling, or a vendor's, -> canonical spelling, where the two differ."""
+"""Spelling of the beta, or of a vendor -> canonical spelling, where they differ."""
 
 TRANSCRIPTION_SPELLINGS: Mapping[str, str] = MappingProxyType(
     {

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from realtime_sync.dispatch.names import resolve
 from realtime_sync.protocol.codec import Codec, to_mapping
 from realtime_sync.protocol.dialects import named
 from realtime_sync.protocol.events import UnknownEvent
@@ -83,3 +84,12 @@ def test_events_of_vendors_have_no_class_and_no_trouble(name: str) -> None:
 
     assert isinstance(event, UnknownEvent)
     assert 1 == event.raw["timestamp"]
+
+
+@pytest.mark.parametrize("what", ["started", "stopped", "cleared"])
+def test_playback_of_a_call_has_had_other_names(what: str) -> None:
+    """The beta of January 2025 said so; handlers may use either."""
+    event = told({"type": f"output_audio_buffer.audio_{what}", "response_id": "r"})
+
+    assert f"output_audio_buffer.{what}" == event.type
+    assert resolve(f"output_audio_buffer.audio_{what}") == resolve(event.type)
