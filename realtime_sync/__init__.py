@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .protocol import events
     from .protocol.sessions import SessionConfig
     from .recording.reader import read_recording
+    from .rest import call_control as call_control
     from .rest import webhooks as webhooks
     from .session import live as live
     from .session.audio import Audio
@@ -106,6 +107,7 @@ _HOMES = {
     "replay": "session.replay",
 }
 _MODULES = {
+    "call_control": "rest.call_control",
     "events": "protocol.events",
     "live": "session.live",
     "webhooks": "rest.webhooks",

@@ -95,6 +95,7 @@ LAYERS = [
     "evaluation",
     "jupyter",
     "report",
+    "rest.call_control",
     "rest.webhooks",
     "server",
     "telemetry",

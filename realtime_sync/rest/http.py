@@ -155,9 +155,36 @@ class Rest:
         timeout: Timeout = UNSET,
     ) -> Answer:
         """
-        Send a POST request and wait for its answer.
+        Send a POST request and wait for its answer; see `request`.
+        """
+        return self.request(
+            "POST",
+            path,
+            json=json,
+            text=text,
+            form=form,
+            accept=accept,
+            repeatable=repeatable,
+            timeout=timeout,
+        )
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = UNSET,
+        text: Optional[tuple[str, str]] = None,
+        form: Optional[Mapping[str, tuple[str, str]]] = None,
+        accept: str = "application/json",
+        repeatable: bool,
+        timeout: Timeout = UNSET,
+    ) -> Answer:
+        """
+        Send a request and wait for its answer.
 
         Args:
+            method: of HTTP.
             path: below the endpoint's base.
             json: a body to be sent as JSON.
             text: a body as it is, and its media type.
@@ -176,7 +203,7 @@ class Rest:
         if isinstance(timeout, Unset):
             timeout = self._options.timeout
         deadline = Deadline(timeout)
-        request = _body(json, text, form)
+        request = {"method": method, **_body(json, text, form)}
         headers = {"Accept": accept, **request.pop("headers", {})}
         waits = delays(self._rng)
         for left in range(self._max_retries, -1, -1):
@@ -217,12 +244,12 @@ class Rest:
             insecure=options.insecure,
             proxy=proxy,
         )
-        what = f"POST {urlsplit(url).path} on {urlsplit(url).netloc}"
+        what = f"{request['method']} {urlsplit(url).path} on {urlsplit(url).netloc}"
         logger.debug("> %s", what)
         try:
             with reading_until(deadline):
-                response = self._requests().post(
-                    url,
+                response = self._requests().request(
+                    url=url,
                     # Packed answers save nothing here, and may unpack to anything.
                     headers={"Accept-Encoding": "identity", **headers, **who.headers},
                     timeout=self._timeouts(deadline),

@@ -28,14 +28,18 @@ def error_in_body(body: bytes) -> tuple[Optional[str], str]:
     if not isinstance(decoded, dict):
         return None, ""
     error = decoded.get("error") or decoded.get("detail") or decoded
+    several = decoded.get("errors")
+    if error is decoded and isinstance(several, list) and several:
+        error = several[0]
     if isinstance(error, str):
         return None, _words(error)
     if not isinstance(error, dict):
         return None, ""
     code = error.get("code")
-    message = error.get("message")
+    message = error.get("message") or error.get("detail") or error.get("title")
     return (
-        _words(code) if isinstance(code, str) else None,
+        # Telephone companies number their errors.
+        _words(str(code)) if isinstance(code, (str, int)) else None,
         _words(message) if isinstance(message, str) else "",
     )
 

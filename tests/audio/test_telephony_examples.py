@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy
 import pytest
+import responses
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from werkzeug.serving import make_server
 
 from realtime_sync import audio, webhooks
-from realtime_sync.server import serve
+from realtime_sync.server import Call, Prompt, Say, serve
 from realtime_sync.server.voice import default_mouth
 from realtime_sync.testing.carrier_lines import TelnyxLine
 
@@ -194,6 +195,70 @@ def test_a_caller_on_telnyx_is_greeted(monkeypatch: pytest.MonkeyPatch) -> None:
             flask.server_close()
 
     assert audio.level(sound, "g711_ulaw").peak > -30
+
+
+@pytest.mark.parametrize(
+    "tool, form",
+    [
+        ("end_call", "Status=completed"),
+        ("hand_on", "Twiml=%3CResponse%3E%3CDial%3E%3CNumber%3E%2B14155550199"),
+    ],
+)
+def test_a_call_is_placed_and_ended_over_rest(
+    monkeypatch: pytest.MonkeyPatch, tool: str, form: str
+) -> None:
+    """Once the goodbye was heard; who may dial is asked for a token."""
+    pytest.importorskip("simple_websocket")
+    for name in ("ACCOUNT_SID", "AUTH_TOKEN", "NUMBER"):
+        monkeypatch.setenv(f"TWILIO_{name}", "+14155550100")
+    monkeypatch.setenv("DESK_NUMBER", "+14155550199")
+    monkeypatch.setenv("DIAL_TOKEN", "let-me")
+    calls = "https://api.twilio.com/2010-04-01/Accounts/%2B14155550100/Calls"
+
+    def goodbye(prompt: Prompt) -> Any:
+        said = [item.get("type") for item in prompt.items]
+        return None if "function_call" in said else [Say("goodbye now"), Call(tool)]
+
+    with serve(agent=goodbye) as server, responses.RequestsMock() as twilio:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        app = example("outbound_flask").app
+        twilio.add("POST", f"{calls}.json", json={"sid": "CA1"}, status=201)
+        web = app.test_client()
+        stranger = web.post("/dial", data={"to": "+14155550123"})
+        placed = web.post(
+            "/dial",
+            data={"to": "+14155550123"},
+            headers={"Authorization": "Bearer let-me"},
+        )
+        heard: list[int] = []
+        done = threading.Event()
+
+        def ended(request: Any) -> tuple[int, dict[str, str], str]:
+            heard.append(len(caller.sound))
+            done.set()
+            return 200, {}, "{}"
+
+        twilio.add_callback("POST", f"{calls}/CA1.json", ended)
+        flask = make_server("127.0.0.1", 0, app, threaded=True)
+        thread = threading.Thread(target=flask.serve_forever, name="flask")
+        thread.start()
+        try:
+            with connect(f"ws://127.0.0.1:{flask.server_port}/call") as line:
+                caller = Caller(line)
+                assert done.wait(20)
+                caller.send({"event": "stop", "stop": {"callSid": "CA1"}})
+                caller.thread.join(10)
+        finally:
+            flask.shutdown()
+            thread.join()
+            flask.server_close()
+        sent = str(twilio.calls[-1].request.body)
+
+    assert 401 == stranger.status_code
+    assert {"call_id": "CA1"} == placed.get_json()
+    assert form in sent
+    # The hum of eleven letters, whole, before the call was ended.
+    assert heard == [pytest.approx(11 * 60 * 8, abs=BLOCK)]
 
 
 def test_a_line_of_plain_mu_law_is_answered(

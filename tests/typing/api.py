@@ -30,6 +30,7 @@ from realtime_sync import (
     Subscription,
     Threads,
     audio,
+    call_control,
     connect,
     errors,
     events,
@@ -358,3 +359,12 @@ def telephones(session: Session, ws: Any) -> None:
     left: tuple[bytes, ...] = audio.read_file("call.wav", split=True)
     side: bytes = audio.read_file("call.wav", channel=0)
     print(left, side)
+
+
+def over_rest() -> None:
+    """Calls at a carrier."""
+    account = call_control.VonageAccount(token=lambda: "token")
+    assert_type(call_control.dial(account, "+1415", caller="+1", url="https://x"), str)
+    assert_type(call_control.hang_up(account, "id", timeout=None), bool)
+    call_control.transfer(account, "id", "+14155550123")
+    print(call_control.TwilioAccount(account_sid="AC", auth_token="t").base_url)

@@ -113,6 +113,7 @@ AUDIOSOCKET = Carrier(
     input=linear(8_000),
     marks=False,
     clears=False,
+    tail=0.7,
 )
 """Asterisk's AudioSocket over TCP: ``send=connection.sendall``."""
 
