@@ -302,3 +302,78 @@ def test_the_async_client_speaks_delegates_attaches_and_closes(
     assert "client" == work[-1].delegation.target
     assert "Let me see. Gate 12." == said(work + spoken)
     assert "close_requested" == seen[-1].reason
+
+
+def test_the_async_client_calls_a_tool_and_uses_rest(
+    start: Callable[..., Server],
+) -> None:
+    """The flows that remain, with the other client of the SDK."""
+    server = start(agent=[Call("get_weather", {"city": "Lima"}), "It is sunny."])
+
+    async def talk() -> tuple[list[Any], Any, str]:
+        async with async_connected(server, delegation=RESPONSES) as (one, connection):
+            await async_until(connection, "session.started")
+            await connection.session.input_audio.append(audio=b64(QUESTION))
+            events: list[Any] = []
+            while not events or _nested(events[-1]).get("type") != "response.completed":
+                events += await async_until(connection, "response.event")
+            (item,) = [
+                _nested(event)["item"]
+                for event in events
+                if _nested(event).get("type") == "response.output_item.done"
+            ]
+            await connection.response.item.create(
+                item={
+                    "type": "function_call_output",
+                    "call_id": item["call_id"],
+                    "output": "sunny",
+                }
+            )
+            await connection.response.create()
+            await connection.session.input_audio.append(audio=b64(silence(3000)))
+            spoken: list[Any] = []
+            while "It is sunny." not in said(spoken):
+                spoken += await async_until(
+                    connection, "session.output_transcript.delta"
+                )
+            created = await one.live.create(
+                session={"model": "gpt-live-1"},
+                transport={"type": "webrtc", "sdp": SDP},
+            )
+            await one.live.sessions.hangup(created.session.id)
+            try:
+                await one.live.sessions.hangup(created.session.id)
+            except openai.NotFoundError as exc:
+                code = str(exc.code)
+            await connection.session.close()
+            spoken += await async_until(connection, "session.closed")
+        return spoken, created, code
+
+    spoken, created, code = asyncio.run(talk())
+
+    assert "close_requested" == spoken[-1].reason
+    assert created.session.id.startswith("live_")
+    assert "session_id_not_found" == code
+
+
+def test_handlers_of_the_sdk_are_called(start: Callable[..., Server]) -> None:
+    """Its own loop of events ends with the session's socket."""
+    server = start(agent=["Hello."])
+    heard: list[str] = []
+    with client(server) as one, one.live.connect() as connection:
+        connection.on(
+            "session.output_transcript.delta", lambda e: heard.append(e.delta)
+        )
+        connection.on(
+            "session.started",
+            lambda e: connection.session.input_audio.append(
+                audio=b64(QUESTION + silence(2000))
+            ),
+        )
+        connection.on(
+            "session.output_transcript.delta", lambda e: connection.session.close()
+        )
+        connection.session.start(session={"model": "gpt-live-1"})
+        connection.dispatch_events()
+
+    assert ["Hello."] == heard
