@@ -104,10 +104,11 @@ def modes() -> Any:
 
 def reconnecting() -> Any:
     """A lost connection is replaced, and the conversation with it."""
-    with talk(reconnect=ReconnectPolicy(base=0.001, cap=0.001)) as session:
+    url = f"{ECHO}?fault=drop_after:input_audio_buffer.cleared"
+    with talk(url, reconnect=ReconnectPolicy(base=0.001, cap=0.001)) as session:
         session.ask("before", **TEXT)
         with session.expect("connection.restored") as restored:
-            session._parts.connection.abort()  # type: ignore[union-attr]
+            session.input_audio_buffer.clear()
         report = restored.result(5).report
         session.ask("after", **TEXT)
         return [len(report.restored), len(session.conversation.items)]

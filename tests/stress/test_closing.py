@@ -206,16 +206,19 @@ def test_close_from_a_handler(losing: Losing, inline: bool) -> None:
 def test_close_while_somebody_waits(losing: Losing) -> None:
     """The wait ends with the close, not with its timeout."""
     ended: list[BaseException] = []
+    waiting = threading.Event()
 
     def wait() -> None:
-        try:
-            losing.session.wait_for("response.done", timeout=None)
-        except ConnectionClosed as exc:
-            ended.append(exc)
+        with losing.session.expect("response.done") as never:
+            waiting.set()
+            try:
+                never.result(None)
+            except ConnectionClosed as exc:
+                ended.append(exc)
 
     thread = threading.Thread(target=wait)
     thread.start()
-    wait_until(lambda: losing.session._parts.watches._watches, "a wait")
+    assert waiting.wait(LONG)
     took = timed(losing.session.close)
     thread.join(LONG)
     losing.check(took)
@@ -278,7 +281,7 @@ def test_close_while_it_is_being_opened(secure: bool, script: Any) -> None:
         thread.start()
         wait_until(lambda: place.connections, "a connection")
         if script is no_greeting:
-            wait_until(lambda: session._parts.connection, "an upgrade")
+            wait_until(lambda: session.is_open, "an upgrade")
         took = timed(session.close)
         thread.join(CLOSE + SLACK)
 

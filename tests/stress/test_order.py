@@ -8,6 +8,7 @@ rests on the order: of expecting the answers, and of writing the commands.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from realtime_sync import ReconnectPolicy, Session
 from realtime_sync.connection.sender import event_ids
 from realtime_sync.errors import WaitTimeout
 from tests.rawserver import Gone, Peer
-from tests.stress.sequenced_server import LONG, Place
+from tests.stress.sequenced_server import LONG, Place, wait_until
 
 pytestmark = pytest.mark.usefixtures("arrangement")
 
@@ -76,6 +77,19 @@ def answer(session: Session, instructions: str) -> str:
     handle = session.update(instructions=instructions)
     told: str = handle.acknowledged(LONG).session.instructions
     return told
+
+
+def answer_at_last(session: Session, instructions: str) -> str:
+    """The same of a session that has little patience, once the way is free."""
+    told: list[str] = []
+
+    def try_it() -> list[str]:
+        with suppress(WaitTimeout):
+            told.append(answer(session, instructions))
+        return told
+
+    wait_until(try_it, "an answer")
+    return told[0]
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["ws", "wss"])
@@ -138,9 +152,8 @@ def test_a_command_that_was_begun_takes_its_answer_though_its_sender_gave_up(
             with pytest.raises(WaitTimeout):
                 session.update(instructions="x" * 30_000_000)
             server.read.set()
-            session._parts.waiting.timeout = LONG
 
-            assert "second" == answer(session, "second")
+            assert "second" == answer_at_last(session, "second")
 
 
 def test_a_command_that_was_not_begun_expects_nothing() -> None:
@@ -152,9 +165,8 @@ def test_a_command_that_was_not_begun_expects_nothing() -> None:
         with pytest.raises(WaitTimeout):
             session.update(instructions="first")
         server.read.set()
-        session._parts.waiting.timeout = LONG
 
-        assert "second" == answer(session, "second")
+        assert "second" == answer_at_last(session, "second")
 
 
 def test_no_two_commands_have_one_id() -> None:

@@ -235,16 +235,15 @@ def test_nothing_is_left_of_answers_losses_and_sessions(elsewhere: str) -> None:
     policy = ReconnectPolicy(base=0.0, cap=0.001, stable_after=0.0)
 
     def open_one(**options: Any) -> Session:
-        return connect("m", base_url=elsewhere, router=Router(), **options)
+        url = f"{elsewhere}?fault=drop_after:input_audio_buffer.cleared"
+        return connect("m", base_url=url, router=Router(), **options)
 
     def ask(session: Session) -> None:
         session.ask("Hello", **TEXT, **BESIDE)
 
     def lose(session: Session) -> None:
-        connection = session._parts.connection
-        assert connection is not None
         with session.expect("connection.restored") as restored:
-            connection.abort()
+            session.input_audio_buffer.clear()
         restored.result(LONG)
 
     def open_and_ask() -> None:

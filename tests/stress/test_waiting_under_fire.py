@@ -72,10 +72,18 @@ class Obliging(Cutting):
 
 
 class Senders:
-    """Threads that send and wait for each answer, until told of a loss."""
+    """
+    Threads that send and wait for each answer.
 
-    def __init__(self, session: Session, commands: int) -> None:
+    Args:
+        session: to send with.
+        commands: by all of them together.
+        go_on: after a loss as well.
+    """
+
+    def __init__(self, session: Session, commands: int, *, go_on: bool) -> None:
         self._session = session
+        self._go_on = go_on
         self._each = commands // THREADS
         self.done: list[str] = []
         self.lost: list[tuple[str, float]] = []
@@ -100,7 +108,7 @@ class Senders:
                 self.done.append(event_id)
             except ConnectionLost:
                 self.lost.append((event_id, monotonic()))
-                if not self._session._parts.options.reconnect:
+                if not self._go_on:
                     return
             except BaseException as exc:
                 self.strange.append(exc)
@@ -124,7 +132,7 @@ def under_fire(commands: int, seed: int) -> list[float]:
         waiting = [threading.Thread(target=wait, args=(each,)) for each in waits]
         for thread in waiting:
             thread.start()
-        senders = Senders(session, commands)
+        senders = Senders(session, commands, go_on=False)
         senders.join()
         for thread in waiting:
             thread.join(LONG)
@@ -171,7 +179,7 @@ def test_with_a_new_connection(seed: int) -> None:
     policy = ReconnectPolicy(base=0.001, cap=0.001, restore=False)
     with Place(first, second) as place:
         session = place.open(reconnect=policy)
-        senders = Senders(session, 1000)
+        senders = Senders(session, 1000, go_on=True)
         senders.join()
         wait_until(lambda: place.connections == 2, "the second connection")
         session.close()

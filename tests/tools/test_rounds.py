@@ -368,7 +368,7 @@ def test_an_output_that_a_connection_swallowed_is_sent_again() -> None:
                 if command.item.type == OUTPUT:
                     outputs.append(command)
                     if len(outputs) == 1:
-                        session._parts.connection.abort()
+                        server.open_sessions()[-1].drop()
 
             session.conversation.add_message("Count.").acknowledged(5)
             session.response.create()
