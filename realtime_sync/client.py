@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .protocol.sessions import RealtimeSession, TranscriptionSession
     from .rest.calls import Calls
     from .rest.http import Rest
+    from .rest.live import LiveSessions
     from .rest.resources import ClientSecrets, Sessions, Translations
     from .session.ask import Question
     from .session.live.session import LiveSession
@@ -122,6 +123,13 @@ class RealtimeClient:
         from .rest.calls import Calls
 
         return Calls(self._requests())
+
+    @property
+    def live(self) -> LiveSessions[LiveSession]:
+        """Live sessions: over REST, and sockets to those that there are."""
+        from .rest.live import LiveSessions
+
+        return LiveSessions(self._requests(), self.connect)
 
     @property
     def translations(self) -> Translations:

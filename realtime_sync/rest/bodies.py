@@ -176,10 +176,15 @@ class IncomingCall:
 
     def header(self, name: str) -> Union[str, None]:
         """The first SIP header of that name, in whatever case; or None."""
-        for each in self.sip_headers or ():
-            if isinstance(each.name, str) and each.name.lower() == name.lower():
-                return each.value or ""
-        return None
+        return header_of(self.sip_headers, name)
+
+
+def header_of(headers: OrUnset[tuple[SipHeader, ...]], name: str) -> Union[str, None]:
+    """The first of some SIP headers of that name, in whatever case; or None."""
+    for each in headers or ():
+        if isinstance(each.name, str) and each.name.lower() == name.lower():
+            return each.value or ""
+    return None
 
 
 @frozen(kw_only=True, slots=False)
@@ -201,6 +206,188 @@ class RealtimeCallIncoming:
     id: OrUnset[str] = required()
     created_at: OrUnset[int] = required()
     data: OrUnset[IncomingCall] = required()
+    object: MaybeText = UNSET
+    raw: Mapping[str, Any] = field(factory=dict, eq=False, repr=False)
+    problems: tuple[str, ...] = field(default=(), eq=False, repr=False)
+
+
+@frozen(kw_only=True, slots=False)
+class LiveSessionRef:
+    """A live session, by its id."""
+
+    id: OrUnset[str] = required()
+
+
+@frozen(kw_only=True, slots=False)
+class LiveTransport:
+    """
+    How a live session is connected.
+
+    Attributes:
+        type: ``"webrtc"``.
+        sdp: the SDP answer.
+    """
+
+    type: OrUnset[str] = required()
+    sdp: OrUnset[str] = required()
+
+
+@frozen(kw_only=True, slots=False)
+class LiveCreated:
+    """
+    A WebRTC session that has been started.
+
+    Attributes:
+        session: to attach to.
+        transport: holds the SDP answer for the browser.
+        raw: the decoded answer.
+        problems: what did not fit, one line each.
+    """
+
+    session: OrUnset[LiveSessionRef] = required()
+    transport: OrUnset[LiveTransport] = required()
+    raw: Mapping[str, Any] = field(factory=dict, eq=False, repr=False)
+    problems: tuple[str, ...] = field(default=(), eq=False, repr=False)
+
+    @property
+    def session_id(self) -> Union[str, None]:
+        """The id of the session, None if the server did not say it."""
+        return getattr(self.session, "id", None) or None
+
+    @property
+    def sdp(self) -> Union[str, None]:
+        """The SDP answer, None if the server did not say it."""
+        return getattr(self.transport, "sdp", None) or None
+
+
+@frozen(kw_only=True, slots=False)
+class IncomingTransport:
+    """
+    A call for GPT-Live that waits to be accepted or rejected.
+
+    Attributes:
+        session_id: for `LiveSessions.accept` and `LiveSessions.reject`.
+        sip_headers: of the INVITE, in order, repeated ones included. Not to be
+            trusted.
+        sip_media_security: ``"srtp"``, ``"rtp"`` or ``"other"``, if it is known.
+        type: ``"sip"``.
+    """
+
+    session_id: OrUnset[str] = required()
+    sip_headers: OrUnset[tuple[SipHeader, ...]] = required()
+    type: OrUnset[str] = required()
+    sip_media_security: MaybeText = UNSET
+
+    def header(self, name: str) -> Union[str, None]:
+        """The first SIP header of that name, in whatever case; or None."""
+        return header_of(self.sip_headers, name)
+
+
+@frozen(kw_only=True, slots=False)
+class IncomingLiveCall:
+    """
+    A call for GPT-Live, as the deprecated webhook tells of it.
+
+    Attributes:
+        session_id: for `LiveSessions.accept` and `LiveSessions.reject`.
+        sip_headers: of the INVITE, in order, repeated ones included. Not to be
+            trusted.
+        sip_media_security: ``"srtp"``, ``"rtp"`` or ``"other"``, if it is known.
+    """
+
+    session_id: OrUnset[str] = required()
+    sip_headers: OrUnset[tuple[SipHeader, ...]] = required()
+    sip_media_security: MaybeText = UNSET
+
+    def header(self, name: str) -> Union[str, None]:
+        """The first SIP header of that name, in whatever case; or None."""
+        return header_of(self.sip_headers, name)
+
+
+@frozen(kw_only=True, slots=False)
+class ConnectedTransport:
+    """
+    A WebRTC session that is there.
+
+    Attributes:
+        session_id: to attach to.
+        type: ``"webrtc"``.
+    """
+
+    session_id: OrUnset[str] = required()
+    type: OrUnset[str] = required()
+
+
+@frozen(kw_only=True, slots=False)
+class LiveTransportIncoming:
+    """
+    Somebody calls: the webhook ``live.transport.incoming``.
+
+    The same call is announced as ``realtime.call.incoming``, with another id; who
+    accepts first has it.
+
+    Attributes:
+        type: ``"live.transport.incoming"``.
+        id: of this event; a repeated delivery has the same.
+        created_at: seconds since the epoch.
+        data: the call.
+        object: ``"event"``.
+        raw: the decoded body.
+        problems: what did not fit, one line each.
+    """
+
+    type: str = "live.transport.incoming"
+    id: OrUnset[str] = required()
+    created_at: OrUnset[int] = required()
+    data: OrUnset[IncomingTransport] = required()
+    object: MaybeText = UNSET
+    raw: Mapping[str, Any] = field(factory=dict, eq=False, repr=False)
+    problems: tuple[str, ...] = field(default=(), eq=False, repr=False)
+
+
+@frozen(kw_only=True, slots=False)
+class LiveTransportConnected:
+    """
+    A WebRTC session has begun: the webhook ``live.transport.connected``.
+
+    Attributes:
+        type: ``"live.transport.connected"``.
+        id: of this event; a repeated delivery has the same.
+        created_at: seconds since the epoch.
+        data: the session.
+        object: ``"event"``.
+        raw: the decoded body.
+        problems: what did not fit, one line each.
+    """
+
+    type: str = "live.transport.connected"
+    id: OrUnset[str] = required()
+    created_at: OrUnset[int] = required()
+    data: OrUnset[ConnectedTransport] = required()
+    object: MaybeText = required()
+    raw: Mapping[str, Any] = field(factory=dict, eq=False, repr=False)
+    problems: tuple[str, ...] = field(default=(), eq=False, repr=False)
+
+
+@frozen(kw_only=True, slots=False)
+class LiveCallIncoming:
+    """
+    Somebody calls: the webhook ``live.call.incoming``, which is deprecated.
+
+    Attributes:
+        type: ``"live.call.incoming"``.
+        id: of this event; a repeated delivery has the same.
+        created_at: seconds since the epoch.
+        data: the call.
+        object: ``"event"``.
+        raw: the decoded body.
+        problems: what did not fit, one line each.
+    """
+
+    type: str = "live.call.incoming"
+    id: OrUnset[str] = required()
+    created_at: OrUnset[int] = required()
+    data: OrUnset[IncomingLiveCall] = required()
     object: MaybeText = UNSET
     raw: Mapping[str, Any] = field(factory=dict, eq=False, repr=False)
     problems: tuple[str, ...] = field(default=(), eq=False, repr=False)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from random import Random
 from threading import Lock
-from typing import Any, Optional, Union
+from typing import Any, BinaryIO, Optional, Union
 from urllib.parse import urlsplit
 
 import requests
@@ -37,6 +37,9 @@ from ..transport.proxies import need_socks, proxy_for
 from ..transport.redaction import redact
 from ..types import UNSET, Timeout, Unset
 from .bounds import LONGEST_SILENCE, TooLarge, read_body, reading_until, time_answers
+
+_PIECE = 1 << 16
+"""Bytes of a download that are written at a time."""
 
 logger = area_logger("realtime_sync.rest")
 
@@ -200,14 +203,61 @@ class Rest:
             RestError: the server refused, or there was no answer.
             ConfigurationError: URL, key, header or proxy will not do.
         """
+        request = _body(json, text, form)
+        headers = {"Accept": accept, **request.pop("headers", {})}
+        return self._request(method, path, headers, request, repeatable, timeout)
+
+    def download(
+        self, path: str, file: BinaryIO, *, accept: str, timeout: Timeout = UNSET
+    ) -> int:
+        """
+        Send a GET request and write what comes to a file, however long it is.
+
+        Args:
+            path: below the endpoint's base.
+            file: is written to.
+            accept: media type of the answer.
+            timeout: as for `post`.
+
+        Returns:
+            How many bytes were written.
+
+        Raises:
+            RestError: the server refused, there was no answer, or it broke off.
+            ConfigurationError: URL, key, header or proxy will not do.
+        """
+        written = 0
+
+        def take(response: requests.Response) -> bytes:
+            nonlocal written
+            if response.status_code != 200:
+                return read_body(response.raw)
+            for piece in response.iter_content(_PIECE):
+                written += file.write(piece)
+            return b""
+
+        headers = {"Accept": accept}
+        self._request("GET", path, headers, {}, False, timeout, take)
+        return written
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        request: Mapping[str, Any],
+        repeatable: bool,
+        timeout: Timeout,
+        take: Optional[Callable[[requests.Response], bytes]] = None,
+    ) -> Answer:
         if isinstance(timeout, Unset):
             timeout = self._options.timeout
         deadline = Deadline(timeout)
-        request = {"method": method, **_body(json, text, form)}
-        headers = {"Accept": accept, **request.pop("headers", {})}
         waits = delays(self._rng)
         for left in range(self._max_retries, -1, -1):
-            outcome = self._attempt(path, headers, request, repeatable, deadline)
+            outcome = self._attempt(
+                method, path, headers, request, repeatable, deadline, take
+            )
             if isinstance(outcome, Answer):
                 return outcome
             wait = next(waits) if outcome.wait is None else outcome.wait
@@ -226,11 +276,13 @@ class Rest:
 
     def _attempt(
         self,
+        method: str,
         path: str,
         headers: Mapping[str, str],
         request: Mapping[str, Any],
         repeatable: bool,
         deadline: Deadline,
+        take: Optional[Callable[[requests.Response], bytes]],
     ) -> Union[Answer, _Failure]:
         options = self._options
         url = self._endpoint.http_url(path, extra_query=options.extra_query)
@@ -244,12 +296,13 @@ class Rest:
             insecure=options.insecure,
             proxy=proxy,
         )
-        what = f"{request['method']} {urlsplit(url).path} on {urlsplit(url).netloc}"
+        what = f"{method} {urlsplit(url).path} on {urlsplit(url).netloc}"
         logger.debug("> %s", what)
         try:
             with reading_until(deadline):
                 response = self._requests().request(
-                    url=url,
+                    method,
+                    url,
                     # Packed answers save nothing here, and may unpack to anything.
                     headers={"Accept-Encoding": "identity", **headers, **who.headers},
                     timeout=self._timeouts(deadline),
@@ -260,7 +313,7 @@ class Rest:
                     **request,
                 )
                 logger.debug("< %s: HTTP %s", what, response.status_code)
-                body = read_body(response.raw)
+                body = take(response) if take else read_body(response.raw)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
             return _no_answer(what, exc, repeatable)
         except TooLarge as exc:

@@ -30,7 +30,13 @@ from ..errors import ConfigurationError, WebhookRejected
 from ..protocol import jsontext
 from ..types import AudioBytes
 from .bodies import (
+    ConnectedTransport,
     IncomingCall,
+    IncomingLiveCall,
+    IncomingTransport,
+    LiveCallIncoming,
+    LiveTransportConnected,
+    LiveTransportIncoming,
     RealtimeCallIncoming,
     SipHeader,
     WebhookEvent,
@@ -38,7 +44,13 @@ from .bodies import (
 )
 
 __all__ = [
+    "ConnectedTransport",
     "IncomingCall",
+    "IncomingLiveCall",
+    "IncomingTransport",
+    "LiveCallIncoming",
+    "LiveTransportConnected",
+    "LiveTransportIncoming",
     "RealtimeCallIncoming",
     "SipHeader",
     "WebhookEvent",
@@ -58,7 +70,21 @@ TOLERANCE = 300.0
 
 _PREFIX = "whsec_"
 _SECONDS = re.compile(r"[0-9]{1,15}")
-_CLASSES: dict[str, type] = {"realtime.call.incoming": RealtimeCallIncoming}
+Webhook = Union[
+    RealtimeCallIncoming,
+    LiveTransportIncoming,
+    LiveTransportConnected,
+    LiveCallIncoming,
+    WebhookEvent,
+]
+"""What `unwrap` gives: a class for each kind that is known."""
+
+_CLASSES: dict[str, type] = {
+    "realtime.call.incoming": RealtimeCallIncoming,
+    "live.transport.incoming": LiveTransportIncoming,
+    "live.transport.connected": LiveTransportConnected,
+    "live.call.incoming": LiveCallIncoming,
+}
 
 
 def unwrap(
@@ -68,7 +94,7 @@ def unwrap(
     *,
     tolerance: float = TOLERANCE,
     now: Optional[float] = None,
-) -> Union[RealtimeCallIncoming, WebhookEvent]:
+) -> Webhook:
     """
     Check who sent a webhook, and read it.
 
@@ -83,7 +109,8 @@ def unwrap(
         now: seconds since the epoch; by default the clock's.
 
     Returns:
-        A `RealtimeCallIncoming`; a `WebhookEvent` for any other kind.
+        A `RealtimeCallIncoming`, `LiveTransportIncoming`, `LiveTransportConnected` or
+        `LiveCallIncoming`; a `WebhookEvent` for any other kind.
 
     Raises:
         WebhookRejected: it is not from the service, too old or from the
@@ -101,7 +128,7 @@ def unwrap(
         raise WebhookRejected("the webhook is signed, but not a JSON object")
     kind = decoded.get("type")
     cls = _CLASSES.get(kind, WebhookEvent) if isinstance(kind, str) else WebhookEvent
-    event: Union[RealtimeCallIncoming, WebhookEvent] = structured(cls, decoded, decoded)
+    event: Webhook = structured(cls, decoded, decoded)
     return event
 
 

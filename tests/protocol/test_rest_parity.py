@@ -31,6 +31,7 @@ from tests.protocol.sdk import Comparison, Home  # noqa: E402
 GA = "openai.types.realtime."
 BETA = "openai.types.beta.realtime."
 HOOKS = "openai.types.webhooks."
+LIVE = "openai.types.live."
 
 ANSWERS: dict[str, Home] = {
     GA
@@ -46,6 +47,20 @@ ANSWERS: dict[str, Home] = {
     + "realtime_call_incoming_webhook_event.RealtimeCallIncomingWebhookEvent": Home(
         (bodies.RealtimeCallIncoming,)
     ),
+    HOOKS
+    + "live_transport_incoming_webhook_event.LiveTransportIncomingWebhookEvent": Home(
+        (bodies.LiveTransportIncoming,)
+    ),
+    HOOKS
+    + "live_transport_connected_webhook_event.LiveTransportConnectedWebhookEvent": Home(
+        (bodies.LiveTransportConnected,)
+    ),
+    HOOKS
+    + "live_call_incoming_webhook_event.LiveCallIncomingWebhookEvent": Home(
+        (bodies.LiveCallIncoming,)
+    ),
+    LIVE + "live_create_response.LiveCreateResponse": Home((bodies.LiveCreated,)),
+    LIVE + "session_fork_response.SessionForkResponse": Home((bodies.LiveCreated,)),
     BETA
     + "session_create_response.SessionCreateResponse": Home(
         (sessions.RealtimeSession,), tables.SESSION_SAID

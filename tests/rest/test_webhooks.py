@@ -378,3 +378,27 @@ def test_the_official_client_agrees(
                 client.webhooks.unwrap(BODY, {**headers, **change}, secret=secret)
             with pytest.raises(WebhookRejected):
                 webhooks.unwrap(BODY, {**headers, **change}, secret)
+
+
+@pytest.mark.parametrize(
+    ("kind", "cls"),
+    [
+        ("live.transport.incoming", webhooks.LiveTransportIncoming),
+        ("live.call.incoming", webhooks.LiveCallIncoming),
+        ("live.transport.connected", webhooks.LiveTransportConnected),
+    ],
+)
+def test_webhooks_of_live_sessions_are_typed(kind: str, cls: type) -> None:
+    """The id of the session is what accepting and attaching need."""
+    data = {**CALL["data"], "session_id": "live_u0_1", "type": "sip"}
+    del data["call_id"]
+    body = json.dumps({**CALL, "type": kind, "data": data}).encode()
+    event = unwrap(body, signed(body))
+
+    assert type(event) is cls
+    assert (kind, "evt_1") == (event.type, event.id)
+    assert "live_u0_1" == event.data.session_id
+    assert () == event.problems
+    if kind.endswith("incoming"):
+        assert "1" == event.data.header("x-twice")
+        assert event.data.header("absent") is None
