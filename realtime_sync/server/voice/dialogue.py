@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from itertools import takewhile
 from typing import Any, Final, Optional, Union
 
-from .conversation import Message, Reply, ToolCall, ToolOutput, Turn
+from .answers import RULES, Situation
+from .conversation import Message, Reply, ToolOutput, Turn
 from .instructions import spoken_instructions
 from .request import Request
-from .tools import Wanted, choose_tool, spoken_output
-from .topics import RULES, Situation
+from .tools import choose_tool, spoken_output
 
 _NOTHING_HEARD: Final = "I did not hear any words."
 _ASKING: Final = "What {} should I use?"
+_ASKED: Final = re.compile(r"What (.+) should I use\?")
 
 ToolChoice = Union[str, Mapping[str, Any]]
 """``auto``, ``none``, ``required``, or the one function that is to be called."""
@@ -53,29 +56,29 @@ class Dialogue:
         """
         outputs = _outputs_at_the_end(history)
         if outputs:
-            return Reply(text=" ".join(spoken_output(turn.output) for turn in outputs))
+            return Reply(text=" ".join(map(spoken_output, outputs)))
         said = _said_by("user", history)
         if instructions.strip() and not _to_be_answered(history):
             return Reply(text=spoken_instructions(instructions, self._known))
         if not said or not Request.of(said[-1]).words:
             return Reply(text=_NOTHING_HEARD)
-        wanted = _wanted(_request(history, said), tools, tool_choice)
-        if wanted is not None and wanted.missing:
+        forced = tool_choice == "required"
+        if isinstance(tool_choice, Mapping):
+            forced, name = True, tool_choice.get("name")
+            tools = [tool for tool in tools if tool.get("name") == name]
+        offered = () if tool_choice == "none" else tools
+        wanted = choose_tool(_request(history, said), offered, forced=forced)
+        if wanted is not None and wanted.missing and not forced:
             return Reply(text=_ASKING.format(wanted.missing[0].replace("_", " ")))
         if wanted is not None:
             return Reply(calls=(wanted.call,))
-        return Reply(text=self._answer(said, history))
+        known = self._known(said[-1], said[:-1], history)
+        return Reply(text=known or f"You said: {said[-1].strip().rstrip('.')}.")
 
     def knows(self, history: Sequence[Turn]) -> bool:
         """Return whether it has an answer of its own to what the user said last."""
         said = _said_by("user", history)
         return bool(said) and self._known(said[-1], said[:-1], history) is not None
-
-    def _answer(self, said: Sequence[str], history: Sequence[Turn]) -> str:
-        request = Request.of(said[-1])
-        return self._known(request.text, said[:-1], history) or (
-            f"You said: {request.text.strip().rstrip('.')}."
-        )
 
     def _known(
         self, text: str, said: Sequence[str] = (), history: Sequence[Turn] = ()
@@ -88,13 +91,11 @@ class Dialogue:
             user_said=tuple(said),
             last_answer=answers[-1] if answers else "",
         )
-        answers_of_rules = (rule(request, situation) for rule in RULES)
-        return next((answer for answer in answers_of_rules if answer), None)
+        return next(filter(None, (rule(request, situation) for rule in RULES)), None)
 
 
 def _said_by(role: str, history: Sequence[Turn]) -> list[str]:
-    messages = (turn for turn in history if isinstance(turn, Message))
-    return [message.text for message in messages if message.role == role]
+    return [t.text for t in history if isinstance(t, Message) and t.role == role]
 
 
 def _to_be_answered(history: Sequence[Turn]) -> bool:
@@ -103,41 +104,16 @@ def _to_be_answered(history: Sequence[Turn]) -> bool:
     return roles[-1:] == ["user"]
 
 
-def _outputs_at_the_end(history: Sequence[Turn]) -> list[ToolOutput]:
-    outputs: list[ToolOutput] = []
-    for turn in reversed(history):
-        if isinstance(turn, ToolOutput):
-            outputs.insert(0, turn)
-        elif not isinstance(turn, ToolCall):
-            break
-    return outputs
+def _outputs_at_the_end(history: Sequence[Turn]) -> list[str]:
+    """What functions gave back since somebody last said something."""
+    at_end = takewhile(lambda turn: not isinstance(turn, Message), reversed(history))
+    return [turn.output for turn in at_end if isinstance(turn, ToolOutput)][::-1]
 
 
 def _request(history: Sequence[Turn], said: Sequence[str]) -> Request:
     """What the user said last, completed by what was said before if we asked."""
     messages = [turn for turn in history if isinstance(turn, Message)]
-    asked = _asked_for(messages[-2].text) if len(messages) > 1 else None
+    asked = _ASKED.fullmatch(messages[-2].text) if len(messages) > 1 else None
     if asked is None or len(said) < 2:
         return Request.of(said[-1])
-    return Request.of(f"{said[-2].rstrip('.?! ')} {asked} {said[-1]}")
-
-
-def _asked_for(sentence: str) -> Optional[str]:
-    before, after = _ASKING.split("{}")
-    if not (sentence.startswith(before) and sentence.endswith(after)):
-        return None
-    return sentence[len(before) : -len(after)]
-
-
-def _wanted(
-    request: Request, tools: Sequence[Mapping[str, Any]], choice: ToolChoice
-) -> Optional[Wanted]:
-    if choice == "none":
-        return None
-    if isinstance(choice, Mapping):
-        tools = [tool for tool in tools if tool.get("name") == choice.get("name")]
-    forced = choice == "required" or isinstance(choice, Mapping)
-    wanted = choose_tool(request, tools, forced=forced)
-    if wanted is not None and forced:
-        return Wanted(call=wanted.call)
-    return wanted
+    return Request.of(f"{said[-2].rstrip('.?! ')} {asked[1]} {said[-1]}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Final, NamedTuple, Optional, Union
 
 Number = Union[int, float]
@@ -129,30 +130,27 @@ def _whole_number(words: Sequence[str], start: int) -> Optional[Found]:
                 total, group = total + group, 0
         elif word == "a" and group < 0 and words[place + 1 : place + 2] == ["hundred"]:
             group = 1
-        elif not (word == "and" and group >= 100 and _is_unit(words, place + 1)):
+        elif not (
+            word == "and" and group >= 100 and _UNITS.keys() & words[place + 1 :][:1]
+        ):
             break
         place += 1
     return Found(total + max(group, 0), place) if place > start else None
 
 
 def _continues(group: int, unit: int) -> bool:
-    if unit >= 10:
-        return group % 100 == 0
-    return group % 10 == 0 and (group == 0 or group % 100 >= 20 or group % 100 == 0)
-
-
-def _is_unit(words: Sequence[str], place: int) -> bool:
-    return place < len(words) and words[place] in _UNITS
+    """Whether a unit belongs to the number so far: "twenty one", not "one two"."""
+    below = group % 100
+    return below == 0 or (unit < 10 and below >= 20 and below % 10 == 0)
 
 
 def _with_decimals(words: Sequence[str], found: Found) -> Found:
-    digits = ""
-    place = found.end
-    if place < len(words) and words[place] == "point":
-        place += 1
-        while place < len(words) and _UNITS.get(words[place], 10) < 10:
-            digits += str(_UNITS[words[place]])
-            place += 1
+    if words[found.end : found.end + 1] != ["point"]:
+        return found
+    after = words[found.end + 1 :]
+    digits = [
+        str(_UNITS[w]) for w in takewhile(lambda w: _UNITS.get(w, 10) < 10, after)
+    ]
     if not digits:
         return found
-    return Found(float(f"{found.value}.{digits}"), place)
+    return Found(float(f"{found.value}.{''.join(digits)}"), found.end + 1 + len(digits))

@@ -54,6 +54,13 @@ class Request:
         return any(f" {phrase} " in f" {self.plain} " for phrase in phrases)
 
 
+def as_sentence(words: str) -> str:
+    """Words with a capital letter and a full stop."""
+    words = words.strip()
+    ended = words if words[-1:] in (".", "!", "?") else f"{words}."
+    return ended[0].upper() + ended[1:]
+
+
 def _with_operators(text: str) -> str:
     for pattern, words in _OPERATORS:
         text = pattern.sub(words, text)

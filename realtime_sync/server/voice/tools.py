@@ -17,7 +17,7 @@ import attrs
 
 from .conversation import ToolCall
 from .numerals import find_numbers
-from .request import Request
+from .request import Request, as_sentence
 
 _PLAIN_WORDS: Final = frozenset(
     "a about all am an and any are as at be by call can could current do does for from "
@@ -26,16 +26,16 @@ _PLAIN_WORDS: Final = frozenset(
     "there this to tool use user want was we what when where which who will with "
     "would you your".split()
 )
-_PREPOSITIONS: Final = ("in", "for", "at", "of", "from", "to", "on", "about", "named")
 _NAMES: Final = frozenset(
     "city country customer location name person place town who".split()
 )
 _OFF: Final = ("off", "not", "no", "stop", "disable", "close", "without")
 _ENOUGH: Final = 3.0
-_QUOTED: Final = re.compile(
-    r"[\"\N{LEFT DOUBLE QUOTATION MARK}](.+?)[\"\N{RIGHT DOUBLE QUOTATION MARK}]"
+_QUOTED: Final = re.compile(r"[\"\u201c](.+?)[\"\u201d]")
+_TIMES: Final = re.compile(r"\b(?:today|tomorrow|now|right|please|tonight)\b")
+_PLACED: Final = re.compile(
+    r".*\b(?:in|for|at|of|from|to|on|about|named) (?:(?:the|an?) )?(.+)$"
 )
-_TIMES: Final = frozenset("today tomorrow now right please tonight".split())
 
 
 @attrs.frozen(kw_only=True)
@@ -65,12 +65,25 @@ def choose_tool(
     """
     offered = [tool for tool in tools if tool.get("type", "function") == "function"]
     ranked = [(_fit(request, tool), tool) for tool in offered if tool.get("name")]
-    if not ranked:
+    fit, tool = max(ranked, key=lambda pair: pair[0], default=(0.0, None))
+    if tool is None or (fit < _ENOUGH and not forced):
         return None
-    fit, tool = max(ranked, key=lambda pair: pair[0])
-    if fit < _ENOUGH and not forced:
-        return None
-    return _filled(request, tool)
+    schema = _object(tool.get("parameters"))
+    parameters = {k: _object(v) for k, v in _object(schema.get("properties")).items()}
+    numbers, rest = iter(find_numbers(request.words)), request.core
+    for value in _accepted_by(parameters):
+        spoken = re.escape(" ".join(_split(value)))
+        rest = re.sub(rf"(?:\b(?:in|on|to|of|for) )?(?:the )?\b{spoken}\b", "", rest)
+    found = {
+        name: _argument(request, " ".join(rest.split()), name, parameter, numbers)
+        for name, parameter in parameters.items()
+    }
+    arguments = {name: value for name, value in found.items() if value is not None}
+    required = schema.get("required") or ()
+    return Wanted(
+        call=ToolCall(name=str(tool["name"]), arguments=arguments),
+        missing=tuple(name for name in required if name not in arguments),
+    )
 
 
 def spoken_output(output: str) -> str:
@@ -81,20 +94,17 @@ def spoken_output(output: str) -> str:
         value = output
     if isinstance(value, Mapping) and value.get("error"):
         return f"I am sorry, that did not work: {_said(value['error'])}."
-    text = _said(value).strip() or "It is done"
-    text = text[0].upper() + text[1:]
-    return text if text[-1] in ".!?" else f"{text}."
+    return as_sentence(_said(value).strip() or "It is done")
 
 
 def _fit(request: Request, tool: Mapping[str, Any]) -> float:
     said = {_stem(word) for word in request.words} - _PLAIN_WORDS
-    named = set(_stems(str(tool["name"])))
-    described = set(_stems(str(tool.get("description") or "")))
-    accepted: set[str] = set()
-    for name, schema in _parameters(tool).items():
-        described.update(_stems(f"{name} {schema.get('description') or ''}"))
-        for value in schema.get("enum") or ():
-            accepted.update(_stems(str(value)))
+    parameters = _object(_object(tool.get("parameters")).get("properties"))
+    named = _stems(tool["name"])
+    described = _stems(tool.get("description"))
+    for name, parameter in parameters.items():
+        described |= _stems(name) | _stems(_object(parameter).get("description"))
+    accepted = set().union(*map(_stems, _accepted_by(parameters)))
     return (
         3.0 * len(said & named)
         + 1.5 * len(said & (described - named))
@@ -102,148 +112,71 @@ def _fit(request: Request, tool: Mapping[str, Any]) -> float:
     )
 
 
-def _filled(request: Request, tool: Mapping[str, Any]) -> Wanted:
-    parameters = _parameters(tool)
-    arguments: dict[str, Any] = {}
-    numbers = iter(find_numbers(request.words))
-    rest = _without_accepted(request, parameters)
-    for name, schema in parameters.items():
-        value = _argument(request, name, schema, numbers, rest)
-        if value is not None:
-            arguments[name] = value
-    outline = tool.get("parameters")
-    required = outline.get("required") if isinstance(outline, Mapping) else ()
-    missing = tuple(name for name in required or () if name not in arguments)
-    return Wanted(
-        call=ToolCall(name=str(tool["name"]), arguments=arguments), missing=missing
-    )
-
-
-def _parameters(tool: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    schema = tool.get("parameters")
-    properties = schema.get("properties") if isinstance(schema, Mapping) else None
-    if not isinstance(properties, Mapping):
-        return {}
-    return {
-        str(name): value if isinstance(value, Mapping) else {}
-        for name, value in properties.items()
-    }
-
-
 def _argument(
     request: Request,
-    name: str,
-    schema: Mapping[str, Any],
-    numbers: Iterator[Any],
     rest: str,
+    name: str,
+    parameter: Mapping[str, Any],
+    numbers: Iterator[Any],
 ) -> Any:
-    kind = schema.get("type", "string")
+    kind = parameter.get("type", "string")
     kinds = kind if isinstance(kind, list) else [kind]
-    if schema.get("enum"):
-        return _accepted(request, schema["enum"])
+    if parameter.get("enum"):
+        fitting = (v for v in parameter["enum"] if request.has(" ".join(_split(v))))
+        return next(fitting, None)
     if "integer" in kinds or "number" in kinds:
         number = next(numbers, None)
         return int(number) if number is not None and "integer" in kinds else number
     if "boolean" in kinds:
         return not request.has(*_OFF)
     if "array" in kinds:
-        items = schema.get("items")
-        if isinstance(items, Mapping) and items.get("type") in ("integer", "number"):
-            return list(numbers) or None
-        return None
-    if "string" in kinds:
-        return _phrase(request.text, rest, name)
-    return None
-
-
-def _accepted(request: Request, values: Sequence[Any]) -> Any:
-    for value in values:
-        if request.has(*[" ".join(_split(str(value)))]):
-            return value
-    return None
-
-
-def _without_accepted(
-    request: Request, parameters: Mapping[str, Mapping[str, Any]]
-) -> str:
-    """The request without the values that some parameter accepts by name."""
-    rest = request.core
-    for schema in parameters.values():
-        for value in schema.get("enum") or ():
-            spoken = re.escape(" ".join(_split(str(value))))
-            rest = re.sub(
-                rf"(?:\b(?:in|on|to|of|for) )?(?:the )?\b{spoken}\b", "", rest
-            )
-    return " ".join(rest.split())
+        listed = _object(parameter.get("items")).get("type") in ("integer", "number")
+        return (list(numbers) or None) if listed else None
+    return _phrase(request.text, rest, name) if "string" in kinds else None
 
 
 def _phrase(text: str, rest: str, name: str) -> Optional[str]:
     """The words of the request that answer to a parameter of that name."""
-    quoted = _QUOTED.search(text)
-    if quoted:
+    if quoted := _QUOTED.search(text):
         return quoted[1]
     last = _split(name)[-1]
-    found = _after_name(rest, last) or _after_preposition(rest)
-    if found and last in _NAMES:
-        return _as_name(text, found)
-    return found
-
-
-def _after_name(rest: str, name: str) -> Optional[str]:
-    found = re.search(rf"\b{re.escape(name)}\b (?:is |of |named |called )?(.+)$", rest)
-    return found[1] if found else None
-
-
-def _after_preposition(core: str) -> Optional[str]:
-    words = core.split()
-    for preposition in _PREPOSITIONS:
-        if preposition in words:
-            place = len(words) - words[::-1].index(preposition)
-            rest = [word for word in words[place:] if word not in _TIMES]
-            if rest and rest[0] in ("the", "a", "an") and len(rest) > 1:
-                rest = rest[1:]
-            if rest:
-                return " ".join(rest)
-    return None
-
-
-def _as_name(text: str, phrase: str) -> str:
-    place = text.lower().find(phrase)
-    typed = text[place : place + len(phrase)] if place >= 0 else phrase
+    named = re.search(rf"\b{re.escape(last)} (?:is |of |named |called )?(.+)$", rest)
+    placed = named or _PLACED.match(" ".join(_TIMES.sub("", rest).split()))
+    if placed is None or last not in _NAMES:
+        return placed and placed[1]
+    place = text.lower().find(placed[1])
+    typed = text[place:][: len(placed[1])] if place >= 0 else placed[1]
     return typed if typed != typed.lower() else typed.title()
+
+
+def _accepted_by(parameters: Mapping[str, Any]) -> list[Any]:
+    """The values that parameters accept by name."""
+    return [v for each in parameters.values() for v in _object(each).get("enum") or ()]
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _said(value: object) -> str:
     if isinstance(value, Mapping):
-        parts = [
-            f"the {_readable(key)} is {_said(item)}" for key, item in value.items()
-        ]
-        return _listed(parts)
+        value = [f"the {' '.join(_split(k))} is {_said(v)}" for k, v in value.items()]
     if isinstance(value, list):
-        return _listed([_said(item) for item in value])
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "nothing" if value is None else str(value)
+        *most, last = [_said(each) for each in value] or [""]
+        return f"{', '.join(most)} and {last}" if most else last
+    if value is None or isinstance(value, bool):
+        return {None: "nothing", True: "yes", False: "no"}[value]
+    return str(value)
 
 
-def _listed(parts: Sequence[str]) -> str:
-    if len(parts) < 2:
-        return "".join(parts)
-    return f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def _readable(name: object) -> str:
-    return " ".join(_split(str(name)))
-
-
-def _split(name: str) -> list[str]:
+def _split(name: object) -> list[str]:
     """The words of an identifier or of a text, in lower case."""
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(name))
     return re.findall(r"[a-z0-9]+", spaced.lower())
 
 
-def _stems(text: str) -> list[str]:
-    return [_stem(word) for word in _split(text) if word not in _PLAIN_WORDS]
+def _stems(text: object) -> set[str]:
+    return {_stem(word) for word in _split(text or "") if word not in _PLAIN_WORDS}
 
 
 def _stem(word: str) -> str:
