@@ -134,6 +134,8 @@ class Player:
         self._queue: deque[memoryview] = deque()
         self._queued = 0
         self._paused = False
+        # When a pause ends by itself.
+        self._pause_ends: float | None = None
         self._closed = False
         self._clearing = False
         # Whether the answer that is queued is complete, and when its last piece
@@ -141,9 +143,12 @@ class Player:
         self._ended = False
         self._last_piece = 0.0
         self._unmarked = 0
-        # What is played while nothing is queued, and how far it was.
+        # What is played while nothing is queued, how far it was, from when on, and
+        # whether it begins again at its end.
         self._filler = b""
         self._filled = 0
+        self._fill_at = 0.0
+        self._refills = True
         self._busy_until: float | None = None
         # The same for what the sink was given late; only idleness waits for that.
         self._played_by = 0.0
@@ -186,7 +191,7 @@ class Player:
     def paused(self) -> bool:
         """Whether playback is paused."""
         with self._changed:
-            return self._paused
+            return self._is_paused()
 
     @property
     def sounding(self) -> bool:
@@ -281,17 +286,22 @@ class Player:
                 )
             self._ended = ended
 
-    def fill_with(self, sound: bytes) -> None:
+    def fill_with(
+        self, sound: bytes, *, after: float = 0.0, repeat: bool = True
+    ) -> None:
         """
-        Play something over and over while nothing is queued: music on hold.
+        Play something while nothing is queued: music on hold.
 
         It is in no account, and gives way to what is queued. Nothing ends it.
 
         Args:
             sound: in the player's format.
+            after: seconds from now on for which nothing of it is played.
+            repeat: begin again at its end.
         """
         with self._changed:
             self._filler, self._filled = bytes(sound), 0
+            self._fill_at, self._refills = self._clock() + after, repeat
             if sound:
                 self._start()
             self._changed.notify_all()
@@ -314,22 +324,42 @@ class Player:
                 and the latency later, by default.
         """
         with self._changed:
-            block = b"" if self._paused else self._take(size, at)
+            block = b"" if self._is_paused() else self._take(size, at)
             if not self._queued:
                 self._changed.notify_all()
         missing = (size - len(block)) // self.format.bytes_per_sample
         return block + self.format.silence * missing
 
-    def pause(self) -> None:
-        """Stop playing and keep what is queued."""
+    def pause(self, seconds: float | None = None) -> None:
+        """
+        Stop playing and keep what is queued.
+
+        Args:
+            seconds: after which it goes on by itself; None for not before `resume`.
+        """
         with self._changed:
             self._paused = True
+            self._pause_ends = None if seconds is None else self._clock() + seconds
             self._changed.notify_all()
+
+    def _is_paused(self) -> bool:
+        """Whether there is a pause that has not ended by itself."""
+        if self._pause_ends is not None and self._clock() >= self._pause_ends:
+            self._go_on()
+        return self._paused
+
+    def _go_on(self) -> None:
+        """End a pause: what is played next is played from now on."""
+        self._paused, self._pause_ends = False, None
+        now = self._clock()
+        if self._busy_until is not None and self._busy_until < now:
+            self._busy_until = now
 
     def resume(self) -> None:
         """Go on after `pause`."""
         with self._changed:
-            self._paused = False
+            if self._paused:
+                self._go_on()
             if self._queued:
                 self._start()
             self._changed.notify_all()
@@ -604,16 +634,19 @@ class Player:
         if self._mark is not None and self._unmarked >= self._mark_size:
             return 0.0, self._mark_work
         rested = 0.0 if self._ended else self._last_piece + _REST
-        if self._queued and not self._paused:
+        paused = self._is_paused()
+        if self._queued and not paused:
             due = 0.0 if self._busy_until is None else self._busy_until - self._lead
             if self._queued < self._block:
                 due = max(due, rested)
             return max(due, after), self._block_work
         if self._mark is not None and self._unmarked and not self._queued:
             return max(rested, after), self._mark_work
-        if self._filler and not self._paused:
+        if self._filler and not paused:
             due = 0.0 if self._busy_until is None else self._busy_until - self._lead
-            return max(due, after), self._filler_work
+            return max(due, after, self._fill_at), self._filler_work
+        if paused and self._pause_ends is not None:
+            return self._pause_ends, None
         if self._busy_until is None:
             return None, None
         # A sink that is to be fed ahead of time is idle only when it has played.
@@ -645,10 +678,15 @@ class Player:
     def _filler_work(self) -> _Work:
         """The next block of what is played while nothing else is."""
         block = b""
-        while len(block) < self._block:
+        while len(block) < self._block and self._filler:
             piece = self._filler[self._filled : self._filled + self._block - len(block)]
             block += piece
             self._filled = (self._filled + len(piece)) % len(self._filler)
+            if not self._filled and not self._refills:
+                self._filler = b""
+        if self._pad:
+            missing = (self._block - len(block)) // self.format.bytes_per_sample
+            block += self.format.silence * missing
         self._pace(len(block))
         sink = self._sink
         assert sink is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -455,3 +456,96 @@ def test_a_call_that_ends_after_everything_was_heard_changes_nothing() -> None:
 
         assert ["stop"] == phone.ends
         assert [] == phone.transport.take()
+
+
+@pytest.mark.parametrize("carrier", [TWILIO, VONAGE, EXOTEL, AUDIOSOCKET])
+@pytest.mark.parametrize("lag", [0.0, 0.15])
+def test_an_answer_goes_on_where_it_was_after_uh_huh(
+    carrier: Carrier, lag: float
+) -> None:
+    """It is silent for as long as nobody knows, and no word is lost."""
+    options = {"min_speech_ms": 400, "barge_in": True, "pause_on_speech": True}
+    with Phone(carrier, network={"lag": lag}, **options) as phone:
+        phone.dial(0.1 + lag)
+        phone.say(4.0, item_id="long")
+        phone.carrier.advance(1.0 + lag)
+        phone.transport.take()
+        before = phone.carrier.ear_ms
+        phone.transport.feed(STARTED)
+        form = phone.bridge.input.format
+        phone.carrier.speak(phone.bridge.input.encoded(phone.sound(0.3, form)))
+        silent = phone.carrier.ear_ms - before
+        phone.transport.feed(STOPPED)
+        phone.carrier.advance(4.0)
+
+        assert silent <= 100 + carrier.block_ms + 1000 * lag
+        assert 4000 == pytest.approx(phone.carrier.ear_ms, abs=carrier.block_ms)
+        assert [] == phone.transport.commands("conversation.item.truncate")
+        assert 4000 == phone.bridge.player.ledger.heard_ms("long")
+
+
+def test_speech_that_goes_on_interrupts_the_answer_that_was_paused() -> None:
+    """And the next one is heard again."""
+    options = {"min_speech_ms": 400, "barge_in": True, "pause_on_speech": True}
+    with Phone(TWILIO, **options) as phone:
+        phone.dial(0.1)
+        phone.say(4.0, item_id="long")
+        phone.carrier.advance(1.0)
+        phone.transport.take()
+        phone.transport.feed(STARTED)
+        phone.carrier.speak(phone.sound(0.5, "g711_ulaw"))
+        ear = phone.carrier.ear_ms
+        (cut,) = phone.transport.commands("conversation.item.truncate")
+        phone.say(1.0, response_id="r2", item_id="next")
+        phone.carrier.advance(2.0)
+
+        assert abs(cut["audio_end_ms"] - ear) <= 20
+        assert 1000 == pytest.approx(phone.carrier.ear_ms - ear, abs=20)
+
+
+def test_a_pause_ends_by_itself_where_nobody_says_that_speech_has_ended() -> None:
+    """A server that forgets it must not mute the call."""
+    options = {"min_speech_ms": 400, "barge_in": True, "pause_on_speech": True}
+    with Phone(TWILIO, **options) as phone:
+        phone.dial(0.1)
+        phone.say(4.0, item_id="long")
+        phone.carrier.advance(1.0)
+        phone.transport.feed(STARTED)
+        phone.carrier.advance(7.0)
+
+        assert 4000 == pytest.approx(phone.carrier.ear_ms, abs=20)
+
+
+@pytest.mark.parametrize("carrier", [TWILIO, VONAGE, EXOTEL])
+def test_a_file_is_played(carrier: Carrier, tmp_path: Path) -> None:
+    """Whatever it is: to the caller it is a second of tone."""
+    path = tmp_path / "tone.wav"
+    audio.write_wav(path, audio.tone(440, 1.0, level=-6))
+    with Phone(carrier) as phone:
+        phone.dial(0.1)
+        phone.bridge.play(path)
+        phone.carrier.advance(2.0)
+        form = phone.bridge.output.format
+        heard = phone.bridge.output.decoded(bytes(phone.carrier.ear))
+
+        assert 1000 == pytest.approx(phone.carrier.ear_ms, abs=carrier.block_ms)
+        assert -12 < audio.level(heard[: form.size(900)], form).peak < -3
+
+
+def test_a_tool_that_takes_long_has_its_silence_filled_once() -> None:
+    """Not at once, and one that is quick is not talked over."""
+    with Phone(TWILIO) as phone:
+        phone.dial(0.1)
+        filler = phone.sound(0.5, audio.PCM16)
+        with phone.bridge.hold(filler, after=1.0, repeat=False):
+            phone.carrier.advance(0.9)
+            early = phone.carrier.ear_ms
+            phone.carrier.advance(3.0)
+        filled = phone.carrier.ear_ms
+        with phone.bridge.hold(filler, after=1.0, repeat=False):
+            phone.carrier.advance(0.5)
+        phone.carrier.advance(3.0)
+
+        assert 0.0 == early
+        assert 500 == pytest.approx(filled, abs=20)
+        assert filled == phone.carrier.ear_ms

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 from ...errors import ConfigurationError, ConnectionClosed
 from ...transport.logs import area_logger
 from ...types import AudioBytes
 from ..barge_in import Attachment
 from ..convert import Converter, convert
+from ..files import read_file
 from ..formats import PCM16, FormatLike, audio_format
 from ..ledger import PlayedPart
 from ..player import Heard, Player
@@ -40,6 +42,9 @@ _log = area_logger("realtime_sync.audio")
 
 MARK = "realtime-sync:"
 """Marks of ours begin like this; others are the application's."""
+
+Sound = Union[AudioBytes, str, "os.PathLike[str]"]
+"""Bytes-like audio, or the path of a file."""
 
 LOOK = 0.02
 """Seconds between two looks at whether an answer is complete."""
@@ -84,6 +89,8 @@ class CallBridge:
         min_speech_ms: milliseconds for which the caller must speak before that is
             an interruption: "uh-huh" is none. Give the session
             ``interrupt_response: false`` with it, and ``barge_in=True``.
+        pause_on_speech: with *min_speech_ms*, be silent meanwhile, and go on where
+            it was if the caller says no more than that.
         output: how sound is to be coded on the way to the caller, where that differs
             from what comes and the carrier does not say so.
         lead: seconds that the sound is sent ahead, against an uneven network.
@@ -118,6 +125,7 @@ class CallBridge:
         on_failure: Callable[[Exception, bool], object] | None = None,
         barge_in: bool | None = None,
         min_speech_ms: float = 0.0,
+        pause_on_speech: bool = False,
         output: Codec | None = None,
         lead: float = 0.1,
         marks: bool = True,
@@ -168,6 +176,7 @@ class CallBridge:
         # hear it; None while it hears none, or has heard enough.
         self._min_speech_ms = min_speech_ms
         self._speech_ms: float | None = None
+        self._pause_on_speech = pause_on_speech
         self._hears: Converter | None = None
         # Guards the keys, and wakes who collects them.
         self._keys_changed = threading.Condition()
@@ -236,7 +245,7 @@ class CallBridge:
 
     def play(
         self,
-        sound: AudioBytes,
+        sound: Sound,
         format: FormatLike = PCM16,
         *,
         rate: int | None = None,
@@ -246,20 +255,16 @@ class CallBridge:
         Play something of your own to the caller, after what is queued.
 
         Args:
-            sound: bytes-like audio.
-            format: how it is coded.
+            sound: bytes-like audio, or the path of a file.
+            format: how bytes are coded; a file knows.
             rate: samples per second, where it is not the usual one of the format.
             interruptible: False for what the caller is to hear to its end.
 
         Raises:
             ConfigurationError: it must be converted, and a package is missing.
+            OSError: there is no such file.
         """
-        source = audio_format(format, rate=rate)
-        target = self.player.format
-        if source != target:
-            sound = convert(
-                sound, source, target, rate=source.rate, to_rate=target.rate
-            )
+        sound = self._playable(sound, format, rate)
         self._announcements += 1
         name = f"announcement-{self._announcements}"
         if not interruptible:
@@ -267,29 +272,44 @@ class CallBridge:
         self.player.play(sound, item_id=name)
         self.player.end()
 
+    def _playable(self, sound: Sound, format: FormatLike, rate: int | None) -> bytes:
+        """Sound as the player has it."""
+        target = self.player.format
+        if isinstance(sound, (str, os.PathLike)):
+            return read_file(sound, target)
+        source = audio_format(format, rate=rate)
+        if source == target:
+            return bytes(sound)
+        return convert(sound, source, target, rate=source.rate, to_rate=target.rate)
+
     @contextmanager
     def hold(
-        self, music: AudioBytes, format: FormatLike = PCM16, *, rate: int | None = None
+        self,
+        music: Sound,
+        format: FormatLike = PCM16,
+        *,
+        rate: int | None = None,
+        after: float = 0.0,
+        repeat: bool = True,
     ) -> Iterator[None]:
         """
         Play music, over and over, whenever nobody speaks, in a ``with`` block.
 
         ``with bridge.hold(music): answer = look_up(question)``. It is not part of
-        the conversation, and gives way to what the model says.
+        the conversation, and gives way to what the model says. In a tool that may
+        take long, ``with bridge.hold("one-moment.wav", after=1.0, repeat=False):``
+        fills the silence.
 
         Args:
-            music: bytes-like audio.
-            format: how it is coded.
+            music: bytes-like audio, or the path of a file.
+            format: how bytes are coded; a file knows.
             rate: samples per second, where it is not the usual one of the format.
+            after: seconds of the block before it begins.
+            repeat: False to play it once.
         """
-        source = audio_format(format, rate=rate)
-        target = self.player.format
-        sound = bytes(music)
-        if source != target:
-            sound = convert(
-                sound, source, target, rate=source.rate, to_rate=target.rate
-            )
-        self.player.fill_with(sound)
+        self.player.fill_with(
+            self._playable(music, format, rate), after=after, repeat=repeat
+        )
         try:
             yield
         finally:
@@ -492,11 +512,21 @@ class CallBridge:
             self._protected.clear()
         if self._min_speech_ms:
             self._speech_ms = 0.0
+            if self._pause_on_speech:
+                # Not for longer than the caller's sound might stay away.
+                self.player.pause(2 * self._min_speech_ms / 1000 + 1.0)
             return False
         return True
 
     def _fell_silent(self, event: InputAudioBufferSpeechStopped) -> None:
-        self._speech_ms = None
+        if self._speech_ms is not None:
+            self._speech_ms = None
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """The caller has said nothing that interrupts."""
+        if self._pause_on_speech:
+            self.player.resume()
 
     def _speech_goes_on(self, ms: float) -> None:
         if self._speech_ms is None or self._attachment is None:
@@ -505,6 +535,7 @@ class CallBridge:
         if self._speech_ms >= self._min_speech_ms:
             self._speech_ms = None
             self._attachment.interrupt()
+            self._go_on()
 
     # -- the end -----------------------------------------------------------------
 
