@@ -133,6 +133,21 @@ def test_stalling_and_half_open_lines_stay_open(server: Server) -> None:
             assert server.sessions[-1].open
 
 
+@pytest.mark.parametrize("fault", ["stall:2", "half_open:2"])
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_line_that_stands_still_can_be_dropped(
+    server: Server, fault: str, reset: bool
+) -> None:
+    """What it holds back does not keep it."""
+    with client(server, fault) as one:
+        one.receive()
+        one.say("hello")
+        server.wait_idle()
+        server.sessions[-1].drop(reset=reset)
+        with pytest.raises(LOST):
+            one.receive()
+
+
 def test_what_is_not_an_event(server: Server) -> None:
     """Bad JSON, an array, an unknown type and 15 MB, each before a frame."""
     faults = ("bad_json:2", "non_object:2", "unknown_event:2", "big:3:100000")

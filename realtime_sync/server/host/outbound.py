@@ -99,6 +99,8 @@ class Outbound:
                 # A reset overtakes what is still in the kernel's buffer.
                 self._wire.write()
                 self._wire.reset()
+            elif self._wire.muted:
+                self._wire.lost = True  # What it holds back is never written.
         elif isinstance(action, Close):
             self._wire.close(action.code, "asked for")
         elif isinstance(action, Silence):
