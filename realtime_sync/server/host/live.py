@@ -17,7 +17,7 @@ from ..engine.context import Options
 from ..engine.ids import Ids
 from ..engine.refusal import Refusal
 from ..live.context import ATTACHED, PRIMARY
-from ..live.engine import LiveEngine
+from ..live.engine import LiveEngine, Source
 from ..live.hub import Hub, Port
 from .handshake import Admission, NotAdmitted
 
@@ -97,7 +97,7 @@ class LiveSessions:
                 raise NotAdmitted(refusal, status=429) from None
         source = None
         if admission.fork is not None:
-            source = self.stored(admission.fork).engine
+            source = self._source(admission.fork)
         return self._open(source, faults & _INNER_FAULTS).port(PRIMARY)
 
     # -- calls -----------------------------------------------------------------
@@ -128,7 +128,7 @@ class LiveSessions:
             NotAdmitted: there is no such session.
             Refusal: the configuration is wrong.
         """
-        source = self.stored(session_id).engine
+        source = self._source(session_id)
         return self._begin("webrtc", session, source).session_id
 
     def accept(self, session_id: str, session: Mapping[str, Any]) -> None:
@@ -242,6 +242,11 @@ class LiveSessions:
             raise not_found(session_id)
         return hub
 
+    def _source(self, session_id: str) -> Source:
+        hub = self.stored(session_id)
+        with hub.lock:
+            return hub.engine.as_source()
+
     def _running(self, session_id: str) -> Hub:
         hub = self.find(session_id)
         if not hub.running:
@@ -270,7 +275,7 @@ class LiveSessions:
 
     def _open(
         self,
-        source: Optional[LiveEngine],
+        source: Optional[Source],
         faults: frozenset[str] = frozenset(),
         session_id: Optional[str] = None,
     ) -> Hub:
@@ -328,7 +333,7 @@ class LiveSessions:
         self,
         kind: str,
         session: Mapping[str, Any],
-        source: Optional[LiveEngine],
+        source: Optional[Source],
         session_id: Optional[str] = None,
     ) -> Hub:
         hub = self._open(source, session_id=session_id)

@@ -20,6 +20,8 @@ from .limits import KEPT_CALLS, QUEUED_BYTES, QUEUED_ITEMS, tokens
 
 _DELTAS = 5
 """Pieces that the arguments of a call come in."""
+_CODES = ("server_error", "rate_limit_exceeded", "invalid_prompt")
+"""Of a response that failed; agents know more, which say nothing here."""
 HANDOFF = Refusal(
     "Responses handoff incomplete.", code="server_error", type="server_error"
 )
@@ -393,5 +395,7 @@ def _outcome(error: Optional[BaseException]) -> tuple[str, dict[str, Any]]:
         return "completed", {}
     if isinstance(error, Failure) and error.code == "content_filter":
         return "incomplete", {"incomplete_details": {"reason": "content_filter"}}
-    code = error.code if isinstance(error, Failure) else "server_error"
+    code = error.code if isinstance(error, Failure) else ""
+    if code not in _CODES:
+        code = "server_error"
     return "failed", {"error": {"code": code, "message": str(error)}}

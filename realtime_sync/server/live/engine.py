@@ -12,6 +12,8 @@ import binascii
 import random
 from typing import Any, Callable, Mapping, Optional, Union
 
+import attrs
+
 from ..agents.base import Agent
 from ..engine.context import Job, Options
 from ..engine.decoding import decoded
@@ -63,6 +65,20 @@ _ROLES: Mapping[str, frozenset[str]] = {
 _WHILE_CLOSING = frozenset({"session.input_audio.append"})
 
 
+@attrs.frozen
+class Source:
+    """
+    What a fork goes on from.
+
+    Attributes:
+        settings: of the stored session.
+        items: its history.
+    """
+
+    settings: LiveSettings
+    items: tuple[Mapping[str, Any], ...] = attrs.field(repr=False)
+
+
 class LiveEngine:
     """
     The server's side of one session.
@@ -73,7 +89,7 @@ class LiveEngine:
         options: behaviour beyond the protocol.
         rng: source of ids.
         models: models that are served; None serves every name.
-        source: the ended or running session that this one is a fork of.
+        source: what this session goes on from; None for a new one.
         faults: what goes wrong inside, by name: ``handoff``, ``no_client_ids``.
         session_id: of a call that rang; made here when None.
     """
@@ -86,7 +102,7 @@ class LiveEngine:
         options: Options = Options(),
         rng: Optional[random.Random] = None,
         models: Optional[frozenset[str]] = None,
-        source: Optional[LiveEngine] = None,
+        source: Optional[Source] = None,
         faults: frozenset[str] = frozenset(),
         session_id: Optional[str] = None,
     ) -> None:
@@ -116,6 +132,7 @@ class LiveEngine:
         self._next_frame = 0.0
         self._media_since: Optional[float] = None
         self._active_at_ms = 0
+        self._attended = False
         self._paused = False
         self._paused_ms = 0
         self.recording = Recording()
@@ -170,6 +187,10 @@ class LiveEngine:
             "clock_ms": self.context.clock_ms,
             "usage": self._usage(0),
         }
+
+    def as_source(self) -> Source:
+        """Return what a fork of the session goes on from; it must have begun."""
+        return Source(self.settings.fork({}), self._voice.history.items)
 
     # -- a session without a socket of its own ---------------------------------
 
@@ -267,7 +288,7 @@ class LiveEngine:
 
     def deadline(self) -> float:
         """Return when `tick` has something to do, seconds since the epoch."""
-        if self._refused_until is not None:
+        if self._refused_until is not None and self.closing is None:
             return self._refused_until
         if self.context is None or self.ended:
             return float("inf")
@@ -282,10 +303,11 @@ class LiveEngine:
 
     def attended(self, now: float, yes: bool) -> None:
         """
-        Say whether anybody listens to a session without a socket of its own.
+        Say whether anybody is attached.
 
-        Only then does its clock move.
+        Only then does the clock of a session without a socket of its own move.
         """
+        self._attended = yes
         if self.media is not None and yes != (self._media_since is not None):
             self._media_since = now if yes else None
 
@@ -414,7 +436,7 @@ class LiveEngine:
         )
         history = History(self._ids, limit=self._options.max_items)
         if self._source is not None:
-            for item in self._source._voice.history.items:
+            for item in self._source.items:
                 history.add(item)
             self._source = None
         history.begin_with(settings.input)
@@ -576,21 +598,24 @@ class LiveEngine:
         delta = base64.b64encode(said).decode()
         kind = "session.output_audio.delta"
         context.emit_bare(PRIMARY, {"type": kind, "delta": delta})
-        self._to_attached(to_native(heard, form), to_native(said, form), at_ms)
+        if self._paused:
+            self._paused_ms += FRAME_MS
+        if self._attended or self.settings.store:
+            self._reflect(to_native(heard, form), to_native(said, form), at_ms)
         self._voice.appends.step()
         self._voice.step()
         self._pause_if_idle()
         if context.clock_ms % USAGE_MS == 0:
             self._report_usage()
 
-    def _to_attached(self, heard: bytes, said: bytes, at_ms: int) -> None:
-        """Reflect both sides, in frames of 200 ms, to those that are attached."""
+    def _reflect(self, heard: bytes, said: bytes, at_ms: int) -> None:
+        """Record both sides, and tell those who are attached, 200 ms at a time."""
         if self.settings.store:
             self.recording.add(heard, said)
+        if at_ms % GRID_MS and not self._reflected:
+            return  # Somebody attached in the middle of a stretch.
         self._reflected += heard
         self._output += said
-        if self._paused:
-            self._paused_ms += FRAME_MS
         if (at_ms + FRAME_MS) % GRID_MS:
             return
         context, start = self._live(), at_ms + FRAME_MS - GRID_MS

@@ -125,7 +125,7 @@ class Hub:
         if port.role == PRIMARY:
             self.engine.lost(now)
             self.engine.drop_jobs()
-        elif not self._ports:
+        elif not any(each.role == ATTACHED for each in self._ports.values()):
             self.engine.attended(now, False)
         self.spread(now)
 

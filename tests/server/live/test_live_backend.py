@@ -244,7 +244,12 @@ def test_at_most_128_items_wait_for_the_backend() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "status"), [("server_error", "failed"), ("content_filter", "incomplete")]
+    ("code", "status"),
+    [
+        ("server_error", "failed"),
+        ("insufficient_quota", "failed"),
+        ("content_filter", "incomplete"),
+    ],
 )
 def test_calls_of_a_response_that_did_not_complete_are_void(
     code: str, status: str

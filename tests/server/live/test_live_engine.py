@@ -102,6 +102,7 @@ def test_a_start_that_was_refused_ends_the_socket_two_seconds_later() -> None:
     assert [] == again
     assert early is None
     assert talk.port.closing is not None
+    assert talk.port.deadline() == float("inf")
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,17 @@ def test_attaching_tells_what_has_just_happened_under_the_same_ids() -> None:
     assert [unmuted["event_id"]] == [frame["event_id"] for frame in late]
 
 
+def test_who_attaches_in_the_middle_hears_whole_stretches() -> None:
+    """Of 200 ms on the grid, whenever that is."""
+    talk = started()
+    talk.hear(silence(300))
+    side = talk.attach()
+    talk.hear(silence(500))
+    frames = of(side.later(0), "session.output_audio.delta")
+
+    assert [400, 600] == [frame["start_ms"] for frame in frames]
+
+
 def test_a_late_connection_gets_the_session_by_an_empty_update() -> None:
     """The way that the guides name."""
     talk = started(options={"replay_seconds": 0.0})
@@ -429,7 +440,7 @@ def test_a_fork_keeps_what_it_is(override: dict[str, Any]) -> None:
     """Model, instructions and history are the source's."""
     source = LiveTalk()
     source.start(store=True)
-    fork = LiveTalk(source=source.engine)
+    fork = LiveTalk(source=source.engine.as_source())
     frames = fork.send("session.start", session=override)
 
     assert "unknown_parameter" == error(frames)["code"]
