@@ -26,7 +26,7 @@ from .engine.core import Engine
 from .engine.translation import TranslationEngine
 from .live.context import PRIMARY
 from .live.engine import LiveEngine
-from .live.hub import Hub, Port
+from .live.hub import Hub, Participant
 
 if TYPE_CHECKING:
     from .serving import AgentLike
@@ -43,7 +43,7 @@ def open_engine(
     now: float = 0.0,
     seed: Optional[int] = None,
     **options: Any,
-) -> Port: ...
+) -> Participant: ...
 
 
 @overload
@@ -72,7 +72,7 @@ def open_engine(
     seed: Optional[int] = None,
     mcp: Optional[Mapping[str, Iterable[McpTool]]] = None,
     **options: Any,
-) -> Union[Engine, TranslationEngine, Port]:
+) -> Union[Engine, TranslationEngine, Participant]:
     """
     Return the protocol engine that `serve` puts behind every connection.
 
@@ -102,7 +102,7 @@ def open_engine(
     answering = _agent(agent)
     if session_type == "live":
         live = LiveEngine(answering, now=now, options=chosen, rng=rng)
-        return Hub(live, replay_seconds=chosen.replay_seconds).port(PRIMARY)
+        return Hub(live, replay_seconds=chosen.replay_seconds).join(PRIMARY)
     if session_type == "translation":
         return TranslationEngine(
             answering, now=now, model=model, options=chosen, rng=rng

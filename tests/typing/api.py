@@ -340,9 +340,9 @@ def handing_on(prompt: Prompt) -> Union[Delegate, str]:
 
 
 def live_engine() -> None:
-    port = open_engine(handing_on, session_type="live", seed=1, pace=1.0)
-    assert_type(port.receive({"type": "session.close"}, 0.0), list[dict[str, Any]])
-    assert_type(port.settle(0.0), list[dict[str, Any]])
+    live = open_engine(handing_on, session_type="live", seed=1, pace=1.0)
+    assert_type(live.receive({"type": "session.close"}, 0.0), list[dict[str, Any]])
+    assert_type(live.settle(0.0), list[dict[str, Any]])
 
 
 def telephones(session: Session, ws: Any) -> None:

@@ -18,7 +18,7 @@ from ..engine.ids import Ids
 from ..engine.refusal import Refusal
 from ..live.context import ATTACHED, PRIMARY
 from ..live.engine import LiveEngine, Source
-from ..live.hub import Hub, Port
+from ..live.hub import Hub, Participant
 from .handshake import Admission, NotAdmitted
 
 MOST_SESSIONS: Final = 200
@@ -80,7 +80,7 @@ class LiveSessions:
 
     # -- connections -----------------------------------------------------------
 
-    def admit(self, admission: Admission, faults: frozenset[str]) -> Port:
+    def admit(self, admission: Admission, faults: frozenset[str]) -> Participant:
         """
         Return what a new connection has of its session.
 
@@ -92,13 +92,13 @@ class LiveSessions:
             if not hub.running:
                 raise not_found(admission.attach)
             try:
-                return hub.port(ATTACHED, graceful=admission.graceful)
+                return hub.join(ATTACHED, graceful=admission.graceful)
             except Refusal as refusal:
                 raise NotAdmitted(refusal, status=429) from None
         source = None
         if admission.fork is not None:
             source = self._source(admission.fork)
-        return self._open(source, faults & _INNER_FAULTS).port(PRIMARY)
+        return self._open(source, faults & _INNER_FAULTS).join(PRIMARY)
 
     # -- calls -----------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from ..clock import Clock, SystemClock
 from ..engine.context import Options
 from ..engine.ids import Ids
 from ..engine.refusal import Refusal
-from ..live.hub import Port
+from ..live.hub import Participant
 from .calls import Calls
 from .close_reason import flush, refuse, turn_away
 from .connection import Connection, SessionEngine
@@ -402,7 +402,7 @@ class Server:
             saboteur=Saboteur(faults, other=_respelling(admission.dialect)),
             ping_interval=self._ping_interval,
         )
-        if isinstance(engine, Port):
+        if isinstance(engine, Participant):
             engine.wake = session.connection.moved
             engine.congested = lambda: len(wire.buffer) > _CONGESTED
         return session

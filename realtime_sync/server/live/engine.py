@@ -242,35 +242,35 @@ class LiveEngine:
         now: float,
         *,
         role: str = PRIMARY,
-        port: Audience = PRIMARY,
+        sender: Audience = PRIMARY,
     ) -> None:
-        """Take one text message of a connection, whose number is *port*."""
+        """Take one text message of a connection, whose number is *sender*."""
         try:
             frame = decoded(data)
         except Refusal as refusal:
-            self.refuse(refusal, now, port=port)
+            self.refuse(refusal, now, sender=sender)
             return
-        self.receive(frame, now, role=role, port=port)
+        self.receive(frame, now, role=role, sender=sender)
 
     def receive(
-        self, frame: Any, now: float, *, role: str = PRIMARY, port: Audience = PRIMARY
+        self, frame: Any, now: float, *, role: str = PRIMARY, sender: Audience = PRIMARY
     ) -> None:
-        """Take one decoded message of a connection, whose number is *port*."""
+        """Take one decoded message of a connection, whose number is *sender*."""
         self._set_now(now)
         try:
-            self._command(frame, role, port)
+            self._command(frame, role, sender)
         except Refusal as refusal:
             command_id = frame.get("event_id") if isinstance(frame, dict) else None
-            self._refuse(refusal, command_id, port)
+            self._refuse(refusal, command_id, sender)
 
-    def receive_binary(self, now: float, *, port: Audience = PRIMARY) -> None:
+    def receive_binary(self, now: float, *, sender: Audience = PRIMARY) -> None:
         """Take a binary message, which is refused."""
-        self.refuse(binary_message(), now, port=port)
+        self.refuse(binary_message(), now, sender=sender)
 
-    def refuse(self, refusal: Refusal, now: float, *, port: Audience) -> None:
+    def refuse(self, refusal: Refusal, now: float, *, sender: Audience) -> None:
         """Answer with an error that names no command."""
         self._set_now(now)
-        self._refuse(refusal, None, port)
+        self._refuse(refusal, None, sender)
 
     def tick(self, now: float) -> None:
         """Let time pass."""
@@ -361,7 +361,7 @@ class LiveEngine:
 
     # -- commands --------------------------------------------------------------
 
-    def _command(self, frame: Any, role: str, port: Audience) -> None:
+    def _command(self, frame: Any, role: str, sender: Audience) -> None:
         if not isinstance(frame, dict):
             raise invalid_json("Expected an object.")
         kind = frame.get("type")
@@ -373,7 +373,7 @@ class LiveEngine:
         if self._refused_until is not None:
             return
         if kind == "session.start":
-            self._try_to_start(frame, port)
+            self._try_to_start(frame, sender)
             return
         if self.context is None:
             raise Refusal(
@@ -384,31 +384,31 @@ class LiveEngine:
             if kind not in _WHILE_CLOSING:
                 raise closing_refusal()
         shape(frame, "")
-        self._commands[kind](frame, port)
+        self._commands[kind](frame, sender)
 
-    def _refuse(self, refusal: Refusal, command_id: Any, port: Audience) -> None:
+    def _refuse(self, refusal: Refusal, command_id: Any, sender: Audience) -> None:
         error = {
             "type": "error",
             "event_id": self._ids.new("event"),
             "error": error_details(refusal, command_id),
         }
         out = self._out if self.context is None else self.context.out
-        out.append((port, error))
+        out.append((sender, error))
 
-    def _try_to_start(self, frame: Frame, port: Audience) -> None:
+    def _try_to_start(self, frame: Frame, sender: Audience) -> None:
         if self.context is not None:
             raise Refusal(
                 "The session has started already.", code="session_already_started"
             )
         try:
             shapes.COMMANDS["session.start"](frame, "")
-            self._start(frame, port)
+            self._start(frame, sender)
         except Refusal as refusal:
             # The service does not say which command it refuses here.
-            self._refuse(refusal, None, port)
+            self._refuse(refusal, None, sender)
             self._refused_until = self._now + REFUSED_SECONDS
 
-    def _start(self, frame: Frame, port: Audience) -> None:
+    def _start(self, frame: Frame, sender: Audience) -> None:
         given = frame["session"]
         if self._source is None:
             shapes.SESSION(given, "session")
@@ -447,7 +447,7 @@ class LiveEngine:
             "session.started", command_id=command_id, session=context.session()
         )
 
-    def _update(self, frame: Frame, port: Audience) -> None:
+    def _update(self, frame: Frame, sender: Audience) -> None:
         context = self._live()
         context.settings.update(frame["session"])
         context.emit(
@@ -456,14 +456,14 @@ class LiveEngine:
             session=context.session(),
         )
 
-    def _close(self, frame: Frame, port: Audience) -> None:
+    def _close(self, frame: Frame, sender: Audience) -> None:
         self._close_id = (frame.get("event_id"),)
         self._drain_until = self._now + DRAIN_SECONDS
         self._voice.appends.fail()
         self._voice.close()
         self._drained()
 
-    def _context_append(self, frame: Frame, port: Audience) -> None:
+    def _context_append(self, frame: Frame, sender: Audience) -> None:
         if self._fixture is not None:
             raise Refusal(
                 "Context cannot be appended while a fixture plays.",
@@ -471,32 +471,32 @@ class LiveEngine:
             )
         self._voice.append(frame["type"].split(".")[1], frame)
 
-    def _mute(self, frame: Frame, port: Audience) -> None:
+    def _mute(self, frame: Frame, sender: Audience) -> None:
         self._muted = True
         self._live().emit("session.input_audio.muted", command_id=frame.get("event_id"))
 
-    def _unmute(self, frame: Frame, port: Audience) -> None:
+    def _unmute(self, frame: Frame, sender: Audience) -> None:
         self._muted = False
         self._live().emit(
             "session.input_audio.unmuted", command_id=frame.get("event_id")
         )
 
-    def _response_item(self, frame: Frame, port: Audience) -> None:
+    def _response_item(self, frame: Frame, sender: Audience) -> None:
         self._voice.backend.add(frame["item"])
 
-    def _response_create(self, frame: Frame, port: Audience) -> None:
+    def _response_create(self, frame: Frame, sender: Audience) -> None:
         self._voice.create_response(frame.get("event_id"))
 
-    def _decision_create(self, frame: Frame, port: Audience) -> None:
+    def _decision_create(self, frame: Frame, sender: Audience) -> None:
         self._voice.questions.ask(frame["event_id"])
 
-    def _decision_item(self, frame: Frame, port: Audience) -> None:
+    def _decision_item(self, frame: Frame, sender: Audience) -> None:
         self._voice.questions.add(frame["item"], frame.get("event_id"))
 
-    def _decision_item_delete(self, frame: Frame, port: Audience) -> None:
+    def _decision_item_delete(self, frame: Frame, sender: Audience) -> None:
         self._voice.questions.delete(frame["item_id"], frame.get("event_id"))
 
-    def _dtmf(self, frame: Frame, port: Audience) -> None:
+    def _dtmf(self, frame: Frame, sender: Audience) -> None:
         if self.media != "sip":
             raise Refusal("Only SIP sessions send DTMF.", code="invalid_request_error")
         self._live().emit(
@@ -508,7 +508,7 @@ class LiveEngine:
 
     # -- fixtures --------------------------------------------------------------
 
-    def _play(self, frame: Frame, port: Audience) -> None:
+    def _play(self, frame: Frame, sender: Audience) -> None:
         if self._fixture is not None:
             raise Refusal("A fixture is playing already.", code="fixture_playing")
         pcm = self._decoded(frame["audio"], even=True)
@@ -530,7 +530,7 @@ class LiveEngine:
 
     # -- audio -----------------------------------------------------------------
 
-    def _append(self, frame: Frame, port: Audience) -> None:
+    def _append(self, frame: Frame, sender: Audience) -> None:
         form = self.settings.form
         audio = self._decoded(frame["audio"], even=form.width == 2)
         if (

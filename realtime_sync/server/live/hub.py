@@ -2,7 +2,7 @@
 One session and the connections that share it.
 
 Each connection has a thread of its own; the engine belongs to none of them. All
-frames go through the queue of their port, so that each port has them in the order
+frames go through the queue of their participant, so that each has them in the order
 in which the engine made them.
 """
 
@@ -40,7 +40,7 @@ class Hub:
         # Guards the engine and everything below. Only wakers are called under it,
         # which neither wait nor come back.
         self.lock = threading.Lock()
-        self._ports: dict[int, Port] = {}
+        self._participants: dict[int, Participant] = {}
         self._numbers = 0
         self._recent: deque[tuple[float, Frame]] = deque(maxlen=_KEPT_FRAMES)
 
@@ -61,23 +61,23 @@ class Hub:
             engine = self.engine
             return engine.started and not engine.ended and now >= engine.expires_at
 
-    def port(self, role: str, *, graceful: bool = False) -> Port:
+    def join(self, role: str, *, graceful: bool = False) -> Participant:
         """
-        Return a new port.
+        Return a new participant.
 
         Raises:
             Refusal: too many are attached.
         """
         with self.lock:
-            attached = [p for p in self._ports.values() if p.role == ATTACHED]
+            attached = [p for p in self._participants.values() if p.role == ATTACHED]
             if role == ATTACHED and len(attached) >= SIDEBANDS:
                 raise Refusal(
                     f"At most {SIDEBANDS} connections may be attached to a session.",
                     code="rate_limit_exceeded",
                 )
             self._numbers += 1
-            added = Port(self, role, self._numbers, graceful=graceful)
-            self._ports[added.number] = added
+            added = Participant(self, role, self._numbers, graceful=graceful)
+            self._participants[added.number] = added
         return added
 
     def act(self, now: float, act: Callable[[LiveEngine], None]) -> None:
@@ -93,44 +93,46 @@ class Hub:
             finally:
                 self.spread(now)
 
-    # -- for ports, under the lock ---------------------------------------------
+    # -- for participants, under the lock --------------------------------------
 
     def spread(self, now: float) -> None:
-        """Give the engine's frames to the ports they are for."""
+        """Give the engine's frames to the participants they are for."""
         assert self.lock.locked()
         out = self.engine.take()
         for audience, frame in out:
             if audience == EVERYBODY:
                 self._recent.append((now, frame))
-            for port in self._ports.values():
-                if port.is_meant(audience):
-                    port.put(frame)
+            for participant in self._participants.values():
+                if participant.is_meant(audience):
+                    participant.put(frame)
         if out or self.engine.closing is not None:
-            for port in self._ports.values():
-                port.wake()
+            for participant in self._participants.values():
+                participant.wake()
 
-    def opened(self, port: Port, now: float) -> None:
+    def opened(self, participant: Participant, now: float) -> None:
         """A connection is there; tell it what has just happened."""
         assert self.lock.locked()
-        if port.role == ATTACHED:
+        if participant.role == ATTACHED:
             self.engine.attended(now, True)
+            # From here on: what came before is told below, not twice.
+            participant.listening = True
             for at, frame in self._recent:
                 if now - at <= self._replay_seconds:
-                    port.put(frame)
+                    participant.put(frame)
 
-    def closed(self, port: Port, now: float) -> None:
+    def closed(self, participant: Participant, now: float) -> None:
         """A connection is gone; with the primary one, the session is."""
         assert self.lock.locked()
-        self._ports.pop(port.number, None)
-        if port.role == PRIMARY:
+        self._participants.pop(participant.number, None)
+        if participant.role == PRIMARY:
             self.engine.lost(now)
             self.engine.drop_jobs()
-        elif not any(each.role == ATTACHED for each in self._ports.values()):
+        elif not any(each.role == ATTACHED for each in self._participants.values()):
             self.engine.attended(now, False)
         self.spread(now)
 
 
-class Port:
+class Participant:
     """
     What one connection has of a session; drives like any `SessionEngine`.
 
@@ -138,6 +140,7 @@ class Port:
         role: ``primary`` or ``attached``.
         number: of the connection in its session.
         wake: called when there is something to do; neither waits nor comes back.
+        listening: whether it is told what happens; not before it was opened.
         congested: tells whether the connection reads too slowly.
     """
 
@@ -147,6 +150,7 @@ class Port:
         self.number = number
         self.wake: Callable[[], None] = lambda: None
         self.congested: Callable[[], bool] = lambda: False
+        self.listening = role == PRIMARY
         self._graceful = graceful
         self._queue: deque[Frame] = deque()
         self._own_jobs: dict[int, Job] = {}
@@ -177,7 +181,7 @@ class Port:
     def put(self, frame: Frame) -> None:
         """Queue a frame; a connection that reads too slowly is cut off instead."""
         assert self.hub.lock.locked()
-        if self._cut is not None:
+        if self._cut is not None or not self.listening:
             return
         if self.role == ATTACHED and self.congested():
             self._cut = _TOO_SLOW
@@ -201,7 +205,7 @@ class Port:
         return self._do(
             now,
             lambda engine: engine.receive_text(
-                data, now, role=self.role, port=self.number
+                data, now, role=self.role, sender=self.number
             ),
         )
 
@@ -209,13 +213,15 @@ class Port:
         """Take one decoded message; returns the frames to send."""
         return self._do(
             now,
-            lambda engine: engine.receive(frame, now, role=self.role, port=self.number),
+            lambda engine: engine.receive(
+                frame, now, role=self.role, sender=self.number
+            ),
         )
 
     def receive_binary(self, now: float) -> list[Frame]:
         """Take one binary message, which is refused; returns the frames to send."""
         return self._do(
-            now, lambda engine: engine.receive_binary(now, port=self.number)
+            now, lambda engine: engine.receive_binary(now, sender=self.number)
         )
 
     def tick(self, now: float) -> list[Frame]:

@@ -15,7 +15,7 @@ from realtime_sync.server.agents import Echo, Scripted
 from realtime_sync.server.engine.context import Options
 from realtime_sync.server.live.context import ATTACHED, PRIMARY
 from realtime_sync.server.live.engine import LiveEngine
-from realtime_sync.server.live.hub import Hub, Port
+from realtime_sync.server.live.hub import Hub, Participant
 
 from ..sounds import b64, loud, silence
 
@@ -66,7 +66,7 @@ class LiveTalk:
 
     Args:
         agent: answers; or give a *script*.
-        port: of an existing session; a new primary connection when None.
+        participant: of an existing session; a new primary connection when None.
         arguments: for the engine.
     """
 
@@ -75,32 +75,32 @@ class LiveTalk:
         agent: Optional[Agent] = None,
         *,
         script: Any = None,
-        port: Optional[Port] = None,
+        participant: Optional[Participant] = None,
         options: Optional[dict[str, Any]] = None,
         now: float = START,
         **arguments: Any,
     ) -> None:
         chosen = agent or (Echo() if script is None else Scripted(script))
         self.now = now
-        if port is None:
+        if participant is None:
             made = Options(**(options or {}))
             engine = LiveEngine(chosen, now=now, options=made, **arguments)
-            port = Hub(engine, replay_seconds=made.replay_seconds).port(PRIMARY)
-        self.port = port
+            participant = Hub(engine, replay_seconds=made.replay_seconds).join(PRIMARY)
+        self.participant = participant
         self.frames: list[dict[str, Any]] = []
-        self.opening = self._got(port.open(self.now))
+        self.opening = self._got(participant.open(self.now))
 
     @property
     def engine(self) -> LiveEngine:
-        return self.port.hub.engine
+        return self.participant.hub.engine
 
     def attach(self, **arguments: Any) -> LiveTalk:
         """Attach another connection to the session."""
-        port = self.port.hub.port(ATTACHED, **arguments)
-        return LiveTalk(port=port, now=self.now)
+        participant = self.participant.hub.join(ATTACHED, **arguments)
+        return LiveTalk(participant=participant, now=self.now)
 
     def _got(self, frames: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        frames = [check(frame, self.port.role) for frame in frames]
+        frames = [check(frame, self.participant.role) for frame in frames]
         self.frames += frames
         return frames
 
@@ -114,16 +114,16 @@ class LiveTalk:
 
     def receive(self, frame: Any) -> list[dict[str, Any]]:
         """Send anything; the agent's work waits for `settle`."""
-        return self._got(self.port.receive(frame, self.now))
+        return self._got(self.participant.receive(frame, self.now))
 
     def settle(self) -> list[dict[str, Any]]:
         """Let everybody work; returns all frames."""
-        return self._got(self.port.settle(self.now))
+        return self._got(self.participant.settle(self.now))
 
     def later(self, seconds: float) -> list[dict[str, Any]]:
         """Let time pass, return all frames."""
         self.now += seconds
-        return self._got(self.port.tick(self.now)) + self.settle()
+        return self._got(self.participant.tick(self.now)) + self.settle()
 
     def start(self, **session: Any) -> dict[str, Any]:
         """Start the session; returns ``session.started``, or the error."""

@@ -196,18 +196,18 @@ def test_a_continuation_before_the_end_of_the_response_waits_for_it() -> None:
     """A client that acts on the item at once is not refused."""
     talk = delegating(weather)
     talk.send_only("session.input_audio.append", audio=b64(QUESTION))
-    (hear,) = talk.port.take_jobs()
+    (hear,) = talk.participant.take_jobs()
     for words in hear.work():
-        talk.port.job_output(hear, words, talk.now)
-    talk.port.job_done(hear, None, talk.now)
-    (answer,) = talk.port.take_jobs()
+        talk.participant.job_output(hear, words, talk.now)
+    talk.participant.job_done(hear, None, talk.now)
+    (answer,) = talk.participant.take_jobs()
     frames: list[Any] = []
     for piece in answer.work():
-        frames += talk.port.job_output(answer, piece, talk.now)
+        frames += talk.participant.job_output(answer, piece, talk.now)
     (call,) = calls(frames)
     talk.output(call["call_id"])
     early = talk.send_only("response.create")
-    end = talk.port.job_done(answer, None, talk.now)
+    end = talk.participant.job_done(answer, None, talk.now)
 
     assert [] == early
     assert ["response.completed", "response.created", "response.in_progress"] == types(
@@ -381,7 +381,7 @@ def test_closing_waits_ten_seconds_at_most() -> None:
     talk.send_only("response.create")
     talk.send_only("session.close")
     talk.now += 10
-    frames = talk.port.tick(talk.now)
+    frames = talk.participant.tick(talk.now)
 
     assert ["session.closed"] == types(frames)
     assert [] == talk.settle()

@@ -95,14 +95,14 @@ def test_a_start_that_was_refused_ends_the_socket_two_seconds_later() -> None:
     talk = LiveTalk()
     frames = talk.send("session.start", session={"model": "gpt-realtime-2.1"})
     again = talk.send("session.start", session={"model": "gpt-live-1"})
-    early = talk.port.closing
+    early = talk.participant.closing
     talk.later(2.0)
 
     assert "invalid_model" == error(frames)["code"]
     assert [] == again
     assert early is None
-    assert talk.port.closing is not None
-    assert talk.port.deadline() == float("inf")
+    assert talk.participant.closing is not None
+    assert talk.participant.deadline() == float("inf")
 
 
 @pytest.mark.parametrize(
@@ -282,15 +282,15 @@ def test_a_noise_does_not_swallow_the_answer() -> None:
     talk.start()
     talk.send_only("session.input_audio.append", audio=b64(QUESTION))
     talk.now += 1
-    talk.port.tick(talk.now)
-    (hear,) = talk.port.take_jobs()
+    talk.participant.tick(talk.now)
+    (hear,) = talk.participant.take_jobs()
     for words in hear.work():
-        talk.port.job_output(hear, words, talk.now)
-    talk.port.job_done(hear, None, talk.now)
-    (slow,) = talk.port.take_jobs()
+        talk.participant.job_output(hear, words, talk.now)
+    talk.participant.job_done(hear, None, talk.now)
+    (slow,) = talk.participant.take_jobs()
     talk.send_only("session.input_audio.append", audio=b64(QUESTION))
     talk.later(1)
-    talk.port.job_done(slow, None, talk.now)
+    talk.participant.job_done(slow, None, talk.now)
     answer = talk.hear(silence(3000)) + talk.later(1)
 
     assert slow.dropped
@@ -471,7 +471,7 @@ def test_closing_reports_and_closes_the_socket_normally() -> None:
         closed["usage"]["seconds"],
         closed["client_event_id"],
     )
-    assert (1000, "") == talk.port.closing
+    assert (1000, "") == talk.participant.closing
 
 
 def test_closing_fails_what_waits_by_its_id() -> None:

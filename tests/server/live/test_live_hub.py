@@ -86,6 +86,17 @@ def test_attaching_tells_what_has_just_happened_under_the_same_ids() -> None:
     assert [unmuted["event_id"]] == [frame["event_id"] for frame in late]
 
 
+def test_what_happens_while_somebody_attaches_is_told_once() -> None:
+    """Between the handshake and the first frame, nothing is lost or doubled."""
+    talk = started()
+    side = talk.participant.hub.join(ATTACHED)
+    (muted,) = talk.send("session.input_audio.mute")
+    told = side.open(talk.now)
+
+    assert ["session.started", "session.input_audio.muted"] == types(told)
+    assert muted == told[-1]
+
+
 def test_who_attaches_in_the_middle_hears_whole_stretches() -> None:
     """Of 200 ms on the grid, whenever that is."""
     talk = started()
@@ -105,7 +116,7 @@ def test_a_late_connection_gets_the_session_by_an_empty_update() -> None:
     (frame,) = side.send("session.update", session={})
 
     assert [] == side.opening
-    assert talk.port.session_id == frame["session"]["id"]
+    assert talk.participant.session_id == frame["session"]["id"]
 
 
 @pytest.mark.parametrize("kind", ["session.start", "session.input_audio.append"])
@@ -135,9 +146,9 @@ def test_the_end_is_told_to_everybody() -> None:
     talk = started()
     sides = [talk.attach(), talk.attach(graceful=True)]
     talk.send("session.close")
-    codes = [side.port.closing for side in sides]
+    codes = [side.participant.closing for side in sides]
     ends = [types(side.later(0)) for side in sides]
-    after = [side.port.closing for side in sides]
+    after = [side.participant.closing for side in sides]
 
     assert [None, None] == codes
     assert [["session.closed"]] * 2 == ends
@@ -148,9 +159,9 @@ def test_a_session_ends_with_its_primary_connection() -> None:
     """The attached are told; one of them going changes nothing."""
     talk = started()
     one, two = talk.attach(), talk.attach()
-    one.port.close()
+    one.participant.close()
     still = talk.hear(silence(100))
-    talk.port.close()
+    talk.participant.close()
 
     assert 1 == len(still)
     assert "connection_lost" == only(two.later(0), "session.closed")["reason"]
@@ -160,10 +171,10 @@ def test_a_connection_that_reads_too_slowly_is_cut_off_alone() -> None:
     """Its queue is bounded; the session and the others go on."""
     talk = started()
     slow, other = talk.attach(), talk.attach()
-    slow.port.congested = lambda: True
+    slow.participant.congested = lambda: True
     talk.hear(silence(1000))
 
-    assert 1013 == (slow.port.closing or (0, ""))[0]
+    assert 1013 == (slow.participant.closing or (0, ""))[0]
     assert [] == slow.later(0)
     assert 10 == len(other.later(0))
 
@@ -173,9 +184,9 @@ def test_work_for_a_connection_that_goes_has_failed() -> None:
     talk = started(script=["Hi."])
     side = talk.attach()
     side.send_only("session.commentary.append", content="Hi.", delegation_id=None)
-    (job,) = side.port.take_jobs()
+    (job,) = side.participant.take_jobs()
     held_up = talk.hear(silence(100))
-    side.port.close()
+    side.participant.close()
 
     assert "speak" == job.name
     assert [] == held_up
@@ -191,7 +202,7 @@ def test_the_clock_of_a_session_without_a_socket_moves_while_somebody_listens() 
     engine.start_media("webrtc", {"model": "gpt-live-1"})
     hub = Hub(engine, replay_seconds=3.0)
     engine.tick(10.0)
-    side = LiveTalk(port=hub.port(ATTACHED), now=10.0)
+    side = LiveTalk(participant=hub.join(ATTACHED), now=10.0)
     frames = side.later(1.0)
 
     assert (
@@ -200,7 +211,7 @@ def test_the_clock_of_a_session_without_a_socket_moves_while_somebody_listens() 
     )
     assert 1000 == engine.truth()["clock_ms"]
     assert 5 == len(of(frames, "session.input_audio.append"))
-    assert 11.1 == pytest.approx(side.port.deadline())
+    assert 11.1 == pytest.approx(side.participant.deadline())
 
 
 def test_a_browsers_session_pauses_and_wakes_when_somebody_speaks() -> None:
@@ -209,7 +220,7 @@ def test_a_browsers_session_pauses_and_wakes_when_somebody_speaks() -> None:
     session = {"model": "gpt-live-1", "idle_timeout_s": 5}
     engine.start_media("webrtc", session)
     hub = Hub(engine, replay_seconds=3.0)
-    side = LiveTalk(port=hub.port(ATTACHED), now=0.0)
+    side = LiveTalk(participant=hub.join(ATTACHED), now=0.0)
     active = side.later(5.0)
     paused = side.later(10.0)
     hub.act(side.now, lambda engine: engine.hear(QUESTION, side.now))
@@ -500,10 +511,10 @@ def test_the_same_seed_makes_the_same_session() -> None:
 
 def test_a_primary_port_is_all_that_a_test_needs() -> None:
     """Without a thread, without a socket."""
-    port = open_engine(session_type="live", seed=1)
-    frames = port.receive(
+    participant = open_engine(session_type="live", seed=1)
+    frames = participant.receive(
         {"type": "session.start", "session": {"model": "gpt-live-1"}}, 0.0
     )
 
     assert ["session.started"] == [frame["type"] for frame in frames]
-    assert PRIMARY == getattr(port, "role")
+    assert PRIMARY == getattr(participant, "role")
