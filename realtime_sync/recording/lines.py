@@ -83,6 +83,9 @@ class LineWriter:
     def _note(self, start: bytes, number: int, notice: Noticed) -> bytes:
         return start + _noted(number, _described(notice))
 
+    def _own(self, start: bytes, number: int, note: Mapping[str, Any]) -> bytes:
+        return start + _noted(number, without_secrets(note))
+
     def _switched(self, start: bytes, number: int) -> bytes:
         return start + _noted(number, {"type": "recording.switched"})
 

@@ -8,13 +8,15 @@ the recording's own turns it into lines, takes out what is secret and writes.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Event, Lock, Thread, current_thread
 from time import monotonic, time
 from typing import Any, Optional, Protocol, Union
 
 from ..deadline import Deadline
+from ..errors import ConfigurationError
+from ..protocol import jsontext
 from ..protocol.events import ServerEvent
 from ..state.snapshot import Snapshot
 from ..transport.logs import area_logger
@@ -108,6 +110,7 @@ class Recording:
 
     Attributes:
         path: the file.
+        began: when time 0 of the recording was, in seconds of `time.monotonic`.
         lines: how many frames have been recorded, both ways.
         error: what broke the recording, or None.
 
@@ -141,7 +144,7 @@ class Recording:
         self._writer = LineWriter(audio=audio)
         # Without a buffer: a forked child would write what the parent has in it.
         self._file = self.path.open("wb", buffering=0)
-        self._start = monotonic()
+        self.began = monotonic()
         self._put("head", self._head())
         self._thread = Thread(
             target=self._run, name=f"realtime-sync {source.name} recorder", daemon=True
@@ -198,6 +201,28 @@ class Recording:
             if not written.wait(timeout):
                 raise TimeoutError(f"{self.path} is not written after {timeout} s")
 
+    def note(self, note: Mapping[str, Any]) -> None:
+        """
+        Write a note of the program's own into the recording, with the time of now.
+
+        Any thread; does not wait. Whoever reads the recording finds it among what the
+        library reported, and no handler is told of it in a replay.
+
+        Args:
+            note: JSON values, with a ``type`` that is not one of ``recording.``.
+
+        Raises:
+            ConfigurationError: it has no such type, or is not JSON.
+        """
+        kind = note.get("type")
+        if not isinstance(kind, str) or not kind or kind.startswith("recording."):
+            raise ConfigurationError(f"a note has a type of its own, not {kind!r}")
+        try:
+            jsontext.dumps(dict(note))
+        except (TypeError, ValueError) as exc:
+            raise ConfigurationError(f"a note is JSON: {exc}") from exc
+        self._put("own", self._current, dict(note))
+
     # -- shown by the session, see `taps.Tap` ---------------------------------
 
     def received(
@@ -249,7 +274,7 @@ class Recording:
             if self._over:
                 return False
             self._over = entry[0] == "end"
-            self._waiting.append((monotonic() - self._start, *entry))
+            self._waiting.append((monotonic() - self.began, *entry))
             self._size += size
             self.lines += entry[0] in ("in", "out")
             size = self._size

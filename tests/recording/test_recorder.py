@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from realtime_sync import ReconnectPolicy, Session, connect
-from realtime_sync.errors import LocalProtocolError
+from realtime_sync import ReconnectPolicy, Session, Snapshot, connect, replay
+from realtime_sync.errors import ConfigurationError, LocalProtocolError
 from realtime_sync.recording.lines import may_hold_secret, without_secrets
 from realtime_sync.recording.recorder import Recording
 from realtime_sync.server import serve
@@ -380,3 +380,34 @@ def test_a_restored_connection_is_recorded_as_one_of_its_own(tmp_path: Path) -> 
     assert kinds.index("session.created") < kinds.index("conversation.item.create")
     assert kinds.index("conversation.item.added") < kinds.index("recording.switched")
     assert kinds.index("recording.switched") < kinds.index("connection.restored")
+
+
+def test_a_program_can_put_notes_into_a_recording(
+    session: Session, tmp_path: Path
+) -> None:
+    """With their time, among those of the library, and without secrets."""
+    with session.record(tmp_path / "a.jsonl") as recording:
+        recording.note({"type": "caller.said", "text": f"my key is {KEY}"})
+    (note,) = [
+        line
+        for line in lines(recording.path)
+        if line.get("note", {}).get("type") == "caller.said"
+    ]
+
+    assert f"my key is {HIDDEN}" in note["note"]["text"]
+    assert 0 <= note["t"] < 60
+    assert Snapshot() != replay(recording.path)
+
+
+@pytest.mark.parametrize(
+    "note", [{}, {"type": 5}, {"type": "recording.ended"}, {"type": "x", "y": object()}]
+)
+def test_what_is_no_note_is_refused(
+    session: Session, tmp_path: Path, note: dict[str, Any]
+) -> None:
+    """At the line that gives it, and the recording goes on."""
+    with session.record(tmp_path / "a.jsonl") as recording:
+        with pytest.raises(ConfigurationError):
+            recording.note(note)
+
+    assert recording.error is None

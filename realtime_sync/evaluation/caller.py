@@ -1,0 +1,288 @@
+"""Somebody who calls an agent: scripted, or a persona that improvises."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Optional, Union
+
+from attrs import evolve
+
+from ..errors import ConfigurationError, LocalProtocolError
+from ..server.voice import Mouth
+from .call_record import CallRecord
+from .caller_sound import Conditions, Sound, Speakable
+from .chat_model import ChatModel
+from .hearing import Hearing
+from .microphone import Microphone, Spoken, utterance
+from .persona import Persona
+
+if TYPE_CHECKING:
+    from .. import Session
+
+Range = Union[float, tuple[float, float]]
+
+
+class Caller:
+    """
+    Calls an agent, speaks with it in real time, and hears what it answers.
+
+    Sound goes the way that it goes from a microphone: blocks of 20 ms at the pace at
+    which they are spoken, silence or noise between the words, through the session's
+    input buffer and the server's turn detection. Answers are played, to nobody, at
+    the pace at which they are heard, and cut when the caller interrupts.
+
+    All methods wait, and may be called from any thread but the session's reader and
+    its handlers. At the end of a ``with`` block the caller hangs up.
+
+    Args:
+        session: an open session; its configuration is the agent's, and is left alone.
+            Without turn detection the caller commits what it said, and asks for the
+            response.
+        voice: of the local mouth: ``heart`` or ``deep``.
+        noise: level of white noise in decibels below full scale, such as -45.0.
+        gain: decibels by which everything that is said is louder.
+        speech_rate: pace of the voice, 1.0 being its own.
+        telephone: cut everything to the band of a telephone.
+        loss: share of the blocks that get lost on the way.
+        jitter: seconds by which blocks are late at most, at random.
+        persona: who the caller is and what it wants, in words, for `converse`.
+        model: improvises for the persona.
+        patience: seconds to wait for an answer; then the call goes on without it.
+        seed: of everything that is random: noise, loss, moments of interruptions.
+        mouth: speaks words; the local one by default.
+        record: path of the recording, kept; by default it is read and removed.
+        name: of the call.
+
+    Raises:
+        ConfigurationError: an argument is wrong, or an extra is missing.
+        LocalProtocolError: the session is not open.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        voice: str = "heart",
+        noise: Optional[float] = None,
+        gain: float = 0.0,
+        speech_rate: float = 1.0,
+        telephone: bool = False,
+        loss: float = 0.0,
+        jitter: float = 0.0,
+        persona: str = "",
+        model: Optional[ChatModel] = None,
+        patience: float = 15.0,
+        seed: int = 0,
+        mouth: Optional[Mouth] = None,
+        record: Union[None, str, os.PathLike[str]] = None,
+        name: Optional[str] = None,
+    ) -> None:
+        if bool(persona) != (model is not None):
+            raise ConfigurationError("a persona needs a model, and a model a persona")
+        if session.closed:
+            raise LocalProtocolError("the session is over; there is nobody to call")
+        self.conditions = Conditions(
+            voice=voice,
+            speech_rate=speech_rate,
+            gain=gain,
+            noise=noise,
+            telephone=telephone,
+            loss=loss,
+            jitter=jitter,
+        )
+        self._session = session
+        self._persona = Persona(persona, model) if model is not None else None
+        self._patience = patience
+        self._mouth = mouth
+        self._rng = random.Random(seed)
+        self._scratch = None if record else tempfile.mkdtemp(prefix="realtime-call-")
+        self._path = Path(record or Path(str(self._scratch)) / "call.jsonl")
+        self._name = name or (self._path.stem if record else "call")
+        self._pausing = Event()
+        self._after = 0
+        self._owed = False
+        self._record: Optional[CallRecord] = None
+        self._recording = session.record(self._path)
+        self._hearing = Hearing(session, time.monotonic)
+        self._microphone = Microphone(
+            session,
+            self.conditions,
+            seed=seed,
+            clock=time.monotonic,
+            said=self._note,
+        )
+
+    def __enter__(self) -> Caller:
+        return self
+
+    def __exit__(self, exc_type: object, *exc: object) -> None:
+        if exc_type is not None:
+            self._owed = False
+        self.hang_up()
+
+    def __repr__(self) -> str:
+        return f"<Caller {self._name!r} of {self._session.name}>"
+
+    @property
+    def path(self) -> Path:
+        """Where the recording is; it is there to stay if the call has a *record*."""
+        return self._path
+
+    def hear(self, timeout: Optional[float] = None) -> str:
+        """
+        Wait until the agent has answered, and everything was heard.
+
+        With nothing said before, that is a greeting.
+
+        Args:
+            timeout: seconds; the *patience* of the caller by default.
+
+        Returns:
+            What was heard; empty if nothing came in time.
+        """
+        self._owed = False
+        after = self._after
+        self._hearing.wait_answer(after, self._patience if timeout is None else timeout)
+        self._after = self._hearing.begun
+        return self._hearing.heard(after)
+
+    def say(self, what: Speakable, *, text: str = "") -> None:
+        """
+        Say something, in real time.
+
+        Returns when it was said. What comes next waits for the end of the answer
+        first: the next `say`, `hear`, `pause`, `dtmf` and `hang_up`; only `interrupt`
+        does not.
+
+        Args:
+            what: words, the path of a file, or sound.
+            text: the words of what is sound already, so that it is known what was
+                said.
+        """
+        sound = self.conditions.spoken(what, text=text, mouth=self._mouth)
+        self._hear_first()
+        self._speak(sound, "say")
+
+    def interrupt(
+        self,
+        what: Speakable,
+        *,
+        after: Optional[Range] = None,
+        word: Optional[str] = None,
+        text: str = "",
+    ) -> bool:
+        """
+        Begin to speak while the answer plays.
+
+        Args:
+            what: words, the path of a file, or sound.
+            after: seconds since the answer began to be heard; of a pair, a moment
+                between the two, by the seed. 0.5 by default.
+            word: begin when this word of the answer was heard, as far as its
+                transcript tells by time.
+            text: the words of what is sound already.
+
+        Returns:
+            Whether the answer was playing. If it was over, or did not come, it is
+            said all the same.
+        """
+        if after is not None and word is not None:
+            raise ConfigurationError("interrupt after some seconds or at a word")
+        sound = self.conditions.spoken(what, text=text, mouth=self._mouth)
+        if word is not None:
+            playing = self._hearing.wait_word(word, self._after, self._patience)
+        else:
+            seconds = 0.5 if after is None else after
+            if isinstance(seconds, tuple):
+                seconds = self._rng.uniform(*seconds)
+            playing = self._hearing.wait_sound(seconds, self._patience)
+        self._speak(sound, "interrupt")
+        return playing
+
+    def pause(self, seconds: float) -> None:
+        """Say nothing for some seconds, once the answer was heard."""
+        self._hear_first()
+        self._pausing.wait(seconds)
+
+    def dtmf(self, digits: str) -> None:
+        """Press keys of a telephone, to be heard as tones."""
+        sound = self.conditions.keys(digits)
+        self._hear_first()
+        self._microphone.say(sound, "dtmf").over.wait()
+
+    def converse(self, *, most_turns: int = 12) -> int:
+        """
+        Let the persona speak with the agent until it hangs up.
+
+        Args:
+            most_turns: things that it says at most.
+
+        Returns:
+            How many it has said.
+
+        Raises:
+            ConfigurationError: the caller has no persona.
+            RestError: the model cannot be asked.
+        """
+        if self._persona is None:
+            raise ConfigurationError("pass persona and model to let a caller improvise")
+        for turns in range(most_turns):
+            line = self._persona.next_line()
+            if line is None or self._session.closed:
+                return turns
+            self.say(line)
+            self._persona.hears(self.hear())
+        return most_turns
+
+    def hang_up(self) -> CallRecord:
+        """
+        Hear the last answer, and end the call; the session stays open.
+
+        Calling it again gives the same record.
+
+        Returns:
+            The call as it can be measured.
+        """
+        if self._record is None:
+            self._hear_first()
+            self._microphone.close()
+            self._hearing.close()
+            self._recording.close()
+            record = CallRecord.load(self._path, name=self._name)
+            if self._scratch is not None:
+                record = evolve(record, path=None)
+                shutil.rmtree(self._scratch, ignore_errors=True)
+            self._record = record
+        return self._record
+
+    def _hear_first(self) -> None:
+        if self._owed:
+            self.hear()
+
+    def _speak(self, sound: Sound, kind: str) -> None:
+        if self._session.closed or self._record is not None:
+            raise LocalProtocolError("the call is over; nothing more can be said")
+        self._after = self._hearing.forget()
+        spoken = self._microphone.say(sound, kind)
+        spoken.over.wait()
+        self._owed = True
+        if not self._finds_turns() and not self._session.closed:
+            self._session.input_audio_buffer.commit()
+            self._session.response.create()
+
+    def _finds_turns(self) -> bool:
+        """Whether the server notices by itself when somebody has spoken."""
+        audio = getattr(self._session.config, "audio", None)
+        return bool(getattr(getattr(audio, "input", None), "turn_detection", None))
+
+    def _note(self, spoken: Spoken) -> None:
+        """Have it in the recording; on the microphone's thread."""
+        said = utterance(spoken, self._recording.began)
+        if said is not None:
+            self._recording.note(said.note())

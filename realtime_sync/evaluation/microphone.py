@@ -1,0 +1,189 @@
+"""A microphone that somebody speaks into who is a program."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Optional
+
+from attrs import define, field
+
+from ..audio import PCM16, Converter, Pacer, session_format, silence
+from ..errors import RealtimeError
+from .call_notes import Utterance
+from .caller_sound import Conditions, Sound, lost, mixed
+from .speech import Interval
+
+if TYPE_CHECKING:
+    from .. import Session
+
+BLOCK_SECONDS = 0.02
+
+
+@define(eq=False)
+class Spoken:
+    """
+    Something that is being said, or was.
+
+    Attributes:
+        sound: what.
+        kind: ``say``, ``interrupt`` or ``dtmf``.
+        begun: set when its first loud sound was sent.
+        over: set when its last sample was sent, or never will be.
+        start, end: when its first and its last loud sound were sent; by the clock.
+    """
+
+    sound: Sound
+    kind: str
+    begun: threading.Event = field(factory=threading.Event)
+    over: threading.Event = field(factory=threading.Event)
+    start: Optional[float] = None
+    end: Optional[float] = None
+    place: int = 0
+
+
+class Microphone:
+    """
+    Sends sound to a session block by block at real time, as a microphone does:
+    silence, or noise, while nobody speaks.
+
+    A thread of its own sends; `say` and `close` may be called from any other.
+
+    Args:
+        session: an open session, whose input buffer it feeds.
+        conditions: noise, loss and jitter.
+        seed: of what is random.
+        clock: seconds, monotonic.
+        said: called, on the microphone's thread, with everything that was said.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        conditions: Conditions,
+        *,
+        seed: int,
+        clock: Callable[[], float],
+        said: Callable[[Spoken], None],
+    ) -> None:
+        self._session = session
+        self._conditions = conditions
+        self._clock = clock
+        self._said = said
+        self._rng = random.Random(seed)
+        self._noise = conditions.noise_loop(seed)
+        self._noise_place = 0
+        self._size = PCM16.size(BLOCK_SECONDS * 1000)
+        self._stop = threading.Event()
+        # Guards what waits to be said. A leaf, held for as long as an append takes.
+        self._lock = threading.Lock()
+        self._waiting: deque[Spoken] = deque()
+        self._ended = False
+        self._thread = threading.Thread(
+            target=self._run, name=f"realtime-sync {session.name} caller", daemon=True
+        )
+        self._thread.start()
+
+    def say(self, sound: Sound, kind: str) -> Spoken:
+        """Say something after what waits to be said; does not wait."""
+        spoken = Spoken(sound, kind)
+        with self._lock:
+            if self._ended:
+                spoken.over.set()
+            else:
+                self._waiting.append(spoken)
+        return spoken
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Send nothing more; what was not said never will be."""
+        self._stop.set()
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        target = session_format(self._session, "input")
+        converter = Converter(PCM16, target)
+        pacer = Pacer(clock=self._clock, stop=self._stop)
+        pacer.wait(0)
+        blocks = 0
+        try:
+            while True:
+                blocks += 1
+                late = self._rng.uniform(0, self._conditions.jitter)
+                # A block is complete when its end was spoken.
+                if not pacer.wait(blocks * BLOCK_SECONDS + late):
+                    return
+                self._send(converter)
+        except RealtimeError:
+            # The session is over, and says so itself to whoever waits on it.
+            return
+        finally:
+            self._end()
+
+    def _send(self, converter: Converter) -> None:
+        with self._lock:
+            spoken = self._waiting[0] if self._waiting else None
+        block = silence(BLOCK_SECONDS)
+        if spoken is not None:
+            sound = spoken.sound.pcm[spoken.place : spoken.place + self._size]
+            block = sound + block[len(sound) :]
+        if self._noise:
+            block = mixed(block, self._next_noise())
+        if lost(self._rng, self._conditions.loss):
+            block = silence(BLOCK_SECONDS)
+        sent = converter.feed(block)
+        if sent:
+            self._session.input_audio_buffer.append(sent)
+        if spoken is not None:
+            self._progress(spoken, self._clock())
+
+    def _next_noise(self) -> bytes:
+        place = self._noise_place
+        self._noise_place = (place + self._size) % (len(self._noise) - self._size)
+        return self._noise[place : place + self._size]
+
+    def _progress(self, spoken: Spoken, now: float) -> None:
+        """Note when the loud parts of a block were spoken that was sent now."""
+        spoken.place += self._size
+        reached = spoken.place / PCM16.bytes_per_second
+        if spoken.start is None and reached >= spoken.sound.first:
+            spoken.start = now - (reached - spoken.sound.first)
+            spoken.begun.set()
+        if spoken.end is None and reached >= spoken.sound.last:
+            spoken.end = now
+        if spoken.place >= len(spoken.sound.pcm):
+            with self._lock:
+                self._waiting.popleft()
+            self._said(spoken)
+            spoken.over.set()
+
+    def _end(self) -> None:
+        with self._lock:
+            self._ended = True
+            waiting = list(self._waiting)
+            self._waiting.clear()
+        for spoken in waiting:
+            if spoken.start is not None:
+                self._said(spoken)
+            spoken.begun.set()
+            spoken.over.set()
+
+
+def utterance(spoken: Spoken, began: float) -> Optional[Utterance]:
+    """
+    What was said, on the time axis of a recording; None if nothing of it was.
+
+    Args:
+        spoken: what the microphone has sent.
+        began: when the recording began, by the clock of the microphone.
+    """
+    if spoken.start is None:
+        return None
+    start = max(0.0, spoken.start - began)
+    end = start if spoken.end is None else max(start, spoken.end - began)
+    if spoken.end is None:
+        end = start + spoken.place / PCM16.bytes_per_second
+    return Utterance(
+        text=spoken.sound.text, interval=Interval(start, end), kind=spoken.kind
+    )
