@@ -16,6 +16,8 @@ Needs the extra ``evaluation``. Everything runs offline.
 from __future__ import annotations
 
 from .call_record import CallRecord, Check
+from .caller import Caller
+from .caller_sound import Conditions
 from .chat_model import ChatModel
 from .gates import (
     Gate,
@@ -43,8 +45,10 @@ from .words import WordErrors, word_errors
 __all__ = [
     "CallRecord",
     "CallTurn",
+    "Caller",
     "ChatModel",
     "Check",
+    "Conditions",
     "Gate",
     "Interval",
     "Response",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any, Optional
 
 from attrs import define, field, frozen
 
+from ..report import Stretch
 from .speech import Interval
 
 SAID = "caller.said"
+HEARD = "caller.heard"
 
 
 @frozen(kw_only=True)
@@ -39,16 +41,48 @@ class Utterance:
         }
 
 
+def heard_note(item_id: str, start: float) -> dict[str, Any]:
+    """The note of when an item began to be heard."""
+    return {"type": HEARD, "item_id": item_id, "start": round(start, 4)}
+
+
 @define
 class CallNotes:
-    """The notes of a recording."""
+    """
+    The notes of a recording.
+
+    Attributes:
+        utterances: what the caller said.
+        heard: when items of the agent's began to be heard, by item id.
+    """
 
     utterances: list[Utterance] = field(factory=list)
+    heard: dict[str, float] = field(factory=dict)
 
     def read(self, note: object) -> None:
         """Take one note; those of others, and odd ones, say nothing here."""
-        if not isinstance(note, Mapping) or note.get("type") != SAID:
+        if not isinstance(note, Mapping):
             return
+        if note.get("type") == HEARD:
+            since = _time(note.get("start"))
+            if since is not None:
+                self.heard[str(note.get("item_id"))] = since
+        elif note.get("type") == SAID:
+            self._said(note)
+
+    def place(self, stretches: Sequence[Stretch]) -> None:
+        """
+        Put the sound of items where it was heard.
+
+        A recording tells when sound came; a busy machine plays it later.
+        """
+        moved: dict[str, float] = {}
+        for stretch in stretches:
+            item_id = stretch.item_id or ""
+            since = self.heard.get(item_id, stretch.start)
+            stretch.start += moved.setdefault(item_id, since - stretch.start)
+
+    def _said(self, note: Mapping[str, Any]) -> None:
         start, end = _time(note.get("start")), _time(note.get("end"))
         if start is None or end is None or end < start:
             return

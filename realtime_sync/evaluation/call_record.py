@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from .. import Snapshot
 
 
+_CUT = "response incomplete"
+"""What a report lists as a problem, and is in `CallTurn.cut` here."""
+
+
 class Check(Protocol):
     """What `evaluate` asks of a gate."""
 
@@ -52,7 +56,8 @@ class CallRecord:
         user, agent: the sound of both sides.
         user_speech, agent_speech: when each of them is to be heard.
         interruptions: when the caller began to speak into an answer.
-        problems: errors, anomalies, lost connections and handlers that failed.
+        problems: errors, anomalies, lost connections and handlers that failed. That
+            an answer ended early is said by its turn, see `CallTurn.cut`.
     """
 
     name: str
@@ -94,9 +99,10 @@ class CallRecord:
             else:
                 listener.hear(line.at, line.frame)
             found = problem(line.at, line.frame, len(line.data))
-            if found is not None:
+            if found is not None and found.kind != _CUT:
                 problems.append(found)
         listener.finish()
+        notes.place(listener.server.stretches)
         snapshot = replay(source, router=Router())
         speech = Speech.of(listener, notes)
         return cls(

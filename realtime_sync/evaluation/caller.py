@@ -15,6 +15,7 @@ from attrs import evolve
 
 from ..errors import ConfigurationError, LocalProtocolError
 from ..server.voice import Mouth
+from .call_notes import heard_note
 from .call_record import CallRecord
 from .caller_sound import Conditions, Sound, Speakable
 from .chat_model import ChatModel
@@ -109,7 +110,7 @@ class Caller:
         self._owed = False
         self._record: Optional[CallRecord] = None
         self._recording = session.record(self._path)
-        self._hearing = Hearing(session, time.monotonic)
+        self._hearing = Hearing(session, time.monotonic, self._note_playing)
         self._microphone = Microphone(
             session,
             self.conditions,
@@ -286,3 +287,8 @@ class Caller:
         said = utterance(spoken, self._recording.began)
         if said is not None:
             self._recording.note(said.note())
+
+    def _note_playing(self, item_id: str, since: float) -> None:
+        """Have in the recording when an item began to be heard."""
+        start = max(0.0, since - self._recording.began)
+        self._recording.note(heard_note(item_id, start))

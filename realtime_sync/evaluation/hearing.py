@@ -28,11 +28,21 @@ class Hearing:
     Args:
         session: an open session.
         clock: seconds, monotonic.
+        playing: told of each item when it begins to be heard: its id, and since when,
+            by the clock. On the player's thread; must be quick.
     """
 
-    def __init__(self, session: Session, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        clock: Callable[[], float],
+        playing: Callable[[str, float], None],
+    ) -> None:
         self._session = session
         self._clock = clock
+        self._playing = playing
+        # Touched by the player's thread alone.
+        self._told = ""
         self._format = session_format(session, "output")
         # Guards the counts below, and wakes who waits for them.
         self._changed = threading.Condition()
@@ -180,6 +190,10 @@ class Hearing:
             if self._loud_since is None and peak(block, self._format.name) >= FLOOR:
                 self._loud_since = self._clock()
             self._changed.notify_all()
+        heard = [part for part in self.player.ledger.parts() if part.heard_ms > 0]
+        if heard and heard[-1].item_id != self._told:
+            self._told = heard[-1].item_id
+            self._playing(self._told, self._clock() - heard[-1].heard_ms / 1000)
 
 
 def _first_part(item: Item, part: PlayedPart) -> str:

@@ -110,6 +110,17 @@ def test_errors_and_failed_handlers_are_problems_of_the_call() -> None:
     assert ["error", "handler.failed"] == [p.kind for p in call.record().problems]
 
 
+def test_sound_stands_where_the_caller_heard_it() -> None:
+    """A busy machine plays later than sound comes; a `Caller` notes when."""
+    call = Call()
+    call.user(0.5, 1.5, "hello")
+    call.answer(2.0, "Hello.", seconds=1.0)
+    call.note(2.3, "caller.heard", item_id="agent_2", start=2.25)
+    call.note(2.4, "caller.heard", item_id="agent_2", start="soon")
+
+    assert 750 == pytest.approx(call.record().turns[0].first_audio_ms, abs=20)
+
+
 @pytest.mark.parametrize(
     "fields",
     [

@@ -38,6 +38,14 @@ from realtime_sync import (
     webhooks,
 )
 from realtime_sync.audio.telephony import PCMU, TELNYX, CallBridge
+from realtime_sync.evaluation import (
+    Caller,
+    CallRecord,
+    Verdict,
+    first_audio_ms,
+    problems,
+    tool_called,
+)
 from realtime_sync.server import (
     Delegate,
     LiveSessions,
@@ -368,3 +376,16 @@ def over_rest() -> None:
     assert_type(call_control.hang_up(account, "id", timeout=None), bool)
     call_control.transfer(account, "id", "+14155550123")
     print(call_control.TwilioAccount(account_sid="AC", auth_token="t").base_url)
+
+
+def evaluated(session: Session) -> None:
+    with Caller(session, voice="deep", noise=-45.0, speech_rate=1.0) as caller:
+        greeting: str = caller.hear()
+        caller.say("I would like a table for two")
+        playing: bool = caller.interrupt("no, for three", after=(0.3, 1.0))
+        call: CallRecord = caller.hang_up()
+    rate: float = call.turns[0].wer("i would like a table for two")
+    verdict: Verdict = call.stopped_within_ms(300)
+    call.require(first_audio_ms(p95=900), tool_called("book", seats=3), problems())
+    assert_type(CallRecord.load("call.jsonl"), CallRecord)
+    print(greeting, playing, rate, verdict)
