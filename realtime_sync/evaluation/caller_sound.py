@@ -10,8 +10,8 @@ from typing import Optional, Union
 
 from attrs import field, frozen
 
-from .. import Audio
-from ..audio import PCM16, convert, read_file, silence
+from .. import Audio, audio
+from ..audio import PCM16, read_file, silence
 from ..errors import ConfigurationError
 from ..report import Stretch
 from ..server.voice import Mouth, default_mouth
@@ -103,7 +103,7 @@ class Conditions:
             speaking = mouth or default_mouth()
             pcm = speaking.speak(what, voice=self.voice, speed=self.speech_rate)
         elif isinstance(what, Audio):
-            pcm = convert(what.data, what.format, PCM16, rate=what.rate)
+            pcm = audio.convert(what.data, what.format, PCM16, rate=what.rate)
         elif isinstance(what, bytes):
             pcm = what
         else:
@@ -143,8 +143,8 @@ class Conditions:
             samples = numpy.frombuffer(pcm, "<i2") * 10 ** (self.gain / 20)
             pcm = _pcm(samples)
         if self.telephone and pcm:
-            narrow = convert(pcm, PCM16, "g711_ulaw", to_rate=8000)
-            pcm = convert(narrow, "g711_ulaw", PCM16, rate=8000)
+            narrow = audio.convert(pcm, PCM16, "g711_ulaw", to_rate=8000)
+            pcm = audio.convert(narrow, "g711_ulaw", PCM16, rate=8000)
         loud = audible([Stretch(0.0, bytearray(pcm))])
         return Sound(
             pcm=pcm,
