@@ -49,6 +49,7 @@ PUBLIC = (
     "errors types protocol.events protocol.audio_formats protocol.escape "
     "protocol.dialects.server_quirks protocol.registry protocol.sensitive "
     "protocol.audio_fields state.latency state.snapshot dispatch.notices "
+    "dispatch.event_names "
     "transport.redaction transport.logs"
 ).split()
 """Modules whose every name is public; other public names are in ``__all__``."""

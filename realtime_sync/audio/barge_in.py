@@ -20,6 +20,7 @@ from .streaming import session_format
 
 if TYPE_CHECKING:
     from .. import ResponseHandle, Session
+    from ..dispatch.event_names import EventName
     from ..dispatch.notices import ConnectionDropped, ConnectionRestored
     from ..state.snapshot import ResponseState
 
@@ -125,7 +126,7 @@ class Attachment:
         self._broken_off: tuple[str, str] | None = None
         self._converter: Converter | None = None
         self._part: tuple[str, int] | None = None
-        handlers: dict[str, Callable[[Any], None]] = {
+        handlers: dict[EventName, Callable[[Any], None]] = {
             "response.created": self._created,
             "response.output_audio.delta": self._delta,
             "response.output_audio.done": self._done,

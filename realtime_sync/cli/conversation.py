@@ -13,6 +13,7 @@ from .transcript import LiveTranscript
 
 if TYPE_CHECKING:
     from .. import Session
+    from ..dispatch.event_names import EventName
     from ..dispatch.notices import TurnFinished
     from ..protocol import events
     from ..types import Unset
@@ -87,7 +88,7 @@ class Conversation:
             return True
         return self._clock() - turn.done > GRACE
 
-    def _handlers(self) -> dict[str, Callable[[Any], None]]:
+    def _handlers(self) -> dict[EventName, Callable[[Any], None]]:
         return {
             "input_audio_buffer.speech_started": self._speech_started,
             "input_audio_buffer.speech_stopped": self._speech_stopped,

@@ -13,6 +13,7 @@ from .transcript import LiveTranscript
 
 if TYPE_CHECKING:
     from .. import Router
+    from ..dispatch.event_names import EventName
 
 
 def add(commands: Commands) -> None:
@@ -64,12 +65,15 @@ def run(options: argparse.Namespace) -> int:
 
 def _listen(router: Router, transcript: LiveTranscript) -> None:
     """Print what is said when it is said."""
-    heard = "conversation.item.input_audio_transcription.completed"
-    router.on(heard, lambda event: transcript.user(str(event.transcript)))
-    for name in (
+    router.on(
+        "conversation.item.input_audio_transcription.completed",
+        lambda event: transcript.user(str(event.transcript)),
+    )
+    names: tuple[EventName, ...] = (
         "response.output_text.delta",
         "response.output_audio_transcript.delta",
-    ):
+    )
+    for name in names:
         router.on(name, lambda event: transcript.server(str(event.delta)))
     router.on("response.done", lambda event: transcript.end())
     router.on("conversation.item.added", lambda event: _written(event.item, transcript))

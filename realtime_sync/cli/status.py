@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from .. import Session
     from ..audio import Level
+    from ..dispatch.event_names import EventName
     from ..dispatch.notices import TurnFinished
 
 
@@ -101,12 +102,13 @@ class LiveState:
         self._level = bar(LOWEST)
         self._state = "waiting"
         self._took = ""
-        for name, state in (
+        states: tuple[tuple[EventName, str], ...] = (
             ("input_audio_buffer.speech_started", "listening"),
             ("input_audio_buffer.speech_stopped", "thinking"),
             ("response.output_audio.delta", "speaking"),
             ("response.done", "waiting"),
-        ):
+        )
+        for name, state in states:
             session.on(name, lambda event, state=state: self._now(state))
         session.on("turn.finished", self._finished)
 

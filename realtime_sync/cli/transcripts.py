@@ -60,12 +60,13 @@ class Segments:
         self._segments: dict[str, Segment] = {}
         self._heard = time.monotonic()
         self._over = False
-        prefix = "conversation.item.input_audio_transcription."
         session.on("input_audio_buffer.speech_started", self._started)
         session.on("input_audio_buffer.speech_stopped", self._stopped)
         session.on("input_audio_buffer.committed", self._committed)
-        session.on(f"{prefix}completed", self._completed)
-        session.on(f"{prefix}failed", self._failed)
+        session.on(
+            "conversation.item.input_audio_transcription.completed", self._completed
+        )
+        session.on("conversation.item.input_audio_transcription.failed", self._failed)
         # Notices come behind the events that were received before the loss.
         session.on("connection.lost", self._ended)
         session.on("connection.closed", self._ended)

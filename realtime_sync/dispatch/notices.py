@@ -8,7 +8,7 @@ registered for ``"*"``.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Optional, Protocol
+from typing import Any, ClassVar, Literal, Optional, Protocol
 
 from attrs import field, frozen
 
@@ -42,7 +42,7 @@ class ConnectionOpened(Notice):
         attempt: 0 for the first connection, then the number of the retry.
     """
 
-    type: ClassVar[str] = "connection.opened"
+    type: ClassVar[Literal["connection.opened"]] = "connection.opened"
     attempt: int = 0
 
 
@@ -58,7 +58,7 @@ class ConnectionDropped(Notice):
         retrying: whether a new connection will be tried.
     """
 
-    type: ClassVar[str] = "connection.lost"
+    type: ClassVar[Literal["connection.lost"]] = "connection.lost"
     error: Exception
     code: Optional[int] = None
     reason: str = ""
@@ -75,7 +75,7 @@ class ConnectionRestored(Notice):
         attempt: number of the retry that succeeded.
     """
 
-    type: ClassVar[str] = "connection.restored"
+    type: ClassVar[Literal["connection.restored"]] = "connection.restored"
     report: Any = None
     attempt: int = 1
 
@@ -91,7 +91,7 @@ class ConnectionEnded(Notice):
         error: what broke the connection, or None after a clean close.
     """
 
-    type: ClassVar[str] = "connection.closed"
+    type: ClassVar[Literal["connection.closed"]] = "connection.closed"
     code: Optional[int] = None
     reason: str = ""
     error: Optional[Exception] = None
@@ -109,7 +109,7 @@ class DispatchLagging(Notice):
         seconds: how long that handler has been running.
     """
 
-    type: ClassVar[str] = "dispatch.lagging"
+    type: ClassVar[Literal["dispatch.lagging"]] = "dispatch.lagging"
     queued: int
     queued_bytes: int = 0
     handler: str = ""
@@ -127,7 +127,7 @@ class HandlerFailed(Notice):
         event: what the handler was called with.
     """
 
-    type: ClassVar[str] = "handler.failed"
+    type: ClassVar[Literal["handler.failed"]] = "handler.failed"
     handler: str
     error: BaseException
     event: Optional[Published] = field(default=None, repr=False)
@@ -157,7 +157,7 @@ class TurnFinished(Notice):
         usage: token usage of the response, or None.
     """
 
-    type: ClassVar[str] = "turn.finished"
+    type: ClassVar[Literal["turn.finished"]] = "turn.finished"
     response_id: Optional[str] = None
     item_id: Optional[str] = None
     status: Optional[str] = None
@@ -182,7 +182,7 @@ class DelegationFinished(Notice):
             ``"cancelled"`` by the end of the session.
     """
 
-    type: ClassVar[str] = "delegation.finished"
+    type: ClassVar[Literal["delegation.finished"]] = "delegation.finished"
     delegation_id: str
     revision: int
     outcome: str
@@ -200,7 +200,7 @@ class PlayerFailed(Notice):
         retrying: whether the player tries again; else nothing more is heard.
     """
 
-    type: ClassVar[str] = "player.failed"
+    type: ClassVar[Literal["player.failed"]] = "player.failed"
     error: Exception
     retrying: bool = False
 

@@ -12,13 +12,25 @@ import sys
 from collections.abc import Callable, Iterator
 from threading import Lock
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Optional, TypedDict, TypeVar, Union, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    Optional,
+    TypedDict,
+    TypeVar,
+    Union,
+    overload,
+)
 from weakref import WeakSet
 
 from ..types import Event, Handler, HandlerDecorator, Predicate
 from .names import is_event_class, resolve
 from .signals import SignalBoard
 from .subscription import Subscription, check_method
+
+if TYPE_CHECKING:
+    from .event_names import EventName
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -80,12 +92,23 @@ class Router:
     @overload
     def on(
         self,
+        event: EventName,
+        /,
+        *,
+        inline: bool = ...,
+        where: Optional[Predicate] = ...,
+        unknown: Literal[False] = ...,
+    ) -> Callable[[F], F]: ...
+
+    @overload
+    def on(
+        self,
         event: str,
         /,
         *,
         inline: bool = ...,
         where: Optional[Predicate] = ...,
-        unknown: bool = ...,
+        unknown: Literal[True],
     ) -> Callable[[F], F]: ...
 
     @overload
@@ -103,13 +126,25 @@ class Router:
     @overload
     def on(
         self,
+        event: EventName,
+        handler: Handler,
+        /,
+        *,
+        inline: bool = ...,
+        where: Optional[Predicate] = ...,
+        unknown: Literal[False] = ...,
+    ) -> Subscription: ...
+
+    @overload
+    def on(
+        self,
         event: str,
         handler: Handler,
         /,
         *,
         inline: bool = ...,
         where: Optional[Predicate] = ...,
-        unknown: bool = ...,
+        unknown: Literal[True],
     ) -> Subscription: ...
 
     def on(

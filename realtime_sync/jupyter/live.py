@@ -12,12 +12,16 @@ from .html import facts, framed, state_of, transcript
 
 if TYPE_CHECKING:
     from .. import Context, Session, Snapshot
+    from ..dispatch.event_names import EventName
 
 OFTEN = 0.1
 """Seconds between two updates while pieces of an answer arrive."""
 
-PIECES = ("response.output_text.delta", "response.output_audio_transcript.delta")
-STEPS = (
+PIECES: tuple[EventName, ...] = (
+    "response.output_text.delta",
+    "response.output_audio_transcript.delta",
+)
+STEPS: tuple[EventName, ...] = (
     "conversation.item.added",
     "conversation.item.deleted",
     "conversation.item.truncated",
@@ -28,7 +32,11 @@ STEPS = (
     "response.done",
     "error",
 )
-NOTICES = ("turn.finished", "connection.lost", "connection.restored")
+NOTICES: tuple[EventName, ...] = (
+    "turn.finished",
+    "connection.lost",
+    "connection.restored",
+)
 
 
 class LiveTranscript:

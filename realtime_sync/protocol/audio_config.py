@@ -4,7 +4,7 @@ How a session hears and speaks: audio formats, turn detection, transcription.
 
 from __future__ import annotations
 
-from typing import ClassVar, Union
+from typing import ClassVar, Literal, Union
 
 from attrs import frozen
 
@@ -79,7 +79,7 @@ class ServerVad:
             speaks up by itself; None for never.
     """
 
-    type: ClassVar[str] = "server_vad"
+    type: ClassVar[Literal["server_vad"]] = "server_vad"
     threshold: MaybeFloat = UNSET
     prefix_padding_ms: MaybeInt = UNSET
     silence_duration_ms: MaybeInt = UNSET
@@ -103,7 +103,7 @@ class SemanticVad:
         silence_duration_ms: as of `ServerVad`; some servers fill it.
     """
 
-    type: ClassVar[str] = "semantic_vad"
+    type: ClassVar[Literal["semantic_vad"]] = "semantic_vad"
     eagerness: MaybeText = UNSET
     create_response: MaybeBool = UNSET
     interrupt_response: MaybeBool = UNSET

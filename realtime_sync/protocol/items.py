@@ -10,7 +10,7 @@ type.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar, Literal, Union
 
 from attrs import frozen
 
@@ -72,7 +72,7 @@ class SystemMessage:
         status: set by the server.
     """
 
-    type: ClassVar[str] = "message"
+    type: ClassVar[Literal["message"]] = "message"
     role: ClassVar[str] = "system"
     content: tuple[ContentPart, ...] = given_sequence()
     id: MaybeText = UNSET
@@ -92,7 +92,7 @@ class UserMessage:
         status: set by the server.
     """
 
-    type: ClassVar[str] = "message"
+    type: ClassVar[Literal["message"]] = "message"
     role: ClassVar[str] = "user"
     content: tuple[ContentPart, ...] = given_sequence()
     id: MaybeText = UNSET
@@ -114,7 +114,7 @@ class AssistantMessage:
             ``final_answer``; models that reason tell them apart.
     """
 
-    type: ClassVar[str] = "message"
+    type: ClassVar[Literal["message"]] = "message"
     role: ClassVar[str] = "assistant"
     content: tuple[ContentPart, ...] = given_sequence()
     id: MaybeText = UNSET
@@ -138,7 +138,7 @@ class FunctionCall:
         status: ``in_progress``, ``completed`` or ``incomplete``.
     """
 
-    type: ClassVar[str] = "function_call"
+    type: ClassVar[Literal["function_call"]] = "function_call"
     name: str
     arguments: str
     call_id: MaybeText = UNSET
@@ -160,7 +160,7 @@ class FunctionCallOutput:
         status: set by the server.
     """
 
-    type: ClassVar[str] = "function_call_output"
+    type: ClassVar[Literal["function_call_output"]] = "function_call_output"
     call_id: str
     output: str
     id: MaybeText = UNSET
@@ -197,7 +197,7 @@ class McpListTools:
         id: id of the item.
     """
 
-    type: ClassVar[str] = "mcp_list_tools"
+    type: ClassVar[Literal["mcp_list_tools"]] = "mcp_list_tools"
     server_label: OrUnset[str] = required()
     tools: OrUnset[tuple[McpListedTool, ...]] = required()
     id: MaybeText = UNSET
@@ -234,7 +234,7 @@ class McpCall:
         approval_request_id: the request that was approved for it.
     """
 
-    type: ClassVar[str] = "mcp_call"
+    type: ClassVar[Literal["mcp_call"]] = "mcp_call"
     id: OrUnset[str] = required()
     server_label: OrUnset[str] = required()
     name: OrUnset[str] = required()
@@ -256,7 +256,7 @@ class McpApprovalRequest:
         arguments: JSON text.
     """
 
-    type: ClassVar[str] = "mcp_approval_request"
+    type: ClassVar[Literal["mcp_approval_request"]] = "mcp_approval_request"
     id: OrUnset[str] = required()
     server_label: OrUnset[str] = required()
     name: OrUnset[str] = required()
@@ -275,7 +275,7 @@ class McpApprovalResponse:
         reason: why not.
     """
 
-    type: ClassVar[str] = "mcp_approval_response"
+    type: ClassVar[Literal["mcp_approval_response"]] = "mcp_approval_response"
     id: str
     approval_request_id: str
     approve: bool
@@ -291,7 +291,7 @@ class ItemReference:
         id: which item.
     """
 
-    type: ClassVar[str] = "item_reference"
+    type: ClassVar[Literal["item_reference"]] = "item_reference"
     id: str
 
 

@@ -11,7 +11,7 @@ spoken. A field that the protocol does not have, a vendor's, is kept in
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar, Literal, Union
 
 from attrs import frozen
 
@@ -87,7 +87,7 @@ class TruncationRetentionRatio:
         token_limits: limits lower than the model's own.
     """
 
-    type: ClassVar[str] = "retention_ratio"
+    type: ClassVar[Literal["retention_ratio"]] = "retention_ratio"
     retention_ratio: float
     token_limits: Union[TokenLimits, None, Unset] = UNSET
 
@@ -151,7 +151,7 @@ class SessionConfig:
         extra: a vendor's own fields.
     """
 
-    type: ClassVar[str] = "realtime"
+    type: ClassVar[Literal["realtime"]] = "realtime"
     model: MaybeText = UNSET
     output_modalities: Union[tuple[str, ...], None, Unset] = sequence()
     instructions: MaybeText = UNSET
@@ -183,7 +183,7 @@ class RealtimeSession:
         expires_at: when the server will end it, in seconds since the epoch.
     """
 
-    type: ClassVar[str] = "realtime"
+    type: ClassVar[Literal["realtime"]] = "realtime"
     id: MaybeText = UNSET
     object: MaybeText = UNSET
     expires_at: MaybeInt = UNSET
@@ -218,7 +218,7 @@ class TranscriptionConfig:
         extra: a vendor's own fields.
     """
 
-    type: ClassVar[str] = "transcription"
+    type: ClassVar[Literal["transcription"]] = "transcription"
     audio: Union[AudioConfig, None, Unset] = UNSET
     include: Union[tuple[str, ...], None, Unset] = sequence()
     output_modalities: Union[tuple[str, ...], None, Unset] = sequence()
@@ -239,7 +239,7 @@ class TranscriptionSession:
         expires_at: when the server will end it, in seconds since the epoch.
     """
 
-    type: ClassVar[str] = "transcription"
+    type: ClassVar[Literal["transcription"]] = "transcription"
     id: MaybeText = UNSET
     object: MaybeText = UNSET
     expires_at: MaybeInt = UNSET
@@ -307,7 +307,7 @@ class TranslationSession:
         audio: language, transcription, noise reduction.
     """
 
-    type: ClassVar[str] = "translation"
+    type: ClassVar[Literal["translation"]] = "translation"
     id: OrUnset[str] = required()
     model: OrUnset[str] = required()
     expires_at: OrUnset[int] = required()

@@ -8,7 +8,7 @@ mapping, in commands and in what the server says alike.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar, Literal, Union
 
 from attrs import frozen
 
@@ -27,7 +27,7 @@ class FunctionTool:
         parameters: JSON schema of its arguments.
     """
 
-    type: ClassVar[str] = "function"
+    type: ClassVar[Literal["function"]] = "function"
     name: MaybeText = UNSET
     description: MaybeText = UNSET
     parameters: MaybeAny = free()
@@ -81,7 +81,7 @@ class McpTool:
         defer_loading: load the tools only when they are looked for.
     """
 
-    type: ClassVar[str] = "mcp"
+    type: ClassVar[Literal["mcp"]] = "mcp"
     server_label: str
     server_url: MaybeText = free()
     connector_id: MaybeText = UNSET
@@ -102,7 +102,7 @@ Tool = Union[FunctionTool, McpTool, Mapping[str, Any]]
 class ToolChoiceFunction:
     """The model must call this function."""
 
-    type: ClassVar[str] = "function"
+    type: ClassVar[Literal["function"]] = "function"
     name: str
 
 
@@ -116,7 +116,7 @@ class ToolChoiceMcp:
         name: which of its tools; any when absent.
     """
 
-    type: ClassVar[str] = "mcp"
+    type: ClassVar[Literal["mcp"]] = "mcp"
     server_label: str
     name: MaybeText = UNSET
 
@@ -143,7 +143,7 @@ class PromptCacheBreakpoint:
 class PromptText:
     """Text as the value of a prompt variable."""
 
-    type: ClassVar[str] = "input_text"
+    type: ClassVar[Literal["input_text"]] = "input_text"
     text: str
     prompt_cache_breakpoint: Union[PromptCacheBreakpoint, None, Unset] = UNSET
 
@@ -159,7 +159,7 @@ class PromptImage:
         image_url: URL, or a ``data:`` URL.
     """
 
-    type: ClassVar[str] = "input_image"
+    type: ClassVar[Literal["input_image"]] = "input_image"
     detail: str
     file_id: MaybeText = UNSET
     image_url: MaybeText = UNSET
@@ -179,7 +179,7 @@ class PromptFile:
         filename: what to call it.
     """
 
-    type: ClassVar[str] = "input_file"
+    type: ClassVar[Literal["input_file"]] = "input_file"
     detail: MaybeText = UNSET
     file_data: MaybeText = UNSET
     file_id: MaybeText = UNSET

@@ -36,6 +36,7 @@ from .restorer import LONGEST, Restorer
 
 if TYPE_CHECKING:
     from .ask import Question
+    from .by_name import Events, Expect, WaitFor
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -53,6 +54,12 @@ class Session(BaseSession[Snapshot]):
         conversation: items, and commands on them.
         response: commands on responses.
     """
+
+    if TYPE_CHECKING:
+        # By name a checker knows the class; what runs is the base's.
+        expect: Expect  # type: ignore[assignment]
+        wait_for: WaitFor  # type: ignore[assignment]
+        events: Events  # type: ignore[assignment]
 
     def __init__(
         self,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, TracerProvider
 
     from .. import Context, Session, Subscription
+    from ..dispatch.event_names import EventName
     from ..dispatch.notices import ConnectionEnded
     from ..protocol import events
 
@@ -126,7 +127,7 @@ class _Follower:
     def subscribe(self) -> tuple[Subscription, ...]:
         """Register the handlers."""
         on = self._session.on
-        firsts = (
+        firsts: tuple[EventName, ...] = (
             "response.output_text.delta",
             "response.output_audio_transcript.delta",
             "response.output_audio.delta",

@@ -90,7 +90,7 @@ def broad(event: events.ServerEvent) -> None: ...
 # The decorator gives back the function unchanged, for a type checker as well.
 assert_type(by_class, Callable[[events.ResponseAudioDelta], None])
 assert_type(with_context, Callable[[events.ResponseDone, Context], None])
-assert_type(events.ResponseDone().type, str)
+assert_type(events.ResponseDone().type, Literal["response.done"])
 
 
 class Assistant:
@@ -224,10 +224,13 @@ def waiting(session: Session) -> None:
     with session.expect(events.SessionUpdated) as seen:
         session.update(instructions="Brief.")
     assert_type(seen.result(), events.SessionUpdated)
-    assert_type(got.result(), Any)
+    assert_type(
+        got.result(),
+        Union[events.SessionUpdated, events.TranslationSessionUpdated],
+    )
     event = session.wait_for(events.ResponseDone, timeout=None)
     assert_type(event, events.ResponseDone)
-    assert_type(session.wait_for("response.done"), Any)
+    assert_type(session.wait_for("response.done"), events.ResponseDone)
     for delta in session.events(events.ResponseTextDelta, where=lambda e: e.delta):
         text += delta.delta or ""
     finished: EventStream[events.ResponseDone] = session.events(events.ResponseDone)

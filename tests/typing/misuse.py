@@ -73,5 +73,5 @@ def wrong_waits(session: Session) -> None:
         where=lambda event: event.delta,  # type: ignore[attr-defined]
     )
     updated: events.ResponseDone = got.result()  # type: ignore[assignment]
-    number: Any = session.wait_for(7)  # type: ignore[arg-type]
+    number: Any = session.wait_for(7)  # type: ignore[call-overload]
     print(updated, number)

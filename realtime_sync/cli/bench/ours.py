@@ -22,6 +22,7 @@ from .job import (
 from .scripts import PCM_20_MS, PCM_200_MS
 
 if TYPE_CHECKING:
+    from ...dispatch.event_names import EventName
     from ...protocol import events
 
 _PATIENCE = 300.0
@@ -42,10 +43,11 @@ def _connect(
 
 def stream(job: Job) -> Figures:
     """A stream of deltas of one kind to one handler, after a warm-up."""
-    name = {
+    names: dict[str, EventName] = {
         "text": "response.output_text.delta",
         "arguments": "response.function_call_arguments.delta",
-    }.get(job.kind, "response.output_audio.delta")
+    }
+    name = names.get(job.kind, "response.output_audio.delta")
     audio = job.kind in ("audio", "big")
     meter, heard, size = Meter(), 0, 0
 

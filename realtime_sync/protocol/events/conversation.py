@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Union
+from typing import ClassVar, Literal, Union
 
 from attrs import frozen
 
@@ -26,7 +26,7 @@ class ConversationItemCreate(ClientEvent):
             the end when absent.
     """
 
-    type: ClassVar[str] = "conversation.item.create"
+    type: ClassVar[Literal["conversation.item.create"]] = "conversation.item.create"
     item: InputItem
     previous_item_id: Union[str, None, Unset] = UNSET
 
@@ -40,7 +40,7 @@ class ConversationItemDelete(ClientEvent):
         item_id: which one.
     """
 
-    type: ClassVar[str] = "conversation.item.delete"
+    type: ClassVar[Literal["conversation.item.delete"]] = "conversation.item.delete"
     item_id: str
 
 
@@ -53,7 +53,7 @@ class ConversationItemRetrieve(ClientEvent):
         item_id: which one.
     """
 
-    type: ClassVar[str] = "conversation.item.retrieve"
+    type: ClassVar[Literal["conversation.item.retrieve"]] = "conversation.item.retrieve"
     item_id: str
 
 
@@ -72,7 +72,7 @@ class ConversationItemTruncate(ClientEvent):
         audio_end_ms: milliseconds of that item's audio to keep.
     """
 
-    type: ClassVar[str] = "conversation.item.truncate"
+    type: ClassVar[Literal["conversation.item.truncate"]] = "conversation.item.truncate"
     item_id: str
     content_index: int = count(default=0)
     audio_end_ms: int = count()
@@ -104,7 +104,7 @@ class ConversationCreated(ServerEvent):
         conversation: its id.
     """
 
-    type: ClassVar[str] = "conversation.created"
+    type: ClassVar[Literal["conversation.created"]] = "conversation.created"
     conversation: OrUnset[Conversation] = required()
 
 
@@ -122,7 +122,7 @@ class ConversationItemAdded(ServerEvent):
             though some servers never fill it.
     """
 
-    type: ClassVar[str] = "conversation.item.added"
+    type: ClassVar[Literal["conversation.item.added"]] = "conversation.item.added"
     item: OrUnset[Item] = required()
     previous_item_id: MaybeText = UNSET
 
@@ -137,7 +137,7 @@ class ConversationItemDone(ServerEvent):
         previous_item_id: as in `ConversationItemAdded`.
     """
 
-    type: ClassVar[str] = "conversation.item.done"
+    type: ClassVar[Literal["conversation.item.done"]] = "conversation.item.done"
     item: OrUnset[Item] = required()
     previous_item_id: MaybeText = UNSET
 
@@ -151,7 +151,9 @@ class ConversationItemRetrieved(ServerEvent):
         item: the item with everything in it, audio bytes too.
     """
 
-    type: ClassVar[str] = "conversation.item.retrieved"
+    type: ClassVar[Literal["conversation.item.retrieved"]] = (
+        "conversation.item.retrieved"
+    )
     item: OrUnset[Item] = required()
 
 
@@ -166,7 +168,9 @@ class ConversationItemTruncated(ServerEvent):
         audio_end_ms: milliseconds of audio that are left.
     """
 
-    type: ClassVar[str] = "conversation.item.truncated"
+    type: ClassVar[Literal["conversation.item.truncated"]] = (
+        "conversation.item.truncated"
+    )
     item_id: OrUnset[str] = required()
     content_index: OrUnset[int] = required()
     audio_end_ms: OrUnset[int] = required()
@@ -181,7 +185,7 @@ class ConversationItemDeleted(ServerEvent):
         item_id: the item.
     """
 
-    type: ClassVar[str] = "conversation.item.deleted"
+    type: ClassVar[Literal["conversation.item.deleted"]] = "conversation.item.deleted"
     item_id: OrUnset[str] = required()
 
 
@@ -200,7 +204,9 @@ class ConversationItemInputAudioTranscriptionDelta(ServerEvent):
             ones before it said.
     """
 
-    type: ClassVar[str] = "conversation.item.input_audio_transcription.delta"
+    type: ClassVar[Literal["conversation.item.input_audio_transcription.delta"]] = (
+        "conversation.item.input_audio_transcription.delta"
+    )
     item_id: OrUnset[str] = required()
     content_index: MaybeInt = UNSET
     delta: MaybeText = UNSET
@@ -223,7 +229,9 @@ class ConversationItemInputAudioTranscriptionSegment(ServerEvent):
         text: what was said.
     """
 
-    type: ClassVar[str] = "conversation.item.input_audio_transcription.segment"
+    type: ClassVar[Literal["conversation.item.input_audio_transcription.segment"]] = (
+        "conversation.item.input_audio_transcription.segment"
+    )
     item_id: OrUnset[str] = required()
     content_index: OrUnset[int] = required()
     id: OrUnset[str] = required()
@@ -247,7 +255,9 @@ class ConversationItemInputAudioTranscriptionCompleted(ServerEvent):
         logprobs: log probabilities, if they were asked for.
     """
 
-    type: ClassVar[str] = "conversation.item.input_audio_transcription.completed"
+    type: ClassVar[Literal["conversation.item.input_audio_transcription.completed"]] = (
+        "conversation.item.input_audio_transcription.completed"
+    )
     item_id: OrUnset[str] = required()
     content_index: OrUnset[int] = required()
     transcript: OrUnset[str] = required()
@@ -267,7 +277,9 @@ class ConversationItemInputAudioTranscriptionFailed(ServerEvent):
         error: why.
     """
 
-    type: ClassVar[str] = "conversation.item.input_audio_transcription.failed"
+    type: ClassVar[Literal["conversation.item.input_audio_transcription.failed"]] = (
+        "conversation.item.input_audio_transcription.failed"
+    )
     item_id: OrUnset[str] = required()
     content_index: OrUnset[int] = required()
     error: OrUnset[TranscriptionError] = required()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from attrs import frozen
 
@@ -22,7 +22,7 @@ class InputAudioBufferAppend(ClientEvent):
         audio: samples in the session's input format, at most 15 MiB.
     """
 
-    type: ClassVar[str] = "input_audio_buffer.append"
+    type: ClassVar[Literal["input_audio_buffer.append"]] = "input_audio_buffer.append"
     audio: bytes = given_audio()
 
 
@@ -34,14 +34,14 @@ class InputAudioBufferCommit(ClientEvent):
     No response follows by itself.
     """
 
-    type: ClassVar[str] = "input_audio_buffer.commit"
+    type: ClassVar[Literal["input_audio_buffer.commit"]] = "input_audio_buffer.commit"
 
 
 @frozen(kw_only=True, slots=False, field_transformer=checked)
 class InputAudioBufferClear(ClientEvent):
     """Throw away the audio in the buffer."""
 
-    type: ClassVar[str] = "input_audio_buffer.clear"
+    type: ClassVar[Literal["input_audio_buffer.clear"]] = "input_audio_buffer.clear"
 
 
 @frozen(kw_only=True, slots=False)
@@ -55,7 +55,9 @@ class InputAudioBufferSpeechStarted(ServerEvent):
         item_id: the item that the speech will be. It does not exist yet.
     """
 
-    type: ClassVar[str] = "input_audio_buffer.speech_started"
+    type: ClassVar[Literal["input_audio_buffer.speech_started"]] = (
+        "input_audio_buffer.speech_started"
+    )
     audio_start_ms: OrUnset[int] = required()
     item_id: OrUnset[str] = required()
 
@@ -71,7 +73,9 @@ class InputAudioBufferSpeechStopped(ServerEvent):
         item_id: the item that the speech will be.
     """
 
-    type: ClassVar[str] = "input_audio_buffer.speech_stopped"
+    type: ClassVar[Literal["input_audio_buffer.speech_stopped"]] = (
+        "input_audio_buffer.speech_stopped"
+    )
     audio_end_ms: OrUnset[int] = required()
     item_id: OrUnset[str] = required()
 
@@ -86,7 +90,9 @@ class InputAudioBufferCommitted(ServerEvent):
         previous_item_id: the item that it will follow.
     """
 
-    type: ClassVar[str] = "input_audio_buffer.committed"
+    type: ClassVar[Literal["input_audio_buffer.committed"]] = (
+        "input_audio_buffer.committed"
+    )
     item_id: OrUnset[str] = required()
     previous_item_id: MaybeText = UNSET
 
@@ -95,7 +101,7 @@ class InputAudioBufferCommitted(ServerEvent):
 class InputAudioBufferCleared(ServerEvent):
     """The buffer is empty, as the client asked."""
 
-    type: ClassVar[str] = "input_audio_buffer.cleared"
+    type: ClassVar[Literal["input_audio_buffer.cleared"]] = "input_audio_buffer.cleared"
 
 
 @frozen(kw_only=True, slots=False)
@@ -110,7 +116,9 @@ class InputAudioBufferTimeoutTriggered(ServerEvent):
         item_id: the item that the silence becomes.
     """
 
-    type: ClassVar[str] = "input_audio_buffer.timeout_triggered"
+    type: ClassVar[Literal["input_audio_buffer.timeout_triggered"]] = (
+        "input_audio_buffer.timeout_triggered"
+    )
     audio_start_ms: OrUnset[int] = required()
     audio_end_ms: OrUnset[int] = required()
     item_id: OrUnset[str] = required()
@@ -126,6 +134,8 @@ class InputAudioBufferDtmfEventReceived(ServerEvent):
         received_at: when, in seconds since the epoch.
     """
 
-    type: ClassVar[str] = "input_audio_buffer.dtmf_event_received"
+    type: ClassVar[Literal["input_audio_buffer.dtmf_event_received"]] = (
+        "input_audio_buffer.dtmf_event_received"
+    )
     event: OrUnset[str] = required()
     received_at: OrUnset[int] = required()

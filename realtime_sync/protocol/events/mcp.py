@@ -6,7 +6,7 @@ The server talks to the MCP server; the client only watches, and approves.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from attrs import frozen
 
@@ -24,7 +24,7 @@ class McpListToolsInProgress(ServerEvent):
         item_id: the item that will list them.
     """
 
-    type: ClassVar[str] = "mcp_list_tools.in_progress"
+    type: ClassVar[Literal["mcp_list_tools.in_progress"]] = "mcp_list_tools.in_progress"
     item_id: OrUnset[str] = required()
 
 
@@ -37,7 +37,7 @@ class McpListToolsCompleted(ServerEvent):
         item_id: the item that lists them.
     """
 
-    type: ClassVar[str] = "mcp_list_tools.completed"
+    type: ClassVar[Literal["mcp_list_tools.completed"]] = "mcp_list_tools.completed"
     item_id: OrUnset[str] = required()
 
 
@@ -50,7 +50,7 @@ class McpListToolsFailed(ServerEvent):
         item_id: the item that would have listed them.
     """
 
-    type: ClassVar[str] = "mcp_list_tools.failed"
+    type: ClassVar[Literal["mcp_list_tools.failed"]] = "mcp_list_tools.failed"
     item_id: OrUnset[str] = required()
 
 
@@ -67,7 +67,9 @@ class ResponseMcpCallArgumentsDelta(ServerEvent):
         obfuscation: padding against guessing from sizes; of no use otherwise.
     """
 
-    type: ClassVar[str] = "response.mcp_call_arguments.delta"
+    type: ClassVar[Literal["response.mcp_call_arguments.delta"]] = (
+        "response.mcp_call_arguments.delta"
+    )
     response_id: OrUnset[str] = required()
     item_id: OrUnset[str] = required()
     output_index: OrUnset[int] = required()
@@ -87,7 +89,9 @@ class ResponseMcpCallArgumentsDone(ServerEvent):
         arguments: JSON text.
     """
 
-    type: ClassVar[str] = "response.mcp_call_arguments.done"
+    type: ClassVar[Literal["response.mcp_call_arguments.done"]] = (
+        "response.mcp_call_arguments.done"
+    )
     response_id: OrUnset[str] = required()
     item_id: OrUnset[str] = required()
     output_index: OrUnset[int] = required()
@@ -104,7 +108,9 @@ class ResponseMcpCallInProgress(ServerEvent):
         output_index: position of the call in the response.
     """
 
-    type: ClassVar[str] = "response.mcp_call.in_progress"
+    type: ClassVar[Literal["response.mcp_call.in_progress"]] = (
+        "response.mcp_call.in_progress"
+    )
     item_id: OrUnset[str] = required()
     output_index: OrUnset[int] = required()
 
@@ -119,7 +125,9 @@ class ResponseMcpCallCompleted(ServerEvent):
         output_index: position of the call in the response.
     """
 
-    type: ClassVar[str] = "response.mcp_call.completed"
+    type: ClassVar[Literal["response.mcp_call.completed"]] = (
+        "response.mcp_call.completed"
+    )
     item_id: OrUnset[str] = required()
     output_index: OrUnset[int] = required()
 
@@ -134,6 +142,6 @@ class ResponseMcpCallFailed(ServerEvent):
         output_index: position of the call in the response.
     """
 
-    type: ClassVar[str] = "response.mcp_call.failed"
+    type: ClassVar[Literal["response.mcp_call.failed"]] = "response.mcp_call.failed"
     item_id: OrUnset[str] = required()
     output_index: OrUnset[int] = required()

@@ -7,7 +7,7 @@ vendors send ``cleared`` over a WebSocket.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from attrs import frozen
 
@@ -20,7 +20,7 @@ from ._base import ClientEvent, ServerEvent
 class OutputAudioBufferClear(ClientEvent):
     """Stop the server's playback. Send `ResponseCancel` before it."""
 
-    type: ClassVar[str] = "output_audio_buffer.clear"
+    type: ClassVar[Literal["output_audio_buffer.clear"]] = "output_audio_buffer.clear"
 
 
 @frozen(kw_only=True, slots=False)
@@ -32,7 +32,9 @@ class OutputAudioBufferStarted(ServerEvent):
         response_id: the response.
     """
 
-    type: ClassVar[str] = "output_audio_buffer.started"
+    type: ClassVar[Literal["output_audio_buffer.started"]] = (
+        "output_audio_buffer.started"
+    )
     response_id: OrUnset[str] = required()
 
 
@@ -45,7 +47,9 @@ class OutputAudioBufferStopped(ServerEvent):
         response_id: the response.
     """
 
-    type: ClassVar[str] = "output_audio_buffer.stopped"
+    type: ClassVar[Literal["output_audio_buffer.stopped"]] = (
+        "output_audio_buffer.stopped"
+    )
     response_id: OrUnset[str] = required()
 
 
@@ -58,5 +62,7 @@ class OutputAudioBufferCleared(ServerEvent):
         response_id: the response.
     """
 
-    type: ClassVar[str] = "output_audio_buffer.cleared"
+    type: ClassVar[Literal["output_audio_buffer.cleared"]] = (
+        "output_audio_buffer.cleared"
+    )
     response_id: OrUnset[str] = required()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar, Literal, Union
 
 from attrs import frozen
 
@@ -24,7 +24,7 @@ class ResponseCreate(ClientEvent):
         response: how it differs from the session's configuration.
     """
 
-    type: ClassVar[str] = "response.create"
+    type: ClassVar[Literal["response.create"]] = "response.create"
     response: Union[ResponseConfig, Mapping[str, Any], Unset] = free()
 
 
@@ -37,7 +37,7 @@ class ResponseCancel(ClientEvent):
         response_id: which one; the conversation's active one when absent.
     """
 
-    type: ClassVar[str] = "response.cancel"
+    type: ClassVar[Literal["response.cancel"]] = "response.cancel"
     response_id: Union[str, Unset] = UNSET
 
 
@@ -50,7 +50,7 @@ class ResponseCreated(ServerEvent):
         response: ``in_progress``, without output.
     """
 
-    type: ClassVar[str] = "response.created"
+    type: ClassVar[Literal["response.created"]] = "response.created"
     response: OrUnset[Response] = required()
 
 
@@ -63,7 +63,7 @@ class ResponseDone(ServerEvent):
         response: status, items, usage; no audio bytes.
     """
 
-    type: ClassVar[str] = "response.done"
+    type: ClassVar[Literal["response.done"]] = "response.done"
     response: OrUnset[Response] = required()
 
 
@@ -78,7 +78,7 @@ class ResponseOutputItemAdded(ServerEvent):
         item: still empty.
     """
 
-    type: ClassVar[str] = "response.output_item.added"
+    type: ClassVar[Literal["response.output_item.added"]] = "response.output_item.added"
     response_id: OrUnset[str] = required()
     output_index: OrUnset[int] = required()
     item: OrUnset[Item] = required()
@@ -95,7 +95,7 @@ class ResponseOutputItemDone(ServerEvent):
         item: with all its content, audio bytes excepted.
     """
 
-    type: ClassVar[str] = "response.output_item.done"
+    type: ClassVar[Literal["response.output_item.done"]] = "response.output_item.done"
     response_id: OrUnset[str] = required()
     output_index: OrUnset[int] = required()
     item: OrUnset[Item] = required()
@@ -115,7 +115,9 @@ class ResponseContentPartAdded(ServerEvent):
             part ``output_text`` or ``output_audio``.
     """
 
-    type: ClassVar[str] = "response.content_part.added"
+    type: ClassVar[Literal["response.content_part.added"]] = (
+        "response.content_part.added"
+    )
     response_id: OrUnset[str] = required()
     item_id: OrUnset[str] = required()
     output_index: OrUnset[int] = required()
@@ -136,7 +138,7 @@ class ResponseContentPartDone(ServerEvent):
         part: with its text or transcript; no audio bytes.
     """
 
-    type: ClassVar[str] = "response.content_part.done"
+    type: ClassVar[Literal["response.content_part.done"]] = "response.content_part.done"
     response_id: OrUnset[str] = required()
     item_id: OrUnset[str] = required()
     output_index: OrUnset[int] = required()
@@ -157,7 +159,7 @@ class ResponseTextDelta(ServerEvent):
         delta: what to append.
     """
 
-    type: ClassVar[str] = "response.output_text.delta"
+    type: ClassVar[Literal["response.output_text.delta"]] = "response.output_text.delta"
     response_id: OrUnset[str] = required()
     item_id: OrUnset[str] = required()
     output_index: OrUnset[int] = required()
@@ -178,7 +180,7 @@ class ResponseTextDone(ServerEvent):
         text: all of it.
     """
 
-    type: ClassVar[str] = "response.output_text.done"
+    type: ClassVar[Literal["response.output_text.done"]] = "response.output_text.done"
     response_id: OrUnset[str] = required()
     item_id: OrUnset[str] = required()
     output_index: OrUnset[int] = required()
@@ -200,7 +202,9 @@ class ResponseAudioDelta(ServerEvent):
         delta: samples in the session's output format; decoded when first read.
     """
 
-    type: ClassVar[str] = "response.output_audio.delta"
+    type: ClassVar[Literal["response.output_audio.delta"]] = (
+        "response.output_audio.delta"
+    )
     response_id: OrUnset[str] = required()
     item_id: OrUnset[str] = required()
     output_index: OrUnset[int] = required()
@@ -220,7 +224,7 @@ class ResponseAudioDone(ServerEvent):
         content_index: position of the part in the message.
     """
 
-    type: ClassVar[str] = "response.output_audio.done"
+    type: ClassVar[Literal["response.output_audio.done"]] = "response.output_audio.done"
     response_id: OrUnset[str] = required()
     item_id: OrUnset[str] = required()
     output_index: OrUnset[int] = required()
@@ -240,7 +244,9 @@ class ResponseAudioTranscriptDelta(ServerEvent):
         delta: what to append.
     """
 
-    type: ClassVar[str] = "response.output_audio_transcript.delta"
+    type: ClassVar[Literal["response.output_audio_transcript.delta"]] = (
+        "response.output_audio_transcript.delta"
+    )
     response_id: OrUnset[str] = required()
     item_id: OrUnset[str] = required()
     output_index: OrUnset[int] = required()
@@ -261,7 +267,9 @@ class ResponseAudioTranscriptDone(ServerEvent):
         transcript: all of them.
     """
 
-    type: ClassVar[str] = "response.output_audio_transcript.done"
+    type: ClassVar[Literal["response.output_audio_transcript.done"]] = (
+        "response.output_audio_transcript.done"
+    )
     response_id: OrUnset[str] = required()
     item_id: OrUnset[str] = required()
     output_index: OrUnset[int] = required()
@@ -282,7 +290,9 @@ class ResponseFunctionCallArgumentsDelta(ServerEvent):
         delta: JSON text to append.
     """
 
-    type: ClassVar[str] = "response.function_call_arguments.delta"
+    type: ClassVar[Literal["response.function_call_arguments.delta"]] = (
+        "response.function_call_arguments.delta"
+    )
     response_id: OrUnset[str] = required()
     item_id: OrUnset[str] = required()
     output_index: OrUnset[int] = required()
@@ -307,7 +317,9 @@ class ResponseFunctionCallArgumentsDone(ServerEvent):
         arguments: JSON text, possibly not valid.
     """
 
-    type: ClassVar[str] = "response.function_call_arguments.done"
+    type: ClassVar[Literal["response.function_call_arguments.done"]] = (
+        "response.function_call_arguments.done"
+    )
     response_id: OrUnset[str] = required()
     item_id: OrUnset[str] = required()
     output_index: OrUnset[int] = required()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from attrs import frozen
 
@@ -28,7 +28,7 @@ class Error(ServerEvent):
             is not; the connection is closed after the last two.
     """
 
-    type: ClassVar[str] = "error"
+    type: ClassVar[Literal["error"]] = "error"
     error: OrUnset[ErrorDetails] = required()
 
 
@@ -44,5 +44,5 @@ class RateLimitsUpdated(ServerEvent):
         rate_limits: one entry per limit; may be empty.
     """
 
-    type: ClassVar[str] = "rate_limits.updated"
+    type: ClassVar[Literal["rate_limits.updated"]] = "rate_limits.updated"
     rate_limits: OrUnset[tuple[RateLimit, ...]] = required()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar, Literal, Union
 
 from attrs import frozen
 
@@ -30,7 +30,7 @@ class SessionUpdate(ClientEvent):
             is sent as it is, except for the dialect's spelling.
     """
 
-    type: ClassVar[str] = "session.update"
+    type: ClassVar[Literal["session.update"]] = "session.update"
     session: Union[SessionConfig, TranscriptionConfig, Mapping[str, Any]] = (
         given_freely()
     )
@@ -45,7 +45,7 @@ class SessionCreated(ServerEvent):
         session: the configuration that it starts with.
     """
 
-    type: ClassVar[str] = "session.created"
+    type: ClassVar[Literal["session.created"]] = "session.created"
     session: OrUnset[Union[RealtimeSession, TranscriptionSession]] = required()
 
 
@@ -58,5 +58,5 @@ class SessionUpdated(ServerEvent):
         session: the whole configuration that is now in force.
     """
 
-    type: ClassVar[str] = "session.updated"
+    type: ClassVar[Literal["session.updated"]] = "session.updated"
     session: OrUnset[Union[RealtimeSession, TranscriptionSession]] = required()

@@ -9,7 +9,7 @@ else; hence classes of their own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar, Literal, Union
 
 from attrs import frozen
 
@@ -37,7 +37,7 @@ class TranslationSessionUpdate(ClientEvent):
         session: only the fields that are to change.
     """
 
-    type: ClassVar[str] = "session.update"
+    type: ClassVar[Literal["session.update"]] = "session.update"
     session: Union[TranslationConfig, Mapping[str, Any]] = given_freely()
 
 
@@ -51,7 +51,9 @@ class TranslationInputAudioBufferAppend(ClientEvent):
         audio: 24 kHz PCM16 mono, best in pieces of 200 ms.
     """
 
-    type: ClassVar[str] = "session.input_audio_buffer.append"
+    type: ClassVar[Literal["session.input_audio_buffer.append"]] = (
+        "session.input_audio_buffer.append"
+    )
     audio: bytes = given_audio()
 
 
@@ -59,7 +61,7 @@ class TranslationInputAudioBufferAppend(ClientEvent):
 class TranslationSessionClose(ClientEvent):
     """Translate what is left, then end the session."""
 
-    type: ClassVar[str] = "session.close"
+    type: ClassVar[Literal["session.close"]] = "session.close"
 
 
 @frozen(kw_only=True, slots=False)
@@ -71,7 +73,7 @@ class TranslationSessionCreated(ServerEvent):
         session: the configuration that it starts with.
     """
 
-    type: ClassVar[str] = "session.created"
+    type: ClassVar[Literal["session.created"]] = "session.created"
     session: OrUnset[TranslationSession] = required()
 
 
@@ -84,7 +86,7 @@ class TranslationSessionUpdated(ServerEvent):
         session: the whole configuration that is now in force.
     """
 
-    type: ClassVar[str] = "session.updated"
+    type: ClassVar[Literal["session.updated"]] = "session.updated"
     session: OrUnset[TranslationSession] = required()
 
 
@@ -92,7 +94,7 @@ class TranslationSessionUpdated(ServerEvent):
 class TranslationSessionClosed(ServerEvent):
     """Everything is translated and the session is over."""
 
-    type: ClassVar[str] = "session.closed"
+    type: ClassVar[Literal["session.closed"]] = "session.closed"
 
 
 @frozen(kw_only=True, slots=False)
@@ -105,7 +107,9 @@ class TranslationInputTranscriptDelta(ServerEvent):
         elapsed_ms: where it belongs, in milliseconds of the session's audio.
     """
 
-    type: ClassVar[str] = "session.input_transcript.delta"
+    type: ClassVar[Literal["session.input_transcript.delta"]] = (
+        "session.input_transcript.delta"
+    )
     delta: OrUnset[str] = required()
     elapsed_ms: MaybeInt = UNSET
 
@@ -120,7 +124,9 @@ class TranslationOutputTranscriptDelta(ServerEvent):
         elapsed_ms: where it belongs, in milliseconds of the session's audio.
     """
 
-    type: ClassVar[str] = "session.output_transcript.delta"
+    type: ClassVar[Literal["session.output_transcript.delta"]] = (
+        "session.output_transcript.delta"
+    )
     delta: OrUnset[str] = required()
     elapsed_ms: MaybeInt = UNSET
 
@@ -139,7 +145,7 @@ class TranslationOutputAudioDelta(ServerEvent):
         elapsed_ms: where it belongs, in milliseconds of the session's audio.
     """
 
-    type: ClassVar[str] = "session.output_audio.delta"
+    type: ClassVar[Literal["session.output_audio.delta"]] = "session.output_audio.delta"
     delta: OrUnset[bytes] = audio_field(required=True)
     sample_rate: MaybeInt = UNSET
     channels: MaybeInt = UNSET

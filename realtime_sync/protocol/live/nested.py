@@ -8,7 +8,7 @@ as it came is in ``raw["event"]`` of the event around it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar, Literal, Union
 
 from attrs import frozen
 
@@ -75,7 +75,7 @@ class BackendFunctionCall:
         status: run it when it is ``"completed"``, never when ``"incomplete"``.
     """
 
-    type: ClassVar[str] = "function_call"
+    type: ClassVar[Literal["function_call"]] = "function_call"
     id: MaybeText = UNSET
     call_id: OrUnset[str] = required()
     name: OrUnset[str] = required()
@@ -91,7 +91,7 @@ Item = Union[BackendFunctionCall, Mapping[str, Any]]
 class ResponseCreated:
     """The backend begins a response."""
 
-    type: ClassVar[str] = "response.created"
+    type: ClassVar[Literal["response.created"]] = "response.created"
     response: OrUnset[BackendResponse] = required()
     sequence_number: MaybeInt = UNSET
 
@@ -100,7 +100,7 @@ class ResponseCreated:
 class ResponseCompleted:
     """A response has ended well."""
 
-    type: ClassVar[str] = "response.completed"
+    type: ClassVar[Literal["response.completed"]] = "response.completed"
     response: OrUnset[BackendResponse] = required()
     sequence_number: MaybeInt = UNSET
 
@@ -109,7 +109,7 @@ class ResponseCompleted:
 class ResponseFailed:
     """A response has failed; calls that it made are dropped."""
 
-    type: ClassVar[str] = "response.failed"
+    type: ClassVar[Literal["response.failed"]] = "response.failed"
     response: OrUnset[BackendResponse] = required()
     sequence_number: MaybeInt = UNSET
 
@@ -118,7 +118,7 @@ class ResponseFailed:
 class ResponseIncomplete:
     """A response was cut short; calls that it made are dropped."""
 
-    type: ClassVar[str] = "response.incomplete"
+    type: ClassVar[Literal["response.incomplete"]] = "response.incomplete"
     response: OrUnset[BackendResponse] = required()
     sequence_number: MaybeInt = UNSET
 
@@ -127,7 +127,7 @@ class ResponseIncomplete:
 class OutputItemAdded:
     """A response has a new item, which is not whole yet."""
 
-    type: ClassVar[str] = "response.output_item.added"
+    type: ClassVar[Literal["response.output_item.added"]] = "response.output_item.added"
     item: OrUnset[Item] = required()
     output_index: MaybeInt = UNSET
     sequence_number: MaybeInt = UNSET
@@ -137,7 +137,7 @@ class OutputItemAdded:
 class OutputItemDone:
     """An item is whole. Of a function call, this is the one to act on."""
 
-    type: ClassVar[str] = "response.output_item.done"
+    type: ClassVar[Literal["response.output_item.done"]] = "response.output_item.done"
     item: OrUnset[Item] = required()
     output_index: MaybeInt = UNSET
     sequence_number: MaybeInt = UNSET
@@ -147,7 +147,7 @@ class OutputItemDone:
 class OutputTextDelta:
     """More of what the backend writes, which the voice will say."""
 
-    type: ClassVar[str] = "response.output_text.delta"
+    type: ClassVar[Literal["response.output_text.delta"]] = "response.output_text.delta"
     delta: OrUnset[str] = required()
     item_id: MaybeText = UNSET
     output_index: MaybeInt = UNSET

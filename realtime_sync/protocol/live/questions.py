@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar, Literal, Union
 
 from attrs import frozen
 
@@ -22,7 +22,7 @@ from ..fields import (
 class InputText:
     """A piece of text."""
 
-    type: ClassVar[str] = "input_text"
+    type: ClassVar[Literal["input_text"]] = "input_text"
     text: str
 
 
@@ -36,7 +36,7 @@ class InputImage:
         detail: ``"low"``, ``"high"``, ``"auto"`` or ``"original"``.
     """
 
-    type: ClassVar[str] = "input_image"
+    type: ClassVar[Literal["input_image"]] = "input_image"
     image_url: str
     detail: MaybeText = UNSET
 
@@ -50,7 +50,7 @@ class InputJson:
         data: an object, or a sequence of objects.
     """
 
-    type: ClassVar[str] = "input_json"
+    type: ClassVar[Literal["input_json"]] = "input_json"
     data: Union[Mapping[str, Any], tuple[Mapping[str, Any], ...]] = given_freely()
 
 
@@ -84,7 +84,7 @@ class Choice:
         choices: what to choose from.
     """
 
-    type: ClassVar[str] = "choice"
+    type: ClassVar[Literal["choice"]] = "choice"
     instructions: Words = given_freely()
     choices: tuple[ChoiceOption, ...] = given_sequence()
     name: MaybeText = UNSET
@@ -100,7 +100,7 @@ class Predicate:
         instructions: the question.
     """
 
-    type: ClassVar[str] = "predicate"
+    type: ClassVar[Literal["predicate"]] = "predicate"
     instructions: Words = given_freely()
     name: MaybeText = UNSET
 
@@ -130,7 +130,7 @@ class Score:
         levels: the scale, lowest first.
     """
 
-    type: ClassVar[str] = "score"
+    type: ClassVar[Literal["score"]] = "score"
     instructions: Words = given_freely()
     levels: tuple[ScoreLevel, ...] = given_sequence()
     name: MaybeText = UNSET
@@ -157,7 +157,7 @@ class Trigger:
         decisions: the questions.
     """
 
-    type: ClassVar[str] = "decisions"
+    type: ClassVar[Literal["decisions"]] = "decisions"
     event_type: str
     decisions: TriggeredQuestions
 
@@ -182,7 +182,7 @@ class ChoiceAnswer:
         name: of the question.
     """
 
-    type: ClassVar[str] = "choice"
+    type: ClassVar[Literal["choice"]] = "choice"
     choice: OrUnset[Union[str, bool]] = required()
     confidence: OrUnset[float] = required()
     probabilities: OrUnset[tuple[ChoiceProbability, ...]] = required()
@@ -199,7 +199,7 @@ class PredicateAnswer:
         name: of the question.
     """
 
-    type: ClassVar[str] = "predicate"
+    type: ClassVar[Literal["predicate"]] = "predicate"
     probability: OrUnset[float] = required()
     name: MaybeText = UNSET
 
@@ -225,7 +225,7 @@ class ScoreAnswer:
         name: of the question.
     """
 
-    type: ClassVar[str] = "score"
+    type: ClassVar[Literal["score"]] = "score"
     score: OrUnset[float] = required()
     confidence: OrUnset[float] = required()
     probabilities: OrUnset[tuple[ScoreProbability, ...]] = required()
@@ -236,7 +236,7 @@ class ScoreAnswer:
 class RefusedAnswer:
     """A question that is not answered."""
 
-    type: ClassVar[str] = "refusal"
+    type: ClassVar[Literal["refusal"]] = "refusal"
     name: MaybeText = UNSET
 
 
@@ -291,7 +291,7 @@ class Decision:
 class DecisionCompleted:
     """A decision was made."""
 
-    type: ClassVar[str] = "decision.completed"
+    type: ClassVar[Literal["decision.completed"]] = "decision.completed"
     decision: OrUnset[Decision] = required()
 
 
@@ -299,7 +299,7 @@ class DecisionCompleted:
 class OutputText:
     """Text of the assistant."""
 
-    type: ClassVar[str] = "output_text"
+    type: ClassVar[Literal["output_text"]] = "output_text"
     text: str
 
 
@@ -307,7 +307,7 @@ class OutputText:
 class Refusal:
     """The assistant's refusal."""
 
-    type: ClassVar[str] = "refusal"
+    type: ClassVar[Literal["refusal"]] = "refusal"
     refusal: str
 
 
@@ -315,7 +315,7 @@ class Refusal:
 class UserMessage:
     """What the user said or showed."""
 
-    type: ClassVar[str] = "message"
+    type: ClassVar[Literal["message"]] = "message"
     role: ClassVar[str] = "user"
     content: Words = given_freely()
     id: MaybeText = UNSET
@@ -325,7 +325,7 @@ class UserMessage:
 class DeveloperMessage:
     """What the application says."""
 
-    type: ClassVar[str] = "message"
+    type: ClassVar[Literal["message"]] = "message"
     role: ClassVar[str] = "developer"
     content: Words = given_freely()
     id: MaybeText = UNSET
@@ -335,7 +335,7 @@ class DeveloperMessage:
 class SystemMessage:
     """What holds before all else."""
 
-    type: ClassVar[str] = "message"
+    type: ClassVar[Literal["message"]] = "message"
     role: ClassVar[str] = "system"
     content: Words = given_freely()
     id: MaybeText = UNSET
@@ -352,7 +352,7 @@ class AssistantMessage:
         id: the service's, once it has the item.
     """
 
-    type: ClassVar[str] = "message"
+    type: ClassVar[Literal["message"]] = "message"
     role: ClassVar[str] = "assistant"
     content: Union[str, tuple[Union[OutputText, Refusal, Mapping[str, Any]], ...]] = (
         given_freely()
@@ -375,7 +375,7 @@ class FunctionCall:
         id: the service's, once it has the item.
     """
 
-    type: ClassVar[str] = "function_call"
+    type: ClassVar[Literal["function_call"]] = "function_call"
     call_id: str
     name: str
     arguments: str
@@ -398,7 +398,7 @@ class CustomToolCall:
         id: the service's, once it has the item.
     """
 
-    type: ClassVar[str] = "custom_tool_call"
+    type: ClassVar[Literal["custom_tool_call"]] = "custom_tool_call"
     call_id: str
     name: str
     input: str
@@ -411,7 +411,7 @@ class CustomToolCall:
 class FunctionCallOutput:
     """What a function gave."""
 
-    type: ClassVar[str] = "function_call_output"
+    type: ClassVar[Literal["function_call_output"]] = "function_call_output"
     call_id: str
     output: Words = given_freely()
     status: MaybeText = UNSET
@@ -422,7 +422,7 @@ class FunctionCallOutput:
 class CustomToolCallOutput:
     """What a tool gave."""
 
-    type: ClassVar[str] = "custom_tool_call_output"
+    type: ClassVar[Literal["custom_tool_call_output"]] = "custom_tool_call_output"
     call_id: str
     output: Words = given_freely()
     status: MaybeText = UNSET

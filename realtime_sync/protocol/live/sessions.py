@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar, Literal, Union
 
 from attrs import frozen
 
@@ -34,7 +34,7 @@ class Pcm:
         rate: 16000 or 24000 samples per second.
     """
 
-    type: ClassVar[str] = "audio/pcm"
+    type: ClassVar[Literal["audio/pcm"]] = "audio/pcm"
     rate: int
 
 
@@ -42,7 +42,7 @@ class Pcm:
 class Pcmu:
     """G.711 mu-law; the rate is 8000."""
 
-    type: ClassVar[str] = "audio/pcmu"
+    type: ClassVar[Literal["audio/pcmu"]] = "audio/pcmu"
     rate: int
 
 
@@ -50,7 +50,7 @@ class Pcmu:
 class Pcma:
     """G.711 A-law; the rate is 8000."""
 
-    type: ClassVar[str] = "audio/pcma"
+    type: ClassVar[Literal["audio/pcma"]] = "audio/pcma"
     rate: int
 
 
@@ -126,7 +126,7 @@ class ClientConfig:
 class DeveloperTurn:
     """Something that the application told the model before."""
 
-    type: ClassVar[str] = "message"
+    type: ClassVar[Literal["message"]] = "message"
     role: ClassVar[str] = "developer"
     content: tuple[InputText, ...] = given_sequence()
     status: MaybeText = UNSET
@@ -137,7 +137,7 @@ class DeveloperTurn:
 class UserTurn:
     """Something that the user said before."""
 
-    type: ClassVar[str] = "message"
+    type: ClassVar[Literal["message"]] = "message"
     role: ClassVar[str] = "user"
     content: tuple[InputText, ...] = given_sequence()
     status: MaybeText = UNSET
@@ -148,7 +148,7 @@ class UserTurn:
 class Text:
     """Text of the assistant, in the older spelling."""
 
-    type: ClassVar[str] = "text"
+    type: ClassVar[Literal["text"]] = "text"
     text: str
 
 
@@ -156,7 +156,7 @@ class Text:
 class AssistantTurn:
     """Something that the assistant said before."""
 
-    type: ClassVar[str] = "message"
+    type: ClassVar[Literal["message"]] = "message"
     role: ClassVar[str] = "assistant"
     content: tuple[Union[OutputText, Text], ...] = given_sequence()
     status: MaybeText = UNSET
@@ -178,7 +178,7 @@ class FunctionTool:
         strict: arguments follow the schema exactly.
     """
 
-    type: ClassVar[str] = "function"
+    type: ClassVar[Literal["function"]] = "function"
     name: str
     description: MaybeText = UNSET
     parameters: Union[Mapping[str, Any], None, Unset] = free()
@@ -204,7 +204,7 @@ class McpTool:
         defer_loading: load the tools only when they are looked for.
     """
 
-    type: ClassVar[str] = "mcp"
+    type: ClassVar[Literal["mcp"]] = "mcp"
     server_label: MaybeText = UNSET
     server_url: MaybeText = free()
     connector_id: MaybeText = UNSET
@@ -287,7 +287,7 @@ class ClientDelegation:
             by itself.
     """
 
-    type: ClassVar[str] = "client"
+    type: ClassVar[Literal["client"]] = "client"
     acknowledgement_delay_ms: MaybeInt = UNSET
 
 
@@ -301,7 +301,7 @@ class ResponsesDelegation:
         acknowledgement_delay_ms: as for `ClientDelegation`.
     """
 
-    type: ClassVar[str] = "responses"
+    type: ClassVar[Literal["responses"]] = "responses"
     responses: Union[ResponsesConfig, None, Unset] = UNSET
     acknowledgement_delay_ms: MaybeInt = UNSET
 
@@ -316,7 +316,7 @@ class DecisionsDelegation:
         acknowledgement_delay_ms: as for `ClientDelegation`.
     """
 
-    type: ClassVar[str] = "decisions"
+    type: ClassVar[Literal["decisions"]] = "decisions"
     decisions: Union[DecisionsConfig, None, Unset] = UNSET
     acknowledgement_delay_ms: MaybeInt = UNSET
 

@@ -44,6 +44,7 @@ from .texts import pieces
 
 if TYPE_CHECKING:
     from ...protocol.events import ClientEvent
+    from ..by_name import LiveEvents, LiveExpect, LiveWaitFor
 
 F = TypeVar("F", bound=Callable[..., object])
 TF = TypeVar("TF", bound=TaskFunction)
@@ -65,6 +66,12 @@ class LiveSession(BaseSession[LiveSnapshot]):
         input_audio: commands on the user's audio.
         handler_context: what handlers run in a copy of; None for no context.
     """
+
+    if TYPE_CHECKING:
+        # By name a checker knows the class; what runs is the base's.
+        expect: LiveExpect  # type: ignore[assignment]
+        wait_for: LiveWaitFor  # type: ignore[assignment]
+        events: LiveEvents  # type: ignore[assignment]
 
     def __init__(
         self,

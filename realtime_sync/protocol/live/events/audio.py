@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from attrs import frozen
 
@@ -25,7 +25,7 @@ class InputAudioAppend(ClientEvent):
         audio: in the session's format; an even number of bytes if it is PCM16.
     """
 
-    type: ClassVar[str] = "session.input_audio.append"
+    type: ClassVar[Literal["session.input_audio.append"]] = "session.input_audio.append"
     audio: bytes = given_audio()
 
 
@@ -33,14 +33,14 @@ class InputAudioAppend(ClientEvent):
 class InputAudioMute(ClientEvent):
     """Let the model hear silence."""
 
-    type: ClassVar[str] = "session.input_audio.mute"
+    type: ClassVar[Literal["session.input_audio.mute"]] = "session.input_audio.mute"
 
 
 @frozen(kw_only=True, slots=False, field_transformer=checked)
 class InputAudioUnmute(ClientEvent):
     """Let the model hear the user again."""
 
-    type: ClassVar[str] = "session.input_audio.unmute"
+    type: ClassVar[Literal["session.input_audio.unmute"]] = "session.input_audio.unmute"
 
 
 @lazy_audio
@@ -53,7 +53,9 @@ class OutputAudioFixturePlay(ClientEvent):
         audio: 24 kHz PCM16, 30 seconds at most.
     """
 
-    type: ClassVar[str] = "session.output_audio.fixture.play"
+    type: ClassVar[Literal["session.output_audio.fixture.play"]] = (
+        "session.output_audio.fixture.play"
+    )
     audio: bytes = given_audio()
 
 
@@ -67,7 +69,7 @@ class SessionInputAudioAppend(ServerEvent):
         audio: 24 kHz PCM16, before muting; decoded when first read.
     """
 
-    type: ClassVar[str] = "session.input_audio.append"
+    type: ClassVar[Literal["session.input_audio.append"]] = "session.input_audio.append"
     audio: OrUnset[bytes] = audio_field(required=True)
 
 
@@ -75,14 +77,16 @@ class SessionInputAudioAppend(ServerEvent):
 class InputAudioMuted(CorrelatedEvent):
     """The model hears silence."""
 
-    type: ClassVar[str] = "session.input_audio.muted"
+    type: ClassVar[Literal["session.input_audio.muted"]] = "session.input_audio.muted"
 
 
 @frozen(kw_only=True, slots=False)
 class InputAudioUnmuted(CorrelatedEvent):
     """The model hears the user."""
 
-    type: ClassVar[str] = "session.input_audio.unmuted"
+    type: ClassVar[Literal["session.input_audio.unmuted"]] = (
+        "session.input_audio.unmuted"
+    )
 
 
 @lazy_audio
@@ -97,7 +101,7 @@ class OutputAudioDelta(ServerEvent):
         end_ms: where it ends.
     """
 
-    type: ClassVar[str] = "session.output_audio.delta"
+    type: ClassVar[Literal["session.output_audio.delta"]] = "session.output_audio.delta"
     delta: OrUnset[bytes] = audio_field(required=True)
     start_ms: MaybeInt = UNSET
     end_ms: MaybeInt = UNSET
@@ -107,11 +111,15 @@ class OutputAudioDelta(ServerEvent):
 class OutputAudioFixturePlaying(CorrelatedEvent):
     """The recording has begun."""
 
-    type: ClassVar[str] = "session.output_audio.fixture.playing"
+    type: ClassVar[Literal["session.output_audio.fixture.playing"]] = (
+        "session.output_audio.fixture.playing"
+    )
 
 
 @frozen(kw_only=True, slots=False)
 class OutputAudioFixturePlayed(CorrelatedEvent):
     """The server has played the recording; the model hears again."""
 
-    type: ClassVar[str] = "session.output_audio.fixture.played"
+    type: ClassVar[Literal["session.output_audio.fixture.played"]] = (
+        "session.output_audio.fixture.played"
+    )

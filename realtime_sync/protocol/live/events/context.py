@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Union
+from typing import ClassVar, Literal, Union
 
 from attrs import frozen
 
@@ -22,7 +22,9 @@ class InstructionsAppend(ClientEvent):
         delegation_id: the client delegation that it belongs to, or None.
     """
 
-    type: ClassVar[str] = "session.instructions.append"
+    type: ClassVar[Literal["session.instructions.append"]] = (
+        "session.instructions.append"
+    )
     content: str = given_freely()
     delegation_id: Union[str, None] = None
 
@@ -37,7 +39,7 @@ class ThinkingAppend(ClientEvent):
         delegation_id: the client delegation that it belongs to, or None.
     """
 
-    type: ClassVar[str] = "session.thinking.append"
+    type: ClassVar[Literal["session.thinking.append"]] = "session.thinking.append"
     content: str = given_freely()
     delegation_id: Union[str, None] = None
 
@@ -52,7 +54,7 @@ class CommentaryAppend(ClientEvent):
         delegation_id: the client delegation that it belongs to, or None.
     """
 
-    type: ClassVar[str] = "session.commentary.append"
+    type: ClassVar[Literal["session.commentary.append"]] = "session.commentary.append"
     content: str = given_freely()
     delegation_id: Union[str, None] = None
 
@@ -67,7 +69,9 @@ class InstructionsAppended(CorrelatedEvent):
         end_ms: where it ends.
     """
 
-    type: ClassVar[str] = "session.instructions.appended"
+    type: ClassVar[Literal["session.instructions.appended"]] = (
+        "session.instructions.appended"
+    )
     start_ms: OrUnset[int] = required()
     end_ms: OrUnset[int] = required()
 
@@ -82,7 +86,7 @@ class ThinkingAppended(CorrelatedEvent):
         end_ms: where it ends.
     """
 
-    type: ClassVar[str] = "session.thinking.appended"
+    type: ClassVar[Literal["session.thinking.appended"]] = "session.thinking.appended"
     start_ms: OrUnset[int] = required()
     end_ms: OrUnset[int] = required()
 
@@ -97,6 +101,8 @@ class CommentaryAppended(CorrelatedEvent):
         end_ms: where it ends.
     """
 
-    type: ClassVar[str] = "session.commentary.appended"
+    type: ClassVar[Literal["session.commentary.appended"]] = (
+        "session.commentary.appended"
+    )
     start_ms: OrUnset[int] = required()
     end_ms: OrUnset[int] = required()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from attrs import frozen
 
@@ -22,7 +22,7 @@ class DecisionCreate(ClientEvent):
         event_id: required here, and used only once in a session.
     """
 
-    type: ClassVar[str] = "decision.create"
+    type: ClassVar[Literal["decision.create"]] = "decision.create"
 
 
 @frozen(kw_only=True, slots=False, field_transformer=checked)
@@ -34,7 +34,7 @@ class DecisionItemCreate(ClientEvent):
         item: a message, a call or what a call gave.
     """
 
-    type: ClassVar[str] = "decision.item.create"
+    type: ClassVar[Literal["decision.item.create"]] = "decision.item.create"
     item: DecisionItem = given_freely()
 
 
@@ -42,7 +42,7 @@ class DecisionItemCreate(ClientEvent):
 class DecisionItemDelete(ClientEvent):
     """Take such an item away."""
 
-    type: ClassVar[str] = "decision.item.delete"
+    type: ClassVar[Literal["decision.item.delete"]] = "decision.item.delete"
     item_id: str
 
 
@@ -59,7 +59,7 @@ class DecisionEvent(ServerEvent):
         source_event_type: the type of that event.
     """
 
-    type: ClassVar[str] = "decision.event"
+    type: ClassVar[Literal["decision.event"]] = "decision.event"
     event: OrUnset[DecisionCompleted] = required()
     delegation_id: MaybeText = UNSET
     trigger_id: MaybeText = UNSET
@@ -76,7 +76,7 @@ class DecisionItemCreated(CorrelatedEvent):
         item: with its id.
     """
 
-    type: ClassVar[str] = "decision.item.created"
+    type: ClassVar[Literal["decision.item.created"]] = "decision.item.created"
     item: OrUnset[DecisionItem] = required()
 
 
@@ -84,5 +84,5 @@ class DecisionItemCreated(CorrelatedEvent):
 class DecisionItemDeleted(CorrelatedEvent):
     """The item counts no more."""
 
-    type: ClassVar[str] = "decision.item.deleted"
+    type: ClassVar[Literal["decision.item.deleted"]] = "decision.item.deleted"
     item_id: OrUnset[str] = required()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from attrs import frozen
 
@@ -18,7 +18,7 @@ from ._base import CorrelatedEvent
 class ResponseCreate(ClientEvent):
     """Let the backend go on with what it was given; refused while a call is open."""
 
-    type: ClassVar[str] = "response.create"
+    type: ClassVar[Literal["response.create"]] = "response.create"
 
 
 @frozen(kw_only=True, slots=False, field_transformer=checked)
@@ -30,7 +30,7 @@ class ResponseItemCreate(ClientEvent):
         item: of the Responses API.
     """
 
-    type: ClassVar[str] = "response.item.create"
+    type: ClassVar[Literal["response.item.create"]] = "response.item.create"
     item: Mapping[str, Any] = given_freely()
 
 
@@ -44,6 +44,6 @@ class ResponseEvent(CorrelatedEvent):
         delegation_id: the work that it does.
     """
 
-    type: ClassVar[str] = "response.event"
+    type: ClassVar[Literal["response.event"]] = "response.event"
     event: OrUnset[BackendEvent] = required()
     delegation_id: MaybeText = UNSET

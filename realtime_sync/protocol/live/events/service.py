@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Union
+from typing import ClassVar, Literal, Union
 
 from attrs import frozen
 
@@ -42,7 +42,7 @@ class Error(CorrelatedEvent):
         error: what is wrong; plain text from some servers.
     """
 
-    type: ClassVar[str] = "error"
+    type: ClassVar[Literal["error"]] = "error"
     error: OrUnset[Union[ErrorDetails, str]] = required()
 
 
@@ -56,6 +56,6 @@ class Info(CorrelatedEvent):
         message: in words.
     """
 
-    type: ClassVar[str] = "info"
+    type: ClassVar[Literal["info"]] = "info"
     code: OrUnset[str] = required()
     message: OrUnset[str] = required()

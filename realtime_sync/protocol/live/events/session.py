@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar, Literal, Union
 
 from attrs import frozen
 
@@ -29,7 +29,7 @@ class SessionStart(ClientEvent):
         session: what it starts with. A mapping is taken too, and sent as it is.
     """
 
-    type: ClassVar[str] = "session.start"
+    type: ClassVar[Literal["session.start"]] = "session.start"
     session: Union[SessionConfig, Mapping[str, Any]] = given_freely()
 
 
@@ -44,7 +44,7 @@ class SessionUpdate(ClientEvent):
         session: only the fields that are to change.
     """
 
-    type: ClassVar[str] = "session.update"
+    type: ClassVar[Literal["session.update"]] = "session.update"
     session: Union[SessionUpdateConfig, Mapping[str, Any]] = given_freely()
 
 
@@ -52,7 +52,7 @@ class SessionUpdate(ClientEvent):
 class SessionClose(ClientEvent):
     """Finish what is running, then end the session."""
 
-    type: ClassVar[str] = "session.close"
+    type: ClassVar[Literal["session.close"]] = "session.close"
 
 
 @frozen(kw_only=True, slots=False)
@@ -64,7 +64,7 @@ class SessionStarted(CorrelatedEvent):
         session: the configuration that it starts with, defaults included.
     """
 
-    type: ClassVar[str] = "session.started"
+    type: ClassVar[Literal["session.started"]] = "session.started"
     session: OrUnset[Session] = required()
 
 
@@ -77,7 +77,7 @@ class SessionUpdated(CorrelatedEvent):
         session: the whole configuration that is now in force.
     """
 
-    type: ClassVar[str] = "session.updated"
+    type: ClassVar[Literal["session.updated"]] = "session.updated"
     session: OrUnset[Session] = required()
 
 
@@ -93,7 +93,7 @@ class SessionClosed(CorrelatedEvent):
         usage: how long it lasted.
     """
 
-    type: ClassVar[str] = "session.closed"
+    type: ClassVar[Literal["session.closed"]] = "session.closed"
     reason: OrUnset[str] = required()
     session: OrUnset[Session] = required()
     usage: OrUnset[SessionUsage] = required()
@@ -103,14 +103,14 @@ class SessionClosed(CorrelatedEvent):
 class SessionPaused(CorrelatedEvent):
     """The model sleeps until somebody speaks."""
 
-    type: ClassVar[str] = "session.paused"
+    type: ClassVar[Literal["session.paused"]] = "session.paused"
 
 
 @frozen(kw_only=True, slots=False)
 class SessionResumed(CorrelatedEvent):
     """The model is awake again."""
 
-    type: ClassVar[str] = "session.resumed"
+    type: ClassVar[Literal["session.resumed"]] = "session.resumed"
 
 
 @frozen(kw_only=True, slots=False)
@@ -123,7 +123,7 @@ class SessionUsageUpdated(CorrelatedEvent):
         context_window: how full the model's context is.
     """
 
-    type: ClassVar[str] = "session.usage.updated"
+    type: ClassVar[Literal["session.usage.updated"]] = "session.usage.updated"
     usage: OrUnset[SessionUsage] = required()
     context_window: Union[ContextWindow, None, Unset] = UNSET
 
@@ -139,7 +139,7 @@ class DelegatedTask:
         response_id: the first response of the backend that does it.
     """
 
-    type: ClassVar[str] = "delegation"
+    type: ClassVar[Literal["delegation"]] = "delegation"
     id: OrUnset[str] = required()
     target: OrUnset[str] = required()
     response_id: MaybeText = UNSET
@@ -157,6 +157,6 @@ class DelegationCreated(CorrelatedEvent):
         offset_ms: where in the session it was asked for.
     """
 
-    type: ClassVar[str] = "session.delegation.created"
+    type: ClassVar[Literal["session.delegation.created"]] = "session.delegation.created"
     delegation: OrUnset[DelegatedTask] = required()
     offset_ms: OrUnset[int] = required()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from attrs import frozen
 
@@ -24,7 +24,9 @@ class InputTranscriptDelta(CorrelatedEvent):
         end_ms: where it ends.
     """
 
-    type: ClassVar[str] = "session.input_transcript.delta"
+    type: ClassVar[Literal["session.input_transcript.delta"]] = (
+        "session.input_transcript.delta"
+    )
     delta: OrUnset[str] = required()
     start_ms: OrUnset[float] = required()
     end_ms: OrUnset[float] = required()
@@ -43,7 +45,9 @@ class OutputTranscriptDelta(CorrelatedEvent):
         end_ms: where it ends.
     """
 
-    type: ClassVar[str] = "session.output_transcript.delta"
+    type: ClassVar[Literal["session.output_transcript.delta"]] = (
+        "session.output_transcript.delta"
+    )
     delta: OrUnset[str] = required()
     start_ms: OrUnset[float] = required()
     end_ms: OrUnset[float] = required()

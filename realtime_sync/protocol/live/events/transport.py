@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from attrs import frozen
 
@@ -21,7 +21,7 @@ class TransportDtmfSend(ClientEvent):
         event: one of ``0-9 A-D * #``.
     """
 
-    type: ClassVar[str] = "transport.dtmf.send"
+    type: ClassVar[Literal["transport.dtmf.send"]] = "transport.dtmf.send"
     event: str
 
 
@@ -29,7 +29,7 @@ class TransportDtmfSend(ClientEvent):
 class TransportRinging(ServerEvent):
     """The telephone that was called rings."""
 
-    type: ClassVar[str] = "transport.ringing"
+    type: ClassVar[Literal["transport.ringing"]] = "transport.ringing"
     session_id: OrUnset[str] = required()
 
 
@@ -37,7 +37,7 @@ class TransportRinging(ServerEvent):
 class TransportAnswered(ServerEvent):
     """Somebody has answered the call."""
 
-    type: ClassVar[str] = "transport.answered"
+    type: ClassVar[Literal["transport.answered"]] = "transport.answered"
     session_id: OrUnset[str] = required()
 
 
@@ -45,7 +45,7 @@ class TransportAnswered(ServerEvent):
 class CallError:
     """Why a call was not set up."""
 
-    type: ClassVar[str] = "call_error"
+    type: ClassVar[Literal["call_error"]] = "call_error"
     code: OrUnset[str] = required()
     message: OrUnset[str] = required()
     param: MaybeText = UNSET
@@ -55,7 +55,7 @@ class CallError:
 class TransportFailed(ServerEvent):
     """The call was not set up."""
 
-    type: ClassVar[str] = "transport.failed"
+    type: ClassVar[Literal["transport.failed"]] = "transport.failed"
     session_id: OrUnset[str] = required()
     error: OrUnset[CallError] = required()
 
@@ -64,7 +64,7 @@ class TransportFailed(ServerEvent):
 class TransportDtmfReceived(ServerEvent):
     """The caller has pressed a key."""
 
-    type: ClassVar[str] = "transport.dtmf.received"
+    type: ClassVar[Literal["transport.dtmf.received"]] = "transport.dtmf.received"
     event: OrUnset[str] = required()
 
 
@@ -72,7 +72,7 @@ class TransportDtmfReceived(ServerEvent):
 class TransportDtmfSent(CorrelatedEvent):
     """The key was pressed as asked."""
 
-    type: ClassVar[str] = "transport.dtmf.sent"
+    type: ClassVar[Literal["transport.dtmf.sent"]] = "transport.dtmf.sent"
     event: OrUnset[str] = required()
 
 
@@ -80,5 +80,5 @@ class TransportDtmfSent(CorrelatedEvent):
 class TransportDtmfSendNotice(CorrelatedEvent):
     """The same, as older servers say it."""
 
-    type: ClassVar[str] = "transport.dtmf.send"
+    type: ClassVar[Literal["transport.dtmf.send"]] = "transport.dtmf.send"
     event: OrUnset[str] = required()
