@@ -11,7 +11,7 @@ from typing import Any
 
 from ..dispatch.router import Router
 from ..errors import ConfigurationError
-from ..state.restore import RestorePlan, plan_items
+from ..state.restore import Restorable, RestorePlan, plan_items
 from ..state.saved_items import saved_items, with_short_ids
 from ..state.snapshot import Item, Snapshot
 from .replay import replay
@@ -35,7 +35,7 @@ def read_history(saved: object) -> RestorePlan:
     return plan_items(items, remarks=remarks)
 
 
-def _items(saved: object) -> tuple[Item, ...]:
+def _items(saved: object) -> tuple[Restorable, ...]:
     if isinstance(saved, Snapshot):
         return saved.items
     if isinstance(saved, (str, os.PathLike)):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, Optional
+from typing import Any, Final, Optional, Union
 
 from attrs import evolve, frozen
 
@@ -24,6 +24,23 @@ from ..protocol.items import (
     UserMessage,
 )
 from .snapshot import Item, Part, Snapshot
+
+
+@frozen(kw_only=True)
+class SpokenMessage:
+    """
+    What the user said, with its sound, which no mirror keeps.
+
+    Attributes:
+        id: of the item.
+        parts: of its content, as they are sent.
+    """
+
+    id: str
+    parts: tuple[ContentPart, ...]
+
+
+Restorable = Union[Item, SpokenMessage]
 
 CALL_IS_GONE = "its function call is gone"
 """Why the output of a call is not restored without it."""
@@ -73,7 +90,7 @@ class RestorePlan:
     config: Optional[Mapping[str, Any]]
     commands: tuple[Any, ...]
     report: RestoreReport
-    items: tuple[Item, ...] = ()
+    items: tuple[Restorable, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -87,12 +104,12 @@ class Unconfirmed:
         names: item id -> the id that the server gave it instead.
     """
 
-    items: tuple[Item, ...]
+    items: tuple[Restorable, ...]
     ids: frozenset[str]
     names: Mapping[str, str]
 
 
-def resumed(snapshot: Snapshot, left: Optional[Unconfirmed]) -> tuple[Item, ...]:
+def resumed(snapshot: Snapshot, left: Optional[Unconfirmed]) -> tuple[Restorable, ...]:
     """
     Return the conversation of a connection that was restored and is lost again.
 
@@ -103,7 +120,7 @@ def resumed(snapshot: Snapshot, left: Optional[Unconfirmed]) -> tuple[Item, ...]
         snapshot: of the connection that is lost.
         left: what its restore left open, if anything.
     """
-    items = list(snapshot.items)
+    items: list[Restorable] = list(snapshot.items)
     if left is None:
         return tuple(items)
     known = {item.id for item in left.items} | set(left.names.values())
@@ -123,7 +140,9 @@ def resumed(snapshot: Snapshot, left: Optional[Unconfirmed]) -> tuple[Item, ...]
     return tuple(items)
 
 
-def _likeness(item: Item) -> tuple[Any, ...]:
+def _likeness(item: Restorable) -> tuple[Any, ...]:
+    if isinstance(item, SpokenMessage):
+        return (item.id,)  # Its words are not known.
     return item.type, item.said, item.call_id, item.output
 
 
@@ -152,7 +171,7 @@ def plan_restore(
 
 
 def plan_items(
-    conversation: Sequence[Item],
+    conversation: Sequence[Restorable],
     *,
     wanted: bool = True,
     remarks: Mapping[str, str] = NO_REMARKS,
@@ -172,7 +191,7 @@ def plan_items(
     calls = {
         item.call_id
         for item in conversation
-        if item.type == "function_call" and not _grows(item)
+        if isinstance(item, Item) and item.type == "function_call" and not _grows(item)
     }
     for item in conversation:
         built, remark = _rebuild(item, calls) if wanted else (None, "not wanted")
@@ -235,7 +254,9 @@ def _grows(item: Item) -> bool:
     return item.response_id is not None or not item.said
 
 
-def _rebuild(item: Item, calls: set[Optional[str]]) -> tuple[Any, Optional[str]]:
+def _rebuild(item: Restorable, calls: set[Optional[str]]) -> tuple[Any, Optional[str]]:
+    if isinstance(item, SpokenMessage):
+        return UserMessage(id=item.id, content=item.parts), None
     if item.type == "function_call_output" and item.call_id not in calls:
         return None, CALL_IS_GONE
     return creatable(item)

@@ -5,15 +5,18 @@ or messages in the shape of chat completions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Optional
 
 from attrs import evolve
 
 from ..errors import ConfigurationError
 from ..protocol.codec import Codec, to_mapping
+from ..protocol.items import ContentPart, UserMessage
+from ..types import UNSET
 from .items import Item, Part
 from .merging import described
+from .restore import Restorable, SpokenMessage
 
 LONGEST_ID = 32
 """Characters of an id that the service takes for an item or a call."""
@@ -35,9 +38,14 @@ _MIRROR_PART = frozenset("kept audio_bytes audio_rate heard_ms transcription".sp
 _codec = Codec()
 
 
-def saved_items(saved: Iterable[Any], new_id: Callable[[], str]) -> tuple[Item, ...]:
+def saved_items(
+    saved: Iterable[Any], new_id: Callable[[], str]
+) -> tuple[Restorable, ...]:
     """
     Return saved items as the mirror has items, in their order.
+
+    The mirror keeps no sound: what the user said and came with its sound is returned
+    as it can be created.
 
     Args:
         saved: items of a snapshot, their mappings, items as events have them, their
@@ -47,7 +55,7 @@ def saved_items(saved: Iterable[Any], new_id: Callable[[], str]) -> tuple[Item, 
     Raises:
         ConfigurationError: one of them is none of these; the message says which.
     """
-    found: dict[str, Item] = {}
+    found: dict[str, Restorable] = {}
     for number, each in enumerate(saved):
         try:
             items = _of_one(each, new_id)
@@ -72,7 +80,7 @@ def is_of_mirror(item: object) -> bool:
     return not _MIRROR_ITEM.isdisjoint(item) or not _MIRROR_PART.isdisjoint(named)
 
 
-def _of_one(saved: object, new_id: Callable[[], str]) -> list[Item]:
+def _of_one(saved: object, new_id: Callable[[], str]) -> Sequence[Restorable]:
     if isinstance(saved, Item):
         return [saved]
     if isinstance(saved, Mapping) and is_of_mirror(saved):
@@ -86,7 +94,7 @@ def _of_one(saved: object, new_id: Callable[[], str]) -> list[Item]:
     return [_of_wire(mapping, new_id)]
 
 
-def _of_wire(item: Mapping[str, Any], new_id: Callable[[], str]) -> Item:
+def _of_wire(item: Mapping[str, Any], new_id: Callable[[], str]) -> Restorable:
     """
     Raises:
         TypeError: a field of an item that a client can create does not fit.
@@ -99,7 +107,15 @@ def _of_wire(item: Mapping[str, Any], new_id: Callable[[], str]) -> Item:
     event: Any = _codec.structure(frame)
     if event.problems and kind in _CREATABLE:
         raise TypeError("; ".join(event.problems))
-    return described(Item(id=event.item.id), event.item, final=True)
+    told = event.item
+    if isinstance(told, UserMessage) and any(part.audio for part in told.content):
+        return SpokenMessage(id=named["id"], parts=tuple(map(_given, told.content)))
+    return described(Item(id=told.id), told, final=True)
+
+
+def _given(part: ContentPart) -> ContentPart:
+    """A part of the user's as a client gives it: sound speaks for itself."""
+    return evolve(part, transcript=UNSET, format=UNSET) if part.audio else part
 
 
 def _of_chat(message: Mapping[str, Any], new_id: Callable[[], str]) -> list[Item]:
@@ -170,8 +186,8 @@ def _text(value: object) -> Optional[str]:
 
 
 def with_short_ids(
-    items: Iterable[Item], shorten: Callable[[str], str]
-) -> tuple[tuple[Item, ...], dict[str, str]]:
+    items: Iterable[Restorable], shorten: Callable[[str], str]
+) -> tuple[tuple[Restorable, ...], dict[str, str]]:
     """
     Return items with ids that the service takes, and remarks on those that changed.
 
@@ -181,13 +197,14 @@ def with_short_ids(
         items: in their order.
         shorten: makes an id of a longer one; the same for the same.
     """
-    shortened, remarks = [], {}
+    shortened: list[Restorable] = []
+    remarks: dict[str, str] = {}
     for item in items:
-        short = item
-        if len(item.id) > LONGEST_ID:
-            short = evolve(short, id=shorten(item.id))
-            remarks[short.id] = f"was called {item.id}"
-        if len(item.call_id or "") > LONGEST_ID:
-            short = evolve(short, call_id=shorten(item.call_id or ""))
-        shortened.append(short)
+        item_id = item.id
+        if len(item_id) > LONGEST_ID:
+            item = evolve(item, id=shorten(item_id))
+            remarks[item.id] = f"was called {item_id}"
+        if isinstance(item, Item) and len(item.call_id or "") > LONGEST_ID:
+            item = evolve(item, call_id=shorten(item.call_id or ""))
+        shortened.append(item)
     return tuple(shortened), remarks

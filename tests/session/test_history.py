@@ -250,3 +250,22 @@ def test_a_loss_after_a_history_restores_it() -> None:
 
         assert 5 == len(report.restored)
         assert [*WORDS, "five"] == script.kept[-1] == texts(session)
+
+
+def test_a_retrieved_item_is_put_in_with_its_sound() -> None:
+    """What the user said, as the server gave it back."""
+    sound = bytes(range(200)) * 48
+    question = {"type": "input_audio", "audio": sound, "transcript": "Hello"}
+    with serve(agent="echo", port=0) as server:
+        with session_at(server) as session:
+            item = {"type": "message", "role": "user", "content": [question]}
+            added: Any = session.conversation.item.create(item).acknowledged(5)
+            got: Any = session.conversation.item.retrieve(added.item.id).acknowledged(5)
+        with session_at(server, history=[got.item]) as session:
+            report = session.history_report
+            assert report is not None
+            assert ((added.item.id,), {}) == (report.restored, dict(report.changed))
+            back: Any = session.conversation.item.retrieve(added.item.id)
+            kept = back.acknowledged(5).item.content[0].audio
+
+    assert sound == got.item.content[0].audio == kept

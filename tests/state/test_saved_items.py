@@ -12,7 +12,13 @@ import pytest
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.protocol import items as wire
 from realtime_sync.state.items import Item, Part
-from realtime_sync.state.restore import creatable, plan_items
+from realtime_sync.state.restore import (
+    Unconfirmed,
+    creatable,
+    plan_items,
+    plan_restore,
+    resumed,
+)
 from realtime_sync.state.saved_items import (
     is_of_mirror,
     saved_items,
@@ -265,3 +271,31 @@ def test_mappings_of_servers_are_not_taken_for_the_mirrors() -> None:
     assert not is_of_mirror({"closed": True})
     assert not is_of_mirror("closed")
     assert not is_of_mirror({"id": "u", "content": "closed"})
+
+
+def test_sound_that_was_saved_is_put_in_as_sound() -> None:
+    """The model hears it again; words beside it go with it."""
+    spoken = {"type": "input_audio", "audio": "AAAA", "transcript": "Hello"}
+    items = read(user("u" * 40, spoken, text("and this")))
+    short, _ = with_short_ids(items, lambda name: name[:20])
+    (message,) = created(plan_items(short))
+
+    assert "u" * 20 == message["id"]
+    assert [
+        {"type": "input_audio", "audio": "AAAA"},
+        {"type": "input_text", "text": "and this"},
+    ] == message["content"]
+    assert {} == dict(plan_items(items).report.changed)
+
+
+def test_sound_that_nobody_confirmed_goes_to_the_next_connection() -> None:
+    """In its place, once; an item that is there by now is not sent again."""
+    spoken = {"type": "input_audio", "audio": "AAAA"}
+    items = read(user("a", text("one")), user("u", spoken), user("b", text("two")))
+    left = Unconfirmed(items=items, ids=frozenset({"u"}), names={})
+    mirror = mirror_of(user("a", text("one")), user("b", text("two")))
+    plan = plan_restore(mirror.snapshot, None, left=left)
+    assert ("a", "u", "b") == plan.report.restored
+
+    mirror.added(user("c", text("three")), "b")
+    assert ["a", "u", "b", "c"] == [i.id for i in resumed(mirror.snapshot, left)]
