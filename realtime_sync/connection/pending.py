@@ -8,7 +8,7 @@ import copy
 import logging
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Lock, local
 from typing import Optional, Union
 from weakref import WeakValueDictionary
@@ -326,8 +326,11 @@ class PendingCommands:
 
     def _remove(self, handle: CommandHandle) -> None:
         assert self._lock.locked()
+        self._held.discard(handle.event_id)
         if self._by_id.pop(handle.event_id, None) is not None:
-            self._by_command[handle.command.type].remove(handle)
+            # Not there if a Ctrl-C came between the two steps of `expect`.
+            with suppress(KeyError, ValueError):
+                self._by_command[handle.command.type].remove(handle)
 
     def _end(self, error: Optional[BaseException]) -> None:
         with self._lock:

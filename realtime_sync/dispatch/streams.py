@@ -56,9 +56,10 @@ class Expectation(Generic[Event]):
         self._mailbox = mailbox = Mailbox(_MOST_UNREAD)
         accept = mailbox.put_first if where is None else mailbox.put
         watch = watch_for(event, unknown, accept, mailbox.end)
-        watches.add(watch)
+        # First: whom a Ctrl-C keeps from coming to be is forgotten all the same.
         self._forget = weakref.finalize(self, watches.forget, watch)
         self._forget.atexit = False
+        watches.add(watch)
 
     def __enter__(self) -> Expectation[Event]:
         return self
@@ -141,9 +142,10 @@ class EventStream(Generic[Event]):
         self._since = waiting.heard
         self._mailbox = mailbox = Mailbox(limit)
         watch = watch_for(event, unknown, mailbox.put, mailbox.end)
-        watches.add(watch)
+        # First: whom a Ctrl-C keeps from coming to be is forgotten all the same.
         self._forget = weakref.finalize(self, watches.forget, watch)
         self._forget.atexit = False
+        watches.add(watch)
 
     def __enter__(self) -> EventStream[Event]:
         return self

@@ -559,6 +559,7 @@ def test_when_the_server_ends_it_everyone_who_waits_is_told(code: Any) -> None:
     assert max(when for _, when in caught) - ended[0] < 0.1 + SLACK
 
 
+@pytest.mark.shared
 def test_a_frame_over_the_limit_ends_the_session_and_says_why() -> None:
     """The server is told with 1009."""
     told: list[tuple[int, bytes]] = []
@@ -583,6 +584,7 @@ def test_a_frame_over_the_limit_ends_the_session_and_says_why() -> None:
     assert [(0x8, (1009).to_bytes(2, "big"))] == told
 
 
+@pytest.mark.shared
 def test_a_half_open_connection_is_noticed() -> None:
     """One quiet interval brings a ping, a second one the end."""
     pings: list[int] = []
@@ -607,6 +609,7 @@ def test_a_half_open_connection_is_noticed() -> None:
     assert 0.15 < took < 0.3 + SLACK
 
 
+@pytest.mark.shared
 def test_a_server_that_answers_pings_stays_connected() -> None:
     """However little it has to say."""
     count = threading.Semaphore(0)
@@ -631,6 +634,7 @@ def test_a_server_that_answers_pings_stays_connected() -> None:
         assert session.close().complete
 
 
+@pytest.mark.shared
 def test_a_dispatch_overflow_ends_the_session_and_says_why() -> None:
     """Waits and the report carry it."""
     from realtime_sync.errors import DispatchOverflow

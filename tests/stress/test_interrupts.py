@@ -6,12 +6,14 @@ The signal is sent when the main thread is seen to wait, not after some time.
 
 from __future__ import annotations
 
+import linecache
 import os
 import random
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ import pytest
 from realtime_sync import ReconnectPolicy, Router, Session, connect
 from realtime_sync.server import Server, serve
 from realtime_sync.server.agents.base import Prompt
+from realtime_sync.transport import outbox
 from tests.rawserver import GREETING, Gone, Peer
 from tests.stress.sequenced_server import LONG, Place
 
@@ -286,3 +289,93 @@ def _faults(*names: str) -> list[Any]:
     from realtime_sync.server.host.faults import Fault
 
     return [Fault.parse(name) for name in names]
+
+
+# -- at every line -----------------------------------------------------------
+
+
+ELSEWHERE = frozenset({outbox.__file__})
+
+
+def interrupted_at(number: int, action: Callable[[], object]) -> bool:
+    """
+    Run something, with a Ctrl-C at so many lines of the library.
+
+    Not in the outbox, which has a test of its own; not at a ``with``, where the
+    interpreter looks for no signal before the lock is free again; and not where an
+    object is dropped, from where nothing comes out.
+
+    Returns:
+        Whether it had as many lines; then the `KeyboardInterrupt` has come out.
+    """
+    lines, struck = 0, False
+
+    def at_line(frame: FrameType, event: str, arg: object) -> Any:
+        nonlocal lines, struck
+        code = frame.f_code
+        line = linecache.getline(code.co_filename, frame.f_lineno).lstrip()
+        if event == "line" and not line.startswith("with "):
+            lines += 1
+            if lines == number:
+                struck = True
+                raise KeyboardInterrupt
+        return at_line
+
+    def at_call(frame: FrameType, event: str, arg: object) -> Any:
+        name = frame.f_code.co_filename
+        ours = f"{os.sep}realtime_sync{os.sep}" in name
+        dropped = frame.f_code.co_name == "forget"
+        return at_line if ours and not (dropped or name in ELSEWHERE) else None
+
+    before = sys.gettrace()
+    sys.settrace(at_call)
+    try:
+        action()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    assert not struck
+    return False
+
+
+def expected(session: Session) -> None:
+    """Expect something, and leave it be."""
+    with session.expect("session.updated"):
+        pass
+
+
+def streamed(session: Session) -> None:
+    """Begin to listen, and end it."""
+    with session.events("session.updated"):
+        pass
+
+
+ACTIONS: dict[str, Callable[[Session], object]] = {
+    "update": lambda s: s.update(instructions="x"),
+    "acknowledged": lambda s: s.update(instructions="x").acknowledged(LONG),
+    "append": lambda s: s.input_audio_buffer.append(bytes(480)),
+    "clear": lambda s: s.input_audio_buffer.clear(),
+    "mapping": lambda s: s.send({"type": "input_audio_buffer.clear"}),
+    "expect": expected,
+    "events": streamed,
+}
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", ACTIONS)
+def test_an_interrupt_at_any_line_leaves_the_session_usable(
+    server: Server, name: str
+) -> None:
+    """It comes out as itself, and the next answer goes to the next command."""
+    action = ACTIONS[name]
+    with connect("m", base_url=server.url, router=Router()) as session:
+        number = 1
+        while interrupted_at(number, lambda: action(session)):
+            words = f"after {number}"
+            handle = session.update(instructions=words)
+            assert words == handle.acknowledged(LONG).session.instructions
+            number += 1
+
+        assert number > 20
+        assert session.close().complete
