@@ -10,6 +10,7 @@ from __future__ import annotations
 from .barge_in import Attachment
 from .convert import Converter, convert
 from .devices import Device, Microphone, Speaker, devices
+from .echo import EchoCanceller
 from .files import (
     file_blocks,
     file_seconds,
@@ -31,6 +32,7 @@ __all__ = [
     "AudioFormat",
     "Converter",
     "Device",
+    "EchoCanceller",
     "G711_ALAW",
     "G711_ULAW",
     "Level",

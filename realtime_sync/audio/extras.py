@@ -8,13 +8,14 @@ from typing import Any
 from ..errors import ConfigurationError, install_command
 
 
-def require(package: str, *, why: str) -> Any:
+def require(package: str, *, why: str, extra: str = "audio") -> Any:
     """
     Import an optional package.
 
     Args:
         package: name of the package to import.
         why: what it is needed for, as the end of "is needed to ...".
+        extra: that installs it.
 
     Returns:
         The module. Its type is left open: several of these packages have no
@@ -29,7 +30,7 @@ def require(package: str, *, why: str) -> Any:
     except ImportError as exc:
         raise ConfigurationError(
             f"{package} is needed to {why}; install it with "
-            f"{install_command('audio')}"
+            f"{install_command(extra)}"
         ) from exc
     except OSError as exc:
         raise ConfigurationError(

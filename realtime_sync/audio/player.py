@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from attrs import frozen
 
@@ -39,11 +39,24 @@ _RETRY_MOST = 0.5
 
 @frozen
 class _Work:
-    """One call that the player's thread is to make, and the sound in it."""
+    """
+    One call that the player's thread is to make, and the sound in it.
+
+    What may be put back is *sound*; what goes out, silence and all, is *block*.
+    """
 
     call: Callable[[], Any]
     sound: bytes = b""
+    block: bytes = b""
     clears: bool = False
+
+
+class HasPlayer(Protocol):
+    """A loudspeaker, or whatever else has a player."""
+
+    @property
+    def player(self) -> Player:
+        """What plays."""
 
 
 class Player:
@@ -162,6 +175,8 @@ class Player:
         self._failure: Exception | None = None
         self._raised = False
         self._listeners: list[Failed] = [] if on_failure is None else [on_failure]
+        # Replaced as a whole: who plays reads it without the lock.
+        self._block_listeners: tuple[Callable[[bytes], object], ...] = ()
         self._thread: threading.Thread | None = None
         self._started = False
         # Whether anything was lost because the player was closed.
@@ -216,6 +231,27 @@ class Player:
         def remove() -> None:
             if listener in self._listeners:
                 self._listeners.remove(listener)
+
+        return remove
+
+    def add_block_listener(
+        self, listener: Callable[[bytes], object]
+    ) -> Callable[[], None]:
+        """
+        Have a function called with every block that goes to the device or the sink.
+
+        In order, silence of a device that pulls included; on the thread that plays,
+        so it must be quick.
+
+        Returns:
+            What undoes it.
+        """
+        self._block_listeners += (listener,)
+
+        def remove() -> None:
+            self._block_listeners = tuple(
+                each for each in self._block_listeners if each is not listener
+            )
 
         return remove
 
@@ -328,7 +364,9 @@ class Player:
             if not self._queued:
                 self._changed.notify_all()
         missing = (size - len(block)) // self.format.bytes_per_sample
-        return block + self.format.silence * missing
+        block += self.format.silence * missing
+        self._tell_block(block)
+        return block
 
     def pause(self, seconds: float | None = None) -> None:
         """
@@ -565,6 +603,7 @@ class Player:
             # The sink is the user's; so is what it raises.
             self._refused(work, exc, before)
         else:
+            self._tell_block(work.block)
             with self._changed:
                 self._failing = None
                 self._retry_delay = _RETRY_FIRST
@@ -594,6 +633,11 @@ class Player:
             _log.warning("! the sink of %s failed: %r", self._name, exc)
             for listener in tuple(self._listeners):
                 self._tell(listener, exc, retrying=not gives_up)
+
+    def _tell_block(self, block: bytes) -> None:
+        if block:
+            for listener in self._block_listeners:
+                listener(block)
 
     def _tell(self, listener: Failed, exc: Exception, *, retrying: bool) -> None:
         try:
@@ -673,7 +717,7 @@ class Player:
         padding = self.format.silence * missing if self._pad else b""
         sink = self._sink
         assert sink is not None
-        return _Work(lambda: sink(block + padding), block)
+        return _Work(lambda: sink(block + padding), block, block + padding)
 
     def _filler_work(self) -> _Work:
         """The next block of what is played while nothing else is."""
@@ -690,7 +734,7 @@ class Player:
         self._pace(len(block))
         sink = self._sink
         assert sink is not None
-        return _Work(lambda: sink(block))
+        return _Work(lambda: sink(block), block=block)
 
     def _due_block(self) -> bytes:
         """The block that is due; what comes after it is due later."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from ..errors import ConnectionClosedOK
 from .barge_in import Attachment
 from .formats import PCM16, AudioFormat
-from .player import Player
+from .player import HasPlayer, Player
 from .preroll import PreRoll
 from .streaming import session_format
 
@@ -18,14 +18,6 @@ if TYPE_CHECKING:
 
 MINIMUM_MS = 100.0
 """Milliseconds of audio below which the server refuses a commit."""
-
-
-class HasPlayer(Protocol):
-    """A loudspeaker, or whatever else has a player."""
-
-    @property
-    def player(self) -> Player:
-        """What plays."""
 
 
 class PushToTalk:
