@@ -223,7 +223,10 @@ class Rebuild:
         connection: not started yet.
         codec: of the session.
         config: the configuration in force, GA shape; None for none.
-        deadline: for all of it; there is one in any case.
+        deadline: for all of it, the greeting included, which may be late.
+
+    Attributes:
+        names: item id -> the id that the server gave it instead, after `run`.
     """
 
     def __init__(
@@ -236,22 +239,17 @@ class Rebuild:
         self._connection = connection
         self._codec = codec
         self._config = config
-        self._deadline = deadline.limited(LONGEST)
+        self._deadline = deadline
         self._waiting = Waiting(_wait, None)
         self._watches = WatchList()
         self._pending = PendingCommands()
         self._watches.add(self._pending.watch)
         self._ids = event_ids("restore")
         self._greeting = Greeting(self._watches, self._waiting)
-        self._restorer = Restorer(self._send, self._deadline)
+        self.names: Mapping[str, str] = {}
         connection.take_over(
             self._watches, lambda event, snapshot, size: None, lambda connection: None
         )
-
-    @property
-    def names(self) -> Mapping[str, str]:
-        """Item id -> the id that the server gave it instead."""
-        return self._restorer.names
 
     def start(self, transport: Transport) -> None:
         """Let the connection read."""
@@ -276,13 +274,16 @@ class Rebuild:
             RestoreError: the server refused the configuration.
         """
         self._greeting.cancel()
+        restorer = Restorer(self._send, self._deadline.limited(LONGEST))
         plan = plan_restore(snapshot, self._config, items=items, left=left)
         if plan.config:
             body = {"type": "session.update", "session": plan.config}
             # A mapping is only what the protocol has no command for.
             update = cast("ClientEvent", self._codec.command(body))
-            self._restorer.configure(update, plan.report)
-        return self._restorer.create(plan)
+            restorer.configure(update, plan.report)
+        report = restorer.create(plan)
+        self.names = restorer.names
+        return report
 
     def _send(self, command: ClientEvent) -> CommandHandle:
         if isinstance(command, events.ConversationItemCreate):

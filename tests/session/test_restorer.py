@@ -292,3 +292,16 @@ def test_the_time_for_answers_is_bounded_however_many_items_there_are(
 
     assert 500 == len(report.unconfirmed)
     assert sum(waited) < LONGEST
+
+
+def test_a_server_that_greets_late_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The time for a restore begins behind the greeting, whose time is another."""
+    monkeypatch.setattr(realtime_sync.session.restorer, "LONGEST", 0.0)
+    script = Habitual(Habits(), False)
+    with RawServer(script) as server, opened(server, False) as session:
+        say(session, WORDS)
+        report = lose(session)
+
+        assert 4 == len(report.restored) + len(report.unconfirmed)
