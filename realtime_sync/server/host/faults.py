@@ -56,6 +56,7 @@ FAULTS: Mapping[str, str] = MappingProxyType(
         "before a frame",
         "handoff": "let responses of GPT-Live's backend end with an error of the "
         "session instead of an event",
+        "no_credit": "refuse to start a session of GPT-Live: no credits are left",
         "no_client_ids": "leave client_event_id out of every answer of GPT-Live",
         "gaps": "leave out every fifth frame of the audio of GPT-Live",
         "refuse": "refuse connections with a status or close code (where), "

@@ -25,7 +25,7 @@ MOST_SESSIONS: Final = 200
 """Sessions that are remembered; the oldest that have ended are not found any more."""
 _MOST_RECORDINGS: Final = 20
 """Recordings of sessions that have ended."""
-_INNER_FAULTS: Final = frozenset({"handoff", "no_client_ids"})
+_INNER_FAULTS: Final = frozenset({"handoff", "no_client_ids", "no_credit"})
 
 
 @attrs.define(eq=False)

@@ -22,6 +22,7 @@ _DELTAS = 5
 """Pieces that the arguments of a call come in."""
 _CODES = ("server_error", "rate_limit_exceeded", "invalid_prompt")
 """Of a response that failed; agents know more, which say nothing here."""
+_OUTPUTS = ("function_call_output", "custom_tool_call_output")
 HANDOFF = Refusal(
     "Responses handoff incomplete.", code="server_error", type="server_error"
 )
@@ -358,7 +359,7 @@ class Backend:
         return error is None
 
     def _called(self, item: Mapping[str, Any]) -> Optional[BackendCall]:
-        if not str(item.get("type")).endswith("_call_output"):
+        if item.get("type") not in _OUTPUTS:
             return None
         call = self._calls.get(item["call_id"])
         if call is None or call.state == "dropped":
@@ -372,6 +373,8 @@ class Backend:
 
 def _size(item: Mapping[str, Any]) -> int:
     """How much of the queue an item takes: the bytes of what it says."""
+    if item.get("type", "message") not in ("message", *_OUTPUTS):
+        return len(json.dumps(item))
     content = item.get("output", item.get("content", ""))
     if not isinstance(content, str):
         content = "".join(

@@ -62,6 +62,11 @@ _ROLES: Mapping[str, frozenset[str]] = {
     - {"session.start", "session.input_audio.append"},
 }
 """What may be sent on a connection of each role."""
+_NO_CREDIT = Refusal(
+    "You have no credits left.",
+    code="credit_balance_exhausted",
+    type="insufficient_quota",
+)
 _WHILE_CLOSING = frozenset({"session.input_audio.append"})
 
 
@@ -90,7 +95,8 @@ class LiveEngine:
         rng: source of ids.
         models: models that are served; None serves every name.
         source: what this session goes on from; None for a new one.
-        faults: what goes wrong inside, by name: ``handoff``, ``no_client_ids``.
+        faults: what goes wrong inside, by name: ``handoff``, ``no_client_ids``,
+            ``no_credit``.
         session_id: of a call that rang; made here when None.
     """
 
@@ -402,6 +408,8 @@ class LiveEngine:
             )
         try:
             shapes.COMMANDS["session.start"](frame, "")
+            if "no_credit" in self._faults:
+                raise _NO_CREDIT
             self._start(frame, sender)
         except Refusal as refusal:
             # The service does not say which command it refuses here.

@@ -9,6 +9,10 @@ from typing import Any, Mapping
 from ..engine.ids import Ids
 
 Item = dict[str, Any]
+_READ = frozenset(
+    "message function_call function_call_output custom_tool_call "
+    "custom_tool_call_output".split()
+)
 _KEPT_AUDIO = 4
 """Turns of the user whose sound is kept."""
 
@@ -88,7 +92,13 @@ class History:
 
 
 def as_read(item: Mapping[str, Any]) -> Item:
-    """Return an item in the shape that agents read: texts as parts, outputs as text."""
+    """
+    Return an item in the shape that agents read: texts as parts, outputs as text.
+
+    What no agent knows is in ``given``, as the client sent it.
+    """
+    if item["type"] not in _READ:
+        return {"type": item["type"], "given": item}
     read = dict(item)
     if isinstance(read.get("content"), str):
         read["content"] = [{"type": "input_text", "text": read["content"]}]

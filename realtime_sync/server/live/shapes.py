@@ -387,24 +387,54 @@ _BACKEND_OUTPUT = record(
     },
     required=("call_id", "output"),
 )
-_BACKEND_MESSAGE = record(
-    {
-        "type": anything,
-        "id": nullable(_ID),
-        "role": one_of("user", "developer", "system", "assistant"),
-        "content": _WORDS,
-        "status": _OPTIONAL_TEXT,
-    },
-    required=("role", "content"),
+_SPOKEN = either(
+    "a string or an array",
+    (str, _TEXT),
+    (
+        list,
+        array(
+            tagged(
+                "type",
+                {
+                    "output_text": record(
+                        {
+                            "type": anything,
+                            "text": _TEXT,
+                            "annotations": array(anything),
+                            "logprobs": nullable(array(anything)),
+                        },
+                        required=("text",),
+                    ),
+                    "refusal": record(
+                        {"type": anything, "refusal": _TEXT}, required=("refusal",)
+                    ),
+                },
+            )
+        ),
+    ),
 )
-BACKEND_ITEM = tagged(
-    "type",
+
+
+def _said(content: Rule) -> Rule:
+    return record(
+        {
+            "type": anything,
+            "id": nullable(_ID),
+            "role": anything,
+            "content": content,
+            "status": _OPTIONAL_TEXT,
+            "phase": nullable(one_of("commentary", "final_answer")),
+        },
+        required=("role", "content"),
+    )
+
+
+_MESSAGE = tagged(
+    "role",
     {
-        "message": _BACKEND_MESSAGE,
-        "function_call_output": _BACKEND_OUTPUT,
-        "custom_tool_call_output": _BACKEND_OUTPUT,
+        **dict.fromkeys(("user", "developer", "system"), _said(_WORDS)),
+        "assistant": _said(_SPOKEN),
     },
-    default="message",
 )
 _CALL: Mapping[str, Rule] = {
     "type": anything,
@@ -414,21 +444,32 @@ _CALL: Mapping[str, Rule] = {
     "namespace": _OPTIONAL_TEXT,
     "status": nullable(one_of("in_progress", "completed", "incomplete")),
 }
-DECISION_ITEM = tagged(
+_OTHER_ITEMS = (
+    "additional_tools apply_patch_call apply_patch_call_output code_interpreter_call "
+    "compaction compaction_trigger computer_call computer_call_output file_search_call "
+    "image_generation_call item_reference local_shell_call local_shell_call_output "
+    "mcp_approval_request mcp_approval_response mcp_call mcp_list_tools program "
+    "program_output reasoning shell_call shell_call_output tool_search_call "
+    "tool_search_output web_search_call"
+).split()
+"""For tools that no agent has: taken, and told to the agent."""
+_ITEMS: Mapping[str, Rule] = {
+    "message": _MESSAGE,
+    "function_call": record(
+        {**_CALL, "arguments": _TEXT}, required=("call_id", "name", "arguments")
+    ),
+    "function_call_output": _BACKEND_OUTPUT,
+    "custom_tool_call": record(
+        {**_CALL, "input": _TEXT}, required=("call_id", "name", "input")
+    ),
+    "custom_tool_call_output": _BACKEND_OUTPUT,
+}
+BACKEND_ITEM = tagged(
     "type",
-    {
-        "message": _BACKEND_MESSAGE,
-        "function_call": record(
-            {**_CALL, "arguments": _TEXT}, required=("call_id", "name", "arguments")
-        ),
-        "function_call_output": _BACKEND_OUTPUT,
-        "custom_tool_call": record(
-            {**_CALL, "input": _TEXT}, required=("call_id", "name", "input")
-        ),
-        "custom_tool_call_output": _BACKEND_OUTPUT,
-    },
+    {**_ITEMS, **dict.fromkeys(_OTHER_ITEMS, _ANY_OBJECT)},
     default="message",
 )
+DECISION_ITEM = tagged("type", _ITEMS, default="message")
 
 
 def _command(*required: str, **fields: Rule) -> Rule:

@@ -304,6 +304,7 @@ class LiveVoice:
             self._thought = None
         if thought.run is None:
             if error is not None:
+                self._silenced(error)
                 self._context.emit_refusal(_failure(error))
             return
         self._work = None
@@ -315,6 +316,12 @@ class LiveVoice:
         wanted, self._wanted = self._wanted, None
         if wanted is not None and not self.backend.open_calls:
             self.create_response(*wanted)
+
+    def _silenced(self, error: BaseException) -> None:
+        """Say no more of what the filter does not let pass; the session goes on."""
+        if isinstance(error, Failure) and error.code == "content_filter":
+            self.line.interrupt()
+            self.history.fell_silent()
 
     # -- speaking --------------------------------------------------------------
 

@@ -281,6 +281,42 @@ def test_an_output_may_be_repeated_but_not_invented() -> None:
     assert "invalid_tool_call_id" == error(unknown)["code"]
 
 
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "item_reference", "id": "x"},
+        {"type": "reasoning", "id": 7, "content": ["odd"], "summary": None},
+        {"type": "shell_call_output", "output": [{"stdout": "x"}]},
+        {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+        {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]},
+    ],
+)
+def test_items_of_every_kind_are_taken(item: dict[str, Any]) -> None:
+    """An agent reads their type, and may read what the client gave."""
+    seen: list[Any] = []
+
+    def script(prompt: Prompt) -> Any:
+        seen.extend(prompt.items)
+
+    talk = delegating(script)
+    frames = talk.send("response.item.create", item=item)
+    frames += talk.send("response.create")
+
+    assert "error" not in types(frames)
+    assert [item.get("type", "message")] == [each["type"] for each in seen]
+
+
+def test_large_items_of_any_kind_fill_the_queue() -> None:
+    """Not only texts are counted."""
+    talk = delegating([])
+    item = {"type": "shell_call_output", "output": [{"stdout": "x" * 33_000}]}
+
+    assert (
+        "response_input_buffer_full"
+        == error(talk.send("response.item.create", item=item))["code"]
+    )
+
+
 def test_typed_text_is_work_that_the_client_asked_for() -> None:
     """The delegation names the command; the answer is spoken."""
     talk = delegating(lambda prompt: f"You wrote {prompt.text}.")

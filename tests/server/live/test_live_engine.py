@@ -297,6 +297,21 @@ def test_a_noise_does_not_swallow_the_answer() -> None:
     assert "Lunch." == said(answer)
 
 
+def test_the_filter_silences_the_model_and_the_session_goes_on() -> None:
+    """With an error that belongs to no command."""
+
+    def script(prompt: Prompt) -> Any:
+        yield "word " * 30
+        raise Failure("Not this.", code="content_filter")
+
+    talk = started(script)
+    frames = talk.ask()
+
+    assert "content_filter" == error(frames)["code"]
+    assert "" == said(frames)
+    assert talk.hear(silence(100))
+
+
 # -- context -----------------------------------------------------------------------
 
 

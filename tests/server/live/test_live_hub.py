@@ -366,6 +366,20 @@ def test_the_socket_can_be_cut_before_the_end_is_told(
             one.until("session.closed")
 
 
+def test_a_start_can_be_refused_for_want_of_money(
+    start: Callable[..., Server],
+) -> None:
+    """As the service says it: an error in the place of the session."""
+    with client(start(), "no_credit", path=PATH + "?") as one:
+        one.send("session.start", session={"model": "gpt-live-1"})
+        refused = check(one.receive())["error"]
+
+    assert ("credit_balance_exhausted", "insufficient_quota") == (
+        refused["code"],
+        refused["type"],
+    )
+
+
 def test_an_error_can_come_that_belongs_to_no_command(
     start: Callable[..., Server],
 ) -> None:
