@@ -75,7 +75,7 @@ class Attachment:
     """
     A player that plays what a session says.
 
-    Its handlers run on the session's reader, so that an interruption overtakes
+    Its handlers run on the session's loop, so that an interruption overtakes
     audio that is queued and handlers that are slow: audio goes to the player's
     queue, and at ``input_audio_buffer.speech_started`` the player is silent, the
     running response is cancelled (if the server does not do it), every item is
@@ -107,7 +107,7 @@ class Attachment:
         self._barge_in = barge_in
         self._on_interrupted = on_interrupted
         self._may_interrupt = may_interrupt
-        # Touched by the reader, and by whoever calls `interrupt`; single
+        # Touched by the loop, and by whoever calls `interrupt`; single
         # operations on a dictionary are atomic. A response that was interrupted
         # before its first item is known by its id alone.
         self._settled: dict[str, None] = {}

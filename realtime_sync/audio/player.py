@@ -534,7 +534,7 @@ class Player:
                 reader does it, so that slow handlers do not delay it.
             on_interrupted: called with how far every part was played, if
                 anything was cut, on the thread that interrupts; must be quick.
-            may_interrupt: asked, on the session's reader, whether speech that
+            may_interrupt: asked, on the session's loop, whether speech that
                 begins interrupts now; must be quick.
 
         Returns:

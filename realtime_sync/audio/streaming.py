@@ -70,7 +70,7 @@ def stream(
     At ``"realtime"`` pace each block is sent when a microphone would have heard
     its end, measured from the start, so that lateness never adds up.
 
-    May be called from any thread except the session's reader; it returns when
+    May be called from any thread except the session's loop; it returns when
     everything is sent, and raises what ``session.input_audio_buffer.append``
     raises when the connection is gone.
 

@@ -17,7 +17,7 @@ _MOST_ANNOUNCED = 256
 
 
 class AutoItems:
-    """Follows what one connection announces. Reader thread only."""
+    """Follows what one connection announces. On the loop only."""
 
     TYPES = frozenset(
         {

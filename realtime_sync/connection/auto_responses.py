@@ -19,7 +19,7 @@ _MOST_SETTLED = 64
 
 class AutoResponses:
     """
-    Follows the turns of one connection. Reader thread only.
+    Follows the turns of one connection. On the loop only.
 
     Attributes:
         awaited: a turn has ended that the server has not answered yet.

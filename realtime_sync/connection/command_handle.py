@@ -67,7 +67,7 @@ class CommandHandle:
         """
         Wait for the event that acknowledges the command.
 
-        From any thread but the reader; wakes at once when the connection ends.
+        From any thread but the loop; wakes at once when the connection ends.
 
         Args:
             timeout: seconds; by default the session's, None for as long as the

@@ -47,7 +47,7 @@ class PendingCommands:
     """
     The commands of a session that wait for their acknowledgement.
 
-    Registered before the command is written; resolved on the reader.
+    Registered before the command is written; resolved on the loop.
 
     Args:
         acks: which event answers which command.
@@ -178,7 +178,7 @@ class PendingCommands:
         """Fail those of some handles that still wait."""
         for handle in handles:
             with self._lock:
-                # The reader may be resolving it right now: who takes it out decides,
+                # The loop may be resolving it right now: who takes it out decides,
                 # and only he may tell the handle.
                 waits = self._by_id.get(handle.event_id) is handle
                 if waits:
@@ -190,7 +190,7 @@ class PendingCommands:
         if event.type == "error":
             self._accept_error(event)
             return
-        # Here and below without the lock: the reader alone touches what follows the
+        # Here and below without the lock: the loop alone touches what follows the
         # connection, senders only the queues.
         first = event.type not in self._heard
         self._heard.add(event.type)

@@ -20,7 +20,7 @@ logger = area_logger("realtime_sync.session")
 
 class Tap(Protocol):
     """
-    What is shown the wire. Nothing in it may wait: the reader calls it.
+    What is shown the wire. Nothing in it may wait: the loop calls it.
     """
 
     def received(
@@ -64,7 +64,7 @@ class Taps:
     """
 
     def __init__(self) -> None:
-        # Guards the replacement of `_taps`; the reader takes no lock.
+        # Guards the replacement of `_taps`; the loop takes no lock.
         self._lock = Lock()
         self._taps: tuple[Tap, ...] = ()
         self._ended: tuple[Tap, ...] = ()
@@ -99,7 +99,7 @@ class Taps:
         for tap in self._taps:
             try:
                 tap.received(number, data, event, snapshot, noted)
-            except Exception:  # Should never run: the reader must live.
+            except Exception:  # Should never run: the loop must live.
                 self._failed(tap)
 
     def sent(self, number: int, payload: bytes) -> None:

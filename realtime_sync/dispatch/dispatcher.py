@@ -64,7 +64,7 @@ class Dispatcher:
         name: of the session, for the thread's name.
         limit: most deliveries that may wait.
         limit_bytes: most bytes of frames that may wait.
-        on_reader: tells whether the current thread is the reader.
+        on_reader: tells whether the current thread is the loop.
         is_stale: tells whether a delivery may be discarded unheard; or None.
         offer: gives notices to who waits for them.
         workers: run the deliveries in ``thread`` mode; None for a worker of its own.
@@ -107,7 +107,7 @@ class Dispatcher:
         # The thread that pumped last. In manual mode no other may be made to wait by
         # pumping: handlers would run where their user does not expect them.
         self._pumping: Optional[int] = None
-        # Each counter has one writing thread: submitted the reader, delivered
+        # Each counter has one writing thread: submitted the loop, delivered
         # whoever delivers. Their difference is the depth of the queue.
         self._submitted = self._submitted_bytes = 0
         # Guards `_posted`, which any thread may raise.
@@ -116,7 +116,7 @@ class Dispatcher:
         self.delivered = self._delivered_bytes = 0
         self.discarded = self.discarded_at_close = 0
         self._delays: deque[float] = deque(maxlen=_MOST_SAMPLES)
-        # Written by the reader and by whoever delivers. Both at once cost one notice
+        # Written by the loop and by whoever delivers. Both at once cost one notice
         # too many or too few; a lock would cost every delivery.
         self._lagging = False
         self._discarding = False
@@ -159,7 +159,7 @@ class Dispatcher:
         self, event: Published, snapshot: Snapshot, size: int, route: Route, key: str
     ) -> None:
         """
-        Hand an event over. Called by one thread, the reader.
+        Hand an event over. Called by one thread, the loop.
 
         Raises:
             DispatchOverflow: more waits than the session allows.
@@ -339,7 +339,7 @@ class Dispatcher:
         """
         Report a handler that has been running for long, once per call of it.
 
-        Called on the reader, which a slow handler does not hold up.
+        Called on the loop, which a slow handler does not hold up.
 
         Args:
             patience: seconds that a handler may take.

@@ -166,7 +166,7 @@ class Router:
             handler: called with ``(event)``, or with ``(event, ctx)`` if it has
                 a second required positional parameter or one named ``ctx``.
                 Without it, a decorator is returned.
-            inline: run on the reader thread, ahead of queued deliveries; must
+            inline: run on the loop, ahead of queued deliveries; must
                 be quick and must not wait.
             where: called with the event, in the handler's thread; the handler
                 runs only if the result is true.

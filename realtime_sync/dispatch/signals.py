@@ -47,7 +47,7 @@ class Route(NamedTuple):
     Who gets an event, in order of registration.
 
     Attributes:
-        inline: receivers that run on the reader thread.
+        inline: receivers that run on the loop.
         queued: receivers that run where deliveries run.
         keeps_snapshot: a queued receiver looks at the conversation, so that the
             queue must keep it as it was. Keeping it for nobody would have the

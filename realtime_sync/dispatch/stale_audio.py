@@ -14,16 +14,16 @@ class StaleAudio:
     """
     Remembers the responses that were interrupted, for ``drop_stale_audio``.
 
-    The reader notes; whoever delivers asks.
+    The loop notes; whoever delivers asks.
     """
 
     def __init__(self) -> None:
-        # The reader alone writes; whoever delivers asks with a single look-up.
+        # The loop alone writes; whoever delivers asks with a single look-up.
         self._responses: dict[str, None] = {}
 
     def note(self, event: ServerEvent, snapshot: Snapshot) -> None:
         """
-        Take note of a server event. Reader thread.
+        Take note of a server event. On the loop.
 
         Args:
             event: the event.

@@ -79,7 +79,7 @@ class Expectation(Generic[Event]):
         """
         Wait for the event.
 
-        From any thread but the reader; wakes at once when the connection ends.
+        From any thread but the loop; wakes at once when the connection ends.
         The ``where`` predicate runs in the calling thread.
 
         Args:

@@ -56,7 +56,7 @@ class Subscription:
     Attributes:
         key: canonical event type or pattern.
         handler: the function.
-        inline: whether it runs on the reader thread.
+        inline: whether it runs on the loop.
         plain: it wants every event there is and nothing beside it, so that
             `tell` will do.
     """

@@ -1,7 +1,7 @@
 """
 Expectations: what somebody waits for, and the one way to wait.
 
-The reader resolves; anybody waits. Nothing here calls user code on the reader:
+The loop resolves; anybody waits. Nothing here calls user code on the loop:
 a predicate is evaluated by the thread that waits.
 """
 
@@ -90,7 +90,7 @@ class Mailbox:
     """
     Events for one waiter, in order; closed by the end of the connection.
 
-    The reader puts, the waiter takes. Bounded: over `limit` the mailbox fails
+    The loop puts, the waiter takes. Bounded: over `limit` the mailbox fails
     instead of dropping.
 
     Args:
@@ -108,7 +108,7 @@ class Mailbox:
         self.ended = False
 
     def put(self, event: object) -> None:
-        """Add an event. Reader thread."""
+        """Add an event. On the loop."""
         if self.ended:
             return
         if self._limit is not None and len(self._events) >= self._limit:
@@ -119,7 +119,7 @@ class Mailbox:
         self._ready.set()
 
     def put_first(self, event: object) -> None:
-        """Add an event if it is the first one. Reader thread."""
+        """Add an event if it is the first one. On the loop."""
         if not self._full:
             self._full = True
             self.put(event)
@@ -165,8 +165,8 @@ class Watch:
 
     Attributes:
         types: canonical types of the events wanted; None for every event.
-        accept: what the reader calls with an event; never user code.
-        end: what the reader calls when the connection ends.
+        accept: what the loop calls with an event; never user code.
+        end: what the loop calls when the connection ends.
         permanent: waits for the session, not for one connection: it is neither
             ended nor forgotten when a connection breaks that may be replaced.
         lasting: ended by every such loss, but not forgotten: it goes on with
@@ -195,7 +195,7 @@ class WatchList:
     """
     All interests of one session.
 
-    Registering is rare and builds a new index; the reader looks into an index
+    Registering is rare and builds a new index; the loop looks into an index
     that does not change, so that an event nobody waits for costs one look-up.
 
     Attributes:
@@ -206,7 +206,7 @@ class WatchList:
     """
 
     def __init__(self) -> None:
-        # Guards the replacement of the index; the reader takes no lock.
+        # Guards the replacement of the index; the loop takes no lock.
         self._lock = Lock()
         self._watches: tuple[Watch, ...] = ()
         self._by_type: dict[str, tuple[Watch, ...]] = {}
@@ -245,7 +245,7 @@ class WatchList:
         return name in self._by_type
 
     def offer(self, event: Published) -> None:
-        """Give an event to whoever wants it. Reader thread."""
+        """Give an event to whoever wants it. On the loop."""
         if self._gone:
             self._sweep()
         for watch in self._by_type.get(event.type, self._for_all):
@@ -300,7 +300,7 @@ class WatchList:
             name: tuple(w for w in watches if w.types is None or name in w.types)
             for name in named
         }
-        # Each is replaced as a whole. The reader may see one of them a moment before
+        # Each is replaced as a whole. The loop may see one of them a moment before
         # the others: it then offers one event by the old index, which is complete.
         self._watches = watches
         self._for_all = tuple(w for w in watches if w.types is None)

@@ -233,7 +233,7 @@ class Recording:
         snapshot: Snapshot,
         noted: Sequence[object],
     ) -> None:
-        """A message came. Reader thread."""
+        """A message came. On the loop."""
         if number not in self._seen:
             # From here on the mirror can be followed, however much came before.
             self._seen.add(number)

@@ -60,7 +60,7 @@ class Parts:
         waiting: how threads wait.
         publisher: tells handlers and those that wait.
         sender: sends commands.
-        housekeep: what else is done on the reader now and then; returns after how
+        housekeep: what else is done on the loop now and then; returns after how
             many seconds it wants to be called again, or None.
         connection: the one in use, replaced by `Lifecycle`; None before the first.
         reconnector: replaces it; None where a loss ends the session.
@@ -157,7 +157,7 @@ class Parts:
         return 1 if self.connection is None else self.connection.number
 
     def on_reader(self) -> bool:
-        """Whether the calling thread is the reader, or replaces the connection."""
+        """Whether the calling thread is the loop, or replaces the connection."""
         if self.reconnector is not None and self.reconnector.here:
             return True
         threads = self.options.threads

@@ -34,7 +34,7 @@ _open: dict[int, ref[Hooked]] = {}
 _installed = False
 _EXIT_TIMEOUT = 1.0
 
-# Held while a reader loads event classes, and during a fork: a module that is half
+# Held while a loop loads event classes, and during a fork: a module that is half
 # loaded at that moment stays so in the child, where the loading thread is not.
 _loading = RLock()
 

@@ -65,7 +65,7 @@ class Publisher:
         self._turns = TurnClock(self._turns_wanted, clock)
 
     def deliver(self, event: ServerEvent, snapshot: Snapshot, size: int) -> None:
-        """Publish a server event, with the snapshot as of it. Reader thread."""
+        """Publish a server event, with the snapshot as of it. On the loop."""
         key = event.type
         if type(event) is events.UnknownEvent:
             key = UNKNOWN_MARK + key

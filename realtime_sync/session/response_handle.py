@@ -77,7 +77,7 @@ class ResponseHandle(CommandHandle):
         self._listeners: tuple[Event, ...] = ()
         self._over = Event()
         # Taken by the one thread that sends the cancel, of the two that may: who
-        # gives up, and the reader when the response gets its name.
+        # gives up, and the loop when the response gets its name.
         self._cancels = [True]
         self._given_up = False
         self._heard_at = 0.0
@@ -148,7 +148,7 @@ class ResponseHandle(CommandHandle):
         """
         Wait until the response is over.
 
-        From any thread but the reader; wakes at once when the connection ends.
+        From any thread but the loop; wakes at once when the connection ends.
 
         Args:
             timeout: seconds; by default the session's.

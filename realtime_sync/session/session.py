@@ -208,7 +208,7 @@ class Session(BaseSession[Snapshot]):
         until ten seconds before the session's time is up.
 
         Args:
-            busy: says whether it goes on; called on the reader, so it must be quick.
+            busy: says whether it goes on; called on the loop, so it must be quick.
 
         Returns:
             What undoes it.

@@ -36,7 +36,7 @@ class TurnClock:
     """
     Times responses from the end of the turn that they answer.
 
-    Fed by the reader with server events, and by senders with commands. Costs a
+    Fed by the loop with server events, and by senders with commands. Costs a
     look-up per event while nobody listens for `turn.finished`; the audio that is
     sent is looked at only while somebody does.
 

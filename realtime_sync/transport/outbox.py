@@ -1,7 +1,7 @@
 """
 Frames on their way to the socket, whole and in order.
 
-Every sending thread drains the outbox under the send lock; the reader only
+Every sending thread drains the outbox under the send lock; the loop only
 tries. A frame that was half written when its thread was interrupted stays at
 the head and is finished by whoever comes next, so the stream is never torn.
 
@@ -143,7 +143,7 @@ class Outbox:
         self._guard = nullcontext() if guard is None else guard
         self._torn_by = torn_by
         # Guards the socket's sending half and the heads of both queues. The one
-        # lock that is held across I/O; the reader never waits for it.
+        # lock that is held across I/O; the loop never waits for it.
         self._lock = Lock()
         self._control: deque[Entry] = deque()
         self._pongs: deque[bytes] = deque(maxlen=MOST_PONGS)
@@ -335,7 +335,7 @@ class Outbox:
             self._ended = self._ended or control[0].final
             control.popleft()
         # Taken by the holder of the lock alone, so it cannot be gone after the look;
-        # the reader may replace it meanwhile, and then the later pong goes out.
+        # the loop may replace it meanwhile, and then the later pong goes out.
         if self._pongs and not control:
             control.append(Entry([self._pongs.popleft()]))
         while data and _forgettable(data[0]):

@@ -59,7 +59,7 @@ class Waker:
 
     def __init__(self) -> None:
         self._near, self._far = socket.socketpair()
-        # A full pair wakes as well; the reader must not wait for itself.
+        # A full pair wakes as well; the loop must not wait for itself.
         self._near.setblocking(False)
         self._far.setblocking(False)
         # Guards the number of the socket against `close`: it is given to the next
