@@ -91,7 +91,7 @@ class LineWriter:
 
     def _snapshot(self, start: bytes, number: int, snapshot: Snapshot) -> bytes:
         packed = snapshot.to_dict()
-        if not any(packed[name] for name in _BEGINNING):
+        if not any(packed.get(name) for name in _BEGINNING):
             return b""
         note = {"type": "recording.snapshot", "snapshot": packed}
         return start + _noted(number, note)

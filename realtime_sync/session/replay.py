@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from threading import Event
 from time import monotonic
-from typing import Any, Optional, cast
+from typing import TYPE_CHECKING, Any, Optional, Union, cast
 
+from ..connection.command_handle import Command
 from ..connection.connection import Connection
 from ..deadline import Deadline
 from ..dispatch.notices import ConnectionDropped, ConnectionOpened, ConnectionRestored
@@ -25,6 +26,9 @@ from ..transport.endpoint import Endpoint
 from ..types import RecordingSource, SessionType
 from .options import SessionOptions
 from .session import Session
+
+if TYPE_CHECKING:
+    from .live.session import LiveSession
 
 _CLEAN = 1000
 
@@ -56,7 +60,8 @@ def replay(
         stop: set it from another thread, or from a handler, to end early.
 
     Returns:
-        The snapshot at the end. It equals the recorded session's.
+        The snapshot at the end, of a live session a `LiveSnapshot`. It equals the
+        recorded session's.
 
     Raises:
         OSError: the file cannot be read.
@@ -74,17 +79,24 @@ def replay(
         ping_interval=None,
         name="replay",
     )
-    session = Session(Endpoint.at("ws://127.0.0.1"), options=options, router=router)
+    kind: type[Union[Session, LiveSession]] = Session
+    if options.session_type == "live":
+        from .live.session import LiveSession as kind
+    session = kind(Endpoint.at("ws://127.0.0.1"), options=options, router=router)
     return _Replay(session, recorded).run(_Pace(speed, stop or Event()))
 
 
 class _Replay:
-    def __init__(self, session: Session, recorded: Recorded) -> None:
+    def __init__(
+        self, session: Union[Session, LiveSession], recorded: Recorded
+    ) -> None:
         self._session = session
         self._parts, self._lifecycle = session._parts, session._lifecycle
         self._recorded = recorded
         self._connections: dict[int, Connection] = {}
         self._current = recorded.connection
+        # Commands that the mirror of a connection hears of with its next event.
+        self._notes: dict[int, list[Command]] = {}
         self._now = 0.0
         self._over = (_CLEAN, "")
         self._steps: Mapping[str, Callable[[RecordedLine], None]] = {
@@ -98,7 +110,9 @@ class _Replay:
         parts.waiting.wait = _refuse_to_wait
         parts.pending.complains = False
         parts.publisher.use_clock(lambda: self._now)
-        self._session.open()
+        # Nobody is there to be greeted by, or to be sent a configuration.
+        self._session._use_context()
+        self._lifecycle.open(Deadline(None))
         assert parts.connection is not None
         self._connections[self._recorded.connection] = parts.connection
         try:
@@ -110,20 +124,22 @@ class _Replay:
                 if step is not None:
                     step(line)
         finally:
-            snapshot = self._session.snapshot
+            snapshot = parts.snapshot
             parts.connection.disconnected(*self._over)
         return snapshot
 
     def _connection(self, number: int) -> Connection:
         connection = self._connections.get(number)
         if connection is None:
-            connection = self._lifecycle.new_connection(Snapshot())
+            connection = self._lifecycle.new_connection(self._parts.mirror.empty())
             connection.start(_Nowhere())
             self._connections[number] = connection
         return connection
 
     def _received(self, line: RecordedLine) -> None:
         connection = self._connection(line.connection)
+        for command in self._notes.pop(line.connection, ()):
+            connection.note(command)
         for asked in line.asked or ():
             frame = {"type": "conversation.item.create", "previous_item_id": "root"}
             connection.note({**frame, **asked})
@@ -133,9 +149,11 @@ class _Replay:
         if not isinstance(line.frame, Mapping) or "type" not in line.frame:
             return
         command = self._parts.sender.from_mapping(line.frame)
-        if line.asked is None and command.type in self._parts.mirror.noted:
+        live = self._parts.session_type == "live"
+        told = live or line.asked is None
+        if told and command.type in self._parts.mirror.noted:
             # Others do not record when their mirror heard of it.
-            self._connection(line.connection).note(command)
+            self._notes.setdefault(line.connection, []).append(command)
         if line.connection == self._current:
             self._parts.publisher.sent(command, f"client.{command.type}")
         # Else it is of the library's own, to rebuild a conversation.
@@ -145,12 +163,14 @@ class _Replay:
         kind = note.get("type")
         if kind == "recording.snapshot":
             try:
-                snapshot = Snapshot.from_dict(note["snapshot"])
+                snapshot = self._parts.mirror.unpack(note["snapshot"])
             except (AttributeError, KeyError, TypeError, ValueError) as exc:
                 raise ConfigurationError(
                     f"{self._recorded} begins with no proper snapshot: {exc!r}"
                 ) from None
             self._connection(line.connection).snapshot = snapshot
+            # Its mirror had heard of what was sent before.
+            self._notes.pop(line.connection, None)
         elif kind == "recording.switched":
             self._current = line.connection
             self._lifecycle.switch_to(self._connection(line.connection))

@@ -4,7 +4,7 @@ The mirrors, one for each protocol.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from attrs import frozen
@@ -22,12 +22,14 @@ class Mirror:
 
     Attributes:
         empty: makes the snapshot of which nothing is known.
+        unpack: the snapshot that plain data stands for.
         reduce: the snapshot after an event.
         reduce_command: the snapshot after a command that it must know of.
         noted: which commands those are.
     """
 
     empty: Callable[..., Any]
+    unpack: Callable[[Mapping[str, Any]], Any]
     reduce: Callable[[Any, Any], Any]
     reduce_command: Callable[[Any, Any], Any]
     noted: frozenset[str]
@@ -35,12 +37,14 @@ class Mirror:
 
 REALTIME: Final = Mirror(
     empty=Snapshot,
+    unpack=Snapshot.from_dict,
     reduce=realtime.reduce,
     reduce_command=realtime.reduce_command,
     noted=frozenset({"conversation.item.create", "conversation.item.delete"}),
 )
 LIVE: Final = Mirror(
     empty=LiveSnapshot,
+    unpack=LiveSnapshot.from_dict,
     reduce=live.reduce,
     reduce_command=live.reduce_command,
     noted=frozenset(live.COMMANDS),

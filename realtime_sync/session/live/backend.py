@@ -58,6 +58,7 @@ class Backend:
         self._sender = sender
         # Guards everything below; nothing is sent under it.
         self._lock = Lock()
+        self._sending = 0
         self._ids = event_ids("backend")
         self._begin()
         watches.add(
@@ -75,6 +76,7 @@ class Backend:
         self._current: dict[str, str] = {}
         self._seen: dict[str, None] = {}
         self._open: dict[str, str] = {}
+        self._answering: set[str] = set()
         self._items: dict[str, str] = {}
         self._queued = self._queued_bytes = 0
         self._given = False
@@ -106,8 +108,11 @@ class Backend:
             False when nobody waits for it: answered, or dropped with its response.
         """
         with self._lock:
-            if self._open.pop(call_id, None) is None:
+            if call_id not in self._open or call_id in self._answering:
                 return False
+            self._answering.add(call_id)
+        # Open until it is sent: were it taken for answered before, another thread
+        # could ask the backend to go on without it.
         self._send_item(_output(call_id, output), counts=go_on)
         if go_on:
             self.go_on()
@@ -117,7 +122,7 @@ class Backend:
         """Let the backend go on, if it may and was given something."""
         with self._lock:
             busy = self._running or self._open or self._asked is not None
-            if busy or not self._given:
+            if busy or self._sending or not self._given:
                 return
             # Named before it is sent: its refusal may come before `send` returns.
             asked = next(self._ids)
@@ -158,16 +163,22 @@ class Backend:
         with self._lock:
             self._queued += 1
             self._queued_bytes += size
+            self._sending += 1
             event_id = next(self._ids)
             if isinstance(call_id, str):
                 self._items[event_id] = call_id
                 while len(self._items) > QUEUED_ITEMS:
                     del self._items[next(iter(self._items))]
         command = events.ResponseItemCreate(item=item, event_id=event_id)
-        handle = self._sender.send(command)
-        with self._lock:
-            self._given |= counts
-        return handle
+        try:
+            return self._sender.send(command)
+        finally:
+            # In one step, so that what was given is asked for once.
+            with self._lock:
+                self._sending -= 1
+                self._given |= counts
+                self._open.pop(str(call_id), None)
+                self._answering.discard(str(call_id))
 
     # -- reader thread ---------------------------------------------------------
 

@@ -21,6 +21,7 @@ from ...protocol.live.limits import (
 )
 from ...protocol.live.sessions import Session
 from .fragments import Fragments, Overlap, Timeline, overlaps
+from .packing import pack, unpack
 from .segments import LOSSLESS, Policy, Segment, segments
 
 MESSAGE_TOKENS: Final = 4
@@ -232,6 +233,20 @@ class LiveSnapshot:
 
     def _lossless(self) -> tuple[Segment, ...]:
         return segments(self.said.all(), policy=LOSSLESS, closed=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain data, without what is secret."""
+        return pack(self)
+
+    @classmethod
+    def from_dict(cls, packed: Mapping[str, Any]) -> LiveSnapshot:
+        """
+        Rebuild a snapshot from what `to_dict` returned.
+
+        Raises:
+            AttributeError, KeyError, TypeError, ValueError: it is none.
+        """
+        return unpack(packed)
 
     def messages(self) -> tuple[dict[str, Any], ...]:
         """Return the transcript as messages of the wire, all of it."""

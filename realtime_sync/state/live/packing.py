@@ -1,0 +1,112 @@
+"""A live snapshot as plain data, and back: what a recording begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from attrs import asdict, fields_dict
+
+from ...protocol import sensitive
+from .fragments import Fragment, Fragments
+
+if TYPE_CHECKING:
+    from .snapshot import LiveSnapshot
+
+T = TypeVar("T")
+
+_PLAIN: Final = ("version", "state", "close_reason", "epochs", "anomalies")
+
+
+def pack(snapshot: LiveSnapshot) -> dict[str, Any]:
+    """Return a snapshot as plain data, without what is secret."""
+    # The codec is not needed to follow a session, only to write one down.
+    from ...protocol.codec import to_mapping
+
+    said = snapshot.said
+    packed = {
+        **{name: getattr(snapshot, name) for name in _PLAIN},
+        "session": snapshot.session and to_mapping(snapshot.session),
+        "decisions": [each.raw for each in snapshot.decisions],
+        "context": [asdict(each) for each in snapshot.context],
+        "delegations": [
+            {
+                **asdict(each, recurse=False),
+                "calls": [asdict(call) for call in each.calls.values()],
+            }
+            for each in snapshot.delegations.values()
+        ],
+        "usage": {
+            **asdict(snapshot.usage, recurse=False),
+            "backend": dict(snapshot.usage.backend),
+        },
+        "audio": asdict(snapshot.audio),
+        "said": [asdict(each) for each in said.all()],
+        "dropped": said.dropped,
+    }
+    plain: dict[str, Any] = sensitive.left_out(to_mapping(packed))
+    return plain
+
+
+def unpack(packed: Mapping[str, Any]) -> LiveSnapshot:
+    """
+    Rebuild a snapshot from what `pack` returned.
+
+    Raises:
+        AttributeError, KeyError, TypeError, ValueError: it is none.
+    """
+    from .snapshot import Appended, Call, Delegation, LiveAudio, LiveSnapshot, LiveUsage
+
+    delegations = [
+        _made(
+            Delegation,
+            {
+                **each,
+                "response_ids": tuple(each["response_ids"]),
+                "calls": _by("call_id", (_made(Call, one) for one in each["calls"])),
+            },
+        )
+        for each in packed["delegations"]
+    ]
+    backend = {name: tuple(each) for name, each in packed["usage"]["backend"].items()}
+    said = Fragments(dropped=packed["dropped"])
+    for piece in packed["said"]:
+        said = said.add(_made(Fragment, piece))
+    return LiveSnapshot(
+        version=packed["version"],
+        state=packed["state"],
+        close_reason=packed["close_reason"],
+        epochs=tuple(packed["epochs"]),
+        anomalies=tuple(packed["anomalies"]),
+        session=_session(packed["session"]),
+        decisions=tuple(_structured(each) for each in packed["decisions"]),
+        context=tuple(_made(Appended, each) for each in packed["context"]),
+        delegations=_by("id", delegations),
+        usage=_made(
+            LiveUsage, {**packed["usage"], "backend": MappingProxyType(backend)}
+        ),
+        audio=_made(LiveAudio, packed["audio"]),
+        said=said,
+    )
+
+
+def _made(cls: type[T], packed: Mapping[str, Any]) -> T:
+    known: Any = cls
+    return cls(**{name: packed[name] for name in fields_dict(known)})
+
+
+def _by(name: str, values: Iterable[T]) -> Mapping[str, T]:
+    return MappingProxyType({getattr(each, name): each for each in values})
+
+
+def _session(packed: Any) -> Any:
+    if not packed:
+        return None
+    return _structured({"type": "session.started", "session": packed}).session
+
+
+def _structured(frame: Mapping[str, Any]) -> Any:
+    from ...protocol.codec import Codec
+
+    return Codec(session_type="live").structure(frame)
