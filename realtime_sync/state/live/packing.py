@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from attrs import asdict, fields_dict
 
 from ...protocol import sensitive
 from .fragments import Fragment, Fragments
-
-if TYPE_CHECKING:
-    from .snapshot import LiveSnapshot
+from .records import Appended, Call, Delegation, LiveAudio, LiveUsage
 
 T = TypeVar("T")
 
 _PLAIN: Final = ("version", "state", "close_reason", "epochs", "anomalies")
 
 
-def pack(snapshot: LiveSnapshot) -> dict[str, Any]:
+def pack(snapshot: Any) -> dict[str, Any]:
     """Return a snapshot as plain data, without what is secret."""
     # The codec is not needed to follow a session, only to write one down.
     from ...protocol.codec import to_mapping
@@ -49,15 +47,13 @@ def pack(snapshot: LiveSnapshot) -> dict[str, Any]:
     return plain
 
 
-def unpack(packed: Mapping[str, Any]) -> LiveSnapshot:
+def unpack(packed: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Rebuild a snapshot from what `pack` returned.
+    Return the attributes of a snapshot, from what `pack` returned.
 
     Raises:
         AttributeError, KeyError, TypeError, ValueError: it is none.
     """
-    from .snapshot import Appended, Call, Delegation, LiveAudio, LiveSnapshot, LiveUsage
-
     delegations = [
         _made(
             Delegation,
@@ -73,7 +69,7 @@ def unpack(packed: Mapping[str, Any]) -> LiveSnapshot:
     said = Fragments(dropped=packed["dropped"])
     for piece in packed["said"]:
         said = said.add(_made(Fragment, piece))
-    return LiveSnapshot(
+    return dict(
         version=packed["version"],
         state=packed["state"],
         close_reason=packed["close_reason"],

@@ -17,7 +17,8 @@ from ...protocol.events._base import ClientEvent, ServerEvent, UnknownEvent
 from ...protocol.lazy import audio_size
 from ..records import changed
 from .fragments import Fragment
-from .snapshot import Appended, Call, Delegation, LiveAudio, LiveSnapshot, LiveUsage
+from .records import Appended, Call, Delegation, LiveAudio, LiveUsage
+from .snapshot import LiveSnapshot
 
 if TYPE_CHECKING:
     from ...protocol.live import events
