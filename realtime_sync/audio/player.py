@@ -438,7 +438,10 @@ class Player:
             False when *timeout* seconds were not enough.
         """
         with self._changed:
-            return self._changed.wait_for(lambda: self._closed or self._idle(), timeout)
+            return self._changed.wait_for(
+                lambda: self._closed or (not self._queued and self._busy_until is None),
+                timeout,
+            )
 
     def wait_heard(self, timeout: float) -> Heard:
         """
@@ -548,9 +551,6 @@ class Player:
             on_interrupted=on_interrupted,
             may_interrupt=may_interrupt,
         )
-
-    def _idle(self) -> bool:
-        return not self._queued and self._busy_until is None
 
     def _take(self, size: int, at: float | None) -> bytes:
         """Take up to *size* bytes out of the queue and enter them."""

@@ -101,15 +101,12 @@ class Segments:
         """
         with self._changed:
             self._heard = time.monotonic()
-            while self._missing():
+            while not all(map(_final, self._segments.values())):
                 left = self._heard + timeout - time.monotonic()
                 if left <= 0 or self._over:
                     return False
                 self._changed.wait(min(left, GRACE))
         return True
-
-    def _missing(self) -> bool:
-        return not all(map(_final, self._segments.values()))
 
     def _ordered(self) -> list[Segment]:
         return sorted(self._segments.values(), key=lambda each: each.start)

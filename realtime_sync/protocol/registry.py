@@ -55,18 +55,6 @@ _TRANSLATION: tuple[SessionType, ...] = ("translation",)
 _SAME = "="
 
 
-def _row(
-    direction: Direction,
-    name: str,
-    family: str,
-    class_name: str,
-    session_types: tuple[SessionType, ...],
-    beta: Optional[str],
-) -> Row:
-    spelt = name if beta == _SAME else beta
-    return Row(name, family, class_name, direction, session_types, spelt)
-
-
 # name, class, kinds of session, spelling in beta ("=" when it is the same)
 _CLIENT: dict[str, tuple[tuple[str, str, tuple[SessionType, ...], Any], ...]] = {
     "session": (("session.update", "SessionUpdate", _BOTH, _SAME),),
@@ -264,7 +252,14 @@ _SERVER: dict[str, tuple[tuple[str, str, tuple[SessionType, ...], Any], ...]] = 
 }
 
 ROWS: tuple[Row, ...] = tuple(
-    _row(direction, name, family, class_name, session_types, beta)
+    Row(
+        name,
+        family,
+        class_name,
+        direction,
+        session_types,
+        name if beta == _SAME else beta,
+    )
     for direction, families in (("client", _CLIENT), ("server", _SERVER))
     for family, rows in families.items()
     for name, class_name, session_types, beta in rows

@@ -261,7 +261,9 @@ class Rest:
             if isinstance(outcome, Answer):
                 return outcome
             wait = next(waits) if outcome.wait is None else outcome.wait
-            if not (left and outcome.again and _in_time(wait, deadline)):
+            time_left = deadline.remaining()
+            in_time = time_left is None or wait < time_left
+            if not (left and outcome.again and in_time):
                 raise outcome.error from outcome.cause
             logger.info("! %s; again in %.1f s", outcome.error, wait)
             self._sleep(wait)
@@ -415,11 +417,6 @@ def _body(
         "data": jsontext.dumps(json),
         "headers": {"Content-Type": "application/json"},
     }
-
-
-def _in_time(wait: float, deadline: Deadline) -> bool:
-    left = deadline.remaining()
-    return left is None or wait < left
 
 
 def _no_answer(

@@ -248,7 +248,9 @@ class McpServers:
         """Return the calls that were approved and have not been made yet."""
         items = [entry for entry in self._context.conversation]
         made = {
-            entry.item.get("approval_request_id") for entry in items if _call(entry)
+            entry.item.get("approval_request_id")
+            for entry in items
+            if entry.item["type"] == "mcp_call"
         }
         given = {
             entry.item["approval_request_id"]
@@ -262,10 +264,6 @@ class McpServers:
             and entry.id in given - made
             and entry.item["name"] in usable
         ]
-
-
-def _call(entry: Entry) -> bool:
-    return bool(entry.item["type"] == "mcp_call")
 
 
 def _allowed(allowed: Union[None, list[str], Mapping[str, Any]], tool: McpTool) -> bool:

@@ -225,15 +225,13 @@ class Run:
     def _spend(self, tokens: Tokens, seconds: float) -> float:
         self._written += tokens
         limit = self.plan.max_output_tokens
-        if limit is not None and self._written.total >= limit and self._steps_left():
+        # The end, which is queued as well, is no output.
+        more = len(self._steps) > 1
+        if limit is not None and self._written.total >= limit and more:
             self._stop(
                 "incomplete", {"type": "incomplete", "reason": "max_output_tokens"}
             )
         return seconds
-
-    def _steps_left(self) -> bool:
-        """Whether output is still to come; the queued end alone does not count."""
-        return len(self._steps) > 1
 
     # -- items -----------------------------------------------------------------
 

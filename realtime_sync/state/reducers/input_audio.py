@@ -105,12 +105,12 @@ def _deleted(snapshot: Snapshot, event: Announcement) -> Snapshot:
 
 def cleared(snapshot: Snapshot, event: events.InputAudioBufferCleared) -> Snapshot:
     """`input_audio_buffer.cleared`: what was announced of it will not come."""
-    gone = [item.id for item in snapshot.announced if _is_buffered(item)]
+    gone = [
+        item.id
+        for item in snapshot.announced
+        if item.role == "user" and not item.committed
+    ]
     return drop(snapshot, gone) if gone else snapshot
-
-
-def _is_buffered(item: Item) -> bool:
-    return item.role == "user" and not item.committed
 
 
 def transcription_delta(
