@@ -9,7 +9,7 @@ as a `Job` and comes back as its output, so that a test decides when.
 from __future__ import annotations
 
 import random
-from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, Union
+from typing import Any, Callable, Mapping, Optional, Sequence
 
 from ..agents.base import Agent
 from ..agents.tools import McpTool
@@ -17,13 +17,13 @@ from . import beta_shapes, ga_shapes
 from .beta_shapes import READ_ONLY
 from .check import Rule
 from .configuration import Configuration
-from .context import Context, Job, Options
+from .context import Context, Options
 from .conversation import Conversation, check_call, decoded, new_entry
 from .exchange import Exchange
 from .ids import Ids
 from .listening import Listening, check_size
 from .mcp import McpServers
-from .refusal import binary_message, session_expired
+from .refusal import session_expired
 from .speaking import Speaking
 
 Frame = dict[str, Any]
@@ -109,7 +109,12 @@ class Engine:
             "response.cancel": self._response_cancel,
         }
         shapes = _SHAPES[dialect, session_type]
-        self._exchange = Exchange(self.context, shapes, commands)
+        self._exchange = exchange = Exchange(self.context, shapes, commands)
+        # Frames and jobs pass in the same way whatever the session is about.
+        self.receive, self.receive_text = exchange.receive, exchange.receive_text
+        self.receive_binary, self.settle = exchange.receive_binary, exchange.settle
+        self.take_jobs, self.job_output = exchange.take_jobs, exchange.job_output
+        self.job_done = exchange.job_done
 
     # -- truth -----------------------------------------------------------------
 
@@ -160,22 +165,6 @@ class Engine:
         self.mcp.configured(self.config.get("tools") or ())
         return self._exchange.flush()
 
-    def receive(self, frame: object, now: float) -> list[Frame]:
-        """
-        Take one decoded message; returns the frames to send.
-
-        Never raises for what a client sent: mistakes are answered with ``error``.
-        """
-        return self._exchange.receive(frame, now)
-
-    def receive_text(self, data: Union[str, bytes], now: float) -> list[Frame]:
-        """Take one text message; returns the frames to send."""
-        return self._exchange.receive_text(data, now)
-
-    def receive_binary(self, now: float) -> list[Frame]:
-        """Take one binary message, which is refused; returns the frames to send."""
-        return self._exchange.refuse(binary_message(), now)
-
     def tick(self, now: float) -> list[Frame]:
         """Let time pass: paced output, idle user, expiry; returns frames to send."""
         self.context.now = now
@@ -199,30 +188,6 @@ class Engine:
         idle_at, step = self._idle_at(), self.speaking.deadline()
         candidates = (float(self.expires_at), idle_at, step)
         return min(at for at in candidates if at is not None)
-
-    # -- jobs ------------------------------------------------------------------
-
-    def take_jobs(self) -> list[Job]:
-        """Return the work that came up since the last call."""
-        return self._exchange.take_jobs()
-
-    def job_output(self, job: Job, piece: object, now: float) -> list[Frame]:
-        """Take one element of a job's output; returns the frames to send."""
-        return self._exchange.job_output(job, piece, now)
-
-    def job_done(
-        self, job: Job, error: Optional[BaseException], now: float
-    ) -> list[Frame]:
-        """Take the end of a job, or what it died of; returns the frames to send."""
-        return self._exchange.job_done(job, error, now)
-
-    def settle(self, now: float) -> Iterator[Frame]:
-        """
-        Do all work here and now, and yield the frames to send.
-
-        For tests and for hosts on one thread: it blocks as long as the agent does.
-        """
-        return self._exchange.settle(now)
 
     def close(self) -> None:
         """Drop what is still being worked on."""

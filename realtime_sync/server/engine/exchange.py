@@ -11,7 +11,7 @@ from .beta_frames import beta_fields
 from .check import Rule
 from .context import Context, Job
 from .decoding import decoded
-from .refusal import Refusal, invalid_json, invalid_value, missing
+from .refusal import Refusal, binary_message, invalid_json, invalid_value, missing
 
 Frame = dict[str, Any]
 
@@ -41,7 +41,11 @@ class Exchange:
     # -- in --------------------------------------------------------------------
 
     def receive(self, frame: object, now: float) -> list[Frame]:
-        """Take one decoded message; returns the frames to send."""
+        """
+        Take one decoded message; returns the frames to send.
+
+        Never raises for what a client sent: mistakes are answered with ``error``.
+        """
         self._context.now = now
         self.attempt(lambda: self._command(frame), frame)
         return self.flush()
@@ -53,6 +57,10 @@ class Exchange:
         except Refusal as refusal:
             return self.refuse(refusal, now)
         return self.receive(frame, now)
+
+    def receive_binary(self, now: float) -> list[Frame]:
+        """Take one binary message, which is refused; returns the frames to send."""
+        return self.refuse(binary_message(), now)
 
     def refuse(self, refusal: Refusal, now: float) -> list[Frame]:
         """Answer with an error; returns the frames to send."""
@@ -120,7 +128,11 @@ class Exchange:
         return self.flush()
 
     def settle(self, now: float) -> Iterator[Frame]:
-        """Do all work here and now, and yield the frames to send."""
+        """
+        Do all work here and now, and yield the frames to send.
+
+        For tests and for hosts on one thread: it blocks as long as the agent does.
+        """
         jobs = self.take_jobs()
         while jobs:
             for job in jobs:

@@ -21,7 +21,7 @@ from .conversation import Conversation, decoded
 from .exchange import Exchange, Frame
 from .ids import Ids
 from .listening import InputBuffer, check_size
-from .refusal import binary_message, session_expired
+from .refusal import session_expired
 from .sound import PCM
 from .speaking import spoken
 from .turns import Started, TurnDetector, TurnRules
@@ -80,7 +80,7 @@ class TranslationEngine:
         self._waiting: deque[bytes] = deque()
         self._job: Optional[Job] = None
         self._ending = False
-        self._exchange = Exchange(
+        self._exchange = exchange = Exchange(
             self.context,
             ga_shapes.TRANSLATION,
             {
@@ -89,6 +89,11 @@ class TranslationEngine:
                 "session.close": self._session_close,
             },
         )
+        # Frames and jobs pass in the same way whatever the session is about.
+        self.receive, self.receive_text = exchange.receive, exchange.receive_text
+        self.receive_binary, self.settle = exchange.receive_binary, exchange.settle
+        self.take_jobs, self.job_output = exchange.take_jobs, exchange.job_output
+        self.job_done = exchange.job_done
 
     # -- truth -----------------------------------------------------------------
 
@@ -117,18 +122,6 @@ class TranslationEngine:
         self.context.emit("session.created", session=self.session())
         return self._exchange.flush()
 
-    def receive(self, frame: object, now: float) -> list[Frame]:
-        """Take one decoded message; returns the frames to send."""
-        return self._exchange.receive(frame, now)
-
-    def receive_text(self, data: Union[str, bytes], now: float) -> list[Frame]:
-        """Take one text message; returns the frames to send."""
-        return self._exchange.receive_text(data, now)
-
-    def receive_binary(self, now: float) -> list[Frame]:
-        """Take one binary message, which is refused; returns the frames to send."""
-        return self._exchange.refuse(binary_message(), now)
-
     def tick(self, now: float) -> list[Frame]:
         """Let time pass; returns the frames to send."""
         self.context.now = now
@@ -151,26 +144,6 @@ class TranslationEngine:
         self._waiting.clear()
         if self._job is not None:
             self._job.dropped = True
-
-    # -- jobs ------------------------------------------------------------------
-
-    def take_jobs(self) -> list[Job]:
-        """Return the work that came up since the last call."""
-        return self._exchange.take_jobs()
-
-    def job_output(self, job: Job, piece: object, now: float) -> list[Frame]:
-        """Take one element of a job's output; returns the frames to send."""
-        return self._exchange.job_output(job, piece, now)
-
-    def job_done(
-        self, job: Job, error: Optional[BaseException], now: float
-    ) -> list[Frame]:
-        """Take the end of a job, or what it died of; returns the frames to send."""
-        return self._exchange.job_done(job, error, now)
-
-    def settle(self, now: float) -> Iterator[Frame]:
-        """Do all work here and now, and yield the frames to send."""
-        return self._exchange.settle(now)
 
     # -- commands --------------------------------------------------------------
 
