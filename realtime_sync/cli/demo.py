@@ -45,7 +45,7 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
     from .. import audio
-    from ..server.voice import DEMO_QUESTION, default_mouth
+    from ..server.voice import DEMO_QUESTION, default_synthesizer
     from .report import write_beside
     from .voice_demo import speak
 
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         spoken = Path(scratch) / "question.wav"
         say_while_waiting("speaking the question")
-        audio.write_wav(spoken, default_mouth().speak(question))
+        audio.write_wav(spoken, default_synthesizer().speak(question))
         with server_url(options) as url:
             told = sys.stderr if options.json else sys.stdout
             print(f"asking the local voice server at {url}: {question}\n", file=told)

@@ -86,11 +86,11 @@ def _converse(
     """Send the file and then silence until the answer is complete."""
     sent = bytearray()
     wire = audio.session_format(session, "input")
-    ears = audio.Converter(wire, "pcm16", to_rate=wire.rate)
+    converter = audio.Converter(wire, "pcm16", to_rate=wire.rate)
 
     def note(block: bytes) -> None:
         sent.extend(block)
-        meter.feed(ears.feed(block))
+        meter.feed(converter.feed(block))
 
     blocks = _blocks(path, wire, conversation, options)
     audio.stream(session, blocks, pace=options.pace, format=wire, on_block=note)

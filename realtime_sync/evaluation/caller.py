@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Optional, Union
 from attrs import evolve
 
 from ..errors import ConfigurationError, LocalProtocolError
-from ..server.voice import Mouth
+from ..server.voice import Synthesizer
 from .call_notes import heard_note
 from .call_record import CallRecord
 from .caller_sound import Conditions, Sound, Speakable
@@ -45,7 +45,7 @@ class Caller:
         session: an open session; its configuration is the agent's, and is left alone.
             Without turn detection the caller commits what it said, and asks for the
             response.
-        voice: of the local mouth: ``heart`` or ``deep``.
+        voice: of the local synthesizer: ``heart`` or ``deep``.
         noise: level of white noise in decibels below full scale, such as -45.0.
         gain: decibels by which everything that is said is louder.
         speech_rate: pace of the voice, 1.0 being its own.
@@ -56,7 +56,7 @@ class Caller:
         model: improvises for the persona.
         patience: seconds to wait for an answer; then the call goes on without it.
         seed: of everything that is random: noise, loss, moments of interruptions.
-        mouth: speaks words; the local one by default.
+        synthesizer: speaks words; the local one by default.
         record: path of the recording, kept; by default it is read and removed.
         name: of the call.
 
@@ -80,7 +80,7 @@ class Caller:
         model: Optional[ChatModel] = None,
         patience: float = 15.0,
         seed: int = 0,
-        mouth: Optional[Mouth] = None,
+        synthesizer: Optional[Synthesizer] = None,
         record: Union[None, str, os.PathLike[str]] = None,
         name: Optional[str] = None,
     ) -> None:
@@ -100,7 +100,7 @@ class Caller:
         self._session = session
         self._persona = Persona(persona, model) if model is not None else None
         self._patience = patience
-        self._mouth = mouth
+        self._synthesizer = synthesizer
         self._rng = random.Random(seed)
         self._scratch = None if record else tempfile.mkdtemp(prefix="realtime-call-")
         self._path = Path(record or Path(str(self._scratch)) / "call.jsonl")
@@ -166,7 +166,7 @@ class Caller:
             text: the words of what is sound already, so that it is known what was
                 said.
         """
-        sound = self.conditions.spoken(what, text=text, mouth=self._mouth)
+        sound = self.conditions.spoken(what, text=text, synthesizer=self._synthesizer)
         self._hear_first()
         self._speak(sound, "say")
 
@@ -195,7 +195,7 @@ class Caller:
         """
         if after is not None and word is not None:
             raise ConfigurationError("interrupt after some seconds or at a word")
-        sound = self.conditions.spoken(what, text=text, mouth=self._mouth)
+        sound = self.conditions.spoken(what, text=text, synthesizer=self._synthesizer)
         if word is not None:
             playing = self._hearing.wait_word(word, self._after, self._patience)
         else:

@@ -14,7 +14,7 @@ from .. import Audio, audio
 from ..audio import PCM16, read_file, silence
 from ..errors import ConfigurationError
 from ..report import Stretch
-from ..server.voice import Mouth, default_mouth
+from ..server.voice import Synthesizer, default_synthesizer
 from .speech import audible
 
 Speakable = Union[str, os.PathLike[str], Audio, bytes]
@@ -55,7 +55,7 @@ class Conditions:
     How a caller is heard.
 
     Attributes:
-        voice: of the local mouth: ``heart`` or ``deep``.
+        voice: of the local synthesizer: ``heart`` or ``deep``.
         speech_rate: pace of the voice, 1.0 being its own.
         gain: decibels by which everything that is said is louder.
         noise: level of white noise in decibels below full scale, such as -45.0; None
@@ -84,7 +84,11 @@ class Conditions:
             )
 
     def spoken(
-        self, what: Speakable, *, text: str = "", mouth: Optional[Mouth] = None
+        self,
+        what: Speakable,
+        *,
+        text: str = "",
+        synthesizer: Optional[Synthesizer] = None,
     ) -> Sound:
         """
         Make sound of something that is to be said.
@@ -92,7 +96,7 @@ class Conditions:
         Args:
             what: words, a file, or sound.
             text: the words of what is sound already.
-            mouth: speaks words; the local one by default.
+            synthesizer: speaks words; the local one by default.
 
         Raises:
             ConfigurationError: an extra is missing, or it is not audio.
@@ -100,7 +104,7 @@ class Conditions:
         """
         if isinstance(what, str):
             text = text or what
-            speaking = mouth or default_mouth()
+            speaking = synthesizer or default_synthesizer()
             pcm = speaking.speak(what, voice=self.voice, speed=self.speech_rate)
         elif isinstance(what, Audio):
             pcm = audio.convert(what.data, what.format, PCM16, rate=what.rate)

@@ -11,7 +11,7 @@ from typing import Optional
 
 from ..audio import silence as _silence
 from ..audio import tone as _tone
-from ..server.voice import default_mouth
+from ..server.voice import default_synthesizer
 
 
 def silence(seconds: float) -> bytes:
@@ -43,4 +43,4 @@ def speech(text: str, *, voice: Optional[str] = None, pause: float = 0.0) -> byt
     Raises:
         ConfigurationError: the extra ``voice`` is not installed.
     """
-    return default_mouth().speak(text, voice=voice) + _silence(pause)
+    return default_synthesizer().speak(text, voice=voice) + _silence(pause)

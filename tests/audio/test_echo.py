@@ -12,7 +12,7 @@ import pytest
 from realtime_sync import audio, connect
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.server import Prompt, Say, open_engine
-from realtime_sync.server.voice import default_mouth
+from realtime_sync.server.voice import default_synthesizer
 from realtime_sync.testing import MemoryTransport
 
 BLOCK = 960
@@ -27,7 +27,7 @@ WORDS = (
 @pytest.fixture(scope="module")
 def speech() -> bytes:
     """The demo's own voice, for about half a minute."""
-    return default_mouth().speak(WORDS) * 4
+    return default_synthesizer().speak(WORDS) * 4
 
 
 class Room:
@@ -182,7 +182,7 @@ def test_double_talk_still_interrupts(conversations: Any) -> None:
     conversation = conversations(cancel=True)
     conversation.run(6.0)
     alone = conversation.attachment.interruptions
-    near = default_mouth().speak("Stop, please. What about London?")
+    near = default_synthesizer().speak("Stop, please. What about London?")
     conversation.run(2.0, near)
 
     assert alone == 0

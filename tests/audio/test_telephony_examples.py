@@ -21,7 +21,7 @@ from werkzeug.serving import make_server
 
 from realtime_sync import audio, webhooks
 from realtime_sync.server import Call, Prompt, Say, serve
-from realtime_sync.server.voice import default_mouth
+from realtime_sync.server.voice import default_synthesizer
 from realtime_sync.testing.carrier_lines import TelnyxLine
 
 EXAMPLES = Path(__file__).parent.parent.parent / "docs" / "examples"
@@ -50,7 +50,7 @@ def example(name: str) -> Any:
 @pytest.fixture(scope="module")
 def question() -> bytes:
     """The question as a telephone carries it, and the silence after it."""
-    spoken = default_mouth().speak(QUESTION)
+    spoken = default_synthesizer().speak(QUESTION)
     narrow = audio.convert(spoken, "pcm16", "g711_ulaw")
     return narrow + audio.silence(1.0, "g711_ulaw")
 
@@ -58,7 +58,7 @@ def question() -> bytes:
 @pytest.fixture(scope="module")
 def answer() -> bytes:
     """What the local voice server says to that."""
-    spoken = default_mouth().speak("The capital of France is Paris.")
+    spoken = default_synthesizer().speak("The capital of France is Paris.")
     return audio.convert(spoken, "pcm16", "g711_ulaw")
 
 

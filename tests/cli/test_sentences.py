@@ -11,7 +11,7 @@ import pytest
 from realtime_sync import audio
 from realtime_sync.cli import main
 from realtime_sync.server import Server, serve
-from realtime_sync.server.voice import default_mouth, word_errors
+from realtime_sync.server.voice import default_synthesizer, word_errors
 
 LIST = Path(__file__).parent.parent / "server" / "voice" / "sentences.txt"
 SEED = 2026
@@ -35,7 +35,7 @@ def drawn(count: int) -> list[str]:
 def heard(server: Server, sentence: str, folder: Path, out: Output) -> list[str]:
     """The turns that the server finds in a sentence, in words."""
     path = folder / "sentence.wav"
-    audio.write_wav(path, default_mouth().speak(sentence))
+    audio.write_wav(path, default_synthesizer().speak(sentence))
     arguments = ["--url", server.url, "--out", str(folder), "--pace", "full"]
     assert 0 == main(["talk", str(path), *arguments])
     lines = out.readouterr().out.splitlines()

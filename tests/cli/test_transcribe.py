@@ -24,7 +24,7 @@ NOBODY = "http://127.0.0.1:9/v1"
 pytestmark = pytest.mark.usefixtures("key")
 
 
-class CountingEars:
+class CountingRecognizer:
     """Writes down which turn it is; falls silent after a number of them."""
 
     def __init__(self, turns: int) -> None:
@@ -44,10 +44,10 @@ class CountingEars:
 def forgetful() -> Iterator[Server]:
     """A server that recognises two turns and no more."""
     agent = Echo()
-    agent.ears = ears = CountingEars(2)
+    agent.recognizer = recognizer = CountingRecognizer(2)
     with serve(agent=agent) as running:
         yield running
-        ears.released.set()
+        recognizer.released.set()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from realtime_sync import audio
 from realtime_sync.cli import main
-from realtime_sync.server.voice import default_ears, normal_words, word_error_rate
+from realtime_sync.server.voice import default_recognizer, normal_words, word_error_rate
 
 Output = pytest.CaptureFixture[str]
 
@@ -34,7 +34,7 @@ def test_demo_answers_a_spoken_question_aloud(
     else:
         said = next(line[8:] for line in lines if line.startswith("you "))
         answered = next(line[8:] for line in lines if line.startswith("server "))
-    heard = default_ears().transcribe(audio.read_file(out / "answer.wav"), 24_000)
+    heard = default_recognizer().transcribe(audio.read_file(out / "answer.wav"), 24_000)
 
     assert 0 == code
     assert "what is the capital of france" == " ".join(normal_words(said))

@@ -23,7 +23,7 @@ from realtime_sync.evaluation import (
 )
 from realtime_sync.server import Call, Failure, Prompt, Say, serve
 from realtime_sync.server.agents.scripted import Scripted
-from realtime_sync.server.agents.tone import ToneMouth
+from realtime_sync.server.agents.tone import ToneSynthesizer
 
 CONFIG = {
     "audio": {
@@ -47,7 +47,7 @@ GATES: tuple[Check, ...] = (
 )
 
 
-class ListedEars:
+class ListedRecognizer:
     """Understand what the test says that they understand, turn after turn."""
 
     def __init__(self, *lines: str) -> None:
@@ -58,18 +58,18 @@ class ListedEars:
         return self._lines.pop(0) if self._lines else ""
 
 
-class ShortMouth:
+class ShortSynthesizer:
     """Hums every text for less time, so that tests are short."""
 
     def __init__(self, share: float = 0.4) -> None:
         self._share = share
-        self._mouth = ToneMouth()
+        self._synthesizer = ToneSynthesizer()
 
     def speak(
         self, text: str, *, voice: Optional[str] = None, speed: float = 1.0
     ) -> bytes:
         """The beginning of the hum."""
-        pcm = self._mouth.speak(text)
+        pcm = self._synthesizer.speak(text)
         return pcm[: int(len(pcm) * self._share) // 2 * 2]
 
 
@@ -115,7 +115,11 @@ class Faulty:
     def call(self) -> CallRecord:
         """Call it in real time: a greeting is interrupted, a table is booked."""
         heard = WISH.replace("for", "four") if self.misheard else WISH
-        agent = Scripted(self.reply, ears=ListedEars(heard, THANKS), mouth=ToneMouth())
+        agent = Scripted(
+            self.reply,
+            recognizer=ListedRecognizer(heard, THANKS),
+            synthesizer=ToneSynthesizer(),
+        )
         faults = []
         if self.stop_late:
             faults.append(f"delay:input_audio_buffer.speech_started:{self.stop_late}")
@@ -123,7 +127,7 @@ class Faulty:
             session = connect(
                 "gpt-realtime-2.1", base_url=server.url, config=CONFIG, tools=[book]
             )
-            with session, Caller(session, mouth=ShortMouth()) as caller:
+            with session, Caller(session, synthesizer=ShortSynthesizer()) as caller:
                 session.response.create()
                 caller.interrupt(WISH, after=0.5)
                 caller.say(THANKS)

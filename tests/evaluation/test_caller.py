@@ -23,10 +23,10 @@ from realtime_sync.evaluation import (
 )
 from realtime_sync.server import serve
 from realtime_sync.server.agents.scripted import Scripted
-from realtime_sync.server.agents.tone import ToneMouth
+from realtime_sync.server.agents.tone import ToneSynthesizer
 from realtime_sync.testing import MemoryTransport, frames
 
-from .booking import CONFIG, ListedEars, ShortMouth
+from .booking import CONFIG, ListedRecognizer, ShortSynthesizer
 from .calls import good_call
 
 ANSWER = "One two three four five six seven eight nine ten."
@@ -37,7 +37,9 @@ def called(
     *heard: str, config: Any = CONFIG, answer: Any = ANSWER
 ) -> Iterator[Session]:
     """A session with an agent that always answers the same."""
-    agent = Scripted([answer], ears=ListedEars(*heard), mouth=ToneMouth())
+    agent = Scripted(
+        [answer], recognizer=ListedRecognizer(*heard), synthesizer=ToneSynthesizer()
+    )
     with serve(agent=agent, pace=8.0) as server:
         with connect("gpt-realtime-2.1", base_url=server.url, config=config) as session:
             yield session
@@ -58,7 +60,7 @@ def test_latency_is_what_an_onlooker_measures() -> None:
             lambda event: sent.append(time.monotonic()) if any(event.audio) else None,
             inline=True,
         )
-        with Caller(session, mouth=ShortMouth()) as caller:
+        with Caller(session, synthesizer=ShortSynthesizer()) as caller:
             caller.say("hello hello hello")
             call = caller.hang_up()
 
@@ -70,7 +72,7 @@ def test_latency_is_what_an_onlooker_measures() -> None:
 def test_a_caller_interrupts_at_a_word() -> None:
     """And the conversation is cut where it was heard."""
     with called("hello", "stop") as session:
-        with Caller(session, mouth=ShortMouth()) as caller:
+        with Caller(session, synthesizer=ShortSynthesizer()) as caller:
             caller.say("hello hello")
             playing = caller.interrupt("stop stop stop", word="three")
             heard = caller.hang_up().turns[0].heard
@@ -83,7 +85,7 @@ def test_a_caller_interrupts_at_a_word() -> None:
 def test_an_interruption_that_comes_too_late_is_said_all_the_same() -> None:
     """And says of itself that nothing was playing any more."""
     with called("hello", "stop", answer="Yes.") as session:
-        with Caller(session, mouth=ShortMouth(), patience=2.0) as caller:
+        with Caller(session, synthesizer=ShortSynthesizer(), patience=2.0) as caller:
             caller.say("hello hello")
             playing = caller.interrupt("stop stop stop", after=1.5)
             call = caller.hang_up()
@@ -98,7 +100,9 @@ def test_a_random_moment_is_the_same_for_the_same_seed() -> None:
     starts = []
     with called("hello", "stop", "hello", "stop") as session:
         for _ in range(2):
-            with Caller(session, mouth=ShortMouth(), seed=7, patience=1.0) as caller:
+            with Caller(
+                session, synthesizer=ShortSynthesizer(), seed=7, patience=1.0
+            ) as caller:
                 caller.say("hello hello")
                 caller.interrupt("stop stop stop", after=(0.2, 1.0))
                 call = caller.hang_up()
@@ -117,7 +121,7 @@ def test_without_turn_detection_the_caller_says_when_it_is_done() -> None:
         }
     }
     with called("hello", config=config, answer="Yes.") as session:
-        with Caller(session, mouth=ShortMouth()) as caller:
+        with Caller(session, synthesizer=ShortSynthesizer()) as caller:
             caller.say("hello")
             call = caller.hang_up()
 
@@ -144,7 +148,7 @@ def test_sound_and_files_are_said_with_the_words_that_are_told(tmp_path: Path) -
 def test_a_caller_without_a_file_leaves_none(tmp_path: Path) -> None:
     """The recording was read, and is gone; hanging up again gives the same call."""
     with called("one", answer="Yes.") as session:
-        with Caller(session, mouth=ShortMouth()) as caller:
+        with Caller(session, synthesizer=ShortSynthesizer()) as caller:
             caller.say("one one")
             call = caller.hang_up()
 
@@ -156,10 +160,12 @@ def test_a_caller_without_a_file_leaves_none(tmp_path: Path) -> None:
 
 def test_a_server_that_goes_ends_the_call_and_not_the_caller() -> None:
     """No wait hangs, and what there was is measured."""
-    agent = Scripted([ANSWER], ears=ListedEars("hello"), mouth=ToneMouth())
+    agent = Scripted(
+        [ANSWER], recognizer=ListedRecognizer("hello"), synthesizer=ToneSynthesizer()
+    )
     with serve(agent=agent, faults=["drop_after:response.created"]) as server:
         with connect("gpt-realtime-2.1", base_url=server.url, config=CONFIG) as session:
-            with Caller(session, mouth=ShortMouth()) as caller:
+            with Caller(session, synthesizer=ShortSynthesizer()) as caller:
                 caller.say("hello")
                 call = caller.hang_up()
 
@@ -276,7 +282,10 @@ def test_a_persona_speaks_until_it_hangs_up(count: int) -> None:
         for _ in range(count):
             with called("hello", "for two", "goodbye", answer="Yes.") as session:
                 with Caller(
-                    session, persona="a guest", model=model, mouth=ShortMouth()
+                    session,
+                    persona="a guest",
+                    model=model,
+                    synthesizer=ShortSynthesizer(),
                 ) as caller:
                     turns = caller.converse()
                     call = caller.hang_up()
@@ -294,7 +303,7 @@ def test_a_persona_that_never_hangs_up_is_stopped() -> None:
     with ChatServer(lambda messages: "And?") as model:
         with called("and", "and", answer="Yes.") as session:
             with Caller(
-                session, persona="a child", model=model, mouth=ShortMouth()
+                session, persona="a child", model=model, synthesizer=ShortSynthesizer()
             ) as caller:
                 assert 2 == caller.converse(most_turns=2)
 

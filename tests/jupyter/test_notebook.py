@@ -32,9 +32,9 @@ PROBE = (
 """Sessions, handlers of the default router, loops."""
 
 END = """
-from realtime_sync.server.voice import default_ears
+from realtime_sync.server.voice import default_recognizer
 server.close()
-default_ears().close()
+default_recognizer().close()
 """
 
 TUTORIAL = ROOT / "docs" / "examples" / "tutorial.ipynb"
@@ -145,7 +145,7 @@ def test_tutorial_runs(tmp_path: Path, order: str) -> None:
         said = notebook.shown(4)
         drawn = notebook.shown(8)
         watched = notebook.shown(2)
-        # A kernel that ends waits for its children, which the ears have.
+        # A kernel that ends waits for its children, which the recognizer has.
         notebook.run_source(END)
 
         assert [] == errors_in(notebook)

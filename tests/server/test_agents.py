@@ -25,7 +25,7 @@ from realtime_sync.server import (
 )
 from realtime_sync.server.agents.chat import Chat, messages, pieces_of
 from realtime_sync.server.agents.scenario import read_scenario, scenario
-from realtime_sync.server.agents.tone import LengthEars, ToneMouth
+from realtime_sync.server.agents.tone import LengthRecognizer, ToneSynthesizer
 from realtime_sync.server.engine.activity import EnergyActivity
 
 from .clients import client
@@ -271,7 +271,12 @@ class TextChat(Chat):
 
     def __init__(self, endpoint: Any, **arguments: Any) -> None:
         url = f"http://127.0.0.1:{endpoint.server_port}/v1"
-        super().__init__(url, ears=LengthEars(), mouth=ToneMouth(), **arguments)
+        super().__init__(
+            url,
+            recognizer=LengthRecognizer(),
+            synthesizer=ToneSynthesizer(),
+            **arguments,
+        )
 
     def activity(self) -> Any:
         return EnergyActivity()
@@ -391,7 +396,11 @@ def test_an_error_of_any_shape_is_a_failure(endpoint: Any, body: bytes) -> None:
 
 def test_chat_without_an_endpoint() -> None:
     """Nobody listens there."""
-    chat = Chat("http://127.0.0.1:9", ears=LengthEars(), mouth=ToneMouth())
+    chat = Chat(
+        "http://127.0.0.1:9",
+        recognizer=LengthRecognizer(),
+        synthesizer=ToneSynthesizer(),
+    )
     with pytest.raises(Failure, match="cannot be reached"):
         list(chat.reply(Prompt()))  # type: ignore[arg-type]
 

@@ -198,15 +198,15 @@ def test_ears_that_fail_give_a_failed_transcription() -> None:
 
     class Deaf:
         def transcribe(self, pcm: bytes, rate: int) -> str:
-            raise RuntimeError("no ears")
+            raise RuntimeError("no recognizer")
 
-    talk = Talk(Scripted(["x"], ears=Deaf()))
+    talk = Talk(Scripted(["x"], recognizer=Deaf()))
     talk.update(audio={"input": {"transcription": {"model": "whisper-1"}}})
     frames = talk.hear(loud(500) + silence(500))
     name = "conversation.item.input_audio_transcription.failed"
     failed = only(frames, name)
 
-    assert "no ears" in failed["error"]["message"]
+    assert "no recognizer" in failed["error"]["message"]
     assert "response.done" in types(frames)
 
 
@@ -217,7 +217,7 @@ def test_speech_without_words_has_an_empty_transcript() -> None:
         def transcribe(self, pcm: bytes, rate: int) -> str:
             return ""
 
-    talk = Talk(Scripted(["x"], ears=Mumble()))
+    talk = Talk(Scripted(["x"], recognizer=Mumble()))
     talk.update(audio={"input": {"transcription": {"model": "whisper-1"}}})
     names = types(talk.hear(loud(500) + silence(500)))
     prefix = "conversation.item.input_audio_transcription."

@@ -141,7 +141,7 @@ def test_a_turn_without_a_response() -> None:
 
 
 def test_a_turn_whose_transcript_comes_during_the_response() -> None:
-    """Transcription is asked for, and its events come when the ears are done."""
+    """Transcription is asked for, and its events come when the recognizer is done."""
     talk = Talk()
     talk.update(audio={"input": {"transcription": {"model": "whisper-1"}}})
     names = types(turn(talk))

@@ -10,8 +10,8 @@ import pytest
 from realtime_sync.server.agents.voice import Voice
 from realtime_sync.server.voice import (
     DEMO_QUESTION,
-    default_ears,
-    default_mouth,
+    default_recognizer,
+    default_synthesizer,
     word_error_rate,
 )
 
@@ -30,7 +30,7 @@ def agent() -> Voice:
 @pytest.fixture(scope="module")
 def question() -> bytes:
     """The question, spoken, with silence around it."""
-    return silence(300) + default_mouth().speak(DEMO_QUESTION) + silence(1200)
+    return silence(300) + default_synthesizer().speak(DEMO_QUESTION) + silence(1200)
 
 
 def talk_with(agent: Voice, **options: Any) -> Talk:
@@ -57,7 +57,7 @@ def test_a_spoken_question_is_answered_aloud(agent: Voice, question: bytes) -> N
     """One turn, the right words, an answer that can be heard."""
     frames = talk_with(agent).hear(question)
     answer = only(frames, "response.output_audio_transcript.done")["transcript"]
-    again = default_ears().transcribe(audio_of(frames), 24_000)
+    again = default_recognizer().transcribe(audio_of(frames), 24_000)
 
     assert 1 == types(frames).count("input_audio_buffer.speech_started")
     assert 0 == word_error_rate(DEMO_QUESTION, only(frames, HEARD)["transcript"])
@@ -110,7 +110,7 @@ def test_an_interruption_in_mid_answer(agent: Voice, question: bytes) -> None:
 
 def test_a_tool_is_called_by_voice(agent: Voice) -> None:
     """A spoken wish becomes a function call."""
-    wish = default_mouth().speak("What is the weather in Paris?")
+    wish = default_synthesizer().speak("What is the weather in Paris?")
     talk = talk_with(agent)
     tool = {
         "type": "function",

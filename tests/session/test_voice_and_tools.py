@@ -20,7 +20,7 @@ from realtime_sync import Session, audio, connect
 from realtime_sync.server import Call, Say, Server, serve
 from realtime_sync.server.agents.base import Prompt
 from realtime_sync.server.agents.voice import Voice
-from realtime_sync.server.voice import default_mouth
+from realtime_sync.server.voice import default_synthesizer
 from realtime_sync.tools import ToolCall
 
 STORY = "tell me a story"
@@ -52,7 +52,7 @@ class Calls(Voice):
 @pytest.fixture(scope="module")
 def interjection() -> bytes:
     """What the user says in between."""
-    return default_mouth().speak("What is the capital of France?")
+    return default_synthesizer().speak("What is the capital of France?")
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from realtime_sync.protocol.codec import Codec, to_mapping
 from realtime_sync.protocol.dialects import named
 from realtime_sync.server.agents.base import Call, Failure, Prompt, Say
-from realtime_sync.server.agents.tone import LengthEars, ToneMouth
+from realtime_sync.server.agents.tone import LengthRecognizer, ToneSynthesizer
 from realtime_sync.server.engine.context import Job, Options
 from realtime_sync.server.engine.core import Engine
 from realtime_sync.state.items import Item
@@ -57,8 +57,8 @@ class Rehearsed:
     """Answers what the example has drawn, one answer after the other."""
 
     def __init__(self) -> None:
-        self.ears = LengthEars()
-        self.mouth = ToneMouth()
+        self.recognizer = LengthRecognizer()
+        self.synthesizer = ToneSynthesizer()
         self.answers: list[list[Any]] = []
 
     def reply(self, prompt: Prompt) -> Iterator[Any]:

@@ -12,7 +12,7 @@ from typing import Any, Iterable, Iterator, Mapping, Optional, Protocol, Sequenc
 import attrs
 
 from ..voice.conversation import Reply, ToolCall
-from ..voice.interfaces import Ears, Mouth, VoiceActivity
+from ..voice.interfaces import Recognizer, Synthesizer, VoiceActivity
 
 
 @attrs.frozen
@@ -21,8 +21,8 @@ class Say:
     Words to be said, or written.
 
     Attributes:
-        text: the words; spoken by the agent's mouth if audio is wanted.
-        audio: ready speech instead of the mouth's, 16-bit PCM at 24 kHz.
+        text: the words; spoken by the agent's synthesizer if audio is wanted.
+        audio: ready speech instead of the synthesizer's, 16-bit PCM at 24 kHz.
         phase: ``"final_answer"``, or ``"commentary"`` for what is said on the way
             there; told by models that have phases (``gpt-realtime-2.1``).
     """
@@ -97,7 +97,7 @@ class Prompt:
 
     Attributes:
         items: the conversation in order, as GA items; the ``transcript`` of user
-            audio holds what the agent's ears heard.
+            audio holds what the agent's recognizer heard.
         audio: user audio by item id, 16-bit PCM at 24 kHz.
         instructions: of the response, or else of the session.
         response_instructions: of the response; None if it has none of its own.
@@ -160,13 +160,13 @@ class Agent(Protocol):
     """
     Something that answers a conversation, hears and speaks.
 
-    One agent serves every session of a server; `reply` and the ears and mouth are
+    One agent serves every session of a server; `reply`, recognizer and synthesizer are
     called from several worker threads at once.
     """
 
-    ears: Optional[Ears]
-    """Recognises user audio; without ears it stays without a transcript."""
-    mouth: Mouth
+    recognizer: Optional[Recognizer]
+    """Writes user audio down; without one it stays without a transcript."""
+    synthesizer: Synthesizer
     """Speaks what `reply` says."""
 
     def reply(self, prompt: Prompt) -> Answer:

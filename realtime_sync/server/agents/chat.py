@@ -1,8 +1,9 @@
 """
 The chat agent: any OpenAI-compatible chat-completions endpoint as the brain.
 
-A local model gets a realtime voice: the ears write down what the user says, the
-endpoint answers, the mouth speaks the answer sentence by sentence as it streams in.
+A local model gets a realtime voice: the recognizer writes down what the user says,
+the endpoint answers, the synthesizer speaks the answer sentence by sentence as it
+streams in.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ import urllib.request
 from typing import Any, Iterable, Iterator, Mapping, Optional
 
 from ..voice import (
-    Ears,
-    Mouth,
+    Recognizer,
+    Synthesizer,
     VoiceActivity,
     default_activity,
-    default_ears,
-    default_mouth,
+    default_recognizer,
+    default_synthesizer,
 )
 from .base import Answer, Call, Failure, Piece, Prompt, Say, item_text
 
@@ -41,12 +42,12 @@ class Chat:
         model: model to ask for; that of the session by default.
         api_key: sent as a bearer token; ``CHAT_API_KEY`` of the environment by
             default, none if that is not set.
-        ears: recognise; those of the ``demo`` extra by default.
-        mouth: speaks; that of the ``demo`` extra by default.
+        recognizer: writes speech down; that of the ``demo`` extra by default.
+        synthesizer: speaks; that of the ``demo`` extra by default.
         timeout: seconds that the endpoint may be silent.
 
     Raises:
-        ConfigurationError: ears or mouth are not given and the ``demo`` extra is not
+        ConfigurationError: one of the two is not given and the ``demo`` extra is not
             installed.
     """
 
@@ -56,15 +57,15 @@ class Chat:
         *,
         model: Optional[str] = None,
         api_key: Optional[str] = None,
-        ears: Optional[Ears] = None,
-        mouth: Optional[Mouth] = None,
+        recognizer: Optional[Recognizer] = None,
+        synthesizer: Optional[Synthesizer] = None,
         timeout: float = 60.0,
     ) -> None:
         url = url.rstrip("/")
         ending = "/chat/completions"
         self.url = url if url.endswith(ending) else url + ending
-        self.ears: Optional[Ears] = ears or default_ears()
-        self.mouth: Mouth = mouth or default_mouth()
+        self.recognizer: Optional[Recognizer] = recognizer or default_recognizer()
+        self.synthesizer: Synthesizer = synthesizer or default_synthesizer()
         self._model = model
         self._key = api_key or os.environ.get("CHAT_API_KEY")
         self._timeout = timeout

@@ -7,9 +7,9 @@ from __future__ import annotations
 from typing import Any, Iterator, Mapping, Optional
 
 from ..engine.activity import EnergyActivity
-from ..voice.interfaces import Ears, Mouth, VoiceActivity
+from ..voice.interfaces import Recognizer, Synthesizer, VoiceActivity
 from .base import Answer, Call, Prompt, Say, item_text
-from .tone import LengthEars, ToneMouth
+from .tone import LengthRecognizer, ToneSynthesizer
 
 
 class Echo:
@@ -22,8 +22,8 @@ class Echo:
     """
 
     def __init__(self) -> None:
-        self.ears: Optional[Ears] = LengthEars()
-        self.mouth: Mouth = ToneMouth()
+        self.recognizer: Optional[Recognizer] = LengthRecognizer()
+        self.synthesizer: Synthesizer = ToneSynthesizer()
 
     def reply(self, prompt: Prompt) -> Answer:
         """Answer with the last item of the conversation."""

@@ -8,9 +8,9 @@ import threading
 from typing import Callable, Iterable, Optional
 
 from ..engine.activity import EnergyActivity
-from ..voice.interfaces import Ears, Mouth, VoiceActivity
+from ..voice.interfaces import Recognizer, Synthesizer, VoiceActivity
 from .base import Answer, Prompt
-from .tone import LengthEars, ToneMouth
+from .tone import LengthRecognizer, ToneSynthesizer
 
 
 class Scripted:
@@ -20,8 +20,8 @@ class Scripted:
     Args:
         script: a function of the `Prompt`, or answers to be given one after the
             other, the last one again and again.
-        ears: recognise user audio; by default they tell its length.
-        mouth: speaks; by default it hums.
+        recognizer: writes user audio down; by default it tells the length.
+        synthesizer: speaks; by default it hums.
         activity: makes a voice activity detector for a session; by default speech is
             what is loud.
     """
@@ -30,12 +30,12 @@ class Scripted:
         self,
         script: "Callable[[Prompt], Answer] | Iterable[Answer]",
         *,
-        ears: Optional[Ears] = None,
-        mouth: Optional[Mouth] = None,
+        recognizer: Optional[Recognizer] = None,
+        synthesizer: Optional[Synthesizer] = None,
         activity: Callable[[], VoiceActivity] = EnergyActivity,
     ) -> None:
-        self.ears: Optional[Ears] = ears or LengthEars()
-        self.mouth: Mouth = mouth or ToneMouth()
+        self.recognizer: Optional[Recognizer] = recognizer or LengthRecognizer()
+        self.synthesizer: Synthesizer = synthesizer or ToneSynthesizer()
         self._activity = activity
         self._script = script if callable(script) else _in_turn(script)
 

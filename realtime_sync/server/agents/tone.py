@@ -1,5 +1,5 @@
 """
-Ears and mouth that need no model: for tests and for trying things out.
+Recognizer and synthesizer that need no model: for tests and for trying things out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _PERIOD_MS = 20
 _PITCHES = (250, 300, 350, 400, 450, 500)
 
 
-class ToneMouth:
+class ToneSynthesizer:
     """
     Hums instead of speaking: 60 ms for every character, higher for vowels.
 
@@ -34,7 +34,7 @@ class ToneMouth:
         return bytes(hum)
 
 
-class LengthEars:
+class LengthRecognizer:
     """Writes down how long somebody spoke: ``1200 ms of audio``."""
 
     def transcribe(self, pcm: bytes, rate: int) -> str:

@@ -9,15 +9,15 @@ from typing import Any, Iterator, Mapping, Optional, Union
 
 from ..voice import (
     Dialogue,
-    Ears,
     Message,
-    Mouth,
+    Recognizer,
+    Synthesizer,
     ToolCall,
     ToolOutput,
     VoiceActivity,
     default_activity,
-    default_ears,
-    default_mouth,
+    default_recognizer,
+    default_synthesizer,
 )
 from .base import Answer, Delegate, Prompt, item_text
 
@@ -28,12 +28,12 @@ Turn = Union[Message, ToolCall, ToolOutput]
 
 class Voice:
     """
-    Real ears, a real mouth, and a `Dialogue` between them.
+    A real recognizer, a real synthesizer, and a `Dialogue` between them.
 
     Args:
         dialogue: decides what to say.
-        ears: recognise; those of the ``demo`` extra by default.
-        mouth: speaks; that of the ``demo`` extra by default.
+        recognizer: writes speech down; that of the ``demo`` extra by default.
+        synthesizer: speaks; that of the ``demo`` extra by default.
 
     Raises:
         ConfigurationError: the ``demo`` extra is not installed.
@@ -43,11 +43,11 @@ class Voice:
         self,
         *,
         dialogue: Optional[Dialogue] = None,
-        ears: Optional[Ears] = None,
-        mouth: Optional[Mouth] = None,
+        recognizer: Optional[Recognizer] = None,
+        synthesizer: Optional[Synthesizer] = None,
     ) -> None:
-        self.ears: Optional[Ears] = ears or default_ears()
-        self.mouth: Mouth = mouth or default_mouth()
+        self.recognizer: Optional[Recognizer] = recognizer or default_recognizer()
+        self.synthesizer: Synthesizer = synthesizer or default_synthesizer()
         self._dialogue = dialogue or Dialogue()
         # Asked for here, so that a missing extra shows when the server starts.
         self.activity()

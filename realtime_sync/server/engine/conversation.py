@@ -60,7 +60,7 @@ class Entry:
     Attributes:
         item: the item as the wire shows it, without audio.
         clips: audio by content index.
-        heard: what the ears made of user audio; None until they are done.
+        heard: what the recognizer made of user audio; None until it is done.
         truncated_ms: where the client cut the audio, or None.
     """
 

@@ -220,15 +220,15 @@ class Listening:
     # -- transcription ---------------------------------------------------------
 
     def hear(self, entry: Entry) -> None:
-        """Let the agent's ears work on an item with user audio."""
-        ears = self._context.agent.ears
+        """Let the agent's recognizer work on an item with user audio."""
+        recognizer = self._context.agent.recognizer
         clip = entry.clips.get(0) or next(iter(entry.clips.values()))
-        if ears is None:
+        if recognizer is None:
             self._heard(entry, None, None)
             return
-        # The settings of this moment hold, whatever comes while the ears work.
+        # The settings of this moment hold, whatever comes while it works.
         pcm, form = clip.data, clip.form
-        transcribe = ears.transcribe
+        transcribe = recognizer.transcribe
 
         def work() -> Iterator[str]:
             yield transcribe(expand(pcm, form), form.rate)
@@ -265,7 +265,7 @@ class Listening:
                 ready()
 
     def when_heard(self, item_ids: set[str], ready: Callable[[], None]) -> None:
-        """Call *ready* as soon as the ears are done with those items."""
+        """Call *ready* as soon as the recognizer is done with those items."""
         pending = item_ids & self.hearing
         if pending:
             self._waiting.append((pending, ready))

@@ -3,7 +3,7 @@ Just enough audio for the engine: formats, G.711, rates; nothing but the library
 
 The engine must run where numpy is not installed, and it moves little audio: what
 clients send is stored as it came, and only what the voice activity detector, the
-ears and a G.711 client need is converted.
+recognizer and a G.711 client need is converted.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any, Iterator, Mapping, Optional, Sequence
 from attrs import evolve
 
 from ..agents.base import Call, Delegate, Failure, Piece, Prompt, Say, pieces
-from ..voice.interfaces import Mouth
+from ..voice.interfaces import Synthesizer
 from .configuration import check_modalities
 from .context import Context, Job
 from .conversation import Entry, check_call, new_entry
@@ -261,7 +261,7 @@ class Speaking:
                 if isinstance(piece, Delegate):
                     raise Failure("only a session of GPT-Live delegates")
                 if modality == "audio" and isinstance(piece, Say):
-                    yield from spoken(piece, prompt, agent.mouth, form)
+                    yield from spoken(piece, prompt, agent.synthesizer, form)
                 else:
                     yield piece
 
@@ -349,7 +349,7 @@ class Speaking:
 
 
 def spoken(
-    piece: Say, prompt: Prompt, mouth: Mouth, form: SoundFormat
+    piece: Say, prompt: Prompt, synthesizer: Synthesizer, form: SoundFormat
 ) -> Iterator[Say]:
     """
     Speak a piece sentence by sentence, so that the first is heard early.
@@ -357,7 +357,7 @@ def spoken(
     Args:
         piece: words, or words with ready audio.
         prompt: names voice and speed.
-        mouth: the agent's.
+        synthesizer: the agent's.
         form: format that the audio is converted to.
     """
     if piece.audio is not None:
@@ -366,12 +366,14 @@ def spoken(
     for sentence in _SENTENCES.findall(piece.text):
         pcm = b""
         if sentence.strip():
-            pcm = mouth.speak(sentence.strip(), voice=prompt.voice, speed=prompt.speed)
+            pcm = synthesizer.speak(
+                sentence.strip(), voice=prompt.voice, speed=prompt.speed
+            )
         yield evolve(piece, text=sentence, audio=from_native(pcm, form))
 
 
 def _with_words(entry: Entry) -> dict[str, Any]:
-    """The item for the agent: with what its ears heard."""
+    """The item for the agent: with what its recognizer heard."""
     item = entry.wire()
     for part in item.get("content", ()):
         if part["type"] == "input_audio" and entry.heard is not None:

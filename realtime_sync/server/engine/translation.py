@@ -188,12 +188,14 @@ class TranslationEngine:
         language = config.spoken.get("language", "es")
 
         def work() -> Iterator[Any]:
-            words = agent.ears.transcribe(pcm, PCM.rate) if agent.ears else ""
+            words = (
+                agent.recognizer.transcribe(pcm, PCM.rate) if agent.recognizer else ""
+            )
             yield words
             prompt = _prompt(words, pcm, language, config, self.context.session_id)
             for piece in pieces(agent.reply(prompt)):
                 if isinstance(piece, Say):
-                    yield from spoken(piece, prompt, agent.mouth, PCM)
+                    yield from spoken(piece, prompt, agent.synthesizer, PCM)
 
         self._job = Job("translate", work, self._heard, self._translated)
         self.context.submit(self._job)

@@ -95,13 +95,13 @@ class Hearing:
     def _take(self, until_ms: float, *, pause: float = 0, over: bool = True) -> None:
         starts = self._buffer.starts_ms
         audio = self._buffer.take(until_ms)
-        form, ears = self._form, self._context.agent.ears
+        form, recognizer = self._form, self._context.agent.recognizer
         starts_ms = min(starts + _PADDING_MS, until_ms - pause) if over else starts
         words: list[str] = []
 
         def work() -> Iterator[str]:
-            if ears is not None:
-                yield ears.transcribe(expand(audio, form), form.rate)
+            if recognizer is not None:
+                yield recognizer.transcribe(expand(audio, form), form.rate)
 
         def finish(error: Optional[BaseException]) -> None:
             self._jobs.popleft()

@@ -14,7 +14,7 @@ from .fragments import Word, timed_words
 from .limits import FRAME_MS, GRID_MS
 
 _MS_PER_CHARACTER = 60
-"""Of words that the agent's mouth made no sound for: they take their time."""
+"""Of words that the agent's synthesizer made no sound for: they take their time."""
 
 
 @attrs.define(eq=False)

@@ -104,7 +104,7 @@ class LiveVoice:
     def heard(self, turn: Turn) -> None:
         """Take what the user said, and answer it."""
         unanswered, self._unanswered_ms = self._unanswered_ms, None
-        if not turn.words and self._context.agent.ears is not None:
+        if not turn.words and self._context.agent.recognizer is not None:
             if unanswered is not None:
                 self._think(unanswered)
             return
@@ -191,7 +191,7 @@ class LiveVoice:
         agent, prompt, form = self._context.agent, self._prompt(), self.line.form
 
         def work() -> Iterator[Say]:
-            yield from spoken(Say(text), prompt, agent.mouth, form)
+            yield from spoken(Say(text), prompt, agent.synthesizer, form)
 
         def finish(error: Optional[BaseException]) -> None:
             self._speaking.remove(job)
@@ -229,7 +229,7 @@ class LiveVoice:
         def work() -> Iterator[Piece]:
             for piece in pieces(agent.reply(prompt)):
                 if isinstance(piece, Say):
-                    yield from spoken(piece, prompt, agent.mouth, form)
+                    yield from spoken(piece, prompt, agent.synthesizer, form)
                 else:
                     yield piece
 

@@ -1,5 +1,5 @@
 """
-Ears, mouth and wits of the local voice server.
+How the local voice server hears, speaks and thinks.
 
 The interfaces are small so that another engine can be put in; the engines
 behind the ``default_*`` functions are imported when they are first asked for.
@@ -13,23 +13,23 @@ from __future__ import annotations
 from .conversation import Message, Reply, ToolCall, ToolOutput
 from .demo import DEMO_QUESTION
 from .dialogue import Dialogue
-from .engines import default_activity, default_ears, default_mouth
-from .interfaces import Ears, Mouth, VoiceActivity
+from .engines import default_activity, default_recognizer, default_synthesizer
+from .interfaces import Recognizer, Synthesizer, VoiceActivity
 from .scoring import normal_words, word_error_rate, word_errors
 
 __all__ = [
     "DEMO_QUESTION",
     "Dialogue",
-    "Ears",
+    "Recognizer",
     "Message",
-    "Mouth",
+    "Synthesizer",
     "Reply",
     "ToolCall",
     "ToolOutput",
     "VoiceActivity",
     "default_activity",
-    "default_ears",
-    "default_mouth",
+    "default_recognizer",
+    "default_synthesizer",
     "normal_words",
     "word_error_rate",
     "word_errors",

@@ -9,14 +9,14 @@ from functools import lru_cache
 
 from realtime_sync.errors import ConfigurationError, install_command
 
-from .interfaces import Ears, Mouth, VoiceActivity
+from .interfaces import Recognizer, Synthesizer, VoiceActivity
 
 # Guards the first call of each function below: two sessions that start at
 # once share one engine instead of loading its model twice.
 _loading = threading.Lock()
 
 
-def default_ears() -> Ears:
+def default_recognizer() -> Recognizer:
     """
     The recogniser of this process, made by the first call.
 
@@ -26,10 +26,10 @@ def default_ears() -> Ears:
         ConfigurationError: the ``demo`` extra is not installed.
     """
     with _loading:
-        return _ears()
+        return _recognizer()
 
 
-def default_mouth() -> Mouth:
+def default_synthesizer() -> Synthesizer:
     """
     The synthesiser of this process, made by the first call.
 
@@ -39,7 +39,7 @@ def default_mouth() -> Mouth:
         ConfigurationError: the ``demo`` extra is not installed.
     """
     with _loading:
-        return _mouth()
+        return _synthesizer()
 
 
 def default_activity() -> VoiceActivity:
@@ -57,17 +57,17 @@ def default_activity() -> VoiceActivity:
 
 
 @lru_cache(maxsize=1)
-def _ears() -> Ears:
+def _recognizer() -> Recognizer:
     with _needs_extra("speech recognition"):
-        from .recognizer import SphinxEars
-    return SphinxEars()
+        from .recognizer import SphinxRecognizer
+    return SphinxRecognizer()
 
 
 @lru_cache(maxsize=1)
-def _mouth() -> Mouth:
+def _synthesizer() -> Synthesizer:
     with _needs_extra("speech synthesis"):
-        from .synthesizer import HibariMouth
-    return HibariMouth()
+        from .synthesizer import HibariSynthesizer
+    return HibariSynthesizer()
 
 
 @contextmanager

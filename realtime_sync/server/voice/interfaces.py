@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Optional, Protocol
 
 
-class Ears(Protocol):
+class Recognizer(Protocol):
     """
     Speech recognition.
 
@@ -27,7 +27,7 @@ class Ears(Protocol):
         ...
 
 
-class Mouth(Protocol):
+class Synthesizer(Protocol):
     """
     Speech synthesis.
 

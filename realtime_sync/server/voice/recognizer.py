@@ -18,7 +18,7 @@ RATE: Final = 16000
 """Sampling rate that the acoustic model was trained at, in hertz."""
 
 # Imported by the decoder's process; named here so that a missing package shows
-# when the ears are made, not when they are first needed.
+# when the recognizer is made, not when it is first needed.
 ENGINE: Final = pocketsphinx.__name__
 
 # 54 dB below full scale; the decoder finds a word even in silence.
@@ -27,9 +27,9 @@ _USUAL_PITCH: Final = 185.0
 _MOST_STRETCHED: Final = 1.12
 
 
-class SphinxEars:
+class SphinxRecognizer:
     """
-    `Ears` on a pool of decoders, each in a process of its own.
+    `Recognizer` on a pool of decoders, each in a process of its own.
 
     A decoder works on one turn at a time, so that each call borrows one. Any
     thread may call `transcribe`; when all decoders are in use, it waits for

@@ -46,9 +46,9 @@ def voice_named(name: Optional[str]) -> Voice:
     return VOICES.get(name or "heart", VOICES["heart"])
 
 
-class HibariMouth:
+class HibariSynthesizer:
     """
-    A `Mouth` with two voices out of one model.
+    A `Synthesizer` with two voices out of one model.
 
     The wheel holds one voice, and others would have to be downloaded. The
     second is the same speech, spoken faster and then stretched by resampling,

@@ -278,7 +278,7 @@ def test_a_noise_does_not_swallow_the_answer() -> None:
         def transcribe(self, pcm: bytes, rate: int) -> str:
             return heard.pop(0)
 
-    talk = LiveTalk(Scripted(["Lunch."], ears=Deaf()), options={"pace": 1000.0})
+    talk = LiveTalk(Scripted(["Lunch."], recognizer=Deaf()), options={"pace": 1000.0})
     talk.start()
     talk.send_only("session.input_audio.append", audio=b64(QUESTION))
     talk.now += 1

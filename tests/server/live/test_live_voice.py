@@ -12,8 +12,8 @@ from realtime_sync.server.agents.voice import Voice
 from realtime_sync.server.engine.sound import PCMU, from_native
 from realtime_sync.server.voice import (
     DEMO_QUESTION,
-    default_ears,
-    default_mouth,
+    default_recognizer,
+    default_synthesizer,
     word_error_rate,
 )
 
@@ -40,12 +40,12 @@ def agent() -> Voice:
 
 def spoken(text: str) -> bytes:
     """A sentence, with the pause after it and time for an answer."""
-    return silence(300) + default_mouth().speak(text) + silence(8000)
+    return silence(300) + default_synthesizer().speak(text) + silence(8000)
 
 
 def heard_again(frames: list[dict[str, Any]]) -> str:
     """What the model's audio says to somebody who listens."""
-    return default_ears().transcribe(b"".join(output_audio(frames)), 24_000)
+    return default_recognizer().transcribe(b"".join(output_audio(frames)), 24_000)
 
 
 def test_a_spoken_question_is_answered_aloud(agent: Voice) -> None:

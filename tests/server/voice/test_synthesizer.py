@@ -1,4 +1,4 @@
-"""The mouth speaks 16-bit mono at 24 kHz, in two voices."""
+"""The synthesizer speaks 16-bit mono at 24 kHz, in two voices."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from realtime_sync.server.voice import default_mouth
+from realtime_sync.server.voice import default_synthesizer
 from realtime_sync.server.voice.samples import Samples, samples_of
 from realtime_sync.server.voice.synthesizer import VOICES, voice_named
 
@@ -29,7 +29,7 @@ def pitch(samples: Samples) -> float:
 
 def test_a_sentence_takes_as_long_as_it_takes_to_say() -> None:
     """Nine words are said in two to five seconds, loudly enough."""
-    samples = samples_of(default_mouth().speak(SENTENCE))
+    samples = samples_of(default_synthesizer().speak(SENTENCE))
 
     assert 2 < len(samples) / 24000 < 5
     assert 0.1 < np.abs(samples).max() <= 1
@@ -37,33 +37,33 @@ def test_a_sentence_takes_as_long_as_it_takes_to_say() -> None:
 
 def test_the_same_sentence_gives_the_same_bytes() -> None:
     """The noise in the voice comes from a fixed seed."""
-    mouth = default_mouth()
+    synthesizer = default_synthesizer()
 
-    assert mouth.speak(SENTENCE) == mouth.speak(SENTENCE)
+    assert synthesizer.speak(SENTENCE) == synthesizer.speak(SENTENCE)
 
 
 def test_speed_changes_the_pace() -> None:
     """Twice as fast takes about half the time, in either voice."""
-    mouth = default_mouth()
+    synthesizer = default_synthesizer()
     for voice in VOICES:
-        slow = len(mouth.speak(SENTENCE, voice=voice, speed=0.75))
-        fast = len(mouth.speak(SENTENCE, voice=voice, speed=1.5))
+        slow = len(synthesizer.speak(SENTENCE, voice=voice, speed=0.75))
+        fast = len(synthesizer.speak(SENTENCE, voice=voice, speed=1.5))
 
         assert 0.5 == pytest.approx(fast / slow, abs=0.1)
 
 
 def test_the_deep_voice_is_deeper_and_no_slower() -> None:
     """Pitch is lower by an eighth or so; the length differs by less."""
-    mouth = default_mouth()
-    usual = samples_of(mouth.speak(SENTENCE))
-    deep = samples_of(mouth.speak(SENTENCE, voice="deep"))
+    synthesizer = default_synthesizer()
+    usual = samples_of(synthesizer.speak(SENTENCE))
+    deep = samples_of(synthesizer.speak(SENTENCE, voice="deep"))
 
     assert pitch(deep) < 0.92 * pitch(usual)
     assert 1.0 == pytest.approx(len(deep) / len(usual), abs=0.1)
 
 
 def test_names_of_the_api_have_voices_and_unknown_names_the_default() -> None:
-    """No name makes the mouth fail."""
+    """No name makes the synthesizer fail."""
     assert VOICES["deep"] == voice_named("cedar")
     assert VOICES["heart"] == voice_named("marin")
     assert VOICES["heart"] == voice_named("nobody") == voice_named(None)
@@ -72,15 +72,15 @@ def test_names_of_the_api_have_voices_and_unknown_names_the_default() -> None:
 @pytest.mark.parametrize("text", ["", "   ", "..."])
 def test_nothing_to_say_does_not_fail(text: str) -> None:
     """At most a moment of silence comes out."""
-    assert len(default_mouth().speak(text)) < 48000
+    assert len(default_synthesizer().speak(text)) < 48000
 
 
 def test_threads_may_speak_at_the_same_time() -> None:
     """Each gets its own sentence, unharmed by the others."""
-    mouth = default_mouth()
+    synthesizer = default_synthesizer()
     sentences = [f"This is sentence number {count}." for count in range(1, 9)]
-    alone = [mouth.speak(sentence) for sentence in sentences]
+    alone = [synthesizer.speak(sentence) for sentence in sentences]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(mouth.speak, sentences))
+        together = list(pool.map(synthesizer.speak, sentences))
 
     assert alone == together

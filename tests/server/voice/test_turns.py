@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from realtime_sync.server.voice import default_activity, default_mouth
+from realtime_sync.server.voice import default_activity, default_synthesizer
 from realtime_sync.server.voice.samples import pcm_of, resample, samples_of
 from tests.server.voice.turns import RATE, find_turns, silence
 
@@ -31,7 +31,7 @@ def test_silence_is_no_speech() -> None:
 
 def test_speech_is_speech() -> None:
     """Most of a sentence is above the threshold."""
-    spoken = samples_of(default_mouth().speak("The garden is full of flowers."))
+    spoken = samples_of(default_synthesizer().speak("The garden is full of flowers."))
     heard = probabilities(pcm_of(resample(spoken, RATE, 16000)))
 
     assert sum(chunk > 0.5 for chunk in heard) > len(heard) / 2
@@ -40,7 +40,7 @@ def test_speech_is_speech() -> None:
 def test_a_reset_detector_starts_anew() -> None:
     """The same stream gives the same numbers again."""
     activity = default_activity()
-    spoken = default_mouth().speak("Good morning.")
+    spoken = default_synthesizer().speak("Good morning.")
     chunk = spoken[12000 : 12000 + activity.chunk_bytes]
     first = activity.probability(chunk)
     activity.probability(chunk)
@@ -51,8 +51,8 @@ def test_a_reset_detector_starts_anew() -> None:
 
 def test_two_sentences_a_second_apart_are_two_turns() -> None:
     """Half a second of silence ends a turn; the turns keep their order."""
-    first = default_mouth().speak("How are you today?")
-    second = default_mouth().speak("I would like to go home now.")
+    first = default_synthesizer().speak("How are you today?")
+    second = default_synthesizer().speak("I would like to go home now.")
     turns = find_turns(silence(500) + first + silence(1000) + second)
 
     assert 2 == len(turns)
