@@ -4,7 +4,7 @@ What clients add to the model's context: rules, facts, and words to be said.
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Optional
 
 import attrs
 
@@ -33,7 +33,7 @@ class Pending:
     """
 
     kind: str
-    command_id: Any
+    command_id: object
     start_ms: int
     end_ms: int
 
@@ -51,7 +51,7 @@ class Appends:
         self._pending: list[Pending] = []
         self.rules: list[str] = []
 
-    def add(self, kind: str, content: str, command_id: Any) -> None:
+    def add(self, kind: str, content: str, command_id: object) -> None:
         """
         Add a text.
 

@@ -298,7 +298,7 @@ class Backend:
         return queue
 
     def begin(
-        self, offset_ms: int, *, goes_on: bool, command_id: Any, input_tokens: int
+        self, offset_ms: int, *, goes_on: bool, command_id: object, input_tokens: int
     ) -> Run:
         """
         Begin a response.

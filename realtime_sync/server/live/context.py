@@ -60,7 +60,7 @@ class LiveContext:
         kind: str,
         *,
         to: Audience = EVERYBODY,
-        command_id: Any = None,
+        command_id: object = None,
         **fields: Any,
     ) -> str:
         """Send an event; returns its id."""
@@ -76,7 +76,7 @@ class LiveContext:
         self.out.append((to, frame))
 
     def emit_refusal(
-        self, refusal: Refusal, command_id: Any = None, *, to: Audience = EVERYBODY
+        self, refusal: Refusal, command_id: object = None, *, to: Audience = EVERYBODY
     ) -> None:
         """Send a refusal as an ``error``."""
         self.emit("error", to=to, error=error_details(refusal, command_id))
@@ -104,7 +104,7 @@ class LiveContext:
         }
 
 
-def error_details(refusal: Refusal, command_id: Any) -> dict[str, Any]:
+def error_details(refusal: Refusal, command_id: object) -> dict[str, Any]:
     """Build the ``error`` of an event; a command has an id only if that is text."""
     details = {
         "type": refusal.type,

@@ -128,10 +128,10 @@ class LiveEngine:
         self._out: Out = []
         self._now = now
         self._refused_until: Optional[float] = None
-        self._close_id: Optional[tuple[Any]] = None
+        self._close_id: Optional[tuple[object]] = None
         self._drain_until = 0.0
         self._muted = False
-        self._fixture: Optional[tuple[Any]] = None
+        self._fixture: Optional[tuple[object]] = None
         self._input = bytearray()
         self._reflected = b""
         self._output = b""
@@ -259,7 +259,12 @@ class LiveEngine:
         self.receive(frame, now, role=role, sender=sender)
 
     def receive(
-        self, frame: Any, now: float, *, role: str = PRIMARY, sender: Audience = PRIMARY
+        self,
+        frame: object,
+        now: float,
+        *,
+        role: str = PRIMARY,
+        sender: Audience = PRIMARY,
     ) -> None:
         """Take one decoded message of a connection, whose number is *sender*."""
         self._set_now(now)
@@ -367,7 +372,7 @@ class LiveEngine:
 
     # -- commands --------------------------------------------------------------
 
-    def _command(self, frame: Any, role: str, sender: Audience) -> None:
+    def _command(self, frame: object, role: str, sender: Audience) -> None:
         if not isinstance(frame, dict):
             raise invalid_json("Expected an object.")
         kind = frame.get("type")
@@ -392,7 +397,7 @@ class LiveEngine:
         shape(frame, "")
         self._commands[kind](frame, sender)
 
-    def _refuse(self, refusal: Refusal, command_id: Any, sender: Audience) -> None:
+    def _refuse(self, refusal: Refusal, command_id: object, sender: Audience) -> None:
         error = {
             "type": "error",
             "event_id": self._ids.new("event"),
@@ -426,7 +431,7 @@ class LiveEngine:
             settings = self._source.settings.fork(given)
         self._begin(settings, frame.get("event_id"))
 
-    def _begin(self, settings: LiveSettings, command_id: Any) -> None:
+    def _begin(self, settings: LiveSettings, command_id: object) -> None:
         if self._models is not None and settings.model not in self._models:
             raise Refusal(
                 f'Model "{settings.model}" is not supported in live mode.',

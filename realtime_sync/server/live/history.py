@@ -4,7 +4,7 @@ What was said and done in a session, as its agent reads it.
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Any, Iterable, Mapping
 
 from ..engine.ids import Ids
 
@@ -84,7 +84,7 @@ class History:
         """What the model says next is another message."""
         self._speaking = False
 
-    def begin_with(self, messages: Any) -> None:
+    def begin_with(self, messages: Iterable[Mapping[str, Any]]) -> None:
         """Take over the history that a session starts with."""
         for message in messages:
             text = message["content"][0]["text"]

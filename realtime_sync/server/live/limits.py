@@ -5,7 +5,7 @@ What a GPT-Live session takes at most, and how its tokens are counted.
 from __future__ import annotations
 
 import math
-from typing import Any, Final, Mapping
+from typing import Any, Final, Mapping, Sequence
 
 from ...protocol.live.limits import HISTORY_MESSAGES, HISTORY_TOKENS
 from ..engine.refusal import Refusal
@@ -83,7 +83,7 @@ def check_append(text: str) -> None:
         )
 
 
-def check_history(messages: Any) -> None:
+def check_history(messages: Sequence[Mapping[str, Any]]) -> None:
     """
     Hold the history that a session begins with against its limits.
 

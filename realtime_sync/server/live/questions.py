@@ -28,14 +28,16 @@ class Questions:
     """
 
     def __init__(
-        self, context: LiveContext, prompt: Callable[[Sequence[Any]], Prompt]
+        self,
+        context: LiveContext,
+        prompt: Callable[[Sequence[Mapping[str, Any]]], Prompt],
     ) -> None:
         self._context = context
         self._prompt = prompt
         self._items: dict[str, dict[str, Any]] = {}
         self._used: set[str] = set()
 
-    def add(self, item: Mapping[str, Any], command_id: Any) -> None:
+    def add(self, item: Mapping[str, Any], command_id: object) -> None:
         """
         Keep an item for the decisions to come.
 
@@ -54,7 +56,7 @@ class Questions:
         self._items[item_id] = kept
         self._context.emit("decision.item.created", command_id=command_id, item=kept)
 
-    def delete(self, item_id: str, command_id: Any) -> None:
+    def delete(self, item_id: str, command_id: object) -> None:
         """
         Forget an item.
 
@@ -72,7 +74,7 @@ class Questions:
             "decision.item.deleted", command_id=command_id, item_id=item_id
         )
 
-    def ask(self, command_id: Any) -> None:
+    def ask(self, command_id: object) -> None:
         """
         Answer the session's questions, as a command asks.
 
@@ -80,7 +82,7 @@ class Questions:
             Refusal: the command has no id, or an earlier one had the same.
         """
         self._check_target()
-        if not command_id:
+        if not isinstance(command_id, str) or not command_id:
             raise missing("event_id")
         if command_id in self._used:
             raise Refusal(
@@ -253,7 +255,7 @@ def _scored(question: Mapping[str, Any], score: float) -> dict[str, Any]:
     }
 
 
-def _text(instructions: Any) -> str:
+def _text(instructions: Union[str, Sequence[Mapping[str, Any]]]) -> str:
     if isinstance(instructions, str):
         return instructions
     return " ".join(part.get("text", "") for part in instructions)

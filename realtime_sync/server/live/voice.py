@@ -81,7 +81,7 @@ class LiveVoice:
         self._delegations: dict[str, int] = {}
         self._deferred_ms: Optional[int] = None
         self._unanswered_ms: Optional[int] = None
-        self._wanted: Optional[tuple[Any]] = None
+        self._wanted: Optional[tuple[object]] = None
 
     @property
     def working(self) -> bool:
@@ -158,7 +158,7 @@ class LiveVoice:
         else:
             self.history.message("developer", frame["content"])
 
-    def create_response(self, command_id: Any) -> None:
+    def create_response(self, command_id: object) -> None:
         """
         Let the backend answer what was queued.
 
@@ -288,6 +288,7 @@ class LiveVoice:
             self._deferred_ms = thought.offset_ms
             thought.obsolete = True
             thought.drop()
+            self._thought = None
             if self._work is not None:
                 self._work.obsolete = True
             return
@@ -366,7 +367,7 @@ class LiveVoice:
             delegation=settings.target,
         )
 
-    def _decision_prompt(self, items: Sequence[Any]) -> Prompt:
+    def _decision_prompt(self, items: Sequence[Mapping[str, Any]]) -> Prompt:
         prompt = self._prompt()
         return attrs.evolve(prompt, items=(*prompt.items, *items))
 
