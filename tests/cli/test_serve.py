@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import math
+import struct
 import subprocess
 import sys
 import threading
@@ -54,6 +57,47 @@ def test_turns_are_printed_until_it_is_stopped(
     assert "x_trace" in stop.frames[0]
     assert "user: hello" in printed
     assert "assistant: Good day." in printed
+
+
+class LiveStop(Stop):
+    """Talks GPT-Live to the server."""
+
+    def wait(self) -> None:
+        url = self._capsys.readouterr().out.split()[2].replace("http", "ws", 1)
+        one = websocket.create_connection(f"{url}/live/sessions", timeout=10)
+        wave = [round(9000 * math.sin(at / 8)) for at in range(24_000)]
+        pcm = struct.pack(f"<{len(wave)}h", *wave) + bytes(48 * 3000)
+        audio = base64.b64encode(pcm).decode()
+        session = {"model": "gpt-live-1"}
+        one.send(json.dumps({"type": "session.start", "session": session}))
+        one.send(json.dumps({"type": "session.input_audio.append", "audio": audio}))
+        while "Good day." not in self.said():
+            self.frames.append(json.loads(one.recv()))
+        one.send(json.dumps({"type": "session.close"}))
+        while self.frames[-1]["type"] != "session.closed":
+            self.frames.append(json.loads(one.recv()))
+        one.shutdown()
+
+    def said(self) -> str:
+        """What the model has said so far."""
+        kind = "session.output_transcript.delta"
+        return "".join(f["delta"] for f in self.frames if f["type"] == kind)
+
+
+def test_live_turns_are_printed_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same scenario answers both protocols on the same port."""
+    file = tmp_path / "s.json"
+    file.write_text('{"replies": [{"say": "Good day."}]}')
+    options = parser().parse_args(
+        ["serve", "--agent", f"scripted:{file}", "--port", "0"]
+    )
+    options.run(options, LiveStop(capsys))
+    printed = capsys.readouterr().out
+
+    assert "assistant: Good day." in printed
+    assert "closed: close_requested" in printed
 
 
 def test_quiet_prints_no_turns(capsys: pytest.CaptureFixture[str]) -> None:
