@@ -50,8 +50,8 @@ function _shtab_realtime_sync_using
   test "$_shtab_realtime_sync_cmdpath" = "$argv"
 end
 
-set -g _shtab_realtime_sync_commands demo talk ask transcribe serve tail replay report doctor bench completion
-set -g _shtab_realtime_sync_opts_with_value --agent --allow-host --allow-origin --api-key --call --channel --channels --dialect --fault --format --host --language --model --out --output --pace --pairs --port --question --rate --runs --scale --speed --timeout --title --transcription-model --url -n -o
+set -g _shtab_realtime_sync_commands demo talk ask transcribe serve tail replay report score doctor bench completion
+set -g _shtab_realtime_sync_opts_with_value --against --agent --allow-host --allow-origin --api-key --call --channel --channels --dialect --expected --fault --first-audio-max --first-audio-p50 --first-audio-p95 --format --host --html --jsonl --junit --language --max-silence --max-talk-over --max-turns --max-wer --model --never-says --no-tool --out --output --pace --pairs --port --question --rate --runs --says --scale --speed --stop-within --timeout --title --tool --transcription-model --url -n -o
 
 complete -c realtime-sync -e
 complete -c realtime-sync -f
@@ -137,6 +137,30 @@ complete -c realtime-sync -n '_shtab_realtime_sync_using report' -s o -l output 
 complete -c realtime-sync -n '_shtab_realtime_sync_using report' -l title -x -d 'title of the page (default: name of the file)'
 complete -c realtime-sync -n '_shtab_realtime_sync_using report' -l json -d 'print JSON, for other programs'
 complete -c realtime-sync -n '_shtab_realtime_sync_using report; and test $_shtab_realtime_sync_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'JSON lines, of ours or of another program'
+complete -c realtime-sync -n '_shtab_realtime_sync_using; and test $_shtab_realtime_sync_npos -eq 0' -a score -d 'Measure recorded calls and hold them against gates. The exit code is 1 when a gate falls for any call, or a recording cannot be read.'
+complete -c realtime-sync -n '_shtab_realtime_sync_using score' -s h -l help -d 'show this help message and exit'
+complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l max-wer -x -d 'word errors per word of the caller'"'"'s that the agent may understand wrong'
+complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l expected -xka "(__fish_complete_path (commandline -ct))" -d 'where NAME.txt has what was said in NAME.jsonl, a line for each turn'
+complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l first-audio-p50 -x -d 'milliseconds from the end of speech to the first sound, half of the turns'
+complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l first-audio-p95 -x -d 'milliseconds from the end of speech to the first sound, 95 of 100 turns'
+complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l first-audio-max -x -d 'milliseconds from the end of speech to the first sound, every turn'
+complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l stop-within -x -d 'milliseconds in which an interrupted answer must be silent'
+complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l max-silence -x -d 'longest silence'
+complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l max-talk-over -x -d 'both speaking at once'
+complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l max-turns -x -d 'turns of the caller'"'"'s'
+complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l tool -x -d 'a tool that must be called; may be given again'
+complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l no-tool -x -d 'a tool that must not be called; may be given again'
+complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l says -x -d 'words that the caller must hear; may be given again'
+complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l never-says -x -d 'words that must not be generated; may be given again'
+complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l allow-silent-turns -d 'do not ask that every turn is answered'
+complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l allow-cut-answers -d 'do not ask that every answer is heard to its end'
+complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l allow-problems -d 'do not ask that there is no error, anomaly or failed handler'
+complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l junit -xka "(__fish_complete_path (commandline -ct))" -d 'JUnit XML'
+complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l html -xka "(__fish_complete_path (commandline -ct))" -d 'one page with players'
+complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l jsonl -xka "(__fish_complete_path (commandline -ct))" -d 'a line of JSON for each call'
+complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l against -xka "(__fish_complete_path (commandline -ct))" -d 'what --jsonl wrote of an earlier run, to compare with'
+complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l json -d 'print JSON, for other programs'
+complete -c realtime-sync -n '_shtab_realtime_sync_using score; and test $_shtab_realtime_sync_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'folders of recordings, or recordings (JSON lines)'
 complete -c realtime-sync -n '_shtab_realtime_sync_using; and test $_shtab_realtime_sync_npos -eq 0' -a doctor -d 'Connect to a server and try what it can do: dialects, limits, acknowledgements, errors, close codes. Takes a handful of tokens. The exit code is 0 if it can be worked with, 1 if not.'
 complete -c realtime-sync -n '_shtab_realtime_sync_using doctor' -s h -l help -d 'show this help message and exit'
 complete -c realtime-sync -n '_shtab_realtime_sync_using doctor' -l url -x -d 'base URL of the server, http(s) or ws(s), such as http://127.0.0.1:8765/v1; without it OPENAI_BASE_URL, else OpenAI'

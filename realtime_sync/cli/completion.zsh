@@ -17,6 +17,7 @@ _shtab_realtime_sync_commands() {
     doctor:'Connect to a server and try what it can do: dialects, limits, acknowledgements, errors, close codes. Takes a handful of tokens. The exit code is 0 if it can be worked with, 1 if not.'
     replay:'Play a recording through the client and print who says what, at the pace at which it happened or at once. Nothing is sent.'
     report:'Turn a recording into one HTML page with transcript, players, waveforms, latencies, tokens and events. The page loads nothing.'
+    score:'Measure recorded calls and hold them against gates. The exit code is 1 when a gate falls for any call, or a recording cannot be read.'
     serve:'Run the local server, which speaks Realtime and GPT-Live, until Ctrl-C or SIGTERM.'
     tail:'Print the events of a recording, one line each, or those of a running WebRTC or SIP call.'
     talk:'Speak a WAV file to a server at real-time pace, let the server find the turns in it, print the transcript of both sides and the latencies, write the answer.'
@@ -115,6 +116,35 @@ _shtab_realtime_sync_report_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_realtime_sync_report_defaults_added=0
+
+_shtab_realtime_sync_score_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--max-wer[word errors per word of the caller\'s that the agent may understand wrong]:RATE:"
+  "--expected[where NAME.txt has what was said in NAME.jsonl, a line for each turn]:FOLDER:_files"
+  "--first-audio-p50[milliseconds from the end of speech to the first sound, half of the turns]:MS:"
+  "--first-audio-p95[milliseconds from the end of speech to the first sound, 95 of 100 turns]:MS:"
+  "--first-audio-max[milliseconds from the end of speech to the first sound, every turn]:MS:"
+  "--stop-within[milliseconds in which an interrupted answer must be silent]:MS:"
+  "--max-silence[longest silence]:MS:"
+  "--max-talk-over[both speaking at once]:MS:"
+  "--max-turns[turns of the caller\'s]:COUNT:"
+  "*--tool[a tool that must be called\; may be given again]:NAME:"
+  "*--no-tool[a tool that must not be called\; may be given again]:NAME:"
+  "*--says[words that the caller must hear\; may be given again]:WORDS:"
+  "*--never-says[words that must not be generated\; may be given again]:WORDS:"
+  "--allow-silent-turns[do not ask that every turn is answered]"
+  "--allow-cut-answers[do not ask that every answer is heard to its end]"
+  "--allow-problems[do not ask that there is no error, anomaly or failed handler]"
+  "--junit[JUnit XML]:FILE.xml:_files"
+  "--html[one page with players]:FILE.html:_files"
+  "--jsonl[a line of JSON for each call]:FILE.jsonl:_files"
+  "--against[what --jsonl wrote of an earlier run, to compare with]:FILE.jsonl:_files"
+  "--json[print JSON, for other programs]"
+  "(*):folders of recordings, or recordings (JSON lines):_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_realtime_sync_score_defaults_added=0
 
 _shtab_realtime_sync_serve_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -215,6 +245,7 @@ _shtab_realtime_sync() {
         doctor) _arguments -C -s $_shtab_realtime_sync_doctor_options ;;
         replay) _arguments -C -s $_shtab_realtime_sync_replay_options ;;
         report) _arguments -C -s $_shtab_realtime_sync_report_options ;;
+        score) _arguments -C -s $_shtab_realtime_sync_score_options ;;
         serve) _arguments -C -s $_shtab_realtime_sync_serve_options ;;
         tail) _arguments -C -s $_shtab_realtime_sync_tail_options ;;
         talk) _arguments -C -s $_shtab_realtime_sync_talk_options ;;

@@ -19,6 +19,7 @@ from .call_record import CallRecord, Check
 from .caller import Caller
 from .caller_sound import Conditions
 from .chat_model import ChatModel
+from .comparison import Change, Comparison
 from .gates import (
     Gate,
     answered,
@@ -37,6 +38,7 @@ from .gates import (
     turn_count,
     wer,
 )
+from .scores import FIGURES, Score, Table, evaluate
 from .speech import Interval
 from .turns import CallTurn, Response, ToolUse
 from .verdict import Verdict
@@ -46,16 +48,22 @@ __all__ = [
     "CallRecord",
     "CallTurn",
     "Caller",
+    "Change",
     "ChatModel",
     "Check",
+    "Comparison",
     "Conditions",
+    "FIGURES",
     "Gate",
     "Interval",
     "Response",
+    "Score",
+    "Table",
     "ToolUse",
     "Verdict",
     "WordErrors",
     "answered",
+    "evaluate",
     "first_audio_ms",
     "heard_whole",
     "judge",

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Optional
 
-from attrs import frozen
+from attrs import field, frozen
+
+
+def _texts(given: Iterable[str]) -> tuple[str, ...]:
+    return tuple(given)
+
+
+def _numbers(given: Iterable[int]) -> tuple[int, ...]:
+    return tuple(given)
 
 
 @frozen(kw_only=True, repr=False)
@@ -31,8 +39,8 @@ class Verdict:
     value: Optional[float] = None
     limit: Optional[float] = None
     unit: str = ""
-    reasons: Sequence[str] = ()
-    turns: Sequence[int] = ()
+    reasons: Sequence[str] = field(default=(), converter=_texts)
+    turns: Sequence[int] = field(default=(), converter=_numbers)
 
     def __bool__(self) -> bool:
         return self.passed

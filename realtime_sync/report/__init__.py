@@ -15,7 +15,7 @@ from __future__ import annotations
 from ..state.latency import Turn
 from .latency import latency_bars, latency_table
 from .markup import Content, Markup, element
-from .page import audio_url, body_of, player, said, style
+from .page import audio_url, body_of, document, player, said, style
 from .reading import problem
 from .recording_reader import Listener
 from .sound import Stretch, Track
@@ -38,6 +38,7 @@ __all__ = [
     "Utterance",
     "audio_url",
     "body_of",
+    "document",
     "element",
     "html",
     "latency_bars",

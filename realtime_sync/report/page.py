@@ -32,20 +32,28 @@ def page(story: Story, *, max_audio: int = MOST_AUDIO) -> str:
         story: what to tell.
         max_audio: bytes of audio to put in; players beyond it are left out.
     """
+    return document(story.title, body_of(story, max_audio=max_audio))
+
+
+def document(title: str, body: Content, *, rules: str = "") -> str:
+    """
+    A page that may load nothing from anywhere.
+
+    Args:
+        title: of the page.
+        body: what stands on it.
+        rules: of a style sheet, besides those of `style`; trusted text.
+    """
     head = element(
         "head",
         element("meta", charset="utf-8"),
         element("meta", http_equiv="Content-Security-Policy", content=POLICY),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", story.title),
-        element("style", style()),
+        element("title", title),
+        element("style", style(), Markup(rules)),
     )
-    body = element(
-        "body",
-        element("main", body_of(story, max_audio=max_audio)),
-        class_="rs rs-page",
-    )
-    return f'<!DOCTYPE html>\n<html lang="en">{head}{body}</html>\n'
+    main = element("body", element("main", body), class_="rs rs-page")
+    return f'<!DOCTYPE html>\n<html lang="en">{head}{main}</html>\n'
 
 
 def style() -> Markup:

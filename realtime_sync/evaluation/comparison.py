@@ -1,0 +1,156 @@
+"""Two runs of the same calls, compared with their spread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Optional, Protocol
+
+from attrs import frozen
+
+from ..telemetry import percentile
+
+LEAST: Mapping[str, float] = {"wer": 0.01, "tools": 1.0, "problems": 1.0, "turns": 1.0}
+"""What a figure must have moved by to count; of others `LEAST_OTHER`."""
+
+LEAST_OTHER = 20.0
+LEAST_SHARE = 0.1
+
+_NOT_BETTER = frozenset({"seconds", "turns", "tools", "tokens"})
+"""Figures of which less is not better by itself; their moves are no verdict."""
+
+
+class Scored(Protocol):
+    """What is compared of a call, see `Score`."""
+
+    @property
+    def figures(self) -> Mapping[str, Optional[float]]:
+        """What was measured."""
+
+    @property
+    def fallen(self) -> Sequence[str]:
+        """Names of the gates that fell."""
+
+
+@frozen(kw_only=True)
+class Change:
+    """
+    How a figure of a call moved, or how often a gate fell.
+
+    Attributes:
+        call: name of the call, without the number of a repeat.
+        what: the figure, or ``gate NAME``.
+        before, after: the median of its repeats, or the share that fell.
+        spread: how far apart the repeats of one run were, the larger of the two.
+        worse: whether it got worse by more than that.
+        better: the reverse.
+    """
+
+    call: str
+    what: str
+    before: float
+    after: float
+    spread: float = 0.0
+    worse: bool = False
+    better: bool = False
+
+    def __str__(self) -> str:
+        word = "worse" if self.worse else "better" if self.better else "as before"
+        spread = f", spread {self.spread:g}" if self.spread else ""
+        return (
+            f"{self.call}: {self.what}: {self.before:g} -> {self.after:g}"
+            f" ({word}{spread})"
+        )
+
+
+@frozen(kw_only=True)
+class Comparison:
+    """
+    What changed between two runs.
+
+    A figure has changed if its median moved by more than its repeats were apart in
+    either run, and by more than a tenth, and by more than 20 ms.
+
+    Attributes:
+        changes: of every call that both runs have.
+        missing: calls that the later run does not have.
+        added: calls that the earlier run did not have.
+    """
+
+    changes: Sequence[Change] = ()
+    missing: Sequence[str] = ()
+    added: Sequence[str] = ()
+
+    @property
+    def worse(self) -> tuple[Change, ...]:
+        """What got worse."""
+        return tuple(each for each in self.changes if each.worse)
+
+    @property
+    def better(self) -> tuple[Change, ...]:
+        """What got better."""
+        return tuple(each for each in self.changes if each.better)
+
+    def __str__(self) -> str:
+        told = [str(each) for each in (*self.worse, *self.better)]
+        told += [f"{name}: not called any more" for name in self.missing]
+        told += [f"{name}: new" for name in self.added]
+        return "\n".join(told) or "nothing changed"
+
+
+def compared(
+    before: Mapping[str, Sequence[Scored]], after: Mapping[str, Sequence[Scored]]
+) -> Comparison:
+    """Compare two runs, whose calls are in groups of repeats."""
+    both = [name for name in after if name in before]
+    return Comparison(
+        changes=tuple(
+            change
+            for name in both
+            for change in _changes(name, before[name], after[name])
+        ),
+        missing=tuple(name for name in before if name not in after),
+        added=tuple(name for name in after if name not in before),
+    )
+
+
+def _changes(
+    call: str, before: Sequence[Scored], after: Sequence[Scored]
+) -> Iterable[Change]:
+    for gate in dict.fromkeys(each for one in (*before, *after) for each in one.fallen):
+        shares = [
+            sum(gate in each.fallen for each in run) / len(run)
+            for run in (before, after)
+        ]
+        yield Change(
+            call=call,
+            what=f"gate {gate}",
+            before=round(shares[0], 4),
+            after=round(shares[1], 4),
+            worse=shares[1] > shares[0],
+            better=shares[1] < shares[0],
+        )
+    for name in after[0].figures:
+        old, new = _values(before, name), _values(after, name)
+        if old and new:
+            yield _moved(call, name, old, new)
+
+
+def _moved(call: str, name: str, old: list[float], new: list[float]) -> Change:
+    was, now = percentile(old, 50), percentile(new, 50)
+    spread = max(max(old) - min(old), max(new) - min(new))
+    least = max(spread, LEAST_SHARE * abs(was), LEAST.get(name, LEAST_OTHER))
+    judged = name not in _NOT_BETTER
+    return Change(
+        call=call,
+        what=name,
+        before=was,
+        after=now,
+        spread=round(spread, 4),
+        worse=judged and now - was >= least,
+        better=judged and was - now >= least,
+    )
+
+
+def _values(run: Sequence[Scored], name: str) -> list[float]:
+    found = [each.figures.get(name) for each in run]
+    return [each for each in found if each is not None]

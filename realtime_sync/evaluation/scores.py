@@ -1,0 +1,366 @@
+"""Many calls against many gates: a table, of two runs a comparison."""
+
+from __future__ import annotations
+
+import glob
+import json
+import multiprocessing
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from attrs import asdict, frozen
+
+from ..errors import ConfigurationError
+from ..protocol.escape import one_line
+from .call_record import CallRecord, Check
+from .comparison import Comparison, compared
+from .verdict import Verdict
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Call = Union[str, os.PathLike[str], CallRecord]
+Calls = Union[Call, Iterable[Call]]
+
+_REPEAT = re.compile(r"[.#-]\d+$")
+_INLINE = 8
+"""So many recordings are read here; starting processes would take longer."""
+
+FIGURES: Mapping[str, Callable[[CallRecord], Optional[float]]] = {
+    "seconds": lambda call: round(call.seconds, 3),
+    "turns": lambda call: float(sum(turn.by_caller for turn in call.turns)),
+    "first_audio_p50_ms": lambda call: call.first_audio_ms.p50,
+    "first_audio_p95_ms": lambda call: call.first_audio_ms.p95,
+    "stop_ms": lambda call: call.stop_ms.longest,
+    "longest_silence_ms": lambda call: call.longest_silence_ms,
+    "talk_over_ms": lambda call: call.talk_over_ms,
+    "wer": lambda call: _known_wer(call),
+    "tools": lambda call: float(len(call.tools)),
+    "tokens": lambda call: float(call.tokens.total),
+    "problems": lambda call: float(len(call.problems)),
+}
+"""What is measured of every call, whatever the gates are."""
+
+
+@frozen(kw_only=True)
+class Score:
+    """
+    What became of one call.
+
+    Attributes:
+        name: of the call.
+        path: of its recording, empty if there is none.
+        verdicts: by the name of the gate.
+        figures: what was measured, see `FIGURES`; None for what is not known.
+        error: why the recording could not be read; empty if it could.
+    """
+
+    name: str
+    path: str = ""
+    verdicts: Mapping[str, Verdict] = {}
+    figures: Mapping[str, Optional[float]] = {}
+    error: str = ""
+
+    @property
+    def group(self) -> str:
+        """The name without the number of a repeat: ``greeting`` of ``greeting.03``."""
+        return _REPEAT.sub("", self.name)
+
+    @property
+    def passed(self) -> bool:
+        """Whether it could be read and no gate fell."""
+        return not self.error and all(self.verdicts.values())
+
+    @property
+    def fallen(self) -> tuple[str, ...]:
+        """Names of the gates that fell."""
+        return tuple(name for name, verdict in self.verdicts.items() if not verdict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The score as JSON-able values."""
+        return {"passed": self.passed, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, packed: Mapping[str, Any]) -> Score:
+        """
+        The score that `to_dict` has packed.
+
+        Raises:
+            ConfigurationError: it is none.
+        """
+        try:
+            given = {key: packed[key] for key in ("name", "path", "figures", "error")}
+            verdicts = {
+                name: Verdict(**verdict) for name, verdict in packed["verdicts"].items()
+            }
+        except (KeyError, TypeError, AttributeError) as exc:
+            raise ConfigurationError(f"that is no score of a call: {exc!r}") from None
+        return cls(**given, verdicts=verdicts)
+
+
+class Table:
+    """
+    The scores of a run.
+
+    Attributes:
+        scores: one for each call, in the order in which they were given.
+        gates: names of the gates.
+        records: the calls that were given as `CallRecord`, by name.
+    """
+
+    def __init__(
+        self, scores: Iterable[Score], records: Iterable[CallRecord] = ()
+    ) -> None:
+        self.scores = tuple(scores)
+        self.gates = tuple(
+            dict.fromkeys(name for score in self.scores for name in score.verdicts)
+        )
+        self.records = {record.name: record for record in records}
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __iter__(self) -> Iterator[Score]:
+        return iter(self.scores)
+
+    def __repr__(self) -> str:
+        return f"<Table of {len(self)} calls, {len(self.failed)} failed>"
+
+    @property
+    def failed(self) -> tuple[Score, ...]:
+        """The calls that did not pass."""
+        return tuple(score for score in self.scores if not score.passed)
+
+    @property
+    def pass_rate(self) -> float:
+        """The share of calls that passed; 0.0 where there are none."""
+        return 1 - len(self.failed) / len(self) if self.scores else 0.0
+
+    def compare(self, before: Table) -> Comparison:
+        """What got worse, and what got better, since an earlier run."""
+        return compared(_by_group(before.scores), _by_group(self.scores))
+
+    def to_dataframe(self) -> DataFrame:
+        """
+        A row for each call: figures, and True or False for each gate.
+
+        Raises:
+            ConfigurationError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as exc:
+            raise ConfigurationError("a data frame needs pandas") from exc
+        rows = [
+            {
+                "call": score.name,
+                "passed": score.passed,
+                **score.figures,
+                **{name: bool(verdict) for name, verdict in score.verdicts.items()},
+                "error": score.error,
+            }
+            for score in self.scores
+        ]
+        return pandas.DataFrame(rows)
+
+    def to_jsonl(self, path: Union[str, os.PathLike[str]]) -> Path:
+        """Write a line of JSON for each call; `load` reads them again."""
+        lines = [json.dumps(score.to_dict()) + "\n" for score in self.scores]
+        return _written(path, "".join(lines))
+
+    @classmethod
+    def load(cls, path: Union[str, os.PathLike[str]]) -> Table:
+        """
+        Read what `to_jsonl` wrote.
+
+        Raises:
+            OSError: the file cannot be read.
+            ConfigurationError: it is no table.
+        """
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        try:
+            return cls(Score.from_dict(json.loads(line)) for line in lines if line)
+        except ValueError as exc:
+            raise ConfigurationError(f"{path} is no table of scores: {exc}") from None
+
+    def to_junit(self, path: Union[str, os.PathLike[str]]) -> Path:
+        """Write JUnit XML: a test case for each gate of each call."""
+        from .junit import junit_xml
+
+        return _written(path, junit_xml(self.scores))
+
+    def to_html(
+        self,
+        path: Union[str, os.PathLike[str]],
+        *,
+        title: str = "Calls",
+        before: Optional[Table] = None,
+        most_players: int = 20,
+    ) -> Path:
+        """
+        Write one HTML page that loads nothing: gates, calls, turns, players.
+
+        Args:
+            path: is overwritten.
+            title: of the page.
+            before: an earlier run to compare with.
+            most_players: calls that are shown with their sound, the failed ones first.
+        """
+        from .page import page
+
+        comparison = None if before is None else self.compare(before)
+        text = page(
+            self.scores, self.records, comparison, title=title, most=most_players
+        )
+        return _written(path, text)
+
+    def __str__(self) -> str:
+        """The table as text."""
+        lines = [
+            f"{len(self)} calls, {len(self) - len(self.failed)} passed "
+            f"({self.pass_rate:.0%})"
+        ]
+        for gate in self.gates:
+            verdicts = [each.verdicts[gate] for each in self if gate in each.verdicts]
+            fallen = sum(not verdict for verdict in verdicts)
+            lines.append(f"  {gate}: {len(verdicts) - fallen} of {len(verdicts)}")
+        for score in self.failed:
+            lines.append(f"{score.name}: {score.error or ', '.join(score.fallen)}")
+            for verdict in score.verdicts.values():
+                if not verdict:
+                    lines += [f"    {line}" for line in str(verdict).splitlines()]
+        return "\n".join(lines)
+
+
+def evaluate(
+    recordings: Calls,
+    gates: Sequence[Check],
+    *,
+    executor: Optional[Executor] = None,
+    progress: Optional[Callable[[int, int], object]] = None,
+) -> Table:
+    """
+    Hold many calls against gates.
+
+    A recording that cannot be read is a failed call, and says why.
+
+    Args:
+        recordings: a pattern such as ``"calls/*.jsonl"``, a folder, a file, a
+            `CallRecord`, or several of them.
+        gates: frozen values, with names that differ.
+        executor: where recordings are read: any executor of `concurrent.futures`, a
+            thread pool, or that of Dask's ``Client.get_executor()``. By default local
+            processes, one for each CPU, if there are more than a few; a script needs
+            ``if __name__ == "__main__"`` for them.
+        progress: called with how many calls are done, and of how many; by default a
+            bar on the standard error, if that is a terminal.
+
+    Raises:
+        ConfigurationError: there are no recordings, or two gates of one name.
+    """
+    found = list(_found(recordings))
+    if not found:
+        raise ConfigurationError(f"there are no recordings at {recordings!r}")
+    names = [gate.name for gate in gates]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigurationError(f"two gates are called {twice[0]!r}: name one of them")
+    gates = tuple(gates)
+    told = progress or _bar
+    if executor is None and len(found) <= _INLINE:
+        scores = []
+        for number, call in enumerate(found, 1):
+            scores.append(scored(call, gates))
+            told(number, len(found))
+    elif executor is None:
+        workers = min(os.cpu_count() or 1, len(found))
+        # A forked child would have locks that threads of this process hold.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=context) as own:
+            scores = _scored_by(own, found, gates, told)
+    else:
+        scores = _scored_by(executor, found, gates, told)
+    return Table(scores, [call for call in found if isinstance(call, CallRecord)])
+
+
+def scored(call: Call, gates: Sequence[Check]) -> Score:
+    """Measure one call, and ask the gates."""
+    path = "" if isinstance(call, CallRecord) else os.fspath(call)
+    try:
+        record = call if isinstance(call, CallRecord) else CallRecord.load(call)
+    except (OSError, ConfigurationError) as exc:
+        return Score(name=Path(path).stem, path=path, error=one_line(str(exc)))
+    return Score(
+        name=record.name,
+        path=path or os.fspath(record.path or ""),
+        verdicts={gate.name: gate.check(record) for gate in gates},
+        figures={name: measure(record) for name, measure in FIGURES.items()},
+    )
+
+
+def _scored_by(
+    executor: Executor,
+    calls: Sequence[Call],
+    gates: Sequence[Check],
+    told: Callable[[int, int], object],
+) -> list[Score]:
+    futures = [executor.submit(scored, call, gates) for call in calls]
+    scores = []
+    try:
+        for number, future in enumerate(futures, 1):
+            scores.append(future.result())
+            told(number, len(calls))
+    finally:
+        for future in futures:
+            future.cancel()
+    return scores
+
+
+def _found(calls: Calls) -> Iterator[Call]:
+    if isinstance(calls, CallRecord):
+        yield calls
+    elif isinstance(calls, (str, os.PathLike)):
+        path = Path(calls)
+        if path.is_dir():
+            yield from sorted(path.glob("*.jsonl"))
+        elif path.exists():
+            yield path
+        else:
+            yield from sorted(glob.glob(os.fspath(calls), recursive=True))
+    else:
+        for each in calls:
+            yield from _found(each)
+
+
+def _by_group(scores: Iterable[Score]) -> dict[str, list[Score]]:
+    groups: dict[str, list[Score]] = {}
+    for score in scores:
+        groups.setdefault(score.group, []).append(score)
+    return groups
+
+
+def _known_wer(call: CallRecord) -> Optional[float]:
+    if not any(turn.said for turn in call.turns):
+        return None
+    return round(call.wer(), 4)
+
+
+def _bar(done: int, total: int) -> None:
+    if not sys.stderr.isatty():
+        return
+    cells = round(24 * done / total)
+    end = "\r\x1b[K" if done == total else ""
+    bar = "█" * cells + "·" * (24 - cells)
+    sys.stderr.write(f"\r\x1b[K[{bar}] {done} of {total} calls{end}")
+    sys.stderr.flush()
+
+
+def _written(path: Union[str, os.PathLike[str]], text: str) -> Path:
+    target = Path(path)
+    target.write_text(text, encoding="utf-8")
+    return target

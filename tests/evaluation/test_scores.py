@@ -1,0 +1,257 @@
+"""Many calls against many gates: tables, files, comparisons."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from realtime_sync import errors
+from realtime_sync.evaluation import (
+    Gate,
+    Score,
+    Table,
+    Verdict,
+    answered,
+    evaluate,
+    first_audio_ms,
+    tool_called,
+    wer,
+)
+
+from .calls import Call, good_call
+
+GATES = [first_audio_ms(p95=900), tool_called("book", times=1), answered()]
+HOSTILE = "<script>alert(1)</script>\x00\u202e&amp;"
+
+
+def spoken(answer: str = "Hello.", *, late: float = 0.0) -> Call:
+    """One turn, without the tool."""
+    call = Call(seconds=5.0)
+    call.user(0.5, 1.5, "hello", said="Hello.")
+    call.answer(2.0 + late, answer, seconds=1.0)
+    return call
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two calls, of which one has faults, and a file that is none."""
+    calls = tmp_path / "calls"
+    calls.mkdir()
+    for name, call in (("good", good_call()), ("late", spoken(HOSTILE, late=0.5))):
+        text = "\n".join(call.text())
+        (calls / f"{name}.jsonl").write_text(text, encoding="utf-8")
+    (calls / "torn.jsonl").write_text("not JSON\n", encoding="utf-8")
+    return calls
+
+
+def test_a_table_says_which_calls_fell_and_why(folder: Path) -> None:
+    """A file that cannot be read is a failed call, and no exception."""
+    table = evaluate(folder, GATES)
+    late, torn = table.failed
+
+    assert ["good", "late", "torn"] == [score.name for score in table]
+    assert ("first_audio_ms", "tool_called book") == late.fallen
+    assert "JSON" in torn.error
+    assert 1 / 3 == pytest.approx(table.pass_rate)
+    assert "answered: 2 of 2" in str(table)
+    assert "turn 1 at 0.5 s" in str(table)
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        lambda folder: str(folder / "*.jsonl"),
+        lambda folder: folder,
+        lambda folder: [folder / "good.jsonl", str(folder / "late.jsonl"), folder],
+    ],
+)
+def test_recordings_are_named_in_any_way(
+    folder: Path, named: Callable[[Path], object]
+) -> None:
+    """Patterns, folders, files, and several of them."""
+    table = evaluate(named(folder), [])  # type: ignore[arg-type]
+
+    assert {"good", "late", "torn"} == {score.name for score in table}
+
+
+def test_what_is_not_there_is_said_at_once(tmp_path: Path) -> None:
+    """An empty run must not look like a good one."""
+    with pytest.raises(errors.ConfigurationError, match="no recordings"):
+        evaluate(str(tmp_path / "*.jsonl"), GATES)
+
+
+def test_gates_of_one_name_are_refused(folder: Path) -> None:
+    """One would hide the other."""
+    with pytest.raises(errors.ConfigurationError, match="answered"):
+        evaluate(folder, [answered(), answered()])
+
+
+def test_executors_give_the_same_table(folder: Path) -> None:
+    """Here, in threads, and in processes of our own where there are many."""
+    told: list[tuple[int, int]] = []
+    with ThreadPoolExecutor(2) as pool:
+        threads = evaluate(
+            folder, GATES, executor=pool, progress=lambda n, of: told.append((n, of))
+        )
+    many = evaluate([folder] * 3, GATES)
+
+    assert [score.to_dict() for score in evaluate(folder, GATES)] == [
+        score.to_dict() for score in threads
+    ]
+    assert [(1, 3), (2, 3), (3, 3)] == told
+    assert 9 == len(many)
+    assert 6 == len(many.failed)
+
+
+def test_calls_that_were_made_just_now_are_scored_too(tmp_path: Path) -> None:
+    """And shown on the page with their sound."""
+    table = evaluate([good_call().record("now"), spoken().record("then")], GATES)
+    text = table.to_html(tmp_path / "a.html").read_text(encoding="utf-8")
+
+    assert ["now", "then"] == [score.name for score in table]
+    assert 2 == text.count("<audio")
+
+
+def test_gates_of_ones_own_are_gates(folder: Path) -> None:
+    """A function of a call, with a name."""
+    gate = Gate(name="short", measure=is_short)
+
+    assert (True, True) == tuple(
+        bool(score.verdicts["short"])
+        for score in evaluate(folder, [gate])
+        if not score.error
+    )
+
+
+def is_short(call: object) -> Verdict:
+    """Whether a call is over soon."""
+    seconds: float = getattr(call, "seconds")
+    return Verdict(gate="short", passed=seconds < 60, value=seconds)
+
+
+def test_lines_of_json_are_read_again(folder: Path, tmp_path: Path) -> None:
+    """So that a later run can be compared with them."""
+    table = evaluate(folder, GATES)
+    again = Table.load(table.to_jsonl(tmp_path / "run.jsonl"))
+
+    assert [score.to_dict() for score in table] == [s.to_dict() for s in again]
+    assert table.pass_rate == again.pass_rate
+    for text in ("[]\n", "{}\n", '{"name": "x", "verdicts": 5}\n', "x"):
+        (tmp_path / "bad.jsonl").write_text(text, encoding="utf-8")
+        with pytest.raises(errors.ConfigurationError):
+            Table.load(tmp_path / "bad.jsonl")
+
+
+def test_junit_has_a_case_for_each_gate_of_each_call(
+    folder: Path, tmp_path: Path
+) -> None:
+    """With the turn in the message; whatever a server says stays XML."""
+    path = evaluate(folder, [*GATES, wer(most=0.1)]).to_junit(tmp_path / "out.xml")
+    top = ElementTree.parse(path).getroot()
+    late = top.find("testsuite[@name='late']")
+    assert late is not None
+    failure = late.find("testcase[@name='first_audio_ms']/failure")
+
+    assert ("9", "2", "1") == tuple(
+        top.attrib[name] for name in ("tests", "failures", "errors")
+    )
+    assert failure is not None and failure.text is not None
+    assert "turn 1 at 0.5 s" in failure.text
+    assert "alert(1)" in failure.text
+
+
+def test_the_page_holds_everything_and_lets_nothing_in(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Players, drawings, the faulty turn; and no element that a server made up."""
+    path = evaluate(folder, GATES).to_html(tmp_path / "out.html", title=HOSTILE)
+    text = path.read_text(encoding="utf-8")
+
+    assert 2 == text.count("data:audio/wav")
+    assert 2 == text.count('class="rs-wave"')
+    assert "<script" not in text
+    assert "alert(1)" in text
+    assert not re.search(r'(src|href)="(?!data:audio)', text)
+    assert "ev-marked" in text
+
+
+def test_players_of_the_failed_calls_come_first(folder: Path, tmp_path: Path) -> None:
+    """A page of a thousand calls stays a page."""
+    path = evaluate(folder, GATES).to_html(tmp_path / "out.html", most_players=1)
+    text = path.read_text(encoding="utf-8")
+
+    assert 1 == text.count('class="ev-call"')
+    assert "1 of 3 calls are shown" in text
+
+
+def test_a_data_frame_has_a_row_for_each_call(folder: Path) -> None:
+    """Figures and gates as columns; without pandas the error says so."""
+    try:
+        import pandas  # noqa: F401
+    except ImportError:
+        with pytest.raises(errors.ConfigurationError, match="pandas"):
+            evaluate(folder, GATES).to_dataframe()
+        return
+    frame = evaluate(folder, GATES).to_dataframe()
+
+    assert ["good", "late", "torn"] == list(frame["call"])
+    assert [True, False] == list(frame["answered"][:1]) + list(
+        frame["first_audio_ms"][1:2]
+    )
+
+
+def run_of(*latencies: float, name: str = "call") -> Table:
+    """A run of repeats of one call."""
+    return Table(
+        Score(name=f"{name}.{number}", figures={"first_audio_p50_ms": latency})
+        for number, latency in enumerate(latencies, 1)
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "word"),
+    [
+        ((500, 510, 505), (900, 910, 905), "worse"),
+        ((900, 910, 905), (500, 510, 505), "better"),
+        ((500, 900, 505), (700, 710, 705), "as before"),
+        ((500,), (515,), "as before"),
+        ((500,), (530,), "as before"),
+        ((500,), (560,), "worse"),
+        ((10,), (25,), "as before"),
+    ],
+)
+def test_a_change_counts_if_it_is_more_than_the_spread(
+    before: tuple[float, ...], after: tuple[float, ...], word: str
+) -> None:
+    """The mean alone would call noise a regression."""
+    (change,) = run_of(*after).compare(run_of(*before)).changes
+
+    assert f"({word}" in str(change)
+
+
+def test_a_comparison_names_calls_that_came_and_went() -> None:
+    """And gates that fell, by their share of the repeats."""
+    fell = {"answered": Verdict(gate="answered()", passed=False)}
+    before = Table([Score(name="a.1"), Score(name="a.2"), Score(name="b")])
+    after = Table(
+        [Score(name="a.1", verdicts=fell), Score(name="a.2"), Score(name="c")]
+    )
+    comparison = after.compare(before)
+
+    assert [("a", "gate answered", 0.0, 0.5)] == [
+        (each.call, each.what, each.before, each.after) for each in comparison.worse
+    ]
+    assert (("b",), ("c",)) == (tuple(comparison.missing), tuple(comparison.added))
+    assert "nothing changed" == str(before.compare(before))
+
+
+def test_scores_are_json(folder: Path) -> None:
+    """Every number is finite, every text is text."""
+    for score in evaluate(folder, GATES):
+        assert json.loads(json.dumps(score.to_dict(), allow_nan=False))
