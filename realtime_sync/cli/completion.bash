@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/realtime-sync
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_realtime_sync_subparsers=(demo talk ask transcribe serve tail replay report score doctor bench completion)
+_shtab_realtime_sync_subparsers=(demo talk ask transcribe serve tail replay report score call doctor bench completion)
 
 _shtab_realtime_sync_demo_option_strings=(-h --help --question --dialect --json --pace --out)
 _shtab_realtime_sync_talk_option_strings=(-h --help --mic --url --local --model --dialect --timeout --json --pace --out)
@@ -16,6 +16,7 @@ _shtab_realtime_sync_tail_option_strings=(-h --help -f --follow --call -n --url 
 _shtab_realtime_sync_replay_option_strings=(-h --help --speed --json)
 _shtab_realtime_sync_report_option_strings=(-h --help -o --output --title --json)
 _shtab_realtime_sync_score_option_strings=(-h --help --max-wer --expected --first-audio-p50 --first-audio-p95 --first-audio-max --stop-within --max-silence --max-talk-over --max-turns --tool --no-tool --says --never-says --allow-silent-turns --allow-cut-answers --allow-problems --junit --html --jsonl --against --json)
+_shtab_realtime_sync_call_option_strings=(-h --help --url --local --model --dialect --timeout --repeat --parallel --out --junit --html --jsonl --against --json)
 _shtab_realtime_sync_doctor_option_strings=(-h --help --url --local --model --dialect --timeout --json)
 _shtab_realtime_sync_bench_option_strings=(-h --help --pairs --scale --tls --standard --runs --json --out)
 _shtab_realtime_sync_completion_option_strings=(-h --help)
@@ -38,6 +39,12 @@ _shtab_realtime_sync_score___junit_COMPGEN=_shtab_compgen_files
 _shtab_realtime_sync_score___html_COMPGEN=_shtab_compgen_files
 _shtab_realtime_sync_score___jsonl_COMPGEN=_shtab_compgen_files
 _shtab_realtime_sync_score___against_COMPGEN=_shtab_compgen_files
+_shtab_realtime_sync_call_pos_0_COMPGEN=_shtab_compgen_files
+_shtab_realtime_sync_call___out_COMPGEN=_shtab_compgen_files
+_shtab_realtime_sync_call___junit_COMPGEN=_shtab_compgen_files
+_shtab_realtime_sync_call___html_COMPGEN=_shtab_compgen_files
+_shtab_realtime_sync_call___jsonl_COMPGEN=_shtab_compgen_files
+_shtab_realtime_sync_call___against_COMPGEN=_shtab_compgen_files
 _shtab_realtime_sync_bench___out_COMPGEN=_shtab_compgen_files
 
 _shtab_realtime_sync_demo___dialect_choices=(ga beta)
@@ -49,9 +56,10 @@ _shtab_realtime_sync_transcribe___dialect_choices=(ga beta xai dashscope)
 _shtab_realtime_sync_transcribe___format_choices=(txt srt vtt)
 _shtab_realtime_sync_serve___dialect_choices=(both ga beta)
 _shtab_realtime_sync_tail___dialect_choices=(ga beta xai dashscope)
+_shtab_realtime_sync_call___dialect_choices=(ga beta xai dashscope)
 _shtab_realtime_sync_doctor___dialect_choices=(ga beta xai dashscope)
 _shtab_realtime_sync_completion_pos_0_choices=(bash zsh fish)
-_shtab_realtime_sync_pos_0_choices=(demo talk ask transcribe serve tail replay report score doctor bench completion)
+_shtab_realtime_sync_pos_0_choices=(demo talk ask transcribe serve tail replay report score call doctor bench completion)
 
 _shtab_realtime_sync_demo__h_nargs=0
 _shtab_realtime_sync_demo___help_nargs=0
@@ -94,6 +102,10 @@ _shtab_realtime_sync_score___allow_silent_turns_nargs=0
 _shtab_realtime_sync_score___allow_cut_answers_nargs=0
 _shtab_realtime_sync_score___allow_problems_nargs=0
 _shtab_realtime_sync_score___json_nargs=0
+_shtab_realtime_sync_call__h_nargs=0
+_shtab_realtime_sync_call___help_nargs=0
+_shtab_realtime_sync_call___local_nargs=0
+_shtab_realtime_sync_call___json_nargs=0
 _shtab_realtime_sync_doctor__h_nargs=0
 _shtab_realtime_sync_doctor___help_nargs=0
 _shtab_realtime_sync_doctor___local_nargs=0

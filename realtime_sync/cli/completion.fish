@@ -50,8 +50,8 @@ function _shtab_realtime_sync_using
   test "$_shtab_realtime_sync_cmdpath" = "$argv"
 end
 
-set -g _shtab_realtime_sync_commands demo talk ask transcribe serve tail replay report score doctor bench completion
-set -g _shtab_realtime_sync_opts_with_value --against --agent --allow-host --allow-origin --api-key --call --channel --channels --dialect --expected --fault --first-audio-max --first-audio-p50 --first-audio-p95 --format --host --html --jsonl --junit --language --max-silence --max-talk-over --max-turns --max-wer --model --never-says --no-tool --out --output --pace --pairs --port --question --rate --runs --says --scale --speed --stop-within --timeout --title --tool --transcription-model --url -n -o
+set -g _shtab_realtime_sync_commands demo talk ask transcribe serve tail replay report score call doctor bench completion
+set -g _shtab_realtime_sync_opts_with_value --against --agent --allow-host --allow-origin --api-key --call --channel --channels --dialect --expected --fault --first-audio-max --first-audio-p50 --first-audio-p95 --format --host --html --jsonl --junit --language --max-silence --max-talk-over --max-turns --max-wer --model --never-says --no-tool --out --output --pace --pairs --parallel --port --question --rate --repeat --runs --says --scale --speed --stop-within --timeout --title --tool --transcription-model --url -n -o
 
 complete -c realtime-sync -e
 complete -c realtime-sync -f
@@ -161,6 +161,22 @@ complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l jsonl -xka "(
 complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l against -xka "(__fish_complete_path (commandline -ct))" -d 'what --jsonl wrote of an earlier run, to compare with'
 complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l json -d 'print JSON, for other programs'
 complete -c realtime-sync -n '_shtab_realtime_sync_using score; and test $_shtab_realtime_sync_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'folders of recordings, or recordings (JSON lines)'
+complete -c realtime-sync -n '_shtab_realtime_sync_using; and test $_shtab_realtime_sync_npos -eq 0' -a call -d 'Call an agent as a script says, in real time, with the local voice; record the calls and hold them against the gates of the script. The exit code is 1 when a gate falls.'
+complete -c realtime-sync -n '_shtab_realtime_sync_using call' -s h -l help -d 'show this help message and exit'
+complete -c realtime-sync -n '_shtab_realtime_sync_using call' -l url -x -d 'base URL of the server, http(s) or ws(s), such as http://127.0.0.1:8765/v1; without it OPENAI_BASE_URL, else OpenAI'
+complete -c realtime-sync -n '_shtab_realtime_sync_using call' -l local -d 'start the local voice server and talk to that: no key, no network'
+complete -c realtime-sync -n '_shtab_realtime_sync_using call' -l model -x -d 'model to ask for (default: gpt-realtime-2.1)'
+complete -c realtime-sync -n '_shtab_realtime_sync_using call' -l dialect -xka "ga beta xai dashscope" -d 'dialect of the protocol (default: ga)'
+complete -c realtime-sync -n '_shtab_realtime_sync_using call' -l timeout -x -d 'how long to wait for an answer (default: 30.0)'
+complete -c realtime-sync -n '_shtab_realtime_sync_using call' -l repeat -x -d 'make each call so often'
+complete -c realtime-sync -n '_shtab_realtime_sync_using call' -l parallel -x -d 'make so many calls at once'
+complete -c realtime-sync -n '_shtab_realtime_sync_using call' -l out -xka "(__fish_complete_path (commandline -ct))" -d 'where the recordings are put (default: calls)'
+complete -c realtime-sync -n '_shtab_realtime_sync_using call' -l junit -xka "(__fish_complete_path (commandline -ct))" -d 'JUnit XML'
+complete -c realtime-sync -n '_shtab_realtime_sync_using call' -l html -xka "(__fish_complete_path (commandline -ct))" -d 'one page with players'
+complete -c realtime-sync -n '_shtab_realtime_sync_using call' -l jsonl -xka "(__fish_complete_path (commandline -ct))" -d 'a line of JSON for each call'
+complete -c realtime-sync -n '_shtab_realtime_sync_using call' -l against -xka "(__fish_complete_path (commandline -ct))" -d 'what --jsonl wrote of an earlier run, to compare with'
+complete -c realtime-sync -n '_shtab_realtime_sync_using call' -l json -d 'print JSON, for other programs'
+complete -c realtime-sync -n '_shtab_realtime_sync_using call; and test $_shtab_realtime_sync_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'the calls, in YAML or JSON'
 complete -c realtime-sync -n '_shtab_realtime_sync_using; and test $_shtab_realtime_sync_npos -eq 0' -a doctor -d 'Connect to a server and try what it can do: dialects, limits, acknowledgements, errors, close codes. Takes a handful of tokens. The exit code is 0 if it can be worked with, 1 if not.'
 complete -c realtime-sync -n '_shtab_realtime_sync_using doctor' -s h -l help -d 'show this help message and exit'
 complete -c realtime-sync -n '_shtab_realtime_sync_using doctor' -l url -x -d 'base URL of the server, http(s) or ws(s), such as http://127.0.0.1:8765/v1; without it OPENAI_BASE_URL, else OpenAI'

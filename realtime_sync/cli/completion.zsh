@@ -12,6 +12,7 @@ _shtab_realtime_sync_commands() {
   local _commands=(
     ask:'Ask a server one written question and print its answer.'
     bench:'Measure what this client costs, against openai-python and a bare socket in the same run. Needs openai for the comparison.'
+    call:'Call an agent as a script says, in real time, with the local voice; record the calls and hold them against the gates of the script. The exit code is 1 when a gate falls.'
     completion:'Print a script for a shell. In ~/.bashrc, or in ~/.zshrc after compinit: eval "$(realtime-sync completion bash)", or zsh. In ~/.config/fish/config.fish: realtime-sync completion fish | source.'
     demo:'Start the local voice server, speak a question to it, print the live transcript and the latencies, write the spoken answer and a report.'
     doctor:'Connect to a server and try what it can do: dialects, limits, acknowledgements, errors, close codes. Takes a handful of tokens. The exit code is 0 if it can be worked with, 1 if not.'
@@ -62,6 +63,27 @@ _shtab_realtime_sync_bench_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_realtime_sync_bench_defaults_added=0
+
+_shtab_realtime_sync_call_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--url[base URL of the server, http(s) or ws(s), such as http\:\/\/127.0.0.1\:8765\/v1\; without it OPENAI_BASE_URL, else OpenAI]:url:"
+  "--local[start the local voice server and talk to that\: no key, no network]"
+  "--model[model to ask for (default\: gpt-realtime-2.1)]:model:"
+  "--dialect[dialect of the protocol (default\: ga)]:dialect:(ga beta xai dashscope)"
+  "--timeout[how long to wait for an answer (default\: 30.0)]:SECONDS:"
+  "--repeat[make each call so often]:COUNT:"
+  "--parallel[make so many calls at once]:COUNT:"
+  "--out[where the recordings are put (default\: calls)]:FOLDER:_files"
+  "--junit[JUnit XML]:FILE.xml:_files"
+  "--html[one page with players]:FILE.html:_files"
+  "--jsonl[a line of JSON for each call]:FILE.jsonl:_files"
+  "--against[what --jsonl wrote of an earlier run, to compare with]:FILE.jsonl:_files"
+  "--json[print JSON, for other programs]"
+  ":the calls, in YAML or JSON:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_realtime_sync_call_defaults_added=0
 
 _shtab_realtime_sync_completion_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -240,6 +262,7 @@ _shtab_realtime_sync() {
       case $line[1] in
         ask) _arguments -C -s $_shtab_realtime_sync_ask_options ;;
         bench) _arguments -C -s $_shtab_realtime_sync_bench_options ;;
+        call) _arguments -C -s $_shtab_realtime_sync_call_options ;;
         completion) _arguments -C -s $_shtab_realtime_sync_completion_options ;;
         demo) _arguments -C -s $_shtab_realtime_sync_demo_options ;;
         doctor) _arguments -C -s $_shtab_realtime_sync_doctor_options ;;

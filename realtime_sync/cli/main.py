@@ -13,6 +13,7 @@ from .. import __version__
 from ..protocol.escape import one_line
 from . import (
     ask,
+    call,
     completion,
     demo,
     doctor,
@@ -37,6 +38,7 @@ COMMANDS = (
     replay,
     report,
     score,
+    call,
     doctor,
     bench,
     completion,

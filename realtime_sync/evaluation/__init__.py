@@ -38,7 +38,9 @@ from .gates import (
     turn_count,
     wer,
 )
-from .scores import FIGURES, Score, Table, evaluate
+from .score import FIGURES, Score
+from .scores import Table, evaluate
+from .script import Script, ScriptedCall, Step
 from .speech import Interval
 from .turns import CallTurn, Response, ToolUse
 from .verdict import Verdict
@@ -58,6 +60,9 @@ __all__ = [
     "Interval",
     "Response",
     "Score",
+    "Script",
+    "ScriptedCall",
+    "Step",
     "Table",
     "ToolUse",
     "Verdict",

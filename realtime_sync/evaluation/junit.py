@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from ..protocol.escape import terminal_text
-
-if TYPE_CHECKING:
-    from .scores import Score
+from .score import Score
 
 
 def junit_xml(scores: Sequence[Score]) -> str:

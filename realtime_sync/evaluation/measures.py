@@ -8,12 +8,11 @@ from typing import Optional, Protocol, Union
 
 from ..errors import ConfigurationError
 from ..report import Problem
-from ..server.voice import normal_words
 from ..telemetry import Tokens, percentile
 from .speech import Interval, joined
 from .turns import CallTurn, ToolUse
 from .verdict import Verdict
-from .words import WordErrors, word_errors
+from .words import WordErrors, contains, word_errors
 
 Expected = Union[None, str, Path, Sequence[str]]
 
@@ -266,13 +265,13 @@ def tool_not_called(call: Call, name: str) -> Verdict:
 
 def says(call: Call, text: str) -> Verdict:
     """Whether the caller heard some words; how they are written does not matter."""
-    found = any(_contains(turn.heard, text) for turn in call.turns)
+    found = any(contains(turn.heard, text) for turn in call.turns)
     return _verdict(f"says({text!r})", found, [] if found else call.turns)
 
 
 def never_says(call: Call, text: str) -> Verdict:
     """Whether some words were not even generated."""
-    saying = [turn for turn in call.turns if _contains(turn.answer, text)]
+    saying = [turn for turn in call.turns if contains(turn.answer, text)]
     return _verdict(f"never_says({text!r})", not saying, saying)
 
 
@@ -345,15 +344,6 @@ def _expected_lines(call: Call, expected: Expected) -> Sequence[str]:
             raise ConfigurationError(f"cannot read {path}: {exc.strerror}") from exc
         return [line for line in text.splitlines() if line.strip()]
     return expected or ()
-
-
-def _contains(text: str, words: str) -> bool:
-    """Whether some words follow each other in a text."""
-    whole, part = normal_words(text), normal_words(words)
-    size = len(part)
-    return any(
-        whole[place : place + size] == part for place in range(len(whole) - size + 1)
-    )
 
 
 def _named(name: str, given: Mapping[str, object], *first: object) -> str:

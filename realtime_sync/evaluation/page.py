@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
-from typing import TYPE_CHECKING, Optional
+from typing import Optional
 
+from .. import report
 from ..errors import ConfigurationError
 from ..report import (
     Content,
@@ -14,16 +15,13 @@ from ..report import (
     document,
     element,
     player,
-    waveform,
 )
 from ..telemetry import Spread
 from .both_sides import both_sides
 from .call_record import CallRecord
 from .comparison import Comparison
+from .score import Score
 from .turns import CallTurn
-
-if TYPE_CHECKING:
-    from .scores import Score
 
 COLUMNS = (
     ("turns", "turns", ""),
@@ -236,7 +234,7 @@ def _sound(record: CallRecord) -> list[Content]:
         server=record.agent,
         marks=list(record.interruptions),
     )
-    drawing = waveform(story)
+    drawing = report.waveform(story)
     if not drawing:
         return []
     legend = [

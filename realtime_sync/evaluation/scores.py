@@ -6,101 +6,24 @@ import glob
 import json
 import multiprocessing
 import os
-import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional, Union
-
-from attrs import asdict, frozen
+from typing import TYPE_CHECKING, Optional, Union
 
 from ..errors import ConfigurationError
-from ..protocol.escape import one_line
 from .call_record import CallRecord, Check
 from .comparison import Comparison, compared
-from .verdict import Verdict
+from .score import Call, Score, scored
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-Call = Union[str, os.PathLike[str], CallRecord]
 Calls = Union[Call, Iterable[Call]]
 
-_REPEAT = re.compile(r"[.#-]\d+$")
 _INLINE = 8
 """So many recordings are read here; starting processes would take longer."""
-
-FIGURES: Mapping[str, Callable[[CallRecord], Optional[float]]] = {
-    "seconds": lambda call: round(call.seconds, 3),
-    "turns": lambda call: float(sum(turn.by_caller for turn in call.turns)),
-    "first_audio_p50_ms": lambda call: call.first_audio_ms.p50,
-    "first_audio_p95_ms": lambda call: call.first_audio_ms.p95,
-    "stop_ms": lambda call: call.stop_ms.longest,
-    "longest_silence_ms": lambda call: call.longest_silence_ms,
-    "talk_over_ms": lambda call: call.talk_over_ms,
-    "wer": lambda call: _known_wer(call),
-    "tools": lambda call: float(len(call.tools)),
-    "tokens": lambda call: float(call.tokens.total),
-    "problems": lambda call: float(len(call.problems)),
-}
-"""What is measured of every call, whatever the gates are."""
-
-
-@frozen(kw_only=True)
-class Score:
-    """
-    What became of one call.
-
-    Attributes:
-        name: of the call.
-        path: of its recording, empty if there is none.
-        verdicts: by the name of the gate.
-        figures: what was measured, see `FIGURES`; None for what is not known.
-        error: why the recording could not be read; empty if it could.
-    """
-
-    name: str
-    path: str = ""
-    verdicts: Mapping[str, Verdict] = {}
-    figures: Mapping[str, Optional[float]] = {}
-    error: str = ""
-
-    @property
-    def group(self) -> str:
-        """The name without the number of a repeat: ``greeting`` of ``greeting.03``."""
-        return _REPEAT.sub("", self.name)
-
-    @property
-    def passed(self) -> bool:
-        """Whether it could be read and no gate fell."""
-        return not self.error and all(self.verdicts.values())
-
-    @property
-    def fallen(self) -> tuple[str, ...]:
-        """Names of the gates that fell."""
-        return tuple(name for name, verdict in self.verdicts.items() if not verdict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The score as JSON-able values."""
-        return {"passed": self.passed, **asdict(self)}
-
-    @classmethod
-    def from_dict(cls, packed: Mapping[str, Any]) -> Score:
-        """
-        The score that `to_dict` has packed.
-
-        Raises:
-            ConfigurationError: it is none.
-        """
-        try:
-            given = {key: packed[key] for key in ("name", "path", "figures", "error")}
-            verdicts = {
-                name: Verdict(**verdict) for name, verdict in packed["verdicts"].items()
-            }
-        except (KeyError, TypeError, AttributeError) as exc:
-            raise ConfigurationError(f"that is no score of a call: {exc!r}") from None
-        return cls(**given, verdicts=verdicts)
 
 
 class Table:
@@ -288,21 +211,6 @@ def evaluate(
     return Table(scores, [call for call in found if isinstance(call, CallRecord)])
 
 
-def scored(call: Call, gates: Sequence[Check]) -> Score:
-    """Measure one call, and ask the gates."""
-    path = "" if isinstance(call, CallRecord) else os.fspath(call)
-    try:
-        record = call if isinstance(call, CallRecord) else CallRecord.load(call)
-    except (OSError, ConfigurationError) as exc:
-        return Score(name=Path(path).stem, path=path, error=one_line(str(exc)))
-    return Score(
-        name=record.name,
-        path=path or os.fspath(record.path or ""),
-        verdicts={gate.name: gate.check(record) for gate in gates},
-        figures={name: measure(record) for name, measure in FIGURES.items()},
-    )
-
-
 def _scored_by(
     executor: Executor,
     calls: Sequence[Call],
@@ -342,12 +250,6 @@ def _by_group(scores: Iterable[Score]) -> dict[str, list[Score]]:
     for score in scores:
         groups.setdefault(score.group, []).append(score)
     return groups
-
-
-def _known_wer(call: CallRecord) -> Optional[float]:
-    if not any(turn.said for turn in call.turns):
-        return None
-    return round(call.wer(), 4)
 
 
 def _bar(done: int, total: int) -> None:

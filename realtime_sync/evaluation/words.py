@@ -70,3 +70,12 @@ def word_errors(reference: str, understood: str) -> WordErrors:
             for step in steps
         ),
     )
+
+
+def contains(text: str, words: str) -> bool:
+    """Whether some words follow each other in a text, however they are written."""
+    whole, part = normal_words(text), normal_words(words)
+    size = len(part)
+    return any(
+        whole[place : place + size] == part for place in range(len(whole) - size + 1)
+    )

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn, Optional
 
 import pytest
 
 if TYPE_CHECKING:
     from .. import Session
+    from ..evaluation import Caller
     from ..server import Server
     from .memory import MemoryTransport
     from .scenario import Scenario
@@ -36,6 +38,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "realtime_sync.server.serve",
         "realtime_session(**arguments): what realtime_session and memory_session are "
         "opened with, as for realtime_sync.connect",
+        "caller(**arguments): what caller is made with, as for "
+        "realtime_sync.evaluation.Caller",
     ):
         config.addinivalue_line("markers", line)
 
@@ -47,6 +51,20 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     scenario = getattr(item, "funcargs", {}).get("realtime_scenario")
     if scenario is not None:
         scenario.verify()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails shows the turns of its call."""
+    report = yield
+    caller = getattr(item, "funcargs", {}).get("caller")
+    if caller is not None and report.when == "call" and report.failed:
+        with suppress(Exception):
+            # What the test was about has failed already; this must not hide it.
+            report.sections.append(("the call", str(caller.hang_up())))
+    return report
 
 
 @pytest.fixture
@@ -107,6 +125,28 @@ def realtime_session(
     left = _left_by(session.name, before)
     if left:
         _fail(f"the session left threads behind: {', '.join(left)}")
+
+
+@pytest.fixture
+def caller(request: pytest.FixtureRequest) -> Iterator[Caller]:
+    """
+    A `realtime_sync.evaluation.Caller` of `realtime_session`.
+
+    Needs the extra ``evaluation``. The markers say how it sounds, and what it calls::
+
+        @pytest.mark.realtime_server(agent="voice")
+        @pytest.mark.caller(voice="deep", noise=-45.0)
+        def test_capital(caller):
+            caller.say("What is the capital of Peru?")
+            caller.hang_up().require(says("Lima"), first_audio_ms(p95=2000))
+
+    A test that fails shows the turns of the call.
+    """
+    from ..evaluation import Caller
+
+    session = request.getfixturevalue("realtime_session")
+    with Caller(session, **_arguments(request, "caller")) as caller:
+        yield caller
 
 
 @pytest.fixture

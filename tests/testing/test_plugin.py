@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+# An inner run forgets what it has imported, and these can be imported but once.
+import numpy  # noqa: F401
 import pytest
+import soxr  # noqa: F401
 
 pytest_plugins = ["pytester"]
 
@@ -149,6 +152,40 @@ def test_own_failure_comes_first(realtime_scenario):
             "*nothing at all*",
             "*'my own' == 'reason'*",
         ]
+    )
+
+
+def test_a_caller_speaks_with_the_session_and_shows_its_turns_on_failure(
+    pytester: pytest.Pytester,
+) -> None:
+    """The marker says how it sounds; the report has what was said and heard."""
+    result = run(
+        pytester,
+        """
+from realtime_sync import audio
+
+CONFIG = {"audio": {"input": {"turn_detection": None}}}
+pytestmark = [
+    pytest.mark.realtime_server(agent=["Good evening."]),
+    pytest.mark.realtime_session(config=CONFIG),
+    pytest.mark.caller(gain=-3.0, patience=4.0),
+]
+
+def test_call(caller):
+    caller.say(audio.tone(400, 0.3), text="hello")
+    call = caller.hang_up()
+    assert call.says("good evening")
+    assert caller.conditions.gain == -3.0
+
+def test_failure(caller):
+    caller.say(audio.tone(400, 0.3), text="hello")
+    assert caller.hang_up().says("good morning")
+""",
+    )
+
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        ["*the call*", "turn 1 at*", "*said: hello*", "*answer: Good evening.*"]
     )
 
 

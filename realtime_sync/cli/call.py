@@ -1,0 +1,81 @@
+"""``realtime-sync call script.yaml``: scripted callers, in real time."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .json_output import Commands, add_json_option
+from .score import add_report_options, tell
+from .server_options import add_server_options, new_session, server_url
+
+if TYPE_CHECKING:
+    from .. import Session
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "call",
+        help="call an agent by a script, and hold the calls against gates",
+        description="Call an agent as a script says, in real time, with the local "
+        "voice; record the calls and hold them against the gates of the script. The "
+        "exit code is 1 when a gate falls.",
+    )
+    parser.add_argument(
+        "script", type=Path, metavar="SCRIPT", help="the calls, in YAML or JSON"
+    )
+    add_server_options(parser)
+    parser.add_argument(
+        "--repeat", type=count, metavar="COUNT", help="make each call so often"
+    )
+    parser.add_argument(
+        "--parallel", type=count, metavar="COUNT", help="make so many calls at once"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("calls"),
+        metavar="FOLDER",
+        help="where the recordings are put (default: %(default)s)",
+    )
+    add_report_options(parser)
+    add_json_option(parser)
+    parser.set_defaults(run=run)
+
+
+def count(text: str) -> int:
+    """A number of calls."""
+    value = int(text)
+    if not 1 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is no number of calls from 1 to 1000")
+    return value
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command."""
+    from ..evaluation import Script
+
+    script = Script.load(options.script)
+    with server_url(options) as url:
+
+        def connect(name: str, config: Mapping[str, Any]) -> Session:
+            return new_session(url, options, config, name=name).open()
+
+        table = script.run(
+            connect,
+            options.out,
+            repeat=options.repeat,
+            parallel=options.parallel,
+            patience=options.timeout,
+            progress=_progress,
+        )
+    return tell(table, options)
+
+
+def _progress(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        print(f"{done} of {total} calls", file=sys.stderr, flush=True)

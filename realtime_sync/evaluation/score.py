@@ -1,0 +1,112 @@
+"""What became of one call: figures, and what the gates say."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Optional, Union
+
+from attrs import asdict, frozen
+
+from ..errors import ConfigurationError
+from ..protocol.escape import one_line
+from .call_record import CallRecord, Check
+from .verdict import Verdict
+
+Call = Union[str, os.PathLike[str], CallRecord]
+
+_REPEAT = re.compile(r"[.#-]\d+$")
+
+FIGURES: Mapping[str, Callable[[CallRecord], Optional[float]]] = {
+    "seconds": lambda call: round(call.seconds, 3),
+    "turns": lambda call: float(sum(turn.by_caller for turn in call.turns)),
+    "first_audio_p50_ms": lambda call: call.first_audio_ms.p50,
+    "first_audio_p95_ms": lambda call: call.first_audio_ms.p95,
+    "stop_ms": lambda call: call.stop_ms.longest,
+    "longest_silence_ms": lambda call: call.longest_silence_ms,
+    "talk_over_ms": lambda call: call.talk_over_ms,
+    "wer": lambda call: _known_wer(call),
+    "tools": lambda call: float(len(call.tools)),
+    "tokens": lambda call: float(call.tokens.total),
+    "problems": lambda call: float(len(call.problems)),
+}
+"""What is measured of every call, whatever the gates are."""
+
+
+@frozen(kw_only=True)
+class Score:
+    """
+    What became of one call.
+
+    Attributes:
+        name: of the call.
+        path: of its recording, empty if there is none.
+        verdicts: by the name of the gate.
+        figures: what was measured, see `FIGURES`; None for what is not known.
+        error: why the recording could not be read; empty if it could.
+    """
+
+    name: str
+    path: str = ""
+    verdicts: Mapping[str, Verdict] = {}
+    figures: Mapping[str, Optional[float]] = {}
+    error: str = ""
+
+    @property
+    def group(self) -> str:
+        """The name without the number of a repeat: ``greeting`` of ``greeting.03``."""
+        return _REPEAT.sub("", self.name)
+
+    @property
+    def passed(self) -> bool:
+        """Whether it could be read and no gate fell."""
+        return not self.error and all(self.verdicts.values())
+
+    @property
+    def fallen(self) -> tuple[str, ...]:
+        """Names of the gates that fell."""
+        return tuple(name for name, verdict in self.verdicts.items() if not verdict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The score as JSON-able values."""
+        return {"passed": self.passed, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, packed: Mapping[str, Any]) -> Score:
+        """
+        The score that `to_dict` has packed.
+
+        Raises:
+            ConfigurationError: it is none.
+        """
+        try:
+            given = {key: packed[key] for key in ("name", "path", "figures", "error")}
+            verdicts = {
+                name: Verdict(**verdict) for name, verdict in packed["verdicts"].items()
+            }
+        except (KeyError, TypeError, AttributeError) as exc:
+            raise ConfigurationError(f"that is no score of a call: {exc!r}") from None
+        return cls(**given, verdicts=verdicts)
+
+
+def scored(call: Call, gates: Sequence[Check]) -> Score:
+    """Measure one call, and ask the gates."""
+    path = "" if isinstance(call, CallRecord) else os.fspath(call)
+    try:
+        record = call if isinstance(call, CallRecord) else CallRecord.load(call)
+    except (OSError, ConfigurationError) as exc:
+        return Score(name=Path(path).stem, path=path, error=one_line(str(exc)))
+    return Score(
+        name=record.name,
+        path=path or os.fspath(record.path or ""),
+        verdicts={gate.name: gate.check(record) for gate in gates},
+        figures={name: measure(record) for name, measure in FIGURES.items()},
+    )
+
+
+def _known_wer(call: CallRecord) -> Optional[float]:
+    if not any(turn.said for turn in call.turns):
+        return None
+    return round(call.wer(), 4)

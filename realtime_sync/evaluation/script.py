@@ -1,0 +1,390 @@
+"""Scripted calls: a file of YAML or JSON that says who says what, and what must be."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from attrs import field, frozen
+
+from ..errors import ConfigurationError, RealtimeError, install_command
+from ..protocol.escape import one_line
+from . import gates as known_gates
+from . import step_gates
+from .call_record import Check
+from .caller import Caller
+from .gates import Gate
+from .score import Score, scored
+from .scores import Table
+
+if TYPE_CHECKING:
+    from .. import Session
+
+CONFIG: Mapping[str, Any] = {
+    "audio": {"input": {"transcription": {"model": "gpt-4o-mini-transcribe"}}}
+}
+"""What sessions are configured with if a script does not say: one must know what was
+understood."""
+
+GATES: Mapping[str, Callable[..., Gate]] = {
+    name: getattr(known_gates, name)
+    for name in (
+        "answered first_audio_ms heard_whole never_says problems says silence_ms "
+        "stopped_within_ms talk_over_ms tokens tool_called tool_not_called turn_count "
+        "wer"
+    ).split()
+}
+"""Gates by the names that scripts use; `judge` needs a model, and a program."""
+
+CALLER = frozenset("voice noise gain speech_rate telephone loss jitter seed".split())
+"""What a script may say of a caller, see `Caller`."""
+
+VERBS: Mapping[str, frozenset[str]] = {
+    "hear": frozenset({"expect"}),
+    "say": frozenset({"expect", "within_ms"}),
+    "play": frozenset({"text", "expect", "within_ms"}),
+    "interrupt": frozenset({"after", "word", "expect", "within_ms", "stop_within_ms"}),
+    "pause": frozenset(),
+    "dtmf": frozenset(),
+}
+"""What a step may be, and what may be said of it."""
+
+SCRIPT = frozenset({"config", "gates", "calls", "repeat", "parallel", *CALLER})
+CALL = frozenset({"name", "steps", "gates", "greeting", *CALLER})
+
+
+@frozen(kw_only=True)
+class Step:
+    """
+    One thing that a caller does.
+
+    Attributes:
+        verb: a key of `VERBS`.
+        what: the words, the file, the keys, or the seconds.
+        options: what the step's other members say.
+    """
+
+    verb: str
+    what: Any = None
+    options: Mapping[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class ScriptedCall:
+    """
+    One call of a script.
+
+    Attributes:
+        name: of the call, and of its recording.
+        steps: in order.
+        gates: what it must be.
+        caller: keyword arguments of the `Caller`.
+        greeting: the agent is asked to speak first.
+    """
+
+    name: str
+    steps: Sequence[Step] = ()
+    gates: Sequence[Check] = ()
+    caller: Mapping[str, Any] = field(factory=dict)
+    greeting: bool = False
+
+    def run(self, session: Session, record: Path, *, patience: float) -> Caller:
+        """Make the call, and hang up; `Caller.hang_up` gives what it was."""
+        with Caller(session, record=record, patience=patience, **self.caller) as caller:
+            if self.greeting:
+                session.response.create()
+                if not self.steps or self.steps[0].verb not in ("hear", "interrupt"):
+                    caller.hear()
+            for step in self.steps:
+                _do(caller, step)
+        return caller
+
+
+@frozen(kw_only=True)
+class Script:
+    """
+    What a file of scripted calls says.
+
+    Attributes:
+        calls: different in name.
+        config: of the sessions.
+        repeat: how often each call is made.
+        parallel: how many calls are made side by side.
+    """
+
+    calls: Sequence[ScriptedCall]
+    config: Mapping[str, Any] = CONFIG
+    repeat: int = 1
+    parallel: int = 1
+
+    @classmethod
+    def load(cls, path: Union[str, os.PathLike[str]]) -> Script:
+        """
+        Read a file: JSON if its name ends so, else YAML.
+
+        Raises:
+            OSError: it cannot be read.
+            ConfigurationError: it says what no script can say; the message says where.
+        """
+        file = Path(path)
+        text = file.read_text(encoding="utf-8")
+        try:
+            told = json.loads(text) if file.suffix == ".json" else _yaml(text)
+        except ValueError as exc:
+            raise ConfigurationError(f"{file} cannot be read: {exc}") from None
+        return cls.of(told, folder=file.parent)
+
+    @classmethod
+    def of(cls, told: object, *, folder: Union[str, Path] = ".") -> Script:
+        """
+        The script that a mapping says.
+
+        Args:
+            told: what the file has, decoded.
+            folder: where sound files are.
+
+        Raises:
+            ConfigurationError: it says what no script can say; the message says where.
+        """
+        top = _mapping(told, "the script", SCRIPT)
+        calls = top.get("calls")
+        if not isinstance(calls, list) or not calls:
+            raise ConfigurationError("a script has calls, a list of at least one")
+        shared = {name: top[name] for name in CALLER if name in top}
+        gates = _gates(top.get("gates"), "the script")
+        made = [
+            _call(call, number, shared, gates, Path(folder))
+            for number, call in enumerate(calls, 1)
+        ]
+        names = [call.name for call in made]
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigurationError(f"two calls are named {name!r}")
+        return cls(
+            calls=made,
+            config=_mapping(top.get("config", CONFIG), "config", None),
+            repeat=_count(top.get("repeat", 1), "repeat"),
+            parallel=_count(top.get("parallel", 1), "parallel"),
+        )
+
+    def run(
+        self,
+        connect: Callable[[str, Mapping[str, Any]], Session],
+        folder: Union[str, os.PathLike[str]],
+        *,
+        repeat: Optional[int] = None,
+        parallel: Optional[int] = None,
+        patience: float = 15.0,
+        progress: Callable[[int, int], object] = lambda done, total: None,
+    ) -> Table:
+        """
+        Make all calls, in real time.
+
+        A call that the server breaks off is a failed call, and the others go on.
+
+        Args:
+            connect: gives an open session, of the name and the configuration that it
+                is called with; called once for each call, on several threads.
+            folder: where the recordings are put; made if it is not there.
+            repeat, parallel: instead of what the script says.
+            patience: seconds that a caller waits for an answer.
+            progress: called with how many calls are done, and of how many.
+        """
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        count = self.repeat if repeat is None else repeat
+        runs = [
+            (f"{call.name}.{number:02d}" if count > 1 else call.name, call)
+            for number in range(1, count + 1)
+            for call in self.calls
+        ]
+
+        def make(run: tuple[str, ScriptedCall]) -> Score:
+            return self._made(*run, connect, target, patience)
+
+        scores = []
+        with ThreadPoolExecutor(parallel or self.parallel) as pool:
+            for score in pool.map(make, runs):
+                scores.append(score)
+                progress(len(scores), len(runs))
+        return Table(scores)
+
+    def _made(
+        self,
+        name: str,
+        call: ScriptedCall,
+        connect: Callable[[str, Mapping[str, Any]], Session],
+        folder: Path,
+        patience: float,
+    ) -> Score:
+        path = folder / f"{name}.jsonl"
+        try:
+            with connect(name, self.config) as session:
+                caller = call.run(session, path, patience=patience)
+                return scored(caller.hang_up(), call.gates)
+        except ConfigurationError:
+            raise
+        except RealtimeError as exc:
+            error = one_line(f"{type(exc).__name__}: {exc}")
+            return Score(name=name, path=str(path), error=error)
+
+
+def _do(caller: Caller, step: Step) -> None:
+    options = step.options
+    if step.verb == "hear":
+        caller.hear()
+    elif step.verb == "say":
+        caller.say(step.what)
+    elif step.verb == "play":
+        caller.say(step.what, text=str(options.get("text", "")))
+    elif step.verb == "interrupt":
+        after, word = options.get("after"), options.get("word")
+        if isinstance(after, list):
+            after = (after[0], after[1])
+        caller.interrupt(step.what, after=after, word=word)
+    elif step.verb == "pause":
+        caller.pause(step.what)
+    else:
+        caller.dtmf(str(step.what))
+
+
+# -- reading ---------------------------------------------------------------------------
+
+
+def _yaml(text: str) -> Any:
+    try:
+        import yaml
+    except ImportError as exc:
+        raise ConfigurationError(
+            f"scripts in YAML need PyYAML: {install_command('evaluation')}"
+        ) from exc
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as exc:
+        raise ValueError(" ".join(str(exc).split())) from None
+
+
+def _call(
+    told: object,
+    number: int,
+    shared: Mapping[str, Any],
+    gates: Sequence[Gate],
+    folder: Path,
+) -> ScriptedCall:
+    where = f"call {number}"
+    call = _mapping(told, where, CALL)
+    name = str(call.get("name") or f"call-{number}")
+    if any(each in name for each in "/\\\0") or name.startswith("."):
+        raise ConfigurationError(f"{where}: {name!r} is no name of a file")
+    steps = call.get("steps")
+    if not isinstance(steps, list) or not steps:
+        raise ConfigurationError(f"{where} ({name}) has steps, a list of at least one")
+    made = [
+        _step(step, f"step {place} of {name}", folder)
+        for place, step in enumerate(steps, 1)
+    ]
+    own = _gates(call.get("gates"), name)
+    replaced = {gate.name for gate in own}
+    kept = [gate for gate in gates if gate.name not in replaced]
+    caller = {**shared, **{key: call[key] for key in CALLER if key in call}}
+    return ScriptedCall(
+        name=name,
+        steps=made,
+        gates=(*kept, *own, *_step_gates(made)),
+        caller=caller,
+        greeting=bool(call.get("greeting", False)),
+    )
+
+
+def _step(told: object, where: str, folder: Path) -> Step:
+    if isinstance(told, str) and told in ("hear",):
+        return Step(verb=told)
+    step = _mapping(told, where, None)
+    verbs = [key for key in step if key in VERBS]
+    if len(verbs) != 1:
+        known = ", ".join(VERBS)
+        raise ConfigurationError(f"{where} does one thing of {known}, not {told!r}")
+    verb = verbs[0]
+    _mapping(step, where, VERBS[verb] | {verb})
+    what = step[verb]
+    if verb == "play":
+        what = folder / str(what)
+        if not what.is_file():
+            raise ConfigurationError(f"{where}: there is no {what}")
+    elif verb in ("say", "interrupt") and not (isinstance(what, str) and what.strip()):
+        raise ConfigurationError(f"{where} says words, not {what!r}")
+    elif verb == "pause":
+        what = _number(what, where)
+    for key in ("within_ms", "stop_within_ms"):
+        if key in step:
+            _number(step[key], f"{where}: {key}")
+    after = step.get("after")
+    for each in after if isinstance(after, list) and len(after) == 2 else [after]:
+        if each is not None:
+            _number(each, f"{where}: after")
+    options = {key: value for key, value in step.items() if key != verb}
+    return Step(verb=verb, what=what, options=options)
+
+
+def _step_gates(steps: Iterable[Step]) -> Iterable[Gate]:
+    """What steps say that must be, as gates."""
+    for number, step in enumerate(steps, 1):
+        options = step.options
+        said = step.what if step.verb in ("say", "interrupt") else options.get("text")
+        if "within_ms" in options:
+            yield step_gates.within_ms(number, said, options["within_ms"])
+        if "expect" in options:
+            yield step_gates.expect(number, said, str(options["expect"]))
+        if "stop_within_ms" in options:
+            yield step_gates.stopped(number, said, options["stop_within_ms"])
+
+
+def _gates(told: object, where: str) -> list[Gate]:
+    if told is None:
+        return []
+    found = []
+    for name, value in _mapping(told, f"gates of {where}", frozenset(GATES)).items():
+        for each in value if isinstance(value, list) else [value]:
+            try:
+                found.append(_gate(GATES[name], each))
+            except TypeError as exc:
+                raise ConfigurationError(f"gate {name} of {where}: {exc}") from None
+    return found
+
+
+def _gate(make: Callable[..., Gate], told: object) -> Gate:
+    if told is True or told is None:
+        return make()
+    if isinstance(told, dict):
+        return make(**told)
+    return make(told)
+
+
+def _mapping(
+    told: object, where: str, known: Optional[frozenset[str]]
+) -> Mapping[str, Any]:
+    if not isinstance(told, Mapping) or not all(isinstance(key, str) for key in told):
+        raise ConfigurationError(f"{where} is a mapping, not {told!r}")
+    for key in told if known is not None else ():
+        if key not in (known or ()):
+            near = difflib.get_close_matches(key, sorted(known or ()), 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigurationError(f"{where} has no {key!r}{hint}")
+    return told
+
+
+def _number(value: object, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+        raise ConfigurationError(f"{where} is a number of 0 or more, not {value!r}")
+    return float(value)
+
+
+def _count(value: object, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"{where} is a count of 1 or more, not {value!r}")
+    return value

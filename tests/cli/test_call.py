@@ -1,0 +1,58 @@
+"""``call``: scripted callers against the local voice server, without a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from realtime_sync.cli import main
+
+Output = pytest.CaptureFixture[str]
+EXAMPLE = Path(__file__).parent.parent.parent / "docs" / "examples" / "calls.yaml"
+
+
+def test_five_scripted_calls_with_voices_in_real_time(
+    tmp_path: Path, capsys: Output
+) -> None:
+    """Real speech both ways, one of them interrupted; recordings, JUnit, a page."""
+    files = [tmp_path / name for name in ("out.xml", "out.html", "out.jsonl")]
+    junit, page, lines = map(str, files)
+    code = main(
+        ["call", str(EXAMPLE), "--local", "--out", str(tmp_path / "calls")]
+        + ["--junit", junit, "--html", page, "--jsonl", lines, "--parallel", "3"]
+    )
+    told = capsys.readouterr().out
+
+    assert (0, True) == (code, "5 calls, 5 passed" in told), told
+    assert 5 == len(list((tmp_path / "calls").glob("*.jsonl")))
+    assert all(path.stat().st_size for path in files)
+
+
+def test_a_gate_that_falls_is_exit_code_one(tmp_path: Path, capsys: Output) -> None:
+    """And the turn is shown."""
+    script = tmp_path / "script.json"
+    script.write_text(
+        '{"calls": [{"name": "greeting", "steps": '
+        '[{"say": "Good morning.", "expect": "goodbye"}]}]}',
+        encoding="utf-8",
+    )
+    code = main(["call", str(script), "--local", "--out", str(tmp_path / "calls")])
+
+    assert 1 == code
+    assert "said: Good morning." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"), [("calls: [", "cannot be read"), ("calls: 5", "has calls")]
+)
+def test_a_script_that_is_none_is_bad_input(
+    tmp_path: Path, capsys: Output, text: str, problem: str
+) -> None:
+    """Said before a server is started."""
+    script = tmp_path / "script.yaml"
+    script.write_text(text, encoding="utf-8")
+
+    assert 2 == main(["call", str(script), "--local"])
+    assert problem in capsys.readouterr().err
+    assert 2 == main(["call", str(tmp_path / "none.yaml")])

@@ -1,0 +1,173 @@
+"""Scripts of calls: what they may say, and what happens when they run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from realtime_sync import Session, audio, connect, errors
+from realtime_sync.evaluation import CallRecord, Script
+from realtime_sync.server import serve
+from realtime_sync.server.agents.scripted import Scripted
+from realtime_sync.server.agents.tone import ToneMouth
+
+from .booking import CONFIG, ListedEars
+from .calls import good_call
+
+TONE = audio.tone(400, 0.4)
+
+
+def script(*steps: Any, **more: Any) -> dict[str, Any]:
+    """A script of one call, decoded."""
+    return {"calls": [{"name": "one", "steps": list(steps), **more}]}
+
+
+@pytest.mark.parametrize(
+    ("told", "problem"),
+    [
+        ([], "the script is a mapping"),
+        ({}, "has calls"),
+        ({"calls": []}, "has calls"),
+        ({"cals": []}, "did you mean 'calls'"),
+        ({"calls": [{"name": "a"}]}, r"call 1 \(a\) has steps"),
+        ({"calls": [{"name": "../a", "steps": ["hear"]}]}, "no name of a file"),
+        (script("here"), "step 1 of one is a mapping"),
+        (script({"sey": "hello"}), "does one thing of hear, say"),
+        (script({"say": "hello", "pause": 1}), "does one thing"),
+        (script({"say": ""}), "says words"),
+        (script({"say": 5}), "says words"),
+        (script({"say": "a", "withn_ms": 5}), "did you mean 'within_ms'"),
+        (script({"say": "a", "within_ms": "soon"}), "within_ms is a number"),
+        (script({"say": "a", "after": 5}), "has no 'after'"),
+        (script({"pause": "long"}), "number of 0 or more"),
+        (script({"pause": True}), "number of 0 or more"),
+        (script({"interrupt": "a", "after": [1]}), "after is a number"),
+        (script({"play": "no.wav"}), "there is no"),
+        (script({"say": "a"}, gates={"werr": 1}), "did you mean 'wer'"),
+        (script({"say": "a"}, gates={"wer": {"least": 1}}), "gate wer of one"),
+        (script({"say": "a"}, gates={"first_audio_ms": True}), "needs p50"),
+        ({**script("hear"), "repeat": 0}, "repeat is a count"),
+        ({**script("hear"), "parallel": "two"}, "parallel is a count"),
+        ({**script("hear"), "config": 5}, "config is a mapping"),
+        ({"calls": script("hear")["calls"] * 2}, "two calls are named 'one'"),
+    ],
+)
+def test_what_a_script_cannot_say_is_refused_with_its_place(
+    told: Any, problem: str
+) -> None:
+    """Before any call is made, and with what was probably meant."""
+    with pytest.raises(errors.ConfigurationError, match=problem):
+        Script.of(told)
+
+
+def test_scripts_are_yaml_or_json(tmp_path: Path) -> None:
+    """The same words either way; what is neither is said so."""
+    told = script({"say": "hello", "within_ms": 900}, gates={"says": ["a", "b"]})
+    (tmp_path / "a.json").write_text(json.dumps(told), encoding="utf-8")
+    (tmp_path / "a.yaml").write_text(json.dumps(told), encoding="utf-8")
+    (tmp_path / "bad.yaml").write_text("calls: [", encoding="utf-8")
+    (tmp_path / "bad.json").write_text("{", encoding="utf-8")
+    read = [Script.load(tmp_path / f"a.{kind}") for kind in ("json", "yaml")]
+
+    assert read[0] == read[1]
+    assert ["says 'a'", "says 'b'", "step 1 within_ms"] == [
+        gate.name for gate in read[0].calls[0].gates
+    ]
+    for kind in ("yaml", "json"):
+        with pytest.raises(errors.ConfigurationError, match="cannot be read"):
+            Script.load(tmp_path / f"bad.{kind}")
+
+
+def test_a_call_s_own_gates_take_the_place_of_the_shared_ones() -> None:
+    """A call that may be slow says so, and the others stay strict."""
+    told = {
+        "gates": {"first_audio_ms": {"p95": 500}, "answered": True},
+        "calls": [
+            {"name": "a", "steps": ["hear"]},
+            {"name": "b", "steps": ["hear"], "gates": {"first_audio_ms": {"p95": 900}}},
+        ],
+    }
+    first, second = Script.of(told).calls
+    record = good_call().record()
+
+    assert [False, True] == [
+        bool({gate.name: gate for gate in call.gates}["first_audio_ms"].check(record))
+        for call in (first, second)
+    ]
+    assert {gate.name for gate in first.gates} == {gate.name for gate in second.gates}
+
+
+@pytest.mark.parametrize(
+    ("step", "falls"),
+    [
+        ({"say": "at eight", "within_ms": 900}, ""),
+        ({"say": "At eight.", "within_ms": 900}, ""),
+        ({"say": "At eight.", "within_ms": 700}, "turn 2 at"),
+        ({"say": "At nine.", "within_ms": 900}, "no such turn"),
+        ({"say": "At eight.", "expect": "table for two"}, ""),
+        ({"say": "At eight.", "expect": "forward"}, "turn 2 at"),
+        ({"interrupt": "Thank you.", "stop_within_ms": 300}, ""),
+        ({"interrupt": "Thank you.", "stop_within_ms": 100}, "turn 2 at"),
+        ({"interrupt": "At eight.", "stop_within_ms": 300}, "turn 1 at"),
+    ],
+)
+def test_what_a_step_asks_is_asked_of_its_own_turn(
+    step: dict[str, Any], falls: str
+) -> None:
+    """And the message shows that turn."""
+    (gate,) = Script.of(script(step)).calls[0].gates
+    verdict = gate.check(good_call().record())
+    if step.get("say") == "at eight":
+        falls = "no such turn"
+
+    assert bool(falls) != bool(verdict)
+    assert falls in str(verdict)
+
+
+def test_calls_of_a_script_are_made_recorded_and_scored(tmp_path: Path) -> None:
+    """Every verb, twice each, side by side; a call that breaks is a failed one."""
+    audio.write_wav(tmp_path / "hello.wav", TONE)
+    told = {
+        "repeat": 2,
+        "parallel": 4,
+        "config": CONFIG,
+        "calls": [
+            {
+                "name": "all",
+                "greeting": True,
+                "seed": 3,
+                "steps": [
+                    "hear",
+                    {"play": "hello.wav", "text": "hello"},
+                    {"pause": 0.1},
+                    {"dtmf": "5"},
+                ],
+                "gates": {"says": "one two", "turn_count": {"most": 3}},
+            },
+            {"name": "broken", "steps": [{"play": "hello.wav"}]},
+        ],
+    }
+    answer = "One two three."
+    agent = Scripted([answer], ears=ListedEars(), mouth=ToneMouth())
+    with serve(agent=agent, pace=8.0) as server:
+
+        def opened(name: str, config: Mapping[str, Any]) -> Session:
+            if name.startswith("broken"):
+                raise errors.ConnectFailed("the line is dead")
+            return connect(
+                "gpt-realtime-2.1", base_url=server.url, config=dict(config), name=name
+            )
+
+        table = Script.of(told, folder=tmp_path).run(opened, tmp_path / "calls")
+    made = CallRecord.load(tmp_path / "calls" / "all.02.jsonl")
+
+    assert ["all.01", "broken.01", "all.02", "broken.02"] == [s.name for s in table]
+    assert ["broken.01", "broken.02"] == [score.name for score in table.failed]
+    assert "the line is dead" in table.failed[0].error
+    assert {"all", "broken"} == {score.group for score in table}
+    assert answer == made.turns[0].answer
+    assert "hello" == made.turns[1].said
