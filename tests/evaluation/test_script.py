@@ -13,9 +13,9 @@ from realtime_sync import Session, audio, connect, errors
 from realtime_sync.evaluation import CallRecord, Script
 from realtime_sync.server import serve
 from realtime_sync.server.agents.scripted import Scripted
-from realtime_sync.server.agents.tone import ToneMouth
+from realtime_sync.server.agents.tone import ToneSynthesizer
 
-from .booking import CONFIG, ListedEars
+from .booking import CONFIG, ListedRecognizer
 from .calls import good_call
 
 TONE = audio.tone(400, 0.4)
@@ -152,7 +152,9 @@ def test_calls_of_a_script_are_made_recorded_and_scored(tmp_path: Path) -> None:
         ],
     }
     answer = "One two three."
-    agent = Scripted([answer], ears=ListedEars(), mouth=ToneMouth())
+    agent = Scripted(
+        [answer], recognizer=ListedRecognizer(), synthesizer=ToneSynthesizer()
+    )
     with serve(agent=agent, pace=8.0) as server:
 
         def opened(name: str, config: Mapping[str, Any]) -> Session:
