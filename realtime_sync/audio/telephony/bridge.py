@@ -442,7 +442,10 @@ class CallBridge:
     def _begin(self, start: CallStarted) -> None:
         if start.codec is not None:
             self._input, self._hears = start.codec, None
-        if self.started.is_set() or self.ended.is_set():
+        if self.ended.is_set():
+            return
+        if self.started.is_set():
+            self._follow(start)
             return
         self.stream_id, self.call_id = start.stream, start.call
         self.parameters = start.parameters
@@ -457,6 +460,18 @@ class CallBridge:
         self.player.resume()
         if self._on_start is not None:
             self._on_start(*((self,) if _takes_one(self._on_start) else ()))
+
+    def _follow(self, start: CallStarted) -> None:
+        """Speak as the caller does, where that is known only after the begin."""
+        if self._fixed_output or start.codec is None:
+            return
+        try:
+            self.player.change_format(start.codec.format)
+        except ConfigurationError:
+            # Something was said already: it goes on as it has begun.
+            return
+        self._output = start.codec
+        self._wire.started(start, start.codec)
 
     def _speak(self, output: Codec) -> None:
         """Switch the session to the telephone's coding, if it has that."""
