@@ -10,7 +10,7 @@ from typing import Final
 
 from ..engine.sound import NATIVE_RATE
 
-_MOST_BYTES: Final = 64 << 20
+MOST_BYTES: Final = 64 << 20
 """Of both sides together: about eleven minutes."""
 
 
@@ -33,7 +33,7 @@ class Recording:
             return
         self._heard += heard
         self._said += said
-        if len(self._heard) + len(self._said) > _MOST_BYTES:
+        if len(self._heard) + len(self._said) > MOST_BYTES:
             self.forget()
 
     def forget(self) -> None:
