@@ -22,6 +22,7 @@ from .call_record import CallRecord
 from .comparison import Comparison
 from .score import Score
 from .turns import CallTurn
+from .words import same_words
 
 COLUMNS = (
     ("turns", "turns", ""),
@@ -271,8 +272,8 @@ def _caller(turn: CallTurn) -> Content:
     if not turn.by_caller:
         return element("small", "(nothing yet)")
     words: list[Content] = [turn.said or turn.understood or "(no transcript)"]
-    if turn.said and turn.understood and turn.said != turn.understood:
-        words.append(element("small", " understood: ", turn.understood))
+    if turn.said and not same_words(turn.said, turn.understood):
+        words.append(element("small", " understood: ", turn.understood or "(nothing)"))
     return words
 
 

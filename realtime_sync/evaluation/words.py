@@ -72,6 +72,11 @@ def word_errors(reference: str, understood: str) -> WordErrors:
     )
 
 
+def same_words(text: str, other: str) -> bool:
+    """Whether two texts differ in no word."""
+    return normal_words(text) == normal_words(other)
+
+
 def contains(text: str, words: str) -> bool:
     """Whether some words follow each other in a text, however they are written."""
     whole, part = normal_words(text), normal_words(words)

@@ -181,6 +181,20 @@ def test_the_page_holds_everything_and_lets_nothing_in(
     assert "ev-marked" in text
 
 
+def test_the_page_shows_what_was_understood_where_it_differs(tmp_path: Path) -> None:
+    """Case and punctuation are no difference; a word is, and silence is."""
+    call = Call(seconds=8.0)
+    call.user(0.5, 1.5, "at eight", said="At eight.")
+    call.user(2.5, 3.5, "for four", said="For two.")
+    call.user(4.5, 5.5, "", said="Hello?")
+    path = evaluate([call.record()], []).to_html(tmp_path / "out.html")
+    text = path.read_text(encoding="utf-8")
+
+    assert "understood: at eight" not in text
+    assert "understood: for four" in text
+    assert "understood: (nothing)" in text
+
+
 def test_players_of_the_failed_calls_come_first(folder: Path, tmp_path: Path) -> None:
     """A page of a thousand calls stays a page."""
     path = evaluate(folder, GATES).to_html(tmp_path / "out.html", most_players=1)
