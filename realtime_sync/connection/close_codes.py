@@ -29,6 +29,9 @@ Any other would only be given again: 3000 for the key, 4000 for the request.
 SENDABLE_CODES: Final = (range(1000, 1004), range(1007, 1015), range(3000, 5000))
 """Codes that may stand in a close frame (RFC 6455, section 7.4)."""
 
+_LONGEST_REASON = 123
+"""Bytes."""
+
 
 def check_close(code: object, reason: object) -> None:
     """
@@ -36,7 +39,7 @@ def check_close(code: object, reason: object) -> None:
 
     Raises:
         ConfigurationError: the code is none that a client may send, or the
-            reason is not text.
+            reason is not text, or longer than a close frame takes.
     """
     if type(code) is not int or not any(code in codes for codes in SENDABLE_CODES):
         raise ConfigurationError(
@@ -46,6 +49,11 @@ def check_close(code: object, reason: object) -> None:
     if not isinstance(reason, str):
         raise ConfigurationError(
             f"the reason of a close must be text, not {type(reason).__name__}"
+        )
+    length = len(reason.encode("utf-8", "replace"))
+    if length > _LONGEST_REASON:
+        raise ConfigurationError(
+            f"the reason of a close is at most {_LONGEST_REASON} bytes, not {length}"
         )
 
 

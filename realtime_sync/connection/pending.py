@@ -140,6 +140,18 @@ class PendingCommands:
         self._by_id.pop(oldest.event_id, None)
         return oldest
 
+    def check_id(self, event_id: str) -> None:
+        """
+        Refuse an id that a program gives twice: an error would name both.
+
+        Raises:
+            LocalProtocolError: a command that waits for its answer has it.
+        """
+        if event_id in self._by_id:
+            raise LocalProtocolError(
+                f"a command with event_id {event_id!r} is not answered yet"
+            )
+
     def give_up(self, handle: CommandHandle) -> None:
         """Fail a handle that `expect` gave back. Not under the lock: it wakes."""
         handle._reject(
@@ -327,10 +339,12 @@ class PendingCommands:
     def _remove(self, handle: CommandHandle) -> None:
         assert self._lock.locked()
         self._held.discard(handle.event_id)
-        if self._by_id.pop(handle.event_id, None) is not None:
-            # Not there if a Ctrl-C came between the two steps of `expect`.
-            with suppress(KeyError, ValueError):
-                self._by_command[handle.command.type].remove(handle)
+        # Two threads may have given one id at once; then the later one has it.
+        if self._by_id.get(handle.event_id) is handle:
+            del self._by_id[handle.event_id]
+        # Not there if a Ctrl-C came between the two steps of `expect`.
+        with suppress(KeyError, ValueError):
+            self._by_command[handle.command.type].remove(handle)
 
     def _end(self, error: Optional[BaseException]) -> None:
         with self._lock:

@@ -149,8 +149,8 @@ class Sender:
         Raises:
             ConnectionClosed: the connection is over.
             ForkedSession: the process is a child of the one that opened it.
-            LocalProtocolError: the session is not open, or the mapping is no
-                event.
+            LocalProtocolError: the session is not open, the mapping is no event, or
+                a command of the same ``event_id`` waits for its answer.
             TypeError: it is neither a client event nor a mapping.
         """
         if isinstance(command, Mapping):
@@ -160,8 +160,10 @@ class Sender:
         if isinstance(command, VendorCommand):
             self._write(command, command.frame)
             return self._make_handle(command)
-        if isinstance(command.event_id, Unset):
+        if not command.event_id:
             command = with_event_id(command, next(self._ids))
+        else:
+            self._pending.check_id(command.event_id)
         handle = self._write(command, command, make or self._make_handle)
         assert handle is not None
         return handle

@@ -27,7 +27,7 @@ from weakref import WeakSet
 from ..types import Event, Handler, HandlerDecorator, Predicate
 from .names import is_event_class, resolve
 from .signals import SignalBoard
-from .subscription import Subscription, check_method
+from .subscription import Subscription, check_method, check_predicate
 
 if TYPE_CHECKING:
     from .event_names import EventName
@@ -263,8 +263,7 @@ class Router:
     ) -> Any:
         kind = self._session_type
         resolve(event, unknown=options["unknown"], session_type=kind)
-        if options["where"] is not None and not callable(options["where"]):
-            raise TypeError(f"where must be callable, not {options['where']!r}")
+        check_predicate(options["where"])
         if handler is not None:
             return self._add(event, handler, **options)
 

@@ -20,6 +20,7 @@ from .context import Mirrored
 from .names import CLIENT_PREFIX, names_of, resolve
 from .notices import NOTICE_NAMES, NOTICE_PREFIXES, Notice, Published
 from .signals import UNKNOWN_KEY
+from .subscription import check_predicate
 from .watches import Mailbox, Slot, Waiting, Watch, WatchList
 
 _MOST_UNREAD = 10_000
@@ -46,6 +47,7 @@ class Expectation(Generic[Event]):
         watches: WatchList,
         waiting: Waiting,
     ) -> None:
+        check_predicate(where)
         self._what = event if isinstance(event, str) else event.__name__
         self._where = where
         self._waiting = waiting
@@ -135,6 +137,7 @@ class EventStream(Generic[Event]):
         waiting: Waiting,
         limit: int = _MOST_UNREAD,
     ) -> None:
+        check_predicate(where)
         self._what = event if isinstance(event, str) else event.__name__
         self._where = where
         self._timeout = timeout

@@ -205,6 +205,15 @@ def call_style(handler: Handler) -> Style:
     return _style_of(signature, handler)
 
 
+def check_predicate(where: object) -> None:
+    """
+    Raises:
+        TypeError: it is no predicate for ``where``, nor None.
+    """
+    if where is not None and not callable(where):
+        raise TypeError(f"where must be callable, not {where!r}")
+
+
 def check_method(function: Handler) -> None:
     """
     Check a function in a class body, as far as can be without an instance.

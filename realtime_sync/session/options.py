@@ -12,6 +12,7 @@ from typing import (
     Optional,
     TypedDict,
     Union,
+    cast,
     get_args,
 )
 
@@ -60,12 +61,19 @@ def _one_of(*allowed: Optional[str]) -> Callable[[Any, Any, Any], None]:
 
 
 def _positive(instance: object, attribute: Attribute[Any], value: object) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    # Greater than nothing, which not-a-number is not either.
+    if not number or not cast(float, value) > 0:
         raise ConfigurationError(
             f"{attribute.name} must be a positive number, not {value!r}"
         )
+
+
+def _positive_or_none(
+    instance: object, attribute: Attribute[Any], value: object
+) -> None:
+    if value is not None:
+        _positive(instance, attribute, value)
 
 
 def _context(instance: object, attribute: Attribute[Any], value: object) -> None:
@@ -158,17 +166,19 @@ class SessionOptions:
         default="thread", validator=_one_of("thread", "manual", "inline")
     )
     reconnect: Any = None
-    connect_timeout: Optional[float] = field(default=10.0, validator=_positive)
+    connect_timeout: Optional[float] = field(default=10.0, validator=_positive_or_none)
     close_timeout: float = field(default=5.0, validator=_positive)
-    ping_interval: Optional[float] = field(default=20.0, validator=_positive)
-    timeout: Optional[float] = field(default=30.0, validator=_positive)
-    response_idle_timeout: Optional[float] = field(default=None, validator=_positive)
+    ping_interval: Optional[float] = field(default=20.0, validator=_positive_or_none)
+    timeout: Optional[float] = field(default=30.0, validator=_positive_or_none)
+    response_idle_timeout: Optional[float] = field(
+        default=None, validator=_positive_or_none
+    )
     wait_created: bool = True
     wait_config: bool = True
     queue_limit: int = field(default=100_000, validator=_positive)
     queue_bytes: int = field(default=256 << 20, validator=_positive)
     drop_stale_audio: bool = False
-    max_frame_size: Optional[int] = field(default=64 << 20, validator=_positive)
+    max_frame_size: Optional[int] = field(default=64 << 20, validator=_positive_or_none)
     extra_headers: Optional[Mapping[str, str]] = field(default=None, repr=False)
     extra_query: Optional[Mapping[str, str]] = field(default=None, repr=False)
     safety_identifier: Optional[str] = field(default=None, repr=False)

@@ -342,8 +342,12 @@ class Responses(_Resource):
         fields = {k: v for k, v in config.items() if not isinstance(v, Unset)}
         if metadata is None:
             fields["metadata"] = None
+        elif not isinstance(metadata, (Mapping, Unset)):
+            raise TypeError(
+                f"metadata must be a mapping of text, not {type(metadata).__name__}"
+            )
         else:
-            given = {} if isinstance(metadata, Unset) else dict(metadata)
+            given = dict(metadata or {})
             if len(given) < _MOST_METADATA:
                 given[CORRELATION_KEY] = secrets.token_hex(8)
             fields["metadata"] = given

@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 import pytest
 
-from realtime_sync import events
+from realtime_sync import UNSET, Router, connect, events
 from realtime_sync.connection.command_handle import CommandHandle
 from realtime_sync.connection.pending import PendingCommands, rejection_of
 from realtime_sync.deadline import Deadline
@@ -26,6 +26,7 @@ from realtime_sync.errors import (
     NothingToCancel,
     WaitTimeout,
 )
+from realtime_sync.testing import MemoryTransport
 from tests.scripted_session import event
 
 LONG = 5.0
@@ -812,3 +813,35 @@ def test_a_wait_without_errors_says_nothing_of_them() -> None:
         str(caught.value),
         caught.value.partial,
     )
+
+
+@pytest.mark.parametrize("kind", ["input_audio_buffer.commit", "response.create"])
+def test_an_id_that_waits_for_its_answer_is_not_given_again(kind: str) -> None:
+    """An error would name both, and an answer end the one that had none."""
+    transport = MemoryTransport()
+    session = connect("m", transport=transport, dispatch="inline", router=Router())
+    first = session.send({"type": kind, "event_id": "mine"})
+    with pytest.raises(LocalProtocolError, match="'mine' is not answered yet"):
+        session.send({"type": kind, "event_id": "mine"})
+    refusal = {"code": "c", "message": "no", "event_id": "mine"}
+    transport.feed({"type": "error", "error": refusal})
+
+    with pytest.raises(CommandRejected, match="no"):
+        first.acknowledged(0)
+    assert "mine" == session.send({"type": kind, "event_id": "mine"}).event_id
+    assert 2 == len(transport.commands(kind))
+
+
+@pytest.mark.parametrize("event_id", ["", UNSET])
+def test_an_empty_id_is_none(event_id: Any) -> None:
+    """Each of two commands gets one of its own, and its own answer."""
+    transport = MemoryTransport()
+    session = connect("m", transport=transport, dispatch="inline", router=Router())
+    handles = [
+        session.send(events.InputAudioBufferCommit(event_id=event_id)) for _ in range(2)
+    ]
+    told = {"type": "input_audio_buffer.committed"}
+    transport.feed(*[{**told, "item_id": item_id} for item_id in "ab"])
+
+    assert ["a", "b"] == [each.acknowledged(0).item_id for each in handles]
+    assert 2 == len({each.event_id for each in handles} - {""})

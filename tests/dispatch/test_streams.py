@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 import pytest
 
-from realtime_sync import UNSET, Snapshot, events
+from realtime_sync import UNSET, Router, Snapshot, connect, events
 from realtime_sync.deadline import Deadline
 from realtime_sync.dispatch.notices import ConnectionOpened
 from realtime_sync.dispatch.streams import EventStream, Expectation, wait_changed
@@ -21,6 +21,7 @@ from realtime_sync.errors import (
     DispatchOverflow,
     WaitTimeout,
 )
+from realtime_sync.testing import MemoryTransport
 from tests.scripted_session import GA, event
 
 LONG = 5.0
@@ -365,3 +366,13 @@ def test_waiting_for_a_change_in_vain_names_what_the_server_complained_of() -> N
         wait_changed(mirror, 0, UNSET, watches=watches, waiting=waiting)
 
     assert 1 == len(caught.value.errors)
+
+
+def test_a_predicate_that_is_none_is_refused_where_it_is_given() -> None:
+    """Not by the thread that waits, when the first event has come."""
+    session = connect(
+        "m", transport=MemoryTransport(), dispatch="inline", router=Router()
+    )
+    for wait in (session.expect, session.wait_for, session.events):
+        with pytest.raises(TypeError, match="where must be callable, not 5"):
+            wait("response.done", where=5)  # type: ignore[operator]

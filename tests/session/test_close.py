@@ -353,6 +353,19 @@ def test_a_close_code_that_may_not_be_sent_is_refused(quiet: Place, code: Any) -
     assert session.close().complete
 
 
+@pytest.mark.parametrize("reason", [None, b"bye", "x" * 124, "\u00e9" * 62])
+def test_a_reason_that_no_close_frame_takes_is_refused(
+    quiet: Place, reason: Any
+) -> None:
+    """It is neither cut nor sent; 123 bytes are taken."""
+    session = quiet.open()
+    with pytest.raises(ConfigurationError, match="reason of a close"):
+        session.close(reason=reason)
+
+    assert session.is_open
+    assert "x" * 123 == session.close(reason="x" * 123).reason
+
+
 def test_a_closed_session_refuses_commands_with_the_reason(quiet: Place) -> None:
     """All kinds of calls, none of which waits."""
     session = quiet.open()

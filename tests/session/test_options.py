@@ -86,3 +86,19 @@ def test_defaults_of_a_client_hold_for_its_sessions() -> None:
     assert "beta" == client.session("m").dialect
     assert 7.0 == client.session("m")._parts.options.timeout
     assert 3.0 == client.session("m", timeout=3.0)._parts.options.timeout
+
+
+@pytest.mark.parametrize("name", ["close_timeout", "queue_limit", "queue_bytes"])
+@pytest.mark.parametrize("value", [None, 0, -1, True, "5", float("nan")])
+def test_what_has_to_be_a_number_is_refused_otherwise(name: str, value: Any) -> None:
+    """Where it is given, and not when the session is closed."""
+    with pytest.raises(ConfigurationError, match=f"{name} must be a positive number"):
+        SessionOptions(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["timeout", "connect_timeout", "ping_interval"])
+def test_what_may_have_no_end_takes_none_and_no_nonsense(name: str) -> None:
+    """None is no limit; NaN would be compared with every clock in vain."""
+    assert getattr(SessionOptions(**{name: None}), name) is None
+    with pytest.raises(ConfigurationError, match=f"{name} must be a positive number"):
+        SessionOptions(**{name: float("nan")})
