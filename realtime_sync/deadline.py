@@ -1,8 +1,14 @@
-"""One deadline per operation, passed down instead of a timeout used twice."""
+"""
+One deadline per operation, passed down instead of a timeout used twice, and what
+is waited for until then.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from itertools import repeat
+from queue import Empty, SimpleQueue
 from threading import TIMEOUT_MAX, Event, Lock
 from time import monotonic
 from typing import Optional
@@ -46,6 +52,61 @@ class Deadline:
         return self
 
 
+# Takes everything out of an iterator in one call into C.
+_exhaust = deque[None](maxlen=0).extend
+
+
+class Flag(Event):
+    """
+    An event that no interrupt can harm, and that a signal handler may set.
+
+    That of the standard library enters and leaves a lock in Python: a Ctrl-C between
+    two of its steps leaves the lock taken, and whoever sets the event next waits for
+    ever; or it raises `RuntimeError` in the place of `KeyboardInterrupt`.
+    """
+
+    def __init__(self) -> None:
+        # Not the inherited one, which makes the lock. Each who waits has a queue of
+        # his own here: to put into one is a call into C, and does no harm twice.
+        self._waiters: list[SimpleQueue[None]] = []
+        self._is = False
+
+    def __repr__(self) -> str:
+        return f"<Flag {'set' if self._is else 'unset'}>"
+
+    def is_set(self) -> bool:
+        """Whether it is set."""
+        return self._is
+
+    def set(self) -> None:
+        """Set it, and wake everybody who waits."""
+        # Made before it is needed: between the two steps that follow, the interpreter
+        # looks for no signal, so nobody is left asleep beside a flag that is set.
+        wake = map(SimpleQueue.put, self._waiters, repeat(None))
+        self._is = True
+        _exhaust(wake)
+
+    def clear(self) -> None:
+        """Unset it."""
+        self._is = False
+
+    def wait(self, timeout: Optional[float] = None) -> bool:
+        """Wait until it is set; False when that took too long."""
+        if self._is:
+            return True
+        mine: SimpleQueue[None] = SimpleQueue()
+        self._waiters.append(mine)
+        try:
+            # Looked at again: who has set it before the queue was there woke nobody.
+            if not self._is:
+                mine.get(True, timeout)
+            return True
+        except Empty:
+            return self._is
+        finally:
+            self._waiters.remove(mine)
+
+
 class Cancellation:
     """
     Ends what another thread is busy with, before its deadline. Any thread.
@@ -54,7 +115,7 @@ class Cancellation:
     def __init__(self) -> None:
         # Guards the callbacks against a cancellation that comes meanwhile.
         self._lock = Lock()
-        self._event = Event()
+        self._event = Flag()
         self._callbacks: tuple[Callable[[], None], ...] = ()
 
     @property

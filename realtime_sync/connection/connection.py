@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Optional
 
-from ..deadline import Deadline
+from ..deadline import Deadline, Flag
 from ..dispatch.watches import WatchList, again
 from ..errors import (
     ConnectionClosed,
@@ -86,7 +86,7 @@ class Connection:
         self.snapshot = snapshot
         self._mirror = mirror
         self.codec = codec
-        self.over = threading.Event()
+        self.over = Flag()
         self.error: Optional[ConnectionClosed] = None
         self.events_received = self.bytes_received = 0
         self.unknown: Counter[str] = Counter()
@@ -245,15 +245,22 @@ class Connection:
         Returns:
             False when it had been asked for already.
         """
-        with self._lock:
-            if self._closing is not None or self._transport is None:
-                return False
-            self._closing = deadline
-        # Not under the lock, which the end takes: this writes to the socket.
-        self._transport.begin_close(code, reason)
-        if self._loop is not None:
-            # The timer that is set may be an interval of pings away.
-            self._loop.call(self._tick)
+        try:
+            with self._lock:
+                if self._closing is not None or self._transport is None:
+                    return False
+                self._closing = deadline
+            # Not under the lock, which the end takes: this writes to the socket.
+            self._transport.begin_close(code, reason)
+            if self._loop is not None:
+                # The timer that is set may be an interval of pings away.
+                self._loop.call(self._tick)
+        except BaseException:
+            # An interrupt: whoever closes again must find that nobody has asked yet,
+            # or he waits for the answer to a close frame that was never queued.
+            if self._closing is deadline:
+                self._closing = None
+            raise
         return True
 
     def abort(self) -> None:

@@ -8,12 +8,11 @@ import itertools
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from threading import Event
 from typing import Any, Optional, Protocol, TypeVar, Union
 
 from attrs import frozen
 
-from ..deadline import Deadline
+from ..deadline import Deadline, Flag
 from ..dispatch.watches import Waiting, again
 from ..errors import (
     ConnectionClosed,
@@ -117,7 +116,7 @@ class Sender:
         self.connection: Optional[Connection] = None
         self.held: Optional[HeldCommands] = None
         self.tools: Any = None
-        self.verdict = Event()
+        self.verdict = Flag()
         self.forked: Optional[ForkedSession] = None
         self.codec = codec
         self._name = name

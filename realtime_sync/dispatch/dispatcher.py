@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from time import monotonic
 from typing import Any, Optional, Union
 
-from ..deadline import Deadline
+from ..deadline import Deadline, Flag
 from ..errors import DispatchOverflow, WouldDeadlock
 from ..state.snapshot import Snapshot
 from ..transport.logs import area_logger
@@ -47,7 +47,7 @@ class _Marker:
     """Something in the queue that is not a delivery."""
 
     def __init__(self) -> None:
-        self.reached = threading.Event()
+        self.reached = Flag()
 
 
 _Queued = Union[Delivery, _Marker]

@@ -15,7 +15,7 @@ from threading import Event, Lock
 from typing import Any, Optional
 from weakref import WeakMethod
 
-from ..deadline import Deadline
+from ..deadline import Deadline, Flag
 from ..errors import WaitTimeout
 from ..protocol.events import ServerEvent
 from ..transport.redaction import redact
@@ -40,7 +40,7 @@ class Slot:
     __slots__ = ("_event", "_value", "_error", "_lock")
 
     def __init__(self) -> None:
-        self._event = Event()
+        self._event = Flag()
         self._value: Any = None
         self._error: Optional[BaseException] = None
         # Guards the outcome: of two that come at once the first counts.
@@ -101,7 +101,7 @@ class Mailbox:
 
     def __init__(self, limit: Optional[int] = None) -> None:
         self._events: deque[Any] = deque()
-        self._ready = Event()
+        self._ready = Flag()
         self._end: Optional[BaseException] = None
         self._limit = limit
         self._full = False

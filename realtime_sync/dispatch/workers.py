@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from threading import Event, Lock, Thread, current_thread, get_ident
+from threading import Lock, Thread, current_thread, get_ident
 from time import monotonic
 from typing import Any, Generic, Optional
 
-from ..deadline import Deadline
+from ..deadline import Deadline, Flag
 from ..errors import WouldDeadlock
 from ..transport.logs import area_logger
 from .strand import Item, Strand
@@ -102,7 +102,7 @@ class _Seat:
     __slots__ = ("call", "taken")
 
     def __init__(self) -> None:
-        self.call = Event()
+        self.call = Flag()
         # Set under the lock of the workers: called, or gone for good.
         self.taken = False
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from threading import Event, Lock, Thread, current_thread
+from threading import Lock, Thread, current_thread
 from time import monotonic, time
 from typing import Any, Optional, Protocol, Union
 
-from ..deadline import Deadline
+from ..deadline import Deadline, Flag
 from ..errors import ConfigurationError
 from ..protocol import jsontext
 from ..protocol.events import ServerEvent
@@ -138,7 +138,7 @@ class Recording:
         self._waiting: list[tuple[Any, ...]] = []
         self._size = 0
         self._over = False
-        self._arrived, self._urgent = Event(), Event()
+        self._arrived, self._urgent = Flag(), Flag()
         self._seen: set[int] = set()
         self._current = source.connection_number
         self._writer = LineWriter(audio=audio)
@@ -195,7 +195,7 @@ class Recording:
         Raises:
             TimeoutError: the disk is still busy.
         """
-        written = Event()
+        written = Flag()
         if self._put("mark", written):
             self._urgent.set()
             if not written.wait(timeout):

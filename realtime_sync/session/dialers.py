@@ -53,8 +53,11 @@ class Dialers:
         self.limit = limit
         self._patience = idle
         self._name = name
-        # Guards everything below; idle threads wait for it to be told.
-        self._changed = Condition(Lock())
+        # Guards everything below; idle threads wait for it to be told. It is entered by
+        # itself: a condition enters it in Python, where an interrupt would leave it
+        # taken.
+        self._lock = Lock()
+        self._changed = Condition(self._lock)
         self._tasks: deque[Task] = deque()
         self._threads: set[Thread] = set()
         self._idle = self._numbers = 0
@@ -78,7 +81,7 @@ class Dialers:
             The task; who claims it keeps the threads from doing it.
         """
         task = Task(run)
-        with self._changed:
+        with self._lock:
             self._tasks.append(task)
             if len(self._tasks) <= self._idle:
                 self._changed.notify()
@@ -88,13 +91,13 @@ class Dialers:
 
     def stop(self) -> None:
         """Let the threads end when nothing is left to do."""
-        with self._changed:
+        with self._lock:
             self._stopping = True
             self._changed.notify_all()
 
     def join(self, deadline: Deadline) -> bool:
         """Wait for the threads to end, the caller apart."""
-        with self._changed:
+        with self._lock:
             threads = self._threads - {current_thread()}
         for thread in threads:
             thread.join(deadline.remaining())
@@ -124,7 +127,7 @@ class Dialers:
                 logger.exception("! what was to be dialled failed")
 
     def _next(self) -> Task | None:
-        with self._changed:
+        with self._lock:
             self._idle += 1
             self._changed.wait_for(
                 lambda: self._tasks or self._stopping, self._patience

@@ -17,7 +17,7 @@ from attrs import evolve
 
 from ..connection import wire_log
 from ..connection.connection import Connection
-from ..deadline import Cancellation, Deadline
+from ..deadline import Cancellation, Deadline, Flag
 from ..dispatch.notices import (
     ConnectionDropped,
     ConnectionEnded,
@@ -143,7 +143,7 @@ class Lifecycle:
         self._own: Optional[OwnThreads] = None
         self._threads: Optional[SessionThreads] = parts.options.threads
         self.asked = Cancellation()
-        self.over = Event()
+        self.over: Event = Flag()
         self.report = CloseReport()
         options = parts.options
         if options.reconnect is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from threading import Event, get_ident
+from threading import get_ident
 from time import monotonic, time
 from typing import Any, Optional, Protocol, cast
 
@@ -20,7 +20,7 @@ from ..connection.connection import Connection
 from ..connection.held_commands import HeldCommands
 from ..connection.pending import PendingCommands
 from ..connection.sender import Sender
-from ..deadline import Cancellation, Deadline
+from ..deadline import Cancellation, Deadline, Flag
 from ..dispatch.notices import ConnectionOpened, ConnectionRestored, Notice
 from ..errors import (
     ConfigurationError,
@@ -137,7 +137,7 @@ class Reconnector:
         self._busy_while: list[Callable[[], bool]] = []
         # Set while no thread replaces a connection; `_busy` is the thread that does.
         # It alone writes both, but for the loop that begins a rotation.
-        self._idle = Event()
+        self._idle = Flag()
         self._idle.set()
         self._busy: Optional[int] = None
 

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any, Optional, Union
 
 from ..connection.command_handle import Command, CommandHandle
-from ..deadline import Deadline
+from ..deadline import Deadline, Flag
 from ..dispatch.watches import Waiting, WatchList, again, weak_watch
 from ..errors import ConnectionClosed, WaitTimeout
 from ..protocol.events import ServerEvent
@@ -75,7 +75,7 @@ class ResponseHandle(CommandHandle):
         self._finished: Optional[ServerEvent] = None
         self._ended: Optional[BaseException] = None
         self._listeners: tuple[Event, ...] = ()
-        self._over = Event()
+        self._over = Flag()
         # Taken by the one thread that sends the cancel, of the two that may: who
         # gives up, and the loop when the response gets its name.
         self._cancels = [True]
@@ -346,7 +346,7 @@ class ResponseHandle(CommandHandle):
         self, types: frozenset[str], timeout: Timeout, what: str
     ) -> Iterator[Any]:
         self._awaited = True
-        ready = Event()
+        ready = Flag()
         self._listeners += (ready,)
         at = 0
         try:

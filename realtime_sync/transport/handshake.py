@@ -10,12 +10,12 @@ import re
 import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from threading import Event, Lock, Thread
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, Optional
 
 from attrs import frozen
 
-from ..deadline import Cancellation, Deadline
+from ..deadline import Cancellation, Deadline, Flag
 from ..errors import ConnectFailed
 from .proxies import need_socks
 from .redaction import redact, shown_url
@@ -150,7 +150,7 @@ class _Attempt:
         self._lock = Lock()
         self._abandoned = self._ended = False
         self._error: Optional[BaseException] = None
-        self._over = Event()
+        self._over = Flag()
         Thread(target=self._run, name="realtime-sync handshake", daemon=True).start()
 
     def result(self, deadline: Deadline) -> Any:

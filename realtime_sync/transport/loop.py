@@ -12,11 +12,11 @@ from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
-from threading import Event, Lock, Thread, get_ident
+from threading import Lock, Thread, get_ident
 from time import monotonic
 from typing import Final, Optional, Protocol
 
-from ..deadline import Deadline
+from ..deadline import Deadline, Flag
 from .logs import area_logger
 from .poller import Waker
 
@@ -89,7 +89,7 @@ class Loop:
         self._lock = Lock()
         self._thread: Optional[Thread] = None
         self._stopping = False
-        self._stopped = Event()
+        self._stopped = Flag()
         self._selector: Optional[selectors.BaseSelector] = None
         # Made with the thread: a session that is never opened holds no descriptor.
         self._waker: Optional[Waker] = None

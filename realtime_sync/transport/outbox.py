@@ -21,7 +21,7 @@ from itertools import accumulate
 from threading import Event, Lock
 from typing import Any, Optional
 
-from ..deadline import Deadline, acquire_timeout
+from ..deadline import Deadline, Flag, acquire_timeout
 from ..errors import ConnectionClosed, ConnectionClosedOK, ConnectionLost, WaitTimeout
 
 Write = Callable[[memoryview], int]
@@ -228,7 +228,7 @@ class Outbox:
             WaitTimeout: as in `flush`.
         """
         try:
-            entry.over = over = Event()
+            entry.over = over = Flag()
             # Looked at after `over` is there: who has written the entry before that
             # has told nobody, and who breaks the connection after it sees `over`.
             if not entry.done and not self._over:

@@ -266,14 +266,17 @@ class WebSocketTransport:
     def begin_close(self, code: int, reason: str) -> None:
         """Queue a close frame behind what is already queued, once."""
         if not self._close_sent:
-            self._close_sent = True
             frame = client_frame(close_payload(code, reason), CLOSE)
+            # Queued, then noted. An interrupt between the two makes it two frames, of
+            # which the first one is the last that is written; the other way round
+            # there would be none.
             self._outbox.enqueue(Entry([frame], final=True))
-            # Else the main thread would tear a TLS stream, see `_interruptible`;
-            # the loop that is woken writes it.
-            if not self._interruptible():
-                self._outbox.drain()
-            self._wake()
+            self._close_sent = True
+        # Else the main thread would tear a TLS stream, see `_interruptible`; the loop
+        # that is woken writes it.
+        if not self._interruptible():
+            self._outbox.drain()
+        self._wake()
 
     def _wake(self) -> None:
         """Make the loop look at what others have queued."""

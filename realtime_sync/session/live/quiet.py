@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Event
 from time import monotonic
 from typing import Final, Optional
 
-from ...deadline import Deadline
+from ...deadline import Deadline, Flag
 from ...dispatch.watches import Slot, Waiting, Watch, WatchList
 from ...errors import ConnectionClosedOK, WaitTimeout
 
@@ -55,7 +54,7 @@ class Quiet:
             ConnectionClosed: the connection ended first.
             WaitTimeout: not in time.
         """
-        stirred, end = Event(), Slot()
+        stirred, end = Flag(), Slot()
 
         def ended(error: Optional[BaseException]) -> None:
             end.fail(error or ConnectionClosedOK("the session was closed", code=1000))

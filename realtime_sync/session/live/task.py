@@ -7,7 +7,7 @@ from threading import Event, Lock
 from time import monotonic
 from typing import Any, Final, Optional, Protocol
 
-from ...deadline import Deadline
+from ...deadline import Deadline, Flag
 from ...state.live.segments import LOSSLESS, segments
 from ...state.live.snapshot import LiveSnapshot
 from .handles import TextHandle
@@ -60,7 +60,7 @@ class Task:
         self.id = id
         self.revision = revision
         self.offset_ms = offset_ms
-        self.stopped = Event()
+        self.stopped = Flag()
         self.epoch = session.snapshot.epoch
         self._session = session
         self._said_before = said_before
@@ -70,7 +70,7 @@ class Task:
         self._lock = Lock()
         self._outcome: Optional[str] = None
         # Set when a piece of what the user says comes; see `settle`.
-        self.stirred = Event()
+        self.stirred = Flag()
         self.heard_at = monotonic()
 
     def __repr__(self) -> str:

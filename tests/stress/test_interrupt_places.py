@@ -1,0 +1,250 @@
+"""
+Ctrl-C at every place of a call: the session goes on or ends, nothing else is raised.
+
+The interpreter looks for signals when a function begins and when a call into C
+returns. Those are the places, counted in this library and in the standard library's
+threading; a profile function raises there what the handler of a signal would. At other
+lines, such as the one that gives a lock back, no signal can strike. `tox -m deep` tries
+all of them, the default suite a tenth.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any, Optional
+
+import pytest
+
+import realtime_sync
+from realtime_sync import Router, connect
+from tests.rawserver import GREETING, Gone, Peer, RawServer
+
+LONG = 10.0
+TRACED = (str(Path(realtime_sync.__file__).parent), threading.__file__)
+
+
+class Strike:
+    """Raises `KeyboardInterrupt` at one place, once, while it is entered."""
+
+    def __init__(self, after: int) -> None:
+        self.where: Optional[str] = None
+        self._left = after
+
+    def __enter__(self) -> Strike:
+        sys.setprofile(self._at)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        sys.setprofile(None)
+
+    def _at(self, frame: FrameType, kind: str, argument: object) -> None:
+        if kind not in ("call", "c_return") or self.where is not None:
+            return
+        code = frame.f_code
+        if not code.co_filename.startswith(TRACED):
+            return
+        self._left -= 1
+        if self._left == 0:
+            self.where = (
+                f"{kind} in {code.co_name}, {code.co_filename}:{frame.f_lineno}"
+            )
+            raise KeyboardInterrupt
+
+
+def item_events(number: int, command: Any) -> Iterator[dict[str, Any]]:
+    """An item as the server lists it."""
+    item = {"status": "completed", "id": f"i{number}", **command["item"]}
+    for kind in ("added", "done"):
+        yield {
+            "type": f"conversation.item.{kind}",
+            "item": item,
+            "previous_item_id": None,
+        }
+
+
+def response_events(number: int, command: Any) -> Iterator[dict[str, Any]]:
+    """A response of one message."""
+    metadata = command.get("response", {}).get("metadata")
+    response = {"id": f"r{number}", "conversation_id": "c", "metadata": metadata}
+    part = {"type": "output_text", "text": "hi"}
+    message = {"id": f"a{number}", "type": "message", "role": "assistant"}
+    output = [{**message, "status": "completed", "content": [part]}]
+    yield {
+        "type": "response.created",
+        "response": {**response, "status": "in_progress", "output": []},
+    }
+    yield {
+        "type": "response.done",
+        "response": {**response, "status": "completed", "output": output},
+    }
+
+
+def updated(number: int, command: Any) -> Iterator[dict[str, Any]]:
+    """The configuration as it is now."""
+    session = {**GREETING["session"], **command["session"]}
+    yield {"type": "session.updated", "session": session}
+
+
+def said_later(number: int, command: Any) -> Iterator[dict[str, Any]]:
+    """Something that comes when the caller sleeps."""
+    threading.Event().wait(0.002)
+    yield {"type": "rate_limits.updated", "rate_limits": []}
+
+
+ANSWERS: dict[str, Callable[[int, Any], Iterator[dict[str, Any]]]] = {
+    "session.update": updated,
+    "conversation.item.create": item_events,
+    "response.create": response_events,
+    "vendor.later": said_later,
+}
+
+
+def answer(peer: Peer) -> None:
+    """Answer what is asked, as quickly as can be."""
+    peer.greet()
+    number = 0
+    try:
+        while True:
+            number += 1
+            command = peer.hear()
+            for event in ANSWERS.get(command["type"], lambda *none: iter(()))(
+                number, command
+            ):
+                peer.say({"event_id": f"e{number}", **event})
+    except Gone:
+        pass
+
+
+def expect(session: Any) -> None:
+    """An expectation around what brings it about."""
+    with session.expect("session.updated") as got:
+        session.update(instructions="x")
+    got.result(LONG)
+
+
+def wait_for(session: Any) -> None:
+    """A wait for what comes a little later."""
+    session.send({"type": "vendor.later"})
+    session.wait_for("rate_limits.updated", timeout=LONG)
+
+
+def ignore(event: Any) -> None:
+    """A handler; one that an interrupt has left behind is called as any other."""
+
+
+CALLS: dict[str, Callable[[Any], Any]] = {
+    "update": lambda session: session.update(instructions="x"),
+    "acknowledged": lambda session: session.update(instructions="x").acknowledged(LONG),
+    "append": lambda session: session.input_audio_buffer.append(bytes(960)),
+    "expect": expect,
+    "wait_for": wait_for,
+    "ask": lambda session: session.ask("hello", timeout=LONG),
+    "send": lambda session: session.send({"type": "vendor.any"}),
+    "on": lambda session: session.on("session.updated", ignore).cancel(),
+    "flush": lambda session: session.flush(LONG),
+    "events": lambda session: session.events("error").close(),
+    "close": lambda session: session.close(),
+}
+
+
+AFRESH = ("close", "on")
+"""Calls after which something is left that the next one would find."""
+
+
+def struck_everywhere(
+    call: str, mode: Any, every: int, unraisable: list[Any]
+) -> tuple[int, list[str]]:
+    """
+    Interrupt a call at every so manieth place.
+
+    Returns:
+        How many places were struck, and what was wrong, with the place.
+    """
+    wrong: list[str] = []
+    place, struck = 1, 0
+
+    def opened() -> Any:
+        return connect(
+            "m",
+            base_url=server.url,
+            router=Router(),
+            dispatch=mode,
+            close_timeout=2.0,
+            timeout=LONG,
+        )
+
+    with RawServer(answer) as server:
+        session = opened()
+        while True:
+            strike, lost = Strike(place), len(unraisable)
+            outcome: Optional[BaseException] = None
+            try:
+                with strike:
+                    CALLS[call](session)
+            except BaseException as exc:
+                outcome = exc
+            if strike.where is None:
+                assert outcome is None
+                break
+            struck += 1
+            # The interpreter cannot raise in what it calls when it frees an object.
+            swallowed = len(unraisable) > lost
+            if not isinstance(outcome, KeyboardInterrupt) and not swallowed:
+                wrong.append(f"{outcome!r}: {strike.where}")
+            try:
+                if call != "close":
+                    session.update(instructions="again").acknowledged(LONG)
+                    session.flush(LONG)
+                if call in AFRESH:
+                    session.close()
+            except Exception as exc:
+                wrong.append(f"then {exc!r}: {strike.where}")
+            if call in AFRESH:
+                if not session.closed:
+                    wrong.append(f"it never ended: {strike.where}")
+                session = opened()
+            place += every
+        session.close()
+    return struck, wrong
+
+
+@pytest.fixture
+def unraisable(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What the interpreter could not raise."""
+    found: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", found.append)
+    return found
+
+
+@pytest.mark.parametrize("mode", ["thread", "manual"])
+@pytest.mark.parametrize("call", CALLS)
+def test_an_interrupt_at_a_tenth_of_the_places_harms_nothing(
+    call: str, mode: str, unraisable: list[Any]
+) -> None:
+    """The next command is acknowledged, or the session is over."""
+    if (call, mode) == ("close", "manual"):
+        every = 40  # What is struck while it empties the queue waits for its time.
+    else:
+        every = 10
+    struck, wrong = struck_everywhere(call, mode, every, unraisable)
+
+    assert [] == wrong
+    assert struck > 2
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("mode", ["thread", "manual"])
+@pytest.mark.parametrize("call", CALLS)
+def test_an_interrupt_at_every_place_harms_nothing(
+    call: str, mode: str, unraisable: list[Any]
+) -> None:
+    """The same for all of them."""
+    struck, wrong = struck_everywhere(call, mode, 1, unraisable)
+
+    assert [] == wrong
+    assert struck > 25

@@ -1,0 +1,149 @@
+"""A flag behaves as an event does, and neither an interrupt nor a signal harms it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from types import FrameType
+from typing import Any, Callable
+
+import pytest
+
+from realtime_sync import deadline
+from realtime_sync.deadline import Flag
+
+LONG = 10.0
+
+
+def waiting(flag: Flag, count: int = 1) -> tuple[list[threading.Thread], list[bool]]:
+    """Threads that sleep until a flag is set."""
+    woken: list[bool] = []
+    threads = [
+        threading.Thread(target=lambda: woken.append(flag.wait(LONG)))
+        for _ in range(count)
+    ]
+    for thread in threads:
+        thread.start()
+    while len(flag._waiters) < count:
+        threading.Event().wait(0.001)
+    return threads, woken
+
+
+def test_a_flag_wakes_everybody_who_waits_for_it() -> None:
+    """Once, however often it is set."""
+    flag = Flag()
+    threads, woken = waiting(flag, 20)
+    flag.set()
+    flag.set()
+    for thread in threads:
+        thread.join(LONG)
+
+    assert [True] * 20 == woken
+    assert flag.is_set() and flag.wait(0)
+    assert [] == flag._waiters
+
+
+def test_a_flag_that_is_not_set_is_waited_for_in_vain() -> None:
+    """As long as was said; cleared, it is waited for again."""
+    flag = Flag()
+    before = flag.wait(0.01)
+    flag.set()
+    flag.clear()
+
+    assert not before
+    assert not flag.wait(0)
+    assert "unset" in repr(flag)
+
+
+def test_who_was_woken_is_told_so_though_it_is_cleared_at_once() -> None:
+    """As with an event of the standard library."""
+    flag = Flag()
+    threads, woken = waiting(flag)
+    flag.set()
+    flag.clear()
+    threads[0].join(LONG)
+
+    assert [True] == woken
+
+
+def struck(action: Callable[[], Any], place: int) -> bool:
+    """Interrupt an action at one place; False if there are not as many."""
+    left = [place]
+
+    def strike(frame: FrameType, kind: str, argument: object) -> None:
+        if kind in ("call", "c_return") and frame.f_code.co_filename == source:
+            left[0] -= 1
+            if left[0] == 0:
+                raise KeyboardInterrupt
+
+    source = deadline.__file__
+    sys.setprofile(strike)
+    try:
+        action()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.setprofile(None)
+    return left[0] <= 0
+
+
+def test_an_interrupted_set_has_set_it_and_woken_everybody_or_neither() -> None:
+    """No thread sleeps beside a flag that is set."""
+    place = 1
+    while True:
+        flag = Flag()
+        threads, woken = waiting(flag, 3)
+        went_on = struck(flag.set, place)
+        was_set = flag.is_set()
+        if was_set:
+            for thread in threads:
+                thread.join(LONG)
+            assert [True] * 3 == woken
+        flag.set()
+        for thread in threads:
+            thread.join(LONG)
+        if not went_on:
+            break
+        place += 1
+
+    assert place > 1
+
+
+def test_an_interrupted_wait_leaves_the_flag_to_others() -> None:
+    """They are woken; nothing is held."""
+    place = 1
+    while True:
+        flag = Flag()
+        went_on = struck(lambda: flag.wait(0.001), place)
+        threads, woken = waiting(flag)
+        flag.set()
+        threads[0].join(LONG)
+        assert [True] == woken
+        if not went_on:
+            break
+        place += 1
+
+    assert place > 3
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers of signals")
+def test_the_handler_of_a_signal_may_set_what_is_being_set_or_waited_for() -> None:
+    """Thousands of times, at whatever moment the signal comes."""
+    flag = Flag()
+    calls: list[int] = []
+
+    def handler(number: int, frame: Any) -> None:
+        calls.append(number)
+        flag.set()
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
+    try:
+        while len(calls) < 500:
+            flag.clear()
+            assert flag.wait(LONG)
+            flag.set()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
