@@ -382,10 +382,16 @@ def _new_pool(context: Optional[ssl.SSLContext]) -> requests.Session:
     # Neither ~/.netrc may replace our key, nor a cookie tie requests together;
     # proxies and authorities of the environment are looked up by our own rules.
     pool.trust_env = False
+    # No redirect is followed; but where one would lead is decoded, and may be no text.
+    setattr(pool, "get_redirect_target", _nowhere)
     pool.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     pool.mount("http://", _Adapter())
     pool.mount("https://", _Adapter(context))
     return pool
+
+
+def _nowhere(response: object) -> None:
+    """Where a redirect leads that nobody follows."""
 
 
 def _verification(context: Optional[ssl.SSLContext]) -> Union[bool, str]:
@@ -424,9 +430,10 @@ def _no_answer(
     exc: Union[requests.RequestException, urllib3.exceptions.HTTPError],
     repeatable: bool,
 ) -> _Failure:
-    if isinstance(exc, (requests.exceptions.InvalidURL, ValueError)):
-        raise ConfigurationError(f"{what}: {redact(str(exc))}") from None
     beneath = _beneath(exc) if isinstance(exc, requests.RequestException) else exc
+    theirs = isinstance(beneath, urllib3.exceptions.InvalidHeader)
+    if isinstance(exc, (requests.exceptions.InvalidURL, ValueError)) and not theirs:
+        raise ConfigurationError(f"{what}: {redact(str(exc))}") from None
     unseen = isinstance(beneath, _NEVER_CONNECTED)
     permanent = isinstance(exc, requests.exceptions.SSLError)
     # The text of requests' own exception holds the URL, query and all.

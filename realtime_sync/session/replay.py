@@ -146,9 +146,10 @@ class _Replay:
         connection.receive(line.data)
 
     def _sent(self, line: RecordedLine) -> None:
-        if not isinstance(line.frame, Mapping) or "type" not in line.frame:
+        frame = line.frame
+        if not isinstance(frame, Mapping) or not isinstance(frame.get("type"), str):
             return
-        command = self._parts.sender.from_mapping(line.frame)
+        command = self._parts.sender.from_mapping(frame)
         live = self._parts.session_type == "live"
         told = live or line.asked is None
         if told and command.type in self._parts.mirror.noted:
