@@ -26,6 +26,16 @@ _LONG_BASE64: Final = re.compile(rb"[A-Za-z0-9+/]{512,}")
 _DEEP: Final = 200
 
 
+SAID: Final = frozenset(
+    "arguments delta digit digits event input instructions output prompt text"
+    " transcript token".split()
+)
+"""Names of what people, models and tools say, and of what is dialled."""
+
+_LETTER: Final = re.compile(r"[^\W\d_]")
+_DIGIT: Final = re.compile(r"\d")
+
+
 class Noticed(AttrsInstance, Protocol):
     """What the library reports, see `dispatch.notices.Notice`."""
 
@@ -40,10 +50,12 @@ class LineWriter:
 
     Args:
         audio: keep the audio.
+        mask: show how long words are, and no word.
     """
 
-    def __init__(self, *, audio: bool) -> None:
+    def __init__(self, *, audio: bool, mask: bool = False) -> None:
         self._audio = audio
+        self._mask = mask
         self._frames = 0
 
     def line(self, at: float, kind: str, *seen: object) -> bytes:
@@ -73,7 +85,7 @@ class LineWriter:
         if asked:
             start += b'"asked":%b,' % _dumped(asked)
         if isinstance(event, events.UnknownEvent) and event.received is data:
-            return start + _no_json(data)
+            return start + _no_json(b"<%d bytes>" % len(data) if self._mask else data)
         return start + self._json(data)
 
     def _out(self, start: bytes, number: int, payload: bytes) -> bytes:
@@ -81,7 +93,11 @@ class LineWriter:
         return start + b'"dir":"out",' + _connection(number) + self._json(payload)
 
     def _note(self, start: bytes, number: int, notice: Noticed) -> bytes:
-        return start + _noted(number, _described(notice))
+        described = _described(notice)
+        if self._mask and isinstance(described.get("error"), str):
+            # The words of an exception may be those of the caller.
+            described["error"] = masked_text(described["error"])
+        return start + _noted(number, described)
 
     def _own(self, start: bytes, number: int, note: Mapping[str, Any]) -> bytes:
         return start + _noted(number, without_secrets(note))
@@ -93,6 +109,7 @@ class LineWriter:
         packed = snapshot.to_dict()
         if not any(packed.get(name) for name in _BEGINNING):
             return b""
+        packed = masked(packed) if self._mask else packed
         note = {"type": "recording.snapshot", "snapshot": packed}
         return start + _noted(number, note)
 
@@ -105,7 +122,11 @@ class LineWriter:
     def _json(self, data: bytes) -> bytes:
         """The rest of a line; as it came if there can be no secret in it."""
         if data.count(b"[") + data.count(b"{") > _DEEP and _is_deep(data):
-            return _no_json(HIDDEN.encode() if may_hold_secret(data) else data)
+            hide = self._mask or may_hold_secret(data)
+            return _no_json(HIDDEN.encode() if hide else data)
+        if self._mask:
+            frame = without_secrets(jsontext.loads(data), audio=False)
+            return b'"frame":%b}\n' % _dumped(masked(frame))
         if may_hold_secret(data) or not self._audio and b"audio" in data:
             data = _dumped(without_secrets(jsontext.loads(data), audio=self._audio))
         elif b"\n" in data or b"\r" in data:
@@ -136,6 +157,30 @@ def without_secrets(frame: object, *, audio: bool = True) -> Any:
     if not audio:
         frame = audio_fields.replaced(frame, _measured)
     return sensitive.hidden(frame)
+
+
+def masked(frame: object, said: bool = False) -> Any:
+    """
+    A copy of a frame in which every letter that was said is an x, every digit a 0.
+
+    Args:
+        frame: decoded JSON.
+        said: it stands under a name of `SAID`.
+    """
+    if isinstance(frame, Mapping):
+        # The bytes of a token are its letters once more, as numbers.
+        return {
+            name: [] if name == "bytes" else masked(each, name in SAID)
+            for name, each in frame.items()
+        }
+    if isinstance(frame, (list, tuple)):
+        return [masked(each, said) for each in frame]
+    return masked_text(frame) if said and isinstance(frame, str) else frame
+
+
+def masked_text(text: str) -> str:
+    """A text with an x for each letter and a 0 for each digit."""
+    return _DIGIT.sub("0", _LETTER.sub("x", text))
 
 
 def _measured(audio: str) -> dict[str, int]:

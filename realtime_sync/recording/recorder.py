@@ -107,6 +107,8 @@ class Recording:
         notices: keep what the library reports as well: connections lost and
             restored, failed handlers, finished turns.
         limit: bytes that may wait for the disk.
+        mask: leave out what is said and dialled: the sound, and every word of
+            people, models and tools, of which only the length is kept.
 
     Attributes:
         path: the file.
@@ -126,6 +128,7 @@ class Recording:
         audio: bool = True,
         notices: bool = True,
         limit: int = MOST_WAITING_BYTES,
+        mask: bool = False,
     ) -> None:
         self.path = Path(path)
         self.lines = 0
@@ -141,7 +144,7 @@ class Recording:
         self._arrived, self._urgent = Flag(), Flag()
         self._seen: set[int] = set()
         self._current = source.connection_number
-        self._writer = LineWriter(audio=audio)
+        self._writer = LineWriter(audio=audio and not mask, mask=mask)
         # Without a buffer: a forked child would write what the parent has in it.
         self._file = self.path.open("wb", buffering=0)
         self.began = monotonic()

@@ -316,6 +316,7 @@ class BaseSession(Generic[SnapshotT]):
         audio: bool = True,
         notices: bool = True,
         limit: int = MOST_WAITING_BYTES,
+        mask: bool = False,
     ) -> Recording:
         """
         Record both directions to a file of JSON lines; secrets never.
@@ -325,10 +326,14 @@ class BaseSession(Generic[SnapshotT]):
             audio: False leaves the sound out.
             notices: False leaves out what the library reports as well.
             limit: bytes that may wait for the disk.
+            mask: True leaves out what is said and dialled: the sound, and every word
+                of people, models and tools, of which only the length is kept.
         """
         if self.closed:
             raise LocalProtocolError("the session is over; there is nothing to record")
-        return Recording(self._parts, path, audio=audio, notices=notices, limit=limit)
+        return Recording(
+            self._parts, path, audio=audio, notices=notices, limit=limit, mask=mask
+        )
 
     def _check_event(self, event: EventKey[Event], unknown: bool) -> None:
         """Refuse, at the user's line, to wait for what never comes."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from realtime_sync import ReconnectPolicy, Session, Snapshot, connect, replay
+from realtime_sync import ReconnectPolicy, Router, Session, Snapshot, connect, replay
 from realtime_sync.errors import ConfigurationError, LocalProtocolError
 from realtime_sync.recording.lines import may_hold_secret, without_secrets
 from realtime_sync.recording.recorder import Recording
@@ -411,3 +411,59 @@ def test_what_is_no_note_is_refused(
             recording.note(note)
 
     assert recording.error is None
+
+
+WORDS = "Zebedee dialled 55501"
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {"type": "response.output_text.delta", "delta": WORDS},
+        {"type": "response.output_audio_transcript.done", "transcript": WORDS},
+        {"type": "input_audio_buffer.dtmf_event_received", "event": WORDS[-5:]},
+        {"type": "response.function_call_arguments.done", "arguments": f'"{WORDS}"'},
+        {
+            "type": "conversation.item.added",
+            "item": {
+                "id": "i",
+                "type": "message",
+                "role": "user",
+                "content": [{"type": "input_text", "text": WORDS}],
+            },
+        },
+        {
+            "type": "conversation.item.input_audio_transcription.completed",
+            "item_id": "i",
+            "transcript": WORDS,
+            "logprobs": [{"token": WORDS, "bytes": [90, 101], "logprob": -1.0}],
+        },
+        {"type": "response.output_audio.delta", "delta": "WmViZWRlZQ=="},
+        "Zebedee is no JSON 55501",
+    ],
+    ids=lambda frame: frame["type"] if isinstance(frame, dict) else "no JSON",
+)
+def test_what_is_said_and_dialled_is_masked(
+    session: Session, transport: MemoryTransport, tmp_path: Path, frame: Any
+) -> None:
+    """No word, no number and no sound; the type, the ids and the length stay."""
+    with session.record(tmp_path / "a.jsonl", mask=True) as recording:
+        transport.feed(frame)
+        session.conversation.add_message(WORDS)
+    text = recording.path.read_text()
+
+    for word in ("Zebedee", "dialled", "55501", "WmVi", "[90"):
+        assert word not in text
+    assert "xxxxxxx xxxxxxx 00000" in text  # What we said ourselves.
+    assert not isinstance(frame, dict) or frame["type"] in text
+    assert replay(recording.path, router=Router()) is not None
+
+
+def test_a_recording_that_is_not_masked_has_the_words(
+    session: Session, transport: MemoryTransport, tmp_path: Path
+) -> None:
+    """Masking is asked for."""
+    with session.record(tmp_path / "a.jsonl") as recording:
+        transport.feed({"type": "response.output_text.delta", "delta": WORDS})
+
+    assert WORDS in recording.path.read_text()
