@@ -34,6 +34,7 @@ from realtime_sync import (
     connect,
     errors,
     events,
+    live,
     on,
     webhooks,
 )
@@ -392,3 +393,36 @@ def evaluated(session: Session) -> None:
     call.require(first_audio_ms(p95=900), tool_called("book", seats=3), problems())
     assert_type(CallRecord.load("call.jsonl"), CallRecord)
     print(greeting, playing, rate, verdict)
+
+
+def live_sessions(client: RealtimeClient) -> None:
+    session: live.LiveSession = connect("gpt-live-1")
+    session = client.live.connect("my-deployment")
+    session = client.live.attach("live_u0_1")
+    session = client.connect(
+        "gpt-live-1.1",
+        config=live.LiveConfig(
+            voice="marin", delegation=live.Responses(model="m", tools=())
+        ),
+        idle_audio=None,
+        fork_of="live_u0_1",
+    )
+    session.input_audio.append(b"")
+    event: object = session.say("Hello").acknowledged(timeout=5)
+    snapshot: live.LiveSnapshot = session.snapshot
+    speaker, text = snapshot.transcript()[0]
+    seconds: float = session.close().seconds
+
+    @session.delegate(timeout=5)
+    def work(task: live.Task) -> str:
+        return task.text
+
+    answer: Callable[[live.Task], str] = work
+
+    @session.tool
+    def forecast(city: str) -> str:
+        return city
+
+    print(event, speaker, text, seconds, answer, forecast("Lima"))
+    piece: events.ServerEvent = session.wait_for(live.events.OutputTranscriptDelta)
+    print(piece)
