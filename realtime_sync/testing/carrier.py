@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ..audio.telephony import CallBridge, Carrier, Codec
 from .carrier_lines import (
     AudioSocketLine,
+    AzureLine,
     ChannelWebSocketLine,
     ExotelLine,
     Line,
@@ -36,6 +37,7 @@ LINES: Mapping[str, Callable[..., Line]] = {
     "Plivo": PlivoLine,
     "Exotel": ExotelLine,
     "Vonage": VonageLine,
+    "Azure Communication Services": AzureLine,
     "Asterisk AudioSocket": AudioSocketLine,
     "Asterisk chan_websocket": ChannelWebSocketLine,
 }

@@ -319,6 +319,60 @@ class VonageLine:
             yield Asked("clear")
 
 
+class AzureLine:
+    """
+    The messages of Azure Communication Services.
+
+    Args:
+        rate: samples per second: 16000 or 24000.
+    """
+
+    def __init__(self, rate: int = 16_000) -> None:
+        self._rate = rate
+
+    def begin(self) -> list[Sent]:
+        """``AudioMetadata``."""
+        told = {
+            "subscriptionId": "s1",
+            "encoding": "PCM",
+            "sampleRate": self._rate,
+            "channels": 1,
+            "length": self._rate // 25,
+        }
+        return [json.dumps({"kind": "AudioMetadata", "audioMetadata": told})]
+
+    def caller(self, sound: bytes) -> Sent:
+        """``AudioData``."""
+        said = {
+            "data": _coded(sound),
+            "timestamp": "2026-11-27T10:00:00Z",
+            "participantRawID": "4:+1415",
+            "silent": False,
+        }
+        return json.dumps({"kind": "AudioData", "audioData": said})
+
+    def key(self, digit: str) -> Sent:
+        """``DtmfData``, in base64."""
+        data = _coded(digit.encode("ascii"))
+        return json.dumps({"kind": "DtmfData", "dtmfData": {"data": data}})
+
+    def heard(self, mark: str) -> None:
+        """Nothing is said of that."""
+
+    def stop(self) -> None:
+        """The socket is closed."""
+
+    def read(self, message: Sent) -> Iterator[Asked]:
+        """``AudioData`` and ``StopAudio``."""
+        frame = json.loads(message)
+        if frame["kind"] == "AudioData":
+            sound = base64.b64decode(frame["audioData"]["data"], validate=True)
+            yield Asked("sound", sound=sound)
+        else:
+            assert frame["kind"] == "StopAudio" and frame["stopAudio"] == {}
+            yield Asked("clear")
+
+
 class AudioSocketLine:
     """AudioSocket's messages: a byte of type, two of length, and a payload."""
 

@@ -12,6 +12,7 @@ from realtime_sync import audio, connect
 from realtime_sync.audio.telephony import (
     ASTERISK_WEBSOCKET,
     AUDIOSOCKET,
+    AZURE,
     EXOTEL,
     PCMA,
     PLIVO,
@@ -53,6 +54,8 @@ CARRIERS: list[Any] = [
     pytest.param(EXOTEL, {"coding": "raw/slin"}, None, id="exotel-slin"),
     pytest.param(EXOTEL, {"rate": 16_000}, linear(16_000), id="exotel-16"),
     pytest.param(AUDIOSOCKET, {}, None, id="audiosocket"),
+    pytest.param(AZURE, {}, None, id="azure"),
+    pytest.param(AZURE, {"rate": 24_000}, linear(24_000), id="azure-24"),
     pytest.param(ASTERISK_WEBSOCKET, {}, None, id="chan-websocket"),
     pytest.param(ASTERISK_WEBSOCKET, {"control": "json"}, None, id="chan-json"),
 ]

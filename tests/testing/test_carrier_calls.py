@@ -16,6 +16,7 @@ from realtime_sync import Session, audio, connect
 from realtime_sync.audio.telephony import (
     ASTERISK_WEBSOCKET,
     AUDIOSOCKET,
+    AZURE,
     EXOTEL,
     PLIVO,
     SIGNALWIRE,
@@ -35,6 +36,7 @@ CARRIERS = (
     PLIVO,
     VONAGE,
     EXOTEL,
+    AZURE,
     AUDIOSOCKET,
     ASTERISK_WEBSOCKET,
 )

@@ -18,6 +18,7 @@ from attrs import frozen
 from realtime_sync import connect
 from realtime_sync.audio.telephony import (
     ASTERISK_WEBSOCKET,
+    AZURE,
     EXOTEL,
     PLIVO,
     SIGNALWIRE,
@@ -39,6 +40,7 @@ class Document:
     received: Mapping[str, str]
     sent: Mapping[str, str]
     key: str = "event"
+    event: str = "event"
 
 
 _TWILIO = Document(
@@ -150,6 +152,27 @@ DOCUMENTS: list[tuple[Carrier, Document]] = [
         ),
     ),
     (
+        AZURE,
+        Document(
+            page="learn.microsoft.com/azure/communication-services/how-tos/"
+            "call-automation/audio-streaming-quickstart",
+            received={
+                "AudioMetadata": "audioMetadata.subscriptionId "
+                "audioMetadata.encoding audioMetadata.sampleRate "
+                "audioMetadata.channels audioMetadata.length",
+                "AudioData": "audioData.data audioData.timestamp "
+                "audioData.participantRawID audioData.silent",
+                "DtmfData": "dtmfData.data",
+            },
+            sent={
+                "AudioData": "audioData.data stopAudio",
+                "StopAudio": "audioData stopAudio",
+            },
+            key="kind",
+            event="kind",
+        ),
+    ),
+    (
         ASTERISK_WEBSOCKET,
         Document(
             page="docs.asterisk.org/Configuration/Channel-Drivers/WebSocket",
@@ -197,12 +220,13 @@ def test_what_the_fake_carrier_sends_is_what_the_document_describes(
     said = [*line.begin(), line.caller(b"12"), line.key("5"), line.heard(mark)]
     said.append(line.stop())
     frames = [json.loads(each) for each in said if isinstance(each, str)]
-    events = {frame["event"] for frame in frames}
+    name = document.event
+    events = {frame[name] for frame in frames}
     strange = {
-        (frame["event"], *unknown(paths(frame) - {"event"}, known))
+        (frame[name], *unknown(paths(frame) - {name}, known))
         for frame in frames
-        for known in [document.received[frame["event"]]]
-        if unknown(paths(frame) - {"event"}, known)
+        for known in [document.received[frame[name]]]
+        if unknown(paths(frame) - {name}, known)
     }
 
     assert strange == set()

@@ -6,6 +6,7 @@ from .bridge import CallBridge, TwilioBridge
 from .carriers import (
     ASTERISK_WEBSOCKET,
     AUDIOSOCKET,
+    AZURE,
     EXOTEL,
     PLIVO,
     SIGNALWIRE,
@@ -19,6 +20,7 @@ from .codecs import PCMA, PCMU, Codec, linear
 __all__ = [
     "ASTERISK_WEBSOCKET",
     "AUDIOSOCKET",
+    "AZURE",
     "CallBridge",
     "Carrier",
     "Codec",

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from attrs import frozen
 
 from .asterisk import AudioSocketWire, ChannelWebSocketWire
+from .azure import AzureWire
 from .codecs import PCMU, Codec, linear
 from .json_wire import JsonNames, JsonWire
 from .vonage import VonageWire
@@ -106,6 +107,15 @@ EXOTEL = Carrier(
 
 VONAGE = Carrier("Vonage", VonageWire, input=linear(16_000))
 """Vonage voice WebSockets: binary 16-bit PCM at 8, 16 or 24 kHz."""
+
+AZURE = Carrier(
+    "Azure Communication Services",
+    AzureWire,
+    input=linear(16_000),
+    marks=False,
+    tail=0.7,
+)
+"""Azure Communication Services, ``enableBidirectional``: 16-bit PCM at 16 or 24 kHz."""
 
 AUDIOSOCKET = Carrier(
     "Asterisk AudioSocket",
