@@ -60,7 +60,7 @@ class PendingCommands:
         self.complains = True
         self._rules = acks.rules
         self._errors_point = acks.points
-        self._unasked = acks.unasked
+        self._automatic = acks.automatic
         # Guards the queues, and is the lock under which commands take their place
         # on the way out: what is matched by order is expected in that order.
         self.order = self._lock = Lock()
@@ -79,9 +79,9 @@ class PendingCommands:
         for command, rule in self._rules.items():
             for event in rule.events + rule.repeated:
                 self._by_event.setdefault(event, []).append(command)
-        unasked = AutoResponses.TYPES | AutoItems.TYPES if acks.unasked else set()
+        automatic = AutoResponses.TYPES | AutoItems.TYPES if acks.automatic else set()
         self.watch = Watch(
-            frozenset(self._by_event) | unasked | {"error"},
+            frozenset(self._by_event) | automatic | {"error"},
             self._accept,
             self._end,
             lasting=True,
@@ -217,7 +217,7 @@ class PendingCommands:
                 # Not under the lock: it wakes a thread, which may send the next
                 # command, and a handle of a response may cancel at once.
                 handle._acknowledge(event)
-        if not self._unasked:
+        if not self._automatic:
             return
         if event.type in AutoItems.TYPES or event.type == "conversation.item.added":
             self._items.note(event)  # After the match: told again, it is not new.

@@ -24,17 +24,17 @@ class AckTable:
             answered.
         points: whether an error that names no command may still be about one,
             because its code or ``param`` says so.
-        unasked: the server makes responses and items by itself, which are not to be
+        automatic: the server makes responses and items by itself, which are not to be
             taken for answers.
     """
 
     rules: Mapping[str, AckRule]
     points: bool
-    unasked: bool
+    automatic: bool
 
 
-REALTIME: Final = AckTable(rules=acks.ACKS, points=True, unasked=True)
-LIVE: Final = AckTable(rules=live.ACKS, points=False, unasked=False)
+REALTIME: Final = AckTable(rules=acks.ACKS, points=True, automatic=True)
+LIVE: Final = AckTable(rules=live.ACKS, points=False, automatic=False)
 
 
 def acks_of(session_type: str) -> AckTable:

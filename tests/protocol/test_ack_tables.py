@@ -20,4 +20,4 @@ def test_error_without_an_id_is_no_commands_in_a_live_session() -> None:
     """It is the backend's, a moderation or the storage's; nothing points anywhere."""
     assert acks_of("live") is LIVE
     assert live.ACKS is LIVE.rules
-    assert not LIVE.points and not LIVE.unasked
+    assert not LIVE.points and not LIVE.automatic
