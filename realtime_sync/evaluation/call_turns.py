@@ -117,8 +117,11 @@ class _Draft:
         made = [item_id for state in states for item_id in _made(state)]
         sounds = [speech.audible[each] for each in made if each in speech.audible]
         whole = _span(sounds)
-        stop = _stop_ms(whole, speech.user, self.speech)
+        cut = [listener.cut[each] for each in made if each in listener.cut]
+        stop = _stop_ms(whole, cut, speech.user, self.speech)
         detected = any(each.interrupted for each in self.responses)
+        if whole is None and _cut_before_heard(cut, speech.user, self.speech):
+            detected = True
         return CallTurn(
             number=number,
             by_caller=self.item is not None or self.spoken,
@@ -298,15 +301,37 @@ def _span(intervals: Sequence[Interval]) -> Optional[Interval]:
 
 
 def _stop_ms(
-    answer: Optional[Interval], user: Sequence[Interval], own: Optional[Interval]
+    answer: Optional[Interval],
+    cut: Sequence[float],
+    user: Sequence[Interval],
+    own: Optional[Interval],
 ) -> Optional[float]:
-    """How long an answer went on when the user had begun to speak into it."""
+    """
+    How long an answer went on when the user had begun to speak into it.
+
+    Args:
+        answer: when it was heard.
+        cut: when the program stopped playing it; later than its last sound where a
+            busy machine had played it with gaps.
+        user: when the user spoke.
+        own: what is answered; speech up to its end is no interruption.
+    """
     if answer is None:
         return None
     for each in user:
         if own is not None and each.start <= own.end:
-            # Part of what is answered.
             continue
         if answer.start < each.start < answer.end:
             return round((answer.end - each.start) * 1000, 3)
+        stopped = [at for at in cut if at > each.start > answer.start]
+        if stopped:
+            return round((min(stopped) - each.start) * 1000, 3)
     return None
+
+
+def _cut_before_heard(
+    cut: Sequence[float], user: Sequence[Interval], own: Optional[Interval]
+) -> bool:
+    """Whether the user spoke before anything of an answer was heard."""
+    since = 0.0 if own is None else own.end
+    return any(since < each.start < at for each in user for at in cut)

@@ -35,6 +35,7 @@ class Listener:
         sounds: audio of items, by item id: samples, format, rate.
         at: when items were first heard of, by item id.
         committed: when the user's items were committed, by item id.
+        cut: when the program had an item truncated or deleted, by item id.
         session: the last session resource.
         lead: seconds by which the user's audio was ahead of the clock at most.
     """
@@ -46,6 +47,7 @@ class Listener:
         self.sounds: dict[str, tuple[bytearray, str, int]] = {}
         self.at: dict[str, float] = {}
         self.committed: dict[str, float] = {}
+        self.cut: dict[str, float] = {}
         self.session: Any = {}
         self.lead = 0.0
         self._waiting: Optional[Turn] = None
@@ -65,6 +67,8 @@ class Listener:
             "input_audio_buffer.committed": self._committed,
             "conversation.item.create": self._create,
             "conversation.item.added": self._added,
+            "conversation.item.truncate": self._cut,
+            "conversation.item.delete": self._cut,
             "conversation.item.truncated": self._truncated,
             "conversation.item.deleted": self._deleted,
             "response.create": self._asked,
@@ -254,7 +258,11 @@ class Listener:
             if ends:
                 turn.moments.setdefault("played", max(ends))
 
+    def _cut(self, at: float, frame: JsonObject) -> None:
+        self.cut.setdefault(str(frame.get("item_id")), at)
+
     def _truncated(self, at: float, frame: JsonObject) -> None:
+        self._cut(at, frame)
         item_id, heard = frame.get("item_id"), _number(frame.get("audio_end_ms"))
         if heard is None:
             return
@@ -267,10 +275,10 @@ class Listener:
         self._closed_up(self.server.stretches)
 
     def _deleted(self, at: float, frame: JsonObject) -> None:
-        """An interruption deletes what was not heard at all; the rest was."""
+        """An interruption deletes what was not heard; later, what was heard stays."""
         for stretch in self.server.stretches:
-            if stretch.item_id == frame.get("item_id"):
-                stretch.cut(at - stretch.start)
+            if stretch.item_id == frame.get("item_id") and at < stretch.end:
+                stretch.cut(0.0)
         self._closed_up(self.server.stretches)
 
     def _closed_up(self, stretches: list[Stretch]) -> None:

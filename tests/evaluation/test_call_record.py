@@ -121,6 +121,35 @@ def test_sound_stands_where_the_caller_heard_it() -> None:
     assert 750 == pytest.approx(call.record().turns[0].first_audio_ms, abs=20)
 
 
+def test_an_answer_that_was_played_with_gaps_is_interrupted_too() -> None:
+    """A busy machine plays less in the same time; the program says when it stopped."""
+    call = Call()
+    call.user(0.5, 1.5, "hello")
+    call.answer(2.0, "Hello.", seconds=3.0, heard=0.7, truncated_at=3.3)
+    call.user(3.1, 4.0, "thank you")
+    call.answer(4.5, "Yes.", seconds=1.0)
+    turn = call.record().turns[0]
+
+    assert (True, "") == (turn.interrupted, turn.cut)
+    assert 200 == pytest.approx(turn.stop_ms, abs=20)
+
+
+def test_an_answer_of_which_nothing_was_heard_is_interrupted_and_not_cut() -> None:
+    """The program deletes it: the caller spoke first."""
+    call = Call()
+    call.user(0.5, 1.5, "hello")
+    call.answer(2.0, "Hello.", seconds=3.0)
+    deletion = {"type": "conversation.item.delete", "item_id": "agent_2"}
+    call.lines.append((2.15, "out", deletion))
+    call.frame(2.16, "conversation.item.deleted", item_id="agent_2")
+    call.speak(1.95, 2.6)
+    call.note(1.5, "caller.said", text="hello", start=0.5, end=1.5)
+    call.note(2.6, "caller.said", text="wait", start=1.95, end=2.6)
+    turn = call.record().turns[0]
+
+    assert (True, False, "") == (turn.interrupted, turn.silent, turn.cut)
+
+
 @pytest.mark.parametrize(
     "fields",
     [

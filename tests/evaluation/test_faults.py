@@ -13,9 +13,9 @@ AT_ONCE = 8
 """Calls in real time, side by side."""
 
 
-def fallen_in(agents: Iterable[Faulty]) -> list[list[str]]:
+def fallen_in(agents: Iterable[Faulty], at_once: int = AT_ONCE) -> list[list[str]]:
     """The gates that fall in a call of each agent."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(at_once) as pool:
         return list(pool.map(lambda agent: fallen(agent.call()), agents))
 
 

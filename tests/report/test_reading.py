@@ -188,3 +188,12 @@ def test_hasty_audio_is_remarked() -> None:
     story = report.tell(recording(lines * 2))
 
     assert any("faster than it was spoken" in remark for remark in story.remarks)
+
+
+@pytest.mark.parametrize(("at", "heard"), [(2.5, 0), (5.0, 1)])
+def test_what_is_deleted_while_it_plays_was_not_heard(at: float, heard: int) -> None:
+    """That is how an interruption takes back an answer; later it is history."""
+    lines = [line(at, "in", "conversation.item.deleted", item_id="server_1")]
+    story = report.tell(recording(spoken_turn(0.5, 1), lines))
+
+    assert heard == len(story.server.stretches)
