@@ -70,7 +70,7 @@ class Table:
 
     def to_dataframe(self) -> DataFrame:
         """
-        A row for each call: figures, and True or False for each gate.
+        A row for each call: figures, and True or False for each ``gate NAME``.
 
         Raises:
             ConfigurationError: pandas is not installed.
@@ -84,7 +84,7 @@ class Table:
                 "call": score.name,
                 "passed": score.passed,
                 **score.figures,
-                **{name: bool(verdict) for name, verdict in score.verdicts.items()},
+                **{f"gate {name}": bool(v) for name, v in score.verdicts.items()},
                 "error": score.error,
             }
             for score in self.scores

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -205,19 +206,22 @@ def test_players_of_the_failed_calls_come_first(folder: Path, tmp_path: Path) ->
 
 
 def test_a_data_frame_has_a_row_for_each_call(folder: Path) -> None:
-    """Figures and gates as columns; without pandas the error says so."""
-    try:
-        import pandas  # noqa: F401
-    except ImportError:
-        with pytest.raises(errors.ConfigurationError, match="pandas"):
-            evaluate(folder, GATES).to_dataframe()
-        return
-    frame = evaluate(folder, GATES).to_dataframe()
+    """Figures and gates as columns of their own, whatever the gates are called."""
+    frame = evaluate(folder, [*GATES, wer(most=0.0)]).to_dataframe()
 
     assert ["good", "late", "torn"] == list(frame["call"])
-    assert [True, False] == list(frame["answered"][:1]) + list(
-        frame["first_audio_ms"][1:2]
-    )
+    assert [True, True] == list(frame["gate answered"])[:2]
+    assert [True, False] == list(frame["gate first_audio_ms"])[:2]
+    assert [0.0, 0.0] == list(frame["wer"])[:2]
+
+
+def test_without_pandas_the_error_says_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no part of the extra: most programs have it, or do not want it."""
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(errors.ConfigurationError, match="pandas"):
+        evaluate(folder, GATES).to_dataframe()
 
 
 def run_of(*latencies: float, name: str = "call") -> Table:
