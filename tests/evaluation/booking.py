@@ -36,15 +36,23 @@ CONFIG = {
 WISH = "a table for two people this evening at eight please"
 THANKS = "thank you"
 
-GATES: tuple[Check, ...] = (
-    wer(most=0.05),
-    first_audio_ms(most=600),
-    stopped_within_ms(350),
-    tool_called("book", times=1),
-    answered(),
-    heard_whole(),
-    problems(),
-)
+
+def gates(*, first_audio: float, stop: float) -> tuple[Check, ...]:
+    """What the call must be, with two limits in milliseconds."""
+    return (
+        wer(most=0.05),
+        first_audio_ms(most=first_audio),
+        stopped_within_ms(stop),
+        tool_called("book", times=1),
+        answered(),
+        heard_whole(),
+        problems(),
+    )
+
+
+STRICT = gates(first_audio=650, stop=350)
+PATIENT = gates(first_audio=2000, stop=1500)
+"""For machines that do a lot besides."""
 
 
 class ListedRecognizer:
@@ -155,6 +163,14 @@ FAULTS: dict[str, Callable[[], Faulty]] = {
 """The gate that must fall, and the fault that makes it."""
 
 
-def fallen(call: CallRecord) -> list[str]:
+LARGE = {
+    **FAULTS,
+    "first_audio_ms": lambda: Faulty(late=2.5),
+    "stopped_within_ms": lambda: Faulty(stop_late=2.0),
+}
+"""The same for `PATIENT` gates."""
+
+
+def fallen(call: CallRecord, asked: tuple[Check, ...]) -> list[str]:
     """Names of the gates that fall."""
-    return [gate.name for gate in GATES if not gate.check(call)]
+    return [gate.name for gate in asked if not gate.check(call)]

@@ -45,6 +45,7 @@ def called(
             yield session
 
 
+@pytest.mark.deep
 def test_latency_is_what_an_onlooker_measures() -> None:
     """Against a clock that looks at the wire by itself, within 20 ms."""
     sent: list[float] = []
@@ -95,6 +96,7 @@ def test_an_interruption_that_comes_too_late_is_said_all_the_same() -> None:
     assert call.stopped_within_ms(0)
 
 
+@pytest.mark.deep
 def test_a_random_moment_is_the_same_for_the_same_seed() -> None:
     """So that a call that fails can be made again."""
     starts = []
