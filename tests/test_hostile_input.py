@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -388,6 +389,8 @@ KINDS = {
 def tried(kind: str, numbers: range) -> list[str]:
     """Try inputs of a kind; what was raised, with the number of the input."""
     wrong: list[str] = []
+    # Whoever tests keeps what is logged, and the library beneath REST logs much.
+    logging.disable(logging.CRITICAL)
     with KINDS[kind]() as attempt:
         attempt(Random(0))
         tracemalloc.start()
@@ -404,10 +407,11 @@ def tried(kind: str, numbers: range) -> list[str]:
         took = time.process_time() - start
         kept, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
+    logging.disable(logging.NOTSET)
     each = took / len(numbers) * 1e6
     print(f"{kind}: {len(numbers):,} inputs, {each:.0f} us each, {len(wrong)} raised,")
     print(f"  {kept >> 10} KiB kept, {most >> 10} KiB at most")
-    assert most < 64 << 20
+    assert most < 24 << 20  # One answer of REST may be 16 MiB.
     return wrong[:20]
 
 

@@ -40,7 +40,9 @@ def is_audio(name: str, value: object, kind: object) -> bool:
     """
     if not isinstance(value, str):
         return False
-    return name == ANYWHERE or name == "delta" and kind in DELTAS
+    # Of a frame that anybody may have sent, the type may be anything.
+    spoken = isinstance(kind, str) and kind in DELTAS
+    return name == ANYWHERE or name == "delta" and spoken
 
 
 def size(text: str) -> int:

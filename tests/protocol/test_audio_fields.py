@@ -55,3 +55,11 @@ def test_the_table_has_the_spellings_of_the_vocabulary() -> None:
     """An event whose class is audio is audio in the table."""
     assert ResponseAudioDelta.type in audio_fields.DELTAS
     assert InputAudioBufferAppend.type in audio_fields.BLOCKS
+
+
+@pytest.mark.parametrize("kind", [[], {}, ["response.audio.delta"], None, 7, [[]]])
+def test_a_type_that_is_no_text_makes_nothing_audio(kind: Any) -> None:
+    """Also a list, which is in no table."""
+    frame = {"type": kind, "delta": "AAAA", "part": {"type": kind, "delta": "AAAA"}}
+
+    assert frame == audio_fields.replaced(frame, audio_fields.shown)
