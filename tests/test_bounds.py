@@ -42,7 +42,7 @@ from realtime_sync.state.reducers import attribution
 from realtime_sync.state.reducers import conversation as conversation_reducers
 from realtime_sync.state.reducers import session as session_reducers
 from realtime_sync.testing import MemoryTransport
-from realtime_sync.transport import handshake, http_errors, logs, outbox
+from realtime_sync.transport import final_answer, http_errors, logs, outbox
 from realtime_sync.transport.endpoint import Endpoint
 from tests.rawserver import Gone, Peer, RawServer
 from tests.server.clients import client, opened
@@ -505,12 +505,12 @@ def refused_answer(answer: bytes) -> None:
 
 @reaches("an answer to the handshake")
 def _handshake(patch: pytest.MonkeyPatch, path: Path) -> None:
-    refused_answer(b"HTTP/1.1 101 X\r\nX: " + b"a" * (handshake.LONGEST_ANSWER + 1))
+    refused_answer(b"HTTP/1.1 101 X\r\nX: " + b"a" * (final_answer.LONGEST_ANSWER + 1))
 
 
 @reaches("answers before the one that counts")
 def _interim(patch: pytest.MonkeyPatch, path: Path) -> None:
-    refused_answer(b"HTTP/1.1 103 X\r\n\r\n" * (handshake.MOST_INTERIM + 1))
+    refused_answer(b"HTTP/1.1 103 X\r\n\r\n" * (final_answer.MOST_INTERIM + 1))
 
 
 # -- recordings ------------------------------------------------------------------

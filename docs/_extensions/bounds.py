@@ -241,13 +241,13 @@ HTTP: Rows = (
     ),
     Bound(
         "an answer to the handshake",
-        "transport.handshake:LONGEST_ANSWER",
+        "transport.final_answer:LONGEST_ANSWER",
         "bytes",
         "``ConnectFailed``",
     ),
     Bound(
         "answers before the one that counts",
-        "transport.handshake:MOST_INTERIM",
+        "transport.final_answer:MOST_INTERIM",
         "answers",
         "``ConnectFailed``",
     ),

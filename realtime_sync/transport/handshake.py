@@ -6,7 +6,6 @@ The only importer of websocket-client, which does all of these.
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
@@ -17,19 +16,13 @@ from attrs import frozen
 
 from ..deadline import Cancellation, Deadline, Flag
 from ..errors import ConnectFailed
+from .final_answer import FinalAnswer
 from .proxies import need_socks
 from .redaction import redact, shown_url
+from .tunnel import TunnelRefused, tunnelled_socket
 
 if TYPE_CHECKING:
     import websocket
-
-LONGEST_ANSWER = 256 << 10
-"""Bytes of the answer to the upgrade, with what precedes it and a refusal's body."""
-
-MOST_INTERIM = 10
-"""Interim answers that are read over before the one that counts."""
-
-_INTERIM = re.compile(rb"HTTP/\d\.\d 1(?!01)\d\d\b")
 
 
 @frozen(kw_only=True)
@@ -111,7 +104,7 @@ def upgraded_socket(
     except failures as exc:
         raise ConnectFailed(
             f"cannot connect to {_host(address)}: {redact(str(exc))}",
-            retryable=not isinstance(exc, ssl.SSLCertVerificationError),
+            retryable=not isinstance(exc, _LASTING),
         ) from exc
     finally:
         if given_up is not None:
@@ -119,6 +112,10 @@ def upgraded_socket(
     # Out here it has no context: the library's exception quotes the answer, and
     # with it the key, if the server said it back.
     raise refused
+
+
+_LASTING = (ssl.SSLCertVerificationError, TunnelRefused)
+"""Failures after which trying again is no use."""
 
 
 class _Attempt:
@@ -137,6 +134,7 @@ class _Attempt:
             # As a plain header: the library refuses a server that echoes none.
             headers["Sec-WebSocket-Protocol"] = ", ".join(address.subprotocols)
         self._address = address
+        self._deadline = deadline
         self._options: dict[str, Any] = {
             "header": headers,
             "timeout": deadline.remaining(),
@@ -181,6 +179,8 @@ class _Attempt:
 
     def _run(self) -> None:
         try:
+            if (self._address.proxy or "").startswith("http:"):
+                self._options["socket"] = self._through_proxy()
             self._client.connect(self._address.url, **self._options)
         except BaseException as exc:
             error: Optional[BaseException] = exc
@@ -194,6 +194,24 @@ class _Attempt:
             abandoned = self._abandoned
         if abandoned:
             _close(self._client.connection)
+
+    def _through_proxy(self) -> socket.socket:
+        # Not left to the library: it shows no socket while the proxy answers.
+        assert self._address.proxy is not None
+        return tunnelled_socket(
+            self._address.url,
+            self._address.proxy,
+            self._deadline,
+            ssl_context=self._address.ssl_context,
+            known=self._use,
+        )
+
+    def _use(self, connection: socket.socket) -> None:
+        """From now on a caller that gives up shuts this one."""
+        with self._lock:
+            self._client.connection = connection
+            if self._abandoned:
+                raise ConnectionAbortedError("it is not wanted any more")
 
     def _abandon(self) -> None:
         with self._lock:
@@ -212,59 +230,6 @@ class _Attempt:
             _shut(self._client.connection)
 
 
-class _FinalAnswer:
-    """
-    A socket during the upgrade, from which interim answers (1xx) are read over.
-
-    A server or a proxy may send any number of them before the answer that counts
-    (RFC 9110, 15.2); the library takes the first for the last.
-    """
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
-        self._head = b""
-        self._found = False
-        self._left = LONGEST_ANSWER
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._socket, name)
-
-    def recv(self, size: int) -> bytes:
-        """Bytes of the answer that counts; b"" at the end of the connection."""
-        interim = 0
-        while not self._found:
-            # Nothing is read beyond a head: what follows is frames.
-            line = self._line()
-            if not _INTERIM.match(line):
-                self._head, self._found = line, True
-                break
-            interim += 1
-            if interim > MOST_INTERIM:
-                raise ConnectionError(f"more than {MOST_INTERIM} interim answers")
-            while line.strip():
-                line = self._line()
-        if self._head:
-            taken, self._head = self._head[:size], self._head[size:]
-            return taken
-        return self._take(size)
-
-    def _line(self) -> bytes:
-        line = bytearray()
-        while not line.endswith(b"\n"):
-            byte = self._take(1)
-            if not byte:
-                break
-            line += byte
-        return bytes(line)
-
-    def _take(self, size: int) -> bytes:
-        taken = self._socket.recv(size)
-        self._left -= len(taken)
-        if self._left < 0:
-            raise ConnectionError(f"an answer of more than {LONGEST_ANSWER} bytes")
-        return taken
-
-
 def _client(address: Address, has_socket: Callable[[], None]) -> Any:
     """
     The library's client, which tells as soon as there is a socket to shut.
@@ -276,7 +241,7 @@ def _client(address: Address, has_socket: Callable[[], None]) -> Any:
 
     class Client(websocket.WebSocket):
         connection: Optional[socket.socket] = None
-        _answer: Optional[_FinalAnswer] = None
+        _answer: Optional[FinalAnswer] = None
 
         @property
         def sock(self) -> Any:
@@ -285,7 +250,7 @@ def _client(address: Address, has_socket: Callable[[], None]) -> Any:
         @sock.setter
         def sock(self, sock: Optional[socket.socket]) -> None:
             self.connection = sock
-            self._answer = None if sock is None else _FinalAnswer(sock)
+            self._answer = None if sock is None else FinalAnswer(sock)
             if sock is not None:
                 has_socket()
 
@@ -341,7 +306,7 @@ def _check_upgraded(client: websocket.WebSocket) -> None:
 
 
 def _proxy_options(proxy: Optional[str], deadline: Deadline) -> dict[str, Any]:
-    if not proxy:
+    if not proxy or proxy.startswith("http:"):
         return {"http_no_proxy": ["*"]}  # Else the library asks the environment.
     from urllib.parse import unquote, urlsplit
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 from time import monotonic
 from typing import Any, Optional
 
 import pytest
 import websocket._core
+from attrs import evolve
 
 from realtime_sync import connect as connect_session
 from realtime_sync.deadline import Cancellation, Deadline
@@ -20,6 +22,7 @@ from realtime_sync.errors import (
 from realtime_sync.transport.handshake import Address, HandshakeRefused, upgraded_socket
 from tests.certificates import tls_pair
 from tests.rawserver import Peer, RawServer
+from tests.tinyproxy import TinyProxy
 
 KEY = "sk-test-1234567890abcdef"
 SHORT = 0.3
@@ -419,3 +422,170 @@ def test_the_socket_of_a_handshake_is_closed_by_who_is_at_it(
     assert b"" == rest
     assert -1 == near.fileno()
     far.close()
+
+
+# -- through a proxy ----------------------------------------------------------
+
+
+def drip(before: bytes, end: Callable[[], threading.Event]) -> Callable[[Peer], None]:
+    """A proxy that begins an answer and goes on with it byte by byte."""
+
+    def script(peer: Peer) -> None:
+        peer.read_head()
+        peer.raw(before)
+        while not end().wait(SHORT / 10):
+            peer.raw(b"z")
+
+    return script
+
+
+ENDLESS = {
+    "its head": b"HTTP/1.1 200 OK\r\nX-Slow: ",
+    "its first line": b"HTTP/1.1 200 ",
+    "an interim answer": b"HTTP/1.1 103 Early Hints\r\nX-Slow: ",
+    "no answer at all": b"",
+}
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+@pytest.mark.parametrize("before", ENDLESS.values(), ids=ENDLESS)
+def test_a_proxy_whose_answer_never_ends_is_given_up_at_the_deadline(
+    before: bytes, scheme: str
+) -> None:
+    """Its thread ends as well: the socket is shut, whatever it is at."""
+    with RawServer(drip(before, lambda: server.stopping)) as server:
+        address = Address(
+            url=f"{scheme}://far.example/v1",
+            headers={},
+            proxy=f"http://127.0.0.1:{server.port}",
+        )
+        started = monotonic()
+        with pytest.raises(ConnectFailed) as caught:
+            upgraded_socket(address, Deadline(SHORT))
+        took = monotonic() - started
+
+        assert [] == handshakes_after(2)
+    assert took < SHORT + 1.0
+    assert caught.value.retryable
+
+
+def test_a_proxy_that_says_nothing_is_given_up_when_it_is_not_wanted() -> None:
+    """`close` does not wait for ``connect_timeout``."""
+    given_up, asked = Cancellation(), threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.read_head()
+        asked.set()
+        peer.rest()
+
+    with RawServer(script) as server:
+        proxy = f"http://127.0.0.1:{server.port}"
+        address = Address(url="ws://far.example/v1", headers={}, proxy=proxy)
+
+        def dial_in_vain() -> None:
+            with pytest.raises(ConnectFailed):
+                upgraded_socket(address, Deadline(60), given_up)
+
+        caller = threading.Thread(target=dial_in_vain)
+        caller.start()
+        assert asked.wait(5)
+        given_up.cancel()
+        caller.join(5)
+
+        assert not caller.is_alive()
+        assert [] == handshakes_after(5)
+
+
+def test_a_server_behind_a_proxy_that_never_answers_tls_is_given_up() -> None:
+    """The tunnel is there, and nothing comes through it."""
+
+    def script(peer: Peer) -> None:
+        peer.read_head()
+        peer.raw(b"HTTP/1.1 200 OK\r\n\r\n")
+        peer.rest()
+
+    with RawServer(script) as server:
+        proxy = f"http://127.0.0.1:{server.port}"
+        address = Address(url="wss://far.example/v1", headers={}, proxy=proxy)
+        with pytest.raises(ConnectFailed):
+            upgraded_socket(address, Deadline(SHORT))
+
+        assert [] == handshakes_after(2)
+
+
+REFUSALS = {
+    "login": (b"HTTP/1.1 407 Authentication Required\r\n\r\n", "407", False),
+    "forbidden": (b"HTTP/1.1 403 No\r\n\r\n", "403", False),
+    "no answer": (b"SSH-2.0-x\r\n\r\n", "proper answer", False),
+    "hung up": (b"HTTP/1.1 2", "ended the connection", True),
+    "half an answer": (b"HTTP/1.1 200 OK\r\nVia: x\r\n", "ended the connection", True),
+    "endless": (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 300_000, "bytes", True),
+}
+
+
+@pytest.mark.parametrize(
+    ("answer", "words", "retryable"), REFUSALS.values(), ids=REFUSALS
+)
+def test_a_proxy_that_does_not_connect_is_a_failure(
+    answer: bytes, words: str, retryable: bool
+) -> None:
+    """Which says what the proxy said; what is lasting is not tried again."""
+
+    def script(peer: Peer) -> None:
+        peer.read_head()
+        peer.raw(answer)
+
+    with RawServer(script) as server:
+        proxy = f"http://u:{KEY}@127.0.0.1:{server.port}"
+        address = Address(url="ws://far.example/v1", headers={}, proxy=proxy)
+        with pytest.raises(ConnectFailed, match=words) as caught:
+            upgraded_socket(address, Deadline(5))
+
+    assert retryable == caught.value.retryable
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("before", INTERIM.values(), ids=INTERIM)
+def test_interim_answers_of_a_proxy_are_read_over(before: bytes) -> None:
+    """And the tunnel begins right behind the answer that counts."""
+
+    def script(peer: Peer) -> None:
+        peer.read_head()
+        peer.raw(before + b"HTTP/1.1 200 OK\r\nVia: x\r\n\r\n")
+        peer.read_head()
+        peer.raw(peer.accepted())
+
+    with RawServer(script) as server:
+        proxy = f"http://u:p%40ss@127.0.0.1:{server.port}"
+        address = Address(url="ws://[2001:db8::1]:8080/v1", headers={}, proxy=proxy)
+        upgraded_socket(address, Deadline(5)).close()
+
+    assert server.heads[0].startswith("CONNECT [2001:db8::1]:8080 HTTP/1.1\r\n")
+    assert server.heads[0].endswith("Proxy-Authorization: Basic dTpwQHNz")
+
+
+def test_tls_behind_a_proxy_is_verified() -> None:
+    """Against the server's name, not the proxy's."""
+    with RawServer(Peer.upgrade, tls=tls_pair()[0]) as server:
+        with TinyProxy(server.port) as proxy:
+            address = Address(
+                url=f"wss://localhost:{server.port}/v1",
+                headers={},
+                proxy=f"http://127.0.0.1:{proxy.port}",
+                ssl_context=tls_pair()[1],
+            )
+            upgraded_socket(address, Deadline(5)).close()
+            strange = evolve(address, url="wss://far.example/v1")
+            with pytest.raises(ConnectFailed, match="(?i)certificate") as caught:
+                upgraded_socket(strange, Deadline(5))
+
+    assert not caught.value.retryable
+    assert 1 == len(server.heads)
+
+
+def handshakes_after(patience: float) -> list[threading.Thread]:
+    """Threads of handshakes that do not end in so many seconds."""
+    left = [t for t in threading.enumerate() if t.name == "realtime-sync handshake"]
+    for thread in left:
+        thread.join(patience)
+    return [thread for thread in left if thread.is_alive()]
