@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from typing import Any, Callable, Optional, get_args
 
 import pytest
 from openai import BaseModel
 from openai.types.beta.realtime import RealtimeServerEvent
 
-from realtime_sync.server import Call
-from realtime_sync.server.engine.beta_frames import beta_fields
+from realtime_sync.server import Call, Server
+from realtime_sync.server.engine.beta_frames import beta_fields, unknown_to
 
+from .clients import client
 from .sounds import b64, loud, silence
 from .talking import Talk, error, only, types
 
@@ -223,3 +224,56 @@ def test_ga_names_tokens_only_and_after_the_response() -> None:
 
     assert {"tokens": 1000 - used} == limits(frames)
     assert "rate_limits.updated" == frames[-1]["type"]
+
+
+DELTA = "conversation.item.input_audio_transcription.delta"
+"""Azure's client for JavaScript ends at the first event that it does not know."""
+
+
+@pytest.mark.parametrize(
+    ("api_version", "unsaid"),
+    [
+        ("2024-10-01-preview", {DELTA}),
+        ("2024-12-17", {DELTA}),
+        ("2025-03-31-preview", {DELTA}),
+        ("2025-04-01", set()),
+        ("2025-04-01-preview", set()),
+        ("2025-08-28", set()),
+        ("preview", set()),
+        ("", set()),
+        (None, set()),
+    ],
+)
+def test_a_dated_version_of_the_beta_lacks_what_came_after_it(
+    api_version: Optional[str], unsaid: set[str]
+) -> None:
+    """And one that is no date lacks nothing."""
+    assert unsaid == unknown_to(api_version)
+
+
+@pytest.mark.parametrize(
+    ("path", "pieces"),
+    [
+        ("/openai/realtime?api-version=2024-10-01-preview&deployment=d", False),
+        ("/openai/realtime?api-version=2025-04-01-preview&deployment=d", True),
+        ("/openai/realtime?deployment=d", True),
+        ("/voice-live/realtime?api-version=2024-10-01-preview&model=m", True),
+        ("/v1/realtime?api-version=2024-10-01-preview&model=m", True),
+    ],
+)
+def test_azures_first_version_sends_the_transcript_in_one_piece(
+    start: Callable[..., Server], path: str, pieces: bool
+) -> None:
+    """The version is Azure OpenAI's own; elsewhere the parameter says nothing."""
+    server = start(agent="echo")
+    with client(server, path=path, header=["OpenAI-Beta: realtime=v1"]) as one:
+        heard = {"input_audio_transcription": {"model": "whisper-1"}}
+        session = {"turn_detection": None, **heard}
+        one.send("session.update", session=session)
+        one.send("input_audio_buffer.append", audio=b64(loud(500)))
+        one.send("input_audio_buffer.commit")
+        completed = DELTA.replace("delta", "completed")
+        frames = one.until(completed)
+
+    assert pieces == (DELTA in types(frames))
+    assert frames[-1]["transcript"]

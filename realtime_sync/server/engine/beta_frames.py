@@ -7,8 +7,9 @@ the two protocols does not have at all.
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
-from typing import Any, Mapping
+from typing import Any, Mapping, Optional
 
 Frame = Mapping[str, Any]
 _Path = tuple[str, ...]
@@ -25,6 +26,23 @@ LACKING: Mapping[str, tuple[_Path, ...]] = MappingProxyType(
     }
 )
 """GA's fields by canonical event type."""
+LATER: Mapping[str, str] = MappingProxyType(
+    {"conversation.item.input_audio_transcription.delta": "2025-04-01"}
+)
+"""Events that came while the beta lasted, and Azure's first api-version of each."""
+_API_VERSION = re.compile(r"\d{4}-\d\d-\d\d(-preview)?")
+
+
+def unknown_to(api_version: Optional[str]) -> frozenset[str]:
+    """
+    Return the events that one of Azure's dated versions of the beta does not have.
+
+    Args:
+        api_version: as in the URL; None, and what is no date, has them all.
+    """
+    if api_version is None or not _API_VERSION.fullmatch(api_version):
+        return frozenset()
+    return frozenset(kind for kind, since in LATER.items() if api_version[:10] < since)
 
 
 def beta_fields(frame: Frame) -> Frame:

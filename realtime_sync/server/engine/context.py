@@ -106,6 +106,7 @@ class Context:
     out: list[dict[str, Any]] = attrs.field(factory=list)
     jobs: list[Job] = attrs.field(factory=list)
     mcp: Mapping[str, Sequence[McpTool]] = attrs.field(factory=dict)
+    unsaid: frozenset[str] = frozenset()
 
     def check_room(self, entry: Entry) -> None:
         """
@@ -122,7 +123,9 @@ class Context:
             raise conversation_full(f"{self.options.max_audio_bytes} bytes of audio")
 
     def emit(self, kind: str, **fields: Any) -> None:
-        """Append one event to the output, GA shape."""
+        """Append one event to the output, GA shape, unless it is to go unsaid."""
+        if kind in self.unsaid:
+            return
         if kind in OBFUSCATED and self.dialect == "ga":
             fields["obfuscation"] = self.ids.padding(len(fields["delta"]))
         self.out.append(

@@ -54,6 +54,7 @@ class Engine:
         options: behaviour beyond the protocol.
         rng: source of ids; a seeded one makes the session reproducible.
         mcp: tools of the MCP servers that can be reached, by ``server_label``.
+        unsaid: events that the client's version of the protocol does not have.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Engine:
         options: Options = Options(),
         rng: Optional[random.Random] = None,
         mcp: Optional[Mapping[str, Sequence[McpTool]]] = None,
+        unsaid: frozenset[str] = frozenset(),
     ) -> None:
         ids = Ids(rng or random.Random())
         configuration = Configuration(session_type, model, dialect)
@@ -89,6 +91,7 @@ class Engine:
             conversation=Conversation(ids),
             now=now,
             mcp=mcp or {},
+            unsaid=unsaid,
         )
         self.listening = Listening(
             self.context, interrupted=self._interrupted, answer=self._answer

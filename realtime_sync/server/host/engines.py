@@ -85,4 +85,5 @@ def engine_for(
         options=options,
         rng=rng,
         mcp=mcp,
+        unsaid=admission.unsaid,
     )

@@ -11,13 +11,15 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import attrs
 
+from ..engine.beta_frames import unknown_to
 from ..engine.refusal import Refusal, listed
 from .calls import Calls
 from .origin import Allowed, Caller, caller_refusal
 from .secrets import Secrets, digest
 
 _VOICE_LIVE_PATH = "/voice-live/realtime"
-_BETA_PATHS = frozenset({"/openai/realtime", _VOICE_LIVE_PATH})
+_AZURE_PATH = "/openai/realtime"
+_BETA_PATHS = frozenset({_AZURE_PATH, _VOICE_LIVE_PATH})
 """Azure's, which speak the beta without being asked to."""
 _REALTIME_PATHS = _BETA_PATHS | {"/v1/realtime", "/realtime", "/openai/v1/realtime"}
 _TRANSLATION_PATHS = frozenset({"/v1/realtime/translations", "/realtime/translations"})
@@ -98,6 +100,11 @@ class Knock:
         return self.headers.get("api-key") or self.headers.get("x-api-key")
 
     @property
+    def api_version(self) -> Optional[str]:
+        """The dated version of the beta, where the URL is one of Azure OpenAI."""
+        return self.first("api-version") if self.path == _AZURE_PATH else None
+
+    @property
     def is_live(self) -> bool:
         """Whether the client speaks GPT-Live."""
         return _LIVE_PATH.fullmatch(self.path) is not None
@@ -119,6 +126,7 @@ class Admission:
 
     Attributes:
         dialect, session_type, model, config, call_id: what the client asked for.
+        unsaid: events that the version it asked for does not have.
         attach, fork: the session of GPT-Live that it joins, or goes on from.
         graceful: whether a connection that joined one is closed with a handshake.
     """
@@ -128,6 +136,7 @@ class Admission:
     model: str
     config: Optional[Mapping[str, Any]] = None
     call_id: Optional[str] = None
+    unsaid: frozenset[str] = frozenset()
     attach: Optional[str] = None
     fork: Optional[str] = None
     graceful: bool = False
@@ -235,6 +244,7 @@ class Gate:
             model=model,
             config=granted,
             call_id=call_id,
+            unsaid=unknown_to(knock.api_version),
         )
 
     def _admit_live(self, knock: Knock, path: "re.Match[str]", now: float) -> Admission:
