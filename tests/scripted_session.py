@@ -47,13 +47,13 @@ class ScriptedSession:
     ) -> None:
         self.session = SimpleNamespace(name="scripted", handler_context=None)
         self.board = SignalBoard(
-            self.session, names_of, NOTICE_PREFIXES, lacked_by(named(dialect))
+            lambda: self.session, names_of, NOTICE_PREFIXES, lacked_by(named(dialect))
         )
         self.router = Router("scripted")
         self.routers = routers or (self.router,)
         self.reader: Optional[int] = None
         self.dispatcher = Dispatcher(
-            self.session,
+            lambda: self.session,
             self.board,
             mode=mode,
             name="scripted",

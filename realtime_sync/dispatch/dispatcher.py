@@ -48,6 +48,8 @@ class _Marker:
 
     def __init__(self) -> None:
         self.reached = Flag()
+        # The session, behind whose last delivery this stands.
+        self.keeps: Optional[object] = None
 
 
 _Queued = Union[Delivery, _Marker]
@@ -58,7 +60,8 @@ class Dispatcher:
     Delivers the events of one session.
 
     Args:
-        session: sender of the signals.
+        session: gives the sender of the signals, None when the program has let go of
+            it.
         board: where receivers are registered.
         mode: ``"thread"``, ``"manual"`` or ``"inline"``.
         name: of the session, for the thread's name.
@@ -74,7 +77,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        session: Contextual,
+        session: Callable[[], Optional[Contextual]],
         board: SignalBoard,
         *,
         mode: str,
@@ -303,11 +306,21 @@ class Dispatcher:
         if self._expiry is None:
             self._expiry = deadline
 
+    def keep_session(self) -> None:
+        """
+        Hold the session until its last delivery: it is being closed, and the program
+        may let go of it meanwhile.
+        """
+        if not self.finished:
+            self._last.keeps = self._session()
+
     def stop(self) -> None:
         """Let the deliveries end behind what is queued."""
+        self.keep_session()
         if self.mode == "inline":
             # Nothing is ever queued in this mode, so nobody would come upon the marker.
             self._last.reached.set()
+            self._last.keeps = None
         self._put(self._last)
 
     @property
@@ -370,14 +383,17 @@ class Dispatcher:
         if isinstance(item, _Marker):
             # Flushes are released behind the end as well.
             item.reached.set()
+            item.keeps = None
         elif not self._last.reached.is_set():
             self._deliver(item)
 
     def _tell_of_bound(self, limit: int) -> None:
         """The workers are all in handlers that do not return; on the loop."""
-        self._publish_lagging(
-            f"(all {limit} workers are in handlers)", 0.0, self._session.snapshot
-        )
+        session = self._session()
+        if session is not None:
+            self._publish_lagging(
+                f"(all {limit} workers are in handlers)", 0.0, session.snapshot
+            )
 
     def _deliver(self, delivery: Delivery) -> None:
         event, snapshot, size, key, stamp = delivery

@@ -25,7 +25,8 @@ class Invoker:
     Calls the receivers of one session's signals.
 
     Args:
-        session: sender of the signals.
+        session: gives the sender of the signals, None when the program has let go of
+            it; held only while handlers run.
         board: where the handlers of failures are registered.
         in_own_thread: tells whether the calling thread is the library's.
         offer: gives notices to who waits for them.
@@ -36,7 +37,7 @@ class Invoker:
 
     def __init__(
         self,
-        session: Contextual,
+        session: Callable[[], Optional[Contextual]],
         board: SignalBoard,
         in_own_thread: Callable[[], bool],
         offer: Callable[[Published], None],
@@ -78,7 +79,9 @@ class Invoker:
             BaseException: a handler in the user's own thread wants to end it
                 (`KeyboardInterrupt`, `SystemExit`).
         """
-        session, outer, ctx = self._session, self._running, None
+        session, outer, ctx = self._session(), self._running, None
+        if session is None:
+            return  # Dropped without a close: it ends, and nobody is told for it.
         try:
             for receiver in receivers:
                 started = monotonic()

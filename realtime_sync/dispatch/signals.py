@@ -116,7 +116,8 @@ class SignalBoard:
     The signals of one session.
 
     Args:
-        sender: what receivers get as first argument: the session.
+        sender: gives what receivers get as first argument, the session; None when
+            the program has let go of it.
         names_of: every spelling of an event type, canonical one first.
         local_prefixes: starts of the keys that are not wire events, which
             ``"*"`` does not match.
@@ -130,7 +131,7 @@ class SignalBoard:
 
     def __init__(
         self,
-        sender: object,
+        sender: Callable[[], object],
         names_of: Callable[[str], tuple[str, ...]],
         local_prefixes: tuple[str, ...],
         lacks: Callable[[str], Optional[str]] = lambda key: None,
@@ -164,7 +165,7 @@ class SignalBoard:
             return
         self._warned.add(key)
         warnings.warn(
-            f"{reason}; its handlers will not be called in {self._sender!r}",
+            f"{reason}; its handlers will not be called in {self._sender()!r}",
             UserWarning,
             stacklevel=_users_level(),
         )
@@ -188,6 +189,7 @@ class SignalBoard:
         return route
 
     def _compute(self, key: str) -> tuple[Route, bool]:
+        sender = self._sender()
         signals = [
             signal
             # A copy, made by one call into C: other threads make signals meanwhile.
@@ -197,7 +199,7 @@ class SignalBoard:
         placed = [
             (signal.place(receiver), receiver)
             for signal in signals
-            for receiver in signal.receivers_for(self._sender)
+            for receiver in signal.receivers_for(sender)
         ]
         placed.sort(key=lambda pair: pair[0])
         ordered = [receiver for _, receiver in placed]

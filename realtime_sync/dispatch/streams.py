@@ -46,11 +46,14 @@ class Expectation(Generic[Event]):
         unknown: bool,
         watches: WatchList,
         waiting: Waiting,
+        session: Optional[object] = None,
     ) -> None:
         check_predicate(where)
         self._what = event if isinstance(event, str) else event.__name__
         self._where = where
         self._waiting = waiting
+        # Who waits for a session holds it: dropped, it would end.
+        self._session = session
         self._since = waiting.heard
         self._found: Optional[Event] = None
         # The predicate is for the thread that waits, so that without one the
@@ -135,6 +138,7 @@ class EventStream(Generic[Event]):
         timeout: Timeout,
         watches: WatchList,
         waiting: Waiting,
+        session: Optional[object] = None,
         limit: int = _MOST_UNREAD,
     ) -> None:
         check_predicate(where)
@@ -142,6 +146,8 @@ class EventStream(Generic[Event]):
         self._where = where
         self._timeout = timeout
         self._waiting = waiting
+        # Who waits for a session holds it: dropped, it would end.
+        self._session = session
         self._since = waiting.heard
         self._mailbox = mailbox = Mailbox(limit)
         watch = watch_for(event, unknown, mailbox.put, mailbox.end)

@@ -6,6 +6,7 @@ import contextvars
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar, Union, cast
+from weakref import ref
 
 from ..connection.command_handle import CommandHandle
 from ..deadline import Deadline
@@ -58,7 +59,8 @@ class BaseSession(Generic[SnapshotT]):
         self.handler_context: Optional[contextvars.Context] = None
         routers = (default_router if router is None else router, self._own)
         self._parts = Parts(
-            session=cast(Contextual, self),  # A live one has a snapshot of its own.
+            # A live one has a snapshot of its own.
+            session=cast(Callable[[], Optional[Contextual]], ref(self)),
             endpoint=endpoint,
             model=model,
             options=options,
@@ -189,6 +191,7 @@ class BaseSession(Generic[SnapshotT]):
             unknown=unknown,
             watches=self._parts.watches,
             waiting=self._parts.waiting,
+            session=self,
         )
 
     def wait_for(
@@ -232,6 +235,7 @@ class BaseSession(Generic[SnapshotT]):
             timeout=timeout,
             watches=self._parts.watches,
             waiting=self._parts.waiting,
+            session=self,
         )
 
     def flush(self, timeout: Timeout = UNSET) -> None:

@@ -8,10 +8,14 @@ row in a state does not happen there.
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from enum import Enum, auto
+from functools import partial
 from threading import Event, Lock, current_thread, main_thread
 from typing import Final, Optional, Protocol
+from weakref import finalize
 
 from attrs import evolve
 
@@ -24,6 +28,7 @@ from ..dispatch.notices import (
     ConnectionOpened,
     Notice,
 )
+from ..dispatch.subscription import Contextual
 from ..dispatch.watches import WatchList
 from ..errors import (
     ConnectionClosed,
@@ -142,6 +147,8 @@ class Lifecycle:
         # Made by `open`: what it found wanting may be opened once more, on others.
         self._own: Optional[OwnThreads] = None
         self._threads: Optional[SessionThreads] = parts.options.threads
+        # Tells when the program has let go of the session.
+        self._finalizer: Optional[finalize[[], Contextual]] = None
         self.asked = Cancellation()
         self.over: Event = Flag()
         self.report = CloseReport()
@@ -241,6 +248,10 @@ class Lifecycle:
         for router in parts.routers:
             router.attach(parts.board)
         parts.dispatcher.start()
+        session = parts.session()
+        if session is not None:
+            self._finalizer = finalize(session, self._dropped)
+            self._finalizer.atexit = False  # That is for `process_hooks`.
         if wire_log.logger.isEnabledFor(logging.DEBUG):
             parts.taps.add(wire_log.WireLog(parts.name))
         process_hooks.register(self)
@@ -458,6 +469,8 @@ class Lifecycle:
             router.detach(parts.board)
         parts.dispatcher.stop()
         process_hooks.forget(self)
+        if self._finalizer is not None:
+            self._finalizer.detach()
         if self._threads is not None:
             self._threads.discard(self)
         # Last: whoever waits for it finds everything done.
@@ -493,6 +506,7 @@ class Lifecycle:
             self._close_frame = (code, reason)
         self.asked.cancel()
         connection, dispatcher = parts.connection, parts.dispatcher
+        dispatcher.keep_session()
         if connection is None:
             return self.report  # It was being opened, which fails now.
         self._begin_close(connection)
@@ -520,6 +534,26 @@ class Lifecycle:
             connection.begin_close(*self._close_frame, deadline)
         self._parts.dispatcher.discard_after(deadline)
         self._withdraw_replacing()
+
+    def _dropped(self) -> None:
+        """The program has let go of the session without closing it. Any thread."""
+        # The collector comes in any thread and under any lock, so nothing is done
+        # here that takes one.
+        if self._threads is not None and self._state is not State.FORKED:
+            self._threads.loop.call(self._end_dropped)
+
+    def _end_dropped(self) -> None:
+        """End a session that nobody holds any more. On the loop."""
+        if self.over.is_set():
+            return
+        parts = self._parts
+        logger.warning("! %s was dropped without close(); it ends now", parts.name)
+        try:
+            # What shows warnings is the program's, and the loop waits for nobody.
+            self.submit(partial(_warn_of_dropped, parts.name))
+        finally:
+            parts.dispatcher.discard()
+            self.leave(Deadline(parts.options.close_timeout / 2))
 
     def report_now(self) -> CloseReport:
         """The report as things stand."""
@@ -601,6 +635,11 @@ class Lifecycle:
 
 def _to_nobody(event: ServerEvent, snapshot: Snapshot, size: int) -> None:
     """What a connection under construction receives is seen by its own waits."""
+
+
+def _warn_of_dropped(name: str) -> None:
+    with suppress(ResourceWarning):  # Made an error, it has nobody to go to.
+        warnings.warn(f"{name} was dropped without close()", ResourceWarning)
 
 
 def _of_no_interest(connection: Connection) -> None:

@@ -43,7 +43,9 @@ class Parts:
     The parts of one session; they live as long as it does, but for `connection`.
 
     Attributes:
-        session: sender of the signals.
+        session: gives the sender of the signals, None when the program has let go of
+            it. The loop and the workers reach all of this: were it held here, it
+            would never go.
         endpoint: where to connect.
         model: what to ask the endpoint for.
         options: how to behave.
@@ -66,7 +68,7 @@ class Parts:
         reconnector: replaces it; None where a loss ends the session.
     """
 
-    session: Contextual
+    session: Callable[[], Optional[Contextual]]
     endpoint: Endpoint
     model: Optional[str]
     options: SessionOptions

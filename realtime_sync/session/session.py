@@ -77,10 +77,10 @@ class Session(BaseSession[Snapshot]):
         sender = parts.sender
         self.input_audio_buffer = InputAudioBuffer(sender)
         self.output_audio_buffer = OutputAudioBuffer(sender)
-        self.conversation = Conversation(sender, parts)
+        self.conversation = Conversation(sender, self)
         self.response = Responses(
             sender,
-            parts,
+            self,
             watches=parts.watches,
             waiting=parts.waiting,
             idle_timeout=parts.options.response_idle_timeout,

@@ -26,7 +26,7 @@ class Listener:
 
 def board(sender: Any = "session") -> SignalBoard:
     """An empty board."""
-    return SignalBoard(sender, names_of, NOTICE_PREFIXES)
+    return SignalBoard(lambda: sender, names_of, NOTICE_PREFIXES)
 
 
 def labels(route: Any) -> tuple[list[str], list[str]]:
@@ -199,7 +199,7 @@ def test_endless_new_event_types_do_not_fill_the_cache() -> None:
 def test_the_queue_keeps_a_snapshot_only_for_handlers_that_look_at_it() -> None:
     """A handler of the event alone must not make the queue hold the mirror."""
     router = Router()
-    board = SignalBoard(object(), lambda name: (name,), ("client.",))
+    board = SignalBoard(object, lambda name: (name,), ("client.",))
     router.attach(board)
     router.on("response.done", lambda event: None)
     plain = board.route("response.done").keeps_snapshot

@@ -15,6 +15,7 @@ from functools import partial
 from threading import Event, Lock, Thread, Timer
 from time import monotonic
 from typing import Any, Final, Optional, Protocol
+from weakref import ref
 
 from attrs import field, frozen
 
@@ -111,7 +112,9 @@ class Delegations:
         wait: Callable[[Event, Deadline], bool],
         wake: Callable[[], None],
     ) -> None:
-        self._session = session
+        # The loop reaches this; what is at work holds the session, see `Task`.
+        self._host = ref(session)
+        self._name = session.name
         self._wait = wait
         self._wake = wake
         self._answering: Optional[Answering] = None
@@ -128,6 +131,13 @@ class Delegations:
         watches.add(
             Watch(frozenset({_WORK, _HEARD}), self._accept, self._end, permanent=True)
         )
+
+    @property
+    def _session(self) -> Host:
+        """Whose voice delegates. Only where there is a task, which holds it."""
+        session = self._host()
+        assert session is not None
+        return session
 
     def answer_with(self, answering: Answering) -> None:
         """
@@ -188,10 +198,13 @@ class Delegations:
         if answering is None:
             logger.warning(
                 "! %s: a delegation came, and nothing answers it: @session.delegate",
-                self._session.name,
+                self._name,
             )
             return
-        said = self._session.snapshot.said
+        session = self._host()
+        if session is None:
+            return  # The program has let go of it, and it ends.
+        said = session.snapshot.said
         with self._lock:
             if name in self._known or self._over:
                 return  # Told again, to whoever attaches again.
@@ -200,7 +213,7 @@ class Delegations:
             self._latest += 1
             offset = event.offset_ms
             task = Task(
-                self._session,
+                session,
                 id=name,
                 revision=self._latest,
                 offset_ms=offset if isinstance(offset, (int, float)) else 0,
@@ -236,13 +249,13 @@ class Delegations:
             Thread(
                 target=self._run,
                 args=(answering, task),
-                name=f"realtime-sync {self._session.name} delegation",
+                name=f"realtime-sync {self._name} delegation",
                 daemon=True,
             ).start()
 
     def _run(self, answering: Answering, task: Task) -> None:
         limit = Timer(answering.timeout, self._give_up, (answering, task))
-        limit.name = f"realtime-sync {self._session.name} delegation deadline"
+        limit.name = f"realtime-sync {self._name} delegation deadline"
         limit.daemon = True
         limit.start()
         try:

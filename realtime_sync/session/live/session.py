@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union, overload
+from weakref import WeakMethod
 
 from ...connection.command_handle import CommandHandle
 from ...deadline import Deadline
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from ..by_name import LiveEvents, LiveExpect, LiveWaitFor
 
 F = TypeVar("F", bound=Callable[..., object])
+T = TypeVar("T")
 TF = TypeVar("TF", bound=TaskFunction)
 
 _CLOSING_SHARE = 0.7
@@ -94,11 +96,12 @@ class LiveSession(BaseSession[LiveSnapshot]):
         # Guards `_closer`: one thread closes a session that a handler has closed.
         self._close_lock = Lock()
         self._closer: Optional[Thread] = None
-        parts.housekeep = self._keep_clock
+        # The loop reaches both, and must not hold the session.
+        parts.housekeep = _while_held(self._keep_clock, None)
         self._started_with: dict[str, Any] = {}
         if parts.reconnector is not None:
             parts.reconnector.renew = LiveRenewal(
-                self._lifecycle, parts.codec, lambda: self._started_with
+                self._lifecycle, parts.codec, _while_held(self._start_fields, {})
             )
 
     if not TYPE_CHECKING:  # A checker is to find what is not there.
@@ -204,6 +207,9 @@ class LiveSession(BaseSession[LiveSnapshot]):
             fields = self._tools.declared_in(fields)
         self._started_with = fields
         return start_command(parts.codec, fields)
+
+    def _start_fields(self) -> dict[str, Any]:
+        return self._started_with
 
     def _keep_clock(self) -> Optional[float]:
         """Send silence where audio is missing. Reader thread or loop."""
@@ -602,3 +608,14 @@ _SERVER_CLOSES = 1.0
 _RESOURCES = frozenset(
     {"conversation", "input_audio_buffer", "output_audio_buffer", "response"}
 )
+
+
+def _while_held(method: Callable[[], T], otherwise: T) -> Callable[[], T]:
+    """A method that does not hold its object; what it gives without that."""
+    weak = WeakMethod(method)
+
+    def call() -> T:
+        found = weak()
+        return otherwise if found is None else found()
+
+    return call
