@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from itertools import repeat
 from queue import Empty, SimpleQueue
-from threading import TIMEOUT_MAX, Event, Lock
+from threading import TIMEOUT_MAX, Condition, Event, RLock
 from time import monotonic
 from typing import Optional
 
@@ -114,7 +114,7 @@ class Cancellation:
 
     def __init__(self) -> None:
         # Guards the callbacks against a cancellation that comes meanwhile.
-        self._lock = Lock()
+        self._lock = RLock()
         self._event = Flag()
         self._callbacks: tuple[Callable[[], None], ...] = ()
 
@@ -155,3 +155,19 @@ def acquire_timeout(deadline: Deadline) -> float:
     """
     remaining = deadline.remaining()
     return -1 if remaining is None else remaining
+
+
+def held_here(*locks: RLock) -> bool:
+    """
+    Whether the calling thread has one of some `threading.RLock`.
+
+    A signal handler runs in the middle of whatever the main thread is at, and may
+    find it inside of a lock: then it must not wait for a thread that wants it.
+    """
+    for lock in locks:
+        try:
+            Condition(lock).notify()  # Nobody waits; it is refused to who has it not.
+        except RuntimeError:
+            continue
+        return True
+    return False

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Optional
 
-from ..deadline import Deadline, Flag
+from ..deadline import Deadline, Flag, held_here
 from ..dispatch.watches import WatchList, again
 from ..errors import (
     ConnectionClosed,
@@ -108,7 +108,7 @@ class Connection:
         self._reader_ident: Optional[int] = None
         # Guards `_closing`, so that one thread begins the close, and whom the
         # connection serves against its end.
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._closing: Optional[Deadline] = None
         self._notes: deque[Noted] = deque()
         self._down = False
@@ -262,6 +262,13 @@ class Connection:
                 self._closing = None
             raise
         return True
+
+    def held_here(self) -> bool:
+        """Whether the calling thread is inside of something that the end waits for."""
+        transport = self._transport
+        return held_here(self._lock) or (
+            transport is not None and transport.held_here()
+        )
 
     def abort(self) -> None:
         """Break the connection off without a handshake."""

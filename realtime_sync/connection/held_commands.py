@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from threading import Lock
+from threading import RLock
 from typing import Optional
 
+from ..deadline import held_here
 from ..errors import ConnectionLost
 from .command_handle import Command
 
@@ -25,7 +26,7 @@ class HeldCommands:
         dropped_audio_bytes: microphone audio that was not kept.
     """
 
-    def __init__(self, limit: int, audio_bytes: int, order: Lock) -> None:
+    def __init__(self, limit: int, audio_bytes: int, order: RLock) -> None:
         self._lock = order
         self._limit = limit
         self._audio_budget = audio_bytes
@@ -45,7 +46,7 @@ class HeldCommands:
         Raises:
             ConnectionLost: too many wait already.
         """
-        assert self._lock.locked()
+        assert held_here(self._lock)
         if not self._open:
             return False
         size = _audio_size(command)

@@ -9,10 +9,11 @@ import logging
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from threading import Lock, local
+from threading import RLock, local
 from typing import Optional, Union
 from weakref import WeakValueDictionary
 
+from ..deadline import held_here
 from ..dispatch.watches import Watch
 from ..errors import (
     REJECTIONS,
@@ -63,7 +64,9 @@ class PendingCommands:
         self._automatic = acks.automatic
         # Guards the queues, and is the lock under which commands take their place
         # on the way out: what is matched by order is expected in that order.
-        self.order = self._lock = Lock()
+        # The loop wants it for every answer. Re-entrant, because a signal handler that
+        # sends may find its own thread inside of it.
+        self.order = self._lock = RLock()
         self._by_command: dict[str, deque[CommandHandle]] = {}
         self._by_id: dict[str, CommandHandle] = {}
         # Ids of commands that wait for a connection: the end of one is not theirs.
@@ -102,6 +105,10 @@ class PendingCommands:
         finally:
             self._calls.now = before
 
+    def held_here(self) -> bool:
+        """Whether the calling thread has the lock."""
+        return held_here(self._lock)
+
     @property
     def any(self) -> bool:
         """Whether a command waits for its answer."""
@@ -124,7 +131,7 @@ class PendingCommands:
         Returns:
             A handle that has given way, for `give_up` once the lock is free.
         """
-        assert self._lock.locked()
+        assert held_here(self._lock)
         kind = handle.command.type
         self._registered += 1
         handle._number = self._registered
@@ -337,7 +344,7 @@ class PendingCommands:
         return () if len(calls) != 1 or None in calls else tuple(waiting)
 
     def _remove(self, handle: CommandHandle) -> None:
-        assert self._lock.locked()
+        assert held_here(self._lock)
         self._held.discard(handle.event_id)
         # Two threads may have given one id at once; then the later one has it.
         if self._by_id.get(handle.event_id) is handle:

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from time import monotonic
 from typing import Any, Optional, Union
 
-from ..deadline import Deadline, Flag
+from ..deadline import Deadline, Flag, held_here
 from ..errors import DispatchOverflow, WouldDeadlock
 from ..state.snapshot import Snapshot
 from ..transport.logs import area_logger
@@ -113,8 +113,8 @@ class Dispatcher:
         # Each counter has one writing thread: submitted the loop, delivered
         # whoever delivers. Their difference is the depth of the queue.
         self._submitted = self._submitted_bytes = 0
-        # Guards `_posted`, which any thread may raise.
-        self._post_lock = threading.Lock()
+        # Guards `_posted`, which any thread may raise. Re-entrant: see `held_here`.
+        self._post_lock = threading.RLock()
         self._posted = 0
         self.delivered = self._delivered_bytes = 0
         self.discarded = self.discarded_at_close = 0
@@ -282,6 +282,10 @@ class Dispatcher:
         if self.finished:
             return True  # It was put behind the end, where nobody looks.
         return self.wait(marker.reached, deadline)
+
+    def held_here(self) -> bool:
+        """Whether the calling thread is posting; see `Router.held_here`."""
+        return held_here(self._post_lock)
 
     def check_free(self) -> None:
         """

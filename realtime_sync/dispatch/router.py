@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextvars
 import sys
 from collections.abc import Callable, Iterator
-from threading import Lock
+from threading import RLock
 from types import FrameType
 from typing import (
     TYPE_CHECKING,
@@ -24,6 +24,7 @@ from typing import (
 )
 from weakref import WeakSet
 
+from ..deadline import held_here
 from ..types import Event, Handler, HandlerDecorator, Predicate
 from .names import is_event_class, resolve
 from .signals import SignalBoard
@@ -68,8 +69,9 @@ class Router:
     ) -> None:
         self.name = name
         self._session_type = session_type
-        # Guards both collections; signals are connected outside of it.
-        self._lock = Lock()
+        # Guards both collections; signals are connected outside of it. Re-entrant:
+        # see `held_here`.
+        self._lock = RLock()
         self._subscriptions: list[Subscription] = []
         self._boards: WeakSet[SignalBoard] = WeakSet()
         self._keeps_context = keeps_context
@@ -315,6 +317,13 @@ class Router:
             board.signal(key).connect(sub)
             board.warn_if_lacking(key)
         return sub
+
+    def held_here(self) -> bool:
+        """
+        Whether the calling thread is inside of this, as one that a signal has
+        interrupted there: the end of a session waits for it.
+        """
+        return held_here(self._lock)
 
     def attach(self, board: SignalBoard) -> None:
         """Call the handlers for a session, those registered later as well."""

@@ -11,11 +11,11 @@ import copy
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Event, Lock
+from threading import Event, Lock, RLock
 from typing import Any, Optional
 from weakref import WeakMethod
 
-from ..deadline import Deadline, Flag
+from ..deadline import Deadline, Flag, held_here
 from ..errors import WaitTimeout
 from ..protocol.events import ServerEvent
 from ..transport.redaction import redact
@@ -207,7 +207,7 @@ class WatchList:
 
     def __init__(self) -> None:
         # Guards the replacement of the index; the loop takes no lock.
-        self._lock = Lock()
+        self._lock = RLock()
         self._watches: tuple[Watch, ...] = ()
         self._by_type: dict[str, tuple[Watch, ...]] = {}
         self._for_all: tuple[Watch, ...] = ()
@@ -244,6 +244,10 @@ class WatchList:
         """Whether somebody waits for events of this very type."""
         return name in self._by_type
 
+    def held_here(self) -> bool:
+        """Whether the calling thread has the lock; see `Router.held_here`."""
+        return held_here(self._lock)
+
     def offer(self, event: Published) -> None:
         """Give an event to whoever wants it. On the loop."""
         if self._gone:
@@ -277,7 +281,7 @@ class WatchList:
 
         The lock is made anew, because a thread of the parent may have held it.
         """
-        self._lock = Lock()
+        self._lock = RLock()
         self._gone = deque()
         with self._lock:
             self._index(())
@@ -294,7 +298,7 @@ class WatchList:
         return tuple(w for w in self._watches if w not in gone)
 
     def _index(self, watches: tuple[Watch, ...]) -> None:
-        assert self._lock.locked()
+        assert held_here(self._lock)
         named = {name for watch in watches for name in watch.types or ()}
         by_type = {
             name: tuple(w for w in watches if w.types is None or name in w.types)

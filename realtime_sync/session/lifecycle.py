@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from enum import Enum, auto
 from functools import partial
-from threading import Event, Lock, current_thread, main_thread
+from threading import Event, RLock, current_thread, main_thread
 from typing import Final, Optional, Protocol
 from weakref import finalize
 
@@ -21,7 +21,7 @@ from attrs import evolve
 
 from ..connection import wire_log
 from ..connection.connection import Connection
-from ..deadline import Cancellation, Deadline, Flag
+from ..deadline import Cancellation, Deadline, Flag, held_here
 from ..dispatch.notices import (
     ConnectionDropped,
     ConnectionEnded,
@@ -138,7 +138,8 @@ class Lifecycle:
         self._parts = parts
         # Guards `_state`: a session is opened once, and a close that meets a new
         # connection is seen by one of the two.
-        self._lock = Lock()
+        # Re-entrant, because a signal handler may close what its thread is closing.
+        self._lock = RLock()
         self._state = State.NEW
         self._close_frame = (1000, "")
         # What replaces a lost connection, while it waits for a dialer; and what the
@@ -515,7 +516,7 @@ class Lifecycle:
             dispatcher.discard_after(deadline)
         else:
             dispatcher.discard()
-        if parts.on_own_thread():
+        if parts.on_own_thread() or self.held_here():
             return self.report  # It would wait for itself.
         if not dispatcher.wait(self.over, Deadline(total * 0.6)):
             self.break_off()
@@ -524,6 +525,24 @@ class Lifecycle:
         for joined in self._joined():
             complete &= joined.join(deadline)
         return self._final_report(complete)
+
+    def held_here(self) -> bool:
+        """
+        Whether the calling thread is inside of something that the end waits for, as a
+        main thread is whose signal handler calls.
+        """
+        parts = self._parts
+        return held_here(self._lock) or any(
+            part.held_here()
+            for part in (
+                parts.pending,
+                parts.watches,
+                parts.dispatcher,
+                parts.connection,
+                *parts.routers,
+            )
+            if part is not None
+        )
 
     def leave(self, deadline: Deadline) -> None:
         """Ask for the end without waiting for it: the process is about to go."""
@@ -600,7 +619,7 @@ class Lifecycle:
         Whoever waits or is going to wait is told so. Locks are made anew, because
         a thread of the parent may have held one at the moment of the fork.
         """
-        self._lock = Lock()
+        self._lock = RLock()
         self._step(Step.FORK)
         self._parts.watches.mark_forked(self._forked_session())
         self._parts.waiting.wait = self._refuse_to_wait

@@ -236,6 +236,10 @@ class _Nowhere:
     def flush(self, entry: Entry, deadline: Deadline) -> None:
         """Commands go nowhere."""
 
+    def held_here(self) -> bool:
+        """Never: nothing is written."""
+        return False
+
     def flush_now(self, entry: Entry) -> None:
         """Commands go nowhere."""
 

@@ -162,7 +162,9 @@ class Session(BaseSession[Snapshot]):
         End the session within ``close_timeout``. Idempotent; from any thread.
 
         Handlers see what is queued before it returns. In a handler it returns
-        an incomplete report at once; the final one is `close_report`.
+        an incomplete report at once, and so it does in a signal handler that has
+        interrupted a command or a registration at a step that the end waits for; the
+        final one is `close_report`.
 
         Args:
             drain: deliver what is queued; False drops it, counted in the report.

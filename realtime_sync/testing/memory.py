@@ -219,6 +219,10 @@ class MemoryTransport:
         if self._receive is not None and not self.closed:
             self.feed(Close(code, reason))
 
+    def held_here(self) -> bool:
+        """False: nothing is held while a message is handed over."""
+        return False
+
     def abort(self) -> None:
         """The session breaks off."""
         if self._receive is not None and not self.closed:

@@ -95,6 +95,12 @@ class Transport(Protocol):
     def begin_close(self, code: int, reason: str) -> None:
         """Queue a close frame; the answer ends the connection."""
 
+    def held_here(self) -> bool:
+        """
+        Whether the calling thread is inside of a send, as one is that a signal has
+        interrupted there: the end waits for it.
+        """
+
     def abort(self) -> None:
         """Shut the connection down, which then ends at once."""
 

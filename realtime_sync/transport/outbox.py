@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from itertools import accumulate
-from threading import Event, Lock
+from threading import Event, Lock, get_ident
 from typing import Any, Optional
 
 from ..deadline import Deadline, Flag, acquire_timeout
@@ -145,6 +145,9 @@ class Outbox:
         # Guards the socket's sending half and the heads of both queues. The one
         # lock that is held across I/O; the loop never waits for it.
         self._lock = Lock()
+        # Which thread had it last. Not cleared, because an interrupt between that and
+        # the release would leave it locked.
+        self._holder: Optional[int] = None
         self._control: deque[Entry] = deque()
         self._pongs: deque[bytes] = deque(maxlen=MOST_PONGS)
         self._data: deque[Entry] = deque()
@@ -162,6 +165,10 @@ class Outbox:
         # Who holds the lock looks again after letting go of it, see `_flush`; so a
         # moment in which this is wrong leaves nothing lying.
         return not self.empty and not self._lock.locked()
+
+    def held_here(self) -> bool:
+        """Whether the calling thread is sending, for one that a signal interrupted."""
+        return self._lock.locked() and self._holder == get_ident()
 
     @property
     def _over(self) -> bool:
@@ -260,6 +267,8 @@ class Outbox:
             held: list[bool] = []
             try:
                 held.extend(map(self._lock.acquire, (False,)))
+                if held[0]:
+                    self._holder = get_ident()
                 progressed = held[0] and self._write_all()
             finally:
                 if held and held[0]:
@@ -287,6 +296,7 @@ class Outbox:
                 held.extend(map(self._lock.acquire, (True,), (patience,)))
             if not held[-1]:
                 raise WaitTimeout("another thread's frame blocks the connection")
+            self._holder = get_ident()
             while not entry.done:
                 self._raise_if_over()
                 if not self._write_all() and not self._over:

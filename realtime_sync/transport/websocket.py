@@ -295,6 +295,10 @@ class WebSocketTransport:
                 _shut(self._sock)
         self._wake()
 
+    def held_here(self) -> bool:
+        """Whether the calling thread is sending; the end waits for senders to leave."""
+        return self._outbox.held_here()
+
     def close(self) -> None:
         """Close the socket, once no sender uses it. On the loop."""
         if self._outbox.broken is None:

@@ -95,6 +95,10 @@ class Wire:
         """A caller waits until it is written."""
         self.log.append("flush")
 
+    def held_here(self) -> bool:
+        """Never: nothing is written."""
+        return False
+
     def flush_now(self, entry: Entry) -> None:
         """The loop does not wait."""
         self.log.append("flush now")

@@ -12,7 +12,7 @@ from realtime_sync.connection.connection import Connection
 from realtime_sync.connection.held_commands import HeldCommands
 from realtime_sync.connection.pending import PendingCommands
 from realtime_sync.connection.sender import Sender
-from realtime_sync.deadline import Deadline
+from realtime_sync.deadline import Deadline, held_here
 from realtime_sync.dispatch.watches import Waiting, WatchList
 from realtime_sync.errors import (
     ConnectionClosed,
@@ -50,11 +50,11 @@ class Wire:
 
     def enqueue(self, entry: Entry) -> None:
         """Remember whether the place was given under the lock of the order."""
-        self.locked.append(self.order.locked())
+        self.locked.append(held_here(self.order))
 
     def flush(self, entry: Entry, deadline: Deadline) -> None:
         """Write all of it, or begin it and break."""
-        self.locked.append(self.order.locked())
+        self.locked.append(held_here(self.order))
         if self.failure is not None:
             if self.begun:
                 entry.write(lambda view: 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from threading import Lock, Thread
+from threading import RLock, Thread
 from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union, overload
 from weakref import WeakMethod
 
@@ -94,7 +94,7 @@ class LiveSession(BaseSession[LiveSnapshot]):
             self, parts.watches, parts.waiting.wait, parts.dispatcher.wake
         )
         # Guards `_closer`: one thread closes a session that a handler has closed.
-        self._close_lock = Lock()
+        self._close_lock = RLock()
         self._closer: Optional[Thread] = None
         # The loop reaches both, and must not hold the session.
         parts.housekeep = _while_held(self._keep_clock, None)
@@ -148,7 +148,7 @@ class LiveSession(BaseSession[LiveSnapshot]):
                 off, and the end stays unconfirmed.
         """
         parts = self._parts
-        if parts.on_own_thread():
+        if parts.on_own_thread() or self._lifecycle.held_here():
             self._close_elsewhere(drain)
             return self.close_report
         deadline = Deadline(parts.options.close_timeout)
