@@ -258,6 +258,12 @@ class PlaybackLedger:
             self._reports.append(_Report(self._handed, due))
             return self._handed
 
+    def withdraw(self, position: int) -> None:
+        """Enter that the device was not asked for the last report after all."""
+        with self._lock:
+            if self._reports and self._reports[-1].position == position:
+                self._reports.pop()
+
     @property
     def pending(self) -> bool:
         """Whether anything that was received is neither heard nor dropped."""

@@ -16,7 +16,7 @@ from ..types import AudioBytes
 from .barge_in import Attachment, Failed
 from .convert import convert
 from .formats import PCM16, AudioFormat, FormatLike, audio_format
-from .ledger import PlaybackLedger, PlayedPart
+from .ledger import KEEP, PlaybackLedger, PlayedPart
 
 if TYPE_CHECKING:
     from .. import Session
@@ -42,13 +42,16 @@ class _Work:
     """
     One call that the player's thread is to make, and the sound in it.
 
-    What may be put back is *sound*; what goes out, silence and all, is *block*.
+    What may be put back is *sound*; what goes out, silence and all, is *block*. A
+    mark that is asked for at a *position* stands for the *marked* bytes before it.
     """
 
     call: Callable[[], Any]
     sound: bytes = b""
     block: bytes = b""
     clears: bool = False
+    marked: int = 0
+    position: int | None = None
 
 
 class HasPlayer(Protocol):
@@ -155,6 +158,9 @@ class Player:
         # came: what does not fill a block waits for more.
         self._ended = False
         self._last_piece = 0.0
+        # Half a sample that a piece of each part ended with: its other half comes
+        # with the next. At most KEEP; whoever interleaves more parts is cut there.
+        self._halves: dict[tuple[str, int], bytes] = {}
         self._unmarked = 0
         # What is played while nothing is queued, how far it was, from when on, and
         # whether it begins again at its end.
@@ -272,11 +278,11 @@ class Player:
             content_index: the content part it belongs to.
             response_id: the response that made it.
         """
-        piece = memoryview(bytes(data))
-        if not piece:
-            return
         with self._changed:
             if self._closed:
+                return
+            piece = memoryview(self._whole((item_id, content_index), bytes(data)))
+            if not piece:
                 return
             self.ledger.received(
                 len(piece),
@@ -290,6 +296,20 @@ class Player:
             self._last_piece = self._clock()
             self._start()
             self._changed.notify_all()
+
+    def _whole(self, part: tuple[str, int], data: bytes) -> bytes:
+        """
+        Whole samples of a part; half of one waits for its other half.
+
+        What is played after half a sample would be noise to its end.
+        """
+        data = self._halves.pop(part, b"") + data
+        size = len(data) - len(data) % self.format.bytes_per_sample
+        if size < len(data):
+            self._halves[part] = data[size:]
+            if len(self._halves) > KEEP:
+                self._halves.pop(next(iter(self._halves)))
+        return data[:size]
 
     def change_format(self, format: FormatLike) -> None:
         """
@@ -310,7 +330,13 @@ class Player:
             parts = self.ledger.take_queued()
             self._queue.clear()
             self._queued = 0
-            self._filler = b""
+            self._halves.clear()
+            filler, self._filler = self._filler, b""
+            if filler:
+                self._filled = target.size(old.ms(self._filled))
+                self._filler = convert(
+                    filler, old, target, rate=old.rate, to_rate=target.rate
+                )
             self._set_format(target)
             for part, size in parts:
                 piece, sound = sound[:size], sound[size:]
@@ -346,6 +372,7 @@ class Player:
         """Say that what is queued is complete: its last block is not to wait."""
         with self._changed:
             self._ended = True
+            self._halves.clear()
             self._changed.notify_all()
 
     def pull(self, size: int, *, at: float | None = None) -> bytes:
@@ -419,6 +446,7 @@ class Player:
             self.ledger.forget()
             self._queue.clear()
             self._queued = 0
+            self._halves.clear()
             self._unmarked = 0
             self._interruptions += 1
             self._busy_until = None
@@ -622,6 +650,9 @@ class Player:
                     self._queue.appendleft(memoryview(work.sound))
                     self._queued += len(work.sound)
                     self._unmarked = max(self._unmarked - len(work.sound), 0)
+                self._unmarked += work.marked
+                if work.position is not None:
+                    self.ledger.withdraw(work.position)
             self._clearing = self._clearing or work.clears
             self._busy_until = None
             self._retry_at = now + self._retry_delay
@@ -676,7 +707,7 @@ class Player:
         if self._clearing:
             return after, self._clear_work
         if self._mark is not None and self._unmarked >= self._mark_size:
-            return 0.0, self._mark_work
+            return after, self._mark_work
         rested = 0.0 if self._ended else self._last_piece + _REST
         paused = self._is_paused()
         if self._queued and not paused:
@@ -692,6 +723,9 @@ class Player:
         if paused and self._pause_ends is not None:
             return self._pause_ends, None
         if self._busy_until is None:
+            # What was refused may have been dropped by an interruption: a sink that
+            # nobody calls does not go on failing.
+            self._failing, self._retry_delay = None, _RETRY_FIRST
             return None, None
         # A sink that is to be fed ahead of time is idle only when it has played.
         return self._played_by, self._rest
@@ -706,9 +740,11 @@ class Player:
         return None if self._clear is None else _Work(self._clear, clears=True)
 
     def _mark_work(self) -> _Work | None:
-        self._unmarked = 0
+        marked, self._unmarked = self._unmarked, 0
         position, mark = self.ledger.expect(), self._mark
-        return None if mark is None else _Work(lambda: mark(position))
+        if mark is None:
+            return None
+        return _Work(lambda: mark(position), marked=marked, position=position)
 
     def _block_work(self) -> _Work:
         block = self._due_block()

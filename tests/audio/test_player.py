@@ -532,3 +532,103 @@ def test_waiting_tells_how_it_ended(end: str) -> None:
     player.close()
 
     assert end == outcome
+
+
+def play_through(player: audio.Player, clock: Clock, seconds: float) -> None:
+    """Let time pass, in steps of a block's quarter."""
+    for _ in range(round(seconds / 0.005)):
+        player.run_due()
+        clock.now += 0.005
+
+
+def test_a_mark_that_was_refused_is_asked_for_again() -> None:
+    """Else the end of an answer is never reported, and waited for in vain."""
+    clock, refused, asked = Clock(), [True], list[int]()
+
+    def mark(position: int) -> None:
+        if refused:
+            refused.pop()
+            raise OSError("once")
+        asked.append(position)
+        player.ledger.confirm(position)
+
+    blocks: list[bytes] = []
+    player = audio.Player(blocks.append, mark=mark, thread=False, clock=clock)
+    player.play(bytes(100 * MS), item_id="a")
+    player.end()
+    play_through(player, clock, 0.5)
+
+    assert [100 * MS] == asked
+    assert "heard" == player.wait_heard(0)
+
+
+@pytest.mark.parametrize("dropped", ["mark", "sound", "filler"])
+def test_a_sink_that_was_not_called_meanwhile_has_not_failed_meanwhile(
+    dropped: str,
+) -> None:
+    """Two hiccups half a minute apart are no failure of half a minute."""
+    clock, raising = Clock(), [True]
+    told: list[bool] = []
+
+    def hiccup(*_: object) -> None:
+        if raising:
+            raising.pop()
+            raise OSError
+
+    player = audio.Player(
+        (lambda block: None) if dropped == "mark" else hiccup,
+        mark=hiccup if dropped == "mark" else None,
+        thread=False,
+        clock=clock,
+        on_failure=lambda exc, retrying: told.append(retrying),
+    )
+    if dropped == "filler":
+        player.fill_with(bytes(960))
+    else:
+        player.play(bytes(960), item_id="a")
+        player.end()
+    while raising:
+        play_through(player, clock, 0.005)
+    player.fill_with(b"")
+    player.interrupt()
+    play_through(player, clock, 30)
+    raising.append(True)
+    player.play(bytes(960), item_id="b")
+    player.end()
+    play_through(player, clock, 0.5)
+
+    assert player.failure is None
+    assert [True, True] == told
+
+
+@pytest.mark.parametrize("size", [1, 3, 961, 1919])
+def test_half_a_sample_at_the_end_of_a_part_does_not_make_noise_of_the_next(
+    size: int,
+) -> None:
+    """The halves of a part are joined, and those of two parts never."""
+    clock, blocks = Clock(), list[bytes]()
+    player = audio.Player(blocks.append, thread=False, clock=clock)
+    first, second = audio.tone(440, 0.1), audio.tone(660, 0.1)
+    odd = first[:-1]
+    for at in range(0, len(odd), size):
+        player.play(odd[at : at + size], item_id="a")
+    player.play(second, item_id="b")
+    player.end()
+    play_through(player, clock, 0.5)
+
+    assert odd[:-1] + second == b"".join(blocks)
+    assert [99.958, 100] == [round(p.heard_ms, 3) for p in player.ledger.parts()]
+
+
+def test_halves_of_samples_are_kept_for_so_many_parts_only() -> None:
+    """A server that invents a part for each byte makes nothing grow."""
+    clock, blocks = Clock(), list[bytes]()
+    player = audio.Player(blocks.append, thread=False, clock=clock)
+    for part in range(40):
+        player.play(b"\1", item_id=f"part {part}")
+    player.play(b"\2", item_id="part 0")
+    player.play(b"\3", item_id="part 39")
+    player.end()
+    play_through(player, clock, 0.1)
+
+    assert b"\1\3" == b"".join(blocks)
