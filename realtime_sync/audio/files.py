@@ -31,6 +31,8 @@ FilePath = Union[str, "os.PathLike[str]"]
 _SUBTYPES = {"pcm16": "PCM_16", "g711_ulaw": "ULAW", "g711_alaw": "ALAW"}
 _QUIET = 1e-6
 _CANCELLED = 0.05
+_CHUNKS = 1000
+"""Chunks of a WAV file that are looked through for its sound."""
 
 
 @frozen
@@ -104,11 +106,13 @@ def read_file(
 
     Raises:
         OSError: there is no such file, or it may not be read.
-        ConfigurationError: it is not an audio file, it has no such channel, or a
-            package is missing.
+        ConfigurationError: it is not an audio file, it has no such channel, one
+            channel and all of them are wanted, or a package is missing.
     """
     recorded = Recorded(raw, rate, channels, channel)
     if split:
+        if channel is not None:
+            raise ConfigurationError("split=True returns every channel: say no channel")
         return _sides(path, audio_format(format), recorded)
     return b"".join(_blocks(path, format, 1000, recorded))
 
@@ -340,33 +344,37 @@ def _with_sizes(binary: IO[bytes]) -> Iterator[IO[bytes]]:
     A WAV file that was written to a pipe has 0 where its writer could not go back;
     libsndfile takes that for no sound.
     """
-    header = binary.read(4096)
     total = binary.seek(0, os.SEEK_END)
+    at = _unsized_sound(binary, total)
     binary.seek(0)
-    at = _unsized_sound(header, total)
     if at is None:
         yield binary
         return
     with TemporaryFile() as copy:
         size = min(total - at, 0xFFFF_FFFF - at)
+        header = binary.read(at)
         copy.write(header[:4] + struct.pack("<I", at + size - 8) + header[8 : at - 4])
         copy.write(struct.pack("<I", size))
-        binary.seek(at)
         shutil.copyfileobj(binary, copy)
         copy.seek(0)
         yield copy
 
 
-def _unsized_sound(header: bytes, total: int) -> int | None:
+def _unsized_sound(binary: IO[bytes], total: int) -> int | None:
     """Where the sound of a WAV file begins that says it has none, and has."""
+    binary.seek(0)
+    header = binary.read(12)
     if header[:4] != b"RIFF" or header[8:12] != b"WAVE":
         return None
     (whole,) = struct.unpack("<I", header[4:8])
     at = 12
-    while at + 8 <= len(header):
-        name, (size,) = header[at : at + 4], struct.unpack(
-            "<I", header[at + 4 : at + 8]
-        )
+    for _ in range(_CHUNKS):
+        # A picture or a cue sheet before the sound may be of any size.
+        binary.seek(at)
+        chunk = binary.read(8)
+        if len(chunk) < 8:
+            break
+        name, size = struct.unpack("<4sI", chunk)
         at += 8
         if name == b"data":
             unsized = size == 0 and whole + 8 != total

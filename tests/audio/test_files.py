@@ -171,6 +171,45 @@ def test_a_wav_file_without_sizes_is_read_to_its_end(
     assert 0.5 == pytest.approx(audio.file_seconds(path))
 
 
+@pytest.mark.parametrize("before", [b"", bytes(5), bytes(5000), bytes(70_000)])
+def test_sound_without_a_size_is_found_behind_whatever_is_before_it(
+    tmp_path: Path, before: bytes
+) -> None:
+    """A cover picture may be larger than any header; odd chunks are padded."""
+    pcm = audio.tone(440, 0.5)
+    path = tmp_path / "streamed.wav"
+    audio.write_wav(path, pcm)
+    whole = bytearray(path.read_bytes())
+    padding = bytes(len(before) % 2)
+    whole[36:36] = b"LIST" + len(before).to_bytes(4, "little") + before + padding
+    data = whole.index(b"data")
+    for at in (4, data + 4):
+        whole[at : at + 4] = bytes(4)
+    path.write_bytes(whole)
+
+    assert pcm == audio.read_file(path)
+
+
+def test_a_file_of_nothing_but_empty_chunks_is_not_looked_through_for_ever(
+    tmp_path: Path,
+) -> None:
+    """Eight bytes each, and there is no sound."""
+    path = tmp_path / "hostile.wav"
+    path.write_bytes(b"RIFF" + bytes(4) + b"WAVE" + (b"none" + bytes(4)) * 2000)
+
+    with pytest.raises(ConfigurationError, match="not an audio file"):
+        audio.read_file(path)
+
+
+def test_one_channel_and_all_of_them_are_not_read_at_once(tmp_path: Path) -> None:
+    """Nothing that was asked for is left out without a word."""
+    path = tmp_path / "tone.wav"
+    audio.write_wav(path, audio.tone(440, 0.1))
+
+    with pytest.raises(ConfigurationError, match="say no channel"):
+        audio.read_file(path, split=True, channel=0)  # type: ignore[call-overload]
+
+
 @pytest.mark.parametrize("number", [numpy.nan, numpy.inf, -numpy.inf])
 def test_what_is_no_number_is_heard_as_no_more_than_a_click(
     tmp_path: Path, number: float
