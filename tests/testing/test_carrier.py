@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from pathlib import Path
 from typing import Any
@@ -552,3 +553,166 @@ def test_a_tool_that_takes_long_has_its_silence_filled_once() -> None:
         assert 0.0 == early
         assert 500 == pytest.approx(filled, abs=20)
         assert filled == phone.carrier.ear_ms
+
+
+@pytest.mark.parametrize("size", [1, 161, 319, 321])
+@pytest.mark.parametrize("big_endian", [False, True])
+def test_the_callers_sound_may_be_cut_inside_a_sample(
+    size: int, big_endian: bool
+) -> None:
+    """One lost byte would make noise of the rest of the call."""
+    carrier = TELNYX if big_endian else SIGNALWIRE
+    codec = linear(24_000, big_endian=big_endian)
+    line = {"coding": "L16" if big_endian else "audio/x-l16", "rate": 24_000}
+    with Phone(carrier, line, codec) as phone:
+        phone.dial(0.1)
+        phone.transport.take()
+        sound = phone.sound(0.05, codec.format)
+        sent = codec.encoded(sound)
+        for at in range(0, len(sent), size):
+            payload = base64.b64encode(sent[at : at + size]).decode()
+            phone.bridge.receive({"event": "media", "media": {"payload": payload}})
+        heard = b"".join(
+            base64.b64decode(frame["audio"]) for frame in phone.transport.take()
+        )
+
+        assert sound == heard
+
+
+@pytest.mark.parametrize("track", [None, "", "inbound", "inbound_track"])
+def test_a_track_that_is_not_named_is_the_callers(track: str | None) -> None:
+    """Null says nothing by itself."""
+    with Phone(TWILIO) as phone:
+        phone.dial(0.1)
+        phone.transport.take()
+        media = {"track": track, "payload": "//8="}
+        phone.bridge.receive({"event": "media", "media": media})
+
+        assert 1 == len(phone.transport.take())
+
+
+@pytest.mark.parametrize("digit", ["", None, "12", "w", {}, "\x1b[2J"])
+def test_what_is_no_key_is_not_pressed(digit: Any) -> None:
+    """An empty key would end every collection: it is in each terminator."""
+    keys: list[str] = []
+    with Phone(TWILIO, on_dtmf=keys.append) as phone:
+        phone.dial(0.1)
+        phone.bridge.receive({"event": "dtmf", "dtmf": {"digit": digit}})
+        phone.bridge.receive({"event": "dtmf", "dtmf": {"digit": "#"}})
+
+        assert ["#"] == keys
+
+
+@pytest.mark.parametrize("end", ["stop", "close"])
+def test_what_comes_after_the_end_of_a_call_is_not_heard(end: str) -> None:
+    """The session may go on, and nobody has spoken to it."""
+    keys: list[str] = []
+    with Phone(TWILIO, on_dtmf=keys.append) as phone:
+        phone.dial(0.1)
+        if end == "stop":
+            phone.bridge.receive({"event": "stop"})
+        else:
+            phone.bridge.close()
+        phone.transport.take()
+        phone.bridge.receive({"event": "media", "media": {"payload": "//8="}})
+        phone.bridge.receive({"event": "dtmf", "dtmf": {"digit": "1"}})
+
+        assert [] == phone.transport.take()
+        assert [] == keys
+
+
+@pytest.mark.parametrize("carrier", [TWILIO, VONAGE, AUDIOSOCKET])
+@pytest.mark.parametrize("waits", ["before", "after"])
+def test_a_goodbye_that_the_end_of_the_call_cut_off_was_not_heard(
+    carrier: Carrier, waits: str
+) -> None:
+    """Nor was it interrupted: nobody spoke."""
+    with Phone(carrier) as phone:
+        phone.dial(0.1)
+        phone.say(3.0)
+        phone.carrier.advance(0.5)
+        if waits == "before":
+            timer = threading.Timer(0.05, phone.bridge.close)
+            timer.start()
+            outcome = phone.bridge.wait_heard(5)
+            timer.join()
+        else:
+            phone.bridge.close()
+            outcome = phone.bridge.wait_heard(5)
+
+        assert "failed" == outcome
+
+
+def test_what_was_heard_before_the_end_of_the_call_was_heard() -> None:
+    """The end of a call takes nothing back."""
+    with Phone(TWILIO) as phone:
+        phone.dial(0.1)
+        phone.say(0.5)
+        phone.carrier.advance(2)
+        phone.carrier.hang_up()
+        phone.carrier.advance(0.5)
+
+        assert "heard" == phone.bridge.wait_heard(1)
+
+
+def test_music_that_waits_for_the_call_is_played_in_its_coding() -> None:
+    """Like everything that was said before."""
+    with Phone(TELNYX, {"coding": "PCMA"}, PCMA) as phone:
+        music = audio.tone(440, 0.2, audio.audio_format("g711_ulaw"), level=-6)
+        with phone.bridge.hold(music, "g711_ulaw"):
+            phone.dial(0.5)
+        heard = audio.convert(bytes(phone.carrier.ear), "g711_alaw", "pcm16")
+
+        assert audio.level(heard).rms > -30
+
+
+def test_the_order_to_hang_up_is_not_mixed_with_sound() -> None:
+    """On a stream, half a message of one thread inside of another's is noise."""
+    entered, go_on = threading.Event(), threading.Event()
+    sent: list[bytes] = []
+
+    def send(message: bytes) -> None:
+        sent.append(message[:1] + b" begins")
+        if message[0] == 0x10 and not entered.is_set():
+            entered.set()
+            go_on.wait(10)
+        sent.append(message[:1] + b" ends")
+
+    transport = MemoryTransport()
+    with connect("m", transport=transport, dispatch="inline") as session:
+        with CallBridge(session, AUDIOSOCKET, send=send) as bridge:
+            bridge.receive(bytes([1, 0, 16]) + bytes(16))
+            bridge.play(bytes(48_000), audio.audio_format("pcm16", rate=8_000))
+            assert entered.wait(10)
+            ending = threading.Thread(target=bridge.hang_up)
+            ending.start()
+            assert bridge.ended.wait(10)
+            go_on.set()
+            ending.join(10)
+
+    assert [b"\x10 begins", b"\x10 ends", b"\0 begins", b"\0 ends"] == sent
+
+
+def test_hanging_up_on_a_socket_that_is_stuck_says_so() -> None:
+    """Within the time that the bridge was given, and the bridge is closed."""
+    entered, go_on = threading.Event(), threading.Event()
+    ends: list[str] = []
+
+    def send(message: bytes) -> None:
+        entered.set()
+        go_on.wait(10)
+
+    transport = MemoryTransport()
+    with connect("m", transport=transport, dispatch="inline") as session:
+        bridge = CallBridge(
+            session, AUDIOSOCKET, send=send, close_timeout=0.05, on_end=ends.append
+        )
+        bridge.receive(bytes([1, 0, 16]) + bytes(16))
+        bridge.play(bytes(48_000), audio.audio_format("pcm16", rate=8_000))
+        assert entered.wait(10)
+        with pytest.raises(TimeoutError, match="does not return"):
+            bridge.hang_up()
+        go_on.set()
+        bridge.player.close(10)
+
+    assert ["closed"] == ends

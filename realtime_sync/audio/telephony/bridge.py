@@ -46,6 +46,9 @@ MARK = "realtime-sync:"
 Sound = Union[AudioBytes, str, "os.PathLike[str]"]
 """Bytes-like audio, or the path of a file."""
 
+KEYS = "0123456789*#ABCD"
+"""What a telephone can press; the letters are on few."""
+
 LOOK = 0.02
 """Seconds between two looks at whether an answer is complete."""
 
@@ -72,13 +75,14 @@ class CallBridge:
         session: an open session.
         carrier: who sends the call.
         send: sends one message to the carrier, text or bytes. Called from one
-            thread at a time, the bridge's own. A message that it refuses by raising
+            thread at a time: the bridge's own, and the last one that of `hang_up`.
+            A message that it refuses by raising
             is sent again for two seconds; then the call has failed, and `receive`
             raises what it raised.
         on_start: called when sound may flow, in the thread that calls `receive`;
             with the bridge, if it takes an argument. The place for a greeting.
         on_dtmf: called with each key that the caller presses, ``"0"`` to ``"9"``,
-            ``"*"`` or ``"#"``, in the thread that calls `receive`.
+            ``"*"``, ``"#"`` or ``"A"`` to ``"D"``, in the thread that calls `receive`.
         on_end: called once, with ``"stop"`` or the carrier's own word when the
             carrier ends the call, ``"failed"`` when nothing can be sent any more,
             ``"closed"`` when the program ends it first.
@@ -178,11 +182,18 @@ class CallBridge:
         self._speech_ms: float | None = None
         self._pause_on_speech = pause_on_speech
         self._hears: Converter | None = None
+        # Half a sample that the caller's sound ended with.
+        self._half = b""
+        # Whether the end of the call cut off what was being said.
+        self._cut = False
         # Guards the keys, and wakes who collects them.
         self._keys_changed = threading.Condition()
         self._keys: list[str] | None = None
         # Guards the reason: a call ends once.
         self._end_lock = threading.Lock()
+        # Held while *send* is called: two messages at once would be mixed up on a
+        # stream. Nobody waits for it but the player's thread.
+        self._sending = threading.Lock()
         self._attachment: Attachment | None = self.player.attach(
             session,
             barge_in=barge_in,
@@ -222,7 +233,10 @@ class CallBridge:
             Exception: what *send* raised until the bridge gave up.
         """
         for event in self._wire.read(message):
-            self._happened(event)
+            # What a carrier still sends of a call that is over is no part of it: the
+            # session may go on without the caller.
+            if not self.ended.is_set():
+                self._happened(event)
         failure = self.player.failure
         if failure is not None and self.end_reason == "failed":
             raise failure
@@ -335,7 +349,7 @@ class CallBridge:
         before = attachment.interruptions if attachment is not None else 0
         while self._session.is_open and self._speaks():
             if attachment is not None and attachment.interruptions != before:
-                return "interrupted"
+                return "failed" if self._cut else "interrupted"
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 return "timeout"
@@ -343,6 +357,9 @@ class CallBridge:
                 return "failed"
         self.player.end()
         outcome = self.player.wait_heard(max(deadline - time.monotonic(), 0.0))
+        if self._cut:
+            # The end of the call interrupts too, and nobody has spoken.
+            return "failed"
         if outcome == "heard" and not self._marks:
             # The clock knows when it was sent, and nobody when it arrived.
             remaining = deadline - time.monotonic()
@@ -395,7 +412,13 @@ class CallBridge:
         """
         End the call in the carrier's own words, and the bridge.
 
+        What is being said is cut; see `wait_heard`. Does nothing after the end of the
+        call. A call of ``send`` that is under way is waited for, for *close_timeout*
+        seconds.
+
         Raises:
+            TimeoutError: it did not return; the bridge is closed.
+            Exception: what ``send`` raised; the bridge is closed.
             ConfigurationError: this carrier has none: end the call with its REST
                 API, or by closing the socket.
         """
@@ -405,8 +428,9 @@ class CallBridge:
                 f"{self.carrier.name} ends a call over REST, or when the socket is "
                 "closed"
             )
-        self._send(message)
-        self._end("closed")
+        if self.ended.is_set():
+            return
+        self._end("closed", message)
 
     def close(self) -> None:
         """
@@ -441,7 +465,7 @@ class CallBridge:
 
     def _begin(self, start: CallStarted) -> None:
         if start.codec is not None:
-            self._input, self._hears = start.codec, None
+            self._input, self._hears, self._half = start.codec, None, b""
         if self.ended.is_set():
             return
         if self.started.is_set():
@@ -489,7 +513,9 @@ class CallBridge:
         if not self.started.is_set():
             return
         codec = self._input
-        sound = codec.decoded(sound)
+        sound = self._half + sound
+        whole = len(sound) - len(sound) % codec.format.bytes_per_sample
+        sound, self._half = codec.decoded(sound[:whole]), sound[whole:]
         wire = session_format(self._session, "input")
         if wire == codec.format:
             heard = sound
@@ -505,6 +531,9 @@ class CallBridge:
         self._speech_goes_on(codec.format.ms(len(sound)))
 
     def _pressed(self, digit: str) -> None:
+        if len(digit) != 1 or digit not in KEYS:
+            _log.warning("! call %s: %r is no key", self.call_id, digit)
+            return
         with self._keys_changed:
             if self._keys is not None:
                 self._keys.append(digit)
@@ -554,7 +583,7 @@ class CallBridge:
 
     # -- the end -----------------------------------------------------------------
 
-    def _end(self, reason: str) -> None:
+    def _end(self, reason: str, last: Message | None = None) -> None:
         with self._end_lock:
             if self.ended.is_set():
                 return
@@ -574,11 +603,29 @@ class CallBridge:
             # It is the error of a connection that is over anyway, and of a kind
             # that only the WebSocket library in use knows.
             _log.info("! call %s: %r", self.call_id, exc)
-        if self._on_end is not None:
-            self._on_end(reason)
+        try:
+            if last is not None:
+                self._send_last(last)
+        finally:
+            if self._on_end is not None:
+                self._on_end(reason)
+
+    def _send_last(self, message: Message) -> None:
+        """Send what ends the call, unless a stuck socket has the word."""
+        # The player's thread was waited for when the player was closed.
+        if not self._sending.acquire(blocking=False):
+            raise TimeoutError(
+                f"call {self.call_id} was not ended: send does not return; close "
+                "its socket"
+            )
+        try:
+            self._send(message)
+        finally:
+            self._sending.release()
 
     def _cut_short(self, attachment: Attachment) -> None:
         """Leave in the conversation what was heard: nobody hears the rest."""
+        self._cut = self.player.sounding or self.player.failure is not None
         if not self._session.is_open:
             return
         try:
@@ -606,8 +653,9 @@ class CallBridge:
 
     def _say(self, message: Message | None) -> None:
         # Nothing is said after the end, to which carriers are allergic.
-        if message is not None and not self.ended.is_set():
-            self._send(message)
+        with self._sending:
+            if message is not None and not self.ended.is_set():
+                self._send(message)
 
 
 class TwilioBridge(CallBridge):

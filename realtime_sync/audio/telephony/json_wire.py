@@ -89,7 +89,8 @@ class JsonWire:
             yield self._start(frame)
         elif event == "media":
             media = part_of(frame, "media")
-            if media.get("track", "inbound") in ("inbound", "inbound_track"):
+            track = text_of(media.get("track")) or "inbound"
+            if track in ("inbound", "inbound_track"):
                 sound = from_base64(media.get("payload", ""))
                 if sound:
                     yield CallerSound(sound)
