@@ -12,6 +12,8 @@ import pytest
 from realtime_sync import Router, connect
 from tests.rawserver import PING, PONG, Gone, Peer, RawServer, server_frame
 
+pytestmark = [pytest.mark.usefixtures("arrangement"), pytest.mark.shared]
+
 LONG = 20.0
 PINGS = 30_000
 
@@ -73,3 +75,31 @@ def test_one_pong_is_kept_the_latest(between: Any) -> None:
     assert len(flood.pongs) < PINGS
     assert sorted(flood.pongs) == flood.pongs
     assert most < 3 << 20  # All of them would be more than twice that.
+
+
+def test_a_flood_on_one_session_holds_up_no_other() -> None:
+    """Each has its share of every turn of a loop that they have in common."""
+    answered, pinged = threading.Event(), threading.Event()
+
+    def loud(peer: Peer) -> None:
+        peer.greet()
+        while not answered.is_set():
+            peer.raw(numbered(0, 1000))
+            pinged.set()
+        peer.answer_close()
+
+    def quiet(peer: Peer) -> None:
+        peer.greet()
+        peer.hear_until("input_audio_buffer.clear")
+        peer.say({"type": "input_audio_buffer.cleared", "event_id": "e"})
+        peer.answer_close()
+
+    with RawServer(loud) as flooding, RawServer(quiet) as server:
+        flooded = connect("m", base_url=flooding.url, router=Router())
+        with connect("m", base_url=server.url, router=Router()) as session:
+            assert pinged.wait(LONG)
+            try:
+                session.input_audio_buffer.clear().acknowledged(LONG)
+            finally:
+                answered.set()
+        flooded.close()
