@@ -12,7 +12,7 @@ import pytest
 from realtime_sync import RealtimeClient, ReconnectPolicy, Threads, errors, live
 from realtime_sync.server import Call, Delegate, Prompt, Say, serve
 from realtime_sync.server.host.server import Server
-from realtime_sync.server.voice import default_mouth
+from realtime_sync.server.voice import default_synthesizer
 
 LONG = 20.0
 
@@ -173,7 +173,7 @@ def test_spoken_question_is_handed_on_and_answered_aloud() -> None:
             heard = session.output_audio(skip_silence=True)
             session.input_audio.append(bytes(14_400))
             session.input_audio.append(
-                default_mouth().speak("What is the weather in Paris?")
+                default_synthesizer().speak("What is the weather in Paris?")
             )
             session.wait_said("it is sunny in paris")
 
