@@ -716,3 +716,31 @@ def test_hanging_up_on_a_socket_that_is_stuck_says_so() -> None:
         bridge.player.close(10)
 
     assert ["closed"] == ends
+
+
+def test_a_mark_of_thousands_of_digits_is_none_of_ours() -> None:
+    """Python refuses to read it, and the call goes on."""
+    with Phone(TWILIO) as phone:
+        phone.dial(0.1)
+        phone.say(1.0)
+        phone.carrier.advance(0.1)
+        name = "realtime-sync:" + "9" * 5000
+        phone.bridge.receive({"event": "mark", "mark": {"name": name}})
+
+        assert phone.bridge.player.sounding
+        assert [] == phone.ends
+
+
+@pytest.mark.parametrize(
+    "media",
+    [
+        {"encoding": "audio/x-l16", "sampleRate": "9" * 5000},
+        {"encoding": "audio/x-l16;rate=" + "9" * 5000},
+        {"encoding": "slin" + "9" * 5000},
+    ],
+)
+def test_a_rate_of_thousands_of_digits_is_refused(media: dict[str, str]) -> None:
+    """By an error of ours, as any other rate that no call has."""
+    with Phone(SIGNALWIRE) as phone:
+        with pytest.raises(RemoteProtocolError, match="the call (has|is in)"):
+            phone.bridge.receive({"event": "start", "start": {"mediaFormat": media}})

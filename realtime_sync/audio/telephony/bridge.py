@@ -43,6 +43,9 @@ _log = area_logger("realtime_sync.audio")
 MARK = "realtime-sync:"
 """Marks of ours begin like this; others are the application's."""
 
+MARK_DIGITS = 18
+"""Digits of the longest position that a mark of ours names: of exabytes."""
+
 Sound = Union[AudioBytes, str, "os.PathLike[str]"]
 """Bytes-like audio, or the path of a file."""
 
@@ -450,7 +453,8 @@ class CallBridge:
             self._caller_said(event.sound)
         elif isinstance(event, SoundHeard):
             position = event.mark.removeprefix(MARK)
-            if event.mark.startswith(MARK) and position.isdecimal():
+            ours = event.mark.startswith(MARK) and len(position) <= MARK_DIGITS
+            if ours and position.isdecimal():
                 self.player.ledger.confirm(int(position))
         elif isinstance(event, KeyPressed):
             self._pressed(event.digit)

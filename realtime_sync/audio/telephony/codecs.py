@@ -60,8 +60,9 @@ _WORDS = {
 }
 """Carriers' words, small and without ``audio/``, ``x-``, ``raw/`` and signs."""
 
-_SLIN = re.compile(r"slin(\d+)")
-_NUMBER = re.compile(r"\d+")
+# Bounded: Python refuses to read numbers of thousands of digits.
+_SLIN = re.compile(r"slin(\d{1,9})")
+_NUMBER = re.compile(r"\d{1,9}")
 
 
 def codec_named(
