@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from threading import RLock
 from typing import Optional
 
-from ..deadline import held_here
 from ..errors import ConnectionLost
 from .command_handle import Command
 
@@ -46,7 +45,6 @@ class HeldCommands:
         Raises:
             ConnectionLost: too many wait already.
         """
-        assert held_here(self._lock)
         if not self._open:
             return False
         size = _audio_size(command)

@@ -157,19 +157,15 @@ class Sender:
         elif not isinstance(command, events.ClientEvent):
             raise TypeError(f"send() takes a client event or a mapping: {command!r}")
         if isinstance(command, VendorCommand):
-            self._write(command, command.frame)
+            self.write(command)
             return self._make_handle(command)
-        if not command.event_id:
+        if command.event_id is UNSET or not command.event_id:
             command = with_event_id(command, next(self._ids))
         else:
             self._pending.check_id(command.event_id)
-        handle = self._write(command, command, make or self._make_handle)
+        handle = self.write(command, make=make or self._make_handle)
         assert handle is not None
         return handle
-
-    def write(self, command: events.ClientEvent) -> None:
-        """Encode and write a command without expecting an answer."""
-        self._write(command, command)
 
     def append_command(self, *, audio: bytes) -> events.ClientEvent:
         """
@@ -225,37 +221,55 @@ class Sender:
                 return False
         return True
 
-    def _write(
+    def write(
         self,
-        command: Command,
-        frame: Union[events.ClientEvent, Mapping[str, Any]],
+        command: Union[events.ClientEvent, VendorCommand],
+        *,
         make: Optional[Callable[[Command], CommandHandle]] = None,
     ) -> Optional[CommandHandle]:
+        """
+        Encode and write a command.
+
+        Args:
+            command: what is sent.
+            make: makes the handle of its answer; without it none is expected.
+
+        Returns:
+            The handle, or None.
+        """
         if self.forked is not None:
             raise again(self.forked)
         if self.connection is None:
             raise LocalProtocolError("the session is not open yet; call open()")
         if command.type == "session.update":
-            self._note_tools(frame)
-        payload = self.codec.encode(frame)
+            self._note_tools(command)
+        payload = self.codec.encode(
+            command.frame if isinstance(command, VendorCommand) else command
+        )
         handle = make(command) if make else None
-        while not self._offer(command, payload, handle):
+        while not self._offer(
+            command, payload, handle, Deadline(self._waiting.timeout)
+        ):
             handle = make(command) if make else None
         if command.type not in self._publisher.unheard:
             self._publisher.sent(command, f"client.{command.type}")
         return handle
 
     def _offer(
-        self, command: Command, payload: bytes, handle: Optional[CommandHandle]
+        self,
+        command: Command,
+        payload: bytes,
+        handle: Optional[CommandHandle],
+        deadline: Deadline,
     ) -> bool:
         """
-        Send or hold a command once.
+        Send or hold a command once, within one deadline.
 
         Returns:
             False when the connection was lost meanwhile and another will come:
             the server cannot have got the command, so it goes to that one.
         """
-        self._await_verdict()
+        self._await_verdict(deadline)
         held = self.held
         if held is not None and self._hold(held, command, handle):
             return True
@@ -282,7 +296,7 @@ class Sender:
                 # Outside of the lock: it wakes a thread, which may send at once.
                 if oldest is not None:
                     self._pending.give_up(oldest)
-            connection.flush(entry, Deadline(self._waiting.timeout))
+            connection.flush(entry, deadline)
         except BaseException as exc:
             # An interrupt, too: the caller never gets the handle, and whoever writes
             # next would send a command that nobody knows of.
@@ -328,11 +342,12 @@ class Sender:
         """Wait until it is known what becomes of a lost connection."""
         if self.on_reader():
             return False  # It brings the verdict, and would wait for itself.
-        connection.over.wait(Deadline(self._waiting.timeout).remaining())
-        self._await_verdict()
+        deadline = Deadline(self._waiting.timeout)
+        connection.over.wait(deadline.remaining())
+        self._await_verdict(deadline)
         return self.held is not None or self.connection is not connection
 
-    def _await_verdict(self) -> None:
+    def _await_verdict(self, deadline: Deadline) -> None:
         """
         A connection that has just been lost may be about to be replaced; the
         moment until that is known is waited out rather than raised.
@@ -341,7 +356,7 @@ class Sender:
         if connection is None or not connection.lost or self.held is not None:
             return
         if not self.on_reader():
-            self.verdict.wait(Deadline(self._waiting.timeout).remaining())
+            self.verdict.wait(deadline.remaining())
 
     def from_mapping(
         self, frame: Mapping[str, Any]

@@ -298,7 +298,6 @@ class WatchList:
         return tuple(w for w in self._watches if w not in gone)
 
     def _index(self, watches: tuple[Watch, ...]) -> None:
-        assert held_here(self._lock)
         named = {name for watch in watches for name in watch.types or ()}
         by_type = {
             name: tuple(w for w in watches if w.types is None or name in w.types)

@@ -69,7 +69,7 @@ class InputAudioBuffer(_Resource):
             TypeError: it is text, or no samples.
             ConnectionClosed: the connection is over.
         """
-        write_audio(self._sender, to_audio(audio))
+        write_audio(self._sender, audio)
 
     def commit(self) -> CommandHandle:
         """Make a user item of what is in the buffer. Creates no response."""
@@ -117,7 +117,10 @@ class ConversationItems(_Resource):
                 only servers make, or of which nothing is known.
             TypeError: it is no item.
         """
-        given = _given_back(item)
+        given: InputItem = item  # type: ignore[assignment]
+        # Nearly every mapping is new, and what the mirror gave has an id.
+        if not isinstance(item, Mapping) or "id" in item:
+            given = _given_back(item)
         frame: dict[str, Any] = {"type": "conversation.item.create", "item": given}
         if previous_item_id is not UNSET:
             frame["previous_item_id"] = previous_item_id
@@ -425,8 +428,7 @@ class Responses(_Resource):
 
 def _given_back(item: Union[InputItem, Item]) -> InputItem:
     """What creates an item that came from a snapshot; anything else as it is."""
-    # Nearly every mapping is new, and what the mirror gave has an id.
-    if isinstance(item, Mapping) and "id" in item and is_of_mirror(item):
+    if isinstance(item, Mapping) and is_of_mirror(item):
         item = Item.from_dict(item)
     if not isinstance(item, Item):
         return item
@@ -436,8 +438,9 @@ def _given_back(item: Union[InputItem, Item]) -> InputItem:
     return built
 
 
-def write_audio(sender: Sender, data: bytes) -> None:
+def write_audio(sender: Sender, audio: object) -> None:
     """Send audio in as many commands as it takes."""
+    data = to_audio(audio)
     make = sender.append_command
     if len(data) <= _SPLIT:
         sender.write(make(audio=data))

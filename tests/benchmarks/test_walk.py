@@ -200,7 +200,7 @@ ITEM = {
 
 DELTA = Walk(files=10, calls=14, returns=0)
 DELTA_REAL = Walk(files=12, calls=17, returns=2)
-CREATE = Walk(files=12, calls=52, returns=7)
-APPEND = Walk(files=7, calls=20, returns=5)
-CREATE_REAL = Walk(files=15, calls=84, returns=10)
-APPEND_REAL = Walk(files=9, calls=55, returns=8)
+CREATE = Walk(files=12, calls=48, returns=7)
+APPEND = Walk(files=7, calls=17, returns=4)
+CREATE_REAL = Walk(files=14, calls=80, returns=8)
+APPEND_REAL = Walk(files=9, calls=48, returns=6)

@@ -1093,7 +1093,7 @@ def test_a_rotation_that_fails_leaves_the_old_connection(short_lived: Server) ->
     reconnector = session._parts.reconnector
     assert reconnector is not None
     while reconnector._task is None:
-        session.conversation.add_message("x").acknowledged(LONG)
+        session.input_audio_buffer.clear().acknowledged(LONG)
     assert reconnector.join(_deadline())
     session.conversation.add_message("still here").acknowledged(LONG)
 
