@@ -7,12 +7,12 @@ from threading import Event, Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Optional, Protocol, Union
 
-from ..errors import ConnectionClosed, RealtimeError, ToolError
+from ..errors import ConnectionClosed, RealtimeError
 from ..transport.logs import area_logger
 from .calls import failure
+from .offered import OfferedTools, name_of
 from .running import RunningCall
 from .tool import Tool
-from .toolset import name_of, same
 
 if TYPE_CHECKING:
     from .. import live
@@ -64,8 +64,7 @@ class LiveToolSet:
         self._most_bytes = most_bytes
         # Guards everything below; tools run outside of it.
         self._lock = Lock()
-        self._tools: dict[str, Tool] = {}
-        self._removed: set[str] = set()
+        self._offered = OfferedTools()
         self._running: dict[str, RunningCall] = {}
         self._rounds: dict[str, set[str]] = {}
         self._declared: tuple[Any, ...] = ()
@@ -74,14 +73,13 @@ class LiveToolSet:
         session.on("connection.closed", self._closed, inline=True)
 
     def __iter__(self) -> Iterator[Tool]:
-        with self._lock:
-            return iter(tuple(self._tools.values()))
+        return iter(self._offered.all().values())
 
     def __len__(self) -> int:
-        return len(self._tools)
+        return len(self._offered.all())
 
     def __contains__(self, name: object) -> bool:
-        return name in self._tools
+        return name in self._offered.all()
 
     def add(self, function: Union[Callable[..., Any], Tool], **options: Any) -> Tool:
         """
@@ -97,12 +95,7 @@ class LiveToolSet:
         """
         self._session.check_tools()
         tool = function if isinstance(function, Tool) else Tool.of(function, **options)
-        with self._lock:
-            known = self._tools.get(tool.name)
-            if known is not None and not same(known, tool):
-                raise ToolError(f"there is a tool called {tool.name!r} already")
-            self._tools[tool.name] = tool
-            self._removed.discard(tool.name)
+        self._offered.add(tool)
         self._offer()
         return tool
 
@@ -113,17 +106,7 @@ class LiveToolSet:
         Raises:
             ToolError: it is not in the set.
         """
-        with self._lock:
-            names = [
-                name
-                for name, each in self._tools.items()
-                if tool in (name, each, each.function)
-            ]
-            if not names:
-                raise ToolError(f"{tool!r} is no tool of this session")
-            for name in names:
-                del self._tools[name]
-                self._removed.add(name)
+        self._offered.remove(tool)
         self._offer()
 
     def declared_in(self, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,10 +119,7 @@ class LiveToolSet:
         return {**fields, "delegation": delegation}
 
     def _definitions(self) -> list[Any]:
-        with self._lock:
-            mine = [tool.definition() for tool in self._tools.values()]
-            names = {*self._tools, *self._removed}
-        return [each for each in self._declared if name_of(each) not in names] + mine
+        return self._offered.definitions(self._declared)
 
     def _offer(self) -> None:
         if self._session.is_open:
@@ -152,9 +132,9 @@ class LiveToolSet:
 
     def _called(self, item: Any, delegation_id: str, response_id: str) -> bool:
         with self._lock:
-            tool = self._tools.get(item.name)
+            tool = self._offered.all().get(item.name)
             foreign = any(name_of(each) == item.name for each in self._declared)
-            if tool is None and foreign and item.name not in self._removed:
+            if foreign and not self._offered.has_had(item.name):
                 return False
             stirred = Event()
             call = RunningCall(self._session, tool, item, stirred, say=self._say)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from ..errors import ConnectionClosed, ConnectionClosedOK, ToolError, WaitTimeout
+from ..errors import ConnectionClosed, ConnectionClosedOK, WaitTimeout
 from ..transport.logs import area_logger
 from .calls import FunctionCall, failure
 from .host import ToolHost
+from .offered import OfferedTools, name_of
 from .running import Round
 from .tool import Tool
 
@@ -53,8 +54,7 @@ class ToolSet:
         self._max_rounds = max_rounds
         # Guards everything below; tools run outside of it.
         self._lock = Lock()
-        self._tools: dict[str, Tool] = {}
-        self._removed: set[str] = set()
+        self._offered = OfferedTools()
         self._rounds: dict[str, Round] = {}
         self._answered: dict[str, None] = {}
         self._left: Optional[int] = None
@@ -62,14 +62,13 @@ class ToolSet:
         session.on("connection.closed", self._closed, inline=True)
 
     def __iter__(self) -> Iterator[Tool]:
-        with self._lock:
-            return iter(tuple(self._tools.values()))
+        return iter(self._offered.all().values())
 
     def __len__(self) -> int:
-        return len(self._tools)
+        return len(self._offered.all())
 
     def __contains__(self, name: object) -> bool:
-        return name in self._tools
+        return name in self._offered.all()
 
     def add(self, function: Callable[..., Any], **options: Any) -> Tool:
         """
@@ -83,12 +82,7 @@ class ToolSet:
             ToolError: it cannot be described, or the name is taken by another.
         """
         tool = function if isinstance(function, Tool) else Tool.of(function, **options)
-        with self._lock:
-            known = self._tools.get(tool.name)
-            if known is not None and not same(known, tool):
-                raise ToolError(f"there is a tool called {tool.name!r} already")
-            self._tools[tool.name] = tool
-            self._removed.discard(tool.name)
+        self._offered.add(tool)
         self._offer()
         return tool
 
@@ -102,17 +96,7 @@ class ToolSet:
         Raises:
             ToolError: it is not in the set.
         """
-        with self._lock:
-            names = [
-                name
-                for name, each in self._tools.items()
-                if tool in (name, each, each.function)
-            ]
-            if not names:
-                raise ToolError(f"{tool!r} is no tool of this session")
-            for name in names:
-                del self._tools[name]
-                self._removed.add(name)
+        self._offered.remove(tool)
         self._offer()
 
     def definitions(self, others: Optional[Iterable[Any]] = ()) -> list[Any]:
@@ -122,10 +106,7 @@ class ToolSet:
         Args:
             others: definitions to keep beside ours: MCP servers, other functions.
         """
-        with self._lock:
-            mine = [tool.definition() for tool in self._tools.values()]
-            names = {*self._tools, *self._removed}
-        return [each for each in others or () if name_of(each) not in names] + mine
+        return self._offered.definitions(others)
 
     def follow(
         self, reply: Reply, timeout: Optional[float]
@@ -231,7 +212,7 @@ class ToolSet:
         round_ = Round(
             self._session,
             self._host,
-            dict(self._tools),
+            self._offered.all(),
             fresh,
             go_on=go_on,
             refusal=None if finished else refusal,
@@ -260,7 +241,7 @@ class ToolSet:
 
     def _is_foreign(self, name: object) -> bool:
         """Whether a function was declared by others, who will answer its calls."""
-        if name in self._tools or name in self._removed:
+        if self._offered.has_had(name):
             return False
         declared = self._host.declared or ()
         return any(name_of(each) == name for each in declared)
@@ -291,17 +272,3 @@ def _rounds_in_a_row(snapshot: Snapshot, response_id: str) -> int:
         if item.type == "function_call" and item.response_id:
             found.add(item.response_id)
     return len(found)
-
-
-def same(known: Tool, new: Tool) -> bool:
-    """Whether a tool is the same one again, as when a cell is run twice."""
-    return known.function is new.function or all(
-        getattr(known.function, name, None) == getattr(new.function, name, "")
-        for name in ("__qualname__", "__module__")
-    )
-
-
-def name_of(definition: object) -> Any:
-    if isinstance(definition, Mapping):
-        return definition.get("name")
-    return getattr(definition, "name", None)
