@@ -13,7 +13,7 @@ from .dispatch.router import Router
 from .errors import ConfigurationError
 from .session.close_report import CloseReport
 from .session.history import read_history
-from .session.options import SessionOptions, for_model
+from .session.options import SessionOptions, for_model, with_keywords
 from .session.reply import Reply
 from .session.session import Session
 from .transport.endpoint import Endpoint, Key
@@ -82,7 +82,7 @@ class RealtimeClient:
         if api_key is not None:
             chosen = chosen.with_key(api_key)
         self.endpoint = evolve(chosen, headers=headers)
-        self._defaults = SessionOptions(**defaults)
+        self._defaults = with_keywords(SessionOptions(), defaults)
         self._kind_chosen = "session_type" in defaults
         self._max_retries = max_retries
         # Guards `_rest`, so that there is one pool of connections.
@@ -203,7 +203,7 @@ class RealtimeClient:
         """
         _check_kinds(model, router)
         named = self._kind_chosen or "session_type" in options
-        chosen = for_model(evolve(self._defaults, **options), model, chosen=named)
+        chosen = for_model(with_keywords(self._defaults, options), model, chosen=named)
         if chosen.session_type == "live":
             from .session.live.session import LiveSession
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any
 
 import attrs
@@ -72,6 +73,41 @@ def test_misspelt_option_fails_at_the_callers_line(make: Any) -> None:
     """There is no option that is silently ignored."""
     with pytest.raises(TypeError, match="time_out"):
         make(time_out=3)
+
+
+@pytest.mark.parametrize("make", [RealtimeClient, connect])
+@pytest.mark.parametrize(
+    "option, right",
+    [
+        ("headers", "extra_headers="),
+        ("additional_headers", "extra_headers="),
+        ("params", "extra_query="),
+        ("url", "base_url="),
+        ("token", "api_key="),
+        ("open_timeout", "connect_timeout="),
+        ("voice", "config={'voice'"),
+        ("instructions", "config={'instructions'"),
+        ("input_audio_format", "config={'input_audio_format'"),
+        ("turn_detection", "config={'turn_detection'"),
+        ("reconect", "reconnect="),
+    ],
+)
+def test_an_option_of_another_library_is_named_as_it_is_called_here(
+    make: Any, option: str, right: str
+) -> None:
+    """Whoever comes from another one is told the way, not sent to the source."""
+    with pytest.raises(TypeError, match=re.escape(f"option {option}=")) as caught:
+        make(**{option: {}})
+
+    assert right in str(caught.value)
+
+
+@pytest.mark.parametrize("option", ["base_url", "api_key", "organization"])
+def test_what_belongs_to_a_client_is_not_an_option_of_its_sessions(option: str) -> None:
+    """The error says where it goes."""
+    client = RealtimeClient(base_url="ws://127.0.0.1:9/v1")
+    with pytest.raises(TypeError, match="connect or RealtimeClient"):
+        client.session("m", **{option: "x"})  # type: ignore[misc]
 
 
 def test_one_shot_question_connects_asks_and_closes() -> None:

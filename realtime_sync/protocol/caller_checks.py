@@ -23,6 +23,13 @@ _BODIES = {
 """Members of commands that hold named fields, and their beta spellings."""
 
 
+def configurable() -> frozenset[str]:
+    """Names of what a session's configuration may hold, in both spellings."""
+    from .sessions import SessionConfig  # Not needed until somebody errs.
+
+    return frozenset((*known_keys(SessionConfig), *_BODIES["session"]))
+
+
 def losses(given: object, kept: object, path: str = "") -> Iterator[str]:
     """
     Yield the path of everything that is in one frame and not in another.

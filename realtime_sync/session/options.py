@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -16,9 +17,10 @@ from typing import (
     get_args,
 )
 
-from attrs import Attribute, evolve, field, frozen
+from attrs import Attribute, evolve, field, fields_dict, frozen
 
 from ..errors import ConfigurationError
+from ..protocol.caller_checks import configurable
 from ..types import UNSET, Dialect, DispatchMode, IdleAudio, SessionType, Unset
 from .threads import Threads
 
@@ -192,6 +194,65 @@ class SessionOptions:
     name: Optional[str] = field(default=None, validator=_text)
     history: Any = field(default=None, repr=False)
     threads: Optional[Threads] = field(default=None, validator=_threads)
+
+
+_CLIENTS = ("api_key", "base_url", "endpoint", "max_retries", "organization", "project")
+"""What is said once, to a client, and not for every session."""
+
+_MEANT = {
+    "additional_headers": "extra_headers",
+    "default_headers": "extra_headers",
+    "default_query": "extra_query",
+    "header": "extra_headers",
+    "headers": "extra_headers",
+    "http_proxy": "proxy",
+    "key": "api_key",
+    "open_timeout": "connect_timeout",
+    "params": "extra_query",
+    "query": "extra_query",
+    "query_params": "extra_query",
+    "ssl": "ssl_context",
+    "sslopt": "ssl_context",
+    "token": "api_key",
+    "uri": "base_url",
+    "url": "base_url",
+    "websocket_base_url": "base_url",
+}
+"""What other libraries call an option -> its name here."""
+
+
+def with_keywords(
+    options: SessionOptions, keywords: Mapping[str, Any]
+) -> SessionOptions:
+    """
+    Options with some of them given by name.
+
+    Args:
+        options: the others.
+        keywords: as the caller wrote them.
+
+    Raises:
+        ConfigurationError: a value is wrong.
+        TypeError: there is no such option; the message says what is meant.
+    """
+    known = fields_dict(SessionOptions)
+    for name in keywords:
+        if name not in known:
+            raise TypeError(f"there is no option {name}={_meant(name, tuple(known))}")
+    return evolve(options, **keywords)
+
+
+def _meant(name: str, known: tuple[str, ...]) -> str:
+    """What to write instead of an option that there is not, if that is known."""
+    right = _MEANT.get(name, name)
+    if right in known:
+        return f"; write {right}=..."
+    if right in _CLIENTS:
+        return f"; write {right}=... in connect or RealtimeClient"
+    if right in configurable():
+        return f"; it is configuration: write config={{{name!r}: ...}}"
+    near = get_close_matches(name, (*known, *_CLIENTS), n=1)
+    return f"; did you mean {near[0]}=...?" if near else ""
 
 
 _USELESS = {
