@@ -27,8 +27,27 @@ if TYPE_CHECKING:
 REMEMBERED = 256
 """Ids of interrupted responses and items that are remembered."""
 
-_MILLISECONDS = re.compile(r"(\d+)(?:\.\d+)? ?m(?:illi)?s")
-"""Figures in the refusal to truncate beyond the end of what a server has."""
+_BEYOND = re.compile(
+    r"shorter|longer than|beyond|past the end|greater than|out of range"
+    r"|exceeds? the (audio|sound|length|duration)"
+)
+"""Words of a refusal to truncate beyond the end of what a server has."""
+
+_FIGURE = re.compile(
+    r"(?<![\w.,-])(\d{1,3}(?:,\d{3})+|\d{1,9})(\.\d{1,9})?"
+    r"(?: ?(m(?:illi)?s(?:ec(?:ond)?s?)?|s(?:ec(?:ond)?s?)?)\b|(?!\w|,\d))"
+)
+"""Figures of such words: with milliseconds, seconds or nothing behind them."""
+
+
+def _milliseconds(text: str) -> list[int]:
+    """The times that a refusal names; what has no unit is one if nothing has."""
+    found = _FIGURE.findall(text)
+    units = [each for each in found if each[2]] or found
+    return [
+        int(float(whole.replace(",", "") + part) * (1000 if unit[:1] == "s" else 1))
+        for whole, part, unit in units
+    ]
 
 
 def _known(value: object) -> str | None:
@@ -228,10 +247,10 @@ class Attachment:
         then the conversation would hold all of what was not heard.
         """
         problem = event.error
-        text = str(getattr(problem, "message", "") or "")
+        text = str(getattr(problem, "message", "") or "").lower()
         if self._retold(_known(getattr(problem, "event_id", None))):
             return
-        if "shorter" not in text:
+        if "audio" not in text or not _BEYOND.search(text):
             return
         event_id = _known(getattr(problem, "event_id", None))
         if event_id is None and len(self._truncations) == 1:
@@ -240,9 +259,9 @@ class Attachment:
         if command is None or not isinstance(command.audio_end_ms, int):
             return
         shorter = [
-            int(figure)
-            for figure in _MILLISECONDS.findall(text)
-            if 0 < int(figure) < command.audio_end_ms
+            figure
+            for figure in _milliseconds(text)
+            if 0 < figure < command.audio_end_ms
         ]
         if shorter:
             self._session.send(

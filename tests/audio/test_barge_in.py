@@ -412,6 +412,53 @@ def test_a_server_with_one_id_for_everything_is_heard_again() -> None:
         assert (0.0, 100.0) == (muted, player.queued_ms)
 
 
+@pytest.mark.parametrize(
+    "words, asked, figure",
+    [
+        ("Audio content of 2.45s is already shorter than 3.1s", 3100, 2450),
+        ("audio is already shorter than 2,450 ms", 3100, 2450),
+        ("audio of item_2999 is shorter: 2 sec", 3100, 2000),
+        ("the audio is shorter, 2450.9msec", 3100, 2450),
+    ],
+)
+def test_the_servers_figure_may_be_in_seconds(
+    words: str, asked: int, figure: int
+) -> None:
+    """Whatever its unit, and whatever else is a number in the words."""
+    transport, session = memory()
+    sound = audio.tone(440, 4.0)
+    with session, audio.Player() as player, player.attach(session):
+        transport.feed(*frames.answer(spoken="One.", audio=sound, item_id="a1")({}))
+        transport.take()
+        player.pull(asked * 48)
+        transport.feed(STARTED)
+        (sent,) = transport.take()
+        transport.feed(refusal(words, sent["event_id"]))
+        (again,) = transport.take()
+
+        assert (asked, figure) == (sent["audio_end_ms"], again["audio_end_ms"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Rate limit exceeded: beyond 60 in a minute, try again in 0.02 s",
+        "Item a1 of 41 ms not found",
+        "The server is overloaded for 0.01 seconds",
+        "audio is shorter",
+        "audio is shorter than 60 ms",
+    ],
+)
+def test_a_refusal_without_a_figure_of_the_servers_is_left_alone(words: str) -> None:
+    """What is guessed would take from the model what was heard."""
+    transport, session = memory()
+    with session, audio.Player() as player, player.attach(session):
+        sent = cut_in_the_middle(transport, session, player)
+        transport.feed(refusal(words, sent["event_id"]))
+
+        assert [] == transport.take()
+
+
 def cut_in_the_middle(
     transport: MemoryTransport, session: Session, player: audio.Player, ms: int = 60
 ) -> dict[str, Any]:
@@ -444,6 +491,11 @@ def refusal(message: str, event_id: str | None) -> dict[str, Any]:
         "Audio content of 41ms is already shorter than 60ms",
         "Audio content of 41 ms is already shorter than 60 ms",
         "The audio is shorter (41 milliseconds).",
+        "Audio content of 0.041s is already shorter than 0.06s",
+        "Audio content of 0.041 seconds is already shorter than 0.060 seconds",
+        "audio_end_ms 60 is greater than the length of the audio, 41",
+        "Item a99: 60 MS is beyond the end of its audio (41 MS)",
+        "audio_end_ms exceeds the duration of the audio: 41.0 < 60.0",
     ],
 )
 def test_a_truncation_beyond_the_end_is_sent_again_with_the_servers_figure(
