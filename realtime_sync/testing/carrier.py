@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..audio.telephony import CallBridge, Carrier, Codec
 from .carrier_lines import (
+    AudioHookLine,
     AudioSocketLine,
     AzureLine,
     ChannelWebSocketLine,
@@ -38,6 +39,7 @@ LINES: Mapping[str, Callable[..., Line]] = {
     "Exotel": ExotelLine,
     "Vonage": VonageLine,
     "Azure Communication Services": AzureLine,
+    "Genesys AudioHook": AudioHookLine,
     "Asterisk AudioSocket": AudioSocketLine,
     "Asterisk chan_websocket": ChannelWebSocketLine,
 }
@@ -255,6 +257,8 @@ class FakeCarrier:
                 self._queue.clear()
                 for mark in marks:
                     self._reached(mark)
+            elif asked.what == "answer":
+                self._say(asked.answer)
             else:
                 self.hung_up.set()
 

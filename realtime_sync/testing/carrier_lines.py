@@ -8,6 +8,7 @@ real line has not been tried.
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, Union
@@ -23,14 +24,17 @@ class Asked:
     What a program asks of a carrier.
 
     Attributes:
-        what: ``"sound"``, ``"mark"``, ``"clear"`` or ``"hang up"``.
+        what: ``"sound"``, ``"mark"``, ``"clear"``, ``"hang up"``, or ``"answer"``
+            where the carrier has one to give.
         sound: as it is coded on the line.
         mark: the name of a mark.
+        answer: what the carrier says to it.
     """
 
     what: str
     sound: bytes = b""
     mark: str = ""
+    answer: Sent = ""
 
 
 class Line(Protocol):
@@ -371,6 +375,84 @@ class AzureLine:
         else:
             assert frame["kind"] == "StopAudio" and frame["stopAudio"] == {}
             yield Asked("clear")
+
+
+class AudioHookLine:
+    """The messages of Genesys AudioHook, with mu-law."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self._answered = 0
+        self._opened = False
+
+    def _said(self, kind: str, parameters: Mapping[str, object]) -> str:
+        frame = {
+            "version": "2",
+            "id": "e160e428",
+            "type": kind,
+            "seq": next(self._numbers),
+            "serverseq": self._answered,
+            "position": "PT0.0S",
+            "parameters": parameters,
+        }
+        return json.dumps(frame)
+
+    def begin(self) -> list[Sent]:
+        """``open`` with three offers, and a ``ping``."""
+        offers = (["external", "internal"], ["internal"], ["external"])
+        media = [
+            {"type": "audio", "format": "PCMU", "channels": each, "rate": 8000}
+            for each in offers
+        ]
+        told = {
+            "organizationId": "o1",
+            "conversationId": "c1",
+            "participant": {"id": "p1", "ani": "+1", "aniName": "", "dnis": "+2"},
+            "media": media,
+            "language": "en-US",
+            "inputVariables": {"language": "en"},
+        }
+        return [self._said("open", told), self._said("ping", {"rtt": "PT0.1S"})]
+
+    def caller(self, sound: bytes) -> Sent:
+        """A binary message."""
+        return sound
+
+    def key(self, digit: str) -> Sent:
+        """``dtmf``."""
+        return self._said("dtmf", {"digit": digit})
+
+    def heard(self, mark: str) -> None:
+        """Nothing is said of that."""
+
+    def stop(self) -> Sent:
+        """``close``, which is to be answered."""
+        return self._said("close", {"reason": "end"})
+
+    def read(self, message: Sent) -> Iterator[Asked]:
+        """Binary sound, and a dialogue in numbers without a gap."""
+        if isinstance(message, bytes):
+            assert self._opened, "sound before a coding was chosen"
+            yield Asked("sound", sound=message)
+            return
+        frame = json.loads(message)
+        self._answered += 1
+        assert frame["seq"] == self._answered, "a number is left out, or out of turn"
+        assert (frame["version"], frame["id"]) == ("2", "e160e428")
+        kind, told = frame["type"], frame["parameters"]
+        if kind == "opened":
+            (media,) = told["media"]
+            assert media["channels"] == ["external"] and media["format"] == "PCMU"
+            self._opened = True
+        elif kind == "event":
+            assert told["entities"] == [{"type": "barge_in", "data": {}}]
+            yield Asked("clear")
+        elif kind == "disconnect":
+            yield Asked("hang up")
+            answer = self._said("close", {"reason": "disconnect"})
+            yield Asked("answer", answer=answer)
+        else:
+            assert kind in ("pong", "closed"), f"Genesys knows no {kind}"
 
 
 class AudioSocketLine:

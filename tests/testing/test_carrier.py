@@ -12,6 +12,7 @@ import pytest
 from realtime_sync import audio, connect
 from realtime_sync.audio.telephony import (
     ASTERISK_WEBSOCKET,
+    AUDIOHOOK,
     AUDIOSOCKET,
     AZURE,
     EXOTEL,
@@ -28,6 +29,7 @@ from realtime_sync.audio.telephony import (
 )
 from realtime_sync.errors import ConfigurationError, RemoteProtocolError
 from realtime_sync.testing import FakeCarrier, MemoryTransport
+from realtime_sync.testing.carrier import LINES
 from tests.phone import STARTED, STOPPED, Phone
 
 CARRIERS: list[Any] = [
@@ -57,6 +59,7 @@ CARRIERS: list[Any] = [
     pytest.param(AUDIOSOCKET, {}, None, id="audiosocket"),
     pytest.param(AZURE, {}, None, id="azure"),
     pytest.param(AZURE, {"rate": 24_000}, linear(24_000), id="azure-24"),
+    pytest.param(AUDIOHOOK, {}, None, id="audiohook"),
     pytest.param(ASTERISK_WEBSOCKET, {}, None, id="chan-websocket"),
     pytest.param(ASTERISK_WEBSOCKET, {"control": "json"}, None, id="chan-json"),
 ]
@@ -155,19 +158,13 @@ def test_every_message_is_as_long_as_the_carrier_wants_it_and_marks_are_few(
         phone.dial(0.1)
         phone.say(1.0)
         phone.carrier.advance(2.0)
-        asked = [a for m in phone.carrier.messages for a in read(carrier, line, m)]
+        other = LINES[carrier.name](**line)
+        asked = [each for m in phone.carrier.messages for each in other.read(m)]
         sounds = [len(each.sound) for each in asked if each.what == "sound"]
         marks = sum(each.what == "mark" for each in asked)
 
         assert {phone.codec.format.size(carrier.block_ms)} == set(sounds)
         assert (5 <= marks <= 10) if carrier.marks else marks == 0
-
-
-def read(carrier: Carrier, line: dict[str, Any], message: str | bytes) -> list[Any]:
-    """What a message asks of a carrier."""
-    from realtime_sync.testing.carrier import LINES
-
-    return list(LINES[carrier.name](**line).read(message))
 
 
 @pytest.mark.parametrize("lag", [0.0, 0.3])
@@ -370,7 +367,9 @@ def test_a_call_that_nothing_can_be_sent_to_has_failed() -> None:
 
 
 @pytest.mark.parametrize(
-    "carrier", [AUDIOSOCKET, ASTERISK_WEBSOCKET], ids=lambda each: each.name
+    "carrier",
+    [AUDIOSOCKET, ASTERISK_WEBSOCKET, AUDIOHOOK],
+    ids=lambda each: each.name,
 )
 def test_a_switchboard_is_told_to_hang_up(carrier: Carrier) -> None:
     """It has a word for it."""

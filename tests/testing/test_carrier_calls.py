@@ -15,6 +15,7 @@ from attrs import define, field
 from realtime_sync import Session, audio, connect
 from realtime_sync.audio.telephony import (
     ASTERISK_WEBSOCKET,
+    AUDIOHOOK,
     AUDIOSOCKET,
     AZURE,
     EXOTEL,
@@ -37,6 +38,7 @@ CARRIERS = (
     VONAGE,
     EXOTEL,
     AZURE,
+    AUDIOHOOK,
     AUDIOSOCKET,
     ASTERISK_WEBSOCKET,
 )
@@ -128,7 +130,7 @@ def whole_call(carrier: Carrier, lag: float) -> dict[str, float]:
         outcome = phone.bridge.wait_heard(20)
         figures["goodbye"] = phone.carrier.ear_ms - before
         assert outcome == "heard"
-        if carrier is AUDIOSOCKET or carrier is ASTERISK_WEBSOCKET:
+        if carrier.hangs_up:
             phone.bridge.hang_up()
             assert phone.carrier.hung_up.wait(10)
         else:

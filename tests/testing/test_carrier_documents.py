@@ -18,6 +18,7 @@ from attrs import frozen
 from realtime_sync import connect
 from realtime_sync.audio.telephony import (
     ASTERISK_WEBSOCKET,
+    AUDIOHOOK,
     AZURE,
     EXOTEL,
     PLIVO,
@@ -170,6 +171,33 @@ DOCUMENTS: list[tuple[Carrier, Document]] = [
             },
             key="kind",
             event="kind",
+        ),
+    ),
+    (
+        AUDIOHOOK,
+        Document(
+            page="developer.genesys.cloud/devapps/audiohook/protocol-reference",
+            received={
+                name: f"version id seq serverseq position {parameters}"
+                for name, parameters in {
+                    "open": "parameters.organizationId parameters.conversationId "
+                    "parameters.participant.* parameters.media parameters.language "
+                    "parameters.customConfig.* parameters.inputVariables.*",
+                    "ping": "parameters.rtt",
+                    "dtmf": "parameters.digit",
+                    "close": "parameters.reason",
+                }.items()
+            },
+            sent={
+                name: f"version id seq clientseq {parameters}"
+                for name, parameters in {
+                    "opened": "parameters.media parameters.startPaused?",
+                    "pong": "parameters",
+                    "event": "parameters.entities",
+                }.items()
+            },
+            key="type",
+            event="type",
         ),
     ),
     (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .bridge import CallBridge, TwilioBridge
 from .carriers import (
     ASTERISK_WEBSOCKET,
+    AUDIOHOOK,
     AUDIOSOCKET,
     AZURE,
     EXOTEL,
@@ -19,6 +20,7 @@ from .codecs import PCMA, PCMU, Codec, linear
 
 __all__ = [
     "ASTERISK_WEBSOCKET",
+    "AUDIOHOOK",
     "AUDIOSOCKET",
     "AZURE",
     "CallBridge",

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Union
 
 from ...errors import ConfigurationError, ConnectionClosed
@@ -21,6 +22,7 @@ from ..ledger import PlayedPart
 from ..player import Heard, Player
 from ..streaming import session_format
 from .call_events import (
+    AnswerWanted,
     CallEnded,
     CallerSound,
     CallEvent,
@@ -51,6 +53,9 @@ Sound = Union[AudioBytes, str, "os.PathLike[str]"]
 
 KEYS = "0123456789*#ABCD"
 """What a telephone can press; the letters are on few."""
+
+MakeMessage = Callable[[], Union[Message, None]]
+"""Gives a message, or None where the carrier has no such."""
 
 LOOK = 0.02
 """Seconds between two looks at whether an answer is complete."""
@@ -157,6 +162,7 @@ class CallBridge:
         self._output = output or carrier.output
         self._fixed_output = self._output is not None
         self._marks = marks and carrier.marks
+        self._close_timeout = close_timeout
         first = self._output or self._input
         self.player = Player(
             self._send_sound,
@@ -238,7 +244,9 @@ class CallBridge:
         for event in self._wire.read(message):
             # What a carrier still sends of a call that is over is no part of it: the
             # session may go on without the caller.
-            if not self.ended.is_set():
+            if isinstance(event, AnswerWanted):
+                self._send_now(event.make, self._close_timeout)
+            elif not self.ended.is_set():
                 self._happened(event)
         failure = self.player.failure
         if failure is not None and self.end_reason == "failed":
@@ -425,15 +433,14 @@ class CallBridge:
             ConfigurationError: this carrier has none: end the call with its REST
                 API, or by closing the socket.
         """
-        message = self._wire.hang_up()
-        if message is None:
+        if not self.carrier.hangs_up:
             raise ConfigurationError(
                 f"{self.carrier.name} ends a call over REST, or when the socket is "
                 "closed"
             )
         if self.ended.is_set():
             return
-        self._end("closed", message)
+        self._end("closed", self._wire.hang_up)
 
     def close(self) -> None:
         """
@@ -483,7 +490,7 @@ class CallBridge:
         assert output is not None
         self._speak(output)
         self.player.change_format(output.format)
-        self._wire.started(start, output)
+        self._say(partial(self._wire.started, start, output))
         self.started.set()
         self.player.resume()
         if self._on_start is not None:
@@ -499,7 +506,7 @@ class CallBridge:
             # Something was said already: it goes on as it has begun.
             return
         self._output = start.codec
-        self._wire.started(start, start.codec)
+        self._say(partial(self._wire.started, start, start.codec))
 
     def _speak(self, output: Codec) -> None:
         """Switch the session to the telephone's coding, if it has that."""
@@ -587,7 +594,7 @@ class CallBridge:
 
     # -- the end -----------------------------------------------------------------
 
-    def _end(self, reason: str, last: Message | None = None) -> None:
+    def _end(self, reason: str, last: MakeMessage | None = None) -> None:
         with self._end_lock:
             if self.ended.is_set():
                 return
@@ -609,21 +616,20 @@ class CallBridge:
             _log.info("! call %s: %r", self.call_id, exc)
         try:
             if last is not None:
-                self._send_last(last)
+                # The player's thread was waited for when the player was closed.
+                self._send_now(last, 0.0)
         finally:
             if self._on_end is not None:
                 self._on_end(reason)
 
-    def _send_last(self, message: Message) -> None:
-        """Send what ends the call, unless a stuck socket has the word."""
-        # The player's thread was waited for when the player was closed.
-        if not self._sending.acquire(blocking=False):
+    def _send_now(self, make: MakeMessage, timeout: float) -> None:
+        """Send a message, also after the end, unless a stuck socket has the word."""
+        if not self._sending.acquire(timeout=timeout):
             raise TimeoutError(
-                f"call {self.call_id} was not ended: send does not return; close "
-                "its socket"
+                f"call {self.call_id}: send does not return; close its socket"
             )
         try:
-            self._send(message)
+            self._send(make())
         finally:
             self._sending.release()
 
@@ -647,18 +653,20 @@ class CallBridge:
     def _send_sound(self, block: bytes) -> None:
         codec = self._output
         assert codec is not None
-        self._say(self._wire.sound(codec.encoded(block)))
+        self._say(partial(self._wire.sound, codec.encoded(block)))
 
     def _send_mark(self, position: int) -> None:
-        self._say(self._wire.mark(f"{MARK}{position}"))
+        self._say(partial(self._wire.mark, f"{MARK}{position}"))
 
     def _send_clear(self) -> None:
-        self._say(self._wire.clear())
+        self._say(self._wire.clear)
 
-    def _say(self, message: Message | None) -> None:
-        # Nothing is said after the end, to which carriers are allergic.
+    def _say(self, make: MakeMessage) -> None:
         with self._sending:
-            if message is not None and not self.ended.is_set():
+            # Nothing is said after the end, to which carriers are allergic. Made only
+            # now: some carriers have messages numbered in the order they are sent.
+            message = None if self.ended.is_set() else make()
+            if message is not None:
                 self._send(message)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Union
 
 from attrs import field, frozen
@@ -70,7 +70,20 @@ class CarrierComplained:
     text: str
 
 
+@frozen
+class AnswerWanted:
+    """
+    The carrier waits for an answer, also when the call is over.
+
+    Attributes:
+        make: gives it; called when it is its turn to be sent, for its number.
+    """
+
+    make: Callable[[], Union[str, bytes]]
+
+
 CallEvent = Union[
+    AnswerWanted,
     CallStarted,
     CallerSound,
     SoundHeard,

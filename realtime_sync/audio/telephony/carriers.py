@@ -12,6 +12,7 @@ from collections.abc import Callable
 from attrs import frozen
 
 from .asterisk import AudioSocketWire, ChannelWebSocketWire
+from .audiohook import AudioHookWire
 from .azure import AzureWire
 from .codecs import PCMU, Codec, linear
 from .json_wire import JsonNames, JsonWire
@@ -31,6 +32,7 @@ class Carrier:
         output: how it takes sound; None for like the caller's.
         marks: whether it reports what was heard.
         clears: whether it drops what it has queued when it is told to.
+        hangs_up: whether it ends a call when the stream says so.
         tail: seconds from the last sound that was sent until it was surely heard,
             where there are no marks.
         block_ms: milliseconds of sound that it wants in one message.
@@ -42,6 +44,7 @@ class Carrier:
     output: Codec | None = None
     marks: bool = True
     clears: bool = True
+    hangs_up: bool = False
     tail: float = 0.3
     block_ms: float = 20.0
 
@@ -117,15 +120,33 @@ AZURE = Carrier(
 )
 """Azure Communication Services, ``enableBidirectional``: 16-bit PCM at 16 or 24 kHz."""
 
+AUDIOHOOK = Carrier(
+    "Genesys AudioHook",
+    AudioHookWire,
+    output=PCMU,
+    marks=False,
+    hangs_up=True,
+    tail=0.7,
+    block_ms=200.0,
+)
+"""
+Genesys Cloud's Audio Connector: AudioHook with sound in both directions.
+
+Genesys limits how many messages it takes in a second, so they are long.
+"""
+
 AUDIOSOCKET = Carrier(
     "Asterisk AudioSocket",
     AudioSocketWire,
     input=linear(8_000),
     marks=False,
     clears=False,
+    hangs_up=True,
     tail=0.7,
 )
 """Asterisk's AudioSocket over TCP: ``send=connection.sendall``."""
 
-ASTERISK_WEBSOCKET = Carrier("Asterisk chan_websocket", ChannelWebSocketWire)
+ASTERISK_WEBSOCKET = Carrier(
+    "Asterisk chan_websocket", ChannelWebSocketWire, hangs_up=True
+)
 """Asterisk's ``chan_websocket``: binary sound, commands as text."""
