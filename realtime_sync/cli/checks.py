@@ -9,7 +9,7 @@ from typing import Any
 from attrs import define, field
 
 from ..errors import CommandRejected, RealtimeError
-from ..protocol.dialects.server_quirks import HABITS
+from ..protocol.dialects.server_quirks import HABITS, OWN_IDS
 from .failures import one_line
 
 OK, ODD, BAD, SKIPPED = "ok", "odd", "bad", "skipped"
@@ -41,11 +41,13 @@ class Examination:
         session: an open session.
         timeout: seconds for each question.
         findings: so far.
+        item_id: of the item that it puts in, by the server's name for it.
     """
 
     session: Any
     timeout: float
     findings: list[Finding] = field(factory=list)
+    item_id: str = "item_doctor"
 
     def run(self) -> None:
         """Ask every question; one that fails does not stop the others."""
@@ -93,14 +95,14 @@ def _update(exam: Examination) -> tuple[str, str]:
 
 def _own_ids(exam: Examination) -> tuple[str, str]:
     item = {
-        "id": "item_doctor",
+        "id": exam.item_id,
         "type": "message",
         "role": "user",
         "content": [{"type": "input_text", "text": "Say hello."}],
     }
     handle = exam.session.conversation.item.create(item)
-    handle.acknowledged(exam.timeout)
-    if exam.session.snapshot.item("item_doctor") is None:
+    exam.item_id = handle.acknowledged(exam.timeout).item.id or exam.item_id
+    if OWN_IDS in exam.session.snapshot.habits:
         return ODD, "the server gives items ids of its own"
     return OK, "the client's item ids are kept"
 
@@ -137,7 +139,7 @@ def _rates(exam: Examination) -> tuple[str, str]:
 
 
 def _delete(exam: Examination) -> tuple[str, str]:
-    exam.session.conversation.item.delete("item_doctor").acknowledged(exam.timeout)
+    exam.session.conversation.item.delete(exam.item_id).acknowledged(exam.timeout)
     return OK, "conversation.item.delete is acknowledged"
 
 

@@ -293,6 +293,14 @@ class Connection:
         """
         self._notes.append(command)
 
+    def learn(self, habit: str) -> None:
+        """
+        Let the mirror know how the server means things. On the loop.
+
+        Only whoever matches answers with commands sees some of it.
+        """
+        self.snapshot = self._mirror.learn(self.snapshot, habit)
+
     def receive(self, data: bytes) -> None:
         """
         Take one message in the thread that brings it, where there is no loop.

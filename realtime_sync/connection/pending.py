@@ -7,7 +7,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import RLock, local
 from typing import Optional, Union
@@ -31,7 +31,9 @@ from ..protocol.acks import (
     error_points_nowhere,
     error_points_to,
     is_unlikely,
+    renames,
 )
+from ..protocol.dialects.server_quirks import OWN_IDS
 from ..protocol.events import ServerEvent
 from ..transport.logs import area_logger
 from ..transport.redaction import redact
@@ -52,13 +54,23 @@ class PendingCommands:
 
     Args:
         acks: which event answers which command.
+        learned: told, on the loop, that the server was caught at a habit.
+        remedy: what to do about an error, by its words, or None.
 
     Attributes:
         complains: log errors that belong to no command.
     """
 
-    def __init__(self, acks: AckTable = REALTIME) -> None:
+    def __init__(
+        self,
+        acks: AckTable = REALTIME,
+        *,
+        learned: Callable[[str], None] = lambda habit: None,
+        remedy: Callable[[str], Optional[str]] = lambda said: None,
+    ) -> None:
         self.complains = True
+        self._learned = learned
+        self._remedy = remedy
         self._rules = acks.rules
         self._errors_point = acks.points
         self._automatic = acks.automatic
@@ -220,6 +232,8 @@ class PendingCommands:
             if handle is not None:
                 acknowledged = True
                 self._answered = max(self._answered, handle._number)
+                if renames(handle.command, event):
+                    self._learned(OWN_IDS)
                 # Not under the lock: it wakes a thread, which may send the next
                 # command, and a handle of a response may cancel at once.
                 handle._acknowledge(event)
@@ -307,6 +321,10 @@ class PendingCommands:
         self, handle: CommandHandle, error: CommandRejected, *, retract: bool
     ) -> None:
         rejection = copy.copy(error)  # Each names its own command.
+        kind = handle.command.type
+        remedy = self._remedy(f"{error} {error.code or ''} {error.param or ''} {kind}")
+        if remedy is not None:
+            rejection.args = (f"{error} {remedy}",)
         rejection.command = handle.command
         rejection.event_id = handle.event_id
         if not handle._awaited:
@@ -314,7 +332,7 @@ class PendingCommands:
             # something to cancel was over already is nothing to report.
             harmless = isinstance(rejection, NothingToCancel)
             level = logging.INFO if harmless else logging.WARNING
-            logger.log(level, "< %s was refused: %s", handle.command.type, rejection)
+            logger.log(level, "< %s was refused: %s", kind, rejection)
         if retract:
             handle._retract(rejection)
         else:

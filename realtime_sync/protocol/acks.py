@@ -91,6 +91,12 @@ def _by_created_item(
     return True if isinstance(asked, str) and asked == got else None
 
 
+def renames(command: object, event: object) -> bool:
+    """Whether a server has given an item that was asked for an id of its own."""
+    asked, got = (_get(_get(each, "item"), "id") for each in (command, event))
+    return isinstance(asked, str) and isinstance(got, str) and asked != got
+
+
 def difference(command: object, event: object) -> int:
     """
     How far a new item is from what a `conversation.item.create` asked for: below

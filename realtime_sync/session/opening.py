@@ -4,7 +4,8 @@ From an endpoint to an open session, or to the error that says why not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from time import time
 from typing import Any, Final, Optional
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from ..errors import (
     DialectMismatch,
     WaitTimeout,
 )
+from ..protocol.dialects.tables import ITEM_PARTS, RESPONSE_ASKED, SESSION_ASKED
 from ..protocol.events import ServerEvent
 from ..transport.base import Transport
 from ..transport.endpoint import Endpoint
@@ -286,23 +288,47 @@ def refused_by_error(
     )
 
 
-_ONLY_GA = ("session.type", "session.audio", "session.output_modalities")
-_ONLY_BETA = (
-    "session.modalities",
-    "session.voice",
-    "session.input_audio_format",
-    "session.output_audio_format",
-    "session.input_audio_transcription",
-    "session.turn_detection",
+_ASKED = {"session": SESSION_ASKED, "response": RESPONSE_ASKED}
+_FIELDS = tuple(
+    (f"{body}.{row.flat}", f"{body}.{row.path[0]}")
+    for body, rows in _ASKED.items()
+    for row in rows
+    if row.flat != row.path[0]
 )
-_DIALECT_WORDS = {
-    # What we speak: words of a refusal that a server of the other dialect gives,
-    # with the names that it gives them for; and the dialect to use instead.
-    "ga": (("unknown parameter", "unknown_parameter"), _ONLY_GA, "beta"),
-    "beta": (("unknown parameter", "unknown_parameter"), _ONLY_BETA, "ga"),
+
+
+def _any_of(names: Iterable[str]) -> str:
+    """A pattern for one of some fields, and for nothing that is inside of one."""
+    return rf"(?<![\w.])({'|'.join(map(re.escape, names))})(?![\w\[]|\.\w)"
+
+
+_UNKNOWN = "unknown[ _]parameter"
+_NO_SUCH_UPDATE = ("(unknown|invalid)[ _](or invalid )?event", r"session\.update")
+_SIGNS: Mapping[str, tuple[str, tuple[tuple[str, str], ...]]] = {
+    # What we speak: the dialect to use instead, and pairs of patterns that are both
+    # found in a refusal by a server that speaks that one.
+    "ga": (
+        "beta",
+        (
+            (_UNKNOWN, _any_of({"session.type", *(wrapped for _, wrapped in _FIELDS)})),
+            (f"invalid value: '({'|'.join(ITEM_PARTS.values())})'", ""),
+            _NO_SUCH_UPDATE,
+        ),
+    ),
+    "beta": (
+        "ga",
+        (
+            (
+                _UNKNOWN,
+                _any_of({"session.temperature", *(flat for flat, _ in _FIELDS)}),
+            ),
+            ("missing[ _]required[ _]parameter", _any_of(("session.type",))),
+            (f"invalid value: '({'|'.join(ITEM_PARTS)})'", "output_text"),
+            ("invalid value: 'transcription_session.update'", "session.update"),
+            _NO_SUCH_UPDATE,
+        ),
+    ),
 }
-_DIALECT_TYPED = ("missing required parameter", "missing_required_parameter")
-_INVALID_EVENT = ("unknown or invalid event", "unknown_event", "invalid_event")
 
 
 def refused_for_dialect(
@@ -320,10 +346,9 @@ def refused_for_dialect(
     """
     said = f"{refusal} {refusal.code or ''} {refusal.param or ''}"
     # What was refused is a `session.update`, whether the server says so or not.
-    remedy = dialect_remedy(dialect, f"{said} session.update")
-    if remedy is None:
+    if dialect_remedy(dialect, f"{said} session.update") is None:
         return None
-    return DialectMismatch(f"{refusal} {remedy}", code=refusal.code)
+    return DialectMismatch(str(refusal), code=refusal.code)
 
 
 def dialect_remedy(dialect: str, said: str) -> Optional[str]:
@@ -334,17 +359,11 @@ def dialect_remedy(dialect: str, said: str) -> Optional[str]:
         dialect: what is spoken.
         said: the words of the error, its code and its ``param``.
     """
-    row = _DIALECT_WORDS.get(dialect)
-    if row is None:
+    if dialect not in _SIGNS:
         return None
-    words, names, other = row
+    other, signs = _SIGNS[dialect]
     said = said.lower()
-    strange = any(word in said for word in words) and any(n in said for n in names)
-    if dialect == "beta" and any(word in said for word in _DIALECT_TYPED):
-        strange = strange or "session.type" in said
-    if any(word in said for word in _INVALID_EVENT):
-        strange = strange or "session.update" in said
-    if not strange:
+    if not any(re.search(a, said) and re.search(b, said) for a, b in signs):
         return None
     return (
         f"The server speaks another dialect than {dialect!r}: "

@@ -96,7 +96,10 @@ class Parts:
         dialect = named(self.dialect)
         self.codec = Codec(dialect, session_type=options.session_type)
         self.mirror = mirror_of(options.session_type)
-        self.pending = PendingCommands(acks_of(options.session_type))
+        remedy = partial(dialect_remedy, self.dialect)
+        self.pending = PendingCommands(
+            acks_of(options.session_type), learned=self._learned, remedy=remedy
+        )
         self.watches.add(self.pending.watch)
         stale = StaleAudio() if options.drop_stale_audio else None
         self.board = SignalBoard(
@@ -118,9 +121,7 @@ class Parts:
             workers=None if options.threads is None else options.threads.workers,
             around=None if options.threads is None else options.threads.around,
         )
-        self.waiting = Waiting(
-            self.dispatcher.wait, options.timeout, partial(dialect_remedy, self.dialect)
-        )
+        self.waiting = Waiting(self.dispatcher.wait, options.timeout, remedy)
         self.watches.add(self.waiting.watch)
         self.publisher = Publisher(
             self.board,
@@ -157,6 +158,11 @@ class Parts:
     def connection_number(self) -> int:
         """Which connection is in use, from 1; 1 as well before there is one."""
         return 1 if self.connection is None else self.connection.number
+
+    def _learned(self, habit: str) -> None:
+        """The server was caught at a habit; called on the loop."""
+        if self.connection is not None:
+            self.connection.learn(habit)
 
     def on_reader(self) -> bool:
         """Whether the calling thread is the loop, or replaces the connection."""

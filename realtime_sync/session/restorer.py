@@ -242,7 +242,7 @@ class Rebuild:
         self._deadline = deadline
         self._waiting = Waiting(_wait, None)
         self._watches = WatchList()
-        self._pending = PendingCommands()
+        self._pending = PendingCommands(learned=connection.learn)
         self._watches.add(self._pending.watch)
         self._ids = event_ids("restore")
         self._greeting = Greeting(self._watches, self._waiting)

@@ -13,6 +13,7 @@ from . import reduce as realtime
 from .live import reduce as live
 from .live.snapshot import LiveSnapshot
 from .snapshot import Snapshot
+from .store import learned
 
 
 @frozen(kw_only=True)
@@ -26,6 +27,7 @@ class Mirror:
         reduce: the snapshot after an event.
         reduce_command: the snapshot after a command that it must know of.
         noted: which commands those are.
+        learn: the snapshot of a server that was caught at a habit.
     """
 
     empty: Callable[..., Any]
@@ -33,6 +35,7 @@ class Mirror:
     reduce: Callable[[Any, Any], Any]
     reduce_command: Callable[[Any, Any], Any]
     noted: frozenset[str]
+    learn: Callable[[Any, str], Any]
 
 
 REALTIME: Final = Mirror(
@@ -41,6 +44,7 @@ REALTIME: Final = Mirror(
     reduce=realtime.reduce,
     reduce_command=realtime.reduce_command,
     noted=frozenset({"conversation.item.create", "conversation.item.delete"}),
+    learn=learned,
 )
 LIVE: Final = Mirror(
     empty=LiveSnapshot,
@@ -48,6 +52,7 @@ LIVE: Final = Mirror(
     reduce=live.reduce,
     reduce_command=live.reduce_command,
     noted=frozenset(live.COMMANDS),
+    learn=lambda snapshot, habit: snapshot,
 )
 
 

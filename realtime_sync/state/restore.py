@@ -14,6 +14,8 @@ from typing import Any, Final, Optional, Union
 from attrs import evolve, frozen
 
 from ..protocol import events
+from ..protocol.dialects.server_quirks import OWN_IDS
+from ..protocol.fields import MaybeText
 from ..protocol.items import (
     AssistantMessage,
     ContentPart,
@@ -23,6 +25,7 @@ from ..protocol.items import (
     SystemMessage,
     UserMessage,
 )
+from ..types import UNSET
 from .snapshot import Item, Part, Snapshot
 
 
@@ -166,7 +169,8 @@ def plan_restore(
         items: whether to rebuild the items at all.
         left: what the restore before this one left open, if anything.
     """
-    plan = plan_items(resumed(snapshot, left), wanted=items)
+    named = OWN_IDS not in snapshot.habits
+    plan = plan_items(resumed(snapshot, left), wanted=items, named=named)
     return evolve(plan, config=_writable(config))
 
 
@@ -174,6 +178,7 @@ def plan_items(
     conversation: Sequence[Restorable],
     *,
     wanted: bool = True,
+    named: bool = True,
     remarks: Mapping[str, str] = NO_REMARKS,
 ) -> RestorePlan:
     """
@@ -182,6 +187,8 @@ def plan_items(
     Args:
         conversation: the items, in order.
         wanted: whether to put any in at all.
+        named: whether each names the one before it, which a server cannot place that
+            gives items ids of its own: there the next one goes to the end.
         remarks: item id -> how it differs already, for the report.
     """
     restored: list[str] = []
@@ -201,9 +208,10 @@ def plan_items(
             continue
         if remark is not None:
             changed[item.id] = "; ".join(filter(None, (changed.get(item.id), remark)))
+        place: MaybeText = restored[-1] if restored else "root"
         commands.append(
             events.ConversationItemCreate(
-                item=built, previous_item_id=restored[-1] if restored else "root"
+                item=built, previous_item_id=place if named else UNSET
             )
         )
         restored.append(item.id)

@@ -153,6 +153,11 @@ EVERY = [
 ]
 
 
+def created(script: Habitual) -> list[Any]:
+    """The items that the last connection was sent."""
+    return [c for c in script.heard[-1] if c["type"] == "conversation.item.create"]
+
+
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits long for what does not come."""
@@ -176,6 +181,10 @@ def test_a_conversation_comes_back_in_order(habits: Habits, beta: bool) -> None:
                 dict(report.dropped),
             )
             assert habits.own_ids == bool(report.changed)
+            # What the server was caught at is known before the next connection: no
+            # item is refused, and sent again, because it names one by another id.
+            assert habits.own_ids == ("own_ids" in session.snapshot.habits)
+            assert 4 == len(created(script))
 
 
 @pytest.mark.parametrize("beta", [False, True])
@@ -234,8 +243,7 @@ def test_nothing_is_sent_twice_over_one_connection() -> None:
 
     sent = [
         json.dumps((c["item"]["content"], c.get("previous_item_id")))
-        for c in script.heard[-1]
-        if c["type"] == "conversation.item.create"
+        for c in created(script)
     ]
     assert len(set(sent)) == len(sent)
 

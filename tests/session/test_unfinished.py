@@ -235,6 +235,76 @@ def test_a_refused_dialect_is_named(dialect: Any, error: Any, other: str) -> Non
             )
 
 
+REMEDIES = [
+    ("ga", "Unknown parameter: 'session.type'.", "beta"),
+    ("ga", "Unknown parameter: 'session.audio'.", "beta"),
+    ("ga", "Unknown parameter: session.max_output_tokens.", "beta"),
+    ("ga", "Unknown parameter: 'response.output_modalities'.", "beta"),
+    ("ga", "Invalid value: 'output_text'. Supported values are: 'text'.", "beta"),
+    ("beta", "Missing required parameter: 'session.type'.", "ga"),
+    ("beta", "Unknown parameter: 'session.input_audio_format'.", "ga"),
+    ("beta", "Unknown parameter: 'session.temperature'.", "ga"),
+    ("beta", "Unknown parameter: 'response.modalities'.", "ga"),
+    ("beta", "Invalid value: 'text'. Supported values are: 'output_text'.", "ga"),
+]
+
+
+@pytest.mark.parametrize("dialect, words, other", REMEDIES)
+def test_a_refused_command_of_an_open_session_names_the_dialect(
+    dialect: Any, words: str, other: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first change may come long after the session was opened, unawaited."""
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        for _ in range(2):
+            command = peer.hear_until("session.update")
+            refusal = {"event_id": command["event_id"], "message": words}
+            peer.say({"type": "error", "error": refusal})
+        peer.answer_close()
+
+    with RawServer(script) as server:
+        with connect("m", base_url=server.url, dialect=dialect) as session:
+            with session.expect("error") as told:
+                session.update(instructions="Be brief.")
+            told.result(5)
+            with pytest.raises(CommandRejected, match=f'dialect="{other}"'):
+                session.update(instructions="Be brief.").acknowledged(5)
+
+    assert f'dialect="{other}"' in caplog.messages[0]
+
+
+@pytest.mark.parametrize(
+    "dialect, words",
+    [
+        ("ga", "Unknown parameter: 'session.audio.input.seed'."),
+        ("ga", "Unknown parameter: 'session.types'."),
+        ("ga", "Invalid value: 'loud'. Supported values are: 'output_text'."),
+        ("beta", "Unknown parameter: 'session.audio'."),
+        ("beta", "Unknown parameter: 'session.voice[0]'."),
+        ("xai", "Unknown parameter: 'session.type'."),
+    ],
+)
+def test_a_field_that_both_dialects_have_says_nothing_of_them(
+    dialect: Any, words: str
+) -> None:
+    """A wrong remedy would be worse than none."""
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        command = peer.hear_until("session.update")
+        refusal = {"event_id": command["event_id"], "message": words}
+        peer.say({"type": "error", "error": refusal})
+        peer.answer_close()
+
+    with RawServer(script) as server:
+        with connect("m", base_url=server.url, dialect=dialect) as session:
+            with pytest.raises(CommandRejected) as caught:
+                session.update(instructions="Be brief.").acknowledged(5)
+
+    assert words == str(caught.value)
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -19,6 +19,7 @@ Frame = dict[str, Any]
 
 _ENVELOPE = ("type", "event_id")
 
+OWN_IDS = "own_ids"
 NULL_IS_HEAD = "null_is_head"
 NULL_PREDECESSORS = "null_predecessors"
 INCREMENTS = "increments"
@@ -280,11 +281,11 @@ _LIFTS = (
 
 _MEANINGS = (
     Habit(
-        name="own_ids",
+        name=OWN_IDS,
         servers=("StepFun",),
         does="items that a client creates come back under ids of the server's",
-        ours="what they say tells which they are, and predecessors get these ids",
-        caught=False,
+        ours="what they say tells which they are; a conversation that is put in "
+        "again names no predecessors",
     ),
     Habit(
         name=NULL_IS_HEAD,
