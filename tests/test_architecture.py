@@ -42,6 +42,8 @@ ROWS = """
     __main__        : cli
     server          : PUBLIC protocol
     testing         : PUBLIC protocol transport.base server
+    web             : PUBLIC server.host.listener server.host.origin
+                      server.host.websocket
 """
 """A room, or a module at the root, and what it may import beside itself."""
 
@@ -54,9 +56,9 @@ PUBLIC = (
 ).split()
 """Modules whose every name is public; other public names are in ``__all__``."""
 
-OPTIONAL = frozenset(
-    "audio bench cli evaluation jupyter report server telemetry testing tools".split()
-)
+OPTIONAL = frozenset("""
+    audio bench cli evaluation jupyter report server telemetry testing tools web
+    """.split())
 """
 Rooms on the public names. Nothing in the core or the shell imports them but through
 a door. Of each other they take what the folder itself offers, not its files.
@@ -266,6 +268,9 @@ def test_module_imports_only_what_its_row_allows(path: Path) -> None:
         ("audio.files", "from ..protocol.codec import Codec", [1]),
         ("cli.main", "from ..server import serve", []),
         ("cli.main", "from ..server.host.server import Server", [1]),
+        ("web.host", "from ..server.host.listener import Listener", []),
+        ("web.host", "from ..server.host.server import Server", [1]),
+        ("jupyter.live", "from ..web import WebHost", []),
     ],
 )
 def test_breach_is_found_where_it_stands(

@@ -1,0 +1,48 @@
+"""
+In the browser: a page to talk from, on this machine, behind a token.
+
+Needs the extra ``web``; importing it loads none of those packages, the name that
+needs one does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .channel import Channel
+    from .host import Answer, Asked, WebHost
+
+__all__ = ["Answer", "Asked", "Channel", "WebHost"]
+
+_HOMES = {
+    "Answer": "host",
+    "Asked": "host",
+    "Channel": "channel",
+    "WebHost": "host",
+}
+
+
+if not TYPE_CHECKING:  # A checker knows the names, and finds misspelt ones.
+
+    def __getattr__(name: str) -> Any:
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        from ..errors import ConfigurationError, install_command
+
+        try:
+            found = import_module(f".{home}", __name__)
+        except ModuleNotFoundError as exc:
+            if (exc.name or "").split(".")[0] not in ("werkzeug", "websockets"):
+                raise
+            raise ConfigurationError(
+                f"a page needs {exc.name}: {install_command('web')}"
+            ) from exc
+        return getattr(found, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
