@@ -35,11 +35,13 @@ if TYPE_CHECKING:
     from .protocol import events
     from .protocol.sessions import SessionConfig
     from .recording.reader import read_recording
+    from .recording.steps import Steps
     from .rest import call_control as call_control
     from .rest import webhooks as webhooks
     from .session import live as live
     from .session.audio import Audio
     from .session.close_report import CloseReport
+    from .session.open_sessions import open_sessions
     from .session.reconnect_policy import ReconnectPolicy
     from .session.replay import replay
     from .session.reply import Reply
@@ -69,6 +71,7 @@ __all__ = [
     "Session",
     "SessionConfig",
     "Snapshot",
+    "Steps",
     "Subscription",
     "Threads",
     "UNSET",
@@ -78,6 +81,7 @@ __all__ = [
     "events",
     "live",
     "on",
+    "open_sessions",
     "plan_interruption",
     "read_recording",
     "replay",
@@ -98,10 +102,12 @@ _HOMES = {
     "Session": "session.session",
     "SessionConfig": "protocol.sessions",
     "Snapshot": "state.snapshot",
+    "Steps": "recording.steps",
     "Subscription": "dispatch.subscription",
     "Threads": "session.threads",
     "connect": "client",
     "on": "dispatch.router",
+    "open_sessions": "session.open_sessions",
     "plan_interruption": "state.interruption",
     "read_recording": "recording.reader",
     "replay": "session.replay",

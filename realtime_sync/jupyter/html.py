@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from ..report import Content, Markup, Utterance, element, player
 from ..report import said as said_html
 from ..report import style
+from ..telemetry import activity
 from .naming import sounds_of
 
 if TYPE_CHECKING:
@@ -67,16 +68,6 @@ def transcript(snapshot: Snapshot, *, players: bool = True) -> Markup:
     return element("div", note, _items(items[-MOST_ITEMS:], players), **SAID)
 
 
-def state_of(snapshot: Snapshot) -> str:
-    """What happens at this moment, in a word."""
-    if snapshot.user_speaking:
-        return "listening"
-    active = snapshot.active_response
-    if active is None:
-        return "waiting"
-    return "answering" if active.text else "thinking"
-
-
 def _session(session: Session) -> Content:
     snapshot = session.snapshot
     state = "open" if session.is_open else ("closed" if session.closed else "not open")
@@ -84,7 +75,7 @@ def _session(session: Session) -> Content:
         facts(
             {
                 "session": session.name,
-                "state": f"{state}, {state_of(snapshot)}" if session.is_open else state,
+                "state": f"{state}, {activity(snapshot)}" if session.is_open else state,
                 "model": getattr(session.config, "model", None) or "",
                 "id": session.id,
                 "dialect": session.dialect,

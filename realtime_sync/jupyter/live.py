@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Optional
 
 from ..report import element
+from ..telemetry import activity
 from .display import Output, html
-from .html import facts, framed, state_of, transcript
+from .html import facts, framed, transcript
 
 if TYPE_CHECKING:
     from .. import Context, Session, Snapshot
@@ -102,7 +103,7 @@ class LiveTranscript:
         self._output.update(self._page(snapshot, over=over))
 
     def _page(self, snapshot: Snapshot, *, over: bool = False) -> dict[str, Any]:
-        state = "closed" if over or self._session.closed else state_of(snapshot)
+        state = "closed" if over or self._session.closed else activity(snapshot)
         last = None if self._last is None else f"{self._last:.0f} ms"
         head = facts(
             {

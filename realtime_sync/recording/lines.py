@@ -51,10 +51,15 @@ class LineWriter:
     Args:
         audio: keep the audio.
         mask: show how long words are, and no word.
+        counts_noted: say with each message how many commands the mirror was told of
+            just before it: in a live session they are in the recording themselves.
     """
 
-    def __init__(self, *, audio: bool, mask: bool = False) -> None:
+    def __init__(
+        self, *, audio: bool, mask: bool = False, counts_noted: bool = False
+    ) -> None:
         self._audio = audio
+        self._counts_noted = counts_noted
         self._mask = mask
         self._frames = 0
 
@@ -84,6 +89,8 @@ class LineWriter:
         start += b'"dir":"in",' + _connection(number)
         if asked:
             start += b'"asked":%b,' % _dumped(asked)
+        if self._counts_noted:
+            start += b'"noted":%d,' % len(noted)
         if isinstance(event, events.UnknownEvent) and event.received is data:
             return start + _no_json(b"<%d bytes>" % len(data) if self._mask else data)
         return start + self._json(data)
@@ -107,7 +114,7 @@ class LineWriter:
 
     def _snapshot(self, start: bytes, number: int, snapshot: Snapshot) -> bytes:
         packed = snapshot.to_dict()
-        if not any(packed.get(name) for name in _BEGINNING):
+        if packed == type(snapshot)().to_dict():
             return b""
         packed = masked(packed) if self._mask else packed
         note = {"type": "recording.snapshot", "snapshot": packed}
@@ -236,10 +243,6 @@ def _plain(value: object) -> Any:
     except (TypeError, ValueError):
         return repr(value)
     return plain
-
-
-_BEGINNING = ("version", "asked", "deleting", "habits")
-"""What a snapshot has of its own when the recording begins with it."""
 
 
 def _matters(command: object) -> bool:

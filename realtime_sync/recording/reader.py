@@ -75,6 +75,8 @@ class RecordedLine:
         connection: which connection of the session, from 1.
         asked: items asked for at the head of the conversation, which the
             mirror was told of just before.
+        noted: how many of the commands sent before it the mirror was told of just
+            before; None if the recording does not count them.
     """
 
     at: float
@@ -83,6 +85,13 @@ class RecordedLine:
     data: bytes = b""
     connection: int = 1
     asked: Optional[tuple[Mapping[str, Any], ...]] = None
+    noted: Optional[int] = None
+
+    @property
+    def type(self) -> str:
+        """The type of the event or note as it was on the wire, or empty."""
+        kind = self.frame.get("type") if isinstance(self.frame, Mapping) else None
+        return kind if isinstance(kind, str) else ""
 
 
 class Recorded:
@@ -103,7 +112,7 @@ class Recorded:
     def __init__(self, source: RecordingSource) -> None:
         self._path = Path(source) if isinstance(source, (str, os.PathLike)) else None
         self._lines = () if isinstance(source, (str, os.PathLike)) else tuple(source)
-        first = next(self._decoded(), None)
+        _, _, first = next(self._decoded(), (0, 0, None))
         if first is None and self._path:
             raise ConfigurationError(f"{self} is no recording: no line of it is whole")
         head: Mapping[str, Any] = first or {}
@@ -132,15 +141,39 @@ class Recorded:
         return str(self._path) if self._path else f"{len(self._lines)} lines"
 
     def __iter__(self) -> Iterator[RecordedLine]:
-        lines = self._decoded()
+        for _, line in self.placed():
+            yield line
+
+    def placed(self) -> Iterator[tuple[int, RecordedLine]]:
+        """
+        The lines, each with the place at which `line_at` finds it again.
+        """
+        lines, clock = self._decoded(), _Clock()
         if self.own:
             next(lines)
-            for number, line in enumerate(lines, 2):
-                yield self._own_line(number, line)
-        else:
-            yield from _foreign_lines(lines, str(self))
+        for number, place, line in lines:
+            yield place, self._line(number, line, clock)
 
-    def _own_line(self, number: int, line: Mapping[str, Any]) -> RecordedLine:
+    def line_at(self, place: int) -> RecordedLine:
+        """
+        Read one line again.
+
+        Args:
+            place: as `placed` gave it. Of another program's recording the time is 0.
+
+        Raises:
+            OSError: the file cannot be read.
+            ConfigurationError: there is no line of a recording any more.
+        """
+        for number, _, line in self._decoded(place):
+            return self._line(number, line, _Clock())
+        raise ConfigurationError(f"{self} has changed: there is no line at {place}")
+
+    def _line(
+        self, number: int, line: Mapping[str, Any], clock: _Clock
+    ) -> RecordedLine:
+        if not self.own:
+            return _foreign_line(number, line, clock, str(self))
         try:
             return _own_line(line)
         except _MISFITS as exc:
@@ -149,11 +182,11 @@ class Recorded:
                 f"line {number} of {self} is none of a recording: {words[:200]}"
             ) from None
 
-    def _decoded(self) -> Iterator[Any]:
-        """Lines as JSON objects; empty ones are skipped."""
-        for number, line in enumerate(self._raw(), 1):
+    def _decoded(self, start: int = 0) -> Iterator[tuple[int, int, Any]]:
+        """Lines as JSON objects, with number and place; empty ones are skipped."""
+        for number, (place, line) in enumerate(self._raw(start), 1):
             if isinstance(line, Mapping):
-                yield line
+                yield number, place, line
                 continue
             if not line.strip():
                 continue
@@ -167,19 +200,22 @@ class Recorded:
                 raise ConfigurationError(problem) from None
             if not isinstance(value, dict):
                 raise ConfigurationError(f"line {number} of {self} is no JSON object")
-            yield value
+            yield number, place, value
 
-    def _raw(self) -> Iterator[Any]:
+    def _raw(self, start: int) -> Iterator[tuple[int, Any]]:
+        """Lines from a place on: of a file it is a byte, else which line it is."""
         if self._path is None:
-            yield from self._lines
+            yield from islice(enumerate(self._lines), start, None)
             return
         with self._path.open("rb") as file:
+            file.seek(start)
             while line := file.readline(LONGEST_LINE + 1):
                 if len(line) > LONGEST_LINE:
                     raise ConfigurationError(
                         f"{self} has a line of more than {LONGEST_LINE >> 20} MiB"
                     )
-                yield line
+                yield start, line
+                start += len(line)
 
 
 def read_recording(source: RecordingSource) -> Recorded:
@@ -225,6 +261,7 @@ def _own_line(line: Mapping[str, Any]) -> RecordedLine:
         data=data,
         connection=int(line.get("conn", 1)),
         asked=tuple(asked),
+        noted=int(line["noted"]) if "noted" in line else None,
     )
 
 
@@ -242,26 +279,37 @@ def _sounding(frame: object) -> Any:
 # -- others' -----------------------------------------------------------------------
 
 
-def _foreign_lines(lines: Iterator[Any], name: str) -> Iterator[RecordedLine]:
-    began: Optional[float] = None
-    at = 0.0
-    for number, line in enumerate(lines, 1):
-        frame = _event_in(line)
-        if frame is None:
-            raise ConfigurationError(
-                f"line {number} of {name} has no event: neither a type, nor an "
-                f"object with one under {', '.join(NESTED)}"
-            )
+class _Clock:
+    """The time in a recording of another program, which never goes back."""
+
+    def __init__(self) -> None:
+        self._began: Optional[float] = None
+        self._at = 0.0
+
+    def at(self, line: Mapping[str, Any]) -> float:
+        """Seconds since the first line that tells one."""
         time = _time_of(line)
         if time is not None:
-            began = time if began is None else began
-            at = max(at, min(time - began, _LONGEST))
-        yield RecordedLine(
-            at=at,
-            direction=_direction_of(line, frame),
-            frame=frame,
-            data=jsontext.dumps(frame),
+            self._began = time if self._began is None else self._began
+            self._at = max(self._at, min(time - self._began, _LONGEST))
+        return self._at
+
+
+def _foreign_line(
+    number: int, line: Mapping[str, Any], clock: _Clock, name: str
+) -> RecordedLine:
+    frame = _event_in(line)
+    if frame is None:
+        raise ConfigurationError(
+            f"line {number} of {name} has no event: neither a type, nor an "
+            f"object with one under {', '.join(NESTED)}"
         )
+    return RecordedLine(
+        at=clock.at(line),
+        direction=_direction_of(line, frame),
+        frame=frame,
+        data=jsontext.dumps(frame),
+    )
 
 
 def _event_in(line: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:

@@ -144,7 +144,11 @@ class Recording:
         self._arrived, self._urgent = Flag(), Flag()
         self._seen: set[int] = set()
         self._current = source.connection_number
-        self._writer = LineWriter(audio=audio and not mask, mask=mask)
+        self._writer = LineWriter(
+            audio=audio and not mask,
+            mask=mask,
+            counts_noted=source.session_type == "live",
+        )
         # Without a buffer: a forked child would write what the parent has in it.
         self._file = self.path.open("wb", buffering=0)
         self.began = monotonic()

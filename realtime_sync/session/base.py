@@ -122,6 +122,11 @@ class BaseSession(Generic[SnapshotT]):
         return self._parts.name
 
     @property
+    def session_type(self) -> str:
+        """``"realtime"``, ``"transcription"``, ``"translation"`` or ``"live"``."""
+        return self._parts.session_type
+
+    @property
     def dialect(self) -> str:
         """The dialect that is spoken, such as ``"ga"`` or ``"beta"``."""
         return self._parts.dialect
@@ -294,7 +299,15 @@ class BaseSession(Generic[SnapshotT]):
     @property
     def stats(self) -> SessionStats:
         """Counts and depths as of now."""
-        return SessionStats.of(self._parts.connection, self._parts.dispatcher)
+        parts = self._parts
+        seconds = self._lifecycle.seconds()
+        return SessionStats.of(parts.connection, parts.dispatcher, seconds)
+
+    @property
+    def model(self) -> Optional[str]:
+        """The model: as the server has it, else as it was asked for; or None."""
+        told = getattr(self._parts.snapshot.session, "model", None)
+        return told or self._parts.model
 
     def wait_changed(self, version: int, *, timeout: Timeout = UNSET) -> SnapshotT:
         """

@@ -14,6 +14,7 @@ from contextlib import suppress
 from enum import Enum, auto
 from functools import partial
 from threading import Event, RLock, current_thread, main_thread
+from time import monotonic
 from typing import Final, Optional, Protocol
 from weakref import finalize
 
@@ -131,6 +132,8 @@ class Lifecycle:
     Attributes:
         asked: cancelled by `close`: nobody is to connect any more.
         over: set when the session has ended.
+        opened, ended: when it was connected and when it ended, in seconds of a clock
+            that never goes back; None before.
         report: how, as far as it has.
     """
 
@@ -152,6 +155,8 @@ class Lifecycle:
         self._finalizer: Optional[finalize[[], Contextual]] = None
         self.asked = Cancellation()
         self.over: Event = Flag()
+        self.opened: Optional[float] = None
+        self.ended: Optional[float] = None
         self.report = CloseReport()
         options = parts.options
         if options.reconnect is not None:
@@ -170,6 +175,17 @@ class Lifecycle:
     def state(self) -> State:
         """Where the session is."""
         return self._state
+
+    @property
+    def session(self) -> Optional[Contextual]:
+        """Whose life it is; None when the program has let go of it."""
+        return self._parts.session()
+
+    def seconds(self) -> float:
+        """How long the session is, or was, open."""
+        if self.opened is None:
+            return 0.0
+        return (monotonic() if self.ended is None else self.ended) - self.opened
 
     def _step(self, step: Step) -> Optional[State]:
         """Take a step; returns the state after it, None if there is none."""
@@ -255,6 +271,7 @@ class Lifecycle:
             self._finalizer.atexit = False  # That is for `process_hooks`.
         if wire_log.logger.isEnabledFor(logging.DEBUG):
             parts.taps.add(wire_log.WireLog(parts.name))
+        self.opened = monotonic()
         process_hooks.register(self)
         beginning = parts.mirror.empty()
         if isinstance(beginning, Snapshot):
@@ -469,6 +486,7 @@ class Lifecycle:
         for router in parts.routers:
             router.detach(parts.board)
         parts.dispatcher.stop()
+        self.ended = monotonic()
         process_hooks.forget(self)
         if self._finalizer is not None:
             self._finalizer.detach()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 from threading import Event, Lock, RLock
-from typing import Protocol
+from typing import Any, Protocol
 from weakref import ref
 
 from ..deadline import Deadline
@@ -20,6 +20,10 @@ class Hooked(Protocol):
     """The life of an open session, as exits and forks concern it."""
 
     over: Event
+
+    @property
+    def session(self) -> Any:
+        """Whose life it is; None when the program has let go of it."""
 
     def leave(self, deadline: Deadline) -> None:
         """Ask the server for the end without waiting for it."""
@@ -65,6 +69,14 @@ def forget(session: Hooked) -> None:
     """
     with _lock:
         _open.pop(id(session), None)
+
+
+def registered() -> list[Hooked]:
+    """
+    The sessions that are remembered, oldest first.
+    """
+    with _lock:
+        return _alive(_open)
 
 
 def _close_all() -> None:

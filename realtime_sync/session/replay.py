@@ -19,7 +19,9 @@ from ..deadline import Deadline
 from ..dispatch.notices import ConnectionDropped, ConnectionOpened, ConnectionRestored
 from ..dispatch.router import Router
 from ..errors import ConfigurationError, LocalProtocolError
+from ..recording.noted_commands import NotedCommands
 from ..recording.reader import Recorded, RecordedLine, read_recording
+from ..recording.steps import unpacked
 from ..state.snapshot import Snapshot
 from ..transport.base import Entry
 from ..transport.endpoint import Endpoint
@@ -95,8 +97,7 @@ class _Replay:
         self._recorded = recorded
         self._connections: dict[int, Connection] = {}
         self._current = recorded.connection
-        # Commands that the mirror of a connection hears of with its next event.
-        self._notes: dict[int, list[Command]] = {}
+        self._told: NotedCommands[Command] = NotedCommands(self._parts.session_type)
         self._now = 0.0
         self._over = (_CLEAN, "")
         self._steps: Mapping[str, Callable[[RecordedLine], None]] = {
@@ -138,11 +139,8 @@ class _Replay:
 
     def _received(self, line: RecordedLine) -> None:
         connection = self._connection(line.connection)
-        for command in self._notes.pop(line.connection, ()):
+        for command in self._told.due(line):
             connection.note(command)
-        for asked in line.asked or ():
-            frame = {"type": "conversation.item.create", "previous_item_id": "root"}
-            connection.note({**frame, **asked})
         connection.receive(line.data)
 
     def _sent(self, line: RecordedLine) -> None:
@@ -150,11 +148,8 @@ class _Replay:
         if not isinstance(frame, Mapping) or not isinstance(frame.get("type"), str):
             return
         command = self._parts.sender.from_mapping(frame)
-        live = self._parts.session_type == "live"
-        told = live or line.asked is None
-        if told and command.type in self._parts.mirror.noted:
-            # Others do not record when their mirror heard of it.
-            self._notes.setdefault(line.connection, []).append(command)
+        if command.type in self._parts.mirror.noted:
+            self._told.sent(line, command)
         if line.connection == self._current:
             self._parts.publisher.sent(command, f"client.{command.type}")
         # Else it is of the library's own, to rebuild a conversation.
@@ -163,15 +158,10 @@ class _Replay:
         note = line.frame
         kind = note.get("type")
         if kind == "recording.snapshot":
-            try:
-                snapshot = self._parts.mirror.unpack(note["snapshot"])
-            except (AttributeError, KeyError, TypeError, ValueError) as exc:
-                raise ConfigurationError(
-                    f"{self._recorded} begins with no proper snapshot: {exc!r}"
-                ) from None
+            snapshot = unpacked(self._parts.mirror, note.get("snapshot"))
             self._connection(line.connection).snapshot = snapshot
             # Its mirror had heard of what was sent before.
-            self._notes.pop(line.connection, None)
+            self._told.forget(line.connection)
         elif kind == "recording.switched":
             self._current = line.connection
             self._lifecycle.switch_to(self._connection(line.connection))

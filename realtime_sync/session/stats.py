@@ -30,6 +30,7 @@ class SessionStats:
         delay_p50_ms: milliseconds that deliveries lately waited for their
             handlers, median of a sample; None before there is one.
         delay_p99_ms: the same, 99th percentile.
+        seconds: how long the session is open, or was.
     """
 
     events: int
@@ -42,13 +43,19 @@ class SessionStats:
     unknown: Mapping[str, int]
     delay_p50_ms: Optional[float] = None
     delay_p99_ms: Optional[float] = None
+    seconds: float = 0.0
 
     @classmethod
     def of(
-        cls, connection: Optional[Connection], dispatcher: Dispatcher
+        cls, connection: Optional[Connection], dispatcher: Dispatcher, seconds: float
     ) -> SessionStats:
         """
         Read the counters of a session's parts.
+
+        Args:
+            connection: in use, if there is one.
+            dispatcher: calls the handlers.
+            seconds: how long the session is open.
         """
         delays = dispatcher.delays()
         return cls(
@@ -62,6 +69,7 @@ class SessionStats:
             unknown=dict(connection.unknown) if connection else {},
             delay_p50_ms=_percentile_ms(delays, 50),
             delay_p99_ms=_percentile_ms(delays, 99),
+            seconds=seconds,
         )
 
 

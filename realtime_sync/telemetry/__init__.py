@@ -1,5 +1,5 @@
 """
-What sessions did, in numbers: a ledger of turns, budgets, logs without keys.
+What sessions do, in numbers: a ledger of turns, budgets, the calls of a process.
 
 OpenTelemetry is for those who have it: the extra ``telemetry``.
 """
@@ -8,21 +8,29 @@ from __future__ import annotations
 
 from ..state.latency import Turn, percentile
 from .budget import Budget, BudgetExceeded, total_tokens
+from .calls import CallRow, ProcessCalls, Rows, Totals, activity
 from .ledger import TIMES, Ledger, Spread
 from .logs import RedactingFilter, without_secrets
+from .prometheus import metrics_text
 from .tokens import Tokens
 from .tracing import OpenTelemetry
 
 __all__ = [
     "Budget",
     "BudgetExceeded",
+    "CallRow",
     "Ledger",
     "OpenTelemetry",
+    "ProcessCalls",
     "RedactingFilter",
+    "Rows",
     "Spread",
     "TIMES",
     "Tokens",
+    "Totals",
     "Turn",
+    "activity",
+    "metrics_text",
     "percentile",
     "total_tokens",
     "without_secrets",

@@ -27,6 +27,7 @@ from realtime_sync import (
     Session,
     SessionConfig,
     Snapshot,
+    Steps,
     Subscription,
     Threads,
     audio,
@@ -36,6 +37,8 @@ from realtime_sync import (
     events,
     live,
     on,
+    open_sessions,
+    telemetry,
     webhooks,
 )
 from realtime_sync.audio.telephony import PCMU, TELNYX, CallBridge
@@ -426,3 +429,17 @@ def live_sessions(client: RealtimeClient) -> None:
     print(event, speaker, text, seconds, answer, forecast("Lima"))
     piece: events.ServerEvent = session.wait_for(live.events.OutputTranscriptDelta)
     print(piece)
+
+
+def time_travel_and_running_calls() -> None:
+    """Any event of a recording, and every session of the process."""
+    steps = Steps("call.jsonl")
+    when: float = steps[-1].at
+    kind: str = steps.line(3).type
+    known: Snapshot | live.LiveSnapshot = steps.snapshot(3)
+    every: int = sum(each.stats.events for each in open_sessions())
+    calls = telemetry.ProcessCalls(linger=10)
+    rows: list[telemetry.CallRow] = calls.rows()
+    ended: bool = calls.hang_up(rows[0].id)
+    text: str = telemetry.metrics_text(calls)
+    print(when, kind, known, every, ended, text)
