@@ -91,6 +91,7 @@ SOLE_IMPORTERS = {
     "requests": "rest.http",
     "urllib3": "rest.http",
     "asyncio": "cli.bench.asyncio_peer",
+    "rich": "cli.live_screen",
 }
 """
 Libraries that exactly one module knows. No event loop of asyncio is in this package,

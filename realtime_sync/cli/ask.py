@@ -7,11 +7,14 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
-from ..protocol.escape import terminal_text
 from .json_output import Commands, add_json_option, print_json
+from .screen import Screen
 from .server_options import add_server_options, new_session, server_url
+from .status import LiveState
+from .terminal import open_screen
 
 if TYPE_CHECKING:
+    from .. import Reply
     from ..protocol import events
 
 
@@ -36,51 +39,55 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
     question = _question(options.text)
-    with server_url(options) as url:
+    with server_url(options) as url, open_screen(json=options.json) as screen:
         config = {"output_modalities": ["text"]}
         with new_session(url, options, config) as session:
-            printed = Printed()
+            printed = Printed(screen)
+            state = LiveState(session, screen)
             if not options.json:
                 session.on("response.output_text.delta", printed.piece)
-            try:
-                reply = session.ask(question, timeout=options.timeout)
-                session.flush()
-            finally:
-                printed.end()
-    if options.json:
-        from ..telemetry import Tokens
-
-        tokens = Tokens.of(reply.usage)
-        print_json(
-            {
-                "text": reply.text,
-                "status": reply.status,
-                "response_id": reply.id,
-                "input_tokens": tokens.input,
-                "cached_tokens": tokens.cached,
-                "output_tokens": tokens.output,
-            }
-        )
-    elif not printed.anything:
-        print(terminal_text(reply.text))
+            reply = session.ask(question, timeout=options.timeout)
+            session.flush()
+        if options.json:
+            _print_json(reply)
+        elif not printed.anything:
+            screen.line(reply.text)
+        screen.aside(state.note)
     return 0
 
 
 class Printed:
-    """The answer, printed as it comes; in the dispatcher thread."""
+    """
+    The answer, shown as it comes; in the dispatcher thread.
 
-    def __init__(self) -> None:
+    Attributes:
+        anything: whether any of it came.
+    """
+
+    def __init__(self, screen: Screen) -> None:
         self.anything = False
+        self._screen = screen
 
     def piece(self, event: events.ResponseTextDelta) -> None:
-        """Print a piece of it."""
+        """Show a piece of it."""
         self.anything = True
-        print(terminal_text(event.delta or ""), end="", flush=True)
+        self._screen.add(event.delta or "")
 
-    def end(self) -> None:
-        """End its line."""
-        if self.anything:
-            print(flush=True)
+
+def _print_json(reply: Reply) -> None:
+    from ..telemetry import Tokens
+
+    tokens = Tokens.of(reply.usage)
+    print_json(
+        {
+            "text": reply.text,
+            "status": reply.status,
+            "response_id": reply.id,
+            "input_tokens": tokens.input,
+            "cached_tokens": tokens.cached,
+            "output_tokens": tokens.output,
+        }
+    )
 
 
 def _question(text: str) -> str:

@@ -7,10 +7,10 @@
 
 _shtab_realtime_sync_subparsers=(demo talk ask transcribe serve tail replay report score call doctor bench completion)
 
-_shtab_realtime_sync_demo_option_strings=(-h --help --question --dialect --json --pace --out)
+_shtab_realtime_sync_demo_option_strings=(-h --help --question --dialect --json --pace --out --play)
 _shtab_realtime_sync_talk_option_strings=(-h --help --mic --url --local --model --dialect --timeout --json --pace --out)
 _shtab_realtime_sync_ask_option_strings=(-h --help --url --local --model --dialect --timeout --json)
-_shtab_realtime_sync_transcribe_option_strings=(-h --help --url --local --model --dialect --timeout --format -o --output --force --transcription-model --channel --raw --rate --channels --language --json)
+_shtab_realtime_sync_transcribe_option_strings=(-h --help --url --local --model --dialect --timeout --format -o --output --resume --force --transcription-model --channel --raw --rate --channels --language --json)
 _shtab_realtime_sync_serve_option_strings=(-h --help --agent --dialect --host --port --fault --allow-host --allow-origin --api-key --quiet)
 _shtab_realtime_sync_tail_option_strings=(-h --help -f --follow --call -n --url --local --model --dialect --timeout --json)
 _shtab_realtime_sync_replay_option_strings=(-h --help --speed --json)
@@ -64,6 +64,7 @@ _shtab_realtime_sync_pos_0_choices=(demo talk ask transcribe serve tail replay r
 _shtab_realtime_sync_demo__h_nargs=0
 _shtab_realtime_sync_demo___help_nargs=0
 _shtab_realtime_sync_demo___json_nargs=0
+_shtab_realtime_sync_demo___play_nargs=0
 _shtab_realtime_sync_talk__h_nargs=0
 _shtab_realtime_sync_talk___help_nargs=0
 _shtab_realtime_sync_talk___mic_nargs=0
@@ -77,6 +78,7 @@ _shtab_realtime_sync_transcribe_pos_0_nargs=+
 _shtab_realtime_sync_transcribe__h_nargs=0
 _shtab_realtime_sync_transcribe___help_nargs=0
 _shtab_realtime_sync_transcribe___local_nargs=0
+_shtab_realtime_sync_transcribe___resume_nargs=0
 _shtab_realtime_sync_transcribe___force_nargs=0
 _shtab_realtime_sync_transcribe___raw_nargs=0
 _shtab_realtime_sync_transcribe___json_nargs=0

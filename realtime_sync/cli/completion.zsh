@@ -22,7 +22,7 @@ _shtab_realtime_sync_commands() {
     serve:'Run the local server, which speaks Realtime and GPT-Live, until Ctrl-C or SIGTERM.'
     tail:'Print the events of a recording, one line each, or those of a running WebRTC or SIP call.'
     talk:'Speak a WAV file to a server at real-time pace, let the server find the turns in it, print the transcript of both sides and the latencies, write the answer.'
-    transcribe:'Turn the speech in files, and in every audio file of folders, into text, SRT or WebVTT. One file is printed, unless --output says where to; of many, each is written beside its audio. Text is written as it comes, to a file called .part until it is complete.'
+    transcribe:'Turn the speech in files, and in every audio file of folders, into text, SRT or WebVTT. One file is printed, unless --output says where to; of many, each is written beside its audio. What is recognised is written as it comes, to a file called .part until all of it is there.'
   )
   _describe 'realtime-sync commands' _commands
 }
@@ -100,6 +100,7 @@ _shtab_realtime_sync_demo_options=(
   "--json[print JSON, for other programs]"
   "--pace[as one speaks, or as fast as the connection takes it (default\: realtime)]:pace:(realtime full)"
   "--out[where to write question.wav, answer.wav, session.jsonl and report.html (default\: realtime-demo)]:FOLDER:_files"
+  "--play[play the question and the answer\; needs a loudspeaker and the extra audio]"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -227,6 +228,7 @@ _shtab_realtime_sync_transcribe_options=(
   "--timeout[how long to wait for an answer (default\: 30.0)]:SECONDS:"
   "--format[text, SubRip or WebVTT (default\: txt)]:format:(txt srt vtt)"
   {-o,--output}"[file to write\; of many or of a folder, the folder to write to\; made if it is missing]:PATH:_files"
+  "--resume[leave transcripts that exist, go on with those that were interrupted]"
   "--force[overwrite files that exist]"
   "--transcription-model[model that listens (default\: gpt-transcribe)]:NAME:"
   "--channel[hear one channel, from 0\: a side of a recorded call]:N:"

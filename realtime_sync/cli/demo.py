@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
-import tempfile
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from .json_output import Commands, add_json_option
+from .screen import Screen
 from .server_options import MODEL, PLAIN, say_while_waiting, server_url
 from .talk import add_pace_option
+from .terminal import open_screen
 
 
 def add(commands: Commands) -> None:
@@ -39,6 +41,12 @@ def add(commands: Commands) -> None:
         help="where to write question.wav, answer.wav, session.jsonl and report.html "
         "(default: %(default)s)",
     )
+    parser.add_argument(
+        "--play",
+        action="store_true",
+        help="play the question and the answer; needs a loudspeaker and the extra "
+        "audio",
+    )
     parser.set_defaults(run=run, local=True, url=None, model=MODEL, timeout=60.0)
 
 
@@ -50,14 +58,35 @@ def run(options: argparse.Namespace) -> int:
     from .voice_demo import speak
 
     question = options.question or DEMO_QUESTION
-    with tempfile.TemporaryDirectory() as scratch:
-        spoken = Path(scratch) / "question.wav"
+    with ExitStack() as stack:
+        # Without a loudspeaker, nothing is begun.
+        play = stack.enter_context(audio.Speaker()) if options.play else None
+        spoken = Path(stack.enter_context(TemporaryDirectory())) / "question.wav"
         say_while_waiting("speaking the question")
         audio.write_wav(spoken, default_synthesizer().speak(question))
-        with server_url(options) as url:
-            told = sys.stderr if options.json else sys.stdout
-            print(f"asking the local voice server at {url}: {question}\n", file=told)
-            code = speak(spoken, url, options, options.out)
-    written = write_beside(options.out)
-    print(f"wrote {written}", file=told)
+        url = stack.enter_context(server_url(options))
+        screen = stack.enter_context(open_screen(json=options.json))
+        screen.line(f"asking the local voice server at {url}: {question}")
+        screen.line("")
+        code = speak(spoken, url, options, options.out, screen, speaker=play)
+        screen.line(f"wrote {write_beside(options.out)}")
+        if not options.json:
+            _next_steps(screen)
     return code
+
+
+NEXT = (
+    ("realtime-sync talk --mic --local", "talk to it yourself"),
+    ('realtime-sync ask "Hello" --local', "ask it in text"),
+    ("realtime-sync serve", "let a program of yours talk to it"),
+)
+"""What to try, and what for."""
+
+
+def _next_steps(screen: Screen) -> None:
+    """Show what else there is to see."""
+    screen.line("")
+    screen.line("next:")
+    for command, purpose in NEXT:
+        screen.line(f"  {purpose}:")
+        screen.line(f"    {command}")

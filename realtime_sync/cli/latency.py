@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
+from .screen import Table
+
 if TYPE_CHECKING:
     from ..dispatch.notices import TurnFinished
 
@@ -75,16 +77,16 @@ COLUMNS = (
 """What is measured, from the end of speech."""
 
 
-def latency_table(turns: Sequence[SpokenTurn]) -> str:
-    """The latencies of all turns as a table in plain text."""
-    lines = [
-        "milliseconds from end of speech",
-        "turn" + "".join(f"{title:>13}" for title, _ in COLUMNS),
-    ]
-    for number, turn in enumerate(turns, start=1):
-        cells = "".join(f"{_ms(turn.after_ms(name)):>13}" for _, name in COLUMNS)
-        lines.append(f"{number:>4}{cells}")
-    return "\n".join(lines)
+def latency_table(turns: Sequence[SpokenTurn]) -> Table:
+    """The latencies of all turns as a table."""
+    return Table(
+        title="milliseconds from end of speech",
+        columns=[("turn", "right"), *((title, "right") for title, _ in COLUMNS)],
+        rows=[
+            [str(number), *(_ms(turn.after_ms(name)) for _, name in COLUMNS)]
+            for number, turn in enumerate(turns, start=1)
+        ],
+    )
 
 
 def _ms(took: float | None) -> str:

@@ -6,14 +6,15 @@ import argparse
 import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from typing import Any
 
 from .. import audio
 from .conversation import Conversation
 from .json_output import print_json
 from .latency import latency_table
+from .screen import Screen
 from .server_options import new_session
-from .status import LiveState, StatusLine
+from .status import LiveState
+from .terminal import open_screen
 from .transcript import LiveTranscript
 from .voice_demo import CONFIG
 
@@ -37,36 +38,35 @@ def converse(
     Raises:
         ConfigurationError: there is no microphone or loudspeaker.
     """
-    line = StatusLine(shown=False if options.json else None)
-    session = new_session(url, options, CONFIG)
-    out: Any = sys.stderr if options.json else line
-    transcript = LiveTranscript(out)
-    conversation = Conversation(session, transcript)
-    live = LiveState(session, line)
-    meter = audio.LevelMeter(live.heard)
-    if microphone is None:
-        microphone = audio.Microphone(on_block=meter.feed)
-    if speaker is None:
-        speaker = audio.Speaker()
     print("speak; Ctrl-C ends the conversation", file=sys.stderr)
-    try:
-        with microphone as mic, speaker as loud, session:
-            audio.talk(session, mic, loud)
-    except KeyboardInterrupt:
-        # The way to end a conversation, so no failure.
-        pass
-    finally:
-        transcript.end()
-        line.end()
-        session.close(drain=False)
-    _tell(conversation, options)
+    with open_screen(json=options.json) as screen:
+        session = new_session(url, options, CONFIG)
+        conversation = Conversation(session, LiveTranscript(screen))
+        meter = audio.LevelMeter(LiveState(session, screen).heard)
+        if microphone is None:
+            microphone = audio.Microphone(on_block=meter.feed)
+        if speaker is None:
+            speaker = audio.Speaker()
+        try:
+            with microphone as mic, speaker as loud, session:
+                audio.talk(session, mic, loud)
+        except KeyboardInterrupt:
+            # The way to end a conversation, so no failure.
+            pass
+        finally:
+            session.close(drain=False)
+        _tell(conversation, options, screen)
     return 0
 
 
-def _tell(conversation: Conversation, options: argparse.Namespace) -> None:
+def _tell(
+    conversation: Conversation, options: argparse.Namespace, screen: Screen
+) -> None:
+    screen.status(None)
+    screen.end()
     if options.json:
         for turn in conversation.turns:
             print_json(turn.to_dict())
     elif conversation.turns:
-        print()
-        print(latency_table(conversation.turns))
+        screen.line("")
+        screen.table(latency_table(conversation.turns))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
+
+from attrs import Factory, asdict, frozen
 
 from ..errors import ConfigurationError
 from ..protocol.escape import terminal_text
@@ -27,14 +30,46 @@ class Found(Protocol):
     def done(self) -> list[Segment]:
         """Everything, in the order in which it was spoken."""
 
+    @property
+    def recognised(self) -> float:
+        """Seconds of the file before which nothing is missing."""
+
+
+class Stream(Protocol):
+    """Where a transcript is printed."""
+
+    def write(self, text: str, /) -> int:
+        """Print some of it."""
+
+    def flush(self) -> None:
+        """Let it be seen."""
+
+
+@frozen
+class Kept:
+    """
+    What is left of an earlier attempt at a transcript.
+
+    Attributes:
+        segments: what was recognised then.
+        until: seconds of the file before which nothing is missing.
+    """
+
+    segments: list[Segment] = Factory(list)
+    until: float = 0.0
+
 
 class Output(Protocol):
     """Somewhere to write one transcript to."""
 
-    def open(self) -> None:
-        """Make sure that it can be written."""
+    @property
+    def finished(self) -> Path | None:
+        """The file that has the whole transcript already."""
 
-    def update(self, found: Found) -> None:
+    def open(self, seconds: float) -> Kept:
+        """Make sure that it can be written; return what is to be gone on from."""
+
+    def update(self, found: Found, new: Sequence[Segment]) -> None:
         """Write what is new, so that it is safe."""
 
     def finish(self, found: Found, *, complete: bool) -> Path | None:
@@ -53,79 +88,115 @@ class StreamOutput:
         out: an open stream, or the device to open.
     """
 
-    def __init__(self, form: str, out: IO[str] | Path) -> None:
+    finished: Path | None = None
+
+    def __init__(self, form: str, out: Stream | Path) -> None:
         self._form = FORMATS[form]
         self._out = out
-        self._file: IO[str] | None = None
+        self._device: IO[str] | None = None
+        self._stream: Stream | None = None
         self._written = ""
 
-    def open(self) -> None:
-        """Open the device."""
+    def open(self, seconds: float) -> Kept:
+        """Open the device; nothing is left of another attempt."""
         if isinstance(self._out, Path):
-            self._file = _opened(self._out, "w")
+            self._stream = self._device = _opened(self._out, "w")
         else:
-            self._file = self._out
+            self._stream = self._out
+        return Kept()
 
-    def update(self, found: Found) -> None:
+    def update(self, found: Found, new: Sequence[Segment]) -> None:
         """Write the turns before which none is missing."""
         if found.ready:
             self._write(found.ready)
 
     def finish(self, found: Found, *, complete: bool) -> Path | None:
         """Write the rest, whatever is missing before it."""
-        if self._file is None:
+        if self._stream is None:
             return None
         self._write(found.done)
-        if not isinstance(self._out, Path):
+        if self._device is None or not isinstance(self._out, Path):
             return None
-        self._file.close()
+        self._device.close()
         return self._out
 
     def _write(self, segments: Sequence[Segment]) -> None:
-        assert self._file is not None
+        assert self._stream is not None
         text = self._form(segments)
-        self._file.write(terminal_text(text.removeprefix(self._written)))
-        self._file.flush()
+        more = text.removeprefix(self._written)
+        if more:
+            self._stream.write(terminal_text(more))
+            self._stream.flush()
         self._written = text
 
 
 class FileOutput:
     """
-    A transcript in a file, which is called ``.part`` until it is complete.
+    A transcript in a file, beside which a ``.part`` grows until it is complete.
+
+    The part has a line of JSON for each segment, whatever the format of the
+    transcript is: lines are only ever added to it, so that nothing that was
+    recognised can be lost again, and with their times one can go on from there.
 
     Args:
         form: a key of `FORMATS`.
         target: name of the complete file.
         force: whether what is there may be overwritten.
+        resume: whether what is there is gone on from.
     """
 
-    def __init__(self, form: str, target: Path, *, force: bool) -> None:
+    def __init__(
+        self, form: str, target: Path, *, force: bool = False, resume: bool = False
+    ) -> None:
         self._form = FORMATS[form]
         self.target = target
         self._force = force
+        self._resume = resume
         # The file that a link leads to is replaced, not the link.
         self._real = Path(os.path.realpath(target))
         self.part = self._real.with_name(self._real.name + PART)
+        # Under a name of its own until it is written: half of it is no transcript.
+        self.whole = self.part.with_name(f"{self.part.name}.{os.getpid()}")
         self._file: IO[str] | None = None
-        self._written: str | None = ""
+        self._made = False
 
-    def open(self) -> None:
+    @property
+    def finished(self) -> Path | None:
+        """See `Output`; only where one goes on from what is there."""
+        return self.target if self._resume and os.path.lexists(self._real) else None
+
+    def open(self, seconds: float) -> Kept:
         """
-        Open the partial file.
+        Open the part.
+
+        Args:
+            seconds: length of the audio, by which a part of it is known again.
 
         Raises:
             OSError: it cannot be written, or somebody made one meanwhile.
+            ConfigurationError: it is no part of a transcript of this audio.
         """
-        self._file = _opened(self.part, "w" if self._force else "x")
+        kept = Kept()
+        if self._resume and self.part.exists():
+            kept = read_part(self.part, seconds)
+            self._file = _opened(self.part, "a")
+            # The last line may have been cut off, which would spoil the next.
+            self._file.write("\n")
+        else:
+            self._file = _opened(self.part, "w" if self._force else "x")
+            self._made = True
+        self._add({"seconds": seconds, "from": kept.until})
+        return kept
 
-    def update(self, found: Found) -> None:
-        """Write every turn that is known, each at its place."""
-        if found.done:
-            self._write(self._form(found.done))
+    def update(self, found: Found, new: Sequence[Segment]) -> None:
+        """Write every segment as it comes, and how far nothing is missing."""
+        until = found.recognised
+        for each in new:
+            self._add({**asdict(each), "until": until})
 
     def finish(self, found: Found, *, complete: bool) -> Path | None:
         """
-        Write the rest, and give the file its name if it is complete.
+        Write the transcript if it is complete, in the place of the part.
 
         Returns:
             The file that has the text; None if there is no text, and no file.
@@ -135,10 +206,10 @@ class FileOutput:
         """
         if self._file is None:
             return None
-        with self._file:
-            self.update(found)
+        self._file.close()
         if not found.done:
-            self.part.unlink()
+            if self._made:
+                self.part.unlink()
             return None
         if not complete:
             return self.part
@@ -146,25 +217,73 @@ class FileOutput:
             raise ConfigurationError(
                 f"{self.target} was made by somebody else; the text is in {self.part}"
             )
-        os.replace(self.part, self._real)
+        with _opened(self.whole, "x") as file:
+            file.write(self._form(found.done))
+        os.replace(self.whole, self._real)
+        self.part.unlink()
         return self.target
 
-    def _write(self, text: str) -> None:
+    def _add(self, line: Mapping[str, object]) -> None:
         assert self._file is not None
-        before, self._written = self._written, None
-        if before is not None and text.startswith(before):
-            self._file.write(text[len(before) :])
-        else:
-            # A turn came late that belongs before others, or a write failed.
-            self._file.seek(0)
-            self._file.write(text)
-            self._file.truncate()
+        self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
         self._file.flush()
-        self._written = text
+
+
+def read_part(path: Path, seconds: float) -> Kept:
+    """
+    Read what is left of an earlier attempt.
+
+    What was recognised behind a gap is left out: it is heard again with the gap.
+
+    Args:
+        path: a ``.part``.
+        seconds: length of the audio that it has to be of.
+
+    Raises:
+        ConfigurationError: it is of other audio, or of another program.
+        OSError: it cannot be read.
+    """
+    found: dict[tuple[float, float], Segment] = {}
+    until = 0.0
+    text = path.read_text(encoding="utf-8", errors="replace")
+    lines = text.split("\n") if text.strip() else []
+    try:
+        for number, line in enumerate(lines):
+            values = _object(line)
+            if number == 0 or "seconds" in values:
+                # Each attempt begins with this, and hears again what is behind it.
+                length, until = float(values["seconds"]), float(values["from"])
+                found = {key: each for key, each in found.items() if key[1] <= until}
+                if abs(length - seconds) > 0.01:
+                    raise ConfigurationError(f"{path} is of audio of {length:.2f} s")
+            elif values:
+                until = max(until, float(values.pop("until")))
+                segment = Segment(**values)
+                found[segment.start, segment.end] = segment
+    except (LookupError, TypeError, ValueError) as exc:
+        if isinstance(exc, ConfigurationError):
+            raise
+        raise ConfigurationError(f"{path} is no part of a transcript") from exc
+    whole = [each for each in found.values() if each.end <= until]
+    return Kept(sorted(whole, key=lambda each: each.start), until)
+
+
+def _object(line: str) -> dict[str, Any]:
+    """A line of a part; nothing where it was being written when everything ended."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def file_outputs(
-    form: str, targets: Sequence[Path], audio: Iterable[Path], *, force: bool
+    form: str,
+    targets: Sequence[Path],
+    audio: Iterable[Path],
+    *,
+    force: bool = False,
+    resume: bool = False,
 ) -> list[Output]:
     """
     Outputs for files, once it is certain that each can be written.
@@ -176,6 +295,8 @@ def file_outputs(
         targets: names of the complete files, no two the same.
         audio: files that are read; none is overwritten, whatever *force* says.
         force: whether other files may be overwritten.
+        resume: whether transcripts that are there are left as they are, and parts
+            of them gone on from.
 
     Raises:
         ConfigurationError: a file is in the way.
@@ -189,7 +310,7 @@ def file_outputs(
         if target.exists() and not (target.is_file() or target.is_dir()):
             outputs.append(StreamOutput(form, target))
             continue
-        output = FileOutput(form, target, force=force)
+        output = FileOutput(form, target, force=force, resume=resume)
         for path in (target, output.part):
             if path.exists() and _identity(path) in read:
                 raise ConfigurationError(f"{path} is the audio; choose another name")
@@ -199,14 +320,18 @@ def file_outputs(
                 taken.append(path)
         files.append(output)
         outputs.append(output)
-    if taken and not force:
+    if taken and not (force or resume):
         more = f", and {len(taken) - 1} more" if len(taken) > 1 else ""
         raise ConfigurationError(
-            f"{taken[0]} exists already{more}; --force overwrites what is there"
+            f"{taken[0]} exists already{more}; --resume goes on from what is there, "
+            "--force overwrites it"
         )
     for output in files:
+        if output.finished:
+            continue
         output.part.parent.mkdir(parents=True, exist_ok=True)
         _try_to_write(output.part)
+        _try_to_write(output.whole)
         if output.target.exists():
             _try_to_write(output.target)
     return outputs

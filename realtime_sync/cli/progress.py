@@ -1,48 +1,79 @@
-"""A bar that shows how far a file is read."""
+"""How far a work on many files is, and when it will be over."""
 
 from __future__ import annotations
 
-import sys
+import time
+from collections.abc import Callable, Sequence
 
-from ..protocol.escape import one_line
+from .screen import Progress, Screen
 
-CELLS = 24
+SOON = 1.0
+"""Seconds before which nobody can tell how long it will take."""
 
 
-class ProgressBar:
+class Work:
     """
-    A bar on the standard error, if that is a terminal.
+    Tells a screen how much of the audio of some files is dealt with.
+
+    `reached` may be called from any thread; the others by the one that works.
 
     Args:
-        name: of the file.
-        length: seconds that it lasts.
-        printing: whether text comes on the standard output meanwhile, which on a
-            terminal shows as well how far it is.
+        screen: to tell.
+        lengths: seconds that each file lasts.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, name: str, length: float, *, printing: bool = False) -> None:
-        self._name = one_line(name)
-        self._length = max(length, 0.001)
-        self._shown = sys.stderr.isatty() and not (printing and sys.stdout.isatty())
-        self._last = -1
+    def __init__(
+        self,
+        screen: Screen,
+        lengths: Sequence[float],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._screen = screen
+        self._lengths = lengths
+        self._total = sum(lengths)
+        self._clock = clock
+        self._began: float | None = None
+        self._known = 0.0
+        self._file = 0
+        self._name = ""
 
-    def __enter__(self) -> ProgressBar:
-        return self
+    def begin(self, file: int, name: str, known: float = 0.0) -> None:
+        """
+        Begin with a file.
 
-    def __exit__(self, *exc_info: object) -> None:
-        if self._last >= 0:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+        Args:
+            file: its number, from 0.
+            name: to be shown.
+            known: seconds of it that took no time, because they were done before.
+        """
+        if self._began is None:
+            self._began = self._clock()
+        self._file, self._name = file, name
+        self._known += known
+        self.reached(known)
+
+    def skip(self, file: int) -> None:
+        """Count a file for which there is nothing to do."""
+        self._known += self._lengths[file]
 
     def reached(self, seconds: float) -> None:
-        """Show how far it is."""
-        share = min(1.0, seconds / self._length)
-        percent = int(share * 100)
-        if not self._shown or percent == self._last:
-            return
-        self._last = percent
-        full = round(share * CELLS)
-        cells = "█" * full + "·" * (CELLS - full)
-        state = "listening" if percent == 100 else f"{seconds:.0f} s"
-        sys.stderr.write(f"\r\x1b[K{self._name[:30]} [{cells}] {percent:3d} % {state}")
-        sys.stderr.flush()
+        """Show how far the file is."""
+        done = sum(self._lengths[: self._file]) + seconds
+        self._screen.status(
+            Progress(
+                self._name,
+                done,
+                self._total,
+                self._file + 1,
+                len(self._lengths),
+                self._left(done),
+            )
+        )
+
+    def _left(self, done: float) -> float | None:
+        took = self._clock() - (self._began or 0.0)
+        heard = done - self._known
+        if took < SOON or heard <= 0:
+            return None
+        return took * (self._total - done) / heard

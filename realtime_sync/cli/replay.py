@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..protocol.escape import one_line
 from .json_output import Commands, add_json_option, print_json
 from .lines import counted
+from .terminal import open_screen
 from .transcript import LiveTranscript
 
 if TYPE_CHECKING:
@@ -41,14 +42,13 @@ def run(options: argparse.Namespace) -> int:
     from .. import Router, replay
 
     router = Router("replay")
-    transcript = LiveTranscript()
-    if not options.json:
-        _listen(router, transcript)
-    snapshot = replay(options.log, router=router, speed=options.speed)
+    with open_screen(json=options.json) as screen:
+        if not options.json:
+            _listen(router, LiveTranscript(screen))
+        snapshot = replay(options.log, router=router, speed=options.speed)
     if options.json:
         print_json(snapshot.to_dict())
         return 0
-    transcript.end()
     usage = snapshot.usage
     print()
     print(

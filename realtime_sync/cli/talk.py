@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .json_output import Commands, add_json_option
 from .server_options import add_server_options, server_url
+from .terminal import open_screen
 
 
 def add(commands: Commands) -> None:
@@ -69,5 +70,5 @@ def run(options: argparse.Namespace) -> int:
 
     # Before a server is started or a connection is made for nothing.
     audio.file_seconds(options.file)
-    with server_url(options) as url:
-        return speak(options.file, url, options, options.out)
+    with server_url(options) as url, open_screen(json=options.json) as screen:
+        return speak(options.file, url, options, options.out, screen)

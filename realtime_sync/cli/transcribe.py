@@ -27,9 +27,11 @@ from ..protocol.escape import one_line
 from .failures import FAILED, explain
 from .json_output import Commands, add_json_option, print_json
 from .outputs import Output, StreamOutput, file_outputs, names
-from .progress import ProgressBar
+from .progress import Work
+from .screen import Screen, Table, clock
 from .server_options import add_server_options, new_session, server_url
-from .transcripts import FORMATS, Segment, Segments
+from .terminal import open_screen, open_side_screen
+from .transcripts import FORMATS, Segment, Segments, spoken
 
 if TYPE_CHECKING:
     from .. import Session
@@ -70,6 +72,7 @@ class Result:
     seconds: float = 0.0
     segments: list[Segment] = Factory(list)
     problem: str = ""
+    note: str = ""
     took: float = 0.0
     error: BaseException | None = None
     written: Path | None = None
@@ -78,8 +81,11 @@ class Result:
     def outcome(self) -> str:
         """What is wrong, and where the text is that came before; or nothing."""
         if self.problem and self.written:
-            return f"{self.problem}; what was recognised is in {self.written}"
-        return self.problem
+            return (
+                f"{self.problem}; what was recognised is in {self.written}, "
+                "--resume goes on from there"
+            )
+        return self.problem or self.note
 
 
 def add(commands: Commands) -> None:
@@ -89,8 +95,8 @@ def add(commands: Commands) -> None:
         help="turn speech in files into text or subtitles",
         description="Turn the speech in files, and in every audio file of folders, "
         "into text, SRT or WebVTT. One file is printed, unless --output says where "
-        "to; of many, each is written beside its audio. Text is written as it comes, "
-        "to a file called .part until it is complete.",
+        "to; of many, each is written beside its audio. What is recognised is "
+        "written as it comes, to a file called .part until all of it is there.",
     )
     parser.add_argument(
         "paths",
@@ -112,7 +118,13 @@ def add(commands: Commands) -> None:
         help="file to write; of many or of a folder, the folder to write to; "
         "made if it is missing",
     )
-    parser.add_argument(
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument(
+        "--resume",
+        action="store_true",
+        help="leave transcripts that exist, go on with those that were interrupted",
+    )
+    existing.add_argument(
         "--force", action="store_true", help="overwrite files that exist"
     )
     parser.add_argument(
@@ -165,15 +177,16 @@ def run(options: argparse.Namespace) -> int:
             for each in _sources(options.paths, Path(spool))
         ]
         many = len(options.paths) > 1 or Path(options.paths[0]).is_dir()
-        outputs = _outputs(sources, options, many)
-        results = [_measured(source) for source in sources]
-        if not many and results[0].error:
-            raise results[0].error
-        stopped = _listen_to_all(sources, outputs, results, options)
-    if many and not options.json:
-        print(table(results))
-    elif results[0].written and not (results[0].problem or options.json):
-        print(one_line(f"wrote {results[0].written}"))
+        with open_screen(json=options.json) as screen:
+            outputs = _outputs(sources, options, many, screen)
+            results = [_measured(source) for source in sources]
+            if not many and results[0].error:
+                raise results[0].error
+            stopped = _listen_to_all(sources, outputs, results, options, screen)
+            if many and not options.json:
+                screen.table(table(results))
+            elif results[0].written and not (results[0].problem or options.json):
+                screen.line(one_line(f"wrote {results[0].written}"))
     return _exit_code(results, stopped, many)
 
 
@@ -216,14 +229,14 @@ def _spool(path: Path) -> None:
 
 
 def _outputs(
-    sources: Sequence[Source], options: argparse.Namespace, many: bool
+    sources: Sequence[Source], options: argparse.Namespace, many: bool, screen: Screen
 ) -> list[Output]:
     """Where each transcript goes; bad names are found before any work."""
     if not many and not options.output:
+        if options.resume:
+            raise ConfigurationError("--resume goes on with a file: name it, -o FILE")
         # With JSON, the text is a part of that.
-        return [
-            StreamOutput(options.format, StringIO() if options.json else sys.stdout)
-        ]
+        return [StreamOutput(options.format, StringIO() if options.json else screen)]
     folder = Path(options.output) if options.output else None
     if many and folder and folder.exists() and not folder.is_dir():
         raise ConfigurationError(f"{folder} is a file; many need a folder")
@@ -235,7 +248,9 @@ def _outputs(
     else:
         targets = names([each.shown for each in sources], options.format, folder)
     audio = [each.path for each in sources]
-    return file_outputs(options.format, targets, audio, force=options.force)
+    return file_outputs(
+        options.format, targets, audio, force=options.force, resume=options.resume
+    )
 
 
 def _measured(source: Source) -> Result:
@@ -259,23 +274,34 @@ def _listen_to_all(
     outputs: Sequence[Output],
     results: Sequence[Result],
     options: argparse.Namespace,
+    screen: Screen,
 ) -> BaseException | None:
     """Fill in the results; return what stopped it before the last, if anything did."""
     stopped: BaseException | None = None
     with ExitStack() as stack:
         url = None
-        if any(not each.error for each in results):
+        if any(not (each.error or to.finished) for each, to in zip(results, outputs)):
             url = stack.enter_context(server_url(options))
-        for source, output, result in zip(sources, outputs, results):
-            if stopped is not None:
+        side = stack.enter_context(open_side_screen(screen))
+        work = Work(side, [each.seconds for each in results])
+        for number, (source, output, result) in enumerate(
+            zip(sources, outputs, results)
+        ):
+            if result.error or output.finished:
+                work.skip(number)
+                result.note = "complete already" if output.finished else ""
+                result.written = output.finished
+            elif stopped is not None:
                 result.problem = "not begun"
-            elif not result.error:
-                _transcribe(source, output, result, url, options)
+            else:
+                listener = Listener(source, output, result, options, side, work)
+                listener.run(url, number)
                 # Without a server, or with Ctrl-C, the others are not tried.
                 if isinstance(result.error, (ConnectFailed, KeyboardInterrupt)):
                     stopped = result.error
             if options.json:
                 print_json(_as_json(result))
+        side.status(None)
     return stopped
 
 
@@ -292,112 +318,141 @@ def _exit_code(
     return (explain(first.error)[0] if first.error else None) or FAILED
 
 
-def _transcribe(
-    source: Source,
-    output: Output,
-    result: Result,
-    url: str | None,
-    options: argparse.Namespace,
-) -> None:
-    """Listen to one file; whatever ends it, what was recognised is kept."""
-    began = time.monotonic()
-    unwritten: list[Exception] = []
+class Listener:
+    """
+    Listens to one file; whatever ends it, what was recognised is kept.
 
-    def write() -> None:
-        # Runs where handlers do, whose errors reach nobody: the sender looks at them.
+    Args:
+        source: the file.
+        output: where its transcript goes.
+        result: to be filled in.
+        options: as the parser gives them.
+        screen: for those who look on.
+        work: of which the file is a part.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        output: Output,
+        result: Result,
+        options: argparse.Namespace,
+        screen: Screen,
+        work: Work,
+    ) -> None:
+        self._source = source
+        self._output = output
+        self._result = result
+        self._options = options
+        self._screen = screen
+        self._work = work
+        self._unwritten: list[Exception] = []
+
+    def run(self, url: str | None, number: int) -> None:
+        """
+        Listen.
+
+        Args:
+            url: of the server.
+            number: of the file, from 0.
+
+        Raises:
+            BrokenPipeError: nobody reads what is printed.
+        """
+        began = time.monotonic()
+        result, name = self._result, self._source.shown.name
         try:
-            output.update(segments)
-        except (OSError, ValueError) as exc:
-            unwritten.append(exc)
-
-    session = new_session(url, options, _config(options), session_type="transcription")
-    segments = Segments(session, result.seconds, write)
-    try:
-        output.open()
-        printing = isinstance(output, StreamOutput)
-        bar = ProgressBar(source.shown.name, segments.length, printing=printing)
-        _listen(session, source, segments, bar, options, unwritten)
-        result.problem = "; ".join(dict.fromkeys(segments.problems))
-        if not segments.done and not result.problem:
-            result.problem = f"the server found no speech in {source.shown}"
-    except BrokenPipeError:
-        raise
-    except (RealtimeError, OSError, KeyboardInterrupt) as exc:
-        result.error, result.problem = exc, explain(exc)[1]
-    # The session is closed: nobody else writes.
-    try:
-        result.written = output.finish(segments, complete=not result.problem)
-    except BrokenPipeError:
-        raise
-    except (RealtimeError, OSError) as exc:
-        result.error = result.error or exc
-        result.problem = result.problem or explain(exc)[1]
-    result.segments = segments.done
-    result.took = time.monotonic() - began
-
-
-def _listen(
-    session: Session,
-    source: Source,
-    segments: Segments,
-    bar: ProgressBar,
-    options: argparse.Namespace,
-    unwritten: Sequence[Exception],
-) -> None:
-    """Send the file and wait until everything in it is understood."""
-    from .. import audio
-
-    with session, bar as progress:
-        wire = audio.session_format(session, "input")
-        sent = audio.stream(
-            session,
-            _blocks(source, wire, progress, unwritten),
-            pace="full",
-            format=wire,
-        )
-        # The server answers in order: this comes back when it has heard it all.
-        session.input_audio_buffer.clear().acknowledged(
-            timeout=max(options.timeout, sent)
-        )
-        # The handlers have to know of all of it before it can be said what is missing.
-        session.flush(options.timeout)
-        if segments.wait(options.timeout):
+            kept = self._output.open(result.seconds)
+        except (RealtimeError, OSError) as exc:
+            result.error, result.problem = exc, explain(exc)[1]
             return
-        if not session.is_open:
-            raise ConnectionLost(
-                f"{source.shown}: the connection was lost; some transcripts are missing"
-            )
-        raise WaitTimeout(
-            f"{source.shown}: no transcript for {options.timeout:g} s; "
-            "some are missing"
+        session = new_session(
+            url, self._options, _config(self._options), session_type="transcription"
         )
+        segments = Segments(
+            session,
+            result.seconds,
+            lambda new: self._heard(segments, new),
+            kept=kept.segments,
+            begin=kept.until,
+        )
+        try:
+            self._work.begin(number, name, kept.until)
+            self._listen(session, segments, kept.until)
+            result.problem = "; ".join(dict.fromkeys(segments.problems))
+            if not segments.done and not result.problem:
+                result.problem = f"the server found no speech in {self._source.shown}"
+        except BrokenPipeError:
+            raise
+        except (RealtimeError, OSError, KeyboardInterrupt) as exc:
+            result.error, result.problem = exc, explain(exc)[1]
+        # The session is closed: nobody else writes.
+        try:
+            result.written = self._output.finish(segments, complete=not result.problem)
+        except BrokenPipeError:
+            raise
+        except (RealtimeError, OSError) as exc:
+            result.error = result.error or exc
+            result.problem = result.problem or explain(exc)[1]
+        result.segments = segments.done
+        result.took = time.monotonic() - began
 
+    def _heard(self, segments: Segments, new: Sequence[Segment]) -> None:
+        """Write and show what is new; in the dispatcher thread."""
+        # An error here would reach nobody: the sender looks at them.
+        try:
+            self._output.update(segments, new)
+        except (OSError, ValueError) as exc:
+            self._unwritten.append(exc)
+        if not isinstance(self._output, StreamOutput):
+            for each in new:
+                self._screen.aside(one_line(spoken(each)), clock(each.start))
+        self._work.reached(segments.passed)
 
-def _blocks(
-    source: Source,
-    wire: AudioFormat,
-    progress: ProgressBar,
-    unwritten: Sequence[Exception],
-) -> Iterator[bytes]:
-    from .. import audio
+    def _listen(self, session: Session, segments: Segments, begin: float) -> None:
+        """Send the file and wait until everything in it is understood."""
+        from .. import audio
 
-    done = 0.0
-    for block in audio.file_blocks(
-        source.path,
-        wire,
-        block_ms=100,
-        channel=source.channel,
-        raw=source.raw,
-        rate=source.rate,
-        channels=source.channels,
-    ):
-        if unwritten:
-            raise unwritten[0]
-        yield block
-        done += wire.ms(len(block)) / 1000
-        progress.reached(done)
-    for _ in range(int(TAIL * 10)):
-        yield audio.silence(0.1, wire)
+        shown, timeout = self._source.shown, self._options.timeout
+        with session:
+            wire = audio.session_format(session, "input")
+            blocks = self._blocks(wire, begin)
+            sent = audio.stream(session, blocks, pace="full", format=wire)
+            # The server answers in order: this comes back when it has heard it all.
+            session.input_audio_buffer.clear().acknowledged(timeout=max(timeout, sent))
+            # The handlers have to know of all of it before it can be said what is
+            # missing.
+            session.flush(timeout)
+            if segments.wait(timeout):
+                return
+            if not session.is_open:
+                raise ConnectionLost(
+                    f"{shown}: the connection was lost; some transcripts are missing"
+                )
+            raise WaitTimeout(
+                f"{shown}: no transcript for {timeout:g} s; some are missing"
+            )
+
+    def _blocks(self, wire: AudioFormat, begin: float) -> Iterator[bytes]:
+        from .. import audio
+
+        passed = 0.0
+        for block in audio.file_blocks(
+            self._source.path,
+            wire,
+            block_ms=100,
+            channel=self._source.channel,
+            raw=self._source.raw,
+            rate=self._source.rate,
+            channels=self._source.channels,
+        ):
+            if self._unwritten:
+                raise self._unwritten[0]
+            if passed >= begin:
+                yield block
+            passed += wire.ms(len(block)) / 1000
+        for _ in range(int(TAIL * 10)):
+            yield audio.silence(0.1, wire)
 
 
 def _config(options: argparse.Namespace) -> dict[str, Any]:
@@ -414,17 +469,23 @@ def _config(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def table(results: list[Result]) -> str:
-    """The results of many files in plain text."""
-    shown = [one_line(each.path.name) for each in results]
-    width = max([*map(len, shown), 4])
-    lines = [f"{'file':<{width}}  seconds  turns  words  took"]
-    for name, each in zip(shown, results):
-        words = sum(len((turn.text or "").split()) for turn in each.segments)
-        figures = f"{each.seconds:>7.1f}  {len(each.segments):>5}  {words:>5}"
-        took = one_line(each.outcome) or f"{each.took:.1f} s"
-        lines.append(f"{name:<{width}}  {figures}  {took}")
-    return "\n".join(lines)
+def table(results: list[Result]) -> Table:
+    """The results of many files."""
+    rows = []
+    for each in results:
+        words = sum(len(turn.text.split()) for turn in each.segments)
+        counts = f"{each.seconds:.1f}", str(len(each.segments)), str(words)
+        rows.append([each.path.name, *counts, each.outcome or f"{each.took:.1f} s"])
+    return Table(
+        columns=[
+            ("file", "left"),
+            ("seconds", "right"),
+            ("segments", "right"),
+            ("words", "right"),
+            ("took", "left"),
+        ],
+        rows=rows,
+    )
 
 
 def _as_json(result: Result) -> dict[str, Any]:
@@ -438,6 +499,7 @@ def _as_json(result: Result) -> dict[str, Any]:
                 "start": round(each.start, 3),
                 "end": round(each.end, 3),
                 "text": each.text,
+                **({"speaker": each.speaker} if each.speaker else {}),
             }
             for each in result.segments
         ],

@@ -2,76 +2,54 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TextIO
-
-from ..protocol.escape import one_line, terminal_text
-
-USER = "you   "
-SERVER = "server"
+from ..protocol.escape import one_line
+from .plain_screen import PlainScreen
+from .screen import NOTE, SERVER, USER, Screen
 
 
 class LiveTranscript:
     """
-    Prints who says what, as it comes.
+    Shows who says what, as it comes.
 
-    The server's words are printed as they arrive. They are held back while the
+    The server's words are shown as they arrive. They are held back while the
     words of the user that they answer are still to come, because recognition is
     often slower than the answer.
 
     Args:
-        out: where to print; the standard output at the time of the call.
+        screen: where to show it; the standard output at the time of the call.
     """
 
-    def __init__(self, out: TextIO | None = None) -> None:
-        self._out = out or sys.stdout
+    def __init__(self, screen: Screen | None = None) -> None:
+        self._screen = screen or PlainScreen()
         self._held: list[str] | None = None
-        self._open = False
 
     def hold(self) -> None:
-        """Hold the server's words back until the user's are printed."""
+        """Hold the server's words back until the user's are shown."""
         if self._held is None:
             self._held = []
 
     def user(self, text: str) -> None:
-        """Print what the user said, then what was held back."""
-        self.end()
-        self._print(f"{USER}  {_hanging(text.strip())}\n")
+        """Show what the user said, then what was held back."""
+        self._screen.line(text.strip(), USER)
         self.release()
 
     def release(self) -> None:
-        """Print what was held back."""
+        """Show what was held back."""
         held, self._held = self._held or [], None
         for piece in held:
             self.server(piece)
 
     def server(self, piece: str) -> None:
-        """Print a piece of what the server says, or hold it back."""
+        """Show a piece of what the server says, or hold it back."""
         if self._held is not None:
             self._held.append(piece)
-            return
-        if not self._open:
-            self._print(f"{SERVER}  ")
-            piece = piece.lstrip()
-            self._open = True
-        self._print(_hanging(piece))
+        else:
+            self._screen.add(piece, SERVER)
 
     def note(self, text: str) -> None:
-        """Print a line that nobody said."""
-        self.end()
-        self._print(f"!       {one_line(text)}\n")
+        """Show a line that nobody said."""
+        self._screen.line(one_line(text), NOTE)
 
     def end(self) -> None:
         """End the server's line."""
-        if self._open:
-            self._print("\n")
-            self._open = False
-
-    def _print(self, text: str) -> None:
-        self._out.write(text)
-        self._out.flush()
-
-
-def _hanging(words: str) -> str:
-    """Words whose further lines cannot be taken for somebody else's."""
-    return terminal_text(words).replace("\n", "\n" + " " * (len(USER) + 2))
+        self._screen.end()

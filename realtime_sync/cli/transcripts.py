@@ -5,94 +5,156 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from attrs import define
+from attrs import Factory, define, evolve, frozen
+
+from ..protocol import events
+from ..types import Unset
 
 if TYPE_CHECKING:
     from .. import Session
     from ..dispatch.notices import ConnectionEnded
-    from ..protocol import events
-    from ..types import Unset
-
 
 GRACE = 0.2
+"""Seconds between two looks at what is still missing."""
 
 
-@define
+@frozen
 class Segment:
     """
-    One turn of speech.
+    Something that was said.
 
     Attributes:
         start, end: seconds from the beginning of the file.
-        text: what was said; None while it is not known.
-        failed: why it will not be known.
+        text: what was said.
+        speaker: who said it, where the server tells voices apart.
     """
 
     start: float
     end: float
+    text: str
+    speaker: str = ""
+
+
+@define
+class _Turn:
+    """
+    One turn of speech, as far as the server has told.
+
+    Attributes:
+        start, end: seconds from the beginning of the file.
+        ended: whether the end is the server's word.
+        text: what was said; None while it is not known.
+        failed: why it will not be known.
+        parts: times and speakers within the turn, from servers that tell them;
+            their times are as they came.
+    """
+
+    start: float
+    end: float
+    ended: bool = False
     text: str | None = None
     failed: str = ""
+    parts: list[Segment] = Factory(list)
+
+    @property
+    def final(self) -> bool:
+        return self.text is not None or bool(self.failed)
+
+    @property
+    def segments(self) -> list[Segment]:
+        """What is to be written of it."""
+        if not self.text:
+            return []
+        if not self.parts:
+            return [Segment(self.start, self.end, self.text)]
+        # Some count from the beginning of the turn, some from that of the audio; the
+        # former cannot count further than the turn is long.
+        last = max(each.end for each in self.parts)
+        offset = self.start if last <= self.end - self.start + 0.5 else 0.0
+        return [
+            evolve(each, start=each.start + offset, end=each.end + offset)
+            for each in self.parts
+        ]
 
 
 class Segments:
     """
-    Collects the turns that a transcription session finds.
+    Collects what a transcription session hears.
 
     Args:
         session: not used for anything else.
         length: seconds of the file; no segment ends later.
-        changed: called after each transcript, in the dispatcher thread.
+        changed: called with what is new, in the dispatcher thread.
+        kept: what was recognised at another time.
+        begin: seconds of the file before which nothing is sent.
 
     Attributes:
         length: as given.
     """
 
     def __init__(
-        self, session: Session, length: float, changed: Callable[[], Any] = lambda: None
+        self,
+        session: Session,
+        length: float,
+        changed: Callable[[Sequence[Segment]], object] = lambda new: None,
+        *,
+        kept: Sequence[Segment] = (),
+        begin: float = 0.0,
     ) -> None:
         self.length = length
         self._told = changed
-        # Guards the segments, and wakes whoever waits for transcripts.
+        self._kept = list(kept)
+        self._begin = begin
+        # Guards the turns, and wakes whoever waits for transcripts.
         self._changed = threading.Condition()
-        self._segments: dict[str, Segment] = {}
+        self._turns: dict[str, _Turn] = {}
         self._heard = time.monotonic()
         self._over = False
         session.on("input_audio_buffer.speech_started", self._started)
         session.on("input_audio_buffer.speech_stopped", self._stopped)
         session.on("input_audio_buffer.committed", self._committed)
-        session.on(
-            "conversation.item.input_audio_transcription.completed", self._completed
-        )
-        session.on("conversation.item.input_audio_transcription.failed", self._failed)
+        # By pattern: a dialect that lacks one of them is no reason to warn.
+        session.on("conversation.item.input_audio_transcription.*", self._transcribed)
         # Notices come behind the events that were received before the loss.
         session.on("connection.lost", self._ended)
         session.on("connection.closed", self._ended)
 
     @property
     def done(self) -> list[Segment]:
-        """Segments with text, in the order in which they were spoken."""
+        """Everything that is known, in the order in which it was spoken."""
         with self._changed:
-            return [each for each in self._ordered() if each.text]
+            return self._written(self._ordered())
 
     @property
     def ready(self) -> list[Segment]:
-        """Segments with text, up to the first that may still get one."""
+        """The beginning, up to the first turn that may still get its text."""
         with self._changed:
-            final = itertools.takewhile(_final, self._ordered())
-            return [each for each in final if each.text]
+            return self._written(itertools.takewhile(_final, self._ordered()))
+
+    @property
+    def passed(self) -> float:
+        """Seconds of the file before which nothing is awaited any more."""
+        with self._changed:
+            return self._until(_final)
+
+    @property
+    def recognised(self) -> float:
+        """Seconds of the file before which everything has its text."""
+        with self._changed:
+            return self._until(lambda turn: turn.text is not None and turn.ended)
 
     @property
     def problems(self) -> list[str]:
-        """Why segments have no text."""
+        """Why turns have no text."""
         with self._changed:
-            return [each.failed for each in self._segments.values() if each.failed]
+            return [each.failed for each in self._turns.values() if each.failed]
 
     def wait(self, timeout: float) -> bool:
         """
-        Wait until every segment has its text, or never will.
+        Wait until every turn has its text, or never will.
 
         It is False as soon as the connection is gone.
 
@@ -101,46 +163,82 @@ class Segments:
         """
         with self._changed:
             self._heard = time.monotonic()
-            while not all(map(_final, self._segments.values())):
+            while not all(map(_final, self._turns.values())):
                 left = self._heard + timeout - time.monotonic()
                 if left <= 0 or self._over:
                     return False
                 self._changed.wait(min(left, GRACE))
         return True
 
-    def _ordered(self) -> list[Segment]:
-        return sorted(self._segments.values(), key=lambda each: each.start)
+    def _written(self, turns: Iterable[_Turn]) -> list[Segment]:
+        return self._kept + [one for turn in turns for one in turn.segments]
 
-    def _segment(self, named: str | Unset) -> Segment:
+    def _until(self, passed: Callable[[_Turn], bool]) -> float:
+        until = self._begin
+        for turn in self._ordered():
+            if not passed(turn):
+                return max(until, turn.start)
+            until = turn.end
+        return until
+
+    def _ordered(self) -> list[_Turn]:
+        return sorted(self._turns.values(), key=lambda each: each.start)
+
+    def _turn(self, named: str | Unset) -> _Turn:
         item_id = named or ""
-        if item_id not in self._segments:
-            last = max((each.end for each in self._segments.values()), default=0.0)
-            self._segments[item_id] = Segment(last, self.length)
-        return self._segments[item_id]
+        if item_id not in self._turns:
+            ends = (each.end for each in self._turns.values())
+            self._turns[item_id] = _Turn(max(ends, default=self._begin), self.length)
+        return self._turns[item_id]
+
+    def _seconds(self, milliseconds: object, otherwise: float) -> float:
+        if isinstance(milliseconds, (int, float)):
+            return self._begin + _bounded(milliseconds) / 1000
+        return otherwise
 
     def _started(self, event: events.InputAudioBufferSpeechStarted) -> None:
         with self._changed:
-            segment = self._segment(event.item_id)
-            segment.start = _seconds(event.audio_start_ms, segment.start)
+            turn = self._turn(event.item_id)
+            turn.start = self._seconds(event.audio_start_ms, turn.start)
 
     def _stopped(self, event: events.InputAudioBufferSpeechStopped) -> None:
         with self._changed:
-            segment = self._segment(event.item_id)
-            end = _seconds(event.audio_end_ms, segment.end)
-            segment.end = min(end, self.length)
+            turn = self._turn(event.item_id)
+            turn.ended = isinstance(event.audio_end_ms, (int, float))
+            turn.end = min(self._seconds(event.audio_end_ms, turn.end), self.length)
 
     def _committed(self, event: events.InputAudioBufferCommitted) -> None:
         with self._changed:
-            self._segment(event.item_id)
+            self._turn(event.item_id)
+
+    def _transcribed(self, event: events.ServerEvent) -> None:
+        if isinstance(event, events.ConversationItemInputAudioTranscriptionSegment):
+            self._segment(event)
+        elif isinstance(event, events.ConversationItemInputAudioTranscriptionCompleted):
+            self._completed(event)
+        elif isinstance(event, events.ConversationItemInputAudioTranscriptionFailed):
+            self._failed(event)
+
+    def _segment(
+        self, event: events.ConversationItemInputAudioTranscriptionSegment
+    ) -> None:
+        text, start, end = event.text, event.start, event.end
+        if isinstance(start, Unset) or isinstance(end, Unset) or not text:
+            return
+        with self._changed:
+            times = _bounded(start), _bounded(end)
+            part = Segment(*times, text.strip(), event.speaker or "")
+            self._turn(event.item_id).parts.append(part)
 
     def _completed(
         self, event: events.ConversationItemInputAudioTranscriptionCompleted
     ) -> None:
         with self._changed:
-            text = str(event.transcript or "").strip()
-            self._segment(event.item_id).text = text
+            turn = self._turn(event.item_id)
+            turn.text = str(event.transcript or "").strip()
+            new = turn.segments
             self._news()
-        self._told()
+        self._told(new)
 
     def _failed(
         self, event: events.ConversationItemInputAudioTranscriptionFailed
@@ -148,9 +246,9 @@ class Segments:
         with self._changed:
             error = getattr(event, "error", None) or None
             message = getattr(error, "message", None) or "not understood"
-            self._segment(event.item_id).failed = str(message)
+            self._turn(event.item_id).failed = str(message)
             self._news()
-        self._told()
+        self._told([])
 
     def _ended(self, notice: ConnectionEnded) -> None:
         with self._changed:
@@ -162,16 +260,23 @@ class Segments:
         self._changed.notify_all()
 
 
+def spoken(segment: Segment) -> str:
+    """What was said, and by whom if that is known."""
+    if segment.speaker:
+        return f"{segment.speaker}: {segment.text}"
+    return segment.text
+
+
 def as_text(segments: Sequence[Segment]) -> str:
     """One line per segment."""
-    return "".join(f"{each.text}\n" for each in segments)
+    return "".join(f"{spoken(each)}\n" for each in segments)
 
 
 def as_srt(segments: Sequence[Segment]) -> str:
     """SubRip subtitles."""
     blocks = [
         f"{number}\n{_stamp(each.start, ',')} --> {_stamp(each.end, ',')}\n"
-        f"{_one_line(each.text)}\n"
+        f"{_one_line(spoken(each))}\n"
         for number, each in enumerate(segments, start=1)
     ]
     return "\n".join(blocks)
@@ -181,7 +286,7 @@ def as_vtt(segments: Sequence[Segment]) -> str:
     """WebVTT subtitles."""
     blocks = [
         f"{_stamp(each.start, '.')} --> {_stamp(each.end, '.')}\n"
-        f"{_escaped(_one_line(each.text))}\n"
+        f"{_voice(each)}{_escaped(_one_line(each.text))}\n"
         for each in segments
     ]
     return "\n".join(["WEBVTT\n", *blocks])
@@ -195,14 +300,17 @@ FORMATS: dict[str, Callable[[Sequence[Segment]], str]] = {
 """Ending of the file's name -> how it is written."""
 
 
-def _final(segment: Segment) -> bool:
-    return segment.text is not None or bool(segment.failed)
+def _final(turn: _Turn) -> bool:
+    return turn.final
 
 
-def _seconds(milliseconds: object, otherwise: float) -> float:
-    if isinstance(milliseconds, (int, float)):
-        return max(0.0, milliseconds / 1000)
-    return otherwise
+def _bounded(number: float) -> float:
+    """A time that can be written down, whatever the server says."""
+    return max(0.0, min(number, 1e12))
+
+
+def _voice(segment: Segment) -> str:
+    return f"<v {_escaped(_one_line(segment.speaker))}>" if segment.speaker else ""
 
 
 def _stamp(seconds: float, point: str) -> str:
@@ -212,9 +320,9 @@ def _stamp(seconds: float, point: str) -> str:
     return f"{hours:02d}:{minutes:02d}:{rest // 1000:02d}{point}{rest % 1000:03d}"
 
 
-def _one_line(text: str | None) -> str:
+def _one_line(text: str) -> str:
     # An empty line would end the block.
-    return " ".join((text or "").split())
+    return " ".join(text.split())
 
 
 def _escaped(text: str) -> str:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import audio
 from ..errors import RealtimeError, WaitTimeout
@@ -14,8 +14,9 @@ from ..protocol.escape import one_line
 from .conversation import Conversation
 from .json_output import print_json
 from .latency import latency_table
+from .screen import Screen
 from .server_options import new_session, record
-from .status import LiveState, StatusLine
+from .status import LiveState
 from .transcript import LiveTranscript
 
 if TYPE_CHECKING:
@@ -42,38 +43,56 @@ CONFIG = {
 
 
 def speak(
-    path: Path, url: str | None, options: argparse.Namespace, folder: Path
+    path: Path,
+    url: str | None,
+    options: argparse.Namespace,
+    folder: Path,
+    screen: Screen,
+    *,
+    speaker: audio.Speaker | None = None,
 ) -> int:
     """
-    Speak a file to a server, print the transcript and the latencies.
+    Speak a file to a server, show the transcript and the latencies.
 
     Writes ``question.wav``, ``answer.wav`` and ``session.jsonl`` to *folder*.
+
+    Args:
+        path: the file.
+        url: of the server.
+        options: as the parser gives them.
+        folder: made if it is missing.
+        screen: where to show it.
+        speaker: plays both sides aloud.
 
     Returns:
         0 when every turn was answered, else 1.
     """
     folder.mkdir(parents=True, exist_ok=True)
     session = new_session(url, options, CONFIG)
-    as_json = bool(options.json)
-    line = StatusLine(shown=False if as_json else None)
-    out: Any = sys.stderr if as_json else line
-    transcript = LiveTranscript(out)
+    transcript = LiveTranscript(screen)
     conversation = Conversation(session, transcript)
-    meter = audio.LevelMeter(LiveState(session, line).heard)
+    meter = audio.LevelMeter(LiveState(session, screen).heard)
     record(session, folder)
+    if speaker is not None:
+        session.on(
+            "response.output_audio.delta",
+            lambda event: speaker.write(event.delta or b""),
+        )
     try:
         with session:
-            sent = _converse(session, path, conversation, options, meter)
+            sent = _converse(session, path, conversation, options, meter, speaker)
+        if speaker is not None:
+            speaker.player.wait_heard(options.timeout)
     finally:
         transcript.release()
-        transcript.end()
-        line.end()
+        screen.end()
+        screen.status(None)
     _write(folder, session, sent, conversation)
-    if as_json:
+    if options.json:
         for turn in conversation.turns:
             print_json(turn.to_dict())
         return 1 if any(turn.status not in GOOD for turn in conversation.turns) else 0
-    return _report(folder, conversation)
+    return _report(folder, conversation, screen)
 
 
 def _converse(
@@ -82,15 +101,21 @@ def _converse(
     conversation: Conversation,
     options: argparse.Namespace,
     meter: audio.LevelMeter,
+    speaker: audio.Speaker | None,
 ) -> bytes:
     """Send the file and then silence until the answer is complete."""
     sent = bytearray()
     wire = audio.session_format(session, "input")
     converter = audio.Converter(wire, "pcm16", to_rate=wire.rate)
+    length = audio.file_seconds(path) * 1000
 
     def note(block: bytes) -> None:
+        sound = converter.feed(block)
+        meter.feed(sound)
+        # The silence after the file would come between the pieces of the answer.
+        if speaker is not None and wire.ms(len(sent)) < length:
+            speaker.write(sound)
         sent.extend(block)
-        meter.feed(converter.feed(block))
 
     blocks = _blocks(path, wire, conversation, options)
     audio.stream(session, blocks, pace=options.pace, format=wire, on_block=note)
@@ -144,12 +169,12 @@ def _write(
     audio.write_wav(folder / "answer.wav", answer, wire, rate=wire.rate)
 
 
-def _report(folder: Path, conversation: Conversation) -> int:
-    print()
-    print(latency_table(conversation.turns))
-    print()
+def _report(folder: Path, conversation: Conversation, screen: Screen) -> int:
+    screen.line("")
+    screen.table(latency_table(conversation.turns))
+    screen.line("")
     for name in ("question.wav", "answer.wav", "session.jsonl"):
-        print(f"wrote {folder / name}")
+        screen.line(f"wrote {folder / name}")
     for text in conversation.errors:
         print(f"realtime-sync: the server says: {one_line(text)}", file=sys.stderr)
     failed = [turn for turn in conversation.turns if turn.status not in GOOD]

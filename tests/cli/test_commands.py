@@ -17,7 +17,7 @@ from realtime_sync.cli import main, microphone, tail, transcribe
 from realtime_sync.cli.checks import QUESTIONS, Examination
 from realtime_sync.cli.main import parser
 from realtime_sync.cli.outputs import StreamOutput
-from realtime_sync.cli.status import CLEAR, StatusLine, bar
+from realtime_sync.cli.plain_screen import plain_table
 from realtime_sync.cli.transcripts import Segment, as_srt, as_text, as_vtt
 from realtime_sync.protocol.dialects.server_quirks import NULL_PREDECESSORS
 from realtime_sync.protocol.escape import one_line, terminal_text
@@ -26,7 +26,10 @@ from realtime_sync.server import Server
 ROOT = Path(__file__).parent.parent.parent
 Output = pytest.CaptureFixture[str]
 MODEL = "gpt-realtime-2.1"
-SEGMENTS = [Segment(0.0, 1.5, "One & two"), Segment(3661.25, 3662.0, "a\n\nb --> c")]
+SEGMENTS = [
+    Segment(0.0, 1.5, "One & two"),
+    Segment(3661.25, 3662.0, "a\n\nb --> c", "B & co"),
+]
 
 pytestmark = pytest.mark.usefixtures("key")
 
@@ -127,12 +130,14 @@ def test_transcribe_as_json_has_times(
 
 def test_subtitles_are_well_formed() -> None:
     """Hours, no empty lines within a block, nothing that is markup."""
-    assert "One & two\na\n\nb --> c\n" == as_text(SEGMENTS)
+    assert "One & two\nB & co: a\n\nb --> c\n" == as_text(SEGMENTS)
     assert (
         "1\n00:00:00,000 --> 00:00:01,500\nOne & two\n\n"
-        "2\n01:01:01,250 --> 01:01:02,000\na b --> c\n"
+        "2\n01:01:01,250 --> 01:01:02,000\nB & co: a b --> c\n"
     ) == as_srt(SEGMENTS)
-    assert "01:01:01.250 --> 01:01:02.000\na b --&gt; c\n" in as_vtt(SEGMENTS)
+    assert ("01:01:01.250 --> 01:01:02.000\n<v B &amp; co>a b --&gt; c\n") in as_vtt(
+        SEGMENTS
+    )
 
 
 def test_report_is_written_beside_the_recording(log: Path, capsys: Output) -> None:
@@ -305,9 +310,10 @@ def test_a_transcript_and_its_problem_are_shown(capsys: Output) -> None:
 
     class Heard:
         ready = done = [Segment(0, 1, EVIL)]
+        recognised = 1.0
 
     output = StreamOutput("txt", sys.stdout)
-    output.open()
+    output.open(1.0)
     output.finish(Heard(), complete=True)
     bad = transcribe.Result(Path("a\n.wav"), 1.0, problem=EVIL)
     assert 1 == transcribe._exit_code([bad], None, False)
@@ -315,8 +321,9 @@ def test_a_transcript_and_its_problem_are_shown(capsys: Output) -> None:
 
     assert terminal_text(EVIL) + "\n" == captured.out
     assert f"realtime-sync: {one_line(EVIL)}\n" == captured.err
-    assert 1 == transcribe.table([bad]).count("\n")
-    assert one_line(EVIL) in transcribe.table([bad])
+    shown = plain_table(transcribe.table([bad]))
+    assert 1 == shown.count("\n")
+    assert one_line(EVIL) in shown
 
 
 def test_an_error_line_is_one_line_of_text(
@@ -433,34 +440,3 @@ def test_conversation_through_a_microphone(
     assert 0 == code
     assert "server" in capsys.readouterr().out
     assert heard
-
-
-def test_status_line_gives_way_to_what_is_written() -> None:
-    """It is cleared first, not shown within an open line, and drawn again."""
-    out = io.StringIO()
-    line = StatusLine(out, shown=True)
-    line.show("status")
-    line.write("half ")
-    line.show("never within")
-    line.write("whole\n")
-    line.end()
-
-    assert (
-        f"{CLEAR}status{CLEAR}half whole\n{CLEAR}never within{CLEAR}" == out.getvalue()
-    )
-
-
-def test_status_line_is_not_shown_where_nobody_looks() -> None:
-    """A file has no control characters in it."""
-    out = io.StringIO()
-    line = StatusLine(out)
-    line.show("status")
-    line.write("text\n")
-    line.end()
-
-    assert "text\n" == out.getvalue()
-
-
-def test_bar_is_as_long_as_it_is_loud() -> None:
-    """From nothing at -60 dB to all at full scale."""
-    assert ["····", "██··", "████"] == [bar(rms, cells=4) for rms in (-96, -30, 3)]

@@ -11,6 +11,7 @@ import pytest
 
 from realtime_sync.cli.conversation import GRACE, Conversation
 from realtime_sync.cli.latency import COLUMNS
+from realtime_sync.cli.plain_screen import PlainScreen
 from realtime_sync.cli.transcript import LiveTranscript
 
 
@@ -50,7 +51,9 @@ def out() -> io.StringIO:
 def conversation(wire: Wire, out: io.StringIO) -> Conversation:
     """A conversation on the wire of the test, by its clock."""
     return Conversation(
-        wire, LiveTranscript(out), clock=lambda: wire.now  # type: ignore[arg-type]
+        wire,  # type: ignore[arg-type]
+        LiveTranscript(PlainScreen(out)),
+        clock=lambda: wire.now,
     )
 
 

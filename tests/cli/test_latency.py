@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from realtime_sync.cli.latency import SpokenTurn, latency_table
+from realtime_sync.cli.plain_screen import plain_table
 from realtime_sync.dispatch.notices import TurnFinished
 
 
@@ -13,7 +14,7 @@ def test_latencies_count_from_the_end_of_speech() -> None:
         SpokenTurn("a", heard=10.3, done=12.0, times=times),
         SpokenTurn("b", done=21.0),
     ]
-    lines = latency_table(turns).splitlines()
+    lines = plain_table(latency_table(turns)).splitlines()
 
     assert ["1", "250", "300", "400", "2000"] == lines[2].split()
     assert ["2", "-", "-", "-", "-"] == lines[3].split()

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import define
 
-from realtime_sync.cli.outputs import FileOutput, StreamOutput, file_outputs, names
+from realtime_sync.cli.outputs import (
+    FileOutput,
+    StreamOutput,
+    file_outputs,
+    names,
+    read_part,
+)
 from realtime_sync.cli.transcripts import Segment
 from realtime_sync.errors import ConfigurationError
 
@@ -21,6 +29,11 @@ class Heard:
 
     ready: list[Segment]
     done: list[Segment]
+
+    @property
+    def recognised(self) -> float:
+        """The end of the beginning."""
+        return max((each.end for each in self.ready), default=0.0)
 
 
 @pytest.mark.parametrize(
@@ -55,21 +68,105 @@ def test_no_two_transcripts_have_one_name(
     assert [Path(each) for each in expected] == found
 
 
+def lines(path: Path) -> list[dict[str, Any]]:
+    """What a part has."""
+    text = path.read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines() if line]
+
+
 def test_turns_are_written_as_they_come_and_in_their_order(tmp_path: Path) -> None:
     """A turn that is understood late goes between those that are there already."""
-    output = FileOutput("txt", tmp_path / "a.txt", force=False)
-    output.open()
-    output.update(Heard([ONE], [ONE]))
-    first = output.part.read_text(encoding="utf-8")
-    output.update(Heard([ONE], [ONE, THREE]))
-    second = output.part.read_text(encoding="utf-8")
+    output = FileOutput("txt", tmp_path / "a.txt")
+    output.open(9.0)
+    output.update(Heard([ONE], [ONE]), [ONE])
+    first = lines(output.part)
+    output.update(Heard([ONE], [ONE, THREE]), [THREE])
+    second = lines(output.part)
+    output.update(Heard([ONE, TWO, THREE], [ONE, TWO, THREE]), [TWO])
     found = output.finish(Heard([], [ONE, TWO, THREE]), complete=True)
 
-    assert "turn 1\n" == first
-    assert "turn 1\nturn 3\n" == second
+    assert ["turn 1"] == [each["text"] for each in first[1:]]
+    assert ["turn 1", "turn 3"] == [each["text"] for each in second[1:]]
     assert found == tmp_path / "a.txt"
     assert "turn 1\nturn 2\nturn 3\n" == found.read_text(encoding="utf-8")
-    assert not output.part.exists()
+    assert [found] == list(tmp_path.iterdir())
+
+
+def interrupted(path: Path, *heard: Heard, tail: str = "") -> None:
+    """Leave a part behind, as an attempt does that does not come to its end."""
+    output = FileOutput("txt", path)
+    output.open(9.0)
+    known: list[Segment] = []
+    for each in heard:
+        new = [segment for segment in each.done if segment not in known]
+        known += new
+        output.update(each, new)
+    output.finish(heard[-1], complete=False)
+    with output.part.open("a", encoding="utf-8") as file:
+        file.write(tail)
+
+
+@pytest.mark.parametrize(
+    "tail", ["", '{"start": 4.0, "en', "\n", '"text"\n', "\x00\x00"]
+)
+def test_what_was_recognised_is_gone_on_from(tmp_path: Path, tail: str) -> None:
+    """Up to the first gap, also where a line was cut off when everything ended."""
+    target = tmp_path / "a.txt"
+    interrupted(target, Heard([ONE], [ONE]), Heard([ONE], [ONE, THREE]), tail=tail)
+    output = FileOutput("txt", target, resume=True)
+    kept = output.open(9.0)
+    heard = Heard([ONE, TWO], [ONE, TWO])
+    output.update(heard, [TWO])
+    output.finish(heard, complete=False)
+    again = read_part(output.part, 9.0)
+
+    assert ([ONE], 2.0) == (kept.segments, kept.until)
+    assert ([ONE, TWO], 3.0) == (again.segments, again.until)
+
+
+def test_an_attempt_that_fails_at_once_loses_nothing(tmp_path: Path) -> None:
+    """Also of what was recognised behind a gap, and of a beginning with one."""
+    target = tmp_path / "a.txt"
+    interrupted(target, Heard([], [TWO]))
+    before = target.with_name("a.txt.part").read_text(encoding="utf-8")
+    output = FileOutput("txt", target, resume=True)
+    kept = output.open(9.0)
+    found = output.finish(Heard([], kept.segments), complete=False)
+
+    assert ([], None) == (kept.segments, found)
+    assert output.part.read_text(encoding="utf-8").startswith(before)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "turn 1\n",
+        '{"seconds": 8.0, "from": 0}\n',
+        '{"seconds": 9.0}\n',
+        "[]\n",
+        '{"seconds": 9.0, "from": 0}\n{"start": 1}\n',
+        '{"seconds": "x", "from": 0}\n',
+    ],
+)
+def test_a_part_of_something_else_is_refused(tmp_path: Path, content: str) -> None:
+    """It is not ours to add to."""
+    target = tmp_path / "a.txt"
+    part = target.with_name("a.txt.part")
+    part.write_text(content, encoding="utf-8")
+
+    with pytest.raises(ConfigurationError, match="a.txt.part is"):
+        FileOutput("txt", target, resume=True).open(9.0)
+    assert content == part.read_text(encoding="utf-8")
+
+
+def test_a_transcript_that_is_there_is_finished(tmp_path: Path) -> None:
+    """Where one goes on, and nowhere else."""
+    target = tmp_path / "a.txt"
+    target.write_text("mine", encoding="utf-8")
+    (resumed,) = file_outputs("txt", [target], [], resume=True)
+    (forced,) = file_outputs("txt", [target], [], force=True)
+
+    assert (target, None) == (resumed.finished, forced.finished)
 
 
 @pytest.mark.parametrize("form", ["txt", "srt", "vtt"])
@@ -77,8 +174,8 @@ def test_a_stream_has_each_turn_once(form: str) -> None:
     """What is printed cannot be moved: a turn waits for those before it."""
     out = io.StringIO()
     output = StreamOutput(form, out)
-    output.open()
-    output.update(Heard([ONE], [ONE, THREE]))
+    output.open(9.0)
+    output.update(Heard([ONE], [ONE, THREE]), [ONE, THREE])
     early = out.getvalue()
     output.finish(Heard([ONE], [ONE, THREE]), complete=False)
 
@@ -90,24 +187,28 @@ def test_a_stream_has_each_turn_once(form: str) -> None:
 def test_a_name_that_is_taken_meanwhile_is_left_alone(tmp_path: Path) -> None:
     """Somebody else's file is as safe at the end as at the beginning."""
     target = tmp_path / "a.txt"
-    (output,) = file_outputs("txt", [target], [], force=False)
-    output.open()
+    (output,) = file_outputs("txt", [target], [])
+    output.open(9.0)
+    output.update(Heard([ONE], [ONE]), [ONE])
     target.write_text("mine", encoding="utf-8")
 
     with pytest.raises(ConfigurationError, match="a.txt.part"):
         output.finish(Heard([ONE], [ONE]), complete=True)
     assert "mine" == target.read_text(encoding="utf-8")
-    assert "turn 1\n" == (tmp_path / "a.txt.part").read_text(encoding="utf-8")
+    assert "turn 1" == lines(tmp_path / "a.txt.part")[1]["text"]
 
 
 def test_half_a_character_does_not_cost_the_text(tmp_path: Path) -> None:
     """JSON can hold what UTF-8 cannot."""
-    output = FileOutput("txt", tmp_path / "a.txt", force=False)
-    output.open()
+    output = FileOutput("txt", tmp_path / "a.txt")
+    output.open(9.0)
     heard = [Segment(0, 1, "bad \ud800"), TWO]
+    output.update(Heard(heard, heard), heard)
+    part = read_part(output.part, 9.0)
     output.finish(Heard(heard, heard), complete=True)
     written = (tmp_path / "a.txt").read_text(encoding="utf-8")
 
+    assert heard == part.segments
     assert "bad \\ud800\nturn 2\n" == written
 
 
@@ -117,7 +218,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     real.write_text("old", encoding="utf-8")
     link.symlink_to(real)
     (output,) = file_outputs("txt", [link], [], force=True)
-    output.open()
+    output.open(9.0)
     output.finish(Heard([ONE], [ONE]), complete=True)
 
     assert link.is_symlink()

@@ -6,7 +6,7 @@ import _thread
 import io
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Event
 
@@ -15,6 +15,7 @@ import pytest
 from realtime_sync import audio
 from realtime_sync.cli import main
 from realtime_sync.cli.outputs import FileOutput, Found
+from realtime_sync.cli.transcripts import Segment
 from realtime_sync.server import Server, serve
 from realtime_sync.server.agents.echo import Echo
 
@@ -58,6 +59,12 @@ def meeting(tmp_path: Path) -> Path:
     turn = audio.tone(440, 0.3, level=-6) + audio.silence(0.7)
     audio.write_wav(path, turn * 4)
     return path
+
+
+def texts(part: str) -> list[str]:
+    """What was recognised, from a part."""
+    lines = map(json.loads, filter(None, part.splitlines()))
+    return [each["text"] for each in lines if "text" in each]
 
 
 def files(folder: Path) -> set[str]:
@@ -223,8 +230,8 @@ def test_ctrl_c_keeps_what_was_recognised(
     seen: list[str] = []
     update = FileOutput.update
 
-    def pressed(output: FileOutput, found: Found) -> None:
-        update(output, found)
+    def pressed(output: FileOutput, found: Found, new: Sequence[Segment]) -> None:
+        update(output, found, new)
         if 2 == len(found.done) and not seen:
             seen.append(part.read_text(encoding="utf-8"))
             _thread.interrupt_main()
@@ -234,7 +241,7 @@ def test_ctrl_c_keeps_what_was_recognised(
     out, err = capsys.readouterr()
 
     assert 130 == code
-    assert ["turn 1\nturn 2\n"] == seen
+    assert ["turn 1", "turn 2"] == texts(seen[0])
     assert seen[0] == part.read_text(encoding="utf-8")
     assert f"interrupted; what was recognised is in {part}" in err
     assert "not begun" in out.splitlines()[2]
@@ -258,7 +265,7 @@ def test_a_lost_server_keeps_what_was_recognised(
     for line, stem in zip(lines[1:], ("meeting", "next")):
         part = meeting.with_name(f"{stem}.txt.part")
         assert str(part) in line
-        assert 1 == len(part.read_text(encoding="utf-8").splitlines())
+        assert 1 == len(texts(part.read_text(encoding="utf-8")))
 
 
 def test_a_loss_while_waiting_is_not_a_timeout(meeting: Path, capsys: Output) -> None:
@@ -282,6 +289,27 @@ def test_without_a_server_nothing_else_is_tried(meeting: Path, capsys: Output) -
     assert 1 == len(err.splitlines())
     assert "not begun" in out.splitlines()[2]
     assert {"meeting.wav", "next.wav"} == files(meeting.parent)
+
+
+@pytest.mark.parametrize("form", ["txt", "srt", "vtt"])
+def test_resume_goes_on_where_it_was_interrupted(
+    forgetful: Server, meeting: Path, form: str, capsys: Output
+) -> None:
+    """What was recognised is not sent again, and the times are those of the file."""
+    target = meeting.with_suffix(f".{form}")
+    arguments = ["transcribe", str(meeting), "-o", str(target), "--format", form]
+    first = main([*arguments, "--url", forgetful.url, "--timeout", "1"])
+    agent = Echo()
+    agent.recognizer = recognizer = CountingRecognizer(9)
+    with serve(agent=agent) as server:
+        second = main([*arguments, "--url", server.url, "--resume", "--json"])
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    starts = [each["start"] for each in told["segments"]]
+
+    assert (1, 0, 2) == (first, second, recognizer.heard)
+    assert ["turn 1", "turn 2"] * 2 == [each["text"] for each in told["segments"]]
+    assert [0, 1, 2, 3] == [round(each) for each in starts]
+    assert {"meeting.wav", target.name} == files(meeting.parent)
 
 
 def test_no_speech_is_no_file(server: Server, tmp_path: Path, capsys: Output) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import sys
@@ -13,6 +12,8 @@ import pytest
 from realtime_sync import audio
 from realtime_sync.cli import main
 from realtime_sync.server.voice import default_recognizer, normal_words, word_error_rate
+
+from .emulator import Terminal
 
 Output = pytest.CaptureFixture[str]
 
@@ -44,24 +45,17 @@ def test_demo_answers_a_spoken_question_aloud(
     }
 
 
-class Terminal(io.StringIO):
-    """Where somebody looks on."""
-
-    def isatty(self) -> bool:
-        """It is one."""
-        return True
-
-
 def test_first_sound_is_one_figure_in_terminal_table_and_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever compares them finds no three answers to one question."""
-    terminal = Terminal()
+    terminal = Terminal(100)
     monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("TERM", "xterm")
     code = main(["demo", "--out", str(tmp_path), "--pace", "full"])
-    shown = terminal.getvalue()
-    live = re.findall(r"first sound after (\d+) ms", shown)[-1]
-    row = re.search(r"first audio +done\n +1 (.*)", shown)
+    live = re.findall(r"first sound after (\d+) ms", terminal.getvalue())[-1]
+    row = re.search(r"first audio +done\n +1 (.*)", "\n".join(terminal.shown))
     page = (tmp_path / "report.html").read_text("utf-8")
     head, cells = (
         re.findall(rf"<{tag}[^>]*>([^<]*)</{tag}>", page.split("<table")[1])
