@@ -89,7 +89,9 @@ def unpack(packed: Mapping[str, Any]) -> dict[str, Any]:
 
 def _made(cls: type[T], packed: Mapping[str, Any]) -> T:
     known: Any = cls
-    return cls(**{name: packed[name] for name in fields_dict(known)})
+    # What is younger than the recording has the value that it has without one.
+    kept = (name for name in fields_dict(known) if name in packed)
+    return cls(**{name: packed[name] for name in kept})
 
 
 def _by(name: str, values: Iterable[T]) -> Mapping[str, T]:

@@ -67,6 +67,7 @@ class Appended:
         delegation_id: the work that it belongs to, if any.
         event_id: of the command.
         acknowledged: the model knows it.
+        refused: the service has refused it, so that the model never will.
         start_ms: where it lies in its epoch, once it is acknowledged.
         end_ms: where it ends.
         epoch: which session of several.
@@ -77,9 +78,15 @@ class Appended:
     delegation_id: Optional[str] = None
     event_id: Optional[str] = None
     acknowledged: bool = False
+    refused: bool = False
     start_ms: Optional[float] = None
     end_ms: Optional[float] = None
     epoch: int = 0
+
+    @property
+    def pending(self) -> bool:
+        """Whether the service has still to answer."""
+        return not (self.acknowledged or self.refused)
 
 
 @frozen(kw_only=True)

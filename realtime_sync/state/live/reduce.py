@@ -185,10 +185,27 @@ def _appended(kind: str) -> Reducer:
 def _waiting(snapshot: LiveSnapshot, kind: str, named: Optional[str]) -> Optional[int]:
     """Where the text is that an answer is about: as named, else the oldest."""
     for at, each in enumerate(snapshot.context):
-        if each.kind == kind and not each.acknowledged:
+        # A session that took the place of another knows nothing of what that was told.
+        if each.kind == kind and each.pending and each.epoch == snapshot.epoch:
             if named in (None, each.event_id):
                 return at
     return None
+
+
+def _refused(snapshot: LiveSnapshot, event: events.Error) -> LiveSnapshot:
+    """
+    Follow the refusal of a text, which no later answer is about.
+
+    An error that names no command belongs to none.
+    """
+    inner = _text(getattr(event.error, "client_event_id", None))
+    named = inner or _text(event.client_event_id)
+    for at, each in enumerate(snapshot.context):
+        if named is not None and each.event_id == named and each.pending:
+            told = evolve(each, refused=True)
+            context = (*snapshot.context[:at], told, *snapshot.context[at + 1 :])
+            return _with(snapshot, context=context)
+    return snapshot
 
 
 def _change(
@@ -327,6 +344,7 @@ REDUCERS: Final[Mapping[str, Reducer]] = MappingProxyType(
         "session.commentary.appended": _appended("commentary"),
         "decision.event": _decided,
         "response.event": _backend,
+        "error": _refused,
     }
 )
 """Event type -> what becomes of the snapshot."""
@@ -342,7 +360,6 @@ NOT_MIRRORED: Final[Mapping[str, str]] = MappingProxyType(
         "transport.dtmf.received": "a key of a telephone, no state",
         "transport.dtmf.send": "a key of a telephone, no state",
         "transport.dtmf.sent": "a key of a telephone, no state",
-        "error": "belongs to its command, or to nothing",
         "info": "says nothing of the session",
     }
 )

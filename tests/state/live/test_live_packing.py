@@ -113,3 +113,12 @@ def test_empty_snapshot_is_plain_as_well() -> None:
     assert packed == LiveSnapshot.from_dict(packed).to_dict()
     with pytest.raises(KeyError):
         LiveSnapshot.from_dict({})
+
+
+def test_snapshot_of_an_older_recording_lacks_what_is_younger() -> None:
+    """And has there what a snapshot has that nothing was told of."""
+    packed = everything().to_dict()
+    for each in packed["context"]:
+        del each["refused"]
+
+    assert everything().context == LiveSnapshot.from_dict(packed).context

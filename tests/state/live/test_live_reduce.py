@@ -461,3 +461,56 @@ def test_history_is_counted_whatever_its_parts_are() -> None:
     assert (odd, short) == recent((short, long, odd, short))
     assert () == recent((long,))
     assert 129 - 1 == len(recent((short,) * 129))
+
+
+def refusal(*, inner: Any = None, outer: Any = None) -> Frame:
+    """An error, which names its command at one place or the other, or not at all."""
+    error = {"type": "invalid_request_error", "code": None, "message": "no"}
+    named = {"client_event_id": outer} if outer else {}
+    return {"type": "error", "error": {**error, "client_event_id": inner}, **named}
+
+
+APPENDS = [
+    command("session.commentary.append", content=f"text {name}", event_id=name)
+    for name in ("c1", "c2")
+]
+APPENDED = {"type": "session.commentary.appended", "start_ms": 0, "end_ms": 200}
+
+
+@pytest.mark.parametrize("where", ["inner", "outer"])
+def test_answer_that_names_no_command_is_not_about_one_that_was_refused(
+    where: str,
+) -> None:
+    """The oldest that waits is meant, and a refused one does not wait."""
+    error = refusal(**{where: "c1"})
+    first, second = after(started(), *APPENDS, error, APPENDED).context
+
+    assert (True, False) == (first.refused, first.acknowledged)
+    assert (False, True) == (second.refused, second.acknowledged)
+    assert not first.pending and not second.pending
+
+
+@pytest.mark.parametrize(
+    "error", [refusal(), refusal(inner="other"), refusal(outer="other")]
+)
+def test_error_of_another_command_refuses_no_text(error: Frame) -> None:
+    """Nor does one that names none."""
+    before = after(started(), *APPENDS)
+
+    assert before is after(error, start=before)
+
+
+def test_text_that_was_taken_up_is_not_refused_any_more() -> None:
+    """An error that names it afterwards is about what became of it."""
+    named = {**APPENDED, "client_event_id": "c1"}
+    first, _ = after(started(), *APPENDS, named, refusal(inner="c1")).context
+
+    assert (True, False) == (first.acknowledged, first.refused)
+
+
+def test_answer_of_a_session_is_not_about_what_another_was_told() -> None:
+    """The text that the lost one did not take up any more stays as it was."""
+    old, new = APPENDS
+    first, second = after(started(), old, started("live_2"), new, APPENDED).context
+
+    assert (False, True) == (first.acknowledged, second.acknowledged)
