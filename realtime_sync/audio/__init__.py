@@ -21,6 +21,7 @@ from .formats import G711_ALAW, G711_ULAW, PCM16, AudioFormat, audio_format
 from .generate import silence, tone
 from .ledger import PlaybackLedger, PlayedPart
 from .levels import Level, LevelMeter, level
+from .live_playback import LiveAttachment
 from .pacing import Pacer
 from .player import Player
 from .preroll import PreRoll
@@ -37,6 +38,7 @@ __all__ = [
     "G711_ULAW",
     "Level",
     "LevelMeter",
+    "LiveAttachment",
     "Microphone",
     "PCM16",
     "Pacer",

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 from attrs import frozen
 
@@ -17,9 +17,12 @@ from .barge_in import Attachment, Failed
 from .convert import convert
 from .formats import PCM16, AudioFormat, FormatLike, audio_format
 from .ledger import KEEP, PlaybackLedger, PlayedPart
+from .live_playback import LiveAttachment
+from .streaming import is_live
 
 if TYPE_CHECKING:
-    from .. import Session
+    from .. import Session, live
+    from .streaming import AnySession
 
 _log = area_logger("realtime_sync.audio")
 
@@ -547,14 +550,34 @@ class Player:
             if work is not None:
                 self._do(work)
 
+    @overload
     def attach(
         self,
         session: Session,
         *,
+        barge_in: bool | None = ...,
+        on_interrupted: Callable[[tuple[PlayedPart, ...]], object] | None = ...,
+        may_interrupt: Callable[[], bool] = ...,
+    ) -> Attachment: ...
+
+    @overload
+    def attach(
+        self,
+        session: live.LiveSession,
+        *,
+        barge_in: bool | None = ...,
+        on_interrupted: Callable[[tuple[PlayedPart, ...]], object] | None = ...,
+        may_interrupt: Callable[[], bool] = ...,
+    ) -> LiveAttachment: ...
+
+    def attach(
+        self,
+        session: AnySession,
+        *,
         barge_in: bool | None = None,
         on_interrupted: Callable[[tuple[PlayedPart, ...]], object] | None = None,
         may_interrupt: Callable[[], bool] = lambda: True,
-    ) -> Attachment:
+    ) -> Attachment | LiveAttachment:
         """
         Play what a session says, and stop when its user speaks.
 
@@ -572,6 +595,14 @@ class Player:
             The attachment: ``with`` or `detach` ends it, `interrupt` stops
             playback by hand.
         """
+        if is_live(session):
+            return LiveAttachment(
+                self,
+                session,
+                barge_in=barge_in,
+                on_interrupted=on_interrupted,
+                may_interrupt=may_interrupt,
+            )
         return Attachment(
             self,
             session,

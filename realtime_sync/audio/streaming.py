@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Literal, Union
 
 from ..errors import ConfigurationError
@@ -12,13 +12,29 @@ from .generate import silence as silent
 from .pacing import Pacer
 
 if TYPE_CHECKING:
-    from .. import Session
+    from typing_extensions import TypeIs
+
+    from .. import Session, live
+
+    AnySession = Union[Session, live.LiveSession]
 
 Pace = Union[Literal["realtime", "full"], Pacer]
 
 
+def is_live(session: AnySession) -> TypeIs[live.LiveSession]:
+    """Whether a session is one of GPT-Live."""
+    return session.session_type == "live"
+
+
+def append_to(session: AnySession) -> Callable[[bytes], None]:
+    """What takes the audio of a session's user."""
+    if is_live(session):
+        return session.input_audio.append
+    return session.input_audio_buffer.append
+
+
 def stream_file(
-    session: Session,
+    session: AnySession,
     path: FilePath,
     *,
     pace: Pace = "realtime",
@@ -28,11 +44,12 @@ def stream_file(
     on_block: Callable[[bytes], object] | None = None,
 ) -> float:
     """
-    Send an audio file to a session's input audio buffer.
+    Send an audio file to a session, as its user's speech.
 
     The file is read, mixed down to mono and resampled to the session's input
     format as it goes; memory does not grow with it. Commits nothing: server VAD
-    finds the turn, or you commit. Threads, pace and errors are those of `stream`.
+    finds the turn, or you commit; a live session knows by itself. Threads, pace and
+    errors are those of `stream`.
 
     Args:
         session: an open session.
@@ -57,7 +74,7 @@ def stream_file(
 
 
 def stream(
-    session: Session,
+    session: AnySession,
     blocks: Iterable[bytes],
     *,
     pace: Pace = "realtime",
@@ -65,14 +82,14 @@ def stream(
     on_block: Callable[[bytes], object] | None = None,
 ) -> float:
     """
-    Send blocks of audio to a session's input audio buffer.
+    Send blocks of audio to a session, as its user's speech.
 
     At ``"realtime"`` pace each block is sent when a microphone would have heard
     its end, measured from the start, so that lateness never adds up.
 
     May be called from any thread except the session's loop; it returns when
-    everything is sent, and raises what ``session.input_audio_buffer.append``
-    raises when the connection is gone.
+    everything is sent, and raises what ``append`` of the session raises when the
+    connection is gone.
 
     Args:
         session: an open session.
@@ -91,12 +108,13 @@ def stream(
         pacer.wait(0)
     elif pacer != "full":
         raise ConfigurationError(f'pace is "realtime" or "full", not {pace!r}')
+    append = append_to(session)
     sent = 0
     for block in blocks:
         due = target.ms(sent + len(block)) / 1000
         if isinstance(pacer, Pacer) and not pacer.wait(due):
             break
-        session.input_audio_buffer.append(block)
+        append(block)
         sent += len(block)
         if on_block is not None:
             on_block(block)
@@ -104,15 +122,19 @@ def stream(
 
 
 def session_format(
-    session: Session, direction: Literal["input", "output"]
+    session: AnySession, direction: Literal["input", "output"]
 ) -> AudioFormat:
     """
     The audio format that a session uses in one direction.
 
-    pcm16 at 24 kHz where the server has not said otherwise.
+    pcm16 at 24 kHz where the server has not said otherwise. A live session has one
+    for both.
     """
     audio = getattr(session.config, "audio", None)
-    wire = getattr(getattr(audio, direction, None), "format", None)
+    side = audio if is_live(session) else getattr(audio, direction, None)
+    wire = getattr(side, "format", None)
+    if isinstance(wire, Mapping):
+        return audio_format(wire)
     name = getattr(wire, "type", None)
     rate = getattr(wire, "rate", None)
     if not isinstance(name, str):

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..errors import ConnectionClosedOK
 from .barge_in import Attachment
 from .formats import PCM16, AudioFormat
+from .live_playback import LiveAttachment
 from .player import HasPlayer, Player
 from .preroll import PreRoll
-from .streaming import session_format
+from .streaming import append_to, is_live, session_format
 
 if TYPE_CHECKING:
     from .. import Session
+    from .streaming import AnySession
 
 MINIMUM_MS = 100.0
 """Milliseconds of audio below which the server refuses a commit."""
@@ -23,7 +25,8 @@ MINIMUM_MS = 100.0
 class PushToTalk:
     """
     A button: while it is down, the microphone is sent; when it is let go, the
-    server answers.
+    server answers. A live session hears silence while it is up, and answers when it
+    takes the user to have finished.
 
     Give it to `talk`, and call `press` and `release` from any thread: of a
     keyboard, a window, a foot switch. Pressing interrupts the answer at once.
@@ -35,8 +38,8 @@ class PushToTalk:
     def __init__(self, *, preroll_ms: float = 300.0) -> None:
         self._preroll_ms = preroll_ms
         self._down = threading.Event()
-        self._attachment: Attachment | None = None
-        self._session: Session | None = None
+        self._attachment: Attachment | LiveAttachment | None = None
+        self._session: AnySession | None = None
         self._format: AudioFormat = PCM16
         self._kept = PreRoll(preroll_ms)
         self._sending = False
@@ -59,7 +62,9 @@ class PushToTalk:
         """Stop sending and have the server answer, with the next block."""
         self._down.clear()
 
-    def bind(self, session: Session, attachment: Attachment | None) -> None:
+    def bind(
+        self, session: AnySession, attachment: Attachment | LiveAttachment | None
+    ) -> None:
         """Say which session the button is for. `talk` does."""
         self._session = session
         self._attachment = attachment
@@ -74,23 +79,25 @@ class PushToTalk:
         """
         session = self._session
         assert session is not None, "bind() says which session the button is for"
-        buffer = session.input_audio_buffer
+        append = append_to(session)
         down = self._down.is_set()
         if down and not self._sending:
-            buffer.clear()
+            if not is_live(session):
+                session.input_audio_buffer.clear()
             before = self._kept.take()
             self._sent = len(before)
             if before:
-                buffer.append(before)
+                append(before)
             self._sending = True
         if self._sending:
-            buffer.append(block)
+            append(block)
             self._sent += len(block)
         else:
             self._kept.push(block)
         if self._sending and not down:
             self._sending = False
-            self._end(session)
+            if not is_live(session):
+                self._end(session)
 
     def _end(self, session: Session) -> None:
         if self._format.ms(self._sent) < MINIMUM_MS:
@@ -102,7 +109,7 @@ class PushToTalk:
 
 
 def talk(
-    session: Session,
+    session: AnySession,
     microphone: Iterable[bytes],
     speaker: HasPlayer | Player,
     *,
@@ -114,7 +121,8 @@ def talk(
     Talk with a session until it is closed or the microphone ends.
 
     Without *push_to_talk*, server VAD finds the turns, and speaking interrupts
-    the answer; with it, turn detection is switched off and the button decides.
+    the answer; with it, turn detection is switched off and the button decides. A live
+    session hears everything, or what is said while the button is down.
 
     Runs in the calling thread. Returns when the session is closed on purpose,
     the microphone has no more blocks, or *stop* is set; Ctrl-C works.
@@ -135,10 +143,11 @@ def talk(
     # By voice, the session's turn detection says whether speech interrupts.
     wanted = None if push_to_talk is None else False
     player = speaker if isinstance(speaker, Player) else speaker.player
-    with Attachment(player, session, barge_in=wanted) as attachment:
-        send: Callable[[bytes], None] = session.input_audio_buffer.append
+    with player.attach(session, barge_in=wanted) as attachment:
+        send = append_to(session)
         if push_to_talk is not None:
-            session.update(turn_detection=None).acknowledged()
+            if not is_live(session):
+                session.update(turn_detection=None).acknowledged()
             push_to_talk.bind(session, attachment)
             send = push_to_talk.feed
         try:

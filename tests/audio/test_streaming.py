@@ -18,6 +18,7 @@ class Buffer:
 
     def __init__(self, **config: Any) -> None:
         self.config = SimpleNamespace(**config)
+        self.session_type = "realtime"
         self.input_audio_buffer = self
         self.blocks: list[bytes] = []
 

@@ -429,6 +429,11 @@ def live_sessions(client: RealtimeClient) -> None:
     print(event, speaker, text, seconds, answer, forecast("Lima"))
     piece: events.ServerEvent = session.wait_for(live.events.OutputTranscriptDelta)
     print(piece)
+    with audio.Player().attach(session) as playing:
+        assert_type(playing, audio.LiveAttachment)
+        assert_type(playing.heard, str)
+    CallBridge(session, TELNYX, send=print).close()
+    audio.talk(session, [b""], audio.Player())
 
 
 def time_travel_and_running_calls() -> None:

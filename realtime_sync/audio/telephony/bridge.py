@@ -19,8 +19,9 @@ from ..convert import Converter, convert
 from ..files import read_file
 from ..formats import PCM16, FormatLike, audio_format
 from ..ledger import PlayedPart
+from ..live_playback import LiveAttachment
 from ..player import Heard, Player
-from ..streaming import session_format
+from ..streaming import append_to, is_live, session_format
 from .call_events import (
     AnswerWanted,
     CallEnded,
@@ -37,8 +38,9 @@ from .codecs import Codec
 from .wire import Message
 
 if TYPE_CHECKING:
-    from ... import Session, Subscription
+    from ... import Subscription
     from ...protocol.events import InputAudioBufferSpeechStopped
+    from ..streaming import AnySession
 
 _log = area_logger("realtime_sync.audio")
 
@@ -70,14 +72,17 @@ class CallBridge:
     ``bridge.close()``.
 
     A session is switched to the call's coding where it has the same, so that nothing
-    is converted and no extra is needed; what differs all the same is converted.
+    is converted and no extra is needed; what differs all the same is converted. A live
+    session keeps the coding that it was opened with: give it that of the call, with
+    ``LiveConfig(format="g711_ulaw")`` for example.
     What the model says before the call has begun waits for its begin.
 
     What the model says is sent in real time, a little ahead, in blocks of 20 ms, or
     as long as the carrier wants them.
     When the caller speaks, what the carrier has queued is dropped, and the
     conversation is cut at what the caller has heard: by the carrier's marks, and
-    by the clock between them and where a carrier has none.
+    by the clock between them and where a carrier has none. The model of a live session
+    stops by itself: see `LiveAttachment`.
 
     Args:
         session: an open session.
@@ -100,7 +105,8 @@ class CallBridge:
             detection says ``interrupt_response: false``.
         min_speech_ms: milliseconds for which the caller must speak before that is
             an interruption: "uh-huh" is none. Give the session
-            ``interrupt_response: false`` with it, and ``barge_in=True``.
+            ``interrupt_response: false`` with it, and ``barge_in=True``. Not for
+            live sessions, which know that themselves.
         pause_on_speech: with *min_speech_ms*, be silent meanwhile, and go on where
             it was if the caller says no more than that.
         output: how sound is to be coded on the way to the caller, where that differs
@@ -126,7 +132,7 @@ class CallBridge:
 
     def __init__(
         self,
-        session: Session,
+        session: AnySession,
         carrier: Carrier,
         *,
         send: Callable[[Any], Any],
@@ -145,6 +151,11 @@ class CallBridge:
         clock: Callable[[], float] = time.monotonic,
         thread: bool = True,
     ) -> None:
+        if is_live(session) and (min_speech_ms or pause_on_speech):
+            raise ConfigurationError(
+                "min_speech_ms and pause_on_speech are not for live sessions: the model"
+                " tells an interruption from a word of agreement itself"
+            )
         self.carrier = carrier
         self.stream_id: str | None = None
         self.call_id: str | None = None
@@ -203,14 +214,15 @@ class CallBridge:
         # Held while *send* is called: two messages at once would be mixed up on a
         # stream. Nobody waits for it but the player's thread.
         self._sending = threading.Lock()
-        self._attachment: Attachment | None = self.player.attach(
+        self._append = append_to(session)
+        self._attachment: Attachment | LiveAttachment | None = self.player.attach(
             session,
             barge_in=barge_in,
             on_interrupted=on_interrupted,
             may_interrupt=self._may_interrupt,
         )
         self._subscriptions: list[Subscription] = []
-        if min_speech_ms:
+        if min_speech_ms and not is_live(session):
             self._subscriptions = [
                 session.on(
                     "input_audio_buffer.speech_stopped", self._fell_silent, inline=True
@@ -382,8 +394,11 @@ class CallBridge:
 
     def _speaks(self) -> bool:
         """Whether the model has more to say."""
-        session = self._session
-        return bool(session.response.unnamed or session.snapshot.active_response)
+        session, attachment = self._session, self._attachment
+        if not is_live(session):
+            return bool(session.response.unnamed or session.snapshot.active_response)
+        speaking = isinstance(attachment, LiveAttachment) and attachment.speaking
+        return speaking or session.has_more_to_say
 
     def collect_digits(
         self, count: int, *, timeout: float = 10.0, terminator: str = ""
@@ -510,15 +525,18 @@ class CallBridge:
 
     def _speak(self, output: Codec) -> None:
         """Switch the session to the telephone's coding, if it has that."""
+        session = self._session
+        if is_live(session):
+            return  # It keeps what it was opened with, and the rest is converted.
         wanted: dict[str, Any] = {}
         for side, codec in (("input", self._input), ("output", output)):
             native = codec.format
             if native.name == "pcm16":
                 continue  # Of another rate than the session's: converted here.
-            if session_format(self._session, side) != native:  # type: ignore[arg-type]
+            if session_format(session, side) != native:  # type: ignore[arg-type]
                 wanted[side] = {"format": {"type": native.wire}}
         if wanted:
-            self._session.update(audio=wanted).acknowledged()
+            session.update(audio=wanted).acknowledged()
 
     def _caller_said(self, sound: bytes) -> None:
         if not self.started.is_set():
@@ -538,7 +556,7 @@ class CallBridge:
                 )
             heard = self._hears.feed(sound)
         if heard:
-            self._session.input_audio_buffer.append(heard)
+            self._append(heard)
         self._speech_goes_on(codec.format.ms(len(sound)))
 
     def _pressed(self, digit: str) -> None:
@@ -633,7 +651,7 @@ class CallBridge:
         finally:
             self._sending.release()
 
-    def _cut_short(self, attachment: Attachment) -> None:
+    def _cut_short(self, attachment: Attachment | LiveAttachment) -> None:
         """Leave in the conversation what was heard: nobody hears the rest."""
         self._cut = self.player.sounding or self.player.failure is not None
         if not self._session.is_open:
@@ -678,7 +696,7 @@ class TwilioBridge(CallBridge):
     """
 
     def __init__(
-        self, session: Session, send: Callable[[str], Any], **options: Any
+        self, session: AnySession, send: Callable[[str], Any], **options: Any
     ) -> None:
         super().__init__(session, TWILIO, send=send, **options)
 

@@ -557,6 +557,12 @@ class LiveSession(BaseSession[LiveSnapshot]):
             seconds, self._has_open_work, self._parts.waiting.deadline(timeout)
         )
 
+    @property
+    def has_more_to_say(self) -> bool:
+        """Whether work is open, or a text to be spoken has not been taken up."""
+        waiting = (each.command.type for each in self._parts.pending.handles())
+        return self._has_open_work() or events.CommentaryAppend.type in waiting
+
     def _has_open_work(self) -> bool:
         return any(
             each.state == "open" and not self._delegations.is_settled(each.id)
