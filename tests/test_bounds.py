@@ -42,7 +42,7 @@ from realtime_sync.state.reducers import attribution
 from realtime_sync.state.reducers import conversation as conversation_reducers
 from realtime_sync.state.reducers import session as session_reducers
 from realtime_sync.testing import MemoryTransport
-from realtime_sync.transport import final_answer, http_errors, logs, outbox
+from realtime_sync.transport import final_answer, http_errors, log_writer, logs, outbox
 from realtime_sync.transport.endpoint import Endpoint
 from tests.rawserver import Gone, Peer, RawServer
 from tests.server.clients import client, opened
@@ -401,6 +401,41 @@ def _argument(patch: pytest.MonkeyPatch, path: Path) -> None:
 
     assert len(told.getvalue()) < logs.LONGEST + 50
     assert "(1000000 characters)" in told.getvalue()
+
+
+@reaches("records of a loop that the handlers of the log have not taken")
+def _records(patch: pytest.MonkeyPatch, path: Path) -> None:
+    patch.setattr(log_writer, "MOST_RECORDS", 10)
+    said, entered, go_on = list[str](), threading.Event(), threading.Event()
+
+    class Slow(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            entered.set()
+            assert go_on.wait(10)
+            said.append(record.getMessage())
+
+    logger, slow = logging.getLogger("realtime_sync"), Slow()
+    logger.addHandler(slow)
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.hear()
+        for number in range(30):
+            peer.say({"type": f"vendor.{number}"})
+        peer.say({"type": "error", "error": {"message": "the last"}})
+        peer.answer_close()
+
+    with scripted(script) as session:
+        with session.expect("error") as last:
+            session.input_audio_buffer.clear()
+        last.result(10)
+        assert entered.wait(10)
+        go_on.set()
+    logger.removeHandler(slow)
+    left_out = 30 - sum("unknown event" in line for line in said)
+    told = [int(line.split()[1]) for line in said if "are left out" in line]
+
+    assert sum(told) >= left_out >= 10
 
 
 @reaches("a frame in the log of frames")

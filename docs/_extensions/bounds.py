@@ -201,6 +201,12 @@ TEXTS: Rows = (
         "it is cut, and says how long it was",
     ),
     Bound(
+        "records of a loop that the handlers of the log have not taken",
+        "transport.log_writer:MOST_RECORDS",
+        "records",
+        "the rest are left out, and a line of the log says how many",
+    ),
+    Bound(
         "a frame in the log of frames",
         "connection.wire_log:_LONGEST",
         "characters",

@@ -14,6 +14,7 @@ from weakref import ref
 
 from ..deadline import Deadline
 from ..protocol import registry
+from ..transport import log_writer
 
 
 class Hooked(Protocol):
@@ -88,6 +89,8 @@ def _close_all() -> None:
         session.leave(deadline)
     for session in sessions:
         session.over.wait(deadline.remaining())
+    # The threads that write the log end with the process, whatever they still have.
+    log_writer.flush_all(Deadline(_EXIT_TIMEOUT))
 
 
 def _mark_all_forked() -> None:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Optional, Union
 
 from ..protocol.escape import one_line, terminal_text
+from .log_writer import handed_over, is_written_here
 from .redaction import redact
 
 LONGEST = 500
@@ -38,7 +39,11 @@ def area_logger(name: str) -> logging.Logger:
 
 
 def _escaped(record: logging.LogRecord) -> bool:
-    """Rewrite one record, before any handler sees it."""
+    """
+    Rewrite one record before any handler sees it; False if another thread shows it.
+    """
+    if is_written_here(record):
+        return True
     try:
         if isinstance(record.args, Mapping):
             record.args = {name: _shown(arg) for name, arg in record.args.items()}
@@ -48,7 +53,12 @@ def _escaped(record: logging.LogRecord) -> bool:
             record.exc_text = _traceback(record.exc_info)
     except Exception:  # a text that cannot be made: logging itself reports that
         pass
-    return True
+    return not handed_over(record, _write)
+
+
+def _write(record: logging.LogRecord) -> None:
+    """Give a record to the handlers; it comes by `_escaped` once more."""
+    logging.getLogger(record.name).handle(record)
 
 
 def _shown(arg: object) -> object:

@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Final, Optional, Protocol
 
 from ..deadline import Deadline, Flag
+from .log_writer import LogWriter
 from .logs import area_logger
 from .poller import Waker
 
@@ -104,6 +105,7 @@ class Loop:
         self._again: dict[int, Channel] = {}
         self._unfinished: set[Callable[[], bool]] = set()
         self._delays: deque[float] = deque(maxlen=_MOST_DELAYS)
+        self._log = LogWriter(f"{name} log")
 
     # -- from any thread -------------------------------------------------------
 
@@ -179,12 +181,14 @@ class Loop:
             self._stopped.set()
 
     def join(self, deadline: Deadline) -> bool:
-        """Wait for the end of the thread, unless it is the caller."""
+        """
+        Wait for the end of the thread, and of its log, unless it is the caller.
+        """
         thread = self._thread
         if thread is None or self.on_loop():
             return self._stopped.is_set()
         thread.join(deadline.remaining())
-        return not thread.is_alive()
+        return not thread.is_alive() and self._log.join(deadline)
 
     # -- on the loop -------------------------------------------------------------
 
@@ -247,6 +251,7 @@ class Loop:
 
     def _run(self, waker: Waker) -> None:
         self.ident = get_ident()
+        self._log.begin()
         # Made here: what gevent replaces is replaced by now, and a child of a
         # fork does not inherit it from before.
         selector = self._selector = selectors.DefaultSelector()
@@ -260,6 +265,7 @@ class Loop:
         finally:
             selector.close()
             waker.close()
+            self._log.end()
             # A thread that starts later may be given the same number.
             self.ident = None
             self._stopped.set()

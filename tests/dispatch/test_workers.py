@@ -13,6 +13,7 @@ from realtime_sync.dispatch import workers as module
 from realtime_sync.dispatch.strand import Strand
 from realtime_sync.dispatch.workers import Place, Workers
 from realtime_sync.errors import WouldDeadlock
+from realtime_sync.transport import log_writer
 from realtime_sync.transport.loop import Loop
 
 _LONG = 10.0
@@ -159,6 +160,7 @@ def test_pool_never_grows_beyond_its_bound_and_says_so(
     assert 2 == workers.size
     assert [2] == limits
     assert not done.is_set()
+    log_writer.flush_all(Deadline(_LONG))
     assert "all 2 workers are in handlers" in caplog.text
     go.set()
     assert done.wait(_LONG)

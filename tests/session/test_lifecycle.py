@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from realtime_sync import RealtimeClient, ReconnectPolicy, Router, Session, connect
+from realtime_sync.deadline import Deadline
 from realtime_sync.errors import (
     ConnectFailed,
     ConnectionClosed,
@@ -16,6 +17,7 @@ from realtime_sync.errors import (
     LocalProtocolError,
 )
 from realtime_sync.server import Server, serve
+from realtime_sync.transport import log_writer
 from tests.rawserver import GREETING, Peer
 from tests.stress.sequenced_server import LONG, Place, wait_until
 
@@ -256,6 +258,7 @@ def test_the_session_ends_even_if_its_end_fails(
     report = session.close()
 
     assert isinstance(report.error, ConnectionLost)
+    log_writer.flush_all(Deadline(5.0))
     assert "the end of the connection failed" in caplog.text
 
 

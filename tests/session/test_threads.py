@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import os
 import sqlite3
 import sys
@@ -16,8 +17,10 @@ from typing import Any
 import pytest
 
 from realtime_sync import ReconnectPolicy, Session, Threads, connect
+from realtime_sync.deadline import Deadline
 from realtime_sync.errors import (
     ConfigurationError,
+    ConnectFailed,
     ConnectionLost,
     DispatchOverflow,
     ForkedSession,
@@ -26,6 +29,7 @@ from realtime_sync.errors import (
     WouldDeadlock,
 )
 from realtime_sync.testing import MemoryTransport
+from realtime_sync.transport import log_writer
 from tests.rawserver import Gone, Peer, RawServer
 from tests.session.test_reconnector import oblige
 
@@ -216,7 +220,129 @@ def test_sessions_that_the_bound_keeps_waiting_are_told(
         commit(second)
 
         assert told.wait(LONG)
+        log_writer.flush_all(Deadline(LONG))
         assert "all 1 workers are in handlers" in caplog.text
+        go.set()
+
+
+@pytest.fixture
+def held() -> Iterator[tuple[threading.Event, threading.Event]]:
+    """A handler of the log that does not return: when it is in, and what lets it go."""
+    inside, go = threading.Event(), threading.Event()
+
+    class Held(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            inside.set()
+            assert go.wait(LONG)
+
+    handler, logger = Held(), logging.getLogger("realtime_sync")
+    logger.addHandler(handler)
+    yield inside, go
+    go.set()
+    logger.removeHandler(handler)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_handler_of_the_log_that_blocks_holds_up_no_session(
+    threads: Threads,
+    serve: Callable[..., str],
+    held: tuple[threading.Event, threading.Event],
+    shared: bool,
+) -> None:
+    """Neither others on the same loop nor the one that something is said about."""
+    inside, go = held
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.hear_until("input_audio_buffer.commit")
+        peer.say({"type": "vendor.made_up", "event_id": "e"})
+        peer.say(delta(1))
+        peer.answer_close()
+
+    strange, other = serve(script), serve(streaming(50))
+    with contextlib.ExitStack() as stack:
+        given: Any = threads if shared else None
+        first = stack.enter_context(opened(strange, given))
+        second = stack.enter_context(opened(other, given))
+        with first.expect("response.output_text.delta") as got:
+            commit(first)
+            assert inside.wait(LONG)
+        last = second.expect(
+            "response.output_text.delta", where=lambda event: event.delta == "49"
+        )
+        commit(second)
+
+        assert "1" == got.result(LONG).delta
+        assert "49" == last.result(LONG).delta
+        go.set()
+
+
+@pytest.mark.parametrize("kind", ["socks5h", "http"])
+def test_a_proxy_that_stalls_holds_up_no_other_session(
+    threads: Threads, serve: Callable[..., str], kind: str
+) -> None:
+    """Nor the loop; and its own `connect` fails in time."""
+    asked, failed = threading.Event(), list[BaseException]()
+
+    def stall(peer: Peer) -> None:
+        peer._more()
+        asked.set()
+        peer.rest()
+
+    host = serve(stall).partition("//")[2].partition("/")[0]
+
+    def dial_in_vain() -> None:
+        try:
+            opened(
+                "http://far.example/v1",
+                threads,
+                proxy=f"{kind}://{host}",
+                connect_timeout=1.0,
+            )
+        except ConnectFailed as exc:
+            failed.append(exc)
+
+    caller = threading.Thread(target=dial_in_vain)
+    caller.start()
+    assert asked.wait(LONG)
+    with opened(serve(streaming(50)), threads) as session:
+        last = session.expect(
+            "response.output_text.delta", where=lambda event: event.delta == "49"
+        )
+        commit(session)
+
+        assert "49" == last.result(LONG).delta
+        assert [] == failed
+    caller.join(LONG)
+
+    assert 1 == len(failed)
+
+
+def test_handlers_that_sleep_hold_up_nobody_while_there_are_workers(
+    serve: Callable[..., str],
+) -> None:
+    """Twelve of them in a pool of sixteen; every other session has its events."""
+    url, go = serve(streaming(20)), threading.Event()
+    inside, done = threading.Semaphore(0), threading.Semaphore(0)
+
+    def sleep(event: Any) -> None:
+        inside.release()
+        go.wait(LONG)
+
+    def note(event: Any) -> None:
+        if event.delta == "19":
+            done.release()
+
+    with Threads(workers=16) as threads, contextlib.ExitStack() as stack:
+        sessions = [stack.enter_context(opened(url, threads)) for _ in range(32)]
+        for index, session in enumerate(sessions):
+            handler = sleep if index < 12 else note
+            session.on("response.output_text.delta", handler)
+            commit(session)
+
+        assert all(inside.acquire(timeout=LONG) for _ in range(12))
+        assert all(done.acquire(timeout=LONG) for _ in range(20))
+        assert threads.stats.workers <= 16
         go.set()
 
 

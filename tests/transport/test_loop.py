@@ -10,6 +10,7 @@ from typing import Optional
 import pytest
 
 from realtime_sync.deadline import Deadline
+from realtime_sync.transport import log_writer
 from realtime_sync.transport.loop import READ, WRITE, Loop
 
 _LONG = 10.0
@@ -259,6 +260,7 @@ def test_call_that_raises_is_logged_and_the_next_one_runs(
     loop.call_later(0.01, done.set)
 
     assert done.wait(_LONG)
+    log_writer.flush_all(Deadline(_LONG))
     assert "a call on the loop failed" in caplog.text
 
 
