@@ -290,7 +290,7 @@ class Rest:
         url = self._endpoint.http_url(path, extra_query=options.extra_query)
         proxy = proxy_for(url, options.proxy)
         if proxy:
-            need_socks(proxy, "socks")
+            need_socks(proxy)
         who = self._endpoint.credentials(
             url,
             extra_headers=options.extra_headers,

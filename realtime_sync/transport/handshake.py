@@ -79,16 +79,17 @@ def upgraded_socket(
         given_up: ends it before the deadline.
 
     Raises:
+        ConfigurationError: what the proxy needs is not installed.
         HandshakeRefused: the server answered with another status than 101.
         ConnectFailed: there was no connection, or no proper answer in time.
     """
     import websocket
 
+    if address.proxy:
+        need_socks(address.proxy)
     attempt = _Attempt(address, deadline)
     if given_up is not None:
         given_up.attach(attempt.give_up)
-    failures: tuple[type[Exception], ...] = (OSError, ValueError)
-    failures += _proxy_errors(address.proxy)
     try:
         return attempt.result(deadline)
     except websocket.WebSocketBadStatusException as exc:
@@ -101,7 +102,7 @@ def upgraded_socket(
             f"handshake with {_host(address)} failed: {redact(str(exc))}",
             retryable=isinstance(exc, _passing_failures()),
         ) from exc
-    except failures as exc:
+    except (OSError, ValueError) as exc:
         raise ConnectFailed(
             f"cannot connect to {_host(address)}: {redact(str(exc))}",
             retryable=not isinstance(exc, _LASTING),
@@ -140,7 +141,7 @@ class _Attempt:
             "timeout": deadline.remaining(),
             "redirect_limit": 0,
             "suppress_origin": True,
-            **_proxy_options(address.proxy, deadline),
+            "http_no_proxy": ["*"],  # Else the library asks the environment.
         }
         # Guards the decision whose the socket is: the caller's or nobody's. Nobody
         # closes it while the thread is at it: its number is given to the next
@@ -179,7 +180,7 @@ class _Attempt:
 
     def _run(self) -> None:
         try:
-            if (self._address.proxy or "").startswith("http:"):
+            if self._address.proxy:
                 self._options["socket"] = self._through_proxy()
             self._client.connect(self._address.url, **self._options)
         except BaseException as exc:
@@ -303,36 +304,6 @@ def _check_upgraded(client: websocket.WebSocket) -> None:
     answer = client.handshake_response
     if answer is not None and answer.status != 101:
         raise HandshakeRefused(answer.status, answer.headers or {}, b"") from None
-
-
-def _proxy_options(proxy: Optional[str], deadline: Deadline) -> dict[str, Any]:
-    if not proxy or proxy.startswith("http:"):
-        return {"http_no_proxy": ["*"]}  # Else the library asks the environment.
-    from urllib.parse import unquote, urlsplit
-
-    need_socks(proxy, "python_socks")
-    parts = urlsplit(proxy)
-    options: dict[str, Any] = {
-        "http_proxy_host": parts.hostname,
-        "http_proxy_port": parts.port,
-        "http_proxy_timeout": deadline.remaining(),
-        "http_no_proxy": ["exempt.invalid"],  # Else it asks for exceptions.
-        "proxy_type": parts.scheme,
-    }
-    if parts.username is not None:
-        options["http_proxy_auth"] = (
-            unquote(parts.username),
-            unquote(parts.password or ""),
-        )
-    return options
-
-
-def _proxy_errors(proxy: Optional[str]) -> tuple[type[Exception], ...]:
-    if not (proxy or "").startswith("socks"):
-        return ()
-    from python_socks import ProxyError
-
-    return (ProxyError,)
 
 
 def _host(address: Address) -> str:

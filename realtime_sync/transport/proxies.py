@@ -62,20 +62,19 @@ def is_loopback(url: str) -> bool:
         return False
 
 
-def need_socks(proxy: str, module: str) -> None:
+def need_socks(proxy: str) -> None:
     """
     Make sure that what a SOCKS proxy needs is installed.
 
     Args:
-        proxy: from `proxy_for`.
-        module: the library that the protocol in question uses.
+        proxy: from `proxy_for`, or its scheme.
 
     Raises:
         ConfigurationError: it is not; names the extra.
     """
-    if proxy.startswith("socks") and find_spec(module) is None:
+    if proxy.startswith("socks") and find_spec("socks") is None:
         raise ConfigurationError(
-            f"a {proxy.partition(':')[0]} proxy needs {module}: "
+            f"a {proxy.partition(':')[0]} proxy needs PySocks: "
             f"{install_command('socks')}"
         )
 

@@ -1,5 +1,5 @@
 """
-The way through an HTTP proxy: TCP, CONNECT, and TLS with the server behind it.
+The way through a proxy: TCP, what it is asked, and TLS with the server behind it.
 
 Whoever gives up must be able to shut the socket at every step, so it is shown as
 soon as it is there.
@@ -12,8 +12,8 @@ import socket
 import ssl
 from base64 import b64encode
 from collections.abc import Callable
-from typing import Optional
-from urllib.parse import unquote, urlsplit
+from typing import Any, Final, Optional
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from ..deadline import Deadline
 from .final_answer import FinalAnswer
@@ -22,6 +22,14 @@ Known = Callable[[socket.socket], None]
 """Is shown a socket from which on it is waited; raises when nobody wants it."""
 
 _PORTS = {"ws": 80, "wss": 443}
+
+_SOCKS: Final = {
+    "socks4": ("SOCKS4", False),
+    "socks4a": ("SOCKS4", True),
+    "socks5": ("SOCKS5", False),
+    "socks5h": ("SOCKS5", True),
+}
+"""Kind of proxy -> its protocol in PySocks, and whether it resolves names itself."""
 
 
 class TunnelRefused(ConnectionError):
@@ -55,8 +63,26 @@ def tunnelled_socket(
         OSError: it cannot be reached, or gives no answer.
     """
     server, by = urlsplit(url), urlsplit(proxy)
-    host, port = server.hostname or "", server.port or _PORTS[server.scheme]
-    sock = _connected((by.hostname or "", by.port or 80), deadline, known)
+    target = server.hostname or "", server.port or _PORTS[server.scheme]
+    through = _through_http if by.scheme == "http" else _through_socks
+    sock = through(by, target, deadline, known)
+    if server.scheme == "wss":
+        try:
+            sock = _over_tls(sock, target[0], ssl_context)
+            known(sock)
+        except BaseException:
+            sock.close()
+            raise
+    return sock
+
+
+def _through_http(
+    by: SplitResult, target: tuple[str, int], deadline: Deadline, known: Known
+) -> socket.socket:
+    """A tunnel through a proxy that is asked for it by ``CONNECT``."""
+    (host, port), connect = target, socket.socket.connect
+    sock: socket.socket
+    sock = _connected(by, deadline, known, make=socket.socket, connect=connect)
     try:
         place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         head = f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n"
@@ -67,30 +93,74 @@ def tunnelled_socket(
             )
         sock.sendall(f"{head}\r\n".encode())
         _read_consent(FinalAnswer(sock))
-        if server.scheme == "wss":
-            sock = _over_tls(sock, host, ssl_context)
-            known(sock)
     except BaseException:
         sock.close()
         raise
     return sock
 
 
-def _connected(
-    address: tuple[str, int], deadline: Deadline, known: Known
+def _through_socks(
+    by: SplitResult, target: tuple[str, int], deadline: Deadline, known: Known
 ) -> socket.socket:
-    """A connection with the first of the host's addresses that takes one."""
-    failure: OSError = ConnectionError(f"{address[0]} has no address")
+    """A tunnel through a proxy that speaks SOCKS."""
+    import socks
+
+    version, resolves = _SOCKS[by.scheme]
+    login = unquote(by.username or "") or None, unquote(by.password or "") or None
+
+    def connect(sock: socks.socksocket, place: tuple[Any, ...]) -> None:
+        kind = getattr(socks, version)
+        sock.set_proxy(kind, place[0], place[1], resolves, *login)
+        sock.connect(target)
+
+    try:
+        sock = _connected(by, deadline, known, make=socks.socksocket, connect=connect)
+    except socks.ProxyError as exc:
+        # The library puts its own errors into one that says "Socket error".
+        if isinstance(exc.socket_err or exc, socks.SOCKS5AuthError):
+            raise TunnelRefused(f"the proxy refused: {exc.socket_err or exc}") from exc
+        raise
+    # From here on it is a socket like any other; that of the library reads in a way of
+    # its own. Shown before anything waits for it: the first one is nobody's any more.
+    tunnel = socket.socket(fileno=sock.detach())
+    try:
+        known(tunnel)
+        tunnel.settimeout(deadline.remaining())
+    except BaseException:
+        tunnel.close()
+        raise
+    return tunnel
+
+
+def _connected(
+    by: SplitResult,
+    deadline: Deadline,
+    known: Known,
+    *,
+    make: Callable[..., Any],
+    connect: Callable[[Any, tuple[Any, ...]], None],
+) -> Any:
+    """
+    A connection with the first of the proxy's addresses that takes one.
+
+    Args:
+        by: the proxy.
+        deadline: for each wait.
+        known: is shown each socket.
+        make: makes a socket of a family, a kind and a protocol.
+        connect: connects one with an address.
+    """
+    failure: OSError = ConnectionError(f"{by.hostname} has no address")
     for family, kind, protocol, _, place in socket.getaddrinfo(
-        *address, type=socket.SOCK_STREAM
+        by.hostname or "", by.port or 80, type=socket.SOCK_STREAM
     ):
-        sock = socket.socket(family, kind, protocol)
+        sock = make(family, kind, protocol)
         try:
             known(sock)
             sock.settimeout(deadline.remaining())
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.connect(place)
+            connect(sock, place)
             return sock
         except OSError as exc:
             sock.close()

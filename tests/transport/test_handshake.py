@@ -564,14 +564,15 @@ def test_interim_answers_of_a_proxy_are_read_over(before: bytes) -> None:
     assert server.heads[0].endswith("Proxy-Authorization: Basic dTpwQHNz")
 
 
-def test_tls_behind_a_proxy_is_verified() -> None:
+@pytest.mark.parametrize("kind", ["http", "socks5h"])
+def test_tls_behind_a_proxy_is_verified(kind: str) -> None:
     """Against the server's name, not the proxy's."""
     with RawServer(Peer.upgrade, tls=tls_pair()[0]) as server:
         with TinyProxy(server.port) as proxy:
             address = Address(
                 url=f"wss://localhost:{server.port}/v1",
                 headers={},
-                proxy=f"http://127.0.0.1:{proxy.port}",
+                proxy=f"{kind}://127.0.0.1:{proxy.port}",
                 ssl_context=tls_pair()[1],
             )
             upgraded_socket(address, Deadline(5)).close()
@@ -581,6 +582,133 @@ def test_tls_behind_a_proxy_is_verified() -> None:
 
     assert not caught.value.retryable
     assert 1 == len(server.heads)
+
+
+def stalled(*steps: bytes) -> Callable[[Peer], None]:
+    """A SOCKS proxy that answers so many steps, and then says one byte at a time."""
+
+    def script(peer: Peer) -> None:
+        for step in steps:
+            peer._more()
+            peer.raw(step)
+        peer._more()
+        peer.raw(b"\x05")
+        peer.rest()
+
+    return script
+
+
+CHOSEN, WITH_LOGIN, LET_IN = b"\x05\x00", b"\x05\x02", b"\x01\x00"
+CONNECTED = b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x00"
+STALLED = {
+    "socks5, the methods": ("socks5h", ()),
+    "socks5, the login": ("socks5h", (WITH_LOGIN,)),
+    "socks5, the address": ("socks5h", (CHOSEN,)),
+    "socks5, after a login": ("socks5h", (WITH_LOGIN, LET_IN)),
+    "socks5, the server behind it": ("socks5h", (CHOSEN, CONNECTED)),
+    "socks4, the address": ("socks4a", ()),
+}
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+@pytest.mark.parametrize(("kind", "steps"), STALLED.values(), ids=STALLED)
+def test_a_socks_proxy_that_stalls_is_given_up_at_the_deadline(
+    kind: str, steps: tuple[bytes, ...], scheme: str
+) -> None:
+    """At every step; no thread is left at it."""
+    with RawServer(stalled(*steps)) as server:
+        address = Address(
+            url=f"{scheme}://far.example/v1",
+            headers={},
+            proxy=f"{kind}://u:{KEY}@127.0.0.1:{server.port}",
+        )
+        started = monotonic()
+        with pytest.raises(ConnectFailed) as caught:
+            upgraded_socket(address, Deadline(SHORT))
+        took = monotonic() - started
+
+        assert [] == handshakes_after(2)
+    assert took < SHORT + 1.0
+    assert KEY not in str(caught.value)
+
+
+def test_a_socks_proxy_that_stalls_is_given_up_when_it_is_not_wanted() -> None:
+    """Its socket is known from the beginning, and shut."""
+    given_up, asked = Cancellation(), threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer._more()
+        asked.set()
+        peer.rest()
+
+    with RawServer(script) as server:
+        proxy = f"socks5h://127.0.0.1:{server.port}"
+        address = Address(url="ws://far.example/v1", headers={}, proxy=proxy)
+
+        def dial_in_vain() -> None:
+            with pytest.raises(ConnectFailed):
+                upgraded_socket(address, Deadline(60), given_up)
+
+        caller = threading.Thread(target=dial_in_vain)
+        caller.start()
+        assert asked.wait(5)
+        given_up.cancel()
+        caller.join(5)
+
+        assert not caller.is_alive()
+        assert [] == handshakes_after(5)
+
+
+SOCKS_REFUSALS = {
+    "no method fits": ((b"\x05\xff",), False),
+    "wrong login": ((WITH_LOGIN, b"\x01\x01"), False),
+    "not allowed": ((CHOSEN, b"\x05\x02\x00\x01" + bytes(6)), True),
+    "no such host": ((CHOSEN, b"\x05\x04\x00\x01" + bytes(6)), True),
+    "no SOCKS": ((b"HTTP/1.1 400 Bad Request\r\n\r\n",), True),
+}
+
+
+@pytest.mark.parametrize(
+    ("answers", "retryable"), SOCKS_REFUSALS.values(), ids=SOCKS_REFUSALS
+)
+def test_a_socks_proxy_that_does_not_connect_is_a_failure(
+    answers: tuple[bytes, ...], retryable: bool
+) -> None:
+    """A login that is refused once is refused again."""
+
+    def script(peer: Peer) -> None:
+        for answer in answers:
+            peer._more()
+            peer.raw(answer)
+
+    with RawServer(script) as server:
+        proxy = f"socks5h://u:{KEY}@127.0.0.1:{server.port}"
+        address = Address(url="ws://far.example/v1", headers={}, proxy=proxy)
+        with pytest.raises(ConnectFailed) as caught:
+            upgraded_socket(address, Deadline(5))
+
+    assert retryable == caught.value.retryable
+    assert KEY not in str(caught.value)
+
+
+def test_a_socks_4_proxy_is_told_a_name_and_a_user() -> None:
+    """With the letter it resolves the name itself."""
+    asked: list[bytes] = []
+
+    def script(peer: Peer) -> None:
+        peer._more()
+        asked.append(peer._buffer)
+        peer._buffer = b""
+        peer.raw(b"\x00\x5a" + bytes(6))
+        peer.read_head()
+        peer.raw(peer.accepted())
+
+    with RawServer(script) as server:
+        proxy = f"socks4a://me@127.0.0.1:{server.port}"
+        address = Address(url="ws://far.example:8080/v1", headers={}, proxy=proxy)
+        upgraded_socket(address, Deadline(5)).close()
+
+    assert [b"\x04\x01\x1f\x90\x00\x00\x00\x01me\x00far.example\x00"] == asked
 
 
 def handshakes_after(patience: float) -> list[threading.Thread]:

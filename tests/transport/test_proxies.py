@@ -111,9 +111,9 @@ def test_what_socks_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message has the extra to install."""
     monkeypatch.setattr(proxies, "find_spec", lambda name: None)
 
-    need_socks("http://p.example:1", "python_socks")
+    need_socks("http://p.example:1")
     with pytest.raises(ConfigurationError, match=r"pip install .*\[socks\]"):
-        need_socks("socks5://p.example:1", "python_socks")
+        need_socks("socks5://p.example:1")
 
 
 @pytest.mark.parametrize("kind", ["http", "socks5h", "socks5"])
