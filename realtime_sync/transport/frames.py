@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from os import urandom
 from sys import byteorder
-from typing import Final, NamedTuple, Optional
+from typing import Final, NamedTuple, Optional, Union
 
 from ..errors import RemoteProtocolError
 
@@ -24,6 +24,7 @@ PING: Final = 0x9
 PONG: Final = 0xA
 
 _FRAGMENT = 1 << 18
+_SMALL = 1 << 10
 _DATA = (TEXT, BINARY)
 _OPCODES = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
 
@@ -53,11 +54,12 @@ class MessageReader:
         self._max_size = max_size
         self._data = b""
         self._at = 0
-        self._chunks: list[bytes] = []
+        self._chunks: list[Union[bytes, bytearray]] = []
         self._have = 0
         self._need = 2
-        self._fragments: list[bytes] = []
-        self._fragments_size = 0
+        # One buffer, however many fragments: a list of them would take several times
+        # the bound of a message from a server that sends it byte by byte.
+        self._fragments = bytearray()
         self._fragmented: Optional[int] = None
 
     def feed(self, chunk: bytes) -> None:
@@ -65,12 +67,17 @@ class MessageReader:
         Add bytes from the stream.
 
         Chunks are joined only when a whole frame is there, so that a large
-        frame that comes in small pieces costs one copy.
+        frame that comes in pieces costs one copy; very small ones sooner, because
+        each takes more memory than what is in it.
         """
         if self._have == 0:
             self._data, self._at = chunk, 0
-        else:
+        elif len(chunk) >= _SMALL:
             self._chunks.append(chunk)
+        elif self._chunks and isinstance(self._chunks[-1], bytearray):
+            self._chunks[-1] += chunk
+        else:
+            self._chunks.append(bytearray(chunk))
         self._have += len(chunk)
 
     def text(self) -> Optional[bytes]:
@@ -164,7 +171,7 @@ class MessageReader:
     def _check_size(self, first: int, length: int) -> None:
         if first & 0x08:
             return  # Control frames are small, and no part of the message.
-        size = length + self._fragments_size
+        size = length + len(self._fragments)
         if length >> 63:
             raise RemoteProtocolError("a frame has a negative length")
         if self._max_size is not None and size > self._max_size:
@@ -180,14 +187,11 @@ class MessageReader:
             raise RemoteProtocolError(f"unexpected frame, opcode {opcode}")
         if self._fragmented is None:
             self._fragmented = opcode
-        if payload:
-            self._fragments.append(payload)
-        self._fragments_size += len(payload)
+        self._fragments += payload
         if not fin:
             return None
-        whole = Message(self._fragmented, b"".join(self._fragments))
-        self._fragments.clear()
-        self._fragments_size = 0
+        whole = Message(self._fragmented, bytes(self._fragments))
+        self._fragments = bytearray()
         self._fragmented = None
         return whole
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Callable, Iterator
 from time import process_time
 from typing import Optional
 
@@ -412,3 +414,53 @@ def test_masked_frame_is_what_websocket_client_would_send(
     slow.get_mask_key = lambda length: key
 
     assert slow.format() == masked_frame(payload, opcode, key, fin=fin)
+
+
+MANY = 50_000
+
+
+def fragments(size: int) -> Iterator[bytes]:
+    """A message in many frames of so many bytes, some of them empty."""
+    piece = bytes(size)
+    yield frame(piece, TEXT, fin=False)
+    for _ in range(MANY):
+        yield frame(piece, CONTINUATION, fin=False) + frame(
+            b"", CONTINUATION, fin=False
+        )
+    yield frame(piece, CONTINUATION)
+
+
+def small_reads(size: int) -> Iterator[bytes]:
+    """One large frame that comes in reads of so many bytes."""
+    whole = frame(bytes(size * MANY))
+    yield from (whole[at : at + size] for at in range(0, len(whole), size))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 10])
+@pytest.mark.parametrize("stream", [fragments, small_reads])
+def test_pieces_take_no_more_memory_than_what_is_in_them(
+    stream: Callable[[int], Iterator[bytes]], size: int
+) -> None:
+    """The bound of a message is one of memory, however many pieces it is in."""
+    reader, found = MessageReader(size * (MANY + 2)), list[Message]()
+    tracemalloc.start()
+    for chunk in stream(size):
+        reader.feed(bytes(bytearray(chunk)))
+        while (message := reader.next()) is not None:
+            found.append(message)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert [True] == [len(each.payload) >= size * MANY - 8 for each in found]
+    assert peak < 4 * size * MANY + 20_000
+
+
+def test_fragments_that_exceed_the_bound_end_the_connection_whatever_their_size() -> (
+    None
+):
+    """And not one byte later."""
+    reader = MessageReader(1000)
+    with pytest.raises(RemoteProtocolError, match="1001 bytes"):
+        for chunk in fragments(1):
+            reader.feed(chunk)
+            assert reader.next() is None
