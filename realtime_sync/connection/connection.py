@@ -127,6 +127,11 @@ class Connection:
         return self._down and self._closing is None
 
     @property
+    def has_loop(self) -> bool:
+        """Whether a loop brings its messages, and what time brings about."""
+        return self._loop is not None
+
+    @property
     def closing(self) -> bool:
         """Whether we have asked for the end."""
         return self._closing is not None

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from enum import Enum, auto
 from functools import partial
-from threading import Event, RLock, current_thread, main_thread
+from threading import Event, RLock, Thread, current_thread, main_thread
 from time import monotonic
 from typing import Final, Optional, Protocol
 from weakref import finalize
@@ -576,11 +576,19 @@ class Lifecycle:
         """The program has let go of the session without closing it. Any thread."""
         # The collector comes in any thread and under any lock, so nothing is done
         # here that takes one.
-        if self._threads is not None and self._state is not State.FORKED:
+        if self._threads is None or self._state is State.FORKED:
+            return
+        connection = self._parts.connection
+        if connection is not None and not connection.has_loop:
+            # Nobody is there to do it: a transport without a loop has no thread either.
+            name = f"realtime-sync {self._parts.name} end"
+            with suppress(RuntimeError):  # The interpreter ends, and all with it.
+                Thread(target=self._end_dropped, name=name, daemon=True).start()
+        else:
             self._threads.loop.call(self._end_dropped)
 
     def _end_dropped(self) -> None:
-        """End a session that nobody holds any more. On the loop."""
+        """End a session that nobody holds any more. On the loop, if it has one."""
         if self.over.is_set():
             return
         parts = self._parts

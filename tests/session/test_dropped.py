@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from realtime_sync import ReconnectPolicy, Router, Session, connect
+from realtime_sync.testing import MemoryTransport
 from tests.rawserver import Peer, RawServer
 
 pytestmark = [pytest.mark.usefixtures("arrangement"), pytest.mark.shared]
@@ -283,3 +284,41 @@ def test_a_live_session_is_not_held_by_its_clock(warned: threading.Semaphore) ->
         assert warned.acquire(timeout=LONG)
         assert ended.wait(LONG)
         assert life.over.wait(LONG)
+
+
+@pytest.mark.parametrize("dispatch", ["thread", "manual", "inline"])
+def test_a_session_without_a_socket_ends_with_a_warning_too(
+    warned: threading.Semaphore, dispatch: Any
+) -> None:
+    """A transport without a loop has nobody who could be asked; somebody comes."""
+    memory = MemoryTransport()
+    session = connect("m", transport=memory, dispatch=dispatch)
+    session.on("response.done", print)
+    gone, life = weakref.ref(session), session._lifecycle
+    del session
+    collect()
+
+    assert warned.acquire(timeout=LONG)
+    assert life.over.wait(LONG)
+    assert gone() is None
+    assert (1000, "") == memory.closed
+
+
+def test_sessions_without_a_socket_may_be_collected_under_their_locks(
+    warned: threading.Semaphore,
+) -> None:
+    """As those with one may."""
+    session = connect("m", transport=MemoryTransport(), dispatch="inline")
+    parts, life = session._parts, session._lifecycle
+    locks = [parts.pending.order, life._lock]
+    for lock in locks:
+        lock.acquire()
+    del session
+    collect()
+    over = life.over.is_set()
+    for lock in locks:
+        lock.release()
+
+    assert not over
+    assert warned.acquire(timeout=LONG)
+    assert life.over.wait(LONG)
