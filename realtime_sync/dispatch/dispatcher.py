@@ -55,6 +55,10 @@ class _Marker:
 _Queued = Union[Delivery, _Marker]
 
 
+def _done(sender: object, *, event: object, ctx: object) -> None:
+    """Stands at the end of those that a delivery has been made to."""
+
+
 class Dispatcher:
     """
     Delivers the events of one session.
@@ -223,7 +227,7 @@ class Dispatcher:
         try:
             # Behind the end nothing comes any more that could be waited for.
             timeout = 0.0 if self.finished else deadline.remaining()
-            self._strand.run_share(timeout=timeout)
+            self._strand.pump(self._take, timeout)
         finally:
             self._pumps -= 1
         return self.delivered - before
@@ -345,7 +349,7 @@ class Dispatcher:
         if not self.wait(self._last.reached, deadline) and self.mode == "manual":
             if threading.get_ident() == self._pumping:
                 self.discard()  # The time is up; nobody else empties the queue.
-                self._strand.run_share()
+                self._strand.pump(self._take)
         if self._worker is not None:
             # `finished` is set some steps before the thread ends, and who closes a
             # session must leave no thread behind.
@@ -382,14 +386,21 @@ class Dispatcher:
     def _on_strand(self) -> bool:
         return self._strand.runner == threading.get_ident()
 
-    def _take(self, item: _Queued) -> None:
-        """Run one item of the strand."""
+    def _take(self, item: _Queued, begun: Optional[list[Receiver]] = None) -> None:
+        """
+        Run one item of the strand.
+
+        Args:
+            item: what was queued.
+            begun: whom it has been delivered to; None in a thread where no interrupt
+                can strike.
+        """
         if isinstance(item, _Marker):
             # Flushes are released behind the end as well.
             item.reached.set()
             item.keeps = None
         elif not self._last.reached.is_set():
-            self._deliver(item)
+            self._deliver(item, begun)
 
     def _tell_of_bound(self, limit: int) -> None:
         """The workers are all in handlers that do not return; on the loop."""
@@ -399,10 +410,13 @@ class Dispatcher:
                 f"(all {limit} workers are in handlers)", 0.0, session.snapshot
             )
 
-    def _deliver(self, delivery: Delivery) -> None:
+    def _deliver(self, delivery: Delivery, begun: Optional[list[Receiver]]) -> None:
         event, snapshot, size, key, stamp = delivery
+        if begun and begun[-1] is _done:
+            return  # Interrupted when all of it was done.
         if stamp:
             self._delays.append(monotonic() - stamp)
+        whole = begun is None
         try:
             if self._discarding or (self._expiry is not None and self._expiry.passed):
                 self.discarded_at_close += 1
@@ -413,14 +427,21 @@ class Dispatcher:
                 # be called for what had been queued before.
                 receivers = self.board.route(key).queued
                 if self._around is None or self._workers is None or not receivers:
-                    self._invoker.call(receivers, event, snapshot, queued=True)
+                    self._invoker.call(
+                        receivers, event, snapshot, queued=True, begun=begun
+                    )
                 else:
                     self._call_within(self._around, receivers, event, snapshot)
+            whole = True
         finally:
-            # Also for what was dropped, or the depth would grow for ever.
-            self.delivered += 1
-            self._delivered_bytes += size
-            if self._lagging and self._caught_up():
+            # Also for what was dropped, or the depth would grow for ever; not for what
+            # Ctrl-C has struck in, which comes again.
+            if whole:
+                self.delivered += 1
+                self._delivered_bytes += size
+                if begun is not None:
+                    begun += [_done]
+            if whole and self._lagging and self._caught_up():
                 self._lagging = False
 
     def _call_within(

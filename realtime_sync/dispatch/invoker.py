@@ -65,6 +65,7 @@ class Invoker:
         snapshot: Optional[Snapshot],
         *,
         queued: bool = False,
+        begun: Optional[list[Receiver]] = None,
     ) -> None:
         """
         Call handlers one after the other; what one raises stops no other.
@@ -74,6 +75,8 @@ class Invoker:
             event: for them.
             snapshot: the conversation as of the event.
             queued: this is where deliveries run: note which one is at it.
+            begun: those that have been called, which are passed over; those that are
+                called now are added, so that who is interrupted can go on.
 
         Raises:
             BaseException: a handler in the user's own thread wants to end it
@@ -84,6 +87,12 @@ class Invoker:
             return  # Dropped without a close: it ends, and nobody is told for it.
         try:
             for receiver in receivers:
+                calls = 0
+                if begun is not None:
+                    if receiver in begun:
+                        continue
+                    if receiver.__class__ is Subscription:
+                        calls = receiver.calls
                 started = monotonic()
                 if queued:
                     self._running = (receiver, started)
@@ -94,10 +103,19 @@ class Invoker:
                         ctx = ctx or Context(session, event, snapshot)
                         receiver(session, event=event, ctx=ctx)
                 except BaseException as exc:
+                    # Not if it was not entered: then a Ctrl-C came before it. No call
+                    # in these lines, for another one would come there.
+                    if begun is not None and not (
+                        receiver.__class__ is Subscription and receiver.calls == calls
+                    ):
+                        begun += [receiver]
                     # A handler that calls sys.exit() must not end a thread of ours.
                     if not isinstance(exc, Exception) and not self._in_own_thread():
                         raise
                     self.failed(receiver, event, snapshot, exc)
+                else:
+                    if begun is not None:
+                        begun += [receiver]
                 took = monotonic() - started
                 # An inline handler may write it at the same time: that costs one name
                 # in one message, where a lock would cost every call.

@@ -4,11 +4,12 @@ A strand, the queue of one session, and the worker that a session has to itself.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from sys import maxsize
 from threading import Thread, current_thread, get_ident
-from typing import Generic, Optional, TypeVar
+from typing import Any, Generic, Optional, TypeVar
 
 from ..deadline import Deadline
 from ..transport.logs import area_logger
@@ -33,7 +34,7 @@ class Strand(Generic[Item]):
         runner: ident of the thread that runs items now, or waits for one.
     """
 
-    __slots__ = ("_items", "_run", "put", "runner")
+    __slots__ = ("_items", "_run", "_taken", "put", "runner")
 
     def __init__(self, run: Callable[[Item], None]) -> None:
         self._items: SimpleQueue[Item] = SimpleQueue()
@@ -41,6 +42,8 @@ class Strand(Generic[Item]):
         # One call into C: a signal handler may put while this very thread does.
         self.put: Callable[[Item], None] = self._items.put
         self.runner: Optional[int] = None
+        # What `pump` has taken and not begun, or has been interrupted in.
+        self._taken: deque[tuple[Item, list[Any]]] = deque()
 
     @property
     def empty(self) -> bool:
@@ -70,6 +73,45 @@ class Strand(Generic[Item]):
                     return
                 timeout = 0.0
                 run(item)
+        finally:
+            self.runner = outer
+
+    def pump(
+        self,
+        run: Callable[[Item, list[Any]], None],
+        timeout: Optional[float] = 0.0,
+    ) -> None:
+        """
+        Run what waits in a thread where Ctrl-C may strike; nothing is lost by it.
+
+        Args:
+            run: called with each item and a list, in which it notes what of the item
+                is done. When it raises, it is called with both again the next time.
+            timeout: seconds to wait for the first; None as long as it takes.
+
+        Raises:
+            BaseException: what running an item raised; the rest is still there.
+        """
+        get, taken = self._items.get, self._taken
+        outer, self.runner = self.runner, get_ident()
+        try:
+            while True:
+                if not taken:
+                    # From the queue to the list in one call into C: the item is in one
+                    # of the two wherever an interrupt strikes.
+                    try:
+                        taken.extend(zip(map(get, (True,), (timeout,)), ([],)))
+                    except Empty:
+                        return
+                timeout = 0.0
+                first = taken[0]
+                try:
+                    # Out of the list while it runs: it may pump others.
+                    taken.popleft()
+                    run(*first)
+                except BaseException:
+                    taken.appendleft(first)
+                    raise
         finally:
             self.runner = outer
 

@@ -98,6 +98,7 @@ class Subscription:
         # Guards `_active`, so that a `once` handler runs once.
         self._lock = Lock()
         self._active = True
+        self.calls = 0
 
     @property
     def name(self) -> str:
@@ -148,10 +149,15 @@ class Subscription:
         context = self._context
         if context is None:
             context = sender.handler_context
+        # Counted right before the call: no signal is looked for in between, so who is
+        # interrupted can tell whether the handler has been entered.
         if context is None:
+            self.calls += 1
             self.handler(event)
         else:
-            context.copy().run(self.handler, event)
+            run = context.copy().run
+            self.calls += 1
+            run(self.handler, event)
 
     def _run(self, event: Published, ctx: SharedContext) -> None:
         if self._where is not None and not self._where(event):
@@ -161,11 +167,15 @@ class Subscription:
                 return
             self._forget(self)
         if self._style == "event":
+            self.calls += 1
             self.handler(event)
-        elif self._style == "positional":
-            self.handler(event, ctx.for_subscription(self))
+            return
+        own = ctx.for_subscription(self)
+        self.calls += 1
+        if self._style == "positional":
+            self.handler(event, own)
         else:
-            self.handler(event, ctx=ctx.for_subscription(self))
+            self.handler(event, ctx=own)
 
     def replaces(self, old: Subscription) -> bool:
         """

@@ -21,6 +21,7 @@ import pytest
 
 import realtime_sync
 from realtime_sync import Router, connect
+from realtime_sync.testing import MemoryTransport
 from tests.rawserver import GREETING, Gone, Peer, RawServer
 
 LONG = 10.0
@@ -245,6 +246,65 @@ def test_an_interrupt_at_every_place_harms_nothing(
 ) -> None:
     """The same for all of them."""
     struck, wrong = struck_everywhere(call, mode, 1, unraisable)
+
+    assert [] == wrong
+    assert struck > 25
+
+
+def pumped_again(every: int) -> tuple[int, list[str]]:
+    """
+    Interrupt a pump at every so manieth place, and pump again.
+
+    Returns:
+        How many places were struck, and which of them lost or repeated a delivery.
+    """
+    wrong: list[str] = []
+    place, struck = 1, 0
+    memory = MemoryTransport()
+    with connect("m", transport=memory, router=Router(), dispatch="manual") as session:
+        heard: list[tuple[str, Any]] = []
+
+        def plain(event: Any) -> None:
+            heard.append(("plain", event.delta))
+
+        def looking(event: Any, ctx: Any) -> None:
+            heard.append(("looking", event.delta))
+
+        def failing(event: Any) -> None:
+            heard.append(("failing", event.delta))
+            raise ValueError(event.delta)
+
+        handlers: tuple[Callable[..., None], ...] = (plain, looking, failing)
+        for handler in handlers:
+            session.on("response.output_text.delta", handler)
+        names = [handler.__name__ for handler in handlers]
+        session.pump()
+        while True:
+            heard.clear()
+            for number in range(3):
+                memory.feed(
+                    {"type": "response.output_text.delta", "delta": f"{number}"}
+                )
+            strike = Strike(place)
+            try:
+                with strike:
+                    session.pump()
+            except KeyboardInterrupt:
+                pass
+            if strike.where is None:
+                break
+            struck += 1
+            session.pump()
+            wanted = [(name, f"{number}") for number in range(3) for name in names]
+            if wanted != heard or session.stats.queued:
+                wrong.append(f"{heard}, {session.stats.queued} wait: {strike.where}")
+            place += every
+    return struck, wrong
+
+
+def test_a_pump_that_is_interrupted_loses_and_repeats_no_delivery() -> None:
+    """Wherever it is struck: each handler is told of each event, once and in order."""
+    struck, wrong = pumped_again(1)
 
     assert [] == wrong
     assert struck > 25

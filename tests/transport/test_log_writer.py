@@ -1,4 +1,4 @@
-"""A handler of the log that is slow holds up no loop, and nothing is left out unsaid."""
+"""A slow handler of the log holds up no loop, and nothing is left out unsaid."""
 
 from __future__ import annotations
 
