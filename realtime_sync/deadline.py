@@ -5,13 +5,14 @@ is waited for until then.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable
 from itertools import repeat
 from queue import Empty, SimpleQueue
 from threading import TIMEOUT_MAX, Condition, Event, RLock
 from time import monotonic
-from typing import Optional
+from typing import Final, Optional
 
 
 class Deadline:
@@ -51,6 +52,33 @@ class Deadline:
             return other
         return self
 
+
+_LOOK_S: Final = 0.1
+
+
+def get_by_looks(
+    queue: SimpleQueue[None], block: bool = True, timeout: Optional[float] = None
+) -> None:
+    """
+    Get from a queue as its own ``get`` does, in waits of a tenth of a second.
+
+    On Windows a signal does not end the wait for a lock: a Ctrl-C would be seen at
+    the end of the whole wait, and never where that has no end.
+
+    Raises:
+        Empty: nothing came in time.
+    """
+    deadline = Deadline(timeout)
+    while True:
+        try:
+            return queue.get(block, deadline.limited(_LOOK_S).remaining())
+        except Empty:
+            if not block or deadline.passed:
+                raise
+
+
+_get: Callable[[SimpleQueue[None], bool, Optional[float]], None]
+_get = get_by_looks if sys.platform == "win32" else SimpleQueue.get
 
 # Takes everything out of an iterator in one call into C.
 _exhaust = deque[None](maxlen=0).extend
@@ -99,7 +127,7 @@ class Flag(Event):
         try:
             # Looked at again: who has set it before the queue was there woke nobody.
             if not self._is:
-                mine.get(True, timeout)
+                _get(mine, True, timeout)
             return True
         except Empty:
             return self._is

@@ -5,13 +5,14 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any, Callable
 
 import pytest
 
 from realtime_sync import deadline
-from realtime_sync.deadline import Flag
+from realtime_sync.deadline import Flag, get_by_looks
 
 LONG = 10.0
 
@@ -147,3 +148,35 @@ def test_the_handler_of_a_signal_may_set_what_is_being_set_or_waited_for() -> No
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+class LooksCounted(SimpleQueue[None]):
+    """A queue that gets its item at a look, and knows how long each waits."""
+
+    def __init__(self, item_at: int) -> None:
+        self.looks: list[float | None] = []
+        self._item_at = item_at
+
+    def get(self, block: bool = True, timeout: float | None = None) -> None:
+        self.looks.append(timeout)
+        if len(self.looks) < self._item_at:
+            raise Empty
+
+
+def test_where_signals_end_no_wait_a_wait_without_end_is_many_short_ones() -> None:
+    """On Windows Ctrl-C is seen between them."""
+    queue = LooksCounted(4)
+    get_by_looks(queue)
+
+    assert 4 == len(queue.looks)
+    assert all(look is not None and look <= 0.1 for look in queue.looks)
+
+
+@pytest.mark.parametrize(("block", "timeout"), [(True, 0.0), (True, -1.0), (False, 9)])
+def test_short_waits_end_when_the_whole_one_would(block: bool, timeout: float) -> None:
+    """Once the time is up, or at once where nothing is waited for."""
+    queue = LooksCounted(9)
+    with pytest.raises(Empty):
+        get_by_looks(queue, block, timeout)
+
+    assert 1 == len(queue.looks)

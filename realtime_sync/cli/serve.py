@@ -14,6 +14,8 @@ from typing import Any
 from .json_output import Commands
 from .server_options import SERVED
 
+_PIECE_S = 0.5
+
 
 def add(commands: Commands) -> None:
     """Add the command to the parser."""
@@ -94,7 +96,7 @@ def run(options: argparse.Namespace, stop: threading.Event | None = None) -> int
     from ..server import serve
 
     if stop is None:
-        stop = threading.Event()
+        stop = Interruptible()
         with set_by_sigterm(stop):
             return run(options, stop)
     with turns_printed(not options.quiet), serve(
@@ -124,6 +126,18 @@ def agent_of(name: str) -> Any:
     from ..testing import cassette
 
     return cassette(path)
+
+
+class Interruptible(threading.Event):
+    """An event whose wait is ended by Ctrl-C on Windows too: it waits in pieces."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is set."""
+        if timeout is not None:
+            return super().wait(timeout)
+        while not super().wait(_PIECE_S):
+            pass
+        return True
 
 
 @contextmanager
