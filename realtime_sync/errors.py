@@ -45,8 +45,7 @@ exception only for the call that caused it.
 
 from __future__ import annotations
 
-import re
-from typing import Any, Optional, Union
+from typing import Any, Final, Optional, Union
 
 from .protocol.escape import one_line
 
@@ -404,32 +403,29 @@ REJECTIONS: dict[str, type[CommandRejected]] = {
 """Which exception stands for which error code of the server."""
 
 
+NAME: Final = "realtime-sync"
+"""The package's name, as installers know it."""
+
+
 def install_command(extra: str) -> str:
     """
-    Return the command that installs an extra where this package came from.
+    Return the command that installs an extra, wherever this package came from.
 
-    A clone is named by its path: what is not on a package index cannot be had by
-    its name alone.
+    Where the package is installed its name does, also if no package index has it:
+    pip extends what is there. A clone that is only imported from is named by its
+    path.
 
     Args:
         extra: name of the extra, such as ``"audio"``.
     """
     from importlib.metadata import PackageNotFoundError, distribution
+    from pathlib import Path
 
+    package = Path(__file__).resolve().parent
     try:
-        origin = distribution("realtime-sync").read_text("direct_url.json")
+        # What a build has left beside the package in a clone is no installation.
+        installed = distribution(NAME).locate_file("") != package.parent
     except PackageNotFoundError:
-        origin = None
-    return f'python -m pip install "{_source(origin)}[{extra}]"'
-
-
-def _source(origin: Optional[str]) -> str:
-    """What pip is to be given, from what it noted when it installed."""
-    import json
-    from urllib.parse import unquote, urlsplit
-
-    parts = urlsplit(json.loads(origin).get("url", "") if origin else "")
-    if parts.scheme != "file":
-        return "realtime-sync"
-    path = unquote(parts.path)
-    return path[1:] if re.match(r"/[A-Za-z]:", path) else path  # A Windows drive.
+        installed = False
+    clone = not installed and (package.parent / "setup.cfg").exists()
+    return f'python -m pip install "{package.parent if clone else NAME}[{extra}]"'

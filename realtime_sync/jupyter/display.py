@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 from typing import Any
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, install_command
 
 
 class Output:
@@ -28,7 +28,7 @@ class Output:
         except ImportError as exc:
             raise ConfigurationError(
                 "IPython is needed for output in a notebook; "
-                "install it with pip install ipython"
+                f"install it with {install_command('jupyter')}"
             ) from exc
         display: Any = shown.display
         self._handle = display(data, raw=True, display_id=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -127,17 +129,64 @@ def test_json_is_json_in_every_encoding(server: Server, encoding: str) -> None:
     assert said == json.loads(answer.stdout)["text"]
 
 
+@pytest.fixture
+def installation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[bool, bool, str], str]:
+    """Runs the package out of a folder, as a clone or not, installed or not."""
+
+    def hint(clone: bool, metadata_inside: bool, metadata: str) -> str:
+        place = tmp_path / "my clone"
+        shutil.copytree(
+            Path(errors.__file__).parent,
+            place / "realtime_sync",
+            ignore=lambda folder, names: [
+                name
+                for name in names
+                if name not in ("errors.py", "protocol", "escape.py", "__init__.py")
+            ],
+        )
+        for stub in place.rglob("__init__.py"):
+            stub.write_text("")
+        if clone:
+            (place / "setup.cfg").touch()
+        if metadata:
+            folder = (place if metadata_inside else tmp_path / "site") / metadata
+            folder.mkdir(parents=True)
+            name = "METADATA" if metadata.endswith("dist-info") else "PKG-INFO"
+            (folder / name).write_text("Name: realtime-sync\nVersion: 0.1.0\n")
+        code = (
+            f"import sys; sys.path[:0] = [{str(place)!r}, {str(tmp_path / 'site')!r}]\n"
+            "from realtime_sync.errors import install_command\n"
+            "print(install_command('audio'))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True
+        )
+        assert "" == done.stderr
+        return done.stdout.strip().replace(str(place), "CLONE")
+
+    return hint
+
+
 @pytest.mark.parametrize(
-    ("origin", "source"),
+    ("clone", "inside", "metadata", "source"),
     [
-        (None, "realtime-sync"),
-        ('{"url": "file:///home/me/my%20clone", "dir_info": {}}', "/home/me/my clone"),
-        ('{"url": "file:///C:/clone", "dir_info": {}}', "C:/clone"),
-        ('{"url": "https://host/realtime-sync.whl"}', "realtime-sync"),
-        ("{}", "realtime-sync"),
+        (True, False, "", "CLONE"),
+        (True, True, "realtime_sync.egg-info", "CLONE"),
+        (True, False, "realtime_sync-0.1.0.dist-info", "realtime-sync"),
+        (False, True, "realtime_sync-0.1.0.dist-info", "realtime-sync"),
+        (False, False, "", "realtime-sync"),
     ],
 )
-def test_a_hint_names_what_pip_can_find(origin: str | None, source: str) -> None:
-    """Whoever installed a clone is sent to the clone, not to an index without it."""
-    assert source == errors._source(origin)
-    assert errors.install_command("audio").endswith('[audio]"')
+def test_a_hint_names_what_pip_can_find(
+    installation: Callable[[bool, bool, str], str],
+    clone: bool,
+    inside: bool,
+    metadata: str,
+    source: str,
+) -> None:
+    """What is installed is extended; a clone on the path is named by its folder."""
+    expected = f'python -m pip install "{source}[audio]"'
+
+    assert expected == installation(clone, inside, metadata)
