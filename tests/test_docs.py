@@ -40,12 +40,12 @@ NOT_RUN: dict[tuple[str, str], str] = {}
 
 COMMANDS = (
     r"python -m pip install (tox && tox|\"\.\[\w+\]\"( && realtime-sync demo)?)",
-    r"python -m pip install -e \"\.\[dev\]\"",
+    r"python -m pip install (--upgrade pip|-e \"\.\[all\]\" --group dev)",
     r"python3 -m venv \.venv && \. \.venv/bin/activate",
     r"(export OPENAI_BASE_URL=http://127\.0\.0\.1:8765/v1|python script\.py)",
     r"ffmpeg -i [\w.]+ -f wav - \| realtime-sync transcribe - -o [\w.]+",
     r"python -m pip install pytest && python -m pytest test_\w+\.py",
-    r"tox( -e (py|core|coverage)( -- [\w/ -]+)?| -m (versions|deep|soak))?",
+    r"tox( -e (py|core|coverage|release)( -- [\w./ -]+)?| -m (versions|deep|soak))?",
 )
 """
 Shell commands that the documentation may give.

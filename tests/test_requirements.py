@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from configparser import ConfigParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parent.parent
 PYTHON = "Programming Language :: Python :: "
 WHEELS = {
     "5.0.4": ["3.10", "3.11", "3.12", "3.13"],
@@ -21,8 +30,19 @@ WHEELS = {
 def configuration() -> ConfigParser:
     """Read setup.cfg."""
     parser = ConfigParser(interpolation=None)
-    parser.read(Path(__file__).parent.parent / "setup.cfg", encoding="utf-8")
+    parser.read(ROOT / "setup.cfg", encoding="utf-8")
     return parser
+
+
+def extras() -> set[str]:
+    """List what a user can add to the package."""
+    return set(configuration()["options.extras_require"])
+
+
+def groups() -> dict[str, Any]:
+    """Read what developers install."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    return dict(tomllib.loads(text)["dependency-groups"])
 
 
 def named_pythons() -> list[str]:
@@ -70,7 +90,44 @@ def test_every_python_that_is_named_is_in_the_table() -> None:
     assert WHEELS["5.0.4"] == named_pythons()
 
 
-@pytest.mark.parametrize("extra", ["voice", "demo", "test", "typing", "docs"])
+def test_what_developers_need_is_no_extra() -> None:
+    """Who looks for what can be added finds what is for users."""
+    assert set() == extras() & set(groups())
+    assert {"core", "dev", "docs", "lint", "release", "test", "typing"} == set(groups())
+
+
+def test_all_has_every_other_extra() -> None:
+    """One word for who would not choose."""
+    found = required("all", "3.11")
+    rest = extras() - {"all"}
+    asked = {name for extra in rest for name in required(extra, "3.11")}
+
+    assert asked == set(found)
+
+
+def test_every_extra_that_is_named_in_a_message_exists() -> None:
+    """A command in a message works as it stands."""
+    asks = re.compile(r"""install_command\(["'](\w+)|extra(?:: str)? ?= ?["'](\w+)""")
+    named = {
+        name
+        for path in (ROOT / "realtime_sync").rglob("*.py")
+        for found in asks.finditer(path.read_text(encoding="utf-8"))
+        for name in found.groups()
+        if name
+    }
+
+    assert {"audio", "demo", "server"} <= named
+    assert set() == named - extras()
+
+
+def test_every_extra_is_in_the_table_of_the_documentation() -> None:
+    """In alphabetical order, as in setup.cfg."""
+    page = (ROOT / "docs/intro/install.rst").read_text(encoding="utf-8")
+
+    assert sorted(extras()) == re.findall(r"^   \* - ``(\w+)``$", page, re.M)
+
+
+@pytest.mark.parametrize("extra", ["voice", "demo", "evaluation", "all"])
 def test_demo_asks_for_the_same_distributions_on_every_python(extra: str) -> None:
     """No marker leaves a Python without one of them."""
     named = [sorted(required(extra, python)) for python in named_pythons()]

@@ -4,7 +4,7 @@ A Celery worker that asks a realtime model, and a web page in front of it.
 The broker is a folder, so that nothing else has to run; a real one is a matter
 of ``BROKER_URL``::
 
-    python -m pip install . celery flask
+    python -m pip install ".[celery]" flask
     celery --app celery_service worker --concurrency 4
     python celery_service.py
 """
