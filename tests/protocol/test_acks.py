@@ -14,6 +14,7 @@ from realtime_sync.protocol.acks import (
     error_points_nowhere,
     error_points_to,
     is_unlikely,
+    renames,
 )
 from realtime_sync.protocol.codec import Codec
 from realtime_sync.protocol.registry import ROWS
@@ -243,3 +244,18 @@ def test_what_is_matched_by_order_alone_is_never_contradicted() -> None:
     command = sent("input_audio_buffer.clear")
 
     assert fits(command, told("input_audio_buffer.cleared")) is None
+
+
+@pytest.mark.parametrize(
+    "asked, got, new", [("a", "b", True), ("a", "a", False), (None, "b", False)]
+)
+def test_an_item_that_comes_back_under_another_id_was_renamed(
+    asked: Optional[str], got: str, new: bool
+) -> None:
+    """Where an id was asked for; what has none may get any."""
+    named = {} if asked is None else {"id": asked}
+    command = sent("conversation.item.create", item=message("Hi", **named))
+    event = told("conversation.item.added", item=message("Hi", id=got))
+
+    assert new == renames(command, event)
+    assert not renames(sent("input_audio_buffer.clear"), event)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from realtime_sync.protocol import audio_config, events, items, sessions
-from realtime_sync.protocol.caller_checks import losses
+from realtime_sync.protocol.caller_checks import configurable, losses
 from realtime_sync.protocol.codec import Codec
 from realtime_sync.types import UNSET
 
@@ -136,3 +136,12 @@ def test_what_a_class_lost_is_named_by_its_path(
 ) -> None:
     """A value that became another one is lost as well."""
     assert paths == list(losses(given, kept))
+
+
+def test_what_can_be_configured_is_known_in_both_spellings() -> None:
+    """And nothing else is."""
+    names = configurable()
+
+    assert {"instructions", "audio", "output_modalities"} <= names
+    assert {"voice", "modalities", "turn_detection"} <= names
+    assert {"headers", "expires_at", "session"}.isdisjoint(names)
