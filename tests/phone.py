@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from realtime_sync import Session, audio, connect
 from realtime_sync.audio.telephony import CallBridge, Carrier, Codec
@@ -16,6 +16,9 @@ STARTED = {
     "item_id": "u",
 }
 STOPPED = {**STARTED, "type": "input_audio_buffer.speech_stopped", "audio_end_ms": 9}
+
+
+Self = TypeVar("Self", bound="Phone")
 
 
 class Phone:
@@ -52,7 +55,7 @@ class Phone:
             **options,
         )
 
-    def __enter__(self) -> Phone:
+    def __enter__(self: Self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -306,7 +306,9 @@ def test_an_item_that_begins_after_the_interruption_is_muted_and_deleted() -> No
         player = audio.Player()
         attached = player.attach(session)
         transport.feed(*whole[:-1])
-        first = session.snapshot.response("resp_1").items[0]
+        response = session.snapshot.response("resp_1")
+        assert response is not None
+        first = response.items[0]
         player.pull(4800)
         attached.interrupt(cancel=True)
         transport.take()

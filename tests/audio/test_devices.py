@@ -18,7 +18,7 @@ from tests.audio.sounddevice_standin import Card
 def card(monkeypatch: pytest.MonkeyPatch) -> Card:
     """The sound card that the library finds."""
     card = Card()
-    monkeypatch.setitem(sys.modules, "sounddevice", card)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "sounddevice", card)
     return card
 
 

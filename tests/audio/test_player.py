@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -453,7 +453,7 @@ def test_an_on_failure_that_raises_takes_no_sound_with_it() -> None:
 @pytest.mark.parametrize("piece", [1, 79, 210, 333])
 def test_small_pieces_become_whole_blocks_with_few_marks(piece: int) -> None:
     """Every message of a call lasts 20 ms, whatever the server cuts."""
-    far = Far(pad=True, mark=lambda position: far.mark(position))
+    far: Far = Far(pad=True, mark=lambda position: far.mark(position))
     sound = bytes(range(250)) * 100
     start = far.clock.now
     at = 0
@@ -522,7 +522,11 @@ def test_waiting_tells_how_it_ended(end: str) -> None:
     """Before hanging up one wants to know."""
     player = audio.Player(lambda block: None)
     player.play(audio.silence(0.05 if end == "heard" else 60))
-    act = {"interrupted": player.interrupt, "failed": player.close}.get(end)
+    acts: dict[str, Callable[[], object]] = {
+        "interrupted": player.interrupt,
+        "failed": player.close,
+    }
+    act = acts.get(end)
     timer = threading.Timer(0.05, act) if act is not None else None
     if timer is not None:
         timer.start()

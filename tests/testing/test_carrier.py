@@ -64,6 +64,13 @@ CARRIERS: list[Any] = [
     pytest.param(ASTERISK_WEBSOCKET, {"control": "json"}, None, id="chan-json"),
 ]
 
+PATIENT: dict[str, Any] = {
+    "min_speech_ms": 400,
+    "barge_in": True,
+    "pause_on_speech": True,
+}
+"""Options of a bridge that waits whether the caller says more than "uh-huh"."""
+
 
 @pytest.mark.parametrize("carrier, line, codec", CARRIERS)
 @pytest.mark.parametrize("lag", [0.0, 0.15, 0.6])
@@ -467,8 +474,7 @@ def test_an_answer_goes_on_where_it_was_after_uh_huh(
     carrier: Carrier, lag: float
 ) -> None:
     """It is silent for as long as nobody knows, and no word is lost."""
-    options = {"min_speech_ms": 400, "barge_in": True, "pause_on_speech": True}
-    with Phone(carrier, network={"lag": lag}, **options) as phone:
+    with Phone(carrier, network={"lag": lag}, **PATIENT) as phone:
         phone.dial(0.1 + lag)
         phone.say(4.0, item_id="long")
         phone.carrier.advance(1.0 + lag)
@@ -489,8 +495,7 @@ def test_an_answer_goes_on_where_it_was_after_uh_huh(
 
 def test_speech_that_goes_on_interrupts_the_answer_that_was_paused() -> None:
     """And the next one is heard again."""
-    options = {"min_speech_ms": 400, "barge_in": True, "pause_on_speech": True}
-    with Phone(TWILIO, **options) as phone:
+    with Phone(TWILIO, **PATIENT) as phone:
         phone.dial(0.1)
         phone.say(4.0, item_id="long")
         phone.carrier.advance(1.0)
@@ -508,8 +513,7 @@ def test_speech_that_goes_on_interrupts_the_answer_that_was_paused() -> None:
 
 def test_a_pause_ends_by_itself_where_nobody_says_that_speech_has_ended() -> None:
     """A server that forgets it must not mute the call."""
-    options = {"min_speech_ms": 400, "barge_in": True, "pause_on_speech": True}
-    with Phone(TWILIO, **options) as phone:
+    with Phone(TWILIO, **PATIENT) as phone:
         phone.dial(0.1)
         phone.say(4.0, item_id="long")
         phone.carrier.advance(1.0)

@@ -150,12 +150,12 @@ def interrupted(phone: Call) -> tuple[float, float]:
     phone.until(lambda: line.ear_ms > before + 1200)
     with session.expect("conversation.item.truncated") as truncated:
         phone.speak(0.4)
-        cut = truncated.result(20).audio_end_ms
+        cut = float(truncated.result(20).audio_end_ms or 0)
     phone.until(lambda: not phone.bridge.player.sounding)
     line.advance(0.5 + 2 * max(LAGS))
     ear = line.ear_ms - before
     session.update(audio={"input": {"turn_detection": TURNS}}).acknowledged()
-    return float(cut), ear
+    return cut, ear
 
 
 def check(carrier: Carrier, figures: dict[str, float]) -> None:

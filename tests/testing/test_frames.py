@@ -101,8 +101,9 @@ def test_answer_can_end_badly() -> None:
     [response] = replay(list(made)).responses.values()
 
     assert "failed" == response.status
-    assert response.status_details is not None
-    assert "insufficient_quota" == response.status_details.error.code
+    told = response.status_details
+    assert told is not None and told.error
+    assert "insufficient_quota" == told.error.code
 
 
 def test_configuration_is_merged_level_by_level() -> None:

@@ -23,7 +23,8 @@ from realtime_sync.testing import (
 def opened(transport: MemoryTransport, **options: Any) -> Session:
     """A session over a transport, with short waits."""
     options = {"dispatch": "inline", "timeout": 0.2, "connect_timeout": 0.5, **options}
-    return connect(transport=transport, **options)
+    session: Session = connect(transport=transport, **options)
+    return session
 
 
 def test_session_opens_speaks_and_closes_without_a_thread() -> None:

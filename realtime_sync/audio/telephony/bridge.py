@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, TypeVar, Union
 
 from ...errors import ConfigurationError, ConnectionClosed
 from ...transport.logs import area_logger
@@ -61,6 +61,9 @@ MakeMessage = Callable[[], Union[Message, None]]
 
 LOOK = 0.02
 """Seconds between two looks at whether an answer is complete."""
+
+
+Self = TypeVar("Self", bound="CallBridge")
 
 
 class CallBridge:
@@ -229,7 +232,7 @@ class CallBridge:
                 )
             ]
 
-    def __enter__(self) -> CallBridge:
+    def __enter__(self: Self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
