@@ -205,10 +205,11 @@ class Attachment:
         self._heard = {part.item_id: part for part in heard}
         for command in commands:
             self._send(command)
-        if commands or any(part.heard_ms < part.received_ms for part in heard):
+        cut = any(part.heard_ms < part.received_ms for part in heard)
+        if commands or cut:
             self.interruptions += 1
-            if self._on_interrupted is not None:
-                self._on_interrupted(heard)
+        if cut and self._on_interrupted is not None:
+            self._on_interrupted(heard)
         return heard
 
     def _speech_started(self, event: events.InputAudioBufferSpeechStarted) -> None:
@@ -396,10 +397,15 @@ class Attachment:
 
     def _done(self, event: events.ResponseAudioDone) -> None:
         """The end of a part: let out what a resampler has kept."""
+        response_id, item_id = self._named(event)
+        if _known(event.response_id) is None and _known(event.item_id) is None:
+            # What comes after it without a name is of something else.
+            self._muted = False
+            for each in filter(None, (response_id, item_id)):
+                self._settled.pop(each, None)
         converter, self._converter = self._converter, None
         part, self._part = self._part, None
         if converter is not None and part is not None:
-            response_id, item_id = self._named(event)
             if not (response_id in self._settled or item_id in self._settled):
                 self._player.play(
                     converter.finish(),

@@ -236,9 +236,12 @@ class PlaybackLedger:
         """
         Enter that everything handed over up to *position* was heard.
 
-        For devices far away that report what they have played.
+        For devices far away that report what they have played. What was never handed
+        over cannot have been heard, and says nothing.
         """
         with self._lock:
+            if position > self._handed:
+                return
             self._unreported = False
             self._measure(position)
             while self._underway and self._underway[0].end <= position:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Literal, Union
 
 from ..errors import ConfigurationError
+from ..protocol.audio_formats import told_rate
 from .files import FilePath, file_blocks
 from .formats import PCM16, AudioFormat, FormatLike, audio_format
 from .generate import silence as silent
@@ -140,10 +141,10 @@ def session_format(
     if not isinstance(name, str):
         return PCM16
     found = audio_format(name)
-    if found.name != PCM16.name or not isinstance(rate, int):
+    if found.name != PCM16.name:
         # G.711 has one rate, whatever is left over in an echo.
         return found
-    return audio_format(found, rate=rate)
+    return audio_format(found, rate=told_rate(rate, found.rate))
 
 
 def _blocks_then_silence(

@@ -42,6 +42,10 @@ RATES: Mapping[str, int] = {PCM: 24_000, PCMU: 8_000, PCMA: 8_000}
 """Media types of the protocol, and their usual rate; all are mono."""
 
 
+MOST_RATE = 384_000
+"""Samples per second beyond which a server does not mean what it says."""
+
+
 BYTES_PER_SAMPLE: Mapping[str, int] = {PCM: 2, PCMU: 1, PCMA: 1}
 """Bytes of one sample of each media type."""
 
@@ -52,6 +56,13 @@ def format_object(word: str, words: Mapping[str, tuple[str, int]] = WORDS) -> An
         return {"type": word}
     kind, rate = words[word]
     return {"type": kind, "rate": rate} if kind == PCM else {"type": kind}
+
+
+def told_rate(rate: object, usual: int) -> int:
+    """Samples per second as a server says them, where it can mean that."""
+    if not isinstance(rate, int) or isinstance(rate, bool):
+        return usual
+    return rate if 0 < rate <= MOST_RATE else usual
 
 
 def format_word(kind: str, rate: object = None) -> str:

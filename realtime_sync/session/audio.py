@@ -18,6 +18,7 @@ from ..protocol.audio_formats import (
     PCMU,
     RATES,
     format_word,
+    told_rate,
 )
 
 _KINDS = {format_word(kind): kind for kind in RATES}
@@ -135,5 +136,7 @@ def _format_in_force(session: object, side: str) -> tuple[str, int]:
     audio = getattr(session, "audio", None) or None
     said = getattr(getattr(audio, side, None) or None, "format", None)
     name = format_name(said)
-    rate = getattr(said, "rate", None) if _KINDS[name] == PCM else None
-    return name, rate or RATES[_KINDS[name]]
+    usual = RATES[_KINDS[name]]
+    if _KINDS[name] != PCM:
+        return name, usual
+    return name, told_rate(getattr(said, "rate", None), usual)

@@ -18,7 +18,8 @@ from ..protocol.events import (
     ResponseCancel,
 )
 from ..protocol.items import AssistantMessage, ContentPart
-from .items import Item, Part, first_words
+from ..types import UNSET
+from .items import UNNAMED, Item, Part, first_words, made_up
 from .parts import ResponseState
 from .snapshot import Snapshot
 
@@ -78,7 +79,7 @@ def plan_interruption(
         active = None
     commands: list[ClientEvent] = []
     if active is not None and _must_cancel(snapshot, cancel):
-        commands.append(ResponseCancel(response_id=active.id))
+        commands.append(_cancel(active))
     commands += _cancelled_asides(snapshot, played, settled)
     for item_id in dict.fromkeys(part.item_id for part in played):
         item = snapshot.item(item_id)
@@ -115,12 +116,18 @@ def _cancelled_asides(
             continue
         if response.id not in seen and response.id not in settled:
             seen.add(response.id)
-            yield ResponseCancel(response_id=response.id)
+            yield _cancel(response)
+
+
+def _cancel(response: ResponseState) -> ResponseCancel:
+    """Cancel a response by its name, if the server has said one."""
+    named = not response.id.startswith(UNNAMED)
+    return ResponseCancel(response_id=response.id if named else UNSET)
 
 
 def _is_spoken(item: Item) -> bool:
-    """Whether an item is in the conversation and may hold the model's voice."""
-    if item.out_of_band or item.announced:
+    """Whether an item is one that the server has, and may hold the model's voice."""
+    if item.out_of_band or item.announced or made_up(item):
         return False
     return item.type == "message" and item.role == "assistant"
 

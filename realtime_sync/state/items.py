@@ -13,6 +13,9 @@ from .text import Growing, plain
 PCM_RATE = 48_000
 """Bytes per second of 16-bit PCM at 24 kHz, which is what an unknown format is."""
 
+UNNAMED = "unnamed_"
+"""How the ids begin that the mirror makes up where a server tells none."""
+
 SPEECH_RATE = 15.0
 """Characters per second of speech, assumed where no audio has been counted."""
 
@@ -231,3 +234,8 @@ class Item:
         """
         parts = tuple(Part(**part) for part in packed.get("content", ()))
         return cls(**{**packed, "content": parts})
+
+
+def made_up(item: Item) -> bool:
+    """Whether the id of an item is the mirror's own, which no server knows."""
+    return item.id.startswith((UNNAMED, f"{item.response_id}/"))

@@ -389,6 +389,59 @@ def test_what_is_over_mutes_nothing_that_comes_after_it() -> None:
         assert 100.0 == player.queued_ms
 
 
+SAID = {"type": "response.output_audio.done"}
+
+
+@pytest.mark.parametrize(
+    "first, late, following",
+    [
+        ([delta()], [delta(), SAID], [delta()]),
+        ([begins(None), delta()], [delta(), SAID], [delta()]),
+        ([delta(item_id="a")], [delta(item_id="a")], [delta(item_id="b")]),
+        ([delta(response_id="r")], [delta(response_id="r")], [delta(response_id="s")]),
+        ([delta(item_id=0, response_id=7)], [delta(item_id=0), SAID], [delta()]),
+    ],
+)
+def test_any_border_will_do(first: Any, late: Any, following: Any) -> None:
+    """What came before it stays muted, round after round; what follows is heard."""
+    transport, session = memory()
+    with session, audio.Player() as player, player.attach(session):
+        # A name that was interrupted stays so.
+        for _ in range(1 if late[-1] is not SAID else 3):
+            transport.feed(*first, STARTED, *late)
+            muted = player.queued_ms
+            transport.feed(*following)
+
+            assert (0.0, 100.0) == (muted, player.queued_ms)
+            transport.feed(STARTED, SAID, begins(None))
+
+
+def test_a_name_that_the_mirror_has_made_up_is_not_sent() -> None:
+    """A server that names nothing refuses it, and goes on talking."""
+    transport, session = memory()
+    with session, audio.Player() as player, player.attach(session):
+        transport.feed(delta(), STARTED)
+        (sent,) = transport.take()
+
+    assert "response.cancel" == sent["type"]
+    assert "response_id" not in sent
+
+
+@pytest.mark.parametrize("rate", [0, -1, "16000", 10**12, None, 16_000.5, True])
+def test_a_rate_that_no_sound_has_says_nothing(rate: Any) -> None:
+    """The usual one is what such a server means, and the sound is played."""
+    transport, session = memory()
+    form = {"type": "audio/pcm", "rate": rate}
+    told = {"type": "realtime", "audio": {"output": {"format": form}}}
+    with session, audio.Player() as player, player.attach(session):
+        transport.feed({"type": "session.updated", "session": told})
+        transport.feed(delta(item_id="a", response_id="r"))
+
+        assert 100.0 == player.queued_ms
+        (item,) = session.snapshot.response("r").output  # type: ignore[union-attr]
+        assert 100 == item.content[0].audio_ms
+
+
 def test_sound_without_ids_belongs_to_the_response_that_runs() -> None:
     """Its late pieces stay muted, the next response's are heard."""
     transport, session = memory()
@@ -526,6 +579,25 @@ def test_an_error_of_something_else_truncates_nothing(event_id: str | None) -> N
         transport.feed(refusal("of 41 ms is already shorter", "another"))
 
         assert [] == transport.take()
+
+
+@pytest.mark.parametrize("dialect", ["ga", "beta", "xai", "dashscope"])
+@pytest.mark.parametrize("kind", ["server_vad", "semantic_vad"])
+@pytest.mark.parametrize("word, cut", [(False, False), (True, True), (None, True)])
+def test_every_dialect_says_whether_speech_interrupts(
+    dialect: str, kind: str, word: bool | None, cut: bool
+) -> None:
+    """And may say so in the middle of an answer; null and nothing are a yes."""
+    transport, session = memory(dialect=dialect)
+    detection = {"type": kind, "interrupt_response": word}
+    nested = {"type": "realtime", "audio": {"input": {"turn_detection": detection}}}
+    flat = {"turn_detection": detection}
+    with session, audio.Player() as player, player.attach(session):
+        transport.feed(*frames.answer(spoken="One two three.")({}))
+        told = nested if dialect == "ga" else flat
+        transport.feed({"type": "session.updated", "session": told}, STARTED)
+
+        assert cut is (0.0 == player.queued_ms)
 
 
 @pytest.mark.parametrize("given, cut", [(None, False), (True, True), (False, False)])

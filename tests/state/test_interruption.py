@@ -15,6 +15,7 @@ from realtime_sync.protocol.codec import Codec
 from realtime_sync.state.interruption import plan_interruption
 from realtime_sync.state.reduce import reduce
 from realtime_sync.state.snapshot import Snapshot
+from realtime_sync.types import UNSET
 
 MS = 48
 """Bytes of one millisecond."""
@@ -442,3 +443,18 @@ def test_an_answer_that_became_text_goes_if_unheard_and_stays_if_heard(
     plan = plan_interruption(wire.snapshot, [Played("a", heard)])
 
     assert commands == len(plan)
+
+
+@pytest.mark.parametrize("ids", [{}, {"response_id": "r"}, {"item_id": None}])
+def test_a_name_that_the_mirror_has_made_up_is_told_nobody(ids: Any) -> None:
+    """No server knows it: what runs is cancelled without one, and no item is cut."""
+    wire = Wire()
+    sound = base64.b64encode(bytes(4800)).decode()
+    wire.tell("response.output_audio.delta", delta=sound, **ids)
+    (response,) = wire.snapshot.responses.values()
+    played = [Played(item.id, heard_ms=50.0) for item in response.output]
+    (command,) = plan_interruption(wire.snapshot, played, cancel=True)
+
+    assert 1 == len(played)
+    assert "response.cancel" == command.type
+    assert (ids.get("response_id") or UNSET) == getattr(command, "response_id", None)

@@ -28,7 +28,7 @@ from realtime_sync.audio.telephony import (
     linear,
 )
 from realtime_sync.errors import ConfigurationError, RemoteProtocolError
-from realtime_sync.testing import FakeCarrier, MemoryTransport
+from realtime_sync.testing import FakeCarrier, MemoryTransport, frames
 from realtime_sync.testing.carrier import LINES
 from tests.phone import STARTED, STOPPED, Phone
 
@@ -63,6 +63,19 @@ CARRIERS: list[Any] = [
     pytest.param(ASTERISK_WEBSOCKET, {}, None, id="chan-websocket"),
     pytest.param(ASTERISK_WEBSOCKET, {"control": "json"}, None, id="chan-json"),
 ]
+
+LINES_OF_ONE = {
+    "twilio",
+    "telnyx",
+    "plivo",
+    "vonage-16",
+    "exotel",
+    "azure",
+    "audiohook",
+    "audiosocket",
+    "chan-websocket",
+}
+"""One of each carrier."""
 
 PATIENT: dict[str, Any] = {
     "min_speech_ms": 400,
@@ -261,6 +274,79 @@ def test_a_coding_that_is_not_spoken_is_refused_by_its_name(coding: str) -> None
 
         assert isinstance(error, RemoteProtocolError)
         assert coding in str(error)
+
+
+def dropped(phone: Phone) -> int:
+    """How often the carrier was told to drop what it has queued."""
+    phone.carrier.advance(0.1)
+    other = LINES[phone.carrier.carrier.name]()
+    asked = [each for m in phone.carrier.messages for each in other.read(m)]
+    return sum(each.what == "clear" for each in asked)
+
+
+def heard_all(phone: Phone) -> None:
+    """An answer that was heard to its end."""
+    phone.say(0.5)
+    phone.carrier.advance(3.0)
+
+
+def asked_for(phone: Phone) -> None:
+    """A response that has said nothing yet."""
+    response = {"id": "r9", "object": "realtime.response", "status": "in_progress"}
+    phone.transport.feed({"type": "response.created", "response": response})
+
+
+def written(phone: Phone) -> None:
+    """An answer in writing, which nobody hears."""
+    phone.transport.feed(*list(frames.answer("Hello there")({}))[:-2])
+
+
+def waiting(phone: Phone) -> None:
+    """Music that nobody speaks over."""
+    form = phone.bridge.player.format
+    phone.bridge.player.fill_with(phone.sound(0.4, form))
+    phone.carrier.advance(1.0)
+
+
+@pytest.mark.parametrize("before", [None, heard_all, asked_for, written, waiting])
+@pytest.mark.parametrize(
+    "carrier, line, codec", [each for each in CARRIERS if each.id in LINES_OF_ONE]
+)
+def test_who_speaks_when_nothing_is_said_interrupts_nothing(
+    carrier: Carrier, line: dict[str, Any], codec: Codec | None, before: Any
+) -> None:
+    """However often: no callback, no order to drop anything, and music plays on."""
+    told: list[Any] = []
+    with Phone(carrier, line, codec, on_interrupted=told.append) as phone:
+        phone.transport.feed(STARTED)
+        phone.dial(0.3)
+        if before is not None:
+            before(phone)
+        ear = phone.carrier.ear_ms
+        for _ in range(3):
+            phone.transport.feed(STARTED)
+            phone.carrier.advance(0.2)
+
+        assert [] == told
+        assert 0 == dropped(phone)
+        assert (before is waiting) == (phone.carrier.ear_ms > ear)
+
+
+def test_a_mark_of_what_was_never_sent_says_nothing() -> None:
+    """Whoever says so, the model believes what was heard, and no more."""
+    with Phone(TWILIO) as phone:
+        phone.dial(0.1)
+        phone.say(4.0)
+        phone.carrier.advance(1.0)
+        for name in ("99999999", "-1", "", "1e9", "8" * 18):
+            mark = {"name": f"realtime-sync:{name}"}
+            phone.bridge.receive({"event": "mark", "mark": mark})
+        phone.transport.take()
+        phone.transport.feed(STARTED)
+        phone.carrier.advance(0.3)
+        (cut,) = phone.transport.commands("conversation.item.truncate")
+
+        assert abs(cut["audio_end_ms"] - phone.carrier.ear_ms) <= 20
 
 
 def test_an_announcement_is_heard_to_its_end() -> None:

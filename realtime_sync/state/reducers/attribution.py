@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Optional, Union
 
 from .. import ordering
-from ..items import Item
+from ..items import UNNAMED, Item
 from ..merging import with_part
 from ..parts import ResponseState
 from ..records import changed, changed_in
@@ -47,9 +47,6 @@ OutputPiece = Union[PartEvent, CallEvent]
 Place = tuple[Snapshot, Item, int]
 """Where a delta falls: the snapshot with the item in it, the item, the part."""
 
-
-UNNAMED = "unnamed_"
-"""How the ids begin that are made up here."""
 
 MOST_OUTPUT = 1_000
 """Items of a response that are listed in it, the latest; no real one has as many."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ...protocol.dialects.server_quirks import CUMULATIVE, INCREMENTS, INTERIM
 from .. import ordering
-from ..items import Item
+from ..items import UNNAMED, Item
 from ..merging import with_part, with_part_changed
 from ..records import changed
 from ..snapshot import Snapshot
@@ -24,7 +24,7 @@ from ..store import (
 )
 from ..text import append, plain
 from ..usage import with_transcription
-from .attribution import UNNAMED, unnamed
+from .attribution import unnamed
 
 if TYPE_CHECKING:
     from ...protocol import events

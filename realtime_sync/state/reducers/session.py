@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from attrs import evolve
 
+from ...protocol.audio_formats import told_rate
 from ..items import PCM_RATE
 from ..snapshot import Snapshot
 from ..store import given, note, text_or_none, updated
@@ -111,8 +112,8 @@ def audio_rate(resource: object, *, default: int, half: str = "output") -> int:
     if kind in _G711:
         return 8_000
     # Anything else is a vendor's word for 16 bit PCM.
-    rate = given(getattr(spoken, "rate", None))
-    return rate * 2 if rate else PCM_RATE
+    rate = told_rate(getattr(spoken, "rate", None), PCM_RATE // 2)
+    return rate * 2
 
 
 def conversation_created(
