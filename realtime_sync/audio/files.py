@@ -212,7 +212,7 @@ def _converted(
     """The file's audio in pieces of whatever length, in the target format."""
     with _opened(path, recorded) as file:
         channel = recorded.channel
-        if channel is not None and not 0 <= channel < file.channels:
+        if channel is not None and channel not in range(file.channels):
             raise ConfigurationError(
                 f"{path} has channels 0 to {file.channels - 1}, and no {channel}"
             )
@@ -279,6 +279,18 @@ def _encoded(samples: Samples, target: AudioFormat) -> bytes:
     return g711.compress(whole, target.name)
 
 
+_CONTAINERS = (
+    (4, b"ftyp", "MP4 and M4A", "m4a"),
+    (0, b"\x1aE\xdf\xa3", "WebM and Matroska", "webm"),
+    (0, b"#!AMR", "AMR", "amr"),
+    (0, b"0&\xb2u\x8ef\xcf\x11", "WMA", "wma"),
+    (0, b"ADIF", "AAC", "aac"),
+    # Without the bits that say which version, and whether there is a checksum.
+    *((0, bytes((0xFF, second)), "AAC", "aac") for second in (0xF0, 0xF1, 0xF8, 0xF9)),
+)
+"""Recordings that people have and nobody here reads: where, by what, name, suffix."""
+
+
 @contextmanager
 def _opened(path: FilePath, recorded: Recorded) -> Iterator[SoundFile]:
     soundfile = require("soundfile", why="read audio files")
@@ -309,8 +321,12 @@ def _opened(path: FilePath, recorded: Recorded) -> Iterator[SoundFile]:
 def _remedy(binary: IO[bytes]) -> str:
     """What to do about a file that cannot be read."""
     binary.seek(0)
-    if binary.read(12)[4:8] == b"ftyp":
-        return "convert MP4 and M4A first: ffmpeg -i IN.m4a OUT.wav"
+    head = binary.read(16)
+    if not head:
+        return "it is empty"
+    for at, mark, name, suffix in _CONTAINERS:
+        if head[at:].startswith(mark):
+            return f"convert {name} first: ffmpeg -i IN.{suffix} OUT.wav"
     return "if it is nothing but samples, say raw= and rate= (--raw, --rate)"
 
 

@@ -286,13 +286,41 @@ def test_a_pipe_is_read(tmp_path: Path) -> None:
     assert pcm == heard
 
 
-def test_the_remedy_for_an_mp4_is_in_the_message(tmp_path: Path) -> None:
-    """And that for a file without a header."""
-    mp4, other = tmp_path / "talk.m4a", tmp_path / "talk.bin"
-    mp4.write_bytes(b"\0\0\0\x20ftypM4A " + bytes(100))
-    other.write_bytes(bytes(100))
+@pytest.mark.parametrize(
+    "head, remedy",
+    [
+        (b"\0\0\0\x20ftypM4A ", "ffmpeg -i IN.m4a"),
+        (b"\0\0\0\x14ftyp3gp4", "ffmpeg -i"),
+        (b"\x1aE\xdf\xa3", "ffmpeg -i IN.webm"),
+        (b"#!AMR\n", "ffmpeg -i IN.amr"),
+        (b"\xff\xf1P\x80", "ffmpeg -i IN.aac"),
+        (b"0&\xb2u\x8ef\xcf\x11", "ffmpeg -i IN.wma"),
+        (b"hello", "--raw"),
+    ],
+)
+def test_the_remedy_is_in_the_message(tmp_path: Path, head: bytes, remedy: str) -> None:
+    """For what telephones and browsers record, and for a file without a header."""
+    path = tmp_path / "talk"
+    path.write_bytes(head + bytes(100))
 
-    with pytest.raises(ConfigurationError, match="ffmpeg -i"):
-        audio.read_file(mp4)
-    with pytest.raises(ConfigurationError, match="--raw"):
-        audio.read_file(other)
+    with pytest.raises(ConfigurationError, match=remedy):
+        audio.read_file(path)
+
+
+def test_an_empty_file_is_said_to_be_empty(tmp_path: Path) -> None:
+    """A download that has failed, most often."""
+    path = tmp_path / "talk.wav"
+    path.write_bytes(b"")
+
+    with pytest.raises(ConfigurationError, match="it is empty"):
+        audio.read_file(path)
+
+
+@pytest.mark.parametrize("channel", [2, -1, 0.5, "left"])
+def test_a_channel_that_there_is_not_is_refused(tmp_path: Path, channel: Any) -> None:
+    """With those that there are."""
+    path = tmp_path / "two.wav"
+    soundfile.write(path, [[0.1, 0.2]] * 100, 24_000)
+
+    with pytest.raises(ConfigurationError, match="channels 0 to 1, and no"):
+        audio.read_file(path, channel=channel)
