@@ -57,7 +57,8 @@ PUBLIC = (
 """Modules whose every name is public; other public names are in ``__all__``."""
 
 OPTIONAL = frozenset("""
-    audio bench cli evaluation jupyter report server telemetry testing tools web
+    audio bench cli contrib evaluation jupyter report server telemetry testing
+    tools web
     """.split())
 """
 Rooms on the public names. Nothing in the core or the shell imports them but through

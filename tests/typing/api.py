@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Callable, Literal, Union
 
+from celery import Celery
 from typing_extensions import assert_type
 
 from realtime_sync import (
@@ -42,6 +43,15 @@ from realtime_sync import (
     webhooks,
 )
 from realtime_sync.audio.telephony import PCMU, TELNYX, CallBridge
+from realtime_sync.contrib.celery import (
+    Call,
+    CallLost,
+    CallResult,
+    CallRow,
+    Fleet,
+    RemoteCall,
+    this_call,
+)
 from realtime_sync.evaluation import (
     Caller,
     CallRecord,
@@ -448,3 +458,35 @@ def time_travel_and_running_calls() -> None:
     ended: bool = calls.hang_up(rows[0].id)
     text: str = telemetry.metrics_text(calls)
     print(when, kind, known, every, ended, text)
+
+
+def make_client() -> RealtimeClient:
+    return RealtimeClient(base_url="http://127.0.0.1:9000/v1")
+
+
+fleet = Fleet(Celery("calls"), client=make_client, calls_per_process=200)
+
+
+@fleet.on_call
+def answer_call(call: Call) -> str:
+    session: Session = call.session
+    call.wait(timeout=60)
+    return f"{session.name} {call.metadata}"
+
+
+@fleet.on(events.ResponseDone)
+def finished(event: events.ResponseDone) -> None:
+    this_call().hang_up()
+
+
+def many_machines() -> None:
+    call: RemoteCall = fleet.start(call_id="rtc_123", metadata={"table": 7})
+    call.say("Good evening.")
+    call.respond(instructions="Ask for the name.")
+    lines: list[tuple[str, str]] = call.transcript()
+    rows: list[CallRow] = fleet.calls()
+    try:
+        result: CallResult = call.result(timeout=60)
+        print(result.ended, lines, rows)
+    except CallLost as lost:
+        print(lost.call_id)

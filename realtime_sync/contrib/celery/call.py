@@ -1,0 +1,196 @@
+"""A call, in the worker that has it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from threading import Event, Lock
+from typing import TYPE_CHECKING, Any, Optional
+
+from ...errors import LocalProtocolError
+from .records import CallRow, Order
+
+if TYPE_CHECKING:
+    from ... import RealtimeClient, Session
+    from ...audio.telephony import CallBridge
+
+_current: ContextVar[Call] = ContextVar("realtime_sync_call")
+
+
+def this_call() -> Call:
+    """
+    The call that the calling code is a part of.
+
+    In a handler of `Fleet.on`, in a tool and in what `Fleet.on_call` runs.
+
+    Raises:
+        LocalProtocolError: the calling code is no part of a call.
+    """
+    try:
+        return _current.get()
+    except LookupError:
+        raise LocalProtocolError("this code does not run for a call") from None
+
+
+class Call:
+    """
+    A call of a fleet; what the function of `Fleet.on_call` is given.
+
+    Any thread may call any method.
+
+    Attributes:
+        id: the same for whoever asks for it, in every process.
+        order: what it was started with.
+        metadata: that of the application.
+        client: the worker's.
+        worker: its name.
+        token: what the worker has claimed the call with.
+        since: when the worker took it, in seconds since the epoch.
+        over: set when the call has ended.
+        draining: set when the worker takes no new calls and waits for this one to
+            end; see `Fleet.on_drain`.
+    """
+
+    def __init__(
+        self,
+        call_id: str,
+        order: Order,
+        client: RealtimeClient,
+        worker: str,
+        token: str,
+    ) -> None:
+        self.id = call_id
+        self.order = order
+        self.metadata: Mapping[str, Any] = order.metadata
+        self.client = client
+        self.worker = worker
+        self.token = token
+        self.since = time.time()
+        self.over = Event()
+        self.draining = Event()
+        # Guards the reason: the first one stays.
+        self._lock = Lock()
+        self._ended = ""
+        self._open = Event()
+        self._session: Optional[Session] = None
+        self._bridge: Optional[CallBridge] = None
+        self._began = time.monotonic()
+
+    def __repr__(self) -> str:
+        return f"<Call {self.id!r} {self.state}>"
+
+    @property
+    def session(self) -> Session:
+        """
+        The session.
+
+        Raises:
+            LocalProtocolError: it is not open yet.
+        """
+        if self._session is None:
+            raise LocalProtocolError(f"the session of call {self.id} is not open yet")
+        return self._session
+
+    @property
+    def bridge(self) -> Optional[CallBridge]:
+        """What joins it to the carrier's socket; None where there is none."""
+        return self._bridge
+
+    @property
+    def state(self) -> str:
+        """``"opening"``, ``"open"`` or ``"closing"``."""
+        if self._ended:
+            return "closing"
+        return "open" if self._session is not None else "opening"
+
+    @property
+    def ended(self) -> str:
+        """Why it ends, see `CallResult`; empty while it goes on."""
+        return self._ended
+
+    @property
+    def seconds(self) -> float:
+        """How long the worker has had it."""
+        return time.monotonic() - self._began
+
+    def wait(self, timeout: Optional[float] = None) -> bool:
+        """
+        Wait until the call is over: the caller, the server or somebody else ends it.
+
+        Args:
+            timeout: seconds; None for as long as it takes.
+
+        Returns:
+            Whether it is over.
+        """
+        return self.over.wait(timeout)
+
+    def hang_up(self) -> None:
+        """End the call; its function's waits end with `ConnectionClosed`."""
+        self.end("hung up")
+
+    def end(self, reason: str) -> None:
+        """End the call for a reason of `CallResult`. Does nothing the second time."""
+        if not self.note_end(reason):
+            return
+        try:
+            if self.bridge is not None:
+                self.bridge.hang_up()
+            elif self.order.call_id is not None and self._session is not None:
+                self.client.calls.hangup(self.order.call_id)
+        finally:
+            if self._session is not None:
+                self._session.close()
+            self.over.set()
+
+    def note_end(self, reason: str) -> bool:
+        """Keep why it ends; False if that is known already."""
+        with self._lock:
+            if self._ended:
+                return False
+            self._ended = reason
+            return True
+
+    def row(self) -> CallRow:
+        """The call as it is now."""
+        session = self._session
+        lines = session.snapshot.transcript() if session is not None else ()
+        return CallRow(
+            id=self.id,
+            worker=self.worker,
+            state=self.state,
+            since=self.since,
+            seconds=self.seconds,
+            model=self.order.model,
+            events=session.stats.events if session is not None else 0,
+            said=f"{lines[-1].role}: {lines[-1].text}"[:LONGEST] if lines else "",
+            metadata=self.metadata,
+        )
+
+    # -- for the worker ----------------------------------------------------------
+
+    def wait_open(self, timeout: float) -> None:
+        """Wait until the session is open, or that is in vain."""
+        self._open.wait(timeout)
+
+    def enter(self) -> None:
+        """Let `this_call` find it in this thread and in handlers."""
+        _current.set(self)
+
+    def opened(self, session: Session, bridge: Optional[CallBridge]) -> None:
+        """The session is open, and joined to the carrier."""
+        self._bridge = bridge
+        self._session = session
+        self._open.set()
+        if self._ended:
+            # Somebody hung up meanwhile, when there was nothing to close.
+            session.close()
+
+
+LONGEST = 200
+"""Characters of the latest line that are shown in a row."""
+
+
+Answer = Callable[[Call], Any]
+"""What runs for each call."""

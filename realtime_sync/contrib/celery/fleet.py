@@ -1,0 +1,384 @@
+"""Many calls on many machines: Celery has the machines, this has the calls."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Optional, TypeVar
+from uuid import uuid4
+
+from attrs import evolve
+from celery.exceptions import Ignore, Reject
+from celery.signals import (
+    worker_init,
+    worker_ready,
+    worker_shutdown,
+    worker_shutting_down,
+)
+
+from ... import Threads
+from ...errors import ConfigurationError
+from ...transport.logs import area_logger
+from .call import Answer
+from .claims import check_backend
+from .control import Control
+from .presence import ANSWER, Presence
+from .recordings import check_place
+from .records import CallRow, Order, WorkerRow, packed, unpacked
+from .remote import RemoteCall
+from .settings import Settings
+from .worker import CallWorker
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from ... import RealtimeClient
+
+_log = area_logger("realtime_sync.contrib.celery")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+BACKEND_RETRIES = 150
+"""How often, once a second, the end of a call is written down in Redis."""
+
+LOST_SHOWN = 600.0
+"""Seconds for which `Fleet.rows` shows a call that was lost."""
+
+HAND_BACK = 0.5
+"""Seconds after which a worker that ends gives a call back to the queue."""
+
+
+class Fleet:
+    """
+    Calls in the workers of a Celery application.
+
+    In a module that workers and everybody else import::
+
+        fleet = Fleet(app, client=RealtimeClient, calls_per_process=200)
+
+        @fleet.on_call
+        def answer(call):
+            call.session.response.create(instructions="Greet the caller.")
+            call.wait()
+
+    ``celery --app module worker --queues calls`` makes a worker of it: the pool, how
+    many calls it takes, and that it takes no more from the queue are set by this. Any
+    process has a call started with `start`, and tells it something through the
+    `RemoteCall` that it gets.
+
+    Any thread. Making one starts nothing.
+
+    Args:
+        app: with a broker and a result backend.
+        client: called once in each worker; gives its client. `RealtimeClient` itself
+            will do.
+        name: of the fleet, and of its queue.
+        model: of the sessions, unless a call names another.
+        calls_per_process: how many calls a worker has at most. What is beyond it
+            stays in the queue, for other workers.
+        drain_timeout: seconds that calls may go on when their worker is told to end.
+        longest_call: seconds after which any call is ended.
+        tokens: that the responses of one call may take before it is ended; None for
+            any number.
+        recordings: folder, or URL for fsspec, to record calls to; None for none.
+        threads: called once in each worker; gives the `Threads` that its sessions
+            share.
+
+    Raises:
+        ConfigurationError: an argument will not do.
+    """
+
+    def __init__(
+        self,
+        app: Celery,
+        *,
+        client: Callable[[], RealtimeClient],
+        name: str = "calls",
+        model: Optional[str] = None,
+        calls_per_process: int = 200,
+        drain_timeout: float = 600.0,
+        longest_call: float = 7200.0,
+        tokens: Optional[float] = None,
+        recordings: Optional[str] = None,
+        threads: Callable[[], Threads] = Threads,
+    ) -> None:
+        _check(name, calls_per_process, drain_timeout, longest_call)
+        check_place(recordings)
+        self.app = app
+        self._settings = Settings(
+            app=app,
+            name=name,
+            client=client,
+            threads=threads,
+            model=model,
+            calls_per_process=calls_per_process,
+            drain_timeout=drain_timeout,
+            longest_call=longest_call,
+            tokens=tokens,
+            recordings=recordings,
+        )
+        self.on = self._settings.router.on
+        self.once = self._settings.router.once
+        self.off = self._settings.router.off
+        self._control = Control(app, name)
+        self._presence = Presence(self._control)
+        # Guards the worker, as the first call may come before Celery says it is ready,
+        # and the rows that were shown the last time.
+        self._lock = Lock()
+        self._worker: Optional[CallWorker] = None
+        self._hostname: Optional[str] = None
+        self._rows: dict[str, CallRow] = {}
+
+        def call(task: Any, order: Mapping[str, Any]) -> dict[str, Any]:
+            return self._run(task.request.id, order)
+
+        self._task = app.task(
+            call,
+            bind=True,
+            name=f"realtime_sync.fleet.{name}",
+            serializer="json",
+            # A worker that dies before a call has begun leaves the message to others;
+            # the claim keeps the message from being run twice.
+            acks_late=True,
+            ignore_result=False,
+            shared=False,
+        )
+        app.on_after_configure.connect(self._configure, weak=False)
+        if app.configured:
+            self._configure()
+        for signal, receiver in (
+            (worker_init, self._worker_init),
+            (worker_ready, self._worker_ready),
+            (worker_shutting_down, self._worker_shutting_down),
+            (worker_shutdown, self._worker_shutdown),
+        ):
+            signal.connect(receiver, weak=False)
+
+    def __repr__(self) -> str:
+        return f"<Fleet {self._settings.name!r}>"
+
+    # -- what a call does --------------------------------------------------------
+
+    def on_call(self, function: F) -> F:
+        """
+        Run a function for each call, in a thread of the call's own; a decorator.
+
+        Returning ends the call. What it returns is the result's ``value`` and must be
+        JSON. Without one a call goes on until somebody hangs up.
+
+        Args:
+            function: called with the `Call`.
+        """
+        self._settings.answer = _called(function)
+        return function
+
+    def on_drain(self, function: F) -> F:
+        """
+        Run a function for each call when its worker is told to end; a decorator.
+
+        The place to say goodbye. Calls may go on for ``drain_timeout`` seconds.
+
+        Args:
+            function: called with the `Call`.
+        """
+        self._settings.drained = _called(function)
+        return function
+
+    # -- from any process --------------------------------------------------------
+
+    def start(
+        self,
+        model: Optional[str] = None,
+        *,
+        id: Optional[str] = None,
+        call_id: Optional[str] = None,
+        accept: Optional[Mapping[str, Any]] = None,
+        config: Optional[Mapping[str, Any]] = None,
+        metadata: Optional[Mapping[str, Any]] = None,
+        expires: Optional[float] = None,
+    ) -> RemoteCall:
+        """
+        Have a worker take a call.
+
+        Starting one id twice gives the same call: a webhook may come twice.
+
+        Args:
+            model: of the session; None for the fleet's.
+            id: of the call; by default *call_id*, or a new one.
+            call_id: of a SIP or WebRTC call, to attach to.
+            accept: configuration for the worker to accept it with; None if it has
+                been accepted.
+            config: of the session.
+            metadata: JSON, for the handlers: `Call.metadata`.
+            expires: seconds after which it is not begun any more; None for never.
+
+        Raises:
+            ConfigurationError: an argument will not do.
+        """
+        check_backend(self.app.backend)
+        order = Order(
+            model=model,
+            call_id=call_id,
+            accept=accept,
+            config=config,
+            metadata=metadata or {},
+        )
+        chosen = id or call_id or uuid4().hex
+        if not chosen.isprintable() or len(chosen) > 200:
+            raise ConfigurationError(f"{chosen[:200]!r} is no id of a call")
+        self._task.apply_async(
+            (packed(order),),
+            task_id=chosen,
+            queue=self._settings.name,
+            expires=expires,
+        )
+        return self.call(chosen)
+
+    def call(self, id: str) -> RemoteCall:
+        """A call by its id, whoever has started it."""
+        return RemoteCall(id, self._control, self._presence, self.app.backend)
+
+    def calls(self, *, timeout: float = ANSWER) -> list[CallRow]:
+        """
+        Which worker has which call, as the workers themselves say.
+
+        Args:
+            timeout: seconds; all of them, as nobody knows how many will answer.
+        """
+        answers = self._control.ask("calls", {}, timeout=timeout)
+        return [
+            unpacked(CallRow, row)
+            for worker in sorted(answers)
+            for row in answers[worker].get("done", ())
+        ]
+
+    def rows(self) -> list[CallRow]:
+        """
+        The calls for somebody who watches: `calls`, and what was lost meanwhile.
+
+        A call that was there the last time and whose worker is gone is ``"lost"``,
+        for `LOST_SHOWN` seconds. One whose worker did not answer this time is shown as
+        it was.
+        """
+        rows = {row.id: row for row in self.calls()}
+        with self._lock:
+            before = self._rows
+        for row in before.values():
+            if row.id in rows or time.time() - row.since - row.seconds > LOST_SHOWN:
+                continue
+            state = "lost" if row.state == "lost" else self.call(row.id).state
+            if state != "ended":
+                rows[row.id] = evolve(row, state="lost") if state == "lost" else row
+        with self._lock:
+            self._rows = rows
+        return list(rows.values())
+
+    def workers(self, *, timeout: float = ANSWER) -> list[WorkerRow]:
+        """
+        The workers.
+
+        Args:
+            timeout: seconds; all of them, as nobody knows how many will answer.
+        """
+        answers = self._control.ask("look", {}, timeout=timeout)
+        return [unpacked(WorkerRow, answers[name]["done"]) for name in sorted(answers)]
+
+    def hang_up(self, id: str) -> None:
+        """End a call; see `RemoteCall.hang_up`."""
+        self.call(id).hang_up()
+
+    # -- in a worker -------------------------------------------------------------
+
+    def _configure(self, **extra: Any) -> None:
+        """What must hold in every process that reads the application's queues."""
+        conf = self.app.conf
+        conf.broker_transport_options = {
+            "visibility_timeout": self._settings.visibility,
+            **(conf.broker_transport_options or {}),
+        }
+        conf.result_backend_transport_options = {
+            # A call may end while Redis is away.
+            "retry_policy": {
+                "max_retries": BACKEND_RETRIES,
+                "interval_step": 0.2,
+                "interval_max": 1.0,
+            },
+            **(conf.result_backend_transport_options or {}),
+        }
+
+    def _serves(self) -> bool:
+        """Whether this process takes calls: it reads the fleet's queue."""
+        return self._settings.name in self.app.amqp.queues.consume_from
+
+    def _worker_init(self, sender: Any, **extra: Any) -> None:
+        if sender.app is not self.app or not self._serves():
+            return
+        check_backend(self.app.backend)
+        self._hostname = sender.hostname
+        # One thread for each call, and no message for which there is none: that is
+        # what bounds the calls.
+        sender.pool_cls = "threads"
+        sender.concurrency = self._settings.calls_per_process
+        sender.prefetch_multiplier = 1
+
+    def _worker_ready(self, sender: Any, **extra: Any) -> None:
+        if self._hostname is not None:
+            self._call_worker()
+
+    def _worker_shutting_down(self, how: str = "Warm", **extra: Any) -> None:
+        worker = self._worker
+        if worker is not None:
+            worker.drain(self._settings.drain_timeout if how == "Warm" else 0.0)
+
+    def _worker_shutdown(self, **extra: Any) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.close()
+
+    def _call_worker(self) -> CallWorker:
+        with self._lock:
+            if self._worker is None:
+                self._worker = CallWorker(
+                    self._settings, self._control, self._hostname or "worker"
+                )
+            return self._worker
+
+    def _run(self, call_id: str, order: Mapping[str, Any]) -> dict[str, Any]:
+        """The task: one call, in a thread of the pool."""
+        worker = self._call_worker()
+        if worker.draining:
+            # Not at once: until the consumer has stopped it would come back.
+            time.sleep(HAND_BACK)
+            raise Reject("this worker ends", requeue=True)
+        token = worker.claim(call_id)
+        if token is None:
+            _log.info("= call %s was begun before: not again", call_id)
+            raise Ignore()
+        return worker.run(call_id, token, unpacked(Order, order))
+
+
+def _called(function: Any) -> Answer:
+    if not callable(function):
+        raise TypeError(f"a function that is called with the Call, not {function!r}")
+    return function  # type: ignore[no-any-return]
+
+
+def _check(
+    name: str, calls_per_process: int, drain_timeout: float, longest_call: float
+) -> None:
+    if not name or not all(each.isalnum() or each in "._-" for each in name):
+        raise ConfigurationError(
+            f"{name!r} cannot name a fleet: letters, digits, '.', '_' and '-' can"
+        )
+    if isinstance(calls_per_process, bool) or not isinstance(calls_per_process, int):
+        raise ConfigurationError(f"calls_per_process is no number: {calls_per_process}")
+    if calls_per_process < 1:
+        raise ConfigurationError("calls_per_process must be 1 at least")
+    for label, seconds in (
+        ("drain_timeout", drain_timeout),
+        ("longest_call", longest_call),
+    ):
+        if not 0 <= seconds < math.inf:
+            raise ConfigurationError(f"{label} must be seconds, not {seconds}")

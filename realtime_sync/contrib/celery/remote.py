@@ -1,0 +1,202 @@
+"""A call, from any process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, Optional
+
+from .control import Control
+from .errors import CallLost, CallOver, CommandFailed, NoAnswer
+from .presence import Presence
+from .records import CallResult, unpacked
+from .waiting import end_of, left
+
+POLL = 0.05
+"""Seconds between two looks at the result backend, at first."""
+
+SLOW_POLL = 0.5
+"""The same, after a while."""
+
+ANSWER = 10.0
+"""Seconds that a command may take."""
+
+
+class RemoteCall:
+    """
+    A call that some worker has, or will have. Any thread, any process.
+
+    `Fleet.start` and `Fleet.call` make it. Commands wait until a worker has the call;
+    they raise `CallOver` when it has ended, `CallLost` when its worker is gone,
+    `CommandFailed` when it could not be done, and `NoAnswer` when time is up.
+
+    Attributes:
+        id: of the call.
+    """
+
+    def __init__(
+        self, call_id: str, control: Control, presence: Presence, backend: Any
+    ) -> None:
+        self.id = call_id
+        self._control = control
+        self._presence = presence
+        self._backend = backend
+        self._worker: Optional[str] = None
+
+    def __repr__(self) -> str:
+        return f"<RemoteCall {self.id!r} {self._worker or ''}>".replace(" >", ">")
+
+    @property
+    def state(self) -> str:
+        """
+        How it is with the call now.
+
+        ``"waiting"`` in the queue, or unknown; ``"running"``; ``"ended"``; ``"lost"``
+        if its worker is gone; ``"away"`` if the result backend cannot be asked.
+        """
+        state, found = self._look()
+        if state != "STARTED":
+            return {"PENDING": "waiting", "AWAY": "away"}.get(state, "ended")
+        if not self._presence.is_gone(found["worker"]):
+            return "running"
+        return "lost" if self._look()[0] == "STARTED" else "ended"
+
+    def wait_started(self, timeout: Optional[float] = ANSWER) -> str:
+        """
+        Wait until a worker has the call.
+
+        Args:
+            timeout: seconds; None for as long as it takes.
+
+        Returns:
+            The worker's name.
+
+        Raises:
+            CallOver: it has ended already.
+            NoAnswer: nobody has taken it in time.
+        """
+        ends = end_of(timeout)
+        pause = POLL
+        while self._worker is None:
+            state, found = self._look()
+            if state == "STARTED":
+                self._worker = found["worker"]
+            elif state != "PENDING":
+                raise CallOver(f"call {self.id} has ended", call_id=self.id)
+            elif not left(ends):
+                raise NoAnswer(
+                    f"no worker has taken call {self.id}: are any running, and are "
+                    "all of them full?",
+                    call_id=self.id,
+                )
+            else:
+                time.sleep(left(ends, pause))
+                pause = min(SLOW_POLL, pause * 1.5)
+        return self._worker
+
+    # -- commands ----------------------------------------------------------------
+
+    def respond(self, *, timeout: float = ANSWER, **response: Any) -> None:
+        """
+        Have the model respond, now.
+
+        Args:
+            timeout: seconds.
+            **response: any field of `response.create`.
+        """
+        self._tell("respond", {"response": response}, timeout)
+
+    def say(self, text: str, *, timeout: float = ANSWER) -> None:
+        """Have the model say a text."""
+        self._tell("say", {"text": text}, timeout)
+
+    def interrupt(self, *, timeout: float = ANSWER) -> None:
+        """Stop what the model says."""
+        self._tell("interrupt", {}, timeout)
+
+    def transcript(self, *, timeout: float = ANSWER) -> list[tuple[str, str]]:
+        """Who said what so far."""
+        lines = self._tell("transcript", {}, timeout)
+        return [(role, text) for role, text in lines]
+
+    def snapshot(self, *, timeout: float = ANSWER) -> dict[str, Any]:
+        """
+        The conversation as the server has confirmed it: `Snapshot.to_dict`.
+
+        ``Snapshot.from_dict`` reads it.
+        """
+        found: dict[str, Any] = self._tell("snapshot", {}, timeout)
+        return found
+
+    def tools(self, *, timeout: float = ANSWER) -> list[str]:
+        """Names of the functions that the model may call."""
+        found: list[str] = self._tell("tools", {}, timeout)
+        return found
+
+    def hang_up(self, *, timeout: float = ANSWER) -> None:
+        """End the call."""
+        self._tell("hang_up", {}, timeout)
+
+    def _tell(self, command: str, arguments: Mapping[str, Any], timeout: float) -> Any:
+        ends = end_of(timeout)
+        worker = self.wait_started(timeout)
+        what = {"call": self.id, "command": command, "arguments": dict(arguments)}
+        answers = self._control.ask("call", what, workers=[worker], timeout=left(ends))
+        if worker not in answers:
+            self._check_there(worker)
+            raise NoAnswer(
+                f"worker {worker} did not answer for call {self.id} in time",
+                call_id=self.id,
+            )
+        answer = answers[worker]
+        if "done" in answer:
+            return answer["done"]
+        if "failed" in answer:
+            raise CommandFailed(answer["failed"], call_id=self.id)
+        raise CallOver(f"call {self.id} has ended", call_id=self.id)
+
+    # -- the end -----------------------------------------------------------------
+
+    def result(self, timeout: Optional[float] = None) -> CallResult:
+        """
+        Wait until the call is over.
+
+        Args:
+            timeout: seconds; None for as long as it takes.
+
+        Raises:
+            CallLost: its worker is gone, and said nothing of its end.
+            NoAnswer: it was not over in time.
+        """
+        ends = end_of(timeout)
+        pause = POLL
+        while True:
+            state, found = self._look()
+            if state == "SUCCESS":
+                return unpacked(CallResult, found)
+            if state in ("FAILURE", "REVOKED"):
+                return CallResult(id=self.id, ended="failed", error=str(found))
+            if state == "STARTED":
+                self._worker = found["worker"]
+            if self._worker is not None:
+                self._check_there(self._worker)
+            if not left(ends):
+                raise NoAnswer(f"call {self.id} goes on", call_id=self.id)
+            time.sleep(left(ends, pause))
+            pause = min(SLOW_POLL, pause * 1.5)
+
+    def _check_there(self, worker: str) -> None:
+        # In this order: a worker writes the result down before it goes.
+        if self._presence.is_gone(worker) and self._look()[0] in ("STARTED", "PENDING"):
+            raise CallLost(
+                f"worker {worker} is gone, and call {self.id} with it", call_id=self.id
+            )
+
+    def _look(self) -> tuple[str, Any]:
+        """State and result; one that cannot be asked says nothing new."""
+        try:
+            meta = self._backend.get_task_meta(self.id, cache=False)
+        except Exception:
+            # Each backend has its own exceptions for being away.
+            return "AWAY", None
+        return meta["status"], meta.get("result")

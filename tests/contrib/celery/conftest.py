@@ -1,0 +1,230 @@
+"""Brokers, workers and a local server for the tests of the fleet."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import queue
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Optional
+
+import pytest
+
+from realtime_sync.contrib.celery import Fleet
+from realtime_sync.server import Server, serve
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+START = 20.0
+"""Seconds in which a process must be ready, on a machine that is busy."""
+
+
+@pytest.fixture
+def model() -> Iterator[Server]:
+    """The local server, which says again what it is asked."""
+    with serve(agent="echo", max_sessions=2000) as server:
+        yield server
+
+
+class Redis:
+    """A Redis of the test's own: loopback, a port that was free, nothing on disk."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as found:
+            self.port: int = found.getsockname()[1]
+        self._folder = folder
+        self._process: Optional[subprocess.Popen[bytes]] = None
+        self.start()
+
+    @property
+    def url(self) -> str:
+        """For broker and backend."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Run it, and wait until it answers."""
+        command = ["redis-server", "--bind", "127.0.0.1", "--port", str(self.port)]
+        command += ["--save", "", "--appendonly", "no", "--dir", str(self._folder)]
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        ends = time.monotonic() + START
+        while time.monotonic() < ends:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1.0).close()
+                return
+            except OSError:
+                threading.Event().wait(0.02)
+        raise AssertionError("redis-server does not answer")
+
+    def stop(self) -> None:
+        """End it, with everything that it has."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(START)
+
+
+class Broker:
+    """Where the messages go, as the environment of a process says it."""
+
+    def __init__(self, folder: Path, redis: Optional[Redis]) -> None:
+        for name in ("messages", "results", "control"):
+            (folder / name).mkdir()
+        backend = (folder / "results").as_uri() if redis is None else redis.url
+        self.redis = redis
+        self.folder = folder
+        self.environment = {
+            "FLEET_FOLDER": str(folder),
+            "FLEET_BACKEND": backend,
+            "FLEET_BROKER": "filesystem://" if redis is None else redis.url,
+        }
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    """Redis where it is installed, a folder where it is not."""
+    if shutil.which("redis-server") is None:
+        yield Broker(tmp_path, None)
+        return
+    redis = Redis(tmp_path)
+    try:
+        yield Broker(tmp_path, redis)
+    finally:
+        redis.stop()
+
+
+@pytest.fixture
+def folder_broker(tmp_path: Path) -> Broker:
+    """A folder."""
+    return Broker(tmp_path, None)
+
+
+class Worker:
+    """A worker that is being run, and what it says."""
+
+    def __init__(self, number: int, environment: dict[str, str]) -> None:
+        command = [sys.executable, "-m", "celery", "--app", "program", "worker"]
+        command += ["--queues", "calls", "--hostname", f"w{number}@test"]
+        command += ["--without-mingle", "--without-gossip", "--without-heartbeat"]
+        self.process = subprocess.Popen(
+            [*command, "--loglevel", "INFO"],
+            cwd=HERE,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.said: list[str] = []
+        self._lines: queue.Queue[str] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, name=f"worker {number}")
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as lines:
+            for line in lines:
+                self._lines.put(line)
+        self._lines.put("")
+
+    def wait_for(self, pattern: str) -> str:
+        """First group of the first line from now on that has the pattern."""
+        ends = time.monotonic() + START
+        while True:
+            try:
+                line = self._lines.get(timeout=max(0.0, ends - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"no {pattern!r} in:\n{self.text}") from None
+            self.said.append(line)
+            found = re.search(pattern, line)
+            if found:
+                return found[1]
+            assert line, f"it ended before {pattern!r}:\n{self.text}"
+
+    def ready(self) -> Worker:
+        """Wait until it takes calls."""
+        self.wait_for(r"(w\d+@test ready)")
+        return self
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to end; its exit code."""
+        self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended."""
+        code = self.process.wait(START)
+        self._reader.join(START)
+        return code
+
+    def kill(self) -> None:
+        """End what is left of it, without asking."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.wait()
+
+    @property
+    def text(self) -> str:
+        """What it has said so far."""
+        while not self._lines.empty():
+            self.said.append(self._lines.get())
+        return "".join(self.said)
+
+
+Start = Callable[..., Worker]
+
+
+@pytest.fixture
+def start_worker(model: Server) -> Iterator[Start]:
+    """Starts workers; those that are left are killed."""
+    workers: list[Worker] = []
+
+    def start(broker: Broker, **options: object) -> Worker:
+        environment = {
+            **os.environ,
+            "OPENAI_BASE_URL": model.url,
+            "PYTHONPATH": os.pathsep.join((str(ROOT), str(HERE))),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONWARNINGS": "default",
+            **broker.environment,
+            **{f"FLEET_{key.upper()}": str(value) for key, value in options.items()},
+        }
+        workers.append(Worker(len(workers), environment))
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        worker.kill()
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Broker], Fleet]]:
+    """Gives the program's fleet, in this process."""
+    loaded: list[ModuleType] = []
+
+    def load_fleet(broker: Broker) -> Fleet:
+        for name, value in broker.environment.items():
+            monkeypatch.setenv(name, value)
+        spec = importlib.util.spec_from_file_location("program", HERE / "program.py")
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        loaded.append(module)
+        fleet: Fleet = module.fleet
+        return fleet
+
+    yield load_fleet
+    for module in loaded:
+        module.app.close()

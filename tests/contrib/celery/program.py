@@ -1,0 +1,92 @@
+"""
+An application with a fleet, as workers import it and tests too.
+
+What differs from test to test is in the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+
+from realtime_sync import RealtimeClient, Threads
+from realtime_sync.contrib.celery import Call, Fleet, this_call
+
+folder = Path(os.environ["FLEET_FOLDER"])
+broker = os.environ.get("FLEET_BROKER", "filesystem://")
+app = Celery("program", broker=broker, backend=os.environ["FLEET_BACKEND"])
+app.conf.update(
+    broker_connection_retry_on_startup=True,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    broker_transport_options=(
+        {
+            "data_folder_in": str(folder / "messages"),
+            "data_folder_out": str(folder / "messages"),
+            "control_folder": str(folder / "control"),
+            "polling_interval": 0.05,
+        }
+        if broker.startswith("filesystem")
+        else {}
+    ),
+)
+
+
+def make_client() -> RealtimeClient:
+    """The worker's client."""
+    url = os.environ.get("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    return RealtimeClient(base_url=url, api_key="sk-example", close_timeout=2.0)
+
+
+def option(name: str, default: float) -> float:
+    """A number from the environment."""
+    return float(os.environ.get(f"FLEET_{name.upper()}", default))
+
+
+fleet = Fleet(
+    app,
+    client=make_client,
+    model="gpt-realtime-2.1",
+    calls_per_process=int(option("calls", 4)),
+    drain_timeout=option("drain", 5.0),
+    longest_call=option("longest", 600.0),
+    tokens=option("tokens", 1e9),
+    recordings=os.environ.get("FLEET_RECORDINGS"),
+    threads=lambda: Threads(workers=8, dialers=8),
+)
+
+
+@fleet.on("response.done")
+def answered(event: Any) -> None:
+    """Which call a handler runs for."""
+    print(f"answered in {this_call().id}", flush=True)
+
+
+@fleet.on_call
+def answer(call: Call) -> Any:
+    """What the call's metadata asks for."""
+    what = call.metadata.get("do", "wait")
+    print(f"begun {call.id}", flush=True)
+    if what == "ask":
+        return call.session.ask(call.metadata["question"]).text
+    if what == "raise":
+        raise ValueError("no such table")
+    if what == "return":
+        return call.metadata["value"]
+    if what == "object":
+        return object()
+    if what == "talk":
+        call.session.ask(call.metadata["question"])
+        print(f"talked {call.id}", flush=True)
+    call.wait()
+    return "waited"
+
+
+@fleet.on_drain
+def leave(call: Call) -> None:
+    """Say goodbye, and end those that may be ended."""
+    print(f"draining {call.id}", flush=True)
+    if call.metadata.get("leaves"):
+        call.hang_up()

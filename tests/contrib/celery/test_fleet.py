@@ -1,0 +1,164 @@
+"""Calls in workers, from their start to their end."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from realtime_sync.contrib.celery import CallLost, CallOver, Fleet
+from realtime_sync.server import Server
+
+from .conftest import Broker, Start
+
+Load = Callable[[Broker], Fleet]
+WAIT = 30.0
+
+
+def test_call_is_told_from_another_process(
+    model: Server, broker: Broker, start_worker: Start, load: Load
+) -> None:
+    """Every command reaches the one worker that has the call, and is answered."""
+    fleet = load(broker)
+    worker = start_worker(broker).ready()
+    asked = {"do": "talk", "question": "Table seven?"}
+    call = fleet.start(id="one", metadata=asked)
+    name = call.wait_started(WAIT)
+    worker.wait_for("(talked one)")
+    call.respond(instructions="Say hello.")
+    worker.wait_for("(answered in one)")
+    call.say("Good evening.")
+    worker.wait_for("(answered in one)")
+    rows = fleet.calls()
+    transcript = call.transcript()
+    snapshot = call.snapshot()
+    call.interrupt()
+    tools = call.tools()
+    call.hang_up()
+    result = call.result(WAIT)
+
+    assert [("one", name, asked)] == [
+        (row.id, row.worker, row.metadata) for row in rows
+    ]
+    assert ("user", "Table seven?") == transcript[0]
+    assert ("assistant", "Table seven?") == transcript[1]
+    assert len(snapshot["items"]) >= 2
+    assert [] == tools
+    assert ("hung up", "waited", name) == (result.ended, result.value, result.worker)
+    assert result.tokens > 0
+    with pytest.raises(CallOver):
+        call.transcript()
+    model.wait_idle()
+    assert [1000] == [session.close_code for session in model.sessions]
+    assert 0 == worker.end(), worker.text
+
+
+def test_result_says_how_it_ended(
+    folder_broker: Broker, start_worker: Start, load: Load
+) -> None:
+    """What the function returned or raised arrives where the call was started."""
+    fleet = load(folder_broker)
+    start_worker(folder_broker).ready()
+    orders: list[dict[str, object]] = [
+        {"do": "ask", "question": "Seven?"},
+        {"do": "return", "value": {"seats": 3}},
+        {"do": "raise"},
+        {"do": "object"},
+    ]
+    calls = [fleet.start(metadata=order) for order in orders]
+    results = [call.result(WAIT) for call in calls]
+
+    assert [
+        ("returned", "Seven?", ""),
+        ("returned", {"seats": 3}, ""),
+        ("failed", None, "ValueError: no such table"),
+        ("failed", None, "TypeError: Object of type object is not JSON serializable"),
+    ] == [(each.ended, each.value, each.error) for each in results]
+
+
+def test_worker_takes_no_more_calls_than_it_may(
+    broker: Broker, start_worker: Start, load: Load
+) -> None:
+    """What is beyond the bound stays in the queue, for another worker."""
+    fleet = load(broker)
+    start_worker(broker, calls=2).ready()
+    calls = [fleet.start() for _ in range(4)]
+    for call in calls[:2]:
+        call.wait_started(WAIT)
+    full = fleet.workers()
+    start_worker(broker, calls=2).ready()
+    workers = {call.wait_started(WAIT) for call in calls}
+
+    assert [(2, 0)] == [(row.calls, row.free) for row in full]
+    assert 2 == len(workers)
+
+
+def test_call_of_one_id_runs_once(
+    model: Server, broker: Broker, start_worker: Start, load: Load
+) -> None:
+    """A webhook that comes twice, or a message that does, starts nothing."""
+    fleet = load(broker)
+    worker = start_worker(broker).ready()
+    for _ in range(3):
+        call = fleet.start(id="rtc_1")
+    call.wait_started(WAIT)
+    worker.wait_for("(rtc_1 was begun before)")
+    worker.wait_for("(rtc_1 was begun before)")
+    call.hang_up()
+    result = call.result(WAIT)
+    again = fleet.start(id="rtc_1").result(WAIT)
+    worker.wait_for("(rtc_1 was begun before)")
+
+    assert "hung up" == result.ended
+    assert result == again
+    assert 1 == len(model.sessions)
+
+
+def test_worker_that_ends_lets_its_calls_end(
+    model: Server, broker: Broker, start_worker: Start, load: Load
+) -> None:
+    """A call may say goodbye, go on for a while, and be told things meanwhile."""
+    fleet = load(broker)
+    worker = start_worker(broker, drain=2.5).ready()
+    leaves = fleet.start(id="leaves", metadata={"leaves": True})
+    stays = fleet.start(id="stays")
+    told = fleet.start(id="told")
+    for call in (leaves, stays, told):
+        call.wait_started(WAIT)
+    worker.process.send_signal(signal.SIGTERM)
+    left = leaves.result(WAIT)
+    told.hang_up()
+    results = left, told.result(WAIT), stays.result(WAIT)
+
+    assert ["hung up", "hung up", "drained"] == [each.ended for each in results]
+    assert 0 == worker.wait(), worker.text
+    assert [1000] * 3 == [session.close_code for session in model.sessions]
+
+
+def test_worker_that_is_killed_loses_its_calls_and_no_others(
+    broker: Broker, start_worker: Start, load: Load
+) -> None:
+    """Whoever waits for one is told so; one that waits goes to another worker."""
+    fleet = load(broker)
+    victim = start_worker(broker, calls=1).ready()
+    lost = fleet.start(id="lost")
+    name = lost.wait_started(WAIT)
+    lost.transcript()
+    start_worker(broker, calls=1).ready()
+    kept = fleet.start(id="kept")
+    kept.transcript()
+    before = fleet.rows()
+    victim.kill()
+    with pytest.raises(CallLost, match="lost") as caught:
+        lost.result(WAIT)
+    rows = fleet.calls()
+    watched = fleet.rows()
+    fleet.hang_up("kept")
+
+    assert "lost" == caught.value.call_id
+    assert name not in [row.worker for row in rows]
+    assert ["kept"] == [row.id for row in rows]
+    assert {"lost": "open", "kept": "open"} == {row.id: row.state for row in before}
+    assert {"lost": "lost", "kept": "open"} == {row.id: row.state for row in watched}
+    assert "hung up" == kept.result(WAIT).ended
