@@ -104,7 +104,8 @@ class Recorded:
         own: made by `Session.record`; otherwise times and directions may have
             been guessed.
         dialect: that was spoken: ``"ga"`` or ``"beta"``.
-        session_type: ``"realtime"``, ``"transcription"`` or ``"translation"``.
+        session_type: ``"realtime"``, ``"transcription"``, ``"translation"`` or
+            ``"live"``.
         started: seconds since the epoch, None if unknown.
         connection: number of the connection that it begins with.
     """
@@ -375,6 +376,8 @@ def _guessed(frames: Iterable[Any]) -> tuple[str, str]:
             dialect = "beta"
         if kind.startswith("transcription_session."):
             return "beta", "transcription"
+        if kind in ("session.start", "session.started"):
+            return "ga", "live"
         if kind.startswith(("session.input_transcript", "session.output_transcript")):
             return "ga", "translation"
         if session.get("type") in ("transcription", "translation"):

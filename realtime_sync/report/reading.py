@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
-from .. import Router, read_recording, replay
+from .. import Router, Snapshot, read_recording, replay
 from ..protocol import audio_fields, sensitive
 from ..state.latency import HASTE
 from ..telemetry import Tokens
 from ..transport.redaction import redact
 from ..types import RecordingSource
+from .live_reading import LiveListener, add_live
 from .recording_reader import Listener
 from .timeline import Entry, Problem, Story, Utterance
 
 if TYPE_CHECKING:
-    from .. import Snapshot
+    from .. import live
     from ..state.snapshot import Item
 
 MOST_ENTRIES = 3000
@@ -32,13 +33,20 @@ HASTY = (
     "The user's audio was sent faster than it was spoken, so its place on the time "
     "line is that of its length, and the end of speech is when the server told of it."
 )
+WELL_CLOSED = ("close_requested", "remote_hangup")
+"""Reasons for which a live session is closed, and nothing went wrong."""
+
 NO_SOUND = "The recording was made without audio."
 
 
-def from_snapshot(snapshot: Snapshot, title: str) -> Story:
+def from_snapshot(snapshot: Union[Snapshot, live.LiveSnapshot], title: str) -> Story:
     """The story that a mirror alone can tell."""
     story = Story(title=title, remarks=[NO_TIMES])
-    _add_snapshot(story, snapshot, None)
+    if isinstance(snapshot, Snapshot):
+        _add_snapshot(story, snapshot, None)
+    else:
+        add_live(story, snapshot, None)
+        _add_notes(story, snapshot)
     return story
 
 
@@ -51,7 +59,8 @@ def from_recording(source: RecordingSource, title: str) -> Story:
         ConfigurationError: it is not a recording.
     """
     recorded = read_recording(source)
-    story, listener = Story(title=title), Listener()
+    live = recorded.session_type == "live"
+    story, listener = Story(title=title), LiveListener() if live else Listener()
     lines = 0
     for line in recorded:
         lines += 1
@@ -64,20 +73,33 @@ def from_recording(source: RecordingSource, title: str) -> Story:
         found = problem(line.at, line.frame, len(line.data))
         if found is not None:
             _tell(story, found)
-    listener.finish()
     if recorded.started:
         when = datetime.fromtimestamp(recorded.started, timezone.utc)
         story.facts.append(("started", f"{when:%Y-%m-%d %H:%M:%S} UTC"))
     story.facts += [("length", f"{story.seconds:.1f} s"), ("events", f"{lines:,}")]
-    story.facts.append(("dialect", recorded.dialect))
-    story.turns, story.marks = listener.turns, listener.marks
+    if not live:
+        story.facts.append(("dialect", recorded.dialect))
     story.user, story.server = listener.user, listener.server
     story.seconds = max(story.seconds, story.user.end, story.server.end)
     if listener.lead > HASTE:
         story.remarks.append(HASTY)
+    snapshot: Any = replay(source, router=Router())
+    if isinstance(listener, LiveListener):
+        _tell_of_silence(story)
+        add_live(story, snapshot, listener)
+        _add_notes(story, snapshot)
+        return story
+    listener.finish()
+    story.turns, story.marks = listener.turns, listener.marks
     _drop_silence(story, listener)
-    _add_snapshot(story, replay(source, router=Router()), listener)
+    _add_snapshot(story, snapshot, listener)
     return story
+
+
+def _add_notes(story: Story, snapshot: live.LiveSnapshot) -> None:
+    """Tell what did not fit in a live session."""
+    for text in snapshot.anomalies:
+        _tell(story, Problem("anomaly", text))
 
 
 def _add_snapshot(
@@ -164,6 +186,11 @@ def _drop_silence(story: Story, listener: Listener) -> None:
     for key in silent:
         if sounds[key][1] == "pcm16":
             del sounds[key]
+    _tell_of_silence(story)
+
+
+def _tell_of_silence(story: Story) -> None:
+    """Say so where the recording was made without sound."""
     tracks = (story.user, story.server)
     if any(track.stretches for track in tracks) and not any(
         any(stretch.data) for track in tracks for stretch in track.stretches
@@ -199,6 +226,15 @@ def problem(at: float, frame: object, size: int) -> Optional[Problem]:
     kind = str(frame.get("type"))
     if kind == "response.done":
         return _bad_response(frame.get("response"), at)
+    inner = frame.get("event")
+    if kind == "response.event" and isinstance(inner, Mapping):
+        ends = ("response.failed", "response.incomplete")
+        known = inner.get("type") in ends
+        return _bad_response(inner.get("response"), at) if known else None
+    if kind == "session.closed" and frame.get("reason") not in (None, *WELL_CLOSED):
+        return Problem(kind, redact(_said({"reason": frame["reason"]})), at)
+    if kind == "delegation.finished" and frame.get("outcome") in ("failed", "timeout"):
+        return Problem(kind, redact(_said(frame)), at)
     error = frame.get("error")
     if kind == "error" or kind.endswith(".failed"):
         return Problem(kind, redact(_said(error) or _said(frame)), at)

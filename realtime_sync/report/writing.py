@@ -12,7 +12,7 @@ from .reading import from_recording, from_snapshot
 from .timeline import Story
 
 if TYPE_CHECKING:
-    from .. import Session, Snapshot
+    from .. import Session, Snapshot, live
 
 
 class Written(Protocol):
@@ -24,7 +24,14 @@ class Written(Protocol):
         """Write what has come so far."""
 
 
-Told = Union[Written, "Session", "Snapshot", RecordingSource]
+Told = Union[
+    Written,
+    "Session",
+    "Snapshot",
+    "live.LiveSession",
+    "live.LiveSnapshot",
+    RecordingSource,
+]
 """What a report can be made of."""
 
 
@@ -34,8 +41,8 @@ def tell(source: Told, *, title: Optional[str] = None) -> Story:
 
     Args:
         source: path of a recording, the `Recording` under way or finished, its
-            lines (text or decoded), a `Session` or a `Snapshot`. The last two have
-            neither times nor audio.
+            lines (text or decoded), a session or a snapshot of either protocol. The
+            last two have neither times nor audio.
         title: by default the name of the file or session.
 
     Raises:
