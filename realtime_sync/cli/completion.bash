@@ -7,7 +7,7 @@
 
 _shtab_realtime_sync_subparsers=(demo talk ask transcribe serve tail replay report score call doctor bench completion)
 
-_shtab_realtime_sync_demo_option_strings=(-h --help --question --dialect --json --pace --out --play)
+_shtab_realtime_sync_demo_option_strings=(-h --help --question --dialect --json --pace --out --play --timeout)
 _shtab_realtime_sync_talk_option_strings=(-h --help --mic --url --local --model --dialect --timeout --json --pace --out)
 _shtab_realtime_sync_ask_option_strings=(-h --help --url --local --model --dialect --timeout --json)
 _shtab_realtime_sync_transcribe_option_strings=(-h --help --url --local --model --dialect --timeout --format -o --output --resume --force --transcription-model --channel --raw --rate --channels --language --json)

@@ -41,7 +41,7 @@ _shtab_realtime_sync_ask_options=(
   "--local[start the local voice server and talk to that\: no key, no network]"
   "--model[model to ask for (default\: gpt-realtime-2.1)]:model:"
   "--dialect[dialect of the protocol (default\: ga)]:dialect:(ga beta xai dashscope)"
-  "--timeout[how long to wait for an answer (default\: 30.0)]:SECONDS:"
+  "--timeout[how long to wait for the server, at each step (default\: 30.0)]:SECONDS:"
   "--json[print JSON, for other programs]"
   ":the question\; without it, or with -, the standard input is read:"
 )
@@ -70,7 +70,7 @@ _shtab_realtime_sync_call_options=(
   "--local[start the local voice server and talk to that\: no key, no network]"
   "--model[model to ask for (default\: gpt-realtime-2.1)]:model:"
   "--dialect[dialect of the protocol (default\: ga)]:dialect:(ga beta xai dashscope)"
-  "--timeout[how long to wait for an answer (default\: 30.0)]:SECONDS:"
+  "--timeout[how long to wait for the server, at each step (default\: 30.0)]:SECONDS:"
   "--repeat[make each call so often]:COUNT:"
   "--parallel[make so many calls at once]:COUNT:"
   "--out[where the recordings are put (default\: calls)]:FOLDER:_files"
@@ -101,6 +101,7 @@ _shtab_realtime_sync_demo_options=(
   "--pace[as one speaks, or as fast as the connection takes it (default\: realtime)]:pace:(realtime full)"
   "--out[where to write question.wav, answer.wav, session.jsonl and report.html (default\: realtime-demo)]:FOLDER:_files"
   "--play[play the question and the answer\; needs a loudspeaker and the extra audio]"
+  "--timeout[how long to wait for the server, at each step (default\: 60.0)]:SECONDS:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -112,7 +113,7 @@ _shtab_realtime_sync_doctor_options=(
   "--local[start the local voice server and talk to that\: no key, no network]"
   "--model[model to ask for (default\: gpt-realtime-2.1)]:model:"
   "--dialect[dialect of the protocol (default\: ga)]:dialect:(ga beta xai dashscope)"
-  "--timeout[how long to wait for an answer (default\: 30.0)]:SECONDS:"
+  "--timeout[how long to wait for the server, at each step (default\: 30.0)]:SECONDS:"
   "--json[print JSON, for other programs]"
 )
 
@@ -194,7 +195,7 @@ _shtab_realtime_sync_tail_options=(
   "--local[start the local voice server and talk to that\: no key, no network]"
   "--model[model to ask for (default\: gpt-realtime-2.1)]:model:"
   "--dialect[dialect of the protocol (default\: ga)]:dialect:(ga beta xai dashscope)"
-  "--timeout[how long to wait for an answer (default\: 30.0)]:SECONDS:"
+  "--timeout[how long to wait for the server, at each step (default\: 30.0)]:SECONDS:"
   "--json[print JSON, for other programs]"
   ":the recording:_files"
 )
@@ -209,7 +210,7 @@ _shtab_realtime_sync_talk_options=(
   "--local[start the local voice server and talk to that\: no key, no network]"
   "--model[model to ask for (default\: gpt-realtime-2.1)]:model:"
   "--dialect[dialect of the protocol (default\: ga)]:dialect:(ga beta xai dashscope)"
-  "--timeout[how long to wait for an answer (default\: 30.0)]:SECONDS:"
+  "--timeout[how long to wait for the server, at each step (default\: 30.0)]:SECONDS:"
   "--json[print JSON, for other programs]"
   "--pace[as one speaks, or as fast as the connection takes it (default\: realtime)]:pace:(realtime full)"
   "--out[where to write question.wav, answer.wav and session.jsonl (default\: realtime-talk)]:FOLDER:_files"
@@ -225,7 +226,7 @@ _shtab_realtime_sync_transcribe_options=(
   "--local[start the local voice server and talk to that\: no key, no network]"
   "--model[model to ask for (default\: gpt-realtime-2.1)]:model:"
   "--dialect[dialect of the protocol (default\: ga)]:dialect:(ga beta xai dashscope)"
-  "--timeout[how long to wait for an answer (default\: 30.0)]:SECONDS:"
+  "--timeout[how long to wait for the server, at each step (default\: 30.0)]:SECONDS:"
   "--format[text, SubRip or WebVTT (default\: txt)]:format:(txt srt vtt)"
   {-o,--output}"[file to write\; of many or of a folder, the folder to write to\; made if it is missing]:PATH:_files"
   "--resume[leave transcripts that exist, go on with those that were interrupted]"

@@ -9,7 +9,13 @@ from tempfile import TemporaryDirectory
 
 from .json_output import Commands, add_json_option
 from .screen import Screen
-from .server_options import MODEL, PLAIN, say_while_waiting, server_url
+from .server_options import (
+    MODEL,
+    PLAIN,
+    add_timeout_option,
+    say_while_waiting,
+    server_url,
+)
 from .talk import add_pace_option
 from .terminal import open_screen
 
@@ -47,7 +53,8 @@ def add(commands: Commands) -> None:
         help="play the question and the answer; needs a loudspeaker and the extra "
         "audio",
     )
-    parser.set_defaults(run=run, local=True, url=None, model=MODEL, timeout=60.0)
+    add_timeout_option(parser, 60.0)
+    parser.set_defaults(run=run, local=True, url=None, model=MODEL)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -66,27 +73,29 @@ def run(options: argparse.Namespace) -> int:
         audio.write_wav(spoken, default_synthesizer().speak(question))
         url = stack.enter_context(server_url(options))
         screen = stack.enter_context(open_screen(json=options.json))
-        screen.line(f"asking the local voice server at {url}: {question}")
+        screen.line(f"asking the local voice server at {url}:")
+        screen.line(f"  {question}")
         screen.line("")
         code = speak(spoken, url, options, options.out, screen, speaker=play)
-        screen.line(f"wrote {write_beside(options.out)}")
+        page = write_beside(options.out)
+        screen.line(f"wrote {page}")
         if not options.json:
-            _next_steps(screen)
+            _next_steps(screen, page)
     return code
 
 
 NEXT = (
-    ("realtime-sync talk --mic --local", "talk to it yourself"),
-    ('realtime-sync ask "Hello" --local', "ask it in text"),
-    ("realtime-sync serve", "let a program of yours talk to it"),
+    ("talk to it yourself:", "realtime-sync talk --mic --local"),
+    ("ask it in text:", 'realtime-sync ask "Hello" --local'),
+    ("let a program of yours talk to it:", "realtime-sync serve"),
 )
-"""What to try, and what for."""
+"""What to try, and how."""
 
 
-def _next_steps(screen: Screen) -> None:
+def _next_steps(screen: Screen, page: Path) -> None:
     """Show what else there is to see."""
     screen.line("")
     screen.line("next:")
-    for command, purpose in NEXT:
-        screen.line(f"  {purpose}:")
-        screen.line(f"    {command}")
+    for purpose, how in (("look at all of it in a browser:", str(page)), *NEXT):
+        screen.line(f"  {purpose}")
+        screen.line(f"    {how}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import re
 
 from ..errors import (
     AuthenticationFailed,
     ConfigurationError,
     ConnectFailed,
     RealtimeError,
+    WaitTimeout,
 )
 
 BAD_INPUT = 2
@@ -16,6 +18,25 @@ FAILED = 1
 INTERRUPTED = 130
 UNREAD = 141
 """As programs end that SIGPIPE ends."""
+
+
+WORDS = (
+    # What a program is told to pass, as the option of a command.
+    (r'dialect="(\w+)"', r"--dialect \1"),
+    (
+        r"no session\.created in time.*",
+        "the server took the connection, but did not greet in time: it may be one of "
+        "another protocol",
+    ),
+    (
+        r"no acknowledgement of response\.create \(\S*\) in time",
+        "the server has not begun to answer in time",
+    ),
+    (r"no acknowledgement of (\S+) \(\S*\) in time", r"\1 was not confirmed in time"),
+    (r"no event (\S+) in time", r"\1 did not come in time"),
+    (r"in time: \d+ events of response \S+ came", "in time"),
+)
+"""What a message of the library is for somebody who types commands."""
 
 
 def explain(error: BaseException) -> tuple[int | None, str]:
@@ -32,6 +53,8 @@ def explain(error: BaseException) -> tuple[int | None, str]:
         return BAD_INPUT, f"authentication failed: {one_line(error)}"
     if isinstance(error, (ConfigurationError, ConnectFailed)):
         return BAD_INPUT, one_line(error) + _without_key(error)
+    if isinstance(error, WaitTimeout):
+        return FAILED, f"{one_line(error)}; --timeout waits longer"
     if isinstance(error, RealtimeError):
         return FAILED, one_line(error)
     if isinstance(error, OSError):
@@ -48,8 +71,12 @@ def _without_key(error: BaseException) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """The message of an exception without line breaks."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """The message of an exception without line breaks, for who types commands."""
+    line = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, RealtimeError):
+        for pattern, words in WORDS:
+            line = re.sub(pattern, words, line)
+    return line
 
 
 def _os_line(error: OSError) -> str:

@@ -191,7 +191,7 @@ class LiveScreen:
         # The most telling first: a narrow terminal has no room for the others.
         for more in (
             f"{clock(now.left)} left" if now.left is not None else "",
-            f"{now.file}/{now.files} files" if now.files > 1 else "",
+            f"{now.complete}/{now.files} files" if now.files > 1 else "",
             f"{clock(now.done)} of {clock(now.total)}",
         ):
             if more and len(text) + len(more) + 4 + SHORTEST <= width:
@@ -202,6 +202,7 @@ class LiveScreen:
                 total=max(now.total, 0.001),
                 completed=min(now.done, now.total),
                 width=max(1, width - len(text) - 2),
+                style="dim",
                 complete_style="green",
                 finished_style="green",
             ),

@@ -65,7 +65,7 @@ class Work:
                 self._name,
                 done,
                 self._total,
-                self._file + 1,
+                self._file,
                 len(self._lengths),
                 self._left(done),
             )

@@ -41,7 +41,7 @@ class Progress:
         name: what is worked on.
         done: seconds of audio that are dealt with.
         total: seconds that there are.
-        file: number of the file, from 1.
+        complete: files that are done.
         files: how many there are.
         left: seconds that it will take; None while nobody can tell.
     """
@@ -49,7 +49,7 @@ class Progress:
     name: str
     done: float
     total: float
-    file: int
+    complete: int
     files: int
     left: float | None = None
 

@@ -44,12 +44,17 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
         default="ga",
         help="dialect of the protocol (default: %(default)s)",
     )
+    add_timeout_option(parser)
+
+
+def add_timeout_option(parser: argparse.ArgumentParser, default: float = 30.0) -> None:
+    """Give a command ``--timeout``, which `failures.explain` refers to."""
     parser.add_argument(
         "--timeout",
         type=seconds,
-        default=30.0,
+        default=default,
         metavar="SECONDS",
-        help="how long to wait for an answer (default: %(default)s)",
+        help="how long to wait for the server, at each step (default: %(default)s)",
     )
 
 
@@ -97,6 +102,7 @@ def new_session(
         dialect=options.dialect,
         config=dict(config),
         timeout=options.timeout,
+        connect_timeout=options.timeout,
         **more,
     )
 

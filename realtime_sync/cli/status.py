@@ -64,7 +64,7 @@ class LiveState:
             ("text", event.first_text_ms),
         ):
             if after is not None:
-                self.note = f"first {what} after {after:.0f} ms"
+                self.note = f"first {what} {after:.0f} ms"
                 self._show()
                 return
 

@@ -184,6 +184,7 @@ def run(options: argparse.Namespace) -> int:
                 raise results[0].error
             stopped = _listen_to_all(sources, outputs, results, options, screen)
             if many and not options.json:
+                screen.aside("")
                 screen.table(table(results))
             elif results[0].written and not (results[0].problem or options.json):
                 screen.line(one_line(f"wrote {results[0].written}"))
@@ -377,6 +378,8 @@ class Listener:
             begin=kept.until,
         )
         try:
+            if not isinstance(self._output, StreamOutput):
+                self._screen.aside(one_line(name))
             self._work.begin(number, name, kept.until)
             self._listen(session, segments, kept.until)
             result.problem = "; ".join(dict.fromkeys(segments.problems))

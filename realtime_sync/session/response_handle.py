@@ -321,11 +321,15 @@ class ResponseHandle(CommandHandle):
             idle = self._patience(began) == 0.0
             if idle or deadline.passed:
                 with self._waiting.explaining(self.since):
-                    raise WaitTimeout(
-                        f"response {self.response_id or '(not created yet)'} is not "
-                        f"over in time; {len(self._log)} events of it came",
-                        partial=self.reply(),
-                    )
+                    raise WaitTimeout(self._too_late(), partial=self.reply())
+
+    def _too_late(self) -> str:
+        if self.response_id is None:
+            return "the server has not begun to answer in time"
+        return (
+            f"the answer is not complete in time: {len(self._log)} events of "
+            f"response {self.response_id} came"
+        )
 
     def _wait_listening(self, ready: Event, deadline: Deadline) -> bool:
         """Wait for a piece; False when none comes in time, or nothing at all."""

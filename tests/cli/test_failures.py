@@ -7,7 +7,9 @@ import errno
 import pytest
 
 from realtime_sync import errors
+from realtime_sync.cli import main
 from realtime_sync.cli.failures import explain
+from realtime_sync.server import serve
 
 
 @pytest.mark.parametrize(
@@ -21,7 +23,8 @@ from realtime_sync.cli.failures import explain
         (errors.ConfigurationError("no key:\n set one"), 2, r"no key:\n set one"),
         (errors.ConnectFailed("nobody there"), 2, "nobody there"),
         (errors.AuthenticationFailed("bad key"), 2, "authentication failed: bad key"),
-        (errors.WaitTimeout("too long"), 1, "too long"),
+        (errors.WaitTimeout("too long"), 1, "too long; --timeout waits longer"),
+        (errors.ConnectFailed('use dialect="beta"'), 2, "use --dialect beta"),
         (errors.RealtimeError(), 1, "RealtimeError"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
@@ -44,3 +47,26 @@ def test_a_port_in_use_is_explained() -> None:
 
     assert 2 == code
     assert "--port" in line
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("missing:session.created", "took the connection, but did not greet in time"),
+        ("missing:session.updated", "session.update was not confirmed in time"),
+        ("stall:response.created", "has not begun to answer in time"),
+        ("missing:response.done", "the answer is not complete in time"),
+    ],
+)
+def test_what_does_not_come_in_time_is_told_in_words(
+    fault: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody who types a command knows ids, or arguments of Python."""
+    with serve(agent="echo", faults=[fault]) as server:
+        code = main(["ask", "Hello", "--url", server.url, "--timeout", "0.3"])
+    line = capsys.readouterr().err
+
+    assert 1 == code
+    assert 1 == line.count("\n")
+    assert told in line and "--timeout" in line
+    assert "resp_" not in line and "event_" not in line and "wait_created" not in line

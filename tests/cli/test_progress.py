@@ -34,9 +34,9 @@ def test_time_left_is_told_from_the_seconds_that_were_dealt_with() -> None:
     now += 4
     work.begin(1, "b")
 
-    assert Progress("a", 0.0, 100.0, 1, 3, None) == first
-    assert Progress("a", 20.0, 100.0, 1, 3, 8.0) == second
-    assert Progress("b", 60.0, 100.0, 2, 3, 4.0) == screen.now
+    assert Progress("a", 0.0, 100.0, 0, 3, None) == first
+    assert Progress("a", 20.0, 100.0, 0, 3, 8.0) == second
+    assert Progress("b", 60.0, 100.0, 1, 3, 4.0) == screen.now
 
 
 def test_what_was_done_before_took_no_time() -> None:
@@ -49,4 +49,4 @@ def test_what_was_done_before_took_no_time() -> None:
     now += 5
     work.reached(30.0)
 
-    assert Progress("b", 90.0, 100.0, 2, 2, 5.0) == screen.now
+    assert Progress("b", 90.0, 100.0, 1, 2, 5.0) == screen.now

@@ -54,7 +54,7 @@ def test_first_sound_is_one_figure_in_terminal_table_and_report(
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("TERM", "xterm")
     code = main(["demo", "--out", str(tmp_path), "--pace", "full"])
-    live = re.findall(r"first sound after (\d+) ms", terminal.getvalue())[-1]
+    live = re.findall(r"first sound (\d+) ms", terminal.getvalue())[-1]
     row = re.search(r"first audio +done\n +1 (.*)", "\n".join(terminal.shown))
     page = (tmp_path / "report.html").read_text("utf-8")
     head, cells = (
