@@ -26,7 +26,7 @@ from .pacing import Pacer
 from .player import Player
 from .preroll import PreRoll
 from .streaming import session_format, stream, stream_file
-from .talking import PushToTalk, talk
+from .talking import TALK_CONFIG, PushToTalk, talk
 
 __all__ = [
     "Attachment",
@@ -48,6 +48,7 @@ __all__ = [
     "PreRoll",
     "PushToTalk",
     "Speaker",
+    "TALK_CONFIG",
     "audio_format",
     "convert",
     "devices",

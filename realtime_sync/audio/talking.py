@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ConnectionClosedOK
 from .barge_in import Attachment
@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 
 MINIMUM_MS = 100.0
 """Milliseconds of audio below which the server refuses a commit."""
+
+TALK_CONFIG: Mapping[str, Any] = {
+    "output_modalities": ["audio"],
+    "audio": {
+        "input": {
+            "turn_detection": {"type": "server_vad"},
+            "transcription": {"model": "gpt-transcribe"},
+        }
+    },
+}
+"""A configuration to talk in: aloud, turns found by the server, both sides in words."""
 
 
 class PushToTalk:

@@ -16,7 +16,6 @@ from .server_options import new_session
 from .status import LiveState
 from .terminal import open_screen
 from .transcript import LiveTranscript
-from .voice_demo import CONFIG
 
 
 def converse(
@@ -40,7 +39,7 @@ def converse(
     """
     print("speak; Ctrl-C ends the conversation", file=sys.stderr)
     with open_screen(json=options.json) as screen:
-        session = new_session(url, options, CONFIG)
+        session = new_session(url, options, audio.TALK_CONFIG)
         conversation = Conversation(session, LiveTranscript(screen))
         meter = audio.LevelMeter(LiveState(session, screen).heard)
         if microphone is None:

@@ -31,16 +31,6 @@ PATIENCE = 3.0
 GOOD = {"completed", "cancelled"}
 """Ends of an answer that are in order: said to the end, or interrupted."""
 
-CONFIG = {
-    "output_modalities": ["audio"],
-    "audio": {
-        "input": {
-            "turn_detection": {"type": "server_vad"},
-            "transcription": {"model": "gpt-transcribe"},
-        }
-    },
-}
-
 
 def speak(
     path: Path,
@@ -68,7 +58,7 @@ def speak(
         0 when every turn was answered, else 1.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    session = new_session(url, options, CONFIG)
+    session = new_session(url, options, audio.TALK_CONFIG)
     transcript = LiveTranscript(screen)
     conversation = Conversation(session, transcript)
     meter = audio.LevelMeter(LiveState(session, screen).heard)

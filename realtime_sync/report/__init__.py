@@ -16,7 +16,7 @@ from ..state.latency import Turn
 from .latency import latency_bars, latency_table
 from .markup import Content, Markup, element
 from .page import audio_url, body_of, document, player, said, style
-from .reading import problem
+from .reading import problem, utterance_of
 from .recording_reader import Listener
 from .sound import Stretch, Track
 from .timeline import MOMENTS, Entry, Problem, Story, Utterance
@@ -48,6 +48,7 @@ __all__ = [
     "said",
     "style",
     "tell",
+    "utterance_of",
     "waveform",
     "write",
 ]

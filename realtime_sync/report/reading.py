@@ -111,7 +111,7 @@ def _add_snapshot(
         if isinstance(value, str) and value:
             story.facts.append((name, value))
     for item in _every_item(snapshot):
-        story.utterances.append(_utterance(item, listener))
+        story.utterances.append(utterance_of(item, listener))
     usage = snapshot.usage
     story.tokens = Tokens.sum(Tokens.of(turn.usage) for turn in story.turns)
     if not story.turns:
@@ -146,7 +146,14 @@ def _every_item(snapshot: Snapshot) -> Iterable[Item]:
             yield from response.output
 
 
-def _utterance(item: Item, listener: Optional[Listener]) -> Utterance:
+def utterance_of(item: Item, listener: Optional[Listener] = None) -> Utterance:
+    """
+    What was said or written in an item, apart from what nobody heard of it.
+
+    Args:
+        item: of a snapshot.
+        listener: knows what it sounded like and when, if there was one.
+    """
     remarks = []
     if item.heard_ms is not None:
         remarks.append(f"cut off after {item.heard_ms / 1000:.1f} s")

@@ -11,15 +11,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .channel import Channel
+    from .conversation import Talking
     from .host import Answer, Asked, WebHost
+    from .talk import add_talk, serve
 
-__all__ = ["Answer", "Asked", "Channel", "WebHost"]
+__all__ = [
+    "Answer",
+    "Asked",
+    "Channel",
+    "Talking",
+    "WebHost",
+    "add_talk",
+    "serve",
+]
 
 _HOMES = {
     "Answer": "host",
     "Asked": "host",
     "Channel": "channel",
+    "Talking": "conversation",
     "WebHost": "host",
+    "add_talk": "talk",
+    "serve": "talk",
 }
 
 

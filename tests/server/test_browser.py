@@ -9,8 +9,6 @@ page that is wrong.
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,8 +19,8 @@ from typing import Any, Callable
 import pytest
 
 from realtime_sync.server import Server
+from tests.browser import CHROMIUM, browser
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 GUARDS = (
     "LocalNetworkAccessChecks",
     "BlockInsecurePrivateNetworkRequests",
@@ -99,31 +97,14 @@ def page(port: int) -> Iterator[tuple[int, list[Any], threading.Event]]:
 
 def visited(server: Server, profile: Path) -> dict[str, str]:
     """What a page of another site gets from a server."""
-    assert CHROMIUM is not None
+    flags = (
+        # The browser has a guard of its own, which is not what is tested.
+        f"--disable-features={','.join(GUARDS)}",
+        "--host-resolver-rules=MAP evil.example 127.0.0.1",
+    )
     with page(server.port) as (port, found, told):
-        browser = subprocess.Popen(
-            [
-                CHROMIUM,
-                "--headless=new",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-dev-shm-usage",
-                "--no-first-run",
-                "--disable-background-networking",
-                # The browser has a guard of its own, which is not what is tested.
-                f"--disable-features={','.join(GUARDS)}",
-                f"--user-data-dir={profile}",
-                "--host-resolver-rules=MAP evil.example 127.0.0.1",
-                f"http://evil.example:{port}/",
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
+        with browser(profile, *flags, f"http://evil.example:{port}/"):
             assert told.wait(60), "the page has not reported"
-        finally:
-            browser.kill()
-            browser.wait()
     result: dict[str, str] = found[0]
     return result
 
