@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/realtime-sync
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_realtime_sync_subparsers=(demo talk ask transcribe serve tail replay report score call doctor bench completion)
+_shtab_realtime_sync_subparsers=(demo talk ask transcribe serve tail replay report debug score call doctor bench completion)
 
 _shtab_realtime_sync_demo_option_strings=(-h --help --question --dialect --json --pace --out --play --timeout)
 _shtab_realtime_sync_talk_option_strings=(-h --help --mic --url --local --model --dialect --timeout --json --pace --out)
@@ -15,6 +15,7 @@ _shtab_realtime_sync_serve_option_strings=(-h --help --agent --dialect --host --
 _shtab_realtime_sync_tail_option_strings=(-h --help -f --follow --call -n --url --local --model --dialect --timeout --json)
 _shtab_realtime_sync_replay_option_strings=(-h --help --speed --json)
 _shtab_realtime_sync_report_option_strings=(-h --help -o --output --title --json)
+_shtab_realtime_sync_debug_option_strings=(-h --help --port --no-browser)
 _shtab_realtime_sync_score_option_strings=(-h --help --max-wer --expected --first-audio-p50 --first-audio-p95 --first-audio-max --stop-within --max-silence --max-talk-over --max-turns --tool --no-tool --says --never-says --allow-silent-turns --allow-cut-answers --allow-problems --junit --html --jsonl --against --json)
 _shtab_realtime_sync_call_option_strings=(-h --help --url --local --model --dialect --timeout --repeat --parallel --out --junit --html --jsonl --against --json)
 _shtab_realtime_sync_doctor_option_strings=(-h --help --url --local --model --dialect --timeout --json)
@@ -33,6 +34,7 @@ _shtab_realtime_sync_replay_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_realtime_sync_report_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_realtime_sync_report__o_COMPGEN=_shtab_compgen_files
 _shtab_realtime_sync_report___output_COMPGEN=_shtab_compgen_files
+_shtab_realtime_sync_debug_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_realtime_sync_score_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_realtime_sync_score___expected_COMPGEN=_shtab_compgen_files
 _shtab_realtime_sync_score___junit_COMPGEN=_shtab_compgen_files
@@ -59,7 +61,7 @@ _shtab_realtime_sync_tail___dialect_choices=(ga beta xai dashscope)
 _shtab_realtime_sync_call___dialect_choices=(ga beta xai dashscope)
 _shtab_realtime_sync_doctor___dialect_choices=(ga beta xai dashscope)
 _shtab_realtime_sync_completion_pos_0_choices=(bash zsh fish)
-_shtab_realtime_sync_pos_0_choices=(demo talk ask transcribe serve tail replay report score call doctor bench completion)
+_shtab_realtime_sync_pos_0_choices=(demo talk ask transcribe serve tail replay report debug score call doctor bench completion)
 
 _shtab_realtime_sync_demo__h_nargs=0
 _shtab_realtime_sync_demo___help_nargs=0
@@ -97,6 +99,9 @@ _shtab_realtime_sync_replay___json_nargs=0
 _shtab_realtime_sync_report__h_nargs=0
 _shtab_realtime_sync_report___help_nargs=0
 _shtab_realtime_sync_report___json_nargs=0
+_shtab_realtime_sync_debug__h_nargs=0
+_shtab_realtime_sync_debug___help_nargs=0
+_shtab_realtime_sync_debug___no_browser_nargs=0
 _shtab_realtime_sync_score_pos_0_nargs=+
 _shtab_realtime_sync_score__h_nargs=0
 _shtab_realtime_sync_score___help_nargs=0

@@ -50,7 +50,7 @@ function _shtab_realtime_sync_using
   test "$_shtab_realtime_sync_cmdpath" = "$argv"
 end
 
-set -g _shtab_realtime_sync_commands demo talk ask transcribe serve tail replay report score call doctor bench completion
+set -g _shtab_realtime_sync_commands demo talk ask transcribe serve tail replay report debug score call doctor bench completion
 set -g _shtab_realtime_sync_opts_with_value --against --agent --allow-host --allow-origin --api-key --call --channel --channels --dialect --expected --fault --first-audio-max --first-audio-p50 --first-audio-p95 --format --host --html --jsonl --junit --language --max-silence --max-talk-over --max-turns --max-wer --model --never-says --no-tool --out --output --pace --pairs --parallel --port --question --rate --repeat --runs --says --scale --speed --stop-within --timeout --title --tool --transcription-model --url -n -o
 
 complete -c realtime-sync -e
@@ -140,6 +140,11 @@ complete -c realtime-sync -n '_shtab_realtime_sync_using report' -s o -l output 
 complete -c realtime-sync -n '_shtab_realtime_sync_using report' -l title -x -d 'title of the page (default: name of the file)'
 complete -c realtime-sync -n '_shtab_realtime_sync_using report' -l json -d 'print JSON, for other programs'
 complete -c realtime-sync -n '_shtab_realtime_sync_using report; and test $_shtab_realtime_sync_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'JSON lines, of ours or of another program'
+complete -c realtime-sync -n '_shtab_realtime_sync_using; and test $_shtab_realtime_sync_npos -eq 0' -a debug -d 'Serve a page, to this machine only, that shows each event of a recording and the session as it was at that event, until Ctrl-C.'
+complete -c realtime-sync -n '_shtab_realtime_sync_using debug' -s h -l help -d 'show this help message and exit'
+complete -c realtime-sync -n '_shtab_realtime_sync_using debug' -l port -x -d 'port to listen on, 0 for any that is free (default: 0)'
+complete -c realtime-sync -n '_shtab_realtime_sync_using debug' -l no-browser -d 'print the address, and open nothing'
+complete -c realtime-sync -n '_shtab_realtime_sync_using debug; and test $_shtab_realtime_sync_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'JSON lines, of ours or of another program'
 complete -c realtime-sync -n '_shtab_realtime_sync_using; and test $_shtab_realtime_sync_npos -eq 0' -a score -d 'Measure recorded calls and hold them against gates. The exit code is 1 when a gate falls for any call, or a recording cannot be read.'
 complete -c realtime-sync -n '_shtab_realtime_sync_using score' -s h -l help -d 'show this help message and exit'
 complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l max-wer -x -d 'word errors per word of the caller'"'"'s that the agent may understand wrong'

@@ -14,6 +14,7 @@ _shtab_realtime_sync_commands() {
     bench:'Measure what this client costs, against openai-python and a bare socket in the same run. Needs openai for the comparison.'
     call:'Call an agent as a script says, in real time, with the local voice; record the calls and hold them against the gates of the script. The exit code is 1 when a gate falls.'
     completion:'Print a script for a shell. In ~/.bashrc, or in ~/.zshrc after compinit: eval "$(realtime-sync completion bash)", or zsh. In ~/.config/fish/config.fish: realtime-sync completion fish | source.'
+    debug:'Serve a page, to this machine only, that shows each event of a recording and the session as it was at that event, until Ctrl-C.'
     demo:'Start the local voice server, speak a question to it, print the live transcript and the latencies, write the spoken answer and a report.'
     doctor:'Connect to a server and try what it can do: dialects, limits, acknowledgements, errors, close codes. Takes a handful of tokens. The exit code is 0 if it can be worked with, 1 if not.'
     replay:'Play a recording through the client and print who says what, at the pace at which it happened or at once. Nothing is sent.'
@@ -92,6 +93,16 @@ _shtab_realtime_sync_completion_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_realtime_sync_completion_defaults_added=0
+
+_shtab_realtime_sync_debug_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--port[port to listen on, 0 for any that is free (default\: 0)]:port:"
+  "--no-browser[print the address, and open nothing]"
+  ":JSON lines, of ours or of another program:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_realtime_sync_debug_defaults_added=0
 
 _shtab_realtime_sync_demo_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -267,6 +278,7 @@ _shtab_realtime_sync() {
         bench) _arguments -C -s $_shtab_realtime_sync_bench_options ;;
         call) _arguments -C -s $_shtab_realtime_sync_call_options ;;
         completion) _arguments -C -s $_shtab_realtime_sync_completion_options ;;
+        debug) _arguments -C -s $_shtab_realtime_sync_debug_options ;;
         demo) _arguments -C -s $_shtab_realtime_sync_demo_options ;;
         doctor) _arguments -C -s $_shtab_realtime_sync_doctor_options ;;
         replay) _arguments -C -s $_shtab_realtime_sync_replay_options ;;

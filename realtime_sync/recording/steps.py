@@ -12,7 +12,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from threading import Lock
-from typing import Any, Final, Optional, Union, cast, overload
+from typing import Any, Final, Optional, Union, overload
 
 from attrs import evolve, frozen
 
@@ -99,6 +99,9 @@ class Steps:
         for place, line in recorded.placed():
             if line.direction not in _DIRECTIONS:
                 continue
+            if line.type == "recording.snapshot":
+                # Read again when it is passed; what is wrong with it is said now.
+                unpacked(mirror_of(self.session_type), line, recorded)
             self._places.append(place)
             self._times.append(line.at)
             self._directions.append(_DIRECTIONS.index(line.direction))
@@ -257,21 +260,25 @@ class _Point:
         if line.type == "recording.switched":
             self.current = line.connection
         elif line.type == "recording.snapshot":
-            packed = cast(Mapping[str, Any], line.frame).get("snapshot")
-            self._snapshots[line.connection] = unpacked(self._mirror, packed)
+            self._snapshots[line.connection] = unpacked(self._mirror, line, "it")
             self._noted.forget(line.connection)
 
 
-def unpacked(mirror: Mirror, packed: Any) -> Any:
+def unpacked(mirror: Mirror, line: RecordedLine, name: object) -> Any:
     """
     The snapshot that a note of a recording holds.
+
+    Args:
+        mirror: of the recording's protocol.
+        line: the note.
+        name: of the recording, for the error.
 
     Raises:
         ConfigurationError: it holds none.
     """
     try:
-        return mirror.unpack(packed)
+        return mirror.unpack(line.frame.get("snapshot"))
     except (AttributeError, KeyError, TypeError, ValueError) as exc:
         raise ConfigurationError(
-            f"the recording begins with no proper snapshot: {exc!r}"
+            f"{name} begins with no proper snapshot: {exc!r}"
         ) from None

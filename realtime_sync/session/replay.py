@@ -158,7 +158,7 @@ class _Replay:
         note = line.frame
         kind = note.get("type")
         if kind == "recording.snapshot":
-            snapshot = unpacked(self._parts.mirror, note.get("snapshot"))
+            snapshot = unpacked(self._parts.mirror, line, self._recorded)
             self._connection(line.connection).snapshot = snapshot
             # Its mirror had heard of what was sent before.
             self._told.forget(line.connection)

@@ -60,7 +60,7 @@ class CallRow:
         worker: machine and process, or empty for this one.
         state: ``"listening"``, ``"thinking"``, ``"answering"``, ``"waiting"``, for a
             live session what the service says; ``"reconnecting"`` or ``"ended"``.
-        seconds: how long it takes, or took.
+        seconds: how long it takes, or took; does not count when rows are compared.
         turns: that were answered while it was watched.
         p50_ms, p95_ms: from the end of speech to the first output, of the latest
             turns; None before there is one.
@@ -79,7 +79,7 @@ class CallRow:
     protocol: str = "realtime"
     worker: str = ""
     state: str = "waiting"
-    seconds: float = 0.0
+    seconds: float = field(default=0.0, eq=False)
     turns: int = 0
     p50_ms: Optional[float] = None
     p95_ms: Optional[float] = None

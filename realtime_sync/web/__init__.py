@@ -10,15 +10,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .board import Board
     from .channel import Channel
     from .conversation import Talking
+    from .debug import Debugger
     from .host import Answer, Asked, WebHost
     from .talk import add_talk, serve
 
 __all__ = [
     "Answer",
     "Asked",
+    "Board",
     "Channel",
+    "Debugger",
     "Talking",
     "WebHost",
     "add_talk",
@@ -28,7 +32,9 @@ __all__ = [
 _HOMES = {
     "Answer": "host",
     "Asked": "host",
+    "Board": "board",
     "Channel": "channel",
+    "Debugger": "debug",
     "Talking": "conversation",
     "WebHost": "host",
     "add_talk": "talk",

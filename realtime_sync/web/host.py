@@ -52,13 +52,13 @@ class Answer:
     What a request is answered with.
 
     Attributes:
-        body: text, or bytes.
+        body: text, bytes, or blocks of bytes that are made while they are sent.
         media_type: of the body.
         status: of HTTP.
         filename: has a browser save the body under that name.
     """
 
-    body: Union[str, bytes]
+    body: Union[str, bytes, Iterable[bytes]]
     media_type: str = "text/plain; charset=utf-8"
     status: int = 200
     filename: str | None = None

@@ -56,7 +56,7 @@ def told(capsys: Any) -> str:
     return str(line)
 
 
-@pytest.mark.parametrize("command", ["tail", "replay", "report"])
+@pytest.mark.parametrize("command", ["tail", "replay", "report", "debug"])
 @pytest.mark.parametrize("name", NO_RECORDINGS)
 def test_what_is_no_recording_is_one_line(
     name: str, command: str, tmp_path: Path, capsys: Any
@@ -73,7 +73,7 @@ def test_what_is_no_recording_is_one_line(
     assert [path] == list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("command", ["replay", "report"])
+@pytest.mark.parametrize("command", ["replay", "report", "debug"])
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_recording_is_one_line(
     name: str, command: str, tmp_path: Path, capsys: Any

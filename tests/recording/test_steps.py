@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from realtime_sync import ReconnectPolicy, Session, Snapshot, Steps, connect, replay
+from realtime_sync import ReconnectPolicy, Session, Steps, connect, replay
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.server import serve
 from realtime_sync.testing import MemoryTransport, frames
@@ -282,18 +282,28 @@ def test_recording_that_begins_late_begins_with_what_was_known(tmp_path: Path) -
     assert sorted(counts) == counts
 
 
-def test_bad_snapshot_in_the_middle_spoils_only_what_comes_after() -> None:
-    """What lies before it can still be looked at."""
+def test_bad_snapshot_in_the_middle_is_found_when_the_recording_is_opened() -> None:
+    """Not by whoever comes to it later."""
     lines = long_call(1)
     bad = {"type": "recording.snapshot", "snapshot": {"items": 3}}
     lines.append(json.dumps({"t": 9, "dir": "note", "note": bad}))
-    steps = Steps(lines)
-    for _ in range(2):
-        with pytest.raises(ConfigurationError, match="no proper snapshot"):
-            steps.snapshot(-1)
 
-    before = steps.snapshot(len(steps) - 2)
-    assert isinstance(before, Snapshot) and 2 == len(before.items)
+    with pytest.raises(ConfigurationError, match="19 lines begins with no proper"):
+        Steps(lines)
+
+
+def test_look_that_failed_spoils_no_other(tmp_path: Path) -> None:
+    """The file is a part of what it was, and then whole again."""
+    path = tmp_path / "call.jsonl"
+    text = "\n".join(long_call(1)) + "\n"
+    path.write_text(text)
+    steps = Steps(path)
+    path.write_text(text[:300])
+    with pytest.raises(ConfigurationError):
+        steps.snapshot(-1)
+    path.write_text(text)
+
+    assert replay(path) == steps.snapshot(-1)
 
 
 def test_file_that_is_cut_afterwards_says_so(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ from realtime_sync import (
     on,
     open_sessions,
     telemetry,
+    web,
     webhooks,
 )
 from realtime_sync.audio.telephony import PCMU, TELNYX, CallBridge
@@ -457,6 +458,10 @@ def time_travel_and_running_calls() -> None:
     rows: list[telemetry.CallRow] = calls.rows()
     ended: bool = calls.hang_up(rows[0].id)
     text: str = telemetry.metrics_text(calls)
+    with web.WebHost() as host:
+        board = web.Board(host, calls)
+        debugger = web.Debugger(host, "call.jsonl")
+        print(board.url, board.changes(0)["rows"], debugger.url)
     print(when, kind, known, every, ended, text)
 
 

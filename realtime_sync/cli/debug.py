@@ -1,0 +1,66 @@
+"""``realtime-sync debug log.jsonl``: step through a recording in the browser."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+import webbrowser
+from pathlib import Path
+
+from .json_output import Commands
+from .serve import set_by_sigterm
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "debug",
+        help="step through a recording in the browser",
+        description="Serve a page, to this machine only, that shows each event of a "
+        "recording and the session as it was at that event, until Ctrl-C.",
+    )
+    parser.add_argument(
+        "log",
+        type=Path,
+        metavar="LOG.jsonl",
+        help="JSON lines, of ours or of another program",
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=0,
+        help="port to listen on, 0 for any that is free (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--no-browser",
+        action="store_true",
+        help="print the address, and open nothing",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, stop: threading.Event | None = None) -> int:
+    """
+    Run the command.
+
+    Args:
+        options: as the parser gives them.
+        stop: setting it ends the command, as Ctrl-C does.
+    """
+    from ..web import Debugger, WebHost
+
+    if stop is None:
+        stop = threading.Event()
+        with set_by_sigterm(stop):
+            return run(options, stop)
+    with WebHost(port=options.port) as host:
+        debugger = Debugger(host, options.log)
+        print(f"{len(debugger.steps):,} events: {debugger.url}", flush=True)
+        if not options.no_browser and sys.stdout.isatty():
+            webbrowser.open(debugger.url)
+        try:
+            stop.wait()
+        except KeyboardInterrupt:
+            print("closing")
+    return 0

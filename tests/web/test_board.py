@@ -1,0 +1,269 @@
+"""The board of running calls: what has changed, hanging up, figures to scrape."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from time import process_time
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+
+from realtime_sync import Session, connect
+from realtime_sync.telemetry import CallRow, ProcessCalls
+from realtime_sync.testing import MemoryTransport, frames
+from realtime_sync.web import Board, WebHost
+
+Start = Callable[..., WebHost]
+
+
+class Clock:
+    """Time that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        """The time as it is; a look later it is fresh no more."""
+        self.now += 1.0
+        return self.now
+
+
+class Other:
+    """Calls of somewhere else, such as of other machines."""
+
+    def __init__(self, *rows: CallRow) -> None:
+        self.table = {row.id: row for row in rows}
+        self.asked = 0
+
+    def rows(self) -> list[CallRow]:
+        """As they are in the table."""
+        self.asked += 1
+        return list(self.table.values())
+
+    def hang_up(self, call_id: str) -> None:
+        """Take it out of the table."""
+        del self.table[call_id]
+
+
+@pytest.fixture
+def session() -> Iterator[tuple[Session, MemoryTransport]]:
+    """A session of this process, without a socket."""
+    transport = MemoryTransport(on_send=frames.acknowledged)
+    session = connect(transport=transport, dispatch="inline", timeout=0.2, name="shop")
+    yield session, transport
+    session.close()
+
+
+def asked(url: str, method: str = "GET") -> tuple[int, str]:
+    """Status and text of an answer."""
+    try:
+        with urlopen(Request(url, method=method), timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except HTTPError as exc:
+        with exc:
+            return exc.code, exc.read().decode()
+
+
+def test_first_answer_has_every_row_and_the_next_only_what_changed(
+    start_host: Start,
+) -> None:
+    """A page with two hundred calls is not sent two hundred rows again and again."""
+    other = Other(*(CallRow(id=str(n), name=f"call {n}") for n in range(200)))
+    board = Board(start_host(), other, clock=Clock())
+    first = board.changes(0)
+    same = board.changes(first["change"])
+    other.table["7"] = CallRow(id="7", name="call 7", state="answering")
+    other.table["8"] = CallRow(id="8", name="call 8", seconds=99)
+    one = board.changes(same["change"])
+    del other.table["9"]
+    gone = board.changes(one["change"])
+    other.table["new"] = CallRow(id="new")
+    new = board.changes(gone["change"])
+    late = board.changes(first["change"])
+
+    assert 200 == len(first["rows"]) == len(first["order"])
+    assert ([], None) == (same["rows"], same["order"])
+    assert ["answering"] == [row["state"] for row in one["rows"]]
+    assert one["order"] is None  # And more seconds alone are no change.
+    assert [] == gone["rows"] and "9" not in gone["order"]
+    assert ["new"] == [row["id"] for row in new["rows"]]
+    assert {"7", "new"} == {row["id"] for row in late["rows"]}
+    assert 200 == len(late["order"])
+
+
+def test_pages_that_ask_at_the_same_moment_have_the_source_asked_once(
+    start_host: Start,
+) -> None:
+    """Ten open pages cost what one does."""
+    other = Other(CallRow(id="1"))
+    board = Board(start_host(), other, clock=lambda: 5.0)
+    answers = [board.changes(0) for _ in range(10)]
+
+    assert 1 == other.asked
+    assert 10 == sum(len(each["rows"]) for each in answers)
+
+
+def test_slow_source_keeps_no_other_page_waiting(start_host: Start) -> None:
+    """What asks other machines takes a second; others see what is known meanwhile."""
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Slow(Other):
+        def rows(self) -> list[CallRow]:
+            if self.asked:
+                inside.set()
+                go_on.wait(10)
+            return super().rows()
+
+    board = Board(start_host(), Slow(CallRow(id="1")), clock=Clock())
+    board.changes(0)
+    thread = threading.Thread(target=board.changes, args=(0,))
+    thread.start()
+    inside.wait(10)
+    meanwhile = board.changes(0)
+    go_on.set()
+    thread.join(10)
+
+    assert ["1"] == meanwhile["order"]
+
+
+def test_source_that_fails_is_asked_again(start_host: Start) -> None:
+    """A broker that was away for a moment."""
+
+    class Failing(Other):
+        def rows(self) -> list[CallRow]:
+            if self.asked == 0:
+                self.asked += 1
+                raise ConnectionError("away")
+            return super().rows()
+
+    board = Board(start_host(), Failing(CallRow(id="1")), clock=Clock())
+    with pytest.raises(ConnectionError):
+        board.changes(0)
+
+    assert ["1"] == board.changes(0)["order"]
+
+
+def test_page_shows_calls_of_this_process_and_of_others(
+    start_host: Start, session: tuple[Session, MemoryTransport]
+) -> None:
+    """Each is hung up where it came from, and said to be unknown elsewhere."""
+    other = Other(CallRow(id="far", name="far", worker="celery@two"))
+    board = Board(start_host(), ProcessCalls(), other, clock=Clock())
+    rows = {row["name"]: row for row in board.changes(0)["rows"]}
+    far, again = board.hang_up("far"), board.hang_up("nobody")
+    left = board.changes(0)["order"]
+    near = board.hang_up(rows["shop"]["id"])
+
+    assert (True, False) == (far, again)
+    assert "far" not in left and rows["shop"]["id"] in left
+    assert near and session[0].closed
+    assert [] == board.transcript("far")
+
+
+def test_page_is_served_with_what_it_asks_for(
+    start_host: Start, session: tuple[Session, MemoryTransport]
+) -> None:
+    """Page, rows, transcript, hanging up; by whoever has the token."""
+    host = start_host()
+    board = Board(host)
+    hostile = "<script>alert(1)</script>"
+    session[0].conversation.add_message(hostile)
+    status, page = asked(board.url)
+    _, rows = asked(host.url("/board/rows", since="x"))
+    row = next(each for each in json.loads(rows)["rows"] if each["name"] == "shop")
+    _, lines = asked(host.url("/board/transcript", id=row["id"]))
+    refused, _ = asked(host.url("/board/hang-up", id=row["id"]))
+    without, _ = asked(board.url.split("?")[0] + "/rows")
+    open_still = session[0].is_open
+    _, done = asked(host.url("/board/hang-up", id=row["id"]), "POST")
+    board.close()
+
+    assert 200 == status and "<table" in page and "shop" not in page
+    assert [{"role": "user", "text": hostile}] == json.loads(lines)["lines"]
+    assert (405, 403) == (refused, without) and open_still
+    assert {"found": True} == json.loads(done) and session[0].closed
+
+
+def test_figures_are_scraped_with_the_token(
+    start_host: Start, session: tuple[Session, MemoryTransport]
+) -> None:
+    """As Prometheus sends it: in a header."""
+    host = start_host()
+    board = Board(host)
+    for frame in frames.answer("Hi", response_id="resp_1")({}):
+        session[1].feed(frame)
+    url = board.metrics_url.split("?")[0]
+    bearer = {"Authorization": f"Bearer {host.access.token}"}
+    with urlopen(Request(url, headers=bearer), timeout=10) as answer:
+        kind, text = answer.headers["Content-Type"], answer.read().decode()
+    without, _ = asked(url)
+    board.close()
+
+    assert "text/plain; version=0.0.4; charset=utf-8" == kind
+    assert 'realtime_sync_sessions{state="waiting"}' in text
+    assert 403 == without
+
+
+def test_session_is_not_touched_while_no_page_asks(
+    start_host: Start, session: tuple[Session, MemoryTransport]
+) -> None:
+    """A board that nobody looks at registers nothing, and leaves nothing behind."""
+    before = len(session[0].handlers())
+    board = Board(start_host())
+    unseen = len(session[0].handlers())
+    board.changes(0)
+    seen = len(session[0].handlers())
+    board.close()
+
+    assert before == unseen == len(session[0].handlers())
+    assert seen > before
+
+
+def cost_of_board(sessions: int, seconds: int, start_host: Start) -> float:
+    """
+    Seconds of CPU that a board of so many sessions takes for a second of ten updates.
+
+    Every session has had something new said before each update.
+    """
+    talks: list[tuple[Session, MemoryTransport]] = []
+    for number in range(sessions):
+        transport = MemoryTransport(on_send=frames.acknowledged)
+        options: dict[str, Any] = {"dispatch": "inline", "timeout": 0.2}
+        talks.append((connect(transport=transport, **options), transport))
+    board = Board(start_host(), clock=Clock())
+    answers = list(frames.answer("Hi", response_id="resp_1")({}))
+    change, taken = board.changes(0)["change"], 0.0
+    for update in range(10 * seconds):
+        for _, transport in talks:
+            transport.feed(answers[update % len(answers)])
+        began = process_time()
+        told = board.changes(change)
+        json.dumps(told)
+        taken += process_time() - began
+        change = told["change"]
+    for session, _ in talks:
+        session.close()
+    board.close()
+    return taken / seconds
+
+
+def test_board_of_twenty_sessions_at_ten_updates_a_second_is_told_all_of_them(
+    start_host: Start,
+) -> None:
+    """A tenth of the long figure; what it takes is measured there."""
+    assert cost_of_board(20, 1, start_host) > 0
+
+
+@pytest.mark.deep
+def test_board_of_two_hundred_sessions_takes_a_small_part_of_a_core(
+    start_host: Start,
+) -> None:
+    """Ten updates a second, each with something new from every session."""
+    cost = cost_of_board(200, 3, start_host)
+    print(f"200 sessions, 10 updates a second: {cost:.3f} s of CPU a second")
+
+    assert cost < 0.4
