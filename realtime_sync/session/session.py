@@ -236,7 +236,8 @@ class Session(BaseSession[Snapshot]):
 
         Args:
             question: text, `Audio`, the path of a sound file (`pathlib.Path`), PCM
-                bytes, an item, or a list of these.
+                bytes, an item, or a list of these. What is said in a sound is in
+                the transcript if the session transcribes, see `Snapshot.transcript`.
             timeout: seconds for the whole exchange; by default the session's.
             max_tool_rounds: how often tool calls are followed up.
             check: raise unless the response was completed.

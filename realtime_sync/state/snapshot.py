@@ -160,7 +160,9 @@ class Snapshot:
         """
         Return what has been said and written, one line per message.
 
-        Where playback was cut, it is what was heard.
+        Where playback was cut, it is what was heard. What the user has said aloud
+        is in it if the session transcribes: ``config={"audio": {"input":
+        {"transcription": {"model": "gpt-transcribe"}}}}``, which costs extra.
         """
         return transcript_lines(self.items)
 

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from attrs import asdict, frozen
 
+from ..errors import ConfigurationError
 from ..state.latency import MOMENTS, Turn, percentile
 from .tokens import Tokens
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from .. import Context, Router, Session, Subscription
     from ..dispatch.notices import TurnFinished
 
@@ -128,6 +131,23 @@ class Ledger:
         figures = [turn.after_ms(name[: -len("_ms")]) for turn in self.turns]
         return Spread.of([each for each in figures if each is not None])
 
+    def rows(self) -> list[dict[str, Any]]:
+        """A flat row for each turn that is kept: names, times, tokens by kind."""
+        return [_row(turn) for turn in self.turns]
+
+    def to_dataframe(self) -> DataFrame:
+        """
+        The `rows` as a data frame.
+
+        Raises:
+            ConfigurationError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as exc:
+            raise ConfigurationError("a data frame needs pandas") from exc
+        return pandas.DataFrame(self.rows())
+
     def to_dict(self) -> dict[str, Any]:
         """The ledger as JSON-able values: count, spreads, tokens, turns."""
         return {
@@ -149,6 +169,20 @@ class Ledger:
                 moments={k: ms / 1000 for k, ms in times.items() if ms is not None},
             )
         )
+
+
+def _row(turn: Turn) -> dict[str, Any]:
+    """A turn without anything within anything."""
+    tokens = asdict(Tokens.of(turn.usage))
+    return {
+        "session": turn.session,
+        "item_id": turn.item_id,
+        "response_id": turn.response_id,
+        "status": turn.status,
+        "interrupted": turn.interrupted,
+        **{f"{name}_ms": turn.after_ms(name) for name in MOMENTS},
+        **{f"{name}_tokens": count for name, count in tokens.items()},
+    }
 
 
 def _plain(turn: Turn) -> dict[str, Any]:

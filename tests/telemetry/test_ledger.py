@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from realtime_sync import Router, Session, connect
+from realtime_sync.errors import ConfigurationError
 from realtime_sync.server import Server, serve
 from realtime_sync.telemetry import (
     Budget,
@@ -88,6 +90,32 @@ def test_ledger_has_the_turns_of_a_session(session: Session) -> None:
     assert 3 == spread.count
     assert 0 <= (spread.p50 or -1) <= (spread.p95 or -1) <= (spread.longest or -1)
     assert 3 == len(ledger.to_dict()["turns"])
+
+
+def test_turns_are_rows_of_a_data_frame() -> None:
+    """A column for each figure, and no cell that would have to be taken apart."""
+    ledger = Ledger()
+    usage = {"input_tokens": 7, "output_tokens": 5, "total_tokens": 12}
+    ledger.add(Turn(response_id="a", usage=usage, moments={"first_audio": 0.25}))
+    ledger.add(Turn(response_id="b", status="cancelled", interrupted=True))
+    frame = ledger.to_dataframe()
+
+    assert ["a", "b"] == list(frame["response_id"])
+    assert 250.0 == frame["first_audio_ms"][0]
+    assert [12, 0] == list(frame["total_tokens"])
+    assert [7, 5] == [frame[name][0] for name in ("input_tokens", "output_tokens")]
+    assert not any(isinstance(each, (dict, tuple)) for each in frame.iloc[0])
+
+
+def test_without_pandas_there_are_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a sentence that says what is missing."""
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    ledger = Ledger()
+    ledger.add(Turn(response_id="a"))
+
+    assert "a" == ledger.rows()[0]["response_id"]
+    with pytest.raises(ConfigurationError, match="pandas"):
+        ledger.to_dataframe()
 
 
 def test_one_ledger_has_the_turns_of_a_router(server: Server) -> None:
