@@ -59,20 +59,21 @@ def sentence(room: str) -> str:
     return document.strip().splitlines()[0]
 
 
+def below(table: dict[str, set[str]], room: str) -> set[str]:
+    """What a room imports, and what that imports, and so on."""
+    return table[room].union(*(below(table, each) for each in table[room]))
+
+
 def needed(table: dict[str, set[str]], room: str) -> set[str]:
     """What a room imports and does not reach through another that it imports."""
-
-    def below(each: str) -> set[str]:
-        return table[each].union(*map(below, table[each])) if table[each] else set()
-
-    through = set().union(*map(below, table[room])) if table[room] else set()
-    return table[room] - through
+    return table[room].difference(*(below(table, each) for each in table[room]))
 
 
 def drawing() -> str:
     """An SVG: imports point down."""
-    optional = ("__main__", "server", "testing")
-    table = {room: t for room, t in rows().items() if room not in optional}
+    found = rows()
+    shown = {"client"} | below(found, "client")
+    table = {room: targets for room, targets in found.items() if room in shown}
     height = levels(table)
     top = max(height.values())
     places: dict[str, tuple[float, float]] = {}
