@@ -32,6 +32,7 @@ def pack(snapshot: Any) -> dict[str, Any]:
             {
                 **asdict(each, recurse=False),
                 "calls": [asdict(call) for call in each.calls.values()],
+                "sequence": dict(each.sequence),
             }
             for each in snapshot.delegations.values()
         ],
@@ -61,6 +62,7 @@ def unpack(packed: Mapping[str, Any]) -> dict[str, Any]:
                 **each,
                 "response_ids": tuple(each["response_ids"]),
                 "calls": _by("call_id", (_made(Call, one) for one in each["calls"])),
+                "sequence": MappingProxyType(dict(each.get("sequence") or {})),
             },
         )
         for each in packed["delegations"]

@@ -44,6 +44,9 @@ class Delegation:
         response_ids: responses of the backend, oldest first.
         calls: functions it wants to be called, by call id.
         text: what the backend has written for the voice.
+        current: the response whose events come, None while unknown.
+        sequence: the latest event of each response, by its number. What comes with
+            a lower one was told before, as it is to whoever attaches again.
     """
 
     id: str
@@ -54,6 +57,8 @@ class Delegation:
     response_ids: tuple[str, ...] = ()
     calls: Mapping[str, Call] = field(factory=lambda: MappingProxyType({}))
     text: str = ""
+    current: Optional[str] = None
+    sequence: Mapping[str, int] = field(factory=lambda: MappingProxyType({}))
 
 
 @frozen(kw_only=True)

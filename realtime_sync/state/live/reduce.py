@@ -34,6 +34,9 @@ Reducer = Callable[[LiveSnapshot, Any], LiveSnapshot]
 MOST: Final = 1000
 """Appended texts, delegations, decisions and anomalies that are kept, of each."""
 
+RECENT: Final = 64
+"""Decisions among which one that is told again is looked for."""
+
 LONGEST: Final = 1 << 20
 """Characters of the backend's text that are kept of one delegation."""
 
@@ -164,6 +167,8 @@ def _appended(kind: str) -> Reducer:
         ],
     ) -> LiveSnapshot:
         at = _waiting(snapshot, kind, _text(event.client_event_id))
+        if at is None and _told_before(snapshot, kind, event):
+            return snapshot
         asked = Appended(kind=kind) if at is None else snapshot.context[at]
         told = evolve(
             asked,
@@ -190,6 +195,17 @@ def _waiting(snapshot: LiveSnapshot, kind: str, named: Optional[str]) -> Optiona
             if named in (None, each.event_id):
                 return at
     return None
+
+
+def _told_before(snapshot: LiveSnapshot, kind: str, event: Any) -> bool:
+    """Whether a text is known to be taken up: whoever attaches again hears it twice."""
+    named = _text(event.client_event_id)
+    span = (_number(event.start_ms), _number(event.end_ms), snapshot.epoch)
+    return any(
+        each.event_id == named and (each.start_ms, each.end_ms, each.epoch) == span
+        for each in snapshot.context
+        if each.kind == kind and each.acknowledged
+    )
 
 
 def _refused(snapshot: LiveSnapshot, event: events.Error) -> LiveSnapshot:
@@ -225,16 +241,18 @@ def _delegated(snapshot: LiveSnapshot, event: events.DelegationCreated) -> LiveS
     delegation_id = _text(getattr(task, "id", None))
     if not task or delegation_id is None:
         return note(snapshot, f"{event.type}: no id")
-    response_id = _text(task.response_id)
-    return _change(
-        snapshot,
-        delegation_id,
-        {
-            "target": _text(task.target) or "",
-            "offset_ms": _number(event.offset_ms) or 0,
-            "response_ids": (response_id,) if response_id else (),
-        },
-    )
+    before = snapshot.delegations.get(delegation_id) or Delegation(id=delegation_id)
+    response_id, known = _text(task.response_id), before.response_ids
+    if response_id is not None and response_id not in known:
+        known = (response_id, *known)
+    changes: dict[str, Any] = {
+        "target": _text(task.target) or "",
+        "offset_ms": _number(event.offset_ms) or 0,
+        "response_ids": known,
+    }
+    if evolve(before, **changes) == before:
+        return snapshot  # Told again.
+    return _change(snapshot, delegation_id, changes)
 
 
 def _backend(snapshot: LiveSnapshot, event: events.ResponseEvent) -> LiveSnapshot:
@@ -243,14 +261,47 @@ def _backend(snapshot: LiveSnapshot, event: events.ResponseEvent) -> LiveSnapsho
     if follow is None or delegation_id is None:
         return snapshot
     before = snapshot.delegations.get(delegation_id) or Delegation(id=delegation_id)
-    changes = follow(before, inner)
+    place = _placed(before, inner)
+    if place is None:
+        # Told again; what follows is of that response.
+        return _change(snapshot, delegation_id, {"current": _named(before, inner)})
+    changes = {**follow(before, inner), **place}
     after = _change(snapshot, delegation_id, changes) if changes else snapshot
     return _counted(after, inner)
+
+
+def _named(before: Delegation, inner: Any) -> Optional[str]:
+    """The response that an event of the backend is of: its own, else the current."""
+    return (
+        _text(getattr(getattr(inner, "response", None), "id", None)) or before.current
+    )
+
+
+def _placed(before: Delegation, inner: Any) -> Optional[dict[str, Any]]:
+    """
+    What an event changes of the places; None for one that was told before.
+
+    A server that numbers nothing, or everything 0, is taken at its word.
+    """
+    name, number = _named(before, inner), getattr(inner, "sequence_number", None)
+    if name is None:
+        return {}
+    places = before.sequence
+    if isinstance(number, int):
+        if 0 < number <= places.get(name, -1):
+            return None
+        if number > places.get(name, -1):
+            places = MappingProxyType({**places, name: number})
+    if name == before.current and places is before.sequence:
+        return {}
+    return {"current": name, "sequence": places}
 
 
 def _response_created(before: Delegation, inner: ResponseCreated) -> dict[str, Any]:
     response_id = _text(getattr(inner.response, "id", None))
     known = before.response_ids
+    if response_id in before.sequence:
+        return {}  # Told again, when it may be over.
     if response_id is None or response_id in known:
         return {"state": "open"}
     return {"state": "open", "response_ids": (*known, response_id)}
@@ -316,6 +367,10 @@ def _counted(snapshot: LiveSnapshot, inner: object) -> LiveSnapshot:
 
 
 def _decided(snapshot: LiveSnapshot, event: events.DecisionEvent) -> LiveSnapshot:
+    event_id = _text(event.event_id)
+    recent = snapshot.decisions[-RECENT:]
+    if event_id is not None and any(each.event_id == event_id for each in recent):
+        return snapshot  # Told again.
     after = _with(snapshot, decisions=(*snapshot.decisions, event)[-MOST:])
     delegation_id = _text(event.delegation_id)
     if delegation_id is None:

@@ -14,6 +14,7 @@ from typing import Any, Final, Optional
 
 from attrs import field, frozen
 
+from ...protocol.audio_formats import BYTES_PER_SAMPLE, PCM, RATES, told_rate
 from ...protocol.live.limits import (
     BYTES_PER_TOKEN,
     HISTORY_MESSAGES,
@@ -92,6 +93,15 @@ class LiveSnapshot:
         )
 
     @property
+    def clock_ms(self) -> float:
+        """How far the session is, by the audio that it has sent; at least so far."""
+        shape = getattr(getattr(self.session, "audio", None), "format", None)
+        kind = getattr(shape, "type", None)
+        kind = kind if isinstance(kind, str) and kind in RATES else PCM
+        rate = told_rate(getattr(shape, "rate", None), RATES[kind])
+        return self.audio.received_bytes * 1000 / (rate * BYTES_PER_SAMPLE[kind])
+
+    @property
     def segments(self) -> tuple[Segment, ...]:
         """What both said, grouped; words of mere agreement are left out."""
         return self.grouped()
@@ -106,10 +116,14 @@ class LiveSnapshot:
             policy: when a side has taken over.
             lossless: keep words of mere agreement too, by the policy's default.
         """
+        said = self.said.all()
+        latest = (each.end_ms for each in said if each.epoch == self.epoch)
         return segments(
-            self.said.all(),
+            said,
             policy=LOSSLESS if lossless else policy,
             closed=self.state == "closed",
+            # A turn is over when nothing follows it, also where nobody says a word.
+            silent_ms=max(0, self.clock_ms - max(latest, default=self.clock_ms)),
         )
 
     def overlaps(self) -> tuple[Overlap, ...]:

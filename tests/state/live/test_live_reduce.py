@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -514,3 +515,123 @@ def test_answer_of_a_session_is_not_about_what_another_was_told() -> None:
     first, second = after(started(), old, started("live_2"), new, APPENDED).context
 
     assert (False, True) == (first.acknowledged, second.acknowledged)
+
+
+def shape(kind: Any, rate: Any = None) -> Frame:
+    """The first thing that a server says, with a format."""
+    form = {"type": kind, **({"rate": rate} if rate else {})}
+    session = {"id": "live_1", "audio": {"format": form}}
+    return {"type": "session.started", "session": session}
+
+
+@pytest.mark.parametrize(
+    ("form", "size"),
+    [
+        (started(), 4800),
+        (shape("audio/pcm", 24_000), 4800),
+        (shape("audio/pcm", 16_000), 3200),
+        (shape("audio/pcmu"), 800),
+        (shape("audio/pcma", 8_000), 800),
+        (shape("audio/pcm", 10**9), 4800),
+        (shape("audio/opus"), 4800),
+    ],
+)
+def test_clock_goes_by_the_audio_that_came(form: Frame, size: int) -> None:
+    """In the format of the session, the usual one where that says nothing."""
+    sound = {"type": "session.output_audio.delta", "delta": b64(bytes(size))}
+
+    assert 0 == after(form).clock_ms
+    assert 200 == after(form, sound, sound).clock_ms
+
+
+def b64(data: bytes) -> str:
+    """Audio as it is on the wire."""
+    return base64.b64encode(data).decode()
+
+
+def test_answer_is_a_segment_once_silence_has_followed_it() -> None:
+    """Not only when another word comes, or the session ends."""
+    sound = {"type": "session.output_audio.delta", "delta": b64(bytes(4800))}
+    talk = [said("u", 200, 400, "And?"), said("a", 400, 600, "It")]
+    before = after(started(), *[sound] * 6, *talk)
+    later = after(*[sound] * 6, start=before)
+
+    assert ["user"] == [each.speaker for each in before.segments]
+    assert ["user", "assistant"] == [each.speaker for each in later.segments]
+    # The clock of a session that took its place begins at zero.
+    renewed = after(started("live_2"), said("u", 0, 200, "Hello"), start=later)
+    assert "Hello" == renewed.segments[-1].text
+
+
+TWICE = [
+    delegated(),
+    backend("created", sequence_number=0, response={"id": "resp_1"}),
+    backend(
+        "output_item.done",
+        sequence_number=1,
+        item={"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+    ),
+    backend(
+        "completed",
+        sequence_number=2,
+        response={"id": "resp_1", "model": "m", "usage": {"input_tokens": 1}},
+    ),
+    backend("created", sequence_number=0, response={"id": "resp_2"}),
+    backend("output_text.delta", sequence_number=3, delta="It rains."),
+    backend("output_text.delta", sequence_number=4, delta=" Much."),
+    backend(
+        "completed",
+        sequence_number=5,
+        response={"id": "resp_2", "model": "m", "usage": {"input_tokens": 1}},
+    ),
+    {
+        "type": "decision.event",
+        "event_id": "d",
+        "event": {"type": "decision.completed", "decision": {"answers": []}},
+    },
+    {"type": "session.thinking.appended", "start_ms": 0, "end_ms": 200},
+]
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [(first, last) for last in range(len(TWICE) + 1) for first in range(last + 1)],
+)
+def test_what_is_told_again_counts_once(first: int, last: int) -> None:
+    """Any stretch of the last seconds, to whoever attaches again."""
+    once = after(started(), *TWICE)
+    twice = after(*TWICE[first:], start=after(started(), *TWICE[:last]))
+
+    [before], [again] = once.delegations.values(), twice.delegations.values()
+    assert before == again
+    assert once.usage == twice.usage
+    assert len(once.decisions) == len(twice.decisions)
+    assert once.context == twice.context
+
+
+def test_backend_that_numbers_nothing_is_taken_at_its_word() -> None:
+    """Or everything with 0: its words are no repetition."""
+    for number in ({}, {"sequence_number": 0}):
+        words = backend("output_text.delta", delta="no ", **number)
+        created = backend("created", response={"id": "r"}, **number)
+        snapshot = after(started(), delegated(), created, words, words)
+
+        assert "no no " == snapshot.delegations["item_1"].text
+        unnamed = after(started(), words, words)
+        assert "no no " == unnamed.delegations["item_1"].text
+
+
+def test_work_that_the_backend_began_before_it_was_told_of_is_one() -> None:
+    """What comes first is kept."""
+    created = backend("created", sequence_number=0, response={"id": "resp_0"})
+    [work] = after(started(), created, delegated()).delegations.values()
+
+    assert ("resp_1", "resp_0") == work.response_ids
+    assert "responses" == work.target
+
+
+def test_decisions_without_ids_are_all_kept() -> None:
+    """Nothing says that one is another told again."""
+    decision = {key: value for key, value in TWICE[-2].items() if key != "event_id"}
+
+    assert 2 == len(after(started(), decision, decision).decisions)
