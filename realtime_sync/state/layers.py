@@ -2,19 +2,23 @@
 A mapping that never changes, of which a changed copy costs the same at any size.
 
 Copying a dictionary of 20,000 items for each item that comes would make the mirror
-slower the longer a conversation lasts. Here few recent changes lie over many settled
-entries; only the changes are copied, and now and then they are settled in one go.
+slower the longer a conversation lasts. Here the latest changes lie over those before
+them, and these over many settled entries; only the latest are copied, and each layer
+is put into the one below when it is full.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 V = TypeVar("V")
 
-MOST_RECENT = 256
-"""Changes at which they are settled, and one more for 64 entries that are settled."""
+MOST_RECENT: Final = 64
+"""The latest changes at which they are put to those before them."""
+
+MOST_CHANGES: Final = 1024
+"""Changes at which they are settled, and one more for 16 entries that are settled."""
 
 _GONE: Any = object()
 
@@ -27,16 +31,18 @@ class Layers(Mapping[str, V], Generic[V]):
         settled: the first entries; whoever gives them leaves them alone.
     """
 
-    __slots__ = ("_settled", "_recent", "_count")
+    __slots__ = ("_settled", "_changes", "_recent", "_count")
 
     def __init__(self, settled: Mapping[str, V] = {}) -> None:  # noqa: B006
         self._settled: dict[str, V] = dict(settled)
+        self._changes: dict[str, V] = {}
         self._recent: dict[str, V] = {}
         self._count = len(self._settled)
 
     def put(self, changes: Mapping[str, V]) -> Layers[V]:
         """Return a copy with other entries; those that were there keep their place."""
-        if any(self._recent.get(each) is _GONE for each in changes):
+        gone = self._changes, self._recent
+        if any(each.get(key) is _GONE for key in changes for each in gone):
             # What comes back comes last, so the place that it had must go.
             return Layers(self.flat()).put(changes)
         fresh = sum(each not in self for each in changes)
@@ -49,31 +55,33 @@ class Layers(Mapping[str, V], Generic[V]):
 
     def flat(self) -> dict[str, V]:
         """Return the entries as a dictionary of the caller's own. O(entries)."""
-        merged = {**self._settled, **self._recent}
-        for each, value in self._recent.items():
+        changes = {**self._changes, **self._recent}
+        merged = {**self._settled, **changes}
+        for each, value in changes.items():
             if value is _GONE:
                 del merged[each]
         return merged
 
     def get(self, key: str, default: object = None) -> Any:
         """Return what is under a key, or something else."""
-        found = self._recent.get(key)
+        found = self._changed_to(key)
         if found is None:
             return self._settled.get(key, default)
         return default if found is _GONE else found
 
     def __getitem__(self, key: str) -> V:
-        found = self._recent.get(key)
+        found = self._changed_to(key)
         if found is _GONE:
             raise KeyError(key)
         return self._settled[key] if found is None else found
 
     def __contains__(self, key: object) -> bool:
-        found = self._recent.get(key)  # type: ignore[call-overload]
+        found = self._changed_to(key)
         return key in self._settled if found is None else found is not _GONE
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.flat() if self._recent else self._settled)
+        changed = self._recent or self._changes
+        return iter(self.flat() if changed else self._settled)
 
     def __len__(self) -> int:
         return self._count
@@ -81,11 +89,19 @@ class Layers(Mapping[str, V], Generic[V]):
     def __repr__(self) -> str:
         return f"Layers({self.flat()!r})"
 
+    def _changed_to(self, key: Any) -> Any:
+        """Return what a key was changed to lately, None if it was not."""
+        found = self._recent.get(key)
+        return self._changes.get(key) if found is None else found
+
     def _changed(self, changes: Mapping[str, V], count: int) -> Layers[V]:
         copy: Layers[V] = Layers.__new__(Layers)
-        copy._settled = self._settled
+        copy._settled, copy._changes = self._settled, self._changes
         copy._recent = {**self._recent, **changes}
         copy._count = count
-        if len(copy._recent) > MOST_RECENT + count // 64:
-            copy._settled, copy._recent = copy.flat(), {}
+        if len(copy._recent) > MOST_RECENT:
+            copy._changes = {**self._changes, **copy._recent}
+            copy._recent = {}
+            if len(copy._changes) > MOST_CHANGES + count // 16:
+                copy._settled, copy._changes = copy.flat(), {}
         return copy

@@ -9,22 +9,24 @@ forest read from top to bottom. Two groups stand at the top: the items that the
 server put at the head, latest first, and after them those of which it has said
 nothing usable yet, in order of arrival.
 
-`Order` keeps the forest already read out, as a flat sequence in which everything
-below an item follows it immediately. Its end, where nearly all items come, is a
-tuple of its own, so that a place there costs the same at any length. Deleted items
-stay in it as tombstones, so that what names them later still finds its place.
+`Order` keeps the forest already read out, as a sequence in which everything below an
+item follows it immediately. It is in runs, so that to put an item somewhere copies one
+run and not all; the last one, where nearly all items come, is looked at first. Deleted
+items stay in it as tombstones, so that what names them later still finds its place.
 """
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping
-from typing import Union
+from itertools import chain
+from typing import Final, Union
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from ..types import Unset
 from .layers import Layers
+from .records import changed, changed_in
 
 Predecessor = Union[str, None, Unset]
 """What a server says: an item, ``null``, or nothing."""
@@ -46,11 +48,14 @@ class Anchor(enum.Enum):
 Parent = Union[str, Anchor]
 
 
-MOST_AT_END = 128
-"""Items in the tuple at the end at which they are joined to the others."""
+Run = tuple[str, ...]
+"""Items that follow each other."""
+
+LONGEST: Final = 128
+"""Items in a run at which it is cut in two."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Order:
     """
     The order of a conversation.
@@ -61,8 +66,8 @@ class Order:
         waiting: missing predecessor -> the items that named it.
     """
 
-    _ids: tuple[str, ...] = ()
-    _end: tuple[str, ...] = ()
+    _runs: tuple[Run, ...] = ()
+    _end: Run = ()
     parents: Layers[Parent] = field(factory=Layers)
     dead: Layers[bool] = field(factory=Layers)
     waiting: Layers[tuple[str, ...]] = field(factory=Layers)
@@ -70,7 +75,7 @@ class Order:
     @property
     def ids(self) -> tuple[str, ...]:
         """Every item in order, tombstones included."""
-        return self._ids + self._end
+        return (*chain.from_iterable(self._runs), *self._end)
 
     @property
     def visible(self) -> tuple[str, ...]:
@@ -79,6 +84,18 @@ class Order:
             return self.ids
         dead = self.dead.flat()
         return tuple(each for each in self.ids if each not in dead)
+
+
+def in_order(
+    ids: Iterable[str],
+    *,
+    parents: Layers[Parent],
+    dead: Layers[bool],
+    waiting: Layers[tuple[str, ...]],
+) -> Order:
+    """Return an order of items that are in order already; see `Order`."""
+    runs = _short(tuple(ids))
+    return Order(runs=runs, parents=parents, dead=dead, waiting=waiting)
 
 
 def place(
@@ -135,7 +152,7 @@ def orphaned(order: Order, item_id: str) -> bool:
 
 def bury(order: Order, *items: str) -> Order:
     """Take items out of the conversation and leave tombstones."""
-    return evolve(order, dead=order.dead.put(dict.fromkeys(items, True)))
+    return changed_in(order, "dead", order.dead.put(dict.fromkeys(items, True)))
 
 
 def forget_tombstones(order: Order, limit: int) -> Order:
@@ -149,7 +166,8 @@ def forget_tombstones(order: Order, limit: int) -> Order:
 def _anchor(order: Order, item_id: str, anchor: Anchor) -> Order:
     run, order = _lift(order, item_id)
     if anchor is Anchor.HEAD:
-        order = evolve(order, ids=run + order.ids, end=())
+        first, *rest = order._runs or ((),)
+        order = changed_in(order, "_runs", (*_short(run + first), *rest))
     else:
         order = _at_end(order, order._end + run)
     return _settle(order, item_id, anchor)
@@ -161,27 +179,40 @@ def _after(order: Order, item_id: str, previous: str) -> Order:
         return _settle(_at_end(order, order._end + run), item_id, Anchor.END)
     if previous not in order.parents:
         orphans = (*order.waiting.get(previous, ()), item_id)
-        order = evolve(order, waiting=order.waiting.put({previous: orphans}))
+        waiting = order.waiting.put({previous: orphans})
+        order = changed_in(order, "waiting", waiting)
         return _settle(_at_end(order, order._end + run), item_id, previous)
     return _settle(_insert(order, previous, run), item_id, previous)
 
 
-def _insert(order: Order, previous: str, run: tuple[str, ...]) -> Order:
-    """Put items after one that is there: cheap at the end, O(items) elsewhere."""
-    end = order._end
-    if (end or order._ids)[-1] == previous:
-        return _at_end(order, end + run)
+def _insert(order: Order, previous: str, run: Run) -> Order:
+    """Put items after one that is there, which is rarely far from the end."""
+    end, runs = order._end, order._runs
     if previous in end:
         at = end.index(previous) + 1
         return _at_end(order, end[:at] + run + end[at:])
-    at = order._ids.index(previous) + 1
-    return evolve(order, ids=order._ids[:at] + run + order._ids[at:])
+    place = len(runs) - 1
+    while previous not in runs[place]:
+        place -= 1
+    found = runs[place]
+    at = found.index(previous) + 1
+    longer = _short(found[:at] + run + found[at:])
+    return changed_in(order, "_runs", (*runs[:place], *longer, *runs[place + 1 :]))
 
 
-def _at_end(order: Order, end: tuple[str, ...]) -> Order:
-    if len(end) > MOST_AT_END:
-        return evolve(order, ids=order._ids + end, end=())
-    return evolve(order, end=end)
+def _at_end(order: Order, end: Run) -> Order:
+    if len(end) <= LONGEST:
+        return changed_in(order, "_end", end)
+    *before, end = _short(end)
+    return changed(order, {"_runs": (*order._runs, *before), "_end": end})
+
+
+def _short(run: Run) -> tuple[Run, ...]:
+    """Cut a run that is too long; what is left at the end has room for more."""
+    half = LONGEST // 2
+    if len(run) <= LONGEST:
+        return (run,)
+    return tuple(run[at : at + half] for at in range(0, len(run), half))
 
 
 def _adopt(order: Order, item_id: str) -> Order:
@@ -189,27 +220,25 @@ def _adopt(order: Order, item_id: str) -> Order:
     if item_id not in order.waiting:
         return order
     orphans = order.waiting[item_id]
-    order = evolve(order, waiting=order.waiting.without([item_id]))
+    order = changed_in(order, "waiting", order.waiting.without([item_id]))
     for orphan in orphans:
         if order.parents.get(orphan) == item_id:
             order = _after(order, orphan, item_id)
     return order
 
 
-def _lift(order: Order, item_id: str) -> tuple[tuple[str, ...], Order]:
+def _lift(order: Order, item_id: str) -> tuple[Run, Order]:
     """Cut an item, with everything below it, out of the order."""
     if item_id not in order.parents:
         return (item_id,), order
     if item_id in order._end:
         run, end = _cut(order._end, item_id, order.parents)
-        return run, evolve(order, end=end)
+        return run, changed_in(order, "_end", end)
     run, ids = _cut(order.ids, item_id, order.parents)
-    return run, evolve(order, ids=ids, end=())
+    return run, changed(order, {"_runs": _short(ids), "_end": ()})
 
 
-def _cut(
-    ids: tuple[str, ...], item_id: str, parents: Layers[Parent]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _cut(ids: Run, item_id: str, parents: Layers[Parent]) -> tuple[Run, Run]:
     start = ids.index(item_id)
     end = start + 1
     run = {item_id}
@@ -220,7 +249,7 @@ def _cut(
 
 
 def _settle(order: Order, item_id: str, parent: Parent) -> Order:
-    return evolve(order, parents=order.parents.put({item_id: parent}))
+    return changed_in(order, "parents", order.parents.put({item_id: parent}))
 
 
 def forget(order: Order, items: Iterable[str]) -> Order:
@@ -231,21 +260,17 @@ def forget(order: Order, items: Iterable[str]) -> Order:
     """
     items = tuple(items)
     parents = order.parents.flat()
-    gone: dict[str, Parent] = {}
-    for each in items:
-        if each in parents:
-            gone[each] = parents.pop(each)
-    for each, parent in parents.items():
-        if parent in gone:
-            parents[each] = _heir(parent, gone, parents)
+    gone = {each: parents.pop(each) for each in items if each in parents}
+    orphaned = {each: old for each, old in parents.items() if old in gone}
+    for each, old in orphaned.items():
+        parents[each] = _heir(old, gone, parents)
     waiting = {
         missing: left
         for missing, orphans in order.waiting.items()
         if (left := tuple(each for each in orphans if each in parents))
     }
-    ids = tuple(each for each in order.ids if each in parents)
-    return Order(
-        ids=ids,
+    return in_order(
+        filter(parents.__contains__, order.ids),
         parents=Layers(parents),
         dead=order.dead.without(items),
         waiting=Layers(waiting),

@@ -13,7 +13,7 @@ from typing import Any, Optional
 from ..protocol import sensitive
 from .items import Item
 from .layers import Layers
-from .ordering import Anchor, Order, Parent
+from .ordering import Anchor, Order, Parent, in_order
 from .parts import Anomaly, Asked, Limits, ResponseState
 from .records import freeze, pack
 from .usage import UsageTotals
@@ -60,8 +60,8 @@ def _unpack_order(packed: Mapping[str, Any]) -> Order:
         for each, parent in packed.get("parents", {}).items()
     }
     waiting = packed.get("waiting", {})
-    return Order(
-        ids=tuple(packed.get("ids", ())),
+    return in_order(
+        packed.get("ids", ()),
         parents=Layers(parents),
         dead=Layers(dict.fromkeys(packed.get("dead", ()), True)),
         waiting=Layers({missing: tuple(each) for missing, each in waiting.items()}),

@@ -126,7 +126,8 @@ def drop(snapshot: Snapshot, items: Iterable[str]) -> Snapshot:
 def reordered(snapshot: Snapshot, order: ordering.Order) -> Snapshot:
     """Replace the order, forgetting the oldest tombstones."""
     limit = snapshot.limits.max_items
-    if len(order.dead) > limit + _slack(limit):
+    # A tombstone is small, and to forget one costs as much as to forget many.
+    if len(order.dead) > limit + limit // 2:
         order = ordering.forget_tombstones(order, limit)
     return updated(snapshot, {"_order": order})
 
@@ -146,7 +147,7 @@ def erase(snapshot: Snapshot, items: Iterable[str]) -> Snapshot:
 
 def _slack(limit: int) -> int:
     """Return how far a limit is exceeded before all surplus is forgotten at once."""
-    return limit // 16
+    return limit // 8
 
 
 def _bounded(snapshot: Snapshot) -> Snapshot:
@@ -154,8 +155,9 @@ def _bounded(snapshot: Snapshot) -> Snapshot:
     surplus = len(snapshot._base) - limit
     if surplus <= _slack(limit):
         return snapshot
-    settled = (each for each in snapshot._base if each not in snapshot._overlay)
-    oldest = list(islice(settled, surplus))
+    # Enough of the oldest, some of which may be in flight again.
+    first = islice(snapshot._base, surplus + len(snapshot._overlay))
+    oldest = [each for each in first if each not in snapshot._overlay][:surplus]
     known = [each for each in oldest if each in snapshot._order.parents]
     order = ordering.bury(snapshot._order, *known)
     return reordered(drop(snapshot, oldest), order)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime_sync.state import layers
-from realtime_sync.state.layers import MOST_RECENT, Layers
+from realtime_sync.state.layers import MOST_CHANGES, MOST_RECENT, Layers
 
 KEYS = st.sampled_from("abcdefgh")
 STEPS = st.one_of(
@@ -19,15 +19,20 @@ STEPS = st.one_of(
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(STEPS, max_size=20), st.integers(min_value=0, max_value=6))
+@given(
+    st.lists(STEPS, max_size=20),
+    st.integers(min_value=0, max_value=6),
+    st.integers(min_value=0, max_value=6),
+)
 def test_layers_are_a_dictionary_in_order_of_arrival(
-    steps: list[Any], most: int
+    steps: list[Any], recent: int, changes: int
 ) -> None:
     """Wherever the changes are settled, and what was before stays what it was."""
     model: dict[str, int] = {}
     mapping: Layers[int] = Layers()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layers, "MOST_RECENT", most)
+        patch.setattr(layers, "MOST_RECENT", recent)
+        patch.setattr(layers, "MOST_CHANGES", changes)
         for step, argument in steps:
             before, kept = mapping.flat(), mapping
             mapping = getattr(mapping, step)(argument)
@@ -68,10 +73,13 @@ def test_a_copy_shares_what_is_settled() -> None:
 def test_changes_are_settled_before_they_are_many() -> None:
     """What is copied at each change is bounded."""
     mapping: Layers[int] = Layers()
-    sizes = []
-    for number in range(3 * MOST_RECENT):
+    recent, changes = [], []
+    for number in range(3 * MOST_CHANGES):
         mapping = mapping.put({str(number): number})
-        sizes.append(len(mapping._recent))
+        recent.append(len(mapping._recent))
+        changes.append(len(mapping._changes))
 
-    assert max(sizes) <= MOST_RECENT + len(mapping) // 64
-    assert 3 * MOST_RECENT == len(mapping)
+    assert max(recent) <= MOST_RECENT
+    assert max(changes) <= MOST_CHANGES + MOST_RECENT + len(mapping) // 16
+    assert 3 * MOST_CHANGES == len(mapping)
+    assert len(mapping._settled) > MOST_CHANGES

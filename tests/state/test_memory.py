@@ -73,11 +73,13 @@ def copied(snapshot: Snapshot, before: Snapshot) -> int:
         (snapshot._order.waiting, before._order.waiting),
     ]
     entries = sum(
-        len(now._recent) + (now._settled is not was._settled) * len(now._settled)
+        len(now._recent)
+        + (now._changes is not was._changes) * len(now._changes)
+        + (now._settled is not was._settled) * len(now._settled)
         for now, was in pairs
     )
-    moved = snapshot._order._ids is not before._order._ids
-    order = len(snapshot._order._end) + moved * len(snapshot._order._ids)
+    moved = snapshot._order._runs is not before._order._runs
+    order = len(snapshot._order._end) + moved * len(snapshot._order._runs)
     return entries + order + len(snapshot._overlay)
 
 
