@@ -26,6 +26,7 @@ from realtime_sync.connection import connection, held_commands, pending, wire_lo
 from realtime_sync.deadline import Deadline
 from realtime_sync.dispatch import streams
 from realtime_sync.protocol import jsontext
+from realtime_sync.protocol.codec import Codec
 from realtime_sync.protocol.events import UnknownEvent
 from realtime_sync.recording import reader
 from realtime_sync.report import html, reading
@@ -36,11 +37,14 @@ from realtime_sync.server.host import calls
 from realtime_sync.server.host import connection as serving
 from realtime_sync.server.host import listener, secrets
 from realtime_sync.session.options import SessionOptions
+from realtime_sync.state.live import reduce as live
+from realtime_sync.state.live.snapshot import LiveSnapshot
 from realtime_sync.state.merging import FURTHEST_PART
 from realtime_sync.state.parts import Limits
 from realtime_sync.state.reducers import attribution
 from realtime_sync.state.reducers import conversation as conversation_reducers
 from realtime_sync.state.reducers import session as session_reducers
+from realtime_sync.state.text import MOST_TEXT
 from realtime_sync.testing import MemoryTransport
 from realtime_sync.transport import final_answer, http_errors, log_writer, logs, outbox
 from realtime_sync.transport.endpoint import Endpoint
@@ -328,6 +332,31 @@ def _output(patch: pytest.MonkeyPatch, path: Path) -> None:
         item.id for item in mirror.snapshot.responses["r"].output
     ]
     assert 20 == len(mirror.order)
+
+
+@reaches("a text, a transcript or arguments that come in pieces")
+def _text(patch: pytest.MonkeyPatch, path: Path) -> None:
+    piece = "x" * (MOST_TEXT // 4 + 1)
+    mirror = Mirror()
+    for _ in range(6):
+        mirror.text(piece, "i")
+
+    (item,) = mirror.snapshot.items
+    assert MOST_TEXT == len(item.text)
+    assert ["endless_text"] == mirror.kinds
+    assert 3 == mirror.snapshot.anomalies[-1].count
+
+
+@reaches("the text of one delegation of a live session")
+def _delegated_text(patch: pytest.MonkeyPatch, path: Path) -> None:
+    codec, snapshot = Codec(session_type="live"), LiveSnapshot()
+    delta = {"type": "response.output_text.delta", "delta": "x" * (live.LONGEST - 1)}
+    frame = {"type": "response.event", "delegation_id": "d", "event": delta}
+    for _ in range(3):
+        snapshot = live.reduce(snapshot, codec.structure(frame))
+
+    assert live.LONGEST == len(snapshot.delegations["d"].text)
+    assert 1 == len(snapshot.anomalies)
 
 
 @reaches("anomalies")

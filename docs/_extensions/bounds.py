@@ -168,6 +168,19 @@ MIRROR: Rows = (
         "the latest are kept; the same one in a row is counted",
     ),
     Bound(
+        "a text, a transcript or arguments that come in pieces",
+        "state.text:MOST_TEXT",
+        "characters",
+        "what comes then is left out, with the anomaly ``endless_text``, until the "
+        "server tells the whole; handlers get every piece",
+    ),
+    Bound(
+        "the text of one delegation of a live session",
+        "state.live.reduce:LONGEST",
+        "characters",
+        "what comes then is left out, with an anomaly; handlers get every piece",
+    ),
+    Bound(
         "detail of an anomaly",
         "state.store:LONGEST_DETAIL",
         "characters",

@@ -22,6 +22,7 @@ from .items import Item, Part
 from .parts import Anomaly, ResponseState
 from .records import changed, changed_in
 from .snapshot import Snapshot
+from .text import MOST_TEXT, Text
 
 T = TypeVar("T")
 
@@ -239,6 +240,14 @@ def disagreed(
         told = {"item_id": item.id, "response_id": item.response_id}
         snapshot = note(snapshot, event, "disagreement", detail, **told)
     return snapshot
+
+
+def checked(snapshot: Snapshot, event: ServerEvent, text: Text, item: str) -> Snapshot:
+    """Note that a text is full, if it is: the mirror has no more of it."""
+    if text.size < MOST_TEXT:
+        return snapshot
+    detail = f"a text has {text.size} characters; what comes is left out"
+    return note(snapshot, event, "endless_text", detail, item_id=item)
 
 
 def shortened(text: str) -> str:

@@ -10,7 +10,10 @@ share what they have in common and nothing else.
 
 from __future__ import annotations
 
-from typing import Optional, Union
+from typing import Final, Optional, Union
+
+MOST_TEXT: Final = 1 << 20
+"""Characters to which a text grows by pieces."""
 
 
 class Text:
@@ -20,14 +23,18 @@ class Text:
     The joined string is kept once somebody has asked for it, so reading after
     every delta joins one piece at a time. Immutable otherwise; may be read by
     any number of threads.
+
+    Attributes:
+        size: characters, whoever has joined them.
     """
 
-    __slots__ = ("_before", "_piece", "_joined")
+    __slots__ = ("_before", "_piece", "_joined", "size")
 
     def __init__(self, before: Optional[Text], piece: str) -> None:
         self._before = before
         self._piece = piece
         self._joined: Optional[str] = None
+        self.size: int = len(piece) if before is None else before.size + len(piece)
 
     def __str__(self) -> str:
         if self._joined is None:
@@ -70,10 +77,16 @@ Growing = Union[str, Text, None]
 
 
 def append(text: Growing, piece: str) -> Text:
-    """Return the text with a piece added at its end."""
-    if isinstance(text, Text):
-        return Text(text, piece)
-    return Text(Text(None, text) if text else None, piece)
+    """
+    Return the text with a piece added at its end.
+
+    As much of it as there is room for, see `MOST_TEXT`.
+    """
+    if not isinstance(text, Text):
+        text = Text(None, text or "")
+    if text.size + len(piece) > MOST_TEXT:
+        piece = piece[: max(0, MOST_TEXT - text.size)]
+    return Text(text, piece) if piece else text
 
 
 def plain(text: Growing) -> Optional[str]:

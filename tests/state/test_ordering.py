@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime_sync.state.ordering import (
+    LONGEST,
     Anchor,
     Order,
     Predecessor,
@@ -274,3 +275,19 @@ def test_no_sequence_of_statements_breaks_the_order(steps: list[Any]) -> None:
             parent = order.parents[each]
             assert isinstance(parent, Anchor) or parent in seen or orphaned(order, each)
             seen.add(each)
+
+
+@pytest.mark.parametrize("at", [0, 1, 100, 300, 499])
+def test_an_item_finds_its_place_anywhere_in_a_long_order(at: int) -> None:
+    """In the run where its predecessor is; runs that grow are cut."""
+    order, model = Order(), list[str]()
+    for number in range(500):
+        order = place(order, f"u{number}", f"u{number - 1}" if number else None)
+        model.append(f"u{number}")
+    for number in range(300):
+        order = place(order, f"x{number}", f"u{at}")
+        model.insert(at + 1, f"x{number}")
+    order = place(order, "first", None, at_root=True)
+
+    assert ("first", *model) == order.ids
+    assert max(map(len, order._runs)) <= LONGEST

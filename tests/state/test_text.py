@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 
-from realtime_sync.state.text import Text, append, plain
+from realtime_sync.state.text import MOST_TEXT, Text, append, plain
 
 
 def grown(pieces: int) -> Text:
@@ -48,6 +48,24 @@ def test_a_string_can_be_continued() -> None:
     """A finished text grows on if the server goes on; an empty one is nothing."""
     assert "one two" == str(append("one ", "two"))
     assert "two" == str(append("", "two"))
+
+
+def test_a_text_that_never_ends_is_cut_and_stays_so() -> None:
+    """Nothing smaller slips in behind what was left out."""
+    text = append(None, "x" * (MOST_TEXT - 3))
+    cut = append(text, "abcdef")
+
+    assert MOST_TEXT == cut.size == len(str(cut))
+    assert str(cut).endswith("xabc")
+    assert append(cut, "y") is cut
+    assert MOST_TEXT - 3 == text.size
+
+
+def test_a_whole_text_may_be_longer_and_grows_no_more() -> None:
+    """What the server tells at the end is what counts."""
+    whole = "x" * (MOST_TEXT + 7)
+
+    assert whole == append(whole, "y")
 
 
 def test_texts_compare_by_what_they_say() -> None:

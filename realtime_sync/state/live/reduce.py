@@ -267,6 +267,9 @@ def _backend(snapshot: LiveSnapshot, event: events.ResponseEvent) -> LiveSnapsho
         return _change(snapshot, delegation_id, {"current": _named(before, inner)})
     changes = {**follow(before, inner), **place}
     after = _change(snapshot, delegation_id, changes) if changes else snapshot
+    if len(changes.get("text", "")) == LONGEST != len(before.text):
+        told = f"a text has {LONGEST} characters; what comes is left out"
+        after = note(after, f"{event.type}: {told}")
     return _counted(after, inner)
 
 

@@ -17,8 +17,16 @@ from ..items import Item
 from ..merging import described_part
 from ..records import changed, changed_in
 from ..snapshot import Snapshot
-from ..store import disagreed, put_call, put_growing, put_part, regrown, text_or_none
-from ..text import append
+from ..store import (
+    checked,
+    disagreed,
+    put_call,
+    put_growing,
+    put_part,
+    regrown,
+    text_or_none,
+)
+from ..text import MOST_TEXT, append
 from .attribution import (
     CallDelta,
     CallDone,
@@ -64,9 +72,11 @@ def _extended(snapshot: Snapshot, event: WordsDelta, name: str, kind: str) -> Sn
     ):
         return _extended_elsewhere(snapshot, event, piece, name, kind)
     values = snapshot._grown.copy()
-    values[name] = append(values[name], piece)
+    values[name] = text = append(values[name], piece)
     if values["heard_ms"] is not None and name == "_transcript":
         values["_kept"] = append(values["_kept"], piece)
+    if text.size >= MOST_TEXT:
+        snapshot = checked(snapshot, event, text, growth.item_id)
     return regrown(snapshot, values)
 
 
@@ -79,7 +89,9 @@ def _extended_elsewhere(
         return found
     snapshot, item, index = found
     part = item.content[index]
-    part = changed_in(part, name, append(getattr(part, name), piece))
+    text = append(getattr(part, name), piece)
+    snapshot = checked(snapshot, event, text, item.id)
+    part = changed_in(part, name, text)
     if part.heard_ms is not None and name == "_transcript":
         part = changed_in(part, "_kept", append(part._kept, piece))
     return put_part(snapshot, item, index, part)
@@ -202,7 +214,9 @@ def arguments_delta(snapshot: Snapshot, event: CallDelta) -> Snapshot:
     values = snapshot._grown.copy()
     if values["call_id"] is None or values["name"] is None:
         return _called_elsewhere(snapshot, event, piece)
-    values["_arguments"] = append(values["_arguments"], piece)
+    values["_arguments"] = text = append(values["_arguments"], piece)
+    if text.size >= MOST_TEXT:
+        snapshot = checked(snapshot, event, text, growth.item_id)
     return regrown(snapshot, values)
 
 
@@ -214,7 +228,9 @@ def _called_elsewhere(snapshot: Snapshot, event: CallDelta, piece: str) -> Snaps
         if isinstance(found, Snapshot):
             return found
         snapshot, item = found
-    item = changed_in(item, "_arguments", append(item._arguments, piece))
+    text = append(item._arguments, piece)
+    snapshot = checked(snapshot, event, text, item.id)
+    item = changed_in(item, "_arguments", text)
     return put_call(snapshot, _called(item, event))
 
 

@@ -11,6 +11,7 @@ from ..merging import with_part, with_part_changed
 from ..records import changed
 from ..snapshot import Snapshot
 from ..store import (
+    checked,
     drop,
     find,
     given,
@@ -140,7 +141,9 @@ def transcription_delta(
         snapshot, text = learned(snapshot, INTERIM), None
     elif _tells_again(snapshot, plain(text) or "", piece):
         snapshot, text = learned(snapshot, CUMULATIVE), None
-    changes = {"_transcript": append(text, piece), "transcription": "in_progress"}
+    text = append(text, piece)
+    snapshot = checked(snapshot, event, text, item.id)
+    changes = {"_transcript": text, "transcription": "in_progress"}
     return put_growing(snapshot, with_part_changed(item, index, changes))
 
 

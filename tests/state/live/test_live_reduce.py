@@ -15,6 +15,7 @@ from realtime_sync.protocol.registry import LIVE_ROWS, event_class
 from realtime_sync.state.live import fragments as pieces
 from realtime_sync.state.live.fragments import Fragment, Fragments, Timeline
 from realtime_sync.state.live.reduce import (
+    LONGEST,
     NOT_MIRRORED,
     REDUCERS,
     reduce,
@@ -186,6 +187,16 @@ def test_a_response_that_called_something_has_not_answered() -> None:
     assert "open" == after(*QUESTION, ended).delegations["item_1"].state
     late = after(*QUESTION, *ANSWER[:5], ended)
     assert "open" == late.delegations["item_1"].state
+
+
+def test_a_text_of_the_backend_that_never_ends_is_cut_and_noted_once() -> None:
+    """Handlers get every piece."""
+    more = backend("output_text.delta", delta="x" * (LONGEST // 2 + 1))
+    snapshot = after(*QUESTION, more, more, more)
+
+    assert LONGEST == len(snapshot.delegations["item_1"].text)
+    (noted,) = snapshot.anomalies
+    assert f"{LONGEST} characters" in noted
 
 
 @pytest.mark.parametrize("end", ["failed", "incomplete"])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from realtime_sync.protocol.dialects.server_quirks import SHORT_DONE
 from realtime_sync.state import store
+from realtime_sync.state.text import MOST_TEXT
 from tests.state.mirror_builder import Mirror, answer, call
 
 
@@ -390,3 +392,58 @@ def test_what_is_done_is_no_longer_in_flight() -> None:
     mirror.ended(answer(status="completed"))
 
     assert {} == mirror.snapshot._overlay
+
+
+MOST = MOST_TEXT // 2 + 1
+
+
+def said_more(mirror: Mirror, elsewhere: bool) -> None:
+    """More text than is kept, in one part or in turns with another."""
+    for _ in range(3):
+        mirror.text("x" * MOST)
+        if elsewhere:
+            mirror.text("y", "b", output_index=1)
+
+
+def spoke_more(mirror: Mirror, elsewhere: bool) -> None:
+    """The same in speech."""
+    for _ in range(3):
+        mirror.speech("x" * MOST)
+        if elsewhere:
+            mirror.speech("y", "b", output_index=1)
+
+
+def called_more(mirror: Mirror, elsewhere: bool) -> None:
+    """The same in the arguments of a call."""
+    kind = "response.function_call_arguments.delta"
+    for item_id in ("a", "b"):
+        mirror.started(call(item_id))
+    for _ in range(4):
+        mirror.about(kind, delta="x" * MOST)
+        if elsewhere:
+            mirror.about(kind, "b", delta="y", output_index=1)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize(
+    ("tell", "name"),
+    [(said_more, "_text"), (spoke_more, "_transcript"), (called_more, "_arguments")],
+)
+def test_what_never_ends_is_kept_up_to_a_bound_and_noted(
+    tell: Callable[[Mirror, bool], None], name: str, elsewhere: bool
+) -> None:
+    """By each way that a delta may take; the other one goes on growing."""
+    mirror = Mirror()
+    tell(mirror, elsewhere)
+    item = mirror.snapshot.item("a")
+
+    assert item is not None
+    grown = item if name == "_arguments" else item.content[0]
+    assert MOST_TEXT == len(str(getattr(grown, name)))
+    assert {"endless_text"} == set(mirror.kinds)
+    assert all("a" == each.item_id for each in mirror.snapshot.anomalies)
+    if elsewhere:
+        other = mirror.snapshot.item("b")
+        assert other is not None
+        small = other if name == "_arguments" else other.content[0]
+        assert set("y") == set(str(getattr(small, name)))

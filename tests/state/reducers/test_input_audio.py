@@ -11,6 +11,7 @@ from realtime_sync.protocol.dialects.server_quirks import (
     INTERIM,
     habits_of,
 )
+from realtime_sync.state.text import MOST_TEXT
 from tests.state.mirror_builder import MISSING, Mirror, message
 
 TRANSCRIPTION = "conversation.item.input_audio_transcription."
@@ -335,3 +336,20 @@ def test_updated_captions_are_all_that_was_said_so_far(told: list[str]) -> None:
     assert ("Hello?", "in_progress") == (part.transcript, part.transcription)
     assert INTERIM in mirror.snapshot.habits
     assert [] == mirror.kinds
+
+
+def test_a_transcription_that_never_ends_is_kept_up_to_a_bound_and_noted() -> None:
+    """The completed one has all of it."""
+    mirror = Mirror()
+    for number in range(3):
+        mirror.tell(
+            "conversation.item.input_audio_transcription.delta",
+            item_id="u",
+            content_index=0,
+            delta=str(number) * (MOST_TEXT // 2 + 1),
+        )
+
+    item = mirror.snapshot.item("u")
+    assert item is not None
+    assert MOST_TEXT == len(item.content[0].transcript or "")
+    assert "endless_text" in mirror.kinds
