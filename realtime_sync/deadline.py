@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import repeat
 from queue import Empty, SimpleQueue
 from threading import TIMEOUT_MAX, Condition, Event, RLock
@@ -123,6 +124,13 @@ class Flag(Event):
         if self._is:
             return True
         mine: SimpleQueue[None] = SimpleQueue()
+        if timeout is not None:
+            # Leaves the lock inside of the queue taken. With a free one `get` takes it
+            # at once, finds nothing, and looks at the clock again: if the time is up
+            # by then, because another program had the processor, it waits for ever
+            # (Python 3.10 to 3.12).
+            with suppress(Empty):
+                mine.get(False)
         self._waiters.append(mine)
         try:
             # Looked at again: who has set it before the queue was there woke nobody.

@@ -180,3 +180,22 @@ def test_short_waits_end_when_the_whole_one_would(block: bool, timeout: float) -
         get_by_looks(queue, block, timeout)
 
     assert 1 == len(queue.looks)
+
+
+@pytest.mark.parametrize(
+    "rounds", [2_000, pytest.param(300_000, marks=pytest.mark.deep)]
+)
+def test_a_wait_whose_time_is_up_at_once_ends(rounds: int) -> None:
+    """However late the thread gets the processor: a queue of Python's would hang."""
+    flag, ended = Flag(), threading.Event()
+
+    def wait() -> None:
+        for _ in range(rounds):
+            flag.wait(1e-9)
+        ended.set()
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+
+    assert ended.wait(100)
+    thread.join(10)
