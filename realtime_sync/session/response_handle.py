@@ -409,10 +409,11 @@ def _said(log: list[Any]) -> dict[Any, str]:
 
 def _phases(log: list[Any]) -> dict[Any, Any]:
     """In which phase items are, by item id."""
-    items = [e.item for e in log if e.type == "response.output_item.added"]
+    items = [e.item for e in log if e.type.startswith("response.output_item.")]
     return {
-        getattr(item, "id", None): getattr(item, "phase", None) or None
+        getattr(item, "id", None): item.phase
         for item in items
+        if getattr(item, "phase", None)
     }
 
 

@@ -76,7 +76,7 @@ def described(item: Item, wire: WireItem, *, final: bool) -> Item:
             changes[name] = _as_json(value)
     changes["status"] = _status(item, wire, final)
     if changes["status"] != item.status:
-        changes["concluded"] = False
+        changes["concluded"] = text_or_none(getattr(wire, "status", None)) is None
     changes["closed"] = item.closed or _closes(item, wire, final)
     wanted = given(getattr(wire, "content", None)) or ()
     if wanted:

@@ -93,3 +93,49 @@ def test_playback_of_a_call_has_had_other_names(what: str) -> None:
 
     assert f"output_audio_buffer.{what}" == event.type
     assert resolve(f"output_audio_buffer.audio_{what}") == resolve(event.type)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"error": {"message": "kaputt"}},
+        {"detail": "kaputt"},
+        {"description": "kaputt", "message": ""},
+        {"msg": "kaputt", "message": None},
+        {"message": "kaputt", "detail": "more"},
+    ],
+)
+def test_the_message_of_an_error_is_found_wherever_it_is(error: Any) -> None:
+    """Relays pass on what their upstream has wrapped, by other names."""
+    event: Any = Codec().structure({"type": "error", "error": error})
+
+    assert "kaputt" == event.error.message
+
+
+@pytest.mark.parametrize("error", [{}, {"code": "x"}, {"detail": 5}, {"error": []}])
+def test_an_error_without_a_message_has_none(error: Any) -> None:
+    """And is an error all the same."""
+    event: Any = Codec().structure({"type": "error", "error": error})
+
+    assert not isinstance(event.error.message, str)
+
+
+@pytest.mark.parametrize("status", ["in_progress", "interim", "partial"])
+def test_a_transcript_that_is_not_final_is_a_cumulative_delta(status: str) -> None:
+    """Whoever waits for it to be complete waits on."""
+    kind = "conversation.item.input_audio_transcription."
+    frame = {"type": kind + "completed", "item_id": "u", "transcript": "Hello?"}
+    event = told({**frame, "status": status})
+
+    assert kind + "delta" == event.type
+    assert ("Hello?", True) == (event.delta, event.cumulative)
+
+
+@pytest.mark.parametrize("status", ["completed", "final", "", None, ["in_progress"], 1])
+def test_a_transcript_that_says_nothing_of_the_kind_is_complete(status: Any) -> None:
+    """What is not known takes no text away."""
+    kind = "conversation.item.input_audio_transcription.completed"
+    frame = {"type": kind, "item_id": "u", "transcript": "Hello?", "status": status}
+    event: Any = Codec().structure(frame)
+
+    assert (kind, "Hello?") == (event.type, event.transcript)

@@ -11,7 +11,7 @@ from typing import Any, Optional
 
 import pytest
 
-from realtime_sync import events
+from realtime_sync import connect, events
 from realtime_sync.connection.command_handle import CommandHandle
 from realtime_sync.connection.pending import PendingCommands
 from realtime_sync.deadline import Deadline
@@ -25,6 +25,7 @@ from realtime_sync.errors import (
     WaitTimeout,
 )
 from realtime_sync.session.response_handle import ResponseHandle
+from realtime_sync.testing import MemoryTransport
 from tests.scripted_session import GA, event
 
 LONG = 5.0
@@ -480,3 +481,30 @@ def test_a_handle_that_is_over_is_not_registered_any_more(talk: Talk) -> None:
 
     assert (talk.pending.watch,) == talk.watches._watches
     assert "" == handle.result().text
+
+
+@pytest.mark.parametrize("when", ["added", "done"])
+def test_the_phase_of_an_item_is_known_whenever_it_is_told(when: str) -> None:
+    """Also where the response, at its end, lists nothing."""
+    transport = MemoryTransport()
+    told = (("a", "commentary", "Hm. "), ("b", "final_answer", "Five."))
+    with connect("m", transport=transport, dispatch="inline") as session:
+        handle = session.response.create()
+        response = {"id": "r", "status": "in_progress", "output": []}
+        transport.feed({"type": "response.created", "response": response})
+        for index, (item_id, phase, words) in enumerate(told):
+            place = {"response_id": "r", "output_index": index}
+            item = {"id": item_id, "type": "message", "role": "assistant"}
+            for step in ("added", "done"):
+                shown = {**item, **({"phase": phase} if step == when else {})}
+                kind = f"response.output_item.{step}"
+                transport.feed({"type": kind, **place, "item": shown})
+                if step == "added":
+                    delta = {"item_id": item_id, "content_index": 0, "delta": words}
+                    text = {"type": "response.output_text.delta", **place, **delta}
+                    transport.feed(text)
+        done = {**response, "status": "completed"}
+        transport.feed({"type": "response.done", "response": done})
+        reply = handle.result(5)
+
+    assert ("Five.", "Hm. ") == (reply.text, reply.commentary)

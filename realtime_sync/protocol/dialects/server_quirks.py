@@ -75,6 +75,19 @@ def _error_as_text(frame: Frame) -> Frame:
     return frame
 
 
+_MESSAGES = ("error", "detail", "details", "description", "msg", "reason")
+
+
+def _message_elsewhere(frame: Frame) -> Frame:
+    error = frame.get("error")
+    if error.__class__ is not dict or error.get("message"):
+        return frame
+    told = next((error[name] for name in _MESSAGES if error.get(name)), None)
+    if isinstance(told, dict):
+        return {**frame, "error": {**error, **told}}
+    return {**frame, "error": {**error, "message": told}} if told else frame
+
+
 def _error_at_top(frame: Frame) -> Frame:
     if frame.get("error") is not None or "message" not in frame:
         return frame
@@ -153,8 +166,12 @@ _TRANSCRIPTION = "conversation.item.input_audio_transcription."
 _KEPT = ("event_id", "item_id", "content_index", "logprobs")
 
 
+_INTERIM_WORDS = frozenset({"in_progress", "interim", "partial"})
+
+
 def _interim_completed(frame: Frame) -> Frame:
-    if frame.get("status") != "in_progress":
+    status = frame.get("status")
+    if status.__class__ is not str or status not in _INTERIM_WORDS:
         return frame
     told = {name: frame[name] for name in _KEPT if name in frame}
     whole = {"delta": frame.get("transcript"), "cumulative": True}
@@ -185,6 +202,14 @@ _LIFTS = (
         ours="its fields are read from the event",
         types=("error",),
         mend=_error_at_top,
+    ),
+    Habit(
+        name="message_elsewhere",
+        servers=("mock servers",),
+        does="an error whose message is inside of another object, or called otherwise",
+        ours="it is the message",
+        types=("error",),
+        mend=_message_elsewhere,
     ),
     Habit(
         name="session_at_top",

@@ -192,9 +192,10 @@ def response_done(snapshot: Snapshot, event: events.ResponseDone) -> Snapshot:
         detail = f"the response is {state.status}"
         return note(snapshot, event, "repeated", detail, response_id=state.id)
     snapshot = _told(snapshot, state, wire)
+    before = snapshot
     for index, item in enumerate(given(getattr(wire, "output", None)) or ()):
         snapshot = _final_output(snapshot, event, state.id, index, item)
-    return _ended(snapshot, snapshot._responses[state.id], wire)
+    return _ended(snapshot, snapshot._responses[state.id], wire, before)
 
 
 def _final_output(
@@ -227,7 +228,10 @@ def _renamed(
 
 
 def _ended(
-    snapshot: Snapshot, state: ResponseState, wire: Optional[Response]
+    snapshot: Snapshot,
+    state: ResponseState,
+    wire: Optional[Response],
+    before: Snapshot,
 ) -> Snapshot:
     status = final_response_status(state.status, getattr(wire, "status", None))
     usage = given(getattr(wire, "usage", None))
@@ -239,16 +243,22 @@ def _ended(
     }
     snapshot = put_response(snapshot, changed(state, changes))
     left = [find(snapshot, each) for each in state.items]
-    closed = [_closed(item, status) for item in left if item is not None]
+    closed = [
+        _closed(item, find(before, item.id), status)
+        for item in left
+        if item is not None
+    ]
     snapshot = put(snapshot, *closed) if closed else snapshot
     totals = with_response_usage(snapshot.usage, usage)
     return updated(snapshot, {"usage": totals})
 
 
-def _closed(item: Item, response_status: str) -> Item:
-    if item.status in (None, "in_progress"):
-        # An item that was called done is done, however its response has ended.
-        after = "completed" if item.closed else item_status_after(response_status)
+def _closed(item: Item, before: Optional[Item], response_status: str) -> Item:
+    if item.status in (None, "in_progress") or item.concluded:
+        # An item that was called done is done, however its response has ended. That
+        # the response lists it says nothing of that.
+        done = before is not None and before.closed
+        after = "completed" if done else item_status_after(response_status)
         after = "failed" if item.error else after
         item = changed(item, {"status": after, "concluded": True})
     return changed_in(compacted(item), "closed", True)

@@ -565,3 +565,49 @@ def test_phases_and_tokens_of_reasoning_are_mirrored() -> None:
 
     assert ["commentary", "final_answer"] == [i.phase for i in mirror.snapshot.items]
     assert 40 == mirror.snapshot.usage.reasoning_tokens
+
+
+@pytest.mark.parametrize(
+    "status, becomes",
+    [
+        ("completed", "completed"),
+        ("cancelled", "incomplete"),
+        ("incomplete", "incomplete"),
+        ("failed", "incomplete"),
+        (None, "completed"),
+    ],
+)
+@pytest.mark.parametrize("said_before", ["in_progress", None])
+def test_an_item_that_is_listed_without_a_status_ends_as_its_response(
+    status: Any, becomes: str, said_before: Any
+) -> None:
+    """That a response lists it at its end does not say that it was finished."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.started({**answer("a"), "status": said_before})
+    mirror.text("Hello")
+    mirror.ended({**answer("a"), "status": None}, status=status)
+
+    assert becomes == mirror.item("a").status
+
+
+@pytest.mark.parametrize("later", ["incomplete", "failed", "completed"])
+@pytest.mark.parametrize("how", ["response.done", "conversation.item.done"])
+def test_what_is_said_of_an_item_later_wins_over_what_was_concluded(
+    later: str, how: str
+) -> None:
+    """A word of the server's, over an end that nobody has said."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.started(answer("a"))
+    nothing = {**answer("a"), "status": None}
+    if how == "response.done":
+        mirror.ended(nothing)
+    else:
+        mirror.done(nothing)
+    concluded = mirror.item("a").status
+    mirror.done({**answer("a"), "status": later})
+    told = mirror.item("a").status
+    mirror.done({**answer("a"), "status": "completed"})
+
+    assert ("completed", later, later) == (concluded, told, mirror.item("a").status)
