@@ -99,7 +99,7 @@ complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -s o -l out
 complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l resume -d 'leave transcripts that exist, go on with those that were interrupted'
 complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l force -d 'overwrite files that exist'
 complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l transcription-model -x -d 'model that listens (default: gpt-transcribe)'
-complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l channel -x -d 'hear one channel, from 0: a side of a recorded call'
+complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l channel -x -d 'hear one channel, from 0: a side of a recorded call; more than one give a transcript each'
 complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l raw -d 'the files are nothing but samples, 16-bit PCM'
 complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l rate -x -d 'samples per second of --raw files (default: 24000)'
 complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l channels -x -d 'channels of --raw files (default: 1)'

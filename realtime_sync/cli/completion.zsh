@@ -243,7 +243,7 @@ _shtab_realtime_sync_transcribe_options=(
   "--resume[leave transcripts that exist, go on with those that were interrupted]"
   "--force[overwrite files that exist]"
   "--transcription-model[model that listens (default\: gpt-transcribe)]:NAME:"
-  "--channel[hear one channel, from 0\: a side of a recorded call]:N:"
+  "*--channel[hear one channel, from 0\: a side of a recorded call\; more than one give a transcript each]:N:"
   "--raw[the files are nothing but samples, 16-bit PCM]"
   "--rate[samples per second of --raw files (default\: 24000)]:HZ:"
   "--channels[channels of --raw files (default\: 1)]:N:"

@@ -9,7 +9,7 @@ import webbrowser
 from pathlib import Path
 
 from .json_output import Commands
-from .serve import set_by_sigterm
+from .serve import Interruptible, set_by_sigterm
 
 
 def add(commands: Commands) -> None:
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace, stop: threading.Event | None = None) -> int
     from ..web import Debugger, WebHost
 
     if stop is None:
-        stop = threading.Event()
+        stop = Interruptible()
         with set_by_sigterm(stop):
             return run(options, stop)
     with WebHost(port=options.port) as host:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 
 from ..errors import (
@@ -47,7 +48,7 @@ def explain(error: BaseException) -> tuple[int | None, str]:
     """
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED, "interrupted"
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError) or _is_closed_pipe_of_windows(error):
         return UNREAD, "nobody reads the output"
     if isinstance(error, AuthenticationFailed):
         return BAD_INPUT, f"authentication failed: {one_line(error)}"
@@ -62,6 +63,13 @@ def explain(error: BaseException) -> tuple[int | None, str]:
     if isinstance(error, UnicodeDecodeError):
         return BAD_INPUT, "that is not text: a file of another kind, or not in UTF-8"
     return None, ""
+
+
+def _is_closed_pipe_of_windows(error: BaseException) -> bool:
+    """There, a pipe that nobody reads any more is an invalid argument."""
+    if os.name != "nt" or not isinstance(error, OSError):
+        return False
+    return error.errno == errno.EINVAL and error.filename is None
 
 
 def _without_key(error: BaseException) -> str:

@@ -62,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: from argparse, after ``--help`` or for bad arguments.
     """
+    _open_closed_streams()
     _show_what_the_streams_cannot_encode()
     arguments = sys.argv[1:] if argv is None else list(argv)
     if not arguments:
@@ -83,6 +84,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             return code
         print(f"realtime-sync: {one_line(line)}", file=sys.stderr)
         return code
+
+
+def _open_closed_streams() -> None:
+    """Let what is shown go nowhere, where whoever started the program closed that."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # Left open on purpose: it ends with the program, as the others do.
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
 
 
 def _show_what_the_streams_cannot_encode() -> None:

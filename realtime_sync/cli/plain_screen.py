@@ -22,6 +22,7 @@ class PlainScreen:
     def __init__(self, out: TextIO | None = None) -> None:
         self._out = out or sys.stdout
         self._open = False
+        self._failure: OSError | None = None
 
     def line(self, words: str, who: str = "") -> None:
         """See `Screen`."""
@@ -30,11 +31,11 @@ class PlainScreen:
 
     def add(self, words: str, who: str = "") -> None:
         """See `Screen`."""
+        label = ""
         if not self._open:
-            words = words.lstrip() if who else words
-            self.write(_label(who))
+            words, label = words.lstrip() if who else words, _label(who)
         self._open = True
-        self.write(hanging(words, who))
+        self.write(label + hanging(words, who))
 
     def end(self) -> None:
         """See `Screen`."""
@@ -47,8 +48,12 @@ class PlainScreen:
 
     def write(self, text: str) -> int:
         """See `Screen`."""
-        self._out.write(text)
-        self._out.flush()
+        try:
+            self._out.write(text)
+            self._out.flush()
+        except OSError as exc:
+            self._failure = self._failure or exc
+            raise
         return len(text)
 
     def flush(self) -> None:
@@ -62,6 +67,18 @@ class PlainScreen:
 
     def status(self, now: Status | Progress | None) -> None:
         """Nobody looks on."""
+
+    def close(self) -> None:
+        """
+        End what was begun.
+
+        Raises:
+            OSError: something could not be written, which may have been said where
+                handlers run, whose errors reach nobody.
+        """
+        self.end()
+        if self._failure is not None:
+            raise self._failure
 
 
 def hanging(words: str, who: str = "") -> str:

@@ -58,5 +58,7 @@ def _opened(out: TextIO, *, live: bool) -> Iterator[Screen]:
     plain = PlainScreen(out)
     try:
         yield plain
-    finally:
+    except BaseException:
         plain.end()
+        raise
+    plain.close()

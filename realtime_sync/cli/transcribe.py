@@ -51,9 +51,10 @@ class Source:
 
     Attributes:
         path: the file that is read.
-        shown: what the user calls it, which its transcript is named after.
+        shown: what the user calls it.
         raw: format of a file that is nothing but samples, with `rate`, `channels`.
         channel: the one channel to hear, from 0.
+        alone: whether no other channel of it is heard, too.
     """
 
     path: Path
@@ -62,13 +63,21 @@ class Source:
     rate: int | None = None
     channels: int = 1
     channel: int | None = None
+    alone: bool = True
+
+    @property
+    def named(self) -> Path:
+        """What its transcript is named after."""
+        if self.alone:
+            return self.shown
+        return self.shown.with_suffix(f".{self.channel}{self.shown.suffix}")
 
 
 @define
 class Result:
-    """What became of one file."""
+    """What became of one file, or of one of its channels."""
 
-    path: Path
+    source: Source
     seconds: float = 0.0
     segments: list[Segment] = Factory(list)
     problem: str = ""
@@ -136,8 +145,10 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--channel",
         type=int,
+        action="append",
         metavar="N",
-        help="hear one channel, from 0: a side of a recorded call",
+        help="hear one channel, from 0: a side of a recorded call; more than one give "
+        "a transcript each",
     )
     parser.add_argument(
         "--raw",
@@ -166,17 +177,21 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
     with TemporaryDirectory() as spool:
+        channels = list(dict.fromkeys(options.channel or [None]))
         sources = [
             evolve(
                 each,
                 raw="pcm16" if options.raw else None,
                 rate=options.rate,
                 channels=options.channels,
-                channel=options.channel,
+                channel=channel,
+                alone=len(channels) == 1,
             )
             for each in _sources(options.paths, Path(spool))
+            for channel in channels
         ]
-        many = len(options.paths) > 1 or Path(options.paths[0]).is_dir()
+        many = len(options.paths) * len(channels) > 1
+        many = many or Path(options.paths[0]).is_dir()
         with open_screen(json=options.json) as screen:
             outputs = _outputs(sources, options, many, screen)
             results = [_measured(source) for source in sources]
@@ -247,7 +262,7 @@ def _outputs(
     if folder and one:
         targets = [folder]
     else:
-        targets = names([each.shown for each in sources], options.format, folder)
+        targets = names([each.named for each in sources], options.format, folder)
     audio = [each.path for each in sources]
     return file_outputs(
         options.format, targets, audio, force=options.force, resume=options.resume
@@ -258,7 +273,7 @@ def _measured(source: Source) -> Result:
     """One file of many: what is wrong with it is a line of the table."""
     from .. import audio
 
-    result = Result(source.shown)
+    result = Result(source)
     try:
         result.seconds = audio.file_seconds(
             source.path, raw=source.raw, rate=source.rate, channels=source.channels
@@ -361,7 +376,7 @@ class Listener:
             BrokenPipeError: nobody reads what is printed.
         """
         began = time.monotonic()
-        result, name = self._result, self._source.shown.name
+        result, name = self._result, self._source.named.name
         try:
             kept = self._output.open(result.seconds)
         except (RealtimeError, OSError) as exc:
@@ -478,7 +493,9 @@ def table(results: list[Result]) -> Table:
     for each in results:
         words = sum(len(turn.text.split()) for turn in each.segments)
         counts = f"{each.seconds:.1f}", str(len(each.segments)), str(words)
-        rows.append([each.path.name, *counts, each.outcome or f"{each.took:.1f} s"])
+        rows.append(
+            [each.source.named.name, *counts, each.outcome or f"{each.took:.1f} s"]
+        )
     return Table(
         columns=[
             ("file", "left"),
@@ -493,7 +510,8 @@ def table(results: list[Result]) -> Table:
 
 def _as_json(result: Result) -> dict[str, Any]:
     return {
-        "file": str(result.path),
+        "file": str(result.source.shown),
+        **({} if result.source.alone else {"channel": result.source.channel}),
         "seconds": round(result.seconds, 3),
         "problem": result.problem or None,
         "output": str(result.written) if result.written else None,

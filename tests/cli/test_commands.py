@@ -315,7 +315,8 @@ def test_a_transcript_and_its_problem_are_shown(capsys: Output) -> None:
     output = StreamOutput("txt", sys.stdout)
     output.open(1.0)
     output.finish(Heard(), complete=True)
-    bad = transcribe.Result(Path("a\n.wav"), 1.0, problem=EVIL)
+    source = transcribe.Source(Path("a"), Path("a\n.wav"))
+    bad = transcribe.Result(source, 1.0, problem=EVIL)
     assert 1 == transcribe._exit_code([bad], None, False)
     captured = capsys.readouterr()
 

@@ -41,6 +41,17 @@ def test_a_bug_keeps_its_traceback() -> None:
     assert explain(AttributeError("oops"))[0] is None
 
 
+@pytest.mark.parametrize(("system", "code"), [("nt", 141), ("posix", 2)])
+def test_a_pipe_that_nobody_reads_is_known_on_windows(
+    system: str, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has an error of its own there; that of a file is still that of the file."""
+    monkeypatch.setattr("realtime_sync.cli.failures.os.name", system)
+
+    assert code == explain(OSError(errno.EINVAL, "Invalid argument"))[0]
+    assert 2 == explain(OSError(errno.EINVAL, "Invalid argument", "a:b"))[0]
+
+
 def test_a_port_in_use_is_explained() -> None:
     """The remedy is an option."""
     code, line = explain(OSError(errno.EADDRINUSE, "Address already in use"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import shutil
@@ -99,6 +101,40 @@ def test_a_closed_standard_input_is_one_line() -> None:
 
     assert 2 == answer.returncode
     assert 1 == len(answer.stderr.splitlines())
+
+
+@pytest.mark.parametrize("stream", ["1", "2"])
+def test_a_closed_output_is_no_traceback(server: Server, stream: str) -> None:
+    """What nobody wants to see is shown to nobody."""
+    command = f'exec "{sys.executable}" -m realtime_sync ask hi --url {server.url}'
+    answer = subprocess.run(
+        ["sh", "-c", f"{command} {stream}>&-"],
+        cwd=ROOT,
+        env={**os.environ, "OPENAI_API_KEY": "good-key"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert (0, "") == (answer.returncode, answer.stderr)
+    assert ("" if stream == "1" else "hi\n") == answer.stdout
+
+
+def test_an_answer_that_cannot_be_written_is_no_success(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    """It is printed where handlers run, whose errors nobody else would hear of."""
+
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setenv("OPENAI_API_KEY", "good-key")
+    monkeypatch.setattr(sys, "stdout", Full())
+    code = main(["ask", "hi", "--url", server.url])
+
+    assert 2 == code
+    assert "realtime-sync: No space left on device\n" == capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

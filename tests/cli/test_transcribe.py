@@ -342,6 +342,26 @@ def test_samples_without_a_header_are_transcribed(
     assert (0, 1) == (code, len(out.splitlines())), err
 
 
+def test_the_sides_of_a_call_have_a_transcript_each(
+    server: Server, tmp_path: Path, capsys: Output
+) -> None:
+    """Named after the file and the channel; a side that is silent has none."""
+    turn = audio.tone(440, 0.3, "pcm16", level=-6) + audio.silence(0.7)
+    samples = [turn[at : at + 2] for at in range(0, len(turn), 2)]
+    path = tmp_path / "call.pcm"
+    path.write_bytes(b"".join(b"\0\0" + each + each for each in samples))
+    channels = [f"--channel={number}" for number in (0, 1, 2)]
+    arguments = ["transcribe", str(path), "--raw", "--channels", "3", *channels]
+    code = main([*arguments, "--url", server.url, "--json"])
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    assert 1 == code
+    assert [0, 1, 2] == [each["channel"] for each in told]
+    assert [0, 1, 1] == [len(each["segments"]) for each in told]
+    assert {str(path)} == {each["file"] for each in told}
+    assert {"call.pcm", "call.1.txt", "call.2.txt"} == files(tmp_path)
+
+
 def test_a_channel_that_a_file_does_not_have_is_one_line(
     server: Server, meeting: Path, capsys: Output
 ) -> None:
