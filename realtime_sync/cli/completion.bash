@@ -5,13 +5,14 @@
 #    source ~/.local/share/bash_completion/realtime-sync
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_realtime_sync_subparsers=(demo talk ask transcribe serve tail replay report debug score call doctor bench completion)
+_shtab_realtime_sync_subparsers=(demo talk ask transcribe serve web tail replay report debug score call doctor bench completion)
 
 _shtab_realtime_sync_demo_option_strings=(-h --help --question --dialect --json --pace --out --play --timeout)
-_shtab_realtime_sync_talk_option_strings=(-h --help --mic --url --local --model --dialect --timeout --json --pace --out)
+_shtab_realtime_sync_talk_option_strings=(-h --help --mic --browser --url --local --model --dialect --timeout --json --pace --out)
 _shtab_realtime_sync_ask_option_strings=(-h --help --url --local --model --dialect --timeout --json)
 _shtab_realtime_sync_transcribe_option_strings=(-h --help --url --local --model --dialect --timeout --format -o --output --resume --force --transcription-model --channel --raw --rate --channels --language --json)
 _shtab_realtime_sync_serve_option_strings=(-h --help --agent --dialect --host --port --fault --allow-host --allow-origin --api-key --quiet)
+_shtab_realtime_sync_web_option_strings=(-h --help --url --local --model --dialect --timeout --host --port --allow-host --certificate --private-key --password-file)
 _shtab_realtime_sync_tail_option_strings=(-h --help -f --follow --call -n --url --local --model --dialect --timeout --json)
 _shtab_realtime_sync_replay_option_strings=(-h --help --speed --json)
 _shtab_realtime_sync_report_option_strings=(-h --help -o --output --title --json)
@@ -29,6 +30,9 @@ _shtab_realtime_sync_talk___out_COMPGEN=_shtab_compgen_files
 _shtab_realtime_sync_transcribe_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_realtime_sync_transcribe__o_COMPGEN=_shtab_compgen_files
 _shtab_realtime_sync_transcribe___output_COMPGEN=_shtab_compgen_files
+_shtab_realtime_sync_web___certificate_COMPGEN=_shtab_compgen_files
+_shtab_realtime_sync_web___private_key_COMPGEN=_shtab_compgen_files
+_shtab_realtime_sync_web___password_file_COMPGEN=_shtab_compgen_files
 _shtab_realtime_sync_tail_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_realtime_sync_replay_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_realtime_sync_report_pos_0_COMPGEN=_shtab_compgen_files
@@ -57,11 +61,12 @@ _shtab_realtime_sync_ask___dialect_choices=(ga beta xai dashscope)
 _shtab_realtime_sync_transcribe___dialect_choices=(ga beta xai dashscope)
 _shtab_realtime_sync_transcribe___format_choices=(txt srt vtt)
 _shtab_realtime_sync_serve___dialect_choices=(both ga beta)
+_shtab_realtime_sync_web___dialect_choices=(ga beta xai dashscope)
 _shtab_realtime_sync_tail___dialect_choices=(ga beta xai dashscope)
 _shtab_realtime_sync_call___dialect_choices=(ga beta xai dashscope)
 _shtab_realtime_sync_doctor___dialect_choices=(ga beta xai dashscope)
 _shtab_realtime_sync_completion_pos_0_choices=(bash zsh fish)
-_shtab_realtime_sync_pos_0_choices=(demo talk ask transcribe serve tail replay report debug score call doctor bench completion)
+_shtab_realtime_sync_pos_0_choices=(demo talk ask transcribe serve web tail replay report debug score call doctor bench completion)
 
 _shtab_realtime_sync_demo__h_nargs=0
 _shtab_realtime_sync_demo___help_nargs=0
@@ -70,6 +75,7 @@ _shtab_realtime_sync_demo___play_nargs=0
 _shtab_realtime_sync_talk__h_nargs=0
 _shtab_realtime_sync_talk___help_nargs=0
 _shtab_realtime_sync_talk___mic_nargs=0
+_shtab_realtime_sync_talk___browser_nargs=0
 _shtab_realtime_sync_talk___local_nargs=0
 _shtab_realtime_sync_talk___json_nargs=0
 _shtab_realtime_sync_ask__h_nargs=0
@@ -87,6 +93,9 @@ _shtab_realtime_sync_transcribe___json_nargs=0
 _shtab_realtime_sync_serve__h_nargs=0
 _shtab_realtime_sync_serve___help_nargs=0
 _shtab_realtime_sync_serve___quiet_nargs=0
+_shtab_realtime_sync_web__h_nargs=0
+_shtab_realtime_sync_web___help_nargs=0
+_shtab_realtime_sync_web___local_nargs=0
 _shtab_realtime_sync_tail__h_nargs=0
 _shtab_realtime_sync_tail___help_nargs=0
 _shtab_realtime_sync_tail__f_nargs=0

@@ -50,8 +50,8 @@ function _shtab_realtime_sync_using
   test "$_shtab_realtime_sync_cmdpath" = "$argv"
 end
 
-set -g _shtab_realtime_sync_commands demo talk ask transcribe serve tail replay report debug score call doctor bench completion
-set -g _shtab_realtime_sync_opts_with_value --against --agent --allow-host --allow-origin --api-key --call --channel --channels --dialect --expected --fault --first-audio-max --first-audio-p50 --first-audio-p95 --format --host --html --jsonl --junit --language --max-silence --max-talk-over --max-turns --max-wer --model --never-says --no-tool --out --output --pace --pairs --parallel --port --question --rate --repeat --runs --says --scale --speed --stop-within --timeout --title --tool --transcription-model --url -n -o
+set -g _shtab_realtime_sync_commands demo talk ask transcribe serve web tail replay report debug score call doctor bench completion
+set -g _shtab_realtime_sync_opts_with_value --against --agent --allow-host --allow-origin --api-key --call --certificate --channel --channels --dialect --expected --fault --first-audio-max --first-audio-p50 --first-audio-p95 --format --host --html --jsonl --junit --language --max-silence --max-talk-over --max-turns --max-wer --model --never-says --no-tool --out --output --pace --pairs --parallel --password-file --port --private-key --question --rate --repeat --runs --says --scale --speed --stop-within --timeout --title --tool --transcription-model --url -n -o
 
 complete -c realtime-sync -e
 complete -c realtime-sync -f
@@ -70,6 +70,7 @@ complete -c realtime-sync -n '_shtab_realtime_sync_using demo' -l timeout -x -d 
 complete -c realtime-sync -n '_shtab_realtime_sync_using; and test $_shtab_realtime_sync_npos -eq 0' -a talk -d 'Speak a WAV file to a server at real-time pace, let the server find the turns in it, print the transcript of both sides and the latencies, write the answer.'
 complete -c realtime-sync -n '_shtab_realtime_sync_using talk' -s h -l help -d 'show this help message and exit'
 complete -c realtime-sync -n '_shtab_realtime_sync_using talk' -l mic -d 'talk through microphone and loudspeaker until Ctrl-C'
+complete -c realtime-sync -n '_shtab_realtime_sync_using talk' -l browser -d 'talk in a page of the browser, which takes the echo out, until Ctrl-C'
 complete -c realtime-sync -n '_shtab_realtime_sync_using talk' -l url -x -d 'base URL of the server, http(s) or ws(s), such as http://127.0.0.1:8765/v1; without it OPENAI_BASE_URL, else OpenAI'
 complete -c realtime-sync -n '_shtab_realtime_sync_using talk' -l local -d 'start the local voice server and talk to that: no key, no network'
 complete -c realtime-sync -n '_shtab_realtime_sync_using talk' -l model -x -d 'model to ask for (default: gpt-realtime-2.1)'
@@ -117,6 +118,19 @@ complete -c realtime-sync -n '_shtab_realtime_sync_using serve' -l allow-host -x
 complete -c realtime-sync -n '_shtab_realtime_sync_using serve' -l allow-origin -x -d 'a host, or an origin such as https://app.example, whose pages may come in besides those of this machine; may be repeated'
 complete -c realtime-sync -n '_shtab_realtime_sync_using serve' -l api-key -x -d 'a key that clients must have, needed where other machines come in; may be repeated'
 complete -c realtime-sync -n '_shtab_realtime_sync_using serve' -l quiet -d 'do not print what is said'
+complete -c realtime-sync -n '_shtab_realtime_sync_using; and test $_shtab_realtime_sync_npos -eq 0' -a web -d 'Serve a page to talk in to browsers of this machine until Ctrl-C or SIGTERM. Its address, which is printed, holds the token that opens it; each window that starts has a session of its own.'
+complete -c realtime-sync -n '_shtab_realtime_sync_using web' -s h -l help -d 'show this help message and exit'
+complete -c realtime-sync -n '_shtab_realtime_sync_using web' -l url -x -d 'base URL of the server, http(s) or ws(s), such as http://127.0.0.1:8765/v1; without it OPENAI_BASE_URL, else OpenAI'
+complete -c realtime-sync -n '_shtab_realtime_sync_using web' -l local -d 'start the local voice server and talk to that: no key, no network'
+complete -c realtime-sync -n '_shtab_realtime_sync_using web' -l model -x -d 'model to ask for (default: gpt-realtime-2.1)'
+complete -c realtime-sync -n '_shtab_realtime_sync_using web' -l dialect -xka "ga beta xai dashscope" -d 'dialect of the protocol (default: ga)'
+complete -c realtime-sync -n '_shtab_realtime_sync_using web' -l timeout -x -d 'how long to wait for the server, at each step (default: 30.0)'
+complete -c realtime-sync -n '_shtab_realtime_sync_using web' -l host -x -d 'address to listen on; other machines need TLS and a password (default: 127.0.0.1)'
+complete -c realtime-sync -n '_shtab_realtime_sync_using web' -l port -x -d 'port to listen on, 0 for any that is free (default: 0)'
+complete -c realtime-sync -n '_shtab_realtime_sync_using web' -l allow-host -x -d 'another name that browsers may call this machine by; may be repeated'
+complete -c realtime-sync -n '_shtab_realtime_sync_using web' -l certificate -xka "(__fish_complete_path (commandline -ct))" -d 'speak TLS with this certificate; its key is in the file or --private-key'
+complete -c realtime-sync -n '_shtab_realtime_sync_using web' -l private-key -xka "(__fish_complete_path (commandline -ct))" -d 'key of the certificate'
+complete -c realtime-sync -n '_shtab_realtime_sync_using web' -l password-file -xka "(__fish_complete_path (commandline -ct))" -d 'file whose first line opens the page to whoever types it; needs TLS'
 complete -c realtime-sync -n '_shtab_realtime_sync_using; and test $_shtab_realtime_sync_npos -eq 0' -a tail -d 'Print the events of a recording, one line each, or those of a running WebRTC or SIP call.'
 complete -c realtime-sync -n '_shtab_realtime_sync_using tail' -s h -l help -d 'show this help message and exit'
 complete -c realtime-sync -n '_shtab_realtime_sync_using tail' -s f -l follow -d 'wait for more until it has ended'

@@ -24,6 +24,7 @@ _shtab_realtime_sync_commands() {
     tail:'Print the events of a recording, one line each, or those of a running WebRTC or SIP call.'
     talk:'Speak a WAV file to a server at real-time pace, let the server find the turns in it, print the transcript of both sides and the latencies, write the answer.'
     transcribe:'Turn the speech in files, and in every audio file of folders, into text, SRT or WebVTT. One file is printed, unless --output says where to; of many, each is written beside its audio. What is recognised is written as it comes, to a file called .part until all of it is there.'
+    web:'Serve a page to talk in to browsers of this machine until Ctrl-C or SIGTERM. Its address, which is printed, holds the token that opens it; each window that starts has a session of its own.'
   )
   _describe 'realtime-sync commands' _commands
 }
@@ -217,6 +218,7 @@ _shtab_realtime_sync_tail_defaults_added=0
 _shtab_realtime_sync_talk_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--mic[talk through microphone and loudspeaker until Ctrl-C]"
+  "--browser[talk in a page of the browser, which takes the echo out, until Ctrl-C]"
   "--url[base URL of the server, http(s) or ws(s), such as http\:\/\/127.0.0.1\:8765\/v1\; without it OPENAI_BASE_URL, else OpenAI]:url:"
   "--local[start the local voice server and talk to that\: no key, no network]"
   "--model[model to ask for (default\: gpt-realtime-2.1)]:model:"
@@ -255,6 +257,24 @@ _shtab_realtime_sync_transcribe_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_realtime_sync_transcribe_defaults_added=0
 
+_shtab_realtime_sync_web_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--url[base URL of the server, http(s) or ws(s), such as http\:\/\/127.0.0.1\:8765\/v1\; without it OPENAI_BASE_URL, else OpenAI]:url:"
+  "--local[start the local voice server and talk to that\: no key, no network]"
+  "--model[model to ask for (default\: gpt-realtime-2.1)]:model:"
+  "--dialect[dialect of the protocol (default\: ga)]:dialect:(ga beta xai dashscope)"
+  "--timeout[how long to wait for the server, at each step (default\: 30.0)]:SECONDS:"
+  "--host[address to listen on\; other machines need TLS and a password (default\: 127.0.0.1)]:host:"
+  "--port[port to listen on, 0 for any that is free (default\: 0)]:port:"
+  "*--allow-host[another name that browsers may call this machine by\; may be repeated]:HOST:"
+  "--certificate[speak TLS with this certificate\; its key is in the file or --private-key]:FILE.pem:_files"
+  "--private-key[key of the certificate]:FILE.pem:_files"
+  "--password-file[file whose first line opens the page to whoever types it\; needs TLS]:FILE:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_realtime_sync_web_defaults_added=0
+
 
 _shtab_realtime_sync() {
   local context state line curcontext="$curcontext" one_or_more='(*)' remainder='(-)*:' default='*::: :->realtime-sync'
@@ -288,6 +308,7 @@ _shtab_realtime_sync() {
         tail) _arguments -C -s $_shtab_realtime_sync_tail_options ;;
         talk) _arguments -C -s $_shtab_realtime_sync_talk_options ;;
         transcribe) _arguments -C -s $_shtab_realtime_sync_transcribe_options ;;
+        web) _arguments -C -s $_shtab_realtime_sync_web_options ;;
       esac
   esac
 }

@@ -25,6 +25,7 @@ from . import (
     tail,
     talk,
     transcribe,
+    web,
 )
 from .bench import command as bench
 from .failures import UNREAD, explain
@@ -35,6 +36,7 @@ COMMANDS = (
     ask,
     transcribe,
     serve,
+    web,
     tail,
     replay,
     report,

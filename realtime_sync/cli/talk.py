@@ -32,6 +32,11 @@ def add(commands: Commands) -> None:
         action="store_true",
         help="talk through microphone and loudspeaker until Ctrl-C",
     )
+    what.add_argument(
+        "--browser",
+        action="store_true",
+        help="talk in a page of the browser, which takes the echo out, until Ctrl-C",
+    )
     add_server_options(parser)
     add_json_option(parser)
     add_pace_option(parser)
@@ -59,6 +64,11 @@ def add_pace_option(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
+    if options.browser:
+        from . import web
+
+        with server_url(options) as url:
+            return web.talk(url, options)
     from .. import audio
 
     if options.mic:

@@ -8,7 +8,7 @@ Notebooks: one session per name, live output, sound, pictures.
     session = jupyter.connect("gpt-realtime-2.1")
     jupyter.LiveTranscript(session)
 
-Needs nothing but IPython, which every notebook has.
+Needs nothing but IPython, which every notebook has; `Talk` needs the extra ``jupyter``.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from .naming import close, connect, sessions
     from .playing import BrowserPlayer
     from .plots import Picture, latency, waveform
+    from .talk import Talk
 
 __all__ = [
     "BrowserPlayer",
     "LiveTranscript",
     "Picture",
+    "Talk",
     "close",
     "connect",
     "html_of",
@@ -39,6 +41,7 @@ _HOMES = {
     "BrowserPlayer": "playing",
     "LiveTranscript": "live",
     "Picture": "plots",
+    "Talk": "talk",
     "close": "naming",
     "connect": "naming",
     "html_of": "html",

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .conversation import Talking
     from .debug import Debugger
     from .host import Answer, Asked, WebHost
+    from .modules import bundled
+    from .static_files import static_text
     from .talk import add_talk, serve
 
 __all__ = [
@@ -26,7 +28,9 @@ __all__ = [
     "Talking",
     "WebHost",
     "add_talk",
+    "bundled",
     "serve",
+    "static_text",
 ]
 
 _HOMES = {
@@ -38,7 +42,9 @@ _HOMES = {
     "Talking": "conversation",
     "WebHost": "host",
     "add_talk": "talk",
+    "bundled": "modules",
     "serve": "talk",
+    "static_text": "static_files",
 }
 
 

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import Any, Union
 from urllib.parse import urlencode, urlsplit
@@ -28,6 +27,7 @@ from ..server.host.websocket import Wire
 from ..transport.logs import area_logger
 from .access import Access
 from .channel import Channel, Serve
+from .static_files import static_text
 
 _log = area_logger("realtime_sync.web")
 
@@ -82,16 +82,6 @@ class Asked:
 
 Route = Callable[[Asked], Answer]
 """Answers a request; called in the thread of its connection."""
-
-
-def static_text(name: str) -> str:
-    """
-    The text of a file that pages are made of.
-
-    Args:
-        name: such as ``talk.js``.
-    """
-    return files(f"{__package__}.static").joinpath(name).read_text(encoding="utf-8")
 
 
 class WebHost:

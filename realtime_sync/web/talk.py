@@ -81,17 +81,20 @@ def serve(
     return web
 
 
-def add_talk(web: WebHost, open_session: Callable[[], Session]) -> None:
+def add_talk(
+    web: WebHost, open_session: Callable[[], Session], *, owns: bool = True
+) -> None:
     """
     Serve the page to talk in, at ``/``.
 
     Args:
         web: serves it.
         open_session: gives an open session for each window that starts; may wait.
+        owns: close a session when the conversation of its window is over.
     """
 
     def talking(channel: Channel) -> Talking:
-        return Talking(open_session, channel.send, owns=True)
+        return Talking(open_session, channel.send, owns=owns)
 
     web.page("/", "talk.html")
     web.socket("/talk/socket", talking)

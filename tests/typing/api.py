@@ -36,6 +36,7 @@ from realtime_sync import (
     connect,
     errors,
     events,
+    jupyter,
     live,
     on,
     open_sessions,
@@ -495,3 +496,27 @@ def many_machines() -> None:
         print(result.ended, lines, rows)
     except CallLost as lost:
         print(lost.call_id)
+
+
+class Said:
+    """Serves a WebSocket of a page."""
+
+    def __init__(self, channel: web.Channel) -> None:
+        self._channel = channel
+
+    def receive(self, message: Mapping[str, Any], sound: bytes) -> None:
+        self._channel.send({"kind": "heard", "bytes": len(sound)})
+
+    def close(self) -> None:
+        print("gone")
+
+
+def in_the_browser(session: Session) -> None:
+    def prepare(made: Session) -> None:
+        print(made.name)
+
+    with web.serve(make_client(), port=0, on_session=prepare) as page:
+        assert_type(page.url(), str)
+        page.route("/n", lambda asked: web.Answer(body=asked.query.get("n", "")))
+        page.socket("/said", Said)
+    jupyter.Talk(session).close()

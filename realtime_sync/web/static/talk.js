@@ -117,10 +117,15 @@ export class Talk {
     this.problem.textContent = text;
     this.problem.dataset.code = code;
     if (this.openPage && (code === "barred" || code === "insecure")) {
-      const link = make("button", { type: "button" }, "Open the page");
-      link.addEventListener("click", () => this.openPage());
-      this.problem.append(" ", link);
+      const ask = make("button", { type: "button" }, "Offer a page");
+      ask.addEventListener("click", () => this.openPage());
+      this.problem.append(" ", ask);
     }
+  }
+
+  showPage(url) {
+    const link = make("a", { href: url, target: "_blank", rel: "noopener" }, "Talk in a window of the browser");
+    this.problem.replaceChildren(link, " (on the machine of the kernel; from another one, through ssh -L)");
   }
 
   // -- what a person does ------------------------------------------------------
@@ -243,6 +248,7 @@ export class Talk {
     else if (message.kind === "lines") this.showLines(message);
     else if (message.kind === "state") { if (this.running) this.show(message.state); }
     else if (message.kind === "turns") this.showTurns(message.turns);
+    else if (message.kind === "page") this.showPage(message.url);
     else if (message.kind === "problem") this.tell(message.text, "program");
     else if (message.kind === "solved") { if (this.problem.dataset.code === "program") this.tell(""); }
     else if (message.kind === "over") { this.transport.close(); this.end("closed"); if (message.text) this.tell(message.text); }

@@ -1,0 +1,94 @@
+"""``realtime-sync web`` and ``talk --browser``: a page until Ctrl-C."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from realtime_sync.cli import main
+from realtime_sync.cli.main import parser
+from realtime_sync.cli.web import talk
+
+
+class Visitor(threading.Event):
+    """Stands in for Ctrl-C: looks at the page that was printed, then ends it."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        super().__init__()
+        self._capsys = capsys
+        self.url = ""
+        self.page = ""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Visit the page."""
+        self.url = self._capsys.readouterr().out.removeprefix("open ").strip()
+        with urlopen(self.url, timeout=10) as answer:
+            self.page = answer.read().decode()
+        return True
+
+
+def test_page_is_served_at_the_address_that_is_printed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With its token, until the command is ended; then there is nothing."""
+    options = parser().parse_args(["web", "--url", "http://127.0.0.1:1/v1"])
+    visitor = Visitor(capsys)
+
+    assert 0 == options.run(options, visitor)
+    assert visitor.url.startswith("http://127.0.0.1:")
+    assert "token=" in visitor.url
+    assert "talk_page.js" in visitor.page
+    with pytest.raises(OSError):
+        urlopen(visitor.url, timeout=10)
+
+
+def test_talk_opens_the_page_in_the_browser(capsys: pytest.CaptureFixture[str]) -> None:
+    """The address that is printed, for whoever wants another browser."""
+    options = parser().parse_args(["talk", "--browser"])
+    visitor, shown = Visitor(capsys), []
+
+    def show(url: str) -> bool:
+        shown.append(url)
+        return True
+
+    assert 0 == talk("http://127.0.0.1:1/v1", options, visitor, show)
+    assert [visitor.url] == shown
+
+
+def test_without_a_browser_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """On a machine without a screen, for example."""
+    options = parser().parse_args(["talk", "--browser"])
+    stop = threading.Event()
+    stop.set()
+
+    assert 0 == talk("http://127.0.0.1:1/v1", options, stop, lambda url: False)
+    assert "no browser could be opened" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--host", "0.0.0.0"], "other machines"),
+        (["--password-file", "{folder}/password"], "tls"),
+        (["--certificate", "{folder}/password"], "certificate"),
+        (["--password-file", "{folder}/nothing"], "nothing"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_bad_ways_in_are_one_line(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    said: str,
+) -> None:
+    """What would let others in, or cannot be read."""
+    (tmp_path / "password").write_text("correct horse\n")
+    given = [each.format(folder=tmp_path) for each in arguments]
+
+    assert 2 == main(["web", *given])
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert 1 == printed.count("\n")
