@@ -20,10 +20,12 @@ from celery.signals import (
 
 from ... import Threads
 from ...errors import ConfigurationError
+from ...telemetry import CallRow as BoardRow
 from ...transport.logs import area_logger
 from .call import Answer
 from .claims import check_backend
 from .control import Control
+from .errors import CallLost, CallOver, FleetError
 from .presence import ANSWER, Presence
 from .recordings import check_place
 from .records import CallRow, Order, WorkerRow, packed, unpacked
@@ -129,7 +131,7 @@ class Fleet:
         self._lock = Lock()
         self._worker: Optional[CallWorker] = None
         self._hostname: Optional[str] = None
-        self._rows: dict[str, CallRow] = {}
+        self._shown: dict[str, tuple[float, BoardRow]] = {}
 
         def call(task: Any, order: Mapping[str, Any]) -> dict[str, Any]:
             return self._run(task.request.id, order)
@@ -251,29 +253,53 @@ class Fleet:
         return [
             unpacked(CallRow, row)
             for worker in sorted(answers)
-            for row in answers[worker].get("done", ())
+            for row in _done(answers[worker])
         ]
 
-    def rows(self) -> list[CallRow]:
+    def rows(self) -> list[BoardRow]:
         """
-        The calls for somebody who watches: `calls`, and what was lost meanwhile.
+        The calls for a board; with `transcript` and `hang_up` a `telemetry.Rows`.
 
         A call that was there the last time and whose worker is gone is ``"lost"``,
         for `LOST_SHOWN` seconds. One whose worker did not answer this time is shown as
         it was.
         """
-        rows = {row.id: row for row in self.calls()}
+        answers = self._control.ask("rows", {}, timeout=ANSWER)
+        found = [
+            unpacked(BoardRow, row) for each in answers.values() for row in _done(each)
+        ]
+        now = time.monotonic()
+        shown = {row.id: (now, row) for row in found}
         with self._lock:
-            before = self._rows
-        for row in before.values():
-            if row.id in rows or time.time() - row.since - row.seconds > LOST_SHOWN:
+            before = self._shown
+        for call_id, (seen, row) in before.items():
+            if call_id in shown or row.state == "ended" or now - seen > LOST_SHOWN:
                 continue
-            state = "lost" if row.state == "lost" else self.call(row.id).state
+            state = "lost" if row.state == "lost" else self.call(call_id).state
             if state != "ended":
-                rows[row.id] = evolve(row, state="lost") if state == "lost" else row
+                row = evolve(row, state="lost") if state == "lost" else row
+                shown[call_id] = seen, row
         with self._lock:
-            self._rows = rows
-        return list(rows.values())
+            self._shown = shown
+        return [row for _, row in shown.values()]
+
+    def transcript(self, call_id: str) -> list[tuple[str, str]]:
+        """Who said what in a call, oldest first; nothing for one that is over."""
+        try:
+            return self.call(call_id).transcript()
+        except FleetError:
+            return []
+
+    def hang_up(self, call_id: str) -> bool:
+        """End a call; False when there is none of that id, or it has ended."""
+        call = self.call(call_id)
+        if call.state != "running":
+            return False
+        try:
+            call.hang_up()
+        except (CallOver, CallLost):
+            return False
+        return True
 
     def workers(self, *, timeout: float = ANSWER) -> list[WorkerRow]:
         """
@@ -283,11 +309,11 @@ class Fleet:
             timeout: seconds; all of them, as nobody knows how many will answer.
         """
         answers = self._control.ask("look", {}, timeout=timeout)
-        return [unpacked(WorkerRow, answers[name]["done"]) for name in sorted(answers)]
-
-    def hang_up(self, id: str) -> None:
-        """End a call; see `RemoteCall.hang_up`."""
-        self.call(id).hang_up()
+        return [
+            unpacked(WorkerRow, answers[name]["done"])
+            for name in sorted(answers)
+            if "done" in answers[name]
+        ]
 
     # -- in a worker -------------------------------------------------------------
 
@@ -357,6 +383,12 @@ class Fleet:
             _log.info("= call %s was begun before: not again", call_id)
             raise Ignore()
         return worker.run(call_id, token, unpacked(Order, order))
+
+
+def _done(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What a worker told; nothing if it could not."""
+    found: list[Mapping[str, Any]] = answer.get("done") or []
+    return found
 
 
 def _called(function: Any) -> Answer:

@@ -23,6 +23,9 @@ Seconds without an answer after which a worker is gone. Longer than it takes to 
 to a broker again that was away.
 """
 
+FORGOTTEN = 600.0
+"""Seconds after which a worker that is gone is not remembered any more."""
+
 
 class Presence:
     """
@@ -47,17 +50,30 @@ class Presence:
     def is_gone(self, worker: str) -> bool:
         """Look, and say whether a worker has been gone for long enough."""
         with self._lock:
-            if monotonic() - self._looked > FRESH:
+            fresh = GONE if self._gone(worker) else FRESH
+            if monotonic() - self._looked > fresh:
                 self._look(worker)
                 self._looked = monotonic()
-            missed = self._missed.get(worker)
-            return missed is not None and monotonic() - missed > GONE
+            return self._gone(worker)
+
+    def known_gone(self, worker: str) -> bool:
+        """Whether that is known without a look."""
+        with self._lock:
+            return self._gone(worker)
+
+    def _gone(self, worker: str) -> bool:
+        missed = self._missed.get(worker)
+        return missed is not None and monotonic() - missed > GONE
 
     def _look(self, worker: str) -> None:
         began = monotonic()
+        # Whoever was missed is not waited for again, but for the one in question.
         expected = {*self._seen, worker}
+        awaited = {name for name in expected if name not in self._missed} | {worker}
         try:
-            answers = self._control.ask("look", {}, limit=len(expected), timeout=ANSWER)
+            answers = self._control.ask(
+                "look", {}, limit=len(awaited), timeout=ANSWER
+            )
         except NoAnswer as exc:
             # Nothing is known of anybody; whoever was missed gets his time again.
             _log.info("! %s", exc)
@@ -68,5 +84,6 @@ class Presence:
             self._missed.pop(name, None)
         for name in expected - set(answers):
             self._missed.setdefault(name, began)
-            if began - self._missed[name] > 60 * GONE:
+            if began - self._missed[name] > FORGOTTEN:
                 self._seen.pop(name, None)
+                self._missed.pop(name, None)

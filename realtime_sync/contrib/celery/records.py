@@ -44,8 +44,7 @@ class CallRow:
     Attributes:
         id: of the call.
         worker: who has it.
-        state: ``"opening"``, ``"open"``, ``"closing"``, or ``"lost"`` if its worker
-            was there a moment ago and is gone.
+        state: ``"opening"``, ``"open"`` or ``"closing"``.
         since: when the worker took it, in seconds since the epoch.
         seconds: how long ago that is.
         model: of the session.

@@ -141,6 +141,8 @@ class RemoteCall:
         ends = end_of(timeout)
         worker = self.wait_started(timeout)
         what = {"call": self.id, "command": command, "arguments": dict(arguments)}
+        if self._presence.known_gone(worker):
+            self._check_there(worker)
         answers = self._control.ask("call", what, workers=[worker], timeout=left(ends))
         if worker not in answers:
             self._check_there(worker)

@@ -19,9 +19,11 @@ from threading import Event, Lock, Thread
 from typing import Any, Optional
 from uuid import uuid4
 
+from attrs import evolve
+
 from ... import Session
 from ...errors import ConfigurationError, ConnectionClosed, RealtimeError
-from ...telemetry import Budget
+from ...telemetry import Budget, ProcessCalls
 from ...transport.logs import area_logger
 from .call import Call
 from .claims import claim_with, persistently
@@ -39,6 +41,9 @@ OPENS = 5.0
 
 LISTENS = 30.0
 """Seconds within which commands can come; longer than that the broker is away."""
+
+SESSION = "call "
+"""How the names of sessions begin, before the id of the call."""
 
 LOOK = 0.2
 """Seconds between two looks at what is due."""
@@ -84,6 +89,7 @@ class CallWorker:
             target=self._keep, name="realtime-sync fleet keeper", daemon=True
         )
         self._keeper.start()
+        self._watched = ProcessCalls(sessions=self._sessions)
         self._listener = ControlListener(
             control, self.name, self._commands(), self._record_all
         )
@@ -168,7 +174,7 @@ class CallWorker:
             order.model or self._settings.model,
             router=self._settings.router,
             threads=self._threads,
-            name=f"call {call.id}",
+            name=f"{SESSION}{call.id}",
             **options,
         )
         if not isinstance(session, Session):
@@ -222,8 +228,20 @@ class CallWorker:
         return {
             "look": lambda arguments: packed(self.row()),
             "calls": lambda arguments: [packed(each.row()) for each in self._all()],
+            "rows": lambda arguments: self._watched_rows(),
             "call": self._told,
         }
+
+    def _watched_rows(self) -> list[dict[str, Any]]:
+        """The calls as a board shows them; its own ids are of no use elsewhere."""
+        return [
+            packed(evolve(row, id=row.name.removeprefix(SESSION), worker=self.name))
+            for row in self._watched.rows()
+            if row.name.startswith(SESSION)
+        ]
+
+    def _sessions(self) -> list[Session]:
+        return [each.session for each in self._all() if each.state == "open"]
 
     def _told(self, arguments: Mapping[str, Any]) -> Any:
         call = self._calls.get(arguments["call"])
@@ -263,6 +281,7 @@ class CallWorker:
         self._keeper.join(left(ends))
         self._listener.close(left(ends))
         self._enders.shutdown(wait=False)
+        self._watched.close()
         self._threads.close(left(ends))
         self._client.close()
 

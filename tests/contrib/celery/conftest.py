@@ -116,6 +116,7 @@ class Worker:
         command = [sys.executable, "-m", "celery", "--app", "program", "worker"]
         command += ["--queues", "calls", "--hostname", f"w{number}@test"]
         command += ["--without-mingle", "--without-gossip", "--without-heartbeat"]
+        self.number = number
         self.process = subprocess.Popen(
             [*command, "--loglevel", "INFO"],
             cwd=HERE,
@@ -193,12 +194,12 @@ def start_worker(model: Server) -> Iterator[Start]:
     def start(broker: Broker, **options: object) -> Worker:
         environment = {
             **os.environ,
-            "OPENAI_BASE_URL": model.url,
             "PYTHONPATH": os.pathsep.join((str(ROOT), str(HERE))),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",
             "PYTHONWARNINGS": "default",
             **broker.environment,
+            "OPENAI_BASE_URL": str(options.pop("model_url", model.url)),
             **{f"FLEET_{key.upper()}": str(value) for key, value in options.items()},
         }
         workers.append(Worker(len(workers), environment))

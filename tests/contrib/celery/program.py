@@ -64,6 +64,11 @@ def answered(event: Any) -> None:
     print(f"answered in {this_call().id}", flush=True)
 
 
+@fleet.on("response.output_text.delta")
+def heard(event: Any) -> None:
+    """A handler for what comes most often."""
+
+
 @fleet.on_call
 def answer(call: Call) -> Any:
     """What the call's metadata asks for."""
@@ -74,13 +79,15 @@ def answer(call: Call) -> Any:
     if what == "raise":
         raise ValueError("no such table")
     if what == "return":
-        return call.metadata["value"]
+        return call.metadata.get("value")
     if what == "object":
         return object()
     if what == "talk":
         call.session.ask(call.metadata["question"])
         print(f"talked {call.id}", flush=True)
     call.wait()
+    if what == "count":
+        return call.session.stats.events
     return "waited"
 
 

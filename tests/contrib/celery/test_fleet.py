@@ -154,11 +154,13 @@ def test_worker_that_is_killed_loses_its_calls_and_no_others(
         lost.result(WAIT)
     rows = fleet.calls()
     watched = fleet.rows()
-    fleet.hang_up("kept")
+    hung_up = fleet.hang_up("lost")
+    assert fleet.hang_up("kept")
 
     assert "lost" == caught.value.call_id
     assert name not in [row.worker for row in rows]
     assert ["kept"] == [row.id for row in rows]
-    assert {"lost": "open", "kept": "open"} == {row.id: row.state for row in before}
-    assert {"lost": "lost", "kept": "open"} == {row.id: row.state for row in watched}
+    assert {"lost", "kept"} == {row.id for row in before if row.worker}
+    assert {"lost": "lost", "kept": "waiting"} == {row.id: row.state for row in watched}
+    assert ([], False) == (fleet.transcript("lost"), hung_up)
     assert "hung up" == kept.result(WAIT).ended

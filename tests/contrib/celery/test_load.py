@@ -1,0 +1,341 @@
+"""
+Many calls at once, and what goes wrong while they are there.
+
+The figures that the documentation gives are made by the deep ones; a tenth of each runs
+always.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from realtime_sync.contrib.celery import CallLost, Fleet, RemoteCall
+from realtime_sync.contrib.placement import Costs, Load, calls_per_process
+
+from .conftest import HERE, ROOT, START, Broker, Start, Worker
+
+Load_ = Callable[[Broker], Fleet]
+TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("redis-server") is None, reason="a broker that can be taken away"
+)
+
+
+class EventServer:
+    """The server of these tests, in a process of its own."""
+
+    def __init__(self, rate: float) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / "event_server.py"), str(rate)],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        port = self.process.stdout.readline().split()[1]
+        self.url = f"http://127.0.0.1:{port}/v1"
+        self.begun: list[str] = []
+        self.ended: list[tuple[str, int, str]] = []
+        self._reader = threading.Thread(target=self._read, name="event server")
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as lines:
+            for line in lines:
+                kind, name, *rest = line.split()
+                if kind == "begun":
+                    self.begun.append(name)
+                else:
+                    self.ended.append((name, int(rest[0]), rest[1]))
+
+    def stop(self) -> None:
+        """End it; what it said is complete."""
+        self.process.kill()
+        self.process.wait(START)
+        self._reader.join(START)
+
+
+@contextmanager
+def event_server(rate: float) -> Iterator[EventServer]:
+    """A server that sends every call so many events per second."""
+    server = EventServer(rate)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def wait_until(reached: Callable[[], bool], timeout: float = 60.0) -> None:
+    """Wait until something is so."""
+    ends = time.monotonic() + timeout
+    pause = threading.Event()
+    while not reached():
+        assert time.monotonic() < ends, "it does not come about"
+        pause.wait(0.1)
+
+
+def cpu_of(process: subprocess.Popen[str]) -> float:
+    """Seconds of CPU that a process has taken."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def mib_of(process: subprocess.Popen[str]) -> float:
+    """Memory that a process has to itself."""
+    text = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
+    kib = [int(line.split()[1]) for line in text.splitlines() if "Private" in line]
+    return sum(kib) / 1024
+
+
+def start_many(fleet: Fleet, count: int, what: str = "count") -> list[RemoteCall]:
+    """So many calls, each with a model of its own name."""
+    return [
+        fleet.start(f"m-{number}", id=f"m-{number}", metadata={"do": what})
+        for number in range(count)
+    ]
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value that so large a share does not exceed."""
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+@pytest.mark.parametrize(
+    ("calls", "seconds"),
+    [
+        pytest.param(20, 2.0),
+        pytest.param(400, 60.0, marks=[pytest.mark.deep, pytest.mark.timeout(400)]),
+    ],
+)
+def test_calls_are_held_and_told_by_a_third_process(
+    broker: Broker, start_worker: Start, load: Load_, calls: int, seconds: float
+) -> None:
+    """No call is lost, and a command is answered while events come."""
+    with event_server(20.0) as server:
+        fleet = load(broker)
+        options = {"calls": calls // 2, "model_url": server.url}
+        workers = [start_worker(broker, **options).ready() for _ in range(2)]
+        began = time.monotonic()
+        held = start_many(fleet, calls)
+        wait_until(lambda: len(server.begun) == calls)
+        for call in held:
+            call.wait_started(START)
+        started = time.monotonic() - began
+        before = [cpu_of(worker.process) for worker in workers]
+        times: list[float] = []
+        begin = time.monotonic()
+        while time.monotonic() - begin < seconds:
+            asked = time.monotonic()
+            held[len(times) * 7 % calls].tools()
+            times.append(time.monotonic() - asked)
+            threading.Event().wait(0.05)
+        took = time.monotonic() - begin
+        after = [cpu_of(worker.process) for worker in workers]
+        memory = [mib_of(worker.process) for worker in workers]
+        rows = fleet.calls()
+        for call in held:
+            call.hang_up()
+        results = [call.result(START) for call in held]
+        codes = [worker.end() for worker in workers]
+
+    counts = [int(result.value) for result in results]
+    print(
+        f"\n{calls} calls up in {started:.1f} s; {len(times)} commands: "
+        f"p50 {percentile(times, 0.5) * 1e3:.0f} ms, "
+        f"p99 {percentile(times, 0.99) * 1e3:.0f} ms, max {max(times) * 1e3:.0f} ms; "
+        f"cores {[round((a - b) / took, 3) for a, b in zip(after, before)]}, "
+        f"MiB {[round(each) for each in memory]}, events {sum(counts)}"
+    )
+    assert calls == len(rows)
+    assert {"hung up"} == {result.ended for result in results}
+    assert {"clean"} == {clean for _, _, clean in server.ended}
+    assert min(counts) >= 20 * seconds * 0.8
+    assert [0, 0] == codes
+    assert calls < 400 or percentile(times, 0.99) <= 0.2
+
+
+@pytest.mark.parametrize(
+    ("calls", "away"),
+    [
+        pytest.param(6, 2.0),
+        pytest.param(100, 30.0, marks=[pytest.mark.deep, pytest.mark.timeout(400)]),
+    ],
+)
+def test_calls_go_on_while_the_broker_is_away(
+    broker: Broker, start_worker: Start, load: Load_, calls: int, away: float
+) -> None:
+    """Commands are answered again, and no call was lost, by a Redis that forgot all."""
+    assert broker.redis is not None
+    with event_server(20.0) as server:
+        fleet = load(broker)
+        worker = start_worker(broker, calls=calls, model_url=server.url).ready()
+        held = start_many(fleet, calls)
+        wait_until(lambda: len(server.begun) == calls)
+        for call in held:
+            call.wait_started(START)
+        broker.redis.stop()
+        threading.Event().wait(away)
+        ended = list(server.ended)
+        broker.redis.start()
+        began = time.monotonic()
+        wait_until(lambda: len(answered(fleet)) == calls)
+        resumed = time.monotonic() - began
+        later = fleet.start("later", id="later", metadata={"do": "count"})
+        fresh = [fleet.call(call.id) for call in held]
+        first = fresh[0].tools()
+        for call in fresh:
+            call.hang_up()
+        results = [call.result(START) for call in fresh]
+        later.hang_up(timeout=START)
+        code = worker.end()
+
+    print(f"\ncontrol was back {resumed:.1f} s after Redis")
+    assert [] == ended
+    assert [] == first
+    assert {"hung up"} == {result.ended for result in results}
+    assert {"clean"} == {clean for _, _, clean in server.ended}
+    assert calls + 1 == len(set(server.begun)) == len(server.begun)
+    assert 0 == code, worker.text
+
+
+def answered(fleet: Fleet) -> list[str]:
+    """The calls that workers tell of."""
+    try:
+        return [row.id for row in fleet.calls()]
+    except TimeoutError:
+        return []
+
+
+@pytest.mark.parametrize(
+    ("starts", "restarts", "bound"),
+    [
+        pytest.param(40, 1, 4),
+        pytest.param(1000, 3, 20, marks=[pytest.mark.deep, pytest.mark.timeout(400)]),
+    ],
+)
+def test_each_call_begins_once(
+    broker: Broker,
+    start_worker: Start,
+    load: Load_,
+    starts: int,
+    restarts: int,
+    bound: int,
+) -> None:
+    """However often a worker is told to end while calls are begun."""
+    with event_server(1.0) as server:
+        fleet = load(broker)
+        options = {"calls": bound, "model_url": server.url, "drain": 1.0}
+        worker = start_worker(broker, **options).ready()
+        start_worker(broker, **options).ready()
+        held = start_many(fleet, starts, "return")
+        codes = []
+        for number in range(1, restarts + 1):
+            share = starts * number // (restarts + 1)
+            wait_until(lambda: len(server.begun) >= share, 120.0)
+            codes.append(worker.end())
+            worker = start_worker(broker, **options).ready()
+        results = [call.result(START) for call in held]
+
+    assert {1} == set(Counter(server.begun).values())
+    assert {"returned"} == {result.ended for result in results}
+    assert starts == len(server.begun)
+    assert [0] * restarts == codes
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(400)
+def test_killed_worker_loses_its_calls_within_five_seconds(
+    broker: Broker, start_worker: Start, load: Load_
+) -> None:
+    """Two hundred of them; the two hundred of the other are untouched."""
+    with event_server(5.0) as server:
+        fleet = load(broker)
+        options = {"calls": 200, "model_url": server.url}
+        workers = [start_worker(broker, **options).ready() for _ in range(2)]
+        held = start_many(fleet, 400)
+        wait_until(lambda: len(server.begun) == 400)
+        have = {call.id: call.wait_started(START) for call in held}
+        victim = have["m-0"]
+        lost: dict[str, float] = {}
+        waiters = [
+            threading.Thread(target=wait_lost, args=(call, lost))
+            for call in held
+            if have[call.id] == victim
+        ]
+        for waiter in waiters:
+            waiter.start()
+        dead = [each for each in workers if victim.startswith(host_of(each))]
+        dead[0].process.send_signal(signal.SIGKILL)
+        killed = time.monotonic()
+        for waiter in waiters:
+            waiter.join(START)
+        rows = fleet.calls()
+        kept = [call for call in held if have[call.id] != victim]
+        states = {call.state for call in kept}
+
+    took = max(lost.values()) - killed
+    print(f"\n{len(lost)} calls were reported lost within {took:.1f} s")
+    assert len(waiters) == len(lost) > 0
+    assert took <= 5.0
+    assert {call.id for call in kept} == {row.id for row in rows}
+    assert {"running"} == states
+
+
+def wait_lost(call: RemoteCall, lost: dict[str, float]) -> None:
+    """Note when it is said to be lost."""
+    try:
+        call.result(START)
+    except CallLost:
+        lost[call.id] = time.monotonic()
+
+
+def host_of(worker: Worker) -> str:
+    """How the names of a worker's processes begin."""
+    return f"w{worker.number}@test#"
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("rate", [10.0, 20.0, 50.0])
+def test_model_tells_calls_per_process(
+    broker: Broker, start_worker: Start, load: Load_, rate: float
+) -> None:
+    """As many as were predicted take a quarter of a core, within a fifth."""
+    costs = Costs(share=0.25)
+    predicted = int(calls_per_process(Load(calls=1, events=rate, seconds=1e9), costs))
+    with event_server(rate) as server:
+        fleet = load(broker)
+        worker = start_worker(broker, calls=predicted, model_url=server.url).ready()
+        alone = mib_of(worker.process)
+        idle = cpu_of(worker.process)
+        start_many(fleet, predicted)
+        wait_until(lambda: len(server.begun) == predicted)
+        threading.Event().wait(3.0)
+        before, began = cpu_of(worker.process), time.monotonic()
+        threading.Event().wait(20.0)
+        share = (cpu_of(worker.process) - before) / (time.monotonic() - began)
+        memory = mib_of(worker.process)
+
+    found = predicted * costs.share / share
+    print(
+        f"\n{rate:g} events/s: predicted {predicted} calls, found {found:.0f}; "
+        f"{predicted} took {share:.3f} cores, "
+        f"{share / predicted / rate * 1e6:.1f} us an event; "
+        f"{alone:.0f} MiB without calls, {(memory - alone) * 1024 / predicted:.0f} KiB "
+        f"a call; {(before - idle) / predicted * 1e3:.1f} ms a start"
+    )
+    assert found == pytest.approx(predicted, rel=0.2)
