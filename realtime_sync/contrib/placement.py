@@ -24,10 +24,10 @@ class Costs:
     What things take.
 
     Attributes:
-        event_us: CPU of an event from the socket to its handler, at an endless rate.
-        wake_us: CPU that waking a thread adds to an event at `WAKE_RATE` events per
-            second; it falls with the root of the rate, as a thread that is awake takes
-            more in one go.
+        event_us: CPU of an event from the socket to its handler, if there were hardly
+            any calls.
+        call_us: CPU that each call of the process adds to every event: Python's cyclic
+            collector looks at all objects that live, and caches are only so large.
         start_ms: CPU of a worker for a call's begin and end.
         process_mib: memory of a worker without calls.
         call_kib: memory of a call, with its thread.
@@ -42,11 +42,11 @@ class Costs:
         memory_gib: of a machine.
     """
 
-    event_us: float = 30.0
-    wake_us: float = 45.0
-    start_ms: float = 12.0
-    process_mib: float = 95.0
-    call_kib: float = 150.0
+    event_us: float = 29.5
+    call_us: float = 0.042
+    start_ms: float = 8.0
+    process_mib: float = 69.0
+    call_kib: float = 118.0
     call_commands: float = 12.0
     told_commands: float = 10.0
     broker_commands: float = 60_000.0
@@ -54,10 +54,6 @@ class Costs:
     share: float = 0.7
     cores: int = 16
     memory_gib: float = 64.0
-
-
-WAKE_RATE = 1000.0
-"""Events per second at which an event costs `Costs.wake_us` more."""
 
 
 @frozen(kw_only=True)
@@ -115,23 +111,18 @@ class Plan:
 
 def cpu_per_second(calls: float, events: float, costs: Costs = Costs()) -> float:
     """Share of a core that a process takes for calls that go on."""
-    rate = calls * events
-    if not rate:
-        return 0.0
-    return rate * (costs.event_us + costs.wake_us * math.sqrt(WAKE_RATE / rate)) / 1e6
+    return calls * events * (costs.event_us + costs.call_us * calls) / 1e6
 
 
 def calls_per_process(load: Load, costs: Costs = Costs()) -> float:
     """
     Calls for which one process has time, whatever its bound.
 
-    A root: with x the root of the rate of events, the CPU is a*x*x + b*x.
+    What a call takes grows with the calls, so the sum does with their square.
     """
-    starts = costs.start_ms / 1e3 / load.seconds / load.events
-    a = costs.event_us / 1e6 + starts
-    b = costs.wake_us * math.sqrt(WAKE_RATE) / 1e6
-    root = (math.sqrt(b * b + 4 * a * costs.share) - b) / (2 * a)
-    return root * root / load.events
+    a = load.events * costs.call_us / 1e6
+    b = load.events * costs.event_us / 1e6 + costs.start_ms / 1e3 / load.seconds
+    return (math.sqrt(b * b + 4 * a * costs.share) - b) / (2 * a)
 
 
 def plan(load: Load, costs: Costs = Costs()) -> Plan:

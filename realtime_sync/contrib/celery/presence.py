@@ -71,9 +71,7 @@ class Presence:
         expected = {*self._seen, worker}
         awaited = {name for name in expected if name not in self._missed} | {worker}
         try:
-            answers = self._control.ask(
-                "look", {}, limit=len(awaited), timeout=ANSWER
-            )
+            answers = self._control.ask("look", {}, limit=len(awaited), timeout=ANSWER)
         except NoAnswer as exc:
             # Nothing is known of anybody; whoever was missed gets his time again.
             _log.info("! %s", exc)

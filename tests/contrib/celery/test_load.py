@@ -310,7 +310,7 @@ def host_of(worker: Worker) -> str:
 
 @pytest.mark.deep
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("rate", [10.0, 20.0, 50.0])
+@pytest.mark.parametrize("rate", [15.0, 40.0, 100.0])
 def test_model_tells_calls_per_process(
     broker: Broker, start_worker: Start, load: Load_, rate: float
 ) -> None:
@@ -325,16 +325,20 @@ def test_model_tells_calls_per_process(
         start_many(fleet, predicted)
         wait_until(lambda: len(server.begun) == predicted)
         threading.Event().wait(3.0)
+        events = sum(row.events for row in fleet.calls())
         before, began = cpu_of(worker.process), time.monotonic()
         threading.Event().wait(20.0)
-        share = (cpu_of(worker.process) - before) / (time.monotonic() - began)
+        took = time.monotonic() - began
+        share = (cpu_of(worker.process) - before) / took
+        events = sum(row.events for row in fleet.calls()) - events
         memory = mib_of(worker.process)
 
     found = predicted * costs.share / share
     print(
         f"\n{rate:g} events/s: predicted {predicted} calls, found {found:.0f}; "
         f"{predicted} took {share:.3f} cores, "
-        f"{share / predicted / rate * 1e6:.1f} us an event; "
+        f"{share * took / events * 1e6:.1f} us an event, "
+        f"{events / took / predicted:.1f} a second; "
         f"{alone:.0f} MiB without calls, {(memory - alone) * 1024 / predicted:.0f} KiB "
         f"a call; {(before - idle) / predicted * 1e3:.1f} ms a start"
     )
