@@ -325,21 +325,20 @@ def test_model_tells_calls_per_process(
         start_many(fleet, predicted)
         wait_until(lambda: len(server.begun) == predicted)
         threading.Event().wait(3.0)
-        events = sum(row.events for row in fleet.calls())
         before, began = cpu_of(worker.process), time.monotonic()
         threading.Event().wait(20.0)
         took = time.monotonic() - began
         share = (cpu_of(worker.process) - before) / took
-        events = sum(row.events for row in fleet.calls()) - events
+        events = sum(row.events for row in fleet.calls())
         memory = mib_of(worker.process)
 
     found = predicted * costs.share / share
     print(
         f"\n{rate:g} events/s: predicted {predicted} calls, found {found:.0f}; "
         f"{predicted} took {share:.3f} cores, "
-        f"{share * took / events * 1e6:.1f} us an event, "
-        f"{events / took / predicted:.1f} a second; "
+        f"{share / predicted / rate * 1e6:.1f} us an event; "
         f"{alone:.0f} MiB without calls, {(memory - alone) * 1024 / predicted:.0f} KiB "
         f"a call; {(before - idle) / predicted * 1e3:.1f} ms a start"
     )
+    assert events >= rate * took * predicted * 0.95
     assert found == pytest.approx(predicted, rel=0.2)
