@@ -22,7 +22,9 @@ version = release = realtime_sync.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
+    "sphinx_copybutton",
     "rooms",
+    "signatures",
     "tables",
 ]
 exclude_patterns = ["_build"]
@@ -45,7 +47,12 @@ html_title = "realtime-sync"
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
-autodoc_class_signature = "separated"
+autodoc_class_signature = "mixed"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+
+# What is copied can be pasted: without prompts, and without what was printed.
+copybutton_prompt_text = "$ "
+copybutton_exclude = ".linenos, .gp, .go"
+copybutton_selector = "div:not(.highlight-text) > div.highlight > pre"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 from bounds import BOUNDS, Bound
 from docutils import nodes
@@ -17,6 +20,10 @@ from realtime_sync.protocol.dialects.server_quirks import HABITS, SERVERS, Serve
 from realtime_sync.protocol.registry import ROWS, Row
 from realtime_sync.server import FAULTS
 from realtime_sync.state import lifecycle
+
+FRAMES = Path(__file__).parents[2] / "tests" / "frames"
+"""Examples of every event, which the tests decode and encode again."""
+WIDTH = 76
 
 
 def list_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -57,17 +64,49 @@ class EventTable(SphinxDirective):
         return code(row.name), code(row.beta), class_link(row), sessions
 
 
+def folded(value: Any, indent: int = 0, used: int = 0) -> str:
+    """JSON in which what fits stands in one line; *used* is taken by a name."""
+    flat = json.dumps(value, ensure_ascii=False)
+    fits = len(flat) + indent + used <= WIDTH
+    if fits or not value or not isinstance(value, (dict, list)):
+        return flat
+    if isinstance(value, dict):
+        named = [(f"{json.dumps(name)}: ", each) for name, each in value.items()]
+    else:
+        named = [("", each) for each in value]
+    inner = "\n" + " " * (indent + 2)
+    body = ",".join(inner + n + folded(e, indent + 2, len(n)) for n, e in named)
+    first, last = "{}" if isinstance(value, dict) else "[]"
+    return f"{first}{body}\n{' ' * indent}{last}"
+
+
 class EventClasses(SphinxDirective):
     """``event-classes:: response`` documents the classes of one wire namespace."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        names = [r.class_name for r in ROWS if r.family == self.arguments[0]]
         lines = []
-        for name in dict.fromkeys(names):
-            lines += [f".. autoclass:: realtime_sync.events.{name}", "   :members:", ""]
+        for row in ROWS:
+            if row.family == self.arguments[0]:
+                lines += [f".. autoclass:: realtime_sync.events.{row.class_name}"]
+                lines += ["   :members:", "", *self.wire(row)]
         return self.parse_text_to_nodes("\n".join(lines))
+
+    def wire(self, row: Row) -> list[str]:
+        """Names on the wire, and a frame."""
+        other = (
+            f", in the beta ``{row.beta}``" if row.beta not in (None, row.name) else ""
+        )
+        told = [f"   On the wire: ``{row.name}``{other}.", ""]
+        for dialect in ("ga", "translation", "beta"):
+            path = FRAMES / dialect / row.direction / f"{row.name}.json"
+            if path.exists():
+                self.env.note_dependency(str(path))
+                frame = folded(json.loads(path.read_text(encoding="utf-8")))
+                told += ["   .. code-block:: json", ""]
+                return told + [f"      {line}" for line in frame.splitlines()] + [""]
+        return told
 
 
 class RejectionTable(SphinxDirective):
