@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional, Union
 
 from ..errors import ConfigurationError
+from ..telemetry import data_frame
 from .call_record import CallRecord, Check
 from .comparison import Comparison, compared
 from .score import Call, Score, scored
@@ -75,10 +76,6 @@ class Table:
         Raises:
             ConfigurationError: pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as exc:
-            raise ConfigurationError("a data frame needs pandas") from exc
         rows = [
             {
                 "call": score.name,
@@ -89,7 +86,7 @@ class Table:
             }
             for score in self.scores
         ]
-        return pandas.DataFrame(rows)
+        return data_frame(rows)
 
     def to_jsonl(self, path: Union[str, os.PathLike[str]]) -> Path:
         """Write a line of JSON for each call; `load` reads them again."""

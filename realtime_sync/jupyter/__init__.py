@@ -17,18 +17,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .asking import Answer, Answers, ask_each
     from .html import html_of
-    from .live import LiveTranscript
+    from .live import LiveLatency, LiveTranscript
     from .naming import close, connect, sessions
     from .playing import BrowserPlayer
     from .plots import Picture, latency, waveform
     from .talk import Talk
 
 __all__ = [
+    "Answer",
+    "Answers",
     "BrowserPlayer",
+    "LiveLatency",
     "LiveTranscript",
     "Picture",
     "Talk",
+    "ask_each",
     "close",
     "connect",
     "html_of",
@@ -38,10 +43,14 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Answer": "asking",
+    "Answers": "asking",
     "BrowserPlayer": "playing",
+    "LiveLatency": "live",
     "LiveTranscript": "live",
     "Picture": "plots",
     "Talk": "talk",
+    "ask_each": "asking",
     "close": "naming",
     "connect": "naming",
     "html_of": "html",

@@ -12,6 +12,7 @@ KINDS = {
     ("realtime_sync.state.snapshot", "Snapshot"): "snapshot",
     ("realtime_sync.state.parts", "ResponseState"): "response",
     ("realtime_sync.state.items", "Item"): "item",
+    ("realtime_sync.session.audio", "Audio"): "audio",
 }
 """Module and name of a class -> what `html_of` calls it."""
 

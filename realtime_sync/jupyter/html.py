@@ -27,8 +27,8 @@ def html_of(kind: str, value: object) -> str:
     HTML of one of the library's objects, to stand in a page among others.
 
     Args:
-        kind: ``"session"``, ``"snapshot"``, ``"item"``, ``"response"`` or
-            ``"reply"``.
+        kind: ``"session"``, ``"snapshot"``, ``"item"``, ``"response"``, ``"reply"`` or
+            ``"audio"``.
         value: the object.
     """
     return framed(SHOWN[kind](value))
@@ -124,7 +124,8 @@ def _item(item: Item, sound: Optional[tuple[bytes, str, int]]) -> Markup:
             unheard=unheard,
             remark=", ".join(remarks),
             sound=sound,
-        )
+        ),
+        small=True,
     )
 
 
@@ -167,7 +168,7 @@ def _reply(reply: Reply) -> Content:
                 "article",
                 element("div", reply.text),
                 calls,
-                player(reply.audio) if reply.audio is not None else None,
+                player(reply.audio, small=True) if reply.audio is not None else None,
                 class_="rs-line rs-by-assistant",
             ),
             **SAID,
@@ -181,5 +182,9 @@ SHOWN: Mapping[str, Callable[[Any], Content]] = {
     "item": lambda item: _items([item]),
     "response": _response,
     "reply": _reply,
+    "audio": lambda audio: [
+        player(audio, small=True),
+        element("small", f"{audio.seconds:.1f} s"),
+    ],
 }
 """What can be shown, and how."""

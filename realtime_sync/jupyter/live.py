@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Optional
 
-from ..report import element
-from ..telemetry import activity
+from ..report import element, latency_bars, latency_table
+from ..telemetry import Ledger, activity
 from .display import Output, html
 from .html import facts, framed, transcript
 
@@ -115,3 +115,34 @@ class LiveTranscript:
         problem = element("p", self._error, class_="rs-soft") if self._error else None
         plain = "\n".join(f"{line.role}: {line.text}" for line in snapshot.transcript())
         return html(framed(head, problem, transcript(snapshot, players=False)), plain)
+
+
+class LiveLatency:
+    """
+    Shows how long the latest turns took, and is drawn anew when one has ended.
+
+    Made in a cell, it stays in the output of that cell, like `LiveTranscript`.
+
+    Args:
+        session: open or not.
+        keep: how many turns are shown, the latest.
+    """
+
+    def __init__(self, session: Session, *, keep: int = 20) -> None:
+        self._session = session
+        self._output = Output(html(framed("no turns yet"), "no turns yet"))
+        self.ledger = Ledger(keep=keep, on_turn=lambda turn: self._show())
+        self._subscription = self.ledger.watch(session)
+
+    def __repr__(self) -> str:
+        return f"<LiveLatency of {self._session.name!r}, {self.ledger.count} turns>"
+
+    def stop(self) -> None:
+        """Leave what is shown as it is."""
+        self._subscription.cancel()
+
+    def _show(self) -> None:
+        turns = self.ledger.turns
+        table = element("div", latency_table(turns), class_="rs-scroll")
+        plain = f"latency of {len(turns)} turns"
+        self._output.update(html(framed(latency_bars(turns), table), plain))

@@ -125,7 +125,7 @@ class BrowserPlayer:
         self._players = [*self._players, Audio(data, *self._kind())][-self._keep :]
         last = len(self._players) - 1
         shown = [
-            player(each, autoplay=not self._stream and number == last)
+            player(each, autoplay=not self._stream and number == last, small=True)
             for number, each in enumerate(self._players)
         ]
         self._shown.update(html(framed(shown), f"{len(shown)} answers"))

@@ -19,6 +19,7 @@ from .page import audio_url, body_of, document, player, said, style
 from .reading import problem, utterance_of
 from .recording_reader import Listener
 from .sound import Stretch, Track
+from .tables import to_dataframe
 from .timeline import MOMENTS, Entry, Problem, Story, Utterance
 from .waveform import waveform
 from .writing import Told, html, tell, write
@@ -48,6 +49,7 @@ __all__ = [
     "said",
     "style",
     "tell",
+    "to_dataframe",
     "utterance_of",
     "waveform",
     "write",

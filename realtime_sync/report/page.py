@@ -8,6 +8,7 @@ from typing import Optional
 from .. import Audio
 from ..state.latency import Turn
 from ..telemetry import Tokens
+from .compressed import mp3
 from .latency import latency_bars, latency_table
 from .markup import Content, Markup, element, joined
 from .reading import as_json
@@ -151,12 +152,12 @@ def _latency(turns: list[Turn]) -> Content:
     ]
 
 
-def said(each: Utterance) -> Markup:
-    """One thing that was said, with a player."""
-    return _line(each, _Allowance(MOST_AUDIO))
+def said(each: Utterance, *, small: bool = False) -> Markup:
+    """One thing that was said, with a player; see `player`."""
+    return _line(each, _Allowance(MOST_AUDIO), small=small)
 
 
-def _line(said: Utterance, left: _Allowance) -> Markup:
+def _line(said: Utterance, left: _Allowance, *, small: bool = False) -> Markup:
     title = ROLES.get(said.role, said.role)
     when = "" if said.at is None else f" · {_clock(said.at)}"
     remark = f" · {said.remark}" if said.remark else ""
@@ -167,36 +168,45 @@ def _line(said: Utterance, left: _Allowance) -> Markup:
         "article",
         element("header", f"{title}{when}{remark}"),
         element("div", text, unheard),
-        _player(said, left),
+        _player(said, left, small),
         class_=f"rs-line rs-by-{kind}",
     )
 
 
-def _player(said: Utterance, left: _Allowance) -> Optional[Markup]:
+def _player(said: Utterance, left: _Allowance, small: bool) -> Optional[Markup]:
     if said.sound is None:
         return None
     data, kind, rate = said.sound
     if not left.takes(len(data)):
         return element("small", "recording left out")
-    return player(Audio(data, kind, rate))
+    return player(Audio(data, kind, rate), small=small)
 
 
-def player(audio: Audio, *, autoplay: bool = False) -> Markup:
-    """An element that plays some audio, with the audio in it."""
+def player(audio: Audio, *, autoplay: bool = False, small: bool = False) -> Markup:
+    """
+    An element that plays some audio, with the audio in it.
+
+    Args:
+        audio: what is played.
+        autoplay: begin by itself, where the browser allows it.
+        small: compressed if soundfile is installed; else every sample as it is.
+    """
     return element(
         "audio",
         controls=True,
         autoplay=autoplay,
         preload="metadata",
-        src=audio_url(audio),
+        src=audio_url(audio, small=small),
     )
 
 
-def audio_url(audio: Audio) -> str:
-    """Audio as a URL that holds it."""
+def audio_url(audio: Audio, *, small: bool = False) -> str:
+    """Audio as a URL that holds it; see `player`."""
     from base64 import b64encode
 
-    return "data:audio/wav;base64," + b64encode(audio.wav()).decode("ascii")
+    packed = mp3(audio) if small else None
+    kind, data = ("wav", audio.wav()) if packed is None else ("mpeg", packed)
+    return f"data:audio/{kind};base64," + b64encode(data).decode("ascii")
 
 
 def _problems(problems: list[Problem]) -> Content:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional, Protocol, Union, cast
 
+from ..errors import ConfigurationError
 from ..types import RecordingSource
 from .page import MOST_AUDIO, page
 from .reading import from_recording, from_snapshot
@@ -41,25 +42,63 @@ def tell(source: Told, *, title: Optional[str] = None) -> Story:
 
     Args:
         source: path of a recording, the `Recording` under way or finished, its
-            lines (text or decoded), a session or a snapshot of either protocol. The
-            last two have neither times nor audio.
+            lines (text or decoded), a session or a snapshot of either protocol. A
+            session that is not recorded, and a snapshot, have neither times nor audio.
         title: by default the name of the file or session.
 
     Raises:
         OSError: the file cannot be read.
         ConfigurationError: it is not a recording.
     """
+    title = title or title_of(source)
+    recording = _recording(source)
+    if recording is not None:
+        return from_recording(recording, title)
+    snapshot = source.snapshot if hasattr(source, "snapshot") else source
+    return from_snapshot(cast("Snapshot", snapshot), title)
+
+
+def title_of(source: Told) -> str:
+    """What a report is called that is given no title."""
+    if hasattr(source, "snapshot"):
+        return f"Session {cast('Session', source).name}"
+    if hasattr(source, "flush") and hasattr(source, "path"):
+        source = source.path
+    if isinstance(source, (str, os.PathLike)):
+        return Path(source).name
+    return "Session" if hasattr(source, "transcript") else "Recording"
+
+
+def recording_of(source: Told) -> RecordingSource:
+    """
+    The recording that there is of a session, written as far as it has come.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    recording = _recording(source)
+    if recording is None:
+        raise ConfigurationError(
+            f"{title_of(source)} is not recorded: session.record(path) keeps events "
+            "and times"
+        )
+    return recording
+
+
+def _recording(source: Told) -> Optional[RecordingSource]:
+    if hasattr(source, "snapshot"):
+        made = cast("Session", source).recording
+        if made is None or made.error is not None or not Path(made.path).exists():
+            return None
+        source = cast(Written, made)
+    if hasattr(source, "transcript"):
+        return None
     if hasattr(source, "flush") and hasattr(source, "path"):
         source.flush()
-        source = source.path
-    if hasattr(source, "snapshot"):
-        session = cast("Session", source)
-        return from_snapshot(session.snapshot, title or f"Session {session.name}")
-    if hasattr(source, "transcript"):
-        return from_snapshot(cast("Snapshot", source), title or "Session")
+        return source.path
     if isinstance(source, (str, os.PathLike)):
-        return from_recording(source, title or Path(source).name)
-    return from_recording(list(source), title or "Recording")
+        return source
+    return cast(RecordingSource, source)
 
 
 def html(
@@ -73,7 +112,7 @@ def html(
 
 def write(
     source: Told,
-    path: Union[str, os.PathLike[str]],
+    path: Union[None, str, os.PathLike[str]] = None,
     *,
     title: Optional[str] = None,
     max_audio: int = MOST_AUDIO,
@@ -84,7 +123,8 @@ def write(
     Args:
         source: path of a recording, a `Recording`, lines of one, a `Session` or a
             `Snapshot`; see `tell`.
-        path: is overwritten.
+        path: is overwritten. By default it is the name of the session in the current
+            folder, or beside a recording, with ``.html``.
         title: by default the name of the file or session.
         max_audio: bytes of audio to put in; what goes beyond is left out, and the
             page says so.
@@ -96,7 +136,17 @@ def write(
         OSError: a file cannot be read or written.
         ConfigurationError: the source is not a recording.
     """
-    target = Path(path)
+    target = _beside(source) if path is None else Path(path)
     text = html(source, title=title, max_audio=max_audio)
     target.write_text(text, encoding="utf-8")
     return target
+
+
+def _beside(source: Told) -> Path:
+    if not hasattr(source, "snapshot"):
+        if hasattr(source, "flush") and hasattr(source, "path"):
+            source = source.path
+        if isinstance(source, (str, os.PathLike)):
+            return Path(source).with_suffix(".html")
+    name = title_of(source)
+    return Path("".join(c if c.isalnum() else "-" for c in name).lower() + ".html")

@@ -68,6 +68,7 @@ class BaseSession(Generic[SnapshotT]):
         )
         self._lifecycle = Lifecycle(self._parts)
         self._tools: Any = None
+        self._recording: Optional[Recording] = None
         self.on = self._own.on
         self.once = self._own.once
         self.off = self._own.off
@@ -348,9 +349,15 @@ class BaseSession(Generic[SnapshotT]):
         """
         if self.closed:
             raise LocalProtocolError("the session is over; there is nothing to record")
-        return Recording(
+        self._recording = Recording(
             self._parts, path, audio=audio, notices=notices, limit=limit, mask=mask
         )
+        return self._recording
+
+    @property
+    def recording(self) -> Optional[Recording]:
+        """The recording that was begun last, under way or finished; or None."""
+        return self._recording
 
     def _check_event(self, event: EventKey[Event], unknown: bool) -> None:
         """Refuse, at the user's line, to wait for what never comes."""

@@ -12,6 +12,7 @@ from .calls import CallRow, ProcessCalls, Rows, Totals, activity
 from .ledger import TIMES, Ledger, Spread
 from .logs import RedactingFilter, without_secrets
 from .prometheus import metrics_text
+from .tables import data_frame, token_columns
 from .tokens import Tokens
 from .tracing import OpenTelemetry
 
@@ -30,8 +31,10 @@ __all__ = [
     "Totals",
     "Turn",
     "activity",
+    "data_frame",
     "metrics_text",
     "percentile",
+    "token_columns",
     "total_tokens",
     "without_secrets",
 ]

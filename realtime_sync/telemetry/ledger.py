@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from attrs import asdict, frozen
 
-from ..errors import ConfigurationError
 from ..state.latency import MOMENTS, Turn, percentile
+from .tables import data_frame, token_columns
 from .tokens import Tokens
 
 if TYPE_CHECKING:
@@ -142,11 +142,7 @@ class Ledger:
         Raises:
             ConfigurationError: pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as exc:
-            raise ConfigurationError("a data frame needs pandas") from exc
-        return pandas.DataFrame(self.rows())
+        return data_frame(self.rows())
 
     def to_dict(self) -> dict[str, Any]:
         """The ledger as JSON-able values: count, spreads, tokens, turns."""
@@ -173,7 +169,6 @@ class Ledger:
 
 def _row(turn: Turn) -> dict[str, Any]:
     """A turn without anything within anything."""
-    tokens = asdict(Tokens.of(turn.usage))
     return {
         "session": turn.session,
         "item_id": turn.item_id,
@@ -181,7 +176,7 @@ def _row(turn: Turn) -> dict[str, Any]:
         "status": turn.status,
         "interrupted": turn.interrupted,
         **{f"{name}_ms": turn.after_ms(name) for name in MOMENTS},
-        **{f"{name}_tokens": count for name, count in tokens.items()},
+        **token_columns(turn.usage),
     }
 
 

@@ -59,8 +59,8 @@ def test_spoken_items_have_players(server: Server) -> None:
     last = session.snapshot.items[-1]
 
     assert reply.audio is not None
-    assert "data:audio/wav;base64" in jupyter.html_of("reply", reply)
-    assert "data:audio/wav;base64" in jupyter.html_of("item", last)
+    assert "data:audio/mpeg;base64" in jupyter.html_of("reply", reply)
+    assert "data:audio/mpeg;base64" in jupyter.html_of("item", last)
     assert "<svg" in jupyter.waveform(session)._repr_html_()
     assert "first audio" in jupyter.latency(session)._repr_html_()
 
@@ -82,7 +82,7 @@ def test_recording_is_read_once_however_many_items_are_shown(
     monkeypatch.setattr(naming, "tell", counted)
     text = jupyter.html_of("session", session)
 
-    assert 3 == text.count("data:audio/wav;base64")
+    assert 3 == text.count("data:audio/mpeg;base64")
     assert 1 == len(read)
 
 

@@ -40,6 +40,7 @@ from realtime_sync import (
     live,
     on,
     open_sessions,
+    report,
     telemetry,
     web,
     webhooks,
@@ -520,3 +521,15 @@ def in_the_browser(session: Session) -> None:
         page.route("/n", lambda asked: web.Answer(body=asked.query.get("n", "")))
         page.socket("/said", Said)
     jupyter.Talk(session).close()
+
+
+def tables_of_a_session(session: Session) -> None:
+    """For researchers: many questions, flat columns, a report."""
+    answers: jupyter.Answers = jupyter.ask_each(session, ["One?", Path("two.wav")])
+    reply: Reply | None = answers[0].reply
+    failed: list[str] = [each.name for each in answers.failed]
+    print(answers.to_dataframe().columns, reply, failed)
+    print(report.to_dataframe(session), report.to_dataframe("call.jsonl", "events"))
+    page: Path = report.write(session)
+    turns: int = jupyter.LiveLatency(session, keep=5).ledger.count
+    print(page, turns, session.recording)
