@@ -21,6 +21,11 @@ WIDE = 60
 """Columns below which the meter is half as long."""
 LOWEST, HIGHEST = -60.0, 0.0
 """dBFS at both ends of the meter."""
+ECHO = 3
+"""
+Columns that stay free at the end of the last row: a terminal writes ``^C`` there, and
+a row that it breaks would not be found again.
+"""
 SHORTEST = 8
 """Columns that a bar of progress keeps, whatever stands beside it."""
 
@@ -173,7 +178,7 @@ class LiveScreen:
 
     def _state(self, now: Status) -> Text:
         full, empty, dot = ("█", "·", "●") if self._unicode else ("#", ".", "*")
-        text = Text(no_wrap=True, overflow="crop")
+        text = Text(no_wrap=True)
         if now.level is not None:
             share = (now.level - LOWEST) / (HIGHEST - LOWEST)
             size = CELLS if self._console.width >= WIDE else CELLS // 2
@@ -182,10 +187,12 @@ class LiveScreen:
             text.append(" ")
         style = STATES.get(now.state, "dim")
         text.append(f"{dot} ", style).append(self._shown(f"{now.state:<9} "), style)
-        return text.append(self._shown(now.note), "dim")
+        text.append(self._shown(now.note), "dim")
+        text.truncate(self._console.width - ECHO, overflow="crop")
+        return text
 
     def _progress(self, now: Progress) -> list[RenderableType]:
-        width = self._console.width
+        width = self._console.width - ECHO
         share = min(1.0, now.done / now.total) if now.total else 0.0
         text = f"{share:4.0%}"
         # The most telling first: a narrow terminal has no room for the others.
@@ -209,7 +216,7 @@ class LiveScreen:
             Text(text, no_wrap=True),
         )
         name = Text(self._shown(one_line(now.name)), style="dim")
-        name.truncate(width, overflow="crop")
+        name.truncate(self._console.width, overflow="crop")
         return [name, bar]
 
     def _shown(self, words: str) -> str:

@@ -58,6 +58,21 @@ class Kept:
     segments: list[Segment] = Factory(list)
     until: float = 0.0
 
+    @property
+    def ready(self) -> list[Segment]:
+        """As `Found` has it, before anything else is found."""
+        return self.segments
+
+    @property
+    def done(self) -> list[Segment]:
+        """Likewise."""
+        return self.segments
+
+    @property
+    def recognised(self) -> float:
+        """Likewise."""
+        return self.until
+
 
 class Output(Protocol):
     """Somewhere to write one transcript to."""

@@ -26,7 +26,7 @@ from ..errors import (
 from ..protocol.escape import one_line
 from .failures import FAILED, explain
 from .json_output import Commands, add_json_option, print_json
-from .outputs import Output, StreamOutput, file_outputs, names
+from .outputs import Found, Kept, Output, StreamOutput, file_outputs, names
 from .progress import Work
 from .screen import Screen, Table, clock
 from .server_options import add_server_options, new_session, server_url
@@ -377,22 +377,13 @@ class Listener:
         """
         began = time.monotonic()
         result, name = self._result, self._source.named.name
+        found: Found = Kept()
         try:
-            kept = self._output.open(result.seconds)
-        except (RealtimeError, OSError) as exc:
-            result.error, result.problem = exc, explain(exc)[1]
-            return
-        session = new_session(
-            url, self._options, _config(self._options), session_type="transcription"
-        )
-        segments = Segments(
-            session,
-            result.seconds,
-            lambda new: self._heard(segments, new),
-            kept=kept.segments,
-            begin=kept.until,
-        )
-        try:
+            found = kept = self._output.open(result.seconds)
+            session = new_session(
+                url, self._options, _config(self._options), session_type="transcription"
+            )
+            found = segments = self._segments(session, kept)
             if not isinstance(self._output, StreamOutput):
                 self._screen.aside(one_line(name))
             self._work.begin(number, name, kept.until)
@@ -406,14 +397,24 @@ class Listener:
             result.error, result.problem = exc, explain(exc)[1]
         # The session is closed: nobody else writes.
         try:
-            result.written = self._output.finish(segments, complete=not result.problem)
+            result.written = self._output.finish(found, complete=not result.problem)
         except BrokenPipeError:
             raise
         except (RealtimeError, OSError) as exc:
             result.error = result.error or exc
             result.problem = result.problem or explain(exc)[1]
-        result.segments = segments.done
+        result.segments = found.done
         result.took = time.monotonic() - began
+
+    def _segments(self, session: Session, kept: Kept) -> Segments:
+        segments = Segments(
+            session,
+            self._result.seconds,
+            lambda new: self._heard(segments, new),
+            kept=kept.segments,
+            begin=kept.until,
+        )
+        return segments
 
     def _heard(self, segments: Segments, new: Sequence[Segment]) -> None:
         """Write and show what is new; in the dispatcher thread."""
@@ -492,7 +493,10 @@ def table(results: list[Result]) -> Table:
     rows = []
     for each in results:
         words = sum(len(turn.text.split()) for turn in each.segments)
-        counts = f"{each.seconds:.1f}", str(len(each.segments)), str(words)
+        found = "-", "-"
+        if not each.note:
+            found = str(len(each.segments)), str(words)
+        counts = f"{each.seconds:.1f}", *found
         rows.append(
             [each.source.named.name, *counts, each.outcome or f"{each.took:.1f} s"]
         )

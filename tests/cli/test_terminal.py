@@ -261,8 +261,21 @@ def test_progress_is_as_wide_as_the_terminal(
         name, bar = terminal.shown
 
     assert bar.endswith(told)
-    assert bar.startswith("━") and len(bar) <= columns
+    assert bar.startswith("━") and len(bar) <= columns - len("^C")
     assert "x" * columns == name
+
+
+@pytest.mark.parametrize("columns", [40, 60, 100])
+def test_what_is_drawn_leaves_room_for_an_interrupt(
+    columns: int, opened: Opened
+) -> None:
+    """A terminal echoes it behind the last row; broken, it could not be erased."""
+    terminal = opened(columns)
+    with open_screen() as screen:
+        screen.status(Status("speaking", -3.0, "word " * 40))
+        (row,) = terminal.shown
+
+    assert len(row) <= columns - len("^C")
 
 
 def test_a_table_can_be_read_in_letters() -> None:

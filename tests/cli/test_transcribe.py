@@ -248,6 +248,34 @@ def test_ctrl_c_keeps_what_was_recognised(
     assert {"meeting.wav", "next.wav", part.name} == files(meeting.parent)
 
 
+def test_ctrl_c_before_anything_is_recognised_leaves_nothing(
+    server: Server, meeting: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    """A file without a word would be in the way of the next attempt."""
+
+    def pressed(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("realtime_sync.cli.transcribe.new_session", pressed)
+    code = main(["transcribe", str(meeting.parent), "--url", server.url])
+    out, err = capsys.readouterr()
+
+    assert 130 == code
+    assert "realtime-sync: interrupted\n" == err
+    assert "interrupted" in out.splitlines()[1]
+    assert {"meeting.wav"} == files(meeting.parent)
+
+
+def test_what_is_complete_is_not_made_again(meeting: Path, capsys: Output) -> None:
+    """It is a line of the table, and no server is needed for it."""
+    meeting.with_suffix(".txt").write_text("mine", encoding="utf-8")
+    code = main(["transcribe", str(meeting.parent), "--url", NOBODY, "--resume"])
+
+    assert 0 == code
+    assert "complete already" in capsys.readouterr().out
+    assert "mine" == meeting.with_suffix(".txt").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     "fault", ["drop_after", "expire", "reset_after", "close_after"]
 )
