@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .protocol import events
     from .protocol.sessions import SessionConfig
     from .recording.reader import read_recording
+    from .recording.retention import delete_recordings
     from .recording.steps import Steps
     from .rest import call_control as call_control
     from .rest import webhooks as webhooks
@@ -77,6 +78,7 @@ __all__ = [
     "UNSET",
     "__version__",
     "connect",
+    "delete_recordings",
     "errors",
     "events",
     "live",
@@ -106,6 +108,7 @@ _HOMES = {
     "Subscription": "dispatch.subscription",
     "Threads": "session.threads",
     "connect": "client",
+    "delete_recordings": "recording.retention",
     "on": "dispatch.router",
     "open_sessions": "session.open_sessions",
     "plan_interruption": "state.interruption",

@@ -36,6 +36,7 @@ PUBLIC = [
     "UNSET",
     "__version__",
     "connect",
+    "delete_recordings",
     "errors",
     "events",
     "live",

@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/realtime-sync
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_realtime_sync_subparsers=(demo talk ask transcribe serve web tail replay report debug score call doctor bench completion)
+_shtab_realtime_sync_subparsers=(demo talk ask transcribe serve web tail replay report debug score call prune doctor bench completion)
 
 _shtab_realtime_sync_demo_option_strings=(-h --help --question --dialect --json --pace --out --play --timeout)
 _shtab_realtime_sync_talk_option_strings=(-h --help --mic --browser --url --local --model --dialect --timeout --json --pace --out)
@@ -19,6 +19,7 @@ _shtab_realtime_sync_report_option_strings=(-h --help -o --output --title --json
 _shtab_realtime_sync_debug_option_strings=(-h --help --port --no-browser)
 _shtab_realtime_sync_score_option_strings=(-h --help --max-wer --expected --first-audio-p50 --first-audio-p95 --first-audio-max --stop-within --max-silence --max-talk-over --max-turns --tool --no-tool --says --never-says --allow-silent-turns --allow-cut-answers --allow-problems --junit --html --jsonl --against --json)
 _shtab_realtime_sync_call_option_strings=(-h --help --url --local --model --dialect --timeout --repeat --parallel --out --junit --html --jsonl --against --json)
+_shtab_realtime_sync_prune_option_strings=(-h --help --days --dry-run --json)
 _shtab_realtime_sync_doctor_option_strings=(-h --help --url --local --model --dialect --timeout --json)
 _shtab_realtime_sync_bench_option_strings=(-h --help --pairs --scale --tls --standard --runs --json --out)
 _shtab_realtime_sync_completion_option_strings=(-h --help)
@@ -51,6 +52,7 @@ _shtab_realtime_sync_call___junit_COMPGEN=_shtab_compgen_files
 _shtab_realtime_sync_call___html_COMPGEN=_shtab_compgen_files
 _shtab_realtime_sync_call___jsonl_COMPGEN=_shtab_compgen_files
 _shtab_realtime_sync_call___against_COMPGEN=_shtab_compgen_files
+_shtab_realtime_sync_prune_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_realtime_sync_bench___out_COMPGEN=_shtab_compgen_files
 
 _shtab_realtime_sync_demo___dialect_choices=(ga beta)
@@ -66,7 +68,7 @@ _shtab_realtime_sync_tail___dialect_choices=(ga beta xai dashscope)
 _shtab_realtime_sync_call___dialect_choices=(ga beta xai dashscope)
 _shtab_realtime_sync_doctor___dialect_choices=(ga beta xai dashscope)
 _shtab_realtime_sync_completion_pos_0_choices=(bash zsh fish)
-_shtab_realtime_sync_pos_0_choices=(demo talk ask transcribe serve web tail replay report debug score call doctor bench completion)
+_shtab_realtime_sync_pos_0_choices=(demo talk ask transcribe serve web tail replay report debug score call prune doctor bench completion)
 
 _shtab_realtime_sync_demo__h_nargs=0
 _shtab_realtime_sync_demo___help_nargs=0
@@ -122,6 +124,10 @@ _shtab_realtime_sync_call__h_nargs=0
 _shtab_realtime_sync_call___help_nargs=0
 _shtab_realtime_sync_call___local_nargs=0
 _shtab_realtime_sync_call___json_nargs=0
+_shtab_realtime_sync_prune__h_nargs=0
+_shtab_realtime_sync_prune___help_nargs=0
+_shtab_realtime_sync_prune___dry_run_nargs=0
+_shtab_realtime_sync_prune___json_nargs=0
 _shtab_realtime_sync_doctor__h_nargs=0
 _shtab_realtime_sync_doctor___help_nargs=0
 _shtab_realtime_sync_doctor___local_nargs=0

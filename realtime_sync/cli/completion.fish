@@ -50,8 +50,8 @@ function _shtab_realtime_sync_using
   test "$_shtab_realtime_sync_cmdpath" = "$argv"
 end
 
-set -g _shtab_realtime_sync_commands demo talk ask transcribe serve web tail replay report debug score call doctor bench completion
-set -g _shtab_realtime_sync_opts_with_value --against --agent --allow-host --allow-origin --api-key --call --certificate --channel --channels --dialect --expected --fault --first-audio-max --first-audio-p50 --first-audio-p95 --format --host --html --jsonl --junit --language --max-silence --max-talk-over --max-turns --max-wer --model --never-says --no-tool --out --output --pace --pairs --parallel --password-file --port --private-key --question --rate --repeat --runs --says --scale --speed --stop-within --timeout --title --tool --transcription-model --url -n -o
+set -g _shtab_realtime_sync_commands demo talk ask transcribe serve web tail replay report debug score call prune doctor bench completion
+set -g _shtab_realtime_sync_opts_with_value --against --agent --allow-host --allow-origin --api-key --call --certificate --channel --channels --days --dialect --expected --fault --first-audio-max --first-audio-p50 --first-audio-p95 --format --host --html --jsonl --junit --language --max-silence --max-talk-over --max-turns --max-wer --model --never-says --no-tool --out --output --pace --pairs --parallel --password-file --port --private-key --question --rate --repeat --runs --says --scale --speed --stop-within --timeout --title --tool --transcription-model --url -n -o
 
 complete -c realtime-sync -e
 complete -c realtime-sync -f
@@ -199,6 +199,12 @@ complete -c realtime-sync -n '_shtab_realtime_sync_using call' -l jsonl -xka "(_
 complete -c realtime-sync -n '_shtab_realtime_sync_using call' -l against -xka "(__fish_complete_path (commandline -ct))" -d 'what --jsonl wrote of an earlier run, to compare with'
 complete -c realtime-sync -n '_shtab_realtime_sync_using call' -l json -d 'print JSON, for other programs'
 complete -c realtime-sync -n '_shtab_realtime_sync_using call; and test $_shtab_realtime_sync_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'the calls, in YAML or JSON'
+complete -c realtime-sync -n '_shtab_realtime_sync_using; and test $_shtab_realtime_sync_npos -eq 0' -a prune -d 'Delete the recordings in and below a folder whose last line is older than so many days. Other files stay.'
+complete -c realtime-sync -n '_shtab_realtime_sync_using prune' -s h -l help -d 'show this help message and exit'
+complete -c realtime-sync -n '_shtab_realtime_sync_using prune' -l days -x -d 'how long they are kept, such as 30 or 0.5'
+complete -c realtime-sync -n '_shtab_realtime_sync_using prune' -l dry-run -d 'only say what would be deleted'
+complete -c realtime-sync -n '_shtab_realtime_sync_using prune' -l json -d 'print JSON, for other programs'
+complete -c realtime-sync -n '_shtab_realtime_sync_using prune; and test $_shtab_realtime_sync_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'where they are'
 complete -c realtime-sync -n '_shtab_realtime_sync_using; and test $_shtab_realtime_sync_npos -eq 0' -a doctor -d 'Connect to a server and try what it can do: dialects, limits, acknowledgements, errors, close codes. Takes a handful of tokens. The exit code is 0 if it can be worked with, 1 if not.'
 complete -c realtime-sync -n '_shtab_realtime_sync_using doctor' -s h -l help -d 'show this help message and exit'
 complete -c realtime-sync -n '_shtab_realtime_sync_using doctor' -l url -x -d 'base URL of the server, http(s) or ws(s), such as http://127.0.0.1:8765/v1; without it OPENAI_BASE_URL, else OpenAI'

@@ -17,6 +17,7 @@ _shtab_realtime_sync_commands() {
     debug:'Serve a page, to this machine only, that shows each event of a recording and the session as it was at that event, until Ctrl-C.'
     demo:'Start the local voice server, speak a question to it, print the live transcript and the latencies, write the spoken answer and a report.'
     doctor:'Connect to a server and try what it can do: dialects, limits, acknowledgements, errors, close codes. Takes a handful of tokens. The exit code is 0 if it can be worked with, 1 if not.'
+    prune:'Delete the recordings in and below a folder whose last line is older than so many days. Other files stay.'
     replay:'Play a recording through the client and print who says what, at the pace at which it happened or at once. Nothing is sent.'
     report:'Turn a recording into one HTML page with transcript, players, waveforms, latencies, tokens and events. The page loads nothing.'
     score:'Measure recorded calls and hold them against gates. The exit code is 1 when a gate falls for any call, or a recording cannot be read.'
@@ -131,6 +132,17 @@ _shtab_realtime_sync_doctor_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_realtime_sync_doctor_defaults_added=0
+
+_shtab_realtime_sync_prune_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--days[how long they are kept, such as 30 or 0.5]:DAYS:"
+  "--dry-run[only say what would be deleted]"
+  "--json[print JSON, for other programs]"
+  ":where they are:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_realtime_sync_prune_defaults_added=0
 
 _shtab_realtime_sync_replay_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -301,6 +313,7 @@ _shtab_realtime_sync() {
         debug) _arguments -C -s $_shtab_realtime_sync_debug_options ;;
         demo) _arguments -C -s $_shtab_realtime_sync_demo_options ;;
         doctor) _arguments -C -s $_shtab_realtime_sync_doctor_options ;;
+        prune) _arguments -C -s $_shtab_realtime_sync_prune_options ;;
         replay) _arguments -C -s $_shtab_realtime_sync_replay_options ;;
         report) _arguments -C -s $_shtab_realtime_sync_report_options ;;
         score) _arguments -C -s $_shtab_realtime_sync_score_options ;;

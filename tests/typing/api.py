@@ -34,6 +34,7 @@ from realtime_sync import (
     audio,
     call_control,
     connect,
+    delete_recordings,
     errors,
     events,
     jupyter,
@@ -180,6 +181,8 @@ def connecting() -> None:
         tools=[stacked],
         context=None,
     )
+    deleted = delete_recordings(Path("calls"), older_than=30 * 86400.0, dry_run=True)
+    assert_type(deleted, list[Path])
     client = RealtimeClient(
         api_key="sk-key", base_url="https://example.com/v1", timeout=10, proxy=""
     )
