@@ -92,16 +92,16 @@ class Strand(Generic[Item]):
         Raises:
             BaseException: what running an item raised; the rest is still there.
         """
-        get, taken = self._items.get, self._taken
+        taken = self._taken
         outer, self.runner = self.runner, get_ident()
         try:
             while True:
                 if not taken:
-                    # From the queue to the list in one call into C: the item is in one
-                    # of the two wherever an interrupt strikes.
-                    try:
-                        taken.extend(zip(map(get, (True,), (timeout,)), ([],)))
-                    except Empty:
+                    # First without waiting: that leaves the lock inside of the queue
+                    # taken, without which a wait may have no end, see `Flag.wait`.
+                    if not self._fetch((False,)) and (
+                        timeout == 0.0 or not self._fetch((True,), (timeout,))
+                    ):
                         return
                 timeout = 0.0
                 first = taken[0]
@@ -114,6 +114,16 @@ class Strand(Generic[Item]):
                     raise
         finally:
             self.runner = outer
+
+    def _fetch(self, *how: tuple[object, ...]) -> bool:
+        """Take an item out of the queue; whether there was one."""
+        try:
+            # From the queue to the list in one call into C: the item is in one of the
+            # two wherever an interrupt strikes.
+            self._taken.extend(zip(map(self._items.get, *how), ([],)))
+        except Empty:
+            return False
+        return True
 
 
 class Worker:
