@@ -16,8 +16,8 @@ HIDDEN: Final = "<secret>"
 """What stands in the place of a secret."""
 
 NAMES: Final = tuple(
-    "accesskey apikey apikeys authorization cookie credential credentials passphrase"
-    " passwd password passwords privatekey secret secretkey secrets subscriptionkey"
+    "accesskey apikey apikeys authorization bearer cookie credential credentials jwt"
+    " passphrase passwd password passwords privatekey secret secretkey secrets subscriptionkey"
     " token".split()
 )
 """

@@ -462,8 +462,9 @@ def _azure_parts(
         raise ConfigurationError(f"that is no URL: {shown_url(resource)}") from exc
     said = dict(parse_qsl(query))
     steps = [step for step in path.split("/") if step]
-    at = steps.index(ahead) if ahead in steps else len(steps)
-    behind = steps[at + 1 :]
+    small = [step.lower() for step in steps]
+    at = small.index(ahead) if ahead in small else len(steps)
+    behind = [*small[at + 1 : at + 2], *steps[at + 2 :]]
     if behind[:1] == ["deployments"] and len(behind) > 1:
         said.setdefault("deployment", unquote(behind[1]))
     if behind[:1] == ["v1"]:

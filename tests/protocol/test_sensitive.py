@@ -21,6 +21,7 @@ SECRET = "Xq7-Plain-Looking-Value"
 ECHOES: dict[str, dict[str, Any]] = {
     "at the top": {"api_key": SECRET},
     "in camel case": {"apiKey": SECRET},
+    "without the word key": {"auth": {"bearer": SECRET, "jwt": SECRET}},
     "of a header": {"vendor": {"X-Api-Key": SECRET}},
     "beside what it opens": {"upstream": [{"llm": {"access_token": SECRET}}]},
     "in a list": {"extra": {"api_keys": [SECRET, {"eu": SECRET}]}},

@@ -369,6 +369,9 @@ def test_ordinary_text_may_stand_in_a_query() -> None:
         ("r.openai.azure.com/", "wss://r.openai.azure.com/openai/v1/realtime?model=D"),
         ("https://r.example/openai/v1/", "wss://r.example/openai/v1/realtime?model=D"),
         ("https://r.example/openai", "wss://r.example/openai/v1/realtime?model=D"),
+        ("https://r.example/OpenAI/V1/", "wss://r.example/openai/v1/realtime?model=D"),
+        (" https://r.example/openai/v1", "wss://r.example/openai/v1/realtime?model=D"),
+        ("https://r.example//openai//", "wss://r.example/openai/v1/realtime?model=D"),
         (
             "wss://r.example/openai/v1/realtime?model=D",
             "wss://r.example/openai/v1/realtime?model=D",
