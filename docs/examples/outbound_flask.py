@@ -3,7 +3,7 @@ Calls placed on Flask: whoever is called by Twilio talks to the model.
 
 Install and run it, and ask for a call::
 
-    python -m pip install ".[server]" flask simple-websocket
+    python -m pip install . flask simple-websocket
     flask --app outbound_flask run --with-threads
     curl -H "Authorization: Bearer $DIAL_TOKEN" -d to=+14155550123 \\
         https://your-host/dial

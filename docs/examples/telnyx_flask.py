@@ -5,7 +5,7 @@ Install and run it, and have Telnyx answer a call with media streaming to
 ``wss://your-host/call``: ``stream_track: "inbound_track"``,
 ``stream_bidirectional_mode: "rtp"`` and ``stream_bidirectional_codec: "PCMU"``::
 
-    python -m pip install ".[server]" flask simple-websocket
+    python -m pip install . flask simple-websocket
     flask --app telnyx_flask run --with-threads
 
 Every call takes a thread. The model is that of ``OPENAI_API_KEY``, or of the

@@ -4,7 +4,7 @@ A telephone line on Flask: whoever calls the number on Twilio talks to the model
 Install and run it, and have Twilio ask ``POST https://your-host/incoming`` when
 a call comes in::
 
-    python -m pip install ".[server]" flask simple-websocket
+    python -m pip install . flask simple-websocket
     flask --app twilio_flask run --with-threads
 
 Every call takes a thread. The model is that of ``OPENAI_API_KEY``, or of the
