@@ -16,9 +16,9 @@ HIDDEN: Final = "<secret>"
 """What stands in the place of a secret."""
 
 NAMES: Final = tuple(
-    "accesskey apikey apikeys authorization bearer cookie credential credentials jwt"
-    " passphrase passwd password passwords privatekey secret secretkey secrets subscriptionkey"
-    " token".split()
+    "accesskey apikey apikeys authorization bearer cookie credential credentials"
+    " jwt passphrase passwd password passwords privatekey secret secretkey secrets"
+    " subscriptionkey token".split()
 )
 """
 How names of secrets end, in small letters alone.
