@@ -23,7 +23,8 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "ask",
         help="ask a server one written question",
-        description="Ask a server one written question and print its answer.",
+        description="Ask a server one written question and print its answer. A model "
+        "of GPT-Live is asked aloud.",
     )
     parser.add_argument(
         "text",
@@ -38,7 +39,14 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
+    from .. import live
+
     question = _question(options.text)
+    if live.is_live_model(options.model):
+        from .live_talk import ask
+
+        with server_url(options) as url:
+            return ask(url, question, options)
     with server_url(options) as url, open_screen(json=options.json) as screen:
         config = {"output_modalities": ["text"]}
         with new_session(url, options, config) as session:

@@ -40,18 +40,20 @@ class Examination:
     Attributes:
         session: an open session.
         timeout: seconds for each question.
+        questions: asked in this order; those of Realtime by default.
         findings: so far.
         item_id: of the item that it puts in, by the server's name for it.
     """
 
     session: Any
     timeout: float
+    questions: Questions = field(factory=lambda: QUESTIONS)
     findings: list[Finding] = field(factory=list)
     item_id: str = "item_doctor"
 
     def run(self) -> None:
         """Ask every question; one that fails does not stop the others."""
-        for name, question in QUESTIONS:
+        for name, question in self.questions:
             if self.session.closed:
                 self.findings.append(Finding(name, SKIPPED, "the session is over"))
                 continue
@@ -62,14 +64,16 @@ class Examination:
             self.findings.append(Finding(name, verdict, detail))
 
 
-def _session(exam: Examination) -> tuple[str, str]:
+def told_session(exam: Examination) -> tuple[str, str]:
+    """Say which session and which model it is."""
     config = exam.session.config
     model = getattr(config, "model", None) or "not told"
     return OK, f"{exam.session.id or 'without an id'}, model {model}"
 
 
-def _limit(exam: Examination) -> tuple[str, str]:
-    expires = exam.session.snapshot.expires_at
+def session_limit(exam: Examination) -> tuple[str, str]:
+    """Say how long a session may last."""
+    expires = getattr(exam.session.config, "expires_at", None)
     if not expires:
         return ODD, "the server does not say when it will end the session"
     return OK, f"{(expires - time.time()) / 60:.0f} minutes per session"
@@ -159,7 +163,8 @@ def _buffer(exam: Examination) -> tuple[str, str]:
     return OK, "input_audio_buffer.clear is acknowledged"
 
 
-def _unknown(exam: Examination) -> tuple[str, str]:
+def unknown_events(exam: Examination) -> tuple[str, str]:
+    """Name the events that the protocol does not have."""
     unknown = exam.session.stats.unknown
     if unknown:
         told = ", ".join(f"{name} ({count})" for name, count in unknown.items())
@@ -197,9 +202,12 @@ def _plain(text: str) -> str:
     return text.replace("``", "")
 
 
-QUESTIONS: tuple[tuple[str, Callable[[Examination], tuple[str, str]]], ...] = (
-    ("session", _session),
-    ("session limit", _limit),
+Question = Callable[[Examination], tuple[str, str]]
+Questions = tuple[tuple[str, Question], ...]
+
+QUESTIONS: Questions = (
+    ("session", told_session),
+    ("session limit", session_limit),
     ("audio formats", _formats),
     ("configuration", _update),
     ("item ids", _own_ids),
@@ -210,7 +218,7 @@ QUESTIONS: tuple[tuple[str, Callable[[Examination], tuple[str, str]]], ...] = (
     ("rate limits", _rates),
     ("errors", _errors),
     ("audio buffer", _buffer),
-    ("unknown events", _unknown),
+    ("unknown events", unknown_events),
     ("deviations", _anomalies),
     ("habits", _habits),
     ("close", _close),

@@ -7,7 +7,7 @@
 
 _shtab_realtime_sync_subparsers=(demo talk ask transcribe serve web tail replay report debug score call prune doctor bench completion)
 
-_shtab_realtime_sync_demo_option_strings=(-h --help --question --dialect --json --pace --out --play --timeout)
+_shtab_realtime_sync_demo_option_strings=(-h --help --question --live --dialect --json --pace --out --play --timeout)
 _shtab_realtime_sync_talk_option_strings=(-h --help --mic --browser --url --local --model --dialect --timeout --json --pace --out)
 _shtab_realtime_sync_ask_option_strings=(-h --help --url --local --model --dialect --timeout --json)
 _shtab_realtime_sync_transcribe_option_strings=(-h --help --url --local --model --dialect --timeout --format -o --output --resume --force --transcription-model --channel --raw --rate --channels --language --json)
@@ -72,6 +72,7 @@ _shtab_realtime_sync_pos_0_choices=(demo talk ask transcribe serve web tail repl
 
 _shtab_realtime_sync_demo__h_nargs=0
 _shtab_realtime_sync_demo___help_nargs=0
+_shtab_realtime_sync_demo___live_nargs=0
 _shtab_realtime_sync_demo___json_nargs=0
 _shtab_realtime_sync_demo___play_nargs=0
 _shtab_realtime_sync_talk__h_nargs=0

@@ -10,7 +10,7 @@
 
 _shtab_realtime_sync_commands() {
   local _commands=(
-    ask:'Ask a server one written question and print its answer.'
+    ask:'Ask a server one written question and print its answer. A model of GPT-Live is asked aloud.'
     bench:'Measure what this client costs, against openai-python and a bare socket in the same run. Needs openai for the comparison.'
     call:'Call an agent as a script says, in real time, with the local voice; record the calls and hold them against the gates of the script. The exit code is 1 when a gate falls.'
     completion:'Print a script for a shell. In ~/.bashrc, or in ~/.zshrc after compinit: eval "$(realtime-sync completion bash)", or zsh. In ~/.config/fish/config.fish: realtime-sync completion fish | source.'
@@ -42,7 +42,7 @@ _shtab_realtime_sync_ask_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--url[base URL of the server, http(s) or ws(s), such as http\:\/\/127.0.0.1\:8765\/v1\; without it OPENAI_BASE_URL, else OpenAI]:url:"
   "--local[start the local voice server and talk to that\: no key, no network]"
-  "--model[model to ask for (default\: gpt-realtime-2.1)]:model:"
+  "--model[model to ask for (default\: gpt-realtime-2.1)\; one such as gpt-live-1 makes a session of GPT-Live]:model:"
   "--dialect[dialect of the protocol (default\: ga)]:dialect:(ga beta xai dashscope)"
   "--timeout[how long to wait for the server, at each step (default\: 30.0)]:SECONDS:"
   "--json[print JSON, for other programs]"
@@ -71,7 +71,7 @@ _shtab_realtime_sync_call_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--url[base URL of the server, http(s) or ws(s), such as http\:\/\/127.0.0.1\:8765\/v1\; without it OPENAI_BASE_URL, else OpenAI]:url:"
   "--local[start the local voice server and talk to that\: no key, no network]"
-  "--model[model to ask for (default\: gpt-realtime-2.1)]:model:"
+  "--model[model to ask for (default\: gpt-realtime-2.1)\; one such as gpt-live-1 makes a session of GPT-Live]:model:"
   "--dialect[dialect of the protocol (default\: ga)]:dialect:(ga beta xai dashscope)"
   "--timeout[how long to wait for the server, at each step (default\: 30.0)]:SECONDS:"
   "--repeat[make each call so often]:COUNT:"
@@ -109,6 +109,7 @@ _shtab_realtime_sync_debug_defaults_added=0
 _shtab_realtime_sync_demo_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--question[what to ask, in plain English]:TEXT:"
+  "--live[show GPT-Live\: a question that the voice hands on to a function of the program, and one to a backend that calls two functions at once]"
   "--dialect[dialect of the protocol (default\: ga)]:dialect:(ga beta)"
   "--json[print JSON, for other programs]"
   "--pace[as one speaks, or as fast as the connection takes it (default\: realtime)]:pace:(realtime full)"
@@ -124,7 +125,7 @@ _shtab_realtime_sync_doctor_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--url[base URL of the server, http(s) or ws(s), such as http\:\/\/127.0.0.1\:8765\/v1\; without it OPENAI_BASE_URL, else OpenAI]:url:"
   "--local[start the local voice server and talk to that\: no key, no network]"
-  "--model[model to ask for (default\: gpt-realtime-2.1)]:model:"
+  "--model[model to ask for (default\: gpt-realtime-2.1)\; one such as gpt-live-1 makes a session of GPT-Live]:model:"
   "--dialect[dialect of the protocol (default\: ga)]:dialect:(ga beta xai dashscope)"
   "--timeout[how long to wait for the server, at each step (default\: 30.0)]:SECONDS:"
   "--json[print JSON, for other programs]"
@@ -213,11 +214,11 @@ _shtab_realtime_sync_serve_defaults_added=0
 _shtab_realtime_sync_tail_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   {-f,--follow}"[wait for more until it has ended]"
-  "--call[the call]:CALL_ID:"
+  "--call[the call, or a session of GPT-Live]:CALL_ID:"
   "-n[only the last lines]:LINES:"
   "--url[base URL of the server, http(s) or ws(s), such as http\:\/\/127.0.0.1\:8765\/v1\; without it OPENAI_BASE_URL, else OpenAI]:url:"
   "--local[start the local voice server and talk to that\: no key, no network]"
-  "--model[model to ask for (default\: gpt-realtime-2.1)]:model:"
+  "--model[model to ask for (default\: gpt-realtime-2.1)\; one such as gpt-live-1 makes a session of GPT-Live]:model:"
   "--dialect[dialect of the protocol (default\: ga)]:dialect:(ga beta xai dashscope)"
   "--timeout[how long to wait for the server, at each step (default\: 30.0)]:SECONDS:"
   "--json[print JSON, for other programs]"
@@ -233,7 +234,7 @@ _shtab_realtime_sync_talk_options=(
   "--browser[talk in a page of the browser, which takes the echo out, until Ctrl-C]"
   "--url[base URL of the server, http(s) or ws(s), such as http\:\/\/127.0.0.1\:8765\/v1\; without it OPENAI_BASE_URL, else OpenAI]:url:"
   "--local[start the local voice server and talk to that\: no key, no network]"
-  "--model[model to ask for (default\: gpt-realtime-2.1)]:model:"
+  "--model[model to ask for (default\: gpt-realtime-2.1)\; one such as gpt-live-1 makes a session of GPT-Live]:model:"
   "--dialect[dialect of the protocol (default\: ga)]:dialect:(ga beta xai dashscope)"
   "--timeout[how long to wait for the server, at each step (default\: 30.0)]:SECONDS:"
   "--json[print JSON, for other programs]"
@@ -249,7 +250,7 @@ _shtab_realtime_sync_transcribe_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--url[base URL of the server, http(s) or ws(s), such as http\:\/\/127.0.0.1\:8765\/v1\; without it OPENAI_BASE_URL, else OpenAI]:url:"
   "--local[start the local voice server and talk to that\: no key, no network]"
-  "--model[model to ask for (default\: gpt-realtime-2.1)]:model:"
+  "--model[model to ask for (default\: gpt-realtime-2.1)\; one such as gpt-live-1 makes a session of GPT-Live]:model:"
   "--dialect[dialect of the protocol (default\: ga)]:dialect:(ga beta xai dashscope)"
   "--timeout[how long to wait for the server, at each step (default\: 30.0)]:SECONDS:"
   "--format[text, SubRip or WebVTT (default\: txt)]:format:(txt srt vtt)"
@@ -273,7 +274,7 @@ _shtab_realtime_sync_web_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--url[base URL of the server, http(s) or ws(s), such as http\:\/\/127.0.0.1\:8765\/v1\; without it OPENAI_BASE_URL, else OpenAI]:url:"
   "--local[start the local voice server and talk to that\: no key, no network]"
-  "--model[model to ask for (default\: gpt-realtime-2.1)]:model:"
+  "--model[model to ask for (default\: gpt-realtime-2.1)\; one such as gpt-live-1 makes a session of GPT-Live]:model:"
   "--dialect[dialect of the protocol (default\: ga)]:dialect:(ga beta xai dashscope)"
   "--timeout[how long to wait for the server, at each step (default\: 30.0)]:SECONDS:"
   "--host[address to listen on\; other machines need TLS and a password (default\: 127.0.0.1)]:host:"

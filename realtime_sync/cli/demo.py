@@ -28,8 +28,15 @@ def add(commands: Commands) -> None:
         description="Start the local voice server, speak a question to it, print the "
         "live transcript and the latencies, write the spoken answer and a report.",
     )
-    parser.add_argument(
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
         "--question", metavar="TEXT", help="what to ask, in plain English"
+    )
+    what.add_argument(
+        "--live",
+        action="store_true",
+        help="show GPT-Live: a question that the voice hands on to a function of the "
+        "program, and one to a backend that calls two functions at once",
     )
     parser.add_argument(
         "--dialect",
@@ -59,6 +66,8 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
+    if options.live:
+        return _live(options)
     from .. import audio
     from ..server.voice import DEMO_QUESTION, default_synthesizer
     from .report import write_beside
@@ -83,6 +92,24 @@ def run(options: argparse.Namespace) -> int:
             _next_steps(screen, page)
     return code
 
+
+def _live(options: argparse.Namespace) -> int:
+    """Show what is handed on in a session of GPT-Live."""
+    from .. import audio
+    from ..server import serve
+    from .live_demo import Assistant, show
+
+    options.model = LIVE_MODEL
+    with ExitStack() as stack:
+        play = stack.enter_context(audio.Speaker()) if options.play else None
+        spoken = Path(stack.enter_context(TemporaryDirectory()))
+        say_while_waiting("starting the local voice server")
+        server = stack.enter_context(serve(agent=Assistant(), port=0))
+        screen = stack.enter_context(open_screen(json=options.json))
+        return show(server.url, spoken, options, screen, play)
+
+
+LIVE_MODEL = "gpt-live-1"
 
 NEXT = (
     ("talk to it yourself:", "realtime-sync talk --mic --local"),

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import argparse
 import time
+from typing import TYPE_CHECKING
 
 from attrs import asdict
 
 from ..errors import AuthenticationFailed, ConfigurationError, RealtimeError
 from ..protocol import escape
-from .checks import BAD, ODD, OK, Examination, Finding
+from .checks import BAD, ODD, OK, QUESTIONS, Examination, Finding, Questions
 from .failures import one_line
 from .json_output import Commands, add_json_option, print_json
-from .server_options import PLAIN, add_server_options, new_session, server_url
+from .server_options import (
+    PLAIN,
+    add_server_options,
+    new_live_session,
+    new_session,
+    server_url,
+)
+
+if TYPE_CHECKING:
+    from .. import Session, live
 
 SIGNS = {OK: "ok ", ODD: "odd", BAD: "BAD"}
 WRONG_MODEL = "no-such-model"
@@ -35,21 +45,41 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
+    from .. import live
+
     with server_url(options) as url:
-        findings = [*_dialects(url, options), _refusal(url, options)]
-        session = new_session(url, options, {"turn_detection": None})
-        began = time.monotonic()
-        with session:
-            took = f"{(time.monotonic() - began) * 1000:.0f} ms"
-            findings.append(Finding("connect", OK, f"ready after {took}"))
-            exam = Examination(session, min(options.timeout, PATIENCE))
-            exam.run()
-    findings += exam.findings
+        if live.is_live_model(options.model):
+            findings = _live(url, options)
+        else:
+            findings = [*_dialects(url, options), _refusal(url, options)]
+            session = new_session(url, options, {"turn_detection": None})
+            findings += _examined(session, options, QUESTIONS)
     if options.json:
         print_json({"findings": [asdict(each) for each in findings]})
     else:
         _print(findings)
     return 1 if any(each.verdict == BAD for each in findings) else 0
+
+
+def _live(url: str | None, options: argparse.Namespace) -> list[Finding]:
+    from .live_checks import LIVE_QUESTIONS
+
+    session = new_live_session(url, options, None)
+    return _examined(session, options, LIVE_QUESTIONS)
+
+
+def _examined(
+    session: Session | live.LiveSession,
+    options: argparse.Namespace,
+    questions: Questions,
+) -> list[Finding]:
+    """What a session is like, from its connecting to its end."""
+    began = time.monotonic()
+    with session:
+        took = f"{(time.monotonic() - began) * 1000:.0f} ms"
+        exam = Examination(session, min(options.timeout, PATIENCE), questions)
+        exam.run()
+    return [Finding("connect", OK, f"ready after {took}"), *exam.findings]
 
 
 def _print(findings: list[Finding]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from ..types import Dialect, ServedDialect
 
 if TYPE_CHECKING:
-    from .. import Session
+    from .. import Session, live
 
 MODEL = "gpt-realtime-2.1"
 DIALECTS = get_args(Dialect)
@@ -36,7 +36,10 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
         help="start the local voice server and talk to that: no key, no network",
     )
     parser.add_argument(
-        "--model", default=MODEL, help="model to ask for (default: %(default)s)"
+        "--model",
+        default=MODEL,
+        help="model to ask for (default: %(default)s); one such as gpt-live-1 makes a "
+        "session of GPT-Live",
     )
     parser.add_argument(
         "--dialect",
@@ -105,6 +108,26 @@ def new_session(
         connect_timeout=options.timeout,
         **more,
     )
+
+
+def new_live_session(
+    url: str | None,
+    options: argparse.Namespace,
+    config: live.LiveConfig | None,
+    **more: Any,
+) -> live.LiveSession:
+    """A session of GPT-Live that is not open yet."""
+    from .. import RealtimeClient
+
+    session: live.LiveSession = RealtimeClient(base_url=url).session(
+        options.model,
+        session_type="live",
+        config=config,
+        timeout=options.timeout,
+        connect_timeout=options.timeout,
+        **more,
+    )
+    return session
 
 
 def record(session: Session, folder: Path) -> None:

@@ -17,7 +17,12 @@ from ..protocol.events import ServerEvent
 from ..transport.redaction import redact
 from .json_output import Commands, add_json_option, print_json
 from .lines import Lines
-from .server_options import add_server_options, new_session, server_url
+from .server_options import (
+    add_server_options,
+    new_live_session,
+    new_session,
+    server_url,
+)
 
 OFTEN = 0.2
 """Seconds between two looks at a file that grows."""
@@ -37,7 +42,9 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "-f", "--follow", action="store_true", help="wait for more until it has ended"
     )
-    parser.add_argument("--call", metavar="CALL_ID", help="the call")
+    parser.add_argument(
+        "--call", metavar="CALL_ID", help="the call, or a session of GPT-Live"
+    )
     parser.add_argument(
         "-n", type=int, default=0, metavar="LINES", help="only the last lines"
     )
@@ -147,6 +154,17 @@ def _safe(frame: object) -> Any:
     return json.loads(redact(json.dumps(sensitive.hidden(frame))))
 
 
+def _session(url: str | None, options: argparse.Namespace) -> Any:
+    """A session that looks on, of the protocol that the call is in."""
+    from .. import live
+
+    named = options.call.startswith("live_")
+    if named or live.is_live_model(options.model):
+        options.model = None
+        return new_live_session(url, options, None, call_id=options.call)
+    return new_session(url, options, {}, call_id=options.call)
+
+
 def _call(options: argparse.Namespace) -> int:
     """Look on at a call until it ends."""
     import time
@@ -161,7 +179,7 @@ def _call(options: argparse.Namespace) -> int:
             _print(lines.of(time.monotonic() - began, "in", event.raw))
 
     with server_url(options) as url:
-        session = new_session(url, options, {}, call_id=options.call)
+        session: Any = _session(url, options)
         session.on("*", show)
         with session:
             print(f"looking on at {one_line(options.call)}", file=sys.stderr)

@@ -69,15 +69,19 @@ def run(options: argparse.Namespace) -> int:
 
         with server_url(options) as url:
             return web.talk(url, options)
-    from .. import audio
+    from .. import audio, live
 
+    # Of two protocols that people talk in alike.
+    is_live = live.is_live_model(options.model)
     if options.mic:
-        from .microphone import converse
+        from . import live_talk, microphone
 
+        converse = live_talk.converse if is_live else microphone.converse
         with server_url(options) as url:
             return converse(url, options)
-    from .voice_demo import speak
+    from . import live_talk, voice_demo
 
+    speak = live_talk.speak if is_live else voice_demo.speak
     # Before a server is started or a connection is made for nothing.
     audio.file_seconds(options.file)
     with server_url(options) as url, open_screen(json=options.json) as screen:

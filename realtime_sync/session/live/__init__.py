@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from ...protocol.live import events
 from ...state.live.snapshot import LiveSnapshot
+from ..options import is_live as is_live_model
 from .close_report import LiveCloseReport
 from .config import Decisions, LiveConfig, Responses
 from .delegations import Answering
@@ -27,4 +28,5 @@ __all__ = [
     "Task",
     "TextHandle",
     "events",
+    "is_live_model",
 ]

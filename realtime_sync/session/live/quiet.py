@@ -21,6 +21,7 @@ _WORK: Final = frozenset(
         "response.event",
         "decision.event",
         "delegation.finished",
+        "error",
     }
 )
 

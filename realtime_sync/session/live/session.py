@@ -543,7 +543,9 @@ class LiveSession(BaseSession[LiveSnapshot]):
 
     def wait_quiet(self, seconds: float = 2.0, *, timeout: Timeout = UNSET) -> None:
         """
-        Wait until neither side has spoken for a while and no delegation is open.
+        Wait until neither side has spoken for a while and nothing more is to be said.
+
+        A delegation that is open is waited for, and a text that has not been taken up.
 
         Args:
             seconds: how long nobody speaks.
@@ -554,7 +556,9 @@ class LiveSession(BaseSession[LiveSnapshot]):
             WaitTimeout: they talk on.
         """
         self._quiet.wait(
-            seconds, self._has_open_work, self._parts.waiting.deadline(timeout)
+            seconds,
+            lambda: self.has_more_to_say,
+            self._parts.waiting.deadline(timeout),
         )
 
     @property

@@ -445,3 +445,18 @@ def test_memory_transport_stands_for_a_live_server() -> None:
     assert "gpt-live-1.1" == session.snapshot.session.model
     assert report.confirmed
     assert (1000, "") == transport.closed
+
+
+def test_text_that_is_to_be_said_is_no_quiet() -> None:
+    """The answer to a delegation is spoken a while after the function has returned."""
+    server = LiveServer()
+    server.silent.add("session.commentary.append")
+    with live_session(server) as (session, server):
+        handle = session.say("The gate is B12.")
+        with pytest.raises(errors.WaitTimeout, match="work is open"):
+            session.wait_quiet(0.0, timeout=0.01)
+        error = {"type": "invalid_request_error", "code": None, "message": "no"}
+        named = {"client_event_id": handle.event_id}
+        server.feed({"type": "error", "error": {**error, **named}})
+
+        session.wait_quiet(0.0, timeout=1)
