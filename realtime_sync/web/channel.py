@@ -24,7 +24,7 @@ MOST_WAITING = 8 << 20
 _PING_SECONDS = 15.0
 _SILENT_SECONDS = 40.0
 """After which a page that answers no ping is given up: a closed lid, no network."""
-_CLOSE_SECONDS = 2.0
+_CLOSE_SECONDS = 1.0
 _BAD_MESSAGE, _LAGGING, _FAILED = 1007, 1008, 1011
 
 

@@ -1,0 +1,282 @@
+"""A conversation without a browser: what a page sends, and what it is told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from realtime_sync import RealtimeClient, Session, audio
+from realtime_sync.errors import ConfigurationError
+from realtime_sync.server import Server, serve
+from realtime_sync.web import Talking
+from realtime_sync.web.browser_audio import KEEP, BrowserAudio
+
+Message = Mapping[str, Any]
+BLOCK = audio.tone(440, 0.02)
+"""What a microphone hears in 20 ms of somebody who hums."""
+
+
+class Window:
+    """A page that plays at once what it is sent, and reports the marks."""
+
+    def __init__(self, plays: bool = True) -> None:
+        self.told: list[Message] = []
+        self.sound = 0
+        self.plays = plays
+        self.talking: Talking | None = None
+        self._changed = threading.Condition()
+
+    def send(self, message: Message, sound: bytes = b"") -> None:
+        """Be told something."""
+        with self._changed:
+            self.told.append(message)
+            self.sound += len(sound)
+            self._changed.notify_all()
+        if self.plays and message["kind"] == "mark":
+            self.say("played", position=message["position"])
+
+    def say(self, kind: str, sound: bytes = b"", **more: Any) -> None:
+        """Do what a person or the browser does."""
+        assert self.talking is not None
+        self.talking.receive({"kind": kind, **more}, sound)
+
+    def wait(self, kind: str, where: Callable[[Message], Any] = lambda _: True) -> Any:
+        """The first message of a kind that fits."""
+
+        def found() -> list[Message]:
+            return [m for m in self.told if m.get("kind") == kind and where(m)]
+
+        with self._changed:
+            assert self._changed.wait_for(found, 10), (kind, self.told)
+            return found()[0]
+
+
+@contextmanager
+def talking(
+    agent: Any = lambda prompt: "Hello there.", *, plays: bool = True, **options: Any
+) -> Iterator[tuple[Window, Server, list[Session]]]:
+    """A window that talks with a server, and the sessions it has opened."""
+    sessions: list[Session] = []
+    config = options.pop("config", dict(audio.TALK_CONFIG))
+    with serve(agent=agent, port=0) as server:
+        client = RealtimeClient(base_url=server.url)
+
+        def opened() -> Session:
+            sessions.append(client.session("m", config=config, **options))
+            return sessions[-1].open()
+
+        window = Window(plays)
+        window.talking = Talking(opened, window.send, owns=True)
+        yield window, server, sessions
+        window.talking.close()
+
+
+def says(role: str, text: str) -> Callable[[Message], bool]:
+    """Whether lines hold what a side says."""
+    return lambda message: any(
+        each["role"] == role and text in each["text"] for each in message["changed"]
+    )
+
+
+def test_typed_words_are_answered_aloud_and_in_words() -> None:
+    """With the state on the way, and the latencies of the turn."""
+    with talking() as (window, _, sessions):
+        window.say("start")
+        window.say("say", text="Good day.")
+        window.wait("lines", says("user", "Good day."))
+        window.wait("lines", says("assistant", "Hello there."))
+        turns = window.wait("turns")
+        window.wait("mark")
+        item = sessions[0].snapshot.items[-1]
+
+        assert sessions[0].is_open
+    assert {"found", "first", "done"} == set(turns["turns"][0])
+    assert window.sound > 0
+    assert item.audio_ms > 0
+    assert sessions[0].closed
+
+
+def test_button_sends_what_is_said_while_it_is_down() -> None:
+    """And what was said just before; detection is off until speaking is chosen."""
+    with talking() as (window, server, sessions):
+        window.say("start", push=True)
+        window.wait("state")
+        for _ in range(20):
+            window.say("microphone", BLOCK)
+        window.say("press")
+        for _ in range(20):
+            window.say("microphone", BLOCK)
+        assert window.talking is not None and window.talking.conversation is not None
+        blocks = server.sessions[0].received
+        wait_for(lambda: kinds(blocks).count("input_audio_buffer.append") >= 20)
+        window.say("release")
+        window.say("microphone", BLOCK)
+        window.wait("lines", says("assistant", "Hello there."))
+        while_pushing = detection(sessions[0])
+        window.say("push", on=False)
+        wait_for(lambda: detection(sessions[0]) == "server_vad")
+        sent = kinds(blocks)
+
+    assert while_pushing is None
+    assert 1 == sent.count("input_audio_buffer.commit")
+    assert 1 == sent.count("response.create")
+
+
+def wait_for(true: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait until something outside of the window is so."""
+    pause, left = threading.Event(), int(seconds / 0.02)
+    while not true() and left:
+        pause.wait(0.02)
+        left -= 1
+    assert true()
+
+
+def kinds(frames: Any) -> list[str]:
+    """The types of the commands that a server has received."""
+    return [str(frame.get("type")) for frame in list(frames)]
+
+
+def detection(session: Session) -> str | None:
+    """The turn detection in force."""
+    wire = getattr(getattr(session.config, "audio", None), "input", None)
+    return getattr(getattr(wire, "turn_detection", None), "type", None)
+
+
+def test_interrupt_cuts_the_answer_where_it_was_heard() -> None:
+    """By the reports of the browser; the page is told to be silent."""
+    story = "Once upon a time there was a lighthouse. " * 12
+    with talking(lambda prompt: story) as (window, _, sessions):
+        window.say("start")
+        window.say("say", text="Tell me a story.")
+        window.wait("mark")
+        window.say("interrupt")
+        window.wait("clear")
+        cut = window.wait("lines", lambda m: any(e["unheard"] for e in m["changed"]))
+        wait_for(lambda: sessions[0].snapshot.items[-1].truncated)
+        item = sessions[0].snapshot.items[-1]
+
+    assert item.heard_ms is not None
+    assert 0 < item.heard_ms < item.audio_ms
+    assert "cut off" in cut["changed"][-1]["remark"]
+
+
+def test_browser_that_has_paused_its_sound_is_sent_no_more() -> None:
+    """A closed lid: what was not played must not count as heard."""
+    with talking(lambda prompt: "word " * 200) as (window, _, __):
+        window.say("start")
+        window.say("say", text="Good day.")
+        window.wait("sound")
+        assert window.talking is not None and window.talking.conversation is not None
+        player = window.talking.conversation.audio.player
+        window.say("running", on=False)
+        paused = player.paused
+        window.say("running", on=True)
+
+        assert paused
+        assert not player.paused
+
+
+def test_server_that_cannot_be_reached_is_a_sentence() -> None:
+    """Where the person looks, not in a log."""
+
+    def opened() -> Session:
+        return RealtimeClient(base_url="http://127.0.0.1:1/v1").connect("m")
+
+    window = Window()
+    window.talking = Talking(opened, window.send, owns=True)
+    window.say("start")
+    over = window.wait("over")
+    window.talking.close()
+
+    assert "127.0.0.1" in over["text"]
+
+
+def test_wrong_configuration_is_a_sentence_too() -> None:
+    """What the program has done wrong; its log has the rest."""
+
+    def opened() -> Session:
+        raise ConfigurationError("no such thing")
+
+    window = Window()
+    window.talking = Talking(opened, window.send, owns=True)
+    window.say("start")
+    over = window.wait("over")
+    window.talking.close()
+
+    assert "no such thing" == over["text"]
+
+
+def test_session_that_ends_is_told() -> None:
+    """By the server, or by the program."""
+    with talking() as (window, server, sessions):
+        window.say("start")
+        window.wait("state")
+        server.sessions[0].close(1000, "goodbye")
+        over = window.wait("over")
+
+        assert sessions[0].closed
+    assert "over" in over["text"]
+
+
+def test_errors_of_the_server_are_shown_until_it_goes_on() -> None:
+    """As text, in one line."""
+    with talking() as (window, server, sessions):
+        window.say("start")
+        window.wait("state")
+        sessions[0].send({"type": "conversation.item.delete", "item_id": "none"})
+        problem = window.wait("problem")
+        window.say("say", text="Good day.")
+        window.wait("solved")
+
+    assert "none" in problem["text"]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {},
+        {"kind": "nothing"},
+        {"kind": ["press"]},
+        {"kind": "say", "text": 7},
+        {"kind": "played", "position": "far"},
+        {"kind": "played", "position": 1 << 70},
+        {"kind": "press"},
+        {"kind": "interrupt"},
+        {"kind": "stop"},
+    ],
+    ids=str,
+)
+def test_what_is_not_understood_or_not_in_place_does_nothing(message: Message) -> None:
+    """Before a conversation and in one; a page may be old, or somebody's own."""
+    window = Window()
+    window.talking = Talking(lambda: pytest.fail("opened"), window.send, owns=True)
+    window.talking.receive(message)
+    window.talking.close()
+
+    with talking() as (inside, _, sessions):
+        inside.say("start")
+        inside.wait("state")
+        assert inside.talking is not None
+        inside.talking.receive(message, b"\x00")
+        inside.say("alive", number=3)
+
+        assert {"kind": "alive", "number": 3} == inside.wait("alive")
+    assert [] == window.told
+
+
+def test_microphone_that_nobody_takes_keeps_the_last_seconds() -> None:
+    """Bounded, and counted; half a sample is none."""
+    told: list[Message] = []
+    one = BrowserAudio(lambda message, sound=b"": told.append(message))
+    for number in range(300):
+        one.receive({"kind": "microphone"}, bytes([number % 256, 0, 1]))
+    blocks = one.take(0)
+    one.close()
+
+    assert KEEP * 50 == len(blocks)
+    assert 300 - len(blocks) == one.dropped
+    assert bytes([299 % 256, 0]) == blocks[-1]
