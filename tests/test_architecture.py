@@ -67,14 +67,15 @@ a door. Of each other they take what the folder itself offers, not its files.
 
 DOORS = {
     ("session.session", "tools"),
+    ("session.session", "jupyter"),
     ("session.live.session", "tools"),
     ("session.ask", "audio"),
     ("__init__", "jupyter"),
 }
 """
-Imports inside a function that open an optional room: what `Session.tool` and a
-question of another sample rate do belongs to those rooms, and how IPython shows
-things to jupyter, if IPython is there.
+Imports inside a function that open an optional room: what `Session.tool`,
+`Session.show` and a question of another sample rate do belongs to those rooms, and how
+IPython shows things to jupyter, if IPython is there.
 """
 
 PUBLIC_PARTS = frozenset({"audio.telephony", "server.voice"})

@@ -312,6 +312,17 @@ def test_page_is_offered_where_a_window_may_not_listen(
         urlopen(url, timeout=10)
 
 
+def test_session_shows_itself_as_a_conversation(comms: list[KernelComm]) -> None:
+    """The shortest way from a session to talking with it."""
+    with connected() as (_, cell):
+        talk = cell().show()
+        assert isinstance(talk, jupyter.Talk)
+        bundle = talk._repr_mimebundle_()[0]
+        talk.close()
+
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+
+
 def test_without_anywidget_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """And nothing is half made."""
     monkeypatch.setitem(sys.modules, "anywidget", None)
