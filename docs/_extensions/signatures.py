@@ -53,6 +53,7 @@ def shorten(
     """Give a class or a function a signature without long defaults."""
     if signature is None or what not in ("class", "exception", "function", "method"):
         return None
+    forget_overloads(str(getattr(obj, "__module__", "")))
     if inspect.isclass(obj) and issubclass(obj, events.ServerEvent):
         return "", ""  # The library makes these.
     try:
@@ -82,15 +83,14 @@ def shown(default: Any) -> Any:
     return default
 
 
-def forget_overloads(app: Sphinx) -> None:
+def forget_overloads(module: str) -> None:
     """Show one signature for a function, not one for each type checker's case."""
-    for name in [name for name in sys.modules if name.startswith("realtime_sync")]:
-        try:
-            analyzer = ModuleAnalyzer.for_module(name)
-            analyzer.analyze()
-        except PycodeError:
-            continue
-        analyzer.overloads.clear()
+    try:
+        analyzer = ModuleAnalyzer.for_module(module)
+        analyzer.analyze()
+    except PycodeError:
+        return
+    analyzer.overloads.clear()
 
 
 def found(
@@ -153,8 +153,7 @@ def value_of(name: str) -> Any:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register what is done while pages are read and written."""
-    app.connect("builder-inited", forget_overloads)
+    """Register what is done with each signature and each name."""
     app.connect("autodoc-process-signature", shorten)
     app.connect("missing-reference", found)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
