@@ -119,11 +119,20 @@ class Workers:
         limit: most threads.
         name: of the threads.
         call_later: brings the look at the line; see `CallLater`.
+        busy_with: what keeps them when they do not come back, for the log.
     """
 
-    def __init__(self, limit: int, name: str, call_later: CallLater) -> None:
+    def __init__(
+        self,
+        limit: int,
+        name: str,
+        call_later: CallLater,
+        *,
+        busy_with: str = "handlers",
+    ) -> None:
         self.limit = limit
         self._name = name
+        self._busy_with = busy_with
         self._call_later = call_later
         self._line: deque[Place[Any]] = deque()
         # Guards the counts of threads, and who waits where.
@@ -322,8 +331,9 @@ class Workers:
         self._told = True
         waiting = list(self._line)
         logger.warning(
-            "! all %s workers are in handlers that do not return; %s sessions wait",
+            "! all %s workers are in %s that do not return; %s sessions wait",
             self.limit,
+            self._busy_with,
             len(waiting),
         )
         for place in waiting:

@@ -2,7 +2,8 @@
 Record a session to JSON lines; `realtime_sync.recording.reader` says what is in them.
 
 The threads that read and send only put what they have into a list. A thread of
-the recording's own turns it into lines, takes out what is secret and writes.
+the recording's own, or one that the recordings of many sessions share, turns it into
+lines, takes out what is secret and writes.
 """
 
 from __future__ import annotations
@@ -30,6 +31,13 @@ MOST_WAITING_BYTES = 256 << 20
 
 _SOON = 1 << 20
 _BATCH_SECONDS = 0.2
+
+
+Later = Callable[[float, Callable[[], object]], object]
+"""
+Calls something after some seconds in a thread that may wait for a disk; what it is
+given by one recording runs one after the other.
+"""
 
 
 class Observed(Protocol):
@@ -109,6 +117,7 @@ class Recording:
         limit: bytes that may wait for the disk.
         mask: leave out what is said and dialled: the sound, and every word of
             people, models and tools, of which only the length is kept.
+        later: brings what is to be written to a thread; None for one of its own.
 
     Attributes:
         path: the file.
@@ -129,6 +138,7 @@ class Recording:
         notices: bool = True,
         limit: int = MOST_WAITING_BYTES,
         mask: bool = False,
+        later: Optional[Later] = None,
     ) -> None:
         self.path = Path(path)
         self.lines = 0
@@ -142,6 +152,9 @@ class Recording:
         self._size = 0
         self._over = False
         self._arrived, self._urgent = Flag(), Flag()
+        # Set when the file is closed.
+        self._written = Flag()
+        self._later = later
         self._seen: set[int] = set()
         self._current = source.connection_number
         self._writer = LineWriter(
@@ -153,10 +166,11 @@ class Recording:
         self._file = self.path.open("wb", buffering=0)
         self.began = monotonic()
         self._put("head", self._head())
-        self._thread = Thread(
-            target=self._run, name=f"realtime-sync {source.name} recorder", daemon=True
-        )
-        self._thread.start()
+        self._thread: Optional[Thread] = None
+        if later is None:
+            name = f"realtime-sync {source.name} recorder"
+            self._thread = Thread(target=self._run, name=name, daemon=True)
+            self._thread.start()
         self._signals = [source.board.signal(key) for key in _NOTICES if notices]
         self._receiver = _Receiver(self._noticed)
         for signal in self._signals:
@@ -204,7 +218,7 @@ class Recording:
         """
         written = Flag()
         if self._put("mark", written):
-            self._urgent.set()
+            self._hurry()
             if not written.wait(timeout):
                 raise TimeoutError(f"{self.path} is not written after {timeout} s")
 
@@ -266,6 +280,8 @@ class Recording:
 
     def join(self, deadline: Deadline) -> bool:
         """Wait for the file to be finished; False at the deadline."""
+        if self._thread is None:
+            return self._written.wait(deadline.remaining())
         if self._thread is not current_thread():
             self._thread.join(deadline.remaining())
         return not self._thread.is_alive()
@@ -288,10 +304,20 @@ class Recording:
         if size > self._limit:
             self._fail(OverflowError(f"{size} bytes wait to be written to {self.path}"))
         if size > _SOON or entry[0] == "end":
-            self._urgent.set()
+            self._hurry()
+        # Two threads may both find it unset: then one look too many is had.
         if not self._arrived.is_set():
             self._arrived.set()
+            if self._later is not None:
+                self._later(_BATCH_SECONDS, self._step)
         return True
+
+    def _hurry(self) -> None:
+        """Have what waits written now."""
+        if not self._urgent.is_set():
+            self._urgent.set()
+            if self._later is not None:
+                self._later(0.0, self._step)
 
     def _fail(self, error: Exception) -> None:
         with self._lock:
@@ -302,7 +328,7 @@ class Recording:
             self._over = True
         self._leave()
         logger.error("! recording %s is given up: %s", self.path, error)
-        self._urgent.set()
+        self._hurry()
         self._arrived.set()
 
     def _leave(self) -> None:
@@ -310,21 +336,29 @@ class Recording:
         for signal in self._signals:
             signal.disconnect(self._receiver)
 
-    # -- the recorder's thread -------------------------------------------------
+    # -- where it is written -------------------------------------------------------
 
     def _run(self) -> None:
-        over = False
-        while not over:
+        while not self._written.is_set():
             self._arrived.wait()
             self._urgent.wait(_BATCH_SECONDS)
-            with self._lock:
-                batch, self._waiting = self._waiting, []
-                self._size = 0
-                over = self._over
-                self._arrived.clear()
-                self._urgent.clear()
-            self._write(batch)
-        self._file.close()
+            self._step()
+
+    def _step(self) -> None:
+        """Write what waits. One at a time."""
+        if self._written.is_set():
+            return
+        with self._lock:
+            batch, self._waiting = self._waiting, []
+            self._size = 0
+            over = self._over
+            # Under the lock: who puts the next one finds them unset and says so again.
+            self._arrived.clear()
+            self._urgent.clear()
+        self._write(batch)
+        if over:
+            self._file.close()
+            self._written.set()
 
     def _write(self, batch: list[tuple[Any, ...]]) -> None:
         try:

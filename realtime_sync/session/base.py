@@ -349,8 +349,15 @@ class BaseSession(Generic[SnapshotT]):
         """
         if self.closed:
             raise LocalProtocolError("the session is over; there is nothing to record")
+        threads = self._parts.options.threads
         self._recording = Recording(
-            self._parts, path, audio=audio, notices=notices, limit=limit, mask=mask
+            self._parts,
+            path,
+            audio=audio,
+            notices=notices,
+            limit=limit,
+            mask=mask,
+            later=None if threads is None else threads.writer(),
         )
         return self._recording
 

@@ -15,7 +15,8 @@ from typing import Any, Optional, Protocol
 from attrs import frozen
 
 from ..deadline import Deadline
-from ..dispatch.workers import Workers
+from ..dispatch.strand import Strand
+from ..dispatch.workers import Place, Workers
 from ..errors import (
     ConfigurationError,
     ForkedSession,
@@ -26,6 +27,8 @@ from ..transport.loop import Loop
 from .dialers import Dialers
 
 _CLOSE_TIMEOUT = 5.0
+# One may wait for a disk that is slow, and the others' recordings need not.
+_WRITERS = 2
 
 
 class Sharing(Protocol):
@@ -112,6 +115,12 @@ class Threads:
         self.loop = Loop("realtime-sync shared loop")
         self.workers = Workers(workers, "realtime-sync shared", self.loop.call_later)
         self.dialers = Dialers(dialers, "realtime-sync shared")
+        self._writers = Workers(
+            _WRITERS,
+            "realtime-sync shared recorder",
+            self.loop.call_later,
+            busy_with="writes to a disk",
+        )
         # Guards the sessions and `_closed`, so that a session that opens meanwhile
         # is either refused or closed.
         self._lock = Lock()
@@ -190,7 +199,7 @@ class Threads:
             self._closed = True
             sessions = list(self._sessions)
         ended = self._end(sessions, timeout, deadline)
-        for part in (self.workers, self.dialers):
+        for part in (self.workers, self.dialers, self._writers):
             part.stop()
             ended &= part.join(deadline)
         # Last: the others may ask it for something up to their end.
@@ -213,6 +222,25 @@ class Threads:
         return all([session.over.wait(whole.remaining()) for session in late])
 
     # -- for the sessions --------------------------------------------------------
+
+    def writer(self) -> Callable[[float, Callable[[], object]], None]:
+        """
+        Give one recording its place in the threads that write them.
+
+        Returns:
+            What calls something there after some seconds; of what one recording gives
+            it, one after the other.
+        """
+        strand: Strand[Callable[[], object]] = Strand(_call)
+        place = Place(self._writers, strand, lambda limit: None)
+
+        def later(seconds: float, run: Callable[[], object]) -> None:
+            if seconds:
+                self.loop.call_later(seconds, lambda: place.put(run))
+            else:
+                place.put(run)
+
+        return later
 
     def add(self, session: Sharing) -> None:
         """
@@ -237,6 +265,10 @@ class Threads:
         """Serve a session no more: it has ended, or could not be opened."""
         with self._lock:
             self._sessions.discard(session)
+
+
+def _call(step: Callable[[], object]) -> None:
+    step()
 
 
 def _check_number(name: str, value: object) -> None:

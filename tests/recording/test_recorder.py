@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from realtime_sync import ReconnectPolicy, Router, Session, Snapshot, connect, replay
+from realtime_sync import (
+    ReconnectPolicy,
+    Router,
+    Session,
+    Snapshot,
+    Threads,
+    connect,
+    replay,
+)
 from realtime_sync.errors import ConfigurationError, LocalProtocolError
 from realtime_sync.recording.lines import may_hold_secret, without_secrets
 from realtime_sync.recording.recorder import Recording
@@ -19,6 +27,8 @@ from realtime_sync.testing import MemoryTransport, frames
 from realtime_sync.transport.redaction import HIDDEN
 
 KEY = "sk-proj-0123456789abcdef"
+
+pytestmark = pytest.mark.usefixtures("arrangement")
 
 
 def opened(transport: MemoryTransport, **options: Any) -> Session:
@@ -225,7 +235,8 @@ def test_the_session_ends_the_recording_and_waits_for_the_file(tmp_path: Path) -
         names = [thread.name for thread in threading.enumerate()]
 
     assert report.complete
-    assert not [name for name in names if "recorder" in name]
+    own = [name for name in names if "shared" not in name]
+    assert not [name for name in own if "recorder" in name]
     end = lines(recording.path)[-1]["note"]
     assert ("recording.ended", 1000) == (end["type"], end["code"])
 
@@ -241,9 +252,66 @@ def test_nothing_is_lost_or_reordered_under_load(tmp_path: Path) -> None:
             *({"type": "response.sparkle", "n": n} for n in range(at, at + chunk))
         )
     recording.close()
+    session.close()
     found = [frame["n"] for frame in recorded_frames(recording.path, "in")]
 
     assert list(range(total)) == found
+
+
+def test_recordings_of_sessions_that_share_threads_need_none_of_their_own(
+    tmp_path: Path,
+) -> None:
+    """Fifty are written by two, each whole and in its order."""
+    with Threads(workers=2) as threads:
+        transports = [MemoryTransport() for _ in range(50)]
+        sessions = [opened(each, threads=threads) for each in transports]
+        paths = [tmp_path / f"{number}.jsonl" for number in range(50)]
+        recordings = [s.record(path) for s, path in zip(sessions, paths)]
+        for number in range(100):
+            for each in transports:
+                each.feed({"type": "response.sparkle", "n": number})
+        recordings[0].flush()
+        writers = [t for t in threading.enumerate() if "recorder" in t.name]
+        for session in sessions:
+            session.close()
+        found = [[f["n"] for f in recorded_frames(path, "in")] for path in paths]
+
+    assert 1 <= len(writers) <= 2
+    assert [list(range(100))] * 50 == found
+    assert [None] * 50 == [recording.error for recording in recordings]
+
+
+def test_a_disk_that_does_not_answer_holds_up_no_session_that_shares_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor another recording; its own is late, and says so."""
+    write, stuck, go = Recording._write_all, threading.Event(), threading.Event()
+
+    def slow(recording: Recording, data: memoryview) -> None:
+        if recording.path.stem == "slow":
+            stuck.set()
+            assert go.wait(10)
+        write(recording, data)
+
+    monkeypatch.setattr(Recording, "_write_all", slow)
+    with Threads(workers=2) as threads:
+        first, second = MemoryTransport(), MemoryTransport()
+        one, other = opened(first, threads=threads), opened(second, threads=threads)
+        late, quick = one.record(tmp_path / "slow.jsonl"), other.record(
+            tmp_path / "quick.jsonl"
+        )
+        assert stuck.wait(10)
+        first.feed({"type": "response.sparkle", "n": 1})
+        second.feed({"type": "response.sparkle", "n": 2})
+        quick.close()
+        with pytest.raises(TimeoutError):
+            late.flush(0.01)
+        go.set()
+        one.close()
+        other.close()
+
+    assert 1 == len(recorded_frames(quick.path, "in"))
+    assert 1 == len(recorded_frames(late.path, "in"))
 
 
 def test_commands_of_many_threads_are_all_recorded(tmp_path: Path) -> None:
