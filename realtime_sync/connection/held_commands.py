@@ -86,6 +86,8 @@ class HeldCommands:
     def end(self) -> list[Command]:
         """No connection will come: the commands in vain."""
         with self._lock:
+            # In one step: who comes after it is refused and told of the loss, and who
+            # came before it is among those that are given back.
             self._open = False
             return self._empty()
 

@@ -144,6 +144,8 @@ class PendingCommands:
             A handle that has given way, for `give_up` once the lock is free.
         """
         kind = handle.command.type
+        # Under the caller's lock, so the numbers are in the order of the wire; which
+        # errors point nowhere are judged by it.
         self._registered += 1
         handle._number = self._registered
         handle._call = getattr(self._calls, "now", None)
@@ -189,6 +191,8 @@ class PendingCommands:
         A command that was held has been sent; `lost` if its connection is by now.
         """
         with self._lock:
+            # From here on the end of a connection is this command's as well. If that
+            # has come and gone meanwhile, nobody else would fail it: hence `lost`.
             self._held.discard(event_id)
             handle = self._by_id.get(event_id)
         if handle is not None and lost is not None:
@@ -304,10 +308,14 @@ class PendingCommands:
     def _accept_error(self, event: ServerEvent) -> None:
         rejection = rejection_of(event)
         with self._lock:
+            # Found and taken out in one step: a command of another thread that is being
+            # registered is either among those that wait or was not yet sent.
             owners = self._owners(rejection)
             for handle in owners:
                 self._remove(handle)
             wrong = self._guessed.pop(rejection.event_id or "", None)
+        # Not under the lock: it logs, which may run the program's code, and wakes a
+        # thread that may send at once.
         for handle in owners:
             self._refuse(handle, rejection, retract=False)
         if not owners and wrong is not None:

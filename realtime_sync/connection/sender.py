@@ -331,6 +331,8 @@ class Sender:
     ) -> bool:
         oldest: Optional[CommandHandle] = None
         with self._pending.order:
+            # Held and expected in one step, as others are sent and expected in one:
+            # they are sent in this order, and answered in it.
             taken = held.hold(command)
             if taken and handle is not None:
                 oldest = self._pending.expect(handle, held=True)

@@ -79,6 +79,7 @@ class Taps:
         """Show everything from now on to a tap."""
         with self._lock:
             self._taps += (tap,)
+            # Last: the loop looks at it first, and must then find the tap.
             self.on = True
 
     def remove(self, tap: Tap) -> None:
@@ -96,6 +97,8 @@ class Taps:
         noted: Sequence[Noted],
     ) -> None:
         """See `Tap.received`."""
+        # Without the lock: the tuple is replaced and never changed, so one that is
+        # added or taken off meanwhile disturbs nobody, and a tap may take itself off.
         for tap in self._taps:
             try:
                 tap.received(number, data, event, snapshot, noted)

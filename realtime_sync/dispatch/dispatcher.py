@@ -150,6 +150,7 @@ class Dispatcher:
 
     def delays(self) -> list[float]:
         """Seconds that sampled deliveries waited lately, shortest first."""
+        # A copy by one call into C: whoever delivers appends meanwhile.
         return sorted(tuple(self._delays))
 
     def start(self) -> None:
@@ -302,6 +303,8 @@ class Dispatcher:
 
     def discard(self) -> None:
         """From now on count deliveries as undelivered and drop them."""
+        # A flag, not an emptying of the queue: that is for the one thread that runs the
+        # strand, which counts what it drops.
         self._discarding = True
 
     def discard_after(self, deadline: Deadline) -> None:

@@ -234,6 +234,7 @@ class Router:
                 if (not keys or sub.key in keys)
                 and (not handlers or sub.handler in handlers)
             ]
+        # Not under the lock: cancelling takes it, and disconnects from every session.
         for sub in hits:
             sub.cancel()
         if not hits:
@@ -328,6 +329,8 @@ class Router:
     def attach(self, board: SignalBoard) -> None:
         """Call the handlers for a session, those registered later as well."""
         with self._lock:
+            # In one step against `_add`: a handler that comes at this moment finds the
+            # board here, or is in the copy below.
             self._boards.add(board)
             subscriptions = list(self._subscriptions)
         for sub in subscriptions:

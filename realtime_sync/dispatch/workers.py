@@ -207,6 +207,7 @@ class Workers:
 
     def join(self, deadline: Deadline) -> bool:
         """Wait for the threads to end, the caller apart."""
+        # A copy: each takes itself out at its end, which is what is waited for.
         with self._lock:
             threads = list(self._threads.items())
         for ident, thread in threads:
@@ -228,6 +229,8 @@ class Workers:
                 called.append(seat)
                 number -= 1
             starting = max(0, min(number, self.limit - self._awake - len(called)))
+            # Counted before they run: another thread that looks meanwhile would call as
+            # many once more.
             self._awake += len(called) + starting
             self._numbers += starting
             first = self._numbers - starting + 1
@@ -246,6 +249,8 @@ class Workers:
 
     def _work(self) -> None:
         ident, seat = get_ident(), _Seat()
+        # Before the first strand: a handler that would wait for another worker is
+        # refused only if it is known to be on one.
         with self._lock:
             self._threads[ident] = current_thread()
         line = self._line
@@ -269,11 +274,15 @@ class Workers:
         """Sit down until called; False when it is time to end."""
         with self._lock:
             self._awake -= 1
+            # The last look, once this one no longer counts as awake: who lines up after
+            # it finds nobody awake and calls somebody; who did before it is seen here.
             if self._line:
                 self._awake += 1
                 return True
             if self._stopping:
                 return False
+            # Under the lock: who takes the seat sets it when he has let go of that, and
+            # a clearing that came later would make this worker sleep through its call.
             seat.taken = False
             seat.call.clear()
             self._seats.append(seat)

@@ -63,6 +63,7 @@ class Timer:
 
     def run(self) -> None:
         """Call once. On the loop."""
+        # Taken out before it is called: it runs once, whatever `cancel` does meanwhile.
         run, self._run = self._run, None
         if run is not None:
             run()
@@ -159,6 +160,8 @@ class Loop:
             What cancels it.
         """
         timer = Timer(monotonic() + delay, run)
+        # The heap belongs to the loop: two threads that push at once would break its
+        # order, and a timer that is due would stand behind one that is not.
         if self.on_loop():
             self._push(timer)
         else:
@@ -169,11 +172,13 @@ class Loop:
         """
         Seconds that the last of those served in a turn waited, shortest first.
         """
+        # A copy by one call into C: the loop appends while this thread sorts.
         return sorted(self._delays.copy())
 
     def stop(self) -> None:
         """Let the thread end when it has run what it was asked to call."""
         with self._lock:
+            # Against `start`: a thread that is made later would never see it.
             self._stopping = True
         if self._waker is not None:
             self._waker.wake()
@@ -260,6 +265,8 @@ class Loop:
             while not self._stopping or self._calls:
                 self._turn(selector, waker)
             self._fail_all()
+            # Connections close their sockets here, some when a sender of another thread
+            # has left: whoever joins this thread finds all of them closed.
             while self._calls or self._unfinished:
                 self._turn(selector, waker)
         finally:
@@ -277,6 +284,8 @@ class Loop:
             self._drop_dead()
             return
         began = monotonic()
+        # Another one for the next turn: who asks again while he is served waits for it,
+        # or one socket with much to read would keep the loop to itself.
         again, self._again = self._again, {}
         # Sockets before calls: a call that ends a connection must not throw away what
         # has come for it before.
