@@ -32,6 +32,9 @@ LONGEST_TEXT = 20_000
 _TURN_DETECTION = {"type": "server_vad"}
 """For a session that had none when a person goes from the button to speaking."""
 
+_HARMLESS = frozenset({"response_cancel_not_active"})
+"""Codes of errors that nobody has to see: what was interrupted had just ended."""
+
 OpenSession = Callable[[], "Session"]
 """Gives an open session; called in the conversation's thread, so it may wait."""
 
@@ -240,6 +243,8 @@ class Conversation:
     # -- handlers --------------------------------------------------------------
 
     def _error(self, event: events.Error) -> None:
+        if getattr(event.error, "code", None) in _HARMLESS:
+            return
         text = str(getattr(event.error, "message", None) or "The server has an error.")
         self._send({"kind": "problem", "text": one_line(text)})
 

@@ -227,6 +227,8 @@ def test_errors_of_the_server_are_shown_until_it_goes_on() -> None:
     with talking() as (window, server, sessions):
         window.say("start")
         window.wait("state")
+        # Something that has just ended was interrupted: nobody has to see that.
+        sessions[0].send({"type": "response.cancel"})
         sessions[0].send({"type": "conversation.item.delete", "item_id": "none"})
         problem = window.wait("problem")
         window.say("say", text="Good day.")

@@ -52,7 +52,9 @@ export class Talk {
       one.addEventListener("click", press);
       return one;
     };
-    this.state = make("span", { class: "rs-state", role: "status" });
+    // Not announced, as the transcript is not: it would be read aloud over the answer,
+    // and heard by the microphone. What is in the way is, for it is an alert.
+    this.state = make("span", { class: "rs-state" });
     this.startButton = button("Start", () => this.running ? this.stop() : this.start(), { class: "first" });
     this.deafButton = button("Start without microphone", () => this.start(false), { hidden: true });
     this.muteButton = button("Mute", () => this.mute(), { "aria-pressed": "false" });
@@ -64,7 +66,7 @@ export class Talk {
     this.you = make("meter", { min: 0, max: 1, value: 0 });
     this.other = make("meter", { min: 0, max: 1, value: 0 });
     this.problem = make("p", { class: "rs-problem", role: "alert" });
-    this.log = make("ol", { class: "rs-log", role: "log", "aria-label": "Transcript", tabindex: "0" });
+    this.log = make("ol", { class: "rs-log", role: "log", "aria-live": "off", "aria-label": "Transcript", tabindex: "0" });
     this.empty = make("p", { class: "rs-soft" }, "What is said will stand here.");
     this.text = make("input", { type: "text", "aria-label": "Type instead of speaking", placeholder: "Type instead of speaking", autocomplete: "off" });
     this.sendButton = make("button", { type: "submit" }, "Send");
@@ -270,7 +272,7 @@ export class Talk {
 
   line(line, element) {
     const item = element || make("li", {},
-      make("span", { class: "rs-who" }), make("span", { class: "rs-said" }), make("del", { "aria-label": "not heard" }), make("small", {}));
+      make("span", { class: "rs-who" }), make("span", { class: "rs-said" }), make("del", { title: "not heard" }), make("small", {}));
     const [who, said, unheard, remark] = item.children;
     item.className = `rs-by-${ROLES[line.role] ? line.role : "tool"}`;
     who.textContent = ROLES[line.role] || line.role;
