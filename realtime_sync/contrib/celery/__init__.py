@@ -11,6 +11,7 @@ from __future__ import annotations
 from .call import Call, this_call
 from .errors import CallLost, CallOver, CommandFailed, FleetError, NoAnswer
 from .fleet import Fleet
+from .listener import Line
 from .records import CallResult, CallRow, Order, WorkerRow
 from .remote import RemoteCall
 
@@ -23,6 +24,7 @@ __all__ = [
     "CommandFailed",
     "Fleet",
     "FleetError",
+    "Line",
     "NoAnswer",
     "Order",
     "RemoteCall",

@@ -14,6 +14,7 @@ from .records import CallRow, Order
 if TYPE_CHECKING:
     from ... import RealtimeClient, Session
     from ...audio.telephony import CallBridge
+    from .listener import Stream
 
 _current: ContextVar[Call] = ContextVar("realtime_sync_call")
 
@@ -46,6 +47,7 @@ class Call:
         client: the worker's.
         worker: its name.
         token: what the worker has claimed the call with.
+        stream: the carrier's socket; None where there is none.
         since: when the worker took it, in seconds since the epoch.
         over: set when the call has ended.
         draining: set when the worker takes no new calls and waits for this one to
@@ -75,6 +77,7 @@ class Call:
         self._open = Event()
         self._session: Optional[Session] = None
         self._bridge: Optional[CallBridge] = None
+        self.stream: Optional[Stream] = None
         self._began = time.monotonic()
 
     def __repr__(self) -> str:
@@ -136,7 +139,9 @@ class Call:
             return
         try:
             if self.bridge is not None:
-                self.bridge.hang_up()
+                # Others end a call when its socket is closed, which comes after this.
+                if self.bridge.carrier.hangs_up:
+                    self.bridge.hang_up()
             elif self.order.call_id is not None and self._session is not None:
                 self.client.calls.hangup(self.order.call_id)
         finally:

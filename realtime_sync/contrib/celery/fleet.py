@@ -26,6 +26,7 @@ from .call import Answer
 from .claims import check_backend
 from .control import Control
 from .errors import CallLost, CallOver, FleetError
+from .listener import Line
 from .presence import ANSWER, Presence
 from .recordings import check_place
 from .records import CallRow, Order, WorkerRow, packed, unpacked
@@ -87,6 +88,7 @@ class Fleet:
         recordings: folder, or URL for fsspec, to record calls to; None for none.
         threads: called once in each worker; gives the `Threads` that its sessions
             share.
+        line: how carriers reach a worker; None if none does.
 
     Raises:
         ConfigurationError: an argument will not do.
@@ -105,6 +107,7 @@ class Fleet:
         tokens: Optional[float] = None,
         recordings: Optional[str] = None,
         threads: Callable[[], Threads] = Threads,
+        line: Optional[Line] = None,
     ) -> None:
         _check(name, calls_per_process, drain_timeout, longest_call)
         check_place(recordings)
@@ -120,6 +123,7 @@ class Fleet:
             longest_call=longest_call,
             tokens=tokens,
             recordings=recordings,
+            line=line,
         )
         self.on = self._settings.router.on
         self.once = self._settings.router.once
@@ -198,6 +202,9 @@ class Fleet:
         call_id: Optional[str] = None,
         accept: Optional[Mapping[str, Any]] = None,
         config: Optional[Mapping[str, Any]] = None,
+        stream: bool = False,
+        to: Optional[str] = None,
+        caller: Optional[str] = None,
         metadata: Optional[Mapping[str, Any]] = None,
         expires: Optional[float] = None,
     ) -> RemoteCall:
@@ -213,6 +220,10 @@ class Fleet:
             accept: configuration for the worker to accept it with; None if it has
                 been accepted.
             config: of the session.
+            stream: whether a carrier brings the sound: `RemoteCall.stream_url` says
+                where to.
+            to: number or SIP address that the worker dials.
+            caller: number that is shown there.
             metadata: JSON, for the handlers: `Call.metadata`.
             expires: seconds after which it is not begun any more; None for never.
 
@@ -220,11 +231,18 @@ class Fleet:
             ConfigurationError: an argument will not do.
         """
         check_backend(self.app.backend)
+        if (to is None) != (caller is None):
+            raise ConfigurationError("to and caller go together")
+        if (stream or to) and self._settings.line is None:
+            raise ConfigurationError("for a carrier, give the fleet a line")
         order = Order(
             model=model,
             call_id=call_id,
             accept=accept,
             config=config,
+            stream=stream or to is not None,
+            to=to,
+            caller=caller,
             metadata=metadata or {},
         )
         chosen = id or call_id or uuid4().hex

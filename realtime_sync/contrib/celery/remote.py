@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from .control import Control
-from .errors import CallLost, CallOver, CommandFailed, NoAnswer
+from .errors import CallLost, CallOver, CommandFailed, FleetError, NoAnswer
 from .presence import Presence
 from .records import CallResult, unpacked
 from .waiting import end_of, left
@@ -93,6 +93,25 @@ class RemoteCall:
                 time.sleep(left(ends, pause))
                 pause = min(SLOW_POLL, pause * 1.5)
         return self._worker
+
+    def stream_url(self, timeout: Optional[float] = ANSWER) -> str:
+        """
+        Where the carrier is to bring the sound, once a worker has the call.
+
+        Args:
+            timeout: seconds; None for as long as it takes.
+
+        Raises:
+            CallOver: it has ended already.
+            NoAnswer: nobody has taken it in time.
+            FleetError: no carrier was asked for when it was started.
+        """
+        self.wait_started(timeout)
+        state, found = self._look()
+        url = found.get("stream") if state == "STARTED" else None
+        if not isinstance(url, str):
+            raise FleetError(f"no carrier brings call {self.id}", call_id=self.id)
+        return url
 
     # -- commands ----------------------------------------------------------------
 

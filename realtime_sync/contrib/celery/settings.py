@@ -9,6 +9,7 @@ from attrs import define, field
 
 from ... import Router, Threads
 from .call import Call
+from .listener import Line
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -42,6 +43,7 @@ class Settings:
     longest_call: float
     tokens: Optional[float]
     recordings: Optional[str]
+    line: Optional[Line]
     router: Router = field(factory=lambda: Router("fleet"))
     answer: Callable[[Call], Any] = _wait
     drained: Optional[Callable[[Call], Any]] = None

@@ -21,7 +21,8 @@ from uuid import uuid4
 
 from attrs import evolve
 
-from ... import Session
+from ... import Session, call_control
+from ...audio.telephony import CallBridge
 from ...errors import ConfigurationError, ConnectionClosed, RealtimeError
 from ...telemetry import Budget, ProcessCalls
 from ...transport.logs import area_logger
@@ -29,6 +30,7 @@ from .call import Call
 from .claims import claim_with, persistently
 from .commands import COMMANDS
 from .control import Command, Control, ControlListener, NotHere
+from .listener import Listener, Stream
 from .recordings import recorded
 from .records import CallResult, Order, WorkerRow, packed
 from .settings import Settings
@@ -89,6 +91,9 @@ class CallWorker:
             target=self._keep, name="realtime-sync fleet keeper", daemon=True
         )
         self._keeper.start()
+        line = settings.line
+        self._line = None if line is None else Listener(line)
+        self._account = line.account() if line and line.account else None
         self._watched = ProcessCalls(sessions=self._sessions)
         self._listener = ControlListener(
             control, self.name, self._commands(), self._record_all
@@ -127,6 +132,8 @@ class CallWorker:
         try:
             # Who reads the record sends a command, which must not come too early.
             self._listener.ready.wait(LISTENS)
+            if order.stream and self._line is not None:
+                call.stream = self._line.expect()
             persistently(lambda: self._record(call))
             # A context of its own: the pool's thread is another call's next.
             return packed(copy_context().run(self._run, call))
@@ -188,9 +195,42 @@ class CallWorker:
         session.on("connection.closed", closed)
         budget.guard(session)
         self._limit(call, session)
+        if call.stream is not None:
+            self._await_carrier(call, call.stream, stack)
         stack.enter_context(session)
-        call.opened(session, None)
+        call.opened(session, self._bridged(call, session, stack))
         return session
+
+    def _await_carrier(self, call: Call, stream: Stream, stack: ExitStack) -> None:
+        assert self._line is not None
+        stack.callback(self._line.forget, stream)
+        if call.order.to is not None and call.order.caller is not None:
+            if self._account is None:
+                raise ConfigurationError("to place calls, give the line an account")
+            call_control.dial(
+                self._account,
+                call.order.to,
+                caller=call.order.caller,
+                stream_url=stream.url,
+            )
+        self._line.wait_there(stream, call.id, call.over)
+
+    def _bridged(
+        self, call: Call, session: Session, stack: ExitStack
+    ) -> Optional[CallBridge]:
+        """Join the session to the carrier's socket, if there is one."""
+        if call.stream is None or self._settings.line is None:
+            return None
+        bridge = CallBridge(
+            session,
+            self._settings.line.carrier,
+            send=call.stream.send,
+            on_end=lambda reason: self._end(call, "closed"),
+        )
+        stack.enter_context(bridge)
+        call.stream.bridge = bridge
+        call.stream.ready.set()
+        return bridge
 
     def _limit(self, call: Call, session: Session) -> None:
         if self._settings.tokens is not None:
@@ -220,7 +260,9 @@ class CallWorker:
 
     def _record(self, call: Call) -> None:
         """Write down who has it, for those who have a command for it."""
-        self._backend.store_result(call.id, {"worker": self.name}, "STARTED")
+        url = None if call.stream is None else call.stream.url
+        found = {"worker": self.name, "stream": url}
+        self._backend.store_result(call.id, found, "STARTED")
 
     # -- commands ----------------------------------------------------------------
 
@@ -282,6 +324,8 @@ class CallWorker:
         self._listener.close(left(ends))
         self._enders.shutdown(wait=False)
         self._watched.close()
+        if self._line is not None:
+            self._line.close()
         self._threads.close(left(ends))
         self._client.close()
 

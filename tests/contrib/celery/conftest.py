@@ -21,7 +21,7 @@ from typing import Optional
 import pytest
 
 from realtime_sync.contrib.celery import Fleet
-from realtime_sync.server import Server, serve
+from realtime_sync.server import Say, Server, serve
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -33,6 +33,13 @@ START = 20.0
 def model() -> Iterator[Server]:
     """The local server, which says again what it is asked."""
     with serve(agent="echo", max_sessions=2000) as server:
+        yield server
+
+
+@pytest.fixture
+def speaking() -> Iterator[Server]:
+    """The local server, whose answers can be heard."""
+    with serve(agent=lambda prompt: Say("Hello.", audio=bytes(24_000))) as server:
         yield server
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from celery import Celery
 
 from realtime_sync import RealtimeClient, Threads
-from realtime_sync.contrib.celery import Call, Fleet, this_call
+from realtime_sync.contrib.celery import Call, Fleet, Line, this_call
 
 folder = Path(os.environ["FLEET_FOLDER"])
 broker = os.environ.get("FLEET_BROKER", "filesystem://")
@@ -54,6 +54,7 @@ fleet = Fleet(
     longest_call=option("longest", 600.0),
     tokens=option("tokens", 1e9),
     recordings=os.environ.get("FLEET_RECORDINGS"),
+    line=Line(patience=10.0),
     threads=lambda: Threads(workers=8, dialers=8),
 )
 

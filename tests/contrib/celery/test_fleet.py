@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Callable
 
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect as connect_to
 
 from realtime_sync.contrib.celery import CallLost, CallOver, Fleet
 from realtime_sync.server import Server
@@ -164,3 +167,59 @@ def test_worker_that_is_killed_loses_its_calls_and_no_others(
     assert {"lost": "lost", "kept": "waiting"} == {row.id: row.state for row in watched}
     assert ([], False) == (fleet.transcript("lost"), hung_up)
     assert "hung up" == kept.result(WAIT).ended
+
+
+def test_carrier_brings_the_sound_to_the_worker(
+    speaking: Server, folder_broker: Broker, start_worker: Start, load: Load
+) -> None:
+    """The worker listens for each call at a path of its own, and carries both ways."""
+    fleet = load(folder_broker)
+    start_worker(folder_broker, model_url=speaking.url).ready()
+    call = fleet.start(id="line", stream=True)
+    url = call.stream_url(WAIT)
+    with pytest.raises(ConnectionClosed), connect_to(url + "x") as stranger:
+        stranger.recv(WAIT)
+    with connect_to(url) as carrier:
+        for message in TWILIO_BEGIN:
+            carrier.send(json.dumps(message))
+        call.respond(instructions="Say hello.")
+        heard = json.loads(carrier.recv(WAIT))
+        carrier.send(json.dumps({"event": "stop", "streamSid": "MZ1"}))
+        result = call.result(WAIT)
+    second = fleet.start(id="second", stream=True)
+    with connect_to(second.stream_url(WAIT)) as carrier:
+        for message in TWILIO_BEGIN:
+            carrier.send(json.dumps(message))
+        second.transcript()
+        second.hang_up()
+        with pytest.raises(ConnectionClosed):
+            while True:
+                carrier.recv(WAIT)
+
+    assert "media" == heard["event"]
+    assert "MZ1" == heard["streamSid"]
+    assert ("closed", "waited") == (result.ended, result.value)
+    assert "hung up" == second.result(WAIT).ended
+
+
+TWILIO_BEGIN: list[dict[str, object]] = [
+    {"event": "connected", "protocol": "Call", "version": "1.0.0"},
+    {
+        "event": "start",
+        "sequenceNumber": "1",
+        "streamSid": "MZ1",
+        "start": {
+            "accountSid": "AC1",
+            "streamSid": "MZ1",
+            "callSid": "CA1",
+            "tracks": ["inbound"],
+            "mediaFormat": {
+                "encoding": "audio/x-mulaw",
+                "sampleRate": 8000,
+                "channels": 1,
+            },
+            "customParameters": {},
+        },
+    },
+]
+"""What Twilio says first."""
