@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from .call import Call, this_call
 from .errors import CallLost, CallOver, CommandFailed, FleetError, NoAnswer
+from .events import RemoteEvents
 from .fleet import Fleet
 from .listener import Line
 from .records import CallResult, CallRow, Order, WorkerRow
@@ -28,6 +29,7 @@ __all__ = [
     "NoAnswer",
     "Order",
     "RemoteCall",
+    "RemoteEvents",
     "WorkerRow",
     "this_call",
 ]

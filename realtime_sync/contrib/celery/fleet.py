@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Mapping
 from threading import Lock
@@ -45,6 +46,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 BACKEND_RETRIES = 150
 """How often, once a second, the end of a call is written down in Redis."""
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,199}")
+# Backends make keys and names of files of it.
 
 LOST_SHOWN = 600.0
 """Seconds for which `Fleet.rows` shows a call that was lost."""
@@ -246,8 +250,11 @@ class Fleet:
             metadata=metadata or {},
         )
         chosen = id or call_id or uuid4().hex
-        if not chosen.isprintable() or len(chosen) > 200:
-            raise ConfigurationError(f"{chosen[:200]!r} is no id of a call")
+        if not _ID.fullmatch(chosen):
+            raise ConfigurationError(
+                f"{chosen[:200]!r} is no id of a call: up to 200 letters, digits and "
+                "any of . _ : @ + - after the first"
+            )
         self._task.apply_async(
             (packed(order),),
             task_id=chosen,

@@ -64,7 +64,7 @@ def recorded(
         with session.record(folder / name):
             yield str(folder / name)
         return
-    import fsspec
+    from fsspec.core import url_to_fs
 
     target = f"{place.rstrip('/')}/{name}"
     with TemporaryDirectory() as folder_name:
@@ -73,5 +73,7 @@ def recorded(
             with session.record(path):
                 yield target
         finally:
-            with path.open("rb") as source, fsspec.open(target, "wb") as copy:
+            system, there = url_to_fs(target)
+            system.makedirs(there.rpartition("/")[0], exist_ok=True)
+            with path.open("rb") as source, system.open(there, "wb") as copy:
                 shutil.copyfileobj(source, copy)

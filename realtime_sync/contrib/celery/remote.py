@@ -8,6 +8,7 @@ from typing import Any, Optional
 
 from .control import Control
 from .errors import CallLost, CallOver, CommandFailed, FleetError, NoAnswer
+from .events import RemoteEvents
 from .presence import Presence
 from .records import CallResult, unpacked
 from .waiting import end_of, left
@@ -151,6 +152,33 @@ class RemoteCall:
         """Names of the functions that the model may call."""
         found: list[str] = self._tell("tools", {}, timeout)
         return found
+
+    def events(
+        self, pattern: str = "*", *, timeout: Optional[float] = None
+    ) -> RemoteEvents:
+        """
+        Events of the call from now on, for a ``with`` block and a ``for`` loop.
+
+        Args:
+            pattern: which; what `Session.on` takes.
+            timeout: seconds to wait for each; None for as long as the call goes on.
+        """
+        return RemoteEvents(
+            self,
+            self._control.app,
+            self._control.namespace,
+            pattern=pattern,
+            timeout=timeout,
+        )
+
+    def subscribe(self, subscription: str, pattern: str) -> None:
+        """Have events sent; for `RemoteEvents`."""
+        arguments = {"subscription": subscription, "pattern": pattern}
+        self._tell("subscribe", arguments, ANSWER)
+
+    def unsubscribe(self, subscription: str) -> None:
+        """Have no more sent; for `RemoteEvents`."""
+        self._tell("unsubscribe", {"subscription": subscription}, ANSWER)
 
     def hang_up(self, *, timeout: float = ANSWER) -> None:
         """End the call."""

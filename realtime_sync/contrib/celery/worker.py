@@ -30,6 +30,7 @@ from .call import Call
 from .claims import claim_with, persistently
 from .commands import COMMANDS
 from .control import Command, Control, ControlListener, NotHere
+from .events import Publisher
 from .listener import Listener, Stream
 from .recordings import recorded
 from .records import CallResult, Order, WorkerRow, packed
@@ -95,6 +96,7 @@ class CallWorker:
         self._line = None if line is None else Listener(line)
         self._account = line.account() if line and line.account else None
         self._watched = ProcessCalls(sessions=self._sessions)
+        self._publisher = Publisher(settings.app, control.namespace)
         self._listener = ControlListener(
             control, self.name, self._commands(), self._record_all
         )
@@ -139,6 +141,7 @@ class CallWorker:
             return packed(copy_context().run(self._run, call))
         finally:
             call.over.set()
+            self._publisher.ended(call)
             with self._lock:
                 del self._calls[call_id]
 
@@ -291,7 +294,12 @@ class CallWorker:
             raise NotHere
         if arguments["command"] != "hang_up":
             call.wait_open(OPENS)
-        return COMMANDS[arguments["command"]](call, **arguments["arguments"])
+        wanted = arguments["arguments"]
+        if arguments["command"] == "subscribe":
+            return self._publisher.subscribe(call, **wanted)
+        if arguments["command"] == "unsubscribe":
+            return self._publisher.unsubscribe(**wanted)
+        return COMMANDS[arguments["command"]](call, **wanted)
 
     def _record_all(self) -> None:
         """The broker was away, and may have forgotten everything."""
@@ -321,6 +329,7 @@ class CallWorker:
         ends = end_of(timeout)
         self._over.set()
         self._keeper.join(left(ends))
+        self._publisher.close(left(ends, 2.0))
         self._listener.close(left(ends))
         self._enders.shutdown(wait=False)
         self._watched.close()

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
+from celery import Celery
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as connect_to
 
-from realtime_sync.contrib.celery import CallLost, CallOver, Fleet
+from realtime_sync import RealtimeClient, read_recording
+from realtime_sync.contrib.celery import CallLost, CallOver, Fleet, RemoteEvents
+from realtime_sync.errors import ConfigurationError
 from realtime_sync.server import Server
 
 from .conftest import Broker, Start
@@ -223,3 +228,123 @@ TWILIO_BEGIN: list[dict[str, object]] = [
     },
 ]
 """What Twilio says first."""
+
+
+def test_sip_call_is_accepted_and_hung_up_by_the_worker(
+    model: Server, folder_broker: Broker, start_worker: Start, load: Load
+) -> None:
+    """The call rings until a worker has taken it; its webhook may come twice."""
+    fleet = load(folder_broker)
+    start_worker(folder_broker).ready()
+    ringing = model.calls.find(model.ring())
+    assert ringing is not None
+    accept = {"type": "realtime", "model": "gpt-realtime-2.1"}
+    for _ in range(2):
+        call = fleet.start(call_id=ringing.id, accept=accept)
+    before = ringing.status, call.id
+    call.say("Good evening.")
+    accepted = ringing.status
+    call.hang_up()
+    result = call.result(WAIT)
+
+    assert ("ringing", ringing.id) == before
+    assert "active" == accepted
+    assert "ended" == ringing.status
+    assert "hung up" == result.ended
+    assert 1 == len(model.sessions)
+
+
+def test_call_has_limits_and_a_recording(
+    folder_broker: Broker, start_worker: Start, load: Load, tmp_path: Path
+) -> None:
+    """Tokens and seconds end it; the recording goes to a URL, whatever its id is."""
+    fleet = load(folder_broker)
+    place = (tmp_path / "kept" / "calls").as_uri()
+    options = {"tokens": 1, "longest": 2.5, "recordings": place}
+    start_worker(folder_broker, **options).ready()
+    orders = {
+        "dear": {"do": "talk", "question": "Seven?"},
+        "sip:long@pbx": {"do": "wait"},
+    }
+    calls = [fleet.start(id=key, metadata=each) for key, each in orders.items()]
+    results = [call.result(WAIT) for call in calls]
+    recordings = [str(result.recording) for result in results]
+
+    assert ["budget", "too long"] == [result.ended for result in results]
+    assert f"{place}/dear.jsonl" == recordings[0]
+    assert "sip" not in recordings[1]
+    for recording in recordings:
+        kept = read_recording(Path(recording.removeprefix("file://")))
+        assert ("ga", "realtime") == (kept.dialect, kept.session_type)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ({"name": "a b"}, "cannot name a fleet"),
+        ({"calls_per_process": 0}, "1 at least"),
+        ({"calls_per_process": True}, "no number"),
+        ({"drain_timeout": -1}, "drain_timeout must be seconds"),
+        ({"longest_call": float("inf")}, "longest_call must be seconds"),
+        ({"longest_call": float("nan")}, "longest_call must be seconds"),
+        ({"recordings": "nowhere://here"}, "nothing can be written to nowhere"),
+    ],
+)
+def test_argument_that_will_not_do_fails_where_it_is_given(
+    arguments: dict[str, object], complaint: str
+) -> None:
+    """A worker on another machine is no place to find it out."""
+    app = Celery("none", set_as_current=False)
+
+    with pytest.raises(ConfigurationError, match=complaint):
+        Fleet(app, client=RealtimeClient, **arguments)  # type: ignore[arg-type]
+
+
+def test_start_that_will_not_do_fails_where_it_is_asked_for() -> None:
+    """Nothing is sent."""
+    app = Celery("none", backend="cache+memory://", set_as_current=False)
+    fleet = Fleet(app, client=RealtimeClient)
+
+    with pytest.raises(ConfigurationError, match="go together"):
+        fleet.start(to="+14155550123")
+    with pytest.raises(ConfigurationError, match="give the fleet a line"):
+        fleet.start(stream=True)
+    for wrong in ("a\nb", "../up", "a/b", " ", "x" * 201):
+        with pytest.raises(ConfigurationError, match="is no id of a call"):
+            fleet.start(id=wrong)
+    with pytest.raises(ConfigurationError, match="needs a result backend"):
+        Fleet(Celery("none", set_as_current=False), client=RealtimeClient).start()
+    with pytest.raises(TypeError, match="called with the Call"):
+        fleet.on_call("no function")  # type: ignore[type-var]
+
+
+def test_events_are_published_to_whoever_subscribes(
+    broker: Broker, start_worker: Start, load: Load
+) -> None:
+    """From when he does, of the kind that he wants, until the call is over."""
+    fleet = load(broker)
+    start_worker(broker).ready()
+    call = fleet.start(id="one", metadata={"do": "talk", "question": "Seven?"})
+    call.transcript()
+    with call.events("response.done") as done, call.events() as every:
+        call.respond(instructions="Say hello.")
+        first = next(done)
+        kinds = [str(event["type"]) for event in takewhile_not_done(every)]
+        call.hang_up()
+        rest = list(done)
+        list(every)
+    with pytest.raises(CallOver):
+        call.events().__enter__()
+
+    assert "response.done" == first["type"]
+    assert [] == rest
+    assert "response.created" in kinds
+    assert (0, 0) == (done.dropped, every.dropped)
+
+
+def takewhile_not_done(every: RemoteEvents) -> Iterator[Mapping[str, Any]]:
+    """Events up to the end of the response."""
+    for event in every:
+        yield event
+        if event["type"] == "response.done":
+            return
