@@ -13,15 +13,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import ModuleType
-from typing import Optional
+from typing import NamedTuple, Optional
 
 import pytest
 
 from realtime_sync.contrib.celery import Fleet
-from realtime_sync.server import Say, Server, serve
+from realtime_sync.server import Prompt, Say, Server, serve
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -29,17 +29,15 @@ START = 20.0
 """Seconds in which a process must be ready, on a machine that is busy."""
 
 
+def answer(prompt: Prompt) -> Say:
+    """Say again what was asked, so that it can be heard as well."""
+    return Say(prompt.text or "Hello.", audio=bytes(24_000))
+
+
 @pytest.fixture
 def model() -> Iterator[Server]:
-    """The local server, which says again what it is asked."""
-    with serve(agent="echo", max_sessions=2000) as server:
-        yield server
-
-
-@pytest.fixture
-def speaking() -> Iterator[Server]:
-    """The local server, whose answers can be heard."""
-    with serve(agent=lambda prompt: Say("Hello.", audio=bytes(24_000))) as server:
+    """The local server."""
+    with serve(agent=answer) as server:
         yield server
 
 
@@ -97,23 +95,24 @@ class Broker:
         }
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
+@contextmanager
+def new_broker(folder: Path) -> Iterator[Broker]:
     """Redis where it is installed, a folder where it is not."""
     if shutil.which("redis-server") is None:
-        yield Broker(tmp_path, None)
+        yield Broker(folder, None)
         return
-    redis = Redis(tmp_path)
+    redis = Redis(folder)
     try:
-        yield Broker(tmp_path, redis)
+        yield Broker(folder, redis)
     finally:
         redis.stop()
 
 
 @pytest.fixture
-def folder_broker(tmp_path: Path) -> Broker:
-    """A folder."""
-    return Broker(tmp_path, None)
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    """A broker of the test's own."""
+    with new_broker(tmp_path) as found:
+        yield found
 
 
 class Worker:
@@ -190,6 +189,38 @@ class Worker:
         return "".join(self.said)
 
 
+def worker_of(
+    broker: Broker, url: str, number: int = 0, options: Mapping[str, object] = {}
+) -> Worker:
+    """A worker that is being started."""
+    environment = {
+        **os.environ,
+        "OPENAI_BASE_URL": url,
+        "PYTHONPATH": os.pathsep.join((str(ROOT), str(HERE))),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": "default",
+        **broker.environment,
+        **{f"FLEET_{key.upper()}": str(value) for key, value in options.items()},
+    }
+    return Worker(number, environment)
+
+
+@contextmanager
+def loaded(broker: Broker) -> Iterator[Fleet]:
+    """The program's fleet, in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in broker.environment.items():
+            patch.setenv(name, value)
+        spec = importlib.util.spec_from_file_location("program", HERE / "program.py")
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    fleet: Fleet = module.fleet
+    yield fleet
+    fleet.app.close()
+
+
 Start = Callable[..., Worker]
 
 
@@ -199,17 +230,8 @@ def start_worker(model: Server) -> Iterator[Start]:
     workers: list[Worker] = []
 
     def start(broker: Broker, **options: object) -> Worker:
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join((str(ROOT), str(HERE))),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONUNBUFFERED": "1",
-            "PYTHONWARNINGS": "default",
-            **broker.environment,
-            "OPENAI_BASE_URL": str(options.pop("model_url", model.url)),
-            **{f"FLEET_{key.upper()}": str(value) for key, value in options.items()},
-        }
-        workers.append(Worker(len(workers), environment))
+        url = str(options.pop("model_url", model.url))
+        workers.append(worker_of(broker, url, len(workers), options))
         return workers[-1]
 
     yield start
@@ -218,21 +240,31 @@ def start_worker(model: Server) -> Iterator[Start]:
 
 
 @pytest.fixture
-def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Broker], Fleet]]:
+def load() -> Iterator[Callable[[Broker], Fleet]]:
     """Gives the program's fleet, in this process."""
-    loaded: list[ModuleType] = []
+    with ExitStack() as stack:
+        yield lambda broker: stack.enter_context(loaded(broker))
 
-    def load_fleet(broker: Broker) -> Fleet:
-        for name, value in broker.environment.items():
-            monkeypatch.setenv(name, value)
-        spec = importlib.util.spec_from_file_location("program", HERE / "program.py")
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        loaded.append(module)
-        fleet: Fleet = module.fleet
-        return fleet
 
-    yield load_fleet
-    for module in loaded:
-        module.app.close()
+class Running(NamedTuple):
+    """A worker that tests share, and what it needs."""
+
+    model: Server
+    worker: Worker
+    fleet: Fleet
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A worker that has no calls, for tests that leave it without any."""
+    with ExitStack() as stack:
+        model = stack.enter_context(serve(agent=answer, workers=1))
+        broker = stack.enter_context(new_broker(tmp_path_factory.mktemp("fleet")))
+        worker = worker_of(broker, model.url)
+        stack.callback(worker.kill)
+        fleet = stack.enter_context(loaded(broker))
+        worker.ready()
+        # The server's threads are there from now on, and are not one test's.
+        warm = {"do": "ask", "question": "Is anybody there?"}
+        fleet.start(metadata=warm).result(START)
+        yield Running(model, worker, fleet)

@@ -18,18 +18,15 @@ from realtime_sync.contrib.celery import CallLost, CallOver, Fleet, RemoteEvents
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.server import Server
 
-from .conftest import Broker, Start
+from .conftest import Broker, Running, Start
 
 Load = Callable[[Broker], Fleet]
 WAIT = 30.0
 
 
-def test_call_is_told_from_another_process(
-    model: Server, broker: Broker, start_worker: Start, load: Load
-) -> None:
+def test_call_is_told_from_another_process(running: Running) -> None:
     """Every command reaches the one worker that has the call, and is answered."""
-    fleet = load(broker)
-    worker = start_worker(broker).ready()
+    model, worker, fleet = running
     asked = {"do": "talk", "question": "Table seven?"}
     call = fleet.start(id="one", metadata=asked)
     name = call.wait_started(WAIT)
@@ -39,6 +36,7 @@ def test_call_is_told_from_another_process(
     call.say("Good evening.")
     worker.wait_for("(answered in one)")
     rows = fleet.calls()
+    workers = fleet.workers()
     transcript = call.transcript()
     snapshot = call.snapshot()
     call.interrupt()
@@ -49,6 +47,9 @@ def test_call_is_told_from_another_process(
     assert [("one", name, asked)] == [
         (row.id, row.worker, row.metadata) for row in rows
     ]
+    assert [(name, 1, 3, False)] == [
+        (row.worker, row.calls, row.free, row.draining) for row in workers
+    ]
     assert ("user", "Table seven?") == transcript[0]
     assert ("assistant", "Table seven?") == transcript[1]
     assert len(snapshot["items"]) >= 2
@@ -58,23 +59,18 @@ def test_call_is_told_from_another_process(
     with pytest.raises(CallOver):
         call.transcript()
     model.wait_idle()
-    assert [1000] == [session.close_code for session in model.sessions]
-    assert 0 == worker.end(), worker.text
+    assert 1000 == model.sessions[-1].close_code
 
 
-def test_result_says_how_it_ended(
-    folder_broker: Broker, start_worker: Start, load: Load
-) -> None:
+def test_result_says_how_it_ended(running: Running) -> None:
     """What the function returned or raised arrives where the call was started."""
-    fleet = load(folder_broker)
-    start_worker(folder_broker).ready()
     orders: list[dict[str, object]] = [
         {"do": "ask", "question": "Seven?"},
         {"do": "return", "value": {"seats": 3}},
         {"do": "raise"},
         {"do": "object"},
     ]
-    calls = [fleet.start(metadata=order) for order in orders]
+    calls = [running.fleet.start(metadata=order) for order in orders]
     results = [call.result(WAIT) for call in calls]
 
     assert [
@@ -85,29 +81,10 @@ def test_result_says_how_it_ended(
     ] == [(each.ended, each.value, each.error) for each in results]
 
 
-def test_worker_takes_no_more_calls_than_it_may(
-    broker: Broker, start_worker: Start, load: Load
-) -> None:
-    """What is beyond the bound stays in the queue, for another worker."""
-    fleet = load(broker)
-    start_worker(broker, calls=2).ready()
-    calls = [fleet.start() for _ in range(4)]
-    for call in calls[:2]:
-        call.wait_started(WAIT)
-    full = fleet.workers()
-    start_worker(broker, calls=2).ready()
-    workers = {call.wait_started(WAIT) for call in calls}
-
-    assert [(2, 0)] == [(row.calls, row.free) for row in full]
-    assert 2 == len(workers)
-
-
-def test_call_of_one_id_runs_once(
-    model: Server, broker: Broker, start_worker: Start, load: Load
-) -> None:
+def test_call_of_one_id_runs_once(running: Running) -> None:
     """A webhook that comes twice, or a message that does, starts nothing."""
-    fleet = load(broker)
-    worker = start_worker(broker).ready()
+    model, worker, fleet = running
+    before = len(model.sessions)
     for _ in range(3):
         call = fleet.start(id="rtc_1")
     call.wait_started(WAIT)
@@ -120,18 +97,28 @@ def test_call_of_one_id_runs_once(
 
     assert "hung up" == result.ended
     assert result == again
-    assert 1 == len(model.sessions)
+    assert before + 1 == len(model.sessions)
 
 
 def test_worker_that_ends_lets_its_calls_end(
-    model: Server, broker: Broker, start_worker: Start, load: Load
+    model: Server, tmp_path: Path, start_worker: Start, load: Load
 ) -> None:
-    """A call may say goodbye, go on for a while, and be told things meanwhile."""
+    """
+    A call may say goodbye, go on for a while, and be told things meanwhile.
+
+    Before that two calls reach their limits, and are recorded at a URL, whatever their
+    ids are. The broker is a folder.
+    """
+    broker = Broker(tmp_path, None)
     fleet = load(broker)
-    worker = start_worker(broker, drain=2.5).ready()
+    place = (tmp_path / "kept" / "calls").as_uri()
+    options = {"drain": 1.5, "tokens": 1, "longest": 4.0, "recordings": place}
+    worker = start_worker(broker, **options).ready()
+    dear = fleet.start(id="dear", metadata={"do": "talk", "question": "Seven?"})
+    spent = dear.result(WAIT)
+    long = fleet.start(id="sip:long@pbx").result(WAIT)
     leaves = fleet.start(id="leaves", metadata={"leaves": True})
-    stays = fleet.start(id="stays")
-    told = fleet.start(id="told")
+    stays, told = fleet.start(id="stays"), fleet.start(id="told")
     for call in (leaves, stays, told):
         call.wait_started(WAIT)
     worker.process.send_signal(signal.SIGTERM)
@@ -141,20 +128,29 @@ def test_worker_that_ends_lets_its_calls_end(
 
     assert ["hung up", "hung up", "drained"] == [each.ended for each in results]
     assert 0 == worker.wait(), worker.text
-    assert [1000] * 3 == [session.close_code for session in model.sessions]
+    assert [1000] * 5 == [session.close_code for session in model.sessions]
+    assert ["budget", "too long"] == [each.ended for each in (spent, long)]
+    assert f"{place}/dear.jsonl" == spent.recording
+    for each in (spent, long, *results):
+        assert each.recording is not None and "sip" not in each.recording
+        kept = read_recording(Path(each.recording.removeprefix("file://")))
+        assert ("ga", "realtime") == (kept.dialect, kept.session_type)
 
 
 def test_worker_that_is_killed_loses_its_calls_and_no_others(
     broker: Broker, start_worker: Start, load: Load
 ) -> None:
-    """Whoever waits for one is told so; one that waits goes to another worker."""
+    """
+    Whoever waits for one is told so; what it had no room for goes to another worker.
+    """
     fleet = load(broker)
     victim = start_worker(broker, calls=1).ready()
-    lost = fleet.start(id="lost")
+    lost, kept = fleet.start(id="lost"), fleet.start(id="kept")
     name = lost.wait_started(WAIT)
     lost.transcript()
+    full = fleet.workers()
+    waiting = kept.state
     start_worker(broker, calls=1).ready()
-    kept = fleet.start(id="kept")
     kept.transcript()
     before = fleet.rows()
     victim.kill()
@@ -165,6 +161,7 @@ def test_worker_that_is_killed_loses_its_calls_and_no_others(
     hung_up = fleet.hang_up("lost")
     assert fleet.hang_up("kept")
 
+    assert ([(1, 0)], "waiting") == ([(row.calls, row.free) for row in full], waiting)
     assert "lost" == caught.value.call_id
     assert name not in [row.worker for row in rows]
     assert ["kept"] == [row.id for row in rows]
@@ -174,12 +171,9 @@ def test_worker_that_is_killed_loses_its_calls_and_no_others(
     assert "hung up" == kept.result(WAIT).ended
 
 
-def test_carrier_brings_the_sound_to_the_worker(
-    speaking: Server, folder_broker: Broker, start_worker: Start, load: Load
-) -> None:
+def test_carrier_brings_the_sound_to_the_worker(running: Running) -> None:
     """The worker listens for each call at a path of its own, and carries both ways."""
-    fleet = load(folder_broker)
-    start_worker(folder_broker, model_url=speaking.url).ready()
+    fleet = running.fleet
     call = fleet.start(id="line", stream=True)
     url = call.stream_url(WAIT)
     with pytest.raises(ConnectionClosed), connect_to(url + "x") as stranger:
@@ -230,12 +224,10 @@ TWILIO_BEGIN: list[dict[str, object]] = [
 """What Twilio says first."""
 
 
-def test_sip_call_is_accepted_and_hung_up_by_the_worker(
-    model: Server, folder_broker: Broker, start_worker: Start, load: Load
-) -> None:
+def test_sip_call_is_accepted_and_hung_up_by_the_worker(running: Running) -> None:
     """The call rings until a worker has taken it; its webhook may come twice."""
-    fleet = load(folder_broker)
-    start_worker(folder_broker).ready()
+    model, _, fleet = running
+    sessions = len(model.sessions)
     ringing = model.calls.find(model.ring())
     assert ringing is not None
     accept = {"type": "realtime", "model": "gpt-realtime-2.1"}
@@ -251,31 +243,7 @@ def test_sip_call_is_accepted_and_hung_up_by_the_worker(
     assert "active" == accepted
     assert "ended" == ringing.status
     assert "hung up" == result.ended
-    assert 1 == len(model.sessions)
-
-
-def test_call_has_limits_and_a_recording(
-    folder_broker: Broker, start_worker: Start, load: Load, tmp_path: Path
-) -> None:
-    """Tokens and seconds end it; the recording goes to a URL, whatever its id is."""
-    fleet = load(folder_broker)
-    place = (tmp_path / "kept" / "calls").as_uri()
-    options = {"tokens": 1, "longest": 2.5, "recordings": place}
-    start_worker(folder_broker, **options).ready()
-    orders = {
-        "dear": {"do": "talk", "question": "Seven?"},
-        "sip:long@pbx": {"do": "wait"},
-    }
-    calls = [fleet.start(id=key, metadata=each) for key, each in orders.items()]
-    results = [call.result(WAIT) for call in calls]
-    recordings = [str(result.recording) for result in results]
-
-    assert ["budget", "too long"] == [result.ended for result in results]
-    assert f"{place}/dear.jsonl" == recordings[0]
-    assert "sip" not in recordings[1]
-    for recording in recordings:
-        kept = read_recording(Path(recording.removeprefix("file://")))
-        assert ("ga", "realtime") == (kept.dialect, kept.session_type)
+    assert sessions + 1 == len(model.sessions)
 
 
 @pytest.mark.parametrize(
@@ -318,13 +286,9 @@ def test_start_that_will_not_do_fails_where_it_is_asked_for() -> None:
         fleet.on_call("no function")  # type: ignore[type-var]
 
 
-def test_events_are_published_to_whoever_subscribes(
-    broker: Broker, start_worker: Start, load: Load
-) -> None:
+def test_events_are_published_to_whoever_subscribes(running: Running) -> None:
     """From when he does, of the kind that he wants, until the call is over."""
-    fleet = load(broker)
-    start_worker(broker).ready()
-    call = fleet.start(id="one", metadata={"do": "talk", "question": "Seven?"})
+    call = running.fleet.start(id="two", metadata={"do": "talk", "question": "Seven?"})
     call.transcript()
     with call.events("response.done") as done, call.events() as every:
         call.respond(instructions="Say hello.")
