@@ -47,8 +47,8 @@ class Costs:
     start_ms: float = 8.0
     process_mib: float = 69.0
     call_kib: float = 118.0
-    call_commands: float = 12.0
-    told_commands: float = 10.0
+    call_commands: float = 24.0
+    told_commands: float = 43.0
     broker_commands: float = 60_000.0
     broker_handed: float = 300_000.0
     share: float = 0.7
@@ -348,8 +348,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"  {found.calls_per_process} calls a process, {processes} processes,")
         print(f"  {found.machines} machines, {found.memory_gib:.1f} GiB,")
         print(f"  {found.cpu_cores:.0f} cores busy, {load.starts:.0f} starts/s,")
-        print(f"  {found.broker_commands:.0f} commands/s of the broker, of which")
-        print(f"  commands handed to workers: {found.broker_handed:.0f}/s;")
+        print(f"  broker: {found.broker_commands:.0f} commands/s,")
+        print(f"  and {found.broker_handed:.0f} handed to workers/s;")
         print(f"  first used up: {found.first}; fleets: {found.fleets}")
         print(f"  waits: p50 {seen.wait_p50:.2f} s, p99 {seen.wait_p99:.2f} s")
 
