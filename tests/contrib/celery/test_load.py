@@ -339,3 +339,31 @@ def test_model_tells_calls_per_process(
     )
     assert events >= rate * took * predicted * 0.95
     assert found == pytest.approx(predicted, rel=0.2)
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(400)
+def test_two_hundred_calls_end_as_asked(
+    broker: Broker, start_worker: Start, load: Load_
+) -> None:
+    """Half of them leave by themselves, the others when the time is over."""
+    with event_server(20.0) as server:
+        fleet = load(broker)
+        options = {"calls": 200, "model_url": server.url, "drain": 5.0}
+        worker = start_worker(broker, **options).ready()
+        held = [
+            fleet.start(f"m-{number}", metadata={"leaves": number % 2 == 0})
+            for number in range(200)
+        ]
+        wait_until(lambda: len(server.begun) == 200)
+        for call in held:
+            call.wait_started(START)
+        began = time.monotonic()
+        code = worker.end()
+        took = time.monotonic() - began
+        results = [call.result(START) for call in held]
+
+    print(f"\n200 calls and their worker ended within {took:.1f} s")
+    assert 0 == code, worker.text
+    assert {"hung up": 100, "drained": 100} == Counter(each.ended for each in results)
+    assert {"clean"} == {clean for _, _, clean in server.ended}
