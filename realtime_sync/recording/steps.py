@@ -30,6 +30,7 @@ EVERY: Final = 256
 """Steps from one point that is kept to the next."""
 
 _DIRECTIONS: Final = ("in", "out", "note")
+_NOTES: Final = frozenset({"recording.snapshot", "recording.switched"})
 
 
 @frozen(kw_only=True)
@@ -203,7 +204,8 @@ class Steps:
             done, point = nearest, self._kept[nearest].copy()
         while done <= number:
             try:
-                point.follow(self.line(done))
+                if self._changes(done):
+                    point.follow(self.line(done))
             except ConfigurationError:
                 # What was half followed is no point to go on from.
                 self._latest = (0, self._kept[0].copy())
@@ -213,6 +215,16 @@ class Steps:
                 self._kept[done] = point.copy()
         self._latest = (done, point)
         return point
+
+    def _changes(self, number: int) -> bool:
+        """
+        Whether a mirror may know more after an event, so that it has to be read.
+
+        Most of a call is the user's audio, of which a Realtime mirror hears nothing.
+        """
+        kind, direction = self._types[number], _DIRECTIONS[self._directions[number]]
+        noted = mirror_of(self.session_type).noted
+        return direction == "in" or kind in (noted if direction == "out" else _NOTES)
 
 
 class _Point:

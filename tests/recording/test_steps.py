@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from realtime_sync import ReconnectPolicy, Session, Steps, connect, replay
+from realtime_sync import (
+    RealtimeClient,
+    ReconnectPolicy,
+    Session,
+    Steps,
+    connect,
+    replay,
+)
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.server import serve
 from realtime_sync.testing import MemoryTransport, frames
@@ -86,9 +93,12 @@ def test_snapshot_at_every_event_is_the_one_that_its_handler_had(
     path = tmp_path / "call.jsonl"
     with serve(agent="echo", faults=faults) as server:
         policy = ReconnectPolicy(base=0.0, attempts=2)
-        session = connect("gpt-realtime", base_url=server.url, reconnect=policy)
+        client = RealtimeClient(base_url=server.url, reconnect=policy)
+        session = client.session("gpt-realtime")
+        # Before it is open: no event comes between the one and the other.
         session.record(path)
         seen = watched(session)
+        session.open()
         speak(session)
         session.close()
     steps = Steps(path)
@@ -210,18 +220,19 @@ def test_look_anywhere_reads_no_more_than_lies_between_two_kept_points() -> None
         costs.append(Counted.read)
 
     assert max(costs) <= 257
-    assert 1 == costs[2] and 1 == costs[5]  # The points themselves.
+    assert costs[2] <= 1 and costs[5] <= 1  # The points themselves.
 
 
-def test_next_event_costs_one_line() -> None:
+def test_next_event_costs_one_line_if_the_mirror_hears_of_it() -> None:
     """Stepping on is not computed from the last kept point each time."""
     steps = Steps([Counted(json.loads(each)) for each in long_call(20)])
     steps.snapshot(100)
     Counted.read = 0
     for number in range(101, 201):
         steps.snapshot(number)
+    heard = [step for step in steps[101:201] if step.direction == "in"]
 
-    assert 100 == Counted.read
+    assert 30 < len(heard) == Counted.read < 60
 
 
 def test_step_tells_what_it_is_and_line_what_is_in_it(tmp_path: Path) -> None:
