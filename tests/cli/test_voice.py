@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 
 from realtime_sync import audio
 from realtime_sync.cli import main
+from realtime_sync.cli.main import parser
+from realtime_sync.errors import ConfigurationError
 from realtime_sync.server.voice import default_recognizer, normal_words, word_error_rate
 
 from .emulator import Terminal
@@ -65,6 +68,63 @@ def test_first_sound_is_one_figure_in_terminal_table_and_report(
     assert 0 == code and row is not None
     assert live == row[1].split()[2]
     assert live == cells[head.index("first audio") - 1].replace(",", "")
+
+
+def are_commands(steps: str) -> bool:
+    """Whether each second line is a page that was written, or a command."""
+    page, *commands = [line.strip() for line in steps.splitlines()[1::2]]
+    typed = [shlex.split(command) for command in commands]
+    return Path(page).is_file() and all(
+        name == "realtime-sync" and parser().parse_args(rest).run
+        for name, *rest in typed
+    )
+
+
+def test_demo_plays_both_sides_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    """And ends with what to try next, each of which there is."""
+    heard = bytearray()
+
+    class Loudspeaker(audio.Player):
+        """Plays as a device does, but at once."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.player = self
+
+        def write(self, data: bytes) -> None:
+            self.play(data)
+            heard.extend(self.pull(len(data)))
+
+    monkeypatch.setattr(audio, "Speaker", Loudspeaker)
+    code = main(["demo", "--play", "--out", str(tmp_path), "--pace", "full"])
+    answer = audio.read_file(tmp_path / "answer.wav")
+    question = bytes(heard[: -len(answer)])
+
+    assert 0 == code
+    assert answer == heard[-len(answer) :]
+    assert audio.read_file(tmp_path / "question.wav").startswith(question)
+    assert audio.level(question).rms > -40
+    assert are_commands(capsys.readouterr().out.partition("next:\n")[2])
+
+
+def test_without_a_loudspeaker_nothing_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    """It is found out before anything is spoken, in one line."""
+
+    def missing() -> None:
+        raise ConfigurationError("there is no loudspeaker")
+
+    monkeypatch.setattr(audio, "Speaker", missing)
+    code = main(["demo", "--play", "--out", str(tmp_path / "out")])
+
+    assert (2, "realtime-sync: there is no loudspeaker\n") == (
+        code,
+        capsys.readouterr().err,
+    )
+    assert not (tmp_path / "out").exists()
 
 
 def test_ask_local_needs_no_key(capsys: Output) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 
 import nbformat
 import pytest
@@ -125,6 +126,33 @@ def test_interrupt_leaves_a_session_that_can_be_used(notebook: Notebook) -> None
     assert "KeyboardInterrupt" == ended
     assert [] == errors_in(notebook)
     assert "Hello there" in notebook.shown(ASK)
+
+
+def readme_cells() -> list[str]:
+    """The cells that the README shows."""
+    text = (ROOT / "README.rst").read_text(encoding="utf-8")
+    rest = text.partition("\nA notebook\n----------\n")[2]
+    section = re.split(r"\n[^\n]+\n-{5,}\n", rest)[0]
+    blocks = re.findall(r"^\.\. code-block:: python\n((?:\n|   .*\n)+)", section, re.M)
+    return [dedent(block).strip() for block in blocks]
+
+
+def test_cells_of_the_readme_run_again_and_again(
+    server: Server, tmp_path: Path
+) -> None:
+    """Five times over, there is one session, and one loop."""
+    cells = readme_cells()
+    with opened(
+        cells, tmp_path, OPENAI_BASE_URL=server.url, OPENAI_API_KEY="sk-none-of-many"
+    ) as notebook:
+        for number in (*[0] * 4, *range(len(cells))):
+            notebook.run(number)
+        notebook.run_source("from realtime_sync import on")
+        probe = notebook.evaluate(PROBE)
+
+        assert [] == errors_in(notebook)
+    assert 3 == len(cells)
+    assert "1 0 1" == probe
 
 
 @pytest.mark.parametrize("order", ["twice", "perverse"])

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Optional
 
-from ...errors import ConfigurationError
+from ...errors import ConfigurationError, install_command
 
 if TYPE_CHECKING:
     from ... import Session
@@ -33,8 +33,7 @@ def check_place(place: Optional[str]) -> None:
             import fsspec
         except ImportError:
             raise ConfigurationError(
-                f"to record to {place} takes fsspec: "
-                "pip install realtime-sync[celery]"
+                f"to record to {place} takes fsspec: {install_command('celery')}"
             ) from None
         try:
             fsspec.get_filesystem_class(place.partition("://")[0])
