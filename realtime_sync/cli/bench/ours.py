@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ... import Session, Threads, connect
+from ... import RealtimeClient, Session, Threads, connect, live
 from ...types import DispatchMode
 from .job import (
     Delays,
@@ -76,6 +76,38 @@ def _respond(session: Session) -> None:
     with session.on("response.done", lambda event: over.set()):
         session.send({"type": "input_audio_buffer.commit"})
         assert over.wait(_PATIENCE)
+
+
+def live_stream(job: Job) -> Figures:
+    """A stream of a live session to one handler, after a warm-up."""
+    meter, heard, size = Meter(), 0, 0
+
+    def taken(event: object) -> None:
+        nonlocal heard
+        heard += 1
+
+    def decoded(event: live.events.OutputAudioDelta) -> None:
+        nonlocal heard, size
+        heard += 1
+        size += len(event.delta or b"")
+
+    client = RealtimeClient(base_url=job.url, api_key=None, ssl_context=job.tls())
+    with client.live.connect(job.model, idle_audio=None) as session:
+        if job.kind == "live_audio":
+            session.on(live.events.OutputAudioDelta, decoded)
+        else:
+            session.on(live.events.OutputTranscriptDelta, taken)
+        for _ in range(2):
+            heard = 0
+            meter.start()
+            over = threading.Event()
+            with session.on("session.input_audio.muted", lambda event: over.set()):
+                session.input_audio.mute()
+                assert over.wait(_PATIENCE)
+            meter.stop()
+        session.close(drain=False)
+    assert heard == job.events, f"{heard} of {job.events} came"
+    return meter.per(heard)
 
 
 def append(job: Job) -> Figures:
@@ -239,6 +271,7 @@ def hushed_while_busy(job: Job) -> Figures:
 
 MEASUREMENTS = {
     "stream": stream,
+    "live stream": live_stream,
     "append": append,
     "opening": opening,
     "answers": answers,

@@ -20,6 +20,7 @@ from .scripts import PCM_20_MS, PCM_200_MS
 _LATEST = 60.0
 """Seconds after the last event in which all must have come."""
 _COMMIT = {"type": "input_audio_buffer.commit"}
+_MUTE = {"type": "session.input_audio.mute"}
 
 
 def _manager(job: Job) -> Any:
@@ -72,6 +73,50 @@ def stream(job: Job) -> Figures:
             connection.dispatch_events()
     assert heard == job.events, f"{heard} of {job.events} came"
     return meter.per(heard, "ms" if job.kind == "big" else "us")
+
+
+def live_stream(job: Job) -> Figures:
+    """A stream of a live session to one function, after a warm-up."""
+    openai = importlib.import_module("openai")
+    client = openai.OpenAI(
+        api_key="x",
+        base_url=job.url.replace("ws", "http", 1),
+        websocket_base_url=job.url,
+    )
+    options = {} if job.certificate is None else {"ssl": job.tls()}
+    meter, heard, size, rounds = Meter(), 0, 0, 0
+
+    def taken(event: object) -> None:
+        nonlocal heard
+        heard += 1
+
+    def decoded(event: Any) -> None:
+        nonlocal heard, size
+        heard += 1
+        size += len(base64.b64decode(event.delta))
+
+    def done(event: object) -> None:
+        nonlocal rounds, heard
+        rounds += 1
+        if rounds == 1:
+            heard = 0
+            meter.start()
+            connection.send(_MUTE)
+        else:
+            meter.stop()
+            connection.close()
+
+    with client.live.connect(websocket_connection_options=options) as connection:
+        connection.session.start(session={"model": job.model})
+        connection.recv()
+        connection.on("session.output_audio.delta", decoded)
+        connection.on("session.output_transcript.delta", taken)
+        connection.on("session.input_audio.muted", done)
+        connection.send(_MUTE)
+        with suppress(Exception):
+            connection.dispatch_events()
+    assert heard == job.events, f"{heard} of {job.events} came"
+    return meter.per(heard)
 
 
 def append(job: Job) -> Figures:
@@ -195,6 +240,7 @@ def hour(job: Job) -> Figures:
 
 MEASUREMENTS = {
     "stream": stream,
+    "live stream": live_stream,
     "append": append,
     "opening": opening,
     "answers": answers,

@@ -70,6 +70,20 @@ SCENARIOS: tuple[Scenario, ...] = (
         bars={"cpu us": 1 / 6},
     ),
     Scenario(
+        name="GPT-Live: audio, 100 ms",
+        measurement="live stream",
+        kind="live_audio",
+        events=8_000,
+        bars={"cpu us": 1 / 3},
+    ),
+    Scenario(
+        name="GPT-Live: words",
+        measurement="live stream",
+        kind="live_words",
+        events=20_000,
+        bars={"cpu us": 1 / 2},
+    ),
+    Scenario(
         name="import",
         measurement="import",
         kind="alone",

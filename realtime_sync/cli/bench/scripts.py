@@ -131,3 +131,39 @@ def turn() -> bytes:
         "input_audio_buffer.speech_started", audio_start_ms=0, item_id="said_000000"
     )
     return speech + one.opening + added + (one.delta + words) * 25 + one.closing
+
+
+LIVE_STARTED = _encoded(
+    "session.started",
+    session={"id": "live_1", "model": "gpt-live-1", "status": "active", "input": []},
+)
+LIVE_MUTED = _encoded("session.input_audio.muted")
+"""What ends a stream of a live session."""
+
+
+def live_frames(kind: str) -> list[bytes]:
+    """
+    What a live session sends again and again.
+
+    Args:
+        kind: ``"live audio"``, 100 ms of sound, or ``"live words"``, pieces of the
+            model's transcript, each with an id and times of its own.
+    """
+    if kind == "live audio":
+        delta = base64.b64encode(PCM_200_MS[:4800]).decode()
+        sound = {"type": "session.output_audio.delta", "delta": delta}
+        return [frame(json.dumps(sound).encode())]
+    return [
+        frame(
+            json.dumps(
+                {
+                    "type": "session.output_transcript.delta",
+                    "event_id": f"event_{number:06d}",
+                    "delta": " hello",
+                    "start_ms": number * 200,
+                    "end_ms": number * 200 + 200,
+                }
+            ).encode()
+        )
+        for number in range(512)
+    ]

@@ -8,6 +8,7 @@ has been encoded before, so that it is never what is measured.
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 import sys
@@ -122,6 +123,10 @@ class Server:
 
     def _talk(self, sock: socket.socket) -> None:
         head = read_head(sock)
+        if b"/live/sessions" in head:
+            sock.sendall(accept(head))
+            _live(sock)
+            return
         query = parse_qs(urlsplit(head.split(b" ")[1].decode()).query)
         name = query["model"][0]
         kind, *numbers = name.split("-")
@@ -178,6 +183,22 @@ def _bursts(sock: socket.socket, kind: str, events: int, warm: int) -> None:
             sock.sendall(many if step == at_once else delta * step)
             count -= step
         sock.sendall(burst.closing.replace(b"000000", name))
+
+
+def _live(sock: socket.socket) -> None:
+    """A live session: each time that it is muted, a stream, which unmutes."""
+    wanted = commands(sock)
+    name = json.loads(next(wanted, b"{}"))["session"]["model"]
+    kind, *numbers = name.split("-")
+    frames = scripts.live_frames(kind.replace("_", " "))
+    left = list(map(int, numbers))
+    sock.sendall(scripts.LIVE_STARTED)
+    for _ in wanted:
+        count = left.pop() if left else 0
+        for start in range(0, count, len(frames) * 8):
+            some = frames * 8
+            sock.sendall(b"".join(some[: count - start]))
+        sock.sendall(scripts.LIVE_MUTED)
 
 
 def _drain(sock: socket.socket) -> None:

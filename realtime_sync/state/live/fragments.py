@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final, Optional
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 BLOCK: Final = 64
 """Pieces in a block."""
@@ -60,19 +60,22 @@ class Fragments:
 
     def has(self, event_id: str, epoch: int) -> bool:
         """Whether a piece is among the latest: servers repeat a few seconds."""
-        recent = (*(self.blocks[-1] if self.blocks else ()), *self.tail)
-        wanted = (event_id, epoch)
-        return any((each.event_id, each.epoch) == wanted for each in recent)
+        # A plain loop: this is done for each piece, and nearly always in vain.
+        for block in (self.tail, *self.blocks[-1:]):
+            for each in block:
+                if each.event_id == event_id and each.epoch == epoch:
+                    return True
+        return False
 
     def add(self, fragment: Fragment) -> Fragments:
         """Return the pieces with one more."""
         tail = (*self.tail, fragment)
         if len(tail) < BLOCK:
-            return evolve(self, tail=tail)
+            return Fragments(blocks=self.blocks, tail=tail, dropped=self.dropped)
         blocks = (*self.blocks, tail)
         lost = len(blocks) - MOST_BLOCKS
         if lost <= 0:
-            return evolve(self, blocks=blocks, tail=())
+            return Fragments(blocks=blocks, dropped=self.dropped)
         return Fragments(blocks=blocks[lost:], dropped=self.dropped + lost * BLOCK)
 
     def all(self) -> tuple[Fragment, ...]:

@@ -127,8 +127,15 @@ def _audio(**changes: bool) -> Reducer:
 def _output_audio(
     snapshot: LiveSnapshot, event: events.OutputAudioDelta
 ) -> LiveSnapshot:
-    received = snapshot.audio.received_bytes + audio_size(event)
-    return _with(snapshot, audio=evolve(snapshot.audio, received_bytes=received))
+    before = snapshot.audio
+    # Written out: it comes ten times a second, and `evolve` looks at every field.
+    audio = LiveAudio(
+        received_bytes=before.received_bytes + audio_size(event),
+        sent_bytes=before.sent_bytes,
+        muted=before.muted,
+        fixture=before.fixture,
+    )
+    return _with(snapshot, audio=audio)
 
 
 def _transcript(speaker: str) -> Reducer:

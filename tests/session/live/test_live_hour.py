@@ -1,0 +1,84 @@
+"""An hour of a live session: what it keeps does not grow with the audio."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from base64 import b64encode
+
+import pytest
+
+from realtime_sync.testing import MemoryTransport
+
+from .live_session import LiveServer, live_session, said
+
+FRAMES_A_MINUTE = 600
+WORDS_A_MINUTE = 150
+BYTES_A_WORD = 1200
+"""What a piece of the transcript may take: text, times, id and its object."""
+
+
+def minutes(count: int) -> int:
+    """Bytes that so many minutes leave behind, beyond what the first tenth did."""
+    server = LiveServer()
+    sound = b64encode(bytes(4800)).decode()
+    frame = {"type": "session.output_audio.delta", "delta": sound}
+    pcm = bytes(4800)
+    used: list[int] = []
+    with live_session(server, idle_audio=None) as (session, _):
+        heard = 0
+
+        @session.on("session.output_audio.delta")
+        def play(event: object) -> None:
+            nonlocal heard
+            heard += 1
+
+        tracemalloc.start()
+        try:
+            for minute in range(count):
+                for number in range(FRAMES_A_MINUTE):
+                    session.input_audio.append(pcm)
+                    server.feed(frame)
+                    if number % 4 == 0:
+                        start = minute * 60_000 + number * 100
+                        who = "user" if number % 8 else "assistant"
+                        name = f"e{start}"
+                        server.feed(said(who, f" word{start}", start, event_id=name))
+                session.note("Still here.").acknowledged()
+                server.transport.take()
+                gc.collect()
+                used.append(tracemalloc.get_traced_memory()[0])
+        finally:
+            tracemalloc.stop()
+        snapshot = session.snapshot
+
+    assert heard == count * FRAMES_A_MINUTE
+    assert snapshot.audio.received_bytes == heard * 4800
+    assert snapshot.clock_ms == count * 60_000
+    assert len(snapshot.said.all()) == count * WORDS_A_MINUTE
+    return used[-1] - used[max(0, count // 10 - 1)]
+
+
+def most(count: int) -> int:
+    """What the words of so many minutes may take; the audio nothing at all."""
+    return 200_000 + count * WORDS_A_MINUTE * BYTES_A_WORD
+
+
+def test_six_minutes_leave_nothing_but_their_words() -> None:
+    """A tenth of the hour; the sound alone would be seventeen megabytes each way."""
+    assert minutes(6) < most(6)
+
+
+@pytest.mark.deep
+def test_an_hour_leaves_nothing_but_its_words() -> None:
+    """Nine thousand pieces of text, and not one of its hundreds of megabytes."""
+    assert minutes(60) < most(60)
+
+
+def test_transport_in_memory_forgets_what_was_taken() -> None:
+    """Else the test above would measure that."""
+    transport = MemoryTransport()
+    transport.sent.append({})
+
+    assert [{}] == transport.take()
+    assert [] == transport.sent
