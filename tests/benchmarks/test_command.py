@@ -9,7 +9,7 @@ import pytest
 
 from realtime_sync.cli.main import main
 
-FEW = ["bench", "text", "--pairs", "1", "--scale", "0.001"]
+FEW = ["bench", "text deltas", "--pairs", "1", "--scale", "0.001"]
 
 
 def test_bench_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:

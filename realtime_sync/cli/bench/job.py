@@ -41,7 +41,8 @@ class Job:
             where that can be asked for (Linux), with what it keeps for good out
             of the garbage collector's way, and with longer turns of its threads.
         arrangement: of our sessions that share threads: ``"workers"``, or
-            ``"inline"``, and whether they are ``"frozen"``.
+            ``"inline"``, and whether they are ``"frozen"``; of one alone,
+            ``"inline"`` for handlers on its loop.
     """
 
     side: str

@@ -60,7 +60,8 @@ def stream(job: Job) -> Figures:
         heard += 1
         size += len(event.delta or b"")
 
-    with _connect(job) as session:
+    dispatch: DispatchMode = "inline" if job.arrangement == "inline" else "thread"
+    with _connect(job, dispatch=dispatch) as session:
         session.on(name, decoded if audio else taken)
         _respond(session)
         heard = 0

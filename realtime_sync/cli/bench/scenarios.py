@@ -55,6 +55,22 @@ SCENARIOS: tuple[Scenario, ...] = (
         bars={"cpu us": 1 / 4},
     ),
     Scenario(
+        name="text, handlers inline",
+        measurement="stream",
+        kind="text",
+        events=20_000,
+        sides=_ALL,
+        settings={"arrangement": "inline"},
+    ),
+    Scenario(
+        name="audio of 200 ms, handlers inline",
+        measurement="stream",
+        kind="audio",
+        events=4_000,
+        sides=_ALL,
+        settings={"arrangement": "inline"},
+    ),
+    Scenario(
         name="argument deltas",
         measurement="stream",
         kind="arguments",
