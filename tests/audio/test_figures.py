@@ -23,6 +23,7 @@ from realtime_sync.server import serve
 class Counter:
     """Stands in for a session: counts what is appended, and when the last came."""
 
+    session_type = "realtime"
     config = None
 
     def __init__(self) -> None:

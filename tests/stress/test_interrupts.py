@@ -28,7 +28,7 @@ from tests.stress.sequenced_server import LONG, Place
 pytestmark = pytest.mark.usefixtures("arrangement")
 
 BIG = 30_000_000
-WAITS = frozenset({"wait", "wait_for", "run_share", "_select", "_flush"})
+WAITS = frozenset({"wait", "wait_for", "_fetch", "_select", "_flush"})
 """Functions that block in a call to C."""
 
 MAIN = threading.main_thread().ident or 0
