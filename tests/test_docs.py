@@ -24,7 +24,9 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
+import venv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Optional
@@ -193,9 +195,18 @@ WARNINGS = "error,ignore:connect() must be used as a context manager:Deprecation
 
 
 class Runner:
-    """A process that runs one program after the other."""
+    """
+    A process that runs one program after the other.
 
-    def __init__(self) -> None:
+    Args:
+        python: interpreter; ours by default.
+        tree: whether the package comes from this tree, and not from where it is
+            installed.
+    """
+
+    def __init__(self, python: str = sys.executable, *, tree: bool = True) -> None:
+        self._python = python
+        self._path = {"PYTHONPATH": str(ROOT)} if tree else {}
         self._process: Optional[subprocess.Popen[str]] = None
 
     def __call__(self, page: str, sources: list[Block], folder: Path) -> None:
@@ -227,12 +238,13 @@ class Runner:
 
     def _started(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-c", RUNNER],
+            [self._python, "-c", RUNNER],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            cwd=None if self._path else tempfile.gettempdir(),
             env={
-                **os.environ,
-                "PYTHONPATH": str(ROOT),
+                **{k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+                **self._path,
                 "PYTHONWARNINGS": WARNINGS,
                 "PYTHONIOENCODING": "utf-8",
             },
@@ -254,6 +266,38 @@ def test_python_blocks_of_page_run(run: Runner, path: Path, tmp_path: Path) -> N
     """What the documentation shows works, as it stands."""
     for program in programs(path):
         run(label(path), program, tmp_path)
+
+
+BESIDE = ("django", "flask", "openai==3.57.*", "pytest", "simple-websocket")
+"""What pages use that is not ours, and say so."""
+
+
+@pytest.mark.deep
+def test_every_page_runs_where_only_what_it_names_is_installed(tmp_path: Path) -> None:
+    """In a fresh environment, from wheels, as a reader would; each step is counted."""
+    venv.create(tmp_path / "fresh", with_pip=True)
+    inner = tmp_path / "fresh" / ("Scripts" if os.name == "nt" else "bin")
+    pip = [str(inner / "python"), "-m", "pip", "install", "--quiet"]
+    subprocess.run([*pip, "--only-binary", ":all:", *BESIDE], check=True)
+    # The package itself is built; all that it needs comes as wheels.
+    subprocess.run([*pip, "--prefer-binary", f"{ROOT}[all]"], check=True)
+    runner = Runner(str(inner / "python"), tree=False)
+    steps, failed = 0, []
+    try:
+        for path in pages():
+            folder = tmp_path / str(steps)
+            folder.mkdir(exist_ok=True)
+            for number, program in enumerate(programs(path)):
+                steps += len(program)
+                try:
+                    runner(label(path), program, folder)
+                except AssertionError as exc:
+                    failed.append(f"program {number + 1}: {exc}")
+    finally:
+        runner.close()
+
+    assert steps > 100
+    assert [] == failed, f"{len(failed)} of {steps}\n" + "\n\n".join(failed)
 
 
 def test_test_files_of_the_documentation_pass(tmp_path: Path) -> None:
