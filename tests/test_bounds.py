@@ -11,20 +11,31 @@ import io
 import json
 import logging
 import socket
+import ssl
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Optional
 
 import pytest
 import requests
+import websocket
 
-from realtime_sync import ReconnectPolicy, Router, connect, errors, read_recording
+from realtime_sync import (
+    ReconnectPolicy,
+    Router,
+    connect,
+    errors,
+    read_recording,
+    web,
+)
 from realtime_sync.connection import connection, held_commands, pending, wire_log
 from realtime_sync.deadline import Deadline
 from realtime_sync.dispatch import streams
+from realtime_sync.jupyter import talk as notebook_talk
 from realtime_sync.protocol import jsontext
 from realtime_sync.protocol.codec import Codec
 from realtime_sync.protocol.events import UnknownEvent
@@ -48,6 +59,10 @@ from realtime_sync.state.text import MOST_TEXT
 from realtime_sync.testing import MemoryTransport
 from realtime_sync.transport import final_answer, http_errors, log_writer, logs, outbox
 from realtime_sync.transport.endpoint import Endpoint
+from realtime_sync.web import access, browser_audio
+from realtime_sync.web import channel as web_channel
+from realtime_sync.web import host as web_host
+from realtime_sync.web import view
 from tests.rawserver import Gone, Peer, RawServer
 from tests.server.clients import client, opened
 from tests.state.mirror_builder import Mirror, message
@@ -730,3 +745,136 @@ def _calls(patch: pytest.MonkeyPatch, path: Path) -> None:
         rung = [server.ring() for _ in range(3)]
 
         assert [False, True, True] == [bool(server.calls.find(each)) for each in rung]
+
+
+# -- pages in a browser ----------------------------------------------------------
+
+
+class Listening:
+    """The far end of a page that says nothing."""
+
+    def __init__(self, channel: web.Channel) -> None:
+        self.channel = channel
+        self.closed = threading.Event()
+
+    def receive(self, message: Mapping[str, Any], sound: bytes) -> None:
+        """Hear it."""
+
+    def close(self) -> None:
+        """Take note."""
+        self.closed.set()
+
+
+@contextmanager
+def pages(count: int) -> Iterator[tuple[list[Any], list[Listening]]]:
+    """WebSockets of pages, and their far ends."""
+    ends: list[Listening] = []
+
+    def listening(channel: web.Channel) -> Listening:
+        ends.append(Listening(channel))
+        return ends[-1]
+
+    with web.WebHost() as host:
+        host.socket("/page", listening)
+        url = host.url("/page").replace("http", "ws", 1)
+        opened: list[Any] = []
+        try:
+            for _ in range(count):
+                opened.append(websocket.create_connection(url, timeout=10))
+            yield opened, ends
+        finally:
+            for each in opened:
+                each.shutdown()
+
+
+@reaches("one message of a page")
+def _page_message(patch: pytest.MonkeyPatch, path: Path) -> None:
+    patch.setattr(web_host, "LARGEST_MESSAGE", 1000)
+    with pages(2) as (opened, _):
+        opened[0].send_binary(b"x" * 2000)
+        opened[1].ping()
+
+        assert 1009 == int.from_bytes(opened[0].recv_data()[1][:2], "big")
+        assert 10 == opened[1].recv_data_frame(control_frame=True)[0]
+
+
+@reaches("pages at a time")
+def _pages(patch: pytest.MonkeyPatch, path: Path) -> None:
+    patch.setattr(web_host, "MOST_CHANNELS", 1)
+    with pytest.raises(websocket.WebSocketBadStatusException, match="503"):
+        with pages(2):
+            pass
+
+
+@reaches("what waits for a page that does not read")
+def _unread_page(patch: pytest.MonkeyPatch, path: Path) -> None:
+    patch.setattr(web_channel, "MOST_WAITING", 1 << 16)
+    with pages(1) as (opened, ends):
+        opened[0].ping()
+        opened[0].recv_data_frame(control_frame=True)
+        ends[0].channel.send({"kind": "sound"}, bytes(1 << 17))
+
+        assert ends[0].closed.wait(10)
+
+
+@reaches("wrong passwords in a minute")
+def _guesses(patch: pytest.MonkeyPatch, path: Path) -> None:
+    patch.setattr(access, "MOST_GUESSES", 2)
+    now = [0.0]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    one = access.Access(
+        "127.0.0.1", password="long enough", tls=context, clock=lambda: now[0]
+    )
+    first = [one.guess("wrong"), one.guess("wrong"), one.guess("long enough")]
+    now[0] = access.GUESS_SECONDS
+
+    assert [False, False, None] == first
+    assert one.guess("long enough")
+
+
+@reaches("sound of a microphone that the session does not take")
+def _microphone(patch: pytest.MonkeyPatch, path: Path) -> None:
+    patch.setattr(browser_audio, "KEEP", 0.1)
+    one = browser_audio.BrowserAudio(lambda message, sound=b"": None)
+    for number in range(8):
+        one.receive({"kind": "microphone"}, bytes([number, 0]))
+    kept = [block[0] for block in one.take(0)]
+    one.close()
+
+    assert ([3, 4, 5, 6, 7], 3) == (kept, one.dropped)
+
+
+@reaches("lines of a conversation in a page")
+def _lines(patch: pytest.MonkeyPatch, path: Path) -> None:
+    patch.setattr(view, "MOST_LINES", 2)
+    with talking() as (session, memory):
+        for number in range(3):
+            item = message(f"item_{number}")
+            memory.feed({"type": "conversation.item.added", "item": item})
+        told = view.View().news(session.snapshot)
+    (lines,) = [each for each in told if each["kind"] == "lines"]
+
+    assert ["item_1", "item_2"] == lines["order"]
+
+
+@reaches("windows of one output in a notebook")
+def _windows(patch: pytest.MonkeyPatch, path: Path) -> None:
+    patch.setattr(notebook_talk, "MOST_VIEWS", 1)
+    ended: list[str] = []
+
+    def far_end(opened: Any, send: Any, owns: bool) -> Any:
+        name = f"window {len(ended)}"
+        return SimpleNamespace(
+            receive=lambda message, sound: None, close=lambda: ended.append(name)
+        )
+
+    patch.setattr(notebook_talk, "Talking", far_end)
+    with talking() as (session, _):
+        talk = notebook_talk.Talk(session)
+        for name in ("a", "b"):
+            said = {"method": "custom", "content": {"view": name, "kind": "alive"}}
+            talk.widget.comm.handle_msg({"content": {"data": said}, "buffers": []})
+        before = len(ended)
+        talk.close()
+
+    assert 1 == before

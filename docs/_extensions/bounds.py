@@ -344,6 +344,51 @@ SERVER: Rows = (
     ),
 )
 
+PAGES: Rows = (
+    Bound(
+        "one message of a page",
+        "web.host:LARGEST_MESSAGE",
+        "bytes",
+        "close code 1009; other pages go on",
+    ),
+    Bound(
+        "pages at a time",
+        "web.host:MOST_CHANNELS",
+        "WebSockets",
+        "HTTP 503",
+    ),
+    Bound(
+        "what waits for a page that does not read",
+        "web.channel:MOST_WAITING",
+        "bytes",
+        "the page is let go, its conversation ends",
+    ),
+    Bound(
+        "wrong passwords in a minute",
+        "web.access:MOST_GUESSES",
+        "guesses",
+        "none is looked at, be it right",
+    ),
+    Bound(
+        "sound of a microphone that the session does not take",
+        "web.browser_audio:KEEP",
+        "seconds",
+        "the oldest is dropped, and counted",
+    ),
+    Bound(
+        "lines of a conversation in a page",
+        "web.view:MOST_LINES",
+        "lines",
+        "the latest are shown",
+    ),
+    Bound(
+        "windows of one output in a notebook",
+        "jupyter.talk:MOST_VIEWS",
+        "windows",
+        "the conversation of the oldest ends",
+    ),
+)
+
 BOUNDS = {
     "session": SESSION,
     "mirror": MIRROR,
@@ -351,4 +396,5 @@ BOUNDS = {
     "http": HTTP,
     "recordings": RECORDINGS,
     "server": SERVER,
+    "pages": PAGES,
 }
