@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import queue
 import re
@@ -15,10 +16,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple, Optional
+from urllib.parse import parse_qs
 
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect as connect_to
 
 from realtime_sync.contrib.celery import Fleet
 from realtime_sync.server import Prompt, Say, Server, serve
@@ -246,12 +251,91 @@ def load() -> Iterator[Callable[[Broker], Fleet]]:
         yield lambda broker: stack.enter_context(loaded(broker))
 
 
+TWILIO_BEGIN: list[dict[str, object]] = [
+    {"event": "connected", "protocol": "Call", "version": "1.0.0"},
+    {
+        "event": "start",
+        "sequenceNumber": "1",
+        "streamSid": "MZ1",
+        "start": {
+            "accountSid": "AC1",
+            "streamSid": "MZ1",
+            "callSid": "CA1",
+            "tracks": ["inbound"],
+            "mediaFormat": {
+                "encoding": "audio/x-mulaw",
+                "sampleRate": 8000,
+                "channels": 1,
+            },
+            "customParameters": {},
+        },
+    },
+]
+"""What Twilio says first."""
+
+
+class Carrier(ThreadingHTTPServer):
+    """Takes orders to dial as Twilio does, and then brings the sound."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Orders)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.orders: list[str] = []
+        self.streams: list[threading.Thread] = []
+        self._thread = threading.Thread(target=self.serve_forever, name="carrier")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take no more orders."""
+        self.shutdown()
+        self._thread.join(START)
+        self.server_close()
+
+
+class Orders(BaseHTTPRequestHandler):
+    """One order."""
+
+    server: Carrier
+
+    def do_POST(self) -> None:
+        """Dial, and connect once they answer."""
+        size = int(self.headers["Content-Length"])
+        order = parse_qs(self.rfile.read(size).decode())
+        self.server.orders.append(order["To"][0])
+        url = re.findall(r'Stream url="([^"]+)"', order["Twiml"][0])[0]
+        stream = threading.Thread(target=bring, args=(url,), name="carrier stream")
+        stream.start()
+        self.server.streams.append(stream)
+        answer = json.dumps({"sid": "CA1"}).encode()
+        self.send_response(201)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+def bring(url: str) -> None:
+    """The sound of a call, until the worker ends it."""
+    with connect_to(url) as carrier:
+        for message in TWILIO_BEGIN:
+            carrier.send(json.dumps(message))
+        try:
+            while True:
+                carrier.recv(START)
+        except ConnectionClosed:
+            return
+
+
 class Running(NamedTuple):
     """A worker that tests share, and what it needs."""
 
     model: Server
     worker: Worker
     fleet: Fleet
+    carrier: Carrier
 
 
 @pytest.fixture(scope="module")
@@ -260,11 +344,13 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with ExitStack() as stack:
         model = stack.enter_context(serve(agent=answer, workers=1))
         broker = stack.enter_context(new_broker(tmp_path_factory.mktemp("fleet")))
-        worker = worker_of(broker, model.url)
+        carrier = Carrier()
+        stack.callback(carrier.stop)
+        worker = worker_of(broker, model.url, 0, {"carrier": carrier.url})
         stack.callback(worker.kill)
         fleet = stack.enter_context(loaded(broker))
         worker.ready()
         # The server's threads are there from now on, and are not one test's.
         warm = {"do": "ask", "question": "Is anybody there?"}
         fleet.start(metadata=warm).result(START)
-        yield Running(model, worker, fleet)
+        yield Running(model, worker, fleet, carrier)

@@ -12,7 +12,7 @@ from typing import Any
 
 from celery import Celery
 
-from realtime_sync import RealtimeClient, Threads
+from realtime_sync import RealtimeClient, Threads, call_control
 from realtime_sync.contrib.celery import Call, Fleet, Line, this_call
 
 folder = Path(os.environ["FLEET_FOLDER"])
@@ -40,6 +40,14 @@ def make_client() -> RealtimeClient:
     return RealtimeClient(base_url=url, api_key="sk-example", close_timeout=2.0)
 
 
+def account() -> call_control.TwilioAccount:
+    """Who places calls."""
+    url = os.environ.get("FLEET_CARRIER", "http://127.0.0.1:9")
+    return call_control.TwilioAccount(
+        account_sid="AC1", auth_token="none", base_url=url
+    )
+
+
 def option(name: str, default: float) -> float:
     """A number from the environment."""
     return float(os.environ.get(f"FLEET_{name.upper()}", default))
@@ -54,7 +62,7 @@ fleet = Fleet(
     longest_call=option("longest", 600.0),
     tokens=option("tokens", 1e9),
     recordings=os.environ.get("FLEET_RECORDINGS"),
-    line=Line(patience=10.0),
+    line=Line(patience=10.0, account=account),
     threads=lambda: Threads(workers=8, dialers=8),
 )
 

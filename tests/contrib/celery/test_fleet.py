@@ -18,7 +18,7 @@ from realtime_sync.contrib.celery import CallLost, CallOver, Fleet, RemoteEvents
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.server import Server
 
-from .conftest import Broker, Running, Start
+from .conftest import TWILIO_BEGIN, Broker, Running, Start
 
 Load = Callable[[Broker], Fleet]
 WAIT = 30.0
@@ -26,7 +26,7 @@ WAIT = 30.0
 
 def test_call_is_told_from_another_process(running: Running) -> None:
     """Every command reaches the one worker that has the call, and is answered."""
-    model, worker, fleet = running
+    model, worker, fleet, _ = running
     asked = {"do": "talk", "question": "Table seven?"}
     call = fleet.start(id="one", metadata=asked)
     name = call.wait_started(WAIT)
@@ -83,7 +83,7 @@ def test_result_says_how_it_ended(running: Running) -> None:
 
 def test_call_of_one_id_runs_once(running: Running) -> None:
     """A webhook that comes twice, or a message that does, starts nothing."""
-    model, worker, fleet = running
+    model, worker, fleet, _ = running
     before = len(model.sessions)
     for _ in range(3):
         call = fleet.start(id="rtc_1")
@@ -201,32 +201,9 @@ def test_carrier_brings_the_sound_to_the_worker(running: Running) -> None:
     assert "hung up" == second.result(WAIT).ended
 
 
-TWILIO_BEGIN: list[dict[str, object]] = [
-    {"event": "connected", "protocol": "Call", "version": "1.0.0"},
-    {
-        "event": "start",
-        "sequenceNumber": "1",
-        "streamSid": "MZ1",
-        "start": {
-            "accountSid": "AC1",
-            "streamSid": "MZ1",
-            "callSid": "CA1",
-            "tracks": ["inbound"],
-            "mediaFormat": {
-                "encoding": "audio/x-mulaw",
-                "sampleRate": 8000,
-                "channels": 1,
-            },
-            "customParameters": {},
-        },
-    },
-]
-"""What Twilio says first."""
-
-
 def test_sip_call_is_accepted_and_hung_up_by_the_worker(running: Running) -> None:
     """The call rings until a worker has taken it; its webhook may come twice."""
-    model, _, fleet = running
+    model, _, fleet, _ = running
     sessions = len(model.sessions)
     ringing = model.calls.find(model.ring())
     assert ringing is not None
@@ -288,7 +265,7 @@ def test_start_that_will_not_do_fails_where_it_is_asked_for() -> None:
 
 def test_events_are_published_to_whoever_subscribes(running: Running) -> None:
     """From when he does, of the kind that he wants, until the call is over."""
-    call = running.fleet.start(id="two", metadata={"do": "talk", "question": "Seven?"})
+    call = running.fleet.start(id="two")
     call.transcript()
     with call.events("response.done") as done, call.events() as every:
         call.respond(instructions="Say hello.")
@@ -312,3 +289,16 @@ def takewhile_not_done(every: RemoteEvents) -> Iterator[Mapping[str, Any]]:
         yield event
         if event["type"] == "response.done":
             return
+
+
+def test_worker_places_a_call(running: Running) -> None:
+    """It dials, and the carrier connects to the very worker that has."""
+    orders = running.carrier.orders
+    call = running.fleet.start(id="out", to="+14155550123", caller="+14155550199")
+    call.transcript()
+    call.hang_up()
+    result = call.result(WAIT)
+    running.carrier.streams.pop().join(WAIT)
+
+    assert ["+14155550123"] == orders
+    assert "hung up" == result.ended
