@@ -17,6 +17,7 @@ from realtime_sync import RealtimeClient, read_recording
 from realtime_sync.contrib.celery import CallLost, CallOver, Fleet, RemoteEvents
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.server import Server
+from realtime_sync.web import Board, WebHost
 
 from .conftest import TWILIO_BEGIN, Broker, Running, Start
 
@@ -302,3 +303,22 @@ def test_worker_places_a_call(running: Running) -> None:
 
     assert ["+14155550123"] == orders
     assert "hung up" == result.ended
+
+
+def test_board_shows_the_fleet_and_ends_its_calls(running: Running) -> None:
+    """A fleet is a source of rows: what is said, where, and a way to end it."""
+    fleet = running.fleet
+    call = fleet.start(id="shown", metadata={"do": "talk", "question": "Seven?"})
+    running.worker.wait_for("(talked shown)")
+    with WebHost() as host:
+        board = Board(host, fleet)
+        rows = [row for row in board.changes(0)["rows"] if row["state"] != "ended"]
+        said = fleet.transcript("shown")
+        board.close()
+    ended = fleet.hang_up("shown")
+    result = call.result(WAIT)
+
+    assert [("shown", result.worker)] == [(row["id"], row["worker"]) for row in rows]
+    assert rows[0]["last_line"].endswith("Seven?")
+    assert ("assistant", "Seven?") == said[-1]
+    assert (True, "hung up") == (ended, result.ended)
