@@ -281,15 +281,18 @@ class Fleet:
             for row in _done(answers[worker])
         ]
 
-    def rows(self) -> list[BoardRow]:
+    def rows(self, *, timeout: float = ANSWER) -> list[BoardRow]:
         """
         The calls for a board; with `transcript` and `hang_up` a `telemetry.Rows`.
 
         A call that was there the last time and whose worker is gone is ``"lost"``,
         for `LOST_SHOWN` seconds. One whose worker did not answer this time is shown as
         it was.
+
+        Args:
+            timeout: seconds; all of them, as nobody knows how many will answer.
         """
-        answers = self._control.ask("rows", {}, timeout=ANSWER)
+        answers = self._control.ask("rows", {}, timeout=timeout)
         found = [
             unpacked(BoardRow, row) for each in answers.values() for row in _done(each)
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,10 @@ from .conftest import TWILIO_BEGIN, Broker, Running, Start
 Load = Callable[[Broker], Fleet]
 WAIT = 30.0
 
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="workers of Unix: signals, process groups"
+)
+
 
 def test_call_is_told_from_another_process(running: Running) -> None:
     """Every command reaches the one worker that has the call, and is answered."""
@@ -36,8 +41,8 @@ def test_call_is_told_from_another_process(running: Running) -> None:
     worker.wait_for("(answered in one)")
     call.say("Good evening.")
     worker.wait_for("(answered in one)")
-    rows = fleet.calls()
-    workers = fleet.workers()
+    rows = fleet.calls(timeout=0.4)
+    workers = fleet.workers(timeout=0.4)
     transcript = call.transcript()
     snapshot = call.snapshot()
     call.interrupt()
@@ -113,7 +118,7 @@ def test_worker_that_ends_lets_its_calls_end(
     broker = Broker(tmp_path, None)
     fleet = load(broker)
     place = (tmp_path / "kept" / "calls").as_uri()
-    options = {"drain": 1.5, "tokens": 1, "longest": 4.0, "recordings": place}
+    options = {"drain": 1.0, "tokens": 1, "longest": 3.0, "recordings": place}
     worker = start_worker(broker, **options).ready()
     dear = fleet.start(id="dear", metadata={"do": "talk", "question": "Seven?"})
     spent = dear.result(WAIT)
@@ -149,16 +154,16 @@ def test_worker_that_is_killed_loses_its_calls_and_no_others(
     lost, kept = fleet.start(id="lost"), fleet.start(id="kept")
     name = lost.wait_started(WAIT)
     lost.transcript()
-    full = fleet.workers()
+    full = fleet.workers(timeout=0.4)
     waiting = kept.state
     start_worker(broker, calls=1).ready()
     kept.transcript()
-    before = fleet.rows()
+    before = fleet.rows(timeout=0.4)
     victim.kill()
     with pytest.raises(CallLost, match="lost") as caught:
         lost.result(WAIT)
-    rows = fleet.calls()
-    watched = fleet.rows()
+    rows = fleet.calls(timeout=0.4)
+    watched = fleet.rows(timeout=0.4)
     hung_up = fleet.hang_up("lost")
     assert fleet.hang_up("kept")
 
