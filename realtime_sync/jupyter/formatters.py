@@ -8,6 +8,8 @@ from typing import Any
 
 KINDS = {
     ("realtime_sync.session.session", "Session"): "session",
+    ("realtime_sync.session.live.session", "LiveSession"): "live session",
+    ("realtime_sync.state.live.snapshot", "LiveSnapshot"): "live snapshot",
     ("realtime_sync.session.reply", "Reply"): "reply",
     ("realtime_sync.state.snapshot", "Snapshot"): "snapshot",
     ("realtime_sync.state.parts", "ResponseState"): "response",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Optional
 
+from .. import live
 from ..report import Content, Markup, Utterance, element, player
 from ..report import said as said_html
-from ..report import style
+from ..report import style, tell
 from ..telemetry import activity
 from .naming import sounds_of
 
@@ -27,8 +28,8 @@ def html_of(kind: str, value: object) -> str:
     HTML of one of the library's objects, to stand in a page among others.
 
     Args:
-        kind: ``"session"``, ``"snapshot"``, ``"item"``, ``"response"``, ``"reply"`` or
-            ``"audio"``.
+        kind: ``"session"``, ``"snapshot"``, ``"live session"``,
+            ``"live snapshot"``, ``"item"``, ``"response"``, ``"reply"`` or ``"audio"``.
         value: the object.
     """
     return framed(SHOWN[kind](value))
@@ -60,12 +61,44 @@ def facts(pairs: Mapping[str, Any]) -> Markup:
     )
 
 
-def transcript(snapshot: Snapshot, *, players: bool = True) -> Markup:
-    """The messages and calls of a snapshot, the latest ones."""
-    items = snapshot.items
-    left_out = len(items) - MOST_ITEMS
+def transcript(
+    snapshot: Snapshot | live.LiveSnapshot, *, players: bool = True
+) -> Markup:
+    """What was said and called in a snapshot, the latest of it."""
+    lines: Sequence[Any]
+    if isinstance(snapshot, live.LiveSnapshot):
+        lines = tell(snapshot).utterances
+        shown = [said_html(each) for each in lines[-MOST_ITEMS:]]
+    else:
+        lines = snapshot.items
+        shown = _items(lines[-MOST_ITEMS:], players)
+    left_out = len(lines) - MOST_ITEMS
     note = element("small", f"{left_out} earlier items") if left_out > 0 else None
-    return element("div", note, _items(items[-MOST_ITEMS:], players), **SAID)
+    return element("div", note, shown, **SAID)
+
+
+def _live_session(session: live.LiveSession) -> Content:
+    state = "open" if session.is_open else ("closed" if session.closed else "not open")
+    pairs = {"session": session.name, "state": state}
+    return [facts({**pairs, **_taken(session.snapshot)}), transcript(session.snapshot)]
+
+
+def _live_snapshot(snapshot: live.LiveSnapshot) -> Content:
+    pairs = {"snapshot": f"version {snapshot.version}"}
+    return [facts({**pairs, **_taken(snapshot)}), transcript(snapshot)]
+
+
+def _taken(snapshot: live.LiveSnapshot) -> dict[str, Any]:
+    """What is known of a live session, its seconds and its tokens too."""
+    story = tell(snapshot)
+    tokens = f"{story.tokens.input:,} in, {story.tokens.output:,} out"
+    return {
+        **dict(story.facts),
+        "activity": activity(snapshot),
+        "delegations": len(snapshot.delegations) or None,
+        "tokens": tokens if story.tokens.total else None,
+        "anomalies": len(snapshot.anomalies) or None,
+    }
 
 
 def _session(session: Session) -> Content:
@@ -179,6 +212,8 @@ def _reply(reply: Reply) -> Content:
 SHOWN: Mapping[str, Callable[[Any], Content]] = {
     "session": _session,
     "snapshot": _snapshot,
+    "live session": _live_session,
+    "live snapshot": _live_snapshot,
     "item": lambda item: _items([item]),
     "response": _response,
     "reply": _reply,

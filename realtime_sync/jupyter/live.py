@@ -12,8 +12,10 @@ from .display import Output, html
 from .html import facts, framed, transcript
 
 if TYPE_CHECKING:
-    from .. import Context, Session, Snapshot
+    from .. import Context, Session, Snapshot, live
     from ..dispatch.event_names import EventName
+
+    AnySnapshot = Snapshot | live.LiveSnapshot
 
 OFTEN = 0.1
 """Seconds between two updates while pieces of an answer arrive."""
@@ -39,6 +41,22 @@ NOTICES: tuple[EventName, ...] = (
     "connection.restored",
 )
 
+LIVE_PIECES: tuple[EventName, ...] = (
+    "session.input_transcript.delta",
+    "session.output_transcript.delta",
+)
+LIVE_STEPS: tuple[EventName, ...] = (
+    "session.started",
+    "session.delegation.created",
+    "session.usage.updated",
+    "session.closed",
+    "error",
+    "delegation.finished",
+    "connection.lost",
+    "connection.restored",
+)
+"""The same of sessions of GPT-Live, which have neither items nor turns."""
+
 
 class LiveTranscript:
     """
@@ -48,12 +66,15 @@ class LiveTranscript:
     thread that delivers events. With ``dispatch="manual"``, by whoever pumps.
 
     Args:
-        session: open or not.
+        session: of either protocol, open or not.
         clock: seconds, monotonic.
     """
 
     def __init__(
-        self, session: Session, *, clock: Callable[[], float] = time.monotonic
+        self,
+        session: Session | live.LiveSession,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._session = session
         self._clock = clock
@@ -61,11 +82,14 @@ class LiveTranscript:
         self._last: Optional[float] = None
         self._error = ""
         self._output = Output(self._page(session.snapshot))
+        is_live = session.session_type == "live"
+        pieces = LIVE_PIECES if is_live else PIECES
+        steps = LIVE_STEPS if is_live else (*STEPS, *NOTICES)
         self._subscriptions = [
-            *(session.on(name, lambda event, ctx: self._piece(ctx)) for name in PIECES),
+            *(session.on(name, lambda event, ctx: self._piece(ctx)) for name in pieces),
             *(
                 session.on(name, lambda event, ctx: self._step(event, ctx))
-                for name in (*STEPS, *NOTICES)
+                for name in steps
             ),
             session.on("connection.closed", lambda event, ctx: self._closed(ctx)),
         ]
@@ -87,7 +111,8 @@ class LiveTranscript:
             first = event.first_audio_ms or event.first_text_ms
             self._last = first if first is not None else self._last
         elif event.type == "error":
-            self._error = str(event.error.message)
+            # Some servers say it in plain text.
+            self._error = str(getattr(event.error, "message", event.error))
         elif event.type == "connection.lost":
             self._error = "connection lost"
         elif event.type in ("connection.restored", "response.created"):
@@ -98,11 +123,11 @@ class LiveTranscript:
         self._show(ctx.snapshot, over=True)
         self.stop()
 
-    def _show(self, snapshot: Snapshot, *, over: bool = False) -> None:
+    def _show(self, snapshot: AnySnapshot, *, over: bool = False) -> None:
         self._shown = self._clock()
         self._output.update(self._page(snapshot, over=over))
 
-    def _page(self, snapshot: Snapshot, *, over: bool = False) -> dict[str, Any]:
+    def _page(self, snapshot: AnySnapshot, *, over: bool = False) -> dict[str, Any]:
         state = "closed" if over or self._session.closed else activity(snapshot)
         last = None if self._last is None else f"{self._last:.0f} ms"
         head = facts(
@@ -113,7 +138,9 @@ class LiveTranscript:
             }
         )
         problem = element("p", self._error, class_="rs-soft") if self._error else None
-        plain = "\n".join(f"{line.role}: {line.text}" for line in snapshot.transcript())
+        lines: Any = snapshot.transcript()
+        said = [x if isinstance(x, tuple) else (x.role, x.text) for x in lines]
+        plain = "\n".join(f"{who}: {text}" for who, text in said)
         return html(framed(head, problem, transcript(snapshot, players=False)), plain)
 
 
