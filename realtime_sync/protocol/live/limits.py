@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+INSTRUCTION_TOKENS: Final = 16_384
+"""Of the instructions that a session starts with."""
+
 HISTORY_TOKENS: Final = 8192
 """Of all messages that a session starts with, together."""
 

@@ -22,6 +22,7 @@ from ...errors import ConnectFailed, ConnectionLost
 from ...protocol.codec import Codec, to_mapping
 from ...protocol.events import ClientEvent
 from ...protocol.live import events
+from ...protocol.live.limits import BYTES_PER_TOKEN, INSTRUCTION_TOKENS
 from ...state.live.snapshot import LiveSnapshot, recent
 from ...transport.base import Transport
 from ...transport.logs import area_logger
@@ -32,6 +33,9 @@ from .config import start_command
 logger = area_logger("realtime_sync.connection")
 
 _MOMENT: Final = 1.0
+
+INSTRUCTION_BYTES: Final = INSTRUCTION_TOKENS * BYTES_PER_TOKEN
+"""Of the instructions that a session starts with, in UTF-8."""
 
 
 @frozen(kw_only=True)
@@ -50,6 +54,7 @@ class LiveRestoreReport:
             passed on as a note.
         instructions: rules that were appended before, and are part of the new
             session's instructions.
+        rules_left_out: older ones, for which there is no room in them.
         refused: why a fork was refused, or None.
     """
 
@@ -60,6 +65,7 @@ class LiveRestoreReport:
     left_out: int = 0
     abandoned: tuple[str, ...] = ()
     instructions: int = 0
+    rules_left_out: int = 0
     refused: Optional[str] = None
 
 
@@ -140,9 +146,10 @@ class LiveRenewal:
             for each in before.context
             if each.kind == "instructions" and each.acknowledged and each.content
         )
-        if rules:
-            given = fields.get("instructions") or ""
-            fields["instructions"] = "\n".join(filter(None, (given, *rules)))
+        given = fields.get("instructions") or ""
+        kept_rules = _latest(rules, INSTRUCTION_BYTES - _size(given))
+        if kept_rules:
+            fields["instructions"] = "\n".join(filter(None, (given, *kept_rules)))
         said = before.messages()
         every = (*map(to_mapping, fields.get("input") or ()), *said)
         kept = recent(every)
@@ -151,7 +158,8 @@ class LiveRenewal:
             self._report("seed", before),
             messages=len(kept),
             left_out=len(every) - len(kept),
-            instructions=len(rules),
+            instructions=len(kept_rules),
+            rules_left_out=len(rules) - len(kept_rules),
             refused=refused,
         )
         command = start_command(self._codec, fields)
@@ -211,6 +219,21 @@ class LiveRenewal:
     ) -> None:
         named = with_event_id(command, next(self._ids))
         connection.send(self._codec.encode(named), deadline)
+
+
+def _latest(rules: tuple[str, ...], room: int) -> tuple[str, ...]:
+    """The latest rules for which there is room; with too many nothing would start."""
+    kept: list[str] = []
+    for rule in reversed(rules):
+        room -= _size(rule)
+        if room < 0:
+            break
+        kept.append(rule)
+    return tuple(reversed(kept))
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "replace")) + 1  # And the end of its line.
 
 
 def _wait(event: Event, deadline: Deadline) -> bool:

@@ -277,3 +277,26 @@ def test_session_can_begin_with_the_mirror_of_another() -> None:
 
     [message] = start["session"]["input"]
     assert [{"type": "input_text", "text": "Hello"}] == message["content"]
+
+
+@pytest.mark.parametrize("given", [0, 30_000, 40_000])
+def test_rules_for_which_there_is_no_room_do_not_keep_a_session_from_starting(
+    given: int,
+) -> None:
+    """The latest count; what is left out is told."""
+    config = LiveConfig(instructions="x" * given) if given else None
+    with lost(config) as (session, server):
+        reports = reports_of(session)
+        for number in range(40):
+            session.instruct(f"Rule {number}. {'y' * 980}").acknowledged()
+        server.transport.cut(1006)
+
+        [report] = reports
+        _, again = server.sent("session.start")
+        text = again["session"].get("instructions", "")
+        kept = text.count("Rule")
+        assert len(text) <= max(32_768, given)
+        assert (kept, 40 - kept) == (report.instructions, report.rules_left_out)
+        assert {0: 32, 30_000: 2, 40_000: 0}[given] == pytest.approx(kept, abs=1)
+        assert not kept or "Rule 39." in text
+        assert session.is_open
