@@ -142,6 +142,8 @@ class CallWorker:
         finally:
             call.over.set()
             self._publisher.ended(call)
+            if call.stream is not None and self._line is not None:
+                self._line.forget(call.stream)
             with self._lock:
                 del self._calls[call_id]
 
@@ -199,14 +201,13 @@ class CallWorker:
         budget.guard(session)
         self._limit(call, session)
         if call.stream is not None:
-            self._await_carrier(call, call.stream, stack)
+            self._await_carrier(call, call.stream)
         stack.enter_context(session)
         call.opened(session, self._bridged(call, session, stack))
         return session
 
-    def _await_carrier(self, call: Call, stream: Stream, stack: ExitStack) -> None:
+    def _await_carrier(self, call: Call, stream: Stream) -> None:
         assert self._line is not None
-        stack.callback(self._line.forget, stream)
         if call.order.to is not None and call.order.caller is not None:
             if self._account is None:
                 raise ConfigurationError("to place calls, give the line an account")
@@ -350,7 +351,7 @@ class CallWorker:
         if self._drain_by is None:
             _log.info("= %s ends within %s s", self.name, timeout)
             self._drain_by = end_of(timeout)
-        elif timeout == 0.0:  # asked again, and for now
+        elif timeout == 0.0:  # asked again, and at once
             self._drain_by = end_of(0.0)
         over = not left(self._drain_by)
         for call in self._all():
