@@ -371,6 +371,14 @@ class Fleet:
             return
         check_backend(self.app.backend)
         self._hostname = sender.hostname
+        given = (self.app.conf.broker_transport_options or {}).get("visibility_timeout")
+        if given is None or given < self._settings.visibility:
+            _log.warning(
+                "! visibility_timeout is %s: a broker such as Redis gives out the "
+                "messages of calls that go on; it should be %s",
+                given,
+                self._settings.visibility,
+            )
         # One thread for each call, and no message for which there is none: that is
         # what bounds the calls.
         sender.pool_cls = "threads"

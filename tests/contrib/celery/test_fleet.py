@@ -327,3 +327,23 @@ def test_board_shows_the_fleet_and_ends_its_calls(running: Running) -> None:
     assert rows[0]["last_line"].endswith("Seven?")
     assert ("assistant", "Seven?") == said[-1]
     assert (True, "hung up") == (ended, result.ended)
+
+
+def test_broker_gives_no_message_out_while_its_call_goes_on() -> None:
+    """Unless the application says otherwise; what it says beside that is kept."""
+    app = Celery("none", set_as_current=False)
+    app.conf.broker_transport_options = {"socket_keepalive": True}
+    app.conf.result_backend_transport_options = {"global_keyprefix": "x"}
+    Fleet(app, client=RealtimeClient, longest_call=1000, drain_timeout=100)
+    late = Celery("late", set_as_current=False)
+    Fleet(late, client=RealtimeClient, longest_call=5000, drain_timeout=100)
+    own = Celery("own", set_as_current=False)
+    own.conf.broker_transport_options = {"visibility_timeout": 60}
+    Fleet(own, client=RealtimeClient)
+
+    assert {"socket_keepalive": True, "visibility_timeout": 1700} == (
+        app.conf.broker_transport_options
+    )
+    assert "x" == app.conf.result_backend_transport_options["global_keyprefix"]
+    assert 5700 == late.conf.broker_transport_options["visibility_timeout"]
+    assert 60 == own.conf.broker_transport_options["visibility_timeout"]
