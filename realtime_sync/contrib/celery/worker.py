@@ -326,8 +326,13 @@ class CallWorker:
         self._ends_in = timeout
 
     def close(self, timeout: float = 10.0) -> None:
-        """End, once all calls are over."""
+        """
+        End. Calls that go on are ended first; there are some only after a failure.
+        """
         ends = end_of(timeout)
+        self.drain(0.0)
+        for call in self._all():
+            call.over.wait(left(ends))
         self._over.set()
         self._keeper.join(left(ends))
         self._publisher.close(left(ends, 2.0))

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Optional
 
 import pytest
 
@@ -367,3 +368,37 @@ def test_two_hundred_calls_end_as_asked(
     assert 0 == code, worker.text
     assert {"hung up": 100, "drained": 100} == Counter(each.ended for each in results)
     assert {"clean"} == {clean for _, _, clean in server.ended}
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize(
+    ("how", "ended", "code"),
+    [("remote", "drained", 0), ("quit", "drained", 1), ("term, quit", "drained", None)],
+)
+def test_calls_end_however_the_worker_is_ended(
+    broker: Broker,
+    start_worker: Start,
+    load: Load_,
+    how: str,
+    ended: str,
+    code: Optional[int],
+) -> None:
+    """By remote control, at once, and at once after all."""
+    fleet = load(broker)
+    drain = 2.0 if how == "remote" else 100.0
+    worker = start_worker(broker, drain=drain).ready()
+    calls = [fleet.start() for _ in range(3)]
+    for call in calls:
+        call.transcript()
+    if how == "remote":
+        fleet.app.control.shutdown()
+    if "term" in how:
+        worker.process.send_signal(signal.SIGTERM)
+        worker.wait_for("(Warm shutdown)")
+    if "quit" in how:
+        worker.process.send_signal(signal.SIGQUIT)
+    found = worker.wait()
+    results = [call.result(START) for call in calls]
+
+    assert {ended} == {result.ended for result in results}
+    assert code in (found, None), worker.text
