@@ -6,11 +6,11 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .. import Session
 from ..errors import ConfigurationError, install_command
 from ..web import Talking, bundled, static_text
 
 if TYPE_CHECKING:
-    from .. import Session
     from ..web import WebHost
 
 MOST_VIEWS = 16
@@ -33,13 +33,18 @@ class Talk:
         session: open or not; it is opened by Start, and stays open afterwards.
 
     Raises:
-        ConfigurationError: anywidget is not installed.
+        ConfigurationError: anywidget is not installed, or the session is one of
+            GPT-Live.
 
     Attributes:
         widget: what is shown, for layouts of ipywidgets.
     """
 
     def __init__(self, session: Session) -> None:
+        if not isinstance(session, Session):
+            raise ConfigurationError(
+                "a live session has no output here: see realtime_sync.audio.talk"
+            )
         self._session = session
         # Guards the windows and the page; messages may come on several threads.
         self._lock = threading.Lock()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from .. import audio
 from ..errors import ConfigurationError
+from ..types import LiveModel
 from .channel import Channel
 from .conversation import Talking
 from .host import WebHost
@@ -54,16 +55,17 @@ def serve(
 
     Raises:
         ConfigurationError: the port cannot be had, other machines would come in
-            without a password, or a token is too short.
+            without a password, or the model is one of GPT-Live.
     """
+
+    if model in get_args(LiveModel):
+        raise ConfigurationError(f"the page talks to Realtime models, not to {model}")
 
     def session() -> Session:
         if config is None:
             made = client.session(model)
         else:
             made = client.session(model, config=dict(config))
-        if not hasattr(made, "input_audio_buffer"):
-            raise ConfigurationError("the page speaks with realtime models only")
         if on_session is not None:
             on_session(made)
         return made.open()

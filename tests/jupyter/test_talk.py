@@ -323,6 +323,16 @@ def test_session_shows_itself_as_a_conversation(comms: list[KernelComm]) -> None
     assert "application/vnd.jupyter.widget-view+json" in bundle
 
 
+def test_live_session_is_refused_at_the_line() -> None:
+    """It has neither truncation nor items, and a way of its own to talk."""
+    session: Any = RealtimeClient(base_url="http://127.0.0.1:1/v1").session(
+        "gpt-live-1"
+    )
+
+    with pytest.raises(ConfigurationError, match="live"):
+        jupyter.Talk(session)
+
+
 def test_without_anywidget_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """And nothing is half made."""
     monkeypatch.setitem(sys.modules, "anywidget", None)

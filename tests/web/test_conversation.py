@@ -13,6 +13,7 @@ from realtime_sync import RealtimeClient, Session, audio
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.server import Server, serve
 from realtime_sync.web import Talking
+from realtime_sync.web import serve as serve_page
 from realtime_sync.web.browser_audio import KEEP, BrowserAudio
 
 Message = Mapping[str, Any]
@@ -208,6 +209,14 @@ def test_wrong_configuration_is_a_sentence_too() -> None:
     window.talking.close()
 
     assert "no such thing" == over["text"]
+
+
+def test_models_of_another_protocol_are_refused_at_the_line() -> None:
+    """Not in a window, minutes later."""
+    client = RealtimeClient(base_url="http://127.0.0.1:1/v1")
+
+    with pytest.raises(ConfigurationError, match="gpt-live-1"):
+        serve_page(client, "gpt-live-1")
 
 
 def test_session_that_ends_is_told() -> None:
