@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, cast
 
 from ..errors import RealtimeError
 from .tokens import Tokens
 
 if TYPE_CHECKING:
-    from .. import Session, Subscription
+    from .. import Session, Subscription, live
     from ..protocol import events
+    from .calls import AnySession
 
 
 class BudgetExceeded(RealtimeError):
@@ -40,12 +41,14 @@ class Budget:
 
     ``Budget(50_000).guard(session)`` closes a session that takes more. What a
     response takes is known when it ends, so the response that crosses the limit
-    is completed. All methods may be called from any thread.
+    is completed. What a session of GPT-Live takes is known when the service says so,
+    about every 15 seconds. All methods may be called from any thread.
 
     Args:
         limit: in the unit of *measure*.
         measure: what tokens count: by default each one, of whatever kind. Give a
-            function with your prices for a budget in money.
+            function with your prices for a budget in money; ``Tokens.seconds`` are
+            those of live sessions.
         on_exceeded: called once with the `BudgetExceeded`, in the thread that
             delivers events. Without it, the guarded sessions are closed.
     """
@@ -65,10 +68,12 @@ class Budget:
         # Guards everything below; the callback is called outside of it.
         self._lock = threading.Lock()
         self._tokens = Tokens()
-        self._sessions: list[Session] = []
+        self._sessions: list[AnySession] = []
+        # What the live sessions have told so far: the epoch, and how much.
+        self._told: dict[str, tuple[int, Tokens]] = {}
         self._exceeded = False
 
-    def guard(self, session: Session) -> Subscription:
+    def guard(self, session: AnySession) -> Subscription:
         """
         Count what a session takes; one budget may guard many.
 
@@ -78,6 +83,10 @@ class Budget:
         with self._lock:
             self._sessions = [each for each in self._sessions if not each.closed]
             self._sessions.append(session)
+            names = {each.name for each in self._sessions}
+            self._told = {n: told for n, told in self._told.items() if n in names}
+        if session.session_type == "live":
+            return session.on("session.usage.updated", self._used)
         return session.on("response.done", self._done)
 
     @property
@@ -108,7 +117,34 @@ class Budget:
             raise self._error(spent)
 
     def _done(self, event: events.ResponseDone) -> None:
-        tokens = Tokens.of(getattr(event.response, "usage", None) or None)
+        self._count(Tokens.of(getattr(event.response, "usage", None) or None))
+
+    def _used(self, event: live.events.SessionUsageUpdated, ctx: Any) -> None:
+        """Count what is new: the service tells the whole of it each time."""
+        snapshot: live.LiveSnapshot = ctx.snapshot
+        backend = tuple(snapshot.usage.backend.values())
+        taken, given = (sum(each[side] for each in backend) for side in (0, 1))
+        now = Tokens(
+            total=taken + given,
+            input=taken,
+            output=given,
+            seconds=snapshot.usage.seconds,
+        )
+        with self._lock:
+            epoch, before = self._told.get(ctx.session.name, (0, Tokens()))
+            self._told[ctx.session.name] = snapshot.epoch, now
+        # The seconds begin anew with each session, the tokens of the backend do not.
+        known = before.seconds if epoch == snapshot.epoch else 0.0
+        self._count(
+            Tokens(
+                total=now.total - before.total,
+                input=now.input - before.input,
+                output=now.output - before.output,
+                seconds=now.seconds - known,
+            )
+        )
+
+    def _count(self, tokens: Tokens) -> None:
         with self._lock:
             self._tokens += tokens
             spent = self._measure(self._tokens)
@@ -121,7 +157,10 @@ class Budget:
             self._on_exceeded(error)
             return
         for session in sessions:
-            session.close(reason="budget exceeded")
+            if session.session_type == "live":
+                session.close()
+            else:
+                cast("Session", session).close(reason="budget exceeded")
 
     def _error(self, spent: float) -> BudgetExceeded:
         return BudgetExceeded(

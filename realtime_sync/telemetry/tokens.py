@@ -30,7 +30,8 @@ class Tokens:
     Counts of tokens, split the way they are billed.
 
     Cached tokens are a part of the input tokens of their kind. A server that
-    gives no details leaves the parts at 0. Two can be added.
+    gives no details leaves the parts at 0. Two can be added. Sessions of GPT-Live are
+    billed by time, and by the tokens of their backend: `seconds` is of them alone.
     """
 
     total: int = 0
@@ -46,6 +47,7 @@ class Tokens:
     output_text: int = 0
     output_audio: int = 0
     reasoning: int = 0
+    seconds: float = 0.0
 
     @classmethod
     def of(cls, usage: object) -> Tokens:
