@@ -97,16 +97,20 @@ class Expectation(Generic[Event]):
         """
         deadline = self._waiting.deadline(timeout)
         while self._found is None:
-            event: Event = self._next(deadline)
-            if self._where is None or self._where(event):
+            event: Event = self._first(deadline)
+            # It is in the mailbox until it is known not to fit: who is interrupted
+            # in the predicate asks again, and finds it.
+            if _fits(self._where, event, self._mailbox):
                 self._found = event
                 self.cancel()
+            else:
+                self._mailbox.drop(event)
         return self._found
 
-    def _next(self, deadline: Deadline) -> Event:
+    def _first(self, deadline: Deadline) -> Event:
         try:
             with self._waiting.explaining(self._since):
-                event: Event = self._mailbox.take(
+                event: Event = self._mailbox.first(
                     self._waiting.wait, deadline, f"event {self._what}"
                 )
             return event
@@ -126,7 +130,8 @@ class EventStream(Generic[Event]):
 
     Registered when it is made; bounded; forgotten when it is collected. Ends
     when the session is closed, raises when the connection is lost. One thread
-    at a time.
+    at a time. A wait that Ctrl-C interrupts loses no event: go on with the same
+    stream.
     """
 
     def __init__(
@@ -167,26 +172,52 @@ class EventStream(Generic[Event]):
 
     def __next__(self) -> Event:
         deadline = self._waiting.deadline(self._timeout)
+        mailbox = self._mailbox
+        events = mailbox.events
         while True:
-            try:
-                # Since the event before: the error may have come while the caller
-                # was busy with that one.
-                with self._waiting.explaining(self._since):
-                    event: Event = self._mailbox.take(
-                        self._waiting.wait, deadline, f"event {self._what}"
-                    )
-            except ConnectionClosedOK:
-                raise StopIteration from None
-            except OverflowError as exc:
-                raise DispatchOverflow(f"stream of {self._what}: {exc}") from None
-            if self._where is None or self._where(event):
-                self._since = self._waiting.heard
+            event: Event = self._first(deadline)
+            if not _fits(self._where, event, mailbox):
+                mailbox.drop(event)
+                continue
+            self._since = self._waiting.heard
+            # No call from here on, not even of `drop`: the interpreter looks for
+            # signals at calls, and an event that is taken out before a Ctrl-C is
+            # raised would be lost.
+            if events and events[0] is event:
+                del events[0]
                 return event
+
+    def _first(self, deadline: Deadline) -> Event:
+        try:
+            # Since the event before: the error may have come while the caller was
+            # busy with that one.
+            with self._waiting.explaining(self._since):
+                event: Event = self._mailbox.first(
+                    self._waiting.wait, deadline, f"event {self._what}"
+                )
+            return event
+        except ConnectionClosedOK:
+            raise StopIteration from None
+        except OverflowError as exc:
+            raise DispatchOverflow(f"stream of {self._what}: {exc}") from None
 
     def close(self) -> None:
         """End the stream; iterating further stops."""
         self._forget()
         self._mailbox.end(None)
+
+
+def _fits(
+    where: Optional[Callable[[Event], Any]], event: Event, mailbox: Mailbox
+) -> bool:
+    """
+    Whether an event is wanted; one whose predicate fails is not looked at again.
+    """
+    try:
+        return where is None or bool(where(event))
+    except Exception:
+        mailbox.drop(event)
+        raise
 
 
 def wait_changed(

@@ -95,12 +95,15 @@ class Mailbox:
 
     Args:
         limit: most events that may wait; None for no limit.
+
+    Attributes:
+        events: that wait, see `first`.
     """
 
-    __slots__ = ("_events", "_ready", "_end", "_limit", "_full", "ended")
+    __slots__ = ("_ready", "_end", "_limit", "_full", "ended", "events")
 
     def __init__(self, limit: Optional[int] = None) -> None:
-        self._events: deque[Any] = deque()
+        self.events: deque[Any] = deque()
         self._ready = Flag()
         self._end: Optional[BaseException] = None
         self._limit = limit
@@ -111,11 +114,11 @@ class Mailbox:
         """Add an event. On the loop."""
         if self.ended:
             return
-        if self._limit is not None and len(self._events) >= self._limit:
+        if self._limit is not None and len(self.events) >= self._limit:
             self.end(OverflowError(f"more than {self._limit} events wait unread"))
             return
         # In this order: who is woken and finds nothing goes back to sleep.
-        self._events.append(event)
+        self.events.append(event)
         self._ready.set()
 
     def put_first(self, event: object) -> None:
@@ -134,7 +137,28 @@ class Mailbox:
 
     def take(self, wait: Wait, deadline: Deadline, what: str) -> Any:
         """
-        The next event.
+        The next event, for who gives up the mailbox when he is interrupted.
+
+        Raises:
+            Exception: see `first`.
+        """
+        event = self.first(wait, deadline, what)
+        self.drop(event)
+        return event
+
+    def drop(self, event: object) -> None:
+        """Let go of the first event, if it is still this one."""
+        events = self.events
+        # No call between the two: neither an interrupt nor another thread comes there.
+        if events and events[0] is event:
+            del events[0]
+
+    def first(self, wait: Wait, deadline: Deadline, what: str) -> Any:
+        """
+        The next event; it stays the next one.
+
+        Who takes it out does so where nothing can interrupt him any more, or a Ctrl-C
+        would lose it.
 
         Raises:
             WaitTimeout: none came in time.
@@ -143,7 +167,7 @@ class Mailbox:
         """
         while True:
             try:
-                return self._events.popleft()
+                return self.events[0]
             except IndexError:
                 pass
             if self.ended:
@@ -153,7 +177,7 @@ class Mailbox:
             self._ready.clear()
             # Looked at again: what was put between the look above and the clearing had
             # its signal cleared as well, and this thread would sleep beside it.
-            if self._events or self.ended:
+            if self.events or self.ended:
                 continue
             if not wait(self._ready, deadline):
                 raise WaitTimeout(f"no {what} in time")

@@ -232,7 +232,7 @@ def test_an_expectation_keeps_one_event_or_a_bounded_number(
     for _ in range(11_000):
         listening.hear("error")
 
-    assert 1 == len(one._mailbox._events)
+    assert 1 == len(one._mailbox.events)
     with pytest.raises(DispatchOverflow):
         some.result()
 

@@ -21,6 +21,7 @@ import pytest
 
 import realtime_sync
 from realtime_sync import Router, connect
+from realtime_sync.errors import WaitTimeout
 from realtime_sync.testing import MemoryTransport
 from tests.rawserver import GREETING, Gone, Peer, RawServer
 
@@ -308,3 +309,90 @@ def test_a_pump_that_is_interrupted_loses_and_repeats_no_delivery() -> None:
 
     assert [] == wrong
     assert struck > 25
+
+
+def taken_again(every: int, take: Callable[[Any, Any], list[str]]) -> list[str]:
+    """
+    Interrupt whoever takes events at every so manieth place, and let him go on.
+
+    Args:
+        every: how far the places are apart.
+        take: gives what he was given, from the session and what was struck.
+
+    Returns:
+        Which places lost or repeated an event.
+    """
+    wrong: list[str] = []
+    place = 1
+    memory = MemoryTransport()
+    with connect("m", transport=memory, router=Router(), timeout=1.0) as session:
+        while True:
+            strike = Strike(place)
+            heard = take(session, (memory, strike))
+            if strike.where is None:
+                break
+            if heard != ["0", "1", "2"]:
+                wrong.append(f"{heard}: {strike.where}")
+            place += every
+    assert place > 10
+    return wrong
+
+
+def tell(memory: MemoryTransport) -> None:
+    """Three events that are wanted, each behind one that is not."""
+    for number in range(3):
+        for delta in ("no", f"{number}"):
+            memory.feed({"type": "response.output_text.delta", "delta": delta})
+
+
+def wanted(event: Any) -> bool:
+    """The predicate of whoever waits."""
+    return bool(event.delta != "no")
+
+
+def from_stream(session: Any, struck: Any) -> list[str]:
+    """What a stream gives to who goes on with it."""
+    memory, strike = struck
+    heard: list[str] = []
+    with session.events("response.output_text.delta", where=wanted) as stream:
+        tell(memory)
+        while len(heard) < 3:
+            try:
+                with strike:
+                    event = next(stream)
+                heard.append(event.delta)
+            except KeyboardInterrupt:
+                pass
+            except WaitTimeout:
+                break
+    return heard
+
+
+def from_expectations(session: Any, struck: Any) -> list[str]:
+    """What expectations give to who asks them again."""
+    memory, strike = struck
+    heard: list[str] = []
+    expected = [
+        session.expect(
+            "response.output_text.delta", where=lambda e, n=n: e.delta == f"{n}"
+        )
+        for n in range(3)
+    ]
+    tell(memory)
+    for expectation in expected:
+        try:
+            with strike:
+                expectation.result()
+        except KeyboardInterrupt:
+            pass
+        try:
+            heard.append(expectation.result().delta)
+        except WaitTimeout:
+            break
+    return heard
+
+
+@pytest.mark.parametrize("take", [from_stream, from_expectations])
+def test_an_interrupt_loses_and_repeats_no_event_of_who_goes_on(take: Any) -> None:
+    """Wherever it is struck, the event stays the next one until it is given."""
+    assert [] == taken_again(1, take)
