@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, Optional
 
 import pytest
 
+from .repeats import repeats_of, run_repeated
+
 if TYPE_CHECKING:
     from .. import Session
     from ..evaluation import Caller
@@ -40,8 +42,26 @@ def pytest_configure(config: pytest.Config) -> None:
         "opened with, as for realtime_sync.connect",
         "caller(**arguments): what caller is made with, as for "
         "realtime_sync.evaluation.Caller",
+        "realtime_repeat(times, pass_rate=1.0): run the test so often, with fixtures "
+        "of its own each time; so large a share of the runs must pass",
     ):
         config.addinivalue_line("markers", line)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A marker that says what cannot be is told before anything runs."""
+    repeats_of(item)
+
+
+def pytest_runtest_protocol(
+    item: pytest.Item, nextitem: Optional[pytest.Item]
+) -> Optional[bool]:
+    """Tests with the marker ``realtime_repeat`` run here, all others as ever."""
+    repeats = repeats_of(item)
+    if repeats is None:
+        return None
+    run_repeated(item, nextitem, repeats)
+    return True
 
 
 @pytest.hookimpl(wrapper=True)

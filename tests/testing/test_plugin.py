@@ -189,6 +189,159 @@ def test_failure(caller):
     )
 
 
+REPEATED = """
+runs = []
+
+@pytest.fixture(scope="module")
+def shared():
+    runs.append("shared")
+    yield
+    runs.append("gone")
+
+@pytest.fixture
+def own():
+    runs.append("own")
+    yield
+    runs.append("end")
+"""
+
+
+def test_a_test_is_repeated_with_fixtures_of_its_own(
+    pytester: pytest.Pytester,
+) -> None:
+    """Those of the module are made once, and everything is counted as one test."""
+    result = run(
+        pytester,
+        REPEATED + """
+@pytest.mark.realtime_repeat(times=5, pass_rate=0.8)
+def test_often(shared, own):
+    assert 2 != runs.count("own")
+
+def test_afterwards(shared):
+    assert ["shared", *5 * ["own", "end"]] == runs
+
+@pytest.mark.realtime_repeat(times=2)
+@pytest.mark.parametrize("place", [1, 2])
+def test_each_parameter(place, own):
+    assert place
+""",
+    )
+
+    result.assert_outcomes(passed=4)
+
+
+def test_too_few_runs_that_pass_are_a_failure_that_shows_them(
+    pytester: pytest.Pytester,
+) -> None:
+    """The first failure in full, of the others the last line and what they printed."""
+    result = run(
+        pytester,
+        REPEATED + """
+@pytest.mark.realtime_repeat(times=5, pass_rate=0.8)
+def test_seldom(own):
+    count = runs.count("own")
+    print(f"this is run {count}")
+    assert count not in (2, 4), f"run {count} is wrong"
+
+@pytest.mark.realtime_repeat(times=2)
+def test_breaks_in_teardown(broken):
+    pass
+
+@pytest.fixture
+def broken():
+    yield
+    raise ValueError("not put away")
+""",
+    )
+
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*AssertionError: run 2 is wrong",
+            "this is run 2",
+            "3 of 5 runs passed, 0.8 of them must",
+            "run 2 failed: AssertionError: run 2 is wrong",
+            "run 4 failed: AssertionError: run 4 is wrong",
+            "*run 4: Captured stdout call*",
+            "this is run 4",
+            "*ValueError: not put away",
+            "0 of 2 runs passed, 1 of them must",
+        ]
+    )
+
+
+def test_runs_that_are_skipped_do_not_count(pytester: pytest.Pytester) -> None:
+    """All of them are a skipped test, some of them are left out of the share."""
+    result = run(
+        pytester,
+        REPEATED + """
+@pytest.mark.realtime_repeat(times=3)
+def test_never(shared, own):
+    pytest.skip("no server")
+
+@pytest.mark.realtime_repeat(times=4, pass_rate=0.5)
+def test_sometimes(own):
+    if runs.count("own") % 2:
+        pytest.skip("not now")
+    assert runs.count("own") == 6
+""",
+    )
+
+    result.assert_outcomes(passed=1, skipped=1)
+
+
+def test_what_cannot_be_repeated_is_told_before_anything_runs(
+    pytester: pytest.Pytester,
+) -> None:
+    """With the test, and what is wrong with its marker."""
+    for said, told in (
+        ("times=0", "times is 1 or more, not 0"),
+        ("times=True", "times is a whole number, not True"),
+        ("times=2, pass_rate=80", "pass_rate is above 0, to 1, not 80"),
+        ("times=2, rate=0.8", "*unexpected keyword argument 'rate'"),
+        ("2", "*positional argument*"),
+        ("", "*missing*'times'"),
+    ):
+        result = run(
+            pytester,
+            f"""
+@pytest.mark.realtime_repeat({said})
+def test_it():
+    assert False
+""",
+        )
+
+        assert pytest.ExitCode.USAGE_ERROR == result.ret
+        result.stderr.fnmatch_lines([f"*::test_it: the marker realtime_repeat*{told}"])
+
+
+def test_calls_of_repeated_tests_are_shown_of_each_run_that_fails(
+    pytester: pytest.Pytester,
+) -> None:
+    """And JUnit's report says how many have passed."""
+    pytester.makeini("[pytest]\njunit_family = xunit1\n")
+    pytester.makepyfile("""
+import pytest
+from realtime_sync import audio
+
+CONFIG = {"audio": {"input": {"turn_detection": None}}}
+
+@pytest.mark.realtime_server(agent=["Yes."])
+@pytest.mark.realtime_session(config=CONFIG)
+@pytest.mark.realtime_repeat(times=2)
+def test_call(caller):
+    caller.say(audio.tone(400, 0.3), text="hello")
+    assert caller.hang_up().says("good morning")
+""")
+    result = pytester.runpytest_inprocess(
+        "-p", "realtime_sync.testing.plugin", "--junitxml=calls.xml"
+    )
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*the call*", "*run 2: the call*", "*said: hello*"])
+    assert 'value="0 of 2 runs passed"' in (pytester.path / "calls.xml").read_text()
+
+
 def test_memory_session_has_no_thread_and_a_transport(
     pytester: pytest.Pytester,
 ) -> None:
