@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-# An inner run forgets what it has imported, and these can be imported but once.
+# An inner run forgets what it has imported: what can be imported but once, and what
+# others still have of this package, is here before it.
 import numpy  # noqa: F401
 import pytest
 import soxr  # noqa: F401
+
+import realtime_sync.evaluation
+import realtime_sync.protocol.events  # noqa: F401
+import realtime_sync.testing.scenario
+import realtime_sync.tools  # noqa: F401
 
 pytest_plugins = ["pytester"]
 
