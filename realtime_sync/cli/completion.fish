@@ -51,7 +51,7 @@ function _shtab_realtime_sync_using
 end
 
 set -g _shtab_realtime_sync_commands demo talk ask transcribe serve web tail replay report debug score call prune doctor bench completion
-set -g _shtab_realtime_sync_opts_with_value --against --agent --allow-host --allow-origin --api-key --call --certificate --channel --channels --days --dialect --expected --fault --first-audio-max --first-audio-p50 --first-audio-p95 --format --host --html --jsonl --junit --language --max-silence --max-talk-over --max-turns --max-wer --model --never-says --no-tool --out --output --pace --pairs --parallel --password-file --port --private-key --question --rate --repeat --runs --says --scale --speed --stop-within --timeout --title --tool --transcription-model --url -n -o
+set -g _shtab_realtime_sync_opts_with_value --against --agent --allow-host --allow-origin --api-key --call --certificate --channel --channels --days --dialect --expected --fault --first-audio-max --first-audio-p50 --first-audio-p95 --format --host --html --jsonl --junit --language --max-cost --max-silence --max-talk-over --max-turns --max-wer --model --never-says --no-tool --out --output --pace --pairs --parallel --password-file --port --prices --private-key --question --rate --repeat --runs --says --scale --speed --stop-within --timeout --title --tool --transcription-model --url -n -o
 
 complete -c realtime-sync -e
 complete -c realtime-sync -f
@@ -171,6 +171,8 @@ complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l stop-within -
 complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l max-silence -x -d 'longest silence'
 complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l max-talk-over -x -d 'both speaking at once'
 complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l max-turns -x -d 'turns of the caller'"'"'s'
+complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l max-cost -x -d 'what the answers of a call may cost, by --prices'
+complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l prices -xka "(__fish_complete_path (commandline -ct))" -d 'what a million tokens cost, such as {"input_audio": 32, "output_audio": 64}'
 complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l tool -x -d 'a tool that must be called; may be given again'
 complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l no-tool -x -d 'a tool that must not be called; may be given again'
 complete -c realtime-sync -n '_shtab_realtime_sync_using score' -l says -x -d 'words that the caller must hear; may be given again'

@@ -177,6 +177,8 @@ _shtab_realtime_sync_score_options=(
   "--max-silence[longest silence]:MS:"
   "--max-talk-over[both speaking at once]:MS:"
   "--max-turns[turns of the caller\'s]:COUNT:"
+  "--max-cost[what the answers of a call may cost, by --prices]:AMOUNT:"
+  "--prices[what a million tokens cost, such as \{\"input_audio\"\: 32, \"output_audio\"\: 64\}]:FILE.json:_files"
   "*--tool[a tool that must be called\; may be given again]:NAME:"
   "*--no-tool[a tool that must not be called\; may be given again]:NAME:"
   "*--says[words that the caller must hear\; may be given again]:WORDS:"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import ConfigurationError
 from ..protocol.escape import one_line
 from .json_output import Commands, add_json_option, print_json
 
 if TYPE_CHECKING:
     from ..evaluation import Gate, Table
+    from ..telemetry import Prices
 
 
 def add(commands: Commands) -> None:
@@ -75,6 +78,19 @@ def add_gate_options(parser: argparse.ArgumentParser) -> None:
     )
     gates.add_argument(
         "--max-turns", type=int, metavar="COUNT", help="turns of the caller's"
+    )
+    gates.add_argument(
+        "--max-cost",
+        type=float,
+        metavar="AMOUNT",
+        help="what the answers of a call may cost, by --prices",
+    )
+    gates.add_argument(
+        "--prices",
+        type=Path,
+        metavar="FILE.json",
+        help='what a million tokens cost, such as {"input_audio": 32, '
+        '"output_audio": 64}',
     )
     gates.add_argument(
         "--tool",
@@ -166,6 +182,10 @@ def gates_of(options: argparse.Namespace) -> list[Gate]:
         (options.max_turns, lambda count: ev.turn_count(most=int(count))),
     )
     found += [make(limit) for limit, make in limits if limit is not None]
+    if (options.max_cost is None) != (options.prices is None):
+        raise ConfigurationError("--max-cost needs --prices, and --prices --max-cost")
+    if options.prices is not None:
+        found.append(ev.cost(_read_prices(options.prices), most=options.max_cost))
     found += [ev.tool_called(name) for name in options.tool]
     found += [ev.tool_not_called(name) for name in options.no_tool]
     found += [ev.says(words) for words in options.says]
@@ -178,6 +198,22 @@ def gates_of(options: argparse.Namespace) -> list[Gate]:
         if not allowed:
             found.append(make_gate())
     return found
+
+
+def _read_prices(path: Path) -> Prices:
+    """
+    The price list in a file.
+
+    Raises:
+        OSError: it cannot be read.
+        ConfigurationError: it is no price list.
+    """
+    from ..telemetry import Prices
+
+    try:
+        return Prices.of(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as exc:
+        raise ConfigurationError(f"{path} is no price list: {exc}") from None
 
 
 def tell(table: Table, options: argparse.Namespace) -> int:

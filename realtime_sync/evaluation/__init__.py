@@ -23,6 +23,7 @@ from .comparison import Change, Comparison
 from .gates import (
     Gate,
     answered,
+    cost,
     first_audio_ms,
     heard_whole,
     judge,
@@ -68,6 +69,7 @@ __all__ = [
     "Verdict",
     "WordErrors",
     "answered",
+    "cost",
     "evaluate",
     "first_audio_ms",
     "heard_whole",

@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from .. import Router, read_recording, replay
 from ..report import Listener, Problem, Track, problem
-from ..telemetry import Spread, Tokens
+from ..telemetry import Prices, Spread, Tokens
 from ..types import RecordingSource
 from . import measures
 from .call_notes import CallNotes
@@ -156,6 +156,10 @@ class CallRecord:
     def tokens(self) -> Tokens:
         """What all answers took."""
         return Tokens.sum(turn.tokens for turn in self.turns)
+
+    def cost(self, prices: Prices) -> float:
+        """What all answers cost by a price list, in its currency."""
+        return prices.cost(self.tokens)
 
     def wer(self, expected: Union[None, str, Sequence[str]] = None) -> float:
         """

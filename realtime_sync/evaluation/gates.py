@@ -2,7 +2,8 @@
 Gates: what a call must be, as values.
 
 A gate is frozen and can be pickled, so that it can be sent to other processes and
-machines. Anything that is a `Check` is one.
+machines. Anything that is a `Check` is one. A limit that is no number of 0 or more
+raises `ConfigurationError` where the gate is made.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Optional, Union
 from attrs import field, frozen
 
 from ..errors import ConfigurationError
+from ..telemetry import Prices
 from . import judging, measures
 from .call_record import CallRecord
 from .chat_model import ChatModel
@@ -52,8 +54,7 @@ def wer(
             for each turn; or the words of each turn. By default those of the `Caller`.
         most: errors per word that was said.
     """
-    if not most >= 0:
-        raise ConfigurationError(f"an error rate is 0 or more, not {most!r}")
+    _check_limits(most=most)
     if isinstance(expected, os.PathLike):
         expected = str(Path(expected))
     arguments = {"expected": expected, "most": most}
@@ -74,6 +75,7 @@ def first_audio_ms(
     """
     if p50 is None and p95 is None and most is None:
         raise ConfigurationError("first_audio_ms needs p50, p95 or most")
+    _check_limits(p50=p50, p95=p95, most=most)
     arguments = {"p50": p50, "p95": p95, "most": most}
     return Gate(
         name="first_audio_ms", measure=measures.first_audio_ms, arguments=arguments
@@ -82,6 +84,7 @@ def first_audio_ms(
 
 def stopped_within_ms(most: float) -> Gate:
     """The agent must be silent so many milliseconds after the caller begins."""
+    _check_limits(most=most)
     return Gate(
         name="stopped_within_ms",
         measure=measures.stopped_within_ms,
@@ -91,12 +94,14 @@ def stopped_within_ms(most: float) -> Gate:
 
 def silence_ms(most: float) -> Gate:
     """Nobody may wait longer than this in silence, in milliseconds."""
+    _check_limits(most=most)
     arguments = {"most": most}
     return Gate(name="silence_ms", measure=measures.silence_ms, arguments=arguments)
 
 
 def talk_over_ms(most: float) -> Gate:
     """Both may speak at once for so many milliseconds of the whole call."""
+    _check_limits(most=most)
     arguments = {"most": most}
     return Gate(name="talk_over_ms", measure=measures.talk_over_ms, arguments=arguments)
 
@@ -125,6 +130,7 @@ def tool_called(tool: str, *, times: Optional[int] = None, **arguments: object) 
         times: exactly how often with these arguments; at least once by default.
         arguments: that the call must have; others are not looked at.
     """
+    _check_limits(times=times)
     return Gate(
         name=f"tool_called {tool}",
         measure=measures.tool_called,
@@ -157,13 +163,31 @@ def never_says(text: str) -> Gate:
 
 def turn_count(*, least: int = 0, most: Optional[int] = None) -> Gate:
     """The caller must need so many turns."""
+    _check_limits(least=least, most=most)
     arguments = {"least": least, "most": most}
     return Gate(name="turn_count", measure=measures.turn_count, arguments=arguments)
 
 
 def tokens(most: int) -> Gate:
     """The answers of a call may take so many tokens."""
+    _check_limits(most=most)
     return Gate(name="tokens", measure=measures.tokens, arguments={"most": most})
+
+
+def cost(prices: Union[Prices, Mapping[str, object]], *, most: float) -> Gate:
+    """
+    The answers of a call may cost so much.
+
+    Args:
+        prices: the price list of the model, or a mapping of its attributes.
+        most: in the currency of the list.
+
+    Raises:
+        ConfigurationError: *prices* are no price list.
+    """
+    _check_limits(most=most)
+    arguments = {"prices": Prices.of(prices), "most": most}
+    return Gate(name="cost", measure=measures.cost, arguments=arguments)
 
 
 def judge(question: str, model: ChatModel) -> Gate:
@@ -180,3 +204,20 @@ def judge(question: str, model: ChatModel) -> Gate:
         measure=judging.judged,
         arguments={"question": question, "model": model},
     )
+
+
+def _check_limits(**limits: object) -> None:
+    """
+    Refuse what no figure can be held against, where the gate is made.
+
+    Raises:
+        ConfigurationError: a limit is no number of 0 or more.
+    """
+    for name, value in limits.items():
+        if value is None:
+            continue
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        # What is not a number compares as false with everything: such a gate would
+        # never fall.
+        if not number or not value >= 0:  # type: ignore[operator]
+            raise ConfigurationError(f"{name} is 0 or more, not {value!r}")

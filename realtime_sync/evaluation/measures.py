@@ -8,7 +8,7 @@ from typing import Optional, Protocol, Union
 
 from ..errors import ConfigurationError
 from ..report import Problem
-from ..telemetry import Tokens, percentile
+from ..telemetry import Prices, Tokens, percentile
 from .speech import Interval, joined
 from .turns import CallTurn, ToolUse
 from .verdict import Verdict
@@ -300,6 +300,22 @@ def tokens(call: Call, most: int) -> Verdict:
         value=call.tokens.total,
         limit=most,
         unit="tokens",
+    )
+
+
+def cost(call: Call, prices: Prices, most: float) -> Verdict:
+    """Whether the answers of a call cost no more than that; shows the dearest turn."""
+    value = prices.cost(call.tokens)
+    passed = value <= most
+    dearest = max(call.turns, key=lambda turn: prices.cost(turn.tokens), default=None)
+    return _verdict(
+        f"cost(most={most:g})",
+        passed,
+        [] if passed or dearest is None else [dearest],
+        value=round(value, 6),
+        limit=most,
+        unit=prices.currency,
+        why=lambda turn: f"{prices.cost(turn.tokens):g} for this turn",
     )
 
 

@@ -34,7 +34,7 @@ understood."""
 GATES: Mapping[str, Callable[..., Gate]] = {
     name: getattr(known_gates, name)
     for name in (
-        "answered first_audio_ms heard_whole never_says problems says silence_ms "
+        "answered cost first_audio_ms heard_whole never_says problems says silence_ms "
         "stopped_within_ms talk_over_ms tokens tool_called tool_not_called turn_count "
         "wer"
     ).split()

@@ -29,7 +29,7 @@ class Verdict:
         passed: whether the call passes.
         value: the figure that was measured, None where there is none.
         limit: what it is held against, None where there is none.
-        unit: of both: ``"ms"``, ``"turns"`` or empty.
+        unit: of both: ``"ms"``, ``"turns"``, a currency, or empty.
         reasons: what made it fall, one text for each turn or event.
         turns: numbers of the turns that made it fall.
     """

@@ -11,6 +11,7 @@ from .budget import Budget, BudgetExceeded, total_tokens
 from .calls import CallRow, ProcessCalls, Rows, Totals, activity
 from .ledger import TIMES, Ledger, Spread
 from .logs import RedactingFilter, without_secrets
+from .prices import Prices
 from .prometheus import metrics_text
 from .tables import data_frame, token_columns
 from .tokens import Tokens
@@ -22,6 +23,7 @@ __all__ = [
     "CallRow",
     "Ledger",
     "OpenTelemetry",
+    "Prices",
     "ProcessCalls",
     "RedactingFilter",
     "Rows",

@@ -111,3 +111,17 @@ def test_score_of_nothing_is_bad_input(tmp_path: Path, capsys: Output) -> None:
     """A mistyped folder must not make CI green."""
     assert 2 == main(["score", str(tmp_path)])
     assert "no recordings" in capsys.readouterr().err
+
+
+def test_score_knows_what_calls_cost(calls: Path, tmp_path: Path) -> None:
+    """By a price list; one without a limit, and a file that is none, are refused."""
+    prices = tmp_path / "prices.json"
+    prices.write_text('{"output_audio": 64}', encoding="utf-8")
+    told = ["score", str(calls), "--prices", str(prices)]
+
+    assert 0 == main([*told, "--max-cost", "0.05"])
+    assert 2 == main(told)
+
+    prices.write_text("cheap", encoding="utf-8")
+
+    assert 2 == main([*told, "--max-cost", "0.05"])

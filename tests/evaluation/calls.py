@@ -69,6 +69,7 @@ class Call:
         heard: Optional[float] = None,
         truncated_at: float = 0.0,
         quiet: float = 0.0,
+        usage: Optional[dict[str, Any]] = None,
     ) -> str:
         """An answer whose sound comes at a time, and is played as it comes."""
         self._number += 1
@@ -83,6 +84,8 @@ class Call:
             kind = "response.output_audio.delta"
             self.frame(at, kind, delta=encoded(sound), **moment)
         done: dict[str, Any] = {"id": response, "status": status, "output": []}
+        if usage is not None:
+            done["usage"] = usage
         if reason:
             done["status_details"] = {"type": status, "reason": reason}
         content = [{"type": "output_audio", "transcript": text}]

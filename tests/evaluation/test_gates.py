@@ -12,6 +12,7 @@ from realtime_sync.evaluation import (
     CallRecord,
     Check,
     answered,
+    cost,
     first_audio_ms,
     heard_whole,
     never_says,
@@ -235,3 +236,48 @@ def test_gates_without_a_limit_are_refused(make: Callable[[], object]) -> None:
     """At the line where they are made."""
     with pytest.raises(errors.ConfigurationError):
         make()
+
+
+def test_cost_is_held_against_a_price_list() -> None:
+    """And the turn that costs most is shown."""
+    call = Call()
+    for number, count in enumerate((1000, 3000)):
+        at = 4.0 * number
+        call.user(at + 0.5, at + 1.5, "hello")
+        details = {"text_tokens": 0, "audio_tokens": count}
+        usage = {"output_tokens": count, "output_token_details": details}
+        call.answer(at + 2.0, "Hello.", seconds=1.0, usage=usage)
+    record = call.record()
+    prices = {"output_audio": 64, "currency": "USD"}
+    dear = cost(prices, most=0.2).check(record)
+
+    assert cost(prices, most=0.256).check(record)
+    assert not dear
+    assert (0.256, 0.2, "USD", (2,)) == (dear.value, dear.limit, dear.unit, dear.turns)
+    assert "0.192 for this turn" in str(dear)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda limit: wer(most=limit),
+        lambda limit: first_audio_ms(p50=limit),
+        lambda limit: first_audio_ms(p95=limit),
+        lambda limit: first_audio_ms(most=limit),
+        stopped_within_ms,
+        silence_ms,
+        talk_over_ms,
+        lambda limit: tool_called("book", times=limit),
+        lambda limit: turn_count(least=limit),
+        lambda limit: turn_count(most=limit),
+        tokens,
+        lambda limit: cost({}, most=limit),
+    ],
+)
+@pytest.mark.parametrize("limit", [float("nan"), -1, True, "900"])
+def test_a_limit_that_nothing_can_be_held_against_is_refused(
+    make: Callable[..., Check], limit: object
+) -> None:
+    """A gate with such a limit would never fall, or always."""
+    with pytest.raises(errors.ConfigurationError, match="is 0 or more"):
+        make(limit)

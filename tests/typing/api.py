@@ -60,6 +60,7 @@ from realtime_sync.evaluation import (
     Caller,
     CallRecord,
     Verdict,
+    cost,
     first_audio_ms,
     problems,
     tool_called,
@@ -410,8 +411,12 @@ def evaluated(session: Session) -> None:
     rate: float = call.turns[0].wer("i would like a table for two")
     verdict: Verdict = call.stopped_within_ms(300)
     call.require(first_audio_ms(p95=900), tool_called("book", seats=3), problems())
+    prices = telemetry.Prices(input_audio=32.0, output_audio=64.0, currency="USD")
+    call.require(cost(prices, most=0.05))
+    spent: float = call.cost(prices)
+    telemetry.Budget(0.5, measure=prices)
     assert_type(CallRecord.load("call.jsonl"), CallRecord)
-    print(greeting, playing, rate, verdict)
+    print(greeting, playing, rate, verdict, spent)
 
 
 def live_sessions(client: RealtimeClient) -> None:
