@@ -146,7 +146,7 @@ class Backend:
         self.go_on()
 
     def _send_item(
-        self, item: Mapping[str, Any], *, counts: bool = True
+        self, item: Mapping[str, Any], *, counts: bool = True, once: bool = False
     ) -> CommandHandle:
         call_id, size = item.get("call_id"), len(jsontext.dumps(item))
         with self._lock:
@@ -165,7 +165,7 @@ class Backend:
             self._queued_bytes += size
             self._sending += 1
             event_id = next(self._ids)
-            if isinstance(call_id, str):
+            if isinstance(call_id, str) and not once:
                 self._items[event_id] = call_id
                 while len(self._items) > QUEUED_ITEMS:
                     del self._items[next(iter(self._items))]
@@ -269,15 +269,20 @@ class Backend:
                 self.on_dropped(dropped)
             return
         with self._lock:
-            asked = named == self._asked
-            if asked:
+            # What was given after the question is not what was refused.
+            again = named == self._asked and self._given
+            if named == self._asked:
                 # What it was given stays there; it goes on when the rest is.
                 self._asked = None
-                self._given = code == "function_call_outputs_required"
+                self._given |= code == "function_call_outputs_required"
             call_id = self._items.pop(named, None)
         if call_id is not None and code == "response_input_buffer_full":
             logger.warning("! the backend has no room for the result of %s", call_id)
-            self._through(lambda: self._send_item(_output(call_id, _PLACEHOLDER)))
+            placeholder = _output(call_id, _PLACEHOLDER)
+            # Once: where there is no room for that either, another is no better.
+            self._through(lambda: self._send_item(placeholder, once=True))
+            again = True
+        if again:
             self._go_on_reading()
 
     def _go_on_reading(self) -> None:
