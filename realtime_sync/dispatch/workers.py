@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from threading import Lock, Thread, current_thread, get_ident
+from threading import Lock, Thread, current_thread, get_ident, main_thread
 from time import monotonic
 from typing import Any, Generic, Optional
 
@@ -64,11 +64,13 @@ class Place(Generic[Item]):
 
     def put(self, item: Item) -> None:
         """Add an item to the strand. Any thread; never waits for a worker."""
-        self._add(item)
-        # Read without the lock: who finds it set has added before the worker looks
-        # for the last time, which it does after clearing.
-        if not self._lined and self._line_up():
-            self._workers.submit(self)
+        try:
+            self._add(item)
+        finally:
+            # Read without the lock: who finds it set has added before the worker looks
+            # for the last time, which it does after clearing.
+            if not self._lined:
+                self._submit_soon()
 
     def run_share(self) -> bool:
         """
@@ -88,6 +90,18 @@ class Place(Generic[Item]):
                 return True
         # One may have been put between the look and the clearing.
         return not strand.empty and self._line_up()
+
+    def _submit_soon(self) -> None:
+        if current_thread() is main_thread():
+            # A Ctrl-C may strike here, between a count and what it counts: the strand
+            # would then stand in a line where nobody looks. So the loop lines it up.
+            self._workers.call_soon(self._submit)
+        else:
+            self._submit()
+
+    def _submit(self) -> None:
+        if self._line_up():
+            self._workers.submit(self)
 
     def _line_up(self) -> bool:
         """Whether it did not stand in line yet; somebody must take it there."""
@@ -142,6 +156,8 @@ class Workers:
         self._awake = 0
         self._numbers = 0
         self._stopping = False
+        # Whether the system gave no thread the last time; said once.
+        self._refused = False
         # Written by the workers, without a lock: it only has to change.
         self._taken = 0
         # Whether a look at the line is due; and what the last one saw.
@@ -162,6 +178,10 @@ class Workers:
             self._call_workers(1)
         elif not self._watched:
             self._watch()
+
+    def call_soon(self, run: Callable[[], None]) -> None:
+        """Have something called where neither a handler nor a signal comes between."""
+        self._call_later(0.0, run)
 
     def on_worker(self) -> bool:
         """Whether the calling thread is one of the workers."""
@@ -245,7 +265,14 @@ class Workers:
             except RuntimeError as exc:  # The system gives no more threads.
                 with self._lock:
                     self._awake -= 1
-                logger.warning("! no worker more: %s", exc)
+                    told, self._refused = self._refused, True
+                if not told:
+                    logger.warning("! no worker more: %s", exc)
+                # The strand stands in line, so nobody would call for it again.
+                if not self._watched:
+                    self._watch()
+                return
+            self._refused = False
 
     def _work(self) -> None:
         ident, seat = get_ident(), _Seat()

@@ -131,7 +131,9 @@ class Loop:
                 )
                 try:
                     thread.start()
-                except RuntimeError:  # The system gives no more threads.
+                except BaseException:
+                    # The system gives no more threads; or a Ctrl-C, and then it may
+                    # have started: it finds that its waker is not the loop's.
                     self._waker = None
                     waker.close()
                     raise
@@ -150,7 +152,14 @@ class Loop:
         waker = self._waker
         if waker is not None and not self._woken and get_ident() != self.ident:
             self._woken = True
-            waker.wake()
+            try:
+                waker.wake()
+            except BaseException:
+                # A Ctrl-C, perhaps before anything was written: others have seen
+                # `_woken`, and the loop would sleep beside what they asked for.
+                self._woken = False
+                waker.wake()
+                raise
 
     def call_later(self, delay: float, run: Callable[[], None]) -> Timer:
         """
@@ -255,6 +264,9 @@ class Loop:
     # -- the thread --------------------------------------------------------------
 
     def _run(self, waker: Waker) -> None:
+        with self._lock:  # `start` has it until it knows whether it will have this one.
+            if waker is not self._waker:
+                return
         self.ident = get_ident()
         self._log.begin()
         # Made here: what gevent replaces is replaced by now, and a child of a

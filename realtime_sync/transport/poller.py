@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Sequence
-from threading import Lock
+from threading import RLock
 from typing import Any, Final
 
 from ..deadline import Deadline
@@ -63,8 +63,9 @@ class Waker:
         self._near.setblocking(False)
         self._far.setblocking(False)
         # Guards the number of the socket against `close`: it is given to the next
-        # one that is opened, and what is written would go there.
-        self._lock = Lock()
+        # one that is opened, and what is written would go there. Re-entrant, because a
+        # signal handler may wake what its thread is waking.
+        self._lock = RLock()
         self._closed = False
 
     def fileno(self) -> int:

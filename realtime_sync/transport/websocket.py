@@ -282,7 +282,13 @@ class WebSocketTransport:
         """Make the loop look at what others have queued."""
         if not self._called:
             self._called = True
-            self.loop.call(self._look)
+            try:
+                self.loop.call(self._look)
+            except BaseException:
+                # A Ctrl-C: the loop may know nothing of it, and nobody would tell it
+                # again.
+                self._called = False
+                raise
 
     def abort(self) -> None:
         """Shut both directions down; the loop and all senders notice."""

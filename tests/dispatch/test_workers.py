@@ -15,6 +15,7 @@ from realtime_sync.dispatch.workers import Place, Workers
 from realtime_sync.errors import WouldDeadlock
 from realtime_sync.transport import log_writer
 from realtime_sync.transport.loop import Loop
+from tests.stress.sequenced_server import wait_until
 
 _LONG = 10.0
 
@@ -277,8 +278,29 @@ def test_stop_lets_the_line_be_worked_off_first(
     go, _ = blocked(workers, 1)
     done = threading.Event()
     strand(workers, lambda item: done.set()).put(0)
+    wait_until(lambda: workers.waiting, "the strand in line")
     workers.stop()
     go.set()
 
     assert workers.join(Deadline(_LONG))
     assert done.is_set()
+
+
+def test_a_strand_is_run_once_the_system_gives_a_thread(
+    make: Callable[[int], Workers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though nothing more is put in it: nobody else would call for a worker."""
+    refused, start = [], threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if "test worker" in thread.name and len(refused) < 3:
+            refused.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    done = threading.Event()
+    strand(make(2), lambda item: done.set()).put(0)
+
+    assert done.wait(_LONG)
+    assert 3 == len(refused)

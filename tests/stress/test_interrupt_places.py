@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any, Optional
@@ -20,12 +21,13 @@ from typing import Any, Optional
 import pytest
 
 import realtime_sync
-from realtime_sync import Router, connect
+from realtime_sync import Router, Threads, connect
 from realtime_sync.errors import WaitTimeout
 from realtime_sync.testing import MemoryTransport
-from tests.rawserver import GREETING, Gone, Peer, RawServer
+from tests.rawserver import GREETING, Gone, Peer
+from tests.stress.sequenced_server import Place
 
-LONG = 10.0
+LONG, SOON = 10.0, 3.0
 TRACED = (str(Path(realtime_sync.__file__).parent), threading.__file__)
 
 
@@ -153,12 +155,34 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+MODES: dict[str, dict[str, Any]] = {
+    "thread": {},
+    "manual": {"dispatch": "manual"},
+    "shared": {"threads": 1},
+    "secure": {"secure": True},
+}
+"""Who runs handlers, and whether the stream is TLS."""
+
 AFRESH = ("close", "on")
 """Calls after which something is left that the next one would find."""
 
 
+@contextmanager
+def opener(
+    *, secure: bool = False, threads: int = 0, **options: Any
+) -> Iterator[Callable[[], Any]]:
+    """What opens sessions on a server that answers."""
+    shared = Threads(workers=threads) if threads else None
+    with Place(answer, secure=secure) as server:
+        yield lambda: server.open(
+            close_timeout=2.0, timeout=LONG, threads=shared, **options
+        )
+    if shared is not None:
+        assert shared.close()
+
+
 def struck_everywhere(
-    call: str, mode: Any, every: int, unraisable: list[Any]
+    call: str, mode: str, every: int, unraisable: list[Any]
 ) -> tuple[int, list[str]]:
     """
     Interrupt a call at every so manieth place.
@@ -169,17 +193,7 @@ def struck_everywhere(
     wrong: list[str] = []
     place, struck = 1, 0
 
-    def opened() -> Any:
-        return connect(
-            "m",
-            base_url=server.url,
-            router=Router(),
-            dispatch=mode,
-            close_timeout=2.0,
-            timeout=LONG,
-        )
-
-    with RawServer(answer) as server:
+    with opener(**MODES[mode]) as opened:
         session = opened()
         while True:
             strike, lost = Strike(place), len(unraisable)
@@ -199,8 +213,8 @@ def struck_everywhere(
                 wrong.append(f"{outcome!r}: {strike.where}")
             try:
                 if call != "close":
-                    session.update(instructions="again").acknowledged(LONG)
-                    session.flush(LONG)
+                    session.update(instructions="again").acknowledged(SOON)
+                    session.flush(SOON)
                 if call in AFRESH:
                     session.close()
             except Exception as exc:
@@ -222,7 +236,7 @@ def unraisable(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return found
 
 
-@pytest.mark.parametrize("mode", ["thread", "manual"])
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("call", CALLS)
 def test_an_interrupt_at_a_tenth_of_the_places_harms_nothing(
     call: str, mode: str, unraisable: list[Any]
@@ -240,7 +254,7 @@ def test_an_interrupt_at_a_tenth_of_the_places_harms_nothing(
 
 @pytest.mark.deep
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("mode", ["thread", "manual"])
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("call", CALLS)
 def test_an_interrupt_at_every_place_harms_nothing(
     call: str, mode: str, unraisable: list[Any]
