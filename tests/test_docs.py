@@ -46,6 +46,10 @@ COMMANDS = (
     r"python3 -m venv \.venv && \. \.venv/bin/activate",
     r"(export OPENAI_BASE_URL=http://127\.0\.0\.1:8765/v1|python script\.py)",
     r"ffmpeg -i [\w.]+ -f wav - \| realtime-sync transcribe - -o [\w.]+",
+    r"python -m pip install (flask|\"\.\[demo,jupyter\]\" jupyterlab)",
+    r"(python -m flask --app app run|jupyter lab docs/examples/tutorial\.ipynb)",
+    r"curl -H \"Content-Type: application/json\" "
+    r"-d '\{\"question\": \"[\w ?]+\"\}' http://127\.0\.0\.1:5000/ask",
     r"python -m pip install pytest && python -m pytest test_\w+\.py",
     r"tox( -e (py|core|coverage|release)( -- [\w./ -]+)?| -m (versions|deep|soak))?",
 )
