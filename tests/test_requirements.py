@@ -120,6 +120,18 @@ def test_every_extra_that_is_named_in_a_message_exists() -> None:
     assert set() == named - extras()
 
 
+def test_no_message_writes_the_command_of_an_extra_by_hand() -> None:
+    """By hand it is not quoted for every shell, and is wrong for a clone."""
+    by_hand = re.compile(r"pip install .?realtime.sync", re.I)
+    found = [
+        path.name
+        for path in (ROOT / "realtime_sync").rglob("*.py")
+        if by_hand.search(path.read_text(encoding="utf-8"))
+    ]
+
+    assert [] == found
+
+
 def test_every_extra_is_in_the_table_of_the_documentation() -> None:
     """In alphabetical order, as in setup.cfg."""
     page = (ROOT / "docs/intro/install.rst").read_text(encoding="utf-8")

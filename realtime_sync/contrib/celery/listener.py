@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from attrs import field, frozen
 
 from ...audio.telephony import TWILIO, CallBridge, Carrier
-from ...errors import ConfigurationError, RealtimeError
+from ...errors import ConfigurationError, RealtimeError, install_command
 from ...transport.logs import area_logger
 from .errors import NoAnswer
 
@@ -91,7 +91,7 @@ class Listener:
             from websockets.sync.server import serve
         except ImportError:
             raise ConfigurationError(
-                "to take a carrier's sockets: pip install realtime-sync[server]"
+                f"to take a carrier's sockets: {install_command('server')}"
             ) from None
         self._line = line
         # Guards the streams that are expected.
