@@ -25,6 +25,10 @@ WORDS = (
     # What a program is told to pass, as the option of a command.
     (r'dialect="(\w+)"', r"--dialect \1"),
     (
+        r"pass api_key or set (OPENAI_API_KEY);.*",
+        r"set \1, or use --local, which needs no key",
+    ),
+    (
         r"no session\.created in time.*",
         "the server took the connection, but did not greet in time: it may be one of "
         "another protocol",
@@ -53,7 +57,7 @@ def explain(error: BaseException) -> tuple[int | None, str]:
     if isinstance(error, AuthenticationFailed):
         return BAD_INPUT, f"authentication failed: {one_line(error)}"
     if isinstance(error, (ConfigurationError, ConnectFailed)):
-        return BAD_INPUT, one_line(error) + _without_key(error)
+        return BAD_INPUT, one_line(error)
     if isinstance(error, WaitTimeout):
         return FAILED, f"{one_line(error)}; --timeout waits longer"
     if isinstance(error, RealtimeError):
@@ -70,12 +74,6 @@ def _is_closed_pipe_of_windows(error: BaseException) -> bool:
     if os.name != "nt" or not isinstance(error, OSError):
         return False
     return error.errno == errno.EINVAL and error.filename is None
-
-
-def _without_key(error: BaseException) -> str:
-    """What else can be done where a key is missing."""
-    missing = "set OPENAI_API_KEY" in str(error)
-    return ", or use --local, which needs no key" if missing else ""
 
 
 def one_line(error: BaseException) -> str:

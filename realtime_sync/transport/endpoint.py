@@ -18,6 +18,7 @@ from attrs import evolve, field, frozen
 from ..errors import ConfigurationError
 from ..types import Dialect
 from .credentials import (
+    OPENAI,
     Credentials,
     check_headers,
     check_travels_safely,
@@ -345,9 +346,15 @@ class Endpoint:
             return checked_key(key)
         vendor = vendor_of(self.url)
         if vendor is not None and vendor.needs_key and not optional:
+            other = (
+                "; a server that needs none, such as that of `realtime-sync serve`, is "
+                f"named by base_url or {vendor.base_variable}"
+                if vendor is OPENAI
+                else ""
+            )
             raise ConfigurationError(
                 f"no key for {urlsplit(self.url).hostname}: "
-                f"pass api_key or set {' or '.join(key_variables(self.url))}"
+                f"pass api_key or set {' or '.join(key_variables(self.url))}{other}"
             )
         return None
 

@@ -25,6 +25,14 @@ from realtime_sync.server import serve
         (errors.AuthenticationFailed("bad key"), 2, "authentication failed: bad key"),
         (errors.WaitTimeout("too long"), 1, "too long; --timeout waits longer"),
         (errors.ConnectFailed('use dialect="beta"'), 2, "use --dialect beta"),
+        (
+            errors.ConfigurationError(
+                "no key for a.example: pass api_key or set OPENAI_API_KEY; a server ..."
+            ),
+            2,
+            "no key for a.example: set OPENAI_API_KEY, or use --local, which needs no "
+            "key",
+        ),
         (errors.RealtimeError(), 1, "RealtimeError"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],

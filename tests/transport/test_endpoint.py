@@ -223,6 +223,26 @@ def test_provider_without_a_token_does_not_bring_in_another_key(
         headers_of(endpoint)
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "variable", "told"),
+    [
+        (Endpoint(url="https://api.openai.com/v1"), "OPENAI_API_KEY", True),
+        (Endpoint(url="https://eu.api.openai.com/v1"), "OPENAI_API_KEY", True),
+        (Endpoint.azure("r"), "AZURE_OPENAI_API_KEY", False),
+    ],
+)
+def test_who_has_no_key_of_openai_is_told_of_the_local_server(
+    endpoint: Endpoint, variable: str, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A notebook or service that was started without the variable looks like that."""
+    monkeypatch.delenv(variable, raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    with pytest.raises(ConfigurationError, match=variable) as caught:
+        headers_of(endpoint)
+
+    assert told == ("base_url or OPENAI_BASE_URL" in str(caught.value))
+
+
 def test_server_without_keys_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """A key in the environment is for its vendor, not for whoever is asked."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-environment")
