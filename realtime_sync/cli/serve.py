@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .json_output import Commands
-from .server_options import SERVED
+from .server_options import SERVED, need_voices
 
 _PIECE_S = 0.5
 
@@ -93,6 +93,8 @@ def run(options: argparse.Namespace, stop: threading.Event | None = None) -> int
         options: as the parser gives them.
         stop: setting it ends the server, as Ctrl-C does.
     """
+    if options.agent == "voice":
+        need_voices()
     from ..server import serve
 
     if stop is None:

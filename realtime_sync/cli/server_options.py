@@ -75,11 +75,27 @@ def server_url(options: argparse.Namespace) -> Iterator[str | None]:
     if not options.local:
         yield options.url
         return
+    say_while_waiting("starting the local voice server")
+    need_voices()
     from ..server import serve
 
-    say_while_waiting("starting the local voice server")
     with serve(agent="voice", port=0) as server:
         yield server.url
+
+
+def need_voices() -> None:
+    """
+    Load the ears of the local voice server, before anything else of it.
+
+    Where they are missing so is the rest as a rule, and the extra that their message
+    names has all of it; that of the rest would be the first of two.
+
+    Raises:
+        ConfigurationError: the extra ``demo`` is not installed.
+    """
+    from ..server.voice import default_recognizer
+
+    default_recognizer()
 
 
 def say_while_waiting(text: str) -> None:

@@ -64,6 +64,28 @@ def test_a_missing_key_names_the_variable_and_the_way_without(capsys: Output) ->
     assert "--local" in line
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["ask", "hello", "--local"], ["talk", "--mic", "--local"], ["serve"], ["demo"]],
+    ids=" ".join,
+)
+def test_one_hint_is_enough_where_no_extra_is_installed(arguments: list[str]) -> None:
+    """Each command that starts the voice server names what has all of it."""
+    code = (
+        "import sys\n"
+        "gone = 'hibari numpy pocketsphinx soundfile websockets werkzeug'\n"
+        "sys.modules.update(dict.fromkeys(gone.split()))\n"
+        "from realtime_sync.cli import main\n"
+        f"sys.exit(main({arguments!r}))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+
+    assert 2 == answer.returncode
+    assert "[demo]" in answer.stderr
+
+
 @pytest.mark.parametrize("seconds", ["nan", "inf", "-inf", "0", "-1", "1e300", "soon"])
 def test_a_time_that_cannot_be_waited_for_is_refused(
     seconds: str, capsys: Output
