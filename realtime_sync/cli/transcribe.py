@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from io import StringIO
@@ -201,6 +202,8 @@ def run(options: argparse.Namespace) -> int:
             if many and not options.json:
                 screen.aside("")
                 screen.table(table(results))
+                for line in _places(results):
+                    screen.line(line)
             elif results[0].written and not (results[0].problem or options.json):
                 screen.line(one_line(f"wrote {results[0].written}"))
     return _exit_code(results, stopped, many)
@@ -510,6 +513,19 @@ def table(results: list[Result]) -> Table:
         ],
         rows=rows,
     )
+
+
+def _places(results: list[Result]) -> list[str]:
+    """In which folders the transcripts are that were made just now."""
+    made = Counter(
+        each.written.parent
+        for each in results
+        if each.written and not (each.note or each.problem)
+    )
+    return [
+        one_line(f"wrote {count} transcript{'s' * (count > 1)} to {folder}")
+        for folder, count in made.items()
+    ]
 
 
 def _as_json(result: Result) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def test_a_file_of_the_user_is_not_overwritten(
     assert "mine" == Path(present).read_text(encoding="utf-8")
 
 
-def test_force_overwrites(server: Server, meeting: Path) -> None:
+def test_force_overwrites(server: Server, meeting: Path, capsys: Output) -> None:
     """Who says so means it."""
     target = meeting.with_suffix(".txt")
     target.write_text("old", encoding="utf-8")
@@ -114,6 +114,7 @@ def test_force_overwrites(server: Server, meeting: Path) -> None:
     assert 0 == main(["transcribe", folder, "--url", server.url, "--force"])
     assert 4 == len(target.read_text(encoding="utf-8").splitlines())
     assert {"meeting.wav", "meeting.txt"} == files(meeting.parent)
+    assert f"wrote 1 transcript to {folder}" in capsys.readouterr().out
 
 
 def test_many_files_and_folders_and_the_standard_input(
@@ -139,7 +140,9 @@ def test_many_files_and_folders_and_the_standard_input(
         "meeting.txt",
         "stdin.txt",
     }
-    assert 5 == len(capsys.readouterr().out.splitlines())
+    lines = capsys.readouterr().out.splitlines()
+    assert 6 == len(lines)
+    assert lines[-1] == f"wrote 4 transcripts to {out}"
 
 
 def test_standard_input_is_printed(
@@ -272,7 +275,9 @@ def test_what_is_complete_is_not_made_again(meeting: Path, capsys: Output) -> No
     code = main(["transcribe", str(meeting.parent), "--url", NOBODY, "--resume"])
 
     assert 0 == code
-    assert "complete already" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "complete already" in out
+    assert "wrote" not in out
     assert "mine" == meeting.with_suffix(".txt").read_text(encoding="utf-8")
 
 
