@@ -68,7 +68,7 @@ complete -c realtime-sync -n '_shtab_realtime_sync_using demo' -l pace -xka "rea
 complete -c realtime-sync -n '_shtab_realtime_sync_using demo' -l out -xka "(__fish_complete_path (commandline -ct))" -d 'where to write question.wav, answer.wav, session.jsonl and report.html (default: realtime-demo)'
 complete -c realtime-sync -n '_shtab_realtime_sync_using demo' -l play -d 'play the question and the answer; needs a loudspeaker and the extra audio'
 complete -c realtime-sync -n '_shtab_realtime_sync_using demo' -l timeout -x -d 'how long to wait for the server, at each step (default: 60.0)'
-complete -c realtime-sync -n '_shtab_realtime_sync_using; and test $_shtab_realtime_sync_npos -eq 0' -a talk -d 'Speak a WAV file to a server at real-time pace, let the server find the turns in it, print the transcript of both sides and the latencies, write the answer.'
+complete -c realtime-sync -n '_shtab_realtime_sync_using; and test $_shtab_realtime_sync_npos -eq 0' -a talk -d 'Speak a WAV file to a server at real-time pace, let the server find the turns in it, print the transcript of both sides and the latencies, write the answer; or talk yourself, with --mic or --browser.'
 complete -c realtime-sync -n '_shtab_realtime_sync_using talk' -s h -l help -d 'show this help message and exit'
 complete -c realtime-sync -n '_shtab_realtime_sync_using talk' -l mic -d 'talk through microphone and loudspeaker until Ctrl-C'
 complete -c realtime-sync -n '_shtab_realtime_sync_using talk' -l browser -d 'talk in a page of the browser, which takes the echo out, until Ctrl-C'

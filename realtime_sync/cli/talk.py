@@ -14,10 +14,10 @@ def add(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "talk",
-        help="speak a WAV file to a server and hear the answer",
+        help="speak to a server: a file, a microphone or in a browser",
         description="Speak a WAV file to a server at real-time pace, let the server "
         "find the turns in it, print the transcript of both sides and the latencies, "
-        "write the answer.",
+        "write the answer; or talk yourself, with --mic or --browser.",
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
