@@ -17,6 +17,7 @@ from urllib.parse import parse_qs
 
 from ..errors import ConfigurationError
 from ..server.host.origin import Allowed, Caller, caller_refusal, is_local
+from ..transport.redaction import remember
 
 MOST_GUESSES = 10
 """Wrong passwords within `GUESS_SECONDS`; then none is looked at, be it right."""
@@ -66,6 +67,9 @@ class Access:
         self.token = secrets.token_urlsafe(24) if token is None else token
         self.asks_password = password is not None
         self._password = password or ""
+        # Requests are logged with their address, and errors may say it.
+        for secret in (self.token, self._password):
+            remember(secret)
         self._allowed = Allowed.of(host, allowed_hosts, allowed_origins)
         self._clock = clock
         # Guards the times of wrong guesses.

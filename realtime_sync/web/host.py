@@ -244,8 +244,11 @@ class WebHost:
         if self.access.asks_password and request.method == "POST":
             right = self.access.guess(request.form.get("password", ""))
             if right:
+                # To a path that is served: what a browser takes for another machine's
+                # address would have the token sent there.
+                path = request.path if request.path in self._routes else "/"
                 query = urlencode({"token": self.access.token})
-                return Answer(body=f"{request.path}?{query}", status=303)
+                return Answer(body=f"{path}?{query}", status=303)
             note = "Too many wrong passwords." if right is None else "Wrong password."
         name = "password.html" if self.access.asks_password else "token.html"
         body = static_text(name).replace("{note}", html.escape(note))

@@ -351,6 +351,33 @@ def test_route_that_fails_says_nothing_of_why(start_host: Start) -> None:
     assert 404 == said(host, path_of(host, "/nowhere"))[0]
 
 
+ELSEWHERE = (
+    "/%09/evil.example",
+    "/%2Fevil.example/",
+    "/%5Cevil.example",
+    "/a%0d%0aX-Evil:%201",
+)
+"""Paths that a redirection to them would lead away from this machine."""
+
+
+def test_token_and_password_are_in_no_log(
+    start_host: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Requests are logged with their address, and the token is in it."""
+    caplog.set_level(1)
+    host = start_host()
+    host.page("/", "token.html")
+    echoing(host)
+    said(host, path_of(host))
+    said(host, path_of(host, "/nowhere"))
+    said(host, path_of(host), Origin="http://evil.example")
+    opened(host).shutdown()
+    host.close()
+
+    assert "GET /nowhere" in caplog.text
+    assert host.access.token not in caplog.text
+
+
 def test_password_lets_in_and_ten_wrong_ones_lock(start_host: Start) -> None:
     """By TLS, which other machines have to speak."""
     authority = trustme.CA()
@@ -362,21 +389,23 @@ def test_password_lets_in_and_ten_wrong_ones_lock(start_host: Start) -> None:
     host.page("/", "token.html")
     form = {"Content-Type": "application/x-www-form-urlencoded"}
 
-    def post(password: str) -> tuple[int, str, str]:
+    def post(password: str, path: str = "/") -> tuple[int, str, str]:
         connection = http.client.HTTPSConnection(
             "localhost", host.port, timeout=10, context=client
         )
-        connection.request("POST", "/", f"password={password}", form)
+        connection.request("POST", path, f"password={password}", form)
         answer = connection.getresponse()
         told = answer.status, answer.getheader("Location", ""), answer.read().decode()
         connection.close()
         return told
 
     right = post("correct+horse")
+    led = [post("correct+horse", path)[1] for path in ELSEWHERE]
     wrong = [post("wrong") for _ in range(10)]
     late = post("correct+horse")
 
     assert (303, path_of(host)) == right[:2]
+    assert {path_of(host)} == set(led)
     assert {(403, "")} == {each[:2] for each in wrong}
     assert "Wrong password." in wrong[0][2]
     assert 403 == late[0]
