@@ -98,6 +98,8 @@ class Sender:
         connection: where commands go; replaced on reconnecting.
         held: holds commands while there is no connection.
         tools: the tools that were last sent, or None.
+        revise: what becomes of a command that was held, given the mirror of the
+            connection over which it goes; None is not sent.
         verdict: set while it is decided what becomes of a lost connection.
         forked: what is raised in a forked child, where the socket is the parent's.
     """
@@ -116,6 +118,7 @@ class Sender:
         self.connection: Optional[Connection] = None
         self.held: Optional[HeldCommands] = None
         self.tools: Any = None
+        self.revise: Callable[[Command, Any], Optional[Command]] = _as_it_is
         self.verdict = Flag()
         self.forked: Optional[ForkedSession] = None
         self.codec = codec
@@ -203,7 +206,13 @@ class Sender:
     def _send_all(
         self, taken: list[Command], connection: Connection, held: HeldCommands
     ) -> bool:
-        for place, command in enumerate(taken):
+        for place, given in enumerate(taken):
+            command = self.revise(given, connection.snapshot)
+            if command is None:
+                logger.info("= %s: %s is left out", self._name, given.type)
+                gone = ConnectionLost("what it is about was lost", code=1006)
+                self._pending.release_held(str(given.event_id), gone)
+                continue
             frame: Any = getattr(command, "frame", command)
             payload = self.codec.encode(frame)
             try:
@@ -385,6 +394,10 @@ class Sender:
         tools = getattr(getattr(command, "session", None), "tools", UNSET)
         if not isinstance(tools, Unset):
             self.tools = to_mapping(tools)
+
+
+def _as_it_is(command: Command, snapshot: object) -> Command:
+    return command
 
 
 def event_ids(prefix: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import Any, Final, Optional
 
-from ...connection.command_handle import CommandHandle
+from ...connection.command_handle import Command, CommandHandle
 from ...connection.sender import Sender, event_ids
 from ...dispatch.notices import ConnectionRestored
 from ...dispatch.watches import Watch, WatchList
@@ -60,6 +60,8 @@ class Backend:
         self._lock = Lock()
         self._sending = 0
         self._ids = event_ids("backend")
+        # The question that was on its way to a session when that was lost.
+        self._void: Optional[str] = None
         self._begin()
         watches.add(
             Watch(
@@ -80,6 +82,8 @@ class Backend:
         self._items: dict[str, str] = {}
         self._queued = self._queued_bytes = 0
         self._given = False
+        # Whether it was given a message while there was no connection.
+        self._given_meanwhile = False
         self._asked: Optional[str] = None
 
     @property
@@ -134,10 +138,20 @@ class Backend:
                 self._given, self._asked = True, None
             raise
 
+    def is_void(self, command: Command) -> bool:
+        """Whether a command that was held is asked anew, or not at all."""
+        with self._lock:
+            return self._void is not None and command.event_id == self._void
+
     def told(self, command: Any) -> None:
         """The program has sent something to the backend itself."""
+        held = self._sender.held is not None
         with self._lock:
-            if command.type == "response.create":
+            if command.type == "response.create" and held:
+                # The program's own question for whatever session comes.
+                self._given = self._given_meanwhile = False
+                self._asked = None
+            elif command.type == "response.create":
                 self._given, self._asked = False, command.event_id
             elif command.type == "response.item.create":
                 item = command.item
@@ -160,7 +174,9 @@ class Backend:
             )
             item = _output(call_id, _PLACEHOLDER)
             size = len(jsontext.dumps(item))
+        held = self._sender.held is not None
         with self._lock:
+            self._given_meanwhile |= held and call_id is None
             self._queued += 1
             self._queued_bytes += size
             self._sending += 1
@@ -188,14 +204,25 @@ class Backend:
         elif isinstance(event, events.Error):
             self._refused(event)
         elif isinstance(event, ConnectionRestored):
-            if getattr(event.report, "way", None) != "attach":
+            if getattr(event.report, "way", None) == "attach":
+                self._attached()
+            else:
                 self._renewed()
+
+    def _attached(self) -> None:
+        """Responses may have ended meanwhile; to ask while one runs is allowed."""
+        with self._lock:
+            self._running.clear()
+        self._go_on_reading()
 
     def _renewed(self) -> None:
         with self._lock:
-            dropped = tuple(self._open)
+            dropped, self._void = tuple(self._open), self._asked
+            given = self._given_meanwhile
             self._begin()
+            self._given = given
         self.on_dropped(dropped)
+        self._go_on_reading()
 
     def _backend_said(self, event: events.ResponseEvent) -> None:
         inner: Any = event.event
@@ -217,6 +244,7 @@ class Backend:
             self._current[work] = response_id
             # It has what was queued, and is what was asked for.
             self._asked = None
+            self._given_meanwhile = False
             self._queued = self._queued_bytes = 0
 
     def _called(self, work: str, item: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final, Optional, Protocol, cast
 
 from attrs import evolve, frozen
 
+from ...connection.command_handle import Command
 from ...connection.connection import Connection
 from ...connection.sender import event_ids, with_event_id
 from ...deadline import Cancellation, Deadline
@@ -50,8 +51,8 @@ class LiveRestoreReport:
         session_id: of the one in its place.
         messages: of the transcript that the new session began with.
         left_out: older messages that it was not told of.
-        abandoned: ids of delegations that were open; what their functions return is
-            passed on as a note.
+        abandoned: ids of delegations that were open; what their functions return from
+            now on is passed on as a note.
         instructions: rules that were appended before, and are part of the new
             session's instructions.
         rules_left_out: older ones, for which there is no room in them.
@@ -219,6 +220,38 @@ class LiveRenewal:
     ) -> None:
         named = with_event_id(command, next(self._ids))
         connection.send(self._codec.encode(named), deadline)
+
+
+def revised(command: Command, snapshot: LiveSnapshot) -> Optional[Command]:
+    """
+    What becomes of a command that was given while there was no session.
+
+    A session that took the place of another knows neither its work nor its calls.
+
+    Args:
+        command: what is to be sent.
+        snapshot: of the session that it goes to.
+
+    Returns:
+        The command without what the session cannot know; None if nothing is left.
+    """
+    if isinstance(command, _APPENDS):
+        work = snapshot.delegations.get(command.delegation_id or "")
+        if work is not None and work.epoch != snapshot.epoch:
+            return evolve(command, delegation_id=None)
+    elif isinstance(command, events.ResponseItemCreate):
+        call_id = command.item.get("call_id")
+        for work in snapshot.delegations.values():
+            if work.epoch != snapshot.epoch and call_id in work.calls:
+                return None
+    return command
+
+
+_APPENDS: Final = (
+    events.InstructionsAppend,
+    events.ThinkingAppend,
+    events.CommentaryAppend,
+)
 
 
 def _latest(rules: tuple[str, ...], room: int) -> tuple[str, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from threading import RLock, Thread
 from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union, overload
 from weakref import WeakMethod
 
-from ...connection.command_handle import CommandHandle
+from ...connection.command_handle import Command, CommandHandle
 from ...deadline import Deadline
 from ...dispatch.router import Router
 from ...errors import ConfigurationError, ConnectionClosed, LocalProtocolError
@@ -39,7 +40,7 @@ from .handles import FixtureHandle, TextHandle
 from .idle_audio import PIECE, IdleAudio
 from .input_audio import InputAudio
 from .quiet import Quiet
-from .renewal import LiveRenewal
+from .renewal import LiveRenewal, revised
 from .task import TaskFunction
 from .texts import pieces
 
@@ -90,6 +91,7 @@ class LiveSession(BaseSession[LiveSnapshot]):
         self.input_audio = InputAudio(parts.sender, self._format, self._idle)
         self._quiet = Quiet(parts.watches, parts.waiting)
         self._backend = Backend(parts.sender, parts.watches)
+        parts.sender.revise = partial(_revised, self._backend)
         self._delegations = Delegations(
             self, parts.watches, parts.waiting.wait, parts.dispatcher.wake
         )
@@ -618,6 +620,12 @@ _SERVER_CLOSES = 1.0
 _RESOURCES = frozenset(
     {"conversation", "input_audio_buffer", "output_audio_buffer", "response"}
 )
+
+
+def _revised(
+    backend: Backend, command: Command, snapshot: LiveSnapshot
+) -> Optional[Command]:
+    return None if backend.is_void(command) else revised(command, snapshot)
 
 
 def _while_held(method: Callable[[], T], otherwise: T) -> Callable[[], T]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Event
 from typing import Any
 
@@ -11,6 +13,7 @@ from realtime_sync import ReconnectPolicy, errors
 from realtime_sync.session.live import (
     LiveConfig,
     LiveRestoreReport,
+    LiveSession,
     Responses,
     Task,
 )
@@ -300,3 +303,167 @@ def test_rules_for_which_there_is_no_room_do_not_keep_a_session_from_starting(
         assert {0: 32, 30_000: 2, 40_000: 0}[given] == pytest.approx(kept, abs=1)
         assert not kept or "Rule 39." in text
         assert session.is_open
+
+
+@contextmanager
+def lost_meanwhile(
+    meanwhile: Callable[[Any], None], config: Any = None, **options: Any
+) -> Iterator[tuple[Any, LiveServer]]:
+    """A session of which something is asked while there is no connection."""
+    found: list[Any] = []
+
+    def hook(attempt: Any) -> None:
+        meanwhile(found[0])
+
+    policy = ReconnectPolicy(attempts=2, base=0.001, cap=0.001, hook=hook)
+    made = live_session(Numbered(), config=config, reconnect=policy, **options)
+    with made as (session, server):
+        found.append(session)
+        yield session, server
+
+
+@pytest.mark.parametrize("verb", ["say", "note", "instruct"])
+@pytest.mark.parametrize(("call_id", "named"), [(None, None), ("live_u0_1", "item_1")])
+def test_text_for_work_of_a_lost_session_does_not_name_it_to_the_next(
+    verb: str, call_id: str | None, named: str | None
+) -> None:
+    """It would be refused; from aside it is the same session, and the same work."""
+    handles: list[Any] = []
+
+    def meanwhile(session: Any) -> None:
+        say = getattr(session, verb)
+        handles.append(say("Gate B12.", delegation_id="item_1"))
+
+    with lost_meanwhile(meanwhile, call_id=call_id) as (session, server):
+        server.feed(delegated("item_1"))
+        server.transport.cut(1006)
+
+        handles[0].acknowledged(LONG)
+        sent = [
+            each for each in server.transport.sent if each.get("content") == "Gate B12."
+        ]
+        assert [named] == [each["delegation_id"] for each in sent]
+
+
+def test_answer_that_comes_while_there_is_no_connection_is_not_lost() -> None:
+    """The function is done when nobody can be told."""
+    go_on, over, began = Event(), Event(), Event()
+
+    def look_up(task: Task) -> str:
+        began.set()
+        assert go_on.wait(LONG)
+        return "Gate B12."
+
+    def meanwhile(session: Any) -> None:
+        go_on.set()
+        assert over.wait(LONG)
+
+    with lost_meanwhile(meanwhile) as (session, server):
+        session.delegate(look_up)
+        session.on("delegation.finished", lambda event: over.set(), inline=True)
+        server.feed(delegated("item_1"))
+        assert began.wait(LONG)
+        server.transport.cut(1006)
+
+        [said_then] = server.sent("session.commentary.append")
+        assert ("Gate B12.", None) == (said_then["content"], said_then["delegation_id"])
+
+
+BACKEND = LiveConfig(delegation=Responses(model="gpt-5"))
+
+
+def backend_calls(call_id: str) -> list[dict[str, Any]]:
+    """A response that calls a function, and ends."""
+    call = {"type": "function_call", "call_id": call_id, "name": "look_up"}
+    response = {"id": "resp_1", "output": []}
+    return [
+        {"type": "response.event", "delegation_id": "item_1", "event": inner}
+        for inner in (
+            {"type": "response.created", "response": response},
+            {"type": "response.output_item.done", "item": {**call, "arguments": "{}"}},
+            {"type": "response.completed", "response": response},
+        )
+    ]
+
+
+def test_output_of_a_call_of_a_lost_session_is_not_given_to_the_next() -> None:
+    """Nor is its backend asked to go on with nothing."""
+    go_on, came, began = Event(), Event(), Event()
+
+    def look_up() -> str:
+        """Look something up."""
+        began.set()
+        assert go_on.wait(LONG)
+        return "B12"
+
+    def meanwhile(session: Any) -> None:
+        go_on.set()
+        assert came.wait(LONG)
+
+    with lost_meanwhile(meanwhile, BACKEND) as (session, server):
+        session.tool(look_up)
+        session.on("client.response.create", lambda event: came.set(), inline=True)
+        server.feed(*backend_calls("call_1"))
+        assert began.wait(LONG)
+        server.transport.cut(1006)
+
+        assert [] == server.sent("response.item.create")
+        assert [] == server.sent("response.create")
+        session.ask_backend("Look this up")
+        assert 1 == len(server.sent("response.create"))
+
+
+def ask_by_hand(session: Any, text: str) -> None:
+    """Ask the backend as a program does that knows the wire."""
+    part = {"type": "input_text", "text": text}
+    item = {"type": "message", "role": "user", "content": [part]}
+    session.send({"type": "response.item.create", "item": item})
+    session.send({"type": "response.create"})
+
+
+@pytest.mark.parametrize("ask", [LiveSession.ask_backend, ask_by_hand])
+@pytest.mark.parametrize(
+    "before", [[], backend_calls("call_1")[:1], backend_calls("c")]
+)
+def test_question_that_was_asked_without_a_connection_is_asked_once(
+    before: list[dict[str, Any]], ask: Callable[[Any, str], object]
+) -> None:
+    """Whatever the backend of the lost session was doing."""
+
+    def meanwhile(session: Any) -> None:
+        ask(session, "Look this up")
+
+    with lost_meanwhile(meanwhile, BACKEND) as (session, server):
+        server.feed(*before)
+        server.transport.cut(1006)
+
+        assert 1 == len(server.sent("response.item.create"))
+        assert 1 == len(server.sent("response.create"))
+        kinds = [each["type"] for each in server.transport.sent]
+        assert kinds.index("response.item.create") < kinds.index("response.create")
+
+
+def test_backend_seen_from_aside_goes_on_after_an_end_that_nobody_told() -> None:
+    """The response ended while there was no connection."""
+    began, go_on = Event(), Event()
+    came = Event()
+
+    def look_up() -> str:
+        """Look something up."""
+        began.set()
+        assert go_on.wait(LONG)
+        return "B12"
+
+    server = LiveServer()
+    server.session["delegation"] = {"type": "responses", "responses": {"model": "m"}}
+    options: Any = {"call_id": "live_u0_1", "reconnect": POLICY}
+    with live_session(server, **options) as (session, server):
+        session.on("client.response.create", lambda event: came.set(), inline=True)
+        session.tool(look_up)
+        server.feed(*backend_calls("call_1")[:2])
+        assert began.wait(LONG)
+        server.transport.cut(1006)
+        go_on.set()
+
+        assert came.wait(LONG)
+        assert 1 == len(server.sent("response.item.create"))
