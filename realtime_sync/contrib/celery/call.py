@@ -71,9 +71,10 @@ class Call:
         self.since = time.time()
         self.over = Event()
         self.draining = Event()
-        # Guards the reason: the first one stays.
+        # Guards the reason, the first of which stays, and who hangs up.
         self._lock = Lock()
         self._ended = ""
+        self._attached = False
         self._open = Event()
         self._session: Optional[Session] = None
         self._bridge: Optional[CallBridge] = None
@@ -138,16 +139,24 @@ class Call:
         if not self.note_end(reason):
             return
         try:
-            if self.bridge is not None:
-                # Others end a call when its socket is closed, which comes after this.
-                if self.bridge.carrier.hangs_up:
-                    self.bridge.hang_up()
-            elif self.order.call_id is not None and self._session is not None:
-                self.client.calls.hangup(self.order.call_id)
+            self._leave()
         finally:
             if self._session is not None:
                 self._session.close()
             self.over.set()
+            self._open.set()
+
+    def _leave(self) -> None:
+        """Tell the carrier or the service, once, that there is no call any more."""
+        if self.bridge is not None:
+            # Others end a call when its socket is closed, which comes after this.
+            if self.bridge.carrier.hangs_up:
+                self.bridge.hang_up()
+            return
+        with self._lock:
+            attached, self._attached = self._attached, False
+        if attached and self.order.call_id is not None:
+            self.client.calls.hangup(self.order.call_id)
 
     def note_end(self, reason: str) -> bool:
         """Keep why it ends; False if that is known already."""
@@ -183,14 +192,23 @@ class Call:
         """Let `this_call` find it in this thread and in handlers."""
         _current.set(self)
 
+    def attached(self) -> None:
+        """The service has the call for us: it is hung up when it ends."""
+        with self._lock:
+            self._attached = True
+
     def opened(self, session: Session, bridge: Optional[CallBridge]) -> None:
         """The session is open, and joined to the carrier."""
         self._bridge = bridge
         self._session = session
+        self.attached()
         self._open.set()
         if self._ended:
             # Somebody hung up meanwhile, when there was nothing to close.
-            session.close()
+            try:
+                self._leave()
+            finally:
+                session.close()
 
 
 LONGEST = 200

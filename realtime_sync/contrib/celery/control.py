@@ -25,14 +25,18 @@ if TYPE_CHECKING:
 
 _log = area_logger("realtime_sync.contrib.celery")
 
-ANSWERERS = 4
-"""Threads of a worker that carry out commands; one that waits holds up no other."""
+ANSWERERS = 16
+"""Threads of a worker that carry out commands of calls, each of which may wait."""
 
 RECONNECT = 0.5
 """Seconds between two attempts to reach the broker."""
 
 LOOK = 0.5
 """Seconds after which the worker's thread looks whether it is to end."""
+
+
+LOOK_COMMAND = "look"
+"""Asks whether a worker is there, and how many calls it has; it waits for nothing."""
 
 
 class NotHere(Exception):
@@ -157,6 +161,10 @@ class ControlListener:
         self._executor = ThreadPoolExecutor(
             ANSWERERS, thread_name_prefix="realtime-sync fleet command"
         )
+        # Of its own: a worker whose calls all wait for something is not gone.
+        self._presence = ThreadPoolExecutor(
+            1, thread_name_prefix="realtime-sync fleet presence"
+        )
         self._thread = Thread(
             target=self._run, name="realtime-sync fleet control", daemon=True
         )
@@ -167,6 +175,7 @@ class ControlListener:
         self._over.set()
         self._thread.join(timeout)
         self._executor.shutdown(wait=False, cancel_futures=True)
+        self._presence.shutdown(wait=False, cancel_futures=True)
 
     def _run(self) -> None:
         reachable = True
@@ -195,7 +204,9 @@ class ControlListener:
         def received(body: Any, message: Any) -> None:
             # Most of what comes is for others: a broker tells every worker.
             if not body.get("destination") or self._name in body["destination"]:
-                self._executor.submit(node.handle_message, body, message)
+                look = body.get("method") == LOOK_COMMAND
+                executor = self._presence if look else self._executor
+                executor.submit(node.handle_message, body, message)
 
         node.listen(callback=received)
         # Redis is told of the mailbox when it is read for the first time, and keeps no

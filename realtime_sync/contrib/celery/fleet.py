@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import os
 import re
 import time
 from collections.abc import Callable, Mapping
 from threading import Lock
 from types import new_class
-from typing import TYPE_CHECKING, Any, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 from uuid import uuid4
 
 from attrs import evolve
 from celery.bootsteps import StartStopStep
 from celery.exceptions import Ignore, Reject
-from celery.signals import (
-    worker_init,
-    worker_ready,
-    worker_shutdown,
-    worker_shutting_down,
-)
+from celery.signals import worker_init, worker_shutdown, worker_shutting_down
 
 from ... import Threads
 from ...errors import ConfigurationError
@@ -31,7 +28,7 @@ from .control import Control
 from .errors import CallLost, CallOver, FleetError
 from .listener import Line
 from .presence import ANSWER, Presence
-from .recordings import check_place
+from .recordings import check_place, check_writable
 from .records import CallRow, Order, WorkerRow, packed, unpacked
 from .remote import RemoteCall
 from .settings import Settings
@@ -43,6 +40,9 @@ if TYPE_CHECKING:
     from ... import RealtimeClient
 
 _log = area_logger("realtime_sync.contrib.celery")
+
+TASK = "realtime_sync.fleet."
+"""How the name of a fleet's task begins, before the name of the fleet."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -111,12 +111,24 @@ class Fleet:
         drain_timeout: float = 600.0,
         longest_call: float = 7200.0,
         tokens: Optional[float] = None,
-        recordings: Optional[str] = None,
+        recordings: Union[str, os.PathLike[str], None] = None,
         threads: Callable[[], Threads] = Threads,
         line: Optional[Line] = None,
     ) -> None:
-        _check(name, calls_per_process, drain_timeout, longest_call)
-        check_place(recordings)
+        _check(name, calls_per_process, drain_timeout, longest_call, tokens)
+        for label, given in (("client", client), ("threads", threads)):
+            if not callable(given):
+                raise ConfigurationError(
+                    f"{label} is called in each worker; {given!r} cannot be"
+                )
+        place = None if recordings is None else os.fspath(recordings)
+        check_place(place)
+        task_name = f"{TASK}{name}"
+        if task_name in app.tasks:
+            raise ConfigurationError(
+                f"the application has a fleet {name!r} already: give this one another "
+                "name"
+            )
         self.app = app
         self._settings = Settings(
             app=app,
@@ -128,7 +140,7 @@ class Fleet:
             drain_timeout=drain_timeout,
             longest_call=longest_call,
             tokens=tokens,
-            recordings=recordings,
+            recordings=place,
             line=line,
         )
         self.on = self._settings.router.on
@@ -136,11 +148,9 @@ class Fleet:
         self.off = self._settings.router.off
         self._control = Control(app, name)
         self._presence = Presence(self._control)
-        # Guards the worker, as the first call may come before Celery says it is ready,
-        # and the rows that were shown the last time.
+        # Guards the rows that were shown the last time.
         self._lock = Lock()
         self._worker: Optional[CallWorker] = None
-        self._hostname: Optional[str] = None
         self._shown: dict[str, tuple[float, BoardRow]] = {}
 
         def call(task: Any, order: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,7 +159,7 @@ class Fleet:
         self._task = app.task(
             call,
             bind=True,
-            name=f"realtime_sync.fleet.{name}",
+            name=task_name,
             serializer="json",
             # A worker that dies before a call has begun leaves the message to others;
             # the claim keeps the message from being run twice.
@@ -157,13 +167,14 @@ class Fleet:
             ignore_result=False,
             shared=False,
         )
-        app.steps["worker"].add(_step(name, self._worker_closing))
+        app.steps["worker"].add(
+            _step(name, self._worker_made, self._worker_starting, self._worker_closing)
+        )
         app.on_after_configure.connect(self._configure, weak=False)
         if app.configured:
             self._configure()
         for signal, receiver in (
             (worker_init, self._worker_init),
-            (worker_ready, self._worker_ready),
             (worker_shutting_down, self._worker_shutting_down),
             (worker_shutdown, self._worker_shutdown),
         ):
@@ -372,8 +383,6 @@ class Fleet:
     def _worker_init(self, sender: Any, **extra: Any) -> None:
         if sender.app is not self.app or not self._serves():
             return
-        check_backend(self.app.backend)
-        self._hostname = sender.hostname
         given = (self.app.conf.broker_transport_options or {}).get("visibility_timeout")
         if given is None or given < self._settings.visibility:
             _log.warning(
@@ -387,10 +396,31 @@ class Fleet:
         sender.pool_cls = "threads"
         sender.concurrency = self._settings.calls_per_process
         sender.prefetch_multiplier = 1
+        sender.options["autoscale"] = None
 
-    def _worker_ready(self, sender: Any, **extra: Any) -> None:
-        if self._hostname is not None:
-            self._call_worker()
+    def _worker_made(self) -> bool:
+        """
+        Celery makes a worker of its own; whether it is to take calls.
+
+        What a signal's receiver raises is logged and forgotten; this ends the worker.
+        """
+        if not self._serves():
+            return False
+        check_backend(self.app.backend)
+        read = self.app.amqp.queues.consume_from
+        fleets = [task[len(TASK) :] for task in self.app.tasks if task.startswith(TASK)]
+        here = sorted(fleet for fleet in fleets if fleet in read)
+        if len(here) > 1:
+            raise ConfigurationError(
+                f"a worker reads the queue of one fleet, not of {' and '.join(here)}: "
+                "each has a bound of its own"
+            )
+        return True
+
+    def _worker_starting(self, sender: Any) -> None:
+        """Before the first message is read; what this raises ends the worker."""
+        check_writable(self._settings.recordings)
+        self._worker = CallWorker(self._settings, self._control, sender.hostname)
 
     def _worker_shutting_down(self, how: str = "Warm", **extra: Any) -> None:
         worker = self._worker
@@ -413,17 +443,14 @@ class Fleet:
         if worker is not None:
             worker.close()
 
-    def _call_worker(self) -> CallWorker:
-        with self._lock:
-            if self._worker is None:
-                self._worker = CallWorker(
-                    self._settings, self._control, self._hostname or "worker"
-                )
-            return self._worker
-
     def _run(self, call_id: str, order: Mapping[str, Any]) -> dict[str, Any]:
         """The task: one call, in a thread of the pool."""
-        worker = self._call_worker()
+        worker = self._worker
+        if worker is None:
+            raise ConfigurationError(
+                "calls run in a worker that Celery has started with --queues "
+                f"{self._settings.name}"
+            )
         if worker.draining:
             # Not at once: until the consumer has stopped it would come back.
             time.sleep(HAND_BACK)
@@ -435,19 +462,35 @@ class Fleet:
         return worker.run(call_id, token, unpacked(Order, order))
 
 
-def _step(name: str, closing: Callable[[Optional[int]], None]) -> type:
-    """A step of Celery's worker that hears of the end before the pool does."""
+def _step(
+    name: str,
+    made: Callable[[], bool],
+    starting: Callable[[Any], None],
+    closing: Callable[[Optional[int]], None],
+) -> type:
+    """
+    A step of Celery's worker: begins before messages are read, and hears of the end
+    before the pool does.
+    """
+
+    def include(step: object, worker: Any) -> bool:
+        return made()
+
+    def start(step: object, worker: Any) -> None:
+        starting(worker)
 
     def close(step: object, worker: Any) -> None:
         closing(worker.exitcode)
 
     members = {
-        "name": f"realtime_sync.fleet.{name}",
+        "name": f"{TASK}{name}",
         "requires": ("celery.worker.components:Pool",),
+        "include_if": include,
+        "start": start,
         "close": close,
     }
     return new_class(
-        "FleetEnd", (StartStopStep,), {}, lambda body: body.update(members)
+        "FleetStep", (StartStopStep,), {}, lambda body: body.update(members)
     )
 
 
@@ -460,11 +503,31 @@ def _done(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _called(function: Any) -> Answer:
     if not callable(function):
         raise TypeError(f"a function that is called with the Call, not {function!r}")
+    for each in (function, getattr(function, "__call__", None)):
+        if inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each):
+            raise TypeError(
+                f"{function!r} is a coroutine function: what runs for a call is a "
+                "plain function, called in a thread of the call's own"
+            )
+        if inspect.isgeneratorfunction(each):
+            raise TypeError(
+                f"{function!r} has a yield in it, so that calling it would run nothing"
+            )
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError as exc:
+        raise TypeError(f"{function!r} is called with the Call: {exc}") from None
+    except ValueError:
+        pass  # A builtin, which does not say what it takes.
     return function  # type: ignore[no-any-return]
 
 
 def _check(
-    name: str, calls_per_process: int, drain_timeout: float, longest_call: float
+    name: str,
+    calls_per_process: int,
+    drain_timeout: float,
+    longest_call: float,
+    tokens: Optional[float],
 ) -> None:
     if not name or not all(each.isalnum() or each in "._-" for each in name):
         raise ConfigurationError(
@@ -478,5 +541,13 @@ def _check(
         ("drain_timeout", drain_timeout),
         ("longest_call", longest_call),
     ):
-        if not 0 <= seconds < math.inf:
-            raise ConfigurationError(f"{label} must be seconds, not {seconds}")
+        if not (_is_number(seconds) and seconds < math.inf):
+            raise ConfigurationError(f"{label} must be seconds, not {seconds!r}")
+    if tokens is not None and not _is_number(tokens):
+        raise ConfigurationError(f"tokens must be a number, not {tokens!r}")
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is one, and not less than nothing; NaN is not."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and value >= 0  # type: ignore[operator]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import TYPE_CHECKING, Optional
 
 from ...errors import ConfigurationError, install_command
@@ -39,6 +39,23 @@ def check_place(place: Optional[str]) -> None:
             fsspec.get_filesystem_class(place.partition("://")[0])
         except (ImportError, ValueError) as exc:
             raise ConfigurationError(f"nothing can be written to {place}: {exc}")
+
+
+def check_writable(place: Optional[str]) -> None:
+    """
+    Refuse a folder of this machine that cannot be written to.
+
+    Raises:
+        ConfigurationError: it cannot.
+    """
+    if place is None or "://" in place:
+        return
+    try:
+        Path(place).mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=place):
+            return
+    except OSError as exc:
+        raise ConfigurationError(f"nothing can be recorded to {place}: {exc}") from exc
 
 
 @contextmanager

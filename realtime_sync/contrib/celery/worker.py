@@ -21,12 +21,17 @@ from uuid import uuid4
 
 from attrs import evolve
 
-from ... import Session, call_control
+from ... import RealtimeClient, Session, call_control
 from ...audio.telephony import CallBridge
-from ...errors import ConfigurationError, ConnectionClosed, RealtimeError
+from ...errors import (
+    ConfigurationError,
+    ConnectionClosed,
+    LocalProtocolError,
+    RealtimeError,
+)
 from ...telemetry import Budget, ProcessCalls
 from ...transport.logs import area_logger
-from .call import Call
+from .call import Answer, Call
 from .claims import claim_with, persistently
 from .commands import COMMANDS
 from .control import Command, Control, ControlListener, NotHere
@@ -77,6 +82,14 @@ class CallWorker:
         self.name = f"{hostname}#{os.getpid()}-{uuid4().hex[:8]}"
         self._claim = claim_with(self._backend)
         self._client = settings.client()
+        if not isinstance(self._client, RealtimeClient):
+            raise ConfigurationError(
+                f"the client of a fleet gives a RealtimeClient, not {self._client!r}"
+            )
+        # What may fail comes first: no thread runs then.
+        line = settings.line
+        self._account = line.account() if line and line.account else None
+        self._line = None if line is None else Listener(line)
         self._threads = settings.threads()
         # Guards the calls.
         self._lock = Lock()
@@ -92,9 +105,6 @@ class CallWorker:
             target=self._keep, name="realtime-sync fleet keeper", daemon=True
         )
         self._keeper.start()
-        line = settings.line
-        self._line = None if line is None else Listener(line)
-        self._account = line.account() if line and line.account else None
         self._watched = ProcessCalls(sessions=self._sessions)
         self._publisher = Publisher(settings.app, control.namespace)
         self._listener = ControlListener(
@@ -177,6 +187,7 @@ class CallWorker:
         order = call.order
         if order.call_id is not None and order.accept is not None:
             self._client.calls.accept(order.call_id, order.accept)
+            call.attached()
         options: dict[str, Any] = {}
         if order.config is not None:
             options["config"] = order.config
@@ -247,19 +258,21 @@ class CallWorker:
         try:
             value = self._settings.answer(call)
             json.dumps(value)
-        except Exception as exc:
+        except BaseException as exc:
+            # SystemExit too: Celery would write nothing down, and whoever asks for
+            # the result would wait for as long as the worker lives.
             return None, self._failed(call, exc)
         self._ended(call, "returned")
         return value, ""
 
-    def _failed(self, call: Call, exc: Exception) -> str:
-        """What is told of an exception; nothing if it is how a call ends."""
+    def _failed(self, call: Call, exc: BaseException) -> str:
+        """End the call; what is told of it, nothing if it is how a call ends."""
         if isinstance(exc, ConnectionClosed):
             call.note_end("closed")
         if call.ended and isinstance(exc, RealtimeError):
             return ""
-        call.note_end("failed")
         _log.error("! call %s has failed", call.id, exc_info=exc)
+        self._ended(call, "failed")
         return f"{type(exc).__name__}: {exc}"
 
     def _record(self, call: Call) -> None:
@@ -295,12 +308,19 @@ class CallWorker:
             raise NotHere
         if arguments["command"] != "hang_up":
             call.wait_open(OPENS)
-        wanted = arguments["arguments"]
-        if arguments["command"] == "subscribe":
+        try:
+            return self._obey(call, arguments["command"], arguments["arguments"])
+        except (ConnectionClosed, LocalProtocolError):
+            if call.ended:  # meanwhile, or before there was a session
+                raise NotHere from None
+            raise
+
+    def _obey(self, call: Call, command: str, wanted: Mapping[str, Any]) -> Any:
+        if command == "subscribe":
             return self._publisher.subscribe(call, **wanted)
-        if arguments["command"] == "unsubscribe":
+        if command == "unsubscribe":
             return self._publisher.unsubscribe(**wanted)
-        return COMMANDS[arguments["command"]](call, **wanted)
+        return COMMANDS[command](call, **wanted)
 
     def _record_all(self) -> None:
         """The broker was away, and may have forgotten everything."""
@@ -365,16 +385,20 @@ class CallWorker:
             elif not over and not call.draining.is_set():
                 # Also one that was claimed at the last moment.
                 call.draining.set()
-                self._enders.submit(self._announce, call)
+                if self._settings.drained is not None:
+                    # Not by those that end calls: it may wait for as long as it likes.
+                    Thread(
+                        target=self._announce,
+                        args=(call, self._settings.drained),
+                        name=f"realtime-sync fleet drain {call.id}",
+                        daemon=True,
+                    ).start()
 
-    def _announce(self, call: Call) -> None:
-        drained = self._settings.drained
-        if drained is None:
-            return
+    def _announce(self, call: Call, drained: Answer) -> None:
         try:
             call.enter()
             drained(call)
-        except Exception as exc:
+        except BaseException as exc:  # SystemExit too: this is the top of a thread.
             _log.error("! on_drain of call %s has failed", call.id, exc_info=exc)
 
     def _end(self, call: Call, reason: str) -> None:

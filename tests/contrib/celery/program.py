@@ -7,6 +7,8 @@ What differs from test to test is in the environment.
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,8 @@ app.conf.update(
 
 def make_client() -> RealtimeClient:
     """The worker's client."""
+    if "FLEET_BROKEN" in os.environ:
+        raise ValueError("no key for the service")
     url = os.environ.get("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     return RealtimeClient(base_url=url, api_key="sk-example", close_timeout=2.0)
 
@@ -87,6 +91,8 @@ def answer(call: Call) -> Any:
         return call.session.ask(call.metadata["question"]).text
     if what == "raise":
         raise ValueError("no such table")
+    if what == "exit":
+        sys.exit(3)
     if what == "return":
         return call.metadata.get("value")
     if what == "object":
@@ -106,3 +112,5 @@ def leave(call: Call) -> None:
     print(f"draining {call.id}", flush=True)
     if call.metadata.get("leaves"):
         call.hang_up()
+    if call.metadata.get("hangs"):
+        threading.Event().wait()

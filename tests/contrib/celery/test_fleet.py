@@ -5,17 +5,26 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 from celery import Celery
+from celery.concurrency.thread import TaskPool as ThreadPool
+from celery.worker import WorkController
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as connect_to
 
 from realtime_sync import RealtimeClient, read_recording
-from realtime_sync.contrib.celery import CallLost, CallOver, Fleet, RemoteEvents
+from realtime_sync.contrib.celery import (
+    CallLost,
+    CallOver,
+    CommandFailed,
+    Fleet,
+    RemoteEvents,
+)
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.server import Server
 from realtime_sync.web import Board, WebHost
@@ -75,6 +84,7 @@ def test_result_says_how_it_ended(running: Running) -> None:
         {"do": "return", "value": {"seats": 3}},
         {"do": "raise"},
         {"do": "object"},
+        {"do": "exit"},
     ]
     calls = [running.fleet.start(metadata=order) for order in orders]
     results = [call.result(WAIT) for call in calls]
@@ -84,6 +94,7 @@ def test_result_says_how_it_ended(running: Running) -> None:
         ("returned", {"seats": 3}, ""),
         ("failed", None, "ValueError: no such table"),
         ("failed", None, "TypeError: Object of type object is not JSON serializable"),
+        ("failed", None, "SystemExit: 3"),
     ] == [(each.ended, each.value, each.error) for each in results]
 
 
@@ -124,17 +135,20 @@ def test_worker_that_ends_lets_its_calls_end(
     spent = dear.result(WAIT)
     long = fleet.start(id="sip:long@pbx").result(WAIT)
     leaves = fleet.start(id="leaves", metadata={"leaves": True})
+    hangs = fleet.start(id="hangs", metadata={"hangs": True})
     stays, told = fleet.start(id="stays"), fleet.start(id="told")
-    for call in (leaves, stays, told):
+    for call in (leaves, hangs, stays, told):
         call.wait_started(WAIT)
     worker.process.send_signal(signal.SIGTERM)
     left = leaves.result(WAIT)
     told.hang_up()
-    results = left, told.result(WAIT), stays.result(WAIT)
+    results = left, told.result(WAIT), stays.result(WAIT), hangs.result(WAIT)
 
-    assert ["hung up", "hung up", "drained"] == [each.ended for each in results]
+    assert ["hung up", "hung up", "drained", "drained"] == [
+        each.ended for each in results
+    ]
     assert 0 == worker.wait(), worker.text
-    assert [1000] * 5 == [session.close_code for session in model.sessions]
+    assert [1000] * 6 == [session.close_code for session in model.sessions]
     assert ["budget", "too long"] == [each.ended for each in (spent, long)]
     assert f"{place}/dear.jsonl" == spent.recording
     for each in (spent, long, *results):
@@ -229,6 +243,141 @@ def test_sip_call_is_accepted_and_hung_up_by_the_worker(running: Running) -> Non
     assert sessions + 1 == len(model.sessions)
 
 
+def test_sip_call_that_fails_is_hung_up(running: Running) -> None:
+    """Nobody is left on the line with a model that no program looks after."""
+    model, _, fleet, _ = running
+    accept = {"type": "realtime", "model": "gpt-realtime-2.1"}
+    fails = model.calls.find(model.ring())
+    assert fails is not None
+    result = fleet.start(
+        call_id=fails.id, accept=accept, metadata={"do": "raise"}
+    ).result(WAIT)
+
+    assert ("failed", "ended") == (result.ended, fails.status)
+
+
+def test_commands_that_wait_do_not_make_a_worker_seem_gone(running: Running) -> None:
+    """The calls of a worker are not given up because one of them is being opened."""
+    fleet = running.fleet
+    rings = fleet.start(id="rings", stream=True)
+    rings.wait_started(WAIT)
+    failures: list[type[Exception]] = []
+
+    def tell() -> None:
+        try:
+            rings.say("Good evening.")
+        except (CallOver, CommandFailed) as exc:
+            failures.append(type(exc))
+
+    tellers = [threading.Thread(target=tell) for _ in range(5)]
+    for teller in tellers:
+        teller.start()
+    threading.Event().wait(0.3)
+    answering = [row.calls for row in fleet.workers(timeout=0.4)]
+    rings.hang_up()
+    for teller in tellers:
+        teller.join(WAIT)
+    result = rings.result(WAIT)
+
+    assert [1] == answering
+    assert [CallOver] * 5 == failures
+    assert "hung up" == result.ended
+
+
+def test_worker_that_can_take_no_call_ends_and_says_why(
+    tmp_path: Path, start_worker: Start
+) -> None:
+    """It does not take call after call from the queue only to fail each."""
+    broker = Broker(tmp_path, None)
+    nowhere = "http://127.0.0.1:9/v1"
+    complaints = {
+        "no key for the service": start_worker(broker, model_url=nowhere, broken=1),
+        "nothing can be recorded to": start_worker(
+            broker, model_url=nowhere, recordings=__file__
+        ),
+    }
+    for complaint, worker in complaints.items():
+        assert 0 != worker.wait()
+        assert complaint in worker.text
+        assert " ready." not in worker.text
+
+
+@pytest.mark.parametrize(
+    ("backend", "queues", "complaint"),
+    [
+        (None, ["a"], "needs a result backend"),
+        ("cache+memory://", ["a", "b"], "one fleet, not of a and b"),
+    ],
+)
+def test_worker_that_cannot_keep_its_word_is_not_made(
+    backend: Optional[str], queues: list[str], complaint: str
+) -> None:
+    """The bound of a fleet holds in a process that has one fleet."""
+    app = Celery("none", backend=backend, set_as_current=False)
+    Fleet(app, client=RealtimeClient, name="a", calls_per_process=4)
+    Fleet(app, client=RealtimeClient, name="b", calls_per_process=100)
+
+    with pytest.raises(ConfigurationError, match=complaint):
+        WorkController(app, queues=queues, pool="prefork", concurrency=9)
+
+
+def test_bound_holds_whatever_the_command_line_says() -> None:
+    """Other pools cannot run calls, and a pool that grows has no bound."""
+    app = Celery("none", backend="cache+memory://", set_as_current=False)
+    Fleet(app, client=RealtimeClient, name="a", calls_per_process=4)
+    worker = WorkController(
+        app, queues=["a"], pool="prefork", concurrency=9, autoscale=(50, 9)
+    )
+
+    assert (ThreadPool, 4, None) == (
+        worker.pool_cls,
+        worker.concurrency,
+        worker.autoscale,
+    )
+
+
+def test_fleet_of_a_name_that_is_taken_is_refused() -> None:
+    """Its calls would be those of the first one."""
+    app = Celery("none", set_as_current=False)
+    Fleet(app, client=RealtimeClient)
+
+    with pytest.raises(ConfigurationError, match="has a fleet 'calls' already"):
+        Fleet(app, client=RealtimeClient)
+
+
+async def coroutine(call: object) -> None:
+    """Would run nothing."""
+
+
+def generator(call: object) -> Iterator[int]:
+    """Would run nothing either."""
+    yield 1
+
+
+def nobody() -> None:
+    """Takes no call."""
+
+
+@pytest.mark.parametrize(
+    ("function", "complaint"),
+    [
+        (coroutine, "is a coroutine function"),
+        (generator, "has a yield in it"),
+        (nobody, "is called with the Call: too many"),
+        ("no function", "called with the Call, not"),
+    ],
+)
+def test_function_that_cannot_have_a_call_fails_at_the_decorator(
+    function: object, complaint: str
+) -> None:
+    """Not in a worker, with a caller on the line."""
+    fleet = Fleet(Celery("none", set_as_current=False), client=RealtimeClient)
+
+    for decorator in (fleet.on_call, fleet.on_drain):
+        with pytest.raises(TypeError, match=complaint):
+            decorator(function)  # type: ignore[type-var]
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -238,6 +387,11 @@ def test_sip_call_is_accepted_and_hung_up_by_the_worker(running: Running) -> Non
         ({"drain_timeout": -1}, "drain_timeout must be seconds"),
         ({"longest_call": float("inf")}, "longest_call must be seconds"),
         ({"longest_call": float("nan")}, "longest_call must be seconds"),
+        ({"drain_timeout": "5"}, "drain_timeout must be seconds, not '5'"),
+        ({"tokens": -1}, "tokens must be a number"),
+        ({"tokens": float("nan")}, "tokens must be a number"),
+        ({"threads": 8}, "threads is called in each worker"),
+        ({"client": None}, "client is called in each worker"),
         ({"recordings": "nowhere://here"}, "nothing can be written to nowhere"),
     ],
 )
@@ -248,7 +402,7 @@ def test_argument_that_will_not_do_fails_where_it_is_given(
     app = Celery("none", set_as_current=False)
 
     with pytest.raises(ConfigurationError, match=complaint):
-        Fleet(app, client=RealtimeClient, **arguments)  # type: ignore[arg-type]
+        Fleet(app, **{"client": RealtimeClient, **arguments})  # type: ignore[arg-type]
 
 
 def test_start_that_will_not_do_fails_where_it_is_asked_for() -> None:
@@ -265,8 +419,6 @@ def test_start_that_will_not_do_fails_where_it_is_asked_for() -> None:
             fleet.start(id=wrong)
     with pytest.raises(ConfigurationError, match="needs a result backend"):
         Fleet(Celery("none", set_as_current=False), client=RealtimeClient).start()
-    with pytest.raises(TypeError, match="called with the Call"):
-        fleet.on_call("no function")  # type: ignore[type-var]
 
 
 def test_events_are_published_to_whoever_subscribes(running: Running) -> None:
