@@ -178,7 +178,9 @@ class FileOutput:
     @property
     def finished(self) -> Path | None:
         """See `Output`; only where one goes on from what is there."""
-        return self.target if self._resume and os.path.lexists(self._real) else None
+        if not self._resume or self._overwrites():
+            return None
+        return self.target if os.path.lexists(self._real) else None
 
     def open(self, seconds: float) -> Kept:
         """
@@ -194,13 +196,15 @@ class FileOutput:
         kept = Kept()
         if self._resume and self.part.exists():
             kept = read_part(self.part, seconds)
+            self._force = self._force or self._overwrites()
             self._file = _opened(self.part, "a")
             # The last line may have been cut off, which would spoil the next.
             self._file.write("\n")
         else:
             self._file = _opened(self.part, "w" if self._force else "x")
             self._made = True
-        self._add({"seconds": seconds, "from": kept.until})
+        over = self._force and os.path.lexists(self._real)
+        self._add({"seconds": seconds, "from": kept.until, "force": over})
         return kept
 
     def update(self, found: Found, new: Sequence[Segment]) -> None:
@@ -237,6 +241,14 @@ class FileOutput:
         os.replace(self.whole, self._real)
         self.part.unlink()
         return self.target
+
+    def _overwrites(self) -> bool:
+        """Whether there is a part of an attempt that was to overwrite the target."""
+        try:
+            with self.part.open(encoding="utf-8", errors="replace") as file:
+                return _object(file.readline()).get("force") is True
+        except OSError:
+            return False
 
     def _add(self, line: Mapping[str, object]) -> None:
         assert self._file is not None

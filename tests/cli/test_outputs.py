@@ -169,6 +169,46 @@ def test_a_transcript_that_is_there_is_finished(tmp_path: Path) -> None:
     assert (target, None) == (resumed.finished, forced.finished)
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_interrupted_attempt_to_overwrite_is_gone_on_from(
+    tmp_path: Path, times: int
+) -> None:
+    """However often: what was to be overwritten is not the result."""
+    target = tmp_path / "a.txt"
+    target.write_text("old", encoding="utf-8")
+    for options in [{"force": True}, {"resume": True}][:times]:
+        (output,) = file_outputs("txt", [target], [], **options)
+        output.open(9.0)
+        output.update(Heard([ONE], [ONE]), [ONE])
+        output.finish(Heard([ONE], [ONE]), complete=False)
+    before = target.read_text(encoding="utf-8")
+    (output,) = file_outputs("txt", [target], [], resume=True)
+    went_on = output.finished is None
+    kept = output.open(9.0)
+    written = output.finish(Heard([ONE, TWO], [ONE, TWO]), complete=True)
+
+    assert ("old", True, [ONE]) == (before, went_on, kept.segments)
+    assert target == written
+    assert "turn 1\nturn 2\n" == target.read_text(encoding="utf-8")
+    assert [target] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_file_that_came_after_an_interrupted_attempt_is_left(
+    tmp_path: Path, force: bool
+) -> None:
+    """Nobody said that this one may be overwritten."""
+    target = tmp_path / "a.txt"
+    (output,) = file_outputs("txt", [target], [], force=force)
+    output.open(9.0)
+    output.update(Heard([ONE], [ONE]), [ONE])
+    output.finish(Heard([ONE], [ONE]), complete=False)
+    target.write_text("mine", encoding="utf-8")
+    (resumed,) = file_outputs("txt", [target], [], resume=True)
+
+    assert target == resumed.finished
+
+
 @pytest.mark.parametrize("form", ["txt", "srt", "vtt"])
 def test_a_stream_has_each_turn_once(form: str) -> None:
     """What is printed cannot be moved: a turn waits for those before it."""
