@@ -156,7 +156,7 @@ class Dispatcher:
     def start(self) -> None:
         """Start a worker, in ``thread`` mode without those of many sessions."""
         self._pumping = threading.get_ident()
-        if self.mode == "thread" and self._workers is None:
+        if self.mode == "thread" and self._workers is None and self._worker is None:
             self._worker = Worker(
                 self._strand,
                 self._last.reached.is_set,

@@ -222,33 +222,42 @@ class Lifecycle:
             if self._own is not None:
                 self._own.join(deadline)
             raise
-        connection = self._connect()
-        parts = self._parts
-        greeting = Greeting(
-            parts.watches,
-            parts.waiting,
-            GREETINGS[parts.session_type],
-            refusable=first is not None and parts.options.call_id is None,
-        )
+        started: Optional[Connection] = None
         try:
+            connection = self._connect()
             # Before the first message, which may be the end.
             self._step(Step.CONNECT)
-            connection.start(transport)
-            if self._state is State.CLOSING:
-                # `close` has seen no connection, or one that had not begun.
-                self._begin_close(connection)
-            self._parts.publisher.emit(ConnectionOpened())
-            if first is not None:
-                parts.sender.send(first)
-            if self._parts.options.wait_created:
-                greeting.wait(deadline)
+            parts = self._parts
+            greeting = Greeting(
+                parts.watches,
+                parts.waiting,
+                GREETINGS[parts.session_type],
+                refusable=first is not None and parts.options.call_id is None,
+            )
+            try:
+                connection.start(transport)
+                started = connection
+                if self._state is State.CLOSING:
+                    # `close` has seen no connection, or one that had not begun.
+                    self._begin_close(connection)
+                self._parts.publisher.emit(ConnectionOpened())
+                if first is not None:
+                    parts.sender.send(first)
+                if self._parts.options.wait_created:
+                    greeting.wait(deadline)
+            finally:
+                greeting.cancel()
         except BaseException:
+            if started is None:
+                # An interrupt on the way. Who ends a connection is the loop, and what
+                # it does not serve stays open: so it goes to the end of the way first.
+                started = self._connect()
+                self._step(Step.CONNECT)
+                started.start(transport)
             # Nobody is to wait for the answer of a server that has refused.
-            connection.begin_close(1000, "", Deadline(0))
+            started.begin_close(1000, "", Deadline(0))
             self.close(drain=False)
             raise
-        finally:
-            greeting.cancel()
 
     def _begin_threads(self) -> SessionThreads:
         shared = self._parts.options.threads
@@ -258,7 +267,11 @@ class Lifecycle:
         return self._own
 
     def _connect(self) -> Connection:
-        """The first connection, with handlers in place before its first event."""
+        """
+        The first connection, with handlers in place before its first event.
+
+        Each step may be taken once more, after an interrupt.
+        """
         parts = self._parts
         vendor = vendor_of(parts.endpoint.url)
         habits = habits_of(vendor.name if vendor else None)
@@ -266,7 +279,7 @@ class Lifecycle:
             router.attach(parts.board)
         parts.dispatcher.start()
         session = parts.session()
-        if session is not None:
+        if session is not None and self._finalizer is None:
             self._finalizer = finalize(session, self._dropped)
             self._finalizer.atexit = False  # That is for `process_hooks`.
         if wire_log.logger.isEnabledFor(logging.DEBUG):

@@ -121,11 +121,11 @@ class Session(BaseSession[Snapshot]):
         self._use_context()
         deadline = Deadline(options.connect_timeout)
         self._lifecycle.open(deadline)
-        fields = config_fields(options.config or {}, self._tools)
-        configured = bool(fields)
-        if options.session_type == "transcription":
-            fields = with_transcription_model(fields, self._parts.model)
         try:
+            fields = config_fields(options.config or {}, self._tools)
+            configured = bool(fields)
+            if options.session_type == "transcription":
+                fields = with_transcription_model(fields, self._parts.model)
             with self._parts.pending.call():
                 handle = self.update(**fields) if fields else None
                 if handle is not None and options.wait_config:

@@ -109,7 +109,11 @@ def upgraded_socket(
         ) from exc
     finally:
         if given_up is not None:
-            given_up.detach(attempt.give_up)
+            try:
+                given_up.detach(attempt.give_up)
+            except BaseException:  # An interrupt: nobody gets the socket any more.
+                attempt.abandon()
+                raise
     # Out here it has no context: the library's exception quotes the answer, and
     # with it the key, if the server said it back.
     raise refused
@@ -167,7 +171,7 @@ class _Attempt:
             if self._error is not None:
                 raise self._error
         except BaseException:
-            self._abandon()
+            self.abandon()
             raise
         return self._client.connection
 
@@ -214,7 +218,8 @@ class _Attempt:
             if self._abandoned:
                 raise ConnectionAbortedError("it is not wanted any more")
 
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
+        """Close the socket, now or when the thread is done with it."""
         with self._lock:
             self._abandoned = True
             ended = self._ended

@@ -392,8 +392,13 @@ def connect(
         ConnectFailed: there was no connection, or no proper answer in time.
     """
     sock = upgraded_socket(address, deadline, given_up)
-    _set_no_delay(sock)
-    return WebSocketTransport(sock, max_frame_size=address.max_frame_size, loop=loop)
+    try:
+        _set_no_delay(sock)
+        most = address.max_frame_size
+        return WebSocketTransport(sock, max_frame_size=most, loop=loop)
+    except BaseException:  # An interrupt: nobody else has it yet.
+        sock.close()
+        raise
 
 
 def _writer(sock: socket.socket) -> Write:

@@ -22,7 +22,7 @@ import pytest
 
 import realtime_sync
 from realtime_sync import Router, Threads, connect
-from realtime_sync.errors import WaitTimeout
+from realtime_sync.errors import RealtimeError, WaitTimeout
 from realtime_sync.testing import MemoryTransport
 from tests.rawserver import GREETING, Gone, Peer
 from tests.stress.sequenced_server import Place
@@ -34,9 +34,10 @@ TRACED = (str(Path(realtime_sync.__file__).parent), threading.__file__)
 class Strike:
     """Raises `KeyboardInterrupt` at one place, once, while it is entered."""
 
-    def __init__(self, after: int) -> None:
+    def __init__(self, after: int, within: tuple[str, ...] = TRACED) -> None:
         self.where: Optional[str] = None
         self._left = after
+        self._within = within
 
     def __enter__(self) -> Strike:
         sys.setprofile(self._at)
@@ -49,7 +50,7 @@ class Strike:
         if kind not in ("call", "c_return") or self.where is not None:
             return
         code = frame.f_code
-        if not code.co_filename.startswith(TRACED):
+        if not code.co_filename.startswith(self._within):
             return
         self._left -= 1
         if self._left == 0:
@@ -264,6 +265,61 @@ def test_an_interrupt_at_every_place_harms_nothing(
 
     assert [] == wrong
     assert struck > 25
+
+
+def opened_again(mode: str, every: int) -> list[str]:
+    """
+    Interrupt the opening of a session at every so manieth place, and open another.
+
+    Not while Python starts a thread, which no program can make whole.
+
+    Returns:
+        Which places raised something else, left a thread, or kept the next one out.
+    """
+    wrong: list[str] = []
+    place = 1
+    with opener(**MODES[mode]) as opened:
+        before = set(threading.enumerate())
+        while True:
+            strike = Strike(place, TRACED[:1])
+            try:
+                with strike:
+                    session = opened()
+                session.close()
+            except BaseException as exc:
+                if not isinstance(exc, KeyboardInterrupt):
+                    wrong.append(f"{exc!r}: {strike.where}")
+            if strike.where is None:
+                break
+            try:
+                opened().close()
+            except RealtimeError as exc:
+                wrong.append(f"then {exc!r}: {strike.where}")
+            for thread in set(threading.enumerate()) - before:
+                if not thread.name.startswith("realtime-sync shared"):
+                    thread.join(1.0)
+                    if thread.is_alive():
+                        wrong.append(f"{thread.name} is left: {strike.where}")
+                        before.add(thread)
+            place += every
+    assert place > 100
+    return wrong
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_session_whose_opening_is_interrupted_leaves_nothing(mode: str) -> None:
+    """At a tenth of the places; neither a thread nor a session without a holder."""
+    assert [] == opened_again(mode, 10)
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("mode", MODES)
+def test_a_session_whose_opening_is_interrupted_anywhere_leaves_nothing(
+    mode: str,
+) -> None:
+    """At all of them."""
+    assert [] == opened_again(mode, 1)
 
 
 def pumped_again(every: int) -> tuple[int, list[str]]:
