@@ -12,6 +12,7 @@ from .. import audio
 from ..errors import ConnectionClosed, RealtimeError
 from ..protocol.escape import one_line
 from ..transport.logs import area_logger
+from ..transport.redaction import redact
 from .browser_audio import BrowserAudio
 from .messages import Message, Send
 from .view import View
@@ -28,6 +29,9 @@ OFTEN = 0.1
 
 LONGEST_TEXT = 20_000
 """Characters of a typed message; what is more is refused."""
+
+MOST_TYPED = 20
+"""Typed messages that wait to be sent; one more is refused."""
 
 _TURN_DETECTION = {"type": "server_vad"}
 """For a session that had none when a person goes from the button to speaking."""
@@ -56,6 +60,9 @@ class Conversation:
         send: tells the page something.
         owns: close the session at the end.
         push: begin with the button; else turn detection finds the turns.
+
+    Attributes:
+        opening: whether the session is still being given.
     """
 
     def __init__(
@@ -76,6 +83,7 @@ class Conversation:
         self._stopped = threading.Event()
         self._attachment: audio.Attachment | None = None
         self._typed: list[str] = []
+        self.opening = True
         self.audio = BrowserAudio(send)
         self._thread = threading.Thread(
             target=self._run, name="realtime-web-talk", daemon=True
@@ -97,9 +105,21 @@ class Conversation:
             case "interrupt" if attachment is not None:
                 self._interrupt(attachment)
             case "say" if isinstance(message.get("text"), str):
-                self._typed.append(str(message["text"])[:LONGEST_TEXT])
+                self._type(str(message["text"]))
             case "stop":
                 self.stop()
+
+    def _type(self, text: str) -> None:
+        """Have a message sent, or say why not; it is never sent in part."""
+        if len(text) > LONGEST_TEXT:
+            problem = f"A message has at most {LONGEST_TEXT:,} characters: not sent."
+        elif len(self._typed) >= MOST_TYPED:
+            problem = "Messages come faster than they can be sent: not sent."
+        else:
+            # Half a character is none: a mark takes its place, as in `messages`.
+            self._typed.append(text.encode("utf-8", "replace").decode("utf-8"))
+            return
+        self._send({"kind": "problem", "text": problem})
 
     def stop(self, text: str = "") -> None:
         """
@@ -124,17 +144,24 @@ class Conversation:
     def _run(self) -> None:
         try:
             session = self._open_session()
-        except RealtimeError as exc:
-            self.stop(one_line(str(exc)))
+        except Exception as exc:
+            # Of the library, or of the program's own lines: who waits is told.
+            if not isinstance(exc, RealtimeError):
+                _log.exception("! a session could not be opened")
+            self.stop(_told("The session could not be opened", exc))
             self.audio.close()
             return
+        finally:
+            self.opening = False
         try:
-            self._take_over(session)
-            self._converse(session)
+            # Who has gone meanwhile takes nobody's conversation away.
+            if not self._stopped.is_set():
+                self._take_over(session)
+                self._converse(session)
         except Exception as exc:
             # A person is looking: say it there, and not in the log alone.
             _log.exception("! a conversation failed")
-            self.stop(one_line(f"The conversation has failed: {exc}"))
+            self.stop(_told("The conversation has failed", exc))
         finally:
             self.audio.close()
             with _lock:
@@ -277,21 +304,35 @@ class Talking:
         if kind == "alive":
             self._send({"kind": "alive", "number": message.get("number")})
         elif kind == "start":
-            if self.conversation is not None:
-                self.conversation.stop()
-            self.conversation = Conversation(
-                self._open_session,
-                self._send,
-                owns=self._owns,
-                push=bool(message.get("push")),
-            )
+            self._start(push=bool(message.get("push")))
         elif self.conversation is not None:
             self.conversation.receive(message, sound)
+
+    def _start(self, *, push: bool) -> None:
+        before = self.conversation
+        if before is not None and before.opening:
+            # One at a time: who asks a hundred times has no hundred sessions opened.
+            text = "The session is still being opened: start again in a moment."
+            before.stop(text)
+            self._send({"kind": "over", "text": text})
+            return
+        if before is not None:
+            before.stop()
+        self.conversation = Conversation(
+            self._open_session, self._send, owns=self._owns, push=push
+        )
 
     def close(self) -> None:
         """The page is gone."""
         if self.conversation is not None:
             self.conversation.close()
+
+
+def _told(what: str, exc: Exception) -> str:
+    """What a person reads of an error: its own sentence, where it is made to be one."""
+    if isinstance(exc, RealtimeError):
+        return one_line(str(exc))
+    return one_line(redact(f"{what}: {str(exc) or type(exc).__name__}"))
 
 
 def _detection(session: Session) -> object:

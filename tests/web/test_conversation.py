@@ -15,6 +15,7 @@ from realtime_sync.server import Server, serve
 from realtime_sync.web import Talking
 from realtime_sync.web import serve as serve_page
 from realtime_sync.web.browser_audio import KEEP, BrowserAudio
+from realtime_sync.web.conversation import LONGEST_TEXT, MOST_TYPED
 
 Message = Mapping[str, Any]
 BLOCK = audio.tone(440, 0.02)
@@ -209,6 +210,117 @@ def test_wrong_configuration_is_a_sentence_too() -> None:
     window.talking.close()
 
     assert "no such thing" == over["text"]
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (OSError("no such device"), "could not be opened: no such device"),
+        (KeyError(), "could not be opened: KeyError"),
+        (ValueError("two\nlines \x1b[1m"), "two\\nlines \\x1b[1m"),
+        (RuntimeError("key sk-0123456789abcdef is bad"), "key <secret> is bad"),
+    ],
+    ids=str,
+)
+def test_error_of_the_program_is_a_sentence_too(
+    error: Exception, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as of who gives handlers to a session; and the thread ends in order."""
+
+    def opened() -> Session:
+        raise error
+
+    window = Window()
+    window.talking = Talking(opened, window.send, owns=True)
+    window.say("start")
+    over = window.wait("over")
+    window.talking.close()
+
+    assert text in over["text"]
+    assert "a session could not be opened" in caplog.text
+
+
+def test_half_a_character_is_sent_as_a_mark() -> None:
+    """And ends no conversation, nor does what a terminal or a page would obey."""
+    with talking() as (window, _, sessions):
+        window.say("start")
+        window.say("say", text="a\ud800b \u202e <b> \x1b[31m")
+        window.wait("lines", says("assistant", "Hello there."))
+        said = sessions[0].snapshot.items[0].said
+
+    assert "a?b \u202e <b> \x1b[31m" == said
+    assert [] == [each for each in window.told if each["kind"] == "over"]
+
+
+def test_typed_messages_are_sent_whole_or_refused() -> None:
+    """Neither cut, nor heaped up while a server does not take them."""
+    go_on = threading.Event()
+
+    def opened() -> Session:
+        go_on.wait(10)
+        raise ConfigurationError("enough")
+
+    window = Window()
+    window.talking = Talking(opened, window.send, owns=True)
+    window.say("start")
+    window.say("say", text="x" * LONGEST_TEXT)
+    window.say("say", text="x" * (LONGEST_TEXT + 1))
+    for _ in range(MOST_TYPED + 2):
+        window.say("say", text="Good day.")
+    problems = [each["text"] for each in window.told if each["kind"] == "problem"]
+    go_on.set()
+    window.wait("over")
+    window.talking.close()
+
+    assert 4 == len(problems)
+    assert f"{LONGEST_TEXT:,} characters" in problems[0]
+    assert {"Messages come faster than they can be sent: not sent."} == set(
+        problems[1:]
+    )
+
+
+def test_who_starts_again_and_again_has_one_session_opened() -> None:
+    """A hundred sessions would be dialled, and paid for."""
+    go_on, asked = threading.Event(), []
+
+    def opened() -> Session:
+        asked.append(1)
+        go_on.wait(10)
+        raise ConfigurationError("enough")
+
+    window = Window()
+    window.talking = Talking(opened, window.send, owns=True)
+    for _ in range(100):
+        window.say("start")
+    over = window.wait("over")
+    go_on.set()
+    window.talking.close()
+
+    assert [1] == asked
+    assert "start again in a moment" in over["text"]
+
+
+def test_window_that_has_gone_while_opening_takes_nothing_over() -> None:
+    """Its session comes late; another window talks in it meanwhile."""
+    go_on = threading.Event()
+    with talking() as (window, _, sessions):
+        window.say("start")
+        window.wait("state")
+
+        def late() -> Session:
+            go_on.wait(10)
+            return sessions[0]
+
+        gone = Window()
+        gone.talking = Talking(late, gone.send, owns=False)
+        gone.say("start")
+        gone.say("stop")
+        go_on.set()
+        gone.talking.close()
+        window.say("say", text="Good day.")
+        window.wait("lines", says("assistant", "Hello there."))
+
+    assert [] == [each for each in window.told if each["kind"] == "over"]
 
 
 def test_models_of_another_protocol_are_refused_at_the_line() -> None:
