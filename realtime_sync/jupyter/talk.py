@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import Session
-from ..errors import ConfigurationError, install_command
+from ..errors import ConfigurationError, LocalProtocolError, install_command
 from ..web import Talking, bundled, static_text
 
 if TYPE_CHECKING:
@@ -104,7 +104,15 @@ class Talk:
             raise ConfigurationError(
                 "The session is over: run the cell that connects, and this one, again."
             )
-        return self._session if self._session.is_open else self._session.open()
+        if self._session.is_open:
+            return self._session
+        try:
+            return self._session.open()
+        except LocalProtocolError as exc:
+            # Another window or a cell has opened it a moment ago, or it reconnects.
+            raise ConfigurationError(
+                "The session is connecting: start again in a moment."
+            ) from exc
 
     def _send(self, name: str, message: Mapping[str, Any], sound: bytes) -> None:
         buffers = [sound] if sound else None

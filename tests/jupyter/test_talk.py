@@ -293,6 +293,27 @@ def test_closed_session_is_told_and_not_opened(comms: list[KernelComm]) -> None:
     assert "run the cell that connects" in str(over["text"])
 
 
+def test_window_that_starts_while_another_connects_is_told(
+    comms: list[KernelComm],
+) -> None:
+    """And one that starts while the connection is being had back."""
+    with connected() as (server, _):
+        session = RealtimeClient(base_url=server.url).session("m")
+        talk = jupyter.Talk(session)
+        first, second = Window(talk, comms, "one"), Window(talk, comms, "two")
+        session.open()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Session, "is_open", False)
+            first.say("start")
+            over = first.wait("over")
+        second.say("start")
+        second.wait("state")
+        talk.close()
+        session.close()
+
+    assert "start again in a moment" in str(over["text"])
+
+
 def test_page_is_offered_where_a_window_may_not_listen(
     comms: list[KernelComm],
 ) -> None:
