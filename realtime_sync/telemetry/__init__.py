@@ -12,7 +12,7 @@ from .calls import CallRow, ProcessCalls, Rows, Totals, activity
 from .ledger import TIMES, Ledger, Spread
 from .logs import RedactingFilter, without_secrets
 from .prices import Prices
-from .prometheus import metrics_text
+from .prometheus import METRICS_TYPE, metrics_text
 from .tables import data_frame, token_columns
 from .tokens import Tokens
 from .tracing import OpenTelemetry
@@ -22,6 +22,7 @@ __all__ = [
     "BudgetExceeded",
     "CallRow",
     "Ledger",
+    "METRICS_TYPE",
     "OpenTelemetry",
     "Prices",
     "ProcessCalls",

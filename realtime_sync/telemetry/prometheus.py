@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from .calls import BUCKETS, ENDED, CallRow, ProcessCalls
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 """Of the answer to a scrape."""
 
 _COUNTERS = (

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol, Union
 
 from attrs import asdict
 
-from ..telemetry import CallRow, ProcessCalls, metrics_text
+from ..telemetry import METRICS_TYPE, CallRow, ProcessCalls, metrics_text
+from ..transport.logs import area_logger
 from .host import Answer, Asked, WebHost
+
+_log = area_logger("realtime_sync.web")
 
 FRESH: Final = 0.1
 """Seconds for which rows that were read are told to whoever else asks."""
-
-METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
-_JSON: Final = "application/json"
 
 
 class Calls(Protocol):
@@ -64,11 +63,12 @@ class Board:
         self._process = ProcessCalls()
         self._sources: tuple[Calls, ...] = sources or (self._process,)
         self._clock = clock
-        # Guards what was read last, by whom it is read now, and which change each row
+        # Guards what was read last, whether it is read now, and which change each row
         # had last. Not held while sources are asked: those of a fleet take a second.
         self._lock = threading.Lock()
         self._reading = False
-        self._read_at = float("-inf")
+        self._read_at = clock()
+        self._failed = 0
         self._change = self._ordered = 0
         self._order: list[str] = []
         self._rows: dict[str, tuple[int, CallRow, Calls]] = {}
@@ -95,8 +95,10 @@ class Board:
             since: ``change`` of that answer; 0 for everything.
 
         Returns:
-            ``change``, the ``rows`` that are new or otherwise, and ``order``, the ids
-            of all rows, if one has come or gone; else None.
+            ``change``, the ``rows`` that are new or otherwise, ``order``, the ids of
+            all rows, if one has come or gone, else None; how many sources ``failed``
+            when they were last asked, whose rows stay as they were; and the ``age``
+            of all of it in seconds, more than a few where a source does not answer.
         """
         self._refresh()
         with self._lock:
@@ -106,6 +108,8 @@ class Board:
                 "change": self._change,
                 "order": order,
                 "rows": [asdict(row) for row in told],
+                "failed": self._failed,
+                "age": max(0.0, self._clock() - self._read_at),
             }
 
     def transcript(self, call_id: str) -> list[tuple[str, str]]:
@@ -127,18 +131,28 @@ class Board:
     def _refresh(self) -> None:
         """Ask the sources, once for all pages that ask in a moment."""
         with self._lock:
-            if self._reading or self._clock() - self._read_at < FRESH:
+            fresh = self._change and self._clock() - self._read_at < FRESH
+            if self._reading or fresh:
                 return
             self._reading = True
+            known = list(self._rows.values())
+        found: list[tuple[CallRow, Calls]] = []
+        failed = 0
         try:
-            found = [(row, each) for each in self._sources for row in each.rows()]
-        except BaseException:
+            for source in self._sources:
+                try:
+                    found += [(row, source) for row in source.rows()]
+                except Exception as exc:
+                    # A broker that is away: the other sources have calls, too.
+                    _log.warning("! %r gives no calls: %s", source, exc)
+                    found += [(row, of) for _, row, of in known if of is source]
+                    failed += 1
+            with self._lock:
+                self._compare(found)
+                self._failed, self._read_at = failed, self._clock()
+        finally:
             with self._lock:
                 self._reading = False
-            raise
-        with self._lock:
-            self._compare(found)
-            self._read_at, self._reading = self._clock(), False
 
     def _compare(self, found: Sequence[tuple[CallRow, Calls]]) -> None:
         """Give each row that is otherwise than it was the number of this change."""
@@ -156,21 +170,18 @@ class Board:
     # -- answers to the page -------------------------------------------------------
 
     def _told_rows(self, asked: Asked) -> Answer:
-        since = asked.query.get("since", "0")
-        return _json(self.changes(int(since) if since.isdecimal() else 0))
+        return Answer.json(self.changes(asked.number("since")))
 
     def _told_transcript(self, asked: Asked) -> Answer:
         lines = self.transcript(asked.query.get("id", ""))
-        return _json({"lines": [{"role": who, "text": text} for who, text in lines]})
+        return Answer.json(
+            {"lines": [{"role": who, "text": text} for who, text in lines]}
+        )
 
     def _hung_up(self, asked: Asked) -> Answer:
         if asked.method != "POST":
             return Answer(body="Hanging up is a POST.", status=405)
-        return _json({"found": self.hang_up(asked.query.get("id", ""))})
+        return Answer.json({"found": self.hang_up(asked.query.get("id", ""))})
 
     def _metrics(self, asked: Asked) -> Answer:
-        return Answer(body=metrics_text(self._process), media_type=METRICS)
-
-
-def _json(value: Mapping[str, Any]) -> Answer:
-    return Answer(body=json.dumps(value), media_type=_JSON)
+        return Answer(body=metrics_text(self._process), media_type=METRICS_TYPE)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +23,6 @@ MOST_CHANGES: Final = 60
 LONGEST: Final = 2000
 """Characters of a value that has changed."""
 
-_JSON: Final = "application/json"
 _BLOCK: Final = 1 << 20
 
 
@@ -57,7 +55,7 @@ class Debugger:
         self._fitting: tuple[object, list[int]] = (None, [])
         self._name = self._file.name if self._file else "recording.jsonl"
         host.page(path, "debug.html")
-        host.route(f"{path}/about", lambda asked: _json(self.about()))
+        host.route(f"{path}/about", lambda asked: Answer.json(self.about()))
         host.route(f"{path}/events", self._told_events)
         host.route(f"{path}/step", self._told_step)
         host.route(f"{path}/recording", self._downloaded)
@@ -163,9 +161,9 @@ class Debugger:
     def _told_events(self, asked: Asked) -> Answer:
         query = asked.query
         directions = query.get("directions", "in out note").split()
-        return _json(
+        return Answer.json(
             self.events(
-                _number(query, "around"),
+                asked.number("around"),
                 words=query.get("words", "").lower().split(),
                 directions=directions,
                 sound=query.get("sound") != "no",
@@ -173,7 +171,7 @@ class Debugger:
         )
 
     def _told_step(self, asked: Asked) -> Answer:
-        number = _number(asked.query, "number")
+        number = asked.number("number")
         if "at" in asked.query:
             try:
                 number = self.steps.number_at(float(asked.query["at"]))
@@ -181,7 +179,7 @@ class Debugger:
                 return Answer(body="The time is no number.", status=400)
         if not 0 <= number < len(self.steps):
             return Answer(body="There is no such event.", status=404)
-        return _json(self.step(number))
+        return Answer.json(self.step(number))
 
     def _downloaded(self, asked: Asked) -> Answer:
         if self._file is None:
@@ -334,16 +332,7 @@ def _text(data: bytes) -> str:
     return data[:LONGEST].decode("utf-8", "replace")
 
 
-def _number(query: Mapping[str, str], name: str) -> int:
-    given = query.get(name, "0")
-    return int(given) if given.isdecimal() and len(given) < 12 else 0
-
-
 def _blocks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             yield block
-
-
-def _json(value: Mapping[str, Any]) -> Answer:
-    return Answer(body=json.dumps(value, default=str), media_type=_JSON)

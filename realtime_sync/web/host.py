@@ -7,11 +7,12 @@ Port, request, TLS, ``Host`` and ``Origin`` are the local server's code.
 from __future__ import annotations
 
 import html
+import json
 import re
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from pathlib import PurePosixPath
 from typing import Any, Union
@@ -63,6 +64,16 @@ class Answer:
     status: int = 200
     filename: str | None = None
 
+    @classmethod
+    def json(cls, value: Mapping[str, Any]) -> Answer:
+        """JSON as browsers read it: what is no figure there (NaN) becomes null."""
+        try:
+            body = json.dumps(value, default=str, allow_nan=False)
+        except ValueError:
+            loose = json.dumps(value, default=str)
+            body = json.dumps(json.loads(loose, parse_constant=lambda name: None))
+        return cls(body=body, media_type="application/json")
+
 
 @frozen(kw_only=True)
 class Asked:
@@ -78,6 +89,11 @@ class Asked:
     method: str
     query: dict[str, str]
     body: bytes = b""
+
+    def number(self, name: str) -> int:
+        """A field of the query as a number; 0 where it is none, or absurdly long."""
+        given = self.query.get(name, "")
+        return int(given) if given.isdecimal() and len(given) < 12 else 0
 
 
 Route = Callable[[Asked], Answer]

@@ -130,21 +130,72 @@ def test_slow_source_keeps_no_other_page_waiting(start_host: Start) -> None:
     assert ["1"] == meanwhile["order"]
 
 
-def test_source_that_fails_is_asked_again(start_host: Start) -> None:
-    """A broker that was away for a moment."""
+def test_source_that_fails_hides_no_other_and_is_asked_again(
+    start_host: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A broker that was away: its calls stay as they were, the page says so."""
 
     class Failing(Other):
+        away = True
+
         def rows(self) -> list[CallRow]:
-            if self.asked == 0:
-                self.asked += 1
+            if self.away:
                 raise ConnectionError("away")
             return super().rows()
 
-    board = Board(start_host(), Failing(CallRow(id="1")), clock=Clock())
-    with pytest.raises(ConnectionError):
-        board.changes(0)
+    failing, other = Failing(CallRow(id="1")), Other(CallRow(id="2"))
+    board = Board(start_host(), failing, other, clock=Clock())
+    at_first = board.changes(0)
+    failing.away = False
+    back = board.changes(0)
+    failing.away = True
+    away = board.changes(0)
 
-    assert ["1"] == board.changes(0)["order"]
+    assert (["2"], 1) == (at_first["order"], at_first["failed"])
+    assert (["1", "2"], 0) == (back["order"], back["failed"])
+    assert (["1", "2"], 1) == (away["order"], away["failed"])
+    assert "away" in caplog.text
+
+
+def test_source_that_does_not_answer_is_told_by_the_age_of_the_rows(
+    start_host: Start,
+) -> None:
+    """What is shown is not passed off as the present."""
+    inside, go_on, now = threading.Event(), threading.Event(), [100.0]
+
+    class Stuck(Other):
+        def rows(self) -> list[CallRow]:
+            inside.set()
+            go_on.wait(10)
+            return super().rows()
+
+    board = Board(start_host(), Stuck(CallRow(id="1")), clock=lambda: now[0])
+    thread = threading.Thread(target=board.changes, args=(0,))
+    thread.start()
+    inside.wait(10)
+    now[0] += 7
+    meanwhile = board.changes(0)
+    go_on.set()
+    thread.join(10)
+
+    assert ([], 7.0) == (meanwhile["order"], meanwhile["age"])
+    assert (["1"], 0.0) == (board.changes(0)["order"], board.changes(0)["age"])
+
+
+def test_what_other_machines_say_is_json_for_a_browser(start_host: Start) -> None:
+    """No figure, half a character, a number that is none: the page goes on."""
+    row = CallRow(id="1", name="\ud800 <b>", p50_ms=float("nan"), billed_seconds=1e999)
+    board = Board(start_host(), Other(row), clock=Clock())
+    rows = board.url.replace("/board?", "/board/rows?")
+    answers = [asked(f"{rows}&since={since}") for since in ("0", "9" * 5000, "-1", "x")]
+    told = json.loads(answers[0][1], parse_constant=pytest.fail)["rows"][0]
+
+    assert {200} == {status for status, _ in answers}
+    assert ("\ud800 <b>", None, None) == (
+        told["name"],
+        told["p50_ms"],
+        told["billed_seconds"],
+    )
 
 
 def test_page_shows_calls_of_this_process_and_of_others(

@@ -2,6 +2,7 @@
 // Asks for what has changed and shows it. Whatever a call says is set as text.
 
 const EVERY = 500;
+const STALE = 5;
 const token = new URLSearchParams(location.search).get("token") || "";
 const $ = (id) => document.getElementById(id);
 
@@ -153,6 +154,11 @@ function sums() {
   Object.values(told).forEach((value, place) => set(list.children[place].lastChild, value));
 }
 
+function health({ failed, age }) {
+  if (failed) return failed === 1 ? "One source of calls does not answer; its calls are as they were." : `${failed} sources of calls do not answer; their calls are as they were.`;
+  return age > STALE ? `Nothing new for ${clock(age)}: a source of calls does not answer.` : "Live";
+}
+
 function take(answer) {
   change = answer.change;
   for (const row of answer.rows) {
@@ -167,6 +173,7 @@ function take(answer) {
     for (const id of [...calls.keys()]) if (!known.has(id)) calls.delete(id);
     if (chosen && !known.has(chosen)) choose(null);
   }
+  set($("state"), health(answer));
   for (const call of calls.values()) set(call.cells[2], clock(seconds(call.row)));
   arrange();
   sums();
@@ -232,7 +239,6 @@ async function turn() {
     try {
       take(await asked("rows", { since: change }));
       if (chosen) await follow();
-      set($("state"), "Live");
     } catch (error) {
       set($("state"), `No answer: ${error.message}. Trying again.`);
       change = 0;
