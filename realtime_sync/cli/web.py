@@ -164,10 +164,16 @@ def _password(path: Path | None) -> str | None:
 
 def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
     if certificate is None:
+        if key is not None:
+            raise ConfigurationError("--private-key is of no use without --certificate")
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(certificate, key)
+    except FileNotFoundError as exc:
+        # OpenSSL's own error does not name the file.
+        missing = key if key is not None and certificate.exists() else certificate
+        raise ConfigurationError(f"no such file: {missing}") from exc
     except ssl.SSLError as exc:
         raise ConfigurationError(f"{certificate} is no certificate: {exc}") from exc
     return context

@@ -75,6 +75,8 @@ def test_without_a_browser_it_is_said(capsys: pytest.CaptureFixture[str]) -> Non
         (["--password-file", "{folder}/password"], "tls"),
         (["--certificate", "{folder}/password"], "certificate"),
         (["--password-file", "{folder}/nothing"], "nothing"),
+        (["--certificate", "{folder}/nothing"], "nothing"),
+        (["--private-key", "{folder}/password"], "--certificate"),
     ],
     ids=lambda value: value if isinstance(value, str) else value[0],
 )

@@ -468,11 +468,12 @@ def time_travel_and_running_calls() -> None:
     rows: list[telemetry.CallRow] = calls.rows()
     ended: bool = calls.hang_up(rows[0].id)
     text: str = telemetry.metrics_text(calls)
+    media_type: str = telemetry.METRICS_TYPE
     with web.WebHost() as host:
         board = web.Board(host, calls)
         debugger = web.Debugger(host, "call.jsonl")
         print(board.url, board.changes(0)["rows"], debugger.url)
-    print(when, kind, known, every, ended, text)
+    print(when, kind, known, every, ended, text, media_type)
 
 
 def make_client() -> RealtimeClient:
