@@ -68,7 +68,7 @@ class Board:
         self._lock = threading.Lock()
         self._reading = False
         self._read_at = clock()
-        self._failed = 0
+        self._failed: list[Calls] = []
         self._change = self._ordered = 0
         self._order: list[str] = []
         self._rows: dict[str, tuple[int, CallRow, Calls]] = {}
@@ -108,7 +108,7 @@ class Board:
                 "change": self._change,
                 "order": order,
                 "rows": [asdict(row) for row in told],
-                "failed": self._failed,
+                "failed": len(self._failed),
                 "age": max(0.0, self._clock() - self._read_at),
             }
 
@@ -135,18 +135,19 @@ class Board:
             if self._reading or fresh:
                 return
             self._reading = True
-            known = list(self._rows.values())
+            known, before = list(self._rows.values()), self._failed
         found: list[tuple[CallRow, Calls]] = []
-        failed = 0
+        failed: list[Calls] = []
         try:
             for source in self._sources:
                 try:
                     found += [(row, source) for row in source.rows()]
                 except Exception as exc:
                     # A broker that is away: the other sources have calls, too.
-                    _log.warning("! %r gives no calls: %s", source, exc)
+                    if source not in before:
+                        _log.warning("! %r gives no calls: %s", source, exc)
                     found += [(row, of) for _, row, of in known if of is source]
-                    failed += 1
+                    failed.append(source)
             with self._lock:
                 self._compare(found)
                 self._failed, self._read_at = failed, self._clock()
