@@ -168,7 +168,7 @@ def _as_json(session: live.LiveSession, report: live.LiveCloseReport) -> None:
         )
     print_json(
         {
-            "seconds": report.seconds,
+            "seconds": report.total_seconds,
             "reason": report.reason,
             "confirmed": report.confirmed,
         }
@@ -177,7 +177,7 @@ def _as_json(session: live.LiveSession, report: live.LiveCloseReport) -> None:
 
 def _end(report: live.LiveCloseReport) -> str:
     sure = "" if report.confirmed else ", not confirmed"
-    return f"{report.seconds:g} s billed{sure}"
+    return f"{report.total_seconds:g} s billed{sure}"
 
 
 def converse(
@@ -228,7 +228,7 @@ def ask(url: str | None, question: str, options: argparse.Namespace) -> int:
         heard = session.snapshot.user.text.strip()
         report = session.close()
         if options.json:
-            print_json({"text": text, "heard": heard, "seconds": report.seconds})
+            print_json({"text": text, "heard": heard, "seconds": report.total_seconds})
         else:
             screen.line(text)
     return 0

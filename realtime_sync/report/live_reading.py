@@ -156,8 +156,8 @@ def add_live(
         story.facts.append(("closed", snapshot.close_reason))
     if len(snapshot.epochs) > 1:
         story.facts.append(("sessions", str(len(snapshot.epochs))))
-    if usage.seconds:
-        story.facts.append(("billed", f"{usage.seconds:g} s"))
+    if usage.total_seconds:
+        story.facts.append(("billed", f"{usage.total_seconds:g} s"))
     if usage.context_ratio is not None:
         story.facts.append(("context", f"{usage.context_ratio:.1%}"))
     story.utterances += _utterances(snapshot, listener)

@@ -69,8 +69,8 @@ class Budget:
         self._lock = threading.Lock()
         self._tokens = Tokens()
         self._sessions: list[AnySession] = []
-        # What the live sessions have told so far: the epoch, and how much.
-        self._told: dict[str, tuple[int, Tokens]] = {}
+        # What the live sessions have told so far.
+        self._told: dict[str, Tokens] = {}
         self._exceeded = False
 
     def guard(self, session: AnySession) -> Subscription:
@@ -128,19 +128,17 @@ class Budget:
             total=taken + given,
             input=taken,
             output=given,
-            seconds=snapshot.usage.seconds,
+            seconds=snapshot.usage.total_seconds,
         )
         with self._lock:
-            epoch, before = self._told.get(ctx.session.name, (0, Tokens()))
-            self._told[ctx.session.name] = snapshot.epoch, now
-        # The seconds begin anew with each session, the tokens of the backend do not.
-        known = before.seconds if epoch == snapshot.epoch else 0.0
+            before = self._told.get(ctx.session.name, Tokens())
+            self._told[ctx.session.name] = now
         self._count(
             Tokens(
                 total=now.total - before.total,
                 input=now.input - before.input,
                 output=now.output - before.output,
-                seconds=now.seconds - known,
+                seconds=now.seconds - before.seconds,
             )
         )
 

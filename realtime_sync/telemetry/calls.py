@@ -457,7 +457,7 @@ def _taken(session: AnySession) -> dict[str, Any]:
     if session.session_type == "live":
         tokens = list(usage.backend.values())
         return {
-            "billed_seconds": usage.seconds,
+            "billed_seconds": usage.total_seconds,
             "input_tokens": sum(taken for taken, _ in tokens),
             "output_tokens": sum(given for _, given in tokens),
         }

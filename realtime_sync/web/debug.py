@@ -278,7 +278,7 @@ def _of_live(snapshot: Any) -> dict[str, Any]:
             "version": snapshot.version,
             "state": snapshot.state,
             "session": snapshot.id or "",
-            "billed seconds": f"{usage.seconds:g}",
+            "billed seconds": f"{usage.total_seconds:g}",
             "context": "" if ratio is None else f"{ratio:.0%}",
             "delegations": len(snapshot.delegations),
             "anomalies": len(snapshot.anomalies),

@@ -110,6 +110,21 @@ def test_row_of_a_live_session_has_seconds_and_the_tokens_of_its_backend() -> No
     assert [("user", "Hello"), ("assistant", "Good day")] == calls.transcript(ended.id)
 
 
+def test_seconds_of_a_live_session_never_go_down() -> None:
+    """The one that takes its place is counted from zero, and both are billed."""
+    calls = ProcessCalls()
+    seen = []
+    with live_session() as (session, server):
+        for name, seconds in (("live_1", 12.5), ("live_2", 3.0)):
+            server.feed({"type": "session.started", "session": {"id": name}})
+            seen.append(of(calls, session.name).billed_seconds)
+            usage = {"seconds": seconds}
+            server.feed({"type": "session.usage.updated", "usage": usage})
+            seen.append(of(calls, session.name).billed_seconds)
+
+    assert [0, 12.5, 12.5, 15.5] == seen
+
+
 def test_state_follows_what_happens() -> None:
     """In the words that a person would use."""
     session, transport = in_memory("states")

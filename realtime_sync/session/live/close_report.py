@@ -20,6 +20,8 @@ class LiveCloseReport:
             ``"remote_hangup"`` or ``"connection_lost"``; None if the service did
             not say.
         seconds: how long it lasted, as the service last said. What is billed.
+        earlier_seconds: of the sessions that were lost before it took their place, as
+            the service last said of each: what is billed of them is that or more.
         confirmed: the service has confirmed the end, so that `seconds` is final.
         complete: the session is over: socket closed, threads ended.
         error: what broke the connection, or None after a clean close.
@@ -32,6 +34,12 @@ class LiveCloseReport:
     complete: bool
     error: Optional[BaseException]
     connection: CloseReport
+    earlier_seconds: float = 0.0
+
+    @property
+    def total_seconds(self) -> float:
+        """Seconds of all sessions together, the lost ones included."""
+        return self.earlier_seconds + self.seconds
 
     @classmethod
     def of(cls, snapshot: LiveSnapshot, connection: CloseReport) -> LiveCloseReport:
@@ -43,4 +51,5 @@ class LiveCloseReport:
             complete=connection.complete,
             error=connection.error,
             connection=connection,
+            earlier_seconds=snapshot.usage.earlier_seconds,
         )

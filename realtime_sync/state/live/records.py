@@ -101,6 +101,7 @@ class LiveUsage:
 
     Attributes:
         seconds: of this epoch, as the service last said.
+        earlier_seconds: of the epochs before, as it last said of each.
         active_seconds: of these, with the model awake; None if it does not say.
         paused_seconds: of these, paused.
         context_ratio: how full the model's context is, between 0 and 1.
@@ -108,10 +109,16 @@ class LiveUsage:
     """
 
     seconds: float = 0
+    earlier_seconds: float = 0
     active_seconds: Optional[float] = None
     paused_seconds: Optional[float] = None
     context_ratio: Optional[float] = None
     backend: Mapping[str, tuple[int, int]] = field(factory=lambda: MappingProxyType({}))
+
+    @property
+    def total_seconds(self) -> float:
+        """Of all epochs together."""
+        return self.earlier_seconds + self.seconds
 
 
 @frozen(kw_only=True)

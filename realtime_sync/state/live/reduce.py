@@ -75,7 +75,10 @@ def _started(
         epochs=(*snapshot.epochs, session_id),
         close_reason=None,
         audio=LiveAudio(),
-        usage=LiveUsage(backend=snapshot.usage.backend),
+        usage=LiveUsage(
+            earlier_seconds=snapshot.usage.total_seconds,
+            backend=snapshot.usage.backend,
+        ),
         delegations=MappingProxyType(left),
     )
 

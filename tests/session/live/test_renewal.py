@@ -195,6 +195,23 @@ def test_without_a_policy_a_loss_ends_the_session_and_every_wait() -> None:
         assert isinstance(report.error, errors.ConnectionLost)
 
 
+def test_seconds_of_a_session_that_was_lost_are_told_at_the_end() -> None:
+    """They are billed as well."""
+    with lost() as (session, server):
+        server.feed({"type": "session.usage.updated", "usage": {"seconds": 14.0}})
+        server.transport.cut(1006)
+        server.feed(closed(server.session, reason="expired"))
+        server.transport.cut(1000)
+        report = session.close()
+
+    assert (18.0, 32.0, 50.0) == (
+        report.seconds,
+        report.earlier_seconds,
+        report.total_seconds,
+    )
+    assert report.confirmed
+
+
 def test_refusal_of_every_attempt_ends_the_session() -> None:
     """With the last reason as its cause."""
     with lost() as (session, server):

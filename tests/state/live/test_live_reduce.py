@@ -252,6 +252,30 @@ def test_client_work_is_answered_by_commentary_of_its_own() -> None:
     assert 4 == len(after(foreign, start=begun).context)
 
 
+def test_seconds_of_epochs_before_are_kept_apart() -> None:
+    """The service counts each session from zero; what was lost is billed too."""
+
+    def used(seconds: float) -> dict[str, Any]:
+        usage = {"seconds": seconds}
+        return {"type": "session.usage.updated", "usage": usage}
+
+    usages = [
+        after(*frames).usage
+        for frames in (
+            [started(), used(14.0), used(29.5)],
+            [started(), used(29.5), started()],
+            [started(), used(29.5), started("live_2")],
+            [started(), used(29.5), started("live_2"), used(3.0), used(4.0)],
+            [started(), used(29.5), started("live_2"), used(4.0), started("live_3")],
+        )
+    ]
+
+    assert [(29.5, 0), (29.5, 0), (0, 29.5), (4.0, 29.5), (0, 33.5)] == [
+        (each.seconds, each.earlier_seconds) for each in usages
+    ]
+    assert [29.5, 29.5, 29.5, 33.5, 33.5] == [each.total_seconds for each in usages]
+
+
 def test_a_fork_begins_a_new_epoch_and_abandons_what_was_open() -> None:
     """As captured: the clock begins anew; nothing pretends to have resumed."""
     muted = {"type": "session.input_audio.muted"}
