@@ -38,6 +38,19 @@ from .taps import Taps
 logger = area_logger("realtime_sync.connection")
 
 _ABNORMAL = 1006
+_CLEAN = 1000
+_ENDS = {
+    "close_requested": _CLEAN,
+    "content": _CLEAN,
+    "remote_hangup": _CLEAN,
+    "connection_lost": _ABNORMAL,
+}
+"""
+What the service tells of the end -> the close code that it stands for.
+
+It closes properly after it has told of a loss behind it, and without a handshake where
+only a connection from aside is left of a session that was ended on purpose.
+"""
 _HOUSEKEEPING = 5.0
 _MOST_UNKNOWN = 100
 """Types that a server makes up and that are counted by name."""
@@ -337,8 +350,8 @@ class Connection:
         elif cause is not None and not isinstance(cause, OSError):
             # Should never run: what receives does not raise.
             logger.error("! %s: receiving failed", self._name, exc_info=cause)
-        # The server closes properly after it has told of a loss behind it.
-        code = _ABNORMAL if self._ended_by == "connection_lost" else code
+        # What it has told of the end counts, however the socket ends after it.
+        code = _ENDS.get(str(self._ended_by), code)
         expired = self._expired or self._ended_by == "expired"
         self.error = closed_error(
             code, reason, asked=self.closing, expired=expired, cause=cause

@@ -37,6 +37,9 @@ MOST: Final = 1000
 RECENT: Final = 64
 """Decisions among which one that is told again is looked for."""
 
+TOLD: Final = 256
+"""Events of the backend among which one that is told again is looked for."""
+
 LONGEST: Final = 1 << 20
 """Characters of the backend's text that are kept of one delegation."""
 
@@ -270,6 +273,15 @@ def _backend(snapshot: LiveSnapshot, event: events.ResponseEvent) -> LiveSnapsho
     follow = _BACKEND.get(getattr(inner, "type", ""))
     if follow is None or delegation_id is None:
         return snapshot
+    number = getattr(inner, "sequence_number", None)
+    event_id = _text(event.event_id) if isinstance(number, int) and number else None
+    if event_id is not None:
+        # By its number alone, what comes again of the response before would be
+        # taken for the next of this one: only some events name theirs.
+        key = f"{number} {event_id}"
+        if key in snapshot.told:
+            return snapshot
+        snapshot = _with(snapshot, told=(*snapshot.told, key)[-TOLD:])
     before = snapshot.delegations.get(delegation_id) or Delegation(id=delegation_id)
     place = _placed(before, inner)
     if place is None:

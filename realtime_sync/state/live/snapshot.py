@@ -65,6 +65,8 @@ class LiveSnapshot:
     audio: LiveAudio = field(factory=LiveAudio)
     anomalies: tuple[str, ...] = ()
     said: Fragments = field(factory=Fragments)
+    # Which events of the backend came last, by number and id.
+    told: tuple[str, ...] = ()
 
     @property
     def id(self) -> Optional[str]:

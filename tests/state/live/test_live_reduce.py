@@ -644,6 +644,50 @@ def test_what_is_told_again_counts_once(first: int, last: int) -> None:
     assert once.context == twice.context
 
 
+def numbered(response: str, *words: str) -> list[dict[str, Any]]:
+    """A response whose events are numbered from 0, as those of the service are."""
+    inner = {"id": response, "model": "m"}
+    every = [
+        backend("created", response=inner),
+        *(backend("output_text.delta", delta=word) for word in words),
+        backend("completed", response={**inner, "usage": {"input_tokens": 1}}),
+    ]
+    return [
+        {
+            **frame,
+            "event_id": f"event_{response}_{number}",
+            "event": {**frame["event"], "sequence_number": number},
+        }
+        for number, frame in enumerate(every)
+    ]
+
+
+ROUNDS = [
+    delegated(),
+    *numbered("resp_1", "I", " look", " it", " up."),
+    *numbered("resp_2", "It", " rains", " a", " lot", " there."),
+]
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [(first, last) for last in range(len(ROUNDS) + 1) for first in range(last + 1)],
+)
+def test_words_of_the_response_before_are_not_taken_for_those_of_the_next(
+    first: int, last: int
+) -> None:
+    """Each counts its events from 0, and few of them name their response."""
+    once = after(started(), *ROUNDS)
+    twice = after(
+        *ROUNDS[first:last], *ROUNDS[last:], start=after(started(), *ROUNDS[:last])
+    )
+
+    [before], [again] = once.delegations.values(), twice.delegations.values()
+    assert "I look it up.It rains a lot there." == before.text
+    assert before == again
+    assert once.usage == twice.usage
+
+
 def test_backend_that_numbers_nothing_is_taken_at_its_word() -> None:
     """Or everything with 0: its words are no repetition."""
     for number in ({}, {"sequence_number": 0}):
