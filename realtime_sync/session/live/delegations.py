@@ -25,10 +25,13 @@ from ...errors import ConfigurationError, ConnectionClosed, RealtimeError
 from ...protocol.live import events
 from ...transport.logs import area_logger
 from .task import Speaker, Task, TaskFunction
+from .texts import pieces
 
 logger = area_logger("realtime_sync.session")
 
 _MOST_KNOWN: Final = 4096
+MOST_WAITING: Final = 64
+"""Delegations that wait for their turn; the oldest of more are given up."""
 _WORK: Final = "session.delegation.created"
 _HEARD: Final = "session.input_transcript.delta"
 _FAILED: Final = "That could not be done just now. Say so briefly."
@@ -56,6 +59,21 @@ def _positive(instance: object, attribute: Any, value: float) -> None:
         raise ConfigurationError(f"{attribute.name} must be positive, not {value!r}")
 
 
+def _not_negative(instance: object, attribute: Any, value: float) -> None:
+    if not value >= 0:
+        raise ConfigurationError(f"{attribute.name} must not be below 0: {value!r}")
+
+
+def _sayable(instance: object, attribute: Any, value: object) -> None:
+    try:
+        if value is not None and value != "":
+            pieces(value)
+    except (TypeError, ValueError) as exc:
+        raise ConfigurationError(
+            f"{attribute.name} must be text that can be said, or None: {exc}"
+        ) from None
+
+
 @frozen(kw_only=True)
 class Answering:
     """
@@ -76,10 +94,10 @@ class Answering:
     function: TaskFunction
     timeout: float = field(default=60.0, validator=_positive)
     parallel: int = field(default=1, validator=_positive)
-    settle: float = 0.0
+    settle: float = field(default=0.0, validator=_not_negative)
     on_stale: str = "note"
-    on_error: Optional[str] = _FAILED
-    on_timeout: Optional[str] = _LATE
+    on_error: Optional[str] = field(default=_FAILED, validator=_sayable)
+    on_timeout: Optional[str] = field(default=_LATE, validator=_sayable)
 
     def __attrs_post_init__(self) -> None:
         if self.on_stale not in ON_STALE:
@@ -184,7 +202,8 @@ class Delegations:
             self._created(event)
         elif self._running:
             now = monotonic()
-            for task in tuple(self._running):
+            # Those that wait as well: what is said meanwhile belongs to their sentence.
+            for task in self.open:
                 task.heard_at = now
                 task.stirred.set()
                 self._wake()
@@ -223,6 +242,14 @@ class Delegations:
             )
             self._said = said.dropped + len(said.all())
             self._waiting.append(task)
+            full = len(self._waiting) > MOST_WAITING
+            oldest = self._waiting.popleft() if full else None
+        if oldest is not None and oldest.conclude("dropped"):
+            logger.warning(
+                "! %s is given up: %s delegations wait already", oldest.id, MOST_WAITING
+            )
+            oldest.stopped.set()
+            self._tell(oldest, "dropped")
         self._start_next(answering)
 
     def _end(self, error: Optional[BaseException]) -> None:
@@ -276,6 +303,8 @@ class Delegations:
                 f"{answering.name} returned {type(answer).__name__}; the answer to a "
                 "delegation is text, or None"
             )
+        if answer:
+            answer.encode()  # Half of a character fails here, where it is told.
         return answer
 
     def _finish(self, answering: Answering, task: Task, answer: Optional[str]) -> None:

@@ -16,7 +16,7 @@ _BREAKS: Final = (re.compile(r"(?<=[.!?\n])\s+"), re.compile(r"\s+"))
 """Where text is parted, the best place first."""
 
 
-def pieces(text: str) -> tuple[str, ...]:
+def pieces(text: object) -> tuple[str, ...]:
     """
     Part a text into pieces that one append takes, at ends of sentences if it can.
 
@@ -24,13 +24,14 @@ def pieces(text: str) -> tuple[str, ...]:
 
     Raises:
         TypeError: it is no text.
-        ValueError: there is nothing in it.
+        ValueError: there is nothing in it, or half of a character.
     """
     if not isinstance(text, str):
         raise TypeError(f"expected text, not {type(text).__name__}")
     text = text.strip()
     if not text:
         raise ValueError("the text is empty")
+    text.encode()  # Half of a character is no text, and cannot be sent.
     return tuple(_parted(text, 0))
 
 
@@ -61,4 +62,4 @@ def _chopped(text: str) -> list[str]:
 
 
 def _size(text: str) -> int:
-    return len(text.encode("utf-8", "surrogatepass"))
+    return len(text.encode())

@@ -7,12 +7,14 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event
+from time import monotonic
 from typing import Any
 
 import pytest
 
 from realtime_sync import errors
 from realtime_sync.session.live import LiveConfig, LiveSession, Responses, Task
+from realtime_sync.session.live.delegations import MOST_WAITING
 
 from .live_session import LiveServer, delegated, live_session, said
 
@@ -303,6 +305,12 @@ async def coroutine(task: Task) -> None:
         (lambda task: None, {"timeout": 0}, errors.ConfigurationError),
         (lambda task: None, {"parallel": 0}, errors.ConfigurationError),
         (lambda task: None, {"on_stale": "shout"}, errors.ConfigurationError),
+        (lambda task: None, {"on_error": 5}, errors.ConfigurationError),
+        (lambda task: None, {"on_error": " "}, errors.ConfigurationError),
+        (lambda task: None, {"on_timeout": b"late"}, errors.ConfigurationError),
+        (lambda task: None, {"on_error": "\ud800"}, errors.ConfigurationError),
+        (lambda task: None, {"settle": -1.0}, errors.ConfigurationError),
+        (lambda task: None, {"timeout": float("nan")}, errors.ConfigurationError),
     ],
 )
 def test_mistakes_fail_at_the_decorator(
@@ -359,3 +367,70 @@ def test_decisions_reach_their_functions_by_name() -> None:
 
     assert [0.9, 0.2] == [answer.probability for answer in answers]
     assert [2, 1] == [len(each) for each in every]
+
+
+@pytest.mark.parametrize("answer", ["\ud800", "Gate \udfff B12", "x\ud83d"])
+def test_answer_that_cannot_be_written_down_holds_up_nobody(answer: str) -> None:
+    """Half of a character; what is open is over all the same, and the next one runs."""
+
+    def look_up(task: Task) -> str:
+        return answer if task.revision == 1 else "Done."
+
+    with answered(look_up, on_error="Sorry.") as (session, server, finished, wait):
+        server.feed(delegated("item_1"))
+        wait(1)
+        server.feed(delegated("item_2"))
+        wait(2)
+
+    assert ["failed", "answered"] == [each.outcome for each in finished]
+    assert ["Sorry.", "Done."] == [text for text, _ in commentary(server)]
+    assert ["item_1", "item_2"] == [each.delegation_id for each in finished]
+
+
+def test_task_that_had_to_wait_hears_what_was_said_meanwhile() -> None:
+    """Its sentence is not over because another task took long."""
+    first, go_on = Event(), Event()
+    heard: list[float] = []
+    created: list[float] = []
+
+    def look_up(task: Task) -> None:
+        if task.revision == 1:
+            first.set()
+            assert go_on.wait(LONG)
+            return
+        heard.append(task.heard_at)
+
+    with answered(look_up) as (session, server, finished, wait):
+        server.feed(delegated("item_1"))
+        assert first.wait(LONG)
+        server.feed(delegated("item_2"))
+        created.append(monotonic())
+        server.feed(said("user", "No, for three", 800))
+        go_on.set()
+        wait(2)
+
+    assert heard[0] >= created[0]
+
+
+def test_delegations_that_nobody_gets_to_are_bounded(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A service that delegates without end fills no memory; what goes is told."""
+    first, go_on = Event(), Event()
+
+    def look_up(task: Task) -> None:
+        first.set()
+        assert go_on.wait(LONG)
+
+    with answered(look_up) as (session, server, finished, wait):
+        server.feed(delegated("item_0"))
+        assert first.wait(LONG)
+        for number in range(1, MOST_WAITING + 3):
+            server.feed(delegated(f"item_{number}"))
+        early = [each.delegation_id for each in finished]
+        go_on.set()
+        wait(MOST_WAITING + 3)
+
+    assert ["item_1", "item_2"] == early
+    assert {"dropped"} == {each.outcome for each in finished[:2]}
+    assert "item_1" in caplog.text
