@@ -1,8 +1,8 @@
 """
 What users of GPT-Live have run into, one test each, by its number in the protocol's
-list. Too early a `response.create` (2), calls that are told three times (4), results
-that are too large (5) and answers that a correction has overtaken (7) are tested
-where tools and delegations are.
+list. More on too early a `response.create` (2), on calls that are told three times
+(4), results that are too large (5) and answers that a correction has overtaken (7) is
+where tools and delegations are tested.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from realtime_sync import RealtimeClient, errors, webhooks
+from realtime_sync import RealtimeClient, ReconnectPolicy, errors, webhooks
 from realtime_sync.protocol.live.rows import CLIENT, SERVER
 from realtime_sync.session.live import LiveConfig, Responses
 from realtime_sync.session.live.idle_audio import PATIENCE, PIECE, IdleAudio
@@ -48,6 +48,29 @@ def nested(kind: str, **fields: Any) -> dict[str, Any]:
     """What the backend says."""
     event = {"type": kind, **fields}
     return {"type": "response.event", "delegation_id": "item_1", "event": event}
+
+
+@pytest.mark.parametrize("end", ["completed", "failed", "incomplete"])
+def test_2_late_end_of_a_response_does_not_end_its_continuation(end: str) -> None:
+    """One continuation for a batch of calls, and nothing is asked before it is over."""
+    with live_session(config=BACKEND) as (session, server):
+        item = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+        output = {"type": "function_call_output", "call_id": "c", "output": "{}"}
+        first = nested(f"response.{end}", response={"id": "resp_1", "output": []})
+        server.feed(
+            delegated("item_1", "responses", response_id="resp_1"),
+            nested("response.created", response={"id": "resp_1"}),
+            nested("response.output_item.done", item=item),
+        )
+        session.send({"type": "response.item.create", "item": output})
+        session.send({"type": "response.create"})
+        server.feed(nested("response.created", response={"id": "resp_2"}))
+        server.feed(first)
+        session.ask_backend("And another thing")
+
+        assert 1 == len(server.sent("response.create"))
+        server.feed(nested("response.completed", response={"id": "resp_2"}))
+        assert 2 == len(server.sent("response.create"))
 
 
 def test_3_empty_output_of_a_completed_response_is_not_the_end_of_the_work() -> None:
@@ -175,3 +198,25 @@ def test_back_channel_is_an_overlap_and_no_end_of_the_users_turn() -> None:
         assert 1 == len(snapshot.overlaps())
         assert ["Then we went home"] == [each.text for each in snapshot.segments]
         assert "mhm" in snapshot.assistant.text
+
+
+def test_14_server_of_recordings_that_is_told_something_else_ends_in_words() -> None:
+    """It takes what is spelled out only, says so in an event of its own, and closes."""
+    config = LiveConfig(format="pcm16", rate=24_000, delegation="client")
+    policy = ReconnectPolicy(attempts=3, base=0.001, cap=0.001)
+    with live_session(config=config, reconnect=policy) as (session, server):
+        [start] = server.sent("session.start")
+        told = {"type": "aimock.error", "message": "audio bytes differ"}
+        server.silent.add("session.commentary.append")
+        handle = session.say("Hello")
+        server.feed(told)
+        server.transport.cut(1008)
+
+        assert {"type": "audio/pcm", "rate": 24_000} == start["session"]["audio"][
+            "format"
+        ]
+        assert {"type": "client"} == start["session"]["delegation"]
+        assert session.stats.unknown == {"aimock.error": 1}
+        with pytest.raises(errors.ConnectionLost, match="1008"):
+            handle.acknowledged(10)
+        assert 1 == len(server.sent("session.start"))
