@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Optional, Union
 
 from attrs import evolve
 
+from ..audio import session_format
 from ..errors import ConfigurationError, LocalProtocolError
 from ..server.voice import Synthesizer
 from .call_notes import heard_note
 from .call_record import CallRecord
 from .caller_sound import Conditions, Sound, Speakable
 from .chat_model import ChatModel
-from .hearing import Hearing
+from .heard_answers import HeardAnswers
 from .microphone import Microphone, Spoken, utterance
 from .persona import Persona
+from .telephone import CarrierLine, Telephone
 
 if TYPE_CHECKING:
     from .. import Session
@@ -57,12 +59,16 @@ class Caller:
         patience: seconds to wait for an answer; then the call goes on without it.
         seed: of everything that is random: noise, loss, moments of interruptions.
         synthesizer: speaks words; the local one by default.
+        carrier: a `realtime_sync.testing.FakeCarrier` that has called a bridge of the
+            session: the caller speaks and presses keys through it, and hears what
+            comes to its ear.
         record: path of the recording, kept; by default it is read and removed.
         name: of the call.
 
     Raises:
         ConfigurationError: an argument is wrong, or an extra is missing.
-        LocalProtocolError: the session is not open.
+        LocalProtocolError: the session is not open, or the carrier's call has not
+            begun.
     """
 
     def __init__(
@@ -81,6 +87,7 @@ class Caller:
         patience: float = 15.0,
         seed: int = 0,
         synthesizer: Optional[Synthesizer] = None,
+        carrier: Optional[CarrierLine] = None,
         record: Union[None, str, os.PathLike[str]] = None,
         name: Optional[str] = None,
     ) -> None:
@@ -97,6 +104,8 @@ class Caller:
             loss=loss,
             jitter=jitter,
         )
+        # Before anything is begun that would have to be ended.
+        self._telephone = Telephone(carrier) if carrier is not None else None
         self._session = session
         self._persona = Persona(persona, model) if model is not None else None
         self._patience = patience
@@ -110,10 +119,15 @@ class Caller:
         self._owed = False
         self._record: Optional[CallRecord] = None
         self._recording = session.record(self._path)
-        self._hearing = Hearing(session, time.monotonic, self._note_playing)
+        self._hearing = HeardAnswers(
+            session, self._telephone, time.monotonic, self._note_playing
+        )
+        line = self._telephone
         self._microphone = Microphone(
-            session,
+            session.input_audio_buffer.append if line is None else line.speak,
+            session_format(session, "input") if line is None else line.input,
             self.conditions,
+            name=session.name,
             seed=seed,
             clock=time.monotonic,
             said=self._note,
@@ -212,9 +226,12 @@ class Caller:
         self._pausing.wait(seconds)
 
     def dtmf(self, digits: str) -> None:
-        """Press keys of a telephone, to be heard as tones."""
+        """Press keys of a telephone: tones, or what the carrier has for them."""
         sound = self.conditions.keys(digits)
         self._hear_first()
+        if self._telephone is not None:
+            self._telephone.press(digits.upper())
+            return
         self._microphone.say(sound, "dtmf").over.wait()
 
     def converse(self, *, most_turns: int = 12) -> int:
@@ -243,7 +260,8 @@ class Caller:
 
     def hang_up(self) -> CallRecord:
         """
-        Hear the last answer, and end the call; the session stays open.
+        Hear the last answer, and end the call; the session stays open. A carrier is
+        told that the caller has hung up.
 
         Calling it again gives the same record.
 
@@ -253,6 +271,8 @@ class Caller:
         if self._record is None:
             self._hear_first()
             self._microphone.close()
+            if self._telephone is not None:
+                self._telephone.hang_up()
             self._hearing.close()
             self._recording.close()
             record = CallRecord.load(self._path, name=self._name)

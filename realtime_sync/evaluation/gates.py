@@ -17,7 +17,7 @@ from attrs import field, frozen
 
 from ..errors import ConfigurationError
 from ..telemetry import Prices
-from . import judging, measures
+from . import chat_judge, measures
 from .call_record import CallRecord
 from .chat_model import ChatModel
 from .verdict import Verdict
@@ -201,7 +201,7 @@ def judge(question: str, model: ChatModel) -> Gate:
     """
     return Gate(
         name=f"judge {question!r}",
-        measure=judging.judged,
+        measure=chat_judge.judged,
         arguments={"question": question, "model": model},
     )
 

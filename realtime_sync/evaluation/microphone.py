@@ -6,18 +6,15 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Optional
+from typing import Optional
 
 from attrs import define, field
 
-from ..audio import PCM16, Converter, Pacer, session_format, silence
+from ..audio import PCM16, AudioFormat, Converter, Pacer, silence
 from ..errors import RealtimeError
 from .call_notes import Utterance
 from .caller_sound import Conditions, Sound, lost, mixed
 from .speech import Interval
-
-if TYPE_CHECKING:
-    from .. import Session
 
 BLOCK_SECONDS = 0.02
 
@@ -52,7 +49,10 @@ class Microphone:
     A thread of its own sends; `say` and `close` may be called from any other.
 
     Args:
-        session: an open session, whose input buffer it feeds.
+        send: takes the sound, block by block; raises `RealtimeError` when the call is
+            over.
+        format: how it is to be coded.
+        name: of the call, for the thread.
         conditions: noise, loss and jitter.
         seed: of what is random.
         clock: seconds, monotonic.
@@ -61,14 +61,17 @@ class Microphone:
 
     def __init__(
         self,
-        session: Session,
+        send: Callable[[bytes], object],
+        format: AudioFormat,
         conditions: Conditions,
         *,
+        name: str,
         seed: int,
         clock: Callable[[], float],
         said: Callable[[Spoken], None],
     ) -> None:
-        self._session = session
+        self._deliver = send
+        self._format = format
         self._conditions = conditions
         self._clock = clock
         self._said = said
@@ -82,7 +85,7 @@ class Microphone:
         self._waiting: deque[Spoken] = deque()
         self._ended = False
         self._thread = threading.Thread(
-            target=self._run, name=f"realtime-sync {session.name} caller", daemon=True
+            target=self._run, name=f"realtime-sync {name} caller", daemon=True
         )
         self._thread.start()
 
@@ -102,8 +105,7 @@ class Microphone:
         self._thread.join(timeout)
 
     def _run(self) -> None:
-        target = session_format(self._session, "input")
-        converter = Converter(PCM16, target)
+        converter = Converter(PCM16, self._format)
         pacer = Pacer(clock=self._clock, stop=self._stop)
         pacer.wait(0)
         blocks = 0
@@ -134,7 +136,7 @@ class Microphone:
             block = silence(BLOCK_SECONDS)
         sent = converter.feed(block)
         if sent:
-            self._session.input_audio_buffer.append(sent)
+            self._deliver(sent)
         if spoken is not None:
             self._progress(spoken, self._clock())
 

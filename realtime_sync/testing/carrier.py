@@ -72,6 +72,8 @@ class FakeCarrier:
         stall: when, in seconds since the call began, the carrier plays nothing, and
             for how long.
         seed: of what is left to chance.
+        on_heard: called with each piece of sound when the caller has heard it, as it
+            is coded on the line; in the thread that plays the carrier.
         line: options of the carrier's side: *coding* and *rate*, where it has several.
 
     Attributes:
@@ -79,6 +81,7 @@ class FakeCarrier:
         ear: all sound that the caller has heard, as it is coded on the line.
         hung_up: set when the program has ended the call in the carrier's words.
         errors: what the bridge raised when it was given a message.
+        on_heard: as above; may be set while the call goes on.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class FakeCarrier:
         lose_marks: float = 0.0,
         stall: tuple[float, float] | None = None,
         seed: int = 0,
+        on_heard: Callable[[bytes], object] | None = None,
         **line: str | int,
     ) -> None:
         self.carrier = carrier
@@ -102,6 +106,7 @@ class FakeCarrier:
         self._clock = clock
         self._lag, self._jitter, self._lose = lag, jitter, lose_marks
         self._stall = stall
+        self.on_heard = on_heard
         self._chance = random.Random(seed)
         # Guards the two ways of the network and what the carrier has queued.
         self._lock = threading.RLock()
@@ -129,6 +134,16 @@ class FakeCarrier:
         """Milliseconds of sound that the caller has heard."""
         with self._lock:
             return self._codec.format.ms(len(self.ear))
+
+    @property
+    def delay(self) -> float:
+        """Seconds that a message takes at most, one way."""
+        return self._lag + self._jitter
+
+    @property
+    def bridge(self) -> CallBridge | None:
+        """Who was called; None before `call`."""
+        return self._bridge
 
     def send(self, message: str | bytes) -> None:
         """Take a message from the program: give it to a bridge as *send*."""
@@ -169,8 +184,19 @@ class FakeCarrier:
         coded = self.carrier.input if bridge is None else bridge.input
         size = coded.format.size(block_ms)
         for at in range(0, len(sound), size):
-            self._say(self._line.caller(sound[at : at + size]))
+            self.feed(sound[at : at + size])
             self.advance(block_ms / 1000)
+
+    def feed(self, block: bytes) -> None:
+        """
+        Take a block of the caller's sound, and let no time pass.
+
+        For what keeps the time itself, as a microphone does.
+
+        Args:
+            block: as it is coded on the line.
+        """
+        self._say(self._line.caller(block))
 
     def press(self, digits: str) -> None:
         """Let the caller press keys."""
@@ -224,6 +250,7 @@ class FakeCarrier:
             bridge.player.run_due()
         now = self._now()
         with self._lock:
+            before = len(self.ear)
             while self._there and self._there[0][0] <= now:
                 arrived, _, message = heapq.heappop(self._there)
                 self._play_until(arrived)
@@ -232,6 +259,10 @@ class FakeCarrier:
             due = []
             while self._back and self._back[0][0] <= now:
                 due.append(heapq.heappop(self._back)[2])
+            heard = bytes(self.ear[before:])
+        # Outside of the lock: whoever listens may look at the carrier.
+        if heard and self.on_heard is not None:
+            self.on_heard(heard)
         for message in due:
             self._deliver(message)
 

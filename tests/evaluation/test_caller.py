@@ -14,6 +14,7 @@ from typing import Any, Optional
 import pytest
 
 from realtime_sync import Session, audio, connect, errors
+from realtime_sync.audio.telephony import TWILIO, VONAGE, CallBridge, Carrier
 from realtime_sync.evaluation import (
     Caller,
     CallRecord,
@@ -24,7 +25,8 @@ from realtime_sync.evaluation import (
 from realtime_sync.server import serve
 from realtime_sync.server.agents.scripted import Scripted
 from realtime_sync.server.agents.tone import ToneSynthesizer
-from realtime_sync.testing import MemoryTransport, frames
+from realtime_sync.state.latency import FLOOR, peak
+from realtime_sync.testing import FakeCarrier, MemoryTransport, frames
 
 from .booking import CONFIG, ListedRecognizer, ShortSynthesizer
 from .calls import good_call
@@ -38,7 +40,9 @@ def called(
 ) -> Iterator[Session]:
     """A session with an agent that always answers the same."""
     agent = Scripted(
-        [answer], recognizer=ListedRecognizer(*heard), synthesizer=ToneSynthesizer()
+        answer if isinstance(answer, list) else [answer],
+        recognizer=ListedRecognizer(*heard),
+        synthesizer=ToneSynthesizer(),
     )
     with serve(agent=agent, pace=8.0) as server:
         with connect("gpt-realtime-2.1", base_url=server.url, config=config) as session:
@@ -340,3 +344,119 @@ def test_a_judge_that_is_not_there_approves_nothing() -> None:
     assert model is not None
 
     assert "cannot be reached" in str(judge("Well?", model).check(good_call().record()))
+
+
+@contextmanager
+def telephoned(
+    session: Session, carrier: FakeCarrier, **options: Any
+) -> Iterator[CallBridge]:
+    """A call through a carrier that has called the session."""
+    bridge = CallBridge(session, carrier.carrier, send=carrier.send, **options)
+    with carrier, bridge:
+        carrier.call(bridge)
+        yield bridge
+
+
+@pytest.mark.parametrize(
+    "carrier",
+    [TWILIO, pytest.param(VONAGE, marks=pytest.mark.deep)],
+    ids=lambda each: each.name,
+)
+def test_a_caller_telephones(carrier: Carrier) -> None:
+    """It speaks through the line, hears what comes to its ear, and hangs up."""
+    lag = 0.15
+    keys: list[str] = []
+    ends: list[str] = []
+    line = FakeCarrier(carrier, lag=lag)
+    with called("hello", "stop", answer=[ANSWER, "Yes."]) as session:
+        with telephoned(
+            session, line, on_dtmf=keys.append, on_end=ends.append
+        ) as bridge:
+            with Caller(
+                session, synthesizer=ShortSynthesizer(), carrier=line
+            ) as caller:
+                caller.say("hello hello")
+                playing = caller.interrupt("stop stop stop", word="two")
+                heard = caller.hear()
+                caller.dtmf("4#")
+                call = caller.hang_up()
+            assert bridge.ended.wait(5) or carrier is VONAGE
+        assert session.is_open
+
+    first, second = call.turns
+    assert playing
+    assert ("hello hello", "stop stop stop") == (first.said, second.said)
+    assert "Yes." == second.heard == heard
+    assert first.heard in ANSWER and first.heard != ANSWER
+    assert first.interrupted and first.stop_ms is not None
+    # There and back again takes as long for every caller.
+    assert first.first_audio_ms is not None
+    assert first.first_audio_ms >= 2 * lag * 1000
+    assert first.stop_ms >= lag * 1000
+    assert "4#" == "".join(keys)
+    assert not line.errors
+    assert ends or carrier is VONAGE
+
+
+def test_nobody_can_be_called_before_the_carrier_has() -> None:
+    """It would speak into a line that is not there."""
+    line = FakeCarrier(TWILIO)
+    with called() as session:
+        with pytest.raises(errors.LocalProtocolError, match="called nobody yet"):
+            Caller(session, carrier=line)
+        with telephoned(session, line) as bridge:
+            assert bridge.started.wait(5)
+            bridge.close()
+            with pytest.raises(errors.LocalProtocolError, match="has not begun"):
+                Caller(session, carrier=line)
+
+
+@pytest.mark.deep
+def test_latency_over_a_telephone_is_what_the_ear_has() -> None:
+    """Against the moments at which messages pass, and the lag of both ways."""
+    lag = 0.2
+    sent: list[float] = []
+    came: list[float] = []
+    line = FakeCarrier(TWILIO, lag=lag)
+    with called("hello", answer="Hello.") as session:
+
+        def send(message: str) -> None:
+            if '"media"' in message:
+                came.append(time.monotonic())
+            line.send(message)
+
+        bridge = CallBridge(session, TWILIO, send=send)
+        with line, bridge:
+            line.call(bridge)
+            with Caller(
+                session, synthesizer=ShortSynthesizer(), carrier=line
+            ) as caller:
+                session.on(
+                    "client.input_audio_buffer.append",
+                    lambda event: (
+                        sent.append(time.monotonic())
+                        if peak(event.audio, "g711_ulaw") >= FLOOR
+                        else None
+                    ),
+                    inline=True,
+                )
+                caller.say("hello hello hello")
+                call = caller.hang_up()
+
+    expected = (came[0] + lag - (sent[-1] - lag)) * 1000
+    # A resampler holds a block back, and the carrier looks every five milliseconds.
+    assert expected == pytest.approx(call.turns[0].first_audio_ms, abs=60)
+
+
+def test_what_comes_next_waits_until_the_answer_was_heard() -> None:
+    """To its last sound: nothing is interrupted that is not meant to be."""
+    with called("hello", answer="One two three.") as session:
+        with Caller(session, synthesizer=ShortSynthesizer()) as caller:
+            session.response.create()
+            heard = caller.hear()
+            caller.say("hello")
+            call = caller.hang_up()
+
+    assert "One two three." == heard
+    assert [False, False] == [turn.interrupted for turn in call.turns]
+    assert not call.interruptions

@@ -408,6 +408,7 @@ def evaluated(session: Session) -> None:
         caller.say("I would like a table for two")
         playing: bool = caller.interrupt("no, for three", after=(0.3, 1.0))
         call: CallRecord = caller.hang_up()
+    Caller(session, carrier=FakeCarrier(TELNYX, lag=0.1)).hang_up()
     rate: float = call.turns[0].wer("i would like a table for two")
     verdict: Verdict = call.stopped_within_ms(300)
     call.require(first_audio_ms(p95=900), tool_called("book", seats=3), problems())

@@ -1,4 +1,4 @@
-"""What the caller hears, and whether the agent has finished."""
+"""What the caller has heard of the answers, and whether the agent has finished."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..audio import Player, session_format
 from ..state.latency import FLOOR, peak
+from .telephone import QUIET_SECONDS, Telephone
 
 if TYPE_CHECKING:
     from .. import Session
@@ -18,42 +19,58 @@ _LOOK = 0.05
 """Seconds after which a wait looks again: a session may end without a word."""
 
 
-class Hearing:
+class HeardAnswers:
     """
     Plays what a session says, to nobody, and knows how far it has come.
 
-    Handlers run on the session's reader and only count; the player's thread only
+    Over a telephone the bridge plays, and what comes to the ear counts.
+
+    Handlers run on the session's reader and only count; the thread that plays only
     wakes. Whoever waits does so in a thread of its own.
 
     Args:
         session: an open session.
+        telephone: through which it is heard; None for a loudspeaker.
         clock: seconds, monotonic.
         playing: told of each item when it begins to be heard: its id, and since when,
-            by the clock. On the player's thread; must be quick.
+            by the clock. On the thread that plays; must be quick.
     """
 
     def __init__(
         self,
         session: Session,
+        telephone: Telephone | None,
         clock: Callable[[], float],
         playing: Callable[[str, float], None],
     ) -> None:
         self._session = session
         self._clock = clock
         self._playing = playing
-        # Touched by the player's thread alone.
+        # Touched by the thread that plays alone.
         self._told = ""
-        self._format = session_format(session, "output")
+        self._ear_since = self._ear_at = 0.0
         # Guards the counts below, and wakes who waits for them.
         self._changed = threading.Condition()
         self._open: set[str] = set()
         self._begun: list[str] = []
         self._calls_tools = False
         self._loud_since: float | None = None
-        self.player = Player(
-            self._sound, format=self._format, name=f"{session.name} hearing"
-        )
-        self.attachment = self.player.attach(session)
+        # When there was sound last, on the way to the ear and in it.
+        self._sound_at = 0.0
+        self._telephone = telephone
+        self._delay = telephone.delay if telephone is not None else 0.0
+        if telephone is None:
+            self._format = session_format(session, "output")
+            self.player = Player(
+                self._sound, format=self._format, name=f"{session.name} hearing"
+            )
+            self._silence = self._silence_loudspeaker
+            self._attachment = self.player.attach(session)
+        else:
+            self._format = telephone.output
+            self.player = telephone.player
+            self._silence = telephone.deafen
+            telephone.listen(self._ear)
         self._subscriptions = [
             session.on("response.created", self._created, inline=True),
             session.on("response.done", self._done, inline=True),
@@ -68,10 +85,9 @@ class Hearing:
 
     def close(self) -> None:
         """Hear nothing more."""
-        self.attachment.detach()
         while self._subscriptions:
             self._subscriptions.pop().cancel()
-        self.player.close()
+        self._silence()
 
     def forget(self) -> int:
         """Wait for what comes from now on; returns how many responses were before."""
@@ -94,7 +110,7 @@ class Hearing:
         def heard() -> bool:
             if len(self._begun) <= after or self._open or self._calls_tools:
                 return False
-            return not self.player.queued_ms and not self.player.sounding
+            return self._is_silent()
 
         return self._wait(heard, timeout)
 
@@ -146,6 +162,19 @@ class Hearing:
             if (item := snapshot.item(part.item_id)) and item.response_id in ids
         )
 
+    def _is_silent(self) -> bool:
+        """Whether nothing is played, nor on its way to the ear; with the lock held."""
+        now = self._clock()
+        if self.player.queued_ms or self.player.sounding:
+            self._sound_at = now
+            return False
+        # What has left the player may be on its way to the ear.
+        return now - self._sound_at >= self._delay
+
+    def _silence_loudspeaker(self) -> None:
+        self._attachment.detach()
+        self.player.close()
+
     def _wait(self, ready: Callable[[], bool], timeout: float) -> bool:
         deadline = self._clock() + timeout
         with self._changed:
@@ -183,7 +212,18 @@ class Hearing:
         with self._changed:
             self._changed.notify_all()
 
-    # -- the player's thread -------------------------------------------------------
+    # -- the thread that plays -----------------------------------------------------
+
+    def _ear(self, block: bytes) -> None:
+        """Something came to the ear through a telephone; it was played by now."""
+        now = self._clock()
+        began = now - self._format.ms(len(block)) / 1000
+        if began - self._ear_at > QUIET_SECONDS:
+            self._ear_since = began
+        self._ear_at = now
+        with self._changed:
+            self._sound_at = now
+        self._sound(block)
 
     def _sound(self, block: bytes) -> None:
         with self._changed:
@@ -193,7 +233,9 @@ class Hearing:
         heard = [part for part in self.player.ledger.parts() if part.heard_ms > 0]
         if heard and heard[-1].item_id != self._told:
             self._told = heard[-1].item_id
-            self._playing(self._told, self._clock() - heard[-1].heard_ms / 1000)
+            since = self._clock() - heard[-1].heard_ms / 1000
+            # A ledger does not know how long a telephone takes; the ear does.
+            self._playing(self._told, max(since, self._ear_since))
 
 
 def _first_part(item: Item, part: PlayedPart) -> str:
