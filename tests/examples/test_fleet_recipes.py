@@ -206,8 +206,7 @@ def test_image_holds_what_the_recipes_run() -> None:
 
 @pytest.mark.deep
 def test_dask_scores_a_batch(tmp_path: Path) -> None:
-    """By processes of this machine, where Dask is installed."""
-    pytest.importorskip("distributed")
+    """By processes of this machine."""
     with serve(agent="echo") as server:
         from realtime_sync import RealtimeClient
 
