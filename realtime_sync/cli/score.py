@@ -212,7 +212,7 @@ def _read_prices(path: Path) -> Prices:
 
     try:
         return Prices.of(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise ConfigurationError(f"{path} is no price list: {exc}") from None
 
 

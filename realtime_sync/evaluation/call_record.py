@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional, Protocol, Union
+from typing import Optional, Protocol, Union
 
 from attrs import field, frozen
 
-from .. import Router, read_recording, replay
+from .. import Router, Snapshot, read_recording, replay
+from ..errors import ConfigurationError
 from ..report import Listener, Problem, Track, problem
 from ..telemetry import Prices, Spread, Tokens
 from ..types import RecordingSource
@@ -19,10 +20,6 @@ from .call_turns import Speech, turns_of
 from .speech import Interval
 from .turns import CallTurn, ToolUse
 from .verdict import Verdict
-
-if TYPE_CHECKING:
-    from .. import Snapshot
-
 
 _CUT = "response incomplete"
 """What a report lists as a problem, and is in `CallTurn.cut` here."""
@@ -83,7 +80,7 @@ class CallRecord:
 
         Raises:
             OSError: the file cannot be read.
-            ConfigurationError: it is no recording.
+            ConfigurationError: it is no recording, or one of a GPT-Live session.
         """
         path: Optional[Path] = None
         if isinstance(source, (str, os.PathLike)):
@@ -103,7 +100,12 @@ class CallRecord:
                 problems.append(found)
         listener.finish()
         notes.place(listener.server.stretches)
-        snapshot = replay(source, router=Router())
+        snapshot: object = replay(source, router=Router())
+        if not isinstance(snapshot, Snapshot):
+            raise ConfigurationError(
+                f"{path or 'the recording'} is of a GPT-Live session, which has no"
+                " responses that turns could be made of"
+            )
         speech = Speech.of(listener, notes)
         return cls(
             name=name or (path.stem if path else "call"),

@@ -267,7 +267,8 @@ def _tools(
 def _mapping(text: str) -> Mapping[str, object]:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
+        # A model has written it: deep nesting is as little an object as "oops".
         return {}
     return value if isinstance(value, dict) else {}
 

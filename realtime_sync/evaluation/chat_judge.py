@@ -43,7 +43,7 @@ def judged(call: Call, question: str, model: ChatModel) -> Verdict:
     found = _OBJECT.search(answer)
     try:
         told = json.loads(found[0]) if found else None
-    except ValueError:
+    except (ValueError, RecursionError):
         told = None
     if not isinstance(told, dict) or not isinstance(told.get("pass"), bool):
         reason = f"not judged: the model answered {answer[:200]!r}"

@@ -75,6 +75,6 @@ class ChatModel:
 def _content(answer: bytes, url: str) -> str:
     try:
         content = json.loads(answer)["choices"][0]["message"]["content"]
-    except (ValueError, LookupError, TypeError) as exc:
+    except (ValueError, LookupError, TypeError, RecursionError) as exc:
         raise RestError(f"{url} answered otherwise than chat completions do") from exc
     return content if isinstance(content, str) else ""

@@ -105,7 +105,7 @@ class Table:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
         try:
             return cls(Score.from_dict(json.loads(line)) for line in lines if line)
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise ConfigurationError(f"{path} is no table of scores: {exc}") from None
 
     def to_junit(self, path: Union[str, os.PathLike[str]]) -> Path:

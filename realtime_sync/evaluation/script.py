@@ -135,7 +135,7 @@ class Script:
         text = file.read_text(encoding="utf-8")
         try:
             told = json.loads(text) if file.suffix == ".json" else _yaml(text)
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise ConfigurationError(f"{file} cannot be read: {exc}") from None
         return cls.of(told, folder=file.parent)
 
