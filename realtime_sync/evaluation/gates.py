@@ -3,7 +3,7 @@ Gates: what a call must be, as values.
 
 A gate is frozen and can be pickled, so that it can be sent to other processes and
 machines. Anything that is a `Check` is one. A limit that is no number of 0 or more
-raises `ConfigurationError` where the gate is made.
+raises `ConfigurationError` where the gate is made; so do words that are none.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from . import chat_judge, measures
 from .call_record import CallRecord
 from .chat_model import ChatModel
 from .verdict import Verdict
+from .words import looked_for
 
 
 @frozen(kw_only=True)
@@ -149,11 +150,13 @@ def tool_not_called(tool: str) -> Gate:
 
 def says(text: str) -> Gate:
     """The caller must hear these words, however they are written."""
+    looked_for(text)
     return Gate(name=f"says {text!r}", measure=measures.says, arguments={"text": text})
 
 
 def never_says(text: str) -> Gate:
     """These words must not even be generated."""
+    looked_for(text)
     return Gate(
         name=f"never_says {text!r}",
         measure=measures.never_says,

@@ -8,7 +8,7 @@ from .gates import Gate
 from .measures import Call
 from .turns import CallTurn
 from .verdict import Verdict
-from .words import contains
+from .words import contains, looked_for
 
 
 def within_ms(step: int, said: Optional[str], most: float) -> Gate:
@@ -21,6 +21,7 @@ def within_ms(step: int, said: Optional[str], most: float) -> Gate:
 
 def expect(step: int, said: Optional[str], text: str) -> Gate:
     """The answer to a step must have these words."""
+    looked_for(text)
     arguments = {"said": said, "text": text}
     return Gate(name=f"step {step} expect", measure=_answer_has, arguments=arguments)
 

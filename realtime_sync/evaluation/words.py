@@ -77,9 +77,27 @@ def same_words(text: str, other: str) -> bool:
     return normal_words(text) == normal_words(other)
 
 
+def looked_for(words: str) -> list[str]:
+    """
+    The words that are looked for in a text.
+
+    Raises:
+        ConfigurationError: there are none, and every text would have them.
+    """
+    found = normal_words(words)
+    if not found:
+        raise ConfigurationError(f"there is no word in {words!r} to look for")
+    return found
+
+
 def contains(text: str, words: str) -> bool:
-    """Whether some words follow each other in a text, however they are written."""
-    whole, part = normal_words(text), normal_words(words)
+    """
+    Whether some words follow each other in a text, however they are written.
+
+    Raises:
+        ConfigurationError: there are no words to look for.
+    """
+    whole, part = normal_words(text), looked_for(words)
     size = len(part)
     return any(
         whole[place : place + size] == part for place in range(len(whole) - size + 1)

@@ -281,3 +281,26 @@ def test_a_limit_that_nothing_can_be_held_against_is_refused(
     """A gate with such a limit would never fall, or always."""
     with pytest.raises(errors.ConfigurationError, match="is 0 or more"):
         make(limit)
+
+
+@pytest.mark.parametrize("text", ["", "  ", "?!"])
+def test_words_that_are_none_are_refused(text: str) -> None:
+    """Every text would have them."""
+    call = good_call().record()
+    for ask in (says, never_says, call.says, call.never_says):
+        with pytest.raises(errors.ConfigurationError, match="no word in"):
+            ask(text)
+
+
+def test_a_call_in_which_nothing_happened_says_so() -> None:
+    """No figure is made up, and a gate that needs one falls."""
+    empty = Call(seconds=0.0).record()
+
+    assert not empty.turns
+    assert 0.0 == empty.longest_silence_ms == empty.talk_over_ms
+    assert [
+        "wer",
+        "first_audio_ms",
+        "tool_called book",
+        "says 'table for two'",
+    ] == fallen(empty)
