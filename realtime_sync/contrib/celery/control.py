@@ -10,8 +10,9 @@ until the last call is over.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -108,24 +109,63 @@ class Control:
         Raises:
             NoAnswer: the broker cannot be reached.
         """
+        with self._reached(timeout) as connection:
+            mailbox = self.mailbox(connection)
+            if workers is None:
+                answers = mailbox.multi_call(
+                    command, dict(arguments), timeout=timeout, limit=limit
+                )
+            else:
+                answers = mailbox.call(
+                    list(workers), command, dict(arguments), timeout=timeout
+                )
+        return {name: answer for each in answers for name, answer in each.items()}
+
+    def send(
+        self,
+        task: str,
+        task_id: str,
+        arguments: Sequence[Any],
+        *,
+        queue: str,
+        expires: Optional[float],
+        timeout: float,
+    ) -> None:
+        """
+        Put a task into a queue, without listening for its result.
+
+        Celery's own way tries again for minutes where nothing answers, and subscribes
+        to the result of every task that a process has ever sent.
+
+        Raises:
+            NoAnswer: the broker cannot be reached.
+        """
+        amqp = self.app.amqp
+        message = amqp.create_task_message(
+            task_id, task, args=arguments, expires=expires, ignore_result=False
+        )
+        with self._reached(timeout) as connection:
+            amqp.send_task_message(
+                amqp.Producer(connection),
+                task,
+                message,
+                queue=queue,
+                serializer="json",
+                retry=False,
+            )
+
+    @contextmanager
+    def _reached(self, timeout: float) -> Iterator[Any]:
+        """A connection to the broker, which answers in time."""
         # Not one of the application's pool: kombu sends with any number of retries
         # over a connection that has died without its noticing.
         try:
             with self.app.connection_for_write() as connection:
                 connection.ensure_connection(max_retries=1, timeout=timeout)
-                mailbox = self.mailbox(connection)
-                if workers is None:
-                    answers = mailbox.multi_call(
-                        command, dict(arguments), timeout=timeout, limit=limit
-                    )
-                else:
-                    answers = mailbox.call(
-                        list(workers), command, dict(arguments), timeout=timeout
-                    )
+                yield connection
         except Exception as exc:
             # Each transport has its own exceptions for this.
             raise NoAnswer(f"the broker cannot be reached: {exc}") from exc
-        return {name: answer for each in answers for name, answer in each.items()}
 
 
 class ControlListener:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import math
 import os
 import re
@@ -225,6 +226,7 @@ class Fleet:
         caller: Optional[str] = None,
         metadata: Optional[Mapping[str, Any]] = None,
         expires: Optional[float] = None,
+        timeout: float = 10.0,
     ) -> RemoteCall:
         """
         Have a worker take a call.
@@ -243,10 +245,13 @@ class Fleet:
             to: number or SIP address that the worker dials.
             caller: number that is shown there.
             metadata: JSON, for the handlers: `Call.metadata`.
-            expires: seconds after which it is not begun any more; None for never.
+            expires: seconds after which it is not begun any more; None for never. The
+                worker's clock decides.
+            timeout: seconds for the broker to take it.
 
         Raises:
             ConfigurationError: an argument will not do.
+            NoAnswer: the broker cannot be reached; the call may be started again.
         """
         check_backend(self.app.backend)
         if (to is None) != (caller is None):
@@ -269,11 +274,18 @@ class Fleet:
                 f"{chosen[:200]!r} is no id of a call: up to 200 letters, digits and "
                 "any of . _ : @ + - after the first"
             )
-        self._task.apply_async(
-            (packed(order),),
-            task_id=chosen,
+        arguments = (packed(order),)
+        try:
+            json.dumps(arguments)
+        except (TypeError, ValueError) as exc:
+            raise ConfigurationError(f"a call is ordered in JSON: {exc}") from None
+        self._control.send(
+            self._task.name,
+            chosen,
+            arguments,
             queue=self._settings.name,
             expires=expires,
+            timeout=timeout,
         )
         return self.call(chosen)
 

@@ -82,9 +82,11 @@ class RemoteCall:
             state, found = self._look()
             if state == "STARTED":
                 self._worker = found["worker"]
-            elif state != "PENDING":
+            elif state not in ("PENDING", "AWAY"):
                 raise CallOver(f"call {self.id} has ended", call_id=self.id)
             elif not left(ends):
+                if state == "AWAY":
+                    raise NoAnswer("the result backend is away", call_id=self.id)
                 raise NoAnswer(
                     f"no worker has taken call {self.id}: are any running, and are "
                     "all of them full?",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +24,7 @@ from realtime_sync.contrib.celery import (
     CallOver,
     CommandFailed,
     Fleet,
+    NoAnswer,
     RemoteEvents,
 )
 from realtime_sync.errors import ConfigurationError
@@ -345,6 +347,22 @@ def test_fleet_of_a_name_that_is_taken_is_refused() -> None:
         Fleet(app, client=RealtimeClient)
 
 
+def test_broker_that_is_away_is_said_in_time() -> None:
+    """A page that starts a call has somebody who waits; a call unknown is not over."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"redis://127.0.0.1:{taken.getsockname()[1]}/0"
+    app = Celery("none", broker=url, backend=url, set_as_current=False)
+    fleet = Fleet(app, client=RealtimeClient)
+
+    with pytest.raises(NoAnswer, match="broker cannot be reached"):
+        fleet.start(timeout=0.2)
+    with pytest.raises(NoAnswer, match="broker cannot be reached"):
+        fleet.calls(timeout=0.2)
+    with pytest.raises(NoAnswer, match="result backend is away"):
+        fleet.call("one").say("Good evening.", timeout=0.2)
+    assert "away" == fleet.call("one").state
+
+
 async def coroutine(call: object) -> None:
     """Would run nothing."""
 
@@ -417,6 +435,8 @@ def test_start_that_will_not_do_fails_where_it_is_asked_for() -> None:
     for wrong in ("a\nb", "../up", "a/b", " ", "x" * 201):
         with pytest.raises(ConfigurationError, match="is no id of a call"):
             fleet.start(id=wrong)
+    with pytest.raises(ConfigurationError, match="ordered in JSON"):
+        fleet.start(metadata={"what": object()})
     with pytest.raises(ConfigurationError, match="needs a result backend"):
         Fleet(Celery("none", set_as_current=False), client=RealtimeClient).start()
 
