@@ -160,7 +160,9 @@ class Control:
         # Not one of the application's pool: kombu sends with any number of retries
         # over a connection that has died without its noticing.
         try:
-            with self.app.connection_for_write() as connection:
+            # A broker that is there and silent would be waited for without an end.
+            options = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
+            with self.app.connection_for_write(transport_options=options) as connection:
                 connection.ensure_connection(max_retries=1, timeout=timeout)
                 yield connection
         except Exception as exc:

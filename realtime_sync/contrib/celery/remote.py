@@ -194,6 +194,9 @@ class RemoteCall:
             self._check_there(worker)
         answers = self._control.ask("call", what, workers=[worker], timeout=left(ends))
         if worker not in answers:
+            if self._look()[0] not in ("STARTED", "PENDING", "AWAY"):
+                # It was the worker's last one, maybe, and the worker has left.
+                raise CallOver(f"call {self.id} has ended", call_id=self.id)
             self._check_there(worker)
             raise NoAnswer(
                 f"worker {worker} did not answer for call {self.id} in time",

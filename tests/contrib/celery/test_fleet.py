@@ -131,7 +131,7 @@ def test_worker_that_ends_lets_its_calls_end(
     broker = Broker(tmp_path, None)
     fleet = load(broker)
     place = (tmp_path / "kept" / "calls").as_uri()
-    options = {"drain": 1.0, "tokens": 1, "longest": 3.0, "recordings": place}
+    options = {"drain": 1.5, "tokens": 1, "longest": 3.0, "recordings": place}
     worker = start_worker(broker, **options).ready()
     dear = fleet.start(id="dear", metadata={"do": "talk", "question": "Seven?"})
     spent = dear.result(WAIT)
@@ -142,9 +142,14 @@ def test_worker_that_ends_lets_its_calls_end(
     for call in (leaves, hangs, stays, told):
         call.wait_started(WAIT)
     worker.process.send_signal(signal.SIGTERM)
-    left = leaves.result(WAIT)
+    worker.wait_for("(draining told)")
     told.hang_up()
-    results = left, told.result(WAIT), stays.result(WAIT), hangs.result(WAIT)
+    results = (
+        leaves.result(WAIT),
+        told.result(WAIT),
+        stays.result(WAIT),
+        hangs.result(WAIT),
+    )
 
     assert ["hung up", "hung up", "drained", "drained"] == [
         each.ended for each in results
@@ -361,6 +366,37 @@ def test_broker_that_is_away_is_said_in_time() -> None:
     with pytest.raises(NoAnswer, match="result backend is away"):
         fleet.call("one").say("Good evening.", timeout=0.2)
     assert "away" == fleet.call("one").state
+
+
+def test_broker_that_is_silent_is_not_waited_for_without_an_end() -> None:
+    """It takes the connection, as one does that was stopped, and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        app = Celery(
+            "none", broker=url, backend="cache+memory://", set_as_current=False
+        )
+        fleet = Fleet(app, client=RealtimeClient)
+
+        with pytest.raises(NoAnswer, match="broker cannot be reached"):
+            fleet.calls(timeout=0.2)
+        with pytest.raises(NoAnswer, match="broker cannot be reached"):
+            fleet.start(timeout=0.2)
+
+
+def test_command_whose_worker_has_left_says_that_the_call_is_over() -> None:
+    """Whoever was sent to a worker with its last call asks the backend again."""
+    app = Celery(
+        "none", broker="memory://", backend="cache+memory://", set_as_current=False
+    )
+    fleet = Fleet(app, client=RealtimeClient)
+    call = fleet.call("last")
+    app.backend.store_result("last", {"worker": "w"}, "STARTED")
+    name = call.wait_started(1.0)
+    app.backend.store_result("last", {"id": "last", "ended": "drained"}, "SUCCESS")
+
+    assert "w" == name
+    with pytest.raises(CallOver, match="call last has ended"):
+        call.say("Good evening.", timeout=0.1)
 
 
 async def coroutine(call: object) -> None:
