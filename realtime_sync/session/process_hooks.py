@@ -99,6 +99,7 @@ def _mark_all_forked() -> None:
     """
     global _lock, _open
     _loading.release()
+    log_writer.forget_threads()
     # The parent may have held the lock at the moment of the fork.
     _lock, inherited, _open = Lock(), _open, {}
     for session in _alive(inherited):

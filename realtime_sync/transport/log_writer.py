@@ -155,6 +155,12 @@ def flush_all(deadline: Deadline) -> None:
         writer.flush(deadline)
 
 
+def forget_threads() -> None:
+    """In a forked child: no thread of the parent's is here, and idents come again."""
+    _BY_THREAD.clear()
+    _WRITERS.clear()
+
+
 def is_written_here(record: logging.LogRecord) -> bool:
     """Whether a record comes by a second time, in the thread that writes it."""
     writer = _WRITERS.get(get_ident())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -15,9 +16,11 @@ from typing import Any
 import pytest
 
 from realtime_sync import Session, connect
+from realtime_sync.deadline import Deadline
 from realtime_sync.errors import ForkedSession, LocalProtocolError
 from realtime_sync.protocol import registry
 from realtime_sync.server import Server, serve
+from realtime_sync.transport.log_writer import LogWriter, handed_over
 
 pytestmark = pytest.mark.usefixtures("arrangement")
 
@@ -176,6 +179,23 @@ def uses(session: Session) -> dict[str, Callable[[], Any]]:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
 class TestFork:
     """A child has the parent's sockets and none of its threads."""
+
+    def test_the_child_gives_no_record_to_a_thread_that_is_not_there(
+        self, server: Server
+    ) -> None:
+        """A thread of the child may have the ident that a loop has in the parent."""
+        record = logging.LogRecord("x", logging.INFO, __file__, 1, "said", None, None)
+        writer = LogWriter("log of a loop")
+        with connect("m", base_url=server.url):
+            writer.begin()
+            try:
+                told = in_child(lambda: handed_over(record, lambda record: None))
+                assert handed_over(record, lambda record: None)
+            finally:
+                writer.end()
+        assert writer.join(Deadline(10.0))
+
+        assert "False" == told
 
     @pytest.mark.shared
     def test_using_a_session_in_the_child_says_so(self, server: Server) -> None:
