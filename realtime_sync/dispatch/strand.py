@@ -68,9 +68,16 @@ class Strand(Generic[Item]):
         try:
             for _ in range(most):
                 try:
-                    item = get(timeout=timeout)
+                    # First without waiting, as in `pump`: even a wait of no time at
+                    # all may have no end otherwise.
+                    item = get(False)
                 except Empty:
-                    return
+                    if timeout == 0.0:
+                        return
+                    try:
+                        item = get(True, timeout)
+                    except Empty:
+                        return
                 timeout = 0.0
                 run(item)
         finally:
