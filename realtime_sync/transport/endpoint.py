@@ -35,6 +35,7 @@ from .credentials import (
     vendor_of,
     withheld_variable,
 )
+from .proxies import split_url
 from .redaction import remember, shown_query, shown_url
 
 Key = Union[str, Callable[[], str], None]
@@ -60,7 +61,7 @@ def _query_without_secrets(query: Mapping[str, str]) -> str:
 def _check_url(endpoint: object, attribute: object, url: str) -> None:
     """Refuse what is no URL where it is given, whoever would parse it first."""
     try:
-        urlsplit(url).port  # Raises for what is no number.
+        split_url(url)
     except ValueError:
         raise ConfigurationError(
             "the server's URL is malformed: check host and port"

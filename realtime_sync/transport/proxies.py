@@ -11,7 +11,7 @@ import ipaddress
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any, Optional
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from ..errors import ConfigurationError, install_command
 from ..protocol.escape import one_line
@@ -79,6 +79,21 @@ def need_socks(proxy: str) -> None:
         )
 
 
+def split_url(url: str) -> SplitResult:
+    """
+    Take a URL apart.
+
+    Raises:
+        ValueError: its port is no number, or what it has in brackets no address,
+            which Python 3.10 does not look at.
+    """
+    parts = urlsplit(url)
+    parts.port  # Raises for what is no number.
+    if parts.netloc.rpartition("@")[2].startswith("["):
+        ipaddress.IPv6Address(parts.hostname or "")
+    return parts
+
+
 def _normal(proxy: str) -> str:
     if "://" not in proxy:
         proxy = f"http://{proxy}"
@@ -87,7 +102,7 @@ def _normal(proxy: str) -> str:
             "the proxy's URL holds a space, a line break or another control"
         )
     try:
-        parts = urlsplit(proxy)
+        parts = split_url(proxy)
         scheme, host, port = parts.scheme.lower(), parts.hostname, parts.port
     except ValueError:
         raise ConfigurationError(

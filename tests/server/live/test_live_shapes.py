@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import pytest
 from openai.types.live import (
@@ -18,6 +18,7 @@ from openai.types.live import (
     session_config_param,
     session_update_config_param,
 )
+from typing_extensions import get_type_hints
 
 from realtime_sync.server.engine.check import Rule
 from realtime_sync.server.engine.refusal import Refusal
