@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 import sys
 import threading
@@ -37,6 +38,18 @@ def no_keys() -> Iterator[None]:
             if name.startswith(GUARDED) or name.lower() in PROXIES:
                 patch.delenv(name)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts_are_heard() -> None:
+    """
+    Hear Ctrl-C whoever runs the tests.
+
+    What a shell starts in the background ignores it, and so would every program that
+    a test starts.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
