@@ -27,6 +27,8 @@ if TYPE_CHECKING:
         OutputTextDelta,
         ResponseCompleted,
         ResponseCreated,
+        ResponseFailed,
+        ResponseIncomplete,
     )
 
 Reducer = Callable[[LiveSnapshot, Any], LiveSnapshot]
@@ -359,12 +361,23 @@ def _completed(before: Delegation, inner: ResponseCompleted) -> dict[str, Any]:
     return {} if called or not latest else {"state": "answered"}
 
 
-def _failed(before: Delegation, inner: object) -> dict[str, Any]:
+def _failed(
+    before: Delegation, inner: Union[ResponseFailed, ResponseIncomplete]
+) -> dict[str, Any]:
+    response_id, known = _text(getattr(inner.response, "id", None)), before.response_ids
+    # Said late of a response that another has followed: the work goes on in that.
+    earlier = response_id in known[:-1]
     calls = {
-        name: evolve(each, state="dropped") if each.state == "open" else each
+        name: (
+            evolve(each, state="dropped")
+            if each.state == "open"
+            and not (earlier and each.response_id != response_id)
+            else each
+        )
         for name, each in before.calls.items()
     }
-    return {"state": "failed", "calls": MappingProxyType(calls)}
+    changes = {"calls": MappingProxyType(calls)}
+    return changes if earlier else {**changes, "state": "failed"}
 
 
 _BACKEND: Final[Mapping[str, Callable[[Delegation, Any], dict[str, Any]]]] = {

@@ -211,6 +211,40 @@ def test_calls_of_a_response_that_ends_badly_are_dropped(end: str) -> None:
     assert "failed" == work.delegations["item_1"].state
 
 
+@pytest.mark.parametrize("end", ["failed", "incomplete"])
+@pytest.mark.parametrize(
+    ("name", "state", "calls"),
+    [
+        ("resp_1", "open", ("dropped", "open")),
+        ("resp_2", "failed", ("dropped", "dropped")),
+        ("resp_9", "failed", ("dropped", "dropped")),
+        (None, "failed", ("dropped", "dropped")),
+    ],
+)
+def test_bad_end_of_a_response_that_another_has_followed_ends_its_own_calls_alone(
+    end: str, name: Any, state: str, calls: tuple[str, str]
+) -> None:
+    """The work goes on in the one that has followed; one unknown may be the latest."""
+    created = backend("created", **response("resp_2"))
+    other = backend("output_item.done", item={**CALL, "call_id": "call_2"})
+    work = after(*QUESTION, created, other, backend(end, **response(name)))
+
+    told = work.delegations["item_1"]
+    assert state == told.state
+    assert calls == tuple(each.state for each in told.calls.values())
+
+
+@pytest.mark.parametrize("end", ["failed", "incomplete"])
+def test_answer_stays_one_when_an_earlier_response_is_said_to_have_failed(
+    end: str,
+) -> None:
+    """What the voice was given is not taken back."""
+    late = backend(end, **response("resp_1"))
+    done = after(*QUESTION, *ANSWER, late).delegations["item_1"]
+
+    assert ("answered", "answered") == (done.state, done.calls["call_1"].state)
+
+
 def test_a_call_that_is_incomplete_is_dropped_and_one_said_twice_is_one() -> None:
     """Neither must run."""
     cut = backend("output_item.done", item={**CALL, "status": "incomplete"})
