@@ -241,7 +241,13 @@ class RemoteEvents:
         return f"<RemoteEvents of {self._call.id!r}, {self._pattern!r}>"
 
     def __enter__(self) -> RemoteEvents:
-        self._open()
+        try:
+            self._open()
+        except BaseException:
+            # Nobody calls `__exit__` then. A worker that has subscribed nonetheless
+            # notices by itself that nobody reads.
+            self._release()
+            raise
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -270,9 +276,7 @@ class RemoteEvents:
 
     def close(self) -> None:
         """Have no more sent."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.release()
+        self._release()
         if not self._over:
             self._over = True
             try:
@@ -280,8 +284,13 @@ class RemoteEvents:
             except (CallOver, NoAnswer):
                 return  # The worker notices by itself that nobody reads.
 
+    def _release(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.release()
+
     def _open(self) -> None:
-        connection = self._app.connection_for_read()
+        connection = self._connection = self._app.connection_for_read()
         connection.ensure_connection(max_retries=1, timeout=5.0)
         queue = Queue(
             f"{self._exchange.name}.{uuid4().hex[:8]}",
@@ -298,7 +307,6 @@ class RemoteEvents:
             no_ack=True,
         )
         consumer.consume()
-        self._connection = connection
         # Redis is told of it when it is read for the first time.
         self._drain(0.01)
         self._renew()
@@ -320,9 +328,7 @@ class RemoteEvents:
             *self._app.connection_for_read().recoverable_connection_errors,
         ):
             # The broker is away; what is sent meanwhile is not kept.
-            if self._connection is not None:
-                self._connection.release()
-            self._connection = None
+            self._release()
             time.sleep(min(seconds, RECONNECT))
 
     def _received(self, body: Mapping[str, Any], message: object) -> None:
