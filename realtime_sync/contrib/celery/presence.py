@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from threading import Lock
+import math
+from threading import Event, Lock
 from time import monotonic
+from typing import Optional
 
 from ...transport.logs import area_logger
 from .control import Control
@@ -16,6 +18,12 @@ FRESH = 0.5
 
 ANSWER = 1.0
 """Seconds that a worker has for an answer."""
+
+LOOK_ENDS = 5.0
+"""
+Seconds for which the look of another thread is waited for: longer than it takes to
+connect to a broker and to ask.
+"""
 
 GONE = 3.0
 """
@@ -40,24 +48,40 @@ class Presence:
 
     def __init__(self, control: Control) -> None:
         self._control = control
-        # Guards everything below, and lets one look for all: whoever waits for it has
-        # the answer then. Held while the workers are asked, for `ANSWER` seconds.
+        # Guards everything below. Not held while the workers are asked: one thread
+        # looks for all, and the others wait for the end of its look.
         self._lock = Lock()
-        self._looked = -FRESH
+        self._going: Optional[Event] = None
+        self._looked = -math.inf
         self._seen: dict[str, float] = {}
         self._missed: dict[str, float] = {}
 
     def is_gone(self, worker: str) -> bool:
-        """Look, and say whether a worker has been gone for long enough."""
+        """
+        Look, and say whether a worker has been gone for long enough.
+
+        Returns within `LOOK_ENDS` seconds, even if the look of another thread does not.
+        """
         with self._lock:
             fresh = GONE if self._gone(worker) else FRESH
-            if monotonic() - self._looked > fresh:
+            if monotonic() - self._looked <= fresh:
+                return self._gone(worker)
+            going, mine = self._going, Event()
+            if going is None:
+                self._going = mine
+        if going is not None:
+            going.wait(LOOK_ENDS)
+        else:
+            try:
                 self._look(worker)
-                self._looked = monotonic()
-            return self._gone(worker)
+            finally:
+                with self._lock:
+                    self._going = None
+                mine.set()
+        return self.known_gone(worker)
 
     def known_gone(self, worker: str) -> bool:
-        """Whether that is known without a look."""
+        """Whether that is known without a look; waits for none."""
         with self._lock:
             return self._gone(worker)
 
@@ -67,20 +91,30 @@ class Presence:
 
     def _look(self, worker: str) -> None:
         began = monotonic()
-        # Whoever was missed is not waited for again, but for the one in question.
-        expected = {*self._seen, worker}
-        awaited = {name for name in expected if name not in self._missed} | {worker}
+        with self._lock:
+            # Whoever was missed is not waited for again, but for the one in question.
+            expected = {*self._seen, worker}
+            awaited = {name for name in expected if name not in self._missed}
+        limit = len(awaited | {worker})
         try:
-            answers = self._control.ask("look", {}, limit=len(awaited), timeout=ANSWER)
+            answers = self._control.ask("look", {}, limit=limit, timeout=ANSWER)
         except NoAnswer as exc:
-            # Nothing is known of anybody; whoever was missed gets his time again.
             _log.info("! %s", exc)
-            self._missed.clear()
-            return
-        for name in answers:
+            answers = None
+        with self._lock:
+            self._looked = monotonic()
+            if answers is None:
+                # Nothing is known of anybody; whoever was missed gets his time again.
+                self._missed.clear()
+            else:
+                self._note(expected, set(answers), began)
+
+    def _note(self, expected: set[str], answered: set[str], began: float) -> None:
+        assert self._lock.locked()
+        for name in answered:
             self._seen[name] = began
             self._missed.pop(name, None)
-        for name in expected - set(answers):
+        for name in expected - answered:
             self._missed.setdefault(name, began)
             if began - self._missed[name] > FORGOTTEN:
                 self._seen.pop(name, None)
