@@ -1,20 +1,24 @@
 """
 Calls on many machines: one call is one task of a Celery application.
 
-Needs the extra ``celery``.
+Needs the extra ``celery``; importing it loads none of those packages, the name that
+needs one does.
 
 .. versionadded:: 0.1
 """
 
 from __future__ import annotations
 
-from .call import Call, this_call
-from .errors import CallLost, CallOver, CommandFailed, FleetError, NoAnswer
-from .events import RemoteEvents
-from .fleet import Fleet
-from .listener import Line
-from .records import CallResult, CallRow, Order, WorkerRow
-from .remote import RemoteCall
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .call import Call, this_call
+    from .errors import CallLost, CallOver, CommandFailed, FleetError, NoAnswer
+    from .events import RemoteEvents
+    from .fleet import Fleet
+    from .listener import Line
+    from .records import CallResult, CallRow, Order, WorkerRow
+    from .remote import RemoteCall
 
 __all__ = [
     "Call",
@@ -33,3 +37,47 @@ __all__ = [
     "WorkerRow",
     "this_call",
 ]
+
+_HOMES = {
+    "Call": "call",
+    "CallLost": "errors",
+    "CallOver": "errors",
+    "CallResult": "records",
+    "CallRow": "records",
+    "CommandFailed": "errors",
+    "Fleet": "fleet",
+    "FleetError": "errors",
+    "Line": "listener",
+    "NoAnswer": "errors",
+    "Order": "records",
+    "RemoteCall": "remote",
+    "RemoteEvents": "events",
+    "WorkerRow": "records",
+    "this_call": "call",
+}
+
+
+if not TYPE_CHECKING:  # A checker knows the names, and finds misspelt ones.
+
+    def __getattr__(name: str) -> Any:
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        from ...errors import ConfigurationError, install_command
+
+        try:
+            found = import_module(f".{home}", __name__)
+        except ModuleNotFoundError as exc:
+            package = (exc.name or "").partition(".")[0]
+            if package not in ("celery", "kombu"):
+                raise
+            raise ConfigurationError(
+                f"a fleet needs {package}: {install_command('celery')}"
+            ) from exc
+        return getattr(found, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
