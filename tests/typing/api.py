@@ -53,6 +53,7 @@ from realtime_sync.contrib.celery import (
     CallResult,
     CallRow,
     Fleet,
+    NoAnswer,
     RemoteCall,
     this_call,
 )
@@ -481,7 +482,12 @@ def make_client() -> RealtimeClient:
     return RealtimeClient(base_url="http://127.0.0.1:9000/v1")
 
 
-fleet = Fleet(Celery("calls"), client=make_client, calls_per_process=200)
+fleet = Fleet(
+    Celery("calls"),
+    client=make_client,
+    calls_per_process=200,
+    recordings=Path("recorded"),
+)
 
 
 @fleet.on_call
@@ -497,7 +503,13 @@ def finished(event: events.ResponseDone) -> None:
 
 
 def many_machines() -> None:
-    call: RemoteCall = fleet.start(call_id="rtc_123", metadata={"table": 7})
+    try:
+        call: RemoteCall = fleet.start(
+            call_id="rtc_123", metadata={"table": 7}, timeout=2.5
+        )
+    except NoAnswer as refused:
+        print(refused.call_id)
+        return
     call.say("Good evening.")
     call.respond(instructions="Ask for the name.")
     lines: list[tuple[str, str]] = call.transcript()
