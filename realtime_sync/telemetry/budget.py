@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Optional, cast
+from typing import TYPE_CHECKING, Any, Optional, Union, cast
+from weakref import WeakKeyDictionary
 
 from ..errors import RealtimeError
 from .tokens import Tokens
@@ -42,7 +43,7 @@ class Budget:
     ``Budget(50_000).guard(session)`` closes a session that takes more. What a
     response takes is known when it ends, so the response that crosses the limit
     is completed. What a session of GPT-Live takes is known when the service says so,
-    about every 15 seconds. All methods may be called from any thread.
+    about every 15 seconds and at its end. All methods may be called from any thread.
 
     Args:
         limit: in the unit of *measure*.
@@ -70,7 +71,7 @@ class Budget:
         self._tokens = Tokens()
         self._sessions: list[AnySession] = []
         # What the live sessions have told so far.
-        self._told: dict[str, Tokens] = {}
+        self._told: WeakKeyDictionary[AnySession, Tokens] = WeakKeyDictionary()
         self._exceeded = False
 
     def guard(self, session: AnySession) -> Subscription:
@@ -83,10 +84,11 @@ class Budget:
         with self._lock:
             self._sessions = [each for each in self._sessions if not each.closed]
             self._sessions.append(session)
-            names = {each.name for each in self._sessions}
-            self._told = {n: told for n, told in self._told.items() if n in names}
         if session.session_type == "live":
-            return session.on("session.usage.updated", self._used)
+            counting = session.on("session.usage.updated", self._used)
+            # The end tells what was taken since; one subscription is for both.
+            session.on("session.closed", self._used, where=lambda _: counting.active)
+            return counting
         return session.on("response.done", self._done)
 
     @property
@@ -119,7 +121,11 @@ class Budget:
     def _done(self, event: events.ResponseDone) -> None:
         self._count(Tokens.of(getattr(event.response, "usage", None) or None))
 
-    def _used(self, event: live.events.SessionUsageUpdated, ctx: Any) -> None:
+    def _used(
+        self,
+        event: Union[live.events.SessionUsageUpdated, live.events.SessionClosed],
+        ctx: Any,
+    ) -> None:
         """Count what is new: the service tells the whole of it each time."""
         snapshot: live.LiveSnapshot = ctx.snapshot
         backend = tuple(snapshot.usage.backend.values())
@@ -131,8 +137,8 @@ class Budget:
             seconds=snapshot.usage.total_seconds,
         )
         with self._lock:
-            before = self._told.get(ctx.session.name, Tokens())
-            self._told[ctx.session.name] = now
+            before = self._told.get(ctx.session, Tokens())
+            self._told[ctx.session] = now
         self._count(
             Tokens(
                 total=now.total - before.total,

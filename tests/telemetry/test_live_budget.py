@@ -59,14 +59,14 @@ def test_tokens_of_the_backend_count() -> None:
         worked(first, 30, 5)
         told(first, 44.0)
 
-    assert [] == before
-    assert 1 == len(exceeded)
-    assert (120, 100, 20, 58.0) == (
-        budget.tokens.total,
-        budget.tokens.input,
-        budget.tokens.output,
-        budget.tokens.seconds,
-    )
+        assert [] == before
+        assert 1 == len(exceeded)
+        assert (120, 100, 20, 58.0) == (
+            budget.tokens.total,
+            budget.tokens.input,
+            budget.tokens.output,
+            budget.tokens.seconds,
+        )
 
 
 def test_seconds_of_a_session_that_took_the_place_of_another_are_added() -> None:
@@ -81,4 +81,55 @@ def test_seconds_of_a_session_that_took_the_place_of_another_are_added() -> None
         worked(server, 6, 2)
         told(server, 10.0)
 
-    assert Tokens(total=13, input=10, output=3, seconds=24.0) == budget.tokens
+        assert Tokens(total=13, input=10, output=3, seconds=24.0) == budget.tokens
+
+
+def test_seconds_until_the_end_count() -> None:
+    """The service tells them when it closes; those told before count once."""
+    budget = Budget(100.0, measure=lambda tokens: tokens.seconds)
+    for earlier in ((), (14.0,), (14.0, 18.0)):
+        before = budget.spent
+        with live_session() as (session, server):
+            budget.guard(session)
+            for seconds in earlier:
+                told(server, seconds)
+
+        assert 18.0 == budget.spent - before
+
+
+def test_end_that_takes_too_much_is_told_and_closes_the_others() -> None:
+    """The session that ends may be the one that crosses the limit."""
+    budget = Budget(17.0, measure=lambda tokens: tokens.seconds)
+    with live_session() as (other, _), live_session() as (session, _):
+        budget.guard(other)
+        budget.guard(session)
+        session.close()
+
+        assert not other.is_open
+    assert 36.0 == budget.spent
+    with pytest.raises(BudgetExceeded):
+        budget.check()
+
+
+def test_end_that_says_no_seconds_takes_none_away() -> None:
+    """What was told before stays counted."""
+    ending = {"type": "session.closed", "reason": "hangup", "session": SESSION}
+    for usage in ({}, {"usage": {}}, {"usage": None}, {"usage": {"seconds": "18"}}):
+        budget = Budget(100.0, measure=lambda tokens: tokens.seconds)
+        with live_session() as (session, server):
+            budget.guard(session)
+            told(server, 14.0)
+            server.feed({**ending, **usage})
+            assert 14.0 == budget.spent
+
+
+def test_budget_that_is_cancelled_counts_no_end_either() -> None:
+    """One subscription is for all that the service tells."""
+    budget = Budget(100.0)
+    with live_session() as (session, server):
+        counting = budget.guard(session)
+        told(server, 14.0)
+        counting.cancel()
+        told(server, 16.0)
+
+    assert 14.0 == budget.tokens.seconds
