@@ -47,6 +47,7 @@ from realtime_sync.server import Server, serve
 from realtime_sync.server.host import calls
 from realtime_sync.server.host import connection as serving
 from realtime_sync.server.host import listener, secrets
+from realtime_sync.session.live import LiveConfig, Responses, backend
 from realtime_sync.session.options import SessionOptions
 from realtime_sync.state.live import reduce as live
 from realtime_sync.state.live.snapshot import LiveSnapshot
@@ -65,6 +66,7 @@ from realtime_sync.web import host as web_host
 from realtime_sync.web import view
 from tests.rawserver import Gone, Peer, RawServer
 from tests.server.clients import client, opened
+from tests.session.live.live_session import LiveServer, live_session
 from tests.state.mirror_builder import Mirror, message
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "docs" / "_extensions"))
@@ -251,6 +253,89 @@ def _held(patch: pytest.MonkeyPatch, path: Path) -> None:
             held.hold({"type": "x"})  # type: ignore[arg-type]
         with pytest.raises(errors.ConnectionLost):
             held.hold({"type": "x"})  # type: ignore[arg-type]
+
+
+@contextmanager
+def warnings_of(area: str) -> Iterator[Callable[[], list[str]]]:
+    """What an area of the log warns of."""
+    told = io.StringIO()
+    handler = logging.StreamHandler(told)
+    logger = logging.getLogger(f"realtime_sync.{area}")
+    logger.addHandler(handler)
+    try:
+        yield lambda: told.getvalue().splitlines()
+    finally:
+        logger.removeHandler(handler)
+
+
+@contextmanager
+def delegating() -> Iterator[tuple[Any, LiveServer]]:
+    """A live session whose backend may call a function that blocks to the end."""
+    over = threading.Event()
+
+    def look_up() -> None:
+        """Look something up."""
+        over.wait(10)
+
+    config = LiveConfig(delegation=Responses(model="m"))
+    with live_session(config=config) as (session, server):
+        session.tool(look_up)
+        try:
+            yield session, server
+        finally:
+            over.set()
+
+
+def backend_created(number: int) -> dict[str, Any]:
+    """A response of a delegation, each of its own."""
+    inner = {"type": "response.created", "response": {"id": f"r{number}"}}
+    return {"type": "response.event", "delegation_id": f"d{number}", "event": inner}
+
+
+def backend_called(number: int, **more: Any) -> dict[str, Any]:
+    """A call of a delegation, each of its own."""
+    item = {"type": "function_call", "call_id": f"c{number}", "name": "look_up"}
+    item |= {"arguments": "{}", "status": "completed", **more}
+    inner = {"type": "response.output_item.done", "item": item}
+    return {"type": "response.event", "delegation_id": f"d{number}", "event": inner}
+
+
+@reaches("calls of a live session's backend that wait for their outputs")
+def _open_calls(patch: pytest.MonkeyPatch, path: Path) -> None:
+    patch.setattr(backend, "MOST_OPEN", 3)
+    with warnings_of("session") as said, delegating() as (session, server):
+        came = []
+        session.on("response.event", came.append)
+        for number in range(5):
+            server.feed(backend_called(number))
+
+        assert 5 == len(came)
+        assert ["c3", "c4"] == [
+            line.split()[2] for line in said() if "is not run" in line
+        ]
+        # What waits is answered, and there is room again.
+        output = {"type": "function_call_output", "call_id": "c0", "output": "{}"}
+        session.send({"type": "response.item.create", "item": output})
+        server.feed(backend_called(5), backend_called(6))
+        assert ["c3", "c4", "c6"] == [
+            line.split()[2] for line in said() if "is not run" in line
+        ]
+
+
+@reaches("responses, delegations and calls of a live session's backend that are known")
+def _named(patch: pytest.MonkeyPatch, path: Path) -> None:
+    patch.setattr(backend, "MOST_NAMED", 3)
+    with warnings_of("session") as said, delegating() as (session, server):
+        came = []
+        session.on("response.event", came.append)
+        for number in range(9):
+            server.feed(backend_created(number))
+            server.feed(backend_called(number, status="incomplete"))
+
+        assert 18 == len(came)
+        assert ["responses", "delegations", "calls"] == [
+            line.split(";")[0].split()[-1] for line in said() if "named more" in line
+        ]
 
 
 @reaches("unknown types of events, by name")

@@ -115,6 +115,19 @@ SESSION: Rows = (
         "the next one raises ``ConnectionLost``",
     ),
     Bound(
+        "calls of a live session's backend that wait for their outputs",
+        "session.live.backend:MOST_OPEN",
+        "calls",
+        "the next one is not run, with a warning in the log; its event is delivered",
+    ),
+    Bound(
+        "responses, delegations and calls of a live session's backend that are known",
+        "session.live.backend:MOST_NAMED",
+        "of each",
+        "the oldest are forgotten, with a warning in the log; their events were "
+        "delivered",
+    ),
+    Bound(
         "unknown types of events, by name",
         "connection.connection:_MOST_UNKNOWN",
         "types",

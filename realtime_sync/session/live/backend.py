@@ -34,6 +34,12 @@ answered.
 _ENDED: Final = frozenset(
     {"response.completed", "response.failed", "response.incomplete"}
 )
+MOST_OPEN: Final = QUEUED_ITEMS
+"""Calls that wait for their outputs: the queue of the service takes no more of them."""
+
+MOST_NAMED: Final = 4096
+"""Responses that run, delegations and calls of the backend that are known, of each."""
+
 _PLACEHOLDER: Final = '{"error": "the result is too large to be shown"}'
 _SPARE: Final = 1024
 """Bytes that are left free for the placeholders of calls that are open."""
@@ -74,9 +80,11 @@ class Backend:
 
     def _begin(self) -> None:
         """A session knows nothing of the one whose place it takes."""
-        self._running: set[str] = set()
+        self._running: dict[str, None] = {}
         self._current: dict[str, str] = {}
         self._seen: dict[str, None] = {}
+        # Of what more was named than is kept: it is told once.
+        self._endless: set[str] = set()
         self._open: dict[str, str] = {}
         self._answering: set[str] = set()
         self._items: dict[str, str] = {}
@@ -240,12 +248,15 @@ class Backend:
         if not isinstance(response_id, str):
             return
         with self._lock:
-            self._running.add(response_id)
+            self._running[response_id] = None
+            self._current.pop(work, None)
             self._current[work] = response_id
+            endless = self._bound(responses=self._running, delegations=self._current)
             # It has what was queued, and is what was asked for.
             self._asked = None
             self._given_meanwhile = False
             self._queued = self._queued_bytes = 0
+        _tell_endless(endless)
 
     def _called(self, work: str, item: Any) -> None:
         call_id = getattr(item, "call_id", None)
@@ -255,16 +266,39 @@ class Backend:
             if call_id in self._seen:
                 return  # The same call, told once more.
             self._seen[call_id] = None
-            if item.status == "incomplete":
-                return  # Cut off in the middle of its arguments: never to be run.
-            self._open[call_id] = response = self._current.get(work, "")
+            endless = self._bound(calls=self._seen)
+            # Cut off in the middle of its arguments: never to be run.
+            runs = item.status != "incomplete"
+            full = runs and len(self._open) >= MOST_OPEN
+            if runs and not full:
+                self._open[call_id] = response = self._current.get(work, "")
+        _tell_endless(endless)
+        if full:
+            logger.warning(
+                "! call %s is not run: %s calls wait for their outputs",
+                call_id,
+                MOST_OPEN,
+            )
+        if full or not runs:
+            return
         on_call = self.on_call
         if on_call is None or not on_call(item, work, response):
             logger.info("= call %s is left to the program", call_id)
 
+    def _bound(self, **kinds: dict[str, Any]) -> list[str]:
+        """Forget the oldest of what is too much; what is to be told of that."""
+        assert self._lock.locked()
+        endless = []
+        for kind, known in kinds.items():
+            if len(known) > MOST_NAMED:
+                del known[next(iter(known))]
+                endless += [] if kind in self._endless else [kind]
+        self._endless.update(endless)
+        return endless
+
     def _ended(self, response_id: Any, kind: str) -> None:
         with self._lock:
-            self._running.discard(response_id)
+            self._running.pop(response_id, None)
             dropped: tuple[str, ...] = ()
             if kind != "response.completed":
                 dropped = self._drop(response_id)
@@ -322,6 +356,15 @@ class Backend:
             act()
         except ConnectionClosed:
             pass  # Whoever reads it learns of it in another way.
+
+
+def _tell_endless(kinds: list[str]) -> None:
+    for kind in kinds:
+        logger.warning(
+            "! the backend has named more than %s %s; the oldest are forgotten",
+            MOST_NAMED,
+            kind,
+        )
 
 
 def _output(call_id: str, output: str) -> dict[str, Any]:
