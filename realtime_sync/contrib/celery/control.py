@@ -33,7 +33,7 @@ RECONNECT = 0.5
 """Seconds between two attempts to reach the broker."""
 
 LOOK = 0.5
-"""Seconds after which the worker's thread looks whether it is to end."""
+"""Seconds after which a thread that listens or sends looks whether it is to end."""
 
 
 LOOK_COMMAND = "look"

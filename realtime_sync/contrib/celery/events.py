@@ -21,6 +21,7 @@ from kombu.messaging import Consumer, Producer
 
 from ...protocol import audio_fields, sensitive
 from ...transport.logs import area_logger
+from .control import LOOK, RECONNECT
 from .errors import CallOver, NoAnswer
 from .waiting import end_of, left
 
@@ -38,12 +39,6 @@ MOST_WAITING = 10_000
 
 LEASE = 30.0
 """Seconds for which a subscription is good unless it is extended."""
-
-RECONNECT = 0.5
-"""Seconds between two attempts to reach the broker."""
-
-LOOK = 0.5
-"""Seconds after which a thread looks whether it is to end."""
 
 
 def exchange_for(namespace: str, subscription: str) -> Exchange:

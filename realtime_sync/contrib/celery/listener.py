@@ -13,11 +13,15 @@ from ...audio.telephony import TWILIO, CallBridge, Carrier
 from ...errors import ConfigurationError, RealtimeError, install_command
 from ...transport.logs import area_logger
 from .errors import NoAnswer
+from .waiting import end_of, left
 
 if TYPE_CHECKING:
     from ... import call_control
 
 _log = area_logger("realtime_sync.contrib.celery")
+
+CONNECTS = 0.1
+"""Seconds between two looks whether a call is over that a carrier is to bring."""
 
 READY = 30.0
 """Seconds that a carrier's socket waits for the session to open."""
@@ -122,10 +126,9 @@ class Listener:
         Raises:
             NoAnswer: it has not.
         """
-        patience = self._line.patience
-        while not stream.there.wait(0.1):
-            patience -= 0.1
-            if patience <= 0 or over.is_set():
+        ends = end_of(self._line.patience)
+        while not stream.there.wait(left(ends, CONNECTS)):
+            if not left(ends) or over.is_set():
                 self.forget(stream)
                 raise NoAnswer(
                     f"the carrier did not bring the sound of call {call_id}",

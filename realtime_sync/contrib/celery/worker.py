@@ -53,7 +53,7 @@ LISTENS = 30.0
 SESSION = "call "
 """How the names of sessions begin, before the id of the call."""
 
-LOOK = 0.2
+KEEP = 0.2
 """Seconds between two looks at what is due."""
 
 ENDERS = 16
@@ -365,7 +365,7 @@ class CallWorker:
         self._client.close()
 
     def _keep(self) -> None:
-        while not self._over.wait(LOOK):
+        while not self._over.wait(KEEP):
             if self._ends_in is not None:
                 self._drain(self._ends_in)
             for call in self._all():
