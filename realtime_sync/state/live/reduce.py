@@ -319,9 +319,12 @@ def _placed(before: Delegation, inner: Any) -> Optional[dict[str, Any]]:
             return None
         if number > places.get(name, -1):
             places = MappingProxyType({**places, name: number})
-    if name == before.current and places is before.sequence:
+    current: Optional[str] = name
+    if inner.type != "response.created" and name in before.response_ids[:-1]:
+        current = before.current  # A late end: the words go on in the latest.
+    if current == before.current and places is before.sequence:
         return {}
-    return {"current": name, "sequence": places}
+    return {"current": current, "sequence": places}
 
 
 def _response_created(before: Delegation, inner: ResponseCreated) -> dict[str, Any]:

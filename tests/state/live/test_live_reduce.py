@@ -722,6 +722,23 @@ def test_words_of_the_response_before_are_not_taken_for_those_of_the_next(
     assert once.usage == twice.usage
 
 
+@pytest.mark.parametrize("end", ["completed", "failed", "incomplete"])
+@pytest.mark.parametrize("heard", [1, 2, 5])
+def test_late_end_of_a_response_takes_no_words_from_the_next(
+    end: str, heard: int
+) -> None:
+    """They name no response, and their numbers are lower than that of the end."""
+    words = numbered("resp_2", "It", " rains", " a", " lot", " there.")
+    [late] = numbered("resp_1")[-1:]
+    late["event"] |= {"type": f"response.{end}", "sequence_number": 9}
+    first = numbered("resp_1", "I", " look.")[:-1]
+    [work] = after(
+        started(), delegated(), *first, *words[:heard], late, *words[heard:]
+    ).delegations.values()
+
+    assert "I look.It rains a lot there." == work.text
+
+
 def test_backend_that_numbers_nothing_is_taken_at_its_word() -> None:
     """Or everything with 0: its words are no repetition."""
     for number in ({}, {"sequence_number": 0}):
