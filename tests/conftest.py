@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from realtime_sync import Threads
+from realtime_sync import Threads, open_sessions
 from realtime_sync.session.options import SessionOptions
 
 GRACE = 5.0
@@ -99,6 +99,13 @@ def no_leftover_threads() -> Iterator[None]:
         pytest.fail(
             "threads left behind:\n" + "\n".join(map(describe, left)), pytrace=False
         )
+
+
+@pytest.fixture
+def no_other_sessions() -> None:
+    """For who looks at all sessions: one in memory stays open while it is held."""
+    for session in open_sessions():
+        session.close()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -125,7 +125,7 @@ _LASTING = (ssl.SSLCertVerificationError, TunnelRefused)
 
 class _Attempt:
     """
-    One handshake, in a thread of its own.
+    One handshake, in a thread of its own, once it is asked for its result.
 
     Only so is the whole bounded by one deadline: looking up a name takes no
     timeout, and the library's own holds for each read, which a server that
@@ -154,17 +154,20 @@ class _Attempt:
         self._abandoned = self._ended = False
         self._error: Optional[BaseException] = None
         self._over = Flag()
-        Thread(target=self._run, name="realtime-sync handshake", daemon=True).start()
 
     def result(self, deadline: Deadline) -> Any:
         """
-        The upgraded socket, which is the caller's from here on.
+        Make the handshake: the upgraded socket, which is the caller's from here on.
 
         Raises:
             Exception: whatever websocket-client raised.
             TimeoutError: it is not done by the deadline.
         """
         try:
+            # Not before: an interrupt on the way here leaves nobody at work.
+            Thread(
+                target=self._run, name="realtime-sync handshake", daemon=True
+            ).start()
             if not self._over.wait(deadline.remaining()):
                 raise TimeoutError("the handshake took too long")
             _check_upgraded(self._client)

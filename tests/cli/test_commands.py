@@ -103,7 +103,8 @@ def test_transcribe_of_a_folder_is_a_table(
     lines = capsys.readouterr().out.splitlines()
 
     assert 1 == code
-    assert ["file", "broken.wav", "loud.wav"] == [line.split()[0] for line in lines]
+    firsts = [line.split()[0] for line in lines]
+    assert ["file", "broken.wav", "loud.wav", "wrote"] == firsts
     assert "not an audio file" in lines[1]
     assert (tmp_path / "loud.txt").exists()
     assert not (tmp_path / "broken.txt").exists()

@@ -79,7 +79,7 @@ def test_segments_of_many_files_are_shown_as_they_come(
     assert ["loud.wav", "second.wav"] == [rows[0], rows[2]]
     assert all(re.match(r"0:0\d    \S", rows[number]) for number in (1, 3))
     assert rows[5].split() == ["file", "seconds", "segments", "words", "took"]
-    assert "1/2 files" in terminal.getvalue() and "files" not in "".join(rows)
+    assert "1/2 files" in terminal.getvalue() and "/2 files" not in "".join(rows)
 
 
 def test_the_text_of_one_file_is_printed_as_it_is(

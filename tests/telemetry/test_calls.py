@@ -16,6 +16,8 @@ from realtime_sync.telemetry import CallRow, ProcessCalls, Totals, activity
 from realtime_sync.testing import MemoryTransport, frames
 from tests.session.live.live_session import delegated, live_session, said
 
+pytestmark = pytest.mark.usefixtures("no_other_sessions")
+
 MODEL = "gpt-realtime-2.1"
 
 

@@ -11,6 +11,8 @@ from realtime_sync import connect
 from realtime_sync.telemetry import ProcessCalls, metrics_text
 from realtime_sync.testing import MemoryTransport, frames
 
+pytestmark = pytest.mark.usefixtures("no_other_sessions")
+
 
 def families(calls: ProcessCalls) -> dict[str, Any]:
     """The metrics by name."""

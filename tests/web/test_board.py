@@ -17,6 +17,8 @@ from realtime_sync.telemetry import CallRow, ProcessCalls
 from realtime_sync.testing import MemoryTransport, frames
 from realtime_sync.web import Board, WebHost
 
+pytestmark = pytest.mark.usefixtures("no_other_sessions")
+
 Start = Callable[..., WebHost]
 
 

@@ -19,6 +19,7 @@ from tests.report.recordings import HOSTILE, head, line, spoken_turn
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="there is no browser here"),
     pytest.mark.timeout(90),
+    pytest.mark.usefixtures("no_other_sessions"),
 ]
 
 SEEN = "document.body.innerText"
