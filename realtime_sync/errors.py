@@ -45,6 +45,8 @@ exception only for the call that caused it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from types import ModuleType
 from typing import Any, Final, Optional, Union
 
 from .protocol.escape import one_line
@@ -429,3 +431,31 @@ def install_command(extra: str) -> str:
         installed = False
     clone = not installed and (package.parent / "setup.cfg").exists()
     return f'python -m pip install "{package.parent if clone else NAME}[{extra}]"'
+
+
+def module_of_extra(
+    module: str, *, packages: Collection[str], extra: str, what: str
+) -> ModuleType:
+    """
+    Import a module of this package that needs an extra.
+
+    Args:
+        module: its full name.
+        packages: what the extra brings, by the names that are imported.
+        extra: name of the extra.
+        what: who needs it, as the beginning of "... needs celery".
+
+    Raises:
+        ConfigurationError: one of the packages is missing; names the extra.
+    """
+    from importlib import import_module
+
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as exc:
+        missing = (exc.name or "").partition(".")[0]
+        if missing not in packages:
+            raise
+        raise ConfigurationError(
+            f"{what} needs {missing}: {install_command(extra)}"
+        ) from exc

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..errors import module_of_extra
 from .agents import Agent, Call, Delegate, Failure, McpTool, Prompt, Say
 from .clock import ManualClock
 from .voice.conversation import Reply, ToolCall
@@ -57,21 +58,15 @@ _LAZY = {
 if not TYPE_CHECKING:  # A checker knows the names, and finds misspelt ones.
 
     def __getattr__(name: str) -> Any:
-        module = _LAZY.get(name)
-        if module is None:
+        home = _LAZY.get(name)
+        if home is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib import import_module
-
-        from ..errors import ConfigurationError, install_command
-
-        try:
-            found = import_module(f"{__name__}.{module}")
-        except ModuleNotFoundError as exc:
-            if (exc.name or "").split(".")[0] not in ("werkzeug", "websockets"):
-                raise
-            raise ConfigurationError(
-                f"the local server needs {exc.name}: {install_command('server')}"
-            ) from exc
+        found = module_of_extra(
+            f"{__name__}.{home}",
+            packages=("werkzeug", "websockets"),
+            extra="server",
+            what="the local server",
+        )
         return getattr(found, name)
 
 

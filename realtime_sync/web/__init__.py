@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..errors import module_of_extra
+
 if TYPE_CHECKING:
     from .board import Board
     from .channel import Channel
@@ -54,18 +56,12 @@ if not TYPE_CHECKING:  # A checker knows the names, and finds misspelt ones.
         home = _HOMES.get(name)
         if home is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib import import_module
-
-        from ..errors import ConfigurationError, install_command
-
-        try:
-            found = import_module(f".{home}", __name__)
-        except ModuleNotFoundError as exc:
-            if (exc.name or "").split(".")[0] not in ("werkzeug", "websockets"):
-                raise
-            raise ConfigurationError(
-                f"a page needs {exc.name}: {install_command('web')}"
-            ) from exc
+        found = module_of_extra(
+            f"{__name__}.{home}",
+            packages=("werkzeug", "websockets"),
+            extra="web",
+            what="a page",
+        )
         return getattr(found, name)
 
 

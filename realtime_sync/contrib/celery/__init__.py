@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ...errors import module_of_extra
+
 if TYPE_CHECKING:
     from .call import Call, this_call
     from .errors import CallLost, CallOver, CommandFailed, FleetError, NoAnswer
@@ -63,19 +65,12 @@ if not TYPE_CHECKING:  # A checker knows the names, and finds misspelt ones.
         home = _HOMES.get(name)
         if home is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib import import_module
-
-        from ...errors import ConfigurationError, install_command
-
-        try:
-            found = import_module(f".{home}", __name__)
-        except ModuleNotFoundError as exc:
-            package = (exc.name or "").partition(".")[0]
-            if package not in ("celery", "kombu"):
-                raise
-            raise ConfigurationError(
-                f"a fleet needs {package}: {install_command('celery')}"
-            ) from exc
+        found = module_of_extra(
+            f"{__name__}.{home}",
+            packages=("celery", "kombu"),
+            extra="celery",
+            what="a fleet",
+        )
         return getattr(found, name)
 
 
