@@ -10,6 +10,7 @@ import base64
 import importlib
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -43,36 +44,15 @@ def stream(job: Job) -> Figures:
         "arguments": "response.function_call_arguments.delta",
     }.get(job.kind, "response.output_audio.delta")
     audio = job.kind in ("audio", "big")
-    meter, heard, size, rounds = Meter(), 0, 0, 0
-
-    def taken(event: object) -> None:
-        nonlocal heard
-        heard += 1
-
-    def decoded(event: Any) -> None:
-        nonlocal heard, size
-        heard += 1
-        size += len(base64.b64decode(event.delta))
-
-    def done(event: object) -> None:
-        nonlocal rounds, heard
-        rounds += 1
-        if rounds == 1:
-            heard = 0
-            meter.start()
-            connection.send(_COMMIT)
-        else:
-            meter.stop()
-            connection.close()
-
+    unit = "ms" if job.kind == "big" else "us"
     with _manager(job) as connection:
-        connection.on(name, decoded if audio else taken)
-        connection.on("response.done", done)
-        connection.send(_COMMIT)
-        with suppress(Exception):
-            connection.dispatch_events()
-    assert heard == job.events, f"{heard} of {job.events} came"
-    return meter.per(heard, "ms" if job.kind == "big" else "us")
+        return _second_round(
+            connection,
+            job,
+            (_COMMIT, "response.done"),
+            taken=() if audio else (name,),
+            decoded=(name,) if audio else (),
+        ).per(job.events, unit)
 
 
 def live_stream(job: Job) -> Figures:
@@ -84,13 +64,44 @@ def live_stream(job: Job) -> Figures:
         websocket_base_url=job.url,
     )
     options = {} if job.certificate is None else {"ssl": job.tls()}
+    with client.live.connect(websocket_connection_options=options) as connection:
+        connection.session.start(session={"model": job.model})
+        connection.recv()
+        return _second_round(
+            connection,
+            job,
+            (_MUTE, "session.input_audio.muted"),
+            taken=("session.output_transcript.delta",),
+            decoded=("session.output_audio.delta",),
+        ).per(job.events)
+
+
+def _second_round(
+    connection: Any,
+    job: Job,
+    limits: tuple[dict[str, str], str],
+    *,
+    taken: Sequence[str],
+    decoded: Sequence[str],
+) -> Meter:
+    """
+    Measure the second of two rounds of events, and close the connection.
+
+    Args:
+        connection: with the server.
+        job: says how many events a round has.
+        limits: the command that asks for a round, the event that ends it.
+        taken: events whose handler only counts.
+        decoded: those whose handler decodes the audio in them too.
+    """
+    begin, end = limits
     meter, heard, size, rounds = Meter(), 0, 0, 0
 
-    def taken(event: object) -> None:
+    def take(event: object) -> None:
         nonlocal heard
         heard += 1
 
-    def decoded(event: Any) -> None:
+    def decode(event: Any) -> None:
         nonlocal heard, size
         heard += 1
         size += len(base64.b64decode(event.delta))
@@ -101,22 +112,21 @@ def live_stream(job: Job) -> Figures:
         if rounds == 1:
             heard = 0
             meter.start()
-            connection.send(_MUTE)
+            connection.send(begin)
         else:
             meter.stop()
             connection.close()
 
-    with client.live.connect(websocket_connection_options=options) as connection:
-        connection.session.start(session={"model": job.model})
-        connection.recv()
-        connection.on("session.output_audio.delta", decoded)
-        connection.on("session.output_transcript.delta", taken)
-        connection.on("session.input_audio.muted", done)
-        connection.send(_MUTE)
-        with suppress(Exception):
-            connection.dispatch_events()
+    for name in taken:
+        connection.on(name, take)
+    for name in decoded:
+        connection.on(name, decode)
+    connection.on(end, done)
+    connection.send(begin)
+    with suppress(Exception):
+        connection.dispatch_events()
     assert heard == job.events, f"{heard} of {job.events} came"
-    return meter.per(heard)
+    return meter
 
 
 def append(job: Job) -> Figures:
