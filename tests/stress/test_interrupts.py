@@ -22,28 +22,14 @@ from realtime_sync import ReconnectPolicy, Router, Session, connect
 from realtime_sync.server import Server, serve
 from realtime_sync.server.agents.base import Prompt
 from realtime_sync.transport import outbox
+from tests.blocked import until_blocked
 from tests.rawserver import GREETING, Gone, Peer
 from tests.stress.sequenced_server import LONG, Place
 
 pytestmark = pytest.mark.usefixtures("arrangement")
 
 BIG = 30_000_000
-WAITS = frozenset({"wait", "wait_for", "_fetch", "_select", "_flush"})
-"""Functions that block in a call to C."""
-
 MAIN = threading.main_thread().ident or 0
-
-
-def waits() -> bool:
-    """Whether the main thread blocks in a call of the library."""
-    frame = sys._current_frames().get(MAIN)
-    if frame is None or frame.f_code.co_name not in WAITS:
-        return False
-    while frame is not None and frame.f_code.co_filename != __file__:
-        if "realtime_sync" in frame.f_code.co_filename:
-            return True
-        frame = frame.f_back
-    return False
 
 
 class Interrupter:
@@ -60,10 +46,7 @@ class Interrupter:
         self._thread.join(LONG)
 
     def _run(self) -> None:
-        seen, pause = 0, threading.Event()
-        while seen < 5:
-            pause.wait(0.002)
-            seen = seen + 1 if waits() else 0
+        until_blocked(MAIN)
         os.kill(os.getpid(), signal.SIGINT)
 
 
