@@ -55,7 +55,7 @@ class Peer:
     def read_head(self) -> str:
         """Read the request up to the empty line."""
         while b"\r\n\r\n" not in self._buffer:
-            self._more()
+            self.read_some()
         head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
         self.head = head.decode()
         self._server.heads.append(self.head)
@@ -176,7 +176,7 @@ class Peer:
         """Stay silent until the server is stopped or the client goes."""
         try:
             while True:
-                self._more()
+                self.read_some()
         except Gone:
             pass
 
@@ -194,7 +194,8 @@ class Peer:
         found, self._buffer = self._buffer[:count], self._buffer[count:]
         return found
 
-    def _more(self) -> None:
+    def read_some(self) -> None:
+        """Wait for bytes, whatever they are."""
         self._buffer += self._receive()
 
     def _receive(self) -> bytes:

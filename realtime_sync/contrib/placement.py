@@ -258,29 +258,29 @@ def simulate(
         take(0.0, 0.0)
     waits.clear()
     closed: set[int] = set()
-    for now in arrivals:
-        while ends and ends[0][0] <= now:
+    for moment in arrivals:
+        while ends and ends[0][0] <= moment:
             at, worker = heapq.heappop(ends)
             free[worker] += 1
             if free[worker] == 1 and worker not in closed:
                 open_workers.append(worker)
             while waiting and take(at, waiting[0]):
                 heapq.heappop(waiting)
-        while pending and pending[0][0] <= now:
+        while pending and pending[0][0] <= moment:
             at, again = pending.pop(0)
             worker = chance.randrange(processes)
             closed.add(worker)
             open_workers[:] = [each for each in open_workers if each != worker]
             heapq.heappush(returning, (at + again, worker))
-        while returning and returning[0][0] <= now:
+        while returning and returning[0][0] <= moment:
             _, worker = heapq.heappop(returning)
             closed.discard(worker)
             if free[worker] > 0 and worker not in open_workers:
                 open_workers.append(worker)
-        if not waiting and take(now, now):
+        if not waiting and take(moment, moment):
             served += 1
         else:
-            heapq.heappush(waiting, now)
+            heapq.heappush(waiting, moment)
             waited += 1
         most = max(most, len(ends))
     waits.sort()

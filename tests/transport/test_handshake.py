@@ -469,17 +469,20 @@ def test_a_proxy_whose_answer_never_ends_is_given_up_at_the_deadline(
     assert caught.value.retryable
 
 
-def test_a_proxy_that_says_nothing_is_given_up_when_it_is_not_wanted() -> None:
+@pytest.mark.parametrize("scheme", ["http", "socks5h"])
+def test_a_proxy_that_says_nothing_is_given_up_when_it_is_not_wanted(
+    scheme: str,
+) -> None:
     """`close` does not wait for ``connect_timeout``."""
     given_up, asked = Cancellation(), threading.Event()
 
     def script(peer: Peer) -> None:
-        peer.read_head()
+        peer.read_some()
         asked.set()
         peer.rest()
 
     with RawServer(script) as server:
-        proxy = f"http://127.0.0.1:{server.port}"
+        proxy = f"{scheme}://127.0.0.1:{server.port}"
         address = Address(url="ws://far.example/v1", headers={}, proxy=proxy)
 
         def dial_in_vain() -> None:
@@ -589,9 +592,9 @@ def stalled(*steps: bytes) -> Callable[[Peer], None]:
 
     def script(peer: Peer) -> None:
         for step in steps:
-            peer._more()
+            peer.read_some()
             peer.raw(step)
-        peer._more()
+        peer.read_some()
         peer.raw(b"\x05")
         peer.rest()
 
@@ -632,33 +635,6 @@ def test_a_socks_proxy_that_stalls_is_given_up_at_the_deadline(
     assert KEY not in str(caught.value)
 
 
-def test_a_socks_proxy_that_stalls_is_given_up_when_it_is_not_wanted() -> None:
-    """Its socket is known from the beginning, and shut."""
-    given_up, asked = Cancellation(), threading.Event()
-
-    def script(peer: Peer) -> None:
-        peer._more()
-        asked.set()
-        peer.rest()
-
-    with RawServer(script) as server:
-        proxy = f"socks5h://127.0.0.1:{server.port}"
-        address = Address(url="ws://far.example/v1", headers={}, proxy=proxy)
-
-        def dial_in_vain() -> None:
-            with pytest.raises(ConnectFailed):
-                upgraded_socket(address, Deadline(60), given_up)
-
-        caller = threading.Thread(target=dial_in_vain)
-        caller.start()
-        assert asked.wait(5)
-        given_up.cancel()
-        caller.join(5)
-
-        assert not caller.is_alive()
-        assert [] == handshakes_after(5)
-
-
 SOCKS_REFUSALS = {
     "no method fits": ((b"\x05\xff",), False),
     "wrong login": ((WITH_LOGIN, b"\x01\x01"), False),
@@ -678,7 +654,7 @@ def test_a_socks_proxy_that_does_not_connect_is_a_failure(
 
     def script(peer: Peer) -> None:
         for answer in answers:
-            peer._more()
+            peer.read_some()
             peer.raw(answer)
 
     with RawServer(script) as server:
@@ -696,7 +672,7 @@ def test_a_socks_4_proxy_is_told_a_name_and_a_user() -> None:
     asked: list[bytes] = []
 
     def script(peer: Peer) -> None:
-        peer._more()
+        peer.read_some()
         asked.append(peer._buffer)
         peer._buffer = b""
         peer.raw(b"\x00\x5a" + bytes(6))

@@ -182,7 +182,7 @@ def test_socks_proxy_that_refuses_is_an_error_of_connect() -> None:
     from tests.rawserver import Peer, RawServer
 
     def refuse(peer: Peer) -> None:
-        peer._more()
+        peer.read_some()
         peer.raw(b"\x05\xff")
 
     with RawServer(refuse) as proxy:
