@@ -285,7 +285,7 @@ def test_a_proxy_that_stalls_holds_up_no_other_session(
     asked, failed = threading.Event(), list[BaseException]()
 
     def stall(peer: Peer) -> None:
-        peer._more()
+        peer.read_some()
         asked.set()
         peer.rest()
 
