@@ -200,6 +200,8 @@ def test_strand_that_always_has_work_goes_back_behind_the_others(
         busy.put(0)
     other.put(0)
     strand(workers, lambda item: done.set()).put(0)
+    # What the main thread puts is lined up by the loop, a moment later.
+    wait_until(lambda: workers.waiting == 3, "the strands in line")
     go.set()
 
     assert done.wait(_LONG)
