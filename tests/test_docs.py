@@ -396,3 +396,18 @@ def test_page_has_one_sentence_per_line(path: Path) -> None:
     ]
 
     assert [] == crowded
+
+
+def test_no_page_holds_two_versions_of_a_line() -> None:
+    """What a merge has left open reads like text to Sphinx, and like a fault to us."""
+    built = ROOT / "docs" / "_build"
+    texts = [*ROOT.glob("*.rst"), *(ROOT / "docs").rglob("*.*")]
+    marked = [
+        label(path)
+        for path in texts
+        if path.suffix in {".css", ".html", ".js", ".json", ".rst", ".svg", ".yaml"}
+        and built not in path.parents
+        and re.search(r"^(<<<<<<<|>>>>>>>) ", path.read_text(encoding="utf-8"), re.M)
+    ]
+
+    assert [] == marked
