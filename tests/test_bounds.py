@@ -57,6 +57,7 @@ from realtime_sync.state.reducers import attribution
 from realtime_sync.state.reducers import conversation as conversation_reducers
 from realtime_sync.state.reducers import session as session_reducers
 from realtime_sync.state.text import MOST_TEXT
+from realtime_sync.telemetry import Ledger, live_work
 from realtime_sync.testing import MemoryTransport
 from realtime_sync.transport import final_answer, http_errors, log_writer, logs, outbox
 from realtime_sync.transport.endpoint import Endpoint
@@ -66,7 +67,7 @@ from realtime_sync.web import host as web_host
 from realtime_sync.web import view
 from tests.rawserver import Gone, Peer, RawServer
 from tests.server.clients import client, opened
-from tests.session.live.live_session import LiveServer, live_session
+from tests.session.live.live_session import LiveServer, delegated, live_session
 from tests.state.mirror_builder import Mirror, message
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "docs" / "_extensions"))
@@ -320,6 +321,20 @@ def _open_calls(patch: pytest.MonkeyPatch, path: Path) -> None:
         assert ["c3", "c4", "c6"] == [
             line.split()[2] for line in said() if "is not run" in line
         ]
+
+
+@reaches("delegations of a live session that telemetry follows")
+def _followed_delegations(patch: pytest.MonkeyPatch, path: Path) -> None:
+    patch.setattr(live_work, "MOST_OPEN", 2)
+    ledger = Ledger()
+    with live_session() as (session, server):
+        ledger.watch(session)
+        server.feed(*[delegated(f"item_{number}") for number in range(3)])
+
+        assert [("item_0", "abandoned")] == [
+            (turn.item_id, turn.status) for turn in ledger.turns
+        ]
+        assert 3 == len(session.snapshot.delegations)
 
 
 @reaches("responses, delegations and calls of a live session's backend that are known")

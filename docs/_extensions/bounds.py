@@ -128,6 +128,12 @@ SESSION: Rows = (
         "delivered",
     ),
     Bound(
+        "delegations of a live session that telemetry follows",
+        "telemetry.live_work:MOST_OPEN",
+        "delegations",
+        "the oldest ends as ``abandoned``; its events are delivered",
+    ),
+    Bound(
         "unknown types of events, by name",
         "connection.connection:_MOST_UNKNOWN",
         "types",

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Optional, Union, cast
+from typing import TYPE_CHECKING, Any, Optional, cast
 from weakref import WeakKeyDictionary
 
 from ..errors import RealtimeError
+from .live_work import follow, taken
 from .tokens import Tokens
 
 if TYPE_CHECKING:
     from .. import Session, Subscription, live
+    from ..dispatch.event_names import EventName
     from ..protocol import events
     from .calls import AnySession
+    from .live_work import Used
 
 
 class BudgetExceeded(RealtimeError):
@@ -85,10 +88,10 @@ class Budget:
             self._sessions = [each for each in self._sessions if not each.closed]
             self._sessions.append(session)
         if session.session_type == "live":
-            counting = session.on("session.usage.updated", self._used)
-            # The end tells what was taken since; one subscription is for both.
-            session.on("session.closed", self._used, where=lambda _: counting.active)
-            return counting
+            # The end tells what was taken since.
+            told: tuple[EventName, ...] = ("session.usage.updated", "session.closed")
+            watched = cast("live.LiveSession", session)
+            return follow(watched, dict.fromkeys(told, self._used))
         return session.on("response.done", self._done)
 
     @property
@@ -121,32 +124,13 @@ class Budget:
     def _done(self, event: events.ResponseDone) -> None:
         self._count(Tokens.of(getattr(event.response, "usage", None) or None))
 
-    def _used(
-        self,
-        event: Union[live.events.SessionUsageUpdated, live.events.SessionClosed],
-        ctx: Any,
-    ) -> None:
+    def _used(self, event: Used, ctx: Any) -> None:
         """Count what is new: the service tells the whole of it each time."""
-        snapshot: live.LiveSnapshot = ctx.snapshot
-        backend = tuple(snapshot.usage.backend.values())
-        taken, given = (sum(each[side] for each in backend) for side in (0, 1))
-        now = Tokens(
-            total=taken + given,
-            input=taken,
-            output=given,
-            seconds=snapshot.usage.total_seconds,
-        )
+        now = taken(ctx.snapshot)
         with self._lock:
             before = self._told.get(ctx.session, Tokens())
             self._told[ctx.session] = now
-        self._count(
-            Tokens(
-                total=now.total - before.total,
-                input=now.input - before.input,
-                output=now.output - before.output,
-                seconds=now.seconds - before.seconds,
-            )
-        )
+        self._count(now - before)
 
     def _count(self, tokens: Tokens) -> None:
         with self._lock:

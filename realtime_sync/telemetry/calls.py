@@ -9,13 +9,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, Final, Optional, Protocol, Union
+from typing import TYPE_CHECKING, Any, Final, Optional, Protocol, Union, cast
 from weakref import ref
 
 from attrs import define, evolve, field, frozen
 
 from .. import open_sessions
 from ..state.latency import percentile
+from .live_work import taken
 
 if TYPE_CHECKING:
     from .. import Session, Subscription, live
@@ -453,14 +454,14 @@ def last_line(session: AnySession) -> str:
 
 def _taken(session: AnySession) -> dict[str, Any]:
     """Tokens and seconds that a session has taken."""
-    usage: Any = session.snapshot.usage
     if session.session_type == "live":
-        tokens = list(usage.backend.values())
+        tokens = taken(cast("live.LiveSnapshot", session.snapshot))
         return {
-            "billed_seconds": usage.total_seconds,
-            "input_tokens": sum(taken for taken, _ in tokens),
-            "output_tokens": sum(given for _, given in tokens),
+            "billed_seconds": tokens.seconds,
+            "input_tokens": tokens.input,
+            "output_tokens": tokens.output,
         }
+    usage: Any = session.snapshot.usage
     return {
         "input_tokens": usage.input_tokens,
         "cached_tokens": usage.cached_tokens,

@@ -1,23 +1,27 @@
-"""The ledger of turns: what each answer took, in time and in tokens."""
+"""The ledger: what each answer took, in time and in tokens, and each delegation."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, Union, cast
 
 from attrs import asdict, frozen
 
 from ..state.latency import MOMENTS, Turn, percentile
+from .live_work import Work, WorkFollower, follow, taken
 from .tables import data_frame, token_columns
 from .tokens import Tokens
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from .. import Context, Router, Session, Subscription
+    from .. import Context, Router, Subscription, live
+    from ..dispatch.event_names import EventName
     from ..dispatch.notices import TurnFinished
+    from .calls import AnySession
+    from .live_work import Used
 
 TIMES = tuple(f"{name}_ms" for name in MOMENTS)
 """What is measured, in milliseconds from the end of the user's speech."""
@@ -55,6 +59,10 @@ class Ledger:
     """
     Collects the turns of one session or of many.
 
+    A session of GPT-Live has none: it has an entry for each delegation, whose
+    ``item_id`` is that of the delegation and whose times count from when it was handed
+    on; and `tokens` has its seconds.
+
     The totals are of all turns; of the turns themselves, and so of the spreads,
     the latest *keep* are kept. All methods may be called from any thread.
 
@@ -77,17 +85,34 @@ class Ledger:
     def __repr__(self) -> str:
         return f"<Ledger, {self.count} turns, {self.tokens.total} tokens>"
 
-    def watch(self, target: Union[Session, Router]) -> Subscription:
+    def watch(self, target: Union[AnySession, Router]) -> Subscription:
         """
-        Collect the turns of a session, or of all sessions of a router.
+        Collect the turns of a session, or of all Realtime sessions of a router.
 
         Args:
-            target: `Session` or `Router`.
+            target: a session or a `Router`. Live sessions are watched one by one.
 
         Returns:
             The `Subscription`; cancel it to stop.
         """
-        return target.on("turn.finished", self._finished)
+        if getattr(target, "session_type", None) == "live":
+            return self._watch_live(cast("live.LiveSession", target))
+        return cast("Router", target).on("turn.finished", self._finished)
+
+    def _watch_live(self, session: live.LiveSession) -> Subscription:
+        name, told = session.name, Tokens(seconds=taken(session.snapshot).seconds)
+
+        def used(event: Used, ctx: Any) -> None:
+            nonlocal told
+            # The tokens of the backend are those of the delegations.
+            now = Tokens(seconds=taken(ctx.snapshot).seconds)
+            with self._lock:
+                self._tokens += now - told
+                told = now
+
+        follower = WorkFollower(ended=lambda work: self.add(_entry(name, work)))
+        told_by: tuple[EventName, ...] = ("session.usage.updated", "session.closed")
+        return follow(session, follower.handlers, dict.fromkeys(told_by, used))
 
     def add(self, turn: Turn) -> None:
         """Enter one turn."""
@@ -165,6 +190,26 @@ class Ledger:
                 moments={k: ms / 1000 for k, ms in times.items() if ms is not None},
             )
         )
+
+
+def _entry(session: str, work: Work) -> Turn:
+    """A delegation as an entry: there is no user's item, and none of our audio."""
+    began = work.began
+    moments = {"created": work.created, "first_text": work.first, "done": work.ended}
+    tokens = work.tokens
+    return Turn(
+        session=session,
+        start=began,
+        item_id=work.id,
+        response_id=work.response_id,
+        status=work.status,
+        usage={
+            "total_tokens": tokens.total,
+            "input_tokens": tokens.input,
+            "output_tokens": tokens.output,
+        },
+        moments={name: at for name, at in moments.items() if at is not None},
+    )
 
 
 def _row(turn: Turn) -> dict[str, Any]:

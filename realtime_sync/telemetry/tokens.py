@@ -30,7 +30,8 @@ class Tokens:
     Counts of tokens, split the way they are billed.
 
     Cached tokens are a part of the input tokens of their kind. A server that
-    gives no details leaves the parts at 0. Two can be added. Sessions of GPT-Live are
+    gives no details leaves the parts at 0. Two can be added, and one
+    taken from another. Sessions of GPT-Live are
     billed by time, and by the tokens of their backend: `seconds` is of them alone.
     """
 
@@ -71,10 +72,15 @@ class Tokens:
     def __add__(self, other: Tokens) -> Tokens:
         if not isinstance(other, Tokens):
             return NotImplemented
-        names = [field.name for field in fields(Tokens)]
-        return Tokens(
-            **{name: getattr(self, name) + getattr(other, name) for name in names}
-        )
+        return Tokens(**{n: getattr(self, n) + getattr(other, n) for n in _NAMES})
+
+    def __sub__(self, other: Tokens) -> Tokens:
+        if not isinstance(other, Tokens):
+            return NotImplemented
+        return Tokens(**{n: getattr(self, n) - getattr(other, n) for n in _NAMES})
+
+
+_NAMES = tuple(field.name for field in fields(Tokens))
 
 
 def _count(usage: object, path: tuple[str, ...]) -> int:

@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Optional, Union
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Optional, Union, cast
 
-from attrs import define
-
-from ..errors import ConfigurationError, install_command
+from .instruments import Instruments, Operation, server_attributes
+from .live_tracing import LiveTracing
 from .tokens import Tokens
 
 if TYPE_CHECKING:
-    from opentelemetry.metrics import Histogram, Meter, MeterProvider
-    from opentelemetry.trace import Span, TracerProvider
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
 
-    from .. import Context, Session, Subscription
+    from .. import Context, Session, Subscription, live
     from ..dispatch.event_names import EventName
     from ..dispatch.notices import ConnectionEnded
     from ..protocol import events
+    from .calls import AnySession
 
 OPERATION = "chat"
 """``gen_ai.operation.name`` of an answer: the conventions have none of its own."""
-
-BUCKETS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4)
-TOKEN_BUCKETS = tuple(4**power for power in range(14))
-
-
-@define
-class _Answer:
-    span: Span
-    began: float
-    first: Optional[float] = None
-
 
 Delta = Union[
     "events.ResponseTextDelta",
@@ -50,7 +37,9 @@ class OpenTelemetry:
     A span ``chat {model}`` for each response, a child of whatever span was current
     when the session was watched, and the metrics
     ``gen_ai.client.operation.duration``, ``gen_ai.client.token.usage`` and
-    ``gen_ai.client.operation.time_to_first_chunk``. What was said is in neither.
+    ``gen_ai.client.operation.time_to_first_chunk``. A session of GPT-Live is a span
+    itself, with a span ``invoke_agent`` for each delegation, and the metric
+    ``realtime_sync.live.seconds``. What was said is in none of them.
     Needs the extra ``telemetry``; without an SDK that is
     configured, everything goes nowhere.
 
@@ -69,60 +58,42 @@ class OpenTelemetry:
         tracer_provider: Optional[TracerProvider] = None,
         meter_provider: Optional[MeterProvider] = None,
     ) -> None:
-        try:
-            from opentelemetry import context, metrics, trace
-        except ImportError as exc:
-            raise ConfigurationError(
-                "opentelemetry-api is needed to make spans and metrics; install it "
-                f"with {install_command('telemetry')}"
-            ) from exc
-        self._context, self._trace = context, trace
-        self._system = system
-        self._tracer = trace.get_tracer(
-            "realtime_sync", tracer_provider=tracer_provider
-        )
-        meter = metrics.get_meter("realtime_sync", meter_provider=meter_provider)
-        self._duration = _histogram(
-            meter, "gen_ai.client.operation.duration", "s", "Duration of an answer"
-        )
-        self._first = _histogram(
-            meter,
-            "gen_ai.client.operation.time_to_first_chunk",
-            "s",
-            "Time until the first text or audio of an answer",
-        )
-        self._usage = _histogram(
-            meter, "gen_ai.client.token.usage", "{token}", "Tokens of an answer"
-        )
+        self._instruments = Instruments(system, tracer_provider, meter_provider)
 
-    def watch(self, session: Session, *, server: str = "") -> tuple[Subscription, ...]:
+    def watch(
+        self, session: AnySession, *, server: str = ""
+    ) -> tuple[Subscription, ...]:
         """
         Make spans and metrics of a session's answers.
 
         Args:
-            session: open or not.
+            session: of either protocol, open or not.
             server: URL of the server, for ``server.address`` and ``server.port``.
 
         Returns:
             Subscriptions; cancel them to stop.
         """
-        follower = _Follower(self, session, _server(server))
-        return follower.subscribe()
+        told = server_attributes(server)
+        if session.session_type == "live":
+            watched = cast("live.LiveSession", session)
+            return LiveTracing(self._instruments, watched, told).subscribe()
+        other = cast("Session", session)
+        return _Follower(self._instruments, other, told).subscribe()
 
 
 class _Follower:
     """Follows one session; its handlers run in the dispatcher thread."""
 
     def __init__(
-        self, telemetry: OpenTelemetry, session: Session, server: dict[str, Any]
+        self, instruments: Instruments, session: Session, server: dict[str, Any]
     ) -> None:
-        self._made_by = telemetry
+        self._instruments = instruments
         self._session = session
-        self._parent = telemetry._context.get_current()
+        self._parent = instruments.current()
         self._server = server
         # Guards the answers under way: a closing session ends what is left.
         self._lock = Lock()
-        self._answers: dict[object, _Answer] = {}
+        self._answers: dict[object, Operation] = {}
 
     def subscribe(self) -> tuple[Subscription, ...]:
         """Register the handlers."""
@@ -139,28 +110,16 @@ class _Follower:
             on("connection.closed", lambda event: self._closed(event)),
         )
 
-    def _attributes(self) -> dict[str, Any]:
-        model = getattr(self._session.config, "model", None) or ""
-        attributes = {
-            "gen_ai.operation.name": OPERATION,
-            "gen_ai.provider.name": self._made_by._system,
-            **self._server,
-        }
-        if model:
-            attributes["gen_ai.request.model"] = model
-        return attributes
-
     def _created(self, event: events.ResponseCreated, ctx: Context) -> None:
         if not event.response:
             return
-        attributes = self._attributes()
-        model = attributes.get("gen_ai.request.model", "")
-        span = self._made_by._tracer.start_span(
-            f"{OPERATION} {model}".strip(),
-            context=self._parent,
-            kind=self._made_by._trace.SpanKind.CLIENT,
-            attributes={
-                **attributes,
+        model = getattr(self._session.config, "model", None) or ""
+        operation = self._instruments.begin(
+            OPERATION,
+            model,
+            {**self._server, **({"gen_ai.request.model": model} if model else {})},
+            parent=self._parent,
+            more={
                 "gen_ai.conversation.id": ctx.snapshot.conversation_id
                 or self._session.id
                 or "",
@@ -168,15 +127,13 @@ class _Follower:
             },
         )
         with self._lock:
-            self._answers[event.response.id] = _Answer(span, time.monotonic())
+            self._answers[event.response.id] = operation
 
     def _output(self, event: Delta) -> None:
         with self._lock:
             answer = self._answers.get(event.response_id)
-        if answer is not None and answer.first is None:
-            answer.first = time.monotonic()
-            attributes = self._attributes()
-            self._made_by._first.record(answer.first - answer.began, attributes)
+        if answer is not None:
+            self._instruments.output(answer)
 
     def _done(self, event: events.ResponseDone) -> None:
         response = event.response
@@ -194,38 +151,14 @@ class _Follower:
         error = (
             None if status in ("completed", "cancelled") else _reason(event) or status
         )
-        self._finish(answer, error)
-        for kind, count in (("input", tokens.input), ("output", tokens.output)):
-            self._made_by._usage.record(
-                count, {**self._attributes(), "gen_ai.token.type": kind}
-            )
+        self._instruments.end(answer, error)
+        self._instruments.count(answer, tokens)
 
     def _closed(self, event: ConnectionEnded) -> None:
         with self._lock:
             left, self._answers = list(self._answers.values()), {}
         for answer in left:
-            self._finish(answer, "connection_closed")
-
-    def _finish(self, answer: _Answer, error: Optional[str]) -> None:
-        attributes = self._attributes()
-        if error is not None:
-            attributes["error.type"] = error
-            answer.span.set_attribute("error.type", error)
-            code = self._made_by._trace.StatusCode.ERROR
-            answer.span.set_status(self._made_by._trace.Status(code, error))
-        answer.span.end()
-        took = time.monotonic() - answer.began
-        self._made_by._duration.record(took, attributes)
-
-
-def _histogram(meter: Meter, name: str, unit: str, about: str) -> Histogram:
-    buckets = TOKEN_BUCKETS if unit == "{token}" else BUCKETS
-    return meter.create_histogram(
-        name,
-        unit=unit,
-        description=about,
-        explicit_bucket_boundaries_advisory=buckets,
-    )
+            self._instruments.end(answer, "connection_closed")
 
 
 def _counts(tokens: Tokens) -> dict[str, int]:
@@ -248,14 +181,3 @@ def _reason(event: events.ResponseDone) -> str:
         if isinstance(found, str) and found:
             return found
     return ""
-
-
-def _server(url: str) -> dict[str, Any]:
-    parts = urlsplit(url)
-    if not parts.hostname:
-        return {}
-    default = 443 if parts.scheme in ("https", "wss") else 80
-    return {
-        "server.address": parts.hostname,
-        "server.port": parts.port or default,
-    }

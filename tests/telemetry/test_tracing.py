@@ -8,57 +8,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from realtime_sync import connect
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.server import Failure, Server, serve
 from realtime_sync.telemetry import OpenTelemetry
+from tests.telemetry.exported import Exported
 
 MODEL = "gpt-realtime-2.1"
-
-
-class Exported:
-    """What was exported."""
-
-    def __init__(self) -> None:
-        self._spans = InMemorySpanExporter()
-        self._reader = InMemoryMetricReader()
-        self.tracers = TracerProvider(shutdown_on_exit=False)
-        self.tracers.add_span_processor(SimpleSpanProcessor(self._spans))
-        self.meters = MeterProvider([self._reader], shutdown_on_exit=False)
-        self.telemetry = OpenTelemetry(
-            tracer_provider=self.tracers, meter_provider=self.meters
-        )
-
-    @property
-    def spans(self) -> list[Any]:
-        """Ended spans."""
-        return list(self._spans.get_finished_spans())
-
-    @property
-    def metrics(self) -> dict[str, list[Any]]:
-        """Data points by the name of the metric."""
-        found = self._reader.get_metrics_data()
-        return {
-            metric.name: list(metric.data.data_points)
-            for resource in (found.resource_metrics if found else ())
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-        }
-
-
-@pytest.fixture
-def exported() -> Iterator[Exported]:
-    """Providers of this test alone."""
-    made = Exported()
-    yield made
-    made.tracers.shutdown()
-    made.meters.shutdown()
 
 
 @pytest.fixture

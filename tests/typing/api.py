@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Callable, Literal, Union
+from typing import Any, Callable, Literal, Optional, Union
 
 from celery import Celery
 from typing_extensions import assert_type
@@ -450,6 +450,12 @@ def live_sessions(client: RealtimeClient) -> None:
         return city
 
     print(event, speaker, text, seconds, answer, forecast("Lima"))
+    assert_type(session.answering, Optional[live.Answering])
+    assert_type(snapshot.delegations["item_1"], live.Delegation)
+    assert_type(snapshot.sent_ms, float)
+    watching: Subscription = telemetry.Ledger().watch(session)
+    telemetry.OpenTelemetry().watch(session, server="wss://voice.example/v1")
+    watching.cancel()
     piece: events.ServerEvent = session.wait_for(live.events.OutputTranscriptDelta)
     print(piece)
     with audio.Player().attach(session) as playing:

@@ -5,6 +5,7 @@ Sessions of GPT-Live: what a program needs beside `connect`.
 from __future__ import annotations
 
 from ...protocol.live import events
+from ...state.live.records import Delegation
 from ...state.live.snapshot import LiveSnapshot
 from ..options import is_live as is_live_model
 from .close_report import LiveCloseReport
@@ -18,6 +19,7 @@ from .task import Task
 __all__ = [
     "Answering",
     "Decisions",
+    "Delegation",
     "FixtureHandle",
     "LiveCloseReport",
     "LiveConfig",

@@ -121,6 +121,9 @@ class Delegations:
         watches: tell of delegations.
         wait: blocks on an event in the way that fits the session.
         wake: makes a thread that waits so look again.
+
+    Attributes:
+        answering: how a function answers; None while none does.
     """
 
     def __init__(
@@ -135,7 +138,7 @@ class Delegations:
         self._name = session.name
         self._wait = wait
         self._wake = wake
-        self._answering: Optional[Answering] = None
+        self.answering: Optional[Answering] = None
         # Guards everything below; functions run outside of it.
         self._lock = Lock()
         self._known: dict[str, None] = {}
@@ -178,12 +181,12 @@ class Delegations:
             ) from None
         except ValueError:
             pass  # Something without a signature.
-        before = self._answering
+        before = self.answering
         if before is not None and before.name != answering.name:
             raise ConfigurationError(
                 f"{before.name} answers the delegations of this session already"
             )
-        self._answering = answering
+        self.answering = answering
 
     def is_settled(self, delegation_id: str) -> bool:
         """Whether nothing more comes of a delegation from here."""
@@ -213,7 +216,7 @@ class Delegations:
         name = getattr(delegation, "id", None)
         if getattr(delegation, "target", None) != "client" or not isinstance(name, str):
             return
-        answering = self._answering
+        answering = self.answering
         if answering is None:
             logger.warning(
                 "! %s: a delegation came, and nothing answers it: @session.delegate",

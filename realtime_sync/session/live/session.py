@@ -404,6 +404,11 @@ class LiveSession(BaseSession[LiveSnapshot]):
         self._delegations.answer_with(Answering(function=function, **options))
         return function
 
+    @property
+    def answering(self) -> Optional[Answering]:
+        """How a function answers client delegations; None while none does."""
+        return self._delegations.answering
+
     def decision(
         self, question: Optional[str] = None
     ) -> Callable[[Callable[[Any], object]], Callable[[Any], object]]:

@@ -97,11 +97,19 @@ class LiveSnapshot:
     @property
     def clock_ms(self) -> float:
         """How far the session is, by the audio that it has sent; at least so far."""
+        return self._duration_ms(self.audio.received_bytes)
+
+    @property
+    def sent_ms(self) -> float:
+        """How much of the user's audio was sent in this epoch, silence included."""
+        return self._duration_ms(self.audio.sent_bytes)
+
+    def _duration_ms(self, size: int) -> float:
         shape = getattr(getattr(self.session, "audio", None), "format", None)
         kind = getattr(shape, "type", None)
         kind = kind if isinstance(kind, str) and kind in RATES else PCM
         rate = told_rate(getattr(shape, "rate", None), RATES[kind])
-        return self.audio.received_bytes * 1000 / (rate * BYTES_PER_SAMPLE[kind])
+        return size * 1000 / (rate * BYTES_PER_SAMPLE[kind])
 
     @property
     def segments(self) -> tuple[Segment, ...]:
