@@ -60,6 +60,7 @@ class ScriptedSession:
             limit=limits.get("limit", 100_000),
             limit_bytes=limits.get("limit_bytes", 1 << 28),
             on_reader=lambda: threading.get_ident() == self.reader,
+            call_behind=lambda run: run(),
             is_stale=is_stale,
         )
         for router in self.routers:

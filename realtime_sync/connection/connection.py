@@ -256,6 +256,17 @@ class Connection:
         ident = self._reader_ident if loop is None else loop.ident
         return threading.get_ident() == ident
 
+    def call_behind(self, run: Callable[[], None]) -> None:
+        """
+        Have something called once the event that is being taken is handed over.
+
+        At once where there is no loop.
+        """
+        if self._loop is None:
+            run()
+        else:
+            self._loop.call(run)
+
     def begin_close(self, code: int, reason: str, deadline: Deadline) -> bool:
         """
         Ask for the end; the loop sees to the rest by the deadline.

@@ -72,6 +72,8 @@ class Dispatcher:
         limit: most deliveries that may wait.
         limit_bytes: most bytes of frames that may wait.
         on_reader: tells whether the current thread is the loop.
+        call_behind: calls something once the event that the loop is taking has been
+            submitted.
         is_stale: tells whether a delivery may be discarded unheard; or None.
         offer: gives notices to who waits for them.
         workers: run the deliveries in ``thread`` mode; None for a worker of its own.
@@ -89,6 +91,7 @@ class Dispatcher:
         limit: int,
         limit_bytes: int,
         on_reader: Callable[[], bool],
+        call_behind: Callable[[Callable[[], None]], None],
         is_stale: Optional[Callable[[Published], bool]],
         offer: Callable[[Published], None] = lambda notice: None,
         workers: Optional[Workers] = None,
@@ -102,6 +105,7 @@ class Dispatcher:
         self._limit_bytes = limit_bytes
         self._high, self._high_bytes = limit // 10, limit_bytes // 2
         self._on_reader = on_reader
+        self._call_behind = call_behind
         self._is_stale = is_stale
         self._strand: Strand[_Queued] = Strand(self._take)
         self._put = self._strand.put
@@ -128,6 +132,8 @@ class Dispatcher:
         self._lagging = False
         self._discarding = False
         self._last = _Marker()
+        # Those that threads wait for; the end releases them, whoever comes too late.
+        self._flushes: list[_Marker] = []
         self._pumps = 0
         self._expiry: Optional[Deadline] = None
         self._offer = offer
@@ -273,20 +279,34 @@ class Dispatcher:
             False at the deadline.
         """
         if self.mode == "inline":
-            return True
+            # In a handler everything but the event at hand has been seen.
+            return self._on_reader() or self._flush(deadline)
         if self.on_dispatcher():
             raise WouldDeadlock("flush() in a handler would wait for itself")
         # Not left to `wait`: a worker that is quick would spare it the look, and the
         # same handler would be refused another time.
         self._check_may_wait()
         self.check_free()
+        return self._flush(deadline)
+
+    def _flush(self, deadline: Deadline) -> bool:
         marker = _Marker()
-        self._put(marker)
-        # Looked at after the marker is queued: the end may come between a look and
-        # the queueing, and then nobody would release this thread.
-        if self.finished:
-            return True  # It was put behind the end, where nobody looks.
-        return self.wait(marker.reached, deadline)
+        self._flushes.append(marker)
+        try:
+            # By way of the loop: it answers who waits for an event before it submits
+            # that event, and a marker put here might overtake it.
+            self._call_behind(lambda: self._mark(marker))
+            # Looked at afterwards: the end may come between a look and the marker, and
+            # then nobody would release this thread.
+            return self.finished or self.wait(marker.reached, deadline)
+        finally:
+            self._flushes.remove(marker)
+
+    def _mark(self, marker: _Marker) -> None:
+        if self.mode == "inline":
+            marker.reached.set()  # Nothing is queued in this mode.
+        else:
+            self._put(marker)
 
     def held_here(self) -> bool:
         """Whether the calling thread is posting; see `Router.held_here`."""
@@ -330,8 +350,7 @@ class Dispatcher:
         self.keep_session()
         if self.mode == "inline":
             # Nothing is ever queued in this mode, so nobody would come upon the marker.
-            self._last.reached.set()
-            self._last.keeps = None
+            self._reach(self._last)
         self._put(self._last)
 
     @property
@@ -400,10 +419,17 @@ class Dispatcher:
         """
         if isinstance(item, _Marker):
             # Flushes are released behind the end as well.
-            item.reached.set()
-            item.keeps = None
+            self._reach(item)
         elif not self._last.reached.is_set():
             self._deliver(item, begun)
+
+    def _reach(self, marker: _Marker) -> None:
+        marker.reached.set()
+        marker.keeps = None
+        if marker is self._last:
+            # The loop may have ended before it put theirs. A copy: they go meanwhile.
+            for flush in tuple(self._flushes):
+                flush.reached.set()
 
     def _tell_of_bound(self, limit: int) -> None:
         """The workers are all in handlers that do not return; on the loop."""

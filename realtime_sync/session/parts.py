@@ -116,6 +116,7 @@ class Parts:
             limit=options.queue_limit,
             limit_bytes=options.queue_bytes,
             on_reader=self.on_reader,
+            call_behind=self._call_behind,
             offer=self.watches.offer,
             is_stale=None if stale is None else stale.is_of_interrupted,
             workers=None if options.threads is None else options.threads.workers,
@@ -163,6 +164,13 @@ class Parts:
         """The server was caught at a habit; called on the loop."""
         if self.connection is not None:
             self.connection.learn(habit)
+
+    def _call_behind(self, run: Callable[[], None]) -> None:
+        """Call once what is being received now has been handed over."""
+        if self.connection is None:
+            run()
+        else:
+            self.connection.call_behind(run)
 
     def on_reader(self) -> bool:
         """Whether the calling thread is the loop, or replaces the connection."""

@@ -429,6 +429,25 @@ def test_the_snapshot_of_a_handler_is_as_of_its_event(open_session: Open) -> Non
     assert [(n + 1, f"item_{n}") for n in range(5)] == seen
 
 
+@pytest.mark.parametrize("dispatch", ["thread", "inline"])
+def test_flush_waits_for_the_event_that_is_being_handed_over(
+    open_session: Open, dispatch: str
+) -> None:
+    """Whoever has been told of an event knows that its handlers ran, then."""
+    session, go = open_session(dispatch=dispatch), threading.Event()
+    seen: list[str] = []
+    session.on("conversation.item.added", lambda e: go.wait(LONG), inline=True)
+    session.on("conversation.item.added", lambda e: seen.append(e.item.id))
+    added = session.conversation.add_message("hello").acknowledged()
+
+    with pytest.raises(WaitTimeout):
+        session.flush(timeout=0.05)
+    go.set()
+    session.flush()
+
+    assert [added.item.id] == seen
+
+
 def test_plain_blinker_receivers_are_called(open_session: Open) -> None:
     """With the session, and keywords."""
     session = open_session()
