@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import inf
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 from attrs import frozen
@@ -19,6 +22,7 @@ from .formats import PCM16, AudioFormat, FormatLike, audio_format
 from .ledger import KEEP, PlaybackLedger, PlayedPart
 from .live_playback import LiveAttachment
 from .streaming import is_live
+from .turns import OwnThread, Turns
 
 if TYPE_CHECKING:
     from .. import Session, live
@@ -31,19 +35,20 @@ Sink = Callable[[bytes], Any]
 Heard = Literal["heard", "interrupted", "timeout", "failed"]
 """How waiting until something was heard ended."""
 
-_PATIENCE = 5.0
-
 _REST = 0.06
 """Seconds after which what does not fill a block is played all the same."""
 
 _RETRY_FIRST = 0.05
 _RETRY_MOST = 0.5
 
+_SLOW_CALLS = 3
+"""Calls in a row that last as long as their sound: such a sink is a device that waits."""
+
 
 @frozen
 class _Work:
     """
-    One call that the player's thread is to make, and the sound in it.
+    One call of the sink that is to be made, and the sound in it.
 
     What may be put back is *sound*; what goes out, silence and all, is *block*. A
     mark that is asked for at a *position* stands for the *marked* bytes before it.
@@ -69,9 +74,11 @@ class Player:
     """
     A queue of audio that can be stopped at any sample.
 
-    With a *sink* the player pushes: a thread of its own calls the sink with one
-    block after another, each when the one before it has been played. Without one
-    it is pulled: the callback of an audio device calls `pull`.
+    With a *sink* the player pushes: it is called with one block after another, each
+    when the one before it has been played, in a thread of the player's own. A player
+    that is attached to a session that shares `Threads` shares them too: then its calls
+    are made by a few threads that such players have in common. Without a sink it is
+    pulled: the callback of an audio device calls `pull`.
 
     All methods may be called from any thread; none of them waits for the sink,
     but `wait_idle`, `wait_heard` and `close`.
@@ -82,34 +89,37 @@ class Player:
     ``player.failed`` to the handlers of a session that is attached.
 
     Args:
-        sink: called with bytes, one call at a time, always from the player's
-            thread.
+        sink: called with bytes, one call at a time. One that waits holds up others
+            where threads are shared: see *thread*.
         format: format of the bytes.
         block_ms: milliseconds per call of the sink. The shorter, the sooner an
             interruption is silent.
         pad: fill the last block of an answer up with silence, for sinks that
             take whole blocks only.
         latency: seconds from the sink being called to the sound being heard.
-        clear: called, from the player's thread, after an interruption, to drop
-            what the sink itself still holds. Without it, what the sink was given
-            counts as heard.
+        clear: called, like the sink and never at once with it, after an
+            interruption, to drop what the sink itself still holds. Without it, what
+            the sink was given counts as heard.
         confirmed: False for a sink that reports what it has played: it then
             calls ``player.ledger.confirm``.
-        mark: for a sink that reports when it is asked: called, from the player's
-            thread, with a position that ``player.ledger.confirm`` is to be
-            called with once the sink has played all it was given. Between two
-            reports, the clock tells what was heard; see `PlaybackLedger`.
+        mark: for a sink that reports when it is asked: called, never at once with
+            it, with a position that ``player.ledger.confirm`` is to be called with
+            once the sink has played all it was given. Between two reports, the clock
+            tells what was heard; see `PlaybackLedger`.
         mark_ms: milliseconds of sound between two marks.
         lead: seconds by which blocks are sent ahead of time, where the way to the
             sink is not even.
         retry_for: seconds for which a sink that raises is tried again.
         on_failure: called with what the sink raised, and whether it will be tried
-            again: once when it begins to fail, once when the player gives up. On
-            the player's thread; must be quick.
+            again: once when it begins to fail, once when the player gives up. In
+            the thread that called the sink; must be quick.
         close_timeout: seconds for which `close` waits for a call of the sink.
         clock: seconds, monotonic.
-        thread: False for a player whose owner calls `run_due`, with a clock of
-            their own.
+        thread: True for a thread of its own whatever it is attached to, for a sink
+            that waits, such as the ``write`` of a sound device; False for a player
+            whose owner calls `run_due`, with a clock of their own. By default, a sink
+            that again and again takes as long as its sound lasts, and one for which no
+            shared thread is free, gets a thread of its own as well.
         name: shows in the name of the thread.
     """
 
@@ -130,7 +140,7 @@ class Player:
         on_failure: Failed | None = None,
         close_timeout: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
-        thread: bool = True,
+        thread: bool | None = None,
         name: str = "player",
     ) -> None:
         self._block_ms = block_ms
@@ -146,9 +156,9 @@ class Player:
         self._confirmed = confirmed and mark is None
         self._retry_for = retry_for
         self._close_timeout = close_timeout
-        self._threaded = thread
+        self._thread = thread
         self._name = name
-        # Guards the queue and everything below, and wakes the thread.
+        # Guards the queue and everything below, and wakes who waits for the end of it.
         self._changed = threading.Condition()
         self._queue: deque[memoryview] = deque()
         self._queued = 0
@@ -186,7 +196,15 @@ class Player:
         self._listeners: list[Failed] = [] if on_failure is None else [on_failure]
         # Replaced as a whole: who plays reads it without the lock.
         self._block_listeners: tuple[Callable[[bytes], object], ...] = ()
-        self._thread: threading.Thread | None = None
+        # Who calls when something is due; None where the owner or a device does.
+        self._turns: Turns | None = None
+        self._own: OwnThread | None = None
+        if sink is not None and thread is not False:
+            self._turns = self._own = OwnThread(self._turn, f"realtime-{name}")
+        # Who calls the sink now; whoever else finds something due leaves it to them.
+        self._caller: int | None = None
+        # How many calls in a row took as long as their sound. Touched by the caller.
+        self._slow = 0
         self._started = False
         # Whether anything was lost because the player was closed.
         self._dropped = False
@@ -281,24 +299,28 @@ class Player:
             content_index: the content part it belongs to.
             response_id: the response that made it.
         """
-        with self._changed:
-            if self._closed:
-                return
-            piece = memoryview(self._whole((item_id, content_index), bytes(data)))
-            if not piece:
-                return
-            self.ledger.received(
-                len(piece),
-                item_id=item_id,
-                content_index=content_index,
-                response_id=response_id,
-            )
-            self._queue.append(piece)
-            self._queued += len(piece)
-            self._ended = False
-            self._last_piece = self._clock()
-            self._start()
-            self._changed.notify_all()
+        with self._changing():
+            self._enqueue(bytes(data), item_id, content_index, response_id)
+
+    def _enqueue(
+        self, data: bytes, item_id: str, content_index: int, response_id: str | None
+    ) -> None:
+        if self._closed:
+            return
+        piece = memoryview(self._whole((item_id, content_index), data))
+        if not piece:
+            return
+        self.ledger.received(
+            len(piece),
+            item_id=item_id,
+            content_index=content_index,
+            response_id=response_id,
+        )
+        self._queue.append(piece)
+        self._queued += len(piece)
+        self._ended = False
+        self._last_piece = self._clock()
+        self._started = True
 
     def _whole(self, part: tuple[str, int], data: bytes) -> bytes:
         """
@@ -324,7 +346,7 @@ class Player:
             ConfigurationError: something was handed over, or a package is missing.
         """
         target = audio_format(format)
-        with self._changed:
+        with self._changing():
             if target == self.format:
                 return
             if self.ledger.position:
@@ -343,11 +365,11 @@ class Player:
             self._set_format(target)
             for part, size in parts:
                 piece, sound = sound[:size], sound[size:]
-                self.play(
+                self._enqueue(
                     convert(piece, old, target, rate=old.rate, to_rate=target.rate),
-                    item_id=part.item_id,
-                    content_index=part.content_index,
-                    response_id=part.response_id,
+                    part.item_id,
+                    part.content_index,
+                    part.response_id,
                 )
             self._ended = ended
 
@@ -364,19 +386,16 @@ class Player:
             after: seconds from now on for which nothing of it is played.
             repeat: begin again at its end.
         """
-        with self._changed:
+        with self._changing():
             self._filler, self._filled = bytes(sound), 0
             self._fill_at, self._refills = self._clock() + after, repeat
-            if sound:
-                self._start()
-            self._changed.notify_all()
+            self._started = self._started or bool(sound)
 
     def end(self) -> None:
         """Say that what is queued is complete: its last block is not to wait."""
-        with self._changed:
+        with self._changing():
             self._ended = True
             self._halves.clear()
-            self._changed.notify_all()
 
     def pull(self, size: int, *, at: float | None = None) -> bytes:
         """
@@ -405,10 +424,9 @@ class Player:
         Args:
             seconds: after which it goes on by itself; None for not before `resume`.
         """
-        with self._changed:
+        with self._changing():
             self._paused = True
             self._pause_ends = None if seconds is None else self._clock() + seconds
-            self._changed.notify_all()
 
     def _is_paused(self) -> bool:
         """Whether there is a pause that has not ended by itself."""
@@ -425,12 +443,9 @@ class Player:
 
     def resume(self) -> None:
         """Go on after `pause`."""
-        with self._changed:
+        with self._changing():
             if self._paused:
                 self._go_on()
-            if self._queued:
-                self._start()
-            self._changed.notify_all()
 
     def interrupt(self) -> tuple[PlayedPart, ...]:
         """
@@ -439,7 +454,7 @@ class Player:
         Returns:
             How far every part was played, those that were not heard included.
         """
-        with self._changed:
+        with self._changing():
             if self._clear is None and self._confirmed:
                 # What the sink has cannot be taken back: it will be heard.
                 self.ledger.settle()
@@ -455,8 +470,6 @@ class Player:
             self._busy_until = None
             if self._clear is not None and self._started and sounding:
                 self._clearing = True
-                self._start()
-            self._changed.notify_all()
         return heard
 
     def wait_idle(self, timeout: float | None = None) -> bool:
@@ -506,22 +519,30 @@ class Player:
 
     def close(self, timeout: float | None = None) -> None:
         """
-        Drop what is queued and end the thread; waits for a call of the sink.
+        Drop what is queued; waits for a call of the sink.
 
         Args:
             timeout: seconds to wait for that call; the player's *close_timeout*
-                by default. The thread ends when the call does.
+                by default. A thread of its own ends when the call does.
 
         Raises:
             Exception: what the sink raised until the player gave up, once.
         """
+        patience = self._close_timeout if timeout is None else timeout
         with self._changed:
             self._close()
-            thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(self._close_timeout if timeout is None else timeout)
-            if thread.is_alive():
-                _log.warning("! the sink of %s does not return", self._name)
+            # The sink may be who closes.
+            returned = self._caller == get_ident() or self._changed.wait_for(
+                lambda: self._caller is None, patience
+            )
+            turns, own = self._turns, self._own
+        if turns is not None:
+            turns.end()
+        if own is not None:
+            own.end()
+            own.join(patience if returned else 0.0)
+        if not returned:
+            _log.warning("! the sink of %s does not return", self._name)
         with self._changed:
             failure = None if self._raised else self._failure
             self._raised = True
@@ -532,23 +553,12 @@ class Player:
         """
         Make the calls of the sink that are due, in the calling thread.
 
-        For a player without a thread.
+        For a player without a thread. Does nothing while another thread does it.
 
         Returns:
             Seconds until more is due; None when something must happen first.
         """
-        while True:
-            with self._changed:
-                if self._closed:
-                    return None
-                due, make = self._upcoming()
-                if due is None or make is None:
-                    return None
-                if due > self._clock():
-                    return due - self._clock()
-                work = make()
-            if work is not None:
-                self._do(work)
+        return self._make_due(most=inf)
 
     @overload
     def attach(
@@ -595,6 +605,7 @@ class Player:
             The attachment: ``with`` or `detach` ends it, `interrupt` stops
             playback by hand.
         """
+        self._share(session)
         if is_live(session):
             return LiveAttachment(
                 self,
@@ -626,17 +637,43 @@ class Player:
             self.ledger.handed(len(taken), at=start, confirmed=self._confirmed)
         return bytes(taken)
 
-    def _start(self) -> None:
-        """Start the thread that pushes, when audio comes and none runs."""
-        if self._sink is None:
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Change the queue, and have whoever plays look at it."""
+        with self._changed:
+            yield
+            self._changed.notify_all()
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """Ask for a turn when something is to be done. No lock is held."""
+        with self._changed:
+            turns, due = self._turns, None if self._closed else self._upcoming()[0]
+            wait = None if due is None else due - self._clock()
+        if turns is not None and wait is not None:
+            turns.ask(wait)
+
+    def _share(self, session: AnySession) -> None:
+        """Be called by the threads that a session shares, if it does."""
+        threads = session.threads
+        if threads is None or self._turns is None or self._thread is not None:
             return
-        self._started = True
-        if self._thread is not None or not self._threaded:
-            return
-        self._thread = threading.Thread(
-            target=self._push, name=f"realtime-{self._name}", daemon=True
-        )
-        self._thread.start()
+        turns = threads.turns(self._turn, self._play_alone)
+        with self._changed:
+            own, self._own = self._own, None
+            self._turns = turns
+        if own is not None:
+            own.end()
+        self._look_again()
+
+    def _play_alone(self) -> None:
+        """Go on with a thread of its own. Any thread; does not wait."""
+        with self._changed:
+            if self._own is not None or self._closed:
+                return
+            name = f"realtime-{self._name}"
+            self._turns = self._own = OwnThread(self._turn, name)
+        self._look_again()
 
     def _close(self) -> None:
         """Let nothing more be played."""
@@ -648,10 +685,66 @@ class Player:
         self.ledger.drop()
         self._changed.notify_all()
 
-    def _push(self) -> None:
-        """Call the sink, block by block, until closed or idle for long."""
-        while (work := self._next()) is not None:
-            self._do(work)
+    def _turn(self) -> None:
+        """
+        Make one call that is due, and ask for the next one. On whatever thread plays.
+
+        One only: others wait for that thread where it is shared.
+        """
+        began = time.monotonic()
+        wait = self._make_due(most=1)
+        if self._own is None:
+            lasted = time.monotonic() - began >= self._block_ms / 1000
+            self._slow = self._slow + 1 if lasted else 0
+            if self._slow >= _SLOW_CALLS:
+                _log.info("= the sink of %s waits: it gets a thread", self._name)
+                self._play_alone()
+                return
+        turns = self._turns
+        if wait is not None and turns is not None:
+            turns.ask(wait)
+
+    def _make_due(self, most: float) -> float | None:
+        """
+        Make so many calls that are due, if nobody else does.
+
+        Returns:
+            Seconds until more is due; None when something must happen first.
+        """
+        with self._changed:
+            if self._caller is not None:
+                # Who looks once more after the call, and asks for what is due then.
+                return None
+            self._caller = get_ident()
+        try:
+            while True:
+                with self._changed:
+                    wait, make = self._due()
+                    if make is None or most <= 0:
+                        # In one with the look: what is put afterwards is seen by
+                        # whoever put it.
+                        self._caller = None
+                        self._changed.notify_all()
+                        return wait
+                    work = make()
+                if work is not None:
+                    self._do(work)
+                    most -= 1
+        except BaseException:
+            with self._changed:
+                self._caller = None
+                self._changed.notify_all()
+            raise
+
+    def _due(self) -> tuple[float | None, Callable[[], _Work | None] | None]:
+        """Seconds until something is due, and what it is if it is due now."""
+        if self._closed:
+            return None, None
+        due, make = self._upcoming()
+        if due is None:
+            return None, None
+        wait = due - self._clock()
+        return max(wait, 0.0), None if wait > 0 else make
 
     def _do(self, work: _Work) -> None:
         """Make one call of the sink; no lock is held."""
@@ -708,32 +801,8 @@ class Player:
             # A listener is the user's too, and must not take the sound with it.
             _log.exception("! on_failure of %s failed", self._name)
 
-    def _next(self) -> _Work | None:
-        """
-        Wait until there is a call to make.
-
-        Returns:
-            The call; None to end.
-        """
-        with self._changed:
-            while not self._closed:
-                due, make = self._upcoming()
-                wait = _PATIENCE if due is None else due - self._clock()
-                if make is not None and wait <= 0:
-                    work = make()
-                    if work is not None:
-                        return work
-                    continue
-                if self._changed.wait(wait):
-                    continue
-                if self._upcoming()[0] is None:
-                    # A player that nobody closes must not keep a thread for ever.
-                    self._thread = None
-                    return None
-            return None
-
     def _upcoming(self) -> tuple[float | None, Callable[[], _Work | None] | None]:
-        """When the thread has what to do; no time where it must be woken first."""
+        """When there is what to do; no time where something must happen first."""
         after = self._retry_at if self._failing is not None else 0.0
         if self._clearing:
             return after, self._clear_work

@@ -24,6 +24,7 @@ from .lifecycle import Lifecycle, State
 from .options import SessionOptions
 from .parts import Parts
 from .stats import SessionStats
+from .threads import Threads
 from .tool_host import ToolHost
 
 if TYPE_CHECKING:
@@ -349,7 +350,7 @@ class BaseSession(Generic[SnapshotT]):
         """
         if self.closed:
             raise LocalProtocolError("the session is over; there is nothing to record")
-        threads = self._parts.options.threads
+        threads = self.threads
         self._recording = Recording(
             self._parts,
             path,
@@ -360,6 +361,11 @@ class BaseSession(Generic[SnapshotT]):
             later=None if threads is None else threads.writer(),
         )
         return self._recording
+
+    @property
+    def threads(self) -> Optional[Threads]:
+        """The threads that it shares with other sessions; None if it has its own."""
+        return self._parts.options.threads
 
     @property
     def recording(self) -> Optional[Recording]:

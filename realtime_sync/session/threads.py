@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from threading import Event, Lock
 from types import TracebackType
 from typing import Any, Optional, Protocol
+from weakref import WeakSet
 
 from attrs import frozen
 
@@ -25,10 +26,13 @@ from ..errors import (
 )
 from ..transport.loop import Loop
 from .dialers import Dialers
+from .turns import Turns
 
 _CLOSE_TIMEOUT = 5.0
 # One may wait for a disk that is slow, and the others' recordings need not.
 _WRITERS = 2
+# Most calls return at once. A few may wait for a telephone line that is slow.
+_PLAYERS = 4
 
 
 class Sharing(Protocol):
@@ -121,10 +125,18 @@ class Threads:
             self.loop.call_later,
             busy_with="writes to a disk",
         )
-        # Guards the sessions and `_closed`, so that a session that opens meanwhile
-        # is either refused or closed.
+        self._players = Workers(
+            _PLAYERS,
+            "realtime-sync shared player",
+            self.loop.call_later,
+            busy_with="calls that take sound",
+        )
+        # Guards the sessions, the turns and `_closed`, so that a session that opens
+        # meanwhile is either refused or closed.
         self._lock = Lock()
         self._sessions: set[Sharing] = set()
+        # Weakly: a player that nobody has closed and nobody knows is collected.
+        self._turns: WeakSet[Turns] = WeakSet()
         self._closed = False
         self._unfreeze = False
         self._process = os.getpid()
@@ -192,14 +204,20 @@ class Threads:
         """
         if self._process != os.getpid():
             return True  # The sessions and the threads are the parent's.
-        if self.loop.on_loop() or self.workers.on_worker():
+        pools = (self.workers, self._players)
+        if self.loop.on_loop() or any(pool.on_worker() for pool in pools):
             raise WouldDeadlock("Threads.close() in a handler would wait for itself")
         deadline = Deadline(timeout)
         with self._lock:
             self._closed = True
             sessions = list(self._sessions)
         ended = self._end(sessions, timeout, deadline)
-        for part in (self.workers, self.dialers, self._writers):
+        with self._lock:
+            playing = list(self._turns)
+        # What still plays goes on without them.
+        for turns in playing:
+            turns.leave()
+        for part in (self.workers, self.dialers, self._writers, self._players):
             part.stop()
             ended &= part.join(deadline)
         # Last: the others may ask it for something up to their end.
@@ -241,6 +259,24 @@ class Threads:
                 place.put(run)
 
         return later
+
+    def turns(
+        self, run: Callable[[], object], turned_out: Callable[[], object]
+    ) -> Turns:
+        """
+        Have something called whenever it is due; see `Turns`.
+
+        Closed threads turn it out at once.
+        """
+        turns = Turns(self._players, self.loop, run, turned_out)
+        with self._lock:
+            served = not self._closed and self._process == os.getpid()
+            if served:
+                self.loop.start()
+                self._turns.add(turns)
+        if not served:
+            turns.leave()
+        return turns
 
     def add(self, session: Sharing) -> None:
         """

@@ -227,7 +227,7 @@ def test_an_idle_player_keeps_no_thread(
     sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody need close it; audio, the end of a pause and an order begin another."""
-    monkeypatch.setattr("realtime_sync.audio.player._PATIENCE", 0.001)
+    monkeypatch.setattr("realtime_sync.audio.turns._PATIENCE", 0.001)
     player = audio.Player(sink, clear=sink.clear, block_ms=5, name="idle")
 
     def ended() -> None:

@@ -91,7 +91,8 @@ class CallBridge:
         session: an open session.
         carrier: who sends the call.
         send: sends one message to the carrier, text or bytes. Called from one
-            thread at a time: the bridge's own, and the last one that of `hang_up`.
+            thread at a time: the player's, see `Player`, and the last one that of
+            `hang_up`.
             A message that it refuses by raising
             is sent again for two seconds; then the call has failed, and `receive`
             raises what it raised.
@@ -119,8 +120,8 @@ class CallBridge:
             marks; what was heard is then reckoned by time.
         close_timeout: seconds for which `close` waits for a call of *send*.
         clock: seconds, monotonic.
-        thread: False where the owner calls ``player.run_due``, with a clock of
-            their own.
+        thread: see `Player`; False where the owner calls ``player.run_due``, with a
+            clock of their own.
 
     Attributes:
         carrier: who sends the call.
@@ -152,7 +153,7 @@ class CallBridge:
         marks: bool = True,
         close_timeout: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
-        thread: bool = True,
+        thread: bool | None = None,
     ) -> None:
         if is_live(session) and (min_speech_ms or pause_on_speech):
             raise ConfigurationError(
