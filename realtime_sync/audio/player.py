@@ -468,6 +468,7 @@ class Player:
             self._unmarked = 0
             self._interruptions += 1
             self._busy_until = None
+            self._played_by = 0.0
             if self._clear is not None and self._started and sounding:
                 self._clearing = True
         return heard
@@ -691,15 +692,11 @@ class Player:
 
         One only: others wait for that thread where it is shared.
         """
-        began = time.monotonic()
         wait = self._make_due(most=1)
-        if self._own is None:
-            lasted = time.monotonic() - began >= self._block_ms / 1000
-            self._slow = self._slow + 1 if lasted else 0
-            if self._slow >= _SLOW_CALLS:
-                _log.info("= the sink of %s waits: it gets a thread", self._name)
-                self._play_alone()
-                return
+        if self._slow >= _SLOW_CALLS and self._own is None:
+            _log.info("= the sink of %s waits: it gets a thread", self._name)
+            self._play_alone()
+            return
         turns = self._turns
         if wait is not None and turns is not None:
             turns.ask(wait)
@@ -748,13 +745,15 @@ class Player:
 
     def _do(self, work: _Work) -> None:
         """Make one call of the sink; no lock is held."""
-        before = self._interruptions
+        before, began = self._interruptions, time.monotonic()
         try:
             work.call()
         except Exception as exc:
             # The sink is the user's; so is what it raises.
             self._refused(work, exc, before)
         else:
+            lasted = time.monotonic() - began >= self._block_ms / 1000
+            self._slow = self._slow + 1 if lasted else 0
             self._tell_block(work.block)
             with self._changed:
                 self._failing = None
@@ -888,5 +887,6 @@ class Player:
         begins = max(start, now)
         length = self.format.ms(size) / 1000
         self._busy_until = start + length
-        self._played_by = begins + length
+        # The last block may be shorter than one that was given late just before it.
+        self._played_by = max(self._played_by, begins + length)
         return begins

@@ -43,9 +43,19 @@ class Place(Generic[Item]):
 
     Attributes:
         since: when it was put in line, seconds of the monotonic clock.
+        told: whether it was told that the bound keeps it waiting; the workers' own.
     """
 
-    __slots__ = ("_add", "_lined", "_lock", "_strand", "_workers", "lagging", "since")
+    __slots__ = (
+        "_add",
+        "_lined",
+        "_lock",
+        "_strand",
+        "_workers",
+        "lagging",
+        "since",
+        "told",
+    )
 
     def __init__(
         self,
@@ -60,6 +70,7 @@ class Place(Generic[Item]):
         self._lock = Lock()
         self._lined = False
         self.since = 0.0
+        self.told = False
         self.lagging = lagging
 
     def put(self, item: Item) -> None:
@@ -289,6 +300,7 @@ class Workers:
                     break
                 continue
             self._taken += 1
+            place.told = False
             if place.run_share():
                 place.since = monotonic()
                 line.append(place)
@@ -362,15 +374,18 @@ class Workers:
         now = monotonic()
         if self._stuck_since is None:
             self._stuck_since = now
-        if self._told or now - self._stuck_since < _NOTICE_AFTER:
+        if now - self._stuck_since < _NOTICE_AFTER:
             return
-        self._told = True
-        waiting = list(self._line)
-        logger.warning(
-            "! all %s workers are in %s that do not return; %s sessions wait",
-            self.limit,
-            self._busy_with,
-            len(waiting),
-        )
+        # Each once, also those that come when the others have been told.
+        waiting = [place for place in list(self._line) if not place.told]
+        if not self._told:
+            self._told = True
+            logger.warning(
+                "! all %s workers are in %s that do not return; %s sessions wait",
+                self.limit,
+                self._busy_with,
+                len(waiting),
+            )
         for place in waiting:
+            place.told = True
             place.lagging(self.limit)

@@ -1,15 +1,17 @@
-"""The player: pushed by its own thread, or pulled by a device."""
+"""The player: pushed by its own thread or shared ones, or pulled by a device."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
-from realtime_sync import audio
+from realtime_sync import Threads, audio, connect
+from realtime_sync.testing import MemoryTransport
 
 MS = 48
 """Bytes of one millisecond."""
@@ -70,11 +72,35 @@ def sink() -> Sink:
     return Sink()
 
 
-@pytest.fixture
-def pushing(sink: Sink) -> Iterator[audio.Player]:
-    """A player with a thread."""
-    with audio.Player(sink) as player:
+MakePlayer = Callable[..., audio.Player]
+
+
+@pytest.fixture(params=["own", "shared"])
+def make(request: pytest.FixtureRequest) -> Iterator[MakePlayer]:
+    """Makes players, each with a thread of its own or all on shared ones."""
+    made: list[audio.Player] = []
+    with ExitStack() as stack:
+        session = None
+        if request.param == "shared":
+            threads = stack.enter_context(Threads())
+            session = connect("m", transport=MemoryTransport(), threads=threads)
+            stack.enter_context(session)
+
+        def player(*args: Any, **options: Any) -> audio.Player:
+            made.append(audio.Player(*args, **options))
+            if session is not None:
+                made[-1].attach(session)
+            return made[-1]
+
         yield player
+        for each in made:
+            each.close()
+
+
+@pytest.fixture
+def pushing(sink: Sink, make: MakePlayer) -> audio.Player:
+    """A player that calls the sink."""
+    return make(sink)
 
 
 def test_a_sink_is_paced_and_gets_everything(sink: Sink, pushing: audio.Player) -> None:
@@ -93,7 +119,9 @@ def test_a_sink_is_paced_and_gets_everything(sink: Sink, pushing: audio.Player) 
     assert 210.0 == pushing.ledger.heard_ms("a")
 
 
-def test_what_a_sink_was_given_late_is_played_before_it_is_idle() -> None:
+def test_what_a_sink_was_given_late_is_played_before_it_is_idle(
+    make: MakePlayer,
+) -> None:
     """A sink that was slow once hears the last block later, and to its end."""
     slow = threading.Event()
 
@@ -101,13 +129,34 @@ def test_what_a_sink_was_given_late_is_played_before_it_is_idle() -> None:
         if len(block) == 20 * MS:
             slow.wait(0.06)
 
-    with audio.Player(sink) as player:
-        player.play(audio.silence(0.07), item_id="a")
-        idle = player.wait_idle(10)
-        heard = player.ledger.heard_ms("a")
+    player = make(sink)
+    player.play(audio.silence(0.07), item_id="a")
+    idle = player.wait_idle(10)
+    heard = player.ledger.heard_ms("a")
 
     assert idle
     assert 70.0 == heard
+
+
+def test_a_player_that_was_late_is_idle_when_all_of_it_was_heard() -> None:
+    """Also where the last block is shorter than those that were late with it."""
+    clock, taken = Clock(), []
+    player = audio.Player(taken.append, thread=False, clock=clock)
+    player.play(audio.silence(0.11), item_id="a")
+    player.end()
+    player.run_due()
+    clock.now += 0.3
+    player.run_due()
+    clock.now += 0.011
+    player.run_due()
+    early = player.wait_idle(0)
+    clock.now += 0.01
+    player.run_due()
+
+    assert 110 * MS == len(b"".join(taken))
+    assert not early
+    assert player.wait_idle(0)
+    assert 110.0 == player.ledger.heard_ms("a")
 
 
 @pytest.mark.deep
@@ -163,12 +212,12 @@ def test_a_sink_that_can_be_cleared_is_cleared_by_the_same_thread(sink: Sink) ->
     assert {"realtime-player"} == sink.threads
 
 
-def test_audio_is_sent_ahead_by_the_lead(sink: Sink) -> None:
+def test_audio_is_sent_ahead_by_the_lead(sink: Sink, make: MakePlayer) -> None:
     """The way to a telephone is not even; the account is of when it is heard."""
-    with audio.Player(sink, lead=10.0) as player:
-        player.play(audio.tone(440, 1), item_id="a")
-        sink.wait(blocks=50)
-        ahead = player.ledger.heard_ms("a")
+    player = make(sink, lead=10.0)
+    player.play(audio.tone(440, 1), item_id="a")
+    sink.wait(blocks=50)
+    ahead = player.ledger.heard_ms("a")
 
     assert ahead < 900
 
@@ -189,13 +238,13 @@ def test_a_pause_keeps_what_is_queued(sink: Sink, pushing: audio.Player) -> None
     assert sound == sink.data
 
 
-def test_a_sink_that_fails_ends_the_player_and_is_reported() -> None:
+def test_a_sink_that_fails_ends_the_player_and_is_reported(make: MakePlayer) -> None:
     """The error is raised where the player is closed, once."""
 
     def broken(block: bytes) -> None:
         raise OSError("unplugged")
 
-    player = audio.Player(broken)
+    player = make(broken, retry_for=0.1)
     player.play(audio.silence(0.1))
     assert player.wait_idle(10)
     player.play(audio.silence(0.1))
@@ -205,9 +254,9 @@ def test_a_sink_that_fails_ends_the_player_and_is_reported() -> None:
     player.close()
 
 
-def test_closing_ends_the_thread_and_drops_the_rest(sink: Sink) -> None:
+def test_closing_drops_the_rest(sink: Sink, make: MakePlayer) -> None:
     """A player that is closed plays nothing more."""
-    player = audio.Player(sink)
+    player = make(sink)
     player.play(audio.silence(60))
     sink.wait(blocks=1)
     player.close()

@@ -20,6 +20,7 @@ from realtime_sync import (  # noqa: E402
     Router,
     Session,
     Threads,
+    audio,
     connect,
     errors,
 )
@@ -165,6 +166,17 @@ def tls() -> Any:
     return sorted(seen) == list(range(200))
 
 
+def playing() -> Any:
+    """A player is called block by block, and has no thread left when it is closed."""
+    heard: list[bytes] = []
+    with talk() as session, audio.Player(heard.append, name="gevent") as player:
+        player.attach(session)
+        player.play(audio.silence(0.1))
+        idle = player.wait_idle(5)
+    names = [thread.name for thread in threading.enumerate()]
+    return [idle, len(heard), "realtime-gevent" in names]
+
+
 PARTS: tuple[Callable[[], Any], ...] = (
     one_conversation,
     twenty_greenlets_ask,
@@ -174,6 +186,7 @@ PARTS: tuple[Callable[[], Any], ...] = (
     closing_from_many,
     silent_server,
     tls,
+    playing,
 )
 
 if __name__ == "__main__":

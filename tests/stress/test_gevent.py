@@ -113,6 +113,11 @@ def test_tls(results: dict[str, Any]) -> None:
     assert results["tls"] is True
 
 
+def test_playing(results: dict[str, Any]) -> None:
+    """Five blocks on a greenlet that waits between them, and none is left."""
+    assert [True, 5, False] == results["playing"]
+
+
 def test_leaving_without_a_close(results: dict[str, Any]) -> None:
     """The process ends, and the server is told."""
     assert 1000 == results["last close"]

@@ -195,6 +195,7 @@ def connecting() -> None:
     with Threads(workers=4, dialers=2, around=nullcontext) as threads:
         shared = RealtimeClient(threads=threads).connect("m", threads=None)
         waited: float = threads.stats.delay_p99
+        assert_type(shared.threads, Optional[Threads])
         ended: bool = threads.close(timeout=5)
         threads.freeze()
         print(shared, waited, ended)
