@@ -42,7 +42,7 @@ _RETRY_FIRST = 0.05
 _RETRY_MOST = 0.5
 
 _SLOW_CALLS = 3
-"""Calls in a row that last as long as their sound: such a sink is a device that waits."""
+"""Calls in a row that last as long as their sound; a sink that makes so many waits."""
 
 
 @frozen
