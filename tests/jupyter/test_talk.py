@@ -25,7 +25,7 @@ from realtime_sync.errors import ConfigurationError
 from realtime_sync.server import Server, serve
 from realtime_sync.server.voice import DEMO_QUESTION, default_synthesizer
 from realtime_sync.web import Channel, WebHost
-from tests.browser import CHROMIUM, page, with_microphone
+from tests.browser import CHROMIUM, Page, page, with_microphone
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -43,6 +43,8 @@ const model = {
   on: (name, handler) => handlers.add(handler),
   off: (name, handler) => handlers.delete(handler),
   send: (content, callbacks, buffers) => {
+    // As a notebook's comm does once its kernel was restarted.
+    if (socket.readyState !== WebSocket.OPEN) throw new Error("Cannot send");
     const head = new TextEncoder().encode(JSON.stringify(content));
     const sound = buffers && buffers[0] ? new Uint8Array(buffers[0]) : new Uint8Array();
     const data = new Uint8Array(4 + head.length + sound.length);
@@ -63,6 +65,7 @@ window.show = async () => {
   return true;
 };
 socket.onopen = () => { window.ready = true; };
+window.restart = () => socket.close();
 </script></body>"""
 
 
@@ -78,6 +81,7 @@ class KernelComm(BaseComm):
 
     def __init__(self, *arguments: Any, **keys: Any) -> None:
         self.windows: list[Hears] = []
+        self.deaf = False
         super().__init__(*arguments, **keys)
 
     def publish_msg(
@@ -102,7 +106,9 @@ class Kernel:
         one.windows.append(channel)
 
     def receive(self, message: Mapping[str, Any], sound: bytes) -> None:
-        """Hand on what the page's model sends."""
+        """Hand on what the page's model sends, unless a cell is running."""
+        if self._comm.deaf:
+            return
         data = {"method": "custom", "content": message}
         buffers = [memoryview(sound)] if sound else []
         self._comm.handle_msg({"content": {"data": data}, "buffers": buffers})
@@ -196,6 +202,28 @@ class Window:
         return [each for each in self.told if each.get("kind") == kind]
 
 
+@contextmanager
+def in_a_cell(
+    session: Session,
+    comms: list[KernelComm],
+    folder: Path,
+    flags: Sequence[str],
+) -> Iterator[tuple[Page, KernelComm]]:
+    """A browser that shows the output of a session, and the kernel's end of it."""
+    talk = jupyter.Talk(session)
+    mine = window(comms, talk)
+    with WebHost() as host:
+        host.socket("/comm", lambda channel: Kernel(mine, channel))
+        url = host.url("/comm").replace("http", "ws", 1)
+        script = talk.widget.get_state()["_esm"]
+        with notebook(url, script) as address, page(folder / "p", *flags) as one:
+            one.go(address)
+            one.wait("window.ready")
+            one.value("show()")
+            yield one, mine
+        talk.close()
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no browser here")
 def test_question_is_heard_and_the_answer_played_in_a_cell(
     comms: list[KernelComm], tmp_path: Path
@@ -204,31 +232,49 @@ def test_question_is_heard_and_the_answer_played_in_a_cell(
     question = audio.silence(0.3) + default_synthesizer().speak(DEMO_QUESTION)
     audio.write_wav(tmp_path / "q.wav", question + audio.silence(20))
     flags = with_microphone(tmp_path / "q.wav")
-    with serve(agent="voice", port=0) as server, WebHost() as host:
+    with serve(agent="voice", port=0) as server:
         client = RealtimeClient(base_url=server.url)
         with client.session("m", config=dict(audio.TALK_CONFIG)) as session:
-            talk = jupyter.Talk(session)
-            mine = window(comms, talk)
-            host.socket("/comm", lambda channel: Kernel(mine, channel))
-            url = host.url("/comm").replace("http", "ws", 1)
-            script = talk.widget.get_state()["_esm"]
-            with notebook(url, script) as address, page(tmp_path / "p", *flags) as one:
-                one.go(address)
-                one.wait("window.ready")
-                one.value("show()")
+            with in_a_cell(session, comms, tmp_path, flags) as (one, _):
                 one.click("Start")
                 one.wait("talk.log.innerText.includes('is Paris.')")
                 one.wait("talk.rows.children.length === 1")
                 item = next(i for i in session.snapshot.items if i.role == "assistant")
                 one.wait(f"talk.played >= {item.audio_ms * 24}")
                 errors = one.errors
-            talk.close()
             heard = [i.text for i in session.snapshot.items if i.role == "user"]
             still_open = session.is_open
 
     assert [] == errors
     assert ["what is the capital of france"] == heard
     assert still_open
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no browser here")
+def test_kernel_that_is_busy_or_restarted_is_told_in_the_output(
+    comms: list[KernelComm], tmp_path: Path
+) -> None:
+    """What a busy one misses comes back; a new one knows nothing of this output."""
+    told = "document.querySelector('.rs-problem').textContent.includes"
+    with connected() as (_, cell):
+        flags = with_microphone(None)
+        with in_a_cell(cell(), comms, tmp_path, flags) as (one, kernel):
+            one.click("Start")
+            one.wait("talk.running && talk.word === 'waiting'")
+            kernel.deaf = True
+            one.wait(f"{told}('The kernel does not answer')")
+            kernel.deaf = False
+            one.wait("talk.problem.textContent === ''")
+            still_running = one.value("talk.running")
+            one.value("restart()")
+            one.wait(f"!talk.running && {told}('The kernel was restarted')")
+            one.value("talk.tell('')")
+            one.click("Start")
+            one.wait(f"!talk.running && {told}('The kernel was restarted')")
+            errors = one.errors
+
+    assert still_running
+    assert [] == errors
 
 
 @contextmanager

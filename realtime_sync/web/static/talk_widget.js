@@ -4,6 +4,7 @@ import { Talk } from "./talk.js";
 
 const HELLO_MS = 5000;
 const BUSY = "The kernel does not answer: it runs a cell, or was restarted. What you say is not sent meanwhile.";
+const GONE = "The kernel was restarted, or has ended: run the cell that connects, and this one, again.";
 
 // Several windows may show one output; each has a name, so that what is said to one is
 // not heard in all of them.
@@ -18,14 +19,22 @@ class KernelChannel {
 
   open() {
     return new Promise((resolve, reject) => {
-      const late = setTimeout(() => { this.opened = null; reject(new Error(BUSY)); }, HELLO_MS);
-      this.opened = () => { clearTimeout(late); this.opened = null; resolve(); };
+      const settle = (done, value) => { clearTimeout(late); this.opened = this.failed = null; done(value); };
+      this.opened = () => settle(resolve);
+      this.failed = text => settle(reject, new Error(text));
+      const late = setTimeout(() => this.failed(BUSY), HELLO_MS);
       this.send({ kind: "alive", number: 0 });
     });
   }
 
+  // A kernel that was restarted knows nothing of this output, and the notebook takes
+  // nothing more for it.
   send(message, sound = null) {
-    this.model.send({ ...message, view: this.view }, undefined, sound === null ? [] : [sound]);
+    try {
+      this.model.send({ ...message, view: this.view }, undefined, sound === null ? [] : [sound]);
+    } catch {
+      (this.failed || this.onlost)(GONE);
+    }
   }
 
   took(message, buffers) {
