@@ -61,7 +61,7 @@ class Page:
 
     def __init__(self, url: str) -> None:
         self._socket = websocket.create_connection(
-            url, timeout=SOON, suppress_origin=True
+            url, timeout=2 * SOON, suppress_origin=True
         )
         self._number = 0
         self.errors: list[str] = []
