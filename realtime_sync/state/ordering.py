@@ -25,7 +25,7 @@ from typing import Final, Union
 from attrs import field, frozen
 
 from ..types import Unset
-from .layers import Layers
+from .persistent_map import PersistentMap
 from .records import changed, changed_in
 
 Predecessor = Union[str, None, Unset]
@@ -68,9 +68,9 @@ class Order:
 
     _runs: tuple[Run, ...] = ()
     _end: Run = ()
-    parents: Layers[Parent] = field(factory=Layers)
-    dead: Layers[bool] = field(factory=Layers)
-    waiting: Layers[tuple[str, ...]] = field(factory=Layers)
+    parents: PersistentMap[Parent] = field(factory=PersistentMap)
+    dead: PersistentMap[bool] = field(factory=PersistentMap)
+    waiting: PersistentMap[tuple[str, ...]] = field(factory=PersistentMap)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -89,9 +89,9 @@ class Order:
 def in_order(
     ids: Iterable[str],
     *,
-    parents: Layers[Parent],
-    dead: Layers[bool],
-    waiting: Layers[tuple[str, ...]],
+    parents: PersistentMap[Parent],
+    dead: PersistentMap[bool],
+    waiting: PersistentMap[tuple[str, ...]],
 ) -> Order:
     """Return an order of items that are in order already; see `Order`."""
     runs = _short(tuple(ids))
@@ -238,7 +238,7 @@ def _lift(order: Order, item_id: str) -> tuple[Run, Order]:
     return run, changed(order, {"_runs": _short(ids), "_end": ()})
 
 
-def _cut(ids: Run, item_id: str, parents: Layers[Parent]) -> tuple[Run, Run]:
+def _cut(ids: Run, item_id: str, parents: PersistentMap[Parent]) -> tuple[Run, Run]:
     start = ids.index(item_id)
     end = start + 1
     run = {item_id}
@@ -271,9 +271,9 @@ def forget(order: Order, items: Iterable[str]) -> Order:
     }
     return in_order(
         filter(parents.__contains__, order.ids),
-        parents=Layers(parents),
+        parents=PersistentMap(parents),
         dead=order.dead.without(items),
-        waiting=Layers(waiting),
+        waiting=PersistentMap(waiting),
     )
 
 

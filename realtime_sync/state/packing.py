@@ -12,9 +12,9 @@ from typing import Any, Optional
 
 from ..protocol import sensitive
 from .items import Item
-from .layers import Layers
 from .ordering import Anchor, Order, Parent, in_order
 from .parts import Anomaly, Asked, Limits, ResponseState
+from .persistent_map import PersistentMap
 from .records import freeze, pack
 from .usage import UsageTotals
 
@@ -62,9 +62,11 @@ def _unpack_order(packed: Mapping[str, Any]) -> Order:
     waiting = packed.get("waiting", {})
     return in_order(
         packed.get("ids", ()),
-        parents=Layers(parents),
-        dead=Layers(dict.fromkeys(packed.get("dead", ()), True)),
-        waiting=Layers({missing: tuple(each) for missing, each in waiting.items()}),
+        parents=PersistentMap(parents),
+        dead=PersistentMap(dict.fromkeys(packed.get("dead", ()), True)),
+        waiting=PersistentMap(
+            {missing: tuple(each) for missing, each in waiting.items()}
+        ),
     )
 
 

@@ -14,9 +14,9 @@ from attrs import field, frozen
 
 from .growth import Growth, OverlayOnDemand
 from .items import PCM_RATE, Item, Part
-from .layers import Layers
 from .ordering import Order
 from .parts import Anomaly, Asked, Limits, ResponseState
+from .persistent_map import PersistentMap
 from .records import changed_in
 from .rendering import Line, chat_messages, transcript_lines
 from .usage import UsageTotals
@@ -69,7 +69,7 @@ class Snapshot:
     # Items are in two mappings: those on which deltas fall are few and in
     # `_overlay`, which every delta copies. The rest are in `_base`, of which little
     # is copied when an item comes, ends or goes. `_overlay` wins.
-    _base: Layers[Item] = field(factory=Layers)
+    _base: PersistentMap[Item] = field(factory=PersistentMap)
     _overlay: Mapping[str, Item] = field(factory=dict)
     # Where deltas fall just now, and the fields of what is there by now; then
     # `_overlay` is made when it is read.
@@ -212,7 +212,9 @@ class Snapshot:
         from .packing import unpack_fields
 
         fields = unpack_fields(packed)
-        fields["base"] = Layers({item.id: item for item in fields.pop("items", ())})
+        fields["base"] = PersistentMap(
+            {item.id: item for item in fields.pop("items", ())}
+        )
         responses = fields.pop("responses", ())
         return cls(**fields, responses={state.id: state for state in responses})
 

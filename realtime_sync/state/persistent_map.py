@@ -23,7 +23,7 @@ MOST_CHANGES: Final = 1024
 _GONE: Any = object()
 
 
-class Layers(Mapping[str, V], Generic[V]):
+class PersistentMap(Mapping[str, V], Generic[V]):
     """
     Settled entries, in order of arrival, and what has changed since.
 
@@ -39,16 +39,16 @@ class Layers(Mapping[str, V], Generic[V]):
         self._recent: dict[str, V] = {}
         self._count = len(self._settled)
 
-    def put(self, changes: Mapping[str, V]) -> Layers[V]:
+    def put(self, changes: Mapping[str, V]) -> PersistentMap[V]:
         """Return a copy with other entries; those that were there keep their place."""
         gone = self._changes, self._recent
         if any(each.get(key) is _GONE for key in changes for each in gone):
             # What comes back comes last, so the place that it had must go.
-            return Layers(self.flat()).put(changes)
+            return PersistentMap(self.flat()).put(changes)
         fresh = sum(each not in self for each in changes)
         return self._changed(changes, self._count + fresh)
 
-    def without(self, keys: Iterable[str]) -> Layers[V]:
+    def without(self, keys: Iterable[str]) -> PersistentMap[V]:
         """Return a copy without some keys, known or not."""
         known = dict.fromkeys((each for each in keys if each in self), _GONE)
         return self._changed(known, self._count - len(known)) if known else self
@@ -87,15 +87,15 @@ class Layers(Mapping[str, V], Generic[V]):
         return self._count
 
     def __repr__(self) -> str:
-        return f"Layers({self.flat()!r})"
+        return f"PersistentMap({self.flat()!r})"
 
     def _changed_to(self, key: Any) -> Any:
         """Return what a key was changed to lately, None if it was not."""
         found = self._recent.get(key)
         return self._changes.get(key) if found is None else found
 
-    def _changed(self, changes: Mapping[str, V], count: int) -> Layers[V]:
-        copy: Layers[V] = Layers.__new__(Layers)
+    def _changed(self, changes: Mapping[str, V], count: int) -> PersistentMap[V]:
+        copy: PersistentMap[V] = PersistentMap.__new__(PersistentMap)
         copy._settled, copy._changes = self._settled, self._changes
         copy._recent = {**self._recent, **changes}
         copy._count = count

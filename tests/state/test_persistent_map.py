@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realtime_sync.state import layers
-from realtime_sync.state.layers import MOST_CHANGES, MOST_RECENT, Layers
+from realtime_sync.state import persistent_map
+from realtime_sync.state.persistent_map import MOST_CHANGES, MOST_RECENT, PersistentMap
 
 KEYS = st.sampled_from("abcdefgh")
 STEPS = st.one_of(
@@ -29,10 +29,10 @@ def test_layers_are_a_dictionary_in_order_of_arrival(
 ) -> None:
     """Wherever the changes are settled, and what was before stays what it was."""
     model: dict[str, int] = {}
-    mapping: Layers[int] = Layers()
+    mapping: PersistentMap[int] = PersistentMap()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layers, "MOST_RECENT", recent)
-        patch.setattr(layers, "MOST_CHANGES", changes)
+        patch.setattr(persistent_map, "MOST_RECENT", recent)
+        patch.setattr(persistent_map, "MOST_CHANGES", changes)
         for step, argument in steps:
             before, kept = mapping.flat(), mapping
             mapping = getattr(mapping, step)(argument)
@@ -52,9 +52,9 @@ def test_layers_are_a_dictionary_in_order_of_arrival(
 
 def test_what_is_gone_is_not_found() -> None:
     """Neither what was taken out, nor what has never been there."""
-    mapping = Layers({"a": 1, "b": 2}).put({"c": 3}).without(["a", "x"])
+    mapping = PersistentMap({"a": 1, "b": 2}).put({"c": 3}).without(["a", "x"])
 
-    assert "Layers({'b': 2, 'c': 3})" == repr(mapping)
+    assert "PersistentMap({'b': 2, 'c': 3})" == repr(mapping)
     assert [2, 3] == [mapping["b"], mapping["c"]]
     for gone in ("a", "x"):
         with pytest.raises(KeyError):
@@ -63,7 +63,7 @@ def test_what_is_gone_is_not_found() -> None:
 
 def test_a_copy_shares_what_is_settled() -> None:
     """So it costs the same however much that is."""
-    settled = Layers({str(each): each for each in range(50_000)})
+    settled = PersistentMap({str(each): each for each in range(50_000)})
     later = settled.put({"new": 1}).without(["7"]).put({"8": 0})
 
     assert settled._settled is later._settled
@@ -72,7 +72,7 @@ def test_a_copy_shares_what_is_settled() -> None:
 
 def test_changes_are_settled_before_they_are_many() -> None:
     """What is copied at each change is bounded."""
-    mapping: Layers[int] = Layers()
+    mapping: PersistentMap[int] = PersistentMap()
     recent, changes = [], []
     for number in range(3 * MOST_CHANGES):
         mapping = mapping.put({str(number): number})
