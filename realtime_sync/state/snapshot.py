@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from attrs import field, frozen
 
-from .growth import Growth, OverlayOnDemand
+from .delta_target import Growth, OverlayOnDemand
 from .items import PCM_RATE, Item, Part
 from .ordering import Order
 from .parts import Anomaly, Asked, Limits, ResponseState

@@ -16,8 +16,8 @@ from ..protocol.dialects.server_quirks import SHORT_DONE
 from ..protocol.events._base import ServerEvent
 from ..types import UNSET, Unset
 from . import ordering
+from .delta_target import Growth
 from .final_text import Disagreement
-from .growth import Growth
 from .items import Item, Part
 from .parts import Anomaly, ResponseState
 from .records import changed, changed_in
