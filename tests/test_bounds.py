@@ -49,9 +49,9 @@ from realtime_sync.server.host import connection as serving
 from realtime_sync.server.host import listener, secrets
 from realtime_sync.session.live import LiveConfig, Responses, backend
 from realtime_sync.session.options import SessionOptions
+from realtime_sync.state.item_merge import FURTHEST_PART
 from realtime_sync.state.live import reduce as live
 from realtime_sync.state.live.snapshot import LiveSnapshot
-from realtime_sync.state.merging import FURTHEST_PART
 from realtime_sync.state.parts import Limits
 from realtime_sync.state.reducers import attribution
 from realtime_sync.state.reducers import conversation as conversation_reducers

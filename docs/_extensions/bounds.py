@@ -219,7 +219,7 @@ MIRROR: Rows = (
     ),
     Bound(
         "parts of an item",
-        "state.merging:FURTHEST_PART",
+        "state.item_merge:FURTHEST_PART",
         "as the largest index",
         "what is beyond is left out, with the anomaly ``bad_index``",
     ),

@@ -14,8 +14,8 @@ from ..errors import ConfigurationError
 from ..protocol.codec import Codec, to_mapping
 from ..protocol.items import ContentPart, UserMessage
 from ..types import UNSET
+from .item_merge import described
 from .items import Item, Part
-from .merging import described
 from .restore import Restorable, SpokenMessage
 
 LONGEST_ID = 32

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Optional, Union
 
 from .. import ordering
+from ..item_merge import with_part
 from ..items import UNNAMED, Item
-from ..merging import with_part
 from ..parts import ResponseState
 from ..records import changed, changed_in
 from ..snapshot import Snapshot

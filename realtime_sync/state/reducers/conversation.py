@@ -13,8 +13,8 @@ from ...protocol.dialects.server_quirks import (
 from ...types import UNSET, Unset
 from .. import ordering
 from ..final_text import compared_item
+from ..item_merge import described, with_part_changed
 from ..items import PCM_RATE, Item
-from ..merging import described, with_part_changed
 from ..parts import Asked
 from ..records import changed, changed_in
 from ..snapshot import Snapshot

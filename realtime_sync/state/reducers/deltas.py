@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Optional, Union
 
 from ...protocol.lazy import audio_size
 from ..final_text import compared, compared_part, whole_arguments, whole_text
+from ..item_merge import described_part
 from ..items import Item
-from ..merging import described_part
 from ..records import changed, changed_in
 from ..snapshot import Snapshot
 from ..store import (

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ...protocol.dialects.server_quirks import CUMULATIVE, INCREMENTS, INTERIM
 from .. import ordering
+from ..item_merge import with_part, with_part_changed
 from ..items import UNNAMED, Item
-from ..merging import with_part, with_part_changed
 from ..records import changed
 from ..snapshot import Snapshot
 from ..store import (

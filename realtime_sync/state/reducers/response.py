@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .. import ordering
 from ..final_text import compared_item
+from ..item_merge import compacted, described
 from ..items import Item
 from ..lifecycle import final_response_status, item_status_after
-from ..merging import compacted, described
 from ..parts import ResponseState
 from ..records import changed, changed_in, freeze
 from ..snapshot import Snapshot
