@@ -201,7 +201,7 @@ MIRROR: Rows = (
     ),
     Bound(
         "detail of an anomaly",
-        "state.store:LONGEST_DETAIL",
+        "state.snapshot_changes:LONGEST_DETAIL",
         "characters",
         "it is cut, and says how long it was",
     ),

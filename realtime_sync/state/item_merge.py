@@ -18,7 +18,7 @@ from .final_text import whole_arguments, whole_text
 from .items import Item, Part
 from .lifecycle import ITEM, next_item_status, settled
 from .records import changed, freeze
-from .store import given, text_or_none
+from .snapshot_changes import given, text_or_none
 from .text import plain
 
 if TYPE_CHECKING:

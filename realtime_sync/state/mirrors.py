@@ -13,7 +13,7 @@ from . import reduce as realtime
 from .live import reduce as live
 from .live.snapshot import LiveSnapshot
 from .snapshot import Snapshot
-from .store import learned
+from .snapshot_changes import learned
 
 
 @frozen(kw_only=True)

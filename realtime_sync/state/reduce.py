@@ -15,7 +15,7 @@ from typing import Any
 from ..protocol.events._base import ServerEvent, UnknownEvent
 from .reducers import conversation, deltas, input_audio, mcp, response, session
 from .snapshot import Snapshot
-from .store import note
+from .snapshot_changes import note
 
 Reducer = Callable[[Snapshot, Any], Snapshot]
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime_sync.state.snapshot import Snapshot
-from realtime_sync.state.store import IN_FLIGHT, updated
+from realtime_sync.state.snapshot_changes import IN_FLIGHT, updated
 from tests.state.mirror_builder import Mirror, answer, call
 
 Step = Callable[[Mirror], Any]

@@ -9,7 +9,7 @@ import pytest
 from realtime_sync.protocol.codec import to_mapping
 from realtime_sync.protocol.dialects.server_quirks import OWN_IDS
 from realtime_sync.state.restore import Unconfirmed, plan_restore, resumed
-from realtime_sync.state.store import learned
+from realtime_sync.state.snapshot_changes import learned
 from realtime_sync.types import UNSET
 from tests.state.mirror_builder import Mirror, answer, message, said
 

@@ -16,7 +16,15 @@ from ..items import UNNAMED, Item
 from ..parts import ResponseState
 from ..records import changed, changed_in
 from ..snapshot import Snapshot
-from ..store import find, note, put_response, reordered, store, text_or_none, updated
+from ..snapshot_changes import (
+    find,
+    note,
+    put_response,
+    reordered,
+    store,
+    text_or_none,
+    updated,
+)
 
 if TYPE_CHECKING:
     from ...protocol import events

@@ -18,7 +18,7 @@ from ..items import PCM_RATE, Item
 from ..parts import Asked
 from ..records import changed, changed_in
 from ..snapshot import Snapshot
-from ..store import (
+from ..snapshot_changes import (
     bury,
     disagreed,
     erase,

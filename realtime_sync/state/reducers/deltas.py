@@ -17,7 +17,7 @@ from ..item_merge import described_part
 from ..items import Item
 from ..records import changed, changed_in
 from ..snapshot import Snapshot
-from ..store import (
+from ..snapshot_changes import (
     checked,
     disagreed,
     put_call,

@@ -10,7 +10,7 @@ from ..item_merge import with_part, with_part_changed
 from ..items import UNNAMED, Item
 from ..records import changed
 from ..snapshot import Snapshot
-from ..store import (
+from ..snapshot_changes import (
     checked,
     drop,
     find,

@@ -8,7 +8,7 @@ from ..items import Item
 from ..lifecycle import next_item_status
 from ..records import changed
 from ..snapshot import Snapshot
-from ..store import find, note, put, text_or_none
+from ..snapshot_changes import find, note, put, text_or_none
 
 if TYPE_CHECKING:
     from ...protocol import events

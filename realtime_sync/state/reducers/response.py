@@ -12,7 +12,7 @@ from ..lifecycle import final_response_status, item_status_after
 from ..parts import ResponseState
 from ..records import changed, changed_in, freeze
 from ..snapshot import Snapshot
-from ..store import (
+from ..snapshot_changes import (
     disagreed,
     erase,
     find,

@@ -9,7 +9,7 @@ from attrs import evolve
 from ...protocol.audio_formats import told_rate
 from ..items import PCM_RATE
 from ..snapshot import Snapshot
-from ..store import given, note, text_or_none, updated
+from ..snapshot_changes import given, note, text_or_none, updated
 
 MOST_RATE_LIMITS = 100
 """Names of rate limits that are remembered; services have two."""

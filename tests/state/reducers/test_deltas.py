@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from realtime_sync.protocol.dialects.server_quirks import SHORT_DONE
-from realtime_sync.state import store
+from realtime_sync.state import snapshot_changes
 from realtime_sync.state.text import MOST_TEXT
 from tests.state.mirror_builder import Mirror, answer, call
 
@@ -359,14 +359,14 @@ def test_many_items_in_flight_do_not_slow_each_other() -> None:
     mirror = Mirror()
     mirror.created()
     sizes = []
-    for index in range(3 * store.IN_FLIGHT):
+    for index in range(3 * snapshot_changes.IN_FLIGHT):
         mirror.text("Hello", f"i{index}")
         sizes.append(len(mirror.snapshot._overlay))
     mirror.text(" again", "i0")
 
-    assert max(sizes) <= store.IN_FLIGHT
+    assert max(sizes) <= snapshot_changes.IN_FLIGHT
     assert "Hello again" == mirror.item("i0").text
-    assert 3 * store.IN_FLIGHT == len(mirror.order)
+    assert 3 * snapshot_changes.IN_FLIGHT == len(mirror.order)
 
 
 def test_a_delta_copies_only_what_is_in_flight() -> None:

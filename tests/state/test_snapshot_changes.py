@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from realtime_sync.state.store import LONGEST_DETAIL, shortened
+from realtime_sync.state.snapshot_changes import LONGEST_DETAIL, shortened
 
 
 @pytest.mark.parametrize("length", [0, 1, LONGEST_DETAIL])
