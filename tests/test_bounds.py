@@ -52,10 +52,10 @@ from realtime_sync.session.options import SessionOptions
 from realtime_sync.state.item_merge import FURTHEST_PART
 from realtime_sync.state.live import reduce as live
 from realtime_sync.state.live.snapshot import LiveSnapshot
-from realtime_sync.state.parts import Limits
 from realtime_sync.state.reducers import attribution
 from realtime_sync.state.reducers import conversation as conversation_reducers
 from realtime_sync.state.reducers import session as session_reducers
+from realtime_sync.state.snapshot_parts import Limits
 from realtime_sync.state.text import MOST_TEXT
 from realtime_sync.telemetry import Ledger, live_work
 from realtime_sync.testing import MemoryTransport

@@ -162,13 +162,13 @@ SESSION: Rows = (
 MIRROR: Rows = (
     Bound(
         "items, and events parked for items that have not come",
-        "state.parts:Limits.max_items",
+        "state.snapshot_parts:Limits.max_items",
         "items",
         "the oldest are forgotten; events about them are delivered",
     ),
     Bound(
         "responses",
-        "state.parts:Limits.max_responses",
+        "state.snapshot_parts:Limits.max_responses",
         "responses",
         "the oldest that have ended are forgotten; if too few have, the oldest, with "
         "the anomaly ``endless_response``",
@@ -182,7 +182,7 @@ MIRROR: Rows = (
     ),
     Bound(
         "anomalies",
-        "state.parts:Limits.max_anomalies",
+        "state.snapshot_parts:Limits.max_anomalies",
         "anomalies",
         "the latest are kept; the same one in a row is counted",
     ),

@@ -12,7 +12,7 @@ KINDS = {
     ("realtime_sync.state.live.snapshot", "LiveSnapshot"): "live snapshot",
     ("realtime_sync.session.reply", "Reply"): "reply",
     ("realtime_sync.state.snapshot", "Snapshot"): "snapshot",
-    ("realtime_sync.state.parts", "ResponseState"): "response",
+    ("realtime_sync.state.snapshot_parts", "ResponseState"): "response",
     ("realtime_sync.state.items", "Item"): "item",
     ("realtime_sync.session.audio", "Audio"): "audio",
 }

@@ -20,8 +20,8 @@ from ..protocol.events import (
 from ..protocol.items import AssistantMessage, ContentPart
 from ..types import UNSET
 from .items import UNNAMED, Item, Part, first_words, made_up
-from .parts import ResponseState
 from .snapshot import Snapshot
+from .snapshot_parts import ResponseState
 
 
 class Played(Protocol):

@@ -13,9 +13,9 @@ from typing import Any, Optional
 from ..protocol import sensitive
 from .items import Item
 from .ordering import Anchor, Order, Parent, in_order
-from .parts import Anomaly, Asked, Limits, ResponseState
 from .persistent_map import PersistentMap
 from .records import freeze, pack
+from .snapshot_parts import Anomaly, Asked, Limits, ResponseState
 from .usage import UsageTotals
 
 

@@ -15,10 +15,10 @@ from attrs import field, frozen
 from .delta_target import Growth, OverlayOnDemand
 from .items import PCM_RATE, Item, Part
 from .ordering import Order
-from .parts import Anomaly, Asked, Limits, ResponseState
 from .persistent_map import PersistentMap
 from .records import changed_in
 from .rendering import Line, chat_messages, transcript_lines
+from .snapshot_parts import Anomaly, Asked, Limits, ResponseState
 from .usage import UsageTotals
 
 if TYPE_CHECKING:

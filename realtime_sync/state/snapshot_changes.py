@@ -19,9 +19,9 @@ from . import ordering
 from .delta_target import Growth
 from .final_text import Disagreement
 from .items import Item, Part
-from .parts import Anomaly, ResponseState
 from .records import changed, changed_in
 from .snapshot import Snapshot
+from .snapshot_parts import Anomaly, ResponseState
 from .text import MOST_TEXT, Text
 
 T = TypeVar("T")

@@ -8,9 +8,9 @@ from typing import Any, Optional
 
 import pytest
 
-from realtime_sync.state.parts import Limits
 from realtime_sync.state.reduce import reduce
 from realtime_sync.state.snapshot import Snapshot
+from realtime_sync.state.snapshot_parts import Limits
 from tests.state.cost import FRAMES, PLACE, conversation
 from tests.state.mirror_builder import Mirror, message
 

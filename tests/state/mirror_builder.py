@@ -8,9 +8,9 @@ from typing import Any, Optional
 from realtime_sync.protocol.codec import Codec
 from realtime_sync.protocol.dialects import named
 from realtime_sync.state.items import Item
-from realtime_sync.state.parts import Limits
 from realtime_sync.state.reduce import reduce
 from realtime_sync.state.snapshot import Snapshot
+from realtime_sync.state.snapshot_parts import Limits
 
 MISSING = object()
 """A predecessor that the frame leaves out."""

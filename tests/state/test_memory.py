@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from realtime_sync.state.parts import Limits
 from realtime_sync.state.snapshot import Snapshot
+from realtime_sync.state.snapshot_parts import Limits
 from tests.state.mirror_builder import Mirror, answer, message
 
 LIMITS = Limits(max_items=20, max_responses=10, max_anomalies=5)

@@ -14,9 +14,9 @@ from realtime_sync.protocol.codec import Codec
 from realtime_sync.protocol.events import ResponseTextDelta, UnknownEvent
 from realtime_sync.protocol.registry import ROWS, class_of
 from realtime_sync.state import reduce as reduce_module
-from realtime_sync.state.parts import Limits
 from realtime_sync.state.reduce import NOT_MIRRORED, REDUCERS, reduce
 from realtime_sync.state.snapshot import Snapshot
+from realtime_sync.state.snapshot_parts import Limits
 from tests.state.mirror_builder import Mirror, answer
 
 SERVER = sorted({row.name for row in ROWS if row.direction == "server"})

@@ -26,9 +26,9 @@ from realtime_sync.server.agents.tone import LengthRecognizer, ToneSynthesizer
 from realtime_sync.server.engine.context import Job, Options
 from realtime_sync.server.engine.core import Engine
 from realtime_sync.state.items import Item
-from realtime_sync.state.parts import ResponseState
 from realtime_sync.state.reduce import reduce, reduce_command
 from realtime_sync.state.snapshot import Snapshot
+from realtime_sync.state.snapshot_parts import ResponseState
 
 LOUD, QUIET = b"\x10\x10" * 480, b"\0\0" * 480
 """20 ms of speech and of silence."""

@@ -11,9 +11,9 @@ import pytest
 from attrs.exceptions import FrozenInstanceError
 
 from realtime_sync.state.items import Item, Part
-from realtime_sync.state.parts import Limits
 from realtime_sync.state.reduce import reduce_command
 from realtime_sync.state.snapshot import Snapshot
+from realtime_sync.state.snapshot_parts import Limits
 from tests.state.mirror_builder import Mirror, answer, call, message, said
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Optional, Union
 from .. import ordering
 from ..item_merge import with_part
 from ..items import UNNAMED, Item
-from ..parts import ResponseState
 from ..records import changed, changed_in
 from ..snapshot import Snapshot
 from ..snapshot_changes import (
@@ -25,6 +24,7 @@ from ..snapshot_changes import (
     text_or_none,
     updated,
 )
+from ..snapshot_parts import ResponseState
 
 if TYPE_CHECKING:
     from ...protocol import events

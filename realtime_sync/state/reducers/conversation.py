@@ -15,7 +15,6 @@ from .. import ordering
 from ..final_text import compared_item
 from ..item_merge import described, with_part_changed
 from ..items import PCM_RATE, Item
-from ..parts import Asked
 from ..records import changed, changed_in
 from ..snapshot import Snapshot
 from ..snapshot_changes import (
@@ -32,6 +31,7 @@ from ..snapshot_changes import (
     text_or_none,
     updated,
 )
+from ..snapshot_parts import Asked
 from .session import audio_rate
 
 MOST_ASKED = 100

@@ -9,7 +9,6 @@ from ..final_text import compared_item
 from ..item_merge import compacted, described
 from ..items import Item
 from ..lifecycle import final_response_status, item_status_after
-from ..parts import ResponseState
 from ..records import changed, changed_in, freeze
 from ..snapshot import Snapshot
 from ..snapshot_changes import (
@@ -23,6 +22,7 @@ from ..snapshot_changes import (
     text_or_none,
     updated,
 )
+from ..snapshot_parts import ResponseState
 from ..usage import with_response as with_response_usage
 from .attribution import joined, latest_open, unnamed, unnamed_item, with_response
 from .session import audio_rate

@@ -13,8 +13,8 @@ from realtime_sync.protocol.dialects.server_quirks import (
 )
 from realtime_sync.protocol.events import ConversationItemCreate
 from realtime_sync.protocol.items import ContentPart, UserMessage
-from realtime_sync.state.parts import Limits
 from realtime_sync.state.reduce import reduce_command
+from realtime_sync.state.snapshot_parts import Limits
 from tests.state.mirror_builder import MISSING, Mirror, answer, call, message, said
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from realtime_sync.state.parts import Limits
+from realtime_sync.state.snapshot_parts import Limits
 from tests.state.mirror_builder import Mirror, answer, call, said
 
 
