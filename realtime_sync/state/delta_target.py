@@ -14,8 +14,8 @@ from typing import Any, Optional, TypeVar
 
 from attrs import frozen
 
+from .frozen_records import changed_in
 from .items import Item, Part
-from .records import changed_in
 
 T = TypeVar("T")
 

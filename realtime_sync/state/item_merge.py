@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..protocol.lazy import audio_size
 from .final_text import whole_arguments, whole_text
+from .frozen_records import changed, freeze
 from .items import Item, Part
 from .lifecycle import ITEM, next_item_status, settled
-from .records import changed, freeze
 from .snapshot_changes import given, text_or_none
 from .text import plain
 

@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 from attrs import field, frozen
 
-from .records import freeze, pack
+from .frozen_records import freeze, pack
 from .text import Growing, plain
 
 PCM_RATE = 48_000

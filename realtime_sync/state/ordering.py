@@ -25,8 +25,8 @@ from typing import Final, Union
 from attrs import field, frozen
 
 from ..types import Unset
+from .frozen_records import changed, changed_in
 from .persistent_map import PersistentMap
-from .records import changed, changed_in
 
 Predecessor = Union[str, None, Unset]
 """What a server says: an item, ``null``, or nothing."""

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Optional
 
 from ..protocol import sensitive
+from .frozen_records import freeze, pack
 from .items import Item
 from .ordering import Anchor, Order, Parent, in_order
 from .persistent_map import PersistentMap
-from .records import freeze, pack
 from .snapshot_parts import Anomaly, Asked, Limits, ResponseState
 from .usage import UsageTotals
 

@@ -18,8 +18,8 @@ from ..types import UNSET, Unset
 from . import ordering
 from .delta_target import Growth
 from .final_text import Disagreement
+from .frozen_records import changed, changed_in
 from .items import Item, Part
-from .records import changed, changed_in
 from .snapshot import Snapshot
 from .snapshot_parts import Anomaly, ResponseState
 from .text import MOST_TEXT, Text

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Optional
 
 from attrs import frozen
 
-from .records import changed
+from .frozen_records import changed
 
 if TYPE_CHECKING:
     from ..protocol.responses import Usage

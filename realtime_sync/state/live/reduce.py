@@ -15,7 +15,7 @@ from attrs import evolve
 
 from ...protocol.events._base import ClientEvent, ServerEvent, UnknownEvent
 from ...protocol.lazy import audio_size
-from ..records import changed
+from ..frozen_records import changed
 from .fragments import Fragment
 from .records import Appended, Call, Delegation, LiveAudio, LiveUsage
 from .snapshot import LiveSnapshot

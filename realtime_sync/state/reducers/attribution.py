@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Optional, Union
 
 from .. import ordering
+from ..frozen_records import changed, changed_in
 from ..item_merge import with_part
 from ..items import UNNAMED, Item
-from ..records import changed, changed_in
 from ..snapshot import Snapshot
 from ..snapshot_changes import (
     find,

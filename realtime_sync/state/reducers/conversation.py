@@ -13,9 +13,9 @@ from ...protocol.dialects.server_quirks import (
 from ...types import UNSET, Unset
 from .. import ordering
 from ..final_text import compared_item
+from ..frozen_records import changed, changed_in
 from ..item_merge import described, with_part_changed
 from ..items import PCM_RATE, Item
-from ..records import changed, changed_in
 from ..snapshot import Snapshot
 from ..snapshot_changes import (
     bury,

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Optional, Union
 
 from ...protocol.lazy import audio_size
 from ..final_text import compared, compared_part, whole_arguments, whole_text
+from ..frozen_records import changed, changed_in
 from ..item_merge import described_part
 from ..items import Item
-from ..records import changed, changed_in
 from ..snapshot import Snapshot
 from ..snapshot_changes import (
     checked,

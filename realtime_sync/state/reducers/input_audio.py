@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ...protocol.dialects.server_quirks import CUMULATIVE, INCREMENTS, INTERIM
 from .. import ordering
+from ..frozen_records import changed
 from ..item_merge import with_part, with_part_changed
 from ..items import UNNAMED, Item
-from ..records import changed
 from ..snapshot import Snapshot
 from ..snapshot_changes import (
     checked,

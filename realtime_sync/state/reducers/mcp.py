@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Union
 
+from ..frozen_records import changed
 from ..items import Item
 from ..lifecycle import next_item_status
-from ..records import changed
 from ..snapshot import Snapshot
 from ..snapshot_changes import find, note, put, text_or_none
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .. import ordering
 from ..final_text import compared_item
+from ..frozen_records import changed, changed_in, freeze
 from ..item_merge import compacted, described
 from ..items import Item
 from ..lifecycle import final_response_status, item_status_after
-from ..records import changed, changed_in, freeze
 from ..snapshot import Snapshot
 from ..snapshot_changes import (
     disagreed,
