@@ -19,7 +19,7 @@ from realtime_sync.protocol.acks import ACKS
 from realtime_sync.protocol.dialects.server_quirks import HABITS, SERVERS, Server
 from realtime_sync.protocol.registry import ROWS, Row
 from realtime_sync.server import FAULTS
-from realtime_sync.state import lifecycle
+from realtime_sync.state import transitions
 
 FRAMES = Path(__file__).parents[2] / "tests" / "frames"
 """Examples of every event, which the tests decode and encode again."""
@@ -168,7 +168,7 @@ class StateTable(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        table = getattr(lifecycle, self.arguments[0])
+        table = getattr(transitions, self.arguments[0])
         rows = [
             (code(state), ", ".join(map(code, sorted(table[state]))) or "the end")
             for state in table

@@ -17,9 +17,9 @@ from ..protocol.lazy import audio_size
 from .final_text import whole_arguments, whole_text
 from .frozen_records import changed, freeze
 from .items import Item, Part
-from .lifecycle import ITEM, next_item_status, settled
 from .snapshot_changes import given, text_or_none
 from .text import plain
+from .transitions import ITEM, next_item_status, settled
 
 if TYPE_CHECKING:
     from ..protocol.items import ContentPart

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Union
 
 from ..frozen_records import changed
 from ..items import Item
-from ..lifecycle import next_item_status
 from ..snapshot import Snapshot
 from ..snapshot_changes import find, note, put, text_or_none
+from ..transitions import next_item_status
 
 if TYPE_CHECKING:
     from ...protocol import events

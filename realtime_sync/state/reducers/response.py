@@ -9,7 +9,6 @@ from ..final_text import compared_item
 from ..frozen_records import changed, changed_in, freeze
 from ..item_merge import compacted, described
 from ..items import Item
-from ..lifecycle import final_response_status, item_status_after
 from ..snapshot import Snapshot
 from ..snapshot_changes import (
     disagreed,
@@ -23,6 +22,7 @@ from ..snapshot_changes import (
     updated,
 )
 from ..snapshot_parts import ResponseState
+from ..transitions import final_response_status, item_status_after
 from ..usage import with_response as with_response_usage
 from .attribution import joined, latest_open, unnamed, unnamed_item, with_response
 from .session import audio_rate

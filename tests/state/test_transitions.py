@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from realtime_sync.state import lifecycle
+from realtime_sync.state import transitions
 
 
-@pytest.mark.parametrize("table", [lifecycle.RESPONSE, lifecycle.ITEM])
+@pytest.mark.parametrize("table", [transitions.RESPONSE, transitions.ITEM])
 def test_every_state_that_can_be_reached_is_in_the_table(
     table: Mapping[str, frozenset[str]],
 ) -> None:
@@ -20,14 +20,14 @@ def test_every_state_that_can_be_reached_is_in_the_table(
 @pytest.mark.parametrize("status", ["completed", "cancelled", "failed", "incomplete"])
 def test_the_end_of_a_response_is_terminal(status: str) -> None:
     """From the end there is no way on."""
-    assert lifecycle.settled(lifecycle.RESPONSE, status)
-    assert status in lifecycle.RESPONSE["in_progress"]
+    assert transitions.settled(transitions.RESPONSE, status)
+    assert status in transitions.RESPONSE["in_progress"]
 
 
 def test_a_status_that_nobody_knows_is_not_terminal() -> None:
     """A vendor's own word does not end anything."""
-    assert not lifecycle.settled(lifecycle.RESPONSE, "pondering")
-    assert not lifecycle.settled(lifecycle.ITEM, None)
+    assert not transitions.settled(transitions.RESPONSE, "pondering")
+    assert not transitions.settled(transitions.ITEM, None)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_status_that_nobody_knows_is_not_terminal() -> None:
 )
 def test_done_gives_a_final_status(reported: object, final: str) -> None:
     """`response.done` ends a response whatever it calls the status."""
-    assert final == lifecycle.final_response_status("in_progress", reported)
+    assert final == transitions.final_response_status("in_progress", reported)
 
 
 @pytest.mark.parametrize(
@@ -60,24 +60,24 @@ def test_an_item_never_goes_back(
     current: object, reported: object, following: object
 ) -> None:
     """A settled status stays, and saying nothing changes nothing."""
-    assert following == lifecycle.next_item_status(current, reported)
+    assert following == transitions.next_item_status(current, reported)
 
 
 def test_unfinished_items_end_with_their_response() -> None:
     """Items of a completed response are complete, others are not."""
-    assert "completed" == lifecycle.item_status_after("completed")
-    assert "incomplete" == lifecycle.item_status_after("cancelled")
-    assert "incomplete" == lifecycle.item_status_after("failed")
+    assert "completed" == transitions.item_status_after("completed")
+    assert "incomplete" == transitions.item_status_after("cancelled")
+    assert "incomplete" == transitions.item_status_after("failed")
 
 
-@pytest.mark.parametrize("current", lifecycle.RESPONSE)
-@pytest.mark.parametrize("reported", lifecycle.RESPONSE)
+@pytest.mark.parametrize("current", transitions.RESPONSE)
+@pytest.mark.parametrize("reported", transitions.RESPONSE)
 def test_no_response_takes_a_step_that_the_table_does_not_have(
     current: str, reported: str
 ) -> None:
     """A status that cannot follow says no more than that it is over."""
-    possible = reported in lifecycle.RESPONSE[current]
+    possible = reported in transitions.RESPONSE[current]
 
     assert (reported if possible else "completed") == (
-        lifecycle.final_response_status(current, reported)
+        transitions.final_response_status(current, reported)
     )
