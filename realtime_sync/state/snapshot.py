@@ -178,7 +178,7 @@ class Snapshot:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON-able values, secrets left out."""
-        from .packing import pack_fields
+        from .snapshot_json import pack_fields
 
         items = {**self._base.flat(), **self._overlay}
         return pack_fields(
@@ -209,7 +209,7 @@ class Snapshot:
         Raises:
             TypeError: the mapping has a key that no snapshot has.
         """
-        from .packing import unpack_fields
+        from .snapshot_json import unpack_fields
 
         fields = unpack_fields(packed)
         fields["base"] = PersistentMap(
