@@ -5,8 +5,8 @@ Sessions of GPT-Live: what a program needs beside `connect`.
 from __future__ import annotations
 
 from ...protocol.live import events
-from ...state.live.records import Delegation
 from ...state.live.snapshot import LiveSnapshot
+from ...state.live.snapshot_parts import Delegation
 from ..options import is_live as is_live_model
 from .close_report import LiveCloseReport
 from .config import Decisions, LiveConfig, Responses

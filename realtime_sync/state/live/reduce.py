@@ -17,8 +17,8 @@ from ...protocol.events._base import ClientEvent, ServerEvent, UnknownEvent
 from ...protocol.lazy import audio_size
 from ..frozen_records import changed
 from .fragments import Fragment
-from .records import Appended, Call, Delegation, LiveAudio, LiveUsage
 from .snapshot import LiveSnapshot
+from .snapshot_parts import Appended, Call, Delegation, LiveAudio, LiveUsage
 
 if TYPE_CHECKING:
     from ...protocol.live import events

@@ -22,9 +22,9 @@ from ...protocol.live.limits import (
 )
 from ...protocol.live.sessions import Session
 from .fragments import Fragments, Overlap, Timeline, overlaps
-from .records import Appended, Delegation, LiveAudio, LiveUsage
 from .segments import LOSSLESS, Policy, Segment, segments
 from .snapshot_json import pack, unpack
+from .snapshot_parts import Appended, Delegation, LiveAudio, LiveUsage
 
 MESSAGE_TOKENS: Final = 4
 """What a message costs beside its text."""

@@ -10,7 +10,7 @@ from attrs import asdict, fields_dict
 
 from ...protocol import sensitive
 from .fragments import Fragment, Fragments
-from .records import Appended, Call, Delegation, LiveAudio, LiveUsage
+from .snapshot_parts import Appended, Call, Delegation, LiveAudio, LiveUsage
 
 T = TypeVar("T")
 
