@@ -49,6 +49,7 @@ from realtime_sync.server.host import connection as serving
 from realtime_sync.server.host import listener, secrets
 from realtime_sync.session.live import LiveConfig, Responses, backend
 from realtime_sync.session.options import SessionOptions
+from realtime_sync.state.growing_text import MOST_TEXT
 from realtime_sync.state.item_merge import FURTHEST_PART
 from realtime_sync.state.live import reduce as live
 from realtime_sync.state.live.snapshot import LiveSnapshot
@@ -56,7 +57,6 @@ from realtime_sync.state.reducers import attribution
 from realtime_sync.state.reducers import conversation as conversation_reducers
 from realtime_sync.state.reducers import session as session_reducers
 from realtime_sync.state.snapshot_parts import Limits
-from realtime_sync.state.text import MOST_TEXT
 from realtime_sync.telemetry import Ledger, live_work
 from realtime_sync.testing import MemoryTransport
 from realtime_sync.transport import final_answer, http_errors, log_writer, logs, outbox

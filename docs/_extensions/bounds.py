@@ -188,7 +188,7 @@ MIRROR: Rows = (
     ),
     Bound(
         "a text, a transcript or arguments that come in pieces",
-        "state.text:MOST_TEXT",
+        "state.growing_text:MOST_TEXT",
         "characters",
         "what comes then is left out, with the anomaly ``endless_text``, until the "
         "server tells the whole; handlers get every piece",

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple, Union
 
 from ..protocol.jsontext import loads
+from .growing_text import Growing, plain
 from .items import Item, Part
-from .text import Growing, plain
 
 if TYPE_CHECKING:
     from ..protocol.items import ContentPart

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from attrs import AttrsInstance, fields
 
-from .text import Text
+from .growing_text import Text
 
 T = TypeVar("T")
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 from ..protocol.lazy import audio_size
 from .final_text import whole_arguments, whole_text
 from .frozen_records import changed, freeze
+from .growing_text import plain
 from .items import Item, Part
 from .snapshot_changes import given, text_or_none
-from .text import plain
 from .transitions import ITEM, next_item_status, settled
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any, Optional
 from attrs import field, frozen
 
 from .frozen_records import freeze, pack
-from .text import Growing, plain
+from .growing_text import Growing, plain
 
 PCM_RATE = 48_000
 """Bytes per second of 16-bit PCM at 24 kHz, which is what an unknown format is."""

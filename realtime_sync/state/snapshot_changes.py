@@ -19,10 +19,10 @@ from . import ordering
 from .delta_target import Growth
 from .final_text import Disagreement
 from .frozen_records import changed, changed_in
+from .growing_text import MOST_TEXT, Text
 from .items import Item, Part
 from .snapshot import Snapshot
 from .snapshot_parts import Anomaly, ResponseState
-from .text import MOST_TEXT, Text
 
 T = TypeVar("T")
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Optional, Union
 from ...protocol.lazy import audio_size
 from ..final_text import compared, compared_part, whole_arguments, whole_text
 from ..frozen_records import changed, changed_in
+from ..growing_text import MOST_TEXT, append
 from ..item_merge import described_part
 from ..items import Item
 from ..snapshot import Snapshot
@@ -26,7 +27,6 @@ from ..snapshot_changes import (
     regrown,
     text_or_none,
 )
-from ..text import MOST_TEXT, append
 from .attribution import (
     CallDelta,
     CallDone,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 from ...protocol.dialects.server_quirks import CUMULATIVE, INCREMENTS, INTERIM
 from .. import ordering
 from ..frozen_records import changed
+from ..growing_text import append, plain
 from ..item_merge import with_part, with_part_changed
 from ..items import UNNAMED, Item
 from ..snapshot import Snapshot
@@ -23,7 +24,6 @@ from ..snapshot_changes import (
     text_or_none,
     updated,
 )
-from ..text import append, plain
 from ..usage import with_transcription
 from .attribution import unnamed
 

@@ -9,7 +9,7 @@ import pytest
 
 from realtime_sync.protocol.dialects.server_quirks import SHORT_DONE
 from realtime_sync.state import snapshot_changes
-from realtime_sync.state.text import MOST_TEXT
+from realtime_sync.state.growing_text import MOST_TEXT
 from tests.state.mirror_builder import Mirror, answer, call
 
 

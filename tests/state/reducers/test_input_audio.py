@@ -11,7 +11,7 @@ from realtime_sync.protocol.dialects.server_quirks import (
     INTERIM,
     habits_of,
 )
-from realtime_sync.state.text import MOST_TEXT
+from realtime_sync.state.growing_text import MOST_TEXT
 from tests.state.mirror_builder import MISSING, Mirror, message
 
 TRANSCRIPTION = "conversation.item.input_audio_transcription."

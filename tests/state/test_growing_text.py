@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 
-from realtime_sync.state.text import MOST_TEXT, Text, append, plain
+from realtime_sync.state.growing_text import MOST_TEXT, Text, append, plain
 
 
 def grown(pieces: int) -> Text:
