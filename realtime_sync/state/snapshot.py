@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Optional
 from attrs import field, frozen
 
 from .delta_target import Growth, OverlayOnDemand
+from .export_formats import Line, chat_messages, transcript_lines
 from .frozen_records import changed_in
 from .items import PCM_RATE, Item, Part
 from .ordering import Order
 from .persistent_map import PersistentMap
-from .rendering import Line, chat_messages, transcript_lines
 from .snapshot_parts import Anomaly, Asked, Limits, ResponseState
 from .usage import UsageTotals
 
