@@ -16,7 +16,7 @@ from ..connection.pending import PendingCommands
 from ..connection.sender import Sender
 from ..connection.taps import Taps
 from ..dispatch.dispatcher import Dispatcher
-from ..dispatch.names import lacked_by, names_of
+from ..dispatch.name_lookup import lacked_by, names_of
 from ..dispatch.notices import NOTICE_PREFIXES
 from ..dispatch.router import Router
 from ..dispatch.signals import SignalBoard

@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 
 from realtime_sync import events
-from realtime_sync.dispatch.names import is_event_class, lacked_by, names_of, resolve
+from realtime_sync.dispatch.name_lookup import (
+    is_event_class,
+    lacked_by,
+    names_of,
+    resolve,
+)
 from realtime_sync.dispatch.notices import ConnectionDropped, Notice
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.protocol.dialects import named
