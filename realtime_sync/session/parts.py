@@ -29,7 +29,7 @@ from ..protocol.dialects import named
 from ..state.mirrors import Mirror, mirror_of
 from ..state.snapshot import Snapshot
 from ..transport.endpoint import Endpoint
-from .opening import dialect_remedy
+from .connect_attempt import dialect_remedy
 from .options import SessionOptions
 from .publisher import Publisher
 from .reconnector import Reconnector

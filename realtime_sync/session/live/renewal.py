@@ -27,7 +27,7 @@ from ...protocol.live.limits import BYTES_PER_TOKEN, INSTRUCTION_TOKENS
 from ...state.live.snapshot import LiveSnapshot, recent
 from ...transport.base import Transport
 from ...transport.logs import area_logger
-from ..opening import GREETINGS, Greeting
+from ..connect_attempt import GREETINGS, Greeting
 from ..options import SessionOptions
 from .config import start_command
 
