@@ -24,7 +24,7 @@ from .caller_checks import (
 from .dialects import GA, Dialect, client_lift
 from .dialects.field_moves import View, same
 from .events._base import ClientEvent, ServerEvent, UnknownEvent
-from .lazy import encode_bytes, key
+from .lazy_audio import encode_bytes, key
 from .lenient_structure import salvage
 from .registry import class_of, event_class, find
 from .structure import Hook, Misfit, exact_hook, hook_for

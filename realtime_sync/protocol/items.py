@@ -27,7 +27,7 @@ from .fields import (
     required,
     sequence,
 )
-from .lazy import lazy_audio
+from .lazy_audio import lazy_audio
 
 
 @lazy_audio

@@ -17,7 +17,7 @@ from attrs import fields_dict
 from ..types import UNSET
 from .annotations import Shape, describe
 from .fields import AUDIO
-from .lazy import key
+from .lazy_audio import key
 from .structure import (
     Check,
     Misfit,

@@ -24,7 +24,7 @@ from ..types import UNSET
 from .annotations import Shape, class_variables, shapes_of
 from .events._base import ClientEvent, ServerEvent
 from .fields import AUDIO, EXTRA
-from .lazy import key
+from .lazy_audio import key
 from .unstructure import to_mapping
 
 Check = Callable[[Any], Any]

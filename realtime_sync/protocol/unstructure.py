@@ -14,7 +14,7 @@ from ..types import UNSET
 from .annotations import class_variables
 from .events._base import UnknownEvent
 from .fields import AUDIO, EXTRA
-from .lazy import encode, key
+from .lazy_audio import encode, key
 
 _LOCAL = ("raw", "problems")
 _PLAIN = frozenset({str, int, float, bool, type(None)})

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from ..protocol.lazy import audio_size
+from ..protocol.lazy_audio import audio_size
 from .final_text import whole_arguments, whole_text
 from .frozen_records import changed, freeze
 from .growing_text import plain

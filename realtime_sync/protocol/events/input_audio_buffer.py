@@ -8,7 +8,7 @@ from attrs import frozen
 
 from ...types import UNSET, OrUnset
 from ..fields import MaybeText, checked, given_audio, required
-from ..lazy import lazy_audio
+from ..lazy_audio import lazy_audio
 from ._base import ClientEvent, ServerEvent
 
 

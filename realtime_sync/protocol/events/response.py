@@ -10,7 +10,7 @@ from attrs import frozen
 from ...types import UNSET, OrUnset, Unset
 from ..fields import audio_field, checked, free, required
 from ..items import ContentPart, Item
-from ..lazy import lazy_audio
+from ..lazy_audio import lazy_audio
 from ..responses import Response, ResponseConfig
 from ._base import ClientEvent, ServerEvent
 

@@ -23,7 +23,7 @@ from ..fields import (
     given_freely,
     required,
 )
-from ..lazy import lazy_audio
+from ..lazy_audio import lazy_audio
 from ..sessions import TranslationConfig, TranslationSession
 from ._base import ClientEvent, ServerEvent
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Optional, Union
 from attrs import evolve
 
 from ...protocol.events._base import ClientEvent, ServerEvent, UnknownEvent
-from ...protocol.lazy import audio_size
+from ...protocol.lazy_audio import audio_size
 from ..frozen_records import changed
 from .fragments import Fragment
 from .snapshot import LiveSnapshot

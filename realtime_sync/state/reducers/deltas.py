@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional, Union
 
-from ...protocol.lazy import audio_size
+from ...protocol.lazy_audio import audio_size
 from ..final_text import compared, compared_part, whole_arguments, whole_text
 from ..frozen_records import changed, changed_in
 from ..growing_text import MOST_TEXT, append

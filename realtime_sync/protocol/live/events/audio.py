@@ -9,7 +9,7 @@ from attrs import frozen
 from ....types import UNSET, OrUnset
 from ...events._base import ClientEvent, ServerEvent
 from ...fields import MaybeInt, audio_field, checked, given_audio
-from ...lazy import lazy_audio
+from ...lazy_audio import lazy_audio
 from ._base import CorrelatedEvent
 
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime_sync.protocol import events, items, lazy
+from realtime_sync.protocol import events, items, lazy_audio
 from realtime_sync.protocol.codec import Codec, to_mapping
-from realtime_sync.protocol.lazy import audio_size, encoded
+from realtime_sync.protocol.lazy_audio import audio_size, encoded
 from realtime_sync.types import UNSET
 
 
@@ -125,7 +125,7 @@ def test_base64_is_decoded_alike_with_and_without_the_speed_extra(text: str) -> 
         except ValueError:
             return "refused"
 
-    assert outcome(lazy.decode_slowly) == outcome(lazy.decode)
+    assert outcome(lazy_audio.decode_slowly) == outcome(lazy_audio.decode)
 
 
 def test_without_the_speed_extra_the_standard_library_does_it(
@@ -134,7 +134,7 @@ def test_without_the_speed_extra_the_standard_library_does_it(
     """The module is loaded once more, where pybase64 cannot be imported."""
     monkeypatch.setitem(sys.modules, "pybase64", None)
     spec = importlib.util.spec_from_file_location(
-        "realtime_sync.protocol._without_speed", lazy.__file__
+        "realtime_sync.protocol._without_speed", lazy_audio.__file__
     )
     assert spec is not None and spec.loader is not None
     slow = importlib.util.module_from_spec(spec)
