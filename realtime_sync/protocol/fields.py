@@ -26,7 +26,7 @@ from attrs import NOTHING, Attribute, AttrsInstance, field
 
 from ..types import UNSET, Unset
 from . import sensitive
-from .annotations import Shape, describe, fits, shapes_of
+from .type_shapes import Shape, describe, fits, shapes_of
 
 Validator = Callable[[Any, "Attribute[Any]", Any], Any]
 

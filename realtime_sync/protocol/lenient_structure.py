@@ -15,7 +15,6 @@ from typing import Any
 from attrs import fields_dict
 
 from ..types import UNSET
-from .annotations import Shape, describe
 from .fields import AUDIO
 from .lazy_audio import key
 from .structure import (
@@ -27,6 +26,7 @@ from .structure import (
     extra_name,
     known_keys,
 )
+from .type_shapes import Shape, describe
 
 _KINDS = {
     bool: "true or false",

@@ -21,10 +21,10 @@ from attrs import fields_dict, has
 from cattrs import Converter
 
 from ..types import UNSET
-from .annotations import Shape, class_variables, shapes_of
 from .events._base import ClientEvent, ServerEvent
 from .fields import AUDIO, EXTRA
 from .lazy_audio import key
+from .type_shapes import Shape, class_variables, shapes_of
 from .unstructure import to_mapping
 
 Check = Callable[[Any], Any]

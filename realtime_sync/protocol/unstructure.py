@@ -11,10 +11,10 @@ from typing import Any
 from attrs import fields, has
 
 from ..types import UNSET
-from .annotations import class_variables
 from .events._base import UnknownEvent
 from .fields import AUDIO, EXTRA
 from .lazy_audio import encode, key
+from .type_shapes import class_variables
 
 _LOCAL = ("raw", "problems")
 _PLAIN = frozenset({str, int, float, bool, type(None)})

@@ -24,10 +24,10 @@ from typing import (
 from attrs import fields_dict
 from pydantic import BaseModel
 
-from realtime_sync.protocol.annotations import Shape, class_variables, shapes_of
 from realtime_sync.protocol.dialects.field_moves import Field
 from realtime_sync.protocol.fields import REQUIRED
 from realtime_sync.protocol.registry import canonical
+from realtime_sync.protocol.type_shapes import Shape, class_variables, shapes_of
 from realtime_sync.types import UNSET
 
 LOCAL = frozenset({"raw", "problems", "extra"})

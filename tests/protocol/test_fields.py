@@ -10,16 +10,16 @@ import pytest
 from attrs import fields, fields_dict
 
 from realtime_sync.protocol import audio_config, events, items, sessions, tools
-from realtime_sync.protocol.annotations import (
+from realtime_sync.protocol.codec import Codec
+from realtime_sync.protocol.fields import REQUIRED, to_audio
+from realtime_sync.protocol.registry import LIVE_ROWS, ROWS, Row, class_of
+from realtime_sync.protocol.type_shapes import (
     Shape,
     describe,
     fits,
     shape_of,
     shapes_of,
 )
-from realtime_sync.protocol.codec import Codec
-from realtime_sync.protocol.fields import REQUIRED, to_audio
-from realtime_sync.protocol.registry import LIVE_ROWS, ROWS, Row, class_of
 from realtime_sync.types import UNSET, Unset
 
 
