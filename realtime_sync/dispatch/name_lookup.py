@@ -11,7 +11,7 @@ from typing import Optional
 
 from ..errors import ConfigurationError
 from ..protocol.dialects import Dialect
-from ..protocol.live.ways import IN_LIVE
+from ..protocol.live.counterparts import IN_LIVE
 from ..protocol.registry import (
     ALIASES,
     canonical,

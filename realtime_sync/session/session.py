@@ -9,7 +9,7 @@ from ..connection.command_handle import CommandHandle
 from ..deadline import Deadline
 from ..dispatch.router import Router
 from ..errors import CommandRejected, WaitTimeout
-from ..protocol.live.ways import IN_REALTIME
+from ..protocol.live.counterparts import IN_REALTIME
 from ..state.restore import RestorePlan, RestoreReport, Unconfirmed
 from ..state.snapshot import Snapshot
 from ..transport.endpoint import Endpoint

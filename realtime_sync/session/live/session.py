@@ -14,8 +14,8 @@ from ...dispatch.router import Router
 from ...errors import ConfigurationError, ConnectionClosed, LocalProtocolError
 from ...protocol.fields import to_audio
 from ...protocol.live import events
+from ...protocol.live.counterparts import IN_LIVE
 from ...protocol.live.limits import FIXTURE_BYTES
-from ...protocol.live.ways import IN_LIVE
 from ...state.latency import FLOOR, peak
 from ...state.live.snapshot import LiveSnapshot
 from ...transport.endpoint import Endpoint
