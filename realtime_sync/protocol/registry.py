@@ -20,7 +20,7 @@ from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple, Optional
 
 from ..types import SessionType
-from .live import rows as live
+from .live import registry as live
 
 Direction = str
 """``"server"`` for what a server says, ``"client"`` for commands."""

@@ -142,4 +142,4 @@ def test_nothing_of_live_is_loaded_before_it_is_needed() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
 
-    assert "['realtime_sync.protocol.live.rows']" == told.stdout.strip()
+    assert "['realtime_sync.protocol.live.registry']" == told.stdout.strip()

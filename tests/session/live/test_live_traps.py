@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from realtime_sync import RealtimeClient, ReconnectPolicy, errors, webhooks
-from realtime_sync.protocol.live.rows import CLIENT, SERVER
+from realtime_sync.protocol.live.registry import CLIENT, SERVER
 from realtime_sync.session.live import LiveConfig, Responses
 from realtime_sync.session.live.idle_audio import PATIENCE, PIECE, IdleAudio
 from realtime_sync.testing import MemoryTransport

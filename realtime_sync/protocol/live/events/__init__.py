@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ..rows import CLIENT, SERVER
+from ..registry import CLIENT, SERVER
 
 if TYPE_CHECKING:
     from ._base import CorrelatedEvent
