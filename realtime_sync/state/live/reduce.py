@@ -22,7 +22,7 @@ from .snapshot_parts import Appended, Call, Delegation, LiveAudio, LiveUsage
 
 if TYPE_CHECKING:
     from ...protocol.live import events
-    from ...protocol.live.nested import (
+    from ...protocol.live.backend_events import (
         OutputItemDone,
         OutputTextDelta,
         ResponseCompleted,

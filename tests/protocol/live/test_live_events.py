@@ -10,7 +10,7 @@ import pytest
 
 from realtime_sync.protocol.codec import Codec
 from realtime_sync.protocol.events import UnknownEvent
-from realtime_sync.protocol.live import events, nested
+from realtime_sync.protocol.live import backend_events, events
 from realtime_sync.protocol.registry import LIVE_ROWS, class_of, find
 from realtime_sync.types import UNSET
 
@@ -101,8 +101,8 @@ def test_the_call_to_act_on_is_typed() -> None:
 
     event: Any = CODEC.structure({"type": "response.event", "event": inner})
 
-    assert isinstance(event.event, nested.OutputItemDone)
-    assert isinstance(event.event.item, nested.BackendFunctionCall)
+    assert isinstance(event.event, backend_events.OutputItemDone)
+    assert isinstance(event.event.item, backend_events.BackendFunctionCall)
     assert ("c", "f", "{}") == (
         event.event.item.call_id,
         event.event.item.name,

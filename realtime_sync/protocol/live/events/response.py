@@ -10,7 +10,7 @@ from attrs import frozen
 from ....types import UNSET, OrUnset
 from ...events._base import ClientEvent
 from ...fields import MaybeText, checked, given_freely, required
-from ..nested import BackendEvent
+from ..backend_events import BackendEvent
 from ._base import CorrelatedEvent
 
 
