@@ -8,7 +8,7 @@ measurement is a process of its own, and so is the server that they talk to.
 from __future__ import annotations
 
 from .report import Row, as_csv, as_json, chart, combined, table
-from .running import measure
+from .runner import measure
 from .scenarios import SCENARIOS, Scenario
 
 __all__ = [
