@@ -21,7 +21,7 @@ from .context import Context, Options
 from .conversation import Conversation, check_call, decoded, new_entry
 from .exchange import Exchange
 from .ids import Ids
-from .listening import Listening, check_size
+from .input_buffer import Listening, check_size
 from .mcp import McpServers
 from .refusal import session_expired
 from .speaking import Speaking

@@ -14,7 +14,7 @@ from ..voice.interfaces import Synthesizer
 from .configuration import check_modalities
 from .context import Context, Job
 from .conversation import Entry, check_call, new_entry
-from .listening import Listening
+from .input_buffer import Listening
 from .mcp import Found, McpServers
 from .plan import Plan
 from .rate_limits import RateLimits

@@ -20,7 +20,7 @@ from .context import Context, Job, Options
 from .conversation import Conversation, decoded
 from .exchange import Exchange, Frame
 from .ids import Ids
-from .listening import InputBuffer, check_size
+from .input_buffer import InputBuffer, check_size
 from .refusal import session_expired
 from .sound import PCM
 from .speaking import spoken

@@ -10,7 +10,7 @@ from typing import Callable, Iterator, Optional
 import attrs
 
 from ..engine.context import Job
-from ..engine.listening import InputBuffer
+from ..engine.input_buffer import InputBuffer
 from ..engine.sound import expand, to_native
 from ..engine.turns import Started, TurnDetector, TurnRules
 from .context import LiveContext
