@@ -24,7 +24,7 @@ from .ids import Ids
 from .input_buffer import Listening, check_size
 from .mcp import McpServers
 from .refusal import session_expired
-from .speaking import Speaking
+from .responses import Speaking
 
 Frame = dict[str, Any]
 APPEND_LIMIT = 15 << 20

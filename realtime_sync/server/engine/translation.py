@@ -22,8 +22,8 @@ from .exchange import Exchange, Frame
 from .ids import Ids
 from .input_buffer import InputBuffer, check_size
 from .refusal import session_expired
+from .responses import spoken
 from .sound import PCM
-from .speaking import spoken
 from .turns import Started, TurnDetector, TurnRules
 
 APPEND_LIMIT = 15 << 20

@@ -11,7 +11,7 @@ import attrs
 from ..agents.base import Call, Delegate, Failure, Piece, Prompt, Say, item_text, pieces
 from ..engine.context import Job
 from ..engine.refusal import Refusal
-from ..engine.speaking import spoken
+from ..engine.responses import spoken
 from .appends import Appends
 from .backend import Backend, Run
 from .context import LiveContext
