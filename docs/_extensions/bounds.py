@@ -333,7 +333,7 @@ SERVER: Rows = (
     ),
     Bound(
         "depth of a client's JSON",
-        "server.engine.decoding:MOST_DEPTH",
+        "server.engine.client_json:MOST_DEPTH",
         "levels",
         "HTTP 400, or an ``error`` event; the session goes on",
     ),

@@ -9,8 +9,8 @@ from typing import Any, Callable, Iterable, Iterator, Mapping, Optional, Union
 from ...protocol.dialects import named
 from .beta_frames import beta_fields
 from .check import Rule
+from .client_json import decoded
 from .context import Context, Job
-from .decoding import decoded
 from .refusal import Refusal, binary_message, invalid_json, invalid_value, missing
 
 Frame = dict[str, Any]

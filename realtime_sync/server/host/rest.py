@@ -18,8 +18,8 @@ from ..clock import Clock
 from ..engine import beta_shapes, ga_shapes, session_shapes
 from ..engine.beta_frames import beta_fields
 from ..engine.check import integer, text
+from ..engine.client_json import decoded
 from ..engine.configuration import Configuration
-from ..engine.decoding import decoded
 from ..engine.ids import Ids
 from ..engine.refusal import Refusal, invalid_json, missing
 from .calls import Call, Calls, sdp_answer

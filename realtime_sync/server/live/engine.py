@@ -15,8 +15,8 @@ from typing import Any, Callable, Mapping, Optional, Union
 import attrs
 
 from ..agents.base import Agent
+from ..engine.client_json import decoded
 from ..engine.context import Job, Options
-from ..engine.decoding import decoded
 from ..engine.ids import Ids
 from ..engine.refusal import (
     Refusal,
