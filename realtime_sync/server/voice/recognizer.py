@@ -10,7 +10,7 @@ import pocketsphinx
 
 from realtime_sync.errors import RealtimeError
 
-from .decoding import DecoderProcess, DecoderStopped
+from .decoder_process import DecoderProcess, DecoderStopped
 from .pitch import median_pitch
 from .samples import Samples, pcm_of, resample, samples_of
 

@@ -11,8 +11,8 @@ import sys
 import pytest
 
 from realtime_sync.errors import RealtimeError
-from realtime_sync.server.voice import decoding, recognizer
-from realtime_sync.server.voice.decoding import (
+from realtime_sync.server.voice import decoder_process, recognizer
+from realtime_sync.server.voice.decoder_process import (
     DecoderProcess,
     DecoderStopped,
     serve_decoder,
@@ -58,8 +58,10 @@ def test_a_process_that_ignores_the_end_of_its_input_is_killed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Closing never waits longer than its grace."""
-    monkeypatch.setattr(decoding, "_GRACE_S", 0.01)
-    monkeypatch.setattr(decoding, "_PROGRAM", "import threading as t; t.Event().wait()")
+    monkeypatch.setattr(decoder_process, "_GRACE_S", 0.01)
+    monkeypatch.setattr(
+        decoder_process, "_PROGRAM", "import threading as t; t.Event().wait()"
+    )
     decoder = DecoderProcess()
     decoder.close()
 
@@ -70,7 +72,7 @@ def test_a_recogniser_that_cannot_start_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """After two processes the recognizer gives up, and stays usable."""
-    monkeypatch.setattr(decoding, "_PROGRAM", "raise SystemExit(3)")
+    monkeypatch.setattr(decoder_process, "_PROGRAM", "raise SystemExit(3)")
     hearing = recognizer.SphinxRecognizer()
     loud = struct.pack("<h", 9000) * 16000
     for _ in range(2):
