@@ -15,7 +15,7 @@ from .demo import DEMO_QUESTION
 from .dialogue import Dialogue
 from .engines import default_activity, default_recognizer, default_synthesizer
 from .interfaces import Recognizer, Synthesizer, VoiceActivity
-from .scoring import normal_words, word_error_rate, word_errors
+from .word_errors import normal_words, word_error_rate, word_errors
 
 __all__ = [
     "DEMO_QUESTION",

@@ -7,7 +7,7 @@ from typing import Final
 
 import attrs
 
-from .scoring import normal_words
+from .word_errors import normal_words
 
 _OPERATORS: Final = (
     (re.compile(r"(?<=\d)\s*-\s*(?=\d)"), " minus "),
