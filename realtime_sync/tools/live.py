@@ -11,8 +11,8 @@ from ..errors import ConnectionClosed, RealtimeError
 from ..transport.logs import area_logger
 from .calls import failure
 from .offered import OfferedTools, name_of
-from .running import RunningCall
 from .tool import Tool
+from .tool_round import RunningCall
 
 if TYPE_CHECKING:
     from .. import live

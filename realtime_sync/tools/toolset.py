@@ -12,8 +12,8 @@ from ..transport.logs import area_logger
 from .calls import FunctionCall, failure
 from .host import ToolHost
 from .offered import OfferedTools, name_of
-from .running import Round
 from .tool import Tool
+from .tool_round import Round
 
 if TYPE_CHECKING:
     from .. import Reply, ResponseHandle, Session, Snapshot

@@ -16,7 +16,7 @@ from realtime_sync.server import Call, serve
 from realtime_sync.server.agents.base import Prompt
 from realtime_sync.testing import MemoryTransport, faults, frames
 from realtime_sync.tools import ToolCall
-from realtime_sync.tools.running import RunningCall
+from realtime_sync.tools.tool_round import RunningCall
 
 OUTPUT = "function_call_output"
 
