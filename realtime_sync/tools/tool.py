@@ -13,9 +13,9 @@ import attrs
 from attrs import frozen
 
 from ..errors import ToolError
+from .argument_types import Misfit, new_converter, structured
 from .calls import ToolCall
 from .schema import function_schema, parameters_of, summary
-from .structuring import Misfit, new_converter, structured
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
