@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Optional, Protocol, Union
 from ..errors import ConnectionClosed, RealtimeError
 from ..transport.logs import area_logger
 from .calls import failure
-from .offered import OfferedTools, name_of
+from .offered_tools import OfferedTools, name_of
 from .tool import Tool
 from .tool_round import RunningCall
 

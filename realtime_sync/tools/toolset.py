@@ -11,7 +11,7 @@ from ..errors import ConnectionClosed, ConnectionClosedOK, WaitTimeout
 from ..transport.logs import area_logger
 from .calls import FunctionCall, failure
 from .host import ToolHost
-from .offered import OfferedTools, name_of
+from .offered_tools import OfferedTools, name_of
 from .tool import Tool
 from .tool_round import Round
 
