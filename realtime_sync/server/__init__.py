@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from .host.live import LiveSessions
     from .host.server import Server
     from .host.sessions import ServerSession
+    from .local_server import serve
     from .offline import open_engine
-    from .serving import serve
 
 __all__ = [
     "Agent",
@@ -51,7 +51,7 @@ _LAZY = {
     "Fault": "host.faults",
     "LiveSessions": "host.live",
     "open_engine": "offline",
-    "serve": "serving",
+    "serve": "local_server",
 }
 
 

@@ -29,7 +29,7 @@ from .live.engine import LiveEngine
 from .live.hub import Hub, Participant
 
 if TYPE_CHECKING:
-    from .serving import AgentLike
+    from .local_server import AgentLike
 
 
 AgentArgument = Union[str, Agent, Callable[[Prompt], Answer], Iterable[Any]]
@@ -123,6 +123,6 @@ def _agent(agent: AgentLike) -> Agent:
     if agent == "echo":
         return Echo()
     # Knows every kind of agent, and the host too: it is slow to import.
-    from .serving import agent_named
+    from .local_server import agent_named
 
     return agent_named(agent)[0]
