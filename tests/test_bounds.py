@@ -40,7 +40,7 @@ from realtime_sync.protocol import jsontext
 from realtime_sync.protocol.codec import Codec
 from realtime_sync.protocol.events import UnknownEvent
 from realtime_sync.recording import reader
-from realtime_sync.report import html, reading
+from realtime_sync.report import html, timeline_builder
 from realtime_sync.rest import bounds as rest_bounds
 from realtime_sync.rest.http import Rest
 from realtime_sync.server import Server, serve
@@ -605,7 +605,7 @@ def _entry(patch: pytest.MonkeyPatch, path: Path) -> None:
     page = html([json.dumps(each) for each in lines])
 
     assert "y" * 100 in page
-    assert "y" * (2 * reading.LONGEST_TEXT) not in page
+    assert "y" * (2 * timeline_builder.LONGEST_TEXT) not in page
 
 
 # -- HTTP ------------------------------------------------------------------------

@@ -252,7 +252,7 @@ TEXTS: Rows = (
     ),
     Bound(
         "an entry in a report",
-        "report.reading:LONGEST_TEXT",
+        "report.timeline_builder:LONGEST_TEXT",
         "characters",
         "it is cut; the recording has the whole one",
     ),

@@ -11,8 +11,8 @@ from ..telemetry import Tokens
 from .compressed import mp3
 from .latency import latency_bars, latency_table
 from .markup import Content, Markup, element, joined
-from .reading import as_json
 from .timeline import Entry, Problem, Story, Utterance
+from .timeline_builder import as_json
 from .waveform import waveform
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; media-src data:"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Optional, Protocol, Union, cast
 from ..errors import ConfigurationError
 from ..types import RecordingSource
 from .page import MOST_AUDIO, page
-from .reading import from_recording, from_snapshot
 from .timeline import Story
+from .timeline_builder import from_recording, from_snapshot
 
 if TYPE_CHECKING:
     from .. import Session, Snapshot, live
