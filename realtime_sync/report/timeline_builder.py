@@ -13,7 +13,7 @@ from ..state.latency import HASTE
 from ..telemetry import Tokens
 from ..transport.redaction import redact
 from ..types import RecordingSource
-from .live_reading import LiveListener, add_live
+from .live_timeline import LiveListener, add_live
 from .recording_reader import Listener
 from .timeline import Entry, Problem, Story, Utterance
 
