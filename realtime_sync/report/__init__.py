@@ -16,13 +16,13 @@ from ..state.latency import Turn
 from .latency import latency_bars, latency_table
 from .markup import Content, Markup, element
 from .page import audio_url, body_of, document, player, said, style
+from .page_writer import Told, html, tell, write
 from .recording_reader import Listener
 from .sound import Stretch, Track
 from .tables import to_dataframe
 from .timeline import MOMENTS, Entry, Problem, Story, Utterance
 from .timeline_builder import problem, utterance_of
 from .waveform import waveform
-from .writing import Told, html, tell, write
 
 __all__ = [
     "Content",

@@ -10,8 +10,8 @@ from ..errors import ConfigurationError
 from ..protocol import audio_fields
 from ..telemetry import data_frame, token_columns
 from ..types import RecordingSource
+from .page_writer import Told, recording_of, tell, title_of
 from .timeline import MOMENTS, Story
-from .writing import Told, recording_of, tell, title_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
