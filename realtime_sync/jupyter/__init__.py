@@ -17,11 +17,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .asking import Answer, Answers, ask_each
+    from .batch import Answer, Answers, ask_each
+    from .browser_player import BrowserPlayer
     from .html import html_of
     from .live import LiveLatency, LiveTranscript
     from .naming import close, connect, sessions
-    from .playing import BrowserPlayer
     from .plots import Picture, latency, waveform
     from .talk import Talk
 
@@ -43,14 +43,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Answer": "asking",
-    "Answers": "asking",
-    "BrowserPlayer": "playing",
+    "Answer": "batch",
+    "Answers": "batch",
+    "BrowserPlayer": "browser_player",
     "LiveLatency": "live",
     "LiveTranscript": "live",
     "Picture": "plots",
     "Talk": "talk",
-    "ask_each": "asking",
+    "ask_each": "batch",
     "close": "naming",
     "connect": "naming",
     "html_of": "html",

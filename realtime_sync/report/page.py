@@ -8,9 +8,9 @@ from typing import Optional
 from .. import Audio
 from ..state.latency import Turn
 from ..telemetry import Tokens
-from .compressed import mp3
 from .latency import latency_bars, latency_table
 from .markup import Content, Markup, element, joined
+from .mp3 import mp3
 from .timeline import Entry, Problem, Story, Utterance
 from .timeline_builder import as_json
 from .waveform import waveform
