@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .browser_player import BrowserPlayer
     from .html import html_of
     from .live import LiveLatency, LiveTranscript
-    from .naming import close, connect, sessions
+    from .named_sessions import close, connect, sessions
     from .plots import Picture, latency, waveform
     from .talk import Talk
 
@@ -51,11 +51,11 @@ _HOMES = {
     "Picture": "plots",
     "Talk": "talk",
     "ask_each": "batch",
-    "close": "naming",
-    "connect": "naming",
+    "close": "named_sessions",
+    "connect": "named_sessions",
     "html_of": "html",
     "latency": "plots",
-    "sessions": "naming",
+    "sessions": "named_sessions",
     "waveform": "plots",
 }
 

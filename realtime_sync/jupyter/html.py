@@ -10,7 +10,7 @@ from ..report import Content, Markup, Utterance, element, player
 from ..report import said as said_html
 from ..report import style, tell
 from ..telemetry import activity
-from .naming import sounds_of
+from .named_sessions import sounds_of
 
 if TYPE_CHECKING:
     from .. import Reply, Session, Snapshot

@@ -6,7 +6,7 @@ from .. import Session
 from .. import report as page
 from ..report import Story, Told, element, tell
 from .html import framed
-from .naming import story_of
+from .named_sessions import story_of
 
 
 class Picture:

@@ -14,7 +14,7 @@ import pytest
 
 from realtime_sync import Snapshot, jupyter
 from realtime_sync.errors import ConfigurationError
-from realtime_sync.jupyter import naming
+from realtime_sync.jupyter import named_sessions
 from realtime_sync.server import Server, serve
 
 MODEL = "gpt-realtime-2.1"
@@ -73,13 +73,13 @@ def test_recording_is_read_once_however_many_items_are_shown(
     for question in ("One", "Two", "Three"):
         session.ask(question, output_modalities=["audio"], timeout=10)
     read: list[Any] = []
-    original = naming.tell
+    original = named_sessions.tell
 
     def counted(source: Any, **options: Any) -> Any:
         read.append(source)
         return original(source, **options)
 
-    monkeypatch.setattr(naming, "tell", counted)
+    monkeypatch.setattr(named_sessions, "tell", counted)
     text = jupyter.html_of("session", session)
 
     assert 3 == text.count("data:audio/mpeg;base64")
@@ -99,7 +99,7 @@ def test_recordings_of_killed_kernels_are_removed(
         folder.mkdir()
         (folder / "notebook.jsonl").touch()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(naming, "_folder", None)
+    monkeypatch.setattr(named_sessions, "_folder", None)
     jupyter.connect(MODEL, base_url=server.url)
     jupyter.close()
 
