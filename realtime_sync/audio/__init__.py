@@ -25,8 +25,8 @@ from .live_playback import LiveAttachment
 from .pacing import Pacer
 from .player import Player
 from .preroll import PreRoll
+from .push_to_talk import TALK_CONFIG, PushToTalk, talk
 from .streaming import session_format, stream, stream_file
-from .talking import TALK_CONFIG, PushToTalk, talk
 
 __all__ = [
     "Attachment",
