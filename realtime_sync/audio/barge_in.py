@@ -16,7 +16,7 @@ from ..types import AudioBytes
 from .convert import Converter
 from .formats import AudioFormat
 from .ledger import PlayedPart
-from .streaming import session_format
+from .paced_stream import session_format
 
 if TYPE_CHECKING:
     from .. import ResponseHandle, Session

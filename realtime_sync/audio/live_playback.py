@@ -14,7 +14,7 @@ from ..state.latency import FLOOR, peak
 from .barge_in import Playback
 from .convert import Converter
 from .ledger import PlaybackLedger, PlayedPart
-from .streaming import session_format
+from .paced_stream import session_format
 
 if TYPE_CHECKING:
     from .. import live

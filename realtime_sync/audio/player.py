@@ -21,12 +21,12 @@ from .convert import convert
 from .formats import PCM16, AudioFormat, FormatLike, audio_format
 from .ledger import KEEP, PlaybackLedger, PlayedPart
 from .live_playback import LiveAttachment
-from .streaming import is_live
+from .paced_stream import is_live
 from .turns import OwnThread, Turns
 
 if TYPE_CHECKING:
     from .. import Session, live
-    from .streaming import AnySession
+    from .paced_stream import AnySession
 
 _log = area_logger("realtime_sync.audio")
 

@@ -10,13 +10,13 @@ from ..errors import ConnectionClosedOK
 from .barge_in import Attachment
 from .formats import PCM16, AudioFormat
 from .live_playback import LiveAttachment
+from .paced_stream import append_to, is_live, session_format
 from .player import HasPlayer, Player
 from .preroll import PreRoll
-from .streaming import append_to, is_live, session_format
 
 if TYPE_CHECKING:
     from .. import Session
-    from .streaming import AnySession
+    from .paced_stream import AnySession
 
 MINIMUM_MS = 100.0
 """Milliseconds of audio below which the server refuses a commit."""

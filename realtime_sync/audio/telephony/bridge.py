@@ -20,8 +20,8 @@ from ..files import read_file
 from ..formats import PCM16, FormatLike, audio_format
 from ..ledger import PlayedPart
 from ..live_playback import LiveAttachment
+from ..paced_stream import append_to, is_live, session_format
 from ..player import Heard, Player
-from ..streaming import append_to, is_live, session_format
 from .call_events import (
     AnswerWanted,
     CallEnded,
@@ -40,7 +40,7 @@ from .wire import Message
 if TYPE_CHECKING:
     from ... import Subscription
     from ...protocol.events import InputAudioBufferSpeechStopped
-    from ..streaming import AnySession
+    from ..paced_stream import AnySession
 
 _log = area_logger("realtime_sync.audio")
 
