@@ -23,7 +23,7 @@ from .ledger import PlaybackLedger, PlayedPart
 from .levels import Level, LevelMeter, level
 from .live_playback import LiveAttachment
 from .paced_stream import session_format, stream, stream_file
-from .pacing import Pacer
+from .pacer import Pacer
 from .player import Player
 from .preroll import PreRoll
 from .push_to_talk import TALK_CONFIG, PushToTalk, talk

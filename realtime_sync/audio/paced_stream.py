@@ -10,7 +10,7 @@ from ..protocol.audio_formats import told_rate
 from .files import FilePath, file_blocks
 from .formats import PCM16, AudioFormat, FormatLike, audio_format
 from .generate import silence as silent
-from .pacing import Pacer
+from .pacer import Pacer
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
