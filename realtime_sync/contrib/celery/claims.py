@@ -15,9 +15,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from ...deadline import Deadline
 from ...errors import ConfigurationError
 from ...transport.logs import area_logger
-from .waiting import end_of, left
 
 _log = area_logger("realtime_sync.contrib.celery")
 
@@ -59,13 +59,13 @@ def check_backend(backend: Any) -> None:
 
 def persistently(action: Callable[[], Any], patience: float = PATIENCE) -> Any:
     """Do something with a backend that may be away for a while."""
-    ends = end_of(patience)
+    deadline = Deadline(patience)
     while True:
         try:
             return action()
         except Exception as exc:
             # Each backend has its own exceptions for this, some of them plain.
-            if not left(ends):
+            if deadline.passed:
                 raise
             _log.warning("! the result backend does not answer: %s", exc)
         time.sleep(0.5)

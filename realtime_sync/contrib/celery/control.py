@@ -212,7 +212,7 @@ class ControlListener:
         )
         self._thread.start()
 
-    def close(self, timeout: float) -> None:
+    def close(self, timeout: Optional[float]) -> None:
         """Hear nothing any more. What is being carried out goes on."""
         self._over.set()
         self._thread.join(timeout)

@@ -19,11 +19,11 @@ from uuid import uuid4
 from kombu.entity import Exchange, Queue
 from kombu.messaging import Consumer, Producer
 
+from ...deadline import Deadline
 from ...protocol import audio_fields, sensitive
 from ...transport.logs import area_logger
 from .control import LOOK, RECONNECT
 from .errors import CallOver, NoAnswer
-from .waiting import end_of, left
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -121,7 +121,7 @@ class Publisher:
                 self._arrived.set()
                 self.unsubscribe(subscription)
 
-    def close(self, timeout: float) -> None:
+    def close(self, timeout: Optional[float]) -> None:
         """Send what waits, as far as there is time, and end."""
         self._over.set()
         self._arrived.set()
@@ -252,11 +252,11 @@ class RemoteEvents:
         return self
 
     def __next__(self) -> Mapping[str, Any]:
-        ends = end_of(self._timeout)
+        deadline = Deadline(self._timeout)
         while not self._found:
             if self._over:
                 raise StopIteration
-            if not left(ends):
+            if deadline.passed:
                 raise NoAnswer(
                     f"no {self._pattern} of call {self._call.id} came in time",
                     call_id=self._call.id,
@@ -266,7 +266,7 @@ class RemoteEvents:
             except CallOver:
                 # What it sent last may still be on the way.
                 self._over = True
-            self._drain(left(ends, LOOK))
+            self._drain(deadline.limited(LOOK))
         return self._found.popleft()
 
     def close(self) -> None:
@@ -303,7 +303,7 @@ class RemoteEvents:
         )
         consumer.consume()
         # Redis is told of it when it is read for the first time.
-        self._drain(0.01)
+        self._drain(Deadline(0.01))
         self._renew()
 
     def _renew(self) -> None:
@@ -311,11 +311,11 @@ class RemoteEvents:
             self._call.subscribe(self._id, self._pattern)
             self._renew_at = time.monotonic() + LEASE / 3
 
-    def _drain(self, seconds: float) -> None:
+    def _drain(self, deadline: Deadline) -> None:
         try:
             if self._connection is None:
                 self._open()
-            self._connection.drain_events(timeout=seconds)
+            self._connection.drain_events(timeout=deadline.remaining())
         except (socket.timeout, TimeoutError):
             return
         except (
@@ -324,7 +324,7 @@ class RemoteEvents:
         ):
             # The broker is away; what is sent meanwhile is not kept.
             self._release()
-            time.sleep(min(seconds, RECONNECT))
+            time.sleep(deadline.limited(RECONNECT).remaining() or 0.0)
 
     def _received(self, body: Mapping[str, Any], message: object) -> None:
         self.dropped = body["dropped"]

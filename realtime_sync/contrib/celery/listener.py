@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Optional
 from attrs import field, frozen
 
 from ...audio.telephony import TWILIO, CallBridge, Carrier
+from ...deadline import Deadline
 from ...errors import ConfigurationError, RealtimeError, install_command
 from ...transport.logs import area_logger
 from .errors import NoAnswer
-from .waiting import end_of, left
 
 if TYPE_CHECKING:
     from ... import call_control
@@ -126,9 +126,9 @@ class Listener:
         Raises:
             NoAnswer: it has not.
         """
-        ends = end_of(self._line.patience)
-        while not stream.there.wait(left(ends, CONNECTS)):
-            if not left(ends) or over.is_set():
+        deadline = Deadline(self._line.patience)
+        while not stream.there.wait(deadline.limited(CONNECTS).remaining()):
+            if deadline.passed or over.is_set():
                 self.forget(stream)
                 raise NoAnswer(
                     f"the carrier did not bring the sound of call {call_id}",

@@ -6,12 +6,12 @@ import time
 from collections.abc import Mapping
 from typing import Any, Optional
 
+from ...deadline import Deadline
 from .control import Control
 from .errors import CallLost, CallOver, CommandFailed, FleetError, NoAnswer
 from .events import RemoteEvents
 from .presence import Presence
 from .records import CallResult, unpacked
-from .waiting import end_of, left
 
 POLL = 0.05
 """Seconds between two looks at the result backend, at first."""
@@ -76,7 +76,7 @@ class RemoteCall:
             CallOver: it has ended already.
             NoAnswer: nobody has taken it in time.
         """
-        ends = end_of(timeout)
+        deadline = Deadline(timeout)
         pause = POLL
         while self._worker is None:
             state, found = self._look()
@@ -84,7 +84,7 @@ class RemoteCall:
                 self._worker = found["worker"]
             elif state not in ("PENDING", "AWAY"):
                 raise CallOver(f"call {self.id} has ended", call_id=self.id)
-            elif not left(ends):
+            elif deadline.passed:
                 if state == "AWAY":
                     raise NoAnswer("the result backend is away", call_id=self.id)
                 raise NoAnswer(
@@ -93,7 +93,7 @@ class RemoteCall:
                     call_id=self.id,
                 )
             else:
-                time.sleep(left(ends, pause))
+                time.sleep(deadline.limited(pause).remaining() or 0.0)
                 pause = min(SLOW_POLL, pause * 1.5)
         return self._worker
 
@@ -187,12 +187,13 @@ class RemoteCall:
         self._tell("hang_up", {}, timeout)
 
     def _tell(self, command: str, arguments: Mapping[str, Any], timeout: float) -> Any:
-        ends = end_of(timeout)
+        deadline = Deadline(timeout)
         worker = self.wait_started(timeout)
         what = {"call": self.id, "command": command, "arguments": dict(arguments)}
         if self._presence.known_gone(worker):
             self._check_there(worker)
-        answers = self._control.ask("call", what, workers=[worker], timeout=left(ends))
+        left = deadline.remaining() or 0.0
+        answers = self._control.ask("call", what, workers=[worker], timeout=left)
         if worker not in answers:
             if self._look()[0] not in ("STARTED", "PENDING", "AWAY"):
                 # It was the worker's last one, maybe, and the worker has left.
@@ -222,7 +223,7 @@ class RemoteCall:
             CallLost: its worker is gone, and said nothing of its end.
             NoAnswer: it was not over in time.
         """
-        ends = end_of(timeout)
+        deadline = Deadline(timeout)
         pause = POLL
         while True:
             state, found = self._look()
@@ -234,9 +235,9 @@ class RemoteCall:
                 self._worker = found["worker"]
             if self._worker is not None:
                 self._check_there(self._worker)
-            if not left(ends):
+            if deadline.passed:
                 raise NoAnswer(f"call {self.id} goes on", call_id=self.id)
-            time.sleep(left(ends, pause))
+            time.sleep(deadline.limited(pause).remaining() or 0.0)
             pause = min(SLOW_POLL, pause * 1.5)
 
     def _check_there(self, worker: str) -> None:

@@ -23,6 +23,7 @@ from attrs import evolve
 
 from ... import RealtimeClient, Session, call_control
 from ...audio.telephony import CallBridge
+from ...deadline import Deadline
 from ...errors import (
     ConfigurationError,
     ConnectionClosed,
@@ -40,7 +41,6 @@ from .listener import Listener, Stream
 from .recordings import recorded
 from .records import CallResult, Order, WorkerRow, packed
 from .settings import Settings
-from .waiting import end_of, left
 
 _log = area_logger("realtime_sync.contrib.celery")
 
@@ -94,7 +94,7 @@ class CallWorker:
         # Guards the calls.
         self._lock = Lock()
         self._calls: dict[str, Call] = {}
-        self._drain_by: Optional[float] = None
+        self._drain_by: Optional[Deadline] = None
         # Set by a signal handler, which must wait for nobody: no lock, no thread.
         self._ends_in: Optional[float] = None
         self._over = Event()
@@ -349,19 +349,19 @@ class CallWorker:
         """
         End. Calls that go on are ended first; there are some only after a failure.
         """
-        ends = end_of(timeout)
+        deadline = Deadline(timeout)
         self.drain(0.0)
         for call in self._all():
-            call.over.wait(left(ends))
+            call.over.wait(deadline.remaining())
         self._over.set()
-        self._keeper.join(left(ends))
-        self._publisher.close(left(ends, 2.0))
-        self._listener.close(left(ends))
+        self._keeper.join(deadline.remaining())
+        self._publisher.close(deadline.limited(2.0).remaining())
+        self._listener.close(deadline.remaining())
         self._enders.shutdown(wait=False)
         self._watched.close()
         if self._line is not None:
             self._line.close()
-        self._threads.close(left(ends))
+        self._threads.close(deadline.remaining() or 0.0)
         self._client.close()
 
     def _keep(self) -> None:
@@ -375,10 +375,10 @@ class CallWorker:
     def _drain(self, timeout: float) -> None:
         if self._drain_by is None:
             _log.info("= %s ends within %s s", self.name, timeout)
-            self._drain_by = end_of(timeout)
+            self._drain_by = Deadline(timeout)
         elif timeout == 0.0:  # asked again, and at once
-            self._drain_by = end_of(0.0)
-        over = not left(self._drain_by)
+            self._drain_by = Deadline(0.0)
+        over = self._drain_by.passed
         for call in self._all():
             if over and not call.ended:
                 self._end(call, "drained")
