@@ -44,6 +44,7 @@ ROWS = """
     testing         : PUBLIC protocol transport.base server
     web             : PUBLIC server.host.listener server.host.origin
                       server.host.websocket
+    contrib         : PUBLIC server.host.workers
 """
 """A room, or a module at the root, and what it may import beside itself."""
 

@@ -52,6 +52,7 @@ class Prices:
         cached_text, cached_audio, cached_image: the part of it that was cached; as
             dear as the rest by default.
         output_text, output_audio: what the model makes.
+        live_minute: a minute of a session of GPT-Live, not a million of them.
         currency: such as ``"USD"``, for people.
 
     Raises:
@@ -68,6 +69,7 @@ class Prices:
     cached_image: Optional[float] = field(default=None, validator=_price)
     output_text: float = field(default=0.0, validator=_price)
     output_audio: float = field(default=0.0, validator=_price)
+    live_minute: float = field(default=0.0, validator=_price)
     currency: str = ""
 
     @classmethod
@@ -104,7 +106,7 @@ class Prices:
         thought = min(untold, tokens.reasoning)
         made += thought * self.output_text + (untold - thought) * self._dearest(_OUTPUT)
         read += _untold(tokens.input, tokens, _INPUT) * self._dearest(_INPUT)
-        return (read + made) / MILLION
+        return (read + made) / MILLION + tokens.seconds / 60 * self.live_minute
 
     __call__ = cost
 

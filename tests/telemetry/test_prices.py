@@ -42,6 +42,20 @@ def test_every_kind_has_its_price() -> None:
 
 
 @pytest.mark.parametrize(
+    ("seconds", "cost"), [(0.0, 0.0), (30.0, 0.05), (90.5, 0.1508), (7200.0, 12.0)]
+)
+def test_minutes_of_a_live_session_have_a_price_of_their_own(
+    seconds: float, cost: float
+) -> None:
+    """They are billed besides the tokens of its backend, and in parts."""
+    prices = Prices(live_minute=0.1, output_text=16.0)
+    both = Tokens(seconds=seconds, output=1_000_000, output_text=1_000_000)
+
+    assert cost == pytest.approx(prices.cost(Tokens(seconds=seconds)), abs=1e-4)
+    assert 16.0 + cost == pytest.approx(prices.cost(both), abs=1e-4)
+
+
+@pytest.mark.parametrize(
     "counts, expected",
     [
         ({"input": 10}, 320.0),

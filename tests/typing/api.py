@@ -46,13 +46,15 @@ from realtime_sync import (
     web,
     webhooks,
 )
-from realtime_sync.audio.telephony import PCMU, TELNYX, CallBridge
+from realtime_sync.audio.telephony import AUDIOSOCKET, PCMU, TELNYX, CallBridge
 from realtime_sync.contrib.celery import (
     Call,
     CallLost,
     CallResult,
     CallRow,
     Fleet,
+    Limits,
+    Line,
     NoAnswer,
     RemoteCall,
     this_call,
@@ -494,7 +496,19 @@ fleet = Fleet(
     client=make_client,
     calls_per_process=200,
     recordings=Path("recorded"),
+    cost=2.5,
+    prices={
+        "gpt-live-1": {"live_minute": 0.1},
+        "m": telemetry.Prices(output_text=16.0),
+    },
+    line=Line(carrier=AUDIOSOCKET),
 )
+
+
+@fleet.on_limit
+def time_is_up(call: Call) -> None:
+    backend: live.LiveSession = call.live
+    backend.say(f"That was all: {call.limit}")
 
 
 @fleet.on_call
@@ -512,18 +526,23 @@ def finished(event: events.ResponseDone) -> None:
 def many_machines() -> None:
     try:
         call: RemoteCall = fleet.start(
-            call_id="rtc_123", metadata={"table": 7}, timeout=2.5
+            call_id="rtc_123",
+            metadata={"table": 7},
+            limits=Limits(cost=0.2, seconds=300),
+            timeout=2.5,
         )
     except NoAnswer as refused:
         print(refused.call_id)
         return
     call.say("Good evening.")
+    call.note("The caller has a reservation.")
     call.respond(instructions="Ask for the name.")
     lines: list[tuple[str, str]] = call.transcript()
     rows: list[CallRow] = fleet.calls()
     try:
         result: CallResult = call.result(timeout=60)
-        print(result.ended, lines, rows)
+        cost: Optional[float] = result.cost
+        print(result.ended, lines, rows, result.limit, cost)
     except CallLost as lost:
         print(lost.call_id)
 

@@ -8,6 +8,7 @@ queued, is a property of it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from attrs import frozen
 
@@ -36,6 +37,8 @@ class Carrier:
         tail: seconds from the last sound that was sent until it was surely heard,
             where there are no marks.
         block_ms: milliseconds of sound that it wants in one message.
+        transport: how its messages come: ``"websocket"``, or ``"tcp"`` for a stream
+            of bytes.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Carrier:
     hangs_up: bool = False
     tail: float = 0.3
     block_ms: float = 20.0
+    transport: Literal["websocket", "tcp"] = "websocket"
 
 
 _TWILIO = JsonNames(name="Twilio", codings=("g711_ulaw",))
@@ -143,6 +147,7 @@ AUDIOSOCKET = Carrier(
     clears=False,
     hangs_up=True,
     tail=0.7,
+    transport="tcp",
 )
 """Asterisk's AudioSocket over TCP: ``send=connection.sendall``."""
 

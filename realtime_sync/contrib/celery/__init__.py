@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .errors import CallLost, CallOver, CommandFailed, FleetError, NoAnswer
     from .events import RemoteEvents
     from .fleet import Fleet
+    from .limits import Limits
     from .listener import Line
     from .records import CallResult, CallRow, Order, WorkerRow
     from .remote import RemoteCall
@@ -31,6 +32,7 @@ __all__ = [
     "CommandFailed",
     "Fleet",
     "FleetError",
+    "Limits",
     "Line",
     "NoAnswer",
     "Order",
@@ -49,6 +51,7 @@ _HOMES = {
     "CommandFailed": "errors",
     "Fleet": "fleet",
     "FleetError": "errors",
+    "Limits": "limits",
     "Line": "listener",
     "NoAnswer": "errors",
     "Order": "records",

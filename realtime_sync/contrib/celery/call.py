@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from threading import Event, Lock
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union, cast
 
-from ...errors import LocalProtocolError
+from ...deadline import Deadline
+from ...errors import LocalProtocolError, RealtimeError
+from ...transport.logs import area_logger
+from .limits import Limits
 from .records import CallRow, Order
 
 if TYPE_CHECKING:
-    from ... import RealtimeClient, Session
+    from ... import RealtimeClient, Session, live
     from ...audio.telephony import CallBridge
     from .listener import Stream
+
+    AnySession = Union[Session, live.LiveSession]
+
+_log = area_logger("realtime_sync.contrib.celery")
 
 _current: ContextVar[Call] = ContextVar("realtime_sync_call")
 
@@ -43,11 +50,14 @@ class Call:
     Attributes:
         id: the same for whoever asks for it, in every process.
         order: what it was started with.
+        limits: what it may take.
         metadata: that of the application.
         client: the worker's.
         worker: its name.
         token: what the worker has claimed the call with.
         stream: the carrier's socket; None where there is none.
+        leave_by: until when it may say goodbye; None for as long as it likes.
+        limit: that it has reached, see `CallResult`; empty if none.
         since: when the worker took it, in seconds since the epoch.
         over: set when the call has ended.
         draining: set when the worker takes no new calls and waits for this one to
@@ -58,12 +68,14 @@ class Call:
         self,
         call_id: str,
         order: Order,
+        limits: Limits,
         client: RealtimeClient,
         worker: str,
         token: str,
     ) -> None:
         self.id = call_id
         self.order = order
+        self.limits = limits
         self.metadata: Mapping[str, Any] = order.metadata
         self.client = client
         self.worker = worker
@@ -71,14 +83,17 @@ class Call:
         self.since = time.time()
         self.over = Event()
         self.draining = Event()
-        # Guards the reason, the first of which stays, and who hangs up.
+        # Guards the reason and the limit, the first of which stays, and who hangs up.
         self._lock = Lock()
         self._ended = ""
         self._attached = False
         self._open = Event()
-        self._session: Optional[Session] = None
+        self._session: Optional[AnySession] = None
+        self._live = False
         self._bridge: Optional[CallBridge] = None
         self.stream: Optional[Stream] = None
+        self.limit = ""
+        self.leave_by: Optional[Deadline] = None
         self._began = time.monotonic()
 
     def __repr__(self) -> str:
@@ -87,7 +102,37 @@ class Call:
     @property
     def session(self) -> Session:
         """
-        The session.
+        The session of a call of Realtime.
+
+        Raises:
+            LocalProtocolError: it is not open yet, or one of GPT-Live.
+        """
+        session = self.any_session
+        if self._live:
+            raise LocalProtocolError(
+                f"call {self.id} is one of GPT-Live: call.live is its session"
+            )
+        return cast("Session", session)
+
+    @property
+    def live(self) -> live.LiveSession:
+        """
+        The session of a call of GPT-Live.
+
+        Raises:
+            LocalProtocolError: it is not open yet, or one of Realtime.
+        """
+        session = self.any_session
+        if not self._live:
+            raise LocalProtocolError(
+                f"call {self.id} is one of Realtime: call.session is its session"
+            )
+        return cast("live.LiveSession", session)
+
+    @property
+    def any_session(self) -> AnySession:
+        """
+        The session, of whichever protocol.
 
         Raises:
             LocalProtocolError: it is not open yet.
@@ -95,6 +140,20 @@ class Call:
         if self._session is None:
             raise LocalProtocolError(f"the session of call {self.id} is not open yet")
         return self._session
+
+    def transcript(self) -> list[tuple[str, str]]:
+        """
+        Who said what so far, oldest first.
+
+        Raises:
+            LocalProtocolError: its session is not open yet.
+        """
+        lines: Sequence[Any] = self.any_session.snapshot.transcript()
+        # Those of GPT-Live are pairs already.
+        return [
+            each if isinstance(each, tuple) else (each.role, each.text)
+            for each in lines
+        ]
 
     @property
     def bridge(self) -> Optional[CallBridge]:
@@ -146,6 +205,13 @@ class Call:
             self.over.set()
             self._open.set()
 
+    def end_in_order(self, reason: str) -> None:
+        """End the call; what the carrier or the service refuses is logged."""
+        try:
+            self.end(reason)
+        except RealtimeError as exc:
+            _log.warning("! call %s did not end in order: %s", self.id, exc)
+
     def _leave(self) -> None:
         """Tell the carrier or the service, once, that there is no call any more."""
         if self.bridge is not None:
@@ -156,7 +222,8 @@ class Call:
         with self._lock:
             attached, self._attached = self._attached, False
         if attached and self.order.call_id is not None:
-            self.client.calls.hangup(self.order.call_id)
+            service = self.client.live if self._live else self.client.calls
+            service.hangup(self.order.call_id)
 
     def note_end(self, reason: str) -> bool:
         """Keep why it ends; False if that is known already."""
@@ -169,7 +236,7 @@ class Call:
     def row(self) -> CallRow:
         """The call as it is now."""
         session = self._session
-        lines = session.snapshot.transcript() if session is not None else ()
+        lines = self.transcript()[-1:] if session is not None else []
         return CallRow(
             id=self.id,
             worker=self.worker,
@@ -178,7 +245,7 @@ class Call:
             seconds=self.seconds,
             model=self.order.model,
             events=session.stats.events if session is not None else 0,
-            said=f"{lines[-1].role}: {lines[-1].text}"[:LONGEST] if lines else "",
+            said=": ".join(lines[0])[:LONGEST] if lines else "",
             metadata=self.metadata,
         )
 
@@ -192,16 +259,33 @@ class Call:
         """Let `this_call` find it in this thread and in handlers."""
         _current.set(self)
 
-    def attached(self) -> None:
+    def accept(self, session_type: str) -> None:
+        """Have the service give us the call, if it is to be accepted first."""
+        self._live = session_type == "live"
+        call_id, accept = self.order.call_id, self.order.accept
+        if call_id is not None and accept is not None:
+            service = self.client.live if self._live else self.client.calls
+            service.accept(call_id, accept)
+            self._attach()
+
+    def reach(self, limit: str) -> bool:
+        """Keep which limit it has reached; False if it had reached one before."""
+        with self._lock:
+            if self.limit:
+                return False
+            self.limit = limit
+            return True
+
+    def _attach(self) -> None:
         """The service has the call for us: it is hung up when it ends."""
         with self._lock:
             self._attached = True
 
-    def opened(self, session: Session, bridge: Optional[CallBridge]) -> None:
+    def opened(self, session: AnySession, bridge: Optional[CallBridge]) -> None:
         """The session is open, and joined to the carrier."""
         self._bridge = bridge
         self._session = session
-        self.attached()
+        self._attach()
         self._open.set()
         if self._ended:
             # Somebody hung up meanwhile, when there was nothing to close.

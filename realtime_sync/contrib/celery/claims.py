@@ -3,7 +3,8 @@ Who may run a call: exactly one worker, however often the message comes.
 
 Brokers deliver a message at least once. So a worker acknowledges it when the call has
 ended, and the first that takes it says so in the result backend, where all others see
-it. A message that comes again finds the claim and runs nothing.
+it. A message that comes again finds the claim and runs nothing. A claim names its
+worker: one that dies before it has begun the call is not waited for without an end.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import time
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional, Protocol
+from uuid import uuid4
 
 from ...deadline import Deadline
 from ...errors import ConfigurationError
@@ -24,16 +26,37 @@ _log = area_logger("realtime_sync.contrib.celery")
 PATIENCE = 60.0
 """Seconds for which a backend that cannot be reached is tried again."""
 
-Claim = Callable[[str, str, int], bool]
-"""
-Called with the id of a call, a token that nobody else has, and seconds to remember it
-for; True for the first token, again and again.
-"""
+
+def new_token(worker: str) -> str:
+    """What a worker claims a call with; nobody else has it."""
+    return f"{worker} {uuid4().hex}"
 
 
-def claim_with(backend: Any) -> Claim:
+def worker_of(token: str) -> Optional[str]:
+    """The worker that has claimed something with a token."""
+    return token.rpartition(" ")[0] or None
+
+
+class Claims(Protocol):
+    """Remembers who has claimed which task."""
+
+    def take(self, task_id: str, token: str, keep: int) -> bool:
+        """
+        Claim a task: True for the first token, again and again.
+
+        Args:
+            task_id: of the call.
+            token: see `new_token`.
+            keep: seconds to remember it for.
+        """
+
+    def worker(self, task_id: str) -> Optional[str]:
+        """Who has claimed a task; None if nobody has, or nobody knows."""
+
+
+def claims_in(backend: Any) -> Claims:
     """
-    How a call is claimed with a result backend.
+    The claims that a result backend remembers.
 
     Raises:
         ConfigurationError: results are not kept.
@@ -41,11 +64,10 @@ def claim_with(backend: Any) -> Claim:
     check_backend(backend)
     # By what they can do, not by their class: its module needs the library.
     if hasattr(getattr(backend, "client", None), "setnx"):
-        return lambda call_id, token, keep: _in_redis(backend, call_id, token, keep)
+        return RedisClaims(backend)
     if isinstance(getattr(backend, "path", None), bytes):
-        folder = Path(os.fsdecode(backend.path))
-        return lambda call_id, token, keep: _in_folder(folder, call_id, token)
-    return lambda call_id, token, keep: _in_state(backend, call_id)
+        return FolderClaims(Path(os.fsdecode(backend.path)))
+    return StateClaims(backend)
 
 
 def check_backend(backend: Any) -> None:
@@ -71,27 +93,77 @@ def persistently(action: Callable[[], Any], patience: float = PATIENCE) -> Any:
         time.sleep(0.5)
 
 
-def _in_redis(backend: Any, call_id: str, token: str, keep: int) -> bool:
-    key = f"realtime-sync-call-{call_id}"
-    if backend.client.set(key, token, nx=True, ex=keep):
+class RedisClaims:
+    """Claims in Redis, in one step."""
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+
+    def take(self, task_id: str, token: str, keep: int) -> bool:
+        """See `Claims`."""
+        if self._backend.client.set(_key(task_id), token, nx=True, ex=keep):
+            return True
+        # Asked again after an answer that was lost, it says the same.
+        return self._token(task_id) == token
+
+    def worker(self, task_id: str) -> Optional[str]:
+        """See `Claims`."""
+        return worker_of(self._token(task_id))
+
+    def _token(self, task_id: str) -> str:
+        found: Optional[bytes] = self._backend.client.get(_key(task_id))
+        return "" if found is None else found.decode()
+
+
+class FolderClaims:
+    """Claims in a folder, in one step."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def take(self, task_id: str, token: str, keep: int) -> bool:
+        """See `Claims`; a folder remembers it until somebody clears it."""
+        try:
+            with self._path(task_id).open("x", encoding="utf-8") as file:
+                file.write(token)
+        except FileExistsError:
+            return self._token(task_id) == token
         return True
-    # Asked again after an answer that was lost, it says the same.
-    found = backend.client.get(key)
-    return bool(found == token.encode())
+
+    def worker(self, task_id: str) -> Optional[str]:
+        """See `Claims`."""
+        return worker_of(self._token(task_id))
+
+    def _path(self, task_id: str) -> Path:
+        # The id of a call is anything; the name of a file is not.
+        return self._folder / _key(sha256(task_id.encode()).hexdigest())
+
+    def _token(self, task_id: str) -> str:
+        try:
+            return self._path(task_id).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
 
 
-def _in_folder(folder: Path, call_id: str, token: str) -> bool:
-    # The id of a call is anything; the name of a file is not.
-    path = folder / f"realtime-sync-call-{sha256(call_id.encode()).hexdigest()}"
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(token)
-    except FileExistsError:
-        return path.read_text(encoding="utf-8") == token
-    return True
+class StateClaims:
+    """
+    Claims by the state of the task, where a backend can do no more.
+
+    Not in one step. A message comes again after a while, not at once.
+    """
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+
+    def take(self, task_id: str, token: str, keep: int) -> bool:
+        """See `Claims`."""
+        meta = self._backend.get_task_meta(task_id, cache=False)
+        return bool(meta.get("status") == "PENDING")
+
+    def worker(self, task_id: str) -> Optional[str]:
+        """Nobody knows."""
+        return None
 
 
-def _in_state(backend: Any, call_id: str) -> bool:
-    # Not in one step. A message comes again after a while, not at once.
-    meta = backend.get_task_meta(call_id, cache=False)
-    return bool(meta.get("status") == "PENDING")
+def _key(name: str) -> str:
+    return f"realtime-sync-call-{name}"

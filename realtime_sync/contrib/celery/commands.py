@@ -1,27 +1,64 @@
-"""What a call can be told from another process, by the name of the command."""
+"""
+What a call can be told from another process, by the name of the command.
+
+What GPT-Live does in another way is done in that way; what it does not have is refused
+by the session, which says what to do instead.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
+from ... import live
 from ...errors import CommandRejected, ConfigurationError
 from .call import Call
+
+if TYPE_CHECKING:
+    from ... import Session
 
 WORD_FOR_WORD = "Say exactly this, word for word, and nothing else: "
 
 
+def _realtime(call: Call) -> Session:
+    """The session as one of Realtime: another refuses by itself."""
+    return cast("Session", call.any_session)
+
+
+def _live(call: Call) -> live.LiveSession:
+    """The session as one of GPT-Live: another refuses by itself."""
+    return cast(live.LiveSession, call.any_session)
+
+
 def respond(call: Call, response: Mapping[str, Any]) -> None:
     """Have the model say or do something; *response* is that of `response.create`."""
-    call.session.response.create(**response)
+    _realtime(call).response.create(**response)
 
 
 def say(call: Call, text: str) -> None:
-    """Have the model say a text."""
+    """Have the model say a text; GPT-Live says it in words of its own."""
     if not text.strip():
         raise ConfigurationError("there is nothing to say")
-    call.session.response.create(instructions=WORD_FOR_WORD + text)
+    session = call.any_session
+    if isinstance(session, live.LiveSession):
+        session.say(text)
+    else:
+        session.response.create(instructions=WORD_FOR_WORD + text)
+
+
+def note(call: Call, text: str) -> None:
+    """Let the model know something without its being said."""
+    session = call.any_session
+    if isinstance(session, live.LiveSession):
+        session.note(text)
+    else:
+        session.conversation.add_message(text, role="system")
+
+
+def instruct(call: Call, text: str) -> None:
+    """Add a rule that holds from now on; of GPT-Live alone."""
+    _live(call).instruct(text)
 
 
 def interrupt(call: Call) -> None:
@@ -30,22 +67,22 @@ def interrupt(call: Call) -> None:
         call.bridge.interrupt()
         return
     with suppress(CommandRejected):
-        call.session.response.cancel()
+        _realtime(call).response.cancel()
 
 
-def transcript(call: Call) -> list[list[str]]:
+def transcript(call: Call) -> list[tuple[str, str]]:
     """Who said what so far."""
-    return [[line.role, line.text] for line in call.session.snapshot.transcript()]
+    return call.transcript()
 
 
 def snapshot(call: Call) -> dict[str, Any]:
     """The conversation as the server has confirmed it."""
-    return call.session.snapshot.to_dict()
+    return call.any_session.snapshot.to_dict()
 
 
 def tools(call: Call) -> list[str]:
     """Names of the functions that the model may call."""
-    return [tool.name for tool in call.session.tools]
+    return [tool.name for tool in call.any_session.tools]
 
 
 def hang_up(call: Call) -> None:
@@ -56,6 +93,8 @@ def hang_up(call: Call) -> None:
 COMMANDS: Mapping[str, Callable[..., Any]] = {
     "respond": respond,
     "say": say,
+    "note": note,
+    "instruct": instruct,
     "interrupt": interrupt,
     "transcript": transcript,
     "snapshot": snapshot,

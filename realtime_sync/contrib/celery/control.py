@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Event, Thread
+from functools import partial
+from threading import BoundedSemaphore, Event, Thread
 from typing import TYPE_CHECKING, Any, Optional
 
 from kombu.pidbox import Mailbox
 
+from ...deadline import Deadline
+from ...server.host.workers import Workers
 from ...transport.logs import area_logger
 from .errors import NoAnswer
 
@@ -28,6 +30,9 @@ _log = area_logger("realtime_sync.contrib.celery")
 
 ANSWERERS = 16
 """Threads of a worker that carry out commands of calls, each of which may wait."""
+
+MOST_COMMANDS = 1_000
+"""Commands that wait for a thread or have one; one more is not answered."""
 
 RECONNECT = 0.5
 """Seconds between two attempts to reach the broker."""
@@ -200,24 +205,21 @@ class ControlListener:
         self._commands = commands
         self._over = Event()
         self.ready = Event()
-        self._executor = ThreadPoolExecutor(
-            ANSWERERS, thread_name_prefix="realtime-sync fleet command"
-        )
+        self._answerers = Workers("realtime-sync fleet command", limit=ANSWERERS)
         # Of its own: a worker whose calls all wait for something is not gone.
-        self._presence = ThreadPoolExecutor(
-            1, thread_name_prefix="realtime-sync fleet presence"
-        )
+        self._presence = Workers("realtime-sync fleet presence", limit=1)
+        self._room = BoundedSemaphore(MOST_COMMANDS)
         self._thread = Thread(
             target=self._run, name="realtime-sync fleet control", daemon=True
         )
         self._thread.start()
 
-    def close(self, timeout: Optional[float]) -> None:
-        """Hear nothing any more. What is being carried out goes on."""
+    def close(self, deadline: Deadline) -> None:
+        """Hear nothing any more, and wait for what is being carried out."""
         self._over.set()
-        self._thread.join(timeout)
-        self._executor.shutdown(wait=False, cancel_futures=True)
-        self._presence.shutdown(wait=False, cancel_futures=True)
+        self._thread.join(deadline.remaining())
+        self._answerers.close(deadline.remaining() or 0.0)
+        self._presence.close(deadline.remaining() or 0.0)
 
     def _run(self) -> None:
         reachable = True
@@ -247,8 +249,11 @@ class ControlListener:
             # Most of what comes is for others: a broker tells every worker.
             if not body.get("destination") or self._name in body["destination"]:
                 look = body.get("method") == LOOK_COMMAND
-                executor = self._presence if look else self._executor
-                executor.submit(node.handle_message, body, message)
+                answer = partial(node.handle_message, body, message)
+                if look:
+                    self._presence.submit(answer)
+                else:
+                    self._carry_out(answer)
 
         node.listen(callback=received)
         # Redis is told of the mailbox when it is read for the first time, and keeps no
@@ -258,6 +263,19 @@ class ControlListener:
         self.ready.set()
         while not self._over.is_set():
             _drain(connection, LOOK)
+
+    def _carry_out(self, answer: Callable[[], None]) -> None:
+        if not self._room.acquire(blocking=False):
+            _log.warning("! a command is not carried out: too many of them wait")
+            return
+
+        def task() -> None:
+            try:
+                answer()
+            finally:
+                self._room.release()
+
+        self._answerers.submit(task)
 
     def _handler(self, name: str) -> Callable[..., Any]:
         def handle(state: object, **arguments: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Optional
 from ...errors import ConfigurationError, install_command
 
 if TYPE_CHECKING:
-    from ... import Session
+    from .call import AnySession
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
@@ -60,7 +60,7 @@ def check_writable(place: Optional[str]) -> None:
 
 @contextmanager
 def recorded(
-    session: Session, place: Optional[str], call_id: str
+    session: AnySession, place: Optional[str], call_id: str
 ) -> Iterator[Optional[str]]:
     """
     Record a session while something goes on; gives where that is.

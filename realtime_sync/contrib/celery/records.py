@@ -9,6 +9,9 @@ from attrs import asdict, field, fields_dict, frozen
 
 Value = TypeVar("Value")
 
+MOST_BYTES = 1 << 20
+"""Bytes of JSON that a call is ordered in, or gives as its value: brokers carry it."""
+
 
 @frozen(kw_only=True)
 class Order:
@@ -23,6 +26,7 @@ class Order:
         stream: whether a carrier brings the sound, to the worker's own listener.
         to: number or SIP address that the worker dials first.
         caller: number that is shown there.
+        limits: what it may take, where that is not what the fleet says; see `Limits`.
         metadata: of the application, for the handlers.
     """
 
@@ -33,6 +37,7 @@ class Order:
     stream: bool = False
     to: Optional[str] = None
     caller: Optional[str] = None
+    limits: Optional[Mapping[str, Any]] = None
     metadata: Mapping[str, Any] = field(factory=dict)
 
 
@@ -74,14 +79,20 @@ class CallResult:
         ended: ``"returned"``: the function of `Fleet.on_call` has; ``"hung up"``: by
             `RemoteCall.hang_up`, `Fleet.hang_up` or `Call.hang_up`; ``"closed"``: by
             the server or the caller; ``"drained"``: the worker was told to end, and
-            the time for that was over; ``"too long"``: it reached the fleet's
-            ``longest_call``; ``"budget"``: it took more tokens than it may;
-            ``"failed"``: it could not be opened, or the function raised.
+            the time for that was over; ``"too long"``: it took more seconds than it
+            may; ``"budget"``: it took more tokens, or cost more, than it may;
+            ``"expired"``: no worker had begun it in time; ``"failed"``: it could not
+            be opened, or the function raised.
         value: what the function returned.
         error: what went wrong, or empty.
         worker: who had it.
         seconds: how long the worker had it.
-        tokens: what its responses took.
+        tokens: what its responses took, or the backend of a live session.
+        billed_seconds: of a live session, as the service says.
+        cost: of both by the fleet's ``prices``; None if they do not have its model.
+        currency: of the cost.
+        limit: that it reached, however it ended then: ``"seconds"``, ``"tokens"`` or
+            ``"cost"``; empty if it reached none.
         recording: where its recording is, or None.
     """
 
@@ -92,6 +103,10 @@ class CallResult:
     worker: str = ""
     seconds: float = 0.0
     tokens: int = 0
+    billed_seconds: float = 0.0
+    cost: Optional[float] = None
+    currency: str = ""
+    limit: str = ""
     recording: Optional[str] = None
 
 

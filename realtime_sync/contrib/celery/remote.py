@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from ...deadline import Deadline
+from .claims import claims_in
 from .control import Control
 from .errors import CallLost, CallOver, CommandFailed, FleetError, NoAnswer
 from .events import RemoteEvents
@@ -23,6 +24,27 @@ ANSWER = 10.0
 """Seconds that a command may take."""
 
 
+CLAIMED = "CLAIMED"
+"""A worker has taken it, and not said yet that it has begun."""
+
+STATES = {
+    "PENDING": "waiting",
+    CLAIMED: "waiting",
+    "STARTED": "running",
+    "AWAY": "away",
+}
+"""State of a task that is not over, and what it is called."""
+
+HAS_WORKER = frozenset({CLAIMED, "STARTED"})
+"""States in which a worker has it."""
+
+ENDLESS = HAS_WORKER | {"PENDING"}
+"""States that stay, if its worker is gone."""
+
+BROKEN_OFF = {"FAILURE": "failed", "REVOKED": "expired"}
+"""State of a task that no worker has had to its end, and how it ended."""
+
+
 class RemoteCall:
     """
     A call that some worker has, or will have. Any thread, any process.
@@ -36,9 +58,15 @@ class RemoteCall:
     """
 
     def __init__(
-        self, call_id: str, control: Control, presence: Presence, backend: Any
+        self,
+        call_id: str,
+        task_id: str,
+        control: Control,
+        presence: Presence,
+        backend: Any,
     ) -> None:
         self.id = call_id
+        self._task_id = task_id
         self._control = control
         self._presence = presence
         self._backend = backend
@@ -56,11 +84,10 @@ class RemoteCall:
         if its worker is gone; ``"away"`` if the result backend cannot be asked.
         """
         state, found = self._look()
-        if state != "STARTED":
-            return {"PENDING": "waiting", "AWAY": "away"}.get(state, "ended")
-        if not self._presence.is_gone(found["worker"]):
-            return "running"
-        return "lost" if self._look()[0] == "STARTED" else "ended"
+        if state in HAS_WORKER and self._presence.is_gone(found["worker"]):
+            # In this order: a worker writes the result down before it goes.
+            return "lost" if self._look()[0] in HAS_WORKER else "ended"
+        return STATES.get(state, "ended")
 
     def wait_started(self, timeout: Optional[float] = ANSWER) -> str:
         """
@@ -73,6 +100,7 @@ class RemoteCall:
             The worker's name.
 
         Raises:
+            CallLost: the worker that has taken it is gone.
             CallOver: it has ended already.
             NoAnswer: nobody has taken it in time.
         """
@@ -82,7 +110,7 @@ class RemoteCall:
             state, found = self._look()
             if state == "STARTED":
                 self._worker = found["worker"]
-            elif state not in ("PENDING", "AWAY"):
+            elif state not in STATES:
                 raise CallOver(f"call {self.id} has ended", call_id=self.id)
             elif deadline.passed:
                 if state == "AWAY":
@@ -93,6 +121,8 @@ class RemoteCall:
                     call_id=self.id,
                 )
             else:
+                if state == CLAIMED:
+                    self._check_there(found["worker"])
                 time.sleep(deadline.limited(pause).remaining() or 0.0)
                 pause = min(SLOW_POLL, pause * 1.5)
         return self._worker
@@ -100,6 +130,8 @@ class RemoteCall:
     def stream_url(self, timeout: Optional[float] = ANSWER) -> str:
         """
         Where the carrier is to bring the sound, once a worker has the call.
+
+        Of AudioSocket it is ``tcp://host:port/uuid``.
 
         Args:
             timeout: seconds; None for as long as it takes.
@@ -129,11 +161,24 @@ class RemoteCall:
         self._tell("respond", {"response": response}, timeout)
 
     def say(self, text: str, *, timeout: float = ANSWER) -> None:
-        """Have the model say a text."""
+        """Have the model say a text; GPT-Live says it in words of its own."""
         self._tell("say", {"text": text}, timeout)
 
+    def note(self, text: str, *, timeout: float = ANSWER) -> None:
+        """Let the model know something without its being said."""
+        self._tell("note", {"text": text}, timeout)
+
+    def instruct(self, text: str, *, timeout: float = ANSWER) -> None:
+        """Add a rule that holds from now on; for GPT-Live alone."""
+        self._tell("instruct", {"text": text}, timeout)
+
     def interrupt(self, *, timeout: float = ANSWER) -> None:
-        """Stop what the model says."""
+        """
+        Stop what the model says.
+
+        Of GPT-Live only what a carrier is to play: its model stops by itself, and is
+        told what to do instead with `instruct`.
+        """
         self._tell("interrupt", {}, timeout)
 
     def transcript(self, *, timeout: float = ANSWER) -> list[tuple[str, str]]:
@@ -145,7 +190,7 @@ class RemoteCall:
         """
         The conversation as the server has confirmed it: `Snapshot.to_dict`.
 
-        ``Snapshot.from_dict`` reads it.
+        ``Snapshot.from_dict`` reads it, of GPT-Live ``LiveSnapshot.from_dict``.
         """
         found: dict[str, Any] = self._tell("snapshot", {}, timeout)
         return found
@@ -173,10 +218,10 @@ class RemoteCall:
             timeout=timeout,
         )
 
-    def subscribe(self, subscription: str, pattern: str) -> None:
+    def subscribe(self, subscription: str, pattern: str, again: bool) -> bool:
         """Have events sent; for `RemoteEvents`."""
-        arguments = {"subscription": subscription, "pattern": pattern}
-        self._tell("subscribe", arguments, ANSWER)
+        arguments = {"subscription": subscription, "pattern": pattern, "again": again}
+        return bool(self._tell("subscribe", arguments, ANSWER))
 
     def unsubscribe(self, subscription: str) -> None:
         """Have no more sent; for `RemoteEvents`."""
@@ -195,7 +240,7 @@ class RemoteCall:
         left = deadline.remaining() or 0.0
         answers = self._control.ask("call", what, workers=[worker], timeout=left)
         if worker not in answers:
-            if self._look()[0] not in ("STARTED", "PENDING", "AWAY"):
+            if self._look()[0] not in STATES:
                 # It was the worker's last one, maybe, and the worker has left.
                 raise CallOver(f"call {self.id} has ended", call_id=self.id)
             self._check_there(worker)
@@ -229,9 +274,9 @@ class RemoteCall:
             state, found = self._look()
             if state == "SUCCESS":
                 return unpacked(CallResult, found)
-            if state in ("FAILURE", "REVOKED"):
-                return CallResult(id=self.id, ended="failed", error=str(found))
-            if state == "STARTED":
+            if state in BROKEN_OFF:
+                return CallResult(id=self.id, ended=BROKEN_OFF[state], error=str(found))
+            if state in HAS_WORKER:
                 self._worker = found["worker"]
             if self._worker is not None:
                 self._check_there(self._worker)
@@ -242,7 +287,7 @@ class RemoteCall:
 
     def _check_there(self, worker: str) -> None:
         # In this order: a worker writes the result down before it goes.
-        if self._presence.is_gone(worker) and self._look()[0] in ("STARTED", "PENDING"):
+        if self._presence.is_gone(worker) and self._look()[0] in ENDLESS:
             raise CallLost(
                 f"worker {worker} is gone, and call {self.id} with it", call_id=self.id
             )
@@ -250,7 +295,11 @@ class RemoteCall:
     def _look(self) -> tuple[str, Any]:
         """State and result; one that cannot be asked says nothing new."""
         try:
-            meta = self._backend.get_task_meta(self.id, cache=False)
+            meta = self._backend.get_task_meta(self._task_id, cache=False)
+            if meta["status"] == "PENDING":
+                worker = claims_in(self._backend).worker(self._task_id)
+                if worker is not None:
+                    return CLAIMED, {"worker": worker}
         except Exception:
             # Each backend has its own exceptions for being away.
             return "AWAY", None

@@ -66,7 +66,7 @@ class Workers:
                 task()
             except Exception:
                 # Should never run: tasks catch what their agents raise.
-                _log.exception("! a task of the server failed")
+                _log.exception("! a task of %s failed", self._name)
             finally:
                 with self._lock:
                     self._unfinished -= 1

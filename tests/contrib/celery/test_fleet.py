@@ -235,15 +235,15 @@ def test_sip_call_is_accepted_and_hung_up_by_the_worker(running: Running) -> Non
     ringing = model.calls.find(model.ring())
     assert ringing is not None
     accept = {"type": "realtime", "model": "gpt-realtime-2.1"}
+    before = ringing.status
     for _ in range(2):
         call = fleet.start(call_id=ringing.id, accept=accept)
-    before = ringing.status, call.id
     call.say("Good evening.")
     accepted = ringing.status
     call.hang_up()
     result = call.result(WAIT)
 
-    assert ("ringing", ringing.id) == before
+    assert ("ringing", ringing.id) == (before, call.id)
     assert "active" == accepted
     assert "ended" == ringing.status
     assert "hung up" == result.ended
@@ -390,9 +390,11 @@ def test_command_whose_worker_has_left_says_that_the_call_is_over() -> None:
     )
     fleet = Fleet(app, client=RealtimeClient)
     call = fleet.call("last")
-    app.backend.store_result("last", {"worker": "w"}, "STARTED")
+    app.backend.store_result("calls:last", {"worker": "w"}, "STARTED")
     name = call.wait_started(1.0)
-    app.backend.store_result("last", {"id": "last", "ended": "drained"}, "SUCCESS")
+    app.backend.store_result(
+        "calls:last", {"id": "last", "ended": "drained"}, "SUCCESS"
+    )
 
     assert "w" == name
     with pytest.raises(CallOver, match="call last has ended"):
@@ -549,9 +551,9 @@ def test_broker_gives_no_message_out_while_its_call_goes_on() -> None:
     own.conf.broker_transport_options = {"visibility_timeout": 60}
     Fleet(own, client=RealtimeClient)
 
-    assert {"socket_keepalive": True, "visibility_timeout": 1700} == (
+    assert {"socket_keepalive": True, "visibility_timeout": 1710} == (
         app.conf.broker_transport_options
     )
     assert "x" == app.conf.result_backend_transport_options["global_keyprefix"]
-    assert 5700 == late.conf.broker_transport_options["visibility_timeout"]
+    assert 5710 == late.conf.broker_transport_options["visibility_timeout"]
     assert 60 == own.conf.broker_transport_options["visibility_timeout"]

@@ -24,7 +24,7 @@ class Refusing:
     def __init__(self, refusal: BaseException) -> None:
         self._refusal = refusal
 
-    def subscribe(self, subscription: str, pattern: str) -> None:
+    def subscribe(self, subscription: str, pattern: str, again: bool) -> bool:
         """Refuse it."""
         raise self._refusal
 
