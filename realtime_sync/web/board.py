@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol, Union
 
-from attrs import asdict
+from attrs import asdict, define
 
 from ..telemetry import METRICS_TYPE, CallRow, ProcessCalls, metrics_text
 from ..transport.logs import area_logger
@@ -17,6 +17,12 @@ _log = area_logger("realtime_sync.web")
 
 FRESH: Final = 0.1
 """Seconds for which rows that were read are told to whoever else asks."""
+
+PATIENCE: Final = 0.2
+"""Seconds that an answer waits for slow sources."""
+
+LATE: Final = 3.0
+"""Seconds after which the page says that a source has not answered."""
 
 
 class Calls(Protocol):
@@ -34,18 +40,38 @@ class Calls(Protocol):
         """End a call; False when there is none of that id."""
 
 
+@define(eq=False)
+class _Source:
+    """
+    What a source has said when it was last asked. Guarded by the lock of the board.
+
+    One that has not answered is not asked again, so there is one thread for it.
+    """
+
+    calls: Calls
+    answered: float
+    rows: Sequence[CallRow] = ()
+    failed: bool = False
+    asked: float | None = None
+    thread: threading.Thread | None = None
+
+
 class Board:
     """
     Shows the calls of this process, or of any other source, on a page of a host.
 
     The page asks for what has changed, so nothing is read while no page is open and
-    nobody scrapes; a page in the background asks for nothing.
+    nobody scrapes; a page in the background asks for nothing. This process is read by
+    whoever asks; other sources, which may take their time, all at once, each in a
+    thread that ends with its answer.
 
     Args:
         host: serves it.
         sources: where the calls come from; by default this process.
         path: of the page. The figures for Prometheus are at ``metrics`` below it, for
             whoever has the token, in the address or as ``Authorization: Bearer``.
+        patience: seconds that an answer waits for slow sources; what they say later
+            is in a later answer.
         clock: seconds, monotonic.
 
     Attributes:
@@ -58,17 +84,21 @@ class Board:
         host: WebHost,
         *sources: Calls,
         path: str = "/board",
+        patience: float = PATIENCE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._process = ProcessCalls()
-        self._sources: tuple[Calls, ...] = sources or (self._process,)
         self._clock = clock
-        # Guards what was read last, whether it is read now, and which change each row
-        # had last. Not held while sources are asked: those of a fleet take a second.
-        self._lock = threading.Lock()
-        self._reading = False
-        self._read_at = clock()
-        self._failed: list[Calls] = []
+        self._patience = patience
+        self._sources = [
+            _Source(each, clock()) for each in (sources or (self._process,))
+        ]
+        # Guards what the sources have said, whether they are being asked, and which
+        # change each row had last; told when one has answered. Not held while sources
+        # are asked: those of a fleet take a second.
+        self._changed = threading.Condition()
+        self._refreshing = False
+        self._refreshed_at = clock()
         self._change = self._ordered = 0
         self._order: list[str] = []
         self._rows: dict[str, tuple[int, CallRow, Calls]] = {}
@@ -83,9 +113,19 @@ class Board:
     def __repr__(self) -> str:
         return f"<Board of {len(self._order)} calls>"
 
-    def close(self) -> None:
-        """Watch the sessions of this process no more."""
+    def close(self, timeout: float = 5.0) -> None:
+        """
+        Watch the sessions of this process no more.
+
+        Args:
+            timeout: seconds to wait for sources that are being asked.
+        """
         self._process.close()
+        ends = time.monotonic() + timeout
+        with self._changed:
+            asked = [source.thread for source in self._sources if source.thread]
+        for thread in asked:
+            thread.join(max(0.0, ends - time.monotonic()))
 
     def changes(self, since: int) -> dict[str, Any]:
         """
@@ -97,19 +137,27 @@ class Board:
         Returns:
             ``change``, the ``rows`` that are new or otherwise, ``order``, the ids of
             all rows, if one has come or gone, else None; how many sources ``failed``
-            when they were last asked, whose rows stay as they were; and the ``age``
-            of all of it in seconds, more than a few where a source does not answer.
+            when they were last asked, and how many are ``late`` with their answer,
+            whose rows stay as they were; and the ``age`` of the oldest answer in
+            seconds.
         """
         self._refresh()
-        with self._lock:
+        with self._changed:
+            now = self._clock()
+            late = [
+                source
+                for source in self._sources
+                if source.asked is not None and now - source.asked > LATE
+            ]
             told = [row for at, row, _ in self._rows.values() if at > since]
             order = self._order if self._ordered > since or not since else None
             return {
                 "change": self._change,
                 "order": order,
                 "rows": [asdict(row) for row in told],
-                "failed": len(self._failed),
-                "age": max(0.0, self._clock() - self._read_at),
+                "failed": sum(source.failed for source in self._sources),
+                "late": len(late),
+                "age": max(now - source.answered for source in self._sources),
             }
 
     def transcript(self, call_id: str) -> list[tuple[str, str]]:
@@ -124,46 +172,80 @@ class Board:
         return source is not None and source.hang_up(call_id) is not False
 
     def _source(self, call_id: str) -> Union[Calls, None]:
-        with self._lock:
+        with self._changed:
             known = self._rows.get(call_id)
         return None if known is None else known[2]
 
     def _refresh(self) -> None:
         """Ask the sources, once for all pages that ask in a moment."""
-        with self._lock:
-            fresh = self._change and self._clock() - self._read_at < FRESH
-            if self._reading or fresh:
+        with self._changed:
+            now = self._clock()
+            fresh = self._change and now - self._refreshed_at < FRESH
+            if self._refreshing or fresh:
                 return
-            self._reading = True
-            known, before = list(self._rows.values()), self._failed
-        found: list[tuple[CallRow, Calls]] = []
-        failed: list[Calls] = []
+            self._refreshing = True
+            asked = [source for source in self._sources if source.asked is None]
+            for source in asked:
+                source.asked = now
         try:
-            for source in self._sources:
-                try:
-                    found += [(row, source) for row in source.rows()]
-                except Exception as exc:
-                    # A broker that is away: the other sources have calls, too.
-                    if source not in before:
-                        _log.warning("! %r gives no calls: %s", source, exc)
-                    found += [(row, of) for _, row, of in known if of is source]
-                    failed.append(source)
-            with self._lock:
-                self._compare(found)
-                self._failed, self._read_at = failed, self._clock()
+            self._ask(asked)
+            with self._changed:
+                # Who is late already is not waited for: others would be late with it.
+                self._changed.wait_for(
+                    lambda: all(source.asked is None for source in asked),
+                    self._patience,
+                )
+                self._compare()
+                self._refreshed_at = self._clock()
         finally:
-            with self._lock:
-                self._reading = False
+            with self._changed:
+                self._refreshing = False
 
-    def _compare(self, found: Sequence[tuple[CallRow, Calls]]) -> None:
+    def _ask(self, sources: Sequence[_Source]) -> None:
+        """Ask all of them at once, this process in this thread."""
+        here = []
+        for source in sources:
+            if isinstance(source.calls, ProcessCalls):
+                here.append(source)
+                continue
+            source.thread = threading.Thread(
+                target=self._read, args=(source,), name="realtime-board", daemon=True
+            )
+            try:
+                source.thread.start()
+            except RuntimeError:  # There are as many threads as may be.
+                here.append(source)
+        for source in here:
+            self._read(source)
+
+    def _read(self, source: _Source) -> None:
+        """Have the rows of a source; those that it had where it fails."""
+        rows: Sequence[CallRow] | None = None
+        try:
+            rows = tuple(source.calls.rows())
+        except Exception as exc:
+            # A broker that is away: the other sources have calls, too.
+            if not source.failed:
+                _log.warning("! %r gives no calls: %s", source.calls, exc)
+        with self._changed:
+            source.failed = rows is None
+            source.rows = source.rows if rows is None else rows
+            source.answered, source.asked = self._clock(), None
+            if not self._refreshing:
+                # It is late: who asked for it waits no more.
+                self._compare()
+            self._changed.notify_all()
+
+    def _compare(self) -> None:
         """Give each row that is otherwise than it was the number of this change."""
-        assert self._lock.locked()
         self._change += 1
         rows: dict[str, tuple[int, CallRow, Calls]] = {}
-        for row, source in found:
-            at, known, _ = self._rows.get(row.id, (0, None, None))
-            # How long it takes is no change: a page counts seconds itself.
-            rows[row.id] = (at if known == row else self._change), row, source
+        for source in self._sources:
+            for row in source.rows:
+                at, known, _ = self._rows.get(row.id, (0, None, None))
+                # How long it takes is no change: a page counts seconds itself.
+                changed_at = at if known == row else self._change
+                rows[row.id] = changed_at, row, source.calls
         if list(rows) != self._order:
             self._order, self._ordered = list(rows), self._change
         self._rows = rows

@@ -21,6 +21,8 @@ pytestmark = pytest.mark.usefixtures("no_other_sessions")
 
 Start = Callable[..., WebHost]
 
+THREAD = "realtime-board"
+
 
 class Clock:
     """Time that a test moves."""
@@ -75,7 +77,7 @@ def test_first_answer_has_every_row_and_the_next_only_what_changed(
 ) -> None:
     """A page with two hundred calls is not sent two hundred rows again and again."""
     other = Other(*(CallRow(id=str(n), name=f"call {n}") for n in range(200)))
-    board = Board(start_host(), other, clock=Clock())
+    board = Board(start_host(), other, clock=Clock(), patience=10)
     first = board.changes(0)
     same = board.changes(first["change"])
     other.table["7"] = CallRow(id="7", name="call 7", state="answering")
@@ -102,34 +104,53 @@ def test_pages_that_ask_at_the_same_moment_have_the_source_asked_once(
 ) -> None:
     """Ten open pages cost what one does."""
     other = Other(CallRow(id="1"))
-    board = Board(start_host(), other, clock=lambda: 5.0)
+    board = Board(start_host(), other, clock=lambda: 5.0, patience=10)
     answers = [board.changes(0) for _ in range(10)]
 
     assert 1 == other.asked
     assert 10 == sum(len(each["rows"]) for each in answers)
 
 
-def test_slow_source_keeps_no_other_page_waiting(start_host: Start) -> None:
-    """What asks other machines takes a second; others see what is known meanwhile."""
-    inside, go_on = threading.Event(), threading.Event()
+class Slow(Other):
+    """Calls of somewhere that takes its time."""
 
-    class Slow(Other):
-        def rows(self) -> list[CallRow]:
-            if self.asked:
-                inside.set()
-                go_on.wait(10)
-            return super().rows()
+    def __init__(self, *rows: CallRow) -> None:
+        super().__init__(*rows)
+        self.inside, self.go_on = threading.Event(), threading.Event()
 
-    board = Board(start_host(), Slow(CallRow(id="1")), clock=Clock())
-    board.changes(0)
-    thread = threading.Thread(target=board.changes, args=(0,))
-    thread.start()
-    inside.wait(10)
-    meanwhile = board.changes(0)
-    go_on.set()
-    thread.join(10)
+    def rows(self) -> list[CallRow]:
+        """As they are in the table, once it may."""
+        self.inside.set()
+        self.go_on.wait(10)
+        return super().rows()
 
-    assert ["1"] == meanwhile["order"]
+
+def test_slow_sources_hold_up_neither_each_other_nor_pages(
+    start_host: Start, session: tuple[Session, MemoryTransport]
+) -> None:
+    """
+    Brokers far away are asked at the same time, once however often pages ask, and
+    their calls come when they come.
+    """
+    one, two = Slow(CallRow(id="1")), Slow(CallRow(id="2"))
+    host = start_host()
+    board = Board(host, one, ProcessCalls(), two, clock=Clock(), patience=0)
+    first = board.changes(0)
+    inside = one.inside.wait(10) and two.inside.wait(10)
+    again = board.changes(0)
+    asking = [each.name for each in threading.enumerate() if each.name == THREAD]
+    one.go_on.set()
+    two.go_on.set()
+    board.close()
+    asked = one.asked, two.asked
+    later = board.changes(0)
+    board.close()
+
+    assert inside and [THREAD, THREAD] == asking
+    assert ["shop"] == [row["name"] for row in first["rows"]]
+    assert first["order"] == again["order"]
+    assert (1, 1) == asked
+    assert ["1", *first["order"], "2"] == later["order"]
 
 
 def test_source_that_fails_hides_no_other_and_is_asked_again(
@@ -146,7 +167,7 @@ def test_source_that_fails_hides_no_other_and_is_asked_again(
             return super().rows()
 
     failing, other = Failing(CallRow(id="1")), Other(CallRow(id="2"))
-    board = Board(start_host(), failing, other, clock=Clock())
+    board = Board(start_host(), failing, other, clock=Clock(), patience=10)
     at_first = board.changes(0)
     failing.away = False
     back = board.changes(0)
@@ -161,35 +182,41 @@ def test_source_that_fails_hides_no_other_and_is_asked_again(
     assert 2 == caplog.text.count("gives no calls")
 
 
-def test_source_that_does_not_answer_is_told_by_the_age_of_the_rows(
+def test_source_that_does_not_answer_is_told_with_the_age_of_its_rows(
     start_host: Start,
 ) -> None:
     """What is shown is not passed off as the present."""
-    inside, go_on, now = threading.Event(), threading.Event(), [100.0]
-
-    class Stuck(Other):
-        def rows(self) -> list[CallRow]:
-            inside.set()
-            go_on.wait(10)
-            return super().rows()
-
-    board = Board(start_host(), Stuck(CallRow(id="1")), clock=lambda: now[0])
-    thread = threading.Thread(target=board.changes, args=(0,))
-    thread.start()
-    inside.wait(10)
+    now = [100.0]
+    slow = Slow(CallRow(id="1"))
+    board = Board(start_host(), slow, clock=lambda: now[0], patience=0)
+    at_first = board.changes(0)
     now[0] += 7
     meanwhile = board.changes(0)
-    go_on.set()
-    thread.join(10)
+    slow.go_on.set()
+    board.close()
+    later = board.changes(0)
 
-    assert ([], 7.0) == (meanwhile["order"], meanwhile["age"])
-    assert (["1"], 0.0) == (board.changes(0)["order"], board.changes(0)["age"])
+    assert ([], 0) == (at_first["order"], at_first["late"])
+    assert ([], 1, 7.0) == (meanwhile["order"], meanwhile["late"], meanwhile["age"])
+    assert (["1"], 0, 0.0) == (later["order"], later["late"], later["age"])
+
+
+def test_nobody_is_asked_while_nobody_looks(start_host: Start) -> None:
+    """No thread waits for a page that may come."""
+    other = Other(CallRow(id="1"))
+    board = Board(start_host(), ProcessCalls(), other, clock=Clock(), patience=10)
+    unseen = other.asked
+    board.changes(0)
+    board.close()
+
+    assert (0, 1) == (unseen, other.asked)
+    assert THREAD not in [each.name for each in threading.enumerate()]
 
 
 def test_what_other_machines_say_is_json_for_a_browser(start_host: Start) -> None:
     """No figure, half a character, a number that is none: the page goes on."""
     row = CallRow(id="1", name="\ud800 <b>", p50_ms=float("nan"), billed_seconds=1e999)
-    board = Board(start_host(), Other(row), clock=Clock())
+    board = Board(start_host(), Other(row), clock=Clock(), patience=10)
     rows = board.url.replace("/board?", "/board/rows?")
     answers = [asked(f"{rows}&since={since}") for since in ("0", "9" * 5000, "-1", "x")]
     told = json.loads(answers[0][1], parse_constant=pytest.fail)["rows"][0]
@@ -207,7 +234,7 @@ def test_page_shows_calls_of_this_process_and_of_others(
 ) -> None:
     """Each is hung up where it came from, and said to be unknown elsewhere."""
     other = Other(CallRow(id="far", name="far", worker="celery@two"))
-    board = Board(start_host(), ProcessCalls(), other, clock=Clock())
+    board = Board(start_host(), ProcessCalls(), other, clock=Clock(), patience=10)
     rows = {row["name"]: row for row in board.changes(0)["rows"]}
     far, again = board.hang_up("far"), board.hang_up("nobody")
     left = board.changes(0)["order"]
@@ -289,7 +316,7 @@ def cost_of_board(sessions: int, seconds: int, start_host: Start) -> float:
         transport = MemoryTransport(on_send=frames.acknowledged)
         options: dict[str, Any] = {"dispatch": "inline", "timeout": 0.2}
         talks.append((connect(transport=transport, **options), transport))
-    board = Board(start_host(), clock=Clock())
+    board = Board(start_host(), clock=Clock(), patience=10)
     answers = list(frames.answer("Hi", response_id="resp_1")({}))
     change, taken = board.changes(0)["change"], 0.0
     for update in range(10 * seconds):

@@ -2,7 +2,6 @@
 // Asks for what has changed and shows it. Whatever a call says is set as text.
 
 const EVERY = 500;
-const STALE = 5;
 const token = new URLSearchParams(location.search).get("token") || "";
 const $ = (id) => document.getElementById(id);
 
@@ -154,9 +153,11 @@ function sums() {
   Object.values(told).forEach((value, place) => set(list.children[place].lastChild, value));
 }
 
-function health({ failed, age }) {
-  if (failed) return failed === 1 ? "One source of calls does not answer; its calls are as they were." : `${failed} sources of calls do not answer; their calls are as they were.`;
-  return age > STALE ? `Nothing new for ${clock(age)}: a source of calls does not answer.` : "Live";
+function health({ failed, late, age }) {
+  const told = [];
+  if (failed) told.push(failed === 1 ? "One source of calls fails." : `${failed} sources of calls fail.`);
+  if (late) told.push(`${late === 1 ? "One source of calls has" : `${late} sources of calls have`} not answered for ${clock(age)}.`);
+  return told.length ? [...told, "Those calls are as they were."].join(" ") : "Live";
 }
 
 function take(answer) {
