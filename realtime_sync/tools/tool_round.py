@@ -24,6 +24,7 @@ UNKNOWN_TOOL_TIMEOUT = 30.0
 """Seconds for a tool that does not exist; it is answered at once."""
 
 _BETWEEN_CONNECTIONS = 0.05
+_COMMIT_FOLLOWS = 1.0
 
 
 class Round:
@@ -115,15 +116,19 @@ class Round:
     def _answer(self) -> None:
         """Send each output when it and those before it are there, then go on."""
         sent: list[_Output] = []
+        turns: tuple[str, ...] = ()
         for each in self._running:
             if not self._wait_for(each):
                 return
+            # Before it is sent: a turn that ends while it is on its way, and is
+            # answered with it, is over when one looks afterwards.
+            turns = _open_turns(self._session)
             output = _Output(
                 self._session, each.call_id, each.output, self._host.reconnects
             )
             self._through(output.send)
             sent.append(output)
-        self._through(lambda: self._finish(sent))
+        self._through(lambda: self._finish(sent, turns))
 
     def _wait_for(self, call: RunningCall) -> bool:
         """Wait until a call is over; False when the session is."""
@@ -136,12 +141,13 @@ class Round:
             self._stirred.wait(min(waits))
         return False
 
-    def _finish(self, sent: Iterable[_Output]) -> None:
+    def _finish(self, sent: Iterable[_Output], turns: tuple[str, ...]) -> None:
         # What a lost connection has swallowed goes over the next one, before the
         # model is asked to go on.
         for output in sent:
             output.confirm()
-        if self._go_on and not _server_goes_on(self._session):
+        turns += _open_turns(self._session)
+        if self._go_on and not _server_goes_on(self._session, turns):
             self.following = self._session.response.create(
                 on_conflict="wait", timeout=None
             )
@@ -318,12 +324,25 @@ class _Output:
         self._handle = handle
 
 
-def _server_goes_on(session: Session) -> bool:
+def _open_turns(session: Session) -> tuple[str, ...]:
+    """Items that the user speaks, or has just spoken, and the server will commit."""
+    return tuple(
+        item.id
+        for item in session.snapshot.announced
+        if item.audio_start_ms is not None and not item.committed
+    )
+
+
+def _server_goes_on(session: Session, turns: Iterable[str]) -> bool:
     """
     Whether the server answers by itself, with the outputs before its eyes.
 
     It does when the user is speaking: a response of ours would talk into that,
     and the one that the user's turn brings about would be refused.
+
+    Args:
+        session: the session.
+        turns: items that were not committed when the last output was sent.
 
     Raises:
         ConnectionClosed: the connection was lost while the user spoke.
@@ -332,19 +351,19 @@ def _server_goes_on(session: Session) -> bool:
     detection = getattr(getattr(audio, "input", None), "turn_detection", None)
     if not detection or getattr(detection, "create_response", None) is False:
         return False
-    speech = [
-        item.id
-        for item in session.snapshot.announced
-        if item.audio_start_ms is not None
-        and item.audio_end_ms is None
-        and not item.committed
-    ]
-    while speech:
+    ends: Optional[float] = None
+    while True:
         snapshot = session.snapshot
-        items = [found for found in map(snapshot.item, speech) if found is not None]
+        items = [found for found in map(snapshot.item, turns) if found is not None]
         if any(item.committed or not item.announced for item in items):
             return True
         if not items:
             return False  # The buffer was cleared: nothing was said after all.
-        session.wait_changed(snapshot.version, timeout=None)
-    return False
+        if ends is None and all(item.audio_end_ms is not None for item in items):
+            # It commits at once; one that never does must not leave the model silent.
+            ends = monotonic() + _COMMIT_FOLLOWS
+        patience = None if ends is None else max(0.0, ends - monotonic())
+        try:
+            session.wait_changed(snapshot.version, timeout=patience)
+        except WaitTimeout:
+            return False

@@ -15,7 +15,7 @@ from realtime_sync.errors import ConnectionLost, ToolError, WaitTimeout
 from realtime_sync.server import Call, serve
 from realtime_sync.server.agents.base import Prompt
 from realtime_sync.testing import MemoryTransport, faults, frames
-from realtime_sync.tools import ToolCall
+from realtime_sync.tools import ToolCall, tool_round
 from realtime_sync.tools.tool_round import RunningCall
 
 OUTPUT = "function_call_output"
@@ -27,6 +27,7 @@ class Sent:
     def __init__(self) -> None:
         self.frames: list[dict[str, Any]] = []
         self.changed = threading.Condition()
+        self.after_output: list[dict[str, Any]] = []
 
     def __call__(self, frame: dict[str, Any]) -> Any:
         """Note a command, and answer one that asks for a response."""
@@ -35,6 +36,8 @@ class Sent:
             self.changed.notify_all()
         if frame["type"] == "response.create":
             return frames.answer("Well.")(frame)
+        if frame.get("item", {}).get("type") == OUTPUT:
+            return self.after_output
         return None
 
     def outputs(self) -> list[Any]:
@@ -235,6 +238,44 @@ def test_a_user_who_speaks_meanwhile_is_not_talked_over(
     assert ["there"] == sent.outputs()
     assert (0, int(ends == "cleared")) == (before, sent.asked())
     session.close()
+    rounds_over(session)
+
+
+@pytest.mark.parametrize("told", [[], ["speech_stopped"]])
+def test_a_turn_that_ends_as_the_output_is_sent_is_answered_once(
+    session: Session, transport: MemoryTransport, sent: Sent, told: list[str]
+) -> None:
+    """Its response sees the output, whenever the library looks."""
+    session.update(turn_detection={"type": "server_vad", "create_response": True})
+    release = threading.Event()
+    rest = [kind for kind in ("speech_stopped", "committed") if kind not in told]
+    sent.after_output = [speech(kind) for kind in rest]
+    session.tool(lambda: release.wait(20), name="slow", description="Wait.")
+    transport.feed(*frames.answer(calls=[("slow", {})])({}))
+    transport.feed(speech("speech_started", audio_start_ms=0), *map(speech, told))
+    release.set()
+    rounds_over(session)
+
+    assert [True] == sent.outputs()
+    assert 0 == sent.asked()
+
+
+def test_a_turn_that_is_never_committed_does_not_leave_the_model_silent(
+    session: Session,
+    transport: MemoryTransport,
+    sent: Sent,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Some servers tell that speech has stopped and no more of it."""
+    monkeypatch.setattr(tool_round, "_COMMIT_FOLLOWS", 0.02)
+    session.update(turn_detection={"type": "server_vad", "create_response": True})
+    release = threading.Event()
+    session.tool(lambda: release.wait(20), name="slow", description="Wait.")
+    transport.feed(*frames.answer(calls=[("slow", {})])({}))
+    transport.feed(speech("speech_started", audio_start_ms=0))
+    transport.feed(speech("speech_stopped", audio_end_ms=900))
+    release.set()
+    sent.wait(1, 1)
     rounds_over(session)
 
 
