@@ -13,6 +13,7 @@ from json.encoder import encode_basestring_ascii
 from typing import Any, Optional, Union
 
 from . import jsontext
+from .audio_frames import SHORTEST, without_audio
 from .caller_checks import (
     add_extra,
     has_extra,
@@ -24,7 +25,7 @@ from .caller_checks import (
 from .dialects import GA, Dialect, client_lift
 from .dialects.field_moves import View, same
 from .events._base import ClientEvent, ServerEvent, UnknownEvent
-from .lazy_audio import encode_bytes, key
+from .lazy_audio import FRAME, encode_bytes, key
 from .lenient_structure import salvage
 from .registry import class_of, event_class, find
 from .structure import Hook, Misfit, exact_hook, hook_for
@@ -38,6 +39,7 @@ _BODIES = ("session", "item", "response")
 """Members of commands that may be mappings."""
 
 _AUDIO = key("audio")
+_DELTA = key("delta")
 _APPENDS = (
     "input_audio_buffer.append",
     "session.input_audio.append",
@@ -78,11 +80,33 @@ class Codec:
 
     def decode(self, data: Union[bytes, str]) -> ServerEvent:
         """Turn the text of one message into an event. Never raises."""
+        if len(data) >= SHORTEST and data.__class__ is bytes:
+            event = self._decode_audio(data)
+            if event is not None:
+                return event
         try:
             frame = self._loads(data)
         except ValueError as exc:
             return UnknownEvent(problem=f"not JSON: {exc}", received=data)
         return self.structure(frame)
+
+    def _decode_audio(self, data: bytes) -> Optional[ServerEvent]:
+        """The same for a long delta of audio, in half of the time, or None."""
+        cut = without_audio(data)
+        if cut is None or self._loads is not jsontext.loads:
+            return None
+        try:
+            frame = self._loads(cut[0])
+        except ValueError:
+            return None
+        event = self.structure(frame)
+        fields = event.__dict__
+        # Else it is no audio, or it stood deeper in the frame.
+        if fields.get(_DELTA) != "" or frame.get("delta") != "" or event.problems:
+            return None
+        del fields[_DELTA], fields["raw"]
+        fields["delta"], fields[FRAME] = cut[1], data
+        return event
 
     def structure(self, frame: Any) -> ServerEvent:
         """Turn a decoded frame into an event. Never raises."""

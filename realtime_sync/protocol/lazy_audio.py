@@ -1,20 +1,22 @@
 """
-Audio that stays base64 until somebody looks.
+Audio that stays base64, and frames that stay JSON, until somebody looks.
 
 A session that nobody listens to must not pay for decoding. The decoder puts
 the base64 text that came into the event's ``__dict__`` under a private name;
 the first read of the field decodes it and puts the bytes beside it, where the
-next read finds them without coming here.
+next read finds them without coming here. Where the decoder has taken the audio out
+of the frame itself (see `audio_frames`), it is ``raw`` that is made when it is read.
 """
 
 from __future__ import annotations
 
 import binascii
-from typing import Any, Optional, TypeVar
+from typing import Any, Optional, TypeVar, Union
 
 from attrs import fields_dict
 
 from ..types import UNSET
+from . import jsontext
 from .fields import AUDIO
 
 pybase64: Any = None
@@ -60,6 +62,28 @@ class LazyAudio:
         return values[self.name]
 
 
+RAW = "raw"
+FRAME = "_frame"
+"""The ``__dict__`` key of the text of a frame, where ``raw`` is made of it."""
+
+
+class LazyRaw:
+    """
+    The decoded frame of an event, decoded when it is first read.
+
+    It has no ``__set__``: see `LazyAudio`.
+    """
+
+    def __get__(self, instance: object, owner: Optional[type] = None) -> Any:
+        if instance is None:
+            return self
+        values = instance.__dict__
+        if FRAME not in values:
+            raise AttributeError(RAW)
+        values[RAW] = raw = jsontext.loads(values[FRAME])
+        return raw
+
+
 def decode(text: str) -> bytes:
     """
     Decode base64; missing padding is forgiven.
@@ -91,7 +115,15 @@ def encode(audio: bytes) -> str:
     return encode_bytes(audio).decode("ascii")
 
 
-def _strictly(text: str) -> bytes:
+def decode_strictly(text: Union[str, memoryview]) -> bytes:
+    """
+    Decode base64, of which nothing is forgiven.
+
+    Raises:
+        ValueError: the text is not base64, or there is no ``[speed]`` extra.
+    """
+    if pybase64 is None:
+        raise ValueError("it would not be worth while")
     decoded: bytes = pybase64.b64decode(text, validate=True)
     return decoded
 
@@ -103,14 +135,21 @@ def _encode_slowly(audio: bytes) -> bytes:
 if pybase64 is None:
     _decode, encode_bytes = decode_slowly, _encode_slowly
 else:  # Uses vector instructions: a twentieth of the time.
-    _decode, encode_bytes = _strictly, pybase64.b64encode
+    _decode, encode_bytes = decode_strictly, pybase64.b64encode
 
 
 def lazy_audio(cls: C) -> C:
-    """Make the audio fields of an attrs class lazy. Put it above ``@frozen``."""
-    for attribute in fields_dict(cls).values():
+    """
+    Make the audio fields of an attrs class lazy, and its ``raw`` if it is an event.
+
+    Put it above ``@frozen``.
+    """
+    attributes = fields_dict(cls)
+    for attribute in attributes.values():
         if attribute.metadata.get(AUDIO):
             setattr(cls, attribute.name, LazyAudio(attribute.name))
+    if RAW in attributes:
+        setattr(cls, RAW, LazyRaw())
     return cls
 
 

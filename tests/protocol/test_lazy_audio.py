@@ -143,3 +143,5 @@ def test_without_the_speed_extra_the_standard_library_does_it(
     assert b"\0\1\2" == slow.decode("AAEC")
     assert b"\0" == slow.decode("AA")
     assert "AAEC" == slow.encode(b"\0\1\2")
+    with pytest.raises(ValueError, match="worth"):
+        slow.decode_strictly("AAEC")
