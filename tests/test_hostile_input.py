@@ -133,7 +133,7 @@ def frame_reader() -> Iterator[Try]:
                 step = rng.choice((1, 2, 7, 100, 5000))
                 reader.feed(stream[at : at + step])
                 at += step
-                while (reader.text() if rng.random() < 0.5 else None) or reader.next():
+                while (rng.random() < 0.5 and reader.texts()) or reader.next():
                     messages += 1
         except errors.RemoteProtocolError:
             pass

@@ -463,14 +463,16 @@ class Connection:
         return self._closing.remaining()
 
     def _take(self, data: bytes) -> None:
-        event = self.codec.decode(data)
+        event, size = self.codec.decode(data), len(data)
+        # Looked up once: it belongs to the class, which is what makes it slow.
+        kind = event.type
         self.events_received += 1
-        self.bytes_received += len(data)
+        self.bytes_received += size
         if type(event) is UnknownEvent:
             self._note_unknown(event)
-        elif event.type == "error":
+        elif kind == "error":
             self._note_error(event)
-        elif event.type == "session.closed":
+        elif kind == "session.closed":
             self._ended_by = getattr(event, "reason", None)
         noted = self._take_notes() if self._notes else ()
         if self._taps.on:
@@ -478,17 +480,17 @@ class Connection:
         try:
             snapshot = self._mirror.reduce(self.snapshot, event)
         except Exception:  # Should never run: the event must reach its handlers.
-            logger.exception("! %s: the mirror failed on %s", self._name, event.type)
+            logger.exception("! %s: the mirror failed on %s", self._name, kind)
             snapshot = self.snapshot
         # Published first: whoever is woken by the event reads the mirror next, and
         # must find the event in it.
         self.snapshot = snapshot
         watches = self._watches
-        if watches.types is None or event.type in watches.types:
+        if watches.types is None or kind in watches.types:
             watches.offer(event)
         # Last: handlers that run right here may send, close, and wait for what has been
         # resolved above.
-        self._deliver(event, snapshot, len(data))
+        self._deliver(event, snapshot, size)
 
     def _take_notes(self) -> Sequence[Noted]:
         # One by one: a sender may append while this runs, and a copy followed by

@@ -179,12 +179,13 @@ class Dispatcher:
             DispatchOverflow: more waits than the session allows.
         """
         # Before it is queued: what overtakes the queue must not stand in it.
-        if route.inline:
-            self._invoker.call(route.inline, event, snapshot)
+        inline, queued, keeps = route
+        if inline:
+            self._invoker.call(inline, event, snapshot)
         if self.mode == "inline":
-            self._invoker.call(route.queued, event, snapshot, queued=True)
+            self._invoker.call(queued, event, snapshot, queued=True)
             return
-        if not route.queued and self.mode == "thread":
+        if not queued and self.mode == "thread":
             # In manual mode it is queued all the same: `pump` comes back for it, and
             # whoever pumps in a loop of his own gets to look at the mirror.
             return  # Nobody listens; the mirror and the waiters have seen it.
@@ -192,7 +193,7 @@ class Dispatcher:
         # depth must never be negative.
         self._submitted += 1
         self._submitted_bytes += size
-        kept = snapshot if route.keeps_snapshot else None
+        kept = snapshot if keeps else None
         stamp = 0.0 if self._submitted % _SAMPLED else monotonic()
         self._put((event, kept, size, key, stamp))
         # Once it is queued: an overflow ends the session, and an event that was refused

@@ -66,7 +66,7 @@ class Publisher:
 
     def deliver(self, event: ServerEvent, snapshot: Snapshot, size: int) -> None:
         """Publish a server event, with the snapshot as of it. On the loop."""
-        key = event.type
+        key = kind = event.type
         if type(event) is events.UnknownEvent:
             key = UNKNOWN_MARK + key
         elif self._stale is not None:
@@ -74,7 +74,7 @@ class Publisher:
         board = self._board
         route = board.routes.get(key) or board.route(key)
         self._dispatcher.submit(event, snapshot, size, route, key)
-        if self._has_turns and event.type in self._turns.types:
+        if self._has_turns and kind in self._turns.types:
             finished = self._turns.event(event)
             if finished is not None:
                 self.emit(finished)

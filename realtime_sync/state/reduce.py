@@ -109,7 +109,7 @@ def reduce(snapshot: Snapshot, event: ServerEvent) -> Snapshot:
     after = snapshot
     if event.problems:
         after = note(after, event, "bad_field", "; ".join(event.problems))
-    if isinstance(event, UnknownEvent):
+    if type(event) is UnknownEvent:
         after = _unknown(after, event)
     else:
         reducer = _REDUCERS.get(event.type)

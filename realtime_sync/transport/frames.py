@@ -80,35 +80,37 @@ class MessageReader:
             self._chunks.append(bytearray(chunk))
         self._have += len(chunk)
 
-    def text(self) -> Optional[bytes]:
+    def texts(self) -> list[bytes]:
         """
-        The next message if it is a whole, unfragmented text frame of less than
-        64 KiB, which nearly all are.
+        Those of the next messages that are whole, unfragmented text frames of less
+        than 64 KiB, which nearly all are.
 
         Returns:
-            None in every other case, for which `next` is made; it would give
-            the same here, at three times the cost.
+            Up to the first that is something else, for which `next` is made; it
+            would give the same here, at four times the cost.
         """
-        data, at = self._data, self._at
-        if len(data) - at < 4 or data[at] != 0x81 or self._fragmented is not None:
-            return None
-        length = data[at + 1]
-        start = at + 2
-        if length == 126:
-            length = data[start] << 8 | data[at + 3]
-            start += 2
-        elif length > 126:
-            return None
-        end = start + length
-        if end > len(data) or (self._max_size is not None and length > self._max_size):
-            return None
-        self._have -= end - at
-        self._need = 2
-        if end == len(data):
-            self._data, self._at = b"", 0
-        else:
-            self._at = end
-        return data[start:end]
+        found: list[bytes] = []
+        if self._fragmented is not None:
+            return found
+        data, first, most = self._data, self._at, self._max_size
+        at, size = first, len(data)
+        while size - at >= 4 and data[at] == 0x81:
+            length, start = data[at + 1], at + 2
+            if length > 126:
+                break
+            if length == 126:
+                length = data[start] << 8 | data[start + 1]
+                start += 2
+            end = start + length
+            if end > size or (most is not None and length > most):
+                break
+            found.append(data[start:end])
+            at = end
+        if found:
+            self._have -= at - first
+            self._need = 2
+            self._data, self._at = (b"", 0) if at == size else (data, at)
+        return found
 
     def next(self) -> Optional[Message]:
         """

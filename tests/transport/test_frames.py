@@ -59,14 +59,14 @@ def read(*chunks: bytes, max_size: Optional[int] = None) -> list[Message]:
 
 
 def read_fast(*chunks: bytes, max_size: Optional[int] = None) -> list[Message]:
-    """The same with `text` before `next`, as the transport does it."""
+    """The same with `texts` before `next`, as the transport does it."""
     reader = MessageReader(max_size)
     found = []
     for chunk in chunks:
         reader.feed(chunk)
         while True:
-            payload = reader.text()
-            message = reader.next() if payload is None else Message(TEXT, payload)
+            found += [Message(TEXT, payload) for payload in reader.texts()]
+            message = reader.next()
             if message is None:
                 break
             found.append(message)
@@ -214,7 +214,7 @@ def test_the_short_way_takes_whole_text_frames_below_64_kib(size: int) -> None:
     reader = MessageReader()
     reader.feed(frame(bytes(size)) + frame(b"next"))
 
-    assert (bytes(size) if size < 65536 else None) == reader.text()
+    assert ([bytes(size), b"next"] if size < 65536 else []) == reader.texts()
 
 
 @pytest.mark.parametrize(
@@ -224,9 +224,10 @@ def test_the_short_way_takes_whole_text_frames_below_64_kib(size: int) -> None:
 def test_the_short_way_leaves_what_is_not_plain_text(data: bytes) -> None:
     """Binary, fragments, and what breaks the protocol."""
     reader = MessageReader()
-    reader.feed(data)
+    reader.feed(frame(b"before") + data + frame(b"behind"))
 
-    assert reader.text() is None
+    assert [b"before"] == reader.texts()
+    assert [] == reader.texts()
 
 
 def test_the_short_way_keeps_to_the_limit() -> None:
