@@ -145,6 +145,8 @@ def serve_page(
         tls=door.tls,
         allowed_hosts=door.allowed_hosts,
     ) as page:
+        # Where there is no key it is said here, and not to whoever presses Start.
+        client.endpoint.resolve_key()
         print(f"open {page.url()}", flush=True)
         if show is not None and not show(page.url()):
             print("no browser could be opened: do it by hand", file=sys.stderr)

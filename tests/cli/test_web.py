@@ -68,6 +68,17 @@ def test_without_a_browser_it_is_said(capsys: pytest.CaptureFixture[str]) -> Non
     assert "no browser could be opened" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", [["web"], ["talk", "--browser"]], ids=" ".join)
+def test_without_a_key_no_page_is_served(
+    capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    """It could not talk; the way that needs no key is named."""
+    assert 2 == main(command)
+    printed = capsys.readouterr()
+    assert "set OPENAI_API_KEY, or use --local" in printed.err
+    assert (1, "") == (printed.err.count("\n"), printed.out)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
