@@ -31,6 +31,8 @@ function made(name, properties = {}, ...inside) {
 
 const time = (seconds) => seconds.toFixed(3);
 const json = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 1));
+// Long names end their lines between words.
+const broken = (name) => name.split(/(?<=[._])/).flatMap((part) => [part, document.createElement("wbr")]);
 const brief = (value) => (value === null || value === undefined ? "nothing" : typeof value === "string" ? value : JSON.stringify(value));
 
 function filter() {
@@ -108,7 +110,7 @@ function list(answer) {
       made("button", { type: "button", value: number, onclick: () => { stop(); go({ number }); } },
         made("time", { textContent: time(at) }),
         made("i", { textContent: ARROWS[direction], title: SAID[direction] }),
-        made("span", { textContent: type || "(no event)" })))));
+        made("span", {}, ...broken(type || "(no event)"))))));
   $("nothing").hidden = log.events.length > 0;
   for (const [id, count, word] of [["earlier", log.before, "earlier"], ["later", log.after, "later"]]) {
     $(id).hidden = !count;

@@ -66,7 +66,14 @@ export class Talk {
     this.you = make("meter", { min: 0, max: 1, value: 0 });
     this.other = make("meter", { min: 0, max: 1, value: 0 });
     this.problem = make("p", { class: "rs-problem", role: "alert" });
-    this.log = make("ol", { class: "rs-log", role: "log", "aria-live": "off", "aria-label": "Transcript", tabindex: "0" });
+    this.log = make("ol");
+    this.transcript = make("div", { class: "rs-log", role: "log", "aria-live": "off", "aria-label": "Transcript", tabindex: "0" }, this.log);
+    this.atEnd = true;
+    this.transcript.addEventListener("scroll", () => {
+      const { scrollHeight, scrollTop, clientHeight } = this.transcript;
+      this.atEnd = scrollHeight - scrollTop - clientHeight < 40;
+    });
+    new ResizeObserver(() => this.follow()).observe(this.transcript);
     this.empty = make("p", { class: "rs-soft" }, "What is said will stand here.");
     this.text = make("input", { type: "text", "aria-label": "Type instead of speaking", placeholder: "Type instead of speaking", autocomplete: "off" });
     this.sendButton = make("button", { type: "submit" }, "Send");
@@ -84,7 +91,7 @@ export class Talk {
         make("label", { class: "rs-choice" }, this.pushBox, "Push to talk")),
       make("div", { class: "rs-meters" },
         make("label", {}, "You", this.you), make("label", {}, "Answer", this.other)),
-      this.problem, this.empty, this.log, form, this.table);
+      this.problem, this.empty, this.transcript, form, this.table);
     this.root.addEventListener("keydown", event => { if (event.key === "Escape") this.interrupt(); });
     // A click is what lets a browser go on with sound that it has paused.
     this.root.addEventListener("pointerdown", () => this.sound && this.sound.resume());
@@ -257,7 +264,6 @@ export class Talk {
   }
 
   showLines({ order, changed }) {
-    const bottom = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 40;
     for (const line of changed) this.lines.set(line.id, this.line(line, this.lines.get(line.id)));
     for (const [id, element] of this.lines) {
       if (!order.includes(id)) { element.remove(); this.lines.delete(id); }
@@ -267,7 +273,13 @@ export class Talk {
       if (element && this.log.children[place] !== element) this.log.insertBefore(element, this.log.children[place] || null);
     });
     this.empty.hidden = order.length > 0;
-    if (bottom) this.log.scrollTop = this.log.scrollHeight;
+    this.follow();
+  }
+
+  // What was said last stays in view, also where the window changes, unless a person
+  // reads further up.
+  follow() {
+    if (this.atEnd) this.transcript.scrollTop = this.transcript.scrollHeight;
   }
 
   line(line, element) {
