@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .dispatch.subscription import Subscription
     from .protocol import events
     from .protocol.sessions import SessionConfig
+    from .recording.mirror import RecordedMirror
     from .recording.reader import read_recording
     from .recording.retention import delete_recordings
     from .recording.steps import Steps
@@ -66,6 +67,7 @@ __all__ = [
     "EventStream",
     "RealtimeClient",
     "ReconnectPolicy",
+    "RecordedMirror",
     "Reply",
     "ResponseHandle",
     "Router",
@@ -98,6 +100,7 @@ _HOMES = {
     "EventStream": "dispatch.streams",
     "RealtimeClient": "client",
     "ReconnectPolicy": "session.reconnect_policy",
+    "RecordedMirror": "recording.mirror",
     "Reply": "session.reply",
     "ResponseHandle": "session.response_handle",
     "Router": "dispatch.router",

@@ -24,6 +24,7 @@ PUBLIC = [
     "EventStream",
     "RealtimeClient",
     "ReconnectPolicy",
+    "RecordedMirror",
     "Reply",
     "ResponseHandle",
     "Router",

@@ -42,7 +42,7 @@ class Utterance:
 
 
 def heard_note(item_id: str, start: float) -> dict[str, Any]:
-    """The note of when an item began to be heard."""
+    """The note of when an item, or in a live session sound, began to be heard."""
     return {"type": HEARD, "item_id": item_id, "start": round(start, 4)}
 
 
@@ -54,19 +54,32 @@ class CallNotes:
     Attributes:
         utterances: what the caller said.
         heard: when items of the agent's began to be heard, by item id.
+        onsets: when the agent of a live session was heard again after a silence.
+        outputs: what the program gave back to the backend of a live session, by call.
     """
 
     utterances: list[Utterance] = field(factory=list)
     heard: dict[str, float] = field(factory=dict)
+    onsets: list[float] = field(factory=list)
+    outputs: dict[str, str] = field(factory=dict)
 
-    def read(self, note: object) -> None:
-        """Take one note; those of others, and odd ones, say nothing here."""
-        if not isinstance(note, Mapping):
+    def hear(self, direction: str, frame: object) -> None:
+        """Take a line of a recording; those of others, and odd ones, say nothing."""
+        if not isinstance(frame, Mapping):
             return
+        if direction == "note":
+            self._noted(frame)
+        elif direction == "out" and frame.get("type") == "response.item.create":
+            item = frame.get("item")
+            if isinstance(item, Mapping) and isinstance(item.get("output"), str):
+                self.outputs[str(item.get("call_id"))] = item["output"]
+
+    def _noted(self, note: Mapping[str, Any]) -> None:
         if note.get("type") == HEARD:
             since = _time(note.get("start"))
             if since is not None:
                 self.heard[str(note.get("item_id"))] = since
+                self.onsets.append(since)
         elif note.get("type") == SAID:
             self._said(note)
 

@@ -7,16 +7,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Optional, Protocol, Union
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from .. import Router, Snapshot, read_recording, replay
-from ..errors import ConfigurationError
-from ..report import Listener, Problem, Track, problem
+from .. import RecordedMirror, Snapshot, live, read_recording
+from ..report import Listener, LiveListener, Problem, Track, problem
 from ..telemetry import Prices, Spread, Tokens
 from ..types import RecordingSource
 from . import measures
 from .call_notes import CallNotes
 from .call_turns import Speech, turns_of
+from .live_turns import LiveCall
 from .speech import Interval
 from .turns import CallTurn, ToolUse
 from .verdict import Verdict
@@ -55,6 +55,8 @@ class CallRecord:
         interruptions: when the caller began to speak into an answer.
         problems: errors, anomalies, lost connections and handlers that failed. That
             an answer ended early is said by its turn, see `CallTurn.cut`.
+        session_tokens: what is told of the session and of no turn: seconds of a
+            session of GPT-Live, and the tokens of its backend.
     """
 
     name: str
@@ -67,6 +69,7 @@ class CallRecord:
     agent_speech: Sequence[Interval] = ()
     interruptions: Sequence[float] = ()
     problems: Sequence[Problem] = ()
+    session_tokens: Tokens = Tokens()
 
     @classmethod
     def load(cls, source: RecordingSource, *, name: Optional[str] = None) -> CallRecord:
@@ -80,44 +83,71 @@ class CallRecord:
 
         Raises:
             OSError: the file cannot be read.
-            ConfigurationError: it is no recording, or one of a GPT-Live session.
+            ConfigurationError: it is no recording.
         """
         path: Optional[Path] = None
         if isinstance(source, (str, os.PathLike)):
             path = Path(source)
-        else:
-            source = list(source)
-        listener, notes, problems, seconds = Listener(), CallNotes(), [], 0.0
-        for line in read_recording(source):
+        recorded = read_recording(source)
+        mirror = RecordedMirror(recorded)
+        listener: Union[Listener, LiveListener] = Listener()
+        if recorded.session_type == "live":
+            listener = LiveListener()
+        notes, problems, seconds = CallNotes(), [], 0.0
+        for line in recorded:
             seconds = max(seconds, line.at)
+            mirror.follow(line)
+            notes.hear(line.direction, line.frame)
             if line.direction == "note":
                 listener.note(line.at, line.frame)
-                notes.read(line.frame)
             else:
                 listener.hear(line.at, line.frame)
-            found = problem(line.at, line.frame, len(line.data))
+            size = 0 if line.received is None else len(line.received)
+            found = problem(line.at, line.frame, size)
             if found is not None and found.kind != _CUT:
                 problems.append(found)
-        listener.finish()
-        notes.place(listener.server.stretches)
-        snapshot: object = replay(source, router=Router())
-        if not isinstance(snapshot, Snapshot):
-            raise ConfigurationError(
-                f"{path or 'the recording'} is of a GPT-Live session, which has no"
-                " responses that turns could be made of"
-            )
-        speech = Speech.of(listener, notes)
-        return cls(
+        snapshot = mirror.snapshot()
+        call = cls(
             name=name or (path.stem if path else "call"),
             path=path,
-            seconds=max(seconds, listener.user.end, listener.server.end),
-            turns=turns_of(listener, snapshot, speech),
             user=listener.user,
+            problems=(*problems, *_anomalies(snapshot)),
+        )
+        if isinstance(listener, LiveListener):
+            assert isinstance(snapshot, live.LiveSnapshot)
+            call = call._live(LiveCall.of(listener, snapshot, notes))
+        else:
+            assert isinstance(snapshot, Snapshot)
+            call = call._of_turns(listener, snapshot, notes)
+        seconds = max(seconds, call.user.end, call.agent.end)
+        return evolve(call, seconds=seconds)
+
+    def _of_turns(
+        self, listener: Listener, snapshot: Snapshot, notes: CallNotes
+    ) -> CallRecord:
+        """What was said over the Realtime protocol, in items and responses."""
+        listener.finish()
+        notes.place(listener.server.stretches)
+        speech = Speech.of(listener, notes)
+        return evolve(
+            self,
             agent=listener.server,
+            turns=turns_of(listener, snapshot, speech),
             user_speech=speech.user,
             agent_speech=speech.agent,
             interruptions=speech.interruptions,
-            problems=(*problems, *_anomalies(snapshot)),
+        )
+
+    def _live(self, call: LiveCall) -> CallRecord:
+        """What was said over GPT-Live, on two timelines."""
+        return evolve(
+            self,
+            agent=call.agent_track,
+            turns=call.turns,
+            user_speech=call.user,
+            agent_speech=call.agent,
+            interruptions=call.interruptions,
+            session_tokens=call.tokens,
         )
 
     def __repr__(self) -> str:
@@ -156,8 +186,8 @@ class CallRecord:
 
     @property
     def tokens(self) -> Tokens:
-        """What all answers took."""
-        return Tokens.sum(turn.tokens for turn in self.turns)
+        """What the whole call took."""
+        return Tokens.sum([self.session_tokens, *(turn.tokens for turn in self.turns)])
 
     def cost(self, prices: Prices) -> float:
         """What all answers cost by a price list, in its currency."""
@@ -219,8 +249,11 @@ class CallRecord:
             raise AssertionError(f"call {self.name!r}:\n" + "\n".join(fallen))
 
 
-def _anomalies(snapshot: Snapshot) -> Iterable[Problem]:
+def _anomalies(snapshot: Union[Snapshot, live.LiveSnapshot]) -> Iterable[Problem]:
     for each in snapshot.anomalies:
+        if isinstance(each, str):
+            yield Problem("anomaly", each)
+            continue
         times = f" ({each.count} times)" if each.count > 1 else ""
         text = f"{each.event_type}: {each.detail}{times}"
         yield Problem(f"anomaly: {each.kind}", text)

@@ -116,9 +116,9 @@ class _Draft:
         ]
         made = [item_id for state in states for item_id in _made(state)]
         sounds = [speech.audible[each] for each in made if each in speech.audible]
-        whole = _span(sounds)
+        whole = span_of(sounds)
         cut = [listener.cut[each] for each in made if each in listener.cut]
-        stop = _stop_ms(whole, cut, speech.user, self.speech)
+        stop = stop_ms(whole, cut, speech.user, self.speech)
         detected = any(each.interrupted for each in self.responses)
         if whole is None and _cut_before_heard(cut, speech.user, self.speech):
             detected = True
@@ -179,7 +179,7 @@ def _give_speech(drafts: Sequence[_Draft], speech: Speech) -> None:
         if not draft.spoken:
             continue
         own = [each for each in speech.user if since <= each.start < draft.opened]
-        draft.speech = _span(own)
+        draft.speech = span_of(own)
         draft.said = " ".join(
             each.text
             for each in speech.utterances
@@ -256,7 +256,7 @@ def _tools(
             raw = item.arguments or ""
             yield ToolUse(
                 name=item.name or "",
-                arguments=_mapping(raw),
+                arguments=mapping_of(raw),
                 raw=raw,
                 output=outputs.get(item.call_id, item.output),
                 call_id=item.call_id or "",
@@ -264,7 +264,8 @@ def _tools(
             )
 
 
-def _mapping(text: str) -> Mapping[str, object]:
+def mapping_of(text: str) -> Mapping[str, object]:
+    """The arguments in a JSON text; empty if it is no object."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -290,10 +291,11 @@ def _within(intervals: Sequence[Interval], whole: Interval) -> Optional[Interval
         for each in intervals
         if each.overlap(whole) > 0
     ]
-    return _span(parts)
+    return span_of(parts)
 
 
-def _span(intervals: Sequence[Interval]) -> Optional[Interval]:
+def span_of(intervals: Sequence[Interval]) -> Optional[Interval]:
+    """From the beginning of the first to the end of the last; None without any."""
     if not intervals:
         return None
     return Interval(
@@ -301,7 +303,7 @@ def _span(intervals: Sequence[Interval]) -> Optional[Interval]:
     )
 
 
-def _stop_ms(
+def stop_ms(
     answer: Optional[Interval],
     cut: Sequence[float],
     user: Sequence[Interval],

@@ -6,27 +6,31 @@ import os
 import random
 import shutil
 import tempfile
-import time
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Optional, Union
 
 from attrs import evolve
 
+from .. import live
 from ..audio import session_format
 from ..errors import ConfigurationError, LocalProtocolError
 from ..server.voice import Synthesizer
 from .call_notes import heard_note
 from .call_record import CallRecord
+from .call_time import CallTime, MovedClock, MovedTime, RealTime
 from .caller_sound import Conditions, Sound, Speakable
 from .chat_model import ChatModel
 from .heard_answers import HeardAnswers
+from .live_answers import LiveAnswers
 from .microphone import Microphone, Spoken, utterance
 from .persona import Persona
 from .telephone import CarrierLine, Telephone
 
 if TYPE_CHECKING:
     from .. import Session
+
+    AnySession = Union[Session, live.LiveSession]
 
 Range = Union[float, tuple[float, float]]
 
@@ -44,9 +48,9 @@ class Caller:
     its handlers. At the end of a ``with`` block the caller hangs up.
 
     Args:
-        session: an open session; its configuration is the agent's, and is left alone.
-            Without turn detection the caller commits what it said, and asks for the
-            response.
+        session: an open session, of GPT-Live too; its configuration is the agent's,
+            and is left alone. Without turn detection the caller commits what it said,
+            and asks for the response.
         voice: of the local synthesizer: ``heart`` or ``deep``.
         noise: level of white noise in decibels below full scale, such as -45.0.
         gain: decibels by which everything that is said is louder.
@@ -62,6 +66,10 @@ class Caller:
         carrier: a `realtime_sync.testing.FakeCarrier` that has called a bridge of the
             session: the caller speaks and presses keys through it, and hears what
             comes to its ear.
+        clock: a `realtime_sync.testing.ManualClock` that the call moves while it
+            waits, as fast as the machine can: for a session over a
+            `realtime_sync.testing.MemoryTransport` with this clock. None for real
+            time.
         record: path of the recording, kept; by default it is read and removed.
         name: of the call.
 
@@ -73,7 +81,7 @@ class Caller:
 
     def __init__(
         self,
-        session: Session,
+        session: AnySession,
         *,
         voice: str = "heart",
         noise: Optional[float] = None,
@@ -88,6 +96,7 @@ class Caller:
         seed: int = 0,
         synthesizer: Optional[Synthesizer] = None,
         carrier: Optional[CarrierLine] = None,
+        clock: Optional[MovedClock] = None,
         record: Union[None, str, os.PathLike[str]] = None,
         name: Optional[str] = None,
     ) -> None:
@@ -105,7 +114,12 @@ class Caller:
             jitter=jitter,
         )
         # Before anything is begun that would have to be ended.
-        self._telephone = Telephone(carrier) if carrier is not None else None
+        self._time: CallTime = RealTime()
+        if clock is not None:
+            self._time = MovedTime(clock, getattr(carrier, "advance", None))
+        self._telephone = (
+            Telephone(carrier, self._time) if carrier is not None else None
+        )
         self._session = session
         self._persona = Persona(persona, model) if model is not None else None
         self._patience = patience
@@ -118,18 +132,26 @@ class Caller:
         self._after = 0
         self._owed = False
         self._record: Optional[CallRecord] = None
-        self._recording = session.record(self._path)
-        self._hearing = HeardAnswers(
-            session, self._telephone, time.monotonic, self._note_playing
+        self._recording = session.record(
+            self._path, clock=None if clock is None else clock.now
         )
         line = self._telephone
+        self._hearing: Union[HeardAnswers, LiveAnswers]
+        if isinstance(session, live.LiveSession):
+            append = session.input_audio.append
+            self._hearing = LiveAnswers(
+                session, line, self._time, lambda since: self._note_playing("", since)
+            )
+        else:
+            append = session.input_audio_buffer.append
+            self._hearing = HeardAnswers(session, line, self._time, self._note_playing)
         self._microphone = Microphone(
-            session.input_audio_buffer.append if line is None else line.speak,
+            append if line is None else line.speak,
             session_format(session, "input") if line is None else line.input,
             self.conditions,
             name=session.name,
             seed=seed,
-            clock=time.monotonic,
+            time=self._time,
             said=self._note,
         )
 
@@ -223,7 +245,7 @@ class Caller:
     def pause(self, seconds: float) -> None:
         """Say nothing for some seconds, once the answer was heard."""
         self._hear_first()
-        self._pausing.wait(seconds)
+        self._time.until(self._pausing, seconds)
 
     def dtmf(self, digits: str) -> None:
         """Press keys of a telephone: tones, or what the carrier has for them."""
@@ -232,7 +254,7 @@ class Caller:
         if self._telephone is not None:
             self._telephone.press(digits.upper())
             return
-        self._microphone.say(sound, "dtmf").over.wait()
+        self._time.until(self._microphone.say(sound, "dtmf").over)
 
     def converse(self, *, most_turns: int = 12) -> int:
         """
@@ -291,24 +313,30 @@ class Caller:
             raise LocalProtocolError("the call is over; nothing more can be said")
         self._after = self._hearing.forget()
         spoken = self._microphone.say(sound, kind)
-        spoken.over.wait()
+        self._time.until(spoken.over)
+        self._hearing.caller_said()
         self._owed = True
-        if not self._finds_turns() and not self._session.closed:
-            self._session.input_audio_buffer.commit()
-            self._session.response.create()
-
-    def _finds_turns(self) -> bool:
-        """Whether the server notices by itself when somebody has spoken."""
-        audio = getattr(self._session.config, "audio", None)
-        return bool(getattr(getattr(audio, "input", None), "turn_detection", None))
+        session = self._session
+        if isinstance(session, live.LiveSession) or session.closed:
+            return
+        if _finds_turns(session):
+            return
+        session.input_audio_buffer.commit()
+        session.response.create()
 
     def _note(self, spoken: Spoken) -> None:
-        """Have it in the recording; on the microphone's thread."""
+        """Have it in the recording; on the thread that sends."""
         said = utterance(spoken, self._recording.began)
         if said is not None:
             self._recording.note(said.note())
 
     def _note_playing(self, item_id: str, since: float) -> None:
-        """Have in the recording when an item began to be heard."""
+        """Have in the recording when an item, or sound, began to be heard."""
         start = max(0.0, since - self._recording.began)
         self._recording.note(heard_note(item_id, start))
+
+
+def _finds_turns(session: Session) -> bool:
+    """Whether the server notices by itself when somebody has spoken."""
+    audio = getattr(session.config, "audio", None)
+    return bool(getattr(getattr(audio, "input", None), "turn_detection", None))

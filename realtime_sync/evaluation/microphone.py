@@ -13,6 +13,7 @@ from attrs import define, field
 from ..audio import PCM16, AudioFormat, Converter, Pacer, silence
 from ..errors import RealtimeError
 from .call_notes import Utterance
+from .call_time import CallTime
 from .caller_sound import Conditions, Sound, lost, mixed
 from .speech import Interval
 
@@ -46,7 +47,8 @@ class Microphone:
     Sends sound to a session block by block at real time, as a microphone does:
     silence, or noise, while nobody speaks.
 
-    A thread of its own sends; `say` and `close` may be called from any other.
+    A thread of its own sends; `say` and `close` may be called from any other. Where
+    time is moved by hand, whoever moves it sends.
 
     Args:
         send: takes the sound, block by block; raises `RealtimeError` when the call is
@@ -55,8 +57,8 @@ class Microphone:
         name: of the call, for the thread.
         conditions: noise, loss and jitter.
         seed: of what is random.
-        clock: seconds, monotonic.
-        said: called, on the microphone's thread, with everything that was said.
+        time: of the call.
+        said: called, on the thread that sends, with everything that was said.
     """
 
     def __init__(
@@ -67,13 +69,12 @@ class Microphone:
         *,
         name: str,
         seed: int,
-        clock: Callable[[], float],
+        time: CallTime,
         said: Callable[[Spoken], None],
     ) -> None:
         self._deliver = send
-        self._format = format
         self._conditions = conditions
-        self._clock = clock
+        self._clock = time.now
         self._said = said
         self._rng = random.Random(seed)
         self._noise = conditions.noise_loop(seed)
@@ -84,10 +85,17 @@ class Microphone:
         self._lock = threading.Lock()
         self._waiting: deque[Spoken] = deque()
         self._ended = False
-        self._thread = threading.Thread(
-            target=self._run, name=f"realtime-sync {name} caller", daemon=True
-        )
-        self._thread.start()
+        self._converter = Converter(PCM16, format)
+        self._blocks = 0
+        self._began = time.now()
+        self._due = self._next_due()
+        self._thread: Optional[threading.Thread] = None
+        time.each_step(self._send_due)
+        if time.threads:
+            self._thread = threading.Thread(
+                target=self._run, name=f"realtime-sync {name} caller", daemon=True
+            )
+            self._thread.start()
 
     def say(self, sound: Sound, kind: str) -> Spoken:
         """Say something after what waits to be said; does not wait."""
@@ -102,28 +110,40 @@ class Microphone:
     def close(self, timeout: float = 5.0) -> None:
         """Send nothing more; what was not said never will be."""
         self._stop.set()
-        self._thread.join(timeout)
+        if self._thread is None:
+            self._end()
+        else:
+            self._thread.join(timeout)
 
     def _run(self) -> None:
-        converter = Converter(PCM16, self._format)
         pacer = Pacer(clock=self._clock, stop=self._stop)
         pacer.wait(0)
-        blocks = 0
         try:
-            while True:
-                blocks += 1
-                late = self._rng.uniform(0, self._conditions.jitter)
-                # A block is complete when its end was spoken.
-                if not pacer.wait(blocks * BLOCK_SECONDS + late):
-                    return
-                self._send(converter)
+            while pacer.wait(self._due):
+                self._send()
         except RealtimeError:
             # The session is over, and says so itself to whoever waits on it.
             return
         finally:
             self._end()
 
-    def _send(self, converter: Converter) -> None:
+    def _send_due(self) -> None:
+        """Send what is due by a clock that is moved by hand."""
+        try:
+            while not self._ended and self._began + self._due <= self._clock():
+                self._send()
+        except RealtimeError:
+            self._end()
+
+    def _next_due(self) -> float:
+        """When the next block is due, in seconds of sound."""
+        self._blocks += 1
+        # A block is complete when its end was spoken.
+        due = self._blocks * BLOCK_SECONDS
+        return due + self._rng.uniform(0, self._conditions.jitter)
+
+    def _send(self) -> None:
+        self._due = self._next_due()
         with self._lock:
             spoken = self._waiting[0] if self._waiting else None
         block = silence(BLOCK_SECONDS)
@@ -134,7 +154,7 @@ class Microphone:
             block = mixed(block, self._next_noise())
         if lost(self._rng, self._conditions.loss):
             block = silence(BLOCK_SECONDS)
-        sent = converter.feed(block)
+        sent = self._converter.feed(block)
         if sent:
             self._deliver(sent)
         if spoken is not None:

@@ -39,7 +39,10 @@ class Interval:
 
 
 def audible(
-    stretches: Sequence[Stretch], *, pause: float = PAUSE_SECONDS
+    stretches: Sequence[Stretch],
+    *,
+    pause: float = PAUSE_SECONDS,
+    share: float = QUIET,
 ) -> tuple[Interval, ...]:
     """
     Find where sound is loud enough to be heard.
@@ -50,10 +53,11 @@ def audible(
     Args:
         stretches: one side of a call, in order.
         pause: seconds of quiet that do not end an interval.
+        share: of the loudest sample that is loud.
     """
     blocks = list(_blocks(stretches))
     loudest = max((loud for _, _, loud in blocks), default=0)
-    limit = max(FLOOR, QUIET * loudest)
+    limit = max(FLOOR, share * loudest)
     return joined(
         (Interval(start, end) for start, end, loud in blocks if loud >= limit),
         pause=pause,

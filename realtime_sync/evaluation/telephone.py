@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Optional, Protocol
 
 from ..errors import LocalProtocolError
+from .call_time import CallTime
 
 if TYPE_CHECKING:
     from ..audio import AudioFormat, Player
@@ -49,18 +50,20 @@ class Telephone:
 
     Args:
         carrier: has called a bridge.
+        time: of the call.
 
     Raises:
         LocalProtocolError: it has called nobody, or the call does not begin.
     """
 
-    def __init__(self, carrier: CarrierLine) -> None:
+    def __init__(self, carrier: CarrierLine, time: CallTime) -> None:
         bridge = carrier.bridge
         if bridge is None:
             raise LocalProtocolError(
                 "the carrier has called nobody yet: carrier.call(bridge) first"
             )
-        if not bridge.started.wait(BEGIN_SECONDS) or bridge.ended.is_set():
+        time.until(bridge.started, BEGIN_SECONDS)
+        if not bridge.started.is_set() or bridge.ended.is_set():
             raise LocalProtocolError("the call through the carrier has not begun")
         self._carrier, self._bridge = carrier, bridge
 

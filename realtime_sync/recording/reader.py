@@ -71,7 +71,7 @@ class RecordedLine:
         at: seconds since the recording began.
         direction: ``"in"``, ``"out"`` or ``"note"`` (of the library itself).
         frame: the decoded frame or note; None for what was not JSON.
-        data: the message as it was; of notes, empty.
+        received: the message, if it was not JSON; of others it is made from the frame.
         connection: which connection of the session, from 1.
         asked: items asked for at the head of the conversation, which the
             mirror was told of just before.
@@ -82,10 +82,29 @@ class RecordedLine:
     at: float
     direction: str
     frame: Any
-    data: bytes = b""
+    received: Optional[bytes] = None
     connection: int = 1
     asked: Optional[tuple[Mapping[str, Any], ...]] = None
     noted: Optional[int] = None
+
+    @property
+    def data(self) -> bytes:
+        """
+        The message as it was, but for the spelling of its JSON; of notes, empty.
+
+        Raises:
+            ConfigurationError: a line that was given decoded is no JSON.
+        """
+        if self.received is not None or self.direction == "note":
+            return self.received or b""
+        try:
+            # Hardly anybody asks, and audio is long.
+            return jsontext.dumps(self.frame)
+        except _MISFITS as exc:
+            words = f"{type(exc).__name__}: {exc}"
+            raise ConfigurationError(
+                f"the line of {self.at} s is no JSON: {words[:200]}"
+            ) from None
 
     @property
     def type(self) -> str:
@@ -247,19 +266,18 @@ def _own_line(line: Mapping[str, Any]) -> RecordedLine:
     at = float(line.get("t", 0.0))
     if not 0 <= at < _LONGEST:
         raise ValueError(f"t is {at}")
-    data = b""
+    received = None
     if "text" in line:
-        data = str(line["text"]).encode("utf-8")
+        received = str(line["text"]).encode("utf-8")
     elif "base64" in line:
-        data = base64.b64decode(line["base64"])
+        received = base64.b64decode(line["base64"])
     elif direction != "note":
         frame = _sounding(frame)
-        data = jsontext.dumps(frame)
     return RecordedLine(
         at=at,
         direction=direction,
         frame=frame,
-        data=data,
+        received=received,
         connection=int(line.get("conn", 1)),
         asked=tuple(asked),
         noted=int(line["noted"]) if "noted" in line else None,
@@ -271,7 +289,10 @@ def _sounding(frame: object) -> Any:
     if isinstance(frame, dict):
         if frame.keys() == {"audio_bytes"}:
             return base64.b64encode(bytes(frame["audio_bytes"])).decode("ascii")
-        return {key: _sounding(each) for key, each in frame.items()}
+        return {
+            key: _sounding(each) if isinstance(each, (dict, list)) else each
+            for key, each in frame.items()
+        }
     if isinstance(frame, list):
         return [_sounding(each) for each in frame]
     return frame
@@ -309,7 +330,6 @@ def _foreign_line(
         at=clock.at(line),
         direction=_direction_of(line, frame),
         frame=frame,
-        data=jsontext.dumps(frame),
     )
 
 

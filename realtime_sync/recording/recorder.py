@@ -26,6 +26,9 @@ from .lines import FORMAT, VERSION, LineWriter, Noticed
 logger = area_logger("realtime_sync.session")
 
 _NOTICES = ("connection.*", "dispatch.*", "handler.*", "turn.*", "delegation.*")
+_TIMED = ("turn.*",)
+"""Notices with times by the clock of the session."""
+
 MOST_WAITING_BYTES = 256 << 20
 """Bytes that may wait for the disk, unless the caller says otherwise."""
 
@@ -118,10 +121,12 @@ class Recording:
         mask: leave out what is said and dialled: the sound, and every word of
             people, models and tools, of which only the length is kept.
         later: brings what is to be written to a thread; None for one of its own.
+        clock: seconds that never go back. With one of the caller's own, what the
+            session has timed by another is left out.
 
     Attributes:
         path: the file.
-        began: when time 0 of the recording was, in seconds of `time.monotonic`.
+        began: when time 0 of the recording was, in seconds of the clock.
         lines: how many frames have been recorded, both ways.
         error: what broke the recording, or None.
 
@@ -139,6 +144,7 @@ class Recording:
         limit: int = MOST_WAITING_BYTES,
         mask: bool = False,
         later: Optional[Later] = None,
+        clock: Optional[Callable[[], float]] = None,
     ) -> None:
         self.path = Path(path)
         self.lines = 0
@@ -164,14 +170,16 @@ class Recording:
         )
         # Without a buffer: a forked child would write what the parent has in it.
         self._file = self.path.open("wb", buffering=0)
-        self.began = monotonic()
+        self._clock = clock or monotonic
+        self.began = self._clock()
         self._put("head", self._head())
         self._thread: Optional[Thread] = None
         if later is None:
             name = f"realtime-sync {source.name} recorder"
             self._thread = Thread(target=self._run, name=name, daemon=True)
             self._thread.start()
-        self._signals = [source.board.signal(key) for key in _NOTICES if notices]
+        kinds = [key for key in _NOTICES if clock is None or key not in _TIMED]
+        self._signals = [source.board.signal(key) for key in kinds if notices]
         self._receiver = _Receiver(self._noticed)
         for signal in self._signals:
             signal.connect(self._receiver)
@@ -297,7 +305,7 @@ class Recording:
             if self._over:
                 return False
             self._over = entry[0] == "end"
-            self._waiting.append((monotonic() - self.began, *entry))
+            self._waiting.append((self._clock() - self.began, *entry))
             self._size += size
             self.lines += entry[0] in ("in", "out")
             size = self._size

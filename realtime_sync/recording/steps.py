@@ -10,20 +10,18 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from threading import Lock
-from typing import Any, Final, Optional, Union, overload
+from typing import Final, Optional, Union, overload
 
 from attrs import evolve, frozen
 
 from ..errors import ConfigurationError
-from ..protocol.codec import Codec
-from ..protocol.dialects import named
 from ..state.live.snapshot import LiveSnapshot
-from ..state.mirrors import Mirror, mirror_of
+from ..state.mirrors import mirror_of
 from ..state.snapshot import Snapshot
 from ..types import RecordingSource
-from .noted_commands import NotedCommands
+from .mirror import RecordedMirror, unpacked
 from .reader import RecordedLine, read_recording
 
 EVERY: Final = 256
@@ -111,8 +109,8 @@ class Steps:
             self._types.append(names.setdefault(line.type, line.type))
         # Guards the points that are kept, and the one that goes on.
         self._lock = Lock()
-        start = _Point(named(self.dialect), self.session_type, recorded.connection)
-        self._kept: dict[int, _Point] = {0: start}
+        start = RecordedMirror(recorded, dialect=dialect, session_type=session_type)
+        self._kept: dict[int, RecordedMirror] = {0: start}
         self._latest = (0, start.copy())
 
     def __repr__(self) -> str:
@@ -195,7 +193,7 @@ class Steps:
             raise IndexError(f"there is no step {number} among {len(self)}")
         return found
 
-    def _point_after(self, number: int) -> _Point:
+    def _point_after(self, number: int) -> RecordedMirror:
         """What was known after an event. Changes with the next call."""
         assert self._lock.locked()
         done, point = self._latest
@@ -225,72 +223,3 @@ class Steps:
         kind, direction = self._types[number], _DIRECTIONS[self._directions[number]]
         noted = mirror_of(self.session_type).noted
         return direction == "in" or kind in (noted if direction == "out" else _NOTES)
-
-
-class _Point:
-    """What the mirrors of all connections know at some moment."""
-
-    def __init__(self, dialect: Any, session_type: str, connection: int) -> None:
-        self._codec = Codec(dialect, session_type=session_type)
-        self._mirror: Mirror = mirror_of(session_type)
-        self._noted: NotedCommands[Any] = NotedCommands(session_type)
-        self._snapshots: dict[int, Any] = {}
-        self.current = connection
-        self._steps: Mapping[str, Callable[[RecordedLine], None]] = {
-            "in": self._received,
-            "out": self._sent,
-            "note": self._told,
-        }
-
-    def copy(self) -> _Point:
-        """The same, to go on from here more than once; snapshots are shared."""
-        other = _Point(self._codec.dialect, self._codec.session_type, self.current)
-        other._noted, other._snapshots = self._noted.copy(), dict(self._snapshots)
-        return other
-
-    def snapshot(self, connection: int) -> Any:
-        """What one connection's mirror knows."""
-        known = self._snapshots.get(connection)
-        return self._mirror.empty() if known is None else known
-
-    def follow(self, line: RecordedLine) -> None:
-        """Go on by one line."""
-        self._steps[line.direction](line)
-
-    def _received(self, line: RecordedLine) -> None:
-        snapshot = self.snapshot(line.connection)
-        for command in self._noted.due(line):
-            snapshot = self._mirror.reduce_command(snapshot, command)
-        event = self._codec.decode(line.data)
-        self._snapshots[line.connection] = self._mirror.reduce(snapshot, event)
-
-    def _sent(self, line: RecordedLine) -> None:
-        if line.type in self._mirror.noted:
-            self._noted.sent(line, self._codec.command(line.frame))
-
-    def _told(self, line: RecordedLine) -> None:
-        if line.type == "recording.switched":
-            self.current = line.connection
-        elif line.type == "recording.snapshot":
-            self._snapshots[line.connection] = unpacked(self._mirror, line, "it")
-            self._noted.forget(line.connection)
-
-
-def unpacked(mirror: Mirror, line: RecordedLine, name: object) -> Any:
-    """
-    The snapshot that a note of a recording holds.
-
-    Args:
-        mirror: of the recording's protocol.
-        line: the note.
-        name: of the recording, for the error.
-
-    Raises:
-        ConfigurationError: it holds none.
-    """
-    try:
-        return mirror.unpack(line.frame.get("snapshot"))
-    except (AttributeError, KeyError, TypeError, ValueError) as exc:
-        raise ConfigurationError(
-            f"{name} begins with no proper snapshot: {exc!r}"
-        ) from None

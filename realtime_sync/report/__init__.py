@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from ..state.latency import Turn
 from .latency import latency_bars, latency_table
+from .live_timeline import LiveListener
 from .markup import Content, Markup, element
 from .page import audio_url, body_of, document, player, said, style
 from .page_writer import Told, html, tell, write
@@ -28,6 +29,7 @@ __all__ = [
     "Content",
     "Entry",
     "Listener",
+    "LiveListener",
     "MOMENTS",
     "Markup",
     "Problem",

@@ -29,12 +29,14 @@ class LiveListener:
         user, server: both sides.
         lead: seconds by which the user's audio was ahead of the clock at most.
         begun: when the audio of each session began, one after another, in seconds.
+        answered: when that of the model did.
     """
 
     def __init__(self) -> None:
         self.user, self.server = Track(), Track()
         self.lead = 0.0
         self.begun: list[Optional[float]] = []
+        self.answered: list[Optional[float]] = []
         self._session: Any = {}
         self._name: object = None
         # Bytes of each session, and how many there were before the recording began.
@@ -116,6 +118,7 @@ class LiveListener:
 
     def _begin(self) -> None:
         self.begun.append(None)
+        self.answered.append(None)
         self._sent.append(bytearray())
         self._received.append(bytearray())
         self._before.append((0, 0))
@@ -137,9 +140,12 @@ class LiveListener:
         self._sent[-1] += data
 
     def _delta(self, at: float, frame: JsonObject) -> None:
-        data = decoded(frame.get("delta"))
+        data, kind = decoded(frame.get("delta")), self._kind()
         if data and self.begun:
-            self.server.put(at, data, self._kind(), gap=SILENCES)
+            if self.answered[-1] is None:
+                per_second = kind[1] * (2 if kind[0] == "pcm16" else 1)
+                self.answered[-1] = at - self._before[-1][1] / per_second
+            self.server.put(at, data, kind, gap=SILENCES)
             self._received[-1] += data
 
 

@@ -336,6 +336,7 @@ class BaseSession(Generic[SnapshotT]):
         notices: bool = True,
         limit: int = MOST_WAITING_BYTES,
         mask: bool = False,
+        clock: Optional[Callable[[], float]] = None,
     ) -> Recording:
         """
         Record both directions to a file of JSON lines; secrets never.
@@ -359,6 +360,7 @@ class BaseSession(Generic[SnapshotT]):
             limit=limit,
             mask=mask,
             later=None if threads is None else threads.writer(),
+            clock=clock,
         )
         return self._recording
 

@@ -19,9 +19,9 @@ from ..deadline import Deadline
 from ..dispatch.notices import ConnectionDropped, ConnectionOpened, ConnectionRestored
 from ..dispatch.router import Router
 from ..errors import ConfigurationError, LocalProtocolError
+from ..recording.mirror import unpacked
 from ..recording.noted_commands import NotedCommands
 from ..recording.reader import Recorded, RecordedLine, read_recording
-from ..recording.steps import unpacked
 from ..state.snapshot import Snapshot
 from ..transport.base import Entry
 from ..transport.endpoint import Endpoint

@@ -49,7 +49,8 @@ class MemoryTransport:
         dialect: ``"ga"`` or ``"beta"``, of the session; for engines.
         session_type: of the session; for engines, and ``"live"`` for a live one.
         model: for engines.
-        clock: of the engine, such as `ManualClock`; for `advance`.
+        clock: of the engine, such as `ManualClock`; the engine does what is due
+            whenever it is moved, by `advance` or by hand.
 
     Attributes:
         sent: every command that the session sent, decoded, oldest first.
@@ -89,6 +90,7 @@ class MemoryTransport:
         }
         self._clock = clock
         self._engine: Any = None
+        self._unsubscribe: Callable[[], None] = lambda: None
         # Guards the engine and the inbox. Reentrant: what is delivered may send,
         # and what is sent is answered at once.
         self._lock = RLock()
@@ -153,7 +155,6 @@ class MemoryTransport:
         if self._clock is None:
             raise TypeError("this transport has no clock: MemoryTransport(clock=...)")
         self._clock.advance(seconds)
-        self._answer(lambda: self._engine.tick(self._now()))
 
     # -- the session's side, see `transport.base.Transport` -----------------
 
@@ -173,6 +174,8 @@ class MemoryTransport:
             source = source.engine(now=self._now(), **self._settings)
         self._engine = source
         self._answer(lambda: source.open(self._now()))
+        if self._clock is not None and not self.closed:
+            self._unsubscribe = self._clock.subscribe(self._tick)
 
     def prepare(self, payload: bytes) -> Entry:
         """A message is one frame here."""
@@ -237,6 +240,10 @@ class MemoryTransport:
 
     # -- inside ----------------------------------------------------------------
 
+    def _tick(self) -> None:
+        """The clock was moved."""
+        self._answer(lambda: self._engine.tick(self._now()))
+
     def _now(self) -> float:
         return 0.0 if self._clock is None else float(self._clock.now())
 
@@ -270,6 +277,7 @@ class MemoryTransport:
     def _end(self, close: Close) -> None:
         """Nothing is delivered behind it; the session may connect anew at once."""
         self._inbox.clear()
+        self._unsubscribe()
         self.closed = (close.code, close.reason)
         if self._engine is not None:
             self._engine.close()

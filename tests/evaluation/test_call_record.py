@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 from pathlib import Path
 
 import pytest
 
 from realtime_sync import errors
-from realtime_sync.evaluation import CallRecord, evaluate, first_audio_ms, problems
+from realtime_sync.evaluation import CallRecord, first_audio_ms, problems
 
 from .calls import Call, good_call
 
@@ -238,23 +237,3 @@ def test_arguments_that_are_no_object_leave_the_call_readable(arguments: str) ->
     (tool,) = call.record().tools
 
     assert ({}, arguments) == (dict(tool.arguments), tool.raw)
-
-
-def test_a_live_recording_is_refused_by_its_name(tmp_path: Path) -> None:
-    """A gate that finds no turns in it would say that all is well."""
-    path = tmp_path / "live.jsonl"
-    head = {
-        "format": "realtime-sync-recording",
-        "version": 1,
-        "started": 1,
-        "dialect": "ga",
-        "session_type": "live",
-        "connection": 1,
-    }
-    frame = {"type": "session.started", "session": {"id": "l"}}
-    line = {"t": 1, "dir": "in", "frame": frame}
-    path.write_text(f"{json.dumps(head)}\n{json.dumps(line)}\n", encoding="utf-8")
-    (score,) = evaluate(path, [problems()])
-
-    assert not score.passed
-    assert "GPT-Live" in score.error

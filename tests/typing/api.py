@@ -22,6 +22,7 @@ from realtime_sync import (
     EventStream,
     RealtimeClient,
     ReconnectPolicy,
+    RecordedMirror,
     Reply,
     ResponseHandle,
     Router,
@@ -41,6 +42,7 @@ from realtime_sync import (
     live,
     on,
     open_sessions,
+    read_recording,
     report,
     telemetry,
     web,
@@ -413,6 +415,7 @@ def evaluated(session: Session) -> None:
         playing: bool = caller.interrupt("no, for three", after=(0.3, 1.0))
         call: CallRecord = caller.hang_up()
     Caller(session, carrier=FakeCarrier(TELNYX, lag=0.1)).hang_up()
+    Caller(session, clock=ManualClock()).hang_up()
     rate: float = call.turns[0].wer("i would like a table for two")
     verdict: Verdict = call.stopped_within_ms(300)
     call.require(first_audio_ms(p95=900), tool_called("book", seats=3), problems())
@@ -465,6 +468,7 @@ def live_sessions(client: RealtimeClient) -> None:
         assert_type(playing, audio.LiveAttachment)
         assert_type(playing.heard, str)
     CallBridge(session, TELNYX, send=print).close()
+    Caller(session).hang_up()
     audio.talk(session, [b""], audio.Player())
 
 
@@ -474,6 +478,8 @@ def time_travel_and_running_calls() -> None:
     when: float = steps[-1].at
     kind: str = steps.line(3).type
     known: Snapshot | live.LiveSnapshot = steps.snapshot(3)
+    mirror = RecordedMirror(read_recording("call.jsonl"))
+    assert_type(mirror.snapshot(), Union[Snapshot, live.LiveSnapshot])
     every: int = sum(each.stats.events for each in open_sessions())
     calls = telemetry.ProcessCalls(linger=10)
     rows: list[telemetry.CallRow] = calls.rows()

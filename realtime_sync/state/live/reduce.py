@@ -524,7 +524,9 @@ def _asked(
 
 
 def _output(snapshot: LiveSnapshot, command: events.ResponseItemCreate) -> LiveSnapshot:
-    call_id = command.item.get("call_id") or ""
+    item = command.item
+    # What was recorded may have any shape.
+    call_id = str(item.get("call_id")) if isinstance(item, Mapping) else ""
     for each in snapshot.delegations.values():
         call = each.calls.get(call_id)
         if call is not None and call.state == "open":

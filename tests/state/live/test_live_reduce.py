@@ -765,3 +765,15 @@ def test_decisions_without_ids_are_all_kept() -> None:
     decision = {key: value for key, value in TWICE[-2].items() if key != "event_id"}
 
     assert 2 == len(after(started(), decision, decision).decisions)
+
+
+@pytest.mark.parametrize("item", [{}, {"call_id": None}, {"call_id": ["call_1"]}])
+def test_given_item_that_answers_no_call_changes_nothing(item: Frame) -> None:
+    """Recordings hold what was sent, whatever it is; also a command without an item."""
+    before = after(*QUESTION)
+
+    given = command("response.item.create", item=item)
+    bare = CODEC.command({"type": "response.item.create"})
+
+    assert before is reduce_command(before, given)
+    assert before is reduce_command(before, bare)

@@ -1,0 +1,152 @@
+"""Calls on a clock that is moved by hand: as fast as the machine, always the same."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from realtime_sync import errors
+from realtime_sync.audio.telephony import TWILIO, CallBridge
+from realtime_sync.evaluation import Caller, CallRecord
+from realtime_sync.server import Call
+from realtime_sync.testing import FakeCarrier, ManualClock
+
+from .booking import ShortSynthesizer
+from .conversations import NUMBERS, humming, timeless
+
+
+def conversed(caller: Caller) -> CallRecord:
+    """A question, an interruption, a pause, a key, thanks."""
+    caller.say("hello hello")
+    assert caller.interrupt("stop stop stop", word="three")
+    caller.pause(3.0)
+    caller.dtmf("5")
+    caller.say("thanks thanks")
+    assert "Good bye." == caller.hear()
+    return caller.hang_up()
+
+
+def one_call(path: Path, **conditions: Any) -> CallRecord:
+    """The call, on a clock of its own."""
+    clock = ManualClock()
+    agent = humming([NUMBERS, "Yes.", "Good bye."], "hello", "stop", "", "thanks")
+    with timeless(agent, clock) as session:
+        with Caller(
+            session,
+            clock=clock,
+            record=path,
+            synthesizer=ShortSynthesizer(),
+            **conditions,
+        ) as caller:
+            return conversed(caller)
+
+
+def test_a_call_on_a_moved_clock_takes_its_time_on_that_clock(tmp_path: Path) -> None:
+    """Some seconds of talk, with latencies as they would be."""
+    call = one_call(tmp_path / "call.jsonl")
+    first, second = call.turns[:2]
+
+    assert 6 < call.seconds < 9
+    assert ("hello hello", "hello") == (first.said, first.understood)
+    assert "stop stop stop" == second.said
+    # 300 ms of silence, and the block in which it is found.
+    assert 320 == pytest.approx(first.first_audio_ms, abs=20.1)
+    assert first.stop_ms is not None and 0 <= first.stop_ms <= 200
+    assert first.heard.startswith("One two three") and "seven" not in first.heard
+    assert 3000 <= call.longest_silence_ms
+    assert "Good bye." == call.turns[-1].heard
+
+
+@pytest.mark.parametrize(
+    "conditions", [{}, {"seed": 3, "loss": 0.05, "jitter": 0.06, "noise": -60.0}]
+)
+def test_the_same_call_has_the_same_figures(
+    tmp_path: Path, conditions: dict[str, Any]
+) -> None:
+    """To the microsecond: a difference between two runs is the agent's."""
+    first, second = (
+        one_call(tmp_path / f"{number}.jsonl", **conditions) for number in range(2)
+    )
+
+    assert first.turns == second.turns
+    assert first.user_speech == second.user_speech
+    assert first.agent_speech == second.agent_speech
+
+
+def test_a_clock_stands_still_while_a_tool_works() -> None:
+    """A function that asks a database is as quick as none, on this clock."""
+    clock = ManualClock()
+    moves: list[bool] = []
+
+    def look_up() -> str:
+        """Look something up, until somebody moves the clock."""
+        moved = threading.Event()
+        undo = clock.subscribe(moved.set)
+        moves.append(moved.wait(0.2))
+        undo()
+        return "found"
+
+    def reply(prompt: Any) -> Any:
+        if prompt.last["type"] == "function_call_output":
+            return "It is found."
+        return [Call("look_up", {})]
+
+    with timeless(humming(reply, "hello"), clock, tools=[look_up]) as session:
+        with Caller(
+            session, clock=clock, synthesizer=ShortSynthesizer(), patience=20.0
+        ) as caller:
+            caller.say("hello hello")
+            call = caller.hang_up()
+
+    assert [False] == moves
+    assert [("look_up", "found")] == [(each.name, each.output) for each in call.tools]
+    assert call.first_audio_ms.longest is not None
+    assert call.first_audio_ms.longest < 500
+
+
+def test_a_telephone_call_takes_place_on_the_carrier_s_clock() -> None:
+    """The lag of the line is in its latencies, twice."""
+    lag = 0.2
+    clock = ManualClock()
+    line = FakeCarrier(TWILIO, clock=clock, lag=lag)
+    with timeless(humming([NUMBERS, "Yes."], "hello", "stop"), clock) as session:
+        bridge = CallBridge(
+            session, TWILIO, send=line.send, clock=clock.now, thread=False
+        )
+        with line, bridge:
+            line.call(bridge)
+            with Caller(
+                session, carrier=line, clock=clock, synthesizer=ShortSynthesizer()
+            ) as caller:
+                caller.say("hello hello")
+                caller.interrupt("stop stop stop", after=0.5)
+                heard = caller.hear()
+                call = caller.hang_up()
+
+    assert "Yes." == heard == call.turns[1].heard
+    assert 2000 * lag + 320 == pytest.approx(call.turns[0].first_audio_ms, abs=60)
+    assert call.turns[0].interrupted
+
+
+@pytest.mark.parametrize("clock", [5, "now", time.monotonic, object()], ids=repr)
+def test_what_is_no_clock_is_refused(clock: Any) -> None:
+    """Before the call begins."""
+    with timeless(humming(["Yes."]), ManualClock()) as session:
+        with pytest.raises(errors.ConfigurationError, match="ManualClock"):
+            Caller(session, clock=clock)
+
+
+def test_a_session_that_ends_ends_the_call_on_a_moved_clock() -> None:
+    """No wait hangs, though nobody moves the clock any more."""
+    clock = ManualClock()
+    with timeless(humming([NUMBERS], "hello"), clock) as session:
+        with Caller(session, clock=clock, synthesizer=ShortSynthesizer()) as caller:
+            session.once("response.created", lambda event: session.close())
+            caller.say("hello hello")
+            call = caller.hang_up()
+
+    assert "hello hello" == call.turns[0].said
