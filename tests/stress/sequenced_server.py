@@ -74,9 +74,16 @@ class Place:
 
 def library_threads() -> list[str]:
     """Names of the library's threads that run, but for those that sessions share."""
+    shared = shared_threads()
     names = [thread.name for thread in threading.enumerate()]
     mine = [name for name in names if name.startswith("realtime-sync")]
-    return [name for name in mine if not name.startswith("realtime-sync shared ")]
+    return [name for name in mine if name not in shared]
+
+
+def shared_threads() -> list[str]:
+    """Names of the threads that run and that sessions share."""
+    names = [thread.name for thread in threading.enumerate()]
+    return [name for name in names if name.startswith("realtime-sync shared ")]
 
 
 def wait_until(holds: Callable[[], Any], what: str, seconds: float = LONG) -> None:

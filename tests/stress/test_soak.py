@@ -13,16 +13,23 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import pytest
 
-from realtime_sync import ReconnectPolicy, Router, Session, connect
+from realtime_sync import ReconnectPolicy, Router, Session, Threads, connect
 from realtime_sync.errors import ConnectionClosed, RealtimeError, WaitTimeout
 from realtime_sync.server import Server, serve
-from tests.stress.sequenced_server import LONG, library_threads, memory_bytes
+from realtime_sync.state.snapshot import Limits
+from tests.stress.sequenced_server import (
+    LONG,
+    library_threads,
+    memory_bytes,
+    shared_threads,
+)
 
 TEXT: dict[str, Any] = {"output_modalities": ["text"]}
 BESIDE: dict[str, Any] = {"conversation": "none"}
@@ -40,13 +47,27 @@ class Soak:
         sessions: how many.
         seconds: how long.
         cuts: the share of them that is cut each second.
+        url: of a server elsewhere that drops who clears the audio buffer; None for
+            one in this process.
+        options: of each session.
 
     Attributes:
         counts: of what happened.
         samples: (threads of the library, resident bytes, blocks of memory) over time.
+        shared: the most threads that sessions shared.
     """
 
-    def __init__(self, sessions: int, seconds: float, cuts: float) -> None:
+    def __init__(
+        self,
+        sessions: int,
+        seconds: float,
+        cuts: float,
+        *,
+        url: str | None = None,
+        **options: Any,
+    ) -> None:
+        self.shared = 0
+        self._options = options
         self.counts: Counter[str] = Counter()
         # Guards the counts: fifty dispatchers and the askers add to them.
         self._counting = threading.Lock()
@@ -54,15 +75,18 @@ class Soak:
         self.samples: list[tuple[int, int, int]] = []
         self._rng = random.Random(5)
         self._over = threading.Event()
-        with serve(workers=4, keep_frames=20) as server:
-            made = [self._open(server) for _ in range(sessions)]
+        with ExitStack() as stack:
+            server = None
+            if url is None:
+                server = stack.enter_context(serve(workers=4, keep_frames=20))
+            made = [self._open(url or server.url) for _ in range(sessions)]
             askers = [
                 threading.Thread(target=self._ask, args=(made[first::ASKERS],))
                 for first in range(ASKERS)
             ]
             for thread in askers:
                 thread.start()
-            self._cut(server, seconds, cuts)
+            self._cut(made, server, seconds, cuts)
             self._over.set()
             for thread in askers:
                 thread.join(60)
@@ -70,15 +94,16 @@ class Soak:
                     self.stuck.append("an asker")
             self._end(made)
 
-    def _open(self, server: Server) -> Session:
+    def _open(self, url: str) -> Session:
         policy = ReconnectPolicy(base=0.01, cap=0.1, attempts=20)
         session = connect(
             "m",
-            base_url=server.url,
+            base_url=url,
             router=Router(),
             reconnect=policy,
             timeout=LONG,
             close_timeout=LONG,
+            **self._options,
         )
         session.on("response.*", self._note)
         session.on("connection.restored", self._restored)
@@ -112,22 +137,44 @@ class Soak:
                 if self._over.wait(0.005):
                     return
 
-    def _cut(self, server: Server, seconds: float, share: float) -> None:
-        """Each second a share of them, half by a reset; take samples."""
+    def _cut(
+        self,
+        sessions: list[Session],
+        server: Server | None,
+        seconds: float,
+        share: float,
+    ) -> None:
+        """Each second a share of them; take samples."""
         begun = looked = monotonic()
         due = 0.0
         while looked - begun < seconds:
             self._over.wait(0.2)
             now = monotonic()
-            due += (now - looked) * len(server.open_sessions()) * share
+            alive = [session for session in sessions if session.is_open]
+            due += (now - looked) * len(alive) * share
             looked = now
             while due >= 1.0:
                 due -= 1.0
-                victim = self._rng.choice(server.open_sessions())
-                victim.drop(reset=self._rng.random() < 0.5)
-                self._count("cut")
+                self._cut_one(alive, server)
             if now - begun >= len(self.samples) * seconds / SAMPLES:
                 self._sample()
+
+    def _cut_one(self, alive: list[Session], server: Server | None) -> None:
+        """By the server's hand, half of the time by a reset, or by its fault."""
+        if server is not None:
+            victim = self._rng.choice(server.open_sessions())
+            victim.drop(reset=self._rng.random() < 0.5)
+        else:
+            with suppress(ConnectionClosed):
+                self._rng.choice(alive).input_audio_buffer.clear()
+        self._count("cut")
+
+    @property
+    def grown(self) -> float:
+        """How much more memory the second half ends with than it began with."""
+        middle, end = self.samples[len(self.samples) // 2], self.samples[-1]
+        resident = (end[1] - (4 << 20)) / max(middle[1], 1)
+        return max(resident, end[2] / middle[2])
 
     def _sample(self) -> None:
         # With millions of objects this takes long enough to spoil the pace.
@@ -135,6 +182,7 @@ class Soak:
         objects = sys.getallocatedblocks()
         memory = memory_bytes() or 0
         self.samples.append((len(library_threads()), memory, objects))
+        self.shared = max(self.shared, len(shared_threads()))
 
     def _end(self, sessions: list[Session]) -> None:
         for session in sessions:
@@ -153,7 +201,8 @@ class Soak:
         early, late = self.samples[half], self.samples[-1]
         resident = ", ".join(str(sample[1] >> 20) for sample in self.samples)
         print(
-            f"\n{dict(self.counts)}; threads {min(threads)} to {max(threads)}; "
+            f"\n{dict(self.counts)}; threads {min(threads)} to {max(threads)}, "
+            f"{self.shared} shared; "
             f"resident MiB: {resident}; "
             f"blocks {early[2]} at half time and {late[2]} at the end"
         )
@@ -188,18 +237,40 @@ def test_ten_minutes(arrangement: str) -> None:
     """One in a hundred for ten minutes: memory of the second half does not grow."""
     soak = Soak(50, 600.0, 0.01)
     soak.check(50, MOST_THREADS[arrangement])
-    half = len(soak.samples) // 2
-    middle, end = soak.samples[half], soak.samples[-1]
 
     assert soak.counts["cut"] >= 250
-    assert end[1] <= 1.05 * middle[1] + (4 << 20)
-    assert end[2] <= 1.05 * middle[2]
+    assert soak.grown <= 1.05
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_ten_minutes_of_five_hundred_shared_sessions(
+    elsewhere: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    One in a hundred each second: memory and threads are flat, nobody is stuck.
+
+    Of the hundred or so answers that each of them has it keeps ten, so that no session
+    still fills what it may keep.
+    """
+    defaults: dict[str, Any] = Limits.__init__.__kwdefaults__
+    monkeypatch.setitem(defaults, "max_responses", 10)
+    url = f"{elsewhere}?fault=drop_after:input_audio_buffer.cleared"
+    with Threads() as threads:
+        soak = Soak(500, 600.0, 0.01, url=url, threads=threads)
+        soak.check(500, MOST_THREADS["shared"])
+        ended = threads.close()
+
+    assert soak.counts["cut"] >= 2500
+    assert soak.shared <= 24
+    assert soak.grown <= 1.05
+    assert ended
 
 
 SERVER = """
 import sys
 from realtime_sync.server import serve
-with serve(keep_frames=20) as server:
+with serve(keep_frames=20, max_sessions=1000) as server:
     print(server.url, flush=True)
     sys.stdin.read()
 """
