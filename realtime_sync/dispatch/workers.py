@@ -122,14 +122,20 @@ class Place(Generic[Item]):
 
 
 class _Seat:
-    """Where one worker waits to be called."""
+    """Where one worker waits to be called, and what is seen of it when at work."""
 
-    __slots__ = ("call", "taken")
+    __slots__ = ("call", "seen", "stuck", "taken", "turns")
 
     def __init__(self) -> None:
         self.call = Flag()
         # Set under the lock of the workers: called, or gone for good.
         self.taken = False
+        # Shares that it has begun; counted by the worker alone. And how many they were
+        # at the last look.
+        self.turns = self.seen = 0
+        # Whether it has not come back from one between two looks. Set and cleared
+        # under the lock of the workers, which counts them.
+        self.stuck = False
 
 
 class Workers:
@@ -164,16 +170,15 @@ class Workers:
         self._lock = Lock()
         self._threads: dict[int, Thread] = {}
         self._seats: list[_Seat] = []
+        self._at_work: set[_Seat] = set()
         self._awake = 0
+        self._stuck = 0
         self._numbers = 0
         self._stopping = False
         # Whether the system gave no thread the last time; said once.
         self._refused = False
-        # Written by the workers, without a lock: it only has to change.
-        self._taken = 0
-        # Whether a look at the line is due; and what the last one saw.
+        # Whether a look at the line is due.
         self._watched = False
-        self._seen = -1
         self._stuck_since: Optional[float] = None
         self._told = False
 
@@ -184,8 +189,9 @@ class Workers:
         place.since = monotonic()
         self._line.append(place)
         # A worker counts itself out before it looks at the line for the last
-        # time; so either it sees the strand, or it is seen to be gone.
-        if not self._awake:
+        # time; so either it sees the strand, or it is seen to be gone. One that comes
+        # back from where it was stuck says so before it looks.
+        if self._awake <= self._stuck < self.limit:
             self._call_workers(1)
         elif not self._watched:
             self._watch()
@@ -231,7 +237,7 @@ class Workers:
             self._stopping = True
             seats, self._seats = self._seats, []
             for seat in seats:
-                seat.taken = True
+                self._seat_called(seat)
                 self._awake += 1
         for seat in seats:
             seat.call.set()
@@ -256,7 +262,7 @@ class Workers:
                 # The one that sat down last: its memory is warm, and the others
                 # get on towards their end.
                 seat = self._seats.pop()
-                seat.taken = True
+                self._seat_called(seat)
                 called.append(seat)
                 number -= 1
             starting = max(0, min(number, self.limit - self._awake - len(called)))
@@ -285,12 +291,18 @@ class Workers:
                 return
             self._refused = False
 
+    def _seat_called(self, seat: _Seat) -> None:
+        assert self._lock.locked()
+        seat.taken = True
+        self._at_work.add(seat)
+
     def _work(self) -> None:
         ident, seat = get_ident(), _Seat()
         # Before the first strand: a handler that would wait for another worker is
         # refused only if it is known to be on one.
         with self._lock:
             self._threads[ident] = current_thread()
+            self._at_work.add(seat)
         line = self._line
         while True:
             try:
@@ -299,9 +311,14 @@ class Workers:
                 if not self._rest(seat):
                     break
                 continue
-            self._taken += 1
+            seat.turns += 1
             place.told = False
-            if place.run_share():
+            more = place.run_share()
+            if seat.stuck:
+                # Before the next look at the line, see `submit`.
+                with self._lock:
+                    self._come_back(seat)
+            if more:
                 place.since = monotonic()
                 line.append(place)
                 if not self._watched:
@@ -312,12 +329,14 @@ class Workers:
     def _rest(self, seat: _Seat) -> bool:
         """Sit down until called; False when it is time to end."""
         with self._lock:
+            self._come_back(seat)
             self._awake -= 1
             # The last look, once this one no longer counts as awake: who lines up after
             # it finds nobody awake and calls somebody; who did before it is seen here.
             if self._line:
                 self._awake += 1
                 return True
+            self._at_work.discard(seat)
             if self._stopping:
                 return False
             # Under the lock: who takes the seat sets it when he has let go of that, and
@@ -333,6 +352,11 @@ class Workers:
             self._seats.remove(seat)
         return False
 
+    def _come_back(self, seat: _Seat) -> None:
+        assert self._lock.locked()
+        self._stuck -= seat.stuck
+        seat.stuck = False
+
     # -- the look at the line, where no handler runs -----------------------------
 
     def _watch(self) -> None:
@@ -340,7 +364,8 @@ class Workers:
             if self._watched:
                 return
             self._watched = True
-        self._seen = self._taken
+            for seat in self._at_work:
+                seat.seen = seat.turns
         self._call_later(_LOOK_AGAIN, self._look)
 
     def _look(self) -> None:
@@ -356,15 +381,26 @@ class Workers:
             waited = monotonic() - line[0].since
         except IndexError:
             waited = 0.0  # Taken just now.
-        if self._seen == self._taken:
+        stuck = self._count_stuck()
+        if stuck:
             # Nobody has come back: as many again, so that many blocked handlers
             # are made up for in a few looks.
             self._call_workers(min(len(line), max(1, self._awake)))
         elif waited > _LONGEST_WAIT:
             self._call_workers(1)
-        self._tell(self._seen == self._taken and self._awake >= self.limit)
-        self._seen = self._taken
+        self._tell(stuck and self._awake >= self.limit)
         self._call_later(_LOOK_AGAIN, self._look)
+
+    def _count_stuck(self) -> bool:
+        """Mark who has not come back since the last look; whether that is everybody."""
+        with self._lock:
+            for seat in self._at_work:
+                if seat.seen != seat.turns:
+                    seat.seen = seat.turns
+                elif not seat.stuck:
+                    seat.stuck = True
+                    self._stuck += 1
+            return self._stuck >= len(self._at_work)
 
     def _tell(self, stuck: bool) -> None:
         """Say once that the bound keeps strands waiting."""

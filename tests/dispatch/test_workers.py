@@ -167,6 +167,48 @@ def test_pool_never_grows_beyond_its_bound_and_says_so(
     assert done.wait(_LONG)
 
 
+def test_where_workers_are_known_to_be_stuck_another_is_called_at_once() -> None:
+    """Not at the next look: that is many times what a quick handler takes."""
+    calls: list[Callable[[], None]] = []
+    looks: list[Callable[[], None]] = []
+
+    def later(seconds: float, run: Callable[[], None]) -> None:
+        (looks if seconds else calls).append(run)
+
+    def line_up(place: Place) -> None:
+        # From the main thread the loop would do that, a moment later.
+        place.put(0)
+        while calls:
+            calls.pop()()
+
+    workers = Workers(4, "test", later)
+    go, begun, done = (threading.Semaphore(0) for _ in range(3))
+    blocks = strand(workers, lambda item: (begun.release(), go.acquire()))
+    quick = strand(workers, lambda item: done.release())
+
+    for _ in range(2):
+        line_up(blocks)
+        assert begun.acquire(timeout=_LONG)
+        line_up(quick)
+        assert 1 == len(looks)
+        looks.pop()()
+        assert done.acquire(timeout=_LONG)
+        looks.pop()()
+        for _ in range(3):
+            wait_until(lambda: workers.busy == 1, "a worker at rest")
+            line_up(quick)
+            assert done.acquire(timeout=_LONG)
+            assert [] == looks
+        go.release()
+        # Nobody is stuck any more, and who is at work is not passed by.
+        wait_until(lambda: workers.busy == 0, "all at rest")
+    most = workers.size
+    workers.stop()
+
+    assert workers.join(Deadline(_LONG))
+    assert 2 == most
+
+
 def test_idle_workers_end(
     make: Callable[[int], Workers], monkeypatch: pytest.MonkeyPatch
 ) -> None:
