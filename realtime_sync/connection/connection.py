@@ -318,7 +318,8 @@ class Connection:
         """
         Let the mirror know of a command before the server answers it.
 
-        The mirror belongs to the loop, so the note waits for the next event.
+        The mirror belongs to the loop, so the note waits for the next event, or for
+        the end: what was sent just before a loss must not vanish.
         """
         self._notes.append(command)
 
@@ -377,6 +378,8 @@ class Connection:
         logger.info("= %s: closed, code %s %s", self._name, code, redact(reason))
         if self._timer is not None:
             self._timer.cancel()
+        # Before the waits are failed: who is woken looks for what was sent.
+        self._take_notes()
         # First of all, so that nobody waits longer than the connection lives.
         watches.finish(self.overflow or self.error, final=False)
         # After the waits: closing may have to wait for a sender to leave. Before
@@ -392,6 +395,7 @@ class Connection:
 
     def _conclude(self, ended: Callable[[Connection], None]) -> bool:
         """Tell of the end, once the socket is closed."""
+        self._take_notes()  # Of senders who were on their way out.
         # Before `ended`, which may decide to dial again.
         self.over.set()
         ended(self)

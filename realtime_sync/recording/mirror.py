@@ -117,6 +117,11 @@ class RecordedMirror:
         elif line.type == "recording.snapshot":
             self._snapshots[line.connection] = unpacked(self._mirror, line, "it")
             self._noted.forget(line.connection)
+        elif line.type == "recording.ended":
+            snapshot = self.snapshot(self.current)
+            for command in self._noted.rest(self.current):
+                snapshot = self._mirror.reduce_command(snapshot, command)
+            self._snapshots[self.current] = snapshot
 
 
 def unpacked(mirror: Mirror, line: RecordedLine, name: object) -> Any:

@@ -53,6 +53,10 @@ class NotedCommands(Generic[Told]):
         frame = {"type": "conversation.item.create", "previous_item_id": "root"}
         return due + [{**frame, **asked} for asked in line.asked or ()]
 
+    def rest(self, number: int) -> tuple[Told, ...]:
+        """What the mirror heard of when the connection ended, after all messages."""
+        return self._sent.pop(number, ())
+
     def forget(self, number: int) -> None:
         """The recording has the mirror as it was after all that was sent before."""
         self._sent.pop(number, None)

@@ -28,7 +28,9 @@ EVERY: Final = 256
 """Steps from one point that is kept to the next."""
 
 _DIRECTIONS: Final = ("in", "out", "note")
-_NOTES: Final = frozenset({"recording.snapshot", "recording.switched"})
+_NOTES: Final = frozenset(
+    {"recording.snapshot", "recording.switched", "recording.ended"}
+)
 
 
 @frozen(kw_only=True)

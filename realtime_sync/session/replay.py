@@ -125,9 +125,8 @@ class _Replay:
                 if step is not None:
                     step(line)
         finally:
-            snapshot = parts.snapshot
             parts.connection.disconnected(*self._over)
-        return snapshot
+        return parts.snapshot
 
     def _connection(self, number: int) -> Connection:
         connection = self._connections.get(number)
@@ -166,6 +165,9 @@ class _Replay:
             self._current = line.connection
             self._lifecycle.switch_to(self._connection(line.connection))
         elif kind == "recording.ended":
+            connection = self._connection(self._current)
+            for command in self._told.rest(self._current):
+                connection.note(command)
             self._over = (note.get("code") or _CLEAN, note.get("reason") or "")
         else:
             self._repeat(note)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from ...protocol.live import events
 from ...state.live.snapshot import LiveSnapshot
-from ...state.live.snapshot_parts import Delegation
+from ...state.live.snapshot_parts import Appended, Delegation
 from ..options import is_live as is_live_model
 from .close_report import LiveCloseReport
 from .config import Decisions, LiveConfig, Responses
@@ -18,6 +18,7 @@ from .task import Task
 
 __all__ = [
     "Answering",
+    "Appended",
     "Decisions",
     "Delegation",
     "FixtureHandle",

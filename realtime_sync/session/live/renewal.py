@@ -25,6 +25,7 @@ from ...protocol.events import ClientEvent
 from ...protocol.live import events
 from ...protocol.live.limits import BYTES_PER_TOKEN, INSTRUCTION_TOKENS
 from ...state.live.snapshot import LiveSnapshot, recent
+from ...state.live.snapshot_parts import Appended
 from ...transport.base import Transport
 from ...transport.logs import area_logger
 from ..connect_attempt import GREETINGS, Greeting
@@ -57,6 +58,8 @@ class LiveRestoreReport:
             session's instructions.
         rules_left_out: older ones, for which there is no room in them.
         refused: why a fork was refused, or None.
+        unconfirmed: texts that were sent and not acknowledged. The session that was
+            lost may have known them, the one in its place does not.
     """
 
     way: str
@@ -68,6 +71,7 @@ class LiveRestoreReport:
     instructions: int = 0
     rules_left_out: int = 0
     refused: Optional[str] = None
+    unconfirmed: tuple[Appended, ...] = ()
 
 
 class Host(Protocol):
@@ -167,12 +171,14 @@ class LiveRenewal:
         return self._begin(before, options, deadline, command, report)
 
     def _report(self, way: str, before: LiveSnapshot) -> LiveRestoreReport:
-        lost = () if way == "attach" else before.delegations.values()
-        return LiveRestoreReport(
-            way=way,
-            previous_id=before.id,
-            session_id=None,
-            abandoned=tuple(each.id for each in lost if each.state == "open"),
+        report = LiveRestoreReport(way=way, previous_id=before.id, session_id=None)
+        if way == "attach":
+            return report  # It is the same session, which still knows everything.
+        work = before.delegations.values()
+        return evolve(
+            report,
+            abandoned=tuple(each.id for each in work if each.state == "open"),
+            unconfirmed=tuple(each for each in before.context if each.pending),
         )
 
     def _begin(

@@ -85,6 +85,10 @@ def _started(
             backend=snapshot.usage.backend,
         ),
         delegations=MappingProxyType(left),
+        context=tuple(
+            evolve(each, lost=True) if each.unanswered else each
+            for each in snapshot.context
+        ),
     )
 
 
@@ -520,7 +524,13 @@ def _asked(
         event_id=_text(command.event_id),
         epoch=snapshot.epoch,
     )
-    return _with(snapshot, context=(*snapshot.context, appended)[-MOST:])
+    # Withdrawn from a session that was lost, it is sent to the one in its place.
+    before = (
+        each
+        for each in snapshot.context
+        if not each.unanswered or each.event_id != appended.event_id
+    )
+    return _with(snapshot, context=(*before, appended)[-MOST:])
 
 
 def _output(snapshot: LiveSnapshot, command: events.ResponseItemCreate) -> LiveSnapshot:

@@ -73,6 +73,8 @@ class Appended:
         event_id: of the command.
         acknowledged: the model knows it.
         refused: the service has refused it, so that the model never will.
+        lost: its session was lost before the service answered; whether the model knew
+            it, nobody can say, and the session in its place does not.
         start_ms: where it lies in its epoch, once it is acknowledged.
         end_ms: where it ends.
         epoch: which session of several.
@@ -84,14 +86,20 @@ class Appended:
     event_id: Optional[str] = None
     acknowledged: bool = False
     refused: bool = False
+    lost: bool = False
     start_ms: Optional[float] = None
     end_ms: Optional[float] = None
     epoch: int = 0
 
     @property
+    def unanswered(self) -> bool:
+        """Whether the service has not answered, be it that it never will."""
+        return not (self.acknowledged or self.refused)
+
+    @property
     def pending(self) -> bool:
         """Whether the service has still to answer."""
-        return not (self.acknowledged or self.refused)
+        return self.unanswered and not self.lost
 
 
 @frozen(kw_only=True)

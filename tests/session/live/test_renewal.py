@@ -484,3 +484,95 @@ def test_backend_seen_from_aside_goes_on_after_an_end_that_nobody_told() -> None
 
         assert came.wait(LONG)
         assert 1 == len(server.sent("response.item.create"))
+
+
+@pytest.mark.parametrize("kind", ["instructions", "thinking", "commentary"])
+def test_text_that_was_sent_just_before_a_loss_is_accounted_for(kind: str) -> None:
+    """The mirror has it as lost, the report names it, its handle fails."""
+    with lost(LiveConfig()) as (session, server):
+        reports = reports_of(session)
+        session.note("Known.").acknowledged()
+        server.silent.add(f"session.{kind}.append")
+        say = {"instructions": "instruct", "thinking": "note", "commentary": "say"}
+        handle = getattr(session, say[kind])("Gone.")
+        server.transport.cut(1006)
+
+        [report] = reports
+        known, gone = session.snapshot.context
+        assert ("Known.", True, False) == (
+            known.content,
+            known.acknowledged,
+            known.lost,
+        )
+        assert ("Gone.", kind, True, False) == (
+            gone.content,
+            gone.kind,
+            gone.lost,
+            gone.pending,
+        )
+        assert ["Gone."] == [each.content for each in report.unconfirmed]
+        with pytest.raises(errors.ConnectionLost):
+            handle.acknowledged()
+
+
+def test_text_that_is_lost_for_good_is_in_the_mirror() -> None:
+    """Also where no session takes the place of the lost one."""
+    with live_session(idle_audio=None) as (session, server):
+        server.silent.add("session.thinking.append")
+        session.note("Gone.")
+        session.input_audio.append(bytes(480))
+        server.transport.cut(1006)
+
+        [gone] = session.snapshot.context
+        assert ("Gone.", True) == (gone.content, gone.unanswered)
+        assert 480 == session.snapshot.audio.sent_bytes
+
+
+def test_sideband_that_attaches_again_has_lost_nothing() -> None:
+    """It is the same session: the answer may still come, and counts."""
+    with live_session(call_id="live_u0_1", reconnect=POLICY) as (session, server):
+        reports = reports_of(session)
+        server.silent.add("session.thinking.append")
+        handle = session.note("Known.")
+        server.transport.cut(1006)
+        [report] = reports
+        [before] = session.snapshot.context
+        name = handle.handles[0].event_id
+        times = {"start_ms": 600, "end_ms": 800, "client_event_id": name}
+        server.feed({"type": "session.thinking.appended", "event_id": "e", **times})
+        [after] = session.snapshot.context
+
+    assert () == report.unconfirmed
+    assert (True, False) == (before.pending, before.lost)
+    assert after.acknowledged
+
+
+def test_text_that_waited_for_the_next_session_is_there_once() -> None:
+    """It was never sent to the lost one."""
+    with lost(LiveConfig()) as (session, server):
+
+        @session.on("connection.lost", inline=True)
+        def say(event: Any) -> None:
+            session.note("Meanwhile.")
+
+        server.transport.cut(1006)
+        [only] = session.snapshot.context
+
+        assert ("Meanwhile.", 1, True) == (only.content, only.epoch, only.acknowledged)
+
+
+def test_output_that_was_given_just_before_a_loss_is_no_open_call() -> None:
+    """The mirror has it as answered, and the session as abandoned."""
+    config = LiveConfig(delegation=Responses(model="m"))
+    item = {"type": "function_call", "call_id": "call_1", "name": "f"}
+    done = {"type": "response.output_item.done", "item": {**item, "arguments": "{}"}}
+    with lost(config) as (session, server):
+        server.feed(delegated("item_1", "responses", response_id="r"))
+        event = {"type": "response.event", "delegation_id": "item_1", "event": done}
+        server.feed(event)
+        output = {"type": "function_call_output", "call_id": "call_1", "output": "1"}
+        session.send({"type": "response.item.create", "item": output})
+        server.transport.cut(1006)
+        work = session.snapshot.delegations["item_1"]
+
+        assert ("abandoned", "answered") == (work.state, work.calls["call_1"].state)
