@@ -33,7 +33,7 @@ from realtime_sync import (
     web,
 )
 from realtime_sync.connection import connection, held_commands, pending, wire_log
-from realtime_sync.deadline import Deadline
+from realtime_sync.deadline import Deadline, Flag
 from realtime_sync.dispatch import streams
 from realtime_sync.jupyter import talk as notebook_talk
 from realtime_sync.protocol import jsontext
@@ -47,10 +47,11 @@ from realtime_sync.server import Server, serve
 from realtime_sync.server.host import calls
 from realtime_sync.server.host import connection as serving
 from realtime_sync.server.host import listener, secrets
-from realtime_sync.session.live import LiveConfig, Responses, backend
+from realtime_sync.session.live import LiveConfig, Responses, backend, delegations
 from realtime_sync.session.options import SessionOptions
 from realtime_sync.state.growing_text import MOST_TEXT
 from realtime_sync.state.item_merge import FURTHEST_PART
+from realtime_sync.state.live import fragments
 from realtime_sync.state.live import reduce as live
 from realtime_sync.state.live.snapshot import LiveSnapshot
 from realtime_sync.state.reducers import attribution
@@ -67,7 +68,7 @@ from realtime_sync.web import host as web_host
 from realtime_sync.web import view
 from tests.rawserver import Gone, Peer, RawServer
 from tests.server.clients import client, opened
-from tests.session.live.live_session import LiveServer, delegated, live_session
+from tests.session.live.live_session import LiveServer, delegated, live_session, said
 from tests.state.mirror_builder import Mirror, message
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "docs" / "_extensions"))
@@ -323,6 +324,26 @@ def _open_calls(patch: pytest.MonkeyPatch, path: Path) -> None:
         ]
 
 
+@reaches("delegations of a live session that wait for a function")
+def _waiting_delegations(patch: pytest.MonkeyPatch, path: Path) -> None:
+    patch.setattr(delegations, "MOST_WAITING", 2)
+    go_on, ended = Flag(), []
+    with warnings_of("session") as said, live_session() as (session, server):
+        session.on("delegation.finished", ended.append, inline=True)
+
+        @session.delegate
+        def work(task: Any) -> None:
+            assert go_on.wait(10)
+
+        server.feed(*[delegated(f"item_{number}") for number in range(4)])
+
+        assert [("item_1", "dropped")] == [
+            (each.delegation_id, each.outcome) for each in ended
+        ]
+        assert ["item_1"] == [x.split()[1] for x in said() if "given up" in x]
+        go_on.set()
+
+
 @reaches("delegations of a live session that telemetry follows")
 def _followed_delegations(patch: pytest.MonkeyPatch, path: Path) -> None:
     patch.setattr(live_work, "MOST_OPEN", 2)
@@ -464,14 +485,77 @@ def _text(patch: pytest.MonkeyPatch, path: Path) -> None:
 
 @reaches("the text of one delegation of a live session")
 def _delegated_text(patch: pytest.MonkeyPatch, path: Path) -> None:
-    codec, snapshot = Codec(session_type="live"), LiveSnapshot()
     delta = {"type": "response.output_text.delta", "delta": "x" * (live.LONGEST - 1)}
     frame = {"type": "response.event", "delegation_id": "d", "event": delta}
-    for _ in range(3):
-        snapshot = live.reduce(snapshot, codec.structure(frame))
+    snapshot = live_mirror(*[frame] * 3)
 
     assert live.LONGEST == len(snapshot.delegations["d"].text)
     assert 1 == len(snapshot.anomalies)
+
+
+def live_mirror(*frames: dict[str, Any]) -> LiveSnapshot:
+    """What is known of a live session after some events."""
+    codec, snapshot = Codec(session_type="live"), LiveSnapshot()
+    for frame in frames:
+        snapshot = live.reduce(snapshot, codec.structure(frame))
+    return snapshot
+
+
+@reaches("responses and calls of one delegation of a live session")
+def _listed(patch: pytest.MonkeyPatch, path: Path) -> None:
+    patch.setattr(live, "MOST_OF_ONE", 2)
+    calls = [{**backend_called(n), "delegation_id": "d"} for n in range(4)]
+    snapshot = live_mirror(*calls)
+    work = snapshot.delegations["d"]
+
+    assert (["c2", "c3"], 2) == (list(work.calls), work.dropped)
+    assert 1 == len(snapshot.anomalies)
+
+
+@reaches("delegations, added texts, decisions and anomalies of a live session")
+def _remembered(patch: pytest.MonkeyPatch, path: Path) -> None:
+    patch.setattr(live, "MOST", 2)
+    snapshot = live_mirror(
+        *[backend_called(n) for n in range(4)],
+        *[{"type": "session.thinking.appended", "start_ms": n} for n in range(3)],
+        *[{"type": "decision.event"}] * 3,
+    )
+
+    assert ["d2", "d3"] == list(snapshot.delegations)
+    assert 2 == len(snapshot.context) == len(snapshot.decisions)
+    assert 2 == len(snapshot.anomalies)
+
+
+@reaches("models of a live session's backend whose tokens are told apart")
+def _models(patch: pytest.MonkeyPatch, path: Path) -> None:
+    patch.setattr(live, "MOST_MODELS", 2)
+    ends = [
+        {"id": "r", "model": f"m{n}", "usage": {"output_tokens": 3}} for n in range(4)
+    ]
+    snapshot = live_mirror(
+        *[
+            {
+                "type": "response.event",
+                "delegation_id": "d",
+                "event": {"type": "response.completed", "response": end},
+            }
+            for end in ends
+        ]
+    )
+
+    assert {"m0": (0, 3), "m1": (0, 3), "(others)": (0, 6)} == dict(
+        snapshot.usage.backend
+    )
+
+
+@reaches("what both sides of a live session said")
+def _spoken(patch: pytest.MonkeyPatch, path: Path) -> None:
+    patch.setattr(fragments, "MOST_BLOCKS", 2)
+    words = [said("user", f"w{n} ", 200 * n) for n in range(3 * fragments.BLOCK)]
+    snapshot = live_mirror(*words)
+
+    assert fragments.BLOCK == snapshot.said.dropped
+    assert snapshot.user.text.startswith("w64 ")
 
 
 @reaches("anomalies")

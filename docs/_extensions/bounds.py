@@ -128,6 +128,13 @@ SESSION: Rows = (
         "delivered",
     ),
     Bound(
+        "delegations of a live session that wait for a function",
+        "session.live.delegations:MOST_WAITING",
+        "delegations",
+        "the oldest is given up, with a warning in the log and "
+        "``delegation.finished``",
+    ),
+    Bound(
         "delegations of a live session that telemetry follows",
         "telemetry.live_work:MOST_OPEN",
         "delegations",
@@ -198,6 +205,32 @@ MIRROR: Rows = (
         "state.live.reduce:LONGEST",
         "characters",
         "what comes then is left out, with an anomaly; handlers get every piece",
+    ),
+    Bound(
+        "responses and calls of one delegation of a live session",
+        "state.live.reduce:MOST_OF_ONE",
+        "of each",
+        "the oldest are not listed any more; ``Delegation.dropped`` counts them, and "
+        "an anomaly says so once",
+    ),
+    Bound(
+        "delegations, added texts, decisions and anomalies of a live session",
+        "state.live.reduce:MOST",
+        "of each",
+        "the oldest are forgotten, of delegations those that are over; with an anomaly "
+        "if all are open",
+    ),
+    Bound(
+        "models of a live session's backend whose tokens are told apart",
+        "state.live.reduce:MOST_MODELS",
+        "models",
+        "the tokens of further ones are counted as ``(others)``",
+    ),
+    Bound(
+        "what both sides of a live session said",
+        "state.live.fragments:MOST_BLOCKS",
+        "blocks of 64 pieces",
+        "the oldest are forgotten, and counted; three hours without a pause",
     ),
     Bound(
         "detail of an anomaly",

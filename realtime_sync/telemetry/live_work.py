@@ -124,6 +124,7 @@ class WorkFollower:
             "session.started": self._renewed,
             "session.commentary.appended": self._said,
             "response.event": self._worked,
+            "error": self._failed,
             "decision.event": self._decided,
             "delegation.finished": self._finished,
             "session.closed": self.end_all,
@@ -198,6 +199,12 @@ class WorkFollower:
             return
         for name, known in self._known(ctx.snapshot):
             if known is not None and known.state == "answered":
+                self._end(name, known.state)
+
+    def _failed(self, event: live.events.Error, ctx: Any) -> None:
+        """The backend may have failed without an end of its response."""
+        for name, known in self._known(ctx.snapshot):
+            if known is not None and known.state == "failed":
                 self._end(name, known.state)
 
     def _finished(self, event: DelegationFinished) -> None:

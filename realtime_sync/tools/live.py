@@ -140,7 +140,8 @@ class LiveToolSet:
             call = RunningCall(self._session, tool, item, stirred, say=self._say)
             self._running[call.call_id] = call
             rounds = self._rounds.setdefault(delegation_id, set())
-            rounds.add(response_id or call.call_id)
+            if len(rounds) <= self._max_rounds:  # More of them say nothing more.
+                rounds.add(response_id or call.call_id)
             go_on = len(rounds) <= self._max_rounds
             while len(self._rounds) > _MOST_DELEGATIONS:
                 del self._rounds[next(iter(self._rounds))]

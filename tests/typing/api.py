@@ -459,6 +459,7 @@ def live_sessions(client: RealtimeClient) -> None:
     assert_type(session.answering, Optional[live.Answering])
     assert_type(snapshot.delegations["item_1"], live.Delegation)
     assert_type(snapshot.sent_ms, float)
+    assert_type(snapshot.context[0], live.Appended)
     watching: Subscription = telemetry.Ledger().watch(session)
     telemetry.OpenTelemetry().watch(session, server="wss://voice.example/v1")
     watching.cancel()

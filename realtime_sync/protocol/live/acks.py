@@ -114,5 +114,17 @@ def refused(error: ServerEvent) -> Optional[str]:
     return next((each for each in named if _is_id(each)), None)
 
 
+def is_failed_handoff(error: ServerEvent) -> bool:
+    """
+    Whether an error that names no command says that the backend has failed.
+
+    No response ends then, and nothing else will say so.
+    """
+    inner = getattr(error, "error", None)
+    said = getattr(inner, "message", inner)
+    words = said.lower() if isinstance(said, str) else ""
+    return refused(error) is None and "handoff incomplete" in words
+
+
 def _is_id(value: object) -> bool:
     return isinstance(value, str) and value != ""

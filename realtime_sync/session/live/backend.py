@@ -20,6 +20,7 @@ from ...dispatch.watches import Watch, WatchList
 from ...errors import ConnectionClosed
 from ...protocol import jsontext
 from ...protocol.live import events
+from ...protocol.live.acks import is_failed_handoff, refused
 from ...protocol.live.limits import QUEUED_BYTES, QUEUED_ITEMS
 from ...transport.logs import area_logger
 
@@ -319,16 +320,15 @@ class Backend:
         return dropped
 
     def _refused(self, event: events.Error) -> None:
-        named = _named(event)
+        named = refused(event)
         code = getattr(event.error, "code", None)
+        if is_failed_handoff(event):
+            with self._lock:
+                self._running.clear()
+                self._asked = None
+                dropped = self._drop(None)
+            self.on_dropped(dropped)
         if named is None:
-            if "handoff incomplete" in _message(event).lower():
-                # The backend has failed, and nothing else will say so.
-                with self._lock:
-                    self._running.clear()
-                    self._asked = None
-                    dropped = self._drop(None)
-                self.on_dropped(dropped)
             return
         with self._lock:
             # What was given after the question is not what was refused.
@@ -369,16 +369,3 @@ def _tell_endless(kinds: list[str]) -> None:
 
 def _output(call_id: str, output: str) -> dict[str, Any]:
     return {"type": "function_call_output", "call_id": call_id, "output": output}
-
-
-def _named(event: events.Error) -> Optional[str]:
-    inner = getattr(event.error, "client_event_id", None)
-    for named in (inner, event.client_event_id):
-        if isinstance(named, str) and named:
-            return named
-    return None
-
-
-def _message(event: events.Error) -> str:
-    said = getattr(event.error, "message", event.error)
-    return said if isinstance(said, str) else ""

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Optional, Union
+from typing import TYPE_CHECKING, Any, Final, Optional, TypeVar, Union
 
 from attrs import evolve
 
 from ...protocol.events._base import ClientEvent, ServerEvent, UnknownEvent
 from ...protocol.lazy_audio import audio_size
+from ...protocol.live.acks import is_failed_handoff, refused
 from ..frozen_records import changed
 from .fragments import Fragment
 from .snapshot import LiveSnapshot
@@ -31,10 +32,20 @@ if TYPE_CHECKING:
         ResponseIncomplete,
     )
 
+T = TypeVar("T")
 Reducer = Callable[[LiveSnapshot, Any], LiveSnapshot]
 
 MOST: Final = 1000
 """Appended texts, delegations, decisions and anomalies that are kept, of each."""
+
+MOST_OF_ONE: Final = 256
+"""Responses and calls of one delegation that are listed, of each."""
+
+MOST_MODELS: Final = 64
+"""Models of the backend whose tokens are told apart."""
+
+OTHERS: Final = "(others)"
+"""Under which the tokens of all further models are."""
 
 RECENT: Final = 64
 """Decisions among which one that is told again is looked for."""
@@ -231,10 +242,19 @@ def _refused(snapshot: LiveSnapshot, event: events.Error) -> LiveSnapshot:
     """
     Follow the refusal of a text, which no later answer is about.
 
-    An error that names no command belongs to none.
+    An error that names no command belongs to none; the backend may have failed.
     """
-    inner = _text(getattr(event.error, "client_event_id", None))
-    named = inner or _text(event.client_event_id)
+    named = refused(event)
+    if is_failed_handoff(event):
+        return _with(
+            snapshot,
+            delegations=MappingProxyType(
+                {
+                    name: _given_up(each, snapshot.epoch)
+                    for name, each in snapshot.delegations.items()
+                }
+            ),
+        )
     for at, each in enumerate(snapshot.context):
         if named is not None and each.event_id == named and each.pending:
             told = evolve(each, refused=True)
@@ -243,16 +263,61 @@ def _refused(snapshot: LiveSnapshot, event: events.Error) -> LiveSnapshot:
     return snapshot
 
 
+def _given_up(work: Delegation, epoch: int) -> Delegation:
+    if (work.state, work.target, work.epoch) != ("open", "responses", epoch):
+        return work
+    return evolve(work, state="failed", calls=_dropped(work.calls))
+
+
+def _dropped(calls: Mapping[str, Call]) -> Mapping[str, Call]:
+    """The calls of work that has failed: nobody waits for an output."""
+    return MappingProxyType(
+        {
+            name: evolve(each, state="dropped") if each.state == "open" else each
+            for name, each in calls.items()
+        }
+    )
+
+
 def _change(
     snapshot: LiveSnapshot, delegation_id: str, changes: Mapping[str, Any]
 ) -> LiveSnapshot:
     before = snapshot.delegations.get(delegation_id)
     if before is None:
         before = Delegation(id=delegation_id, epoch=snapshot.epoch)
-    every = {**snapshot.delegations, delegation_id: evolve(before, **changes)}
+    after = _bounded(evolve(before, **changes))
+    if after.dropped and not before.dropped:
+        told = f"more than {MOST_OF_ONE} responses or calls; the oldest are not listed"
+        snapshot = note(snapshot, f"{delegation_id}: {told}")
+    every = {**snapshot.delegations, delegation_id: after}
     while len(every) > MOST:
-        del every[next(iter(every))]
+        over = (name for name, each in every.items() if each.state != "open")
+        oldest = next(over, None)
+        if oldest is None:
+            oldest = next(iter(every))
+            snapshot = note(snapshot, f"{oldest}: forgotten while it is open")
+        del every[oldest]
     return _with(snapshot, delegations=MappingProxyType(every))
+
+
+def _bounded(work: Delegation) -> Delegation:
+    """The work with the latest of what its backend has named."""
+    surplus = max(len(work.response_ids), len(work.calls), len(work.sequence))
+    if surplus <= MOST_OF_ONE:
+        return work
+    lost = (max(0, len(x) - MOST_OF_ONE) for x in (work.response_ids, work.calls))
+    return evolve(
+        work,
+        response_ids=work.response_ids[-MOST_OF_ONE:],
+        calls=_latest(work.calls),
+        sequence=_latest(work.sequence),
+        dropped=work.dropped + sum(lost),
+    )
+
+
+def _latest(every: Mapping[str, T]) -> Mapping[str, T]:
+    kept = tuple(every.items())[-MOST_OF_ONE:]
+    return MappingProxyType(dict(kept))
 
 
 def _delegated(snapshot: LiveSnapshot, event: events.DelegationCreated) -> LiveSnapshot:
@@ -375,16 +440,12 @@ def _failed(
     # Said late of a response that another has followed: the work goes on in that.
     earlier = response_id in known[:-1]
     calls = {
-        name: (
-            evolve(each, state="dropped")
-            if each.state == "open"
-            and not (earlier and each.response_id != response_id)
-            else each
-        )
+        name: each
         for name, each in before.calls.items()
+        if not earlier or each.response_id == response_id
     }
-    changes = {"calls": MappingProxyType(calls)}
-    return changes if earlier else {**changes, "state": "failed"}
+    after = MappingProxyType({**before.calls, **_dropped(calls)})
+    return {"calls": after} if earlier else {"calls": after, "state": "failed"}
 
 
 _BACKEND: Final[Mapping[str, Callable[[Delegation, Any], dict[str, Any]]]] = {
@@ -404,6 +465,9 @@ def _counted(snapshot: LiveSnapshot, inner: object) -> LiveSnapshot:
     if not usage:
         return snapshot
     model = _text(getattr(response, "model", None)) or ""
+    known = snapshot.usage.backend
+    if model not in known and len(known) >= MOST_MODELS:
+        model = OTHERS
     taken, given = snapshot.usage.backend.get(model, (0, 0))
     taken += int(_number(usage.input_tokens) or 0)
     given += int(_number(usage.output_tokens) or 0)

@@ -47,6 +47,7 @@ class Delegation:
         current: the response whose events come, None while unknown.
         sequence: the latest event of each response, by its number. What comes with
             a lower one was told before, as it is to whoever attaches again.
+        dropped: how many of the oldest responses and calls are not listed any more.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Delegation:
     text: str = ""
     current: Optional[str] = None
     sequence: Mapping[str, int] = field(factory=lambda: MappingProxyType({}))
+    dropped: int = 0
 
 
 @frozen(kw_only=True)

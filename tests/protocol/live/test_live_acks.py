@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from realtime_sync.protocol.codec import Codec
-from realtime_sync.protocol.live.acks import ACKS, answered, refused
+from realtime_sync.protocol.live.acks import ACKS, answered, is_failed_handoff, refused
 from realtime_sync.protocol.registry import LIVE_ROWS, event_class
 
 CODEC = Codec(session_type="live")
@@ -125,3 +125,23 @@ def test_an_error_belongs_to_the_command_that_it_names(frame: Any, named: Any) -
 
     assert named == refused(error)
     assert (second if named else None) is answered([first, second], error)
+
+
+@pytest.mark.parametrize(
+    ("frame", "failed"),
+    [
+        ({"error": {"message": "Responses handoff incomplete."}}, True),
+        ({"error": "responses HANDOFF incomplete"}, True),
+        ({"error": {"message": "handoff incomplete", "client_event_id": "e"}}, False),
+        ({"error": {"message": "handoff incomplete"}, "client_event_id": "e"}, False),
+        ({"error": {"message": "no room"}}, False),
+        ({"error": {"message": None}}, False),
+        ({"error": None}, False),
+        ({}, False),
+    ],
+)
+def test_backend_that_has_failed_is_known_by_its_words(
+    frame: Any, failed: bool
+) -> None:
+    """An error that names a command is about that alone."""
+    assert failed is is_failed_handoff(said("error", **frame))

@@ -16,7 +16,11 @@ from realtime_sync.state.live import fragments as pieces
 from realtime_sync.state.live.fragments import Fragment, Fragments, Timeline
 from realtime_sync.state.live.reduce import (
     LONGEST,
+    MOST,
+    MOST_MODELS,
+    MOST_OF_ONE,
     NOT_MIRRORED,
+    OTHERS,
     REDUCERS,
     reduce,
     reduce_command,
@@ -611,6 +615,8 @@ def test_clock_goes_by_the_audio_that_came(form: Frame, size: int) -> None:
 
     assert 0 == after(form).clock_ms
     assert 200 == after(form, sound, sound).clock_ms
+    asked = command("session.input_audio.append", audio=bytes(size))
+    assert (0, 100) == (after(form).sent_ms, after(form, asked).sent_ms)
 
 
 def b64(data: bytes) -> str:
@@ -777,3 +783,77 @@ def test_given_item_that_answers_no_call_changes_nothing(item: Frame) -> None:
 
     assert before is reduce_command(before, given)
     assert before is reduce_command(before, bare)
+
+
+def called(number: int) -> Frame:
+    """A call of the work ``item_1``."""
+    item = {"type": "function_call", "call_id": f"call_{number}", "name": "f"}
+    return backend("output_item.done", item={**item, "arguments": "{}"})
+
+
+def test_backend_without_end_is_listed_up_to_a_bound_and_says_so_once() -> None:
+    """The latest are what is asked about."""
+    frames = [
+        frame
+        for number in range(MOST_OF_ONE + 3)
+        for frame in (
+            backend("created", response={"id": f"r{number}"}, sequence_number=number),
+            called(number),
+        )
+    ]
+    [work] = after(started(), *frames).delegations.values()
+    snapshot = after(*frames, start=after(started(), *frames))
+    [again] = snapshot.delegations.values()
+
+    assert MOST_OF_ONE == len(work.response_ids) == len(work.calls)
+    assert MOST_OF_ONE == len(work.sequence)
+    assert ("r3", "call_3") == (work.response_ids[0], next(iter(work.calls)))
+    assert 6 == work.dropped < again.dropped
+    assert 1 == len([x for x in snapshot.anomalies if "not listed" in x])
+
+
+def test_work_that_is_over_is_forgotten_before_what_is_open() -> None:
+    """An open one that is forgotten all the same is told of."""
+    frames = [delegated("client", f"item_{number}") for number in range(MOST)]
+    done = {"type": "decision.event", "delegation_id": "item_7"}
+    full = after(started(), *frames, done)
+    more = after(delegated("client", "new_1"), start=full)
+    most = after(delegated("client", "new_2"), start=more)
+
+    assert "item_7" not in more.delegations and "item_0" in more.delegations
+    assert () == more.anomalies
+    assert "item_0" not in most.delegations
+    assert ["item_0: forgotten while it is open"] == list(most.anomalies)
+    assert MOST == len(most.delegations)
+
+
+def test_models_of_the_backend_are_told_apart_up_to_a_bound() -> None:
+    """No token is lost."""
+    frames = [
+        backend(
+            "completed",
+            response={"id": "r", "model": f"m{n}", "usage": {"input_tokens": 1}},
+        )
+        for n in range(MOST_MODELS + 5)
+    ]
+    usage = after(started(), *frames).usage.backend
+
+    assert MOST_MODELS + 1 == len(usage)
+    assert (5, 0) == usage[OTHERS]
+
+
+@pytest.mark.parametrize("target, state", [("responses", "failed"), ("client", "open")])
+def test_backend_that_fails_without_an_end_has_failed(target: str, state: str) -> None:
+    """Only an error says so, and it is about no command."""
+    message = {"message": "Responses handoff incomplete."}
+    work = (delegated(target), called(1))
+    [failed] = after(
+        started(), *work, {"type": "error", "error": message}
+    ).delegations.values()
+    [other] = after(
+        started(), *work, {"type": "error", "error": message, "client_event_id": "e"}
+    ).delegations.values()
+
+    assert state == failed.state
+    assert ("dropped" if state == "failed" else "open") == failed.calls["call_1"].state
+    assert "open" == other.state
