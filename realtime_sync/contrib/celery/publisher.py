@@ -131,7 +131,9 @@ class Publisher:
 
         Raises:
             ConfigurationError: there are too many.
+            LocalProtocolError: the session of the call is not open yet.
         """
+        on: Any = call.any_session.on
         with self._lock:
             found = self._subscribed.get(subscription)
             if found is not None:
@@ -157,7 +159,6 @@ class Publisher:
 
         # On the loop, where it only appends: whoever watches a call from elsewhere is
         # not to be a handler that the call waits for.
-        on: Any = call.any_session.on
         try:
             found.handler = on(pattern, put, inline=True, unknown=True)
         except BaseException:
