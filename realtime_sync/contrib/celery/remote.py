@@ -269,6 +269,7 @@ class RemoteCall:
             NoAnswer: it was not over in time.
         """
         deadline = Deadline(timeout)
+        worker = self._worker
         pause = POLL
         while True:
             state, found = self._look()
@@ -277,9 +278,11 @@ class RemoteCall:
             if state in BROKEN_OFF:
                 return CallResult(id=self.id, ended=BROKEN_OFF[state], error=str(found))
             if state in HAS_WORKER:
-                self._worker = found["worker"]
-            if self._worker is not None:
-                self._check_there(self._worker)
+                worker = found["worker"]
+            if state == "STARTED":
+                self._worker = worker
+            if worker is not None:
+                self._check_there(worker)
             if deadline.passed:
                 raise NoAnswer(f"call {self.id} goes on", call_id=self.id)
             time.sleep(deadline.limited(pause).remaining() or 0.0)
