@@ -12,36 +12,24 @@ The broker is a folder, so that nothing else has to run; a real one is a matter 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from celery import Celery
 
 from realtime_sync import RealtimeClient, ReconnectPolicy
-from realtime_sync.contrib.celery import Call, Fleet
+from realtime_sync.contrib.celery import Call, Fleet, folder_settings
 
-folder = Path(os.environ.get("QUEUE_FOLDER", "queue")).resolve()
-broker = os.environ.get("BROKER_URL", "filesystem://")
-if broker == "filesystem://":
-    for name in ("messages", "results", "control"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-
-app = Celery(
-    "calls",
-    broker=broker,
-    backend=os.environ.get("RESULT_URL", (folder / "results").as_uri()),
-)
+app = Celery("calls")
+if "BROKER_URL" in os.environ:
+    app.conf.update(
+        broker_url=os.environ["BROKER_URL"], result_backend=os.environ["RESULT_URL"]
+    )
+else:
+    app.conf.update(folder_settings(os.environ.get("QUEUE_FOLDER", "queue")))
 app.conf.update(
     broker_connection_retry_on_startup=True,
     # A call that goes on is not to be ended because the broker is away.
     worker_cancel_long_running_tasks_on_connection_loss=False,
 )
-if broker == "filesystem://":
-    app.conf.broker_transport_options = {
-        "data_folder_in": str(folder / "messages"),
-        "data_folder_out": str(folder / "messages"),
-        "control_folder": str(folder / "control"),
-        "polling_interval": 0.1,
-    }
 
 
 def make_client() -> RealtimeClient:

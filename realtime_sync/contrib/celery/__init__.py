@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .errors import CallLost, CallOver, CommandFailed, FleetError, NoAnswer
     from .events import RemoteEvents
     from .fleet import Fleet
+    from .folder import folder_settings
     from .limits import Limits
     from .listener import Line
     from .records import CallResult, CallRow, Order, WorkerRow
@@ -39,6 +40,7 @@ __all__ = [
     "RemoteCall",
     "RemoteEvents",
     "WorkerRow",
+    "folder_settings",
     "this_call",
 ]
 
@@ -58,6 +60,7 @@ _HOMES = {
     "RemoteCall": "remote",
     "RemoteEvents": "events",
     "WorkerRow": "records",
+    "folder_settings": "folder",
     "this_call": "call",
 }
 

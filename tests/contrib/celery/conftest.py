@@ -88,16 +88,10 @@ class Broker:
     """Where the messages go, as the environment of a process says it."""
 
     def __init__(self, folder: Path, redis: Optional[Redis]) -> None:
-        for name in ("messages", "results", "control"):
-            (folder / name).mkdir()
-        backend = (folder / "results").as_uri() if redis is None else redis.url
         self.redis = redis
-        self.folder = folder
-        self.environment = {
-            "FLEET_FOLDER": str(folder),
-            "FLEET_BACKEND": backend,
-            "FLEET_BROKER": "filesystem://" if redis is None else redis.url,
-        }
+        self.environment = {"FLEET_FOLDER": str(folder)}
+        if redis is not None:
+            self.environment["FLEET_BROKER"] = redis.url
 
 
 @contextmanager

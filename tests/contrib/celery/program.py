@@ -9,30 +9,22 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from pathlib import Path
 from typing import Any
 
 from celery import Celery
 
 from realtime_sync import RealtimeClient, Threads, call_control
-from realtime_sync.contrib.celery import Call, Fleet, Line, this_call
+from realtime_sync.contrib.celery import Call, Fleet, Line, folder_settings, this_call
 
-folder = Path(os.environ["FLEET_FOLDER"])
-broker = os.environ.get("FLEET_BROKER", "filesystem://")
-app = Celery("program", broker=broker, backend=os.environ["FLEET_BACKEND"])
+app = Celery("program")
+if "FLEET_BROKER" in os.environ:
+    url = os.environ["FLEET_BROKER"]
+    app.conf.update(broker_url=url, result_backend=url)
+else:
+    app.conf.update(folder_settings(os.environ["FLEET_FOLDER"]))
 app.conf.update(
     broker_connection_retry_on_startup=True,
     worker_cancel_long_running_tasks_on_connection_loss=False,
-    broker_transport_options=(
-        {
-            "data_folder_in": str(folder / "messages"),
-            "data_folder_out": str(folder / "messages"),
-            "control_folder": str(folder / "control"),
-            "polling_interval": 0.05,
-        }
-        if broker.startswith("filesystem")
-        else {}
-    ),
 )
 
 
