@@ -56,10 +56,13 @@ def folder_settings(folder: Union[str, os.PathLike[str]]) -> dict[str, Any]:
 class Channel(filesystem.Channel):
     """Writes beside the place where others read, and then moves it there."""
 
-    def _put(self, queue: str, message: Mapping[str, Any], **options: Any) -> None:
+    # Both classes above have it, and disagree about the names of its arguments.
+    def _put(  # type: ignore[override]
+        self, queue: str, payload: Mapping[str, Any], **options: Any
+    ) -> None:
         # Named as those of kombu, which sorts by the name and goes by its end.
         name = f"{round(monotonic() * 1000)}_{uuid4()}.{queue}.msg"
-        _write_at_once(Path(self.data_folder_out, name), json.dumps(message))
+        _write_at_once(Path(self.data_folder_out, name), json.dumps(payload))
 
     def _queue_bind(
         self, exchange: str, routing_key: str, pattern: str, queue: str

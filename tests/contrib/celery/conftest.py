@@ -196,7 +196,6 @@ def worker_of(
         **os.environ,
         "OPENAI_BASE_URL": url,
         "PYTHONPATH": os.pathsep.join((str(ROOT), str(HERE))),
-        "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": "default",
         **broker.environment,

@@ -24,6 +24,7 @@ from realtime_sync.contrib.celery import (
     CallOver,
     CommandFailed,
     Fleet,
+    Line,
     NoAnswer,
     RemoteEvents,
 )
@@ -125,40 +126,32 @@ def test_worker_that_ends_lets_its_calls_end(
     """
     A call may say goodbye, go on for a while, and be told things meanwhile.
 
-    Before that two calls reach their limits, and are recorded at a URL, whatever their
-    ids are. The broker is a folder.
+    They are recorded at a URL, whatever their ids are. The broker is a folder.
     """
     broker = Broker(tmp_path, None)
     fleet = load(broker)
     place = (tmp_path / "kept" / "calls").as_uri()
-    options = {"drain": 1.5, "tokens": 1, "longest": 3.0, "recordings": place}
-    worker = start_worker(broker, **options).ready()
-    dear = fleet.start(id="dear", metadata={"do": "talk", "question": "Seven?"})
-    spent = dear.result(WAIT)
-    long = fleet.start(id="sip:long@pbx").result(WAIT)
-    leaves = fleet.start(id="leaves", metadata={"leaves": True})
-    hangs = fleet.start(id="hangs", metadata={"hangs": True})
-    stays, told = fleet.start(id="stays"), fleet.start(id="told")
-    for call in (leaves, hangs, stays, told):
-        call.wait_started(WAIT)
+    worker = start_worker(broker, drain=1.0, recordings=place).ready()
+    calls = [
+        fleet.start(id="leaves", metadata={"leaves": True}),
+        fleet.start(id="told"),
+        fleet.start(id="sip:stays@pbx"),
+        fleet.start(id="hangs", metadata={"hangs": True}),
+    ]
+    for call in calls:
+        call.transcript()
     worker.process.send_signal(signal.SIGTERM)
     worker.wait_for("(draining told)")
-    told.hang_up()
-    results = (
-        leaves.result(WAIT),
-        told.result(WAIT),
-        stays.result(WAIT),
-        hangs.result(WAIT),
-    )
+    calls[1].hang_up()
+    results = [call.result(WAIT) for call in calls]
 
     assert ["hung up", "hung up", "drained", "drained"] == [
         each.ended for each in results
     ]
     assert 0 == worker.wait(), worker.text
-    assert [1000] * 6 == [session.close_code for session in model.sessions]
-    assert ["budget", "too long"] == [each.ended for each in (spent, long)]
-    assert f"{place}/dear.jsonl" == spent.recording
-    for each in (spent, long, *results):
+    assert [1000] * 4 == [session.close_code for session in model.sessions]
+    assert f"{place}/leaves.jsonl" == results[0].recording
+    for each in results:
         assert each.recording is not None and "sip" not in each.recording
         kept = read_recording(Path(each.recording.removeprefix("file://")))
         assert ("ga", "realtime") == (kept.dialect, kept.session_type)
@@ -168,18 +161,23 @@ def test_worker_that_is_killed_loses_its_calls_and_no_others(
     broker: Broker, start_worker: Start, load: Load
 ) -> None:
     """
-    Whoever waits for one is told so; what it had no room for goes to another worker.
+    Whoever waits for one is told so; what there was no room for stays in the queue.
+
+    A worker whose calls have no time ends them at once.
     """
     fleet = load(broker)
-    victim = start_worker(broker, calls=1).ready()
+    workers = [start_worker(broker, calls=1, drain=0.0) for _ in range(2)]
+    for worker in workers:
+        worker.ready()
     lost, kept = fleet.start(id="lost"), fleet.start(id="kept")
-    name = lost.wait_started(WAIT)
-    lost.transcript()
+    names = lost.wait_started(WAIT), kept.wait_started(WAIT)
+    queued = fleet.start(id="queued")
+    for call in (lost, kept):
+        call.transcript()
     full = fleet.workers(timeout=0.4)
-    waiting = kept.state
-    start_worker(broker, calls=1).ready()
-    kept.transcript()
     before = fleet.rows(timeout=0.4)
+    waiting = queued.state
+    victim = workers[int(names[0][1])]
     victim.kill()
     with pytest.raises(CallLost, match="lost") as caught:
         lost.result(WAIT)
@@ -187,15 +185,20 @@ def test_worker_that_is_killed_loses_its_calls_and_no_others(
     watched = fleet.rows(timeout=0.4)
     hung_up = fleet.hang_up("lost")
     assert fleet.hang_up("kept")
+    queued.transcript()
+    code = workers[int(names[1][1])].end()
 
-    assert ([(1, 0)], "waiting") == ([(row.calls, row.free) for row in full], waiting)
+    assert ([(1, 0)] * 2, "waiting") == ([(r.calls, r.free) for r in full], waiting)
+    assert names[0] != names[1]
     assert "lost" == caught.value.call_id
-    assert name not in [row.worker for row in rows]
-    assert ["kept"] == [row.id for row in rows]
+    assert [("kept", names[1])] == [(row.id, row.worker) for row in rows]
     assert {"lost", "kept"} == {row.id for row in before if row.worker}
     assert {"lost": "lost", "kept": "waiting"} == {row.id: row.state for row in watched}
     assert ([], False) == (fleet.transcript("lost"), hung_up)
-    assert "hung up" == kept.result(WAIT).ended
+    assert ["hung up", "drained"] == [
+        each.result(WAIT).ended for each in (kept, queued)
+    ]
+    assert 0 == code
 
 
 def test_carrier_brings_the_sound_to_the_worker(running: Running) -> None:
@@ -291,22 +294,34 @@ def test_commands_that_wait_do_not_make_a_worker_seem_gone(running: Running) -> 
     assert "hung up" == result.ended
 
 
+def broken() -> RealtimeClient:
+    """A client that cannot be made."""
+    raise ValueError("no key for the service")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ({"client": broken}, "no key for the service"),
+        ({"client": lambda: "one"}, "gives a RealtimeClient, not 'one'"),
+        ({"recordings": __file__}, "nothing can be recorded to"),
+        ({"line": Line(host="203.0.113.1")}, "Cannot assign requested address"),
+    ],
+)
 def test_worker_that_can_take_no_call_ends_and_says_why(
-    tmp_path: Path, start_worker: Start
+    arguments: dict[str, Any], complaint: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It does not take call after call from the queue only to fail each."""
-    broker = Broker(tmp_path, None)
-    nowhere = "http://127.0.0.1:9/v1"
-    complaints = {
-        "no key for the service": start_worker(broker, model_url=nowhere, broken=1),
-        "nothing can be recorded to": start_worker(
-            broker, model_url=nowhere, recordings=__file__
-        ),
-    }
-    for complaint, worker in complaints.items():
-        assert 0 != worker.wait()
-        assert complaint in worker.text
-        assert " ready." not in worker.text
+    app = Celery(
+        "none", broker="memory://", backend="cache+memory://", set_as_current=False
+    )
+    Fleet(app, name="none", **{"client": RealtimeClient, **arguments})
+    worker = WorkController(app, queues=["none"], hostname="none@test")
+    worker.start()
+
+    assert worker.exitcode
+    assert complaint in caplog.text
+    assert "ready." not in caplog.text
 
 
 @pytest.mark.parametrize(
