@@ -34,7 +34,10 @@ app.conf.update(
 
 def make_client() -> RealtimeClient:
     """The client of one worker: made there, not where a call is started."""
-    return RealtimeClient(reconnect=ReconnectPolicy())
+    client = RealtimeClient(reconnect=ReconnectPolicy())
+    # Without a key a worker ends now, instead of failing call after call.
+    client.endpoint.resolve_key()
+    return client
 
 
 fleet = Fleet(
