@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from threading import Event, Lock
 from types import TracebackType
-from typing import Any, Optional, Protocol
+from typing import Any, Optional, Protocol, Union
 from weakref import WeakSet
 
 from attrs import frozen
@@ -94,6 +94,8 @@ class Threads:
             handlers that block.
         dialers: most threads that dial, wait for the next attempt, call reconnect
             hooks and restore conversations.
+        tools: most functions of tools that run at once, and most responses whose calls
+            are waited for; others wait for their turn, within their time.
         around: called for each delivery; gives a context manager that is entered
             around it on the worker, such as one that opens and closes a database
             connection.
@@ -107,10 +109,12 @@ class Threads:
         *,
         workers: int = 8,
         dialers: int = 8,
+        tools: int = 32,
         around: Optional[Callable[[], AbstractContextManager[Any]]] = None,
     ) -> None:
         _check_number("workers", workers)
         _check_number("dialers", dialers)
+        _check_number("tools", tools)
         if around is not None and not callable(around):
             raise ConfigurationError(
                 f"around must give a context manager when called, not {around!r}"
@@ -119,18 +123,12 @@ class Threads:
         self.loop = Loop("realtime-sync shared loop")
         self.workers = Workers(workers, "realtime-sync shared", self.loop.call_later)
         self.dialers = Dialers(dialers, "realtime-sync shared")
-        self._writers = Workers(
-            _WRITERS,
-            "realtime-sync shared recorder",
-            self.loop.call_later,
-            busy_with="writes to a disk",
-        )
-        self._players = Workers(
-            _PLAYERS,
-            "realtime-sync shared player",
-            self.loop.call_later,
-            busy_with="calls that take sound",
-        )
+        self._writers = self._pool(_WRITERS, "recorder", "writes to a disk")
+        self._players = self._pool(_PLAYERS, "player", "calls that take sound")
+        # Two, since who waits for a call must not keep the thread that it needs.
+        self._tools = self._pool(tools, "tool", "tools")
+        self._rounds = self._pool(tools, "round", "rounds of tools")
+        self._pools = (self._writers, self._players, self._tools, self._rounds)
         # Guards the sessions, the turns and `_closed`, so that a session that opens
         # meanwhile is either refused or closed.
         self._lock = Lock()
@@ -204,9 +202,11 @@ class Threads:
         """
         if self._process != os.getpid():
             return True  # The sessions and the threads are the parent's.
-        pools = (self.workers, self._players)
+        pools = (self.workers, *self._pools)
         if self.loop.on_loop() or any(pool.on_worker() for pool in pools):
-            raise WouldDeadlock("Threads.close() in a handler would wait for itself")
+            raise WouldDeadlock(
+                "Threads.close() on one of these threads would wait for itself"
+            )
         deadline = Deadline(timeout)
         with self._lock:
             self._closed = True
@@ -217,7 +217,8 @@ class Threads:
         # What still plays goes on without them.
         for turns in playing:
             turns.leave()
-        for part in (self.workers, self.dialers, self._writers, self._players):
+        parts: tuple[Union[Workers, Dialers], ...] = (self.workers, self.dialers)
+        for part in (*parts, *self._pools):
             part.stop()
             ended &= part.join(deadline)
         # Last: the others may ask it for something up to their end.
@@ -239,6 +240,18 @@ class Threads:
             session.break_off()
         return all([session.over.wait(whole.remaining()) for session in late])
 
+    def _pool(self, limit: int, name: str, busy_with: str) -> Workers:
+        return Workers(
+            limit,
+            f"realtime-sync shared {name}",
+            self.loop.call_later,
+            busy_with=busy_with,
+        )
+
+    def _place(self, pool: Workers) -> Place[Callable[[], object]]:
+        strand: Strand[Callable[[], object]] = Strand(_call)
+        return Place(pool, strand, lambda limit: None)
+
     # -- for the sessions --------------------------------------------------------
 
     def writer(self) -> Callable[[float, Callable[[], object]], None]:
@@ -249,8 +262,7 @@ class Threads:
             What calls something there after some seconds; of what one recording gives
             it, one after the other.
         """
-        strand: Strand[Callable[[], object]] = Strand(_call)
-        place = Place(self._writers, strand, lambda limit: None)
+        place = self._place(self._writers)
 
         def later(seconds: float, run: Callable[[], object]) -> None:
             if seconds:
@@ -259,6 +271,14 @@ class Threads:
                 place.put(run)
 
         return later
+
+    def run_tool(self, run: Callable[[], object]) -> None:
+        """Have a function of a tool called, as soon as a thread is free."""
+        self._place(self._tools).put(run)
+
+    def run_round(self, run: Callable[[], object]) -> None:
+        """Have the calls of a response waited for."""
+        self._place(self._rounds).put(run)
 
     def turns(
         self, run: Callable[[], object], turned_out: Callable[[], object]

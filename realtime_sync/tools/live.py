@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Optional, Protocol, Union
 
@@ -13,6 +13,7 @@ from .calls import failure
 from .offered_tools import OfferedTools, name_of
 from .tool import Tool
 from .tool_round import RunningCall
+from .tool_threads import start_call, start_waiting
 
 if TYPE_CHECKING:
     from .. import live
@@ -38,9 +39,9 @@ class LiveToolSet:
     Functions that the backend of one live session may call; any thread.
 
     A call runs once per ``call_id``, when the backend has finished it, in a thread of
-    its own. What it gives is sent when it is there, and when no call is open the
-    backend is asked, once, to go on. Calls of a response that failed are told that
-    nobody waits; a call that was cut off is never run.
+    its own or in one that sessions share. What it gives is sent when it is there, and
+    when no call is open the backend is asked, once, to go on. Calls of a response that
+    failed are told that nobody waits; a call that was cut off is never run.
 
     Args:
         session: whose backend calls.
@@ -145,8 +146,12 @@ class LiveToolSet:
             go_on = len(rounds) <= self._max_rounds
             while len(self._rounds) > _MOST_DELEGATIONS:
                 del self._rounds[next(iter(self._rounds))]
-        self._thread(call.name, call.run)
-        self._thread(f"{call.name} answer", lambda: self._answer(call, stirred, go_on))
+        start_call(self._session, call.name, call.run)
+        start_waiting(
+            self._session,
+            f"tool {call.name} answer",
+            lambda: self._answer(call, stirred, go_on),
+        )
         return True
 
     def _dropped(self, calls: tuple[str, ...]) -> None:
@@ -163,10 +168,6 @@ class LiveToolSet:
         self._dropped(running)
 
     # -- workers ---------------------------------------------------------------
-
-    def _thread(self, what: str, target: Callable[[], None]) -> None:
-        name = f"realtime-sync {self._session.name} tool {what}"
-        Thread(target=target, name=name, daemon=True).start()
 
     def _answer(self, call: RunningCall, stirred: Event, go_on: bool) -> None:
         while not call.finished:

@@ -5,7 +5,7 @@ One round: the calls of one response, their outputs, and one `response.create`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Optional, Union
 
@@ -14,6 +14,7 @@ from ..transport.logs import area_logger
 from .calls import FunctionCall, ToolCall, failure
 from .host import ToolHost
 from .tool import BadArguments, Tool
+from .tool_threads import start_call, start_waiting
 
 if TYPE_CHECKING:
     from .. import CommandHandle, ResponseHandle, Session, live
@@ -74,9 +75,9 @@ class Round:
             running.settle(refusal or "")
 
     def start(self) -> None:
-        """Run in a thread of its own."""
+        """Run in another thread."""
         try:
-            self._thread("tools", self._run)
+            start_waiting(self._session, "tools", self._run)
         except RuntimeError as exc:  # The process cannot have more threads.
             self.error = exc
             self.done.set()
@@ -89,15 +90,11 @@ class Round:
         self._cancelled.set()
         self._stirred.set()
 
-    def _thread(self, what: str, target: Callable[[], None]) -> None:
-        name = f"realtime-sync {self._session.name} {what}"
-        Thread(target=target, name=name, daemon=True).start()
-
     def _run(self) -> None:
         try:
             for each in self._running:
                 if not each.finished:
-                    self._thread(f"tool {each.name}", each.run)
+                    start_call(self._session, each.name, each.run)
             self._answer()
         except ConnectionClosed as exc:
             self.error = self.error or exc
@@ -177,7 +174,7 @@ class Round:
 
 class RunningCall:
     """
-    One call, in a thread of its own.
+    One call, in a thread that it keeps for as long as it takes.
 
     Args:
         session: whose model calls.

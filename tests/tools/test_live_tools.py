@@ -15,6 +15,8 @@ from realtime_sync import RealtimeClient, errors, live
 from realtime_sync.testing import MemoryTransport
 from realtime_sync.tools import ToolCall
 
+pytestmark = pytest.mark.usefixtures("arrangement")
+
 LONG = 10.0
 CONFIG = live.LiveConfig(delegation=live.Responses(model="gpt-5"))
 

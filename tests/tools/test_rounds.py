@@ -18,6 +18,8 @@ from realtime_sync.testing import MemoryTransport, faults, frames
 from realtime_sync.tools import ToolCall, tool_round
 from realtime_sync.tools.tool_round import RunningCall
 
+pytestmark = pytest.mark.usefixtures("arrangement")
+
 OUTPUT = "function_call_output"
 
 

@@ -14,6 +14,8 @@ from realtime_sync.errors import ToolError
 from realtime_sync.server import serve
 from realtime_sync.server.agents.base import Call, Prompt
 
+pytestmark = pytest.mark.usefixtures("arrangement")
+
 
 class Model:
     """Calls what it is told to, then says what it was answered."""

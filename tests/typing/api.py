@@ -196,7 +196,7 @@ def connecting() -> None:
     print(answer.text)
     with client.connect("gpt-realtime-2.1") as opened:
         print(opened.id)
-    with Threads(workers=4, dialers=2, around=nullcontext) as threads:
+    with Threads(workers=4, dialers=2, tools=4, around=nullcontext) as threads:
         shared = RealtimeClient(threads=threads).connect("m", threads=None)
         waited: float = threads.stats.delay_p99
         assert_type(shared.threads, Optional[Threads])
