@@ -245,6 +245,17 @@ def _pending(patch: pytest.MonkeyPatch, path: Path) -> None:
         assert [False] * 3 == [handle.done() for handle in handles[1:]]
 
 
+@reaches("commands of a kind that nothing acknowledges, and an error may name")
+def _unanswered(patch: pytest.MonkeyPatch, path: Path) -> None:
+    patch.setattr(pending, "_MOST_UNANSWERED", 2)
+    with talking() as (session, memory):
+        handles = [session.send({"type": "vendor.thing"}) for _ in range(3)]
+        for handle in handles:
+            memory.feed({"type": "error", "error": {"event_id": handle.event_id}})
+
+        assert [False, True, True] == [handle.done() for handle in handles]
+
+
 @reaches("commands that wait for a new connection")
 def _held(patch: pytest.MonkeyPatch, path: Path) -> None:
     lock = threading.Lock()

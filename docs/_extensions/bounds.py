@@ -109,6 +109,12 @@ SESSION: Rows = (
         "the oldest fails with ``LocalProtocolError``",
     ),
     Bound(
+        "commands of a kind that nothing acknowledges, and an error may name",
+        "connection.pending:_MOST_UNANSWERED",
+        "commands",
+        "an error that names the oldest is an event, and no longer its handle's",
+    ),
+    Bound(
         "commands that wait for a new connection",
         "session.reconnect_policy:ReconnectPolicy.queue_limit",
         "commands",

@@ -45,6 +45,9 @@ logger = area_logger("realtime_sync.session")
 
 _MOST_PENDING = 4096
 
+_MOST_UNANSWERED = 64
+"""Commands of a kind that nothing acknowledges; only an error may still name one."""
+
 
 class PendingCommands:
     """
@@ -124,7 +127,7 @@ class PendingCommands:
     @property
     def any(self) -> bool:
         """Whether a command waits for its answer."""
-        return bool(self._by_id)
+        return any(h.command.type in self._rules for h in self.handles())
 
     def expect(
         self, handle: CommandHandle, *, held: bool = False
@@ -154,11 +157,12 @@ class PendingCommands:
             self._held.add(handle.event_id)
         queue = self._by_command.setdefault(kind, deque())
         queue.append(handle)
-        if len(queue) <= _MOST_PENDING:
+        answered = kind in self._rules
+        if len(queue) <= (_MOST_PENDING if answered else _MOST_UNANSWERED):
             return None
         oldest = queue.popleft()
         self._by_id.pop(oldest.event_id, None)
-        return oldest
+        return oldest if answered else None
 
     def check_id(self, event_id: str) -> None:
         """

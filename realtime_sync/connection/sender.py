@@ -42,18 +42,18 @@ APPENDS = {
 }
 """Kind of session -> the command that appends audio, where it is not the usual."""
 
-C = TypeVar("C", bound=events.ClientEvent)
+C = TypeVar("C", bound="Union[events.ClientEvent, VendorCommand]")
 H = TypeVar("H", bound=CommandHandle)
 
 
 @frozen(kw_only=True, slots=False)
 class VendorCommand:
     """
-    A command that the protocol does not have, sent as it is.
+    A command that the protocol does not have, sent as it is but for its id.
 
     Attributes:
         type: its type.
-        event_id: its id, empty if the caller gave none.
+        event_id: its id, empty in a replay of one that was sent without.
         frame: what is sent.
     """
 
@@ -151,17 +151,19 @@ class Sender:
         Raises:
             ConnectionClosed: the connection is over.
             ForkedSession: the process is a child of the one that opened it.
-            LocalProtocolError: the session is not open, the mapping is no event, or
-                a command of the same ``event_id`` waits for its answer.
+            LocalProtocolError: the session is not open, the mapping is no event, its
+                ``event_id`` is no text, or a command of the same ``event_id`` waits
+                for its answer.
             TypeError: it is neither a client event nor a mapping.
         """
         if isinstance(command, Mapping):
+            given = command.get("event_id")
+            if not (given is None or given is UNSET or isinstance(given, str)):
+                # Ours would take its place, and the program look for its own.
+                raise LocalProtocolError(f"an event_id is text: {given!r}")
             command = self.from_mapping(command)
         elif not isinstance(command, events.ClientEvent):
             raise TypeError(f"send() takes a client event or a mapping: {command!r}")
-        if isinstance(command, VendorCommand):
-            self.write(command)
-            return self._make_handle(command)
         if command.event_id is UNSET or not command.event_id:
             command = with_event_id(command, next(self._ids))
         else:
@@ -414,4 +416,6 @@ def with_event_id(command: C, event_id: str) -> C:
     """
     copy = object.__new__(type(command))
     copy.__dict__.update(command.__dict__, event_id=event_id)
+    if isinstance(command, VendorCommand):
+        copy.__dict__["frame"] = {**command.frame, "event_id": event_id}
     return copy

@@ -15,6 +15,7 @@ from realtime_sync.connection.sender import Sender
 from realtime_sync.deadline import Deadline, held_here
 from realtime_sync.dispatch.watches import Waiting, WatchList
 from realtime_sync.errors import (
+    CommandRejected,
     ConnectionClosed,
     ConnectionLost,
     LocalProtocolError,
@@ -23,6 +24,7 @@ from realtime_sync.protocol import events, jsontext
 from realtime_sync.protocol.codec import Codec
 from realtime_sync.state.snapshot import Snapshot
 from realtime_sync.transport.base import Entry
+from realtime_sync.types import UNSET
 
 
 class Wire:
@@ -162,6 +164,89 @@ def test_an_append_carries_an_id_and_expects_nothing(desk: Desk) -> None:
 
     assert 2 == len({frame["event_id"] for frame in wire.sent})
     assert not desk.pending.any
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {"type": "vendor.thing", "x": [1]},
+        {"type": "input_text.delta", "event_id": None},
+        {"type": "session.avatar.connect", "event_id": ""},
+        {"event_id": UNSET, "type": "input_audio.turn.end"},
+        {"type": "input_audio_buffer.commit"},
+    ],
+    ids=lambda frame: frame["type"],
+)
+def test_a_mapping_gets_an_id_as_well(desk: Desk, frame: dict[str, Any]) -> None:
+    """A vendor's own, too: an error could name none of them otherwise."""
+    desk.sender.connection, wire = desk.connect()
+    before = dict(frame)
+    first, second = desk.sender.send(frame), desk.sender.send(frame)
+
+    given = [{**before, "event_id": each.event_id} for each in (first, second)]
+    assert given == wire.sent
+    assert first.event_id and first.event_id != second.event_id
+    assert before == frame
+
+
+@pytest.mark.parametrize("kind", ["vendor.thing", "input_audio_buffer.commit"])
+def test_the_id_of_a_mapping_is_its_own(desk: Desk, kind: str) -> None:
+    """And is refused a second time, as long as an error may name it."""
+    desk.sender.connection, wire = desk.connect()
+    handle = desk.sender.send({"type": kind, "event_id": "mine"})
+    with pytest.raises(LocalProtocolError, match="'mine' is not answered yet"):
+        desk.sender.send({"type": kind, "event_id": "mine"})
+
+    assert "mine" == handle.event_id
+    assert [{"type": kind, "event_id": "mine"}] == wire.sent
+
+
+@pytest.mark.parametrize("given", [5, 0, b"x", ["a"], False])
+@pytest.mark.parametrize("kind", ["vendor.thing", "input_audio_buffer.commit"])
+def test_an_id_that_is_no_text_is_refused(desk: Desk, kind: str, given: Any) -> None:
+    """Another in its place would be a surprise."""
+    desk.sender.connection, wire = desk.connect()
+    with pytest.raises(LocalProtocolError, match="event_id is text"):
+        desk.sender.send({"type": kind, "event_id": given})
+
+    assert [] == wire.sent
+
+
+def test_an_error_that_names_a_command_of_a_vendor_is_its_own(desk: Desk) -> None:
+    """The commit that waits beside it has nothing to do with it."""
+    desk.sender.connection, _ = desk.connect()
+    waits = desk.sender.send(commit())
+    handle = desk.sender.send({"type": "vendor.thing"})
+    error = {"type": "invalid_request_error", "event_id": handle.event_id}
+    desk.watches.offer(Codec().structure({"type": "error", "error": error}))
+
+    with pytest.raises(CommandRejected) as caught:
+        handle.raise_if_rejected()
+    assert "vendor.thing" == caught.value.command.type
+    assert not waits.done()
+
+
+def test_what_nothing_acknowledges_is_not_waited_for(desk: Desk) -> None:
+    """Else no moment would be quiet any more; and only the latest are kept."""
+    desk.sender.connection, _ = desk.connect()
+    handles = [desk.sender.send({"type": "vendor.thing"}) for _ in range(100)]
+
+    assert not desk.pending.any
+    assert tuple(handles[-64:]) == desk.pending.handles()
+    assert not any(handle.done() for handle in handles)
+
+
+def test_a_command_of_a_vendor_keeps_its_id_while_it_is_held(desk: Desk) -> None:
+    """It goes over the next connection under the id that its handle has."""
+    desk.sender.connection, old = desk.connect()
+    desk.sender.held = HeldCommands(10, 0, desk.pending.order)
+    handle = desk.sender.send({"type": "vendor.thing"})
+    old.ended(1006, "gone")
+    connection, wire = desk.connect()
+    desk.sender.send_held(connection)
+
+    assert [{"type": "vendor.thing", "event_id": handle.event_id}] == wire.sent
+    assert not handle.done()
 
 
 def test_the_place_is_given_under_the_lock_and_the_writing_is_not(desk: Desk) -> None:
