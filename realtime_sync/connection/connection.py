@@ -415,7 +415,7 @@ class Connection:
         except BaseException as exc:  # Should never run: it must still end.
             self.disconnected(_ABNORMAL, str(exc), exc)
         else:
-            step = self._step if self._closing is None else self._patience()
+            step = self._step if self._closing is None else self._closing.remaining()
             pause = _HOUSEKEEPING if step is None else step
             self._timer = loop.call_later(pause, self._tick)
 
@@ -461,10 +461,6 @@ class Connection:
             transport.ping()
             return now
         return pinged
-
-    def _patience(self) -> Optional[float]:
-        assert self._closing is not None
-        return self._closing.remaining()
 
     def _take(self, data: bytes) -> None:
         event, size = self.codec.decode(data), len(data)

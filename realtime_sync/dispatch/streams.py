@@ -279,19 +279,15 @@ def watch_for(
         return Watch(named, accept, end, permanent=True)
     if event_class is None and not key.endswith("*"):
         return Watch(frozenset({key}), accept, end, permanent=permanent)
-    fits = _class_test(event_class) if event_class else _pattern_test(key)
+    in_pattern = _pattern_test(key)
 
     def accept_fitting(event: Published) -> None:
-        if fits(event):
+        if isinstance(event, event_class) if event_class else in_pattern(event):
             accept(event)
 
     exact = event_class is not None and key not in ("*", UNKNOWN_KEY)
     types = frozenset({key}) if exact and not key.endswith("*") else None
     return Watch(types, accept_fitting, end, permanent=permanent)
-
-
-def _class_test(event_class: type) -> Callable[[Published], bool]:
-    return lambda event: isinstance(event, event_class)
 
 
 def _pattern_test(pattern: str) -> Callable[[Published], bool]:

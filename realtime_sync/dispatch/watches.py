@@ -275,7 +275,8 @@ class WatchList:
     def offer(self, event: Published) -> None:
         """Give an event to whoever wants it. On the loop."""
         if self._gone:
-            self._sweep()
+            with self._lock:
+                self._index(self._kept())
         for watch in self._by_type.get(event.type, self._for_all):
             watch.accept(event)
 
@@ -310,10 +311,6 @@ class WatchList:
         with self._lock:
             self._index(())
             self._over, self._error = True, error
-
-    def _sweep(self) -> None:
-        with self._lock:
-            self._index(self._kept())
 
     def _kept(self) -> tuple[Watch, ...]:
         gone = []
@@ -409,6 +406,11 @@ class Waiting:
         The deadline for a ``timeout=`` argument given now.
         """
         return Deadline(self.timeout if isinstance(timeout, Unset) else timeout)
+
+
+def wait_here(event: Event, deadline: Deadline) -> bool:
+    """Wait in a thread that nobody needs meanwhile, for `Waiting`."""
+    return event.wait(deadline.remaining())
 
 
 def weak_watch(

@@ -267,11 +267,8 @@ def error_points_nowhere(code: Optional[str], param: Optional[str]) -> bool:
     Commands that are never acknowledged count as well: a refused ``audio`` is
     an append's, not that of the commit that waits at the time.
     """
-    return not _owners_of_code(code) and not _owners_of_param(param)
-
-
-def _owners_of_code(code: Optional[str]) -> frozenset[str]:
-    return frozenset(kind for kind, row in ACKS.items() if code in row.error_codes)
+    coded = any(code in row.error_codes for row in ACKS.values())
+    return not coded and not _owners_of_param(param)
 
 
 def _owners_of_param(param: Optional[str]) -> frozenset[str]:

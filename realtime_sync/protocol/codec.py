@@ -120,20 +120,17 @@ class Codec:
         if frame.__class__ is not dict:
             frame = to_mapping(frame)
         lifted = frame if lift is same else lift(frame)
+        event: ServerEvent
         if lifted is not frame and lifted["type"] != frame["type"]:
             # A habit: the event is another than its name says.
-            return self._retyped(frame, lifted)
-        try:
-            event: ServerEvent = hook(lifted, cls)
-        except Misfit:
-            event = _salvaged(cls, lifted)
+            event = self.structure(lifted)
+        else:
+            try:
+                event = hook(lifted, cls)
+            except Misfit:
+                event = _salvaged(cls, lifted)
         if lifted is not frame:
             event.__dict__["raw"] = frame
-        return event
-
-    def _retyped(self, frame: dict[str, Any], lifted: dict[str, Any]) -> ServerEvent:
-        event = self.structure(lifted)
-        event.__dict__["raw"] = frame
         return event
 
     def encode(self, command: Union[ClientEvent, Mapping[str, Any]]) -> bytes:

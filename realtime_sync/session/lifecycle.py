@@ -430,7 +430,10 @@ class Lifecycle:
             if reconnector is not None and retrying:
                 # Before anybody is told: what a handler of the loss sends is held.
                 reconnector.hold_commands(reconnector.policy.keep_audio)
-            self.emit(_lost_notice(error, retrying))
+            lost = ConnectionDropped(
+                error=error, code=error.code, reason=error.reason, retrying=retrying
+            )
+            self.emit(lost)
             if reconnector is not None and retrying:
                 self._begin_replacing(reconnector, connection, error)
                 return
@@ -702,9 +705,3 @@ def _warn_of_dropped(name: str) -> None:
 
 def _of_no_interest(connection: Connection) -> None:
     """The end of a connection that is not, or no longer, the session's."""
-
-
-def _lost_notice(error: ConnectionClosed, retrying: bool) -> ConnectionDropped:
-    return ConnectionDropped(
-        error=error, code=error.code, reason=error.reason, retrying=retrying
-    )

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
-from threading import Event
 from typing import Any, Optional, Protocol, cast
 
 from attrs import evolve
@@ -16,7 +15,7 @@ from ..connection.connection import Connection
 from ..connection.pending import PendingCommands
 from ..connection.sender import event_ids, with_event_id
 from ..deadline import Deadline
-from ..dispatch.watches import Waiting, WatchList
+from ..dispatch.watches import Waiting, WatchList, wait_here
 from ..errors import CommandRejected, RestoreError, WaitTimeout
 from ..protocol import events
 from ..protocol.codec import Codec, to_mapping
@@ -240,7 +239,7 @@ class Rebuild:
         self._codec = codec
         self._config = config
         self._deadline = deadline
-        self._waiting = Waiting(_wait, None)
+        self._waiting = Waiting(wait_here, None)
         self._watches = WatchList()
         self._pending = PendingCommands(learned=connection.learn)
         self._watches.add(self._pending.watch)
@@ -296,10 +295,6 @@ class Rebuild:
         # be said can still be written.
         self._connection.send(self._codec.encode(command), Deadline(_PATIENCE))
         return handle
-
-
-def _wait(event: Event, deadline: Deadline) -> bool:
-    return event.wait(deadline.remaining())
 
 
 def _nearest(order: Sequence[str], dropped: Mapping[str, str], item_id: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 from .items import Item, Part
 
@@ -47,8 +47,12 @@ def chat_messages(items: Iterable[Item]) -> list[dict[str, Any]]:
     answers: list[dict[str, Any]] = []
     for item in items:
         if item.type == "function_call" and item.call_id in outputs:
-            _caller(messages, bool(answers))["tool_calls"].append(_call(item))
-            answers.append(_answer(item.call_id, outputs[item.call_id]))
+            function = {"name": item.name or "", "arguments": item.arguments or ""}
+            call = {"id": item.call_id, "type": "function", "function": function}
+            _caller(messages, bool(answers))["tool_calls"].append(call)
+            output = outputs[item.call_id]
+            answer = {"role": "tool", "tool_call_id": item.call_id, "content": output}
+            answers.append(answer)
         elif item.type == "message" and (content := _content(item)):
             messages += answers
             answers = []
@@ -65,15 +69,6 @@ def _caller(messages: list[dict[str, Any]], calling: bool) -> dict[str, Any]:
     if not calling:
         last["tool_calls"] = []
     return last
-
-
-def _call(item: Item) -> dict[str, Any]:
-    function = {"name": item.name or "", "arguments": item.arguments or ""}
-    return {"id": item.call_id, "type": "function", "function": function}
-
-
-def _answer(call_id: Optional[str], output: str) -> dict[str, Any]:
-    return {"role": "tool", "tool_call_id": call_id, "content": output}
 
 
 def _content(item: Item) -> Any:

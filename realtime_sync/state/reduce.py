@@ -110,7 +110,9 @@ def reduce(snapshot: Snapshot, event: ServerEvent) -> Snapshot:
     if event.problems:
         after = note(after, event, "bad_field", "; ".join(event.problems))
     if type(event) is UnknownEvent:
-        after = _unknown(after, event)
+        # Vendors may say what they like; what is no event at all is noted.
+        if not event.raw:
+            after = note(after, event, "no_event", event.problem)
     else:
         reducer = _REDUCERS.get(event.type)
         if reducer is not None:
@@ -121,13 +123,6 @@ def reduce(snapshot: Snapshot, event: ServerEvent) -> Snapshot:
     if after is not snapshot:
         after.__dict__["version"] = snapshot.version + 1
     return after
-
-
-def _unknown(snapshot: Snapshot, event: UnknownEvent) -> Snapshot:
-    """Vendors may say what they like; what is no event at all is noted."""
-    if event.raw:
-        return snapshot
-    return note(snapshot, event, "no_event", event.problem)
 
 
 def reduce_command(snapshot: Snapshot, command: object) -> Snapshot:

@@ -146,15 +146,10 @@ def erase(snapshot: Snapshot, items: Iterable[str]) -> Snapshot:
     return updated(drop(snapshot, items), {"_order": order})
 
 
-def _slack(limit: int) -> int:
-    """Return how far a limit is exceeded before all surplus is forgotten at once."""
-    return limit // 8
-
-
 def _bounded(snapshot: Snapshot) -> Snapshot:
     limit = snapshot.limits.max_items
     surplus = len(snapshot._base) - limit
-    if surplus <= _slack(limit):
+    if surplus <= limit // 8:  # Many at once: each time costs what is left.
         return snapshot
     # Enough of the oldest, some of which may be in flight again.
     first = islice(snapshot._base, surplus + len(snapshot._overlay))

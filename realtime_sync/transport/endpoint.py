@@ -50,14 +50,6 @@ _HTTP_SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _BETA_HEADER = ("OpenAI-Beta", "realtime=v1")
 
 
-def _url_without_secrets(url: str) -> str:
-    return repr(shown_url(url))
-
-
-def _query_without_secrets(query: Mapping[str, str]) -> str:
-    return repr(shown_query(query))
-
-
 def _check_url(endpoint: object, attribute: object, url: str) -> None:
     """Refuse what is no URL where it is given, whoever would parse it first."""
     try:
@@ -89,12 +81,14 @@ class Endpoint:
         key_variable: environment variable with the key for this machine.
     """
 
-    url: str = field(repr=_url_without_secrets, validator=_check_url)
+    url: str = field(repr=lambda url: repr(shown_url(url)), validator=_check_url)
     dialect: Dialect = "ga"
     auth: AuthStyle = "bearer"
     key: Key = field(default=None, repr=False)
     headers: Mapping[str, str] = field(factory=dict, repr=names_only)
-    query: Mapping[str, str] = field(factory=dict, repr=_query_without_secrets)
+    query: Mapping[str, str] = field(
+        factory=dict, repr=lambda query: repr(shown_query(query))
+    )
     model_parameter: str = "model"
     append_path: bool = True
     subprotocol_auth: bool = False

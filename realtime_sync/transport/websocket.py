@@ -12,6 +12,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Lock, current_thread, main_thread
 from time import monotonic
 from typing import Optional, cast
@@ -395,7 +396,8 @@ def connect(
     """
     sock = upgraded_socket(address, deadline, given_up)
     try:
-        _set_no_delay(sock)
+        with suppress(OSError):  # Not TCP, for example a Unix socket behind a proxy.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         most = address.max_frame_size
         return WebSocketTransport(sock, max_frame_size=most, loop=loop)
     except BaseException:  # An interrupt: nobody else has it yet.
@@ -419,24 +421,11 @@ def _shut(sock: socket.socket) -> None:
     try:
         # Not SSLSocket.shutdown: it drops the SSL object under the loop.
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
-    except TypeError:
-        _plain_shutdown(sock)  # Not a socket of the standard library.
+    except TypeError:  # Not a socket of the standard library.
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
     except OSError:
         pass
-
-
-def _plain_shutdown(sock: socket.socket) -> None:
-    try:
-        sock.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
-
-
-def _set_no_delay(sock: socket.socket) -> None:
-    try:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    except OSError:
-        pass  # Not TCP, for example a Unix socket behind a proxy.
 
 
 __all__ = [

@@ -80,17 +80,18 @@ class LiveConfig:
             audio["format"] = self._format()
         if not isinstance(self.voice, Unset):
             audio["output"] = {"voice": self.voice}
+        given: Any = self.input
         fields = {
             "instructions": self.instructions,
-            "input": self._input(),
+            "input": given.to_messages() if isinstance(given, LiveSnapshot) else given,
             "audio": audio or UNSET,
             "delegation": delegation_of(self.delegation, self.acknowledgement_delay_ms),
             "triggers": self.triggers,
             "store": self.store,
             "safety_identifier": self.safety_identifier,
         }
-        given = {k: v for k, v in fields.items() if not isinstance(v, Unset)}
-        return {**given, **self.extra}
+        told = {k: v for k, v in fields.items() if not isinstance(v, Unset)}
+        return {**told, **self.extra}
 
     def _format(self) -> dict[str, Any]:
         name = "pcm16" if isinstance(self.format, Unset) else self.format
@@ -103,11 +104,6 @@ class LiveConfig:
         if rate != usual and (name, rate) != ("pcm16", 16_000):
             raise ConfigurationError(f"{name} at {rate} Hz is none of the formats")
         return {"type": WIRE_FORMATS[name], "rate": rate}
-
-    def _input(self) -> Any:
-        if isinstance(self.input, LiveSnapshot):
-            return self.input.to_messages()
-        return self.input
 
 
 def delegation_of(given: object, delay_ms: Union[int, Unset] = UNSET) -> Any:

@@ -9,7 +9,6 @@ to again. What could not be taken over is in the report.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from threading import Event
 from typing import Any, Final, Optional, Protocol, cast
 
 from attrs import evolve, frozen
@@ -18,7 +17,7 @@ from ...connection.command_handle import Command
 from ...connection.connection import Connection
 from ...connection.sender import event_ids, with_event_id
 from ...deadline import Cancellation, Deadline
-from ...dispatch.watches import Waiting, WatchList
+from ...dispatch.watches import Waiting, WatchList, wait_here
 from ...errors import ConnectFailed, ConnectionLost
 from ...protocol.codec import Codec, to_mapping
 from ...protocol.events import ClientEvent
@@ -192,7 +191,7 @@ class LiveRenewal:
         transport = self._host.dial(options, deadline)
         fresh = evolve(before, state="starting", version=before.version + 1)
         connection = self._host.new_connection(fresh)
-        watches, waiting = WatchList(), Waiting(_wait, None)
+        watches, waiting = WatchList(), Waiting(wait_here, None)
         greeting = Greeting(
             watches,
             waiting,
@@ -273,10 +272,6 @@ def _latest(rules: tuple[str, ...], room: int) -> tuple[str, ...]:
 
 def _size(text: str) -> int:
     return len(text.encode("utf-8", "replace")) + 1  # And the end of its line.
-
-
-def _wait(event: Event, deadline: Deadline) -> bool:
-    return event.wait(deadline.remaining())
 
 
 def _ignore(connection: Connection) -> None:

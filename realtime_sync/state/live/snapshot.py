@@ -142,11 +142,9 @@ class LiveSnapshot:
 
     def transcript(self) -> tuple[tuple[str, str], ...]:
         """Return who said what, in order of beginning; nothing is left out."""
-        made = sorted(self._lossless(), key=lambda each: (each.epoch, each.start_ms))
+        made = segments(self.said.all(), policy=LOSSLESS, closed=True)
+        made = tuple(sorted(made, key=lambda each: (each.epoch, each.start_ms)))
         return tuple((each.speaker, each.text.strip()) for each in made)
-
-    def _lossless(self) -> tuple[Segment, ...]:
-        return segments(self.said.all(), policy=LOSSLESS, closed=True)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data, without what is secret."""

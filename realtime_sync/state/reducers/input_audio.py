@@ -94,14 +94,10 @@ def _announced(
     item = find(snapshot, item_id)
     if item is None:
         if item_id in snapshot._order.dead:
-            return _deleted(snapshot, event)
+            detail = "the item has been deleted"
+            return note(snapshot, event, "late_event", detail, item_id=item_id)
         item = Item(id=item_id, type="message", role="user", announced=True)
     return put(snapshot, changed(item, changes))
-
-
-def _deleted(snapshot: Snapshot, event: Announcement) -> Snapshot:
-    detail = "the item has been deleted"
-    return note(snapshot, event, "late_event", detail, item_id=event.item_id)
 
 
 def cleared(snapshot: Snapshot, event: events.InputAudioBufferCleared) -> Snapshot:
