@@ -132,6 +132,8 @@ class Connection:
     @property
     def is_open(self) -> bool:
         """Whether commands can be sent."""
+        # Without the lock, which the end takes: who finds it open a moment too long is
+        # refused by the transport when he flushes.
         return self._transport is not None and self._closing is None and not self._down
 
     @property
@@ -175,6 +177,7 @@ class Connection:
 
     def start(self, transport: Transport) -> None:
         """Take over an open transport and let it push."""
+        # Before it pushes: what comes first may be answered at once.
         self._transport = transport
         self._loop = transport.loop
         if self._loop is None:
@@ -406,6 +409,8 @@ class Connection:
         transport, loop = self._transport, self._loop
         if transport is None or loop is None or self.error is not None:
             return
+        # Called by whoever begins the close as well: without this each such call would
+        # leave one more timer that sets itself again.
         if self._timer is not None:
             self._timer.cancel()
         try:
@@ -415,14 +420,16 @@ class Connection:
         except BaseException as exc:  # Should never run: it must still end.
             self.disconnected(_ABNORMAL, str(exc), exc)
         else:
-            step = self._step if self._closing is None else self._closing.remaining()
+            closing = self._closing  # Read once: an interrupted close takes it back.
+            step = self._step if closing is None else closing.remaining()
             pause = _HOUSEKEEPING if step is None else step
             self._timer = loop.call_later(pause, self._tick)
 
     def _look_after(self, transport: Transport) -> None:
-        if self._closing is None:
+        closing = self._closing
+        if closing is None:
             self._pinged = self._check_alive(transport, self._pinged)
-        elif self._closing.passed:
+        elif closing.passed:
             raise Disconnected(_ABNORMAL, "no answer to the close frame")
         self._keep_house(transport, self._pinged)
 
@@ -485,6 +492,8 @@ class Connection:
         # Published first: whoever is woken by the event reads the mirror next, and
         # must find the event in it.
         self.snapshot = snapshot
+        # Read once: between two looks `take_over` may put others in its place, which
+        # would be offered what they did not ask for.
         watches = self._watches
         if watches.types is None or kind in watches.types:
             watches.offer(event)

@@ -258,6 +258,8 @@ class Sender:
             command.frame if isinstance(command, VendorCommand) else command
         )
         handle = make(command) if make else None
+        # A handle for each try: that of the last one may have failed with its
+        # connection, and the outcome that came first counts.
         while not self._offer(
             command, payload, handle, Deadline(self._waiting.timeout)
         ):
@@ -281,6 +283,7 @@ class Sender:
             the server cannot have got the command, so it goes to that one.
         """
         self._await_verdict(deadline)
+        # Read once: when there is a connection again another thread takes it away.
         held = self.held
         if held is not None and self._hold(held, command, handle):
             return True

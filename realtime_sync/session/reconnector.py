@@ -310,6 +310,7 @@ class Reconnector:
                 self._attempt(old, None, alive=True)
             except Exception as exc:
                 self._log_failure(exc)
+                # It still works; what was held for the other would never be sent.
                 self._sender.send_held(old)
                 return
             self._rotated = old
@@ -325,6 +326,8 @@ class Reconnector:
         try:
             yield
         finally:
+            # In this order: who is woken may begin the next replacement, and its thread
+            # would no longer be known as the one that must not wait for itself.
             self._busy = None
             self._idle.set()
 
