@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import trustme
 import websocket
+from websocket import ABNF
 
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.web import Answer, Asked, Channel, WebHost
@@ -237,6 +238,37 @@ def test_bad_message_ends_its_own_page_only(
     other.send('{"kind":"still here"}')
 
     assert code == closed
+    assert ({"echo": {"kind": "still here"}}, b"") == decoded(other.recv())
+    bad.shutdown()
+    other.shutdown()
+
+
+def test_message_in_pieces_arrives_whole_and_one_without_end_is_refused(
+    start_host: Start,
+) -> None:
+    """The bound is of a message, not of a piece; another page goes on."""
+    host = start_host()
+    echoing(host)
+    other, bad = opened(host), opened(host)
+    pieces = [b'{"kind":"', *([b""] * 1000), b"in ", b"pieces", b'"}']
+    for number, piece in enumerate(pieces):
+        last = int(number == len(pieces) - 1)
+        bad.send_frame(ABNF(fin=last, opcode=0 if number else 1, data=piece))
+    whole = decoded(bad.recv())
+    try:
+        for number in range(40):
+            opcode = ABNF.OPCODE_CONT if number else ABNF.OPCODE_BINARY
+            bad.send_frame(ABNF(fin=0, opcode=opcode, data=bytes(60_000)))
+    except OSError:
+        pass  # It is closed before the end.
+    try:
+        closed = int.from_bytes(bad.recv_data()[1][:2], "big")
+    except OSError:
+        closed = 1009  # A reset overtook the close frame.
+    other.send('{"kind":"still here"}')
+
+    assert ({"echo": {"kind": "in pieces"}}, b"") == whole
+    assert 1009 == closed
     assert ({"echo": {"kind": "still here"}}, b"") == decoded(other.recv())
     bad.shutdown()
     other.shutdown()

@@ -72,7 +72,8 @@ class Wire:
         )
         # Its debug log shows the headers of the handshake, and with them keys.
         self._protocol.debug = False
-        self._parts: list[bytes] = []
+        # One piece of memory, however many fragments a message comes in.
+        self._fragments = bytearray()
         self._opcode = Opcode.TEXT
 
     # -- handshake -------------------------------------------------------------
@@ -132,14 +133,17 @@ class Wire:
     def _frame(self, frame: Frame) -> Optional[Message]:
         if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
             self._opcode = frame.opcode
-            self._parts = [bytes(frame.data)]
-        elif frame.opcode is Opcode.CONT:
-            self._parts.append(bytes(frame.data))
-        else:
+            if frame.fin:
+                return self._message(bytes(frame.data))
+        elif frame.opcode is not Opcode.CONT:
             return None
+        self._fragments += frame.data
         if not frame.fin:
             return None
-        data, self._parts = b"".join(self._parts), []
+        data, self._fragments = bytes(self._fragments), bytearray()
+        return self._message(data)
+
+    def _message(self, data: bytes) -> Message:
         return Text(data) if self._opcode is Opcode.TEXT else Binary(data)
 
     # -- sending ---------------------------------------------------------------
