@@ -22,6 +22,9 @@ TOKEN = "of-the-tests"
 NOTEBOOK = "[...jupyterapp.shell.widgets('main')][0]"
 KERNEL = f"{NOTEBOOK}.sessionContext.session.kernel"
 
+NEWS = Path("@jupyterlab/apputils-extension/notification.jupyterlab-settings")
+"""Settings by which it asks nobody whether to be told of news."""
+
 OPTIONS = (
     "--no-browser",
     "--allow-root",
@@ -37,18 +40,21 @@ OPTIONS = (
 
 
 @contextmanager
-def lab(folder: Path) -> Iterator[str]:
+def lab(folder: Path, **environment: str) -> Iterator[str]:
     """The address of a JupyterLab that serves a folder and ends with the block."""
-    places = ("config", "data", "runtime")
-    homes = {f"JUPYTER_{each.upper()}_DIR": folder / f".{each}" for each in places}
     settings = {"PYTHONPATH": str(ROOT), "PYTHONDEVMODE": "", "HOME": str(folder)}
-    environment = {**os.environ, **settings, **{k: str(v) for k, v in homes.items()}}
+    for name in ("config", "data", "runtime"):
+        settings[f"JUPYTER_{name.upper()}_DIR"] = str(folder / f".{name}")
+    chosen = folder / ".settings"
+    settings["JUPYTERLAB_SETTINGS_DIR"] = str(chosen)
+    (chosen / NEWS.parent).mkdir(parents=True)
+    (chosen / NEWS).write_text('{"fetchNews": "false", "checkForUpdates": false}')
     log = folder / ".log"
     with log.open("wb") as written:
         running = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", *OPTIONS, f"--notebook-dir={folder}"],
             cwd=folder,
-            env=environment,
+            env={**os.environ, **settings, **environment},
             stdout=written,
             stderr=written,
         )
