@@ -219,10 +219,10 @@ class Conversation:
                     self._say(session, attachment, self._typed.pop(0))
             except ConnectionClosed as exc:
                 # A session that reconnects goes on; what was said meanwhile is lost.
-                if session.closed:
-                    self.stop(one_line(f"The session is over: {exc}"))
+                if not session.closed:
+                    _log.debug("= not sent meanwhile: %s", exc)
             if session.closed:
-                self.stop("The session is over.")
+                self.stop(_ended(session))
             if time.monotonic() >= look_at:
                 look_at = time.monotonic() + OFTEN
                 self._show(session)
@@ -333,6 +333,13 @@ def _told(what: str, exc: Exception) -> str:
     if isinstance(exc, RealtimeError):
         return one_line(str(exc))
     return one_line(redact(f"{what}: {str(exc) or type(exc).__name__}"))
+
+
+def _ended(session: Session) -> str:
+    """That a session is over, and why, as far as anybody has said."""
+    report = session.close_report
+    why = one_line(str(report.error or report.reason))
+    return f"The session is over: {why}" if why else "The session is over."
 
 
 def _detection(session: Session) -> object:

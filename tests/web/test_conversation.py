@@ -64,7 +64,7 @@ def talking(
     """A window that talks with a server, and the sessions it has opened."""
     sessions: list[Session] = []
     config = options.pop("config", dict(audio.TALK_CONFIG))
-    with serve(agent=agent, port=0) as server:
+    with serve(agent=agent, port=0, faults=options.pop("faults", ())) as server:
         client = RealtimeClient(base_url=server.url)
 
         def opened() -> Session:
@@ -340,7 +340,17 @@ def test_session_that_ends_is_told() -> None:
         over = window.wait("over")
 
         assert sessions[0].closed
-    assert "over" in over["text"]
+    assert "The session is over: goodbye" == over["text"]
+
+
+def test_session_whose_hour_is_up_is_told_so() -> None:
+    """A person who has talked for so long wants to know that it is not their fault."""
+    with talking(faults=["expire:5"]) as (window, _, __):
+        window.say("start")
+        window.say("say", text="Good day.")
+        over = window.wait("over")
+
+    assert "The session is over: the session's time is up" in over["text"]
 
 
 def test_errors_of_the_server_are_shown_until_it_goes_on() -> None:
