@@ -14,12 +14,15 @@ from ..report import Listener, LiveListener, Problem, Track, problem
 from ..telemetry import Prices, Spread, Tokens
 from ..types import RecordingSource
 from . import measures
+from .arguments import count, number
+from .arguments import text as check_text
 from .call_notes import CallNotes
 from .call_turns import Speech, turns_of
 from .live_turns import LiveCall
 from .speech import Interval
 from .turns import CallTurn, ToolUse
 from .verdict import Verdict
+from .words import looked_for
 
 _CUT = "response incomplete"
 """What a report lists as a problem, and is in `CallTurn.cut` here."""
@@ -210,7 +213,7 @@ class CallRecord:
 
     def stopped_within_ms(self, most: float) -> Verdict:
         """Whether the agent was silent soon after the caller spoke into its answer."""
-        return measures.stopped_within_ms(self, most)
+        return measures.stopped_within_ms(self, number("most", most))
 
     def tool_called(
         self, name: str, *, times: Optional[int] = None, **arguments: object
@@ -223,14 +226,18 @@ class CallRecord:
             times: exactly how often; at least once by default.
             arguments: that the call must have; others are not looked at.
         """
-        return measures.tool_called(self, name, times, arguments)
+        if times is not None:
+            count("times", times)
+        return measures.tool_called(self, check_text("name", name), times, arguments)
 
     def says(self, text: str) -> Verdict:
         """Whether the caller heard these words."""
+        looked_for(text)
         return measures.says(self, text)
 
     def never_says(self, text: str) -> Verdict:
         """Whether these words were not even generated."""
+        looked_for(text)
         return measures.never_says(self, text)
 
     def check(self, gates: Iterable[Check]) -> tuple[Verdict, ...]:

@@ -16,6 +16,7 @@ from .. import live
 from ..audio import session_format
 from ..errors import ConfigurationError, LocalProtocolError
 from ..server.voice import Synthesizer
+from . import arguments
 from .call_notes import heard_note
 from .call_record import CallRecord
 from .call_time import CallTime, MovedClock, MovedTime, RealTime
@@ -61,7 +62,8 @@ class Caller:
         persona: who the caller is and what it wants, in words, for `converse`.
         model: improvises for the persona.
         patience: seconds to wait for an answer; then the call goes on without it.
-        seed: of everything that is random: noise, loss, moments of interruptions.
+        seed: of everything that is random, 0 or more: noise, loss, moments of
+            interruptions.
         synthesizer: speaks words; the local one by default.
         carrier: a `realtime_sync.testing.FakeCarrier` that has called a bridge of the
             session: the caller speaks and presses keys through it, and hears what
@@ -100,7 +102,11 @@ class Caller:
         record: Union[None, str, os.PathLike[str]] = None,
         name: Optional[str] = None,
     ) -> None:
-        if bool(persona) != (model is not None):
+        arguments.seconds("patience", patience)
+        arguments.count("seed", seed)
+        if name is not None:
+            arguments.text("name", name)
+        if bool(arguments.text("persona", persona, empty=True)) != (model is not None):
             raise ConfigurationError("a persona needs a model, and a model a persona")
         if session.closed:
             raise LocalProtocolError("the session is over; there is nobody to call")
@@ -183,9 +189,12 @@ class Caller:
         Returns:
             What was heard; empty if nothing came in time.
         """
+        patience = self._patience
+        if timeout is not None:
+            patience = arguments.seconds("timeout", timeout)
         self._owed = False
         after = self._after
-        self._hearing.wait_answer(after, self._patience if timeout is None else timeout)
+        self._hearing.wait_answer(after, patience)
         self._after = self._hearing.begun
         return self._hearing.heard(after)
 
@@ -229,14 +238,13 @@ class Caller:
             Whether the answer was playing. If it was over, or did not come, it is
             said all the same.
         """
-        if after is not None and word is not None:
-            raise ConfigurationError("interrupt after some seconds or at a word")
+        check_moment(after, word)
         sound = self.conditions.spoken(what, text=text, synthesizer=self._synthesizer)
         if word is not None:
             playing = self._hearing.wait_word(word, self._after, self._patience)
         else:
             seconds = 0.5 if after is None else after
-            if isinstance(seconds, tuple):
+            if isinstance(seconds, (tuple, list)):
                 seconds = self._rng.uniform(*seconds)
             playing = self._hearing.wait_sound(seconds, self._patience)
         self._speak(sound, "interrupt")
@@ -244,6 +252,7 @@ class Caller:
 
     def pause(self, seconds: float) -> None:
         """Say nothing for some seconds, once the answer was heard."""
+        arguments.seconds("a pause", seconds)
         self._hear_first()
         self._time.until(self._pausing, seconds)
 
@@ -270,6 +279,7 @@ class Caller:
             ConfigurationError: the caller has no persona.
             RestError: the model cannot be asked.
         """
+        arguments.count("most_turns", most_turns, least=1)
         if self._persona is None:
             raise ConfigurationError("pass persona and model to let a caller improvise")
         for turns in range(most_turns):
@@ -334,6 +344,28 @@ class Caller:
         """Have in the recording when an item, or sound, began to be heard."""
         start = max(0.0, since - self._recording.began)
         self._recording.note(heard_note(item_id, start))
+
+
+def check_moment(after: object, word: object) -> None:
+    """
+    Refuse what is no moment to interrupt at.
+
+    Raises:
+        ConfigurationError: it is neither seconds, nor two of them in order, nor a
+            word; or both.
+    """
+    if after is not None and word is not None:
+        raise ConfigurationError("interrupt after some seconds or at a word, not both")
+    if word is not None:
+        arguments.text("word", word)
+    if isinstance(after, (tuple, list)):
+        if len(after) != 2:
+            raise ConfigurationError("after is a number of seconds, or two of them")
+        first, last = (arguments.seconds("after", each) for each in after)
+        if first > last:
+            raise ConfigurationError(f"after is from {last} to {first}, in this order")
+    elif after is not None:
+        arguments.seconds("after", after)
 
 
 def _finds_turns(session: Session) -> bool:

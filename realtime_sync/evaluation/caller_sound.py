@@ -15,6 +15,7 @@ from ..audio import PCM16, read_file, silence
 from ..errors import ConfigurationError
 from ..report import Stretch
 from ..server.voice import Synthesizer, default_synthesizer
+from . import arguments
 from .speech import audible
 
 Speakable = Union[str, os.PathLike[str], Audio, bytes]
@@ -26,6 +27,15 @@ KEYS = {
     for high, key in zip((1209, 1336, 1477, 1633), row)
 }
 """The two tones of each key of a telephone, in hertz."""
+
+RANGES = {
+    "speech_rate": (0.5, 2.0),
+    "gain": (-60.0, 60.0),
+    "noise": (-90.0, 0.0),
+    "loss": (0.0, 0.99),
+    "jitter": (0.0, 1.0),
+}
+"""What may be said of how a caller is heard, see `Conditions`."""
 
 KEY_SECONDS, KEY_PAUSE = 0.12, 0.08
 _NOISE_SECONDS = 5.0
@@ -56,13 +66,16 @@ class Conditions:
 
     Attributes:
         voice: of the local synthesizer: ``heart`` or ``deep``.
-        speech_rate: pace of the voice, 1.0 being its own.
-        gain: decibels by which everything that is said is louder.
+        speech_rate: pace of the voice from 0.5 to 2.0, 1.0 being its own.
+        gain: decibels by which everything that is said is louder, from -60 to 60.
         noise: level of white noise in decibels below full scale, such as -45.0; None
             for none.
         telephone: cut everything to the band of a telephone, with its G.711 noise.
-        loss: share of the blocks that get lost on the way, from 0.0 to 1.0.
-        jitter: seconds by which blocks are late at most, at random.
+        loss: share of the blocks that get lost on the way, from 0.0 to 0.99.
+        jitter: seconds by which blocks are late at most, at random, up to 1.0.
+
+    Raises:
+        ConfigurationError: a value is none of these.
     """
 
     voice: str = "heart"
@@ -74,14 +87,12 @@ class Conditions:
     jitter: float = 0.0
 
     def __attrs_post_init__(self) -> None:
-        if not 0 <= self.loss < 1:
-            raise ConfigurationError(f"loss is a share from 0 to 1, not {self.loss!r}")
-        if not 0 <= self.jitter <= 1:
-            raise ConfigurationError(f"jitter is 0 to 1 s, not {self.jitter!r}")
-        if self.noise is not None and not -90 <= self.noise <= 0:
-            raise ConfigurationError(
-                f"noise is in decibels below full scale, -90 to 0, not {self.noise!r}"
-            )
+        arguments.text("voice", self.voice)
+        arguments.flag("telephone", self.telephone)
+        for name, (least, most) in RANGES.items():
+            value = getattr(self, name)
+            if value is not None or name != "noise":
+                arguments.number(name, value, least=least, most=most)
 
     def spoken(
         self,
@@ -102,16 +113,23 @@ class Conditions:
             ConfigurationError: an extra is missing, or it is not audio.
             OSError: the file cannot be read.
         """
+        arguments.text("text", text, empty=True)
         if isinstance(what, str):
-            text = text or what
+            text = text or arguments.text("what is said", what)
             speaking = synthesizer or default_synthesizer()
             pcm = speaking.speak(what, voice=self.voice, speed=self.speech_rate)
         elif isinstance(what, Audio):
             pcm = audio.convert(what.data, what.format, PCM16, rate=what.rate)
         elif isinstance(what, bytes):
-            pcm = what
-        else:
+            # Half a sample more is no sound, and is said to be none.
+            pcm = audio.convert(what, PCM16, PCM16)
+        elif isinstance(what, os.PathLike):
             pcm = read_file(Path(what), PCM16)
+        else:
+            raise ConfigurationError(
+                "one can say words, the path of a file, audio or bytes, not "
+                f"{arguments.shown(what)}"
+            )
         return self._finished(pcm, text)
 
     def keys(self, digits: str) -> Sound:
@@ -121,11 +139,7 @@ class Conditions:
         Raises:
             ConfigurationError: there is no such key.
         """
-        unknown = [key for key in digits.upper() if key not in KEYS]
-        if unknown or not digits:
-            raise ConfigurationError(
-                f"a telephone has the keys {''.join(KEYS)}, and not {digits!r}"
-            )
+        check_keys("the keys", digits)
         pcm = b"".join(_key(KEYS[key]) + silence(KEY_PAUSE) for key in digits.upper())
         return self._finished(pcm, "")
 
@@ -155,6 +169,21 @@ class Conditions:
             text=text,
             first=loud[0].start if loud else 0.0,
             last=loud[-1].end if loud else len(pcm) / PCM16.bytes_per_second,
+        )
+
+
+def check_keys(name: str, digits: object) -> None:
+    """
+    Refuse what no telephone has keys for.
+
+    Raises:
+        ConfigurationError: there is no such key.
+    """
+    pressed = arguments.text(name, digits)
+    if any(key not in KEYS for key in pressed.upper()):
+        raise ConfigurationError(
+            f"{name} are of those of a telephone, {''.join(KEYS)}, not "
+            f"{arguments.shown(digits)}"
         )
 
 

@@ -11,7 +11,9 @@ from typing import Optional
 
 from attrs import field, frozen
 
-from ..errors import RestError
+from ..errors import ConfigurationError, RestError
+from . import arguments
+from .arguments import LONGEST_WAIT
 
 KEY = "CHAT_API_KEY"
 """The environment variable that has the key where none is given."""
@@ -32,12 +34,24 @@ class ChatModel:
         api_key: by default that of the environment variable ``CHAT_API_KEY``, read
             when the model is asked; none is sent if there is none.
         timeout: seconds for one answer.
+
+    Raises:
+        ConfigurationError: a value is none of these.
     """
 
     base_url: str
     model: str
     api_key: Optional[str] = field(default=None, repr=False)
     timeout: float = field(default=60.0, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        arguments.text("base_url", self.base_url)
+        arguments.text("model", self.model)
+        if self.api_key is not None:
+            # Never shown, whatever it is.
+            if not isinstance(self.api_key, str):
+                raise ConfigurationError("api_key is a text, or None")
+        arguments.number("timeout", self.timeout, least=0.001, most=LONGEST_WAIT)
 
     def ask(self, messages: Sequence[Mapping[str, str]]) -> str:
         """

@@ -18,6 +18,9 @@ from attrs import field, frozen
 from ..errors import ConfigurationError
 from ..telemetry import Prices
 from . import chat_judge, measures
+from .arguments import count as check_count
+from .arguments import number as check_number
+from .arguments import text as check_text
 from .call_record import CallRecord
 from .chat_model import ChatModel
 from .verdict import Verdict
@@ -58,6 +61,8 @@ def wer(
     _check_limits(most=most)
     if isinstance(expected, os.PathLike):
         expected = str(Path(expected))
+    for line in [expected] if isinstance(expected, str) else expected or ():
+        check_text("what is expected", line, empty=True)
     arguments = {"expected": expected, "most": most}
     return Gate(name="wer", measure=measures.wer, arguments=arguments)
 
@@ -131,7 +136,8 @@ def tool_called(tool: str, *, times: Optional[int] = None, **arguments: object) 
         times: exactly how often with these arguments; at least once by default.
         arguments: that the call must have; others are not looked at.
     """
-    _check_limits(times=times)
+    _check_counts(times=times)
+    check_text("tool", tool)
     return Gate(
         name=f"tool_called {tool}",
         measure=measures.tool_called,
@@ -141,6 +147,7 @@ def tool_called(tool: str, *, times: Optional[int] = None, **arguments: object) 
 
 def tool_not_called(tool: str) -> Gate:
     """A tool must be left alone."""
+    check_text("tool", tool)
     return Gate(
         name=f"tool_not_called {tool}",
         measure=measures.tool_not_called,
@@ -166,14 +173,14 @@ def never_says(text: str) -> Gate:
 
 def turn_count(*, least: int = 0, most: Optional[int] = None) -> Gate:
     """The caller must need so many turns."""
-    _check_limits(least=least, most=most)
+    _check_counts(least=least, most=most)
     arguments = {"least": least, "most": most}
     return Gate(name="turn_count", measure=measures.turn_count, arguments=arguments)
 
 
 def tokens(most: int) -> Gate:
     """The answers of a call may take so many tokens."""
-    _check_limits(most=most)
+    _check_counts(most=most)
     return Gate(name="tokens", measure=measures.tokens, arguments={"most": most})
 
 
@@ -202,6 +209,7 @@ def judge(question: str, model: ChatModel) -> Gate:
         model: that reads the transcript, with what was heard and which tools were
             called, and answers.
     """
+    check_text("question", question)
     return Gate(
         name=f"judge {question!r}",
         measure=chat_judge.judged,
@@ -217,10 +225,17 @@ def _check_limits(**limits: object) -> None:
         ConfigurationError: a limit is no number of 0 or more.
     """
     for name, value in limits.items():
-        if value is None:
-            continue
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        # What is not a number compares as false with everything: such a gate would
-        # never fall.
-        if not number or not value >= 0:  # type: ignore[operator]
-            raise ConfigurationError(f"{name} is 0 or more, not {value!r}")
+        if value is not None:
+            check_number(name, value)
+
+
+def _check_counts(**limits: object) -> None:
+    """
+    The same for what is counted.
+
+    Raises:
+        ConfigurationError: a limit is no whole number of 0 or more.
+    """
+    for name, value in limits.items():
+        if value is not None:
+            check_count(name, value)

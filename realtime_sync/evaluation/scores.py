@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Optional, Union
 
 from ..errors import ConfigurationError
 from ..telemetry import data_frame
+from . import arguments
 from .call_record import CallRecord, Check
 from .comparison import Comparison, compared
 from .score import Call, Score, scored
@@ -133,6 +134,7 @@ class Table:
         """
         from .page import page
 
+        arguments.count("most_players", most_players)
         comparison = None if before is None else self.compare(before)
         text = page(
             self.scores, self.records, comparison, title=title, most=most_players

@@ -14,13 +14,16 @@ from attrs import field, frozen
 
 from ..errors import ConfigurationError, RealtimeError, install_command
 from ..protocol.escape import one_line
+from . import arguments
 from . import gates as known_gates
 from . import step_gates
 from .call_record import Check
-from .caller import Caller
+from .caller import Caller, check_moment
+from .caller_sound import Conditions, check_keys
 from .gates import Gate
 from .score import Score, scored
 from .scores import Table
+from .words import looked_for
 
 if TYPE_CHECKING:
     from .. import Session
@@ -53,6 +56,12 @@ VERBS: Mapping[str, frozenset[str]] = {
     "dtmf": frozenset(),
 }
 """What a step may be, and what may be said of it."""
+
+_LONGEST_NAME = 200
+"""Bytes; systems of files take a little more."""
+
+_CALLS = {"least": 1, "most": 1000}
+"""How often a call may be made, and how many side by side."""
 
 SCRIPT = frozenset({"config", "gates", "calls", "repeat", "parallel", *CALLER})
 CALL = frozenset({"name", "steps", "gates", "greeting", *CALLER})
@@ -132,12 +141,16 @@ class Script:
             ConfigurationError: it says what no script can say; the message says where.
         """
         file = Path(path)
-        text = file.read_text(encoding="utf-8")
         try:
-            told = json.loads(text) if file.suffix == ".json" else _yaml(text)
+            text = file.read_text(encoding="utf-8")
+            told = _json(text) if file.suffix == ".json" else _yaml(text)
         except (ValueError, RecursionError) as exc:
-            raise ConfigurationError(f"{file} cannot be read: {exc}") from None
-        return cls.of(told, folder=file.parent)
+            reason = one_line(f"{exc}" or type(exc).__name__)
+            raise ConfigurationError(f"{file} cannot be read: {reason}") from None
+        try:
+            return cls.of(told, folder=file.parent)
+        except ConfigurationError as exc:
+            raise ConfigurationError(f"{file}: {exc}") from None
 
     @classmethod
     def of(cls, told: object, *, folder: Union[str, Path] = ".") -> Script:
@@ -156,6 +169,7 @@ class Script:
         if not isinstance(calls, list) or not calls:
             raise ConfigurationError("a script has calls, a list of at least one")
         shared = {name: top[name] for name in CALLER if name in top}
+        _check_caller(shared, "the script")
         gates = _gates(top.get("gates"), "the script")
         made = [
             _call(call, number, shared, gates, Path(folder))
@@ -168,8 +182,8 @@ class Script:
         return cls(
             calls=made,
             config=_mapping(top.get("config", CONFIG), "config", None),
-            repeat=_count(top.get("repeat", 1), "repeat"),
-            parallel=_count(top.get("parallel", 1), "parallel"),
+            repeat=arguments.count("repeat", top.get("repeat", 1), **_CALLS),
+            parallel=arguments.count("parallel", top.get("parallel", 1), **_CALLS),
         )
 
     def run(
@@ -195,9 +209,13 @@ class Script:
             patience: seconds that a caller waits for an answer.
             progress: called with how many calls are done, and of how many.
         """
+        count = self.repeat if repeat is None else repeat
+        arguments.count("repeat", count, **_CALLS)
+        side_by_side = self.parallel if parallel is None else parallel
+        arguments.count("parallel", side_by_side, **_CALLS)
+        arguments.seconds("patience", patience)
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
-        count = self.repeat if repeat is None else repeat
         runs = [
             (f"{call.name}.{number:02d}" if count > 1 else call.name, call)
             for number in range(1, count + 1)
@@ -208,7 +226,7 @@ class Script:
             return self._made(*run, connect, target, patience)
 
         scores = []
-        with ThreadPoolExecutor(parallel or self.parallel) as pool:
+        with ThreadPoolExecutor(side_by_side) as pool:
             for score in pool.map(make, runs):
                 scores.append(score)
                 progress(len(scores), len(runs))
@@ -244,8 +262,6 @@ def _do(caller: Caller, step: Step) -> None:
         caller.say(step.what, text=str(options.get("text", "")))
     elif step.verb == "interrupt":
         after, word = options.get("after"), options.get("word")
-        if isinstance(after, list):
-            after = (after[0], after[1])
         caller.interrupt(step.what, after=after, word=word)
     elif step.verb == "pause":
         caller.pause(step.what)
@@ -256,6 +272,20 @@ def _do(caller: Caller, step: Step) -> None:
 # -- reading ---------------------------------------------------------------------------
 
 
+def _json(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=_without_doubles)
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """One value for each key; of two, one would be left out without a word."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r} is there twice")
+    return found
+
+
 def _yaml(text: str) -> Any:
     try:
         import yaml
@@ -263,8 +293,22 @@ def _yaml(text: str) -> Any:
         raise ConfigurationError(
             f"scripts in YAML need PyYAML: {install_command('evaluation')}"
         ) from exc
+
+    class Loader(yaml.SafeLoader):
+        """Refuses a key that is there twice, of which YAML takes the last."""
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            seen: set[str] = set()
+            for key, _ in node.value:
+                line = key.start_mark.line + 1
+                if key.value in seen and isinstance(key.value, str):
+                    raise ValueError(f"line {line}: {key.value!r} is there twice")
+                if isinstance(key.value, str):
+                    seen.add(key.value)
+            return super().construct_mapping(node, deep)
+
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader)
     except yaml.YAMLError as exc:
         raise ValueError(" ".join(str(exc).split())) from None
 
@@ -278,26 +322,32 @@ def _call(
 ) -> ScriptedCall:
     where = f"call {number}"
     call = _mapping(told, where, CALL)
-    name = str(call.get("name") or f"call-{number}")
-    if any(each in name for each in "/\\\0") or name.startswith("."):
-        raise ConfigurationError(f"{where}: {name!r} is no name of a file")
+    name = arguments.text(f"{where}: name", call.get("name", f"call-{number}"))
+    fits = name.isprintable() and len(name.encode("utf-8", "replace")) <= _LONGEST_NAME
+    if any(each in name for each in "/\\") or name.startswith(".") or not fits:
+        raise ConfigurationError(
+            f"{where}: {arguments.shown(name)} is no name of a file"
+        )
+    where = f"{where} ({name})"
+    own_caller = {key: call[key] for key in CALLER if key in call}
+    _check_caller(own_caller, where)
     steps = call.get("steps")
     if not isinstance(steps, list) or not steps:
-        raise ConfigurationError(f"{where} ({name}) has steps, a list of at least one")
+        raise ConfigurationError(f"{where} has steps, a list of at least one")
     made = [
-        _step(step, f"step {place} of {name}", folder)
+        _step(step, f"{where}, step {place}", folder)
         for place, step in enumerate(steps, 1)
     ]
-    own = _gates(call.get("gates"), name)
+    own = _gates(call.get("gates"), where)
     replaced = {gate.name for gate in own}
     kept = [gate for gate in gates if gate.name not in replaced]
-    caller = {**shared, **{key: call[key] for key in CALLER if key in call}}
+    caller = {**shared, **own_caller}
     return ScriptedCall(
         name=name,
         steps=made,
         gates=(*kept, *own, *_step_gates(made)),
         caller=caller,
-        greeting=bool(call.get("greeting", False)),
+        greeting=arguments.flag(f"{where}: greeting", call.get("greeting", False)),
     )
 
 
@@ -307,28 +357,64 @@ def _step(told: object, where: str, folder: Path) -> Step:
     step = _mapping(told, where, None)
     verbs = [key for key in step if key in VERBS]
     if len(verbs) != 1:
-        known = ", ".join(VERBS)
-        raise ConfigurationError(f"{where} does one thing of {known}, not {told!r}")
+        known, has = ", ".join(VERBS), one_line(", ".join(step))
+        raise ConfigurationError(f"{where} does one thing of {known}, and has: {has}")
     verb = verbs[0]
     _mapping(step, where, VERBS[verb] | {verb})
-    what = step[verb]
-    if verb == "play":
-        what = folder / str(what)
-        if not what.is_file():
-            raise ConfigurationError(f"{where}: there is no {what}")
-    elif verb in ("say", "interrupt") and not (isinstance(what, str) and what.strip()):
-        raise ConfigurationError(f"{where} says words, not {what!r}")
-    elif verb == "pause":
-        what = _number(what, where)
-    for key in ("within_ms", "stop_within_ms"):
-        if key in step:
-            _number(step[key], f"{where}: {key}")
-    after = step.get("after")
-    for each in after if isinstance(after, list) and len(after) == 2 else [after]:
-        if each is not None:
-            _number(each, f"{where}: after")
     options = {key: value for key, value in step.items() if key != verb}
-    return Step(verb=verb, what=what, options=options)
+    for key, value in options.items():
+        _check_option(f"{where}: {key}", key, value)
+    if verb == "interrupt":
+        try:
+            check_moment(step.get("after"), step.get("word"))
+        except ConfigurationError as exc:
+            raise ConfigurationError(f"{where}: {exc}") from None
+    return Step(verb=verb, what=_said(verb, step[verb], where, folder), options=options)
+
+
+def _said(verb: str, what: Any, where: str, folder: Path) -> Any:
+    """What a step does it with: words, a file, keys, seconds, or nothing."""
+    name = f"{where}: {verb}"
+    if verb == "play":
+        path = folder / arguments.text(name, what)
+        if not path.is_file():
+            raise ConfigurationError(f"{name}: there is no {path}")
+        return path
+    if verb == "pause":
+        return arguments.seconds(name, what)
+    if verb == "dtmf":
+        if isinstance(what, int):
+            # To YAML, 0123 is eighty-three.
+            raise ConfigurationError(f"{name} is a text: put the keys into quotes")
+        check_keys(name, what)
+    elif verb == "hear":
+        if what is not None and what is not True:
+            raise ConfigurationError(
+                f"{name} has no value, not {arguments.shown(what)}"
+            )
+    else:
+        return arguments.text(name, what)
+    return what
+
+
+def _check_option(name: str, key: str, value: Any) -> None:
+    """Refuse what a member of a step cannot be; `check_moment` looks at the others."""
+    if key in ("within_ms", "stop_within_ms"):
+        arguments.number(name, value)
+    elif key == "expect":
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        looked_for(str(value) if number else arguments.text(name, value))
+    elif key == "text":
+        arguments.text(name, value, empty=True)
+
+
+def _check_caller(given: Mapping[str, Any], where: str) -> None:
+    """Refuse what no caller can sound like, before any has called."""
+    try:
+        arguments.count("seed", given.get("seed", 0))
+        Conditions(**{key: value for key, value in given.items() if key != "seed"})
+    except ConfigurationError as exc:
+        raise ConfigurationError(f"{where}: {exc}") from None
 
 
 def _step_gates(steps: Iterable[Step]) -> Iterable[Gate]:
@@ -348,12 +434,16 @@ def _gates(told: object, where: str) -> list[Gate]:
     if told is None:
         return []
     found = []
-    for name, value in _mapping(told, f"gates of {where}", frozenset(GATES)).items():
+    for name, value in _mapping(told, f"{where}: gates", frozenset(GATES)).items():
         for each in value if isinstance(value, list) else [value]:
             try:
                 found.append(_gate(GATES[name], each))
-            except TypeError as exc:
-                raise ConfigurationError(f"gate {name} of {where}: {exc}") from None
+            except (TypeError, ConfigurationError) as exc:
+                raise ConfigurationError(f"{where}: gate {name}: {exc}") from None
+    names = [gate.name for gate in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigurationError(f"{where}: two gates are {name!r}")
     return found
 
 
@@ -369,22 +459,10 @@ def _mapping(
     told: object, where: str, known: Optional[frozenset[str]]
 ) -> Mapping[str, Any]:
     if not isinstance(told, Mapping) or not all(isinstance(key, str) for key in told):
-        raise ConfigurationError(f"{where} is a mapping, not {told!r}")
+        raise ConfigurationError(f"{where} is a mapping, not {arguments.shown(told)}")
     for key in told if known is not None else ():
         if key not in (known or ()):
             near = difflib.get_close_matches(key, sorted(known or ()), 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ConfigurationError(f"{where} has no {key!r}{hint}")
     return told
-
-
-def _number(value: object, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
-        raise ConfigurationError(f"{where} is a number of 0 or more, not {value!r}")
-    return float(value)
-
-
-def _count(value: object, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"{where} is a count of 1 or more, not {value!r}")
-    return value

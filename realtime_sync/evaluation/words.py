@@ -6,6 +6,7 @@ from attrs import frozen
 
 from ..errors import ConfigurationError, install_command
 from ..server.voice import normal_words
+from .arguments import text
 
 
 @frozen
@@ -84,7 +85,7 @@ def looked_for(words: str) -> list[str]:
     Raises:
         ConfigurationError: there are none, and every text would have them.
     """
-    found = normal_words(words)
+    found = normal_words(text("what is looked for", words, empty=True))
     if not found:
         raise ConfigurationError(f"there is no word in {words!r} to look for")
     return found

@@ -348,6 +348,8 @@ class BaseSession(Generic[SnapshotT]):
             limit: bytes that may wait for the disk.
             mask: True leaves out what is said and dialled: the sound, and every word
                 of people, models and tools, of which only the length is kept.
+            clock: seconds that never go back, for a session whose time a test moves;
+                finished turns, which the session times itself, are left out then.
         """
         if self.closed:
             raise LocalProtocolError("the session is over; there is nothing to record")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,23 +36,50 @@ def script(*steps: Any, **more: Any) -> dict[str, Any]:
         ({"cals": []}, "did you mean 'calls'"),
         ({"calls": [{"name": "a"}]}, r"call 1 \(a\) has steps"),
         ({"calls": [{"name": "../a", "steps": ["hear"]}]}, "no name of a file"),
-        (script("here"), "step 1 of one is a mapping"),
+        ({"calls": [{"name": 5, "steps": ["hear"]}]}, "call 1: name is a text"),
+        ({"calls": [{"name": "a\nb", "steps": ["hear"]}]}, "no name of a file"),
+        ({"calls": [{"name": "a" * 300, "steps": ["hear"]}]}, "no name of a file"),
+        (script("here"), r"call 1 \(one\), step 1 is a mapping"),
         (script({"sey": "hello"}), "does one thing of hear, say"),
         (script({"say": "hello", "pause": 1}), "does one thing"),
-        (script({"say": ""}), "says words"),
-        (script({"say": 5}), "says words"),
+        (script({"say": ""}), "step 1: say is a text"),
+        (script({"say": 5}), "step 1: say is a text, not 5"),
         (script({"say": "a", "withn_ms": 5}), "did you mean 'within_ms'"),
         (script({"say": "a", "within_ms": "soon"}), "within_ms is a number"),
+        (script({"say": "a", "within_ms": math.nan}), "within_ms is a number"),
+        (script({"say": "a", "within_ms": math.inf}), "within_ms is a number"),
+        (script({"say": "a", "within_ms": 10**400}), "within_ms is a number"),
+        (script({"say": "a", "within_ms": True}), "within_ms is a number"),
         (script({"say": "a", "after": 5}), "has no 'after'"),
-        (script({"pause": "long"}), "number of 0 or more"),
-        (script({"pause": True}), "number of 0 or more"),
+        (script({"say": "a", "expect": "!"}), "no word in '!'"),
+        (script({"say": "a", "expect": ["b"]}), "expect is a text"),
+        (script({"say": "a", "expect": True}), "expect is a text"),
+        (script({"hear": 5}), "hear has no value"),
+        (script({"pause": "long"}), "pause is a number"),
+        (script({"pause": True}), "pause is a number"),
+        (script({"pause": 1e9}), "from 0 to 86400"),
         (script({"interrupt": "a", "after": [1]}), "after is a number"),
+        (script({"interrupt": "a", "after": [2, 1]}), "after is from 1.* to 2"),
+        (script({"interrupt": "a", "after": -1}), "step 1: after is a number"),
+        (script({"interrupt": "a", "word": 5}), "step 1: word is a text"),
+        (script({"interrupt": "a", "word": "b", "after": 1}), "not both"),
         (script({"play": "no.wav"}), "there is no"),
+        (script({"play": 5}), "play is a text"),
+        (script({"dtmf": 123}), "put the keys into quotes"),
+        (script({"dtmf": "5x"}), "dtmf are of those of a telephone"),
+        (script("hear", noise="loud"), r"call 1 \(one\): noise is a number"),
+        (script("hear", telephone="no"), "telephone is true or false"),
+        (script("hear", greeting="yes"), "greeting is true or false"),
+        (script("hear", seed=1.5), "seed is a whole number"),
+        ({**script("hear"), "speech_rate": 9}, "the script: speech_rate is a number"),
         (script({"say": "a"}, gates={"werr": 1}), "did you mean 'wer'"),
-        (script({"say": "a"}, gates={"wer": {"least": 1}}), "gate wer of one"),
+        (script({"say": "a"}, gates={"wer": {"least": 1}}), r"\(one\): gate wer"),
+        (script({"say": "a"}, gates={"wer": {"most": math.nan}}), "gate wer: most is"),
+        (script({"say": "a"}, gates={"says": ["a", "a"]}), "two gates are"),
         (script({"say": "a"}, gates={"first_audio_ms": True}), "needs p50"),
-        ({**script("hear"), "repeat": 0}, "repeat is a count"),
-        ({**script("hear"), "parallel": "two"}, "parallel is a count"),
+        ({**script("hear"), "repeat": 0}, "repeat is a whole number"),
+        ({**script("hear"), "repeat": 1.5}, "repeat is a whole number"),
+        ({**script("hear"), "parallel": "two"}, "parallel is a whole number"),
         ({**script("hear"), "config": 5}, "config is a mapping"),
         ({"calls": script("hear")["calls"] * 2}, "two calls are named 'one'"),
     ],
@@ -80,6 +108,57 @@ def test_scripts_are_yaml_or_json(tmp_path: Path) -> None:
     for kind in ("yaml", "json"):
         with pytest.raises(errors.ConfigurationError, match="cannot be read"):
             Script.load(tmp_path / f"bad.{kind}")
+
+
+ALIASES = "x: &a [1]\n" + "".join(
+    f"y{n}: &{chr(98 + n)} [*{chr(97 + n)}, *{chr(97 + n)}]\n" for n in range(20)
+)
+"""A million ones, if somebody wrote them out."""
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        ("a.yaml", "calls:\n- name: a\n  steps: [hear]\n  name: b\n", "line 4: 'name'"),
+        ("a.json", '{"calls": [], "calls": []}', "'calls' is there twice"),
+        ("a.yaml", "calls:\n- steps: [{say: 5}]\n", "call-1.*, step 1: say is a text"),
+        ("a.json", '{"calls": [{"steps": [{"pause": NaN}]}]}', "pause is a number"),
+        ("a.yaml", "- \xff", "cannot be read"),
+        ("a.yaml", "a: *b", "cannot be read"),
+        ("a.yaml", "[" * 5000, "cannot be read"),
+        ("a.yaml", ALIASES, "has no 'x'"),
+        ("a.yaml", "calls: &a [[1, 2]]", "call 1 is a mapping, not a list of 2"),
+    ],
+)
+def test_a_file_that_is_no_script_says_which_and_where(
+    tmp_path: Path, name: str, text: str, problem: str
+) -> None:
+    """The file, and in it the line or the place."""
+    path = tmp_path / name
+    path.write_bytes(text.encode("latin-1"))
+
+    with pytest.raises(errors.ConfigurationError, match=problem) as raised:
+        Script.load(path)
+    assert str(path) in str(raised.value)
+    assert len(str(raised.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"repeat": 0}, {"parallel": True}, {"repeat": 5000}, {"patience": math.nan}],
+    ids=repr,
+)
+def test_what_a_run_cannot_be_is_refused_before_anything_is_made(
+    tmp_path: Path, given: dict[str, Any]
+) -> None:
+    """No folder is there then, and nobody was called."""
+
+    def called(name: str, config: Mapping[str, Any]) -> Session:
+        raise AssertionError(name)
+
+    with pytest.raises(errors.ConfigurationError, match=next(iter(given))):
+        Script.of(script("hear")).run(called, tmp_path / "calls", **given)
+    assert not (tmp_path / "calls").exists()
 
 
 def test_a_call_s_own_gates_take_the_place_of_the_shared_ones() -> None:
