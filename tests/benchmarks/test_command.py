@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from realtime_sync.cli.bench.runner import foretold
+from realtime_sync.cli.bench.scenarios import SCENARIOS, named
 from realtime_sync.cli.main import main
 
 FEW = ["bench", "text deltas", "--pairs", "1", "--scale", "0.001"]
@@ -19,7 +21,32 @@ def test_bench_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr()
     assert "text deltas" in shown.out
     assert "cpu us" in shown.out
-    assert "... text deltas" in shown.err
+    assert "... text deltas (1 of 1)" in shown.err
+
+
+@pytest.mark.parametrize(
+    "names, pairs, scale, said",
+    [
+        ([], 5, 1.0, "183 measurements, about 12 minutes"),
+        (["text deltas"], 5, 1.0, "15 measurements, about 30 seconds"),
+        (["text deltas"], 1, 0.1, "3 measurements, about 3 seconds"),
+        (["200 sessions x 50/s"], 5, 1.0, "2 measurements, about 50 seconds"),
+        (["200 sessions x 50/s"], 5, 10.0, "2 measurements, about 8 minutes"),
+    ],
+)
+def test_bench_tells_beforehand_how_long_it_takes(
+    names: list[str], pairs: int, scale: float, said: str
+) -> None:
+    """Nobody waits twelve minutes for what they took for one."""
+    chosen = [named(name) for name in names] or SCENARIOS
+    sides = ("ours", "peer", "floor")
+
+    assert foretold(chosen, pairs, scale, sides).startswith(said)
+
+
+def test_bench_counts_only_the_clients_that_are_there() -> None:
+    """Without openai there is nothing to take turns with."""
+    assert foretold([named("import")], 5, 1.0, ("ours",)).startswith("5 measurements")
 
 
 def test_bench_prints_json_and_writes_files(

@@ -65,7 +65,8 @@ def measure(
         plain: without orjson and pybase64, as if they were not installed.
         sides: only these of ``"ours"``, ``"peer"``, ``"floor"``; without it
             all that there are.
-        told: called with a line about each scenario that begins.
+        told: called with a line about all of it, and one about each scenario that
+            begins.
 
     Returns:
         One row for each figure of each scenario.
@@ -76,11 +77,12 @@ def measure(
     """
     if sides is None:
         sides = tuple(side for side in ("ours", "peer", "floor") if available(side))
+    told(foretold(scenarios, pairs, scale, sides))
     rows: list[Row] = []
     runs = itertools.count()
     with _server(tls) as (port, certificate):
-        for scenario in scenarios:
-            told(scenario.name)
+        for number, scenario in enumerate(scenarios, start=1):
+            told(f"{scenario.name} ({number} of {len(scenarios)})")
             job = Job(
                 side="",
                 scenario=scenario.measurement,
@@ -92,13 +94,35 @@ def measure(
                 **scenario.settings,
             )
             found: dict[str, list[Figures]] = {}
-            for _ in range(1 if scenario.single else pairs):
+            for _ in range(turns(scenario, pairs)):
                 for side in scenario.sides:
                     if side in sides:
                         one = evolve(job, side=side, run=next(runs))
                         found.setdefault(side, []).append(_run(one))
             rows += rows_of(scenario.name, found)
     return rows
+
+
+def turns(scenario: Scenario, pairs: int) -> int:
+    """How often each client has its turn."""
+    return 1 if scenario.single else pairs
+
+
+def foretold(
+    scenarios: Sequence[Scenario], pairs: int, scale: float, sides: Sequence[str]
+) -> str:
+    """How many measurements there will be, and about how long they will take."""
+    counts = [
+        turns(each, pairs) * sum(1 for side in each.sides if side in sides)
+        for each in scenarios
+    ]
+    # A process needs a second to begin, whatever its share of the events.
+    seconds = sum(
+        count * (1.0 + (each.seconds - 1.0) * scale)
+        for count, each in zip(counts, scenarios)
+    )
+    long = f"{seconds / 60:.0f} minutes" if seconds > 90 else f"{seconds:.0f} seconds"
+    return f"{sum(counts)} measurements, about {long}; longer on a busy machine"
 
 
 def available(side: str) -> bool:

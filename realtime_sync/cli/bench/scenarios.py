@@ -20,6 +20,7 @@ class Scenario:
         sides: who can do it.
         settings: more for the `Job`.
         single: takes long, or says the same each time: one pair is enough.
+        seconds: what one measurement takes, about, on two cores of a virtual machine.
         bars: largest allowed share of the peer's figure.
         limits: largest allowed figure of ours.
     """
@@ -31,6 +32,7 @@ class Scenario:
     sides: tuple[str, ...] = ("ours", "peer")
     settings: dict[str, Any] = Factory(dict)
     single: bool = False
+    seconds: float = 2.0
     bars: dict[str, float] = Factory(dict)
     limits: dict[str, float] = Factory(dict)
 
@@ -138,6 +140,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         events=500,
         settings={"sessions": 200},
         single=True,
+        seconds=25.0,
         limits={"missing": 0},
     ),
     Scenario(
@@ -147,6 +150,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         events=500,
         settings={"sessions": 200, "confined": True},
         single=True,
+        seconds=25.0,
         limits={"p99 ms": 50, "missing": 0},
     ),
     Scenario(
@@ -156,6 +160,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         events=500,
         settings={"sessions": 500},
         single=True,
+        seconds=25.0,
     ),
     Scenario(
         name="500 sessions x 50/s, shared",
@@ -164,6 +169,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         events=500,
         settings={"sessions": 500, "rate": 50, "arrangement": "workers"},
         single=True,
+        seconds=25.0,
         bars={"p99 ms": 1 / 30},
         limits={"missing": 0, "threads": 16, "KiB/session": 60},
     ),
@@ -174,6 +180,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         events=500,
         settings={"sessions": 500, "rate": 50, "arrangement": "inline frozen"},
         single=True,
+        seconds=25.0,
         bars={"p99 ms": 1 / 50, "cpu us": 0.45},
         limits={"missing": 0, "threads": 16, "KiB/session": 60},
     ),
@@ -184,6 +191,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         events=300,
         settings={"sessions": 1000, "rate": 30, "arrangement": "workers"},
         single=True,
+        seconds=25.0,
         bars={"p99 ms": 1 / 30},
         limits={"missing": 0, "threads": 16, "KiB/session": 60},
     ),
@@ -194,6 +202,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         events=150,
         settings={"sessions": 2000, "rate": 15, "arrangement": "inline frozen"},
         single=True,
+        seconds=25.0,
         bars={"p99 ms": 1 / 50, "cpu us": 0.45},
         limits={"missing": 0, "threads": 16, "KiB/session": 60},
     ),
@@ -213,6 +222,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         settings={"rate": 100},
         limits={"p99 ms": 10, "missing": 0},
         single=True,
+        seconds=12.0,
     ),
     Scenario(
         name="speech_started, a handler computes",
@@ -223,6 +233,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         settings={"rate": 100},
         limits={"p99 ms": 30, "missing": 0},
         single=True,
+        seconds=12.0,
     ),
 )
 """Every scenario, in the order of the table."""
