@@ -313,7 +313,7 @@ def _opened(path: FilePath, recorded: Recorded) -> Iterator[SoundFile]:
         except soundfile.LibsndfileError as exc:
             raise ConfigurationError(
                 f"{os.fspath(path)} is not an audio file that can be read: "
-                f"{exc.error_string}; {_remedy(binary)}"
+                f"{exc.error_string.rstrip('.')}; {_remedy(binary)}"
             ) from exc
         yield stack.enter_context(file)
 

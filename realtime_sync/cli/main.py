@@ -69,14 +69,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     _open_closed_streams()
     _show_what_the_streams_cannot_encode()
     arguments = sys.argv[1:] if argv is None else list(argv)
-    if not arguments:
-        parser().print_help()
-        return 0
-    options = parser().parse_args(arguments)
     # Without a handler, Python prints the library's warnings to the standard error,
     # where the one line is that says what went wrong.
     logging.getLogger("realtime_sync").addHandler(logging.NullHandler())
     try:
+        if not arguments:
+            parser().print_help()
+            return 0
+        options = parser().parse_args(arguments)
         return int(options.run(options))
     except BaseException as exc:
         code, line = explain(exc)

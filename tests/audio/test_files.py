@@ -87,8 +87,10 @@ def test_what_is_not_an_audio_file_is_said_so(tmp_path: Path) -> None:
     path = tmp_path / "notes.wav"
     path.write_text("bread, milk", encoding="utf-8")
 
-    with pytest.raises(ConfigurationError, match="notes.wav is not an audio file"):
+    with pytest.raises(ConfigurationError, match="notes.wav is not an audio file") as e:
         audio.read_file(path)
+
+    assert ".;" not in str(e.value)
 
 
 def test_a_file_that_is_not_there_is_a_file_not_found_error(tmp_path: Path) -> None:

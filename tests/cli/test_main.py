@@ -280,6 +280,24 @@ def test_serve_ends_with_ctrl_c(
     assert 0 == serving(Interrupted())
 
 
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["ask", "Hello"]])
+def test_ctrl_c_is_one_line_even_before_the_command_begins(
+    monkeypatch: pytest.MonkeyPatch, capsys: Output, arguments: list[str]
+) -> None:
+    """Making the parser takes a moment, too."""
+
+    class Interrupted:
+        def add(self, commands: object) -> None:
+            raise KeyboardInterrupt
+
+    # The package has a function of the same name.
+    module = sys.modules["realtime_sync.cli.main"]
+    monkeypatch.setattr(module, "COMMANDS", (Interrupted(),))
+
+    assert 130 == main(arguments)
+    assert "realtime-sync: interrupted\n" == one_line(capsys)
+
+
 def test_the_module_is_the_command() -> None:
     """``python -m realtime_sync.cli`` needs no installation."""
     answer = subprocess.run(
