@@ -58,7 +58,7 @@ def conversation() -> Session:
 
 @worker_process_shutdown.connect
 def end(**extra: Any) -> None:
-    """Close it: Celery's processes end without the usual farewell of Python."""
+    """Close it: Celery's processes end without running Python's exit functions."""
     if session is not None:
         session.close()
 
