@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 from realtime_sync.deadline import Deadline
 from realtime_sync.dispatch.dispatcher import Dispatcher
-from realtime_sync.dispatch.name_lookup import lacked_by, names_of
+from realtime_sync.dispatch.names import lacked_by, names_of
 from realtime_sync.dispatch.notices import NOTICE_PREFIXES, Notice
 from realtime_sync.dispatch.router import Router
 from realtime_sync.dispatch.signals import UNKNOWN_MARK, SignalBoard

@@ -26,7 +26,7 @@ from weakref import WeakSet
 
 from ..deadline import held_here
 from ..types import Event, Handler, HandlerDecorator, Predicate
-from .name_lookup import is_event_class, resolve
+from .names import is_event_class, resolve
 from .signals import SignalBoard
 from .subscription import Subscription, check_method, check_predicate
 

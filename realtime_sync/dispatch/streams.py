@@ -17,7 +17,7 @@ from ..errors import (
 from ..state.snapshot import Snapshot
 from ..types import UNSET, Event, EventKey, Timeout
 from .context import Mirrored
-from .name_lookup import CLIENT_PREFIX, names_of, resolve
+from .names import CLIENT_PREFIX, names_of, resolve
 from .notices import NOTICE_NAMES, NOTICE_PREFIXES, Notice, Published
 from .signals import UNKNOWN_KEY
 from .subscription import check_predicate

@@ -10,7 +10,7 @@ from weakref import ref
 
 from ..connection.command_handle import CommandHandle
 from ..deadline import Deadline
-from ..dispatch.name_lookup import CLIENT_PREFIX, of_other_protocol, resolve
+from ..dispatch.names import CLIENT_PREFIX, of_other_protocol, resolve
 from ..dispatch.notices import NOTICE_CLASSES
 from ..dispatch.router import Router, default_router
 from ..dispatch.signals import EventSignal

@@ -46,8 +46,8 @@ from ..transport.credentials import vendor_of
 from ..transport.logs import area_logger
 from . import process_hooks
 from .close_report import CloseReport
-from .connect_attempt import GREETINGS, Greeting, dial
 from .dialers import Task
+from .opening import GREETINGS, Greeting, dial
 from .options import SessionOptions
 from .own_threads import OwnThreads, SessionThreads
 from .parts import Parts

@@ -16,7 +16,7 @@ from ..connection.pending import PendingCommands
 from ..connection.sender import Sender
 from ..connection.taps import Taps
 from ..dispatch.dispatcher import Dispatcher
-from ..dispatch.name_lookup import lacked_by, names_of
+from ..dispatch.names import lacked_by, names_of
 from ..dispatch.notices import NOTICE_PREFIXES
 from ..dispatch.router import Router
 from ..dispatch.signals import SignalBoard
@@ -29,7 +29,7 @@ from ..protocol.dialects import named
 from ..state.mirrors import Mirror, mirror_of
 from ..state.snapshot import Snapshot
 from ..transport.endpoint import Endpoint
-from .connect_attempt import dialect_remedy
+from .opening import dialect_remedy
 from .options import SessionOptions
 from .publisher import Publisher
 from .reconnector import Reconnector

@@ -31,7 +31,7 @@ from ..state.restore import (
 from ..state.snapshot import Snapshot
 from ..transport.base import Transport
 from ..types import UNSET
-from .connect_attempt import Greeting
+from .opening import Greeting
 
 _PATIENCE = 3.0
 """Seconds for an answer, from a server that may never give one."""

@@ -22,7 +22,7 @@ from .configuration import (
     session_update,
     with_transcription_model,
 )
-from .connect_attempt import refused_for_dialect
+from .opening import refused_for_dialect
 from .options import SessionOptions
 from .other_protocol import missing
 from .reply import Reply

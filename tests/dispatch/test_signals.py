@@ -8,7 +8,7 @@ from typing import Any
 import blinker
 import pytest
 
-from realtime_sync.dispatch.name_lookup import names_of
+from realtime_sync.dispatch.names import names_of
 from realtime_sync.dispatch.notices import NOTICE_PREFIXES
 from realtime_sync.dispatch.router import Router
 from realtime_sync.dispatch.signals import UNKNOWN_MARK, EventSignal, SignalBoard

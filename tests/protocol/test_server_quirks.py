@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from realtime_sync.dispatch.name_lookup import resolve
+from realtime_sync.dispatch.names import resolve
 from realtime_sync.protocol.codec import Codec, to_mapping
 from realtime_sync.protocol.dialects import named
 from realtime_sync.protocol.events import UnknownEvent

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from realtime_sync import connect, events
-from realtime_sync.dispatch.name_lookup import resolve
+from realtime_sync.dispatch.names import resolve
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.protocol.registry import client_names, server_names
 from realtime_sync.protocol.vendor_events import (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from realtime_sync.dispatch.name_lookup import resolve
+from realtime_sync.dispatch.names import resolve
 from realtime_sync.errors import ConfigurationError
 
 from .by_name_files import files, live, notices, patterns, realtime

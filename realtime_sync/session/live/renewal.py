@@ -27,7 +27,7 @@ from ...state.live.snapshot import LiveSnapshot, recent
 from ...state.live.snapshot_parts import Appended
 from ...transport.base import Transport
 from ...transport.logs import area_logger
-from ..connect_attempt import GREETINGS, Greeting
+from ..opening import GREETINGS, Greeting
 from ..options import SessionOptions
 from .config import start_command
 

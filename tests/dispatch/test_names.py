@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from realtime_sync import events
-from realtime_sync.dispatch.name_lookup import (
+from realtime_sync.dispatch.names import (
     is_event_class,
     lacked_by,
     names_of,
