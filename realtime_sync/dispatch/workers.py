@@ -32,6 +32,10 @@ CallLater = Callable[[float, Callable[[], None]], object]
 """Calls something after some seconds, in a thread that no handler blocks."""
 
 
+def _at_once(run: Callable[[], None]) -> None:
+    run()
+
+
 class Place(Generic[Item]):
     """
     The place of a strand in the line of those that workers share.
@@ -159,12 +163,16 @@ class Workers:
         name: str,
         call_later: CallLater,
         *,
+        at_turn_end: Callable[[Callable[[], None]], None] = _at_once,
         busy_with: str = "handlers",
     ) -> None:
         self.limit = limit
         self._name = name
         self._busy_with = busy_with
         self._call_later = call_later
+        self._at_turn_end = at_turn_end
+        # Whether the end of the loop's turn is going to see to it that somebody comes.
+        self._calling = False
         self._line: deque[Place[Any]] = deque()
         # Guards the counts of threads, and who waits where.
         self._lock = Lock()
@@ -191,8 +199,10 @@ class Workers:
         # A worker counts itself out before it looks at the line for the last
         # time; so either it sees the strand, or it is seen to be gone. One that comes
         # back from where it was stuck says so before it looks.
-        if self._awake <= self._stuck < self.limit:
-            self._call_workers(1)
+        if self._lacks_worker():
+            if not self._calling:
+                self._calling = True
+                self._at_turn_end(self._call_one)
         elif not self._watched:
             self._watch()
 
@@ -253,6 +263,16 @@ class Workers:
         return not any(thread.is_alive() for _, thread in threads)
 
     # -- the threads -------------------------------------------------------------
+
+    def _call_one(self) -> None:
+        # Cleared first: who lines up from now on has somebody called again.
+        self._calling = False
+        if self._lacks_worker():
+            self._call_workers(1)
+
+    def _lacks_worker(self) -> bool:
+        """Whether nobody at work comes back to the line, and there may be more."""
+        return self._awake <= self._stuck < self.limit
 
     def _call_workers(self, number: int) -> None:
         """Have more of them at work, up to the limit."""

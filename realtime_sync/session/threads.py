@@ -121,7 +121,12 @@ class Threads:
             )
         self.around = around
         self.loop = Loop("realtime-sync shared loop")
-        self.workers = Workers(workers, "realtime-sync shared", self.loop.call_later)
+        self.workers = Workers(
+            workers,
+            "realtime-sync shared",
+            self.loop.call_later,
+            at_turn_end=self.loop.at_turn_end,
+        )
         self.dialers = Dialers(dialers, "realtime-sync shared")
         self._writers = self._pool(_WRITERS, "recorder", "writes to a disk")
         self._players = self._pool(_PLAYERS, "player", "calls that take sound")

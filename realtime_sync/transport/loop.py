@@ -161,6 +161,18 @@ class Loop:
                 waker.wake()
                 raise
 
+    def at_turn_end(self, run: Callable[[], None]) -> None:
+        """
+        Call at the end of the turn on the loop, at once in any other thread.
+
+        For waking a thread with what a turn has brought: one that is awake before the
+        turn ends wants the interpreter, which every read then offers to it.
+        """
+        if get_ident() == self.ident:
+            self._calls.append(run)
+        else:
+            run()
+
     def call_later(self, delay: float, run: Callable[[], None]) -> Timer:
         """
         Call on the loop after `delay` seconds.
