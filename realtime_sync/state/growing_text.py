@@ -2,10 +2,11 @@
 Text that grows by pieces, without copying what is there.
 
 A part under construction may get ten thousand deltas, and every one of them
-makes a new snapshot while older snapshots stay readable. `Text` is a list that
-grows at one end: a node knows the node before it and its own piece. Appending
-makes one node whatever the length, and two texts that grew from the same node
-share what they have in common and nothing else.
+makes a new snapshot while older snapshots stay readable. A `Text` is the beginning
+of a list of strings that it shares with those that it grew from and that grow from
+it. Appending adds one string, whatever the length, and strings are nothing that
+Python's garbage collector looks at: with an object for each piece it would go over
+all sessions of a process every few seconds.
 """
 
 from __future__ import annotations
@@ -20,42 +21,33 @@ class Text:
     """
     One state of a growing text.
 
-    The joined string is kept once somebody has asked for it, so reading after
-    every delta joins one piece at a time. Immutable otherwise; may be read by
-    any number of threads.
+    The joined string is kept once somebody has asked for it, and is what grows from
+    then on, so reading after every delta joins two pieces at a time. Immutable
+    otherwise; may be read, and grow, in any number of threads.
 
-    Attributes:
+    Args:
+        pieces: a list that begins with its pieces.
+        count: how many of them are its own.
         size: characters, whoever has joined them.
     """
 
-    __slots__ = ("_before", "_piece", "_joined", "size")
+    __slots__ = ("_pieces", "_count", "_joined", "size")
 
-    def __init__(self, before: Optional[Text], piece: str) -> None:
-        self._before = before
-        self._piece = piece
+    def __init__(self, pieces: list[str], count: int, size: int) -> None:
+        self._pieces = pieces
+        self._count = count
         self._joined: Optional[str] = None
-        self.size: int = len(piece) if before is None else before.size + len(piece)
+        self.size = size
 
     def __str__(self) -> str:
-        if self._joined is None:
-            self._joined = self._join()
-            # Only now: whoever walks through here without a lock looks at
-            # `_before` first and at `_joined` second.
-            self._before = None
-        return self._joined
-
-    def _join(self) -> str:
-        pieces = []
-        node: Optional[Text] = self
-        while node is not None:
-            before, joined = node._before, node._joined
-            if joined is not None:
-                pieces.append(joined)
-                break
-            pieces.append(node._piece)
-            node = before
-        pieces.reverse()
-        return "".join(pieces)
+        # In this order, see below; `append` keeps to it, too.
+        pieces, joined = self._pieces, self._joined
+        if joined is None:
+            self._joined = joined = "".join(pieces[: self._count])
+            # Only now: whoever comes by here without a lock looks at `_pieces` first
+            # and at `_joined` second.
+            self._pieces = []
+        return joined
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, (Text, str)):
@@ -68,8 +60,8 @@ class Text:
     def __repr__(self) -> str:
         return repr(str(self))
 
-    def __reduce__(self) -> tuple[type[Text], tuple[None, str]]:
-        return Text, (None, str(self))
+    def __reduce__(self) -> tuple[object, tuple[None, str]]:
+        return append, (None, str(self))
 
 
 Growing = Union[str, Text, None]
@@ -83,10 +75,22 @@ def append(text: Growing, piece: str) -> Text:
     As much of it as there is room for, see `MOST_TEXT`.
     """
     if not isinstance(text, Text):
-        text = Text(None, text or "")
-    if text.size + len(piece) > MOST_TEXT:
-        piece = piece[: max(0, MOST_TEXT - text.size)]
-    return Text(text, piece) if piece else text
+        text = text or ""
+        text = Text([text], 1, len(text))
+    size = text.size + len(piece)
+    if size > MOST_TEXT:
+        piece, size = piece[: max(0, MOST_TEXT - text.size)], MOST_TEXT
+    if not piece:
+        return text
+    pieces, count, joined = text._pieces, text._count, text._joined
+    if joined is not None:
+        pieces, count = [joined], 1
+    elif len(pieces) != count:
+        pieces = pieces[:count]  # Another text has grown from this one.
+    pieces.append(piece)
+    if pieces[count] is not piece:  # Just now, in another thread.
+        pieces = [*pieces[:count], piece]
+    return Text(pieces, count + 1, size)
 
 
 def plain(text: Growing) -> Optional[str]:

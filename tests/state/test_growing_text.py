@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
+import threading
+import weakref
 
 from realtime_sync.state.growing_text import MOST_TEXT, Text, append, plain
 
@@ -24,24 +27,84 @@ def test_pieces_are_joined_in_order() -> None:
     assert "'abc'" == repr(text)
 
 
-def test_two_texts_from_one_node_are_independent() -> None:
-    """What is appended to one is not seen in the other."""
+def test_two_texts_from_one_are_independent() -> None:
+    """What is appended to one is not seen in the other, nor in those that follow."""
     start = append(None, "same ")
     one, other = append(start, "one"), append(start, "other")
+    onward, aside = append(one, "!"), append(other, "?")
 
-    assert ["same ", "same one", "same other"] == [str(start), str(one), str(other)]
+    assert "same " == str(start)
+    assert ["same one", "same other"] == [str(one), str(other)]
+    assert ["same one!", "same other?"] == [str(onward), str(aside)]
 
 
-def test_reading_stops_at_what_was_read_before() -> None:
-    """A node that has been read keeps the string and lets go of the pieces."""
+def test_texts_grow_from_one_in_several_threads() -> None:
+    """A snapshot is read, and reduced, wherever a program likes."""
     start = grown(3)
-    assert "xxx" == str(start)
+    found: dict[int, list[str]] = {}
+    at_once = threading.Barrier(4)
 
-    later = append(append(start, "y"), "z")
+    def grow(number: int) -> None:
+        at_once.wait(10.0)
+        texts = [append(append(start, f"{number} {n}"), ".") for n in range(500)]
+        found[number] = [str(each) for each in texts]
 
-    assert start._before is None
-    assert "xxxyz" == str(later)
-    assert "xxxyz" == str(later)
+    threads = [threading.Thread(target=grow, args=(number,)) for number in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(10.0)
+
+    assert {n: [f"xxx{n} {m}." for m in range(500)] for n in range(4)} == found
+
+
+class _Hasty(list[str]):
+    """Pieces to which another thread appends just before anybody does."""
+
+    def append(self, piece: str) -> None:
+        super().append("another's")
+        super().append(piece)
+
+
+def test_a_text_that_another_thread_was_quicker_to_continue_is_its_own() -> None:
+    """Both looked at the same moment, and saw that nobody had."""
+    start = Text(_Hasty(["x"]), 1, 1)
+    text = append(append(start, "y"), "z")
+
+    assert ["x", "xyz"] == [str(start), str(text)]
+
+
+class _Piece(str):
+    """A string that can be watched going."""
+
+
+def test_a_text_that_has_been_read_lets_go_of_its_pieces() -> None:
+    """And what grows from it, before or after, still says all."""
+    piece = _Piece("y")
+    watched = weakref.ref(piece)
+    text = append(grown(3), piece)
+    before = append(text, "z")
+    del piece
+    assert ["xxxy", "xxxyz"] == [str(text), str(before)]
+
+    later = append(append(text, "z"), "!")
+
+    assert watched() is None
+    assert "xxxyz!" == str(later)
+    assert "xxxyz!" == str(later)
+
+
+def test_a_piece_leaves_nothing_for_the_garbage_collector() -> None:
+    """Or it would go over all sessions of a process every few seconds."""
+    text = grown(10)
+    gc.collect()
+    before = len(gc.get_objects())
+    for _ in range(1000):
+        text = append(text, "x")
+    left = len(gc.get_objects()) - before
+
+    assert left < 100
+    assert 1010 == len(str(text))
 
 
 def test_a_string_can_be_continued() -> None:
@@ -72,7 +135,7 @@ def test_texts_compare_by_what_they_say() -> None:
     """How a text was cut into pieces does not matter."""
     text = append(append(None, "a"), "b")
 
-    assert text == Text(None, "ab")
+    assert text == append(None, "ab")
     assert text == "ab"
     assert text != "abc"
     assert text != 3
