@@ -23,7 +23,7 @@ from ..transport.logs import area_logger
 from .invoker import Invoker
 from .notices import DispatchLagging, Published
 from .signals import Receiver, Route, SignalBoard
-from .strand import Strand, Worker
+from .strand import Strand, Worker, at_once
 from .subscription import Contextual
 from .workers import Place, Workers
 
@@ -108,13 +108,20 @@ class Dispatcher:
         self._call_behind = call_behind
         self._is_stale = is_stale
         self._strand: Strand[_Queued] = Strand(self._take)
-        self._put = self._strand.put
+        # In `submit`, and elsewhere, where the loop's turn may not be waited for.
+        self._put_in_turn = self._put = self._strand.put
         self._workers = workers if mode == "thread" else None
         self._around = around
+        self._worker: Optional[Worker[_Queued]] = None
+        self._last = _Marker()
         if self._workers is not None:
             place = Place(self._workers, self._strand, self._tell_of_bound)
-            self._put = place.put
-        self._worker: Optional[Worker] = None
+            self._put_in_turn = self._put = place.put
+        elif mode == "thread":
+            finished = self._last.reached.is_set
+            thread = f"realtime-sync {name} worker"
+            self._worker = worker = Worker(self._strand, finished, thread)
+            self._put, self._put_in_turn = worker.put, worker.put_in_turn
         # The thread that pumped last. In manual mode no other may be made to wait by
         # pumping: handlers would run where their user does not expect them.
         self._pumping: Optional[int] = None
@@ -131,7 +138,6 @@ class Dispatcher:
         # too many or too few; a lock would cost every delivery.
         self._lagging = False
         self._discarding = False
-        self._last = _Marker()
         # Those that threads wait for; the end releases them, whoever comes too late.
         self._flushes: list[_Marker] = []
         self._pumps = 0
@@ -159,15 +165,18 @@ class Dispatcher:
         # A copy by one call into C: whoever delivers appends meanwhile.
         return sorted(tuple(self._delays))
 
-    def start(self) -> None:
-        """Start a worker, in ``thread`` mode without those of many sessions."""
+    def start(
+        self, at_turn_end: Callable[[Callable[[], None]], None] = at_once
+    ) -> None:
+        """
+        Start the worker, if there is one of the session's own.
+
+        Args:
+            at_turn_end: see `Loop.at_turn_end`.
+        """
         self._pumping = threading.get_ident()
-        if self.mode == "thread" and self._workers is None and self._worker is None:
-            self._worker = Worker(
-                self._strand,
-                self._last.reached.is_set,
-                f"realtime-sync {self._name} worker",
-            )
+        if self._worker is not None:
+            self._worker.start(at_turn_end)
 
     def submit(
         self, event: Published, snapshot: Snapshot, size: int, route: Route, key: str
@@ -195,7 +204,7 @@ class Dispatcher:
         self._submitted_bytes += size
         kept = snapshot if keeps else None
         stamp = 0.0 if self._submitted % _SAMPLED else monotonic()
-        self._put((event, kept, size, key, stamp))
+        self._put_in_turn((event, kept, size, key, stamp))
         # Once it is queued: an overflow ends the session, and an event that was refused
         # before would be in no count of what was not delivered.
         waiting = self._submitted + self._posted - self.delivered
@@ -376,7 +385,7 @@ class Dispatcher:
         if self._worker is not None:
             # `finished` is set some steps before the thread ends, and who closes a
             # session must leave no thread behind.
-            return self._worker.join(deadline)
+            return self._worker.join(deadline) and self.finished
         return self.finished
 
     def watch_handler(self, patience: float) -> None:
@@ -455,7 +464,8 @@ class Dispatcher:
             else:
                 # Looked up again: a handler that was cancelled meanwhile must not
                 # be called for what had been queued before.
-                receivers = self.board.route(key).queued
+                board = self.board
+                receivers = (board.routes.get(key) or board.route(key)).queued
                 if self._around is None or self._workers is None or not receivers:
                     self._invoker.call(
                         receivers, event, snapshot, queued=True, begun=begun

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from itertools import chain
 from queue import Empty, SimpleQueue
 from sys import maxsize
 from threading import Thread, current_thread, get_ident
@@ -17,6 +18,8 @@ from ..transport.logs import area_logger
 logger = area_logger("realtime_sync.dispatch")
 
 Item = TypeVar("Item")
+
+_exhaust = deque[None](maxlen=0).extend
 
 
 class Strand(Generic[Item]):
@@ -133,7 +136,12 @@ class Strand(Generic[Item]):
         return True
 
 
-class Worker:
+def at_once(run: Callable[[], None]) -> None:
+    """What stands for the end of a turn where there is no loop."""
+    run()
+
+
+class Worker(Generic[Item]):
     """
     A daemon thread that runs one strand and nothing else.
 
@@ -148,24 +156,62 @@ class Worker:
     ) -> None:
         self._strand = strand
         self._over = over
+        self._at_turn_end: Callable[[Callable[[], None]], None] = at_once
+        # It sleeps here and not in the strand, so that an item can have its place
+        # there before the thread is woken.
+        self._calls: SimpleQueue[None] = SimpleQueue()
+        # Whether the end of the loop's turn is going to wake it. Of the loop alone.
+        self._calling = False
         self._thread = Thread(target=self._work, name=name, daemon=True)
-        self._thread.start()
+
+    def start(self, at_turn_end: Callable[[Callable[[], None]], None]) -> None:
+        """
+        Start the thread, unless it has been started.
+
+        Args:
+            at_turn_end: see `Loop.at_turn_end`.
+        """
+        self._at_turn_end = at_turn_end
+        if self._thread.ident is None:
+            self._thread.start()
+
+    def put(self, item: Item) -> None:
+        """Add an item and wake the thread. Any thread; never waits."""
+        # One call into C: a Ctrl-C between the two would leave the thread asleep.
+        _exhaust(chain(map(self._strand.put, (item,)), map(self._calls.put, (None,))))
+
+    def put_in_turn(self, item: Item) -> None:
+        """Add an item, and wake the thread when the turn ends. On the loop."""
+        self._strand.put(item)
+        if not self._calling:
+            self._calling = True
+            self._at_turn_end(self._call)
 
     def join(self, deadline: Deadline) -> bool:
-        """Wait for the end of the thread, unless it is the caller."""
+        """Wait for the end of the thread, unless it is the caller or has not begun."""
         if self._thread is current_thread():
             return False
-        self._thread.join(deadline.remaining())
+        if self._thread.ident is not None:
+            self._thread.join(deadline.remaining())
         return not self._thread.is_alive()
+
+    def _call(self) -> None:
+        # Cleared first: what comes from now on calls again.
+        self._calling = False
+        self._calls.put(None)
 
     def _work(self) -> None:
         while not self._over():
-            self._run(None)
+            self._calls.get()
+            self._run()
         # Whoever puts something from here on sees that it is over.
-        self._run(0.0)
+        self._run()
 
-    def _run(self, timeout: Optional[float]) -> None:
-        try:
-            self._strand.run_share(timeout=timeout)
-        except BaseException:  # Should never run: the strand must not stand still.
-            logger.exception("! a delivery failed outside of its handlers")
+    def _run(self) -> None:
+        # Until nothing is left, whatever an item raises: nobody calls again for the
+        # others.
+        while not self._strand.empty:
+            try:
+                self._strand.run_share()
+            except BaseException:  # Should never run.
+                logger.exception("! a delivery failed outside of its handlers")

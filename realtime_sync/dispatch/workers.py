@@ -18,7 +18,7 @@ from typing import Any, Generic, Optional
 from ..deadline import Deadline, Flag
 from ..errors import WouldDeadlock
 from ..transport.logs import area_logger
-from .strand import Item, Strand
+from .strand import Item, Strand, at_once
 
 logger = area_logger("realtime_sync.dispatch")
 
@@ -30,10 +30,6 @@ _NOTICE_AFTER = 0.5
 
 CallLater = Callable[[float, Callable[[], None]], object]
 """Calls something after some seconds, in a thread that no handler blocks."""
-
-
-def _at_once(run: Callable[[], None]) -> None:
-    run()
 
 
 class Place(Generic[Item]):
@@ -154,6 +150,7 @@ class Workers:
         limit: most threads.
         name: of the threads.
         call_later: brings the look at the line; see `CallLater`.
+        at_turn_end: see `Loop.at_turn_end`.
         busy_with: what keeps them when they do not come back, for the log.
     """
 
@@ -163,7 +160,7 @@ class Workers:
         name: str,
         call_later: CallLater,
         *,
-        at_turn_end: Callable[[Callable[[], None]], None] = _at_once,
+        at_turn_end: Callable[[Callable[[], None]], None] = at_once,
         busy_with: str = "handlers",
     ) -> None:
         self.limit = limit

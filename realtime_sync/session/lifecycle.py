@@ -277,7 +277,10 @@ class Lifecycle:
         habits = habits_of(vendor.name if vendor else None)
         for router in parts.routers:
             router.attach(parts.board)
-        parts.dispatcher.start()
+        if self._threads is None:
+            parts.dispatcher.start()  # A transport of tests pushes.
+        else:
+            parts.dispatcher.start(self._threads.loop.at_turn_end)
         session = parts.session()
         if session is not None and self._finalizer is None:
             self._finalizer = finalize(session, self._dropped)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from realtime_sync.deadline import Deadline
-from realtime_sync.dispatch.strand import Strand, Worker
+from realtime_sync.dispatch.strand import Strand, Worker, at_once
 
 _LONG = 10.0
 
@@ -129,8 +130,9 @@ def test_a_worker_runs_everything_up_to_the_end_and_ends(
 
     strand: Strand[int] = Strand(run)
     worker = Worker(strand, over.is_set, "worker of a test")
+    worker.start(at_once)
     for number in range(6):
-        strand.put(number)
+        worker.put(number)
     alive = not worker.join(Deadline(0))
     with caplog.at_level(logging.ERROR):
         go.set()
@@ -146,13 +148,38 @@ def test_a_worker_does_not_wait_for_itself() -> None:
     answers: list[bool] = []
     over = threading.Event()
 
-    def run(item: Worker) -> None:
+    def run(item: Worker[Any]) -> None:
         answers.append(item.join(Deadline(None)))
         over.set()
 
-    strand: Strand[Worker] = Strand(run)
+    strand: Strand[Worker[Any]] = Strand(run)
     worker = Worker(strand, over.is_set, "worker of a test")
-    strand.put(worker)
+    worker.start(at_once)
+    worker.put(worker)
 
     assert worker.join(Deadline(_LONG))
     assert [False] == answers
+
+
+def test_what_is_put_in_a_turn_wakes_the_worker_once_at_its_end() -> None:
+    """Awake before that, it would only be in the loop's way."""
+    seen: list[int] = []
+    over = threading.Event()
+    ends: list[Callable[[], None]] = []
+
+    def run(item: int) -> None:
+        seen.append(item)
+        if item == 3:
+            over.set()
+
+    worker = Worker(Strand(run), over.is_set, "worker of a test")
+    worker.start(ends.append)
+    for number in (1, 2, 3):
+        worker.put_in_turn(number)
+    before = list(seen)
+    ends.pop()()
+
+    assert worker.join(Deadline(_LONG))
+    assert [] == before
+    assert [] == ends
+    assert [1, 2, 3] == seen

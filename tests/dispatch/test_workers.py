@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -348,3 +349,24 @@ def test_a_strand_is_run_once_the_system_gives_a_thread(
 
     assert done.wait(_LONG)
     assert 3 == len(refused)
+
+
+def test_one_worker_is_called_for_all_that_a_turn_has_brought(loop: Loop) -> None:
+    """At its end: before, it would only be in the loop's way."""
+    seen: list[int] = []
+    ends: list[Callable[[], None]] = []
+    workers = Workers(2, "test", loop.call_later, at_turn_end=ends.append)
+    for number in range(3):
+        # Not in the main thread, where an interrupt may strike: the loop lines it up.
+        put = partial(strand(workers, seen.append).put, number)
+        loop.call(put)
+    wait_until(lambda: workers.waiting == 3, "all of them stand in line")
+    before, called = list(seen), len(ends)
+    ends.pop()()
+    wait_until(lambda: len(seen) == 3, "all of them have run")
+    workers.stop()
+
+    assert workers.join(Deadline(_LONG))
+    assert [] == before
+    assert 1 == called
+    assert {0, 1, 2} == set(seen)
