@@ -13,7 +13,7 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
 from threading import Lock, Thread, get_ident
-from time import monotonic
+from time import monotonic, sleep
 from typing import Final, Optional, Protocol
 
 from ..deadline import Deadline, Flag
@@ -29,6 +29,8 @@ WRITE: Final = selectors.EVENT_WRITE
 _MOST_DELAYS = 1024
 _SELECT_TAKES = 500
 _MOMENT = 0.001
+_MANY = 4
+"""Sockets ready at once from which on a turn is followed by a pause."""
 
 
 class Channel(Protocol):
@@ -41,8 +43,13 @@ class Channel(Protocol):
     def fileno(self) -> int:
         """The number of the socket."""
 
-    def ready(self) -> None:
-        """Read and write one share of what can be read and written."""
+    def ready(self) -> bool:
+        """
+        Read and write one share of what can be read and written.
+
+        Returns:
+            Whether there is much to read: more is going to be there in a moment.
+        """
 
     def failed(self, exc: BaseException) -> None:
         """Serving it raised; it has been unregistered and must come to its end."""
@@ -313,13 +320,16 @@ class Loop:
         again, self._again = self._again, {}
         # Sockets before calls: a call that ends a connection must not throw away what
         # has come for it before.
-        if found or again:
-            self._serve(found, again, waker)
+        much = self._serve(found, again, waker) if found or again else False
         if self._calls:
             self._run_calls()
         if self._timers:
             self._run_timers()
         self._delays.append(monotonic() - began)
+        if much or len(found) >= _MANY:
+            # Let some more gather. To wait for each piece that comes of much, to read
+            # it and to wake who takes it costs more than what is in it.
+            sleep(_MOMENT)
 
     def _pause(self) -> Optional[float]:
         if self._calls or self._again:
@@ -335,7 +345,9 @@ class Loop:
         found: list[tuple[selectors.SelectorKey, int]],
         again: dict[int, Channel],
         waker: Waker,
-    ) -> None:
+    ) -> bool:
+        """Serve them, each once; whether one of them has much to read."""
+        much = False
         for key, _ in found:
             channel = key.data
             if channel is None:
@@ -345,19 +357,23 @@ class Loop:
                 self._woken = False
                 continue
             again.pop(key.fd, None)
-            self._serve_one(key.fd, channel)
+            if self._serve_one(key.fd, channel):
+                much = True
         for number, channel in again.items():
-            self._serve_one(number, channel)
+            if self._serve_one(number, channel):
+                much = True
+        return much
 
-    def _serve_one(self, number: int, channel: Channel) -> None:
+    def _serve_one(self, number: int, channel: Channel) -> bool:
         # One that was served before it in this turn may have removed it, and its
         # number may be another's by now.
         if self._served.get(number) is not channel:
-            return
+            return False
         try:
-            channel.ready()
+            return channel.ready()
         except BaseException as exc:  # One connection must not end them all.
             self._fail(number, channel, exc)
+            return False
 
     def _fail(self, number: int, channel: Channel, exc: BaseException) -> None:
         if self._served.get(number) is channel:

@@ -11,16 +11,27 @@ import pytest
 
 from realtime_sync.deadline import Deadline
 from realtime_sync.transport import log_writer
+from realtime_sync.transport import loop as loops
 from realtime_sync.transport.loop import READ, WRITE, Loop
 
 _LONG = 10.0
 
 
 class Line:
-    """A channel that reads one byte a turn and calls back with it."""
+    """
+    A channel that reads one byte a turn and calls back with it.
 
-    def __init__(self, sock: socket.socket, heard: Callable[[bytes], object]) -> None:
+    Args:
+        sock: that is read.
+        heard: called with each byte.
+        much: what it says of how much there is.
+    """
+
+    def __init__(
+        self, sock: socket.socket, heard: Callable[[bytes], object], much: bool = False
+    ) -> None:
         self.sock = sock
+        self.much = much
         self.sock.setblocking(False)
         self.heard = heard
         self.error: Optional[BaseException] = None
@@ -29,8 +40,9 @@ class Line:
     def fileno(self) -> int:
         return self.sock.fileno()
 
-    def ready(self) -> None:
+    def ready(self) -> bool:
         self.heard(self.sock.recv(1))
+        return self.much
 
     def failed(self, exc: BaseException) -> None:
         self.error = exc
@@ -54,6 +66,41 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     yield near, far
     near.close()
     far.close()
+
+
+class Pairs:
+    """Pairs of sockets, of which one end is served."""
+
+    def __init__(self, number: int) -> None:
+        self.both = [socket.socketpair() for _ in range(number)]
+
+    def begin(self, loop: Loop, heard: Callable[[bytes], object], much: bool) -> None:
+        """Serve all of them in one turn, where a byte waits in each."""
+        for _, far in self.both:
+            far.send(b"x")
+        lines = [Line(near, heard, much) for near, _ in self.both]
+        on(loop, lambda: [loop.add(each) for each in lines])
+        on(loop, lambda: None)  # The turn in which they were ready is over now.
+        on(loop, lambda: [loop.remove(each) for each in lines])
+
+    def close(self) -> None:
+        for near, far in self.both:
+            near.close()
+            far.close()
+
+
+@pytest.fixture
+def pairs() -> Iterator[Callable[[int], Pairs]]:
+    """Makes pairs of sockets, which are closed after the test."""
+    made: list[Pairs] = []
+
+    def make(number: int) -> Pairs:
+        made.append(Pairs(number))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
 
 
 def on(loop: Loop, run: Callable[[], object]) -> None:
@@ -328,3 +375,48 @@ def test_delays_are_those_of_the_turns(loop: Loop) -> None:
     delays = loop.delays()
     assert delays == sorted(delays)
     assert delays and delays[0] >= 0.0
+
+
+def test_the_end_of_a_turn_comes_behind_all_its_sockets(
+    loop: Loop, pairs: Callable[[int], Pairs]
+) -> None:
+    """What a turn has brought is told once it is all there."""
+    order: list[str] = []
+
+    def heard(data: bytes) -> None:
+        order.append("read")
+        loop.at_turn_end(lambda: order.append("told"))
+
+    pairs(3).begin(loop, heard, much=False)
+
+    assert ["read"] * 3 + ["told"] * 3 == order
+
+
+def test_another_thread_is_in_no_turn(loop: Loop) -> None:
+    """So what it wants at the end of one is done at once, and by itself."""
+    where: list[int] = []
+    loop.at_turn_end(lambda: where.append(threading.get_ident()))
+
+    assert [threading.get_ident()] == where
+
+
+@pytest.mark.parametrize(
+    ("number", "much", "paused"),
+    [(1, False, False), (2, False, False), (4, False, True), (1, True, True)],
+)
+def test_the_loop_lets_more_gather_only_where_there_is_much(
+    loop: Loop,
+    pairs: Callable[[int], Pairs],
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    much: bool,
+    paused: bool,
+) -> None:
+    """One event alone is not kept waiting."""
+    pauses: list[float] = []
+    monkeypatch.setattr(loops, "sleep", pauses.append)
+    heard: list[bytes] = []
+    pairs(number).begin(loop, heard.append, much)
+
+    assert [b"x"] * number == heard
+    assert ([0.001] if paused else []) == pauses
