@@ -104,7 +104,7 @@ class HeldCommands:
             size = _audio_size(oldest) or 0
             self._audio_bytes -= size
             self.dropped_audio_bytes += size
-            _remove(self._commands, oldest)
+            _remove_command(self._commands, oldest)
 
 
 def _audio_size(command: Command) -> Optional[int]:
@@ -113,7 +113,7 @@ def _audio_size(command: Command) -> Optional[int]:
     return len(audio) if isinstance(audio, bytes) else None
 
 
-def _remove(commands: deque[Command], gone: Command) -> None:
+def _remove_command(commands: deque[Command], gone: Command) -> None:
     """Take one object out; comparing commands would compare their audio."""
     place = next(n for n, command in enumerate(commands) if command is gone)
     del commands[place]

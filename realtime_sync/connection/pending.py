@@ -263,7 +263,7 @@ class PendingCommands:
         with self._lock:
             undecided = []
             for handle in self._by_command.get(command, ()):
-                verdict = _try(fits, handle.command, event)
+                verdict = _try_rule(fits, handle.command, event)
                 if verdict:
                     self._remove(handle)
                     self._echoes_metadata |= _tells_correlation(event)
@@ -400,21 +400,25 @@ def rejection_of(event: ServerEvent) -> CommandRejected:
     Some servers send a string, some put the code into ``type``.
     """
     error = getattr(event, "error", None) or None
-    code = _text(error, "code")
-    kind = _text(error, "type")
+    code = _error_text(error, "code")
+    kind = _error_text(error, "type")
     if code is None and kind in REJECTIONS:
         code = kind
-    message = _text(error, "message") or _plain(event) or "the server gave no reason"
-    param = _text(error, "param")
+    message = (
+        _error_text(error, "message")
+        or _error_as_text(event)
+        or "the server gave no reason"
+    )
+    param = _error_text(error, "param")
     fallback = InvalidRequest if param else CommandRejected
     return REJECTIONS.get(code or "", fallback)(
         redact(message + (f" [{code}]" if code else "")),
         type=_redacted(kind),
         code=_redacted(code),
         param=_redacted(param),
-        event_id=_text(error, "event_id")
-        or _text(error, "client_event_id")
-        or _text(event, "client_event_id"),
+        event_id=_error_text(error, "event_id")
+        or _error_text(error, "client_event_id")
+        or _error_text(event, "client_event_id"),
     )
 
 
@@ -422,18 +426,18 @@ def _redacted(text: Optional[str]) -> Optional[str]:
     return None if text is None else redact(text)
 
 
-def _text(value: object, name: str) -> Optional[str]:
+def _error_text(value: object, name: str) -> Optional[str]:
     found = getattr(value, name, None)
     return found if isinstance(found, str) and found else None
 
 
-def _plain(event: ServerEvent) -> Optional[str]:
+def _error_as_text(event: ServerEvent) -> Optional[str]:
     raw = event.raw if hasattr(event.raw, "get") else {}
     said = (raw.get("error"), raw.get("message"))
     return next((words for words in said if isinstance(words, str)), None)
 
 
-def _try(fits: Fits, command: Command, event: ServerEvent) -> Optional[bool]:
+def _try_rule(fits: Fits, command: Command, event: ServerEvent) -> Optional[bool]:
     try:
         return fits(command, event)
     except AttributeError:

@@ -133,9 +133,9 @@ class Invoker:
         """
         running = self._running
         if running is not None:
-            return _name(running[0]), monotonic() - running[1]
+            return _receiver_name(running[0]), monotonic() - running[1]
         seconds, receiver = self._slowest
-        return (_name(receiver) if receiver else "?"), seconds
+        return (_receiver_name(receiver) if receiver else "?"), seconds
 
     def report_slow(self, patience: float, thread: Optional[int], depth: int) -> None:
         """
@@ -157,7 +157,7 @@ class Invoker:
         stack = "".join(traceback.format_stack(frame)) if frame else "(no stack)"
         logger.warning(
             "! handler %s has been running for %.1f s; %s deliveries wait\n%s",
-            _name(running[0]),
+            _receiver_name(running[0]),
             seconds,
             depth,
             Block(stack),
@@ -179,7 +179,7 @@ class Invoker:
             snapshot: as of the event.
             exc: what was raised.
         """
-        name = _name(receiver)
+        name = _receiver_name(receiver)
         self.failures += 1
         logger.error(
             "! handler %s failed on %s",
@@ -195,6 +195,6 @@ class Invoker:
         self.call(route.inline + route.queued, notice, snapshot)
 
 
-def _name(receiver: Receiver) -> str:
+def _receiver_name(receiver: Receiver) -> str:
     name = getattr(receiver, "name", None)
     return name if isinstance(name, str) and name else handler_name(receiver)

@@ -99,7 +99,7 @@ def lacked_by(
 
 def of_other_protocol(key: str, live: bool) -> Optional[str]:
     """Why sessions of a protocol never see an event, if it is of the other one."""
-    ours, theirs = _names(True), _names(False)
+    ours, theirs = _names_of_protocol(True), _names_of_protocol(False)
     ours, theirs = (ours, theirs) if live else (theirs, ours)
     if key in ours or key not in theirs:
         return None
@@ -111,7 +111,7 @@ def of_other_protocol(key: str, live: bool) -> Optional[str]:
 
 
 @lru_cache(maxsize=None)
-def _names(live: bool) -> frozenset[str]:
+def _names_of_protocol(live: bool) -> frozenset[str]:
     """What can be listened for in the sessions of a protocol, notices apart."""
     if live:
         said, sent = live_names("server"), live_names("client")
@@ -148,15 +148,15 @@ def _resolve_name(name: str, unknown: bool) -> str:
         key = CLIENT_PREFIX + (rest if rest.endswith("*") else canonical(rest))
     else:
         key = name if name.endswith("*") else canonical(name)
-    known = _known(name.startswith(CLIENT_PREFIX))
+    known = _known_keys(name.startswith(CLIENT_PREFIX))
     if unknown or _is_known(key, known):
         return key
     raise ConfigurationError(_no_such_event(name, known))
 
 
 @lru_cache(maxsize=None)
-def _known(sent: bool) -> frozenset[str]:
-    names = _names(True) | _names(False)
+def _known_keys(sent: bool) -> frozenset[str]:
+    names = _names_of_protocol(True) | _names_of_protocol(False)
     known = frozenset(n for n in names if n.startswith(CLIENT_PREFIX) == sent)
     return known if sent else known | NOTICE_NAMES
 

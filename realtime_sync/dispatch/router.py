@@ -258,7 +258,7 @@ class Router:
         """
         return tuple(
             self._add(event, getattr(instance, name), **options)
-            for name, event, options in _marks(type(instance))
+            for name, event, options in _marked_methods(type(instance))
         )
 
     def _register(
@@ -366,7 +366,7 @@ default_router = Router("default")
 on = default_router.on
 
 
-def _marks(cls: type) -> Iterator[tuple[str, Union[type, str], _Options]]:
+def _marked_methods(cls: type) -> Iterator[tuple[str, Union[type, str], _Options]]:
     """
     What `on` marked in a class and its bases: method name, event, options.
 

@@ -250,7 +250,7 @@ def handler_name(handler: object) -> str:
     """
     Module and qualified name of a handler, for logs.
     """
-    handler = _innermost(handler)
+    handler = _without_partials(handler)
     qualname = getattr(handler, "__qualname__", None)
     if not isinstance(qualname, str):
         return repr(handler)
@@ -311,14 +311,14 @@ def _style_of(signature: inspect.Signature, handler: Handler) -> Style:
     return style
 
 
-def _innermost(handler: object) -> object:
+def _without_partials(handler: object) -> object:
     while isinstance(handler, functools.partial):
         handler = handler.func
     return handler
 
 
 def _refuse_coroutine(handler: Handler) -> None:
-    function = _innermost(handler)
+    function = _without_partials(handler)
     for candidate in (function, getattr(type(function), "__call__", None)):
         if inspect.iscoroutinefunction(candidate) or inspect.isasyncgenfunction(
             candidate

@@ -391,7 +391,7 @@ class Waiting:
             errors = tuple(self._errors)[-count:] if count and not exc.errors else ()
             if not errors:
                 raise
-            told = [_said(event) for event in errors]
+            told = [_error_words(event) for event in errors]
             said = "; ".join(told[-_MOST_NAMED:])
             remedy = next(filter(None, map(self._remedy, told)), None)
             advice = "" if remedy is None else f". {remedy}"
@@ -446,7 +446,7 @@ def weak_watch(
     return watch
 
 
-def _said(event: ServerEvent) -> str:
+def _error_words(event: ServerEvent) -> str:
     error = getattr(event, "error", None)
     told = [getattr(error, name, None) for name in ("message", "code", "type")]
     words, code = told[0], told[1] or told[2]

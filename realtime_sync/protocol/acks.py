@@ -61,7 +61,7 @@ def _unless_contradicted(
     if event.type != "session.created":
         return None
     for name in ("instructions", "model", "output_modalities"):
-        asked, told = _get(command.session, name), _get(event.session, name)
+        asked, told = _field(command.session, name), _field(event.session, name)
         if asked and told and asked != told:
             return False
     return None
@@ -75,7 +75,7 @@ def _by_item_id(
     ],
     event: ServerEvent,
 ) -> Optional[bool]:
-    item_id = _get(event, "item_id") or _get(_get(event, "item"), "id")
+    item_id = _field(event, "item_id") or _field(_field(event, "item"), "id")
     if not isinstance(item_id, str) or not item_id:
         return None
     return item_id == command.item_id
@@ -87,13 +87,13 @@ def _by_created_item(
     """
     By id; some servers give ids of their own, and keep neither role nor parts.
     """
-    asked, got = _get(command.item, "id"), _get(event.item, "id")
+    asked, got = _field(command.item, "id"), _field(event.item, "id")
     return True if isinstance(asked, str) and asked == got else None
 
 
 def renames(command: object, event: object) -> bool:
     """Whether a server has given an item that was asked for an id of its own."""
-    asked, got = (_get(_get(each, "item"), "id") for each in (command, event))
+    asked, got = (_field(_field(each, "item"), "id") for each in (command, event))
     return isinstance(asked, str) and isinstance(got, str) and asked != got
 
 
@@ -102,21 +102,21 @@ def difference(command: object, event: object) -> int:
     How far a new item is from what a `conversation.item.create` asked for: below
     `UNLIKE` for the same kind of item with the same parts; 1 for other words.
     """
-    asked, got = _get(command, "item"), _get(event, "item")
-    if _get(asked, "type") != _get(got, "type"):
+    asked, got = _field(command, "item"), _field(event, "item")
+    if _field(asked, "type") != _field(got, "type"):
         return 2 * UNLIKE
-    unlike = UNLIKE if _kind(asked) != _kind(got) else 0
-    return unlike + int(_words(asked) != _words(got))
+    unlike = UNLIKE if _item_kind(asked) != _item_kind(got) else 0
+    return unlike + int(_item_words(asked) != _item_words(got))
 
 
 UNLIKE = 2
 
 
-def _words(item: object) -> object:
+def _item_words(item: object) -> object:
     """What an item says, or the call that it belongs to."""
-    parts = _get(item, "content") or ()
-    said = [_get(part, "text") or _get(part, "transcript") for part in parts]
-    return [each for each in said if each] or _get(item, "call_id") or None
+    parts = _field(item, "content") or ()
+    said = [_field(part, "text") or _field(part, "transcript") for part in parts]
+    return [each for each in said if each] or _field(item, "call_id") or None
 
 
 def _by_response(
@@ -124,7 +124,7 @@ def _by_response(
 ) -> Optional[bool]:
     if not isinstance(command.response_id, str):
         return None
-    return bool(_get(event.response, "id") == command.response_id)
+    return bool(_field(event.response, "id") == command.response_id)
 
 
 def _by_metadata(
@@ -140,7 +140,7 @@ def _by_metadata(
     wanted, got = correlation(command.response), correlation(event.response)
     if got is not None:
         return wanted == got
-    told = _get(event.response, "metadata")
+    told = _field(event.response, "metadata")
     if wanted is not None and isinstance(told, Mapping) and told:
         return None if CORRELATION_KEY in told else False
     return None
@@ -151,22 +151,22 @@ def is_unlikely(command: object, event: object) -> bool:
     Whether an event that may answer a `response.create` speaks against it: a
     response of the conversation is not what was asked for beside it.
     """
-    asked, told = _get(command, "response"), _get(event, "response")
-    if _get(asked, "conversation") != "none":
+    asked, told = _field(command, "response"), _field(event, "response")
+    if _field(asked, "conversation") != "none":
         return False
-    return isinstance(_get(told, "conversation_id"), str)
+    return isinstance(_field(told, "conversation_id"), str)
 
 
-def _get(value: object, name: str) -> Any:
+def _field(value: object, name: str) -> Any:
     if isinstance(value, Mapping):
         return value.get(name)
     return getattr(value, name, None)
 
 
-def _kind(item: object) -> tuple[Any, ...]:
-    parts = _get(item, "content") or ()
-    types = tuple(_get(part, "type") for part in parts)
-    return _get(item, "type"), _get(item, "role"), types
+def _item_kind(item: object) -> tuple[Any, ...]:
+    parts = _field(item, "content") or ()
+    types = tuple(_field(part, "type") for part in parts)
+    return _field(item, "type"), _field(item, "role"), types
 
 
 CORRELATION_KEY = "realtime_sync_id"
@@ -177,7 +177,7 @@ def correlation(response: object) -> Optional[str]:
     """
     The correlation id in a response or a response configuration, or None.
     """
-    metadata = _get(response, "metadata")
+    metadata = _field(response, "metadata")
     if not isinstance(metadata, Mapping):
         return None
     value = metadata.get(CORRELATION_KEY)

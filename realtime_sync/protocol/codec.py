@@ -22,7 +22,7 @@ from .caller_checks import (
     refuse_unknown,
     take_extra,
 )
-from .dialects import GA, Dialect, client_lift
+from .dialects import GA, Dialect, client_lift, with_session_type
 from .dialects.field_moves import View, same
 from .events._base import ClientEvent, ServerEvent, UnknownEvent
 from .lazy_audio import FRAME, encode_bytes, key
@@ -115,7 +115,7 @@ class Codec:
         except (KeyError, TypeError):
             learnt = self._learn(frame)
             if learnt is None:
-                return _unknown(frame)
+                return _unknown_event(frame)
             cls, hook, lift = learnt
         if frame.__class__ is not dict:
             frame = to_mapping(frame)
@@ -128,7 +128,7 @@ class Codec:
             try:
                 event = hook(lifted, cls)
             except Misfit:
-                event = _salvaged(cls, lifted)
+                event = _salvaged_event(cls, lifted)
         if lifted is not frame:
             event.__dict__["raw"] = frame
         return event
@@ -206,14 +206,16 @@ class Codec:
                 return command
         # Values of the vocabulary, bytes, or what does not fit: the thorough way.
         plain = self._lifted(lift, to_mapping(frame))
-        return _checked_command(cls, plain) if strict else _command(cls, plain)
+        return (
+            _checked_command(cls, plain) if strict else _structured_command(cls, plain)
+        )
 
     def _lifted(self, lift: View, frame: object) -> Any:
         if frame.__class__ is not dict:
             raise Misfit  # A lift would leave it as it is.
         lifted = lift(frame)
         if "session" in lifted and self.session_type not in _UNDIALECTED:
-            return _typed(lifted, self.session_type)
+            return with_session_type(lifted, self.session_type)
         return lifted
 
     def _learn_command(self, spelt: object) -> Optional[tuple[type, View]]:
@@ -244,23 +246,15 @@ class Codec:
         return learnt
 
 
-def _typed(frame: dict[str, Any], session_type: str) -> dict[str, Any]:
-    # Without its type, a configuration has no class.
-    session = frame.get("session")
-    if session.__class__ is not dict or "type" in session:
-        return frame
-    return {**frame, "session": {"type": session_type, **session}}
-
-
-def _structured(cls: type, frame: dict[str, Any], problems: list[str]) -> Any:
+def _structured_leniently(cls: type, frame: dict[str, Any], problems: list[str]) -> Any:
     try:
         return hook_for(cls)(frame, cls)
     except Misfit:
         return salvage(cls, frame, problems)
 
 
-def _command(cls: type, frame: dict[str, Any]) -> ClientEvent:
-    command: ClientEvent = _structured(cls, frame, [])
+def _structured_command(cls: type, frame: dict[str, Any]) -> ClientEvent:
+    command: ClientEvent = _structured_leniently(cls, frame, [])
     for name in _BODIES:
         given = frame.get(name)
         if given.__class__ is dict:
@@ -273,7 +267,7 @@ def _command(cls: type, frame: dict[str, Any]) -> ClientEvent:
 def _checked_command(cls: type, frame: dict[str, Any]) -> ClientEvent:
     frame, vendor = take_extra(frame)
     problems: list[str] = []
-    command: ClientEvent = _structured(cls, frame, problems)
+    command: ClientEvent = _structured_leniently(cls, frame, problems)
     refuse_misfits(command.type, problems)
     refuse_unknown(command)
     given = {name: each for name, each in frame.items() if name != "type"}
@@ -283,7 +277,7 @@ def _checked_command(cls: type, frame: dict[str, Any]) -> ClientEvent:
     return command
 
 
-def _salvaged(cls: type[ServerEvent], frame: Mapping[str, Any]) -> ServerEvent:
+def _salvaged_event(cls: type[ServerEvent], frame: Mapping[str, Any]) -> ServerEvent:
     problems: list[str] = []
     event: ServerEvent = salvage(cls, frame, problems)
     event.__dict__["raw"] = frame
@@ -291,7 +285,7 @@ def _salvaged(cls: type[ServerEvent], frame: Mapping[str, Any]) -> ServerEvent:
     return event
 
 
-def _unknown(frame: object) -> UnknownEvent:
+def _unknown_event(frame: object) -> UnknownEvent:
     if not isinstance(frame, Mapping):
         kind = type(frame).__name__
         return UnknownEvent(problem=f"not an object: {kind}", received=frame)

@@ -61,19 +61,19 @@ def audio_field(*, required: bool = False) -> Any:
     return field(
         default=UNSET,
         converter=_to_optional_audio,
-        repr=_elided,
+        repr=_shown_audio,
         metadata={AUDIO: True, REQUIRED: required},
     )
 
 
 def given_audio() -> Any:
     """Declare audio that the caller must give."""
-    return field(converter=to_audio, repr=_elided, metadata={AUDIO: True})
+    return field(converter=to_audio, repr=_shown_audio, metadata={AUDIO: True})
 
 
 def secret(*, required: bool = False) -> Any:
     """Declare a field that no repr may show."""
-    return field(default=UNSET, repr=_hidden, metadata={REQUIRED: required})
+    return field(default=UNSET, repr=_shown_secret, metadata={REQUIRED: required})
 
 
 def free(*, required: bool = False) -> Any:
@@ -101,11 +101,11 @@ def given_sequence() -> Any:
     return field(converter=to_tuple, repr=_shown)
 
 
-def _elided(value: object) -> str:
+def _shown_audio(value: object) -> str:
     return f"<{len(value)} bytes>" if isinstance(value, bytes) else repr(value)
 
 
-def _hidden(value: object) -> str:
+def _shown_secret(value: object) -> str:
     return sensitive.HIDDEN if value else repr(value)
 
 
@@ -122,31 +122,33 @@ def count(default: object = NOTHING) -> Any:
 
 def checked(cls: type, fields: list[Attribute[Any]]) -> list[Attribute[Any]]:
     """Make ``__init__`` compare every argument with its annotation."""
-    return [each.evolve(validator=_both(each.validator)) for each in fields]
+    return [each.evolve(validator=_fits_and(each.validator)) for each in fields]
 
 
-def _both(given: Optional[Validator]) -> Validator:
+def _fits_and(given: Optional[Validator]) -> Validator:
     if given is None:
-        return _fits
+        return _check_shape
 
     def validate(
         instance: AttrsInstance, attribute: Attribute[Any], value: object
     ) -> None:
-        _fits(instance, attribute, value)
+        _check_shape(instance, attribute, value)
         given(instance, attribute, value)
 
     return validate
 
 
 @lru_cache(maxsize=None)
-def _shapes(cls: type) -> dict[str, Shape]:
+def _shapes_of(cls: type) -> dict[str, Shape]:
     return shapes_of(cls)
 
 
-def _fits(instance: AttrsInstance, attribute: Attribute[Any], value: object) -> None:
+def _check_shape(
+    instance: AttrsInstance, attribute: Attribute[Any], value: object
+) -> None:
     if value is UNSET:
         return
-    shape = _shapes(type(instance))[attribute.name]
+    shape = _shapes_of(type(instance))[attribute.name]
     if not fits(value, shape):
         raise TypeError(
             f"{_owner(instance)}: {attribute.name} must be {describe(shape)}, "

@@ -47,10 +47,12 @@ def salvage(cls: type, value: Mapping[str, Any], problems: list[str]) -> Any:
         value: the decoded JSON object.
         problems: gets a line for each misfit, with its path.
     """
-    return _object(cls, value, "", problems)
+    return _salvage_object(cls, value, "", problems)
 
 
-def _object(cls: type, value: Mapping[str, Any], path: str, problems: list[str]) -> Any:
+def _salvage_object(
+    cls: type, value: Mapping[str, Any], path: str, problems: list[str]
+) -> Any:
     made: Any = object.__new__(cls)
     fields = made.__dict__
     attributes = fields_dict(cls)
@@ -59,7 +61,7 @@ def _object(cls: type, value: Mapping[str, Any], path: str, problems: list[str])
         if AUDIO in attributes[name].metadata and given.__class__ is str:
             fields[key(name)] = given
         else:
-            fields[name] = _value(given, shape, check, path + name, problems)
+            fields[name] = _salvage_value(given, shape, check, path + name, problems)
     extra = extra_name(cls)
     if extra is not None:
         known = known_keys(cls)
@@ -67,7 +69,7 @@ def _object(cls: type, value: Mapping[str, Any], path: str, problems: list[str])
     return made
 
 
-def _value(
+def _salvage_value(
     value: object, shape: Shape, check: Check, path: str, problems: list[str]
 ) -> Any:
     if value is UNSET:
@@ -79,12 +81,12 @@ def _value(
     if isinstance(value, dict):
         cls = chooser(shape)(value) if shape.classes else None
         if cls is not None:
-            return _object(cls, value, f"{path}.", problems)
+            return _salvage_object(cls, value, f"{path}.", problems)
         if shape.values is not None:
             return _mapping(value, shape.values, path, problems)
     if isinstance(value, list) and shape.items is not None:
         return _list(value, shape.items, path, problems)
-    return _note(value, shape, path, problems)
+    return _note_misfit(value, shape, path, problems)
 
 
 def _mapping(
@@ -109,11 +111,11 @@ def _list(
 
 def _element(value: object, shape: Shape, path: str, problems: list[str]) -> Any:
     if value is None and not shape.nullable:
-        return _note(value, shape, path, problems)
-    return _value(value, shape, check_for(shape), path, problems)
+        return _note_misfit(value, shape, path, problems)
+    return _salvage_value(value, shape, check_for(shape), path, problems)
 
 
-def _note(value: object, shape: Shape, path: str, problems: list[str]) -> Any:
+def _note_misfit(value: object, shape: Shape, path: str, problems: list[str]) -> Any:
     kind = _KINDS.get(value.__class__, "null")
     problems.append(f"{path}: expected {describe(shape)}, got {kind}")
     return UNSET

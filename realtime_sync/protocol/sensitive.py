@@ -78,11 +78,11 @@ def left_out(frame: object) -> Any:
 def hidden_text(text: str) -> str:
     """Return a text with the secrets of the addresses in it hidden."""
     if "=" in text:
-        text = _IN_QUERY.sub(_query, text)
+        text = _IN_QUERY.sub(_hide_in_query, text)
     return _USER.sub(HIDDEN, text) if "://" in text else text
 
 
-def _query(found: re.Match[str]) -> str:
+def _hide_in_query(found: re.Match[str]) -> str:
     mark, name, value = found.groups()
     return f"{mark}{name}={HIDDEN if is_secret(name) else value}"
 

@@ -75,13 +75,13 @@ def shape_of(annotation: object) -> Shape:
         return Shape(scalars=(annotation,))
     if isinstance(annotation, type) and has(annotation):
         return Shape(classes=(annotation,))
-    return _composite(annotation)
+    return _composite_shape(annotation)
 
 
-def _composite(annotation: object) -> Shape:
+def _composite_shape(annotation: object) -> Shape:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Union or origin is getattr(types, "UnionType", Union):
-        return _merge([shape_of(each) for each in arguments])
+        return _union_shape([shape_of(each) for each in arguments])
     if origin is tuple:
         return Shape(items=shape_of(arguments[0]))
     if isinstance(origin, type) and issubclass(origin, Mapping):
@@ -89,7 +89,7 @@ def _composite(annotation: object) -> Shape:
     raise TypeError(f"the vocabulary has no annotation like {annotation!r}")
 
 
-def _merge(shapes: list[Shape]) -> Shape:
+def _union_shape(shapes: list[Shape]) -> Shape:
     return Shape(
         scalars=tuple(kind for each in shapes for kind in each.scalars),
         items=next((each.items for each in shapes if each.items), None),

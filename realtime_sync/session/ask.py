@@ -243,14 +243,16 @@ def question_items(question: object, heard: tuple[str, int]) -> list[InputItem]:
         OSError: the file cannot be read.
     """
     if isinstance(question, str):
-        return [_user({"type": "input_text", "text": question})]
+        return [_user_message({"type": "input_text", "text": question})]
     if isinstance(question, Audio):
-        return [_user({"type": "input_audio", "audio": _as_heard(question, heard)})]
+        return [
+            _user_message({"type": "input_audio", "audio": _as_heard(question, heard)})
+        ]
     if isinstance(question, PathLike):
-        sound = _read(question, heard)
-        return [_user({"type": "input_audio", "audio": sound})]
+        sound = _read_question(question, heard)
+        return [_user_message({"type": "input_audio", "audio": sound})]
     if isinstance(question, (bytes, bytearray, memoryview)):
-        return [_user({"type": "input_audio", "audio": bytes(question)})]
+        return [_user_message({"type": "input_audio", "audio": bytes(question)})]
     if isinstance(question, Mapping) or hasattr(question, "type"):
         return [cast("InputItem", question)]
     if isinstance(question, Sequence):
@@ -270,7 +272,7 @@ def _as_heard(sound: Audio, heard: tuple[str, int]) -> bytes:
     return convert(sound.data, sound.format, form, rate=sound.rate, to_rate=rate)
 
 
-def _read(path: PathLike[str], heard: tuple[str, int]) -> bytes:
+def _read_question(path: PathLike[str], heard: tuple[str, int]) -> bytes:
     """The sound of a file, as the session hears it."""
     from ..audio import audio_format, read_file
 
@@ -278,7 +280,7 @@ def _read(path: PathLike[str], heard: tuple[str, int]) -> bytes:
     return read_file(path, audio_format(form, rate=rate))
 
 
-def _user(part: dict[str, Any]) -> UserMessage:
+def _user_message(part: dict[str, Any]) -> UserMessage:
     from ..protocol.items import ContentPart, UserMessage
 
     return UserMessage(content=(ContentPart(**part),))

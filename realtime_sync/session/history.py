@@ -31,11 +31,11 @@ def read_history(saved: object) -> RestorePlan:
         ConfigurationError: it is none of these, or the file is no recording.
         OSError: the file cannot be read.
     """
-    items, remarks = with_short_ids(_items(saved), _shorter)
+    items, remarks = with_short_ids(_saved_items(saved), _short_id)
     return plan_items(items, remarks=remarks)
 
 
-def _items(saved: object) -> tuple[Restorable, ...]:
+def _saved_items(saved: object) -> tuple[Restorable, ...]:
     if isinstance(saved, Snapshot):
         return saved.items
     if isinstance(saved, (str, os.PathLike)):
@@ -62,6 +62,6 @@ def _of_packed(packed: Mapping[str, Any]) -> tuple[Item, ...]:
         raise ConfigurationError(f"history is no snapshot: {exc!r}") from None
 
 
-def _shorter(name: str) -> str:
+def _short_id(name: str) -> str:
     """Always the same for an id, so that a call finds its output."""
     return "saved_" + sha256(name.encode("utf-8", "replace")).hexdigest()[:24]

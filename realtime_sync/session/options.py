@@ -238,11 +238,13 @@ def with_keywords(
     known = fields_dict(SessionOptions)
     for name in keywords:
         if name not in known:
-            raise TypeError(f"there is no option {name}={_meant(name, tuple(known))}")
+            raise TypeError(
+                f"there is no option {name}={_hint_for_option(name, tuple(known))}"
+            )
     return evolve(options, **keywords)
 
 
-def _meant(name: str, known: tuple[str, ...]) -> str:
+def _hint_for_option(name: str, known: tuple[str, ...]) -> str:
     """What to write instead of an option that there is not, if that is known."""
     right = _MEANT.get(name, name)
     if right in known:

@@ -72,8 +72,8 @@ def raise_for_status(reply: Reply) -> None:
     """
     if reply.status in ("completed", "in_progress"):
         return
-    details = _part(reply.response, "status_details")
-    reason = _field(details, "reason")
+    details = _member(reply.response, "status_details")
+    reason = _text_member(details, "reason")
     if reply.status in _ENDINGS:
         error: type[ResponseError] = _ENDINGS[reply.status]
         raise error(
@@ -82,12 +82,12 @@ def raise_for_status(reply: Reply) -> None:
             response=reply.response,
             reply=reply,
         )
-    cause = _part(details, "error")
-    code = _field(cause, "code") or _field(cause, "type")
+    cause = _member(details, "error")
+    code = _text_member(cause, "code") or _text_member(cause, "type")
     raise ResponseFailed(
         redact(
             f"response {reply.id} {reply.status}: "
-            f"{_field(cause, 'message') or code or reason or 'no reason given'}"
+            f"{_text_member(cause, 'message') or code or reason or 'no reason given'}"
         ),
         response=reply.response,
         reply=reply,
@@ -124,13 +124,13 @@ def output_words(
     told: list[tuple[Optional[str], str]] = []
     for item in messages:
         text = "".join(
-            _field(part, "text") or _field(part, "transcript") or ""
+            _text_member(part, "text") or _text_member(part, "transcript") or ""
             for part in getattr(item, "content", None) or ()
         )
         pieces = said.get(getattr(item, "id", None), "")
         if len(said) == len(messages) == 1:
             (pieces,) = said.values()  # Of a server that names no items.
-        told.append((_field(item, "phase"), whole_text(pieces, text)))
+        told.append((_text_member(item, "phase"), whole_text(pieces, text)))
     return by_phase(told)
 
 
@@ -153,15 +153,15 @@ def _is_message(item: object) -> bool:
     )
 
 
-def _part(value: object, name: str) -> Any:
+def _member(value: object, name: str) -> Any:
     """A field of an object or a mapping; None for whatever is empty."""
     if isinstance(value, Mapping):
         return value.get(name) or None
     return getattr(value, name, None) or None
 
 
-def _field(value: object, name: str) -> Optional[str]:
+def _text_member(value: object, name: str) -> Optional[str]:
     if isinstance(value, str):
         return value if name == "reason" else None
-    found = _part(value, name)
+    found = _member(value, name)
     return found if isinstance(found, str) and found else None

@@ -230,8 +230,9 @@ class ResponseHandle(CommandHandle):
             text=words.text,
             commentary=words.commentary,
             audio=self._audio(log),
-            tool_calls=_calls(log, response) or _calls([], self._state),
-            status=_status(response, self._finished),
+            tool_calls=_function_calls(log, response)
+            or _function_calls([], self._state),
+            status=_response_status(response, self._finished),
             response=response,
         )
 
@@ -241,7 +242,7 @@ class ResponseHandle(CommandHandle):
         return super().done()
 
     def _words(self, log: list[Any], output: Optional[Iterable[object]]) -> Words:
-        said, phases = _said(log), _phases(log)
+        said, phases = _texts_by_item(log), _phases_by_item(log)
         words = output_words(output, said)
         if words == Words():
             words = by_phase((phases.get(each), said[each]) for each in said)
@@ -389,7 +390,7 @@ def _response_types() -> frozenset[str]:
     return frozenset(name for name in names if name.startswith("response."))
 
 
-def _said(log: list[Any]) -> dict[Any, str]:
+def _texts_by_item(log: list[Any]) -> dict[Any, str]:
     """What deltas and the ends of texts said, by item id."""
     parts: dict[Any, dict[Any, str]] = {}
     for event in log:
@@ -407,7 +408,7 @@ def _said(log: list[Any]) -> dict[Any, str]:
     return {item_id: "".join(item.values()) for item_id, item in parts.items()}
 
 
-def _phases(log: list[Any]) -> dict[Any, Any]:
+def _phases_by_item(log: list[Any]) -> dict[Any, Any]:
     """In which phase items are, by item id."""
     items = [e.item for e in log if e.type.startswith("response.output_item.")]
     return {
@@ -417,7 +418,7 @@ def _phases(log: list[Any]) -> dict[Any, Any]:
     }
 
 
-def _calls(log: list[Any], response: object) -> tuple[Any, ...]:
+def _function_calls(log: list[Any], response: object) -> tuple[Any, ...]:
     items = [e.item for e in log if e.type == "response.output_item.done"]
     items += list(getattr(response, "output", None) or ())
     calls: dict[Any, Any] = {}
@@ -427,7 +428,7 @@ def _calls(log: list[Any], response: object) -> tuple[Any, ...]:
     return tuple(calls.values())
 
 
-def _status(response: object, finished: Optional[ServerEvent]) -> str:
+def _response_status(response: object, finished: Optional[ServerEvent]) -> str:
     status = getattr(response, "status", None)
     if isinstance(status, str):
         return status

@@ -141,7 +141,7 @@ class Restorer:
         end, which is right behind what that server has taken.
         """
         item_id = command.item.id
-        before = _nearest(plan.report.restored, dropped, item_id)
+        before = _kept_predecessor(plan.report.restored, dropped, item_id)
         place: MaybeText = self.names.get(before, before)
         later = self._sent.get(before, -1) > self._sent[item_id]
         if place == command.previous_item_id and not later:
@@ -297,7 +297,9 @@ class Rebuild:
         return handle
 
 
-def _nearest(order: Sequence[str], dropped: Mapping[str, str], item_id: str) -> str:
+def _kept_predecessor(
+    order: Sequence[str], dropped: Mapping[str, str], item_id: str
+) -> str:
     """The item that an item comes behind, refused ones left out."""
     before = order[: order.index(item_id)]
     return next((each for each in reversed(before) if each not in dropped), "root")

@@ -85,7 +85,7 @@ def plan_interruption(
         item = snapshot.item(item_id)
         if item is not None and _is_spoken(item):
             parts = [part for part in played if part.item_id == item_id]
-            commands += _cut(snapshot, item, parts)
+            commands += _truncate(snapshot, item, parts)
     known = {part.item_id for part in played}
     for item in active.output if active is not None else ():
         if item.id not in known and item.id not in settled:
@@ -132,7 +132,9 @@ def _is_spoken(item: Item) -> bool:
     return item.type == "message" and item.role == "assistant"
 
 
-def _cut(snapshot: Snapshot, item: Item, parts: list[Played]) -> Iterator[ClientEvent]:
+def _truncate(
+    snapshot: Snapshot, item: Item, parts: list[Played]
+) -> Iterator[ClientEvent]:
     """Cut one item where it was last heard."""
     if any(_became_text(item, part) for part in parts):
         yield from _told_again(snapshot, item, parts)
@@ -147,7 +149,7 @@ def _cut(snapshot: Snapshot, item: Item, parts: list[Played]) -> Iterator[Client
         # A part of which nothing was heard, in an item of which something was:
         # zero is refused, and deleting would take the rest away.
         end = max(ms, 1)
-        content = _content(item, part.content_index)
+        content = _part_at(item, part.content_index)
         if content is not None and content.heard_ms is not None:
             if content.heard_ms <= end:
                 continue
@@ -163,7 +165,7 @@ def _became_text(item: Item, part: Played) -> bool:
 
     So it is on a connection that took the place of the one that said it.
     """
-    content = _content(item, part.content_index)
+    content = _part_at(item, part.content_index)
     return content is not None and content.type in ("output_text", "text")
 
 
@@ -181,14 +183,14 @@ def _told_again(
     yield ConversationItemDelete(item_id=item.id)
     if text:
         yield ConversationItemCreate(
-            previous_item_id=_before(snapshot, item),
+            previous_item_id=_predecessor(snapshot, item),
             item=AssistantMessage(
                 id=item.id, content=(ContentPart(type="output_text", text=text),)
             ),
         )
 
 
-def _before(snapshot: Snapshot, item: Item) -> str:
+def _predecessor(snapshot: Snapshot, item: Item) -> str:
     """What an item is put after: the one before it, or the root."""
     ids = [each.id for each in snapshot.items]
     at = ids.index(item.id) if item.id in ids else 0
@@ -207,7 +209,7 @@ def _unplayed(snapshot: Snapshot, item: Item) -> Iterator[ClientEvent]:
 def _whole_ms(item: Item, part: Played) -> int:
     """Whole milliseconds that were heard, no more than were received."""
     ms = int(min(part.heard_ms, part.received_ms))
-    content = _content(item, part.content_index)
+    content = _part_at(item, part.content_index)
     if content is not None and content.audio_bytes:
         ms = min(ms, content.audio_ms)
     return max(ms, 0)
@@ -218,7 +220,7 @@ def _heard_to_the_end(snapshot: Snapshot, item: Item, part: Played, ms: int) -> 
     response = _response_of(snapshot, item)
     if not item.closed and not (response is not None and response.closed):
         return False
-    content = _content(item, part.content_index)
+    content = _part_at(item, part.content_index)
     total = int(part.received_ms)
     if content is not None:
         total = max(total, content.audio_ms)
@@ -231,7 +233,7 @@ def _response_of(snapshot: Snapshot, item: Optional[Item]) -> Optional[ResponseS
     return snapshot.response(item.response_id)
 
 
-def _content(item: Item, index: int) -> Optional[Part]:
+def _part_at(item: Item, index: int) -> Optional[Part]:
     return item.content[index] if 0 <= index < len(item.content) else None
 
 

@@ -74,18 +74,20 @@ def described(item: Item, wire: WireItem, *, final: bool) -> Item:
     for name in ("error", "tools"):
         if value := given(getattr(wire, name, None)):
             changes[name] = _as_json(value)
-    changes["status"] = _status(item, wire, final)
+    changes["status"] = _merged_status(item, wire, final)
     if changes["status"] != item.status:
         changes["concluded"] = text_or_none(getattr(wire, "status", None)) is None
-    changes["closed"] = item.closed or _closes(item, wire, final)
+    changes["closed"] = item.closed or _ends_item(item, wire, final)
     wanted = given(getattr(wire, "content", None)) or ()
     if wanted:
         role = changes.get("role", item.role)
-        changes["content"] = _parts(item, wanted[: FURTHEST_PART + 1], role, final)
+        changes["content"] = _merged_parts(
+            item, wanted[: FURTHEST_PART + 1], role, final
+        )
     return changed(item, changes)
 
 
-def _status(item: Item, wire: WireItem, final: bool) -> Optional[str]:
+def _merged_status(item: Item, wire: WireItem, final: bool) -> Optional[str]:
     reported = text_or_none(getattr(wire, "status", None))
     kind = text_or_none(getattr(wire, "type", None)) or ""
     if final and reported is None and not kind.startswith("mcp_"):
@@ -93,7 +95,7 @@ def _status(item: Item, wire: WireItem, final: bool) -> Optional[str]:
     return next_item_status(item.status, reported, concluded=item.concluded)
 
 
-def _closes(item: Item, wire: WireItem, final: bool) -> bool:
+def _ends_item(item: Item, wire: WireItem, final: bool) -> bool:
     """Say whether no delta is to be expected after this description."""
     status = given(getattr(wire, "status", None))
     if status == "in_progress":
@@ -105,7 +107,7 @@ def _closes(item: Item, wire: WireItem, final: bool) -> bool:
     return wire.type in _WHOLE
 
 
-def _parts(
+def _merged_parts(
     item: Item, wanted: Sequence[ContentPart], role: Optional[str], final: bool
 ) -> tuple[Part, ...]:
     parts = list(item.content)

@@ -127,7 +127,7 @@ def resumed(snapshot: Snapshot, left: Optional[Unconfirmed]) -> tuple[Restorable
     if left is None:
         return tuple(items)
     known = {item.id for item in left.items} | set(left.names.values())
-    late = [_likeness(item) for item in items if item.id not in known]
+    late = [_item_likeness(item) for item in items if item.id not in known]
     before: Optional[str] = None
     for item in left.items:
         name = left.names.get(item.id, item.id)
@@ -135,15 +135,15 @@ def resumed(snapshot: Snapshot, left: Optional[Unconfirmed]) -> tuple[Restorable
         if name in ids:
             before = name
         elif item.id in left.ids and item.id not in snapshot._order.dead:
-            if _likeness(item) in late:
-                late.remove(_likeness(item))
+            if _item_likeness(item) in late:
+                late.remove(_item_likeness(item))
                 continue
             items.insert(ids.index(before) + 1 if before else 0, item)
             before = item.id
     return tuple(items)
 
 
-def _likeness(item: Restorable) -> tuple[Any, ...]:
+def _item_likeness(item: Restorable) -> tuple[Any, ...]:
     if isinstance(item, SpokenMessage):
         return (item.id,)  # Its words are not known.
     return item.type, item.said, item.call_id, item.output
@@ -198,7 +198,9 @@ def plan_items(
     calls = {
         item.call_id
         for item in conversation
-        if isinstance(item, Item) and item.type == "function_call" and not _grows(item)
+        if isinstance(item, Item)
+        and item.type == "function_call"
+        and not _is_being_made(item)
     }
     for item in conversation:
         built, remark = _rebuild(item, calls) if wanted else (None, "not wanted")
@@ -250,7 +252,7 @@ def _without_nulls(value: object) -> Any:
     }
 
 
-def _grows(item: Item) -> bool:
+def _is_being_made(item: Item) -> bool:
     """
     Whether a response is making an item.
 
@@ -281,12 +283,12 @@ def creatable(item: Item) -> tuple[Optional[InputItem], Optional[str]]:
         The item to create and how it differs, None for not at all; or None, and
         why there is none.
     """
-    if _grows(item):
+    if _is_being_made(item):
         return None, "was not finished"
     if item.type == "message":
-        return _message(item)
+        return _rebuilt_message(item)
     if item.type == "function_call":
-        return _call(item), None
+        return _rebuilt_call(item), None
     if item.type == "function_call_output":
         return (
             FunctionCallOutput(
@@ -297,7 +299,7 @@ def creatable(item: Item) -> tuple[Optional[InputItem], Optional[str]]:
     return None, f"a {item.type or 'nameless'} item is made by the server only"
 
 
-def _call(item: Item) -> FunctionCall:
+def _rebuilt_call(item: Item) -> FunctionCall:
     return FunctionCall(
         id=item.id,
         call_id=item.call_id or "",
@@ -306,14 +308,14 @@ def _call(item: Item) -> FunctionCall:
     )
 
 
-def _message(item: Item) -> tuple[Any, Optional[str]]:
+def _rebuilt_message(item: Item) -> tuple[Any, Optional[str]]:
     kind = _MESSAGES.get(item.role or "")
     if kind is None:
         return None, f"messages of {item.role!r} cannot be created"
     remarks = set()
     content = []
     for part in item.content:
-        rebuilt, remark = _part(part, assistant=item.role == "assistant")
+        rebuilt, remark = _rebuilt_part(part, assistant=item.role == "assistant")
         if rebuilt is not None:
             content.append(rebuilt)
         if remark is not None:
@@ -326,7 +328,7 @@ def _message(item: Item) -> tuple[Any, Optional[str]]:
     return built, "; ".join(sorted(remarks)) or None
 
 
-def _part(
+def _rebuilt_part(
     part: Part, *, assistant: bool
 ) -> tuple[Optional[ContentPart], Optional[str]]:
     kind = "output_text" if assistant else "input_text"

@@ -109,18 +109,18 @@ def _of_wire(item: Mapping[str, Any], new_id: Callable[[], str]) -> Restorable:
         raise TypeError("; ".join(event.problems))
     told = event.item
     if isinstance(told, UserMessage) and any(part.audio for part in told.content):
-        return SpokenMessage(id=named["id"], parts=tuple(map(_given, told.content)))
+        return SpokenMessage(id=named["id"], parts=tuple(map(_as_given, told.content)))
     return described(Item(id=told.id), told, final=True)
 
 
-def _given(part: ContentPart) -> ContentPart:
+def _as_given(part: ContentPart) -> ContentPart:
     """A part of the user's as a client gives it: sound speaks for itself."""
     return evolve(part, transcript=UNSET, format=UNSET) if part.audio else part
 
 
 def _of_chat(message: Mapping[str, Any], new_id: Callable[[], str]) -> list[Item]:
     role, content = message["role"], message.get("content")
-    item_id = _text(message.get("id")) or new_id()
+    item_id = _as_text(message.get("id")) or new_id()
     if role == "tool":
         output = "".join(part.text or "" for part in _chat_parts(content, "user"))
         call_id = message.get("tool_call_id")
@@ -132,7 +132,7 @@ def _of_chat(message: Mapping[str, Any], new_id: Callable[[], str]) -> list[Item
         raise TypeError(
             f"role must be one of {', '.join((*_CHAT_ROLES, 'tool'))}, not {role!r}"
         )
-    calls = [_call(each, new_id) for each in message.get("tool_calls") or ()]
+    calls = [_call_item(each, new_id) for each in message.get("tool_calls") or ()]
     parts = _chat_parts(content, role)
     if calls and not parts:
         return calls
@@ -159,14 +159,18 @@ def _chat_part(part: object, kind: str) -> Part:
         # An object in chat completions, the URL itself in this protocol.
         named = image if isinstance(image, Mapping) else {"url": image}
         url, detail = named.get("url"), named.get("detail", part.get("detail"))
-        return Part(type="input_image", image_url=_text(url), detail=_text(detail))
+        return Part(
+            type="input_image", image_url=_as_text(url), detail=_as_text(detail)
+        )
     for name in ("text", "refusal"):
         if part.get(name) is not None:
-            return Part(type=kind, text=_text(part[name]))
-    return Part(type=_text(part.get("type")), transcript=_text(part.get("transcript")))
+            return Part(type=kind, text=_as_text(part[name]))
+    return Part(
+        type=_as_text(part.get("type")), transcript=_as_text(part.get("transcript"))
+    )
 
 
-def _call(call: Mapping[str, Any], new_id: Callable[[], str]) -> Item:
+def _call_item(call: Mapping[str, Any], new_id: Callable[[], str]) -> Item:
     function, call_id = call.get("function") or {}, call.get("id")
     if not isinstance(function.get("name"), str) or not isinstance(call_id, str):
         raise TypeError("a tool call needs an id and the name of a function")
@@ -175,11 +179,11 @@ def _call(call: Mapping[str, Any], new_id: Callable[[], str]) -> Item:
         type="function_call",
         call_id=call_id,
         name=function["name"],
-        arguments=_text(function.get("arguments")) or "{}",
+        arguments=_as_text(function.get("arguments")) or "{}",
     )
 
 
-def _text(value: object) -> Optional[str]:
+def _as_text(value: object) -> Optional[str]:
     if value is not None and not isinstance(value, str):
         raise TypeError(f"expected text, got {type(value).__name__}")
     return value

@@ -68,7 +68,7 @@ def put_growing(snapshot: Snapshot, item: Item) -> Snapshot:
         values["_overlay"] = {}
     copy = _new(Snapshot)
     _set(copy, "__dict__", values)
-    return copy if values["_overlay"] else _bounded(copy)
+    return copy if values["_overlay"] else _forget_oldest_items(copy)
 
 
 def put_part(snapshot: Snapshot, item: Item, index: int, part: Part) -> Snapshot:
@@ -105,7 +105,7 @@ def put(snapshot: Snapshot, *items: Item) -> Snapshot:
     overlay = dict(snapshot._overlay)
     for item in items:
         overlay.pop(item.id, None)
-    return _bounded(updated(snapshot, {"_base": base, "_overlay": overlay}))
+    return _forget_oldest_items(updated(snapshot, {"_base": base, "_overlay": overlay}))
 
 
 def store(snapshot: Snapshot, item: Item) -> Snapshot:
@@ -146,7 +146,7 @@ def erase(snapshot: Snapshot, items: Iterable[str]) -> Snapshot:
     return updated(drop(snapshot, items), {"_order": order})
 
 
-def _bounded(snapshot: Snapshot) -> Snapshot:
+def _forget_oldest_items(snapshot: Snapshot) -> Snapshot:
     limit = snapshot.limits.max_items
     surplus = len(snapshot._base) - limit
     if surplus <= limit // 8:  # Many at once: each time costs what is left.
@@ -190,7 +190,9 @@ def _given_up(snapshot: Snapshot, stuck: list[ResponseState]) -> Snapshot:
     for _ in stuck:
         detail = "forgotten: too many others have begun and not ended"
         kind, begun = "endless_response", "response.created"
-        snapshot = _noted(snapshot, Anomaly(kind=kind, detail=detail, event_type=begun))
+        snapshot = _add_anomaly(
+            snapshot, Anomaly(kind=kind, detail=detail, event_type=begun)
+        )
     return snapshot
 
 
@@ -212,12 +214,12 @@ def note(
         item_id=text_or_none(item_id),
         response_id=text_or_none(response_id),
     )
-    return _noted(snapshot, anomaly)
+    return _add_anomaly(snapshot, anomaly)
 
 
-def _noted(snapshot: Snapshot, anomaly: Anomaly) -> Snapshot:
+def _add_anomaly(snapshot: Snapshot, anomaly: Anomaly) -> Snapshot:
     kept = snapshot.anomalies
-    if kept and _same(kept[-1], anomaly):
+    if kept and _same_anomaly(kept[-1], anomaly):
         anomaly = changed_in(anomaly, "count", kept[-1].count + 1)
         kept = kept[:-1]
     limit = snapshot.limits.max_anomalies
@@ -252,7 +254,7 @@ def shortened(text: str) -> str:
     return f"{text[:LONGEST_DETAIL]}... ({len(text)} characters)"
 
 
-def _same(one: Anomaly, other: Anomaly) -> bool:
+def _same_anomaly(one: Anomaly, other: Anomaly) -> bool:
     return (
         one.kind == other.kind
         and one.event_type == other.event_type

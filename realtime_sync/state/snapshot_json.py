@@ -85,7 +85,7 @@ def _unpack_response(packed: Mapping[str, Any]) -> ResponseState:
     values["metadata"] = freeze(packed.get("metadata"))
     if any(wire.values()):
         frame = {"type": "response.done", "response": wire}
-        response = _structure(frame).response
+        response = _structured(frame).response
         values["status_details"] = response.status_details
         values["usage"] = response.usage
     return ResponseState(**values)
@@ -102,18 +102,18 @@ def _unpack_session(packed: Optional[Mapping[str, Any]]) -> Any:
     if packed is None:
         return None
     frame = {"type": "session.updated", "session": packed}
-    return _structure(frame, session_type=packed.get("type", "realtime")).session
+    return _structured(frame, session_type=packed.get("type", "realtime")).session
 
 
 def _unpack_limits(packed: Iterable[object]) -> tuple[Any, ...]:
     if not packed:
         return ()
     frame = {"type": "rate_limits.updated", "rate_limits": packed}
-    limits: tuple[Any, ...] = _structure(frame).rate_limits
+    limits: tuple[Any, ...] = _structured(frame).rate_limits
     return limits
 
 
-def _structure(frame: Mapping[str, Any], *, session_type: str = "realtime") -> Any:
+def _structured(frame: Mapping[str, Any], *, session_type: str = "realtime") -> Any:
     # The codec is not needed to follow a conversation, only to read one back.
     from ..protocol.codec import Codec
 

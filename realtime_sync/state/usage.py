@@ -77,28 +77,28 @@ class UsageTotals:
 
 def with_response(totals: UsageTotals, usage: Optional[Usage]) -> UsageTotals:
     """Add the usage of a response."""
-    return _add(totals, usage, _RESPONSE)
+    return _add_usage(totals, usage, _RESPONSE)
 
 
 def with_transcription(
     totals: UsageTotals, usage: Optional[TranscriptionUsage]
 ) -> UsageTotals:
     """Add the usage of a transcription."""
-    return _add(totals, usage, _TRANSCRIPTION)
+    return _add_usage(totals, usage, _TRANSCRIPTION)
 
 
-def _add(
+def _add_usage(
     totals: UsageTotals, usage: object, table: Mapping[str, tuple[str, ...]]
 ) -> UsageTotals:
     sums = {}
     for name, path in table.items():
-        figure = _figure(usage, path)
+        figure = _usage_figure(usage, path)
         if figure:
             sums[name] = getattr(totals, name) + figure
     return changed(totals, sums) if sums else totals
 
 
-def _figure(usage: object, path: tuple[str, ...]) -> float:
+def _usage_figure(usage: object, path: tuple[str, ...]) -> float:
     for name in path:
         usage = getattr(usage, name, None)
     return usage if isinstance(usage, (int, float)) else 0

@@ -46,13 +46,15 @@ class Vendor:
 
     def owns(self, url: str) -> bool:
         """Whether a URL's host is the vendor's."""
-        host = _host(url)
+        host = _host_of_url(url)
         return any(host == name or host.endswith("." + name) for name in self.hosts)
 
     def is_sent_to(self, url: str) -> bool:
         """Whether the environment wants the vendor's key to go to a URL's host."""
         named = os.environ.get(self.base_variable) if self.base_variable else None
-        return self.owns(url) or bool(named and _host(named) == _host(url))
+        return self.owns(url) or bool(
+            named and _host_of_url(named) == _host_of_url(url)
+        )
 
 
 OPENAI = Vendor(
@@ -283,7 +285,7 @@ def check_travels_safely(url: str, *, insecure: bool, proxy: Optional[str]) -> N
     stays = is_loopback(url) and (proxy is None or is_loopback(proxy))
     if not encrypted and not stays and not insecure:
         raise ConfigurationError(
-            f"the key would go to {_host(url)} in clear text; use wss:// or "
+            f"the key would go to {_host_of_url(url)} in clear text; use wss:// or "
             "https://, or insecure=True if that is really wanted"
         )
 
@@ -317,7 +319,7 @@ def organization_headers(url: str) -> dict[str, str]:
     return {name: value for name, value in headers.items() if value}
 
 
-def _host(url: str) -> str:
+def _host_of_url(url: str) -> str:
     try:
         return (urlsplit(url).hostname or "").lower()
     except ValueError:

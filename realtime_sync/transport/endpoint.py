@@ -286,7 +286,7 @@ class Endpoint:
                 path += "/realtime"
             if session_type == "translation":
                 path += "/translations"
-        purpose = _purpose(self.model_parameter, model, session_type, call_id)
+        purpose = _session_query(self.model_parameter, model, session_type, call_id)
         if purpose and self.model_parameter not in purpose:
             query.pop("model", None)
         if session_type == "live":
@@ -494,7 +494,7 @@ def _live_path(call_id: Optional[str], fork_of: Optional[str]) -> str:
     return "/live/sessions"
 
 
-def _purpose(
+def _session_query(
     model_parameter: str,
     model: Optional[str],
     session_type: str,

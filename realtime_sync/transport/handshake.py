@@ -99,12 +99,12 @@ def upgraded_socket(
     except websocket.WebSocketException as exc:
         exc.args = (redact(str(exc)),)
         raise ConnectFailed(
-            f"handshake with {_host(address)} failed: {redact(str(exc))}",
+            f"handshake with {_host_header(address)} failed: {redact(str(exc))}",
             retryable=isinstance(exc, _passing_failures()),
         ) from exc
     except (OSError, ValueError) as exc:
         raise ConnectFailed(
-            f"cannot connect to {_host(address)}: {redact(str(exc))}",
+            f"cannot connect to {_host_header(address)}: {redact(str(exc))}",
             retryable=not isinstance(exc, _LASTING),
         ) from exc
     finally:
@@ -133,7 +133,7 @@ class _Attempt:
     """
 
     def __init__(self, address: Address, deadline: Deadline) -> None:
-        self._client = _client(address, self._has_socket)
+        self._client = _websocket_client(address, self._has_socket)
         headers = dict(address.headers)
         if address.subprotocols:
             # As a plain header: the library refuses a server that echoes none.
@@ -239,7 +239,7 @@ class _Attempt:
             _shut(self._client.connection)
 
 
-def _client(address: Address, has_socket: Callable[[], None]) -> Any:
+def _websocket_client(address: Address, has_socket: Callable[[], None]) -> Any:
     """
     The library's client, which tells as soon as there is a socket to shut.
 
@@ -314,7 +314,7 @@ def _check_upgraded(client: websocket.WebSocket) -> None:
         raise HandshakeRefused(answer.status, answer.headers or {}, b"") from None
 
 
-def _host(address: Address) -> str:
+def _host_header(address: Address) -> str:
     from urllib.parse import urlsplit
 
     return urlsplit(address.url).netloc.rpartition("@")[2]

@@ -24,7 +24,7 @@ def error_in_body(body: bytes) -> tuple[Optional[str], str]:
     try:
         decoded = json.loads(body)
     except (ValueError, RecursionError):
-        return None, _words(body.decode("utf-8", "replace").strip())
+        return None, _words_without_keys(body.decode("utf-8", "replace").strip())
     if not isinstance(decoded, dict):
         return None, ""
     error = decoded.get("error") or decoded.get("detail") or decoded
@@ -32,19 +32,19 @@ def error_in_body(body: bytes) -> tuple[Optional[str], str]:
     if error is decoded and isinstance(several, list) and several:
         error = several[0]
     if isinstance(error, str):
-        return None, _words(error)
+        return None, _words_without_keys(error)
     if not isinstance(error, dict):
         return None, ""
     code = error.get("code")
     message = error.get("message") or error.get("detail") or error.get("title")
     return (
         # Telephone companies number their errors.
-        _words(str(code)) if isinstance(code, (str, int)) else None,
-        _words(message) if isinstance(message, str) else "",
+        _words_without_keys(str(code)) if isinstance(code, (str, int)) else None,
+        _words_without_keys(message) if isinstance(message, str) else "",
     )
 
 
-def _words(text: str) -> str:
+def _words_without_keys(text: str) -> str:
     """A short text without keys; cut later, or half a key would be left."""
     return redact(text)[:_MOST_WORDS]
 

@@ -46,9 +46,11 @@ def _escaped(record: logging.LogRecord) -> bool:
         return True
     try:
         if isinstance(record.args, Mapping):
-            record.args = {name: _shown(arg) for name, arg in record.args.items()}
+            record.args = {
+                name: _shown_argument(arg) for name, arg in record.args.items()
+            }
         else:
-            record.args = tuple(map(_shown, record.args or ()))
+            record.args = tuple(map(_shown_argument, record.args or ()))
         if record.exc_info and not record.exc_text:
             record.exc_text = _traceback(record.exc_info)
     except Exception:  # a text that cannot be made: logging itself reports that
@@ -61,7 +63,7 @@ def _write(record: logging.LogRecord) -> None:
     logging.getLogger(record.name).handle(record)
 
 
-def _shown(arg: object) -> object:
+def _shown_argument(arg: object) -> object:
     if arg is None or isinstance(arg, (int, float)):
         return arg
     if isinstance(arg, Block):
@@ -69,13 +71,13 @@ def _shown(arg: object) -> object:
     if isinstance(arg, Bounded):
         return one_line(redact(arg))
     if isinstance(arg, str):
-        return _line(arg)
-    shown = _Shown(_line(str(arg)), _line(repr(arg)))
+        return _short_line(arg)
+    shown = _Shown(_short_line(str(arg)), _short_line(repr(arg)))
     # Handlers that look at arguments should meet the object where that is safe.
     return arg if (str(shown), repr(shown)) == (str(arg), repr(arg)) else shown
 
 
-def _line(text: str) -> str:
+def _short_line(text: str) -> str:
     """One short line without keys; they are taken out before anything is cut."""
     text = redact(text)
     if len(text) > LONGEST:
@@ -107,15 +109,15 @@ def _traceback(exc_info: ExcInfo) -> Optional[str]:
     """A traceback in which every message is one line; None if the usual one is."""
     usual = logging.Formatter().formatException(exc_info)
     text = usual
-    for exc in _chain(exc_info[1]):
+    for exc in _exception_chain(exc_info[1]):
         for words in (str(exc), *getattr(exc, "__notes__", ())):
             if words:
-                text = text.replace(words, _line(words))
+                text = text.replace(words, _short_line(words))
     text = terminal_text(redact(text))
     return None if text == usual else text
 
 
-def _chain(exc: Optional[BaseException]) -> Iterator[BaseException]:
+def _exception_chain(exc: Optional[BaseException]) -> Iterator[BaseException]:
     """An exception and those that it came from."""
     waiting, seen = [exc], set()
     while waiting:

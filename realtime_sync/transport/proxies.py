@@ -42,11 +42,11 @@ def proxy_for(url: str, given: Optional[str]) -> Optional[str]:
         ConfigurationError: a proxy of that kind cannot be used.
     """
     if given is not None:
-        return _normal(given) if given else None
+        return _checked_proxy(given) if given else None
     if is_loopback(url):
         return None
     found = _from_environment(url)
-    return _normal(found) if found else None
+    return _checked_proxy(found) if found else None
 
 
 def is_loopback(url: str) -> bool:
@@ -94,7 +94,7 @@ def split_url(url: str) -> SplitResult:
     return parts
 
 
-def _normal(proxy: str) -> str:
+def _checked_proxy(proxy: str) -> str:
     if "://" not in proxy:
         proxy = f"http://{proxy}"
     if one_line(proxy) != proxy or " " in proxy:

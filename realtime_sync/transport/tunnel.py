@@ -82,7 +82,7 @@ def _through_http(
     """A tunnel through a proxy that is asked for it by ``CONNECT``."""
     (host, port), connect = target, socket.socket.connect
     sock: socket.socket
-    sock = _connected(by, deadline, known, make=socket.socket, connect=connect)
+    sock = _connected_through(by, deadline, known, make=socket.socket, connect=connect)
     try:
         place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         head = f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n"
@@ -114,7 +114,9 @@ def _through_socks(
         sock.connect(target)
 
     try:
-        sock = _connected(by, deadline, known, make=socks.socksocket, connect=connect)
+        sock = _connected_through(
+            by, deadline, known, make=socks.socksocket, connect=connect
+        )
     except socks.ProxyError as exc:
         # The library puts its own errors into one that says "Socket error".
         if isinstance(exc.socket_err or exc, socks.SOCKS5AuthError):
@@ -132,7 +134,7 @@ def _through_socks(
     return tunnel
 
 
-def _connected(
+def _connected_through(
     by: SplitResult,
     deadline: Deadline,
     known: Known,

@@ -61,7 +61,7 @@ class Dialect:
 
     def lift_server(self, frame: Mapping[str, Any]) -> Frame:
         """Turn a server's frame into the canonical shape."""
-        return _renamed(self.server_lift(frame.get("type"))(dict(frame)))
+        return _canonical_name(self.server_lift(frame.get("type"))(dict(frame)))
 
     def server_lift(self, spelt: object) -> View:
         """
@@ -80,8 +80,8 @@ class Dialect:
         In the beta, a session is of type ``realtime`` unless the event says
         otherwise; in GA it is for the client to say.
         """
-        lifted = _renamed(client_lift(frame.get("type"))(dict(frame)))
-        return _typed(lifted) if self._flat else lifted
+        lifted = _canonical_name(client_lift(frame.get("type"))(dict(frame)))
+        return with_session_type(lifted) if self._flat else lifted
 
     def lower_client(self, frame: Mapping[str, Any]) -> Frame:
         """Turn a client's canonical frame into the shape for the wire."""
@@ -96,9 +96,9 @@ class Dialect:
         down = lens.down
         steps: list[View] = [lens.up]
         if name == "session.update":
-            steps.append(_typed)
+            steps.append(with_session_type)
         if self._flat:
-            steps.append(lambda frame: _flat(frame, down))
+            steps.append(lambda frame: _lowered_session(frame, down))
         if name in self._wishes:
             steps.append(self._wishes[name])
         return in_turn(steps)
@@ -115,7 +115,7 @@ class Dialect:
         lens = SERVER.get(frame["type"])
         if lens is None or not self._flat:
             return {**frame, "type": spelt}
-        return _flat({**frame, "type": spelt}, lens.down)
+        return _lowered_session({**frame, "type": spelt}, lens.down)
 
     def lower_session(self, session: Mapping[str, Any]) -> Frame:
         """Turn a canonical session configuration into this dialect's, for REST."""
@@ -174,7 +174,7 @@ def client_lift(spelt: object) -> View:
     return in_turn(steps)
 
 
-def _renamed(frame: Frame) -> Frame:
+def _canonical_name(frame: Frame) -> Frame:
     spelt = frame.get("type")
     name = ALIASES.get(spelt) if spelt.__class__ is str else None
     return frame if name is None else {**frame, "type": name}
@@ -187,14 +187,15 @@ def _as_transcription(frame: Frame) -> Frame:
     return {**frame, "session": {**session, "type": "transcription"}}
 
 
-def _typed(frame: Frame) -> Frame:
+def with_session_type(frame: Frame, kind: str = "realtime") -> Frame:
+    """Say of which kind a session is that does not: without it, it has no class."""
     session = frame.get("session")
     if session.__class__ is not dict or "type" in session:
         return frame
-    return {**frame, "session": {"type": "realtime", **session}}
+    return {**frame, "session": {"type": kind, **session}}
 
 
-def _flat(frame: Frame, down: Callable[[Any], Any]) -> Frame:
+def _lowered_session(frame: Frame, down: Callable[[Any], Any]) -> Frame:
     lowered: Frame = down(frame)
     session = lowered.get("session")
     if session.__class__ is not dict:

@@ -70,7 +70,7 @@ _SAID = Lens(down=_modalities_down)
 _ASKED = Lens(_modalities_up, _modalities_down)
 
 
-def _voice(form: Lens) -> tuple[Field, ...]:
+def _voice_fields(form: Lens) -> tuple[Field, ...]:
     """The voice of a session and of a response."""
     return (
         Field("voice", ("audio", "output", "voice")),
@@ -78,7 +78,7 @@ def _voice(form: Lens) -> tuple[Field, ...]:
     )
 
 
-def _listening(form: Lens) -> tuple[Field, ...]:
+def _audio_fields(form: Lens) -> tuple[Field, ...]:
     """The rest of a session's audio."""
     return (
         Field("speed", ("audio", "output", "speed")),
@@ -97,26 +97,29 @@ LIMITS = (
 
 SESSION_SAID = (
     Field("modalities", ("output_modalities",), _SAID),
-    *_voice(_FORMAT),
-    *_listening(_FORMAT),
+    *_voice_fields(_FORMAT),
+    *_audio_fields(_FORMAT),
     *LIMITS,
 )
 """A session as the server describes it: nothing is lost on the way up."""
 
 SESSION_ASKED = (
     Field("modalities", ("output_modalities",), _ASKED),
-    *_voice(_FORMAT_ASKED),
-    *_listening(_FORMAT_ASKED),
+    *_voice_fields(_FORMAT_ASKED),
+    *_audio_fields(_FORMAT_ASKED),
     *LIMITS,
 )
 """A session as the client wants it: what GA refuses is put right."""
 
-RESPONSE_SAID = (Field("modalities", ("output_modalities",), _SAID), *_voice(_FORMAT))
+RESPONSE_SAID = (
+    Field("modalities", ("output_modalities",), _SAID),
+    *_voice_fields(_FORMAT),
+)
 """A response as the server describes it."""
 
 RESPONSE_ASKED = (
     Field("modalities", ("output_modalities",), _ASKED),
-    *_voice(_FORMAT_ASKED),
+    *_voice_fields(_FORMAT_ASKED),
     *LIMITS,
 )
 """The ``response`` of ``response.create``."""

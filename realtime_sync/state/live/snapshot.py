@@ -162,7 +162,7 @@ class LiveSnapshot:
 
     def messages(self) -> tuple[dict[str, Any], ...]:
         """Return the transcript as messages of the wire, all of it."""
-        return tuple(_message(*line) for line in self.transcript())
+        return tuple(_transcript_message(*line) for line in self.transcript())
 
     def to_messages(self) -> tuple[dict[str, Any], ...]:
         """
@@ -185,7 +185,7 @@ def recent(messages: Sequence[Any]) -> tuple[Any, ...]:
     kept: list[Any] = []
     left = HISTORY_TOKENS
     for message in reversed(messages):
-        size = sum(map(_size, message.get("content") or ()))
+        size = sum(map(_part_size, message.get("content") or ()))
         left -= ceil(size / BYTES_PER_TOKEN) + MESSAGE_TOKENS
         if left < 0 or len(kept) == HISTORY_MESSAGES:
             break
@@ -193,12 +193,12 @@ def recent(messages: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(reversed(kept))
 
 
-def _size(part: Any) -> int:
+def _part_size(part: Any) -> int:
     text = part.get("text") if isinstance(part, Mapping) else None
     return len(text.encode("utf-8", "replace")) if isinstance(text, str) else 0
 
 
-def _message(speaker: str, text: str) -> dict[str, Any]:
+def _transcript_message(speaker: str, text: str) -> dict[str, Any]:
     kind = "input_text" if speaker == "user" else "output_text"
     part = {"type": kind, "text": text}
     return {"type": "message", "role": speaker, "content": [part]}

@@ -56,12 +56,14 @@ def unpack(packed: Mapping[str, Any]) -> dict[str, Any]:
         AttributeError, KeyError, TypeError, ValueError: it is none.
     """
     delegations = [
-        _made(
+        _unpacked(
             Delegation,
             {
                 **each,
                 "response_ids": tuple(each["response_ids"]),
-                "calls": _by("call_id", (_made(Call, one) for one in each["calls"])),
+                "calls": _keyed_by(
+                    "call_id", (_unpacked(Call, one) for one in each["calls"])
+                ),
                 "sequence": MappingProxyType(dict(each.get("sequence") or {})),
             },
         )
@@ -70,37 +72,37 @@ def unpack(packed: Mapping[str, Any]) -> dict[str, Any]:
     backend = {name: tuple(each) for name, each in packed["usage"]["backend"].items()}
     said = Fragments(dropped=packed["dropped"])
     for piece in packed["said"]:
-        said = said.add(_made(Fragment, piece))
+        said = said.add(_unpacked(Fragment, piece))
     return dict(
         version=packed["version"],
         state=packed["state"],
         close_reason=packed["close_reason"],
         epochs=tuple(packed["epochs"]),
         anomalies=tuple(packed["anomalies"]),
-        session=_session(packed["session"]),
+        session=_unpacked_session(packed["session"]),
         decisions=tuple(_structured(each) for each in packed["decisions"]),
-        context=tuple(_made(Appended, each) for each in packed["context"]),
-        delegations=_by("id", delegations),
-        usage=_made(
+        context=tuple(_unpacked(Appended, each) for each in packed["context"]),
+        delegations=_keyed_by("id", delegations),
+        usage=_unpacked(
             LiveUsage, {**packed["usage"], "backend": MappingProxyType(backend)}
         ),
-        audio=_made(LiveAudio, packed["audio"]),
+        audio=_unpacked(LiveAudio, packed["audio"]),
         said=said,
     )
 
 
-def _made(cls: type[T], packed: Mapping[str, Any]) -> T:
+def _unpacked(cls: type[T], packed: Mapping[str, Any]) -> T:
     known: Any = cls
     # What is younger than the recording has the value that it has without one.
     kept = (name for name in fields_dict(known) if name in packed)
     return cls(**{name: packed[name] for name in kept})
 
 
-def _by(name: str, values: Iterable[T]) -> Mapping[str, T]:
+def _keyed_by(name: str, values: Iterable[T]) -> Mapping[str, T]:
     return MappingProxyType({getattr(each, name): each for each in values})
 
 
-def _session(packed: Any) -> Any:
+def _unpacked_session(packed: Any) -> Any:
     if not packed:
         return None
     return _structured({"type": "session.started", "session": packed}).session

@@ -77,7 +77,7 @@ def attributed_part(
     Returns:
         The place, or a snapshot with a note that it falls nowhere.
     """
-    attributed = _attributed(snapshot, event, _SPEAKING)
+    attributed = _attribute(snapshot, event, _SPEAKING)
     if isinstance(attributed, Snapshot):
         return attributed
     snapshot, item = attributed
@@ -92,10 +92,10 @@ def attributed_call(
     snapshot: Snapshot, event: CallEvent
 ) -> Union[tuple[Snapshot, Item], Snapshot]:
     """Find out which call arguments belong to, as `attributed_part` does."""
-    return _attributed(snapshot, event, _CALLING)
+    return _attribute(snapshot, event, _CALLING)
 
 
-def _attributed(
+def _attribute(
     snapshot: Snapshot, event: OutputPiece, fresh: Mapping[str, Optional[str]]
 ) -> Union[tuple[Snapshot, Item], Snapshot]:
     item = find(snapshot, event.item_id)
@@ -111,7 +111,7 @@ def _attributed(
     snapshot, state = _response_of(snapshot, event, item)
     item = item or _growing_item(snapshot, event, state)
     if item is None or item.announced or item.response_id != state.id:
-        snapshot, item = _made(snapshot, event, item, state, fresh)
+        snapshot, item = _make_item(snapshot, event, item, state, fresh)
     return snapshot, item
 
 
@@ -154,14 +154,14 @@ def with_response(
     """
     state = snapshot._responses.get(response_id)
     if state is None and not begins:
-        snapshot, state = _named(snapshot, response_id)
+        snapshot, state = _name_response(snapshot, response_id)
     if state is None:
         state = ResponseState(id=response_id, audio_rate=snapshot._audio_rate)
         snapshot = put_response(snapshot, state)
     return snapshot, state
 
 
-def _named(
+def _name_response(
     snapshot: Snapshot, response_id: str
 ) -> tuple[Snapshot, Optional[ResponseState]]:
     """Give a response its own id in place of one that was made up for it."""
@@ -204,7 +204,7 @@ def _growing_item(
     return None
 
 
-def _made(
+def _make_item(
     snapshot: Snapshot,
     event: OutputPiece,
     item: Optional[Item],

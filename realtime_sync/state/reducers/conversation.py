@@ -48,15 +48,15 @@ Listing = Union["events.ConversationItemAdded", "events.ConversationItemDone"]
 
 def item_added(snapshot: Snapshot, event: events.ConversationItemAdded) -> Snapshot:
     """`conversation.item.added`, in the beta `created`: an item takes its place."""
-    return _listed(snapshot, event, final=False)
+    return _list_item(snapshot, event, final=False)
 
 
 def item_done(snapshot: Snapshot, event: events.ConversationItemDone) -> Snapshot:
     """`conversation.item.done`: the item is what it will be."""
-    return _listed(snapshot, event, final=True)
+    return _list_item(snapshot, event, final=True)
 
 
-def _listed(snapshot: Snapshot, event: Listing, *, final: bool) -> Snapshot:
+def _list_item(snapshot: Snapshot, event: Listing, *, final: bool) -> Snapshot:
     wire = event.item
     if not wire or not wire.id:
         return note(snapshot, event, "no_id", "an item without an id cannot be kept")
@@ -129,13 +129,13 @@ def _says_nothing_new(
 def _asked_for_root(snapshot: Snapshot, wire: WireItem) -> tuple[Snapshot, bool]:
     """Say whether this client asked for the head; it is asked once per item."""
     for asked in snapshot._asked:
-        if _answers(snapshot, asked, wire):
+        if _answers_creation(snapshot, asked, wire):
             left = tuple(each for each in snapshot._asked if each is not asked)
             return updated(snapshot, {"_asked": left}), True
     return snapshot, False
 
 
-def _answers(snapshot: Snapshot, asked: Asked, wire: WireItem) -> bool:
+def _answers_creation(snapshot: Snapshot, asked: Asked, wire: WireItem) -> bool:
     if asked.item_id is not None:
         return bool(asked.item_id == wire.id)
     kind, role = wire.type, getattr(wire, "role", None)
@@ -221,7 +221,7 @@ def item_retrieved(
         return note(snapshot, event, "no_id", "an item without an id cannot be kept")
     item_id = wire.id
     item = find(snapshot, item_id) or Item(id=item_id)
-    item = _measured(snapshot, described(item, wire, final=item.closed))
+    item = _with_audio_rate(snapshot, described(item, wire, final=item.closed))
     if item_id not in snapshot._order.parents and not item.out_of_band:
         order = ordering.place_provisionally(snapshot._order, item_id)
         snapshot = reordered(snapshot, order)
@@ -231,7 +231,7 @@ def item_retrieved(
     return store(snapshot, item)
 
 
-def _measured(snapshot: Snapshot, item: Item) -> Item:
+def _with_audio_rate(snapshot: Snapshot, item: Item) -> Item:
     """Say in which format the audio is that came with a user's item."""
     if item.role != "user":
         return item

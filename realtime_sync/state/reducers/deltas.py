@@ -50,17 +50,19 @@ PART_DONE = "response.content_part.done"
 
 def text_delta(snapshot: Snapshot, event: events.ResponseTextDelta) -> Snapshot:
     """`response.output_text.delta`: more text."""
-    return _extended(snapshot, event, "_text", "output_text")
+    return _extend_words(snapshot, event, "_text", "output_text")
 
 
 def transcript_delta(
     snapshot: Snapshot, event: events.ResponseAudioTranscriptDelta
 ) -> Snapshot:
     """`response.output_audio_transcript.delta`: more of what is spoken."""
-    return _extended(snapshot, event, "_transcript", "output_audio")
+    return _extend_words(snapshot, event, "_transcript", "output_audio")
 
 
-def _extended(snapshot: Snapshot, event: WordsDelta, name: str, kind: str) -> Snapshot:
+def _extend_words(
+    snapshot: Snapshot, event: WordsDelta, name: str, kind: str
+) -> Snapshot:
     piece = event.delta
     if not piece:
         return snapshot
@@ -126,7 +128,7 @@ def _heard_elsewhere(
     snapshot, item, index = found
     part = item.content[index]
     if not part.audio_bytes:
-        part = changed_in(part, "audio_rate", _rate(snapshot, item))
+        part = changed_in(part, "audio_rate", _audio_rate(snapshot, item))
     part = changed_in(part, "audio_bytes", part.audio_bytes + size)
     return put_part(snapshot, item, index, part)
 
@@ -147,24 +149,26 @@ def _part_in_flight(snapshot: Snapshot, event: PartEvent) -> Optional[Place]:
     return (snapshot, item, index) if 0 <= index < len(item.content) else None
 
 
-def _rate(snapshot: Snapshot, item: Item) -> int:
+def _audio_rate(snapshot: Snapshot, item: Item) -> int:
     state = snapshot._responses.get(item.response_id or "")
     return state.audio_rate if state else snapshot._audio_rate
 
 
 def text_done(snapshot: Snapshot, event: events.ResponseTextDone) -> Snapshot:
     """`response.output_text.done`: the whole text."""
-    return _finished(snapshot, event, "_text", event.text, "output_text")
+    return _finish_words(snapshot, event, "_text", event.text, "output_text")
 
 
 def transcript_done(
     snapshot: Snapshot, event: events.ResponseAudioTranscriptDone
 ) -> Snapshot:
     """`response.output_audio_transcript.done`: the whole transcript."""
-    return _finished(snapshot, event, "_transcript", event.transcript, "output_audio")
+    return _finish_words(
+        snapshot, event, "_transcript", event.transcript, "output_audio"
+    )
 
 
-def _finished(
+def _finish_words(
     snapshot: Snapshot, event: WordsDone, name: str, whole: OrUnset[str], kind: str
 ) -> Snapshot:
     if not whole:
@@ -231,7 +235,7 @@ def _called_elsewhere(snapshot: Snapshot, event: CallDelta, piece: str) -> Snaps
     text = append(item._arguments, piece)
     snapshot = checked(snapshot, event, text, item.id)
     item = changed_in(item, "_arguments", text)
-    return put_call(snapshot, _called(item, event))
+    return put_call(snapshot, _with_call_fields(item, event))
 
 
 def arguments_done(snapshot: Snapshot, event: CallDone) -> Snapshot:
@@ -245,10 +249,10 @@ def arguments_done(snapshot: Snapshot, event: CallDone) -> Snapshot:
         found_so = compared("arguments", so_far, whole)
         snapshot = disagreed(snapshot, event, item, found_so)
         item = changed_in(item, "_arguments", whole_arguments(so_far, whole))
-    return put_growing(snapshot, _called(item, event))
+    return put_growing(snapshot, _with_call_fields(item, event))
 
 
-def _called(item: Item, event: CallEvent) -> Item:
+def _with_call_fields(item: Item, event: CallEvent) -> Item:
     """Fill in what an item lacks to be a call, from events that name it."""
     named = {name: text_or_none(getattr(event, name, None)) for name in _CALL}
     missing = {

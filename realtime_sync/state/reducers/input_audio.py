@@ -51,7 +51,7 @@ def speech_started(
 ) -> Snapshot:
     """`speech_started`: names the item that the speech will become."""
     start = given(event.audio_start_ms)
-    return _announced(
+    return _announce_item(
         snapshot, event, {"audio_start_ms": 0 if start is None else start}
     )
 
@@ -60,7 +60,7 @@ def speech_stopped(
     snapshot: Snapshot, event: events.InputAudioBufferSpeechStopped
 ) -> Snapshot:
     """`speech_stopped`: the speech of an announced item has ended."""
-    return _announced(snapshot, event, {"audio_end_ms": given(event.audio_end_ms)})
+    return _announce_item(snapshot, event, {"audio_end_ms": given(event.audio_end_ms)})
 
 
 def timeout_triggered(
@@ -71,7 +71,7 @@ def timeout_triggered(
         "audio_start_ms": given(event.audio_start_ms),
         "audio_end_ms": given(event.audio_end_ms),
     }
-    return _announced(snapshot, event, marks)
+    return _announce_item(snapshot, event, marks)
 
 
 def committed(snapshot: Snapshot, event: events.InputAudioBufferCommitted) -> Snapshot:
@@ -81,10 +81,10 @@ def committed(snapshot: Snapshot, event: events.InputAudioBufferCommitted) -> Sn
     previous = text_or_none(event.previous_item_id)
     if previous and previous != event.item_id and (known is None or known.announced):
         changes["previous_item_id"] = previous
-    return _announced(snapshot, event, changes)
+    return _announce_item(snapshot, event, changes)
 
 
-def _announced(
+def _announce_item(
     snapshot: Snapshot, event: Announcement, changes: dict[str, Any]
 ) -> Snapshot:
     """Change an item that need not exist yet."""
@@ -124,9 +124,9 @@ def transcription_delta(
     piece = text_or_none(event.delta)
     if piece is None:
         return snapshot
-    found = _spoken(snapshot, event)
+    found = _transcribed_part(snapshot, event)
     if found is None:
-        return _unattributed(snapshot, event)
+        return _note_no_item(snapshot, event)
     snapshot, item, index = found
     part = item.content[index]
     if part.transcription == "completed":
@@ -159,9 +159,9 @@ def transcription_completed(
     usage = with_transcription(snapshot.usage, given(event.usage))
     if usage is not snapshot.usage:
         snapshot = updated(snapshot, {"usage": usage})
-    found = _spoken(snapshot, event)
+    found = _transcribed_part(snapshot, event)
     if found is None:
-        return _unattributed(snapshot, event)
+        return _note_no_item(snapshot, event)
     snapshot, item, index = found
     changes: dict[str, Any] = {"transcription": "completed"}
     if given(event.transcript) is not None:
@@ -173,14 +173,14 @@ def transcription_failed(
     snapshot: Snapshot, event: events.ConversationItemInputAudioTranscriptionFailed
 ) -> Snapshot:
     """`input_audio_transcription.failed`: the item stays, without its text."""
-    found = _spoken(snapshot, event)
+    found = _transcribed_part(snapshot, event)
     if found is None:
-        return _unattributed(snapshot, event)
+        return _note_no_item(snapshot, event)
     snapshot, item, index = found
     return put(snapshot, with_part_changed(item, index, {"transcription": "failed"}))
 
 
-def _spoken(
+def _transcribed_part(
     snapshot: Snapshot, event: Transcription
 ) -> Optional[tuple[Snapshot, Item, int]]:
     """Return the item and part that a transcription is about, and where they are."""
@@ -188,7 +188,7 @@ def _spoken(
     if item_id is None:
         item = _last_untranscribed(snapshot)
         if item is None and _has_words(event) and _lists_none(snapshot):
-            snapshot, item = _made(snapshot)
+            snapshot, item = _unnamed_item(snapshot)
     elif item_id in snapshot._order.dead:
         item = None
     else:
@@ -211,7 +211,7 @@ def _lists_none(snapshot: Snapshot) -> bool:
     return all(each.startswith(UNNAMED) for each in users)
 
 
-def _made(snapshot: Snapshot) -> tuple[Snapshot, Item]:
+def _unnamed_item(snapshot: Snapshot) -> tuple[Snapshot, Item]:
     """Return an item for words that belong to none: some servers list none."""
     item = Item(id=unnamed(snapshot), type="message", role="user")
     order = ordering.place_provisionally(snapshot._order, item.id)
@@ -221,18 +221,18 @@ def _made(snapshot: Snapshot) -> tuple[Snapshot, Item]:
 def _last_untranscribed(snapshot: Snapshot) -> Optional[Item]:
     """Return the latest spoken item that still waits for its transcript."""
     for item in (*reversed(snapshot.announced), *reversed(snapshot.items)):
-        if item.role == "user" and _waits(item):
+        if item.role == "user" and _awaits_transcript(item):
             return item
     return None
 
 
-def _waits(item: Item) -> bool:
+def _awaits_transcript(item: Item) -> bool:
     return any(
         part.type == "input_audio" and part.transcription in (None, "in_progress")
         for part in item.content
     ) or (item.announced and not item.content)
 
 
-def _unattributed(snapshot: Snapshot, event: Transcription) -> Snapshot:
+def _note_no_item(snapshot: Snapshot, event: Transcription) -> Snapshot:
     detail = "there is no item that this can be about"
     return note(snapshot, event, "late_event", detail, item_id=event.item_id)

@@ -50,10 +50,10 @@ def response_created(snapshot: Snapshot, event: events.ResponseCreated) -> Snaps
         detail = f"the response is {known.status}"
         return note(snapshot, event, "late_event", detail, response_id=response_id)
     snapshot, state = with_response(snapshot, response_id, begins=True)
-    return _told(snapshot, state, wire)
+    return _store_response(snapshot, state, wire)
 
 
-def _told(
+def _store_response(
     snapshot: Snapshot, state: ResponseState, wire: Optional[Response]
 ) -> Snapshot:
     """Store what a response resource says about itself, its end excepted."""
@@ -132,7 +132,7 @@ def _output_item(
             item_id=item_id,
             response_id=state.id,
         )
-    return _output(snapshot, event, state, item_id, wire, final=final)
+    return _store_output_item(snapshot, event, state, item_id, wire, final=final)
 
 
 def _too_late(
@@ -153,7 +153,7 @@ def _id_at(state: ResponseState, index: Union[int, None, Unset]) -> str:
     return unnamed_item(state, index)
 
 
-def _output(
+def _store_output_item(
     snapshot: Snapshot,
     event: OutputEvent,
     state: ResponseState,
@@ -191,11 +191,11 @@ def response_done(snapshot: Snapshot, event: events.ResponseDone) -> Snapshot:
     if state.closed:
         detail = f"the response is {state.status}"
         return note(snapshot, event, "repeated", detail, response_id=state.id)
-    snapshot = _told(snapshot, state, wire)
+    snapshot = _store_response(snapshot, state, wire)
     before = snapshot
     for index, item in enumerate(given(getattr(wire, "output", None)) or ()):
         snapshot = _final_output(snapshot, event, state.id, index, item)
-    return _ended(snapshot, snapshot._responses[state.id], wire, before)
+    return _end_response(snapshot, snapshot._responses[state.id], wire, before)
 
 
 def _final_output(
@@ -210,12 +210,12 @@ def _final_output(
     if item_id in snapshot._order.dead:
         return snapshot
     if item_id not in state.items:
-        snapshot = _renamed(snapshot, state, unnamed_item(state, index), item_id)
+        snapshot = _rename_item(snapshot, state, unnamed_item(state, index), item_id)
     state = snapshot._responses[response_id]
-    return _output(snapshot, event, state, item_id, wire, final=True)
+    return _store_output_item(snapshot, event, state, item_id, wire, final=True)
 
 
-def _renamed(
+def _rename_item(
     snapshot: Snapshot, state: ResponseState, made_up: str, item_id: str
 ) -> Snapshot:
     """Give an item its own id in place of one that was made up for it."""
@@ -227,7 +227,7 @@ def _renamed(
     return put(erase(snapshot, (made_up,)), changed_in(item, "id", item_id))
 
 
-def _ended(
+def _end_response(
     snapshot: Snapshot,
     state: ResponseState,
     wire: Optional[Response],
@@ -244,7 +244,7 @@ def _ended(
     snapshot = put_response(snapshot, changed(state, changes))
     left = [find(snapshot, each) for each in state.items]
     closed = [
-        _closed(item, find(before, item.id), status)
+        _close_item(item, find(before, item.id), status)
         for item in left
         if item is not None
     ]
@@ -253,7 +253,7 @@ def _ended(
     return updated(snapshot, {"usage": totals})
 
 
-def _closed(item: Item, before: Optional[Item], response_status: str) -> Item:
+def _close_item(item: Item, before: Optional[Item], response_status: str) -> Item:
     if item.status in (None, "in_progress") or item.concluded:
         # An item that was called done is done, however its response has ended. That
         # the response lists it says nothing of that.
