@@ -62,7 +62,7 @@ def _one_of(*allowed: Optional[str]) -> Callable[[Any, Any, Any], None]:
     return check
 
 
-def _positive(instance: object, attribute: Attribute[Any], value: object) -> None:
+def _check_positive(instance: object, attribute: Attribute[Any], value: object) -> None:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     # Greater than nothing, which not-a-number is not either.
     if not number or not cast(float, value) > 0:
@@ -75,27 +75,29 @@ def _positive_or_none(
     instance: object, attribute: Attribute[Any], value: object
 ) -> None:
     if value is not None:
-        _positive(instance, attribute, value)
+        _check_positive(instance, attribute, value)
 
 
-def _context(instance: object, attribute: Attribute[Any], value: object) -> None:
+def _check_context(instance: object, attribute: Attribute[Any], value: object) -> None:
     if not isinstance(value, (contextvars.Context, Unset, type(None))):
         raise ConfigurationError(f"context must be a contextvars.Context: {value!r}")
 
 
-def _transport(instance: object, attribute: Attribute[Any], value: object) -> None:
+def _check_transport(
+    instance: object, attribute: Attribute[Any], value: object
+) -> None:
     if value is not None and not callable(value) and not hasattr(value, "begin_close"):
         raise ConfigurationError(
             f"transport must be a Transport, or open one when called: {value!r}"
         )
 
 
-def _text(instance: object, attribute: Attribute[Any], value: object) -> None:
+def _check_text(instance: object, attribute: Attribute[Any], value: object) -> None:
     if value is not None and not isinstance(value, str):
         raise ConfigurationError(f"{attribute.name} must be text, not {value!r}")
 
 
-def _threads(instance: object, attribute: Attribute[Any], value: object) -> None:
+def _check_threads(instance: object, attribute: Attribute[Any], value: object) -> None:
     if value is not None and not isinstance(value, Threads):
         raise ConfigurationError(f"threads must be Threads or None, not {value!r}")
 
@@ -159,7 +161,7 @@ class SessionOptions:
     )
     config: Any = field(default=None, repr=False)
     call_id: Optional[str] = None
-    fork_of: Optional[str] = field(default=None, validator=_text)
+    fork_of: Optional[str] = field(default=None, validator=_check_text)
     idle_audio: Optional[IdleAudio] = field(
         default="silence", validator=_one_of(None, "silence")
     )
@@ -169,7 +171,7 @@ class SessionOptions:
     )
     reconnect: Any = None
     connect_timeout: Optional[float] = field(default=10.0, validator=_positive_or_none)
-    close_timeout: float = field(default=5.0, validator=_positive)
+    close_timeout: float = field(default=5.0, validator=_check_positive)
     ping_interval: Optional[float] = field(default=20.0, validator=_positive_or_none)
     timeout: Optional[float] = field(default=30.0, validator=_positive_or_none)
     response_idle_timeout: Optional[float] = field(
@@ -177,8 +179,8 @@ class SessionOptions:
     )
     wait_created: bool = True
     wait_config: bool = True
-    queue_limit: int = field(default=100_000, validator=_positive)
-    queue_bytes: int = field(default=256 << 20, validator=_positive)
+    queue_limit: int = field(default=100_000, validator=_check_positive)
+    queue_bytes: int = field(default=256 << 20, validator=_check_positive)
     drop_stale_audio: bool = False
     max_frame_size: Optional[int] = field(default=64 << 20, validator=_positive_or_none)
     extra_headers: Optional[Mapping[str, str]] = field(default=None, repr=False)
@@ -187,13 +189,13 @@ class SessionOptions:
     proxy: Optional[str] = field(default=None, repr=False)
     ssl_context: Optional[ssl.SSLContext] = None
     insecure: bool = False
-    transport: Any = field(default=None, validator=_transport)
+    transport: Any = field(default=None, validator=_check_transport)
     context: Union[contextvars.Context, None, Unset] = field(
-        default=UNSET, validator=_context
+        default=UNSET, validator=_check_context
     )
-    name: Optional[str] = field(default=None, validator=_text)
+    name: Optional[str] = field(default=None, validator=_check_text)
     history: Any = field(default=None, repr=False)
-    threads: Optional[Threads] = field(default=None, validator=_threads)
+    threads: Optional[Threads] = field(default=None, validator=_check_threads)
 
 
 _CLIENTS = ("api_key", "base_url", "endpoint", "max_retries", "organization", "project")

@@ -77,13 +77,13 @@ def registered() -> list[Hooked]:
     The sessions that are remembered, oldest first.
     """
     with _lock:
-        return _alive(_open)
+        return _sessions_alive(_open)
 
 
 def _close_all() -> None:
     """Send every server a clean close; wait for their answers, not for long."""
     with _lock:
-        sessions = _alive(_open)
+        sessions = _sessions_alive(_open)
     deadline = Deadline(_EXIT_TIMEOUT)
     for session in sessions:
         session.leave(deadline)
@@ -102,10 +102,10 @@ def _mark_all_forked() -> None:
     log_writer.forget_threads()
     # The parent may have held the lock at the moment of the fork.
     _lock, inherited, _open = Lock(), _open, {}
-    for session in _alive(inherited):
+    for session in _sessions_alive(inherited):
         session.mark_forked()
 
 
-def _alive(sessions: dict[int, ref[Hooked]]) -> list[Hooked]:
+def _sessions_alive(sessions: dict[int, ref[Hooked]]) -> list[Hooked]:
     found = [reference() for reference in list(sessions.values())]
     return [session for session in found if session is not None]
