@@ -16,9 +16,6 @@ LEAD = 0.2
 KEEP = 5.0
 """Seconds of the microphone that are kept while nobody takes them."""
 
-_BLOCK_MS = 20
-"""Of the microphone, as the page cuts it."""
-
 
 class BrowserAudio:
     """
@@ -49,10 +46,10 @@ class BrowserAudio:
             mark=lambda position: send({"kind": "mark", "position": position}),
             name="browser",
         )
-        # Guards the blocks; told when one comes.
+        # Guards the blocks and their bytes; told when one comes.
         self._changed = threading.Condition()
         self._blocks: deque[bytes] = deque()
-        self._most = int(KEEP * 1000 / _BLOCK_MS)
+        self._kept = 0
         self._closed = False
 
     def receive(self, message: Mapping[str, Any], sound: bytes) -> bool:
@@ -90,6 +87,7 @@ class BrowserAudio:
             self._changed.wait_for(lambda: self._blocks or self._closed, timeout)
             blocks = list(self._blocks)
             self._blocks.clear()
+            self._kept = 0
         return blocks
 
     def wake(self) -> None:
@@ -107,9 +105,12 @@ class BrowserAudio:
     def _heard(self, sound: bytes) -> None:
         if len(sound) % PCM16.bytes_per_sample:
             sound = sound[:-1]
+        if not sound:
+            return
         with self._changed:
             self._blocks.append(sound)
-            if len(self._blocks) > self._most:
-                self._blocks.popleft()
+            self._kept += len(sound)
+            while self._kept > KEEP * PCM16.bytes_per_second:
+                self._kept -= len(self._blocks.popleft())
                 self.dropped += 1
             self._changed.notify()

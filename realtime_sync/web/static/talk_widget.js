@@ -3,6 +3,7 @@
 import { Talk } from "./talk.js";
 
 const HELLO_MS = 5000;
+const BLOCKS = 3;           // of the microphone for one message: a kernel says two for each that it takes
 const BUSY = "The kernel does not answer: it runs a cell, or was restarted. What you say is not sent meanwhile.";
 const GONE = "The kernel was restarted, or has ended: run the cell that connects, and this one, again.";
 
@@ -13,6 +14,7 @@ class KernelChannel {
     this.model = model;
     this.busy = BUSY;
     this.view = `${Date.now()}-${Math.random()}`;
+    this.blocks = [];
     this.heard = (message, buffers) => this.took(message, buffers);
     model.on("msg:custom", this.heard);
   }
@@ -27,11 +29,31 @@ class KernelChannel {
     });
   }
 
+  send(message, sound = null) {
+    if (message.kind === "microphone") {
+      this.blocks.push(sound);
+      if (this.blocks.length >= BLOCKS) this.flush();
+      return;
+    }
+    // Letting go of the button comes after what was said.
+    this.flush();
+    this.post(message, []);
+  }
+
+  flush() {
+    if (!this.blocks.length) return;
+    const sound = new Uint8Array(this.blocks.reduce((size, each) => size + each.byteLength, 0));
+    let at = 0;
+    for (const each of this.blocks) { sound.set(new Uint8Array(each), at); at += each.byteLength; }
+    this.blocks = [];
+    this.post({ kind: "microphone" }, [sound.buffer]);
+  }
+
   // A kernel that was restarted knows nothing of this output, and the notebook takes
   // nothing more for it.
-  send(message, sound = null) {
+  post(message, buffers) {
     try {
-      this.model.send({ ...message, view: this.view }, undefined, sound === null ? [] : [sound]);
+      this.model.send({ ...message, view: this.view }, undefined, buffers);
     } catch {
       (this.failed || this.onlost)(GONE);
     }
