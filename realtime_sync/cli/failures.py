@@ -40,6 +40,10 @@ WORDS = (
     (r"no acknowledgement of (\S+) \(\S*\) in time", r"\1 was not confirmed in time"),
     (r"no event (\S+) in time", r"\1 did not come in time"),
     (r"in time: \d+ events of response \S+ came", "in time"),
+    (
+        r"(cannot connect to (?:127\.0\.0\.1|localhost|\[::1\]):\d+: .*refused.*)",
+        r"\1; is `realtime-sync serve` running?",
+    ),
 )
 """What a message of the library is for somebody who types commands."""
 

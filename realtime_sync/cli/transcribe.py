@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -193,6 +194,9 @@ def run(options: argparse.Namespace) -> int:
         ]
         many = len(options.paths) * len(channels) > 1
         many = many or Path(options.paths[0]).is_dir()
+        for folder in _folders_within(options.paths):
+            line = one_line(f"{folder} is left out; name it as well")
+            print(f"realtime-sync: {line}", file=sys.stderr)
         with open_screen(json=options.json) as screen:
             outputs = _outputs(sources, options, many, screen)
             results = [_measured(source) for source in sources]
@@ -235,8 +239,34 @@ def _audio_files(folder: Path) -> list[Path]:
         if each.suffix.lower() in SUFFIXES and each.is_file()
     ]
     if not paths:
-        raise ConfigurationError(f"there is no audio file in {folder}")
+        within = " ".join(
+            shlex.quote(str(each)) for each in _folders_with_audio(folder)
+        )
+        remedy = f"; name the folders within it: {within}" if within else ""
+        raise ConfigurationError(f"there is no audio file in {folder}{remedy}")
     return paths
+
+
+def _folders_within(paths: Sequence[str]) -> list[Path]:
+    """Folders with audio that nobody has named, within folders that somebody has."""
+    named = {os.path.abspath(path) for path in paths}
+    return [
+        inner
+        for path in paths
+        if path != "-" and Path(path).is_dir()
+        for inner in _folders_with_audio(Path(path))
+        if os.path.abspath(inner) not in named
+    ]
+
+
+def _folders_with_audio(folder: Path) -> list[Path]:
+    found = []
+    for inner in sorted(each for each in folder.iterdir() if each.is_dir()):
+        # One that may not be read is nobody's to transcribe.
+        with suppress(PermissionError):
+            if any(each.suffix.lower() in SUFFIXES for each in inner.iterdir()):
+                found.append(inner)
+    return found
 
 
 def _spool(path: Path) -> None:

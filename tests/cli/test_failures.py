@@ -22,6 +22,17 @@ from realtime_sync.server import serve
         (OSError("odd"), 2, "odd"),
         (errors.ConfigurationError("no key:\n set one"), 2, r"no key:\n set one"),
         (errors.ConnectFailed("nobody there"), 2, "nobody there"),
+        (
+            errors.ConnectFailed("cannot connect to localhost:1: Connection refused"),
+            2,
+            "cannot connect to localhost:1: Connection refused; is `realtime-sync "
+            "serve` running?",
+        ),
+        (
+            errors.ConnectFailed("cannot connect to a.example:1: Connection refused"),
+            2,
+            "cannot connect to a.example:1: Connection refused",
+        ),
         (errors.AuthenticationFailed("bad key"), 2, "authentication failed: bad key"),
         (errors.WaitTimeout("too long"), 1, "too long; --timeout waits longer"),
         (errors.ConnectFailed('use dialect="beta"'), 2, "use --dialect beta"),

@@ -145,6 +145,44 @@ def test_many_files_and_folders_and_the_standard_input(
     assert lines[-1] == f"wrote 4 transcripts to {out}"
 
 
+@pytest.mark.parametrize(
+    ("inner", "named", "told"),
+    [
+        ("monday/call.wav", False, True),
+        ("monday/call.FLAC", False, True),
+        ("monday/call.wav", True, False),
+        ("monday/notes.txt", False, False),
+    ],
+)
+def test_a_folder_within_a_folder_is_not_left_out_silently(
+    server: Server,
+    meeting: Path,
+    inner: str,
+    named: bool,
+    told: bool,
+    capsys: Output,
+) -> None:
+    """Nobody believes that everything was heard when it was not."""
+    folder = meeting.parent
+    (folder / inner).parent.mkdir()
+    (folder / inner).write_bytes(meeting.read_bytes())
+    paths = [str(folder), *([str((folder / inner).parent)] if named else [])]
+
+    assert 0 == main(["transcribe", *paths, "--url", server.url])
+    line = f"realtime-sync: {folder / 'monday'} is left out; name it as well\n"
+    assert told == (line in capsys.readouterr().err)
+
+
+def test_a_folder_of_folders_names_what_to_give(meeting: Path, capsys: Output) -> None:
+    """As a command line that can be copied."""
+    folder = meeting.parent
+    (folder / "on monday").mkdir()
+    meeting.rename(folder / "on monday" / meeting.name)
+
+    assert 2 == main(["transcribe", str(folder), "--local"])
+    assert f"'{folder / 'on monday'}'" in capsys.readouterr().err
+
+
 def test_standard_input_is_printed(
     server: Server, loud: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
 ) -> None:
