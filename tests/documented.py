@@ -69,7 +69,8 @@ def blocks(path: Path) -> list[Block]:
             language = "python" if opening[2] else opening[3]
             start, text = body(lines, number + 1, indent)
             afresh = opening[2] == "run-afresh"
-            file = named_file(lines[:number]) if opening[3] else ""
+            shown = opening[3] and language not in ("console", "text")
+            file = named_file(lines[:number]) if shown else ""
             found.append(Block(label(path), start + 1, language, text, afresh, file))
     return found
 

@@ -47,6 +47,7 @@ COMMANDS = (
     r"python -m pip install (--upgrade pip|-e \"\.\[all\]\" --group dev)",
     r"python3 -m venv \.venv && \. \.venv/bin/activate",
     r"(export OPENAI_BASE_URL=http://127\.0\.0\.1:8765/v1|python script\.py)",
+    r"export OPENAI_WEBHOOK_SECRET=whsec_\.\.\.",
     r"ffmpeg -i [\w.]+ -f wav - \| realtime-sync transcribe - -o [\w.]+",
     r"python -m pip install (flask( gunicorn| simple-websocket)?|django)",
     r"python -m pip install \"\.\[demo,jupyter\]\" jupyterlab",

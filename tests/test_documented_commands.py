@@ -334,7 +334,7 @@ def test_commands_of_page_do_what_it_says(reader: Reader, path: Path) -> None:
         begin = next(i for i, b in enumerate(found) if b.language == "console")
         reader.read(FRONT, found[begin + 1 :])
     else:
-        reader.read_in_folder(path, reader.clone / path.stem)
+        reader.read_in_folder(path, reader.clone / f"of-{path.stem}")
     wrong = reader.wrong(label(path))
 
     assert [] == wrong, "\n\n".join(wrong)
