@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any, Optional
 
@@ -101,6 +101,26 @@ def memory_bytes() -> Optional[int]:
             return int(told.read().split()[1]) * 4096
     except OSError:
         return None
+
+
+CALM = 0.005
+"""Seconds by which a process with nothing else to do may be late."""
+
+
+def p99_of_seconds(late: Mapping[int, list[float]], idle: float) -> float:
+    """
+    By how much 99 of 100 were late at most.
+
+    Where a machine is busy with something else, that of the median second: what it
+    costs to wait for others' work is not the library's.
+
+    Args:
+        late: how much each was late, by the second in which it came.
+        idle: seconds by which a process with nothing to do was late meanwhile.
+    """
+    if idle <= CALM:
+        return percentile([each for some in late.values() for each in some], 0.99)
+    return percentile([percentile(some, 0.99) for some in late.values()], 0.5)
 
 
 def percentile(values: list[float], share: float) -> float:
