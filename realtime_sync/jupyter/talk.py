@@ -43,7 +43,8 @@ class Talk:
     def __init__(self, session: Session) -> None:
         if not isinstance(session, Session):
             raise ConfigurationError(
-                "a live session has no output here: see realtime_sync.audio.talk"
+                "a live session has no output to talk in: LiveTranscript(session) "
+                "shows what is said, realtime_sync.audio.talk talks"
             )
         self._session = session
         # Guards the windows and the page; messages may come on several threads.

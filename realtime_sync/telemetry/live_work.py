@@ -184,9 +184,10 @@ class WorkFollower:
         model = getattr(getattr(inner, "response", None), "model", None)
         if isinstance(model, str) and model:
             work.model = model
-        if work.created is None and inner.type == "response.created":
+        kind = getattr(inner, "type", None)
+        if work.created is None and kind == "response.created":
             work.created = now
-        if work.first is None and inner.type == "response.output_text.delta":
+        if work.first is None and kind == "response.output_text.delta":
             work.first = now
 
     def _decided(self, event: live.events.DecisionEvent, ctx: Any) -> None:

@@ -73,6 +73,9 @@ class LiveToolSet:
         backend.on_dropped = self._dropped
         session.on("connection.closed", self._closed, inline=True)
 
+    def __repr__(self) -> str:
+        return f"<LiveToolSet of {', '.join(self._offered.all()) or 'nothing'}>"
+
     def __iter__(self) -> Iterator[Tool]:
         return iter(self._offered.all().values())
 

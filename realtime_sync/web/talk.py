@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
-from .. import audio
+from .. import audio, live
 from ..errors import ConfigurationError
-from ..types import LiveModel
 from .channel import Channel
 from .conversation import Talking
 from .host import WebHost
@@ -58,8 +57,11 @@ def serve(
             without a password, or the model is one of GPT-Live.
     """
 
-    if model in get_args(LiveModel):
-        raise ConfigurationError(f"the page talks to Realtime models, not to {model}")
+    if live.is_live_model(model):
+        raise ConfigurationError(
+            f"the page talks to Realtime models, not to {model}: see "
+            "realtime_sync.audio.talk, or realtime-sync talk --mic"
+        )
 
     def session() -> Session:
         if config is None:

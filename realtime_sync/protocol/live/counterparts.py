@@ -61,6 +61,18 @@ IN_LIVE: Final[Mapping[str, str]] = {
         "the model stops by itself; session.input_transcript.delta is the first sign "
         "of the user's speech"
     ),
+    "history_report": (
+        "LiveConfig(input=...) takes what was said before, and is refused as a whole "
+        "where it does not fit"
+    ),
+    "rotate_after": (
+        "a session ends after two hours; with reconnect=ReconnectPolicy() another "
+        "takes its place"
+    ),
+    "show": (
+        "realtime_sync.jupyter.LiveTranscript(session) shows what is said, and "
+        "realtime_sync.audio.talk(session, microphone, speaker) talks"
+    ),
     "ask": (
         "a live session is talked to: session.say(...), session.ask_backend(...), or "
         "audio with session.input_audio.append(...)"
@@ -76,5 +88,13 @@ IN_REALTIME: Final[Mapping[str, str]] = {
     "delegate": "the model calls functions itself: session.tool(...)",
     "ask_backend": "session.ask(...) asks the model itself",
     "play_fixture": "play the sound in your own player",
+    "output_audio": "listen for response.output_audio.delta",
+    "wait_said": "session.response.create(...).result() waits for an answer",
+    "wait_quiet": "session.response.create(...).result() waits for an answer",
+    "has_more_to_say": "see session.snapshot.active_response",
+    "answering": "the model calls functions itself: session.tool(...)",
+    "decision": "the model decides by calling a function: session.tool(...)",
+    "check_tools": "the model calls functions itself: session.tool(...)",
+    "send_dtmf": "a telephone's keys are the carrier's",
 }
 """Method of a live session -> what to do in one of Realtime."""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from threading import Event, Lock, Thread, Timer
 from time import monotonic
-from typing import Any, Final, Optional, Protocol
+from typing import Any, Final, Optional, Protocol, cast
 from weakref import ref
 
 from attrs import field, frozen
@@ -54,13 +54,13 @@ class Host(Speaker, Protocol):
         """Deliver a notice of the library."""
 
 
-def _positive(instance: object, attribute: Any, value: float) -> None:
-    if not value > 0:
+def _positive(instance: object, attribute: Any, value: object) -> None:
+    if not isinstance(value, (int, float)) or not value > 0:
         raise ConfigurationError(f"{attribute.name} must be positive, not {value!r}")
 
 
-def _not_negative(instance: object, attribute: Any, value: float) -> None:
-    if not value >= 0:
+def _not_negative(instance: object, attribute: Any, value: object) -> None:
+    if not isinstance(value, (int, float)) or not value >= 0:
         raise ConfigurationError(f"{attribute.name} must not be below 0: {value!r}")
 
 
@@ -109,7 +109,7 @@ class Answering:
     @property
     def name(self) -> str:
         """The qualified name of the function."""
-        return str(getattr(self.function, "__qualname__", repr(self.function)))
+        return _name_of(self.function)
 
 
 class Delegations:
@@ -168,19 +168,7 @@ class Delegations:
             ConfigurationError: another one does already.
             TypeError: it is a coroutine function, or cannot take the task.
         """
-        function = answering.function
-        if not callable(function) or inspect.iscoroutinefunction(function):
-            raise TypeError(
-                f"a delegation is answered by a plain function: {function!r}"
-            )
-        try:
-            inspect.signature(function).bind(None)
-        except TypeError as exc:
-            raise TypeError(
-                f"{answering.name} is called with the task: {exc}"
-            ) from None
-        except ValueError:
-            pass  # Something without a signature.
+        _check_function(answering.function, "a delegation", "task")
         before = self.answering
         if before is not None and before.name != answering.name:
             raise ConfigurationError(
@@ -373,6 +361,31 @@ def _bound(kept: dict[str, None]) -> None:
         del kept[next(iter(kept))]
 
 
+def _check_function(function: object, answered: str, given: str) -> None:
+    """
+    Raises:
+        TypeError: it is no plain function of what it is called with.
+    """
+    plain = callable(function) and not (
+        inspect.iscoroutinefunction(function)
+        or inspect.isgeneratorfunction(function)
+        or inspect.isasyncgenfunction(function)
+    )
+    if not plain:
+        raise TypeError(f"{answered} is answered by a plain function: {function!r}")
+    try:
+        inspect.signature(cast(Callable[..., object], function)).bind(None)
+    except TypeError as exc:
+        name = _name_of(function)
+        raise TypeError(f"{name} is called with the {given}: {exc}") from None
+    except ValueError:
+        pass  # Something without a signature.
+
+
+def _name_of(function: object) -> str:
+    return str(getattr(function, "__qualname__", repr(function)))
+
+
 def decided(
     function: Callable[[Any], Any], question: Optional[str], names: Callable[[], Any]
 ) -> Callable[[Any], None]:
@@ -383,7 +396,11 @@ def decided(
         function: is called with the answer to the question, or with all answers.
         question: its name; None for all.
         names: gives the names of the questions in their order, as they are then.
+
+    Raises:
+        TypeError: it is no plain function of one argument.
     """
+    _check_function(function, "a decision", "answer")
     return partial(_decided, function, question, names)
 
 

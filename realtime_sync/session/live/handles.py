@@ -69,6 +69,9 @@ class FixtureHandle:
         self._end = end
         self._waiting = waiting
 
+    def __repr__(self) -> str:
+        return f"<FixtureHandle {self.command!r}>"
+
     def playing(self, timeout: Timeout = UNSET) -> Any:
         """
         Wait until it has begun.

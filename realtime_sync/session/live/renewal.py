@@ -177,7 +177,9 @@ class LiveRenewal:
         return evolve(
             report,
             abandoned=tuple(each.id for each in work if each.state == "open"),
-            unconfirmed=tuple(each for each in before.context if each.pending),
+            unconfirmed=tuple(
+                evolve(each, lost=True) for each in before.context if each.pending
+            ),
         )
 
     def _begin(

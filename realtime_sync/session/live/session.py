@@ -314,12 +314,12 @@ class LiveSession(BaseSession[LiveSnapshot]):
             audio: 24 kHz PCM16, bytes or an array; 30 seconds at most.
 
         Raises:
-            LocalProtocolError: it is longer, or half a sample.
+            LocalProtocolError: it is longer, half a sample or nothing.
         """
         data = to_audio(audio)
-        if len(data) > FIXTURE_BYTES or len(data) % 2:
+        if not 0 < len(data) <= FIXTURE_BYTES or len(data) % 2:
             raise LocalProtocolError(
-                f"a fixture is at most 30 s of 24 kHz PCM16, not {len(data)} bytes"
+                f"a fixture is up to 30 s of 24 kHz PCM16, not {len(data)} bytes"
             )
         sent: list[str] = []
 
@@ -418,6 +418,9 @@ class LiveSession(BaseSession[LiveSnapshot]):
         Args:
             question: its name: the function gets the answer to it. None: it gets
                 all answers of a decision, in the order of the questions.
+
+        Raises:
+            TypeError: it is no plain function of one argument.
         """
 
         def register(function: Callable[[Any], object]) -> Callable[[Any], object]:
@@ -506,8 +509,11 @@ class LiveSession(BaseSession[LiveSnapshot]):
 
         Raises:
             ConfigurationError: the session has no such backend.
+            TypeError: it is no text.
         """
         self._check_delegation("responses", "say it with session.note(...)")
+        if not isinstance(text, str):
+            raise TypeError(f"expected text, not {type(text).__name__}")
         content: list[dict[str, Any]] = [{"type": "input_text", "text": text}]
         if image is not None:
             content.append({"type": "input_image", "image_url": image_url(image)})
@@ -594,8 +600,11 @@ class LiveSession(BaseSession[LiveSnapshot]):
         Raises:
             ConnectionClosed: the connection ended first.
             WaitTimeout: it has not been said.
+            TypeError: it is no text.
             ValueError: there is no such speaker.
         """
+        if not isinstance(text, str):
+            raise TypeError(f"expected text, not {type(text).__name__}")
         if speaker not in ("assistant", "user"):
             raise ValueError(f"speaker must be assistant or user, not {speaker!r}")
         wanted = text.lower()

@@ -53,6 +53,9 @@ RECENT: Final = 64
 TOLD: Final = 256
 """Events of the backend among which one that is told again is looked for."""
 
+TOO_MUCH: Final = 1e15
+"""Seconds or tokens that nothing can have taken."""
+
 LONGEST: Final = 1 << 20
 """Characters of the backend's text that are kept of one delegation."""
 
@@ -67,6 +70,12 @@ def _text(value: object) -> Optional[str]:
 
 def _number(value: object) -> Optional[float]:
     return value if isinstance(value, (int, float)) else None
+
+
+def _amount(value: object) -> Optional[float]:
+    """What something took; what cannot be is no statement."""
+    number = _number(value)
+    return number if number is not None and 0 <= number < TOO_MUCH else None
 
 
 def note(snapshot: LiveSnapshot, problem: str) -> LiveSnapshot:
@@ -115,7 +124,7 @@ def _usage(
 ) -> LiveSnapshot:
     told, window = event.usage, getattr(event, "context_window", None)
     ratio = _number(getattr(window, "usage_ratio", None))
-    seconds = _number(getattr(told, "seconds", None))
+    seconds = _amount(getattr(told, "seconds", None))
     before = snapshot.usage
     usage = evolve(
         before,
@@ -469,8 +478,8 @@ def _counted(snapshot: LiveSnapshot, inner: object) -> LiveSnapshot:
     if model not in known and len(known) >= MOST_MODELS:
         model = OTHERS
     taken, given = snapshot.usage.backend.get(model, (0, 0))
-    taken += int(_number(usage.input_tokens) or 0)
-    given += int(_number(usage.output_tokens) or 0)
+    taken += int(_amount(usage.input_tokens) or 0)
+    given += int(_amount(usage.output_tokens) or 0)
     backend = MappingProxyType({**snapshot.usage.backend, model: (taken, given)})
     return _with(snapshot, usage=evolve(snapshot.usage, backend=backend))
 

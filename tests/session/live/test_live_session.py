@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from realtime_sync import RealtimeClient, Session, errors
+from realtime_sync.protocol.live.counterparts import IN_LIVE, IN_REALTIME
 from realtime_sync.session.live import LiveConfig, LiveSession, Responses, events
 from realtime_sync.testing import MemoryTransport
 from realtime_sync.transport.endpoint import Endpoint
@@ -14,6 +15,7 @@ from realtime_sync.transport.endpoint import Endpoint
 from .live_session import SESSION, LiveServer, closed, delegated, live_session, said
 
 PCM = b"\0\1" * 480
+RESOURCES = {"conversation", "input_audio_buffer", "output_audio_buffer", "response"}
 
 
 def test_session_starts_with_the_model_in_the_first_command() -> None:
@@ -339,6 +341,66 @@ def test_verb_of_realtime_raises_and_says_what_to_do(use: Any) -> None:
 
         assert before == len(server.transport.sent)
         assert not hasattr(session, "no_such_thing")
+
+
+def test_what_only_one_protocol_has_is_explained_in_the_other() -> None:
+    """Whatever is added to the one is missed by who changes over."""
+    ours, theirs = (
+        {name for name in dir(each) if not name.startswith("_")}
+        for each in (LiveSession, Session)
+    )
+    of_realtime = {name for name in theirs - ours if name not in RESOURCES}
+
+    assert of_realtime <= IN_LIVE.keys()
+    assert ours - theirs <= IN_REALTIME.keys()
+
+
+def generates(answer: Any) -> Any:
+    """A generator function: calling it runs nothing."""
+    yield answer
+
+
+@pytest.mark.parametrize(
+    ("use", "error", "words"),
+    [
+        (lambda s: s.delegate(generates), TypeError, "plain function"),
+        (lambda s: s.delegate(lambda: 1), TypeError, "called with the task"),
+        (lambda s: s.delegate(parallel="2")(print), errors.ConfigurationError, "para"),
+        (lambda s: s.delegate(timeout="1")(print), errors.ConfigurationError, "time"),
+        (lambda s: s.delegate(settle=None)(print), errors.ConfigurationError, "settle"),
+        (lambda s: s.decision("q")(5), TypeError, "plain function"),
+        (lambda s: s.decision()(generates), TypeError, "plain function"),
+        (lambda s: s.decision()(lambda: 1), TypeError, "called with the answer"),
+        (lambda s: s.wait_said(5), TypeError, "expected text"),
+        (lambda s: s.say(b"x"), TypeError, "expected text"),
+        (lambda s: s.play_fixture(b""), errors.LocalProtocolError, "0 bytes"),
+        (lambda s: s.play_fixture("x"), TypeError, "not str"),
+        (lambda s: s.send_dtmf("1x"), errors.LocalProtocolError, "keys are"),
+        (lambda s: s.rotate_after(lambda: False), errors.WrongProtocol, "two hours"),
+        (lambda s: s.history_report, errors.WrongProtocol, "LiveConfig"),
+    ],
+)
+def test_mistake_of_the_program_fails_at_its_line(
+    use: Any, error: type[Exception], words: str
+) -> None:
+    """In words, and before anything is sent."""
+    with live_session() as (session, server):
+        before = len(server.transport.sent)
+        with pytest.raises(error, match=words):
+            use(session)
+
+        assert before == len(server.transport.sent)
+
+
+@pytest.mark.parametrize("text", [5, None, b"x"])
+def test_backend_is_asked_in_text(text: Any) -> None:
+    """What is no text fails before it is sent."""
+    config = LiveConfig(delegation=Responses(model="m"))
+    with live_session(config=config) as (session, server):
+        with pytest.raises(TypeError, match="expected text"):
+            session.ask_backend(text)
+
+        assert [] == server.sent("response.item.create")
 
 
 @pytest.mark.parametrize("verb", ["say", "note", "delegate", "input_audio"])

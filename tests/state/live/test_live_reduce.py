@@ -857,3 +857,15 @@ def test_backend_that_fails_without_an_end_has_failed(target: str, state: str) -
     assert state == failed.state
     assert ("dropped" if state == "failed" else "open") == failed.calls["call_1"].state
     assert "open" == other.state
+
+
+@pytest.mark.parametrize("odd", [-1, 10**30, 1e308, "18", None])
+def test_what_cannot_have_been_taken_counts_as_nothing(odd: Any) -> None:
+    """Else a budget would end the session for a number that means nothing."""
+    said = {"type": "session.usage.updated", "usage": {"seconds": 14.0}}
+    usage = {"input_tokens": odd, "output_tokens": 3}
+    end = backend("completed", response={"id": "r", "model": "m", "usage": usage})
+    snapshot = after(started(), said, {**said, "usage": {"seconds": odd}}, end)
+
+    assert 14.0 == snapshot.usage.seconds
+    assert (0, 3) == snapshot.usage.backend["m"]
