@@ -44,8 +44,8 @@ def browser(profile: Path, *flags: str) -> Iterator[subprocess.Popen[bytes]]:
         running.wait()
 
 
-def with_microphone(sound: Path | None) -> tuple[str, ...]:
-    """Flags for a microphone that hears a WAV file once, and that is allowed."""
+def with_microphone(sound: Path | None, *, repeat: bool = False) -> tuple[str, ...]:
+    """Flags for a microphone that hears a WAV file, and that is allowed."""
     flags = (
         "--use-fake-device-for-media-stream",
         "--use-fake-ui-for-media-stream",
@@ -53,7 +53,8 @@ def with_microphone(sound: Path | None) -> tuple[str, ...]:
     )
     if sound is None:
         return flags
-    return (*flags, f"--use-file-for-fake-audio-capture={sound}%noloop")
+    how = "" if repeat else "%noloop"
+    return (*flags, f"--use-file-for-fake-audio-capture={sound}{how}")
 
 
 class Page:
