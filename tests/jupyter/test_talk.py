@@ -202,25 +202,28 @@ class Window:
         return [each for each in self.told if each.get("kind") == kind]
 
 
+@pytest.fixture(scope="module")
+def browsing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A browser whose microphone hears a beep now and then."""
+    with page(tmp_path_factory.mktemp("browser"), *with_microphone(None)) as one:
+        yield one
+
+
 @contextmanager
 def in_a_cell(
-    session: Session,
-    comms: list[KernelComm],
-    folder: Path,
-    flags: Sequence[str],
-) -> Iterator[tuple[Page, KernelComm]]:
-    """A browser that shows the output of a session, and the kernel's end of it."""
+    one: Page, session: Session, comms: list[KernelComm]
+) -> Iterator[KernelComm]:
+    """Show the output of a session in a browser; gives the kernel's end of it."""
     talk = jupyter.Talk(session)
     mine = window(comms, talk)
     with WebHost() as host:
         host.socket("/comm", lambda channel: Kernel(mine, channel))
         url = host.url("/comm").replace("http", "ws", 1)
-        script = talk.widget.get_state()["_esm"]
-        with notebook(url, script) as address, page(folder / "p", *flags) as one:
+        with notebook(url, talk.widget.get_state()["_esm"]) as address:
             one.go(address)
-            one.wait("window.ready")
+            one.wait(f"location.href === {address!r} && window.ready")
             one.value("show()")
-            yield one, mine
+            yield mine
         talk.close()
 
 
@@ -235,7 +238,7 @@ def test_question_is_heard_and_the_answer_played_in_a_cell(
     with serve(agent="voice", port=0) as server:
         client = RealtimeClient(base_url=server.url)
         with client.session("m", config=dict(audio.TALK_CONFIG)) as session:
-            with in_a_cell(session, comms, tmp_path, flags) as (one, _):
+            with page(tmp_path / "p", *flags) as one, in_a_cell(one, session, comms):
                 one.click("Start")
                 one.wait("talk.log.innerText.includes('is Paris.')")
                 one.wait("talk.rows.children.length === 1")
@@ -252,16 +255,17 @@ def test_question_is_heard_and_the_answer_played_in_a_cell(
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no browser here")
 def test_kernel_that_is_busy_or_restarted_is_told_in_the_output(
-    comms: list[KernelComm], tmp_path: Path
+    browsing: Page, comms: list[KernelComm]
 ) -> None:
     """What a busy one misses comes back; a new one knows nothing of this output."""
     told = "document.querySelector('.rs-problem').textContent.includes"
+    one = browsing
     with connected() as (_, cell):
-        flags = with_microphone(None)
-        with in_a_cell(cell(), comms, tmp_path, flags) as (one, kernel):
+        with in_a_cell(one, cell(), comms) as kernel:
             one.click("Start")
             one.wait("talk.running && talk.word === 'waiting'")
             kernel.deaf = True
+            one.value("talk.lastAnswer -= 3000")
             one.wait(f"{told}('The kernel does not answer')")
             kernel.deaf = False
             one.wait("talk.problem.textContent === ''")
@@ -275,6 +279,29 @@ def test_kernel_that_is_busy_or_restarted_is_told_in_the_output(
 
     assert still_running
     assert [] == errors
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no browser here")
+def test_window_that_bars_the_microphone_leads_to_a_page(
+    browsing: Page, comms: list[KernelComm]
+) -> None:
+    """As that of VS Code does: a press, and there is an address for the browser."""
+    one = browsing
+    with connected() as (_, cell):
+        with in_a_cell(one, cell(), comms):
+            one.value("""Object.defineProperty(document, "permissionsPolicy", {
+              value: { allowsFeature: () => false },
+            })""")
+            one.click("Start")
+            one.wait("talk.problem.textContent.includes('does not allow it')")
+            one.click("Offer a page")
+            one.wait("talk.problem.querySelector('a')")
+            url = one.value("talk.problem.querySelector('a').href")
+            with urlopen(url, timeout=10) as answer:
+                text = answer.read().decode()
+
+    assert url.startswith("http://127.0.0.1:")
+    assert "talk_page.js" in text
 
 
 @contextmanager

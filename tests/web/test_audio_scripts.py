@@ -201,6 +201,31 @@ def test_microphone_that_is_pulled_out_is_said(browsing: Page) -> None:
     assert playing
 
 
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("NotAllowedError", "was not allowed"), ("NotFoundError", "is no microphone")],
+)
+def test_who_has_no_microphone_listens_and_types(
+    browsing: Page, name: str, sentence: str
+) -> None:
+    """It was denied, or there is none: the way on is offered beside the sentence."""
+    browsing.value(f"""navigator.mediaDevices.getUserMedia = () =>
+      Promise.reject(new DOMException("as the browser says", {json.dumps(name)}))""")
+    browsing.click("Start")
+    browsing.wait(f"talk.problem.textContent.includes({json.dumps(sentence)})")
+    browsing.click("Start without microphone")
+    browsing.wait("talk.running && talk.word === 'waiting'")
+    muted = browsing.value("talk.muteButton.disabled")
+    browsing.value("talk.text.value = 'Good day.'")
+    browsing.click("Send")
+    browsing.wait("talk.log.textContent.includes('more') && talk.played > 0")
+    browsing.click("End")
+    browsing.wait("!talk.running")
+    browsing.value("delete navigator.mediaDevices.getUserMedia")
+
+    assert muted
+
+
 def test_button_is_held_by_mouse_and_by_keyboard(browsing: Page) -> None:
     """Space or Enter hold it, Escape interrupts; letting go anywhere lets go."""
     press = "talk.holdButton.dispatchEvent(new %s)"
