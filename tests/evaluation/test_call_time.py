@@ -132,7 +132,11 @@ def test_a_telephone_call_takes_place_on_the_carrier_s_clock() -> None:
     assert call.turns[0].interrupted
 
 
-@pytest.mark.parametrize("clock", [5, "now", time.monotonic, object()], ids=repr)
+@pytest.mark.parametrize(
+    "clock",
+    [5, "now", time.monotonic, object()],
+    ids=["number", "text", "function", "object"],
+)
 def test_what_is_no_clock_is_refused(clock: Any) -> None:
     """Before the call begins."""
     with timeless(humming(["Yes."]), ManualClock()) as session:
