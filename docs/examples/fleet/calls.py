@@ -4,7 +4,7 @@ Calls on many machines: what workers run, and what everybody else imports.
 The broker is a folder, so that nothing else has to run; a real one is a matter of
 ``BROKER_URL`` and ``RESULT_URL``::
 
-    python -m pip install ".[celery]" flask redis
+    python -m pip install ".[celery]" "celery[redis]" flask
     celery --app calls worker --queues calls --hostname a@%h
     flask --app web run
 """
