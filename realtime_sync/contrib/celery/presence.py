@@ -19,6 +19,12 @@ FRESH = 0.5
 ANSWER = 1.0
 """Seconds that a worker has for an answer."""
 
+LOOK_ANSWER = 0.5
+"""
+The same when it is only asked whether it is there. Who does not answer is asked again,
+and a look that waits longer would end after the worker is known to be gone.
+"""
+
 LOOK_ENDS = 5.0
 """
 Seconds for which the look of another thread is waited for: longer than it takes to
@@ -97,7 +103,7 @@ class Presence:
             awaited = {name for name in expected if name not in self._missed}
         limit = len(awaited | {worker})
         try:
-            answers = self._control.ask("look", {}, limit=limit, timeout=ANSWER)
+            answers = self._control.ask("look", {}, limit=limit, timeout=LOOK_ANSWER)
         except NoAnswer as exc:
             _log.info("! %s", exc)
             answers = None
