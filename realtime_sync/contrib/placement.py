@@ -30,7 +30,7 @@ class Costs:
             collector looks at all objects that live, and caches are only so large.
         start_ms: CPU of a worker for a call's begin and end.
         process_mib: memory of a worker without calls.
-        call_kib: memory of a call, with its thread.
+        call_kib: memory of a call, with its thread, before anything is said.
         call_commands: what a call's begin and end ask of the broker and the backend.
         told_commands: what a command and its answer ask of the broker, beside handing
             the command to every worker.
@@ -47,7 +47,7 @@ class Costs:
     start_ms: float = 8.0
     process_mib: float = 69.0
     call_kib: float = 118.0
-    call_commands: float = 24.0
+    call_commands: float = 36.0
     told_commands: float = 43.0
     broker_commands: float = 60_000.0
     broker_handed: float = 300_000.0
