@@ -27,7 +27,7 @@ def test_bench_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     "names, pairs, scale, said",
     [
-        ([], 5, 1.0, "183 measurements, about 12 minutes"),
+        ([], 5, 1.0, "201 measurements, about 17 minutes"),
         (["text deltas"], 5, 1.0, "15 measurements, about 30 seconds"),
         (["text deltas"], 1, 0.1, "3 measurements, about 3 seconds"),
         (["200 sessions x 50/s"], 5, 1.0, "2 measurements, about 50 seconds"),

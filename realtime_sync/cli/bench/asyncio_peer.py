@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import threading
 import time
 from contextlib import suppress
+from math import nan
 from typing import Any
 
 from .job import Delays, Figures, Job, Meter, resident_kib, settle, shared_figures
+from .scripts import lateness
 
 _LATEST = 60.0
 """Seconds after the last event in which all must have come."""
@@ -42,6 +45,9 @@ async def _measure(job: Job) -> Figures:
     opened = [await connect() for _ in seen]
     memory = (resident_kib() - before) / job.sessions
     settle(job)
+    if job.arrangement.endswith("frozen"):
+        gc.collect()
+        gc.freeze()
     meter = Meter()
     meter.start()
     tasks = [
@@ -56,13 +62,17 @@ async def _measure(job: Job) -> Figures:
     meter.stop()
     for task in tasks:
         task.cancel()
-    figures = shared_figures(job, seen, meter, memory)
+    late = await asyncio.gather(*tasks, return_exceptions=True)
+    told = [each for each in late if isinstance(each, float)]
+    figures = shared_figures(job, seen, meter, memory, max(told, default=nan))
     return {**figures, "threads": float(threading.active_count())}
 
 
-async def _read(connection: Any, seen: Delays) -> None:
+async def _read(connection: Any, seen: Delays) -> float:
+    """Read to the end, which tells how late the server was."""
     async for event in connection:
         if event.type == "response.output_text.delta":
             seen.note(event)
         elif event.type == "response.done":
-            return
+            return lateness(event.event_id)
+    raise ConnectionError("the connection ended too early")

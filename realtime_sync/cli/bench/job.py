@@ -40,8 +40,9 @@ class Job:
         confined: like a service that has been set up with care: on one core,
             where that can be asked for (Linux), with what it keeps for good out
             of the garbage collector's way, and with longer turns of its threads.
-        arrangement: of our sessions that share threads: ``"workers"``, or
-            ``"inline"``, and whether they are ``"frozen"``; of one alone,
+        arrangement: of our sessions: ``"workers"`` or ``"inline"`` for those that
+            share threads, ``"own"`` for threads of their own, and whether they are
+            ``"frozen"``, which holds for the peer's, too; of one stream,
             ``"inline"`` for handlers on its loop.
     """
 
@@ -61,8 +62,8 @@ class Job:
     @property
     def model(self) -> str:
         """Name of the model, which tells the server what to do."""
-        if self.kind == "paced":
-            return f"paced-{self.run}-{self.sessions}-{self.rate}-{self.events}"
+        if self.kind in ("paced", "speech"):
+            return f"{self.kind}-{self.run}-{self.sessions}-{self.rate}-{self.events}"
         return f"{self.kind}-{self.events}-{max(1, self.events // 20)}"
 
     @property
@@ -134,7 +135,7 @@ def delays(seconds: Sequence[float], expected: int) -> Figures:
 
 
 def shared_figures(
-    job: Job, seen: Sequence[Delays], meter: Meter, memory: float
+    job: Job, seen: Sequence[Delays], meter: Meter, memory: float, late: float
 ) -> Figures:
     """
     What is told of many sessions at once.
@@ -144,6 +145,7 @@ def shared_figures(
         seen: the delays of each session.
         meter: from the first command to the last event.
         memory: KiB of each session.
+        late: seconds within which 99 of 100 events were sent after their time.
     """
     total = [second for each in seen for second in each.seconds]
     return {
@@ -151,6 +153,7 @@ def shared_figures(
         "cpu us": meter.cpu / max(1, len(total)) * 1e6,
         "cpu %": meter.cpu / meter.wall * 100,
         "KiB/session": memory,
+        "server late, p99 ms": late * 1e3,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from ... import RealtimeClient, Session, Threads, connect, live
@@ -19,7 +20,7 @@ from .job import (
     settle,
     shared_figures,
 )
-from .scripts import PCM_20_MS, PCM_200_MS
+from .scripts import PCM_20_MS, PCM_200_MS, lateness
 
 if TYPE_CHECKING:
     from ...dispatch.event_names import EventName
@@ -157,59 +158,34 @@ def answers(job: Job) -> Figures:
 
 def sessions(job: Job) -> Figures:
     """Many sessions at once, each with events at an even rate."""
-    with _connect(job):
+    own = job.arrangement in ("", "own")
+    threads = None if own else Threads(workers=1)
+    inline = job.arrangement.startswith("inline")
+    dispatch: DispatchMode = "inline" if inline else "thread"
+    with _connect(job, threads=threads):
         before = resident_kib()
-    seen = [Delays() for _ in range(job.sessions)]
-    over = threading.Semaphore(0)
+    seen, late = [Delays() for _ in range(job.sessions)], SimpleQueue[float]()
     opened = []
     for each in seen:
-        session = _connect(job)
+        session = _connect(job, threads=threads, dispatch=dispatch)
         session.on("response.output_text.delta", each.note)
-        session.on("response.done", lambda event: over.release())
+        session.on("response.done", lambda event: late.put(lateness(event.event_id)))
         opened.append(session)
     memory = (resident_kib() - before) / job.sessions
     settle(job)
+    if threads is not None and job.arrangement.endswith("frozen"):
+        threads.freeze()
     meter = Meter()
     meter.start()
     for session in opened:
         session.send({"type": "input_audio_buffer.commit"})
-    for _ in opened:
-        assert over.acquire(timeout=_PATIENCE)
+    told = [late.get(timeout=_PATIENCE) for _ in opened]
     meter.stop()
-    for session in opened:
+    figures = shared_figures(job, seen, meter, memory, max(told))
+    figures["threads"] = float(threading.active_count())
+    for session in opened if threads is None else ():
         session.close()
-    return shared_figures(job, seen, meter, memory)
-
-
-def shared_sessions(job: Job) -> Figures:
-    """Many sessions at once on shared threads, each with events at an even rate."""
-    seen = [Delays() for _ in range(job.sessions)]
-    over = threading.Semaphore(0)
-    inline = job.arrangement.startswith("inline")
-    with Threads(workers=1) as threads:
-        with _connect(job, threads=threads):
-            before = resident_kib()
-        opened = []
-        for each in seen:
-            session = _connect(
-                job, threads=threads, dispatch="inline" if inline else "thread"
-            )
-            session.on("response.output_text.delta", each.note)
-            session.on("response.done", lambda event: over.release())
-            opened.append(session)
-        memory = (resident_kib() - before) / job.sessions
-        settle(job)
-        if job.arrangement.endswith("frozen"):
-            threads.freeze()
-        meter = Meter()
-        meter.start()
-        for session in opened:
-            session.send({"type": "input_audio_buffer.commit"})
-        for _ in opened:
-            assert over.acquire(timeout=_PATIENCE)
-        meter.stop()
-        figures = shared_figures(job, seen, meter, memory)
-        figures["threads"] = float(threading.active_count())
+    if threads is not None:
         threads.close(timeout=30)
     return figures
 
@@ -277,7 +253,7 @@ MEASUREMENTS = {
     "opening": opening,
     "answers": answers,
     "sessions": sessions,
-    "shared sessions": shared_sessions,
+    "shared sessions": sessions,
     "hour": hour,
     "hushed while blocked": hushed_while_blocked,
     "hushed while busy": hushed_while_busy,

@@ -12,11 +12,12 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from math import nan
 from typing import Any
 
 from .asyncio_peer import shared_sessions
 from .job import Delays, Figures, Job, Meter, resident_kib, settle, shared_figures
-from .scripts import PCM_20_MS, PCM_200_MS
+from .scripts import PCM_20_MS, PCM_200_MS, lateness
 
 _LATEST = 60.0
 """Seconds after the last event in which all must have come."""
@@ -187,12 +188,12 @@ def sessions(job: Job) -> Figures:
     """Many sessions at once, each with a thread that dispatches its events."""
     with _manager(job):
         before = resident_kib()
-    seen = [Delays() for _ in range(job.sessions)]
+    seen, late = [Delays() for _ in range(job.sessions)], list[float]()
     threads, opened = [], []
     for each in seen:
         connection = _manager(job).enter()
         opened.append(connection)
-        threads.append(_dispatching(connection, each))
+        threads.append(_dispatching(connection, each, late))
     memory = (resident_kib() - before) / job.sessions
     settle(job)
     meter = Meter()
@@ -205,12 +206,17 @@ def sessions(job: Job) -> Figures:
         # Over TLS some never end; their events are missing.
         thread.join(max(0.0, end - time.monotonic()))
     meter.stop()
-    return shared_figures(job, seen, meter, memory)
+    figures = shared_figures(job, seen, meter, memory, max(late, default=nan))
+    return {**figures, "threads": float(threading.active_count())}
 
 
-def _dispatching(connection: Any, seen: Delays) -> threading.Thread:
+def _dispatching(connection: Any, seen: Delays, late: list[float]) -> threading.Thread:
+    def done(event: Any) -> None:
+        late.append(lateness(event.event_id))
+        connection.close()
+
     connection.on("response.output_text.delta", seen.note)
-    connection.on("response.done", lambda event: connection.close())
+    connection.on("response.done", done)
 
     def run() -> None:
         with suppress(Exception):

@@ -13,6 +13,9 @@ from .wire import frame
 STAMP = b"0000000000.000000"
 """Stands in an ``event_id`` where the time of sending goes, in seconds."""
 
+_ID = b"event_abcdef123456"
+_LATE = b"late_%013.6f"
+
 PCM_20_MS = bytes(960)
 PCM_200_MS = b"\x01\x02" * 4800
 BIG = 15 << 20
@@ -25,7 +28,7 @@ _CALL = {"type": "function_call", "call_id": "call_1", "name": "f", "arguments":
 
 
 def _encoded(kind: str, **members: object) -> bytes:
-    event = {"type": kind, "event_id": "event_abcdef123456", **members}
+    event = {"type": kind, "event_id": _ID.decode(), **members}
     return frame(json.dumps(event).encode())
 
 
@@ -113,6 +116,21 @@ def stamped(kind: str) -> tuple[bytes, int]:
         members = {"audio_start_ms": 0, "item_id": "said_000000"}
     encoded = frame(json.dumps({**marked, **members}).encode())
     return encoded, encoded.index(STAMP)
+
+
+def closing(late: float) -> bytes:
+    """
+    What ends a paced stream.
+
+    Args:
+        late: seconds that the server was behind its own pace, told in the id.
+    """
+    return burst("text").closing.replace(_ID, _LATE % late)
+
+
+def lateness(event_id: object) -> float:
+    """Seconds that the server says it was late, by the id of the last event."""
+    return float(str(event_id).partition("_")[2])
 
 
 def turn() -> bytes:

@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from ...state.latency import percentile
 from . import scripts
 from .wire import accept, commands, read_head
 
@@ -68,15 +69,17 @@ class Pacer:
         head, tail = self._frame[: self._at], self._frame[self._at :]
         tail = tail[len(scripts.STAMP) :]
         pace = self._rate * len(socks)
+        behind: list[float] = []
         start = time.monotonic() + 0.5
         for number in range(self._events * len(socks)):
             late = time.monotonic() - start - number / pace
             if late < 0:
                 time.sleep(-late)
+            behind.append(max(0.0, late))
             stamp = b"%017.6f" % time.monotonic()
             with suppress(OSError):  # That one has gone; the others go on.
                 socks[number % len(socks)].sendall(head + stamp + tail)
-        self._send_all(scripts.burst("text").closing)
+        self._send_all(scripts.closing(percentile(behind, 99)))
 
     def _send_all(self, data: bytes) -> None:
         for sock in self._socks:
@@ -134,7 +137,7 @@ class Server:
         sock.sendall(scripts.GREETING)
         if kind == "drain":
             _drain(sock)
-        elif kind == "paced":
+        elif kind in ("paced", "speech"):
             self._pace(sock, name, *map(int, numbers))
         elif kind == "answers":
             for _ in commands(sock):
@@ -154,7 +157,7 @@ class Server:
         events: int,
     ) -> None:
         alone = "input_audio_buffer.speech_started"
-        kind = alone if sessions == 1 else "response.output_text.delta"
+        kind = alone if name.startswith("speech") else "response.output_text.delta"
         with self._lock:
             if name not in self._pacers:
                 self._pacers[name] = Pacer(sessions, rate, events, kind)

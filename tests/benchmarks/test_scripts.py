@@ -1,0 +1,25 @@
+"""What the server of the benchmarks sends."""
+
+from __future__ import annotations
+
+import json
+
+from realtime_sync.cli.bench.scripts import burst, closing, lateness
+from realtime_sync.transport.frames import MessageReader
+
+
+def last_event(frames: bytes) -> dict[str, object]:
+    """The last message of some frames."""
+    reader = MessageReader()
+    reader.feed(frames)
+    event: dict[str, object] = json.loads(reader.texts()[-1])
+    return event
+
+
+def test_the_end_of_a_paced_stream_tells_how_late_the_server_was() -> None:
+    """In an id of the same length: the frames are encoded before."""
+    plain, told = burst("text").closing, closing(0.012345)
+
+    assert len(plain) == len(told)
+    assert "response.done" == last_event(told)["type"]
+    assert 0.012345 == lateness(last_event(told)["event_id"])
