@@ -43,13 +43,8 @@ class Channel(Protocol):
     def fileno(self) -> int:
         """The number of the socket."""
 
-    def ready(self) -> bool:
-        """
-        Read and write one share of what can be read and written.
-
-        Returns:
-            Whether there is much to read: more is going to be there in a moment.
-        """
+    def ready(self) -> None:
+        """Read and write one share of what can be read and written."""
 
     def failed(self, exc: BaseException) -> None:
         """Serving it raised; it has been unregistered and must come to its end."""
@@ -320,15 +315,16 @@ class Loop:
         again, self._again = self._again, {}
         # Sockets before calls: a call that ends a connection must not throw away what
         # has come for it before.
-        much = self._serve(found, again, waker) if found or again else False
+        if found or again:
+            self._serve(found, again, waker)
         if self._calls:
             self._run_calls()
         if self._timers:
             self._run_timers()
         self._delays.append(monotonic() - began)
-        if much or len(found) >= _MANY:
-            # Let some more gather. To wait for each piece that comes of much, to read
-            # it and to wake who takes it costs more than what is in it.
+        if len(found) >= _MANY:
+            # Let some more gather: to wait for every few of many sockets, and to wake
+            # who takes what they have brought, costs more than what is in it.
             sleep(_MOMENT)
 
     def _pause(self) -> Optional[float]:
@@ -345,9 +341,7 @@ class Loop:
         found: list[tuple[selectors.SelectorKey, int]],
         again: dict[int, Channel],
         waker: Waker,
-    ) -> bool:
-        """Serve them, each once; whether one of them has much to read."""
-        much = False
+    ) -> None:
         for key, _ in found:
             channel = key.data
             if channel is None:
@@ -357,23 +351,19 @@ class Loop:
                 self._woken = False
                 continue
             again.pop(key.fd, None)
-            if self._serve_one(key.fd, channel):
-                much = True
+            self._serve_one(key.fd, channel)
         for number, channel in again.items():
-            if self._serve_one(number, channel):
-                much = True
-        return much
+            self._serve_one(number, channel)
 
-    def _serve_one(self, number: int, channel: Channel) -> bool:
+    def _serve_one(self, number: int, channel: Channel) -> None:
         # One that was served before it in this turn may have removed it, and its
         # number may be another's by now.
         if self._served.get(number) is not channel:
-            return False
+            return
         try:
-            return channel.ready()
+            channel.ready()
         except BaseException as exc:  # One connection must not end them all.
             self._fail(number, channel, exc)
-            return False
 
     def _fail(self, number: int, channel: Channel, exc: BaseException) -> None:
         if self._served.get(number) is channel:

@@ -46,7 +46,6 @@ from .poller import WRITE, wait_for
 # Several audio deltas at once: with half of it they cost a fifth more. A little less
 # than what the C library takes from the system for each single read, and gives back.
 _CHUNK = (1 << 17) - 4096
-_MUCH = 1 << 13
 _NO_CLOSE_FRAME = 1006
 # How long a sender that was shut down may take to leave.
 _PATIENCE = 1.0
@@ -128,15 +127,12 @@ class WebSocketTransport:
         """The number of the socket; -1 once it is closed."""
         return int(self._sock.fileno())
 
-    def ready(self) -> bool:
+    def ready(self) -> None:
         """
         Read once, and push what is whole; write what the kernel takes.
 
         One read is the share of a turn. What it brought is not left lying: no
         socket would report it again.
-
-        Returns:
-            Whether so much has come that there is more in a moment.
         """
         waited_for = loops.READ
         data: Optional[bytes] = None
@@ -148,10 +144,10 @@ class WebSocketTransport:
             waited_for |= loops.WRITE
         except OSError as exc:
             self._end(_NO_CLOSE_FRAME, str(exc), exc)
-            return False
+            return
         if data is not None and not data:
             self._end(_NO_CLOSE_FRAME, "end of stream, no close frame", None)
-            return False
+            return
         if data:
             self.heard_at = monotonic()
             self._reader.feed(data)
@@ -159,10 +155,8 @@ class WebSocketTransport:
                 self._push()
             except Disconnected as exc:
                 self._end(exc.code, exc.reason, exc.__cause__)
-                return False
+                return
         self._go_on(waited_for)
-        # Had it been all that there is room for, waiting would only make it wait.
-        return data is not None and _MUCH <= len(data) < _CHUNK
 
     def failed(self, exc: BaseException) -> None:
         """What receiving raised ends this connection alone."""

@@ -18,20 +18,10 @@ _LONG = 10.0
 
 
 class Line:
-    """
-    A channel that reads one byte a turn and calls back with it.
+    """A channel that reads one byte a turn and calls back with it."""
 
-    Args:
-        sock: that is read.
-        heard: called with each byte.
-        much: what it says of how much there is.
-    """
-
-    def __init__(
-        self, sock: socket.socket, heard: Callable[[bytes], object], much: bool = False
-    ) -> None:
+    def __init__(self, sock: socket.socket, heard: Callable[[bytes], object]) -> None:
         self.sock = sock
-        self.much = much
         self.sock.setblocking(False)
         self.heard = heard
         self.error: Optional[BaseException] = None
@@ -40,9 +30,8 @@ class Line:
     def fileno(self) -> int:
         return self.sock.fileno()
 
-    def ready(self) -> bool:
+    def ready(self) -> None:
         self.heard(self.sock.recv(1))
-        return self.much
 
     def failed(self, exc: BaseException) -> None:
         self.error = exc
@@ -74,11 +63,11 @@ class Pairs:
     def __init__(self, number: int) -> None:
         self.both = [socket.socketpair() for _ in range(number)]
 
-    def begin(self, loop: Loop, heard: Callable[[bytes], object], much: bool) -> None:
+    def begin(self, loop: Loop, heard: Callable[[bytes], object]) -> None:
         """Serve all of them in one turn, where a byte waits in each."""
         for _, far in self.both:
             far.send(b"x")
-        lines = [Line(near, heard, much) for near, _ in self.both]
+        lines = [Line(near, heard) for near, _ in self.both]
         on(loop, lambda: [loop.add(each) for each in lines])
         on(loop, lambda: None)  # The turn in which they were ready is over now.
         on(loop, lambda: [loop.remove(each) for each in lines])
@@ -387,7 +376,7 @@ def test_the_end_of_a_turn_comes_behind_all_its_sockets(
         order.append("read")
         loop.at_turn_end(lambda: order.append("told"))
 
-    pairs(3).begin(loop, heard, much=False)
+    pairs(3).begin(loop, heard)
 
     assert ["read"] * 3 + ["told"] * 3 == order
 
@@ -401,22 +390,20 @@ def test_another_thread_is_in_no_turn(loop: Loop) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "much", "paused"),
-    [(1, False, False), (2, False, False), (4, False, True), (1, True, True)],
+    ("number", "paused"), [(1, False), (2, False), (4, True), (9, True)]
 )
-def test_the_loop_lets_more_gather_only_where_there_is_much(
+def test_the_loop_lets_more_gather_only_where_many_sockets_are_ready(
     loop: Loop,
     pairs: Callable[[int], Pairs],
     monkeypatch: pytest.MonkeyPatch,
     number: int,
-    much: bool,
     paused: bool,
 ) -> None:
     """One event alone is not kept waiting."""
     pauses: list[float] = []
     monkeypatch.setattr(loops, "sleep", pauses.append)
     heard: list[bytes] = []
-    pairs(number).begin(loop, heard.append, much)
+    pairs(number).begin(loop, heard.append)
 
     assert [b"x"] * number == heard
     assert ([0.001] if paused else []) == pauses
