@@ -52,13 +52,15 @@ class OwnThread:
         with self._changed:
             if self._over or self._when is not None and when >= self._when:
                 return
-            self._when = when
             if self._thread is None:
                 thread = threading.Thread(
                     target=self._work, name=self._name, daemon=True
                 )
+                # Before the rest: where the system gives none now, the next who asks
+                # must not take this turn for one that somebody waits for.
                 thread.start()
                 self._thread = thread
+            self._when = when
             self._changed.notify()
 
     def end(self) -> None:

@@ -303,6 +303,25 @@ def test_an_idle_player_keeps_no_thread(
     ended()
 
 
+def test_what_found_no_thread_is_played_with_what_comes_next(
+    sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process may have no more threads, and have some again; two parts of a block."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with audio.Player(sink) as player:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(RuntimeError, match="new thread"):
+                player.play(b"\1\0" * 120)
+        player.play(b"\2\0" * 120)
+        assert player.wait_idle(10)
+
+    assert b"\1\0" * 120 + b"\2\0" * 120 == sink.data
+
+
 def test_a_player_that_never_played_closes() -> None:
     """There is no thread before there is audio."""
     player = audio.Player(lambda block: None)
