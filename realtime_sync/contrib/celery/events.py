@@ -61,11 +61,11 @@ class RemoteEvents:
             for the broker, or nobody had read for half a minute.
         missed: events that were sent, and did not come because the broker was away.
 
-    Raises, when iterated:
-        CallLost: the worker is gone.
-        FleetError: nobody has counted what was missed: nobody had read for ten
-            minutes, or the end of the call was not seen.
-        NoAnswer: none came in time.
+    Raises:
+        CallLost: when iterated: the worker is gone.
+        FleetError: when iterated: nobody has counted what was missed, because nobody
+            had read for ten minutes or the end of the call was not seen.
+        NoAnswer: when iterated: none came in time.
     """
 
     def __init__(
