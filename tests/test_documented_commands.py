@@ -41,7 +41,7 @@ KEEPS_RUNNING = {
     OURS: r"http://127\.0\.0\.1:\d+",
     r"python -m flask .* run( .*)?": r"Running on http://127\.0\.0\.1:\d+",
     r"gunicorn .*": r"Listening at: http://127\.0\.0\.1:\d+",
-    r"celery .* worker .*": r" ready\.",
+    r"celery .* worker .*": r"\[tasks\]",
     r"python django_service\.py runserver .*": r"http://127\.0\.0\.1:\d+",
     r"python plain_service\.py .*": r"http://127\.0\.0\.1:\d+",
     r"jupyter lab .*": r"http://\S+token=",
@@ -136,11 +136,12 @@ class Running:
 
     def interrupt(self) -> Optional[int]:
         """Press Ctrl-C, twice if need be; the exit code, or None if it goes on."""
-        for _ in range(2):
+        # gunicorn now and then gives a worker its 30 seconds, with any program.
+        for seconds in (15, 40):
             if self._process.poll() is None:
                 os.killpg(self._process.pid, signal.SIGINT)
             try:
-                self._process.wait(15)
+                self._process.wait(seconds)
                 break
             except subprocess.TimeoutExpired:
                 pass
