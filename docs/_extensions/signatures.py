@@ -115,6 +115,16 @@ def found(
     )
 
 
+def shorten_types(app: Sphinx, page: nodes.document) -> None:
+    """Show types by their names: where they live is what the link is for."""
+    for reference in page.findall(pending_xref):
+        target = str(reference.get("reftarget", ""))
+        if reference.get("reftype") == "class" and reference.astext() == target:
+            for text in list(reference.findall(nodes.Text)):
+                short = nodes.Text(target.rpartition(".")[2])
+                text.parent.replace(text, short)
+
+
 def of_python(target: str) -> str | None:
     """Address of a name of the standard library."""
     module, _, name = target.rpartition(".")
@@ -155,5 +165,6 @@ def value_of(name: str) -> Any:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register what is done with each signature and each name."""
     app.connect("autodoc-process-signature", shorten)
+    app.connect("doctree-read", shorten_types)
     app.connect("missing-reference", found)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
