@@ -68,7 +68,7 @@ class Caller:
         carrier: a `realtime_sync.testing.FakeCarrier` that has called a bridge of the
             session: the caller speaks and presses keys through it, and hears what
             comes to its ear.
-        clock: a `realtime_sync.testing.ManualClock` that the call moves while it
+        clock: a `realtime_sync.server.ManualClock` that the call moves while it
             waits, as fast as the machine can: for a session over a
             `realtime_sync.testing.MemoryTransport` with this clock. None for real
             time.
