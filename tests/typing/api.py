@@ -488,7 +488,7 @@ def time_travel_and_running_calls() -> None:
     text: str = telemetry.metrics_text(calls)
     media_type: str = telemetry.METRICS_TYPE
     with web.WebHost() as host:
-        board = web.Board(host, calls)
+        board = web.Board(host, calls, patience=0.5)
         debugger = web.Debugger(host, "call.jsonl")
         print(board.url, board.changes(0)["rows"], debugger.url)
     print(when, kind, known, every, ended, text, media_type)

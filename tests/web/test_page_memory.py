@@ -18,11 +18,10 @@ from realtime_sync.server.voice import DEMO_QUESTION
 from realtime_sync.web import serve as serve_page
 from tests.browser import CHROMIUM, Page, page, with_microphone
 from tests.stress.sequenced_server import memory_bytes
-from tests.web.voice_page import spoken, start
+from tests.web.voice_page import show, spoken, start
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no browser here")
 
-TALK = "import('/static/talk_page.js').then(m => { window.talk = m.talk; })"
 SAMPLES = 12
 KIB = 1024
 
@@ -72,9 +71,7 @@ def talk(folder: Path, seconds: int) -> list[Sample]:
         with serve_page(client, on_session=sessions.append) as host:
             with page(folder / "profile", *microphone) as one:
                 one.command("Performance.enable")
-                one.go(host.url())
-                one.wait("document.querySelector('.rs-talk')")
-                one.value(TALK)
+                show(one, host.url())
                 start(one)
                 # Nothing is kept that a person's page would not keep.
                 one.value("talk.sound.tap(false)")

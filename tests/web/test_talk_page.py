@@ -20,15 +20,12 @@ from realtime_sync.server import serve
 from realtime_sync.server.voice import DEMO_QUESTION
 from realtime_sync.web import serve as serve_page
 from tests.browser import CHROMIUM, page, with_microphone
-from tests.web.voice_page import RATE, played, spoken, start
+from tests.web.voice_page import RATE, played, show, spoken, start
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="there is no browser here"),
     pytest.mark.timeout(90),
 ]
-
-TALK = "import('/static/talk_page.js').then(m => { window.talk = m.talk; })"
-"""The page's own module, which a browser loads once."""
 
 
 @define
@@ -69,9 +66,7 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
         client = RealtimeClient(base_url=server.url)
         with serve_page(client, on_session=found.begun) as host:
             with page(folder / "profile", *with_microphone(question)) as one:
-                one.go(host.url())
-                one.wait("document.querySelector('.rs-talk')")
-                one.value(TALK)
+                show(one, host.url())
                 start(one)
                 one.wait("talk.cleared")
                 one.wait("document.body.innerText.includes('Paris.')")

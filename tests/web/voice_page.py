@@ -28,6 +28,14 @@ def spoken(path: Path, *parts: str | float) -> Path:
     return path
 
 
+def show(one: Page, url: str) -> None:
+    """Open the page to talk in; ``talk`` is its conversation."""
+    one.go(url)
+    one.wait("document.querySelector('.rs-talk')")
+    # The page's own module, which a browser loads once.
+    one.value("import('/static/talk_page.js').then(m => { window.talk = m.talk; })")
+
+
 def start(one: Page) -> None:
     """Press Start; what is played is kept from then on, and where it is cut."""
     one.click("Start")
