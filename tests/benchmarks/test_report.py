@@ -91,6 +91,24 @@ def test_chart_is_a_picture_with_three_bars() -> None:
     assert widths[0] == pytest.approx(6 * widths[1], rel=0.01)
 
 
+def test_chart_has_room_for_a_row_in_which_the_peer_is_faster() -> None:
+    """Its bar and its label stand as large as the others, within the picture."""
+    found = {"ours": [{"cpu ms": 3.0}], "peer": [{"cpu ms": 1.0}]}
+    tree = ElementTree.fromstring(chart([*rows(), *rows_of("connect", found)]))
+    space = "{http://www.w3.org/2000/svg}"
+    room = float(tree.get("width", ""))
+    bars = {
+        label.text: float(bar.get("width", ""))
+        for bar, label in zip(
+            tree.findall(f"{space}rect"),
+            (t for t in tree.findall(f"{space}text") if t.get("font-weight") is None),
+        )
+    }
+
+    assert bars["ours 300 %"] == pytest.approx(3 * bars["openai 100 %"], rel=0.01)
+    assert max(bars.values()) + 100 < room
+
+
 def test_chart_leaves_out_what_has_no_peer() -> None:
     """A bar needs something to be compared with."""
     alone = rows_of("alone", {"ours": [{"cpu us": 2.0}]})

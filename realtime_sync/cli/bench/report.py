@@ -173,20 +173,21 @@ def chart(rows: Sequence[Row]) -> str:
     An SVG with CPU time relative to openai-python's, one group for a scenario.
 
     Rows of other figures, or without a peer, are left out. It is narrow, so that
-    it can be read on a telephone.
+    it can be read on a telephone. The longest bar of all, whosever it is, fills it.
     """
-    shown = [row for row in rows if row.ratio and row.unit in ("cpu us", "cpu ms")]
+    shown = [
+        (row.scenario, _shares(row))
+        for row in rows
+        if row.ratio and row.unit in ("cpu us", "cpu ms")
+    ]
+    longest = max((share for _, bars in shown for share in bars.values()), default=1.0)
     parts, y = [], 16.0
-    for row in shown:
-        assert row.ratio is not None
-        bars = {"openai": 1.0, "ours": 1 / row.ratio}
-        if row.floors:
-            bars["floor"] = 1 / row.ratio / row.floors
-        name = escape(row.scenario)
+    for scenario, bars in shown:
+        name = escape(scenario)
         parts.append(f'<text x="{_LEFT}" y="{y:.0f}" font-weight="bold">{name}</text>')
         y += 6
         for side, share in bars.items():
-            parts.append(_bar(side, share, y))
+            parts.append(_bar(side, share, share / longest * _WIDE, y))
             y += _LINE
         y += _GAP + 4
     body = "\n".join(parts)
@@ -200,8 +201,17 @@ def chart(rows: Sequence[Row]) -> str:
     )
 
 
-def _bar(side: str, share: float, y: float) -> str:
-    width = max(1.0, share * _WIDE)
+def _shares(row: Row) -> dict[str, float]:
+    """Each side's figure as a share of the peer's."""
+    ours = 1 / row.ratio if row.ratio else 1.0
+    bars = {"openai": 1.0, "ours": ours}
+    if row.floors:
+        bars["floor"] = ours / row.floors
+    return bars
+
+
+def _bar(side: str, share: float, width: float, y: float) -> str:
+    width = max(1.0, width)
     label = f"{side} {share * 100:.0f} %"
     return (
         f'<rect x="{_LEFT}" y="{y:.0f}" width="{width:.1f}" height="{_LINE - 3}" '
