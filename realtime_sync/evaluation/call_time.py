@@ -121,5 +121,7 @@ class MovedTime:
 
     def _step(self) -> None:
         self._advance(STEP)
-        for due in self._due:
+        # The microphone, which comes last, goes first: what is answered at once is
+        # played in the same step.
+        for due in reversed(self._due):
             due()

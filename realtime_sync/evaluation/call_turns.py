@@ -97,6 +97,8 @@ class _Draft:
     item: Optional[Item] = None
     speech: Optional[Interval] = None
     said: str = ""
+    # Whether a caller has told when it spoke, in words or not.
+    noted: bool = False
     spoken: bool = False
     responses: list[Turn] = field(factory=list)
 
@@ -139,7 +141,7 @@ class _Draft:
 
     def _speech_end(self) -> Optional[float]:
         first = self.responses[0].start if self.responses else None
-        if self.speech is not None and self.said:
+        if self.speech is not None and self.noted:
             # A caller knows the end of its words better than it can be heard.
             committed = self.opened
             if self.speech.end <= committed:
@@ -180,11 +182,13 @@ def _give_speech(drafts: Sequence[_Draft], speech: Speech) -> None:
             continue
         own = [each for each in speech.user if since <= each.start < draft.opened]
         draft.speech = span_of(own)
-        draft.said = " ".join(
-            each.text
+        told = [
+            each
             for each in speech.utterances
-            if each.text and since <= each.interval.start < draft.opened
-        )
+            if since <= each.interval.start < draft.opened
+        ]
+        draft.noted = bool(told)
+        draft.said = " ".join(each.text for each in told if each.text)
         since = draft.opened
 
 
@@ -192,7 +196,13 @@ def _unanswered(drafts: Sequence[_Draft], speech: Speech) -> list[_Draft]:
     """What a caller said last and the server never took for a turn."""
     last = max((each.opened for each in drafts if each.spoken), default=0.0)
     return [
-        _Draft(each.interval.end, speech=each.interval, said=each.text, spoken=True)
+        _Draft(
+            each.interval.end,
+            speech=each.interval,
+            said=each.text,
+            noted=True,
+            spoken=True,
+        )
         for each in speech.utterances
         if each.interval.start >= last and each.kind != "dtmf"
     ]

@@ -68,7 +68,8 @@ class LiveCall:
     A call over GPT-Live as it can be measured.
 
     There are no turns on the wire. A turn begins when the caller begins to speak after
-    a second of silence, and has everything that the agent begins to say from then on.
+    a second of silence, or after the agent has begun, and has everything that the agent
+    begins to say from then on.
     What the agent says and ends while the caller speaks on is agreement, and no answer.
 
     Attributes:
@@ -108,7 +109,7 @@ class LiveCall:
         elif not user:
             user = words.intervals("user")
         pieces = _pieces(listener, words, notes.onsets)
-        drafts = _drafts(notes.utterances, user, words)
+        drafts = _drafts(notes.utterances, user, pieces, words)
         _give(drafts, pieces, _tools(snapshot, listener, notes.outputs))
         drafts.sort(key=lambda each: each.opened)
         return cls(
@@ -153,8 +154,7 @@ class _Words:
 
     def intervals(self, side: str) -> tuple[Interval, ...]:
         """When a side spoke, by its words alone."""
-        pause = ONE_SPEECH if side == "user" else ONE_ANSWER
-        return joined((place for place, _ in self._sides[side]), pause=pause)
+        return joined((place for place, _ in self._sides[side]), pause=ONE_ANSWER)
 
     def nearest(self, side: str, places: Sequence[Interval]) -> list[str]:
         """
@@ -216,12 +216,31 @@ def _lags(
     return lags
 
 
+def _at_one_go(
+    user: Iterable[Interval], pieces: Sequence[Piece]
+) -> tuple[Interval, ...]:
+    """What the caller said without a longer silence, or a word of the agent's."""
+    found: list[Interval] = []
+    for each in sorted(user):
+        last = found[-1] if found else None
+        if last is None or each.start - last.end >= ONE_SPEECH:
+            found.append(each)
+        elif any(last.end <= piece.heard.start < each.start for piece in pieces):
+            found.append(each)
+        else:
+            found[-1] = Interval(last.start, max(last.end, each.end))
+    return tuple(found)
+
+
 def _drafts(
-    utterances: Sequence[Utterance], user: Sequence[Interval], words: _Words
+    utterances: Sequence[Utterance],
+    user: Sequence[Interval],
+    pieces: Sequence[Piece],
+    words: _Words,
 ) -> list[_Draft]:
     """A turn for each time that the caller began to speak."""
     spoken = [each.interval for each in utterances if each.kind != "dtmf"]
-    places = joined(spoken if utterances else user, pause=ONE_SPEECH)
+    places = _at_one_go(spoken if utterances else user, pieces)
     drafts = [
         _Draft(
             place.start,

@@ -10,7 +10,8 @@ from typing import Optional
 
 from attrs import define, field
 
-from ..audio import PCM16, AudioFormat, Converter, Pacer, silence
+from .. import audio
+from ..audio import PCM16, AudioFormat, Converter, Pacer, audio_format
 from ..errors import RealtimeError
 from .call_notes import Utterance
 from .call_time import CallTime
@@ -28,18 +29,23 @@ class Spoken:
     Attributes:
         sound: what.
         kind: ``say``, ``interrupt`` or ``dtmf``.
+        pcm: its samples at the rate of the line.
         begun: set when its first loud sound was sent.
         over: set when its last sample was sent, or never will be.
-        start, end: when its first and its last loud sound were sent; by the clock.
+        start, end: when its first and its last loud sound were spoken; by the clock.
+        place: bytes of it that were sent.
+        seconds: the same in time.
     """
 
     sound: Sound
     kind: str
+    pcm: bytes = field(repr=False)
     begun: threading.Event = field(factory=threading.Event)
     over: threading.Event = field(factory=threading.Event)
     start: Optional[float] = None
     end: Optional[float] = None
     place: int = 0
+    seconds: float = 0.0
 
 
 class Microphone:
@@ -77,15 +83,17 @@ class Microphone:
         self._clock = time.now
         self._said = said
         self._rng = random.Random(seed)
-        self._noise = conditions.noise_loop(seed)
+        self._wide = audio_format(PCM16, rate=format.rate)
+        self._noise = self._resampled(conditions.noise_loop(seed))
         self._noise_place = 0
-        self._size = PCM16.size(BLOCK_SECONDS * 1000)
+        self._size = self._wide.size(BLOCK_SECONDS * 1000)
         self._stop = threading.Event()
         # Guards what waits to be said. A leaf, held for as long as an append takes.
         self._lock = threading.Lock()
         self._waiting: deque[Spoken] = deque()
         self._ended = False
-        self._converter = Converter(PCM16, format)
+        # Resampled as a whole before: on its way, a resampler would keep some back.
+        self._converter = Converter(self._wide, format)
         self._blocks = 0
         self._began = time.now()
         self._due = self._next_due()
@@ -99,13 +107,20 @@ class Microphone:
 
     def say(self, sound: Sound, kind: str) -> Spoken:
         """Say something after what waits to be said; does not wait."""
-        spoken = Spoken(sound, kind)
+        spoken = Spoken(sound, kind, self._resampled(sound.pcm))
         with self._lock:
             if self._ended:
                 spoken.over.set()
             else:
                 self._waiting.append(spoken)
         return spoken
+
+    def _resampled(self, pcm: bytes) -> bytes:
+        """Sound at the rate of the line."""
+        if not pcm or self._wide.rate == PCM16.rate:
+            return pcm
+        rate, wide = PCM16.rate, self._wide.rate
+        return audio.convert(pcm, PCM16, PCM16, rate=rate, to_rate=wide)
 
     def close(self, timeout: float = 5.0) -> None:
         """Send nothing more; what was not said never will be."""
@@ -146,14 +161,14 @@ class Microphone:
         self._due = self._next_due()
         with self._lock:
             spoken = self._waiting[0] if self._waiting else None
-        block = silence(BLOCK_SECONDS)
+        block = bytes(self._size)
         if spoken is not None:
-            sound = spoken.sound.pcm[spoken.place : spoken.place + self._size]
+            sound = spoken.pcm[spoken.place : spoken.place + self._size]
             block = sound + block[len(sound) :]
         if self._noise:
             block = mixed(block, self._next_noise())
         if lost(self._rng, self._conditions.loss):
-            block = silence(BLOCK_SECONDS)
+            block = bytes(self._size)
         sent = self._converter.feed(block)
         if sent:
             self._deliver(sent)
@@ -166,15 +181,16 @@ class Microphone:
         return self._noise[place : place + self._size]
 
     def _progress(self, spoken: Spoken, now: float) -> None:
-        """Note when the loud parts of a block were spoken that was sent now."""
+        """Note when the loud parts of a block were spoken whose end is sent then."""
         spoken.place += self._size
-        reached = spoken.place / PCM16.bytes_per_second
+        spoken.seconds += BLOCK_SECONDS
+        reached = spoken.seconds
         if spoken.start is None and reached >= spoken.sound.first:
             spoken.start = now - (reached - spoken.sound.first)
             spoken.begun.set()
         if spoken.end is None and reached >= spoken.sound.last:
-            spoken.end = now
-        if spoken.place >= len(spoken.sound.pcm):
+            spoken.end = now - (reached - spoken.sound.last)
+        if spoken.place >= len(spoken.pcm):
             with self._lock:
                 self._waiting.popleft()
             self._said(spoken)
@@ -205,7 +221,7 @@ def utterance(spoken: Spoken, began: float) -> Optional[Utterance]:
     start = max(0.0, spoken.start - began)
     end = start if spoken.end is None else max(start, spoken.end - began)
     if spoken.end is None:
-        end = start + spoken.place / PCM16.bytes_per_second
+        end = start + spoken.seconds
     return Utterance(
         text=spoken.sound.text, interval=Interval(start, end), kind=spoken.kind
     )

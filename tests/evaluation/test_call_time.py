@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
-from realtime_sync import errors
+from realtime_sync import audio, errors
 from realtime_sync.audio.telephony import TWILIO, CallBridge
 from realtime_sync.evaluation import Caller, CallRecord
 from realtime_sync.server import Call
+from realtime_sync.server.agents.scripted import Scripted
+from realtime_sync.state.latency import FLOOR, peak
 from realtime_sync.testing import FakeCarrier, ManualClock
 
-from .booking import ShortSynthesizer
+from .booking import ListedRecognizer, ShortSynthesizer
 from .conversations import NUMBERS, humming, timeless
 
 
@@ -130,6 +132,122 @@ def test_a_telephone_call_takes_place_on_the_carrier_s_clock() -> None:
     assert "Yes." == heard == call.turns[1].heard
     assert 2000 * lag + 320 == pytest.approx(call.turns[0].first_audio_ms, abs=60)
     assert call.turns[0].interrupted
+
+
+class Onlooker:
+    """
+    Where in the sound that somebody said and heard the loud samples are, by the clock.
+
+    Attributes:
+        said: when the last loud sample was spoken.
+        heard: when the first loud one was heard.
+    """
+
+    def __init__(self, clock: ManualClock, format: str, rate: int) -> None:
+        self._clock, self._format, self._rate = clock, format, rate
+        self.said = 0.0
+        self.heard: float | None = None
+
+    def loud(self, block: bytes) -> list[int]:
+        """Which samples of a block are loud."""
+        width = 2 if self._format == "pcm16" else 1
+        count = len(block) // width
+        samples = (block[at * width : (at + 1) * width] for at in range(count))
+        return [n for n, one in enumerate(samples) if peak(one, self._format) >= FLOOR]
+
+    def says(self, block: bytes) -> None:
+        """A block was spoken to its end just now."""
+        loud = self.loud(block)
+        if loud:
+            length = len(block) // (2 if self._format == "pcm16" else 1)
+            self.said = self._clock.now() - (length - 1 - loud[-1]) / self._rate
+
+    def hears(self, block: bytes, began: float) -> None:
+        """A block is heard that begins at a time."""
+        loud = self.loud(block)
+        if loud and self.heard is None:
+            self.heard = began + loud[0] / self._rate
+
+
+def with_a_quiet_beginning(seconds: float) -> bytes:
+    """Sound of which the first loud sample is known, and is not the first."""
+    return audio.silence(seconds) + audio.tone(300, 0.5, level=-12)
+
+
+class QuietlyBeginning:
+    """Speaks so, whatever it is to say."""
+
+    def speak(
+        self, text: str, *, voice: str | None = None, speed: float = 1.0
+    ) -> bytes:
+        """Seventy milliseconds of silence, and a tone."""
+        return with_a_quiet_beginning(0.07)
+
+
+def quiet_agent() -> Scripted:
+    """An agent whose sound begins with silence."""
+    return Scripted(
+        ["Yes."], recognizer=ListedRecognizer("hello"), synthesizer=QuietlyBeginning()
+    )
+
+
+def test_latency_is_that_of_the_sound_itself(tmp_path: Path) -> None:
+    """From the last loud sample of a file to the first of the answer, within 10 ms."""
+    clock = ManualClock()
+    look = Onlooker(clock, "pcm16", 24_000)
+    audio.write_wav(tmp_path / "a.wav", audio.tone(400, 0.437))
+    with timeless(quiet_agent(), clock) as session:
+        session.on(
+            "client.input_audio_buffer.append",
+            lambda event: look.says(event.audio),
+            inline=True,
+        )
+        session.on(
+            "response.output_audio.delta",
+            lambda event: look.hears(event.delta, clock.now()),
+            inline=True,
+        )
+        with Caller(session, clock=clock) as caller:
+            caller.say(tmp_path / "a.wav")
+            (turn,) = caller.hang_up().turns
+
+    assert look.heard is not None
+    assert (look.heard - look.said) * 1000 == pytest.approx(turn.first_audio_ms, abs=10)
+
+
+@pytest.mark.parametrize("lag", [0.0, 0.2, 0.5])
+def test_latency_over_a_telephone_is_what_mouth_and_ear_have(lag: float) -> None:
+    """At both ends of the line; no resampler and no message in between counts."""
+    clock = ManualClock()
+    look = Onlooker(clock, "g711_ulaw", 8000)
+
+    class Line(FakeCarrier):
+        def feed(self, block: bytes) -> None:
+            look.says(block)
+            super().feed(block)
+
+    line = Line(TWILIO, clock=clock, lag=lag)
+    heard = 0
+
+    def listen() -> None:
+        nonlocal heard
+        block = bytes(line.ear[heard:])
+        heard += len(block)
+        look.hears(block, clock.now() - len(block) / 8000)
+
+    with timeless(quiet_agent(), clock) as session:
+        bridge = CallBridge(
+            session, TWILIO, send=line.send, clock=clock.now, thread=False
+        )
+        with line, bridge:
+            line.call(bridge)
+            with Caller(session, carrier=line, clock=clock) as caller:
+                clock.subscribe(listen)
+                caller.say(audio.tone(400, 0.437))
+                (turn,) = caller.hang_up().turns
+
+    assert look.heard is not None
+    assert (look.heard - look.said) * 1000 == pytest.approx(turn.first_audio_ms, abs=10)
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,23 @@ def test_any_recording_of_gpt_live_has_turns(
     assert call.turns[0].interrupted or not sound
 
 
+def test_an_interruption_soon_after_is_a_turn_of_its_own() -> None:
+    """Less than a second of silence, but the agent has begun meanwhile."""
+    clock = ManualClock()
+    agent = humming([NUMBERS, "Yes."], "hello", "stop")
+    with timeless_live(agent, clock) as session:
+        with Caller(session, clock=clock, synthesizer=ShortSynthesizer()) as caller:
+            caller.say("hello hello")
+            caller.interrupt("stop stop stop", after=0.02)
+            call = caller.hang_up()
+
+    first, second = call.turns
+    assert second.speech is not None and first.speech is not None
+    assert second.speech.start - first.speech.end < 1.0
+    assert ["hello", "stop"] == [turn.understood for turn in call.turns]
+    assert first.interrupted
+
+
 def test_sound_counts_when_it_is_heard_and_not_when_it_came(tmp_path: Path) -> None:
     """A player puts 100 ms of silence before what begins: the ear has it later."""
     made = one_call(tmp_path / "call.jsonl")
