@@ -12,6 +12,8 @@ LONGEST_WAIT = 86_400.0
 """Seconds; nobody waits for more than a day."""
 
 _SHOWN = 80
+_LONGEST_LINE = 2000
+"""Characters of a line in tables and in JUnit's reports."""
 
 
 def shown(value: object) -> str:
@@ -21,6 +23,13 @@ def shown(value: object) -> str:
         return f"a {type(value).__name__} of {len(value)}"
     text = one_line(repr(value))
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+
+
+def shortened(line: str) -> str:
+    """A line for people, without the rest of a very long one; says how much that is."""
+    if len(line) <= _LONGEST_LINE:
+        return line
+    return f"{line[:_LONGEST_LINE]}… ({len(line) - _LONGEST_LINE:,} more characters)"
 
 
 def number(

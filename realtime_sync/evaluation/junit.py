@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from ..protocol.escape import terminal_text
+from .arguments import shortened
 from .score import Score
 
 
@@ -57,7 +58,7 @@ def _case(suite: ElementTree.Element, call: str, name: str) -> ElementTree.Eleme
 
 
 def _said(case: ElementTree.Element, kind: str, text: str) -> None:
-    lines = text.splitlines() or [""]
+    lines = [shortened(line) for line in text.splitlines()] or [""]
     told = ElementTree.SubElement(case, kind, message=terminal_text(lines[0]))
     # What is no character of XML would make the file unreadable.
     told.text = "\n".join(terminal_text(line) for line in lines)

@@ -155,7 +155,8 @@ class Table:
             lines.append(f"{score.name}: {score.error or ', '.join(score.fallen)}")
             for verdict in score.verdicts.values():
                 if not verdict:
-                    lines += [f"    {line}" for line in str(verdict).splitlines()]
+                    told = map(arguments.shortened, str(verdict).splitlines())
+                    lines += [f"    {line}" for line in told]
         return "\n".join(lines)
 
 

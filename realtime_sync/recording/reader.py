@@ -259,6 +259,9 @@ def read_recording(source: RecordingSource) -> Recorded:
 
 def _own_line(line: Mapping[str, Any]) -> RecordedLine:
     direction = str(line.get("dir"))
+    if "dir" not in line and line.get("format") == FORMAT:
+        # Two of them in one file: nobody could tell what of which was first.
+        raise ValueError("another recording begins here; a file holds one")
     asked = line.get("asked", ())
     frame = line.get("note") if direction == "note" else line.get("frame")
     if direction == "note" and not isinstance(frame, Mapping):

@@ -273,3 +273,25 @@ def test_scores_are_json(folder: Path) -> None:
     """Every number is finite, every text is text."""
     for score in evaluate(folder, GATES):
         assert json.loads(json.dumps(score.to_dict(), allow_nan=False))
+
+
+def test_very_long_words_leave_the_reports_readable(tmp_path: Path) -> None:
+    """A model may answer with a book; how much of it is left out is said."""
+    call = Call(seconds=2.0)
+    call.user(0.2, 0.8, "x " * 50_000, said="hello")
+    table = evaluate(call.record(), [wer(most=0.0)])
+    written = table.to_junit(tmp_path / "out.xml").read_text("utf-8")
+
+    for told in (str(table), written):
+        assert len(told) < 20_000
+        assert "more characters)" in told
+
+
+def test_two_recordings_in_one_file_are_none(tmp_path: Path) -> None:
+    """Their times begin anew, so that what was said when would be anybody's guess."""
+    lines = "".join(line + "\n" for line in good_call().text())
+    (tmp_path / "two.jsonl").write_text(lines * 2, "utf-8")
+    (score,) = evaluate(tmp_path / "two.jsonl", [answered()])
+
+    assert "another recording begins here" in score.error
+    assert f"line {len(lines.splitlines()) + 1}" in score.error
