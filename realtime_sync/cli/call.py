@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from .json_output import Commands, add_json_option
 from .score import add_report_options, tell
-from .server_options import add_server_options, new_session, server_url
+from .server_options import (
+    add_server_options,
+    new_live_session,
+    new_session,
+    server_url,
+)
 
 if TYPE_CHECKING:
     from .. import Session
@@ -57,12 +62,17 @@ def count(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
-    from ..evaluation import Script
+    from .. import live
+    from ..evaluation import CALL_CONFIG, Script
 
     script = Script.load(options.script)
     with server_url(options) as url:
 
-        def connect(name: str, config: Mapping[str, Any]) -> Session:
+        def connect(name: str, config: Mapping[str, Any]) -> Session | live.LiveSession:
+            if live.is_live_model(options.model):
+                # What the words are made by is not for a session of GPT-Live to say.
+                given = {} if config is CALL_CONFIG else dict(config)
+                return new_live_session(url, options, given, name=name).open()
             return new_session(url, options, config, name=name).open()
 
         table = script.run(

@@ -129,7 +129,7 @@ def new_session(
 def new_live_session(
     url: str | None,
     options: argparse.Namespace,
-    config: live.LiveConfig | None,
+    config: live.LiveConfig | Mapping[str, Any] | None,
     **more: Any,
 ) -> live.LiveSession:
     """A session of GPT-Live that is not open yet."""

@@ -41,13 +41,14 @@ from .gates import (
 )
 from .score import FIGURES, Score
 from .scores import Table, evaluate
-from .script import Script, ScriptedCall, Step
+from .script import CALL_CONFIG, Script, ScriptedCall, Step
 from .speech import Interval
 from .turns import CallTurn, Response, ToolUse
 from .verdict import Verdict
 from .words import WordErrors, word_errors
 
 __all__ = [
+    "CALL_CONFIG",
     "CallRecord",
     "CallTurn",
     "Caller",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from attrs import field, frozen
 
+from .. import live
 from ..errors import ConfigurationError, RealtimeError, install_command
 from ..protocol.escape import one_line
 from . import arguments
@@ -28,11 +29,18 @@ from .words import looked_for
 if TYPE_CHECKING:
     from .. import Session
 
-CONFIG: Mapping[str, Any] = {
+    AnySession = Union[Session, live.LiveSession]
+
+CALL_CONFIG: Mapping[str, Any] = {
     "audio": {"input": {"transcription": {"model": "gpt-4o-mini-transcribe"}}}
 }
-"""What sessions are configured with if a script does not say: one must know what was
-understood."""
+"""
+What sessions are configured with if a script does not say: one must know what was
+understood. Sessions of GPT-Live tell it by themselves.
+"""
+
+GREETING = "Greet the caller now."
+"""What a model of GPT-Live is told that is to speak first."""
 
 GATES: Mapping[str, Callable[..., Gate]] = {
     name: getattr(known_gates, name)
@@ -102,11 +110,14 @@ class ScriptedCall:
     caller: Mapping[str, Any] = field(factory=dict)
     greeting: bool = False
 
-    def run(self, session: Session, record: Path, *, patience: float) -> Caller:
+    def run(self, session: AnySession, record: Path, *, patience: float) -> Caller:
         """Make the call, and hang up; `Caller.hang_up` gives what it was."""
         with Caller(session, record=record, patience=patience, **self.caller) as caller:
             if self.greeting:
-                session.response.create()
+                if isinstance(session, live.LiveSession):
+                    session.instruct(GREETING)
+                else:
+                    session.response.create()
                 if not self.steps or self.steps[0].verb not in ("hear", "interrupt"):
                     caller.hear()
             for step in self.steps:
@@ -127,7 +138,7 @@ class Script:
     """
 
     calls: Sequence[ScriptedCall]
-    config: Mapping[str, Any] = CONFIG
+    config: Mapping[str, Any] = CALL_CONFIG
     repeat: int = 1
     parallel: int = 1
 
@@ -181,14 +192,14 @@ class Script:
                 raise ConfigurationError(f"two calls are named {name!r}")
         return cls(
             calls=made,
-            config=_mapping(top.get("config", CONFIG), "config", None),
+            config=_mapping(top.get("config", CALL_CONFIG), "config", None),
             repeat=arguments.count("repeat", top.get("repeat", 1), **_CALLS),
             parallel=arguments.count("parallel", top.get("parallel", 1), **_CALLS),
         )
 
     def run(
         self,
-        connect: Callable[[str, Mapping[str, Any]], Session],
+        connect: Callable[[str, Mapping[str, Any]], AnySession],
         folder: Union[str, os.PathLike[str]],
         *,
         repeat: Optional[int] = None,
@@ -202,8 +213,9 @@ class Script:
         A call that the server breaks off is a failed call, and the others go on.
 
         Args:
-            connect: gives an open session, of the name and the configuration that it
-                is called with; called once for each call, on several threads.
+            connect: gives an open session, of GPT-Live too, of the name and the
+                configuration that it is called with; called once for each call, on
+                several threads.
             folder: where the recordings are put; made if it is not there.
             repeat, parallel: instead of what the script says.
             patience: seconds that a caller waits for an answer.
@@ -236,7 +248,7 @@ class Script:
         self,
         name: str,
         call: ScriptedCall,
-        connect: Callable[[str, Mapping[str, Any]], Session],
+        connect: Callable[[str, Mapping[str, Any]], AnySession],
         folder: Path,
         patience: float,
     ) -> Score:

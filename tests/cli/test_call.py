@@ -43,6 +43,21 @@ def test_a_gate_that_falls_is_exit_code_one(tmp_path: Path, capsys: Output) -> N
     assert "said: Good morning." in capsys.readouterr().out
 
 
+def test_the_same_script_calls_gpt_live(tmp_path: Path, capsys: Output) -> None:
+    """By the name of the model; what is understood need not be configured there."""
+    script = tmp_path / "script.json"
+    script.write_text(
+        '{"gates": {"answered": true, "problems": true}, "calls": [{"name": "capital", '
+        '"steps": [{"say": "What is the capital of Peru?", "expect": "Lima"}]}]}',
+        encoding="utf-8",
+    )
+    out = str(tmp_path / "calls")
+    code = main(["call", str(script), "--local", "--model", "gpt-live-1", "--out", out])
+    told = capsys.readouterr().out
+
+    assert (0, True) == (code, "1 calls, 1 passed" in told), told
+
+
 @pytest.mark.parametrize(
     ("text", "problem"), [("calls: [", "cannot be read"), ("calls: 5", "has calls")]
 )
