@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, TypeVar
 from urllib.parse import parse_qs
 
 import pytest
@@ -27,6 +27,8 @@ from websockets.sync.client import connect as connect_to
 
 from realtime_sync.contrib.celery import Fleet
 from realtime_sync.server import Prompt, Say, Server, serve
+
+Row = TypeVar("Row")
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -217,6 +219,20 @@ def loaded(broker: Broker) -> Iterator[Fleet]:
     fleet: Fleet = module.fleet
     yield fleet
     fleet.app.close()
+
+
+def looked(look: Callable[[], list[Row]], count: int) -> list[Row]:
+    """
+    What a look at the workers finds, once it finds so much.
+
+    One that is busy does not answer in time, and is not seen that time.
+    """
+    ends = time.monotonic() + START
+    while True:
+        found = look()
+        if len(found) == count:
+            return found
+        assert time.monotonic() < ends, found
 
 
 Start = Callable[..., Worker]

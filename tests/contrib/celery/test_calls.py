@@ -25,7 +25,7 @@ from realtime_sync.contrib.celery import (
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.server import Server, serve
 
-from .conftest import START, answer
+from .conftest import START, answer, looked
 
 MODEL = "gpt-realtime-2.1"
 LIVE = "gpt-live-1"
@@ -107,7 +107,7 @@ def fleet_in_memory(url: str, said: list[str]) -> Iterator[Fleet]:
         drain_timeout=0.0,
         longest_call=600.0,
         prices=PRICES,
-        grace=0.5,
+        grace=2.0,
         line=Line(carrier=AUDIOSOCKET, patience=10.0),
     )
 
@@ -146,9 +146,9 @@ def test_live_call_is_told_in_its_own_way(here: Here) -> None:
     call.note("The caller has a reservation.")
     call.instruct("Be brief.")
     snapshot = live.LiveSnapshot.from_dict(call.snapshot())
-    rows = here.fleet.calls(timeout=0.2)
+    rows = looked(lambda: here.fleet.calls(timeout=0.2), 1)
     tools, transcript = call.tools(), call.transcript()
-    watched = here.fleet.rows(timeout=0.2)
+    watched = looked(lambda: here.fleet.rows(timeout=0.2), 1)
     with pytest.raises(CommandFailed, match="session.say"):
         call.respond(instructions="Say hello.")
     with pytest.raises(CommandFailed, match="session.instruct"):

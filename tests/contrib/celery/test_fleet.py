@@ -32,7 +32,7 @@ from realtime_sync.errors import ConfigurationError
 from realtime_sync.server import Server
 from realtime_sync.web import Board, WebHost
 
-from .conftest import TWILIO_BEGIN, Broker, Running, Start
+from .conftest import TWILIO_BEGIN, Broker, Running, Start, looked
 
 Load = Callable[[Broker], Fleet]
 WAIT = 30.0
@@ -53,8 +53,8 @@ def test_call_is_told_from_another_process(running: Running) -> None:
     worker.wait_for("(answered in one)")
     call.say("Good evening.")
     worker.wait_for("(answered in one)")
-    rows = fleet.calls(timeout=0.4)
-    workers = fleet.workers(timeout=0.4)
+    rows = looked(lambda: fleet.calls(timeout=0.4), 1)
+    workers = looked(lambda: fleet.workers(timeout=0.4), 1)
     transcript = call.transcript()
     snapshot = call.snapshot()
     call.interrupt()
@@ -131,7 +131,7 @@ def test_worker_that_ends_lets_its_calls_end(
     broker = Broker(tmp_path, None)
     fleet = load(broker)
     place = (tmp_path / "kept" / "calls").as_uri()
-    worker = start_worker(broker, drain=1.0, recordings=place).ready()
+    worker = start_worker(broker, drain=3.0, recordings=place).ready()
     calls = [
         fleet.start(id="leaves", metadata={"leaves": True}),
         fleet.start(id="told"),
@@ -174,15 +174,15 @@ def test_worker_that_is_killed_loses_its_calls_and_no_others(
     queued = fleet.start(id="queued")
     for call in (lost, kept):
         call.transcript()
-    full = fleet.workers(timeout=0.4)
-    before = fleet.rows(timeout=0.4)
+    full = looked(lambda: fleet.workers(timeout=0.4), 2)
+    before = looked(lambda: fleet.rows(timeout=0.4), 2)
     waiting = queued.state
     victim = workers[int(names[0][1])]
     victim.kill()
     with pytest.raises(CallLost, match="lost") as caught:
         lost.result(WAIT)
-    rows = fleet.calls(timeout=0.4)
-    watched = fleet.rows(timeout=0.4)
+    rows = looked(lambda: fleet.calls(timeout=0.4), 1)
+    watched = looked(lambda: fleet.rows(timeout=0.4), 2)
     hung_up = fleet.hang_up("lost")
     assert fleet.hang_up("kept")
     queued.transcript()
@@ -283,7 +283,7 @@ def test_commands_that_wait_do_not_make_a_worker_seem_gone(running: Running) -> 
     for teller in tellers:
         teller.start()
     threading.Event().wait(0.3)
-    answering = [row.calls for row in fleet.workers(timeout=0.4)]
+    answering = [row.calls for row in looked(lambda: fleet.workers(timeout=0.4), 1)]
     rings.hang_up()
     for teller in tellers:
         teller.join(WAIT)
@@ -535,6 +535,11 @@ def test_worker_places_a_call(running: Running) -> None:
     assert "hung up" == result.ended
 
 
+def going_on(board: Board) -> list[dict[str, Any]]:
+    """The rows of a board that have not ended."""
+    return [row for row in board.changes(0)["rows"] if row["state"] != "ended"]
+
+
 def test_board_shows_the_fleet_and_ends_its_calls(running: Running) -> None:
     """A fleet is a source of rows: what is said, where, and a way to end it."""
     fleet = running.fleet
@@ -542,7 +547,7 @@ def test_board_shows_the_fleet_and_ends_its_calls(running: Running) -> None:
     running.worker.wait_for("(talked shown)")
     with WebHost() as host:
         board = Board(host, fleet)
-        rows = [row for row in board.changes(0)["rows"] if row["state"] != "ended"]
+        rows = looked(lambda: going_on(board), 1)
         said = fleet.transcript("shown")
         board.close()
     ended = fleet.hang_up("shown")
