@@ -506,8 +506,12 @@ class Connection:
         # `clear` would lose what came in between.
         taken: list[Noted] = []
         while self._notes:
-            taken.append(self._notes.popleft())
-            self.snapshot = self._mirror.reduce_command(self.snapshot, taken[-1])
+            command = self._notes.popleft()
+            taken.append(command)
+            try:
+                self.snapshot = self._mirror.reduce_command(self.snapshot, command)
+            except Exception:  # Should never run: the connection must still end.
+                logger.exception("! %s: the mirror failed on it", self._name)
         return taken
 
     def _note_unknown(self, event: UnknownEvent) -> None:

@@ -255,6 +255,8 @@ def refused_by_status(
         )
     if status in (301, 302, 303, 307, 308):
         message += "; redirects are not followed, connect to the new address itself"
+    if status == 404 and not words:
+        message += "; it has no such path, and a base_url mostly ends in /v1"
     return ConnectFailed(
         message, status=status, code=code, retryable=status in RETRYABLE_STATUSES
     )

@@ -108,6 +108,23 @@ def test_redirect_is_not_followed(status: str) -> None:
     assert "redirects are not followed" in str(error)
 
 
+@pytest.mark.parametrize(
+    ("body", "hint"), [("", True), ('{"error": {"message": "No such model."}}', False)]
+)
+def test_path_that_is_not_there_is_hinted_at(body: str, hint: bool) -> None:
+    """Most often ``/v1`` is missing; a server that says why needs no help."""
+    answer = f"HTTP/1.1 404 Not Found\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+
+    def refuse(peer: Peer) -> None:
+        peer.read_head()
+        peer.raw(answer.encode())
+
+    with RawServer(refuse) as server:
+        error = failure(server)
+
+    assert hint == ("/v1" in str(error))
+
+
 def test_wrong_proof_of_the_upgrade_is_refused() -> None:
     """Whoever answers without having read the key is no WebSocket server."""
 

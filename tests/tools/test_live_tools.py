@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Event
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -431,3 +431,19 @@ def test_hint_of_a_slow_tool_is_said() -> None:
 
         [hint] = play.transport.commands("session.commentary.append")
         assert "One moment." == hint["content"]
+
+
+def test_server_that_tells_nothing_of_its_responses_but_their_calls() -> None:
+    """No begin and no end: both calls are answered, and it goes on once."""
+    both = Barrier(2, timeout=LONG)
+
+    def waits(city: str) -> str:
+        """Runs beside another."""
+        both.wait()
+        return city
+
+    with scene(waits) as play:
+        play.feed(called("call_1", "waits"), called("call_2", "waits"))
+
+        assert {"call_1", "call_2"} == play.outputs(2).keys()
+        assert 1 == play.creations(1)

@@ -231,6 +231,74 @@ def test_cut_at_any_event_fails_every_wait_and_tells_of_no_confirmed_end(
         assert not report.confirmed
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "stray_error:4",
+        "unknown_event:4",
+        "bad_json:4",
+        "non_object:4",
+        "unknown_fields",
+        "null_ids",
+        "no_ids",
+        "null_fields",
+        "no_client_ids",
+        "binary",
+        "duplicate:session.delegation.created",
+        "duplicate:session.commentary.appended",
+        "duplicate:session.output_transcript.delta",
+        "missing:session.usage.updated",
+        "missing:session.thinking.appended",
+        "swap:3",
+        "late_transcripts",
+        "gaps",
+    ],
+)
+def test_odd_server_is_answered_once_all_the_same(fault: str) -> None:
+    """What it says beside, twice or not at all ends nothing and doubles nothing."""
+    asked: list[str] = []
+    with serve(agent=[[Say("One second."), Delegate()]]) as server:
+        query = {"fault": fault}
+        with connect(server.url, extra_query=query, idle_audio=None) as session:
+
+            @session.delegate
+            def look_up(task: live.Task) -> str:
+                asked.append(task.id)
+                task.note("still looking")
+                return "The gate is B12."
+
+            with session.expect("delegation.finished") as over:
+                speak(session)
+                assert "answered" == over.result(LONG).outcome
+            # The session's clock is what it is sent: no need to wait for it.
+            session.input_audio.append(bytes(240_000))
+            session.wait_said("the gate is b12", timeout=LONG)
+            report = session.close()
+
+    assert 1 == len(asked)
+    assert report.confirmed
+
+
+def test_backend_that_fails_with_an_error_alone_is_not_waited_for() -> None:
+    """Its delegation has failed, and so has what it called."""
+    tools = [{"type": "function", "name": "forecast", "parameters": {}}]
+    backend = live.Responses(model="gpt-5.5", tools=tools)
+    config = live.LiveConfig(delegation=backend)
+    with serve(agent=[Call("forecast", {"city": "Lima"})]) as server:
+        query = {"fault": "handoff"}
+        with connect(
+            server.url, config=config, extra_query=query, idle_audio=None
+        ) as session:
+            with session.expect("error") as failed:
+                speak(session)
+                failed.result(LONG)
+            session.wait_quiet(0.1, timeout=LONG)
+
+            [work] = session.snapshot.delegations.values()
+            assert "failed" == work.state
+            assert ["dropped"] == [each.state for each in work.calls.values()]
+
+
 def test_loss_is_followed_by_another_session() -> None:
     """The server drops the first one."""
     with serve(agent="echo") as server:
