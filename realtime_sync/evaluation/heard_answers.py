@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .call_time import CallTime
-from .ear import Ear
+from .caller_playback import CallerPlayback
 from .telephone import Telephone
 
 if TYPE_CHECKING:
@@ -41,11 +41,11 @@ class HeardAnswers:
         self._playing = playing
         # Touched by the thread that plays alone.
         self._told = ""
-        # Guarded by the ear's `changed`.
+        # Guarded by the playback's `changed`.
         self._open: set[str] = set()
         self._begun: list[str] = []
         self._calls_tools = False
-        self._ear = Ear(session, telephone, time, self._heard_block)
+        self._playback = CallerPlayback(session, telephone, time, self._heard_block)
         self._subscriptions = [
             session.on("response.created", self._created, inline=True),
             session.on("response.done", self._done, inline=True),
@@ -55,19 +55,19 @@ class HeardAnswers:
     @property
     def begun(self) -> int:
         """How many responses have begun."""
-        with self._ear.changed:
+        with self._playback.changed:
             return len(self._begun)
 
     def close(self) -> None:
         """Hear nothing more."""
         while self._subscriptions:
             self._subscriptions.pop().cancel()
-        self._ear.close()
+        self._playback.close()
 
     def forget(self) -> int:
         """Wait for what comes from now on; returns how many responses were before."""
-        with self._ear.changed:
-            self._ear.forget()
+        with self._playback.changed:
+            self._playback.forget()
             return len(self._begun)
 
     def caller_said(self) -> None:
@@ -88,13 +88,13 @@ class HeardAnswers:
         def heard() -> bool:
             if len(self._begun) <= after or self._open or self._calls_tools:
                 return False
-            return self._ear.is_silent()
+            return self._playback.is_silent()
 
-        return self._ear.wait(heard, timeout, lambda: self._calls_tools)
+        return self._playback.wait(heard, timeout, lambda: self._calls_tools)
 
     def wait_sound(self, seconds: float, timeout: float) -> bool:
-        """Wait until an answer has been heard for some seconds, see `Ear`."""
-        return self._ear.wait_sound(seconds, timeout, lambda: self._calls_tools)
+        """Wait until an answer has been heard for some seconds."""
+        return self._playback.wait_sound(seconds, timeout, lambda: self._calls_tools)
 
     def wait_word(self, word: str, after: int, timeout: float) -> bool:
         """
@@ -108,13 +108,13 @@ class HeardAnswers:
         def reached() -> bool:
             return wanted in self._heard_now(after).casefold()
 
-        heard = self._ear.wait(reached, timeout, lambda: self._calls_tools)
-        return heard and self._ear.player.sounding
+        heard = self._playback.wait(reached, timeout, lambda: self._calls_tools)
+        return heard and self._playback.player.sounding
 
     def heard(self, after: int) -> str:
         """What was heard of the responses that began after so many."""
         snapshot = self._session.snapshot
-        with self._ear.changed:
+        with self._playback.changed:
             ids = self._begun[after:]
         states = [snapshot.responses.get(each) for each in ids]
         items = [item for state in states if state for item in state.output]
@@ -127,7 +127,7 @@ class HeardAnswers:
         ids = set(self._begun[after:])
         return " ".join(
             _first_part(item, part)
-            for part in self._ear.player.ledger.parts()
+            for part in self._playback.player.ledger.parts()
             if (item := snapshot.item(part.item_id)) and item.response_id in ids
         )
 
@@ -137,37 +137,37 @@ class HeardAnswers:
         response_id = getattr(event.response, "id", None)
         if not isinstance(response_id, str):
             return
-        with self._ear.changed:
+        with self._playback.changed:
             self._open.add(response_id)
             self._begun.append(response_id)
             self._calls_tools = False
-            self._ear.changed.notify_all()
+            self._playback.changed.notify_all()
 
     def _done(self, event: Any) -> None:
         response = event.response
         output = getattr(response, "output", None) or ()
-        with self._ear.changed:
+        with self._playback.changed:
             self._open.discard(getattr(response, "id", None) or "")
             # Another response answers what a tool gives back.
             self._calls_tools = any(
                 getattr(item, "type", None) == "function_call" for item in output
             )
-            self._ear.changed.notify_all()
+            self._playback.changed.notify_all()
 
     def _closed(self, event: Any) -> None:
-        with self._ear.changed:
-            self._ear.changed.notify_all()
+        with self._playback.changed:
+            self._playback.changed.notify_all()
 
     # -- the thread that plays -----------------------------------------------------
 
     def _heard_block(self, block: bytes, began: float) -> None:
-        ledger = self._ear.player.ledger
+        ledger = self._playback.player.ledger
         heard = [part for part in ledger.parts() if part.heard_ms > 0]
         if heard and heard[-1].item_id != self._told:
             self._told = heard[-1].item_id
             since = self._time.now() - heard[-1].heard_ms / 1000
             # A ledger does not know how long a telephone takes; the ear does.
-            self._playing(self._told, max(since, self._ear.line_since))
+            self._playing(self._told, max(since, self._playback.line_since))
 
 
 def _first_part(item: Item, part: PlayedPart) -> str:

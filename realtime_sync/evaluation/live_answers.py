@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..audio import session_format
 from ..state.latency import FLOOR, peak
 from .call_time import CallTime
-from .ear import Ear
+from .caller_playback import CallerPlayback
 from .telephone import Telephone
 
 if TYPE_CHECKING:
@@ -49,15 +49,15 @@ class LiveAnswers:
         self._playing = playing
         # Touched by the thread that plays alone.
         self._heard_until = float("-inf")
-        # Guarded by the ear's `changed`: milliseconds that came, when the latest loud
-        # ones did, when the caller had said all, and how often speech has begun.
+        # Guarded by the playback's `changed`: milliseconds that came, when the latest
+        # loud ones did, when the caller had said all, and how often speech has begun.
         self._came_ms = 0.0
         self._loud_ms = float("-inf")
         self._said_ms = 0.0
         self._onsets = 0
         self._fragments = 0
         self._wire = session_format(session, "output")
-        self._ear = Ear(session, telephone, time, self._heard_block)
+        self._playback = CallerPlayback(session, telephone, time, self._heard_block)
         self._subscriptions = [
             session.on("session.output_audio.delta", self._delta, inline=True),
             session.on("delegation.finished", self._changed, inline=True),
@@ -67,26 +67,26 @@ class LiveAnswers:
     @property
     def begun(self) -> int:
         """How often the model has begun to speak."""
-        with self._ear.changed:
+        with self._playback.changed:
             return self._onsets
 
     def close(self) -> None:
         """Hear nothing more."""
         while self._subscriptions:
             self._subscriptions.pop().cancel()
-        self._ear.close()
+        self._playback.close()
 
     def forget(self) -> int:
         """Wait for what comes from now on; returns how often speech had begun."""
         fragments = len(self._session.snapshot.assistant.fragments)
-        with self._ear.changed:
-            self._ear.forget()
+        with self._playback.changed:
+            self._playback.forget()
             self._fragments = fragments
             return self._onsets
 
     def caller_said(self) -> None:
         """The caller has finished: what sounds from now on may be the answer."""
-        with self._ear.changed:
+        with self._playback.changed:
             self._said_ms = self._came_ms
 
     def wait_answer(self, after: int, timeout: float) -> bool:
@@ -106,13 +106,13 @@ class LiveAnswers:
                 return False
             if self._came_ms - self._loud_ms < OVER_MS:
                 return False
-            return self._ear.is_silent() and not self._session.has_more_to_say
+            return self._playback.is_silent() and not self._session.has_more_to_say
 
-        return self._ear.wait(heard, timeout)
+        return self._playback.wait(heard, timeout)
 
     def wait_sound(self, seconds: float, timeout: float) -> bool:
-        """Wait until an answer has been heard for some seconds, see `Ear`."""
-        return self._ear.wait_sound(seconds, timeout)
+        """Wait until an answer has been heard for some seconds."""
+        return self._playback.wait_sound(seconds, timeout)
 
     def wait_word(self, word: str, after: int, timeout: float) -> bool:
         """
@@ -126,7 +126,7 @@ class LiveAnswers:
         def reached() -> bool:
             return wanted in self._heard_now().casefold()
 
-        return self._ear.wait(reached, timeout) and self._ear.player.sounding
+        return self._playback.wait(reached, timeout) and self._playback.player.sounding
 
     def heard(self, after: int) -> str:
         """What was heard since the caller began to speak."""
@@ -137,7 +137,7 @@ class LiveAnswers:
     def _heard_now(self) -> str:
         """The words that have been played by now."""
         snapshot = self._session.snapshot
-        played = snapshot.clock_ms - self._ear.player.queued_ms
+        played = snapshot.clock_ms - self._playback.player.queued_ms
         return "".join(
             each.text
             for each in snapshot.assistant.fragments[self._fragments :]
@@ -149,22 +149,22 @@ class LiveAnswers:
     def _delta(self, event: Any) -> None:
         data = event.delta or b""
         loud = peak(data, self._wire.name) >= FLOOR
-        with self._ear.changed:
+        with self._playback.changed:
             self._came_ms += self._wire.ms(len(data))
             if loud:
                 if self._came_ms - self._loud_ms > ONSET_SECONDS * 1000:
                     self._onsets += 1
                 self._loud_ms = self._came_ms
-            self._ear.changed.notify_all()
+            self._playback.changed.notify_all()
 
     def _changed(self, event: Any) -> None:
-        with self._ear.changed:
-            self._ear.changed.notify_all()
+        with self._playback.changed:
+            self._playback.changed.notify_all()
 
     # -- the thread that plays -------------------------------------------------------
 
     def _heard_block(self, block: bytes, began: float) -> None:
-        form = self._ear.format
+        form = self._playback.format
         half = form.size(form.ms(len(block)) / 2)
         for part in (block[:half], block[half:]):
             until = began + form.ms(len(part)) / 1000

@@ -1,4 +1,4 @@
-"""The caller's ear: what a session says is played to nobody, and counted."""
+"""What a session says, played to a caller that is nobody, and counted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOOK = 0.05
 """Seconds after which a wait looks again: a session may end without a word."""
 
 
-class Ear:
+class CallerPlayback:
     """
     Plays what a session says, to nobody, and knows since when there is sound.
 
