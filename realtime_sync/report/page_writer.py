@@ -123,8 +123,8 @@ def write(
     Args:
         source: path of a recording, a `Recording`, lines of one, a `Session` or a
             `Snapshot`; see `tell`.
-        path: is overwritten. By default it is the name of the session in the current
-            folder, or beside a recording, with ``.html``.
+        path: is overwritten, unless it is the recording. By default it is the name of
+            the session in the current folder, or beside a recording, with ``.html``.
         title: by default the name of the file or session.
         max_audio: bytes of audio to put in; what goes beyond is left out, and the
             page says so.
@@ -134,19 +134,31 @@ def write(
 
     Raises:
         OSError: a file cannot be read or written.
-        ConfigurationError: the source is not a recording.
+        ConfigurationError: the source is not a recording, or is what would be
+            overwritten.
     """
     target = _beside(source) if path is None else Path(path)
+    recording = _recording_of(source)
+    if recording and recording.exists() and target.exists():
+        if recording.samefile(target):
+            raise ConfigurationError(
+                f"{target} is the recording itself: name another file for the report"
+            )
     text = html(source, title=title, max_audio=max_audio)
     target.write_text(text, encoding="utf-8")
     return target
 
 
+def _recording_of(source: Told) -> Optional[Path]:
+    """File of a recording, or of what a session records to; None if there is none."""
+    recorded: object = getattr(source, "recording", None) or source
+    path = getattr(recorded, "path", recorded)
+    return Path(path) if isinstance(path, (str, os.PathLike)) else None
+
+
 def _beside(source: Told) -> Path:
-    if not hasattr(source, "snapshot"):
-        if hasattr(source, "flush") and hasattr(source, "path"):
-            source = source.path
-        if isinstance(source, (str, os.PathLike)):
-            return Path(source).with_suffix(".html")
+    recording = None if hasattr(source, "snapshot") else _recording_of(source)
+    if recording is not None:
+        return recording.with_suffix(".html")
     name = title_of(source)
     return Path("".join(c if c.isalnum() else "-" for c in name).lower() + ".html")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Optional
 
 import pytest
 
@@ -155,6 +156,43 @@ def test_what_is_no_recording_is_refused(tmp_path: Path) -> None:
         report.write(bad, tmp_path / "out.html")
 
     assert not (tmp_path / "out.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("call.jsonl", "call.jsonl"),
+        ("call.jsonl", "../calls/call.jsonl"),
+        ("call.jsonl", "link.html"),
+        ("call.html", None),
+    ],
+)
+def test_a_report_never_takes_the_place_of_its_recording(
+    tmp_path: Path, name: str, target: Optional[str]
+) -> None:
+    """A slip of the hand must not cost the call, whatever name leads to it."""
+    folder = tmp_path / "calls"
+    folder.mkdir()
+    log = folder / name
+    log.write_text("\n".join(recording(spoken_turn(0.5, 1))), encoding="utf-8")
+    (folder / "link.html").symlink_to(log)
+    before = log.read_bytes()
+    with pytest.raises(ConfigurationError, match="is the recording itself"):
+        report.write(log, None if target is None else folder / target)
+
+    assert before == log.read_bytes()
+
+
+def test_a_session_does_not_overwrite_what_it_records_to(tmp_path: Path) -> None:
+    """Its recording is not given, but known."""
+    log = tmp_path / "call.jsonl"
+    with serve(agent="echo") as server:
+        with connect(MODEL, base_url=server.url) as session, session.record(log):
+            session.ask("Hello", timeout=10)
+            with pytest.raises(ConfigurationError, match="is the recording itself"):
+                report.write(session, log)
+
+    assert report.tell(log).utterances
 
 
 def test_recording_of_nothing_makes_a_page() -> None:
