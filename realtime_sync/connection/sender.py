@@ -330,10 +330,7 @@ class Sender:
         Withdraw what was not sent; tells whether it may go to another connection.
         """
         over = isinstance(exc, ConnectionClosed)
-        begun = False
-        if entry is not None:
-            entry.withdrawn = True
-            begun = entry.begun
+        begun = entry is not None and not entry.withdraw()
         if handle is not None and (over or not begun):
             self._pending.cancel(handle)  # Else its answer is to come.
         if over and self.connection is not connection:

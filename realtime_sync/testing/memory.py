@@ -194,8 +194,7 @@ class MemoryTransport:
                 first = self._outbox.popleft()
             except IndexError:
                 return  # Another thread has taken it and is at it.
-            if not first.withdrawn:
-                self._send(first)
+            self._send(first)
 
     def flush_now(self, entry: Entry) -> None:
         """A command of an inline handler; it is answered behind what is being read."""
@@ -206,6 +205,8 @@ class MemoryTransport:
             raise self.send_error
         if self.closed:
             raise ConnectionLost("the connection was cut")
+        if not entry.fate.setdefault(None, True):
+            return
         payload = entry.frames[0]
         frame = jsontext.loads(payload)
         entry.write(len)

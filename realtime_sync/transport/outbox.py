@@ -54,8 +54,8 @@ class Entry:
         "ends",
         "final",
         "over",
+        "fate",
         "tried",
-        "withdrawn",
         "_written",
     )
 
@@ -68,7 +68,10 @@ class Entry:
         # Set when it is written, or will not be, if a thread waits for that.
         self.over: Optional[Event] = None
         self.tried = -1
-        self.withdrawn = False
+        # Whether it is written, by `setdefault` alone: one call into C settles it.
+        # Between a look and a mark one thread would withdraw, and tell its caller so,
+        # what another is about to write.
+        self.fate: dict[None, bool] = {}
         self._written: list[int] = []
 
     @property
@@ -81,10 +84,9 @@ class Entry:
         """Whether all of it is written."""
         return sum(self._written) >= self.ends[-1]
 
-    @property
-    def begun(self) -> bool:
-        """Whether it is going to be written, whatever becomes of its sender."""
-        return self.tried >= 0
+    def withdraw(self) -> bool:
+        """Let it not be written; False if it has been begun, and is finished."""
+        return not self.fate.setdefault(None, False)
 
     @property
     def within_frame(self) -> bool:
@@ -215,7 +217,7 @@ class Outbox:
             self._flush(entry, deadline)
         except BaseException:
             # Not taken out of the queue: the heads belong to who has the lock.
-            entry.withdrawn = True
+            entry.withdraw()
             raise
 
     def wake_and_wait(
@@ -245,7 +247,7 @@ class Outbox:
             if not entry.done:
                 self._raise_if_over()
         except BaseException:
-            entry.withdrawn = True
+            entry.withdraw()
             raise
 
     def release(self) -> None:
@@ -332,7 +334,7 @@ class Outbox:
             entry = self._next_entry()
             if entry is None:
                 return True
-            if not self._write_some(entry):
+            if entry.fate.setdefault(None, True) and not self._write_some(entry):
                 return False
         return False
 
@@ -384,4 +386,4 @@ class Outbox:
 def _forgettable(entry: Entry) -> bool:
     # Begun, it is finished though nobody waits for it any more: half a frame would tear
     # the stream for all that come after it.
-    return entry.done or (entry.withdrawn and not entry.begun)
+    return entry.done or entry.fate.get(None) is False

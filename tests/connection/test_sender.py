@@ -59,7 +59,7 @@ class Wire:
         self.locked.append(held_here(self.order))
         if self.failure is not None:
             if self.begun:
-                entry.write(lambda view: 0)
+                entry.fate[None] = True
             raise self.failure
         entry.write(len)
         self.sent.append(jsontext.loads(entry.frames[0]))

@@ -159,6 +159,31 @@ def test_a_message_that_was_not_begun_is_taken_back_at_the_deadline() -> None:
     assert b"firstthird" == kernel.taken
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_a_message_is_written_or_withdrawn_and_never_both(early: bool) -> None:
+    """Though its sender gives up between the look at it and its first byte."""
+    kernel, entry, told = Kernel(), Entry([b"one"]), list[bool]()
+
+    class Guard:
+        """What is entered before each write."""
+
+        def __enter__(self) -> None:
+            told.append(entry.withdraw())
+
+        def __exit__(self, *exc_info: object) -> None:
+            pass
+
+    outbox = Outbox(kernel.write, kernel.wait, guard=Guard())
+    if early:
+        told.append(entry.withdraw())
+    outbox.enqueue(entry)
+    outbox.drain()
+
+    assert [early] == told
+    assert (b"" if early else b"one") == kernel.taken
+    assert outbox.empty
+
+
 def test_a_message_that_was_begun_is_finished_after_the_deadline() -> None:
     """Half a frame on the wire can only be followed by its other half."""
     kernel = Kernel(2, 0)
