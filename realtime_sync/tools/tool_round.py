@@ -129,14 +129,16 @@ class Round:
 
     def _wait_for(self, call: RunningCall) -> bool:
         """Wait until a call is over; False when the session is."""
-        while not self._cancelled.is_set():
+        while True:
+            # Before every look: what is set after one of them ends the wait below.
             self._stirred.clear()
+            if self._cancelled.is_set():
+                return False
             now = monotonic()
             waits = [each.look(now) for each in self._running if not each.finished]
             if call.finished:
                 return True
             self._stirred.wait(min(waits))
-        return False
 
     def _finish(self, sent: Iterable[_Output], turns: tuple[str, ...]) -> None:
         # What a lost connection has swallowed goes over the next one, before the

@@ -204,6 +204,37 @@ def test_a_session_that_is_closed_waits_for_no_tool(
     assert [] == sent.outputs()
 
 
+def test_a_session_that_is_closed_as_a_round_begins_to_wait_ends_it(
+    session: Session, transport: MemoryTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its word comes between the look for it and the wait, and is not lost."""
+    ended, go = threading.Event(), threading.Event()
+    closed: list[bool] = []
+
+    class Stirred(threading.Event):
+        """Closes the session when it is cleared first."""
+
+        def clear(self) -> None:
+            if not closed and "tools" in threading.current_thread().name:
+                closed.append(True)
+                session.close()
+                ended.set()
+            super().clear()
+
+    def slow() -> None:
+        """Take as long as it likes."""
+        go.wait(20)
+
+    monkeypatch.setattr(tool_round, "Event", Stirred)
+    session.tool(slow, timeout=3600.0)
+    transport.feed(*frames.answer(calls=[("slow", {})])({}))
+    assert ended.wait(10)
+    rounds_over(session)
+    go.set()
+
+    assert session.closed
+
+
 def speech(kind: str, **fields: Any) -> dict[str, Any]:
     """An event about the user's voice."""
     return {"type": f"input_audio_buffer.{kind}", "item_id": "item_user", **fields}
