@@ -245,6 +245,9 @@ class RunningCall:
 
     def run(self) -> None:
         """Call the function; what goes wrong becomes the output."""
+        if self._abandoned.is_set():
+            # It had no thread in its time, and nobody is to approve of it any more.
+            return
         try:
             output = self._call_tool()
         except BadArguments as exc:

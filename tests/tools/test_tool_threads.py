@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 
 from realtime_sync import Session, Threads, connect
 from realtime_sync.errors import WouldDeadlock
 from realtime_sync.testing import MemoryTransport, frames
+from realtime_sync.tools import ToolCall
 
 LONG = 10.0
 OUTPUT = "function_call_output"
@@ -34,10 +35,16 @@ class Call:
             "m", transport=self._transport, threads=threads, timeout=LONG
         )
 
-    def of(self, *tools: Callable[..., Any], x: int = 1, timeout: float = LONG) -> None:
+    def of(
+        self,
+        *tools: Callable[..., Any],
+        x: int = 1,
+        timeout: float = LONG,
+        approve: Optional[Callable[[ToolCall], bool]] = None,
+    ) -> None:
         """Offer the functions, and have the model call all of them."""
         for tool in tools:
-            self.session.tool(timeout=timeout)(tool)
+            self.session.tool(timeout=timeout, approve=approve)(tool)
         calls = [(tool.__name__, {"x": x}) for tool in tools]
         self._transport.feed(*frames.answer(calls=calls)({}))
 
@@ -128,12 +135,15 @@ def test_a_tool_that_blocks_holds_up_its_own_session_only(threads: Threads) -> N
 
 
 def test_a_call_that_finds_no_thread_in_its_time_is_answered(threads: Threads) -> None:
-    """The model is told that there was no answer, and its function is not run."""
+    """
+    The model is told that there was no answer. Its function is not run, and whoever
+    approves is not asked about what cannot be done any more.
+    """
     go, inside = threading.Event(), threading.Semaphore(0)
     ran: list[int] = []
+    asked: list[ToolCall] = []
 
-    def block(x: int) -> None:
-        """Wait for a web service that does not answer."""
+    def block() -> None:
         inside.release()
         assert go.wait(LONG)
 
@@ -141,20 +151,23 @@ def test_a_call_that_finds_no_thread_in_its_time_is_answered(threads: Threads) -
         """Come too late."""
         ran.append(x)
 
-    stuck = [Call(threads) for _ in range(2)]
-    for each in stuck:
-        each.of(block, timeout=0.01)
-        assert inside.acquire(timeout=LONG)
-        # Nobody waits for it any more, and it has its thread all the same.
-        assert each.asked.acquire(timeout=LONG)
+    def approve(call: ToolCall) -> bool:
+        asked.append(call)
+        return True
+
     call = Call(threads)
-    call.of(late, timeout=0.01)
+    for _ in range(2):
+        threads.run_tool(block)
+    for _ in range(2):
+        assert inside.acquire(timeout=LONG)
+    call.of(late, timeout=0.01, approve=approve)
 
     assert call.asked.acquire(timeout=LONG)
     assert "did not answer within 0.01 seconds" in call.outputs[0]["error"]
     go.set()
     assert threads.close()
     assert [] == ran
+    assert [] == asked
 
 
 def test_a_tool_cannot_close_the_threads_that_call_it(threads: Threads) -> None:
