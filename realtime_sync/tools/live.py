@@ -167,7 +167,7 @@ class LiveToolSet:
 
     def _closed(self, event: object) -> None:
         with self._lock:
-            running, self._running = tuple(self._running), {}
+            running = tuple(self._running)
         self._dropped(running)
 
     # -- workers ---------------------------------------------------------------

@@ -248,6 +248,25 @@ def test_failure_that_only_an_error_tells_frees_the_backend() -> None:
         assert 1 == play.creations(1)
 
 
+def test_session_that_is_closed_waits_for_no_tool() -> None:
+    """The function learns that nobody waits for it, whatever time it has."""
+    begun, told = Event(), Event()
+
+    def slow(call: ToolCall) -> str:
+        """Wait."""
+        begun.set()
+        if call.abandoned.wait(LONG):
+            told.set()
+        return "late"
+
+    with scene(slow) as at:
+        at.feed(created("r1"), called("c1", "slow", arguments="{}"))
+        assert begun.wait(LONG)
+
+    assert told.wait(LONG)
+    assert {} == at.outputs(0)
+
+
 def test_large_result_is_cut_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     """One of 17 kB has silenced a real call for 82 seconds."""
 
