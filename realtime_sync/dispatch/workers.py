@@ -298,7 +298,8 @@ class Workers:
                 thread.start()
             except RuntimeError as exc:  # The system gives no more threads.
                 with self._lock:
-                    self._awake -= 1
+                    # Nor are the others begun that were counted.
+                    self._awake -= first + starting - index
                     told, self._refused = self._refused, True
                 if not told:
                     logger.warning("! no worker more: %s", exc)
@@ -441,4 +442,7 @@ class Workers:
             )
         for place in waiting:
             place.told = True
-            place.lagging(self.limit)
+            try:
+                place.lagging(self.limit)
+            except Exception:  # Such as no thread of his own; there are others to tell.
+                logger.exception("! who waits for one of these threads was not told")

@@ -370,3 +370,90 @@ def test_one_worker_is_called_for_all_that_a_turn_has_brought(loop: Loop) -> Non
     assert [] == before
     assert 1 == called
     assert {0, 1, 2} == set(seen)
+
+
+def test_threads_that_the_system_refuses_are_not_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They would be waited for: nobody else is called while one is at work."""
+    looks: list[Callable[[], None]] = []
+    lined_up: list[Callable[[], None]] = []
+
+    def later(seconds: float, run: Callable[[], None]) -> None:
+        (looks if seconds else lined_up).append(run)
+
+    def line_up(*places: Place) -> None:
+        for each in places:
+            each.put(0)
+        while lined_up:
+            lined_up.pop()()
+
+    workers = Workers(6, "test", later)
+    go, begun, done = (threading.Semaphore(0) for _ in range(3))
+    blocks = [
+        strand(workers, lambda item: (begun.release(), go.acquire())) for _ in range(4)
+    ]
+    line_up(blocks[0])
+    assert begun.acquire(timeout=_LONG)
+    line_up(blocks[1])
+    looks.pop()()
+    assert begun.acquire(timeout=_LONG)
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if "test worker" in thread.name:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    line_up(*blocks[2:])
+    # Two are stuck and two strands wait, so two more are called for.
+    for _ in range(2):
+        looks.pop()()
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+    assert 2 == workers.busy
+    looks.pop()()
+    for _ in blocks[2:]:
+        assert begun.acquire(timeout=_LONG)
+    assert 4 == workers.busy
+    for _ in blocks:
+        go.release()
+    wait_until(lambda: workers.busy == 0, "all at rest")
+    line_up(strand(workers, lambda item: done.release()))
+    assert done.acquire(timeout=_LONG)
+    workers.stop()
+    assert workers.join(Deadline(_LONG))
+
+
+def test_whoever_fails_when_he_is_told_does_not_end_the_looks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The others are told as well, and what waits goes on being looked at."""
+    monkeypatch.setattr(module, "_NOTICE_AFTER", 0.0)
+    looks: list[Callable[[], None]] = []
+    lined_up: list[Callable[[], None]] = []
+
+    def later(seconds: float, run: Callable[[], None]) -> None:
+        (looks if seconds else lined_up).append(run)
+
+    def fail(limit: int) -> None:
+        raise RuntimeError("can't start new thread")
+
+    workers = Workers(1, "test", later)
+    go, begun, told = threading.Event(), threading.Event(), []
+    strand(workers, lambda item: (begun.set(), go.wait(_LONG))).put(0)
+    lined_up.pop()()
+    assert begun.wait(_LONG)
+    strand(workers, lambda item: None, fail).put(0)
+    strand(workers, lambda item: None, told.append).put(0)
+    while lined_up:
+        lined_up.pop(0)()
+    for _ in range(2):
+        looks.pop()()
+    go.set()
+    workers.stop()
+
+    assert workers.join(Deadline(_LONG))
+    assert [1] == told
+    assert 1 == len(looks)
