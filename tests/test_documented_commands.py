@@ -41,7 +41,7 @@ KEEPS_RUNNING = {
     OURS: r"http://127\.0\.0\.1:\d+",
     r"python -m flask .* run( .*)?": r"Running on http://127\.0\.0\.1:\d+",
     r"gunicorn .*": r"Listening at: http://127\.0\.0\.1:\d+",
-    r"celery .* worker .*": r"\[tasks\]",
+    r"celery .* worker .*": r"\[queues\]",
     r"python django_service\.py runserver .*": r"http://127\.0\.0\.1:\d+",
     r"python plain_service\.py .*": r"http://127\.0\.0\.1:\d+",
     r"jupyter lab .*": r"http://\S+token=",
