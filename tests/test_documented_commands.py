@@ -310,6 +310,8 @@ class Reader:
         began = time.monotonic()
         code = running.interrupt()
         ended = code in (0, 130, -signal.SIGINT)
+        if not running.command.startswith("realtime-sync"):
+            ended = code is not None  # Celery says 1 when it has ended well.
         problem = "" if ended else f"exit code {code}\n{running.output}"
         command = f"{running.command}  # Ctrl-C"
         self.steps.append(Step(page, command, time.monotonic() - began, problem))
