@@ -32,6 +32,7 @@ from realtime_sync import (
     read_recording,
     web,
 )
+from realtime_sync.audio import PCM16
 from realtime_sync.connection import connection, held_commands, pending, wire_log
 from realtime_sync.deadline import Deadline, Flag
 from realtime_sync.dispatch import streams
@@ -1029,7 +1030,7 @@ def _guesses(patch: pytest.MonkeyPatch, path: Path) -> None:
 
 @reaches("sound of a microphone that the session does not take")
 def _microphone(patch: pytest.MonkeyPatch, path: Path) -> None:
-    patch.setattr(browser_audio, "KEEP", 0.1)
+    patch.setattr(browser_audio, "KEEP", 10 / PCM16.bytes_per_second)
     one = browser_audio.BrowserAudio(lambda message, sound=b"": None)
     for number in range(8):
         one.receive({"kind": "microphone"}, bytes([number, 0]))

@@ -2,7 +2,7 @@
 A Celery worker that asks a realtime model, and a web page in front of it.
 
 The broker is a folder, so that nothing else has to run; a real one is a matter
-of ``BROKER_URL``::
+of ``BROKER_URL`` and ``RESULT_URL``::
 
     python -m pip install ".[celery]" flask
     celery --app celery_service worker --concurrency 4
@@ -12,7 +12,6 @@ of ``BROKER_URL``::
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any, Optional
 
 from celery import Celery
@@ -20,22 +19,18 @@ from celery.signals import worker_process_shutdown
 from flask import Flask, request
 
 from realtime_sync import RealtimeClient, ReconnectPolicy, Session
+from realtime_sync.contrib.celery import folder_settings
 
-folder = Path(os.environ.get("QUEUE_FOLDER", "queue")).resolve()
-for name in ("messages", "results", "control"):
-    (folder / name).mkdir(parents=True, exist_ok=True)
-
-app = Celery(
-    "celery_service",
-    broker=os.environ.get("BROKER_URL", "filesystem://"),
-    backend=(folder / "results").as_uri(),
-)
+app = Celery("celery_service")
+# A folder as broker loses no message that is still being written, in this way.
+app.conf.update(folder_settings(os.environ.get("QUEUE_FOLDER", "queue")))
+if "BROKER_URL" in os.environ:
+    app.conf.update(
+        broker_url=os.environ["BROKER_URL"],
+        broker_transport_options={},
+        result_backend=os.environ["RESULT_URL"],
+    )
 app.conf.update(
-    broker_transport_options={
-        "data_folder_in": str(folder / "messages"),
-        "data_folder_out": str(folder / "messages"),
-        "control_folder": str(folder / "control"),
-    },
     broker_connection_retry_on_startup=True,
     # A task that waits for an answer is not to be cut off between the two limits.
     task_soft_time_limit=30,

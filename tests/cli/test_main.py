@@ -78,7 +78,8 @@ def test_talk_speaks_at_the_pace_of_speech(
     ]
 
     assert 0 == code
-    assert sent[-1] - sent[0] >= 0.02 * (len(sent) - 2)
+    # Since the recording began: a late first block is made up for by those behind it.
+    assert sent[-1] >= 0.02 * (len(sent) - 1)
     assert "first audio" in capsys.readouterr().out
 
 
