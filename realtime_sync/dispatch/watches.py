@@ -319,18 +319,22 @@ class WatchList:
         return tuple(w for w in self._watches if w not in gone)
 
     def _index(self, watches: tuple[Watch, ...]) -> None:
-        named = {name for watch in watches for name in watch.types or ()}
-        by_type = {
-            name: tuple(w for w in watches if w.types is None or name in w.types)
-            for name in named
-        }
+        by_type: dict[str, tuple[Watch, ...]] = {}
+        for_all: tuple[Watch, ...] = ()
+        for watch in watches:
+            if watch.types is None:
+                for_all += (watch,)
+                by_type = {name: (*found, watch) for name, found in by_type.items()}
+            else:
+                for name in watch.types:
+                    by_type[name] = (*by_type.get(name, for_all), watch)
         # Each is replaced as a whole. The loop may see one of them a moment before
         # the others: it then offers one event by the old index, which is complete.
         self._watches = watches
-        self._for_all = tuple(w for w in watches if w.types is None)
+        self._for_all = for_all
         self._by_type = by_type
         # Last: who finds a type here finds its watches above.
-        self.types = None if self._for_all else frozenset(named)
+        self.types = None if for_all else frozenset(by_type)
         self.changed()
 
 

@@ -7,6 +7,8 @@ import threading
 from typing import Any, Optional
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from realtime_sync.deadline import Deadline
 from realtime_sync.dispatch.watches import (
@@ -207,6 +209,40 @@ def test_events_go_to_who_asked_for_their_type_or_for_all() -> None:
     watches.offer(event("response.done"))
 
     assert [("error", "error"), ("all", "error"), ("all", "response.done")] == log
+
+
+TYPES = ("error", "response.created", "response.done")
+
+
+@given(
+    st.lists(st.none() | st.frozensets(st.sampled_from(TYPES)), max_size=8),
+    st.sets(st.integers(0, 7)),
+)
+def test_each_event_goes_to_those_that_want_it_in_the_order_of_their_coming(
+    wanted: list[Optional[frozenset[str]]], gone: set[int]
+) -> None:
+    """Whoever wants all stands among those that want some, wherever he came."""
+    watches, log = WatchList(), list[int]()
+
+    def noting(number: int) -> Any:
+        return lambda event: log.append(number)
+
+    each = [Watch(types, noting(n), log.append) for n, types in enumerate(wanted)]
+    for watch in each:
+        watches.add(watch)
+    for number in gone:
+        for watch in each[number : number + 1]:
+            watches.remove(watch)
+    for kind in TYPES:
+        log.clear()
+        watches.offer(event(kind))
+
+        assert log == [
+            number
+            for number, types in enumerate(wanted)
+            if number not in gone and (types is None or kind in types)
+        ]
+        assert bool(log) <= (watches.types is None or kind in watches.types)
 
 
 def test_the_end_reaches_everyone_also_who_comes_later() -> None:
