@@ -13,6 +13,7 @@ from attrs import AttrsInstance, asdict
 
 from ..protocol import audio_fields, events, jsontext, sensitive
 from ..protocol.codec import to_mapping
+from ..state.reducers.conversation import CHANGES
 from ..state.snapshot import Snapshot
 from ..transport.redaction import HIDDEN, known_secrets, redact
 
@@ -247,20 +248,21 @@ def _plain(value: object) -> Any:
 
 def _matters(command: object) -> bool:
     """Whether a command says what the mirror is not told again."""
-    return _deletes(command) or bool(_of(command, "previous_item_id") == "root")
+    return _changes(command) or bool(_of(command, "previous_item_id") == "root")
 
 
-def _deletes(command: object) -> bool:
-    return bool(_of(command, "type") == "conversation.item.delete")
+def _changes(command: object) -> bool:
+    return _of(command, "type") in CHANGES
 
 
 def _asked(command: object) -> dict[str, Any]:
     """What the mirror needs to know of an item that was asked for."""
     fields = {"event_id": _of(command, "event_id")}
-    if _deletes(command):
-        told = {"type": _of(command, "type"), "item_id": _of(command, "item_id")}
-        deletion: dict[str, Any] = to_mapping({**told, **fields})
-        return deletion
+    if _changes(command):
+        names = ("type", "item_id", "audio_end_ms")
+        told = {name: _of(command, name) for name in names}
+        change: dict[str, Any] = to_mapping({**told, **fields})
+        return change
     item = _of(command, "item")
     fields["item"] = {name: _of(item, name) for name in ("id", "type", "role")}
     plain: dict[str, Any] = to_mapping(fields)

@@ -12,6 +12,7 @@ from attrs import frozen
 from . import reduce as realtime
 from .live import reduce as live
 from .live.snapshot import LiveSnapshot
+from .reducers.conversation import CHANGES
 from .snapshot import Snapshot
 from .snapshot_changes import learned
 
@@ -43,7 +44,7 @@ REALTIME: Final = Mirror(
     unpack=Snapshot.from_dict,
     reduce=realtime.reduce,
     reduce_command=realtime.reduce_command,
-    noted=frozenset({"conversation.item.create", "conversation.item.delete"}),
+    noted=frozenset({"conversation.item.create", *CHANGES}),
     learn=learned,
 )
 LIVE: Final = Mirror(

@@ -130,9 +130,10 @@ def reduce_command(snapshot: Snapshot, command: object) -> Snapshot:
     Return the snapshot with what it must know of a command that was sent.
 
     That is two things: who asked for the head of the conversation, and what is
-    to be deleted. Servers that never name predecessors say ``null`` for every
-    item, and without this an item asked for with ``previous_item_id="root"``
-    would go to the end; and some do not name what they have deleted.
+    to be deleted or cut. Servers that never name predecessors say ``null`` for
+    every item, and without this an item asked for with
+    ``previous_item_id="root"`` would go to the end; and some do not name what
+    they have deleted or cut.
 
     Args:
         snapshot: the conversation before the command.
@@ -144,9 +145,8 @@ def reduce_command(snapshot: Snapshot, command: object) -> Snapshot:
     """
     read = _reader_of(command)
     kind = read("type", None)
-    if kind == "conversation.item.delete":
-        item_id, event_id = read("item_id", None), read("event_id", None)
-        return conversation.deletion_asked(snapshot, item_id, event_id)
+    if kind in conversation.CHANGES:
+        return conversation.change_asked(snapshot, kind, read)
     if kind != "conversation.item.create":
         return snapshot
     if read("previous_item_id", None) != "root":

@@ -79,7 +79,7 @@ class Snapshot:
     _responses: Mapping[str, ResponseState] = field(factory=dict)
     _open: tuple[str, ...] = ()
     _asked: tuple[Asked, ...] = ()
-    _deleting: tuple[Asked, ...] = ()
+    _changing: tuple[Asked, ...] = ()
     _audio_rate: int = PCM_RATE
 
     @property
@@ -195,7 +195,7 @@ class Snapshot:
                 "responses": self._responses.values(),
                 "open": self._open,
                 "asked": self._asked,
-                "deleting": self._deleting,
+                "changing": self._changing,
                 "habits": self.habits,
                 "audio_rate": self._audio_rate,
             }

@@ -150,7 +150,7 @@ FIELDS: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "responses": (_each(_pack_response), _each(_unpack_response)),
     "open": (list, tuple),
     "asked": (_each(pack), lambda packed: tuple(Asked(**each) for each in packed)),
-    "deleting": (_each(pack), lambda packed: tuple(Asked(**each) for each in packed)),
+    "changing": (_each(pack), lambda packed: tuple(Asked(**each) for each in packed)),
     "habits": (sorted, frozenset),
     "audio_rate": (_as_it_is, _as_it_is),
 }

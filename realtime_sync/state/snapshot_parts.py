@@ -102,16 +102,18 @@ class ResponseState:
 class Asked:
     """
     What this client asked for and the server may not name when it answers: a
-    place at the head of the conversation, or a deletion.
+    place at the head of the conversation, a deletion, or a truncation.
 
     Attributes:
-        item_id: id of the item to delete, or that the client gave a new one.
+        item_id: id of the item to change, or that the client gave a new one.
         event_id: id of the command, by which an error would name it.
-        type: item type.
+        type: item type; of a change the type of the command.
         role: role, for messages.
+        audio_end_ms: how much of it stays, for truncations.
     """
 
     item_id: Optional[str] = None
     event_id: Optional[str] = None
     type: Optional[str] = None
     role: Optional[str] = None
+    audio_end_ms: Optional[int] = None

@@ -26,7 +26,7 @@ INCREMENTS = "increments"
 CUMULATIVE = "cumulative_captions"
 INTERIM = "interim_completed"
 SHORT_DONE = "short_done"
-NAMELESS_DELETIONS = "nameless_deletions"
+NAMELESS_CHANGES = "nameless_changes"
 
 
 @frozen(kw_only=True)
@@ -166,12 +166,28 @@ _TRANSCRIPTION = "conversation.item.input_audio_transcription."
 _KEPT = ("event_id", "item_id", "content_index", "logprobs")
 
 
-_INTERIM_WORDS = frozenset({"in_progress", "interim", "partial"})
+_INTERIM_WORDS = frozenset({"inprogress", "interim", "partial", "pending"})
+_INTERIM_FLAGS = {
+    "is_final": False,
+    "final": False,
+    "is_partial": True,
+    "partial": True,
+    "interim": True,
+}
+"""Fields, and what they say of a transcript that is not the last one."""
+
+
+def _is_interim(frame: Frame) -> bool:
+    status = frame.get("status")
+    if status.__class__ is str:
+        word = status.casefold().replace("_", "").replace("-", "")
+        if word in _INTERIM_WORDS:
+            return True
+    return any(frame.get(name) is told for name, told in _INTERIM_FLAGS.items())
 
 
 def _interim_completed(frame: Frame) -> Frame:
-    status = frame.get("status")
-    if status.__class__ is not str or status not in _INTERIM_WORDS:
+    if not _is_interim(frame):
         return frame
     told = {name: frame[name] for name in _KEPT if name in frame}
     whole = {"delta": frame.get("transcript"), "cumulative": True}
@@ -262,7 +278,8 @@ _LIFTS = (
     Habit(
         name=INTERIM,
         servers=("xAI",),
-        does="transcripts that are ``completed`` with the status ``in_progress``",
+        does="transcripts that are ``completed`` with the status ``in_progress``, or "
+        "with a field that says that they are not final",
         ours="each is a ``delta`` that is ``cumulative``",
         types=("conversation.item.input_audio_transcription.completed",),
         mend=_interim_completed,
@@ -345,10 +362,10 @@ _MEANINGS = (
         ours="what was said stays",
     ),
     Habit(
-        name=NAMELESS_DELETIONS,
+        name=NAMELESS_CHANGES,
         servers=("xAI",),
-        does="``conversation.item.deleted`` names no item",
-        ours="it answers the oldest deletion that waits",
+        does="``conversation.item.deleted`` or ``truncated`` names no item",
+        ours="it answers the oldest of our commands of that kind that waits",
     ),
 )
 

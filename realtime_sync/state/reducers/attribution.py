@@ -59,6 +59,17 @@ Place = tuple[Snapshot, Item, int]
 MOST_OUTPUT = 1_000
 """Items of a response that are listed in it, the latest; no real one has as many."""
 
+WHOLE = frozenset(
+    {
+        "response.output_text.done",
+        "response.output_audio_transcript.done",
+        "response.content_part.done",
+        "response.function_call_arguments.done",
+        "response.mcp_call_arguments.done",
+    }
+)
+"""What tells all of a text: some servers say it after the response has ended."""
+
 _SPEAKING = {"type": "message", "role": "assistant"}
 _CALLING = {"type": "function_call", "role": None}
 
@@ -121,7 +132,9 @@ def _too_late(
     if event.item_id in snapshot._order.dead:
         return "the item has been deleted"
     if item is not None and item.closed:
-        return "the item is done"
+        # That it is done was only concluded; what is told of all of it still holds.
+        concluded = item.concluded and item.status == "completed"
+        return None if concluded and event.type in WHOLE else "the item is done"
     state = snapshot._responses.get(event.response_id or "")
     if state is not None and state.closed:
         return f"the response is {state.status}"

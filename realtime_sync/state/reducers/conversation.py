@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Optional, Union
+from typing import TYPE_CHECKING, Union
 
 from ...protocol.dialects.server_quirks import (
-    NAMELESS_DELETIONS,
+    NAMELESS_CHANGES,
     NULL_IS_HEAD,
     NULL_PREDECESSORS,
 )
@@ -37,6 +37,11 @@ from .session import audio_rate
 MOST_ASKED = 100
 """Unanswered requests for the head of the conversation that are remembered."""
 
+DELETE, TRUNCATE = "conversation.item.delete", "conversation.item.truncate"
+
+CHANGES = (DELETE, TRUNCATE)
+"""Commands whose answers may not name the item that they are about."""
+
 
 if TYPE_CHECKING:
     from ...protocol import events
@@ -64,7 +69,7 @@ def _list_item(snapshot: Snapshot, event: Listing, *, final: bool) -> Snapshot:
     if not final and item_id in order.dead and item_id in order.parents:
         # Seen, deleted, and now created once more under the same id.
         snapshot = erase(snapshot, (item_id,))
-    snapshot = _positioned(snapshot, event, item_id, wire)
+    snapshot = _positioned(snapshot, event, item_id, wire, final)
     if item_id in snapshot._order.dead:
         if not final:
             return snapshot
@@ -86,9 +91,13 @@ def _list_item(snapshot: Snapshot, event: Listing, *, final: bool) -> Snapshot:
 
 
 def _positioned(
-    snapshot: Snapshot, event: Listing, item_id: str, wire: WireItem
+    snapshot: Snapshot, event: Listing, item_id: str, wire: WireItem, final: bool
 ) -> Snapshot:
-    """Give an item its place, unless the server has told it before."""
+    """
+    Give an item its place, unless the server has told it before.
+
+    Of an item that is done, ``null`` says nothing, whatever it means otherwise.
+    """
     previous = event.previous_item_id
     if previous == item_id:
         detail = "the item names itself as its predecessor"
@@ -102,7 +111,8 @@ def _positioned(
     hearsay = known.previous_item_id if known and known.announced else None
     if not text_or_none(previous):
         previous = hearsay or previous
-        at_root = at_root or (previous is None and NULL_IS_HEAD in snapshot.habits)
+        null_is_head = NULL_IS_HEAD in snapshot.habits and not final
+        at_root = at_root or (previous is None and null_is_head)
     if _says_nothing_new(order, item_id, previous, at_root):
         return snapshot
     if not previous and previous is not UNSET and order.ids and not at_root:
@@ -167,10 +177,11 @@ def item_deleted(snapshot: Snapshot, event: events.ConversationItemDeleted) -> S
     """`conversation.item.deleted`: its place stays known to those who name it."""
     item_id = text_or_none(event.item_id)
     if item_id is None:
-        snapshot, item_id = _oldest_deletion(snapshot)
+        snapshot, asked = _oldest_change(snapshot, DELETE)
+        item_id = asked.item_id
     if item_id is None:
         return note(snapshot, event, "no_id", "nothing is named")
-    snapshot = _deletion_answered(snapshot, item_id)
+    snapshot = _change_answered(snapshot, DELETE, item_id)
     if item_id in snapshot._order.dead:
         detail = "the item has been deleted before"
         return note(snapshot, event, "repeated", detail, item_id=item_id)
@@ -180,31 +191,40 @@ def item_deleted(snapshot: Snapshot, event: events.ConversationItemDeleted) -> S
     return bury(snapshot, item_id)
 
 
-def deletion_asked(snapshot: Snapshot, item_id: object, event_id: object) -> Snapshot:
+def change_asked(
+    snapshot: Snapshot, kind: str, read: Callable[[str, None], object]
+) -> Snapshot:
     """
-    Remember an item that this client wants deleted.
+    Remember an item that this client wants deleted or cut.
 
     Args:
         snapshot: the snapshot before the command is sent.
-        item_id: of the item.
-        event_id: id of the command.
+        kind: type of the command, one of `CHANGES`.
+        read: gives a field of the command, or None.
     """
-    asked = Asked(item_id=text_or_none(item_id), event_id=text_or_none(event_id))
-    return updated(snapshot, {"_deleting": (*snapshot._deleting, asked)[-MOST_ASKED:]})
+    end = read("audio_end_ms", None)
+    asked = Asked(
+        item_id=text_or_none(read("item_id", None)),
+        event_id=text_or_none(read("event_id", None)),
+        type=kind,
+        audio_end_ms=end if isinstance(end, int) else None,
+    )
+    return updated(snapshot, {"_changing": (*snapshot._changing, asked)[-MOST_ASKED:]})
 
 
-def _oldest_deletion(snapshot: Snapshot) -> tuple[Snapshot, Optional[str]]:
-    """Return what a deletion is of that names nothing, if one of ours waits."""
-    for asked in snapshot._deleting:
-        return learned(snapshot, NAMELESS_DELETIONS), asked.item_id
-    return snapshot, None
+def _oldest_change(snapshot: Snapshot, kind: str) -> tuple[Snapshot, Asked]:
+    """Return what an answer is about that names nothing, if one of ours waits."""
+    for asked in snapshot._changing:
+        if asked.type == kind:
+            return learned(snapshot, NAMELESS_CHANGES), asked
+    return snapshot, Asked()
 
 
-def _deletion_answered(snapshot: Snapshot, item_id: str) -> Snapshot:
-    for asked in snapshot._deleting:
-        if asked.item_id == item_id:
-            left = tuple(each for each in snapshot._deleting if each is not asked)
-            return updated(snapshot, {"_deleting": left})
+def _change_answered(snapshot: Snapshot, kind: str, item_id: str) -> Snapshot:
+    for asked in snapshot._changing:
+        if (asked.type, asked.item_id) == (kind, item_id):
+            left = tuple(each for each in snapshot._changing if each is not asked)
+            return updated(snapshot, {"_changing": left})
     return snapshot
 
 
@@ -249,11 +269,15 @@ def item_truncated(
     The server has forgotten the transcript of that part, all of it. What was
     said and what was heard stays readable on the part.
     """
-    item = find(snapshot, event.item_id)
-    index = given(event.content_index) or 0
+    item_id, end = text_or_none(event.item_id), given(event.audio_end_ms)
+    if item_id is None:
+        snapshot, asked = _oldest_change(snapshot, TRUNCATE)
+        item_id, end = asked.item_id, asked.audio_end_ms if end is None else end
+    item, index = find(snapshot, item_id), given(event.content_index) or 0
     if item is None or not 0 <= index < len(item.content):
         detail = "there is no such part to truncate"
         return note(snapshot, event, "unknown_item", detail, item_id=event.item_id)
-    heard = {"heard_ms": given(event.audio_end_ms) or 0, "_kept": None}
+    snapshot = _change_answered(snapshot, TRUNCATE, item.id)
+    heard = {"heard_ms": end or 0, "_kept": None}
     item = with_part_changed(item, index, heard)
     return store(snapshot, item)

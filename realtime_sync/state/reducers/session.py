@@ -144,7 +144,7 @@ def error(snapshot: Snapshot, event: events.Error) -> Snapshot:
     refused = text_or_none(getattr(given(event.error), "event_id", None))
     if refused is None:
         return snapshot
-    for name in ("_asked", "_deleting"):
+    for name in ("_asked", "_changing"):
         waiting = getattr(snapshot, name)
         left = tuple(each for each in waiting if each.event_id != refused)
         if len(left) != len(waiting):

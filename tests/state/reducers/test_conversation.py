@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from realtime_sync.protocol.dialects.server_quirks import (
-    NAMELESS_DELETIONS,
+    NAMELESS_CHANGES,
     NULL_PREDECESSORS,
     habits_of,
 )
@@ -79,6 +79,19 @@ def test_done_without_a_predecessor_moves_nothing(server: Any, nothing: Any) -> 
     mirror.added(answer("b"), "a")
     mirror.added(answer("c"), "b")
     mirror.done(answer("b", status="completed"), nothing)
+
+    assert ["a", "b", "c"] == mirror.order
+
+
+@pytest.mark.parametrize("server", ["OpenAI", "Azure OpenAI", "xAI", None])
+def test_done_that_comes_alone_is_not_the_head(server: Any) -> None:
+    """A relay lost `item.added`; null in `item.done` means nothing anywhere."""
+    mirror = Mirror(habits=habits_of(server))
+    mirror.user("a", None)
+    mirror.created()
+    mirror.started(answer("b"))
+    mirror.done(answer("b", status="completed"), None)
+    mirror.done(message("c"), None)
 
     assert ["a", "b", "c"] == mirror.order
 
@@ -361,7 +374,7 @@ def test_a_deletion_that_names_nothing_is_the_oldest_that_waits(
         mirror.snapshot = reduce_command(mirror.snapshot, command)
     mirror.tell("conversation.item.deleted", **nothing)
     assert ["a", "c"] == mirror.order
-    assert {NAMELESS_DELETIONS} == mirror.snapshot.habits - {NULL_PREDECESSORS}
+    assert {NAMELESS_CHANGES} == mirror.snapshot.habits - {NULL_PREDECESSORS}
 
     mirror.tell("conversation.item.deleted", **nothing)
     mirror.tell("conversation.item.deleted", **nothing)
@@ -457,6 +470,42 @@ def test_what_is_said_after_a_truncation_is_the_servers_again() -> None:
     mirror.ended(answer("a", said("two"), status="completed"))
 
     assert ("two", "One two ") == (mirror.item("a").text, mirror.item("a").said)
+
+
+@pytest.mark.parametrize(
+    "told", [{}, {"item_id": None}, {"item_id": "", "audio_end_ms": 500}]
+)
+@pytest.mark.parametrize("dialect", ["ga", "beta"])
+def test_a_truncation_that_names_nothing_is_the_oldest_that_waits(
+    told: dict[str, Any], dialect: str
+) -> None:
+    """A deletion that waits, and a truncation that was answered, are not meant."""
+    mirror = Mirror(dialect=dialect)
+    for item_id in "abc":
+        mirror.added(answer(item_id, said("One two"), status="completed"))
+    cut = {"type": "conversation.item.truncate", "audio_end_ms": 500}
+    asked = [deleting("c"), {**cut, "item_id": "a"}, {**cut, "item_id": "b"}]
+    for command in asked:
+        mirror.snapshot = reduce_command(mirror.snapshot, command)
+    mirror.tell("conversation.item.truncated", item_id="a", audio_end_ms=400)
+    mirror.tell("conversation.item.truncated", **told)
+
+    assert [400, 500, None] == [item.heard_ms for item in mirror.snapshot.items]
+    assert [] == mirror.kinds
+    assert NAMELESS_CHANGES in mirror.snapshot.habits
+
+
+def test_a_truncation_that_names_nothing_and_was_not_asked_for_is_noted() -> None:
+    """Nor does one that was refused wait any more."""
+    mirror = Mirror()
+    mirror.added(answer("a", said("One two"), status="completed"))
+    command = {"type": "conversation.item.truncate", "event_id": "e", "item_id": "a"}
+    mirror.snapshot = reduce_command(mirror.snapshot, command)
+    mirror.tell("error", error={"message": "no", "event_id": "e"})
+    mirror.tell("conversation.item.truncated", item_id="")
+
+    assert ["unknown_item"] == mirror.kinds
+    assert mirror.item("a").heard_ms is None
 
 
 @pytest.mark.parametrize(("item_id", "index"), [("x", 0), ("a", 7), ("a", -1)])

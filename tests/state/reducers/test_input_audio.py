@@ -314,6 +314,31 @@ def test_a_transcript_that_is_in_progress_is_not_the_end(
     assert [] == mirror.kinds
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"status": "IN_PROGRESS"},
+        {"status": "in-progress"},
+        {"status": "partial"},
+        {"is_final": False},
+        {"final": False},
+        {"is_partial": True},
+    ],
+    ids=str,
+)
+def test_what_says_in_other_words_that_it_is_not_the_end_is_not(said: Any) -> None:
+    """A server has its own way to say so; what says the opposite is the end."""
+    mirror = Mirror()
+    mirror.added(spoken())
+    heard(mirror, "completed", transcript="Hello?", **said)
+    assert "in_progress" == mirror.item("u").content[0].transcription
+
+    heard(mirror, "completed", transcript="Hello? You?", is_final=True, partial=False)
+    part = mirror.item("u").content[0]
+
+    assert ("Hello? You?", "completed") == (part.transcript, part.transcription)
+
+
 def test_an_interim_transcript_is_a_delta_to_everybody() -> None:
     """Nobody who waits for the completed one gets it; what came is in ``raw``."""
     frame = {"type": TRANSCRIPTION + "completed", "item_id": "u", "transcript": "Hel"}

@@ -553,6 +553,35 @@ def test_the_end_of_an_item_may_come_after_that_of_its_response() -> None:
     assert ["late_event"] == mirror.kinds
 
 
+@pytest.mark.parametrize(
+    "kind, told, item",
+    [
+        ("output_text.done", {"text": "Hi"}, answer()),
+        ("output_audio_transcript.done", {"transcript": "Hi"}, answer()),
+        ("content_part.done", {"part": {"type": "text", "text": "Hi"}}, answer()),
+        ("function_call_arguments.done", {"arguments": "{}"}, call("a")),
+    ],
+)
+@pytest.mark.parametrize("status", [None, "completed"])
+def test_what_is_told_of_the_whole_after_the_end_is_kept(
+    kind: str, told: Any, item: Any, status: Any
+) -> None:
+    """That the item was done by then was only concluded; a delta is too late."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.started(item)
+    mirror.ended(status=status)
+    mirror.about(f"response.{kind}", **told)
+    mirror.about(f"response.{kind.replace('done', 'delta')}", delta="x")
+    late = "content_part" not in kind
+
+    ended = mirror.item("a")
+    assert ("{}" if ended.type == "function_call" else "Hi") == (
+        ended.arguments or ended.said
+    )
+    assert ["late_event"] * late == mirror.kinds
+
+
 def test_phases_and_tokens_of_reasoning_are_mirrored() -> None:
     """As gpt-realtime-2.1 says them."""
     mirror = Mirror()
