@@ -791,7 +791,11 @@ class Player:
     def _tell_block(self, block: bytes) -> None:
         if block:
             for listener in self._block_listeners:
-                listener(block)
+                try:
+                    listener(block)
+                except Exception:
+                    # Nobody would ask for the next turn, or a device would go silent.
+                    _log.exception("! a listener of %s failed", self._name)
 
     def _tell(self, listener: Failed, exc: Exception, *, retrying: bool) -> None:
         try:

@@ -7,6 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from ..transport.logs import area_logger
+
+_log = area_logger("realtime_sync.audio")
+
 _PATIENCE = 5.0
 
 
@@ -79,7 +83,11 @@ class OwnThread:
 
     def _work(self) -> None:
         while self._wait():
-            self._run()
+            try:
+                self._run()
+            except BaseException:  # A sink may even raise SystemExit.
+                # It must not end: nobody would make another one in its place.
+                _log.exception("! a player failed outside of what a sink may raise")
 
     def _wait(self) -> bool:
         """Wait for a turn; False when it is time to end."""

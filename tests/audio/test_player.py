@@ -501,6 +501,65 @@ def test_what_was_refused_before_an_interruption_is_not_played_after_it() -> Non
     assert [b"", b"\2" * 960] == taken
 
 
+def test_a_block_listener_that_raises_takes_no_sound_with_it(
+    sink: Sink, make: MakePlayer
+) -> None:
+    """The blocks after it are played, and the other listeners hear them."""
+    heard: list[bytes] = []
+
+    def fail(block: bytes) -> None:
+        raise ValueError("not mine")
+
+    player = make(sink)
+    player.add_block_listener(fail)
+    player.add_block_listener(heard.append)
+    player.play(bytes(60 * MS))
+    player.end()
+
+    assert player.wait_idle(10)
+    assert sink.blocks == heard
+    assert 3 == len(heard)
+
+
+def test_a_device_hears_whatever_a_block_listener_raises() -> None:
+    """The callback of the device is not where that belongs."""
+    player = audio.Player()
+
+    def fail(block: bytes) -> None:
+        raise ValueError("not mine")
+
+    player.add_block_listener(fail)
+    player.play(b"\1" * 20 * MS)
+
+    assert b"\1" * 20 * MS == player.pull(20 * MS)
+    player.close()
+
+
+def test_a_sink_that_leaves_its_thread_is_called_for_the_next_sound(
+    make: MakePlayer,
+) -> None:
+    """Even ``sys.exit`` in a sink does not silence a player for ever."""
+    left, came = threading.Event(), threading.Event()
+
+    def leave(block: bytes) -> None:
+        if left.is_set():
+            came.set()
+            return
+        left.set()
+        raise SystemExit
+
+    player = make(leave)
+    player.play(bytes(20 * MS))
+    assert left.wait(10)
+    for _ in range(500):
+        # Until it has left, and sees that there is more.
+        player.play(bytes(20 * MS))
+        if came.wait(0.02):
+            break
+
+    assert came.is_set()
+
+
 def test_an_on_failure_that_raises_takes_no_sound_with_it() -> None:
     """It is a function of the user's like the sink."""
     far = Far()
