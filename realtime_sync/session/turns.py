@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
-from threading import Lock
+from threading import Lock, current_thread, main_thread
 from time import monotonic
 
 from ..dispatch.strand import Strand
@@ -57,17 +57,25 @@ class Turns:
         Any thread; does not wait.
         """
         when = _NOW if seconds <= 0 else monotonic() + seconds
+        # Read without the lock: `leave` tells of it once more, after whoever asks now.
+        if self._over:
+            self._turned_out()
+        elif current_thread() is not main_thread():
+            self._note(when)
+        elif when < self._when:
+            # A Ctrl-C may strike here, between the note of a turn and the turn: all who
+            # ask later would take it for one that comes. So the loop notes it.
+            self._loop.call(lambda: self._note(when))
+
+    def _note(self, when: float) -> None:
         with self._lock:
-            over = self._over
-            if not over and when >= self._when:
+            if self._over or when >= self._when:
                 return
             self._when = when
-        if over:
-            self._turned_out()
-        elif when == _NOW:
+        if when == _NOW:
             self._place.put(self._turn)
         else:
-            self._loop.call_later(seconds, lambda: self._due(when))
+            self._loop.call_later(when - monotonic(), lambda: self._due(when))
 
     def end(self) -> None:
         """Nothing is to be called any more; what is being called is not waited for."""

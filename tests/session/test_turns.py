@@ -10,6 +10,7 @@ from time import monotonic
 import pytest
 
 from realtime_sync import Threads
+from tests.stress.test_interrupts import interrupted_at
 
 LONG = 10.0
 
@@ -70,6 +71,26 @@ def test_an_earlier_time_takes_the_place_of_a_later_one(threads: Threads) -> Non
     turns.ask(0.001)
 
     assert called.calls.acquire(timeout=LONG)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.001])
+def test_an_interrupt_at_any_line_leaves_nobody_without_turns(
+    threads: Threads, seconds: float
+) -> None:
+    """A turn that is noted and not brought would stand in the way of all others."""
+    number = 1
+    while True:
+        called = Called()
+        turns = threads.turns(called, called.turned_out.release)
+        struck = interrupted_at(number, lambda: turns.ask(seconds))
+        turns.ask(0.0)
+        assert called.calls.acquire(timeout=LONG), f"line {number}"
+        turns.end()
+        if not struck:
+            break
+        number += 1
+
+    assert number > 3
 
 
 def test_closing_turns_everybody_out_once_and_whoever_comes_later(

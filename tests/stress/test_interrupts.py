@@ -284,9 +284,9 @@ def interrupted_at(number: int, action: Callable[[], object]) -> bool:
     """
     Run something, with a Ctrl-C at so many lines of the library.
 
-    Not in the outbox, which has a test of its own; not at a ``with``, where the
-    interpreter looks for no signal before the lock is free again; and not where an
-    object is dropped, from where nothing comes out.
+    Not in the outbox, which has a test of its own; not at a ``with`` or a ``try``,
+    where the interpreter looks for no signal before the lock is free again, or what
+    follows is tried; and not where an object is dropped, from where nothing comes out.
 
     Returns:
         Whether it had as many lines; then the `KeyboardInterrupt` has come out.
@@ -297,7 +297,7 @@ def interrupted_at(number: int, action: Callable[[], object]) -> bool:
         nonlocal lines, struck
         code = frame.f_code
         line = linecache.getline(code.co_filename, frame.f_lineno).lstrip()
-        if event == "line" and not line.startswith("with "):
+        if event == "line" and not line.startswith(("with ", "try:")):
             lines += 1
             if lines == number:
                 struck = True
