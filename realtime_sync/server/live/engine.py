@@ -37,8 +37,8 @@ from .context import (
     error_details,
     new_context,
 )
-from .hearing import Hearing, Turn
 from .history import History
+from .input_audio import InputAudio, Turn
 from .limits import (
     CONTEXT_TOKENS,
     DRAIN_SECONDS,
@@ -49,9 +49,9 @@ from .limits import (
     USAGE_LAG_MS,
     USAGE_MS,
 )
+from .output_audio import silence
 from .recording import Recording
 from .settings import LiveSettings
-from .speech import silence
 from .voice import LiveVoice
 
 Out = list[tuple[Audience, Frame]]
@@ -124,7 +124,7 @@ class LiveEngine:
         self.reason: Optional[str] = None
         self.context: Optional[LiveContext] = None
         self._voice: LiveVoice
-        self._hearing: Hearing
+        self._input_audio: InputAudio
         self._out: Out = []
         self._now = now
         self._refused_until: Optional[float] = None
@@ -454,7 +454,7 @@ class LiveEngine:
             self._source = None
         history.begin_with(settings.input)
         self._voice = LiveVoice(context, history)
-        self._hearing = Hearing(context, began=self._began, heard=self._heard)
+        self._input_audio = InputAudio(context, began=self._began, heard=self._heard)
         self.context = context
         context.emit(
             "session.started", command_id=command_id, session=context.session()
@@ -605,7 +605,7 @@ class LiveEngine:
         context, form = self._live(), self.settings.form
         at_ms = context.clock_ms
         deaf = self._muted or self._fixture is not None or self._close_id is not None
-        self._hearing.feed(silence(form, FRAME_MS) if deaf else heard)
+        self._input_audio.feed(silence(form, FRAME_MS) if deaf else heard)
         context.clock_ms += FRAME_MS
         said = self._voice.line.frame(at_ms)
         delta = base64.b64encode(said).decode()
@@ -654,7 +654,7 @@ class LiveEngine:
     def _pause_if_idle(self) -> None:
         """Pause a session of a browser in which nothing happens, as it has asked."""
         context, idle = self._live(), self.settings.idle_seconds
-        busy = self._hearing.speaking or self._hearing.busy or context.working
+        busy = self._input_audio.speaking or self._input_audio.busy or context.working
         if busy or self._voice.line.busy or self._voice.working:
             self._active_at_ms = context.clock_ms
         elif idle is not None and not self._paused:

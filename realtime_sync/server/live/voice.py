@@ -16,11 +16,11 @@ from .appends import Appends
 from .backend import Backend, Run
 from .context import LiveContext
 from .fragments import on_grid, timed_words
-from .hearing import Turn
 from .history import History
+from .input_audio import Turn
 from .limits import GRID_MS, KEPT_CALLS, SPEECH_MS, tokens
+from .output_audio import OutputLine
 from .questions import Questions
-from .speech import OutputLine
 
 
 @attrs.define(eq=False)

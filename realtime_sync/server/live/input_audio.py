@@ -41,7 +41,7 @@ class Turn:
     over: bool = True
 
 
-class Hearing:
+class InputAudio:
     """
     Finds speech in what the client appends and has it written down.
 
