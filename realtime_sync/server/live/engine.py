@@ -501,13 +501,13 @@ class LiveEngine:
         self._voice.create_response(frame.get("event_id"))
 
     def _decision_create(self, frame: Frame, sender: Audience) -> None:
-        self._voice.questions.ask(frame["event_id"])
+        self._voice.decisions.ask(frame["event_id"])
 
     def _decision_item(self, frame: Frame, sender: Audience) -> None:
-        self._voice.questions.add(frame["item"], frame.get("event_id"))
+        self._voice.decisions.add(frame["item"], frame.get("event_id"))
 
     def _decision_item_delete(self, frame: Frame, sender: Audience) -> None:
-        self._voice.questions.delete(frame["item_id"], frame.get("event_id"))
+        self._voice.decisions.delete(frame["item_id"], frame.get("event_id"))
 
     def _dtmf(self, frame: Frame, sender: Audience) -> None:
         if self.media != "sip":

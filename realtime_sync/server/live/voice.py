@@ -15,12 +15,12 @@ from ..engine.responses import spoken
 from .appends import Appends
 from .backend import Backend, Run
 from .context import LiveContext
+from .decisions import Decisions
 from .fragments import on_grid, timed_words
 from .history import History
 from .input_audio import Turn
 from .limits import GRID_MS, KEPT_CALLS, SPEECH_MS, tokens
 from .output_audio import OutputLine
-from .questions import Questions
 
 
 @attrs.define(eq=False)
@@ -72,7 +72,7 @@ class LiveVoice:
         self.history = history
         self.appends = Appends(context)
         self.backend = Backend(context)
-        self.questions = Questions(context, self._decision_prompt)
+        self.decisions = Decisions(context, self._decision_prompt)
         self.line = OutputLine(context.settings.form, self._told)
         self._thought: Optional[Thought] = None
         self._work: Optional[Thought] = None
@@ -260,7 +260,7 @@ class LiveVoice:
         if target == "responses":
             self._to_backend(thought)
         elif target == "decisions":
-            self.questions.delegate(thought.offset_ms)
+            self.decisions.delegate(thought.offset_ms)
         else:
             delegation = {"type": "delegation", "target": "client"}
             delegation["id"] = self._context.ids.new("item")
@@ -343,7 +343,7 @@ class LiveVoice:
         event_id = self._context.emit(
             kind, delta=text, start_ms=at_ms, end_ms=at_ms + GRID_MS
         )
-        self.questions.transcribed(kind, event_id)
+        self.decisions.transcribed(kind, event_id)
 
     # -- what the agent reads --------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from realtime_sync.server import Call, Delegate
-from realtime_sync.server.live import appends, backend, questions, recording, voice
+from realtime_sync.server.live import appends, backend, decisions, recording, voice
 
 from ..sounds import b64, silence
 from .live_talk import RESPONSES, LiveTalk, error, of, only, said, types
@@ -68,8 +68,8 @@ def test_decisions_and_their_items_are_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An item that is deleted makes room for another."""
-    monkeypatch.setattr(questions, "DECISION_ITEMS", 1)
-    monkeypatch.setattr(questions, "DECISIONS", 1)
+    monkeypatch.setattr(decisions, "DECISION_ITEMS", 1)
+    monkeypatch.setattr(decisions, "DECISIONS", 1)
     talk = started(delegation=DECISIONS)
     item = {"role": "user", "content": "x"}
     (first,) = talk.send("decision.item.create", item=item)

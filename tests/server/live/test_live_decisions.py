@@ -8,7 +8,7 @@ import pytest
 
 from realtime_sync.server import Delegate, Prompt
 from realtime_sync.server.agents import Scripted
-from realtime_sync.server.live.questions import answer
+from realtime_sync.server.live.decisions import answer
 
 from ..sounds import silence
 from .live_talk import LiveTalk, error, of, only, types

@@ -18,9 +18,9 @@ Verdict = Union[None, bool, float, int, str]
 Decide = Callable[[Mapping[str, Any], Prompt], Verdict]
 
 
-class Questions:
+class Decisions:
     """
-    The questions of a session.
+    The decisions of a session.
 
     Args:
         context: the session.
