@@ -22,7 +22,7 @@ from ..fields import (
     sequence,
 )
 from ..tools import McpToolApprovalFilter, McpToolFilter
-from .questions import DecisionsConfig, InputText, OutputText, Trigger
+from .decisions import DecisionsConfig, InputText, OutputText, Trigger
 
 
 @frozen(kw_only=True, slots=False, field_transformer=checked)

@@ -10,7 +10,7 @@ from attrs import frozen
 from ...errors import ConfigurationError
 from ...protocol.audio_formats import BYTES_PER_SAMPLE, RATES, WORDS
 from ...protocol.codec import Codec, to_mapping
-from ...protocol.live.questions import DecisionsConfig
+from ...protocol.live.decisions import DecisionsConfig
 from ...protocol.live.sessions import ResponsesConfig
 from ...protocol.live.sessions import SessionConfig as WireConfig
 from ...state.live.snapshot import LiveSnapshot

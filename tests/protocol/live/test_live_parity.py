@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from realtime_sync.protocol.live import questions, sessions
+from realtime_sync.protocol.live import decisions, sessions
 from realtime_sync.protocol.registry import LIVE_ROWS, class_of, event_class
 
 openai = pytest.importorskip("openai")
@@ -89,7 +89,7 @@ def homes() -> dict[Any, Home]:
         load("initial_item.Developer"): Home((sessions.DeveloperTurn,)),
         load("initial_item.User"): Home((sessions.UserTurn,)),
         load("initial_item.Assistant"): Home((sessions.AssistantTurn,)),
-        load("decision_trigger.Decisions"): Home((questions.TriggeredQuestions,)),
+        load("decision_trigger.Decisions"): Home((decisions.TriggeredQuestions,)),
     }
 
 

@@ -9,7 +9,7 @@ from attrs import frozen
 from ....types import UNSET, OrUnset
 from ...events._base import ClientEvent, ServerEvent
 from ...fields import MaybeText, checked, given_freely, required
-from ..questions import DecisionCompleted, DecisionItem
+from ..decisions import DecisionCompleted, DecisionItem
 from ._base import CorrelatedEvent
 
 
