@@ -25,7 +25,7 @@ from ...errors import ConfigurationError, ConnectionClosed, RealtimeError
 from ...protocol.live import events
 from ...transport.logs import area_logger
 from .task import Speaker, Task, TaskFunction
-from .texts import pieces
+from .text_chunks import pieces
 
 logger = area_logger("realtime_sync.session")
 

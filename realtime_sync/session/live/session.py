@@ -42,7 +42,7 @@ from .input_audio import InputAudio
 from .quiet import Quiet
 from .renewal import LiveRenewal, revised
 from .task import TaskFunction
-from .texts import pieces
+from .text_chunks import pieces
 
 if TYPE_CHECKING:
     from ...protocol.events import ClientEvent
