@@ -13,8 +13,8 @@ from ...audio.telephony import TWILIO, CallBridge, Carrier
 from ...deadline import Deadline
 from ...errors import ConfigurationError, RealtimeError
 from ...transport.logs import area_logger
+from .carrier_ports import PORTS, CarrierSocket
 from .errors import NoAnswer
-from .ports import PORTS, CarrierSocket
 from .records import Order
 
 _log = area_logger("realtime_sync.contrib.celery")
