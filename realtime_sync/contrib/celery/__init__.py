@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .errors import CallLost, CallOver, CommandFailed, FleetError, NoAnswer
     from .events import RemoteEvents
     from .fleet import Fleet
-    from .folder import folder_settings
+    from .folder_broker import folder_settings
     from .limits import Limits
     from .listener import Line
     from .records import CallResult, CallRow, Order, WorkerRow
@@ -60,7 +60,7 @@ _HOMES = {
     "RemoteCall": "remote",
     "RemoteEvents": "events",
     "WorkerRow": "records",
-    "folder_settings": "folder",
+    "folder_settings": "folder_broker",
     "this_call": "call",
 }
 
