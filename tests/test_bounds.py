@@ -42,7 +42,7 @@ from realtime_sync.protocol.codec import Codec
 from realtime_sync.protocol.events import UnknownEvent
 from realtime_sync.recording import reader
 from realtime_sync.report import html, timeline_builder
-from realtime_sync.rest import bounds as rest_bounds
+from realtime_sync.rest import response_limits
 from realtime_sync.rest.http import Rest
 from realtime_sync.server import Server, serve
 from realtime_sync.server.host import calls
@@ -739,7 +739,7 @@ def _call(patch: pytest.MonkeyPatch, path: Path) -> None:
 
 @reaches("an answer's body, unpacked")
 def _body(patch: pytest.MonkeyPatch, path: Path) -> None:
-    patch.setattr(rest_bounds, "LARGEST_ANSWER", 1000)
+    patch.setattr(response_limits, "LARGEST_ANSWER", 1000)
     body = b'{"x": "%b"}' % (b"y" * 1000)
 
     def script(peer: Peer) -> None:

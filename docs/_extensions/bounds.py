@@ -306,7 +306,7 @@ HTTP: Rows = (
     ),
     Bound(
         "an answer's body, unpacked",
-        "rest.bounds:LARGEST_ANSWER",
+        "rest.response_limits:LARGEST_ANSWER",
         "bytes",
         "``RestError``",
     ),

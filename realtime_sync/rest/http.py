@@ -36,7 +36,13 @@ from ..transport.logs import area_logger
 from ..transport.proxies import need_socks, proxy_for
 from ..transport.redaction import redact
 from ..types import UNSET, Timeout, Unset
-from .bounds import LONGEST_SILENCE, TooLarge, read_body, reading_until, time_answers
+from .response_limits import (
+    LONGEST_SILENCE,
+    TooLarge,
+    read_body,
+    reading_until,
+    time_answers,
+)
 
 _PIECE = 1 << 16
 """Bytes of a download that are written at a time."""

@@ -12,7 +12,7 @@ import pytest
 
 from realtime_sync import Endpoint
 from realtime_sync.errors import RestError
-from realtime_sync.rest import bounds
+from realtime_sync.rest import response_limits
 from realtime_sync.rest.http import Rest
 from realtime_sync.session.options import SessionOptions
 from tests.rawserver import Gone, Peer, RawServer
@@ -150,7 +150,7 @@ def test_answers_that_unpack_to_too_much_are_refused(
     pack: Callable[[bytes], bytes],
 ) -> None:
     """What is beyond the limit is never unpacked."""
-    monkeypatch.setattr(bounds, "LARGEST_ANSWER", 5_000)
+    monkeypatch.setattr(response_limits, "LARGEST_ANSWER", 5_000)
     bomb = pack(b" " * 1_000_000)
     assert len(bomb) < 5_000
 
@@ -164,7 +164,7 @@ def test_large_answers_are_refused(
     monkeypatch: pytest.MonkeyPatch, length: bytes
 ) -> None:
     """With a length or without."""
-    monkeypatch.setattr(bounds, "LARGEST_ANSWER", 5_000)
+    monkeypatch.setattr(response_limits, "LARGEST_ANSWER", 5_000)
 
     def script(peer: Peer) -> None:
         peer.read_head()
