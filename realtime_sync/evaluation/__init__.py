@@ -42,7 +42,7 @@ from .gates import (
 from .score import FIGURES, Score
 from .scores import Table, evaluate
 from .script import CALL_CONFIG, Script, ScriptedCall, Step
-from .speech import Interval
+from .speech_intervals import Interval
 from .turns import CallTurn, Response, ToolUse
 from .verdict import Verdict
 from .words import WordErrors, word_errors

@@ -9,7 +9,7 @@ from typing import Any, Optional
 from attrs import define, field, frozen
 
 from ..report import Stretch
-from .speech import Interval
+from .speech_intervals import Interval
 
 SAID = "caller.said"
 HEARD = "caller.heard"

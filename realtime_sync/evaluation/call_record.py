@@ -19,7 +19,7 @@ from .arguments import text as check_text
 from .call_notes import CallNotes
 from .call_turns import Speech, turns_of
 from .live_turns import LiveCall
-from .speech import Interval
+from .speech_intervals import Interval
 from .turns import CallTurn, ToolUse
 from .verdict import Verdict
 from .words import looked_for

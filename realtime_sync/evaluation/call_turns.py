@@ -12,7 +12,7 @@ from ..report import Listener, Stretch
 from ..state.latency import Turn
 from ..telemetry import Tokens
 from .call_notes import CallNotes, Utterance
-from .speech import Interval, audible
+from .speech_intervals import Interval, audible
 from .turns import CallTurn, Response, ToolUse
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from ..errors import ConfigurationError
 from ..report import Stretch
 from ..server.voice import Synthesizer, default_synthesizer
 from . import arguments
-from .speech import audible
+from .speech_intervals import audible
 
 Speakable = Union[str, os.PathLike[str], Audio, bytes]
 """Words, the path of a file, or sound (bytes are 16-bit PCM at 24 kHz)."""

@@ -13,7 +13,7 @@ from ..telemetry import Tokens
 from .call_notes import CallNotes, Utterance
 from .call_turns import mapping_of, span_of, stop_ms
 from .live_answers import ONSET_SECONDS
-from .speech import BLOCK_SECONDS, Interval, audible, joined
+from .speech_intervals import BLOCK_SECONDS, Interval, audible, joined
 from .turns import CallTurn, Response, ToolUse
 
 if TYPE_CHECKING:

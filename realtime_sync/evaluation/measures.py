@@ -9,7 +9,7 @@ from typing import Optional, Protocol, Union
 from ..errors import ConfigurationError
 from ..report import Problem
 from ..telemetry import Prices, Tokens, percentile
-from .speech import Interval, joined
+from .speech_intervals import Interval, joined
 from .turns import CallTurn, ToolUse
 from .verdict import Verdict
 from .words import WordErrors, contains, word_errors

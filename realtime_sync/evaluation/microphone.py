@@ -16,7 +16,7 @@ from ..errors import RealtimeError
 from .call_notes import Utterance
 from .call_time import CallTime
 from .caller_sound import Conditions, Sound, lost, mixed
-from .speech import Interval
+from .speech_intervals import Interval
 
 BLOCK_SECONDS = 0.02
 

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from ..errors import ConfigurationError
 from ..telemetry import Tokens
-from .speech import Interval
+from .speech_intervals import Interval
 from .words import WordErrors, word_errors
 
 FASTEST_SPEECH = 30.0

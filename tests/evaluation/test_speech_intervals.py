@@ -8,7 +8,7 @@ import pytest
 
 from realtime_sync import audio
 from realtime_sync.evaluation import Interval
-from realtime_sync.evaluation.speech import audible
+from realtime_sync.evaluation.speech_intervals import audible
 from realtime_sync.report import Stretch
 
 
