@@ -9,11 +9,11 @@ from __future__ import annotations
 from ..state.latency import Turn, percentile
 from .budget import Budget, BudgetExceeded, total_tokens
 from .calls import CallRow, ProcessCalls, Rows, Totals, activity
+from .data_frames import data_frame, token_columns
 from .ledger import TIMES, Ledger, Spread
 from .logs import RedactingFilter, without_secrets
 from .prices import Prices
 from .prometheus import METRICS_TYPE, metrics_text
-from .tables import data_frame, token_columns
 from .tokens import Tokens
 from .tracing import OpenTelemetry
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Optional, Union, cast
 from attrs import asdict, frozen
 
 from ..state.latency import MOMENTS, Turn, percentile
+from .data_frames import data_frame, token_columns
 from .live_work import Work, WorkFollower, follow, taken
-from .tables import data_frame, token_columns
 from .tokens import Tokens
 
 if TYPE_CHECKING:
