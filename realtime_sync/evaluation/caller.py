@@ -70,8 +70,8 @@ class Caller:
             comes to its ear.
         clock: a `realtime_sync.server.ManualClock` that the call moves while it
             waits, as fast as the machine can: for a session over a
-            `realtime_sync.testing.MemoryTransport` with this clock. None for real
-            time.
+            `realtime_sync.testing.MemoryTransport` with this clock, and a carrier
+            with it. None for real time.
         record: path of the recording, kept; by default it is read and removed.
         name: of the call.
 
@@ -120,9 +120,7 @@ class Caller:
             jitter=jitter,
         )
         # Before anything is begun that would have to be ended.
-        self._time: CallTime = RealTime()
-        if clock is not None:
-            self._time = MovedTime(clock, getattr(carrier, "advance", None))
+        self._time = _time_of(session, carrier, clock)
         self._telephone = (
             Telephone(carrier, self._time) if carrier is not None else None
         )
@@ -366,6 +364,40 @@ def check_moment(after: object, word: object) -> None:
             raise ConfigurationError(f"after is from {last} to {first}, in this order")
     elif after is not None:
         arguments.seconds("after", after)
+
+
+def _time_of(
+    session: AnySession, carrier: Optional[CarrierLine], clock: Optional[MovedClock]
+) -> CallTime:
+    """
+    What tells the time in a call, the same for everybody who takes part.
+
+    Where two tell it, one of them stands still: waits never end, or at once, and
+    every figure is wrong.
+
+    Raises:
+        ConfigurationError: they have not the same clock.
+    """
+    time: CallTime = RealTime()
+    if clock is not None:
+        time = MovedTime(clock, None if carrier is None else carrier.advance)
+    transport = session.transport
+    if clock is not None and transport is None:
+        raise ConfigurationError(
+            "the session has a socket, which takes time of its own: leave clock out, "
+            "or connect(transport=MemoryTransport(engine, clock=clock))"
+        )
+    # A function that makes transports does not tell; nor need one of somebody else's.
+    if getattr(transport, "clock", clock) is not clock:
+        raise ConfigurationError(
+            "the session's MemoryTransport and its Caller need the same clock"
+        )
+    if carrier is not None and carrier.clock is not clock:
+        raise ConfigurationError(
+            "the carrier and its Caller need the same clock, or none: "
+            "FakeCarrier(..., clock=clock), Caller(..., clock=clock)"
+        )
+    return time
 
 
 def _finds_turns(session: Session) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Optional, Protocol
 
 from ..errors import LocalProtocolError
-from .call_time import CallTime
+from .call_time import CallTime, MovedClock
 
 if TYPE_CHECKING:
     from ..audio import AudioFormat, Player
@@ -25,12 +25,19 @@ class CarrierLine(Protocol):
     on_heard: Optional[Callable[[bytes], object]]
 
     @property
+    def clock(self) -> Optional[MovedClock]:
+        """What moves its time; None if that is the machine's."""
+
+    @property
     def bridge(self) -> Optional[CallBridge]:
         """Who was called."""
 
     @property
     def delay(self) -> float:
         """Seconds that a message takes at most, one way."""
+
+    def advance(self, seconds: float, /) -> None:
+        """Let time pass, by its clock."""
 
     def feed(self, block: bytes) -> None:
         """Take a block of the caller's sound."""

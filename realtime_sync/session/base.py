@@ -29,6 +29,7 @@ from .tool_host import ToolHost
 
 if TYPE_CHECKING:
     from ..protocol.events import ClientEvent
+    from .options import OpenTransport
 
 Self = TypeVar("Self", bound="BaseSession[Any]")
 SnapshotT = TypeVar("SnapshotT")
@@ -370,6 +371,12 @@ class BaseSession(Generic[SnapshotT]):
     def threads(self) -> Optional[Threads]:
         """The threads that it shares with other sessions; None if it has its own."""
         return self._parts.options.threads
+
+    @property
+    def transport(self) -> OpenTransport:
+        """What it was given to carry its messages; None if that is a socket."""
+        given: OpenTransport = self._parts.options.transport
+        return given
 
     @property
     def recording(self) -> Optional[Recording]:

@@ -82,6 +82,7 @@ class FakeCarrier:
         hung_up: set when the program has ended the call in the carrier's words.
         errors: what the bridge raised when it was given a message.
         on_heard: as above; may be set while the call goes on.
+        clock: as above.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class FakeCarrier:
         self.hung_up = threading.Event()
         self.errors: list[Exception] = []
         self._line = LINES[carrier.name](**line)
-        self._clock = clock
+        self.clock = clock
         self._lag, self._jitter, self._lose = lag, jitter, lose_marks
         self._stall = stall
         self.on_heard = on_heard
@@ -164,7 +165,7 @@ class FakeCarrier:
         self._begun = self._played = self._now()
         for message in self._line.begin():
             self._say(message)
-        if self._clock is None:
+        if self.clock is None:
             self._thread = threading.Thread(
                 target=self._run, name="realtime-carrier", daemon=True
             )
@@ -209,11 +210,11 @@ class FakeCarrier:
 
     def advance(self, seconds: float) -> None:
         """Let time pass: by the clock that is moved by hand, else by waiting."""
-        if self._clock is None:
+        if self.clock is None:
             self._ended.wait(seconds)
             return
         for _ in range(max(round(seconds / STEP), 1)):
-            self._clock.advance(min(STEP, seconds))
+            self.clock.advance(min(STEP, seconds))
             self._look()
 
     def close(self) -> None:
@@ -223,7 +224,7 @@ class FakeCarrier:
             self._thread.join(5)
 
     def _now(self) -> float:
-        moved: float = time.monotonic() if self._clock is None else self._clock.now()
+        moved: float = time.monotonic() if self.clock is None else self.clock.now()
         return moved
 
     def _say(self, message: str | bytes | None) -> None:
@@ -246,7 +247,7 @@ class FakeCarrier:
     def _look(self) -> None:
         """Do what is due: messages there, sound to the ear, messages back."""
         bridge = self._bridge
-        if bridge is not None and self._clock is not None:
+        if bridge is not None and self.clock is not None:
             bridge.player.run_due()
         now = self._now()
         with self._lock:

@@ -59,6 +59,7 @@ class MemoryTransport:
         closed: close code and reason once the connection has ended, else None.
         send_error: if set, is raised instead of sending.
         heard_at: see `realtime_sync.transport.base.Transport`.
+        clock: as above.
     """
 
     loop = None
@@ -88,7 +89,7 @@ class MemoryTransport:
             "session_type": session_type,
             "model": model,
         }
-        self._clock = clock
+        self.clock = clock
         self._engine: Any = None
         self._unsubscribe: Callable[[], None] = lambda: None
         # Guards the engine and the inbox. Reentrant: what is delivered may send,
@@ -152,9 +153,9 @@ class MemoryTransport:
         Args:
             seconds: to add to the clock that was given.
         """
-        if self._clock is None:
+        if self.clock is None:
             raise TypeError("this transport has no clock: MemoryTransport(clock=...)")
-        self._clock.advance(seconds)
+        self.clock.advance(seconds)
 
     # -- the session's side, see `transport.base.Transport` -----------------
 
@@ -174,8 +175,8 @@ class MemoryTransport:
             source = source.engine(now=self._now(), **self._settings)
         self._engine = source
         self._answer(lambda: source.open(self._now()))
-        if self._clock is not None and not self.closed:
-            self._unsubscribe = self._clock.subscribe(self._tick)
+        if self.clock is not None and not self.closed:
+            self._unsubscribe = self.clock.subscribe(self._tick)
 
     def prepare(self, payload: bytes) -> Entry:
         """A message is one frame here."""
@@ -246,7 +247,7 @@ class MemoryTransport:
         self._answer(lambda: self._engine.tick(self._now()))
 
     def _now(self) -> float:
-        return 0.0 if self._clock is None else float(self._clock.now())
+        return 0.0 if self.clock is None else float(self.clock.now())
 
     def _answer(self, say: Callable[[], Iterable[Any]]) -> None:
         """Deliver what the engine says, and what comes of the work it has."""

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from realtime_sync import audio, errors
+from realtime_sync import audio, connect, errors
 from realtime_sync.audio.telephony import TWILIO, CallBridge
 from realtime_sync.evaluation import Caller, CallRecord
-from realtime_sync.server import Call
+from realtime_sync.server import Call, open_engine, serve
 from realtime_sync.server.agents.scripted import Scripted
 from realtime_sync.state.latency import FLOOR, peak
-from realtime_sync.testing import FakeCarrier, ManualClock
+from realtime_sync.testing import FakeCarrier, ManualClock, MemoryTransport
 
-from .booking import ListedRecognizer, ShortSynthesizer
+from .booking import CONFIG, ListedRecognizer, ShortSynthesizer
 from .conversations import NUMBERS, humming, timeless
 
 
@@ -260,6 +260,60 @@ def test_what_is_no_clock_is_refused(clock: Any) -> None:
     with timeless(humming(["Yes."]), ManualClock()) as session:
         with pytest.raises(errors.ConfigurationError, match="ManualClock"):
             Caller(session, clock=clock)
+
+
+@pytest.mark.parametrize("model", ["gpt-realtime-2.1", "gpt-live-1"])
+def test_a_moved_clock_is_refused_where_a_socket_takes_time(model: str) -> None:
+    """Even that of the server: the call would be over before a frame is there."""
+    clock = ManualClock()
+    with serve(agent="echo", clock=clock) as server:
+        with connect(model, base_url=server.url) as session:
+            with pytest.raises(errors.ConfigurationError, match="has a socket"):
+                Caller(session, clock=clock)
+
+            assert session.is_open and session.recording is None
+
+
+@pytest.mark.parametrize("given", [ManualClock(), None], ids=["another", "none"])
+def test_session_and_caller_have_one_clock(given: ManualClock | None) -> None:
+    """With two of them no wait would end, or each at once."""
+    clock = ManualClock()
+    with timeless(humming(["Yes."]), clock) as session:
+        with pytest.raises(errors.ConfigurationError, match="MemoryTransport and its"):
+            Caller(session, clock=given)
+        Caller(session, clock=clock).hang_up()
+
+
+@pytest.mark.parametrize("given", [ManualClock(), None], ids=["another", "none"])
+def test_carrier_and_caller_have_one_clock(given: ManualClock | None) -> None:
+    """A carrier of real time would wait while the clock stands still, for ever."""
+    clock = ManualClock()
+    line = FakeCarrier(TWILIO, clock=given)
+    with timeless(humming(["Yes."]), clock) as session:
+        bridge = CallBridge(
+            session, TWILIO, send=line.send, clock=clock.now, thread=False
+        )
+        with line, bridge:
+            line.call(bridge)
+            with pytest.raises(errors.ConfigurationError, match="carrier and its"):
+                Caller(session, carrier=line, clock=clock)
+
+
+def test_a_transport_that_a_function_makes_is_called_on_its_clock() -> None:
+    """It does not tell its clock beforehand; the caller is believed."""
+    clock = ManualClock()
+    engine = open_engine(humming(["Yes."], "hello"), now=clock.now())
+    with connect(
+        "gpt-realtime-2.1",
+        transport=lambda: MemoryTransport(engine, clock=clock),
+        dispatch="inline",
+        config=CONFIG,
+    ) as session:
+        with Caller(session, clock=clock, synthesizer=ShortSynthesizer()) as caller:
+            caller.say("hello hello")
+            call = caller.hang_up()
+
+    assert call.says("yes")
 
 
 def test_a_session_that_ends_ends_the_call_on_a_moved_clock() -> None:

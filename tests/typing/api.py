@@ -200,6 +200,7 @@ def connecting() -> None:
         shared = RealtimeClient(threads=threads).connect("m", threads=None)
         waited: float = threads.stats.delay_p99
         assert_type(shared.threads, Optional[Threads])
+        print(shared.transport)
         ended: bool = threads.close(timeout=5)
         threads.freeze()
         print(shared, waited, ended)
