@@ -195,6 +195,34 @@ def test_failure(caller):
     )
 
 
+def test_a_caller_talks_with_a_session_of_gpt_live(pytester: pytest.Pytester) -> None:
+    """A marker names the model, and nothing else is different; no thread is left."""
+    result = run(
+        pytester,
+        """
+from realtime_sync import audio, live
+
+@pytest.mark.realtime_server(agent=["Good evening."])
+@pytest.mark.realtime_session(model="gpt-live-1")
+def test_failure(caller, realtime_session):
+    assert isinstance(realtime_session, live.LiveSession)
+    caller.say(audio.tone(400, 0.3), text="hello")
+    assert caller.hang_up().says("good morning")
+""",
+    )
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*says('good morning'): FAILED*",
+            "*the call*",
+            "turn 1 at*",
+            "*said: hello*",
+            "*answer: Good evening.*",
+        ]
+    )
+
+
 REPEATED = """
 runs = []
 
