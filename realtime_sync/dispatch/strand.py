@@ -185,7 +185,12 @@ class Worker(Generic[Item]):
         self._strand.put(item)
         if not self._calling:
             self._calling = True
-            self._at_turn_end(self._call)
+            try:
+                self._at_turn_end(self._call)
+            except BaseException:
+                # A Ctrl-C, where a transport of tests pushes: nobody would call again.
+                self._call()
+                raise
 
     def join(self, deadline: Deadline) -> bool:
         """Wait for the end of the thread, unless it is the caller or has not begun."""

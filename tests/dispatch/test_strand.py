@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from realtime_sync.deadline import Deadline
 from realtime_sync.dispatch.strand import Strand, Worker, at_once
+from tests.stress.test_interrupts import interrupted_at
 
 _LONG = 10.0
 
@@ -183,3 +185,31 @@ def test_what_is_put_in_a_turn_wakes_the_worker_once_at_its_end() -> None:
     assert [] == before
     assert [] == ends
     assert [1, 2, 3] == seen
+
+
+def test_an_interrupt_at_any_line_leaves_no_worker_asleep() -> None:
+    """Where the main thread pushes: the next item wakes it all the same."""
+    number, struck = 1, True
+    while struck:
+        ran, over = threading.Event(), threading.Event()
+        taken: list[int] = []
+
+        def take(
+            item: int, taken: list[int] = taken, ran: threading.Event = ran
+        ) -> None:
+            taken.append(item)
+            if item == 2:
+                ran.set()
+
+        worker = Worker(Strand(take), over.is_set, "worker of a test")
+        worker.start(at_once)
+        struck = interrupted_at(number, partial(worker.put_in_turn, 1))
+        worker.put_in_turn(2)
+        assert ran.wait(_LONG), f"line {number}"
+        over.set()
+        worker.put(0)
+        assert worker.join(Deadline(_LONG))
+        number += 1
+
+    assert number > 5
+    assert [1, 2] == taken[:2]
