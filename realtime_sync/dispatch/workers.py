@@ -173,7 +173,8 @@ class Workers:
         self._line: deque[Place[Any]] = deque()
         # Guards the counts of threads, and who waits where.
         self._lock = Lock()
-        self._threads: dict[int, Thread] = {}
+        self._threads: set[Thread] = set()
+        self._idents: set[int] = set()
         self._seats: list[_Seat] = []
         self._at_work: set[_Seat] = set()
         self._awake = 0
@@ -209,7 +210,7 @@ class Workers:
 
     def on_worker(self) -> bool:
         """Whether the calling thread is one of the workers."""
-        return get_ident() in self._threads
+        return get_ident() in self._idents
 
     @property
     def waiting(self) -> int:
@@ -253,11 +254,12 @@ class Workers:
         """Wait for the threads to end, the caller apart."""
         # A copy: each takes itself out at its end, which is what is waited for.
         with self._lock:
-            threads = list(self._threads.items())
-        for ident, thread in threads:
-            if ident != get_ident():
+            threads = tuple(self._threads)
+        for thread in threads:
+            # One that another thread is about to start cannot be joined.
+            if thread is not current_thread() and thread.is_alive():
                 thread.join(deadline.remaining())
-        return not any(thread.is_alive() for _, thread in threads)
+        return not any(thread.is_alive() for thread in threads)
 
     # -- the threads -------------------------------------------------------------
 
@@ -294,10 +296,14 @@ class Workers:
             thread = Thread(
                 target=self._work, name=f"{self._name} worker {index}", daemon=True
             )
+            # Before it runs: who joins them waits for one that has only just begun.
+            with self._lock:
+                self._threads.add(thread)
             try:
                 thread.start()
             except RuntimeError as exc:  # The system gives no more threads.
                 with self._lock:
+                    self._threads.discard(thread)
                     # Nor are the others begun that were counted.
                     self._awake -= first + starting - index
                     told, self._refused = self._refused, True
@@ -319,7 +325,7 @@ class Workers:
         # Before the first strand: a handler that would wait for another worker is
         # refused only if it is known to be on one.
         with self._lock:
-            self._threads[ident] = current_thread()
+            self._idents.add(ident)
             self._at_work.add(seat)
         line = self._line
         while True:
@@ -342,7 +348,8 @@ class Workers:
                 if not self._watched:
                     self._watch()
         with self._lock:
-            del self._threads[ident]
+            self._idents.discard(ident)
+            self._threads.discard(current_thread())
 
     def _rest(self, seat: _Seat) -> bool:
         """Sit down until called; False when it is time to end."""

@@ -229,6 +229,8 @@ class Threads:
         # Last: the others may ask it for something up to their end.
         self.loop.stop()
         ended &= self.loop.join(deadline)
+        # Once more: up to its end it has lined up what the main thread put.
+        ended &= all([pool.join(deadline) for pool in pools])
         if self._unfreeze:
             self._unfreeze = False
             gc.unfreeze()

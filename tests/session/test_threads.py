@@ -820,3 +820,31 @@ def test_stats_count_what_there_is(threads: Threads, serve: Callable[..., str]) 
     assert 1 == stats.sessions
     assert 0.0 < stats.delay_p50 <= stats.delay_p99
     assert "1 sessions" in repr(threads)
+
+
+def test_what_the_main_thread_puts_as_they_close_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The loop lines it up at its very end, when the workers have gone."""
+    threads = Threads()
+    go, inside, held = threading.Event(), threading.Event(), threading.Event()
+    stop = threads.loop.stop
+
+    def stop_and_let_go() -> None:
+        stop()
+        held.set()
+
+    def run() -> None:
+        inside.set()
+        assert go.wait(LONG)
+
+    monkeypatch.setattr(threads.loop, "stop", stop_and_let_go)
+    threads.loop.start()
+    threads.loop.call(lambda: held.wait(LONG))
+    threads.run_tool(run)
+    ended = threads.close(timeout=0.2)
+    assert inside.wait(LONG)
+    go.set()
+
+    assert not ended
+    assert threads.close()
