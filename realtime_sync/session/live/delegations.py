@@ -264,19 +264,23 @@ class Delegations:
                     return
                 task = self._waiting.popleft()
                 self._running.add(task)
-            Thread(
-                target=self._run,
-                args=(answering, task),
-                name=f"realtime-sync {self._name} delegation",
-                daemon=True,
-            ).start()
+            name = f"realtime-sync {self._name} delegation"
+            work = (answering, task)
+            try:
+                Thread(target=self._run, args=work, name=name, daemon=True).start()
+            except RuntimeError as exc:
+                # The system gives no more threads. This may be the loop, where it would
+                # end the connection; and the place of the task would not be free again.
+                self._failed(answering, task, exc)
+                with self._lock:
+                    self._running.discard(task)
 
     def _run(self, answering: Answering, task: Task) -> None:
         limit = Timer(answering.timeout, self._give_up, (answering, task))
         limit.name = f"realtime-sync {self._name} delegation deadline"
         limit.daemon = True
-        limit.start()
         try:
+            limit.start()
             self._finish(answering, task, self._call(answering, task))
         except BaseException as exc:  # A function may even raise SystemExit.
             self._failed(answering, task, exc)

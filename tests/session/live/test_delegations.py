@@ -6,7 +6,7 @@ import contextvars
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Event
+from threading import Event, Thread
 from time import monotonic
 from typing import Any
 
@@ -204,6 +204,33 @@ def test_function_that_fails_is_seen_and_answered(fails: Any) -> None:
     assert ["failed"] == [each.outcome for each in finished]
     assert [("Sorry.", "item_1")] == commentary(server)
     assert isinstance(failed[0].error, (ZeroDivisionError, TypeError, SystemExit))
+
+
+@pytest.mark.parametrize("refused", ["delegation", "delegation deadline"])
+def test_delegation_for_which_there_is_no_thread_has_failed(
+    monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    """The next one is answered, over the same connection."""
+    start, refusals = Thread.start, [refused]
+
+    def refuse(thread: Thread) -> None:
+        if refusals and thread.name.endswith(refusals[0]):
+            refusals.clear()
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(Thread, "start", refuse)
+    with answered(lambda task: "Done.", on_error="Sorry.") as scene:
+        session, server, finished, wait = scene
+        server.feed(delegated("item_1"))
+        wait(1)
+        server.feed(delegated("item_2"))
+        wait(2)
+        still_open = session.is_open
+
+    assert still_open
+    assert ["failed", "answered"] == [each.outcome for each in finished]
+    assert [("Sorry.", "item_1"), ("Done.", "item_2")] == commentary(server)
 
 
 def test_close_tells_what_still_runs_that_nobody_waits() -> None:
