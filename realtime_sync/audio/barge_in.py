@@ -16,7 +16,7 @@ from ..types import AudioBytes
 from .convert import Converter
 from .formats import AudioFormat
 from .ledger import PlayedPart
-from .paced_stream import session_format
+from .paced_stream import response_format, session_format
 
 if TYPE_CHECKING:
     from .. import ResponseHandle, Session
@@ -143,6 +143,8 @@ class Attachment:
         # with the connection, and its words so far.
         self._speaking: str | None = None
         self._broken_off: tuple[str, str] | None = None
+        # In what responses speak that do not speak as the session does.
+        self._spoken: dict[str, AudioFormat] = {}
         self._converter: Converter | None = None
         self._part: tuple[str, int] | None = None
         handlers: dict[EventName, Callable[[Any], None]] = {
@@ -236,8 +238,11 @@ class Attachment:
 
     def _truncated(self, event: events.ConversationItemTruncated) -> None:
         """A truncation was done: nothing more is to be put right."""
+        item_id = _known(event.item_id)
+        if item_id is None and self._truncations:
+            item_id = next(iter(self._truncations.values())).item_id
         for event_id, command in tuple(self._truncations.items()):
-            if command.item_id == event.item_id:
+            if command.item_id == item_id:
                 self._truncations.pop(event_id, None)
 
     def _refused(self, event: events.Error) -> None:
@@ -332,6 +337,11 @@ class Attachment:
         # A server that has one id for everything says by this that it is a new one.
         response_id = _known(getattr(event.response, "id", None)) or ""
         self._settled.pop(response_id, None)
+        spoken = response_format(event.response)
+        if spoken is not None and response_id:
+            self._spoken[response_id] = spoken
+            while len(self._spoken) > REMEMBERED:
+                self._spoken.pop(next(iter(self._spoken)))
         waiting = [handle for handle in self._unnamed if handle.named]
         self._unnamed = [handle for handle in self._unnamed if not handle.named]
         if any(handle.response_id == response_id for handle in waiting):
@@ -418,7 +428,8 @@ class Attachment:
     def _play(
         self, item_id: str, index: int, response_id: str | None, data: bytes
     ) -> None:
-        wire = session_format(self._session, "output")
+        wire = self._spoken.get(response_id or "")
+        wire = wire or session_format(self._session, "output")
         if wire != self._player.format:
             if (
                 self._converter is None

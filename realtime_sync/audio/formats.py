@@ -8,7 +8,7 @@ from typing import Any, Union
 from attrs import evolve, frozen
 
 from ..errors import ConfigurationError
-from ..protocol.audio_formats import BYTES_PER_SAMPLE, WORDS
+from ..protocol.audio_formats import BYTES_PER_SAMPLE, WORDS, meant
 
 
 @frozen
@@ -94,15 +94,20 @@ def audio_format(value: FormatLike, *, rate: int | None = None) -> AudioFormat:
         if isinstance(value, Mapping):
             rate = rate or value.get("rate")
             value = str(value.get("type"))
-        known = FORMATS.get(value)
+        known = meant(value)
         if known is None:
             raise ConfigurationError(
                 f"audio in {value!r} is neither played nor sent; the formats are "
                 f"{', '.join(sorted(FORMATS))}"
             )
-        found = known
+        kind, usual = known
+        found = _at_rate(_BY_TYPE[kind], usual)
     if rate is None or rate == found.rate:
         return found
     if rate <= 0:
         raise ConfigurationError(f"an audio rate must be positive, not {rate!r}")
-    return evolve(found, rate=rate)
+    return _at_rate(found, rate)
+
+
+def _at_rate(found: AudioFormat, rate: int) -> AudioFormat:
+    return found if rate == found.rate else evolve(found, rate=rate)

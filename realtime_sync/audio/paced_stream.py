@@ -133,13 +133,22 @@ def session_format(
     """
     audio = getattr(session.config, "audio", None)
     side = audio if is_live(session) else getattr(audio, direction, None)
+    return _told_format(side) or PCM16
+
+
+def response_format(response: object) -> AudioFormat | None:
+    """The audio format in which a response says that it speaks, if it does."""
+    return _told_format(getattr(getattr(response, "audio", None), "output", None))
+
+
+def _told_format(side: object) -> AudioFormat | None:
     wire = getattr(side, "format", None)
     if isinstance(wire, Mapping):
         return audio_format(wire)
     name = getattr(wire, "type", None)
     rate = getattr(wire, "rate", None)
-    if not isinstance(name, str):
-        return PCM16
+    if not isinstance(name, str) or not name:
+        return None
     found = audio_format(name)
     if found.name != PCM16.name:
         # G.711 has one rate, whatever is left over in an echo.

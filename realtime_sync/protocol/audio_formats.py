@@ -7,8 +7,9 @@ server says into samples.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Optional
 
 PCM = "audio/pcm"
 PCMU = "audio/pcmu"
@@ -38,6 +39,17 @@ DASHSCOPE_INPUT: Mapping[str, tuple[str, int]] = {
 }
 """Words that mean something else where DashScope says what it hears."""
 
+SPELLINGS: Mapping[str, str] = {
+    "mulaw": "g711_ulaw",
+    "ulaw": "g711_ulaw",
+    "pcmu": "g711_ulaw",
+    "alaw": "g711_alaw",
+    "pcma": "g711_alaw",
+    "pcms16le": "pcm16",
+    "s16le": "pcm16",
+}
+"""Other words for the same, small, without ``audio/``, ``x-`` and signs."""
+
 RATES: Mapping[str, int] = {PCM: 24_000, PCMU: 8_000, PCMA: 8_000}
 """Media types of the protocol, and their usual rate; all are mono."""
 
@@ -56,6 +68,48 @@ def format_object(word: str, words: Mapping[str, tuple[str, int]] = WORDS) -> An
         return {"type": word}
     kind, rate = words[word]
     return {"type": kind, "rate": rate} if kind == PCM else {"type": kind}
+
+
+def meant(word: str) -> Optional[tuple[str, int]]:
+    """
+    The media type and the rate that a word stands for, None if it is not known.
+
+    Capitals count for nothing, and ``audio/pcm;rate=16000`` is understood.
+    """
+    name, _, options = word.strip().casefold().partition(";")
+    name = name.strip()
+    plain = re.sub(r"^(audio/)?(x-)?|[-_ ]", "", name)
+    name = SPELLINGS.get(plain, name)
+    kind, rate = WORDS.get(name, (name, RATES.get(name, 0)))
+    if not rate:
+        return None
+    said = _RATE.search(options)
+    return kind, told_rate(int(said[1]), rate) if said and kind == PCM else rate
+
+
+# Bounded: Python refuses to read numbers of thousands of digits.
+_RATE = re.compile(r"rate=(\d{1,9})(?!\d)")
+
+
+def plain_format(value: object, rate: object = None) -> object:
+    """
+    GA's object for a format as a server says it; what is not known stays.
+
+    Args:
+        value: a word, or an object with a ``type``.
+        rate: samples per second, where they are said beside it.
+    """
+    told = {"type": value} if isinstance(value, str) else value
+    word = told.get("type") if isinstance(told, dict) else None
+    found = meant(word) if isinstance(word, str) else None
+    if found is None or not isinstance(told, dict):
+        return value
+    kind, usual = found
+    if rate is None and kind == word:
+        return told
+    usual = told_rate(told.get("rate"), usual)
+    said = {"rate": told_rate(rate, usual)} if kind == PCM else {}
+    return {**told, "type": kind, **said}
 
 
 def told_rate(rate: object, usual: int) -> int:

@@ -113,7 +113,7 @@ def format_name(value: object) -> str:
     return _NAMES.get(kind, odd) if isinstance(kind, str) else odd
 
 
-def spoken_format(session: object) -> tuple[str, int]:
+def spoken_format(session: object, response: object = None) -> tuple[str, int]:
     """
     The format of what a model says, and its samples per second.
 
@@ -121,20 +121,25 @@ def spoken_format(session: object) -> tuple[str, int]:
 
     Args:
         session: the configuration in force, as `Session.config` has it.
+        response: a response that may speak in another.
     """
-    return _format_in_force(session, "output")
+    return _read(_told(response, "output") or _told(session, "output"))
 
 
 def heard_format(session: object) -> tuple[str, int]:
     """
     The format of what a model hears; see `spoken_format`.
     """
-    return _format_in_force(session, "input")
+    return _read(_told(session, "input"))
 
 
-def _format_in_force(session: object, side: str) -> tuple[str, int]:
-    audio = getattr(session, "audio", None) or None
+def _told(resource: object, side: str) -> object:
+    audio = getattr(resource, "audio", None) or None
     said = getattr(getattr(audio, side, None) or None, "format", None)
+    return said if getattr(said, "type", None) else None
+
+
+def _read(said: object) -> tuple[str, int]:
     name = format_name(said)
     usual = RATES[_KINDS[name]]
     if _KINDS[name] != PCM:

@@ -384,7 +384,9 @@ class Responses(_Resource):
             self._waiting,
             watches=self._watches,
             cancel=self.cancel,
-            audio_format=lambda: spoken_format(self._mirror.snapshot.session),
+            audio_format=lambda response: spoken_format(
+                self._mirror.snapshot.session, response
+            ),
             mirrored=lambda response_id: self._mirror.snapshot.response(response_id),
             idle_timeout=self._idle_timeout,
         )

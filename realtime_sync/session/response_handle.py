@@ -58,7 +58,7 @@ class ResponseHandle(CommandHandle):
         *,
         watches: WatchList,
         cancel: Callable[[Union[str, Unset]], CommandHandle],
-        audio_format: Callable[[], tuple[str, int]],
+        audio_format: Callable[[object], tuple[str, int]],
         mirrored: Callable[[str], Optional[ResponseState]],
         idle_timeout: Optional[float],
     ) -> None:
@@ -381,7 +381,8 @@ class ResponseHandle(CommandHandle):
         data = b"".join(chunk for chunk in chunks if isinstance(chunk, bytes))
         if not data:
             return None
-        return Audio(data, *self._audio_format())
+        told = (getattr(event, "response", None) for event in log)
+        return Audio(data, *self._audio_format(next(filter(None, told), None)))
 
 
 @lru_cache(maxsize=1)

@@ -671,6 +671,42 @@ def test_a_sink_that_fails_is_told_to_the_handlers_of_the_session() -> None:
     assert not any(notice in everything for notice in told)
 
 
+@pytest.mark.parametrize(
+    "dialect, told, half",
+    [
+        ("ga", {"audio": {"output": {"format": {"type": "audio/pcmu"}}}}, 1),
+        ("ga", {"audio": {"output": {"format": "g711_alaw"}}}, 1),
+        ("ga", {"audio": {"output": {"format": {"type": "PCM16", "rate": 8000}}}}, 2),
+        ("beta", {"output_audio_format": "g711_ulaw"}, 1),
+    ],
+)
+def test_a_response_may_speak_in_another_format_than_its_session(
+    dialect: str, told: Any, half: int
+) -> None:
+    """100 ms of it last 100 ms; the next response speaks as the session does."""
+    transport, session = memory(dialect=dialect)
+    with session, audio.Player() as player, player.attach(session):
+        handle = session.response.create()
+        begun = begins("r")
+        begun["response"].update(told)
+        ids = {"response_id": "r", "item_id": "i"}
+        kind = "response.audio.delta" if dialect == "beta" else delta()["type"]
+        ended = {"id": "r", "status": "completed", "output": []}
+        transport.feed(
+            begun,
+            {**delta(b"\xff" * 800 * half, **ids), "type": kind},
+            {"type": kind.replace("delta", "done"), **ids},
+            {"type": "response.done", "response": ended},
+        )
+        first = player.queued_ms
+        transport.feed(begins("s"), delta(response_id="s", item_id="j"))
+        reply = handle.result()
+
+        assert (100.0, 200.0) == (first, player.queued_ms)
+        assert reply.audio is not None
+        assert 0.1 == pytest.approx(reply.audio.seconds)
+
+
 def spoken_in(**said: Any) -> dict[str, Any]:
     """A session of a server of the beta."""
     return {"type": "session.updated", "session": said}
@@ -684,6 +720,8 @@ def spoken_in(**said: Any) -> dict[str, Any]:
         ("beta", "pcm16", "pcm16_16000hz", (24_000, 16_000)),
         ("beta", "pcm16", "pcm16-8000hz", (24_000, 8_000)),
         ("beta", "g711_ulaw", "g711_alaw", (8_000, 8_000)),
+        ("beta", "MULAW", "audio/x-alaw", (8_000, 8_000)),
+        ("beta", "audio/pcm;rate=16000", "pcm_s16le", (16_000, 24_000)),
     ],
 )
 def test_every_word_for_a_format_is_understood(
@@ -701,6 +739,36 @@ def test_every_word_for_a_format_is_understood(
 
         assert rates == (audio.session_format(session, "input").rate, wire.rate)
         assert 100.0 == pytest.approx(player.queued_ms, abs=2)
+
+
+@pytest.mark.parametrize(
+    "dialect, told, rates",
+    [
+        ("beta", {"input_audio_sampling_rate": 16_000}, (16_000, 24_000)),
+        ("dashscope", {"sample_rate": 8_000}, (8_000, 24_000)),
+        ("dashscope", {"sample_rate": "fast"}, (16_000, 24_000)),
+    ],
+)
+def test_a_rate_that_is_said_beside_the_word_counts(
+    dialect: str, told: dict[str, Any], rates: tuple[int, int]
+) -> None:
+    """As Voice Live and Qwen's transcription have it."""
+    transport, session = memory(dialect=dialect)
+    with session:
+        transport.feed(spoken_in(input_audio_format="pcm16", **told))
+        sides: list[Any] = ["input", "output"]
+
+        assert rates == tuple(audio.session_format(session, s).rate for s in sides)
+
+
+@pytest.mark.parametrize("nothing", ["", None])
+def test_a_format_that_is_empty_is_none(nothing: Any) -> None:
+    """Then it is the usual one."""
+    transport, session = memory(dialect="beta")
+    with session:
+        transport.feed(spoken_in(output_audio_format=nothing))
+
+        assert audio.PCM16 == audio.session_format(session, "output")
 
 
 @pytest.mark.parametrize("word", ["opus", "ogg/opus", "webm", "pcm32"])

@@ -57,6 +57,54 @@ def test_a_negative_temperature_is_none(temperature: float, read: Any) -> None:
     assert read == to_mapping(event.session).get("temperature")
 
 
+PCM = {"type": "audio/pcm", "rate": 24_000}
+
+
+@pytest.mark.parametrize(
+    ("value", "beside", "read"),
+    [
+        ("pcm16", None, PCM),
+        ("PCM16", None, PCM),
+        ("audio/pcm; rate=8000", None, {**PCM, "rate": 8000}),
+        ("pcm16", 16_000, {**PCM, "rate": 16_000}),
+        ("pcm16", -1, PCM),
+        ("mulaw", 16_000, {"type": "audio/pcmu"}),
+        ({"type": "audio/x-alaw"}, None, {"type": "audio/pcma"}),
+        ({"type": "pcm", "rate": 8000}, None, {**PCM, "rate": 8000}),
+        ({"type": "audio/pcm"}, None, {"type": "audio/pcm"}),
+        ({"type": "audio/pcm", "rate": 8000}, "x", {**PCM, "rate": 8000}),
+        ({"type": "opus"}, 16_000, {"type": "opus"}),
+        ({"type": 3}, None, {"type": 3}),
+    ],
+)
+def test_a_format_is_read_in_any_words(value: Any, beside: Any, read: Any) -> None:
+    """What is not known stays, and is refused by its name where it is played."""
+    session = {"input_audio_format": value, "input_audio_sampling_rate": beside}
+    frame = {"type": "session.updated", "session": session}
+    lifted = named("beta").lift_server(frame)
+
+    assert read == lifted["session"]["audio"]["input"]["format"]
+
+
+@pytest.mark.parametrize("holder", ["session", "response"])
+@pytest.mark.parametrize("format", ["g711_ulaw", {"type": "PCMU"}])
+def test_a_format_of_ga_may_be_a_word(holder: str, format: Any) -> None:
+    """Where the protocol has an object."""
+    kind = f"{holder}.created"
+    frame = {"type": kind, holder: {"audio": {"output": {"format": format}}}}
+    lifted = named("ga").lift_server(frame)
+
+    assert {"type": "audio/pcmu"} == lifted[holder]["audio"]["output"]["format"]
+
+
+@pytest.mark.parametrize("audio", [None, "loud", {"output": None}, {"input": []}])
+def test_audio_without_a_format_is_left_alone(audio: Any) -> None:
+    """Whatever it is."""
+    frame = {"type": "session.updated", "session": {"audio": audio}}
+
+    assert frame == named("ga").lift_server(frame)
+
+
 @pytest.mark.parametrize("kind", ["response.created", "response.done"])
 def test_words_for_the_details_of_a_status_are_its_reason(kind: str) -> None:
     """At the beginning of a response as well, where there are none yet."""

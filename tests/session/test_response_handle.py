@@ -58,7 +58,7 @@ class Talk:
             self.waiting,
             watches=self.watches,
             cancel=self._cancel,
-            audio_format=lambda: ("pcm16", 24_000),
+            audio_format=lambda response: ("pcm16", 24_000),
             mirrored=lambda response_id: None,
             idle_timeout=self.idle_timeout,
         )

@@ -15,6 +15,8 @@ from typing import Any, Optional
 
 from attrs import frozen
 
+from ..audio_formats import plain_format
+
 Frame = dict[str, Any]
 
 _ENVELOPE = ("type", "event_id")
@@ -73,6 +75,35 @@ def _error_as_text(frame: Frame) -> Frame:
         rest = {name: frame[name] for name in ("code", "param") if name in frame}
         return {**frame, "error": {"message": error, **rest}}
     return frame
+
+
+_FORMATS = (
+    ("input", ("input_audio_sampling_rate", "sample_rate")),
+    ("output", ("output_audio_sampling_rate",)),
+)
+"""What a session has a format for, and the fields with a rate beside a word."""
+
+
+def _format_in_words(frame: Frame) -> Frame:
+    for name in ("session", "response"):
+        told = frame.get(name)
+        if told.__class__ is dict:
+            frame = {**frame, name: _with_plain_formats(told)}
+    return frame
+
+
+def _with_plain_formats(told: Frame) -> Frame:
+    audio = told.get("audio")
+    for side, rates in _FORMATS:
+        word = f"{side}_audio_format"
+        if told.get(word):
+            rate = next((told[each] for each in rates if told.get(each)), None)
+            told = {**told, word: plain_format(told[word], rate)}
+        half = audio.get(side) if isinstance(audio, dict) else None
+        if isinstance(audio, dict) and isinstance(half, dict) and half.get("format"):
+            audio = {**audio, side: {**half, "format": plain_format(half["format"])}}
+            told = {**told, "audio": audio}
+    return told
 
 
 _MESSAGES = ("error", "detail", "details", "description", "msg", "reason")
@@ -242,6 +273,14 @@ _LIFTS = (
         ours="its ``object`` tells the type",
         types=("session.created", "session.updated"),
         mend=_untyped_transcription,
+    ),
+    Habit(
+        name="format_in_words",
+        servers=("Azure Voice Live", "DashScope, Qwen-Omni", "mock servers"),
+        does="a format as another word, in capitals or with its rate beside it",
+        ours="it is the protocol's object with that rate",
+        types=("session.created", "session.updated", "response.created"),
+        mend=_format_in_words,
     ),
     Habit(
         name="nested_tools",
