@@ -141,6 +141,17 @@ def at_once(run: Callable[[], None]) -> None:
     run()
 
 
+def call_strand() -> Strand[Callable[[], object]]:
+    """
+    Make a strand of functions, which are called one after the other.
+    """
+    return Strand(_call)
+
+
+def _call(function: Callable[[], object]) -> None:
+    function()
+
+
 class Worker(Generic[Item]):
     """
     A daemon thread that runs one strand and nothing else.

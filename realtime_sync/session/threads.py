@@ -16,7 +16,7 @@ from weakref import WeakSet
 from attrs import frozen
 
 from ..deadline import Deadline
-from ..dispatch.strand import Strand
+from ..dispatch.strand import call_strand
 from ..dispatch.workers import Place, Workers
 from ..errors import (
     ConfigurationError,
@@ -256,8 +256,7 @@ class Threads:
         )
 
     def _place(self, pool: Workers) -> Place[Callable[[], object]]:
-        strand: Strand[Callable[[], object]] = Strand(_call)
-        return Place(pool, strand, lambda limit: None)
+        return Place(pool, call_strand(), lambda limit: None)
 
     # -- for the sessions --------------------------------------------------------
 
@@ -328,10 +327,6 @@ class Threads:
         """Serve a session no more: it has ended, or could not be opened."""
         with self._lock:
             self._sessions.discard(session)
-
-
-def _call(step: Callable[[], object]) -> None:
-    step()
 
 
 def _check_number(name: str, value: object) -> None:

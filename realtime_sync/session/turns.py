@@ -9,7 +9,7 @@ from math import inf
 from threading import Lock, current_thread, main_thread
 from time import monotonic
 
-from ..dispatch.strand import Strand
+from ..dispatch.strand import call_strand
 from ..dispatch.workers import Place, Workers
 from ..transport.loop import Loop
 
@@ -42,8 +42,7 @@ class Turns:
         self._loop = loop
         self._run = run
         self._turned_out = turned_out
-        strand: Strand[Callable[[], object]] = Strand(_call)
-        self._place = Place(workers, strand, lambda limit: self.leave())
+        self._place = Place(workers, call_strand(), lambda limit: self.leave())
         # Guards both of these. A leaf.
         self._lock = Lock()
         # When the next turn is, by the monotonic clock; `_NOW` once it is in line.
@@ -106,10 +105,6 @@ class Turns:
             # Before the call: what is asked for during it is a turn of its own.
             self._when = inf
         self._run()
-
-
-def _call(step: Callable[[], object]) -> None:
-    step()
 
 
 def _nothing() -> None:

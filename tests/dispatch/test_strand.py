@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from realtime_sync.deadline import Deadline
-from realtime_sync.dispatch.strand import Strand, Worker, at_once
+from realtime_sync.dispatch.strand import Strand, Worker, at_once, call_strand
 from tests.stress.test_interrupts import interrupted_at
 
 _LONG = 10.0
@@ -50,6 +50,22 @@ def test_a_share_is_bounded_and_the_rest_stays() -> None:
     assert [0, 1, 2] == first
     assert not empty
     assert [0, 1, 2, 3, 4] == seen
+
+
+def test_a_strand_of_functions_calls_them_in_turn() -> None:
+    """One that raises is over, and the next is still there."""
+    seen: list[str] = []
+    strand = call_strand()
+    strand.put(lambda: seen.append("first"))
+    strand.put(lambda: {}["missing"])
+    strand.put(lambda: seen.append("last"))
+    with pytest.raises(KeyError, match="missing"):
+        strand.run_share()
+    before = list(seen)
+    strand.run_share()
+
+    assert ["first"] == before
+    assert ["first", "last"] == seen
 
 
 def test_nothing_to_run_ends_at_the_timeout() -> None:
