@@ -191,7 +191,7 @@ def test_the_users_voice_interrupts_only_the_default_response() -> None:
     done = [f["response"] for f in frames if f["type"] == "response.done"]
 
     assert [True] == [response["conversation_id"] is not None for response in done]
-    assert 1 == len(talk.engine.speaking.active_runs())
+    assert 1 == len(talk.engine.responses.active_runs())
 
 
 commands = st.lists(

@@ -297,7 +297,7 @@ def test_an_append_has_a_limit_of_15_mib() -> None:
     frames = talk.send("input_audio_buffer.append", audio=b64(bytes((15 << 20) + 2)))
 
     assert "audio" == error(frames)["param"]
-    assert 0 == talk.engine.listening.buffer.ms
+    assert 0 == talk.engine.input_audio.buffer.ms
 
 
 def test_a_second_response_names_the_first() -> None:

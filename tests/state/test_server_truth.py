@@ -434,7 +434,7 @@ def played(conversation: Any) -> None:
         getattr(play, name)(*arguments)
     play.work(0, 100)
 
-    assert not play.snapshot._open or play.engine.speaking.active_runs()
+    assert not play.snapshot._open or play.engine.responses.active_runs()
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -21,10 +21,10 @@ from .context import Context, Options
 from .conversation import Conversation, check_call, decoded, new_entry
 from .exchange import Exchange
 from .ids import Ids
-from .input_buffer import Listening, check_size
+from .input_buffer import InputAudio, check_size
 from .mcp import McpServers
 from .refusal import session_expired
-from .responses import Speaking
+from .responses import Responses
 
 Frame = dict[str, Any]
 APPEND_LIMIT = 15 << 20
@@ -93,17 +93,17 @@ class Engine:
             mcp=mcp or {},
             unsaid=unsaid,
         )
-        self.listening = Listening(
+        self.input_audio = InputAudio(
             self.context, interrupted=self._interrupted, answer=self._answer
         )
         self.mcp = McpServers(self.context)
-        self.speaking = Speaking(self.context, self.listening, self.mcp)
+        self.responses = Responses(self.context, self.input_audio, self.mcp)
         commands: Mapping[str, Callable[[Frame], None]] = {
             "session.update": self._session_update,
             "transcription_session.update": self._session_update,
             "input_audio_buffer.append": self._append,
-            "input_audio_buffer.commit": lambda frame: self.listening.commit(),
-            "input_audio_buffer.clear": lambda frame: self.listening.clear(),
+            "input_audio_buffer.commit": lambda frame: self.input_audio.commit(),
+            "input_audio_buffer.clear": lambda frame: self.input_audio.clear(),
             "conversation.item.create": self._item_create,
             "conversation.item.delete": self._item_delete,
             "conversation.item.retrieve": self._item_retrieve,
@@ -156,7 +156,7 @@ class Engine:
             "session": self.session(),
             "conversation_id": self.conversation.id,
             "items": self.conversation.truth(),
-            "responses": [run.truth() for run in self.speaking.runs],
+            "responses": [run.truth() for run in self.responses.runs],
         }
 
     # -- input -----------------------------------------------------------------
@@ -171,11 +171,11 @@ class Engine:
     def tick(self, now: float) -> list[Frame]:
         """Let time pass: paced output, idle user, expiry; returns frames to send."""
         self.context.now = now
-        self.speaking.advance()
+        self.responses.advance()
         idle_at = self._idle_at()
         if idle_at is not None and idle_at <= now:
-            self.speaking.idle_since = None
-            self._exchange.attempt(self.listening.idle)
+            self.responses.idle_since = None
+            self._exchange.attempt(self.input_audio.idle)
         if now >= self.expires_at and self.closing is None:
             minutes = round(self.options.session_seconds / 60)
             self._exchange.emit_refusal(session_expired(minutes))
@@ -188,13 +188,13 @@ class Engine:
 
     def deadline(self) -> float:
         """Return when `tick` has something to do, seconds since the epoch."""
-        idle_at, step = self._idle_at(), self.speaking.deadline()
+        idle_at, step = self._idle_at(), self.responses.deadline()
         candidates = (float(self.expires_at), idle_at, step)
         return min(at for at in candidates if at is not None)
 
     def close(self) -> None:
         """Drop what is still being worked on."""
-        self.speaking.stop_all()
+        self.responses.stop_all()
 
     # -- commands --------------------------------------------------------------
 
@@ -203,14 +203,14 @@ class Engine:
         # The beta's session may be sent back as it came; these are the server's.
         wanted = {k: v for k, v in frame["session"].items() if k not in READ_ONLY}
         self.config.update(wanted, voice_fixed=fixed)
-        self.listening.configured()
+        self.input_audio.configured()
         self.context.emit("session.updated", session=self.session())
         self.mcp.configured(self.config.get("tools") or ())
 
     def _append(self, frame: Frame) -> None:
         audio = decoded(frame["audio"], "audio")
         check_size(audio, APPEND_LIMIT)
-        self.listening.append(audio)
+        self.input_audio.append(audio)
 
     def _item_create(self, frame: Frame) -> None:
         entry = new_entry(frame["item"], self.context.ids, self.config.input_format)
@@ -225,7 +225,7 @@ class Engine:
                 item=entry.wire(),
             )
         if entry.clips and entry.item.get("role") == "user":
-            self.listening.hear(entry)
+            self.input_audio.hear(entry)
 
     def _item_delete(self, frame: Frame) -> None:
         self.conversation.delete(frame["item_id"])
@@ -242,27 +242,27 @@ class Engine:
         self.context.emit("conversation.item.truncated", **fields)
 
     def _response_create(self, frame: Frame) -> None:
-        self.speaking.idle_since = None
-        self.speaking.create(frame.get("response") or {})
+        self.responses.idle_since = None
+        self.responses.create(frame.get("response") or {})
 
     def _response_cancel(self, frame: Frame) -> None:
-        self.speaking.cancel(frame.get("response_id"))
+        self.responses.cancel(frame.get("response_id"))
 
     # -- inside ----------------------------------------------------------------
 
     def _interrupted(self) -> None:
-        self.speaking.idle_since = None
-        self.speaking.interrupt()
+        self.responses.idle_since = None
+        self.responses.interrupt()
 
     def _answer(self) -> None:
         if self.session_type == "realtime":
-            self._exchange.attempt(lambda: self.speaking.create({}))
+            self._exchange.attempt(lambda: self.responses.create({}))
 
     def _idle_at(self) -> Optional[float]:
         """When an idle user is to be spoken to, or None."""
         timeout = (self.config.turn_detection or {}).get("idle_timeout_ms")
-        since = self.speaking.idle_since
-        busy = self.listening.speaking or self.speaking.default_run() is not None
+        since = self.responses.idle_since
+        busy = self.input_audio.speaking or self.responses.default_run() is not None
         if timeout is None or since is None or busy:
             return None
         return since + float(timeout) / 1000

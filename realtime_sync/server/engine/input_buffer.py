@@ -73,7 +73,7 @@ class InputBuffer:
             self.starts_ms = max(0.0, end - self.ms)
 
 
-class Listening:
+class InputAudio:
     """
     Everything about the user's audio.
 

@@ -14,7 +14,7 @@ from ..voice.interfaces import Synthesizer
 from .configuration import check_modalities
 from .context import Context, Job
 from .conversation import Entry, check_call, new_entry
-from .input_buffer import Listening
+from .input_buffer import InputAudio
 from .mcp import Found, McpServers
 from .plan import Plan
 from .rate_limits import RateLimits
@@ -31,20 +31,22 @@ _OWN = frozenset({"conversation", "input", "metadata"})
 """Fields of ``response.create`` that are not overrides of the session."""
 
 
-class Speaking:
+class Responses:
     """
     Everything about responses.
 
     Args:
         context: the session.
-        listening: knows which user audio is still being heard.
+        input_audio: knows which user audio is still being heard.
         mcp: knows the tools that the server runs itself.
     """
 
-    def __init__(self, context: Context, listening: Listening, mcp: McpServers) -> None:
+    def __init__(
+        self, context: Context, input_audio: InputAudio, mcp: McpServers
+    ) -> None:
         self._context = context
         self._mcp = mcp
-        self._listening = listening
+        self._input_audio = input_audio
         self._jobs: dict[str, Job] = {}
         self._cached = 0
         self._limits = RateLimits(context.options)
@@ -84,7 +86,7 @@ class Speaking:
         if self._rate_place == "start":
             self._rate_limits()
         self._mcp.configured(settings["tools"])
-        self._listening.when_heard(
+        self._input_audio.when_heard(
             {entry.id for entry in entries},
             lambda: self._mcp.when_listed(lambda: self._start(run, settings, entries)),
         )
@@ -175,7 +177,7 @@ class Speaking:
             return found
         entry = new_entry(item, self._context.ids, self._context.config.input_format)
         if entry.clips:
-            self._listening.hear(entry)
+            self._input_audio.hear(entry)
         return entry
 
     def _settings(self, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -336,7 +338,7 @@ class Speaking:
             self.idle_since = self._context.now + run.audio_ms / 1000
         if self._rate_place == "end":
             self._rate_limits()
-        self._listening.release_late()
+        self._input_audio.release_late()
 
     @property
     def _rate_place(self) -> str:

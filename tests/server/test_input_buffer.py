@@ -148,7 +148,7 @@ def test_the_buffer_is_bounded() -> None:
     talk = Talk(options={"max_buffer_ms": 1000})
     talk.update(audio={"input": {"turn_detection": None}})
     talk.hear(silence(5000))
-    buffer = talk.engine.listening.buffer
+    buffer = talk.engine.input_audio.buffer
 
     assert (1000, 4000, 5000) == (buffer.ms, buffer.starts_ms, buffer.ends_ms)
 
@@ -189,8 +189,8 @@ def test_a_change_of_format_converts_what_is_buffered() -> None:
     talk.hear(loud(300))
     talk.update(audio={"input": {"format": {"type": "audio/pcma"}}})
 
-    assert 300 == round(talk.engine.listening.buffer.ms)
-    assert 300 == round(talk.engine.listening.buffer.ends_ms)
+    assert 300 == round(talk.engine.input_audio.buffer.ms)
+    assert 300 == round(talk.engine.input_audio.buffer.ends_ms)
 
 
 def test_ears_that_fail_give_a_failed_transcription() -> None:
