@@ -40,7 +40,7 @@ class ToolRounds(Protocol):
         """Wait for the calls of a reply; the response that follows, or None."""
 
 
-class Asking:
+class Asker:
     """
     `Session.ask`, and the turns that concurrent callers take.
 

@@ -12,7 +12,7 @@ from ..protocol.codec import Codec, to_mapping
 from ..types import Unset
 
 
-class Defining(Protocol):
+class ToolDefinitions(Protocol):
     """What a configuration asks of the tools beside it."""
 
     def definitions(self, others: Optional[Sequence[Any]] = ...) -> list[Any]:
@@ -42,7 +42,7 @@ def session_update(codec: Codec, kind: str, fields: Mapping[str, Any]) -> Any:
 
 
 def config_fields(
-    config: object, tools: Optional[Defining] = None
+    config: object, tools: Optional[ToolDefinitions] = None
 ) -> Mapping[str, Any]:
     """
     The fields of a configuration object or mapping, and the tools beside them.

@@ -14,7 +14,7 @@ from ..state.restore import RestorePlan, RestoreReport, Unconfirmed
 from ..state.snapshot import Snapshot
 from ..transport.endpoint import Endpoint
 from ..types import UNSET, OnTimeout, Timeout
-from .ask import Asking
+from .ask import Asker
 from .base import BaseSession
 from .close_report import CloseReport
 from .configuration import (
@@ -85,7 +85,7 @@ class Session(BaseSession[Snapshot]):
             waiting=parts.waiting,
             idle_timeout=parts.options.response_idle_timeout,
         )
-        self._asking = Asking(
+        self._asker = Asker(
             self.conversation,
             self.response,
             waiting=parts.waiting,
@@ -251,7 +251,7 @@ class Session(BaseSession[Snapshot]):
             ConnectionClosed: the connection ended first.
             WaitTimeout: no answer in time; `partial` is what had arrived.
         """
-        return self._asking.ask(
+        return self._asker.ask(
             question,
             timeout=timeout,
             max_tool_rounds=max_tool_rounds,

@@ -35,7 +35,7 @@ _WRITERS = 2
 _PLAYERS = 4
 
 
-class Sharing(Protocol):
+class SharedSession(Protocol):
     """The life of a session that shares threads."""
 
     over: Event
@@ -137,7 +137,7 @@ class Threads:
         # Guards the sessions, the turns and `_closed`, so that a session that opens
         # meanwhile is either refused or closed.
         self._lock = Lock()
-        self._sessions: set[Sharing] = set()
+        self._sessions: set[SharedSession] = set()
         # Weakly: a player that nobody has closed and nobody knows is collected.
         self._turns: WeakSet[Turns] = WeakSet()
         self._closed = False
@@ -236,7 +236,9 @@ class Threads:
             gc.unfreeze()
         return ended
 
-    def _end(self, sessions: list[Sharing], timeout: float, whole: Deadline) -> bool:
+    def _end(
+        self, sessions: list[SharedSession], timeout: float, whole: Deadline
+    ) -> bool:
         patience = Deadline(timeout / 2)
         for session in sessions:
             session.leave(patience)
@@ -304,7 +306,7 @@ class Threads:
             turns.leave()
         return turns
 
-    def add(self, session: Sharing) -> None:
+    def add(self, session: SharedSession) -> None:
         """
         Serve a session that is about to open.
 
@@ -323,7 +325,7 @@ class Threads:
             self.loop.start()
             self._sessions.add(session)
 
-    def discard(self, session: Sharing) -> None:
+    def discard(self, session: SharedSession) -> None:
         """Serve a session no more: it has ended, or could not be opened."""
         with self._lock:
             self._sessions.discard(session)

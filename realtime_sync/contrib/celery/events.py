@@ -24,7 +24,7 @@ LAST = 5.0
 """Seconds that the last message of a call that has ended may take."""
 
 
-class Subscribing(Protocol):
+class EventSource(Protocol):
     """What is asked of a call, see `RemoteCall`."""
 
     @property
@@ -70,7 +70,7 @@ class RemoteEvents:
 
     def __init__(
         self,
-        call: Subscribing,
+        call: EventSource,
         app: Celery,
         namespace: str,
         *,

@@ -29,7 +29,7 @@ _INNER_FAULTS: Final = frozenset({"handoff", "no_client_ids", "no_credit"})
 
 
 @attrs.define(eq=False)
-class Ringing:
+class RingingCall:
     """
     A call from outside that nobody has answered.
 
@@ -76,7 +76,7 @@ class LiveSessions:
         # Guards the two below.
         self._lock = threading.Lock()
         self._hubs: dict[str, Hub] = {}
-        self._ringing: dict[str, Ringing] = {}
+        self._ringing: dict[str, RingingCall] = {}
 
     # -- connections -----------------------------------------------------------
 
@@ -105,7 +105,7 @@ class LiveSessions:
     def ring(self) -> str:
         """Let a call come in, as a SIP trunk would; returns its session's id."""
         with self._lock:
-            call = Ringing(self._ids.new("live_u1"))
+            call = RingingCall(self._ids.new("live_u1"))
             self._ringing[call.id] = call
             while len(self._ringing) > MOST_SESSIONS:
                 del self._ringing[next(iter(self._ringing))]
@@ -260,7 +260,7 @@ class LiveSessions:
         except NotAdmitted as exc:
             raise ConfigurationError(str(exc)) from None
 
-    def _undecided(self, session_id: str) -> Ringing:
+    def _undecided(self, session_id: str) -> RingingCall:
         with self._lock:
             call = self._ringing.get(session_id)
         if call is None:
