@@ -149,12 +149,18 @@ class LiveToolSet:
             go_on = len(rounds) <= self._max_rounds
             while len(self._rounds) > _MOST_DELEGATIONS:
                 del self._rounds[next(iter(self._rounds))]
-        start_call(self._session, call.name, call.run)
-        start_waiting(
-            self._session,
-            f"tool {call.name} answer",
-            lambda: self._answer(call, stirred, go_on),
-        )
+        try:
+            start_call(self._session, call.name, call.run)
+            start_waiting(
+                self._session,
+                f"tool {call.name} answer",
+                lambda: self._answer(call, stirred, go_on),
+            )
+        except RuntimeError as exc:
+            # The system gives no more threads; here it would end the connection.
+            logger.warning("! tool %s has no thread: %s", call.name, exc)
+            call.settle(failure(str(exc)))
+            self._answer(call, stirred, go_on)
         return True
 
     def _dropped(self, calls: tuple[str, ...]) -> None:

@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Barrier, Event
+from threading import Barrier, Event, Thread
 from typing import Any
 
 import pytest
@@ -361,6 +361,38 @@ def test_tool_that_fails_and_one_that_is_unknown_are_answered() -> None:
         assert "no tool" in problems["call_2"]
         assert "JSON object" in problems["call_3"]
         assert 1 == play.creations(1)
+
+
+@pytest.mark.parametrize("refused", ["tool slow", "tool slow answer"])
+def test_call_for_which_there_is_no_thread_is_answered(
+    monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    """The backend is told, and the next call goes over the same connection."""
+
+    def slow(call: ToolCall) -> str:
+        """Wait."""
+        assert call.abandoned.wait(LONG)
+        return "late"
+
+    start, refusals = Thread.start, [refused]
+
+    def refuse(thread: Thread) -> None:
+        if refusals and thread.name.endswith(refusals[0]):
+            refusals.clear()
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(Thread, "start", refuse)
+    with scene(slow, forecast) as play:
+        play.feed(created("resp_1"), called("call_1", "slow", arguments="{}"))
+        first = play.outputs(1)
+        play.feed(called("call_2"), ended("resp_1"))
+        both = play.outputs(2)
+        assert 1 == play.creations(1)
+
+    assert "can't start new thread" in json.loads(first["call_1"])["error"]
+    assert ["call_1", "call_2"] == list(both)
+    assert "new thread" not in both["call_2"]
 
 
 def test_function_that_others_declared_is_left_to_them() -> None:
