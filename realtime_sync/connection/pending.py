@@ -49,6 +49,13 @@ _MOST_UNANSWERED = 64
 """Commands of a kind that nothing acknowledges; only an error may still name one."""
 
 
+_CALLS_BY_THEMSELVES = frozenset({"response.create"})
+"""
+Commands that are a call, alone as well: an error that points nowhere, while nothing
+else waits, leaves no answer to wait for.
+"""
+
+
 class PendingCommands:
     """
     The commands of a session that wait for their acknowledgement.
@@ -152,6 +159,8 @@ class PendingCommands:
         self._registered += 1
         handle._number = self._registered
         handle._call = getattr(self._calls, "now", None)
+        if handle._call is None and kind in _CALLS_BY_THEMSELVES:
+            handle._call = object()
         self._by_id[handle.event_id] = handle
         if held:
             self._held.add(handle.event_id)

@@ -263,6 +263,10 @@ def _own_line(line: Mapping[str, Any]) -> RecordedLine:
         # Two of them in one file: nobody could tell what of which was first.
         raise ValueError("another recording begins here; a file holds one")
     asked = line.get("asked", ())
+    if not isinstance(asked, (list, tuple)) or not all(
+        isinstance(each, Mapping) for each in asked
+    ):
+        raise TypeError("what was asked for is a list of objects")
     frame = line.get("note") if direction == "note" else line.get("frame")
     if direction == "note" and not isinstance(frame, Mapping):
         raise TypeError("a note is an object")

@@ -52,6 +52,10 @@ _BETA_HEADER = ("OpenAI-Beta", "realtime=v1")
 
 def _check_url(endpoint: object, attribute: object, url: str) -> None:
     """Refuse what is no URL where it is given, whoever would parse it first."""
+    if not isinstance(url, str):
+        raise ConfigurationError(
+            f"the server's URL must be text, not {type(url).__name__}"
+        )
     try:
         split_url(url)
     except ValueError:

@@ -89,8 +89,12 @@ def split_url(url: str) -> SplitResult:
     """
     parts = urlsplit(url)
     parts.port  # Raises for what is no number.
-    if parts.netloc.rpartition("@")[2].startswith("["):
+    place = parts.netloc.rpartition("@")[2]
+    if place.startswith("["):
         ipaddress.IPv6Address(parts.hostname or "")
+        behind = place.partition("]")[2]
+        if behind and not behind.startswith(":"):
+            raise ValueError("only a port may follow an address in brackets")
     return parts
 
 

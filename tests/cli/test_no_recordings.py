@@ -39,6 +39,10 @@ BROKEN = {
     "no number of a connection": own({"t": 0, "dir": "in", "conn": [], "frame": 1}),
     "no base64": own({"t": 0, "dir": "in", "base64": 7}),
     "a note that is none": own({"t": 0, "dir": "note", "note": "x"}),
+    "text for what was asked": own({"t": 0, "dir": "in", "asked": "x", "frame": FRAME}),
+    "no object among what was asked": own(
+        {"t": 0, "dir": "in", "asked": [{}, 1], "frame": FRAME}
+    ),
     "time without end": own({"t": 1e300, "dir": "in", "frame": FRAME}),
     "negative audio": own({"t": 0, "dir": "in", "frame": {"audio_bytes": -1}}),
     "no snapshot": own(

@@ -466,6 +466,31 @@ def test_an_error_that_does_not_point_to_a_command_is_an_event(
     assert commit.done()
 
 
+@pytest.mark.parametrize("error", [{"message": "m", "code": "new"}, "plain words"])
+def test_a_response_that_alone_waits_is_failed_by_an_error_that_points_nowhere(
+    commands: Commands, error: Any
+) -> None:
+    """It need not be asked for by `ask`; one that points elsewhere is not its own."""
+    handle = commands.send("ResponseCreate")
+    commands.hear("error", error={"message": "m", "param": "audio"})
+    before = handle.done()
+    commands.hear("error", error=error)
+
+    assert not before
+    assert CommandRejected is type(failure(handle))
+
+
+def test_an_error_that_points_nowhere_fails_neither_of_two_responses(
+    commands: Commands,
+) -> None:
+    """Each is a call of its own."""
+    one, other = commands.send("ResponseCreate"), commands.send("ResponseCreate")
+    commands.refuse(code="never_heard_of", message="no")
+
+    assert not one.done()
+    assert not other.done()
+
+
 def test_an_error_that_points_nowhere_fails_all_commands_of_one_call(
     commands: Commands,
 ) -> None:

@@ -414,14 +414,15 @@ def test_a_wait_in_vain_names_the_remedy(dialect: Any, error: str, other: str) -
 
     def script(peer: Peer) -> None:
         peer.greet()
-        peer.hear_until("response.create")
+        peer.hear_until("input_audio_buffer.commit")
         peer.say({"type": "error", "error": {"message": error, "param": "model"}})
         peer.answer_close()
 
     with RawServer(script) as server:
         with connect("m", base_url=server.url, dialect=dialect) as session:
+            commit = session.input_audio_buffer.commit()
             with pytest.raises(WaitTimeout, match=f'dialect="{other}"'):
-                session.response.create().result(timeout=0.5)
+                commit.acknowledged(timeout=0.5)
 
 
 @pytest.mark.parametrize("late", [False, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Any, Optional
 from urllib.parse import parse_qs, urlsplit
 
@@ -472,6 +473,7 @@ MALFORMED = [
     "http://[::1/v1",
     "http://]/v1",
     "wss://[1::2::3]/v1",
+    "wss://[::1].example.com/v1",
     "https://host:port/v1",
     "https://host:99999/v1",
     "http://ho\u2100st/v1",
@@ -510,3 +512,12 @@ def test_a_proxy_that_cannot_be_parsed_is_a_wrong_configuration(proxy: str) -> N
     """For WebSocket and REST alike."""
     with pytest.raises(ConfigurationError):
         proxy_for("https://example.com", proxy)
+
+
+@pytest.mark.parametrize("url", [b"wss://example.com/v1", 5, Path("example.com")])
+def test_an_address_that_is_no_text_is_a_wrong_configuration(url: Any) -> None:
+    """At the line where it is given."""
+    with pytest.raises(ConfigurationError, match="must be text"):
+        connect("m", base_url=url, api_key="sk-1")
+    with pytest.raises(ConfigurationError, match="must be text"):
+        Endpoint.at(url)
