@@ -167,13 +167,14 @@ class Worker(Generic[Item]):
     ) -> None:
         self._strand = strand
         self._over = over
+        self._name = name
         self._at_turn_end: Callable[[Callable[[], None]], None] = at_once
         # It sleeps here and not in the strand, so that an item can have its place
         # there before the thread is woken.
         self._calls: SimpleQueue[None] = SimpleQueue()
         # Whether the end of the loop's turn is going to wake it. Of the loop alone.
         self._calling = False
-        self._thread = Thread(target=self._work, name=name, daemon=True)
+        self._thread: Optional[Thread] = None
 
     def start(self, at_turn_end: Callable[[Callable[[], None]], None]) -> None:
         """
@@ -183,6 +184,10 @@ class Worker(Generic[Item]):
             at_turn_end: see `Loop.at_turn_end`.
         """
         self._at_turn_end = at_turn_end
+        if self._thread is None:
+            # Made here: from 3.13 on the child of a fork cannot start one that its
+            # parent has made.
+            self._thread = Thread(target=self._work, name=self._name, daemon=True)
         if self._thread.ident is None:
             self._thread.start()
 
@@ -205,11 +210,13 @@ class Worker(Generic[Item]):
 
     def join(self, deadline: Deadline) -> bool:
         """Wait for the end of the thread, unless it is the caller or has not begun."""
-        if self._thread is current_thread():
+        thread = self._thread
+        if thread is current_thread():
             return False
-        if self._thread.ident is not None:
-            self._thread.join(deadline.remaining())
-        return not self._thread.is_alive()
+        if thread is None or thread.ident is None:
+            return True
+        thread.join(deadline.remaining())
+        return not thread.is_alive()
 
     def _call(self) -> None:
         # Cleared first: what comes from now on calls again.

@@ -27,7 +27,7 @@ NO_RECORDINGS = {
     "a wav with line feeds": b"RIFF\n\x00\x00WAVE\n" + bytes(2000),
     "no event": b'{"t": "x"}\n',
     "deep": b"[" * 100_000 + b"\n",
-    "deep within": b'{"type":' + b"[" * 5000 + b"]" * 5000 + b"}\n",
+    "deep within": b'{"type":' + b"[" * 200_000 + b"]" * 200_000 + b"}\n",
     "empty": b"",
     "blank lines": b"\n\n  \n",
     "cut within its first line": b'{"format": "realtime-sync-reco',
