@@ -94,7 +94,7 @@ class Round:
         try:
             for each in self._running:
                 if not each.finished:
-                    start_call(self._session, each.name, each.run)
+                    self._start_call(each)
             self._answer()
         except ConnectionClosed as exc:
             self.error = self.error or exc
@@ -109,6 +109,14 @@ class Round:
                 each.abandon()
             self.done.set()
             self._host.wake()
+
+    def _start_call(self, call: RunningCall) -> None:
+        try:
+            start_call(self._session, call.name, call.run)
+        except RuntimeError as exc:  # The process cannot have more threads.
+            # The others go on, and the model does not wait for this one.
+            logger.warning("! tool %s has no thread: %s", call.name, exc)
+            call.settle(failure(str(exc)))
 
     def _answer(self) -> None:
         """Send each output when it and those before it are there, then go on."""

@@ -312,6 +312,34 @@ def test_a_turn_that_is_never_committed_does_not_leave_the_model_silent(
     rounds_over(session)
 
 
+def test_a_call_for_which_there_is_no_thread_is_answered(
+    session: Session,
+    transport: MemoryTransport,
+    sent: Sent,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And so are the others; the model is asked to go on."""
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.endswith("tool broken"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    def broken() -> None:
+        """Never run."""
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    session.tool(broken)
+    session.tool(double)
+    calls = [("broken", {}), ("double", {"x": 4})]
+    transport.feed(*frames.answer(calls=calls)({}))
+    sent.wait(2, 1)
+    rounds_over(session)
+
+    assert [{"error": "can't start new thread"}, 8] == sent.outputs()
+
+
 def test_an_approval_that_comes_too_late_runs_nothing(
     session: Session, transport: MemoryTransport, sent: Sent
 ) -> None:
