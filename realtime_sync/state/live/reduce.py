@@ -601,7 +601,9 @@ def _asked(
     before = (
         each
         for each in snapshot.context
-        if not each.unanswered or each.event_id != appended.event_id
+        if not each.unanswered
+        or each.event_id is None
+        or each.event_id != appended.event_id
     )
     return _with(snapshot, context=(*before, appended)[-MOST:])
 

@@ -869,3 +869,18 @@ def test_what_cannot_have_been_taken_counts_as_nothing(odd: Any) -> None:
 
     assert 14.0 == snapshot.usage.seconds
     assert (0, 3) == snapshot.usage.backend["m"]
+
+
+@pytest.mark.parametrize("name", [{}, {"event_id": ""}])
+def test_texts_without_a_name_are_all_kept(name: Frame) -> None:
+    """Recordings of other programs have them, and none takes another's place."""
+    snapshot = after(started())
+    for content in ("One.", "Two."):
+        note = command("session.thinking.append", content=content, **name)
+        snapshot = reduce_command(snapshot, note)
+    again = after(started("live_2"), start=snapshot)
+    last = command("session.thinking.append", content="Three.", **name)
+    later = reduce_command(again, last)
+
+    assert ["One.", "Two."] == [each.content for each in snapshot.context]
+    assert [True, True, False] == [each.lost for each in later.context]
