@@ -111,6 +111,8 @@ class LiveAttachment:
         self._begin(session.id or "")
         handlers: dict[EventName, Callable[[Any], None]] = {
             "session.started": self._started,
+            # The start of a session in another's place is told to nobody but this.
+            "connection.restored": self._started,
             "session.output_audio.delta": self._delta,
             "connection.lost": self._lost,
         }
@@ -208,7 +210,7 @@ class LiveAttachment:
 
     # -- the session's loop ------------------------------------------------------
 
-    def _started(self, event: live.events.SessionStarted) -> None:
+    def _started(self, event: object) -> None:
         name = self._session.id or ""
         if name != self._id:
             with self._lock:

@@ -69,7 +69,7 @@ class Budget:
         self.limit = limit
         self._measure = measure
         self._on_exceeded = on_exceeded
-        # Guards everything below; the callback is called outside of it.
+        # Guards everything below; the measure and the callback are called outside.
         self._lock = threading.Lock()
         self._tokens = Tokens()
         self._sessions: list[AnySession] = []
@@ -88,8 +88,12 @@ class Budget:
             self._sessions = [each for each in self._sessions if not each.closed]
             self._sessions.append(session)
         if session.session_type == "live":
-            # The end tells what was taken since.
-            told: tuple[EventName, ...] = ("session.usage.updated", "session.closed")
+            # An end tells what was taken since, also one that is not confirmed.
+            told: tuple[EventName, ...] = (
+                "session.usage.updated",
+                "session.closed",
+                "connection.closed",
+            )
             watched = cast("live.LiveSession", session)
             return follow(watched, dict.fromkeys(told, self._used))
         return session.on("response.done", self._done)
@@ -135,8 +139,13 @@ class Budget:
     def _count(self, tokens: Tokens) -> None:
         with self._lock:
             self._tokens += tokens
-            spent = self._measure(self._tokens)
-            if spent <= self.limit or self._exceeded:
+            every = self._tokens
+        # Not under the lock: a measure may look at the budget.
+        spent = self._measure(every)
+        if spent <= self.limit:
+            return
+        with self._lock:
+            if self._exceeded:
                 return
             self._exceeded = True
             sessions = list(self._sessions)

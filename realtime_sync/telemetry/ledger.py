@@ -100,7 +100,8 @@ class Ledger:
         return cast("Router", target).on("turn.finished", self._finished)
 
     def _watch_live(self, session: live.LiveSession) -> Subscription:
-        name, told = session.name, Tokens(seconds=taken(session.snapshot).seconds)
+        name, before = session.name, taken(session.snapshot)
+        told = Tokens(seconds=before.seconds)
 
         def used(event: Used, ctx: Any) -> None:
             nonlocal told
@@ -110,7 +111,9 @@ class Ledger:
                 self._tokens += now - told
                 told = now
 
-        follower = WorkFollower(ended=lambda work: self.add(_entry(name, work)))
+        follower = WorkFollower(
+            ended=lambda work: self.add(_entry(name, work)), before=before
+        )
         told_by: tuple[EventName, ...] = ("session.usage.updated", "session.closed")
         return follow(session, follower.handlers, dict.fromkeys(told_by, used))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, Optional
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .. import Subscription, live
     from ..dispatch.event_names import EventName
     from ..dispatch.notices import ConnectionEnded
+    from .live_work import Renewed
 
 SESSION: Final = "chat"
 """``gen_ai.operation.name`` of a session: the conventions have none of its own."""
@@ -67,9 +68,14 @@ class LiveTracing:
         self._session = session
         self._server = dict(server)
         self._parent = instruments.current()
-        self._follower = WorkFollower(self._begun, self._ended)
-        # Guards both: who closes a session and who delivers may come together.
+        self._follower = WorkFollower(
+            self._begun, self._ended, before=taken(session.snapshot)
+        )
+        # Guards everything below: who watches a session, who closes it and who
+        # delivers may come together.
         self._lock = Lock()
+        self._id: Optional[str] = None
+        self._is_over = False
         self._epoch: Optional[_Epoch] = None
         self._works: dict[Work, Operation] = {}
 
@@ -77,7 +83,11 @@ class LiveTracing:
         """Register the handlers; a session that is open begins now."""
         on = self._session.on
         # First the work, then the session that it is part of.
-        first: dict[EventName, Any] = {"session.started": self._started}
+        first: dict[EventName, Any] = {
+            "session.started": self._started,
+            # The start of a session in another's place is told to nobody but this.
+            "connection.restored": self._started,
+        }
         last: dict[EventName, Any] = {
             "session.usage.updated": self._used,
             "connection.lost": self._used,
@@ -85,7 +95,7 @@ class LiveTracing:
             "connection.closed": self._broken,
         }
         made = [
-            on(name, handler)
+            on(name, _nameless(handler))
             for handlers in (self._follower.handlers, first, last)
             for name, handler in handlers.items()
         ]
@@ -95,20 +105,25 @@ class LiveTracing:
 
     # -- the session -------------------------------------------------------------
 
-    def _started(self, event: live.events.SessionStarted, ctx: Any) -> None:
+    def _started(self, event: Renewed, ctx: Any) -> None:
         self._renew(ctx.snapshot)
 
     def _renew(self, snapshot: live.LiveSnapshot) -> None:
         with self._lock:
-            before = self._epoch
-        if snapshot.id is None or before is not None and before.id == snapshot.id:
-            return  # Said again to whoever attaches again.
+            if snapshot.id is None or snapshot.id == self._id:
+                return  # Said again to whoever attaches again.
+            # At once: who watches and who delivers may both see the same beginning.
+            self._id = snapshot.id
         # Not under the lock: a span's beginning runs what the program has installed.
         epoch = _Epoch(snapshot.id, self._begin(snapshot), taken(snapshot))
         with self._lock:
-            self._epoch = epoch
+            before, self._epoch = self._epoch, epoch
+            is_over = self._is_over
         if before is not None:
             self._finish(before, "connection_lost")
+        if is_over:
+            # Since this began, and that end has found nothing to end.
+            self._over(snapshot, "", "connection_closed")
 
     def _begin(self, snapshot: live.LiveSnapshot) -> Operation:
         model = getattr(snapshot.session, "model", None) or self._session.model or ""
@@ -148,6 +163,8 @@ class LiveTracing:
 
     def _broken(self, event: ConnectionEnded, ctx: Any) -> None:
         """Where nothing has told the end, it is not confirmed."""
+        with self._lock:
+            self._is_over = True
         self._over(ctx.snapshot, "", "connection_closed")
 
     def _over(
@@ -209,6 +226,11 @@ class LiveTracing:
             self._instruments.count(operation, work.tokens)
         error = work.status if work.status in _BAD_OUTCOMES else None
         self._instruments.end(operation, error)
+
+
+def _nameless(handler: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    """Without a name, so that no notebook takes it for a ledger's and replaces that."""
+    return lambda event, ctx: handler(event, ctx)
 
 
 def _tell_tokens(operation: Operation, tokens: Tokens) -> None:

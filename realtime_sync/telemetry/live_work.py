@@ -14,9 +14,16 @@ from .tokens import Tokens
 if TYPE_CHECKING:
     from .. import Subscription, live
     from ..dispatch.event_names import EventName
-    from ..dispatch.notices import DelegationFinished
+    from ..dispatch.notices import (
+        ConnectionEnded,
+        ConnectionRestored,
+        DelegationFinished,
+    )
 
-    Used = Union[live.events.SessionUsageUpdated, live.events.SessionClosed]
+    Used = Union[
+        live.events.SessionUsageUpdated, live.events.SessionClosed, ConnectionEnded
+    ]
+    Renewed = Union[live.events.SessionStarted, ConnectionRestored]
 
 T = TypeVar("T")
 
@@ -98,12 +105,15 @@ class WorkFollower:
     Args:
         begun: told of each delegation when it begins.
         ended: told of it when it is over.
+        before: what the session had taken already, which is of no delegation here.
     """
 
     def __init__(
         self,
         begun: Callable[[Work], None] = lambda work: None,
         ended: Callable[[Work], None] = lambda work: None,
+        *,
+        before: Tokens = Tokens(),
     ) -> None:
         self._begun = begun
         self._ended = ended
@@ -114,21 +124,23 @@ class WorkFollower:
         # who attaches again may be told of the delegation once more.
         self._early: dict[str, str] = {}
         self._over: dict[str, None] = {}
-        self._counted = Tokens()
+        self._counted = before
 
     @property
     def handlers(self) -> dict[EventName, Callable[..., Any]]:
-        """What is to be registered, by event."""
+        """What is to be registered, by event; each takes the event and its context."""
         return {
             "session.delegation.created": self._created,
             "session.started": self._renewed,
+            # The start of a session in another's place is told to nobody but this.
+            "connection.restored": self._renewed,
             "session.commentary.appended": self._said,
             "response.event": self._worked,
             "error": self._failed,
             "decision.event": self._decided,
             "delegation.finished": self._finished,
-            "session.closed": self.end_all,
-            "connection.closed": self.end_all,
+            "session.closed": self._over_all,
+            "connection.closed": self._over_all,
         }
 
     def _created(self, event: live.events.DelegationCreated, ctx: Any) -> None:
@@ -163,7 +175,10 @@ class WorkFollower:
         known = snapshot.delegations.get(name) if isinstance(name, str) else None
         now = taken(snapshot)
         with self._lock:
-            before, self._counted = self._counted, now
+            before = self._counted
+            # What was watched late may have counted this event already.
+            self._counted = now if now.total > before.total else before
+            new = evolve(self._counted - before, seconds=0.0)
         if known is None:
             return
         if known.state == "open":
@@ -173,7 +188,7 @@ class WorkFollower:
         if work is None:
             return
         self._note(work, known, event.event)
-        work.tokens += evolve(now - before, seconds=0.0)
+        work.tokens += new
         if known.state != "open":
             self._end(known.id, known.state)
 
@@ -208,14 +223,14 @@ class WorkFollower:
             if known is not None and known.state == "failed":
                 self._end(name, known.state)
 
-    def _finished(self, event: DelegationFinished) -> None:
+    def _finished(self, event: DelegationFinished, ctx: Any) -> None:
         if self._end(event.delegation_id, event.outcome):
             return
         with self._lock:
             if event.delegation_id not in self._over:
                 _keep(self._early, event.delegation_id, event.outcome)
 
-    def _renewed(self, event: live.events.SessionStarted, ctx: Any) -> None:
+    def _renewed(self, event: Renewed, ctx: Any) -> None:
         """Nothing of a session goes over to the one that takes its place."""
         for name, known in self._known(ctx.snapshot):
             if known is None or known.state == ABANDONED:
@@ -227,7 +242,7 @@ class WorkFollower:
         with self._lock:
             return [(name, snapshot.delegations.get(name)) for name in self._open]
 
-    def end_all(self, event: object) -> None:
+    def _over_all(self, event: object, ctx: Any) -> None:
         """The session is over, and so is what it had handed on."""
         with self._lock:
             waiting = tuple(self._open)

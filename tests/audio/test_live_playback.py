@@ -14,6 +14,7 @@ from realtime_sync.errors import ConfigurationError, ConnectionLost
 from realtime_sync.testing import Close, ManualClock
 from tests.audio.live_frames import frame, quiet, voiced
 from tests.session.live.live_session import SESSION, LiveServer, live_session, said
+from tests.session.live.test_renewal import lost
 
 
 class Ear:
@@ -226,6 +227,20 @@ def test_account_begins_anew_with_another_session(ear: Ear) -> None:
     ear.hear(100)
     assert 100 == round(ear.attached.heard_ms)
     assert "Hello" == ear.attached.heard
+
+
+def test_account_begins_anew_with_the_session_after_a_loss() -> None:
+    """What the user said in the lost one does not cut the voice of the next."""
+    with lost() as (session, server):
+        ear = Ear(session, server)
+        ear.feed(voiced(4), said("user", "Well then.", 60_000))
+        ear.hear(400)
+        server.transport.cut(1006)
+
+        assert 0 == round(ear.attached.heard_ms)
+        ear.feed(voiced(6), quiet(1))
+        assert ear.player.queued_ms >= 600
+        assert 0 == ear.attached.interruptions
 
 
 def test_pieces_that_say_where_they_lie_are_believed() -> None:

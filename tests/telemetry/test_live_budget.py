@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from threading import Thread
 from typing import Any
 
 import pytest
 
 from realtime_sync import live
+from realtime_sync.deadline import Flag
 from realtime_sync.telemetry import Budget, BudgetExceeded, Tokens
 from tests.session.live.live_session import SESSION, LiveServer, live_session
 
@@ -133,3 +135,33 @@ def test_budget_that_is_cancelled_counts_no_end_either() -> None:
         told(server, 16.0)
 
     assert 14.0 == budget.tokens.seconds
+
+
+def test_budget_counts_what_an_unconfirmed_end_leaves_untold() -> None:
+    """The tokens of the backend are known, though no usage was told since."""
+    budget = Budget(1000)
+    with live_session() as (session, server):
+        budget.guard(session)
+        worked(server, 40, 10)
+        session.close(drain=False)
+
+    assert 50 == budget.tokens.total
+
+
+def test_measure_may_look_at_the_budget() -> None:
+    """It is a function of the program, and called under no lock."""
+    locked: list[bool] = []
+
+    def measure(tokens: Any) -> float:
+        looked = Flag()
+        # In a thread: one that waits for the lock must not hold up the test.
+        Thread(target=lambda: (budget.tokens, looked.set()), daemon=True).start()
+        locked.append(not looked.wait(10))
+        return float(tokens.seconds)
+
+    budget = Budget(10, measure=measure)
+    with live_session() as (session, server):
+        budget.guard(session)
+        server.feed({"type": "session.usage.updated", "usage": {"seconds": 4.0}})
+
+    assert locked and not any(locked)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from base64 import b64encode
+from types import SimpleNamespace
 from typing import Any, Callable
 
 import pytest
+from opentelemetry.sdk.trace import SpanProcessor
 
 from realtime_sync.deadline import Flag
 from realtime_sync.session.live import LiveSession, Task
@@ -18,6 +21,7 @@ from tests.session.live.live_session import (
     delegated,
     live_session,
 )
+from tests.session.live.test_renewal import lost
 from tests.telemetry.exported import Exported
 
 LONG = 10.0
@@ -217,6 +221,104 @@ def test_session_that_takes_the_place_of_another_is_a_span_of_its_own(
     assert 18.0 == span.attributes["realtime_sync.live.billed_seconds"]
 
 
+def test_loss_ends_the_span_of_a_session_and_another_begins(
+    exported: Exported,
+) -> None:
+    """The start of the next one is told to nobody but the library."""
+    ledger = Ledger()
+    with lost() as (session, server):
+        exported.telemetry.watch(session)
+        ledger.watch(session)
+        for name in ("item_1", "item_2"):
+            server.feed(delegated(name))
+            server.transport.cut(1006)
+        assert 2 == ledger.count
+    told = [
+        (
+            span.name.split()[0],
+            span.attributes["gen_ai.conversation.id"],
+            span.attributes.get("error.type"),
+        )
+        for span in exported.spans
+    ]
+
+    assert [
+        ("invoke_agent", "live_1", "abandoned"),
+        ("chat", "live_1", "connection_lost"),
+        ("invoke_agent", "live_2", "abandoned"),
+        ("chat", "live_2", "connection_lost"),
+        ("chat", "live_3", None),
+    ] == told
+
+
+class AtBeginning(SpanProcessor):
+    """Does something while a span begins, and counts what is open."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self.open = 0
+        self._act = act
+
+    def on_start(self, span: Any, parent_context: Any = None) -> None:
+        """As a processor of the program, in the thread that begins the span."""
+        self.open += 1
+        self._act()
+
+    def on_end(self, span: Any) -> None:
+        """It is over."""
+        self.open -= 1
+
+
+@pytest.mark.parametrize("drain", [True, False])
+def test_session_that_ends_while_its_span_begins_leaves_none_open(
+    exported: Exported, drain: bool
+) -> None:
+    """As when one thread watches a session, and another closes it."""
+    failed: list[Any] = []
+    with live_session() as (session, _):
+        session.on("handler.failed", failed.append)
+        spans = AtBeginning(lambda: session.close(drain=drain))
+        exported.tracers.add_span_processor(spans)
+        exported.telemetry.watch(session)
+
+    assert [] == failed
+    assert 0 == spans.open
+    assert 1 == len(exported.spans)
+
+
+def test_session_is_begun_once_though_it_is_told_while_its_span_begins(
+    exported: Exported,
+) -> None:
+    """Who watches and who delivers may both see the beginning."""
+    again = {"type": "session.started", "session": SESSION}
+    with live_session() as (session, server):
+        spans = AtBeginning(lambda: server.feed(again))
+        exported.tracers.add_span_processor(spans)
+        exported.telemetry.watch(session)
+
+        assert 1 == spans.open
+    assert 1 == len(exported.spans)
+
+
+def test_two_that_watch_from_two_cells_of_a_notebook_both_do(
+    exported: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cell that is run again replaces its handlers, and nobody else's."""
+    shell = SimpleNamespace(execution_count=1)
+    fake: Any = SimpleNamespace(get_ipython=lambda: shell)
+    monkeypatch.setitem(sys.modules, "IPython", fake)
+    ledger = Ledger()
+    with live_session() as (session, server):
+        for watch in (ledger.watch, exported.telemetry.watch, ledger.watch):
+            shell.execution_count += 1
+            watch(session)
+        two_rounds(server)
+
+    assert (1, 84, 18.0) == (ledger.count, ledger.tokens.total, ledger.tokens.seconds)
+    assert ["invoke_agent responses", "chat gpt-live-1"] == [
+        span.name for span in exported.spans
+    ]
+
+
 @pytest.mark.parametrize("reason", ["expired", "content"])
 def test_bad_end_is_an_error(exported: Exported, reason: str) -> None:
     """By the reason that the service gives."""
@@ -312,3 +414,21 @@ def test_ledger_that_looks_no_more_counts_no_more() -> None:
         two_rounds(server)
 
     assert (0, 0, 14.0) == (ledger.count, ledger.tokens.total, ledger.tokens.seconds)
+
+
+def test_what_was_taken_before_is_of_no_delegation(exported: Exported) -> None:
+    """A ledger, and spans, of a session that has worked for a while."""
+    ledger = Ledger()
+    with live_session() as (session, server):
+        two_rounds(server)
+        ledger.watch(session)
+        exported.telemetry.watch(session)
+        server.feed(
+            backend("created", "resp_3"), backend("completed", "resp_3", **used(2, 1))
+        )
+    [entry] = ledger.rows()
+    work = exported.spans[0].attributes
+
+    assert (2, 1) == (entry["input_tokens"], entry["output_tokens"])
+    assert 3 == ledger.tokens.total
+    assert 2 == work["gen_ai.usage.input_tokens"]
