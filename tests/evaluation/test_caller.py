@@ -25,12 +25,15 @@ from realtime_sync.evaluation import (
 from realtime_sync.server import serve
 from realtime_sync.server.agents.scripted import Scripted
 from realtime_sync.server.agents.tone import ToneSynthesizer
-from realtime_sync.testing import FakeCarrier, MemoryTransport, frames
+from realtime_sync.testing import FakeCarrier, ManualClock, MemoryTransport, frames
 
 from .booking import CONFIG, ListedRecognizer, ShortSynthesizer
 from .calls import good_call
+from .conversations import humming, timeless
 
 ANSWER = "One two three four five six seven eight nine ten."
+LONG = " ".join([ANSWER] * 4)
+"""Twenty seconds: no machine is so busy that it misses an interruption of it."""
 
 
 @contextmanager
@@ -84,7 +87,7 @@ def test_latency_is_what_an_onlooker_measures() -> None:
 
 def test_a_caller_interrupts_at_a_word() -> None:
     """And the conversation is cut where it was heard."""
-    with called("hello", "stop") as session:
+    with called("hello", "stop", answer=[LONG, "Yes."]) as session:
         with Caller(session, synthesizer=ShortSynthesizer()) as caller:
             caller.say("hello hello")
             playing = caller.interrupt("stop stop stop", word="three")
@@ -92,13 +95,16 @@ def test_a_caller_interrupts_at_a_word() -> None:
 
     assert playing
     assert heard.startswith("One two three")
-    assert "nine" not in heard
+    assert len(heard) < len(LONG)
 
 
 def test_an_interruption_that_comes_too_late_is_said_all_the_same() -> None:
     """And says of itself that nothing was playing any more."""
-    with called("hello", "stop", answer="Yes.") as session:
-        with Caller(session, synthesizer=ShortSynthesizer(), patience=2.0) as caller:
+    clock = ManualClock()
+    with timeless(humming(["Yes."], "hello", "stop"), clock) as session:
+        with Caller(
+            session, clock=clock, synthesizer=ShortSynthesizer(), patience=2.0
+        ) as caller:
             caller.say("hello hello")
             playing = caller.interrupt("stop stop stop", after=1.5)
             call = caller.hang_up()
@@ -376,7 +382,7 @@ def test_a_caller_telephones(carrier: Carrier) -> None:
     keys: list[str] = []
     ends: list[str] = []
     line = FakeCarrier(carrier, lag=lag)
-    with called("hello", "stop", answer=[ANSWER, "Yes."]) as session:
+    with called("hello", "stop", answer=[LONG, "Yes."]) as session:
         with telephoned(
             session, line, on_dtmf=keys.append, on_end=ends.append
         ) as bridge:
@@ -395,7 +401,7 @@ def test_a_caller_telephones(carrier: Carrier) -> None:
     assert playing
     assert ("hello hello", "stop stop stop") == (first.said, second.said)
     assert "Yes." == second.heard == heard
-    assert first.heard in ANSWER and first.heard != ANSWER
+    assert LONG.startswith(first.heard) and first.heard != LONG
     assert first.interrupted and first.stop_ms is not None
     # There and back again takes as long for every caller.
     assert first.first_audio_ms is not None

@@ -174,7 +174,7 @@ CONFIG = {"audio": {"input": {"turn_detection": None}}}
 pytestmark = [
     pytest.mark.realtime_server(agent=["Good evening."]),
     pytest.mark.realtime_session(config=CONFIG),
-    pytest.mark.caller(gain=-3.0, patience=4.0),
+    pytest.mark.caller(gain=-3.0, patience=20.0),
 ]
 
 def test_call(caller):
