@@ -10,8 +10,9 @@ from __future__ import annotations
 import secrets
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 from selectors import EVENT_READ, DefaultSelector
-from threading import Lock, Thread, current_thread
+from threading import Event, Lock, Thread, current_thread
 from typing import Any, Protocol, Union
 from uuid import UUID, uuid4
 
@@ -29,6 +30,9 @@ NAMES_ITSELF = 10.0
 
 MOST_UNNAMED = 256
 """TCP connections that have not said that yet; one more is closed at once."""
+
+AGAIN = 0.1
+"""Seconds after which a port takes sockets again that the system had no room for."""
 
 THREAD = "realtime-sync fleet carrier"
 
@@ -213,6 +217,7 @@ class TcpPort:
         # Guards how many have not said yet for which call they are.
         self._lock = Lock()
         self._unnamed: set[_TcpSocket] = set()
+        self._over = Event()
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server(
             (host, port), family=family, backlog=MOST_UNNAMED
@@ -229,6 +234,7 @@ class TcpPort:
 
     def close(self) -> None:
         """Take no sockets any more."""
+        self._over.set()
         try:
             # Wakes the thread in `accept`, which closing it would not do.
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -242,23 +248,42 @@ class TcpPort:
         self._thread.join(5.0)
 
     def _run(self) -> None:
-        while True:
+        while not self._over.is_set():
             try:
-                inner, address = self._listener.accept()
-            except OSError:
-                return
+                self._accept()
+            except (OSError, RuntimeError) as exc:
+                # Too many files or threads, or a peer that has gone already. That
+                # passes, and the calls of this worker still wait for their sound.
+                if not self._over.wait(AGAIN):
+                    _log.warning("! a socket could not be taken: %s", exc)
+
+    def _accept(self) -> None:
+        """
+        Take one socket.
+
+        Raises:
+            OSError: it cannot be had.
+            RuntimeError: there is no thread for it.
+        """
+        inner, address = self._listener.accept()
+        with ExitStack() as undo:
+            undo.callback(inner.close)
             with self._lock:
                 room = len(self._unnamed) < MOST_UNNAMED
-                if room:
-                    line = _TcpSocket(inner)
-                    self._unnamed.add(line)
             if not room:
                 _log.warning("! too many sockets that say for no call: %s", address)
-                inner.close()
-                continue
-            Thread(
+                return
+            line = _TcpSocket(inner)
+            undo.callback(line.release)
+            thread = Thread(
                 target=self._serve, args=(line, address), name=THREAD, daemon=True
-            ).start()
+            )
+            # Only this thread adds, so that there is room still.
+            with self._lock:
+                self._unnamed.add(line)
+            undo.callback(self._named, line)
+            thread.start()
+            undo.pop_all()
 
     def _serve(self, line: _TcpSocket, address: object) -> None:
         try:
@@ -275,8 +300,12 @@ class TcpPort:
             _log.warning("! a socket that says for no call: %s: %s", address, exc)
             return ""
         finally:
-            with self._lock:
-                self._unnamed.discard(line)
+            self._named(line)
+
+    def _named(self, line: _TcpSocket) -> None:
+        """Count it no more as one that has not said for which call it is."""
+        with self._lock:
+            self._unnamed.discard(line)
 
 
 PORTS: dict[str, tuple[str, Callable[[str, int, Take], Port]]] = {
