@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol, Union
 
 from attrs import asdict, define
@@ -195,10 +195,11 @@ class Board:
                     lambda: all(source.asked is None for source in asked),
                     self._patience,
                 )
-                self._compare()
-                self._refreshed_at = self._clock()
         finally:
             with self._changed:
+                self._compare()
+                self._refreshed_at = self._clock()
+                # In the same breath: an answer in between would be compared by nobody.
                 self._refreshing = False
 
     def _ask(self, sources: Sequence[_Source]) -> None:
@@ -222,19 +223,21 @@ class Board:
         """Have the rows of a source; those that it had where it fails."""
         rows: Sequence[CallRow] | None = None
         try:
-            rows = tuple(source.calls.rows())
-        except Exception as exc:
+            rows = _checked(source.calls.rows())
+        except (Exception, SystemExit) as exc:
             # A broker that is away: the other sources have calls, too.
             if not source.failed:
                 _log.warning("! %r gives no calls: %s", source.calls, exc)
-        with self._changed:
-            source.failed = rows is None
-            source.rows = source.rows if rows is None else rows
-            source.answered, source.asked = self._clock(), None
-            if not self._refreshing:
-                # It is late: who asked for it waits no more.
-                self._compare()
-            self._changed.notify_all()
+        finally:
+            # Whatever it raises: it would be late for ever, and never asked again.
+            with self._changed:
+                source.failed = rows is None
+                source.rows = source.rows if rows is None else rows
+                source.answered, source.asked = self._clock(), None
+                if not self._refreshing:
+                    # It is late: who asked for it waits no more.
+                    self._compare()
+                self._changed.notify_all()
 
     def _compare(self) -> None:
         """Give each row that is otherwise than it was the number of this change."""
@@ -268,3 +271,18 @@ class Board:
 
     def _metrics(self, asked: Asked) -> Answer:
         return Answer(body=metrics_text(self._process), media_type=METRICS_TYPE)
+
+
+def _checked(given: Iterable[object]) -> tuple[CallRow, ...]:
+    """
+    The rows of a source.
+
+    Raises:
+        TypeError: they are none, and would hide those of the other sources.
+    """
+    rows = []
+    for row in given:
+        if not isinstance(row, CallRow) or not isinstance(row.id, str):
+            raise TypeError(f"a source gives rows with an id, not {row!r}")
+        rows.append(row)
+    return tuple(rows)

@@ -182,6 +182,45 @@ def test_source_that_fails_hides_no_other_and_is_asked_again(
     assert 2 == caplog.text.count("gives no calls")
 
 
+@pytest.mark.parametrize(
+    "rubbish",
+    [None, [None], ["1"], [{"id": "1"}], [CallRow(id=["1"])], [CallRow(id=None)], 7],
+    ids=str,
+)
+def test_source_that_gives_rubbish_hides_no_other(
+    start_host: Start, rubbish: Any
+) -> None:
+    """It has failed; the page goes on, and shows the calls of the others."""
+
+    class Rubbish(Other):
+        def rows(self) -> list[CallRow]:
+            return rubbish  # type: ignore[no-any-return]
+
+    other = Other(CallRow(id="2"))
+    board = Board(start_host(), Rubbish(), other, clock=Clock(), patience=10)
+    told = [board.changes(0) for _ in range(2)]
+
+    assert [(["2"], 1, 0)] * 2 == [
+        (each["order"], each["failed"], each["late"]) for each in told
+    ]
+
+
+def test_source_that_exits_has_failed_and_is_asked_again(start_host: Start) -> None:
+    """It would be late for ever otherwise."""
+
+    class Exiting(Other):
+        def rows(self) -> list[CallRow]:
+            if super().rows() and self.asked == 1:
+                raise SystemExit
+            return super().rows()
+
+    board = Board(start_host(), Exiting(CallRow(id="1")), clock=Clock(), patience=10)
+    at_first, then = board.changes(0), board.changes(0)
+
+    assert ([], 1) == (at_first["order"], at_first["failed"])
+    assert (["1"], 0) == (then["order"], then["failed"])
+
+
 def test_source_that_does_not_answer_is_told_with_the_age_of_its_rows(
     start_host: Start,
 ) -> None:
