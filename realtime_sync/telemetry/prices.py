@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Optional, Union
 
 from attrs import field, fields, frozen
+from attrs.validators import optional
 
 from ..errors import ConfigurationError
 from .tokens import Tokens
@@ -26,13 +27,15 @@ _INPUT = {
 _OUTPUT = ("output_text", "output_audio")
 
 
-def _price(owner: object, attribute: object, value: Optional[float]) -> None:
-    if value is None:
-        return
+def _price(owner: object, attribute: object, value: float) -> None:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not 0 <= value <= _HIGHEST:
         name = getattr(attribute, "name", "a price")
         raise ConfigurationError(f"{name} is a price of 0 or more, not {value!r}")
+
+
+_cheaper = optional(_price)
+"""Of what was cached; None is as dear as the rest. Other prices are never None."""
 
 
 @frozen(kw_only=True)
@@ -64,9 +67,9 @@ class Prices:
     input_text: float = field(default=0.0, validator=_price)
     input_audio: float = field(default=0.0, validator=_price)
     input_image: float = field(default=0.0, validator=_price)
-    cached_text: Optional[float] = field(default=None, validator=_price)
-    cached_audio: Optional[float] = field(default=None, validator=_price)
-    cached_image: Optional[float] = field(default=None, validator=_price)
+    cached_text: Optional[float] = field(default=None, validator=_cheaper)
+    cached_audio: Optional[float] = field(default=None, validator=_cheaper)
+    cached_image: Optional[float] = field(default=None, validator=_cheaper)
     output_text: float = field(default=0.0, validator=_price)
     output_audio: float = field(default=0.0, validator=_price)
     live_minute: float = field(default=0.0, validator=_price)

@@ -91,4 +91,4 @@ def _count(usage: object, path: tuple[str, ...]) -> int:
             usage = getattr(usage, name, None)
     if isinstance(usage, bool) or not isinstance(usage, (int, float)):
         return 0
-    return int(usage) if usage == usage and abs(usage) < 1e15 else 0
+    return int(usage) if 0 <= usage < 1e15 else 0

@@ -60,10 +60,19 @@ def test_tokens_are_split_as_they_are_billed() -> None:
 
 @pytest.mark.parametrize(
     "usage",
-    [None, {}, {"total_tokens": "many"}, {"total_tokens": True}, {"x": []}, 7],
+    [
+        None,
+        {},
+        {"total_tokens": "many"},
+        {"total_tokens": True},
+        {"total_tokens": -5, "input_tokens": float("nan")},
+        {"total_tokens": float("inf"), "output_tokens": -1e300},
+        {"x": []},
+        7,
+    ],
 )
 def test_odd_usage_counts_as_nothing(usage: object) -> None:
-    """Other servers leave usage out, or fill it with what they like."""
+    """Other servers leave it out, or fill it as they like; no budget is given back."""
     assert Tokens() == Tokens.of(usage)
 
 

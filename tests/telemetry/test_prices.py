@@ -98,6 +98,7 @@ def test_a_price_list_measures_a_budget_and_travels() -> None:
         ({"input_text": float("nan")}, "0 or more"),
         ({"cached_text": "0.4"}, "0 or more"),
         ({"output_audio": True}, "0 or more"),
+        ({"live_minute": None}, "0 or more"),
         ({"output_audio": 10**400}, "0 or more"),
         ({1: 1}, "no price of 1"),
         ([1], "a mapping"),
