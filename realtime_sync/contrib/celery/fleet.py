@@ -24,7 +24,7 @@ from .listener import Line
 from .presence import ANSWER, Presence
 from .records import MOST_BYTES, CallRow, Order, WorkerRow, packed, unpacked
 from .remote import RemoteCall
-from .settings import Settings, check_id
+from .settings import Settings, check_id, is_duration
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -213,6 +213,8 @@ class Fleet:
         check_backend(self.app.backend)
         if (to is None) != (caller is None):
             raise ConfigurationError("to and caller go together")
+        if expires is not None and not is_duration(expires):
+            raise ConfigurationError(f"expires must be seconds, not {expires!r}")
         if (stream or to) and self._settings.line is None:
             raise ConfigurationError("for a carrier, give the fleet a line")
         order = Order(
@@ -224,7 +226,7 @@ class Fleet:
             to=to,
             caller=caller,
             limits=None if limits is None else packed(Limits.of(limits)),
-            metadata=metadata or {},
+            metadata={} if metadata is None else metadata,
         )
         chosen = check_id(id or call_id or uuid4().hex)
         self._settings.limits_of(order)

@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Optional, TypeVar
 
-from attrs import asdict, field, fields_dict, frozen
+from attrs import Attribute, asdict, field, fields_dict, frozen
+
+from ...errors import ConfigurationError
 
 Value = TypeVar("Value")
 
 MOST_BYTES = 1 << 20
 """Bytes of JSON that a call is ordered in, or gives as its value: brokers carry it."""
+
+
+def _text(owner: object, attribute: Attribute[Any], value: object) -> None:
+    if value is not None and not isinstance(value, str):
+        raise ConfigurationError(f"{attribute.name} must be text, not {value!r}")
+
+
+def _mapping(owner: object, attribute: Attribute[Any], value: object) -> None:
+    if value is not None and not isinstance(value, Mapping):
+        raise ConfigurationError(f"{attribute.name} must be a mapping, not {value!r}")
 
 
 @frozen(kw_only=True)
@@ -28,17 +40,20 @@ class Order:
         caller: number that is shown there.
         limits: what it may take, where that is not what the fleet says; see `Limits`.
         metadata: of the application, for the handlers.
+
+    Raises:
+        ConfigurationError: one is of another type.
     """
 
-    model: Optional[str] = None
-    call_id: Optional[str] = None
-    accept: Optional[Mapping[str, Any]] = None
-    config: Optional[Mapping[str, Any]] = None
+    model: Optional[str] = field(default=None, validator=_text)
+    call_id: Optional[str] = field(default=None, validator=_text)
+    accept: Optional[Mapping[str, Any]] = field(default=None, validator=_mapping)
+    config: Optional[Mapping[str, Any]] = field(default=None, validator=_mapping)
     stream: bool = False
-    to: Optional[str] = None
-    caller: Optional[str] = None
-    limits: Optional[Mapping[str, Any]] = None
-    metadata: Mapping[str, Any] = field(factory=dict)
+    to: Optional[str] = field(default=None, validator=_text)
+    caller: Optional[str] = field(default=None, validator=_text)
+    limits: Optional[Mapping[str, Any]] = field(default=None, validator=_mapping)
+    metadata: Mapping[str, Any] = field(factory=dict, validator=_mapping)
 
 
 @frozen(kw_only=True)

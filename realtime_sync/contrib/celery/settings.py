@@ -63,8 +63,13 @@ def _count(owner: object, attribute: Attribute[int], value: int) -> None:
         raise ConfigurationError(f"{attribute.name} must be 1 at least")
 
 
+def is_duration(value: float) -> bool:
+    """Whether it is a number of seconds, 0 or more, that has an end."""
+    return is_amount(value) and value < math.inf
+
+
 def _seconds(owner: object, attribute: Attribute[float], value: float) -> None:
-    if not (is_amount(value) and value < math.inf):
+    if not is_duration(value):
         raise ConfigurationError(f"{attribute.name} must be seconds, not {value!r}")
 
 
@@ -141,8 +146,9 @@ class Settings:
         return task_id.removeprefix(f"{self.name}:")
 
     def model_of(self, order: Order) -> Optional[str]:
-        """The model that is to have a call."""
-        return order.model or self.model
+        """The model that is to have a call; what it is accepted with says it, too."""
+        accepted = (order.accept or {}).get("model")
+        return order.model or (accepted if isinstance(accepted, str) else self.model)
 
     def session_type_of(self, order: Order) -> Optional[str]:
         """``"live"`` for a call of GPT-Live, None where the client decides."""
