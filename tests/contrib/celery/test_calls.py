@@ -16,8 +16,10 @@ from realtime_sync import RealtimeClient, call_control, live
 from realtime_sync.audio.telephony import AUDIOSOCKET
 from realtime_sync.contrib.celery import (
     Call,
+    CallOver,
     CommandFailed,
     Fleet,
+    FleetError,
     Limits,
     Line,
     RemoteCall,
@@ -234,6 +236,10 @@ def test_call_that_reaches_a_limit_says_goodbye_and_ends(here: Here) -> None:
         ({"limits": {"cost": float("nan")}}, "cost must be a number"),
         ({"limits": 7}, "limits are a mapping"),
         ({"model": "other", "limits": {"cost": 1}}, "nobody has said what other costs"),
+        (
+            {"accept": {"model": "other"}, "call_id": "rtc_1", "limits": {"cost": 1}},
+            "nobody has said what other costs",
+        ),
         ({"metadata": {"text": "x" * (1 << 20)}}, "in 1,048,576 bytes, not"),
     ],
 )
@@ -273,6 +279,74 @@ def ends(line: socket.socket) -> bool:
         return b"" == line.recv(1)
     except ConnectionResetError:
         return True  # It had not read everything.
+
+
+@contextmanager
+def tellers(
+    call: RemoteCall, count: int, patch: pytest.MonkeyPatch
+) -> Iterator[list[type[Exception]]]:
+    """
+    So many who tell a call something that is being opened, each held up by that.
+
+    Gives what their commands failed with, once all are over.
+    """
+    held_up, failures = threading.Semaphore(0), list[type[Exception]]()
+    wait_open = Call.wait_open
+
+    def waiting(call: Call, timeout: float) -> None:
+        held_up.release()
+        # However long the test takes to let it go on.
+        wait_open(call, START)
+
+    def tell() -> None:
+        try:
+            call.say("Good evening.", timeout=START)
+        except FleetError as exc:
+            failures.append(type(exc))
+
+    patch.setattr(Call, "wait_open", waiting)
+    threads = [threading.Thread(target=tell, name="teller") for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for _ in threads:
+        assert held_up.acquire(timeout=START)
+    yield failures
+    for thread in threads:
+        thread.join(START)
+
+
+def test_worker_whose_commands_all_wait_is_not_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its calls are not given up because one of them is being opened."""
+    monkeypatch.setattr("realtime_sync.contrib.celery.control.ANSWERERS", 3)
+    with serve(agent=answer, workers=1) as model:
+        with fleet_in_memory(model.url, []) as fleet, working(fleet, "here"):
+            call = Here(model, fleet, []).start(stream=True)
+            with tellers(call, 3, monkeypatch) as failures:
+                workers = looked(lambda: fleet.workers(timeout=0.2), 1)
+                line, name = line_of(call)
+                line.sendall(framed(1, name))
+            with line:
+                call.hang_up()
+                result = call.result(START)
+
+    assert [1] == [row.calls for row in workers]
+    assert [] == failures
+    assert "hung up" == result.ended
+
+
+def test_command_that_waits_for_a_call_that_is_hung_up_says_that_it_is_over(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hanging up waits for nobody, and ends the others' waiting."""
+    call = here.start(stream=True)
+    with tellers(call, 5, monkeypatch) as failures:
+        call.hang_up()
+    result = call.result(START)
+
+    assert [CallOver] * 5 == failures
+    assert "hung up" == result.ended
 
 
 @pytest.mark.parametrize("model", [MODEL, LIVE])
