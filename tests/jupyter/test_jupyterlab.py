@@ -21,7 +21,7 @@ from realtime_sync.server import serve
 from realtime_sync.server.voice import DEMO_QUESTION
 from tests.browser import CHROMIUM, Page, page, with_microphone
 from tests.jupyter import lab
-from tests.web.voice_page import RATE, played, spoken, start
+from tests.web.voice_page import answers, played, spoken, start
 
 pytestmark = [
     pytest.mark.deep,
@@ -146,36 +146,21 @@ def test_questions_are_heard_right(held: Held) -> None:
     assert [STORY, ANSWER] * TIMES == users
 
 
-def answers(held: Held) -> list[tuple[float | None, numpy.ndarray[Any, Any], int]]:
-    """Of each answer: what was heard by the mirror, what came, what was played."""
-    spoken = [item for item in held.snapshot.items if item.role == "assistant"]
-    found, at = [], 0
-    for item, samples in zip(spoken, held.sent, strict=True):
-        end = at + len(samples)
-        if item.truncated:
-            end = next(cut for cut in held.cuts if cut > at)
-        found.append((item.heard_ms, samples, end - at))
-        at = end
-    return found
-
-
 def test_answers_samples_are_what_the_audio_thread_plays(held: Held) -> None:
     """Those before the cut of each that was cut, and all of the others."""
-    heard = [samples[:size] for _, samples, size in answers(held)]
+    found = answers(held.snapshot, held.sent, held.cuts)
+    heard = [each.sent[: each.size] for each in found]
 
     numpy.testing.assert_array_equal(numpy.concatenate(heard), held.played)
 
 
 def test_speaking_truncates_to_what_was_played(held: Held) -> None:
     """Within 50 ms, in that of three whose moment no busy machine has spoilt."""
-    cut = [
-        abs(heard - size * 1000 / RATE)
-        for heard, _, size in answers(held)
-        if heard is not None
-    ]
+    found = answers(held.snapshot, held.sent, held.cuts)
+    off = [each.off_ms for each in found if each.off_ms is not None]
 
-    assert TIMES <= len(cut)
-    assert min(cut) < 50
+    assert TIMES <= len(off)
+    assert min(off) < 50
 
 
 def test_cells_that_run_again_leave_one_session_and_one_output(held: Held) -> None:
