@@ -597,7 +597,8 @@ def _asked(
         event_id=_text(command.event_id),
         epoch=snapshot.epoch,
     )
-    # Withdrawn from a session that was lost, it is sent to the one in its place.
+    # Withdrawn from a session that was lost, it is sent to the one in its place. What
+    # was recorded without ids is not the same for that.
     before = (
         each
         for each in snapshot.context
