@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .json_output import Commands, add_json_option
-from .score import add_report_options, tell
+from .score import add_report_options, earlier_run, tell
 from .server_options import (
     add_server_options,
     new_live_session,
@@ -66,6 +66,7 @@ def run(options: argparse.Namespace) -> int:
     from ..evaluation import CALL_CONFIG, Script
 
     script = Script.load(options.script)
+    before = earlier_run(options)
     with server_url(options) as url:
 
         def connect(name: str, config: Mapping[str, Any]) -> Session | live.LiveSession:
@@ -83,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
             patience=options.timeout,
             progress=_progress,
         )
-    return tell(table, options)
+    return tell(table, options, before)
 
 
 def _progress(done: int, total: int) -> None:

@@ -159,8 +159,9 @@ def run(options: argparse.Namespace) -> int:
     """Run the command."""
     from ..evaluation import evaluate
 
+    before = earlier_run(options)
     paths = [str(path) for path in options.recordings]
-    return tell(evaluate(paths, gates_of(options)), options)
+    return tell(evaluate(paths, gates_of(options)), options, before)
 
 
 def gates_of(options: argparse.Namespace) -> list[Gate]:
@@ -216,11 +217,24 @@ def _read_prices(path: Path) -> Prices:
         raise ConfigurationError(f"{path} is no price list: {exc}") from None
 
 
-def tell(table: Table, options: argparse.Namespace) -> int:
-    """Print a table, write what is asked for, and return the exit code."""
+def earlier_run(options: argparse.Namespace) -> Table | None:
+    """
+    The run to compare with, read before the calls are made that are compared with it.
+
+    Raises:
+        OSError: it cannot be read.
+        ConfigurationError: it is none, or there is no folder for what will be written.
+    """
     from ..evaluation import Table
 
-    before = None if options.against is None else Table.load(options.against)
+    for path in (options.junit, options.html, options.jsonl):
+        if path is not None and not path.parent.is_dir():
+            raise ConfigurationError(f"there is no folder {path.parent} for {path}")
+    return None if options.against is None else Table.load(options.against)
+
+
+def tell(table: Table, options: argparse.Namespace, before: Table | None) -> int:
+    """Print a table, write what is asked for, and return the exit code."""
     if options.junit is not None:
         table.to_junit(options.junit)
     if options.jsonl is not None:

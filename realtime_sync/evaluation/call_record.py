@@ -216,19 +216,19 @@ class CallRecord:
         return measures.stopped_within_ms(self, number("most", most))
 
     def tool_called(
-        self, name: str, *, times: Optional[int] = None, **arguments: object
+        self, tool: str, /, *, times: Optional[int] = None, **arguments: object
     ) -> Verdict:
         """
         Whether a tool was called with these arguments.
 
         Args:
-            name: of the tool.
+            tool: its name.
             times: exactly how often; at least once by default.
             arguments: that the call must have; others are not looked at.
         """
         if times is not None:
             count("times", times)
-        return measures.tool_called(self, check_text("name", name), times, arguments)
+        return measures.tool_called(self, check_text("tool", tool), times, arguments)
 
     def says(self, text: str) -> Verdict:
         """Whether the caller heard these words."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Optional, Protocol, Union
@@ -9,6 +10,7 @@ from typing import Optional, Protocol, Union
 from ..errors import ConfigurationError
 from ..report import Problem
 from ..telemetry import Prices, Tokens, percentile
+from .arguments import shown
 from .speech_intervals import Interval, joined
 from .turns import CallTurn, ToolUse
 from .verdict import Verdict
@@ -348,16 +350,22 @@ def _expected_lines(call: Call, expected: Expected) -> Sequence[str]:
     """
     if isinstance(expected, (str, Path)):
         path = Path(expected)
-        if path.is_dir():
+        # Those of os.path take words for no file, however many they are.
+        if os.path.isdir(path):
             path = path / f"{call.name}.txt"
-        if isinstance(expected, str) and not path.is_file():
-            if "/" not in expected and not path.suffix:
+        if isinstance(expected, str) and not os.path.isfile(path):
+            if "/" not in expected and not path.suffix[1:].isalpha():
                 return [expected]
-            raise ConfigurationError(f"there is no {path}, with the words expected")
+            raise ConfigurationError(
+                f"there is no {shown(str(path))}, with the words expected; words that "
+                "look like a file are given as a list of one"
+            )
         try:
             text = path.read_text(encoding="utf-8")
         except OSError as exc:
             raise ConfigurationError(f"cannot read {path}: {exc.strerror}") from exc
+        except UnicodeDecodeError as exc:
+            raise ConfigurationError(f"{path} is not UTF-8: {exc}") from None
         return [line for line in text.splitlines() if line.strip()]
     return expected or ()
 

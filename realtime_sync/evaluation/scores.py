@@ -103,8 +103,8 @@ class Table:
             OSError: the file cannot be read.
             ConfigurationError: it is no table.
         """
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
         try:
+            lines = Path(path).read_text(encoding="utf-8").splitlines()
             return cls(Score.from_dict(json.loads(line)) for line in lines if line)
         except (ValueError, RecursionError) as exc:
             raise ConfigurationError(f"{path} is no table of scores: {exc}") from None

@@ -73,6 +73,35 @@ def test_the_same_script_calls_gpt_live(tmp_path: Path, capsys: Output) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        (["--against", "none.jsonl"], "none.jsonl"),
+        (["--against", "calls.yaml"], "is no table of scores"),
+        (["--against", "latin.jsonl"], "is no table of scores"),
+        (["--junit", "none/out.xml"], "there is no folder none"),
+        (["--html", "none/out.html"], "there is no folder none"),
+        (["--jsonl", "none/out.jsonl"], "there is no folder none"),
+    ],
+    ids=["missing", "yaml", "latin", "junit", "html", "jsonl"],
+)
+def test_files_are_looked_at_before_anybody_is_called(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Output,
+    given: list[str],
+    problem: str,
+) -> None:
+    """After minutes of calls, what they were would be lost for a mistyped name."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "calls.yaml").write_bytes(EXAMPLE.read_bytes())
+    (tmp_path / "latin.jsonl").write_bytes(b"\xe9\n")
+
+    assert 2 == main(["call", "calls.yaml", "--local", *given])
+    assert problem in capsys.readouterr().err
+    assert not (tmp_path / "calls").exists()
+
+
+@pytest.mark.parametrize(
     ("text", "problem"), [("calls: [", "cannot be read"), ("calls: 5", "has calls")]
 )
 def test_a_script_that_is_none_is_bad_input(

@@ -198,6 +198,7 @@ def test_gates_are_assertions_of_the_call_too() -> None:
     assert call.tool_called("book", seats=2)
     assert not call.tool_called("book", seats=3)
     assert not call.tool_called("book", seats=2, wine=True)
+    assert not call.tool_called("book", name="Mary", tool="wine")
     assert call.says("for what time")
     assert call.never_says("refund")
 
@@ -213,6 +214,32 @@ def test_what_was_said_can_be_in_files(tmp_path: Path) -> None:
     assert gate.check(call.record())
     assert "1 turns are expected" in str(gate.check(call.record("short")))
     assert "there is no" in str(wer("no/where.txt", most=0).check(call.record()))
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["a b " * 200, "it is 3.50 for two", "version 2.0", "a\0b"],
+    ids=["long", "price", "version", "null"],
+)
+def test_words_are_not_taken_for_a_file(words: str) -> None:
+    """Whatever is in them: there is no such file, and they are measured."""
+    call = Call()
+    call.user(0.5, 1.5, "a b")
+
+    assert wer(words, most=1.0).check(call.record()).value is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("and/or", "a list of one"), ("latin.txt", "is not UTF-8")]
+)
+def test_a_file_of_words_that_cannot_be_read_makes_the_gate_fall(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, told: str
+) -> None:
+    """And says so; the other calls are measured."""
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9\n")
+    monkeypatch.chdir(tmp_path)
+
+    assert told in str(wer(name, most=1.0).check(good_call().record()))
 
 
 def test_words_that_nobody_knows_cannot_be_measured() -> None:
