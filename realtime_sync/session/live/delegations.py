@@ -34,6 +34,8 @@ MOST_WAITING: Final = 64
 """Delegations that wait for their turn; the oldest of more are given up."""
 _WORK: Final = "session.delegation.created"
 _HEARD: Final = "session.input_transcript.delta"
+_LOST: Final = "connection.lost"
+_RESTORED: Final = "connection.restored"
 _FAILED: Final = "That could not be done just now. Say so briefly."
 _LATE: Final = "That takes longer than expected. Say so briefly."
 ON_STALE: Final = ("note", "say", "drop")
@@ -139,6 +141,9 @@ class Delegations:
         self._wait = wait
         self._wake = wake
         self.answering: Optional[Answering] = None
+        # What was delegated before the latest loss. Without a lock: a loss is told
+        # before the thread begins that tells of the connection in its place.
+        self._before_loss: frozenset[str] = frozenset()
         # Guards everything below; functions run outside of it.
         self._lock = Lock()
         self._known: dict[str, None] = {}
@@ -150,7 +155,12 @@ class Delegations:
         self._over = False
         # Not ended by a loss: the watch is the session's, not a connection's.
         watches.add(
-            Watch(frozenset({_WORK, _HEARD}), self._accept, self._end, permanent=True)
+            Watch(
+                frozenset({_WORK, _HEARD, _LOST, _RESTORED}),
+                self._accept,
+                self._end,
+                permanent=True,
+            )
         )
 
     @property
@@ -190,7 +200,11 @@ class Delegations:
 
     def _accept(self, event: Any) -> None:
         if isinstance(event, events.DelegationCreated):
-            self._created(event)
+            work = event.delegation
+            name, target = getattr(work, "id", None), getattr(work, "target", None)
+            self._created(name, target, event.offset_ms)
+        elif event.type in (_LOST, _RESTORED):
+            self._look_after_loss(event.type)
         elif self._running:
             now = monotonic()
             # Those that wait as well: what is said meanwhile belongs to their sentence.
@@ -199,10 +213,27 @@ class Delegations:
                 task.stirred.set()
                 self._wake()
 
-    def _created(self, event: events.DelegationCreated) -> None:
-        delegation = event.delegation
-        name = getattr(delegation, "id", None)
-        if getattr(delegation, "target", None) != "client" or not isinstance(name, str):
+    def _look_after_loss(self, kind: str) -> None:
+        """
+        Take up what was delegated before the session has used its new connection.
+
+        It is in the mirror, and nobody was told: a session that is attached again
+        goes on meanwhile.
+        """
+        session = self._host()
+        if session is None:
+            return
+        snapshot = session.snapshot
+        if kind == _LOST:
+            self._before_loss = frozenset(snapshot.delegations)
+            return
+        for name, work in snapshot.delegations.items():
+            known = name in self._before_loss or work.epoch != snapshot.epoch
+            if work.state == "open" and not known:
+                self._created(name, work.target, work.offset_ms)
+
+    def _created(self, name: object, target: object, offset: object) -> None:
+        if target != "client" or not isinstance(name, str):
             return
         answering = self.answering
         if answering is None:
@@ -221,7 +252,6 @@ class Delegations:
             self._known[name] = None
             _bound(self._known)
             self._latest += 1
-            offset = event.offset_ms
             task = Task(
                 session,
                 id=name,

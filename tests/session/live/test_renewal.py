@@ -576,3 +576,38 @@ def test_output_that_was_given_just_before_a_loss_is_no_open_call() -> None:
         work = session.snapshot.delegations["item_1"]
 
         assert ("abandoned", "answered") == (work.state, work.calls["call_1"].state)
+
+
+def test_what_is_delegated_while_it_attaches_again_is_answered_once() -> None:
+    """The session goes on before the new connection is in use."""
+    asked: list[str] = []
+    over = Event()
+
+    def answer(frame: dict[str, Any]) -> Any:
+        if frame["type"] != "session.update":
+            return None
+        # What was told before the loss is told again, with what is new.
+        return [
+            {"type": "session.updated", "session": server.session},
+            *(delegated(name) for name in names),
+        ]
+
+    names: list[str] = []
+    server = LiveServer(answer)
+    with live_session(server, call_id="live_u0_1", reconnect=POLICY) as (session, _):
+        server.feed(delegated("unanswered"))
+        session.delegate(lambda task: asked.append(task.id))
+
+        @session.on("delegation.finished", inline=True)
+        def ended(event: Any) -> None:
+            if event.delegation_id == "last":
+                over.set()
+
+        server.feed(delegated("known"))
+        names += ["unanswered", "known", "new"]
+        server.transport.cut(1006)
+        server.feed(delegated("last"), delegated("new"))
+        # One after the other, so that this is the end of all.
+        assert over.wait(LONG)
+
+    assert ["known", "new", "last"] == asked
