@@ -258,6 +258,7 @@ class Caller:
         """Press keys of a telephone: tones, or what the carrier has for them."""
         sound = self.conditions.keys(digits)
         self._hear_first()
+        self._check_in_call()
         if self._telephone is not None:
             self._telephone.press(digits.upper())
             return
@@ -316,9 +317,12 @@ class Caller:
         if self._owed:
             self.hear()
 
-    def _speak(self, sound: Sound, kind: str) -> None:
+    def _check_in_call(self) -> None:
         if self._session.closed or self._record is not None:
             raise LocalProtocolError("the call is over; nothing more can be said")
+
+    def _speak(self, sound: Sound, kind: str) -> None:
+        self._check_in_call()
         self._after = self._hearing.forget()
         spoken = self._microphone.say(sound, kind)
         self._time.until(spoken.over)

@@ -176,6 +176,10 @@ def test_a_caller_without_a_file_leaves_none(tmp_path: Path) -> None:
     assert not caller.path.exists()
     with pytest.raises(errors.LocalProtocolError):
         caller.say("more")
+    with pytest.raises(errors.LocalProtocolError):
+        caller.interrupt("more")
+    with pytest.raises(errors.LocalProtocolError):
+        caller.dtmf("5")
 
 
 def test_a_server_that_goes_ends_the_call_and_not_the_caller() -> None:
