@@ -71,7 +71,8 @@ class OpenTelemetry:
             server: URL of the server, for ``server.address`` and ``server.port``.
 
         Returns:
-            Subscriptions; cancel them to stop.
+            Subscriptions; cancel them to stop. Spans that are open then are not ended,
+            and so not exported.
         """
         told = server_attributes(server)
         if session.session_type == "live":
