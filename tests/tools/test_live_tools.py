@@ -383,7 +383,7 @@ def test_call_for_which_there_is_no_thread_is_answered(
         start(thread)
 
     monkeypatch.setattr(Thread, "start", refuse)
-    with scene(slow, forecast) as play:
+    with scene(slow, forecast, threads=None) as play:
         play.feed(created("resp_1"), called("call_1", "slow", arguments="{}"))
         first = play.outputs(1)
         play.feed(called("call_2"), ended("resp_1"))

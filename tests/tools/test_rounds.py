@@ -215,7 +215,8 @@ def test_a_session_that_is_closed_as_a_round_begins_to_wait_ends_it(
         """Closes the session when it is cleared first."""
 
         def clear(self) -> None:
-            if not closed and "tools" in threading.current_thread().name:
+            name = threading.current_thread().name
+            if not closed and (name.endswith(" tools") or " round " in name):
                 closed.append(True)
                 session.close()
                 ended.set()
@@ -313,10 +314,7 @@ def test_a_turn_that_is_never_committed_does_not_leave_the_model_silent(
 
 
 def test_a_call_for_which_there_is_no_thread_is_answered(
-    session: Session,
-    transport: MemoryTransport,
-    sent: Sent,
-    monkeypatch: pytest.MonkeyPatch,
+    transport: MemoryTransport, sent: Sent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And so are the others; the model is asked to go on."""
     start = threading.Thread.start
@@ -330,12 +328,13 @@ def test_a_call_for_which_there_is_no_thread_is_answered(
         """Never run."""
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    session.tool(broken)
-    session.tool(double)
-    calls = [("broken", {}), ("double", {"x": 4})]
-    transport.feed(*frames.answer(calls=calls)({}))
-    sent.wait(2, 1)
-    rounds_over(session)
+    with connect("m", transport=transport, threads=None, timeout=5) as session:
+        session.tool(broken)
+        session.tool(double)
+        calls = [("broken", {}), ("double", {"x": 4})]
+        transport.feed(*frames.answer(calls=calls)({}))
+        sent.wait(2, 1)
+        rounds_over(session)
 
     assert [{"error": "can't start new thread"}, 8] == sent.outputs()
 

@@ -11,7 +11,6 @@ import pytest
 from attrs.exceptions import FrozenInstanceError
 
 from realtime_sync.protocol.codec import Codec
-from realtime_sync.protocol.live import events
 from realtime_sync.protocol.registry import LIVE_ROWS, event_class
 from realtime_sync.state.live import fragments as pieces
 from realtime_sync.state.live.fragments import Fragment, Fragments, Timeline
@@ -27,7 +26,6 @@ from realtime_sync.state.live.reduce import (
     reduce_command,
 )
 from realtime_sync.state.live.snapshot import LiveSnapshot, recent
-from realtime_sync.types import UNSET
 
 CODEC = Codec(session_type="live")
 FRAMES = Path(__file__).parents[2] / "frames" / "live" / "server"
@@ -871,16 +869,6 @@ def test_what_cannot_have_been_taken_counts_as_nothing(odd: Any) -> None:
 
     assert 14.0 == snapshot.usage.seconds
     assert (0, 3) == snapshot.usage.backend["m"]
-
-
-def test_texts_that_were_recorded_without_ids_do_not_replace_each_other() -> None:
-    """Only what has an id can be known again."""
-    snapshot = LiveSnapshot()
-    for words, name in (("one", UNSET), ("two", UNSET), ("three", "e"), ("four", "e")):
-        command = events.ThinkingAppend(content=words, event_id=name)
-        snapshot = reduce_command(snapshot, command)
-
-    assert ["one", "two", "four"] == [each.content for each in snapshot.context]
 
 
 @pytest.mark.parametrize("name", [{}, {"event_id": ""}])
