@@ -30,7 +30,12 @@ FilePath = Union[str, "os.PathLike[str]"]
 
 _SUBTYPES = {"pcm16": "PCM_16", "g711_ulaw": "ULAW", "g711_alaw": "ALAW"}
 _QUIET = 1e-6
-_CANCELLED = 0.05
+_CANCELLED = 0.7
+"""
+Of what the loudest channel alone would leave in the mean of all: with less than this
+left, the others take it away.
+"""
+
 _CHUNKS = 1000
 """Chunks of a WAV file that are looked through for its sound."""
 
@@ -212,7 +217,8 @@ def _converted(
     """The file's audio in pieces of whatever length, in the target format."""
     with _opened(path, recorded) as file:
         channel = recorded.channel
-        if channel is not None and channel not in range(file.channels):
+        there = channel in range(file.channels) and not isinstance(channel, bool)
+        if channel is not None and not there:
             raise ConfigurationError(
                 f"{path} has channels 0 to {file.channels - 1}, and no {channel}"
             )
@@ -266,7 +272,8 @@ def _mixed(frames: Samples) -> Samples:
         powers = (frames**2).mean(axis=0)
         loudest = int(powers.argmax())
         power = float(powers[loudest])
-        if power > _QUIET and float((mean**2).mean()) < power * _CANCELLED**2:
+        least = power * (_CANCELLED / frames.shape[1]) ** 2
+        if power > _QUIET and float((mean**2).mean()) < least:
             mean = frames[:, loudest].copy()
     return mean
 
@@ -376,6 +383,12 @@ def _with_sizes(binary: IO[bytes]) -> Iterator[IO[bytes]]:
         yield copy
 
 
+def _is_chunk(head: bytes, left: int) -> bool:
+    """Whether this is the beginning of a chunk that ends before the file does."""
+    name, size = head[:4], int.from_bytes(head[4:], "little")
+    return len(head) == 8 and name.isascii() and 8 + size <= left and b"\0" not in name
+
+
 def _unsized_sound(binary: IO[bytes], total: int) -> int | None:
     """Where the sound of a WAV file begins that says it has none, and has."""
     binary.seek(0)
@@ -393,7 +406,7 @@ def _unsized_sound(binary: IO[bytes], total: int) -> int | None:
         name, size = struct.unpack("<4sI", chunk)
         at += 8
         if name == b"data":
-            unsized = size == 0 and whole + 8 != total
-            return at if unsized and at < total else None
+            wrong = whole + 8 != total or not _is_chunk(binary.read(8), total - at)
+            return at if size == 0 and wrong and at < total else None
         at += size + size % 2
     return None

@@ -152,6 +152,23 @@ def wave_of(seconds: float = 0.5) -> Any:
     return 0.5 * numpy.sin(numpy.arange(int(8000 * seconds)) / 3)
 
 
+@pytest.mark.parametrize("chunk, heard", [(b"", True), (b"LIST\x04\0\0\0INFO", False)])
+def test_a_size_of_zero_in_a_file_whose_own_size_is_right(
+    tmp_path: Path, chunk: bytes, heard: bool
+) -> None:
+    """What follows tells whether there is sound: it is another chunk or it is none."""
+    path = tmp_path / "half.wav"
+    audio.write_wav(path, audio.tone(440, 0.5))
+    whole = bytearray(path.read_bytes())
+    data = whole.index(b"data")
+    whole[data + 4 : data + 8] = bytes(4)
+    whole[data + 8 : data + 8] = chunk
+    whole[4:8] = (len(whole) - 8).to_bytes(4, "little")
+    path.write_bytes(whole)
+
+    assert heard == bool(audio.read_file(path))
+
+
 @pytest.mark.parametrize("odd_chunk", [False, True])
 @pytest.mark.parametrize("sizes", [0, 0xFFFFFFFF])
 def test_a_wav_file_without_sizes_is_read_to_its_end(
@@ -227,7 +244,7 @@ def test_what_is_no_number_is_heard_as_no_more_than_a_click(
     assert numpy.isnan(number) == (bytes(16_000) == pcm)
 
 
-@pytest.mark.parametrize("factor", [-1.0, -0.99])
+@pytest.mark.parametrize("factor", [-1.0, -0.99, -0.9, -0.6])
 def test_channels_that_cancel_each_other_out_are_heard(
     tmp_path: Path, factor: float
 ) -> None:
@@ -235,6 +252,19 @@ def test_channels_that_cancel_each_other_out_are_heard(
     path = sided(tmp_path / "anti.wav", wave_of(), factor * wave_of())
 
     assert audio.level(audio.read_file(path)).peak > -8
+
+
+@pytest.mark.parametrize("channels", [2, 3, 5])
+def test_one_channel_among_silent_ones_is_mixed_as_always(
+    tmp_path: Path, channels: int
+) -> None:
+    """Silence takes nothing away."""
+    frames = numpy.zeros((4000, channels))
+    frames[:, 0] = wave_of()
+    soundfile.write(tmp_path / "many.wav", frames, 8000)
+    level = audio.level(audio.read_file(tmp_path / "many.wav"))
+
+    assert -6 - 20 * numpy.log10(channels) == pytest.approx(level.peak, abs=0.5)
 
 
 def test_channels_are_told_apart(tmp_path: Path) -> None:
@@ -247,6 +277,8 @@ def test_channels_are_told_apart(tmp_path: Path) -> None:
     assert 24_000 == len(left)
     with pytest.raises(ConfigurationError, match="0 to 1, and no 2"):
         audio.read_file(path, channel=2)
+    with pytest.raises(ConfigurationError, match="no True"):
+        audio.read_file(path, channel=True)
     with pytest.raises(ConfigurationError, match="no -1"):
         list(audio.file_blocks(path, channel=-1))
 
