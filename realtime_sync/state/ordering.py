@@ -18,8 +18,8 @@ items stay in it as tombstones, so that what names them later still finds its pl
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, filterfalse
 from typing import Final, Union
 
 from attrs import field, frozen
@@ -76,6 +76,12 @@ class Order:
     def ids(self) -> tuple[str, ...]:
         """Every item in order, tombstones included."""
         return (*chain.from_iterable(self._runs), *self._end)
+
+    def latest(self) -> Iterator[str]:
+        """Return the items that are in the conversation, the last ones first."""
+        runs = chain((self._end,), reversed(self._runs))
+        ids = chain.from_iterable(map(reversed, runs))
+        return filterfalse(self.dead.__contains__, ids)
 
     @property
     def visible(self) -> tuple[str, ...]:

@@ -62,6 +62,16 @@ class PersistentMap(Mapping[str, V], Generic[V]):
                 del merged[each]
         return merged
 
+    def latest(self) -> Iterator[V]:
+        """Yield the values, about the latest first. O(1) for each one."""
+        layers = (self._recent, self._changes, self._settled)
+        for at, layer in enumerate(layers):
+            for key in reversed(layer):
+                value = layer[key]
+                newer = any(key in above for above in layers[:at])
+                if value is not _GONE and not newer:
+                    yield value
+
     def get(self, key: str, default: object = None) -> Any:
         """Return what is under a key, or something else."""
         found = self._changed_to(key)

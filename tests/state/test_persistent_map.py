@@ -18,6 +18,22 @@ STEPS = st.one_of(
 )
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.lists(STEPS, max_size=20), st.integers(0, 6), st.integers(0, 6))
+def test_the_latest_are_all_of_them_once(
+    steps: list[Any], recent: int, changes: int
+) -> None:
+    """With the values that they have now, whichever layers they are in."""
+    mapping: PersistentMap[int] = PersistentMap()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(persistent_map, "MOST_RECENT", recent)
+        patch.setattr(persistent_map, "MOST_CHANGES", changes)
+        for step, argument in steps:
+            mapping = getattr(mapping, step)(argument)
+
+    assert sorted(mapping.flat().values()) == sorted(mapping.latest())
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(STEPS, max_size=20),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional, Union
+from collections.abc import Iterator
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Final, Optional, Union
 
 from ...protocol.dialects.server_quirks import CUMULATIVE, INCREMENTS, INTERIM
 from .. import ordering
@@ -29,6 +31,9 @@ from .attribution import unnamed
 
 if TYPE_CHECKING:
     from ...protocol import events
+
+LOOKED_BACK: Final = 128
+"""The latest items among which one is looked for that an event does not name."""
 
 Announcement = Union[
     "events.InputAudioBufferSpeechStarted",
@@ -104,7 +109,7 @@ def cleared(snapshot: Snapshot, event: events.InputAudioBufferCleared) -> Snapsh
     """`input_audio_buffer.cleared`: what was announced of it will not come."""
     gone = [
         item.id
-        for item in snapshot.announced
+        for item in _lately_announced(snapshot)
         if item.role == "user" and not item.committed
     ]
     return drop(snapshot, gone) if gone else snapshot
@@ -207,8 +212,8 @@ def _has_words(event: Transcription) -> bool:
 
 
 def _lists_none(snapshot: Snapshot) -> bool:
-    users = [item.id for item in snapshot.items if item.role == "user"]
-    return all(each.startswith(UNNAMED) for each in users)
+    users = (item for item in _latest(snapshot) if item.role == "user")
+    return all(item.id.startswith(UNNAMED) for item in users)
 
 
 def _unnamed_item(snapshot: Snapshot) -> tuple[Snapshot, Item]:
@@ -220,10 +225,26 @@ def _unnamed_item(snapshot: Snapshot) -> tuple[Snapshot, Item]:
 
 def _last_untranscribed(snapshot: Snapshot) -> Optional[Item]:
     """Return the latest spoken item that still waits for its transcript."""
-    for item in (*reversed(snapshot.announced), *reversed(snapshot.items)):
+    for item in chain(_lately_announced(snapshot), _latest(snapshot)):
         if item.role == "user" and _awaits_transcript(item):
             return item
     return None
+
+
+def _lately_announced(snapshot: Snapshot) -> Iterator[Item]:
+    """Yield announced items, about the latest first, as far as `LOOKED_BACK`."""
+    overlay = snapshot._overlay
+    below = islice(snapshot._base.latest(), LOOKED_BACK)
+    rest = (item for item in below if item.id not in overlay)
+    for item in chain(reversed(list(overlay.values())), rest):
+        if item.announced:
+            yield item
+
+
+def _latest(snapshot: Snapshot) -> Iterator[Item]:
+    """Return the last items of the conversation, as far as `LOOKED_BACK`."""
+    ids = islice(snapshot._order.latest(), LOOKED_BACK)
+    return filter(None, (find(snapshot, each) for each in ids))
 
 
 def _awaits_transcript(item: Item) -> bool:

@@ -12,6 +12,7 @@ from realtime_sync.protocol.dialects.server_quirks import (
     habits_of,
 )
 from realtime_sync.state.growing_text import MOST_TEXT
+from realtime_sync.state.reducers import input_audio
 from tests.state.mirror_builder import MISSING, Mirror, message
 
 TRANSCRIPTION = "conversation.item.input_audio_transcription."
@@ -378,3 +379,34 @@ def test_a_transcription_that_never_ends_is_kept_up_to_a_bound_and_noted() -> No
     assert item is not None
     assert MOST_TEXT == len(item.content[0].transcript or "")
     assert "endless_text" in mirror.kinds
+
+
+@pytest.mark.parametrize("items", [10, 2_000])
+def test_what_names_no_item_is_looked_for_among_the_latest(
+    items: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the conversation is: each event would cost more than the last."""
+    monkeypatch.setattr(input_audio, "LOOKED_BACK", 8)
+    mirror = Mirror()
+    previous = None
+    for number in range(items):
+        mirror.user(f"u{number}", previous)
+        previous = f"u{number}"
+    mirror.tell("conversation.item.deleted", item_id=previous)
+    mirror.tell("input_audio_buffer.speech_started", item_id="early", audio_start_ms=0)
+    mirror.tell("input_audio_buffer.speech_started", item_id="next", audio_start_ms=5)
+    looked_at: list[str] = []
+    find = input_audio.find
+    monkeypatch.setattr(
+        input_audio,
+        "find",
+        lambda snapshot, id: looked_at.append(id) or find(snapshot, id),
+    )
+    mirror.tell(TRANSCRIPTION + "delta", delta="Hel")
+    mirror.tell("input_audio_buffer.cleared")
+    cleared = mirror.snapshot.announced
+    mirror.tell(TRANSCRIPTION + "delta", delta="lo")
+
+    assert () == cleared
+    assert ["late_event"] == mirror.kinds
+    assert len(looked_at) <= 2 * 8
