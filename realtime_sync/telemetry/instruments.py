@@ -134,7 +134,7 @@ class Instruments:
 
         Args:
             operation: whose.
-            at: when, in seconds of the monotonic clock; None for now.
+            at: when, in seconds of the monotonic clock; None for this moment.
         """
         if operation.first is None:
             operation.first = time.monotonic() if at is None else at
