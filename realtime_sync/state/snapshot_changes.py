@@ -73,7 +73,8 @@ def put_growing(snapshot: Snapshot, item: Item) -> Snapshot:
 
 def put_part(snapshot: Snapshot, item: Item, index: int, part: Part) -> Snapshot:
     """Store an item with another part at an index; deltas on it become cheap."""
-    if item.id in snapshot._overlay:
+    # On one that is closed the next delta is late, which the short way would not see.
+    if item.id in snapshot._overlay and not item.closed:
         growth = Growth(item.id, index, item, snapshot._overlay)
         return regrown(changed_in(snapshot, "_growth", growth), part.__dict__)
     parts = (*item.content[:index], part, *item.content[index + 1 :])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from realtime_sync.state.snapshot import Snapshot
@@ -58,6 +58,7 @@ def settled(snapshot: Snapshot) -> Snapshot:
 
 
 @given(st.lists(st.sampled_from(sorted(STEPS)), max_size=25))
+@example(["ended", "done", "done", "speech"])
 @settings(max_examples=60, deadline=None)
 def test_the_short_way_comes_to_what_the_long_way_comes_to(steps: list[str]) -> None:
     """Whatever deltas fall where, and whatever comes between them."""
