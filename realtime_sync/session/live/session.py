@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from threading import RLock, Thread
 from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union, overload
@@ -219,7 +220,9 @@ class LiveSession(BaseSession[LiveSnapshot]):
         if idle is None:
             return None
         if self.is_open and parts.sender.held is None and idle.take():
-            self.input_audio.send_silence(PIECE)
+            # Another thread may close the session meanwhile, and needs no silence.
+            with suppress(ConnectionClosed):
+                self.input_audio.send_silence(PIECE)
         left = idle.wait()
         return PIECE if left is None else min(left, PIECE)
 
