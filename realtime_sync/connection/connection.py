@@ -277,29 +277,27 @@ class Connection:
         Returns:
             False when it had been asked for already.
         """
-        try:
-            with self._lock:
-                if self._closing is not None or self._transport is None:
-                    return False
+        with self._lock:
+            transport = self._transport
+            first = self._closing is None
+            if transport is None or (self._down and not first):
+                return False
+            if first:
                 self._closing = deadline
-            # Not under the lock, which the end takes: this writes to the socket.
-            self._transport.begin_close(code, reason)
-            if self._loop is not None:
-                # The timer that is set may be an interval of pings away.
-                self._loop.call(self._tick)
-        except BaseException:
-            # An interrupt: whoever closes again must find that nobody has asked yet,
-            # or he waits for the answer to a close frame that was never queued.
-            if self._closing is deadline:
-                self._closing = None
-            raise
-        return True
+        # By whoever asks, once each: a signal may have stopped the first one here, and
+        # its handler waits for the answer to a close frame. Not under the lock, which
+        # the end takes: this writes to the socket.
+        transport.begin_close(code, reason)
+        if self._loop is not None:
+            # The timer that is set may be an interval of pings away.
+            self._loop.call(self._tick)
+        return first
 
     def held_here(self) -> bool:
         """Whether the calling thread is inside of something that the end waits for."""
-        transport = self._transport
-        return held_here(self._lock) or (
-            transport is not None and transport.held_here()
+        return held_here(self._lock) or any(
+            part is not None and part.held_here()
+            for part in (self._transport, self._loop)
         )
 
     def abort(self) -> None:
@@ -420,7 +418,7 @@ class Connection:
         except BaseException as exc:  # Should never run: it must still end.
             self.disconnected(_ABNORMAL, str(exc), exc)
         else:
-            closing = self._closing  # Read once: an interrupted close takes it back.
+            closing = self._closing
             step = self._step if closing is None else closing.remaining()
             pause = _HOUSEKEEPING if step is None else step
             self._timer = loop.call_later(pause, self._tick)

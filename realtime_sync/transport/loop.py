@@ -99,6 +99,8 @@ class Loop:
         self._waker: Optional[Waker] = None
         # Whether a wake is under way: one is enough for many calls.
         self._woken = False
+        # Threads in the middle of it: what they have noted may not be done yet.
+        self._waking: set[int] = set()
         self._calls: deque[Callable[[], None]] = deque()
         # By the number of their sockets. Touched by the loop alone, as are the
         # selector, the timers and `_again`.
@@ -115,6 +117,11 @@ class Loop:
     def on_loop(self) -> bool:
         """Whether the calling thread is the loop."""
         return get_ident() == self.ident
+
+    def held_here(self) -> bool:
+        """Whether the calling thread is waking the loop, which its end waits for."""
+        waker = self._waker
+        return waker is not None and waker.held_here()
 
     def start(self) -> None:
         """
@@ -151,10 +158,15 @@ class Loop:
         # Its own thread looks before it waits again. Who finds `_woken` set has
         # appended before the loop takes the calls, which it does after clearing.
         # One that has not been started looks before it waits for the first time.
-        waker = self._waker
-        if waker is not None and not self._woken and get_ident() != self.ident:
-            self._woken = True
+        waker, ident = self._waker, get_ident()
+        if waker is None or ident == self.ident:
+            return
+        # A signal may strike behind the note that the loop is woken: its handler, which
+        # may wait for the loop, wakes it itself.
+        if not self._woken or ident in self._waking:
             try:
+                self._waking.add(ident)
+                self._woken = True
                 waker.wake()
             except BaseException:
                 # A Ctrl-C, perhaps before anything was written: others have seen
@@ -162,6 +174,8 @@ class Loop:
                 self._woken = False
                 waker.wake()
                 raise
+            finally:
+                self._waking.discard(ident)
 
     def at_turn_end(self, run: Callable[[], None]) -> None:
         """

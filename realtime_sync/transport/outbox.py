@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from itertools import accumulate
+from itertools import accumulate, compress
 from threading import Event, Lock, get_ident
 from typing import Any, Optional
 
@@ -149,7 +149,7 @@ class Outbox:
         self._lock = Lock()
         # Which thread had it last. Not cleared, because an interrupt between that and
         # the release would leave it locked.
-        self._holder: Optional[int] = None
+        self._holder: deque[int] = deque(maxlen=1)
         self._control: deque[Entry] = deque()
         self._pongs: deque[bytes] = deque(maxlen=MOST_PONGS)
         self._data: deque[Entry] = deque()
@@ -170,7 +170,7 @@ class Outbox:
 
     def held_here(self) -> bool:
         """Whether the calling thread is sending, for one that a signal interrupted."""
-        return self._lock.locked() and self._holder == get_ident()
+        return self._lock.locked() and get_ident() in self._holder
 
     @property
     def _over(self) -> bool:
@@ -266,14 +266,12 @@ class Outbox:
         while progressed and not self.empty:
             # Looked at again after the lock is free: who posted while it was held
             # has found it taken and left his frame to this thread.
-            held: list[bool] = []
+            held: list[None] = []
             try:
-                held.extend(map(self._lock.acquire, (False,)))
-                if held[0]:
-                    self._holder = get_ident()
-                progressed = held[0] and self._write_all()
+                held.extend(self._taking((False,)))
+                progressed = bool(held) and self._write_all()
             finally:
-                if held and held[0]:
+                if held:
                     self._lock.release()
 
     def closing(self, deadline: Deadline) -> bool:
@@ -288,27 +286,37 @@ class Outbox:
         return True
 
     def _flush(self, entry: Entry, deadline: Deadline) -> None:
-        held: list[bool] = []
+        held: list[None] = []
         try:
-            # In one call into C, so that an interrupt cannot leave it locked. Nearly
-            # always it is free, and nobody needs to know how long to wait.
-            held.extend(map(self._lock.acquire, (False,)))
-            if not held[0]:
-                patience = acquire_timeout(deadline)
-                held.extend(map(self._lock.acquire, (True,), (patience,)))
-            if not held[-1]:
+            # Nearly always it is free, and nobody needs to know how long to wait.
+            held.extend(self._taking((False,)))
+            if not held and self.held_here():
+                return  # This is a signal's handler; what it interrupted goes on.
+            if not held:
+                held.extend(self._taking((True,), (acquire_timeout(deadline),)))
+            if not held:
                 raise WaitTimeout("another thread's frame blocks the connection")
-            self._holder = get_ident()
             while not entry.done:
-                self._raise_if_over()
-                if not self._write_all() and not self._over:
+                if not self._write_all() and not entry.done:
+                    self._raise_if_over()
                     if not self._wait_writable(deadline):
                         raise WaitTimeout("the server does not take any more bytes")
         finally:
-            if held and held[-1]:
+            if held:
                 self._lock.release()
         # Something may have been posted while this thread held the lock.
         self.drain()
+
+    def _taking(self, *arguments: tuple[float, ...]) -> Iterator[None]:
+        """
+        Gives one thing if the send lock is taken, nothing if it is not.
+
+        To be exhausted by one call into C, which takes the lock, notes whose it is and
+        tells the caller: between these no signal can strike, whose handler would wait
+        for its own thread, or whose exception would leave the lock taken.
+        """
+        taken = map(self._lock.acquire, *arguments)
+        return map(self._holder.append, compress((get_ident(),), taken))
 
     def _raise_if_over(self) -> None:
         if isinstance(self.broken, ConnectionClosed):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from threading import RLock
 from typing import Any, Final
 
-from ..deadline import Deadline
+from ..deadline import Deadline, held_here
 
 READ: Final = 1
 WRITE: Final = 4
@@ -81,6 +81,10 @@ class Waker:
                 self._near.send(b"\0")
             except OSError:
                 pass  # Full, and so it wakes already.
+
+    def held_here(self) -> bool:
+        """Whether the calling thread is waking, for one that a signal interrupted."""
+        return held_here(self._lock)
 
     def drain(self) -> None:
         """Be ready to wake again. The waiting thread."""

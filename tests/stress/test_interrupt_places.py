@@ -1,11 +1,7 @@
 """
 Ctrl-C at every place of a call: the session goes on or ends, nothing else is raised.
 
-The interpreter looks for signals when a function begins and when a call into C
-returns. Those are the places, counted in this library and in the standard library's
-threading; a profile function raises there what the handler of a signal would. At other
-lines, such as the one that gives a lock back, no signal can strike. `tox -m deep` tries
-all of them, the default suite a tenth.
+`tox -m deep` tries all places, the default suite a tenth.
 """
 
 from __future__ import annotations
@@ -14,50 +10,18 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from types import FrameType
 from typing import Any, Optional
 
 import pytest
 
-import realtime_sync
 from realtime_sync import Router, Threads, connect
 from realtime_sync.errors import RealtimeError, WaitTimeout
 from realtime_sync.testing import MemoryTransport
 from tests.rawserver import GREETING, Gone, Peer
 from tests.stress.sequenced_server import Place
+from tests.strike import LIBRARY, Strike
 
 LONG, SOON = 10.0, 3.0
-TRACED = (str(Path(realtime_sync.__file__).parent), threading.__file__)
-
-
-class Strike:
-    """Raises `KeyboardInterrupt` at one place, once, while it is entered."""
-
-    def __init__(self, after: int, within: tuple[str, ...] = TRACED) -> None:
-        self.where: Optional[str] = None
-        self._left = after
-        self._within = within
-
-    def __enter__(self) -> Strike:
-        sys.setprofile(self._at)
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        sys.setprofile(None)
-
-    def _at(self, frame: FrameType, kind: str, argument: object) -> None:
-        if kind not in ("call", "c_return") or self.where is not None:
-            return
-        code = frame.f_code
-        if not code.co_filename.startswith(self._within):
-            return
-        self._left -= 1
-        if self._left == 0:
-            self.where = (
-                f"{kind} in {code.co_name}, {code.co_filename}:{frame.f_lineno}"
-            )
-            raise KeyboardInterrupt
 
 
 def item_events(number: int, command: Any) -> Iterator[dict[str, Any]]:
@@ -281,7 +245,7 @@ def opened_again(mode: str, every: int) -> list[str]:
     with opener(**MODES[mode]) as opened:
         before = set(threading.enumerate())
         while True:
-            strike = Strike(place, TRACED[:1])
+            strike = Strike(place, (LIBRARY,))
             try:
                 with strike:
                     session = opened()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
-from types import FrameType
 from typing import Optional
 
 import pytest
@@ -15,11 +14,12 @@ from hypothesis import strategies as st
 
 from realtime_sync.deadline import Deadline
 from realtime_sync.errors import ConnectionClosedOK, ConnectionLost, WaitTimeout
+from realtime_sync.transport import outbox as tested
 from realtime_sync.transport.base import Entry
 from realtime_sync.transport.outbox import Outbox
+from tests.strike import Strike
 
 SOON = 0.05
-TRACED = ("realtime_sync/transport/outbox.py", "realtime_sync/transport/base.py")
 
 
 class Kernel:
@@ -362,30 +362,6 @@ def test_an_interrupt_with_unknown_outcome_breaks_the_connection() -> None:
     assert b"he" == kernel.taken
 
 
-class Interrupter:
-    """
-    Raises `KeyboardInterrupt` where a signal's handler would, once.
-
-    The interpreter looks for signals when a function begins and when a call
-    into C returns; those are the places, counted within the outbox module.
-    """
-
-    def __init__(self, after: int) -> None:
-        self.left = after
-        self.struck = False
-
-    def __call__(self, frame: FrameType, kind: str, argument: object) -> None:
-        """Profile function."""
-        if kind not in ("call", "c_return") or self.struck:
-            return
-        if not frame.f_code.co_filename.endswith(TRACED):
-            return
-        self.left -= 1
-        if self.left == 0:
-            self.struck = True
-            raise KeyboardInterrupt
-
-
 @pytest.mark.parametrize("full", [(), (0,), (3, 0, 2), (1, 1, 0, 0, 4)])
 def test_an_interrupt_at_any_place_tears_nothing(full: tuple[int, ...]) -> None:
     """
@@ -406,16 +382,11 @@ def test_an_interrupt_at_any_place_tears_nothing(full: tuple[int, ...]) -> None:
             return min(allowed, len(data))
 
         outbox = Outbox(write, lambda deadline: True)
-        interrupter = Interrupter(place)
+        strike = Strike(place, (tested.__file__,))
         post(outbox, [b"<0>"])
-        sys.setprofile(interrupter)
-        try:
+        with suppress(KeyboardInterrupt), strike:
             send(outbox, [b"<1", b">"], Deadline(5))
-        except KeyboardInterrupt:
-            pass
-        finally:
-            sys.setprofile(None)
-        struck = interrupter.struck
+        struck = strike.where is not None
         post(outbox, [b"<pong>"], control=True)
         send(outbox, [b"<2>"], Deadline(5))
         whole = bytes(taken).replace(b"<pong>", b"")
