@@ -340,7 +340,7 @@ def test_a_response_that_falls_silent_is_given_up_if_asked_for() -> None:
     with pytest.raises(WaitTimeout):
         handle.result(LONG)
 
-    assert 0.09 <= monotonic() - started < 1.0
+    assert 0.09 <= monotonic() - started < LONG / 2
 
 
 def test_any_event_of_a_response_is_a_sign_of_life() -> None:

@@ -124,14 +124,13 @@ def test_a_turn_that_does_not_come_is_a_timeout(slow: Any, open_session: Open) -
     first = threading.Thread(target=lambda: session.ask("one"))
     first.start()
     agent.asked.acquire(timeout=LONG)
-    started = monotonic()
     with pytest.raises(WaitTimeout):
         session.ask("two", timeout=0.1)
-    took = monotonic() - started
+    waiting = first.is_alive()
     agent.release.set()
     first.join(LONG)
 
-    assert took < 1.0
+    assert waiting
     assert "late" == session.ask("three").text
 
 

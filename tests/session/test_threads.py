@@ -509,7 +509,7 @@ def test_session_that_waits_for_its_turn_to_be_dialed_is_closed_at_once(
     started = monotonic()
     report = sessions[2].close()
 
-    assert monotonic() - started < 2.0
+    assert monotonic() - started < LONG
     assert report.complete
     assert isinstance(report.error, ConnectionLost)
     go.set()
@@ -580,7 +580,7 @@ def test_close_is_bounded_although_the_server_streams_on(
     started = monotonic()
     report = session.close()
 
-    assert monotonic() - started < 2.0
+    assert monotonic() - started < LONG
     assert report.complete
 
 
@@ -677,7 +677,7 @@ def test_closing_the_threads_is_bounded_by_its_timeout(
     started = monotonic()
 
     assert threads.close(timeout=0.5)
-    assert monotonic() - started < 2.0
+    assert monotonic() - started < LONG
     assert session.close_report.complete
 
 

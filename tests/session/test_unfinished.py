@@ -361,13 +361,13 @@ def fail(session: Session) -> None:
 
 def text_of(session: Session) -> None:
     """Iterate over an answer."""
-    for _ in session.response.create().text_deltas(timeout=0.2):
+    for _ in session.response.create().text_deltas(timeout=1.0):
         fail(session)
 
 
 def events_of(session: Session) -> None:
     """Iterate over events; the error comes while one of them is looked at."""
-    stream = session.events("response.output_text.delta", timeout=0.2)
+    stream = session.events("response.output_text.delta", timeout=1.0)
     session.response.create()
     for _ in stream:
         fail(session)
@@ -420,9 +420,11 @@ def test_a_wait_in_vain_names_the_remedy(dialect: Any, error: str, other: str) -
 
     with RawServer(script) as server:
         with connect("m", base_url=server.url, dialect=dialect) as session:
-            commit = session.input_audio_buffer.commit()
+            with session.expect("error") as complaint:
+                commit = session.input_audio_buffer.commit()
+            complaint.result(5)
             with pytest.raises(WaitTimeout, match=f'dialect="{other}"'):
-                commit.acknowledged(timeout=0.5)
+                commit.acknowledged(timeout=0.2)
 
 
 @pytest.mark.parametrize("late", [False, True])

@@ -6,7 +6,6 @@ import select
 import socket
 import threading
 from collections.abc import Iterator
-from time import monotonic
 from typing import Any
 
 import pytest
@@ -83,10 +82,8 @@ def test_no_deadline_waits_until_something_happens(pair: Pair) -> None:
     """It was there already."""
     near, far = pair
     far.send(b"x")
-    started = monotonic()
 
     assert [near] == wait_for([(near, READ)], Deadline(None))
-    assert monotonic() - started < 1
 
 
 def test_a_deadline_in_the_far_future_is_understood(pair: Pair) -> None:
