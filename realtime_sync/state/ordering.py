@@ -11,8 +11,9 @@ nothing usable yet, in order of arrival.
 
 `Order` keeps the forest already read out, as a sequence in which everything below an
 item follows it immediately. It is in runs, so that to put an item somewhere copies one
-run and not all; the last one, where nearly all items come, is looked at first. Deleted
-items stay in it as tombstones, so that what names them later still finds its place.
+run and not all; the last one, where nearly all items come, is looked at first, and to
+look into another costs the same wherever the item stands in it. Deleted items stay in
+it as tombstones, so that what names them later still finds its place.
 """
 
 from __future__ import annotations
@@ -48,8 +49,11 @@ class Anchor(enum.Enum):
 Parent = Union[str, Anchor]
 
 
-Run = tuple[str, ...]
+Ids = tuple[str, ...]
 """Items that follow each other."""
+
+Run = Mapping[str, None]
+"""The same, in which an item is found at once."""
 
 LONGEST: Final = 128
 """Items in a run at which it is cut in two."""
@@ -63,19 +67,27 @@ class Order:
     Attributes:
         parents: what each item named or how it was anchored.
         dead: deleted items, also those deleted before they were seen.
-        waiting: missing predecessor -> the items that named it.
+        below: item -> those that stand right below it, in order of arrival. The item
+            may be missing yet: then they wait for it.
     """
 
     _runs: tuple[Run, ...] = ()
-    _end: Run = ()
+    _end: Ids = ()
     parents: PersistentMap[Parent] = field(factory=PersistentMap)
     dead: PersistentMap[bool] = field(factory=PersistentMap)
-    waiting: PersistentMap[tuple[str, ...]] = field(factory=PersistentMap)
+    below: PersistentMap[Ids] = field(factory=PersistentMap)
 
     @property
-    def ids(self) -> tuple[str, ...]:
+    def ids(self) -> Ids:
         """Every item in order, tombstones included."""
         return (*chain.from_iterable(self._runs), *self._end)
+
+    @property
+    def waiting(self) -> dict[str, Ids]:
+        """Missing predecessor -> the items that named it. O(items)."""
+        known = self.parents.flat()
+        below = self.below.flat()
+        return {each: below[each] for each in below if each not in known}
 
     def latest(self) -> Iterator[str]:
         """Return the items that are in the conversation, the last ones first."""
@@ -84,7 +96,7 @@ class Order:
         return filterfalse(self.dead.__contains__, ids)
 
     @property
-    def visible(self) -> tuple[str, ...]:
+    def visible(self) -> Ids:
         """The items that are in the conversation, in order."""
         if not self.dead:
             return self.ids
@@ -95,13 +107,23 @@ class Order:
 def in_order(
     ids: Iterable[str],
     *,
-    parents: PersistentMap[Parent],
+    parents: Mapping[str, Parent],
     dead: PersistentMap[bool],
-    waiting: PersistentMap[tuple[str, ...]],
+    waiting: Mapping[str, Ids],
 ) -> Order:
     """Return an order of items that are in order already; see `Order`."""
-    runs = _short(tuple(ids))
-    return Order(runs=runs, parents=parents, dead=dead, waiting=waiting)
+    children: dict[str, list[str]] = {}
+    for each, parent in parents.items():
+        if isinstance(parent, str):
+            children.setdefault(parent, []).append(each)
+    below = {parent: tuple(each) for parent, each in children.items()}
+    below.update(waiting)  # Of those alone it matters who was first.
+    return Order(
+        runs=_runs(tuple(ids)),
+        parents=PersistentMap(parents),
+        dead=dead,
+        below=PersistentMap(below),
+    )
 
 
 def place(
@@ -127,15 +149,15 @@ def place(
             it says nothing, and the item goes to the end.
     """
     if isinstance(previous, str) and previous not in ("", "root", item_id):
-        return _adopt(_after(order, item_id, previous), item_id)
+        return _adopt(order, _after(order, item_id, previous), item_id)
     head = at_root or previous == "root"
     anchor = Anchor.HEAD if head else Anchor.END
-    return _adopt(_anchor(order, item_id, anchor), item_id)
+    return _adopt(order, _anchor(order, item_id, anchor), item_id)
 
 
 def place_provisionally(order: Order, item_id: str) -> Order:
     """Append an item of whose place the server has not spoken yet."""
-    return _adopt(_anchor(order, item_id, Anchor.PROVISIONAL), item_id)
+    return _adopt(order, _anchor(order, item_id, Anchor.PROVISIONAL), item_id)
 
 
 def placed(order: Order, item_id: str) -> bool:
@@ -162,111 +184,13 @@ def bury(order: Order, *items: str) -> Order:
 
 
 def forget_tombstones(order: Order, limit: int) -> Order:
-    """Drop the oldest tombstones beyond a limit."""
+    """Drop the oldest tombstones beyond a limit. O(items), however many those are."""
     surplus = len(order.dead) - limit
     if surplus <= 0:
         return order
-    return forget(order, list(order.dead)[:surplus])
-
-
-def _anchor(order: Order, item_id: str, anchor: Anchor) -> Order:
-    run, order = _lift(order, item_id)
-    if anchor is Anchor.HEAD:
-        first, *rest = order._runs or ((),)
-        order = changed_in(order, "_runs", (*_short(run + first), *rest))
-    else:
-        order = _at_end(order, order._end + run)
-    return _settle(order, item_id, anchor)
-
-
-def _after(order: Order, item_id: str, previous: str) -> Order:
-    run, order = _lift(order, item_id)
-    if previous in run:  # the two name each other
-        return _settle(_at_end(order, order._end + run), item_id, Anchor.END)
-    if previous not in order.parents:
-        orphans = (*order.waiting.get(previous, ()), item_id)
-        waiting = order.waiting.put({previous: orphans})
-        order = changed_in(order, "waiting", waiting)
-        return _settle(_at_end(order, order._end + run), item_id, previous)
-    return _settle(_insert(order, previous, run), item_id, previous)
-
-
-def _insert(order: Order, previous: str, run: Run) -> Order:
-    """Put items after one that is there, which is rarely far from the end."""
-    end, runs = order._end, order._runs
-    if previous in end:
-        at = end.index(previous) + 1
-        return _at_end(order, end[:at] + run + end[at:])
-    place = len(runs) - 1
-    while previous not in runs[place]:
-        place -= 1
-    found = runs[place]
-    at = found.index(previous) + 1
-    longer = _short(found[:at] + run + found[at:])
-    return changed_in(order, "_runs", (*runs[:place], *longer, *runs[place + 1 :]))
-
-
-def _at_end(order: Order, end: Run) -> Order:
-    if len(end) <= LONGEST:
-        return changed_in(order, "_end", end)
-    *before, end = _short(end)
-    return changed(order, {"_runs": (*order._runs, *before), "_end": end})
-
-
-def _short(run: Run) -> tuple[Run, ...]:
-    """Cut a run that is too long; what is left at the end has room for more."""
-    half = LONGEST // 2
-    if len(run) <= LONGEST:
-        return (run,)
-    return tuple(run[at : at + half] for at in range(0, len(run), half))
-
-
-def _adopt(order: Order, item_id: str) -> Order:
-    """Bring the items that waited for this one to their places, oldest first."""
-    if item_id not in order.waiting:
-        return order
-    orphans = order.waiting[item_id]
-    order = changed_in(order, "waiting", order.waiting.without([item_id]))
-    for orphan in orphans:
-        if order.parents.get(orphan) == item_id:
-            order = _after(order, orphan, item_id)
-    return order
-
-
-def _lift(order: Order, item_id: str) -> tuple[Run, Order]:
-    """Cut an item, with everything below it, out of the order."""
-    if item_id not in order.parents:
-        return (item_id,), order
-    if item_id in order._end:
-        run, end = _cut(order._end, item_id, order.parents)
-        return run, changed_in(order, "_end", end)
-    run, ids = _cut(order.ids, item_id, order.parents)
-    return run, changed(order, {"_runs": _short(ids), "_end": ()})
-
-
-def _cut(ids: Run, item_id: str, parents: PersistentMap[Parent]) -> tuple[Run, Run]:
-    start = ids.index(item_id)
-    end = start + 1
-    run = {item_id}
-    while end < len(ids) and parents[ids[end]] in run:
-        run.add(ids[end])
-        end += 1
-    return ids[start:end], ids[:start] + ids[end:]
-
-
-def _settle(order: Order, item_id: str, parent: Parent) -> Order:
-    return changed_in(order, "parents", order.parents.put({item_id: parent}))
-
-
-def forget(order: Order, items: Iterable[str]) -> Order:
-    """
-    Forget items, tombstones included, as if they had never been seen.
-
-    What stood below one of them now stands below that one's parent.
-    """
-    items = tuple(items)
+    oldest = list(order.dead)[:surplus]
     parents = order.parents.flat()
-    gone = {each: parents.pop(each) for each in items if each in parents}
+    gone = {each: parents.pop(each) for each in oldest if each in parents}
     orphaned = {each: old for each, old in parents.items() if old in gone}
     for each, old in orphaned.items():
         parents[each] = _heir(old, gone, parents)
@@ -277,9 +201,9 @@ def forget(order: Order, items: Iterable[str]) -> Order:
     }
     return in_order(
         filter(parents.__contains__, order.ids),
-        parents=PersistentMap(parents),
-        dead=order.dead.without(items),
-        waiting=PersistentMap(waiting),
+        parents=parents,
+        dead=order.dead.without(oldest),
+        waiting=waiting,
     )
 
 
@@ -291,3 +215,148 @@ def _heir(
     if isinstance(parent, str) and parent not in left:
         return Anchor.END  # the one forgotten was an orphan itself
     return parent
+
+
+def forget(order: Order, items: Iterable[str]) -> Order:
+    """
+    Forget a few items, tombstones or not, as if they had never been seen.
+
+    What stood below one of them now stands below that one's parent.
+    """
+    items = tuple(items)
+    for each in items:
+        if each in order.parents:
+            order = _forget_placed(order, each)
+    return changed_in(order, "dead", order.dead.without(items))
+
+
+def _forget_placed(order: Order, item_id: str) -> Order:
+    heir = _heir(order.parents[item_id], {}, order.parents)
+    children = order.below.get(item_id, ())
+    order = _unlinked(_without(order, _where(order, item_id), 1), item_id)
+    parents = order.parents.without((item_id,)).put(dict.fromkeys(children, heir))
+    below = order.below.without((item_id,))
+    if children and isinstance(heir, str):
+        below = below.put({heir: (*below.get(heir, ()), *children)})
+    return changed(order, {"parents": parents, "below": below})
+
+
+def _anchor(order: Order, item_id: str, anchor: Anchor) -> Order:
+    ids, order = _lift(order, item_id)
+    if anchor is Anchor.HEAD:
+        first, *rest = order._runs or ({},)
+        order = changed_in(order, "_runs", (*_runs((*ids, *first)), *rest))
+    else:
+        order = _at_end(order, order._end + ids)
+    return _settle(order, item_id, anchor)
+
+
+def _after(order: Order, item_id: str, previous: str) -> Order:
+    ids, order = _lift(order, item_id)
+    if previous in ids:  # the two name each other
+        return _settle(_at_end(order, order._end + ids), item_id, Anchor.END)
+    if previous not in order.parents:  # it waits for that one
+        return _settle(_at_end(order, order._end + ids), item_id, previous)
+    return _settle(_insert(order, previous, ids), item_id, previous)
+
+
+def _insert(order: Order, previous: str, ids: Ids) -> Order:
+    """Put items after one that is there, which is rarely far from the end."""
+    place, found, at = _where(order, previous)
+    longer = found[: at + 1] + ids + found[at + 1 :]
+    return _with_runs(order, place, place, longer)
+
+
+def _where(order: Order, item_id: str) -> tuple[int, Ids, int]:
+    """Return the run that holds an item: its number, its items, the item's place."""
+    place = len(order._runs)
+    found: Union[Run, Ids] = order._end
+    while item_id not in found:
+        place -= 1
+        found = order._runs[place]
+    ids = tuple(found)
+    return place, ids, ids.index(item_id)
+
+
+def _with_runs(order: Order, first: int, last: int, ids: Ids) -> Order:
+    """Put items in the place of some runs, the last of which may be the end."""
+    runs = order._runs
+    if last == len(runs):
+        return _at_end(changed_in(order, "_runs", runs[:first]), ids)
+    return changed_in(order, "_runs", (*runs[:first], *_runs(ids), *runs[last + 1 :]))
+
+
+def _at_end(order: Order, end: Ids) -> Order:
+    if len(end) <= LONGEST:
+        return changed_in(order, "_end", end)
+    *before, end = _short(end)
+    runs = (*order._runs, *map(dict.fromkeys, before))
+    return changed(order, {"_runs": runs, "_end": end})
+
+
+def _runs(ids: Ids) -> tuple[Run, ...]:
+    """Return the runs, none of them too long, that some items make."""
+    return tuple(map(dict.fromkeys, _short(ids)))
+
+
+def _short(ids: Ids) -> tuple[Ids, ...]:
+    """Cut items into pieces; what is left at the end has room for more."""
+    half = LONGEST // 2
+    if len(ids) <= LONGEST:
+        return (ids,) if ids else ()
+    return tuple(ids[at : at + half] for at in range(0, len(ids), half))
+
+
+def _adopt(before: Order, order: Order, item_id: str) -> Order:
+    """Bring what waited for an item that is new to its place, the oldest first."""
+    if item_id in before.parents:
+        return order
+    for orphan in order.below.get(item_id, ()):
+        order = _after(order, orphan, item_id)
+    return order
+
+
+def _lift(order: Order, item_id: str) -> tuple[Ids, Order]:
+    """Cut an item, with everything below it, out of the order."""
+    if item_id not in order.parents:
+        return (item_id,), order
+    where = place, found, at = _where(order, item_id)
+    later = (*order._runs[place + 1 :], order._end)[: len(order._runs) - place]
+    ids = {item_id: None}
+    for each in chain(found[at + 1 :], chain.from_iterable(later)):
+        if order.parents[each] not in ids:
+            break
+        ids[each] = None
+    return tuple(ids), _without(order, where, len(ids))
+
+
+def _without(order: Order, where: tuple[int, Ids, int], count: int) -> Order:
+    """Cut some items that follow each other out, wherever their run ends."""
+    place, found, at = where
+    runs = (*order._runs, order._end)
+    last, rest = place, found[at:]
+    while len(rest) < count:
+        count -= len(rest)
+        last += 1
+        rest = tuple(runs[last])
+    return _with_runs(order, place, last, found[:at] + rest[count:])
+
+
+def _settle(order: Order, item_id: str, parent: Parent) -> Order:
+    """Note what an item stands below."""
+    order = _unlinked(order, item_id)
+    if isinstance(parent, str):
+        children = (*order.below.get(parent, ()), item_id)
+        order = changed_in(order, "below", order.below.put({parent: children}))
+    return changed_in(order, "parents", order.parents.put({item_id: parent}))
+
+
+def _unlinked(order: Order, item_id: str) -> Order:
+    """Take an item from among those that stand below the same one."""
+    parent = order.parents.get(item_id)
+    if not isinstance(parent, str):
+        return order
+    left = tuple(each for each in order.below[parent] if each != item_id)
+    if left:
+        return changed_in(order, "below", order.below.put({parent: left}))
+    return changed_in(order, "below", order.below.without((parent,)))

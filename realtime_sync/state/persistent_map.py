@@ -31,22 +31,22 @@ class PersistentMap(Mapping[str, V], Generic[V]):
         settled: the first entries; whoever gives them leaves them alone.
     """
 
-    __slots__ = ("_settled", "_changes", "_recent", "_count")
+    __slots__ = ("_settled", "_changes", "_recent", "_back", "_count")
 
     def __init__(self, settled: Mapping[str, V] = {}) -> None:  # noqa: B006
         self._settled: dict[str, V] = dict(settled)
         self._changes: dict[str, V] = {}
         self._recent: dict[str, V] = {}
+        # Settled entries that were taken out and came back, which is to the end.
+        self._back: frozenset[str] = frozenset()
         self._count = len(self._settled)
 
     def put(self, changes: Mapping[str, V]) -> PersistentMap[V]:
         """Return a copy with other entries; those that were there keep their place."""
-        gone = self._changes, self._recent
-        if any(each.get(key) is _GONE for key in changes for each in gone):
-            # What comes back comes last, so the place that it had must go.
-            return PersistentMap(self.flat()).put(changes)
+        back = [each for each in changes if self._changed_to(each) is _GONE]
+        below = self._making_way(back) if back else self
         fresh = sum(each not in self for each in changes)
-        return self._changed(changes, self._count + fresh)
+        return below._changed(changes, self._count + fresh)
 
     def without(self, keys: Iterable[str]) -> PersistentMap[V]:
         """Return a copy without some keys, known or not."""
@@ -56,7 +56,10 @@ class PersistentMap(Mapping[str, V], Generic[V]):
     def flat(self) -> dict[str, V]:
         """Return the entries as a dictionary of the caller's own. O(entries)."""
         changes = {**self._changes, **self._recent}
-        merged = {**self._settled, **changes}
+        merged = self._settled.copy()
+        for each in self._back:
+            del merged[each]
+        merged.update(changes)
         for each, value in changes.items():
             if value is _GONE:
                 del merged[each]
@@ -104,14 +107,29 @@ class PersistentMap(Mapping[str, V], Generic[V]):
         found = self._recent.get(key)
         return self._changes.get(key) if found is None else found
 
+    def _making_way(self, back: Iterable[str]) -> PersistentMap[V]:
+        """Return a copy in which keys that are gone have no place that they had."""
+        copy = self._layered({**self._changes, **self._recent}, {}, self._count)
+        for each in back:
+            del copy._changes[each]
+        copy._back = self._back.union(each for each in back if each in self._settled)
+        return copy
+
     def _changed(self, changes: Mapping[str, V], count: int) -> PersistentMap[V]:
+        recent = {**self._recent, **changes}
+        if len(recent) > MOST_RECENT:
+            copy = self._layered({**self._changes, **recent}, {}, count)
+        else:
+            copy = self._layered(self._changes, recent, count)
+        if len(copy._changes) > MOST_CHANGES + count // 16:
+            copy._settled, copy._changes, copy._recent = copy.flat(), {}, {}
+            copy._back = frozenset()
+        return copy
+
+    def _layered(
+        self, changes: dict[str, V], recent: dict[str, V], count: int
+    ) -> PersistentMap[V]:
         copy: PersistentMap[V] = PersistentMap.__new__(PersistentMap)
-        copy._settled, copy._changes = self._settled, self._changes
-        copy._recent = {**self._recent, **changes}
-        copy._count = count
-        if len(copy._recent) > MOST_RECENT:
-            copy._changes = {**self._changes, **copy._recent}
-            copy._recent = {}
-            if len(copy._changes) > MOST_CHANGES + count // 16:
-                copy._settled, copy._changes = copy.flat(), {}
+        copy._settled, copy._changes, copy._recent = self._settled, changes, recent
+        copy._back, copy._count = self._back, count
         return copy

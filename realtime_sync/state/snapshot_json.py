@@ -62,11 +62,9 @@ def _unpack_order(packed: Mapping[str, Any]) -> Order:
     waiting = packed.get("waiting", {})
     return in_order(
         packed.get("ids", ()),
-        parents=PersistentMap(parents),
+        parents=parents,
         dead=PersistentMap(dict.fromkeys(packed.get("dead", ()), True)),
-        waiting=PersistentMap(
-            {missing: tuple(each) for missing, each in waiting.items()}
-        ),
+        waiting={missing: tuple(each) for missing, each in waiting.items()},
     )
 
 

@@ -70,7 +70,7 @@ def copied(snapshot: Snapshot, before: Snapshot) -> int:
         (snapshot._base, before._base),
         (snapshot._order.parents, before._order.parents),
         (snapshot._order.dead, before._order.dead),
-        (snapshot._order.waiting, before._order.waiting),
+        (snapshot._order.below, before._order.below),
     ]
     entries = sum(
         len(now._recent)
@@ -112,14 +112,36 @@ def deleted(mirror: Mirror, number: int) -> None:
     mirror.tell("conversation.item.deleted", item_id=f"u{number - 5}")
 
 
-def mean_copied(tell: Tell, limits: Limits, size: int) -> float:
+def come_back(mirror: Mirror, number: int) -> None:
+    """Each item deleted far from the end, and put where it was."""
+    in_turn(mirror, number)
+    if number > 200:
+        mirror.tell("conversation.item.deleted", item_id=f"u{number - 200}")
+        mirror.user(f"u{number - 200}", f"u{number - 201}")
+
+
+def after_the_first(mirror: Mirror, number: int) -> None:
+    """Each item right after the first one of about the latest thousand."""
+    in_turn(mirror, number)
+    mirror.user(f"x{number}", f"u{number // 900 * 900}")
+
+
+def beside_it(mirror: Mirror, number: int) -> None:
+    """Each item followed by an answer that turns out to be out of band."""
+    in_turn(mirror, number)
+    mirror.text("aside", f"o{number}", response_id=f"r{number}")
+    response = {"id": f"r{number}", "status": "completed", "conversation_id": None}
+    mirror.tell("response.done", response=response)
+
+
+def mean_copied(tell: Tell, limits: Limits, size: int, count: int = 2000) -> float:
     """Count what is copied for each item once so many are there."""
     mirror, total = Mirror(limits=limits), 0
-    for number in range(size + 2000):
+    for number in range(size + count):
         before = mirror.snapshot
         tell(mirror, number)
         total += copied(mirror.snapshot, before) * (number >= size)
-    return total / 2000
+    return total / count
 
 
 @pytest.mark.parametrize(
@@ -131,5 +153,15 @@ def test_an_item_costs_the_same_however_many_there_are(tell: Tell, most: int) ->
     limits = Limits(max_items=most)
     few = mean_copied(tell, limits, 500)
     many = mean_copied(tell, limits, 6_000)
+
+    assert many < 1.5 * few + 50
+
+
+@pytest.mark.parametrize("tell", [come_back, after_the_first, beside_it])
+def test_what_is_far_from_the_end_costs_the_same(tell: Tell) -> None:
+    """Items that come back, that are put in between, and that are taken out again."""
+    limits = Limits(max_items=100_000)
+    few = mean_copied(tell, limits, 400, count=300)
+    many = mean_copied(tell, limits, 2_500, count=300)
 
     assert many < 1.5 * few + 50

@@ -257,6 +257,15 @@ STEPS = st.one_of(
 )
 
 
+def below_of(order: Order) -> dict[str, set[str]]:
+    """The items right below each one, read from what each one named."""
+    below: dict[str, set[str]] = {}
+    for each, parent in order.parents.items():
+        if isinstance(parent, str):
+            below.setdefault(parent, set()).add(each)
+    return below
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.lists(STEPS, max_size=14))
 def test_no_sequence_of_statements_breaks_the_order(steps: list[Any]) -> None:
@@ -275,6 +284,7 @@ def test_no_sequence_of_statements_breaks_the_order(steps: list[Any]) -> None:
             parent = order.parents[each]
             assert isinstance(parent, Anchor) or parent in seen or orphaned(order, each)
             seen.add(each)
+        assert below_of(order) == {each: set(order.below[each]) for each in order.below}
 
 
 @pytest.mark.parametrize("at", [0, 1, 100, 300, 499])
@@ -291,3 +301,30 @@ def test_an_item_finds_its_place_anywhere_in_a_long_order(at: int) -> None:
 
     assert ("first", *model) == order.ids
     assert max(map(len, order._runs)) <= LONGEST
+
+
+@pytest.mark.parametrize("at", [0, 1, 64, 200, 449, 450, 499])
+def test_a_forgotten_item_leaves_the_rest_of_a_long_order(at: int) -> None:
+    """Wherever it stood; and it may come back to another place."""
+    order = Order()
+    for number in range(500):
+        order = place(order, f"u{number}", f"u{number - 1}" if number else None)
+    left = [f"u{number}" for number in range(500) if number != at]
+    shorter = forget(order, (f"u{at}",))
+
+    assert tuple(left) == shorter.ids
+    again = place(shorter, f"u{at}", left[10])
+    assert (*left[:11], f"u{at}", *left[11:]) == again.ids
+    assert 500 == len(again.parents)
+
+
+def test_what_is_below_an_item_moves_with_it_over_several_runs() -> None:
+    """Also below one that has been forgotten meanwhile."""
+    order = place_provisionally(Order(), "u0")
+    for number in range(1, 300):
+        order = place(order, f"u{number}", f"u{number - 1}")
+    order = forget(told(("z", UNSET), ("y", "z"), order=order), ("u150",))
+    order = place(order, "u0", "z")
+
+    rest = [f"u{number}" for number in range(300) if number != 150]
+    assert ("z", *rest, "y") == order.ids

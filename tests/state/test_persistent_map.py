@@ -86,6 +86,17 @@ def test_a_copy_shares_what_is_settled() -> None:
     assert 3 == len(later._recent)
 
 
+def test_what_comes_back_settles_nothing() -> None:
+    """It comes last, and costs no more than other changes."""
+    settled = PersistentMap({str(each): each for each in range(50_000)})
+    later = settled.without(["7"]).put({"new": 1}).put({"7": 0})
+
+    assert settled._settled is later._settled
+    assert ["49999", "new", "7"] == list(later)[-3:]
+    again = later.without(["7"]).put({"8": 0}).put({"7": 1})
+    assert ["new", "7"] == list(again)[-2:]
+
+
 def test_changes_are_settled_before_they_are_many() -> None:
     """What is copied at each change is bounded."""
     mapping: PersistentMap[int] = PersistentMap()

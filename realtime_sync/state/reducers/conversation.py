@@ -115,7 +115,7 @@ def _positioned(
         at_root = at_root or (previous is None and null_is_head)
     if _says_nothing_new(order, item_id, previous, at_root):
         return snapshot
-    if not previous and previous is not UNSET and order.ids and not at_root:
+    if not previous and previous is not UNSET and order.parents and not at_root:
         snapshot = learned(snapshot, NULL_PREDECESSORS)
     order = ordering.place(order, item_id, previous, at_root=at_root)
     snapshot = reordered(snapshot, order)
