@@ -52,7 +52,7 @@ Parent = Union[str, Anchor]
 Ids = tuple[str, ...]
 """Items that follow each other."""
 
-Run = Mapping[str, None]
+Run = dict[str, None]
 """The same, in which an item is found at once."""
 
 LONGEST: Final = 128
@@ -91,8 +91,8 @@ class Order:
 
     def latest(self) -> Iterator[str]:
         """Return the items that are in the conversation, the last ones first."""
-        runs = chain((self._end,), reversed(self._runs))
-        ids = chain.from_iterable(map(reversed, runs))
+        earlier = chain.from_iterable(map(reversed, reversed(self._runs)))
+        ids = chain(reversed(self._end), earlier)
         return filterfalse(self.dead.__contains__, ids)
 
     @property
