@@ -27,6 +27,7 @@ from .pacer import Pacer
 from .player import Player
 from .preroll import PreRoll
 from .push_to_talk import TALK_CONFIG, PushToTalk, talk
+from .spoken_format import SpokenFormat
 
 __all__ = [
     "Attachment",
@@ -48,6 +49,7 @@ __all__ = [
     "PreRoll",
     "PushToTalk",
     "Speaker",
+    "SpokenFormat",
     "TALK_CONFIG",
     "audio_format",
     "convert",

@@ -16,7 +16,7 @@ from ..types import AudioBytes
 from .convert import Converter
 from .formats import AudioFormat
 from .ledger import PlayedPart
-from .paced_stream import response_format, session_format
+from .spoken_format import SpokenFormat
 
 if TYPE_CHECKING:
     from .. import ResponseHandle, Session
@@ -102,8 +102,9 @@ class Attachment:
     only begins afterwards is deleted when the response is over.
 
     Made by `Player.attach`, which raises `ConfigurationError` if the session speaks
-    in a format that is not known here, Ogg/Opus for example. Undone by `detach`, or at
-    the end of a ``with`` block; the player stays open.
+    in a format that is not known here, Ogg/Opus for example. If it begins to do so
+    later, that is not played, and ``player.failed`` says it once. Undone by `detach`,
+    or at the end of a ``with`` block; the player stays open.
 
     Attributes:
         interruptions: how often playback was cut.
@@ -119,7 +120,7 @@ class Attachment:
         may_interrupt: Callable[[], bool] = lambda: True,
     ) -> None:
         # What cannot be played is refused here, and not at every piece of sound.
-        session_format(session, "output")
+        self._format = SpokenFormat(session)
         self.interruptions = 0
         self._player = player
         self._session = session
@@ -143,8 +144,8 @@ class Attachment:
         # with the connection, and its words so far.
         self._speaking: str | None = None
         self._broken_off: tuple[str, str] | None = None
-        # In what responses speak that do not speak as the session does.
-        self._spoken: dict[str, AudioFormat] = {}
+        # Responses that say in what they speak; it may not be as the session does.
+        self._speakers: dict[str, object] = {}
         self._converter: Converter | None = None
         self._part: tuple[str, int] | None = None
         handlers: dict[EventName, Callable[[Any], None]] = {
@@ -337,11 +338,10 @@ class Attachment:
         # A server that has one id for everything says by this that it is a new one.
         response_id = _known(getattr(event.response, "id", None)) or ""
         self._settled.pop(response_id, None)
-        spoken = response_format(event.response)
-        if spoken is not None and response_id:
-            self._spoken[response_id] = spoken
-            while len(self._spoken) > REMEMBERED:
-                self._spoken.pop(next(iter(self._spoken)))
+        if event.response and event.response.audio and response_id:
+            self._speakers[response_id] = event.response
+            while len(self._speakers) > REMEMBERED:
+                self._speakers.pop(next(iter(self._speakers)))
         waiting = [handle for handle in self._unnamed if handle.named]
         self._unnamed = [handle for handle in self._unnamed if not handle.named]
         if any(handle.response_id == response_id for handle in waiting):
@@ -428,8 +428,9 @@ class Attachment:
     def _play(
         self, item_id: str, index: int, response_id: str | None, data: bytes
     ) -> None:
-        wire = self._spoken.get(response_id or "")
-        wire = wire or session_format(self._session, "output")
+        wire = self._format.of(self._speakers.get(response_id or ""))
+        if wire is None:
+            return
         if wire != self._player.format:
             if (
                 self._converter is None

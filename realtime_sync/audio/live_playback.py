@@ -13,8 +13,9 @@ from ..protocol.events import ServerEvent
 from ..state.latency import FLOOR, peak
 from .barge_in import Playback
 from .convert import Converter
+from .formats import AudioFormat
 from .ledger import PlaybackLedger, PlayedPart
-from .paced_stream import session_format
+from .spoken_format import SpokenFormat
 
 if TYPE_CHECKING:
     from .. import live
@@ -99,7 +100,7 @@ class LiveAttachment:
         may_interrupt: Callable[[], bool] = lambda: True,
     ) -> None:
         # What cannot be played is refused here, and not at every piece of sound.
-        session_format(session, "output")
+        self._format = SpokenFormat(session)
         self.interruptions = 0
         self._player = player
         self._session = session
@@ -240,7 +241,9 @@ class LiveAttachment:
 
     def _delta(self, event: live.events.OutputAudioDelta) -> None:
         data = event.delta or b""
-        wire = session_format(self._session, "output")
+        wire = self._format.of()
+        if wire is None:
+            return
         length = wire.ms(len(data))
         start = event.start_ms
         if isinstance(start, (int, float)):
@@ -252,27 +255,27 @@ class LiveAttachment:
             if not self.speaking:
                 self._spoke_ms = self._clock_ms - length
             self._quiet_ms = 0.0
-            self._speaks(data)
+            self._speaks(data, wire)
         elif data:
             self._quiet_ms += length
-            self._pauses(data)
+            self._pauses(data, wire)
 
-    def _speaks(self, data: bytes) -> None:
+    def _speaks(self, data: bytes, wire: AudioFormat) -> None:
         if self._muted:
             return
         before, self._before = self._before, None
         if before is not None and not self._player.queued_ms:
             # A moment of silence first: the next piece may come a bit late.
-            self._play(before + data)
+            self._play(before + data, wire)
         else:
-            self._play(data)
+            self._play(data, wire)
 
-    def _pauses(self, data: bytes) -> None:
+    def _pauses(self, data: bytes, wire: AudioFormat) -> None:
         self._muted = self._muted and self._quiet_ms < MUTED_MS
         self._stop_for_user()
         in_speech = self._quiet_ms <= PAUSE_MS and not self._muted
         if in_speech and self._player.queued_ms <= BACKLOG_MS:
-            self._play(data)
+            self._play(data, wire)
             return
         self._before = data
         if PAUSE_MS < self._quiet_ms <= OVER_MS:
@@ -286,9 +289,9 @@ class LiveAttachment:
             if converter is not None:
                 self._player.play(converter.finish(), item_id=self._id)
 
-    def _play(self, data: bytes) -> None:
+    def _play(self, data: bytes, wire: AudioFormat) -> None:
         """Give sound that ends now to the player."""
-        wire, target = session_format(self._session, "output"), self._player.format
+        target = self._player.format
         length = wire.ms(len(data))
         at = self._clock_ms - length
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Literal, Union
 
 from ..errors import ConfigurationError
@@ -143,10 +144,8 @@ def response_format(response: object) -> AudioFormat | None:
 
 def _told_format(side: object) -> AudioFormat | None:
     wire = getattr(side, "format", None)
-    if isinstance(wire, Mapping):
-        return audio_format(wire)
-    name = getattr(wire, "type", None)
-    rate = getattr(wire, "rate", None)
+    told = wire.get if isinstance(wire, Mapping) else partial(getattr, wire)
+    name, rate = told("type", None), told("rate", None)
     if not isinstance(name, str) or not name:
         return None
     found = audio_format(name)

@@ -193,10 +193,11 @@ class PlayerFailed(Notice):
     """
     A player could not hand sound to its sink: a loudspeaker, a telephone.
 
-    Reported when it begins to fail, and when the player gives up.
+    Reported when it begins to fail, and when the player gives up; also once for each
+    audio format in which a session begins to speak and which no player knows.
 
     Attributes:
-        error: what the sink raised.
+        error: what the sink raised, or what is wrong with the format.
         retrying: whether the player tries again; else nothing more is heard.
     """
 

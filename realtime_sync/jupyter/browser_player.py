@@ -41,6 +41,11 @@ class BrowserPlayer:
         session: open or not.
         mode: ``"stream"`` or ``"turn"``.
         keep: how many players are kept, the latest.
+
+    Raises:
+        ConfigurationError: there is no such mode, or the session speaks in a format
+            that is not known here. If it begins to do so later, ``player.failed``
+            says that once.
     """
 
     def __init__(
@@ -52,7 +57,11 @@ class BrowserPlayer:
     ) -> None:
         if mode not in ("stream", "turn"):
             raise ConfigurationError(f"mode is 'stream' or 'turn', not {mode!r}")
-        self._session = session
+        from ..audio import SpokenFormat
+
+        self._format = SpokenFormat(session)
+        # Of the sound that waits: its format, and samples per second.
+        self._kind = "pcm16", 24_000
         self._stream = mode == "stream"
         self._keep = keep
         self._id = uuid4().hex
@@ -67,7 +76,9 @@ class BrowserPlayer:
         self._shown = Output(html(framed(element("small", "nothing said yet"))))
         self._subscriptions = [
             session.on("response.created", lambda event: self._begins()),
-            session.on("response.output_audio.delta", lambda e: self._arrived(e.delta)),
+            session.on(
+                "response.output_audio.delta", lambda e: self._arrived(e.delta or b"")
+            ),
             session.on("response.done", lambda event: self._done()),
             session.on(
                 "input_audio_buffer.speech_started",
@@ -82,19 +93,16 @@ class BrowserPlayer:
             subscription.cancel()
         self._silence()
 
-    def _kind(self) -> tuple[str, int]:
-        from ..audio import session_format
-
-        chosen = session_format(self._session, "output")
-        return chosen.name, chosen.rate
-
     def _begins(self) -> None:
         with self._lock:
             self._silenced = False
 
     def _arrived(self, data: bytes) -> None:
+        spoken = self._format.of()
+        if spoken is None:
+            return
         self._answer += data
-        name, rate = self._kind()
+        self._kind = name, rate = spoken.name, spoken.rate
         enough = rate * (2 if name == "pcm16" else 1) * PIECE_MS // 1000
         with self._lock:
             if not self._silenced:
@@ -104,7 +112,7 @@ class BrowserPlayer:
             self._send()
 
     def _send(self) -> None:
-        name, rate = self._kind()
+        name, rate = self._kind
         with self._lock:
             data, self._waiting = bytes(self._waiting), bytearray()
             if self._feed is None or not data:
@@ -122,7 +130,7 @@ class BrowserPlayer:
         if not self._answer:
             return
         data, self._answer = bytes(self._answer), bytearray()
-        self._players = [*self._players, Audio(data, *self._kind())][-self._keep :]
+        self._players = [*self._players, Audio(data, *self._kind)][-self._keep :]
         last = len(self._players) - 1
         shown = [
             player(each, autoplay=not self._stream and number == last, small=True)

@@ -782,6 +782,76 @@ def test_a_format_that_is_not_known_is_refused_by_its_name(word: str) -> None:
             player.attach(session)
 
 
+def told_of_sound(session: Session) -> list[str]:
+    """What is told of a player and of handlers, as it is told."""
+    told: list[str] = []
+    session.on("player.failed", lambda event: told.append(str(event.error)))
+    session.on("handler.failed", lambda event: told.append(event.handler))
+    return told
+
+
+@pytest.mark.parametrize("word", ["opus", "ogg/opus", "audio/webm", "pcm32"])
+def test_a_format_that_comes_too_late_to_be_refused_is_told_once(word: str) -> None:
+    """And not at every piece of sound; what can be played again is played."""
+    transport, session = memory(dialect="beta")
+    with session, audio.Player() as player, player.attach(session):
+        told = told_of_sound(session)
+        for _ in range(2):
+            transport.feed(spoken_in(output_audio_format=word))
+            transport.feed(*[delta(item_id="a1", response_id="r1")] * 20)
+        unheard = player.queued_ms
+        transport.feed(spoken_in(output_audio_format="pcm16"))
+        transport.feed(delta(item_id="a2", response_id="r2"))
+        heard = player.queued_ms
+
+    assert [0, 100] == [unheard, heard]
+    (problem,) = told
+    assert word in problem
+
+
+def test_a_response_in_a_format_that_is_not_known_is_not_played() -> None:
+    """Those before and after it are, and another such is not told again."""
+    transport, session = memory()
+    output = {"audio": {"output": {"format": {"type": "audio/opus"}}}}
+    with session, audio.Player() as player, player.attach(session):
+        told = told_of_sound(session)
+        for number, said in enumerate(({}, output, output, {})):
+            response = {"id": f"r{number}", "status": "in_progress", **said}
+            transport.feed({"type": "response.created", "response": response})
+            transport.feed(delta(item_id=f"a{number}", response_id=f"r{number}"))
+        heard = player.queued_ms
+
+    assert 200 == heard
+    (problem,) = told
+    assert "audio/opus" in problem
+
+
+def test_a_server_that_names_ever_new_formats_is_told_of_a_few_times() -> None:
+    """A server could fill a log with them."""
+    transport, session = memory(dialect="beta")
+    with session, audio.Player() as player, player.attach(session):
+        told = told_of_sound(session)
+        for number in range(50):
+            transport.feed(spoken_in(output_audio_format=f"odd{number}"), delta())
+
+    assert 8 == len(told)
+
+
+@pytest.mark.parametrize("rate", ["24000", None, True, -1, 0, 10**18, [], 1.5])
+def test_a_rate_that_is_none_is_the_usual_one(rate: Any) -> None:
+    """What the server says otherwise of its format holds."""
+    transport, session = memory()
+    with session, audio.Player() as player, player.attach(session):
+        told = told_of_sound(session)
+        spoken = {"output": {"format": {"type": "audio/pcm", "rate": rate}}}
+        transport.feed({"type": "session.updated", "session": {"audio": spoken}})
+        transport.feed(delta(item_id="a1", response_id="r1"))
+        heard = player.queued_ms
+
+    assert 100 == heard
+    assert [] == told
+
+
 def test_an_interruption_goes_by_what_the_present_connection_knows() -> None:
     """A truncation of what came back as text is refused: it is created again."""
     transport, session = memory()

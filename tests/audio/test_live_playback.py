@@ -297,6 +297,24 @@ def test_format_that_is_not_played_is_refused_where_it_is_attached(
         audio.Player().attach(session)
 
 
+def test_format_that_comes_too_late_to_be_refused_is_told_once(
+    ear: Ear, opened: tuple[live.LiveSession, LiveServer]
+) -> None:
+    """And not at every piece of sound."""
+    session, server = opened
+    told: list[Any] = []
+    session.on("player.failed", lambda event: told.append(str(event.error)))
+    session.on("handler.failed", lambda event: told.append(event.handler))
+    shape = {"format": {"type": "audio/opus"}}
+    ear.feed({"type": "session.updated", "session": {**SESSION, "audio": shape}})
+    ear.feed(voiced(20), quiet(20), voiced(5))
+    session.flush()
+
+    assert 0 == ear.player.queued_ms
+    (problem,) = told
+    assert "audio/opus" in problem
+
+
 def test_sink_that_fails_is_told_to_the_handlers_of_the_session() -> None:
     """As with every session."""
     with live_session() as (session, server):

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from realtime_sync import Snapshot, jupyter
+from realtime_sync import Snapshot, connect, jupyter
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.jupyter import named_sessions
 from realtime_sync.server import Server, serve
+from realtime_sync.testing import MemoryTransport
 
 MODEL = "gpt-realtime-2.1"
 HOSTILE = "<script>alert(1)</script>"
@@ -152,6 +153,27 @@ def test_outside_of_a_notebook_live_output_does_no_harm(
     live.stop()
 
     assert 0 == sum(sub.active for sub in session.handlers() if "jupyter" in sub.name)
+
+
+def test_format_that_no_browser_plays_is_told_once() -> None:
+    """And not at every piece of sound, nor at the end of the answer."""
+    transport = MemoryTransport()
+    told: list[str] = []
+    with connect("m", transport=transport, dispatch="inline") as session:
+        player = jupyter.BrowserPlayer(session, mode="turn")
+        session.on("player.failed", lambda event: told.append(str(event.error)))
+        session.on("handler.failed", lambda event: told.append(event.handler))
+        for kind in ("audio/opus", "audio/pcm"):
+            spoken = {"output": {"format": {"type": kind}}}
+            transport.feed(
+                {"type": "session.updated", "session": {"audio": spoken}},
+                *[{"type": "response.output_audio.delta", "delta": "AAAA"}] * 20,
+                {"type": "response.done", "response": {"id": f"r {kind}"}},
+            )
+        player.stop()
+
+    (problem,) = told
+    assert "audio/opus" in problem
 
 
 def test_mode_of_the_player_is_checked(server: Server) -> None:

@@ -468,6 +468,7 @@ def live_sessions(client: RealtimeClient) -> None:
     print(piece)
     with audio.Player().attach(session) as playing:
         assert_type(playing, audio.LiveAttachment)
+        assert_type(audio.SpokenFormat(session).of(), Optional[audio.AudioFormat])
         assert_type(playing.heard, str)
     CallBridge(session, TELNYX, send=print).close()
     Caller(session).hang_up()
