@@ -112,6 +112,8 @@ class SpeechEnd:
         width = 2 if format == "pcm16" else 1
         self._until = max(self._until, now) + len(audio) / (width * rate)
         self._hasty = self._hasty or self._until - now > HASTE
+        if format == "pcm16" and _stays_below(audio, max(FLOOR, QUIET * self._loudest)):
+            return
         loudest = peak(audio, format)
         self._loudest = max(self._loudest, loudest)
         if loudest >= max(FLOOR, QUIET * self._loudest):
@@ -130,6 +132,21 @@ class SpeechEnd:
         # goes on; the next loud one marks it again.
         self._loud_at, self._hasty = None, False
         return now if found is None or hasty else min(found, now)
+
+
+def _stays_below(audio: Union[bytes, bytearray], limit: float) -> bool:
+    """
+    Whether no sample reaches a limit, as far as their upper bytes can tell.
+
+    Most of what a microphone sends is silence, and `peak` takes ten times as long.
+    """
+    return not bytes(audio[1::2]).translate(None, _QUIET_BYTES[ceil(limit / 256) - 1])
+
+
+_QUIET_BYTES = tuple(
+    bytes(range(steps)) + bytes(range(256 - steps, 256)) for steps in range(128)
+)
+"""Upper bytes of samples that are at most so many times 256, of either sign."""
 
 
 def peak(audio: Union[bytes, bytearray], format: str = "pcm16") -> int:

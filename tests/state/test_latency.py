@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from realtime_sync import audio
-from realtime_sync.state.latency import SpeechEnd, Turn, peak, percentile
+from realtime_sync.state.latency import (
+    FLOOR,
+    QUIET,
+    SpeechEnd,
+    Turn,
+    peak,
+    percentile,
+)
 
 LOUD = audio.tone(330, 0.02, level=-6)
 SILENT = audio.silence(0.02)
@@ -73,6 +80,20 @@ def test_each_turn_has_an_end_of_its_own() -> None:
     speech.sent(1.0, LOUD)
 
     assert [1.0, 3.0] == [speech.take(2.0), speech.take(3.0)]
+
+
+@pytest.mark.parametrize("loudest", [60, 8_500, 8_600, 17_000, 17_100, 32_767])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_sample_that_just_reaches_the_limit_is_speech(
+    loudest: int, sign: int
+) -> None:
+    """Looking at upper bytes first finds what looking at all samples would find."""
+    for sample in (59, 60, 61, 255, 256, 257, 511, 512, 513, 767, 768, 769, 983, 984):
+        block = (sign * sample).to_bytes(2, "little", signed=True)
+        voice = loudest.to_bytes(2, "little", signed=True)
+        expected = 2.0 if sample >= max(FLOOR, QUIET * loudest) else 1.0
+
+        assert expected == taken((1.0, voice), (2.0, b"\0\0" + block), now=9.0)
 
 
 @pytest.mark.parametrize(
