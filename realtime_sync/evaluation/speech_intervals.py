@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, groupby
 
 from attrs import frozen
 
@@ -55,11 +56,14 @@ def audible(
         pause: seconds of quiet that do not end an interval.
         share: of the loudest sample that is loud.
     """
-    blocks = list(_blocks(stretches))
-    loudest = max((loud for _, _, loud in blocks), default=0)
+    peaks = [_peaks(each, _block_size(each)) for each in stretches]
+    loudest = max((max(each, default=0) for each in peaks), default=0)
     limit = max(FLOOR, share * loudest)
     return joined(
-        (Interval(start, end) for start, end, loud in blocks if loud >= limit),
+        chain.from_iterable(
+            _loud_runs(stretch, found, limit)
+            for stretch, found in zip(stretches, peaks)
+        ),
         pause=pause,
     )
 
@@ -67,7 +71,7 @@ def audible(
 def joined(intervals: Iterable[Interval], *, pause: float) -> tuple[Interval, ...]:
     """Make one of those that are less than *pause* seconds apart."""
     found: list[Interval] = []
-    for each in sorted(intervals):
+    for each in sorted(intervals, key=lambda each: (each.start, each.end)):
         if found and each.start - found[-1].end < pause:
             found[-1] = Interval(found[-1].start, max(found[-1].end, each.end))
         else:
@@ -75,29 +79,42 @@ def joined(intervals: Iterable[Interval], *, pause: float) -> tuple[Interval, ..
     return tuple(found)
 
 
-def _blocks(stretches: Iterable[Stretch]) -> Iterator[tuple[float, float, int]]:
-    """Start, end and loudest sample of every ten milliseconds."""
-    for stretch in stretches:
-        size = max(1, int(stretch.rate * BLOCK_SECONDS))
-        last = stretch.end
-        for number, loud in enumerate(_peaks(stretch, size)):
-            start = stretch.start + number * size / stretch.rate
-            yield start, min(last, start + size / stretch.rate), loud
+def _block_size(stretch: Stretch) -> int:
+    """Samples of a block."""
+    return max(1, int(stretch.rate * BLOCK_SECONDS))
 
 
-def _peaks(stretch: Stretch, size: int) -> Iterable[int]:
+def _loud_runs(
+    stretch: Stretch, peaks: Sequence[int], limit: float
+) -> Iterator[Interval]:
+    """From the first to the last of loud blocks that follow each other."""
+    size, last = _block_size(stretch), stretch.end
+    number = 0
+    for loud, blocks in groupby(peak >= limit for peak in peaks):
+        first, number = number, number + sum(1 for _ in blocks)
+        if loud:
+            start = stretch.start + first * size / stretch.rate
+            end = stretch.start + (number - 1) * size / stretch.rate
+            yield Interval(start, min(last, end + size / stretch.rate))
+
+
+def _peaks(stretch: Stretch, size: int) -> Sequence[int]:
     """The loudest sample of every *size* samples."""
-    data = bytes(stretch.data)
+    data = stretch.data
     if stretch.format == "pcm16" and len(data) > 1:
         try:
             import numpy
         except ImportError:
             pass
         else:
-            samples = numpy.frombuffer(data[: len(data) // 2 * 2], "<i2")
-            loud = numpy.abs(samples.astype(numpy.int32))
-            places = numpy.arange(0, len(loud), size)
-            found: list[int] = numpy.maximum.reduceat(loud, places).tolist()
+            samples = numpy.frombuffer(data, "<i2", len(data) // 2)
+            places = numpy.arange(0, len(samples), size)
+            # In 16 bit, the lowest sample has no positive twin.
+            low, high = (
+                each.reduceat(samples, places).astype(numpy.int32)
+                for each in (numpy.minimum, numpy.maximum)
+            )
+            found: list[int] = numpy.maximum(high, -low).tolist()
             return found
     width = size * (stretch.per_second // stretch.rate)
     places_of_bytes = range(0, len(data), width)

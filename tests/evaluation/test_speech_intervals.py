@@ -8,7 +8,7 @@ import pytest
 
 from realtime_sync import audio
 from realtime_sync.evaluation import Interval
-from realtime_sync.evaluation.speech_intervals import audible
+from realtime_sync.evaluation.speech_intervals import audible, joined
 from realtime_sync.report import Stretch
 
 
@@ -55,3 +55,26 @@ def test_stretches_of_both_ends_are_one_interval_if_they_meet() -> None:
     assert [Interval(1.0, 2.0), Interval(3.0, 3.5)] == list(audible(sound))
     assert 0.5 == Interval(0.0, 1.0).overlap(Interval(0.5, 2.0))
     assert 0.0 == Interval(0.0, 1.0).overlap(Interval(1.0, 2.0))
+
+
+@pytest.mark.parametrize("numpy_is_there", [True, False])
+@pytest.mark.parametrize("sample", [-32_768, -60, 60, 32_767])
+def test_one_sample_is_heard_whatever_its_sign(
+    sample: int, numpy_is_there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lowest of 16 bit has no positive twin."""
+    click = sample.to_bytes(2, "little", signed=True)
+    sound = stretch(audio.silence(0.5), click, audio.silence(0.5), b"\0")
+    if not numpy_is_there:
+        monkeypatch.setitem(sys.modules, "numpy", None)
+
+    assert (Interval(1.5, 1.51),) == audible([sound])
+
+
+def test_intervals_of_any_order_are_joined_in_order() -> None:
+    """Where a telephone plays late, a stretch may stand before the one it follows."""
+    found = [Interval(3.0, 4.0), Interval(0.0, 2.0), Interval(0.5, 1.0)]
+
+    assert (Interval(0.0, 2.0), Interval(3.0, 4.0)) == joined(found, pause=0.5)
+    assert (Interval(0.0, 4.0),) == joined(found, pause=1.5)
+    assert () == joined([], pause=1.0)
