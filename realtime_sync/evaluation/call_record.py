@@ -10,6 +10,7 @@ from typing import Optional, Protocol, Union
 from attrs import evolve, field, frozen
 
 from .. import RecordedMirror, Snapshot, live, read_recording
+from ..protocol import audio_fields
 from ..report import Listener, LiveListener, Problem, Track, problem
 from ..telemetry import Prices, Spread, Tokens
 from ..types import RecordingSource
@@ -94,11 +95,17 @@ class CallRecord:
         recorded = read_recording(source)
         mirror = RecordedMirror(recorded)
         listener: Union[Listener, LiveListener] = Listener()
+        # Nearly all lines are what the microphone sent, which changes nothing else.
+        sound_only = audio_fields.BLOCKS
         if recorded.session_type == "live":
-            listener = LiveListener()
+            # This mirror counts what it was sent.
+            listener, sound_only = LiveListener(), frozenset()
         notes, problems, seconds = CallNotes(), [], 0.0
         for line in recorded:
             seconds = max(seconds, line.at)
+            if line.type in sound_only and line.direction == "out":
+                listener.hear(line.at, line.frame)
+                continue
             mirror.follow(line)
             notes.hear(line.direction, line.frame)
             if line.direction == "note":

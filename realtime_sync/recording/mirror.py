@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Optional, Union
+from typing import Any, ClassVar, Optional, Union
 
 from ..errors import ConfigurationError
 from ..protocol.codec import Codec
@@ -59,11 +59,6 @@ class RecordedMirror:
     ) -> None:
         self._codec, self._noted, self._snapshots = codec, noted, snapshots
         self._mirror: Mirror = mirror_of(codec.session_type)
-        self._steps: Mapping[str, Callable[[RecordedLine], None]] = {
-            "in": self._received,
-            "out": self._sent,
-            "note": self._told,
-        }
 
     def copy(self) -> RecordedMirror:
         """Return the same, to go on from here more than once; snapshots are shared."""
@@ -93,9 +88,9 @@ class RecordedMirror:
         Raises:
             ConfigurationError: it is a snapshot, and none of this protocol.
         """
-        step = self._steps.get(line.direction)
+        step = self._STEPS.get(line.direction)
         if step is not None:
-            step(line)
+            step(self, line)
 
     def _received(self, line: RecordedLine) -> None:
         snapshot: Any = self.snapshot(line.connection)
@@ -122,6 +117,13 @@ class RecordedMirror:
             for command in self._noted.rest(self.current):
                 snapshot = self._mirror.reduce_command(snapshot, command)
             self._snapshots[self.current] = snapshot
+
+    # Not bound to a mirror: with that circle, its snapshots would live on after it.
+    _STEPS: ClassVar[Mapping[str, Callable[[RecordedMirror, RecordedLine], None]]] = {
+        "in": _received,
+        "out": _sent,
+        "note": _told,
+    }
 
 
 def unpacked(mirror: Mirror, line: RecordedLine, name: object) -> Any:

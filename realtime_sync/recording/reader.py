@@ -205,10 +205,11 @@ class Recorded:
     def _decoded(self, start: int = 0) -> Iterator[tuple[int, int, Any]]:
         """Lines as JSON objects, with number and place; empty ones are skipped."""
         for number, (place, line) in enumerate(self._raw(start), 1):
-            if isinstance(line, Mapping):
+            # Asking what is no class whether it is a mapping takes its time.
+            if line.__class__ is not bytes and isinstance(line, Mapping):
                 yield number, place, line
                 continue
-            if not line.strip():
+            if not line or line.isspace():
                 continue
             try:
                 value = jsontext.loads(line)
@@ -262,11 +263,6 @@ def _own_line(line: Mapping[str, Any]) -> RecordedLine:
     if "dir" not in line and line.get("format") == FORMAT:
         # Two of them in one file: nobody could tell what of which was first.
         raise ValueError("another recording begins here; a file holds one")
-    asked = line.get("asked", ())
-    if not isinstance(asked, (list, tuple)) or not all(
-        isinstance(each, Mapping) for each in asked
-    ):
-        raise TypeError("what was asked for is a list of objects")
     frame = line.get("note") if direction == "note" else line.get("frame")
     if direction == "note" and not isinstance(frame, Mapping):
         raise TypeError("a note is an object")
@@ -286,9 +282,17 @@ def _own_line(line: Mapping[str, Any]) -> RecordedLine:
         frame=frame,
         received=received,
         connection=int(line.get("conn", 1)),
-        asked=tuple(asked),
+        asked=_asked(line["asked"]) if "asked" in line else (),
         noted=int(line["noted"]) if "noted" in line else None,
     )
+
+
+def _asked(items: object) -> tuple[Mapping[str, Any], ...]:
+    if not isinstance(items, (list, tuple)) or not all(
+        isinstance(each, Mapping) for each in items
+    ):
+        raise TypeError("what was asked for is a list of objects")
+    return tuple(items)
 
 
 def _sounding(frame: object) -> Any:
@@ -296,10 +300,12 @@ def _sounding(frame: object) -> Any:
     if isinstance(frame, dict):
         if frame.keys() == {"audio_bytes"}:
             return base64.b64encode(bytes(frame["audio_bytes"])).decode("ascii")
-        return {
-            key: _sounding(each) if isinstance(each, (dict, list)) else each
+        nested = {
+            key: _sounding(each)
             for key, each in frame.items()
+            if isinstance(each, (dict, list))
         }
+        return {**frame, **nested} if nested else frame
     if isinstance(frame, list):
         return [_sounding(each) for each in frame]
     return frame

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, ClassVar, Optional
 
 from ..state.latency import Turn
 from ..telemetry import Tokens
@@ -44,12 +44,6 @@ class LiveListener:
         self._received: list[bytearray] = []
         self._before: list[tuple[int, int]] = []
         self._early: list[tuple[float, JsonObject]] = []
-        self._steps: Mapping[str, Callable[[float, JsonObject], None]] = {
-            "session.started": self._started,
-            "session.updated": self._started,
-            "session.input_audio.append": self._append,
-            "session.output_audio.delta": self._delta,
-        }
 
     def note(self, at: float, notice: object) -> None:
         """A recording that begins late says where the session is by then."""
@@ -77,9 +71,9 @@ class LiveListener:
     def hear(self, at: float, frame: object) -> None:
         """Take one frame, of either direction."""
         if isinstance(frame, Mapping):
-            step = self._steps.get(str(frame.get("type")))
+            step = self._STEPS.get(str(frame.get("type")))
             if step is not None:
-                step(at, frame)
+                step(self, at, frame)
 
     def sound_of(self, segment: Any) -> Optional[tuple[bytes, str, int]]:
         """What a segment sounds like, None where that was not recorded."""
@@ -147,6 +141,16 @@ class LiveListener:
                 self.answered[-1] = at - self._before[-1][1] / per_second
             self.server.put(at, data, kind, gap=SILENCES)
             self._received[-1] += data
+
+    # Not bound to a listener: with that circle, its sound would live on after it.
+    _STEPS: ClassVar[
+        Mapping[str, Callable[[LiveListener, float, JsonObject], None]]
+    ] = {
+        "session.started": _started,
+        "session.updated": _started,
+        "session.input_audio.append": _append,
+        "session.output_audio.delta": _delta,
+    }
 
 
 def add_live(

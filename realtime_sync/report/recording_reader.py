@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import isfinite
-from typing import Any, Optional
+from typing import Any, ClassVar, Optional
 
 from ..protocol.registry import canonical
 from ..state.latency import SpeechEnd, Turn
@@ -48,7 +48,7 @@ class Listener:
         self.at: dict[str, float] = {}
         self.committed: dict[str, float] = {}
         self.cut: dict[str, float] = {}
-        self.session: Any = {}
+        self._configured({})
         self.lead = 0.0
         self._waiting: Optional[Turn] = None
         self._answer_of: dict[str, Turn] = {}
@@ -57,29 +57,6 @@ class Listener:
         self._consumed = 0
         self._pending_item: Any = None
         self._speaking = SpeechEnd()
-        self._steps: Mapping[str, Callable[[float, JsonObject], None]] = {
-            "session.created": self._session,
-            "session.updated": self._session,
-            "input_audio_buffer.append": self._append,
-            "input_audio_buffer.clear": self._clear,
-            "input_audio_buffer.speech_started": self._started,
-            "input_audio_buffer.speech_stopped": self._stopped,
-            "input_audio_buffer.committed": self._committed,
-            "conversation.item.create": self._create,
-            "conversation.item.added": self._added,
-            "conversation.item.truncate": self._cut,
-            "conversation.item.delete": self._cut,
-            "conversation.item.truncated": self._truncated,
-            "conversation.item.deleted": self._deleted,
-            "response.create": self._asked,
-            "response.created": self._created,
-            "response.output_text.delta": self._text,
-            "response.output_audio_transcript.delta": self._text,
-            "response.output_audio.delta": self._audio,
-            "output_audio_buffer.stopped": self._played,
-            "output_audio_buffer.cleared": self._played,
-            "response.done": self._done,
-        }
 
     def note(self, at: float, notice: object) -> None:
         """
@@ -112,23 +89,30 @@ class Listener:
         if not isinstance(frame, Mapping):
             return
         kind = str(frame.get("type"))
-        step = self._steps.get(TRANSLATION.get(kind, canonical(kind)))
+        step = self._STEPS.get(kind)
+        if step is None:
+            step = self._STEPS.get(TRANSLATION.get(kind, canonical(kind)))
         if step is not None:
-            step(at, frame)
+            step(self, at, frame)
 
     def _begun(self, snapshot: object) -> None:
         """A recording that begins late says which formats were in force."""
         session = snapshot.get("session") if isinstance(snapshot, Mapping) else None
         if isinstance(session, Mapping):
-            self.session = session
+            self._configured(session)
+
+    def _configured(self, session: Any) -> None:
+        self.session = session
+        self._input_kind = audio_kind(session, "input")
+        self._output_kind = audio_kind(session, "output")
 
     # -- the user ------------------------------------------------------------------
 
     def _session(self, at: float, frame: JsonObject) -> None:
-        self.session = frame.get("session") or {}
+        self._configured(frame.get("session") or {})
 
     def _append(self, at: float, frame: JsonObject) -> None:
-        data, kind = decoded(frame.get("audio")), audio_kind(self.session, "input")
+        data, kind = decoded(frame.get("audio")), self._input_kind
         if not data:
             return
         # A microphone gives a block when it was spoken; a long one is none of its.
@@ -165,7 +149,7 @@ class Listener:
         if "speech_end" not in turn.moments:
             turn.start = turn.moments["speech_end"] = self._speaking.take(at)
         turn.moments["committed"] = self.committed[item_id] = at
-        kind = audio_kind(self.session, "input")
+        kind = self._input_kind
         start, end = self._bounds(item_id, kind)
         if end > start:
             self.sounds[item_id] = (self._input[start:end], *kind)
@@ -206,8 +190,7 @@ class Listener:
         for part in parts if isinstance(parts, list) else ():
             data = decoded(part.get("audio")) if isinstance(part, Mapping) else b""
             if data:
-                kind = audio_kind(self.session, "input")
-                self.sounds[item_id] = (bytearray(data), *kind)
+                self.sounds[item_id] = (bytearray(data), *self._input_kind)
 
     # -- the server ----------------------------------------------------------------
 
@@ -235,7 +218,7 @@ class Listener:
         if turn is not None:
             turn.moments.setdefault("first_audio", at)
             self._answer_of[str(frame.get("item_id"))] = turn
-        data, kind = decoded(frame.get("delta")), audio_kind(self.session, "output")
+        data, kind = decoded(frame.get("delta")), self._output_kind
         item_id = str(frame.get("item_id"))
         if data:
             # It comes faster than it is played: what comes early waits.
@@ -308,6 +291,31 @@ class Listener:
             if turn.response_id == response_id:
                 return turn
         return None
+
+    # Not bound to a listener: with that circle, its sound would live on after it.
+    _STEPS: ClassVar[Mapping[str, Callable[[Listener, float, JsonObject], None]]] = {
+        "session.created": _session,
+        "session.updated": _session,
+        "input_audio_buffer.append": _append,
+        "input_audio_buffer.clear": _clear,
+        "input_audio_buffer.speech_started": _started,
+        "input_audio_buffer.speech_stopped": _stopped,
+        "input_audio_buffer.committed": _committed,
+        "conversation.item.create": _create,
+        "conversation.item.added": _added,
+        "conversation.item.truncate": _cut,
+        "conversation.item.delete": _cut,
+        "conversation.item.truncated": _truncated,
+        "conversation.item.deleted": _deleted,
+        "response.create": _asked,
+        "response.created": _created,
+        "response.output_text.delta": _text,
+        "response.output_audio_transcript.delta": _text,
+        "response.output_audio.delta": _audio,
+        "output_audio_buffer.stopped": _played,
+        "output_audio_buffer.cleared": _played,
+        "response.done": _done,
+    }
 
 
 def _figure(value: object) -> Optional[float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import sys
 from array import array
@@ -81,16 +80,15 @@ class Track:
             kind: format and rate.
             item_id: the item that it belongs to.
         """
-        last = self.stretches[-1] if self.stretches else None
-        if (
-            last is not None
-            and at < last.end + gap
-            and (last.format, last.rate, last.item_id) == (*kind, item_id)
-        ):
-            last.data += data
-            return
-        start = at if last is None else max(at, last.end)
-        self.stretches.append(Stretch(start, bytearray(data), *kind, item_id))
+        if self.stretches:
+            last = self.stretches[-1]
+            end = last.end
+            same = (last.format, last.rate, last.item_id) == (*kind, item_id)
+            if same and at < end + gap:
+                last.data += data
+                return
+            at = max(at, end)
+        self.stretches.append(Stretch(at, bytearray(data), *kind, item_id))
 
 
 def audio_kind(session: object, side: str) -> tuple[str, int]:
@@ -121,8 +119,8 @@ def decoded(text: object) -> bytes:
     if not isinstance(text, str):
         return b""
     try:
-        return base64.b64decode(text)
-    except (binascii.Error, ValueError):
+        return binascii.a2b_base64(text)
+    except ValueError:
         return b""
 
 

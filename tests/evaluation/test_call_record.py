@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
+import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from realtime_sync import errors
+from realtime_sync import RecordedMirror, errors, read_recording
 from realtime_sync.evaluation import CallRecord, first_audio_ms, problems
+from realtime_sync.report import Listener, LiveListener
 
 from .calls import Call, good_call
+
+HEAD = good_call().text()[0]
 
 
 def test_a_call_is_its_turns() -> None:
@@ -237,3 +243,23 @@ def test_arguments_that_are_no_object_leave_the_call_readable(arguments: str) ->
     (tool,) = call.record().tools
 
     assert ({}, arguments) == (dict(tool.arguments), tool.raw)
+
+
+@pytest.mark.parametrize(
+    "reader",
+    [Listener, LiveListener, lambda: RecordedMirror(read_recording([HEAD]))],
+    ids=["listener", "live listener", "mirror"],
+)
+def test_what_has_read_a_recording_is_gone_at_once(
+    reader: Callable[[], object],
+) -> None:
+    """A thousand are read in the memory of one: no circle waits for the collector."""
+    gc.disable()
+    try:
+        reading = reader()
+        gone = weakref.ref(reading)
+        del reading
+
+        assert gone() is None
+    finally:
+        gc.enable()
