@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Optional, Protocol, Union
 
 from attrs import evolve, field, frozen
 
 from .. import RecordedMirror, Snapshot, live, read_recording
+from ..errors import ConfigurationError
 from ..protocol import audio_fields
 from ..report import Listener, LiveListener, Problem, Track, problem
 from ..telemetry import Prices, Spread, Tokens
 from ..types import RecordingSource
 from . import measures
-from .arguments import count, number
+from .arguments import count, number, shown
 from .arguments import text as check_text
 from .call_notes import CallNotes
 from .call_turns import Speech, turns_of
@@ -248,8 +249,13 @@ class CallRecord:
         return measures.never_says(self, text)
 
     def check(self, gates: Iterable[Check]) -> tuple[Verdict, ...]:
-        """Ask some gates."""
-        return tuple(gate.check(self) for gate in gates)
+        """
+        Ask some gates.
+
+        Raises:
+            ConfigurationError: they are none.
+        """
+        return tuple(gate.check(self) for gate in checked_gates(gates))
 
     def require(self, *gates: Check) -> None:
         """
@@ -257,10 +263,32 @@ class CallRecord:
 
         Raises:
             AssertionError: with every gate that fell and the turns that made it fall.
+            ConfigurationError: one of them is no gate.
         """
         fallen = [str(each) for each in self.check(gates) if not each]
         if fallen:
             raise AssertionError(f"call {self.name!r}:\n" + "\n".join(fallen))
+
+
+def checked_gates(gates: Iterable[Check]) -> tuple[Check, ...]:
+    """
+    Gates that somebody gave.
+
+    Raises:
+        ConfigurationError: they are no list of gates; the message says what was meant.
+    """
+    if not isinstance(gates, Iterable) or isinstance(gates, (str, Mapping)):
+        raise ConfigurationError(
+            f"gates are a list, such as [problems()], not {shown(gates)}"
+        )
+    found = tuple(gates)
+    for gate in found:
+        if isinstance(getattr(gate, "name", None), str) and hasattr(gate, "check"):
+            continue
+        called = getattr(gate, "__name__", "")
+        hint = f": call it, {called}(...)" if called and callable(gate) else ""
+        raise ConfigurationError(f"{called or shown(gate)} is no gate{hint}")
+    return found
 
 
 def _anomalies(snapshot: Union[Snapshot, live.LiveSnapshot]) -> Iterable[Problem]:

@@ -110,7 +110,8 @@ class Conditions:
             synthesizer: speaks words; the local one by default.
 
         Raises:
-            ConfigurationError: an extra is missing, or it is not audio.
+            ConfigurationError: an extra is missing, it is not audio, or there is not
+                one sample of it.
             OSError: the file cannot be read.
         """
         arguments.text("text", text, empty=True)
@@ -130,6 +131,9 @@ class Conditions:
                 "one can say words, the path of a file, audio or bytes, not "
                 f"{arguments.shown(what)}"
             )
+        if not pcm:
+            given = str(what) if isinstance(what, os.PathLike) else what
+            raise ConfigurationError(f"there is no sound in {arguments.shown(given)}")
         return self._finished(pcm, text)
 
     def keys(self, digits: str) -> Sound:

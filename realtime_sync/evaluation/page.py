@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from typing import Optional
 
@@ -42,8 +42,7 @@ LEGEND = (("user", "caller"), ("server", "agent"), ("cut-key", "interrupted"))
 
 
 def page(
-    scores: Sequence[Score],
-    records: Mapping[str, CallRecord],
+    calls: Sequence[tuple[Score, Optional[CallRecord]]],
     comparison: Optional[Comparison],
     *,
     title: str,
@@ -53,15 +52,16 @@ def page(
     The text of the page.
 
     Args:
-        scores: of the calls.
-        records: calls that are here and not in files.
+        calls: scores, each with its record if that is here and not in a file.
         comparison: with an earlier run.
         title: of the page.
         most: calls that are shown with their turns and sound, failed ones first.
     """
+    scores = [score for score, _ in calls]
     failed = [score for score in scores if not score.passed]
-    passed = [score for score in scores if score.passed]
-    shown = [*failed, *passed][:most]
+    # The sort is stable: failed ones first, else as they were given.
+    in_order = sorted(calls, key=lambda call: call[0].passed)
+    shown = in_order[:most]
     remarks = []
     if len(scores) > len(shown):
         remarks.append(f"{len(shown)} of {len(scores)} calls are shown turn by turn.")
@@ -73,8 +73,8 @@ def page(
         [element("p", text, class_="rs-soft") for text in remarks],
         _section("Gates", _gates(scores)),
         _section("Since the run before", _comparison(comparison)),
-        _section("Calls", _calls([*failed, *passed][:MOST_ROWS])),
-        [_call(score, records) for score in shown],
+        _section("Calls", _calls([score for score, _ in in_order[:MOST_ROWS]])),
+        [_call(score, record or _read(score)) for score, record in shown],
     ]
     sheet = files(__package__).joinpath("style.css").read_text(encoding="utf-8")
     return document(title, body, rules=sheet)
@@ -184,8 +184,7 @@ def _table(heads: Iterable[str], rows: Sequence[Markup]) -> Markup:
     )
 
 
-def _call(score: Score, records: Mapping[str, CallRecord]) -> Markup:
-    record = _record(score, records)
+def _call(score: Score, record: Optional[CallRecord]) -> Markup:
     fallen = [each for each in score.verdicts.values() if not each]
     turns = {number for verdict in fallen for number in verdict.turns}
     content: list[Content] = [
@@ -215,9 +214,7 @@ def _call(score: Score, records: Mapping[str, CallRecord]) -> Markup:
     )
 
 
-def _record(score: Score, records: Mapping[str, CallRecord]) -> Optional[CallRecord]:
-    if score.name in records:
-        return records[score.name]
+def _read(score: Score) -> Optional[CallRecord]:
     if not score.path or score.error:
         return None
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
@@ -12,6 +13,7 @@ from attrs import asdict, frozen
 
 from ..errors import ConfigurationError
 from ..protocol.escape import one_line
+from .arguments import shown
 from .call_record import CallRecord, Check
 from .verdict import Verdict
 
@@ -96,14 +98,31 @@ def scored(call: Call, gates: Sequence[Check]) -> Score:
     path = "" if isinstance(call, CallRecord) else os.fspath(call)
     try:
         record = call if isinstance(call, CallRecord) else CallRecord.load(call)
-    except (OSError, ConfigurationError) as exc:
+    except (OSError, ValueError) as exc:
+        # A name that no file can have is a ValueError, as a ConfigurationError is.
         return Score(name=Path(path).stem, path=path, error=one_line(str(exc)))
     return Score(
         name=record.name,
         path=path or os.fspath(record.path or ""),
-        verdicts={gate.name: gate.check(record) for gate in gates},
+        verdicts={gate.name: _verdict(gate, record) for gate in gates},
         figures={name: measure(record) for name, measure in FIGURES.items()},
     )
+
+
+def _verdict(gate: Check, call: CallRecord) -> Verdict:
+    """What a gate says; one that raises falls, and says so."""
+    try:
+        verdict: object = gate.check(call)
+    except Exception as exc:
+        # It may be the user's function, and the other calls were measured for hours.
+        where = traceback.extract_tb(exc.__traceback__)[-1]
+        place = f"{Path(where.filename).name}, line {where.lineno}"
+        reason = f"the gate raised {type(exc).__name__}: {exc} ({place})"
+        return Verdict(gate=gate.name, passed=False, reasons=(reason,))
+    if isinstance(verdict, Verdict):
+        return verdict
+    reason = f"the gate gave {shown(verdict)}, and no Verdict"
+    return Verdict(gate=gate.name, passed=False, reasons=(reason,))
 
 
 def _known_wer(call: CallRecord) -> Optional[float]:

@@ -7,7 +7,7 @@ import json
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional, Union
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Optional, Union
 from ..errors import ConfigurationError
 from ..telemetry import data_frame
 from . import arguments
-from .call_record import CallRecord, Check
+from .call_record import CallRecord, Check, checked_gates
 from .comparison import Comparison, compared
 from .score import Call, Score, scored
 
@@ -35,17 +35,19 @@ class Table:
     Attributes:
         scores: one for each call, in the order in which they were given.
         gates: names of the gates.
-        records: the calls that were given as `CallRecord`, by name.
+        records: the calls that were given as `CallRecord`, by their place in *scores*.
     """
 
     def __init__(
-        self, scores: Iterable[Score], records: Iterable[CallRecord] = ()
+        self,
+        scores: Iterable[Score],
+        records: Mapping[int, CallRecord] = {},
     ) -> None:
         self.scores = tuple(scores)
         self.gates = tuple(
             dict.fromkeys(name for score in self.scores for name in score.verdicts)
         )
-        self.records = {record.name: record for record in records}
+        self.records = dict(records)
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -136,9 +138,10 @@ class Table:
 
         arguments.count("most_players", most_players)
         comparison = None if before is None else self.compare(before)
-        text = page(
-            self.scores, self.records, comparison, title=title, most=most_players
-        )
+        calls = [
+            (score, self.records.get(place)) for place, score in enumerate(self.scores)
+        ]
+        text = page(calls, comparison, title=title, most=most_players)
         return _written(path, text)
 
     def __str__(self) -> str:
@@ -175,7 +178,8 @@ def evaluate(
     Args:
         recordings: a pattern such as ``"calls/*.jsonl"``, a folder, a file, a
             `CallRecord`, or several of them.
-        gates: frozen values, with names that differ.
+        gates: frozen values, with names that differ. Without any, calls are measured
+            and pass. One that raises falls, and says so.
         executor: where recordings are read: any executor of `concurrent.futures`, a
             thread pool, or that of Dask's ``Client.get_executor()``. By default local
             processes, one for each CPU, if there are more than a few; a script needs
@@ -184,16 +188,23 @@ def evaluate(
             bar on the standard error, if that is a terminal.
 
     Raises:
-        ConfigurationError: there are no recordings, or two gates of one name.
+        ConfigurationError: there are no recordings, or none at one of the patterns and
+            folders; what is given are no gates, or two of one name.
     """
-    found = list(_found(recordings))
-    if not found:
-        raise ConfigurationError(f"there are no recordings at {recordings!r}")
+    gates = checked_gates(gates)
     names = [gate.name for gate in gates]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ConfigurationError(f"two gates are called {twice[0]!r}: name one of them")
-    gates = tuple(gates)
+        raise ConfigurationError(
+            f"two gates are called {twice[0]!r}: give one of them another name, with "
+            "attrs.evolve(gate, name=...)"
+        )
+    found = list(_found(recordings))
+    if not found:
+        raise ConfigurationError("no recordings are given")
+    if not any(isinstance(each, CallRecord) or os.path.exists(each) for each in found):
+        first = arguments.shown(str(found[0]))
+        raise ConfigurationError(f"there are no recordings at {first}")
     told = progress or _bar
     if executor is None and len(found) <= _INLINE:
         scores = []
@@ -208,7 +219,10 @@ def evaluate(
             scores = _scored_by(own, found, gates, told)
     else:
         scores = _scored_by(executor, found, gates, told)
-    return Table(scores, [call for call in found if isinstance(call, CallRecord)])
+    records = {
+        place: call for place, call in enumerate(found) if isinstance(call, CallRecord)
+    }
+    return Table(scores, records)
 
 
 def _scored_by(
@@ -229,20 +243,34 @@ def _scored_by(
     return scores
 
 
-def _found(calls: Calls) -> Iterator[Call]:
+def _found(calls: object) -> Iterator[Call]:
     if isinstance(calls, CallRecord):
         yield calls
     elif isinstance(calls, (str, os.PathLike)):
-        path = Path(calls)
-        if path.is_dir():
-            yield from sorted(path.glob("*.jsonl"))
-        elif path.exists():
-            yield path
-        else:
-            yield from sorted(glob.glob(os.fspath(calls), recursive=True))
-    else:
+        yield from _files(os.fspath(calls))
+    elif isinstance(calls, Iterable) and not isinstance(calls, (bytes, Mapping)):
         for each in calls:
             yield from _found(each)
+    else:
+        raise ConfigurationError(
+            "recordings are paths, patterns, folders and CallRecords, not "
+            f"{arguments.shown(calls)}"
+        )
+
+
+def _files(name: str) -> Sequence[Path]:
+    """The recordings that a path, a folder or a pattern stands for."""
+    # Those of os.path take what no file can be called for one that is not there.
+    if os.path.isdir(name):
+        found = sorted(Path(name).glob("*.jsonl"))
+    elif glob.has_magic(name) and not os.path.exists(name):
+        found = sorted(map(Path, glob.glob(name, recursive=True)))
+    else:
+        # One that is not there is a failed call among others, as a torn one is.
+        return [Path(name)]
+    if not found:
+        raise ConfigurationError(f"there are no recordings at {arguments.shown(name)}")
+    return found
 
 
 def _by_group(scores: Iterable[Score]) -> dict[str, list[Score]]:

@@ -391,6 +391,11 @@ def _said(verb: str, what: Any, where: str, folder: Path) -> Any:
         path = folder / arguments.text(name, what)
         if not path.is_file():
             raise ConfigurationError(f"{name}: there is no {path}")
+        try:
+            # Before anybody is called: in the midst of calls they would all be lost.
+            Conditions().spoken(path)
+        except (OSError, ConfigurationError) as exc:
+            raise ConfigurationError(f"{name}: {exc}") from None
         return path
     if verb == "pause":
         return arguments.seconds(name, what)
@@ -405,7 +410,10 @@ def _said(verb: str, what: Any, where: str, folder: Path) -> Any:
                 f"{name} has no value, not {arguments.shown(what)}"
             )
     else:
-        return arguments.text(name, what)
+        words = arguments.text(name, what)
+        if not any(each.isalnum() for each in words):
+            raise ConfigurationError(f"{name}: there is no word in {what!r}")
+        return words
     return what
 
 

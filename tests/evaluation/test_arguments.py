@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from realtime_sync import errors
+from realtime_sync import Audio, errors
 from realtime_sync.evaluation import (
     Caller,
     ChatModel,
@@ -144,9 +144,13 @@ def test_nothing_is_waited_for_without_an_end(value: Any) -> None:
     assert not call.turns
 
 
-@pytest.mark.parametrize("what", [5, None, b"\0", "", "  ", ["hello"]], ids=repr)
+@pytest.mark.parametrize(
+    "what",
+    [5, None, b"\0", "", "  ", ["hello"], b"", Audio(b"")],
+    ids=["5", "none", "half a sample", "", "blank", "list", "no bytes", "no audio"],
+)
 def test_what_nobody_can_say_is_refused(what: Any) -> None:
-    """Half a sample too."""
+    """Half a sample too, and none: what is not heard is waited upon in vain."""
     clock = ManualClock()
     with timeless(humming(["Yes."]), clock) as session:
         with Caller(session, clock=clock) as caller:

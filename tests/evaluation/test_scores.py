@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -87,6 +88,93 @@ def test_what_is_not_there_is_said_at_once(tmp_path: Path) -> None:
         evaluate(str(tmp_path / "*.jsonl"), GATES)
 
 
+@pytest.mark.parametrize(
+    "given", [[], "missing.jsonl", ["missing.jsonl", "gone.jsonl"], ["*.wav"]]
+)
+def test_a_run_of_nothing_is_refused(
+    given: object, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+
+    with pytest.raises(errors.ConfigurationError, match="no recordings"):
+        evaluate(given, GATES)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", [5, None, b"good.jsonl", {"good.jsonl": 1}, [[5]]])
+def test_what_is_no_recording_is_refused_by_name(given: object) -> None:
+    with pytest.raises(errors.ConfigurationError, match="recordings are paths.*, not"):
+        evaluate(given, GATES)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["missing.jsonl", "a\0b.jsonl", "long" * 2000, "torn.jsonl", "good.jsonl/a.jsonl"],
+    ids=["missing", "no name", "long", "torn", "within a file"],
+)
+def test_a_recording_that_cannot_be_read_is_one_failed_call(
+    name: str, folder: Path
+) -> None:
+    """The others are measured; in a list, a name that was left out would be missed."""
+    good, other = evaluate([folder / "good.jsonl", folder / name], [answered()])
+
+    assert good.passed
+    assert other.error and not other.passed
+    assert Path(name).stem == other.name
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        (answered(), "gates are a list"),
+        ("answered", "gates are a list"),
+        (None, "gates are a list"),
+        ({"answered": answered()}, "gates are a list"),
+        ([answered], r"answered is no gate: call it, answered\(\.\.\.\)"),
+        ([Gate], r"Gate is no gate: call it"),
+        (["answered"], "'answered' is no gate"),
+        ([[answered()]], "a list of 1 is no gate"),
+    ],
+    ids=["gate", "text", "none", "mapping", "function", "class", "name", "list"],
+)
+def test_what_is_no_list_of_gates_is_refused_where_it_is_given(
+    given: Any, problem: str, folder: Path
+) -> None:
+    """With what was probably meant; the same of a single call."""
+    call = good_call().record()
+    for ask in (lambda: evaluate(folder, given), lambda: call.check(given)):
+        with pytest.raises(errors.ConfigurationError, match=problem):
+            ask()
+    with pytest.raises(errors.ConfigurationError, match="no gate"):
+        call.require([answered()])  # type: ignore[arg-type]
+
+
+def test_a_gate_that_raises_falls_and_the_others_are_asked(folder: Path) -> None:
+    """A mistake in one of a thousand calls loses no other."""
+    gates = [Gate(name="odd", measure=is_odd), answered()]
+    good, _, torn = sorted(evaluate(folder, gates), key=lambda score: score.name)
+    (reason,) = good.verdicts["odd"].reasons
+
+    assert ("odd",) == good.fallen
+    assert "the gate raised ZeroDivisionError" in reason
+    assert "(test_scores.py, line " in reason
+    assert not torn.verdicts
+
+
+@pytest.mark.parametrize("given", [None, True, "passed"])
+def test_a_gate_that_gives_no_verdict_falls(given: object) -> None:
+    gate = Gate(name="mine", measure=lambda call: given)  # type: ignore
+    (score,) = evaluate(good_call().record(), [gate])
+
+    reasons = score.verdicts["mine"].reasons
+
+    assert (f"the gate gave {given!r}, and no Verdict",) == reasons
+
+
+def is_odd(call: object) -> Verdict:
+    """A gate with a mistake in it."""
+    return Verdict(gate="odd", passed=bool(1 / 0))
+
+
 def test_gates_of_one_name_are_refused(folder: Path) -> None:
     """One would hide the other."""
     with pytest.raises(errors.ConfigurationError, match="answered"):
@@ -117,6 +205,14 @@ def test_calls_that_were_made_just_now_are_scored_too(tmp_path: Path) -> None:
 
     assert ["now", "then"] == [score.name for score in table]
     assert 2 == text.count("<audio")
+
+
+def test_calls_of_one_name_are_shown_each_with_its_own_turns(tmp_path: Path) -> None:
+    """A caller that has no name, and no record, makes a call named "call"."""
+    calls = [spoken("The first answer.").record(), spoken("The second.").record()]
+    text = evaluate(calls, [answered()]).to_html(tmp_path / "a.html").read_text()
+
+    assert 1 == text.count("The first answer.") == text.count("The second.")
 
 
 def test_gates_of_ones_own_are_gates(folder: Path) -> None:

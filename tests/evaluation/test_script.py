@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 
@@ -44,6 +44,7 @@ def script(*steps: Any, **more: Any) -> dict[str, Any]:
         (script({"say": "hello", "pause": 1}), "does one thing"),
         (script({"say": ""}), "step 1: say is a text"),
         (script({"say": 5}), "step 1: say is a text, not 5"),
+        (script({"say": "..."}), "step 1: say: there is no word in"),
         (script({"say": "a", "withn_ms": 5}), "did you mean 'within_ms'"),
         (script({"say": "a", "within_ms": "soon"}), "within_ms is a number"),
         (script({"say": "a", "within_ms": math.nan}), "within_ms is a number"),
@@ -90,6 +91,28 @@ def test_what_a_script_cannot_say_is_refused_with_its_place(
     """Before any call is made, and with what was probably meant."""
     with pytest.raises(errors.ConfigurationError, match=problem):
         Script.of(told)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "is not an audio file"),
+        (b"RIFF\0\0\0\0WAVE", "is not an audio file"),
+        (b"hello", "is not an audio file"),
+        (None, "there is no sound in"),
+    ],
+    ids=["empty", "torn", "text", "no samples"],
+)
+def test_a_file_that_nobody_can_hear_is_refused_before_anybody_is_called(
+    content: Optional[bytes], problem: str, tmp_path: Path
+) -> None:
+    if content is None:
+        audio.write_wav(tmp_path / "hello.wav", b"")
+    else:
+        (tmp_path / "hello.wav").write_bytes(content)
+
+    with pytest.raises(errors.ConfigurationError, match=f"step 1: play: .*{problem}"):
+        Script.of(script({"play": "hello.wav"}), folder=tmp_path)
 
 
 def test_scripts_are_yaml_or_json(tmp_path: Path) -> None:
