@@ -285,6 +285,22 @@ def test_what_a_model_says_is_only_text(browsing: Page) -> None:
     assert "Talk" == title
 
 
+def test_a_conversation_begins_without_the_lines_of_the_one_before(
+    browsing: Page,
+) -> None:
+    """They would stay until something is said, as if it were still going on."""
+    with talked(browsing):
+        browsing.value("talk.text.value = 'Good day.'")
+        browsing.click("Send")
+        browsing.wait("talk.log.textContent.includes('more')")
+    kept = browsing.value("talk.log.textContent")
+    with talked(browsing):
+        begun = browsing.value("talk.log.textContent")
+
+    assert "more" in kept
+    assert "" == begun
+
+
 def test_everything_that_can_be_pressed_has_a_name(browsing: Page) -> None:
     """For who hears the page: buttons, boxes, meters, the transcript."""
     tree = browsing.command("Accessibility.getFullAXTree")["nodes"]

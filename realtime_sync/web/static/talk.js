@@ -145,6 +145,9 @@ export class Talk {
     this.tell("");
     this.show("opening");
     this.startButton.disabled = true;
+    // Those of the conversation before would stay until this one has a line.
+    this.showLines({ order: [], changed: [] });
+    this.showTurns([]);
     try {
       this.sound = await Sound.open({ workletUrl: this.workletUrl, tell: this.told(), microphone });
       await Promise.race([this.sound.resume(), new Promise(done => setTimeout(done, 500))]);
