@@ -45,7 +45,7 @@ MUTED_MS = 300.0
 """Milliseconds of silence after which a model that was interrupted is heard again."""
 
 STRETCHES = 1024
-"""Stretches of playback that are remembered, for what was heard."""
+"""Stretches of playback that are remembered, for what was heard and what was not."""
 
 
 class LivePlayback(Playback, Protocol):
@@ -135,6 +135,7 @@ class LiveAttachment:
         self._converter: Optional[Converter] = None
         self._stretches: list[_Stretch] = []
         self._received_ms = 0.0
+        self._unheard: list[tuple[float, float]] = []
 
     def __enter__(self) -> LiveAttachment:
         return self
@@ -165,6 +166,16 @@ class LiveAttachment:
         snapshot = self._session.snapshot
         return snapshot.assistant.between(0, self.heard_ms, epoch=snapshot.epoch)
 
+    @property
+    def unheard(self) -> tuple[tuple[float, float], ...]:
+        """
+        Where in this session, in milliseconds, the model spoke to nobody.
+
+        From where playback was cut to where it went on; the latest ones, in order.
+        """
+        with self._lock:
+            return tuple(self._unheard)
+
     def interrupt(self, *, cancel: bool | None = True) -> tuple[PlayedPart, ...]:
         """
         Stop playback now; what the model goes on to say is not heard.
@@ -185,15 +196,28 @@ class LiveAttachment:
     def _cut(self) -> tuple[PlayedPart, ...]:
         with self._lock:
             self._heard_ms = self._heard_so_far()
+            begun = self._stretches[0].at_ms if self._stretches else self._clock_ms
             # What comes from now on is another part of the ledger.
             self._stretches, self._received_ms = [], 0.0
             self._converter = self._before = None
             heard = self._player.interrupt()
-        if any(part.heard_ms < part.received_ms for part in heard):
+            cut = any(part.heard_ms < part.received_ms for part in heard)
+            if cut:
+                # Nothing of it may have been heard, and of what was before, all.
+                self._miss(max(self._heard_ms, begun))
+        if cut:
             self.interruptions += 1
             if self._on_interrupted is not None:
                 self._on_interrupted(heard)
         return heard
+
+    def _miss(self, start: float) -> None:
+        """Note that what lies between a time and now is not heard."""
+        assert self._lock.locked()
+        if self._unheard and start <= self._unheard[-1][1]:
+            start = self._unheard.pop()[0]
+        self._unheard.append((start, self._clock_ms))
+        del self._unheard[:-STRETCHES]
 
     def _heard_so_far(self) -> float:
         assert self._lock.locked()
@@ -262,6 +286,8 @@ class LiveAttachment:
 
     def _speaks(self, data: bytes, wire: AudioFormat) -> None:
         if self._muted:
+            with self._lock:
+                self._miss(self._clock_ms - wire.ms(len(data)))
             return
         before, self._before = self._before, None
         if before is not None and not self._player.queued_ms:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from ..state.latency import Turn
 from .latency import latency_bars, latency_table
-from .live_timeline import LiveListener
+from .live_timeline import LiveListener, utterance_of_work
 from .markup import Content, Markup, element
 from .page import audio_url, body_of, document, player, said, style
 from .page_writer import Told, html, tell, write
@@ -53,6 +53,7 @@ __all__ = [
     "tell",
     "to_dataframe",
     "utterance_of",
+    "utterance_of_work",
     "waveform",
     "write",
 ]

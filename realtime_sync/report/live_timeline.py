@@ -196,7 +196,7 @@ def _utterances(
         told.append((place, said))
     for work in snapshot.delegations.values():
         place = (work.epoch, work.offset_ms)
-        told.append((place, Utterance("tool", _work(work), work.id, remark=work.state)))
+        told.append((place, utterance_of_work(work)))
     for added in snapshot.context:
         if added.content and added.kind != "commentary":
             refused = "" if added.acknowledged else "not taken up"
@@ -209,11 +209,12 @@ def _utterances(
     return [each for _, each in sorted(told, key=lambda pair: pair[0])]
 
 
-def _work(work: Any) -> str:
+def utterance_of_work(work: live.Delegation) -> Utterance:
     """A delegation in words: to whom, what it called, what came of it."""
     calls = [f"{each.name}({each.arguments})" for each in work.calls.values()]
     lines = [f"delegated to {work.target or 'nobody'}", *calls]
-    return "\n".join([*lines, *([f"→ {work.text}"] if work.text else [])])
+    text = "\n".join([*lines, *([f"→ {work.text}"] if work.text else [])])
+    return Utterance("tool", text, work.id, remark=work.state)
 
 
 def _turns(snapshot: live.LiveSnapshot, listener: LiveListener) -> list[Turn]:

@@ -200,6 +200,52 @@ def test_interruption_by_hand_lasts_until_the_model_has_paused(ear: Ear) -> None
     assert sent == len(ear.server.transport.sent)
 
 
+@pytest.mark.parametrize(
+    ("rest", "spans"),
+    [
+        pytest.param([ME, quiet(2)], [(300, 1900)], id="the user breaks in"),
+        pytest.param([voiced(3), quiet(20)], [], id="heard to its end"),
+        pytest.param([None, voiced(5), quiet(5), voiced(1)], [(300, 2300)], id="hand"),
+        pytest.param(
+            [None, voiced(2), quiet(2), voiced(1), quiet(5)],
+            [(300, 2000), (2200, 2300)],
+            id="hand, and it pauses",
+        ),
+    ],
+)
+def test_speech_that_nobody_heard_is_told_in_the_time_of_the_session(
+    ear: Ear, rest: list[Any], spans: list[tuple[float, float]]
+) -> None:
+    """From the cut to where it is heard again; None is an interruption by hand."""
+    ear.feed(voiced(18))
+    ear.hear(300)
+    for each in rest:
+        if each is None:
+            ear.attached.interrupt()
+        else:
+            ear.feed(each)
+    ear.hear(2000)
+    ear.feed(voiced(2))
+
+    assert spans == [(round(a), round(b)) for a, b in ear.attached.unheard]
+
+
+def test_what_was_said_before_a_player_came_counts_as_heard(
+    opened: tuple[live.LiveSession, LiveServer],
+) -> None:
+    """Only what it was given can be cut off; and in another session nothing is yet."""
+    session, server = opened
+    server.feed(*voiced(30))
+    ear = Ear(session, server)
+    ear.feed(voiced(5))
+    ear.attached.interrupt()
+    before = ear.attached.unheard
+    ear.feed({"type": "session.started", "session": {**SESSION, "id": "live_u0_2"}})
+
+    assert ((3000, 3500),) == before
+    assert () == ear.attached.unheard
+
+
 def test_interruption_in_silence_or_without_cancel_mutes_nothing(ear: Ear) -> None:
     """Else the next answer would begin in the middle."""
     ear.feed(voiced(2), quiet(20))

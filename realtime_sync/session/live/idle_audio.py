@@ -63,6 +63,11 @@ class IdleAudio:
             self._due = max(self._due + PIECE, now)
             return True
 
+    def ahead(self) -> float:
+        """Seconds of the program's audio that were sent before their time."""
+        with self._lock:
+            return 0.0 if self._fed is None else max(0.0, self._fed - self._clock())
+
     def wait(self) -> Optional[float]:
         """Seconds until a piece is due; None while none will be."""
         with self._lock:

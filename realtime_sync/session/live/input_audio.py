@@ -76,6 +76,16 @@ class InputAudio:
         if self._idle is not None:
             self._idle.sent(len(data) / (rate * width))
 
+    @property
+    def ahead(self) -> float:
+        """
+        Seconds of audio that were sent before their time, and are heard late.
+
+        Zero where the session sends no silence (``idle_audio=None``): then nothing
+        has taken the place of what comes in a burst.
+        """
+        return 0.0 if self._idle is None else self._idle.ahead()
+
     def mute(self) -> CommandHandle:
         """
         Let the model hear silence; it goes on speaking, and the clock running.

@@ -195,6 +195,11 @@ class LiveSession(BaseSession[LiveSnapshot]):
         """How the session ended, as far as it has."""
         return LiveCloseReport.of(self.snapshot, self._lifecycle.report_now())
 
+    @property
+    def is_attached(self) -> bool:
+        """Whether it follows another from aside (``call_id=``), and sends no audio."""
+        return not self._is_primary()
+
     def _is_primary(self) -> bool:
         """Whether this connection carries the audio; else it looks on from aside."""
         return self._parts.options.call_id is None

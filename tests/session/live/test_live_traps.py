@@ -44,6 +44,44 @@ def test_1_silence_is_due_where_the_program_sends_nothing() -> None:
     assert idle.wait() is None
 
 
+def test_1_burst_after_silence_is_ahead_of_its_time() -> None:
+    """Silence has taken the place of what came late: all that follows is heard late."""
+    now = [0.0]
+    idle = IdleAudio(lambda: now[0])
+    idle.sent(1.0)
+    assert 0 == idle.ahead()
+    idle.start()
+    idle.sent(0.1)
+    assert 0.1 == idle.ahead()
+    now[0] = 0.1
+    assert 0 == idle.ahead()
+    now[0] = 1.1
+    assert idle.take()
+    assert 0 == idle.ahead()
+    idle.sent(1.0)
+    assert 1.0 == pytest.approx(idle.ahead())
+    for _ in range(5):
+        # In step from then on, it stays late.
+        now[0] += 0.1
+        idle.sent(0.1)
+    assert 1.0 == pytest.approx(idle.ahead())
+    idle.stop()
+    assert 0 == idle.ahead()
+
+
+def test_1_session_says_how_far_its_audio_is_ahead() -> None:
+    """And one that sends no silence has nothing to be late against."""
+    with live_session() as (session, _):
+        session.input_audio.append(bytes(48_000 * 60))
+        assert 30 < session.input_audio.ahead <= 60
+        assert not session.is_attached
+    with live_session(idle_audio=None) as (session, _):
+        session.input_audio.append(bytes(48_000 * 60))
+        assert 0 == session.input_audio.ahead
+    with live_session(call_id="live_1") as (session, _):
+        assert session.is_attached
+
+
 def nested(kind: str, **fields: Any) -> dict[str, Any]:
     """What the backend says."""
     event = {"type": kind, **fields}
