@@ -73,7 +73,7 @@ a door. Of each other they take what the folder itself offers, not its files.
 
 DOORS = {
     ("session.session", "tools"),
-    ("session.session", "jupyter"),
+    ("session.base", "jupyter"),
     ("session.live.session", "tools"),
     ("session.ask", "audio"),
     ("__init__", "jupyter"),

@@ -31,6 +31,11 @@ def nothing_here(task: live.Task) -> str:
     return "There is no program here that could look that up. Say so briefly."
 
 
+def answer_delegations(session: live.LiveSession) -> None:
+    """Answer what a session hands on to the program."""
+    session.delegate(nothing_here)
+
+
 def speak(
     path: Path,
     url: str | None,

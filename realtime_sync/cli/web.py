@@ -127,18 +127,21 @@ def serve_page(
     show: Show | None = None,
 ) -> int:
     """Serve the page until it is told to end."""
-    from .. import RealtimeClient, web
+    from .. import RealtimeClient, live, web
+    from .live_talk import answer_delegations
 
     if stop is None:
         stop = Interruptible()
         with set_by_sigterm(stop):
             return serve_page(url, options, door, stop, show)
-    client = RealtimeClient(
-        base_url=url, dialect=options.dialect, timeout=options.timeout
-    )
+    is_live = live.is_live_model(options.model)
+    # GPT-Live has no dialects.
+    dialect = None if is_live else options.dialect
+    client = RealtimeClient(base_url=url, dialect=dialect, timeout=options.timeout)
     with web.serve(
         client,
         options.model,
+        on_session=answer_delegations if is_live else None,
         host=door.host,
         port=door.port,
         password=door.password,

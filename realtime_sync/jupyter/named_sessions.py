@@ -71,7 +71,8 @@ def close(name: str = "notebook") -> None:
         session = _sessions.pop(name, None)
         recording = _recordings.pop(name, None)
     if session is not None:
-        session.close(drain=False)
+        # A live one asks for its end: the service says then that no more is billed.
+        session.close(drain=session.session_type == "live")
     if recording is not None:
         try:
             recording.close()
@@ -112,6 +113,8 @@ def sounds_of(item_ids: Iterable[str]) -> dict[str, tuple[bytes, str, int]]:
     """
     wanted, found = set(item_ids), {}
     for session in sessions().values():
+        if session.session_type == "live":
+            continue  # It has no items.
         known = {each for each in wanted if session.snapshot.item(each) is not None}
         if not known:
             continue

@@ -6,12 +6,14 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .. import Session
 from ..errors import ConfigurationError, LocalProtocolError, install_command
 from ..web import Talking, bundled, static_text
 
 if TYPE_CHECKING:
+    from .. import Session, live
     from ..web import WebHost
+
+    AnySession = Session | live.LiveSession
 
 MOST_VIEWS = 16
 """Windows that show one output and are remembered; the oldest is let go."""
@@ -30,22 +32,17 @@ class Talk:
     (ipykernel 7 with JupyterLab 4.4 does); the output says so, and goes on after it.
 
     Args:
-        session: open or not; it is opened by Start, and stays open afterwards.
+        session: of either protocol, open or not; it is opened by Start, and stays open
+            afterwards.
 
     Raises:
-        ConfigurationError: anywidget is not installed, or the session is one of
-            GPT-Live.
+        ConfigurationError: anywidget is not installed.
 
     Attributes:
         widget: what is shown, for layouts of ipywidgets.
     """
 
-    def __init__(self, session: Session) -> None:
-        if not isinstance(session, Session):
-            raise ConfigurationError(
-                "a live session has no output to talk in: LiveTranscript(session) "
-                "shows what is said, realtime_sync.audio.talk talks"
-            )
+    def __init__(self, session: AnySession) -> None:
         self._session = session
         # Guards the windows and the page; messages may come on several threads.
         self._lock = threading.Lock()
@@ -99,7 +96,7 @@ class Talk:
             each.close()
         return view
 
-    def _opened(self) -> Session:
+    def _opened(self) -> AnySession:
         """The session, open; in the thread of the conversation."""
         if self._session.closed:
             raise ConfigurationError(

@@ -312,6 +312,19 @@ class BaseSession(Generic[SnapshotT]):
         told = getattr(self._parts.snapshot.session, "model", None)
         return told or self._parts.model
 
+    def show(self) -> object:
+        """
+        Talk with the session in a notebook, as the last line of a cell.
+
+        Microphone, loudspeaker and live transcript; needs the extra ``jupyter``.
+
+        Returns:
+            A `realtime_sync.jupyter.Talk`.
+        """
+        from ..jupyter import Talk
+
+        return Talk(cast(Any, self))
+
     def wait_changed(self, version: int, *, timeout: Timeout = UNSET) -> SnapshotT:
         """
         Wait until the snapshot is newer than a version.

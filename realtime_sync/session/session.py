@@ -312,19 +312,6 @@ class Session(BaseSession[Snapshot]):
             self._tools = ToolSet(self, self._tool_host())
         return self._tools
 
-    def show(self) -> object:
-        """
-        Talk with the session in a notebook, as the last line of a cell.
-
-        Microphone, loudspeaker and live transcript; needs the extra ``jupyter``.
-
-        Returns:
-            A `realtime_sync.jupyter.Talk`.
-        """
-        from ..jupyter import Talk
-
-        return Talk(self)
-
 
 def _await_configured(
     handle: CommandHandle, deadline: Deadline, *, patient: bool

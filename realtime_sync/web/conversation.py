@@ -8,12 +8,13 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .. import audio
-from ..errors import ConnectionClosed, RealtimeError
+from .. import audio, live
+from ..errors import ConfigurationError, ConnectionClosed, RealtimeError
 from ..protocol.escape import one_line
 from ..transport.logs import area_logger
 from ..transport.redaction import redact
 from .browser_audio import BrowserAudio
+from .live_view import LiveView
 from .messages import Message, Send
 from .view import View
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from .. import Session
     from ..dispatch.event_names import EventName
     from ..protocol import events
+
+    AnySession = Session | live.LiveSession
+    AnyAttachment = audio.Attachment | audio.LiveAttachment
+    AnyView = View | LiveView
+    Handlers = Mapping[EventName, Callable[[Any], object]]
 
 _log = area_logger("realtime_sync.web")
 
@@ -33,18 +39,47 @@ LONGEST_TEXT = 20_000
 MOST_TYPED = 20
 """Typed messages that wait to be sent; one more is refused."""
 
+MOST_AHEAD, IN_TIME = 0.5, 0.1
+"""
+Seconds of the microphone that a live session may have before their time, and those
+with which it is in time again. Silence has taken the place of what comes in a burst,
+which moves what is said afterwards: all of it would be heard late.
+"""
+
+QUIET = -50.0
+"""The level of a microphone, in dB, at which nobody speaks."""
+
 _TURN_DETECTION = {"type": "server_vad"}
 """For a session that had none when a person goes from the button to speaking."""
 
 _HARMLESS = frozenset({"response_cancel_not_active"})
 """Codes of errors that nobody has to see: what was interrupted had just ended."""
 
-OpenSession = Callable[[], "Session"]
+_REASONS = {
+    "expired": "its time is up",
+    "content": "the service ended it for what was said",
+    "connection_lost": "the connection was lost",
+}
+"""Why a live session is closed, where it is not because somebody has asked for it."""
+
+_SPEECH_ONLY = (
+    "This session hears what is spoken; only one with a Responses backend reads. "
+    "Not sent."
+)
+
+_LISTENS = (
+    "This session is attached to a call, which has a microphone of its own: here you "
+    "only listen."
+)
+
+OpenSession = Callable[[], "AnySession"]
 """Gives an open session; called in the conversation's thread, so it may wait."""
 
 # Guards the conversations by their session: there is one of each.
 _lock = threading.Lock()
-_talking: weakref.WeakKeyDictionary[Session, Conversation] = weakref.WeakKeyDictionary()
+_talking: weakref.WeakKeyDictionary[AnySession, Conversation] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 class Conversation:
@@ -79,9 +114,10 @@ class Conversation:
         self._push = push
         self._pushing = False
         self._button = audio.PushToTalk()
-        self._view = View()
+        self._detection: object = None
+        self._late = False
         self._stopped = threading.Event()
-        self._attachment: audio.Attachment | None = None
+        self._attachment: AnyAttachment | None = None
         self._typed: list[str] = []
         self.opening = True
         self.audio = BrowserAudio(send)
@@ -119,7 +155,7 @@ class Conversation:
             # Half a character is none: a mark takes its place, as in `messages`.
             self._typed.append(text.encode("utf-8", "replace").decode("utf-8"))
             return
-        self._send({"kind": "problem", "text": problem})
+        self._problem(problem)
 
     def stop(self, text: str = "") -> None:
         """
@@ -150,6 +186,7 @@ class Conversation:
                 _log.exception("! a session could not be opened")
             self.stop(_told("The session could not be opened", exc))
             self.audio.close()
+            self._send({"kind": "ended", "text": ""})
             return
         finally:
             self.opening = False
@@ -167,10 +204,22 @@ class Conversation:
             with _lock:
                 if _talking.get(session) is self:
                     del _talking[session]
+            self._send({"kind": "ended", "text": self._end(session)})
+
+    def _end(self, session: AnySession) -> str:
+        """Close the session, where it is ours; what a person has to know of that."""
+        if not isinstance(session, live.LiveSession):
             if self._owns:
                 session.close(drain=False)
+            return ""
+        if self._owns:
+            # The service says what is billed, and that it is all.
+            session.close()
+        elif session.is_open:
+            return "The session stays open, and is billed, until it is closed."
+        return _ended(session)
 
-    def _take_over(self, session: Session) -> None:
+    def _take_over(self, session: AnySession) -> None:
         """End the conversation that another window has with the same session."""
         with _lock:
             before = _talking.get(session)
@@ -179,31 +228,56 @@ class Conversation:
             before.stop("Another window goes on with this conversation.")
             before.close()
 
-    def _converse(self, session: Session) -> None:
-        handlers: Mapping[EventName, Callable[[Any], object]] = {
-            "turn.finished": self._view.finished,
+    def _converse(self, session: AnySession) -> None:
+        if isinstance(session, live.LiveSession):
+            # What was said while it was opened would be heard late all along.
+            self.audio.take(0)
+            if session.is_attached:
+                self._problem(_LISTENS)
+            with self.audio.player.attach(session) as playing:
+                shown = LiveView(session, playing)
+                goes_on: Handlers = {"session.output_transcript.delta": self._solved}
+                self._attend(session, playing, shown, goes_on)
+            return
+        view = View(session)
+        self._detection = _detection(session)
+        with self.audio.player.attach(session) as attachment:
+            turns: Handlers = {
+                "turn.finished": view.finished,
+                "response.created": self._solved,
+            }
+            self._attend(session, attachment, view, turns)
+        if self._pushing and session.is_open and not self._owns:
+            session.update(turn_detection=self._detection)
+
+    def _attend(
+        self,
+        session: AnySession,
+        attachment: AnyAttachment,
+        view: AnyView,
+        more: Handlers,
+    ) -> None:
+        """Carry sound and words until it is over."""
+        handlers: Handlers = {
             "error": self._error,
-            "response.created": lambda event: self._send({"kind": "solved"}),
             "connection.lost": self._lost,
-            "connection.restored": lambda event: self._send({"kind": "solved"}),
+            "connection.restored": self._solved,
+            **more,
         }
         subscriptions = [session.on(name, each) for name, each in handlers.items()]
-        detection = _detection(session)
+        self._attachment = attachment
         try:
-            with self.audio.player.attach(session) as attachment:
-                self._attachment = attachment
-                self._talk(session, attachment, detection)
-                # What is on its way to the ear when somebody ends it is not heard.
-                self._interrupt(attachment)
-            if self._pushing and session.is_open and not self._owns:
-                session.update(turn_detection=detection)
+            self._talk(session, attachment, view)
+            # What is on its way to the ear when somebody ends it is not heard.
+            self._interrupt(attachment)
+            self._show(view)
         finally:
             self._attachment = None
             for subscription in subscriptions:
                 subscription.cancel()
 
     def _talk(
-        self, session: Session, attachment: audio.Attachment, detection: object
+        self, session: AnySession, attachment: AnyAttachment, view: AnyView
     ) -> None:
         wire = audio.session_format(session, "input")
         converter = audio.Converter(
@@ -212,11 +286,12 @@ class Conversation:
         look_at = 0.0
         while not self._stopped.is_set():
             try:
-                self._choose(session, attachment, detection)
+                self._choose(session, attachment)
                 for block in self.audio.take(OFTEN):
-                    self._heard(session, converter.feed(block))
+                    if not self._left_out(session, block):
+                        self._heard(session, converter.feed(block))
                 while self._typed:
-                    self._say(session, attachment, self._typed.pop(0))
+                    self._say(view, attachment, self._typed.pop(0))
             except ConnectionClosed as exc:
                 # A session that reconnects goes on; what was said meanwhile is lost.
                 if not session.closed:
@@ -225,59 +300,88 @@ class Conversation:
                 self.stop(_ended(session))
             if time.monotonic() >= look_at:
                 look_at = time.monotonic() + OFTEN
-                self._show(session)
-        self._show(session)
+                self._show(view)
 
-    def _choose(
-        self, session: Session, attachment: audio.Attachment, detection: object
-    ) -> None:
+    def _choose(self, session: AnySession, attachment: AnyAttachment) -> None:
         """Go from speaking to the button, or back, where that was asked for."""
         push = self._push
         if push == self._pushing or not session.is_open:
             return
         if push:
             self._button.bind(session, attachment)
-        wanted = None if push else (detection or _TURN_DETECTION)
-        session.update(turn_detection=wanted).acknowledged()
+        if not isinstance(session, live.LiveSession):
+            wanted = None if push else (self._detection or _TURN_DETECTION)
+            session.update(turn_detection=wanted).acknowledged()
         self._pushing = push
 
-    def _heard(self, session: Session, block: bytes) -> None:
+    def _heard(self, session: AnySession, block: bytes) -> None:
         if not block or not session.is_open:
             return
         if self._pushing:
             self._button.feed(block)
+        elif isinstance(session, live.LiveSession):
+            session.input_audio.append(block)
         else:
             session.input_audio_buffer.append(block)
 
-    def _say(self, session: Session, attachment: audio.Attachment, text: str) -> None:
+    def _left_out(self, session: AnySession, block: bytes) -> bool:
+        """Whether a live session is not to hear a block of the microphone."""
+        if not isinstance(session, live.LiveSession):
+            return False
+        ahead = session.input_audio.ahead
+        if ahead > MOST_AHEAD and not self._late:
+            self._late = True
+            self._problem("Some of what you said came too late, and was not heard.")
+        if ahead <= IN_TIME:
+            self._late = False
+        elif audio.level(block).rms < QUIET:
+            return True  # Where nothing is said, time is made up for.
+        return self._late or session.is_attached
+
+    def _say(self, view: AnyView, attachment: AnyAttachment, text: str) -> None:
+        if isinstance(view, LiveView):
+            try:
+                view.session.ask_backend(text)
+            except ConfigurationError:
+                self._problem(_SPEECH_ONLY)
+            else:
+                view.typed(text)
+            return
         attachment.interrupt(cancel=True)
         content = [{"type": "input_text", "text": text}]
-        session.conversation.item.create(
+        view.session.conversation.item.create(
             {"type": "message", "role": "user", "content": content}
         )
-        session.response.create(on_conflict="cancel")
+        view.session.response.create(on_conflict="cancel")
 
-    def _interrupt(self, attachment: audio.Attachment) -> None:
+    def _interrupt(self, attachment: AnyAttachment) -> None:
         try:
             attachment.interrupt(cancel=True)
         except ConnectionClosed:
             pass  # It is silent; there is nobody to tell.
 
-    def _show(self, session: Session) -> None:
-        for message in self._view.news(session.snapshot):
+    def _show(self, view: AnyView) -> None:
+        for message in view.news():
             self._send(message)
+
+    def _problem(self, text: str) -> None:
+        self._send({"kind": "problem", "text": text})
 
     # -- handlers --------------------------------------------------------------
 
-    def _error(self, event: events.Error) -> None:
-        if getattr(event.error, "code", None) in _HARMLESS:
+    def _error(self, event: events.Error | live.events.Error) -> None:
+        error: object = event.error
+        if getattr(error, "code", None) in _HARMLESS:
             return
-        text = str(getattr(event.error, "message", None) or "The server has an error.")
-        self._send({"kind": "problem", "text": one_line(text)})
+        # Some servers say it in plain text.
+        said = error if isinstance(error, str) else getattr(error, "message", None)
+        self._problem(one_line(str(said or "The server has an error.")))
 
     def _lost(self, event: object) -> None:
-        text = "The connection to the server is lost; trying to have it back."
-        self._send({"kind": "problem", "text": text})
+        self._problem("The connection to the server is lost; trying to have it back.")
+
+    def _solved(self, event: object) -> None:
+        self._send({"kind": "solved"})
 
 
 class Talking:
@@ -335,11 +439,26 @@ def _told(what: str, exc: Exception) -> str:
     return one_line(redact(f"{what}: {str(exc) or type(exc).__name__}"))
 
 
-def _ended(session: Session) -> str:
+def _ended(session: AnySession) -> str:
     """That a session is over, and why, as far as anybody has said."""
     report = session.close_report
+    if isinstance(report, live.LiveCloseReport):
+        return _billed(report)
     why = one_line(str(report.error or report.reason))
     return f"The session is over: {why}" if why else "The session is over."
+
+
+def _billed(report: live.LiveCloseReport) -> str:
+    """The same of a live session, and what it took."""
+    why = _REASONS.get(report.reason or "") or (
+        one_line(str(report.error)) if report.error else ""
+    )
+    seconds = f"{report.total_seconds:g} s"
+    if report.confirmed:
+        seconds += " are billed."
+    else:
+        seconds += " are billed or more, for the service has not confirmed the end."
+    return f"The session is over{why and f': {why}'}; {seconds}"
 
 
 def _detection(session: Session) -> object:

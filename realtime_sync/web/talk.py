@@ -6,14 +6,16 @@ import ssl
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .. import audio, live
-from ..errors import ConfigurationError
+from .. import audio
 from .channel import Channel
 from .conversation import Talking
 from .host import WebHost
 
 if TYPE_CHECKING:
-    from .. import RealtimeClient, Session
+    from .. import RealtimeClient, Session, live
+
+    AnySession = Session | live.LiveSession
+    Prepare = Callable[[Session], object] | Callable[[live.LiveSession], object]
 
 MODEL = "gpt-realtime-2.1"
 """The model of a page that does not name one."""
@@ -23,7 +25,7 @@ def serve(
     client: RealtimeClient,
     model: str | None = MODEL,
     *,
-    config: Mapping[str, Any] | None = audio.TALK_CONFIG,
+    config: Mapping[str, Any] | live.LiveConfig | None = audio.TALK_CONFIG,
     host: str = "127.0.0.1",
     port: int = 0,
     token: str | None = None,
@@ -31,7 +33,7 @@ def serve(
     tls: ssl.SSLContext | None = None,
     allowed_hosts: Iterable[str] = (),
     allowed_origins: Iterable[str] = (),
-    on_session: Callable[[Session], object] | None = None,
+    on_session: Prepare | None = None,
 ) -> WebHost:
     """
     Serve a page to talk in, at the address that `WebHost.url` gives.
@@ -43,7 +45,8 @@ def serve(
     Args:
         client: makes the sessions; their options are its defaults.
         model: see `RealtimeClient.session`.
-        config: of the sessions; None for the client's.
+        config: of the sessions; None for the client's. The default is for Realtime:
+            sessions of GPT-Live get none.
         host, port: where to listen; 0 takes a free port.
         token: instead of a random one.
         password, tls: what other machines need, both of them.
@@ -54,23 +57,22 @@ def serve(
 
     Raises:
         ConfigurationError: the port cannot be had, other machines would come in
-            without a password, or the model is one of GPT-Live.
+            without a password, or an option does not fit the model.
     """
+    options: dict[str, Any] = {}
+    # What does not go together is told here, and not to whoever presses Start.
+    is_live = client.session(model).session_type == "live"
+    if is_live and config is audio.TALK_CONFIG:
+        config = None
+    if config is not None:
+        options["config"] = dict(config) if isinstance(config, Mapping) else config
 
-    if live.is_live_model(model):
-        raise ConfigurationError(
-            f"the page talks to Realtime models, not to {model}: see "
-            "realtime_sync.audio.talk, or realtime-sync talk --mic"
-        )
-
-    def session() -> Session:
-        if config is None:
-            made = client.session(model)
-        else:
-            made = client.session(model, config=dict(config))
+    def session() -> AnySession:
+        made: Any = client.session(model, **options)
         if on_session is not None:
             on_session(made)
-        return made.open()
+        opened: AnySession = made.open()
+        return opened
 
     web = WebHost(
         host=host,
@@ -86,7 +88,7 @@ def serve(
 
 
 def add_talk(
-    web: WebHost, open_session: Callable[[], Session], *, owns: bool = True
+    web: WebHost, open_session: Callable[[], AnySession], *, owns: bool = True
 ) -> None:
     """
     Serve the page to talk in, at ``/``.

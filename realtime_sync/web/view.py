@@ -10,8 +10,9 @@ from ..telemetry import activity
 from .messages import Message
 
 if TYPE_CHECKING:
-    from .. import Snapshot
+    from .. import Session, Snapshot
     from ..dispatch.notices import TurnFinished
+    from ..report import Utterance
     from ..state.snapshot import Item
 
 MOST_LINES = 200
@@ -24,9 +25,16 @@ class View:
     """
     Compares a session with what its page was told of it. For one thread at a time,
     but `finished`.
+
+    Args:
+        session: which.
+
+    Attributes:
+        session: which.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, session: Session) -> None:
+        self.session = session
         self._snapshot: Snapshot | None = None
         self._items: dict[str, Item] = {}
         self._state = ""
@@ -46,8 +54,9 @@ class View:
         )
         self._finished += 1
 
-    def news(self, snapshot: Snapshot) -> list[Message]:
+    def news(self) -> list[Message]:
         """What to tell the page, which may be nothing."""
+        snapshot = self.session.snapshot
         told: list[Message] = []
         if self._told != self._finished:
             self._told = self._finished
@@ -69,18 +78,17 @@ class View:
                 {
                     "kind": "lines",
                     "order": list(items),
-                    "changed": [line_of(item) for item in changed],
+                    "changed": [line_of(utterance_of(item)) for item in changed],
                 }
             )
         self._items = items
         return told
 
 
-def line_of(item: Item) -> dict[str, Any]:
-    """An item as a page shows it."""
-    said = utterance_of(item)
+def line_of(said: Utterance) -> dict[str, Any]:
+    """What was said as a page shows it."""
     return {
-        "id": item.id,
+        "id": said.item_id,
         "role": said.role,
         "text": said.text,
         "unheard": said.unheard,

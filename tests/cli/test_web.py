@@ -7,10 +7,13 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+import websocket
 
+from realtime_sync import live, open_sessions
 from realtime_sync.cli import main
 from realtime_sync.cli.main import parser
 from realtime_sync.cli.web import talk
+from realtime_sync.server import serve
 
 
 class Visitor(threading.Event):
@@ -56,6 +59,38 @@ def test_talk_opens_the_page_in_the_browser(capsys: pytest.CaptureFixture[str]) 
 
     assert 0 == talk("http://127.0.0.1:1/v1", options, visitor, show)
     assert [visitor.url] == shown
+
+
+class Talker(Visitor):
+    """Presses Start in the page, and looks at the session that it opens."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Visit the page, and begin a conversation."""
+        super().wait(timeout)
+        there = self.url.replace("http", "ws", 1).replace("/?", "/talk/socket?")
+        socket = websocket.create_connection(there, timeout=10, suppress_origin=True)
+        socket.send('{"kind": "start"}')
+        while b'"waiting"' not in socket.recv():
+            pass
+        self.sessions = open_sessions()
+        socket.close()
+        return True
+
+
+@pytest.mark.usefixtures("no_other_sessions")
+def test_page_of_a_live_session_answers_what_is_handed_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As the terminal does: there is no program here that could look anything up."""
+    with serve(agent="echo", port=0) as server:
+        arguments = ["web", "--model", "gpt-live-1", "--url", server.url]
+        options = parser().parse_args(arguments)
+        visitor = Talker(capsys)
+
+        assert 0 == options.run(options, visitor)
+    [session] = visitor.sessions
+    assert isinstance(session, live.LiveSession)
+    assert session.answering is not None
 
 
 def test_without_a_browser_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,7 @@ from comm.base_comm import BaseComm
 
 from realtime_sync import RealtimeClient, Session, audio, jupyter
 from realtime_sync.errors import ConfigurationError
+from realtime_sync.jupyter.named_sessions import sounds_of
 from realtime_sync.server import Server, serve
 from realtime_sync.server.voice import DEMO_QUESTION, default_synthesizer
 from realtime_sync.web import Channel, WebHost
@@ -417,14 +418,49 @@ def test_session_shows_itself_as_a_conversation(comms: list[KernelComm]) -> None
     assert "application/vnd.jupyter.widget-view+json" in bundle
 
 
-def test_live_session_is_refused_at_the_line() -> None:
-    """It has neither truncation nor items, and a way of its own to talk."""
-    session: Any = RealtimeClient(base_url="http://127.0.0.1:1/v1").session(
-        "gpt-live-1"
-    )
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no browser here")
+def test_live_session_is_talked_with_in_a_cell_and_goes_on_after_it(
+    browsing: Page, comms: list[KernelComm]
+) -> None:
+    """Which the output says, for it is billed; a further cell ends it in order."""
+    one = browsing
+    with serve(agent="voice", port=0) as server:
+        session: Any = jupyter.connect(
+            "gpt-live-1", base_url=server.url, record=False, close_timeout=30
+        )
+        try:
+            with in_a_cell(one, session, comms):
+                one.click("Start")
+                one.wait("talk.running && talk.word === 'waiting'")
+                session.say("Welcome to the show.")
+                one.wait("talk.log.innerText.includes('Welcome to the show.')")
+                one.wait("talk.played > 0")
+                one.click("End")
+                one.wait("talk.word === 'closed'")
+                told = one.value("talk.problem.textContent")
+                still_open, errors = session.is_open, one.errors
+        finally:
+            jupyter.close()
 
-    with pytest.raises(ConfigurationError, match="live"):
-        jupyter.Talk(session)
+    assert [] == errors
+    assert still_open
+    assert "stays open, and is billed" in told
+    assert session.close_report.confirmed
+
+
+def test_live_session_shows_itself_as_a_conversation(comms: list[KernelComm]) -> None:
+    """As any other; and what items sounded like is not asked of it."""
+    with serve(agent="echo", port=0) as server:
+        session: Any = jupyter.connect("gpt-live-1", base_url=server.url)
+        try:
+            talk = session.show()
+            sounds = sounds_of(["item_1"])
+            talk.close()
+        finally:
+            jupyter.close()
+
+    assert isinstance(talk, jupyter.Talk)
+    assert {} == sounds
 
 
 def test_without_anywidget_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -580,6 +580,22 @@ def in_the_browser(session: Session) -> None:
     jupyter.Talk(session).close()
 
 
+def a_live_session_in_the_browser(session: live.LiveSession) -> None:
+    def prepare(made: live.LiveSession) -> None:
+        made.delegate(lambda task: "On the second floor.")
+
+    config = live.LiveConfig(instructions="Be brief.")
+    with web.serve(make_client(), "gpt-live-1", config=config, on_session=prepare):
+        jupyter.Talk(session).close()
+    session.show()
+    late: float = session.input_audio.ahead
+    aside: bool = session.is_attached
+    with audio.Player().attach(session) as playing:
+        spans: tuple[tuple[float, float], ...] = playing.unheard
+    said = [report.utterance_of_work(w) for w in session.snapshot.delegations.values()]
+    print(late, aside, spans, said)
+
+
 def tables_of_a_session(session: Session) -> None:
     """For researchers: many questions, flat columns, a report."""
     answers: jupyter.Answers = jupyter.ask_each(session, ["One?", Path("two.wav")])

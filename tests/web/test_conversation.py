@@ -13,7 +13,6 @@ from realtime_sync import RealtimeClient, Session, audio
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.server import Server, serve
 from realtime_sync.web import Talking
-from realtime_sync.web import serve as serve_page
 from realtime_sync.web.browser_audio import KEEP, BrowserAudio
 from realtime_sync.web.conversation import LONGEST_TEXT, MOST_TYPED
 
@@ -321,14 +320,6 @@ def test_window_that_has_gone_while_opening_takes_nothing_over() -> None:
         window.wait("lines", says("assistant", "Hello there."))
 
     assert [] == [each for each in window.told if each["kind"] == "over"]
-
-
-def test_models_of_another_protocol_are_refused_at_the_line() -> None:
-    """Not in a window, minutes later."""
-    client = RealtimeClient(base_url="http://127.0.0.1:1/v1")
-
-    with pytest.raises(ConfigurationError, match="gpt-live-1"):
-        serve_page(client, "gpt-live-1")
 
 
 def test_session_that_ends_is_told() -> None:

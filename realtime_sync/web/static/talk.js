@@ -9,7 +9,7 @@ const UNANSWERED_MS = 3000;
 const LATENCIES = [["found", "end of speech found"], ["first", "first sound"], ["done", "complete"]];
 const WORDS = {
   idle: "not started", opening: "connecting", waiting: "waiting for you", listening: "listening to you",
-  thinking: "thinking", answering: "answering", closed: "over",
+  thinking: "thinking", answering: "answering", paused: "paused", closing: "ending", closed: "over",
 };
 const ROLES = { user: "You", assistant: "Answer", system: "System", tool: "Tool" };
 
@@ -171,8 +171,7 @@ export class Talk {
 
   stop() {
     this.transport.send({ kind: "stop" });
-    this.transport.close();
-    this.end("closed");
+    this.end("closing");
   }
 
   end(state) {
@@ -186,9 +185,17 @@ export class Talk {
   }
 
   lost(text) {
-    if (!this.running) return;
+    if (!this.running && this.word !== "closing") return;
     this.end("closed");
     this.tell(text);
+  }
+
+  // The program has ended what a person has ended, unless it was begun anew meanwhile.
+  ended(text) {
+    if (this.word !== "closing") return;
+    this.transport.close();
+    this.show("closed");
+    this.tell(text, "ended");
   }
 
   mute() {
@@ -263,6 +270,7 @@ export class Talk {
     else if (message.kind === "page") this.showPage(message.url);
     else if (message.kind === "problem") this.tell(message.text, "program");
     else if (message.kind === "solved") { if (this.problem.dataset.code === "program") this.tell(""); }
+    else if (message.kind === "ended") this.ended(message.text);
     else if (message.kind === "over") { this.transport.close(); this.end("closed"); if (message.text) this.tell(message.text); }
   }
 
