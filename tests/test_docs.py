@@ -29,7 +29,7 @@ from pathlib import Path
 
 import pytest
 
-from realtime_sync.cli.main import parser
+from realtime_sync.cli.main import command_line_parser
 from tests.documented import (
     NOT_RUN,
     ROOT,
@@ -171,7 +171,7 @@ def ours(command: str) -> bool:
     if words[0] != "realtime-sync":
         return False
     try:
-        parser().parse_args(words[1:])
+        command_line_parser().parse_args(words[1:])
     except SystemExit as exit:
         return exit.code in (0, None)
     return True

@@ -14,7 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from realtime_sync import errors
-from realtime_sync.cli.main import parser
+from realtime_sync.cli.main import command_line_parser
 from realtime_sync.protocol.acks import ACKS
 from realtime_sync.protocol.dialects.server_quirks import HABITS, SERVERS, Server
 from realtime_sync.protocol.registry import ROWS, Row
@@ -196,7 +196,7 @@ class CommandHelp(SphinxDirective):
     """``command-help::`` prints the help of every command of the terminal."""
 
     def run(self) -> list[nodes.Node]:
-        actions = parser()._actions
+        actions = command_line_parser()._actions
         kinds = [a for a in actions if isinstance(a, argparse._SubParsersAction)]
         lines: list[str] = []
         for name, command in kinds[0].choices.items():

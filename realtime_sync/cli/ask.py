@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from ..errors import ConfigurationError
 from .json_output import Commands, add_json_option, print_json
 from .screen import Screen
-from .server_options import add_server_options, new_session, server_url
+from .server_options import add_server_options, server_url, session_by_options
 from .status import LiveState
-from .terminal import open_screen
+from .terminal import open_terminal_screen
 
 if TYPE_CHECKING:
     from .. import Reply
     from ..protocol import events
 
 
-def add(commands: Commands) -> None:
+def add_ask_command(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "ask",
@@ -34,22 +34,22 @@ def add(commands: Commands) -> None:
     )
     add_server_options(parser)
     add_json_option(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run_ask)
 
 
-def run(options: argparse.Namespace) -> int:
+def run_ask(options: argparse.Namespace) -> int:
     """Run the command."""
     from .. import live
 
-    question = _question(options.text)
+    question = _question_to_ask(options.text)
     if live.is_live_model(options.model):
-        from .live_talk import ask
+        from .live_talk import ask_live
 
         with server_url(options) as url:
-            return ask(url, question, options)
-    with server_url(options) as url, open_screen(json=options.json) as screen:
+            return ask_live(url, question, options)
+    with server_url(options) as url, open_terminal_screen(json=options.json) as screen:
         config = {"output_modalities": ["text"]}
-        with new_session(url, options, config) as session:
+        with session_by_options(url, options, config) as session:
             printed = Printed(screen)
             state = LiveState(session, screen)
             if not options.json:
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
             reply = session.ask(question, timeout=options.timeout)
             session.flush()
         if options.json:
-            _print_json(reply)
+            _print_answer_json(reply)
         elif not printed.anything:
             screen.line(reply.text)
         screen.aside(state.note)
@@ -82,7 +82,7 @@ class Printed:
         self._screen.add(event.delta or "")
 
 
-def _print_json(reply: Reply) -> None:
+def _print_answer_json(reply: Reply) -> None:
     from ..telemetry import Tokens
 
     tokens = Tokens.of(reply.usage)
@@ -98,7 +98,7 @@ def _print_json(reply: Reply) -> None:
     )
 
 
-def _question(text: str) -> str:
+def _question_to_ask(text: str) -> str:
     """
     The question, from the standard input if need be.
 

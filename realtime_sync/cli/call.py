@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .json_output import Commands, add_json_option
-from .score import add_report_options, earlier_run, tell
+from .score import add_score_report_options, earlier_score_run, tell_scores
 from .server_options import (
     add_server_options,
-    new_live_session,
-    new_session,
+    live_session_by_options,
     server_url,
+    session_by_options,
 )
 
 if TYPE_CHECKING:
     from .. import Session
 
 
-def add(commands: Commands) -> None:
+def add_call_command(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "call",
@@ -35,10 +35,13 @@ def add(commands: Commands) -> None:
     )
     add_server_options(parser)
     parser.add_argument(
-        "--repeat", type=count, metavar="COUNT", help="make each call so often"
+        "--repeat", type=calls_count, metavar="COUNT", help="make each call so often"
     )
     parser.add_argument(
-        "--parallel", type=count, metavar="COUNT", help="make so many calls at once"
+        "--parallel",
+        type=calls_count,
+        metavar="COUNT",
+        help="make so many calls at once",
     )
     parser.add_argument(
         "--out",
@@ -47,12 +50,12 @@ def add(commands: Commands) -> None:
         metavar="FOLDER",
         help="where the recordings are put (default: %(default)s)",
     )
-    add_report_options(parser)
+    add_score_report_options(parser)
     add_json_option(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run_call)
 
 
-def count(text: str) -> int:
+def calls_count(text: str) -> int:
     """A number of calls."""
     value = int(text)
     if not 1 <= value <= 1000:
@@ -60,21 +63,21 @@ def count(text: str) -> int:
     return value
 
 
-def run(options: argparse.Namespace) -> int:
+def run_call(options: argparse.Namespace) -> int:
     """Run the command."""
     from .. import live
     from ..evaluation import CALL_CONFIG, Script
 
     script = Script.load(options.script)
-    before = earlier_run(options)
+    before = earlier_score_run(options)
     with server_url(options) as url:
 
         def connect(name: str, config: Mapping[str, Any]) -> Session | live.LiveSession:
             if live.is_live_model(options.model):
                 # What the words are made by is not for a session of GPT-Live to say.
                 given = {} if config is CALL_CONFIG else dict(config)
-                return new_live_session(url, options, given, name=name).open()
-            return new_session(url, options, config, name=name).open()
+                return live_session_by_options(url, options, given, name=name).open()
+            return session_by_options(url, options, config, name=name).open()
 
         table = script.run(
             connect,
@@ -82,11 +85,11 @@ def run(options: argparse.Namespace) -> int:
             repeat=options.repeat,
             parallel=options.parallel,
             patience=options.timeout,
-            progress=_progress,
+            progress=_calls_progress,
         )
-    return tell(table, options, before)
+    return tell_scores(table, options, before)
 
 
-def _progress(done: int, total: int) -> None:
+def _calls_progress(done: int, total: int) -> None:
     if sys.stderr.isatty():
         print(f"{done} of {total} calls", file=sys.stderr, flush=True)

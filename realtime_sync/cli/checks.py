@@ -10,7 +10,7 @@ from attrs import define, field
 
 from ..errors import CommandRejected, RealtimeError
 from ..protocol.dialects.server_quirks import HABITS, OWN_IDS
-from .failures import one_line
+from .failures import failure_on_one_line
 
 OK, ODD, BAD, SKIPPED = "ok", "odd", "bad", "skipped"
 
@@ -33,7 +33,7 @@ class Finding:
 
 
 @define
-class Examination:
+class DoctorExamination:
     """
     The findings about one server.
 
@@ -60,18 +60,21 @@ class Examination:
             try:
                 verdict, detail = question(self)
             except RealtimeError as exc:
-                verdict, detail = BAD, f"{type(exc).__name__}: {one_line(exc)}"
+                verdict, detail = (
+                    BAD,
+                    f"{type(exc).__name__}: {failure_on_one_line(exc)}",
+                )
             self.findings.append(Finding(name, verdict, detail))
 
 
-def told_session(exam: Examination) -> tuple[str, str]:
+def check_told_session(exam: DoctorExamination) -> tuple[str, str]:
     """Say which session and which model it is."""
     config = exam.session.config
     model = getattr(config, "model", None) or "not told"
     return OK, f"{exam.session.id or 'without an id'}, model {model}"
 
 
-def session_limit(exam: Examination) -> tuple[str, str]:
+def check_session_limit(exam: DoctorExamination) -> tuple[str, str]:
     """Say how long a session may last."""
     expires = getattr(exam.session.config, "expires_at", None)
     if not expires:
@@ -79,7 +82,7 @@ def session_limit(exam: Examination) -> tuple[str, str]:
     return OK, f"{(expires - time.time()) / 60:.0f} minutes per session"
 
 
-def _formats(exam: Examination) -> tuple[str, str]:
+def _check_formats(exam: DoctorExamination) -> tuple[str, str]:
     audio = getattr(exam.session.config, "audio", None) or None
     told = []
     for side in ("input", "output"):
@@ -89,7 +92,7 @@ def _formats(exam: Examination) -> tuple[str, str]:
     return OK if audio else ODD, ", ".join(told)
 
 
-def _update(exam: Examination) -> tuple[str, str]:
+def _check_update(exam: DoctorExamination) -> tuple[str, str]:
     exam.session.update(instructions="Be brief.").acknowledged(exam.timeout)
     told = getattr(exam.session.config, "instructions", None)
     if told != "Be brief.":
@@ -97,7 +100,7 @@ def _update(exam: Examination) -> tuple[str, str]:
     return OK, "session.update is acknowledged"
 
 
-def _own_ids(exam: Examination) -> tuple[str, str]:
+def _check_own_ids(exam: DoctorExamination) -> tuple[str, str]:
     item = {
         "id": exam.item_id,
         "type": "message",
@@ -111,7 +114,7 @@ def _own_ids(exam: Examination) -> tuple[str, str]:
     return OK, "the client's item ids are kept"
 
 
-def _answer(exam: Examination) -> tuple[str, str]:
+def _check_answer(exam: DoctorExamination) -> tuple[str, str]:
     began = time.monotonic()
     handle = exam.session.response.create(output_modalities=["text"])
     first = None
@@ -127,14 +130,14 @@ def _answer(exam: Examination) -> tuple[str, str]:
     )
 
 
-def _usage(exam: Examination) -> tuple[str, str]:
+def _check_usage(exam: DoctorExamination) -> tuple[str, str]:
     usage = exam.session.snapshot.usage
     if not usage.total_tokens:
         return ODD, "response.done has no usage"
     return OK, f"{usage.input_tokens} tokens in, {usage.output_tokens} out"
 
 
-def _rates(exam: Examination) -> tuple[str, str]:
+def _check_rates(exam: DoctorExamination) -> tuple[str, str]:
     limits = exam.session.snapshot.rate_limits
     if not limits:
         return ODD, "no rate_limits.updated"
@@ -142,12 +145,12 @@ def _rates(exam: Examination) -> tuple[str, str]:
     return OK, ", ".join(told)
 
 
-def _delete(exam: Examination) -> tuple[str, str]:
+def _check_delete(exam: DoctorExamination) -> tuple[str, str]:
     exam.session.conversation.item.delete(exam.item_id).acknowledged(exam.timeout)
     return OK, "conversation.item.delete is acknowledged"
 
 
-def _errors(exam: Examination) -> tuple[str, str]:
+def _check_errors(exam: DoctorExamination) -> tuple[str, str]:
     handle = exam.session.conversation.item.delete("item_that_is_not_there")
     try:
         handle.acknowledged(exam.timeout)
@@ -158,12 +161,12 @@ def _errors(exam: Examination) -> tuple[str, str]:
     return ODD, "deleting an item that is not there is acknowledged"
 
 
-def _buffer(exam: Examination) -> tuple[str, str]:
+def _check_buffer(exam: DoctorExamination) -> tuple[str, str]:
     exam.session.input_audio_buffer.clear().acknowledged(exam.timeout)
     return OK, "input_audio_buffer.clear is acknowledged"
 
 
-def unknown_events(exam: Examination) -> tuple[str, str]:
+def check_unknown_events(exam: DoctorExamination) -> tuple[str, str]:
     """Name the events that the protocol does not have."""
     unknown = exam.session.stats.unknown
     if unknown:
@@ -172,7 +175,7 @@ def unknown_events(exam: Examination) -> tuple[str, str]:
     return OK, "every event is known"
 
 
-def _anomalies(exam: Examination) -> tuple[str, str]:
+def _check_anomalies(exam: DoctorExamination) -> tuple[str, str]:
     anomalies = exam.session.snapshot.anomalies
     if not anomalies:
         return OK, "none were seen"
@@ -180,47 +183,47 @@ def _anomalies(exam: Examination) -> tuple[str, str]:
     return ODD, "; ".join(told)
 
 
-def _close(exam: Examination) -> tuple[str, str]:
+def _check_close(exam: DoctorExamination) -> tuple[str, str]:
     exam.session.close()
     report = exam.session.close_report
     verdict = OK if report.code == 1000 else ODD
     return verdict, f"code {report.code} {report.reason}".strip()
 
 
-def _habits(exam: Examination) -> tuple[str, str]:
+def _check_habits(exam: DoctorExamination) -> tuple[str, str]:
     shown = exam.session.snapshot.habits
     told = [
-        f"{_plain(habit.does)}: {_plain(habit.ours)}"
+        f"{_habit_without_markup(habit.does)}: {_habit_without_markup(habit.ours)}"
         for habit in HABITS
         if habit.name in shown
     ]
     return (ODD, "; ".join(told)) if told else (OK, "none that matter were seen")
 
 
-def _plain(text: str) -> str:
+def _habit_without_markup(text: str) -> str:
     """Return a text of the table of servers without its markup."""
     return text.replace("``", "")
 
 
-Question = Callable[[Examination], tuple[str, str]]
+Question = Callable[[DoctorExamination], tuple[str, str]]
 Questions = tuple[tuple[str, Question], ...]
 
 QUESTIONS: Questions = (
-    ("session", told_session),
-    ("session limit", session_limit),
-    ("audio formats", _formats),
-    ("configuration", _update),
-    ("item ids", _own_ids),
-    ("answer", _answer),
-    ("usage", _usage),
-    ("delete", _delete),
+    ("session", check_told_session),
+    ("session limit", check_session_limit),
+    ("audio formats", _check_formats),
+    ("configuration", _check_update),
+    ("item ids", _check_own_ids),
+    ("answer", _check_answer),
+    ("usage", _check_usage),
+    ("delete", _check_delete),
     # Told after the answer, so what was answered since comes later still.
-    ("rate limits", _rates),
-    ("errors", _errors),
-    ("audio buffer", _buffer),
-    ("unknown events", unknown_events),
-    ("deviations", _anomalies),
-    ("habits", _habits),
-    ("close", _close),
+    ("rate limits", _check_rates),
+    ("errors", _check_errors),
+    ("audio buffer", _check_buffer),
+    ("unknown events", check_unknown_events),
+    ("deviations", _check_anomalies),
+    ("habits", _check_habits),
+    ("close", _check_close),
 )
 """Asked in this order; each finds the session as the ones before left it."""

@@ -11,7 +11,7 @@ SHELLS = ("bash", "zsh", "fish")
 """Shells whose scripts are in files beside this one, ``completion.<shell>``."""
 
 
-def add(commands: Commands) -> None:
+def add_completion_command(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "completion",
@@ -21,10 +21,10 @@ def add(commands: Commands) -> None:
         "~/.config/fish/config.fish: realtime-sync completion fish | source.",
     )
     parser.add_argument("shell", choices=SHELLS)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run_completion)
 
 
-def run(options: argparse.Namespace) -> int:
+def run_completion(options: argparse.Namespace) -> int:
     """Run the command."""
     script = files(__package__).joinpath(f"completion.{options.shell}")
     print(script.read_text(encoding="utf-8"), end="")

@@ -22,7 +22,7 @@ GRACE = 5.0
 """Seconds to wait for a transcript when everything else is there."""
 
 
-class Conversation:
+class SpokenConversation:
     """
     Follows one session in which audio is spoken to a server with VAD.
 
@@ -142,7 +142,7 @@ class Conversation:
 
     def _response_created(self, event: events.ResponseCreated) -> None:
         with self._changed:
-            self._answer(_id_of(event))
+            self._answer(_spoken_response_id(event))
 
     def _audio(self, event: events.ResponseAudioDelta) -> None:
         with self._changed:
@@ -158,9 +158,9 @@ class Conversation:
 
     def _response_done(self, event: events.ResponseDone) -> None:
         with self._changed:
-            turn = self._answer(_id_of(event))
+            turn = self._answer(_spoken_response_id(event))
             turn.status = str(event.response.status if event.response else UNSET)
-            turn.problem = _problem(event.response)
+            turn.problem = _problem_of_conversation(event.response)
             turn.done = self._clock()
             self._changed.notify_all()
         self._transcript.end()
@@ -197,12 +197,12 @@ class Conversation:
         return self.turns[-1]
 
 
-def _id_of(event: events.ResponseCreated | events.ResponseDone) -> str:
+def _spoken_response_id(event: events.ResponseCreated | events.ResponseDone) -> str:
     """The id of the response, "" where the server leaves it out."""
     return (event.response and event.response.id) or ""
 
 
-def _problem(response: object) -> str | None:
+def _problem_of_conversation(response: object) -> str | None:
     """Why a response was not completed, as far as the server says."""
     details = getattr(response, "status_details", None) or None
     error = getattr(details, "error", None) or None

@@ -9,10 +9,10 @@ import webbrowser
 from pathlib import Path
 
 from .json_output import Commands
-from .serve import Interruptible, set_by_sigterm
+from .serve import InterruptibleServe, stop_serving_by_sigterm
 
 
-def add(commands: Commands) -> None:
+def add_debug_command(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "debug",
@@ -37,10 +37,10 @@ def add(commands: Commands) -> None:
         action="store_true",
         help="print the address, and open nothing",
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run_debug)
 
 
-def run(options: argparse.Namespace, stop: threading.Event | None = None) -> int:
+def run_debug(options: argparse.Namespace, stop: threading.Event | None = None) -> int:
     """
     Run the command.
 
@@ -51,9 +51,9 @@ def run(options: argparse.Namespace, stop: threading.Event | None = None) -> int
     from ..web import Debugger, WebHost
 
     if stop is None:
-        stop = Interruptible()
-        with set_by_sigterm(stop):
-            return run(options, stop)
+        stop = InterruptibleServe()
+        with stop_serving_by_sigterm(stop):
+            return run_debug(options, stop)
     with WebHost(port=options.port) as host:
         debugger = Debugger(host, options.log)
         print(f"{len(debugger.steps):,} events: {debugger.url}", flush=True)

@@ -13,14 +13,14 @@ from .server_options import (
     MODEL,
     PLAIN,
     add_timeout_option,
-    say_while_waiting,
+    say_while_server_starts,
     server_url,
 )
-from .talk import add_pace_option
-from .terminal import open_screen
+from .talk import add_talk_pace_option
+from .terminal import open_terminal_screen
 
 
-def add(commands: Commands) -> None:
+def add_demo_command(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "demo",
@@ -45,7 +45,7 @@ def add(commands: Commands) -> None:
         help="dialect of the protocol (default: %(default)s)",
     )
     add_json_option(parser)
-    add_pace_option(parser)
+    add_talk_pace_option(parser)
     parser.add_argument(
         "--out",
         type=Path,
@@ -61,52 +61,52 @@ def add(commands: Commands) -> None:
         "audio",
     )
     add_timeout_option(parser, 60.0)
-    parser.set_defaults(run=run, local=True, url=None, model=MODEL)
+    parser.set_defaults(run=run_demo, local=True, url=None, model=MODEL)
 
 
-def run(options: argparse.Namespace) -> int:
+def run_demo(options: argparse.Namespace) -> int:
     """Run the command."""
     if options.live:
-        return _live(options)
+        return _live_demo(options)
     from .. import audio
     from ..server.voice import DEMO_QUESTION, default_synthesizer
-    from .report import write_beside
-    from .voice_demo import speak
+    from .report import write_report_beside
+    from .voice_demo import speak_voice_demo
 
     question = options.question or DEMO_QUESTION
     with ExitStack() as stack:
         # Without a loudspeaker, nothing is begun.
         play = stack.enter_context(audio.Speaker()) if options.play else None
         spoken = Path(stack.enter_context(TemporaryDirectory())) / "question.wav"
-        say_while_waiting("speaking the question")
+        say_while_server_starts("speaking the question")
         audio.write_wav(spoken, default_synthesizer().speak(question))
         url = stack.enter_context(server_url(options))
-        screen = stack.enter_context(open_screen(json=options.json))
+        screen = stack.enter_context(open_terminal_screen(json=options.json))
         screen.line(f"asking the local voice server at {url}:")
         screen.line(f"  {question}")
         screen.line("")
-        code = speak(spoken, url, options, options.out, screen, speaker=play)
-        page = write_beside(options.out)
+        code = speak_voice_demo(spoken, url, options, options.out, screen, speaker=play)
+        page = write_report_beside(options.out)
         screen.line(f"wrote {page}")
         if not options.json:
-            _next_steps(screen, page)
+            _next_steps_of_demo(screen, page)
     return code
 
 
-def _live(options: argparse.Namespace) -> int:
+def _live_demo(options: argparse.Namespace) -> int:
     """Show what is handed on in a session of GPT-Live."""
     from .. import audio
     from ..server import serve
-    from .live_demo import Assistant, show
+    from .live_demo import LiveDemoAssistant, show_live_demo
 
     options.model = LIVE_MODEL
     with ExitStack() as stack:
         play = stack.enter_context(audio.Speaker()) if options.play else None
         spoken = Path(stack.enter_context(TemporaryDirectory()))
-        say_while_waiting("starting the local voice server")
-        server = stack.enter_context(serve(agent=Assistant(), port=0))
-        screen = stack.enter_context(open_screen(json=options.json))
-        return show(server.url, spoken, options, screen, play)
+        say_while_server_starts("starting the local voice server")
+        server = stack.enter_context(serve(agent=LiveDemoAssistant(), port=0))
+        screen = stack.enter_context(open_terminal_screen(json=options.json))
+        return show_live_demo(server.url, spoken, options, screen, play)
 
 
 LIVE_MODEL = "gpt-live-1"
@@ -119,7 +119,7 @@ NEXT = (
 """What to try, and how."""
 
 
-def _next_steps(screen: Screen, page: Path) -> None:
+def _next_steps_of_demo(screen: Screen, page: Path) -> None:
     """Show what else there is to see."""
     screen.line("")
     screen.line("next:")

@@ -10,15 +10,15 @@ from attrs import asdict
 
 from ..errors import AuthenticationFailed, ConfigurationError, RealtimeError
 from ..protocol import escape
-from .checks import BAD, ODD, OK, QUESTIONS, Examination, Finding, Questions
-from .failures import one_line
+from .checks import BAD, ODD, OK, QUESTIONS, DoctorExamination, Finding, Questions
+from .failures import failure_on_one_line
 from .json_output import Commands, add_json_option, print_json
 from .server_options import (
     PLAIN,
     add_server_options,
-    new_live_session,
-    new_session,
+    live_session_by_options,
     server_url,
+    session_by_options,
 )
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ WRONG_MODEL = "no-such-model"
 PATIENCE = 10.0
 
 
-def add(commands: Commands) -> None:
+def add_doctor_command(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "doctor",
@@ -40,35 +40,35 @@ def add(commands: Commands) -> None:
     )
     add_server_options(parser)
     add_json_option(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run_doctor)
 
 
-def run(options: argparse.Namespace) -> int:
+def run_doctor(options: argparse.Namespace) -> int:
     """Run the command."""
     from .. import live
 
     with server_url(options) as url:
         if live.is_live_model(options.model):
-            findings = _live(url, options)
+            findings = _examine_live_server(url, options)
         else:
-            findings = [*_dialects(url, options), _refusal(url, options)]
-            session = new_session(url, options, {"turn_detection": None})
-            findings += _examined(session, options, QUESTIONS)
+            findings = [*_doctor_dialects(url, options), _doctor_refusal(url, options)]
+            session = session_by_options(url, options, {"turn_detection": None})
+            findings += _examined_by_doctor(session, options, QUESTIONS)
     if options.json:
         print_json({"findings": [asdict(each) for each in findings]})
     else:
-        _print(findings)
+        _print_doctor_findings(findings)
     return 1 if any(each.verdict == BAD for each in findings) else 0
 
 
-def _live(url: str | None, options: argparse.Namespace) -> list[Finding]:
+def _examine_live_server(url: str | None, options: argparse.Namespace) -> list[Finding]:
     from .live_checks import LIVE_QUESTIONS
 
-    session = new_live_session(url, options, None)
-    return _examined(session, options, LIVE_QUESTIONS)
+    session = live_session_by_options(url, options, None)
+    return _examined_by_doctor(session, options, LIVE_QUESTIONS)
 
 
-def _examined(
+def _examined_by_doctor(
     session: Session | live.LiveSession,
     options: argparse.Namespace,
     questions: Questions,
@@ -77,12 +77,12 @@ def _examined(
     began = time.monotonic()
     with session:
         took = f"{(time.monotonic() - began) * 1000:.0f} ms"
-        exam = Examination(session, min(options.timeout, PATIENCE), questions)
+        exam = DoctorExamination(session, min(options.timeout, PATIENCE), questions)
         exam.run()
     return [Finding("connect", OK, f"ready after {took}"), *exam.findings]
 
 
-def _print(findings: list[Finding]) -> None:
+def _print_doctor_findings(findings: list[Finding]) -> None:
     width = max(len(each.name) for each in findings)
     for each in findings:
         sign = SIGNS.get(each.verdict, " - ")
@@ -93,7 +93,7 @@ def _print(findings: list[Finding]) -> None:
     print(f"{len(findings)} checks, {odd} odd, {bad} bad")
 
 
-def _dialects(url: str | None, options: argparse.Namespace) -> list[Finding]:
+def _doctor_dialects(url: str | None, options: argparse.Namespace) -> list[Finding]:
     """
     Which dialects it speaks; the one that was asked for must be among them.
 
@@ -105,7 +105,7 @@ def _dialects(url: str | None, options: argparse.Namespace) -> list[Finding]:
     for dialect in PLAIN:
         asked = argparse.Namespace(**{**vars(options), "dialect": dialect})
         try:
-            with new_session(url, asked, {}) as session:
+            with session_by_options(url, asked, {}) as session:
                 detail = f"spoken; session {session.id}"
                 found.append(Finding(f"dialect {dialect}", OK, detail))
         except (AuthenticationFailed, ConfigurationError):
@@ -113,15 +113,15 @@ def _dialects(url: str | None, options: argparse.Namespace) -> list[Finding]:
         except RealtimeError as exc:
             if dialect == options.dialect:
                 raise
-            found.append(Finding(f"dialect {dialect}", ODD, one_line(exc)))
+            found.append(Finding(f"dialect {dialect}", ODD, failure_on_one_line(exc)))
     return found
 
 
-def _refusal(url: str | None, options: argparse.Namespace) -> Finding:
+def _doctor_refusal(url: str | None, options: argparse.Namespace) -> Finding:
     """How it says no: HTTP status, or error and close code."""
     asked = argparse.Namespace(**{**vars(options), "model": WRONG_MODEL})
     try:
-        with new_session(url, asked, {}):
+        with session_by_options(url, asked, {}):
             return Finding("refusal", ODD, "a model that does not exist is accepted")
     except RealtimeError as exc:
         status = getattr(exc, "status", None)

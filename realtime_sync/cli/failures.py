@@ -48,7 +48,7 @@ WORDS = (
 """What a message of the library is for somebody who types commands."""
 
 
-def explain(error: BaseException) -> tuple[int | None, str]:
+def explain_failure(error: BaseException) -> tuple[int | None, str]:
     """
     Exit code and line for an exception.
 
@@ -56,31 +56,31 @@ def explain(error: BaseException) -> tuple[int | None, str]:
     """
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED, "interrupted"
-    if isinstance(error, BrokenPipeError) or _is_closed_pipe_of_windows(error):
+    if isinstance(error, BrokenPipeError) or _is_failure_of_windows_pipe(error):
         return UNREAD, "nobody reads the output"
     if isinstance(error, AuthenticationFailed):
-        return BAD_INPUT, f"authentication failed: {one_line(error)}"
+        return BAD_INPUT, f"authentication failed: {failure_on_one_line(error)}"
     if isinstance(error, (ConfigurationError, ConnectFailed)):
-        return BAD_INPUT, one_line(error)
+        return BAD_INPUT, failure_on_one_line(error)
     if isinstance(error, WaitTimeout):
-        return FAILED, f"{one_line(error)}; --timeout waits longer"
+        return FAILED, f"{failure_on_one_line(error)}; --timeout waits longer"
     if isinstance(error, RealtimeError):
-        return FAILED, one_line(error)
+        return FAILED, failure_on_one_line(error)
     if isinstance(error, OSError):
-        return BAD_INPUT, _os_line(error)
+        return BAD_INPUT, _os_failure_line(error)
     if isinstance(error, UnicodeDecodeError):
         return BAD_INPUT, "that is not text: a file of another kind, or not in UTF-8"
     return None, ""
 
 
-def _is_closed_pipe_of_windows(error: BaseException) -> bool:
+def _is_failure_of_windows_pipe(error: BaseException) -> bool:
     """There, a pipe that nobody reads any more is an invalid argument."""
     if os.name != "nt" or not isinstance(error, OSError):
         return False
     return error.errno == errno.EINVAL and error.filename is None
 
 
-def one_line(error: BaseException) -> str:
+def failure_on_one_line(error: BaseException) -> str:
     """The message of an exception without line breaks, for who types commands."""
     line = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, RealtimeError):
@@ -89,12 +89,12 @@ def one_line(error: BaseException) -> str:
     return line
 
 
-def _os_line(error: OSError) -> str:
+def _os_failure_line(error: OSError) -> str:
     words = {
         errno.ENOENT: "no such file",
         errno.EISDIR: "that is a folder",
         errno.EACCES: "not allowed",
         errno.EADDRINUSE: "the port is in use; choose another with --port",
     }
-    what = words.get(error.errno or 0) or error.strerror or one_line(error)
+    what = words.get(error.errno or 0) or error.strerror or failure_on_one_line(error)
     return f"{what}: {error.filename}" if error.filename else what

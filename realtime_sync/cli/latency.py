@@ -83,11 +83,11 @@ def latency_table(turns: Sequence[SpokenTurn]) -> Table:
         title="milliseconds from end of speech",
         columns=[("turn", "right"), *((title, "right") for title, _ in COLUMNS)],
         rows=[
-            [str(number), *(_ms(turn.after_ms(name)) for _, name in COLUMNS)]
+            [str(number), *(_latency_ms(turn.after_ms(name)) for _, name in COLUMNS)]
             for number, turn in enumerate(turns, start=1)
         ],
     )
 
 
-def _ms(took: float | None) -> str:
+def _latency_ms(took: float | None) -> str:
     return "-" if took is None else f"{took:.0f}"

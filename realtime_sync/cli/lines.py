@@ -39,13 +39,13 @@ def event_line(at: float, direction: str, frame: object) -> str:
     if not isinstance(frame, Mapping):
         return f"{at:9.3f} {ARROWS.get(direction, '?')} (no JSON)"
     kind = str(frame.get("type"))
-    about = _about(kind, frame)
+    about = _event_line_subject(kind, frame)
     line = f"{at:9.3f} {ARROWS.get(direction, '?')} {kind}  {about}".rstrip()
     line = one_line(line)
     return line if len(line) <= WIDEST else line[: WIDEST - 1] + "…"
 
 
-class Lines:
+class EventLines:
     """
     Events as lines, of which audio takes few: the first of a run, and how many more.
 
@@ -79,11 +79,11 @@ class Lines:
         ]
 
 
-def _about(kind: str, frame: Mapping[str, Any]) -> str:
+def _event_line_subject(kind: str, frame: Mapping[str, Any]) -> str:
     for name, value in frame.items():
         if audio_fields.is_audio(name, value, kind):
             return audio_fields.shown(value)
-    for holder in (frame, *_inner(frame)):
+    for holder in (frame, *_inner_event_of_line(frame)):
         for name in TELLING:
             value = holder.get(name)
             if isinstance(value, str) and value and name != "type":
@@ -91,7 +91,7 @@ def _about(kind: str, frame: Mapping[str, Any]) -> str:
     return ""
 
 
-def _inner(frame: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _inner_event_of_line(frame: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     names = ("error", "response", "item", "session")
     return [frame[name] for name in names if isinstance(frame.get(name), Mapping)]
 

@@ -10,28 +10,28 @@ from .checks import (
     BAD,
     ODD,
     OK,
-    Examination,
+    DoctorExamination,
     Questions,
-    session_limit,
-    told_session,
-    unknown_events,
+    check_session_limit,
+    check_told_session,
+    check_unknown_events,
 )
 
 
-def _format(exam: Examination) -> tuple[str, str]:
+def _check_live_format(exam: DoctorExamination) -> tuple[str, str]:
     wire = audio.session_format(exam.session, "output")
     told = getattr(getattr(exam.session.config, "audio", None), "format", None)
     return OK if told else ODD, f"{wire.name} at {wire.rate} Hz, both ways"
 
 
-def _clock(exam: Examination) -> tuple[str, str]:
+def _check_live_clock(exam: DoctorExamination) -> tuple[str, str]:
     """Audio comes while audio, or silence, is sent."""
     began = time.monotonic()
     exam.session.wait_for("session.output_audio.delta", timeout=exam.timeout)
     return OK, f"audio after {(time.monotonic() - began) * 1000:.0f} ms"
 
 
-def _note(exam: Examination) -> tuple[str, str]:
+def _check_live_note(exam: DoctorExamination) -> tuple[str, str]:
     handle = exam.session.note("The caller is patient.")
     answer = handle.acknowledged(exam.timeout)
     if answer.client_event_id != handle.event_id:
@@ -39,13 +39,13 @@ def _note(exam: Examination) -> tuple[str, str]:
     return OK, f"taken up at {answer.start_ms} ms of the session"
 
 
-def _mute(exam: Examination) -> tuple[str, str]:
+def _check_live_mute(exam: DoctorExamination) -> tuple[str, str]:
     exam.session.input_audio.mute().acknowledged(exam.timeout)
     exam.session.input_audio.unmute().acknowledged(exam.timeout)
     return OK, "both are acknowledged"
 
 
-def _speech(exam: Examination) -> tuple[str, str]:
+def _check_live_speech(exam: DoctorExamination) -> tuple[str, str]:
     began = time.monotonic()
     handle = exam.session.say("Say hello.")
     exam.session.wait_for("session.output_transcript.delta", timeout=exam.timeout)
@@ -55,7 +55,7 @@ def _speech(exam: Examination) -> tuple[str, str]:
     return OK, f"first words after {took:.0f} ms: {said}"
 
 
-def _refusal(exam: Examination) -> tuple[str, str]:
+def _check_live_refusal(exam: DoctorExamination) -> tuple[str, str]:
     handle = exam.session.note("Nobody asked.", delegation_id="item_that_is_not_there")
     try:
         handle.acknowledged(exam.timeout)
@@ -66,12 +66,12 @@ def _refusal(exam: Examination) -> tuple[str, str]:
     return ODD, "a note on work that is not there is acknowledged"
 
 
-def _anomalies(exam: Examination) -> tuple[str, str]:
+def _check_live_anomalies(exam: DoctorExamination) -> tuple[str, str]:
     anomalies = exam.session.snapshot.anomalies
     return (ODD, "; ".join(anomalies[:4])) if anomalies else (OK, "none were seen")
 
 
-def _close(exam: Examination) -> tuple[str, str]:
+def _check_live_close(exam: DoctorExamination) -> tuple[str, str]:
     report = exam.session.close()
     if not report.confirmed:
         return BAD, "the end is not confirmed, nor what is billed"
@@ -79,16 +79,16 @@ def _close(exam: Examination) -> tuple[str, str]:
 
 
 LIVE_QUESTIONS: Questions = (
-    ("session", told_session),
-    ("session limit", session_limit),
-    ("audio format", _format),
-    ("clock", _clock),
-    ("notes", _note),
-    ("mute", _mute),
-    ("speech", _speech),
-    ("errors", _refusal),
-    ("unknown events", unknown_events),
-    ("deviations", _anomalies),
-    ("close", _close),
+    ("session", check_told_session),
+    ("session limit", check_session_limit),
+    ("audio format", _check_live_format),
+    ("clock", _check_live_clock),
+    ("notes", _check_live_note),
+    ("mute", _check_live_mute),
+    ("speech", _check_live_speech),
+    ("errors", _check_live_refusal),
+    ("unknown events", check_unknown_events),
+    ("deviations", _check_live_anomalies),
+    ("close", _check_live_close),
 )
 """Asked in this order; each finds the session as the ones before left it."""

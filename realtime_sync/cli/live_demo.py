@@ -17,8 +17,8 @@ from ..server.voice import (
     default_recognizer,
     default_synthesizer,
 )
-from .live_talk import speak
-from .report import write_beside
+from .live_talk import speak_to_live
+from .report import write_report_beside
 from .screen import Screen
 
 QUESTION = "What is the weather in Paris?"
@@ -32,7 +32,7 @@ LOOKS = 0.8
 WEATHER = {"Paris": "sunny", "London": "rainy", "Rome": "warm"}
 
 
-class Assistant:
+class LiveDemoAssistant:
     """
     The local server's agent: a voice that hands on, and a backend that calls.
 
@@ -61,18 +61,18 @@ class Assistant:
                 found = [f"{each['sky']} in {each['city']}" for each in outputs]
                 return f"It is {' and '.join(found)}."
             return [Call("get_weather", {"city": city}) for city in CITIES]
-        turns = [Message(role=i["role"], text=_text(i)) for i in said]
+        turns = [Message(role=i["role"], text=_text_for_live_demo(i)) for i in said]
         if prompt.delegation == "client" and not self._dialogue.knows(turns):
             return Delegate("One moment, please.")
         return str(self._dialogue.reply(turns).text)
 
 
-def _text(item: Any) -> str:
+def _text_for_live_demo(item: Any) -> str:
     parts = item.get("content") or ()
     return "".join(str(p.get("text") or p.get("transcript") or "") for p in parts)
 
 
-def look_up(task: live.Task) -> str:
+def look_up_for_demo(task: live.Task) -> str:
     """Answer what is handed on: a function that blocks, in a thread of its own."""
     task.settle()
     task.note("The weather is being looked up.")
@@ -91,7 +91,7 @@ def get_weather(city: str) -> dict[str, str]:
     return {"city": city, "sky": WEATHER.get(city, "cloudy")}
 
 
-def show(
+def show_live_demo(
     url: str,
     spoken: Path,
     options: argparse.Namespace,
@@ -102,7 +102,7 @@ def show(
     Ask both questions.
 
     Args:
-        url: of a server with `Assistant`.
+        url: of a server with `LiveDemoAssistant`.
         spoken: a folder for what is asked.
         options: as the parser gives them.
         screen: where to show it.
@@ -111,7 +111,11 @@ def show(
     code = 0
     backend = live.LiveConfig(delegation=live.Responses(model="local"))
     runs: tuple[tuple[str, str, dict[str, Any]], ...] = (
-        ("client", "a function of this program that blocks", {"answer": look_up}),
+        (
+            "client",
+            "a function of this program that blocks",
+            {"answer": look_up_for_demo},
+        ),
         (
             "responses",
             "a backend that calls two functions at once",
@@ -123,7 +127,7 @@ def show(
         audio.write_wav(path, default_synthesizer().speak(question))
         screen.line(f"{question} Answered by {who}:")
         out = options.out / folder
-        code |= speak(path, url, options, out, screen, speaker=speaker, **more)
-        screen.line(f"wrote {write_beside(out)}")
+        code |= speak_to_live(path, url, options, out, screen, speaker=speaker, **more)
+        screen.line(f"wrote {write_report_beside(out)}")
         screen.line("")
     return code

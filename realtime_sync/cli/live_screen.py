@@ -11,7 +11,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from ..protocol.escape import one_line, terminal_text
-from .screen import LABEL, NOTE, SERVER, USER, Progress, Status, Table, clock
+from .screen import LABEL, NOTE, SERVER, USER, Progress, Status, Table, screen_clock
 
 # Names of the terminal's own colours: they can be read on its dark or light ground.
 STYLES = {USER: "bold cyan", SERVER: "bold green", NOTE: "bold red"}
@@ -83,13 +83,13 @@ class LiveScreen:
     def line(self, words: str, who: str = "") -> None:
         """See `Screen`."""
         self.end()
-        self._print(*self._rows(self._shown(words), _label(who)))
+        self._print(*self._rows(self._shown(words), _live_label(who)))
 
     def add(self, words: str, who: str = "") -> None:
         """See `Screen`."""
         if self._words is None:
             words = words.lstrip() if who else words
-            self._label, self._words = _label(who), ""
+            self._label, self._words = _live_label(who), ""
         self._words += self._shown(words)
         *whole, last = self._rows(self._words, self._label)
         if whole:
@@ -110,7 +110,9 @@ class LiveScreen:
     def aside(self, words: str, who: str = "") -> None:
         """See `Screen`."""
         self.end()
-        self._print(*self._rows(self._shown(words), _label(who), "" if who else "dim"))
+        self._print(
+            *self._rows(self._shown(words), _live_label(who), "" if who else "dim")
+        )
 
     def write(self, text: str) -> int:
         """See `Screen`."""
@@ -197,9 +199,9 @@ class LiveScreen:
         text = f"{share:4.0%}"
         # The most telling first: a narrow terminal has no room for the others.
         for more in (
-            f"{clock(now.left)} left" if now.left is not None else "",
+            f"{screen_clock(now.left)} left" if now.left is not None else "",
             f"{now.complete}/{now.files} files" if now.files > 1 else "",
-            f"{clock(now.done)} of {clock(now.total)}",
+            f"{screen_clock(now.done)} of {screen_clock(now.total)}",
         ):
             if more and len(text) + len(more) + 4 + SHORTEST <= width:
                 text += f"  {more}"
@@ -233,6 +235,6 @@ class LiveScreen:
         return self._console.encoding.startswith("utf")
 
 
-def _label(who: str) -> Text:
+def _live_label(who: str) -> Text:
     shown = f"{who} ".ljust(LABEL) if who else ""
     return Text(shown, style=STYLES.get(who, "dim"))

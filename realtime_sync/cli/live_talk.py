@@ -16,8 +16,8 @@ from ..protocol.escape import one_line
 from .json_output import print_json
 from .live_view import LiveView
 from .screen import Screen
-from .server_options import new_live_session
-from .terminal import open_screen
+from .server_options import live_session_by_options
+from .terminal import open_terminal_screen
 
 BLOCK_MS = 100.0
 QUIET = 2.0
@@ -26,17 +26,17 @@ PATIENCE = 15.0
 """Seconds of silence after which speech that was not heard will not be."""
 
 
-def nothing_here(task: live.Task) -> str:
+def no_delegation_here(task: live.Task) -> str:
     """Answer what is handed on, so that nobody waits for it."""
     return "There is no program here that could look that up. Say so briefly."
 
 
 def answer_delegations(session: live.LiveSession) -> None:
     """Answer what a session hands on to the program."""
-    session.delegate(nothing_here)
+    session.delegate(no_delegation_here)
 
 
-def speak(
+def speak_to_live(
     path: Path,
     url: str | None,
     options: argparse.Namespace,
@@ -44,7 +44,7 @@ def speak(
     screen: Screen,
     *,
     config: live.LiveConfig | None = None,
-    answer: Callable[[live.Task], Any] | None = nothing_here,
+    answer: Callable[[live.Task], Any] | None = no_delegation_here,
     tools: Sequence[Callable[..., Any]] = (),
     speaker: audio.Speaker | None = None,
 ) -> int:
@@ -69,7 +69,7 @@ def speak(
         0 when there was an answer, else 1.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    session = new_live_session(url, options, config, tools=tools)
+    session = live_session_by_options(url, options, config, tools=tools)
     if answer is not None:
         session.delegate(answer)
     view = LiveView(session, screen)
@@ -78,7 +78,7 @@ def speak(
     session.record(folder / "session.jsonl")
     try:
         with session:
-            sent = _converse(session, path, options, view, speaker)
+            sent = _converse_live(session, path, options, view, speaker)
             report = session.close()
         if speaker is not None:
             speaker.player.wait_heard(options.timeout)
@@ -86,18 +86,20 @@ def speak(
         view.release()
     wire = audio.session_format(session, "output")
     audio.write_wav(folder / "question.wav", sent, wire, rate=wire.rate)
-    audio.write_wav(folder / "answer.wav", _spoken(said, wire), wire, rate=wire.rate)
+    audio.write_wav(
+        folder / "answer.wav", _live_speech(said, wire), wire, rate=wire.rate
+    )
     if options.json:
-        _as_json(session, report)
+        _live_talk_json(session, report)
     else:
         screen.line("")
-        screen.line(f"{_end(report)}; wrote {folder / 'session.jsonl'}")
+        screen.line(f"{_end_of_live_talk(report)}; wrote {folder / 'session.jsonl'}")
     for text in view.errors:
         print(f"realtime-sync: the server says: {one_line(text)}", file=sys.stderr)
     return 1 if view.errors else 0
 
 
-def _converse(
+def _converse_live(
     session: live.LiveSession,
     path: Path,
     options: argparse.Namespace,
@@ -122,12 +124,12 @@ def _converse(
     )
     if speaker is not None:
         speaker.player.attach(session)
-    _wait_for_words(session, path, options.timeout)
+    _wait_for_live_words(session, path, options.timeout)
     session.wait_quiet(QUIET, timeout=options.timeout)
     return bytes(sent)
 
 
-def _wait_for_words(session: live.LiveSession, path: Path, timeout: float) -> None:
+def _wait_for_live_words(session: live.LiveSession, path: Path, timeout: float) -> None:
     """
     Wait until the model has heard something, and said something.
 
@@ -150,7 +152,7 @@ def _wait_for_words(session: live.LiveSession, path: Path, timeout: float) -> No
             snapshot = session.snapshot
 
 
-def _spoken(said: bytearray, wire: audio.AudioFormat) -> bytes:
+def _live_speech(said: bytearray, wire: audio.AudioFormat) -> bytes:
     """What the model said, without the silence around it."""
     size = wire.size(BLOCK_MS)
     blocks = [bytes(said[at : at + size]) for at in range(0, len(said), size)]
@@ -161,7 +163,7 @@ def _spoken(said: bytearray, wire: audio.AudioFormat) -> bytes:
     return b"".join(blocks[voiced[0] : voiced[-1] + 1])
 
 
-def _as_json(session: live.LiveSession, report: live.LiveCloseReport) -> None:
+def _live_talk_json(session: live.LiveSession, report: live.LiveCloseReport) -> None:
     for each in session.snapshot.grouped(lossless=True):
         print_json(
             {
@@ -180,23 +182,23 @@ def _as_json(session: live.LiveSession, report: live.LiveCloseReport) -> None:
     )
 
 
-def _end(report: live.LiveCloseReport) -> str:
+def _end_of_live_talk(report: live.LiveCloseReport) -> str:
     sure = "" if report.confirmed else ", not confirmed"
     return f"{report.total_seconds:g} s billed{sure}"
 
 
-def converse(
+def live_conversation(
     url: str | None,
     options: argparse.Namespace,
     *,
     microphone: AbstractContextManager[Iterable[bytes]] | None = None,
     speaker: AbstractContextManager[audio.Speaker] | None = None,
 ) -> int:
-    """Talk until Ctrl-C, or until the session is over; see `microphone.converse`."""
+    """Talk until Ctrl-C or the session's end; see `microphone.talk_by_microphone`."""
     print("speak; Ctrl-C ends the conversation", file=sys.stderr)
-    with open_screen(json=options.json) as screen:
-        session = new_live_session(url, options, None)
-        session.delegate(nothing_here)
+    with open_terminal_screen(json=options.json) as screen:
+        session = live_session_by_options(url, options, None)
+        session.delegate(no_delegation_here)
         view = LiveView(session, screen)
         if microphone is None:
             meter = audio.LevelMeter(view.heard)
@@ -211,23 +213,23 @@ def converse(
             report = session.close()
             view.release()
         if options.json:
-            _as_json(session, report)
+            _live_talk_json(session, report)
         else:
-            screen.line(_end(report))
+            screen.line(_end_of_live_talk(report))
     return 0
 
 
-def ask(url: str | None, question: str, options: argparse.Namespace) -> int:
+def ask_live(url: str | None, question: str, options: argparse.Namespace) -> int:
     """Speak a written question, print what is answered."""
     from ..server.voice import default_synthesizer
 
     sound = default_synthesizer().speak(question)
-    session = new_live_session(url, options, None)
-    session.delegate(nothing_here)
-    with open_screen(json=options.json) as screen, session:
+    session = live_session_by_options(url, options, None)
+    session.delegate(no_delegation_here)
+    with open_terminal_screen(json=options.json) as screen, session:
         wire = audio.session_format(session, "input")
         session.input_audio.append(audio.convert(sound, "pcm16", wire, rate=24_000))
-        _wait_for_words(session, Path("the question"), options.timeout)
+        _wait_for_live_words(session, Path("the question"), options.timeout)
         session.wait_quiet(QUIET, timeout=options.timeout)
         text = session.snapshot.assistant.text.strip()
         heard = session.snapshot.user.text.strip()

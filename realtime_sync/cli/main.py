@@ -11,43 +11,41 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..protocol.escape import one_line
-from . import (
-    ask,
-    call,
-    completion,
-    debug,
-    demo,
-    doctor,
-    prune,
-    replay,
-    report,
-    score,
-    serve,
-    tail,
-    talk,
-    transcribe,
-    web,
-)
-from .bench import command as bench
-from .failures import UNREAD, explain
+from .ask import add_ask_command
+from .bench.command import add_bench_command
+from .call import add_call_command
+from .completion import add_completion_command
+from .debug import add_debug_command
+from .demo import add_demo_command
+from .doctor import add_doctor_command
+from .failures import UNREAD, explain_failure
+from .prune import add_prune_command
+from .replay import add_replay_command
+from .report import add_report_command
+from .score import add_score_command
+from .serve import add_serve_command
+from .tail import add_tail_command
+from .talk import add_talk_command
+from .transcribe import add_transcribe_command
+from .web import add_web_command
 
 COMMANDS = (
-    demo,
-    talk,
-    ask,
-    transcribe,
-    serve,
-    web,
-    tail,
-    replay,
-    report,
-    debug,
-    score,
-    call,
-    prune,
-    doctor,
-    bench,
-    completion,
+    add_demo_command,
+    add_talk_command,
+    add_ask_command,
+    add_transcribe_command,
+    add_serve_command,
+    add_web_command,
+    add_tail_command,
+    add_replay_command,
+    add_report_command,
+    add_debug_command,
+    add_score_command,
+    add_call_command,
+    add_prune_command,
+    add_doctor_command,
+    add_bench_command,
+    add_completion_command,
 )
 
 
@@ -74,12 +72,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.getLogger("realtime_sync").addHandler(logging.NullHandler())
     try:
         if not arguments:
-            parser().print_help()
+            command_line_parser().print_help()
             return 0
-        options = parser().parse_args(arguments)
+        options = command_line_parser().parse_args(arguments)
         return int(options.run(options))
     except BaseException as exc:
-        code, line = explain(exc)
+        code, line = explain_failure(exc)
         if code is None:
             raise
         if code == UNREAD:
@@ -109,7 +107,7 @@ def _show_what_the_streams_cannot_encode() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def parser() -> argparse.ArgumentParser:
+def command_line_parser() -> argparse.ArgumentParser:
     """The parser of the command line, with every command."""
     top = argparse.ArgumentParser(
         prog="realtime-sync",
@@ -117,6 +115,6 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        command.add(commands)
+    for add_command in COMMANDS:
+        add_command(commands)
     return top

@@ -8,17 +8,17 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 
 from .. import audio
-from .conversation import Conversation
+from .conversation import SpokenConversation
 from .json_output import print_json
 from .latency import latency_table
 from .screen import Screen
-from .server_options import new_session
+from .server_options import session_by_options
 from .status import LiveState
-from .terminal import open_screen
+from .terminal import open_terminal_screen
 from .transcript import LiveTranscript
 
 
-def converse(
+def talk_by_microphone(
     url: str | None,
     options: argparse.Namespace,
     *,
@@ -38,9 +38,9 @@ def converse(
         ConfigurationError: there is no microphone or loudspeaker.
     """
     print("speak; Ctrl-C ends the conversation", file=sys.stderr)
-    with open_screen(json=options.json) as screen:
-        session = new_session(url, options, audio.TALK_CONFIG)
-        conversation = Conversation(session, LiveTranscript(screen))
+    with open_terminal_screen(json=options.json) as screen:
+        session = session_by_options(url, options, audio.TALK_CONFIG)
+        conversation = SpokenConversation(session, LiveTranscript(screen))
         meter = audio.LevelMeter(LiveState(session, screen).heard)
         if microphone is None:
             microphone = audio.Microphone(on_block=meter.feed)
@@ -54,12 +54,12 @@ def converse(
             pass
         finally:
             session.close(drain=False)
-        _tell(conversation, options, screen)
+        _tell_of_microphone(conversation, options, screen)
     return 0
 
 
-def _tell(
-    conversation: Conversation, options: argparse.Namespace, screen: Screen
+def _tell_of_microphone(
+    conversation: SpokenConversation, options: argparse.Namespace, screen: Screen
 ) -> None:
     screen.status(None)
     screen.end()

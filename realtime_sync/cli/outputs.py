@@ -19,8 +19,8 @@ PART = ".part"
 """Ending of a transcript that is not complete."""
 
 
-class Found(Protocol):
-    """What has been recognised so far, as `transcripts.Segments` has it."""
+class FoundTranscript(Protocol):
+    """What has been recognised so far, as `transcripts.TranscriptSegments` has it."""
 
     @property
     def ready(self) -> list[Segment]:
@@ -35,7 +35,7 @@ class Found(Protocol):
         """Seconds of the file before which nothing is missing."""
 
 
-class Stream(Protocol):
+class TranscriptStream(Protocol):
     """Where a transcript is printed."""
 
     def write(self, text: str, /) -> int:
@@ -46,7 +46,7 @@ class Stream(Protocol):
 
 
 @frozen
-class Kept:
+class KeptTranscript:
     """
     What is left of an earlier attempt at a transcript.
 
@@ -60,7 +60,7 @@ class Kept:
 
     @property
     def ready(self) -> list[Segment]:
-        """As `Found` has it, before anything else is found."""
+        """As `FoundTranscript` has it, before anything else is found."""
         return self.segments
 
     @property
@@ -74,24 +74,24 @@ class Kept:
         return self.until
 
 
-class Output(Protocol):
+class TranscriptOutput(Protocol):
     """Somewhere to write one transcript to."""
 
     @property
     def finished(self) -> Path | None:
         """The file that has the whole transcript already."""
 
-    def open(self, seconds: float) -> Kept:
+    def open(self, seconds: float) -> KeptTranscript:
         """Make sure that it can be written; return what is to be gone on from."""
 
-    def update(self, found: Found, new: Sequence[Segment]) -> None:
+    def update(self, found: FoundTranscript, new: Sequence[Segment]) -> None:
         """Write what is new, so that it is safe."""
 
-    def finish(self, found: Found, *, complete: bool) -> Path | None:
+    def finish(self, found: FoundTranscript, *, complete: bool) -> Path | None:
         """Write the rest; return the file that has it, if there is one."""
 
 
-class StreamOutput:
+class TranscriptStreamOutput:
     """
     A transcript on the standard output, or on a device.
 
@@ -105,27 +105,27 @@ class StreamOutput:
 
     finished: Path | None = None
 
-    def __init__(self, form: str, out: Stream | Path) -> None:
+    def __init__(self, form: str, out: TranscriptStream | Path) -> None:
         self._form = FORMATS[form]
         self._out = out
         self._device: IO[str] | None = None
-        self._stream: Stream | None = None
+        self._stream: TranscriptStream | None = None
         self._written = ""
 
-    def open(self, seconds: float) -> Kept:
+    def open(self, seconds: float) -> KeptTranscript:
         """Open the device; nothing is left of another attempt."""
         if isinstance(self._out, Path):
-            self._stream = self._device = _opened(self._out, "w")
+            self._stream = self._device = _opened_transcript(self._out, "w")
         else:
             self._stream = self._out
-        return Kept()
+        return KeptTranscript()
 
-    def update(self, found: Found, new: Sequence[Segment]) -> None:
+    def update(self, found: FoundTranscript, new: Sequence[Segment]) -> None:
         """Write the turns before which none is missing."""
         if found.ready:
             self._write(found.ready)
 
-    def finish(self, found: Found, *, complete: bool) -> Path | None:
+    def finish(self, found: FoundTranscript, *, complete: bool) -> Path | None:
         """Write the rest, whatever is missing before it."""
         if self._stream is None:
             return None
@@ -145,7 +145,7 @@ class StreamOutput:
         self._written = text
 
 
-class FileOutput:
+class TranscriptFileOutput:
     """
     A transcript in a file, beside which a ``.part`` grows until it is complete.
 
@@ -177,12 +177,12 @@ class FileOutput:
 
     @property
     def finished(self) -> Path | None:
-        """See `Output`; only where one goes on from what is there."""
+        """See `TranscriptOutput`; only where one goes on from what is there."""
         if not self._resume or self._overwrites():
             return None
         return self.target if os.path.lexists(self._real) else None
 
-    def open(self, seconds: float) -> Kept:
+    def open(self, seconds: float) -> KeptTranscript:
         """
         Open the part.
 
@@ -193,27 +193,27 @@ class FileOutput:
             OSError: it cannot be written, or somebody made one meanwhile.
             ConfigurationError: it is no part of a transcript of this audio.
         """
-        kept = Kept()
+        kept = KeptTranscript()
         if self._resume and self.part.exists():
-            kept = read_part(self.part, seconds)
+            kept = read_transcript_part(self.part, seconds)
             self._force = self._force or self._overwrites()
-            self._file = _opened(self.part, "a")
+            self._file = _opened_transcript(self.part, "a")
             # The last line may have been cut off, which would spoil the next.
             self._file.write("\n")
         else:
-            self._file = _opened(self.part, "w" if self._force else "x")
+            self._file = _opened_transcript(self.part, "w" if self._force else "x")
             self._made = True
         over = self._force and os.path.lexists(self._real)
         self._add({"seconds": seconds, "from": kept.until, "force": over})
         return kept
 
-    def update(self, found: Found, new: Sequence[Segment]) -> None:
+    def update(self, found: FoundTranscript, new: Sequence[Segment]) -> None:
         """Write every segment as it comes, and how far nothing is missing."""
         until = found.recognised
         for each in new:
             self._add({**asdict(each), "until": until})
 
-    def finish(self, found: Found, *, complete: bool) -> Path | None:
+    def finish(self, found: FoundTranscript, *, complete: bool) -> Path | None:
         """
         Write the transcript if it is complete, in the place of the part.
 
@@ -236,7 +236,7 @@ class FileOutput:
             raise ConfigurationError(
                 f"{self.target} was made by somebody else; the text is in {self.part}"
             )
-        with _opened(self.whole, "x") as file:
+        with _opened_transcript(self.whole, "x") as file:
             file.write(self._form(found.done))
         os.replace(self.whole, self._real)
         self.part.unlink()
@@ -246,7 +246,7 @@ class FileOutput:
         """Whether there is a part of an attempt that was to overwrite the target."""
         try:
             with self.part.open(encoding="utf-8", errors="replace") as file:
-                return _object(file.readline()).get("force") is True
+                return _line_of_transcript_part(file.readline()).get("force") is True
         except OSError:
             return False
 
@@ -256,7 +256,7 @@ class FileOutput:
         self._file.flush()
 
 
-def read_part(path: Path, seconds: float) -> Kept:
+def read_transcript_part(path: Path, seconds: float) -> KeptTranscript:
     """
     Read what is left of an earlier attempt.
 
@@ -276,7 +276,7 @@ def read_part(path: Path, seconds: float) -> Kept:
     lines = text.split("\n") if text.strip() else []
     try:
         for number, line in enumerate(lines):
-            values = _object(line)
+            values = _line_of_transcript_part(line)
             if number == 0 or "seconds" in values:
                 # Each attempt begins with this, and hears again what is behind it.
                 length, until = float(values["seconds"]), float(values["from"])
@@ -292,10 +292,10 @@ def read_part(path: Path, seconds: float) -> Kept:
             raise
         raise ConfigurationError(f"{path} is no part of a transcript") from exc
     whole = [each for each in found.values() if each.end <= until]
-    return Kept(sorted(whole, key=lambda each: each.start), until)
+    return KeptTranscript(sorted(whole, key=lambda each: each.start), until)
 
 
-def _object(line: str) -> dict[str, Any]:
+def _line_of_transcript_part(line: str) -> dict[str, Any]:
     """A line of a part; nothing where it was being written when everything ended."""
     try:
         found = json.loads(line)
@@ -304,14 +304,14 @@ def _object(line: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def file_outputs(
+def transcript_file_outputs(
     form: str,
     targets: Sequence[Path],
     audio: Iterable[Path],
     *,
     force: bool = False,
     resume: bool = False,
-) -> list[Output]:
+) -> list[TranscriptOutput]:
     """
     Outputs for files, once it is certain that each can be written.
 
@@ -329,17 +329,17 @@ def file_outputs(
         ConfigurationError: a file is in the way.
         OSError: a file or folder cannot be written.
     """
-    read = {_identity(each) for each in audio}
-    outputs: list[Output] = []
-    files: list[FileOutput] = []
+    read = {_file_identity(each) for each in audio}
+    outputs: list[TranscriptOutput] = []
+    files: list[TranscriptFileOutput] = []
     taken: list[Path] = []
     for target in targets:
         if target.exists() and not (target.is_file() or target.is_dir()):
-            outputs.append(StreamOutput(form, target))
+            outputs.append(TranscriptStreamOutput(form, target))
             continue
-        output = FileOutput(form, target, force=force, resume=resume)
+        output = TranscriptFileOutput(form, target, force=force, resume=resume)
         for path in (target, output.part):
-            if path.exists() and _identity(path) in read:
+            if path.exists() and _file_identity(path) in read:
                 raise ConfigurationError(f"{path} is the audio; choose another name")
             if path.is_dir():
                 raise ConfigurationError(f"{path} is a folder")
@@ -357,14 +357,16 @@ def file_outputs(
         if output.finished:
             continue
         output.part.parent.mkdir(parents=True, exist_ok=True)
-        _try_to_write(output.part)
-        _try_to_write(output.whole)
+        _try_to_write_file(output.part)
+        _try_to_write_file(output.whole)
         if output.target.exists():
-            _try_to_write(output.target)
+            _try_to_write_file(output.target)
     return outputs
 
 
-def names(audio: Sequence[Path], form: str, folder: Path | None = None) -> list[Path]:
+def transcript_file_names(
+    audio: Sequence[Path], form: str, folder: Path | None = None
+) -> list[Path]:
     """
     Names of the transcripts of audio files, no two the same on any file system.
 
@@ -379,12 +381,12 @@ def names(audio: Sequence[Path], form: str, folder: Path | None = None) -> list[
     levels = [0] * len(audio)
     while True:
         found = [
-            (folder or path.parent) / f"{_stem(path, level)}.{form}"
+            (folder or path.parent) / f"{_transcript_stem(path, level)}.{form}"
             for path, level in zip(audio, levels)
         ]
         groups: dict[str, list[int]] = {}
         for number, path in enumerate(found):
-            groups.setdefault(_same_name(path), []).append(number)
+            groups.setdefault(_same_file_name(path), []).append(number)
         crowded = [group for group in groups.values() if len(group) > 1]
         if not crowded:
             return found
@@ -406,29 +408,29 @@ _STEMS: tuple[Callable[[Path], str], ...] = (
 """How a file is called, from short to exact."""
 
 
-def _stem(path: Path, level: int) -> str:
+def _transcript_stem(path: Path, level: int) -> str:
     last = len(_STEMS) - 1
     if level <= last:
         return _STEMS[level](path)
     return f"{_STEMS[last](path)}.{level - last + 1}"
 
 
-def _same_name(path: Path) -> str:
+def _same_file_name(path: Path) -> str:
     # As file systems compare that fold case and accents.
     return unicodedata.normalize("NFC", os.path.realpath(path)).casefold()
 
 
-def _identity(path: Path) -> tuple[int, int]:
+def _file_identity(path: Path) -> tuple[int, int]:
     found = path.stat()
     return found.st_dev, found.st_ino
 
 
-def _opened(path: Path, mode: str) -> IO[str]:
+def _opened_transcript(path: Path, mode: str) -> IO[str]:
     # Half a surrogate pair from a server must not cost the rest of the text.
     return open(path, mode, encoding="utf-8", errors="backslashreplace")
 
 
-def _try_to_write(path: Path) -> None:
+def _try_to_write_file(path: Path) -> None:
     """Find out what `os.access` does not know: quotas, names that are too long."""
     existed = path.exists()
     with open(path, "ab"):

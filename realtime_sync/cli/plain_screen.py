@@ -27,15 +27,15 @@ class PlainScreen:
     def line(self, words: str, who: str = "") -> None:
         """See `Screen`."""
         self.end()
-        self.write(_label(who) + hanging(words, who) + "\n")
+        self.write(_plain_label(who) + hanging_on_plain_screen(words, who) + "\n")
 
     def add(self, words: str, who: str = "") -> None:
         """See `Screen`."""
         label = ""
         if not self._open:
-            words, label = words.lstrip() if who else words, _label(who)
+            words, label = words.lstrip() if who else words, _plain_label(who)
         self._open = True
-        self.write(label + hanging(words, who))
+        self.write(label + hanging_on_plain_screen(words, who))
 
     def end(self) -> None:
         """See `Screen`."""
@@ -81,7 +81,7 @@ class PlainScreen:
             raise self._failure
 
 
-def hanging(words: str, who: str = "") -> str:
+def hanging_on_plain_screen(words: str, who: str = "") -> str:
     """Words whose further lines cannot be taken for somebody else's."""
     indent = " " * LABEL if who else ""
     return terminal_text(words).replace("\n", "\n" + indent)
@@ -102,5 +102,5 @@ def plain_table(table: Table) -> str:
     return "\n".join(lines)
 
 
-def _label(who: str) -> str:
+def _plain_label(who: str) -> str:
     return f"{who} ".ljust(LABEL) if who else ""

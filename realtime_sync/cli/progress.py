@@ -11,7 +11,7 @@ SOON = 1.0
 """Seconds before which nobody can tell how long it will take."""
 
 
-class Work:
+class WorkProgress:
     """
     Tells a screen how much of the audio of some files is dealt with.
 

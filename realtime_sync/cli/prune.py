@@ -12,7 +12,7 @@ from .json_output import Commands, add_json_option, print_json
 _DAY = 24 * 3600.0
 
 
-def add(commands: Commands) -> None:
+def add_prune_command(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "prune",
@@ -32,10 +32,10 @@ def add(commands: Commands) -> None:
         "--dry-run", action="store_true", help="only say what would be deleted"
     )
     add_json_option(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run_prune)
 
 
-def run(options: argparse.Namespace) -> int:
+def run_prune(options: argparse.Namespace) -> int:
     """Run the command."""
     from .. import delete_recordings
 

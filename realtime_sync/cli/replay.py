@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..protocol.escape import one_line
 from .json_output import Commands, add_json_option, print_json
 from .lines import counted
-from .terminal import open_screen
+from .terminal import open_terminal_screen
 from .transcript import LiveTranscript
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..dispatch.event_names import EventName
 
 
-def add(commands: Commands) -> None:
+def add_replay_command(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "replay",
@@ -34,17 +34,17 @@ def add(commands: Commands) -> None:
         help="1 is the pace of the recording, 0 does not wait (default: %(default)s)",
     )
     add_json_option(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run_replay)
 
 
-def run(options: argparse.Namespace) -> int:
+def run_replay(options: argparse.Namespace) -> int:
     """Run the command."""
     from .. import Router, replay
 
     router = Router("replay")
-    with open_screen(json=options.json) as screen:
+    with open_terminal_screen(json=options.json) as screen:
         if not options.json:
-            _listen(router, LiveTranscript(screen))
+            _print_replayed_words(router, LiveTranscript(screen))
         snapshot = replay(options.log, router=router, speed=options.speed)
     if options.json:
         print_json(snapshot.to_dict())
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _listen(router: Router, transcript: LiveTranscript) -> None:
+def _print_replayed_words(router: Router, transcript: LiveTranscript) -> None:
     """Print what is said when it is said."""
     router.on(
         "conversation.item.input_audio_transcription.completed",
@@ -76,11 +76,14 @@ def _listen(router: Router, transcript: LiveTranscript) -> None:
     for name in names:
         router.on(name, lambda event: transcript.server(str(event.delta)))
     router.on("response.done", lambda event: transcript.end())
-    router.on("conversation.item.added", lambda event: _written(event.item, transcript))
+    router.on(
+        "conversation.item.added",
+        lambda event: _written_in_replay(event.item, transcript),
+    )
     router.on("error", lambda event: transcript.note(str(event.error.message)))
 
 
-def _written(item: object, transcript: LiveTranscript) -> None:
+def _written_in_replay(item: object, transcript: LiveTranscript) -> None:
     if getattr(item, "role", None) != "user":
         return
     text = "".join(

@@ -8,7 +8,7 @@ from pathlib import Path
 from .json_output import Commands, add_json_option, print_json
 
 
-def add(commands: Commands) -> None:
+def add_report_command(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "report",
@@ -31,10 +31,10 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--title", help="title of the page (default: name of the file)")
     add_json_option(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run_report)
 
 
-def run(options: argparse.Namespace) -> int:
+def run_report(options: argparse.Namespace) -> int:
     """Run the command."""
     from .. import report
 
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def write_beside(folder: Path) -> Path:
+def write_report_beside(folder: Path) -> Path:
     """Write ``report.html`` from the ``session.jsonl`` of a folder; where it is."""
     from .. import report
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..telemetry import Prices
 
 
-def add(commands: Commands) -> None:
+def add_score_command(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "score",
@@ -32,13 +32,13 @@ def add(commands: Commands) -> None:
         metavar="CALLS",
         help="folders of recordings, or recordings (JSON lines)",
     )
-    add_gate_options(parser)
-    add_report_options(parser)
+    add_score_gate_options(parser)
+    add_score_report_options(parser)
     add_json_option(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run_score)
 
 
-def add_gate_options(parser: argparse.ArgumentParser) -> None:
+def add_score_gate_options(parser: argparse.ArgumentParser) -> None:
     """Give a command the thresholds."""
     gates = parser.add_argument_group("gates")
     gates.add_argument(
@@ -137,7 +137,7 @@ def add_gate_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_report_options(parser: argparse.ArgumentParser) -> None:
+def add_score_report_options(parser: argparse.ArgumentParser) -> None:
     """Give a command the files that it writes."""
     files = parser.add_argument_group("what is written")
     files.add_argument("--junit", type=Path, metavar="FILE.xml", help="JUnit XML")
@@ -155,16 +155,16 @@ def add_report_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> int:
+def run_score(options: argparse.Namespace) -> int:
     """Run the command."""
     from ..evaluation import evaluate
 
-    before = earlier_run(options)
+    before = earlier_score_run(options)
     paths = [str(path) for path in options.recordings]
-    return tell(evaluate(paths, gates_of(options)), options, before)
+    return tell_scores(evaluate(paths, score_gates(options)), options, before)
 
 
-def gates_of(options: argparse.Namespace) -> list[Gate]:
+def score_gates(options: argparse.Namespace) -> list[Gate]:
     """The gates that the options ask for."""
     from .. import evaluation as ev
 
@@ -186,7 +186,7 @@ def gates_of(options: argparse.Namespace) -> list[Gate]:
     if (options.max_cost is None) != (options.prices is None):
         raise ConfigurationError("--max-cost needs --prices, and --prices --max-cost")
     if options.prices is not None:
-        found.append(ev.cost(_read_prices(options.prices), most=options.max_cost))
+        found.append(ev.cost(_read_score_prices(options.prices), most=options.max_cost))
     found += [ev.tool_called(name) for name in options.tool]
     found += [ev.tool_not_called(name) for name in options.no_tool]
     found += [ev.says(words) for words in options.says]
@@ -201,7 +201,7 @@ def gates_of(options: argparse.Namespace) -> list[Gate]:
     return found
 
 
-def _read_prices(path: Path) -> Prices:
+def _read_score_prices(path: Path) -> Prices:
     """
     The price list in a file.
 
@@ -217,7 +217,7 @@ def _read_prices(path: Path) -> Prices:
         raise ConfigurationError(f"{path} is no price list: {exc}") from None
 
 
-def earlier_run(options: argparse.Namespace) -> Table | None:
+def earlier_score_run(options: argparse.Namespace) -> Table | None:
     """
     The run to compare with, read before the calls are made that are compared with it.
 
@@ -233,7 +233,7 @@ def earlier_run(options: argparse.Namespace) -> Table | None:
     return None if options.against is None else Table.load(options.against)
 
 
-def tell(table: Table, options: argparse.Namespace, before: Table | None) -> int:
+def tell_scores(table: Table, options: argparse.Namespace, before: Table | None) -> int:
     """Print a table, write what is asked for, and return the exit code."""
     if options.junit is not None:
         table.to_junit(options.junit)

@@ -105,7 +105,7 @@ class Screen(Protocol):
         """Replace what stands below everything else."""
 
 
-def clock(seconds: float) -> str:
+def screen_clock(seconds: float) -> str:
     """Seconds as a clock shows them, such as ``4:05`` or ``1:00:00``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

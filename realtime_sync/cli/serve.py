@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from .json_output import Commands
-from .server_options import SERVED, need_voices
+from .server_options import SERVED, need_voices_of_local_server
 
 _PIECE_S = 0.5
 
 
-def add(commands: Commands) -> None:
+def add_serve_command(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "serve",
@@ -82,10 +82,10 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--quiet", action="store_true", help="do not print what is said"
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run_serve)
 
 
-def run(options: argparse.Namespace, stop: threading.Event | None = None) -> int:
+def run_serve(options: argparse.Namespace, stop: threading.Event | None = None) -> int:
     """
     Run the command.
 
@@ -94,15 +94,15 @@ def run(options: argparse.Namespace, stop: threading.Event | None = None) -> int
         stop: setting it ends the server, as Ctrl-C does.
     """
     if options.agent == "voice":
-        need_voices()
+        need_voices_of_local_server()
     from ..server import serve
 
     if stop is None:
-        stop = Interruptible()
-        with set_by_sigterm(stop):
-            return run(options, stop)
-    with turns_printed(not options.quiet), serve(
-        agent=agent_of(options.agent),
+        stop = InterruptibleServe()
+        with stop_serving_by_sigterm(stop):
+            return run_serve(options, stop)
+    with served_turns_printed(not options.quiet), serve(
+        agent=agent_to_serve(options.agent),
         dialect=options.dialect,
         host=options.host,
         port=options.port,
@@ -120,7 +120,7 @@ def run(options: argparse.Namespace, stop: threading.Event | None = None) -> int
     return 0
 
 
-def agent_of(name: str) -> Any:
+def agent_to_serve(name: str) -> Any:
     """What *serve* takes for a name: ``cassette:FILE`` is played, others are known."""
     kind, _, path = name.partition(":")
     if kind != "cassette" or not path:
@@ -130,7 +130,7 @@ def agent_of(name: str) -> Any:
     return cassette(path)
 
 
-class Interruptible(threading.Event):
+class InterruptibleServe(threading.Event):
     """An event whose wait is ended by Ctrl-C on Windows too: it waits in pieces."""
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -143,7 +143,7 @@ class Interruptible(threading.Event):
 
 
 @contextmanager
-def set_by_sigterm(stop: threading.Event) -> Iterator[None]:
+def stop_serving_by_sigterm(stop: threading.Event) -> Iterator[None]:
     """
     Let SIGTERM set an event while the block runs, as Ctrl-C ends the wait for it.
 
@@ -157,7 +157,7 @@ def set_by_sigterm(stop: threading.Event) -> Iterator[None]:
 
 
 @contextmanager
-def turns_printed(wanted: bool) -> Iterator[None]:
+def served_turns_printed(wanted: bool) -> Iterator[None]:
     """Print a line for each turn of every session while the block runs."""
     log = logging.getLogger("realtime_sync.server.turns")
     handler = logging.StreamHandler(sys.stdout)

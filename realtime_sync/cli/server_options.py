@@ -51,17 +51,17 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_timeout_option(parser: argparse.ArgumentParser, default: float = 30.0) -> None:
-    """Give a command ``--timeout``, which `failures.explain` refers to."""
+    """Give a command ``--timeout``, which `failures.explain_failure` refers to."""
     parser.add_argument(
         "--timeout",
-        type=seconds,
+        type=timeout_option,
         default=default,
         metavar="SECONDS",
         help="how long to wait for the server, at each step (default: %(default)s)",
     )
 
 
-def seconds(text: str) -> float:
+def timeout_option(text: str) -> float:
     """A time that can be waited for: finite and more than nothing."""
     value = float(text)
     if not 0 < value < threading.TIMEOUT_MAX:
@@ -75,15 +75,15 @@ def server_url(options: argparse.Namespace) -> Iterator[str | None]:
     if not options.local:
         yield options.url
         return
-    say_while_waiting("starting the local voice server")
-    need_voices()
+    say_while_server_starts("starting the local voice server")
+    need_voices_of_local_server()
     from ..server import serve
 
     with serve(agent="voice", port=0) as server:
         yield server.url
 
 
-def need_voices() -> None:
+def need_voices_of_local_server() -> None:
     """
     Load the ears of the local voice server, before anything else of it.
 
@@ -98,13 +98,13 @@ def need_voices() -> None:
     default_recognizer()
 
 
-def say_while_waiting(text: str) -> None:
+def say_while_server_starts(text: str) -> None:
     """Tell what takes a second or two, if somebody is looking."""
     if sys.stderr.isatty():
         print(f"{text} ...", file=sys.stderr, flush=True)
 
 
-def new_session(
+def session_by_options(
     url: str | None,
     options: argparse.Namespace,
     config: Mapping[str, Any],
@@ -126,7 +126,7 @@ def new_session(
     )
 
 
-def new_live_session(
+def live_session_by_options(
     url: str | None,
     options: argparse.Namespace,
     config: live.LiveConfig | Mapping[str, Any] | None,
@@ -146,6 +146,6 @@ def new_live_session(
     return session
 
 
-def record(session: Session, folder: Path) -> None:
+def record_by_option(session: Session, folder: Path) -> None:
     """Write what the session says and hears to ``session.jsonl`` in a folder."""
     session.record(folder / "session.jsonl")

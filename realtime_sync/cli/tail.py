@@ -16,19 +16,19 @@ from ..protocol.escape import json_text, one_line
 from ..protocol.events import ServerEvent
 from ..transport.redaction import redact
 from .json_output import Commands, add_json_option, print_json
-from .lines import Lines
+from .lines import EventLines
 from .server_options import (
     add_server_options,
-    new_live_session,
-    new_session,
+    live_session_by_options,
     server_url,
+    session_by_options,
 )
 
 OFTEN = 0.2
 """Seconds between two looks at a file that grows."""
 
 
-def add(commands: Commands) -> None:
+def add_tail_command(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "tail",
@@ -50,10 +50,10 @@ def add(commands: Commands) -> None:
     )
     add_server_options(parser)
     add_json_option(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run_tail)
 
 
-def run(options: argparse.Namespace, stop: threading.Event | None = None) -> int:
+def run_tail(options: argparse.Namespace, stop: threading.Event | None = None) -> int:
     """
     Run the command.
 
@@ -64,28 +64,28 @@ def run(options: argparse.Namespace, stop: threading.Event | None = None) -> int
     if bool(options.log) == bool(options.call):
         raise ConfigurationError("tail needs a recording, or a call: --call CALL_ID")
     if options.call:
-        return _call(options)
+        return _tail_call(options)
     lines = options.log.read_text(encoding="utf-8").splitlines(keepends=True)
     if lines and not lines[-1].endswith("\n") and options.follow:
         lines.pop()
     size = sum(len(each.encode("utf-8")) for each in lines)
-    if not options.follow and not any(map(_is_object, lines)):
+    if not options.follow and not any(map(_is_object_to_tail, lines)):
         raise ConfigurationError(f"{options.log} is no recording: no line is an event")
-    shown = _Shown(options.json)
+    shown = _TailShown(options.json)
     known = [text for line in lines for text in shown.of(line)]
-    follows = options.follow and not any(map(_ends, lines[-1:]))
+    follows = options.follow and not any(map(_ends_the_tail, lines[-1:]))
     if not follows:
         known += shown.rest()
-    _print(known[-options.n :] if options.n else known)
+    _print_tail(known[-options.n :] if options.n else known)
     if follows:
-        for line in _more(options.log, size, stop or threading.Event()):
-            _print(shown.of(line))
-            if _ends(line):
+        for line in _tailed_lines(options.log, size, stop or threading.Event()):
+            _print_tail(shown.of(line))
+            if _ends_the_tail(line):
                 break
     return 0
 
 
-def _more(path: Path, size: int, stop: threading.Event) -> Iterator[str]:
+def _tailed_lines(path: Path, size: int, stop: threading.Event) -> Iterator[str]:
     """Lines as they are written, whole ones only."""
     rest = b""
     with path.open("rb") as file:
@@ -99,27 +99,27 @@ def _more(path: Path, size: int, stop: threading.Event) -> Iterator[str]:
                 yield line.decode("utf-8", "replace")
 
 
-def _ends(line: str) -> bool:
+def _ends_the_tail(line: str) -> bool:
     return '"recording.ended"' in line or '"recording.failed"' in line
 
 
-def _print(lines: list[str]) -> None:
+def _print_tail(lines: list[str]) -> None:
     for line in lines:
         print(line, flush=True)
 
 
-class _Shown:
+class _TailShown:
     """Lines of a recording as they are printed."""
 
     def __init__(self, as_it_is: bool) -> None:
         self._as_it_is = as_it_is
-        self._lines = Lines()
+        self._lines = EventLines()
         self.rest = self._lines.rest
 
     def of(self, line: str) -> list[str]:
         """What to print for a line, which may be nothing."""
         if self._as_it_is:
-            return [_safe_line(line.rstrip("\r\n"))]
+            return [_safe_line_of_tail(line.rstrip("\r\n"))]
         try:
             value = json.loads(line)
         except (ValueError, RecursionError):
@@ -133,7 +133,7 @@ class _Shown:
         return self._lines.of(seconds, direction, frame)
 
 
-def _safe_line(line: str) -> str:
+def _safe_line_of_tail(line: str) -> str:
     """A line as it is, but for secrets: others' recordings may have some."""
     try:
         line = json.dumps(sensitive.hidden(json.loads(line)), ensure_ascii=False)
@@ -142,47 +142,47 @@ def _safe_line(line: str) -> str:
     return json_text(redact(line))
 
 
-def _is_object(line: str) -> bool:
+def _is_object_to_tail(line: str) -> bool:
     try:
         return isinstance(json.loads(line), dict)
     except (ValueError, RecursionError):
         return False
 
 
-def _safe(frame: object) -> Any:
+def _safe_to_tail(frame: object) -> Any:
     """Decoded JSON without secrets."""
     return json.loads(redact(json.dumps(sensitive.hidden(frame))))
 
 
-def _session(url: str | None, options: argparse.Namespace) -> Any:
+def _session_to_tail(url: str | None, options: argparse.Namespace) -> Any:
     """A session that looks on, of the protocol that the call is in."""
     from .. import live
 
     named = options.call.startswith("live_")
     if named or live.is_live_model(options.model):
         options.model = None
-        return new_live_session(url, options, None, call_id=options.call)
-    return new_session(url, options, {}, call_id=options.call)
+        return live_session_by_options(url, options, None, call_id=options.call)
+    return session_by_options(url, options, {}, call_id=options.call)
 
 
-def _call(options: argparse.Namespace) -> int:
+def _tail_call(options: argparse.Namespace) -> int:
     """Look on at a call until it ends."""
     import time
 
     began = time.monotonic()
-    lines = Lines()
+    lines = EventLines()
 
     def show(event: ServerEvent) -> None:
         if options.json:
-            print_json(_safe(event.raw))
+            print_json(_safe_to_tail(event.raw))
         else:
-            _print(lines.of(time.monotonic() - began, "in", event.raw))
+            _print_tail(lines.of(time.monotonic() - began, "in", event.raw))
 
     with server_url(options) as url:
-        session: Any = _session(url, options)
+        session: Any = _session_to_tail(url, options)
         session.on("*", show)
         with session:
             print(f"looking on at {one_line(options.call)}", file=sys.stderr)
             session.run_forever()
-    _print(lines.rest())
+    _print_tail(lines.rest())
     return 0

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from .json_output import Commands, add_json_option
 from .server_options import add_server_options, server_url
-from .terminal import open_screen
+from .terminal import open_terminal_screen
 
 
-def add(commands: Commands) -> None:
+def add_talk_command(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "talk",
@@ -39,7 +39,7 @@ def add(commands: Commands) -> None:
     )
     add_server_options(parser)
     add_json_option(parser)
-    add_pace_option(parser)
+    add_talk_pace_option(parser)
     parser.add_argument(
         "--out",
         type=Path,
@@ -48,10 +48,10 @@ def add(commands: Commands) -> None:
         help="where to write question.wav, answer.wav and session.jsonl "
         "(default: %(default)s)",
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run_talk)
 
 
-def add_pace_option(parser: argparse.ArgumentParser) -> None:
+def add_talk_pace_option(parser: argparse.ArgumentParser) -> None:
     """Give a command ``--pace``."""
     parser.add_argument(
         "--pace",
@@ -62,13 +62,13 @@ def add_pace_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> int:
+def run_talk(options: argparse.Namespace) -> int:
     """Run the command."""
     if options.browser:
         from . import web
 
         with server_url(options) as url:
-            return web.talk(url, options)
+            return web.talk_on_web_page(url, options)
     from .. import audio, live
 
     # Of two protocols that people talk in alike.
@@ -76,13 +76,15 @@ def run(options: argparse.Namespace) -> int:
     if options.mic:
         from . import live_talk, microphone
 
-        converse = live_talk.converse if is_live else microphone.converse
+        converse = (
+            live_talk.live_conversation if is_live else microphone.talk_by_microphone
+        )
         with server_url(options) as url:
             return converse(url, options)
     from . import live_talk, voice_demo
 
-    speak = live_talk.speak if is_live else voice_demo.speak
+    speak = live_talk.speak_to_live if is_live else voice_demo.speak_voice_demo
     # Before a server is started or a connection is made for nothing.
     audio.file_seconds(options.file)
-    with server_url(options) as url, open_screen(json=options.json) as screen:
+    with server_url(options) as url, open_terminal_screen(json=options.json) as screen:
         return speak(options.file, url, options, options.out, screen)

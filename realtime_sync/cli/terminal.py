@@ -13,7 +13,7 @@ from .screen import Screen
 
 
 @contextmanager
-def open_screen(*, json: bool = False) -> Iterator[Screen]:
+def open_terminal_screen(*, json: bool = False) -> Iterator[Screen]:
     """
     What to show a conversation on while the block runs.
 
@@ -23,12 +23,14 @@ def open_screen(*, json: bool = False) -> Iterator[Screen]:
         json: the standard output is for a program, and people get plain lines on
             the standard error.
     """
-    with _opened(sys.stderr if json else sys.stdout, live=not json) as screen:
+    with _opened_on_terminal(
+        sys.stderr if json else sys.stdout, live=not json
+    ) as screen:
         yield screen
 
 
 @contextmanager
-def open_side_screen(screen: Screen) -> Iterator[Screen]:
+def open_side_screen_of_terminal(screen: Screen) -> Iterator[Screen]:
     """
     What to show on while results go elsewhere: *screen*, or the standard error.
 
@@ -39,12 +41,12 @@ def open_side_screen(screen: Screen) -> Iterator[Screen]:
     if screen.live or sys.stdout.isatty():
         yield screen
         return
-    with _opened(sys.stderr, live=True) as side:
+    with _opened_on_terminal(sys.stderr, live=True) as side:
         yield side
 
 
 @contextmanager
-def _opened(out: TextIO, *, live: bool) -> Iterator[Screen]:
+def _opened_on_terminal(out: TextIO, *, live: bool) -> Iterator[Screen]:
     # TERM=dumb is a terminal that cannot move its cursor.
     if live and out.isatty() and os.environ.get("TERM") != "dumb":
         try:

@@ -26,14 +26,21 @@ from ..errors import (
     WaitTimeout,
 )
 from ..protocol.escape import one_line
-from .failures import FAILED, explain
+from .failures import FAILED, explain_failure
 from .json_output import Commands, add_json_option, print_json
-from .outputs import Found, Kept, Output, StreamOutput, file_outputs, names
-from .progress import Work
-from .screen import Screen, Table, clock
-from .server_options import add_server_options, new_session, server_url
-from .terminal import open_screen, open_side_screen
-from .transcripts import FORMATS, Segment, Segments, spoken
+from .outputs import (
+    FoundTranscript,
+    KeptTranscript,
+    TranscriptOutput,
+    TranscriptStreamOutput,
+    transcript_file_names,
+    transcript_file_outputs,
+)
+from .progress import WorkProgress
+from .screen import Screen, Table, screen_clock
+from .server_options import add_server_options, server_url, session_by_options
+from .terminal import open_side_screen_of_terminal, open_terminal_screen
+from .transcripts import FORMATS, Segment, TranscriptSegments, transcript_words
 
 if TYPE_CHECKING:
     from .. import Session
@@ -47,7 +54,7 @@ TAIL = 1.0
 
 
 @frozen
-class Source:
+class SourceToTranscribe:
     """
     One file to listen to.
 
@@ -76,10 +83,10 @@ class Source:
 
 
 @define
-class Result:
+class TranscribeResult:
     """What became of one file, or of one of its channels."""
 
-    source: Source
+    source: SourceToTranscribe
     seconds: float = 0.0
     segments: list[Segment] = Factory(list)
     problem: str = ""
@@ -99,7 +106,7 @@ class Result:
         return self.problem or self.note
 
 
-def add(commands: Commands) -> None:
+def add_transcribe_command(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "transcribe",
@@ -173,10 +180,10 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--language", metavar="CODE", help="language, such as en")
     add_json_option(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run_transcribe)
 
 
-def run(options: argparse.Namespace) -> int:
+def run_transcribe(options: argparse.Namespace) -> int:
     """Run the command."""
     with TemporaryDirectory() as spool:
         channels = list(dict.fromkeys(options.channel or [None]))
@@ -189,50 +196,55 @@ def run(options: argparse.Namespace) -> int:
                 channel=channel,
                 alone=len(channels) == 1,
             )
-            for each in _sources(options.paths, Path(spool))
+            for each in _sources_to_transcribe(options.paths, Path(spool))
             for channel in channels
         ]
         many = len(options.paths) * len(channels) > 1
         many = many or Path(options.paths[0]).is_dir()
-        for folder in _folders_within(options.paths):
+        for folder in _folders_to_transcribe_within(options.paths):
             line = one_line(f"{folder} is left out; name it as well")
             print(f"realtime-sync: {line}", file=sys.stderr)
-        with open_screen(json=options.json) as screen:
-            outputs = _outputs(sources, options, many, screen)
-            results = [_measured(source) for source in sources]
+        with open_terminal_screen(json=options.json) as screen:
+            outputs = _outputs_of_transcribe(sources, options, many, screen)
+            results = [_measured_to_transcribe(source) for source in sources]
             if not many and results[0].error:
                 raise results[0].error
-            stopped = _listen_to_all(sources, outputs, results, options, screen)
+            stopped = _transcribe_all(sources, outputs, results, options, screen)
             if many and not options.json:
                 screen.aside("")
-                screen.table(table(results))
-                for line in _places(results):
+                screen.table(transcribe_table(results))
+                for line in _places_transcribed(results):
                     screen.line(line)
             elif results[0].written and not (results[0].problem or options.json):
                 screen.line(one_line(f"wrote {results[0].written}"))
-    return _exit_code(results, stopped, many)
+    return _transcribe_exit_code(results, stopped, many)
 
 
-def _sources(paths: Sequence[str], spool: Path) -> list[Source]:
+def _sources_to_transcribe(
+    paths: Sequence[str], spool: Path
+) -> list[SourceToTranscribe]:
     """Every file once, in the order of the arguments; folders sorted."""
-    found: dict[str, Source] = {}
+    found: dict[str, SourceToTranscribe] = {}
     for name in paths:
         path = Path(name)
         if name == "-":
-            sources = [Source(spool / "stdin", Path("stdin"))]
+            sources = [SourceToTranscribe(spool / "stdin", Path("stdin"))]
         elif path.is_dir():
-            sources = [Source(each, each) for each in _audio_files(path)]
+            sources = [
+                SourceToTranscribe(each, each)
+                for each in _audio_files_to_transcribe(path)
+            ]
         else:
             path.stat()
-            sources = [Source(path, path)]
+            sources = [SourceToTranscribe(path, path)]
         for source in sources:
             found.setdefault(os.path.abspath(source.path), source)
     if "-" in paths:
-        _spool(spool / "stdin")
+        _spool_to_transcribe(spool / "stdin")
     return list(found.values())
 
 
-def _audio_files(folder: Path) -> list[Path]:
+def _audio_files_to_transcribe(folder: Path) -> list[Path]:
     paths = [
         each
         for each in sorted(folder.iterdir())
@@ -240,26 +252,26 @@ def _audio_files(folder: Path) -> list[Path]:
     ]
     if not paths:
         within = " ".join(
-            shlex.quote(str(each)) for each in _folders_with_audio(folder)
+            shlex.quote(str(each)) for each in _folders_to_transcribe(folder)
         )
         remedy = f"; name the folders within it: {within}" if within else ""
         raise ConfigurationError(f"there is no audio file in {folder}{remedy}")
     return paths
 
 
-def _folders_within(paths: Sequence[str]) -> list[Path]:
+def _folders_to_transcribe_within(paths: Sequence[str]) -> list[Path]:
     """Folders with audio that nobody has named, within folders that somebody has."""
     named = {os.path.abspath(path) for path in paths}
     return [
         inner
         for path in paths
         if path != "-" and Path(path).is_dir()
-        for inner in _folders_with_audio(Path(path))
+        for inner in _folders_to_transcribe(Path(path))
         if os.path.abspath(inner) not in named
     ]
 
 
-def _folders_with_audio(folder: Path) -> list[Path]:
+def _folders_to_transcribe(folder: Path) -> list[Path]:
     found = []
     for inner in sorted(each for each in folder.iterdir() if each.is_dir()):
         # One that may not be read is nobody's to transcribe.
@@ -269,7 +281,7 @@ def _folders_with_audio(folder: Path) -> list[Path]:
     return found
 
 
-def _spool(path: Path) -> None:
+def _spool_to_transcribe(path: Path) -> None:
     """Copy the standard input to a file: a decoder has to go back in it."""
     if sys.stdin is None or sys.stdin.isatty():
         raise ConfigurationError("there is no audio on the standard input")
@@ -277,15 +289,22 @@ def _spool(path: Path) -> None:
         shutil.copyfileobj(sys.stdin.buffer, file)
 
 
-def _outputs(
-    sources: Sequence[Source], options: argparse.Namespace, many: bool, screen: Screen
-) -> list[Output]:
+def _outputs_of_transcribe(
+    sources: Sequence[SourceToTranscribe],
+    options: argparse.Namespace,
+    many: bool,
+    screen: Screen,
+) -> list[TranscriptOutput]:
     """Where each transcript goes; bad names are found before any work."""
     if not many and not options.output:
         if options.resume:
             raise ConfigurationError("--resume goes on with a file: name it, -o FILE")
         # With JSON, the text is a part of that.
-        return [StreamOutput(options.format, StringIO() if options.json else screen)]
+        return [
+            TranscriptStreamOutput(
+                options.format, StringIO() if options.json else screen
+            )
+        ]
     folder = Path(options.output) if options.output else None
     if many and folder and folder.exists() and not folder.is_dir():
         raise ConfigurationError(f"{folder} is a file; many need a folder")
@@ -295,33 +314,35 @@ def _outputs(
     if folder and one:
         targets = [folder]
     else:
-        targets = names([each.named for each in sources], options.format, folder)
+        targets = transcript_file_names(
+            [each.named for each in sources], options.format, folder
+        )
     audio = [each.path for each in sources]
-    return file_outputs(
+    return transcript_file_outputs(
         options.format, targets, audio, force=options.force, resume=options.resume
     )
 
 
-def _measured(source: Source) -> Result:
+def _measured_to_transcribe(source: SourceToTranscribe) -> TranscribeResult:
     """One file of many: what is wrong with it is a line of the table."""
     from .. import audio
 
-    result = Result(source)
+    result = TranscribeResult(source)
     try:
         result.seconds = audio.file_seconds(
             source.path, raw=source.raw, rate=source.rate, channels=source.channels
         )
     except (RealtimeError, OSError) as exc:
         result.error = exc
-        problem = explain(exc)[1]
+        problem = explain_failure(exc)[1]
         result.problem = problem.replace(str(source.path), str(source.shown))
     return result
 
 
-def _listen_to_all(
-    sources: Sequence[Source],
-    outputs: Sequence[Output],
-    results: Sequence[Result],
+def _transcribe_all(
+    sources: Sequence[SourceToTranscribe],
+    outputs: Sequence[TranscriptOutput],
+    results: Sequence[TranscribeResult],
     options: argparse.Namespace,
     screen: Screen,
 ) -> BaseException | None:
@@ -331,8 +352,8 @@ def _listen_to_all(
         url = None
         if any(not (each.error or to.finished) for each, to in zip(results, outputs)):
             url = stack.enter_context(server_url(options))
-        side = stack.enter_context(open_side_screen(screen))
-        work = Work(side, [each.seconds for each in results])
+        side = stack.enter_context(open_side_screen_of_terminal(screen))
+        work = WorkProgress(side, [each.seconds for each in results])
         for number, (source, output, result) in enumerate(
             zip(sources, outputs, results)
         ):
@@ -343,19 +364,21 @@ def _listen_to_all(
             elif stopped is not None:
                 result.problem = "not begun"
             else:
-                listener = Listener(source, output, result, options, side, work)
+                listener = TranscribeListener(
+                    source, output, result, options, side, work
+                )
                 listener.run(url, number)
                 # Without a server, or with Ctrl-C, the others are not tried.
                 if isinstance(result.error, (ConnectFailed, KeyboardInterrupt)):
                     stopped = result.error
             if options.json:
-                print_json(_as_json(result))
+                print_json(_transcribed_json(result))
         side.status(None)
     return stopped
 
 
-def _exit_code(
-    results: Sequence[Result], stopped: BaseException | None, many: bool
+def _transcribe_exit_code(
+    results: Sequence[TranscribeResult], stopped: BaseException | None, many: bool
 ) -> int:
     bad = [each for each in results if each.problem]
     if not bad:
@@ -364,10 +387,10 @@ def _exit_code(
         return FAILED
     first = next(each for each in bad if each.error is stopped or not many)
     print(f"realtime-sync: {one_line(first.outcome)}", file=sys.stderr)
-    return (explain(first.error)[0] if first.error else None) or FAILED
+    return (explain_failure(first.error)[0] if first.error else None) or FAILED
 
 
-class Listener:
+class TranscribeListener:
     """
     Listens to one file; whatever ends it, what was recognised is kept.
 
@@ -382,12 +405,12 @@ class Listener:
 
     def __init__(
         self,
-        source: Source,
-        output: Output,
-        result: Result,
+        source: SourceToTranscribe,
+        output: TranscriptOutput,
+        result: TranscribeResult,
         options: argparse.Namespace,
         screen: Screen,
-        work: Work,
+        work: WorkProgress,
     ) -> None:
         self._source = source
         self._output = output
@@ -410,14 +433,17 @@ class Listener:
         """
         began = time.monotonic()
         result, name = self._result, self._source.named.name
-        found: Found = Kept()
+        found: FoundTranscript = KeptTranscript()
         try:
             found = kept = self._output.open(result.seconds)
-            session = new_session(
-                url, self._options, _config(self._options), session_type="transcription"
+            session = session_by_options(
+                url,
+                self._options,
+                _config_to_transcribe(self._options),
+                session_type="transcription",
             )
             found = segments = self._segments(session, kept)
-            if not isinstance(self._output, StreamOutput):
+            if not isinstance(self._output, TranscriptStreamOutput):
                 self._screen.aside(one_line(name))
             self._work.begin(number, name, kept.until)
             self._listen(session, segments, kept.until)
@@ -427,7 +453,7 @@ class Listener:
         except BrokenPipeError:
             raise
         except (RealtimeError, OSError, KeyboardInterrupt) as exc:
-            result.error, result.problem = exc, explain(exc)[1]
+            result.error, result.problem = exc, explain_failure(exc)[1]
         # The session is closed: nobody else writes.
         try:
             result.written = self._output.finish(found, complete=not result.problem)
@@ -435,12 +461,12 @@ class Listener:
             raise
         except (RealtimeError, OSError) as exc:
             result.error = result.error or exc
-            result.problem = result.problem or explain(exc)[1]
+            result.problem = result.problem or explain_failure(exc)[1]
         result.segments = found.done
         result.took = time.monotonic() - began
 
-    def _segments(self, session: Session, kept: Kept) -> Segments:
-        segments = Segments(
+    def _segments(self, session: Session, kept: KeptTranscript) -> TranscriptSegments:
+        segments = TranscriptSegments(
             session,
             self._result.seconds,
             lambda new: self._heard(segments, new),
@@ -449,19 +475,23 @@ class Listener:
         )
         return segments
 
-    def _heard(self, segments: Segments, new: Sequence[Segment]) -> None:
+    def _heard(self, segments: TranscriptSegments, new: Sequence[Segment]) -> None:
         """Write and show what is new; in the dispatcher thread."""
         # An error here would reach nobody: the sender looks at them.
         try:
             self._output.update(segments, new)
         except (OSError, ValueError) as exc:
             self._unwritten.append(exc)
-        if not isinstance(self._output, StreamOutput):
+        if not isinstance(self._output, TranscriptStreamOutput):
             for each in new:
-                self._screen.aside(one_line(spoken(each)), clock(each.start))
+                self._screen.aside(
+                    one_line(transcript_words(each)), screen_clock(each.start)
+                )
         self._work.reached(segments.passed)
 
-    def _listen(self, session: Session, segments: Segments, begin: float) -> None:
+    def _listen(
+        self, session: Session, segments: TranscriptSegments, begin: float
+    ) -> None:
         """Send the file and wait until everything in it is understood."""
         from .. import audio
 
@@ -507,7 +537,7 @@ class Listener:
             yield audio.silence(0.1, wire)
 
 
-def _config(options: argparse.Namespace) -> dict[str, Any]:
+def _config_to_transcribe(options: argparse.Namespace) -> dict[str, Any]:
     transcription = {"model": options.transcription_model}
     if options.language:
         transcription["language"] = options.language
@@ -521,7 +551,7 @@ def _config(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def table(results: list[Result]) -> Table:
+def transcribe_table(results: list[TranscribeResult]) -> Table:
     """The results of many files."""
     rows = []
     for each in results:
@@ -545,7 +575,7 @@ def table(results: list[Result]) -> Table:
     )
 
 
-def _places(results: list[Result]) -> list[str]:
+def _places_transcribed(results: list[TranscribeResult]) -> list[str]:
     """In which folders the transcripts are that were made just now."""
     made = Counter(
         each.written.parent
@@ -558,7 +588,7 @@ def _places(results: list[Result]) -> list[str]:
     ]
 
 
-def _as_json(result: Result) -> dict[str, Any]:
+def _transcribed_json(result: TranscribeResult) -> dict[str, Any]:
     return {
         "file": str(result.source.shown),
         **({} if result.source.alone else {"channel": result.source.channel}),

@@ -39,7 +39,7 @@ class Segment:
 
 
 @define
-class _Turn:
+class _TranscribedTurn:
     """
     One turn of speech, as far as the server has told.
 
@@ -80,7 +80,7 @@ class _Turn:
         ]
 
 
-class Segments:
+class TranscriptSegments:
     """
     Collects what a transcription session hears.
 
@@ -110,7 +110,7 @@ class Segments:
         self._begin = begin
         # Guards the turns, and wakes whoever waits for transcripts.
         self._changed = threading.Condition()
-        self._turns: dict[str, _Turn] = {}
+        self._turns: dict[str, _TranscribedTurn] = {}
         self._heard = time.monotonic()
         self._over = False
         session.on("input_audio_buffer.speech_started", self._started)
@@ -132,13 +132,13 @@ class Segments:
     def ready(self) -> list[Segment]:
         """The beginning, up to the first turn that may still get its text."""
         with self._changed:
-            return self._written(itertools.takewhile(_final, self._ordered()))
+            return self._written(itertools.takewhile(_final_text, self._ordered()))
 
     @property
     def passed(self) -> float:
         """Seconds of the file before which nothing is awaited any more."""
         with self._changed:
-            return self._until(_final)
+            return self._until(_final_text)
 
     @property
     def recognised(self) -> float:
@@ -163,17 +163,17 @@ class Segments:
         """
         with self._changed:
             self._heard = time.monotonic()
-            while not all(map(_final, self._turns.values())):
+            while not all(map(_final_text, self._turns.values())):
                 left = self._heard + timeout - time.monotonic()
                 if left <= 0 or self._over:
                     return False
                 self._changed.wait(min(left, GRACE))
         return True
 
-    def _written(self, turns: Iterable[_Turn]) -> list[Segment]:
+    def _written(self, turns: Iterable[_TranscribedTurn]) -> list[Segment]:
         return self._kept + [one for turn in turns for one in turn.segments]
 
-    def _until(self, passed: Callable[[_Turn], bool]) -> float:
+    def _until(self, passed: Callable[[_TranscribedTurn], bool]) -> float:
         until = self._begin
         for turn in self._ordered():
             if not passed(turn):
@@ -181,19 +181,21 @@ class Segments:
             until = turn.end
         return until
 
-    def _ordered(self) -> list[_Turn]:
+    def _ordered(self) -> list[_TranscribedTurn]:
         return sorted(self._turns.values(), key=lambda each: each.start)
 
-    def _turn(self, named: str | Unset) -> _Turn:
+    def _turn(self, named: str | Unset) -> _TranscribedTurn:
         item_id = named or ""
         if item_id not in self._turns:
             ends = (each.end for each in self._turns.values())
-            self._turns[item_id] = _Turn(max(ends, default=self._begin), self.length)
+            self._turns[item_id] = _TranscribedTurn(
+                max(ends, default=self._begin), self.length
+            )
         return self._turns[item_id]
 
     def _seconds(self, milliseconds: object, otherwise: float) -> float:
         if isinstance(milliseconds, (int, float)):
-            return self._begin + _bounded(milliseconds) / 1000
+            return self._begin + _subtitle_seconds(milliseconds) / 1000
         return otherwise
 
     def _started(self, event: events.InputAudioBufferSpeechStarted) -> None:
@@ -226,7 +228,7 @@ class Segments:
         if isinstance(start, Unset) or isinstance(end, Unset) or not text:
             return
         with self._changed:
-            times = _bounded(start), _bounded(end)
+            times = _subtitle_seconds(start), _subtitle_seconds(end)
             part = Segment(*times, text.strip(), event.speaker or "")
             self._turn(event.item_id).parts.append(part)
 
@@ -260,70 +262,79 @@ class Segments:
         self._changed.notify_all()
 
 
-def spoken(segment: Segment) -> str:
+def transcript_words(segment: Segment) -> str:
     """What was said, and by whom if that is known."""
     if segment.speaker:
         return f"{segment.speaker}: {segment.text}"
     return segment.text
 
 
-def as_text(segments: Sequence[Segment]) -> str:
+def transcript_text(segments: Sequence[Segment]) -> str:
     """One line per segment."""
-    return "".join(f"{spoken(each)}\n" for each in segments)
+    return "".join(f"{transcript_words(each)}\n" for each in segments)
 
 
-def as_srt(segments: Sequence[Segment]) -> str:
+def transcript_srt(segments: Sequence[Segment]) -> str:
     """SubRip subtitles."""
     blocks = [
-        f"{number}\n{_stamp(each.start, ',')} --> {_stamp(each.end, ',')}\n"
-        f"{_one_line(spoken(each))}\n"
+        f"{number}\n{_subtitle_times(each, ',')}\n"
+        f"{_subtitle_line(transcript_words(each))}\n"
         for number, each in enumerate(segments, start=1)
     ]
     return "\n".join(blocks)
 
 
-def as_vtt(segments: Sequence[Segment]) -> str:
+def transcript_vtt(segments: Sequence[Segment]) -> str:
     """WebVTT subtitles."""
     blocks = [
-        f"{_stamp(each.start, '.')} --> {_stamp(each.end, '.')}\n"
-        f"{_voice(each)}{_escaped(_one_line(each.text))}\n"
+        f"{_subtitle_times(each, '.')}\n"
+        f"{_subtitle_voice(each)}{_escaped_subtitle(_subtitle_line(each.text))}\n"
         for each in segments
     ]
     return "\n".join(["WEBVTT\n", *blocks])
 
 
 FORMATS: dict[str, Callable[[Sequence[Segment]], str]] = {
-    "txt": as_text,
-    "srt": as_srt,
-    "vtt": as_vtt,
+    "txt": transcript_text,
+    "srt": transcript_srt,
+    "vtt": transcript_vtt,
 }
 """Ending of the file's name -> how it is written."""
 
 
-def _final(turn: _Turn) -> bool:
+def _final_text(turn: _TranscribedTurn) -> bool:
     return turn.final
 
 
-def _bounded(number: float) -> float:
+def _subtitle_seconds(number: float) -> float:
     """A time that can be written down, whatever the server says."""
     return max(0.0, min(number, 1e12))
 
 
-def _voice(segment: Segment) -> str:
-    return f"<v {_escaped(_one_line(segment.speaker))}>" if segment.speaker else ""
+def _subtitle_voice(segment: Segment) -> str:
+    return (
+        f"<v {_escaped_subtitle(_subtitle_line(segment.speaker))}>"
+        if segment.speaker
+        else ""
+    )
 
 
-def _stamp(seconds: float, point: str) -> str:
+def _subtitle_times(segment: Segment, point: str) -> str:
+    start, end = segment.start, segment.end
+    return f"{_subtitle_time(start, point)} --> {_subtitle_time(end, point)}"
+
+
+def _subtitle_time(seconds: float, point: str) -> str:
     whole = round(seconds * 1000)
     hours, rest = divmod(whole, 3_600_000)
     minutes, rest = divmod(rest, 60_000)
     return f"{hours:02d}:{minutes:02d}:{rest // 1000:02d}{point}{rest % 1000:03d}"
 
 
-def _one_line(text: str) -> str:
+def _subtitle_line(text: str) -> str:
     # An empty line would end the block.
     return " ".join(text.split())
 
 
-def _escaped(text: str) -> str:
+def _escaped_subtitle(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

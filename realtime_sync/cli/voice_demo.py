@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from .. import audio
 from ..errors import RealtimeError, WaitTimeout
 from ..protocol.escape import one_line
-from .conversation import Conversation
+from .conversation import SpokenConversation
 from .json_output import print_json
 from .latency import latency_table
 from .screen import Screen
-from .server_options import new_session, record
+from .server_options import record_by_option, session_by_options
 from .status import LiveState
 from .transcript import LiveTranscript
 
@@ -32,7 +32,7 @@ GOOD = {"completed", "cancelled"}
 """Ends of an answer that are in order: said to the end, or interrupted."""
 
 
-def speak(
+def speak_voice_demo(
     path: Path,
     url: str | None,
     options: argparse.Namespace,
@@ -58,11 +58,11 @@ def speak(
         0 when every turn was answered, else 1.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    session = new_session(url, options, audio.TALK_CONFIG)
+    session = session_by_options(url, options, audio.TALK_CONFIG)
     transcript = LiveTranscript(screen)
-    conversation = Conversation(session, transcript)
+    conversation = SpokenConversation(session, transcript)
     meter = audio.LevelMeter(LiveState(session, screen).heard)
-    record(session, folder)
+    record_by_option(session, folder)
     if speaker is not None:
         session.on(
             "response.output_audio.delta",
@@ -70,25 +70,27 @@ def speak(
         )
     try:
         with session:
-            sent = _converse(session, path, conversation, options, meter, speaker)
+            sent = _converse_in_voice_demo(
+                session, path, conversation, options, meter, speaker
+            )
         if speaker is not None:
             speaker.player.wait_heard(options.timeout)
     finally:
         transcript.release()
         screen.end()
         screen.status(None)
-    _write(folder, session, sent, conversation)
+    _write_voice_demo(folder, session, sent, conversation)
     if options.json:
         for turn in conversation.turns:
             print_json(turn.to_dict())
         return 1 if any(turn.status not in GOOD for turn in conversation.turns) else 0
-    return _report(folder, conversation, screen)
+    return _report_voice_demo(folder, conversation, screen)
 
 
-def _converse(
+def _converse_in_voice_demo(
     session: Session,
     path: Path,
-    conversation: Conversation,
+    conversation: SpokenConversation,
     options: argparse.Namespace,
     meter: audio.LevelMeter,
     speaker: audio.Speaker | None,
@@ -107,21 +109,21 @@ def _converse(
             speaker.write(sound)
         sent.extend(block)
 
-    blocks = _blocks(path, wire, conversation, options)
+    blocks = _voice_demo_blocks(path, wire, conversation, options)
     audio.stream(session, blocks, pace=options.pace, format=wire, on_block=note)
     if options.pace == "full":
         # The server may be far behind. It answers in order: when this comes back,
         # it has been through all of the audio.
         session.input_audio_buffer.clear().acknowledged(timeout=options.timeout)
     if not conversation.wait_settled(options.timeout):
-        raise WaitTimeout(_missing(path, conversation, options.timeout))
+        raise WaitTimeout(_missing_in_voice_demo(path, conversation, options.timeout))
     return bytes(sent)
 
 
-def _blocks(
+def _voice_demo_blocks(
     path: Path,
     wire: audio.AudioFormat,
-    conversation: Conversation,
+    conversation: SpokenConversation,
     options: argparse.Namespace,
 ) -> Iterator[bytes]:
     """
@@ -141,7 +143,9 @@ def _blocks(
         silent += BLOCK_MS / 1000
 
 
-def _missing(path: Path, conversation: Conversation, timeout: float) -> str:
+def _missing_in_voice_demo(
+    path: Path, conversation: SpokenConversation, timeout: float
+) -> str:
     """Why a conversation did not come to its end."""
     complaints = "".join(f"; the server says: {text}" for text in conversation.errors)
     if not conversation.started:
@@ -149,8 +153,8 @@ def _missing(path: Path, conversation: Conversation, timeout: float) -> str:
     return f"no complete answer within {timeout:g} s{complaints}"
 
 
-def _write(
-    folder: Path, session: Session, sent: bytes, conversation: Conversation
+def _write_voice_demo(
+    folder: Path, session: Session, sent: bytes, conversation: SpokenConversation
 ) -> None:
     answer = b"".join(bytes(turn.audio) for turn in conversation.turns)
     wire = audio.session_format(session, "input")
@@ -159,7 +163,9 @@ def _write(
     audio.write_wav(folder / "answer.wav", answer, wire, rate=wire.rate)
 
 
-def _report(folder: Path, conversation: Conversation, screen: Screen) -> int:
+def _report_voice_demo(
+    folder: Path, conversation: SpokenConversation, screen: Screen
+) -> int:
     screen.line("")
     screen.table(latency_table(conversation.turns))
     screen.line("")

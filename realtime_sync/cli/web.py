@@ -14,7 +14,7 @@ from attrs import frozen
 
 from ..errors import ConfigurationError
 from .json_output import Commands
-from .serve import Interruptible, set_by_sigterm
+from .serve import InterruptibleServe, stop_serving_by_sigterm
 from .server_options import add_server_options, server_url
 
 Show = Callable[[str], object]
@@ -32,7 +32,7 @@ class Door:
     allowed_hosts: Sequence[str] = ()
 
 
-def add(commands: Commands) -> None:
+def add_web_command(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "web",
@@ -79,10 +79,10 @@ def add(commands: Commands) -> None:
         metavar="FILE",
         help="file whose first line opens the page to whoever types it; needs TLS",
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run_web)
 
 
-def run(options: argparse.Namespace, stop: threading.Event | None = None) -> int:
+def run_web(options: argparse.Namespace, stop: threading.Event | None = None) -> int:
     """
     Run the command.
 
@@ -93,15 +93,15 @@ def run(options: argparse.Namespace, stop: threading.Event | None = None) -> int
     door = Door(
         host=options.host,
         port=options.port,
-        password=_password(options.password_file),
-        tls=_tls(options.certificate, options.private_key),
+        password=_web_password(options.password_file),
+        tls=_web_tls(options.certificate, options.private_key),
         allowed_hosts=options.allow_host,
     )
     with server_url(options) as url:
-        return serve_page(url, options, door, stop)
+        return serve_web_page(url, options, door, stop)
 
 
-def talk(
+def talk_on_web_page(
     url: str | None,
     options: argparse.Namespace,
     stop: threading.Event | None = None,
@@ -116,10 +116,10 @@ def talk(
         stop: setting it ends the page, as Ctrl-C does.
         show: opens the browser.
     """
-    return serve_page(url, options, Door(), stop, show)
+    return serve_web_page(url, options, Door(), stop, show)
 
 
-def serve_page(
+def serve_web_page(
     url: str | None,
     options: argparse.Namespace,
     door: Door,
@@ -131,9 +131,9 @@ def serve_page(
     from .live_talk import answer_delegations
 
     if stop is None:
-        stop = Interruptible()
-        with set_by_sigterm(stop):
-            return serve_page(url, options, door, stop, show)
+        stop = InterruptibleServe()
+        with stop_serving_by_sigterm(stop):
+            return serve_web_page(url, options, door, stop, show)
     is_live = live.is_live_model(options.model)
     # GPT-Live has no dialects.
     dialect = None if is_live else options.dialect
@@ -160,14 +160,14 @@ def serve_page(
     return 0
 
 
-def _password(path: Path | None) -> str | None:
+def _web_password(path: Path | None) -> str | None:
     if path is None:
         return None
     lines = path.read_text(encoding="utf-8").splitlines()
     return lines[0].strip() if lines else ""
 
 
-def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+def _web_tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
     if certificate is None:
         if key is not None:
             raise ConfigurationError("--private-key is of no use without --certificate")

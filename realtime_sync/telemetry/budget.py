@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional, cast
 from weakref import WeakKeyDictionary
 
 from ..errors import RealtimeError
-from .live_work import follow, taken
+from .live_work import follow_live_work, live_work_taken
 from .tokens import Tokens
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Budget:
                 "connection.closed",
             )
             watched = cast("live.LiveSession", session)
-            return follow(watched, dict.fromkeys(told, self._used))
+            return follow_live_work(watched, dict.fromkeys(told, self._used))
         return session.on("response.done", self._done)
 
     @property
@@ -130,7 +130,7 @@ class Budget:
 
     def _used(self, event: Used, ctx: Any) -> None:
         """Count what is new: the service tells the whole of it each time."""
-        now = taken(ctx.snapshot)
+        now = live_work_taken(ctx.snapshot)
         with self._lock:
             before = self._told.get(ctx.session, Tokens())
             self._told[ctx.session] = now

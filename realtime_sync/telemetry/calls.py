@@ -16,7 +16,7 @@ from attrs import define, evolve, field, frozen
 
 from .. import open_sessions
 from ..state.latency import percentile
-from .live_work import taken
+from .live_work import live_work_taken
 
 if TYPE_CHECKING:
     from .. import Session, Subscription, live
@@ -331,14 +331,14 @@ class _Call:
                 self._subscriptions = made
                 return
         # Over meanwhile, or told that nobody looks.
-        _cancel(made)
+        _stop_watching_call(made)
 
     def unwatch(self) -> None:
         """Have nothing told any more."""
         with self._lock:
             self._watching = False
             subscriptions, self._subscriptions = self._subscriptions, ()
-        _cancel(subscriptions)
+        _stop_watching_call(subscriptions)
 
     def row(self) -> Optional[CallRow]:
         """The call as it is now; None when its session is gone."""
@@ -354,7 +354,7 @@ class _Call:
             name=session.name,
             model=session.model or "",
             protocol=session.session_type,
-            state=state_of(session),
+            state=call_state(session),
             seconds=round(stats.seconds, 3),
             turns=turns,
             p50_ms=percentile(times, 50) if times else None,
@@ -363,8 +363,8 @@ class _Call:
             queued=stats.queued,
             errors=errors,
             last_error=error,
-            last_line=last_line(session),
-            **_taken(session),
+            last_line=last_line_of_call(session),
+            **_taken_by_call(session),
         )
         return self._row
 
@@ -393,7 +393,7 @@ class _Call:
     def _failed(self, event: Any) -> None:
         with self._lock:
             self._errors += 1
-            self._error = _words(event)[:LONGEST_LINE]
+            self._error = _words_of_call_error(event)[:LONGEST_LINE]
         self._rest()
 
     def _rest(self) -> None:
@@ -401,12 +401,12 @@ class _Call:
             self.unwatch()
 
 
-def _cancel(subscriptions: Iterable[Subscription]) -> None:
+def _stop_watching_call(subscriptions: Iterable[Subscription]) -> None:
     for each in subscriptions:
         each.cancel()
 
 
-def state_of(session: AnySession) -> str:
+def call_state(session: AnySession) -> str:
     """What happens in a session at this moment, in a word; see `CallRow`."""
     if session.closed:
         return ENDED
@@ -435,7 +435,7 @@ def transcript_of(session: AnySession) -> list[tuple[str, str]]:
     ]
 
 
-def last_line(session: AnySession) -> str:
+def last_line_of_call(session: AnySession) -> str:
     """What was said last, shortened; it is looked for at the end only."""
     snapshot: Any = session.snapshot
     if session.session_type == "live":
@@ -452,10 +452,10 @@ def last_line(session: AnySession) -> str:
     return ""
 
 
-def _taken(session: AnySession) -> dict[str, Any]:
+def _taken_by_call(session: AnySession) -> dict[str, Any]:
     """Tokens and seconds that a session has taken."""
     if session.session_type == "live":
-        tokens = taken(cast("live.LiveSnapshot", session.snapshot))
+        tokens = live_work_taken(cast("live.LiveSnapshot", session.snapshot))
         return {
             "billed_seconds": tokens.seconds,
             "input_tokens": tokens.input,
@@ -470,7 +470,7 @@ def _taken(session: AnySession) -> dict[str, Any]:
     }
 
 
-def _words(event: Any) -> str:
+def _words_of_call_error(event: Any) -> str:
     """What went wrong, in words."""
     error = getattr(event, "error", None)
     if isinstance(error, BaseException):

@@ -72,16 +72,16 @@ class Instruments:
             "realtime_sync", tracer_provider=tracer_provider
         )
         meter = metrics.get_meter("realtime_sync", meter_provider=meter_provider)
-        self._duration = _histogram(
+        self._duration = _instrument_histogram(
             meter, "gen_ai.client.operation.duration", "s", "Duration of an answer"
         )
-        self._first = _histogram(
+        self._first = _instrument_histogram(
             meter,
             "gen_ai.client.operation.time_to_first_chunk",
             "s",
             "Time until the first text or audio of an answer",
         )
-        self._usage = _histogram(
+        self._usage = _instrument_histogram(
             meter, "gen_ai.client.token.usage", "{token}", "Tokens of an answer"
         )
         self._seconds = meter.create_counter(
@@ -165,7 +165,7 @@ class Instruments:
         self._duration.record(time.monotonic() - operation.began, attributes)
 
 
-def _histogram(meter: Meter, name: str, unit: str, about: str) -> Histogram:
+def _instrument_histogram(meter: Meter, name: str, unit: str, about: str) -> Histogram:
     buckets = TOKEN_BUCKETS if unit == "{token}" else BUCKETS
     return meter.create_histogram(
         name,
@@ -175,7 +175,7 @@ def _histogram(meter: Meter, name: str, unit: str, about: str) -> Histogram:
     )
 
 
-def server_attributes(url: str) -> dict[str, Any]:
+def server_attributes_of_instruments(url: str) -> dict[str, Any]:
     """``server.address`` and ``server.port`` of a URL; nothing without a host."""
     parts = urlsplit(url)
     if not parts.hostname:

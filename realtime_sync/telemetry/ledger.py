@@ -11,7 +11,7 @@ from attrs import asdict, frozen
 
 from ..state.latency import MOMENTS, Turn, percentile
 from .data_frames import data_frame, token_columns
-from .live_work import Work, WorkFollower, follow, taken
+from .live_work import Work, WorkFollower, follow_live_work, live_work_taken
 from .tokens import Tokens
 
 if TYPE_CHECKING:
@@ -100,22 +100,24 @@ class Ledger:
         return cast("Router", target).on("turn.finished", self._finished)
 
     def _watch_live(self, session: live.LiveSession) -> Subscription:
-        name, before = session.name, taken(session.snapshot)
+        name, before = session.name, live_work_taken(session.snapshot)
         told = Tokens(seconds=before.seconds)
 
         def used(event: Used, ctx: Any) -> None:
             nonlocal told
             # The tokens of the backend are those of the delegations.
-            now = Tokens(seconds=taken(ctx.snapshot).seconds)
+            now = Tokens(seconds=live_work_taken(ctx.snapshot).seconds)
             with self._lock:
                 self._tokens += now - told
                 told = now
 
         follower = WorkFollower(
-            ended=lambda work: self.add(_entry(name, work)), before=before
+            ended=lambda work: self.add(_ledger_entry(name, work)), before=before
         )
         told_by: tuple[EventName, ...] = ("session.usage.updated", "session.closed")
-        return follow(session, follower.handlers, dict.fromkeys(told_by, used))
+        return follow_live_work(
+            session, follower.handlers, dict.fromkeys(told_by, used)
+        )
 
     def add(self, turn: Turn) -> None:
         """Enter one turn."""
@@ -161,7 +163,7 @@ class Ledger:
 
     def rows(self) -> list[dict[str, Any]]:
         """A flat row for each turn that is kept: names, times, tokens by kind."""
-        return [_row(turn) for turn in self.turns]
+        return [_ledger_row(turn) for turn in self.turns]
 
     def to_dataframe(self) -> DataFrame:
         """
@@ -178,7 +180,7 @@ class Ledger:
             "count": self.count,
             "spreads": {name: asdict(self.spread(name)) for name in TIMES},
             "tokens": asdict(self.tokens),
-            "turns": [_plain(turn) for turn in self.turns],
+            "turns": [_plain_ledger_turn(turn) for turn in self.turns],
         }
 
     def _finished(self, event: TurnFinished, ctx: Context) -> None:
@@ -195,7 +197,7 @@ class Ledger:
         )
 
 
-def _entry(session: str, work: Work) -> Turn:
+def _ledger_entry(session: str, work: Work) -> Turn:
     """A delegation as an entry: there is no user's item, and none of our audio."""
     began = work.began
     moments = {"created": work.created, "first_text": work.first, "done": work.ended}
@@ -215,7 +217,7 @@ def _entry(session: str, work: Work) -> Turn:
     )
 
 
-def _row(turn: Turn) -> dict[str, Any]:
+def _ledger_row(turn: Turn) -> dict[str, Any]:
     """A turn without anything within anything."""
     return {
         "session": turn.session,
@@ -228,7 +230,7 @@ def _row(turn: Turn) -> dict[str, Any]:
     }
 
 
-def _plain(turn: Turn) -> dict[str, Any]:
+def _plain_ledger_turn(turn: Turn) -> dict[str, Any]:
     """A turn as JSON-able values."""
     return {
         "session": turn.session,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Optional
 from attrs import define
 
 from .instruments import PREFIX, Instruments, Operation
-from .live_work import ABANDONED, Work, WorkFollower, taken
+from .live_work import ABANDONED, Work, WorkFollower, live_work_taken
 from .tokens import Tokens
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class LiveTracing:
         self._server = dict(server)
         self._parent = instruments.current()
         self._follower = WorkFollower(
-            self._begun, self._ended, before=taken(session.snapshot)
+            self._begun, self._ended, before=live_work_taken(session.snapshot)
         )
         # Guards everything below: who watches a session, who closes it and who
         # delivers may come together.
@@ -95,7 +95,7 @@ class LiveTracing:
             "connection.closed": self._broken,
         }
         made = [
-            on(name, _nameless(handler))
+            on(name, _nameless_tracing_handler(handler))
             for handlers in (self._follower.handlers, first, last)
             for name, handler in handlers.items()
         ]
@@ -115,7 +115,7 @@ class LiveTracing:
             # At once: who watches and who delivers may both see the same beginning.
             self._id = snapshot.id
         # Not under the lock: a span's beginning runs what the program has installed.
-        epoch = _Epoch(snapshot.id, self._begin(snapshot), taken(snapshot))
+        epoch = _Epoch(snapshot.id, self._begin(snapshot), live_work_taken(snapshot))
         with self._lock:
             before, self._epoch = self._epoch, epoch
             is_over = self._is_over
@@ -152,7 +152,7 @@ class LiveTracing:
         }
         with self._lock:
             before, epoch.seconds = epoch.seconds, now
-            epoch.tokens = taken(snapshot) - epoch.before
+            epoch.tokens = live_work_taken(snapshot) - epoch.before
         for kind, seconds in now.items():
             new = seconds - before.get(kind, 0.0)
             self._instruments.add_seconds(epoch.operation, kind, new)
@@ -186,7 +186,7 @@ class LiveTracing:
         span = epoch.operation.span
         for kind, seconds in epoch.seconds.items():
             span.set_attribute(f"{PREFIX}.{kind}_seconds", round(seconds, 3))
-        _tell_tokens(epoch.operation, epoch.tokens)
+        _trace_tokens(epoch.operation, epoch.tokens)
         self._instruments.end(epoch.operation, error)
 
     # -- what it hands on --------------------------------------------------------
@@ -222,17 +222,19 @@ class LiveTracing:
         if work.first is not None:
             self._instruments.output(operation, work.first)
         if work.tokens.total:
-            _tell_tokens(operation, work.tokens)
+            _trace_tokens(operation, work.tokens)
             self._instruments.count(operation, work.tokens)
         error = work.status if work.status in _BAD_OUTCOMES else None
         self._instruments.end(operation, error)
 
 
-def _nameless(handler: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+def _nameless_tracing_handler(
+    handler: Callable[[Any, Any], None],
+) -> Callable[[Any, Any], None]:
     """Without a name, so that no notebook takes it for a ledger's and replaces that."""
     return lambda event, ctx: handler(event, ctx)
 
 
-def _tell_tokens(operation: Operation, tokens: Tokens) -> None:
+def _trace_tokens(operation: Operation, tokens: Tokens) -> None:
     for side, count in (("input", tokens.input), ("output", tokens.output)):
         operation.span.set_attribute(f"gen_ai.usage.{side}_tokens", count)

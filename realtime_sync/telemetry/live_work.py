@@ -63,7 +63,7 @@ class Work:
     status: str = "open"
 
 
-def taken(snapshot: live.LiveSnapshot) -> Tokens:
+def live_work_taken(snapshot: live.LiveSnapshot) -> Tokens:
     """What a live session has taken so far: the backend's tokens, and seconds."""
     backend = tuple(snapshot.usage.backend.values())
     given, made = (sum(each[side] for each in backend) for side in (0, 1))
@@ -75,7 +75,7 @@ def taken(snapshot: live.LiveSnapshot) -> Tokens:
     )
 
 
-def follow(
+def follow_live_work(
     session: live.LiveSession, *handlers: Mapping[EventName, Callable[..., Any]]
 ) -> Subscription:
     """
@@ -173,7 +173,7 @@ class WorkFollower:
         snapshot: live.LiveSnapshot = ctx.snapshot
         name = event.delegation_id
         known = snapshot.delegations.get(name) if isinstance(name, str) else None
-        now = taken(snapshot)
+        now = live_work_taken(snapshot)
         with self._lock:
             before = self._counted
             # What was watched late may have counted this event already.
@@ -228,7 +228,7 @@ class WorkFollower:
             return
         with self._lock:
             if event.delegation_id not in self._over:
-                _keep(self._early, event.delegation_id, event.outcome)
+                _keep_live_work(self._early, event.delegation_id, event.outcome)
 
     def _renewed(self, event: Renewed, ctx: Any) -> None:
         """Nothing of a session goes over to the one that takes its place."""
@@ -253,7 +253,7 @@ class WorkFollower:
         with self._lock:
             work = self._open.pop(name, None)
             if work is not None and work.target == "client":
-                _keep(self._over, name, None)
+                _keep_live_work(self._over, name, None)
         if work is None:
             return False
         work.status = status
@@ -262,7 +262,7 @@ class WorkFollower:
         return True
 
 
-def _keep(known: dict[str, T], name: str, value: T) -> None:
+def _keep_live_work(known: dict[str, T], name: str, value: T) -> None:
     known[name] = value
     while len(known) > MOST_OPEN:
         del known[next(iter(known))]

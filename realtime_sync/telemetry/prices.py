@@ -27,14 +27,14 @@ _INPUT = {
 _OUTPUT = ("output_text", "output_audio")
 
 
-def _price(owner: object, attribute: object, value: float) -> None:
+def _check_price(owner: object, attribute: object, value: float) -> None:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not 0 <= value <= _HIGHEST:
         name = getattr(attribute, "name", "a price")
         raise ConfigurationError(f"{name} is a price of 0 or more, not {value!r}")
 
 
-_cheaper = optional(_price)
+_cheaper = optional(_check_price)
 """Of what was cached; None is as dear as the rest. Other prices are never None."""
 
 
@@ -64,15 +64,15 @@ class Prices:
     .. versionadded:: 0.1
     """
 
-    input_text: float = field(default=0.0, validator=_price)
-    input_audio: float = field(default=0.0, validator=_price)
-    input_image: float = field(default=0.0, validator=_price)
+    input_text: float = field(default=0.0, validator=_check_price)
+    input_audio: float = field(default=0.0, validator=_check_price)
+    input_image: float = field(default=0.0, validator=_check_price)
     cached_text: Optional[float] = field(default=None, validator=_cheaper)
     cached_audio: Optional[float] = field(default=None, validator=_cheaper)
     cached_image: Optional[float] = field(default=None, validator=_cheaper)
-    output_text: float = field(default=0.0, validator=_price)
-    output_audio: float = field(default=0.0, validator=_price)
-    live_minute: float = field(default=0.0, validator=_price)
+    output_text: float = field(default=0.0, validator=_check_price)
+    output_audio: float = field(default=0.0, validator=_check_price)
+    live_minute: float = field(default=0.0, validator=_check_price)
     currency: str = ""
 
     @classmethod
@@ -104,11 +104,11 @@ class Prices:
             if cheaper is not None:
                 again = min(getattr(tokens, cached), getattr(tokens, kind))
                 read -= again * (price - cheaper)
-        untold = _untold(tokens.output, tokens, _OUTPUT)
+        untold = _unpriced_tokens(tokens.output, tokens, _OUTPUT)
         # Thoughts are text, also where a server does not count them as such.
         thought = min(untold, tokens.reasoning)
         made += thought * self.output_text + (untold - thought) * self._dearest(_OUTPUT)
-        read += _untold(tokens.input, tokens, _INPUT) * self._dearest(_INPUT)
+        read += _unpriced_tokens(tokens.input, tokens, _INPUT) * self._dearest(_INPUT)
         return (read + made) / MILLION + tokens.seconds / 60 * self.live_minute
 
     __call__ = cost
@@ -121,6 +121,6 @@ class Prices:
         return max(float(getattr(self, kind)) for kind in kinds)
 
 
-def _untold(total: int, tokens: Tokens, kinds: Iterable[str]) -> int:
+def _unpriced_tokens(total: int, tokens: Tokens, kinds: Iterable[str]) -> int:
     """How many tokens of a side are of no kind that is known."""
     return max(0, total - sum(int(getattr(tokens, kind)) for kind in kinds))

@@ -35,21 +35,21 @@ def metrics_text(calls: ProcessCalls) -> str:
     """
     rows, totals = calls.reading()
     lines = [
-        *_open_sessions([row for row in rows if row.state != ENDED]),
+        *_prometheus_sessions([row for row in rows if row.state != ENDED]),
         *(
             line
             for attribute, name, about in _COUNTERS
-            for line in _metric(
+            for line in _prometheus_metric(
                 f"{name}_total", "counter", about, [("", getattr(totals, attribute))]
             )
         ),
-        *_metric(
+        *_prometheus_metric(
             "tokens_total",
             "counter",
             "Tokens; cached ones are among the input as well.",
             [(f'{{kind="{kind}"}}', getattr(totals, name)) for kind, name in _TOKENS],
         ),
-        *_metric(
+        *_prometheus_metric(
             "first_output_seconds",
             "histogram",
             "From the end of speech to the first output of the answer.",
@@ -66,9 +66,9 @@ def metrics_text(calls: ProcessCalls) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _open_sessions(rows: Sequence[CallRow]) -> Iterable[str]:
-    states = Counter(_label(row.state) for row in rows)
-    yield from _metric(
+def _prometheus_sessions(rows: Sequence[CallRow]) -> Iterable[str]:
+    states = Counter(_prometheus_label(row.state) for row in rows)
+    yield from _prometheus_metric(
         "sessions",
         "gauge",
         "Sessions that are open, by what happens in them.",
@@ -76,10 +76,10 @@ def _open_sessions(rows: Sequence[CallRow]) -> Iterable[str]:
     )
     queued = sum(row.queued for row in rows)
     about = "Deliveries that wait for handlers, of all open sessions."
-    yield from _metric("queued_deliveries", "gauge", about, [("", queued)])
+    yield from _prometheus_metric("queued_deliveries", "gauge", about, [("", queued)])
 
 
-def _metric(
+def _prometheus_metric(
     name: str, kind: str, about: str, samples: Iterable[tuple[str, float]]
 ) -> Iterable[str]:
     yield f"# HELP realtime_sync_{name} {about}"
@@ -88,6 +88,6 @@ def _metric(
         yield f"realtime_sync_{name}{suffix} {value}"
 
 
-def _label(state: str) -> str:
+def _prometheus_label(state: str) -> str:
     """A word of a server's as the value of a label."""
     return "".join(each if each.isalnum() else "_" for each in state)[:30]

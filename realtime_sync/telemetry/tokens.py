@@ -59,7 +59,7 @@ class Tokens:
             usage: what `response.done` has: an object, a mapping as it is on the
                 wire, or None. What is missing or odd counts as 0.
         """
-        return cls(**{name: _count(usage, path) for name, path in _PATHS.items()})
+        return cls(**{name: _token_count(usage, path) for name, path in _PATHS.items()})
 
     @classmethod
     def sum(cls, counts: Iterable[Tokens]) -> Tokens:
@@ -83,7 +83,7 @@ class Tokens:
 _NAMES = tuple(field.name for field in fields(Tokens))
 
 
-def _count(usage: object, path: tuple[str, ...]) -> int:
+def _token_count(usage: object, path: tuple[str, ...]) -> int:
     for name in path:
         if isinstance(usage, Mapping):
             usage = usage.get(name)

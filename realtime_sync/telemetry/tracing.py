@@ -5,7 +5,7 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Optional, Union, cast
 
-from .instruments import Instruments, Operation, server_attributes
+from .instruments import Instruments, Operation, server_attributes_of_instruments
 from .live_tracing import LiveTracing
 from .tokens import Tokens
 
@@ -74,15 +74,15 @@ class OpenTelemetry:
             Subscriptions; cancel them to stop. Spans that are open then are not ended,
             and so not exported.
         """
-        told = server_attributes(server)
+        told = server_attributes_of_instruments(server)
         if session.session_type == "live":
             watched = cast("live.LiveSession", session)
             return LiveTracing(self._instruments, watched, told).subscribe()
         other = cast("Session", session)
-        return _Follower(self._instruments, other, told).subscribe()
+        return _TracingFollower(self._instruments, other, told).subscribe()
 
 
-class _Follower:
+class _TracingFollower:
     """Follows one session; its handlers run in the dispatcher thread."""
 
     def __init__(
@@ -147,10 +147,12 @@ class _Follower:
         tokens = Tokens.of(response.usage or None)
         status = str(response.status)
         answer.span.set_attribute("gen_ai.response.finish_reasons", (status,))
-        for name, count in _counts(tokens).items():
+        for name, count in _traced_token_counts(tokens).items():
             answer.span.set_attribute(f"gen_ai.usage.{name}", count)
         error = (
-            None if status in ("completed", "cancelled") else _reason(event) or status
+            None
+            if status in ("completed", "cancelled")
+            else _traced_reason(event) or status
         )
         self._instruments.end(answer, error)
         self._instruments.count(answer, tokens)
@@ -162,7 +164,7 @@ class _Follower:
             self._instruments.end(answer, "connection_closed")
 
 
-def _counts(tokens: Tokens) -> dict[str, int]:
+def _traced_token_counts(tokens: Tokens) -> dict[str, int]:
     """Token counts by the names of span attributes; text and audio apart."""
     return {
         "input_tokens": tokens.input,
@@ -171,7 +173,7 @@ def _counts(tokens: Tokens) -> dict[str, int]:
     }
 
 
-def _reason(event: events.ResponseDone) -> str:
+def _traced_reason(event: events.ResponseDone) -> str:
     details = getattr(event.response, "status_details", None) or None
     error = getattr(details, "error", None) or None
     for found in (

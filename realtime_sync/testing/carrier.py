@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 from ..audio.telephony import CallBridge, Carrier, Codec
 from .carrier_lines import (
-    AudioHookLine,
-    AudioSocketLine,
-    AzureLine,
-    ChannelWebSocketLine,
-    ExotelLine,
-    Line,
-    PlivoLine,
-    TelnyxLine,
-    TwilioLine,
-    VonageLine,
+    AudioHookCarrierLine,
+    AudioSocketCarrierLine,
+    AzureCarrierLine,
+    CarrierLine,
+    ChannelWebSocketCarrierLine,
+    ExotelCarrierLine,
+    PlivoCarrierLine,
+    TelnyxCarrierLine,
+    TwilioCarrierLine,
+    VonageCarrierLine,
 )
 
 if TYPE_CHECKING:
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 STEP = 0.005
 """Seconds between two looks at the line."""
 
-LINES: Mapping[str, Callable[..., Line]] = {
-    "Twilio": TwilioLine,
-    "SignalWire": TwilioLine,
-    "Telnyx": TelnyxLine,
-    "Plivo": PlivoLine,
-    "Exotel": ExotelLine,
-    "Vonage": VonageLine,
-    "Azure Communication Services": AzureLine,
-    "Genesys AudioHook": AudioHookLine,
-    "Asterisk AudioSocket": AudioSocketLine,
-    "Asterisk chan_websocket": ChannelWebSocketLine,
+LINES: Mapping[str, Callable[..., CarrierLine]] = {
+    "Twilio": TwilioCarrierLine,
+    "SignalWire": TwilioCarrierLine,
+    "Telnyx": TelnyxCarrierLine,
+    "Plivo": PlivoCarrierLine,
+    "Exotel": ExotelCarrierLine,
+    "Vonage": VonageCarrierLine,
+    "Azure Communication Services": AzureCarrierLine,
+    "Genesys AudioHook": AudioHookCarrierLine,
+    "Asterisk AudioSocket": AudioSocketCarrierLine,
+    "Asterisk chan_websocket": ChannelWebSocketCarrierLine,
 }
 """A carrier's side of the call, by its name."""
 

@@ -37,7 +37,7 @@ class Asked:
     answer: Sent = ""
 
 
-class Line(Protocol):
+class CarrierLine(Protocol):
     """One carrier's side of a call."""
 
     def begin(self) -> list[Sent]:
@@ -59,11 +59,11 @@ class Line(Protocol):
         """What a program asks with a message."""
 
 
-def _coded(sound: bytes) -> str:
+def _coded_by_carrier(sound: bytes) -> str:
     return base64.b64encode(sound).decode("ascii")
 
 
-class TwilioLine:
+class TwilioCarrierLine:
     """
     Twilio's messages, and SignalWire's.
 
@@ -93,7 +93,7 @@ class TwilioLine:
 
     def caller(self, sound: bytes) -> Sent:
         """``media``."""
-        media = {"track": "inbound", "chunk": "1", "payload": _coded(sound)}
+        media = {"track": "inbound", "chunk": "1", "payload": _coded_by_carrier(sound)}
         return self._said("media", media=media)
 
     def key(self, digit: str) -> Sent:
@@ -112,10 +112,12 @@ class TwilioLine:
         """``media``, ``mark`` and ``clear``, which name the stream."""
         frame = json.loads(message)
         assert frame["streamSid"] == "MZ1", "a message for no stream"
-        yield from _asked(frame, "media", "clear")
+        yield from _asked_of_carrier(frame, "media", "clear")
 
 
-def _asked(frame: Mapping[str, Any], play: str, clear: str) -> Iterator[Asked]:
+def _asked_of_carrier(
+    frame: Mapping[str, Any], play: str, clear: str
+) -> Iterator[Asked]:
     event = frame["event"]
     if event == play:
         payload = base64.b64decode(frame["media"]["payload"], validate=True)
@@ -128,7 +130,7 @@ def _asked(frame: Mapping[str, Any], play: str, clear: str) -> Iterator[Asked]:
         raise AssertionError(f"the carrier knows no {event!r}")
 
 
-class TelnyxLine:
+class TelnyxCarrierLine:
     """
     Telnyx's messages.
 
@@ -157,7 +159,7 @@ class TelnyxLine:
 
     def caller(self, sound: bytes) -> Sent:
         """``media``."""
-        media = {"track": "inbound", "chunk": "1", "payload": _coded(sound)}
+        media = {"track": "inbound", "chunk": "1", "payload": _coded_by_carrier(sound)}
         return self._said("media", media=media)
 
     def key(self, digit: str) -> Sent:
@@ -174,10 +176,10 @@ class TelnyxLine:
 
     def read(self, message: Sent) -> Iterator[Asked]:
         """``media``, ``mark`` and ``clear``."""
-        yield from _asked(json.loads(message), "media", "clear")
+        yield from _asked_of_carrier(json.loads(message), "media", "clear")
 
 
-class PlivoLine:
+class PlivoCarrierLine:
     """Plivo's messages, with mu-law at 8 kHz."""
 
     def _said(self, event: str, **members: object) -> str:
@@ -196,7 +198,7 @@ class PlivoLine:
 
     def caller(self, sound: bytes) -> Sent:
         """``media``."""
-        media = {"track": "inbound", "chunk": 1, "payload": _coded(sound)}
+        media = {"track": "inbound", "chunk": 1, "payload": _coded_by_carrier(sound)}
         return self._said("media", streamId="s1", media=media)
 
     def key(self, digit: str) -> Sent:
@@ -221,10 +223,10 @@ class PlivoLine:
         if frame["event"] == "playAudio":
             assert frame["media"]["contentType"] == "audio/x-mulaw"
             assert frame["media"]["sampleRate"] == 8000
-        yield from _asked(frame, "playAudio", "clearAudio")
+        yield from _asked_of_carrier(frame, "playAudio", "clearAudio")
 
 
-class ExotelLine:
+class ExotelCarrierLine:
     """
     Exotel's messages, with 16-bit PCM.
 
@@ -256,7 +258,9 @@ class ExotelLine:
 
     def caller(self, sound: bytes) -> Sent:
         """``media``."""
-        return self._said("media", media={"chunk": 1, "payload": _coded(sound)})
+        return self._said(
+            "media", media={"chunk": 1, "payload": _coded_by_carrier(sound)}
+        )
 
     def key(self, digit: str) -> Sent:
         """``dtmf``."""
@@ -274,10 +278,10 @@ class ExotelLine:
         """``media``, ``mark`` and ``clear``, which name the stream."""
         frame = json.loads(message)
         assert frame["stream_sid"] == "s1", "a message for no stream"
-        yield from _asked(frame, "media", "clear")
+        yield from _asked_of_carrier(frame, "media", "clear")
 
 
-class VonageLine:
+class VonageCarrierLine:
     """
     Vonage's messages.
 
@@ -323,7 +327,7 @@ class VonageLine:
             yield Asked("clear")
 
 
-class AzureLine:
+class AzureCarrierLine:
     """
     The messages of Azure Communication Services.
 
@@ -348,7 +352,7 @@ class AzureLine:
     def caller(self, sound: bytes) -> Sent:
         """``AudioData``."""
         said = {
-            "data": _coded(sound),
+            "data": _coded_by_carrier(sound),
             "timestamp": "2026-11-27T10:00:00Z",
             "participantRawID": "4:+1415",
             "silent": False,
@@ -357,7 +361,7 @@ class AzureLine:
 
     def key(self, digit: str) -> Sent:
         """``DtmfData``, in base64."""
-        data = _coded(digit.encode("ascii"))
+        data = _coded_by_carrier(digit.encode("ascii"))
         return json.dumps({"kind": "DtmfData", "dtmfData": {"data": data}})
 
     def heard(self, mark: str) -> None:
@@ -377,7 +381,7 @@ class AzureLine:
             yield Asked("clear")
 
 
-class AudioHookLine:
+class AudioHookCarrierLine:
     """The messages of Genesys AudioHook, with mu-law."""
 
     def __init__(self) -> None:
@@ -455,7 +459,7 @@ class AudioHookLine:
             assert kind in ("pong", "closed"), f"Genesys knows no {kind}"
 
 
-class AudioSocketLine:
+class AudioSocketCarrierLine:
     """AudioSocket's messages: a byte of type, two of length, and a payload."""
 
     def __init__(self) -> None:
@@ -501,7 +505,7 @@ class AudioSocketLine:
         self._held = stream
 
 
-class ChannelWebSocketLine:
+class ChannelWebSocketCarrierLine:
     """
     The messages of ``chan_websocket``, with mu-law.
 

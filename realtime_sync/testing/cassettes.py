@@ -18,7 +18,7 @@ from ..protocol.jsontext import dumps
 from ..types import RecordingSource
 from . import frames
 from .scenario import ScenarioFailed
-from .scripted_engine import Close, Frame, PlayedEngine, Said, complaint
+from .scripted_engine import Close, Frame, PlayedEngine, Said, script_complaint
 
 Match = Callable[[Frame, Frame], Any]
 
@@ -61,11 +61,11 @@ class Cassette:
         self._name = str(recorded)
         self._dialect = recorded.dialect
         self._started = recorded.started
-        self._tracks = _tracks(recorded, recorded.dialect)
+        self._tracks = _cassette_tracks(recorded, recorded.dialect)
         self._match = match
         # Guards the misses and the parts that are being played.
         self._lock = RLock()
-        self._parts: list[_Part] = []
+        self._parts: list[_CassettePart] = []
         self._next = itertools.count()
 
     def __repr__(self) -> str:
@@ -92,7 +92,7 @@ class Cassette:
     ) -> PlayedEngine:
         """The server's side for one client; called by what serves the cassette."""
         number = next(self._next)
-        part = _Part(
+        part = _CassettePart(
             self, self._tracks[number % len(self._tracks)], (self._dialect, dialect)
         )
         with self._lock:
@@ -140,26 +140,26 @@ class _Step:
     done: bool = False
 
 
-def _tracks(recorded: Iterable[Any], dialect: str) -> list[list[_Step]]:
+def _cassette_tracks(recorded: Iterable[Any], dialect: str) -> list[list[_Step]]:
     """What happened, connection by connection."""
     lines: dict[int, list[Any]] = {}
     for line in recorded:
         lines.setdefault(line.connection, []).append(line)
-    wire = {n: each for n, each in lines.items() if _on_wire(each)}
-    tracks = [list(_steps(each, dialect)) for each in wire.values()]
+    wire = {n: each for n, each in lines.items() if _on_wire_of_cassette(each)}
+    tracks = [list(_cassette_steps(each, dialect)) for each in wire.values()]
     for index, (track, each) in enumerate(zip(tracks, wire.values())):
         last = index == len(tracks) - 1
-        code, reason = _end_of(each, last)
+        code, reason = _end_of_cassette(each, last)
         if code is not None:
             track.append(_Step(said=Close(code, reason)))
     return tracks or [[_Step(said=frames.session_created())]]
 
 
-def _on_wire(lines: Iterable[Any]) -> bool:
+def _on_wire_of_cassette(lines: Iterable[Any]) -> bool:
     return any(line.direction in ("in", "out") for line in lines)
 
 
-def _steps(lines: list[Any], dialect: str) -> Iterator[_Step]:
+def _cassette_steps(lines: list[Any], dialect: str) -> Iterator[_Step]:
     """The steps of one connection; a recording may begin in the middle."""
     greeted = False
     session: Mapping[str, Any] = frames.SESSION
@@ -179,13 +179,13 @@ def _steps(lines: list[Any], dialect: str) -> Iterator[_Step]:
         elif line.direction == "out" and isinstance(line.frame, Mapping):
             heard = lift(line.frame)
             if heard.get("type") in _APPENDS:
-                audio += _audio_bytes(heard)
+                audio += _cassette_audio_bytes(heard)
                 yield _Step(heard=heard, audio=audio)
             else:
                 yield _Step(heard=heard)
 
 
-def _end_of(lines: list[Any], last: bool) -> tuple[Optional[int], str]:
+def _end_of_cassette(lines: list[Any], last: bool) -> tuple[Optional[int], str]:
     """How the server ended a connection; None if it did not."""
     for line in reversed(lines):
         if line.direction == "note" and line.frame.get("type") == "connection.lost":
@@ -203,7 +203,7 @@ def _end_of(lines: list[Any], last: bool) -> tuple[Optional[int], str]:
     return None, ""
 
 
-class _Part:
+class _CassettePart:
     """One connection of a cassette, played to one client."""
 
     def __init__(
@@ -211,7 +211,7 @@ class _Part:
     ) -> None:
         self._owner = owner
         self._steps = [_Step(each.said, each.heard, each.audio) for each in track]
-        self._respell = _respelling(*dialects)
+        self._respell = _cassette_respelling(*dialects)
         self._at = 0
         self._audio = 0
         self._ids: dict[str, str] = {}
@@ -223,7 +223,7 @@ class _Part:
     def heard(self, frame: Frame) -> Iterable[Said]:
         """What the server said when this command had come."""
         if frame.get("type") in _APPENDS:
-            self._audio += _audio_bytes(frame)
+            self._audio += _cassette_audio_bytes(frame)
             return list(self._go_on())
         said: list[Said] = []
         step = self._find(frame)
@@ -231,15 +231,18 @@ class _Part:
             said += self._go_on()
             step = self._find(frame)
         if step is None:
-            return [*said, complaint(self._owner._miss(self._missed(frame)), frame)]
+            return [
+                *said,
+                script_complaint(self._owner._miss(self._missed(frame)), frame),
+            ]
         self._let_pass(step)
-        self._ids.update(_new_ids(step.heard, frame))
+        self._ids.update(_new_ids_for_cassette(step.heard, frame))
         return [*said, *self._go_on()]
 
     def missing(self) -> list[str]:
         """Commands that have not come, audio apart."""
         return [
-            _shown(step.heard)
+            _shown_of_cassette(step.heard)
             for step in self._steps
             if step.heard is not None and step.audio is None and not step.done
         ]
@@ -288,7 +291,7 @@ class _Part:
         if not isinstance(said, Mapping):
             yield said if isinstance(said, (bytes, Close)) else dumps(said)
             return
-        frame = self._respell(_with_ids(said, self._ids))
+        frame = self._respell(_cassette_with_ids(said, self._ids))
         if frame is not None:
             yield self._in_time(frame)
 
@@ -303,28 +306,35 @@ class _Part:
 
     def _missed(self, frame: Frame) -> str:
         waiting = [
-            _shown(each.heard) for each in self._group() if not self._has_come(each)
+            _shown_of_cassette(each.heard)
+            for each in self._group()
+            if not self._has_come(each)
         ]
         expected = " or ".join(waiting) or "no more commands"
-        return f"{_shown(frame)} is not what was recorded; it expects {expected}"
+        shown = _shown_of_cassette(frame)
+        return f"{shown} is not what was recorded; it expects {expected}"
 
 
-def _respelling(recorded: str, wanted: str) -> Callable[[Frame], Optional[Frame]]:
+def _cassette_respelling(
+    recorded: str, wanted: str
+) -> Callable[[Frame], Optional[Frame]]:
     if recorded == wanted:
         return lambda frame: frame
     lift, lower = named(recorded).lift_server, named(wanted).lower_server
     return lambda frame: lower(lift(frame))
 
 
-def _new_ids(recorded: object, now: object, key: str = "") -> dict[str, str]:
+def _new_ids_for_cassette(
+    recorded: object, now: object, key: str = ""
+) -> dict[str, str]:
     """What the client calls otherwise this time: recorded id -> new id."""
     if isinstance(recorded, Mapping) and isinstance(now, Mapping):
         found: dict[str, str] = {}
         for name in recorded.keys() & now.keys():
-            found.update(_new_ids(recorded[name], now[name], name))
+            found.update(_new_ids_for_cassette(recorded[name], now[name], name))
         return found
     if isinstance(recorded, list) and isinstance(now, list):
-        pairs = [_new_ids(a, b, key) for a, b in zip(recorded, now)]
+        pairs = [_new_ids_for_cassette(a, b, key) for a, b in zip(recorded, now)]
         return {old: new for each in pairs for old, new in each.items()}
     is_id = key == "id" or key.endswith("_id")
     if is_id and isinstance(recorded, str) and isinstance(now, str):
@@ -332,21 +342,21 @@ def _new_ids(recorded: object, now: object, key: str = "") -> dict[str, str]:
     return {}
 
 
-def _with_ids(value: object, ids: Mapping[str, str]) -> Any:
+def _cassette_with_ids(value: object, ids: Mapping[str, str]) -> Any:
     if not ids:
         return value
     if isinstance(value, Mapping):
-        return {key: _with_ids(each, ids) for key, each in value.items()}
+        return {key: _cassette_with_ids(each, ids) for key, each in value.items()}
     if isinstance(value, list):
-        return [_with_ids(each, ids) for each in value]
+        return [_cassette_with_ids(each, ids) for each in value]
     return ids.get(value, value) if isinstance(value, str) else value
 
 
-def _audio_bytes(frame: Frame) -> int:
+def _cassette_audio_bytes(frame: Frame) -> int:
     audio = frame.get("audio")
     return len(audio) * 3 // 4 - audio[-2:].count("=") if isinstance(audio, str) else 0
 
 
-def _shown(frame: Frame) -> str:
+def _shown_of_cassette(frame: Frame) -> str:
     text = dumps(dict(frame)).decode("utf-8")
     return text if len(text) <= 200 else f"{text[:200]}..."

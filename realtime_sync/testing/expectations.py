@@ -36,7 +36,7 @@ class Expectation:
         times: Optional[int],
         anywhere: bool,
     ) -> None:
-        self.command = _name(command)
+        self.command = _expected_name(command)
         self.met = 0
         self.times = times
         self.anywhere = anywhere
@@ -103,11 +103,11 @@ class Expectation:
 
     def problem(self, command: Command) -> Optional[str]:
         """Why a command is not the expected one, or None if it is."""
-        kind = canonical(str(_kind(command)))
+        kind = canonical(str(_expected_kind(command)))
         if kind != self.command:
             return f"it is {kind}"
         if self._like is not None:
-            difference = unlike(to_mapping(command), self._like, "")
+            difference = unlike_expectation(to_mapping(command), self._like, "")
             if difference:
                 return difference
         if self._where is None:
@@ -130,11 +130,11 @@ class Expectation:
         if self._acknowledge:
             said += frames.acknowledged(command, session)
         for reply in self._replies:
-            said += flat(reply, command)
+            said += flat_expected_replies(reply, command)
         return said
 
 
-def unlike(value: object, pattern: object, path: str) -> Optional[str]:
+def unlike_expectation(value: object, pattern: object, path: str) -> Optional[str]:
     """
     The first difference between a frame and what is expected of it.
 
@@ -145,7 +145,7 @@ def unlike(value: object, pattern: object, path: str) -> Optional[str]:
             inner = f"{path}.{name}" if path else str(name)
             if name not in value:
                 return f"there is no {inner}"
-            difference = unlike(value[name], wanted, inner)
+            difference = unlike_expectation(value[name], wanted, inner)
             if difference:
                 return difference
         return None
@@ -153,23 +153,26 @@ def unlike(value: object, pattern: object, path: str) -> Optional[str]:
         if len(pattern) != len(value):
             return f"{path} has {len(value)} elements, not {len(pattern)}"
         pairs = enumerate(zip(value, pattern))
-        found = (unlike(got, wanted, f"{path}[{at}]") for at, (got, wanted) in pairs)
+        found = (
+            unlike_expectation(got, wanted, f"{path}[{at}]")
+            for at, (got, wanted) in pairs
+        )
         return next((each for each in found if each), None)
     return None if value == pattern else f"{path} is {value!r}, not {pattern!r}"
 
 
-def flat(reply: Optional[Answer], command: Command) -> list[Said]:
+def flat_expected_replies(reply: Optional[Answer], command: Command) -> list[Said]:
     if reply is None:
         return []
     if isinstance(reply, (Mapping, ServerEvent, Close, bytes)):
         return [reply]
     if callable(reply):
-        return flat(reply(command), command)
+        return flat_expected_replies(reply(command), command)
     said: Iterable[Any] = reply
-    return [each for part in said for each in flat(part, command)]
+    return [each for part in said for each in flat_expected_replies(part, command)]
 
 
-def _name(command: Union[str, type[ClientEvent]]) -> str:
+def _expected_name(command: Union[str, type[ClientEvent]]) -> str:
     if isinstance(command, type) and issubclass(command, ClientEvent):
         return command.type
     if not isinstance(command, str):
@@ -186,7 +189,7 @@ def _name(command: Union[str, type[ClientEvent]]) -> str:
     return name
 
 
-def _kind(command: Command) -> Any:
+def _expected_kind(command: Command) -> Any:
     if isinstance(command, Mapping):
         return command.get("type")
     return command.type

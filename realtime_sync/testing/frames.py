@@ -83,7 +83,7 @@ def message(text: str, *, role: str = "user", id: Optional[str] = None) -> Frame
     """An item with text in it."""
     kind = "output_text" if role == "assistant" else "input_text"
     return {
-        "id": id or _new("item"),
+        "id": id or _new_frame_id("item"),
         "object": "realtime.item",
         "type": "message",
         "role": role,
@@ -100,7 +100,11 @@ def item_added(item: Mapping[str, Any], **fields: object) -> list[Frame]:
         item: its id is made up if it has none.
         **fields: such as ``previous_item_id``; without it the item is the last.
     """
-    whole = {"id": _new("item"), "object": "realtime.item", "status": "completed"}
+    whole = {
+        "id": _new_frame_id("item"),
+        "object": "realtime.item",
+        "status": "completed",
+    }
     whole.update(item)
     names = ("conversation.item.added", "conversation.item.done")
     return [{"type": name, **fields, "item": dict(whole)} for name in names]
@@ -118,7 +122,7 @@ def error(message: str, *, code: Optional[str] = None, **fields: object) -> Repl
 
     def reply(command: object) -> list[Frame]:
         told = {"type": "invalid_request_error", "code": code, "message": message}
-        about = {"event_id": _of(command, "event_id") or None}
+        about = {"event_id": _frame_value(command, "event_id") or None}
         return [{"type": "error", "error": {**told, **about, **fields}}]
 
     return reply
@@ -152,23 +156,23 @@ def answer(
     """
 
     def reply(command: object) -> Iterator[Frame]:
-        asked = _of(command, "response")
-        aside = _of(asked, "conversation") == "none"
+        asked = _frame_value(command, "response")
+        aside = _frame_value(asked, "conversation") == "none"
         response: Frame = {
             "object": "realtime.response",
-            "id": response_id or _new("resp"),
+            "id": response_id or _new_frame_id("resp"),
             "status": "in_progress",
             "status_details": None,
             "output": [],
             "conversation_id": None if aside else "conv_test",
             "output_modalities": ["text"] if spoken is None else ["audio"],
             "usage": None,
-            "metadata": _plain(_of(asked, "metadata")),
+            "metadata": _plain_frame(_frame_value(asked, "metadata")),
         }
         yield {"type": "response.created", "response": dict(response)}
-        items = list(_items(text, spoken, item_id, calls, status))
+        items = list(_frame_items(text, spoken, item_id, calls, status))
         for index, item in enumerate(items):
-            yield from _output(item, index, response["id"], aside, audio)
+            yield from _output_frames(item, index, response["id"], aside, audio)
         whole = {"status": status, "status_details": status_details, "usage": usage}
         yield {
             "type": "response.done",
@@ -186,7 +190,7 @@ def acknowledged(command: object, session: Mapping[str, Any] = SESSION) -> list[
         command: a client event, or a mapping.
         session: the configuration so far.
     """
-    frame: Mapping[str, Any] = _plain(command)
+    frame: Mapping[str, Any] = _plain_frame(command)
     kind, item_id = frame.get("type"), frame.get("item_id")
     if kind == "session.update":
         changed = merged(session, frame.get("session") or {})
@@ -205,7 +209,9 @@ def acknowledged(command: object, session: Mapping[str, Any] = SESSION) -> list[
     if kind == "conversation.item.truncate":
         return [{**frame, "type": "conversation.item.truncated", "event_id": None}]
     if kind == "input_audio_buffer.commit":
-        return [{"type": "input_audio_buffer.committed", "item_id": _new("item")}]
+        return [
+            {"type": "input_audio_buffer.committed", "item_id": _new_frame_id("item")}
+        ]
     if kind in ("input_audio_buffer.clear", "output_audio_buffer.clear"):
         return [{"type": f"{kind}ed"}]
     if kind == "response.create":
@@ -226,7 +232,7 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> Frame:
 # -- pieces of an answer -----------------------------------------------------------
 
 
-def _items(
+def _frame_items(
     text: str,
     spoken: Optional[str],
     item_id: Optional[str],
@@ -239,24 +245,24 @@ def _items(
             item["content"] = [{"type": "output_audio", "transcript": spoken}]
         yield {**item, "status": "completed" if status == "completed" else "incomplete"}
     for call in calls:
-        fields = dict(call) if isinstance(call, Mapping) else _called(*call)
+        fields = dict(call) if isinstance(call, Mapping) else _call_frame_item(*call)
         yield {
-            "id": _new("item"),
+            "id": _new_frame_id("item"),
             "object": "realtime.item",
             "type": "function_call",
             "status": "completed",
-            "call_id": _new("call"),
+            "call_id": _new_frame_id("call"),
             "arguments": "{}",
             **fields,
         }
 
 
-def _called(name: str, arguments: object) -> Frame:
+def _call_frame_item(name: str, arguments: object) -> Frame:
     given = arguments if isinstance(arguments, str) else json.dumps(arguments)
     return {"name": name, "arguments": given}
 
 
-def _output(
+def _output_frames(
     item: Frame, index: int, response_id: str, aside: bool, audio: Optional[bytes]
 ) -> Iterator[Frame]:
     place = {"response_id": response_id, "output_index": index}
@@ -267,16 +273,18 @@ def _output(
         yield {"type": "conversation.item.added", "item": begun}
     place["item_id"] = item["id"]
     if "arguments" in item:
-        yield from _arguments(item, place)
+        yield from _argument_frames(item, place)
     else:
-        yield from _content(item["content"][0], {**place, "content_index": 0}, audio)
+        yield from _content_frames(
+            item["content"][0], {**place, "content_index": 0}, audio
+        )
     if not aside:
         yield {"type": "conversation.item.done", "item": item}
     del place["item_id"]
     yield {"type": "response.output_item.done", **place, "item": item}
 
 
-def _arguments(item: Frame, place: Frame) -> Iterator[Frame]:
+def _argument_frames(item: Frame, place: Frame) -> Iterator[Frame]:
     name = "response.function_call_arguments"
     place = {**place, "call_id": item["call_id"]}
     yield {"type": f"{name}.delta", **place, "delta": item["arguments"]}
@@ -284,7 +292,9 @@ def _arguments(item: Frame, place: Frame) -> Iterator[Frame]:
     yield {"type": f"{name}.done", **place, **whole}
 
 
-def _content(part: Frame, place: Frame, audio: Optional[bytes]) -> Iterator[Frame]:
+def _content_frames(
+    part: Frame, place: Frame, audio: Optional[bytes]
+) -> Iterator[Frame]:
     spoken = part["type"] == "output_audio"
     member = "transcript" if spoken else "text"
     name = "response.output_audio_transcript" if spoken else "response.output_text"
@@ -294,30 +304,32 @@ def _content(part: Frame, place: Frame, audio: Optional[bytes]) -> Iterator[Fram
     for word in re.findall(r"\S+\s*", words):
         yield {"type": f"{name}.delta", **place, "delta": word}
     if spoken:
-        yield from _audio(bytes(2_880 * len(words)) if audio is None else audio, place)
+        yield from _audio_frames(
+            bytes(2_880 * len(words)) if audio is None else audio, place
+        )
     yield {"type": f"{name}.done", **place, member: words}
     whole = {**bare, member: words}
     yield {"type": "response.content_part.done", **place, "part": whole}
 
 
-def _audio(audio: bytes, place: Frame) -> Iterator[Frame]:
+def _audio_frames(audio: bytes, place: Frame) -> Iterator[Frame]:
     for at in range(0, len(audio), _CHUNK):
         delta = base64.b64encode(audio[at : at + _CHUNK]).decode("ascii")
         yield {"type": "response.output_audio.delta", **place, "delta": delta}
     yield {"type": "response.output_audio.done", **place}
 
 
-def _new(kind: str) -> str:
+def _new_frame_id(kind: str) -> str:
     return f"{kind}_{next(_numbers)}"
 
 
-def _of(value: object, name: str) -> Any:
+def _frame_value(value: object, name: str) -> Any:
     if isinstance(value, Mapping):
         return value.get(name)
     return getattr(value, name, None)
 
 
-def _plain(value: object) -> Any:
+def _plain_frame(value: object) -> Any:
     from ..protocol.codec import to_mapping
 
     return to_mapping(value) or None

@@ -82,7 +82,7 @@ class MemoryTransport:
         self.closed: Optional[tuple[int, str]] = None
         self.send_error: Optional[Exception] = None
         self.heard_at = monotonic()
-        bare = _BareLive if session_type == "live" else _Bare
+        bare = _MemoryLiveEngine if session_type == "live" else _MemoryEngine
         self._source: Any = bare(greeting) if engine is None else engine
         self._settings: dict[str, Any] = {
             "dialect": dialect,
@@ -214,7 +214,9 @@ class MemoryTransport:
         self.sent.append(frame)
         self._answer(lambda: self._engine.receive_text(payload, self._now()))
         if self.on_send is not None:
-            self._answer(lambda: _listed(self.on_send(frame) if self.on_send else ()))
+            self._answer(
+                lambda: _memory_answers(self.on_send(frame) if self.on_send else ())
+            )
 
     def ping(self) -> None:
         """Nobody needs to be asked whether they are there."""
@@ -272,7 +274,7 @@ class MemoryTransport:
                     return
                 self._delivering = True
                 try:
-                    self._receive(_encoded(message))
+                    self._receive(_encoded_memory_message(message))
                 finally:
                     self._delivering = False
 
@@ -286,7 +288,7 @@ class MemoryTransport:
         self._ended(close.code, close.reason, None)
 
 
-class _Bare:
+class _MemoryEngine:
     """
     What stands behind a transport that a test feeds by hand.
 
@@ -325,7 +327,7 @@ class _Bare:
         return answer
 
 
-class _BareLive(_Bare):
+class _MemoryLiveEngine(_MemoryEngine):
     """What stands behind a transport of a live session."""
 
     def opened(self) -> Iterable[Said]:
@@ -354,7 +356,7 @@ _LIVE_ANSWERS: Final = {
 }
 
 
-def _listed(answer: Union[Fed, Iterable[Fed], None]) -> list[Fed]:
+def _memory_answers(answer: Union[Fed, Iterable[Fed], None]) -> list[Fed]:
     if answer is None:
         return []
     if isinstance(answer, (Mapping, ServerEvent, bytes, str, Close)):
@@ -362,7 +364,7 @@ def _listed(answer: Union[Fed, Iterable[Fed], None]) -> list[Fed]:
     return list(answer)
 
 
-def _encoded(message: object) -> bytes:
+def _encoded_memory_message(message: object) -> bytes:
     if isinstance(message, bytes):
         return message
     if isinstance(message, str):

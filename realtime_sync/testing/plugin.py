@@ -114,8 +114,8 @@ def realtime_server(
     """
     from ..server import serve
 
-    arguments = _arguments(request, "realtime_server")
-    arguments.setdefault("agent", _agent(request))
+    arguments = _marker_arguments_for_fixture(request, "realtime_server")
+    arguments.setdefault("agent", _agent_for_fixture(request))
     with serve(**arguments) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
@@ -136,15 +136,15 @@ def realtime_session(
     """
     from .. import connect
 
-    arguments = _arguments(request, "realtime_session")
+    arguments = _marker_arguments_for_fixture(request, "realtime_session")
     arguments = {"model": MODEL, "api_key": KEY, "timeout": _TIMEOUT, **arguments}
     before = set(threading.enumerate())
     session = connect(base_url=realtime_server.url, **arguments)
     yield session
     session.close()
-    left = _left_by(session.name, before)
+    left = _threads_left_by_test(session.name, before)
     if left:
-        _fail(f"the session left threads behind: {', '.join(left)}")
+        _fail_fixture(f"the session left threads behind: {', '.join(left)}")
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def caller(request: pytest.FixtureRequest) -> Iterator[Caller]:
     from ..evaluation import Caller
 
     session = request.getfixturevalue("realtime_session")
-    with Caller(session, **_arguments(request, "caller")) as caller:
+    with Caller(session, **_marker_arguments_for_fixture(request, "caller")) as caller:
         yield caller
 
 
@@ -180,16 +180,18 @@ def memory_transport(request: pytest.FixtureRequest) -> MemoryTransport:
     from ..server import ManualClock, open_engine
     from .memory import MemoryTransport
 
-    arguments = _arguments(request, "realtime_server")
+    arguments = _marker_arguments_for_fixture(request, "realtime_server")
     unfit = set(arguments) - {"agent", "seed", "mcp", "clock"}
     if unfit:
-        _fail(f"there is no server in memory to take {', '.join(sorted(unfit))}")
+        _fail_fixture(
+            f"there is no server in memory to take {', '.join(sorted(unfit))}"
+        )
     clock = arguments.pop("clock", None) or ManualClock()
-    wanted = _arguments(request, "realtime_session")
+    wanted = _marker_arguments_for_fixture(request, "realtime_session")
     spoken = {
         name: wanted[name] for name in ("dialect", "session_type") if name in wanted
     }
-    agent = arguments.pop("agent", None) or _agent(request)
+    agent = arguments.pop("agent", None) or _agent_for_fixture(request)
     if not hasattr(agent, "engine"):
         agent = open_engine(agent, now=clock.now(), **spoken, **arguments)
     return MemoryTransport(agent, clock=clock, **spoken)
@@ -207,44 +209,46 @@ def memory_session(
     """
     from .. import connect
 
-    arguments = _arguments(request, "realtime_session")
+    arguments = _marker_arguments_for_fixture(request, "realtime_session")
     arguments = {"dispatch": "inline", "timeout": _AT_ONCE, **arguments}
     session = connect(transport=memory_transport, **arguments)
     yield session
     session.close()
 
 
-def _arguments(request: pytest.FixtureRequest, name: str) -> dict[str, Any]:
+def _marker_arguments_for_fixture(
+    request: pytest.FixtureRequest, name: str
+) -> dict[str, Any]:
     """What the markers say, the one nearest to the test above the others."""
     arguments: dict[str, Any] = {}
     for marker in reversed(list(request.node.iter_markers(name))):
         if marker.args:
-            _fail(f"the marker {name} takes keyword arguments only")
+            _fail_fixture(f"the marker {name} takes keyword arguments only")
         arguments.update(marker.kwargs)
     return arguments
 
 
-def _fail(reason: str) -> NoReturn:
+def _fail_fixture(reason: str) -> NoReturn:
     """The reason is enough: where this stands helps nobody."""
     pytest.fail(reason, pytrace=False)
 
 
-def _agent(request: pytest.FixtureRequest) -> Any:
+def _agent_for_fixture(request: pytest.FixtureRequest) -> Any:
     if "realtime_scenario" in request.fixturenames:
         return request.getfixturevalue("realtime_scenario")
     return "echo"
 
 
-def _left_by(name: str, before: set[threading.Thread]) -> list[str]:
+def _threads_left_by_test(name: str, before: set[threading.Thread]) -> list[str]:
     """Names of the session's threads that do not end."""
     new = [thread for thread in threading.enumerate() if thread not in before]
     mine = [thread for thread in new if f" {name} " in f"{thread.name} "]
     for thread in mine:
         thread.join(_GRACE)
-    return [_place(thread) for thread in mine if thread.is_alive()]
+    return [_place_of_pytest_thread(thread) for thread in mine if thread.is_alive()]
 
 
-def _place(thread: threading.Thread) -> str:
+def _place_of_pytest_thread(thread: threading.Thread) -> str:
     frame: Optional[Any] = sys._current_frames().get(thread.ident or 0)
     where = "" if frame is None else f" in {frame.f_code.co_name}"
     return thread.name + where

@@ -71,12 +71,12 @@ def run_repeated(
         last = number == repeats.times
         following = nextitem if last else cast("pytest.Item", item.parent)
         runs.append(runtestprotocol(item, log=False, nextitem=following))
-    for report in _told(runs, repeats):
+    for report in _report_of_repeats(runs, repeats):
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
 
 
-def _told(runs: Sequence[Run], repeats: Repeats) -> Run:
+def _report_of_repeats(runs: Sequence[Run], repeats: Repeats) -> Run:
     """The reports of all runs as those of one; a run that is skipped does not count."""
     counted = [run for run in runs if not any(report.skipped for report in run)]
     if not counted:
@@ -89,17 +89,17 @@ def _told(runs: Sequence[Run], repeats: Repeats) -> Run:
     passed = len(counted) - len(failures)
     enough = passed / len(counted) >= repeats.pass_rate
     summary = f"{passed} of {len(counted)} runs passed"
-    call = _last_call(counted, failures, enough)
+    call = _last_call_of_repeats(counted, failures, enough)
     call.duration = sum(report.duration for run in runs for report in run)
-    call.sections += _sections(failures, summary, repeats.pass_rate)
-    setup = _as_passed(runs[-1][0], "setup")
-    teardown = _as_passed(runs[-1][-1], "teardown")
+    call.sections += _sections_of_repeats(failures, summary, repeats.pass_rate)
+    setup = _repeat_as_passed(runs[-1][0], "setup")
+    teardown = _repeat_as_passed(runs[-1][-1], "teardown")
     # JUnit's report takes the properties of this one.
     teardown.user_properties = [*runs[-1][-1].user_properties, (MARKER, summary)]
     return [setup, call, teardown]
 
 
-def _last_call(
+def _last_call_of_repeats(
     runs: Sequence[Run], failures: dict[int, pytest.TestReport], enough: bool
 ) -> pytest.TestReport:
     if not enough:
@@ -110,27 +110,27 @@ def _last_call(
     return next(run for number, run in enumerate(runs, 1) if number not in failures)[1]
 
 
-def _sections(
+def _sections_of_repeats(
     failures: dict[int, pytest.TestReport], summary: str, pass_rate: float
 ) -> list[tuple[str, str]]:
     """What is known of each run that failed; the first is shown in full already."""
     lines = [f"{summary}, {pass_rate:g} of them must"]
     found: list[tuple[str, str]] = []
     for place, (number, report) in enumerate(failures.items()):
-        lines.append(f"run {number} failed: {_reason(report)}")
+        lines.append(f"run {number} failed: {_reason_of_failed_repeat(report)}")
         if place:
             found += [(f"run {number}: {name}", said) for name, said in report.sections]
     return [("repeats", "\n".join(lines)), *found]
 
 
-def _reason(report: pytest.TestReport) -> str:
+def _reason_of_failed_repeat(report: pytest.TestReport) -> str:
     """Why a run failed, in one line."""
     crash = getattr(report.longrepr, "reprcrash", None)
     told = str(getattr(crash, "message", report.longreprtext)).strip().splitlines()
     return told[0] if told else report.outcome
 
 
-def _as_passed(report: pytest.TestReport, when: str) -> pytest.TestReport:
+def _repeat_as_passed(report: pytest.TestReport, when: str) -> pytest.TestReport:
     """The report of a phase; what failed in it is told with the call."""
     return pytest.TestReport(
         nodeid=report.nodeid,

@@ -13,8 +13,8 @@ from ..protocol import jsontext
 from ..protocol.codec import Codec, to_mapping
 from ..protocol.events import ClientEvent
 from . import frames
-from .expectations import Answer, Command, Expectation, flat
-from .scripted_engine import Frame, PlayedEngine, Said, complaint
+from .expectations import Answer, Command, Expectation, flat_expected_replies
+from .scripted_engine import Frame, PlayedEngine, Said, script_complaint
 
 _MOST_SHOWN = 400
 
@@ -132,7 +132,7 @@ class Scenario:
         self, *, now: float, model: str, session_type: str, dialect: str
     ) -> PlayedEngine:
         """The server's side for one client; called by what serves the scenario."""
-        part = _Part(self, model, session_type)
+        part = _ScenarioPart(self, model, session_type)
         return PlayedEngine(
             part,
             session_id=f"scenario_{next(self._sessions)}",
@@ -146,13 +146,13 @@ class Scenario:
             self.received.append(command)
             expectation, reasons = self._find(command)
             if expectation is None:
-                return [complaint(self._missed(command, reasons), frame)]
+                return [script_complaint(self._missed(command, reasons), frame)]
             try:
                 return expectation.answer(command, session)
             except Exception as exc:
                 problem = f"the reply to {expectation} failed: {exc!r}"
                 self.misses.append(problem)
-                return [complaint(problem, frame)]
+                return [script_complaint(problem, frame)]
 
     def _find(
         self, command: Command
@@ -200,7 +200,7 @@ class Scenario:
         return "\n".join(lines)
 
 
-class _Part:
+class _ScenarioPart:
     """A scenario for one client: what its session is configured to be."""
 
     def __init__(self, scenario: Scenario, model: str, session_type: str) -> None:
@@ -214,7 +214,7 @@ class _Part:
         greeting = self._scenario._greeting
         if greeting == "default":
             return [{"type": "session.created", "session": self._session}]
-        return flat(greeting, {})
+        return flat_expected_replies(greeting, {})
 
     def heard(self, frame: Frame) -> Iterable[Said]:
         """The answer to a command."""

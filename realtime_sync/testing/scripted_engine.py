@@ -40,7 +40,7 @@ Said = Union[Frame, ServerEvent, Close, bytes]
 """What a server may do: a frame, an event, an end, or a message as it is."""
 
 
-class Part(Protocol):
+class EngineScript(Protocol):
     """What is played in one connection."""
 
     def opened(self) -> Iterable[Said]:
@@ -67,7 +67,7 @@ class PlayedEngine:
 
     def __init__(
         self,
-        part: Part,
+        part: EngineScript,
         *,
         session_id: str,
         dialect: str,
@@ -91,15 +91,15 @@ class PlayedEngine:
         try:
             frame = jsontext.loads(data)
         except ValueError:
-            return [_complaint("not JSON", None)]
+            return [_script_complaint_event("not JSON", None)]
         if not isinstance(frame, Mapping):
-            return [_complaint("not an object", None)]
+            return [_script_complaint_event("not an object", None)]
         lifted = frame if self._undialected else self._dialect.lift_client(frame)
         return self._said(lambda: self._part.heard(lifted))
 
     def receive_binary(self, now: float) -> list[Any]:
         """Take one binary message; returns what to send."""
-        return [_complaint("binary message", None)]
+        return [_script_complaint_event("binary message", None)]
 
     def tick(self, now: float) -> list[Any]:
         """Nothing happens by itself."""
@@ -154,12 +154,12 @@ class PlayedEngine:
         return self._dialect.lower_server(frame)
 
 
-def complaint(message: str, frame: Frame) -> Frame:
+def script_complaint(message: str, frame: Frame) -> Frame:
     """The error event about a command that was not in the part."""
-    return _complaint(message, frame.get("event_id"))
+    return _script_complaint_event(message, frame.get("event_id"))
 
 
-def _complaint(message: str, event_id: object) -> Frame:
+def _script_complaint_event(message: str, event_id: object) -> Frame:
     error = {
         "type": "invalid_request_error",
         "code": "unexpected_command",

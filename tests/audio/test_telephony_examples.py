@@ -22,7 +22,7 @@ from werkzeug.serving import make_server
 from realtime_sync import audio, webhooks
 from realtime_sync.server import Call, Prompt, Say, serve
 from realtime_sync.server.voice import default_synthesizer
-from realtime_sync.testing.carrier_lines import TelnyxLine
+from realtime_sync.testing.carrier_lines import TelnyxCarrierLine
 
 EXAMPLES = Path(__file__).parent.parent.parent / "docs" / "examples"
 QUESTION = "What is the capital of France?"
@@ -174,7 +174,7 @@ def test_a_caller_is_answered_and_may_interrupt(
 def test_a_caller_on_telnyx_is_greeted(monkeypatch: pytest.MonkeyPatch) -> None:
     """In Telnyx's words, over a real WebSocket, before anybody has spoken."""
     pytest.importorskip("simple_websocket")
-    telnyx, sound = TelnyxLine(), b""
+    telnyx, sound = TelnyxCarrierLine(), b""
     with serve(agent=lambda prompt: "good day") as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         app = example("telnyx_flask").app

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from realtime_sync.cli.bench.runner import foretold
-from realtime_sync.cli.bench.scenarios import SCENARIOS, named
+from realtime_sync.cli.bench.runner import foretold_run
+from realtime_sync.cli.bench.scenarios import SCENARIOS, scenario_named
 from realtime_sync.cli.main import main
 
 FEW = ["bench", "text deltas", "--pairs", "1", "--scale", "0.001"]
@@ -38,15 +38,17 @@ def test_bench_tells_beforehand_how_long_it_takes(
     names: list[str], pairs: int, scale: float, said: str
 ) -> None:
     """Nobody waits twelve minutes for what they took for one."""
-    chosen = [named(name) for name in names] or SCENARIOS
+    chosen = [scenario_named(name) for name in names] or SCENARIOS
     sides = ("ours", "peer", "floor")
 
-    assert foretold(chosen, pairs, scale, sides).startswith(said)
+    assert foretold_run(chosen, pairs, scale, sides).startswith(said)
 
 
 def test_bench_counts_only_the_clients_that_are_there() -> None:
     """Without openai there is nothing to take turns with."""
-    assert foretold([named("import")], 5, 1.0, ("ours",)).startswith("5 measurements")
+    assert foretold_run([scenario_named("import")], 5, 1.0, ("ours",)).startswith(
+        "5 measurements"
+    )
 
 
 def test_bench_prints_json_and_writes_files(

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from math import isnan
 
-from realtime_sync.cli.bench.job import delays
+from realtime_sync.cli.bench.job import delay_figures
 
 PROBE = """
 import sys
@@ -26,7 +26,7 @@ def test_a_measured_process_loads_no_telemetry() -> None:
 
 def test_delays_are_summed_up_by_nearest_rank() -> None:
     """The one percentile of the library; what never came is counted."""
-    figures = delays([0.004, 0.001, 0.003, 0.002], 5)
+    figures = delay_figures([0.004, 0.001, 0.003, 0.002], 5)
 
     assert {"p50 ms": 2.0, "p99 ms": 4.0, "max ms": 4.0, "missing": 1.0} == figures
-    assert isnan(delays([], 1)["p50 ms"])
+    assert isnan(delay_figures([], 1)["p50 ms"])

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from realtime_sync.cli.bench import Row, as_csv, as_json, chart, combined, table
-from realtime_sync.cli.bench.report import rows_of
+from realtime_sync.cli.bench.report import bench_rows
 
 FOUND = {
     "ours": [{"cpu us": 10.0}, {"cpu us": 12.0}, {"cpu us": 11.0}],
@@ -19,7 +19,7 @@ FOUND = {
 
 def rows() -> list[Row]:
     """One scenario that all three sides have done."""
-    return rows_of("text & more", FOUND)
+    return bench_rows("text & more", FOUND)
 
 
 def test_a_row_has_medians_and_ratios_of_pairs() -> None:
@@ -34,7 +34,7 @@ def test_a_row_has_medians_and_ratios_of_pairs() -> None:
 
 def test_a_row_without_others_has_no_ratio() -> None:
     """What only we can do is shown all the same."""
-    (row,) = rows_of("alone", {"ours": [{"p99 ms": 2.0}]})
+    (row,) = bench_rows("alone", {"ours": [{"p99 ms": 2.0}]})
 
     assert row.ratio is None
     assert row.floors is None
@@ -49,7 +49,7 @@ def test_table_says_the_spread() -> None:
 def test_runs_are_combined_into_one_table() -> None:
     """The median of each run stands before the spread of all pairs."""
     slower = {**FOUND, "ours": [{"cpu us": 20.0}, {"cpu us": 30.0}]}
-    (row,) = combined([rows(), rows_of("text & more", slower)])
+    (row,) = combined([rows(), bench_rows("text & more", slower)])
 
     assert (18.0, 60.0, 2.0) == (row.ours, row.peer, row.floor)
     assert (6.0, 2.5) == row.runs
@@ -58,7 +58,7 @@ def test_runs_are_combined_into_one_table() -> None:
 
 def test_runs_without_others_are_combined_too() -> None:
     """What only we can do has no ratios to be combined."""
-    alone = rows_of("alone", {"ours": [{"p99 ms": 2.0}]})
+    alone = bench_rows("alone", {"ours": [{"p99 ms": 2.0}]})
     (row,) = combined([alone, alone])
 
     assert (2.0, None, ()) == (row.ours, row.peer, row.runs)
@@ -94,7 +94,7 @@ def test_chart_is_a_picture_with_three_bars() -> None:
 def test_chart_has_room_for_a_row_in_which_the_peer_is_faster() -> None:
     """Its bar and its label stand as large as the others, within the picture."""
     found = {"ours": [{"cpu ms": 3.0}], "peer": [{"cpu ms": 1.0}]}
-    tree = ElementTree.fromstring(chart([*rows(), *rows_of("connect", found)]))
+    tree = ElementTree.fromstring(chart([*rows(), *bench_rows("connect", found)]))
     space = "{http://www.w3.org/2000/svg}"
     room = float(tree.get("width", ""))
     bars = {
@@ -111,6 +111,6 @@ def test_chart_has_room_for_a_row_in_which_the_peer_is_faster() -> None:
 
 def test_chart_leaves_out_what_has_no_peer() -> None:
     """A bar needs something to be compared with."""
-    alone = rows_of("alone", {"ours": [{"cpu us": 2.0}]})
+    alone = bench_rows("alone", {"ours": [{"cpu us": 2.0}]})
 
     assert "rect" not in chart(alone)

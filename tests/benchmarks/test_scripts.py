@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 
-from realtime_sync.cli.bench.scripts import burst, closing, lateness
+from realtime_sync.cli.bench.scripts import (
+    lateness_of_script,
+    scripted_burst,
+    scripted_closing,
+)
 from realtime_sync.transport.frames import MessageReader
 
 
@@ -18,8 +22,8 @@ def last_event(frames: bytes) -> dict[str, object]:
 
 def test_the_end_of_a_paced_stream_tells_how_late_the_server_was() -> None:
     """In an id of the same length: the frames are encoded before."""
-    plain, told = burst("text").closing, closing(0.012345)
+    plain, told = scripted_burst("text").closing, scripted_closing(0.012345)
 
     assert len(plain) == len(told)
     assert "response.done" == last_event(told)["type"]
-    assert 0.012345 == lateness(last_event(told)["event_id"])
+    assert 0.012345 == lateness_of_script(last_event(told)["event_id"])

@@ -13,7 +13,7 @@ from pathlib import Path
 import shtab
 
 from realtime_sync.cli import completion
-from realtime_sync.cli.main import parser
+from realtime_sync.cli.main import command_line_parser
 
 
 def path_of(shell: str) -> Path:
@@ -23,7 +23,7 @@ def path_of(shell: str) -> Path:
 
 def made(shell: str) -> str:
     """What the file of a shell has to hold."""
-    top = parser()
+    top = command_line_parser()
     for action in actions(top):
         named = any(word in (action.metavar or "") for word in ("FILE", "PATH"))
         if named or action.type is Path:

@@ -14,11 +14,16 @@ import pytest
 
 from realtime_sync import Snapshot, connect
 from realtime_sync.cli import main, microphone, tail, transcribe
-from realtime_sync.cli.checks import QUESTIONS, Examination
-from realtime_sync.cli.main import parser
-from realtime_sync.cli.outputs import StreamOutput
+from realtime_sync.cli.checks import QUESTIONS, DoctorExamination
+from realtime_sync.cli.main import command_line_parser
+from realtime_sync.cli.outputs import TranscriptStreamOutput
 from realtime_sync.cli.plain_screen import plain_table
-from realtime_sync.cli.transcripts import Segment, as_srt, as_text, as_vtt
+from realtime_sync.cli.transcripts import (
+    Segment,
+    transcript_srt,
+    transcript_text,
+    transcript_vtt,
+)
 from realtime_sync.protocol.dialects.server_quirks import NULL_PREDECESSORS
 from realtime_sync.protocol.escape import one_line, terminal_text
 from realtime_sync.server import Server
@@ -131,14 +136,14 @@ def test_transcribe_as_json_has_times(
 
 def test_subtitles_are_well_formed() -> None:
     """Hours, no empty lines within a block, nothing that is markup."""
-    assert "One & two\nB & co: a\n\nb --> c\n" == as_text(SEGMENTS)
+    assert "One & two\nB & co: a\n\nb --> c\n" == transcript_text(SEGMENTS)
     assert (
         "1\n00:00:00,000 --> 00:00:01,500\nOne & two\n\n"
         "2\n01:01:01,250 --> 01:01:02,000\nB & co: a b --> c\n"
-    ) == as_srt(SEGMENTS)
-    assert ("01:01:01.250 --> 01:01:02.000\n<v B &amp; co>a b --&gt; c\n") in as_vtt(
-        SEGMENTS
-    )
+    ) == transcript_srt(SEGMENTS)
+    assert (
+        "01:01:01.250 --> 01:01:02.000\n<v B &amp; co>a b --&gt; c\n"
+    ) in transcript_vtt(SEGMENTS)
 
 
 def test_report_is_written_beside_the_recording(log: Path, capsys: Output) -> None:
@@ -232,8 +237,8 @@ def test_tail_follows_until_the_recording_ends(
     growing = tmp_path / "growing.jsonl"
     half = len(text) // 2
     growing.write_bytes(text[:half])
-    options = parser().parse_args(["tail", str(growing), "-f", "--json"])
-    thread = threading.Thread(target=tail.run, args=(options,))
+    options = command_line_parser().parse_args(["tail", str(growing), "-f", "--json"])
+    thread = threading.Thread(target=tail.run_tail, args=(options,))
     thread.start()
     with growing.open("ab") as file:
         file.write(text[half:])
@@ -313,17 +318,17 @@ def test_a_transcript_and_its_problem_are_shown(capsys: Output) -> None:
         ready = done = [Segment(0, 1, EVIL)]
         recognised = 1.0
 
-    output = StreamOutput("txt", sys.stdout)
+    output = TranscriptStreamOutput("txt", sys.stdout)
     output.open(1.0)
     output.finish(Heard(), complete=True)
-    source = transcribe.Source(Path("a"), Path("a\n.wav"))
-    bad = transcribe.Result(source, 1.0, problem=EVIL)
-    assert 1 == transcribe._exit_code([bad], None, False)
+    source = transcribe.SourceToTranscribe(Path("a"), Path("a\n.wav"))
+    bad = transcribe.TranscribeResult(source, 1.0, problem=EVIL)
+    assert 1 == transcribe._transcribe_exit_code([bad], None, False)
     captured = capsys.readouterr()
 
     assert terminal_text(EVIL) + "\n" == captured.out
     assert f"realtime-sync: {one_line(EVIL)}\n" == captured.err
-    shown = plain_table(transcribe.table([bad]))
+    shown = plain_table(transcribe.transcribe_table([bad]))
     assert 1 == shown.count("\n")
     assert one_line(EVIL) in shown
 
@@ -336,7 +341,7 @@ def test_an_error_line_is_one_line_of_text(
     def fail(options: object) -> int:
         raise OSError(1, EVIL, "name\nrealtime-sync: all is well")
 
-    monkeypatch.setattr(tail, "run", fail)
+    monkeypatch.setattr(tail, "run_tail", fail)
     assert 2 == main(["tail"])
     err = capsys.readouterr().err
 
@@ -363,7 +368,7 @@ def test_doctor_names_the_habits_that_a_server_was_caught_at() -> None:
     """In words, as the page on servers has them."""
     habits = frozenset({NULL_PREDECESSORS})
     session = SimpleNamespace(snapshot=Snapshot(habits=habits))
-    exam = Examination(session=session, timeout=1)
+    exam = DoctorExamination(session=session, timeout=1)
     verdict, detail = dict(QUESTIONS)["habits"](exam)
 
     assert "odd" == verdict
@@ -425,7 +430,7 @@ def test_conversation_through_a_microphone(
         def __exit__(self, *exc_info: object) -> None:
             pass
 
-    options = parser().parse_args(["talk", "--mic", "--url", server.url])
+    options = command_line_parser().parse_args(["talk", "--mic", "--url", server.url])
     with audio.Player(heard.extend) as player:
 
         class Loud:
@@ -435,7 +440,7 @@ def test_conversation_through_a_microphone(
             def __exit__(self, *exc_info: object) -> None:
                 pass
 
-        code = microphone.converse(
+        code = microphone.talk_by_microphone(
             server.url, options, microphone=Mic(), speaker=Loud()
         )
 

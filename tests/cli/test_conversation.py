@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from realtime_sync.cli.conversation import GRACE, Conversation
+from realtime_sync.cli.conversation import GRACE, SpokenConversation
 from realtime_sync.cli.latency import COLUMNS
 from realtime_sync.cli.plain_screen import PlainScreen
 from realtime_sync.cli.transcript import LiveTranscript
@@ -48,9 +48,9 @@ def out() -> io.StringIO:
 
 
 @pytest.fixture
-def conversation(wire: Wire, out: io.StringIO) -> Conversation:
+def conversation(wire: Wire, out: io.StringIO) -> SpokenConversation:
     """A conversation on the wire of the test, by its clock."""
-    return Conversation(
+    return SpokenConversation(
         wire,  # type: ignore[arg-type]
         LiveTranscript(PlainScreen(out)),
         clock=lambda: wire.now,
@@ -94,7 +94,7 @@ def heard(wire: Wire, text: str, item_id: str = "u1") -> None:
 
 
 def test_a_turn_takes_what_the_session_says(
-    wire: Wire, conversation: Conversation
+    wire: Wire, conversation: SpokenConversation
 ) -> None:
     """One figure for everybody; the transcript counts from the same moment."""
     ask(wire)
@@ -114,7 +114,7 @@ def test_a_turn_takes_what_the_session_says(
 
 
 def test_a_late_transcript_is_printed_before_its_answer(
-    wire: Wire, conversation: Conversation, out: io.StringIO
+    wire: Wire, conversation: SpokenConversation, out: io.StringIO
 ) -> None:
     """Both sides stand in the order in which they spoke."""
     ask(wire)
@@ -125,7 +125,7 @@ def test_a_late_transcript_is_printed_before_its_answer(
 
 
 def test_a_conversation_is_settled_when_answered_and_transcribed(
-    wire: Wire, conversation: Conversation
+    wire: Wire, conversation: SpokenConversation
 ) -> None:
     """Speech that goes on, an answer or a transcript to come: not settled."""
     settled = [conversation.settled()]
@@ -142,7 +142,7 @@ def test_a_conversation_is_settled_when_answered_and_transcribed(
 
 
 def test_a_transcript_that_never_comes_is_not_waited_for_long(
-    wire: Wire, conversation: Conversation
+    wire: Wire, conversation: SpokenConversation
 ) -> None:
     """Some servers do not transcribe, whatever they were asked."""
     ask(wire)
@@ -153,14 +153,14 @@ def test_a_transcript_that_never_comes_is_not_waited_for_long(
     assert conversation.wait_settled(0)
 
 
-def test_waiting_has_an_end(wire: Wire, conversation: Conversation) -> None:
+def test_waiting_has_an_end(wire: Wire, conversation: SpokenConversation) -> None:
     """A server that says nothing does not hang the command."""
     assert not conversation.wait_settled(0)
     assert not conversation.started
 
 
 def test_a_refused_transcript_settles_too(
-    wire: Wire, conversation: Conversation, out: io.StringIO
+    wire: Wire, conversation: SpokenConversation, out: io.StringIO
 ) -> None:
     """Failure to understand is an answer."""
     ask(wire)
@@ -171,7 +171,9 @@ def test_a_refused_transcript_settles_too(
     assert "(not understood)" in out.getvalue()
 
 
-def test_answers_belong_to_their_turns(wire: Wire, conversation: Conversation) -> None:
+def test_answers_belong_to_their_turns(
+    wire: Wire, conversation: SpokenConversation
+) -> None:
     """Two turns, two answers, in order."""
     ask(wire, "u1")
     answer(wire, "r1")
@@ -184,7 +186,7 @@ def test_answers_belong_to_their_turns(wire: Wire, conversation: Conversation) -
 
 
 def test_a_server_that_speaks_unasked_has_a_turn(
-    wire: Wire, conversation: Conversation
+    wire: Wire, conversation: SpokenConversation
 ) -> None:
     """A greeting is a turn without words of the user, and not what we wait for."""
     answer(wire, "r0")
@@ -194,7 +196,7 @@ def test_a_server_that_speaks_unasked_has_a_turn(
     assert not conversation.settled()
 
 
-def test_complaints_are_kept(wire: Wire, conversation: Conversation) -> None:
+def test_complaints_are_kept(wire: Wire, conversation: SpokenConversation) -> None:
     """They are shown at the end, or as the reason when nothing came."""
     wire.fire("error", error=SimpleNamespace(message="no"))
 

@@ -10,7 +10,7 @@ from urllib.request import urlopen
 import pytest
 
 from realtime_sync.cli import main
-from realtime_sync.cli.main import parser
+from realtime_sync.cli.main import command_line_parser
 from tests.report.recordings import head, spoken_turn
 
 Output = pytest.CaptureFixture[str]
@@ -50,7 +50,7 @@ def test_page_is_served_until_it_is_stopped(
     log: Path, capsys: Output, how: str
 ) -> None:
     """The address is printed; nothing is opened where nobody sits at a terminal."""
-    options = parser().parse_args(["debug", str(log)])
+    options = command_line_parser().parse_args(["debug", str(log)])
     stop = Stop(capsys, how)
     code = options.run(options, stop)
     printed = capsys.readouterr().out
@@ -69,7 +69,7 @@ def test_page_is_opened_in_the_browser_of_whoever_sits_there(
     monkeypatch.setattr("webbrowser.open", opened.append)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     for arguments in (["debug", str(log)], ["debug", str(log), "--no-browser"]):
-        options = parser().parse_args(arguments)
+        options = command_line_parser().parse_args(arguments)
         options.run(options, Stop(capsys, "terminate"))
 
     assert 1 == len(opened) and "/debug?token=" in opened[0]

@@ -8,7 +8,7 @@ import pytest
 
 from realtime_sync import errors
 from realtime_sync.cli import main
-from realtime_sync.cli.failures import explain
+from realtime_sync.cli.failures import explain_failure
 from realtime_sync.server import serve
 
 
@@ -52,12 +52,12 @@ def test_a_failure_is_one_line_and_an_exit_code(
     error: BaseException, code: int, line: str
 ) -> None:
     """Bad input is 2, a conversation that failed is 1."""
-    assert (code, line) == explain(error)
+    assert (code, line) == explain_failure(error)
 
 
 def test_a_bug_keeps_its_traceback() -> None:
     """What nobody expected must not look like bad input."""
-    assert explain(AttributeError("oops"))[0] is None
+    assert explain_failure(AttributeError("oops"))[0] is None
 
 
 @pytest.mark.parametrize(("system", "code"), [("nt", 141), ("posix", 2)])
@@ -67,13 +67,13 @@ def test_a_pipe_that_nobody_reads_is_known_on_windows(
     """It has an error of its own there; that of a file is still that of the file."""
     monkeypatch.setattr("realtime_sync.cli.failures.os.name", system)
 
-    assert code == explain(OSError(errno.EINVAL, "Invalid argument"))[0]
-    assert 2 == explain(OSError(errno.EINVAL, "Invalid argument", "a:b"))[0]
+    assert code == explain_failure(OSError(errno.EINVAL, "Invalid argument"))[0]
+    assert 2 == explain_failure(OSError(errno.EINVAL, "Invalid argument", "a:b"))[0]
 
 
 def test_a_port_in_use_is_explained() -> None:
     """The remedy is an option."""
-    code, line = explain(OSError(errno.EADDRINUSE, "Address already in use"))
+    code, line = explain_failure(OSError(errno.EADDRINUSE, "Address already in use"))
 
     assert 2 == code
     assert "--port" in line

@@ -14,7 +14,7 @@ import pytest
 from realtime_sync import audio, live
 from realtime_sync.cli import live_demo, live_talk, main, server_options
 from realtime_sync.cli.live_view import LiveView
-from realtime_sync.cli.main import parser
+from realtime_sync.cli.main import command_line_parser
 from realtime_sync.cli.plain_screen import PlainScreen
 from realtime_sync.server import Delegate, Server, serve
 from realtime_sync.server.voice import (
@@ -179,7 +179,9 @@ def test_talking_ends_with_the_microphone(
 ) -> None:
     """Or with Ctrl-C; what was billed is told."""
     sound = default_synthesizer().speak("Hello.") + audio.silence(1.0)
-    options = parser().parse_args(["talk", "--mic", *MODEL, "--url", server.url])
+    options = command_line_parser().parse_args(
+        ["talk", "--mic", *MODEL, "--url", server.url]
+    )
 
     @contextmanager
     def microphone() -> Iterator[Iterator[bytes]]:
@@ -190,7 +192,7 @@ def test_talking_ends_with_the_microphone(
         yield blocks()
 
     speaker: Any = nullcontext(Deaf())
-    code = live_talk.converse(
+    code = live_talk.live_conversation(
         server.url, options, microphone=microphone(), speaker=speaker
     )
 
@@ -215,8 +217,10 @@ def test_doctor_examines_a_live_server(fault: str | None, capsys: Output) -> Non
 def test_tail_looks_on_at_a_live_session(capsys: Output) -> None:
     """Until it ends."""
     with serve(agent="echo") as server:
-        options = parser().parse_args(["ask", "-", *MODEL, "--url", server.url])
-        session = server_options.new_live_session(server.url, options, None)
+        options = command_line_parser().parse_args(
+            ["ask", "-", *MODEL, "--url", server.url]
+        )
+        session = server_options.live_session_by_options(server.url, options, None)
         with session:
             assert session.id is not None
             watching = threading.Thread(

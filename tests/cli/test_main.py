@@ -15,7 +15,7 @@ import pytest
 
 from realtime_sync import __version__, audio, on
 from realtime_sync.cli import main, serve
-from realtime_sync.cli.main import parser
+from realtime_sync.cli.main import command_line_parser
 from realtime_sync.server import Failure, Server
 from realtime_sync.server import serve as serve_in_process
 
@@ -239,7 +239,7 @@ def test_a_bug_shows_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(options: argparse.Namespace) -> int:
         raise AttributeError("oops")
 
-    monkeypatch.setattr("realtime_sync.cli.ask.run", broken)
+    monkeypatch.setattr("realtime_sync.cli.ask.run_ask", broken)
 
     with pytest.raises(AttributeError):
         main(["ask", "Hello"])
@@ -247,8 +247,10 @@ def test_a_bug_shows_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def serving(stop: threading.Event) -> int:
     """Run ``serve`` as the command line would, but for the way it ends."""
-    options = parser().parse_args(["serve", "--agent", "echo", "--port", "0"])
-    return serve.run(options, stop)
+    options = command_line_parser().parse_args(
+        ["serve", "--agent", "echo", "--port", "0"]
+    )
+    return serve.run_serve(options, stop)
 
 
 def test_serve_says_where_and_ends(capsys: Output) -> None:
@@ -287,13 +289,12 @@ def test_ctrl_c_is_one_line_even_before_the_command_begins(
 ) -> None:
     """Making the parser takes a moment, too."""
 
-    class Interrupted:
-        def add(self, commands: object) -> None:
-            raise KeyboardInterrupt
+    def interrupted(commands: object) -> None:
+        raise KeyboardInterrupt
 
     # The package has a function of the same name.
     module = sys.modules["realtime_sync.cli.main"]
-    monkeypatch.setattr(module, "COMMANDS", (Interrupted(),))
+    monkeypatch.setattr(module, "COMMANDS", (interrupted,))
 
     assert 130 == main(arguments)
     assert "realtime-sync: interrupted\n" == one_line(capsys)

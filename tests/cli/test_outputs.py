@@ -11,11 +11,11 @@ import pytest
 from attrs import define
 
 from realtime_sync.cli.outputs import (
-    FileOutput,
-    StreamOutput,
-    file_outputs,
-    names,
-    read_part,
+    TranscriptFileOutput,
+    TranscriptStreamOutput,
+    read_transcript_part,
+    transcript_file_names,
+    transcript_file_outputs,
 )
 from realtime_sync.cli.transcripts import Segment
 from realtime_sync.errors import ConfigurationError
@@ -63,7 +63,9 @@ def test_no_two_transcripts_have_one_name(
     audio: list[str], folder: str | None, expected: list[str]
 ) -> None:
     """Not by their endings, folders, capitals or accents, on any file system."""
-    found = names([Path(each) for each in audio], "txt", folder and Path(folder))
+    found = transcript_file_names(
+        [Path(each) for each in audio], "txt", folder and Path(folder)
+    )
 
     assert [Path(each) for each in expected] == found
 
@@ -76,7 +78,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 def test_turns_are_written_as_they_come_and_in_their_order(tmp_path: Path) -> None:
     """A turn that is understood late goes between those that are there already."""
-    output = FileOutput("txt", tmp_path / "a.txt")
+    output = TranscriptFileOutput("txt", tmp_path / "a.txt")
     output.open(9.0)
     output.update(Heard([ONE], [ONE]), [ONE])
     first = lines(output.part)
@@ -94,7 +96,7 @@ def test_turns_are_written_as_they_come_and_in_their_order(tmp_path: Path) -> No
 
 def interrupted(path: Path, *heard: Heard, tail: str = "") -> None:
     """Leave a part behind, as an attempt does that does not come to its end."""
-    output = FileOutput("txt", path)
+    output = TranscriptFileOutput("txt", path)
     output.open(9.0)
     known: list[Segment] = []
     for each in heard:
@@ -113,12 +115,12 @@ def test_what_was_recognised_is_gone_on_from(tmp_path: Path, tail: str) -> None:
     """Up to the first gap, also where a line was cut off when everything ended."""
     target = tmp_path / "a.txt"
     interrupted(target, Heard([ONE], [ONE]), Heard([ONE], [ONE, THREE]), tail=tail)
-    output = FileOutput("txt", target, resume=True)
+    output = TranscriptFileOutput("txt", target, resume=True)
     kept = output.open(9.0)
     heard = Heard([ONE, TWO], [ONE, TWO])
     output.update(heard, [TWO])
     output.finish(heard, complete=False)
-    again = read_part(output.part, 9.0)
+    again = read_transcript_part(output.part, 9.0)
 
     assert ([ONE], 2.0) == (kept.segments, kept.until)
     assert ([ONE, TWO], 3.0) == (again.segments, again.until)
@@ -129,7 +131,7 @@ def test_an_attempt_that_fails_at_once_loses_nothing(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"
     interrupted(target, Heard([], [TWO]))
     before = target.with_name("a.txt.part").read_text(encoding="utf-8")
-    output = FileOutput("txt", target, resume=True)
+    output = TranscriptFileOutput("txt", target, resume=True)
     kept = output.open(9.0)
     found = output.finish(Heard([], kept.segments), complete=False)
 
@@ -155,7 +157,7 @@ def test_a_part_of_something_else_is_refused(tmp_path: Path, content: str) -> No
     part.write_text(content, encoding="utf-8")
 
     with pytest.raises(ConfigurationError, match="a.txt.part is"):
-        FileOutput("txt", target, resume=True).open(9.0)
+        TranscriptFileOutput("txt", target, resume=True).open(9.0)
     assert content == part.read_text(encoding="utf-8")
 
 
@@ -163,8 +165,8 @@ def test_a_transcript_that_is_there_is_finished(tmp_path: Path) -> None:
     """Where one goes on, and nowhere else."""
     target = tmp_path / "a.txt"
     target.write_text("mine", encoding="utf-8")
-    (resumed,) = file_outputs("txt", [target], [], resume=True)
-    (forced,) = file_outputs("txt", [target], [], force=True)
+    (resumed,) = transcript_file_outputs("txt", [target], [], resume=True)
+    (forced,) = transcript_file_outputs("txt", [target], [], force=True)
 
     assert (target, None) == (resumed.finished, forced.finished)
 
@@ -177,12 +179,12 @@ def test_an_interrupted_attempt_to_overwrite_is_gone_on_from(
     target = tmp_path / "a.txt"
     target.write_text("old", encoding="utf-8")
     for options in [{"force": True}, {"resume": True}][:times]:
-        (output,) = file_outputs("txt", [target], [], **options)
+        (output,) = transcript_file_outputs("txt", [target], [], **options)
         output.open(9.0)
         output.update(Heard([ONE], [ONE]), [ONE])
         output.finish(Heard([ONE], [ONE]), complete=False)
     before = target.read_text(encoding="utf-8")
-    (output,) = file_outputs("txt", [target], [], resume=True)
+    (output,) = transcript_file_outputs("txt", [target], [], resume=True)
     went_on = output.finished is None
     kept = output.open(9.0)
     written = output.finish(Heard([ONE, TWO], [ONE, TWO]), complete=True)
@@ -199,12 +201,12 @@ def test_a_file_that_came_after_an_interrupted_attempt_is_left(
 ) -> None:
     """Nobody said that this one may be overwritten."""
     target = tmp_path / "a.txt"
-    (output,) = file_outputs("txt", [target], [], force=force)
+    (output,) = transcript_file_outputs("txt", [target], [], force=force)
     output.open(9.0)
     output.update(Heard([ONE], [ONE]), [ONE])
     output.finish(Heard([ONE], [ONE]), complete=False)
     target.write_text("mine", encoding="utf-8")
-    (resumed,) = file_outputs("txt", [target], [], resume=True)
+    (resumed,) = transcript_file_outputs("txt", [target], [], resume=True)
 
     assert target == resumed.finished
 
@@ -213,7 +215,7 @@ def test_a_file_that_came_after_an_interrupted_attempt_is_left(
 def test_a_stream_has_each_turn_once(form: str) -> None:
     """What is printed cannot be moved: a turn waits for those before it."""
     out = io.StringIO()
-    output = StreamOutput(form, out)
+    output = TranscriptStreamOutput(form, out)
     output.open(9.0)
     output.update(Heard([ONE], [ONE, THREE]), [ONE, THREE])
     early = out.getvalue()
@@ -227,7 +229,7 @@ def test_a_stream_has_each_turn_once(form: str) -> None:
 def test_a_name_that_is_taken_meanwhile_is_left_alone(tmp_path: Path) -> None:
     """Somebody else's file is as safe at the end as at the beginning."""
     target = tmp_path / "a.txt"
-    (output,) = file_outputs("txt", [target], [])
+    (output,) = transcript_file_outputs("txt", [target], [])
     output.open(9.0)
     output.update(Heard([ONE], [ONE]), [ONE])
     target.write_text("mine", encoding="utf-8")
@@ -240,11 +242,11 @@ def test_a_name_that_is_taken_meanwhile_is_left_alone(tmp_path: Path) -> None:
 
 def test_half_a_character_does_not_cost_the_text(tmp_path: Path) -> None:
     """JSON can hold what UTF-8 cannot."""
-    output = FileOutput("txt", tmp_path / "a.txt")
+    output = TranscriptFileOutput("txt", tmp_path / "a.txt")
     output.open(9.0)
     heard = [Segment(0, 1, "bad \ud800"), TWO]
     output.update(Heard(heard, heard), heard)
-    part = read_part(output.part, 9.0)
+    part = read_transcript_part(output.part, 9.0)
     output.finish(Heard(heard, heard), complete=True)
     written = (tmp_path / "a.txt").read_text(encoding="utf-8")
 
@@ -257,7 +259,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     real, link = tmp_path / "real.txt", tmp_path / "link.txt"
     real.write_text("old", encoding="utf-8")
     link.symlink_to(real)
-    (output,) = file_outputs("txt", [link], [], force=True)
+    (output,) = transcript_file_outputs("txt", [link], [], force=True)
     output.open(9.0)
     output.finish(Heard([ONE], [ONE]), complete=True)
 
@@ -272,7 +274,7 @@ def test_the_audio_is_never_overwritten(tmp_path: Path) -> None:
     link.symlink_to(audio)
     for target in (audio, link):
         with pytest.raises(ConfigurationError, match="is the audio"):
-            file_outputs("txt", [target], [audio], force=True)
+            transcript_file_outputs("txt", [target], [audio], force=True)
 
 
 def test_what_cannot_be_written_is_found_before_the_work(tmp_path: Path) -> None:
@@ -281,8 +283,8 @@ def test_what_cannot_be_written_is_found_before_the_work(tmp_path: Path) -> None
     (tmp_path / "file").touch()
     for bad in ("folder.txt", "file/a.txt", "n" * 252 + ".txt"):
         with pytest.raises((OSError, ConfigurationError)):
-            file_outputs("txt", [tmp_path / bad], [], force=True)
-    file_outputs("txt", [tmp_path / "new" / "a.txt"], [], force=False)
+            transcript_file_outputs("txt", [tmp_path / bad], [], force=True)
+    transcript_file_outputs("txt", [tmp_path / "new" / "a.txt"], [], force=False)
 
     assert {"folder.txt", "file", "new"} == {each.name for each in tmp_path.iterdir()}
     assert [] == list((tmp_path / "new").iterdir())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from realtime_sync.cli.plain_screen import PlainScreen
-from realtime_sync.cli.progress import Work
+from realtime_sync.cli.progress import WorkProgress
 from realtime_sync.cli.screen import Progress
 
 
@@ -25,7 +25,7 @@ def test_time_left_is_told_from_the_seconds_that_were_dealt_with() -> None:
     """Not from bytes that were sent, and not before anything can be told."""
     now = 100.0
     screen = Seen()
-    work = Work(screen, [60.0, 30.0, 10.0], clock=lambda: now)
+    work = WorkProgress(screen, [60.0, 30.0, 10.0], clock=lambda: now)
     work.begin(0, "a")
     first = screen.now
     now += 2
@@ -43,7 +43,7 @@ def test_what_was_done_before_took_no_time() -> None:
     """Files that are complete, and the beginning of one that was interrupted."""
     now = 0.0
     screen = Seen()
-    work = Work(screen, [60.0, 40.0], clock=lambda: now)
+    work = WorkProgress(screen, [60.0, 40.0], clock=lambda: now)
     work.skip(0)
     work.begin(1, "b", 20.0)
     now += 5

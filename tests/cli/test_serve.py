@@ -17,7 +17,7 @@ import requests
 import websocket
 
 from realtime_sync.cli import main
-from realtime_sync.cli.main import parser
+from realtime_sync.cli.main import command_line_parser
 
 
 class Stop:
@@ -48,7 +48,7 @@ def test_turns_are_printed_until_it_is_stopped(
     file.write_text('{"replies": [{"say": "Good day."}]}')
     agent, fault = f"scripted:{file}", "unknown_fields"
     arguments = ["serve", "--agent", agent, "--port", "0", "--fault", fault]
-    options = parser().parse_args(arguments)
+    options = command_line_parser().parse_args(arguments)
     stop = Stop(capsys)
     code = options.run(options, stop)
     printed = capsys.readouterr().out
@@ -90,7 +90,7 @@ def test_live_turns_are_printed_too(
     """The same scenario answers both protocols on the same port."""
     file = tmp_path / "s.json"
     file.write_text('{"replies": [{"say": "Good day."}]}')
-    options = parser().parse_args(
+    options = command_line_parser().parse_args(
         ["serve", "--agent", f"scripted:{file}", "--port", "0"]
     )
     options.run(options, LiveStop(capsys))
@@ -103,7 +103,7 @@ def test_live_turns_are_printed_too(
 def test_quiet_prints_no_turns(capsys: pytest.CaptureFixture[str]) -> None:
     """Only where it listens."""
     arguments = ["serve", "--agent", "echo", "--port", "0", "--quiet"]
-    options = parser().parse_args(arguments)
+    options = command_line_parser().parse_args(arguments)
     options.run(options, Stop(capsys))
 
     assert "hello" not in capsys.readouterr().out
@@ -174,7 +174,7 @@ def test_other_hosts_and_pages_come_in_when_allowed(
             answers.append(answer.status_code)
 
     command = ["serve", "--agent", "echo", "--port", "0", *arguments]
-    options = parser().parse_args(command)
+    options = command_line_parser().parse_args(command)
     options.run(options, Page())
 
     assert [status] == answers

@@ -17,9 +17,12 @@ from realtime_sync.cli.screen import (
     Progress,
     Status,
     Table,
-    clock,
+    screen_clock,
 )
-from realtime_sync.cli.terminal import open_screen, open_side_screen
+from realtime_sync.cli.terminal import (
+    open_side_screen_of_terminal,
+    open_terminal_screen,
+)
 
 from .emulator import Terminal
 
@@ -54,7 +57,7 @@ def test_a_pipe_has_lines_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> N
     """No status, no asides, no control characters."""
     out = io.StringIO()
     monkeypatch.setattr(sys, "stdout", out)
-    with open_screen() as screen:
+    with open_terminal_screen() as screen:
         screen.status(Status("thinking", -20.0))
         screen.aside("for who looks on")
         screen.line("hello", USER)
@@ -69,7 +72,7 @@ def test_a_pipe_has_lines_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_terminal_has_a_live_view(opened: Opened) -> None:
     """The status stays below what is said, and is gone at the end."""
     stdout = opened()
-    with open_screen() as screen:
+    with open_terminal_screen() as screen:
         screen.status(Status("thinking", note="1 s"))
         screen.line("What is the capital of Peru, and of Chile?", USER)
         screen.add("Lima", SERVER)
@@ -91,7 +94,7 @@ def test_words_are_wrapped_as_they_come(columns: int, opened: Opened) -> None:
     """No word is lost, doubled or cut, whatever the pieces and the width."""
     terminal = opened(columns)
     said = " ".join(f"word{number}" for number in range(60))
-    with open_screen() as screen:
+    with open_terminal_screen() as screen:
         screen.status(Status("speaking", -10.0))
         for at in range(0, len(said), 7):
             screen.add(said[at : at + 7], SERVER)
@@ -107,7 +110,7 @@ def test_words_are_wrapped_as_they_come(columns: int, opened: Opened) -> None:
 def test_odd_words_are_shown_whole(word: str, opened: Opened) -> None:
     """Longer than a row, twice as wide as others, or nothing but room."""
     stdout = opened()
-    with open_screen() as screen:
+    with open_terminal_screen() as screen:
         screen.add(word, SERVER)
         screen.add(word, SERVER)
     shown = "".join("".join(stdout.shown).split())
@@ -121,7 +124,7 @@ def test_what_a_server_says_is_neither_obeyed_nor_markup(
 ) -> None:
     """It is shown as it came, without colours that it asks for."""
     stdout = opened(100)
-    with open_screen() as screen:
+    with open_terminal_screen() as screen:
         getattr(screen, method)(EVIL, NOTE)
         screen.status(Status("thinking", note=EVIL))
         screen.status(Progress(EVIL, 1, 2, 1, 2))
@@ -139,7 +142,7 @@ def test_a_terminal_of_few_letters_has_a_live_view_too(
 ) -> None:
     """Everything that is drawn can be encoded, and rows are not too long for it."""
     terminal = opened(40, encoding)
-    with open_screen() as screen:
+    with open_terminal_screen() as screen:
         screen.status(Status("listening", -20.0, "日本語"))
         screen.line("say 日本語 now " * 3, USER)
         screen.table(Table([("a", "left")], [["日本"]], title="日"))
@@ -158,7 +161,7 @@ def test_no_color_has_no_colours(
     colours = {}
     for name in ("", "1"):
         monkeypatch.setenv("NO_COLOR", name)
-        with open_screen() as screen:
+        with open_terminal_screen() as screen:
             screen.line("hello", USER)
         colours[name] = "\x1b[1;36m" in stdout.getvalue()
         stdout.truncate(0)
@@ -172,7 +175,7 @@ def test_a_terminal_that_cannot_move_its_cursor_has_lines(
     """Such as that of an editor."""
     stdout = opened()
     monkeypatch.setenv("TERM", "dumb")
-    with open_screen() as screen:
+    with open_terminal_screen() as screen:
         screen.line("hello", USER)
 
     assert "you     hello\n" == stdout.getvalue()
@@ -184,7 +187,7 @@ def test_without_rich_a_terminal_has_lines(
     """Whoever installed no extra can still ask."""
     stdout = opened()
     monkeypatch.setitem(sys.modules, "realtime_sync.cli.live_screen", None)
-    with open_screen() as screen:
+    with open_terminal_screen() as screen:
         screen.line("hello", USER)
 
     assert "you     hello\n" == stdout.getvalue()
@@ -210,7 +213,7 @@ def test_json_leaves_the_standard_output_to_programs(
     stdout = opened()
     err = Terminal()
     monkeypatch.setattr(sys, "stderr", err)
-    with open_screen(json=True) as screen:
+    with open_terminal_screen(json=True) as screen:
         screen.line("hello", USER)
 
     assert ("", "you     hello\n") == (stdout.getvalue(), err.getvalue())
@@ -235,7 +238,7 @@ def test_progress_is_shown_on_the_terminal_that_there_is(
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(sys, "stderr", err)
     monkeypatch.setenv("TERM", "xterm")
-    with open_screen() as screen, open_side_screen(screen) as side:
+    with open_terminal_screen() as screen, open_side_screen_of_terminal(screen) as side:
         side.status(Progress("a.wav", 1, 2, 1, 1))
     drawn = ["50%" in each.getvalue() for each in (out, err)]
 
@@ -256,7 +259,7 @@ def test_progress_is_as_wide_as_the_terminal(
 ) -> None:
     """What is most telling stays, and a bar of some length."""
     terminal = opened(columns)
-    with open_screen() as screen:
+    with open_terminal_screen() as screen:
         screen.status(Progress("x" * 100, 410, 1640, 2, 14, 200))
         name, bar = terminal.shown
 
@@ -271,7 +274,7 @@ def test_what_is_drawn_leaves_room_for_an_interrupt(
 ) -> None:
     """A terminal echoes it behind the last row; broken, it could not be erased."""
     terminal = opened(columns)
-    with open_screen() as screen:
+    with open_terminal_screen() as screen:
         screen.status(Status("speaking", -3.0, "word " * 40))
         (row,) = terminal.shown
 
@@ -288,7 +291,7 @@ def test_a_table_fits_into_a_narrow_terminal(opened: Opened) -> None:
     stdout = opened()
     titles = ("turn", "turn found", "transcript", "first audio", "done")
     row = ["1", "250", "300", "400", "2000"]
-    with open_screen() as screen:
+    with open_terminal_screen() as screen:
         screen.table(Table([(title, "right") for title in titles], [row]))
     rows = stdout.shown
 
@@ -301,7 +304,7 @@ def test_a_failure_leaves_the_terminal_as_it_was(opened: Opened) -> None:
     """The cursor is shown again, and what was said stays."""
     stdout = opened()
     with pytest.raises(KeyboardInterrupt):
-        with open_screen() as screen:
+        with open_terminal_screen() as screen:
             screen.add("half a sen", SERVER)
             screen.status(Status("speaking"))
             raise KeyboardInterrupt
@@ -314,7 +317,7 @@ def test_whole_lines_are_written_above_the_status(opened: Opened) -> None:
     """They are as long as they are, so that they can be copied."""
     stdout = opened()
     text = "word " * 20 + "\n[b]two[/b]\n"
-    with open_screen() as screen:
+    with open_terminal_screen() as screen:
         screen.status(Status("listening"))
         screen.write(text)
         screen.flush()
@@ -336,4 +339,6 @@ def test_lines_go_to_the_stream_that_is_given() -> None:
 
 def test_a_clock_has_hours_where_there_are_any() -> None:
     """As one reads it."""
-    assert ["0:00", "4:05", "1:00:00"] == [clock(each) for each in (0.2, 245, 3600)]
+    assert ["0:00", "4:05", "1:00:00"] == [
+        screen_clock(each) for each in (0.2, 245, 3600)
+    ]

@@ -14,7 +14,7 @@ import pytest
 
 from realtime_sync import audio
 from realtime_sync.cli import main
-from realtime_sync.cli.outputs import FileOutput, Found
+from realtime_sync.cli.outputs import FoundTranscript, TranscriptFileOutput
 from realtime_sync.cli.transcripts import Segment
 from realtime_sync.server import Server, serve
 from realtime_sync.server.agents.echo import Echo
@@ -269,15 +269,17 @@ def test_ctrl_c_keeps_what_was_recognised(
     (meeting.parent / "next.wav").write_bytes(meeting.read_bytes())
     part = meeting.with_name("meeting.txt.part")
     seen: list[str] = []
-    update = FileOutput.update
+    update = TranscriptFileOutput.update
 
-    def pressed(output: FileOutput, found: Found, new: Sequence[Segment]) -> None:
+    def pressed(
+        output: TranscriptFileOutput, found: FoundTranscript, new: Sequence[Segment]
+    ) -> None:
         update(output, found, new)
         if 2 == len(found.done) and not seen:
             seen.append(part.read_text(encoding="utf-8"))
             _thread.interrupt_main()
 
-    monkeypatch.setattr(FileOutput, "update", pressed)
+    monkeypatch.setattr(TranscriptFileOutput, "update", pressed)
     code = main(["transcribe", str(meeting.parent), "--url", forgetful.url])
     out, err = capsys.readouterr()
 

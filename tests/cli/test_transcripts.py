@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from realtime_sync import connect
-from realtime_sync.cli.transcripts import FORMATS, Segment, Segments
+from realtime_sync.cli.transcripts import FORMATS, Segment, TranscriptSegments
 from realtime_sync.testing import MemoryTransport
 
 TRANSCRIPTION = "conversation.item.input_audio_transcription"
@@ -21,7 +21,9 @@ class Heard:
         self.new: list[Segment] = []
         self.transport = MemoryTransport()
         self.session = connect("m", transport=self.transport, dispatch="inline")
-        self.segments = Segments(self.session, length, self.new.extend, **options)
+        self.segments = TranscriptSegments(
+            self.session, length, self.new.extend, **options
+        )
 
     def turn(self, item: str, start: float, end: float | None) -> None:
         """Find a turn; without an end, it is committed only."""

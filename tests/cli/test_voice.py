@@ -12,7 +12,7 @@ import pytest
 
 from realtime_sync import audio
 from realtime_sync.cli import main
-from realtime_sync.cli.main import parser
+from realtime_sync.cli.main import command_line_parser
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.server.voice import default_recognizer, normal_words, word_error_rate
 
@@ -75,7 +75,7 @@ def are_commands(steps: str) -> bool:
     page, *commands = [line.strip() for line in steps.splitlines()[1::2]]
     typed = [shlex.split(command) for command in commands]
     return Path(page).is_file() and all(
-        name == "realtime-sync" and parser().parse_args(rest).run
+        name == "realtime-sync" and command_line_parser().parse_args(rest).run
         for name, *rest in typed
     )
 

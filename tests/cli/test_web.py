@@ -11,8 +11,8 @@ import websocket
 
 from realtime_sync import live, open_sessions
 from realtime_sync.cli import main
-from realtime_sync.cli.main import parser
-from realtime_sync.cli.web import talk
+from realtime_sync.cli.main import command_line_parser
+from realtime_sync.cli.web import talk_on_web_page
 from realtime_sync.server import serve
 
 
@@ -37,7 +37,9 @@ def test_page_is_served_at_the_address_that_is_printed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """With its token, until the command is ended; then there is nothing."""
-    options = parser().parse_args(["web", "--url", "http://127.0.0.1:1/v1"])
+    options = command_line_parser().parse_args(
+        ["web", "--url", "http://127.0.0.1:1/v1"]
+    )
     visitor = Visitor(capsys)
 
     assert 0 == options.run(options, visitor)
@@ -50,14 +52,14 @@ def test_page_is_served_at_the_address_that_is_printed(
 
 def test_talk_opens_the_page_in_the_browser(capsys: pytest.CaptureFixture[str]) -> None:
     """The address that is printed, for whoever wants another browser."""
-    options = parser().parse_args(["talk", "--browser"])
+    options = command_line_parser().parse_args(["talk", "--browser"])
     visitor, shown = Visitor(capsys), []
 
     def show(url: str) -> bool:
         shown.append(url)
         return True
 
-    assert 0 == talk("http://127.0.0.1:1/v1", options, visitor, show)
+    assert 0 == talk_on_web_page("http://127.0.0.1:1/v1", options, visitor, show)
     assert [visitor.url] == shown
 
 
@@ -84,7 +86,7 @@ def test_page_of_a_live_session_answers_what_is_handed_on(
     """As the terminal does: there is no program here that could look anything up."""
     with serve(agent="echo", port=0) as server:
         arguments = ["web", "--model", "gpt-live-1", "--url", server.url]
-        options = parser().parse_args(arguments)
+        options = command_line_parser().parse_args(arguments)
         visitor = Talker(capsys)
 
         assert 0 == options.run(options, visitor)
@@ -95,11 +97,13 @@ def test_page_of_a_live_session_answers_what_is_handed_on(
 
 def test_without_a_browser_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     """On a machine without a screen, for example."""
-    options = parser().parse_args(["talk", "--browser"])
+    options = command_line_parser().parse_args(["talk", "--browser"])
     stop = threading.Event()
     stop.set()
 
-    assert 0 == talk("http://127.0.0.1:1/v1", options, stop, lambda url: False)
+    assert 0 == talk_on_web_page(
+        "http://127.0.0.1:1/v1", options, stop, lambda url: False
+    )
     assert "no browser could be opened" in capsys.readouterr().err
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from realtime_sync import ReconnectPolicy, Session, connect
-from realtime_sync.cli.serve import agent_of
+from realtime_sync.cli.serve import agent_to_serve
 from realtime_sync.errors import CommandRejected, ConnectionLost
 from realtime_sync.server import serve
 from realtime_sync.testing import (
@@ -77,7 +77,7 @@ def test_command_line_form_serves_a_recording(tmp_path: Path) -> None:
     """``serve --agent cassette:FILE`` says it by name."""
     path = tmp_path / "a.jsonl"
     record(path, lambda session: session.ask("Hello"))
-    with serve(agent=agent_of(f"cassette:{path}")) as server:
+    with serve(agent=agent_to_serve(f"cassette:{path}")) as server:
         with connect("gpt-realtime", base_url=server.url, timeout=5) as session:
             assert "Hello" == session.ask("Hello").text
 
@@ -85,7 +85,7 @@ def test_command_line_form_serves_a_recording(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["echo", "scripted:a.json", "cassette:", "cassette"])
 def test_other_names_are_left_to_the_server(name: str) -> None:
     """It knows its own agents, and complains about what is none."""
-    assert name == agent_of(name)
+    assert name == agent_to_serve(name)
 
 
 def test_ids_of_the_client_are_put_in_the_place_of_the_recorded(

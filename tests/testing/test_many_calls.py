@@ -16,7 +16,7 @@ import pytest
 
 from realtime_sync import RealtimeClient, Threads
 from realtime_sync.audio.telephony import TWILIO, CallBridge
-from realtime_sync.testing.carrier_lines import TwilioLine
+from realtime_sync.testing.carrier_lines import TwilioCarrierLine
 
 CALLS = 60
 WORDS = "what is said takes sixty milliseconds a letter, " * 5
@@ -85,7 +85,7 @@ class Line:
 @pytest.mark.deep
 def test_sixty_calls_at_once(elsewhere: str) -> None:
     """Each speaks and hears at the same time; none waits for another."""
-    caller, lines = TwilioLine(), [Line() for _ in range(CALLS)]
+    caller, lines = TwilioCarrierLine(), [Line() for _ in range(CALLS)]
     piece = caller.caller(b"\xff" * 160)
     over = threading.Event()
     with ExitStack() as stack:

@@ -11,15 +11,23 @@ from contextlib import suppress
 from math import nan
 from typing import Any
 
-from .job import Delays, Figures, Job, Meter, resident_kib, settle, shared_figures
-from .scripts import lateness
+from .job import (
+    CpuMeter,
+    DelaysOfJob,
+    Figures,
+    Job,
+    many_sessions_figures,
+    resident_kib,
+    settle_before_measuring,
+)
+from .scripts import lateness_of_script
 
 _LATEST = 60.0
 """Seconds after the last event in which all must have come."""
 _COMMIT = {"type": "input_audio_buffer.commit"}
 
 
-def shared_sessions(job: Job) -> Figures:
+def asyncio_sessions(job: Job) -> Figures:
     """Many sessions in one event loop, each with a task that reads its events."""
     return asyncio.run(_measure(job))
 
@@ -41,14 +49,14 @@ async def _measure(job: Job) -> Figures:
     first = await connect()
     before = resident_kib()
     await first.close()
-    seen = [Delays() for _ in range(job.sessions)]
+    seen = [DelaysOfJob() for _ in range(job.sessions)]
     opened = [await connect() for _ in seen]
     memory = (resident_kib() - before) / job.sessions
-    settle(job)
+    settle_before_measuring(job)
     if job.arrangement.endswith("frozen"):
         gc.collect()
         gc.freeze()
-    meter = Meter()
+    meter = CpuMeter()
     meter.start()
     tasks = [
         asyncio.ensure_future(_read(connection, each))
@@ -64,15 +72,15 @@ async def _measure(job: Job) -> Figures:
         task.cancel()
     late = await asyncio.gather(*tasks, return_exceptions=True)
     told = [each for each in late if isinstance(each, float)]
-    figures = shared_figures(job, seen, meter, memory, max(told, default=nan))
+    figures = many_sessions_figures(job, seen, meter, memory, max(told, default=nan))
     return {**figures, "threads": float(threading.active_count())}
 
 
-async def _read(connection: Any, seen: Delays) -> float:
+async def _read(connection: Any, seen: DelaysOfJob) -> float:
     """Read to the end, which tells how late the server was."""
     async for event in connection:
         if event.type == "response.output_text.delta":
             seen.note(event)
         elif event.type == "response.done":
-            return lateness(event.event_id)
+            return lateness_of_script(event.event_id)
     raise ConnectionError("the connection ended too early")

@@ -13,7 +13,7 @@ import sys
 from .job import Job, forget_speed_modules, keep_to_one_core
 
 
-def main() -> None:
+def measure_job() -> None:
     """Do the job of the command line."""
     job = Job(**json.loads(sys.argv[1]))
     if job.plain:
@@ -25,4 +25,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    measure_job()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from . import Row, Scenario
 
 
-def add(commands: Commands) -> None:
+def add_bench_command(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "bench",
@@ -30,13 +30,13 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument(
         "--pairs",
-        type=_count,
+        type=_pair_count,
         default=5,
         help="how often each client has its turn (default: %(default)s)",
     )
     parser.add_argument(
         "--scale",
-        type=_share,
+        type=_scale_of_bench,
         default=1.0,
         help="share of the events, such as 0.1 (default: %(default)s)",
     )
@@ -48,7 +48,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument(
         "--runs",
-        type=_count,
+        type=_pair_count,
         default=1,
         help="how often all of it is done (default: %(default)s)",
     )
@@ -59,14 +59,14 @@ def add(commands: Commands) -> None:
         metavar="NAME",
         help="write NAME.csv, NAME.json and NAME.svg, a picture",
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run_bench)
 
 
-def run(options: argparse.Namespace) -> int:
+def run_bench(options: argparse.Namespace) -> int:
     """Run the command."""
     from . import as_json, combined, measure, table
 
-    chosen = _chosen(options.names)
+    chosen = _chosen_scenarios(options.names)
     runs = [
         measure(
             chosen,
@@ -80,12 +80,12 @@ def run(options: argparse.Namespace) -> int:
     ]
     rows = combined(runs)
     if options.out is not None:
-        _write(rows, options.out)
+        _write_bench_report(rows, options.out)
     print(as_json(rows) if options.json else table(rows))
     return 0
 
 
-def _chosen(names: Sequence[str]) -> list[Scenario]:
+def _chosen_scenarios(names: Sequence[str]) -> list[Scenario]:
     from ...errors import ConfigurationError
     from . import SCENARIOS
 
@@ -100,7 +100,7 @@ def _chosen(names: Sequence[str]) -> list[Scenario]:
     return chosen
 
 
-def _write(rows: Sequence[Row], name: Path) -> None:
+def _write_bench_report(rows: Sequence[Row], name: Path) -> None:
     from . import as_csv, as_json, chart
 
     name.with_suffix(".csv").write_text(as_csv(rows), encoding="utf-8")
@@ -108,14 +108,14 @@ def _write(rows: Sequence[Row], name: Path) -> None:
     name.with_suffix(".svg").write_text(chart(rows), encoding="utf-8")
 
 
-def _count(text: str) -> int:
+def _pair_count(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
     return value
 
 
-def _share(text: str) -> float:
+def _scale_of_bench(text: str) -> float:
     value = float(text)
     if not 0 < value <= 100:
         raise argparse.ArgumentTypeError("must be more than 0 and at most 100")

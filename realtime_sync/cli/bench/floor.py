@@ -13,15 +13,15 @@ from collections.abc import Callable
 from typing import Any
 
 from ...types import JsonObject
-from .job import Figures, Job, Meter
+from .job import CpuMeter, Figures, Job
 from .scripts import PCM_20_MS
-from .wire import masked_frame, read_head, request
+from .wire import masked_frame, read_http_head, upgrade_request
 
 _CHUNK = 1 << 16
 _COMMIT = masked_frame(b'{"type":"input_audio_buffer.commit"}')
 
 
-def _codecs(plain: bool) -> tuple[Callable[[Any], Any], Any]:
+def _floor_codecs(plain: bool) -> tuple[Callable[[Any], Any], Any]:
     if not plain:
         try:
             import orjson
@@ -35,21 +35,21 @@ def _codecs(plain: bool) -> tuple[Callable[[Any], Any], Any]:
     return json.loads, base64
 
 
-def _connect(job: Job) -> Any:
+def _connect_bare_socket(job: Job) -> Any:
     sock: socket.socket = socket.create_connection(("127.0.0.1", job.port))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     context = job.tls()
     if context is not None:
         sock = context.wrap_socket(sock, server_hostname="127.0.0.1")
-    sock.sendall(request(f"/v1/realtime?model={job.model}"))
-    read_head(sock)
+    sock.sendall(upgrade_request(f"/v1/realtime?model={job.model}"))
+    read_http_head(sock)
     return sock
 
 
-def stream(job: Job) -> Figures:
+def floor_stream(job: Job) -> Figures:
     """A stream of deltas of one kind to one function, after a warm-up."""
-    loads, codec = _codecs(job.plain)
-    meter, heard = Meter(), 0
+    loads, codec = _floor_codecs(job.plain)
+    meter, heard = CpuMeter(), 0
 
     def taken(event: object) -> None:
         nonlocal heard
@@ -61,18 +61,18 @@ def stream(job: Job) -> Figures:
         codec.b64decode(event["delta"])
 
     handler = decoded if job.kind in ("audio", "big") else taken
-    with _connect(job) as sock:
+    with _connect_bare_socket(job) as sock:
         for _ in range(2):
             heard = 0
             meter.start()
             sock.sendall(_COMMIT)
-            _read(sock, loads, handler)
+            _read_bare_frames(sock, loads, handler)
             meter.stop()
     assert heard == job.events, f"{heard} of {job.events} came"
     return meter.per(heard, "ms" if job.kind == "big" else "us")
 
 
-def _read(
+def _read_bare_frames(
     sock: socket.socket, loads: Callable[[Any], Any], handler: Callable[[Any], None]
 ) -> None:
     data, at = b"", 0
@@ -81,7 +81,7 @@ def _read(
         while True:
             pieces.append(sock.recv(_CHUNK))
             have += len(pieces[-1])
-            if have >= _wanted(pieces):
+            if have >= _wanted_pieces_of_floor(pieces):
                 break
         data, at = b"".join(pieces), 0
         while len(data) - at >= 10:
@@ -101,7 +101,7 @@ def _read(
                 return
 
 
-def _wanted(pieces: list[bytes]) -> int:
+def _wanted_pieces_of_floor(pieces: list[bytes]) -> int:
     # A big frame is joined when it is there, not each time that a piece comes.
     first = pieces[0] if len(pieces[0]) >= 10 else pieces[0] + pieces[1]
     if len(first) >= 10 and first[1] == 127:
@@ -109,11 +109,11 @@ def _wanted(pieces: list[bytes]) -> int:
     return 0
 
 
-def append(job: Job) -> Figures:
+def floor_append(job: Job) -> Figures:
     """Sending 20 ms of audio."""
-    _, codec = _codecs(job.plain)
-    meter = Meter()
-    with _connect(job) as sock:
+    _, codec = _floor_codecs(job.plain)
+    meter = CpuMeter()
+    with _connect_bare_socket(job) as sock:
         meter.start()
         for _ in range(job.events):
             audio = codec.b64encode(PCM_20_MS)
@@ -123,4 +123,4 @@ def append(job: Job) -> Figures:
     return meter.per(job.events)
 
 
-MEASUREMENTS = {"stream": stream, "append": append}
+MEASUREMENTS = {"stream": floor_stream, "append": floor_append}

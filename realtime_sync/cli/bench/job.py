@@ -91,7 +91,7 @@ def keep_to_one_core() -> None:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
-def settle(job: Job) -> None:
+def settle_before_measuring(job: Job) -> None:
     """Everything is made; the measurement is about to begin."""
     if job.confined:
         gc.collect()
@@ -101,7 +101,7 @@ def settle(job: Job) -> None:
         sys.setswitchinterval(0.05)
 
 
-class Meter:
+class CpuMeter:
     """CPU time of this process and time of the wall, between two moments."""
 
     def __init__(self) -> None:
@@ -123,7 +123,7 @@ class Meter:
         return {f"cpu {unit}": self.cpu * scale, f"wall {unit}": self.wall * scale}
 
 
-def delays(seconds: Sequence[float], expected: int) -> Figures:
+def delay_figures(seconds: Sequence[float], expected: int) -> Figures:
     """Percentiles of delays, and how many events never came."""
     figures = seconds or [float("nan")]
     return {
@@ -134,8 +134,8 @@ def delays(seconds: Sequence[float], expected: int) -> Figures:
     }
 
 
-def shared_figures(
-    job: Job, seen: Sequence[Delays], meter: Meter, memory: float, late: float
+def many_sessions_figures(
+    job: Job, seen: Sequence[DelaysOfJob], meter: CpuMeter, memory: float, late: float
 ) -> Figures:
     """
     What is told of many sessions at once.
@@ -149,7 +149,7 @@ def shared_figures(
     """
     total = [second for each in seen for second in each.seconds]
     return {
-        **delays(total, job.events * job.sessions),
+        **delay_figures(total, job.events * job.sessions),
         "cpu us": meter.cpu / max(1, len(total)) * 1e6,
         "cpu %": meter.cpu / meter.wall * 100,
         "KiB/session": memory,
@@ -167,7 +167,7 @@ def resident_kib() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1024
 
 
-class Delays:
+class DelaysOfJob:
     """Collects how long stamped events were under way."""
 
     def __init__(self) -> None:

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 from ... import RealtimeClient, Session, Threads, connect, live
 from ...types import DispatchMode
 from .job import (
-    Delays,
+    CpuMeter,
+    DelaysOfJob,
     Figures,
     Job,
-    Meter,
-    delays,
+    delay_figures,
+    many_sessions_figures,
     resident_kib,
-    settle,
-    shared_figures,
+    settle_before_measuring,
 )
-from .scripts import PCM_20_MS, PCM_200_MS, lateness
+from .scripts import PCM_20_MS, PCM_200_MS, lateness_of_script
 
 if TYPE_CHECKING:
     from ...dispatch.event_names import EventName
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _PATIENCE = 300.0
 
 
-def _connect(
+def _connect_ours(
     job: Job, *, threads: Threads | None = None, dispatch: DispatchMode = "thread"
 ) -> Session:
     return connect(
@@ -42,7 +42,7 @@ def _connect(
     )
 
 
-def stream(job: Job) -> Figures:
+def our_stream(job: Job) -> Figures:
     """A stream of deltas of one kind to one handler, after a warm-up."""
     names: dict[str, EventName] = {
         "text": "response.output_text.delta",
@@ -50,7 +50,7 @@ def stream(job: Job) -> Figures:
     }
     name = names.get(job.kind, "response.output_audio.delta")
     audio = job.kind in ("audio", "big")
-    meter, heard, size = Meter(), 0, 0
+    meter, heard, size = CpuMeter(), 0, 0
 
     def taken(event: object) -> None:
         nonlocal heard
@@ -62,27 +62,27 @@ def stream(job: Job) -> Figures:
         size += len(event.delta or b"")
 
     dispatch: DispatchMode = "inline" if job.arrangement == "inline" else "thread"
-    with _connect(job, dispatch=dispatch) as session:
+    with _connect_ours(job, dispatch=dispatch) as session:
         session.on(name, decoded if audio else taken)
-        _respond(session)
+        _ask_for_stream_of_ours(session)
         heard = 0
         meter.start()
-        _respond(session)
+        _ask_for_stream_of_ours(session)
         meter.stop()
     assert heard == job.events, f"{heard} of {job.events} came"
     return meter.per(heard, "ms" if job.kind == "big" else "us")
 
 
-def _respond(session: Session) -> None:
+def _ask_for_stream_of_ours(session: Session) -> None:
     over = threading.Event()
     with session.on("response.done", lambda event: over.set()):
         session.send({"type": "input_audio_buffer.commit"})
         assert over.wait(_PATIENCE)
 
 
-def live_stream(job: Job) -> Figures:
+def our_live_stream(job: Job) -> Figures:
     """A stream of a live session to one handler, after a warm-up."""
-    meter, heard, size = Meter(), 0, 0
+    meter, heard, size = CpuMeter(), 0, 0
 
     def taken(event: object) -> None:
         nonlocal heard
@@ -112,10 +112,10 @@ def live_stream(job: Job) -> Figures:
     return meter.per(heard)
 
 
-def append(job: Job) -> Figures:
+def our_append(job: Job) -> Figures:
     """Sending 20 ms of audio."""
-    meter = Meter()
-    with _connect(job) as session:
+    meter = CpuMeter()
+    with _connect_ours(job) as session:
         send = session.input_audio_buffer.append
         for _ in range(job.events // 20):
             send(PCM_20_MS)
@@ -126,27 +126,27 @@ def append(job: Job) -> Figures:
     return meter.per(job.events)
 
 
-def opening(job: Job) -> Figures:
+def our_opening(job: Job) -> Figures:
     """Connecting, until ``session.created`` has come."""
-    cold, warm = Meter(), Meter()
+    cold, warm = CpuMeter(), CpuMeter()
     cold.start()
-    session = _connect(job)
+    session = _connect_ours(job)
     cold.stop()
     session.close()
     for _ in range(job.events):
-        one = Meter()
+        one = CpuMeter()
         one.start()
-        session = _connect(job)
+        session = _connect_ours(job)
         one.stop()
         session.close()
         warm.cpu, warm.wall = warm.cpu + one.cpu, warm.wall + one.wall
     return {**warm.per(job.events, "ms"), "first cpu ms": cold.cpu * 1e3}
 
 
-def answers(job: Job) -> Figures:
+def our_answers(job: Job) -> Figures:
     """A command and its acknowledgement."""
-    meter = Meter()
-    with _connect(job) as session:
+    meter = CpuMeter()
+    with _connect_ours(job) as session:
         clear = session.input_audio_buffer.clear
         clear().acknowledged()
         meter.start()
@@ -156,32 +156,34 @@ def answers(job: Job) -> Figures:
     return meter.per(job.events)
 
 
-def sessions(job: Job) -> Figures:
+def our_sessions(job: Job) -> Figures:
     """Many sessions at once, each with events at an even rate."""
     own = job.arrangement in ("", "own")
     threads = None if own else Threads(workers=1)
     inline = job.arrangement.startswith("inline")
     dispatch: DispatchMode = "inline" if inline else "thread"
-    with _connect(job, threads=threads):
+    with _connect_ours(job, threads=threads):
         before = resident_kib()
-    seen, late = [Delays() for _ in range(job.sessions)], SimpleQueue[float]()
+    seen, late = [DelaysOfJob() for _ in range(job.sessions)], SimpleQueue[float]()
     opened = []
     for each in seen:
-        session = _connect(job, threads=threads, dispatch=dispatch)
+        session = _connect_ours(job, threads=threads, dispatch=dispatch)
         session.on("response.output_text.delta", each.note)
-        session.on("response.done", lambda event: late.put(lateness(event.event_id)))
+        session.on(
+            "response.done", lambda event: late.put(lateness_of_script(event.event_id))
+        )
         opened.append(session)
     memory = (resident_kib() - before) / job.sessions
-    settle(job)
+    settle_before_measuring(job)
     if threads is not None and job.arrangement.endswith("frozen"):
         threads.freeze()
-    meter = Meter()
+    meter = CpuMeter()
     meter.start()
     for session in opened:
         session.send({"type": "input_audio_buffer.commit"})
     told = [late.get(timeout=_PATIENCE) for _ in opened]
     meter.stop()
-    figures = shared_figures(job, seen, meter, memory, max(told))
+    figures = many_sessions_figures(job, seen, meter, memory, max(told))
     figures["threads"] = float(threading.active_count())
     for session in opened if threads is None else ():
         session.close()
@@ -190,11 +192,11 @@ def sessions(job: Job) -> Figures:
     return figures
 
 
-def hour(job: Job) -> Figures:
+def our_hour(job: Job) -> Figures:
     """Turns of 5 s of speech in both directions; memory after the first tenth."""
     used = []
     over = threading.Event()
-    with _connect(job) as session:
+    with _connect_ours(job) as session:
         session.on("response.output_audio.delta", lambda event: len(event.delta or b""))
         session.on("response.done", lambda event: over.set())
         for _ in range(job.events):
@@ -207,11 +209,11 @@ def hour(job: Job) -> Figures:
     return {"MiB growth": (used[-1] - used[len(used) // 10]) / 1024}
 
 
-def _hushed(
+def _our_hushed(
     job: Job, busy: Callable[[threading.Event, threading.Event], None]
 ) -> Figures:
-    seen, started, over = Delays(), threading.Event(), threading.Event()
-    with _connect(job) as session:
+    seen, started, over = DelaysOfJob(), threading.Event(), threading.Event()
+    with _connect_ours(job) as session:
         session.on("input_audio_buffer.committed", lambda event: busy(started, over))
         session.on(
             "input_audio_buffer.speech_started", seen.note, inline=True, where=None
@@ -221,10 +223,10 @@ def _hushed(
         assert started.wait(_PATIENCE)
         assert over.wait(_PATIENCE)
         session.flush()
-    return delays(seen.seconds, job.events)
+    return delay_figures(seen.seconds, job.events)
 
 
-def hushed_while_blocked(job: Job) -> Figures:
+def our_hushed_while_blocked(job: Job) -> Figures:
     """``speech_started`` to an inline handler while another handler blocks."""
 
     def block(started: threading.Event, over: threading.Event) -> None:
@@ -232,10 +234,10 @@ def hushed_while_blocked(job: Job) -> Figures:
         while not over.is_set():
             time.sleep(0.05)
 
-    return _hushed(job, block)
+    return _our_hushed(job, block)
 
 
-def hushed_while_busy(job: Job) -> Figures:
+def our_hushed_while_busy(job: Job) -> Figures:
     """The same while another handler computes, in Python, without a pause."""
 
     def compute(started: threading.Event, over: threading.Event) -> None:
@@ -243,18 +245,18 @@ def hushed_while_busy(job: Job) -> Figures:
         while not over.is_set():
             sum(range(100))
 
-    return _hushed(job, compute)
+    return _our_hushed(job, compute)
 
 
 MEASUREMENTS = {
-    "stream": stream,
-    "live stream": live_stream,
-    "append": append,
-    "opening": opening,
-    "answers": answers,
-    "sessions": sessions,
-    "shared sessions": sessions,
-    "hour": hour,
-    "hushed while blocked": hushed_while_blocked,
-    "hushed while busy": hushed_while_busy,
+    "stream": our_stream,
+    "live stream": our_live_stream,
+    "append": our_append,
+    "opening": our_opening,
+    "answers": our_answers,
+    "sessions": our_sessions,
+    "shared sessions": our_sessions,
+    "hour": our_hour,
+    "hushed while blocked": our_hushed_while_blocked,
+    "hushed while busy": our_hushed_while_busy,
 }

@@ -15,9 +15,17 @@ from contextlib import suppress
 from math import nan
 from typing import Any
 
-from .asyncio_peer import shared_sessions
-from .job import Delays, Figures, Job, Meter, resident_kib, settle, shared_figures
-from .scripts import PCM_20_MS, PCM_200_MS, lateness
+from .asyncio_peer import asyncio_sessions
+from .job import (
+    CpuMeter,
+    DelaysOfJob,
+    Figures,
+    Job,
+    many_sessions_figures,
+    resident_kib,
+    settle_before_measuring,
+)
+from .scripts import PCM_20_MS, PCM_200_MS, lateness_of_script
 
 _LATEST = 60.0
 """Seconds after the last event in which all must have come."""
@@ -25,7 +33,7 @@ _COMMIT = {"type": "input_audio_buffer.commit"}
 _MUTE = {"type": "session.input_audio.mute"}
 
 
-def _manager(job: Job) -> Any:
+def _peer_connection(job: Job) -> Any:
     openai = importlib.import_module("openai")
     client = openai.OpenAI(
         api_key="x",
@@ -38,7 +46,7 @@ def _manager(job: Job) -> Any:
     )
 
 
-def stream(job: Job) -> Figures:
+def peer_stream(job: Job) -> Figures:
     """A stream of deltas of one kind to one handler, after a warm-up."""
     name = {
         "text": "response.output_text.delta",
@@ -46,8 +54,8 @@ def stream(job: Job) -> Figures:
     }.get(job.kind, "response.output_audio.delta")
     audio = job.kind in ("audio", "big")
     unit = "ms" if job.kind == "big" else "us"
-    with _manager(job) as connection:
-        return _second_round(
+    with _peer_connection(job) as connection:
+        return _second_round_of_peer(
             connection,
             job,
             (_COMMIT, "response.done"),
@@ -56,7 +64,7 @@ def stream(job: Job) -> Figures:
         ).per(job.events, unit)
 
 
-def live_stream(job: Job) -> Figures:
+def peer_live_stream(job: Job) -> Figures:
     """A stream of a live session to one function, after a warm-up."""
     openai = importlib.import_module("openai")
     client = openai.OpenAI(
@@ -68,7 +76,7 @@ def live_stream(job: Job) -> Figures:
     with client.live.connect(websocket_connection_options=options) as connection:
         connection.session.start(session={"model": job.model})
         connection.recv()
-        return _second_round(
+        return _second_round_of_peer(
             connection,
             job,
             (_MUTE, "session.input_audio.muted"),
@@ -77,14 +85,14 @@ def live_stream(job: Job) -> Figures:
         ).per(job.events)
 
 
-def _second_round(
+def _second_round_of_peer(
     connection: Any,
     job: Job,
     limits: tuple[dict[str, str], str],
     *,
     taken: Sequence[str],
     decoded: Sequence[str],
-) -> Meter:
+) -> CpuMeter:
     """
     Measure the second of two rounds of events, and close the connection.
 
@@ -96,7 +104,7 @@ def _second_round(
         decoded: those whose handler decodes the audio in them too.
     """
     begin, end = limits
-    meter, heard, size, rounds = Meter(), 0, 0, 0
+    meter, heard, size, rounds = CpuMeter(), 0, 0, 0
 
     def take(event: object) -> None:
         nonlocal heard
@@ -130,10 +138,10 @@ def _second_round(
     return meter
 
 
-def append(job: Job) -> Figures:
+def peer_append(job: Job) -> Figures:
     """Sending 20 ms of audio."""
-    meter = Meter()
-    with _manager(job) as connection:
+    meter = CpuMeter()
+    with _peer_connection(job) as connection:
         send = connection.input_audio_buffer.append
         for _ in range(job.events // 20):
             send(audio=base64.b64encode(PCM_20_MS).decode())
@@ -144,18 +152,18 @@ def append(job: Job) -> Figures:
     return meter.per(job.events)
 
 
-def opening(job: Job) -> Figures:
+def peer_opening(job: Job) -> Figures:
     """Connecting, until ``session.created`` has come."""
     importlib.import_module("openai")
-    cold, warm = Meter(), Meter()
+    cold, warm = CpuMeter(), CpuMeter()
     cold.start()
-    connection = _manager(job).enter()
+    connection = _peer_connection(job).enter()
     connection.recv()
     cold.stop()
     connection.close()
-    manager = _manager(job)
+    manager = _peer_connection(job)
     for _ in range(job.events):
-        one = Meter()
+        one = CpuMeter()
         one.start()
         connection = manager.enter()
         connection.recv()
@@ -165,10 +173,10 @@ def opening(job: Job) -> Figures:
     return {**warm.per(job.events, "ms"), "first cpu ms": cold.cpu * 1e3}
 
 
-def answers(job: Job) -> Figures:
+def peer_answers(job: Job) -> Figures:
     """A command and the event that answers it."""
-    meter = Meter()
-    with _manager(job) as connection:
+    meter = CpuMeter()
+    with _peer_connection(job) as connection:
         connection.recv()
 
         def clear() -> None:
@@ -184,19 +192,19 @@ def answers(job: Job) -> Figures:
     return meter.per(job.events)
 
 
-def sessions(job: Job) -> Figures:
+def peer_sessions(job: Job) -> Figures:
     """Many sessions at once, each with a thread that dispatches its events."""
-    with _manager(job):
+    with _peer_connection(job):
         before = resident_kib()
-    seen, late = [Delays() for _ in range(job.sessions)], list[float]()
+    seen, late = [DelaysOfJob() for _ in range(job.sessions)], list[float]()
     threads, opened = [], []
     for each in seen:
-        connection = _manager(job).enter()
+        connection = _peer_connection(job).enter()
         opened.append(connection)
-        threads.append(_dispatching(connection, each, late))
+        threads.append(_dispatching_peer(connection, each, late))
     memory = (resident_kib() - before) / job.sessions
-    settle(job)
-    meter = Meter()
+    settle_before_measuring(job)
+    meter = CpuMeter()
     meter.start()
     for connection in opened:
         with suppress(Exception):  # Lost already; its events will be missing.
@@ -206,13 +214,15 @@ def sessions(job: Job) -> Figures:
         # Over TLS some never end; their events are missing.
         thread.join(max(0.0, end - time.monotonic()))
     meter.stop()
-    figures = shared_figures(job, seen, meter, memory, max(late, default=nan))
+    figures = many_sessions_figures(job, seen, meter, memory, max(late, default=nan))
     return {**figures, "threads": float(threading.active_count())}
 
 
-def _dispatching(connection: Any, seen: Delays, late: list[float]) -> threading.Thread:
+def _dispatching_peer(
+    connection: Any, seen: DelaysOfJob, late: list[float]
+) -> threading.Thread:
     def done(event: Any) -> None:
-        late.append(lateness(event.event_id))
+        late.append(lateness_of_script(event.event_id))
         connection.close()
 
     connection.on("response.output_text.delta", seen.note)
@@ -227,7 +237,7 @@ def _dispatching(connection: Any, seen: Delays, late: list[float]) -> threading.
     return thread
 
 
-def hour(job: Job) -> Figures:
+def peer_hour(job: Job) -> Figures:
     """Turns of 5 s of speech in both directions; memory after the first tenth."""
     used: list[float] = []
 
@@ -242,7 +252,7 @@ def hour(job: Job) -> Figures:
             )
         connection.send(_COMMIT)
 
-    with _manager(job) as connection:
+    with _peer_connection(job) as connection:
         connection.on(
             "response.output_audio.delta", lambda event: base64.b64decode(event.delta)
         )
@@ -255,12 +265,12 @@ def hour(job: Job) -> Figures:
 
 
 MEASUREMENTS = {
-    "stream": stream,
-    "live stream": live_stream,
-    "append": append,
-    "opening": opening,
-    "answers": answers,
-    "sessions": sessions,
-    "shared sessions": shared_sessions,
-    "hour": hour,
+    "stream": peer_stream,
+    "live stream": peer_live_stream,
+    "append": peer_append,
+    "opening": peer_opening,
+    "answers": peer_answers,
+    "sessions": peer_sessions,
+    "shared sessions": asyncio_sessions,
+    "hour": peer_hour,
 }

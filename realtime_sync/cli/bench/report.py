@@ -48,7 +48,7 @@ class Row:
         return self.ours / self.floor if self.floor else None
 
 
-def rows_of(scenario: str, found: Mapping[str, Sequence[Figures]]) -> list[Row]:
+def bench_rows(scenario: str, found: Mapping[str, Sequence[Figures]]) -> list[Row]:
     """
     The rows of one scenario.
 
@@ -66,8 +66,8 @@ def rows_of(scenario: str, found: Mapping[str, Sequence[Figures]]) -> list[Row]:
                 scenario=scenario,
                 unit=unit,
                 ours=median(each[unit] for each in ours),
-                peer=_median(peer, unit),
-                floor=_median(found.get("floor", ()), unit),
+                peer=_median_of_figures(peer, unit),
+                floor=_median_of_figures(found.get("floor", ()), unit),
                 ratios=tuple(ratios),
             )
         )
@@ -80,27 +80,31 @@ def combined(runs: Sequence[Sequence[Row]]) -> list[Row]:
 
     Figures are medians of the runs' own; ratios are those of all pairs.
     """
-    return [_combined(rows) for rows in zip(*runs)] if len(runs) > 1 else [*runs[0]]
+    return (
+        [_combine_bench_row(rows) for rows in zip(*runs)]
+        if len(runs) > 1
+        else [*runs[0]]
+    )
 
 
-def _combined(rows: Sequence[Row]) -> Row:
+def _combine_bench_row(rows: Sequence[Row]) -> Row:
     ratios = sorted(ratio for row in rows for ratio in row.ratios)
     return evolve(
         rows[0],
         ours=median(row.ours for row in rows),
-        peer=_median_of(row.peer for row in rows),
-        floor=_median_of(row.floor for row in rows),
+        peer=_median_of_bench_values(row.peer for row in rows),
+        floor=_median_of_bench_values(row.floor for row in rows),
         ratios=tuple(ratios),
         runs=tuple(row.ratio for row in rows if row.ratio is not None),
     )
 
 
-def _median_of(values: Iterable[float | None]) -> float | None:
+def _median_of_bench_values(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return median(known) if known else None
 
 
-def _median(figures: Sequence[Figures], unit: str) -> float | None:
+def _median_of_figures(figures: Sequence[Figures], unit: str) -> float | None:
     values = [each[unit] for each in figures if unit in each]
     return median(values) if values else None
 
@@ -110,7 +114,7 @@ _TITLES = ("scenario", "", "ours", "openai", "floor", "openai/ours", "ours/floor
 
 def table(rows: Sequence[Row]) -> str:
     """All rows in plain text."""
-    cells = [_TITLES, *(_cells(row) for row in rows)]
+    cells = [_TITLES, *(_bench_cells(row) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells)]
     lines = []
     for line in cells:
@@ -120,12 +124,18 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    figures = (_short(each) for each in (row.ours, row.peer, row.floor))
-    return (row.scenario, row.unit, *figures, _spread(row), _short(row.floors))
+def _bench_cells(row: Row) -> tuple[str, ...]:
+    figures = (_short_bench_figure(each) for each in (row.ours, row.peer, row.floor))
+    return (
+        row.scenario,
+        row.unit,
+        *figures,
+        _spread_of_bench_runs(row),
+        _short_bench_figure(row.floors),
+    )
 
 
-def _spread(row: Row) -> str:
+def _spread_of_bench_runs(row: Row) -> str:
     """The median of each run, and the smallest and the largest of all."""
     if row.ratio is None:
         return ""
@@ -135,7 +145,7 @@ def _spread(row: Row) -> str:
     return f"{medians} ({row.ratios[0]:.1f}-{row.ratios[-1]:.1f})"
 
 
-def _short(value: float | None) -> str:
+def _short_bench_figure(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:.2f}" if abs(value) < 10 else f"{value:.0f}"
@@ -152,7 +162,7 @@ def as_csv(rows: Sequence[Row]) -> str:
     writer.writerow(_TITLES)
     before = ""
     for row in rows:
-        name, *others = _cells(row)
+        name, *others = _bench_cells(row)
         writer.writerow(("" if name == before else name, *others))
         before = name
     return file.getvalue()
@@ -176,7 +186,7 @@ def chart(rows: Sequence[Row]) -> str:
     it can be read on a telephone. The longest bar of all, whosever it is, fills it.
     """
     shown = [
-        (row.scenario, _shares(row))
+        (row.scenario, _shares_of_peer_figure(row))
         for row in rows
         if row.ratio and row.unit in ("cpu us", "cpu ms")
     ]
@@ -187,7 +197,7 @@ def chart(rows: Sequence[Row]) -> str:
         parts.append(f'<text x="{_LEFT}" y="{y:.0f}" font-weight="bold">{name}</text>')
         y += 6
         for side, share in bars.items():
-            parts.append(_bar(side, share, share / longest * _WIDE, y))
+            parts.append(_bench_bar(side, share, share / longest * _WIDE, y))
             y += _LINE
         y += _GAP + 4
     body = "\n".join(parts)
@@ -201,7 +211,7 @@ def chart(rows: Sequence[Row]) -> str:
     )
 
 
-def _shares(row: Row) -> dict[str, float]:
+def _shares_of_peer_figure(row: Row) -> dict[str, float]:
     """Each side's figure as a share of the peer's."""
     ours = 1 / row.ratio if row.ratio else 1.0
     bars = {"openai": 1.0, "ours": ours}
@@ -210,7 +220,7 @@ def _shares(row: Row) -> dict[str, float]:
     return bars
 
 
-def _bar(side: str, share: float, width: float, y: float) -> str:
+def _bench_bar(side: str, share: float, width: float, y: float) -> str:
     width = max(1.0, width)
     label = f"{side} {share * 100:.0f} %"
     return (

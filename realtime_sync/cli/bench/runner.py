@@ -18,7 +18,7 @@ from attrs import asdict, evolve
 
 from ...errors import ConfigurationError
 from .job import Figures, Job
-from .report import Row, rows_of
+from .report import Row, bench_rows
 from .scenarios import Scenario
 
 _PACKAGE = __package__ or ""
@@ -76,11 +76,11 @@ def measure(
         RuntimeError: a measuring process failed; the text is what it said.
     """
     if sides is None:
-        sides = tuple(side for side in ("ours", "peer", "floor") if available(side))
-    told(foretold(scenarios, pairs, scale, sides))
+        sides = tuple(side for side in ("ours", "peer", "floor") if side_can_run(side))
+    told(foretold_run(scenarios, pairs, scale, sides))
     rows: list[Row] = []
     runs = itertools.count()
-    with _server(tls) as (port, certificate):
+    with _running_bench_server(tls) as (port, certificate):
         for number, scenario in enumerate(scenarios, start=1):
             told(f"{scenario.name} ({number} of {len(scenarios)})")
             job = Job(
@@ -94,26 +94,26 @@ def measure(
                 **scenario.settings,
             )
             found: dict[str, list[Figures]] = {}
-            for _ in range(turns(scenario, pairs)):
+            for _ in range(turns_of_scenario(scenario, pairs)):
                 for side in scenario.sides:
                     if side in sides:
                         one = evolve(job, side=side, run=next(runs))
-                        found.setdefault(side, []).append(_run(one))
-            rows += rows_of(scenario.name, found)
+                        found.setdefault(side, []).append(_run_client(one))
+            rows += bench_rows(scenario.name, found)
     return rows
 
 
-def turns(scenario: Scenario, pairs: int) -> int:
+def turns_of_scenario(scenario: Scenario, pairs: int) -> int:
     """How often each client has its turn."""
     return 1 if scenario.single else pairs
 
 
-def foretold(
+def foretold_run(
     scenarios: Sequence[Scenario], pairs: int, scale: float, sides: Sequence[str]
 ) -> str:
     """How many measurements there will be, and about how long they will take."""
     counts = [
-        turns(each, pairs) * sum(1 for side in each.sides if side in sides)
+        turns_of_scenario(each, pairs) * sum(1 for side in each.sides if side in sides)
         for each in scenarios
     ]
     # A process needs a second to begin, whatever its share of the events.
@@ -125,21 +125,21 @@ def foretold(
     return f"{sum(counts)} measurements, about {long}; longer on a busy machine"
 
 
-def available(side: str) -> bool:
+def side_can_run(side: str) -> bool:
     """Whether a side can be measured: the peer has to be installed."""
     if side != "peer":
         return True
     return all(importlib.util.find_spec(name) for name in ("openai", "websockets"))
 
 
-def _run(job: Job) -> Figures:
+def _run_client(job: Job) -> Figures:
     if job.scenario == "import":
         command = ["-c", _IMPORT_PROBE.format(_IMPORTS[job.kind, job.side])]
     else:
         command = ["-m", f"{_PACKAGE}.client", json.dumps(asdict(job))]
     done = subprocess.run(
         [sys.executable, *command],
-        env=_environment(),
+        env=_client_environment(),
         capture_output=True,
         text=True,
         timeout=_LONGEST,
@@ -150,7 +150,7 @@ def _run(job: Job) -> Figures:
     return figures
 
 
-def _environment() -> dict[str, str]:
+def _client_environment() -> dict[str, str]:
     """The environment without what makes Python slow to find mistakes."""
     slow = ("PYTHONDEVMODE", "PYTHONWARNINGS", "PYTHONASYNCIODEBUG", "COVERAGE_")
     kept = {
@@ -162,13 +162,15 @@ def _environment() -> dict[str, str]:
 
 
 @contextmanager
-def _server(tls: bool) -> Iterator[tuple[int, str | None]]:
+def _running_bench_server(tls: bool) -> Iterator[tuple[int, str | None]]:
     """Port of a running server, and the file of the authority to trust."""
     with TemporaryDirectory() as folder:
-        key, authority = (_certificate(Path(folder)) if tls else None) or (None, None)
+        key, authority = (
+            _certificate_for_bench_server(Path(folder)) if tls else None
+        ) or (None, None)
         process = subprocess.Popen(
             [sys.executable, "-m", f"{_PACKAGE}.server", *([key] if key else [])],
-            env=_environment(),
+            env=_client_environment(),
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -180,7 +182,7 @@ def _server(tls: bool) -> Iterator[tuple[int, str | None]]:
             process.communicate()
 
 
-def _certificate(folder: Path) -> tuple[str, str]:
+def _certificate_for_bench_server(folder: Path) -> tuple[str, str]:
     try:
         trustme = importlib.import_module("trustme")
     except ImportError:

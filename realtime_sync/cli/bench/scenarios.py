@@ -51,7 +51,9 @@ _ARRANGEMENTS = {
 _MANY = {"threads": 16, "KiB/session": 60}
 
 
-def _paced(load: str, told: str, bars: dict[str, float] | None = None) -> Scenario:
+def _paced_scenario(
+    load: str, told: str, bars: dict[str, float] | None = None
+) -> Scenario:
     """Sessions at an even rate, beside openai-python's asyncio client."""
     sessions, rate = (int(n.replace(",", "")) for n in re.findall(r"[\d,]+", load))
     return Scenario(
@@ -194,28 +196,30 @@ SCENARIOS: tuple[Scenario, ...] = (
         single=True,
         seconds=25.0,
     ),
-    _paced("500 sessions x 50/s", "shared", {"p99 ms": 1 / 30, "cpu us": 0.65}),
-    _paced(
+    _paced_scenario(
+        "500 sessions x 50/s", "shared", {"p99 ms": 1 / 30, "cpu us": 0.65}
+    ),
+    _paced_scenario(
         "500 sessions x 50/s",
         "shared, inline, frozen",
         {"p99 ms": 1 / 50, "cpu us": 0.45},
     ),
-    _paced("1,000 sessions x 30/s", "shared", {"p99 ms": 1 / 30}),
-    _paced(
+    _paced_scenario("1,000 sessions x 30/s", "shared", {"p99 ms": 1 / 30}),
+    _paced_scenario(
         "2,000 sessions x 15/s",
         "shared, inline, frozen",
         {"p99 ms": 1 / 50, "cpu us": 0.45},
     ),
     # The asyncio client needs 70 % of a core for that.
-    _paced("500 sessions x 27/s", "shared", {"p99 ms": 1.0}),
-    _paced("500 sessions x 27/s", "shared, frozen", {"p99 ms": 1.0}),
-    _paced("500 sessions x 27/s", "shared, inline, frozen", {"p99 ms": 1.0}),
-    _paced("50 sessions x 20/s", "own threads"),
-    _paced("50 sessions x 20/s", "shared"),
-    _paced("50 sessions x 20/s", "shared, inline"),
-    _paced("1 session x 20/s", "own threads"),
-    _paced("1 session x 20/s", "shared"),
-    _paced("1 session x 20/s", "shared, inline"),
+    _paced_scenario("500 sessions x 27/s", "shared", {"p99 ms": 1.0}),
+    _paced_scenario("500 sessions x 27/s", "shared, frozen", {"p99 ms": 1.0}),
+    _paced_scenario("500 sessions x 27/s", "shared, inline, frozen", {"p99 ms": 1.0}),
+    _paced_scenario("50 sessions x 20/s", "own threads"),
+    _paced_scenario("50 sessions x 20/s", "shared"),
+    _paced_scenario("50 sessions x 20/s", "shared, inline"),
+    _paced_scenario("1 session x 20/s", "own threads"),
+    _paced_scenario("1 session x 20/s", "shared"),
+    _paced_scenario("1 session x 20/s", "shared, inline"),
     Scenario(
         name="an hour of audio",
         measurement="hour",
@@ -249,7 +253,7 @@ SCENARIOS: tuple[Scenario, ...] = (
 """Every scenario, in the order of the table."""
 
 
-def named(name: str) -> Scenario:
+def scenario_named(name: str) -> Scenario:
     """
     The scenario of a name.
 

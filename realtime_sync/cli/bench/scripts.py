@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import frozen
 
-from .wire import frame
+from .wire import server_frame
 
 STAMP = b"0000000000.000000"
 """Stands in an ``event_id`` where the time of sending goes, in seconds."""
@@ -27,17 +27,17 @@ _MESSAGE = {"type": "message", "role": "assistant", "content": []}
 _CALL = {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": ""}
 
 
-def _encoded(kind: str, **members: object) -> bytes:
+def _encoded_script(kind: str, **members: object) -> bytes:
     event = {"type": kind, "event_id": _ID.decode(), **members}
-    return frame(json.dumps(event).encode())
+    return server_frame(json.dumps(event).encode())
 
 
-GREETING = _encoded(
+GREETING = _encoded_script(
     "session.created",
     session={"type": "realtime", "id": "sess_1", "object": "realtime.session"},
 )
-CLEARED = _encoded("input_audio_buffer.cleared")
-COMMITTED = _encoded("input_audio_buffer.committed", item_id="said_000000")
+CLEARED = _encoded_script("input_audio_buffer.cleared")
+COMMITTED = _encoded_script("input_audio_buffer.committed", item_id="said_000000")
 
 
 @frozen
@@ -56,37 +56,41 @@ class Burst:
     closing: bytes
 
 
-def _burst(delta: bytes, item: dict[str, Any], part: dict[str, Any] | None) -> Burst:
+def _burst_script(
+    delta: bytes, item: dict[str, Any], part: dict[str, Any] | None
+) -> Burst:
     told = {"id": "item_000000", "object": "realtime.item", "status": "in_progress"}
     response = {"id": "resp_000000", "object": "realtime.response"}
     opening = [
-        _encoded(
+        _encoded_script(
             "response.created",
             response={**response, "status": "in_progress", "output": []},
         ),
-        _encoded("response.output_item.added", **_PLACE, item={**told, **item}),
+        _encoded_script("response.output_item.added", **_PLACE, item={**told, **item}),
     ]
     if part is not None:
-        opening.append(_encoded("response.content_part.added", **_PART, part=part))
-    closing = _encoded(
+        opening.append(
+            _encoded_script("response.content_part.added", **_PART, part=part)
+        )
+    closing = _encoded_script(
         "response.done", response={**response, "status": "completed", "output": []}
     )
     return Burst(COMMITTED + b"".join(opening), delta, closing)
 
 
-def _audio(pcm: bytes) -> bytes:
+def _audio_of_script(pcm: bytes) -> bytes:
     delta = base64.b64encode(pcm).decode()
-    return _encoded("response.output_audio.delta", **_PART, delta=delta)
+    return _encoded_script("response.output_audio.delta", **_PART, delta=delta)
 
 
-def text_delta() -> bytes:
+def scripted_text_delta() -> bytes:
     """One word of an answer."""
-    return _encoded(
+    return _encoded_script(
         "response.output_text.delta", **_PART, delta=" hello", obfuscation="abcdefgh"
     )
 
 
-def burst(kind: str) -> Burst:
+def scripted_burst(kind: str) -> Burst:
     """
     The response of one kind of stream.
 
@@ -94,72 +98,78 @@ def burst(kind: str) -> Burst:
         kind: ``"text"``, ``"audio"``, ``"arguments"`` or ``"big"``.
     """
     if kind == "text":
-        return _burst(text_delta(), _MESSAGE, {"type": "text", "text": ""})
+        return _burst_script(
+            scripted_text_delta(), _MESSAGE, {"type": "text", "text": ""}
+        )
     if kind == "arguments":
-        delta = _encoded(
+        delta = _encoded_script(
             "response.function_call_arguments.delta",
             **_PLACE,
             call_id="call_1",
             delta='{"city": ',
         )
-        return _burst(delta, _CALL, None)
+        return _burst_script(delta, _CALL, None)
     pcm = bytes(BIG // 4 * 3) if kind == "big" else PCM_200_MS
-    return _burst(_audio(pcm), _MESSAGE, {"type": "audio", "transcript": ""})
+    return _burst_script(
+        _audio_of_script(pcm), _MESSAGE, {"type": "audio", "transcript": ""}
+    )
 
 
-def stamped(kind: str) -> tuple[bytes, int]:
+def scripted_stamped_frame(kind: str) -> tuple[bytes, int]:
     """A frame whose ``event_id`` is a time of sending, and where that stands."""
     marked = {"type": kind, "event_id": STAMP.decode()}
     if kind == "response.output_text.delta":
         members: dict[str, Any] = {**_PART, "delta": " hello"}
     else:
         members = {"audio_start_ms": 0, "item_id": "said_000000"}
-    encoded = frame(json.dumps({**marked, **members}).encode())
+    encoded = server_frame(json.dumps({**marked, **members}).encode())
     return encoded, encoded.index(STAMP)
 
 
-def closing(late: float) -> bytes:
+def scripted_closing(late: float) -> bytes:
     """
     What ends a paced stream.
 
     Args:
         late: seconds that the server was behind its own pace, told in the id.
     """
-    return burst("text").closing.replace(_ID, _LATE % late)
+    return scripted_burst("text").closing.replace(_ID, _LATE % late)
 
 
-def lateness(event_id: object) -> float:
+def lateness_of_script(event_id: object) -> float:
     """Seconds that the server says it was late, by the id of the last event."""
     return float(str(event_id).partition("_")[2])
 
 
-def turn() -> bytes:
+def scripted_turn() -> bytes:
     """
     A turn of conversation: the user is heard, then 5 s of speech come back.
 
     The ids end in six zeros, for the number of the turn.
     """
-    one = burst("audio")
-    words = _encoded("response.output_audio_transcript.delta", **_PART, delta="Hello ")
-    added = _encoded(
+    one = scripted_burst("audio")
+    words = _encoded_script(
+        "response.output_audio_transcript.delta", **_PART, delta="Hello "
+    )
+    added = _encoded_script(
         "conversation.item.added",
         item={"id": "said_000000", "type": "message", "role": "user", "content": []},
     )
-    speech = _encoded(
+    speech = _encoded_script(
         "input_audio_buffer.speech_started", audio_start_ms=0, item_id="said_000000"
     )
     return speech + one.opening + added + (one.delta + words) * 25 + one.closing
 
 
-LIVE_STARTED = _encoded(
+LIVE_STARTED = _encoded_script(
     "session.started",
     session={"id": "live_1", "model": "gpt-live-1", "status": "active", "input": []},
 )
-LIVE_MUTED = _encoded("session.input_audio.muted")
+LIVE_MUTED = _encoded_script("session.input_audio.muted")
 """What ends a stream of a live session."""
 
 
-def live_frames(kind: str) -> list[bytes]:
+def scripted_live_frames(kind: str) -> list[bytes]:
     """
     What a live session sends again and again.
 
@@ -170,9 +180,9 @@ def live_frames(kind: str) -> list[bytes]:
     if kind == "live audio":
         delta = base64.b64encode(PCM_200_MS[:4800]).decode()
         sound = {"type": "session.output_audio.delta", "delta": delta}
-        return [frame(json.dumps(sound).encode())]
+        return [server_frame(json.dumps(sound).encode())]
     return [
-        frame(
+        server_frame(
             json.dumps(
                 {
                     "type": "session.output_transcript.delta",

@@ -20,14 +20,14 @@ from urllib.parse import parse_qs, urlsplit
 
 from ...state.latency import percentile
 from . import scripts
-from .wire import accept, commands, read_head
+from .wire import accept_upgrade, client_commands, read_http_head
 
 _CHUNK = 1 << 16
 _LATEST = 20.0
 """Seconds after the first session in which all the others must be ready."""
 
 
-class Pacer:
+class BenchPacer:
     """
     Sends stamped events to several connections at an even rate.
 
@@ -42,7 +42,7 @@ class Pacer:
         self._over = threading.Event()
         self._complete = threading.Event()
         self._sessions, self._rate, self._events = sessions, rate, events
-        self._frame, self._at = scripts.stamped(kind)
+        self._frame, self._at = scripts.scripted_stamped_frame(kind)
         # Guards `_socks`, to which each connection adds its own.
         self._lock = threading.Lock()
         self._socks: list[Any] = []
@@ -65,7 +65,7 @@ class Pacer:
 
     def _run(self) -> None:
         socks = list(self._socks)
-        self._send_all(scripts.burst("text").opening)
+        self._send_all(scripts.scripted_burst("text").opening)
         head, tail = self._frame[: self._at], self._frame[self._at :]
         tail = tail[len(scripts.STAMP) :]
         pace = self._rate * len(socks)
@@ -79,7 +79,7 @@ class Pacer:
             stamp = b"%017.6f" % time.monotonic()
             with suppress(OSError):  # That one has gone; the others go on.
                 socks[number % len(socks)].sendall(head + stamp + tail)
-        self._send_all(scripts.closing(percentile(behind, 99)))
+        self._send_all(scripts.scripted_closing(percentile(behind, 99)))
 
     def _send_all(self, data: bytes) -> None:
         for sock in self._socks:
@@ -87,7 +87,7 @@ class Pacer:
                 sock.sendall(data)
 
 
-class Server:
+class BenchServer:
     """
     Listens on loopback, with a thread for each connection.
 
@@ -104,7 +104,7 @@ class Server:
         self.port: int = self._listener.getsockname()[1]
         # Guards `_pacers`.
         self._lock = threading.Lock()
-        self._pacers: dict[str, Pacer] = {}
+        self._pacers: dict[str, BenchPacer] = {}
 
     def run(self) -> None:
         """Serve until the process is ended."""
@@ -125,27 +125,27 @@ class Server:
             pass  # The client has gone.
 
     def _talk(self, sock: socket.socket) -> None:
-        head = read_head(sock)
+        head = read_http_head(sock)
         if b"/live/sessions" in head:
-            sock.sendall(accept(head))
-            _live(sock)
+            sock.sendall(accept_upgrade(head))
+            _serve_live_streams(sock)
             return
         query = parse_qs(urlsplit(head.split(b" ")[1].decode()).query)
         name = query["model"][0]
         kind, *numbers = name.split("-")
-        sock.sendall(accept(head))
+        sock.sendall(accept_upgrade(head))
         sock.sendall(scripts.GREETING)
         if kind == "drain":
-            _drain(sock)
+            _drain_client(sock)
         elif kind in ("paced", "speech"):
             self._pace(sock, name, *map(int, numbers))
         elif kind == "answers":
-            for _ in commands(sock):
+            for _ in client_commands(sock):
                 sock.sendall(scripts.CLEARED)
         elif kind == "turns":
-            _turns(sock)
+            _serve_turns(sock)
         else:
-            _bursts(sock, kind, *map(int, numbers))
+            _serve_bursts(sock, kind, *map(int, numbers))
 
     def _pace(
         self,
@@ -160,9 +160,9 @@ class Server:
         kind = alone if name.startswith("speech") else "response.output_text.delta"
         with self._lock:
             if name not in self._pacers:
-                self._pacers[name] = Pacer(sessions, rate, events, kind)
+                self._pacers[name] = BenchPacer(sessions, rate, events, kind)
             pacer = self._pacers[name]
-        wanted = commands(sock)
+        wanted = client_commands(sock)
         if next(wanted, None) is None:
             return  # It only wanted to know what a connection takes.
         pacer.join(sock)
@@ -170,12 +170,12 @@ class Server:
             pass
 
 
-def _bursts(sock: socket.socket, kind: str, events: int, warm: int) -> None:
-    burst = scripts.burst(kind)
+def _serve_bursts(sock: socket.socket, kind: str, events: int, warm: int) -> None:
+    burst = scripts.scripted_burst(kind)
     at_once = max(1, _CHUNK // len(burst.delta))
     many = burst.delta * at_once
     left = [events, warm]
-    for number, _ in enumerate(commands(sock)):
+    for number, _ in enumerate(client_commands(sock)):
         name = b"%06d" % number
         count = left.pop() if left else 0
         sock.sendall(burst.opening.replace(b"000000", name))
@@ -188,12 +188,12 @@ def _bursts(sock: socket.socket, kind: str, events: int, warm: int) -> None:
         sock.sendall(burst.closing.replace(b"000000", name))
 
 
-def _live(sock: socket.socket) -> None:
+def _serve_live_streams(sock: socket.socket) -> None:
     """A live session: each time that it is muted, a stream, which unmutes."""
-    wanted = commands(sock)
+    wanted = client_commands(sock)
     name = json.loads(next(wanted, b"{}"))["session"]["model"]
     kind, *numbers = name.split("-")
-    frames = scripts.live_frames(kind.replace("_", " "))
+    frames = scripts.scripted_live_frames(kind.replace("_", " "))
     left = list(map(int, numbers))
     sock.sendall(scripts.LIVE_STARTED)
     for _ in wanted:
@@ -204,28 +204,28 @@ def _live(sock: socket.socket) -> None:
         sock.sendall(scripts.LIVE_MUTED)
 
 
-def _drain(sock: socket.socket) -> None:
+def _drain_client(sock: socket.socket) -> None:
     """Read on until the client closes, without looking at what it says."""
     while chunk := sock.recv(_CHUNK):
         # A close frame at the end, or masked audio that looks like one.
         sock.settimeout(0.1 if chunk[-8:-6] == b"\x88\x82" else None)
 
 
-def _turns(sock: socket.socket) -> None:
-    turn = scripts.turn()
+def _serve_turns(sock: socket.socket) -> None:
+    turn = scripts.scripted_turn()
     number = 0
-    for command in commands(sock):
+    for command in client_commands(sock):
         if b"input_audio_buffer.commit" in command:
             number += 1
             sock.sendall(turn.replace(b"000000", b"%06d" % number))
 
 
-def main() -> None:
+def serve_benchmarks() -> None:
     """Print the port and serve."""
-    server = Server(*sys.argv[1:])
+    server = BenchServer(*sys.argv[1:])
     print(server.port, flush=True)
     server.run()
 
 
 if __name__ == "__main__":
-    main()
+    serve_benchmarks()

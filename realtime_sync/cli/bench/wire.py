@@ -12,17 +12,17 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _CHUNK = 1 << 16
 
 
-def frame(payload: bytes) -> bytes:
+def server_frame(payload: bytes) -> bytes:
     """One text frame, not masked, as servers send it."""
-    return _head(len(payload), 0) + payload
+    return _frame_head(len(payload), 0) + payload
 
 
 def masked_frame(payload: bytes) -> bytes:
     """One text frame as clients send it; the mask is zero, which changes nothing."""
-    return _head(len(payload), 0x80) + bytes(4) + payload
+    return _frame_head(len(payload), 0x80) + bytes(4) + payload
 
 
-def _head(size: int, mask: int) -> bytes:
+def _frame_head(size: int, mask: int) -> bytes:
     if size < 126:
         return bytes((0x81, mask | size))
     if size < 1 << 16:
@@ -30,7 +30,7 @@ def _head(size: int, mask: int) -> bytes:
     return bytes((0x81, mask | 127)) + size.to_bytes(8, "big")
 
 
-def read_head(sock: socket.socket) -> bytes:
+def read_http_head(sock: socket.socket) -> bytes:
     """The head of an HTTP message, and no byte of what follows."""
     head = b""
     while not head.endswith(b"\r\n\r\n"):
@@ -41,7 +41,7 @@ def read_head(sock: socket.socket) -> bytes:
     return head
 
 
-def accept(head: bytes) -> bytes:
+def accept_upgrade(head: bytes) -> bytes:
     """The answer to a client's request for an upgrade."""
     fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n") if b": " in line)
     named = {name.lower(): value for name, value in fields.items()}
@@ -53,7 +53,7 @@ def accept(head: bytes) -> bytes:
     )
 
 
-def request(target: str) -> bytes:
+def upgrade_request(target: str) -> bytes:
     """A client's request for an upgrade."""
     key = base64.b64encode(os.urandom(16))
     return (
@@ -63,11 +63,11 @@ def request(target: str) -> bytes:
     )
 
 
-def commands(sock: socket.socket) -> Iterator[bytes]:
+def client_commands(sock: socket.socket) -> Iterator[bytes]:
     """Payloads of the client's text frames, until it closes."""
     data = b""
     while True:
-        while (cut := _cut(data)) is not None:
+        while (cut := _cut_frames(data)) is not None:
             opcode, payload, size = cut
             data = data[size:]
             if opcode == 8:
@@ -81,7 +81,7 @@ def commands(sock: socket.socket) -> Iterator[bytes]:
         data += more
 
 
-def _cut(data: bytes) -> tuple[int, bytes, int] | None:
+def _cut_frames(data: bytes) -> tuple[int, bytes, int] | None:
     if len(data) < 6:
         return None
     size, at = data[1] & 0x7F, 2

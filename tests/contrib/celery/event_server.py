@@ -16,7 +16,7 @@ import time
 from urllib.parse import parse_qs, urlsplit
 
 from realtime_sync.cli.bench import scripts
-from realtime_sync.cli.bench.wire import accept, commands, read_head
+from realtime_sync.cli.bench.wire import accept_upgrade, client_commands, read_http_head
 
 BATCH = 0.005
 """Seconds between two rounds of the pacer."""
@@ -30,7 +30,7 @@ class Pacer:
         # Guards the connections and the counts.
         self._lock = threading.Lock()
         self._sent: dict[socket.socket, int] = {}
-        self._burst = scripts.burst("text")
+        self._burst = scripts.scripted_burst("text")
         self._pause = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -76,16 +76,16 @@ def tell(line: str) -> None:
 
 def talk(sock: socket.socket, pacer: Pacer) -> None:
     """One session, from handshake to close."""
-    head = read_head(sock)
+    head = read_http_head(sock)
     query = parse_qs(urlsplit(head.split(b" ")[1].decode()).query)
     name = query["model"][0]
-    sock.sendall(accept(head))
+    sock.sendall(accept_upgrade(head))
     sock.sendall(scripts.GREETING)
     tell(f"begun {name}")
     clean = "lost"
     pacer.add(sock)
     try:
-        for _ in commands(sock):
+        for _ in client_commands(sock):
             pass
         clean = "clean"
     except OSError:
