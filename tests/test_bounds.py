@@ -928,7 +928,7 @@ def _unread(patch: pytest.MonkeyPatch, path: Path) -> None:
 @reaches("ephemeral keys")
 def _keys(patch: pytest.MonkeyPatch, path: Path) -> None:
     patch.setattr(secrets, "MOST_KEYS", 2)
-    kept = secrets.Secrets()
+    kept = secrets.EphemeralSecrets()
     keys = [kept.create({"n": number}, 100.0, 0.0) for number in range(3)]
 
     assert [None, 1, 2] == [(kept.session(key, 1.0) or {}).get("n") for key in keys]

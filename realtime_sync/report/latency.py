@@ -28,7 +28,7 @@ def latency_bars(turns: Sequence[Turn]) -> Markup:
     longest = max((turn.after_ms("done") or 0.0 for turn in turns), default=0.0)
     if longest <= 0:
         return Markup("")
-    rows = [_row(n, turn, longest) for n, turn in enumerate(turns, start=1)]
+    rows = [_latency_row(n, turn, longest) for n, turn in enumerate(turns, start=1)]
     legend = [
         element("span", element("i", class_=f"rs-{kind}"), f" {about}")
         for _, kind, about in PHASES
@@ -40,9 +40,9 @@ def latency_bars(turns: Sequence[Turn]) -> Markup:
     )
 
 
-def _row(number: int, turn: Turn, longest: float) -> Markup:
+def _latency_row(number: int, turn: Turn, longest: float) -> Markup:
     spans, reached = [], 0.0
-    heard = _first(turn)
+    heard = _first_latency(turn)
     for name, kind, about in PHASES if heard is not None else SILENT:
         until = heard if name == "first" else turn.after_ms(name)
         if until is None or until <= reached:
@@ -66,7 +66,7 @@ def _row(number: int, turn: Turn, longest: float) -> Markup:
     )
 
 
-def _first(turn: Turn) -> Optional[float]:
+def _first_latency(turn: Turn) -> Optional[float]:
     found = [turn.after_ms(name) for name in ("first_text", "first_audio")]
     known = [each for each in found if each is not None]
     return min(known) if known else None
@@ -74,7 +74,7 @@ def _first(turn: Turn) -> Optional[float]:
 
 def latency_table(turns: Sequence[Turn]) -> Markup:
     """Milliseconds from the end of the user's turn, with p50 and p95."""
-    names = [name for name in SHOWN if _figures(turns, name)]
+    names = [name for name in SHOWN if _latency_figures(turns, name)]
     head = element(
         "tr",
         element("th", "turn"),
@@ -85,17 +85,20 @@ def latency_table(turns: Sequence[Turn]) -> Markup:
         element(
             "tr",
             element("th", number),
-            [element("td", _ms(turn.after_ms(name))) for name in names],
-            element("td", _status(turn), class_="rs-words"),
+            [element("td", _latency_in_ms(turn.after_ms(name))) for name in names],
+            element("td", _latency_status(turn), class_="rs-words"),
         )
         for number, turn in enumerate(turns, start=1)
     ]
-    spreads = {name: Spread.of(_figures(turns, name)) for name in names}
+    spreads = {name: Spread.of(_latency_figures(turns, name)) for name in names}
     sums = [
         element(
             "tr",
             element("th", label),
-            [element("td", _ms(getattr(spreads[name], label))) for name in names],
+            [
+                element("td", _latency_in_ms(getattr(spreads[name], label)))
+                for name in names
+            ],
             element("td"),
             class_="rs-sum",
         )
@@ -105,14 +108,14 @@ def latency_table(turns: Sequence[Turn]) -> Markup:
     return element("table", element("thead", head), element("tbody", rows, sums))
 
 
-def _figures(turns: Sequence[Turn], name: str) -> list[float]:
+def _latency_figures(turns: Sequence[Turn], name: str) -> list[float]:
     return [each for turn in turns if (each := turn.after_ms(name)) is not None]
 
 
-def _status(turn: Turn) -> str:
+def _latency_status(turn: Turn) -> str:
     status = turn.status or "not finished"
     return f"{status} (interrupted)" if turn.interrupted else status
 
 
-def _ms(value: Optional[float]) -> str:
+def _latency_in_ms(value: Optional[float]) -> str:
     return "–" if value is None else f"{value:,.0f}"

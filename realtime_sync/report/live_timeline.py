@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Optional
 from ..state.latency import Turn
 from ..telemetry import Tokens
 from ..types import JsonObject
-from .sound import Track, audio_kind, decoded
+from .sound import Track, audio_kind, decoded_sound
 from .timeline import Story, Utterance
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class LiveListener:
         if not self.begun:
             self._early.append((at, frame))
             return
-        data, kind = decoded(frame.get("audio")), self._kind()
+        data, kind = decoded_sound(frame.get("audio")), self._kind()
         if not data:
             return
         per_second = kind[1] * (2 if kind[0] == "pcm16" else 1)
@@ -134,7 +134,7 @@ class LiveListener:
         self._sent[-1] += data
 
     def _delta(self, at: float, frame: JsonObject) -> None:
-        data, kind = decoded(frame.get("delta")), self._kind()
+        data, kind = decoded_sound(frame.get("delta")), self._kind()
         if data and self.begun:
             if self.answered[-1] is None:
                 per_second = kind[1] * (2 if kind[0] == "pcm16" else 1)
@@ -153,7 +153,7 @@ class LiveListener:
     }
 
 
-def add_live(
+def add_live_timeline(
     story: Story, snapshot: live.LiveSnapshot, listener: Optional[LiveListener]
 ) -> None:
     """Tell what a live session's mirror knows, with the sound of a recording."""
@@ -170,11 +170,11 @@ def add_live(
         story.facts.append(("billed", f"{usage.total_seconds:g} s"))
     if usage.context_ratio is not None:
         story.facts.append(("context", f"{usage.context_ratio:.1%}"))
-    story.utterances += _utterances(snapshot, listener)
+    story.utterances += _live_utterances(snapshot, listener)
     for taken, given in usage.backend.values():
         story.tokens += Tokens(total=taken + given, input=taken, output=given)
     if listener is not None:
-        story.turns += _turns(snapshot, listener)
+        story.turns += _live_timeline_turns(snapshot, listener)
         story.marks += [
             began + overlap.start_ms / 1000
             for overlap in snapshot.overlaps()
@@ -183,7 +183,7 @@ def add_live(
         ]
 
 
-def _utterances(
+def _live_utterances(
     snapshot: live.LiveSnapshot, listener: Optional[LiveListener]
 ) -> list[Utterance]:
     """What both said and what was worked on, in order of beginning."""
@@ -217,7 +217,9 @@ def utterance_of_work(work: live.Delegation) -> Utterance:
     return Utterance("tool", text, work.id, remark=work.state)
 
 
-def _turns(snapshot: live.LiveSnapshot, listener: LiveListener) -> list[Turn]:
+def _live_timeline_turns(
+    snapshot: live.LiveSnapshot, listener: LiveListener
+) -> list[Turn]:
     """How long the model took to answer, by the clock of the session."""
     turns, asked = [], None
     for segment in snapshot.grouped():

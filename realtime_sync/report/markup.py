@@ -32,25 +32,25 @@ def element(tag: str, *content: Content, **attributes: object) -> Markup:
         attributes: ``class_`` is ``class``, ``data_x`` is ``data-x``. None and False
             leave one out, True gives it without a value.
     """
-    opening = f"<{tag}{_attributes(attributes)}>"
+    opening = f"<{tag}{_markup_attributes(attributes)}>"
     if tag in VOID:
         closing = opening[:-1] + "/>"
         return Markup(closing)
-    return Markup(f"{opening}{joined(content)}</{tag}>")
+    return Markup(f"{opening}{joined_markup(content)}</{tag}>")
 
 
-def joined(content: Content) -> Markup:
+def joined_markup(content: Content) -> Markup:
     """Content one after the other, escaped where it is text."""
     if content is None:
         return Markup("")
     if isinstance(content, Markup):
         return content
     if isinstance(content, (list, tuple)):
-        return Markup("".join([joined(each) for each in content]))
+        return Markup("".join([joined_markup(each) for each in content]))
     return Markup(escape(terminal_text(str(content))))
 
 
-def _attributes(attributes: dict[str, object]) -> str:
+def _markup_attributes(attributes: dict[str, object]) -> str:
     pieces = []
     for name, value in attributes.items():
         if value is None or value is False:

@@ -8,7 +8,7 @@ from typing import Optional
 from .. import Audio
 
 
-def mp3(audio: Audio) -> Optional[bytes]:
+def mp3_for_report(audio: Audio) -> Optional[bytes]:
     """
     Sound as MP3, which every browser plays, in about a tenth of the bytes.
 

@@ -9,10 +9,10 @@ from .. import Audio
 from ..state.latency import Turn
 from ..telemetry import Tokens
 from .latency import latency_bars, latency_table
-from .markup import Content, Markup, element, joined
-from .mp3 import mp3
+from .markup import Content, Markup, element, joined_markup
+from .mp3 import mp3_for_report
 from .timeline import Entry, Problem, Story, Utterance
-from .timeline_builder import as_json
+from .timeline_builder import timeline_json
 from .waveform import waveform
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; media-src data:"
@@ -25,7 +25,7 @@ ROLES = {"user": "you", "assistant": "server", "system": "system", "tool": "tool
 ARROWS = {"in": "◂", "out": "▸", "note": "·"}
 
 
-def page(story: Story, *, max_audio: int = MOST_AUDIO) -> str:
+def report_page(story: Story, *, max_audio: int = MOST_AUDIO) -> str:
     """
     The whole page.
 
@@ -66,32 +66,32 @@ def style() -> Markup:
 def body_of(story: Story, *, max_audio: int = MOST_AUDIO) -> Markup:
     """What stands on the page, without a page around it."""
     drawing = waveform(story)
-    audio_left = _Allowance(max_audio)
-    lines = [_line(each, audio_left) for each in story.utterances]
+    audio_left = _PageAllowance(max_audio)
+    lines = [_page_line(each, audio_left) for each in story.utterances]
     remarks = list(story.remarks)
     if audio_left.refused:
         remarks.append(
             f"{audio_left.refused} recordings are left out, to keep the page small."
         )
-    return joined(
+    return joined_markup(
         [
             element("h1", story.title),
-            _facts(story.facts),
+            _page_facts(story.facts),
             [element("p", text, class_="rs-soft") for text in remarks],
-            _section("What went wrong", _problems(story.problems)),
-            _section("Both sides", _sides(drawing, story)),
-            _section("How long it took", _latency(story.turns)),
-            _section(
+            _page_section("What went wrong", _page_problems(story.problems)),
+            _page_section("Both sides", _page_sides(drawing, story)),
+            _page_section("How long it took", _page_latency(story.turns)),
+            _page_section(
                 "What was said",
                 element("div", lines, class_="rs-said") if lines else "",
             ),
-            _section("Tokens", _tokens(story.tokens)),
-            _section("Events", _log(story.entries)),
+            _page_section("Tokens", _page_tokens(story.tokens)),
+            _page_section("Events", _page_log(story.entries)),
         ]
     )
 
 
-class _Allowance:
+class _PageAllowance:
     """Bytes that may still be put in."""
 
     def __init__(self, size: int) -> None:
@@ -107,12 +107,12 @@ class _Allowance:
         return True
 
 
-def _section(title: str, content: Content) -> Optional[Markup]:
-    inside = joined(content)
+def _page_section(title: str, content: Content) -> Optional[Markup]:
+    inside = joined_markup(content)
     return element("section", element("h2", title), inside) if inside else None
 
 
-def _facts(facts: list[tuple[str, str]]) -> Markup:
+def _page_facts(facts: list[tuple[str, str]]) -> Markup:
     pairs = [
         element("div", element("dt", name), element("dd", value))
         for name, value in facts
@@ -120,7 +120,7 @@ def _facts(facts: list[tuple[str, str]]) -> Markup:
     return element("dl", pairs, class_="rs-facts")
 
 
-def _sides(drawing: Markup, story: Story) -> Content:
+def _page_sides(drawing: Markup, story: Story) -> Content:
     if not drawing:
         return ""
     keys = [("user", "you"), ("server", "server"), ("turn-key", "answering")]
@@ -137,7 +137,7 @@ def _sides(drawing: Markup, story: Story) -> Content:
     ]
 
 
-def _latency(turns: list[Turn]) -> Content:
+def _page_latency(turns: list[Turn]) -> Content:
     if not turns:
         return ""
     return [
@@ -154,12 +154,12 @@ def _latency(turns: list[Turn]) -> Content:
 
 def said(each: Utterance, *, small: bool = False) -> Markup:
     """One thing that was said, with a player; see `player`."""
-    return _line(each, _Allowance(MOST_AUDIO), small=small)
+    return _page_line(each, _PageAllowance(MOST_AUDIO), small=small)
 
 
-def _line(said: Utterance, left: _Allowance, *, small: bool = False) -> Markup:
+def _page_line(said: Utterance, left: _PageAllowance, *, small: bool = False) -> Markup:
     title = ROLES.get(said.role, said.role)
-    when = "" if said.at is None else f" · {_clock(said.at)}"
+    when = "" if said.at is None else f" · {_page_clock(said.at)}"
     remark = f" · {said.remark}" if said.remark else ""
     unheard = element("del", said.unheard) if said.unheard.strip() else None
     text: Content = said.text or ("" if unheard else "(no transcript)")
@@ -168,12 +168,14 @@ def _line(said: Utterance, left: _Allowance, *, small: bool = False) -> Markup:
         "article",
         element("header", f"{title}{when}{remark}"),
         element("div", text, unheard),
-        _player(said, left, small),
+        _page_line_player(said, left, small),
         class_=f"rs-line rs-by-{kind}",
     )
 
 
-def _player(said: Utterance, left: _Allowance, small: bool) -> Optional[Markup]:
+def _page_line_player(
+    said: Utterance, left: _PageAllowance, small: bool
+) -> Optional[Markup]:
     if said.sound is None:
         return None
     data, kind, rate = said.sound
@@ -204,19 +206,23 @@ def audio_url(audio: Audio, *, small: bool = False) -> str:
     """Audio as a URL that holds it; see `player`."""
     from base64 import b64encode
 
-    packed = mp3(audio) if small else None
+    packed = mp3_for_report(audio) if small else None
     kind, data = ("wav", audio.wav()) if packed is None else ("mpeg", packed)
     return f"data:audio/{kind};base64," + b64encode(data).decode("ascii")
 
 
-def _problems(problems: list[Problem]) -> Content:
+def _page_problems(problems: list[Problem]) -> Content:
     if not problems:
         return ""
     lines = [
         element(
             "li",
             element("b", each.kind),
-            element("small", f" {_clock(each.at)}") if each.at is not None else None,
+            (
+                element("small", f" {_page_clock(each.at)}")
+                if each.at is not None
+                else None
+            ),
             element("br"),
             each.text,
         )
@@ -225,7 +231,7 @@ def _problems(problems: list[Problem]) -> Content:
     return element("ul", lines, class_="rs-problems")
 
 
-def _tokens(tokens: Tokens) -> Content:
+def _page_tokens(tokens: Tokens) -> Content:
     if not tokens.total and not tokens.input and not tokens.output:
         return ""
     rows = (
@@ -250,13 +256,13 @@ def _tokens(tokens: Tokens) -> Content:
     return element("div", table, class_="rs-scroll")
 
 
-def _log(entries: list[Entry]) -> Content:
+def _page_log(entries: list[Entry]) -> Content:
     if not entries:
         return ""
-    return element("div", [_entry(each) for each in entries], class_="rs-log")
+    return element("div", [_page_log_entry(each) for each in entries], class_="rs-log")
 
 
-def _entry(entry: Entry) -> Markup:
+def _page_log_entry(entry: Entry) -> Markup:
     many = f"× {entry.count}" if entry.count > 1 else None
     summary = element(
         "summary",
@@ -269,11 +275,11 @@ def _entry(entry: Entry) -> Markup:
     )
     first = "the first of them:\n" if entry.count > 1 else ""
     return element(
-        "details", summary, element("pre", first, as_json(entry.frame)), name=None
+        "details", summary, element("pre", first, timeline_json(entry.frame)), name=None
     )
 
 
-def _clock(seconds: Optional[float]) -> str:
+def _page_clock(seconds: Optional[float]) -> str:
     if seconds is None:
         return ""
     return f"{int(seconds // 60)}:{seconds % 60:04.1f}"

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Optional, Protocol, Union, cast
 
 from ..errors import ConfigurationError
 from ..types import RecordingSource
-from .page import MOST_AUDIO, page
+from .page import MOST_AUDIO, report_page
 from .timeline import Story
-from .timeline_builder import from_recording, from_snapshot
+from .timeline_builder import timeline_of_recording, timeline_of_snapshot
 
 if TYPE_CHECKING:
     from .. import Session, Snapshot, live
 
 
-class Written(Protocol):
+class WrittenPage(Protocol):
     """A recording under way, or finished."""
 
     path: Union[str, os.PathLike[str]]
@@ -26,7 +26,7 @@ class Written(Protocol):
 
 
 Told = Union[
-    Written,
+    WrittenPage,
     "Session",
     "Snapshot",
     "live.LiveSession",
@@ -50,15 +50,15 @@ def tell(source: Told, *, title: Optional[str] = None) -> Story:
         OSError: the file cannot be read.
         ConfigurationError: it is not a recording.
     """
-    title = title or title_of(source)
-    recording = _recording(source)
+    title = title or page_title(source)
+    recording = _recording_for_page(source)
     if recording is not None:
-        return from_recording(recording, title)
+        return timeline_of_recording(recording, title)
     snapshot = source.snapshot if hasattr(source, "snapshot") else source
-    return from_snapshot(cast("Snapshot", snapshot), title)
+    return timeline_of_snapshot(cast("Snapshot", snapshot), title)
 
 
-def title_of(source: Told) -> str:
+def page_title(source: Told) -> str:
     """What a report is called that is given no title."""
     if hasattr(source, "snapshot"):
         return f"Session {cast('Session', source).name}"
@@ -69,28 +69,28 @@ def title_of(source: Told) -> str:
     return "Session" if hasattr(source, "transcript") else "Recording"
 
 
-def recording_of(source: Told) -> RecordingSource:
+def recording_for_page(source: Told) -> RecordingSource:
     """
     The recording that there is of a session, written as far as it has come.
 
     Raises:
         ConfigurationError: there is none.
     """
-    recording = _recording(source)
+    recording = _recording_for_page(source)
     if recording is None:
         raise ConfigurationError(
-            f"{title_of(source)} is not recorded: session.record(path) keeps events "
+            f"{page_title(source)} is not recorded: session.record(path) keeps events "
             "and times"
         )
     return recording
 
 
-def _recording(source: Told) -> Optional[RecordingSource]:
+def _recording_for_page(source: Told) -> Optional[RecordingSource]:
     if hasattr(source, "snapshot"):
         made = cast("Session", source).recording
         if made is None or made.error is not None or not Path(made.path).exists():
             return None
-        source = cast(Written, made)
+        source = cast(WrittenPage, made)
     if hasattr(source, "transcript"):
         return None
     if hasattr(source, "flush") and hasattr(source, "path"):
@@ -107,7 +107,7 @@ def html(
     """
     A report as the text of an HTML page; see `tell` and `write`.
     """
-    return page(tell(source, title=title), max_audio=max_audio)
+    return report_page(tell(source, title=title), max_audio=max_audio)
 
 
 def write(
@@ -137,8 +137,8 @@ def write(
         ConfigurationError: the source is not a recording, or is what would be
             overwritten.
     """
-    target = _beside(source) if path is None else Path(path)
-    recording = _recording_of(source)
+    target = _written_beside_page(source) if path is None else Path(path)
+    recording = _recording_file_for_page(source)
     if recording and recording.exists() and target.exists():
         if recording.samefile(target):
             raise ConfigurationError(
@@ -149,16 +149,18 @@ def write(
     return target
 
 
-def _recording_of(source: Told) -> Optional[Path]:
+def _recording_file_for_page(source: Told) -> Optional[Path]:
     """File of a recording, or of what a session records to; None if there is none."""
     recorded: object = getattr(source, "recording", None) or source
     path = getattr(recorded, "path", recorded)
     return Path(path) if isinstance(path, (str, os.PathLike)) else None
 
 
-def _beside(source: Told) -> Path:
-    recording = None if hasattr(source, "snapshot") else _recording_of(source)
+def _written_beside_page(source: Told) -> Path:
+    recording = (
+        None if hasattr(source, "snapshot") else _recording_file_for_page(source)
+    )
     if recording is not None:
         return recording.with_suffix(".html")
-    name = title_of(source)
+    name = page_title(source)
     return Path("".join(c if c.isalnum() else "-" for c in name).lower() + ".html")

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Optional
 from ..protocol.registry import canonical
 from ..state.latency import SpeechEnd, Turn
 from ..types import JsonObject
-from .sound import Stretch, Track, audio_kind, decoded
+from .sound import Stretch, Track, audio_kind, decoded_sound
 
 TRANSLATION: Mapping[str, str] = {
     "session.input_audio_buffer.append": "input_audio_buffer.append",
@@ -73,14 +73,14 @@ class Listener:
         if notice.get("type") != "turn.finished":
             return
         turn = self._turn(notice.get("response_id"))
-        done_ms = _figure(notice.get("done_ms"))
+        done_ms = _figure_of_recording(notice.get("done_ms"))
         if turn is None or done_ms is None:
             return
         turn.start = start = turn.moments.get("done", at) - done_ms / 1000
         if "speech_end" in turn.moments:
             turn.moments["speech_end"] = start
         for name in TOLD:
-            after = _figure(notice.get(f"{name}_ms"))
+            after = _figure_of_recording(notice.get(f"{name}_ms"))
             if after is not None:
                 turn.moments[name] = start + after / 1000
 
@@ -112,7 +112,7 @@ class Listener:
         self._configured(frame.get("session") or {})
 
     def _append(self, at: float, frame: JsonObject) -> None:
-        data, kind = decoded(frame.get("audio")), self._input_kind
+        data, kind = decoded_sound(frame.get("audio")), self._input_kind
         if not data:
             return
         # A microphone gives a block when it was spoken; a long one is none of its.
@@ -129,14 +129,17 @@ class Listener:
     def _started(self, at: float, frame: JsonObject) -> None:
         item_id = str(frame.get("item_id"))
         self.at.setdefault(item_id, at)
-        self._speech[item_id] = (_number(frame.get("audio_start_ms")), None)
+        self._speech[item_id] = (
+            _number_of_recording(frame.get("audio_start_ms")),
+            None,
+        )
         if self.server.stretches and self.server.end > at:
             self.marks.append(at)
 
     def _stopped(self, at: float, frame: JsonObject) -> None:
         item_id = str(frame.get("item_id"))
         start, _ = self._speech.get(item_id, (None, None))
-        self._speech[item_id] = (start, _number(frame.get("audio_end_ms")))
+        self._speech[item_id] = (start, _number_of_recording(frame.get("audio_end_ms")))
         turn = self._new_turn(at, item_id)
         turn.start = turn.moments["speech_end"] = self._speaking.take(at)
 
@@ -188,7 +191,9 @@ class Listener:
     def _keep_sound(self, item_id: str, item: JsonObject) -> None:
         parts = item.get("content")
         for part in parts if isinstance(parts, list) else ():
-            data = decoded(part.get("audio")) if isinstance(part, Mapping) else b""
+            data = (
+                decoded_sound(part.get("audio")) if isinstance(part, Mapping) else b""
+            )
             if data:
                 self.sounds[item_id] = (bytearray(data), *self._input_kind)
 
@@ -218,7 +223,7 @@ class Listener:
         if turn is not None:
             turn.moments.setdefault("first_audio", at)
             self._answer_of[str(frame.get("item_id"))] = turn
-        data, kind = decoded(frame.get("delta")), self._output_kind
+        data, kind = decoded_sound(frame.get("delta")), self._output_kind
         item_id = str(frame.get("item_id"))
         if data:
             # It comes faster than it is played: what comes early waits.
@@ -246,7 +251,9 @@ class Listener:
 
     def _truncated(self, at: float, frame: JsonObject) -> None:
         self._cut(at, frame)
-        item_id, heard = frame.get("item_id"), _number(frame.get("audio_end_ms"))
+        item_id, heard = frame.get("item_id"), _number_of_recording(
+            frame.get("audio_end_ms")
+        )
         if heard is None:
             return
         left = heard / 1000
@@ -318,13 +325,13 @@ class Listener:
     }
 
 
-def _figure(value: object) -> Optional[float]:
+def _figure_of_recording(value: object) -> Optional[float]:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if isfinite(value) else None
 
 
-def _number(value: object) -> Optional[int]:
+def _number_of_recording(value: object) -> Optional[int]:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return int(value)

@@ -114,7 +114,7 @@ def audio_kind(session: object, side: str) -> tuple[str, int]:
     return "pcm16", rate if isinstance(rate, int) and 1000 <= rate <= 192_000 else 24000
 
 
-def decoded(text: object) -> bytes:
+def decoded_sound(text: object) -> bytes:
     """The bytes of base64; none for what is not base64."""
     if not isinstance(text, str):
         return b""
@@ -124,7 +124,7 @@ def decoded(text: object) -> bytes:
         return b""
 
 
-def samples(data: Union[bytes, bytearray], format: str) -> Sequence[int]:
+def samples_of_sound(data: Union[bytes, bytearray], format: str) -> Sequence[int]:
     """Samples of 16 bit; none if a package for G.711 is missing."""
     if format != "pcm16":
         from .. import audio
@@ -139,7 +139,7 @@ def samples(data: Union[bytes, bytearray], format: str) -> Sequence[int]:
     return whole
 
 
-def peaks(
+def peaks_of_sound(
     track: Track, seconds: float, columns: int
 ) -> Iterator[tuple[int, float, float]]:
     """
@@ -155,7 +155,7 @@ def peaks(
         stretch covers are left out.
     """
     for stretch in track.stretches:
-        values = samples(stretch.data, stretch.format)
+        values = samples_of_sound(stretch.data, stretch.format)
         if not values:
             continue
         width = seconds / columns

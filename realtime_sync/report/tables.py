@@ -10,7 +10,7 @@ from ..errors import ConfigurationError
 from ..protocol import audio_fields
 from ..telemetry import data_frame, token_columns
 from ..types import RecordingSource
-from .page_writer import Told, recording_of, tell, title_of
+from .page_writer import Told, page_title, recording_for_page, tell
 from .timeline import MOMENTS, Story
 
 if TYPE_CHECKING:
@@ -85,13 +85,13 @@ def to_dataframe(source: Told, table: TableName = "turns") -> DataFrame:
     if table not in COLUMNS:
         raise ConfigurationError(f"{table!r} is none of {', '.join(COLUMNS)}")
     if table == "events":
-        rows = _events(recording_of(source), title_of(source))
+        rows = _events_table(recording_for_page(source), page_title(source))
     else:
         rows = _ROWS[table](tell(source))
     return data_frame(rows, COLUMNS[table])
 
 
-def _turns(story: Story) -> Iterator[dict[str, Any]]:
+def _turns_table(story: Story) -> Iterator[dict[str, Any]]:
     said = {each.item_id: each.text for each in story.utterances}
     for number, turn in enumerate(story.turns, 1):
         yield {
@@ -108,7 +108,7 @@ def _turns(story: Story) -> Iterator[dict[str, Any]]:
         }
 
 
-def _items(story: Story) -> Iterator[dict[str, Any]]:
+def _items_table(story: Story) -> Iterator[dict[str, Any]]:
     for each in story.utterances:
         yield {
             "session": story.title,
@@ -122,7 +122,7 @@ def _items(story: Story) -> Iterator[dict[str, Any]]:
         }
 
 
-def _latencies(story: Story) -> Iterator[dict[str, Any]]:
+def _latencies_table(story: Story) -> Iterator[dict[str, Any]]:
     for number, turn in enumerate(story.turns, 1):
         for name in _TIMES:
             ms = turn.after_ms(name)
@@ -131,13 +131,13 @@ def _latencies(story: Story) -> Iterator[dict[str, Any]]:
                 yield {**row, "response_id": turn.response_id}
 
 
-def _events(source: RecordingSource, name: str) -> Iterator[dict[str, Any]]:
+def _events_table(source: RecordingSource, name: str) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(read_recording(source)):
         frame: Any = line.frame if isinstance(line.frame, Mapping) else {}
         response = frame.get("response")
         inner = response if isinstance(response, Mapping) else {}
         item = frame.get("item")
-        ids = {each: _text(frame.get(each)) for each in _IDS}
+        ids = {each: _text_for_table(frame.get(each)) for each in _IDS}
         yield {
             "session": name,
             "event": number,
@@ -146,43 +146,44 @@ def _events(source: RecordingSource, name: str) -> Iterator[dict[str, Any]]:
             "connection": line.connection,
             "type": line.type,
             **ids,
-            "item_id": ids["item_id"] or _text(_of(item, "id")),
-            "response_id": ids["response_id"] or _text(inner.get("id")),
-            "status": _text(inner.get("status")) or _text(frame.get("status")),
-            "text": _words(frame),
-            "audio_bytes": _sound(frame),
+            "item_id": ids["item_id"] or _text_for_table(_value_for_table(item, "id")),
+            "response_id": ids["response_id"] or _text_for_table(inner.get("id")),
+            "status": _text_for_table(inner.get("status"))
+            or _text_for_table(frame.get("status")),
+            "text": _words_of_table_event(frame),
+            "audio_bytes": _sound_of_table_event(frame),
             "bytes": len(line.data),
         }
 
 
 _ROWS: Final[Mapping[str, Callable[[Story], Iterator[dict[str, Any]]]]] = {
-    "turns": _turns,
-    "items": _items,
-    "latencies": _latencies,
+    "turns": _turns_table,
+    "items": _items_table,
+    "latencies": _latencies_table,
 }
 
 
-def _words(frame: Mapping[str, Any]) -> str:
+def _words_of_table_event(frame: Mapping[str, Any]) -> str:
     """What an event says in words, if it does."""
     for name in ("delta", "transcript", "text", "content", "arguments"):
         value = frame.get(name)
         if isinstance(value, str) and value:
             spoken = audio_fields.is_audio(name, value, frame.get("type"))
             return "" if spoken else value
-    message = _of(frame.get("error"), "message")
+    message = _value_for_table(frame.get("error"), "message")
     return message if isinstance(message, str) else ""
 
 
-def _sound(frame: object) -> int:
+def _sound_of_table_event(frame: object) -> int:
     """Bytes of the audio in an event."""
     sizes: list[int] = []
     audio_fields.replaced(frame, lambda text: sizes.append(audio_fields.size(text)))
     return sum(sizes)
 
 
-def _of(value: object, name: str) -> Any:
+def _value_for_table(value: object, name: str) -> Any:
     return value.get(name) if isinstance(value, Mapping) else None
 
 
-def _text(value: object) -> str:
+def _text_for_table(value: object) -> str:
     return value if isinstance(value, str) else ""

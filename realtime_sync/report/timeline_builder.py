@@ -13,7 +13,7 @@ from ..state.latency import HASTE
 from ..telemetry import Tokens
 from ..transport.redaction import redact
 from ..types import RecordingSource
-from .live_timeline import LiveListener, add_live
+from .live_timeline import LiveListener, add_live_timeline
 from .recording_reader import Listener
 from .timeline import Entry, Problem, Story, Utterance
 
@@ -39,18 +39,20 @@ WELL_CLOSED = ("close_requested", "remote_hangup")
 NO_SOUND = "The recording was made without audio."
 
 
-def from_snapshot(snapshot: Union[Snapshot, live.LiveSnapshot], title: str) -> Story:
+def timeline_of_snapshot(
+    snapshot: Union[Snapshot, live.LiveSnapshot], title: str
+) -> Story:
     """The story that a mirror alone can tell."""
     story = Story(title=title, remarks=[NO_TIMES])
     if isinstance(snapshot, Snapshot):
-        _add_snapshot(story, snapshot, None)
+        _add_snapshot_to_timeline(story, snapshot, None)
     else:
-        add_live(story, snapshot, None)
-        _add_notes(story, snapshot)
+        add_live_timeline(story, snapshot, None)
+        _add_timeline_notes(story, snapshot)
     return story
 
 
-def from_recording(source: RecordingSource, title: str) -> Story:
+def timeline_of_recording(source: RecordingSource, title: str) -> Story:
     """
     The story of a recording.
 
@@ -69,10 +71,10 @@ def from_recording(source: RecordingSource, title: str) -> Story:
             listener.note(line.at, line.frame)
         else:
             listener.hear(line.at, line.frame)
-        _enter(story, line.at, line.direction, line.frame)
+        _enter_on_timeline(story, line.at, line.direction, line.frame)
         found = problem(line.at, line.frame, len(line.data))
         if found is not None:
-            _tell(story, found)
+            _add_timeline_problem(story, found)
     if recorded.started:
         when = datetime.fromtimestamp(recorded.started, timezone.utc)
         story.facts.append(("started", f"{when:%Y-%m-%d %H:%M:%S} UTC"))
@@ -85,24 +87,24 @@ def from_recording(source: RecordingSource, title: str) -> Story:
         story.remarks.append(HASTY)
     snapshot: Any = replay(source, router=Router())
     if isinstance(listener, LiveListener):
-        _tell_of_silence(story)
-        add_live(story, snapshot, listener)
-        _add_notes(story, snapshot)
+        _tell_of_silent_timeline(story)
+        add_live_timeline(story, snapshot, listener)
+        _add_timeline_notes(story, snapshot)
         return story
     listener.finish()
     story.turns, story.marks = listener.turns, listener.marks
-    _drop_silence(story, listener)
-    _add_snapshot(story, snapshot, listener)
+    _drop_silence_of_timeline(story, listener)
+    _add_snapshot_to_timeline(story, snapshot, listener)
     return story
 
 
-def _add_notes(story: Story, snapshot: live.LiveSnapshot) -> None:
+def _add_timeline_notes(story: Story, snapshot: live.LiveSnapshot) -> None:
     """Tell what did not fit in a live session."""
     for text in snapshot.anomalies:
-        _tell(story, Problem("anomaly", text))
+        _add_timeline_problem(story, Problem("anomaly", text))
 
 
-def _add_snapshot(
+def _add_snapshot_to_timeline(
     story: Story, snapshot: Snapshot, listener: Optional[Listener]
 ) -> None:
     session = snapshot.session
@@ -110,7 +112,7 @@ def _add_snapshot(
         value = getattr(session, name, None)
         if isinstance(value, str) and value:
             story.facts.append((name, value))
-    for item in _every_item(snapshot):
+    for item in _every_timeline_item(snapshot):
         story.utterances.append(utterance_of(item, listener))
     usage = snapshot.usage
     story.tokens = Tokens.sum(Tokens.of(turn.usage) for turn in story.turns)
@@ -136,10 +138,10 @@ def _add_snapshot(
     for anomaly in snapshot.anomalies:
         times = f" ({anomaly.count} times)" if anomaly.count > 1 else ""
         text = f"{anomaly.event_type}: {anomaly.detail}{times}"
-        _tell(story, Problem(f"anomaly: {anomaly.kind}", text))
+        _add_timeline_problem(story, Problem(f"anomaly: {anomaly.kind}", text))
 
 
-def _every_item(snapshot: Snapshot) -> Iterable[Item]:
+def _every_timeline_item(snapshot: Snapshot) -> Iterable[Item]:
     yield from snapshot.items
     for response in snapshot.responses.values():
         if response.out_of_band:
@@ -161,7 +163,7 @@ def utterance_of(item: Item, listener: Optional[Listener] = None) -> Utterance:
         remarks.append("beside the conversation")
     if item.status in ("incomplete", "failed"):
         remarks.append(str(item.status))
-    text, said = _words(item), item.said
+    text, said = _words_of_timeline_item(item), item.said
     sound = listener.sounds.get(item.id) if listener else None
     return Utterance(
         role=str(item.role) if item.type == "message" and item.role else "tool",
@@ -174,7 +176,7 @@ def utterance_of(item: Item, listener: Optional[Listener] = None) -> Utterance:
     )
 
 
-def _words(item: Item) -> str:
+def _words_of_timeline_item(item: Item) -> str:
     if item.type == "message":
         images = sum(1 for part in item.content if part.image_url)
         return str(item.heard) + " [image]" * images
@@ -186,17 +188,17 @@ def _words(item: Item) -> str:
     return str(item.type or "unknown item")
 
 
-def _drop_silence(story: Story, listener: Listener) -> None:
+def _drop_silence_of_timeline(story: Story, listener: Listener) -> None:
     """Forget audio that was left out of the recording, and is all zeros now."""
     sounds = listener.sounds
     silent = [key for key, sound in sounds.items() if not any(sound[0])]
     for key in silent:
         if sounds[key][1] == "pcm16":
             del sounds[key]
-    _tell_of_silence(story)
+    _tell_of_silent_timeline(story)
 
 
-def _tell_of_silence(story: Story) -> None:
+def _tell_of_silent_timeline(story: Story) -> None:
     """Say so where the recording was made without sound."""
     tracks = (story.user, story.server)
     if any(track.stretches for track in tracks) and not any(
@@ -208,14 +210,14 @@ def _tell_of_silence(story: Story) -> None:
 # -- what went wrong -------------------------------------------------------------------
 
 
-def _tell(story: Story, found: Problem) -> None:
+def _add_timeline_problem(story: Story, found: Problem) -> None:
     """Add a problem, its words cut where a server had very many."""
     if len(story.problems) >= MOST_PROBLEMS:
         remark = f"The first {MOST_PROBLEMS:,} problems are shown only."
         if remark not in story.remarks:
             story.remarks.append(remark)
         return
-    kind, text = _short(found.kind), _short(found.text)
+    kind, text = _short_for_timeline(found.kind), _short_for_timeline(found.text)
     story.problems.append(Problem(kind, text, found.at))
 
 
@@ -232,27 +234,33 @@ def problem(at: float, frame: object, size: int) -> Optional[Problem]:
         return Problem("no JSON", f"{size} bytes", at)
     kind = str(frame.get("type"))
     if kind == "response.done":
-        return _bad_response(frame.get("response"), at)
+        return _bad_response_on_timeline(frame.get("response"), at)
     inner = frame.get("event")
     if kind == "response.event" and isinstance(inner, Mapping):
         ends = ("response.failed", "response.incomplete")
         known = inner.get("type") in ends
-        return _bad_response(inner.get("response"), at) if known else None
+        return _bad_response_on_timeline(inner.get("response"), at) if known else None
     if kind == "session.closed" and frame.get("reason") not in (None, *WELL_CLOSED):
-        return Problem(kind, redact(_said({"reason": frame["reason"]})), at)
+        return Problem(
+            kind, redact(_error_words_on_timeline({"reason": frame["reason"]})), at
+        )
     if kind == "delegation.finished" and frame.get("outcome") in ("failed", "timeout"):
-        return Problem(kind, redact(_said(frame)), at)
+        return Problem(kind, redact(_error_words_on_timeline(frame)), at)
     error = frame.get("error")
     if kind == "error" or kind.endswith(".failed"):
-        return Problem(kind, redact(_said(error) or _said(frame)), at)
+        return Problem(
+            kind,
+            redact(_error_words_on_timeline(error) or _error_words_on_timeline(frame)),
+            at,
+        )
     if kind in ("connection.lost", "dispatch.lagging"):
-        return Problem(kind, redact(_said(frame)), at)
+        return Problem(kind, redact(_error_words_on_timeline(frame)), at)
     if kind == "connection.closed" and frame.get("code") not in (None, 1000, 1001):
-        return Problem(kind, redact(_said(frame)), at)
+        return Problem(kind, redact(_error_words_on_timeline(frame)), at)
     return None
 
 
-def _bad_response(response: object, at: float) -> Optional[Problem]:
+def _bad_response_on_timeline(response: object, at: float) -> Optional[Problem]:
     if not isinstance(response, Mapping):
         return None
     status = response.get("status")
@@ -260,11 +268,13 @@ def _bad_response(response: object, at: float) -> Optional[Problem]:
         return None
     details = response.get("status_details")
     details = details if isinstance(details, Mapping) else {}
-    said = _said(details.get("error")) or str(details.get("reason") or "no reason")
+    said = _error_words_on_timeline(details.get("error")) or str(
+        details.get("reason") or "no reason"
+    )
     return Problem(f"response {status}", redact(said), at)
 
 
-def _said(value: object) -> str:
+def _error_words_on_timeline(value: object) -> str:
     """An error, or a note, in a line."""
     if not isinstance(value, Mapping):
         return str(value) if value else ""
@@ -277,15 +287,18 @@ def _said(value: object) -> str:
         for key, each in value.items()
         if key not in ("type", "event", "event_id") and each not in (None, "", 0)
     }
-    return ", ".join(f"{key}: {_short(each)}" for key, each in _shown(shown).items())
+    return ", ".join(
+        f"{key}: {_short_for_timeline(each)}"
+        for key, each in _shown_on_timeline(shown).items()
+    )
 
 
 # -- the event log ---------------------------------------------------------------------
 
 
-def _enter(story: Story, at: float, direction: str, frame: object) -> None:
+def _enter_on_timeline(story: Story, at: float, direction: str, frame: object) -> None:
     kind = str(frame.get("type")) if isinstance(frame, Mapping) else "(no JSON)"
-    kind = _short(kind)
+    kind = _short_for_timeline(kind)
     last = story.entries[-1] if story.entries else None
     if last is not None and (last.direction, last.type) == (direction, kind):
         last.count += 1
@@ -296,20 +309,31 @@ def _enter(story: Story, at: float, direction: str, frame: object) -> None:
         if remark not in story.remarks:
             story.remarks.append(remark)
         return
-    story.entries.append(Entry(at, direction, kind, _short(_shown(frame)), until=at))
+    story.entries.append(
+        Entry(
+            at,
+            direction,
+            kind,
+            _short_for_timeline(_shown_on_timeline(frame)),
+            until=at,
+        )
+    )
 
 
-def _shown(frame: object) -> Any:
+def _shown_on_timeline(frame: object) -> Any:
     """A copy of JSON without audio and secrets."""
     return sensitive.hidden(audio_fields.replaced(frame, audio_fields.shown))
 
 
-def _short(value: object) -> Any:
+def _short_for_timeline(value: object) -> Any:
     """A copy of JSON without long texts and keys."""
     if isinstance(value, Mapping):
-        return {_short(str(name)): _short(each) for name, each in value.items()}
+        return {
+            _short_for_timeline(str(name)): _short_for_timeline(each)
+            for name, each in value.items()
+        }
     if isinstance(value, (list, tuple)):
-        return [_short(each) for each in value[:50]]
+        return [_short_for_timeline(each) for each in value[:50]]
     if isinstance(value, str):
         # Keys first: half of one is not known for one.
         value = redact(value)
@@ -317,6 +341,6 @@ def _short(value: object) -> Any:
     return value
 
 
-def as_json(value: object) -> str:
+def timeline_json(value: object) -> str:
     """A shortened frame as text to read."""
     return json.dumps(value, indent=1, ensure_ascii=False)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..state.latency import Turn
 from .markup import Markup, element
-from .sound import Track, peaks
+from .sound import Track, peaks_of_sound
 from .timeline import Story
 
 PER_SECOND = 48
@@ -32,12 +32,12 @@ def waveform(story: Story) -> Markup:
     height = TOP + 2 * HEIGHT + BOTTOM
     return element(
         "svg",
-        [_turn(n, turn, scale) for n, turn in enumerate(story.turns, start=1)],
-        _numbers(story.turns, scale),
-        _side(story.user, story.seconds, width, TOP, "user"),
-        _side(story.server, story.seconds, width, TOP + HEIGHT, "server"),
-        [_mark(at * scale) for at in story.marks],
-        _axis(story.seconds, scale, width, height),
+        [_waveform_turn(n, turn, scale) for n, turn in enumerate(story.turns, start=1)],
+        _waveform_turn_numbers(story.turns, scale),
+        _waveform_side(story.user, story.seconds, width, TOP, "user"),
+        _waveform_side(story.server, story.seconds, width, TOP + HEIGHT, "server"),
+        [_waveform_mark(at * scale) for at in story.marks],
+        _waveform_axis(story.seconds, scale, width, height),
         xmlns="http://www.w3.org/2000/svg",
         class_="rs-wave",
         role="img",
@@ -48,11 +48,13 @@ def waveform(story: Story) -> Markup:
     )
 
 
-def _side(track: Track, seconds: float, width: int, top: int, name: str) -> Markup:
+def _waveform_side(
+    track: Track, seconds: float, width: int, top: int, name: str
+) -> Markup:
     middle = top + HEIGHT / 2
     half = HEIGHT / 2 - 5
     columns = width // 2
-    found = list(peaks(track, seconds, columns))
+    found = list(peaks_of_sound(track, seconds, columns))
     loudest = max((max(-low, high) for _, low, high in found), default=0.0)
     # Quiet speech fills the height too; what is nearly silent stays flat.
     gain = half / max(loudest, 0.05)
@@ -70,14 +72,14 @@ def _side(track: Track, seconds: float, width: int, top: int, name: str) -> Mark
     )
 
 
-def _turn(number: int, turn: Turn, scale: float) -> Markup:
+def _waveform_turn(number: int, turn: Turn, scale: float) -> Markup:
     begin = turn.start * scale
     end = max(turn.moments.get("done", turn.start), turn.start) * scale
     first = turn.moments.get("first_audio", turn.moments.get("first_text"))
     reply = None if first is None else first * scale
     return element(
         "g",
-        element("title", _about(number, turn)),
+        element("title", _about_waveform_turn(number, turn)),
         element(
             "rect",
             x=f"{begin:.1f}",
@@ -101,7 +103,7 @@ def _turn(number: int, turn: Turn, scale: float) -> Markup:
     )
 
 
-def _numbers(turns: Sequence[Turn], scale: float) -> list[Markup]:
+def _waveform_turn_numbers(turns: Sequence[Turn], scale: float) -> list[Markup]:
     """Which turn is which; turns that begin together share a label."""
     groups: list[tuple[float, list[int]]] = []
     numbered = enumerate(turns, start=1)
@@ -123,13 +125,13 @@ def _numbers(turns: Sequence[Turn], scale: float) -> list[Markup]:
     ]
 
 
-def _about(number: int, turn: Turn) -> str:
+def _about_waveform_turn(number: int, turn: Turn) -> str:
     done = turn.after_ms("done")
     took = "" if done is None else f", done after {done:.0f} ms"
     return f"Turn {number}: {turn.status or 'not finished'}{took}"
 
 
-def _mark(x: float) -> Markup:
+def _waveform_mark(x: float) -> Markup:
     return element(
         "g",
         element("title", "The user interrupted"),
@@ -145,7 +147,9 @@ def _mark(x: float) -> Markup:
     )
 
 
-def _axis(seconds: float, scale: float, width: int, height: int) -> list[Markup]:
+def _waveform_axis(
+    seconds: float, scale: float, width: int, height: int
+) -> list[Markup]:
     step = next((each for each in STEPS if each * scale >= 60), STEPS[-1])
     ticks = []
     for number in range(int(seconds / step) + 1):
@@ -165,7 +169,7 @@ def _axis(seconds: float, scale: float, width: int, height: int) -> list[Markup]
         ticks.append(
             element(
                 "text",
-                _clock(number * step),
+                _waveform_clock(number * step),
                 x=f"{x + 3:.1f}",
                 y=height - 6,
                 class_="rs-label",
@@ -174,7 +178,7 @@ def _axis(seconds: float, scale: float, width: int, height: int) -> list[Markup]
     return ticks
 
 
-def _clock(seconds: float) -> str:
+def _waveform_clock(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:g} s"
     return f"{int(seconds // 60)}:{int(seconds % 60):02d}"

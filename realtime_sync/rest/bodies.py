@@ -176,10 +176,12 @@ class IncomingCall:
 
     def header(self, name: str) -> Union[str, None]:
         """The first SIP header of that name, in whatever case; or None."""
-        return header_of(self.sip_headers, name)
+        return header_of_body(self.sip_headers, name)
 
 
-def header_of(headers: OrUnset[tuple[SipHeader, ...]], name: str) -> Union[str, None]:
+def header_of_body(
+    headers: OrUnset[tuple[SipHeader, ...]], name: str
+) -> Union[str, None]:
     """The first of some SIP headers of that name, in whatever case; or None."""
     for each in headers or ():
         if isinstance(each.name, str) and each.name.lower() == name.lower():
@@ -280,7 +282,7 @@ class IncomingTransport:
 
     def header(self, name: str) -> Union[str, None]:
         """The first SIP header of that name, in whatever case; or None."""
-        return header_of(self.sip_headers, name)
+        return header_of_body(self.sip_headers, name)
 
 
 @frozen(kw_only=True, slots=False)
@@ -301,7 +303,7 @@ class IncomingLiveCall:
 
     def header(self, name: str) -> Union[str, None]:
         """The first SIP header of that name, in whatever case; or None."""
-        return header_of(self.sip_headers, name)
+        return header_of_body(self.sip_headers, name)
 
 
 @frozen(kw_only=True, slots=False)
@@ -417,7 +419,7 @@ class WebhookEvent:
     problems: tuple[str, ...] = field(default=(), eq=False, repr=False)
 
 
-def structured(cls: type[T], body: JsonObject, raw: JsonObject) -> T:
+def structured_body(cls: type[T], body: JsonObject, raw: JsonObject) -> T:
     """
     Read an answer into a class of ours, as far as it fits.
 
@@ -437,7 +439,7 @@ def structured(cls: type[T], body: JsonObject, raw: JsonObject) -> T:
     return made  # type: ignore[no-any-return]
 
 
-def configured(
+def configured_body(
     config: Configuration,
     fields: Mapping[str, Any],
     *kinds: str,
@@ -477,7 +479,7 @@ def configured(
     return command.session
 
 
-def expiry(expires: Expires) -> Union[Expiry, Unset]:
+def body_of_expiry(expires: Expires) -> Union[Expiry, Unset]:
     """
     How long a key is to be good for, as an object.
 

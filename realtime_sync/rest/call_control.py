@@ -108,7 +108,7 @@ class TwilioAccount:
 
     def authorization(self) -> str:
         """Name and password."""
-        return _basic(self.account_sid, self.auth_token)
+        return _basic_call_control(self.account_sid, self.auth_token)
 
     def _calls(self, call_id: str = "") -> str:
         account = quote(self.account_sid, safe="")
@@ -116,19 +116,21 @@ class TwilioAccount:
 
     def hang_up(self, call_id: str) -> CarrierRequest:
         """Completes the call."""
-        path = self._calls(f"/{_id(call_id)}")
+        path = self._calls(f"/{_controlled_call_id(call_id)}")
         return CarrierRequest(method="POST", path=path, form={"Status": "completed"})
 
     def transfer(
         self, call_id: str, to: Optional[str], url: Optional[str]
     ) -> CarrierRequest:
         """Gives the call another document: one that dials, or the one at *url*."""
-        path = self._calls(f"/{_id(call_id)}")
-        form = _either(
+        path = self._calls(f"/{_controlled_call_id(call_id)}")
+        form = _either_call_control(
             url,
             lambda url: {"Url": url},
             to,
-            lambda to: {"Twiml": f"<Response><Dial>{_dialled(to)}</Dial></Response>"},
+            lambda to: {
+                "Twiml": f"<Response><Dial>{_dialled_in_call(to)}</Dial></Response>"
+            },
         )
         return CarrierRequest(method="POST", path=path, form=form)
 
@@ -136,8 +138,8 @@ class TwilioAccount:
         self, to: str, caller: str, stream_url: Optional[str], url: Optional[str]
     ) -> CarrierRequest:
         """Places a call that a stream is connected to."""
-        form = {"To": _party(to), "From": _party(caller)}
-        form |= _either(
+        form = {"To": _party_of_call(to), "From": _party_of_call(caller)}
+        form |= _either_call_control(
             url,
             lambda url: {"Url": url},
             stream_url,
@@ -168,11 +170,11 @@ class TelnyxAccount:
 
     def authorization(self) -> str:
         """The key."""
-        return _bearer(self.api_key)
+        return _bearer_call_control(self.api_key)
 
     def hang_up(self, call_id: str) -> CarrierRequest:
         """Ends the call by its ``call_control_id``."""
-        path = f"/calls/{_id(call_id)}/actions/hangup"
+        path = f"/calls/{_controlled_call_id(call_id)}/actions/hangup"
         return CarrierRequest(method="POST", path=path, json={})
 
     def transfer(
@@ -181,8 +183,8 @@ class TelnyxAccount:
         """Hands the call on to a number or a SIP address."""
         if to is None or url is not None:
             raise ConfigurationError("Telnyx transfers to a number: say to, no url")
-        path = f"/calls/{_id(call_id)}/actions/transfer"
-        return CarrierRequest(method="POST", path=path, json={"to": _party(to)})
+        path = f"/calls/{_controlled_call_id(call_id)}/actions/transfer"
+        return CarrierRequest(method="POST", path=path, json={"to": _party_of_call(to)})
 
     def dial(
         self, to: str, caller: str, stream_url: Optional[str], url: Optional[str]
@@ -194,8 +196,8 @@ class TelnyxAccount:
             raise ConfigurationError("TelnyxAccount(connection_id=...) is missing")
         order = {
             "connection_id": self.connection_id,
-            "to": _party(to),
-            "from": _party(caller),
+            "to": _party_of_call(to),
+            "from": _party_of_call(caller),
             "stream_url": stream_url,
             "stream_track": "inbound_track",
             "stream_bidirectional_mode": "rtp",
@@ -222,14 +224,16 @@ class PlivoAccount:
 
     def authorization(self) -> str:
         """Name and password."""
-        return _basic(self.auth_id, self.auth_token)
+        return _basic_call_control(self.auth_id, self.auth_token)
 
     def _calls(self, call_id: str = "") -> str:
         return f"/Account/{quote(self.auth_id, safe='')}/Call/{call_id}"
 
     def hang_up(self, call_id: str) -> CarrierRequest:
         """Deletes the call."""
-        return CarrierRequest(method="DELETE", path=self._calls(f"{_id(call_id)}/"))
+        return CarrierRequest(
+            method="DELETE", path=self._calls(f"{_controlled_call_id(call_id)}/")
+        )
 
     def transfer(
         self, call_id: str, to: Optional[str], url: Optional[str]
@@ -240,7 +244,7 @@ class PlivoAccount:
                 "Plivo asks for a document of where to go: say url, not to"
             )
         order = {"legs": "aleg", "aleg_url": url}
-        path = self._calls(f"{_id(call_id)}/")
+        path = self._calls(f"{_controlled_call_id(call_id)}/")
         return CarrierRequest(method="POST", path=path, json=order)
 
     def dial(
@@ -251,7 +255,11 @@ class PlivoAccount:
             raise ConfigurationError(
                 "Plivo asks for a document that has the stream: say url"
             )
-        order = {"to": _party(to), "from": _party(caller), "answer_url": url}
+        order = {
+            "to": _party_of_call(to),
+            "from": _party_of_call(caller),
+            "answer_url": url,
+        }
         made = ("request_uuid",)
         return CarrierRequest(method="POST", path=self._calls(), json=order, made=made)
 
@@ -274,25 +282,30 @@ class VonageAccount:
 
     def authorization(self) -> str:
         """The token."""
-        return _bearer(self.token if isinstance(self.token, str) else self.token())
+        return _bearer_call_control(
+            self.token if isinstance(self.token, str) else self.token()
+        )
 
     def hang_up(self, call_id: str) -> CarrierRequest:
         """Ends the call by its UUID."""
-        path = f"/calls/{_id(call_id)}"
+        path = f"/calls/{_controlled_call_id(call_id)}"
         return CarrierRequest(method="PUT", path=path, json={"action": "hangup"})
 
     def transfer(
         self, call_id: str, to: Optional[str], url: Optional[str]
     ) -> CarrierRequest:
         """Gives the call another NCCO: one that connects, or the one at *url*."""
-        goal = _either(
+        goal = _either_call_control(
             url,
             lambda url: {"type": "ncco", "url": [url]},
             to,
-            lambda to: {"type": "ncco", "ncco": [_connection(_vonage_party(to))]},
+            lambda to: {
+                "type": "ncco",
+                "ncco": [_connection_of_call_control(_vonage_party_of_call(to))],
+            },
         )
         order = {"action": "transfer", "destination": goal}
-        path = f"/calls/{_id(call_id)}"
+        path = f"/calls/{_controlled_call_id(call_id)}"
         return CarrierRequest(method="PUT", path=path, json=order)
 
     def dial(
@@ -301,16 +314,16 @@ class VonageAccount:
         """Places a call that a WebSocket is connected to."""
         kind = f"audio/l16;rate={self.rate}"
         order: dict[str, Any] = {
-            "to": [_vonage_party(to)],
-            "from": {"type": "phone", "number": _party(caller).lstrip("+")},
+            "to": [_vonage_party_of_call(to)],
+            "from": {"type": "phone", "number": _party_of_call(caller).lstrip("+")},
         }
-        order |= _either(
+        order |= _either_call_control(
             url,
             lambda url: {"answer_url": [url]},
             stream_url,
             lambda stream: {
                 "ncco": [
-                    _connection(
+                    _connection_of_call_control(
                         {"type": "websocket", "uri": stream, "content-type": kind}
                     )
                 ]
@@ -339,7 +352,7 @@ def hang_up(
     """
     request = account.hang_up(call_id)
     try:
-        _send(account, request, repeatable=True, timeout=timeout)
+        _send_call_control(account, request, repeatable=True, timeout=timeout)
     except RestError as exc:
         if exc.status == 404 or exc.code in OVER_CODES:
             return False
@@ -371,7 +384,7 @@ def transfer(
         ConfigurationError: it is no id, no number, or none that the carrier takes.
     """
     request = account.transfer(call_id, to, url)
-    _send(account, request, repeatable=False, timeout=timeout)
+    _send_call_control(account, request, repeatable=False, timeout=timeout)
 
 
 def dial(
@@ -403,7 +416,9 @@ def dial(
         ConfigurationError: it is no number, or something is missing.
     """
     request = account.dial(to, caller, stream_url, url)
-    found: Any = _send(account, request, repeatable=False, timeout=timeout).decoded()
+    found: Any = _send_call_control(
+        account, request, repeatable=False, timeout=timeout
+    ).decoded()
     for name in request.made:
         found = found.get(name) if isinstance(found, Mapping) else None
     if not isinstance(found, str):
@@ -411,7 +426,7 @@ def dial(
     return found
 
 
-def _send(
+def _send_call_control(
     account: Account,
     request: CarrierRequest,
     *,
@@ -439,7 +454,7 @@ def _send(
 _FORM = "application/x-www-form-urlencoded"
 
 
-def _basic(name: str, password: str) -> str:
+def _basic_call_control(name: str, password: str) -> str:
     coded = base64.b64encode(f"{name}:{password}".encode()).decode("ascii")
     # What a carrier says back of it is not to be shown either.
     remember(password)
@@ -447,50 +462,54 @@ def _basic(name: str, password: str) -> str:
     return f"Basic {coded}"
 
 
-def _bearer(key: str) -> str:
+def _bearer_call_control(key: str) -> str:
     remember(key)
     return f"Bearer {key}"
 
 
-def _id(call_id: str) -> str:
+def _controlled_call_id(call_id: str) -> str:
     if not isinstance(call_id, str) or not call_id.strip("."):
         raise ConfigurationError(f"{call_id!r} is no id of a call")
     checked_text("call_id", call_id)
     return quote(call_id, safe="")
 
 
-def _is_sip(party: str) -> bool:
+def _is_sip_party_of_call(party: str) -> bool:
     return party.lower().startswith(("sip:", "sips:"))
 
 
-def _party(party: str) -> str:
+def _party_of_call(party: str) -> str:
     """A number or a SIP address, checked."""
     checked_text("the party of a call", party, spaces=False)
-    if not _is_sip(party) and not _NUMBER.fullmatch(party):
+    if not _is_sip_party_of_call(party) and not _NUMBER.fullmatch(party):
         raise ConfigurationError(
             f"{party!r} is neither a number such as +14155550123 nor a SIP address"
         )
     return party
 
 
-def _dialled(to: str) -> str:
+def _dialled_in_call(to: str) -> str:
     """Whom a document in TwiML dials."""
-    to = _party(to)
-    return f"<Sip>{escape(to)}</Sip>" if _is_sip(to) else f"<Number>{to}</Number>"
+    to = _party_of_call(to)
+    return (
+        f"<Sip>{escape(to)}</Sip>"
+        if _is_sip_party_of_call(to)
+        else f"<Number>{to}</Number>"
+    )
 
 
-def _vonage_party(to: str) -> Mapping[str, Any]:
-    to = _party(to)
-    if _is_sip(to):
+def _vonage_party_of_call(to: str) -> Mapping[str, Any]:
+    to = _party_of_call(to)
+    if _is_sip_party_of_call(to):
         return {"type": "sip", "uri": to}
     return {"type": "phone", "number": to.lstrip("+")}
 
 
-def _connection(endpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+def _connection_of_call_control(endpoint: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"action": "connect", "endpoint": [endpoint]}
 
 
-def _either(
+def _either_call_control(
     one: Optional[str],
     of_one: Callable[[str], dict[str, Any]],
     other: Optional[str],

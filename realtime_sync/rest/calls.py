@@ -21,7 +21,7 @@ from .bodies import (
     CallRejectRequest,
     CallRequest,
     Configuration,
-    configured,
+    configured_body,
 )
 from .http import Answer, Rest
 
@@ -57,9 +57,9 @@ class Calls:
         """
         config: Any = UNSET
         if session is not UNSET:
-            config = configured(session, {}, "realtime")
+            config = configured_body(session, {}, "realtime")
         body = CallRequest(sdp=sdp, session=config)
-        return _offer(self._rest, "/realtime/calls", body, timeout)
+        return _offer_call(self._rest, "/realtime/calls", body, timeout)
 
     def accept(
         self,
@@ -82,7 +82,7 @@ class Calls:
             RestError: the server refused, or there was no answer.
             TypeError: the configuration has no such field.
         """
-        config = configured(session, fields, "realtime")
+        config = configured_body(session, fields, "realtime")
         self._act(call_id, "accept", to_mapping(config), timeout)
 
     def reject(
@@ -166,10 +166,12 @@ class TranslationCalls:
             RestError: the server refused, or there was no answer.
         """
         body = CallRequest(sdp=sdp)
-        return _offer(self._rest, "/realtime/translations/calls", body, timeout)
+        return _offer_call(self._rest, "/realtime/translations/calls", body, timeout)
 
 
-def _offer(rest: Rest, path: str, body: CallRequest, timeout: Timeout) -> CallCreated:
+def _offer_call(
+    rest: Rest, path: str, body: CallRequest, timeout: Timeout
+) -> CallCreated:
     if isinstance(body.session, Unset):
         how: dict[str, Any] = {"text": (body.sdp, _SDP)}
     else:
@@ -177,10 +179,10 @@ def _offer(rest: Rest, path: str, body: CallRequest, timeout: Timeout) -> CallCr
         how = {"form": {"sdp": (body.sdp, _SDP), "session": (session, _JSON)}}
     answer = rest.post(path, accept=_SDP, repeatable=False, timeout=timeout, **how)
     return CallCreated(
-        sdp=answer.body.decode("utf-8", "replace"), call_id=_call_id(answer)
+        sdp=answer.body.decode("utf-8", "replace"), call_id=_id_of_answered_call(answer)
     )
 
 
-def _call_id(answer: Answer) -> Optional[str]:
+def _id_of_answered_call(answer: Answer) -> Optional[str]:
     found = _CALL_ID.search(answer.headers.get("location", ""))
     return found[1] if found else None

@@ -39,9 +39,9 @@ from ..types import UNSET, Timeout, Unset
 from .response_limits import (
     LONGEST_SILENCE,
     TooLarge,
-    read_body,
-    reading_until,
-    time_answers,
+    limit_answers,
+    limit_reading_until,
+    read_limited_body,
 )
 
 _PIECE = 1 << 16
@@ -209,7 +209,7 @@ class Rest:
             RestError: the server refused, or there was no answer.
             ConfigurationError: URL, key, header or proxy will not do.
         """
-        request = _body(json, text, form)
+        request = _http_body(json, text, form)
         headers = {"Accept": accept, **request.pop("headers", {})}
         return self._request(method, path, headers, request, repeatable, timeout)
 
@@ -237,7 +237,7 @@ class Rest:
         def take(response: requests.Response) -> bytes:
             nonlocal written
             if response.status_code != 200:
-                return read_body(response.raw)
+                return read_limited_body(response.raw)
             for piece in response.iter_content(_PIECE):
                 written += file.write(piece)
             return b""
@@ -307,7 +307,7 @@ class Rest:
         what = f"{method} {urlsplit(url).path} on {urlsplit(url).netloc}"
         logger.debug("> %s", what)
         try:
-            with reading_until(deadline):
+            with limit_reading_until(deadline):
                 response = self._requests().request(
                     method,
                     url,
@@ -317,13 +317,13 @@ class Rest:
                     allow_redirects=False,
                     stream=True,
                     proxies={"http": proxy, "https": proxy} if proxy else {},
-                    verify=_verification(options.ssl_context),
+                    verify=_http_verification(options.ssl_context),
                     **request,
                 )
                 logger.debug("< %s: HTTP %s", what, response.status_code)
-                body = take(response) if take else read_body(response.raw)
+                body = take(response) if take else read_limited_body(response.raw)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
-            return _no_answer(what, exc, repeatable)
+            return _no_http_answer(what, exc, repeatable)
         except TooLarge as exc:
             return _Failure(
                 error=RestError(f"{what}: {exc}", status=response.status_code),
@@ -336,7 +336,7 @@ class Rest:
         )
         if 200 <= answer.status < 300:
             return answer
-        return _refused(what, answer, who, repeatable)
+        return _refused_http_request(what, answer, who, repeatable)
 
     def _timeouts(self, deadline: Deadline) -> tuple[float, float]:
         left = deadline.remaining()
@@ -346,12 +346,12 @@ class Rest:
     def _requests(self) -> requests.Session:
         with self._lock:
             if self._pool is None or self._process != os.getpid():
-                self._pool = _new_pool(self._options.ssl_context)
+                self._pool = _new_http_pool(self._options.ssl_context)
                 self._process = os.getpid()
             return self._pool
 
 
-class _Adapter(HTTPAdapter):
+class _HttpAdapter(HTTPAdapter):
     """
     Reads answers within the deadline of their request.
 
@@ -367,14 +367,14 @@ class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """Make the pools of direct connections."""
         super().init_poolmanager(*args, **{**options, **self._tls})
-        time_answers(self.poolmanager)
+        limit_answers(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> ProxyManager:
         """Make the pools of connections through a proxy."""
         known = proxy in self.proxy_manager
         manager: ProxyManager = super().proxy_manager_for(proxy, **self._tls, **options)
         if not known:
-            time_answers(manager)
+            limit_answers(manager)
         return manager
 
     def cert_verify(self, *args: object) -> None:
@@ -383,24 +383,24 @@ class _Adapter(HTTPAdapter):
             super().cert_verify(*args)  # type: ignore[no-untyped-call]
 
 
-def _new_pool(context: Optional[ssl.SSLContext]) -> requests.Session:
+def _new_http_pool(context: Optional[ssl.SSLContext]) -> requests.Session:
     pool = requests.Session()
     # Neither ~/.netrc may replace our key, nor a cookie tie requests together;
     # proxies and authorities of the environment are looked up by our own rules.
     pool.trust_env = False
     # No redirect is followed; but where one would lead is decoded, and may be no text.
-    setattr(pool, "get_redirect_target", _nowhere)
+    setattr(pool, "get_redirect_target", _http_redirect)
     pool.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    pool.mount("http://", _Adapter())
-    pool.mount("https://", _Adapter(context))
+    pool.mount("http://", _HttpAdapter())
+    pool.mount("https://", _HttpAdapter(context))
     return pool
 
 
-def _nowhere(response: object) -> None:
+def _http_redirect(response: object) -> None:
     """Where a redirect leads that nobody follows."""
 
 
-def _verification(context: Optional[ssl.SSLContext]) -> Union[bool, str]:
+def _http_verification(context: Optional[ssl.SSLContext]) -> Union[bool, str]:
     if context is not None:
         return context.verify_mode != ssl.CERT_NONE
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
@@ -410,7 +410,7 @@ def _verification(context: Optional[ssl.SSLContext]) -> Union[bool, str]:
     return True
 
 
-def _body(
+def _http_body(
     json: object,
     text: Optional[tuple[str, str]],
     form: Optional[Mapping[str, tuple[str, str]]],
@@ -431,12 +431,14 @@ def _body(
     }
 
 
-def _no_answer(
+def _no_http_answer(
     what: str,
     exc: Union[requests.RequestException, urllib3.exceptions.HTTPError],
     repeatable: bool,
 ) -> _Failure:
-    beneath = _beneath(exc) if isinstance(exc, requests.RequestException) else exc
+    beneath = (
+        _beneath_http_error(exc) if isinstance(exc, requests.RequestException) else exc
+    )
     theirs = isinstance(beneath, urllib3.exceptions.InvalidHeader)
     if isinstance(exc, (requests.exceptions.InvalidURL, ValueError)) and not theirs:
         raise ConfigurationError(f"{what}: {redact(str(exc))}") from None
@@ -458,7 +460,7 @@ def _no_answer(
     )
 
 
-def _beneath(exc: BaseException) -> Optional[BaseException]:
+def _beneath_http_error(exc: BaseException) -> Optional[BaseException]:
     """The exception of urllib3 or of the system that requests has wrapped."""
     inner: Any = exc.args[0] if exc.args else None
     reason = getattr(inner, "reason", None)
@@ -467,7 +469,9 @@ def _beneath(exc: BaseException) -> Optional[BaseException]:
     return inner if isinstance(inner, BaseException) else None
 
 
-def _refused(what: str, answer: Answer, who: Credentials, repeatable: bool) -> _Failure:
+def _refused_http_request(
+    what: str, answer: Answer, who: Credentials, repeatable: bool
+) -> _Failure:
     code, words = error_in_body(answer.body)
     request_id = next(
         (

@@ -16,7 +16,7 @@ from ..errors import ConfigurationError
 from ..protocol.codec import Codec, to_mapping
 from ..transport.credentials import checked_text
 from ..types import UNSET, Timeout, Unset
-from .bodies import CallReferRequest, LiveCreated, structured
+from .bodies import CallReferRequest, LiveCreated, structured_body
 from .http import Rest
 
 S = TypeVar("S")
@@ -113,7 +113,7 @@ class LiveSessions(Generic[S]):
             RestError: the server refused, or there was no answer.
             TypeError: the configuration has no such field.
         """
-        session = _configured(config, {"model": model, **fields})
+        session = _configured_live_body(config, {"model": model, **fields})
         body = {"session": session, "transport": {"type": "webrtc", "sdp": sdp}}
         return self._created(_SESSIONS, body, timeout)
 
@@ -142,8 +142,8 @@ class LiveSessions(Generic[S]):
         """
         body: dict[str, Any] = {"transport": {"type": "webrtc", "sdp": sdp}}
         if fields or not isinstance(config, Unset):
-            body["session"] = _configured(config, fields)
-        return self._created(_path(session_id, "fork"), body, timeout)
+            body["session"] = _configured_live_body(config, fields)
+        return self._created(_live_rest_path(session_id, "fork"), body, timeout)
 
     def accept(
         self,
@@ -171,7 +171,10 @@ class LiveSessions(Generic[S]):
             RestError: the server refused, or there was no answer.
             TypeError: the configuration has no such field.
         """
-        session = {**_configured(config, {"model": model, **fields}), "type": "live"}
+        session = {
+            **_configured_live_body(config, {"model": model, **fields}),
+            "type": "live",
+        }
         self._act(session_id, "accept", {"session": session}, timeout)
 
     def reject(
@@ -252,7 +255,7 @@ class LiveSessions(Generic[S]):
         try:
             with part.open("wb") as file:
                 size = self._rest.download(
-                    _path(session_id, "content"),
+                    _live_rest_path(session_id, "content"),
                     file,
                     accept="application/binary",
                     timeout=timeout,
@@ -267,11 +270,11 @@ class LiveSessions(Generic[S]):
     ) -> LiveCreated:
         answer = self._rest.post(path, json=body, repeatable=False, timeout=timeout)
         decoded = answer.decoded()
-        return structured(LiveCreated, decoded, decoded)
+        return structured_body(LiveCreated, decoded, decoded)
 
     def _act(self, session_id: str, verb: str, body: object, timeout: Timeout) -> None:
         self._rest.post(
-            _path(session_id, verb),
+            _live_rest_path(session_id, verb),
             json=body,
             accept="*/*",
             repeatable=False,
@@ -279,14 +282,16 @@ class LiveSessions(Generic[S]):
         )
 
 
-def _path(session_id: str, verb: str) -> str:
+def _live_rest_path(session_id: str, verb: str) -> str:
     if not isinstance(session_id, str) or not session_id.strip("."):
         raise ConfigurationError(f"{session_id!r} is no id of a session")
     checked_text("session_id", session_id)
     return f"{_SESSIONS}/{quote(session_id, safe='')}/{verb}"
 
 
-def _configured(config: LiveConfiguration, fields: Mapping[str, Any]) -> dict[str, Any]:
+def _configured_live_body(
+    config: LiveConfiguration, fields: Mapping[str, Any]
+) -> dict[str, Any]:
     """
     A configuration as the wire has it, checked.
 

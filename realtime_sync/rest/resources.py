@@ -22,9 +22,9 @@ from .bodies import (
     Expires,
     TranslationClientSecretCreated,
     TranslationClientSecretRequest,
-    configured,
-    expiry,
-    structured,
+    body_of_expiry,
+    configured_body,
+    structured_body,
 )
 from .calls import TranslationCalls
 from .http import Answer, Rest
@@ -74,16 +74,18 @@ class ClientSecrets(_Resource):
         """
         config: Any = UNSET
         if session is not UNSET:
-            config = configured(session, {}, "realtime", "transcription")
-        body = ClientSecretRequest(session=config, expires_after=expiry(expires_after))
+            config = configured_body(session, {}, "realtime", "transcription")
+        body = ClientSecretRequest(
+            session=config, expires_after=body_of_expiry(expires_after)
+        )
         answer = self._rest.post(
             "/realtime/client_secrets",
             json=to_mapping(body),
             repeatable=True,
             timeout=timeout,
         )
-        return _with_value(
-            structured(ClientSecretCreated, *_lifted(answer, inside=True))
+        return _secret_resource_with_value(
+            structured_body(ClientSecretCreated, *_lifted_resource(answer, inside=True))
         )
 
 
@@ -126,10 +128,10 @@ class Sessions(Generic[Made]):
             TypeError: the configuration has no such field.
         """
         path, expires = KINDS_MADE[self._kind]
-        config = configured(session, fields, self._kind)
-        body = _beta_body(config, expires, expires_after)
+        config = configured_body(session, fields, self._kind)
+        body = _beta_body_of_resource(config, expires, expires_after)
         answer = self._rest.post(path, json=body, repeatable=True, timeout=timeout)
-        return structured(self._made, *_lifted(answer))
+        return structured_body(self._made, *_lifted_resource(answer))
 
 
 class TranslationClientSecrets(_Resource):
@@ -159,11 +161,11 @@ class TranslationClientSecrets(_Resource):
             ConfigurationError: there is no model.
             TypeError: the configuration has no such field.
         """
-        config = configured(session, {}, "translation")
+        config = configured_body(session, {}, "translation")
         if not getattr(config, "model", None):
             raise ConfigurationError("a translation session needs a model")
         body = TranslationClientSecretRequest(
-            session=config, expires_after=expiry(expires_after)
+            session=config, expires_after=body_of_expiry(expires_after)
         )
         answer = self._rest.post(
             "/realtime/translations/client_secrets",
@@ -172,7 +174,9 @@ class TranslationClientSecrets(_Resource):
             timeout=timeout,
         )
         decoded = answer.decoded()
-        return _with_value(structured(TranslationClientSecretCreated, decoded, decoded))
+        return _secret_resource_with_value(
+            structured_body(TranslationClientSecretCreated, decoded, decoded)
+        )
 
 
 class Translations(_Resource):
@@ -190,15 +194,17 @@ class Translations(_Resource):
         self.calls = TranslationCalls(rest)
 
 
-def _beta_body(config: object, key: str, expires_after: Expires) -> dict[str, Any]:
+def _beta_body_of_resource(
+    config: object, key: str, expires_after: Expires
+) -> dict[str, Any]:
     body = BETA.lower_session(to_mapping(config))
-    expires = expiry(expires_after)
+    expires = body_of_expiry(expires_after)
     if not isinstance(expires, Unset):
         body["client_secret"] = {key: to_mapping(expires)}
     return body
 
 
-def _lifted(
+def _lifted_resource(
     answer: Answer, *, inside: bool = False
 ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """The answer with its session, or all of it, in the canonical shape; and raw."""
@@ -211,7 +217,7 @@ def _lifted(
     return {**raw, "session": lift_session_said(session)}, raw
 
 
-def _with_value(secret: S) -> S:
+def _secret_resource_with_value(secret: S) -> S:
     """
     Raises:
         RestError: the answer holds no key, so it is of no use.

@@ -39,7 +39,7 @@ class TooLarge(Exception):
 
 
 @contextmanager
-def reading_until(deadline: Deadline) -> Iterator[None]:
+def limit_reading_until(deadline: Deadline) -> Iterator[None]:
     """Let whatever this thread reads within the block end by a deadline."""
     before, _reading.deadline = _reading.deadline, deadline
     try:
@@ -48,7 +48,7 @@ def reading_until(deadline: Deadline) -> Iterator[None]:
         _reading.deadline = before
 
 
-class _TimedStream(io.RawIOBase):
+class _LimitedStream(io.RawIOBase):
     """The bytes of a socket; each read waits for what is left of the deadline."""
 
     def __init__(self, sock: socket) -> None:
@@ -86,7 +86,7 @@ class TimedResponse(HTTPResponse):
     ) -> None:
         super().__init__(sock, debuglevel, method, url)
         self.fp.close()
-        self.fp = io.BufferedReader(_TimedStream(sock))
+        self.fp = io.BufferedReader(_LimitedStream(sock))
 
 
 class Pools(Protocol):
@@ -95,7 +95,7 @@ class Pools(Protocol):
     pool_classes_by_scheme: dict[str, Any]
 
 
-class Body(Protocol):
+class LimitedBody(Protocol):
     """An answer whose body was not read yet; of urllib3."""
 
     @property
@@ -108,20 +108,20 @@ class Body(Protocol):
     def release_conn(self) -> None: ...
 
 
-def time_answers(pools: Pools) -> None:
+def limit_answers(pools: Pools) -> None:
     """Give each kind of connection that is made an answer with a deadline."""
     pools.pool_classes_by_scheme = {
-        scheme: type("TimedPool", (pool,), {"ConnectionCls": _timed(pool)})
+        scheme: type("TimedPool", (pool,), {"ConnectionCls": _limited_pool(pool)})
         for scheme, pool in pools.pool_classes_by_scheme.items()
     }
 
 
-def _timed(pool: type[Any]) -> type:
+def _limited_pool(pool: type[Any]) -> type:
     connection = pool.ConnectionCls
     return type("TimedConnection", (connection,), {"response_class": TimedResponse})
 
 
-def read_body(raw: Body) -> bytes:
+def read_limited_body(raw: LimitedBody) -> bytes:
     """
     Read an answer's body, and let go of the connection.
 

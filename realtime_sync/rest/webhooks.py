@@ -40,7 +40,7 @@ from .bodies import (
     RealtimeCallIncoming,
     SipHeader,
     WebhookEvent,
-    structured,
+    structured_body,
 )
 
 __all__ = [
@@ -121,14 +121,14 @@ def unwrap(
     """
     verify(body, headers, secret, tolerance=tolerance, now=now)
     try:
-        decoded = jsontext.loads(_bytes(body))
+        decoded = jsontext.loads(_webhook_bytes(body))
     except ValueError as exc:
         raise WebhookRejected(f"the webhook is signed, but not JSON: {exc}") from exc
     if not isinstance(decoded, dict):
         raise WebhookRejected("the webhook is signed, but not a JSON object")
     kind = decoded.get("type")
     cls = _CLASSES.get(kind, WebhookEvent) if isinstance(kind, str) else WebhookEvent
-    event: Webhook = structured(cls, decoded, decoded)
+    event: Webhook = structured_body(cls, decoded, decoded)
     return event
 
 
@@ -149,26 +149,26 @@ def verify(
             *tolerance* or *now* is no finite number.
         TypeError: the body is decoded already.
     """
-    key = _key(secret)
-    within = _seconds("tolerance", tolerance)
+    key = _webhook_key(secret)
+    within = _webhook_seconds("tolerance", tolerance)
     if within < 0:
         raise ConfigurationError(f"tolerance is {tolerance!r}: it cannot be negative")
-    at = time.time() if now is None else _seconds("now", now)
-    payload, found = _bytes(body), _named(headers)
-    identity = _required(found, "webhook-id")
-    stamp = _required(found, "webhook-timestamp")
-    signatures = _required(found, "webhook-signature")
+    at = time.time() if now is None else _webhook_seconds("now", now)
+    payload, found = _webhook_bytes(body), _named_webhook_headers(headers)
+    identity = _required_webhook_header(found, "webhook-id")
+    stamp = _required_webhook_header(found, "webhook-timestamp")
+    signatures = _required_webhook_header(found, "webhook-signature")
     if not _SECONDS.fullmatch(stamp):
         raise WebhookRejected("webhook-timestamp is not a whole number of seconds")
     age = at - int(stamp)
     if abs(age) > within:
         when = "old" if age > 0 else "far in the future"
         raise WebhookRejected(f"the webhook is too {when}: {abs(age):.0f} s")
-    expected = _signature(key, identity, stamp, payload)
+    expected = _webhook_signature(key, identity, stamp, payload)
     # Every one is compared, and each in constant time: how long it takes must
     # tell nothing about the right one.
     matches = [
-        hmac.compare_digest(expected, _encoded(given, "webhook-signature"))
+        hmac.compare_digest(expected, _encoded_for_webhook(given, "webhook-signature"))
         for given in signatures.split()
         if given.startswith("v1,")
     ]
@@ -193,7 +193,9 @@ def sign(
         WebhookRejected: the body or the id cannot be encoded.
     """
     stamp = str(int(timestamp))
-    signature = _signature(_key(secret), webhook_id, stamp, _bytes(body))
+    signature = _webhook_signature(
+        _webhook_key(secret), webhook_id, stamp, _webhook_bytes(body)
+    )
     return {
         "webhook-id": webhook_id,
         "webhook-timestamp": stamp,
@@ -201,16 +203,16 @@ def sign(
     }
 
 
-def _signature(key: bytes, identity: str, stamp: str, payload: bytes) -> bytes:
+def _webhook_signature(key: bytes, identity: str, stamp: str, payload: bytes) -> bytes:
     signed = b"%b.%b.%b" % (
-        _encoded(identity, "webhook-id"),
+        _encoded_for_webhook(identity, "webhook-id"),
         stamp.encode(),
         payload,
     )
     return b"v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest())
 
 
-def _key(secret: Optional[str]) -> bytes:
+def _webhook_key(secret: Optional[str]) -> bytes:
     if secret is None:
         secret = os.environ.get("OPENAI_WEBHOOK_SECRET")
     if not secret:
@@ -237,7 +239,7 @@ def _key(secret: Optional[str]) -> bytes:
     return key
 
 
-def _seconds(name: str, value: float) -> float:
+def _webhook_seconds(name: str, value: float) -> float:
     """A finite number; against NaN every comparison would succeed."""
     try:
         if math.isfinite(value):
@@ -247,16 +249,16 @@ def _seconds(name: str, value: float) -> float:
     raise ConfigurationError(f"{name} is not a finite number of seconds: {value!r:.80}")
 
 
-def _encoded(text: str, what: str) -> bytes:
+def _encoded_for_webhook(text: str, what: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
         raise WebhookRejected(f"{what} cannot be encoded as UTF-8") from None
 
 
-def _bytes(body: object) -> bytes:
+def _webhook_bytes(body: object) -> bytes:
     if isinstance(body, str):
-        return _encoded(body, "the body")
+        return _encoded_for_webhook(body, "the body")
     if isinstance(body, (bytes, bytearray, memoryview)):
         return bytes(body)
     raise TypeError(
@@ -265,22 +267,25 @@ def _bytes(body: object) -> bytes:
     )
 
 
-def _named(headers: Headers) -> dict[str, str]:
+def _named_webhook_headers(headers: Headers) -> dict[str, str]:
     pairs = headers.items() if isinstance(headers, Mapping) else headers
     if hasattr(pairs, "items"):
         pairs = pairs.items()
-    return {_name(_text(name)): _text(value) for name, value in pairs}
+    return {
+        _webhook_header_name(_webhook_text(name)): _webhook_text(value)
+        for name, value in pairs
+    }
 
 
-def _name(name: str) -> str:
+def _webhook_header_name(name: str) -> str:
     return name.lower().replace("_", "-").removeprefix("http-")
 
 
-def _text(value: object) -> str:
+def _webhook_text(value: object) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
-def _required(headers: Mapping[str, str], name: str) -> str:
+def _required_webhook_header(headers: Mapping[str, str], name: str) -> str:
     value = headers.get(name, "")
     if not value:
         raise WebhookRejected(f"the request has no header {name}")

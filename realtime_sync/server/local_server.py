@@ -100,7 +100,7 @@ def serve(
         ConfigurationError: an argument is wrong, an extra is not installed, or the
             port cannot be bound, or other machines could come in without a key.
     """
-    answering, more_faults, more_options = agent_named(agent)
+    answering, more_faults, more_options = agent_of_local_server(agent)
     try:
         chosen = Options(**{**more_options, **options})
     except (TypeError, ValueError) as exc:
@@ -127,13 +127,13 @@ def serve(
         faults=(*more_faults, *faults),
         faults_by_url=faults_by_url,
         mcp=mcp,
-        tls=_tls_context(tls),
+        tls=_tls_context_of_local_server(tls),
         allowed_hosts=allowed_hosts,
         allowed_origins=allowed_origins,
     )
 
 
-def _tls_context(
+def _tls_context_of_local_server(
     tls: Union[ssl.SSLContext, tuple[str, str], None],
 ) -> Optional[ssl.SSLContext]:
     if tls is None or isinstance(tls, ssl.SSLContext):
@@ -146,7 +146,7 @@ def _tls_context(
     return context
 
 
-def agent_named(
+def agent_of_local_server(
     agent: AgentLike,
 ) -> tuple[Agent, Sequence[str], Mapping[str, Any]]:
     """
@@ -156,7 +156,7 @@ def agent_named(
         ConfigurationError: there is none of that name, or it cannot be made.
     """
     if isinstance(agent, str):
-        return _named(agent)
+        return _named_agent_of_local_server(agent)
     if hasattr(agent, "reply") or hasattr(agent, "engine"):
         return cast(Agent, agent), (), {}
     if callable(agent) or isinstance(agent, Iterable):
@@ -164,7 +164,9 @@ def agent_named(
     raise ConfigurationError(f"{agent!r} is not an agent")
 
 
-def _named(agent: str) -> tuple[Agent, Sequence[str], Mapping[str, Any]]:
+def _named_agent_of_local_server(
+    agent: str,
+) -> tuple[Agent, Sequence[str], Mapping[str, Any]]:
     name, _, detail = agent.partition(":")
     if agent == "echo":
         return Echo(), (), {}

@@ -26,7 +26,7 @@ from .engine.core import Engine
 from .engine.translation import TranslationEngine
 from .live.context import PRIMARY
 from .live.engine import LiveEngine
-from .live.hub import Hub, Participant
+from .live.hub import HubParticipant, SessionHub
 
 if TYPE_CHECKING:
     from .local_server import AgentLike
@@ -43,7 +43,7 @@ def open_engine(
     now: float = 0.0,
     seed: Optional[int] = None,
     **options: Any,
-) -> Participant: ...
+) -> HubParticipant: ...
 
 
 @overload
@@ -72,7 +72,7 @@ def open_engine(
     seed: Optional[int] = None,
     mcp: Optional[Mapping[str, Iterable[McpTool]]] = None,
     **options: Any,
-) -> Union[Engine, TranslationEngine, Participant]:
+) -> Union[Engine, TranslationEngine, HubParticipant]:
     """
     Return the protocol engine that `serve` puts behind every connection.
 
@@ -99,10 +99,10 @@ def open_engine(
     except (TypeError, ValueError) as exc:
         raise ConfigurationError(f"open_engine(): {exc}") from exc
     rng = random.Random(seed)
-    answering = _agent(agent)
+    answering = _agent_of_offline_engine(agent)
     if session_type == "live":
         live = LiveEngine(answering, now=now, options=chosen, rng=rng)
-        return Hub(live, replay_seconds=chosen.replay_seconds).join(PRIMARY)
+        return SessionHub(live, replay_seconds=chosen.replay_seconds).join(PRIMARY)
     if session_type == "translation":
         return TranslationEngine(
             answering, now=now, model=model, options=chosen, rng=rng
@@ -119,10 +119,10 @@ def open_engine(
     )
 
 
-def _agent(agent: AgentLike) -> Agent:
+def _agent_of_offline_engine(agent: AgentLike) -> Agent:
     if agent == "echo":
         return Echo()
     # Knows every kind of agent, and the host too: it is slow to import.
-    from .local_server import agent_named
+    from .local_server import agent_of_local_server
 
-    return agent_named(agent)[0]
+    return agent_of_local_server(agent)[0]

@@ -14,14 +14,14 @@ import cattrs.gen
 import cattrs.gen.typeddicts
 from cattrs.errors import IterableValidationError, IterableValidationNote
 
-from .schema import ARRAYS, OBJECTS, is_typed_dict
+from .schema import ARRAYS, OBJECTS, is_typed_dict_in_schema
 
 
 class Misfit(ValueError):
     """A value that does not fit its type; the text is meant for the model."""
 
 
-def new_converter() -> cattrs.Converter:
+def argument_converter() -> cattrs.Converter:
     """
     A converter that takes exactly what `type_schema` describes.
 
@@ -30,89 +30,92 @@ def new_converter() -> cattrs.Converter:
     """
     converter = cattrs.Converter(forbid_extra_keys=True)
     add = converter.register_structure_hook_func
-    converter.register_structure_hook(str, _only("text", str))
-    converter.register_structure_hook(bool, _only("true or false", bool))
-    converter.register_structure_hook(int, _integer)
-    converter.register_structure_hook(float, _only("a number", int, float))
-    add(lambda kind: kind in (None, type(None)), _nothing)
+    converter.register_structure_hook(str, _argument_of_only("text", str))
+    converter.register_structure_hook(bool, _argument_of_only("true or false", bool))
+    converter.register_structure_hook(int, _integer_argument)
+    converter.register_structure_hook(float, _argument_of_only("a number", int, float))
+    add(lambda kind: kind in (None, type(None)), _null_argument)
     add(lambda kind: kind is object, lambda value, kind: value)
-    converter.register_structure_hook_factory(_is_record, _record_hook(converter))
-    add(_is_enum, _member)
-    add(_is_in((Literal,)), _choice)
-    add(_is_in(ARRAYS), _array(converter))
-    add(_is_in(OBJECTS), _object(converter))
-    add(_is_in((Union, types.UnionType)), _union(converter))
+    converter.register_structure_hook_factory(
+        _is_record_argument, _record_argument_hook(converter)
+    )
+    add(_is_enum_argument, _enum_argument)
+    add(_is_argument_in((Literal,)), _choice_argument)
+    add(_is_argument_in(ARRAYS), _array_argument(converter))
+    add(_is_argument_in(OBJECTS), _object_argument(converter))
+    add(_is_argument_in((Union, types.UnionType)), _union_argument(converter))
     return converter
 
 
-def problems(exc: BaseException) -> str:
+def argument_problems(exc: BaseException) -> str:
     """
     What does not fit, and where, one after the other.
     """
-    return "; ".join(cattrs.transform_error(exc, format_exception=_told))
+    return "; ".join(cattrs.transform_error(exc, format_exception=_argument_problem))
 
 
-def _told(exc: BaseException, kind: Optional[type]) -> str:
+def _argument_problem(exc: BaseException, kind: Optional[type]) -> str:
     if isinstance(exc, Misfit):
         return str(exc)
     return cattrs.v.format_exception(exc, kind)
 
 
-def _only(name: str, *allowed: type) -> Callable[[Any, Any], Any]:
+def _argument_of_only(name: str, *allowed: type) -> Callable[[Any, Any], Any]:
     def structure(value: object, kind: Callable[[object], object]) -> Any:
         if type(value) not in allowed:
-            raise Misfit(f"expected {name}, not {_shown(value)}")
+            raise Misfit(f"expected {name}, not {_shown_argument_value(value)}")
         return kind(value)
 
     return structure
 
 
-def _integer(value: object, kind: object) -> int:
+def _integer_argument(value: object, kind: object) -> int:
     # To JSON 3.0 is an integer too.
     if type(value) is int or (type(value) is float and value.is_integer()):
         return int(value)
-    raise Misfit(f"expected a whole number, not {_shown(value)}")
+    raise Misfit(f"expected a whole number, not {_shown_argument_value(value)}")
 
 
-def _nothing(value: object, kind: object) -> None:
+def _null_argument(value: object, kind: object) -> None:
     if value is not None:
-        raise Misfit(f"expected null, not {_shown(value)}")
+        raise Misfit(f"expected null, not {_shown_argument_value(value)}")
 
 
-def _is_enum(kind: object) -> bool:
+def _is_enum_argument(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, enum.Enum)
 
 
-def _member(value: object, kind: type[enum.Enum]) -> enum.Enum:
+def _enum_argument(value: object, kind: type[enum.Enum]) -> enum.Enum:
     for member in kind:
-        if _alike(member.value, value):
+        if _argument_is_alike(member.value, value):
             return member
-    raise Misfit(_expected([member.value for member in kind], value))
+    raise Misfit(_expected_argument([member.value for member in kind], value))
 
 
-def _choice(value: object, kind: object) -> Any:
+def _choice_argument(value: object, kind: object) -> Any:
     for each in get_args(kind):
-        if _alike(each, value):
+        if _argument_is_alike(each, value):
             return each
-    raise Misfit(_expected(get_args(kind), value))
+    raise Misfit(_expected_argument(get_args(kind), value))
 
 
-def _alike(wanted: object, value: object) -> bool:
+def _argument_is_alike(wanted: object, value: object) -> bool:
     return type(wanted) is type(value) and bool(wanted == value)
 
 
-def _expected(choices: Iterable[Any], value: object) -> str:
-    return f"expected one of {', '.join(map(_shown, choices))}, not {_shown(value)}"
+def _expected_argument(choices: Iterable[Any], value: object) -> str:
+    shown = ", ".join(map(_shown_argument_value, choices))
+    return f"expected one of {shown}, not {_shown_argument_value(value)}"
 
 
-def _is_in(kinds: Sequence[Any]) -> Callable[[Any], bool]:
+def _is_argument_in(kinds: Sequence[Any]) -> Callable[[Any], bool]:
     return lambda kind: (get_origin(kind) or kind) in kinds
 
 
-def _array(converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+def _array_argument(converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
     def structure(value: object, kind: type) -> Any:
         if not isinstance(value, list):
-            raise Misfit(f"expected an array, not {_shown(value)}")
+            raise Misfit(f"expected an array, not {_shown_argument_value(value)}")
         origin, args = get_origin(kind) or kind, get_args(kind)
         if origin is tuple and args and args[-1] is not Ellipsis:
             if len(value) != len(args):
@@ -120,7 +123,7 @@ def _array(converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
             kinds = args
         else:
             kinds = (args[0] if args else Any,) * len(value)
-        made = _each(converter, kind, zip(range(len(value)), value, kinds))
+        made = _each_argument(converter, kind, zip(range(len(value)), value, kinds))
         return _BUILDERS.get(origin, list)(made.values())
 
     return structure
@@ -134,18 +137,18 @@ _BUILDERS: Mapping[Any, Callable[[Iterable[Any]], Any]] = {
 }
 
 
-def _object(converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+def _object_argument(converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
     def structure(value: object, kind: type) -> Any:
         if not isinstance(value, dict):
-            raise Misfit(f"expected an object, not {_shown(value)}")
+            raise Misfit(f"expected an object, not {_shown_argument_value(value)}")
         args = get_args(kind) or (str, Any)
         entries = ((key, each, args[1]) for key, each in value.items())
-        return _each(converter, kind, entries)
+        return _each_argument(converter, kind, entries)
 
     return structure
 
 
-def _each(
+def _each_argument(
     converter: cattrs.Converter, whole: type, entries: Iterable[tuple[Any, Any, Any]]
 ) -> dict[Any, Any]:
     """Structure each entry (key, value, type); every misfit is told."""
@@ -165,18 +168,20 @@ def _each(
     return made
 
 
-def _is_record(kind: object) -> bool:
+def _is_record_argument(kind: object) -> bool:
     return isinstance(kind, type) and (
-        attrs.has(kind) or dataclasses.is_dataclass(kind) or is_typed_dict(kind)
+        attrs.has(kind)
+        or dataclasses.is_dataclass(kind)
+        or is_typed_dict_in_schema(kind)
     )
 
 
-def _record_hook(
+def _record_argument_hook(
     converter: cattrs.Converter,
 ) -> Callable[[Any], Callable[[Any, Any], Any]]:
     def make(kind: type[Any]) -> Callable[[Any, Any], Any]:
         fill: Callable[[Any, Any], Any]
-        if is_typed_dict(kind):
+        if is_typed_dict_in_schema(kind):
             fill = cattrs.gen.typeddicts.make_dict_structure_fn(
                 kind, converter, _cattrs_forbid_extra_keys=True
             )
@@ -187,7 +192,7 @@ def _record_hook(
 
         def structure(value: object, _: object) -> Any:
             if not isinstance(value, dict):
-                raise Misfit(f"expected an object, not {_shown(value)}")
+                raise Misfit(f"expected an object, not {_shown_argument_value(value)}")
             return fill(value, kind)
 
         return structure
@@ -195,7 +200,7 @@ def _record_hook(
     return make
 
 
-def _union(converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+def _union_argument(converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
     def structure(value: object, kind: type) -> Any:
         members = [each for each in get_args(kind) if each is not type(None)]
         if value is None and len(members) < len(get_args(kind)):
@@ -209,18 +214,20 @@ def _union(converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
             try:
                 return converter.structure(value, member)
             except Exception as exc:
-                failed.append(problems(exc).replace(" @ $", "", 1))
+                failed.append(argument_problems(exc).replace(" @ $", "", 1))
         raise Misfit("fits nothing of: " + ", or ".join(failed))
 
     return structure
 
 
-def _shown(value: object) -> str:
+def _shown_argument_value(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def structured(converter: cattrs.Converter, value: object, kind: object) -> Any:
+def structured_argument(
+    converter: cattrs.Converter, value: object, kind: object
+) -> Any:
     """
     Structure a value.
 
@@ -230,4 +237,4 @@ def structured(converter: cattrs.Converter, value: object, kind: object) -> Any:
     try:
         return converter.structure(value, cast(Any, kind))
     except Exception as exc:
-        raise Misfit(problems(exc)) from exc
+        raise Misfit(argument_problems(exc)) from exc

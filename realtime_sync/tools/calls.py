@@ -55,7 +55,7 @@ class FunctionCall(Protocol):
         """JSON, as the model wrote it."""
 
 
-def failure(message: str) -> str:
+def failure_of_call(message: str) -> str:
     """
     An output that tells the model what went wrong.
     """

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final, Optional, Protocol, Union
 
 from ..errors import ConnectionClosed, RealtimeError
 from ..transport.logs import area_logger
-from .calls import failure
-from .offered_tools import OfferedTools, name_of
+from .calls import failure_of_call
+from .offered_tools import OfferedTools, name_of_offered_tool
 from .tool import Tool
 from .tool_round import RunningCall
-from .tool_threads import start_call, start_waiting
+from .tool_threads import start_tool_thread, start_waiting_tool_thread
 
 if TYPE_CHECKING:
     from .. import live
@@ -137,7 +137,9 @@ class LiveToolSet:
     def _called(self, item: Any, delegation_id: str, response_id: str) -> bool:
         with self._lock:
             tool = self._offered.all().get(item.name)
-            foreign = any(name_of(each) == item.name for each in self._declared)
+            foreign = any(
+                name_of_offered_tool(each) == item.name for each in self._declared
+            )
             if foreign and not self._offered.has_had(item.name):
                 return False
             stirred = Event()
@@ -150,8 +152,8 @@ class LiveToolSet:
             while len(self._rounds) > _MOST_DELEGATIONS:
                 del self._rounds[next(iter(self._rounds))]
         try:
-            start_call(self._session, call.name, call.run)
-            start_waiting(
+            start_tool_thread(self._session, call.name, call.run)
+            start_waiting_tool_thread(
                 self._session,
                 f"tool {call.name} answer",
                 lambda: self._answer(call, stirred, go_on),
@@ -159,7 +161,7 @@ class LiveToolSet:
         except RuntimeError as exc:
             # The system gives no more threads; here it would end the connection.
             logger.warning("! tool %s has no thread: %s", call.name, exc)
-            call.settle(failure(str(exc)))
+            call.settle(failure_of_call(str(exc)))
             self._answer(call, stirred, go_on)
         return True
 
@@ -169,7 +171,7 @@ class LiveToolSet:
         for call in dropped:
             if call is not None:
                 call.abandon()
-                call.settle(failure("the response has failed"))
+                call.settle(failure_of_call("the response has failed"))
 
     def _closed(self, event: object) -> None:
         with self._lock:

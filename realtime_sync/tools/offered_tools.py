@@ -38,7 +38,7 @@ class OfferedTools:
         """
         with self._lock:
             known = self._tools.get(tool.name)
-            if known is not None and not _same(known, tool):
+            if known is not None and not _same_offered_tool(known, tool):
                 raise ToolError(f"there is a tool called {tool.name!r} already")
             self._tools[tool.name] = tool
             self._removed.discard(tool.name)
@@ -67,17 +67,19 @@ class OfferedTools:
         with self._lock:
             mine = [tool.definition() for tool in self._tools.values()]
             names = {*self._tools, *self._removed}
-        return [each for each in others or () if name_of(each) not in names] + mine
+        return [
+            each for each in others or () if name_of_offered_tool(each) not in names
+        ] + mine
 
 
-def name_of(definition: object) -> object:
+def name_of_offered_tool(definition: object) -> object:
     """The name in the definition of a tool, a mapping or a value."""
     if isinstance(definition, Mapping):
         return definition.get("name")
     return getattr(definition, "name", None)
 
 
-def _same(known: Tool, new: Tool) -> bool:
+def _same_offered_tool(known: Tool, new: Tool) -> bool:
     """Whether a tool is the same one again, as when a cell is run twice."""
     return known.function is new.function or all(
         getattr(known.function, name, None) == getattr(new.function, name, "")

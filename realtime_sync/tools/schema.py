@@ -65,13 +65,13 @@ def function_schema(function: Callable[..., Any]) -> dict[str, Any]:
         ToolError: a parameter cannot be described: it has no annotation, is
             variadic, or its type has no JSON form.
     """
-    described = parameter_texts(inspect.getdoc(function) or "")
+    described = parameter_texts_for_schema(inspect.getdoc(function) or "")
     properties, required = {}, []
-    for name, kind, default in parameters_of(function):
+    for name, kind, default in schema_parameters(function):
         if kind is ToolCall:
             continue  # Not the model's to fill in.
-        schema = type_schema(kind, where=f"{_called(function)}({name})")
-        properties[name] = _with_text(schema, described.get(name))
+        schema = type_schema(kind, where=f"{_called_for_schema(function)}({name})")
+        properties[name] = _schema_with_text(schema, described.get(name))
         if default is inspect.Parameter.empty:
             required.append(name)
     return {
@@ -82,16 +82,16 @@ def function_schema(function: Callable[..., Any]) -> dict[str, Any]:
     }
 
 
-def parameters_of(function: Callable[..., Any]) -> list[tuple[str, Any, Any]]:
+def schema_parameters(function: Callable[..., Any]) -> list[tuple[str, Any, Any]]:
     """
     Name, type and default of each parameter.
 
     Raises:
         ToolError: a parameter has no annotation or is variadic.
     """
-    name = _called(function)
+    name = _called_for_schema(function)
     try:
-        hints = get_type_hints(_annotated(function), include_extras=True)
+        hints = get_type_hints(_annotated_for_schema(function), include_extras=True)
     except Exception as exc:
         raise ToolError(f"annotations of {name} cannot be read: {exc}") from exc
     found = []
@@ -113,11 +113,11 @@ def parameters_of(function: Callable[..., Any]) -> list[tuple[str, Any, Any]]:
     return found
 
 
-def _called(function: Callable[..., Any]) -> str:
+def _called_for_schema(function: Callable[..., Any]) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def _annotated(function: Callable[..., Any]) -> Any:
+def _annotated_for_schema(function: Callable[..., Any]) -> Any:
     """What holds the annotations of a function, a partial or a callable object."""
     while isinstance(function, functools.partial):
         function = function.func
@@ -138,24 +138,24 @@ def type_schema(kind: object, *, where: str = "") -> dict[str, Any]:
     Raises:
         ToolError: the type has no JSON form, or contains itself.
     """
-    return _schema(kind, where, ())
+    return _schema_of_type(kind, where, ())
 
 
-def is_typed_dict(kind: object) -> bool:
+def is_typed_dict_in_schema(kind: object) -> bool:
     """
     Whether a type is a TypedDict.
     """
     return is_typeddict(kind)
 
 
-def parameter_texts(doc: str) -> dict[str, str]:
+def parameter_texts_for_schema(doc: str) -> dict[str, str]:
     """
     What a docstring says of each parameter.
 
     In an ``Args`` section, ``Attributes`` for a class, or as Sphinx's fields
     (``:param name: text``).
     """
-    texts: dict[str, str] = _fields_of(doc)
+    texts: dict[str, str] = _doc_fields_for_schema(doc)
     lines = iter(doc.splitlines())
     for line in lines:
         if _SECTION.match(line.strip()):
@@ -174,7 +174,7 @@ def parameter_texts(doc: str) -> dict[str, str]:
     return texts
 
 
-def _fields_of(doc: str) -> dict[str, str]:
+def _doc_fields_for_schema(doc: str) -> dict[str, str]:
     texts: dict[str, str] = {}
     current = None
     for line in doc.splitlines():
@@ -189,7 +189,7 @@ def _fields_of(doc: str) -> dict[str, str]:
     return texts
 
 
-def summary(doc: str) -> str:
+def summary_for_schema(doc: str) -> str:
     """
     What a docstring says before its first section.
     """
@@ -201,36 +201,38 @@ def summary(doc: str) -> str:
     return "\n".join(kept).strip()
 
 
-def _schema(kind: object, where: str, inside: tuple[Any, ...]) -> dict[str, Any]:
+def _schema_of_type(
+    kind: object, where: str, inside: tuple[Any, ...]
+) -> dict[str, Any]:
     origin, args = get_origin(kind), get_args(kind)
     if isinstance(kind, Hashable) and kind in _PLAIN:
         return dict(_PLAIN[kind])
     if origin is Annotated:
-        schema = _schema(args[0], where, inside)
+        schema = _schema_of_type(args[0], where, inside)
         texts = [each for each in args[1:] if isinstance(each, str)]
         return {**schema, "description": texts[0]} if texts else schema
     if origin in (Required, NotRequired):
-        return _schema(args[0], where, inside)
+        return _schema_of_type(args[0], where, inside)
     if origin is Literal:
-        return _choices(list(args))
+        return _choices_schema(list(args))
     if origin in (Union, types.UnionType):
-        return _union(args, where, inside)
+        return _union_schema(args, where, inside)
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        return _choices([member.value for member in kind])
+        return _choices_schema([member.value for member in kind])
     if origin in ARRAYS or kind in ARRAYS:
-        return _array(origin or kind, args, where, inside)
+        return _array_schema(origin or kind, args, where, inside)
     if origin in OBJECTS or kind in OBJECTS:
-        return _mapping(args, where, inside)
-    return _record(kind, where, inside)
+        return _mapping_schema(args, where, inside)
+    return _record_schema(kind, where, inside)
 
 
-def _with_text(schema: dict[str, Any], text: Optional[str]) -> dict[str, Any]:
+def _schema_with_text(schema: dict[str, Any], text: Optional[str]) -> dict[str, Any]:
     if not text or "description" in schema:
         return schema
     return {**schema, "description": text}
 
 
-def _choices(values: list[Any]) -> dict[str, Any]:
+def _choices_schema(values: list[Any]) -> dict[str, Any]:
     kinds = {type(value) for value in values}
     schema: dict[str, Any] = {"enum": values}
     if len(kinds) == 1 and kinds <= set(_PLAIN):
@@ -238,32 +240,32 @@ def _choices(values: list[Any]) -> dict[str, Any]:
     return schema
 
 
-def _union(
+def _union_schema(
     args: tuple[Any, ...], where: str, inside: tuple[Any, ...]
 ) -> dict[str, Any]:
-    schemas = [_schema(each, where, inside) for each in args]
+    schemas = [_schema_of_type(each, where, inside) for each in args]
     types_only = [s.get("type") for s in schemas]
     if all(set(s) == {"type"} for s in schemas):
         return {"type": types_only}
     return {"anyOf": schemas}
 
 
-def _array(
+def _array_schema(
     origin: object, args: tuple[Any, ...], where: str, inside: tuple[Any, ...]
 ) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "array"}
     if origin is tuple and args and args[-1] is not Ellipsis:
-        schema["prefixItems"] = [_schema(each, where, inside) for each in args]
+        schema["prefixItems"] = [_schema_of_type(each, where, inside) for each in args]
         schema["minItems"] = schema["maxItems"] = len(args)
         return schema
     if args:
-        schema["items"] = _schema(args[0], where, inside)
+        schema["items"] = _schema_of_type(args[0], where, inside)
     if origin in (set, frozenset, Set):
         schema["uniqueItems"] = True
     return schema
 
 
-def _mapping(
+def _mapping_schema(
     args: tuple[Any, ...], where: str, inside: tuple[Any, ...]
 ) -> dict[str, Any]:
     if not args:
@@ -272,23 +274,24 @@ def _mapping(
         raise ToolError(f"{where}: the keys of a JSON object are text, not {args[0]}")
     return {
         "type": "object",
-        "additionalProperties": _schema(args[1], where, inside),
+        "additionalProperties": _schema_of_type(args[1], where, inside),
     }
 
 
-def _record(kind: object, where: str, inside: tuple[Any, ...]) -> dict[str, Any]:
-    fields = _fields(kind)
+def _record_schema(kind: object, where: str, inside: tuple[Any, ...]) -> dict[str, Any]:
+    fields = _fields_for_schema(kind)
     if not isinstance(kind, type) or fields is None:
         raise ToolError(f"{where}: {kind!r} has no JSON form")
     if kind in inside:
         raise ToolError(f"{where}: {kind.__name__} contains itself")
     doc = inspect.getdoc(kind) or ""
-    texts = parameter_texts(doc)
+    texts = parameter_texts_for_schema(doc)
     schema: dict[str, Any] = {
         "type": "object",
         "properties": {
-            name: _with_text(
-                _schema(each, f"{where}.{name}", (*inside, kind)), texts.get(name)
+            name: _schema_with_text(
+                _schema_of_type(each, f"{where}.{name}", (*inside, kind)),
+                texts.get(name),
             )
             for name, (each, _) in fields.items()
         },
@@ -296,11 +299,11 @@ def _record(kind: object, where: str, inside: tuple[Any, ...]) -> dict[str, Any]
         "additionalProperties": False,
     }
     if doc and not doc.startswith((f"{kind.__name__}(", "dict(")):
-        schema["description"] = summary(doc)
+        schema["description"] = summary_for_schema(doc)
     return schema
 
 
-def _fields(kind: object) -> Optional[dict[str, tuple[Any, bool]]]:
+def _fields_for_schema(kind: object) -> Optional[dict[str, tuple[Any, bool]]]:
     """Name -> (type, whether it is required), or None for no record type."""
     if not isinstance(kind, type):
         return None

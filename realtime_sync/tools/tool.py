@@ -13,9 +13,9 @@ import attrs
 from attrs import frozen
 
 from ..errors import ToolError
-from .argument_types import Misfit, new_converter, structured
+from .argument_types import Misfit, argument_converter, structured_argument
 from .calls import ToolCall
-from .schema import function_schema, parameters_of, summary
+from .schema import function_schema, schema_parameters, summary_for_schema
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -88,14 +88,14 @@ class Tool:
                 f"{name} is a coroutine function; tools are plain functions, called "
                 "in a thread"
             )
-        described = description or summary(inspect.getdoc(function) or "")
+        described = description or summary_for_schema(inspect.getdoc(function) or "")
         return cls(
             function=function,
             name=name,
             description=described,
             parameters=function_schema(function),
-            record=_record_of(function),
-            takes_call=_call_parameter(function),
+            record=_tool_record(function),
+            takes_call=_tool_call_parameter(function),
             context=contextvars.copy_context(),
             **options,
         )
@@ -119,13 +119,13 @@ class Tool:
             BadArguments: it is not JSON, or does not fit the parameters.
         """
         try:
-            given = json.loads(text or "{}", parse_constant=_refuse_constant)
+            given = json.loads(text or "{}", parse_constant=_refuse_constant_for_tool)
         except (ValueError, RecursionError) as exc:
             raise BadArguments(f"the arguments are not JSON: {exc}") from exc
         if not isinstance(given, dict):
             raise BadArguments("the arguments must be a JSON object")
         try:
-            record = structured(_converter, given, self._record)
+            record = structured_argument(_converter, given, self._record)
         except Misfit as exc:
             raise BadArguments(str(exc)) from exc
         return {
@@ -145,7 +145,7 @@ class Tool:
         arguments = dict(call.arguments)
         if self._takes_call is not None:
             arguments[self._takes_call] = call
-        return as_text(self._within(self.function, **arguments))
+        return tool_result_text(self._within(self.function, **arguments))
 
     def _within(
         self,
@@ -158,7 +158,7 @@ class Tool:
         return context.run(function, *args, **kwargs)
 
 
-def as_text(value: object) -> str:
+def tool_result_text(value: object) -> str:
     """
     A result in the form that the model reads: text as it is, the rest as JSON.
     """
@@ -172,9 +172,9 @@ def as_text(value: object) -> str:
     return str(text).encode("utf-8", "replace").decode("utf-8")
 
 
-def _record_of(function: Callable[..., Any]) -> Any:
+def _tool_record(function: Callable[..., Any]) -> Any:
     fields = {}
-    for name, kind, default in parameters_of(function):
+    for name, kind, default in schema_parameters(function):
         if kind is ToolCall:
             continue
         empty = default is inspect.Parameter.empty
@@ -184,15 +184,15 @@ def _record_of(function: Callable[..., Any]) -> Any:
     return attrs.make_class("Arguments", fields, kw_only=True)
 
 
-def _call_parameter(function: Callable[..., Any]) -> Optional[str]:
-    found = [name for name, kind, _ in parameters_of(function) if kind is ToolCall]
+def _tool_call_parameter(function: Callable[..., Any]) -> Optional[str]:
+    found = [name for name, kind, _ in schema_parameters(function) if kind is ToolCall]
     if len(found) > 1:
         raise ToolError(f"{found[1]!r} is a second parameter for the ToolCall")
     return found[0] if found else None
 
 
-def _refuse_constant(name: str) -> Any:
+def _refuse_constant_for_tool(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
 
-_converter = new_converter()
+_converter = argument_converter()

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..errors import CommandRejected, ConnectionClosed, RealtimeError, WaitTimeout
 from ..transport.logs import area_logger
-from .calls import FunctionCall, ToolCall, failure
+from .calls import FunctionCall, ToolCall, failure_of_call
 from .host import ToolHost
 from .tool import BadArguments, Tool
-from .tool_threads import start_call, start_waiting
+from .tool_threads import start_tool_thread, start_waiting_tool_thread
 
 if TYPE_CHECKING:
     from .. import CommandHandle, ResponseHandle, Session, live
@@ -77,7 +77,7 @@ class Round:
     def start(self) -> None:
         """Run in another thread."""
         try:
-            start_waiting(self._session, "tools", self._run)
+            start_waiting_tool_thread(self._session, "tools", self._run)
         except RuntimeError as exc:  # The process cannot have more threads.
             self.error = exc
             self.done.set()
@@ -112,23 +112,23 @@ class Round:
 
     def _start_call(self, call: RunningCall) -> None:
         try:
-            start_call(self._session, call.name, call.run)
+            start_tool_thread(self._session, call.name, call.run)
         except RuntimeError as exc:  # The process cannot have more threads.
             # The others go on, and the model does not wait for this one.
             logger.warning("! tool %s has no thread: %s", call.name, exc)
-            call.settle(failure(str(exc)))
+            call.settle(failure_of_call(str(exc)))
 
     def _answer(self) -> None:
         """Send each output when it and those before it are there, then go on."""
-        sent: list[_Output] = []
+        sent: list[_RoundOutput] = []
         turns: tuple[str, ...] = ()
         for each in self._running:
             if not self._wait_for(each):
                 return
             # Before it is sent: a turn that ends while it is on its way, and is
             # answered with it, is over when one looks afterwards.
-            turns = _open_turns(self._session)
-            output = _Output(
+            turns = _open_turns_of_round(self._session)
+            output = _RoundOutput(
                 self._session, each.call_id, each.output, self._host.reconnects
             )
             self._through(output.send)
@@ -148,13 +148,13 @@ class Round:
                 return True
             self._stirred.wait(min(waits))
 
-    def _finish(self, sent: Iterable[_Output], turns: tuple[str, ...]) -> None:
+    def _finish(self, sent: Iterable[_RoundOutput], turns: tuple[str, ...]) -> None:
         # What a lost connection has swallowed goes over the next one, before the
         # model is asked to go on.
         for output in sent:
             output.confirm()
-        turns += _open_turns(self._session)
-        if self._go_on and not _server_goes_on(self._session, turns):
+        turns += _open_turns_of_round(self._session)
+        if self._go_on and not _server_goes_on_after_round(self._session, turns):
             self.following = self._session.response.create(
                 on_conflict="wait", timeout=None
             )
@@ -259,17 +259,17 @@ class RunningCall:
         try:
             output = self._call_tool()
         except BadArguments as exc:
-            output = failure(str(exc))
+            output = failure_of_call(str(exc))
         except BaseException as exc:  # A tool may even raise SystemExit.
             logger.exception("! tool %s failed", self.name)
-            output = failure(f"{type(exc).__name__}: {exc}")
+            output = failure_of_call(f"{type(exc).__name__}: {exc}")
         if not self.settle(output):
             logger.info("= tool %s: nobody waits for its output any more", self.name)
 
     def _call_tool(self) -> str:
         tool = self._tool
         if tool is None:
-            return failure(f"there is no tool called {self.name!r}")
+            return failure_of_call(f"there is no tool called {self.name!r}")
         call = ToolCall(
             name=tool.name,
             call_id=self.call_id,
@@ -278,21 +278,21 @@ class RunningCall:
             abandoned=self._abandoned,
         )
         if not tool.approves(call):
-            return failure("the call was not approved")
+            return failure_of_call("the call was not approved")
         if self._abandoned.is_set():
             # The model has been told that nothing came of it.
-            return failure("the approval came too late")
+            return failure_of_call("the approval came too late")
         return tool.run(call)
 
     def _give_up(self) -> None:
         self.abandon()
         timeout = UNKNOWN_TOOL_TIMEOUT if self._tool is None else self._tool.timeout
-        told = failure(f"the tool did not answer within {timeout:g} seconds")
+        told = failure_of_call(f"the tool did not answer within {timeout:g} seconds")
         if self.settle(told):
             logger.warning("! tool %s took over %g s", self.name, timeout)
 
 
-class _Output:
+class _RoundOutput:
     """An output on its way into the conversation."""
 
     def __init__(
@@ -334,7 +334,7 @@ class _Output:
         self._handle = handle
 
 
-def _open_turns(session: Session) -> tuple[str, ...]:
+def _open_turns_of_round(session: Session) -> tuple[str, ...]:
     """Items that the user speaks, or has just spoken, and the server will commit."""
     return tuple(
         item.id
@@ -343,7 +343,7 @@ def _open_turns(session: Session) -> tuple[str, ...]:
     )
 
 
-def _server_goes_on(session: Session, turns: Iterable[str]) -> bool:
+def _server_goes_on_after_round(session: Session, turns: Iterable[str]) -> bool:
     """
     Whether the server answers by itself, with the outputs before its eyes.
 

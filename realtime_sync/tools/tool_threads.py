@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .. import Session, live
 
 
-def start_call(
+def start_tool_thread(
     session: Union[Session, live.LiveSession], name: str, run: Callable[[], None]
 ) -> None:
     """
@@ -29,10 +29,10 @@ def start_call(
     if session.threads is not None:
         session.threads.run_tool(run)
     else:
-        _start(session, f"tool {name}", run)
+        _start_tool_thread_task(session, f"tool {name}", run)
 
 
-def start_waiting(
+def start_waiting_tool_thread(
     session: Union[Session, live.LiveSession], what: str, run: Callable[[], None]
 ) -> None:
     """
@@ -46,10 +46,10 @@ def start_waiting(
     if session.threads is not None:
         session.threads.run_round(run)
     else:
-        _start(session, what, run)
+        _start_tool_thread_task(session, what, run)
 
 
-def _start(
+def _start_tool_thread_task(
     session: Union[Session, live.LiveSession], what: str, run: Callable[[], None]
 ) -> None:
     name = f"realtime-sync {session.name} {what}"

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..errors import ConnectionClosed, ConnectionClosedOK, WaitTimeout
 from ..transport.logs import area_logger
-from .calls import FunctionCall, failure
+from .calls import FunctionCall, failure_of_call
 from .host import ToolHost
-from .offered_tools import OfferedTools, name_of
+from .offered_tools import OfferedTools, name_of_offered_tool
 from .tool import Tool
 from .tool_round import Round
 
@@ -182,14 +182,16 @@ class ToolSet:
         if state is not None and state.out_of_band:
             return None  # There is no conversation that outputs could go to.
         # Some servers end a response without repeating what was in it.
-        calls = _calls(response) or _calls(state)
+        calls = _toolset_calls(response) or _toolset_calls(state)
         status = getattr(response, "status", None) or "completed"
         if status != "completed":
             # A call that did not get as far as the conversation needs no answer.
-            calls = tuple(each for each in calls if _is_listed(snapshot, each))
+            calls = tuple(
+                each for each in calls if _is_call_listed_for_toolset(snapshot, each)
+            )
         if not calls:
             return None
-        depth = _rounds_in_a_row(snapshot, response_id)
+        depth = _toolset_rounds_in_a_row(snapshot, response_id)
         with self._lock:
             known = self._rounds.get(response_id)
             round_ = known or self._new_round(response_id, calls, status, depth)
@@ -208,7 +210,7 @@ class ToolSet:
         self._answered.update({call.call_id: None for call in fresh})
         finished = status == "completed"
         go_on = finished and len(mine) == len(calls) and self._may_go_on(depth)
-        refusal = failure(f"the response was {status}; the call was not run")
+        refusal = failure_of_call(f"the response was {status}; the call was not run")
         round_ = Round(
             self._session,
             self._host,
@@ -244,10 +246,10 @@ class ToolSet:
         if self._offered.has_had(name):
             return False
         declared = self._host.declared or ()
-        return any(name_of(each) == name for each in declared)
+        return any(name_of_offered_tool(each) == name for each in declared)
 
 
-def _calls(response: object) -> tuple[FunctionCall, ...]:
+def _toolset_calls(response: object) -> tuple[FunctionCall, ...]:
     """The calls of a response, as the server ends it or as the mirror has it."""
     output = getattr(response, "output", None) or ()
     return tuple(
@@ -258,12 +260,12 @@ def _calls(response: object) -> tuple[FunctionCall, ...]:
     )
 
 
-def _is_listed(snapshot: Snapshot, call: FunctionCall) -> bool:
+def _is_call_listed_for_toolset(snapshot: Snapshot, call: FunctionCall) -> bool:
     item = snapshot.item(call.id) if isinstance(call.id, str) else None
     return item is not None and not item.announced and not item.out_of_band
 
 
-def _rounds_in_a_row(snapshot: Snapshot, response_id: str) -> int:
+def _toolset_rounds_in_a_row(snapshot: Snapshot, response_id: str) -> int:
     """How many responses have called tools since the user's last word."""
     found = {response_id}
     for item in reversed(snapshot.items):

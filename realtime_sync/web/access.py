@@ -16,7 +16,12 @@ from collections.abc import Callable, Iterable
 from urllib.parse import parse_qs
 
 from ..errors import ConfigurationError
-from ..server.host.origin import Allowed, Caller, caller_refusal, is_local
+from ..server.host.origin import (
+    AllowedOrigins,
+    Caller,
+    is_local_host_of_origin,
+    origin_refusal,
+)
 from ..transport.redaction import remember
 
 MOST_GUESSES = 10
@@ -54,7 +59,7 @@ class Access:
         allowed_origins: Iterable[str] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if not is_local(host) and (tls is None or password is None):
+        if not is_local_host_of_origin(host) and (tls is None or password is None):
             raise ConfigurationError(
                 f"other machines reach {host or 'every address'}: give tls and a "
                 "password, or listen on 127.0.0.1 and come in through ssh -L"
@@ -70,7 +75,7 @@ class Access:
         # Requests are logged with their address, and errors may say it.
         for secret in (self.token, self._password):
             remember(secret)
-        self._allowed = Allowed.of(host, allowed_hosts, allowed_origins)
+        self._allowed = AllowedOrigins.of(host, allowed_hosts, allowed_origins)
         self._clock = clock
         # Guards the times of wrong guesses.
         self._lock = threading.Lock()
@@ -78,7 +83,7 @@ class Access:
 
     def caller_refusal(self, caller: Caller) -> str | None:
         """Why a request is refused by where it comes from, or None."""
-        return caller_refusal(caller, self._allowed)
+        return origin_refusal(caller, self._allowed)
 
     def has_token(self, query: str, authorization: str = "") -> bool:
         """

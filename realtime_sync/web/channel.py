@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from ..server.host.websocket import Text, Wire
+from ..server.host.websocket import HostWebSocket, Text
 from ..transport.logs import area_logger
 from .messages import Message, decoded, encoded
 
@@ -52,7 +52,7 @@ class Channel:
     """
 
     def __init__(
-        self, wire: Wire, *, clock: Callable[[], float] = time.monotonic
+        self, wire: HostWebSocket, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._wire = wire
         self._clock = clock

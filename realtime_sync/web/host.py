@@ -23,8 +23,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request, Response
 
 from ..errors import ConfigurationError
-from ..server.host.listener import CALLER, Handler, Listener
-from ..server.host.websocket import Wire
+from ..server.host.listener import CALLER, HostListener, ListenerHandler
+from ..server.host.websocket import HostWebSocket
 from ..transport.logs import area_logger
 from .access import Access
 from .channel import Channel, Serve
@@ -148,7 +148,7 @@ class WebHost:
         self._changed = threading.Condition()
         self._channels: set[Channel] = set()
         self._closed = False
-        self._listener = Listener(host, port, self._answer, self._upgrade, tls)
+        self._listener = HostListener(host, port, self._answer, self._upgrade, tls)
         self.port = self._listener.port
         self._base = f"{'http' if tls is None else 'https'}://" + (
             f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
@@ -272,7 +272,7 @@ class WebHost:
 
     # -- WebSockets ------------------------------------------------------------
 
-    def _upgrade(self, handler: Handler) -> None:
+    def _upgrade(self, handler: ListenerHandler) -> None:
         """Serve a WebSocket request; runs in the thread of its connection."""
         url = urlsplit(handler.path)
         serve = self._sockets.get(url.path)
@@ -290,9 +290,9 @@ class WebHost:
             # Should never run: a bad page must not take anything down with it.
             _log.exception("! a page could not be served")
 
-    def _serve(self, handler: Handler, serve: Serve) -> None:
+    def _serve(self, handler: ListenerHandler, serve: Serve) -> None:
         early = handler.early_bytes()
-        wire = Wire(handler.connection, max_size=LARGEST_MESSAGE)
+        wire = HostWebSocket(handler.connection, max_size=LARGEST_MESSAGE)
         channel = Channel(wire)
         with self._changed:
             taken = not self._closed and len(self._channels) < MOST_CHANNELS
@@ -364,7 +364,7 @@ def _headers(host: str) -> dict[str, str]:
     }
 
 
-def _refuse(handler: Handler, status: int) -> None:
+def _refuse(handler: ListenerHandler, status: int) -> None:
     """Answer the request for a WebSocket with a status."""
     handler.send_response(status)
     handler.send_header("Content-Length", "0")

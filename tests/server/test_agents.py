@@ -23,7 +23,7 @@ from realtime_sync.server import (
     ToolCall,
     serve,
 )
-from realtime_sync.server.agents.chat import Chat, messages, pieces_of
+from realtime_sync.server.agents.chat import Chat, chat_messages, chat_pieces
 from realtime_sync.server.agents.scenario import read_scenario, scenario
 from realtime_sync.server.agents.tone import LengthRecognizer, ToneSynthesizer
 from realtime_sync.server.engine.activity import EnergyActivity
@@ -420,7 +420,7 @@ def test_chat_sees_images_and_mcp_calls() -> None:
         },
         {"type": "mcp_list_tools", "tools": []},
     )
-    found = list(messages(Prompt(items=items)))
+    found = list(chat_messages(Prompt(items=items)))
 
     assert ["user", "assistant", "tool"] == [message["role"] for message in found]
     assert "image_url" == found[0]["content"][1]["type"]
@@ -428,9 +428,9 @@ def test_chat_sees_images_and_mcp_calls() -> None:
 
 def test_a_stream_that_is_not_json_is_a_failure() -> None:
     """Comments and empty lines are not."""
-    assert [] == list(pieces_of([b": ping\n", b"\n", b"data: [DONE]\n"]))
+    assert [] == list(chat_pieces([b": ping\n", b"\n", b"data: [DONE]\n"]))
     with pytest.raises(Failure):
-        list(pieces_of([b"data: {\n"]))
+        list(chat_pieces([b"data: {\n"]))
 
 
 # -- the log ---------------------------------------------------------------------

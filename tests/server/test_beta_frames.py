@@ -10,7 +10,7 @@ from openai import BaseModel
 from openai.types.beta.realtime import RealtimeServerEvent
 
 from realtime_sync.server import Call, Server
-from realtime_sync.server.engine.beta_frames import beta_fields, unknown_to
+from realtime_sync.server.engine.beta_frames import beta_fields, unknown_to_beta_version
 
 from .clients import client
 from .sounds import b64, loud, silence
@@ -248,7 +248,7 @@ def test_a_dated_version_of_the_beta_lacks_what_came_after_it(
     api_version: Optional[str], unsaid: set[str]
 ) -> None:
     """And one that is no date lacks nothing."""
-    assert unsaid == unknown_to(api_version)
+    assert unsaid == unknown_to_beta_version(api_version)
 
 
 @pytest.mark.parametrize(

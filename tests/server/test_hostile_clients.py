@@ -13,7 +13,7 @@ from realtime_sync.cli.main import main
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.server import Server, serve
 from realtime_sync.server.host import calls, listener, secrets
-from realtime_sync.server.host.secrets import Secrets
+from realtime_sync.server.host.secrets import EphemeralSecrets
 
 from .clients import client
 
@@ -89,7 +89,7 @@ def test_what_fails_inside_is_told_without_a_traceback(
         raise RuntimeError("inside")
 
     server = start()
-    monkeypatch.setattr(Secrets, "create", broken)
+    monkeypatch.setattr(EphemeralSecrets, "create", broken)
     reply = post(server, "/realtime/client_secrets", b"{}")
 
     assert 500 == reply.status_code
@@ -201,7 +201,7 @@ def test_ephemeral_keys_and_calls_are_bounded(
     """The oldest go first; what is kept of a key is its digest."""
     monkeypatch.setattr(secrets, "MOST_KEYS", 3)
     monkeypatch.setattr(calls, "MOST_CALLS", 3)
-    kept, server = Secrets(), start()
+    kept, server = EphemeralSecrets(), start()
     keys = [kept.create({"n": number}, 100.0, 0.0) for number in range(5)]
     rung = [server.ring() for _ in range(5)]
 

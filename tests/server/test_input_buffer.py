@@ -13,12 +13,12 @@ from realtime_sync.server.engine.sound import (
     PCM,
     PCMA,
     PCMU,
-    compress,
-    expand,
-    from_native,
-    resample,
-    samples_of,
-    to_native,
+    compress_sound,
+    expand_sound,
+    from_native_sound,
+    resample_sound,
+    sound_samples,
+    to_native_sound,
 )
 
 from .sounds import b64, loud, silence
@@ -176,7 +176,7 @@ def test_speech_is_found_in_telephone_audio() -> None:
     """The detector hears it at its own rate."""
     talk = Talk()
     talk.update(audio={"input": {"format": {"type": "audio/pcmu"}}})
-    audio = from_native(silence(300) + loud(500) + silence(400), PCMU)
+    audio = from_native_sound(silence(300) + loud(500) + silence(400), PCMU)
     frames = talk.send("input_audio_buffer.append", audio=b64(audio))
 
     assert "input_audio_buffer.speech_stopped" in types(frames)
@@ -242,9 +242,9 @@ def test_the_agent_reads_what_its_ears_heard() -> None:
 def test_g711_codes_survive_a_round_trip(form: Any) -> None:
     """Every code means a sample that is coded as itself, zero aside."""
     codes = bytes(range(256))
-    again = expand(compress(expand(codes, form), form), form)
+    again = expand_sound(compress_sound(expand_sound(codes, form), form), form)
 
-    assert expand(codes, form) == again
+    assert expand_sound(codes, form) == again
 
 
 @pytest.mark.parametrize(
@@ -260,18 +260,18 @@ def test_g711_codes_survive_a_round_trip(form: Any) -> None:
 )
 def test_g711_as_the_itu_has_it(form: Any, code: int, sample: int) -> None:
     """Values of the recommendation's tables."""
-    assert [sample] == list(samples_of(expand(bytes([code]), form)))
+    assert [sample] == list(sound_samples(expand_sound(bytes([code]), form)))
 
 
 def test_changing_the_rate_keeps_the_duration() -> None:
     """Down by three, up by three, and by three halves."""
     pcm = loud(100)
 
-    assert 800 * 2 == len(resample(pcm, 24_000, 8_000))
-    assert 1600 * 2 == len(resample(pcm, 24_000, 16_000))
-    assert len(pcm) == len(to_native(from_native(pcm, PCMU), PCMU))
-    assert pcm == to_native(from_native(pcm, PCM), PCM)
-    assert b"" == resample(b"", 8_000, 24_000)
+    assert 800 * 2 == len(resample_sound(pcm, 24_000, 8_000))
+    assert 1600 * 2 == len(resample_sound(pcm, 24_000, 16_000))
+    assert len(pcm) == len(to_native_sound(from_native_sound(pcm, PCMU), PCMU))
+    assert pcm == to_native_sound(from_native_sound(pcm, PCM), PCM)
+    assert b"" == resample_sound(b"", 8_000, 24_000)
 
 
 def test_energy_tells_loud_from_quiet() -> None:

@@ -6,7 +6,7 @@ from typing import Any, Callable
 
 from realtime_sync.server import Server
 from realtime_sync.server.host import server as host
-from realtime_sync.server.host.sessions import FrameLog, frame_size
+from realtime_sync.server.host.sessions import FrameLog, session_frame_size
 
 from .clients import client, opened
 from .sounds import b64, silence
@@ -68,9 +68,9 @@ def test_frames_are_sized_by_their_audio() -> None:
     """In deltas and in retrieved items."""
     item: dict[str, Any] = {"content": [{"audio": "x" * 5000}, {}]}
 
-    assert 700 == frame_size({"type": "x", "delta": "y" * 500})
-    assert 6000 == frame_size({"type": "x", "item": item})
-    assert 1000 == frame_size({"type": "x"})
+    assert 700 == session_frame_size({"type": "x", "delta": "y" * 500})
+    assert 6000 == session_frame_size({"type": "x", "item": item})
+    assert 1000 == session_frame_size({"type": "x"})
 
 
 def test_ended_sessions_are_forgotten_in_time(

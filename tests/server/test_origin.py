@@ -12,15 +12,15 @@ import pytest
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.server import Server
 from realtime_sync.server.host.origin import (
-    Allowed,
+    AllowedOrigins,
     Caller,
-    body_refusal,
-    caller_refusal,
+    origin_body_refusal,
+    origin_refusal,
 )
 
 Start = Callable[..., Server]
 SECRETS = "/v1/realtime/client_secrets"
-ALLOWED = Allowed.of(
+ALLOWED = AllowedOrigins.of(
     "0.0.0.0",
     ["Box.local", "10.0.0.7", "fd00::7"],
     ["app.example", "https://one.example:8443", "null"],
@@ -28,11 +28,14 @@ ALLOWED = Allowed.of(
 
 
 def served(
-    host: str, *origins: str, allowed: Allowed = Allowed(), address: str = "127.0.0.1"
+    host: str,
+    *origins: str,
+    allowed: AllowedOrigins = AllowedOrigins(),
+    address: str = "127.0.0.1",
 ) -> bool:
     """Tell whether a request with one host is served."""
     caller = Caller(hosts=[host], origins=origins, address=address)
-    return caller_refusal(caller, allowed) is None
+    return origin_refusal(caller, allowed) is None
 
 
 @pytest.mark.parametrize(
@@ -66,7 +69,7 @@ def test_host_must_be_there_once(hosts: list[str]) -> None:
     """With two, somebody on the way may have read the other one."""
     caller = Caller(hosts=hosts, origins=[], address="127.0.0.1")
 
-    assert f"got {len(hosts)}" in str(caller_refusal(caller, Allowed()))
+    assert f"got {len(hosts)}" in str(origin_refusal(caller, AllowedOrigins()))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +151,9 @@ def test_body_has_a_type_that_the_endpoint_takes(
     media_type: str, has_body: bool, fine: bool
 ) -> None:
     """Those that a browser sends without asking first are refused."""
-    assert fine == (body_refusal(media_type, has_body, ["application/json"]) is None)
+    assert fine == (
+        origin_body_refusal(media_type, has_body, ["application/json"]) is None
+    )
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_a_spoken_question_is_answered_aloud(agent: Voice, question: bytes) -> N
 
 def test_a_spoken_question_in_beta_by_telephone(agent: Voice, question: bytes) -> None:
     """G.711 in and out, in the older dialect."""
-    from realtime_sync.server.engine.sound import PCMU, from_native
+    from realtime_sync.server.engine.sound import PCMU, from_native_sound
 
     from .sounds import b64
 
@@ -77,7 +77,7 @@ def test_a_spoken_question_in_beta_by_telephone(agent: Voice, question: bytes) -
         "turn_detection": {"type": "server_vad", "silence_duration_ms": 500},
     }
     talk.send("session.update", session=session)
-    audio = from_native(question, PCMU)
+    audio = from_native_sound(question, PCMU)
     frames = talk.send("input_audio_buffer.append", audio=b64(audio))
     deltas = [f["delta"] for f in frames if f["type"] == "response.audio.delta"]
 

@@ -12,7 +12,7 @@ import pytest
 
 from realtime_sync.errors import ToolError
 from realtime_sync.tools import function_schema, type_schema
-from realtime_sync.tools.schema import parameter_texts, summary
+from realtime_sync.tools.schema import parameter_texts_for_schema, summary_for_schema
 
 
 class Unit(enum.Enum):
@@ -187,17 +187,17 @@ def test_docstrings_are_read_up_to_their_sections() -> None:
     doc = "Do it.\n\nAt once.\n\nArgs:\n    a: one\n        more\n    b (int): two\n"
     doc += "Raises:\n"
 
-    assert "Do it.\n\nAt once." == summary(doc)
-    assert {"a": "one more", "b": "two"} == parameter_texts(doc)
-    assert {} == parameter_texts("Nothing to see.")
+    assert "Do it.\n\nAt once." == summary_for_schema(doc)
+    assert {"a": "one more", "b": "two"} == parameter_texts_for_schema(doc)
+    assert {} == parameter_texts_for_schema("Nothing to see.")
 
 
 def test_fields_of_sphinx_and_of_classes_are_read() -> None:
     """``:param x:`` and the Attributes of a record describe them too."""
     doc = "Do it.\n\n:param a: one\n    more\n:param int b: two\n:returns: it\n"
 
-    assert "Do it." == summary(doc)
-    assert {"a": "one more", "b": "two"} == parameter_texts(doc)
+    assert "Do it." == summary_for_schema(doc)
+    assert {"a": "one more", "b": "two"} == parameter_texts_for_schema(doc)
     assert "its name" == type_schema(Town)["properties"]["name"]["description"]
     assert "A town." == type_schema(Town)["description"]
 

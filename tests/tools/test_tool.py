@@ -15,7 +15,7 @@ import pytest
 
 from realtime_sync.errors import ToolError
 from realtime_sync.tools import Tool, ToolCall
-from realtime_sync.tools.tool import BadArguments, as_text
+from realtime_sync.tools.tool import BadArguments, tool_result_text
 
 
 @attrs.define
@@ -62,8 +62,8 @@ def test_bad_arguments_are_told_with_their_path(text: str, words: str) -> None:
 
 def test_results_become_text() -> None:
     """Text goes as it is, everything else as JSON."""
-    assert "plain" == as_text("plain")
-    assert '{"place": {"city": "Lima", "zip": null}}' == as_text(
+    assert "plain" == tool_result_text("plain")
+    assert '{"place": {"city": "Lima", "zip": null}}' == tool_result_text(
         {"place": Place("Lima")}
     )
 
@@ -236,5 +236,5 @@ def test_partials_and_callable_objects_are_tools_once_they_have_a_name() -> None
 
 def test_results_that_cannot_be_sent_are_made_sendable() -> None:
     """Generators are run to their end; half a surrogate pair is replaced."""
-    assert "[1, 2]" == as_text(each for each in (1, 2))
-    assert "?" == as_text("\ud800")
+    assert "[1, 2]" == tool_result_text(each for each in (1, 2))
+    assert "?" == tool_result_text("\ud800")

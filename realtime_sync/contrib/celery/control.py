@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from kombu.pidbox import Mailbox
 
 from ...deadline import Deadline
-from ...server.host.workers import Workers
+from ...server.host.workers import HostWorkers
 from ...transport.logs import area_logger
 from .errors import NoAnswer
 
@@ -205,9 +205,9 @@ class ControlListener:
         self._commands = commands
         self._over = Event()
         self.ready = Event()
-        self._answerers = Workers("realtime-sync fleet command", limit=ANSWERERS)
+        self._answerers = HostWorkers("realtime-sync fleet command", limit=ANSWERERS)
         # Of its own: a worker whose calls all wait for something is not gone.
-        self._presence = Workers("realtime-sync fleet presence", limit=1)
+        self._presence = HostWorkers("realtime-sync fleet presence", limit=1)
         self._room = BoundedSemaphore(MOST_COMMANDS)
         self._thread = Thread(
             target=self._run, name="realtime-sync fleet control", daemon=True

@@ -21,7 +21,7 @@ from attrs import evolve
 from ... import RealtimeClient
 from ...deadline import Deadline
 from ...errors import ConfigurationError, ConnectionClosed, LocalProtocolError
-from ...server.host.workers import Workers
+from ...server.host.workers import HostWorkers
 from ...telemetry import ProcessCalls
 from ...transport.logs import area_logger
 from .call import Answer, Call
@@ -93,7 +93,7 @@ class CallWorker:
         # Set by a signal handler, which must wait for nobody: no lock, no thread.
         self._ends_in: Optional[float] = None
         self._over = Event()
-        self._enders = Workers("realtime-sync fleet end", limit=ENDERS)
+        self._enders = HostWorkers("realtime-sync fleet end", limit=ENDERS)
         self._keeper = Thread(
             target=self._keep, name="realtime-sync fleet keeper", daemon=True
         )

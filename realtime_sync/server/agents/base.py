@@ -184,7 +184,7 @@ class Agent(Protocol):
         ...
 
 
-def pieces(answer: Answer) -> Iterator[Piece]:
+def agent_pieces(answer: Answer) -> Iterator[Piece]:
     """
     Flatten what an agent returned into pieces.
 
@@ -203,9 +203,9 @@ def pieces(answer: Answer) -> Iterator[Piece]:
         if answer.text:
             yield Say(answer.text)
         for call in answer.calls:
-            yield from pieces(call)
+            yield from agent_pieces(call)
     elif isinstance(answer, Iterable) and not isinstance(answer, (bytes, Mapping)):
         for part in answer:
-            yield from pieces(part)
+            yield from agent_pieces(part)
     else:
         raise TypeError(f"an agent cannot answer with {type(answer).__name__}")

@@ -86,13 +86,13 @@ class Chat:
     def _request(self, prompt: Prompt) -> urllib.request.Request:
         body: dict[str, Any] = {
             "model": self._model or prompt.model,
-            "messages": list(messages(prompt)),
+            "messages": list(chat_messages(prompt)),
             "stream": True,
         }
-        tools = [_tool(tool) for tool in prompt.tools]
+        tools = [_chat_tool(tool) for tool in prompt.tools]
         if tools:
             body["tools"] = tools
-            body["tool_choice"] = _tool_choice(prompt.tool_choice)
+            body["tool_choice"] = _chat_tool_choice(prompt.tool_choice)
         if prompt.temperature is not None:
             body["temperature"] = prompt.temperature
         if prompt.max_output_tokens is not None:
@@ -107,11 +107,11 @@ class Chat:
     def _answer(self, request: urllib.request.Request) -> Iterator[Piece]:
         try:
             with urllib.request.urlopen(request, timeout=self._timeout) as response:
-                yield from pieces_of(response)
+                yield from chat_pieces(response)
         except urllib.error.HTTPError as exc:
             with exc:
                 body = exc.read(_MOST_ERROR)
-            raise _refused(self.url, exc.code, body) from exc
+            raise _chat_failure(self.url, exc.code, body) from exc
         except OSError as exc:
             raise Failure(f"{self.url} cannot be reached: {exc}") from exc
 
@@ -119,28 +119,28 @@ class Chat:
 # -- what is asked ---------------------------------------------------------------
 
 
-def messages(prompt: Prompt) -> Iterator[dict[str, Any]]:
+def chat_messages(prompt: Prompt) -> Iterator[dict[str, Any]]:
     """Translate a prompt into chat messages."""
     if prompt.instructions:
         yield {"role": "system", "content": prompt.instructions}
     for item in prompt.items:
-        yield from _messages(item)
+        yield from _chat_messages_of_item(item)
 
 
-def _messages(item: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _chat_messages_of_item(item: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     kind = item["type"]
     if kind == "message":
-        yield {"role": item["role"], "content": _content(item)}
+        yield {"role": item["role"], "content": _chat_content(item)}
     elif kind == "function_call":
-        yield _called(item["call_id"], item)
+        yield _chat_call(item["call_id"], item)
     elif kind == "function_call_output":
-        yield _result(item["call_id"], item["output"])
+        yield _chat_call_result(item["call_id"], item["output"])
     elif kind == "mcp_call":
-        yield _called(item["id"], item)
-        yield _result(item["id"], item["output"] or json.dumps(item["error"]))
+        yield _chat_call(item["id"], item)
+        yield _chat_call_result(item["id"], item["output"] or json.dumps(item["error"]))
 
 
-def _content(item: Mapping[str, Any]) -> Any:
+def _chat_content(item: Mapping[str, Any]) -> Any:
     images = [part for part in item["content"] if part["type"] == "input_image"]
     if not images:
         return item_text(item)
@@ -153,23 +153,23 @@ def _content(item: Mapping[str, Any]) -> Any:
     ]
 
 
-def _called(call_id: str, item: Mapping[str, Any]) -> dict[str, Any]:
+def _chat_call(call_id: str, item: Mapping[str, Any]) -> dict[str, Any]:
     function = {"name": item["name"], "arguments": item["arguments"]}
     call = {"id": call_id, "type": "function", "function": function}
     return {"role": "assistant", "content": None, "tool_calls": [call]}
 
 
-def _result(call_id: str, output: str) -> dict[str, Any]:
+def _chat_call_result(call_id: str, output: str) -> dict[str, Any]:
     return {"role": "tool", "tool_call_id": call_id, "content": output}
 
 
-def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
+def _chat_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
     names = ("name", "description", "parameters")
     function = {name: tool[name] for name in names if tool.get(name) is not None}
     return {"type": "function", "function": function}
 
 
-def _tool_choice(choice: object) -> Any:
+def _chat_tool_choice(choice: object) -> Any:
     if isinstance(choice, Mapping) and "name" in choice:
         return {"type": "function", "function": {"name": choice["name"]}}
     return choice if isinstance(choice, str) else "auto"
@@ -178,7 +178,7 @@ def _tool_choice(choice: object) -> Any:
 # -- what is answered ------------------------------------------------------------
 
 
-def pieces_of(lines: Iterable[bytes]) -> Iterator[Piece]:
+def chat_pieces(lines: Iterable[bytes]) -> Iterator[Piece]:
     """
     Read a stream of server-sent events into pieces.
 
@@ -190,12 +190,12 @@ def pieces_of(lines: Iterable[bytes]) -> Iterator[Piece]:
     """
     text, filtered = "", False
     calls: dict[int, dict[str, str]] = {}
-    for choice in _choices(lines):
+    for choice in _chat_choices(lines):
         filtered = filtered or choice.get("finish_reason") == _FILTERED
         delta = choice.get("delta") or choice.get("message") or {}
         text += delta.get("content") or delta.get("refusal") or ""
         for call in delta.get("tool_calls") or ():
-            _add_call(calls, call)
+            _add_chat_call(calls, call)
         while match := _SENTENCE.match(text):
             yield Say(match.group())
             text = text[match.end() :]
@@ -207,7 +207,7 @@ def pieces_of(lines: Iterable[bytes]) -> Iterator[Piece]:
         yield Call(call["name"], call["arguments"] or "{}", call["id"])
 
 
-def _choices(lines: Iterable[bytes]) -> Iterator[Mapping[str, Any]]:
+def _chat_choices(lines: Iterable[bytes]) -> Iterator[Mapping[str, Any]]:
     for line in lines:
         field, _, value = line.decode("utf-8", "replace").strip().partition(":")
         if field != "data" or value.strip() in ("", "[DONE]"):
@@ -217,31 +217,31 @@ def _choices(lines: Iterable[bytes]) -> Iterator[Mapping[str, Any]]:
         except ValueError as exc:
             raise Failure(f"the endpoint sent what is not JSON: {exc}") from exc
         if "error" in chunk:
-            code = _code_of(chunk["error"]) or "server_error"
+            code = _chat_error_code(chunk["error"]) or "server_error"
             raise Failure(f"the endpoint failed: {chunk['error']}", code=code)
         yield from chunk.get("choices") or ()
 
 
-def _refused(url: str, status: int, body: bytes) -> Failure:
+def _chat_failure(url: str, status: int, body: bytes) -> Failure:
     """The failure for an answer with a status that is an error's."""
     try:
         told = json.loads(body)
     except ValueError:
         told = None
-    code = _code_of(told.get("error")) if isinstance(told, Mapping) else None
+    code = _chat_error_code(told.get("error")) if isinstance(told, Mapping) else None
     if code is None:
         code = "rate_limit_exceeded" if status == 429 else "server_error"
     words = body[:500].decode("utf-8", "replace")
     return Failure(f"{url} answered with status {status}: {words}", code=code)
 
 
-def _code_of(error: object) -> Optional[str]:
+def _chat_error_code(error: object) -> Optional[str]:
     """That the filter did not let the question through is no trouble of ours."""
     code = error.get("code") if isinstance(error, Mapping) else None
     return _FILTERED if code == _FILTERED else None
 
 
-def _add_call(calls: dict[int, dict[str, str]], call: Mapping[str, Any]) -> None:
+def _add_chat_call(calls: dict[int, dict[str, str]], call: Mapping[str, Any]) -> None:
     known = calls.setdefault(
         call.get("index", len(calls)), {"id": "", "name": "", "arguments": ""}
     )

@@ -30,9 +30,9 @@ class Echo:
         last = prompt.last
         if last is None:
             return None
-        tool = _wanted_tool(prompt, last)
+        tool = _tool_to_echo(prompt, last)
         if tool is not None:
-            return Call(tool["name"], dict(_arguments(tool, item_text(last))))
+            return Call(tool["name"], dict(_echo_arguments(tool, item_text(last))))
         words = item_text(last)
         if prompt.modality == "audio" and last["id"] in prompt.audio:
             return Say(words, prompt.audio[last["id"]])
@@ -43,7 +43,7 @@ class Echo:
         return EnergyActivity()
 
 
-def _wanted_tool(
+def _tool_to_echo(
     prompt: Prompt, last: Mapping[str, Any]
 ) -> Optional[Mapping[str, Any]]:
     functions = [tool for tool in prompt.tools if tool.get("type") == "function"]
@@ -58,7 +58,7 @@ def _wanted_tool(
     return next((tool for tool in functions if tool["name"] in words), None)
 
 
-def _arguments(tool: Mapping[str, Any], words: str) -> Iterator[tuple[str, Any]]:
+def _echo_arguments(tool: Mapping[str, Any], words: str) -> Iterator[tuple[str, Any]]:
     schema = tool.get("parameters") or {}
     for name, part in (schema.get("properties") or {}).items():
         if part.get("type") == "string":

@@ -65,7 +65,7 @@ def read_scenario(path: str) -> Scenario:
     file = Path(path)
     try:
         if file.suffix == ".py":
-            return Scenario(Scripted(_function(file)))
+            return Scenario(Scripted(_scenario_function(file)))
         return scenario(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError) as exc:
         if isinstance(exc, ConfigurationError):
@@ -85,7 +85,9 @@ def scenario(data: object) -> Scenario:
     unknown = set(data) - {"replies", "faults", "options"}
     if unknown:
         raise ConfigurationError(f"a scenario has no {', '.join(sorted(unknown))}")
-    replies = [_Reply.of(each, number) for number, each in enumerate(data["replies"])]
+    replies = [
+        _ScenarioReply.of(each, number) for number, each in enumerate(data["replies"])
+    ]
     return Scenario(
         Scripted(_Replies(replies)),
         tuple(data.get("faults", ())),
@@ -93,7 +95,7 @@ def scenario(data: object) -> Scenario:
     )
 
 
-def _function(file: Path) -> Callable[[Prompt], Answer]:
+def _scenario_function(file: Path) -> Callable[[Prompt], Answer]:
     spec = importlib.util.spec_from_file_location("realtime_scenario", file)
     if spec is None or spec.loader is None or not file.is_file():
         raise ConfigurationError("there is no such Python file")
@@ -107,7 +109,7 @@ def _function(file: Path) -> Callable[[Prompt], Answer]:
 
 
 @attrs.define
-class _Reply:
+class _ScenarioReply:
     when: Optional["re.Pattern[str]"]
     after: Optional[str]
     once: bool
@@ -118,7 +120,7 @@ class _Reply:
     given: bool = False
 
     @classmethod
-    def of(cls, data: object, number: int) -> _Reply:
+    def of(cls, data: object, number: int) -> _ScenarioReply:
         where = f"reply {number + 1}"
         if not isinstance(data, dict) or not set(data) <= _KEYS:
             raise ConfigurationError(f"{where}: an object with {sorted(_KEYS)}")
@@ -126,14 +128,14 @@ class _Reply:
             when = re.compile(data["when"], re.IGNORECASE) if "when" in data else None
             calls = [
                 Call(call["name"], call.get("arguments", {}))
-                for call in _several(data.get("call", []))
+                for call in _scenario_list(data.get("call", []))
             ]
-            delegate = _delegate(data.get("delegate", False))
+            delegate = _scenario_delegation(data.get("delegate", False))
             fail = Failure(**data["fail"]) if "fail" in data else None
         except (re.error, KeyError, TypeError, AttributeError) as exc:
             raise ConfigurationError(f"{where}: {exc!r}") from exc
         once = bool(data.get("once", False))
-        say = _several(data.get("say", []))
+        say = _scenario_list(data.get("say", []))
         return cls(when, data.get("after"), once, say, calls, delegate, fail)
 
     def fits(self, text: str, kind: str) -> bool:
@@ -154,7 +156,7 @@ class _Reply:
 
 
 class _Replies:
-    def __init__(self, replies: list[_Reply]) -> None:
+    def __init__(self, replies: list[_ScenarioReply]) -> None:
         self._replies = replies
         # Guards what was given: several sessions may ask at once.
         self._lock = threading.Lock()
@@ -170,7 +172,7 @@ class _Replies:
         return reply.pieces(text)
 
 
-def _delegate(value: Any) -> Optional[Delegate]:
+def _scenario_delegation(value: Any) -> Optional[Delegate]:
     """What ``true``, or the words of an acknowledgement, stand for."""
     if isinstance(value, bool):
         return Delegate() if value else None
@@ -179,5 +181,5 @@ def _delegate(value: Any) -> Optional[Delegate]:
     raise TypeError(f"delegate is true or a text, not {value!r}")
 
 
-def _several(value: object) -> list[Any]:
+def _scenario_list(value: object) -> list[Any]:
     return list(value) if isinstance(value, list) else [value]

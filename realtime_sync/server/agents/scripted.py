@@ -37,7 +37,7 @@ class Scripted:
         self.recognizer: Optional[Recognizer] = recognizer or LengthRecognizer()
         self.synthesizer: Synthesizer = synthesizer or ToneSynthesizer()
         self._activity = activity
-        self._script = script if callable(script) else _in_turn(script)
+        self._script = script if callable(script) else _scripted_in_turn(script)
 
     def reply(self, prompt: Prompt) -> Answer:
         """Return what the script says."""
@@ -48,7 +48,7 @@ class Scripted:
         return self._activity()
 
 
-def _in_turn(answers: Iterable[Answer]) -> Callable[[Prompt], Answer]:
+def _scripted_in_turn(answers: Iterable[Answer]) -> Callable[[Prompt], Answer]:
     remaining = list(answers)
     # Guards remaining: several sessions may ask at once.
     lock = threading.Lock()

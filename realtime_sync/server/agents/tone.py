@@ -30,7 +30,7 @@ class ToneSynthesizer:
         repeats = max(1, round(_MS_PER_CHARACTER / _PERIOD_MS / speed))
         hum = bytearray()
         for letter in text:
-            hum += _period(_pitch(letter)) * repeats
+            hum += _tone_period(_tone_pitch(letter)) * repeats
         return bytes(hum)
 
 
@@ -42,14 +42,14 @@ class LengthRecognizer:
         return f"{len(pcm) * 1000 // (rate * 2)} ms of audio"
 
 
-def _pitch(letter: str) -> int:
+def _tone_pitch(letter: str) -> int:
     if not letter.isalnum():
         return 0
     return _PITCHES[("aeiou".find(letter.lower()) + 1) % len(_PITCHES)]
 
 
 @lru_cache(maxsize=None)
-def _period(pitch: int) -> bytes:
+def _tone_period(pitch: int) -> bytes:
     """20 ms of a pitch; every pitch has a whole number of waves in it."""
     count = _RATE * _PERIOD_MS // 1000
     samples = array.array(

@@ -60,7 +60,7 @@ class Voice:
         or to Decisions.
         """
         functions = [tool for tool in prompt.tools if tool.get("type") == "function"]
-        turns = list(history(prompt))
+        turns = list(voice_history(prompt))
         if prompt.delegation in _ELSEWHERE and not self._dialogue.knows(turns):
             return Delegate("One moment, please.")
         return self._dialogue.reply(
@@ -75,22 +75,22 @@ class Voice:
         return default_activity()
 
 
-def history(prompt: Prompt) -> Iterator[Turn]:
+def voice_history(prompt: Prompt) -> Iterator[Turn]:
     """Translate the items of a prompt for a dialogue."""
     for item in prompt.items:
-        turn = _turn(item)
+        turn = _turn_for_voice_agent(item)
         if turn is not None:
             yield turn
 
 
-def _turn(item: Mapping[str, Any]) -> Optional[Turn]:
+def _turn_for_voice_agent(item: Mapping[str, Any]) -> Optional[Turn]:
     kind = item["type"]
     if kind == "message":
         return Message(role=item["role"], text=item_text(item))
     if kind == "function_call":
         return ToolCall(
             name=item["name"],
-            arguments=_arguments(item["arguments"]),
+            arguments=_voice_agent_arguments(item["arguments"]),
             call_id=item["call_id"],
         )
     if kind == "function_call_output":
@@ -98,7 +98,7 @@ def _turn(item: Mapping[str, Any]) -> Optional[Turn]:
     return None
 
 
-def _arguments(text: str) -> Mapping[str, Any]:
+def _voice_agent_arguments(text: str) -> Mapping[str, Any]:
     try:
         arguments = json.loads(text)
     except ValueError:

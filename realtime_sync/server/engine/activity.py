@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Iterable, Sequence
 
-from .sound import NATIVE_RATE, samples_of
+from .sound import NATIVE_RATE, sound_samples
 
 
 class EnergyActivity:
@@ -29,7 +29,7 @@ class EnergyActivity:
     def probability(self, chunk: bytes) -> float:
         """Return how surely *chunk* is speech: 0.5 exactly at the level."""
         # Every fourth sample tells the level of a chunk as well as all of them.
-        samples = samples_of(chunk)[::4]
+        samples = sound_samples(chunk)[::4]
         mean = sum(map(abs, samples)) / max(len(samples), 1)
         return mean / (mean + self._level)
 

@@ -33,7 +33,7 @@ LATER: Mapping[str, str] = MappingProxyType(
 _API_VERSION = re.compile(r"\d{4}-\d\d-\d\d(-preview)?")
 
 
-def unknown_to(api_version: Optional[str]) -> frozenset[str]:
+def unknown_to_beta_version(api_version: Optional[str]) -> frozenset[str]:
     """
     Return the events that one of Azure's dated versions of the beta does not have.
 
@@ -48,25 +48,25 @@ def unknown_to(api_version: Optional[str]) -> frozenset[str]:
 def beta_fields(frame: Frame) -> Frame:
     """Return a canonical frame with the fields that the beta has, and no others."""
     for path in LACKING.get(frame["type"], ()):
-        frame = _without(frame, path)
+        frame = _beta_frame_without(frame, path)
     if isinstance(frame.get("item"), Mapping):
-        frame = {**frame, "item": _marked(frame["item"])}
+        frame = {**frame, "item": _beta_item(frame["item"])}
     response = frame.get("response")
     if isinstance(response, Mapping):
-        output = [_marked(item) for item in response["output"]]
+        output = [_beta_item(item) for item in response["output"]]
         frame = {**frame, "response": {**response, "output": output}}
     return frame
 
 
-def _marked(item: Frame) -> Frame:
+def _beta_item(item: Frame) -> Frame:
     return {**item, "object": "realtime.item"}
 
 
-def _without(value: object, path: _Path) -> Any:
+def _beta_frame_without(value: object, path: _Path) -> Any:
     """Copy what lies on the path; the engine goes on using the original."""
     name, *rest = path
     if not isinstance(value, Mapping) or name not in value:
         return value
     if not rest:
         return {key: each for key, each in value.items() if key != name}
-    return {**value, name: _without(value[name], tuple(rest))}
+    return {**value, name: _beta_frame_without(value[name], tuple(rest))}

@@ -156,23 +156,23 @@ RESPONSE = record(
 REALTIME: Mapping[str, Rule] = MappingProxyType(
     {
         **ga.REALTIME,
-        "session.update": ga.command(
+        "session.update": ga.ga_command_shape(
             {"session": record({**_SESSION_FIELDS, **_SENT_BACK})}, "session"
         ),
-        "conversation.item.create": ga.command(
+        "conversation.item.create": ga.ga_command_shape(
             {
                 "item": tagged("type", ITEM_VARIANTS),
                 "previous_item_id": nullable(text()),
             },
             "item",
         ),
-        "response.create": ga.command({"response": nullable(RESPONSE)}),
+        "response.create": ga.ga_command_shape({"response": nullable(RESPONSE)}),
     }
 )
 TRANSCRIPTION_COMMANDS: Mapping[str, Rule] = MappingProxyType(
     {
         **ga.TRANSCRIPTION_COMMANDS,
-        "transcription_session.update": ga.command(
+        "transcription_session.update": ga.ga_command_shape(
             {"session": record({**_TRANSCRIPTION_FIELDS, **_SENT_BACK})}, "session"
         ),
     }

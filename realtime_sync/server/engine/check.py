@@ -12,7 +12,12 @@ import re
 from math import isfinite
 from typing import Callable, Mapping, Optional
 
-from .refusal import Refusal, invalid_value, missing, unknown_parameter
+from .refusal import (
+    Refusal,
+    refuse_invalid_value,
+    refuse_missing,
+    refuse_unknown_parameter,
+)
 
 Rule = Callable[[object, str], None]
 
@@ -132,7 +137,7 @@ def one_of(*values: str) -> Rule:
         if not isinstance(value, str):
             raise wrong_type(value, "a string", path)
         if value not in values:
-            raise invalid_value(value, values, path)
+            raise refuse_invalid_value(value, values, path)
 
     return rule
 
@@ -207,11 +212,11 @@ def record(fields: Mapping[str, Rule], *, required: tuple[str, ...] = ()) -> Rul
         prefix = f"{path}." if path else ""
         for name in required:
             if name not in value:
-                raise missing(prefix + name)
+                raise refuse_missing(prefix + name)
         for name, element in value.items():
             inner = fields.get(name)
             if inner is None:
-                raise unknown_parameter(prefix + name)
+                raise refuse_unknown_parameter(prefix + name)
             inner(element, prefix + name)
 
     return rule
@@ -227,11 +232,11 @@ def tagged(
             raise wrong_type(value, "an object", path)
         name = value.get(tag, default)
         if name is None and tag not in value:
-            raise missing(f"{path}.{tag}" if path else tag)
+            raise refuse_missing(f"{path}.{tag}" if path else tag)
         if not isinstance(name, str):
             raise wrong_type(name, "a string", f"{path}.{tag}")
         if name not in variants:
-            raise invalid_value(name, variants, f"{path}.{tag}" if path else tag)
+            raise refuse_invalid_value(name, variants, f"{path}.{tag}" if path else tag)
         variants[name](value, path)
 
     return rule

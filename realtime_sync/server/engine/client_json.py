@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, Union
 
 from ...protocol import jsontext
-from .refusal import invalid_json
+from .refusal import refuse_invalid_json
 
 MOST_DEPTH = 100
 """Levels of arrays and objects; what follows walks through all of them."""
 
 
-def decoded(data: Union[bytes, str]) -> Any:
+def decoded_client_json(data: Union[bytes, str]) -> Any:
     """
     Return what a client's JSON says.
 
@@ -22,7 +22,7 @@ def decoded(data: Union[bytes, str]) -> Any:
         value = jsontext.loads(data)
         deep = jsontext.is_deeper(data, MOST_DEPTH)
     except ValueError as exc:
-        raise invalid_json(f"{exc}"[:200]) from None
+        raise refuse_invalid_json(f"{exc}"[:200]) from None
     if deep:
-        raise invalid_json(f"nested deeper than {MOST_DEPTH}")
+        raise refuse_invalid_json(f"nested deeper than {MOST_DEPTH}")
     return value

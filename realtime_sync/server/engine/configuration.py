@@ -7,7 +7,12 @@ from __future__ import annotations
 import copy
 from typing import Any, Mapping, Optional, Sequence
 
-from .refusal import Refusal, not_transcribable, voice_locked, wrong_session_type
+from .refusal import (
+    Refusal,
+    refuse_locked_voice,
+    refuse_not_transcribable,
+    refuse_wrong_session_type,
+)
 from .sound import SoundFormat, sound_format
 
 DEFAULT_INSTRUCTIONS = (
@@ -82,7 +87,7 @@ def default_session(session_type: str, model: str) -> dict[str, Any]:
     }
 
 
-class Configuration:
+class EngineConfiguration:
     """
     What the session is set to, always complete.
 
@@ -147,16 +152,20 @@ class Configuration:
         """
         self._check_type(patch)
         self._check_locks(patch, voice_fixed)
-        check_modalities(patch.get("output_modalities"), "session.output_modalities")
-        merged = _merged(self._values, patch)
-        _complete(merged, self.session_type)
-        _check_transcription(merged["audio"].get("input", {}), self.session_type)
+        check_configured_modalities(
+            patch.get("output_modalities"), "session.output_modalities"
+        )
+        merged = _merged_configuration(self._values, patch)
+        _complete_configuration(merged, self.session_type)
+        _check_configured_transcription(
+            merged["audio"].get("input", {}), self.session_type
+        )
         self._values = merged
 
     def _check_type(self, patch: Mapping[str, Any]) -> None:
         passed = patch.get("type", self.session_type)
         if passed != self.session_type:
-            raise wrong_session_type(passed, self.session_type)
+            raise refuse_wrong_session_type(passed, self.session_type)
 
     def _check_locks(self, patch: Mapping[str, Any], voice_fixed: bool) -> None:
         if patch.get("model", self.get("model")) != self.get("model"):
@@ -167,7 +176,7 @@ class Configuration:
             )
         wanted = patch.get("audio", {}).get("output", {}).get("voice")
         if voice_fixed and wanted not in (None, self.spoken.get("voice")):
-            raise voice_locked()
+            raise refuse_locked_voice()
         tracing = self.get("tracing")
         if tracing is not None and patch.get("tracing", tracing) != tracing:
             raise Refusal(
@@ -177,7 +186,9 @@ class Configuration:
             )
 
 
-def check_modalities(modalities: Optional[Sequence[str]], param: str) -> None:
+def check_configured_modalities(
+    modalities: Optional[Sequence[str]], param: str
+) -> None:
     """
     Hold a list of modalities against the two that are supported.
 
@@ -194,7 +205,9 @@ def check_modalities(modalities: Optional[Sequence[str]], param: str) -> None:
         )
 
 
-def _check_transcription(heard: Mapping[str, Any], session_type: str) -> None:
+def _check_configured_transcription(
+    heard: Mapping[str, Any], session_type: str
+) -> None:
     """
     Hold the settings of transcribing against what its model can do.
 
@@ -208,22 +221,24 @@ def _check_transcription(heard: Mapping[str, Any], session_type: str) -> None:
     path = "session.audio.input."
     turns = session_type == "transcription" and heard.get("turn_detection")
     if "turn_detection" in lacks and turns:
-        raise not_transcribable("Turn detection", path + "turn_detection")
+        raise refuse_not_transcribable("Turn detection", path + "turn_detection")
     if "prompt" in lacks and transcription.get("prompt"):
-        raise not_transcribable("Prompt", path + "transcription.prompt")
+        raise refuse_not_transcribable("Prompt", path + "transcription.prompt")
 
 
-def _merged(values: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+def _merged_configuration(
+    values: Mapping[str, Any], patch: Mapping[str, Any]
+) -> dict[str, Any]:
     merged = dict(values)
     for name, value in patch.items():
         if name in _DEEP and isinstance(value, Mapping):
-            merged[name] = _merged(merged.get(name) or {}, value)
+            merged[name] = _merged_configuration(merged.get(name) or {}, value)
         else:
             merged[name] = copy.deepcopy(value)
     return merged
 
 
-def _complete(values: dict[str, Any], session_type: str) -> None:
+def _complete_configuration(values: dict[str, Any], session_type: str) -> None:
     """Fill in what the service echoes although the client left it out."""
     heard = values["audio"].get("input", {})
     turns = heard.get("turn_detection")

@@ -10,10 +10,10 @@ import attrs
 
 from ..agents.base import Agent
 from ..agents.tools import McpTool
-from .configuration import Configuration
-from .conversation import Conversation, Entry
+from .configuration import EngineConfiguration
+from .conversation import ConversationEntry, EngineConversation
 from .ids import Ids
-from .refusal import conversation_full
+from .refusal import refuse_full_conversation
 
 OBFUSCATED = frozenset(
     {
@@ -92,7 +92,7 @@ class Options:
 
 
 @attrs.define(eq=False)
-class Context:
+class EngineContext:
     """The session, as its parts see it."""
 
     agent: Agent
@@ -100,15 +100,15 @@ class Context:
     options: Options
     dialect: str
     session_id: str
-    config: Configuration
-    conversation: Conversation
+    config: EngineConfiguration
+    conversation: EngineConversation
     now: float
     out: list[dict[str, Any]] = attrs.field(factory=list)
     jobs: list[Job] = attrs.field(factory=list)
     mcp: Mapping[str, Sequence[McpTool]] = attrs.field(factory=dict)
     unsaid: frozenset[str] = frozenset()
 
-    def check_room(self, entry: Entry) -> None:
+    def check_room(self, entry: ConversationEntry) -> None:
         """
         Hold the conversation against its limits, before *entry* joins it.
 
@@ -117,10 +117,12 @@ class Context:
         """
         limit = self.options.max_items
         if len(self.conversation) >= limit:
-            raise conversation_full(f"{limit} items")
+            raise refuse_full_conversation(f"{limit} items")
         room = self.options.max_audio_bytes - self.conversation.audio_bytes
         if entry.audio_bytes > room:
-            raise conversation_full(f"{self.options.max_audio_bytes} bytes of audio")
+            raise refuse_full_conversation(
+                f"{self.options.max_audio_bytes} bytes of audio"
+            )
 
     def emit(self, kind: str, **fields: Any) -> None:
         """Append one event to the output, GA shape, unless it is to go unsaid."""

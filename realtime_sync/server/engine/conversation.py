@@ -13,12 +13,12 @@ import attrs
 from .ids import Ids
 from .refusal import (
     Refusal,
-    call_missing,
-    item_missing,
-    predecessor_missing,
-    truncate_missing,
-    truncate_not_audio,
-    truncate_too_long,
+    refuse_missing_call,
+    refuse_missing_item,
+    refuse_missing_predecessor,
+    refuse_truncate_of_missing,
+    refuse_truncate_of_no_audio,
+    refuse_truncate_too_long,
 )
 from .sound import SoundFormat
 
@@ -40,7 +40,7 @@ _PART_NAMES = {"text": "output_text", "audio": "output_audio"}
 
 
 @attrs.define(eq=False)
-class Clip:
+class ConversationClip:
     """Audio of one content part, in the format that the session had."""
 
     data: bytes
@@ -53,7 +53,7 @@ class Clip:
 
 
 @attrs.define(eq=False)
-class Entry:
+class ConversationEntry:
     """
     One item, and what the wire does not show of it.
 
@@ -65,7 +65,7 @@ class Entry:
     """
 
     item: dict[str, Any]
-    clips: dict[int, Clip] = attrs.field(factory=dict)
+    clips: dict[int, ConversationClip] = attrs.field(factory=dict)
     heard: Optional[str] = None
     truncated_ms: Optional[int] = None
 
@@ -108,8 +108,8 @@ class Entry:
             "type": self.item["type"],
             "role": self.item.get("role"),
             "status": self.item.get("status"),
-            "text": _joined(texts),
-            "transcript": _joined(transcripts),
+            "text": _joined_conversation_words(texts),
+            "transcript": _joined_conversation_words(transcripts),
             "audio_ms": self.audio_ms,
             "name": self.item.get("name"),
             "arguments": self.item.get("arguments"),
@@ -120,12 +120,12 @@ class Entry:
         }
 
 
-def _joined(words: list[Optional[str]]) -> Optional[str]:
+def _joined_conversation_words(words: list[Optional[str]]) -> Optional[str]:
     present = [word for word in words if word is not None]
     return "".join(present) if present else None
 
 
-class Conversation:
+class EngineConversation:
     """
     The default conversation.
 
@@ -136,19 +136,19 @@ class Conversation:
     def __init__(self, ids: Ids) -> None:
         self.id = ids.new("conv")
         self._ids = ids
-        self._entries: list[Entry] = []
+        self._entries: list[ConversationEntry] = []
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[ConversationEntry]:
         return iter(self._entries)
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def find(self, item_id: object) -> Optional[Entry]:
+    def find(self, item_id: object) -> Optional[ConversationEntry]:
         """Return the item of that id, or None."""
         return next((e for e in self._entries if e.id == item_id), None)
 
-    def predecessor(self, entry: Entry) -> Optional[str]:
+    def predecessor(self, entry: ConversationEntry) -> Optional[str]:
         """Return the id of the item before *entry*, None for the first."""
         place = self._entries.index(entry)
         return self._entries[place - 1].id if place else None
@@ -162,11 +162,11 @@ class Conversation:
         """Return the id of the last item, or None."""
         return self._entries[-1].id if self._entries else None
 
-    def append(self, entry: Entry) -> None:
+    def append(self, entry: ConversationEntry) -> None:
         """Add an item at the end."""
         self._entries.append(entry)
 
-    def insert(self, entry: Entry, previous_item_id: Optional[str]) -> None:
+    def insert(self, entry: ConversationEntry, previous_item_id: Optional[str]) -> None:
         """
         Add an item: after the one named, first for ``root``, else at the end.
 
@@ -180,7 +180,7 @@ class Conversation:
         else:
             previous = self.find(previous_item_id)
             if previous is None:
-                raise predecessor_missing(previous_item_id)
+                raise refuse_missing_predecessor(previous_item_id)
             self._entries.insert(self._entries.index(previous) + 1, entry)
 
     def delete(self, item_id: str) -> None:
@@ -192,10 +192,10 @@ class Conversation:
         """
         entry = self.find(item_id)
         if entry is None:
-            raise item_missing("delete", item_id)
+            raise refuse_missing_item("delete", item_id)
         self._entries.remove(entry)
 
-    def retrieve(self, item_id: str) -> Entry:
+    def retrieve(self, item_id: str) -> ConversationEntry:
         """
         Return an item to be shown with its audio.
 
@@ -204,7 +204,7 @@ class Conversation:
         """
         entry = self.find(item_id)
         if entry is None:
-            raise item_missing("retrieve", item_id)
+            raise refuse_missing_item("retrieve", item_id)
         return entry
 
     def truncate(self, item_id: str, content_index: int, audio_end_ms: int) -> None:
@@ -216,13 +216,13 @@ class Conversation:
         """
         entry = self.find(item_id)
         if entry is None:
-            raise truncate_missing(item_id)
+            raise refuse_truncate_of_missing(item_id)
         clip = entry.clips.get(content_index)
         assistant = entry.item.get("role") == "assistant"
         if clip is None or not assistant or audio_end_ms == 0:
-            raise truncate_not_audio()
+            raise refuse_truncate_of_no_audio()
         if audio_end_ms > clip.ms:
-            raise truncate_too_long(clip.ms, audio_end_ms)
+            raise refuse_truncate_too_long(clip.ms, audio_end_ms)
         clip.data = clip.data[: clip.form.offset(audio_end_ms)]
         # The model must not know words that were never heard.
         entry.item["content"][content_index]["transcript"] = ""
@@ -237,7 +237,9 @@ class Conversation:
         return [entry.truth() for entry in self._entries]
 
 
-def new_entry(given: Mapping[str, Any], ids: Ids, form: SoundFormat) -> Entry:
+def new_conversation_entry(
+    given: Mapping[str, Any], ids: Ids, form: SoundFormat
+) -> ConversationEntry:
     """
     Make an item out of what a client sent.
 
@@ -256,21 +258,25 @@ def new_entry(given: Mapping[str, Any], ids: Ids, form: SoundFormat) -> Entry:
     }
     if kind not in _WITHOUT_STATUS:
         item["status"] = "completed"
-    clips: dict[int, Clip] = {}
+    clips: dict[int, ConversationClip] = {}
     for name, value in given.items():
         if name == "content":
             item["content"] = [
-                _new_part(part, index, clips, form) for index, part in enumerate(value)
+                _new_conversation_part(part, index, clips, form)
+                for index, part in enumerate(value)
             ]
         elif name not in ("id", "type", "status", "object"):
             item[name] = value
     if kind == "function_call" and not item.get("call_id"):
         item["call_id"] = ids.new("call")
-    return Entry(item, clips)
+    return ConversationEntry(item, clips)
 
 
-def _new_part(
-    given: Mapping[str, Any], index: int, clips: dict[int, Clip], form: SoundFormat
+def _new_conversation_part(
+    given: Mapping[str, Any],
+    index: int,
+    clips: dict[int, ConversationClip],
+    form: SoundFormat,
 ) -> dict[str, Any]:
     part = {name: value for name, value in given.items() if name != "audio"}
     part["type"] = _PART_NAMES.get(given["type"], given["type"])
@@ -278,13 +284,17 @@ def _new_part(
         part["type"] = "output_text"  # What a client puts there are words only.
     if given.get("audio"):
         path = f"item.content[{index}].audio"
-        clips[index] = Clip(decoded(given["audio"], path), form)
+        clips[index] = ConversationClip(
+            decoded_conversation_audio(given["audio"], path), form
+        )
     if part["type"] == "input_audio":
         part.setdefault("transcript", None)
     return part
 
 
-def check_call(item: Mapping[str, Any], entries: Iterable[Entry], param: str) -> None:
+def check_call_in_conversation(
+    item: Mapping[str, Any], entries: Iterable[ConversationEntry], param: str
+) -> None:
     """
     Hold the output of a function against the calls among *entries*.
 
@@ -295,10 +305,10 @@ def check_call(item: Mapping[str, Any], entries: Iterable[Entry], param: str) ->
         return
     calls = (e.item for e in entries if e.item["type"] == "function_call")
     if all(call["call_id"] != item["call_id"] for call in calls):
-        raise call_missing(item["call_id"], param)
+        raise refuse_missing_call(item["call_id"], param)
 
 
-def decoded(audio: str, param: str) -> bytes:
+def decoded_conversation_audio(audio: str, param: str) -> bytes:
     """
     Decode base64 audio.
 

@@ -16,15 +16,20 @@ from ..agents.tools import McpTool
 from . import beta_shapes, ga_shapes
 from .beta_shapes import READ_ONLY
 from .check import Rule
-from .configuration import Configuration
-from .context import Context, Options
-from .conversation import Conversation, check_call, decoded, new_entry
+from .configuration import EngineConfiguration
+from .context import EngineContext, Options
+from .conversation import (
+    EngineConversation,
+    check_call_in_conversation,
+    decoded_conversation_audio,
+    new_conversation_entry,
+)
 from .exchange import Exchange
 from .ids import Ids
-from .input_buffer import InputAudio, check_size
+from .input_buffer import InputAudio, check_input_buffer_size
 from .mcp import McpServers
-from .refusal import session_expired
-from .responses import Responses
+from .refusal import refuse_expired_session
+from .responses import EngineResponses
 
 Frame = dict[str, Any]
 APPEND_LIMIT = 15 << 20
@@ -72,7 +77,7 @@ class Engine:
         unsaid: frozenset[str] = frozenset(),
     ) -> None:
         ids = Ids(rng or random.Random())
-        configuration = Configuration(session_type, model, dialect)
+        configuration = EngineConfiguration(session_type, model, dialect)
         if config is not None:
             given = {k: v for k, v in config.items() if k != "model"}
             configuration.update(given, voice_fixed=False)
@@ -81,14 +86,14 @@ class Engine:
         self.options = options
         self.expires_at = int(now + options.session_seconds)
         self.closing: Optional[tuple[int, str]] = None
-        self.context = Context(
+        self.context = EngineContext(
             agent=agent,
             ids=ids,
             options=options,
             dialect=dialect,
             session_id=ids.new("sess"),
             config=configuration,
-            conversation=Conversation(ids),
+            conversation=EngineConversation(ids),
             now=now,
             mcp=mcp or {},
             unsaid=unsaid,
@@ -97,7 +102,7 @@ class Engine:
             self.context, interrupted=self._interrupted, answer=self._answer
         )
         self.mcp = McpServers(self.context)
-        self.responses = Responses(self.context, self.input_audio, self.mcp)
+        self.responses = EngineResponses(self.context, self.input_audio, self.mcp)
         commands: Mapping[str, Callable[[Frame], None]] = {
             "session.update": self._session_update,
             "transcription_session.update": self._session_update,
@@ -127,12 +132,12 @@ class Engine:
         return self.context.session_id
 
     @property
-    def conversation(self) -> Conversation:
+    def conversation(self) -> EngineConversation:
         """The default conversation as the server holds it."""
         return self.context.conversation
 
     @property
-    def config(self) -> Configuration:
+    def config(self) -> EngineConfiguration:
         """The session's configuration."""
         return self.context.config
 
@@ -178,7 +183,7 @@ class Engine:
             self._exchange.attempt(self.input_audio.idle)
         if now >= self.expires_at and self.closing is None:
             minutes = round(self.options.session_seconds / 60)
-            self._exchange.emit_refusal(session_expired(minutes))
+            self._exchange.emit_refusal(refuse_expired_session(minutes))
             self.closing = (1001, "invalid_request_error.session_expired")
         return self._exchange.flush()
 
@@ -208,14 +213,16 @@ class Engine:
         self.mcp.configured(self.config.get("tools") or ())
 
     def _append(self, frame: Frame) -> None:
-        audio = decoded(frame["audio"], "audio")
-        check_size(audio, APPEND_LIMIT)
+        audio = decoded_conversation_audio(frame["audio"], "audio")
+        check_input_buffer_size(audio, APPEND_LIMIT)
         self.input_audio.append(audio)
 
     def _item_create(self, frame: Frame) -> None:
-        entry = new_entry(frame["item"], self.context.ids, self.config.input_format)
+        entry = new_conversation_entry(
+            frame["item"], self.context.ids, self.config.input_format
+        )
         self.context.check_room(entry)
-        check_call(frame["item"], self.conversation, "item.call_id")
+        check_call_in_conversation(frame["item"], self.conversation, "item.call_id")
         self.conversation.insert(entry, frame.get("previous_item_id"))
         previous = self.conversation.predecessor(entry)
         for what in ("added", "done"):

@@ -9,9 +9,15 @@ from typing import Any, Callable, Iterable, Iterator, Mapping, Optional, Union
 from ...protocol.dialects import named
 from .beta_frames import beta_fields
 from .check import Rule
-from .client_json import decoded
-from .context import Context, Job
-from .refusal import Refusal, binary_message, invalid_json, invalid_value, missing
+from .client_json import decoded_client_json
+from .context import EngineContext, Job
+from .refusal import (
+    Refusal,
+    refuse_binary_message,
+    refuse_invalid_json,
+    refuse_invalid_value,
+    refuse_missing,
+)
 
 Frame = dict[str, Any]
 
@@ -29,7 +35,7 @@ class Exchange:
 
     def __init__(
         self,
-        context: Context,
+        context: EngineContext,
         shapes: Mapping[str, Rule],
         commands: Mapping[str, Callable[[Frame], None]],
     ) -> None:
@@ -53,14 +59,14 @@ class Exchange:
     def receive_text(self, data: Union[str, bytes], now: float) -> list[Frame]:
         """Take one text message; returns the frames to send."""
         try:
-            frame = decoded(data)
+            frame = decoded_client_json(data)
         except Refusal as refusal:
             return self.refuse(refusal, now)
         return self.receive(frame, now)
 
     def receive_binary(self, now: float) -> list[Frame]:
         """Take one binary message, which is refused; returns the frames to send."""
-        return self.refuse(binary_message(), now)
+        return self.refuse(refuse_binary_message(), now)
 
     def refuse(self, refusal: Refusal, now: float) -> list[Frame]:
         """Answer with an error; returns the frames to send."""
@@ -78,13 +84,13 @@ class Exchange:
 
     def _command(self, frame: object) -> None:
         if not isinstance(frame, dict):
-            raise invalid_json("Expected an object.")
+            raise refuse_invalid_json("Expected an object.")
         kind = frame.get("type")
         if kind is None:
-            raise missing("type")
+            raise refuse_missing("type")
         shape = self._shapes.get(kind) if isinstance(kind, str) else None
         if shape is None:
-            raise invalid_value(kind, self._shapes, "type")
+            raise refuse_invalid_value(kind, self._shapes, "type")
         shape(frame, "")
         self._commands[kind](dict(self._dialect.lift_client(frame)))
 

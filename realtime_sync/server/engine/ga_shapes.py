@@ -78,7 +78,7 @@ _ASSISTANT_PART = tagged(
 _PHASE = {"phase": nullable(one_of("commentary", "final_answer"))}
 
 
-def _message(part: Rule, **more: Rule) -> Rule:
+def _ga_message_shape(part: Rule, **more: Rule) -> Rule:
     return record(
         {**_STATUS, "role": anything, "content": array(part), **more},
         required=("content",),
@@ -90,9 +90,9 @@ ITEM_VARIANTS: Mapping[str, Rule] = MappingProxyType(
         "message": tagged(
             "role",
             {
-                "user": _message(_USER_PART),
-                "assistant": _message(_ASSISTANT_PART, **_PHASE),
-                "system": _message(_SYSTEM_PART),
+                "user": _ga_message_shape(_USER_PART),
+                "assistant": _ga_message_shape(_ASSISTANT_PART, **_PHASE),
+                "system": _ga_message_shape(_SYSTEM_PART),
             },
         ),
         "function_call": record(
@@ -178,27 +178,27 @@ RESPONSE = record(
 )
 
 
-def command(fields: Mapping[str, Rule], *required: str) -> Rule:
+def ga_command_shape(fields: Mapping[str, Rule], *required: str) -> Rule:
     """Build the rule of one command: its own fields, ``type`` and ``event_id``."""
     return record({"type": anything, "event_id": EVENT_ID, **fields}, required=required)
 
 
 _AUDIO = {"audio": text()}
 _BUFFER: Mapping[str, Rule] = {
-    "input_audio_buffer.append": command(_AUDIO, "audio"),
-    "input_audio_buffer.commit": command({}),
-    "input_audio_buffer.clear": command({}),
-    "conversation.item.delete": command({"item_id": text()}, "item_id"),
-    "conversation.item.retrieve": command({"item_id": text()}, "item_id"),
+    "input_audio_buffer.append": ga_command_shape(_AUDIO, "audio"),
+    "input_audio_buffer.commit": ga_command_shape({}),
+    "input_audio_buffer.clear": ga_command_shape({}),
+    "conversation.item.delete": ga_command_shape({"item_id": text()}, "item_id"),
+    "conversation.item.retrieve": ga_command_shape({"item_id": text()}, "item_id"),
 }
 REALTIME: Mapping[str, Rule] = MappingProxyType(
     {
-        "session.update": command({"session": SESSION}, "session"),
+        "session.update": ga_command_shape({"session": SESSION}, "session"),
         **_BUFFER,
-        "conversation.item.create": command(
+        "conversation.item.create": ga_command_shape(
             {"item": ITEM, "previous_item_id": nullable(text())}, "item"
         ),
-        "conversation.item.truncate": command(
+        "conversation.item.truncate": ga_command_shape(
             {
                 "item_id": text(),
                 "content_index": integer(0),
@@ -208,12 +208,12 @@ REALTIME: Mapping[str, Rule] = MappingProxyType(
             "content_index",
             "audio_end_ms",
         ),
-        "response.create": command({"response": nullable(RESPONSE)}),
-        "response.cancel": command({"response_id": nullable(text())}),
+        "response.create": ga_command_shape({"response": nullable(RESPONSE)}),
+        "response.cancel": ga_command_shape({"response_id": nullable(text())}),
     }
 )
 TRANSCRIPTION_COMMANDS: Mapping[str, Rule] = MappingProxyType(
-    {"session.update": command({"session": SESSION}, "session"), **_BUFFER}
+    {"session.update": ga_command_shape({"session": SESSION}, "session"), **_BUFFER}
 )
 _TRANSLATION_FIELDS: Mapping[str, Rule] = {
     "audio": record(
@@ -235,8 +235,10 @@ TRANSLATION_SESSION = record(
 )
 TRANSLATION: Mapping[str, Rule] = MappingProxyType(
     {
-        "session.update": command({"session": record(_TRANSLATION_FIELDS)}, "session"),
-        "session.input_audio_buffer.append": command(_AUDIO, "audio"),
-        "session.close": command({}),
+        "session.update": ga_command_shape(
+            {"session": record(_TRANSLATION_FIELDS)}, "session"
+        ),
+        "session.input_audio_buffer.append": ga_command_shape(_AUDIO, "audio"),
+        "session.close": ga_command_shape({}),
     }
 )

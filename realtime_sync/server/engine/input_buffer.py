@@ -11,10 +11,16 @@ from typing import Any, Callable, Iterator, Optional
 
 import attrs
 
-from .context import Context, Job
-from .conversation import Clip, Entry
-from .refusal import Refusal, commit_empty
-from .sound import NATIVE_RATE, SoundFormat, expand, from_native, to_native
+from .context import EngineContext, Job
+from .conversation import ConversationClip, ConversationEntry
+from .refusal import Refusal, refuse_empty_commit
+from .sound import (
+    NATIVE_RATE,
+    SoundFormat,
+    expand_sound,
+    from_native_sound,
+    to_native_sound,
+)
 from .turns import Boundary, Started, TurnDetector, TurnRules
 
 MINIMUM_MS = 100
@@ -67,7 +73,7 @@ class InputBuffer:
         if form is not self.form:
             end = self.ends_ms
             self.data = bytearray(
-                from_native(to_native(bytes(self.data), self.form), form)
+                from_native_sound(to_native_sound(bytes(self.data), self.form), form)
             )
             self.form = form
             self.starts_ms = max(0.0, end - self.ms)
@@ -85,7 +91,7 @@ class InputAudio:
 
     def __init__(
         self,
-        context: Context,
+        context: EngineContext,
         *,
         interrupted: Callable[[], None],
         answer: Callable[[], None],
@@ -140,7 +146,7 @@ class InputAudio:
             Refusal: there is less than 100 ms in it.
         """
         if self.buffer.ms < MINIMUM_MS:
-            raise commit_empty(self.buffer.ms)
+            raise refuse_empty_commit(self.buffer.ms)
         self._detector.finish_turn()
         self._commit(self.buffer.take())
 
@@ -187,7 +193,7 @@ class InputAudio:
         silence = self.buffer.take()
         if not silence:
             pcm = bytes(NATIVE_RATE // 1000 * 2 * IDLE_SILENCE_MS)
-            silence = from_native(pcm, self.buffer.form)
+            silence = from_native_sound(pcm, self.buffer.form)
         self._commit(silence)
         self._answer()
 
@@ -202,7 +208,7 @@ class InputAudio:
             "role": "user",
             "content": [{"type": "input_audio", "transcript": None}],
         }
-        entry = Entry(item, {0: Clip(audio, self.buffer.form)})
+        entry = ConversationEntry(item, {0: ConversationClip(audio, self.buffer.form)})
         context.check_room(entry)
         previous = context.conversation.last_id()
         context.emit(
@@ -219,7 +225,7 @@ class InputAudio:
 
     # -- transcription ---------------------------------------------------------
 
-    def hear(self, entry: Entry) -> None:
+    def hear(self, entry: ConversationEntry) -> None:
         """Let the agent's recognizer work on an item with user audio."""
         recognizer = self._context.agent.recognizer
         clip = entry.clips.get(0) or next(iter(entry.clips.values()))
@@ -231,7 +237,7 @@ class InputAudio:
         transcribe = recognizer.transcribe
 
         def work() -> Iterator[str]:
-            yield transcribe(expand(pcm, form), form.rate)
+            yield transcribe(expand_sound(pcm, form), form.rate)
 
         words: list[str] = []
 
@@ -248,7 +254,10 @@ class InputAudio:
             self._context.submit(self._jobs[0])
 
     def _heard(
-        self, entry: Entry, words: Optional[str], error: Optional[BaseException]
+        self,
+        entry: ConversationEntry,
+        words: Optional[str],
+        error: Optional[BaseException],
     ) -> None:
         entry.heard = words if error is None else None
         wanted = self._context.config.heard.get("transcription") is not None
@@ -279,7 +288,7 @@ class InputAudio:
             announce()
 
     def _announce(
-        self, entry: Entry, words: str, error: Optional[BaseException]
+        self, entry: ConversationEntry, words: str, error: Optional[BaseException]
     ) -> None:
         prefix = "conversation.item.input_audio_transcription."
         index = next(iter(entry.clips))
@@ -295,21 +304,21 @@ class InputAudio:
             return
         entry.item["content"][index]["transcript"] = words
         settings = self._context.config.heard.get("transcription") or {}
-        for piece in _pieces(words, settings.get("model")):
+        for piece in _pieces_of_input_transcript(words, settings.get("model")):
             self._context.emit(prefix + "delta", **place, delta=piece)
         seconds = math.ceil(entry.audio_ms / 1000)
         usage = {"type": "duration", "seconds": seconds}
         self._context.emit(prefix + "completed", **place, transcript=words, usage=usage)
 
 
-def _pieces(words: str, model: Optional[str]) -> list[str]:
+def _pieces_of_input_transcript(words: str, model: Optional[str]) -> list[str]:
     """Cut a transcript as its model does: whisper says all of it at once."""
     if (model or "").startswith("whisper"):
         return [words] if words else []
     return re.findall(r"\S+\s*|\s+", words)
 
 
-def check_size(audio: bytes, limit: int) -> None:
+def check_input_buffer_size(audio: bytes, limit: int) -> None:
     """
     Hold one append against its limit.
 

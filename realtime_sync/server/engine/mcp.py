@@ -15,16 +15,16 @@ import attrs
 
 from ..agents.base import Call
 from ..agents.tools import McpTool
-from .context import Context, Job
-from .conversation import ID_PREFIXES, Entry
-from .response import Run
+from .context import EngineContext, Job
+from .conversation import ID_PREFIXES, ConversationEntry
+from .response import ResponseRun
 
 _CHUNK = 12
 Settings = Mapping[str, Any]
 
 
 @attrs.frozen
-class Found:
+class FoundMcpTool:
     """A tool that the session may use, and the session's settings for its server."""
 
     tool: McpTool
@@ -41,9 +41,9 @@ class Found:
         rule = self.settings.get("require_approval") or "always"
         if isinstance(rule, str):
             return rule == "always"
-        if "never" in rule and _matches(rule["never"], self.tool):
+        if "never" in rule and _mcp_rule_matches(rule["never"], self.tool):
             return False
-        return "always" not in rule or _matches(rule["always"], self.tool)
+        return "always" not in rule or _mcp_rule_matches(rule["always"], self.tool)
 
     def described(self) -> dict[str, Any]:
         """Describe the tool for an agent."""
@@ -56,7 +56,7 @@ class Found:
         }
 
 
-def _matches(rule: Mapping[str, Any], tool: McpTool) -> bool:
+def _mcp_rule_matches(rule: Mapping[str, Any], tool: McpTool) -> bool:
     names = rule.get("tool_names")
     if names is not None and tool.name not in names:
         return False
@@ -71,7 +71,7 @@ class McpServers:
         context: the session.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: EngineContext) -> None:
         self._context = context
         self._listed: dict[str, bool] = {}
         self._waiting: list[Callable[[], None]] = []
@@ -117,7 +117,7 @@ class McpServers:
                 "server_label": label,
                 "tools": [tool.listed() for tool in tools],
             }
-            self._add(Entry(item))
+            self._add(ConversationEntry(item))
             self._context.emit("mcp_list_tools.completed", item_id=item_id)
         else:
             self._context.emit("mcp_list_tools.failed", item_id=item_id)
@@ -127,7 +127,7 @@ class McpServers:
             for ready in waiting:
                 ready()
 
-    def _add(self, entry: Entry) -> None:
+    def _add(self, entry: ConversationEntry) -> None:
         conversation = self._context.conversation
         conversation.append(entry)
         for what in ("added", "done"):
@@ -144,19 +144,19 @@ class McpServers:
         else:
             self._waiting.append(ready)
 
-    def usable(self, tools: Iterable[Settings]) -> dict[str, Found]:
+    def usable(self, tools: Iterable[Settings]) -> dict[str, FoundMcpTool]:
         """Return the tools that a response with those settings may call, by name."""
         return {
-            tool.name: Found(tool, settings)
+            tool.name: FoundMcpTool(tool, settings)
             for settings in tools
             if settings.get("type") == "mcp"
             for tool in self._context.mcp.get(settings["server_label"], ())
-            if _allowed(settings.get("allowed_tools"), tool)
+            if _mcp_tool_is_allowed(settings.get("allowed_tools"), tool)
         }
 
     # -- calling ---------------------------------------------------------------
 
-    def call(self, run: Run, found: Found, piece: Call) -> None:
+    def call(self, run: ResponseRun, found: FoundMcpTool, piece: Call) -> None:
         """Queue a call in a response, or the question whether it is approved."""
         arguments = piece.arguments
         if not isinstance(arguments, str):
@@ -166,12 +166,16 @@ class McpServers:
         else:
             self.perform(run, found, arguments, None)
 
-    def _ask(self, run: Run, found: Found, arguments: str) -> float:
+    def _ask(self, run: ResponseRun, found: FoundMcpTool, arguments: str) -> float:
         run.open_item(self._entry("mcp_approval_request", found, arguments))
         return run.close_item()
 
     def perform(
-        self, run: Run, found: Found, arguments: str, request_id: Optional[str]
+        self,
+        run: ResponseRun,
+        found: FoundMcpTool,
+        arguments: str,
+        request_id: Optional[str],
     ) -> None:
         """Queue a call, approved or not in need of it."""
         entry = self._entry("mcp_call", found, "")
@@ -199,7 +203,7 @@ class McpServers:
             run.queue(partial(argue, arguments[at : at + _CHUNK]))
         run.queue(start)
 
-    def _start(self, run: Run, tool: McpTool, entry: Entry) -> None:
+    def _start(self, run: ResponseRun, tool: McpTool, entry: ConversationEntry) -> None:
         """Let a worker run the tool; the response waits for it."""
         arguments = entry.item["arguments"]
         outputs: list[str] = []
@@ -226,8 +230,10 @@ class McpServers:
         run.pause()
         self._context.submit(Job("call " + tool.name, work, outputs.append, finish))
 
-    def _entry(self, kind: str, found: Found, arguments: str) -> Entry:
-        return Entry(
+    def _entry(
+        self, kind: str, found: FoundMcpTool, arguments: str
+    ) -> ConversationEntry:
+        return ConversationEntry(
             {
                 "id": self._context.ids.new(ID_PREFIXES[kind]),
                 "type": kind,
@@ -237,14 +243,16 @@ class McpServers:
             }
         )
 
-    def _emit(self, what: str, run: Run, entry: Entry) -> None:
+    def _emit(self, what: str, run: ResponseRun, entry: ConversationEntry) -> None:
         place = run.place(entry)
         del place["response_id"]
         self._context.emit("response.mcp_call." + what, **place)
 
     # -- approvals -------------------------------------------------------------
 
-    def approved(self, usable: Mapping[str, Found]) -> list[tuple[Found, Entry]]:
+    def approved(
+        self, usable: Mapping[str, FoundMcpTool]
+    ) -> list[tuple[FoundMcpTool, ConversationEntry]]:
         """Return the calls that were approved and have not been made yet."""
         items = [entry for entry in self._context.conversation]
         made = {
@@ -266,9 +274,11 @@ class McpServers:
         ]
 
 
-def _allowed(allowed: Union[None, list[str], Mapping[str, Any]], tool: McpTool) -> bool:
+def _mcp_tool_is_allowed(
+    allowed: Union[None, list[str], Mapping[str, Any]], tool: McpTool
+) -> bool:
     if allowed is None:
         return True
     if isinstance(allowed, list):
         return tool.name in allowed
-    return _matches(allowed, tool)
+    return _mcp_rule_matches(allowed, tool)

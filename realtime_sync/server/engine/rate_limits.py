@@ -34,11 +34,11 @@ class RateLimits:
     def reserve(self, plan: Plan) -> None:
         """Set aside for a response that begins."""
         self._used["requests"] += 1
-        self._used["tokens"] += _reserved(plan)
+        self._used["tokens"] += _reserved_of_rate_limit(plan)
 
     def settle(self, plan: Plan, tokens: int) -> None:
         """Count what a response that ended has really used."""
-        self._used["tokens"] += tokens - _reserved(plan)
+        self._used["tokens"] += tokens - _reserved_of_rate_limit(plan)
 
     def shown(self, *, requests: bool) -> list[dict[str, Any]]:
         """
@@ -60,5 +60,5 @@ class RateLimits:
         }
 
 
-def _reserved(plan: Plan) -> int:
+def _reserved_of_rate_limit(plan: Plan) -> int:
     return plan.read.total + (plan.max_output_tokens or _LONGEST_OUTPUT)

@@ -46,7 +46,7 @@ class Refusal(Exception):
         }
 
 
-def listed(values: Iterable[object]) -> str:
+def refusal_choices(values: Iterable[object]) -> str:
     """Spell a choice: ``'a'``, ``'a' and 'b'``, ``'a', 'b', and 'c'``."""
     quoted = [f"'{value}'" for value in values]
     if len(quoted) <= 2:
@@ -54,16 +54,19 @@ def listed(values: Iterable[object]) -> str:
     return ", ".join(quoted[:-1]) + ", and " + quoted[-1]
 
 
-def invalid_value(value: object, supported: Iterable[object], param: str) -> Refusal:
+def refuse_invalid_value(
+    value: object, supported: Iterable[object], param: str
+) -> Refusal:
     """Refuse a value that is not among those supported."""
+    choices = refusal_choices(supported)
     return Refusal(
-        f"Invalid value: '{value}'. Supported values are: {listed(supported)}.",
+        f"Invalid value: '{value}'. Supported values are: {choices}.",
         code="invalid_value",
         param=param,
     )
 
 
-def missing(param: str) -> Refusal:
+def refuse_missing(param: str) -> Refusal:
     """Refuse a command that lacks a field it must have."""
     return Refusal(
         f"Missing required parameter: '{param}'.",
@@ -72,21 +75,21 @@ def missing(param: str) -> Refusal:
     )
 
 
-def unknown_parameter(param: str) -> Refusal:
+def refuse_unknown_parameter(param: str) -> Refusal:
     """Refuse a command with a field that the protocol does not have."""
     return Refusal(
         f"Unknown parameter: '{param}'.", code="unknown_parameter", param=param
     )
 
 
-def invalid_json(detail: str) -> Refusal:
+def refuse_invalid_json(detail: str) -> Refusal:
     """Refuse a text message that is not JSON, or not an object."""
     return Refusal(
         f"Invalid event: failed to parse JSON value. {detail}", code="invalid_json"
     )
 
 
-def binary_message() -> Refusal:
+def refuse_binary_message() -> Refusal:
     """Refuse a binary WebSocket message."""
     return Refusal(
         "Expected a text WebSocket message; binary frames are not supported.",
@@ -94,7 +97,7 @@ def binary_message() -> Refusal:
     )
 
 
-def item_missing(verb: str, item_id: str) -> Refusal:
+def refuse_missing_item(verb: str, item_id: str) -> Refusal:
     """Refuse to retrieve or delete an item that is not there."""
     gerund = {"delete": "deleting", "retrieve": "retrieving"}[verb]
     return Refusal(
@@ -103,14 +106,14 @@ def item_missing(verb: str, item_id: str) -> Refusal:
     )
 
 
-def truncate_missing(item_id: str) -> Refusal:
+def refuse_truncate_of_missing(item_id: str) -> Refusal:
     """Refuse to truncate an item that is not there."""
     return Refusal(
         f"Item with item_id not found: {item_id}", code="item_truncate_invalid_item_id"
     )
 
 
-def truncate_not_audio() -> Refusal:
+def refuse_truncate_of_no_audio() -> Refusal:
     """Refuse to truncate what is not the assistant's audio, or to nothing."""
     return Refusal(
         "Only model output audio messages can be truncated",
@@ -118,7 +121,7 @@ def truncate_not_audio() -> Refusal:
     )
 
 
-def truncate_too_long(audio_ms: int, audio_end_ms: int) -> Refusal:
+def refuse_truncate_too_long(audio_ms: int, audio_end_ms: int) -> Refusal:
     """Refuse to truncate behind the end of the audio."""
     return Refusal(
         f"Audio content of {audio_ms}ms is already shorter than {audio_end_ms}ms",
@@ -127,7 +130,7 @@ def truncate_too_long(audio_ms: int, audio_end_ms: int) -> Refusal:
     )
 
 
-def predecessor_missing(item_id: str) -> Refusal:
+def refuse_missing_predecessor(item_id: str) -> Refusal:
     """Refuse to insert an item after one that is not there."""
     return Refusal(
         f"Previous item with id '{item_id}' does not exist.",
@@ -136,7 +139,7 @@ def predecessor_missing(item_id: str) -> Refusal:
     )
 
 
-def commit_empty(buffered_ms: float) -> Refusal:
+def refuse_empty_commit(buffered_ms: float) -> Refusal:
     """Refuse to commit less than 100 ms of audio."""
     return Refusal(
         "Error committing input audio buffer: buffer too small. Expected at least "
@@ -145,7 +148,7 @@ def commit_empty(buffered_ms: float) -> Refusal:
     )
 
 
-def nothing_to_cancel() -> Refusal:
+def refuse_to_cancel_nothing() -> Refusal:
     """Refuse to cancel when no response is active."""
     return Refusal(
         "Cancellation failed: no active response found",
@@ -153,7 +156,7 @@ def nothing_to_cancel() -> Refusal:
     )
 
 
-def active_response(response_id: str) -> Refusal:
+def refuse_second_active_response(response_id: str) -> Refusal:
     """Refuse a second response that would write to the conversation."""
     return Refusal(
         "Conversation already has an active response in progress: "
@@ -163,7 +166,7 @@ def active_response(response_id: str) -> Refusal:
     )
 
 
-def voice_locked() -> Refusal:
+def refuse_locked_voice() -> Refusal:
     """Refuse another voice once the conversation holds assistant audio."""
     return Refusal(
         "Cannot update a conversation's voice if assistant audio is present.",
@@ -171,7 +174,7 @@ def voice_locked() -> Refusal:
     )
 
 
-def wrong_session_type(passed: str, session_type: str) -> Refusal:
+def refuse_wrong_session_type(passed: str, session_type: str) -> Refusal:
     """Refuse an update for another type of session."""
     return Refusal(
         f"Passing a {passed} session update event to a {session_type} session is "
@@ -181,7 +184,7 @@ def wrong_session_type(passed: str, session_type: str) -> Refusal:
     )
 
 
-def call_missing(call_id: str, param: str) -> Refusal:
+def refuse_missing_call(call_id: str, param: str) -> Refusal:
     """Refuse the output of a call that is not there."""
     return Refusal(
         f"Tool call ID '{call_id}' not found in conversation.",
@@ -190,21 +193,21 @@ def call_missing(call_id: str, param: str) -> Refusal:
     )
 
 
-def not_transcribable(what: str, param: str) -> Refusal:
+def refuse_not_transcribable(what: str, param: str) -> Refusal:
     """Refuse a setting that the transcription model does not have."""
     return Refusal(
         f"{what} is not supported for this transcription model.", param=param
     )
 
 
-def conversation_full(limit: str) -> Refusal:
+def refuse_full_conversation(limit: str) -> Refusal:
     """Refuse an item for which there is no room."""
     return Refusal(
         f"The conversation is full: it holds {limit}.", code="rate_limit_exceeded"
     )
 
 
-def session_expired(minutes: int) -> Refusal:
+def refuse_expired_session(minutes: int) -> Refusal:
     """Say that the session's time is up."""
     return Refusal(
         f"Your session hit the maximum duration of {minutes} minutes.",

@@ -17,8 +17,8 @@ from functools import partial
 from typing import Any, Callable, Optional
 
 from ..agents.base import Call, Failure, Say
-from .context import Context
-from .conversation import Clip, Entry
+from .context import EngineContext
+from .conversation import ConversationClip, ConversationEntry
 from .plan import Plan
 from .usage import Tokens, audio_tokens, text_tokens, usage
 
@@ -28,7 +28,7 @@ _ARGUMENTS_CHUNK = 12
 _FILTERED = "content_filter"
 
 
-class Run:
+class ResponseRun:
     """
     A response in progress.
 
@@ -39,21 +39,21 @@ class Run:
     """
 
     def __init__(
-        self, context: Context, plan: Plan, ended: Callable[[Run], None]
+        self, context: EngineContext, plan: Plan, ended: Callable[[ResponseRun], None]
     ) -> None:
         self.id = context.ids.new("resp")
         self.plan = plan
         self.status = "in_progress"
         self.status_details: Optional[dict[str, Any]] = None
         self.usage: Optional[dict[str, Any]] = None
-        self.output: list[Entry] = []
+        self.output: list[ConversationEntry] = []
         self.audio_ms = 0.0
         self.due = context.now
         self._paused = False
         self._context = context
         self._ended = ended
         self._steps: deque[Step] = deque()
-        self._open: Optional[Entry] = None
+        self._open: Optional[ConversationEntry] = None
         self._part = False
         self._phase = "final_answer"
         self._written = Tokens()
@@ -235,7 +235,7 @@ class Run:
 
     # -- items -----------------------------------------------------------------
 
-    def _message(self, kind: str) -> Entry:
+    def _message(self, kind: str) -> ConversationEntry:
         """Return the open message, opening one first if there is none."""
         if self._open is None:
             item = {
@@ -246,10 +246,10 @@ class Run:
                 "content": [],
                 **({"phase": self._phase} if self.plan.phases else {}),
             }
-            entry = self.open_item(Entry(item))
+            entry = self.open_item(ConversationEntry(item))
             field = "text" if kind == "text" else "transcript"
             if kind == "audio":
-                entry.clips[0] = Clip(b"", self.plan.form)
+                entry.clips[0] = ConversationClip(b"", self.plan.form)
             entry.item["content"].append({"type": "output_" + kind, field: ""})
             self._part = True
             self._emit_part("response.content_part.added", part=self._wire_part())
@@ -266,10 +266,10 @@ class Run:
             "call_id": call_id,
             "arguments": "",
         }
-        self.open_item(Entry(item))
+        self.open_item(ConversationEntry(item))
         return 0.0
 
-    def open_item(self, entry: Entry) -> Entry:
+    def open_item(self, entry: ConversationEntry) -> ConversationEntry:
         """Announce an item, and make it the open one."""
         self.close_item()
         self._open = entry
@@ -316,7 +316,7 @@ class Run:
         self._emit_part("response.content_part.done", part=self._wire_part())
         self._part = False
 
-    def _mirror(self, what: str, entry: Entry) -> None:
+    def _mirror(self, what: str, entry: ConversationEntry) -> None:
         conversation = self._context.conversation
         if conversation.find(entry.id) is not entry:
             return  # The client deleted it in the middle of the response.
@@ -333,7 +333,7 @@ class Run:
         part["type"] = part["type"].removeprefix("output_")
         return part
 
-    def place(self, entry: Entry) -> dict[str, Any]:
+    def place(self, entry: ConversationEntry) -> dict[str, Any]:
         """Build the fields that say where in the response an item stands."""
         return {
             "response_id": self.id,
@@ -341,7 +341,7 @@ class Run:
             "output_index": self.output.index(entry),
         }
 
-    def _item_fields(self, entry: Entry) -> dict[str, Any]:
+    def _item_fields(self, entry: ConversationEntry) -> dict[str, Any]:
         place = self.place(entry)
         del place["item_id"]
         return {**place, "item": entry.wire()}
@@ -359,7 +359,7 @@ class Run:
         elif isinstance(error, Failure) and error.code == _FILTERED:
             self._stop("incomplete", {"type": "incomplete", "reason": _FILTERED})
         else:
-            self._stop("failed", {"type": "failed", "error": _failure(error)})
+            self._stop("failed", {"type": "failed", "error": _response_failure(error)})
         return 0.0
 
     def _stop(self, status: str, details: dict[str, Any]) -> None:
@@ -384,7 +384,7 @@ class Run:
         return self.plan.read.total + self._written.total
 
 
-def _failure(error: BaseException) -> dict[str, Any]:
+def _response_failure(error: BaseException) -> dict[str, Any]:
     if isinstance(error, Failure):
         return {"type": error.type, "code": error.code, "message": error.message}
     return {

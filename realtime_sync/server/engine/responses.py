@@ -9,18 +9,27 @@ from typing import Any, Iterator, Mapping, Optional, Sequence
 
 from attrs import evolve
 
-from ..agents.base import Call, Delegate, Failure, Piece, Prompt, Say, pieces
+from ..agents.base import Call, Delegate, Failure, Piece, Prompt, Say, agent_pieces
 from ..voice.interfaces import Synthesizer
-from .configuration import check_modalities
-from .context import Context, Job
-from .conversation import Entry, check_call, new_entry
+from .configuration import check_configured_modalities
+from .context import EngineContext, Job
+from .conversation import (
+    ConversationEntry,
+    check_call_in_conversation,
+    new_conversation_entry,
+)
 from .input_buffer import InputAudio
-from .mcp import Found, McpServers
+from .mcp import FoundMcpTool, McpServers
 from .plan import Plan
 from .rate_limits import RateLimits
-from .refusal import Refusal, active_response, nothing_to_cancel, voice_locked
-from .response import Run
-from .sound import SoundFormat, from_native, sound_format, to_native
+from .refusal import (
+    Refusal,
+    refuse_locked_voice,
+    refuse_second_active_response,
+    refuse_to_cancel_nothing,
+)
+from .response import ResponseRun
+from .sound import SoundFormat, from_native_sound, sound_format, to_native_sound
 from .usage import context_tokens
 
 _SENTENCES = re.compile(r".+?(?:[.!?…]+(?:[\"')\]]*)\s+|$)", re.DOTALL)
@@ -31,7 +40,7 @@ _OWN = frozenset({"conversation", "input", "metadata"})
 """Fields of ``response.create`` that are not overrides of the session."""
 
 
-class Responses:
+class EngineResponses:
     """
     Everything about responses.
 
@@ -42,7 +51,7 @@ class Responses:
     """
 
     def __init__(
-        self, context: Context, input_audio: InputAudio, mcp: McpServers
+        self, context: EngineContext, input_audio: InputAudio, mcp: McpServers
     ) -> None:
         self._context = context
         self._mcp = mcp
@@ -50,12 +59,12 @@ class Responses:
         self._jobs: dict[str, Job] = {}
         self._cached = 0
         self._limits = RateLimits(context.options)
-        self.runs: list[Run] = []
+        self.runs: list[ResponseRun] = []
         self.idle_since: Optional[float] = None
 
     # -- commands --------------------------------------------------------------
 
-    def create(self, config: Mapping[str, Any]) -> Run:
+    def create(self, config: Mapping[str, Any]) -> ResponseRun:
         """
         Begin a response.
 
@@ -69,17 +78,21 @@ class Responses:
         joins = config.get("conversation") != "none"
         active = self.default_run()
         if joins and active is not None:
-            raise active_response(active.id)
+            raise refuse_second_active_response(active.id)
         if len(self.active_runs()) >= self._context.options.max_responses:
             raise Refusal(
                 "Too many responses in progress. Wait until one is finished.",
                 code="rate_limit_exceeded",
             )
-        check_modalities(config.get("output_modalities"), "response.output_modalities")
+        check_configured_modalities(
+            config.get("output_modalities"), "response.output_modalities"
+        )
         self._check_voice(config, joins)
         entries = self._input(config)
         settings = self._settings(config)
-        run = Run(self._context, self._plan(config, settings, entries), self._done)
+        run = ResponseRun(
+            self._context, self._plan(config, settings, entries), self._done
+        )
         self._remember(run)
         run.begin()
         self._limits.reserve(run.plan)
@@ -104,7 +117,7 @@ class Responses:
         else:
             found = [run for run in self.active_runs() if run.plan.conversation]
         if not found:
-            raise nothing_to_cancel()
+            raise refuse_to_cancel_nothing()
         found[0].cancel("client_cancelled")
 
     def interrupt(self) -> None:
@@ -121,7 +134,7 @@ class Responses:
 
     # -- views -----------------------------------------------------------------
 
-    def _remember(self, run: Run) -> None:
+    def _remember(self, run: ResponseRun) -> None:
         """Keep it, and of those that have ended only the latest."""
         ended = len(self.runs) - _MOST_RUNS
         if ended > 0:
@@ -129,11 +142,11 @@ class Responses:
             self.runs = old + self.runs[ended:]
         self.runs.append(run)
 
-    def active_runs(self) -> list[Run]:
+    def active_runs(self) -> list[ResponseRun]:
         """Return the responses whose ``response.done`` is to come."""
         return [run for run in self.runs if run.active]
 
-    def default_run(self) -> Optional[Run]:
+    def default_run(self) -> Optional[ResponseRun]:
         """Return the active response that writes to the conversation, or None."""
         return next((r for r in self.active_runs() if r.plan.conversation), None)
 
@@ -154,18 +167,20 @@ class Responses:
         now = self._context.config.spoken.get("voice")
         fixed = self._context.conversation.has_assistant_audio()
         if joins and fixed and wanted not in (None, now):
-            raise voice_locked()
+            raise refuse_locked_voice()
 
-    def _input(self, config: Mapping[str, Any]) -> list[Entry]:
+    def _input(self, config: Mapping[str, Any]) -> list[ConversationEntry]:
         given = config.get("input")
         if given is None:
             return list(self._context.conversation)
         entries = [self._input_entry(item, at) for at, item in enumerate(given)]
         for at, entry in enumerate(entries):
-            check_call(entry.item, entries, f"response.input[{at}].call_id")
+            check_call_in_conversation(
+                entry.item, entries, f"response.input[{at}].call_id"
+            )
         return entries
 
-    def _input_entry(self, item: Mapping[str, Any], index: int) -> Entry:
+    def _input_entry(self, item: Mapping[str, Any], index: int) -> ConversationEntry:
         if item["type"] == "item_reference":
             found = self._context.conversation.find(item["id"])
             if found is None:
@@ -175,7 +190,9 @@ class Responses:
                     param=f"response.input[{index}].id",
                 )
             return found
-        entry = new_entry(item, self._context.ids, self._context.config.input_format)
+        entry = new_conversation_entry(
+            item, self._context.ids, self._context.config.input_format
+        )
         if entry.clips:
             self._input_audio.hear(entry)
         return entry
@@ -204,7 +221,7 @@ class Responses:
         self,
         config: Mapping[str, Any],
         settings: Mapping[str, Any],
-        entries: Sequence[Entry],
+        entries: Sequence[ConversationEntry],
     ) -> Plan:
         shown = {
             "output_modalities": settings["output_modalities"],
@@ -232,7 +249,10 @@ class Responses:
     # -- asking the agent ------------------------------------------------------
 
     def _start(
-        self, run: Run, settings: Mapping[str, Any], entries: Sequence[Entry]
+        self,
+        run: ResponseRun,
+        settings: Mapping[str, Any],
+        entries: Sequence[ConversationEntry],
     ) -> None:
         """Make the calls that were approved, or else ask the agent."""
         if not run.active:
@@ -249,21 +269,23 @@ class Responses:
 
     def _ask(
         self,
-        run: Run,
+        run: ResponseRun,
         settings: Mapping[str, Any],
-        entries: Sequence[Entry],
-        usable: Mapping[str, Found],
+        entries: Sequence[ConversationEntry],
+        usable: Mapping[str, FoundMcpTool],
     ) -> None:
         """Let a worker ask the agent; its pieces come back to the run."""
         prompt = self._prompt(run, settings, entries, usable)
         agent, form, modality = self._context.agent, run.plan.form, run.plan.modality
 
         def work() -> Iterator[Piece]:
-            for piece in pieces(agent.reply(prompt)):
+            for piece in agent_pieces(agent.reply(prompt)):
                 if isinstance(piece, Delegate):
                     raise Failure("only a session of GPT-Live delegates")
                 if modality == "audio" and isinstance(piece, Say):
-                    yield from spoken(piece, prompt, agent.synthesizer, form)
+                    yield from spoken_for_response(
+                        piece, prompt, agent.synthesizer, form
+                    )
                 else:
                     yield piece
 
@@ -278,13 +300,13 @@ class Responses:
 
     def _prompt(
         self,
-        run: Run,
+        run: ResponseRun,
         settings: Mapping[str, Any],
-        entries: Sequence[Entry],
-        usable: Mapping[str, Found],
+        entries: Sequence[ConversationEntry],
+        usable: Mapping[str, FoundMcpTool],
     ) -> Prompt:
         audio = {
-            entry.id: to_native(clip.data, clip.form)
+            entry.id: to_native_sound(clip.data, clip.form)
             for entry in entries
             if entry.item.get("role") == "user"
             for clip in list(entry.clips.values())[:1]
@@ -292,7 +314,7 @@ class Responses:
         voice = settings["audio"]["output"].get("voice")
         functions = [tool for tool in settings["tools"] if tool.get("type") != "mcp"]
         return Prompt(
-            items=tuple(_with_words(entry) for entry in entries),
+            items=tuple(_responses_item_with_words(entry) for entry in entries),
             audio=audio,
             instructions=settings["instructions"],
             response_instructions=run.plan.instructions,
@@ -308,7 +330,9 @@ class Responses:
             max_output_tokens=run.plan.max_output_tokens,
         )
 
-    def _piece(self, run: Run, piece: Piece, usable: Mapping[str, Found]) -> None:
+    def _piece(
+        self, run: ResponseRun, piece: Piece, usable: Mapping[str, FoundMcpTool]
+    ) -> None:
         if not run.active:
             return
         run.catch_up()
@@ -320,7 +344,7 @@ class Responses:
             run.call(piece)
         run.advance()
 
-    def _end(self, run: Run, error: Optional[BaseException]) -> None:
+    def _end(self, run: ResponseRun, error: Optional[BaseException]) -> None:
         if run.active:
             run.catch_up()
             run.end(error)
@@ -328,7 +352,7 @@ class Responses:
 
     # -- after the end ---------------------------------------------------------
 
-    def _done(self, run: Run) -> None:
+    def _done(self, run: ResponseRun) -> None:
         job = self._jobs.pop(run.id, None)
         if job is not None:
             job.dropped = True
@@ -350,7 +374,7 @@ class Responses:
         self._context.emit("rate_limits.updated", rate_limits=limits)
 
 
-def spoken(
+def spoken_for_response(
     piece: Say, prompt: Prompt, synthesizer: Synthesizer, form: SoundFormat
 ) -> Iterator[Say]:
     """
@@ -363,7 +387,7 @@ def spoken(
         form: format that the audio is converted to.
     """
     if piece.audio is not None:
-        yield evolve(piece, audio=from_native(piece.audio, form))
+        yield evolve(piece, audio=from_native_sound(piece.audio, form))
         return
     for sentence in _SENTENCES.findall(piece.text):
         pcm = b""
@@ -371,10 +395,10 @@ def spoken(
             pcm = synthesizer.speak(
                 sentence.strip(), voice=prompt.voice, speed=prompt.speed
             )
-        yield evolve(piece, text=sentence, audio=from_native(pcm, form))
+        yield evolve(piece, text=sentence, audio=from_native_sound(pcm, form))
 
 
-def _with_words(entry: Entry) -> dict[str, Any]:
+def _responses_item_with_words(entry: ConversationEntry) -> dict[str, Any]:
     """The item for the agent: with what its recognizer heard."""
     item = entry.wire()
     for part in item.get("content", ()):

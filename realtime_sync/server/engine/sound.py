@@ -59,37 +59,37 @@ def sound_format(config: Mapping[str, Any]) -> SoundFormat:
     return _FORMATS[config["type"]]
 
 
-def to_native(data: bytes, form: SoundFormat) -> bytes:
+def to_native_sound(data: bytes, form: SoundFormat) -> bytes:
     """Convert audio of a session to 16-bit PCM at 24 kHz."""
     if form is PCM:
         return data[: len(data) // 2 * 2]
-    return resample(expand(data, form), form.rate, NATIVE_RATE)
+    return resample_sound(expand_sound(data, form), form.rate, NATIVE_RATE)
 
 
-def from_native(pcm: bytes, form: SoundFormat) -> bytes:
+def from_native_sound(pcm: bytes, form: SoundFormat) -> bytes:
     """Convert 16-bit PCM at 24 kHz to the format of a session."""
     if form is PCM:
         return pcm[: len(pcm) // 2 * 2]
-    return compress(resample(pcm, NATIVE_RATE, form.rate), form)
+    return compress_sound(resample_sound(pcm, NATIVE_RATE, form.rate), form)
 
 
-def expand(data: bytes, form: SoundFormat) -> bytes:
+def expand_sound(data: bytes, form: SoundFormat) -> bytes:
     """Turn bytes of *form* into 16-bit PCM of the same rate."""
     if form.width == PCM.width:
         return data[: len(data) // 2 * 2]
-    table = _expansion(form.name)
-    return _packed(array.array("h", [table[code] for code in data]))
+    table = _sound_expansion(form.name)
+    return _packed_sound(array.array("h", [table[code] for code in data]))
 
 
-def compress(pcm: bytes, form: SoundFormat) -> bytes:
+def compress_sound(pcm: bytes, form: SoundFormat) -> bytes:
     """Turn 16-bit PCM into bytes of *form*, of the same rate."""
     if form.width == PCM.width:
         return pcm
-    table = _compression(form.name)
-    return bytes([table[sample & 0xFFFF] for sample in samples_of(pcm)])
+    table = _sound_compression(form.name)
+    return bytes([table[sample & 0xFFFF] for sample in sound_samples(pcm)])
 
 
-def samples_of(pcm: bytes) -> "array.array[int]":
+def sound_samples(pcm: bytes) -> "array.array[int]":
     """Unpack 16-bit little-endian PCM; a cut sample at the end is left out."""
     samples = array.array("h", pcm[: len(pcm) // 2 * 2])
     if sys.byteorder == "big":
@@ -97,7 +97,7 @@ def samples_of(pcm: bytes) -> "array.array[int]":
     return samples
 
 
-def resample(pcm: bytes, rate: int, to_rate: int) -> bytes:
+def resample_sound(pcm: bytes, rate: int, to_rate: int) -> bytes:
     """
     Change the rate of 16-bit PCM.
 
@@ -106,13 +106,13 @@ def resample(pcm: bytes, rate: int, to_rate: int) -> bytes:
     """
     if rate == to_rate or not pcm:
         return pcm
-    samples = samples_of(pcm)
+    samples = sound_samples(pcm)
     if rate % to_rate == 0:
         step = rate // to_rate
         whole = len(samples) // step * step
         sums = [samples[offset:whole:step] for offset in range(step)]
         means = [sum(group) // step for group in zip(*sums)]
-        return _packed(array.array("h", means))
+        return _packed_sound(array.array("h", means))
     count = len(samples) * to_rate // rate
     samples.append(samples[-1])
     drawn = array.array("h", bytes(2 * count))
@@ -120,32 +120,32 @@ def resample(pcm: bytes, rate: int, to_rate: int) -> bytes:
         whole, rest = divmod(index * rate, to_rate)
         left = samples[whole]
         drawn[index] = left + (samples[whole + 1] - left) * rest // to_rate
-    return _packed(drawn)
+    return _packed_sound(drawn)
 
 
-def _packed(samples: "array.array[int]") -> bytes:
+def _packed_sound(samples: "array.array[int]") -> bytes:
     if sys.byteorder == "big":
         samples.byteswap()
     return samples.tobytes()
 
 
 @lru_cache(maxsize=None)
-def _expansion(name: str) -> tuple[int, ...]:
+def _sound_expansion(name: str) -> tuple[int, ...]:
     """All 256 codes of a law, decoded; see ITU-T G.711."""
     return tuple(
-        (_ulaw_sample if name == PCMU.name else _alaw_sample)(code)
+        (_ulaw_sound_sample if name == PCMU.name else _alaw_sound_sample)(code)
         for code in range(256)
     )
 
 
-def _ulaw_sample(code: int) -> int:
+def _ulaw_sound_sample(code: int) -> int:
     code = ~code & 0xFF
     segment, step = code >> 4 & 7, code & 15
     magnitude = ((2 * step + 33) << segment) - 33 << 2
     return -magnitude if code & 0x80 else magnitude
 
 
-def _alaw_sample(code: int) -> int:
+def _alaw_sound_sample(code: int) -> int:
     code ^= 0x55
     segment, step = code >> 4 & 7, code & 15
     magnitude = 2 * step + 1 if segment == 0 else (2 * step + 33) << segment - 1
@@ -153,9 +153,11 @@ def _alaw_sample(code: int) -> int:
 
 
 @lru_cache(maxsize=None)
-def _compression(name: str) -> bytes:
+def _sound_compression(name: str) -> bytes:
     """The nearest code for each of the 65,536 samples, seen as unsigned."""
-    decoded = sorted((sample, code) for code, sample in enumerate(_expansion(name)))
+    decoded = sorted(
+        (sample, code) for code, sample in enumerate(_sound_expansion(name))
+    )
     table = bytearray(65_536)
     place = 0
     for sample in range(-32_768, 32_768):

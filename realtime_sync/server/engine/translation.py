@@ -13,16 +13,16 @@ import random
 from collections import deque
 from typing import Any, Iterator, Mapping, Optional, Union
 
-from ..agents.base import Agent, Piece, Prompt, Say, pieces
+from ..agents.base import Agent, Piece, Prompt, Say, agent_pieces
 from . import ga_shapes
-from .configuration import Configuration
-from .context import Context, Job, Options
-from .conversation import Conversation, decoded
+from .configuration import EngineConfiguration
+from .context import EngineContext, Job, Options
+from .conversation import EngineConversation, decoded_conversation_audio
 from .exchange import Exchange, Frame
 from .ids import Ids
-from .input_buffer import InputBuffer, check_size
-from .refusal import session_expired
-from .responses import spoken
+from .input_buffer import InputBuffer, check_input_buffer_size
+from .refusal import refuse_expired_session
+from .responses import spoken_for_response
 from .sound import PCM
 from .turns import Started, TurnDetector, TurnRules
 
@@ -55,7 +55,7 @@ class TranslationEngine:
         rng: Optional[random.Random] = None,
     ) -> None:
         ids = Ids(rng or random.Random())
-        configuration = Configuration("translation", model)
+        configuration = EngineConfiguration("translation", model)
         if config is not None:
             given = {k: v for k, v in config.items() if k != "model"}
             configuration.update(given, voice_fixed=False)
@@ -64,14 +64,14 @@ class TranslationEngine:
         self.options = options
         self.expires_at = int(now + options.session_seconds)
         self.closing: Optional[tuple[int, str]] = None
-        self.context = Context(
+        self.context = EngineContext(
             agent=agent,
             ids=ids,
             options=options,
             dialect="ga",
             session_id=ids.new("sess"),
             config=configuration,
-            conversation=Conversation(ids),
+            conversation=EngineConversation(ids),
             now=now,
         )
         self._began = now
@@ -127,7 +127,7 @@ class TranslationEngine:
         self.context.now = now
         if now >= self.expires_at and self.closing is None:
             minutes = round(self.options.session_seconds / 60)
-            self._exchange.emit_refusal(session_expired(minutes))
+            self._exchange.emit_refusal(refuse_expired_session(minutes))
             self.closing = (1001, "invalid_request_error.session_expired")
         return self._exchange.flush()
 
@@ -152,8 +152,8 @@ class TranslationEngine:
         self.context.emit("session.updated", session=self.session())
 
     def _append(self, frame: Frame) -> None:
-        audio = decoded(frame["audio"], "audio")
-        check_size(audio, APPEND_LIMIT)
+        audio = decoded_conversation_audio(frame["audio"], "audio")
+        check_input_buffer_size(audio, APPEND_LIMIT)
         begins = self._buffer.ends_ms
         self._buffer.data += audio
         for boundary in self._detector.feed(audio, PCM, begins, _RULES):
@@ -192,10 +192,14 @@ class TranslationEngine:
                 agent.recognizer.transcribe(pcm, PCM.rate) if agent.recognizer else ""
             )
             yield words
-            prompt = _prompt(words, pcm, language, config, self.context.session_id)
-            for piece in pieces(agent.reply(prompt)):
+            prompt = _translation_prompt(
+                words, pcm, language, config, self.context.session_id
+            )
+            for piece in agent_pieces(agent.reply(prompt)):
                 if isinstance(piece, Say):
-                    yield from spoken(piece, prompt, agent.synthesizer, PCM)
+                    yield from spoken_for_response(
+                        piece, prompt, agent.synthesizer, PCM
+                    )
 
         self._job = Job("translate", work, self._heard, self._translated)
         self.context.submit(self._job)
@@ -233,8 +237,8 @@ class TranslationEngine:
         self._next()
 
 
-def _prompt(
-    words: str, pcm: bytes, language: str, config: Configuration, session_id: str
+def _translation_prompt(
+    words: str, pcm: bytes, language: str, config: EngineConfiguration, session_id: str
 ) -> Prompt:
     part = {"type": "input_audio", "transcript": words}
     item = {"id": "speech", "type": "message", "role": "user", "content": [part]}

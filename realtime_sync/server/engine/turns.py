@@ -10,7 +10,7 @@ from typing import Any, Iterator, Mapping, Optional, Union
 import attrs
 
 from ..voice.interfaces import VoiceActivity
-from .sound import SoundFormat, expand, resample
+from .sound import SoundFormat, expand_sound, resample_sound
 
 SEMANTIC_PAUSE_MS: Mapping[str, int] = {
     "low": 2000,
@@ -139,7 +139,9 @@ class TurnDetector:
         step = form.rate // gcd(form.rate, self._activity.rate) * form.width
         whole = len(audio) // step * step
         self._cut = audio[whole:]
-        return resample(expand(audio[:whole], form), form.rate, self._activity.rate)
+        return resample_sound(
+            expand_sound(audio[:whole], form), form.rate, self._activity.rate
+        )
 
     def _step(self, chunk: bytes, rules: TurnRules) -> Optional[Boundary]:
         assert self._at is not None

@@ -15,7 +15,7 @@ from typing import Any, Iterable
 
 import attrs
 
-from .conversation import Entry
+from .conversation import ConversationEntry
 
 _IMAGE_TOKENS = 85
 _CACHE_STEP = 64
@@ -51,7 +51,7 @@ class Tokens:
 
 
 def context_tokens(
-    instructions: str, tools: Iterable[Any], entries: Iterable[Entry]
+    instructions: str, tools: Iterable[Any], entries: Iterable[ConversationEntry]
 ) -> Tokens:
     """Count what a model reads before it answers."""
     words = text_tokens(instructions)
@@ -62,7 +62,7 @@ def context_tokens(
     return total
 
 
-def entry_tokens(entry: Entry) -> Tokens:
+def entry_tokens(entry: ConversationEntry) -> Tokens:
     """Count one item."""
     item = entry.item
     assistant = item.get("role") == "assistant"

@@ -37,7 +37,7 @@ class Call:
     detail: object = None
 
 
-class Calls:
+class HostedCalls:
     """The calls of one server. May be used from any thread."""
 
     def __init__(self, ids: Ids) -> None:
@@ -75,7 +75,7 @@ class Calls:
             call.session = session or call.session
 
 
-def sdp_answer(offer: str) -> str:
+def sdp_answer_to_call(offer: str) -> str:
     """Answer an SDP offer: every medium is refused, by port 0."""
     lines = ["v=0", "o=- 0 0 IN IP4 127.0.0.1", "s=-", "t=0 0"]
     for line in offer.splitlines():

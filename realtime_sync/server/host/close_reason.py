@@ -7,13 +7,13 @@ from __future__ import annotations
 import json
 import time
 
-from ..live.context import error_details
+from ..live.context import live_context_error
 from .handshake import NotAdmitted
-from .listener import Handler
-from .websocket import Wire
+from .listener import ListenerHandler
+from .websocket import HostWebSocket
 
 
-def refuse(handler: Handler, refused: NotAdmitted) -> None:
+def refuse_with_close_reason(handler: ListenerHandler, refused: NotAdmitted) -> None:
     """Answer the HTTP request with the error instead of upgrading it."""
     error = refused.refusal.event(None)["error"]
     body = json.dumps({"error": error}).encode()
@@ -27,17 +27,19 @@ def refuse(handler: Handler, refused: NotAdmitted) -> None:
     handler.wfile.write(body)
 
 
-def turn_away(wire: Wire, refused: NotAdmitted) -> None:
+def turn_away_with_close_reason(wire: HostWebSocket, refused: NotAdmitted) -> None:
     """Upgrade, tell the error, close: as the service does with a bad key."""
     event = {"event_id": "event_refused", **refused.refusal.event(None)}
     if refused.live:
-        event["error"] = error_details(refused.refusal, None)
+        event["error"] = live_context_error(refused.refusal, None)
     wire.send_text(json.dumps(event).encode())
     wire.close(refused.close_code or 1008, refused.reason)
-    flush(wire, until_closed=True)
+    flush_before_close(wire, until_closed=True)
 
 
-def flush(wire: Wire, *, until_closed: bool = False, seconds: float = 2.0) -> None:
+def flush_before_close(
+    wire: HostWebSocket, *, until_closed: bool = False, seconds: float = 2.0
+) -> None:
     """Write the buffer out, and wait for the peer's close frame if asked to."""
     wire.socket.settimeout(seconds)
     ends = time.monotonic() + seconds

@@ -21,8 +21,8 @@ from ..clock import Clock
 from ..engine.context import Job
 from .faults import Action, Saboteur, Send
 from .outbound import Outbound
-from .websocket import Binary, Message, Text, Wire
-from .workers import Workers
+from .websocket import Binary, HostWebSocket, Message, Text
+from .workers import HostWorkers
 
 _log = area_logger("realtime_sync.server")
 _BUFFER_HIGH = 8 << 20
@@ -72,7 +72,7 @@ class SessionEngine(Protocol):
     def close(self) -> None: ...
 
 
-class Connection:
+class HostConnection:
     """
     A client's connection, served by the thread that calls `run`.
 
@@ -90,11 +90,11 @@ class Connection:
 
     def __init__(
         self,
-        wire: Wire,
+        wire: HostWebSocket,
         engine: SessionEngine,
         *,
         clock: Clock,
-        workers: Workers,
+        workers: HostWorkers,
         sent: Callable[[Frame], None],
         received: Callable[[bytes], None],
         saboteur: Optional[Saboteur] = None,
@@ -109,7 +109,10 @@ class Connection:
         self._ping_interval = ping_interval
         self._write_timeout = write_timeout
         self._outbound = Outbound(
-            wire, saboteur or Saboteur(), sent=sent, end=partial(_end, engine)
+            wire,
+            saboteur or Saboteur(),
+            sent=sent,
+            end=partial(_end_engine_of_connection, engine),
         )
         self._waker, self._wakened = socket.socketpair()
         self._waker.setblocking(False)
@@ -375,7 +378,7 @@ class Connection:
         return True
 
 
-def _end(engine: SessionEngine, reason: str) -> None:
+def _end_engine_of_connection(engine: SessionEngine, reason: str) -> None:
     """End a session as the service would, for a reason that GPT-Live knows."""
     end = getattr(engine, "end", None)
     if end is None:

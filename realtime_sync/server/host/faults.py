@@ -199,7 +199,7 @@ Action = Union[Send, Wait, Drop, Close, Silence, End]
 Frame = Mapping[str, Any]
 
 
-def encoded(frame: Frame) -> bytes:
+def encoded_faulty_frame(frame: Frame) -> bytes:
     """Write a frame as JSON text."""
     text = json.dumps(frame, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "replace")
@@ -239,7 +239,7 @@ class Saboteur:
     def actions(self, frame: Frame) -> Iterator[Action]:
         """Say what is to be done instead of sending *frame*."""
         if not self._faults:
-            yield Send(encoded(frame))
+            yield Send(encoded_faulty_frame(frame))
             return
         for each in self._reordered(frame):
             yield from self._one(each)
@@ -330,16 +330,16 @@ class Saboteur:
             yield Send(b'["response.done", 1]')
         if "unknown_event" in here:
             event = {"type": "response.sparkle", "event_id": "event_new", "glow": 1}
-            yield Send(encoded(event))
+            yield Send(encoded_faulty_frame(event))
         if "stray_error" in here:
             error = {"type": "server_error", "code": None, "message": "Oops."}
             stray = {"type": "error", "event_id": "event_stray", "error": error}
-            yield Send(encoded(stray))
+            yield Send(encoded_faulty_frame(stray))
         if "big" in here:
             size = int(here["big"].amount or _BIG)
             filler = {"type": "response.filler", "event_id": "event_big", "data": ""}
-            filler["data"] = "x" * max(0, size - len(encoded(filler)))
-            yield Send(encoded(filler))
+            filler["data"] = "x" * max(0, size - len(encoded_faulty_frame(filler)))
+            yield Send(encoded_faulty_frame(filler))
         if "drop_before" in here:
             yield Drop()
         if "stall" in here or "half_open" in here:
@@ -349,7 +349,7 @@ class Saboteur:
         if "swap" in here:
             self._swapped.append(frame)
             return
-        data, binary = encoded(frame), "binary" in self._names
+        data, binary = encoded_faulty_frame(frame), "binary" in self._names
         cut = here.get("cut")
         if cut is not None:
             yield Send(data, binary, int(_CUT if cut.amount is None else cut.amount))
@@ -360,7 +360,7 @@ class Saboteur:
             yield Send(data, binary)
         swapped, self._swapped = self._swapped, []
         for each in swapped:
-            yield Send(encoded(each), binary)
+            yield Send(encoded_faulty_frame(each), binary)
 
     def _after(self, here: Mapping[str, Fault]) -> Iterator[Action]:
         if "drop_after" in here:

@@ -11,11 +11,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import attrs
 
-from ..engine.beta_frames import unknown_to
-from ..engine.refusal import Refusal, listed
-from .calls import Calls
-from .origin import Allowed, Caller, caller_refusal
-from .secrets import Secrets, digest
+from ..engine.beta_frames import unknown_to_beta_version
+from ..engine.refusal import Refusal, refusal_choices
+from .calls import HostedCalls
+from .origin import AllowedOrigins, Caller, origin_refusal
+from .secrets import EphemeralSecrets, digest_of_secret
 
 _VOICE_LIVE_PATH = "/voice-live/realtime"
 _AZURE_PATH = "/openai/realtime"
@@ -63,7 +63,7 @@ class NotAdmitted(Exception):
 
 
 @attrs.frozen(kw_only=True)
-class Knock:
+class HandshakeRequest:
     """A request for a WebSocket, as far as it matters here."""
 
     path: str
@@ -72,7 +72,7 @@ class Knock:
     protocols: Sequence[str]
 
     @classmethod
-    def of(cls, target: str, headers: Mapping[str, str]) -> Knock:
+    def of(cls, target: str, headers: Mapping[str, str]) -> HandshakeRequest:
         """Read a request line's target and its headers (names in lower case)."""
         url = urlsplit(target)
         offered = headers.get("sec-websocket-protocol", "")
@@ -143,7 +143,7 @@ class Admission:
 
 
 @attrs.frozen(kw_only=True)
-class Gate:
+class HandshakeGate:
     """
     The rules of admission.
 
@@ -160,10 +160,10 @@ class Gate:
     dialects: str
     keys: Optional[frozenset[str]]
     models: Optional[frozenset[str]]
-    secrets: Secrets
-    calls: Calls
+    secrets: EphemeralSecrets
+    calls: HostedCalls
     refuse_early: bool = False
-    allowed: Allowed = Allowed()
+    allowed: AllowedOrigins = AllowedOrigins()
 
     def check_caller(self, caller: Caller) -> None:
         """
@@ -172,11 +172,11 @@ class Gate:
         Raises:
             NotAdmitted: the request's host or origin is foreign.
         """
-        refused = caller_refusal(caller, self.allowed)
+        refused = origin_refusal(caller, self.allowed)
         if refused is not None:
             raise NotAdmitted(Refusal(refused, code="forbidden"), status=403)
 
-    def admit(self, knock: Knock, now: float) -> Admission:
+    def admit(self, knock: HandshakeRequest, now: float) -> Admission:
         """
         Decide about a connection.
 
@@ -220,14 +220,17 @@ class Gate:
 
     def _is_known(self, key: Optional[str]) -> bool:
         """Compare with every key, so that the time it takes tells nothing."""
-        given = digest(key or "")
-        equal = [hmac.compare_digest(given, digest(each)) for each in self.keys or ()]
+        given = digest_of_secret(key or "")
+        equal = [
+            hmac.compare_digest(given, digest_of_secret(each))
+            for each in self.keys or ()
+        ]
         return key is not None and any(equal)
 
-    def _admit(self, knock: Knock, now: float) -> Admission:
+    def _admit(self, knock: HandshakeRequest, now: float) -> Admission:
         granted = self.check_key(knock.key, now)
         dialect = self._dialect(knock)
-        intended = _intended(knock.first("intent"))
+        intended = _session_type_of_handshake(knock.first("intent"))
         if knock.path in _TRANSLATION_PATHS:
             session_type = "translation"
         elif granted is not None:
@@ -244,12 +247,14 @@ class Gate:
             model=model,
             config=granted,
             call_id=call_id,
-            unsaid=unknown_to(knock.api_version),
+            unsaid=unknown_to_beta_version(knock.api_version),
         )
 
-    def _admit_live(self, knock: Knock, path: "re.Match[str]", now: float) -> Admission:
+    def _admit_live(
+        self, knock: HandshakeRequest, path: "re.Match[str]", now: float
+    ) -> Admission:
         if self.check_key(knock.key, now) is not None:
-            raise _bad_request("Sessions of GPT-Live have no ephemeral keys.")
+            raise _bad_handshake("Sessions of GPT-Live have no ephemeral keys.")
         session_id = path["id"] and unquote(path["id"])
         return Admission(
             dialect="ga",
@@ -264,19 +269,19 @@ class Gate:
         """The session of an active call."""
         call = self.calls.find(call_id)
         if call is None or call.status != "active" or call.session is None:
-            raise _bad_request(
+            raise _bad_handshake(
                 f"No active call with id '{call_id}' was found.", "call_not_found"
             )
         return call.session
 
-    def _dialect(self, knock: Knock) -> str:
+    def _dialect(self, knock: HandshakeRequest) -> str:
         if self.dialects == "beta":
             return "beta"
         if not knock.wants_beta:
             return "ga"
         if self.dialects == "both":
             return "beta"
-        raise _bad_request(
+        raise _bad_handshake(
             "The Realtime Beta API is no longer supported. Please use /v1/realtime "
             "for the GA API.",
             "beta_api_shape_disabled",
@@ -284,7 +289,7 @@ class Gate:
 
     def _model(
         self,
-        knock: Knock,
+        knock: HandshakeRequest,
         session_type: str,
         granted: Optional[Mapping[str, Any]],
         call_id: Optional[str],
@@ -292,7 +297,7 @@ class Gate:
         model = knock.first("model") or knock.first("deployment")
         if session_type == "transcription":
             if model is not None:
-                raise _bad_request(
+                raise _bad_handshake(
                     "You must not provide a model parameter for transcription "
                     "sessions",
                     "invalid_model",
@@ -302,28 +307,29 @@ class Gate:
         if not model:
             if call_id:
                 return DEFAULT_MODEL
-            raise _bad_request("You must provide a model parameter.", "missing_model")
+            raise _bad_handshake("You must provide a model parameter.", "missing_model")
         unsupported = self.models is not None and model not in self.models
         if unsupported or "transcribe" in model or model.startswith(_NOT_REALTIME):
-            raise _bad_request(
+            raise _bad_handshake(
                 f'Model "{model}" is not supported in realtime mode.', "invalid_model"
             )
         return model
 
 
-def _intended(intent: Optional[str]) -> str:
+def _session_type_of_handshake(intent: Optional[str]) -> str:
     """The type of session that ``?intent=`` asks for."""
     if intent is None:
         return "realtime"
     if intent not in _INTENTS:
-        raise _bad_request(
-            f"Invalid intent: '{intent}'. Supported intents are: {listed(_INTENTS)}.",
+        choices = refusal_choices(_INTENTS)
+        raise _bad_handshake(
+            f"Invalid intent: '{intent}'. Supported intents are: {choices}.",
             "invalid_intent",
         )
     return intent
 
 
-def _bad_request(message: str, code: Optional[str] = None) -> NotAdmitted:
+def _bad_handshake(message: str, code: Optional[str] = None) -> NotAdmitted:
     return NotAdmitted(Refusal(message, code=code), close_code=BAD_REQUEST)
 
 
@@ -339,7 +345,7 @@ _REFUSALS: Mapping[int, tuple[str, Optional[str]]] = {
 }
 
 
-def refused_with(status: int) -> NotAdmitted:
+def handshake_refused_with(status: int) -> NotAdmitted:
     """Build the refusal with an HTTP status, or a close code above 1000."""
     message, code = _REFUSALS.get(status, ("Bad request.", None))
     refusal = Refusal(message, code=code)
@@ -348,6 +354,6 @@ def refused_with(status: int) -> NotAdmitted:
     return NotAdmitted(refusal, status=status)
 
 
-def chosen_protocol(knock: Knock) -> Optional[str]:
+def handshake_protocol(knock: HandshakeRequest) -> Optional[str]:
     """Return the sub-protocol to answer with: ``realtime``, if it was offered."""
     return "realtime" if "realtime" in knock.protocols else None

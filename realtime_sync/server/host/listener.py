@@ -30,14 +30,14 @@ _POLL_SECONDS = 0.05
 CALLER = "realtime_sync.caller"
 """Where the application finds the `Caller` in its environment."""
 
-Upgrade = Callable[["Handler"], None]
+Upgrade = Callable[["ListenerHandler"], None]
 
 
-class Handler(WSGIRequestHandler):
+class ListenerHandler(WSGIRequestHandler):
     """Serves one connection of the listener, in a thread of its own."""
 
     timeout = _HEAD_SECONDS
-    listener: Listener
+    listener: HostListener
 
     def setup(self) -> None:
         """Let the listener know of the connection, and begin TLS where it is on."""
@@ -102,11 +102,11 @@ class Handler(WSGIRequestHandler):
         _log.debug(message, *args)
 
 
-def _client_failed(request: object, client_address: object) -> None:
+def _listener_client_failed(request: object, client_address: object) -> None:
     _log.info("! a connection failed: %s", sys.exc_info()[1])
 
 
-class Listener:
+class HostListener:
     """
     Accepts connections on one port until it is closed.
 
@@ -157,7 +157,7 @@ class Listener:
             raise ConfigurationError(
                 f"cannot listen on {host} port {port}: {exc.strerror or exc}"
             ) from exc
-        handler = type("BoundHandler", (Handler,), {"listener": self})
+        handler = type("BoundHandler", (ListenerHandler,), {"listener": self})
         with bound:
             server = make_server(
                 host,
@@ -168,7 +168,7 @@ class Listener:
                 fd=bound.fileno(),
             )
         # A client that breaks off its handshake is not worth a traceback.
-        setattr(server, "handle_error", _client_failed)
+        setattr(server, "handle_error", _listener_client_failed)
         setattr(server, "service_actions", self.drop_slow)
         return server
 

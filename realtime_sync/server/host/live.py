@@ -18,7 +18,7 @@ from ..engine.ids import Ids
 from ..engine.refusal import Refusal
 from ..live.context import ATTACHED, PRIMARY
 from ..live.engine import LiveEngine, Source
-from ..live.hub import Hub, Participant
+from ..live.hub import HubParticipant, SessionHub
 from .handshake import Admission, NotAdmitted
 
 MOST_SESSIONS: Final = 200
@@ -75,12 +75,12 @@ class LiveSessions:
         self._ids = ids
         # Guards the two below.
         self._lock = threading.Lock()
-        self._hubs: dict[str, Hub] = {}
+        self._hubs: dict[str, SessionHub] = {}
         self._ringing: dict[str, RingingCall] = {}
 
     # -- connections -----------------------------------------------------------
 
-    def admit(self, admission: Admission, faults: frozenset[str]) -> Participant:
+    def admit(self, admission: Admission, faults: frozenset[str]) -> HubParticipant:
         """
         Return what a new connection has of its session.
 
@@ -90,7 +90,7 @@ class LiveSessions:
         if admission.attach is not None:
             hub = self.find(admission.attach)
             if not hub.running:
-                raise not_found(admission.attach)
+                raise live_session_not_found(admission.attach)
             try:
                 return hub.join(ATTACHED, graceful=admission.graceful)
             except Refusal as refusal:
@@ -210,12 +210,12 @@ class LiveSessions:
         hub = self.stored(session_id)
         with hub.lock:
             if hub.engine.recording.full:
-                raise not_found(session_id)
+                raise live_session_not_found(session_id)
             return hub.engine.recording.wav()
 
     # -- finding ---------------------------------------------------------------
 
-    def find(self, session_id: str) -> Hub:
+    def find(self, session_id: str) -> SessionHub:
         """
         Return the session of that id.
 
@@ -225,10 +225,10 @@ class LiveSessions:
         with self._lock:
             hub = self._hubs.get(session_id)
         if hub is None:
-            raise not_found(session_id)
+            raise live_session_not_found(session_id)
         return hub
 
-    def stored(self, session_id: str) -> Hub:
+    def stored(self, session_id: str) -> SessionHub:
         """
         Return the session of that id, which is stored.
 
@@ -239,7 +239,7 @@ class LiveSessions:
         with hub.lock:
             stored = hub.engine.started and hub.engine.settings.store
         if not stored:
-            raise not_found(session_id)
+            raise live_session_not_found(session_id)
         return hub
 
     def _source(self, session_id: str) -> Source:
@@ -247,13 +247,13 @@ class LiveSessions:
         with hub.lock:
             return hub.engine.as_source()
 
-    def _running(self, session_id: str) -> Hub:
+    def _running(self, session_id: str) -> SessionHub:
         hub = self.find(session_id)
         if not hub.running:
-            raise not_found(session_id)
+            raise live_session_not_found(session_id)
         return hub
 
-    def _known(self, session_id: str) -> Hub:
+    def _known(self, session_id: str) -> SessionHub:
         """The session that a program names, which has to know better."""
         try:
             return self._running(session_id)
@@ -264,7 +264,7 @@ class LiveSessions:
         with self._lock:
             call = self._ringing.get(session_id)
         if call is None:
-            raise not_found(session_id)
+            raise live_session_not_found(session_id)
         if call.status != "ringing":
             raise Refusal(
                 f"The call was {call.status} already.", code="decision_already_made"
@@ -278,7 +278,7 @@ class LiveSessions:
         source: Optional[Source],
         faults: frozenset[str] = frozenset(),
         session_id: Optional[str] = None,
-    ) -> Hub:
+    ) -> SessionHub:
         """
         Add a session that has not begun.
 
@@ -295,7 +295,7 @@ class LiveSessions:
             faults=faults,
             session_id=session_id,
         )
-        hub = Hub(engine, replay_seconds=self._options.replay_seconds)
+        hub = SessionHub(engine, replay_seconds=self._options.replay_seconds)
         self._end_expired()
         with self._lock:
             self._hubs[hub.session_id] = hub
@@ -335,7 +335,7 @@ class LiveSessions:
         session: Mapping[str, Any],
         source: Optional[Source],
         session_id: Optional[str] = None,
-    ) -> Hub:
+    ) -> SessionHub:
         hub = self._open(source, session_id=session_id)
         try:
             hub.act(self._clock.now(), lambda engine: engine.start_media(kind, session))
@@ -345,12 +345,12 @@ class LiveSessions:
             raise
         return hub
 
-    def _end(self, hub: Hub, reason: str) -> None:
+    def _end(self, hub: SessionHub, reason: str) -> None:
         now = self._clock.now()
         hub.act(now, lambda engine: engine.hang_up(reason, now))
 
 
-def not_found(session_id: str) -> NotAdmitted:
+def live_session_not_found(session_id: str) -> NotAdmitted:
     """Refuse what means a session that there is not."""
     return NotAdmitted(
         Refusal(

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Request, Response
 from ..engine.check import Rule as Shape
 from ..engine.check import integer, record, tagged, text
 from ..live import shapes
-from .calls import sdp_answer
+from .calls import sdp_answer_to_call
 from .live import LiveSessions
 
 _WEBRTC = tagged(
@@ -40,7 +40,7 @@ _BODIES: Mapping[str, Shape] = {
 """What the body of an endpoint must look like; those that are not here have none."""
 
 
-def rules(prefix: str) -> RuleFactory:
+def live_rest_rules(prefix: str) -> RuleFactory:
     """Return the routes below a *prefix* such as ``/v1``."""
 
     def post(path: str, name: str) -> Rule:
@@ -105,11 +105,11 @@ class LiveRest:
 
     def _create(self, session_id: str, given: Mapping[str, Any]) -> Response:
         made = self.sessions.create(given["session"])
-        return _connected(made, given["transport"])
+        return _live_rest_connected(made, given["transport"])
 
     def _fork(self, session_id: str, given: Mapping[str, Any]) -> Response:
         made = self.sessions.fork(session_id, given.get("session", {}))
-        return _connected(made, given["transport"])
+        return _live_rest_connected(made, given["transport"])
 
     def _accept(self, session_id: str, given: Mapping[str, Any]) -> Response:
         self.sessions.accept(session_id, given["session"])
@@ -133,9 +133,9 @@ class LiveRest:
         )
 
 
-def _connected(session_id: str, transport: Mapping[str, Any]) -> Response:
+def _live_rest_connected(session_id: str, transport: Mapping[str, Any]) -> Response:
     body = {
         "session": {"id": session_id},
-        "transport": {"type": "webrtc", "sdp": sdp_answer(transport["sdp"])},
+        "transport": {"type": "webrtc", "sdp": sdp_answer_to_call(transport["sdp"])},
     }
     return Response(json.dumps(body), status=201, mimetype="application/json")

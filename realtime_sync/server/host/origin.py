@@ -40,7 +40,7 @@ class Caller:
 
 
 @attrs.frozen(kw_only=True)
-class Allowed:
+class AllowedOrigins:
     """
     The hosts and origins beside loopback, in lower case.
 
@@ -55,7 +55,7 @@ class Allowed:
     @classmethod
     def of(
         cls, bound: str, hosts: Iterable[str] = (), origins: Iterable[str] = ()
-    ) -> Allowed:
+    ) -> AllowedOrigins:
         """
         Read what a user allows.
 
@@ -67,22 +67,25 @@ class Allowed:
         Raises:
             ConfigurationError: one of them can never match.
         """
-        own = _plain(bound)
-        named = {_allowed_host(host) for host in _listed("allowed_hosts", hosts)}
-        listed = _listed("allowed_origins", origins)
+        own = _plain_origin_host(bound)
+        named = {
+            _check_allowed_origin_host(host)
+            for host in _is_listed_origin("allowed_hosts", hosts)
+        }
+        listed = _is_listed_origin("allowed_origins", origins)
         return cls(
             hosts=frozenset(named if own is None else named | {own}),
             origins=frozenset(_allowed_origin(origin) for origin in listed),
         )
 
 
-def is_local(bound: str) -> bool:
+def is_local_host_of_origin(bound: str) -> bool:
     """Whether only this machine reaches a server that listens on a host."""
-    host = _plain(bound)
-    return host is not None and _loopback(host)
+    host = _plain_origin_host(bound)
+    return host is not None and _is_loopback_origin(host)
 
 
-def caller_refusal(caller: Caller, allowed: Allowed) -> Optional[str]:
+def origin_refusal(caller: Caller, allowed: AllowedOrigins) -> Optional[str]:
     """
     Return why a request is refused; None for one that is served.
 
@@ -95,19 +98,19 @@ def caller_refusal(caller: Caller, allowed: Allowed) -> Optional[str]:
     if len(caller.hosts) != 1:
         return f"Expected one Host header, got {len(caller.hosts)}."
     authority = caller.hosts[0].strip().lower()
-    host = _host(authority, _AUTHORITY)
-    own = host is not None and host == _plain(caller.address)
-    if host is None or not (_loopback(host) or own or host in allowed.hosts):
+    host = _origin_host(authority, _AUTHORITY)
+    own = host is not None and host == _plain_origin_host(caller.address)
+    if host is None or not (_is_loopback_origin(host) or own or host in allowed.hosts):
         return "This host is not served here: see allowed_hosts."
     if not caller.origins:
         return None
     origin = caller.origins[0].strip().lower()
-    if len(caller.origins) > 1 or not _fits(origin, authority, allowed.origins):
+    if len(caller.origins) > 1 or not _origin_fits(origin, authority, allowed.origins):
         return "Pages of this origin are not served here: see allowed_origins."
     return None
 
 
-def body_refusal(
+def origin_body_refusal(
     media_type: str, has_body: bool, taken: Collection[str]
 ) -> Optional[str]:
     """
@@ -127,19 +130,19 @@ def body_refusal(
     return f"The body is {shown}, not {' or '.join(sorted(taken))}."
 
 
-def _fits(origin: str, authority: str, allowed: Collection[str]) -> bool:
+def _origin_fits(origin: str, authority: str, allowed: Collection[str]) -> bool:
     if origin in allowed:
         return True
     found = _ORIGIN.fullmatch(origin)
-    host = _host(found["authority"], _AUTHORITY) if found else None
+    host = _origin_host(found["authority"], _AUTHORITY) if found else None
     if found is None or host is None:
         return False
     web = found["scheme"] in ("http", "https")
-    near = _loopback(host) or found["authority"] == authority
+    near = _is_loopback_origin(host) or found["authority"] == authority
     return host in allowed or (web and near)
 
 
-def _host(text: str, pattern: re.Pattern[str]) -> Optional[str]:
+def _origin_host(text: str, pattern: re.Pattern[str]) -> Optional[str]:
     """The host in one spelling, or None: what is not one is never repaired."""
     found = pattern.fullmatch(text)
     if found is None:
@@ -153,13 +156,13 @@ def _host(text: str, pattern: re.Pattern[str]) -> Optional[str]:
         return None
 
 
-def _plain(host: str) -> Optional[str]:
+def _plain_origin_host(host: str) -> Optional[str]:
     """A host that has no port, with or without brackets."""
     bare = ":" in host and not host.startswith("[")
-    return _host((f"[{host}]" if bare else host).lower(), _NAME)
+    return _origin_host((f"[{host}]" if bare else host).lower(), _NAME)
 
 
-def _loopback(host: str) -> bool:
+def _is_loopback_origin(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -168,15 +171,15 @@ def _loopback(host: str) -> bool:
         return False
 
 
-def _listed(name: str, entries: Iterable[str]) -> list[str]:
+def _is_listed_origin(name: str, entries: Iterable[str]) -> list[str]:
     listed = [] if isinstance(entries, str) else list(entries)
     if isinstance(entries, str) or not all(isinstance(one, str) for one in listed):
         raise ConfigurationError(f"{name} is a list of texts, not {entries!r}")
     return listed
 
 
-def _allowed_host(text: str) -> str:
-    host = _plain(text)
+def _check_allowed_origin_host(text: str) -> str:
+    host = _plain_origin_host(text)
     if host is None:
         raise ConfigurationError(
             f"allowed_hosts: {text!r} is no host: give a name or an address, no port"
@@ -186,9 +189,9 @@ def _allowed_host(text: str) -> str:
 
 def _allowed_origin(text: str) -> str:
     found = _ORIGIN.fullmatch(text.lower())
-    if found and _host(found["authority"], _AUTHORITY):
+    if found and _origin_host(found["authority"], _AUTHORITY):
         return text.lower()
-    host = _plain(text)
+    host = _plain_origin_host(text)
     if host is None:
         raise ConfigurationError(
             f"allowed_origins: {text!r} is no origin: give a host, or scheme://host "

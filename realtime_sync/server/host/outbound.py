@@ -8,7 +8,7 @@ from collections import deque
 from typing import Any, Callable, Mapping, Optional
 
 from .faults import Action, Close, Drop, End, Saboteur, Send, Silence, Wait
-from .websocket import Wire
+from .websocket import HostWebSocket
 
 DRIP_SECONDS = 0.02
 
@@ -26,7 +26,7 @@ class Outbound:
 
     def __init__(
         self,
-        wire: Wire,
+        wire: HostWebSocket,
         saboteur: Saboteur,
         *,
         sent: Callable[[Mapping[str, Any]], None],

@@ -14,12 +14,12 @@ MOST_KEYS = 10_000
 """Keys that are valid at once; the oldest end early."""
 
 
-def digest(key: str) -> str:
+def digest_of_secret(key: str) -> str:
     """What is kept and compared of a key, so that no comparison ends sooner."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-class Secrets:
+class EphemeralSecrets:
     """
     The ephemeral keys of one server. May be used from any thread.
 
@@ -39,11 +39,11 @@ class Secrets:
                 del self._keys[key]
             while len(self._keys) >= MOST_KEYS:
                 del self._keys[next(iter(self._keys))]
-            self._keys[digest(value)] = (expires_at, dict(session))
+            self._keys[digest_of_secret(value)] = (expires_at, dict(session))
         return value
 
     def session(self, key: str, now: float) -> Optional[Mapping[str, Any]]:
         """Return the session that *key* stands for; None if it is not valid."""
         with self._lock:
-            expires_at, session = self._keys.get(digest(key), (0.0, {}))
+            expires_at, session = self._keys.get(digest_of_secret(key), (0.0, {}))
         return session if now < expires_at else None

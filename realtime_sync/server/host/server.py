@@ -21,29 +21,33 @@ from ..clock import Clock, SystemClock
 from ..engine.context import Options
 from ..engine.ids import Ids
 from ..engine.refusal import Refusal
-from ..live.hub import Participant
-from .calls import Calls
-from .close_reason import flush, refuse, turn_away
-from .connection import Connection, SessionEngine
+from ..live.hub import HubParticipant
+from .calls import HostedCalls
+from .close_reason import (
+    flush_before_close,
+    refuse_with_close_reason,
+    turn_away_with_close_reason,
+)
+from .connection import HostConnection, SessionEngine
 from .engines import engine_for
 from .faults import Fault, Saboteur
 from .handshake import (
     Admission,
-    Gate,
-    Knock,
+    HandshakeGate,
+    HandshakeRequest,
     NotAdmitted,
-    chosen_protocol,
-    refused_with,
+    handshake_protocol,
+    handshake_refused_with,
 )
-from .listener import Handler, Listener
+from .listener import HostListener, ListenerHandler
 from .live import LiveSessions
-from .origin import Allowed, is_local
-from .rest import Rest
-from .secrets import Secrets
-from .sessions import FrameLog, ServerSession, frame_size
+from .origin import AllowedOrigins, is_local_host_of_origin
+from .rest import HostRest
+from .secrets import EphemeralSecrets
+from .sessions import FrameLog, ServerSession, session_frame_size
 from .turnlog import TurnLog
-from .websocket import Wire
-from .workers import Workers
+from .websocket import HostWebSocket
+from .workers import HostWorkers
 
 _log = area_logger("realtime_sync.server")
 _ENDED_SESSIONS = 100
@@ -92,7 +96,7 @@ class Server:
         allowed_hosts: Iterable[str] = (),
         allowed_origins: Iterable[str] = (),
     ) -> None:
-        if api_keys is None and not is_local(host):
+        if api_keys is None and not is_local_host_of_origin(host):
             raise ConfigurationError(
                 f"other machines reach {host or 'every address'}: give api_keys "
                 "(--api-key on the command line) that clients must have"
@@ -115,15 +119,15 @@ class Server:
         self._lock = threading.Condition()
         self._closed = False
         ids = Ids(random.Random(self._rng.random()))
-        self.calls = Calls(ids)
-        self._gate = Gate(
+        self.calls = HostedCalls(ids)
+        self._gate = HandshakeGate(
             dialects=dialect,
             keys=None if api_keys is None else frozenset(api_keys),
             models=None if models is None else frozenset(models),
-            secrets=Secrets(),
+            secrets=EphemeralSecrets(),
             calls=self.calls,
             refuse_early=refuse_early,
-            allowed=Allowed.of(host, allowed_hosts, allowed_origins),
+            allowed=AllowedOrigins.of(host, allowed_hosts, allowed_origins),
         )
         self.live = LiveSessions(
             agent,
@@ -133,14 +137,16 @@ class Server:
             rng=self._new_rng,
             ids=ids,
         )
-        rest = Rest(self._gate, self.clock, ids, self.calls, self._hung_up, self.live)
-        self._listener = Listener(host, port, rest, self._upgrade, tls)
+        rest = HostRest(
+            self._gate, self.clock, ids, self.calls, self._hung_up, self.live
+        )
+        self._listener = HostListener(host, port, rest, self._upgrade, tls)
         self.host = host
         self.port = self._listener.port
         shown = f"[{host}]" if ":" in host else host
         scheme = "http" if tls is None else "https"
         self.url = f"{scheme}://{shown}:{self.port}/v1"
-        self._workers = Workers(f"realtime-server-{self.port}", limit=workers)
+        self._workers = HostWorkers(f"realtime-server-{self.port}", limit=workers)
         _log.info("= listening on %s", self.url)
 
     def __repr__(self) -> str:
@@ -243,14 +249,14 @@ class Server:
         for session in sessions:
             session.close(1001, "server is closing")
         # Sessions get half of the time to say goodbye.
-        _join(self._listener.threads(), time.monotonic() + timeout / 2)
-        _join(self._listener.drop_connections(), ends)
+        _join_server_threads(self._listener.threads(), time.monotonic() + timeout / 2)
+        _join_server_threads(self._listener.drop_connections(), ends)
         self._workers.close(max(0.0, ends - time.monotonic()))
         _log.info("= closed %s", self.url)
 
     # -- connections -----------------------------------------------------------
 
-    def _upgrade(self, handler: Handler) -> None:
+    def _upgrade(self, handler: ListenerHandler) -> None:
         """Serve a WebSocket request; runs in the connection's thread."""
         try:
             self._knocked(handler)
@@ -260,9 +266,9 @@ class Server:
             # Should never run: a bad client must not take anything down with it.
             _log.exception("! a connection could not be opened")
 
-    def _knocked(self, handler: Handler) -> None:
+    def _knocked(self, handler: ListenerHandler) -> None:
         headers = [(name, value) for name, value in handler.headers.items()]
-        knock = Knock.of(handler.path, {n.lower(): v for n, v in headers})
+        knock = HandshakeRequest.of(handler.path, {n.lower(): v for n, v in headers})
         refused: Optional[NotAdmitted] = None
         faults: tuple[Fault, ...] = ()
         try:
@@ -279,13 +285,13 @@ class Server:
             refused = exc
             exc.live = knock.is_live
             if exc.close_code is None:
-                refuse(handler, exc)
+                refuse_with_close_reason(handler, exc)
                 return
         early = handler.early_bytes()
-        wire = Wire(
+        wire = HostWebSocket(
             handler.connection,
             max_size=self._max_frame_size,
-            protocol=chosen_protocol(knock),
+            protocol=handshake_protocol(knock),
         )
         if refused is None:
             session = self._session(wire, admission, engine, faults)
@@ -294,13 +300,13 @@ class Server:
             else:
                 engine.close()
                 session.connection.release()
-                flush(wire)
+                flush_before_close(wire)
         elif wire.accept(handler.path, headers):
-            turn_away(wire, refused)
+            turn_away_with_close_reason(wire, refused)
         else:
-            flush(wire)
+            flush_before_close(wire)
 
-    def _chosen_faults(self, knock: Knock) -> tuple[Fault, ...]:
+    def _chosen_faults(self, knock: HandshakeRequest) -> tuple[Fault, ...]:
         """
         Put together what is to go wrong with a connection.
 
@@ -318,7 +324,7 @@ class Server:
                 raise NotAdmitted(Refusal(str(exc), param="fault")) from exc
         for fault in chosen:
             if fault.name == "refuse" and number <= (fault.amount or number):
-                raise refused_with(int(fault.where or 401))
+                raise handshake_refused_with(int(fault.where or 401))
         flapping = [
             f for f in chosen if f.name == "flap" and number <= int(f.where or 0)
         ]
@@ -379,7 +385,7 @@ class Server:
 
     def _session(
         self,
-        wire: Wire,
+        wire: HostWebSocket,
         admission: Admission,
         engine: SessionEngine,
         faults: tuple[Fault, ...],
@@ -389,39 +395,39 @@ class Server:
         turns = TurnLog(f"[{session.id[-4:]}]")
 
         def sent_out(frame: Mapping[str, Any]) -> None:
-            sent.append(frame, frame_size(frame))
+            sent.append(frame, session_frame_size(frame))
             turns.sent(frame)
 
-        session.connection = Connection(
+        session.connection = HostConnection(
             wire,
             engine,
             clock=self.clock,
             workers=self._workers,
             sent=sent_out,
-            received=lambda data: received.append(_decoded(data), len(data)),
-            saboteur=Saboteur(faults, other=_respelling(admission.dialect)),
+            received=lambda data: received.append(_decoded_for_server(data), len(data)),
+            saboteur=Saboteur(faults, other=_respelling_for_server(admission.dialect)),
             ping_interval=self._ping_interval,
         )
-        if isinstance(engine, Participant):
+        if isinstance(engine, HubParticipant):
             engine.wake = session.connection.moved
             engine.congested = lambda: len(wire.buffer) > _CONGESTED
         return session
 
 
-def _respelling(dialect: str) -> Callable[[Mapping[str, Any]], Any]:
+def _respelling_for_server(dialect: str) -> Callable[[Mapping[str, Any]], Any]:
     """What puts a frame of one dialect into the other."""
     if dialect == "beta":
         return BETA.lift_server
     return BETA.lower_server
 
 
-def _decoded(data: bytes) -> Union[Any, bytes]:
+def _decoded_for_server(data: bytes) -> Union[Any, bytes]:
     try:
         return json.loads(data)
     except (ValueError, RecursionError):
         return data
 
 
-def _join(threads: list[threading.Thread], ends: float) -> None:
+def _join_server_threads(threads: list[threading.Thread], ends: float) -> None:
     for thread in threads:
         thread.join(max(0.0, ends - time.monotonic()))

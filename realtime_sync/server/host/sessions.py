@@ -18,8 +18,8 @@ from typing import (
 
 import attrs
 
-from .connection import Connection
-from .faults import Drop, Send, encoded
+from .connection import HostConnection
+from .faults import Drop, Send, encoded_faulty_frame
 from .handshake import Admission
 
 
@@ -73,7 +73,7 @@ class FrameLog(Sequence[Any]):
         return f"<FrameLog {len(self)} frames>"
 
 
-def frame_size(frame: Mapping[str, Any]) -> int:
+def session_frame_size(frame: Mapping[str, Any]) -> int:
     """Estimate the bytes of a frame by its audio, the only big thing in one."""
     delta = frame.get("delta") or frame.get("audio")
     if isinstance(delta, str):
@@ -105,7 +105,7 @@ class ServerSession:
     admission: Admission
     received: FrameLog
     sent: FrameLog
-    connection: Connection = attrs.field(init=False)
+    connection: HostConnection = attrs.field(init=False)
     open: bool = True
 
     @property
@@ -128,5 +128,9 @@ class ServerSession:
 
     def send(self, message: Union[str, Mapping[str, Any]]) -> None:
         """Send a frame, or any text, that the engine knows nothing of."""
-        text = message.encode() if isinstance(message, str) else encoded(message)
+        text = (
+            message.encode()
+            if isinstance(message, str)
+            else encoded_faulty_frame(message)
+        )
         self.connection.act(Send(text))

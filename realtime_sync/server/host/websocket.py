@@ -43,7 +43,7 @@ class Binary:
 Message = Union[Text, Binary]
 
 
-class Wire:
+class HostWebSocket:
     """
     The server's end of a WebSocket; belongs to one thread.
 

@@ -14,7 +14,7 @@ from ...transport.logs import area_logger
 _log = area_logger("realtime_sync.server")
 
 
-class Workers:
+class HostWorkers:
     """
     Daemon threads that take tasks in order; they are started when first needed.
 

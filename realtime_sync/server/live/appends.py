@@ -14,8 +14,8 @@ from .limits import (
     CONTEXT_TOKENS,
     GRID_MS,
     PENDING_APPENDS,
-    check_append,
-    tokens,
+    check_append_limit,
+    tokens_for_limit,
 )
 
 _AHEAD_MS = 600
@@ -58,7 +58,7 @@ class Appends:
         Raises:
             Refusal: it is too long, too many wait, or there are too many rules.
         """
-        check_append(content)
+        check_append_limit(content)
         if kind == "instructions" and self._rules_full(content):
             raise Refusal(
                 "The instructions of the session are too long.",
@@ -84,7 +84,7 @@ class Appends:
 
     def _rules_full(self, content: str) -> bool:
         """Whether one more rule would not fit into the model's context."""
-        return sum(map(tokens, (*self.rules, content))) > CONTEXT_TOKENS
+        return sum(map(tokens_for_limit, (*self.rules, content))) > CONTEXT_TOKENS
 
     def step(self) -> None:
         """Tell of those that the clock has passed."""
@@ -101,9 +101,9 @@ class Appends:
         """The session is being closed: none of them will be told of."""
         pending, self._pending = self._pending, []
         for each in pending:
-            self._context.emit_refusal(closing_refusal(), each.command_id)
+            self._context.emit_refusal(append_refusal_at_close(), each.command_id)
 
 
-def closing_refusal(param: Optional[str] = None) -> Refusal:
+def append_refusal_at_close(param: Optional[str] = None) -> Refusal:
     """Refuse what comes, or waits, while the session is being closed."""
     return Refusal("The session is closing.", code="session_closed", param=param)

@@ -16,7 +16,7 @@ import attrs
 from ..agents.base import Call, Failure
 from ..engine.refusal import Refusal
 from .context import Frame, LiveContext
-from .limits import KEPT_CALLS, QUEUED_BYTES, QUEUED_ITEMS, tokens
+from .limits import KEPT_CALLS, QUEUED_BYTES, QUEUED_ITEMS, tokens_for_limit
 
 _DELTAS = 5
 """Pieces that the arguments of a call come in."""
@@ -43,7 +43,7 @@ class BackendCall:
 
 
 @attrs.define(eq=False)
-class Run:
+class BackendRun:
     """
     One response of the backend, from ``response.created`` to its end.
 
@@ -84,7 +84,7 @@ class Run:
         }
         place = {"item_id": item["id"], "output_index": self._index}
         self._added(item)
-        for delta in _pieces(arguments, _DELTAS):
+        for delta in _backend_text_pieces(arguments, _DELTAS):
             self._tell(
                 "response.function_call_arguments.delta",
                 **place,
@@ -119,7 +119,7 @@ class Run:
 
     def end(self, error: Optional[BaseException] = None) -> None:
         """Tell that it has ended, well or not; calls of one that has not are void."""
-        status, details = _outcome(error)
+        status, details = _backend_outcome(error)
         if error is None:
             self._end_message()
         else:
@@ -136,7 +136,7 @@ class Run:
         text = "".join(self.written)
         self._tell("response.output_text.done", **self._place(), text=text, logprobs=[])
         self._part("response.content_part.done", text)
-        self._done(self._message("completed", [_output_text(text)]))
+        self._done(self._message("completed", [_backend_output_text(text)]))
         self._message_id = None
 
     def _place(self) -> dict[str, Any]:
@@ -147,7 +147,7 @@ class Run:
         }
 
     def _part(self, kind: str, text: str) -> None:
-        self._tell(kind, **self._place(), part=_output_text(text))
+        self._tell(kind, **self._place(), part=_backend_output_text(text))
 
     def _message(self, status: str, content: Sequence[Any]) -> dict[str, Any]:
         return {
@@ -202,8 +202,8 @@ class Run:
         }
 
     def _usage(self) -> Frame:
-        calls = sum(tokens(call.item["arguments"]) for call in self.calls)
-        output = tokens("".join(self.written)) + calls
+        calls = sum(tokens_for_limit(call.item["arguments"]) for call in self.calls)
+        output = tokens_for_limit("".join(self.written)) + calls
         return {
             "input_tokens": self.input_tokens,
             "input_tokens_details": {
@@ -216,7 +216,7 @@ class Run:
         }
 
 
-class Backend:
+class LiveEngineBackend:
     """
     The responses of a session, and what clients bring for the next one.
 
@@ -231,7 +231,7 @@ class Backend:
         self._calls: dict[str, BackendCall] = {}
         self._delegation_id: Optional[str] = None
         self.queue: list[dict[str, Any]] = []
-        self.run: Optional[Run] = None
+        self.run: Optional[BackendRun] = None
 
     @property
     def open_calls(self) -> list[str]:
@@ -265,7 +265,7 @@ class Backend:
         """
         self.check_target()
         call = self._called(item)
-        size = sum(map(_size, self.queue)) + _size(item)
+        size = sum(map(_backend_item_size, self.queue)) + _backend_item_size(item)
         if len(self.queue) >= QUEUED_ITEMS or size > QUEUED_BYTES:
             raise Refusal(
                 "The response input buffer is full: it holds at most "
@@ -299,7 +299,7 @@ class Backend:
 
     def begin(
         self, offset_ms: int, *, goes_on: bool, command_id: object, input_tokens: int
-    ) -> Run:
+    ) -> BackendRun:
         """
         Begin a response.
 
@@ -309,7 +309,7 @@ class Backend:
             command_id: of the command that asked for it, if one did.
             input_tokens: that it reads.
         """
-        run = Run(
+        run = BackendRun(
             context=self._context,
             id=self._context.ids.new("resp"),
             delegation_id=(goes_on and self._delegation_id)
@@ -371,7 +371,7 @@ class Backend:
         return call
 
 
-def _size(item: Mapping[str, Any]) -> int:
+def _backend_item_size(item: Mapping[str, Any]) -> int:
     """How much of the queue an item takes: the bytes of what it says."""
     if item.get("type", "message") not in ("message", *_OUTPUTS):
         return len(json.dumps(item))
@@ -383,16 +383,16 @@ def _size(item: Mapping[str, Any]) -> int:
     return len(content.encode("utf-8", "replace"))
 
 
-def _output_text(text: str) -> dict[str, Any]:
+def _backend_output_text(text: str) -> dict[str, Any]:
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
 
-def _pieces(text: str, count: int) -> list[str]:
+def _backend_text_pieces(text: str, count: int) -> list[str]:
     size = max(1, -(-len(text) // count))
     return [text[at : at + size] for at in range(0, len(text), size)]
 
 
-def _outcome(error: Optional[BaseException]) -> tuple[str, dict[str, Any]]:
+def _backend_outcome(error: Optional[BaseException]) -> tuple[str, dict[str, Any]]:
     """The status that a response ends with, and what its object says of it."""
     if error is None:
         return "completed", {}

@@ -79,7 +79,7 @@ class LiveContext:
         self, refusal: Refusal, command_id: object = None, *, to: Audience = EVERYBODY
     ) -> None:
         """Send a refusal as an ``error``."""
-        self.emit("error", to=to, error=error_details(refusal, command_id))
+        self.emit("error", to=to, error=live_context_error(refusal, command_id))
 
     def submit(
         self,
@@ -104,7 +104,7 @@ class LiveContext:
         }
 
 
-def error_details(refusal: Refusal, command_id: object) -> dict[str, Any]:
+def live_context_error(refusal: Refusal, command_id: object) -> dict[str, Any]:
     """Build the ``error`` of an event; a command has an id only if that is text."""
     details = {
         "type": refusal.type,
@@ -117,7 +117,7 @@ def error_details(refusal: Refusal, command_id: object) -> dict[str, Any]:
     return details
 
 
-def new_context(
+def new_live_context(
     agent: Agent,
     settings: LiveSettings,
     *,

@@ -8,17 +8,17 @@ import re
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, Union
 
 from ..agents.base import Prompt, item_text
-from ..engine.refusal import Refusal, missing
+from ..engine.refusal import Refusal, refuse_missing
 from .context import LiveContext
-from .history import as_read
-from .limits import DECISION_ITEMS, DECISIONS, tokens
+from .history import history_item_as_read
+from .limits import DECISION_ITEMS, DECISIONS, tokens_for_limit
 
 Verdict = Union[None, bool, float, int, str]
 """What answers a question: None refuses it."""
 Decide = Callable[[Mapping[str, Any], Prompt], Verdict]
 
 
-class Decisions:
+class LiveDecisions:
     """
     The decisions of a session.
 
@@ -83,7 +83,7 @@ class Decisions:
         """
         self._check_target()
         if not isinstance(command_id, str) or not command_id:
-            raise missing("event_id")
+            raise refuse_missing("event_id")
         if command_id in self._used:
             raise Refusal(
                 f"The event_id '{command_id}' was used before.",
@@ -139,14 +139,16 @@ class Decisions:
         delegation_id: Optional[str] = None,
         **source: Any,
     ) -> None:
-        decide: Decide = getattr(self._context.agent, "decide", None) or said_so
-        prompt = self._prompt([as_read(item) for item in self._items.values()])
+        decide: Decide = getattr(self._context.agent, "decide", None) or decide_by_words
+        prompt = self._prompt(
+            [history_item_as_read(item) for item in self._items.values()]
+        )
         model = self._context.settings.decisions.get("model", "decisions")
         answers: list[dict[str, Any]] = []
 
         def work() -> Iterator[dict[str, Any]]:
             for question in questions:
-                yield answer(question, decide(question, prompt))
+                yield answer_decision(question, decide(question, prompt))
 
         def finish(error: Optional[BaseException]) -> None:
             if error is not None:
@@ -160,7 +162,7 @@ class Decisions:
             decision = {
                 "model": model,
                 "answers": answers,
-                "usage": _usage(prompt, questions),
+                "usage": _decision_usage(prompt, questions),
             }
             self._context.emit(
                 "decision.event",
@@ -172,7 +174,7 @@ class Decisions:
         self._context.submit("decide", work, answers.append, finish)
 
 
-def said_so(question: Mapping[str, Any], prompt: Prompt) -> Verdict:
+def decide_by_words(question: Mapping[str, Any], prompt: Prompt) -> Verdict:
     """
     Decide by the words that were said: what answers where no agent does.
 
@@ -183,7 +185,9 @@ def said_so(question: Mapping[str, Any], prompt: Prompt) -> Verdict:
     said = " ".join(item_text(item) for item in prompt.items).casefold()
     words = set(re.findall(r"\w+", said))
     if question["type"] == "predicate":
-        asked = re.findall(r"\w{4,}", _text(question["instructions"]).casefold())
+        asked = re.findall(
+            r"\w{4,}", _decision_text(question["instructions"]).casefold()
+        )
         return any(word in words for word in asked)
     if question["type"] == "choice":
         values = [option["value"] for option in question["choices"]]
@@ -194,7 +198,7 @@ def said_so(question: Mapping[str, Any], prompt: Prompt) -> Verdict:
     return max((at for at, label in enumerate(labels) if label in said), default=0)
 
 
-def answer(question: Mapping[str, Any], verdict: Verdict) -> dict[str, Any]:
+def answer_decision(question: Mapping[str, Any], verdict: Verdict) -> dict[str, Any]:
     """
     Build the answer to a question.
 
@@ -216,11 +220,11 @@ def answer(question: Mapping[str, Any], verdict: Verdict) -> dict[str, Any]:
             raise ValueError(f"{verdict!r} is no probability")
         return {"type": kind, "name": name, "probability": probability}
     if kind == "choice":
-        return {**_chosen(question, verdict), "type": kind, "name": name}
-    return {**_scored(question, float(verdict)), "type": kind, "name": name}
+        return {**_chosen_decision(question, verdict), "type": kind, "name": name}
+    return {**_scored_decision(question, float(verdict)), "type": kind, "name": name}
 
 
-def _chosen(question: Mapping[str, Any], verdict: Verdict) -> dict[str, Any]:
+def _chosen_decision(question: Mapping[str, Any], verdict: Verdict) -> dict[str, Any]:
     values = [option["value"] for option in question["choices"]]
     # A string and a boolean with the same text are two options.
     hits = [v == verdict and type(v) is type(verdict) for v in values]
@@ -236,7 +240,7 @@ def _chosen(question: Mapping[str, Any], verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _scored(question: Mapping[str, Any], score: float) -> dict[str, Any]:
+def _scored_decision(question: Mapping[str, Any], score: float) -> dict[str, Any]:
     levels = question["levels"]
     if not 0 <= score <= len(levels) - 1:
         raise ValueError(f"{score} is beyond the {len(levels)} levels")
@@ -255,15 +259,20 @@ def _scored(question: Mapping[str, Any], score: float) -> dict[str, Any]:
     }
 
 
-def _text(instructions: Union[str, Sequence[Mapping[str, Any]]]) -> str:
+def _decision_text(instructions: Union[str, Sequence[Mapping[str, Any]]]) -> str:
     if isinstance(instructions, str):
         return instructions
     return " ".join(part.get("text", "") for part in instructions)
 
 
-def _usage(prompt: Prompt, questions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    read = sum(tokens(item_text(item)) for item in prompt.items)
-    read += sum(tokens(_text(question["instructions"])) for question in questions)
+def _decision_usage(
+    prompt: Prompt, questions: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    read = sum(tokens_for_limit(item_text(item)) for item in prompt.items)
+    read += sum(
+        tokens_for_limit(_decision_text(question["instructions"]))
+        for question in questions
+    )
     return {
         "input_tokens": read,
         "input_tokens_details": {"cache_write_tokens": 0, "cached_tokens": 0},

@@ -15,30 +15,30 @@ from typing import Any, Callable, Mapping, Optional, Union
 import attrs
 
 from ..agents.base import Agent
-from ..engine.client_json import decoded
+from ..engine.client_json import decoded_client_json
 from ..engine.context import Job, Options
 from ..engine.ids import Ids
 from ..engine.refusal import (
     Refusal,
-    binary_message,
-    invalid_json,
-    invalid_value,
-    missing,
+    refuse_binary_message,
+    refuse_invalid_json,
+    refuse_invalid_value,
+    refuse_missing,
 )
-from ..engine.sound import from_native, to_native
+from ..engine.sound import from_native_sound, to_native_sound
 from . import shapes
-from .appends import closing_refusal
+from .appends import append_refusal_at_close
 from .context import (
     ATTACHED,
     PRIMARY,
     Audience,
     Frame,
     LiveContext,
-    error_details,
-    new_context,
+    live_context_error,
+    new_live_context,
 )
-from .history import History
-from .input_audio import InputAudio, Turn
+from .history import LiveHistory
+from .input_audio import LiveInputAudio, Turn
 from .limits import (
     CONTEXT_TOKENS,
     DRAIN_SECONDS,
@@ -49,8 +49,8 @@ from .limits import (
     USAGE_LAG_MS,
     USAGE_MS,
 )
-from .output_audio import silence
-from .recording import Recording
+from .output_audio import silent_output_audio
+from .recording import LiveSessionRecording
 from .settings import LiveSettings
 from .voice import LiveVoice
 
@@ -124,7 +124,7 @@ class LiveEngine:
         self.reason: Optional[str] = None
         self.context: Optional[LiveContext] = None
         self._voice: LiveVoice
-        self._input_audio: InputAudio
+        self._input_audio: LiveInputAudio
         self._out: Out = []
         self._now = now
         self._refused_until: Optional[float] = None
@@ -141,7 +141,7 @@ class LiveEngine:
         self._attended = False
         self._paused = False
         self._paused_ms = 0
-        self.recording = Recording()
+        self.recording = LiveSessionRecording()
         self._commands: Mapping[str, Callable[[Frame, Audience], None]] = {
             "session.start": self._start,
             "session.update": self._update,
@@ -232,7 +232,7 @@ class LiveEngine:
         """
         self._set_now(now)
         self._silence(now)
-        self._input += from_native(pcm, self.settings.form)
+        self._input += from_native_sound(pcm, self.settings.form)
         self._advance()
 
     def press(self, key: str, now: float) -> None:
@@ -252,7 +252,7 @@ class LiveEngine:
     ) -> None:
         """Take one text message of a connection, whose number is *sender*."""
         try:
-            frame = decoded(data)
+            frame = decoded_client_json(data)
         except Refusal as refusal:
             self.refuse(refusal, now, sender=sender)
             return
@@ -276,7 +276,7 @@ class LiveEngine:
 
     def receive_binary(self, now: float, *, sender: Audience = PRIMARY) -> None:
         """Take a binary message, which is refused."""
-        self.refuse(binary_message(), now, sender=sender)
+        self.refuse(refuse_binary_message(), now, sender=sender)
 
     def refuse(self, refusal: Refusal, now: float, *, sender: Audience) -> None:
         """Answer with an error that names no command."""
@@ -374,13 +374,13 @@ class LiveEngine:
 
     def _command(self, frame: object, role: str, sender: Audience) -> None:
         if not isinstance(frame, dict):
-            raise invalid_json("Expected an object.")
+            raise refuse_invalid_json("Expected an object.")
         kind = frame.get("type")
         if kind is None:
-            raise missing("type")
+            raise refuse_missing("type")
         shape = shapes.COMMANDS.get(kind) if isinstance(kind, str) else None
         if shape is None or kind not in _ROLES[role]:
-            raise invalid_value(kind, sorted(_ROLES[role]), "type")
+            raise refuse_invalid_value(kind, sorted(_ROLES[role]), "type")
         if self._refused_until is not None:
             return
         if kind == "session.start":
@@ -393,7 +393,7 @@ class LiveEngine:
             )
         if self._close_id is not None or self.ended:
             if kind not in _WHILE_CLOSING:
-                raise closing_refusal()
+                raise append_refusal_at_close()
         shape(frame, "")
         self._commands[kind](frame, sender)
 
@@ -401,7 +401,7 @@ class LiveEngine:
         error = {
             "type": "error",
             "event_id": self._ids.new("event"),
-            "error": error_details(refusal, command_id),
+            "error": live_context_error(refusal, command_id),
         }
         out = self._out if self.context is None else self.context.out
         out.append((sender, error))
@@ -438,7 +438,7 @@ class LiveEngine:
                 code="invalid_model",
                 param="session.model",
             )
-        context = new_context(
+        context = new_live_context(
             self._agent,
             settings,
             ids=self._ids,
@@ -447,14 +447,16 @@ class LiveEngine:
             options=self._options,
             faults=self._faults,
         )
-        history = History(self._ids, limit=self._options.max_items)
+        history = LiveHistory(self._ids, limit=self._options.max_items)
         if self._source is not None:
             for item in self._source.items:
                 history.add(item)
             self._source = None
         history.begin_with(settings.input)
         self._voice = LiveVoice(context, history)
-        self._input_audio = InputAudio(context, began=self._began, heard=self._heard)
+        self._input_audio = LiveInputAudio(
+            context, began=self._began, heard=self._heard
+        )
         self.context = context
         context.emit(
             "session.started", command_id=command_id, session=context.session()
@@ -526,11 +528,13 @@ class LiveEngine:
             raise Refusal("A fixture is playing already.", code="fixture_playing")
         pcm = self._decoded(frame["audio"], even=True)
         if not pcm or len(pcm) > FIXTURE_BYTES:
-            raise _invalid_audio("PCM16 at 24 kHz, at most 30 seconds of it")
+            raise _refuse_audio_of_live_engine(
+                "PCM16 at 24 kHz, at most 30 seconds of it"
+            )
         form = self.settings.form
         self._voice.interrupted()
         self._fixture = (frame.get("event_id"),)
-        self._voice.line.play(from_native(pcm, form), self._played)
+        self._voice.line.play(from_native_sound(pcm, form), self._played)
         self._live().emit(
             "session.output_audio.fixture.playing", command_id=frame.get("event_id")
         )
@@ -564,9 +568,9 @@ class LiveEngine:
         try:
             data = base64.b64decode(audio, validate=True)
         except (binascii.Error, ValueError):
-            raise _invalid_audio("base64-encoded audio") from None
+            raise _refuse_audio_of_live_engine("base64-encoded audio") from None
         if even and len(data) % 2:
-            raise _invalid_audio("audio of whole samples")
+            raise _refuse_audio_of_live_engine("audio of whole samples")
         return data
 
     def _silence(self, now: float) -> None:
@@ -605,7 +609,7 @@ class LiveEngine:
         context, form = self._live(), self.settings.form
         at_ms = context.clock_ms
         deaf = self._muted or self._fixture is not None or self._close_id is not None
-        self._input_audio.feed(silence(form, FRAME_MS) if deaf else heard)
+        self._input_audio.feed(silent_output_audio(form, FRAME_MS) if deaf else heard)
         context.clock_ms += FRAME_MS
         said = self._voice.line.frame(at_ms)
         delta = base64.b64encode(said).decode()
@@ -614,7 +618,9 @@ class LiveEngine:
         if self._paused:
             self._paused_ms += FRAME_MS
         if self._attended or self.settings.store:
-            self._reflect(to_native(heard, form), to_native(said, form), at_ms)
+            self._reflect(
+                to_native_sound(heard, form), to_native_sound(said, form), at_ms
+            )
         self._voice.appends.step()
         self._voice.step()
         self._pause_if_idle()
@@ -731,7 +737,7 @@ class LiveEngine:
             self.context.now = now
 
 
-def _invalid_audio(expected: str) -> Refusal:
+def _refuse_audio_of_live_engine(expected: str) -> Refusal:
     return Refusal(
         f"Invalid 'audio'. Expected {expected}.", code="invalid_audio", param="audio"
     )

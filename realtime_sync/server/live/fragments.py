@@ -25,7 +25,7 @@ class Word:
     ms: float
 
 
-def timed_words(text: str, milliseconds: float) -> list[Word]:
+def timed_fragment_words(text: str, milliseconds: float) -> list[Word]:
     """Spread the words of *text* over a time, by their length."""
     words = text.split()
     total = sum(map(len, words)) or 1
@@ -36,7 +36,9 @@ def timed_words(text: str, milliseconds: float) -> list[Word]:
     return timed
 
 
-def on_grid(words: Sequence[Word], starts_ms: float) -> Iterator[tuple[int, str]]:
+def fragments_on_grid(
+    words: Sequence[Word], starts_ms: float
+) -> Iterator[tuple[int, str]]:
     """
     Gather words by the stretches that they begin in.
 

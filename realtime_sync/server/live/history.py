@@ -17,7 +17,7 @@ _KEPT_AUDIO = 4
 """Turns of the user whose sound is kept."""
 
 
-class History:
+class LiveHistory:
     """
     Items in the shape of the Realtime API, so that the same agents serve both.
 
@@ -48,7 +48,7 @@ class History:
 
     def add(self, item: Mapping[str, Any]) -> Item:
         """Append an item; it gets an id if it has none."""
-        added = as_read({"type": "message", **item})
+        added = history_item_as_read({"type": "message", **item})
         added["id"] = added.get("id") or self._ids.new("item")
         self._items.append(added)
         self._speaking = False
@@ -91,7 +91,7 @@ class History:
             self.message(message["role"], text)
 
 
-def as_read(item: Mapping[str, Any]) -> Item:
+def history_item_as_read(item: Mapping[str, Any]) -> Item:
     """
     Return an item in the shape that agents read: texts as parts, outputs as text.
 

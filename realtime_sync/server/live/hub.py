@@ -24,7 +24,7 @@ _NO_CLOSE_FRAME: Final = 1006
 _TOO_SLOW: Final = (1013, "reads too slowly")
 
 
-class Hub:
+class SessionHub:
     """
     A session; any thread may use it.
 
@@ -40,7 +40,7 @@ class Hub:
         # Guards the engine and everything below. Only wakers are called under it,
         # which neither wait nor come back.
         self.lock = threading.Lock()
-        self._participants: dict[int, Participant] = {}
+        self._participants: dict[int, HubParticipant] = {}
         self._numbers = 0
         self._recent: deque[tuple[float, Frame]] = deque(maxlen=_KEPT_FRAMES)
 
@@ -61,7 +61,7 @@ class Hub:
             engine = self.engine
             return engine.started and not engine.ended and now >= engine.expires_at
 
-    def join(self, role: str, *, graceful: bool = False) -> Participant:
+    def join(self, role: str, *, graceful: bool = False) -> HubParticipant:
         """
         Return a new participant.
 
@@ -76,7 +76,7 @@ class Hub:
                     code="rate_limit_exceeded",
                 )
             self._numbers += 1
-            added = Participant(self, role, self._numbers, graceful=graceful)
+            added = HubParticipant(self, role, self._numbers, graceful=graceful)
             self._participants[added.number] = added
         return added
 
@@ -109,7 +109,7 @@ class Hub:
             for participant in self._participants.values():
                 participant.wake()
 
-    def opened(self, participant: Participant, now: float) -> None:
+    def opened(self, participant: HubParticipant, now: float) -> None:
         """A connection is there; tell it what has just happened."""
         assert self.lock.locked()
         if participant.role == ATTACHED:
@@ -120,7 +120,7 @@ class Hub:
                 if now - at <= self._replay_seconds:
                     participant.put(frame)
 
-    def closed(self, participant: Participant, now: float) -> None:
+    def closed(self, participant: HubParticipant, now: float) -> None:
         """A connection is gone; with the primary one, the session is."""
         assert self.lock.locked()
         self._participants.pop(participant.number, None)
@@ -132,7 +132,7 @@ class Hub:
         self.spread(now)
 
 
-class Participant:
+class HubParticipant:
     """
     What one connection has of a session; drives like any `SessionEngine`.
 
@@ -144,7 +144,9 @@ class Participant:
         congested: tells whether the connection reads too slowly.
     """
 
-    def __init__(self, hub: Hub, role: str, number: int, *, graceful: bool) -> None:
+    def __init__(
+        self, hub: SessionHub, role: str, number: int, *, graceful: bool
+    ) -> None:
         self.hub = hub
         self.role = role
         self.number = number

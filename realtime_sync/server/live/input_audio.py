@@ -11,7 +11,7 @@ import attrs
 
 from ..engine.context import Job
 from ..engine.input_buffer import InputBuffer
-from ..engine.sound import expand, to_native
+from ..engine.sound import expand_sound, to_native_sound
 from ..engine.turns import Started, TurnDetector, TurnRules
 from .context import LiveContext
 
@@ -41,7 +41,7 @@ class Turn:
     over: bool = True
 
 
-class InputAudio:
+class LiveInputAudio:
     """
     Finds speech in what the client appends and has it written down.
 
@@ -101,7 +101,7 @@ class InputAudio:
 
         def work() -> Iterator[str]:
             if recognizer is not None:
-                yield recognizer.transcribe(expand(audio, form), form.rate)
+                yield recognizer.transcribe(expand_sound(audio, form), form.rate)
 
         def finish(error: Optional[BaseException]) -> None:
             self._jobs.popleft()
@@ -111,7 +111,7 @@ class InputAudio:
                     words="".join(words).strip(),
                     starts_ms=starts_ms,
                     ends_ms=until_ms - pause,
-                    pcm=to_native(audio, form),
+                    pcm=to_native_sound(audio, form),
                     over=over,
                 )
             )

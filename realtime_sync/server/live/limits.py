@@ -43,24 +43,26 @@ _MESSAGE_TOKENS: Final = 4
 """What a message costs beside its text."""
 
 
-def tokens(text: str) -> int:
+def tokens_for_limit(text: str) -> int:
     """Count the tokens of a text, by a rule: there is no tokenizer here."""
     return math.ceil(len(text) / _CHARACTERS)
 
 
-def message_tokens(message: Mapping[str, Any]) -> int:
+def message_tokens_for_limit(message: Mapping[str, Any]) -> int:
     """Count the tokens of a message of the history."""
-    return _MESSAGE_TOKENS + sum(tokens(part["text"]) for part in message["content"])
+    return _MESSAGE_TOKENS + sum(
+        tokens_for_limit(part["text"]) for part in message["content"]
+    )
 
 
-def check_instructions(text: str) -> None:
+def check_instructions_limit(text: str) -> None:
     """
     Hold instructions against their limit.
 
     Raises:
         Refusal: they are longer.
     """
-    if tokens(text) > INSTRUCTIONS_TOKENS:
+    if tokens_for_limit(text) > INSTRUCTIONS_TOKENS:
         raise Refusal(
             f"Instructions must not exceed {INSTRUCTIONS_TOKENS} tokens.",
             code="invalid_value",
@@ -68,14 +70,14 @@ def check_instructions(text: str) -> None:
         )
 
 
-def check_append(text: str) -> None:
+def check_append_limit(text: str) -> None:
     """
     Hold text that is appended to the context against its limit.
 
     Raises:
         Refusal: it is longer.
     """
-    if tokens(text) > APPEND_TOKENS:
+    if tokens_for_limit(text) > APPEND_TOKENS:
         raise Refusal(
             f"Context append text must not exceed {APPEND_TOKENS} tokens.",
             code="invalid_value",
@@ -83,7 +85,7 @@ def check_append(text: str) -> None:
         )
 
 
-def check_history(messages: Sequence[Mapping[str, Any]]) -> None:
+def check_history_limit(messages: Sequence[Mapping[str, Any]]) -> None:
     """
     Hold the history that a session begins with against its limits.
 
@@ -96,7 +98,7 @@ def check_history(messages: Sequence[Mapping[str, Any]]) -> None:
             code="invalid_value",
             param="session.input",
         )
-    if sum(map(message_tokens, messages)) > HISTORY_TOKENS:
+    if sum(map(message_tokens_for_limit, messages)) > HISTORY_TOKENS:
         raise Refusal(
             f"Session input must not exceed {HISTORY_TOKENS} tokens.",
             code="invalid_value",

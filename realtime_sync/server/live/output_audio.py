@@ -9,8 +9,8 @@ from typing import Callable, Optional
 
 import attrs
 
-from ..engine.sound import SoundFormat, compress
-from .fragments import Word, timed_words
+from ..engine.sound import SoundFormat, compress_sound
+from .fragments import Word, timed_fragment_words
 from .limits import FRAME_MS, GRID_MS
 
 _MS_PER_CHARACTER = 60
@@ -35,7 +35,7 @@ class Clip:
     place: int = 0
 
 
-class OutputLine:
+class OutputAudioLine:
     """
     What the model says, on the session's clock.
 
@@ -53,7 +53,7 @@ class OutputLine:
         self._clips: deque[Clip] = deque()
         self._ready = b""
         self._fresh = True
-        self._silence = silence(form, GRID_MS)
+        self._silence = silent_output_audio(form, GRID_MS)
 
     @property
     def busy(self) -> bool:
@@ -69,8 +69,8 @@ class OutputLine:
     def say(self, text: str, audio: bytes) -> None:
         """Say something after all that is to be said already."""
         if text.strip() and not audio:
-            audio = silence(self.form, _MS_PER_CHARACTER * len(text))
-        words = timed_words(text, self.form.milliseconds(len(audio)))
+            audio = silent_output_audio(self.form, _MS_PER_CHARACTER * len(text))
+        words = timed_fragment_words(text, self.form.milliseconds(len(audio)))
         self._clips.append(Clip(audio, deque(words)))
 
     def play(self, audio: bytes, ended: Callable[[], None]) -> None:
@@ -117,7 +117,7 @@ class OutputLine:
         return audio + self._silence[len(audio) :]
 
 
-def silence(form: SoundFormat, milliseconds: int) -> bytes:
+def silent_output_audio(form: SoundFormat, milliseconds: int) -> bytes:
     """Return audio in which nothing is heard."""
     samples = form.rate * milliseconds // 1000
-    return compress(bytes(2 * samples), form)
+    return compress_sound(bytes(2 * samples), form)

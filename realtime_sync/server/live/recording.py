@@ -14,7 +14,7 @@ MOST_BYTES: Final = 64 << 20
 """Of both sides together: about eleven minutes."""
 
 
-class Recording:
+class LiveSessionRecording:
     """
     What was heard and said, 16-bit PCM at 24 kHz.
 

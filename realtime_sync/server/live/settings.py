@@ -9,7 +9,7 @@ from typing import Any, Mapping, Optional
 
 from ..engine.refusal import Refusal
 from ..engine.sound import PCM, PCMA, PCMU, SoundFormat
-from .limits import check_history, check_instructions
+from .limits import check_history_limit, check_instructions_limit
 
 _NOT_LIVE = ("gpt-realtime", "gpt-4", "gpt-audio", "whisper")
 _DEFAULT_FORMAT = {"type": "audio/pcm", "rate": 24_000}
@@ -41,15 +41,15 @@ class LiveSettings:
         # What makes a session pause is not told.
         fields.pop("wake_policy", None)
         self.idle_seconds: Optional[int] = fields.pop("idle_timeout_s", None)
-        check_model(fields["model"])
-        check_instructions(fields.get("instructions", ""))
-        check_history(fields.setdefault("input", []))
+        check_model_setting(fields["model"])
+        check_instructions_limit(fields.get("instructions", ""))
+        check_history_limit(fields.setdefault("input", []))
         audio = fields.setdefault("audio", {})
         audio.setdefault("output", {}).setdefault("voice", _DEFAULT_VOICE)
         if not media:
             audio.setdefault("format", dict(_DEFAULT_FORMAT))
         fields.setdefault("delegation", {"type": "client"})
-        _complete(fields["delegation"])
+        _complete_delegation_settings(fields["delegation"])
         self._fields: dict[str, Any] = fields
 
     # -- views -----------------------------------------------------------------
@@ -144,10 +144,10 @@ class LiveSettings:
         delegation = self._fields["delegation"]
         for name, value in patch.items():
             if isinstance(value, dict):
-                delegation[name].update(_given(value))
+                delegation[name].update(_given_settings(value))
             elif value is not None:
                 delegation[name] = value
-        _complete(delegation)
+        _complete_delegation_settings(delegation)
 
     def fork(
         self, overrides: Mapping[str, Any], *, media: bool = False
@@ -175,7 +175,7 @@ class LiveSettings:
         return forked
 
 
-def check_model(model: str) -> None:
+def check_model_setting(model: str) -> None:
     """
     Refuse models that are known to speak another protocol.
 
@@ -190,11 +190,11 @@ def check_model(model: str) -> None:
         )
 
 
-def _given(patch: Mapping[str, Any]) -> dict[str, Any]:
+def _given_settings(patch: Mapping[str, Any]) -> dict[str, Any]:
     return {k: copy.deepcopy(v) for k, v in patch.items() if v is not None}
 
 
-def _complete(delegation: dict[str, Any]) -> None:
+def _complete_delegation_settings(delegation: dict[str, Any]) -> None:
     """Fill in the defaults that are shown, and drop what is never shown."""
     backend = delegation.get("responses")
     if backend is None:

@@ -32,7 +32,7 @@ _DELAY = nullable(integer(0, 60_000))
 _ANY_OBJECT: Rule = mapping
 
 
-def _one_part(*kinds: Optional[str]) -> Rule:
+def _one_part_shape(*kinds: Optional[str]) -> Rule:
     """Accept an array of exactly one part of text, of one of the *kinds*."""
     part = record({"type": one_of(*filter(None, kinds)), "text": _TEXT})
 
@@ -50,14 +50,14 @@ def _one_part(*kinds: Optional[str]) -> Rule:
     return rule
 
 
-def _message(*kinds: str) -> Rule:
+def _message_shape(*kinds: str) -> Rule:
     return record(
         {
             "type": one_of("message"),
             "role": _TEXT,
             "id": _ID,
             "status": one_of("completed", "incomplete"),
-            "content": _one_part(*kinds),
+            "content": _one_part_shape(*kinds),
         },
         required=("content",),
     )
@@ -67,16 +67,16 @@ _INPUT = array(
     tagged(
         "role",
         {
-            "developer": _message("input_text"),
-            "user": _message("input_text"),
-            "assistant": _message("text", "output_text"),
+            "developer": _message_shape("input_text"),
+            "user": _message_shape("input_text"),
+            "assistant": _message_shape("text", "output_text"),
         },
     )
 )
 _RATE = {"audio/pcm": (16_000, 24_000), "audio/pcmu": (8_000,), "audio/pcma": (8_000,)}
 
 
-def _format(name: str, rates: tuple[int, ...]) -> Rule:
+def _format_shape(name: str, rates: tuple[int, ...]) -> Rule:
     def rate(value: Any, path: str) -> None:
         integer()(value, path)
         if value not in rates:
@@ -90,7 +90,9 @@ def _format(name: str, rates: tuple[int, ...]) -> Rule:
     return record({"type": one_of(name), "rate": rate}, required=("type", "rate"))
 
 
-_FORMAT = tagged("type", {name: _format(name, rates) for name, rates in _RATE.items()})
+_FORMAT = tagged(
+    "type", {name: _format_shape(name, rates) for name, rates in _RATE.items()}
+)
 _VOICE = either("a string", (str, _NAME), (dict, record({"id": _NAME})))
 _OUTPUT = record({"voice": _VOICE})
 AUDIO = record({"format": _FORMAT, "output": _OUTPUT})
@@ -149,19 +151,19 @@ _TOOLS = array(
 )
 
 
-def _chosen(*named: str) -> Rule:
+def _tool_choice_shape(*named: str) -> Rule:
     """Accept the choice of a tool, with what names it."""
     return record({"type": anything, **dict.fromkeys(named, _NAME)}, required=named)
 
 
 _ONE_TOOL = {
-    "function": _chosen("name"),
-    "custom": _chosen("name"),
-    "mcp": _chosen("name", "server_label"),
+    "function": _tool_choice_shape("name"),
+    "custom": _tool_choice_shape("name"),
+    "mcp": _tool_choice_shape("name", "server_label"),
     **dict.fromkeys(
         "file_search web_search web_search_preview image_generation computer "
         "code_interpreter programmatic_tool_calling shell apply_patch".split(),
-        _chosen(),
+        _tool_choice_shape(),
     ),
 }
 _ALLOWED = record(
@@ -247,7 +249,7 @@ _QUESTIONS = array(
 _DECISIONS: Mapping[str, Rule] = {"model": _NAME, "questions": _QUESTIONS}
 
 
-def _delegation(*, starts: bool) -> Rule:
+def _delegation_shape(*, starts: bool) -> Rule:
     """Accept a delegation; what has a model must name it when a session starts."""
     common = {"type": anything, "acknowledgement_delay_ms": _DELAY}
     responses = record(_RESPONSES, required=("model",) if starts else ())
@@ -270,7 +272,7 @@ def _delegation(*, starts: bool) -> Rule:
     )
 
 
-def _triggers(value: Any, path: str) -> None:
+def _triggers_shape(value: Any, path: str) -> None:
     """Accept triggers, at most one for each event."""
     trigger = record(
         {
@@ -296,7 +298,7 @@ _EVENTS = 256
 """In a list of a page's permissions."""
 
 
-def _permitted(event: Rule) -> Rule:
+def _permitted_shape(event: Rule) -> Rule:
     def rule(value: Any, path: str) -> None:
         array(event)(value, path)
         if len(value) > _EVENTS:
@@ -313,8 +315,8 @@ _CLIENT = record(
     {
         "data_channel": record(
             {
-                "allowed_client_events": _permitted(_NAME),
-                "allowed_server_events": _permitted(
+                "allowed_client_events": _permitted_shape(_NAME),
+                "allowed_server_events": _permitted_shape(
                     record(
                         {"type": _NAME, "response_event": nullable(_NAME)},
                         required=("type",),
@@ -330,8 +332,8 @@ _SESSION: Mapping[str, Rule] = {
     "instructions": _OPTIONAL_TEXT,
     "input": nullable(_INPUT),
     "audio": nullable(AUDIO),
-    "delegation": _delegation(starts=True),
-    "triggers": nullable(_triggers),
+    "delegation": _delegation_shape(starts=True),
+    "triggers": nullable(_triggers_shape),
     "store": nullable(boolean),
     "client": nullable(_CLIENT),
     "safety_identifier": nullable(text(64)),
@@ -374,7 +376,10 @@ _FORK: Mapping[str, Rule] = {
 MEDIA_FORK = record(_FORK)
 FORK = record({**_FORK, "audio": nullable(record({"format": _FORMAT}))})
 UPDATE = record(
-    {"delegation": _delegation(starts=False), "triggers": nullable(_triggers)}
+    {
+        "delegation": _delegation_shape(starts=False),
+        "triggers": nullable(_triggers_shape),
+    }
 )
 
 _BACKEND_OUTPUT = record(
@@ -415,7 +420,7 @@ _SPOKEN = either(
 )
 
 
-def _said(content: Rule) -> Rule:
+def _said_shape(content: Rule) -> Rule:
     return record(
         {
             "type": anything,
@@ -432,8 +437,8 @@ def _said(content: Rule) -> Rule:
 _MESSAGE = tagged(
     "role",
     {
-        **dict.fromkeys(("user", "developer", "system"), _said(_WORDS)),
-        "assistant": _said(_SPOKEN),
+        **dict.fromkeys(("user", "developer", "system"), _said_shape(_WORDS)),
+        "assistant": _said_shape(_SPOKEN),
     },
 )
 _CALL: Mapping[str, Rule] = {
@@ -472,33 +477,33 @@ BACKEND_ITEM = tagged(
 DECISION_ITEM = tagged("type", _ITEMS, default="message")
 
 
-def _command(*required: str, **fields: Rule) -> Rule:
+def _command_shape(*required: str, **fields: Rule) -> Rule:
     return record(
         {"type": anything, "event_id": nullable(_ID), **fields}, required=required
     )
 
 
-_APPEND = _command(
+_APPEND = _command_shape(
     "content", "delegation_id", content=_TEXT, delegation_id=nullable(_ID)
 )
-_AUDIO = _command("audio", audio=_TEXT)
+_AUDIO = _command_shape("audio", audio=_TEXT)
 DTMF_KEYS = tuple("0123456789ABCD*#")
 COMMANDS: Mapping[str, Rule] = {
-    "session.start": _command("session", session=mapping),
-    "session.update": _command("session", session=UPDATE),
-    "session.close": _command(),
+    "session.start": _command_shape("session", session=mapping),
+    "session.update": _command_shape("session", session=UPDATE),
+    "session.close": _command_shape(),
     "session.input_audio.append": _AUDIO,
-    "session.input_audio.mute": _command(),
-    "session.input_audio.unmute": _command(),
+    "session.input_audio.mute": _command_shape(),
+    "session.input_audio.unmute": _command_shape(),
     "session.output_audio.fixture.play": _AUDIO,
     "session.instructions.append": _APPEND,
     "session.thinking.append": _APPEND,
     "session.commentary.append": _APPEND,
-    "response.item.create": _command("item", item=BACKEND_ITEM),
-    "response.create": _command(),
-    "decision.create": _command("event_id"),
-    "decision.item.create": _command("item", item=DECISION_ITEM),
-    "decision.item.delete": _command("item_id", item_id=_ID),
-    "transport.dtmf.send": _command("event", event=one_of(*DTMF_KEYS)),
+    "response.item.create": _command_shape("item", item=BACKEND_ITEM),
+    "response.create": _command_shape(),
+    "decision.create": _command_shape("event_id"),
+    "decision.item.create": _command_shape("item", item=DECISION_ITEM),
+    "decision.item.delete": _command_shape("item_id", item_id=_ID),
+    "transport.dtmf.send": _command_shape("event", event=one_of(*DTMF_KEYS)),
 }
 """Every command; the session of a start is looked at by the role of its socket."""

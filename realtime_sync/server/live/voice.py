@@ -8,23 +8,32 @@ from typing import Any, Iterator, Mapping, Optional, Sequence
 
 import attrs
 
-from ..agents.base import Call, Delegate, Failure, Piece, Prompt, Say, item_text, pieces
+from ..agents.base import (
+    Call,
+    Delegate,
+    Failure,
+    Piece,
+    Prompt,
+    Say,
+    agent_pieces,
+    item_text,
+)
 from ..engine.context import Job
 from ..engine.refusal import Refusal
-from ..engine.responses import spoken
+from ..engine.responses import spoken_for_response
 from .appends import Appends
-from .backend import Backend, Run
+from .backend import BackendRun, LiveEngineBackend
 from .context import LiveContext
-from .decisions import Decisions
-from .fragments import on_grid, timed_words
-from .history import History
+from .decisions import LiveDecisions
+from .fragments import fragments_on_grid, timed_fragment_words
+from .history import LiveHistory
 from .input_audio import Turn
-from .limits import GRID_MS, KEPT_CALLS, SPEECH_MS, tokens
-from .output_audio import OutputLine
+from .limits import GRID_MS, KEPT_CALLS, SPEECH_MS, tokens_for_limit
+from .output_audio import OutputAudioLine
 
 
 @attrs.define(eq=False)
-class Thought:
+class VoiceThought:
     """
     One answer of the agent, while it comes.
 
@@ -38,7 +47,7 @@ class Thought:
     """
 
     offset_ms: int
-    run: Optional[Run] = None
+    run: Optional[BackendRun] = None
     handed_on: bool = False
     text: list[Say] = attrs.field(factory=list)
     obsolete: bool = False
@@ -67,15 +76,15 @@ class LiveVoice:
         history: what was said before.
     """
 
-    def __init__(self, context: LiveContext, history: History) -> None:
+    def __init__(self, context: LiveContext, history: LiveHistory) -> None:
         self._context = context
         self.history = history
         self.appends = Appends(context)
-        self.backend = Backend(context)
-        self.decisions = Decisions(context, self._decision_prompt)
-        self.line = OutputLine(context.settings.form, self._told)
-        self._thought: Optional[Thought] = None
-        self._work: Optional[Thought] = None
+        self.backend = LiveEngineBackend(context)
+        self.decisions = LiveDecisions(context, self._decision_prompt)
+        self.line = OutputAudioLine(context.settings.form, self._told)
+        self._thought: Optional[VoiceThought] = None
+        self._work: Optional[VoiceThought] = None
         self._speaking: list[Job] = []
         self._acknowledgements: list[Acknowledgement] = []
         self._delegations: dict[str, int] = {}
@@ -108,9 +117,9 @@ class LiveVoice:
             if unanswered is not None:
                 self._think(unanswered)
             return
-        words = timed_words(turn.words, turn.ends_ms - turn.starts_ms)
+        words = timed_fragment_words(turn.words, turn.ends_ms - turn.starts_ms)
         offset = int(turn.starts_ms) // GRID_MS * GRID_MS
-        for offset, text in on_grid(words, turn.starts_ms):
+        for offset, text in fragments_on_grid(words, turn.starts_ms):
             self._transcribed("input", text, offset)
         self.history.heard(turn.words, turn.pcm)
         if turn.over:
@@ -173,7 +182,7 @@ class LiveVoice:
         queued = self.backend.take()
         for item in queued:
             self.history.add(item)
-        self._work = Thought(
+        self._work = VoiceThought(
             self._context.clock_ms,
             handed_on=True,
             obsolete=self._deferred_ms is not None,
@@ -191,7 +200,7 @@ class LiveVoice:
         agent, prompt, form = self._context.agent, self._prompt(), self.line.form
 
         def work() -> Iterator[Say]:
-            yield from spoken(Say(text), prompt, agent.synthesizer, form)
+            yield from spoken_for_response(Say(text), prompt, agent.synthesizer, form)
 
         def finish(error: Optional[BaseException]) -> None:
             self._speaking.remove(job)
@@ -220,16 +229,18 @@ class LiveVoice:
         """Ask the agent for an answer to what was said."""
         if self._thought is not None:
             self._thought.drop()
-        self._thought = Thought(offset_ms)
+        self._thought = VoiceThought(offset_ms)
         self._ask(self._thought)
 
-    def _ask(self, thought: Thought) -> None:
+    def _ask(self, thought: VoiceThought) -> None:
         agent, prompt, form = self._context.agent, self._prompt(), self.line.form
 
         def work() -> Iterator[Piece]:
-            for piece in pieces(agent.reply(prompt)):
+            for piece in agent_pieces(agent.reply(prompt)):
                 if isinstance(piece, Say):
-                    yield from spoken(piece, prompt, agent.synthesizer, form)
+                    yield from spoken_for_response(
+                        piece, prompt, agent.synthesizer, form
+                    )
                 else:
                     yield piece
 
@@ -240,7 +251,7 @@ class LiveVoice:
             lambda error: self._end(thought, error),
         )
 
-    def _piece(self, thought: Thought, piece: Piece) -> None:
+    def _piece(self, thought: VoiceThought, piece: Piece) -> None:
         if not isinstance(piece, Say) and not thought.handed_on:
             self._delegate(thought, piece)
         run = thought.run
@@ -253,7 +264,7 @@ class LiveVoice:
         elif isinstance(piece, Call) and run is not None:
             self.history.add(self.backend.call(piece))
 
-    def _delegate(self, thought: Thought, piece: Piece) -> None:
+    def _delegate(self, thought: VoiceThought, piece: Piece) -> None:
         """Hand the rest of a thought on, to whom the session says."""
         thought.handed_on = True
         target = self._context.settings.target
@@ -281,7 +292,7 @@ class LiveVoice:
             acknowledgement = Acknowledgement(piece.acknowledgement, due)
             self._acknowledgements.append(acknowledgement)
 
-    def _to_backend(self, thought: Thought) -> None:
+    def _to_backend(self, thought: VoiceThought) -> None:
         if self.backend.busy:
             # One work at a time: this one is asked for again when that is done,
             # whose result nobody wants to hear any more.
@@ -300,13 +311,13 @@ class LiveVoice:
             input_tokens=self._read_tokens(),
         )
 
-    def _end(self, thought: Thought, error: Optional[BaseException]) -> None:
+    def _end(self, thought: VoiceThought, error: Optional[BaseException]) -> None:
         if thought is self._thought:
             self._thought = None
         if thought.run is None:
             if error is not None:
                 self._silenced(error)
-                self._context.emit_refusal(_failure(error))
+                self._context.emit_refusal(_live_voice_failure(error))
             return
         self._work = None
         calls = bool(self.backend.open_calls)
@@ -376,15 +387,15 @@ class LiveVoice:
         return "\n".join(filter(None, given))
 
     def _read_tokens(self) -> int:
-        said = sum(tokens(item_text(item)) for item in self.history.items)
-        return said + tokens(self._instructions())
+        said = sum(tokens_for_limit(item_text(item)) for item in self.history.items)
+        return said + tokens_for_limit(self._instructions())
 
     def context_tokens(self) -> int:
         """Count what the model's context holds, ten tokens a second of audio."""
         return self._read_tokens() + self._context.clock_ms // 100
 
 
-def _failure(error: BaseException) -> Refusal:
+def _live_voice_failure(error: BaseException) -> Refusal:
     if isinstance(error, Failure):
         return Refusal(error.message, code=error.code, type=error.type)
     return Refusal(

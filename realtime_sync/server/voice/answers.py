@@ -15,8 +15,14 @@ from typing import Final, Optional
 
 import attrs
 
-from .numerals import Number, find_number, find_numbers, in_words, ordinal
-from .request import Request, as_sentence
+from .numerals import (
+    Number,
+    find_numeral,
+    find_numerals,
+    numeral_in_words,
+    ordinal_numeral,
+)
+from .request import VoiceRequest, request_as_sentence
 
 
 @attrs.frozen(kw_only=True)
@@ -35,7 +41,7 @@ class Situation:
     last_answer: str = ""
 
 
-Rule = Callable[[Request, Situation], Optional[str]]
+Rule = Callable[[VoiceRequest, Situation], Optional[str]]
 
 _CAPITALS: Final[Mapping[str, str]] = dict(
     pair.split(":")
@@ -110,7 +116,7 @@ _REWRITES: Final = (
 """Ways to ask for a sum, and the same with a word between two numbers."""
 
 
-def _power(left: Number, right: Number) -> Number:
+def _answer_power(left: Number, right: Number) -> Number:
     result = left ** right if abs(left) <= 10**6 and abs(right) <= 40 else None
     if not isinstance(result, (int, float)):
         raise OverflowError  # Too large, or not real.
@@ -125,19 +131,19 @@ _OPERATIONS: Final[Mapping[str, _Operation]] = {
     "less": (1, operator.sub),
     "times": (2, operator.mul),
     "over": (2, operator.truediv),
-    "power": (3, _power),
+    "power": (3, _answer_power),
 }
 """Words between numbers: how tightly they bind, and what they do."""
 
 
-def do_sum(request: Request, situation: Situation) -> Optional[str]:
+def answer_sum(request: VoiceRequest, situation: Situation) -> Optional[str]:
     """The answer to a sum, such as "what is seven times eight plus two"."""
     said = request.plain
     for pattern, infix in _REWRITES:
         said = re.sub(pattern, infix, said)
     words = said.split()
     try:
-        results = (_value_from(words, start) for start in range(len(words)))
+        results = (_answer_value_from(words, start) for start in range(len(words)))
         result = next((each for each in results if each is not None), None)
     except ZeroDivisionError:
         return "Nothing can be divided by zero."
@@ -149,12 +155,12 @@ def do_sum(request: Request, situation: Situation) -> Optional[str]:
         return "That is more than a million million."
     rounded = round(result, 4)
     whole = int(rounded) if rounded == int(rounded) else rounded
-    return f"The answer is {in_words(whole)}."
+    return f"The answer is {numeral_in_words(whole)}."
 
 
-def _value_from(words: list[str], start: int) -> Optional[Number]:
+def _answer_value_from(words: list[str], start: int) -> Optional[Number]:
     """The value of numbers joined by operations, from a word on; None for none."""
-    found = find_number(words, start)
+    found = find_numeral(words, start)
     if found is None:
         return None
     values: list[Number] = [found.value]
@@ -167,7 +173,7 @@ def _value_from(words: list[str], start: int) -> Optional[Number]:
 
     place = found.end
     while place < len(words) and words[place] in _OPERATIONS:
-        following = find_number(words, place + 1)
+        following = find_numeral(words, place + 1)
         if following is None:
             break
         settle(_OPERATIONS[words[place]][0])
@@ -179,7 +185,7 @@ def _value_from(words: list[str], start: int) -> Optional[Number]:
     return values[0] if joined else None
 
 
-def name_capital(request: Request, situation: Situation) -> Optional[str]:
+def answer_capital(request: VoiceRequest, situation: Situation) -> Optional[str]:
     """The capital of the country named, or the country of the city named."""
     if not request.has("capital", "capitals"):
         return None
@@ -193,14 +199,14 @@ def name_capital(request: Request, situation: Situation) -> Optional[str]:
     return f"I do not know the capital of {unknown[1].title()}." if unknown else None
 
 
-def remember_name(request: Request, situation: Situation) -> Optional[str]:
+def answer_name(request: VoiceRequest, situation: Situation) -> Optional[str]:
     """Take down the user's name, and give it back."""
     introduced = _NAME.search(request.plain)
     if introduced:
         return f"Nice to meet you, {introduced[1].title()}."
     if not request.has("what is my name", "who am i", "know my name"):
         return None
-    names = [_NAME.search(Request.of(said).plain) for said in situation.user_said]
+    names = [_NAME.search(VoiceRequest.of(said).plain) for said in situation.user_said]
     last = next((name for name in reversed(names) if name), None)
     return (
         f"Your name is {last[1].title()}."
@@ -209,7 +215,7 @@ def remember_name(request: Request, situation: Situation) -> Optional[str]:
     )
 
 
-def repeat_after(request: Request, situation: Situation) -> Optional[str]:
+def answer_repeated(request: VoiceRequest, situation: Situation) -> Optional[str]:
     """Say what is asked to be said, or what was said last."""
     if request.has("say that again", "repeat that", "repeat yourself"):
         return situation.last_answer or "I have not said anything yet."
@@ -220,19 +226,21 @@ def repeat_after(request: Request, situation: Situation) -> Optional[str]:
     if not request.core.startswith(("repeat ", "say ")):
         return None
     wanted = _REPEAT.search(request.text)
-    return as_sentence(wanted[1]) if wanted else None
+    return request_as_sentence(wanted[1]) if wanted else None
 
 
-def spell_or_count(request: Request, situation: Situation) -> Optional[str]:
+def answer_spelled_or_counted(
+    request: VoiceRequest, situation: Situation
+) -> Optional[str]:
     """Spell a word, count its letters, or count between two numbers."""
     if counted := _LETTERS.search(request.core):
-        return f"The word {counted[1]} has {in_words(len(counted[1]))} letters."
+        return f"The word {counted[1]} has {numeral_in_words(len(counted[1]))} letters."
     if asked := _SPELL.search(request.core):
         letters = [letter.upper() for letter in asked[1] if letter.isalpha()]
         return f"{asked[1].title()} is spelled {', '.join(letters)}."
     if not request.has("count"):
         return None
-    bounds = [int(number) for number in find_numbers(request.words)]
+    bounds = [int(number) for number in find_numerals(request.words)]
     if not bounds:
         return "How far shall I count?"
     first, last = (bounds[0], bounds[1]) if len(bounds) > 1 else (1, bounds[0])
@@ -241,27 +249,29 @@ def spell_or_count(request: Request, situation: Situation) -> Optional[str]:
     if abs(last - first) >= 100:
         return "I count one hundred numbers at most."
     step = 1 if first <= last else -1
-    return as_sentence(", ".join(in_words(n) for n in range(first, last + step, step)))
+    return request_as_sentence(
+        ", ".join(numeral_in_words(n) for n in range(first, last + step, step))
+    )
 
 
-def tell_time(request: Request, situation: Situation) -> Optional[str]:
+def answer_time(request: VoiceRequest, situation: Situation) -> Optional[str]:
     """The time of day, the date, the month, the year."""
     now = situation.now
     if request.has("what time", "the time", "time is it"):
         part = ("morning", "afternoon", "evening")[(now.hour >= 12) + (now.hour >= 18)]
-        minute = f"{'oh ' if now.minute < 10 else ''}{in_words(now.minute)}"
-        hour = in_words(now.hour % 12 or 12)
+        minute = f"{'oh ' if now.minute < 10 else ''}{numeral_in_words(now.minute)}"
+        hour = numeral_in_words(now.hour % 12 or 12)
         return f"It is {hour} {minute if now.minute else _OCLOCK} in the {part}."
     if request.has("date", "day is it", "day is today", "what day"):
-        return f"Today is {now:%A}, the {ordinal(now.day)} of {now:%B}."
+        return f"Today is {now:%A}, the {ordinal_numeral(now.day)} of {now:%B}."
     if request.has("what month", "which month"):
         return f"It is {now:%B}."
     if request.has("what year", "which year"):
-        return f"It is {in_words(now.year)}."
+        return f"It is {numeral_in_words(now.year)}."
     return None
 
 
-def small_talk(request: Request, situation: Situation) -> Optional[str]:
+def answer_small_talk(request: VoiceRequest, situation: Situation) -> Optional[str]:
     """Fixed answers to what people say to a voice agent."""
     for phrases, answer in _TALK:
         if request.has(*phrases.split("|")):
@@ -271,12 +281,12 @@ def small_talk(request: Request, situation: Situation) -> Optional[str]:
 
 
 RULES: Final[tuple[Rule, ...]] = (
-    repeat_after,
-    spell_or_count,
-    remember_name,
-    name_capital,
-    do_sum,
-    tell_time,
-    small_talk,
+    answer_repeated,
+    answer_spelled_or_counted,
+    answer_name,
+    answer_capital,
+    answer_sum,
+    answer_time,
+    answer_small_talk,
 )
 """Asked in this order; the first that answers is the one."""

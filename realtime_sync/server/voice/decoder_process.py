@@ -59,7 +59,7 @@ class DecoderProcess:
             stdout=subprocess.PIPE,
         )
         self._owner = os.getpid()
-        self.close = weakref.finalize(self, _stop, self._process)
+        self.close = weakref.finalize(self, _stop_decoder, self._process)
 
     @property
     def usable(self) -> bool:
@@ -79,10 +79,10 @@ class DecoderProcess:
         source, sink = self._process.stdout, self._process.stdin
         assert source is not None and sink is not None
         try:
-            _send(sink, pcm)
+            _send_to_decoder(sink, pcm)
         except (OSError, ValueError) as error:
             raise DecoderStopped from error
-        words = _receive(source)
+        words = _receive_of_decoder(source)
         if words is None:
             raise DecoderStopped
         return words.decode()
@@ -95,11 +95,11 @@ def serve_decoder() -> None:
     # Ctrl-C is for the program that started this one, whose end ends it too.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     decoder = Decoder(loglevel="FATAL", **SETTINGS)
-    while (pcm := _receive(sys.stdin.buffer)) is not None:
-        _send(sys.stdout.buffer, _decode(decoder, pcm).encode())
+    while (pcm := _receive_of_decoder(sys.stdin.buffer)) is not None:
+        _send_to_decoder(sys.stdout.buffer, _decode_in_process(decoder, pcm).encode())
 
 
-def _decode(decoder: Decoder, pcm: bytes) -> str:
+def _decode_in_process(decoder: Decoder, pcm: bytes) -> str:
     decoder.start_utt()
     decoder.process_raw(pcm, full_utt=True)
     decoder.end_utt()
@@ -107,13 +107,13 @@ def _decode(decoder: Decoder, pcm: bytes) -> str:
     return str(best.hypstr) if best else ""
 
 
-def _send(sink: IO[bytes], message: bytes) -> None:
+def _send_to_decoder(sink: IO[bytes], message: bytes) -> None:
     sink.write(_LENGTH.pack(len(message)))
     sink.write(message)
     sink.flush()
 
 
-def _receive(source: IO[bytes]) -> Optional[bytes]:
+def _receive_of_decoder(source: IO[bytes]) -> Optional[bytes]:
     head = source.read(_LENGTH.size)
     if len(head) < _LENGTH.size:
         return None
@@ -122,18 +122,18 @@ def _receive(source: IO[bytes]) -> Optional[bytes]:
     return message if len(message) == size else None
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop_decoder(process: subprocess.Popen[bytes]) -> None:
     # Output stays open until the process has ended: a thread may be reading it.
-    _close(process.stdin)
+    _close_decoder_stream(process.stdin)
     try:
         process.wait(_GRACE_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    _close(process.stdout)
+    _close_decoder_stream(process.stdout)
 
 
-def _close(stream: Optional[IO[bytes]]) -> None:
+def _close_decoder_stream(stream: Optional[IO[bytes]]) -> None:
     try:
         if stream is not None:
             stream.close()

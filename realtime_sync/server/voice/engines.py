@@ -26,7 +26,7 @@ def default_recognizer() -> Recognizer:
         ConfigurationError: the ``demo`` extra is not installed.
     """
     with _loading:
-        return _recognizer()
+        return _recognizer_engine()
 
 
 def default_synthesizer() -> Synthesizer:
@@ -39,7 +39,7 @@ def default_synthesizer() -> Synthesizer:
         ConfigurationError: the ``demo`` extra is not installed.
     """
     with _loading:
-        return _synthesizer()
+        return _synthesizer_engine()
 
 
 def default_activity() -> VoiceActivity:
@@ -51,27 +51,27 @@ def default_activity() -> VoiceActivity:
     Raises:
         ConfigurationError: the ``demo`` extra is not installed.
     """
-    with _needs_extra("voice activity detection"):
+    with _engine_needs_extra("voice activity detection"):
         from .activity import SileroActivity
     return SileroActivity()
 
 
 @lru_cache(maxsize=1)
-def _recognizer() -> Recognizer:
-    with _needs_extra("speech recognition"):
+def _recognizer_engine() -> Recognizer:
+    with _engine_needs_extra("speech recognition"):
         from .recognizer import SphinxRecognizer
     return SphinxRecognizer()
 
 
 @lru_cache(maxsize=1)
-def _synthesizer() -> Synthesizer:
-    with _needs_extra("speech synthesis"):
+def _synthesizer_engine() -> Synthesizer:
+    with _engine_needs_extra("speech synthesis"):
         from .synthesizer import HibariSynthesizer
     return HibariSynthesizer()
 
 
 @contextmanager
-def _needs_extra(purpose: str) -> Iterator[None]:
+def _engine_needs_extra(purpose: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:

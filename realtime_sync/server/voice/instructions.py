@@ -49,17 +49,17 @@ def spoken_instructions(
     if quoted:
         return " ".join(quoted)
     steps = [step.strip(" .;") for step in _STEPS.split(instructions)]
-    return " ".join(_step(step, answer) for step in steps if step)
+    return " ".join(_step_of_instructions(step, answer) for step in steps if step)
 
 
-def _step(step: str, answer: Callable[[str], Optional[str]]) -> str:
+def _step_of_instructions(step: str, answer: Callable[[str], Optional[str]]) -> str:
     for pattern, words in _ACTS:
         found = pattern.search(step)
         if found:
             about = next((group for group in found.groups() if group), "")
-            return _capital(words.format(about.strip(" .!?")))
-    return answer(step) or _capital(f"{step}.")
+            return _capital_of_instructions(words.format(about.strip(" .!?")))
+    return answer(step) or _capital_of_instructions(f"{step}.")
 
 
-def _capital(words: str) -> str:
+def _capital_of_instructions(words: str) -> str:
     return words[:1].upper() + words[1:]

@@ -36,7 +36,7 @@ class Found(NamedTuple):
     end: int
 
 
-def in_words(value: Number) -> str:
+def numeral_in_words(value: Number) -> str:
     """
     The number in words, without hyphens and without "and".
 
@@ -44,17 +44,17 @@ def in_words(value: Number) -> str:
     a million million on are left in digits.
     """
     if value < 0:
-        return f"minus {in_words(-value)}"
-    whole, _, decimals = _decimal(value).partition(".")
-    words = _whole_in_words(int(whole))
+        return f"minus {numeral_in_words(-value)}"
+    whole, _, decimals = _decimal_numeral(value).partition(".")
+    words = _whole_numeral_in_words(int(whole))
     if not decimals:
         return words
     return f"{words} point {' '.join(_SMALL[int(digit)] for digit in decimals)}"
 
 
-def ordinal(value: int) -> str:
+def ordinal_numeral(value: int) -> str:
     """The ordinal number in words: 21 is "twenty first"."""
-    *before, last = in_words(value).split()
+    *before, last = numeral_in_words(value).split()
     if last in _IRREGULAR_ORDINALS:
         last = _IRREGULAR_ORDINALS[last]
     elif last.endswith("y"):
@@ -64,26 +64,26 @@ def ordinal(value: int) -> str:
     return " ".join([*before, last])
 
 
-def find_number(words: Sequence[str], start: int = 0) -> Optional[Found]:
+def find_numeral(words: Sequence[str], start: int = 0) -> Optional[Found]:
     """
     The number whose words begin at ``start``, or None.
 
     Words are lower case; digits and "a hundred" are understood too.
     """
     negative = start < len(words) and words[start] in ("minus", "negative")
-    found = _whole_number(words, start + negative)
+    found = _whole_numeral(words, start + negative)
     if found is None:
         return None
-    found = _with_decimals(words, found)
+    found = _numeral_with_decimals(words, found)
     return Found(-found.value, found.end) if negative else found
 
 
-def find_numbers(words: Sequence[str]) -> list[Number]:
+def find_numerals(words: Sequence[str]) -> list[Number]:
     """Every number in the words, in their order."""
     numbers: list[Number] = []
     place = 0
     while place < len(words):
-        found = find_number(words, place)
+        found = find_numeral(words, place)
         if found is None:
             place += 1
         else:
@@ -92,34 +92,34 @@ def find_numbers(words: Sequence[str]) -> list[Number]:
     return numbers
 
 
-def _decimal(value: Number) -> str:
+def _decimal_numeral(value: Number) -> str:
     if isinstance(value, int):
         return str(value)
     return f"{value:.4f}".rstrip("0").rstrip(".")
 
 
-def _whole_in_words(value: int) -> str:
+def _whole_numeral_in_words(value: int) -> str:
     if value >= 10**12:
         return str(value)
     for size, name in (*_SCALES, (100, "hundred")):
         if value >= size:
             count, rest = divmod(value, size)
-            words = f"{_whole_in_words(count)} {name}"
-            return f"{words} {_whole_in_words(rest)}" if rest else words
+            words = f"{_whole_numeral_in_words(count)} {name}"
+            return f"{words} {_whole_numeral_in_words(rest)}" if rest else words
     if value < 20:
         return _SMALL[value]
     tens, rest = divmod(value, 10)
     return f"{_TENS[tens - 2]} {_SMALL[rest]}" if rest else _TENS[tens - 2]
 
 
-def _whole_number(words: Sequence[str], start: int) -> Optional[Found]:
+def _whole_numeral(words: Sequence[str], start: int) -> Optional[Found]:
     if start < len(words) and words[start].isdecimal():
         return Found(int(words[start]), start + 1)
     total, group, place = 0, -1, start
     while place < len(words):
         word = words[place]
         if word in _UNITS:
-            if group >= 0 and not _continues(group, _UNITS[word]):
+            if group >= 0 and not _continues_numeral(group, _UNITS[word]):
                 break
             group = max(group, 0) + _UNITS[word]
         elif word in _MULTIPLES:
@@ -138,13 +138,13 @@ def _whole_number(words: Sequence[str], start: int) -> Optional[Found]:
     return Found(total + max(group, 0), place) if place > start else None
 
 
-def _continues(group: int, unit: int) -> bool:
+def _continues_numeral(group: int, unit: int) -> bool:
     """Whether a unit belongs to the number so far: "twenty one", not "one two"."""
     below = group % 100
     return below == 0 or (unit < 10 and below >= 20 and below % 10 == 0)
 
 
-def _with_decimals(words: Sequence[str], found: Found) -> Found:
+def _numeral_with_decimals(words: Sequence[str], found: Found) -> Found:
     if words[found.end : found.end + 1] != ["point"]:
         return found
     after = words[found.end + 1 :]

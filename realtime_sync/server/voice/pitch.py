@@ -24,10 +24,10 @@ def median_pitch(samples: Samples, rate: int) -> Optional[float]:
     Returns:
         The pitch in hertz, from 70 to 400.
     """
-    frames = _loud_frames(samples, int(_FRAME_S * rate), int(_HOP_S * rate))
+    frames = _loud_pitch_frames(samples, int(_FRAME_S * rate), int(_HOP_S * rate))
     if not len(frames):
         return None
-    echoes = _echoes(frames)
+    echoes = _pitch_echoes(frames)
     shortest, longest = rate // _HIGHEST, rate // _LOWEST
     window = echoes[:, shortest : longest + 1]
     strongest = np.argmax(window, axis=1)
@@ -37,7 +37,7 @@ def median_pitch(samples: Samples, rate: int) -> Optional[float]:
     return float(rate / np.median(strongest[clear] + shortest))
 
 
-def _loud_frames(samples: Samples, size: int, hop: int) -> Samples:
+def _loud_pitch_frames(samples: Samples, size: int, hop: int) -> Samples:
     """The frames above a tenth of the loudest one's energy, without their mean."""
     if len(samples) < size:
         return np.empty((0, size), np.float32)
@@ -48,7 +48,7 @@ def _loud_frames(samples: Samples, size: int, hop: int) -> Samples:
     return loud
 
 
-def _echoes(frames: Samples) -> Samples:
+def _pitch_echoes(frames: Samples) -> Samples:
     """
     How alike each frame is to itself, delayed by 0, 1, 2 ... samples.
 

@@ -12,7 +12,7 @@ from realtime_sync.errors import RealtimeError
 
 from .decoder_process import DecoderProcess, DecoderStopped
 from .pitch import median_pitch
-from .samples import Samples, pcm_of, resample, samples_of
+from .samples import Samples, pcm_of_samples, resampled_samples, samples_of_pcm
 
 RATE: Final = 16000
 """Sampling rate that the acoustic model was trained at, in hertz."""
@@ -57,10 +57,10 @@ class SphinxRecognizer:
         Raises:
             RealtimeError: the decoder's process died of this turn, twice.
         """
-        samples = resample(samples_of(pcm), rate, RATE)
+        samples = resampled_samples(samples_of_pcm(pcm), rate, RATE)
         if not (np.abs(samples) > _FAINTEST).any():
             return ""
-        return self._decode(pcm_of(at_usual_height(samples)))
+        return self._decode(pcm_of_samples(voice_for_recognizer(samples)))
 
     def close(self) -> None:
         """Wait for the turns in hand and end the processes; a use starts new ones."""
@@ -88,7 +88,7 @@ class SphinxRecognizer:
             self._idle.put(decoder)
 
 
-def at_usual_height(samples: Samples) -> Samples:
+def voice_for_recognizer(samples: Samples) -> Samples:
     """
     Bring a high voice down towards those that the model was trained on.
 
@@ -99,4 +99,6 @@ def at_usual_height(samples: Samples) -> Samples:
     pitch = median_pitch(samples, RATE)
     if pitch is None or pitch <= _USUAL_PITCH:
         return samples
-    return resample(samples, RATE, RATE * min(pitch / _USUAL_PITCH, _MOST_STRETCHED))
+    return resampled_samples(
+        samples, RATE, RATE * min(pitch / _USUAL_PITCH, _MOST_STRETCHED)
+    )

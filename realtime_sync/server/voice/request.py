@@ -25,7 +25,7 @@ _COURTESY: Final = re.compile(
 
 
 @attrs.frozen
-class Request:
+class VoiceRequest:
     """
     One thing that the user said.
 
@@ -42,9 +42,9 @@ class Request:
     core: str
 
     @classmethod
-    def of(cls, text: str) -> Request:
+    def of(cls, text: str) -> VoiceRequest:
         """Read what was typed or recognised."""
-        words = tuple(normal_words(_with_operators(text)))
+        words = tuple(normal_words(_request_with_operators(text)))
         plain = " ".join(words)
         core = _COURTESY.sub("", plain, count=1).removesuffix(" please")
         return cls(text, words, plain, core or plain)
@@ -54,14 +54,14 @@ class Request:
         return any(f" {phrase} " in f" {self.plain} " for phrase in phrases)
 
 
-def as_sentence(words: str) -> str:
+def request_as_sentence(words: str) -> str:
     """Words with a capital letter and a full stop."""
     words = words.strip()
     ended = words if words[-1:] in (".", "!", "?") else f"{words}."
     return ended[0].upper() + ended[1:]
 
 
-def _with_operators(text: str) -> str:
+def _request_with_operators(text: str) -> str:
     for pattern, words in _OPERATORS:
         text = pattern.sub(words, text)
     return text

@@ -11,7 +11,7 @@ import soxr
 Samples = npt.NDArray[np.float32]
 
 
-def samples_of(pcm: bytes) -> Samples:
+def samples_of_pcm(pcm: bytes) -> Samples:
     """Samples from -1 to 1 of 16-bit little-endian mono; an odd byte is dropped."""
     whole = memoryview(pcm)[: len(pcm) & ~1]
     samples: Samples = np.frombuffer(whole, dtype="<i2").astype(np.float32)
@@ -19,13 +19,13 @@ def samples_of(pcm: bytes) -> Samples:
     return samples
 
 
-def pcm_of(samples: Samples) -> bytes:
+def pcm_of_samples(samples: Samples) -> bytes:
     """16-bit little-endian mono; what lies beyond -1 and 1 is clipped."""
     scaled = np.clip(samples * 32768, -32768, 32767)
     return np.rint(scaled).astype("<i2").tobytes()
 
 
-def resample(samples: Samples, rate: float, to: float) -> Samples:
+def resampled_samples(samples: Samples, rate: float, to: float) -> Samples:
     """The same sound at another sampling rate, in hertz."""
     if rate == to or not len(samples):
         return samples

@@ -9,7 +9,7 @@ from typing import Any, Final, Optional
 import attrs
 from hibari import Hibari
 
-from .samples import pcm_of, resample
+from .samples import pcm_of_samples, resampled_samples
 
 RATE: Final = 24000
 """Sampling rate of the speech, in hertz."""
@@ -39,7 +39,7 @@ VOICES: Final[Mapping[str, Voice]] = {
 _DEEP = frozenset({"ash", "ballad", "cedar", "echo", "verse"})
 
 
-def voice_named(name: Optional[str]) -> Voice:
+def synthesizer_voice(name: Optional[str]) -> Voice:
     """The voice of that name; the API's own names are spread over ours."""
     if name in _DEEP:
         return VOICES["deep"]
@@ -78,8 +78,8 @@ class HibariSynthesizer:
         Returns:
             Speech, 16-bit little-endian mono at 24,000 hertz.
         """
-        depth = voice_named(voice).depth
+        depth = synthesizer_voice(voice).depth
         pace = min(max(speed * depth, _SLOWEST), _FASTEST)
         with self._speaking:
             spoken = self._model(text, speed=pace, seed=0)
-        return pcm_of(resample(spoken, RATE, RATE * depth))
+        return pcm_of_samples(resampled_samples(spoken, RATE, RATE * depth))

@@ -16,8 +16,8 @@ from typing import Any, Final, Optional
 import attrs
 
 from .conversation import ToolCall
-from .numerals import find_numbers
-from .request import Request, as_sentence
+from .numerals import find_numerals
+from .request import VoiceRequest, request_as_sentence
 
 _PLAIN_WORDS: Final = frozenset(
     "a about all am an and any are as at be by call can could current do does for from "
@@ -53,7 +53,7 @@ class Wanted:
 
 
 def choose_tool(
-    request: Request, tools: Sequence[Mapping[str, Any]], *, forced: bool = False
+    request: VoiceRequest, tools: Sequence[Mapping[str, Any]], *, forced: bool = False
 ) -> Optional[Wanted]:
     """
     The tool that fits the request best, or None if none fits well enough.
@@ -64,18 +64,21 @@ def choose_tool(
         forced: take the best one however little it fits.
     """
     offered = [tool for tool in tools if tool.get("type", "function") == "function"]
-    ranked = [(_fit(request, tool), tool) for tool in offered if tool.get("name")]
+    ranked = [(_tool_fit(request, tool), tool) for tool in offered if tool.get("name")]
     fit, tool = max(ranked, key=lambda pair: pair[0], default=(0.0, None))
     if tool is None or (fit < _ENOUGH and not forced):
         return None
-    schema = _object(tool.get("parameters"))
-    parameters = {k: _object(v) for k, v in _object(schema.get("properties")).items()}
-    numbers, rest = iter(find_numbers(request.words)), request.core
-    for value in _accepted_by(parameters):
-        spoken = re.escape(" ".join(_split(value)))
+    schema = _tool_output_object(tool.get("parameters"))
+    parameters = {
+        k: _tool_output_object(v)
+        for k, v in _tool_output_object(schema.get("properties")).items()
+    }
+    numbers, rest = iter(find_numerals(request.words)), request.core
+    for value in _values_accepted_by_tool(parameters):
+        spoken = re.escape(" ".join(_words_of_tool(value)))
         rest = re.sub(rf"(?:\b(?:in|on|to|of|for) )?(?:the )?\b{spoken}\b", "", rest)
     found = {
-        name: _argument(request, " ".join(rest.split()), name, parameter, numbers)
+        name: _tool_argument(request, " ".join(rest.split()), name, parameter, numbers)
         for name, parameter in parameters.items()
     }
     arguments = {name: value for name, value in found.items() if value is not None}
@@ -86,25 +89,29 @@ def choose_tool(
     )
 
 
-def spoken_output(output: str) -> str:
+def spoken_tool_output(output: str) -> str:
     """What a tool gave back, as a sentence."""
     try:
         value = json.loads(output)
     except ValueError:
         value = output
     if isinstance(value, Mapping) and value.get("error"):
-        return f"I am sorry, that did not work: {_said(value['error'])}."
-    return as_sentence(_said(value).strip() or "It is done")
+        return f"I am sorry, that did not work: {_tool_value_as_said(value['error'])}."
+    return request_as_sentence(_tool_value_as_said(value).strip() or "It is done")
 
 
-def _fit(request: Request, tool: Mapping[str, Any]) -> float:
-    said = {_stem(word) for word in request.words} - _PLAIN_WORDS
-    parameters = _object(_object(tool.get("parameters")).get("properties"))
-    named = _stems(tool["name"])
-    described = _stems(tool.get("description"))
+def _tool_fit(request: VoiceRequest, tool: Mapping[str, Any]) -> float:
+    said = {_stem_for_tool(word) for word in request.words} - _PLAIN_WORDS
+    parameters = _tool_output_object(
+        _tool_output_object(tool.get("parameters")).get("properties")
+    )
+    named = _stems_for_tool(tool["name"])
+    described = _stems_for_tool(tool.get("description"))
     for name, parameter in parameters.items():
-        described |= _stems(name) | _stems(_object(parameter).get("description"))
-    accepted = set().union(*map(_stems, _accepted_by(parameters)))
+        described |= _stems_for_tool(name) | _stems_for_tool(
+            _tool_output_object(parameter).get("description")
+        )
+    accepted = set().union(*map(_stems_for_tool, _values_accepted_by_tool(parameters)))
     return (
         3.0 * len(said & named)
         + 1.5 * len(said & (described - named))
@@ -112,8 +119,8 @@ def _fit(request: Request, tool: Mapping[str, Any]) -> float:
     )
 
 
-def _argument(
-    request: Request,
+def _tool_argument(
+    request: VoiceRequest,
     rest: str,
     name: str,
     parameter: Mapping[str, Any],
@@ -122,7 +129,9 @@ def _argument(
     kind = parameter.get("type", "string")
     kinds = kind if isinstance(kind, list) else [kind]
     if parameter.get("enum"):
-        fitting = (v for v in parameter["enum"] if request.has(" ".join(_split(v))))
+        fitting = (
+            v for v in parameter["enum"] if request.has(" ".join(_words_of_tool(v)))
+        )
         return next(fitting, None)
     if "integer" in kinds or "number" in kinds:
         number = next(numbers, None)
@@ -130,16 +139,19 @@ def _argument(
     if "boolean" in kinds:
         return not request.has(*_OFF)
     if "array" in kinds:
-        listed = _object(parameter.get("items")).get("type") in ("integer", "number")
+        listed = _tool_output_object(parameter.get("items")).get("type") in (
+            "integer",
+            "number",
+        )
         return (list(numbers) or None) if listed else None
-    return _phrase(request.text, rest, name) if "string" in kinds else None
+    return _tool_phrase(request.text, rest, name) if "string" in kinds else None
 
 
-def _phrase(text: str, rest: str, name: str) -> Optional[str]:
+def _tool_phrase(text: str, rest: str, name: str) -> Optional[str]:
     """The words of the request that answer to a parameter of that name."""
     if quoted := _QUOTED.search(text):
         return quoted[1]
-    last = _split(name)[-1]
+    last = _words_of_tool(name)[-1]
     named = re.search(rf"\b{re.escape(last)} (?:is |of |named |called )?(.+)$", rest)
     placed = named or _PLACED.match(" ".join(_TIMES.sub("", rest).split()))
     if placed is None or last not in _NAMES:
@@ -149,37 +161,48 @@ def _phrase(text: str, rest: str, name: str) -> Optional[str]:
     return typed if typed != typed.lower() else typed.title()
 
 
-def _accepted_by(parameters: Mapping[str, Any]) -> list[Any]:
+def _values_accepted_by_tool(parameters: Mapping[str, Any]) -> list[Any]:
     """The values that parameters accept by name."""
-    return [v for each in parameters.values() for v in _object(each).get("enum") or ()]
+    return [
+        v
+        for each in parameters.values()
+        for v in _tool_output_object(each).get("enum") or ()
+    ]
 
 
-def _object(value: object) -> Mapping[str, Any]:
+def _tool_output_object(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _said(value: object) -> str:
+def _tool_value_as_said(value: object) -> str:
     if isinstance(value, Mapping):
-        value = [f"the {' '.join(_split(k))} is {_said(v)}" for k, v in value.items()]
+        value = [
+            f"the {' '.join(_words_of_tool(k))} is {_tool_value_as_said(v)}"
+            for k, v in value.items()
+        ]
     if isinstance(value, list):
-        *most, last = [_said(each) for each in value] or [""]
+        *most, last = [_tool_value_as_said(each) for each in value] or [""]
         return f"{', '.join(most)} and {last}" if most else last
     if value is None or isinstance(value, bool):
         return {None: "nothing", True: "yes", False: "no"}[value]
     return str(value)
 
 
-def _split(name: object) -> list[str]:
+def _words_of_tool(name: object) -> list[str]:
     """The words of an identifier or of a text, in lower case."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(name))
     return re.findall(r"[a-z0-9]+", spaced.lower())
 
 
-def _stems(text: object) -> set[str]:
-    return {_stem(word) for word in _split(text or "") if word not in _PLAIN_WORDS}
+def _stems_for_tool(text: object) -> set[str]:
+    return {
+        _stem_for_tool(word)
+        for word in _words_of_tool(text or "")
+        if word not in _PLAIN_WORDS
+    }
 
 
-def _stem(word: str) -> str:
+def _stem_for_tool(word: str) -> str:
     for ending in ("ing", "es", "ed", "s"):
         if word.endswith(ending) and len(word) - len(ending) >= 4:
             return word[: -len(ending)]

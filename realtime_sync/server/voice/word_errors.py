@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from .numerals import in_words, ordinal
+from .numerals import numeral_in_words, ordinal_numeral
 
 _CONTRACTIONS: Final = {
     "can't": "can not",
@@ -54,12 +54,16 @@ def normal_words(text: str) -> list[str]:
     one"), contractions written in full ("don't" is "do not").
     """
     text = text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
-    text = _ORDINAL.sub(lambda match: ordinal(int(match[1])), text)
-    text = _NUMBER.sub(lambda match: f" {_spelled(match[0])} ", text)
+    text = _ORDINAL.sub(lambda match: ordinal_numeral(int(match[1])), text)
+    text = _NUMBER.sub(lambda match: f" {_spelled_for_word_errors(match[0])} ", text)
     for symbol, meaning in _SYMBOLS.items():
         text = text.replace(symbol, meaning)
     text = _IS_CONTRACTED.sub(r"\1 is", text)
-    return [part for word in _WORD.findall(text) for part in _in_full(word).split()]
+    return [
+        part
+        for word in _WORD.findall(text)
+        for part in _in_full_for_word_errors(word).split()
+    ]
 
 
 def word_errors(reference: str, hypothesis: str) -> WordErrors:
@@ -74,7 +78,7 @@ def word_errors(reference: str, hypothesis: str) -> WordErrors:
         hypothesis: what was understood.
     """
     said, heard = normal_words(reference), normal_words(hypothesis)
-    return WordErrors(_distance(said, heard), len(said))
+    return WordErrors(_word_distance(said, heard), len(said))
 
 
 def word_error_rate(reference: str, hypothesis: str) -> float:
@@ -93,12 +97,12 @@ def word_error_rate(reference: str, hypothesis: str) -> float:
     return errors / words if words else float(errors > 0)
 
 
-def _spelled(digits: str) -> str:
+def _spelled_for_word_errors(digits: str) -> str:
     plain = digits.replace(",", "")
-    return in_words(float(plain) if "." in plain else int(plain))
+    return numeral_in_words(float(plain) if "." in plain else int(plain))
 
 
-def _in_full(word: str) -> str:
+def _in_full_for_word_errors(word: str) -> str:
     if word in _CONTRACTIONS:
         return _CONTRACTIONS[word]
     for ending, meaning in _ENDINGS.items():
@@ -107,7 +111,7 @@ def _in_full(word: str) -> str:
     return word
 
 
-def _distance(left: Sequence[str], right: Sequence[str]) -> int:
+def _word_distance(left: Sequence[str], right: Sequence[str]) -> int:
     row = list(range(len(right) + 1))
     for count, word in enumerate(left, start=1):
         diagonal, row[0] = row[0], count

@@ -15,7 +15,7 @@ from realtime_sync.server.agents import Echo, Scripted
 from realtime_sync.server.engine.context import Options
 from realtime_sync.server.live.context import ATTACHED, PRIMARY
 from realtime_sync.server.live.engine import LiveEngine
-from realtime_sync.server.live.hub import Hub, Participant
+from realtime_sync.server.live.hub import HubParticipant, SessionHub
 
 from ..sounds import b64, loud, silence
 
@@ -75,7 +75,7 @@ class LiveTalk:
         agent: Optional[Agent] = None,
         *,
         script: Any = None,
-        participant: Optional[Participant] = None,
+        participant: Optional[HubParticipant] = None,
         options: Optional[dict[str, Any]] = None,
         now: float = START,
         **arguments: Any,
@@ -85,7 +85,9 @@ class LiveTalk:
         if participant is None:
             made = Options(**(options or {}))
             engine = LiveEngine(chosen, now=now, options=made, **arguments)
-            participant = Hub(engine, replay_seconds=made.replay_seconds).join(PRIMARY)
+            participant = SessionHub(engine, replay_seconds=made.replay_seconds).join(
+                PRIMARY
+            )
         self.participant = participant
         self.frames: list[dict[str, Any]] = []
         self.opening = self._got(participant.open(self.now))

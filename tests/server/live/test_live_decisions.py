@@ -8,7 +8,7 @@ import pytest
 
 from realtime_sync.server import Delegate, Prompt
 from realtime_sync.server.agents import Scripted
-from realtime_sync.server.live.decisions import answer
+from realtime_sync.server.live.decisions import answer_decision
 
 from ..sounds import silence
 from .live_talk import LiveTalk, error, of, only, types
@@ -211,7 +211,7 @@ def test_without_a_judge_words_decide() -> None:
 def test_answers_are_checked(question: Any, verdict: Any) -> None:
     """A wrong one is a mistake of the agent's, and named."""
     with pytest.raises(ValueError):
-        answer(question, verdict)
+        answer_decision(question, verdict)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from realtime_sync.server import Delegate, ManualClock, Server, open_engine
 from realtime_sync.server.agents import Echo
 from realtime_sync.server.live.context import ATTACHED, PRIMARY
 from realtime_sync.server.live.engine import LiveEngine
-from realtime_sync.server.live.hub import Hub
+from realtime_sync.server.live.hub import SessionHub
 
 from ..clients import Client, client, opened
 from ..sounds import b64, loud, silence
@@ -200,7 +200,7 @@ def test_the_clock_of_a_session_without_a_socket_moves_while_somebody_listens() 
     """With silence, in the time of the clock on the wall."""
     engine = LiveEngine(Echo(), now=0.0)
     engine.start_media("webrtc", {"model": "gpt-live-1"})
-    hub = Hub(engine, replay_seconds=3.0)
+    hub = SessionHub(engine, replay_seconds=3.0)
     engine.tick(10.0)
     side = LiveTalk(participant=hub.join(ATTACHED), now=10.0)
     frames = side.later(1.0)
@@ -219,7 +219,7 @@ def test_a_browsers_session_pauses_and_wakes_when_somebody_speaks() -> None:
     engine = LiveEngine(Echo(), now=0.0)
     session = {"model": "gpt-live-1", "idle_timeout_s": 5}
     engine.start_media("webrtc", session)
-    hub = Hub(engine, replay_seconds=3.0)
+    hub = SessionHub(engine, replay_seconds=3.0)
     side = LiveTalk(participant=hub.join(ATTACHED), now=0.0)
     active = side.later(5.0)
     paused = side.later(10.0)

@@ -9,7 +9,7 @@ import pytest
 
 from realtime_sync.server.agents.scenario import scenario
 from realtime_sync.server.agents.voice import Voice
-from realtime_sync.server.engine.sound import PCMU, from_native
+from realtime_sync.server.engine.sound import PCMU, from_native_sound
 from realtime_sync.server.voice import (
     DEMO_QUESTION,
     default_recognizer,
@@ -62,7 +62,7 @@ def test_a_spoken_question_by_telephone(agent: Voice) -> None:
     """G.711 in and out, without conversion by the client."""
     talk = LiveTalk(agent)
     talk.start(audio={"format": {"type": "audio/pcmu", "rate": 8000}})
-    frames = talk.hear(from_native(spoken(DEMO_QUESTION), PCMU))
+    frames = talk.hear(from_native_sound(spoken(DEMO_QUESTION), PCMU))
 
     assert {800} == set(map(len, output_audio(frames)))
     assert "" != said(frames)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from realtime_sync.server.voice.numerals import (
-    find_number,
-    find_numbers,
-    in_words,
-    ordinal,
+    find_numeral,
+    find_numerals,
+    numeral_in_words,
+    ordinal_numeral,
 )
 
 
@@ -29,12 +29,12 @@ from realtime_sync.server.voice.numerals import (
 )
 def test_numbers_are_said_in_words(value: float, words: str) -> None:
     """Whole numbers, negative ones and fractions have one spelling each."""
-    assert words == in_words(value)
+    assert words == numeral_in_words(value)
 
 
 def test_very_large_numbers_stay_in_digits() -> None:
     """From a million million on, words would be longer than anyone listens."""
-    assert str(10**12) == in_words(10**12)
+    assert str(10**12) == numeral_in_words(10**12)
 
 
 @pytest.mark.parametrize(
@@ -51,25 +51,25 @@ def test_very_large_numbers_stay_in_digits() -> None:
 )
 def test_ordinals_are_said_in_words(value: int, words: str) -> None:
     """Only the last word of an ordinal differs from the number."""
-    assert words == ordinal(value)
+    assert words == ordinal_numeral(value)
 
 
 @pytest.mark.parametrize("value", [*range(0, 1100, 7), 1984, 12_345, 7_000_042])
 def test_words_are_read_back_as_the_number(value: int) -> None:
     """What `in_words` says, `find_number` understands, to the last word."""
-    words = in_words(value).split()
+    words = numeral_in_words(value).split()
 
-    assert (value, len(words)) == find_number(words)
+    assert (value, len(words)) == find_numeral(words)
 
 
 def test_numbers_in_a_sentence_are_found_in_order() -> None:
     """Neighbouring numbers stay apart; digits, "and" and fractions are read."""
     said = "add one hundred and five to 12 then seven eight minus two point five"
 
-    assert [105, 12, 7, 8, -2.5] == find_numbers(said.split())
+    assert [105, 12, 7, 8, -2.5] == find_numerals(said.split())
 
 
 def test_a_word_that_is_no_number_gives_none() -> None:
     """Nor does the end of the sentence."""
-    assert find_number(["house"]) is None
-    assert find_number(["one"], 1) is None
+    assert find_numeral(["house"]) is None
+    assert find_numeral(["one"], 1) is None

@@ -20,7 +20,11 @@ from realtime_sync.server.voice import (
     word_errors,
 )
 from realtime_sync.server.voice.recognizer import SphinxRecognizer
-from realtime_sync.server.voice.samples import pcm_of, resample, samples_of
+from realtime_sync.server.voice.samples import (
+    pcm_of_samples,
+    resampled_samples,
+    samples_of_pcm,
+)
 from realtime_sync.server.voice.synthesizer import VOICES
 from tests.server.voice.turns import RATE, SENTENCES, find_turns, silence
 
@@ -84,8 +88,12 @@ def test_the_question_of_the_demo_is_taken_down_word_for_word(voice: str) -> Non
 @pytest.mark.parametrize("rate", [8000, 16000, 44100, 48000])
 def test_any_sampling_rate_is_understood(rate: int) -> None:
     """Resampling is the recognizer's business; telephone quality will do."""
-    spoken = samples_of(default_synthesizer().speak("The children are in the garden."))
-    heard = default_recognizer().transcribe(pcm_of(resample(spoken, RATE, rate)), rate)
+    spoken = samples_of_pcm(
+        default_synthesizer().speak("The children are in the garden.")
+    )
+    heard = default_recognizer().transcribe(
+        pcm_of_samples(resampled_samples(spoken, RATE, rate)), rate
+    )
 
     assert "children" in heard
 
@@ -100,7 +108,7 @@ def test_noise_does_not_fail() -> None:
     """What is made of it does not matter; that it returns does."""
     noise = np.random.default_rng(0).normal(0, 0.1, RATE).astype(np.float32)
 
-    assert len(default_recognizer().transcribe(pcm_of(noise), RATE).split()) < 8
+    assert len(default_recognizer().transcribe(pcm_of_samples(noise), RATE).split()) < 8
 
 
 def test_what_was_heard_before_makes_no_difference() -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from realtime_sync.server.voice import default_synthesizer
-from realtime_sync.server.voice.samples import Samples, samples_of
-from realtime_sync.server.voice.synthesizer import VOICES, voice_named
+from realtime_sync.server.voice.samples import Samples, samples_of_pcm
+from realtime_sync.server.voice.synthesizer import VOICES, synthesizer_voice
 
 SENTENCE = "The river runs through the middle of the town."
 
@@ -29,7 +29,7 @@ def pitch(samples: Samples) -> float:
 
 def test_a_sentence_takes_as_long_as_it_takes_to_say() -> None:
     """Nine words are said in two to five seconds, loudly enough."""
-    samples = samples_of(default_synthesizer().speak(SENTENCE))
+    samples = samples_of_pcm(default_synthesizer().speak(SENTENCE))
 
     assert 2 < len(samples) / 24000 < 5
     assert 0.1 < np.abs(samples).max() <= 1
@@ -55,8 +55,8 @@ def test_speed_changes_the_pace() -> None:
 def test_the_deep_voice_is_deeper_and_no_slower() -> None:
     """Pitch is lower by an eighth or so; the length differs by less."""
     synthesizer = default_synthesizer()
-    usual = samples_of(synthesizer.speak(SENTENCE))
-    deep = samples_of(synthesizer.speak(SENTENCE, voice="deep"))
+    usual = samples_of_pcm(synthesizer.speak(SENTENCE))
+    deep = samples_of_pcm(synthesizer.speak(SENTENCE, voice="deep"))
 
     assert pitch(deep) < 0.92 * pitch(usual)
     assert 1.0 == pytest.approx(len(deep) / len(usual), abs=0.1)
@@ -64,9 +64,9 @@ def test_the_deep_voice_is_deeper_and_no_slower() -> None:
 
 def test_names_of_the_api_have_voices_and_unknown_names_the_default() -> None:
     """No name makes the synthesizer fail."""
-    assert VOICES["deep"] == voice_named("cedar")
-    assert VOICES["heart"] == voice_named("marin")
-    assert VOICES["heart"] == voice_named("nobody") == voice_named(None)
+    assert VOICES["deep"] == synthesizer_voice("cedar")
+    assert VOICES["heart"] == synthesizer_voice("marin")
+    assert VOICES["heart"] == synthesizer_voice("nobody") == synthesizer_voice(None)
 
 
 @pytest.mark.parametrize("text", ["", "   ", "..."])

@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 
 from realtime_sync.server.voice import default_activity, default_synthesizer
-from realtime_sync.server.voice.samples import pcm_of, resample, samples_of
+from realtime_sync.server.voice.samples import (
+    pcm_of_samples,
+    resampled_samples,
+    samples_of_pcm,
+)
 from tests.server.voice.turns import RATE, find_turns, silence
 
 
@@ -31,8 +35,10 @@ def test_silence_is_no_speech() -> None:
 
 def test_speech_is_speech() -> None:
     """Most of a sentence is above the threshold."""
-    spoken = samples_of(default_synthesizer().speak("The garden is full of flowers."))
-    heard = probabilities(pcm_of(resample(spoken, RATE, 16000)))
+    spoken = samples_of_pcm(
+        default_synthesizer().speak("The garden is full of flowers.")
+    )
+    heard = probabilities(pcm_of_samples(resampled_samples(spoken, RATE, 16000)))
 
     assert sum(chunk > 0.5 for chunk in heard) > len(heard) / 2
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from realtime_sync.server.voice import VoiceActivity, default_activity
-from realtime_sync.server.voice.samples import pcm_of, resample, samples_of
+from realtime_sync.server.voice.samples import (
+    pcm_of_samples,
+    resampled_samples,
+    samples_of_pcm,
+)
 
 RATE = 24000
 THRESHOLD = 0.5
@@ -30,7 +34,7 @@ def find_turns(pcm: bytes) -> list[bytes]:
     ``SILENCE_MS`` have passed without any.
     """
     activity = default_activity()
-    heard = pcm_of(resample(samples_of(pcm), RATE, activity.rate))
+    heard = pcm_of_samples(resampled_samples(samples_of_pcm(pcm), RATE, activity.rate))
     speech = _speech_chunks(activity, heard)
     chunk_ms = activity.chunk_bytes / 2 * 1000 / activity.rate
     turns: list[bytes] = []
