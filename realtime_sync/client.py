@@ -13,11 +13,11 @@ from .dispatch.router import Router
 from .errors import ConfigurationError
 from .session.close_report import CloseReport
 from .session.history import read_history
-from .session.options import SessionOptions, for_model, with_keywords
+from .session.options import SessionOptions, options_for_model, options_with_keywords
 from .session.reply import Reply
 from .session.session import Session
 from .transport.endpoint import Endpoint, Key
-from .transport.redaction import shown_url
+from .transport.redaction import redacted_url
 from .types import UNSET, LiveModel, Timeout
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class RealtimeClient:
         if api_key is not None:
             chosen = chosen.with_key(api_key)
         self.endpoint = evolve(chosen, headers=headers)
-        self._defaults = with_keywords(SessionOptions(), defaults)
+        self._defaults = options_with_keywords(SessionOptions(), defaults)
         self._kind_chosen = "session_type" in defaults
         self._max_retries = max_retries
         # Guards `_rest`, so that there is one pool of connections.
@@ -90,7 +90,7 @@ class RealtimeClient:
         self._rest: Optional[Rest] = None
 
     def __repr__(self) -> str:
-        return f"<RealtimeClient {shown_url(self.endpoint.url)}>"
+        return f"<RealtimeClient {redacted_url(self.endpoint.url)}>"
 
     # -- REST ----------------------------------------------------------------
 
@@ -203,7 +203,9 @@ class RealtimeClient:
         """
         _check_kinds(model, router)
         named = self._kind_chosen or "session_type" in options
-        chosen = for_model(with_keywords(self._defaults, options), model, chosen=named)
+        chosen = options_for_model(
+            options_with_keywords(self._defaults, options), model, chosen=named
+        )
         if chosen.session_type == "live":
             from .session.live.session import LiveSession
 

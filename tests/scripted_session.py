@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 from realtime_sync.deadline import Deadline
 from realtime_sync.dispatch.dispatcher import Dispatcher
-from realtime_sync.dispatch.names import lacked_by, names_of
+from realtime_sync.dispatch.names import names_lacked_by, names_of
 from realtime_sync.dispatch.notices import NOTICE_PREFIXES, Notice
 from realtime_sync.dispatch.router import Router
 from realtime_sync.dispatch.signals import UNKNOWN_MARK, SignalBoard
@@ -47,7 +47,10 @@ class ScriptedSession:
     ) -> None:
         self.session = SimpleNamespace(name="scripted", handler_context=None)
         self.board = SignalBoard(
-            lambda: self.session, names_of, NOTICE_PREFIXES, lacked_by(named(dialect))
+            lambda: self.session,
+            names_of,
+            NOTICE_PREFIXES,
+            names_lacked_by(named(dialect)),
         )
         self.router = Router("scripted")
         self.routers = routers or (self.router,)

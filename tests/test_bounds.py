@@ -680,7 +680,7 @@ def _records(patch: pytest.MonkeyPatch, path: Path) -> None:
 
 @reaches("a frame in the log of frames")
 def _frame(patch: pytest.MonkeyPatch, path: Path) -> None:
-    shown = wire_log.shown_frame({"type": "x", "text": "y" * 1_000_000})
+    shown = wire_log.frame_for_wire_log({"type": "x", "text": "y" * 1_000_000})
 
     assert len(shown) < wire_log._LONGEST + 50
     assert "characters)" in shown
@@ -688,7 +688,7 @@ def _frame(patch: pytest.MonkeyPatch, path: Path) -> None:
 
 @reaches("a server's words in an error of HTTP")
 def _words(patch: pytest.MonkeyPatch, path: Path) -> None:
-    code, words = http_errors.error_in_body(b"x" * 1_000_000)
+    code, words = http_errors.http_error_in_body(b"x" * 1_000_000)
 
     assert len(words) <= http_errors._MOST_WORDS + 50
 

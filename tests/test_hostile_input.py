@@ -34,11 +34,11 @@ from realtime_sync.state.reduce import reduce
 from realtime_sync.state.snapshot import Snapshot
 from realtime_sync.testing import MemoryTransport
 from realtime_sync.testing.carrier import LINES
-from realtime_sync.transport.frames import MessageReader
+from realtime_sync.transport.frames import FrameReader
 from realtime_sync.transport.handshake import (
     Address,
     HandshakeRefused,
-    upgraded_socket,
+    handshaken_socket,
 )
 from tests.protocol.mutations import ACTIONS, ODDITIES, mutate, paths
 from tests.protocol.specimens import said_by
@@ -127,7 +127,7 @@ def frame_reader() -> Iterator[Try]:
             opcode = rng.choice((0, 1, 1, 2, 8, 9, 10, 3, 15))
             stream += server_frame(payload, opcode, fin=rng.random() < 0.7)
         stream = changed_bytes(rng, stream)
-        reader, at, messages = MessageReader(max_size=1000), 0, 0
+        reader, at, messages = FrameReader(max_size=1000), 0, 0
         try:
             while at < len(stream):
                 step = rng.choice((1, 2, 7, 100, 5000))
@@ -233,7 +233,7 @@ def handshake() -> Iterator[Try]:
         def attempt(rng: Random) -> None:
             tell(changed_bytes(rng, rng.choice(HEADS)))
             try:
-                upgraded_socket(Address(url=url, headers={}), Deadline(5)).close()
+                handshaken_socket(Address(url=url, headers={}), Deadline(5)).close()
             except (HandshakeRefused, errors.ConnectFailed):
                 pass
 

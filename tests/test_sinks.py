@@ -21,7 +21,7 @@ import pytest
 
 from realtime_sync import Router, connect, errors, report, webhooks
 from realtime_sync.cli.main import main
-from realtime_sync.connection.wire_log import shown_frame
+from realtime_sync.connection.wire_log import frame_for_wire_log
 from realtime_sync.jupyter.html import html_of
 from realtime_sync.state.snapshot import Snapshot
 from realtime_sync.testing import Close, MemoryTransport
@@ -229,7 +229,7 @@ def wire(scene: Any) -> str:
     handler = logging.StreamHandler(told)
     logger.addHandler(handler)
     try:
-        logger.warning("%s", shown_frame({"type": WORDS, WORDS: [WORDS]}))
+        logger.warning("%s", frame_for_wire_log({"type": WORDS, WORDS: [WORDS]}))
     finally:
         logger.removeHandler(handler)
     return told.getvalue()

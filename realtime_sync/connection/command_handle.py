@@ -7,14 +7,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, Union, cast
 
-from ..dispatch.watches import Slot, Waiting, again
+from ..dispatch.watches import WatchSlot, WatchWaiting, watched_error_again
 from ..errors import CommandRejected, ConnectionLost, LocalProtocolError
 from ..protocol.ack_tables import REALTIME, AckTable
 from ..protocol.events import ServerEvent
 from ..types import UNSET, Timeout, Unset
 
 
-class Command(Protocol):
+class CommandOfHandle(Protocol):
     """A command on its way: a client event, or one that the protocol lacks."""
 
     @property
@@ -26,7 +26,7 @@ class Command(Protocol):
         """Its id; the sender assigns one where it is unset."""
 
 
-Noted = Union[Command, Mapping[str, Any]]
+Noted = Union[CommandOfHandle, Mapping[str, Any]]
 """What the mirror is told of before the server answers; a replay has mappings."""
 
 
@@ -43,14 +43,14 @@ class CommandHandle:
     """
 
     def __init__(
-        self, command: Command, waiting: Waiting, acks: AckTable = REALTIME
+        self, command: CommandOfHandle, waiting: WatchWaiting, acks: AckTable = REALTIME
     ) -> None:
         self.command = command
         self.event_id = cast(str, command.event_id)  # The sender has seen to it.
         self._waiting = waiting
         self._rules = acks.rules
         self.since = waiting.heard
-        self._slot = Slot()
+        self._slot = WatchSlot()
         self._awaited = False
         self._number = 0
         self._call: object = None
@@ -102,7 +102,7 @@ class CommandHandle:
         """
         error = self._slot.error
         if isinstance(error, (CommandRejected, ConnectionLost)):
-            raise again(error)
+            raise watched_error_again(error)
 
     def _acknowledge(self, event: ServerEvent) -> None:
         self._slot.resolve(event)
@@ -113,5 +113,5 @@ class CommandHandle:
     def _retract(self, error: BaseException) -> None:
         """The acknowledgement was that of another command."""
         # A new one: only the first outcome of a slot counts, and this one has had it.
-        self._slot = Slot()
+        self._slot = WatchSlot()
         self._reject(error)

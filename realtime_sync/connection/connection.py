@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Optional
 
 from ..deadline import Deadline, Flag, held_here
-from ..dispatch.watches import WatchList, again
+from ..dispatch.watches import WatchList, watched_error_again
 from ..errors import (
     ConnectionClosed,
     ConnectionLost,
@@ -29,7 +29,7 @@ from ..state.mirrors import REALTIME, Mirror
 from ..state.snapshot import Snapshot
 from ..transport.base import Disconnected, Entry, Transport
 from ..transport.logs import area_logger
-from ..transport.loop import Loop, Timer
+from ..transport.loop import Loop, LoopTimer
 from ..transport.redaction import redact
 from .close_codes import closed_error
 from .command_handle import Noted
@@ -115,7 +115,7 @@ class Connection:
         self._step = min(_HOUSEKEEPING, ping_interval or _HOUSEKEEPING)
         self._pinged: Optional[float] = None
         self._loop: Optional[Loop] = None
-        self._timer: Optional[Timer] = None
+        self._timer: Optional[LoopTimer] = None
         self._transport: Optional[Transport] = None
         # Of the thread that pushes where there is no loop.
         self._reader_ident: Optional[int] = None
@@ -537,7 +537,7 @@ class Connection:
 
     def _not_open(self) -> BaseException:
         if self.error is not None:
-            return again(self.error)
+            return watched_error_again(self.error)
         if self.closing:
             return closed_error(1000, "", asked=True, expired=False)
         if self._down:

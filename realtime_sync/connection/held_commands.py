@@ -8,7 +8,7 @@ from threading import RLock
 from typing import Optional
 
 from ..errors import ConnectionLost
-from .command_handle import Command
+from .command_handle import CommandOfHandle
 
 
 class HeldCommands:
@@ -29,13 +29,13 @@ class HeldCommands:
         self._lock = order
         self._limit = limit
         self._audio_budget = audio_bytes
-        self._commands: deque[Command] = deque()
-        self._audio: deque[Command] = deque()
+        self._commands: deque[CommandOfHandle] = deque()
+        self._audio: deque[CommandOfHandle] = deque()
         self._audio_bytes = 0
         self._open = True
         self.dropped_audio_bytes = 0
 
-    def hold(self, command: Command) -> bool:
+    def hold(self, command: CommandOfHandle) -> bool:
         """
         Keep a command for the next connection. The caller has the lock.
 
@@ -47,7 +47,7 @@ class HeldCommands:
         """
         if not self._open:
             return False
-        size = _audio_size(command)
+        size = _held_audio_size(command)
         if size is not None:
             self._commands.append(command)
             self._audio.append(command)
@@ -62,7 +62,7 @@ class HeldCommands:
             self._commands.append(command)
         return True
 
-    def take(self) -> list[Command]:
+    def take(self) -> list[CommandOfHandle]:
         """The commands kept so far; when there are none, no more are held."""
         with self._lock:
             commands = self._empty()
@@ -72,18 +72,18 @@ class HeldCommands:
                 self._open = False
         return commands
 
-    def put_back(self, commands: Sequence[Command]) -> None:
+    def put_back(self, commands: Sequence[CommandOfHandle]) -> None:
         """Hold again, before all others, what could not be sent after all."""
         with self._lock:
             # Before those that came meanwhile: the server must get them in the order in
             # which they were given, or a commit comes before its audio.
             self._commands.extendleft(reversed(commands))
-            sizes = [(command, _audio_size(command)) for command in commands]
+            sizes = [(command, _held_audio_size(command)) for command in commands]
             audio = [command for command, size in sizes if size is not None]
             self._audio.extendleft(reversed(audio))
             self._audio_bytes += sum(size or 0 for _, size in sizes)
 
-    def end(self) -> list[Command]:
+    def end(self) -> list[CommandOfHandle]:
         """No connection will come: the commands in vain."""
         with self._lock:
             # In one step: who comes after it is refused and told of the loss, and who
@@ -91,7 +91,7 @@ class HeldCommands:
             self._open = False
             return self._empty()
 
-    def _empty(self) -> list[Command]:
+    def _empty(self) -> list[CommandOfHandle]:
         commands = list(self._commands)
         self._commands.clear()
         self._audio.clear()
@@ -101,19 +101,21 @@ class HeldCommands:
     def _drop_oldest_audio(self) -> None:
         while self._audio_bytes > self._audio_budget:
             oldest = self._audio.popleft()
-            size = _audio_size(oldest) or 0
+            size = _held_audio_size(oldest) or 0
             self._audio_bytes -= size
             self.dropped_audio_bytes += size
-            _remove_command(self._commands, oldest)
+            _remove_held_command(self._commands, oldest)
 
 
-def _audio_size(command: Command) -> Optional[int]:
+def _held_audio_size(command: CommandOfHandle) -> Optional[int]:
     """Bytes of the audio that a command appends, or None for any other."""
     audio = getattr(command, "audio", None)
     return len(audio) if isinstance(audio, bytes) else None
 
 
-def _remove_command(commands: deque[Command], gone: Command) -> None:
+def _remove_held_command(
+    commands: deque[CommandOfHandle], gone: CommandOfHandle
+) -> None:
     """Take one object out; comparing commands would compare their audio."""
     place = next(n for n, command in enumerate(commands) if command is gone)
     del commands[place]

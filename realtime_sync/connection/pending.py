@@ -39,7 +39,7 @@ from ..transport.logs import area_logger
 from ..transport.redaction import redact
 from .auto_items import AutoItems
 from .auto_responses import AutoResponses
-from .command_handle import Command, CommandHandle
+from .command_handle import CommandHandle, CommandOfHandle
 
 logger = area_logger("realtime_sync.session")
 
@@ -272,10 +272,10 @@ class PendingCommands:
         with self._lock:
             undecided = []
             for handle in self._by_command.get(command, ()):
-                verdict = _try_rule(fits, handle.command, event)
+                verdict = _try_rule_of_pending(fits, handle.command, event)
                 if verdict:
                     self._remove(handle)
-                    self._echoes_metadata |= _tells_correlation(event)
+                    self._echoes_metadata |= _tells_correlation_of_pending(event)
                     return handle
                 if verdict is None:
                     undecided.append(handle)
@@ -314,12 +314,14 @@ class PendingCommands:
             return None  # Of the turn that the user has just ended.
         if self._echoes_metadata:
             # This server would have given our key back.
-            undecided = [h for h in undecided if not _tells_correlation(h.command)]
+            undecided = [
+                h for h in undecided if not _tells_correlation_of_pending(h.command)
+            ]
         likely = [h for h in undecided if not is_unlikely(h.command, event)]
         return next(iter(likely or undecided), None)
 
     def _accept_error(self, event: ServerEvent) -> None:
-        rejection = rejection_of(event)
+        rejection = rejection_of_pending(event)
         with self._lock:
             # Found and taken out in one step: a command of another thread that is being
             # registered is either among those that wait or was not yet sent.
@@ -402,56 +404,58 @@ class PendingCommands:
             handle._reject(error or LocalProtocolError("the session is over"))
 
 
-def rejection_of(event: ServerEvent) -> CommandRejected:
+def rejection_of_pending(event: ServerEvent) -> CommandRejected:
     """
     The exception for an error event of any shape.
 
     Some servers send a string, some put the code into ``type``.
     """
     error = getattr(event, "error", None) or None
-    code = _error_text(error, "code")
-    kind = _error_text(error, "type")
+    code = _text_of_pending_error(error, "code")
+    kind = _text_of_pending_error(error, "type")
     if code is None and kind in REJECTIONS:
         code = kind
     message = (
-        _error_text(error, "message")
-        or _error_as_text(event)
+        _text_of_pending_error(error, "message")
+        or _pending_error_as_text(event)
         or "the server gave no reason"
     )
-    param = _error_text(error, "param")
+    param = _text_of_pending_error(error, "param")
     fallback = InvalidRequest if param else CommandRejected
     return REJECTIONS.get(code or "", fallback)(
         redact(message + (f" [{code}]" if code else "")),
-        type=_redacted(kind),
-        code=_redacted(code),
-        param=_redacted(param),
-        event_id=_error_text(error, "event_id")
-        or _error_text(error, "client_event_id")
-        or _error_text(event, "client_event_id"),
+        type=_redacted_pending_error(kind),
+        code=_redacted_pending_error(code),
+        param=_redacted_pending_error(param),
+        event_id=_text_of_pending_error(error, "event_id")
+        or _text_of_pending_error(error, "client_event_id")
+        or _text_of_pending_error(event, "client_event_id"),
     )
 
 
-def _redacted(text: Optional[str]) -> Optional[str]:
+def _redacted_pending_error(text: Optional[str]) -> Optional[str]:
     return None if text is None else redact(text)
 
 
-def _error_text(value: object, name: str) -> Optional[str]:
+def _text_of_pending_error(value: object, name: str) -> Optional[str]:
     found = getattr(value, name, None)
     return found if isinstance(found, str) and found else None
 
 
-def _error_as_text(event: ServerEvent) -> Optional[str]:
+def _pending_error_as_text(event: ServerEvent) -> Optional[str]:
     raw = event.raw if hasattr(event.raw, "get") else {}
     said = (raw.get("error"), raw.get("message"))
     return next((words for words in said if isinstance(words, str)), None)
 
 
-def _try_rule(fits: Fits, command: Command, event: ServerEvent) -> Optional[bool]:
+def _try_rule_of_pending(
+    fits: Fits, command: CommandOfHandle, event: ServerEvent
+) -> Optional[bool]:
     try:
         return fits(command, event)
     except AttributeError:
         return None  # The event lacks what the rule looks at; order decides.
 
 
-def _tells_correlation(told: Union[Command, ServerEvent]) -> bool:
+def _tells_correlation_of_pending(told: Union[CommandOfHandle, ServerEvent]) -> bool:
     return correlation(getattr(told, "response", None)) is not None

@@ -13,7 +13,7 @@ from typing import Any, Optional, Protocol, TypeVar, Union
 from attrs import frozen
 
 from ..deadline import Deadline, Flag
-from ..dispatch.watches import Waiting, again
+from ..dispatch.watches import WatchWaiting, watched_error_again
 from ..errors import (
     ConnectionClosed,
     ConnectionLost,
@@ -29,7 +29,7 @@ from ..state.mirrors import mirror_of
 from ..transport.base import Entry
 from ..transport.logs import area_logger
 from ..types import UNSET, Unset
-from .command_handle import Command, CommandHandle
+from .command_handle import CommandHandle, CommandOfHandle
 from .connection import Connection
 from .held_commands import HeldCommands
 from .pending import PendingCommands
@@ -62,7 +62,7 @@ class VendorCommand:
     frame: Mapping[str, Any]
 
 
-class CommandPublisher(Protocol):
+class SenderPublisher(Protocol):
     """
     Tells others of commands.
 
@@ -73,7 +73,7 @@ class CommandPublisher(Protocol):
 
     unheard: set[str]
 
-    def sent(self, command: Command, key: str) -> None:
+    def sent(self, command: CommandOfHandle, key: str) -> None:
         """Tell of a command that was handed over, under its key. Any thread."""
 
 
@@ -110,15 +110,17 @@ class Sender:
         name: str,
         codec: Codec,
         pending: PendingCommands,
-        waiting: Waiting,
+        waiting: WatchWaiting,
         session_type: str,
-        publisher: CommandPublisher,
+        publisher: SenderPublisher,
         on_reader: Callable[[], bool],
     ) -> None:
         self.connection: Optional[Connection] = None
         self.held: Optional[HeldCommands] = None
         self.tools: Any = None
-        self.revise: Callable[[Command, Any], Optional[Command]] = _as_it_is
+        self.revise: Callable[[CommandOfHandle, Any], Optional[CommandOfHandle]] = (
+            _as_sender_has_it
+        )
         self.verdict = Flag()
         self.forked: Optional[ForkedSession] = None
         self.codec = codec
@@ -131,15 +133,15 @@ class Sender:
         self._publisher = publisher
         self._noted = mirror_of(session_type).noted
         self.on_reader = on_reader
-        self._ids = event_ids("event")
+        self._ids = sender_event_ids("event")
         self._make_handle = partial(
             CommandHandle, waiting=waiting, acks=acks_of(session_type)
         )
 
     def send(
         self,
-        command: Union[Command, Mapping[str, Any]],
-        make: Optional[Callable[[Command], H]] = None,
+        command: Union[CommandOfHandle, Mapping[str, Any]],
+        make: Optional[Callable[[CommandOfHandle], H]] = None,
     ) -> CommandHandle:
         """
         Give a command an id, expect its answer, encode it, write it.
@@ -165,7 +167,7 @@ class Sender:
         elif not isinstance(command, events.ClientEvent):
             raise TypeError(f"send() takes a client event or a mapping: {command!r}")
         if command.event_id is UNSET or not command.event_id:
-            command = with_event_id(command, next(self._ids))
+            command = command_with_event_id_to_send(command, next(self._ids))
         else:
             self._pending.check_id(command.event_id)
         handle = self.write(command, make=make or self._make_handle)
@@ -206,7 +208,7 @@ class Sender:
                 return
 
     def _send_all(
-        self, taken: list[Command], connection: Connection, held: HeldCommands
+        self, taken: list[CommandOfHandle], connection: Connection, held: HeldCommands
     ) -> bool:
         for place, given in enumerate(taken):
             command = self.revise(given, connection.snapshot)
@@ -236,7 +238,7 @@ class Sender:
         self,
         command: Union[events.ClientEvent, VendorCommand],
         *,
-        make: Optional[Callable[[Command], CommandHandle]] = None,
+        make: Optional[Callable[[CommandOfHandle], CommandHandle]] = None,
     ) -> Optional[CommandHandle]:
         """
         Encode and write a command.
@@ -249,7 +251,7 @@ class Sender:
             The handle, or None.
         """
         if self.forked is not None:
-            raise again(self.forked)
+            raise watched_error_again(self.forked)
         if self.connection is None:
             raise LocalProtocolError("the session is not open yet; call open()")
         if command.type == "session.update":
@@ -270,7 +272,7 @@ class Sender:
 
     def _offer(
         self,
-        command: Command,
+        command: CommandOfHandle,
         payload: bytes,
         handle: Optional[CommandHandle],
         deadline: Deadline,
@@ -338,7 +340,10 @@ class Sender:
         return isinstance(exc, ConnectionLost) and self._is_replaced(connection)
 
     def _hold(
-        self, held: HeldCommands, command: Command, handle: Optional[CommandHandle]
+        self,
+        held: HeldCommands,
+        command: CommandOfHandle,
+        handle: Optional[CommandHandle],
     ) -> bool:
         oldest: Optional[CommandHandle] = None
         with self._pending.order:
@@ -398,11 +403,11 @@ class Sender:
             self.tools = to_mapping(tools)
 
 
-def _as_it_is(command: Command, snapshot: object) -> Command:
+def _as_sender_has_it(command: CommandOfHandle, snapshot: object) -> CommandOfHandle:
     return command
 
 
-def event_ids(prefix: str) -> Iterator[str]:
+def sender_event_ids(prefix: str) -> Iterator[str]:
     """
     Ids that no other session gives out. Any thread may ask for the next one.
     """
@@ -410,7 +415,7 @@ def event_ids(prefix: str) -> Iterator[str]:
     return map(f"{prefix}_{secrets.token_hex(5)}_{{}}".format, itertools.count(1))
 
 
-def with_event_id(command: C, event_id: str) -> C:
+def command_with_event_id_to_send(command: C, event_id: str) -> C:
     """
     A copy with an id; checking the fields again would cost and find nothing.
     """

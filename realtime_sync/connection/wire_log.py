@@ -46,11 +46,11 @@ class WireLog:
         noted: Sequence[Noted],
     ) -> None:
         """Log a frame of the server."""
-        logger.debug("%s < %s", self._name, shown_frame(event.raw or data))
+        logger.debug("%s < %s", self._name, frame_for_wire_log(event.raw or data))
 
     def sent(self, number: int, payload: bytes) -> None:
         """Log a frame of ours."""
-        logger.debug("%s > %s", self._name, shown_frame(payload))
+        logger.debug("%s > %s", self._name, frame_for_wire_log(payload))
 
     def switched(self, number: int) -> None:
         """Log that another connection is in use."""
@@ -65,7 +65,7 @@ class WireLog:
         return True
 
 
-def shown_frame(frame: object) -> Bounded:
+def frame_for_wire_log(frame: object) -> Bounded:
     """
     A frame as it may be shown: audio by its length, secrets hidden, not endless.
 

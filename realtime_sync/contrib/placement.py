@@ -57,7 +57,7 @@ class Costs:
 
 
 @frozen(kw_only=True)
-class Load:
+class CallLoad:
     """
     What there is to do.
 
@@ -114,7 +114,7 @@ def cpu_per_second(calls: float, events: float, costs: Costs = Costs()) -> float
     return calls * events * (costs.event_us + costs.call_us * calls) / 1e6
 
 
-def calls_per_process(load: Load, costs: Costs = Costs()) -> float:
+def calls_per_process(load: CallLoad, costs: Costs = Costs()) -> float:
     """
     Calls for which one process has time, whatever its bound.
 
@@ -125,7 +125,7 @@ def calls_per_process(load: Load, costs: Costs = Costs()) -> float:
     return (math.sqrt(b * b + 4 * a * costs.share) - b) / (2 * a)
 
 
-def plan(load: Load, costs: Costs = Costs()) -> Plan:
+def plan(load: CallLoad, costs: Costs = Costs()) -> Plan:
     """What a load takes; arithmetic."""
     timely = calls_per_process(load, costs)
     each = max(1, min(load.bound, int(timely)))
@@ -204,8 +204,8 @@ class Simulated:
     most: int
 
 
-def simulate(
-    load: Load,
+def simulate_placement(
+    load: CallLoad,
     processes: int,
     *,
     seconds: float = 600.0,
@@ -235,7 +235,7 @@ def simulate(
     ends: list[tuple[float, int]] = []
     waiting: list[float] = []
     waits: list[float] = []
-    arrivals = _arrivals(load, chance, seconds)
+    arrivals = _placement_arrivals(load, chance, seconds)
     pending = sorted((at, again) for at, again in restarts)
     most = served = waited = 0
     returning: list[tuple[float, int]] = []
@@ -247,7 +247,7 @@ def simulate(
             if free[worker] > 0:
                 free[worker] -= 1
                 taken[worker] = max(taken[worker], load.bound - free[worker])
-                heapq.heappush(ends, (now + _duration(load, chance), worker))
+                heapq.heappush(ends, (now + _placement_duration(load, chance), worker))
                 waits.append(now - arrived)
                 return True
             open_workers[place] = open_workers[-1]
@@ -287,32 +287,34 @@ def simulate(
     return Simulated(
         started=len(waits),
         waited=waited,
-        wait_p50=_at(waits, 0.5),
-        wait_p99=_at(waits, 0.99),
-        wait_max=_at(waits, 1.0),
+        wait_p50=_share_for_placement(waits, 0.5),
+        wait_p99=_share_for_placement(waits, 0.99),
+        wait_max=_share_for_placement(waits, 1.0),
         busiest=max(taken, default=0),
         most=most,
     )
 
 
-def _arrivals(load: Load, chance: random.Random, seconds: float) -> Iterator[float]:
+def _placement_arrivals(
+    load: CallLoad, chance: random.Random, seconds: float
+) -> Iterator[float]:
     now = chance.expovariate(load.starts)
     while now < seconds:
         yield now
         now += chance.expovariate(load.starts)
 
 
-def _duration(load: Load, chance: random.Random) -> float:
+def _placement_duration(load: CallLoad, chance: random.Random) -> float:
     return chance.expovariate(1 / load.seconds)
 
 
-def _at(ordered: Sequence[float], share: float) -> float:
+def _share_for_placement(ordered: Sequence[float], share: float) -> float:
     if not ordered:
         return 0.0
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-def processes_for(load: Load, costs: Costs = Costs(), *, spare: float = 3.0) -> int:
+def processes_for(load: CallLoad, costs: Costs = Costs(), *, spare: float = 3.0) -> int:
     """
     Workers for a load that comes by chance.
 
@@ -334,7 +336,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--look", type=float, default=60.0, help="seconds to simulate")
     given = parser.parse_args(arguments)
     for calls in given.calls:
-        load = Load(
+        load = CallLoad(
             calls=calls,
             events=given.events,
             seconds=given.seconds,
@@ -343,7 +345,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         found = plan(load)
         processes = processes_for(load)
-        seen = simulate(load, processes, seconds=given.look)
+        seen = simulate_placement(load, processes, seconds=given.look)
         print(f"{calls} calls of {load.events:g} events/s:")
         print(f"  {found.calls_per_process} calls a process, {processes} processes,")
         print(f"  {found.machines} machines, {found.memory_gib:.1f} GiB,")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .subscription import Subscription
 
 
-class Mirrored(Protocol):
+class MirroredInContext(Protocol):
     """What a context asks of a session: the latest snapshot."""
 
     @property
@@ -18,7 +18,7 @@ class Mirrored(Protocol):
         """The conversation as the server has confirmed it."""
 
 
-SessionT = TypeVar("SessionT", bound=Mirrored)
+SessionT = TypeVar("SessionT", bound=MirroredInContext)
 
 
 class Context(Generic[SessionT]):

@@ -23,9 +23,9 @@ from ..transport.logs import area_logger
 from .invoker import Invoker
 from .notices import DispatchLagging, Published
 from .signals import Receiver, Route, SignalBoard
-from .strand import Strand, Worker, at_once
-from .subscription import Contextual
-from .workers import Place, Workers
+from .strand import Strand, StrandWorker, run_strand_at_once
+from .subscription import SubscriptionContextual
+from .workers import Workers, WorkersPlace
 
 logger = area_logger("realtime_sync.dispatch")
 
@@ -55,7 +55,7 @@ class _Marker:
 _Queued = Union[Delivery, _Marker]
 
 
-def _done(sender: object, *, event: object, ctx: object) -> None:
+def _done_by_dispatcher(sender: object, *, event: object, ctx: object) -> None:
     """Stands at the end of those that a delivery has been made to."""
 
 
@@ -83,7 +83,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        session: Callable[[], Optional[Contextual]],
+        session: Callable[[], Optional[SubscriptionContextual]],
         board: SignalBoard,
         *,
         mode: str,
@@ -112,15 +112,15 @@ class Dispatcher:
         self._put_in_turn = self._put = self._strand.put
         self._workers = workers if mode == "thread" else None
         self._around = around
-        self._worker: Optional[Worker[_Queued]] = None
+        self._worker: Optional[StrandWorker[_Queued]] = None
         self._last = _Marker()
         if self._workers is not None:
-            place = Place(self._workers, self._strand, self._tell_of_bound)
+            place = WorkersPlace(self._workers, self._strand, self._tell_of_bound)
             self._put_in_turn = self._put = place.put
         elif mode == "thread":
             finished = self._last.reached.is_set
             thread = f"realtime-sync {name} worker"
-            self._worker = worker = Worker(self._strand, finished, thread)
+            self._worker = worker = StrandWorker(self._strand, finished, thread)
             self._put, self._put_in_turn = worker.put, worker.put_in_turn
         # The thread that pumped last. In manual mode no other may be made to wait by
         # pumping: handlers would run where their user does not expect them.
@@ -166,7 +166,7 @@ class Dispatcher:
         return sorted(tuple(self._delays))
 
     def start(
-        self, at_turn_end: Callable[[Callable[[], None]], None] = at_once
+        self, at_turn_end: Callable[[Callable[[], None]], None] = run_strand_at_once
     ) -> None:
         """
         Start the worker, if there is one of the session's own.
@@ -451,7 +451,7 @@ class Dispatcher:
 
     def _deliver(self, delivery: Delivery, begun: Optional[list[Receiver]]) -> None:
         event, snapshot, size, key, stamp = delivery
-        if begun and begun[-1] is _done:
+        if begun and begun[-1] is _done_by_dispatcher:
             return  # Interrupted when all of it was done.
         if stamp:
             self._delays.append(monotonic() - stamp)
@@ -480,7 +480,7 @@ class Dispatcher:
                 self.delivered += 1
                 self._delivered_bytes += size
                 if begun is not None:
-                    begun += [_done]
+                    begun += [_done_by_dispatcher]
             if whole and self._lagging and self._caught_up():
                 self._lagging = False
 

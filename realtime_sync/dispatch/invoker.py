@@ -15,7 +15,11 @@ from ..transport.logs import Block, area_logger
 from .context import Context
 from .notices import HandlerFailed, Published
 from .signals import Receiver, SignalBoard
-from .subscription import Contextual, Subscription, handler_name
+from .subscription import (
+    Subscription,
+    SubscriptionContextual,
+    subscription_handler_name,
+)
 
 logger = area_logger("realtime_sync.dispatch")
 
@@ -37,7 +41,7 @@ class Invoker:
 
     def __init__(
         self,
-        session: Callable[[], Optional[Contextual]],
+        session: Callable[[], Optional[SubscriptionContextual]],
         board: SignalBoard,
         in_own_thread: Callable[[], bool],
         offer: Callable[[Published], None],
@@ -133,9 +137,9 @@ class Invoker:
         """
         running = self._running
         if running is not None:
-            return _receiver_name(running[0]), monotonic() - running[1]
+            return _invoked_receiver_name(running[0]), monotonic() - running[1]
         seconds, receiver = self._slowest
-        return (_receiver_name(receiver) if receiver else "?"), seconds
+        return (_invoked_receiver_name(receiver) if receiver else "?"), seconds
 
     def report_slow(self, patience: float, thread: Optional[int], depth: int) -> None:
         """
@@ -157,7 +161,7 @@ class Invoker:
         stack = "".join(traceback.format_stack(frame)) if frame else "(no stack)"
         logger.warning(
             "! handler %s has been running for %.1f s; %s deliveries wait\n%s",
-            _receiver_name(running[0]),
+            _invoked_receiver_name(running[0]),
             seconds,
             depth,
             Block(stack),
@@ -179,7 +183,7 @@ class Invoker:
             snapshot: as of the event.
             exc: what was raised.
         """
-        name = _receiver_name(receiver)
+        name = _invoked_receiver_name(receiver)
         self.failures += 1
         logger.error(
             "! handler %s failed on %s",
@@ -195,6 +199,8 @@ class Invoker:
         self.call(route.inline + route.queued, notice, snapshot)
 
 
-def _receiver_name(receiver: Receiver) -> str:
+def _invoked_receiver_name(receiver: Receiver) -> str:
     name = getattr(receiver, "name", None)
-    return name if isinstance(name, str) and name else handler_name(receiver)
+    return (
+        name if isinstance(name, str) and name else subscription_handler_name(receiver)
+    )

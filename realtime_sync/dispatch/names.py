@@ -27,7 +27,7 @@ CLIENT_PREFIX = "client."
 """Begins the names of what this side sends."""
 
 
-def resolve(
+def resolve_name(
     event: object, *, unknown: bool = False, session_type: Optional[str] = None
 ) -> tuple[str, Optional[type]]:
     """
@@ -45,13 +45,13 @@ def resolve(
     if isinstance(event, str):
         key, cls = _resolve_name(event, unknown), None
     elif isinstance(event, type):
-        key, cls = _resolve_class(event)
+        key, cls = _resolve_class_name(event)
     else:
         raise TypeError(
             f"expected the name of an event or an event class, not {event!r}"
         )
     if session_type is not None and not unknown:
-        problem = of_other_protocol(key, session_type == "live")
+        problem = name_of_other_protocol(key, session_type == "live")
         if problem is not None:
             raise ConfigurationError(problem)
     return key, cls
@@ -65,7 +65,7 @@ def names_of(event_type: str) -> tuple[str, ...]:
     return (event_type, *(old for old, new in ALIASES.items() if new == event_type))
 
 
-def is_event_class(value: object) -> bool:
+def is_event_class_to_name(value: object) -> bool:
     """
     Whether a value is one of the classes that handlers register for.
     """
@@ -76,7 +76,7 @@ def is_event_class(value: object) -> bool:
     )
 
 
-def lacked_by(
+def names_lacked_by(
     dialect: Dialect, session_type: str = "realtime"
 ) -> Callable[[str], Optional[str]]:
     """
@@ -87,7 +87,7 @@ def lacked_by(
     """
 
     def lacked(key: str) -> Optional[str]:
-        problem = of_other_protocol(key, session_type == "live")
+        problem = name_of_other_protocol(key, session_type == "live")
         if problem is not None:
             return problem
         if session_type == "live" or key not in server_names() or dialect.has(key):
@@ -97,7 +97,7 @@ def lacked_by(
     return lacked
 
 
-def of_other_protocol(key: str, live: bool) -> Optional[str]:
+def name_of_other_protocol(key: str, live: bool) -> Optional[str]:
     """Why sessions of a protocol never see an event, if it is of the other one."""
     ours, theirs = _names_of_protocol(True), _names_of_protocol(False)
     ours, theirs = (ours, theirs) if live else (theirs, ours)
@@ -121,7 +121,7 @@ def _names_of_protocol(live: bool) -> frozenset[str]:
     return said | {CLIENT_PREFIX + name for name in sent}
 
 
-def _resolve_class(event: type) -> tuple[str, Optional[type]]:
+def _resolve_class_name(event: type) -> tuple[str, Optional[type]]:
     from ..protocol import events
 
     if issubclass(event, events.UnknownEvent):
@@ -148,27 +148,27 @@ def _resolve_name(name: str, unknown: bool) -> str:
         key = CLIENT_PREFIX + (rest if rest.endswith("*") else canonical(rest))
     else:
         key = name if name.endswith("*") else canonical(name)
-    known = _known_keys(name.startswith(CLIENT_PREFIX))
-    if unknown or _is_known(key, known):
+    known = _known_name_keys(name.startswith(CLIENT_PREFIX))
+    if unknown or _is_known_name(key, known):
         return key
-    raise ConfigurationError(_no_such_event(name, known))
+    raise ConfigurationError(_no_such_name(name, known))
 
 
 @lru_cache(maxsize=None)
-def _known_keys(sent: bool) -> frozenset[str]:
+def _known_name_keys(sent: bool) -> frozenset[str]:
     names = _names_of_protocol(True) | _names_of_protocol(False)
     known = frozenset(n for n in names if n.startswith(CLIENT_PREFIX) == sent)
     return known if sent else known | NOTICE_NAMES
 
 
-def _is_known(key: str, known: frozenset[str]) -> bool:
+def _is_known_name(key: str, known: frozenset[str]) -> bool:
     if key.endswith(".*"):
         prefix = key[:-1]
         return prefix in NOTICE_PREFIXES or any(n.startswith(prefix) for n in known)
     return key in known
 
 
-def _no_such_event(name: str, known: frozenset[str]) -> str:
+def _no_such_name(name: str, known: frozenset[str]) -> str:
     close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return (

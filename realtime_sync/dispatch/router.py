@@ -26,9 +26,13 @@ from weakref import WeakSet
 
 from ..deadline import held_here
 from ..types import Event, Handler, HandlerDecorator, Predicate
-from .names import is_event_class, resolve
+from .names import is_event_class_to_name, resolve_name
 from .signals import SignalBoard
-from .subscription import Subscription, check_method, check_predicate
+from .subscription import (
+    Subscription,
+    check_subscription_method,
+    check_subscription_predicate,
+)
 
 if TYPE_CHECKING:
     from .event_names import EventName
@@ -225,8 +229,10 @@ class Router:
         """
         if not what:
             raise TypeError("off() takes a handler, an event, or both")
-        keys = [resolve(w, unknown=True)[0] for w in what if _is_event(w)]
-        handlers = [w for w in what if not _is_event(w)]
+        keys = [
+            resolve_name(w, unknown=True)[0] for w in what if _is_event_for_router(w)
+        ]
+        handlers = [w for w in what if not _is_event_for_router(w)]
         with self._lock:
             hits = [
                 sub
@@ -238,8 +244,8 @@ class Router:
         for sub in hits:
             sub.cancel()
         if not hits:
-            for each in filter(_is_event, what):
-                resolve(each)
+            for each in filter(_is_event_for_router, what):
+                resolve_name(each)
         return len(hits)
 
     def handlers(self) -> tuple[Subscription, ...]:
@@ -258,22 +264,22 @@ class Router:
         """
         return tuple(
             self._add(event, getattr(instance, name), **options)
-            for name, event, options in _marked_methods(type(instance))
+            for name, event, options in _methods_marked_for_router(type(instance))
         )
 
     def _register(
         self, event: Union[type, str], handler: Optional[Handler], options: _Options
     ) -> Any:
         kind = self._session_type
-        resolve(event, unknown=options["unknown"], session_type=kind)
-        check_predicate(options["where"])
+        resolve_name(event, unknown=options["unknown"], session_type=kind)
+        check_subscription_predicate(options["where"])
         if handler is not None:
             return self._add(event, handler, **options)
 
         def decorate(function: F) -> F:
-            if _in_class_body(sys._getframe(1)):
-                marked = _function_of(function)
-                check_method(marked)
+            if _is_router_in_class_body(sys._getframe(1)):
+                marked = _function_for_router(function)
+                check_subscription_method(marked)
                 marks = getattr(marked, _MARK, ())
                 setattr(marked, _MARK, (*marks, (event, options)))
             else:
@@ -292,7 +298,7 @@ class Router:
         unknown: bool,
         once: bool,
     ) -> Subscription:
-        key, event_class = resolve(event, unknown=unknown)
+        key, event_class = resolve_name(event, unknown=unknown)
         sub = Subscription(
             self._forget,
             key,
@@ -366,7 +372,9 @@ default_router = Router("default")
 on = default_router.on
 
 
-def _marked_methods(cls: type) -> Iterator[tuple[str, Union[type, str], _Options]]:
+def _methods_marked_for_router(
+    cls: type,
+) -> Iterator[tuple[str, Union[type, str], _Options]]:
     """
     What `on` marked in a class and its bases: method name, event, options.
 
@@ -376,21 +384,21 @@ def _marked_methods(cls: type) -> Iterator[tuple[str, Union[type, str], _Options
     names = {name: None for base in reversed(cls.__mro__) for name in vars(base)}
     for name in names:
         found = next(vars(b)[name] for b in cls.__mro__ if name in vars(b))
-        for event, options in getattr(_function_of(found), _MARK, ()):
+        for event, options in getattr(_function_for_router(found), _MARK, ()):
             yield name, event, options
 
 
-def _function_of(value: object) -> Any:
+def _function_for_router(value: object) -> Any:
     """What a staticmethod or classmethod is made of."""
     if isinstance(value, (staticmethod, classmethod)):
         return value.__func__
     return value
 
 
-def _in_class_body(frame: FrameType) -> bool:
+def _is_router_in_class_body(frame: FrameType) -> bool:
     names = frame.f_locals
     return "__module__" in names and "__qualname__" in names
 
 
-def _is_event(value: object) -> bool:
-    return isinstance(value, str) or is_event_class(value)
+def _is_event_for_router(value: object) -> bool:
+    return isinstance(value, str) or is_event_class_to_name(value)

@@ -29,7 +29,7 @@ _stamps = itertools.count()
 _MOST_ROUTES = 1024
 
 
-def next_stamp() -> int:
+def next_signal_stamp() -> int:
     """
     The place of a new receiver in the order of registration, process-wide.
     """
@@ -82,7 +82,7 @@ class EventSignal(blinker.Signal):
         stamp = getattr(receiver, "stamp", None)
         if make_id(receiver) not in self.receivers:
             # Also a new receiver at the address of one that was collected.
-            place = next_stamp() if stamp is None else stamp
+            place = next_signal_stamp() if stamp is None else stamp
             self._places[make_id(receiver)] = place
         self.volatile = self.volatile or weak
         super().connect(receiver, sender, weak)
@@ -140,7 +140,7 @@ class SignalBoard:
         self._names_of = names_of
         self._local_prefixes = local_prefixes
         self._lacks = lacks
-        self.changed: Callable[[], None] = _nothing
+        self.changed: Callable[[], None] = _signal_to_nobody
         self._warned: set[str] = set()
         # Guards the creation of signals.
         self._lock = Lock()
@@ -167,7 +167,7 @@ class SignalBoard:
         warnings.warn(
             f"{reason}; its handlers will not be called in {self._sender()!r}",
             UserWarning,
-            stacklevel=_users_level(),
+            stacklevel=_users_level_for_signal(),
         )
 
     def route(self, key: str) -> Route:
@@ -226,11 +226,11 @@ class SignalBoard:
         self.changed()
 
 
-def _nothing() -> None:
+def _signal_to_nobody() -> None:
     """Nobody is to be told."""
 
 
-def _users_level() -> int:
+def _users_level_for_signal() -> int:
     """The ``stacklevel`` of the innermost line that is not the library's."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(

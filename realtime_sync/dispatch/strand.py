@@ -136,7 +136,7 @@ class Strand(Generic[Item]):
         return True
 
 
-def at_once(run: Callable[[], None]) -> None:
+def run_strand_at_once(run: Callable[[], None]) -> None:
     """What stands for the end of a turn where there is no loop."""
     run()
 
@@ -145,14 +145,14 @@ def call_strand() -> Strand[Callable[[], object]]:
     """
     Make a strand of functions, which are called one after the other.
     """
-    return Strand(_call)
+    return Strand(_call_in_strand)
 
 
-def _call(function: Callable[[], object]) -> None:
+def _call_in_strand(function: Callable[[], object]) -> None:
     function()
 
 
-class Worker(Generic[Item]):
+class StrandWorker(Generic[Item]):
     """
     A daemon thread that runs one strand and nothing else.
 
@@ -168,7 +168,7 @@ class Worker(Generic[Item]):
         self._strand = strand
         self._over = over
         self._name = name
-        self._at_turn_end: Callable[[Callable[[], None]], None] = at_once
+        self._at_turn_end: Callable[[Callable[[], None]], None] = run_strand_at_once
         # It sleeps here and not in the strand, so that an item can have its place
         # there before the thread is woken.
         self._calls: SimpleQueue[None] = SimpleQueue()

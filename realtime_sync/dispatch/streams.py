@@ -16,12 +16,12 @@ from ..errors import (
 )
 from ..state.snapshot import Snapshot
 from ..types import UNSET, Event, EventKey, Timeout
-from .context import Mirrored
-from .names import CLIENT_PREFIX, names_of, resolve
+from .context import MirroredInContext
+from .names import CLIENT_PREFIX, names_of, resolve_name
 from .notices import NOTICE_NAMES, NOTICE_PREFIXES, Notice, Published
 from .signals import UNKNOWN_KEY
-from .subscription import check_predicate
-from .watches import Mailbox, Slot, Waiting, Watch, WatchList
+from .subscription import check_subscription_predicate
+from .watches import Watch, WatchList, WatchMailbox, WatchSlot, WatchWaiting
 
 _MOST_UNREAD = 10_000
 
@@ -45,10 +45,10 @@ class Expectation(Generic[Event]):
         *,
         unknown: bool,
         watches: WatchList,
-        waiting: Waiting,
+        waiting: WatchWaiting,
         session: Optional[object] = None,
     ) -> None:
-        check_predicate(where)
+        check_subscription_predicate(where)
         self._what = event if isinstance(event, str) else event.__name__
         self._where = where
         self._waiting = waiting
@@ -58,9 +58,9 @@ class Expectation(Generic[Event]):
         self._found: Optional[Event] = None
         # The predicate is for the thread that waits, so that without one the
         # first event is enough, and with one all of them are kept for it.
-        self._mailbox = mailbox = Mailbox(_MOST_UNREAD)
+        self._mailbox = mailbox = WatchMailbox(_MOST_UNREAD)
         accept = mailbox.put_first if where is None else mailbox.put
-        watch = watch_for(event, unknown, accept, mailbox.end)
+        watch = watch_for_stream(event, unknown, accept, mailbox.end)
         # First: whom a Ctrl-C keeps from coming to be is forgotten all the same.
         self._forget = weakref.finalize(self, watches.forget, watch)
         self._forget.atexit = False
@@ -100,7 +100,7 @@ class Expectation(Generic[Event]):
             event: Event = self._first(deadline)
             # It is in the mailbox until it is known not to fit: who is interrupted
             # in the predicate asks again, and finds it.
-            if _fits(self._where, event, self._mailbox):
+            if _fits_stream(self._where, event, self._mailbox):
                 self._found = event
                 self.cancel()
             else:
@@ -142,11 +142,11 @@ class EventStream(Generic[Event]):
         unknown: bool,
         timeout: Timeout,
         watches: WatchList,
-        waiting: Waiting,
+        waiting: WatchWaiting,
         session: Optional[object] = None,
         limit: int = _MOST_UNREAD,
     ) -> None:
-        check_predicate(where)
+        check_subscription_predicate(where)
         self._what = event if isinstance(event, str) else event.__name__
         self._where = where
         self._timeout = timeout
@@ -154,8 +154,8 @@ class EventStream(Generic[Event]):
         # Who waits for a session holds it: dropped, it would end.
         self._session = session
         self._since = waiting.heard
-        self._mailbox = mailbox = Mailbox(limit)
-        watch = watch_for(event, unknown, mailbox.put, mailbox.end)
+        self._mailbox = mailbox = WatchMailbox(limit)
+        watch = watch_for_stream(event, unknown, mailbox.put, mailbox.end)
         # First: whom a Ctrl-C keeps from coming to be is forgotten all the same.
         self._forget = weakref.finalize(self, watches.forget, watch)
         self._forget.atexit = False
@@ -176,7 +176,7 @@ class EventStream(Generic[Event]):
         events = mailbox.events
         while True:
             event: Event = self._first(deadline)
-            if not _fits(self._where, event, mailbox):
+            if not _fits_stream(self._where, event, mailbox):
                 mailbox.drop(event)
                 continue
             self._since = self._waiting.heard
@@ -207,8 +207,8 @@ class EventStream(Generic[Event]):
         self._mailbox.end(None)
 
 
-def _fits(
-    where: Optional[Callable[[Event], Any]], event: Event, mailbox: Mailbox
+def _fits_stream(
+    where: Optional[Callable[[Event], Any]], event: Event, mailbox: WatchMailbox
 ) -> bool:
     """
     Whether an event is wanted; one whose predicate fails is not looked at again.
@@ -220,13 +220,13 @@ def _fits(
         raise
 
 
-def wait_changed(
-    mirror: Mirrored,
+def wait_changed_in_stream(
+    mirror: MirroredInContext,
     version: int,
     timeout: Timeout,
     *,
     watches: WatchList,
-    waiting: Waiting,
+    waiting: WatchWaiting,
 ) -> Snapshot:
     """
     See `Session.wait_changed`.
@@ -238,7 +238,7 @@ def wait_changed(
         watches: tells of events, each of which may change the snapshot.
         waiting: how the session waits.
     """
-    slot = Slot()
+    slot = WatchSlot()
 
     def look(event: Optional[Published]) -> None:
         if mirror.snapshot.version > version:
@@ -259,7 +259,7 @@ def wait_changed(
     return mirror.snapshot
 
 
-def watch_for(
+def watch_for_stream(
     event: Union[type, str],
     unknown: bool,
     accept: Callable[[Any], None],
@@ -268,7 +268,7 @@ def watch_for(
     """
     A watch for whatever `on` would take: a name, a pattern, a class.
     """
-    key, event_class = resolve(event, unknown=unknown)
+    key, event_class = resolve_name(event, unknown=unknown)
     if key.startswith(CLIENT_PREFIX):
         raise ConfigurationError(
             f"{key} is what this side sends, and only handlers are told of it: use on()"
@@ -279,7 +279,7 @@ def watch_for(
         return Watch(named, accept, end, permanent=True)
     if event_class is None and not key.endswith("*"):
         return Watch(frozenset({key}), accept, end, permanent=permanent)
-    in_pattern = _pattern_test(key)
+    in_pattern = _stream_pattern_test(key)
 
     def accept_fitting(event: Published) -> None:
         if isinstance(event, event_class) if event_class else in_pattern(event):
@@ -290,7 +290,7 @@ def watch_for(
     return Watch(types, accept_fitting, end, permanent=permanent)
 
 
-def _pattern_test(pattern: str) -> Callable[[Published], bool]:
+def _stream_pattern_test(pattern: str) -> Callable[[Published], bool]:
     prefix = pattern[:-1]
 
     def fits(event: Published) -> bool:

@@ -16,13 +16,13 @@ from typing import Literal, Optional, Protocol
 from ..state.snapshot import Snapshot
 from ..types import Handler, Predicate
 from .notices import Published
-from .signals import next_stamp
+from .signals import next_signal_stamp
 
 Style = Literal["event", "positional", "keyword"]
 """How a handler gets its context: not at all, or as what kind of argument."""
 
 
-class Contextual(Protocol):
+class SubscriptionContextual(Protocol):
     """
     For whom handlers are called: the session.
 
@@ -37,7 +37,7 @@ class Contextual(Protocol):
         """The conversation as the server has confirmed it."""
 
 
-class SharedContext(Protocol):
+class SharedSubscriptionContext(Protocol):
     """What the handlers of one event are given, each a copy of its own."""
 
     def for_subscription(self, subscription: Subscription) -> object:
@@ -77,8 +77,8 @@ class Subscription:
         self.key = key
         self.handler = handler
         self.inline = inline
-        self.stamp = next_stamp()
-        self.cell = running_cell()
+        self.stamp = next_signal_stamp()
+        self.cell = running_cell_of_subscription()
         self._forget = forget
         self._event_class = event_class
         self._where = where
@@ -86,7 +86,7 @@ class Subscription:
         # A pattern is registered for events whose classes the handler knows.
         self._skips_unknown = not unknown and key.endswith(".*")
         self._context = context
-        self._style = call_style(handler)
+        self._style = subscription_call_style(handler)
         self.looks_at_context = self._style != "event"
         self.plain = not (
             self.looks_at_context
@@ -103,7 +103,7 @@ class Subscription:
     @property
     def name(self) -> str:
         """Qualified name of the handler, for logs."""
-        return handler_name(self.handler)
+        return subscription_handler_name(self.handler)
 
     @property
     def active(self) -> bool:
@@ -126,13 +126,15 @@ class Subscription:
     def __repr__(self) -> str:
         return f"<Subscription {self.key!r} -> {self.name}>"
 
-    def __call__(self, sender: object, *, event: Published, ctx: SharedContext) -> None:
+    def __call__(
+        self, sender: object, *, event: Published, ctx: SharedSubscriptionContext
+    ) -> None:
         """Deliver one event; the form in which blinker calls receivers."""
         if not self._active:
             return
         if self._event_class is not None and not isinstance(event, self._event_class):
             return
-        if self._skips_unknown and isinstance(event, _unknown_event()):
+        if self._skips_unknown and isinstance(event, _unknown_event_for_subscription()):
             return
         context = self._context
         if context is None:  # An empty one is false, and still one.
@@ -142,7 +144,7 @@ class Subscription:
         else:
             context.copy().run(self._run, event, ctx)
 
-    def tell(self, sender: Contextual, event: Published) -> None:
+    def tell(self, sender: SubscriptionContextual, event: Published) -> None:
         """Deliver one event, the short way of ``__call__`` where it is `plain`."""
         if not self._active:
             return
@@ -159,7 +161,7 @@ class Subscription:
             self.calls += 1
             run(self.handler, event)
 
-    def _run(self, event: Published, ctx: SharedContext) -> None:
+    def _run(self, event: Published, ctx: SharedSubscriptionContext) -> None:
         if self._where is not None and not self._where(event):
             return
         if self._once:
@@ -189,7 +191,7 @@ class Subscription:
             return False
         if self.cell is not None and old.cell is not None:
             return self.cell != old.cell
-        return ran_again(self.handler, old.handler)
+        return subscription_ran_again(self.handler, old.handler)
 
     def _claim(self) -> bool:
         with self._lock:
@@ -197,7 +199,7 @@ class Subscription:
             return active
 
 
-def call_style(handler: Handler) -> Style:
+def subscription_call_style(handler: Handler) -> Style:
     """
     How to call a handler.
 
@@ -207,15 +209,15 @@ def call_style(handler: Handler) -> Style:
     """
     if not callable(handler):
         raise TypeError(f"a handler must be callable, not {type(handler).__name__}")
-    _refuse_coroutine(handler)
+    _refuse_coroutine_subscription(handler)
     try:
         signature = inspect.signature(handler)
     except (TypeError, ValueError):
         return "event"  # Built into the interpreter; it gets the event.
-    return _style_of(signature, handler)
+    return _style_of_subscription(signature, handler)
 
 
-def check_predicate(where: object) -> None:
+def check_subscription_predicate(where: object) -> None:
     """
     Raises:
         TypeError: it is no predicate for ``where``, nor None.
@@ -224,40 +226,40 @@ def check_predicate(where: object) -> None:
         raise TypeError(f"where must be callable, not {where!r}")
 
 
-def check_method(function: Handler) -> None:
+def check_subscription_method(function: Handler) -> None:
     """
     Check a function in a class body, as far as can be without an instance.
 
     Raises:
         TypeError: it is no handler, with ``self`` or without.
     """
-    _refuse_coroutine(function)
+    _refuse_coroutine_subscription(function)
     if not inspect.isfunction(function):
-        call_style(function)
+        subscription_call_style(function)
         return
     parameters = list(inspect.signature(function).parameters.values())
     first = parameters[0].name if parameters else ""
     if first not in ("self", "cls"):
         try:
-            call_style(function)  # It may become a static method.
+            subscription_call_style(function)  # It may become a static method.
             return
         except TypeError:
             pass
-    _style_of(inspect.Signature(parameters[1:]), function)
+    _style_of_subscription(inspect.Signature(parameters[1:]), function)
 
 
-def handler_name(handler: object) -> str:
+def subscription_handler_name(handler: object) -> str:
     """
     Module and qualified name of a handler, for logs.
     """
-    handler = _without_partials(handler)
+    handler = _subscription_without_partials(handler)
     qualname = getattr(handler, "__qualname__", None)
     if not isinstance(qualname, str):
         return repr(handler)
     return f"{getattr(handler, '__module__', '?')}.{qualname}"
 
 
-def running_cell() -> Optional[int]:
+def running_cell_of_subscription() -> Optional[int]:
     """
     Number of the notebook cell that runs, or None outside of IPython.
     """
@@ -266,14 +268,14 @@ def running_cell() -> Optional[int]:
     return None if shell is None else int(shell.execution_count)
 
 
-def ran_again(handler: object, old: object) -> bool:
+def subscription_ran_again(handler: object, old: object) -> bool:
     """
     Whether the lines that define a function have been run anew since an older one.
 
     Such a run has variables of its own, as a script has that Streamlit runs at every
     click. A module that is imported has its variables once.
     """
-    new, was = (_function_of(each) for each in (handler, old))
+    new, was = (_function_of_subscription(each) for each in (handler, old))
     if new is None or was is None or new.__globals__ is was.__globals__:
         return False
     # Code without a file says nothing: many texts are called ``<string>``.
@@ -281,13 +283,13 @@ def ran_again(handler: object, old: object) -> bool:
     return file == was.__code__.co_filename and not file.startswith("<")
 
 
-def _function_of(handler: object) -> Optional[FunctionType]:
+def _function_of_subscription(handler: object) -> Optional[FunctionType]:
     """The function that a handler was made of in a file, decorators left out."""
     function = inspect.unwrap(getattr(handler, "__func__", handler))  # type: ignore
     return function if isinstance(function, FunctionType) else None
 
 
-def _style_of(signature: inspect.Signature, handler: Handler) -> Style:
+def _style_of_subscription(signature: inspect.Signature, handler: Handler) -> Style:
     parameters = list(signature.parameters.values())
     positional = [
         p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
@@ -305,37 +307,37 @@ def _style_of(signature: inspect.Signature, handler: Handler) -> Style:
             signature.bind(*(None,) * (2 if style == "positional" else 1))
     except TypeError:
         raise TypeError(
-            f"handler {handler_name(handler)}{signature} cannot be called with "
-            "(event) or (event, ctx)"
+            f"handler {subscription_handler_name(handler)}{signature} cannot be called "
+            "with (event) or (event, ctx)"
         ) from None
     return style
 
 
-def _without_partials(handler: object) -> object:
+def _subscription_without_partials(handler: object) -> object:
     while isinstance(handler, functools.partial):
         handler = handler.func
     return handler
 
 
-def _refuse_coroutine(handler: Handler) -> None:
-    function = _without_partials(handler)
+def _refuse_coroutine_subscription(handler: Handler) -> None:
+    function = _subscription_without_partials(handler)
     for candidate in (function, getattr(type(function), "__call__", None)):
         if inspect.iscoroutinefunction(candidate) or inspect.isasyncgenfunction(
             candidate
         ):
             raise TypeError(
-                f"handler {handler_name(handler)} is a coroutine function; "
-                "handlers are plain functions, called in a thread"
+                f"handler {subscription_handler_name(handler)} is a coroutine "
+                "function; handlers are plain functions, called in a thread"
             )
         if inspect.isgeneratorfunction(candidate):
             raise TypeError(
-                f"handler {handler_name(handler)} has a yield in it, so that "
-                "calling it would run nothing"
+                f"handler {subscription_handler_name(handler)} has a yield in it, so "
+                "that calling it would run nothing"
             )
 
 
 @functools.lru_cache(maxsize=1)
-def _unknown_event() -> type:
+def _unknown_event_for_subscription() -> type:
     from ..protocol.events import UnknownEvent
 
     return UnknownEvent

@@ -30,7 +30,7 @@ Wait = Callable[[Event, Deadline], bool]
 """Blocks on an event until the deadline; how depends on the dispatch mode."""
 
 
-class Slot:
+class WatchSlot:
     """
     A result that another thread will bring, once.
 
@@ -74,7 +74,7 @@ class Slot:
         if not self._event.is_set() and not wait(self._event, deadline):
             raise WaitTimeout(f"no {what} in time")
         if self._error is not None:
-            raise again(self._error)
+            raise watched_error_again(self._error)
         return self._value
 
     def _finish(self, value: object, error: Optional[BaseException]) -> None:
@@ -86,7 +86,7 @@ class Slot:
             self._event.set()
 
 
-class Mailbox:
+class WatchMailbox:
     """
     Events for one waiter, in order; closed by the end of the connection.
 
@@ -172,7 +172,7 @@ class Mailbox:
                 pass
             if self.ended:
                 if self._end is not None:
-                    raise again(self._end)
+                    raise watched_error_again(self._end)
                 raise StopIteration
             self._ready.clear()
             # Looked at again: what was put between the look above and the clearing had
@@ -239,7 +239,7 @@ class WatchList:
         self._over = False
         self._error: Optional[BaseException] = None
         self._gone: deque[Watch] = deque()
-        self.changed: Callable[[], None] = _nothing
+        self.changed: Callable[[], None] = _watch_tells_nobody
 
     def add(self, watch: Watch) -> None:
         """Register; a watch that comes after the end is ended at once."""
@@ -338,11 +338,11 @@ class WatchList:
         self.changed()
 
 
-def _nothing() -> None:
+def _watch_tells_nobody() -> None:
     """Nobody is to be told."""
 
 
-class Waiting:
+class WatchWaiting:
     """
     How one session waits: the way that fits its dispatch mode, and its default.
 
@@ -395,7 +395,7 @@ class Waiting:
             errors = tuple(self._errors)[-count:] if count and not exc.errors else ()
             if not errors:
                 raise
-            told = [_error_words(event) for event in errors]
+            told = [_error_words_for_watch(event) for event in errors]
             said = "; ".join(told[-_MOST_NAMED:])
             remedy = next(filter(None, map(self._remedy, told)), None)
             advice = "" if remedy is None else f". {remedy}"
@@ -412,8 +412,8 @@ class Waiting:
         return Deadline(self.timeout if isinstance(timeout, Unset) else timeout)
 
 
-def wait_here(event: Event, deadline: Deadline) -> bool:
-    """Wait in a thread that nobody needs meanwhile, for `Waiting`."""
+def wait_here_for_watch(event: Event, deadline: Deadline) -> bool:
+    """Wait in a thread that nobody needs meanwhile, for `WatchWaiting`."""
     return event.wait(deadline.remaining())
 
 
@@ -450,7 +450,7 @@ def weak_watch(
     return watch
 
 
-def _error_words(event: ServerEvent) -> str:
+def _error_words_for_watch(event: ServerEvent) -> str:
     error = getattr(event, "error", None)
     told = [getattr(error, name, None) for name in ("message", "code", "type")]
     words, code = told[0], told[1] or told[2]
@@ -459,7 +459,7 @@ def _error_words(event: ServerEvent) -> str:
     return redact(words) + (f" [{code}]" if isinstance(code, str) else "")
 
 
-def again(error: BaseException) -> BaseException:
+def watched_error_again(error: BaseException) -> BaseException:
     """
     A copy of an exception, to be raised in one more place.
 

@@ -18,7 +18,7 @@ from typing import Any, Generic, Optional
 from ..deadline import Deadline, Flag
 from ..errors import WouldDeadlock
 from ..transport.logs import area_logger
-from .strand import Item, Strand, at_once
+from .strand import Item, Strand, run_strand_at_once
 
 logger = area_logger("realtime_sync.dispatch")
 
@@ -32,7 +32,7 @@ CallLater = Callable[[float, Callable[[], None]], object]
 """Calls something after some seconds, in a thread that no handler blocks."""
 
 
-class Place(Generic[Item]):
+class WorkersPlace(Generic[Item]):
     """
     The place of a strand in the line of those that workers share.
 
@@ -160,7 +160,7 @@ class Workers:
         name: str,
         call_later: CallLater,
         *,
-        at_turn_end: Callable[[Callable[[], None]], None] = at_once,
+        at_turn_end: Callable[[Callable[[], None]], None] = run_strand_at_once,
         busy_with: str = "handlers",
     ) -> None:
         self.limit = limit
@@ -170,7 +170,7 @@ class Workers:
         self._at_turn_end = at_turn_end
         # Whether the end of the loop's turn is going to see to it that somebody comes.
         self._calling = False
-        self._line: deque[Place[Any]] = deque()
+        self._line: deque[WorkersPlace[Any]] = deque()
         # Guards the counts of threads, and who waits where.
         self._lock = Lock()
         self._threads: set[Thread] = set()
@@ -190,7 +190,7 @@ class Workers:
 
     # -- from any thread -------------------------------------------------------
 
-    def submit(self, place: Place[Any]) -> None:
+    def submit(self, place: WorkersPlace[Any]) -> None:
         """Put a strand in line and see to it that somebody comes."""
         place.since = monotonic()
         self._line.append(place)

@@ -15,7 +15,7 @@ from ..protocol import audio_fields, events, jsontext, sensitive
 from ..protocol.codec import to_mapping
 from ..state.reducers.conversation import CHANGES
 from ..state.snapshot import Snapshot
-from ..transport.redaction import HIDDEN, known_secrets, redact
+from ..transport.redaction import HIDDEN, redact, secrets_for_redaction
 
 FORMAT: Final = "realtime-sync-recording"
 VERSION: Final = 1
@@ -37,7 +37,7 @@ _LETTER: Final = re.compile(r"[^\W\d_]")
 _DIGIT: Final = re.compile(r"\d")
 
 
-class Noticed(AttrsInstance, Protocol):
+class NoticeOfLine(AttrsInstance, Protocol):
     """What the library reports, see `dispatch.notices.Notice`."""
 
     @property
@@ -45,7 +45,7 @@ class Noticed(AttrsInstance, Protocol):
         """Its name."""
 
 
-class LineWriter:
+class RecordingLines:
     """
     Turns what was seen into lines.
 
@@ -73,7 +73,7 @@ class LineWriter:
 
     def failed(self, error: Exception) -> bytes:
         """The last line of a recording that was given up."""
-        return b'{"dir":"note","note":%b}\n' % _dumped(
+        return b'{"dir":"note","note":%b}\n' % _dumped_line(
             {"type": "recording.failed", "error": str(error)}
         )
 
@@ -86,63 +86,69 @@ class LineWriter:
         noted: Sequence[object],
     ) -> bytes:
         self._frames += 1
-        asked = [_asked(each) for each in noted if _matters(each)]
-        start += b'"dir":"in",' + _connection(number)
+        asked = [_asked_in_line(each) for each in noted if _matters_for_line(each)]
+        start += b'"dir":"in",' + _connection_of_line(number)
         if asked:
-            start += b'"asked":%b,' % _dumped(asked)
+            start += b'"asked":%b,' % _dumped_line(asked)
         if self._counts_noted:
             start += b'"noted":%d,' % len(noted)
         if isinstance(event, events.UnknownEvent) and event.received is data:
-            return start + _no_json(b"<%d bytes>" % len(data) if self._mask else data)
+            return start + _no_json_for_line(
+                b"<%d bytes>" % len(data) if self._mask else data
+            )
         return start + self._json(data)
 
     def _out(self, start: bytes, number: int, payload: bytes) -> bytes:
         self._frames += 1
-        return start + b'"dir":"out",' + _connection(number) + self._json(payload)
+        return (
+            start + b'"dir":"out",' + _connection_of_line(number) + self._json(payload)
+        )
 
-    def _note(self, start: bytes, number: int, notice: Noticed) -> bytes:
-        described = _described(notice)
+    def _note(self, start: bytes, number: int, notice: NoticeOfLine) -> bytes:
+        described = _notice_in_line(notice)
         if self._mask and isinstance(described.get("error"), str):
             # The words of an exception may be those of the caller.
-            described["error"] = masked_text(described["error"])
-        return start + _noted(number, described)
+            described["error"] = masked_line_text(described["error"])
+        return start + _noted_in_line(number, described)
 
     def _own(self, start: bytes, number: int, note: Mapping[str, Any]) -> bytes:
-        return start + _noted(number, without_secrets(note))
+        return start + _noted_in_line(number, without_secrets(note))
 
     def _switched(self, start: bytes, number: int) -> bytes:
-        return start + _noted(number, {"type": "recording.switched"})
+        return start + _noted_in_line(number, {"type": "recording.switched"})
 
     def _snapshot(self, start: bytes, number: int, snapshot: Snapshot) -> bytes:
         packed = snapshot.to_dict()
         if packed == type(snapshot)().to_dict():
             return b""
-        packed = masked(packed) if self._mask else packed
+        packed = masked_line(packed) if self._mask else packed
         note = {"type": "recording.snapshot", "snapshot": packed}
-        return start + _noted(number, note)
+        return start + _noted_in_line(number, note)
 
     def _end(self, start: bytes, code: Optional[int], reason: str) -> bytes:
         note = {"type": "recording.ended", "frames": self._frames}
         if code is not None:
             note.update(code=code, reason=reason)
-        return start + b'"dir":"note","note":%b}\n' % _dumped(note)
+        return start + b'"dir":"note","note":%b}\n' % _dumped_line(note)
 
     def _json(self, data: bytes) -> bytes:
         """The rest of a line; as it came if there can be no secret in it."""
-        if data.count(b"[") + data.count(b"{") > _DEEP and _is_deep(data):
-            hide = self._mask or may_hold_secret(data)
-            return _no_json(HIDDEN.encode() if hide else data)
+        if data.count(b"[") + data.count(b"{") > _DEEP and _is_too_deep_for_line(data):
+            hide = self._mask or line_may_hold_secret(data)
+            return _no_json_for_line(HIDDEN.encode() if hide else data)
         if self._mask:
             frame = without_secrets(jsontext.loads(data), audio=False)
-            return b'"frame":%b}\n' % _dumped(masked(frame))
-        if may_hold_secret(data) or not self._audio and b"audio" in data:
-            data = _dumped(without_secrets(jsontext.loads(data), audio=self._audio))
+            return b'"frame":%b}\n' % _dumped_line(masked_line(frame))
+        if line_may_hold_secret(data) or not self._audio and b"audio" in data:
+            data = _dumped_line(
+                without_secrets(jsontext.loads(data), audio=self._audio)
+            )
         elif b"\n" in data or b"\r" in data:
             data = data.replace(b"\n", b" ").replace(b"\r", b" ")
         return b'"frame":%b}\n' % data
 
 
-def may_hold_secret(data: bytes) -> bool:
+def line_may_hold_secret(data: bytes) -> bool:
     """Whether a frame must be looked into; False means that it may go as it is."""
     # Audio is most of what there is, and no telltale is that long.
     words = _LONG_BASE64.sub(b"", data)
@@ -150,7 +156,7 @@ def may_hold_secret(data: bytes) -> bool:
         return True
     lower = words.lower()
     return any(each in lower for each in _KEYS) or any(
-        secret.encode() in data for secret in known_secrets()
+        secret.encode() in data for secret in secrets_for_redaction()
     )
 
 
@@ -163,11 +169,11 @@ def without_secrets(frame: object, *, audio: bool = True) -> Any:
         audio: keep base64 audio; otherwise there is ``{"audio_bytes": length}``.
     """
     if not audio:
-        frame = audio_fields.replaced(frame, _measured)
+        frame = audio_fields.replaced(frame, _measured_audio_of_line)
     return sensitive.hidden(frame)
 
 
-def masked(frame: object, said: bool = False) -> Any:
+def masked_line(frame: object, said: bool = False) -> Any:
     """
     A copy of a frame in which every letter that was said is an x, every digit a 0.
 
@@ -178,24 +184,24 @@ def masked(frame: object, said: bool = False) -> Any:
     if isinstance(frame, Mapping):
         # The bytes of a token are its letters once more, as numbers.
         return {
-            name: [] if name == "bytes" else masked(each, name in SAID)
+            name: [] if name == "bytes" else masked_line(each, name in SAID)
             for name, each in frame.items()
         }
     if isinstance(frame, (list, tuple)):
-        return [masked(each, said) for each in frame]
-    return masked_text(frame) if said and isinstance(frame, str) else frame
+        return [masked_line(each, said) for each in frame]
+    return masked_line_text(frame) if said and isinstance(frame, str) else frame
 
 
-def masked_text(text: str) -> str:
+def masked_line_text(text: str) -> str:
     """A text with an x for each letter and a 0 for each digit."""
     return _DIGIT.sub("0", _LETTER.sub("x", text))
 
 
-def _measured(audio: str) -> dict[str, int]:
+def _measured_audio_of_line(audio: str) -> dict[str, int]:
     return {"audio_bytes": audio_fields.size(audio)}
 
 
-def _is_deep(data: bytes) -> bool:
+def _is_too_deep_for_line(data: bytes) -> bool:
     """Whether a frame is nested as no frame is, too deep for a line or for us."""
     opening = b"[" * (jsontext.MAX_DEPTH - _DEEP)
     try:
@@ -205,35 +211,38 @@ def _is_deep(data: bytes) -> bool:
     return False
 
 
-def _no_json(data: bytes) -> bytes:
+def _no_json_for_line(data: bytes) -> bytes:
     try:
-        return b'"text":%b}\n' % _dumped(data.decode("utf-8"))
+        return b'"text":%b}\n' % _dumped_line(data.decode("utf-8"))
     except (UnicodeDecodeError, ValueError):
         return b'"base64":"%b"}\n' % base64.b64encode(data)
 
 
-def _dumped(value: object) -> bytes:
+def _dumped_line(value: object) -> bytes:
     text = jsontext.dumps(value).decode("utf-8")
     return redact(text).encode("utf-8")
 
 
-def _connection(number: int) -> bytes:
+def _connection_of_line(number: int) -> bytes:
     return b"" if number == 1 else b'"conn":%d,' % number
 
 
-def _noted(number: int, note: Mapping[str, Any]) -> bytes:
-    return b'"dir":"note",%b"note":%b}\n' % (_connection(number), _dumped(note))
+def _noted_in_line(number: int, note: Mapping[str, Any]) -> bytes:
+    return b'"dir":"note",%b"note":%b}\n' % (
+        _connection_of_line(number),
+        _dumped_line(note),
+    )
 
 
-def _described(notice: Noticed) -> dict[str, Any]:
+def _notice_in_line(notice: NoticeOfLine) -> dict[str, Any]:
     """A notice as JSON: exceptions by name and words, events by type."""
     fields = {"type": notice.type}
     for name in asdict(notice, recurse=False):
-        fields[name] = _plain(getattr(notice, name))
+        fields[name] = _plain_for_line(getattr(notice, name))
     return fields
 
 
-def _plain(value: object) -> Any:
+def _plain_for_line(value: object) -> Any:
     if isinstance(value, BaseException):
         return f"{type(value).__name__}: {value}"
     if isinstance(value, events.ServerEvent):
@@ -246,30 +255,34 @@ def _plain(value: object) -> Any:
     return plain
 
 
-def _matters(command: object) -> bool:
+def _matters_for_line(command: object) -> bool:
     """Whether a command says what the mirror is not told again."""
-    return _changes(command) or bool(_of(command, "previous_item_id") == "root")
+    return _changes_in_line(command) or bool(
+        _value_of_line(command, "previous_item_id") == "root"
+    )
 
 
-def _changes(command: object) -> bool:
-    return _of(command, "type") in CHANGES
+def _changes_in_line(command: object) -> bool:
+    return _value_of_line(command, "type") in CHANGES
 
 
-def _asked(command: object) -> dict[str, Any]:
+def _asked_in_line(command: object) -> dict[str, Any]:
     """What the mirror needs to know of an item that was asked for."""
-    fields = {"event_id": _of(command, "event_id")}
-    if _changes(command):
+    fields = {"event_id": _value_of_line(command, "event_id")}
+    if _changes_in_line(command):
         names = ("type", "item_id", "audio_end_ms")
-        told = {name: _of(command, name) for name in names}
+        told = {name: _value_of_line(command, name) for name in names}
         change: dict[str, Any] = to_mapping({**told, **fields})
         return change
-    item = _of(command, "item")
-    fields["item"] = {name: _of(item, name) for name in ("id", "type", "role")}
+    item = _value_of_line(command, "item")
+    fields["item"] = {
+        name: _value_of_line(item, name) for name in ("id", "type", "role")
+    }
     plain: dict[str, Any] = to_mapping(fields)
     return plain
 
 
-def _of(value: object, name: str) -> Any:
+def _value_of_line(value: object, name: str) -> Any:
     if isinstance(value, Mapping):
         return value.get(name)
     return getattr(value, name, None)

@@ -110,7 +110,7 @@ class RecordedMirror:
         if line.type == "recording.switched":
             self.current = line.connection
         elif line.type == "recording.snapshot":
-            self._snapshots[line.connection] = unpacked(self._mirror, line, "it")
+            self._snapshots[line.connection] = unpacked_mirror(self._mirror, line, "it")
             self._noted.forget(line.connection)
         elif line.type == "recording.ended":
             snapshot = self.snapshot(self.current)
@@ -126,7 +126,7 @@ class RecordedMirror:
     }
 
 
-def unpacked(mirror: Mirror, line: RecordedLine, name: object) -> Any:
+def unpacked_mirror(mirror: Mirror, line: RecordedLine, name: object) -> Any:
     """
     The snapshot that a note of a recording holds.
 

@@ -152,7 +152,7 @@ class Recorded:
             self.session_type = str(head.get("session_type", "realtime"))
         else:
             frames = [line.frame for line in islice(self, _FIRST)]
-            self.dialect, self.session_type = _guessed(frames)
+            self.dialect, self.session_type = _guessed_by_reader(frames)
 
     def __repr__(self) -> str:
         return f"<Recorded {str(self)!r}>"
@@ -168,7 +168,7 @@ class Recorded:
         """
         The lines, each with the place at which `line_at` finds it again.
         """
-        lines, clock = self._decoded(), _Clock()
+        lines, clock = self._decoded(), _ReaderClock()
         if self.own:
             next(lines)
         for number, place, line in lines:
@@ -186,16 +186,16 @@ class Recorded:
             ConfigurationError: there is no line of a recording any more.
         """
         for number, _, line in self._decoded(place):
-            return self._line(number, line, _Clock())
+            return self._line(number, line, _ReaderClock())
         raise ConfigurationError(f"{self} has changed: there is no line at {place}")
 
     def _line(
-        self, number: int, line: Mapping[str, Any], clock: _Clock
+        self, number: int, line: Mapping[str, Any], clock: _ReaderClock
     ) -> RecordedLine:
         if not self.own:
-            return _foreign_line(number, line, clock, str(self))
+            return _read_foreign_line(number, line, clock, str(self))
         try:
-            return _own_line(line)
+            return _read_own_line(line)
         except _MISFITS as exc:
             words = f"{type(exc).__name__}: {exc}"
             raise ConfigurationError(
@@ -258,7 +258,7 @@ def read_recording(source: RecordingSource) -> Recorded:
 # -- our own -----------------------------------------------------------------------
 
 
-def _own_line(line: Mapping[str, Any]) -> RecordedLine:
+def _read_own_line(line: Mapping[str, Any]) -> RecordedLine:
     direction = str(line.get("dir"))
     if "dir" not in line and line.get("format") == FORMAT:
         # Two of them in one file: nobody could tell what of which was first.
@@ -275,7 +275,7 @@ def _own_line(line: Mapping[str, Any]) -> RecordedLine:
     elif "base64" in line:
         received = base64.b64decode(line["base64"])
     elif direction != "note":
-        frame = _sounding(frame)
+        frame = _read_with_silence(frame)
     return RecordedLine(
         at=at,
         direction=direction,
@@ -295,26 +295,26 @@ def _asked(items: object) -> tuple[Mapping[str, Any], ...]:
     return tuple(items)
 
 
-def _sounding(frame: object) -> Any:
+def _read_with_silence(frame: object) -> Any:
     """Put silence of the same length where audio was left out."""
     if isinstance(frame, dict):
         if frame.keys() == {"audio_bytes"}:
             return base64.b64encode(bytes(frame["audio_bytes"])).decode("ascii")
         nested = {
-            key: _sounding(each)
+            key: _read_with_silence(each)
             for key, each in frame.items()
             if isinstance(each, (dict, list))
         }
         return {**frame, **nested} if nested else frame
     if isinstance(frame, list):
-        return [_sounding(each) for each in frame]
+        return [_read_with_silence(each) for each in frame]
     return frame
 
 
 # -- others' -----------------------------------------------------------------------
 
 
-class _Clock:
+class _ReaderClock:
     """The time in a recording of another program, which never goes back."""
 
     def __init__(self) -> None:
@@ -323,17 +323,17 @@ class _Clock:
 
     def at(self, line: Mapping[str, Any]) -> float:
         """Seconds since the first line that tells one."""
-        time = _time_of(line)
+        time = _read_time(line)
         if time is not None:
             self._began = time if self._began is None else self._began
             self._at = max(self._at, min(time - self._began, _LONGEST))
         return self._at
 
 
-def _foreign_line(
-    number: int, line: Mapping[str, Any], clock: _Clock, name: str
+def _read_foreign_line(
+    number: int, line: Mapping[str, Any], clock: _ReaderClock, name: str
 ) -> RecordedLine:
-    frame = _event_in(line)
+    frame = _read_event_in_line(line)
     if frame is None:
         raise ConfigurationError(
             f"line {number} of {name} has no event: neither a type, nor an "
@@ -341,12 +341,12 @@ def _foreign_line(
         )
     return RecordedLine(
         at=clock.at(line),
-        direction=_direction_of(line, frame),
+        direction=_read_direction(line, frame),
         frame=frame,
     )
 
 
-def _event_in(line: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:
+def _read_event_in_line(line: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:
     kind = line.get("type")
     known = isinstance(kind, str) and kind in server_names() | client_names()
     for name in () if known else NESTED:
@@ -364,7 +364,7 @@ def _event_in(line: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:
     return {key: each for key, each in line.items() if key not in added}
 
 
-def _direction_of(line: Mapping[str, Any], frame: Mapping[str, Any]) -> str:
+def _read_direction(line: Mapping[str, Any], frame: Mapping[str, Any]) -> str:
     for name in DIRECTIONS:
         word = line.get(name)
         word = word.lower() if isinstance(word, str) else None
@@ -375,19 +375,19 @@ def _direction_of(line: Mapping[str, Any], frame: Mapping[str, Any]) -> str:
     return "out" if frame["type"] in client_names() - server_names() else "in"
 
 
-def _time_of(line: Mapping[str, Any]) -> Optional[float]:
+def _read_time(line: Mapping[str, Any]) -> Optional[float]:
     """Seconds from whatever origin, or None."""
     for name in TIMES:
         value = line.get(name)
         if isinstance(value, str):
-            value = _parsed_time(value)
+            value = _read_time_of_text(value)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             in_ms = name.endswith("ms") or value > _EPOCH_MS
             return value / 1000 if in_ms else float(value)
     return None
 
 
-def _parsed_time(text: str) -> Optional[float]:
+def _read_time_of_text(text: str) -> Optional[float]:
     try:
         return float(text)
     except ValueError:
@@ -399,7 +399,7 @@ def _parsed_time(text: str) -> Optional[float]:
         return None
 
 
-def _guessed(frames: Iterable[Any]) -> tuple[str, str]:
+def _guessed_by_reader(frames: Iterable[Any]) -> tuple[str, str]:
     """Dialect and kind of session, by how the first frames are spelt."""
     dialect, session_type = "ga", "realtime"
     for frame in chain(frames):

@@ -21,7 +21,7 @@ from ..protocol import jsontext
 from ..protocol.events import ServerEvent
 from ..state.snapshot import Snapshot
 from ..transport.logs import area_logger
-from .lines import FORMAT, VERSION, LineWriter, Noticed
+from .lines import FORMAT, VERSION, NoticeOfLine, RecordingLines
 
 logger = area_logger("realtime_sync.session")
 
@@ -43,7 +43,7 @@ given by one recording runs one after the other.
 """
 
 
-class Observed(Protocol):
+class RecorderObserved(Protocol):
     """Who shows every message, see `connection.taps.Taps`."""
 
     def add(self, tap: Recording, /) -> None:
@@ -53,7 +53,7 @@ class Observed(Protocol):
         """Show nothing any more."""
 
 
-class Signal(Protocol):
+class RecorderSignal(Protocol):
     """What notices of one kind are sent through."""
 
     def connect(self, receiver: _Receiver) -> object:
@@ -63,14 +63,14 @@ class Signal(Protocol):
         """Call a receiver no more."""
 
 
-class Signals(Protocol):
+class RecorderSignals(Protocol):
     """The signals of a session, see `dispatch.signals.SignalBoard`."""
 
-    def signal(self, key: str, /) -> Signal:
+    def signal(self, key: str, /) -> RecorderSignal:
         """The signal for an event or a pattern."""
 
 
-class Source(Protocol):
+class RecorderSource(Protocol):
     """What a recording asks of the session that it records."""
 
     @property
@@ -94,11 +94,11 @@ class Source(Protocol):
         """The mirror as it is now."""
 
     @property
-    def taps(self) -> Observed:
+    def taps(self) -> RecorderObserved:
         """Who shows every message."""
 
     @property
-    def board(self) -> Signals:
+    def board(self) -> RecorderSignals:
         """The signals."""
 
 
@@ -136,7 +136,7 @@ class Recording:
 
     def __init__(
         self,
-        source: Source,
+        source: RecorderSource,
         path: Union[str, os.PathLike[str]],
         *,
         audio: bool = True,
@@ -163,7 +163,7 @@ class Recording:
         self._later = later
         self._seen: set[int] = set()
         self._current = source.connection_number
-        self._writer = LineWriter(
+        self._writer = RecordingLines(
             audio=audio and not mask,
             mask=mask,
             counts_noted=source.session_type == "live",
@@ -296,7 +296,7 @@ class Recording:
 
     # -- any thread ------------------------------------------------------------
 
-    def _noticed(self, notice: Noticed) -> None:
+    def _noticed(self, notice: NoticeOfLine) -> None:
         self._put("note", self._current, notice)
 
     def _put(self, *entry: object, size: int = 0) -> bool:
@@ -402,8 +402,8 @@ class _Receiver:
     inline = True
     name = "recording"
 
-    def __init__(self, show: Callable[[Noticed], None]) -> None:
+    def __init__(self, show: Callable[[NoticeOfLine], None]) -> None:
         self._show = show
 
-    def __call__(self, sender: object, *, event: Noticed, ctx: object) -> None:
+    def __call__(self, sender: object, *, event: NoticeOfLine, ctx: object) -> None:
         self._show(event)

@@ -58,9 +58,9 @@ def delete_recordings(
     before = time() - older_than
     deleted: list[Path] = []
     failure: Optional[OSError] = None
-    for path in sorted(_files(root)):
+    for path in sorted(_files_for_retention(root)):
         try:
-            if not _is_old_recording(path, before):
+            if not _is_beyond_retention(path, before):
                 continue
             if not dry_run:
                 path.unlink()
@@ -75,13 +75,13 @@ def delete_recordings(
     return deleted
 
 
-def _files(root: Path) -> Iterator[Path]:
+def _files_for_retention(root: Path) -> Iterator[Path]:
     # Links are not followed: what they lead to is not in this folder.
     for where, _, names in os.walk(root):
         yield from (Path(where, name) for name in names if name.endswith(SUFFIX))
 
 
-def _is_old_recording(path: Path, before: float) -> bool:
+def _is_beyond_retention(path: Path, before: float) -> bool:
     found = path.lstat()
     if not S_ISREG(found.st_mode) or found.st_mtime >= before:
         return False

@@ -21,7 +21,7 @@ from ..state.live.snapshot import LiveSnapshot
 from ..state.mirrors import mirror_of
 from ..state.snapshot import Snapshot
 from ..types import RecordingSource
-from .mirror import RecordedMirror, unpacked
+from .mirror import RecordedMirror, unpacked_mirror
 from .reader import RecordedLine, read_recording
 
 EVERY: Final = 256
@@ -102,7 +102,7 @@ class Steps:
                 continue
             if line.type == "recording.snapshot":
                 # Read again when it is passed; what is wrong with it is said now.
-                unpacked(mirror_of(self.session_type), line, recorded)
+                unpacked_mirror(mirror_of(self.session_type), line, recorded)
             self._places.append(place)
             self._times.append(line.at)
             self._directions.append(_DIRECTIONS.index(line.direction))

@@ -22,7 +22,7 @@ from ..errors import ConfigurationError, RestError
 from ..session.options import SessionOptions
 from ..transport.credentials import checked_text
 from ..transport.endpoint import Endpoint
-from ..transport.redaction import remember
+from ..transport.redaction import remember_for_redaction
 from ..types import UNSET
 from .http import Rest
 
@@ -457,13 +457,13 @@ _FORM = "application/x-www-form-urlencoded"
 def _basic_call_control(name: str, password: str) -> str:
     coded = base64.b64encode(f"{name}:{password}".encode()).decode("ascii")
     # What a carrier says back of it is not to be shown either.
-    remember(password)
-    remember(coded)
+    remember_for_redaction(password)
+    remember_for_redaction(coded)
     return f"Basic {coded}"
 
 
 def _bearer_call_control(key: str) -> str:
-    remember(key)
+    remember_for_redaction(key)
     return f"Bearer {key}"
 
 

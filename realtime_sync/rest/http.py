@@ -28,12 +28,16 @@ from ..deadline import Deadline
 from ..errors import ConfigurationError, RestError
 from ..protocol import jsontext
 from ..session.options import SessionOptions
-from ..transport.backoff import delays
+from ..transport.backoff import backoff_delays
 from ..transport.credentials import Credentials
 from ..transport.endpoint import Endpoint
-from ..transport.http_errors import RETRYABLE_STATUSES, error_in_body, retry_after
+from ..transport.http_errors import (
+    RETRYABLE_STATUSES,
+    http_error_in_body,
+    http_retry_after,
+)
 from ..transport.logs import area_logger
-from ..transport.proxies import need_socks, proxy_for
+from ..transport.proxies import need_socks_proxy, proxy_for
 from ..transport.redaction import redact
 from ..types import UNSET, Timeout, Unset
 from .response_limits import (
@@ -259,7 +263,7 @@ class Rest:
         if isinstance(timeout, Unset):
             timeout = self._options.timeout
         deadline = Deadline(timeout)
-        waits = delays(self._rng)
+        waits = backoff_delays(self._rng)
         for left in range(self._max_retries, -1, -1):
             outcome = self._attempt(
                 method, path, headers, request, repeatable, deadline, take
@@ -296,7 +300,7 @@ class Rest:
         url = self._endpoint.http_url(path, extra_query=options.extra_query)
         proxy = proxy_for(url, options.proxy)
         if proxy:
-            need_socks(proxy)
+            need_socks_proxy(proxy)
         who = self._endpoint.credentials(
             url,
             extra_headers=options.extra_headers,
@@ -472,7 +476,7 @@ def _beneath_http_error(exc: BaseException) -> Optional[BaseException]:
 def _refused_http_request(
     what: str, answer: Answer, who: Credentials, repeatable: bool
 ) -> _Failure:
-    code, words = error_in_body(answer.body)
+    code, words = http_error_in_body(answer.body)
     request_id = next(
         (
             redact(answer.headers[name])[:_LONGEST_ID]
@@ -492,7 +496,7 @@ def _refused_http_request(
         message += "; redirects are not followed, use the new address itself"
     if request_id:
         message += f" (request id {request_id})"
-    wait = retry_after(answer.headers, time.time())
+    wait = http_retry_after(answer.headers, time.time())
     retryable = (
         answer.status in RETRYABLE_STATUSES
         and code not in _HOPELESS

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Optional, Protocol, Union, cast
 from attrs import evolve
 
 from ..deadline import Deadline, acquire_timeout
-from ..dispatch.watches import Waiting
+from ..dispatch.watches import WatchWaiting
 from ..errors import ActiveResponseConflict, WaitTimeout, WouldDeadlock
 from ..types import UNSET, OnTimeout, Timeout, Unset
 from .audio import Audio, heard_format
-from .reply import Reply, raise_for_status
+from .reply import Reply, raise_for_reply_status
 from .resources import Conversation, Responses
 from .response_handle import ResponseHandle
 
@@ -60,7 +60,7 @@ class Asker:
         conversation: Conversation,
         responses: Responses,
         *,
-        waiting: Waiting,
+        waiting: WatchWaiting,
         check_process: Callable[[], None],
         on_reader: Callable[[], bool],
         call: Callable[[], AbstractContextManager[None]],
@@ -184,7 +184,7 @@ class Asker:
         handle = self._responses.create(conversation="none", input=items, **response)
         reply = self._result(handle, deadline, response["on_timeout"])
         if check:
-            raise_for_status(reply)
+            raise_for_reply_status(reply)
         return reply
 
     def _result(
@@ -220,7 +220,7 @@ class Asker:
             handle, rounds = following, rounds - 1
         reply = evolve(reply, steps=tuple(steps))
         if check:
-            raise_for_status(reply)
+            raise_for_reply_status(reply)
         return reply
 
 
@@ -243,16 +243,18 @@ def question_items(question: object, heard: tuple[str, int]) -> list[InputItem]:
         OSError: the file cannot be read.
     """
     if isinstance(question, str):
-        return [_user_message({"type": "input_text", "text": question})]
+        return [_question_message({"type": "input_text", "text": question})]
     if isinstance(question, Audio):
         return [
-            _user_message({"type": "input_audio", "audio": _as_heard(question, heard)})
+            _question_message(
+                {"type": "input_audio", "audio": _question_as_heard(question, heard)}
+            )
         ]
     if isinstance(question, PathLike):
         sound = _read_question(question, heard)
-        return [_user_message({"type": "input_audio", "audio": sound})]
+        return [_question_message({"type": "input_audio", "audio": sound})]
     if isinstance(question, (bytes, bytearray, memoryview)):
-        return [_user_message({"type": "input_audio", "audio": bytes(question)})]
+        return [_question_message({"type": "input_audio", "audio": bytes(question)})]
     if isinstance(question, Mapping) or hasattr(question, "type"):
         return [cast("InputItem", question)]
     if isinstance(question, Sequence):
@@ -263,7 +265,7 @@ def question_items(question: object, heard: tuple[str, int]) -> list[InputItem]:
     )
 
 
-def _as_heard(sound: Audio, heard: tuple[str, int]) -> bytes:
+def _question_as_heard(sound: Audio, heard: tuple[str, int]) -> bytes:
     if (sound.format, sound.rate) == heard:
         return sound.data
     from ..audio import convert
@@ -280,7 +282,7 @@ def _read_question(path: PathLike[str], heard: tuple[str, int]) -> bytes:
     return read_file(path, audio_format(form, rate=rate))
 
 
-def _user_message(part: dict[str, Any]) -> UserMessage:
+def _question_message(part: dict[str, Any]) -> UserMessage:
     from ..protocol.items import ContentPart, UserMessage
 
     return UserMessage(content=(ContentPart(**part),))

@@ -123,23 +123,25 @@ def spoken_format(session: object, response: object = None) -> tuple[str, int]:
         session: the configuration in force, as `Session.config` has it.
         response: a response that may speak in another.
     """
-    return _read(_told(response, "output") or _told(session, "output"))
+    return _read_audio_format(
+        _told_audio(response, "output") or _told_audio(session, "output")
+    )
 
 
 def heard_format(session: object) -> tuple[str, int]:
     """
     The format of what a model hears; see `spoken_format`.
     """
-    return _read(_told(session, "input"))
+    return _read_audio_format(_told_audio(session, "input"))
 
 
-def _told(resource: object, side: str) -> object:
+def _told_audio(resource: object, side: str) -> object:
     audio = getattr(resource, "audio", None) or None
     said = getattr(getattr(audio, side, None) or None, "format", None)
     return said if getattr(said, "type", None) else None
 
 
-def _read(said: object) -> tuple[str, int]:
+def _read_audio_format(said: object) -> tuple[str, int]:
     name = format_name(said)
     usual = RATES[_KINDS[name]]
     if _KINDS[name] != PCM:

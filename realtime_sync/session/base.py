@@ -10,12 +10,12 @@ from weakref import ref
 
 from ..connection.command_handle import CommandHandle
 from ..deadline import Deadline
-from ..dispatch.names import CLIENT_PREFIX, of_other_protocol, resolve
+from ..dispatch.names import CLIENT_PREFIX, name_of_other_protocol, resolve_name
 from ..dispatch.notices import NOTICE_CLASSES
 from ..dispatch.router import Router, default_router
 from ..dispatch.signals import EventSignal
-from ..dispatch.streams import EventStream, Expectation, wait_changed
-from ..dispatch.subscription import Contextual, Subscription
+from ..dispatch.streams import EventStream, Expectation, wait_changed_in_stream
+from ..dispatch.subscription import Subscription, SubscriptionContextual
 from ..errors import LocalProtocolError, WaitTimeout, WrongProtocol
 from ..recording.recorder import MOST_WAITING_BYTES, Recording
 from ..transport.endpoint import Endpoint
@@ -62,7 +62,7 @@ class BaseSession(Generic[SnapshotT]):
         routers = (default_router if router is None else router, self._own)
         self._parts = Parts(
             # A live one has a snapshot of its own.
-            session=cast(Callable[[], Optional[Contextual]], ref(self)),
+            session=cast(Callable[[], Optional[SubscriptionContextual]], ref(self)),
             endpoint=endpoint,
             model=model,
             options=options,
@@ -152,7 +152,7 @@ class BaseSession(Generic[SnapshotT]):
         A receiver connected to it is called as
         ``receiver(session, event=event, ctx=ctx)``.
         """
-        return self._parts.board.signal(resolve(event, unknown=unknown)[0])
+        return self._parts.board.signal(resolve_name(event, unknown=unknown)[0])
 
     # -- speaking ------------------------------------------------------------
 
@@ -163,7 +163,7 @@ class BaseSession(Generic[SnapshotT]):
         kind = kind if isinstance(kind, str) else getattr(kind, "type", None)
         live = self._parts.session_type == "live"
         if isinstance(kind, str):
-            problem = of_other_protocol(CLIENT_PREFIX + kind, live)
+            problem = name_of_other_protocol(CLIENT_PREFIX + kind, live)
             if problem is not None:
                 raise WrongProtocol(problem)
         return self._parts.sender.send(event)
@@ -333,7 +333,7 @@ class BaseSession(Generic[SnapshotT]):
             ConnectionClosed: the connection ended first.
             WaitTimeout: nothing changed in time.
         """
-        wait_changed(
+        wait_changed_in_stream(
             self._parts,
             version,
             timeout,
@@ -398,7 +398,7 @@ class BaseSession(Generic[SnapshotT]):
 
     def _check_event(self, event: EventKey[Event], unknown: bool) -> None:
         """Refuse, at the user's line, to wait for what never comes."""
-        resolve(event, unknown=unknown, session_type=self._parts.session_type)
+        resolve_name(event, unknown=unknown, session_type=self._parts.session_type)
 
     def _use_context(self) -> None:
         """What handlers run in a copy of is what there is when a session opens."""

@@ -74,16 +74,23 @@ def with_transcription_model(
     if model is None:
         return fields
     if "input_audio_transcription" in fields:
-        flat = _with_model(fields["input_audio_transcription"], model)
+        flat = _transcription_configuration(fields["input_audio_transcription"], model)
         return {**fields, "input_audio_transcription": flat}
-    audio = _as_mapping(fields.get("audio"))
-    heard = _as_mapping(audio.get("input"))
-    heard = {**heard, "transcription": _with_model(heard.get("transcription"), model)}
+    audio = _configuration_mapping(fields.get("audio"))
+    heard = _configuration_mapping(audio.get("input"))
+    heard = {
+        **heard,
+        "transcription": _transcription_configuration(
+            heard.get("transcription"), model
+        ),
+    }
     return {**fields, "audio": {**audio, "input": heard}}
 
 
-def _with_model(transcription: object, model: str) -> Mapping[str, Any]:
-    known = _as_mapping(transcription)
+def _transcription_configuration(
+    transcription: object, model: str
+) -> Mapping[str, Any]:
+    known = _configuration_mapping(transcription)
     if known.get("model", model) != model:
         raise ConfigurationError(
             f"model={model!r}, but the configuration transcribes with "
@@ -92,6 +99,6 @@ def _with_model(transcription: object, model: str) -> Mapping[str, Any]:
     return {**known, "model": model}
 
 
-def _as_mapping(value: object) -> Mapping[str, Any]:
+def _configuration_mapping(value: object) -> Mapping[str, Any]:
     found = value if isinstance(value, Mapping) else to_mapping(value)
     return found if isinstance(found, Mapping) else {}

@@ -31,17 +31,17 @@ def read_history(saved: object) -> RestorePlan:
         ConfigurationError: it is none of these, or the file is no recording.
         OSError: the file cannot be read.
     """
-    items, remarks = with_short_ids(_saved_items(saved), _short_id)
+    items, remarks = with_short_ids(_saved_history_items(saved), _short_history_id)
     return plan_items(items, remarks=remarks)
 
 
-def _saved_items(saved: object) -> tuple[Restorable, ...]:
+def _saved_history_items(saved: object) -> tuple[Restorable, ...]:
     if isinstance(saved, Snapshot):
         return saved.items
     if isinstance(saved, (str, os.PathLike)):
         return replay(saved, router=Router()).items
     if isinstance(saved, Mapping):
-        return _of_packed(saved)
+        return _history_of_packed(saved)
     if not isinstance(saved, Iterable) or isinstance(saved, (bytes, bytearray)):
         raise ConfigurationError(
             "history is a Snapshot or its dict, the path of a recording, items or "
@@ -50,7 +50,7 @@ def _saved_items(saved: object) -> tuple[Restorable, ...]:
     return saved_items(saved, new_item_id)
 
 
-def _of_packed(packed: Mapping[str, Any]) -> tuple[Item, ...]:
+def _history_of_packed(packed: Mapping[str, Any]) -> tuple[Item, ...]:
     if "order" not in packed:
         raise ConfigurationError(
             "history is a mapping, but not that of a snapshot; give items and "
@@ -62,6 +62,6 @@ def _of_packed(packed: Mapping[str, Any]) -> tuple[Item, ...]:
         raise ConfigurationError(f"history is no snapshot: {exc!r}") from None
 
 
-def _short_id(name: str) -> str:
+def _short_history_id(name: str) -> str:
     """Always the same for an id, so that a call finds its output."""
     return "saved_" + sha256(name.encode("utf-8", "replace")).hexdigest()[:24]

@@ -29,7 +29,7 @@ from ..dispatch.notices import (
     ConnectionOpened,
     Notice,
 )
-from ..dispatch.subscription import Contextual
+from ..dispatch.subscription import SubscriptionContextual
 from ..dispatch.watches import WatchList
 from ..errors import (
     ConnectionClosed,
@@ -42,12 +42,12 @@ from ..protocol.dialects.server_quirks import habits_of
 from ..protocol.events import ClientEvent, ServerEvent
 from ..state.snapshot import Snapshot
 from ..transport.base import Transport
-from ..transport.credentials import vendor_of
+from ..transport.credentials import vendor_of_credentials
 from ..transport.logs import area_logger
 from . import process_hooks
 from .close_report import CloseReport
 from .dialers import Task
-from .opening import GREETINGS, Greeting, dial
+from .opening import GREETINGS, OpeningGreeting, dial
 from .options import SessionOptions
 from .own_threads import OwnThreads, SessionThreads
 from .parts import Parts
@@ -115,7 +115,7 @@ ended; whoever is told so next finds the session closed.
 """
 
 
-class Joined(Protocol):
+class JoinedInLifecycle(Protocol):
     """Something with threads that a close waits for."""
 
     def join(self, deadline: Deadline) -> bool:
@@ -152,7 +152,7 @@ class Lifecycle:
         self._own: Optional[OwnThreads] = None
         self._threads: Optional[SessionThreads] = parts.options.threads
         # Tells when the program has let go of the session.
-        self._finalizer: Optional[finalize[[], Contextual]] = None
+        self._finalizer: Optional[finalize[[], SubscriptionContextual]] = None
         self.asked = Cancellation()
         self.over: Event = Flag()
         self.opened: Optional[float] = None
@@ -177,7 +177,7 @@ class Lifecycle:
         return self._state
 
     @property
-    def session(self) -> Optional[Contextual]:
+    def session(self) -> Optional[SubscriptionContextual]:
         """Whose life it is; None when the program has let go of it."""
         return self._parts.session()
 
@@ -206,7 +206,7 @@ class Lifecycle:
             first: a command that the server waits for before it greets.
 
         Raises:
-            ConnectFailed: see `opening.Greeting`.
+            ConnectFailed: see `opening.OpeningGreeting`.
             LocalProtocolError: it was opened before.
         """
         self.check_process()
@@ -228,7 +228,7 @@ class Lifecycle:
             # Before the first message, which may be the end.
             self._step(Step.CONNECT)
             parts = self._parts
-            greeting = Greeting(
+            greeting = OpeningGreeting(
                 parts.watches,
                 parts.waiting,
                 GREETINGS[parts.session_type],
@@ -273,7 +273,7 @@ class Lifecycle:
         Each step may be taken once more, after an interrupt.
         """
         parts = self._parts
-        vendor = vendor_of(parts.endpoint.url)
+        vendor = vendor_of_credentials(parts.endpoint.url)
         habits = habits_of(vendor.name if vendor else None)
         for router in parts.routers:
             router.attach(parts.board)
@@ -288,7 +288,7 @@ class Lifecycle:
         if wire_log.logger.isEnabledFor(logging.DEBUG):
             parts.taps.add(wire_log.WireLog(parts.name))
         self.opened = monotonic()
-        process_hooks.register(self)
+        process_hooks.register_for_hooks(self)
         beginning = parts.mirror.empty()
         if isinstance(beginning, Snapshot):
             beginning = evolve(beginning, habits=habits)
@@ -327,7 +327,7 @@ class Lifecycle:
             watches=WatchList(),
             snapshot=snapshot,
             deliver=_to_nobody,
-            ended=_of_no_interest,
+            ended=_end_outside_of_lifecycle,
             housekeep=self._housekeep,
             ping_interval=parts.options.ping_interval,
             taps=parts.taps,
@@ -354,7 +354,7 @@ class Lifecycle:
         parts.connection = connection
         if old is not None:
             # From here on its end is no longer the session's.
-            old.take_over(WatchList(), _to_nobody, _of_no_interest)
+            old.take_over(WatchList(), _to_nobody, _end_outside_of_lifecycle)
         if self._step(Step.REPLACE) is State.CLOSING:
             # The session was closed just now; `close` may have seen the old one.
             self._begin_close(connection)
@@ -506,7 +506,7 @@ class Lifecycle:
             router.detach(parts.board)
         parts.dispatcher.stop()
         self.ended = monotonic()
-        process_hooks.forget(self)
+        process_hooks.forget_in_hooks(self)
         if self._finalizer is not None:
             self._finalizer.detach()
         if self._threads is not None:
@@ -630,9 +630,9 @@ class Lifecycle:
         patience = Deadline(self._parts.options.close_timeout / 2)
         connection.begin_close(*self._close_frame, patience)
 
-    def _joined(self) -> tuple[Joined, ...]:
+    def _joined(self) -> tuple[JoinedInLifecycle, ...]:
         parts = self._parts
-        joined: tuple[Optional[Joined], ...] = (
+        joined: tuple[Optional[JoinedInLifecycle], ...] = (
             parts.connection,
             parts.taps,
             parts.reconnector,
@@ -706,5 +706,5 @@ def _warn_of_dropped(name: str) -> None:
         warnings.warn(f"{name} was dropped without close()", ResourceWarning)
 
 
-def _of_no_interest(connection: Connection) -> None:
+def _end_outside_of_lifecycle(connection: Connection) -> None:
     """The end of a connection that is not, or no longer, the session's."""

@@ -18,5 +18,5 @@ def open_sessions() -> tuple[Union[Session, LiveSession], ...]:
     One whose connection is lost and is being replaced is open still. Any thread may
     ask; in a forked child there are none before it opens its own.
     """
-    sessions = [each.session for each in process_hooks.registered()]
+    sessions = [each.session for each in process_hooks.registered_for_hooks()]
     return tuple(each for each in sessions if each is not None)

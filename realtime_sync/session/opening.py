@@ -11,9 +11,9 @@ from typing import Any, Final, Optional
 from urllib.parse import urlsplit
 
 from ..connection.close_codes import is_retryable
-from ..connection.pending import rejection_of
+from ..connection.pending import rejection_of_pending
 from ..deadline import Cancellation, Deadline
-from ..dispatch.watches import Mailbox, Waiting, Watch, WatchList
+from ..dispatch.watches import Watch, WatchList, WatchMailbox, WatchWaiting
 from ..errors import (
     AuthenticationFailed,
     CommandRejected,
@@ -27,7 +27,11 @@ from ..protocol.dialects.tables import ITEM_PARTS, RESPONSE_ASKED, SESSION_ASKED
 from ..protocol.events import ServerEvent
 from ..transport.base import Transport
 from ..transport.endpoint import Endpoint
-from ..transport.http_errors import RETRYABLE_STATUSES, error_in_body, retry_after
+from ..transport.http_errors import (
+    RETRYABLE_STATUSES,
+    http_error_in_body,
+    http_retry_after,
+)
 from ..transport.loop import Loop
 from ..transport.proxies import proxy_for
 from ..transport.redaction import redact
@@ -117,7 +121,7 @@ def dial(
     try:
         return connect(address, deadline, given_up, loop=loop)
     except HandshakeRefused as exc:
-        raise refused_by_status(
+        raise opening_refused_by_status(
             exc.status,
             exc.headers,
             exc.body,
@@ -126,7 +130,7 @@ def dial(
         ) from None
 
 
-class Greeting:
+class OpeningGreeting:
     """
     Waits for the server's first word: that the session is there, or a refusal.
 
@@ -143,7 +147,7 @@ class Greeting:
     def __init__(
         self,
         watches: WatchList,
-        waiting: Waiting,
+        waiting: WatchWaiting,
         words: frozenset[str] = _CREATED,
         *,
         refusable: bool = False,
@@ -153,7 +157,7 @@ class Greeting:
         self._words = words
         self._refusable = refusable
         self._awaited = min(words)
-        self._mailbox = Mailbox()
+        self._mailbox = WatchMailbox()
         self._watch = Watch(words | {"error"}, self._mailbox.put, self._mailbox.end)
         watches.add(self._watch)
 
@@ -173,14 +177,14 @@ class Greeting:
                 except WaitTimeout as exc:
                     if error is None:
                         raise self._silence(exc) from None
-                    raise _refusal(error, None, self._awaited) from None
+                    raise _opening_refusal(error, None, self._awaited) from None
                 except ConnectionClosed as exc:
-                    raise _refusal(error, exc, self._awaited) from exc
+                    raise _opening_refusal(error, exc, self._awaited) from exc
                 if event.type in self._words:
                     return event
-                error = rejection_of(event)
+                error = rejection_of_pending(event)
                 if error.code in FATAL_ERROR_CODES or self._refusable:
-                    raise _refusal(error, None, self._awaited)
+                    raise _opening_refusal(error, None, self._awaited)
                 # Another error may be followed by the greeting all the same;
                 # one without a code is most often followed by the close.
                 if error.code is None:
@@ -207,7 +211,7 @@ class Greeting:
         )
 
 
-def _refusal(
+def _opening_refusal(
     error: Optional[CommandRejected],
     closed: Optional[ConnectionClosed],
     awaited: str,
@@ -218,12 +222,12 @@ def _refusal(
         words = str(closed)
     else:
         words = str(error)
-    return refused_by_error(
+    return opening_refused_by_error(
         getattr(error, "code", None), words, closed.code if closed else None
     )
 
 
-def refused_by_status(
+def opening_refused_by_status(
     status: int,
     headers: Mapping[str, str],
     body: bytes,
@@ -241,7 +245,7 @@ def refused_by_status(
         host: who refused.
         hint: what to do about a refused key.
     """
-    code, words = error_in_body(body)
+    code, words = http_error_in_body(body)
     message = f"{host} refused the connection: HTTP {status}"
     if words:
         message += f", {words}"
@@ -251,7 +255,10 @@ def refused_by_status(
         return AuthenticationFailed(f"{message} ({hint})", status=status, code=code)
     if status == 429:
         return ConnectRateLimited(
-            message, status=status, code=code, retry_after=retry_after(headers, time())
+            message,
+            status=status,
+            code=code,
+            retry_after=http_retry_after(headers, time()),
         )
     if status in (301, 302, 303, 307, 308):
         message += "; redirects are not followed, connect to the new address itself"
@@ -262,7 +269,7 @@ def refused_by_status(
     )
 
 
-def refused_by_error(
+def opening_refused_by_error(
     code: Optional[str],
     message: str,
     close_code: Optional[int],
@@ -299,7 +306,7 @@ _FIELDS = tuple(
 )
 
 
-def _any_of(names: Iterable[str]) -> str:
+def _any_of_fields_at_opening(names: Iterable[str]) -> str:
     """A pattern for one of some fields, and for nothing that is inside of one."""
     return rf"(?<![\w.])({'|'.join(map(re.escape, names))})(?![\w\[]|\.\w)"
 
@@ -312,7 +319,12 @@ _SIGNS: Mapping[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "ga": (
         "beta",
         (
-            (_UNKNOWN, _any_of({"session.type", *(wrapped for _, wrapped in _FIELDS)})),
+            (
+                _UNKNOWN,
+                _any_of_fields_at_opening(
+                    {"session.type", *(wrapped for _, wrapped in _FIELDS)}
+                ),
+            ),
             (f"invalid value: '({'|'.join(ITEM_PARTS.values())})'", ""),
             _NO_SUCH_UPDATE,
         ),
@@ -322,9 +334,14 @@ _SIGNS: Mapping[str, tuple[str, tuple[tuple[str, str], ...]]] = {
         (
             (
                 _UNKNOWN,
-                _any_of({"session.temperature", *(flat for flat, _ in _FIELDS)}),
+                _any_of_fields_at_opening(
+                    {"session.temperature", *(flat for flat, _ in _FIELDS)}
+                ),
             ),
-            ("missing[ _]required[ _]parameter", _any_of(("session.type",))),
+            (
+                "missing[ _]required[ _]parameter",
+                _any_of_fields_at_opening(("session.type",)),
+            ),
             (f"invalid value: '({'|'.join(ITEM_PARTS)})'", "output_text"),
             ("invalid value: 'transcription_session.update'", "session.update"),
             _NO_SUCH_UPDATE,
@@ -333,7 +350,7 @@ _SIGNS: Mapping[str, tuple[str, tuple[tuple[str, str], ...]]] = {
 }
 
 
-def refused_for_dialect(
+def opening_refused_for_dialect(
     refusal: CommandRejected, dialect: str
 ) -> Optional[DialectMismatch]:
     """

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     OpenTransport = Union[Transport, Callable[[], Transport], None]
 
 
-def _one_of(*allowed: Optional[str]) -> Callable[[Any, Any, Any], None]:
+def _option_one_of(*allowed: Optional[str]) -> Callable[[Any, Any, Any], None]:
     def check(instance: object, attribute: Attribute[Any], value: object) -> None:
         if value not in allowed:
             names = ", ".join(repr(name) for name in allowed if name is not None)
@@ -62,7 +62,9 @@ def _one_of(*allowed: Optional[str]) -> Callable[[Any, Any, Any], None]:
     return check
 
 
-def _check_positive(instance: object, attribute: Attribute[Any], value: object) -> None:
+def _check_positive_option(
+    instance: object, attribute: Attribute[Any], value: object
+) -> None:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     # Greater than nothing, which not-a-number is not either.
     if not number or not cast(float, value) > 0:
@@ -71,19 +73,21 @@ def _check_positive(instance: object, attribute: Attribute[Any], value: object) 
         )
 
 
-def _positive_or_none(
+def _check_positive_or_none_option(
     instance: object, attribute: Attribute[Any], value: object
 ) -> None:
     if value is not None:
-        _check_positive(instance, attribute, value)
+        _check_positive_option(instance, attribute, value)
 
 
-def _check_context(instance: object, attribute: Attribute[Any], value: object) -> None:
+def _check_context_option(
+    instance: object, attribute: Attribute[Any], value: object
+) -> None:
     if not isinstance(value, (contextvars.Context, Unset, type(None))):
         raise ConfigurationError(f"context must be a contextvars.Context: {value!r}")
 
 
-def _check_transport(
+def _check_transport_option(
     instance: object, attribute: Attribute[Any], value: object
 ) -> None:
     if value is not None and not callable(value) and not hasattr(value, "begin_close"):
@@ -92,12 +96,16 @@ def _check_transport(
         )
 
 
-def _check_text(instance: object, attribute: Attribute[Any], value: object) -> None:
+def _check_text_option(
+    instance: object, attribute: Attribute[Any], value: object
+) -> None:
     if value is not None and not isinstance(value, str):
         raise ConfigurationError(f"{attribute.name} must be text, not {value!r}")
 
 
-def _check_threads(instance: object, attribute: Attribute[Any], value: object) -> None:
+def _check_threads_option(
+    instance: object, attribute: Attribute[Any], value: object
+) -> None:
     if value is not None and not isinstance(value, Threads):
         raise ConfigurationError(f"threads must be Threads or None, not {value!r}")
 
@@ -153,49 +161,57 @@ class SessionOptions:
     """
 
     dialect: Optional[str] = field(
-        default=None, validator=_one_of(None, *get_args(Dialect))
+        default=None, validator=_option_one_of(None, *get_args(Dialect))
     )
     session_type: SessionType = field(
         default="realtime",
-        validator=_one_of(*get_args(SessionType)),
+        validator=_option_one_of(*get_args(SessionType)),
     )
     config: Any = field(default=None, repr=False)
     call_id: Optional[str] = None
-    fork_of: Optional[str] = field(default=None, validator=_check_text)
+    fork_of: Optional[str] = field(default=None, validator=_check_text_option)
     idle_audio: Optional[IdleAudio] = field(
-        default="silence", validator=_one_of(None, "silence")
+        default="silence", validator=_option_one_of(None, "silence")
     )
     tools: Sequence[Any] = ()
     dispatch: DispatchMode = field(
-        default="thread", validator=_one_of("thread", "manual", "inline")
+        default="thread", validator=_option_one_of("thread", "manual", "inline")
     )
     reconnect: Any = None
-    connect_timeout: Optional[float] = field(default=10.0, validator=_positive_or_none)
-    close_timeout: float = field(default=5.0, validator=_check_positive)
-    ping_interval: Optional[float] = field(default=20.0, validator=_positive_or_none)
-    timeout: Optional[float] = field(default=30.0, validator=_positive_or_none)
+    connect_timeout: Optional[float] = field(
+        default=10.0, validator=_check_positive_or_none_option
+    )
+    close_timeout: float = field(default=5.0, validator=_check_positive_option)
+    ping_interval: Optional[float] = field(
+        default=20.0, validator=_check_positive_or_none_option
+    )
+    timeout: Optional[float] = field(
+        default=30.0, validator=_check_positive_or_none_option
+    )
     response_idle_timeout: Optional[float] = field(
-        default=None, validator=_positive_or_none
+        default=None, validator=_check_positive_or_none_option
     )
     wait_created: bool = True
     wait_config: bool = True
-    queue_limit: int = field(default=100_000, validator=_check_positive)
-    queue_bytes: int = field(default=256 << 20, validator=_check_positive)
+    queue_limit: int = field(default=100_000, validator=_check_positive_option)
+    queue_bytes: int = field(default=256 << 20, validator=_check_positive_option)
     drop_stale_audio: bool = False
-    max_frame_size: Optional[int] = field(default=64 << 20, validator=_positive_or_none)
+    max_frame_size: Optional[int] = field(
+        default=64 << 20, validator=_check_positive_or_none_option
+    )
     extra_headers: Optional[Mapping[str, str]] = field(default=None, repr=False)
     extra_query: Optional[Mapping[str, str]] = field(default=None, repr=False)
     safety_identifier: Optional[str] = field(default=None, repr=False)
     proxy: Optional[str] = field(default=None, repr=False)
     ssl_context: Optional[ssl.SSLContext] = None
     insecure: bool = False
-    transport: Any = field(default=None, validator=_check_transport)
+    transport: Any = field(default=None, validator=_check_transport_option)
     context: Union[contextvars.Context, None, Unset] = field(
-        default=UNSET, validator=_check_context
+        default=UNSET, validator=_check_context_option
     )
-    name: Optional[str] = field(default=None, validator=_check_text)
+    name: Optional[str] = field(default=None, validator=_check_text_option)
     history: Any = field(default=None, repr=False)
-    threads: Optional[Threads] = field(default=None, validator=_check_threads)
+    threads: Optional[Threads] = field(default=None, validator=_check_threads_option)
 
 
 _CLIENTS = ("api_key", "base_url", "endpoint", "max_retries", "organization", "project")
@@ -223,7 +239,7 @@ _MEANT = {
 """What other libraries call an option -> its name here."""
 
 
-def with_keywords(
+def options_with_keywords(
     options: SessionOptions, keywords: Mapping[str, Any]
 ) -> SessionOptions:
     """
@@ -275,7 +291,7 @@ def is_live(model: Optional[str]) -> bool:
     return name.startswith("gpt-live-") and not name.startswith("gpt-live-transcribe")
 
 
-def for_model(
+def options_for_model(
     options: SessionOptions, model: Optional[str], *, chosen: bool
 ) -> SessionOptions:
     """

@@ -25,20 +25,22 @@ class Elsewhere:
             raise AttributeError(verb)
         name = f"{self._name}.{verb}"
         if name in self._ways:
-            raise WrongProtocol(_explanation(name, self._ways[name]))
+            raise WrongProtocol(_explanation_of_other_protocol(name, self._ways[name]))
         if any(each.startswith(name + ".") for each in self._ways):
             return Elsewhere(name, self._ways)
         first = next(w for n, w in self._ways.items() if n.startswith(self._name))
-        raise WrongProtocol(_explanation(name, first))
+        raise WrongProtocol(_explanation_of_other_protocol(name, first))
 
 
-def missing(session: object, name: str, ways: Mapping[str, str]) -> AttributeError:
+def missing_in_other_protocol(
+    session: object, name: str, ways: Mapping[str, str]
+) -> AttributeError:
     """The exception for an attribute that a session does not have."""
     if name in ways:
-        return WrongProtocol(_explanation(name, ways[name]))
+        return WrongProtocol(_explanation_of_other_protocol(name, ways[name]))
     kind = type(session).__name__
     return AttributeError(f"{kind!r} object has no attribute {name!r}")
 
 
-def _explanation(name: str, way: str) -> str:
+def _explanation_of_other_protocol(name: str, way: str) -> str:
     return f"{name} is of the other protocol, which this session does not speak: {way}"

@@ -9,7 +9,7 @@ from typing import Protocol
 from ..deadline import Deadline
 from ..transport.loop import Loop
 from .dialers import Dialers
-from .threads import SharedSession
+from .threads import SessionOnThreads
 
 
 class SessionThreads(Protocol):
@@ -24,10 +24,10 @@ class SessionThreads(Protocol):
     loop: Loop
     dialers: Dialers
 
-    def add(self, session: SharedSession) -> None:
+    def add(self, session: SessionOnThreads) -> None:
         """Serve a session that is about to open."""
 
-    def discard(self, session: SharedSession) -> None:
+    def discard(self, session: SessionOnThreads) -> None:
         """Serve a session no more: it has ended, or could not be opened."""
 
 
@@ -48,10 +48,10 @@ class OwnThreads:
         # It goes at once: what is rare must not keep a thread.
         self.dialers = Dialers(1, f"realtime-sync {name}", idle=0.0)
 
-    def add(self, session: SharedSession) -> None:
+    def add(self, session: SessionOnThreads) -> None:
         """Nothing to do: there is one, and what it needs starts when it is needed."""
 
-    def discard(self, session: SharedSession) -> None:
+    def discard(self, session: SessionOnThreads) -> None:
         """Let the threads end; the session that ends may be on one of them."""
         self.dialers.stop()
         self.loop.stop()

@@ -16,13 +16,13 @@ from ..connection.pending import PendingCommands
 from ..connection.sender import Sender
 from ..connection.taps import Taps
 from ..dispatch.dispatcher import Dispatcher
-from ..dispatch.names import lacked_by, names_of
+from ..dispatch.names import names_lacked_by, names_of
 from ..dispatch.notices import NOTICE_PREFIXES
 from ..dispatch.router import Router
 from ..dispatch.signals import SignalBoard
 from ..dispatch.stale_audio import StaleAudio
-from ..dispatch.subscription import Contextual
-from ..dispatch.watches import Waiting, WatchList
+from ..dispatch.subscription import SubscriptionContextual
+from ..dispatch.watches import WatchList, WatchWaiting
 from ..protocol.ack_tables import acks_of
 from ..protocol.codec import Codec
 from ..protocol.dialects import named
@@ -31,7 +31,7 @@ from ..state.snapshot import Snapshot
 from ..transport.endpoint import Endpoint
 from .opening import dialect_remedy
 from .options import SessionOptions
-from .publisher import Publisher
+from .publisher import SessionPublisher
 from .reconnector import Reconnector
 
 _numbers = itertools.count(1)
@@ -68,7 +68,7 @@ class Parts:
         reconnector: replaces it; None where a loss ends the session.
     """
 
-    session: Callable[[], Optional[Contextual]]
+    session: Callable[[], Optional[SubscriptionContextual]]
     endpoint: Endpoint
     model: Optional[str]
     options: SessionOptions
@@ -85,8 +85,8 @@ class Parts:
     pending: PendingCommands = field(init=False)
     board: SignalBoard = field(init=False)
     dispatcher: Dispatcher = field(init=False)
-    waiting: Waiting = field(init=False)
-    publisher: Publisher = field(init=False)
+    waiting: WatchWaiting = field(init=False)
+    publisher: SessionPublisher = field(init=False)
     sender: Sender = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -106,7 +106,7 @@ class Parts:
             self.session,
             names_of,
             NOTICE_PREFIXES,
-            lacked_by(dialect, options.session_type),
+            names_lacked_by(dialect, options.session_type),
         )
         self.dispatcher = Dispatcher(
             self.session,
@@ -122,9 +122,9 @@ class Parts:
             workers=None if options.threads is None else options.threads.workers,
             around=None if options.threads is None else options.threads.around,
         )
-        self.waiting = Waiting(self.dispatcher.wait, options.timeout, remedy)
+        self.waiting = WatchWaiting(self.dispatcher.wait, options.timeout, remedy)
         self.watches.add(self.waiting.watch)
-        self.publisher = Publisher(
+        self.publisher = SessionPublisher(
             self.board,
             self.dispatcher,
             self.watches,

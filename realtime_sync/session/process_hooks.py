@@ -17,7 +17,7 @@ from ..protocol import registry
 from ..transport import log_writer
 
 
-class Hooked(Protocol):
+class HookedSession(Protocol):
     """The life of an open session, as exits and forks concern it."""
 
     over: Event
@@ -35,7 +35,7 @@ class Hooked(Protocol):
 
 # Guards the mapping and the one-time installation of the hooks.
 _lock = Lock()
-_open: dict[int, ref[Hooked]] = {}
+_open: dict[int, ref[HookedSession]] = {}
 _installed = False
 _EXIT_TIMEOUT = 1.0
 
@@ -44,7 +44,7 @@ _EXIT_TIMEOUT = 1.0
 _loading = RLock()
 
 
-def register(session: Hooked) -> None:
+def register_for_hooks(session: HookedSession) -> None:
     """
     Remember an open session.
     """
@@ -54,17 +54,17 @@ def register(session: Hooked) -> None:
         if _installed:
             return
         _installed = True
-    atexit.register(_close_all)
+    atexit.register(_close_all_by_exit_hook)
     if hasattr(os, "register_at_fork"):
         registry.loading = _loading
         os.register_at_fork(
             before=_loading.acquire,
             after_in_parent=_loading.release,
-            after_in_child=_mark_all_forked,
+            after_in_child=_mark_all_forked_by_hook,
         )
 
 
-def forget(session: Hooked) -> None:
+def forget_in_hooks(session: HookedSession) -> None:
     """
     Forget a session that is over.
     """
@@ -72,40 +72,42 @@ def forget(session: Hooked) -> None:
         _open.pop(id(session), None)
 
 
-def registered() -> list[Hooked]:
+def registered_for_hooks() -> list[HookedSession]:
     """
     The sessions that are remembered, oldest first.
     """
     with _lock:
-        return _sessions_alive(_open)
+        return _hooked_sessions_alive(_open)
 
 
-def _close_all() -> None:
+def _close_all_by_exit_hook() -> None:
     """Send every server a clean close; wait for their answers, not for long."""
     with _lock:
-        sessions = _sessions_alive(_open)
+        sessions = _hooked_sessions_alive(_open)
     deadline = Deadline(_EXIT_TIMEOUT)
     for session in sessions:
         session.leave(deadline)
     for session in sessions:
         session.over.wait(deadline.remaining())
     # The threads that write the log end with the process, whatever they still have.
-    log_writer.flush_all(Deadline(_EXIT_TIMEOUT))
+    log_writer.flush_log_writers(Deadline(_EXIT_TIMEOUT))
 
 
-def _mark_all_forked() -> None:
+def _mark_all_forked_by_hook() -> None:
     """
     In a forked child: its sessions have sockets but no threads.
     """
     global _lock, _open
     _loading.release()
-    log_writer.forget_threads()
+    log_writer.forget_log_writers()
     # The parent may have held the lock at the moment of the fork.
     _lock, inherited, _open = Lock(), _open, {}
-    for session in _sessions_alive(inherited):
+    for session in _hooked_sessions_alive(inherited):
         session.mark_forked()
 
 
-def _sessions_alive(sessions: dict[int, ref[Hooked]]) -> list[Hooked]:
+def _hooked_sessions_alive(
+    sessions: dict[int, ref[HookedSession]],
+) -> list[HookedSession]:
     found = [reference() for reference in list(sessions.values())]
     return [session for session in found if session is not None]

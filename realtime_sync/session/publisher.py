@@ -8,7 +8,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Optional
 
-from ..connection.command_handle import Command
+from ..connection.command_handle import CommandOfHandle
 from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.notices import Notice, Published, TurnFinished
 from ..dispatch.signals import UNKNOWN_MARK, SignalBoard
@@ -23,7 +23,7 @@ _MOST_UNHEARD = 64
 """A program may make up types of commands without end."""
 
 
-class Publisher:
+class SessionPublisher:
     """
     Publishes server events, commands and notices of one session.
 
@@ -84,7 +84,7 @@ class Publisher:
         self._watches.offer(notice)
         self._post(notice, notice.type)
 
-    def sent(self, command: Command, key: str) -> None:
+    def sent(self, command: CommandOfHandle, key: str) -> None:
         """
         Publish a command that was handed over, under its key. Any thread.
 

@@ -35,13 +35,13 @@ from ..errors import (
 from ..protocol.codec import Codec
 from ..state.restore import Unconfirmed, resumed
 from ..state.snapshot import Snapshot
-from ..transport.backoff import delays
+from ..transport.backoff import backoff_delays
 from ..transport.base import Transport
 from ..transport.logs import area_logger
 from .dialers import Task
 from .options import SessionOptions
 from .reconnect_policy import ReconnectAttempt, ReconnectPolicy
-from .restorer import Rebuild, input_bytes_per_second, session_config
+from .restorer import RestorerRebuild, input_bytes_per_second, restored_session_config
 
 logger = area_logger("realtime_sync.connection")
 
@@ -52,7 +52,7 @@ _MOMENT = 1.0
 _LONG = 60.0
 
 
-class Host(Protocol):
+class ReconnectorHost(Protocol):
     """What a reconnector asks of the session whose connections it replaces."""
 
     @property
@@ -105,7 +105,7 @@ class Reconnector:
 
     def __init__(
         self,
-        host: Host,
+        host: ReconnectorHost,
         policy: ReconnectPolicy,
         given_up: Cancellation,
         *,
@@ -212,7 +212,7 @@ class Reconnector:
 
     def _try_all(self, old: Connection, error: ConnectionClosed) -> Optional[Exception]:
         policy, failure = self.policy, cast(Exception, error)
-        waits = delays(policy.rng, base=policy.base, cap=policy.cap)
+        waits = backoff_delays(policy.rng, base=policy.base, cap=policy.cap)
         for _ in range(self._used):
             next(waits)
         while self._used < policy.attempts:
@@ -233,7 +233,7 @@ class Reconnector:
                     return error
                 self._log_failure(exc)
                 failure = exc
-                if _is_final(exc):
+                if _is_final_for_reconnector(exc):
                     break
         return failure
 
@@ -372,7 +372,7 @@ class Reconnector:
             )
         )
         config = self._effective_config(before)
-        rebuild = Rebuild(connection, self._codec, config, deadline)
+        rebuild = RestorerRebuild(connection, self._codec, config, deadline)
         try:
             rebuild.start(transport)
             # `close` must not wait for a server that is silent while we restore.
@@ -413,7 +413,7 @@ class Reconnector:
         The configuration in force, with the tools as they were sent: the
         server does not give back what is secret in them.
         """
-        config = session_config(snapshot)
+        config = restored_session_config(snapshot)
         tools = self._sender.tools
         return config if config is None or tools is None else {**config, "tools": tools}
 
@@ -428,7 +428,7 @@ class Reconnector:
         )
 
 
-def _is_final(exc: Exception) -> bool:
+def _is_final_for_reconnector(exc: Exception) -> bool:
     """Whether trying again would give the same answer."""
     if isinstance(exc, (ConnectFailed, RestoreError)):
         return not exc.retryable

@@ -13,13 +13,13 @@ from threading import Event
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Optional, Union, cast
 
-from ..connection.command_handle import Command
+from ..connection.command_handle import CommandOfHandle
 from ..connection.connection import Connection
 from ..deadline import Deadline
 from ..dispatch.notices import ConnectionDropped, ConnectionOpened, ConnectionRestored
 from ..dispatch.router import Router
 from ..errors import ConfigurationError, LocalProtocolError
-from ..recording.mirror import unpacked
+from ..recording.mirror import unpacked_mirror
 from ..recording.noted_commands import NotedCommands
 from ..recording.reader import Recorded, RecordedLine, read_recording
 from ..state.snapshot import Snapshot
@@ -76,7 +76,7 @@ def replay(
         dialect=dialect or recorded.dialect,
         session_type=session_type or cast(SessionType, recorded.session_type),
         dispatch="inline",
-        transport=_Nowhere(),
+        transport=_ReplayTransport(),
         wait_created=False,
         ping_interval=None,
         name="replay",
@@ -85,7 +85,7 @@ def replay(
     if options.session_type == "live":
         from .live.session import LiveSession as kind
     session = kind(Endpoint.at("ws://127.0.0.1"), options=options, router=router)
-    return _Replay(session, recorded).run(_Pace(speed, stop or Event()))
+    return _Replay(session, recorded).run(_ReplayPace(speed, stop or Event()))
 
 
 class _Replay:
@@ -97,7 +97,9 @@ class _Replay:
         self._recorded = recorded
         self._connections: dict[int, Connection] = {}
         self._current = recorded.connection
-        self._told: NotedCommands[Command] = NotedCommands(self._parts.session_type)
+        self._told: NotedCommands[CommandOfHandle] = NotedCommands(
+            self._parts.session_type
+        )
         self._now = 0.0
         self._over = (_CLEAN, "")
         self._steps: Mapping[str, Callable[[RecordedLine], None]] = {
@@ -106,9 +108,9 @@ class _Replay:
             "note": self._noted,
         }
 
-    def run(self, pace: _Pace) -> Snapshot:
+    def run(self, pace: _ReplayPace) -> Snapshot:
         parts = self._parts
-        parts.waiting.wait = _refuse_to_wait
+        parts.waiting.wait = _refuse_to_wait_in_replay
         parts.pending.complains = False
         parts.publisher.use_clock(lambda: self._now)
         # Nobody is there to be greeted by, or to be sent a configuration.
@@ -132,7 +134,7 @@ class _Replay:
         connection = self._connections.get(number)
         if connection is None:
             connection = self._lifecycle.new_connection(self._parts.mirror.empty())
-            connection.start(_Nowhere())
+            connection.start(_ReplayTransport())
             self._connections[number] = connection
         return connection
 
@@ -157,7 +159,7 @@ class _Replay:
         note = line.frame
         kind = note.get("type")
         if kind == "recording.snapshot":
-            snapshot = unpacked(self._parts.mirror, line, self._recorded)
+            snapshot = unpacked_mirror(self._parts.mirror, line, self._recorded)
             self._connection(line.connection).snapshot = snapshot
             # Its mirror had heard of what was sent before.
             self._told.forget(line.connection)
@@ -187,7 +189,7 @@ class _Replay:
             )
 
 
-class _Pace:
+class _ReplayPace:
     """Waits until it is time, as fast as is wanted."""
 
     def __init__(self, speed: float, stop: Event) -> None:
@@ -204,7 +206,7 @@ class _Pace:
         return not self._stop.is_set()
 
 
-class _Nowhere:
+class _ReplayTransport:
     """A transport that leads nowhere; what came is brought by the replay."""
 
     heard_at = 0.0
@@ -252,7 +254,7 @@ class _Nowhere:
         return 0
 
 
-def _refuse_to_wait(event: Event, deadline: Deadline) -> bool:
+def _refuse_to_wait_in_replay(event: Event, deadline: Deadline) -> bool:
     if not event.is_set():
         raise LocalProtocolError(
             "this session is a replay: there is no server to wait for"

@@ -61,7 +61,7 @@ class Reply:
         return self.text
 
 
-def raise_for_status(reply: Reply) -> None:
+def raise_for_reply_status(reply: Reply) -> None:
     """
     Raise unless the response was completed.
 
@@ -72,8 +72,8 @@ def raise_for_status(reply: Reply) -> None:
     """
     if reply.status in ("completed", "in_progress"):
         return
-    details = _member(reply.response, "status_details")
-    reason = _text_member(details, "reason")
+    details = _member_of_reply(reply.response, "status_details")
+    reason = _text_member_of_reply(details, "reason")
     if reply.status in _ENDINGS:
         error: type[ResponseError] = _ENDINGS[reply.status]
         raise error(
@@ -82,12 +82,13 @@ def raise_for_status(reply: Reply) -> None:
             response=reply.response,
             reply=reply,
         )
-    cause = _member(details, "error")
-    code = _text_member(cause, "code") or _text_member(cause, "type")
+    cause = _member_of_reply(details, "error")
+    code = _text_member_of_reply(cause, "code") or _text_member_of_reply(cause, "type")
+    message = _text_member_of_reply(cause, "message")
     raise ResponseFailed(
         redact(
             f"response {reply.id} {reply.status}: "
-            f"{_text_member(cause, 'message') or code or reason or 'no reason given'}"
+            f"{message or code or reason or 'no reason given'}"
         ),
         response=reply.response,
         reply=reply,
@@ -110,7 +111,7 @@ class Words:
     commentary: str = ""
 
 
-def output_words(
+def words_of_reply(
     output: Optional[Iterable[object]], said: Mapping[Optional[str], str]
 ) -> Words:
     """
@@ -120,21 +121,23 @@ def output_words(
         output: the items.
         said: what their deltas said, by item id.
     """
-    messages = [each for each in output or () if _is_message(each)]
+    messages = [each for each in output or () if _is_message_of_reply(each)]
     told: list[tuple[Optional[str], str]] = []
     for item in messages:
         text = "".join(
-            _text_member(part, "text") or _text_member(part, "transcript") or ""
+            _text_member_of_reply(part, "text")
+            or _text_member_of_reply(part, "transcript")
+            or ""
             for part in getattr(item, "content", None) or ()
         )
         pieces = said.get(getattr(item, "id", None), "")
         if len(said) == len(messages) == 1:
             (pieces,) = said.values()  # Of a server that names no items.
-        told.append((_text_member(item, "phase"), whole_text(pieces, text)))
-    return by_phase(told)
+        told.append((_text_member_of_reply(item, "phase"), whole_text(pieces, text)))
+    return reply_by_phase(told)
 
 
-def by_phase(told: Iterable[tuple[Optional[str], str]]) -> Words:
+def reply_by_phase(told: Iterable[tuple[Optional[str], str]]) -> Words:
     """
     Tell an answer from what was said on the way to it.
 
@@ -147,21 +150,21 @@ def by_phase(told: Iterable[tuple[Optional[str], str]]) -> Words:
     return Words("".join(answer), "".join(rest))
 
 
-def _is_message(item: object) -> bool:
+def _is_message_of_reply(item: object) -> bool:
     return getattr(item, "role", None) != "user" and bool(
         getattr(item, "content", None)
     )
 
 
-def _member(value: object, name: str) -> Any:
+def _member_of_reply(value: object, name: str) -> Any:
     """A field of an object or a mapping; None for whatever is empty."""
     if isinstance(value, Mapping):
         return value.get(name) or None
     return getattr(value, name, None) or None
 
 
-def _text_member(value: object, name: str) -> Optional[str]:
+def _text_member_of_reply(value: object, name: str) -> Optional[str]:
     if isinstance(value, str):
         return value if name == "reason" else None
-    found = _member(value, name)
+    found = _member_of_reply(value, name)
     return found if isinstance(found, str) and found else None

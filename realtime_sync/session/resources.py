@@ -9,12 +9,12 @@ import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 
-from ..connection.command_handle import Command, CommandHandle
+from ..connection.command_handle import CommandHandle, CommandOfHandle
 from ..connection.sender import Sender
 from ..deadline import Deadline
-from ..dispatch.context import Mirrored
-from ..dispatch.streams import wait_changed
-from ..dispatch.watches import Waiting, WatchList
+from ..dispatch.context import MirroredInContext
+from ..dispatch.streams import wait_changed_in_stream
+from ..dispatch.watches import WatchList, WatchWaiting
 from ..errors import ActiveResponseConflict, LocalProtocolError, WaitTimeout
 from ..protocol import events
 from ..protocol.acks import CORRELATION_KEY
@@ -69,7 +69,7 @@ class InputAudioBuffer(_Resource):
             TypeError: it is text, or no samples.
             ConnectionClosed: the connection is over.
         """
-        write_audio(self._sender, audio)
+        write_audio_resource(self._sender, audio)
 
     def commit(self) -> CommandHandle:
         """Make a user item of what is in the buffer. Creates no response."""
@@ -120,7 +120,7 @@ class ConversationItems(_Resource):
         given: InputItem = item  # type: ignore[assignment]
         # Nearly every mapping is new, and what the mirror gave has an id.
         if not isinstance(item, Mapping) or "id" in item:
-            given = _given_back(item)
+            given = _resource_given_back(item)
         frame: dict[str, Any] = {"type": "conversation.item.create", "item": given}
         if previous_item_id is not UNSET:
             frame["previous_item_id"] = previous_item_id
@@ -132,7 +132,7 @@ class ConversationItems(_Resource):
                 item=given, previous_item_id=previous_item_id
             )
             if not given.id:
-                command.__dict__["item"] = _with_id(given)
+                command.__dict__["item"] = _resource_with_id(given)
         return self._sender.send(command)
 
     def delete(self, item_id: str) -> CommandHandle:
@@ -173,7 +173,7 @@ class ConversationItems(_Resource):
 class Conversation(_Resource):
     """The conversation: its items, and commands on them."""
 
-    def __init__(self, sender: Sender, mirror: Mirrored) -> None:
+    def __init__(self, sender: Sender, mirror: MirroredInContext) -> None:
         super().__init__(sender)
         self._mirror = mirror
         self.item = ConversationItems(sender)
@@ -221,7 +221,7 @@ class Conversation(_Resource):
         if text or image is None:
             content.append({"type": kind, "text": text})
         if image is not None:
-            part = {"type": "input_image", "image_url": image_url(image)}
+            part = {"type": "input_image", "image_url": image_url_for_resource(image)}
             if not isinstance(detail, Unset):
                 part["detail"] = detail
             content.append(part)
@@ -235,10 +235,10 @@ class Responses(_Resource):
     def __init__(
         self,
         sender: Sender,
-        mirror: Mirrored,
+        mirror: MirroredInContext,
         *,
         watches: WatchList,
-        waiting: Waiting,
+        waiting: WatchWaiting,
         idle_timeout: Optional[float],
     ) -> None:
         super().__init__(sender)
@@ -364,7 +364,7 @@ class Responses(_Resource):
         *,
         refusable: bool = False,
     ) -> ResponseHandle:
-        def make(command: Command) -> ResponseHandle:
+        def make(command: CommandOfHandle) -> ResponseHandle:
             made = self._make_handle(command)
             # A refusal that may be faster than whoever waits for it is no trouble.
             made._awaited = refusable
@@ -378,7 +378,7 @@ class Responses(_Resource):
         self._asked[handle.event_id] = handle
         return handle
 
-    def _make_handle(self, command: Command) -> ResponseHandle:
+    def _make_handle(self, command: CommandOfHandle) -> ResponseHandle:
         handle = ResponseHandle(
             command,
             self._waiting,
@@ -417,7 +417,7 @@ class Responses(_Resource):
             )
         patience = deadline.limited(pause).remaining()
         try:
-            return wait_changed(
+            return wait_changed_in_stream(
                 self._mirror,
                 seen.version,
                 patience,
@@ -428,7 +428,7 @@ class Responses(_Resource):
             return self._mirror.snapshot
 
 
-def _given_back(item: Union[InputItem, Item]) -> InputItem:
+def _resource_given_back(item: Union[InputItem, Item]) -> InputItem:
     """What creates an item that came from a snapshot; anything else as it is."""
     if isinstance(item, Mapping) and is_of_mirror(item):
         item = Item.from_dict(item)
@@ -440,7 +440,7 @@ def _given_back(item: Union[InputItem, Item]) -> InputItem:
     return built
 
 
-def write_audio(sender: Sender, audio: object) -> None:
+def write_audio_resource(sender: Sender, audio: object) -> None:
     """Send audio in as many commands as it takes."""
     data = to_audio(audio)
     make = sender.append_command
@@ -459,13 +459,13 @@ def new_item_id() -> str:
     return "item_" + secrets.token_hex(10)
 
 
-def _with_id(item: Copied) -> Copied:
+def _resource_with_id(item: Copied) -> Copied:
     copy = object.__new__(type(item))
     copy.__dict__.update(item.__dict__, id=new_item_id())
     return copy
 
 
-def image_url(image: Union[str, bytes]) -> str:
+def image_url_for_resource(image: Union[str, bytes]) -> str:
     """Return the URL of an image; bytes become a ``data:`` URL."""
     if isinstance(image, str):
         return image

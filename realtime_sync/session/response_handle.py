@@ -10,9 +10,9 @@ from threading import Event
 from time import monotonic
 from typing import Any, Optional, Union
 
-from ..connection.command_handle import Command, CommandHandle
+from ..connection.command_handle import CommandHandle, CommandOfHandle
 from ..deadline import Deadline, Flag
-from ..dispatch.watches import Waiting, WatchList, again, weak_watch
+from ..dispatch.watches import WatchList, WatchWaiting, watched_error_again, weak_watch
 from ..errors import ConnectionClosed, WaitTimeout
 from ..protocol.events import ServerEvent
 from ..protocol.registry import canonical, server_names
@@ -20,7 +20,7 @@ from ..state.final_text import whole_text
 from ..state.snapshot import ResponseState
 from ..types import UNSET, Timeout, Unset
 from .audio import Audio
-from .reply import Reply, Words, by_phase, output_words, raise_for_status
+from .reply import Reply, Words, raise_for_reply_status, reply_by_phase, words_of_reply
 
 _TEXT = frozenset({"response.output_text.delta"})
 _SPOKEN = frozenset({"response.output_audio_transcript.delta"})
@@ -53,8 +53,8 @@ class ResponseHandle(CommandHandle):
 
     def __init__(
         self,
-        command: Command,
-        waiting: Waiting,
+        command: CommandOfHandle,
+        waiting: WatchWaiting,
         *,
         watches: WatchList,
         cancel: Callable[[Union[str, Unset]], CommandHandle],
@@ -166,7 +166,7 @@ class ResponseHandle(CommandHandle):
         self._raise_if_ended()
         reply = self.reply()
         if check:
-            raise_for_status(reply)
+            raise_for_reply_status(reply)
         return reply
 
     def cancel(self, timeout: Timeout = UNSET) -> Reply:
@@ -230,9 +230,9 @@ class ResponseHandle(CommandHandle):
             text=words.text,
             commentary=words.commentary,
             audio=self._audio(log),
-            tool_calls=_function_calls(log, response)
-            or _function_calls([], self._state),
-            status=_response_status(response, self._finished),
+            tool_calls=_function_calls_of_response_handle(log, response)
+            or _function_calls_of_response_handle([], self._state),
+            status=_status_of_response_handle(response, self._finished),
             response=response,
         )
 
@@ -242,12 +242,14 @@ class ResponseHandle(CommandHandle):
         return super().done()
 
     def _words(self, log: list[Any], output: Optional[Iterable[object]]) -> Words:
-        said, phases = _texts_by_item(log), _phases_by_item(log)
-        words = output_words(output, said)
+        said, phases = _texts_of_response_handle(log), _phases_of_response_handle(log)
+        words = words_of_reply(output, said)
         if words == Words():
-            words = by_phase((phases.get(each), said[each]) for each in said)
+            words = reply_by_phase((phases.get(each), said[each]) for each in said)
         if words == Words() and self._state is not None:
-            words = by_phase((item.phase, item.said) for item in self._state.output)
+            words = reply_by_phase(
+                (item.phase, item.said) for item in self._state.output
+            )
         return words
 
     def done(self) -> bool:
@@ -311,7 +313,7 @@ class ResponseHandle(CommandHandle):
 
     def _raise_if_ended(self) -> None:
         if self._finished is None and self._ended is not None:
-            raise again(self._ended)
+            raise watched_error_again(self._ended)
 
     def _wait_over(self, deadline: Deadline) -> None:
         self._awaited = True
@@ -391,7 +393,7 @@ def _response_types() -> frozenset[str]:
     return frozenset(name for name in names if name.startswith("response."))
 
 
-def _texts_by_item(log: list[Any]) -> dict[Any, str]:
+def _texts_of_response_handle(log: list[Any]) -> dict[Any, str]:
     """What deltas and the ends of texts said, by item id."""
     parts: dict[Any, dict[Any, str]] = {}
     for event in log:
@@ -409,7 +411,7 @@ def _texts_by_item(log: list[Any]) -> dict[Any, str]:
     return {item_id: "".join(item.values()) for item_id, item in parts.items()}
 
 
-def _phases_by_item(log: list[Any]) -> dict[Any, Any]:
+def _phases_of_response_handle(log: list[Any]) -> dict[Any, Any]:
     """In which phase items are, by item id."""
     items = [e.item for e in log if e.type.startswith("response.output_item.")]
     return {
@@ -419,7 +421,9 @@ def _phases_by_item(log: list[Any]) -> dict[Any, Any]:
     }
 
 
-def _function_calls(log: list[Any], response: object) -> tuple[Any, ...]:
+def _function_calls_of_response_handle(
+    log: list[Any], response: object
+) -> tuple[Any, ...]:
     items = [e.item for e in log if e.type == "response.output_item.done"]
     items += list(getattr(response, "output", None) or ())
     calls: dict[Any, Any] = {}
@@ -429,7 +433,9 @@ def _function_calls(log: list[Any], response: object) -> tuple[Any, ...]:
     return tuple(calls.values())
 
 
-def _response_status(response: object, finished: Optional[ServerEvent]) -> str:
+def _status_of_response_handle(
+    response: object, finished: Optional[ServerEvent]
+) -> str:
     status = getattr(response, "status", None)
     if isinstance(status, str):
         return status

@@ -10,12 +10,12 @@ from typing import Any, Optional, Protocol, cast
 
 from attrs import evolve
 
-from ..connection.command_handle import Command, CommandHandle
+from ..connection.command_handle import CommandHandle, CommandOfHandle
 from ..connection.connection import Connection
 from ..connection.pending import PendingCommands
-from ..connection.sender import event_ids, with_event_id
+from ..connection.sender import command_with_event_id_to_send, sender_event_ids
 from ..deadline import Deadline
-from ..dispatch.watches import Waiting, WatchList, wait_here
+from ..dispatch.watches import WatchList, WatchWaiting, wait_here_for_watch
 from ..errors import CommandRejected, RestoreError, WaitTimeout
 from ..protocol import events
 from ..protocol.codec import Codec, to_mapping
@@ -31,7 +31,7 @@ from ..state.restore import (
 from ..state.snapshot import Snapshot
 from ..transport.base import Transport
 from ..types import UNSET
-from .opening import Greeting
+from .opening import OpeningGreeting
 
 _PATIENCE = 3.0
 """Seconds for an answer, from a server that may never give one."""
@@ -141,7 +141,7 @@ class Restorer:
         end, which is right behind what that server has taken.
         """
         item_id = command.item.id
-        before = _kept_predecessor(plan.report.restored, dropped, item_id)
+        before = _kept_predecessor_for_restorer(plan.report.restored, dropped, item_id)
         place: MaybeText = self.names.get(before, before)
         later = self._sent.get(before, -1) > self._sent[item_id]
         if place == command.previous_item_id and not later:
@@ -200,7 +200,9 @@ class Restorer:
             outcomes.append(None)
         return outcomes
 
-    def _confirm(self, command: Command, event: events.ConversationItemAdded) -> None:
+    def _confirm(
+        self, command: CommandOfHandle, event: events.ConversationItemAdded
+    ) -> None:
         asked = getattr(getattr(command, "item", None), "id", None)
         if asked is None:
             return
@@ -211,7 +213,7 @@ class Restorer:
             self._named_late = True
 
 
-class Rebuild:
+class RestorerRebuild:
     """
     A conversation on a connection that nobody else uses yet.
 
@@ -239,12 +241,12 @@ class Rebuild:
         self._codec = codec
         self._config = config
         self._deadline = deadline
-        self._waiting = Waiting(wait_here, None)
+        self._waiting = WatchWaiting(wait_here_for_watch, None)
         self._watches = WatchList()
         self._pending = PendingCommands(learned=connection.learn)
         self._watches.add(self._pending.watch)
-        self._ids = event_ids("restore")
-        self._greeting = Greeting(self._watches, self._waiting)
+        self._ids = sender_event_ids("restore")
+        self._greeting = OpeningGreeting(self._watches, self._waiting)
         self.names: Mapping[str, str] = {}
         connection.take_over(
             self._watches, lambda event, snapshot, size: None, lambda connection: None
@@ -287,7 +289,7 @@ class Rebuild:
     def _send(self, command: ClientEvent) -> CommandHandle:
         if isinstance(command, events.ConversationItemCreate):
             self._connection.note(command)
-        command = with_event_id(command, next(self._ids))
+        command = command_with_event_id_to_send(command, next(self._ids))
         handle = CommandHandle(command, self._waiting)
         with self._pending.order:
             self._pending.expect(handle)
@@ -297,7 +299,7 @@ class Rebuild:
         return handle
 
 
-def _kept_predecessor(
+def _kept_predecessor_for_restorer(
     order: Sequence[str], dropped: Mapping[str, str], item_id: str
 ) -> str:
     """The item that an item comes behind, refused ones left out."""
@@ -305,7 +307,7 @@ def _kept_predecessor(
     return next((each for each in reversed(before) if each not in dropped), "root")
 
 
-def session_config(snapshot: Snapshot) -> Optional[Mapping[str, Any]]:
+def restored_session_config(snapshot: Snapshot) -> Optional[Mapping[str, Any]]:
     """The configuration that the server last told, as a GA mapping."""
     if snapshot.session is None:
         return None

@@ -22,9 +22,9 @@ from .configuration import (
     session_update,
     with_transcription_model,
 )
-from .opening import refused_for_dialect
+from .opening import opening_refused_for_dialect
 from .options import SessionOptions
-from .other_protocol import missing
+from .other_protocol import missing_in_other_protocol
 from .reply import Reply
 from .resources import (
     Conversation,
@@ -99,7 +99,7 @@ class Session(BaseSession[Snapshot]):
     if not TYPE_CHECKING:  # A checker is to find what is not there.
 
         def __getattr__(self, name: str) -> Any:
-            raise missing(self, name, IN_REALTIME)
+            raise missing_in_other_protocol(self, name, IN_REALTIME)
 
     # -- life ----------------------------------------------------------------
 
@@ -129,12 +129,12 @@ class Session(BaseSession[Snapshot]):
             with self._parts.pending.call():
                 handle = self.update(**fields) if fields else None
                 if handle is not None and options.wait_config:
-                    _await_configured(handle, deadline, patient=configured)
+                    _await_configured_session(handle, deadline, patient=configured)
             if self._history is not None:
                 self._begin_with(self._history, deadline)
         except CommandRejected as exc:
             self.close(drain=False)
-            mismatch = refused_for_dialect(exc, self.dialect)
+            mismatch = opening_refused_for_dialect(exc, self.dialect)
             if mismatch is None:
                 raise
             raise mismatch from exc
@@ -313,7 +313,7 @@ class Session(BaseSession[Snapshot]):
         return self._tools
 
 
-def _await_configured(
+def _await_configured_session(
     handle: CommandHandle, deadline: Deadline, *, patient: bool
 ) -> None:
     """

@@ -67,11 +67,11 @@ class SessionStats:
             discarded=dispatcher.discarded,
             handler_failures=dispatcher.failures,
             unknown=dict(connection.unknown) if connection else {},
-            delay_p50_ms=_percentile_ms(delays, 50),
-            delay_p99_ms=_percentile_ms(delays, 99),
+            delay_p50_ms=_percentile_ms_of_stats(delays, 50),
+            delay_p99_ms=_percentile_ms_of_stats(delays, 99),
             seconds=seconds,
         )
 
 
-def _percentile_ms(seconds: list[float], percent: float) -> Optional[float]:
+def _percentile_ms_of_stats(seconds: list[float], percent: float) -> Optional[float]:
     return percentile(seconds, percent) * 1000 if seconds else None

@@ -17,7 +17,7 @@ from attrs import frozen
 
 from ..deadline import Deadline
 from ..dispatch.strand import call_strand
-from ..dispatch.workers import Place, Workers
+from ..dispatch.workers import Workers, WorkersPlace
 from ..errors import (
     ConfigurationError,
     ForkedSession,
@@ -26,7 +26,7 @@ from ..errors import (
 )
 from ..transport.loop import Loop
 from .dialers import Dialers
-from .turns import Turns
+from .turns import SharedTurns
 
 _CLOSE_TIMEOUT = 5.0
 # One may wait for a disk that is slow, and the others' recordings need not.
@@ -35,7 +35,7 @@ _WRITERS = 2
 _PLAYERS = 4
 
 
-class SharedSession(Protocol):
+class SessionOnThreads(Protocol):
     """The life of a session that shares threads."""
 
     over: Event
@@ -112,9 +112,9 @@ class Threads:
         tools: int = 32,
         around: Optional[Callable[[], AbstractContextManager[Any]]] = None,
     ) -> None:
-        _check_number("workers", workers)
-        _check_number("dialers", dialers)
-        _check_number("tools", tools)
+        _check_number_of_threads("workers", workers)
+        _check_number_of_threads("dialers", dialers)
+        _check_number_of_threads("tools", tools)
         if around is not None and not callable(around):
             raise ConfigurationError(
                 f"around must give a context manager when called, not {around!r}"
@@ -137,9 +137,9 @@ class Threads:
         # Guards the sessions, the turns and `_closed`, so that a session that opens
         # meanwhile is either refused or closed.
         self._lock = Lock()
-        self._sessions: set[SharedSession] = set()
+        self._sessions: set[SessionOnThreads] = set()
         # Weakly: a player that nobody has closed and nobody knows is collected.
-        self._turns: WeakSet[Turns] = WeakSet()
+        self._turns: WeakSet[SharedTurns] = WeakSet()
         self._closed = False
         self._unfreeze = False
         self._process = os.getpid()
@@ -237,7 +237,7 @@ class Threads:
         return ended
 
     def _end(
-        self, sessions: list[SharedSession], timeout: float, whole: Deadline
+        self, sessions: list[SessionOnThreads], timeout: float, whole: Deadline
     ) -> bool:
         patience = Deadline(timeout / 2)
         for session in sessions:
@@ -257,8 +257,8 @@ class Threads:
             busy_with=busy_with,
         )
 
-    def _place(self, pool: Workers) -> Place[Callable[[], object]]:
-        return Place(pool, call_strand(), lambda limit: None)
+    def _place(self, pool: Workers) -> WorkersPlace[Callable[[], object]]:
+        return WorkersPlace(pool, call_strand(), lambda limit: None)
 
     # -- for the sessions --------------------------------------------------------
 
@@ -290,13 +290,13 @@ class Threads:
 
     def turns(
         self, run: Callable[[], object], turned_out: Callable[[], object]
-    ) -> Turns:
+    ) -> SharedTurns:
         """
         Have something called whenever it is due; see `Turns`.
 
         Closed threads turn it out at once.
         """
-        turns = Turns(self._players, self.loop, run, turned_out)
+        turns = SharedTurns(self._players, self.loop, run, turned_out)
         with self._lock:
             served = not self._closed and self._process == os.getpid()
             if served:
@@ -306,7 +306,7 @@ class Threads:
             turns.leave()
         return turns
 
-    def add(self, session: SharedSession) -> None:
+    def add(self, session: SessionOnThreads) -> None:
         """
         Serve a session that is about to open.
 
@@ -325,12 +325,12 @@ class Threads:
             self.loop.start()
             self._sessions.add(session)
 
-    def discard(self, session: SharedSession) -> None:
+    def discard(self, session: SessionOnThreads) -> None:
         """Serve a session no more: it has ended, or could not be opened."""
         with self._lock:
             self._sessions.discard(session)
 
 
-def _check_number(name: str, value: object) -> None:
+def _check_number_of_threads(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigurationError(f"{name} must be a whole number from 1, not {value!r}")

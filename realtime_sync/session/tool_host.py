@@ -8,7 +8,7 @@ from typing import Any, Optional
 from ..connection.sender import Sender
 from ..deadline import Deadline
 from ..dispatch.dispatcher import Dispatcher
-from ..dispatch.watches import Waiting
+from ..dispatch.watches import WatchWaiting
 
 
 class ToolHost:
@@ -26,7 +26,7 @@ class ToolHost:
         self,
         sender: Sender,
         dispatcher: Dispatcher,
-        waiting: Waiting,
+        waiting: WatchWaiting,
         *,
         reconnects: bool,
     ) -> None:

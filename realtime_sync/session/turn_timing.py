@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from time import monotonic
 from typing import Any, Optional, Union, cast
 
-from ..connection.command_handle import Command
+from ..connection.command_handle import CommandOfHandle
 from ..dispatch.notices import TurnFinished
 from ..protocol import events
 from ..protocol.events import ServerEvent
@@ -74,7 +74,7 @@ class TurnClock:
             "response.done": self._done,
         }
 
-    def command(self, command: Command) -> None:
+    def command(self, command: CommandOfHandle) -> None:
         """Note what was sent: speech, or a response that is asked for."""
         if command.type == "input_audio_buffer.append":
             if self._wanted():
@@ -96,14 +96,14 @@ class TurnClock:
     def _turn_ended(self, event: TurnEnd) -> None:
         self._found = self._clock()
         self._ended = self._speech.take(self._found)
-        self._item_id = _text_or_none(event.item_id)
+        self._item_id = _text_or_none_of_turn(event.item_id)
 
     def _committed(self, event: events.InputAudioBufferCommitted) -> None:
         if self._ended is None or self._item_id != event.item_id:
             self._turn_ended(event)
 
     def _created(self, event: events.ResponseCreated) -> None:
-        response_id = _text_or_none(getattr(event.response, "id", None))
+        response_id = _text_or_none_of_turn(getattr(event.response, "id", None))
         if response_id is None or not self._wanted():
             return
         now = self._clock()
@@ -138,11 +138,11 @@ class TurnClock:
         return TurnFinished(
             response_id=response_id,
             item_id=turn.item_id,
-            status=_text_or_none(getattr(event.response, "status", None)),
+            status=_text_or_none_of_turn(getattr(event.response, "status", None)),
             **{f"{name}_ms": turn.after_ms(name) for name in MOMENTS},
             usage=getattr(event.response, "usage", None) or None,
         )
 
 
-def _text_or_none(value: object) -> Optional[str]:
+def _text_or_none_of_turn(value: object) -> Optional[str]:
     return value if isinstance(value, str) else None

@@ -10,13 +10,13 @@ from threading import Lock, current_thread, main_thread
 from time import monotonic
 
 from ..dispatch.strand import call_strand
-from ..dispatch.workers import Place, Workers
+from ..dispatch.workers import Workers, WorkersPlace
 from ..transport.loop import Loop
 
 _NOW = 0.0
 
 
-class Turns:
+class SharedTurns:
     """
     Calls a function when its time has come: the loop keeps the time, a worker calls.
 
@@ -42,7 +42,7 @@ class Turns:
         self._loop = loop
         self._run = run
         self._turned_out = turned_out
-        self._place = Place(workers, call_strand(), lambda limit: self.leave())
+        self._place = WorkersPlace(workers, call_strand(), lambda limit: self.leave())
         # Guards both of these. A leaf.
         self._lock = Lock()
         # When the next turn is, by the monotonic clock; `_NOW` once it is in line.
@@ -81,7 +81,7 @@ class Turns:
         with self._lock:
             self._over = True
         # What was asked for would keep whoever is to be called until it is due.
-        self._run = self._turned_out = _nothing
+        self._run = self._turned_out = _no_turn
 
     def leave(self) -> None:
         """Have no more turns, and say so. Once."""
@@ -107,5 +107,5 @@ class Turns:
         self._run()
 
 
-def _nothing() -> None:
+def _no_turn() -> None:
     pass

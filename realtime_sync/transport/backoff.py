@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from random import Random
 
 
-def delays(
+def backoff_delays(
     rng: Random, *, base: float = 0.5, factor: float = 2.0, cap: float = 30.0
 ) -> Iterator[float]:
     """
@@ -30,10 +30,12 @@ def delays(
             f"base and cap must not be negative and factor not below 1: "
             f"{base}, {cap}, {factor}"
         )
-    return _delays(rng, base, factor, cap)
+    return _endless_backoff(rng, base, factor, cap)
 
 
-def _delays(rng: Random, base: float, factor: float, cap: float) -> Iterator[float]:
+def _endless_backoff(
+    rng: Random, base: float, factor: float, cap: float
+) -> Iterator[float]:
     bound = min(base, cap)
     while True:
         yield rng.uniform(0.0, bound)

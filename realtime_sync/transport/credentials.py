@@ -19,13 +19,13 @@ from attrs import field, frozen
 from ..errors import ConfigurationError
 from ..protocol.escape import terminal_text
 from .proxies import is_loopback
-from .redaction import PLAIN_PARAMETERS, remember
+from .redaction import PLAIN_PARAMETERS, remember_for_redaction
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 @frozen(kw_only=True)
-class Vendor:
+class CredentialsVendor:
     """
     What is known about one vendor's hosts.
 
@@ -46,26 +46,26 @@ class Vendor:
 
     def owns(self, url: str) -> bool:
         """Whether a URL's host is the vendor's."""
-        host = _host_of_url(url)
+        host = _host_for_credentials(url)
         return any(host == name or host.endswith("." + name) for name in self.hosts)
 
     def is_sent_to(self, url: str) -> bool:
         """Whether the environment wants the vendor's key to go to a URL's host."""
         named = os.environ.get(self.base_variable) if self.base_variable else None
         return self.owns(url) or bool(
-            named and _host_of_url(named) == _host_of_url(url)
+            named and _host_for_credentials(named) == _host_for_credentials(url)
         )
 
 
-OPENAI = Vendor(
+OPENAI = CredentialsVendor(
     name="OpenAI",
     hosts=("api.openai.com",),
     key_variable="OPENAI_API_KEY",
     base_variable="OPENAI_BASE_URL",
 )
-VENDORS: tuple[Vendor, ...] = (
+VENDORS: tuple[CredentialsVendor, ...] = (
     OPENAI,
-    Vendor(
+    CredentialsVendor(
         name="Azure OpenAI",
         hosts=(
             "openai.azure.com",
@@ -76,14 +76,14 @@ VENDORS: tuple[Vendor, ...] = (
         key_variable="AZURE_OPENAI_API_KEY",
         base_variable="AZURE_OPENAI_ENDPOINT",
     ),
-    Vendor(
+    CredentialsVendor(
         name="Azure Voice Live",
         hosts=("services.ai.azure.com", "cognitiveservices.azure.com"),
         key_variable="AZURE_VOICELIVE_API_KEY",
         base_variable="AZURE_VOICELIVE_ENDPOINT",
     ),
-    Vendor(name="xAI", hosts=("api.x.ai",), key_variable="XAI_API_KEY"),
-    Vendor(
+    CredentialsVendor(name="xAI", hosts=("api.x.ai",), key_variable="XAI_API_KEY"),
+    CredentialsVendor(
         name="DashScope, Qwen-Omni",
         hosts=("dashscope.aliyuncs.com", "dashscope-intl.aliyuncs.com"),
         key_variable="DASHSCOPE_API_KEY",
@@ -100,7 +100,7 @@ _SECRET_PARAMETERS = frozenset(
 )
 
 
-def names_only(headers: Mapping[str, str]) -> str:
+def header_names_without_credentials(headers: Mapping[str, str]) -> str:
     """Headers as a repr may show them."""
     return repr(sorted(headers))
 
@@ -117,7 +117,7 @@ class Credentials:
         withheld: environment variable with a key that this server does not get.
     """
 
-    headers: Mapping[str, str] = field(repr=names_only)
+    headers: Mapping[str, str] = field(repr=header_names_without_credentials)
     subprotocols: tuple[str, ...] = field(default=(), repr=False)
     sent: bool = False
     withheld: Optional[str] = None
@@ -134,21 +134,23 @@ class Credentials:
         )
 
 
-def vendor_of(url: str) -> Optional[Vendor]:
+def vendor_of_credentials(url: str) -> Optional[CredentialsVendor]:
     """
     The vendor that a URL's host belongs to, or None.
     """
     return next((vendor for vendor in VENDORS if vendor.owns(url)), None)
 
 
-def key_variables(url: str) -> list[str]:
+def credentials_variables(url: str) -> list[str]:
     """
     The environment variables whose keys may go to a URL's host.
     """
     return [vendor.key_variable for vendor in VENDORS if vendor.owns(url)]
 
 
-def environment_key(url: str, variable: Optional[str] = None) -> Optional[str]:
+def credentials_of_environment(
+    url: str, variable: Optional[str] = None
+) -> Optional[str]:
     """
     The key that the environment has for a server.
 
@@ -166,15 +168,21 @@ def environment_key(url: str, variable: Optional[str] = None) -> Optional[str]:
     return None
 
 
-def withheld_variable(url: str, variable: Optional[str] = None) -> Optional[str]:
+def withheld_credentials_variable(
+    url: str, variable: Optional[str] = None
+) -> Optional[str]:
     """
     The environment variable with a key that does not go to this server, if any.
     """
     name = variable or OPENAI.key_variable
-    return name if os.environ.get(name) and not environment_key(url, name) else None
+    return (
+        name
+        if os.environ.get(name) and not credentials_of_environment(url, name)
+        else None
+    )
 
 
-def checked_key(key: object) -> str:
+def checked_credentials_key(key: object) -> str:
     """
     A key as it can be sent.
 
@@ -190,11 +198,11 @@ def checked_key(key: object) -> str:
             "the key holds characters that no header can carry; "
             "was more read from a file than the key?"
         )
-    remember(key)
+    remember_for_redaction(key)
     return key
 
 
-def check_headers(headers: Mapping[str, Any]) -> None:
+def check_headers_for_credentials(headers: Mapping[str, Any]) -> None:
     """
     Refuse headers that would break the request, and remember secret ones.
 
@@ -216,8 +224,8 @@ def check_headers(headers: Mapping[str, Any]) -> None:
             ) from None
         if _SECRET_NAME.search(name):
             for part in re.split(r"[\s;,]+", value):
-                remember(part)
-                remember(part.partition("=")[2])
+                remember_for_redaction(part)
+                remember_for_redaction(part.partition("=")[2])
 
 
 def checked_text(what: str, text: object, *, spaces: bool = True) -> str:
@@ -256,7 +264,7 @@ def checked_query(query: Optional[Mapping[str, Any]]) -> Mapping[str, Any]:
     return query or {}
 
 
-def holds_secret(headers: Iterable[str], url: str) -> bool:
+def holds_credentials(headers: Iterable[str], url: str) -> bool:
     """
     Whether headers (by name) or a URL carry a key of their own.
     """
@@ -264,12 +272,14 @@ def holds_secret(headers: Iterable[str], url: str) -> bool:
     found = False
     for name, value in parse_qsl(parts.query):
         if name not in PLAIN_PARAMETERS:
-            remember(value)  # A vendor's may be a key under any name.
+            remember_for_redaction(value)  # A vendor's may be a key under any name.
         found = found or name.lower() in _SECRET_PARAMETERS
     return found or any(name.lower() in _SECRET_HEADERS for name in headers)
 
 
-def check_travels_safely(url: str, *, insecure: bool, proxy: Optional[str]) -> None:
+def check_credentials_travel_safely(
+    url: str, *, insecure: bool, proxy: Optional[str]
+) -> None:
     """
     Refuse to send a key in clear text to another machine.
 
@@ -285,12 +295,14 @@ def check_travels_safely(url: str, *, insecure: bool, proxy: Optional[str]) -> N
     stays = is_loopback(url) and (proxy is None or is_loopback(proxy))
     if not encrypted and not stays and not insecure:
         raise ConfigurationError(
-            f"the key would go to {_host_of_url(url)} in clear text; use wss:// or "
-            "https://, or insecure=True if that is really wanted"
+            f"the key would go to {_host_for_credentials(url)} in clear text; use "
+            "wss:// or https://, or insecure=True if that is really wanted"
         )
 
 
-def merged_headers(made: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+def merged_headers_with_credentials(
+    made: Mapping[str, str], given: Mapping[str, str]
+) -> dict[str, str]:
     """Headers of both; of one name, in any case, the last one given."""
     merged: dict[str, tuple[str, str]] = {}
     for name, value in (*made.items(), *given.items()):
@@ -298,7 +310,7 @@ def merged_headers(made: Mapping[str, str], given: Mapping[str, str]) -> dict[st
     return dict(merged.values())
 
 
-def subprotocols_with(key: Optional[str], dialect: str) -> tuple[str, ...]:
+def subprotocols_with_credentials(key: Optional[str], dialect: str) -> tuple[str, ...]:
     """Sub-protocols to offer when the key travels in one."""
     offered = ["realtime"]
     if key:
@@ -308,7 +320,7 @@ def subprotocols_with(key: Optional[str], dialect: str) -> tuple[str, ...]:
     return tuple(offered)
 
 
-def organization_headers(url: str) -> dict[str, str]:
+def organization_credentials(url: str) -> dict[str, str]:
     """Who pays, by the environment; told to whom its key would be sent."""
     headers = {
         "OpenAI-Organization": os.environ.get("OPENAI_ORG_ID"),
@@ -319,7 +331,7 @@ def organization_headers(url: str) -> dict[str, str]:
     return {name: value for name, value in headers.items() if value}
 
 
-def _host_of_url(url: str) -> str:
+def _host_for_credentials(url: str) -> str:
     try:
         return (urlsplit(url).hostname or "").lower()
     except ValueError:

@@ -20,23 +20,23 @@ from ..types import Dialect
 from .credentials import (
     OPENAI,
     Credentials,
-    check_headers,
-    check_travels_safely,
-    checked_key,
+    check_credentials_travel_safely,
+    check_headers_for_credentials,
+    checked_credentials_key,
     checked_query,
     checked_text,
-    environment_key,
-    holds_secret,
-    key_variables,
-    merged_headers,
-    names_only,
-    organization_headers,
-    subprotocols_with,
-    vendor_of,
-    withheld_variable,
+    credentials_of_environment,
+    credentials_variables,
+    header_names_without_credentials,
+    holds_credentials,
+    merged_headers_with_credentials,
+    organization_credentials,
+    subprotocols_with_credentials,
+    vendor_of_credentials,
+    withheld_credentials_variable,
 )
-from .proxies import split_url
-from .redaction import remember, shown_query, shown_url
+from .proxies import split_url_for_proxy
+from .redaction import redacted_query, redacted_url, remember_for_redaction
 
 Key = Union[str, Callable[[], str], None]
 
@@ -50,14 +50,14 @@ _HTTP_SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _BETA_HEADER = ("OpenAI-Beta", "realtime=v1")
 
 
-def _check_url(endpoint: object, attribute: object, url: str) -> None:
+def _check_endpoint_url(endpoint: object, attribute: object, url: str) -> None:
     """Refuse what is no URL where it is given, whoever would parse it first."""
     if not isinstance(url, str):
         raise ConfigurationError(
             f"the server's URL must be text, not {type(url).__name__}"
         )
     try:
-        split_url(url)
+        split_url_for_proxy(url)
     except ValueError:
         raise ConfigurationError(
             "the server's URL is malformed: check host and port"
@@ -85,13 +85,17 @@ class Endpoint:
         key_variable: environment variable with the key for this machine.
     """
 
-    url: str = field(repr=lambda url: repr(shown_url(url)), validator=_check_url)
+    url: str = field(
+        repr=lambda url: repr(redacted_url(url)), validator=_check_endpoint_url
+    )
     dialect: Dialect = "ga"
     auth: AuthStyle = "bearer"
     key: Key = field(default=None, repr=False)
-    headers: Mapping[str, str] = field(factory=dict, repr=names_only)
+    headers: Mapping[str, str] = field(
+        factory=dict, repr=header_names_without_credentials
+    )
     query: Mapping[str, str] = field(
-        factory=dict, repr=lambda query: repr(shown_query(query))
+        factory=dict, repr=lambda query: repr(redacted_query(query))
     )
     model_parameter: str = "model"
     append_path: bool = True
@@ -108,8 +112,8 @@ class Endpoint:
             **changes: any attribute of `Endpoint`.
         """
         url = base_url or os.environ.get("OPENAI_BASE_URL") or _OPENAI
-        _check_url(cls, None, url)
-        headers = {**organization_headers(url), **changes.pop("headers", {})}
+        _check_endpoint_url(cls, None, url)
+        headers = {**organization_credentials(url), **changes.pop("headers", {})}
         return cls(url=url, headers=headers, **changes)
 
     @classmethod
@@ -146,7 +150,7 @@ class Endpoint:
             raise ConfigurationError(
                 "Endpoint.azure() needs a resource, or AZURE_OPENAI_ENDPOINT"
             )
-        base, said = _azure_parts(resource)
+        base, said = _azure_endpoint_parts(resource)
         deployment = deployment or said.get("deployment") or said.get("model")
         version = api_version or said.get("api-version")
         chosen: dict[str, Any] = {
@@ -197,7 +201,7 @@ class Endpoint:
             raise ConfigurationError(
                 "Endpoint.voice_live() needs a resource, or AZURE_VOICELIVE_ENDPOINT"
             )
-        base, said = _azure_parts(
+        base, said = _azure_endpoint_parts(
             resource, domain="services.ai.azure.com", ahead="voice-live"
         )
         return cls(
@@ -283,14 +287,14 @@ class Endpoint:
         """
         scheme, host, path, query = self._parts(_SOCKET_SCHEMES)
         if self.append_path:
-            path = _base_path(path)
+            path = _endpoint_base_path(path)
             if session_type == "live":
-                path += _live_path(call_id, fork_of)
+                path += _live_endpoint_path(call_id, fork_of)
             else:
                 path += "/realtime"
             if session_type == "translation":
                 path += "/translations"
-        purpose = _session_query(self.model_parameter, model, session_type, call_id)
+        purpose = _endpoint_query(self.model_parameter, model, session_type, call_id)
         if purpose and self.model_parameter not in purpose:
             query.pop("model", None)
         if session_type == "live":
@@ -318,7 +322,9 @@ class Endpoint:
         for name in ("model", self.model_parameter):
             query.pop(name, None)
         query.update(checked_query(extra_query))
-        return urlunsplit((scheme, host, _base_path(base) + path, urlencode(query), ""))
+        return urlunsplit(
+            (scheme, host, _endpoint_base_path(base) + path, urlencode(query), "")
+        )
 
     def resolve_key(self, *, optional: bool = False) -> Optional[str]:
         """
@@ -340,10 +346,10 @@ class Endpoint:
         # A provider that has nothing to give must not bring another key in.
         key = (self.key() or "") if callable(self.key) else self.key
         if key is None and not optional:
-            key = environment_key(self.url, self.key_variable)
+            key = credentials_of_environment(self.url, self.key_variable)
         if key:
-            return checked_key(key)
-        vendor = vendor_of(self.url)
+            return checked_credentials_key(key)
+        vendor = vendor_of_credentials(self.url)
         if vendor is not None and vendor.needs_key and not optional:
             other = (
                 "; a server that needs none, such as that of `realtime-sync serve`, is "
@@ -351,9 +357,10 @@ class Endpoint:
                 if vendor is OPENAI
                 else ""
             )
+            variables = " or ".join(credentials_variables(self.url))
             raise ConfigurationError(
                 f"no key for {urlsplit(self.url).hostname}: "
-                f"pass api_key or set {' or '.join(key_variables(self.url))}{other}"
+                f"pass api_key or set {variables}{other}"
             )
         return None
 
@@ -387,12 +394,12 @@ class Endpoint:
         """
         socket = urlsplit(url).scheme in ("ws", "wss")
         given = {**self._login(), **self.headers, **(extra_headers or {})}
-        check_headers(given)
-        own = holds_secret(given, url)
+        check_headers_for_credentials(given)
+        own = holds_credentials(given, url)
         key = self.resolve_key(optional=own)
         sent = own or key is not None
         if sent:
-            check_travels_safely(url, insecure=insecure, proxy=proxy)
+            check_credentials_travel_safely(url, insecure=insecure, proxy=proxy)
         made: dict[str, str] = {}
         if dialect == "beta" and socket:
             made.update([_BETA_HEADER])
@@ -400,13 +407,19 @@ class Endpoint:
         if key and not in_protocol:
             made.update([self._key_header(key)])
         if safety_identifier:
-            check_headers({"safety_identifier": safety_identifier})
+            check_headers_for_credentials({"safety_identifier": safety_identifier})
             made["OpenAI-Safety-Identifier"] = safety_identifier
         return Credentials(
-            headers=merged_headers(made, given),
-            subprotocols=subprotocols_with(key, dialect) if in_protocol else (),
+            headers=merged_headers_with_credentials(made, given),
+            subprotocols=(
+                subprotocols_with_credentials(key, dialect) if in_protocol else ()
+            ),
             sent=sent,
-            withheld=None if sent else withheld_variable(self.url, self.key_variable),
+            withheld=(
+                None
+                if sent
+                else withheld_credentials_variable(self.url, self.key_variable)
+            ),
         )
 
     def with_key(self, key: Key) -> Endpoint:
@@ -425,7 +438,7 @@ class Endpoint:
         if parts.username is None:
             return {}
         password = unquote(parts.password or "")
-        remember(password)
+        remember_for_redaction(password)
         login = f"{unquote(parts.username)}:{password}".encode()
         return {"Authorization": f"Basic {base64.b64encode(login).decode()}"}
 
@@ -438,7 +451,7 @@ class Endpoint:
         scheme = schemes.get(parts.scheme.lower())
         if scheme is None or not parts.hostname:
             raise ConfigurationError(
-                f"{shown_url(self.url)!r} is not a URL with a scheme of "
+                f"{redacted_url(self.url)!r} is not a URL with a scheme of "
                 "http, https, ws or wss"
             )
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -447,7 +460,7 @@ class Endpoint:
         return scheme, host, parts.path.rstrip("/"), query
 
 
-def _azure_parts(
+def _azure_endpoint_parts(
     resource: str, *, domain: str = "openai.azure.com", ahead: str = "openai"
 ) -> tuple[str, dict[str, str]]:
     """
@@ -465,7 +478,7 @@ def _azure_parts(
     try:
         scheme, host, path, query, _ = urlsplit(resource)
     except ValueError as exc:
-        raise ConfigurationError(f"that is no URL: {shown_url(resource)}") from exc
+        raise ConfigurationError(f"that is no URL: {redacted_url(resource)}") from exc
     said = dict(parse_qsl(query))
     steps = [step for step in path.split("/") if step]
     small = [step.lower() for step in steps]
@@ -480,7 +493,7 @@ def _azure_parts(
     return urlunsplit((scheme, host, "/".join(["", *steps[:at]]), "", "")), said
 
 
-def _base_path(path: str) -> str:
+def _endpoint_base_path(path: str) -> str:
     """The path that ``/realtime`` is added to, also if it is there already."""
     if path.endswith("/realtime/translations"):
         path = path.removesuffix("/translations")
@@ -489,7 +502,7 @@ def _base_path(path: str) -> str:
     return path
 
 
-def _live_path(call_id: Optional[str], fork_of: Optional[str]) -> str:
+def _live_endpoint_path(call_id: Optional[str], fork_of: Optional[str]) -> str:
     """What of a live session is connected to: a new one, one that is, or a fork."""
     if call_id:
         return f"/live/sessions/{quote(call_id, safe='')}/attach"
@@ -498,7 +511,7 @@ def _live_path(call_id: Optional[str], fork_of: Optional[str]) -> str:
     return "/live/sessions"
 
 
-def _session_query(
+def _endpoint_query(
     model_parameter: str,
     model: Optional[str],
     session_type: str,

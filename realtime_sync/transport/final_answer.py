@@ -40,7 +40,7 @@ class FinalAnswer:
         interim = 0
         while not self._found:
             # Nothing is read beyond a head: what follows is frames.
-            line = _read_line(self._take)
+            line = _read_final_answer_line(self._take)
             if not _INTERIM.match(line):
                 self._head, self._found = line, True
                 break
@@ -48,7 +48,7 @@ class FinalAnswer:
             if interim > MOST_INTERIM:
                 raise ConnectionError(f"more than {MOST_INTERIM} interim answers")
             while line.strip():
-                line = _read_line(self._take)
+                line = _read_final_answer_line(self._take)
         if self._head:
             taken, self._head = self._head[:size], self._head[size:]
             return taken
@@ -56,7 +56,7 @@ class FinalAnswer:
 
     def line(self) -> bytes:
         """One line of it, with its end; shorter at the end of the connection."""
-        return _read_line(self.recv)
+        return _read_final_answer_line(self.recv)
 
     def _take(self, size: int) -> bytes:
         taken = self._socket.recv(size)
@@ -66,7 +66,7 @@ class FinalAnswer:
         return taken
 
 
-def _read_line(take: Callable[[int], bytes]) -> bytes:
+def _read_final_answer_line(take: Callable[[int], bytes]) -> bytes:
     # Byte by byte: what follows the head of an answer belongs to others.
     line = bytearray()
     while not line.endswith(b"\n"):

@@ -42,7 +42,7 @@ class Message(NamedTuple):
     payload: bytes
 
 
-class MessageReader:
+class FrameReader:
     """
     Collects bytes and gives back messages.
 
@@ -150,7 +150,7 @@ class MessageReader:
             )
         start, length = at + 2, second & 0x7F
         if first & 0x08:
-            _check_control(first, length)
+            _check_control_frame(first, length)
         if length >= 126:
             start += 2 if length == 126 else 8
             if start > len(data):
@@ -198,7 +198,7 @@ class MessageReader:
         return whole
 
 
-def _check_control(first: int, length: int) -> None:
+def _check_control_frame(first: int, length: int) -> None:
     opcode = first & 0x0F
     if opcode not in _OPCODES or not first & 0x80 or length > 125:
         raise RemoteProtocolError(f"malformed control frame, opcode {opcode}")
@@ -255,7 +255,7 @@ def text_frames(payload: bytes) -> list[bytes]:
     ]
 
 
-def close_payload(code: int, reason: str = "") -> bytes:
+def close_frame_payload(code: int, reason: str = "") -> bytes:
     """
     The body of a close frame.
 
@@ -265,7 +265,7 @@ def close_payload(code: int, reason: str = "") -> bytes:
     return code.to_bytes(2, "big") + words.encode()
 
 
-def parse_close(payload: bytes) -> tuple[int, str]:
+def parse_close_frame(payload: bytes) -> tuple[int, str]:
     """
     Close code and reason; 1005 when the frame has none.
     """

@@ -17,8 +17,8 @@ from attrs import frozen
 from ..deadline import Cancellation, Deadline, Flag
 from ..errors import ConnectFailed
 from .final_answer import FinalAnswer
-from .proxies import need_socks
-from .redaction import redact, shown_url
+from .proxies import need_socks_proxy
+from .redaction import redact, redacted_url
 from .tunnel import TunnelRefused, tunnelled_socket
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Address:
     max_frame_size: Optional[int] = 64 << 20
 
     def __repr__(self) -> str:
-        return f"Address({shown_url(self.url)!r})"
+        return f"Address({redacted_url(self.url)!r})"
 
 
 class HandshakeRefused(Exception):
@@ -67,7 +67,7 @@ class HandshakeRefused(Exception):
         self.body = body
 
 
-def upgraded_socket(
+def handshaken_socket(
     address: Address, deadline: Deadline, given_up: Optional[Cancellation] = None
 ) -> Any:
     """
@@ -86,8 +86,8 @@ def upgraded_socket(
     import websocket
 
     if address.proxy:
-        need_socks(address.proxy)
-    attempt = _Attempt(address, deadline)
+        need_socks_proxy(address.proxy)
+    attempt = _HandshakeAttempt(address, deadline)
     if given_up is not None:
         given_up.attach(attempt.give_up)
     try:
@@ -99,12 +99,13 @@ def upgraded_socket(
     except websocket.WebSocketException as exc:
         exc.args = (redact(str(exc)),)
         raise ConnectFailed(
-            f"handshake with {_host_header(address)} failed: {redact(str(exc))}",
-            retryable=isinstance(exc, _passing_failures()),
+            f"handshake with {_handshake_host_header(address)} failed: "
+            f"{redact(str(exc))}",
+            retryable=isinstance(exc, _passing_handshake_failures()),
         ) from exc
     except (OSError, ValueError) as exc:
         raise ConnectFailed(
-            f"cannot connect to {_host_header(address)}: {redact(str(exc))}",
+            f"cannot connect to {_handshake_host_header(address)}: {redact(str(exc))}",
             retryable=not isinstance(exc, _LASTING),
         ) from exc
     finally:
@@ -123,7 +124,7 @@ _LASTING = (ssl.SSLCertVerificationError, TunnelRefused)
 """Failures after which trying again is no use."""
 
 
-class _Attempt:
+class _HandshakeAttempt:
     """
     One handshake, in a thread of its own, once it is asked for its result.
 
@@ -133,7 +134,7 @@ class _Attempt:
     """
 
     def __init__(self, address: Address, deadline: Deadline) -> None:
-        self._client = _websocket_client(address, self._has_socket)
+        self._client = _handshake_client(address, self._has_socket)
         headers = dict(address.headers)
         if address.subprotocols:
             # As a plain header: the library refuses a server that echoes none.
@@ -170,7 +171,7 @@ class _Attempt:
             ).start()
             if not self._over.wait(deadline.remaining()):
                 raise TimeoutError("the handshake took too long")
-            _check_upgraded(self._client)
+            _check_handshake(self._client)
             if self._error is not None:
                 raise self._error
         except BaseException:
@@ -201,7 +202,7 @@ class _Attempt:
             self._ended = True
             abandoned = self._abandoned
         if abandoned:
-            _close(self._client.connection)
+            _close_after_handshake(self._client.connection)
 
     def _through_proxy(self) -> socket.socket:
         # Not left to the library: it shows no socket while the proxy answers.
@@ -227,19 +228,21 @@ class _Attempt:
             self._abandoned = True
             ended = self._ended
         if ended:
-            _close(self._client.connection)
+            _close_after_handshake(self._client.connection)
         else:
-            _shut(self._client.connection)  # The thread notices, and closes it.
+            _shut_during_handshake(
+                self._client.connection
+            )  # The thread notices, and closes it.
 
     def _has_socket(self) -> None:
         """What nobody wants is shut before the server is waited for."""
         with self._lock:
             abandoned = self._abandoned
         if abandoned:
-            _shut(self._client.connection)
+            _shut_during_handshake(self._client.connection)
 
 
-def _websocket_client(address: Address, has_socket: Callable[[], None]) -> Any:
+def _handshake_client(address: Address, has_socket: Callable[[], None]) -> Any:
     """
     The library's client, which tells as soon as there is a socket to shut.
 
@@ -263,10 +266,10 @@ def _websocket_client(address: Address, has_socket: Callable[[], None]) -> Any:
             if sock is not None:
                 has_socket()
 
-    return Client(sslopt=_ssl_options(address), enable_multithread=False)
+    return Client(sslopt=_handshake_ssl_options(address), enable_multithread=False)
 
 
-def _passing_failures() -> tuple[type[Exception], ...]:
+def _passing_handshake_failures() -> tuple[type[Exception], ...]:
     """Failures of a handshake after which trying again may do better."""
     import websocket
 
@@ -277,7 +280,7 @@ def _passing_failures() -> tuple[type[Exception], ...]:
     )
 
 
-def _shut(connection: Optional[socket.socket]) -> None:
+def _shut_during_handshake(connection: Optional[socket.socket]) -> None:
     """Shut a connection down, if there is one; a thread that reads notices."""
     try:
         # Not SSLSocket.shutdown: it drops the SSL object under the other thread.
@@ -287,14 +290,14 @@ def _shut(connection: Optional[socket.socket]) -> None:
         pass
 
 
-def _close(connection: Optional[socket.socket]) -> None:
+def _close_after_handshake(connection: Optional[socket.socket]) -> None:
     """Release a connection, once nobody else uses it."""
-    _shut(connection)
+    _shut_during_handshake(connection)
     if connection is not None:
         connection.close()
 
 
-def _ssl_options(address: Address) -> dict[str, Any]:
+def _handshake_ssl_options(address: Address) -> dict[str, Any]:
     # Done with the first write: until then a caller that gives up finds no socket.
     options: dict[str, Any] = {"do_handshake_on_connect": False}
     if address.ssl_context is not None:
@@ -302,7 +305,7 @@ def _ssl_options(address: Address) -> dict[str, Any]:
     return options
 
 
-def _check_upgraded(client: websocket.WebSocket) -> None:
+def _check_handshake(client: websocket.WebSocket) -> None:
     """
     Make a redirect a refusal: the library lets it pass, or hides its status.
 
@@ -314,7 +317,7 @@ def _check_upgraded(client: websocket.WebSocket) -> None:
         raise HandshakeRefused(answer.status, answer.headers or {}, b"") from None
 
 
-def _host_header(address: Address) -> str:
+def _handshake_host_header(address: Address) -> str:
     from urllib.parse import urlsplit
 
     return urlsplit(address.url).netloc.rpartition("@")[2]

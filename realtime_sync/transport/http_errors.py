@@ -17,14 +17,14 @@ RETRYABLE_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MOST_WORDS = 500
 
 
-def error_in_body(body: bytes) -> tuple[Optional[str], str]:
+def http_error_in_body(body: bytes) -> tuple[Optional[str], str]:
     """
     Code and message of an error that was answered over HTTP, in whatever shape.
     """
     try:
         decoded = json.loads(body)
     except (ValueError, RecursionError):
-        return None, _words_without_keys(body.decode("utf-8", "replace").strip())
+        return None, _http_error_words(body.decode("utf-8", "replace").strip())
     if not isinstance(decoded, dict):
         return None, ""
     error = decoded.get("error") or decoded.get("detail") or decoded
@@ -32,24 +32,24 @@ def error_in_body(body: bytes) -> tuple[Optional[str], str]:
     if error is decoded and isinstance(several, list) and several:
         error = several[0]
     if isinstance(error, str):
-        return None, _words_without_keys(error)
+        return None, _http_error_words(error)
     if not isinstance(error, dict):
         return None, ""
     code = error.get("code")
     message = error.get("message") or error.get("detail") or error.get("title")
     return (
         # Telephone companies number their errors.
-        _words_without_keys(str(code)) if isinstance(code, (str, int)) else None,
-        _words_without_keys(message) if isinstance(message, str) else "",
+        _http_error_words(str(code)) if isinstance(code, (str, int)) else None,
+        _http_error_words(message) if isinstance(message, str) else "",
     )
 
 
-def _words_without_keys(text: str) -> str:
+def _http_error_words(text: str) -> str:
     """A short text without keys; cut later, or half a key would be left."""
     return redact(text)[:_MOST_WORDS]
 
 
-def retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:
+def http_retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:
     """
     Seconds that a server asks to wait, or None.
 
@@ -64,13 +64,13 @@ def retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:
         try:
             seconds = float(value) * unit
         except ValueError:
-            seconds = _seconds_until(value, now)
+            seconds = _seconds_until_http_date(value, now)
         if math.isfinite(seconds):
             return max(0.0, seconds)
     return None
 
 
-def _seconds_until(date: str, now: float) -> float:
+def _seconds_until_http_date(date: str, now: float) -> float:
     from email.utils import parsedate_to_datetime  # Slow to import, seldom needed.
 
     try:

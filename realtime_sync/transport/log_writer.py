@@ -138,7 +138,7 @@ _BY_THREAD: Final[dict[int, LogWriter]] = {}
 _WRITERS: Final[dict[int, LogWriter]] = {}
 
 
-def handed_over(record: logging.LogRecord, write: Write) -> bool:
+def handed_to_log_writer(record: logging.LogRecord, write: Write) -> bool:
     """
     Hand a record over if the calling thread must not wait for handlers.
 
@@ -149,19 +149,19 @@ def handed_over(record: logging.LogRecord, write: Write) -> bool:
     return writer is not None and writer.put(record, write)
 
 
-def flush_all(deadline: Deadline) -> None:
+def flush_log_writers(deadline: Deadline) -> None:
     """Wait until everything handed over so far is written, or for the deadline."""
     for writer in list(_BY_THREAD.values()):
         writer.flush(deadline)
 
 
-def forget_threads() -> None:
+def forget_log_writers() -> None:
     """In a forked child: no thread of the parent's is here, and idents come again."""
     _BY_THREAD.clear()
     _WRITERS.clear()
 
 
-def is_written_here(record: logging.LogRecord) -> bool:
+def is_written_by_log_writer(record: logging.LogRecord) -> bool:
     """Whether a record comes by a second time, in the thread that writes it."""
     writer = _WRITERS.get(get_ident())
     return writer is not None and writer.writing is record

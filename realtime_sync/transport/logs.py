@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Optional, Union
 
 from ..protocol.escape import one_line, terminal_text
-from .log_writer import handed_over, is_written_here
+from .log_writer import handed_to_log_writer, is_written_by_log_writer
 from .redaction import redact
 
 LONGEST = 500
@@ -34,36 +34,36 @@ def area_logger(name: str) -> logging.Logger:
         name: such as ``realtime_sync.connection.connection``.
     """
     logger = logging.getLogger(name)
-    logger.addFilter(_escaped)
+    logger.addFilter(_escaped_log_record)
     return logger
 
 
-def _escaped(record: logging.LogRecord) -> bool:
+def _escaped_log_record(record: logging.LogRecord) -> bool:
     """
     Rewrite one record before any handler sees it; False if another thread shows it.
     """
-    if is_written_here(record):
+    if is_written_by_log_writer(record):
         return True
     try:
         if isinstance(record.args, Mapping):
             record.args = {
-                name: _shown_argument(arg) for name, arg in record.args.items()
+                name: _shown_log_argument(arg) for name, arg in record.args.items()
             }
         else:
-            record.args = tuple(map(_shown_argument, record.args or ()))
+            record.args = tuple(map(_shown_log_argument, record.args or ()))
         if record.exc_info and not record.exc_text:
-            record.exc_text = _traceback(record.exc_info)
+            record.exc_text = _log_traceback(record.exc_info)
     except Exception:  # a text that cannot be made: logging itself reports that
         pass
-    return not handed_over(record, _write)
+    return not handed_to_log_writer(record, _write_log_record)
 
 
-def _write(record: logging.LogRecord) -> None:
-    """Give a record to the handlers; it comes by `_escaped` once more."""
+def _write_log_record(record: logging.LogRecord) -> None:
+    """Give a record to the handlers; it comes by `_escaped_log_record` once more."""
     logging.getLogger(record.name).handle(record)
 
 
-def _shown_argument(arg: object) -> object:
+def _shown_log_argument(arg: object) -> object:
     if arg is None or isinstance(arg, (int, float)):
         return arg
     if isinstance(arg, Block):
@@ -71,13 +71,13 @@ def _shown_argument(arg: object) -> object:
     if isinstance(arg, Bounded):
         return one_line(redact(arg))
     if isinstance(arg, str):
-        return _short_line(arg)
-    shown = _Shown(_short_line(str(arg)), _short_line(repr(arg)))
+        return _short_log_line(arg)
+    shown = _Shown(_short_log_line(str(arg)), _short_log_line(repr(arg)))
     # Handlers that look at arguments should meet the object where that is safe.
     return arg if (str(shown), repr(shown)) == (str(arg), repr(arg)) else shown
 
 
-def _short_line(text: str) -> str:
+def _short_log_line(text: str) -> str:
     """One short line without keys; they are taken out before anything is cut."""
     text = redact(text)
     if len(text) > LONGEST:
@@ -105,19 +105,19 @@ ExcInfo = Union[
 ]
 
 
-def _traceback(exc_info: ExcInfo) -> Optional[str]:
+def _log_traceback(exc_info: ExcInfo) -> Optional[str]:
     """A traceback in which every message is one line; None if the usual one is."""
     usual = logging.Formatter().formatException(exc_info)
     text = usual
-    for exc in _exception_chain(exc_info[1]):
+    for exc in _logged_exception_chain(exc_info[1]):
         for words in (str(exc), *getattr(exc, "__notes__", ())):
             if words:
-                text = text.replace(words, _short_line(words))
+                text = text.replace(words, _short_log_line(words))
     text = terminal_text(redact(text))
     return None if text == usual else text
 
 
-def _exception_chain(exc: Optional[BaseException]) -> Iterator[BaseException]:
+def _logged_exception_chain(exc: Optional[BaseException]) -> Iterator[BaseException]:
     """An exception and those that it came from."""
     waiting, seen = [exc], set()
     while waiting:

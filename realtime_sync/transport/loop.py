@@ -19,7 +19,7 @@ from typing import Final, Optional, Protocol
 from ..deadline import Deadline, Flag
 from .log_writer import LogWriter
 from .logs import area_logger
-from .poller import Waker
+from .poller import PollerWaker
 
 logger = area_logger("realtime_sync.transport")
 
@@ -50,7 +50,7 @@ class Channel(Protocol):
         """Serving it raised; it has been unregistered and must come to its end."""
 
 
-class Timer:
+class LoopTimer:
     """A call that is due at some time; made by `Loop.call_later`."""
 
     __slots__ = ("when", "_run")
@@ -96,7 +96,7 @@ class Loop:
         self._stopped = Flag()
         self._selector: Optional[selectors.BaseSelector] = None
         # Made with the thread: a session that is never opened holds no descriptor.
-        self._waker: Optional[Waker] = None
+        self._waker: Optional[PollerWaker] = None
         # Whether a wake is under way: one is enough for many calls.
         self._woken = False
         # Threads in the middle of it: what they have noted may not be done yet.
@@ -105,7 +105,7 @@ class Loop:
         # By the number of their sockets. Touched by the loop alone, as are the
         # selector, the timers and `_again`.
         self._served: dict[int, Channel] = {}
-        self._timers: list[tuple[float, int, Timer]] = []
+        self._timers: list[tuple[float, int, LoopTimer]] = []
         self._order = count()
         self._again: dict[int, Channel] = {}
         self._unfinished: set[Callable[[], bool]] = set()
@@ -134,7 +134,7 @@ class Loop:
             if self._stopping:
                 raise RuntimeError(f"the loop {self._name} has been stopped")
             if self._thread is None:
-                self._waker = waker = Waker()
+                self._waker = waker = PollerWaker()
                 thread = Thread(
                     target=self._run, args=(waker,), name=self._name, daemon=True
                 )
@@ -189,14 +189,14 @@ class Loop:
         else:
             run()
 
-    def call_later(self, delay: float, run: Callable[[], None]) -> Timer:
+    def call_later(self, delay: float, run: Callable[[], None]) -> LoopTimer:
         """
         Call on the loop after `delay` seconds.
 
         Returns:
             What cancels it.
         """
-        timer = Timer(monotonic() + delay, run)
+        timer = LoopTimer(monotonic() + delay, run)
         # The heap belongs to the loop: two threads that push at once would break its
         # order, and a timer that is due would stand behind one that is not.
         if self.on_loop():
@@ -291,7 +291,7 @@ class Loop:
 
     # -- the thread --------------------------------------------------------------
 
-    def _run(self, waker: Waker) -> None:
+    def _run(self, waker: PollerWaker) -> None:
         with self._lock:  # `start` has it until it knows whether it will have this one.
             if waker is not self._waker:
                 return
@@ -317,7 +317,7 @@ class Loop:
             self.ident = None
             self._stopped.set()
 
-    def _turn(self, selector: selectors.BaseSelector, waker: Waker) -> None:
+    def _turn(self, selector: selectors.BaseSelector, waker: PollerWaker) -> None:
         try:
             found = selector.select(self._pause())
         except (OSError, ValueError):
@@ -354,7 +354,7 @@ class Loop:
         self,
         found: list[tuple[selectors.SelectorKey, int]],
         again: dict[int, Channel],
-        waker: Waker,
+        waker: PollerWaker,
     ) -> None:
         for key, _ in found:
             channel = key.data
@@ -403,7 +403,7 @@ class Loop:
         while timers and timers[0][0] <= now:
             self._guarded(heappop(timers)[2].run)
 
-    def _push(self, timer: Timer) -> None:
+    def _push(self, timer: LoopTimer) -> None:
         heappush(self._timers, (timer.when, next(self._order), timer))
 
     def _guarded(self, run: Callable[[], None]) -> None:

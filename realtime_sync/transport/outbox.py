@@ -180,7 +180,8 @@ class Outbox:
         """Number of messages, pings and the like apart, not wholly written."""
         # A copy, made by one call into C: the holder of the lock removes meanwhile.
         return sum(
-            not (_forgettable(entry) or entry.final) for entry in self._data.copy()
+            not (_forgettable_by_outbox(entry) or entry.final)
+            for entry in self._data.copy()
         )
 
     def enqueue(self, entry: Entry, *, control: bool = False) -> None:
@@ -358,7 +359,7 @@ class Outbox:
         # the loop may replace it meanwhile, and then the later pong goes out.
         if self._pongs and not control:
             control.append(Entry([self._pongs.popleft()]))
-        while data and _forgettable(data[0]):
+        while data and _forgettable_by_outbox(data[0]):
             self._ended = self._ended or data[0].final
             gone = data.popleft()
             if gone.over is not None:
@@ -391,7 +392,7 @@ class Outbox:
             raise
 
 
-def _forgettable(entry: Entry) -> bool:
+def _forgettable_by_outbox(entry: Entry) -> bool:
     # Begun, it is finished though nobody waits for it any more: half a frame would tear
     # the stream for all that come after it.
     return entry.done or entry.fate.get(None) is False

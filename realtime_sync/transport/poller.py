@@ -16,7 +16,7 @@ WRITE: Final = 4
 _LONGEST_MS = (1 << 31) - 1
 
 
-def wait_for(wanted: Sequence[tuple[Any, int]], deadline: Deadline) -> list[Any]:
+def poll_sockets(wanted: Sequence[tuple[Any, int]], deadline: Deadline) -> list[Any]:
     """
     Wait until one of several sockets is ready.
 
@@ -29,7 +29,7 @@ def wait_for(wanted: Sequence[tuple[Any, int]], deadline: Deadline) -> list[Any]
     """
     # Looked up at each call: gevent replaces what the module holds.
     if not hasattr(select, "poll"):
-        return _select(wanted, deadline)
+        return _poll_by_select(wanted, deadline)
     poll = select.poll()
     by_fd = {}
     for sock, events in wanted:
@@ -44,7 +44,7 @@ def wait_for(wanted: Sequence[tuple[Any, int]], deadline: Deadline) -> list[Any]
     return [by_fd[fd] for fd, _ in ready]
 
 
-def _select(wanted: Sequence[tuple[Any, int]], deadline: Deadline) -> list[Any]:
+def _poll_by_select(wanted: Sequence[tuple[Any, int]], deadline: Deadline) -> list[Any]:
     readers = [sock for sock, events in wanted if events & READ]
     writers = [sock for sock, events in wanted if events & WRITE]
     remaining = deadline.remaining()
@@ -52,7 +52,7 @@ def _select(wanted: Sequence[tuple[Any, int]], deadline: Deadline) -> list[Any]:
     return list({id(sock): sock for sock in readable + writable + broken}.values())
 
 
-class Waker:
+class PollerWaker:
     """
     Wakes the thread that waits for it beside a socket. `wake` is for any thread.
     """
@@ -69,7 +69,7 @@ class Waker:
         self._closed = False
 
     def fileno(self) -> int:
-        """What `wait_for` looks at."""
+        """What `poll_sockets` looks at."""
         return self._far.fileno()
 
     def wake(self) -> None:

@@ -45,7 +45,7 @@ def proxy_for(url: str, given: Optional[str]) -> Optional[str]:
         return _checked_proxy(given) if given else None
     if is_loopback(url):
         return None
-    found = _from_environment(url)
+    found = _proxy_from_environment(url)
     return _checked_proxy(found) if found else None
 
 
@@ -62,7 +62,7 @@ def is_loopback(url: str) -> bool:
         return False
 
 
-def need_socks(proxy: str) -> None:
+def need_socks_proxy(proxy: str) -> None:
     """
     Make sure that what a SOCKS proxy needs is installed.
 
@@ -79,7 +79,7 @@ def need_socks(proxy: str) -> None:
         )
 
 
-def split_url(url: str) -> SplitResult:
+def split_url_for_proxy(url: str) -> SplitResult:
     """
     Take a URL apart.
 
@@ -106,7 +106,7 @@ def _checked_proxy(proxy: str) -> str:
             "the proxy's URL holds a space, a line break or another control"
         )
     try:
-        parts = split_url(proxy)
+        parts = split_url_for_proxy(proxy)
         scheme, host, port = parts.scheme.lower(), parts.hostname, parts.port
     except ValueError:
         raise ConfigurationError(
@@ -126,7 +126,7 @@ def _checked_proxy(proxy: str) -> str:
     return f"{scheme}://{user + '@' if user else ''}{shown}:{port}"
 
 
-def _from_environment(url: str) -> Optional[str]:
+def _proxy_from_environment(url: str) -> Optional[str]:
     from urllib import request  # Slow to import, and only needed here.
 
     parts = urlsplit(url)

@@ -37,7 +37,7 @@ PLAIN_PARAMETERS = frozenset(
 """Query parameters that may be shown; a vendor's others may be keys."""
 
 
-def remember(secret: str) -> None:
+def remember_for_redaction(secret: str) -> None:
     """
     Let `redact` know of a key. The last few hundred are remembered.
     """
@@ -50,7 +50,7 @@ def remember(secret: str) -> None:
             _known.popitem(last=False)
 
 
-def known_secrets() -> tuple[str, ...]:
+def secrets_for_redaction() -> tuple[str, ...]:
     """
     The keys that are remembered, the longest first.
     """
@@ -62,7 +62,7 @@ def redact(text: str) -> str:
     """
     The same text without any key that was remembered or looks like one.
     """
-    known = known_secrets()
+    known = secrets_for_redaction()
     # Shapes first: a known key may be the beginning of another one.
     text = _SHAPES.sub(HIDDEN, text)
     for secret in known:
@@ -71,18 +71,18 @@ def redact(text: str) -> str:
     return text
 
 
-def shown_url(url: str) -> str:
+def redacted_url(url: str) -> str:
     """
     A URL as it may be shown: no user, no password, harmless parameters only.
     """
     parts = urlsplit(url)
-    query = shown_query(dict(parse_qsl(parts.query, keep_blank_values=True)))
+    query = redacted_query(dict(parse_qsl(parts.query, keep_blank_values=True)))
     host = parts.netloc.rpartition("@")[2]
     shown = urlencode(query, safe="<>")
     return redact(urlunsplit((parts.scheme, host, parts.path, shown, "")))
 
 
-def shown_query(query: Mapping[str, str]) -> dict[str, str]:
+def redacted_query(query: Mapping[str, str]) -> dict[str, str]:
     """
     Query parameters as they may be shown.
     """

@@ -64,11 +64,11 @@ def tunnelled_socket(
     """
     server, by = urlsplit(url), urlsplit(proxy)
     target = server.hostname or "", server.port or _PORTS[server.scheme]
-    through = _through_http if by.scheme == "http" else _through_socks
+    through = _tunnel_through_http if by.scheme == "http" else _tunnel_through_socks
     sock = through(by, target, deadline, known)
     if server.scheme == "wss":
         try:
-            sock = _over_tls(sock, target[0], ssl_context)
+            sock = _tunnel_over_tls(sock, target[0], ssl_context)
             known(sock)
         except BaseException:
             sock.close()
@@ -76,13 +76,15 @@ def tunnelled_socket(
     return sock
 
 
-def _through_http(
+def _tunnel_through_http(
     by: SplitResult, target: tuple[str, int], deadline: Deadline, known: Known
 ) -> socket.socket:
     """A tunnel through a proxy that is asked for it by ``CONNECT``."""
     (host, port), connect = target, socket.socket.connect
     sock: socket.socket
-    sock = _connected_through(by, deadline, known, make=socket.socket, connect=connect)
+    sock = _tunnel_connected_through(
+        by, deadline, known, make=socket.socket, connect=connect
+    )
     try:
         place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         head = f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n"
@@ -92,14 +94,14 @@ def _through_http(
                 f"Proxy-Authorization: Basic {b64encode(login.encode()).decode()}\r\n"
             )
         sock.sendall(f"{head}\r\n".encode())
-        _read_consent(FinalAnswer(sock))
+        _read_tunnel_consent(FinalAnswer(sock))
     except BaseException:
         sock.close()
         raise
     return sock
 
 
-def _through_socks(
+def _tunnel_through_socks(
     by: SplitResult, target: tuple[str, int], deadline: Deadline, known: Known
 ) -> socket.socket:
     """A tunnel through a proxy that speaks SOCKS."""
@@ -114,7 +116,7 @@ def _through_socks(
         sock.connect(target)
 
     try:
-        sock = _connected_through(
+        sock = _tunnel_connected_through(
             by, deadline, known, make=socks.socksocket, connect=connect
         )
     except socks.ProxyError as exc:
@@ -134,7 +136,7 @@ def _through_socks(
     return tunnel
 
 
-def _connected_through(
+def _tunnel_connected_through(
     by: SplitResult,
     deadline: Deadline,
     known: Known,
@@ -173,7 +175,7 @@ def _connected_through(
     raise failure
 
 
-def _read_consent(answer: FinalAnswer) -> None:
+def _read_tunnel_consent(answer: FinalAnswer) -> None:
     """
     Read the head of an answer, and nothing beyond it.
 
@@ -181,17 +183,17 @@ def _read_consent(answer: FinalAnswer) -> None:
         TunnelRefused: it is not 200, or is none.
         ConnectionError: the connection ended before it.
     """
-    status = _whole_line(answer).split(None, 2)
+    status = _whole_tunnel_line(answer).split(None, 2)
     if len(status) < 2 or not status[0].startswith(b"HTTP/"):
         raise TunnelRefused("the proxy gave no proper answer to CONNECT")
     if status[1] != b"200":
         words = b" ".join(status[1:]).decode("latin-1").strip()
         raise TunnelRefused(f"the proxy refused CONNECT: {words}")
-    while _whole_line(answer).strip():
+    while _whole_tunnel_line(answer).strip():
         pass
 
 
-def _whole_line(answer: FinalAnswer) -> bytes:
+def _whole_tunnel_line(answer: FinalAnswer) -> bytes:
     line = answer.line()
     # Half an answer is no consent, least of all on a socket that somebody has shut.
     if not line.endswith(b"\n"):
@@ -199,7 +201,7 @@ def _whole_line(answer: FinalAnswer) -> bytes:
     return line
 
 
-def _over_tls(
+def _tunnel_over_tls(
     sock: socket.socket, host: str, context: Optional[ssl.SSLContext]
 ) -> ssl.SSLSocket:
     if context is None:

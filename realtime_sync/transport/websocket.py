@@ -27,21 +27,21 @@ from .frames import (
     PING,
     PONG,
     TEXT,
+    FrameReader,
     Message,
-    MessageReader,
     client_frame,
-    close_payload,
-    parse_close,
+    close_frame_payload,
+    parse_close_frame,
     text_frames,
 )
 from .handshake import (
     Address,
     HandshakeRefused,
-    upgraded_socket,
+    handshaken_socket,
 )
 from .loop import Loop
 from .outbox import Entry, Outbox, Write
-from .poller import WRITE, wait_for
+from .poller import WRITE, poll_sockets
 
 # Several audio deltas at once: with half of it they cost a fifth more. A little less
 # than what the C library takes from the system for each single read, and gives back.
@@ -77,9 +77,9 @@ class WebSocketTransport:
         # Guards the SSL object, which must not be used by two threads at once.
         # A leaf: never held while waiting.
         self._tls = Lock()
-        self._reader = MessageReader(max_frame_size)
+        self._reader = FrameReader(max_frame_size)
         self._outbox = Outbox(
-            _writer(sock),
+            _websocket_writer(sock),
             self._wait_writable,
             full=_FULL,
             guard=self._tls if self._secure else None,
@@ -269,7 +269,7 @@ class WebSocketTransport:
     def begin_close(self, code: int, reason: str) -> None:
         """Queue a close frame behind what is already queued, once."""
         if not self._close_sent:
-            frame = client_frame(close_payload(code, reason), CLOSE)
+            frame = client_frame(close_frame_payload(code, reason), CLOSE)
             # Queued, then noted. An interrupt between the two makes it two frames, of
             # which the first one is the last that is written; the other way round
             # there would be none.
@@ -301,7 +301,7 @@ class WebSocketTransport:
         self._shut = True
         with self._number:
             if not self.released:
-                _shut(self._sock)
+                _shut_websocket(self._sock)
         self._wake()
 
     def held_here(self) -> bool:
@@ -349,10 +349,10 @@ class WebSocketTransport:
         self._outbox.drain()
 
     def _closed_by_peer(self, payload: bytes) -> None:
-        code, reason = parse_close(payload)
+        code, reason = parse_close_frame(payload)
         if not self._close_sent:
             self._close_sent = True
-            answer = payload[:2] or close_payload(1000)
+            answer = payload[:2] or close_frame_payload(1000)
             frame = client_frame(answer, CLOSE)
             self._post_control(frame, final=True)
         raise Disconnected(code, reason)
@@ -368,7 +368,7 @@ class WebSocketTransport:
             self._outbox.broken = OSError("the connection was shut down")
             return True
         try:
-            return bool(wait_for(((self._sock, WRITE),), deadline))
+            return bool(poll_sockets(((self._sock, WRITE),), deadline))
         except (OSError, ValueError) as exc:
             self._outbox.broken = OSError(str(exc))
             return True
@@ -394,7 +394,7 @@ def connect(
         HandshakeRefused: the server answered with another status than 101.
         ConnectFailed: there was no connection, or no proper answer in time.
     """
-    sock = upgraded_socket(address, deadline, given_up)
+    sock = handshaken_socket(address, deadline, given_up)
     try:
         with suppress(OSError):  # Not TCP, for example a Unix socket behind a proxy.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -405,7 +405,7 @@ def connect(
         raise
 
 
-def _writer(sock: socket.socket) -> Write:
+def _websocket_writer(sock: socket.socket) -> Write:
     """
     The function in C that writes to a socket.
 
@@ -417,7 +417,7 @@ def _writer(sock: socket.socket) -> Write:
     return write
 
 
-def _shut(sock: socket.socket) -> None:
+def _shut_websocket(sock: socket.socket) -> None:
     try:
         # Not SSLSocket.shutdown: it drops the SSL object under the loop.
         socket.socket.shutdown(sock, socket.SHUT_RDWR)

@@ -22,7 +22,7 @@ from ..server.host.origin import (
     is_local_host_of_origin,
     origin_refusal,
 )
-from ..transport.redaction import remember
+from ..transport.redaction import remember_for_redaction
 
 MOST_GUESSES = 10
 """Wrong passwords within `GUESS_SECONDS`; then none is looked at, be it right."""
@@ -74,7 +74,7 @@ class Access:
         self._password = password or ""
         # Requests are logged with their address, and errors may say it.
         for secret in (self.token, self._password):
-            remember(secret)
+            remember_for_redaction(secret)
         self._allowed = AllowedOrigins.of(host, allowed_hosts, allowed_origins)
         self._clock = clock
         # Guards the times of wrong guesses.

@@ -9,12 +9,12 @@ from realtime_sync.cli.bench.scripts import (
     scripted_burst,
     scripted_closing,
 )
-from realtime_sync.transport.frames import MessageReader
+from realtime_sync.transport.frames import FrameReader
 
 
 def last_event(frames: bytes) -> dict[str, object]:
     """The last message of some frames."""
-    reader = MessageReader()
+    reader = FrameReader()
     reader.feed(frames)
     event: dict[str, object] = json.loads(reader.texts()[-1])
     return event

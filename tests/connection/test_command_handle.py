@@ -11,9 +11,9 @@ import pytest
 
 from realtime_sync import UNSET, Router, connect, events
 from realtime_sync.connection.command_handle import CommandHandle
-from realtime_sync.connection.pending import PendingCommands, rejection_of
+from realtime_sync.connection.pending import PendingCommands, rejection_of_pending
 from realtime_sync.deadline import Deadline
-from realtime_sync.dispatch.watches import Waiting, WatchList
+from realtime_sync.dispatch.watches import WatchList, WatchWaiting
 from realtime_sync.errors import (
     REJECTIONS,
     ActiveResponseConflict,
@@ -51,7 +51,7 @@ class Commands:
         command = getattr(events, kind)(
             event_id=fields.pop("event_id", f"event_{number}"), **fields
         )
-        handle = CommandHandle(command, Waiting(plain, 0.02))
+        handle = CommandHandle(command, WatchWaiting(plain, 0.02))
         with self.pending.order:
             oldest = self.pending.expect(handle)
         if oldest is not None:
@@ -628,8 +628,8 @@ def test_a_deletion_that_names_nothing_answers_the_oldest(
 
 def test_words_beside_the_error_are_found(commands: Commands) -> None:
     """Some servers put the message at the top."""
-    assert "top words" in str(rejection_of(event("error", message="top words")))
-    assert "the server gave no reason" in str(rejection_of(event("error")))
+    assert "top words" in str(rejection_of_pending(event("error", message="top words")))
+    assert "the server gave no reason" in str(rejection_of_pending(event("error")))
 
 
 def test_an_error_without_an_id_finds_the_one_command_that_it_fits(
@@ -744,9 +744,13 @@ def test_whether_trying_again_may_help_is_known() -> None:
     """A conflict passes, a wrong argument does not."""
     conflict = {"error": {"code": "conversation_already_has_active_response"}}
 
-    assert isinstance(rejection_of(event("error", **conflict)), ActiveResponseConflict)
-    assert rejection_of(event("error", **conflict)).retryable
-    assert not rejection_of(event("error", error={"code": "invalid_value"})).retryable
+    assert isinstance(
+        rejection_of_pending(event("error", **conflict)), ActiveResponseConflict
+    )
+    assert rejection_of_pending(event("error", **conflict)).retryable
+    assert not rejection_of_pending(
+        event("error", error={"code": "invalid_value"})
+    ).retryable
 
 
 @pytest.mark.parametrize(
@@ -802,7 +806,7 @@ def test_an_error_that_names_an_append_fails_no_commit(commands: Commands) -> No
 
 def test_a_wait_that_runs_out_of_time_names_what_the_server_said() -> None:
     """Since the command was sent; what was said before is not about it."""
-    watches, waiting = WatchList(), Waiting(plain, 0.02)
+    watches, waiting = WatchList(), WatchWaiting(plain, 0.02)
     watches.add(waiting.watch)
     watches.offer(event("error", error={"message": "of old"}))
     command = events.InputAudioBufferCommit(event_id="1")
@@ -822,7 +826,7 @@ def test_a_wait_that_runs_out_of_time_names_what_the_server_said() -> None:
 
 def test_a_wait_without_errors_says_nothing_of_them() -> None:
     """And inside of another wait they are named once."""
-    watches, waiting = WatchList(), Waiting(plain, 0.02)
+    watches, waiting = WatchList(), WatchWaiting(plain, 0.02)
     watches.add(waiting.watch)
     with pytest.raises(WaitTimeout, match="^late$") as caught:
         with waiting.explaining():

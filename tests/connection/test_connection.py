@@ -28,7 +28,7 @@ from realtime_sync.protocol.codec import Codec
 from realtime_sync.state.mirrors import REALTIME
 from realtime_sync.state.snapshot import Snapshot
 from realtime_sync.transport.base import Entry
-from realtime_sync.transport.loop import Timer
+from realtime_sync.transport.loop import LoopTimer
 
 LONG = 30.0
 
@@ -38,7 +38,7 @@ class HandLoop:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
-        self._timers: list[Timer] = []
+        self._timers: list[LoopTimer] = []
         monkeypatch.setattr(module, "monotonic", lambda: self.now)
 
     def on_loop(self) -> bool:
@@ -49,9 +49,9 @@ class HandLoop:
         """At once."""
         run()
 
-    def call_later(self, delay: float, run: Callable[[], None]) -> Timer:
+    def call_later(self, delay: float, run: Callable[[], None]) -> LoopTimer:
         """When the test has let so much time pass."""
-        self._timers.append(Timer(self.now + delay, run))
+        self._timers.append(LoopTimer(self.now + delay, run))
         return self._timers[-1]
 
     def call_until(self, run: Callable[[], bool]) -> None:

@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 
 from realtime_sync import RealtimeClient, Router, connect
-from realtime_sync.connection.wire_log import shown_frame
+from realtime_sync.connection.wire_log import frame_for_wire_log
 from realtime_sync.errors import CommandRejected, RealtimeError, RestError
 from realtime_sync.testing import MemoryTransport
 from realtime_sync.transport import redaction
-from realtime_sync.transport.credentials import check_headers, holds_secret
-from realtime_sync.transport.http_errors import error_in_body
-from realtime_sync.transport.redaction import redact, remember
+from realtime_sync.transport.credentials import (
+    check_headers_for_credentials,
+    holds_credentials,
+)
+from realtime_sync.transport.http_errors import http_error_in_body
+from realtime_sync.transport.redaction import redact, remember_for_redaction
 from tests.rawserver import Peer, RawServer
 
 KEY = "correct-horse-battery-staple"
@@ -27,7 +30,7 @@ KEY = "correct-horse-battery-staple"
 def one_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """A key of no known shape, which only memory can find."""
     monkeypatch.setattr(redaction, "_known", OrderedDict())
-    remember(KEY)
+    remember_for_redaction(KEY)
 
 
 @pytest.fixture
@@ -159,10 +162,10 @@ def test_types_that_a_server_makes_up_are_counted_within_bounds(
 def test_a_key_at_the_edge_of_what_is_shown_is_not_cut_in_half() -> None:
     """It is taken out of the whole text, then the text is cut."""
     for before in range(480, 520):
-        words = error_in_body(b"x" * before + KEY.encode())[1]
+        words = http_error_in_body(b"x" * before + KEY.encode())[1]
         assert "correct" not in words
     for before in range(1950, 2010):
-        assert "correct" not in shown_frame({"t": "x" * before + KEY})
+        assert "correct" not in frame_for_wire_log({"t": "x" * before + KEY})
 
 
 @pytest.mark.parametrize(
@@ -192,7 +195,9 @@ def test_a_request_id_is_short_and_holds_no_key(headers: dict[str, str]) -> None
 @pytest.mark.parametrize("name", ["sig", "code", "api_key", "X-Amz-Security-Token"])
 def test_what_was_sent_in_the_query_is_known_again(name: str) -> None:
     """Vendors have keys under any name."""
-    holds_secret({}, f"wss://example.com/v1?model=gpt-realtime&{name}=tango-uniform")
+    holds_credentials(
+        {}, f"wss://example.com/v1?model=gpt-realtime&{name}=tango-uniform"
+    )
 
     assert f"{redaction.HIDDEN} gpt-realtime" == redact("tango-uniform gpt-realtime")
 
@@ -208,6 +213,6 @@ def test_what_was_sent_in_the_query_is_known_again(name: str) -> None:
 )
 def test_what_was_sent_in_a_header_is_known_again(header: dict[str, str]) -> None:
     """Whatever the header is called, if its name says that it is secret."""
-    check_headers(header)
+    check_headers_for_credentials(header)
 
     assert "tango" not in redact("you sent tango-uniform")

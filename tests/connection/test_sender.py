@@ -13,7 +13,7 @@ from realtime_sync.connection.held_commands import HeldCommands
 from realtime_sync.connection.pending import PendingCommands
 from realtime_sync.connection.sender import Sender
 from realtime_sync.deadline import Deadline, held_here
-from realtime_sync.dispatch.watches import Waiting, WatchList
+from realtime_sync.dispatch.watches import WatchList, WatchWaiting
 from realtime_sync.errors import (
     CommandRejected,
     ConnectionClosed,
@@ -96,7 +96,7 @@ class Desk:
         self.pending = PendingCommands()
         self.watches = WatchList()
         self.watches.add(self.pending.watch)
-        self.waiting = Waiting(lambda ready, deadline: ready.is_set(), 0.05)
+        self.waiting = WatchWaiting(lambda ready, deadline: ready.is_set(), 0.05)
         self.told = Told()
         self.sender = Sender(
             name="test",

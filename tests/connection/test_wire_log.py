@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from realtime_sync import connect
-from realtime_sync.connection.wire_log import shown_frame
+from realtime_sync.connection.wire_log import frame_for_wire_log
 from realtime_sync.server import serve
 
 
@@ -48,7 +48,7 @@ def test_secrets_are_hidden_in_frames() -> None:
         },
     }
 
-    assert "abc" not in shown_frame(json.dumps(frame).encode())
+    assert "abc" not in frame_for_wire_log(json.dumps(frame).encode())
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,9 @@ def test_frames_are_shown_as_they_are_but_for_audio(
     frame: object, expected: str
 ) -> None:
     """Text stays, audio becomes its length."""
-    assert expected == shown_frame(frame)
+    assert expected == frame_for_wire_log(frame)
 
 
 def test_a_long_frame_is_cut() -> None:
     """A log line of megabytes helps nobody."""
-    assert len(shown_frame({"text": "x" * 10_000})) < 2100
+    assert len(frame_for_wire_log({"text": "x" * 10_000})) < 2100

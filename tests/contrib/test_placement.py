@@ -7,15 +7,15 @@ import math
 import pytest
 
 from realtime_sync.contrib.placement import (
+    CallLoad,
     Costs,
-    Load,
     calls_per_process,
     cpu_per_second,
     fleets_for,
     main,
     plan,
     processes_for,
-    simulate,
+    simulate_placement,
 )
 
 
@@ -24,7 +24,7 @@ from realtime_sync.contrib.placement import (
 def test_as_many_calls_as_a_core_has_time_for(events: float, share: float) -> None:
     """The calls of a process take the share of a core that it may have."""
     costs = Costs(share=share)
-    load = Load(calls=1, events=events, seconds=120.0)
+    load = CallLoad(calls=1, events=events, seconds=120.0)
     calls = calls_per_process(load, costs)
     starting = calls / load.seconds * costs.start_ms / 1e3
 
@@ -35,7 +35,7 @@ def test_as_many_calls_as_a_core_has_time_for(events: float, share: float) -> No
 def test_no_process_and_no_broker_has_too_much(calls: int) -> None:
     """What the plan says suffices, and one process less would not."""
     costs = Costs()
-    load = Load(calls=calls)
+    load = CallLoad(calls=calls)
     found = plan(load, costs)
     workers = found.processes / found.fleets
     told = load.calls * load.commands / 60 / found.fleets
@@ -48,7 +48,7 @@ def test_no_process_and_no_broker_has_too_much(calls: int) -> None:
 
 def test_commands_to_every_worker_are_used_up_first() -> None:
     """Ten times the calls are a hundred times what a broker hands out."""
-    small, large = plan(Load(calls=10_000)), plan(Load(calls=100_000))
+    small, large = plan(CallLoad(calls=10_000)), plan(CallLoad(calls=100_000))
 
     assert small.broker_handed * 100 == pytest.approx(large.broker_handed)
     assert "commands handed to every worker" == large.first
@@ -67,9 +67,9 @@ def erlang_c(servers: int, load: float) -> float:
 @pytest.mark.parametrize(("calls", "places"), [(80, 84), (90, 100), (190, 200)])
 def test_simulation_agrees_with_erlang(calls: int, places: int) -> None:
     """As many have to wait as there are in a queue that somebody has solved."""
-    load = Load(calls=calls, seconds=10.0, bound=4)
+    load = CallLoad(calls=calls, seconds=10.0, bound=4)
     seen = [
-        simulate(load, places // load.bound, seconds=3000.0, seed=seed)
+        simulate_placement(load, places // load.bound, seconds=3000.0, seed=seed)
         for seed in range(2)
     ]
     share = sum(each.waited for each in seen) / sum(each.started for each in seen)
@@ -79,7 +79,9 @@ def test_simulation_agrees_with_erlang(calls: int, places: int) -> None:
 
 def test_worker_never_has_more_than_its_bound() -> None:
     """What is beyond it waits."""
-    seen = simulate(Load(calls=100, seconds=10.0, bound=7), 10, seconds=200.0)
+    seen = simulate_placement(
+        CallLoad(calls=100, seconds=10.0, bound=7), 10, seconds=200.0
+    )
 
     assert 7 == seen.busiest
     assert 70 >= seen.most
@@ -88,10 +90,10 @@ def test_worker_never_has_more_than_its_bound() -> None:
 
 def test_restarts_cost_waiting_and_nothing_else() -> None:
     """The same calls begin; some of them later."""
-    load = Load(calls=95, seconds=10.0, bound=10)
-    calm = simulate(load, 12, seconds=500.0)
+    load = CallLoad(calls=95, seconds=10.0, bound=10)
+    calm = simulate_placement(load, 12, seconds=500.0)
     restarts = [(float(at), 20.0) for at in range(20, 480, 10)]
-    unruly = simulate(load, 12, seconds=500.0, restarts=restarts)
+    unruly = simulate_placement(load, 12, seconds=500.0, restarts=restarts)
 
     assert unruly.waited > calm.waited
     assert unruly.wait_max >= calm.wait_max
@@ -99,16 +101,16 @@ def test_restarts_cost_waiting_and_nothing_else() -> None:
 
 def test_same_seed_gives_the_same_figures() -> None:
     """Chance is a parameter."""
-    load = Load(calls=50, seconds=5.0, bound=5)
+    load = CallLoad(calls=50, seconds=5.0, bound=5)
 
-    assert simulate(load, 11, seed=3) == simulate(load, 11, seed=3)
-    assert simulate(load, 11, seed=3) != simulate(load, 11, seed=4)
+    assert simulate_placement(load, 11, seed=3) == simulate_placement(load, 11, seed=3)
+    assert simulate_placement(load, 11, seed=3) != simulate_placement(load, 11, seed=4)
 
 
 def test_workers_for_what_chance_brings() -> None:
     """Hardly anybody waits with the workers that are asked for."""
-    load = Load(calls=1000, seconds=30.0, bound=20)
-    seen = simulate(load, processes_for(load), seconds=300.0)
+    load = CallLoad(calls=1000, seconds=30.0, bound=20)
+    seen = simulate_placement(load, processes_for(load), seconds=300.0)
 
     assert 0.0 == seen.wait_p99
     assert processes_for(load) < math.ceil(1.15 * 1000 / 20)

@@ -8,10 +8,10 @@ import pytest
 
 from realtime_sync import events
 from realtime_sync.dispatch.names import (
-    is_event_class,
-    lacked_by,
+    is_event_class_to_name,
+    names_lacked_by,
     names_of,
-    resolve,
+    resolve_name,
 )
 from realtime_sync.dispatch.notices import ConnectionDropped, Notice
 from realtime_sync.errors import ConfigurationError
@@ -44,7 +44,7 @@ from realtime_sync.protocol.dialects import named
 )
 def test_names_and_classes_have_one_key(written: Any, key: str) -> None:
     """Either spelling, patterns, classes, what we send, what we report."""
-    assert key == resolve(written)[0]
+    assert key == resolve_name(written)[0]
 
 
 @pytest.mark.parametrize(
@@ -60,27 +60,27 @@ def test_names_and_classes_have_one_key(written: Any, key: str) -> None:
 def test_a_misspelt_name_is_refused_with_a_suggestion(written: str, meant: str) -> None:
     """At the line where it is written."""
     with pytest.raises(ConfigurationError, match=f"did you mean '{meant}"):
-        resolve(written)
+        resolve_name(written)
 
 
 @pytest.mark.parametrize("written", ["", "qqq", "reponse.*", "client.nothing.*", "x*"])
 def test_what_no_event_matches_is_refused(written: str) -> None:
     """Also a pattern that can match nothing, and one that is no prefix."""
     with pytest.raises(ConfigurationError, match="unknown=True"):
-        resolve(written)
+        resolve_name(written)
 
 
 @pytest.mark.parametrize("written", ["vendor.event", "vendor.*"])
 def test_a_vendors_own_name_needs_a_word(written: str) -> None:
     """``unknown=True`` says that it is meant."""
-    assert written == resolve(written, unknown=True)[0]
+    assert written == resolve_name(written, unknown=True)[0]
 
 
 @pytest.mark.parametrize("written", [7, None, int, Exception, object(), Notice])
 def test_what_is_no_event_is_a_type_error(written: Any) -> None:
     """Neither a name nor an event class."""
     with pytest.raises(TypeError):
-        resolve(written)
+        resolve_name(written)
 
 
 def test_all_spellings_of_a_type_are_known() -> None:
@@ -93,16 +93,16 @@ def test_all_spellings_of_a_type_are_known() -> None:
 
 def test_event_classes_are_told_from_handlers() -> None:
     """A class may be a handler too."""
-    assert is_event_class(events.UnknownEvent)
-    assert is_event_class(events.ResponseCreate)
-    assert is_event_class(ConnectionDropped)
-    assert not is_event_class(list)
-    assert not is_event_class("error")
+    assert is_event_class_to_name(events.UnknownEvent)
+    assert is_event_class_to_name(events.ResponseCreate)
+    assert is_event_class_to_name(ConnectionDropped)
+    assert not is_event_class_to_name(list)
+    assert not is_event_class_to_name("error")
 
 
 def test_what_a_dialect_lacks_is_known() -> None:
     """Beta has no ``conversation.item.done``; GA has everything."""
-    beta, ga = lacked_by(named("beta")), lacked_by(named("ga"))
+    beta, ga = names_lacked_by(named("beta")), names_lacked_by(named("ga"))
 
     assert "beta" in (beta("conversation.item.done") or "")
     assert beta("response.done") is None

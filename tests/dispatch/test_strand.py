@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 
 from realtime_sync.deadline import Deadline
-from realtime_sync.dispatch.strand import Strand, Worker, at_once, call_strand
+from realtime_sync.dispatch.strand import (
+    Strand,
+    StrandWorker,
+    call_strand,
+    run_strand_at_once,
+)
 from tests.stress.test_interrupts import interrupted_at
 
 _LONG = 10.0
@@ -147,8 +152,8 @@ def test_a_worker_runs_everything_up_to_the_end_and_ends(
         seen.append(item)
 
     strand: Strand[int] = Strand(run)
-    worker = Worker(strand, over.is_set, "worker of a test")
-    worker.start(at_once)
+    worker = StrandWorker(strand, over.is_set, "worker of a test")
+    worker.start(run_strand_at_once)
     for number in range(6):
         worker.put(number)
     alive = not worker.join(Deadline(0))
@@ -166,13 +171,13 @@ def test_a_worker_does_not_wait_for_itself() -> None:
     answers: list[bool] = []
     over = threading.Event()
 
-    def run(item: Worker[Any]) -> None:
+    def run(item: StrandWorker[Any]) -> None:
         answers.append(item.join(Deadline(None)))
         over.set()
 
-    strand: Strand[Worker[Any]] = Strand(run)
-    worker = Worker(strand, over.is_set, "worker of a test")
-    worker.start(at_once)
+    strand: Strand[StrandWorker[Any]] = Strand(run)
+    worker = StrandWorker(strand, over.is_set, "worker of a test")
+    worker.start(run_strand_at_once)
     worker.put(worker)
 
     assert worker.join(Deadline(_LONG))
@@ -190,7 +195,7 @@ def test_what_is_put_in_a_turn_wakes_the_worker_once_at_its_end() -> None:
         if item == 3:
             over.set()
 
-    worker = Worker(Strand(run), over.is_set, "worker of a test")
+    worker = StrandWorker(Strand(run), over.is_set, "worker of a test")
     worker.start(ends.append)
     for number in (1, 2, 3):
         worker.put_in_turn(number)
@@ -217,8 +222,8 @@ def test_an_interrupt_at_any_line_leaves_no_worker_asleep() -> None:
             if item == 2:
                 ran.set()
 
-        worker = Worker(Strand(take), over.is_set, "worker of a test")
-        worker.start(at_once)
+        worker = StrandWorker(Strand(take), over.is_set, "worker of a test")
+        worker.start(run_strand_at_once)
         struck = interrupted_at(number, partial(worker.put_in_turn, 1))
         worker.put_in_turn(2)
         assert ran.wait(_LONG), f"line {number}"

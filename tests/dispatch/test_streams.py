@@ -12,8 +12,12 @@ import pytest
 from realtime_sync import UNSET, Router, Snapshot, connect, events
 from realtime_sync.deadline import Deadline
 from realtime_sync.dispatch.notices import ConnectionOpened
-from realtime_sync.dispatch.streams import EventStream, Expectation, wait_changed
-from realtime_sync.dispatch.watches import Waiting, WatchList
+from realtime_sync.dispatch.streams import (
+    EventStream,
+    Expectation,
+    wait_changed_in_stream,
+)
+from realtime_sync.dispatch.watches import WatchList, WatchWaiting
 from realtime_sync.errors import (
     ConfigurationError,
     ConnectionClosedOK,
@@ -37,7 +41,7 @@ class Listening:
 
     def __init__(self) -> None:
         self.watches = WatchList()
-        self.waiting = Waiting(plain, 0.05)
+        self.waiting = WatchWaiting(plain, 0.05)
 
     def expect(
         self, what: Any, where: Any = None, *, unknown: bool = False
@@ -359,11 +363,11 @@ def test_waiting_for_a_change_in_vain_names_what_the_server_complained_of() -> N
         watches.offer(event("error", error={"message": "no such thing"}))
         return False
 
-    waiting = Waiting(refused, 0.05, lambda said: f"Mind {said!r}.")
+    waiting = WatchWaiting(refused, 0.05, lambda said: f"Mind {said!r}.")
     watches.add(waiting.watch)
     mirror = SimpleNamespace(snapshot=Snapshot())
     with pytest.raises(WaitTimeout, match="no such thing.*Mind 'no such") as caught:
-        wait_changed(mirror, 0, UNSET, watches=watches, waiting=waiting)
+        wait_changed_in_stream(mirror, 0, UNSET, watches=watches, waiting=waiting)
 
     assert 1 == len(caught.value.errors)
 

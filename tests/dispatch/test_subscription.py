@@ -13,7 +13,10 @@ import pytest
 
 from realtime_sync import events
 from realtime_sync.dispatch.router import Router
-from realtime_sync.dispatch.subscription import call_style, handler_name
+from realtime_sync.dispatch.subscription import (
+    subscription_call_style,
+    subscription_handler_name,
+)
 from tests.scripted_session import ScriptedSession
 
 
@@ -95,7 +98,7 @@ def test_the_signature_says_how_a_handler_is_called(
     handler: Callable[..., Any], style: str
 ) -> None:
     """With the event, and with the context if it asks for one."""
-    assert style == call_style(handler)
+    assert style == subscription_call_style(handler)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +116,7 @@ def test_the_signature_says_how_a_handler_is_called(
 def test_what_cannot_take_an_event_is_refused(handler: Any) -> None:
     """At the decorator, not at the first delivery."""
     with pytest.raises(TypeError):
-        call_style(handler)
+        subscription_call_style(handler)
 
 
 @pytest.mark.parametrize(
@@ -130,16 +133,18 @@ def test_what_cannot_take_an_event_is_refused(handler: Any) -> None:
 def test_what_would_not_run_when_called_is_refused(handler: Any) -> None:
     """Coroutine functions and generators run nothing when they are called."""
     with pytest.raises(TypeError, match="coroutine|yield"):
-        call_style(handler)
+        subscription_call_style(handler)
 
 
 def test_handlers_have_names_for_logs() -> None:
     """Module and qualified name, also of what is wrapped."""
     here = __name__
 
-    assert f"{here}.coroutine" == handler_name(functools.partial(coroutine))
-    assert f"{here}.Callee.one" == handler_name(Callee().one)
-    assert "Mock" in handler_name(Mock())
+    assert f"{here}.coroutine" == subscription_handler_name(
+        functools.partial(coroutine)
+    )
+    assert f"{here}.Callee.one" == subscription_handler_name(Callee().one)
+    assert "Mock" in subscription_handler_name(Mock())
 
 
 @pytest.mark.parametrize("handler_kind", ["positional", "keyword"])

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from realtime_sync.deadline import Deadline
 from realtime_sync.dispatch.watches import (
-    Mailbox,
-    Slot,
-    Waiting,
     Watch,
     WatchList,
-    again,
+    WatchMailbox,
+    WatchSlot,
+    WatchWaiting,
+    watched_error_again,
     weak_watch,
 )
 from realtime_sync.errors import CommandRejected, ConnectionLost, WaitTimeout
@@ -58,7 +58,7 @@ class Ear:
 
 def test_a_slot_gives_its_first_outcome() -> None:
     """Whatever comes later."""
-    slot = Slot()
+    slot = WatchSlot()
     slot.resolve("first")
     slot.resolve("second")
     slot.fail(ValueError())
@@ -69,7 +69,7 @@ def test_a_slot_gives_its_first_outcome() -> None:
 
 def test_a_slot_wakes_who_waits() -> None:
     """From another thread."""
-    slot = Slot()
+    slot = WatchSlot()
     timer = threading.Timer(SHORT, slot.resolve, args=("now",))
     timer.start()
 
@@ -80,12 +80,12 @@ def test_a_slot_wakes_who_waits() -> None:
 def test_a_slot_says_what_did_not_come_in_time() -> None:
     """The timeout names it."""
     with pytest.raises(WaitTimeout, match="no such thing in time"):
-        Slot().result(plain, Deadline(0), "such thing")
+        WatchSlot().result(plain, Deadline(0), "such thing")
 
 
 def test_every_waiter_gets_an_exception_of_its_own() -> None:
     """One object raised in many places would collect all their tracebacks."""
-    slot = Slot()
+    slot = WatchSlot()
     slot.fail(ConnectionLost("gone", code=1006, reason="why"))
     caught = []
     for _ in range(3):
@@ -101,7 +101,7 @@ def test_a_copy_of_an_exception_has_all_it_carries() -> None:
     """Attributes and cause."""
     error = CommandRejected("no", type="t", code="c", param="p", event_id="e")
     error.__cause__ = cause = OSError("below")
-    copy = again(error)
+    copy = watched_error_again(error)
 
     assert isinstance(copy, CommandRejected)
     assert ("no", "t", "c", "p", "e") == (
@@ -123,7 +123,7 @@ def test_an_exception_that_cannot_be_copied_is_raised_itself() -> None:
 
     odd = Odd(1, 2)
 
-    assert odd is again(odd)
+    assert odd is watched_error_again(odd)
 
 
 # -- mailboxes ---------------------------------------------------------------
@@ -131,7 +131,7 @@ def test_an_exception_that_cannot_be_copied_is_raised_itself() -> None:
 
 def test_a_mailbox_gives_events_in_order_then_its_end() -> None:
     """A proper end is the end of an iteration."""
-    mailbox = Mailbox()
+    mailbox = WatchMailbox()
     for number in (1, 2):
         mailbox.put(number)
     mailbox.end(None)
@@ -144,7 +144,7 @@ def test_a_mailbox_gives_events_in_order_then_its_end() -> None:
 
 def test_a_mailbox_gives_what_came_before_the_error() -> None:
     """Nothing that arrived is lost."""
-    mailbox = Mailbox()
+    mailbox = WatchMailbox()
     mailbox.put(1)
     mailbox.end(ConnectionLost("gone"))
     mailbox.end(None)
@@ -157,7 +157,7 @@ def test_a_mailbox_gives_what_came_before_the_error() -> None:
 
 def test_a_mailbox_over_its_limit_fails_behind_what_it_holds() -> None:
     """Instead of dropping or growing."""
-    mailbox = Mailbox(limit=2)
+    mailbox = WatchMailbox(limit=2)
     for number in range(5):
         mailbox.put(number)
 
@@ -168,7 +168,7 @@ def test_a_mailbox_over_its_limit_fails_behind_what_it_holds() -> None:
 
 def test_a_mailbox_may_keep_the_first_event_only() -> None:
     """For a waiter that wants one."""
-    mailbox = Mailbox()
+    mailbox = WatchMailbox()
     for number in range(3):
         mailbox.put_first(number)
 
@@ -179,7 +179,7 @@ def test_a_mailbox_may_keep_the_first_event_only() -> None:
 
 def test_no_event_is_missed_between_looking_and_waiting() -> None:
     """Ten thousand events from another thread, each taken once, in order."""
-    mailbox = Mailbox()
+    mailbox = WatchMailbox()
 
     def put() -> None:
         for number in range(10_000):
@@ -359,7 +359,7 @@ def test_registering_and_offering_race_without_loss() -> None:
 
 def test_unset_stands_for_the_sessions_timeout() -> None:
     """None for no end, a number for itself."""
-    waiting = Waiting(plain, 30.0)
+    waiting = WatchWaiting(plain, 30.0)
 
     assert 29 < (waiting.deadline(UNSET).remaining() or 0) <= 30
     assert waiting.deadline(None).remaining() is None

@@ -12,7 +12,7 @@ import pytest
 from realtime_sync.deadline import Deadline
 from realtime_sync.dispatch import workers as module
 from realtime_sync.dispatch.strand import Strand
-from realtime_sync.dispatch.workers import Place, Workers
+from realtime_sync.dispatch.workers import Workers, WorkersPlace
 from realtime_sync.errors import WouldDeadlock
 from realtime_sync.transport import log_writer
 from realtime_sync.transport.loop import Loop
@@ -46,12 +46,16 @@ def make(loop: Loop) -> Iterator[Callable[[int], Workers]]:
         assert each.join(Deadline(_LONG))
 
 
-def strand(workers: Workers, run: Callable[[Any], Any], told: Any = None) -> Place:
+def strand(
+    workers: Workers, run: Callable[[Any], Any], told: Any = None
+) -> WorkersPlace:
     """A strand in line that calls `run`, and `told` when it is kept waiting."""
-    return Place(workers, Strand(run), told or (lambda limit: None))
+    return WorkersPlace(workers, Strand(run), told or (lambda limit: None))
 
 
-def blocked(workers: Workers, number: int) -> tuple[threading.Event, list[Place]]:
+def blocked(
+    workers: Workers, number: int
+) -> tuple[threading.Event, list[WorkersPlace]]:
     """So many strands whose handlers wait for the event, all of them begun."""
     go, begun = threading.Event(), threading.Semaphore(0)
 
@@ -162,7 +166,7 @@ def test_pool_never_grows_beyond_its_bound_and_says_so(
     assert 2 == workers.size
     assert [2] == limits
     assert not done.is_set()
-    log_writer.flush_all(Deadline(_LONG))
+    log_writer.flush_log_writers(Deadline(_LONG))
     assert "all 2 workers are in handlers" in caplog.text
     go.set()
     assert done.wait(_LONG)
@@ -176,7 +180,7 @@ def test_where_workers_are_known_to_be_stuck_another_is_called_at_once() -> None
     def later(seconds: float, run: Callable[[], None]) -> None:
         (looks if seconds else calls).append(run)
 
-    def line_up(place: Place) -> None:
+    def line_up(place: WorkersPlace) -> None:
         # From the main thread the loop would do that, a moment later.
         place.put(0)
         while calls:
@@ -382,7 +386,7 @@ def test_threads_that_the_system_refuses_are_not_counted(
     def later(seconds: float, run: Callable[[], None]) -> None:
         (looks if seconds else lined_up).append(run)
 
-    def line_up(*places: Place) -> None:
+    def line_up(*places: WorkersPlace) -> None:
         for each in places:
             each.put(0)
         while lined_up:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from realtime_sync.dispatch.names import resolve
+from realtime_sync.dispatch.names import resolve_name
 from realtime_sync.protocol.codec import Codec, to_mapping
 from realtime_sync.protocol.dialects import named
 from realtime_sync.protocol.events import UnknownEvent
@@ -140,7 +140,7 @@ def test_playback_of_a_call_has_had_other_names(what: str) -> None:
     event = told({"type": f"output_audio_buffer.audio_{what}", "response_id": "r"})
 
     assert f"output_audio_buffer.{what}" == event.type
-    assert resolve(f"output_audio_buffer.audio_{what}") == resolve(event.type)
+    assert resolve_name(f"output_audio_buffer.audio_{what}") == resolve_name(event.type)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from realtime_sync import connect, events
-from realtime_sync.dispatch.names import resolve
+from realtime_sync.dispatch.names import resolve_name
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.protocol.registry import client_names, server_names
 from realtime_sync.protocol.vendor_events import (
@@ -31,7 +31,7 @@ def test_voice_live_has_19_events_and_9_commands_of_its_own() -> None:
 @pytest.mark.parametrize("name", VOICE_LIVE)
 def test_a_handler_may_be_registered_by_the_name_of_a_vendors_event(name: str) -> None:
     """Without ``unknown=True``."""
-    assert name == resolve(name)[0]
+    assert name == resolve_name(name)[0]
 
 
 def test_a_misspelt_name_of_a_vendor_is_still_found_out() -> None:
@@ -42,7 +42,7 @@ def test_a_misspelt_name_of_a_vendor_is_still_found_out() -> None:
         ("client.input_audio.turn.strat", "client.input_audio.turn.start"),
     ):
         with pytest.raises(ConfigurationError, match="did you mean") as caught:
-            resolve(name)
+            resolve_name(name)
 
         assert repr(meant) in str(caught.value)
 
@@ -50,7 +50,7 @@ def test_a_misspelt_name_of_a_vendor_is_still_found_out() -> None:
 @pytest.mark.parametrize("command", COMMANDS["Azure Voice Live"])
 def test_a_vendors_command_may_be_listened_for(command: str) -> None:
     """Under the prefix of what this side sends."""
-    assert f"client.{command}" == resolve(f"client.{command}")[0]
+    assert f"client.{command}" == resolve_name(f"client.{command}")[0]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from realtime_sync import (
     replay,
 )
 from realtime_sync.errors import ConfigurationError, LocalProtocolError
-from realtime_sync.recording.lines import may_hold_secret, without_secrets
+from realtime_sync.recording.lines import line_may_hold_secret, without_secrets
 from realtime_sync.recording.recorder import Recording
 from realtime_sync.server import serve
 from realtime_sync.testing import MemoryTransport, frames
@@ -172,8 +172,8 @@ def test_frames_without_telltales_are_not_looked_into() -> None:
     """Audio, the bulk of a session, is written as it came."""
     delta = {"type": "response.output_audio.delta", "delta": "sk" + "A" * 100_000}
 
-    assert not may_hold_secret(json.dumps(delta).encode())
-    assert may_hold_secret(b'{"Authorization":"x"}')
+    assert not line_may_hold_secret(json.dumps(delta).encode())
+    assert line_may_hold_secret(b'{"Authorization":"x"}')
 
 
 def test_audio_can_be_left_out_and_its_length_stays(

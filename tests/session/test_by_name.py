@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from realtime_sync.dispatch.names import resolve
+from realtime_sync.dispatch.names import resolve_name
 from realtime_sync.errors import ConfigurationError
 
 from .by_name_files import files, live, notices, patterns, realtime
@@ -25,7 +25,7 @@ def test_files_of_names_are_those_of_the_registry(path: Path, text: str) -> None
 )
 def test_names_for_checkers_are_names_for_handlers(name: str) -> None:
     """What an editor offers can be registered for."""
-    key, _ = resolve(name)
+    key, _ = resolve_name(name)
     assert key
 
 
@@ -35,4 +35,4 @@ def test_names_that_are_not_offered_are_refused(name: str) -> None:
     offered = {**realtime(), **live(), **notices()}
     assert name not in {**offered, **patterns(offered)}
     with pytest.raises(ConfigurationError):
-        resolve(name)
+        resolve_name(name)

@@ -258,7 +258,7 @@ def test_the_session_ends_even_if_its_end_fails(
     report = session.close()
 
     assert isinstance(report.error, ConnectionLost)
-    log_writer.flush_all(Deadline(5.0))
+    log_writer.flush_log_writers(Deadline(5.0))
     assert "the end of the connection failed" in caplog.text
 
 

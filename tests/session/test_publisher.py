@@ -10,7 +10,7 @@ import pytest
 from realtime_sync import events
 from realtime_sync.dispatch.notices import TurnFinished
 from realtime_sync.dispatch.watches import Watch, WatchList
-from realtime_sync.session.publisher import Publisher
+from realtime_sync.session.publisher import SessionPublisher
 from realtime_sync.state.snapshot import Snapshot
 from tests.scripted_session import ScriptedSession
 
@@ -25,7 +25,7 @@ class Scene:
         self.watches = WatchList()
         self.board = scripted.board
         self.router = scripted.router
-        self.publisher = Publisher(
+        self.publisher = SessionPublisher(
             self.board, scripted.dispatcher, self.watches, None, Snapshot
         )
         self.got: list[str] = []

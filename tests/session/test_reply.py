@@ -10,7 +10,7 @@ import pytest
 from realtime_sync import Audio
 from realtime_sync.errors import ResponseCancelled, ResponseFailed, ResponseIncomplete
 from realtime_sync.session.ask import question_items
-from realtime_sync.session.reply import Reply, output_words, raise_for_status
+from realtime_sync.session.reply import Reply, raise_for_reply_status, words_of_reply
 
 
 def test_a_reply_reads_as_its_text() -> None:
@@ -44,7 +44,7 @@ def test_details_of_any_shape_are_told(
     """Objects, mappings, strings, nothing."""
     response = SimpleNamespace(id="r", status_details=details)
     with pytest.raises(kind) as caught:
-        raise_for_status(Reply(status=status, response=response))
+        raise_for_reply_status(Reply(status=status, response=response))
 
     assert "r" in str(caught.value)
     assert caught.value.response is response  # type: ignore[attr-defined]
@@ -59,15 +59,15 @@ def test_whether_asking_again_may_help_is_known(code: str, retryable: bool) -> N
     details = {"error": {"code": code, "message": "m"}}
     response = SimpleNamespace(id="r", status_details=details)
     with pytest.raises(ResponseFailed) as caught:
-        raise_for_status(Reply(status="failed", response=response))
+        raise_for_reply_status(Reply(status="failed", response=response))
 
     assert (code, retryable) == (caught.value.code, caught.value.retryable)
 
 
 def test_a_completed_reply_raises_nothing() -> None:
     """Nor does one under way."""
-    raise_for_status(Reply(status="completed"))
-    raise_for_status(Reply())
+    raise_for_reply_status(Reply(status="completed"))
+    raise_for_reply_status(Reply())
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_the_answer_is_told_from_what_is_said_on_the_way(
         SimpleNamespace(role="assistant", phase=phase, content=[{"text": words}])
         for phase, words in zip(phases, "ab")
     ]
-    words = output_words(output, {})
+    words = words_of_reply(output, {})
 
     assert (text, commentary) == (words.text, words.commentary)
 
@@ -98,8 +98,8 @@ def test_what_was_said_stays_where_the_response_has_less_of_it() -> None:
     message = {"role": "assistant", "content": [{"text": "Gemini."}]}
     named = [SimpleNamespace(id="a", **message)]
 
-    assert "Hi, Gemini." == output_words(named, {"a": "Hi, Gemini."}).text
-    assert "Hi, Gemini." == output_words(named, {None: "Hi, Gemini."}).text
+    assert "Hi, Gemini." == words_of_reply(named, {"a": "Hi, Gemini."}).text
+    assert "Hi, Gemini." == words_of_reply(named, {None: "Hi, Gemini."}).text
 
 
 def test_the_text_of_an_output_is_that_of_its_messages() -> None:
@@ -110,8 +110,8 @@ def test_the_text_of_an_output_is_that_of_its_messages() -> None:
         SimpleNamespace(type="function_call"),
     ]
 
-    assert "ab" == output_words(output, {}).text
-    assert "" == output_words(None, {}).text
+    assert "ab" == words_of_reply(output, {}).text
+    assert "" == words_of_reply(None, {}).text
 
 
 @pytest.mark.parametrize(

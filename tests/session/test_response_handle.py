@@ -15,7 +15,7 @@ from realtime_sync import connect, events
 from realtime_sync.connection.command_handle import CommandHandle
 from realtime_sync.connection.pending import PendingCommands
 from realtime_sync.deadline import Deadline
-from realtime_sync.dispatch.watches import Waiting, WatchList
+from realtime_sync.dispatch.watches import WatchList, WatchWaiting
 from realtime_sync.errors import (
     ActiveResponseConflict,
     ConnectionLost,
@@ -44,7 +44,7 @@ class Talk:
         self.watches = WatchList()
         self.pending = PendingCommands()
         self.watches.add(self.pending.watch)
-        self.waiting = Waiting(plain, SHORT)
+        self.waiting = WatchWaiting(plain, SHORT)
         self.idle_timeout = idle_timeout
         self.cancelled: list[Any] = []
 

@@ -220,7 +220,7 @@ def test_sessions_that_the_bound_keeps_waiting_are_told(
         commit(second)
 
         assert told.wait(LONG)
-        log_writer.flush_all(Deadline(LONG))
+        log_writer.flush_log_writers(Deadline(LONG))
         assert "all 1 workers are in handlers" in caplog.text
         go.set()
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from realtime_sync import ReconnectPolicy, Session
-from realtime_sync.connection.sender import event_ids
+from realtime_sync.connection.sender import sender_event_ids
 from realtime_sync.errors import WaitTimeout
 from tests.rawserver import Gone, Peer
 from tests.stress.sequenced_server import LONG, Place, wait_until
@@ -171,7 +171,7 @@ def test_a_command_that_was_not_begun_expects_nothing() -> None:
 
 def test_no_two_commands_have_one_id() -> None:
     """Threads ask for ids at the same time."""
-    ids, found = event_ids("event"), []
+    ids, found = sender_event_ids("event"), []
 
     def ask(number: int) -> None:
         found.extend([next(ids) for _ in range(2000)])

@@ -10,8 +10,8 @@ from realtime_sync import Endpoint, RealtimeClient
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.transport.credentials import (
     VENDORS,
-    check_travels_safely,
-    environment_key,
+    check_credentials_travel_safely,
+    credentials_of_environment,
 )
 
 KEYS = {
@@ -56,7 +56,7 @@ def test_key_of_the_environment_goes_to_its_vendor_only(
     url: str, key: Optional[str]
 ) -> None:
     """To the vendor's hosts and to this machine, not to a name that looks alike."""
-    assert key == environment_key(url)
+    assert key == credentials_of_environment(url)
 
 
 @pytest.mark.usefixtures("keys")
@@ -67,9 +67,13 @@ def test_host_that_the_environment_names_gets_the_key(
     monkeypatch.setenv("OPENAI_BASE_URL", "https://gateway.example/openai")
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://azure.example")
 
-    assert "sk-openai" == environment_key("wss://gateway.example/v1/realtime")
-    assert "azure" == environment_key("wss://azure.example/openai/v1/realtime")
-    assert environment_key("wss://other.example/v1") is None
+    assert "sk-openai" == credentials_of_environment(
+        "wss://gateway.example/v1/realtime"
+    )
+    assert "azure" == credentials_of_environment(
+        "wss://azure.example/openai/v1/realtime"
+    )
+    assert credentials_of_environment("wss://other.example/v1") is None
 
 
 @pytest.mark.usefixtures("keys")
@@ -191,10 +195,10 @@ def test_clear_text_stays_on_this_machine(
 ) -> None:
     """What goes through another machine's proxy leaves this one."""
     if safe:
-        check_travels_safely(url, insecure=False, proxy=proxy)
+        check_credentials_travel_safely(url, insecure=False, proxy=proxy)
         return
     with pytest.raises(ConfigurationError):
-        check_travels_safely(url, insecure=False, proxy=proxy)
+        check_credentials_travel_safely(url, insecure=False, proxy=proxy)
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,11 @@ from realtime_sync.transport.frames import (
     PING,
     PONG,
     TEXT,
+    FrameReader,
     Message,
-    MessageReader,
-    close_payload,
+    close_frame_payload,
     masked_frame,
-    parse_close,
+    parse_close_frame,
 )
 
 
@@ -49,7 +49,7 @@ def frame(
 
 def read(*chunks: bytes, max_size: Optional[int] = None) -> list[Message]:
     """All messages that come of some chunks."""
-    reader = MessageReader(max_size)
+    reader = FrameReader(max_size)
     found = []
     for chunk in chunks:
         reader.feed(chunk)
@@ -60,7 +60,7 @@ def read(*chunks: bytes, max_size: Optional[int] = None) -> list[Message]:
 
 def read_fast(*chunks: bytes, max_size: Optional[int] = None) -> list[Message]:
     """The same with `texts` before `next`, as the transport does it."""
-    reader = MessageReader(max_size)
+    reader = FrameReader(max_size)
     found = []
     for chunk in chunks:
         reader.feed(chunk)
@@ -144,7 +144,7 @@ def test_messages_after_each_other_in_one_chunk_come_one_by_one() -> None:
 
 def test_bytes_fed_before_the_rest_was_taken_are_not_lost() -> None:
     """Feeding ahead of taking changes nothing."""
-    reader = MessageReader()
+    reader = FrameReader()
     data = frame(b"one") + frame(b"two" * 100) + frame(b"three")
     for at in range(len(data)):
         reader.feed(data[at : at + 1])
@@ -169,7 +169,7 @@ def test_a_stream_may_be_cut_at_every_byte() -> None:
         + frame(b"ping", PING)
         + frame(b"cd" * 70, CONTINUATION)
         + frame(b"x" * 300, wide=8)
-        + frame(close_payload(1000, "bye"), CLOSE)
+        + frame(close_frame_payload(1000, "bye"), CLOSE)
     )
     whole = read(data)
 
@@ -211,7 +211,7 @@ def test_any_fragmentation_in_any_chunks_gives_the_messages_back(
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536])
 def test_the_short_way_takes_whole_text_frames_below_64_kib(size: int) -> None:
     """Every other frame is left to the long way."""
-    reader = MessageReader()
+    reader = FrameReader()
     reader.feed(frame(bytes(size)) + frame(b"next"))
 
     assert ([bytes(size), b"next"] if size < 65536 else []) == reader.texts()
@@ -223,7 +223,7 @@ def test_the_short_way_takes_whole_text_frames_below_64_kib(size: int) -> None:
 )
 def test_the_short_way_leaves_what_is_not_plain_text(data: bytes) -> None:
     """Binary, fragments, and what breaks the protocol."""
-    reader = MessageReader()
+    reader = FrameReader()
     reader.feed(frame(b"before") + data + frame(b"behind"))
 
     assert [b"before"] == reader.texts()
@@ -243,7 +243,7 @@ def test_any_bytes_give_messages_or_a_protocol_error(
     """Noise raises nothing but `RemoteProtocolError`, wherever it is cut."""
 
     def outcome(chunks: list[bytes]) -> tuple[list[Message], bool]:
-        reader = MessageReader(1 << 20)
+        reader = FrameReader(1 << 20)
         found: list[Message] = []
         try:
             for chunk in chunks:
@@ -376,8 +376,8 @@ def test_fifteen_megabytes_byte_by_byte_are_read() -> None:
     [
         (b"", (1005, "")),
         (b"\x03", (1005, "")),
-        (close_payload(1000), (1000, "")),
-        (close_payload(3000, "who are you"), (3000, "who are you")),
+        (close_frame_payload(1000), (1000, "")),
+        (close_frame_payload(3000, "who are you"), (3000, "who are you")),
         (b"\x0f\xa0\xff\xfe", (4000, "\ufffd\ufffd")),
     ],
 )
@@ -385,14 +385,14 @@ def test_a_close_frame_gives_code_and_reason(
     payload: bytes, wanted: tuple[int, str]
 ) -> None:
     """Also one without a code, or with a reason that is not text."""
-    assert wanted == parse_close(payload)
+    assert wanted == parse_close_frame(payload)
 
 
 @given(st.text(max_size=200))
 def test_a_reason_is_cut_to_what_fits_and_stays_text(reason: str) -> None:
     """A peer fails the connection over a reason cut within a character."""
-    payload = close_payload(1000, reason)
-    code, words = parse_close(payload)
+    payload = close_frame_payload(1000, reason)
+    code, words = parse_close_frame(payload)
 
     assert len(payload) <= 125
     assert 1000 == code
@@ -443,7 +443,7 @@ def test_pieces_take_no_more_memory_than_what_is_in_them(
     stream: Callable[[int], Iterator[bytes]], size: int
 ) -> None:
     """The bound of a message is one of memory, however many pieces it is in."""
-    reader, found = MessageReader(size * (MANY + 2)), list[Message]()
+    reader, found = FrameReader(size * (MANY + 2)), list[Message]()
     tracemalloc.start()
     for chunk in stream(size):
         reader.feed(bytes(bytearray(chunk)))
@@ -460,7 +460,7 @@ def test_fragments_that_exceed_the_bound_end_the_connection_whatever_their_size(
     None
 ):
     """And not one byte later."""
-    reader = MessageReader(1000)
+    reader = FrameReader(1000)
     with pytest.raises(RemoteProtocolError, match="1001 bytes"):
         for chunk in fragments(1):
             reader.feed(chunk)

@@ -19,7 +19,11 @@ from realtime_sync.errors import (
     ConnectFailed,
     ConnectRateLimited,
 )
-from realtime_sync.transport.handshake import Address, HandshakeRefused, upgraded_socket
+from realtime_sync.transport.handshake import (
+    Address,
+    HandshakeRefused,
+    handshaken_socket,
+)
 from tests.certificates import tls_pair
 from tests.rawserver import Peer, RawServer
 from tests.tinyproxy import TinyProxy
@@ -33,7 +37,7 @@ SLACK = 5.0
 def dial(server: RawServer, timeout: float = 5.0, **fields: Any) -> Any:
     """The socket of a finished handshake with a server."""
     fields.setdefault("headers", {"Authorization": f"Bearer {KEY}"})
-    return upgraded_socket(
+    return handshaken_socket(
         Address(url=f"{server.url}/realtime?model=m", **fields), Deadline(timeout)
     )
 
@@ -267,7 +271,7 @@ def test_giving_up_while_it_connects_leaves_no_thread(
 
         def dial_in_vain() -> None:
             with pytest.raises(ConnectFailed):
-                upgraded_socket(address, Deadline(60), given_up)
+                handshaken_socket(address, Deadline(60), given_up)
 
         caller = threading.Thread(target=dial_in_vain)
         caller.start()
@@ -310,7 +314,7 @@ def test_a_server_that_never_answers_tls_is_given_up_at_the_deadline() -> None:
         )
         started = monotonic()
         with pytest.raises(ConnectFailed):
-            upgraded_socket(address, Deadline(SHORT))
+            handshaken_socket(address, Deadline(SHORT))
         took = monotonic() - started
 
     assert took < SHORT + SLACK
@@ -411,7 +415,7 @@ def test_the_socket_of_a_handshake_is_closed_by_who_is_at_it(
     watcher = threading.Thread(target=lambda: at_it.wait(5) and given_up.cancel())
     watcher.start()
     with pytest.raises(ConnectFailed):
-        upgraded_socket(address, Deadline(5), given_up)
+        handshaken_socket(address, Deadline(5), given_up)
     number = near.fileno()
     rest = far.recv(1)
     go_on.set()
@@ -463,7 +467,7 @@ def test_a_proxy_whose_answer_never_ends_is_given_up_at_the_deadline(
         )
         started = monotonic()
         with pytest.raises(ConnectFailed) as caught:
-            upgraded_socket(address, Deadline(SHORT))
+            handshaken_socket(address, Deadline(SHORT))
         took = monotonic() - started
 
         assert [] == handshakes_after(2)
@@ -489,7 +493,7 @@ def test_a_proxy_that_says_nothing_is_given_up_when_it_is_not_wanted(
 
         def dial_in_vain() -> None:
             with pytest.raises(ConnectFailed):
-                upgraded_socket(address, Deadline(60), given_up)
+                handshaken_socket(address, Deadline(60), given_up)
 
         caller = threading.Thread(target=dial_in_vain)
         caller.start()
@@ -513,7 +517,7 @@ def test_a_server_behind_a_proxy_that_never_answers_tls_is_given_up() -> None:
         proxy = f"http://127.0.0.1:{server.port}"
         address = Address(url="wss://far.example/v1", headers={}, proxy=proxy)
         with pytest.raises(ConnectFailed):
-            upgraded_socket(address, Deadline(SHORT))
+            handshaken_socket(address, Deadline(SHORT))
 
         assert [] == handshakes_after(2)
 
@@ -544,7 +548,7 @@ def test_a_proxy_that_does_not_connect_is_a_failure(
         proxy = f"http://u:{KEY}@127.0.0.1:{server.port}"
         address = Address(url="ws://far.example/v1", headers={}, proxy=proxy)
         with pytest.raises(ConnectFailed, match=words) as caught:
-            upgraded_socket(address, Deadline(5))
+            handshaken_socket(address, Deadline(5))
 
     assert retryable == caught.value.retryable
     assert KEY not in str(caught.value)
@@ -563,7 +567,7 @@ def test_interim_answers_of_a_proxy_are_read_over(before: bytes) -> None:
     with RawServer(script) as server:
         proxy = f"http://u:p%40ss@127.0.0.1:{server.port}"
         address = Address(url="ws://[2001:db8::1]:8080/v1", headers={}, proxy=proxy)
-        upgraded_socket(address, Deadline(5)).close()
+        handshaken_socket(address, Deadline(5)).close()
 
     assert server.heads[0].startswith("CONNECT [2001:db8::1]:8080 HTTP/1.1\r\n")
     assert server.heads[0].endswith("Proxy-Authorization: Basic dTpwQHNz")
@@ -580,10 +584,10 @@ def test_tls_behind_a_proxy_is_verified(kind: str) -> None:
                 proxy=f"{kind}://127.0.0.1:{proxy.port}",
                 ssl_context=tls_pair()[1],
             )
-            upgraded_socket(address, Deadline(5)).close()
+            handshaken_socket(address, Deadline(5)).close()
             strange = evolve(address, url="wss://far.example/v1")
             with pytest.raises(ConnectFailed, match="(?i)certificate") as caught:
-                upgraded_socket(strange, Deadline(5))
+                handshaken_socket(strange, Deadline(5))
 
     assert not caught.value.retryable
     assert 1 == len(server.heads)
@@ -629,7 +633,7 @@ def test_a_socks_proxy_that_stalls_is_given_up_at_the_deadline(
         )
         started = monotonic()
         with pytest.raises(ConnectFailed) as caught:
-            upgraded_socket(address, Deadline(SHORT))
+            handshaken_socket(address, Deadline(SHORT))
         took = monotonic() - started
 
         assert [] == handshakes_after(2)
@@ -663,7 +667,7 @@ def test_a_socks_proxy_that_does_not_connect_is_a_failure(
         proxy = f"socks5h://u:{KEY}@127.0.0.1:{server.port}"
         address = Address(url="ws://far.example/v1", headers={}, proxy=proxy)
         with pytest.raises(ConnectFailed) as caught:
-            upgraded_socket(address, Deadline(5))
+            handshaken_socket(address, Deadline(5))
 
     assert retryable == caught.value.retryable
     assert KEY not in str(caught.value)
@@ -684,7 +688,7 @@ def test_a_socks_4_proxy_is_told_a_name_and_a_user() -> None:
     with RawServer(script) as server:
         proxy = f"socks4a://me@127.0.0.1:{server.port}"
         address = Address(url="ws://far.example:8080/v1", headers={}, proxy=proxy)
-        upgraded_socket(address, Deadline(5)).close()
+        handshaken_socket(address, Deadline(5)).close()
 
     assert [b"\x04\x01\x1f\x90\x00\x00\x00\x01me\x00far.example\x00"] == asked
 

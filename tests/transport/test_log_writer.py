@@ -149,10 +149,10 @@ def test_a_flush_waits_for_what_was_said_before(held: Held, loop: Loop) -> None:
     loop.call(lambda: LOGGER.warning("x"))
     assert held.entered.wait(LONG)
     assert on_loop(loop).wait(LONG)
-    log_writer.flush_all(Deadline(0))
+    log_writer.flush_log_writers(Deadline(0))
     before = list(held.told)
     held.go_on.set()
-    log_writer.flush_all(Deadline(LONG))
+    log_writer.flush_log_writers(Deadline(LONG))
 
     assert ([], ["x"]) == (before, held.told)
 

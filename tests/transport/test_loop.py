@@ -296,7 +296,7 @@ def test_call_that_raises_is_logged_and_the_next_one_runs(
     loop.call_later(0.01, done.set)
 
     assert done.wait(_LONG)
-    log_writer.flush_all(Deadline(_LONG))
+    log_writer.flush_log_writers(Deadline(_LONG))
     assert "a call on the loop failed" in caplog.text
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from realtime_sync.deadline import Deadline, acquire_timeout
-from realtime_sync.transport.poller import READ, WRITE, Waker, wait_for
+from realtime_sync.transport.poller import READ, WRITE, PollerWaker, poll_sockets
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -33,18 +33,18 @@ def pair(
 def test_a_socket_with_bytes_is_readable(pair: Pair) -> None:
     """And one without is not, at the deadline."""
     near, far = pair
-    before = wait_for([(near, READ)], Deadline(0.01))
+    before = poll_sockets([(near, READ)], Deadline(0.01))
     far.send(b"x")
 
     assert [] == before
-    assert [near] == wait_for([(near, READ)], Deadline(5))
+    assert [near] == poll_sockets([(near, READ)], Deadline(5))
 
 
 def test_a_socket_with_room_is_writable(pair: Pair) -> None:
     """Also when it is asked for both."""
     near, _ = pair
 
-    assert [near] == wait_for([(near, READ | WRITE)], Deadline(5))
+    assert [near] == poll_sockets([(near, READ | WRITE)], Deadline(5))
 
 
 def test_a_full_socket_is_not_writable(pair: Pair) -> None:
@@ -55,8 +55,8 @@ def test_a_full_socket_is_not_writable(pair: Pair) -> None:
             near.send(bytes(1 << 16))
     except BlockingIOError:
         pass
-    before = wait_for([(near, WRITE)], Deadline(0.01))
-    while not wait_for([(near, WRITE)], Deadline(0)):
+    before = poll_sockets([(near, WRITE)], Deadline(0.01))
+    while not poll_sockets([(near, WRITE)], Deadline(0)):
         far.recv(1 << 20)
 
     assert [] == before
@@ -67,7 +67,7 @@ def test_the_end_of_the_other_side_is_noticed(pair: Pair) -> None:
     near, far = pair
     far.close()
 
-    assert [near] == wait_for([(near, READ)], Deadline(5))
+    assert [near] == poll_sockets([(near, READ)], Deadline(5))
 
 
 def test_several_sockets_are_waited_for_at_once(pair: Pair) -> None:
@@ -75,7 +75,7 @@ def test_several_sockets_are_waited_for_at_once(pair: Pair) -> None:
     near, far = pair
     far.send(b"x")
 
-    assert [near] == wait_for([(near, READ), (far, READ)], Deadline(5))
+    assert [near] == poll_sockets([(near, READ), (far, READ)], Deadline(5))
 
 
 def test_no_deadline_waits_until_something_happens(pair: Pair) -> None:
@@ -83,7 +83,7 @@ def test_no_deadline_waits_until_something_happens(pair: Pair) -> None:
     near, far = pair
     far.send(b"x")
 
-    assert [near] == wait_for([(near, READ)], Deadline(None))
+    assert [near] == poll_sockets([(near, READ)], Deadline(None))
 
 
 def test_a_deadline_in_the_far_future_is_understood(pair: Pair) -> None:
@@ -92,38 +92,38 @@ def test_a_deadline_in_the_far_future_is_understood(pair: Pair) -> None:
     far.send(b"x")
     ages = Deadline(3e13)
 
-    assert [near] == wait_for([(near, READ)], ages)
+    assert [near] == poll_sockets([(near, READ)], ages)
     assert acquire_timeout(ages) > 1e6
     assert -1 == acquire_timeout(Deadline(None))
 
 
 def test_a_waker_is_ready_until_it_is_drained() -> None:
     """However often it was asked to wake."""
-    waker = Waker()
+    waker = PollerWaker()
     for _ in range(3):
         waker.wake()
-    ready = wait_for([(waker, READ)], Deadline(5))
+    ready = poll_sockets([(waker, READ)], Deadline(5))
     waker.drain()
 
     assert [waker] == ready
-    assert [] == wait_for([(waker, READ)], Deadline(0))
+    assert [] == poll_sockets([(waker, READ)], Deadline(0))
     waker.close()
 
 
 def test_a_full_waker_does_not_wait() -> None:
     """Nobody has drained it; it wakes all the same."""
-    waker = Waker()
+    waker = PollerWaker()
     waker._near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
     for _ in range(10_000):
         waker.wake()
 
-    assert [waker] == wait_for([(waker, READ)], Deadline(5))
+    assert [waker] == poll_sockets([(waker, READ)], Deadline(5))
     waker.close()
 
 
 def test_a_waker_is_not_closed_under_who_wakes() -> None:
     """The number of a closed socket is another's, and the byte would go there."""
-    waker = Waker()
+    waker = PollerWaker()
     near, told = waker._near, []
     waking, go_on = threading.Event(), threading.Event()
 

@@ -11,7 +11,7 @@ from realtime_sync import RealtimeClient, connect
 from realtime_sync.errors import ConfigurationError, ConnectFailed, RestError
 from realtime_sync.server import Server, serve
 from realtime_sync.transport import proxies
-from realtime_sync.transport.proxies import need_socks, proxy_for
+from realtime_sync.transport.proxies import need_socks_proxy, proxy_for
 from tests.tinyproxy import TinyProxy
 
 
@@ -111,9 +111,9 @@ def test_what_socks_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message has the extra to install."""
     monkeypatch.setattr(proxies, "find_spec", lambda name: None)
 
-    need_socks("http://p.example:1")
+    need_socks_proxy("http://p.example:1")
     with pytest.raises(ConfigurationError, match=r"pip install .*\[socks\]"):
-        need_socks("socks5://p.example:1")
+        need_socks_proxy("socks5://p.example:1")
 
 
 @pytest.mark.parametrize("kind", ["http", "socks5h", "socks5"])

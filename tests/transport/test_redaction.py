@@ -14,7 +14,12 @@ from realtime_sync.rest.bodies import (
 from realtime_sync.session.options import SessionOptions
 from realtime_sync.transport import redaction
 from realtime_sync.transport.endpoint import Credentials
-from realtime_sync.transport.redaction import HIDDEN, redact, remember, shown_url
+from realtime_sync.transport.redaction import (
+    HIDDEN,
+    redact,
+    redacted_url,
+    remember_for_redaction,
+)
 from realtime_sync.transport.websocket import Address
 
 SECRET = "correct-horse-battery-staple"
@@ -61,8 +66,8 @@ def test_token_behind_bearer_is_hidden() -> None:
 
 def test_known_key_is_hidden_whatever_it_looks_like() -> None:
     """Keys that were sent are known, also as a URL would spell them."""
-    remember("pass word/+=&")
-    remember(SECRET)
+    remember_for_redaction("pass word/+=&")
+    remember_for_redaction(SECRET)
 
     assert f"no {HIDDEN}!" == redact(f"no {SECRET}!")
     assert f"?k={HIDDEN}" == redact("?k=pass%20word%2F%2B%3D%26")
@@ -70,24 +75,24 @@ def test_known_key_is_hidden_whatever_it_looks_like() -> None:
 
 def test_longest_key_is_hidden_whole() -> None:
     """One key may begin like another."""
-    remember("abcdef-123")
-    remember("abcdef-123-456")
+    remember_for_redaction("abcdef-123")
+    remember_for_redaction("abcdef-123-456")
 
     assert HIDDEN == redact("abcdef-123-456")
 
 
 def test_words_that_are_no_keys_are_not_remembered() -> None:
     """Servers without keys are given ``none`` or ``EMPTY``."""
-    remember("none")
+    remember_for_redaction("none")
 
     assert "none of it" == redact("none of it")
 
 
 def test_memory_of_keys_is_bounded() -> None:
     """A service that makes a key per user must not grow for ever."""
-    remember("the-first-key")
+    remember_for_redaction("the-first-key")
     for number in range(300):
-        remember(f"a-later-key-{number}")
+        remember_for_redaction(f"a-later-key-{number}")
 
     assert "the-first-key" == redact("the-first-key")
     assert HIDDEN == redact("a-later-key-299")
@@ -97,7 +102,7 @@ def test_url_is_shown_without_login_and_without_unknown_parameters() -> None:
     """What is harmless stays, so that the URL is of some use."""
     url = f"wss://user:{SECRET}@h.example:8/v1?model=m&api_key={SECRET}&x=1"
 
-    shown = shown_url(url)
+    shown = redacted_url(url)
     assert f"wss://h.example:8/v1?model=m&api_key={HIDDEN}&x={HIDDEN}" == shown
 
 

@@ -13,11 +13,11 @@ from celery.signals import worker_init, worker_shutdown, worker_shutting_down
 
 from ...errors import ConfigurationError
 from ...transport.logs import area_logger
-from .claims import check_backend
-from .control import Control
-from .recordings import check_writable
-from .records import Order, unpacked
-from .settings import Settings
+from .claims import check_claims_backend
+from .control import WorkerControl
+from .recordings import check_recording_folder
+from .records import Order, unpacked_record
+from .settings import FleetSettings
 from .worker import CallWorker
 
 _log = area_logger("realtime_sync.contrib.celery")
@@ -46,7 +46,7 @@ class Bootsteps:
         task: whose messages are calls.
     """
 
-    def __init__(self, settings: Settings, control: Control) -> None:
+    def __init__(self, settings: FleetSettings, control: WorkerControl) -> None:
         self._settings = settings
         self._control = control
         self._worker: Optional[CallWorker] = None
@@ -160,7 +160,7 @@ class Bootsteps:
         if not self._serves():
             return False
         app = self._settings.app
-        check_backend(app.backend)
+        check_claims_backend(app.backend)
         read = app.amqp.queues.consume_from
         fleets = [task[len(TASK) :] for task in app.tasks if task.startswith(TASK)]
         here = sorted(fleet for fleet in fleets if fleet in read)
@@ -173,7 +173,7 @@ class Bootsteps:
 
     def _starting(self, hostname: str) -> None:
         """Before the first message is read; what this raises ends the worker."""
-        check_writable(self._settings.recordings)
+        check_recording_folder(self._settings.recordings)
         self._worker = CallWorker(self._settings, self._control, hostname)
 
     # -- a task --------------------------------------------------------------------
@@ -195,7 +195,7 @@ class Bootsteps:
         if token is None:
             _log.info("= call %s was begun before: not again", call_id)
             raise Ignore()
-        return worker.run(call_id, token, unpacked(Order, order))
+        return worker.run(call_id, token, unpacked_record(Order, order))
 
     # -- the end -------------------------------------------------------------------
 

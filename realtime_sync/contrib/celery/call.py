@@ -17,7 +17,7 @@ from .records import CallRow, Order
 if TYPE_CHECKING:
     from ... import RealtimeClient, Session, live
     from ...audio.telephony import CallBridge
-    from .listener import Stream
+    from .listener import ListenerStream
 
     AnySession = Union[Session, live.LiveSession]
 
@@ -91,7 +91,7 @@ class Call:
         self._session: Optional[AnySession] = None
         self._live = False
         self._bridge: Optional[CallBridge] = None
-        self.stream: Optional[Stream] = None
+        self.stream: Optional[ListenerStream] = None
         self.limit = ""
         self.leave_by: Optional[Deadline] = None
         self._began = time.monotonic()

@@ -12,11 +12,11 @@ from ...audio.telephony import CallBridge
 from ...errors import ConfigurationError, ConnectionClosed, RealtimeError
 from ...transport.logs import area_logger
 from .call import Call
-from .limits import Taken
+from .limits import TakenOfLimits
 from .listener import Listener
-from .recordings import recorded
+from .recordings import recorded_call
 from .records import MOST_BYTES, CallResult
-from .settings import Settings
+from .settings import FleetSettings
 
 if TYPE_CHECKING:
     from .call import AnySession
@@ -46,7 +46,7 @@ class CallRun:
     def __init__(
         self,
         call: Call,
-        settings: Settings,
+        settings: FleetSettings,
         threads: Threads,
         listener: Optional[Listener],
         *,
@@ -58,7 +58,7 @@ class CallRun:
         self._threads = threads
         self._listener = listener
         self._end = end
-        self._taken = Taken(
+        self._taken = TakenOfLimits(
             call.limits,
             settings.prices_of(call.order),
             lambda limit: reached(call, limit),
@@ -75,7 +75,7 @@ class CallRun:
             with ExitStack() as stack:
                 session = self._open(stack)
                 place = self._settings.recordings
-                where = stack.enter_context(recorded(session, place, call.id))
+                where = stack.enter_context(recorded_call(session, place, call.id))
                 # In here: once the session is closed, that is why the call has ended.
                 value, error = self._answer()
         except Exception as exc:

@@ -59,7 +59,7 @@ Take = Callable[[str, CarrierSocket], None]
 """Has a socket from its begin to its end, by its key; in a thread of its own."""
 
 
-class Port(Protocol):
+class CarrierPort(Protocol):
     """Takes sockets until it is closed."""
 
     number: int
@@ -71,7 +71,7 @@ class Port(Protocol):
         """Take no sockets any more."""
 
 
-class _WebSocket:
+class _CarrierWebSocket:
     def __init__(self, inner: Any) -> None:
         self._inner = inner
 
@@ -93,7 +93,7 @@ class _WebSocket:
         self._inner.close(1008 if reason else 1000, reason)
 
 
-class WebSocketPort:
+class CarrierWebSocketPort:
     """
     WebSockets, each at a path of its own: that is its key.
 
@@ -112,7 +112,7 @@ class WebSocketPort:
 
         def handle(inner: Any) -> None:
             current_thread().name = THREAD
-            take(inner.request.path.lstrip("/"), _WebSocket(inner))
+            take(inner.request.path.lstrip("/"), _CarrierWebSocket(inner))
 
         self._server = serve(handle, host, port, compression=None)
         self.number: int = self._server.socket.getsockname()[1]
@@ -133,7 +133,7 @@ class WebSocketPort:
         self._thread.join(5.0)
 
 
-class _TcpSocket:
+class _CarrierTcpSocket:
     """
     A socket of AudioSocket, whose first message is the id of its call.
 
@@ -202,7 +202,7 @@ _NAME_HEAD = b"\x01\x00\x10"
 _NAME_BYTES = 19
 
 
-class TcpPort:
+class CarrierTcpPort:
     """
     Plain TCP for Asterisk's AudioSocket: the key is the UUID that it says first.
 
@@ -216,7 +216,7 @@ class TcpPort:
         self._take = take
         # Guards how many have not said yet for which call they are.
         self._lock = Lock()
-        self._unnamed: set[_TcpSocket] = set()
+        self._unnamed: set[_CarrierTcpSocket] = set()
         self._over = Event()
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server(
@@ -273,7 +273,7 @@ class TcpPort:
             if not room:
                 _log.warning("! too many sockets that say for no call: %s", address)
                 return
-            line = _TcpSocket(inner)
+            line = _CarrierTcpSocket(inner)
             undo.callback(line.release)
             thread = Thread(
                 target=self._serve, args=(line, address), name=THREAD, daemon=True
@@ -285,7 +285,7 @@ class TcpPort:
             thread.start()
             undo.pop_all()
 
-    def _serve(self, line: _TcpSocket, address: object) -> None:
+    def _serve(self, line: _CarrierTcpSocket, address: object) -> None:
         try:
             key = self._key_of(line, address)
             if key:
@@ -293,7 +293,7 @@ class TcpPort:
         finally:
             line.release()
 
-    def _key_of(self, line: _TcpSocket, address: object) -> str:
+    def _key_of(self, line: _CarrierTcpSocket, address: object) -> str:
         try:
             return line.named()
         except (OSError, ValueError) as exc:
@@ -302,14 +302,14 @@ class TcpPort:
         finally:
             self._named(line)
 
-    def _named(self, line: _TcpSocket) -> None:
+    def _named(self, line: _CarrierTcpSocket) -> None:
         """Count it no more as one that has not said for which call it is."""
         with self._lock:
             self._unnamed.discard(line)
 
 
-PORTS: dict[str, tuple[str, Callable[[str, int, Take], Port]]] = {
-    "websocket": ("ws", WebSocketPort),
-    "tcp": ("tcp", TcpPort),
+PORTS: dict[str, tuple[str, Callable[[str, int, Take], CarrierPort]]] = {
+    "websocket": ("ws", CarrierWebSocketPort),
+    "tcp": ("tcp", CarrierTcpPort),
 }
 """How a carrier brings its sound -> the URL's scheme, and what takes it."""

@@ -27,12 +27,12 @@ PATIENCE = 60.0
 """Seconds for which a backend that cannot be reached is tried again."""
 
 
-def new_token(worker: str) -> str:
+def new_claim_token(worker: str) -> str:
     """What a worker claims a call with; nobody else has it."""
     return f"{worker} {uuid4().hex}"
 
 
-def worker_of(token: str) -> Optional[str]:
+def worker_of_claim(token: str) -> Optional[str]:
     """The worker that has claimed something with a token."""
     return token.rpartition(" ")[0] or None
 
@@ -46,7 +46,7 @@ class Claims(Protocol):
 
         Args:
             task_id: of the call.
-            token: see `new_token`.
+            token: see `new_claim_token`.
             keep: seconds to remember it for.
         """
 
@@ -61,7 +61,7 @@ def claims_in(backend: Any) -> Claims:
     Raises:
         ConfigurationError: results are not kept.
     """
-    check_backend(backend)
+    check_claims_backend(backend)
     # By what they can do, not by their class: its module needs the library.
     if hasattr(getattr(backend, "client", None), "setnx"):
         return RedisClaims(backend)
@@ -70,7 +70,7 @@ def claims_in(backend: Any) -> Claims:
     return StateClaims(backend)
 
 
-def check_backend(backend: Any) -> None:
+def check_claims_backend(backend: Any) -> None:
     """Refuse an application that keeps no results."""
     if type(backend).__name__ == "DisabledBackend":
         raise ConfigurationError(
@@ -79,7 +79,7 @@ def check_backend(backend: Any) -> None:
         )
 
 
-def persistently(action: Callable[[], Any], patience: float = PATIENCE) -> Any:
+def claim_persistently(action: Callable[[], Any], patience: float = PATIENCE) -> Any:
     """Do something with a backend that may be away for a while."""
     deadline = Deadline(patience)
     while True:
@@ -101,17 +101,17 @@ class RedisClaims:
 
     def take(self, task_id: str, token: str, keep: int) -> bool:
         """See `Claims`."""
-        if self._backend.client.set(_key(task_id), token, nx=True, ex=keep):
+        if self._backend.client.set(_claim_key(task_id), token, nx=True, ex=keep):
             return True
         # Asked again after an answer that was lost, it says the same.
         return self._token(task_id) == token
 
     def worker(self, task_id: str) -> Optional[str]:
         """See `Claims`."""
-        return worker_of(self._token(task_id))
+        return worker_of_claim(self._token(task_id))
 
     def _token(self, task_id: str) -> str:
-        found: Optional[bytes] = self._backend.client.get(_key(task_id))
+        found: Optional[bytes] = self._backend.client.get(_claim_key(task_id))
         return "" if found is None else found.decode()
 
 
@@ -132,11 +132,11 @@ class FolderClaims:
 
     def worker(self, task_id: str) -> Optional[str]:
         """See `Claims`."""
-        return worker_of(self._token(task_id))
+        return worker_of_claim(self._token(task_id))
 
     def _path(self, task_id: str) -> Path:
         # The id of a call is anything; the name of a file is not.
-        return self._folder / _key(sha256(task_id.encode()).hexdigest())
+        return self._folder / _claim_key(sha256(task_id.encode()).hexdigest())
 
     def _token(self, task_id: str) -> str:
         try:
@@ -165,5 +165,5 @@ class StateClaims:
         return None
 
 
-def _key(name: str) -> str:
+def _claim_key(name: str) -> str:
     return f"realtime-sync-call-{name}"

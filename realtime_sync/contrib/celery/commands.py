@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 WORD_FOR_WORD = "Say exactly this, word for word, and nothing else: "
 
 
-def _realtime(call: Call) -> Session:
+def _realtime_for_command(call: Call) -> Session:
     """The session as one of Realtime: another refuses by itself."""
     return cast("Session", call.any_session)
 
 
-def _live(call: Call) -> live.LiveSession:
+def _live_for_command(call: Call) -> live.LiveSession:
     """The session as one of GPT-Live: another refuses by itself."""
     return cast(live.LiveSession, call.any_session)
 
 
-def respond(call: Call, response: Mapping[str, Any]) -> None:
+def command_respond(call: Call, response: Mapping[str, Any]) -> None:
     """Have the model say or do something; *response* is that of `response.create`."""
-    _realtime(call).response.create(**response)
+    _realtime_for_command(call).response.create(**response)
 
 
-def say(call: Call, text: str) -> None:
+def command_say(call: Call, text: str) -> None:
     """Have the model say a text; GPT-Live says it in words of its own."""
     if not text.strip():
         raise ConfigurationError("there is nothing to say")
@@ -47,7 +47,7 @@ def say(call: Call, text: str) -> None:
         session.response.create(instructions=WORD_FOR_WORD + text)
 
 
-def note(call: Call, text: str) -> None:
+def command_note(call: Call, text: str) -> None:
     """Let the model know something without its being said."""
     session = call.any_session
     if isinstance(session, live.LiveSession):
@@ -56,48 +56,48 @@ def note(call: Call, text: str) -> None:
         session.conversation.add_message(text, role="system")
 
 
-def instruct(call: Call, text: str) -> None:
+def command_instruct(call: Call, text: str) -> None:
     """Add a rule that holds from now on; of GPT-Live alone."""
-    _live(call).instruct(text)
+    _live_for_command(call).instruct(text)
 
 
-def interrupt(call: Call) -> None:
+def command_interrupt(call: Call) -> None:
     """Stop what the model says: at the carrier, and in the conversation."""
     if call.bridge is not None:
         call.bridge.interrupt()
         return
     with suppress(CommandRejected):
-        _realtime(call).response.cancel()
+        _realtime_for_command(call).response.cancel()
 
 
-def transcript(call: Call) -> list[tuple[str, str]]:
+def command_transcript(call: Call) -> list[tuple[str, str]]:
     """Who said what so far."""
     return call.transcript()
 
 
-def snapshot(call: Call) -> dict[str, Any]:
+def command_snapshot(call: Call) -> dict[str, Any]:
     """The conversation as the server has confirmed it."""
     return call.any_session.snapshot.to_dict()
 
 
-def tools(call: Call) -> list[str]:
+def command_tools(call: Call) -> list[str]:
     """Names of the functions that the model may call."""
     return [tool.name for tool in call.any_session.tools]
 
 
-def hang_up(call: Call) -> None:
+def command_hang_up(call: Call) -> None:
     """End the call."""
     call.hang_up()
 
 
 COMMANDS: Mapping[str, Callable[..., Any]] = {
-    "respond": respond,
-    "say": say,
-    "note": note,
-    "instruct": instruct,
-    "interrupt": interrupt,
-    "transcript": transcript,
-    "snapshot": snapshot,
-    "tools": tools,
-    "hang_up": hang_up,
+    "respond": command_respond,
+    "say": command_say,
+    "note": command_note,
+    "instruct": command_instruct,
+    "interrupt": command_interrupt,
+    "transcript": command_transcript,
+    "snapshot": command_snapshot,
+    "tools": command_tools,
+    "hang_up": command_hang_up,
 }

@@ -53,7 +53,7 @@ Command = Callable[[Mapping[str, Any]], Any]
 """Carries out a command; called with its arguments, returns JSON."""
 
 
-class Control:
+class WorkerControl:
     """
     Asks the workers of a fleet. Any thread, any process.
 
@@ -194,7 +194,7 @@ class ControlListener:
 
     def __init__(
         self,
-        control: Control,
+        control: WorkerControl,
         name: str,
         commands: Mapping[str, Command],
         connected: Callable[[], None],
@@ -258,11 +258,11 @@ class ControlListener:
         node.listen(callback=received)
         # Redis is told of the mailbox when it is read for the first time, and keeps no
         # command for one that it was not told of.
-        _drain(connection, 0.01)
+        _drain_control_connection(connection, 0.01)
         self._connected()
         self.ready.set()
         while not self._over.is_set():
-            _drain(connection, LOOK)
+            _drain_control_connection(connection, LOOK)
 
     def _carry_out(self, answer: Callable[[], None]) -> None:
         if not self._room.acquire(blocking=False):
@@ -290,7 +290,7 @@ class ControlListener:
         return handle
 
 
-def _drain(connection: Any, seconds: float) -> None:
+def _drain_control_connection(connection: Any, seconds: float) -> None:
     try:
         connection.drain_events(timeout=seconds)
     except (socket.timeout, TimeoutError):

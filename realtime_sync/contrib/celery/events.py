@@ -15,7 +15,7 @@ from kombu.messaging import Consumer
 from ...deadline import Deadline
 from .control import LOOK, RECONNECT
 from .errors import CallOver, FleetError, NoAnswer
-from .publisher import LEASE, exchange_for
+from .publisher import LEASE, publisher_exchange
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -82,7 +82,7 @@ class RemoteEvents:
         self._pattern = pattern
         self._timeout = timeout
         self._id = uuid4().hex
-        self._exchange = exchange_for(namespace, self._id)
+        self._exchange = publisher_exchange(namespace, self._id)
         self._found: deque[Mapping[str, Any]] = deque()
         self._connection: Any = None
         self._renew_at = 0.0

@@ -16,15 +16,22 @@ from ...telemetry import Prices
 from .board_rows import BoardRows
 from .bootsteps import Bootsteps
 from .call import Answer
-from .claims import check_backend
-from .control import Control
+from .claims import check_claims_backend
+from .control import WorkerControl
 from .errors import CallLost, CallOver, FleetError
 from .limits import Limits
 from .listener import Line
 from .presence import ANSWER, Presence
-from .records import MOST_BYTES, CallRow, Order, WorkerRow, packed, unpacked
+from .records import (
+    MOST_BYTES,
+    CallRow,
+    Order,
+    WorkerRow,
+    packed_record,
+    unpacked_record,
+)
 from .remote import RemoteCall
-from .settings import Settings, check_id, is_duration
+from .settings import FleetSettings, check_call_id_setting, is_duration_setting
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -99,7 +106,7 @@ class Fleet:
         line: Optional[Line] = None,
     ) -> None:
         self.app = app
-        self._settings = Settings(
+        self._settings = FleetSettings(
             app=app,
             name=name,
             client=client,
@@ -117,7 +124,7 @@ class Fleet:
         self.on = self._settings.router.on
         self.once = self._settings.router.once
         self.off = self._settings.router.off
-        self._control = Control(app, name)
+        self._control = WorkerControl(app, name)
         self._presence = Presence(self._control)
         self._board = BoardRows(lambda call_id: self.call(call_id).state)
         self._task = Bootsteps(self._settings, self._control).task
@@ -137,7 +144,7 @@ class Fleet:
         Args:
             function: called with the `Call`.
         """
-        self._settings.answer = _called(function)
+        self._settings.answer = _called_by_fleet(function)
         return function
 
     def on_drain(self, function: F) -> F:
@@ -149,7 +156,7 @@ class Fleet:
         Args:
             function: called with the `Call`.
         """
-        self._settings.drained = _called(function)
+        self._settings.drained = _called_by_fleet(function)
         return function
 
     def on_limit(self, function: F) -> F:
@@ -162,7 +169,7 @@ class Fleet:
         Args:
             function: called with the `Call`.
         """
-        self._settings.limited = _called(function)
+        self._settings.limited = _called_by_fleet(function)
         return function
 
     # -- from any process --------------------------------------------------------
@@ -210,10 +217,10 @@ class Fleet:
             ConfigurationError: an argument will not do.
             NoAnswer: the broker cannot be reached; the call may be started again.
         """
-        check_backend(self.app.backend)
+        check_claims_backend(self.app.backend)
         if (to is None) != (caller is None):
             raise ConfigurationError("to and caller go together")
-        if expires is not None and not is_duration(expires):
+        if expires is not None and not is_duration_setting(expires):
             raise ConfigurationError(f"expires must be seconds, not {expires!r}")
         if (stream or to) and self._settings.line is None:
             raise ConfigurationError("for a carrier, give the fleet a line")
@@ -225,15 +232,15 @@ class Fleet:
             stream=stream or to is not None,
             to=to,
             caller=caller,
-            limits=None if limits is None else packed(Limits.of(limits)),
+            limits=None if limits is None else packed_record(Limits.of(limits)),
             metadata={} if metadata is None else metadata,
         )
-        chosen = check_id(id or call_id or uuid4().hex)
+        chosen = check_call_id_setting(id or call_id or uuid4().hex)
         self._settings.limits_of(order)
         self._control.send(
             self._task.name,
             self._settings.task_id(chosen),
-            _ordered(order),
+            _ordered_of_fleet(order),
             queue=self._settings.name,
             expires=expires,
             timeout=timeout,
@@ -248,7 +255,7 @@ class Fleet:
             ConfigurationError: no call has such an id.
         """
         return RemoteCall(
-            check_id(id),
+            check_call_id_setting(id),
             self._settings.task_id(id),
             self._control,
             self._presence,
@@ -264,9 +271,9 @@ class Fleet:
         """
         answers = self._control.ask("calls", {}, timeout=timeout)
         return [
-            unpacked(CallRow, row)
+            unpacked_record(CallRow, row)
             for worker in sorted(answers)
-            for row in _done(answers[worker])
+            for row in _done_by_fleet(answers[worker])
         ]
 
     def rows(self, *, timeout: float = ANSWER) -> list[BoardRow]:
@@ -282,7 +289,9 @@ class Fleet:
         """
         answers = self._control.ask("rows", {}, timeout=timeout)
         found = [
-            unpacked(BoardRow, row) for each in answers.values() for row in _done(each)
+            unpacked_record(BoardRow, row)
+            for each in answers.values()
+            for row in _done_by_fleet(each)
         ]
         return self._board.shown(found)
 
@@ -313,19 +322,19 @@ class Fleet:
         """
         answers = self._control.ask("look", {}, timeout=timeout)
         return [
-            unpacked(WorkerRow, answers[name]["done"])
+            unpacked_record(WorkerRow, answers[name]["done"])
             for name in sorted(answers)
             if "done" in answers[name]
         ]
 
 
-def _done(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _done_by_fleet(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """What a worker told; nothing if it could not."""
     found: list[Mapping[str, Any]] = answer.get("done") or []
     return found
 
 
-def _called(function: Any) -> Answer:
+def _called_by_fleet(function: Any) -> Answer:
     if not callable(function):
         raise TypeError(f"a function that is called with the Call, not {function!r}")
     for each in (function, getattr(function, "__call__", None)):
@@ -347,14 +356,14 @@ def _called(function: Any) -> Answer:
     return function  # type: ignore[no-any-return]
 
 
-def _ordered(order: Order) -> tuple[dict[str, Any]]:
+def _ordered_of_fleet(order: Order) -> tuple[dict[str, Any]]:
     """
     The arguments of a task.
 
     Raises:
         ConfigurationError: they are no JSON, or more than a broker takes.
     """
-    arguments = (packed(order),)
+    arguments = (packed_record(order),)
     try:
         size = len(json.dumps(arguments))
     except (TypeError, ValueError) as exc:

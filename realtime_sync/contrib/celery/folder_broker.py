@@ -62,14 +62,14 @@ class Channel(filesystem.Channel):
     ) -> None:
         # Named as those of kombu, which sorts by the name and goes by its end.
         name = f"{round(monotonic() * 1000)}_{uuid4()}.{queue}.msg"
-        _write_at_once(Path(self.data_folder_out, name), json.dumps(payload))
+        _write_whole_broker_file(Path(self.data_folder_out, name), json.dumps(payload))
 
     def _queue_bind(
         self, exchange: str, routing_key: str, pattern: str, queue: str
     ) -> None:
         file = Path(self.control_folder, f"{exchange}.exchange")
         if not file.exists():
-            _write_at_once(file, "[]", replace=False)
+            _write_whole_broker_file(file, "[]", replace=False)
         super()._queue_bind(  # type: ignore[no-untyped-call]
             exchange, routing_key, pattern, queue
         )
@@ -81,7 +81,7 @@ class Transport(filesystem.Transport):
     Channel = Channel
 
 
-def _write_at_once(path: Path, text: str, *, replace: bool = True) -> None:
+def _write_whole_broker_file(path: Path, text: str, *, replace: bool = True) -> None:
     """Write a file that is there whole or not at all."""
     part = path.with_name(f"{path.name}.{uuid4().hex}.part")
     try:

@@ -18,14 +18,16 @@ ENDS = {"seconds": "too long", "tokens": "budget", "cost": "budget"}
 """Limit -> why a call that has reached it ends, see `CallResult`."""
 
 
-def is_amount(value: object) -> bool:
+def is_limit_amount(value: object) -> bool:
     """Whether it is a number, and not less than nothing; NaN is not."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return number and value >= 0  # type: ignore[operator]
 
 
-def _amount(owner: object, attribute: Attribute[Any], value: Optional[float]) -> None:
-    if value is not None and not is_amount(value):
+def _check_limit_amount(
+    owner: object, attribute: Attribute[Any], value: Optional[float]
+) -> None:
+    if value is not None and not is_limit_amount(value):
         raise ConfigurationError(f"{attribute.name} must be a number, not {value!r}")
 
 
@@ -43,9 +45,9 @@ class Limits:
         ConfigurationError: one is no number of 0 or more.
     """
 
-    seconds: Optional[float] = field(default=None, validator=_amount)
-    tokens: Optional[float] = field(default=None, validator=_amount)
-    cost: Optional[float] = field(default=None, validator=_amount)
+    seconds: Optional[float] = field(default=None, validator=_check_limit_amount)
+    tokens: Optional[float] = field(default=None, validator=_check_limit_amount)
+    cost: Optional[float] = field(default=None, validator=_check_limit_amount)
 
     @classmethod
     def of(cls, given: Union[Limits, Mapping[str, Any], None]) -> Limits:
@@ -75,7 +77,7 @@ class Limits:
         )
 
 
-class Taken:
+class TakenOfLimits:
     """
     Counts what a call takes of tokens, and says when that is too much. Any thread.
 

@@ -69,7 +69,7 @@ class Line:
         return f"{PORTS[self.carrier.transport][0]}://127.0.0.1:{port}"
 
 
-class Stream:
+class ListenerStream:
     """
     The socket of one call: expected, then there, then over.
 
@@ -108,21 +108,23 @@ class Listener:
         self._account = line.account() if line.account else None
         # Guards the streams that are expected, and who carries.
         self._lock = Lock()
-        self._expected: dict[str, Stream] = {}
+        self._expected: dict[str, ListenerStream] = {}
         self._carrying: set[Thread] = set()
         make = PORTS[line.carrier.transport][1]
         self._port = make(line.host, line.port, self._take)
         self._url = line.base_url(self._port.number)
 
-    def expect(self) -> Stream:
+    def expect(self) -> ListenerStream:
         """A URL that is good for one socket."""
         key = self._port.key()
-        stream = Stream(f"{self._url}/{key}")
+        stream = ListenerStream(f"{self._url}/{key}")
         with self._lock:
             self._expected[key] = stream
         return stream
 
-    def bring(self, stream: Stream, order: Order, call_id: str, over: Event) -> None:
+    def bring(
+        self, stream: ListenerStream, order: Order, call_id: str, over: Event
+    ) -> None:
         """
         Place the call, if it is to be placed, and wait for its sound.
 
@@ -138,7 +140,7 @@ class Listener:
             call_control.dial(self._account, to, caller=caller, stream_url=stream.url)
         self.wait_there(stream, call_id, over)
 
-    def wait_there(self, stream: Stream, call_id: str, over: Event) -> None:
+    def wait_there(self, stream: ListenerStream, call_id: str, over: Event) -> None:
         """
         Wait until the carrier has connected, or the call is over.
 
@@ -154,7 +156,7 @@ class Listener:
                     call_id=call_id,
                 )
 
-    def forget(self, stream: Stream) -> None:
+    def forget(self, stream: ListenerStream) -> None:
         """Expect it no more, and let its thread go."""
         with self._lock:
             self._expected = {
@@ -188,7 +190,7 @@ class Listener:
             with self._lock:
                 self._carrying.discard(current_thread())
 
-    def _serve(self, stream: Stream, socket: CarrierSocket) -> None:
+    def _serve(self, stream: ListenerStream, socket: CarrierSocket) -> None:
         stream.socket = socket
         stream.there.set()
         stream.ready.wait(READY)

@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Optional
 
 from ...transport.logs import area_logger
-from .control import Control
+from .control import WorkerControl
 from .errors import NoAnswer
 
 _log = area_logger("realtime_sync.contrib.celery")
@@ -52,7 +52,7 @@ class Presence:
         control: the fleet's.
     """
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: WorkerControl) -> None:
         self._control = control
         # Guards everything below. Not held while the workers are asked: one thread
         # looks for all, and the others wait for the end of its look.

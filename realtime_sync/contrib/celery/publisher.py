@@ -44,7 +44,7 @@ MOST_SUBSCRIBED = 1_000
 """Subscriptions of a worker; one more is refused."""
 
 
-def exchange_for(namespace: str, subscription: str) -> Exchange:
+def publisher_exchange(namespace: str, subscription: str) -> Exchange:
     """Where the events of a subscription go: to who listens, and nowhere else."""
     return Exchange(
         f"{namespace}.events.{subscription}",
@@ -55,7 +55,7 @@ def exchange_for(namespace: str, subscription: str) -> Exchange:
     )
 
 
-class _Subscribed:
+class _PublisherSubscription:
     """
     One subscription, in the worker.
 
@@ -80,21 +80,25 @@ class _Subscribed:
         self.until = time.monotonic() + LEASE
 
 
-class _Message(NamedTuple):
+class _PublisherMessage(NamedTuple):
     """What is to be sent: an event, or the end, and how many there were before."""
 
-    subscribed: _Subscribed
+    subscribed: _PublisherSubscription
     event: Optional[ServerEvent]
     number: int
     dropped: int
 
     def wire(self) -> dict[str, Any]:
         """As it goes to the broker."""
-        what = {"over": True} if self.event is None else {"event": _shown(self.event)}
+        what = (
+            {"over": True}
+            if self.event is None
+            else {"event": _shown_by_publisher(self.event)}
+        )
         return {**what, "number": self.number, "dropped": self.dropped}
 
 
-class Publisher:
+class CallEventPublisher:
     """
     Sends events of calls to the broker, in a thread of its own.
 
@@ -108,8 +112,8 @@ class Publisher:
         self._namespace = namespace
         # Guards the subscriptions. What waits is appended to without it, on loops.
         self._lock = Lock()
-        self._subscribed: dict[str, _Subscribed] = {}
-        self._waiting: deque[_Message] = deque()
+        self._subscribed: dict[str, _PublisherSubscription] = {}
+        self._waiting: deque[_PublisherMessage] = deque()
         self._arrived = Event()
         self._over = Event()
         self._thread: Optional[Thread] = None
@@ -145,7 +149,9 @@ class Publisher:
                 raise ConfigurationError(
                     f"{MOST_SUBSCRIBED} read the events of this worker's calls already"
                 )
-            found = _Subscribed(exchange_for(self._namespace, subscription), call)
+            found = _PublisherSubscription(
+                publisher_exchange(self._namespace, subscription), call
+            )
             self._subscribed[subscription] = found
             if self._thread is None:
                 self._thread = Thread(
@@ -178,7 +184,9 @@ class Publisher:
         for subscription, each in self._all():
             if each.call is call:
                 self.unsubscribe(subscription)
-                self._waiting.append(_Message(each, None, each.number, each.dropped))
+                self._waiting.append(
+                    _PublisherMessage(each, None, each.number, each.dropped)
+                )
                 self._arrived.set()
 
     def close(self, timeout: Optional[float]) -> None:
@@ -188,17 +196,17 @@ class Publisher:
         if self._thread is not None:
             self._thread.join(timeout)
 
-    def _all(self) -> list[tuple[str, _Subscribed]]:
+    def _all(self) -> list[tuple[str, _PublisherSubscription]]:
         with self._lock:
             return list(self._subscribed.items())
 
-    def _put(self, subscribed: _Subscribed, event: ServerEvent) -> None:
+    def _put(self, subscribed: _PublisherSubscription, event: ServerEvent) -> None:
         subscribed.number += 1
         if subscribed.asleep or len(self._waiting) >= MOST_WAITING:
             subscribed.dropped += 1
             return
         self._waiting.append(
-            _Message(subscribed, event, subscribed.number, subscribed.dropped)
+            _PublisherMessage(subscribed, event, subscribed.number, subscribed.dropped)
         )
         self._arrived.set()
 
@@ -231,7 +239,7 @@ class Publisher:
                     self.unsubscribe(subscription)
 
 
-def _shown(event: ServerEvent) -> Any:
+def _shown_by_publisher(event: ServerEvent) -> Any:
     """An event as it was on the wire, without secrets, and sound by its length."""
     frame = sensitive.left_out(event.raw)
     return audio_fields.replaced(frame, audio_fields.shown)

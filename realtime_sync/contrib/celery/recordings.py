@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
-def file_name(call_id: str) -> str:
+def recording_file_name(call_id: str) -> str:
     """A name for a call's file; ids that are no names of files get another."""
     if not _PLAIN.fullmatch(call_id):
         call_id = sha256(call_id.encode()).hexdigest()
     return f"{call_id}.jsonl"
 
 
-def check_place(place: Optional[str]) -> None:
+def check_recording_place(place: Optional[str]) -> None:
     """Refuse, where it is asked for, what cannot be written to."""
     if place is not None and "://" in place:
         try:
@@ -41,7 +41,7 @@ def check_place(place: Optional[str]) -> None:
             raise ConfigurationError(f"nothing can be written to {place}: {exc}")
 
 
-def check_writable(place: Optional[str]) -> None:
+def check_recording_folder(place: Optional[str]) -> None:
     """
     Refuse a folder of this machine that cannot be written to.
 
@@ -59,7 +59,7 @@ def check_writable(place: Optional[str]) -> None:
 
 
 @contextmanager
-def recorded(
+def recorded_call(
     session: AnySession, place: Optional[str], call_id: str
 ) -> Iterator[Optional[str]]:
     """
@@ -73,7 +73,7 @@ def recorded(
     if place is None:
         yield None
         return
-    name = file_name(call_id)
+    name = recording_file_name(call_id)
     if "://" not in place:
         folder = Path(place)
         folder.mkdir(parents=True, exist_ok=True)

@@ -15,12 +15,14 @@ MOST_BYTES = 1 << 20
 """Bytes of JSON that a call is ordered in, or gives as its value: brokers carry it."""
 
 
-def _text(owner: object, attribute: Attribute[Any], value: object) -> None:
+def _check_record_text(owner: object, attribute: Attribute[Any], value: object) -> None:
     if value is not None and not isinstance(value, str):
         raise ConfigurationError(f"{attribute.name} must be text, not {value!r}")
 
 
-def _mapping(owner: object, attribute: Attribute[Any], value: object) -> None:
+def _check_record_mapping(
+    owner: object, attribute: Attribute[Any], value: object
+) -> None:
     if value is not None and not isinstance(value, Mapping):
         raise ConfigurationError(f"{attribute.name} must be a mapping, not {value!r}")
 
@@ -45,15 +47,21 @@ class Order:
         ConfigurationError: one is of another type.
     """
 
-    model: Optional[str] = field(default=None, validator=_text)
-    call_id: Optional[str] = field(default=None, validator=_text)
-    accept: Optional[Mapping[str, Any]] = field(default=None, validator=_mapping)
-    config: Optional[Mapping[str, Any]] = field(default=None, validator=_mapping)
+    model: Optional[str] = field(default=None, validator=_check_record_text)
+    call_id: Optional[str] = field(default=None, validator=_check_record_text)
+    accept: Optional[Mapping[str, Any]] = field(
+        default=None, validator=_check_record_mapping
+    )
+    config: Optional[Mapping[str, Any]] = field(
+        default=None, validator=_check_record_mapping
+    )
     stream: bool = False
-    to: Optional[str] = field(default=None, validator=_text)
-    caller: Optional[str] = field(default=None, validator=_text)
-    limits: Optional[Mapping[str, Any]] = field(default=None, validator=_mapping)
-    metadata: Mapping[str, Any] = field(factory=dict, validator=_mapping)
+    to: Optional[str] = field(default=None, validator=_check_record_text)
+    caller: Optional[str] = field(default=None, validator=_check_record_text)
+    limits: Optional[Mapping[str, Any]] = field(
+        default=None, validator=_check_record_mapping
+    )
+    metadata: Mapping[str, Any] = field(factory=dict, validator=_check_record_mapping)
 
 
 @frozen(kw_only=True)
@@ -143,12 +151,12 @@ class WorkerRow:
     draining: bool
 
 
-def packed(value: Any) -> dict[str, Any]:
+def packed_record(value: Any) -> dict[str, Any]:
     """A record as a mapping."""
     return asdict(value)
 
 
-def unpacked(cls: type[Value], mapping: Mapping[str, Any]) -> Value:
+def unpacked_record(cls: type[Value], mapping: Mapping[str, Any]) -> Value:
     """
     The record that a mapping describes.
 

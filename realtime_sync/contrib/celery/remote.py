@@ -8,11 +8,11 @@ from typing import Any, Optional
 
 from ...deadline import Deadline
 from .claims import claims_in
-from .control import Control
+from .control import WorkerControl
 from .errors import CallLost, CallOver, CommandFailed, FleetError, NoAnswer
 from .events import RemoteEvents
 from .presence import Presence
-from .records import CallResult, unpacked
+from .records import CallResult, unpacked_record
 
 POLL = 0.05
 """Seconds between two looks at the result backend, at first."""
@@ -61,7 +61,7 @@ class RemoteCall:
         self,
         call_id: str,
         task_id: str,
-        control: Control,
+        control: WorkerControl,
         presence: Presence,
         backend: Any,
     ) -> None:
@@ -274,7 +274,7 @@ class RemoteCall:
         while True:
             state, found = self._look()
             if state == "SUCCESS":
-                return unpacked(CallResult, found)
+                return unpacked_record(CallResult, found)
             if state in BROKEN_OFF:
                 return CallResult(id=self.id, ended=BROKEN_OFF[state], error=str(found))
             if state in HAS_WORKER:

@@ -13,9 +13,9 @@ from ... import Router, Threads, live
 from ...errors import ConfigurationError
 from ...telemetry import Prices
 from .call import Call
-from .limits import Limits, is_amount
+from .limits import Limits, is_limit_amount
 from .listener import Line
-from .recordings import check_place
+from .recordings import check_recording_place
 from .records import Order
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,199}")
 # Backends make keys and names of files of it.
 
 
-def check_id(call_id: str) -> str:
+def check_call_id_setting(call_id: str) -> str:
     """
     The id, if it can be that of a call.
 
@@ -44,54 +44,60 @@ def check_id(call_id: str) -> str:
     return call_id
 
 
-def _wait(call: Call) -> None:
+def _wait_by_default_setting(call: Call) -> None:
     """What runs for a call unless `Fleet.on_call` says otherwise."""
     call.wait()
 
 
-def _name(owner: object, attribute: Attribute[str], value: str) -> None:
+def _check_name_setting(owner: object, attribute: Attribute[str], value: str) -> None:
     if not _NAME.fullmatch(value):
         raise ConfigurationError(
             f"{value!r} cannot name a fleet: letters, digits, '.', '_' and '-' can"
         )
 
 
-def _count(owner: object, attribute: Attribute[int], value: int) -> None:
+def _check_count_setting(owner: object, attribute: Attribute[int], value: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigurationError(f"{attribute.name} is no number: {value}")
     if value < 1:
         raise ConfigurationError(f"{attribute.name} must be 1 at least")
 
 
-def is_duration(value: float) -> bool:
+def is_duration_setting(value: float) -> bool:
     """Whether it is a number of seconds, 0 or more, that has an end."""
-    return is_amount(value) and value < math.inf
+    return is_limit_amount(value) and value < math.inf
 
 
-def _seconds(owner: object, attribute: Attribute[float], value: float) -> None:
-    if not is_duration(value):
+def _check_seconds_setting(
+    owner: object, attribute: Attribute[float], value: float
+) -> None:
+    if not is_duration_setting(value):
         raise ConfigurationError(f"{attribute.name} must be seconds, not {value!r}")
 
 
-def _called_there(owner: object, attribute: Attribute[Any], value: object) -> None:
+def _check_function_setting(
+    owner: object, attribute: Attribute[Any], value: object
+) -> None:
     if not callable(value):
         raise ConfigurationError(
             f"{attribute.name} is called in each worker; {value!r} cannot be"
         )
 
 
-def _place(owner: object, attribute: Attribute[Any], value: Optional[str]) -> None:
-    check_place(value)
+def _check_place_setting(
+    owner: object, attribute: Attribute[Any], value: Optional[str]
+) -> None:
+    check_recording_place(value)
 
 
-def _price_table(given: Mapping[str, Any]) -> dict[str, Prices]:
+def _price_table_setting(given: Mapping[str, Any]) -> dict[str, Prices]:
     if not isinstance(given, Mapping):
         raise ConfigurationError(f"prices are a list for each model, not {given!r}")
     return {model: Prices.of(prices) for model, prices in given.items()}
 
 
 @define(kw_only=True)
-class Settings:
+class FleetSettings:
     """
     See `Fleet`, whose arguments these are.
 
@@ -103,20 +109,20 @@ class Settings:
     """
 
     app: Celery
-    name: str = field(validator=_name)
-    client: Callable[[], RealtimeClient] = field(validator=_called_there)
-    threads: Callable[[], Threads] = field(validator=_called_there)
+    name: str = field(validator=_check_name_setting)
+    client: Callable[[], RealtimeClient] = field(validator=_check_function_setting)
+    threads: Callable[[], Threads] = field(validator=_check_function_setting)
     model: Optional[str]
-    calls_per_process: int = field(validator=_count)
-    drain_timeout: float = field(validator=_seconds)
-    longest_call: float = field(validator=_seconds)
+    calls_per_process: int = field(validator=_check_count_setting)
+    drain_timeout: float = field(validator=_check_seconds_setting)
+    longest_call: float = field(validator=_check_seconds_setting)
     limits: Limits
-    prices: Mapping[str, Prices] = field(converter=_price_table)
-    grace: float = field(validator=_seconds)
-    recordings: Optional[str] = field(validator=_place)
+    prices: Mapping[str, Prices] = field(converter=_price_table_setting)
+    grace: float = field(validator=_check_seconds_setting)
+    recordings: Optional[str] = field(validator=_check_place_setting)
     line: Optional[Line]
     router: Router = field(factory=lambda: Router("fleet"))
-    answer: Callable[[Call], Any] = _wait
+    answer: Callable[[Call], Any] = _wait_by_default_setting
     drained: Optional[Callable[[Call], Any]] = None
     limited: Optional[Callable[[Call], Any]] = None
 

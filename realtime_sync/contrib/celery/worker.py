@@ -26,14 +26,14 @@ from ...telemetry import ProcessCalls
 from ...transport.logs import area_logger
 from .call import Answer, Call
 from .call_run import SESSION, CallRun
-from .claims import claims_in, new_token, persistently
+from .claims import claim_persistently, claims_in, new_claim_token
 from .commands import COMMANDS
-from .control import Command, Control, ControlListener, NotHere
+from .control import Command, ControlListener, NotHere, WorkerControl
 from .limits import ENDS
 from .listener import Listener
-from .publisher import Publisher
-from .records import Order, WorkerRow, packed
-from .settings import Settings
+from .publisher import CallEventPublisher
+from .records import Order, WorkerRow, packed_record
+from .settings import FleetSettings
 
 if TYPE_CHECKING:
     from .call import AnySession
@@ -72,7 +72,9 @@ class CallWorker:
         name: of this process; another one of the same hostname has another.
     """
 
-    def __init__(self, settings: Settings, control: Control, hostname: str) -> None:
+    def __init__(
+        self, settings: FleetSettings, control: WorkerControl, hostname: str
+    ) -> None:
         self._settings = settings
         self._backend = settings.app.backend
         self.name = f"{hostname}#{os.getpid()}-{uuid4().hex[:8]}"
@@ -99,7 +101,7 @@ class CallWorker:
         )
         self._keeper.start()
         self._watched = ProcessCalls(sessions=self._sessions)
-        self._publisher = Publisher(settings.app, control.namespace)
+        self._publisher = CallEventPublisher(settings.app, control.namespace)
         self._listener = ControlListener(
             control, self.name, self._commands(), self._record_all
         )
@@ -114,8 +116,8 @@ class CallWorker:
 
     def claim(self, call_id: str) -> Optional[str]:
         """Take a call: the token of it, or None if it was taken before."""
-        token = new_token(self.name)
-        return token if persistently(lambda: self._take(call_id, token)) else None
+        token = new_claim_token(self.name)
+        return token if claim_persistently(lambda: self._take(call_id, token)) else None
 
     def _take(self, call_id: str, token: str) -> bool:
         task_id = self._settings.task_id(call_id)
@@ -142,7 +144,7 @@ class CallWorker:
             self._listener.ready.wait(LISTENS)
             if order.stream and self._line is not None:
                 call.stream = self._line.expect()
-            persistently(lambda: self._record(call))
+            claim_persistently(lambda: self._record(call))
             run = CallRun(
                 call,
                 self._settings,
@@ -152,7 +154,7 @@ class CallWorker:
                 reached=self._reached,
             )
             # A context of its own: the pool's thread is another call's next.
-            return packed(copy_context().run(run.run))
+            return packed_record(copy_context().run(run.run))
         finally:
             call.over.set()
             self._publisher.ended(call)
@@ -172,8 +174,10 @@ class CallWorker:
 
     def _commands(self) -> Mapping[str, Command]:
         return {
-            "look": lambda arguments: packed(self.row()),
-            "calls": lambda arguments: [packed(each.row()) for each in self._all()],
+            "look": lambda arguments: packed_record(self.row()),
+            "calls": lambda arguments: [
+                packed_record(each.row()) for each in self._all()
+            ],
             "rows": lambda arguments: self._watched_rows(),
             "call": self._told,
         }
@@ -181,7 +185,9 @@ class CallWorker:
     def _watched_rows(self) -> list[dict[str, Any]]:
         """The calls as a board shows them; its own ids are of no use elsewhere."""
         return [
-            packed(evolve(row, id=row.name.removeprefix(SESSION), worker=self.name))
+            packed_record(
+                evolve(row, id=row.name.removeprefix(SESSION), worker=self.name)
+            )
             for row in self._watched.rows()
             if row.name.startswith(SESSION)
         ]
@@ -212,8 +218,8 @@ class CallWorker:
     def _record_all(self) -> None:
         """The broker was away, and may have forgotten everything."""
         for call in self._all():
-            persistently(lambda: self._record(call), RECORD_PATIENCE)
-            persistently(lambda: self._take(call.id, call.token), RECORD_PATIENCE)
+            claim_persistently(lambda: self._record(call), RECORD_PATIENCE)
+            claim_persistently(lambda: self._take(call.id, call.token), RECORD_PATIENCE)
 
     def _all(self) -> list[Call]:
         with self._lock:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import Any, Final, Optional
 
-from ...connection.command_handle import Command, CommandHandle
-from ...connection.sender import Sender, event_ids
+from ...connection.command_handle import CommandHandle, CommandOfHandle
+from ...connection.sender import Sender, sender_event_ids
 from ...dispatch.notices import ConnectionRestored
 from ...dispatch.watches import Watch, WatchList
 from ...errors import ConnectionClosed
@@ -46,7 +46,7 @@ _SPARE: Final = 1024
 """Bytes that are left free for the placeholders of calls that are open."""
 
 
-class Backend:
+class BackendOfSession:
     """
     What is known of the backend; any thread.
 
@@ -66,7 +66,7 @@ class Backend:
         # Guards everything below; nothing is sent under it.
         self._lock = Lock()
         self._sending = 0
-        self._ids = event_ids("backend")
+        self._ids = sender_event_ids("backend")
         # The question that was on its way to a session when that was lost.
         self._void: Optional[str] = None
         self._begin()
@@ -126,7 +126,7 @@ class Backend:
             self._answering.add(call_id)
         # Open until it is sent: were it taken for answered before, another thread
         # could ask the backend to go on without it.
-        self._send_item(_output(call_id, output), counts=go_on)
+        self._send_item(_backend_call_output(call_id, output), counts=go_on)
         if go_on:
             self.go_on()
         return True
@@ -147,7 +147,7 @@ class Backend:
                 self._given, self._asked = True, None
             raise
 
-    def is_void(self, command: Command) -> bool:
+    def is_void(self, command: CommandOfHandle) -> bool:
         """Whether a command that was held is asked anew, or not at all."""
         with self._lock:
             return self._void is not None and command.event_id == self._void
@@ -181,7 +181,7 @@ class Backend:
                 call_id,
                 size,
             )
-            item = _output(call_id, _PLACEHOLDER)
+            item = _backend_call_output(call_id, _PLACEHOLDER)
             size = len(jsontext.dumps(item))
         held = self._sender.held is not None
         with self._lock:
@@ -257,7 +257,7 @@ class Backend:
             self._asked = None
             self._given_meanwhile = False
             self._queued = self._queued_bytes = 0
-        _tell_endless(endless)
+        _tell_endless_backend(endless)
 
     def _called(self, work: str, item: Any) -> None:
         call_id = getattr(item, "call_id", None)
@@ -273,7 +273,7 @@ class Backend:
             full = runs and len(self._open) >= MOST_OPEN
             if runs and not full:
                 self._open[call_id] = response = self._current.get(work, "")
-        _tell_endless(endless)
+        _tell_endless_backend(endless)
         if full:
             logger.warning(
                 "! call %s is not run: %s calls wait for their outputs",
@@ -340,7 +340,7 @@ class Backend:
             call_id = self._items.pop(named, None)
         if call_id is not None and code == "response_input_buffer_full":
             logger.warning("! the backend has no room for the result of %s", call_id)
-            placeholder = _output(call_id, _PLACEHOLDER)
+            placeholder = _backend_call_output(call_id, _PLACEHOLDER)
             # Once: where there is no room for that either, another is no better.
             self._through(lambda: self._send_item(placeholder, once=True))
             again = True
@@ -358,7 +358,7 @@ class Backend:
             pass  # Whoever reads it learns of it in another way.
 
 
-def _tell_endless(kinds: list[str]) -> None:
+def _tell_endless_backend(kinds: list[str]) -> None:
     for kind in kinds:
         logger.warning(
             "! the backend has named more than %s %s; the oldest are forgotten",
@@ -367,5 +367,5 @@ def _tell_endless(kinds: list[str]) -> None:
         )
 
 
-def _output(call_id: str, output: str) -> dict[str, Any]:
+def _backend_call_output(call_id: str, output: str) -> dict[str, Any]:
     return {"type": "function_call_output", "call_id": call_id, "output": output}

@@ -85,7 +85,9 @@ class LiveConfig:
             "instructions": self.instructions,
             "input": given.to_messages() if isinstance(given, LiveSnapshot) else given,
             "audio": audio or UNSET,
-            "delegation": delegation_of(self.delegation, self.acknowledgement_delay_ms),
+            "delegation": delegation_config(
+                self.delegation, self.acknowledgement_delay_ms
+            ),
             "triggers": self.triggers,
             "store": self.store,
             "safety_identifier": self.safety_identifier,
@@ -106,7 +108,7 @@ class LiveConfig:
         return {"type": WIRE_FORMATS[name], "rate": rate}
 
 
-def delegation_of(given: object, delay_ms: Union[int, Unset] = UNSET) -> Any:
+def delegation_config(given: object, delay_ms: Union[int, Unset] = UNSET) -> Any:
     """
     Return a delegation as the wire has it; `UNSET` for the server's default.
 
@@ -132,7 +134,7 @@ def delegation_of(given: object, delay_ms: Union[int, Unset] = UNSET) -> Any:
     return made
 
 
-def start_fields(
+def start_config_fields(
     config: object, model: Optional[str], *, fork: bool = False
 ) -> dict[str, Any]:
     """
@@ -170,7 +172,7 @@ def start_fields(
     return fields
 
 
-def start_command(codec: Codec, fields: Mapping[str, Any]) -> Any:
+def start_command_of_config(codec: Codec, fields: Mapping[str, Any]) -> Any:
     """
     The command that starts a session.
 
@@ -180,7 +182,7 @@ def start_command(codec: Codec, fields: Mapping[str, Any]) -> Any:
     return codec.command({"type": "session.start", "session": fields}, strict=True)
 
 
-def update_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+def update_config_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     """
     The ``session`` of a ``session.update``.
 
@@ -200,22 +202,24 @@ def update_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
         )
     given = {k: v for k, v in fields.items() if not isinstance(v, Unset)}
     if given.get("delegation") is not None:
-        given["delegation"] = delegation_of(given["delegation"])
+        given["delegation"] = delegation_config(given["delegation"])
     return given
 
 
-def merged(before: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+def merged_config(
+    before: Mapping[str, Any], change: Mapping[str, Any]
+) -> dict[str, Any]:
     """A configuration after a change, which names only what is to be different."""
     after = dict(before)
     for name, value in change.items():
         known = after.get(name)
         if isinstance(known, Mapping) and isinstance(value, Mapping):
-            value = merged(known, value)
+            value = merged_config(known, value)
         after[name] = value
     return after
 
 
-def kind_of_delegation(session: object) -> str:
+def kind_of_delegation_in_config(session: object) -> str:
     """Who does the work in a session, by what is known of it; absent is the client."""
     delegation = getattr(session, "delegation", None)
     if isinstance(session, Mapping):
@@ -226,7 +230,7 @@ def kind_of_delegation(session: object) -> str:
     return kind if isinstance(kind, str) else "client"
 
 
-def format_of(session: object) -> tuple[str, int]:
+def format_in_config(session: object) -> tuple[str, int]:
     """Format and samples per second of a session's audio, by what is known of it."""
     shape = getattr(getattr(session, "audio", None), "format", None)
     name = FORMATS.get(getattr(shape, "type", ""), "pcm16")

@@ -25,7 +25,7 @@ from ...errors import ConfigurationError, ConnectionClosed, RealtimeError
 from ...protocol.live import events
 from ...transport.logs import area_logger
 from .task import Speaker, Task, TaskFunction
-from .text_chunks import pieces
+from .text_chunks import text_chunks
 
 logger = area_logger("realtime_sync.session")
 
@@ -41,7 +41,7 @@ _LATE: Final = "That takes longer than expected. Say so briefly."
 ON_STALE: Final = ("note", "say", "drop")
 
 
-class Host(Speaker, Protocol):
+class DelegationHost(Speaker, Protocol):
     """What delegations ask of their session."""
 
     @property
@@ -56,20 +56,26 @@ class Host(Speaker, Protocol):
         """Deliver a notice of the library."""
 
 
-def _positive(instance: object, attribute: Any, value: object) -> None:
+def _check_positive_of_delegations(
+    instance: object, attribute: Any, value: object
+) -> None:
     if not isinstance(value, (int, float)) or not value > 0:
         raise ConfigurationError(f"{attribute.name} must be positive, not {value!r}")
 
 
-def _not_negative(instance: object, attribute: Any, value: object) -> None:
+def _check_not_negative_of_delegations(
+    instance: object, attribute: Any, value: object
+) -> None:
     if not isinstance(value, (int, float)) or not value >= 0:
         raise ConfigurationError(f"{attribute.name} must not be below 0: {value!r}")
 
 
-def _sayable(instance: object, attribute: Any, value: object) -> None:
+def _check_sayable_of_delegations(
+    instance: object, attribute: Any, value: object
+) -> None:
     try:
         if value is not None and value != "":
-            pieces(value)
+            text_chunks(value)
     except (TypeError, ValueError) as exc:
         raise ConfigurationError(
             f"{attribute.name} must be text that can be said, or None: {exc}"
@@ -94,12 +100,16 @@ class Answering:
     """
 
     function: TaskFunction
-    timeout: float = field(default=60.0, validator=_positive)
-    parallel: int = field(default=1, validator=_positive)
-    settle: float = field(default=0.0, validator=_not_negative)
+    timeout: float = field(default=60.0, validator=_check_positive_of_delegations)
+    parallel: int = field(default=1, validator=_check_positive_of_delegations)
+    settle: float = field(default=0.0, validator=_check_not_negative_of_delegations)
     on_stale: str = "note"
-    on_error: Optional[str] = field(default=_FAILED, validator=_sayable)
-    on_timeout: Optional[str] = field(default=_LATE, validator=_sayable)
+    on_error: Optional[str] = field(
+        default=_FAILED, validator=_check_sayable_of_delegations
+    )
+    on_timeout: Optional[str] = field(
+        default=_LATE, validator=_check_sayable_of_delegations
+    )
 
     def __attrs_post_init__(self) -> None:
         if self.on_stale not in ON_STALE:
@@ -111,7 +121,7 @@ class Answering:
     @property
     def name(self) -> str:
         """The qualified name of the function."""
-        return _name_of(self.function)
+        return _name_of_delegation_function(self.function)
 
 
 class Delegations:
@@ -130,7 +140,7 @@ class Delegations:
 
     def __init__(
         self,
-        session: Host,
+        session: DelegationHost,
         watches: WatchList,
         wait: Callable[[Event, Deadline], bool],
         wake: Callable[[], None],
@@ -164,7 +174,7 @@ class Delegations:
         )
 
     @property
-    def _session(self) -> Host:
+    def _session(self) -> DelegationHost:
         """Whose voice delegates. Only where there is a task, which holds it."""
         session = self._host()
         assert session is not None
@@ -178,7 +188,7 @@ class Delegations:
             ConfigurationError: another one does already.
             TypeError: it is a coroutine function, or cannot take the task.
         """
-        _check_function(answering.function, "a delegation", "task")
+        _check_delegation_function(answering.function, "a delegation", "task")
         before = self.answering
         if before is not None and before.name != answering.name:
             raise ConfigurationError(
@@ -250,7 +260,7 @@ class Delegations:
             if name in self._known or self._over:
                 return  # Told again, to whoever attaches again.
             self._known[name] = None
-            _bound(self._known)
+            _bound_delegation(self._known)
             self._latest += 1
             task = Task(
                 session,
@@ -375,7 +385,7 @@ class Delegations:
         """Last of all: whoever hears of it finds everything sent."""
         with self._lock:
             self._settled[task.id] = None
-            _bound(self._settled)
+            _bound_delegation(self._settled)
         self._session.notify(
             "delegation.finished",
             delegation_id=task.id,
@@ -390,12 +400,12 @@ class Delegations:
             logger.warning("! the answer to %s was not sent: %s", task.id, exc)
 
 
-def _bound(kept: dict[str, None]) -> None:
+def _bound_delegation(kept: dict[str, None]) -> None:
     while len(kept) > _MOST_KNOWN:
         del kept[next(iter(kept))]
 
 
-def _check_function(function: object, answered: str, given: str) -> None:
+def _check_delegation_function(function: object, answered: str, given: str) -> None:
     """
     Raises:
         TypeError: it is no plain function of what it is called with.
@@ -410,17 +420,17 @@ def _check_function(function: object, answered: str, given: str) -> None:
     try:
         inspect.signature(cast(Callable[..., object], function)).bind(None)
     except TypeError as exc:
-        name = _name_of(function)
+        name = _name_of_delegation_function(function)
         raise TypeError(f"{name} is called with the {given}: {exc}") from None
     except ValueError:
         pass  # Something without a signature.
 
 
-def _name_of(function: object) -> str:
+def _name_of_delegation_function(function: object) -> str:
     return str(getattr(function, "__qualname__", repr(function)))
 
 
-def decided(
+def decision_handler_of_delegations(
     function: Callable[[Any], Any], question: Optional[str], names: Callable[[], Any]
 ) -> Callable[[Any], None]:
     """
@@ -434,11 +444,11 @@ def decided(
     Raises:
         TypeError: it is no plain function of one argument.
     """
-    _check_function(function, "a decision", "answer")
-    return partial(_decided, function, question, names)
+    _check_delegation_function(function, "a decision", "answer")
+    return partial(_call_with_decision_beside_delegations, function, question, names)
 
 
-def _decided(
+def _call_with_decision_beside_delegations(
     function: Callable[[Any], Any],
     question: Optional[str],
     names: Callable[[], Any],

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...connection.command_handle import CommandHandle
 from ...dispatch.streams import Expectation
-from ...dispatch.watches import Waiting
+from ...dispatch.watches import WatchWaiting
 from ...types import UNSET, Timeout
 
 
@@ -18,7 +18,9 @@ class TextHandle:
         handles: of the commands, in order.
     """
 
-    def __init__(self, handles: tuple[CommandHandle, ...], waiting: Waiting) -> None:
+    def __init__(
+        self, handles: tuple[CommandHandle, ...], waiting: WatchWaiting
+    ) -> None:
         self.handles = handles
         self._waiting = waiting
 
@@ -63,7 +65,7 @@ class FixtureHandle:
     """
 
     def __init__(
-        self, command: CommandHandle, end: Expectation[Any], waiting: Waiting
+        self, command: CommandHandle, end: Expectation[Any], waiting: WatchWaiting
     ) -> None:
         self.command = command
         self._end = end

@@ -11,7 +11,7 @@ from ...errors import ConfigurationError, LocalProtocolError
 from ...protocol.fields import to_audio
 from ...protocol.live import events
 from ..audio import Audio
-from ..resources import write_audio
+from ..resources import write_audio_resource
 from .config import WIDTHS
 from .idle_audio import IdleAudio
 
@@ -72,7 +72,7 @@ class InputAudio:
             )
         if not data:
             return
-        write_audio(self._sender, data)
+        write_audio_resource(self._sender, data)
         if self._idle is not None:
             self._idle.sent(len(data) / (rate * width))
 

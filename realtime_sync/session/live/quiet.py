@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Final, Optional
 
 from ...deadline import Deadline, Flag
-from ...dispatch.watches import Slot, Waiting, Watch, WatchList
+from ...dispatch.watches import Watch, WatchList, WatchSlot, WatchWaiting
 from ...errors import ConnectionClosedOK, WaitTimeout
 
 _SPEECH: Final = frozenset(
@@ -26,7 +26,7 @@ _WORK: Final = frozenset(
 )
 
 
-class Quiet:
+class QuietWait:
     """
     Remembers when somebody spoke last.
 
@@ -35,7 +35,7 @@ class Quiet:
         waiting: how the session waits.
     """
 
-    def __init__(self, watches: WatchList, waiting: Waiting) -> None:
+    def __init__(self, watches: WatchList, waiting: WatchWaiting) -> None:
         self._watches = watches
         self._waiting = waiting
         # Written by the reader alone; a float, so that no lock is needed to read it.
@@ -55,7 +55,7 @@ class Quiet:
             ConnectionClosed: the connection ended first.
             WaitTimeout: not in time.
         """
-        stirred, end = Flag(), Slot()
+        stirred, end = Flag(), WatchSlot()
 
         def ended(error: Optional[BaseException]) -> None:
             end.fail(error or ConnectionClosedOK("the session was closed", code=1000))

@@ -13,11 +13,11 @@ from typing import Any, Final, Optional, Protocol, cast
 
 from attrs import evolve, frozen
 
-from ...connection.command_handle import Command
+from ...connection.command_handle import CommandOfHandle
 from ...connection.connection import Connection
-from ...connection.sender import event_ids, with_event_id
+from ...connection.sender import command_with_event_id_to_send, sender_event_ids
 from ...deadline import Cancellation, Deadline
-from ...dispatch.watches import Waiting, WatchList, wait_here
+from ...dispatch.watches import WatchList, WatchWaiting, wait_here_for_watch
 from ...errors import ConnectFailed, ConnectionLost
 from ...protocol.codec import Codec, to_mapping
 from ...protocol.events import ClientEvent
@@ -27,9 +27,9 @@ from ...state.live.snapshot import LiveSnapshot, recent
 from ...state.live.snapshot_parts import Appended
 from ...transport.base import Transport
 from ...transport.logs import area_logger
-from ..opening import GREETINGS, Greeting
+from ..opening import GREETINGS, OpeningGreeting
 from ..options import SessionOptions
-from .config import start_command
+from .config import start_command_of_config
 
 logger = area_logger("realtime_sync.connection")
 
@@ -73,7 +73,7 @@ class LiveRestoreReport:
     unconfirmed: tuple[Appended, ...] = ()
 
 
-class Host(Protocol):
+class RenewalHost(Protocol):
     """What a renewal asks of the session that it is for."""
 
     @property
@@ -102,12 +102,12 @@ class LiveRenewal:
     """
 
     def __init__(
-        self, host: Host, codec: Codec, fields: Callable[[], Mapping[str, Any]]
+        self, host: RenewalHost, codec: Codec, fields: Callable[[], Mapping[str, Any]]
     ) -> None:
         self._host = host
         self._codec = codec
         self._fields = fields
-        self._ids = event_ids("renewal")
+        self._ids = sender_event_ids("renewal")
 
     def __call__(
         self, old: Connection, options: SessionOptions, deadline: Deadline
@@ -151,7 +151,9 @@ class LiveRenewal:
             if each.kind == "instructions" and each.acknowledged and each.content
         )
         given = fields.get("instructions") or ""
-        kept_rules = _latest(rules, INSTRUCTION_BYTES - _size(given))
+        kept_rules = _latest_rules_for_renewal(
+            rules, INSTRUCTION_BYTES - _renewal_text_size(given)
+        )
         if kept_rules:
             fields["instructions"] = "\n".join(filter(None, (given, *kept_rules)))
         said = before.messages()
@@ -166,7 +168,7 @@ class LiveRenewal:
             rules_left_out=len(rules) - len(kept_rules),
             refused=refused,
         )
-        command = start_command(self._codec, fields)
+        command = start_command_of_config(self._codec, fields)
         return self._begin(before, options, deadline, command, report)
 
     def _report(self, way: str, before: LiveSnapshot) -> LiveRestoreReport:
@@ -193,14 +195,16 @@ class LiveRenewal:
         transport = self._host.dial(options, deadline)
         fresh = evolve(before, state="starting", version=before.version + 1)
         connection = self._host.new_connection(fresh)
-        watches, waiting = WatchList(), Waiting(wait_here, None)
-        greeting = Greeting(
+        watches, waiting = WatchList(), WatchWaiting(wait_here_for_watch, None)
+        greeting = OpeningGreeting(
             watches,
             waiting,
             GREETINGS["live"],
             refusable=report.way != "attach",
         )
-        connection.take_over(watches, lambda event, snapshot, size: None, _ignore)
+        connection.take_over(
+            watches, lambda event, snapshot, size: None, _ignore_end_during_renewal
+        )
         try:
             connection.start(transport)
             # `close` must not wait for a server that is silent meanwhile.
@@ -225,11 +229,13 @@ class LiveRenewal:
     def _send(
         self, connection: Connection, command: ClientEvent, deadline: Deadline
     ) -> None:
-        named = with_event_id(command, next(self._ids))
+        named = command_with_event_id_to_send(command, next(self._ids))
         connection.send(self._codec.encode(named), deadline)
 
 
-def revised(command: Command, snapshot: LiveSnapshot) -> Optional[Command]:
+def revised_after_renewal(
+    command: CommandOfHandle, snapshot: LiveSnapshot
+) -> Optional[CommandOfHandle]:
     """
     What becomes of a command that was given while there was no session.
 
@@ -261,20 +267,20 @@ _APPENDS: Final = (
 )
 
 
-def _latest(rules: tuple[str, ...], room: int) -> tuple[str, ...]:
+def _latest_rules_for_renewal(rules: tuple[str, ...], room: int) -> tuple[str, ...]:
     """The latest rules for which there is room; with too many nothing would start."""
     kept: list[str] = []
     for rule in reversed(rules):
-        room -= _size(rule)
+        room -= _renewal_text_size(rule)
         if room < 0:
             break
         kept.append(rule)
     return tuple(reversed(kept))
 
 
-def _size(text: str) -> int:
+def _renewal_text_size(text: str) -> int:
     return len(text.encode("utf-8", "replace")) + 1  # And the end of its line.
 
 
-def _ignore(connection: Connection) -> None:
+def _ignore_end_during_renewal(connection: Connection) -> None:
     """The end of a connection that serves nobody yet is seen by the greeting."""

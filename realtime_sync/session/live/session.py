@@ -9,7 +9,7 @@ from threading import RLock, Thread
 from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union, overload
 from weakref import WeakMethod
 
-from ...connection.command_handle import Command, CommandHandle
+from ...connection.command_handle import CommandHandle, CommandOfHandle
 from ...deadline import Deadline
 from ...dispatch.router import Router
 from ...errors import ConfigurationError, ConnectionClosed, LocalProtocolError
@@ -23,27 +23,27 @@ from ...transport.endpoint import Endpoint
 from ...types import UNSET, Timeout
 from ..base import BaseSession
 from ..options import SessionOptions
-from ..other_protocol import Elsewhere, missing
-from ..resources import image_url
-from .backend import Backend
+from ..other_protocol import Elsewhere, missing_in_other_protocol
+from ..resources import image_url_for_resource
+from .backend import BackendOfSession
 from .close_report import LiveCloseReport
 from .config import (
     LiveConfig,
-    format_of,
-    kind_of_delegation,
-    merged,
-    start_command,
-    start_fields,
-    update_fields,
+    format_in_config,
+    kind_of_delegation_in_config,
+    merged_config,
+    start_command_of_config,
+    start_config_fields,
+    update_config_fields,
 )
-from .delegations import Answering, Delegations, decided
+from .delegations import Answering, Delegations, decision_handler_of_delegations
 from .handles import FixtureHandle, TextHandle
 from .idle_audio import PIECE, IdleAudio
 from .input_audio import InputAudio
-from .quiet import Quiet
-from .renewal import LiveRenewal, revised
+from .quiet import QuietWait
+from .renewal import LiveRenewal, revised_after_renewal
 from .task import TaskFunction
-from .text_chunks import pieces
+from .text_chunks import text_chunks
 
 if TYPE_CHECKING:
     from ...protocol.events import ClientEvent
@@ -90,9 +90,9 @@ class LiveSession(BaseSession[LiveSnapshot]):
         parts = self._parts
         self._idle = IdleAudio() if options.idle_audio and self._is_primary() else None
         self.input_audio = InputAudio(parts.sender, self._format, self._idle)
-        self._quiet = Quiet(parts.watches, parts.waiting)
-        self._backend = Backend(parts.sender, parts.watches)
-        parts.sender.revise = partial(_revised, self._backend)
+        self._quiet = QuietWait(parts.watches, parts.waiting)
+        self._backend = BackendOfSession(parts.sender, parts.watches)
+        parts.sender.revise = partial(_revised_by_live_session, self._backend)
         self._delegations = Delegations(
             self, parts.watches, parts.waiting.wait, parts.dispatcher.wake
         )
@@ -100,11 +100,13 @@ class LiveSession(BaseSession[LiveSnapshot]):
         self._close_lock = RLock()
         self._closer: Optional[Thread] = None
         # The loop reaches both, and must not hold the session.
-        parts.housekeep = _while_held(self._keep_clock, None)
+        parts.housekeep = _while_live_session_is_held(self._keep_clock, None)
         self._started_with: dict[str, Any] = {}
         if parts.reconnector is not None:
             parts.reconnector.renew = LiveRenewal(
-                self._lifecycle, parts.codec, _while_held(self._start_fields, {})
+                self._lifecycle,
+                parts.codec,
+                _while_live_session_is_held(self._start_fields, {}),
             )
 
     if not TYPE_CHECKING:  # A checker is to find what is not there.
@@ -112,7 +114,7 @@ class LiveSession(BaseSession[LiveSnapshot]):
         def __getattr__(self, name: str) -> Any:
             if name in _RESOURCES:
                 return Elsewhere(name, IN_LIVE)
-            raise missing(self, name, IN_LIVE)
+            raise missing_in_other_protocol(self, name, IN_LIVE)
 
     # -- life ----------------------------------------------------------------
 
@@ -210,11 +212,11 @@ class LiveSession(BaseSession[LiveSnapshot]):
             return events.SessionUpdate(session={})
         model = parts.model or parts.endpoint.query.get("model")
         fork = parts.options.fork_of is not None
-        fields = start_fields(parts.options.config, model, fork=fork)
+        fields = start_config_fields(parts.options.config, model, fork=fork)
         if self._tools is not None:
             fields = self._tools.declared_in(fields)
         self._started_with = fields
-        return start_command(parts.codec, fields)
+        return start_command_of_config(parts.codec, fields)
 
     def _start_fields(self) -> dict[str, Any]:
         return self._started_with
@@ -280,7 +282,7 @@ class LiveSession(BaseSession[LiveSnapshot]):
     ) -> TextHandle:
         handles = [
             self.send(make(content=piece, delegation_id=delegation_id))
-            for piece in pieces(text)
+            for piece in text_chunks(text)
         ]
         return TextHandle(tuple(handles), self._parts.waiting)
 
@@ -298,10 +300,10 @@ class LiveSession(BaseSession[LiveSnapshot]):
             ConfigurationError: that cannot be changed; the message says what to do.
             TypeError: a value does not fit.
         """
-        given = update_fields(fields)
+        given = update_config_fields(fields)
         delegation, known = given.get("delegation"), self.config
         if delegation is not None and known is not None:
-            before, after = kind_of_delegation(known), delegation.get("type")
+            before, after = kind_of_delegation_in_config(known), delegation.get("type")
             if after not in (before, None):
                 raise ConfigurationError(
                     f"the delegation of a session stays {before!r}; open another "
@@ -309,7 +311,7 @@ class LiveSession(BaseSession[LiveSnapshot]):
                 )
         command = {"type": "session.update", "session": given}
         handle = self.send(self._parts.codec.command(command, strict=True))
-        self._started_with = merged(self._started_with, given)
+        self._started_with = merged_config(self._started_with, given)
         return handle
 
     def play_fixture(self, audio: object) -> FixtureHandle:
@@ -432,7 +434,10 @@ class LiveSession(BaseSession[LiveSnapshot]):
         """
 
         def register(function: Callable[[Any], object]) -> Callable[[Any], object]:
-            self.on("decision.event", decided(function, question, self._questions))
+            self.on(
+                "decision.event",
+                decision_handler_of_delegations(function, question, self._questions),
+            )
             return function
 
         return register
@@ -496,7 +501,7 @@ class LiveSession(BaseSession[LiveSnapshot]):
                 return  # It has that of a session which nobody has told us of.
             given = self._parts.options.config
             config = given.wire() if isinstance(given, LiveConfig) else given
-        kind = kind_of_delegation(config)
+        kind = kind_of_delegation_in_config(config)
         if kind != wanted:
             raise ConfigurationError(f"this session delegates to {kind!r}: {way}")
 
@@ -524,7 +529,9 @@ class LiveSession(BaseSession[LiveSnapshot]):
             raise TypeError(f"expected text, not {type(text).__name__}")
         content: list[dict[str, Any]] = [{"type": "input_text", "text": text}]
         if image is not None:
-            content.append({"type": "input_image", "image_url": image_url(image)})
+            content.append(
+                {"type": "input_image", "image_url": image_url_for_resource(image)}
+            )
         item = {"type": "message", "role": "user", "content": content}
         return self._backend.give(item)
 
@@ -635,7 +642,7 @@ class LiveSession(BaseSession[LiveSnapshot]):
         return self.snapshot.id
 
     def _format(self) -> tuple[str, int]:
-        return format_of(self.config)
+        return format_in_config(self.config)
 
 
 _SERVER_CLOSES = 1.0
@@ -644,13 +651,17 @@ _RESOURCES = frozenset(
 )
 
 
-def _revised(
-    backend: Backend, command: Command, snapshot: LiveSnapshot
-) -> Optional[Command]:
-    return None if backend.is_void(command) else revised(command, snapshot)
+def _revised_by_live_session(
+    backend: BackendOfSession, command: CommandOfHandle, snapshot: LiveSnapshot
+) -> Optional[CommandOfHandle]:
+    return (
+        None if backend.is_void(command) else revised_after_renewal(command, snapshot)
+    )
 
 
-def _while_held(method: Callable[[], T], otherwise: T) -> Callable[[], T]:
+def _while_live_session_is_held(
+    method: Callable[[], T], otherwise: T
+) -> Callable[[], T]:
     """A method that does not hold its object; what it gives without that."""
     weak = WeakMethod(method)
 

@@ -16,7 +16,7 @@ _BREAKS: Final = (re.compile(r"(?<=[.!?\n])\s+"), re.compile(r"\s+"))
 """Where text is parted, the best place first."""
 
 
-def pieces(text: object) -> tuple[str, ...]:
+def text_chunks(text: object) -> tuple[str, ...]:
     """
     Part a text into pieces that one append takes, at ends of sentences if it can.
 
@@ -32,28 +32,31 @@ def pieces(text: object) -> tuple[str, ...]:
     if not text:
         raise ValueError("the text is empty")
     text.encode()  # Half of a character is no text, and cannot be sent.
-    return tuple(_parted(text, 0))
+    return tuple(_parted_text_chunks(text, 0))
 
 
-def _parted(text: str, finer: int) -> list[str]:
-    if _size(text) <= MOST_BYTES:
+def _parted_text_chunks(text: str, finer: int) -> list[str]:
+    if _text_chunk_size(text) <= MOST_BYTES:
         return [text]
     if finer == len(_BREAKS):
-        return _chopped(text)
+        return _chopped_text_chunks(text)
     made: list[str] = []
     for part in _BREAKS[finer].split(text):
-        if made and _size(made[-1]) + 1 + _size(part) <= MOST_BYTES:
+        if (
+            made
+            and _text_chunk_size(made[-1]) + 1 + _text_chunk_size(part) <= MOST_BYTES
+        ):
             made[-1] = f"{made[-1]} {part}"
         else:
-            made.extend(_parted(part, finer + 1))
+            made.extend(_parted_text_chunks(part, finer + 1))
     return made
 
 
-def _chopped(text: str) -> list[str]:
+def _chopped_text_chunks(text: str) -> list[str]:
     """One word without an end: cut it, but never inside a character."""
     made, start, size = [], 0, 0
     for at, character in enumerate(text):
-        width = _size(character)
+        width = _text_chunk_size(character)
         if size + width > MOST_BYTES:
             made.append(text[start:at])
             start, size = at, 0
@@ -61,5 +64,5 @@ def _chopped(text: str) -> list[str]:
     return [*made, text[start:]]
 
 
-def _size(text: str) -> int:
+def _text_chunk_size(text: str) -> int:
     return len(text.encode())

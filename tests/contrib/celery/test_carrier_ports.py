@@ -14,7 +14,11 @@ from uuid import UUID
 import pytest
 
 from realtime_sync.contrib.celery import carrier_ports
-from realtime_sync.contrib.celery.carrier_ports import THREAD, CarrierSocket, TcpPort
+from realtime_sync.contrib.celery.carrier_ports import (
+    THREAD,
+    CarrierSocket,
+    CarrierTcpPort,
+)
 
 WAIT = 20.0
 
@@ -77,7 +81,7 @@ def test_port_that_could_not_take_a_socket_takes_the_next(
         taken.put(key)
 
     spoil(monkeypatch)
-    with closing(TcpPort("127.0.0.1", 0, take)) as port:
+    with closing(CarrierTcpPort("127.0.0.1", 0, take)) as port:
         key = port.key()
         hello = b"\x01\x00\x10" + UUID(key).bytes
         found = ""

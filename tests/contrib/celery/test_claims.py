@@ -17,10 +17,10 @@ from realtime_sync.contrib.celery.claims import (
     RedisClaims,
     StateClaims,
     claims_in,
-    new_token,
-    worker_of,
+    new_claim_token,
+    worker_of_claim,
 )
-from realtime_sync.contrib.celery.control import Control
+from realtime_sync.contrib.celery.control import WorkerControl
 from realtime_sync.contrib.celery.presence import Presence
 from realtime_sync.errors import ConfigurationError
 
@@ -75,7 +75,7 @@ def test_first_token_has_the_task_and_names_its_worker(
     claims: Claims, task: str
 ) -> None:
     """However often it asks; another worker, and another time of the same, has not."""
-    mine, again = new_token("a@host#1-x"), new_token("a@host#1-x")
+    mine, again = new_claim_token("a@host#1-x"), new_claim_token("a@host#1-x")
     nobody = claims.worker(task)
     answers = [claims.take(task, each, 60) for each in (mine, again, mine)]
     other = claims.take(task + "x", again, 60)
@@ -83,7 +83,7 @@ def test_first_token_has_the_task_and_names_its_worker(
     assert None is nobody
     assert [True, False, True] == answers
     assert other
-    assert "a@host#1-x" == claims.worker(task) == worker_of(mine)
+    assert "a@host#1-x" == claims.worker(task) == worker_of_claim(mine)
 
 
 def test_claims_are_kept_where_the_backend_can(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_claims_are_kept_where_the_backend_can(tmp_path: Path) -> None:
         claims_in(Celery("none", set_as_current=False).backend)
 
 
-class Workers(Control):
+class Workers(WorkerControl):
     """Those who answer are what the test says."""
 
     def __init__(self, app: Celery, there: set[str]) -> None:
@@ -155,7 +155,7 @@ def test_call_whose_worker_died_before_it_began_is_lost(
 ) -> None:
     """It was claimed, so nobody else begins it: whoever waits is told."""
     app, _, call = looked_up
-    claims_in(app.backend).take("calls:one", new_token("dead@host#1-x"), 60)
+    claims_in(app.backend).take("calls:one", new_claim_token("dead@host#1-x"), 60)
 
     with pytest.raises(CallLost, match="worker dead@host#1-x is gone"):
         ask(call)
@@ -168,7 +168,7 @@ def test_call_whose_worker_is_about_to_begin_it_waits(
     """A claim is no begin, and no reason to give it up."""
     app, control, call = looked_up
     control.there.add("w@host#1-x")
-    claims_in(app.backend).take("calls:one", new_token("w@host#1-x"), 60)
+    claims_in(app.backend).take("calls:one", new_claim_token("w@host#1-x"), 60)
     with pytest.raises(NoAnswer, match="goes on"):
         call.result(0.1)
     with pytest.raises(NoAnswer, match="no worker has taken"):
@@ -208,7 +208,7 @@ def test_fleets_that_share_a_backend_have_calls_of_their_own(tmp_path: Path) -> 
         for name in ("calls", "calls.b")
     }
     backend = fleets["calls"].app.backend
-    claims_in(backend).take("calls:one", new_token("w"), 60)
+    claims_in(backend).take("calls:one", new_claim_token("w"), 60)
     backend.store_result("calls:one", {"id": "one", "ended": "returned"}, "SUCCESS")
 
     assert "returned" == fleets["calls"].call("one").result(WAIT).ended

@@ -23,7 +23,7 @@ from typing import Optional
 import pytest
 
 from realtime_sync.contrib.celery import CallLost, Fleet, RemoteCall
-from realtime_sync.contrib.placement import Costs, Load, calls_per_process
+from realtime_sync.contrib.placement import CallLoad, Costs, calls_per_process
 
 from .conftest import HERE, ROOT, START, Broker, Start, Worker
 
@@ -317,7 +317,9 @@ def test_model_tells_calls_per_process(
 ) -> None:
     """As many as were predicted take a quarter of a core, within a fifth."""
     costs = Costs(share=0.25)
-    predicted = int(calls_per_process(Load(calls=1, events=rate, seconds=1e9), costs))
+    predicted = int(
+        calls_per_process(CallLoad(calls=1, events=rate, seconds=1e9), costs)
+    )
     with event_server(rate) as server:
         fleet = load(broker)
         worker = start_worker(broker, calls=predicted, model_url=server.url).ready()

@@ -14,13 +14,13 @@ import pytest
 from celery import Celery
 
 from realtime_sync.contrib.celery import NoAnswer
-from realtime_sync.contrib.celery.control import Control
+from realtime_sync.contrib.celery.control import WorkerControl
 from realtime_sync.contrib.celery.presence import Presence
 
 WAIT = 3.0
 
 
-class Asked(Control):
+class Asked(WorkerControl):
     """Workers whose answer is what the test says."""
 
     def __init__(self, answer: Callable[[], dict[str, Any]]) -> None:

@@ -22,7 +22,10 @@ from realtime_sync.contrib.celery import (
     Order,
     RemoteEvents,
 )
-from realtime_sync.contrib.celery.publisher import Publisher, exchange_for
+from realtime_sync.contrib.celery.publisher import (
+    CallEventPublisher,
+    publisher_exchange,
+)
 from realtime_sync.errors import ConfigurationError, LocalProtocolError
 from realtime_sync.testing import MemoryTransport
 
@@ -110,7 +113,7 @@ def reading(
 
         def send(number: int, dropped: int = 0, **what: Any) -> None:
             body = what or {"event": {"number": number}}
-            exchange = exchange_for(SPACE, found.subscription)
+            exchange = publisher_exchange(SPACE, found.subscription)
             producer.publish(
                 {**body, "number": number, "dropped": dropped}, exchange=exchange
             )
@@ -213,7 +216,7 @@ def test_worker_numbers_what_it_sends_and_what_it_leaves_out(
     app: Celery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A reader who reads nothing for a while finds out how many there were."""
-    publisher = Publisher(app, SPACE)
+    publisher = CallEventPublisher(app, SPACE)
     with called() as (call, transport):
         worker = Subscribed(
             lambda subscription, pattern, again: publisher.subscribe(
@@ -250,7 +253,7 @@ def test_worker_has_room_for_so_many_readers_and_forgets_none_of_them(
 ) -> None:
     """One more is refused; one whom it does not know is told so."""
     monkeypatch.setattr("realtime_sync.contrib.celery.publisher.MOST_SUBSCRIBED", 2)
-    publisher = Publisher(app, SPACE)
+    publisher = CallEventPublisher(app, SPACE)
     with called() as (call, _):
         known = [publisher.subscribe(call, each, "*") for each in ("a", "b", "a")]
         with pytest.raises(ConfigurationError, match="2 read the events"):
