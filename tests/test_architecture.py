@@ -282,8 +282,8 @@ def test_module_imports_only_what_its_row_allows(path: Path) -> None:
         ("web.host", "from ..server.host.server import Server", [1]),
         ("jupyter.live", "from ..web import WebHost", []),
         ("web.host", "from ..deadline import Deadline", []),
-        ("contrib.celery.remote", "from ...deadline import Deadline", []),
-        ("contrib.celery.remote", "from ...client import connect", [1]),
+        ("contrib.celery.remote_call", "from ...deadline import Deadline", []),
+        ("contrib.celery.remote_call", "from ...client import connect", [1]),
         ("protocol.codec", "from ..deadline import Deadline", [1]),
     ],
 )

@@ -10,7 +10,15 @@ from attrs import asdict
 
 from ..errors import AuthenticationFailed, ConfigurationError, RealtimeError
 from ..protocol import escape
-from .checks import BAD, ODD, OK, QUESTIONS, DoctorExamination, Finding, Questions
+from .doctor_checks import (
+    BAD,
+    ODD,
+    OK,
+    QUESTIONS,
+    DoctorExamination,
+    Finding,
+    Questions,
+)
 from .failures import failure_on_one_line
 from .json_output import Commands, add_json_option, print_json
 from .server_options import (
@@ -62,7 +70,7 @@ def run_doctor(options: argparse.Namespace) -> int:
 
 
 def _examine_live_server(url: str | None, options: argparse.Namespace) -> list[Finding]:
-    from .live_checks import LIVE_QUESTIONS
+    from .live_doctor_checks import LIVE_QUESTIONS
 
     session = live_session_by_options(url, options, None)
     return _examined_by_doctor(session, options, LIVE_QUESTIONS)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..protocol.escape import one_line
+from .event_lines import counted
 from .json_output import Commands, add_json_option, print_json
-from .lines import counted
 from .terminal import open_terminal_screen
 from .transcript import LiveTranscript
 

@@ -15,8 +15,8 @@ from ..protocol import sensitive
 from ..protocol.escape import json_text, one_line
 from ..protocol.events import ServerEvent
 from ..transport.redaction import redact
+from .event_lines import EventLines
 from .json_output import Commands, add_json_option, print_json
-from .lines import EventLines
 from .server_options import (
     add_server_options,
     live_session_by_options,

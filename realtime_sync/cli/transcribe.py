@@ -28,7 +28,11 @@ from ..errors import (
 from ..protocol.escape import one_line
 from .failures import FAILED, explain_failure
 from .json_output import Commands, add_json_option, print_json
-from .outputs import (
+from .progress import WorkProgress
+from .screen import Screen, Table, screen_clock
+from .server_options import add_server_options, server_url, session_by_options
+from .terminal import open_side_screen_of_terminal, open_terminal_screen
+from .transcript_files import (
     FoundTranscript,
     KeptTranscript,
     TranscriptOutput,
@@ -36,11 +40,7 @@ from .outputs import (
     transcript_file_names,
     transcript_file_outputs,
 )
-from .progress import WorkProgress
-from .screen import Screen, Table, screen_clock
-from .server_options import add_server_options, server_url, session_by_options
-from .terminal import open_side_screen_of_terminal, open_terminal_screen
-from .transcripts import FORMATS, Segment, TranscriptSegments, transcript_words
+from .transcript_formats import FORMATS, Segment, TranscriptSegments, transcript_words
 
 if TYPE_CHECKING:
     from .. import Session

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from . import faults, frames
     from .carrier import FakeCarrier
     from .cassettes import Cassette, cassette
-    from .memory import MemoryTransport
+    from .memory_transport import MemoryTransport
     from .scenario import Scenario, ScenarioFailed
     from .scripted_engine import Close
     from .sounds import silence, speech, tone
@@ -44,7 +44,7 @@ _HOMES = {
     "Close": ".scripted_engine",
     "FakeCarrier": ".carrier",
     "ManualClock": "..server",
-    "MemoryTransport": ".memory",
+    "MemoryTransport": ".memory_transport",
     "Scenario": ".scenario",
     "ScenarioFailed": ".scenario",
     "cassette": ".cassettes",

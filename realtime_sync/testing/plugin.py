@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, Optional
 
 import pytest
 
-from .repeats import repeats_of, run_repeated
+from .repeated_tests import repeats_of, run_repeated
 
 if TYPE_CHECKING:
     from .. import Session
     from ..evaluation import Caller
     from ..server import Server
-    from .memory import MemoryTransport
+    from .memory_transport import MemoryTransport
     from .scenario import Scenario
 
 MODEL = "gpt-realtime-2.1"
@@ -178,7 +178,7 @@ def memory_transport(request: pytest.FixtureRequest) -> MemoryTransport:
     `realtime_scenario`, or an echo.
     """
     from ..server import ManualClock, open_engine
-    from .memory import MemoryTransport
+    from .memory_transport import MemoryTransport
 
     arguments = _marker_arguments_for_fixture(request, "realtime_server")
     unfit = set(arguments) - {"agent", "seed", "mcp", "clock"}

@@ -14,11 +14,11 @@ import pytest
 
 from realtime_sync import Snapshot, connect
 from realtime_sync.cli import main, microphone, tail, transcribe
-from realtime_sync.cli.checks import QUESTIONS, DoctorExamination
+from realtime_sync.cli.doctor_checks import QUESTIONS, DoctorExamination
 from realtime_sync.cli.main import command_line_parser
-from realtime_sync.cli.outputs import TranscriptStreamOutput
 from realtime_sync.cli.plain_screen import plain_table
-from realtime_sync.cli.transcripts import (
+from realtime_sync.cli.transcript_files import TranscriptStreamOutput
+from realtime_sync.cli.transcript_formats import (
     Segment,
     transcript_srt,
     transcript_text,

@@ -14,8 +14,8 @@ import pytest
 
 from realtime_sync import audio
 from realtime_sync.cli import main
-from realtime_sync.cli.outputs import FoundTranscript, TranscriptFileOutput
-from realtime_sync.cli.transcripts import Segment
+from realtime_sync.cli.transcript_files import FoundTranscript, TranscriptFileOutput
+from realtime_sync.cli.transcript_formats import Segment
 from realtime_sync.server import Server, serve
 from realtime_sync.server.agents.echo import Echo
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .limits import Limits
     from .listener import Line
     from .records import CallResult, CallRow, Order, WorkerRow
-    from .remote import RemoteCall
+    from .remote_call import RemoteCall
 
 __all__ = [
     "Call",
@@ -57,7 +57,7 @@ _HOMES = {
     "Line": "listener",
     "NoAnswer": "errors",
     "Order": "records",
-    "RemoteCall": "remote",
+    "RemoteCall": "remote_call",
     "RemoteEvents": "events",
     "WorkerRow": "records",
     "folder_settings": "folder_broker",

@@ -21,7 +21,6 @@ from .control import WorkerControl
 from .errors import CallLost, CallOver, FleetError
 from .limits import Limits
 from .listener import Line
-from .presence import ANSWER, Presence
 from .records import (
     MOST_BYTES,
     CallRow,
@@ -30,8 +29,9 @@ from .records import (
     packed_record,
     unpacked_record,
 )
-from .remote import RemoteCall
+from .remote_call import RemoteCall
 from .settings import FleetSettings, check_call_id_setting, is_duration_setting
+from .worker_presence import ANSWER, Presence
 
 if TYPE_CHECKING:
     from celery import Celery

@@ -21,7 +21,7 @@ from realtime_sync.contrib.celery.claims import (
     worker_of_claim,
 )
 from realtime_sync.contrib.celery.control import WorkerControl
-from realtime_sync.contrib.celery.presence import Presence
+from realtime_sync.contrib.celery.worker_presence import Presence
 from realtime_sync.errors import ConfigurationError
 
 WAIT = 20.0
@@ -135,8 +135,8 @@ def looked_up(tmp_path: Path) -> tuple[Celery, Workers, RemoteCall]:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that does not answer is gone at once."""
-    monkeypatch.setattr("realtime_sync.contrib.celery.presence.GONE", 0.0)
-    monkeypatch.setattr("realtime_sync.contrib.celery.presence.FRESH", 0.0)
+    monkeypatch.setattr("realtime_sync.contrib.celery.worker_presence.GONE", 0.0)
+    monkeypatch.setattr("realtime_sync.contrib.celery.worker_presence.FRESH", 0.0)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from .claims import claims_in
 from .control import WorkerControl
 from .errors import CallLost, CallOver, CommandFailed, FleetError, NoAnswer
 from .events import RemoteEvents
-from .presence import Presence
 from .records import CallResult, unpacked_record
+from .worker_presence import Presence
 
 POLL = 0.05
 """Seconds between two looks at the result backend, at first."""

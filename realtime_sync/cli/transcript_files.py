@@ -13,7 +13,7 @@ from attrs import Factory, asdict, frozen
 
 from ..errors import ConfigurationError
 from ..protocol.escape import terminal_text
-from .transcripts import FORMATS, Segment
+from .transcript_formats import FORMATS, Segment
 
 PART = ".part"
 """Ending of a transcript that is not complete."""

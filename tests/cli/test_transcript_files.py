@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from attrs import define
 
-from realtime_sync.cli.outputs import (
+from realtime_sync.cli.transcript_files import (
     TranscriptFileOutput,
     TranscriptStreamOutput,
     read_transcript_part,
     transcript_file_names,
     transcript_file_outputs,
 )
-from realtime_sync.cli.transcripts import Segment
+from realtime_sync.cli.transcript_formats import Segment
 from realtime_sync.errors import ConfigurationError
 
 ONE, TWO, THREE = (Segment(at, at + 1.0, f"turn {at}") for at in (1, 2, 3))

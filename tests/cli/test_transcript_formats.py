@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from realtime_sync import connect
-from realtime_sync.cli.transcripts import FORMATS, Segment, TranscriptSegments
+from realtime_sync.cli.transcript_formats import FORMATS, Segment, TranscriptSegments
 from realtime_sync.testing import MemoryTransport
 
 TRANSCRIPTION = "conversation.item.input_audio_transcription"

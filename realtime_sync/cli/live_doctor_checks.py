@@ -6,7 +6,7 @@ import time
 
 from .. import audio
 from ..errors import CommandRejected, WaitTimeout
-from .checks import (
+from .doctor_checks import (
     BAD,
     ODD,
     OK,

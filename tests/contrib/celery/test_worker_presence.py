@@ -15,7 +15,7 @@ from celery import Celery
 
 from realtime_sync.contrib.celery import NoAnswer
 from realtime_sync.contrib.celery.control import WorkerControl
-from realtime_sync.contrib.celery.presence import Presence
+from realtime_sync.contrib.celery.worker_presence import Presence
 
 WAIT = 3.0
 
