@@ -299,7 +299,7 @@ def test_ctrl_c_before_anything_is_recognised_leaves_nothing(
     def pressed(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("realtime_sync.cli.transcribe.new_session", pressed)
+    monkeypatch.setattr("realtime_sync.cli.transcribe.session_by_options", pressed)
     code = main(["transcribe", str(meeting.parent), "--url", server.url])
     out, err = capsys.readouterr()
 
