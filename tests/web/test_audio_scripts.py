@@ -301,6 +301,36 @@ def test_a_conversation_begins_without_the_lines_of_the_one_before(
     assert "" == begun
 
 
+def test_conversation_that_is_ending_is_over_when_the_program_says_so(
+    browsing: Page,
+) -> None:
+    """Or when it is lost; and one that was begun meanwhile goes on."""
+    told = "[talk.word, talk.running, talk.problem.textContent]"
+    with talked(browsing):
+        browsing.value("talk.receive({ kind: 'ended', text: 'Of the one before.' })")
+        running = browsing.value("talk.running")
+        browsing.value("""(() => {
+          window.receive = talk.transport.onmessage;
+          talk.transport.onmessage = () => {};
+        })()""")
+        browsing.click("End")
+        ending = browsing.value(told)
+        browsing.value("talk.lost('The connection is lost.')")
+        lost = browsing.value(told)
+        browsing.value(
+            "talk.show('closing'); talk.receive({ kind: 'ended', text: '' })"
+        )
+        ended = browsing.value(told)
+        browsing.value("talk.transport.onmessage = window.receive; 0")
+        browsing.click("Start")
+        browsing.wait("talk.running && talk.word === 'waiting'")
+
+    assert running
+    assert ["closing", False, ""] == ending
+    assert ["closed", False, "The connection is lost."] == lost
+    assert ["closed", False, ""] == ended
+
+
 def test_everything_that_can_be_pressed_has_a_name(browsing: Page) -> None:
     """For who hears the page: buttons, boxes, meters, the transcript."""
     tree = browsing.command("Accessibility.getFullAXTree")["nodes"]

@@ -145,7 +145,9 @@ export class Talk {
     this.tell("");
     this.show("opening");
     this.startButton.disabled = true;
-    // Those of the conversation before would stay until this one has a line.
+    // Nothing more of the conversation before, which may still be ending; and its lines
+    // would stay until this one has some.
+    this.transport.close();
     this.showLines({ order: [], changed: [] });
     this.showTurns([]);
     try {
