@@ -46,7 +46,7 @@ with which it is in time again. Silence has taken the place of what comes in a b
 which moves what is said afterwards: all of it would be heard late.
 """
 
-QUIET = -50.0
+QUIET = -60.0
 """The level of a microphone, in dB, at which nobody speaks."""
 
 _TURN_DETECTION = {"type": "server_vad"}

@@ -420,16 +420,18 @@ def test_session_shows_itself_as_a_conversation(comms: list[KernelComm]) -> None
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no browser here")
 def test_live_session_is_talked_with_in_a_cell_and_goes_on_after_it(
-    browsing: Page, comms: list[KernelComm]
+    comms: list[KernelComm], tmp_path: Path
 ) -> None:
     """Which the output says, for it is billed; a further cell ends it in order."""
-    one = browsing
+    # The beeps of the other microphone would interrupt what is said.
+    audio.write_wav(tmp_path / "silence.wav", audio.silence(1))
+    flags = with_microphone(tmp_path / "silence.wav")
     with serve(agent="voice", port=0) as server:
         session: Any = jupyter.connect(
             "gpt-live-1", base_url=server.url, record=False, close_timeout=30
         )
         try:
-            with in_a_cell(one, session, comms):
+            with page(tmp_path / "p", *flags) as one, in_a_cell(one, session, comms):
                 one.click("Start")
                 one.wait("talk.running && talk.word === 'waiting'")
                 session.say("Welcome to the show.")
