@@ -43,7 +43,7 @@ class AutoItems:
         item_id = getattr(event, "item_id", None)
         if not isinstance(item_id, str):
             item_id = getattr(getattr(event, "item", None), "id", None)
-        if isinstance(item_id, str) and item_id:
+        if isinstance(item_id, str) and item_id and item_id not in self._announced:
             self._announced.append(item_id)
 
     def made(self, item: object, *, alike: bool) -> bool:

@@ -48,6 +48,8 @@ _MOST_PENDING = 4096
 _MOST_UNANSWERED = 64
 """Commands of a kind that nothing acknowledges; only an error may still name one."""
 
+_LISTINGS = frozenset({"conversation.item.added", "conversation.item.done"})
+"""Events that tell of an item of the conversation: the first one tells a new one."""
 
 _CALLS_BY_THEMSELVES = frozenset({"response.create"})
 """
@@ -256,7 +258,7 @@ class PendingCommands:
                 handle._acknowledge(event)
         if not self._automatic:
             return
-        if event.type in AutoItems.TYPES or event.type == "conversation.item.added":
+        if event.type in AutoItems.TYPES or event.type in _LISTINGS:
             self._items.note(event)  # After the match: told again, it is not new.
         if event.type == "response.created":
             wanted = bool(self._by_command.get("response.create"))

@@ -82,7 +82,8 @@ def _by_item_id(
 
 
 def _by_created_item(
-    command: events.ConversationItemCreate, event: events.ConversationItemAdded
+    command: events.ConversationItemCreate,
+    event: Union[events.ConversationItemAdded, events.ConversationItemDone],
 ) -> Optional[bool]:
     """
     By id; some servers give ids of their own, and keep neither role nor parts.
@@ -196,7 +197,8 @@ ACKS: Mapping[str, AckRule] = {
         events=("session.closed",), fits=_by_order, matched_by="order"
     ),
     "conversation.item.create": AckRule(
-        events=("conversation.item.added",),
+        # Some servers say of an item only that it is done.
+        events=("conversation.item.added", "conversation.item.done"),
         fits=_by_created_item,
         matched_by="item.id, else kind of item and order; not an announced item",
         error_codes=frozenset({"invalid_previous_item_id"}),

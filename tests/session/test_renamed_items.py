@@ -54,7 +54,7 @@ LEFT_OUT = added(message("x", "", role="system", content=[], status="in_progress
 
 
 @pytest.mark.parametrize("others", [[], SPEAKS, ANSWERS, SPEAKS + ANSWERS])
-@pytest.mark.parametrize("kind", ["added", "created"])
+@pytest.mark.parametrize("kind", ["added", "created", "done"])
 def test_the_item_of_ours_is_found_among_others(
     opened: Opened, others: Any, kind: str
 ) -> None:
@@ -91,6 +91,41 @@ def test_an_item_that_is_told_twice_is_one(opened: Opened) -> None:
 
     assert one.done() and not two.done()
     assert ["a"] == [item.id for item in session.snapshot.items]
+
+
+def test_an_item_of_which_is_told_only_that_it_is_done_is_answered(
+    opened: Opened,
+) -> None:
+    """Each by its id; and one that comes later a second time answers nobody."""
+    transport, session = opened
+    one = session.conversation.item.create(message("a", "same"))
+    two = session.conversation.item.create(message("b", "same"))
+    three = session.conversation.add_message("same")
+    transport.feed(added(message("b", "same"), "done"))
+    states = [one.done(), two.done(), three.done()]
+    transport.feed(added(message("b", "same")), added(message("a", "same"), "done"))
+    transport.feed(added(message("a", "same")))
+
+    assert [False, True, False] == states
+    assert [True, True, False] == [one.done(), two.done(), three.done()]
+    assert ["b", "a"] == [item.id for item in session.snapshot.items]
+
+
+def test_the_end_of_an_item_that_was_told_before_answers_nobody(
+    opened: Opened,
+) -> None:
+    """OpenAI says of each item that it was added, and later that it is done."""
+    transport, session = opened
+    one = session.conversation.add_message("one")
+    transport.feed(added(message("x", "one")))
+    two = session.conversation.add_message("two")
+    transport.feed(*SPEAKS, *ANSWERS)
+    for each in ("x", "v", "m"):
+        transport.feed(added(message(each, "two"), "done"))
+
+    assert one.done() and not two.done()
+    transport.feed(added(message("y", "two"), "done"))
+    assert "y" == two.acknowledged().item.id
 
 
 def test_an_item_may_have_lost_its_role_and_its_parts(opened: Opened) -> None:
