@@ -10,10 +10,37 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import repeat
+from numbers import Real
 from queue import Empty, SimpleQueue
 from threading import TIMEOUT_MAX, Condition, Event, RLock
 from time import monotonic
 from typing import Final, Optional
+
+from .errors import ConfigurationError
+
+
+def check_seconds(value: object, name: str = "timeout") -> Optional[float]:
+    """
+    Return how long a caller wants to wait, None for without an end.
+
+    What is not a number compares as false with every clock, and a wait for it would
+    never end.
+
+    Args:
+        value: what was given.
+        name: of the argument, for the error.
+
+    Raises:
+        ConfigurationError: it is neither None nor seconds, 0 or more.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, bool) and isinstance(value, Real):
+        with suppress(OverflowError):
+            seconds = float(value)
+            if seconds >= 0:
+                return seconds
+    raise ConfigurationError(f"{name} must be seconds, 0 or more, not {value!r:.100}")
 
 
 class Deadline:

@@ -11,8 +11,10 @@ from typing import Any, Callable
 
 import pytest
 
-from realtime_sync import deadline
-from realtime_sync.deadline import Flag, get_by_looks
+from realtime_sync import Session, Threads, audio, connect, deadline
+from realtime_sync.deadline import Flag, check_seconds, get_by_looks
+from realtime_sync.errors import ConfigurationError
+from realtime_sync.testing import MemoryTransport
 
 LONG = 10.0
 
@@ -199,3 +201,60 @@ def test_a_wait_whose_time_is_up_at_once_ends(rounds: int) -> None:
 
     assert ended.wait(100)
     thread.join(10)
+
+
+NO_TIMES = [float("nan"), -1, -0.001, float("-inf"), "5", True, [1], 10**400]
+
+
+@pytest.mark.parametrize("value", NO_TIMES, ids=[f"{each!r:.9}" for each in NO_TIMES])
+def test_what_is_no_time_is_refused_by_name(value: Any) -> None:
+    """Compared with a clock, most of it is never over."""
+    with pytest.raises(ConfigurationError, match="patience must be seconds"):
+        check_seconds(value, "patience")
+
+
+@pytest.mark.parametrize("value", [None, 0, 0.0, 2, 2.5, float("inf")])
+def test_what_is_a_time_is_taken(value: Any) -> None:
+    """None and infinity are no end at all."""
+    assert value == check_seconds(value)
+
+
+WAITS: dict[str, Callable[[Session, Any], object]] = {
+    "wait_for": lambda s, t: s.wait_for("response.done", timeout=t),
+    "expect": lambda s, t: s.expect("response.done").result(t),
+    "events": lambda s, t: s.events("response.*", timeout=t),
+    "ask": lambda s, t: s.ask("Hello", timeout=t),
+    "ask apart": lambda s, t: s.ask("Hello", timeout=t, conversation="none"),
+    "result": lambda s, t: s.response.create().result(timeout=t),
+    "cancel": lambda s, t: s.response.create().cancel(t),
+    "text_deltas": lambda s, t: next(s.response.create().text_deltas(t)),
+    "audio_chunks": lambda s, t: next(s.response.create().audio_chunks(t)),
+    "acknowledged": lambda s, t: s.input_audio_buffer.commit().acknowledged(t),
+    "flush": lambda s, t: s.flush(t),
+    "wait_changed": lambda s, t: s.wait_changed(0, timeout=t),
+    "Threads.close": lambda s, t: Threads().close(t),
+    "wait_idle": lambda s, t: audio.Player().wait_idle(t),
+    "wait_heard": lambda s, t: audio.Player().wait_heard(t),
+    "Player.close": lambda s, t: audio.Player().close(t),
+}
+"""Whatever takes a timeout -> how it is called."""
+
+
+@pytest.mark.parametrize("wait", WAITS)
+def test_every_wait_refuses_what_is_no_time(wait: str) -> None:
+    """At the line that asks for it, and in the same words."""
+    with connect("m", transport=MemoryTransport(), dispatch="inline") as session:
+        for value in NO_TIMES:
+            with pytest.raises(ConfigurationError, match="timeout must be seconds"):
+                WAITS[wait](session, value)
+
+
+def test_a_question_that_may_not_be_waited_for_is_not_asked() -> None:
+    """Nothing was sent when the caller is told."""
+    transport = MemoryTransport()
+    with connect("m", transport=transport, dispatch="inline") as session:
+        transport.take()
+        with pytest.raises(ConfigurationError):
+            session.ask("Hello", timeout=float("nan"))
+
+        assert [] == transport.take()

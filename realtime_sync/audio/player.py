@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 from attrs import frozen
 
+from ..deadline import Deadline, check_seconds
 from ..errors import ConfigurationError
 from ..transport.logs import area_logger
 from ..types import AudioBytes
@@ -482,27 +483,28 @@ class Player:
         Returns:
             False when *timeout* seconds were not enough.
         """
+        patience = check_seconds(timeout)
         with self._changed:
             return self._changed.wait_for(
                 lambda: self._closed or (not self._queued and self._busy_until is None),
-                timeout,
+                patience,
             )
 
-    def wait_heard(self, timeout: float) -> Heard:
+    def wait_heard(self, timeout: float | None) -> Heard:
         """
         Wait until everything that was queued was heard.
 
         Where the sink reports, its reports are waited for, as long as they come.
 
         Args:
-            timeout: seconds.
+            timeout: seconds; None for as long as it takes.
 
         Returns:
             ``"heard"``; ``"interrupted"`` when an interruption came first;
             ``"timeout"``; ``"failed"`` when the sink failed or the player was
             closed before the end.
         """
-        deadline = time.monotonic() + timeout
+        deadline = Deadline(check_seconds(timeout))
         with self._changed:
             before = self._interruptions
             while True:
@@ -512,11 +514,10 @@ class Player:
                     return "failed" if self._dropped else "heard"
                 if self._closed:
                     return "failed"
-                remaining = deadline - time.monotonic()
-                if remaining <= 0:
+                if deadline.passed:
                     return "timeout"
                 # Reports reach the ledger without a word to the player.
-                self._changed.wait(min(remaining, 0.02))
+                self._changed.wait(deadline.limited(0.02).remaining())
 
     def close(self, timeout: float | None = None) -> None:
         """
@@ -529,7 +530,8 @@ class Player:
         Raises:
             Exception: what the sink raised until the player gave up, once.
         """
-        patience = self._close_timeout if timeout is None else timeout
+        given = check_seconds(timeout)
+        patience = self._close_timeout if given is None else given
         with self._changed:
             self._close()
             # The sink may be who closes.

@@ -147,6 +147,7 @@ class EventStream(Generic[Event]):
         limit: int = _MOST_UNREAD,
     ) -> None:
         check_subscription_predicate(where)
+        waiting.deadline(timeout)  # What is no time is refused here.
         self._what = event if isinstance(event, str) else event.__name__
         self._where = where
         self._timeout = timeout

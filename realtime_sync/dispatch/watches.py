@@ -15,7 +15,7 @@ from threading import Event, Lock, RLock
 from typing import Any, Optional
 from weakref import WeakMethod
 
-from ..deadline import Deadline, Flag, held_here
+from ..deadline import Deadline, Flag, check_seconds, held_here
 from ..errors import WaitTimeout
 from ..protocol.events import ServerEvent
 from ..transport.redaction import redact
@@ -408,8 +408,12 @@ class WatchWaiting:
     def deadline(self, timeout: Timeout = UNSET) -> Deadline:
         """
         The deadline for a ``timeout=`` argument given now.
+
+        Raises:
+            ConfigurationError: it is no time.
         """
-        return Deadline(self.timeout if isinstance(timeout, Unset) else timeout)
+        given = self.timeout if isinstance(timeout, Unset) else timeout
+        return Deadline(check_seconds(given))
 
 
 def wait_here_for_watch(event: Event, deadline: Deadline) -> bool:

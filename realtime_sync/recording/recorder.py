@@ -15,7 +15,7 @@ from threading import Lock, Thread, current_thread
 from time import monotonic, time
 from typing import Any, Optional, Protocol, Union
 
-from ..deadline import Deadline, Flag
+from ..deadline import Deadline, Flag, check_seconds
 from ..errors import ConfigurationError
 from ..protocol import jsontext
 from ..protocol.events import ServerEvent
@@ -211,8 +211,9 @@ class Recording:
             Exception: whatever broke the recording.
             TimeoutError: the disk is still busy.
         """
+        deadline = Deadline(check_seconds(timeout))
         self.end(None, "")
-        if not self.join(Deadline(timeout)):
+        if not self.join(deadline):
             raise TimeoutError(f"{self.path} is not written after {timeout} s")
         if self.error is not None:
             raise self.error
@@ -224,10 +225,10 @@ class Recording:
         Raises:
             TimeoutError: the disk is still busy.
         """
-        written = Flag()
+        patience, written = check_seconds(timeout), Flag()
         if self._put("mark", written):
             self._hurry()
-            if not written.wait(timeout):
+            if not written.wait(patience):
                 raise TimeoutError(f"{self.path} is not written after {timeout} s")
 
     def note(self, note: Mapping[str, Any]) -> None:

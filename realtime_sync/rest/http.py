@@ -24,7 +24,7 @@ from attrs import field, frozen
 from requests.adapters import HTTPAdapter
 from urllib3.poolmanager import ProxyManager
 
-from ..deadline import Deadline
+from ..deadline import Deadline, check_seconds
 from ..errors import ConfigurationError, RestError
 from ..protocol import jsontext
 from ..session.options import SessionOptions
@@ -262,7 +262,7 @@ class Rest:
     ) -> Answer:
         if isinstance(timeout, Unset):
             timeout = self._options.timeout
-        deadline = Deadline(timeout)
+        deadline = Deadline(check_seconds(timeout))
         waits = backoff_delays(self._rng)
         for left in range(self._max_retries, -1, -1):
             outcome = self._attempt(

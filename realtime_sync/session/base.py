@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar, Uni
 from weakref import ref
 
 from ..connection.command_handle import CommandHandle
-from ..deadline import Deadline
+from ..deadline import Deadline, check_seconds
 from ..dispatch.names import CLIENT_PREFIX, name_of_other_protocol, resolve_name
 from ..dispatch.notices import NOTICE_CLASSES
 from ..dispatch.router import Router, default_router
@@ -275,7 +275,7 @@ class BaseSession(Generic[SnapshotT]):
         dispatcher = self._parts.dispatcher
         if dispatcher.mode != "manual":
             raise LocalProtocolError('pump() is for sessions with dispatch="manual"')
-        return dispatcher.pump(Deadline(timeout))
+        return dispatcher.pump(Deadline(check_seconds(timeout)))
 
     def run_forever(self) -> None:
         """

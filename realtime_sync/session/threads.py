@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 from attrs import frozen
 
-from ..deadline import Deadline
+from ..deadline import Deadline, check_seconds
 from ..dispatch.strand import call_strand
 from ..dispatch.workers import Workers, WorkersPlace
 from ..errors import (
@@ -212,7 +212,7 @@ class Threads:
             raise WouldDeadlock(
                 "Threads.close() on one of these threads would wait for itself"
             )
-        deadline = Deadline(timeout)
+        deadline = Deadline(check_seconds(timeout))
         with self._lock:
             self._closed = True
             sessions = list(self._sessions)

@@ -845,6 +845,8 @@ def test_silent_server_is_left_at_the_deadline(naps: Naps) -> None:
     with RawServer(silent) as server:
         rest = local(server.url, naps)
 
+        with pytest.raises(ConfigurationError, match="timeout must be seconds"):
+            Calls(rest).hangup("rtc_1", timeout=float("nan"))
         with pytest.raises(RestError, match="may have been done") as caught:
             Calls(rest).hangup("rtc_1", timeout=0.2)
         rest.close()

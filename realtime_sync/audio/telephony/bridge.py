@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, Union
 
+from ...deadline import Deadline, check_seconds
 from ...errors import ConfigurationError, ConnectionClosed
 from ...transport.logs import area_logger
 from ...types import AudioBytes
@@ -371,27 +372,26 @@ class CallBridge:
             ``"heard"``, ``"interrupted"``, ``"timeout"``, or ``"failed"`` when the
             call ended or nothing could be sent.
         """
-        deadline = time.monotonic() + timeout
+        deadline = Deadline(check_seconds(timeout))
         attachment = self._attachment
         before = attachment.interruptions if attachment is not None else 0
         while self._session.is_open and self._speaks():
             if attachment is not None and attachment.interruptions != before:
                 return "failed" if self._cut else "interrupted"
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
+            if deadline.passed:
                 return "timeout"
-            if self.ended.wait(min(remaining, LOOK)):
+            if self.ended.wait(deadline.limited(LOOK).remaining()):
                 return "failed"
         self.player.end()
-        outcome = self.player.wait_heard(max(deadline - time.monotonic(), 0.0))
+        outcome = self.player.wait_heard(deadline.remaining())
         if self._cut:
             # The end of the call interrupts too, and nobody has spoken.
             return "failed"
         if outcome == "heard" and not self._marks:
             # The clock knows when it was sent, and nobody when it arrived.
-            remaining = deadline - time.monotonic()
-            if remaining < self.carrier.tail:
-                self.ended.wait(max(remaining, 0.0))
+            remaining = deadline.remaining()
+            if remaining is not None and remaining < self.carrier.tail:
+                self.ended.wait(remaining)
                 return "timeout"
             self.ended.wait(self.carrier.tail)
         return outcome
@@ -423,17 +423,16 @@ class CallBridge:
             The keys: fewer than *count* if the time was up, the terminator came or
             the call ended.
         """
-        deadline = time.monotonic() + timeout
+        deadline = Deadline(check_seconds(timeout))
         with self._keys_changed:
             keys: list[str] = []
             self._keys = keys
             try:
                 while not self.ended.is_set():
                     typed, complete = _typed(keys, count, terminator)
-                    remaining = deadline - time.monotonic()
-                    if complete or remaining <= 0:
+                    if complete or deadline.passed:
                         return typed
-                    self._keys_changed.wait(remaining)
+                    self._keys_changed.wait(deadline.remaining())
                 return _typed(keys, count, terminator)[0]
             finally:
                 self._keys = None

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from kombu.pidbox import Mailbox
 
-from ...deadline import Deadline
+from ...deadline import Deadline, check_seconds
 from ...server.host.workers import HostWorkers
 from ...transport.logs import area_logger
 from .errors import NoAnswer
@@ -162,6 +162,7 @@ class WorkerControl:
     @contextmanager
     def _reached(self, timeout: float) -> Iterator[Any]:
         """A connection to the broker, which answers in time."""
+        check_seconds(timeout)
         # Not one of the application's pool: kombu sends with any number of retries
         # over a connection that has died without its noticing.
         try:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Optional
 
-from ...deadline import Deadline
+from ...deadline import Deadline, check_seconds
 from .claims import claims_in
 from .control import WorkerControl
 from .errors import CallLost, CallOver, CommandFailed, FleetError, NoAnswer
@@ -104,7 +104,7 @@ class RemoteCall:
             CallOver: it has ended already.
             NoAnswer: nobody has taken it in time.
         """
-        deadline = Deadline(timeout)
+        deadline = Deadline(check_seconds(timeout))
         pause = POLL
         while self._worker is None:
             state, found = self._look()
@@ -215,7 +215,7 @@ class RemoteCall:
             self._control.app,
             self._control.namespace,
             pattern=pattern,
-            timeout=timeout,
+            timeout=check_seconds(timeout),
         )
 
     def subscribe(self, subscription: str, pattern: str, again: bool) -> bool:
@@ -232,7 +232,7 @@ class RemoteCall:
         self._tell("hang_up", {}, timeout)
 
     def _tell(self, command: str, arguments: Mapping[str, Any], timeout: float) -> Any:
-        deadline = Deadline(timeout)
+        deadline = Deadline(check_seconds(timeout))
         worker = self.wait_started(timeout)
         what = {"call": self.id, "command": command, "arguments": dict(arguments)}
         if self._presence.known_gone(worker):
@@ -268,7 +268,7 @@ class RemoteCall:
             CallLost: its worker is gone, and said nothing of its end.
             NoAnswer: it was not over in time.
         """
-        deadline = Deadline(timeout)
+        deadline = Deadline(check_seconds(timeout))
         worker = self._worker
         pause = POLL
         while True:

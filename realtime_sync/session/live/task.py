@@ -7,7 +7,7 @@ from threading import Event, Lock
 from time import monotonic
 from typing import Any, Final, Optional, Protocol
 
-from ...deadline import Deadline, Flag
+from ...deadline import Deadline, Flag, check_seconds
 from ...state.live.segments import LOSSLESS, segments
 from ...state.live.snapshot import LiveSnapshot
 from .handles import TextHandle
@@ -116,7 +116,8 @@ class Task:
         Returns:
             `text`, as it is then.
         """
-        deadline = Deadline(timeout)
+        deadline = Deadline(check_seconds(timeout))
+        quiet = check_seconds(quiet, "quiet") or 0.0
         while not self.cancelled and not deadline.passed:
             self.stirred.clear()
             left = self.heard_at + quiet - monotonic()

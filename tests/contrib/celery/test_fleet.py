@@ -461,6 +461,10 @@ def test_start_that_will_not_do_fails_where_it_is_asked_for() -> None:
     for wrong in (float("nan"), float("inf"), -1, "soon", True):
         with pytest.raises(ConfigurationError, match="expires must be seconds"):
             fleet.start(expires=wrong)  # type: ignore[arg-type]
+    for wrong in (float("nan"), -1, "soon", True):
+        for asked in (fleet.start, fleet.calls, fleet.workers, fleet.call("x").result):
+            with pytest.raises(ConfigurationError, match="timeout must be seconds"):
+                asked(timeout=wrong)  # type: ignore[operator]
     for name in ("accept", "config", "metadata"):
         with pytest.raises(ConfigurationError, match=f"{name} must be a mapping"):
             fleet.start(**{name: 7})  # type: ignore[arg-type]
