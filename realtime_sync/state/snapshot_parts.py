@@ -77,6 +77,8 @@ class ResponseState:
         items: ids of the items that it made, in their order.
         output: those items, as they are in this snapshot.
         closed: it has ended.
+        concluded: the server said that it has ended, and not how; its status is what
+            that means, until the server says more.
         audio_rate: bytes per second of its audio.
     """
 
@@ -90,6 +92,7 @@ class ResponseState:
     items: tuple[str, ...] = ()
     output: tuple[Item, ...] = ()
     closed: bool = False
+    concluded: bool = False
     audio_rate: int = PCM_RATE
 
     @property

@@ -22,7 +22,12 @@ from ..snapshot_changes import (
     updated,
 )
 from ..snapshot_parts import ResponseState
-from ..transitions import final_response_status, item_status_after
+from ..transitions import (
+    RESPONSE,
+    final_response_status,
+    item_status_after,
+    settled,
+)
 from ..usage import with_response as with_response_usage
 from .attribution import joined, latest_open, unnamed, unnamed_item, with_response
 from .session import audio_rate
@@ -182,20 +187,57 @@ def response_done(snapshot: Snapshot, event: events.ResponseDone) -> Snapshot:
     """
     `response.done`: what it says holds, whatever deltas have said.
 
-    It may be the first that is heard of the response. A second one changes
-    nothing.
+    It may be the first that is heard of the response. A second one adds what the
+    first has left out.
     """
     wire = given(event.response)
     response_id = text_or_none(getattr(wire, "id", None)) or latest_open(snapshot)
     snapshot, state = with_response(snapshot, response_id or unnamed(snapshot))
     if state.closed:
-        detail = f"the response is {state.status}"
-        return note(snapshot, event, "repeated", detail, response_id=state.id)
+        return _done_again(snapshot, event, state, wire)
     snapshot = _store_response(snapshot, state, wire)
     before = snapshot
     for index, item in enumerate(given(getattr(wire, "output", None)) or ()):
         snapshot = _final_output(snapshot, event, state.id, index, item)
     return _end_response(snapshot, snapshot._responses[state.id], wire, before)
+
+
+def _done_again(
+    snapshot: Snapshot,
+    event: events.ResponseDone,
+    state: ResponseState,
+    wire: Optional[Response],
+) -> Snapshot:
+    """
+    Note a second end: what the first has told holds, what it left out is taken.
+
+    No response ends twice by the protocol, so one of the two is wrong, and those who
+    waited have gone on with the first.
+    """
+    told = {name: given(getattr(wire, name, None)) for name in _ENDINGS}
+    status = told.pop("status")
+    late = {
+        name: value
+        for name, value in told.items()
+        if value is not None and getattr(state, name) is None
+    }
+    if state.concluded and settled(RESPONSE, status):
+        late.update(status=status, concluded=False)
+    elif status and status != state.status:
+        detail = f"the response was {state.status}, and now it is said to be {status}"
+        snapshot = note(snapshot, event, "disagreement", detail, response_id=state.id)
+    else:
+        detail = f"the response is {state.status}"
+        snapshot = note(snapshot, event, "repeated", detail, response_id=state.id)
+    if not late:
+        return snapshot
+    snapshot = put_response(snapshot, changed(state, late))
+    totals = with_response_usage(snapshot.usage, late.get("usage"))
+    return updated(snapshot, {"usage": totals})
+
+
+_ENDINGS = ("status", "status_details", "usage")
+"""What `response.done` says of the end of a response."""
 
 
 def _final_output(
@@ -233,14 +275,11 @@ def _end_response(
     wire: Optional[Response],
     before: Snapshot,
 ) -> Snapshot:
-    status = final_response_status(state.status, getattr(wire, "status", None))
-    usage = given(getattr(wire, "usage", None))
-    changes = {
-        "status": status,
-        "status_details": given(getattr(wire, "status_details", None)),
-        "usage": usage,
-        "closed": True,
-    }
+    told = {name: given(getattr(wire, name, None)) for name in _ENDINGS}
+    status = final_response_status(state.status, told["status"])
+    usage = told["usage"]
+    concluded = told["status"] != status
+    changes = {**told, "status": status, "closed": True, "concluded": concluded}
     snapshot = put_response(snapshot, changed(state, changes))
     left = [find(snapshot, each) for each in state.items]
     closed = [

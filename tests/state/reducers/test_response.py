@@ -103,11 +103,52 @@ def test_a_second_done_changes_nothing() -> None:
     mirror = Mirror()
     mirror.created()
     mirror.ended(usage={"total_tokens": 5})
-    mirror.ended(status="failed", usage={"total_tokens": 5})
+    mirror.ended(usage={"total_tokens": 5})
 
     assert "completed" == mirror.snapshot.responses["r"].status
     assert 5 == mirror.snapshot.usage.total_tokens
     assert ["repeated"] == mirror.kinds
+
+
+@pytest.mark.parametrize("later", ["failed", "odd"])
+@pytest.mark.parametrize("first", ["completed", "cancelled", "incomplete"])
+def test_a_second_done_that_says_otherwise_is_noted(first: str, later: str) -> None:
+    """Whoever waited has gone on with the first; that both were said stays known."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.ended(status=first)
+    mirror.ended(status=later, status_details={"type": later, "reason": "x"})
+    state = mirror.snapshot.responses["r"]
+
+    assert (first, later) == (state.status, state.status_details.type)
+    assert ["disagreement"] == mirror.kinds
+    (anomaly,) = mirror.snapshot.anomalies
+    assert first in anomaly.detail and later in anomaly.detail
+
+
+@pytest.mark.parametrize("first", [None, "", "in_progress"])
+def test_a_second_done_says_how_it_ended_if_the_first_did_not(first: Any) -> None:
+    """What was only concluded gives way; the next is a repetition."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.ended(status=first)
+    for _ in range(2):
+        mirror.ended(status="failed")
+
+    assert "failed" == mirror.snapshot.responses["r"].status
+    assert ["repeated"] == mirror.kinds
+
+
+def test_a_second_done_brings_the_tokens_that_the_first_left_out() -> None:
+    """They are counted once, and no figure that was told is replaced."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.ended(usage=None)
+    for figure in (7, 9):
+        mirror.ended(usage={"total_tokens": figure})
+
+    assert 7 == mirror.snapshot.responses["r"].usage.total_tokens
+    assert 7 == mirror.snapshot.usage.total_tokens
 
 
 def test_a_response_is_in_progress_until_done_whatever_created_says() -> None:
