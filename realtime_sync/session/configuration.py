@@ -31,6 +31,7 @@ def session_update(codec: Codec, kind: str, fields: Mapping[str, Any]) -> Any:
     Raises:
         TypeError: there is no such field.
         LocalProtocolError: the session has no configuration of that kind.
+        ConfigurationError: the kind of session has no use for a field.
     """
     body = {k: v for k, v in fields.items() if not isinstance(v, Unset)}
     if kind != "translation":
@@ -38,7 +39,21 @@ def session_update(codec: Codec, kind: str, fields: Mapping[str, Any]) -> Any:
             raise LocalProtocolError(
                 f"a {kind} session cannot become a {body['type']} session"
             )
-    return codec.command({"type": "session.update", "session": body}, strict=True)
+    command = codec.command({"type": "session.update", "session": body}, strict=True)
+    if kind == "transcription":
+        _refuse_output(command)
+    return command
+
+
+def _refuse_output(command: object) -> None:
+    """Refuse how a session is to speak that never does; an echo of nothing passes."""
+    audio = getattr(getattr(command, "session", None), "audio", None)
+    output = getattr(audio, "output", None)
+    if output and (told := to_mapping(output)):
+        raise ConfigurationError(
+            "a transcription session says nothing: it has no use for "
+            + ", ".join(f"audio.output.{name}" for name in told)
+        )
 
 
 def config_fields(

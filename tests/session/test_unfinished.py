@@ -15,6 +15,7 @@ from realtime_sync.errors import (
     WaitTimeout,
 )
 from realtime_sync.server import serve
+from realtime_sync.testing import MemoryTransport
 from tests.rawserver import Peer, RawServer
 
 ANSWER = b"\x01\x02" * 2400
@@ -167,6 +168,34 @@ def test_the_model_of_a_transcription_session_is_its_inputs(config: Any) -> None
             transcription = session.config.audio.input.transcription
 
     assert "gpt-4o-transcribe" == transcription.model
+
+
+@pytest.mark.parametrize("dialect", ["ga", "beta"])
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"audio": {"output": {"voice": "marin"}}},
+        {"audio": {"output": {"format": {"type": "audio/pcmu"}, "speed": 1.1}}},
+        {"voice": "marin"},
+        {"output_audio_format": "g711_ulaw"},
+    ],
+    ids=["voice", "format and speed", "flat voice", "flat format"],
+)
+def test_how_a_transcription_session_is_to_speak_is_refused(
+    config: Any, dialect: Any
+) -> None:
+    """At the first configuration and at a later one, before anything is sent."""
+    options: Any = {"session_type": "transcription", "dialect": dialect}
+    with pytest.raises(ConfigurationError, match="no use for audio.output"):
+        connect("m", transport=MemoryTransport(), config=config, **options)
+    transport = MemoryTransport()
+    with connect("m", transport=transport, dispatch="inline", **options) as session:
+        transport.take()
+        with pytest.raises(ConfigurationError, match="no use for audio.output"):
+            session.update(**config)
+        session.update(audio={"input": {"noise_reduction": None}, "output": None})
+
+        assert 1 == len(transport.take())
 
 
 def test_two_models_of_a_transcription_session_are_refused() -> None:
