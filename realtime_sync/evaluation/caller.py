@@ -50,8 +50,10 @@ class Caller:
 
     Args:
         session: an open session, of GPT-Live too; its configuration is the agent's,
-            and is left alone. Without turn detection the caller commits what it said,
-            and asks for the response.
+            and is left alone. Without turn detection the caller does what a program
+            does whose user holds a button to speak: it commits what it said, and asks
+            for the response; when it interrupts, it has the response cancelled and
+            its items cut where they were heard.
         voice: of the local synthesizer: ``heart`` or ``deep``.
         noise: level of white noise in decibels below full scale, such as -45.0.
         gain: decibels by which everything that is said is louder.
@@ -325,16 +327,27 @@ class Caller:
         self._check_in_call()
         self._after = self._hearing.forget()
         spoken = self._microphone.say(sound, kind)
+        hearing = self._hearing
+        if kind == "interrupt" and isinstance(hearing, HeardAnswers):
+            if self._holds_button():
+                # Nobody else notices that somebody begins to speak.
+                self._time.until(spoken.begun)
+                hearing.interrupt()
         self._time.until(spoken.over)
         self._hearing.caller_said()
         self._owed = True
         session = self._session
-        if isinstance(session, live.LiveSession) or session.closed:
-            return
-        if _finds_turns(session):
+        if isinstance(session, live.LiveSession) or not self._holds_button():
             return
         session.input_audio_buffer.commit()
         session.response.create()
+
+    def _holds_button(self) -> bool:
+        """Whether the caller must say when it speaks: no server finds out."""
+        session = self._session
+        if isinstance(session, live.LiveSession) or session.closed:
+            return False
+        return not _finds_turns(session)
 
     def _note(self, spoken: Spoken) -> None:
         """Have it in the recording; on the thread that sends."""

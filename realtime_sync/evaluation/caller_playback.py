@@ -70,15 +70,21 @@ class CallerPlayback:
             time.each_step(self.player.run_due)
             self._silence: Callable[[], None] = self._silence_loudspeaker
             self.attachment = self.player.attach(session)
+            self._interrupt: Callable[[], object] = self.attachment.interrupt
         else:
             self.format = telephone.output
             self.player = telephone.player
             self._silence = telephone.deafen
+            self._interrupt = telephone.interrupt
             telephone.listen(self._from_line)
 
     def close(self) -> None:
         """Hear nothing more."""
         self._silence()
+
+    def interrupt(self) -> None:
+        """Stop what plays, cancel the response and cut its items, by hand."""
+        self._interrupt()
 
     def forget(self) -> None:
         """Wait for what sounds from now on; with `changed` held."""

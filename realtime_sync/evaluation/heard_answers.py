@@ -70,6 +70,10 @@ class HeardAnswers:
             self._playback.forget()
             return len(self._begun)
 
+    def interrupt(self) -> None:
+        """Stop the answer, and have the server cut it where it was heard."""
+        self._playback.interrupt()
+
     def caller_said(self) -> None:
         """The caller has finished; the server says by itself what answers it."""
 

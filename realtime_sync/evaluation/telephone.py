@@ -103,6 +103,10 @@ class Telephone:
         decoded = self._bridge.output.decoded
         self._carrier.on_heard = lambda sound: heard(decoded(sound))
 
+    def interrupt(self) -> None:
+        """Have the bridge stop what it plays, and the session's response."""
+        self._bridge.interrupt()
+
     def deafen(self) -> None:
         """Listen no more."""
         self._carrier.on_heard = None

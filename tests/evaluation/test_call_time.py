@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,93 @@ def test_the_same_call_has_the_same_figures(
     assert first.turns == second.turns
     assert first.user_speech == second.user_speech
     assert first.agent_speech == second.agent_speech
+
+
+BUTTON = {
+    "audio": {"input": {"transcription": {"model": "words"}, "turn_detection": None}}
+}
+
+
+@pytest.mark.parametrize("telephone", [False, True])
+@pytest.mark.parametrize(
+    "given", [{"after": 0.5}, {"word": "three"}], ids=["s", "word"]
+)
+def test_without_turn_detection_the_caller_stops_what_it_interrupts(
+    given: dict[str, Any], telephone: bool
+) -> None:
+    """As a program does whose user holds a button: nobody else would."""
+    clock = ManualClock()
+    line = FakeCarrier(TWILIO, clock=clock) if telephone else None
+    agent = humming([NUMBERS, "Yes."], "hello", "stop")
+    with ExitStack() as stack:
+        session = stack.enter_context(timeless(agent, clock, config=BUTTON))
+        if line is not None:
+            bridge = CallBridge(
+                session, TWILIO, send=line.send, clock=clock.now, thread=False
+            )
+            stack.enter_context(line)
+            line.call(stack.enter_context(bridge))
+        caller = stack.enter_context(
+            Caller(session, clock=clock, carrier=line, synthesizer=ShortSynthesizer())
+        )
+        caller.say("hello hello")
+        assert caller.interrupt("stop stop stop", **given)
+        assert "Yes." == caller.hear()
+        call = caller.hang_up()
+    first, second = call.turns
+
+    assert first.interrupted
+    assert first.stop_ms is not None and 0 <= first.stop_ms <= 100
+    assert first.heard.startswith("One two") and "ten" not in first.heard
+    assert ("stop stop stop", "stop", "Yes.") == (
+        second.said,
+        second.understood,
+        second.heard,
+    )
+    assert not call.problems
+
+
+@pytest.mark.parametrize("answer", ["Yes.", ""], ids=["over", "nothing to hear"])
+def test_what_is_not_playing_is_not_stopped(answer: str) -> None:
+    """An interruption that comes too late is said, and answered, all the same."""
+    clock = ManualClock()
+    agent = humming([answer, "No."], "hello", "stop")
+    with timeless(agent, clock, config=BUTTON) as session:
+        with Caller(
+            session, clock=clock, synthesizer=ShortSynthesizer(), patience=2.0
+        ) as caller:
+            caller.say("hello")
+            assert not caller.interrupt("stop", after=1.5)
+            assert "No." == caller.hear()
+            call = caller.hang_up()
+
+    assert ["completed", "completed"] == [
+        each.status for turn in call.turns for each in turn.responses
+    ]
+    assert answer == call.turns[0].heard
+    assert not call.problems
+
+
+def test_a_session_that_lets_no_voice_interrupt_is_left_alone() -> None:
+    """That is the agent's configuration, and what is measured."""
+    clock = ManualClock()
+    detection = {**CONFIG["audio"]["input"]["turn_detection"]}
+    config = {
+        "audio": {
+            "input": {
+                "transcription": {"model": "words"},
+                "turn_detection": {**detection, "interrupt_response": False},
+            }
+        }
+    }
+    agent = humming([NUMBERS, "Yes."], "hello", "stop")
+    with timeless(agent, clock, config=config) as session:
+        with Caller(session, clock=clock, synthesizer=ShortSynthesizer()) as caller:
+            caller.say("hello hello")
+            caller.interrupt("stop stop stop", after=0.5)
+            call = caller.hang_up()
+
+    assert NUMBERS == call.turns[0].heard
 
 
 def test_a_clock_stands_still_while_a_tool_works() -> None:
