@@ -18,6 +18,8 @@ LEAST_SHARE = 0.1
 _NOT_BETTER = frozenset({"seconds", "turns", "tools", "tokens"})
 """Figures of which less is not better by itself; their moves are no verdict."""
 
+_GATE, _NOT_READ = "gate ", "not read"
+
 
 class Scored(Protocol):
     """What is compared of a call, see `Score`."""
@@ -27,8 +29,12 @@ class Scored(Protocol):
         """What was measured."""
 
     @property
-    def fallen(self) -> Sequence[str]:
-        """Names of the gates that fell."""
+    def verdicts(self) -> Mapping[str, object]:
+        """What the gates say, by name; what is false has fallen."""
+
+    @property
+    def error(self) -> str:
+        """Why it could not be read; empty if it could."""
 
 
 @frozen(kw_only=True)
@@ -38,8 +44,9 @@ class Change:
 
     Attributes:
         call: name of the call, without the number of a repeat.
-        what: the figure, or ``gate NAME``.
-        before, after: the median of its repeats, or the share that fell.
+        what: the figure, ``gate NAME``, or ``not read``.
+        before, after: the median of its repeats, or the share of them that fell, or
+            could not be read.
         spread: how far apart the repeats of one run were, the larger of the two.
         worse: whether it got worse by more than that.
         better: the reverse.
@@ -53,11 +60,17 @@ class Change:
     worse: bool = False
     better: bool = False
 
+    @property
+    def is_share(self) -> bool:
+        """Whether *before* and *after* are shares of the repeats."""
+        return self.what == _NOT_READ or self.what.startswith(_GATE)
+
     def __str__(self) -> str:
         word = "worse" if self.worse else "better" if self.better else "as before"
         spread = f", spread {self.spread:g}" if self.spread else ""
+        form = ".0%" if self.is_share else "g"
         return (
-            f"{self.call}: {self.what}: {self.before:g} -> {self.after:g}"
+            f"{self.call}: {self.what}: {self.before:{form}} -> {self.after:{form}}"
             f" ({word}{spread})"
         )
 
@@ -68,7 +81,8 @@ class Comparison:
     What changed between two runs.
 
     A figure has changed if its median moved by more than its repeats were apart in
-    either run, and by more than a tenth, and by more than 20 ms.
+    either run, and by more than a tenth, and by more than 20 ms. A gate that one of
+    the runs did not ask has not changed.
 
     Attributes:
         changes: of every call that both runs have.
@@ -116,23 +130,39 @@ def compared(
 def _changes(
     call: str, before: Sequence[Scored], after: Sequence[Scored]
 ) -> Iterable[Change]:
-    for gate in dict.fromkeys(each for one in (*before, *after) for each in one.fallen):
-        shares = [
-            sum(gate in each.fallen for each in run) / len(run)
-            for run in (before, after)
+    runs = (before, after)
+    yield from _share(
+        call, _NOT_READ, [[bool(one.error) for one in run] for run in runs]
+    )
+    for gate in _names(one.verdicts for one in (*before, *after)):
+        fallen = [
+            [not one.verdicts[gate] for one in run if gate in one.verdicts]
+            for run in runs
         ]
-        yield Change(
-            call=call,
-            what=f"gate {gate}",
-            before=round(shares[0], 4),
-            after=round(shares[1], 4),
-            worse=shares[1] > shares[0],
-            better=shares[1] < shares[0],
-        )
-    for name in after[0].figures:
+        yield from _share(call, f"{_GATE}{gate}", fallen)
+    for name in _names(one.figures for one in after):
         old, new = _values(before, name), _values(after, name)
         if old and new:
             yield _moved(call, name, old, new)
+
+
+def _names(mappings: Iterable[Mapping[str, object]]) -> Iterable[str]:
+    return dict.fromkeys(name for each in mappings for name in each)
+
+
+def _share(call: str, what: str, runs: Sequence[Sequence[bool]]) -> Iterable[Change]:
+    """How often something happened in each run; nothing if it never did."""
+    if not all(runs) or not any(map(any, runs)):
+        return
+    before, after = (round(sum(run) / len(run), 4) for run in runs)
+    yield Change(
+        call=call,
+        what=what,
+        before=before,
+        after=after,
+        worse=after > before,
+        better=after < before,
+    )
 
 
 def _moved(call: str, name: str, old: list[float], new: list[float]) -> Change:

@@ -19,7 +19,7 @@ from ..report import (
 from ..telemetry import Spread
 from .both_sides import both_sides
 from .call_record import CallRecord
-from .comparison import Comparison
+from .comparison import Change, Comparison
 from .score import Score
 from .turns import CallTurn
 from .words import same_words
@@ -85,11 +85,12 @@ def _section(title: str, content: Content) -> Optional[Markup]:
 
 
 def _facts(scores: Sequence[Score], failed: Sequence[Score]) -> Content:
-    rate = 1 - len(failed) / len(scores) if scores else 0.0
+    passed = len(scores) - len(failed)
+    share = f" ({passed / len(scores):.0%})" if scores else ""
     seconds = sum(score.figures.get("seconds") or 0 for score in scores)
     pairs = (
         ("calls", f"{len(scores):,}"),
-        ("passed", f"{len(scores) - len(failed):,} ({rate:.0%})"),
+        ("passed", f"{passed:,}{share}"),
         ("failed", f"{len(failed):,}"),
         ("of speech and silence", f"{seconds / 60:.1f} min"),
     )
@@ -131,9 +132,10 @@ def _comparison(comparison: Optional[Comparison]) -> Content:
             "tr",
             element("th", each.call, class_="rs-words"),
             element("td", each.what, class_="rs-words"),
-            element("td", f"{each.before:g}"),
-            element("td", f"{each.after:g}"),
-            element("td", f"{each.spread:g}"),
+            [
+                element("td", _figure(value, _unit(each)))
+                for value in (each.before, each.after, each.spread)
+            ],
             element("td", _chip(each.better, "better" if each.better else "worse")),
         )
         for each in (*comparison.worse, *comparison.better)
@@ -147,6 +149,12 @@ def _comparison(comparison: Optional[Comparison]) -> Content:
         _table(heads, rows) if rows else "",
         [element("p", text, class_="rs-soft") for text in told],
     ]
+
+
+def _unit(change: Change) -> str:
+    if change.is_share:
+        return "%"
+    return {name: unit for name, _, unit in COLUMNS}.get(change.what, "")
 
 
 def _calls(scores: Sequence[Score]) -> Content:
@@ -166,7 +174,7 @@ def _calls(scores: Sequence[Score]) -> Content:
         for score in scores
     ]
     heads = ("call", "", *(head for _, head, _ in COLUMNS), "fell")
-    return _table(heads, rows)
+    return _table(heads, rows) if rows else ""
 
 
 def _table(heads: Iterable[str], rows: Sequence[Markup]) -> Markup:
@@ -191,10 +199,10 @@ def _call(score: Score, record: Optional[CallRecord]) -> Markup:
         element("p", score.error, class_="ev-why") if score.error else "",
         [element("p", str(each).split("\n")[0], class_="ev-why") for each in fallen],
         [
-            element("p", line, class_="rs-soft")
+            element("p", reason, class_="ev-reason")
             for each in fallen
             if not each.turns
-            for line in each.reasons
+            for reason in each.reasons
         ],
     ]
     if record is not None:
@@ -202,7 +210,7 @@ def _call(score: Score, record: Optional[CallRecord]) -> Markup:
         content.append(_turns(record, turns))
         content.append(
             [
-                element("p", f"{each.kind}: {each.text}", class_="rs-soft")
+                element("p", f"{each.kind}: {each.text}", class_="ev-reason")
                 for each in record.problems
             ]
         )
@@ -225,6 +233,10 @@ def _read(score: Score) -> Optional[CallRecord]:
 
 
 def _sound(record: CallRecord) -> list[Content]:
+    stretches = [*record.user.stretches, *record.agent.stretches]
+    if stretches and not any(any(each.data) for each in stretches):
+        # Its length is known, and its place; there is nothing to be seen or played.
+        return [element("p", report.NO_SOUND, class_="rs-soft")]
     story = Story(
         title=record.name,
         seconds=record.seconds,

@@ -22,7 +22,7 @@ from .recording_reader import Listener
 from .sound import Stretch, Track
 from .tables import to_dataframe
 from .timeline import MOMENTS, Entry, Problem, Story, Utterance
-from .timeline_builder import problem, utterance_of
+from .timeline_builder import NO_SOUND, problem, utterance_of
 from .waveform import waveform
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "LiveListener",
     "MOMENTS",
     "Markup",
+    "NO_SOUND",
     "Problem",
     "Story",
     "Stretch",

@@ -15,6 +15,7 @@ import pytest
 
 from realtime_sync import errors
 from realtime_sync.evaluation import (
+    CallRecord,
     Gate,
     Score,
     Table,
@@ -278,6 +279,34 @@ def test_the_page_holds_everything_and_lets_nothing_in(
     assert "ev-marked" in text
 
 
+@pytest.mark.parametrize("count", [0, 1])
+def test_the_page_has_a_table_of_calls_where_there_are_some(
+    count: int, tmp_path: Path
+) -> None:
+    table = Table([asked("a")] * count)
+    text = table.to_html(tmp_path / "a.html").read_text("utf-8")
+
+    assert 2 * count == text.count("<table")
+    assert count == text.count("(100%)")
+    assert "(0%)" not in text
+
+
+def test_a_recording_without_its_sound_has_no_player(tmp_path: Path) -> None:
+    """What is left of the audio is its length: nobody would hear anything."""
+    lines = [json.loads(line) for line in spoken().text()]
+    for line in lines:
+        frame = line.get("frame", {})
+        for name in {"audio", "delta"} & frame.keys():
+            if "transcript" not in frame["type"]:
+                frame[name] = {"audio_bytes": len(frame[name]) * 3 // 4}
+    call = CallRecord.load(lines, name="silent")
+    text = evaluate(call, []).to_html(tmp_path / "a.html").read_text("utf-8")
+
+    assert "The recording was made without audio." in text
+    assert "<audio" not in text and "rs-wave" not in text.split("</style>")[-1]
+    assert "Hello." in text
+
+
 def test_the_page_shows_what_was_understood_where_it_differs(tmp_path: Path) -> None:
     """Case and punctuation are no difference; a word is, and silence is."""
     call = Call(seconds=8.0)
@@ -351,11 +380,8 @@ def test_a_change_counts_if_it_is_more_than_the_spread(
 
 def test_a_comparison_names_calls_that_came_and_went() -> None:
     """And gates that fell, by their share of the repeats."""
-    fell = {"answered": Verdict(gate="answered()", passed=False)}
-    before = Table([Score(name="a.1"), Score(name="a.2"), Score(name="b")])
-    after = Table(
-        [Score(name="a.1", verdicts=fell), Score(name="a.2"), Score(name="c")]
-    )
+    before = Table([asked("a.1"), asked("a.2"), asked("b")])
+    after = Table([asked("a.1", passed=False), asked("a.2"), asked("c")])
     comparison = after.compare(before)
 
     assert [("a", "gate answered", 0.0, 0.5)] == [
@@ -363,6 +389,42 @@ def test_a_comparison_names_calls_that_came_and_went() -> None:
     ]
     assert (("b",), ("c",)) == (tuple(comparison.missing), tuple(comparison.added))
     assert "nothing changed" == str(before.compare(before))
+    assert "a: gate answered: 0% -> 50% (worse)" in str(comparison)
+    assert "a: gate answered: 50% -> 0% (better)" in str(before.compare(after))
+
+
+def asked(name: str, *, passed: bool = True) -> Score:
+    """A call that one gate was asked of."""
+    verdict = Verdict(gate="answered()", passed=passed)
+    return Score(name=name, verdicts={"answered": verdict}, figures={"wer": 0.0})
+
+
+def test_a_gate_that_only_one_run_has_asked_is_no_change() -> None:
+    """A new gate that falls says nothing of what was before."""
+    before, after = Table([Score(name="a")]), Table([asked("a", passed=False)])
+
+    assert () == after.compare(before).changes == before.compare(after).changes
+
+
+def test_a_call_that_cannot_be_read_any_more_got_worse() -> None:
+    """Its repeats are compared all the same, whichever of them is the first."""
+    before = Table([asked("a.1"), asked("a.2")])
+    figures = {"wer": 0.5}
+    after = Table([Score(name="a.1", error="gone"), Score(name="a.2", figures=figures)])
+    comparison = after.compare(before)
+
+    assert [("not read", 0.0, 0.5), ("wer", 0.0, 0.5)] == [
+        (each.what, each.before, each.after) for each in comparison.worse
+    ]
+
+
+def test_the_page_has_units_for_what_changed(tmp_path: Path) -> None:
+    before = Table([*run_of(500, 520), asked("b")])
+    after = Table([*run_of(900, 910), asked("b", passed=False)])
+    text = after.to_html(tmp_path / "a.html", before=before).read_text("utf-8")
+
+    for cell in ("500 ms", "900 ms", "20 ms", "0.0 %", "100.0 %"):
+        assert f"<td>{cell}</td>" in text, cell
 
 
 def test_scores_are_json(folder: Path) -> None:
