@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import sqrt
 from typing import Optional, Protocol
 
 from attrs import frozen
@@ -47,7 +48,8 @@ class Change:
         what: the figure, ``gate NAME``, or ``not read``.
         before, after: the median of its repeats, or the share of them that fell, or
             could not be read.
-        spread: how far apart the repeats of one run were, the larger of the two.
+        spread: how far apart the repeats of one run were, the larger of the two; of
+            the share of a gate, twice the standard error of its change.
         worse: whether it got worse by more than that.
         better: the reverse.
     """
@@ -67,8 +69,8 @@ class Change:
 
     def __str__(self) -> str:
         word = "worse" if self.worse else "better" if self.better else "as before"
-        spread = f", spread {self.spread:g}" if self.spread else ""
         form = ".0%" if self.is_share else "g"
+        spread = f", spread {self.spread:{form}}" if self.spread else ""
         return (
             f"{self.call}: {self.what}: {self.before:{form}} -> {self.after:{form}}"
             f" ({word}{spread})"
@@ -131,15 +133,14 @@ def _changes(
     call: str, before: Sequence[Scored], after: Sequence[Scored]
 ) -> Iterable[Change]:
     runs = (before, after)
-    yield from _share(
-        call, _NOT_READ, [[bool(one.error) for one in run] for run in runs]
-    )
+    errors = [[bool(one.error) for one in run] for run in runs]
+    yield from _share(call, _NOT_READ, errors, by_chance=False)
     for gate in _names(one.verdicts for one in (*before, *after)):
         fallen = [
             [not one.verdicts[gate] for one in run if gate in one.verdicts]
             for run in runs
         ]
-        yield from _share(call, f"{_GATE}{gate}", fallen)
+        yield from _share(call, f"{_GATE}{gate}", fallen, by_chance=True)
     for name in _names(one.figures for one in after):
         old, new = _values(before, name), _values(after, name)
         if old and new:
@@ -150,18 +151,31 @@ def _names(mappings: Iterable[Mapping[str, object]]) -> Iterable[str]:
     return dict.fromkeys(name for each in mappings for name in each)
 
 
-def _share(call: str, what: str, runs: Sequence[Sequence[bool]]) -> Iterable[Change]:
-    """How often something happened in each run; nothing if it never did."""
+def _share(
+    call: str, what: str, runs: Sequence[Sequence[bool]], *, by_chance: bool
+) -> Iterable[Change]:
+    """
+    How often something happened in each run; nothing if it never did.
+
+    Args:
+        by_chance: it may happen once and not the next time, without a reason.
+    """
     if not all(runs) or not any(map(any, runs)):
         return
-    before, after = (round(sum(run) / len(run), 4) for run in runs)
+    before, after = (sum(run) / len(run) for run in runs)
+    spread = 0.0
+    if by_chance:
+        # Twice the standard error of the difference of the two shares.
+        errors = zip((before, after), runs)
+        spread = 2 * sqrt(sum(share * (1 - share) / len(run) for share, run in errors))
     yield Change(
         call=call,
         what=what,
-        before=before,
-        after=after,
-        worse=after > before,
-        better=after < before,
+        before=round(before, 4),
+        after=round(after, 4),
+        spread=round(spread, 4),
+        worse=after > before and after - before >= spread,
+        better=after < before and before - after >= spread,
     )
 
 

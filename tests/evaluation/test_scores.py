@@ -381,22 +381,50 @@ def test_a_change_counts_if_it_is_more_than_the_spread(
 def test_a_comparison_names_calls_that_came_and_went() -> None:
     """And gates that fell, by their share of the repeats."""
     before = Table([asked("a.1"), asked("a.2"), asked("b")])
-    after = Table([asked("a.1", passed=False), asked("a.2"), asked("c")])
+    after = Table([asked(name, passed=False) for name in ("a.1", "a.2", "c")])
     comparison = after.compare(before)
 
-    assert [("a", "gate answered", 0.0, 0.5)] == [
+    assert [("a", "gate answered", 0.0, 1.0)] == [
         (each.call, each.what, each.before, each.after) for each in comparison.worse
     ]
     assert (("b",), ("c",)) == (tuple(comparison.missing), tuple(comparison.added))
     assert "nothing changed" == str(before.compare(before))
-    assert "a: gate answered: 0% -> 50% (worse)" in str(comparison)
-    assert "a: gate answered: 50% -> 0% (better)" in str(before.compare(after))
+    assert "a: gate answered: 0% -> 100% (worse)" in str(comparison)
+    assert "a: gate answered: 100% -> 0% (better)" in str(before.compare(after))
 
 
 def asked(name: str, *, passed: bool = True) -> Score:
     """A call that one gate was asked of."""
     verdict = Verdict(gate="answered()", passed=passed)
     return Score(name=name, verdicts={"answered": verdict}, figures={"wer": 0.0})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "word"),
+    [
+        ((0, 1), (1, 1), "worse"),
+        ((1, 1), (0, 1), "better"),
+        ((0, 12), (1, 12), "as before"),
+        ((3, 12), (1, 12), "as before"),
+        ((0, 10), (2, 10), "as before"),
+        ((0, 10), (3, 10), "worse"),
+        ((10, 20), (1, 20), "better"),
+        ((1, 2), (1, 2), "as before"),
+    ],
+)
+def test_a_gate_got_worse_if_it_fell_more_often_than_by_chance(
+    before: tuple[int, int], after: tuple[int, int], word: str
+) -> None:
+    """One call of twelve that fell today, and none yesterday, says nothing."""
+
+    def run(fallen: int, count: int) -> Table:
+        return Table(asked(f"a.{n}", passed=n >= fallen) for n in range(count))
+
+    (change,) = (
+        each for each in run(*after).compare(run(*before)).changes if each.is_share
+    )
+
+    assert f"({word}" in str(change)
 
 
 def test_a_gate_that_only_one_run_has_asked_is_no_change() -> None:

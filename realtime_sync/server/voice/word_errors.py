@@ -35,7 +35,8 @@ _IS_CONTRACTED: Final = re.compile(
 )
 _NUMBER: Final = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
 _ORDINAL: Final = re.compile(r"\b(\d+)(?:st|nd|rd|th)\b")
-_WORD: Final = re.compile(r"[a-z]+(?:'[a-z]+)*|\d+")
+_WORD: Final = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*|\d+")
+"""Letters of any script; where no spaces are written, a sentence is a word."""
 _SYMBOLS: Final = {"%": " percent ", "&": " and ", "°": " degrees ", "-": " "}
 
 

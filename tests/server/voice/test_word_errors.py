@@ -20,6 +20,13 @@ from realtime_sync.server.voice import normal_words, word_error_rate, word_error
             "one thousand two hundred fifty people paid two " "point five percent",
         ),
         ("a well-known o'clock", "a well known oclock"),
+        ("Un café, s'il vous plaît!", "un café s'il vous plaît"),
+        ("Größe: 21_b", "größe twenty one b"),
+        (
+            "\u0645\u0631\u062d\u0628\u0627\u060c 5",
+            "\u0645\u0631\u062d\u0628\u0627 five",
+        ),
+        ("Привет, мир.", "привет мир"),
     ],
 )
 def test_texts_are_compared_in_one_form(written: str, words: str) -> None:
