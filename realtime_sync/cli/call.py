@@ -69,7 +69,7 @@ def run_call(options: argparse.Namespace) -> int:
     from ..evaluation import CALL_CONFIG, Script
 
     script = Script.load(options.script)
-    before = earlier_score_run(options)
+    before = earlier_score_run(options, [options.script])
     with server_url(options) as url:
 
         def connect(name: str, config: Mapping[str, Any]) -> Session | live.LiveSession:

@@ -79,7 +79,7 @@ complete -c realtime-sync -n '_shtab_realtime_sync_using talk' -l dialect -xka "
 complete -c realtime-sync -n '_shtab_realtime_sync_using talk' -l timeout -x -d 'how long to wait for the server, at each step (default: 30.0)'
 complete -c realtime-sync -n '_shtab_realtime_sync_using talk' -l json -d 'print JSON, for other programs'
 complete -c realtime-sync -n '_shtab_realtime_sync_using talk' -l pace -xka "realtime full" -d 'as one speaks, or as fast as the connection takes it (default: realtime)'
-complete -c realtime-sync -n '_shtab_realtime_sync_using talk' -l out -xka "(__fish_complete_path (commandline -ct))" -d 'where to write question.wav, answer.wav and session.jsonl (default: realtime-talk)'
+complete -c realtime-sync -n '_shtab_realtime_sync_using talk' -l out -xka "(__fish_complete_path (commandline -ct))" -d 'where to write question.wav, answer.wav and session.jsonl of a FILE.wav (default: realtime-talk)'
 complete -c realtime-sync -n '_shtab_realtime_sync_using talk; and test $_shtab_realtime_sync_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'any rate, mono or stereo, 8 to 32 bit'
 complete -c realtime-sync -n '_shtab_realtime_sync_using; and test $_shtab_realtime_sync_npos -eq 0' -a ask -d 'Ask a server one written question and print its answer. A model of GPT-Live is asked aloud.'
 complete -c realtime-sync -n '_shtab_realtime_sync_using ask' -s h -l help -d 'show this help message and exit'

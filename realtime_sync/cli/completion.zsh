@@ -241,7 +241,7 @@ _shtab_realtime_sync_talk_options=(
   "--timeout[how long to wait for the server, at each step (default\: 30.0)]:SECONDS:"
   "--json[print JSON, for other programs]"
   "--pace[as one speaks, or as fast as the connection takes it (default\: realtime)]:pace:(realtime full)"
-  "--out[where to write question.wav, answer.wav and session.jsonl (default\: realtime-talk)]:FOLDER:_files"
+  "--out[where to write question.wav, answer.wav and session.jsonl of a FILE.wav (default\: realtime-talk)]:FOLDER:_files"
   ":any rate, mono or stereo, 8 to 32 bit:_files"
 )
 

@@ -41,6 +41,10 @@ WORDS = (
     (r"no event (\S+) in time", r"\1 did not come in time"),
     (r"in time: \d+ events of response \S+ came", "in time"),
     (
+        r"scripted:FILE or chat:URL; realtime_sync\.testing\.cassette .*",
+        "cassette:FILE, scripted:FILE or chat:URL",
+    ),
+    (
         r"(cannot connect to (?:127\.0\.0\.1|localhost|\[::1\]):\d+: .*refused.*)",
         r"\1; is `realtime-sync serve` running?",
     ),
@@ -55,7 +59,7 @@ def explain_failure(error: BaseException) -> tuple[int | None, str]:
     The code is None for what is a bug and deserves its traceback.
     """
     if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED, "interrupted"
+        return INTERRUPTED, str(error) or "interrupted"
     if isinstance(error, BrokenPipeError) or _is_failure_of_windows_pipe(error):
         return UNREAD, "nobody reads the output"
     if isinstance(error, AuthenticationFailed):
@@ -93,6 +97,8 @@ def _os_failure_line(error: OSError) -> str:
     words = {
         errno.ENOENT: "no such file",
         errno.EISDIR: "that is a folder",
+        errno.EEXIST: "that is a file, where a folder is wanted",
+        errno.ENOTDIR: "that is no folder",
         errno.EACCES: "not allowed",
         errno.EADDRINUSE: "the port is in use; choose another with --port",
     }

@@ -16,7 +16,7 @@ from ..protocol.escape import one_line
 from .json_output import print_json
 from .live_view import LiveView
 from .screen import Screen
-from .server_options import live_session_by_options
+from .server_options import live_session_by_options, recorded
 from .terminal import open_terminal_screen
 
 BLOCK_MS = 100.0
@@ -75,9 +75,8 @@ def speak_to_live(
     view = LiveView(session, screen)
     said = bytearray()
     session.on("session.output_audio.delta", lambda event: said.extend(event.delta))
-    session.record(folder / "session.jsonl")
     try:
-        with session:
+        with recorded(session, folder), session:
             sent = _converse_live(session, path, options, view, speaker)
             report = session.close()
         if speaker is not None:

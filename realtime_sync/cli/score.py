@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
 from ..protocol.escape import one_line
 from .json_output import Commands, add_json_option, print_json
+from .output_files import refuse_to_overwrite
 
 if TYPE_CHECKING:
     from ..evaluation import Gate, Table
@@ -159,7 +160,7 @@ def run_score(options: argparse.Namespace) -> int:
     """Run the command."""
     from ..evaluation import evaluate
 
-    before = earlier_score_run(options)
+    before = earlier_score_run(options, options.recordings)
     paths = [str(path) for path in options.recordings]
     return tell_scores(evaluate(paths, score_gates(options)), options, before)
 
@@ -217,19 +218,29 @@ def _read_score_prices(path: Path) -> Prices:
         raise ConfigurationError(f"{path} is no price list: {exc}") from None
 
 
-def earlier_score_run(options: argparse.Namespace) -> Table | None:
+def earlier_score_run(
+    options: argparse.Namespace, read: Sequence[Path]
+) -> Table | None:
     """
     The run to compare with, read before the calls are made that are compared with it.
 
+    Args:
+        options: as the parser gives them.
+        read: what the command reads besides.
+
     Raises:
         OSError: it cannot be read.
-        ConfigurationError: it is none, or there is no folder for what will be written.
+        ConfigurationError: it is none, or what will be written has no folder or would
+            overwrite what is read.
     """
     from ..evaluation import Table
 
-    for path in (options.junit, options.html, options.jsonl):
-        if path is not None and not path.parent.is_dir():
+    given = (options.junit, options.html, options.jsonl)
+    written = [path for path in given if path is not None]
+    for path in written:
+        if not path.parent.is_dir():
             raise ConfigurationError(f"there is no folder {path.parent} for {path}")
+    refuse_to_overwrite(read, written)
     return None if options.against is None else Table.load(options.against)
 
 

@@ -146,6 +146,20 @@ def live_session_by_options(
     return session
 
 
-def record_by_option(session: Session, folder: Path) -> None:
-    """Write what the session says and hears to ``session.jsonl`` in a folder."""
-    session.record(folder / "session.jsonl")
+@contextmanager
+def recorded(session: Session | live.LiveSession, folder: Path) -> Iterator[None]:
+    """
+    Write what a session says and hears to ``session.jsonl`` in a folder.
+
+    Raises:
+        KeyboardInterrupt: the block was interrupted; the message names the file.
+    """
+    path = folder / "session.jsonl"
+    session.record(path)
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not path.stat().st_size:
+            raise
+        told = f"interrupted; what was said until then is in {path}"
+        raise KeyboardInterrupt(told) from None

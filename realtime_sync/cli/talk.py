@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from .json_output import Commands, add_json_option
+from .output_files import refuse_to_overwrite
 from .server_options import add_server_options, server_url
 from .terminal import open_terminal_screen
 
@@ -45,7 +46,7 @@ def add_talk_command(commands: Commands) -> None:
         type=Path,
         default=Path("realtime-talk"),
         metavar="FOLDER",
-        help="where to write question.wav, answer.wav and session.jsonl "
+        help="where to write question.wav, answer.wav and session.jsonl of a FILE.wav "
         "(default: %(default)s)",
     )
     parser.set_defaults(run=run_talk)
@@ -86,5 +87,7 @@ def run_talk(options: argparse.Namespace) -> int:
     speak = live_talk.speak_to_live if is_live else voice_demo.speak_voice_demo
     # Before a server is started or a connection is made for nothing.
     audio.file_seconds(options.file)
+    names = ("question.wav", "answer.wav", "session.jsonl")
+    refuse_to_overwrite([options.file], [options.out / name for name in names])
     with server_url(options) as url, open_terminal_screen(json=options.json) as screen:
         return speak(options.file, url, options, options.out, screen)

@@ -15,7 +15,7 @@ from .conversation import SpokenConversation
 from .json_output import print_json
 from .latency import latency_table
 from .screen import Screen
-from .server_options import record_by_option, session_by_options
+from .server_options import recorded, session_by_options
 from .status import LiveState
 from .transcript import LiveTranscript
 
@@ -62,14 +62,13 @@ def speak_voice_demo(
     transcript = LiveTranscript(screen)
     conversation = SpokenConversation(session, transcript)
     meter = audio.LevelMeter(LiveState(session, screen).heard)
-    record_by_option(session, folder)
     if speaker is not None:
         session.on(
             "response.output_audio.delta",
             lambda event: speaker.write(event.delta or b""),
         )
     try:
-        with session:
+        with recorded(session, folder), session:
             sent = _converse_in_voice_demo(
                 session, path, conversation, options, meter, speaker
             )

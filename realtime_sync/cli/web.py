@@ -148,7 +148,8 @@ def serve_web_page(
         tls=door.tls,
         allowed_hosts=door.allowed_hosts,
     ) as page:
-        # Where there is no key it is said here, and not to whoever presses Start.
+        # What is wrong with URL or key is said here, not to whoever presses Start.
+        client.endpoint.websocket_url()
         client.endpoint.resolve_key()
         print(f"open {page.url()}", flush=True)
         if show is not None and not show(page.url()):

@@ -184,6 +184,6 @@ def _named_agent_of_local_server(
         found = read_scenario(detail)
         return found.agent, found.faults, found.options
     raise ConfigurationError(
-        f"unknown agent {agent!r}: echo, voice, scripted:FILE or chat:URL "
-        "(a recording is an agent made by realtime_sync.testing.cassette)"
+        f"unknown agent {agent!r}: echo, voice, scripted:FILE or chat:URL; "
+        "realtime_sync.testing.cassette makes one of a recording"
     )

@@ -17,6 +17,11 @@ from realtime_sync.server import serve
     [
         (FileNotFoundError(errno.ENOENT, "x", "q.wav"), 2, "no such file: q.wav"),
         (IsADirectoryError(errno.EISDIR, "x", "here"), 2, "that is a folder: here"),
+        (
+            FileExistsError(errno.EEXIST, "x", "a.wav"),
+            2,
+            "that is a file, where a folder is wanted: a.wav",
+        ),
         (PermissionError(errno.EACCES, "x", "q.wav"), 2, "not allowed: q.wav"),
         (OSError(errno.ENOSPC, "No space left", "q"), 2, "No space left: q"),
         (OSError("odd"), 2, "odd"),
@@ -46,6 +51,15 @@ from realtime_sync.server import serve
         ),
         (errors.RealtimeError(), 1, "RealtimeError"),
         (KeyboardInterrupt(), 130, "interrupted"),
+        (KeyboardInterrupt("interrupted; ..."), 130, "interrupted; ..."),
+        (
+            errors.ConfigurationError(
+                "unknown agent 'x': echo, scripted:FILE or chat:URL; "
+                "realtime_sync.testing.cassette makes one of a recording"
+            ),
+            2,
+            "unknown agent 'x': echo, cassette:FILE, scripted:FILE or chat:URL",
+        ),
     ],
 )
 def test_a_failure_is_one_line_and_an_exit_code(

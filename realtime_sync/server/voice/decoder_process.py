@@ -12,7 +12,6 @@ audio towards the decoder, UTF-8 text back.
 from __future__ import annotations
 
 import os
-import signal
 import struct
 import subprocess
 import sys
@@ -32,8 +31,11 @@ that the first pass saw end in two frames only; short words are lost otherwise.
 """
 
 _LENGTH: Final = struct.Struct("<I")
+# Ctrl-C is for the program that started this one, whose end ends it too. It comes to
+# both, also while this one is still importing.
 _PROGRAM: Final = (
-    "import os, sys; sys.path[:] = sys.argv[1].split(os.pathsep); "
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+    "sys.path[:] = sys.argv[1].split(os.pathsep); "
     f"from {__name__} import serve_decoder; serve_decoder()"
 )
 _GRACE_S: Final = 5.0
@@ -92,8 +94,6 @@ def serve_decoder() -> None:
     """Decode what comes on standard input, until it ends."""
     from pocketsphinx import Decoder
 
-    # Ctrl-C is for the program that started this one, whose end ends it too.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     decoder = Decoder(loglevel="FATAL", **SETTINGS)
     while (pcm := _receive_of_decoder(sys.stdin.buffer)) is not None:
         _send_to_decoder(sys.stdout.buffer, _decode_in_process(decoder, pcm).encode())

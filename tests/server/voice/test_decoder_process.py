@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -68,6 +69,21 @@ def test_a_process_that_ignores_the_end_of_its_input_is_killed(
     assert decoder._process.returncode is not None
 
 
+def test_ctrl_c_does_not_reach_a_decoder_that_is_still_importing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A terminal sends it to both; only the program itself has something to say."""
+    (tmp_path / "realtime_sync").mkdir()
+    (tmp_path / "realtime_sync" / "__init__.py").write_text(
+        "import os, signal; os.kill(os.getpid(), signal.SIGINT); raise SystemExit(7)"
+    )
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    decoder = DecoderProcess()
+
+    assert 7 == decoder._process.wait(60)
+    decoder.close()
+
+
 def test_a_recogniser_that_cannot_start_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -90,7 +106,6 @@ def test_the_program_of_the_process_answers_each_turn(
     sink = io.TextIOWrapper(io.BytesIO())
     monkeypatch.setattr(sys, "stdin", source)
     monkeypatch.setattr(sys, "stdout", sink)
-    monkeypatch.setattr("signal.signal", lambda *_: None)
     serve_decoder()
     answers = sink.buffer.getvalue()
     (size,) = struct.unpack("<I", answers[:4])
