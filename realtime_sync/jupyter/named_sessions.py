@@ -9,12 +9,16 @@ import tempfile
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, overload
 
 from .. import RealtimeClient, Session
 from ..errors import ConfigurationError, RealtimeError
 from ..report import Story, tell
 from ..transport.logs import area_logger
+from ..types import LiveModel
+
+if TYPE_CHECKING:
+    from .. import live
 
 logger = area_logger("realtime_sync.jupyter")
 
@@ -30,9 +34,21 @@ PREFIX = "realtime-sync-"
 _CLIENT = ("api_key", "base_url", "organization", "project")
 
 
+@overload
+def connect(
+    model: LiveModel, *, name: str = ..., record: bool = ..., **options: Any
+) -> live.LiveSession: ...
+
+
+@overload
+def connect(
+    *args: Any, name: str = ..., record: bool = ..., **options: Any
+) -> Session: ...
+
+
 def connect(
     *args: Any, name: str = "notebook", record: bool = True, **options: Any
-) -> Session:
+) -> Any:
     """
     Connect, and close the session that had the same name before.
 

@@ -453,7 +453,7 @@ def test_live_session_is_talked_with_in_a_cell_and_goes_on_after_it(
 def test_live_session_shows_itself_as_a_conversation(comms: list[KernelComm]) -> None:
     """As any other; and what items sounded like is not asked of it."""
     with serve(agent="echo", port=0) as server:
-        session: Any = jupyter.connect("gpt-live-1", base_url=server.url)
+        session = jupyter.connect("gpt-live-1", base_url=server.url)
         try:
             talk = session.show()
             sounds = sounds_of(["item_1"])

@@ -588,6 +588,8 @@ def a_live_session_in_the_browser(session: live.LiveSession) -> None:
     with web.serve(make_client(), "gpt-live-1", config=config, on_session=prepare):
         jupyter.Talk(session).close()
     session.show()
+    assert_type(jupyter.connect("gpt-live-1", name="voice"), live.LiveSession)
+    assert_type(jupyter.connect("gpt-realtime-2.1", name="other"), Session)
     late: float = session.input_audio.ahead
     aside: bool = session.is_attached
     with audio.Player().attach(session) as playing:
