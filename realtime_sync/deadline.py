@@ -170,6 +170,46 @@ class Flag(Event):
             self._waiters.remove(mine)
 
 
+class Waiters:
+    """
+    Wakes those who wait for something to become true; any thread.
+
+    What a condition of the standard library is for. That one enters its lock in
+    Python, and gives it back while it waits, so an interrupt leaves it in a wrong
+    state; see `Flag`. This one has no lock: what is waited for is guarded by others.
+    """
+
+    def __init__(self) -> None:
+        # One for each who waits. Taking a copy, adding and removing are calls into C.
+        self._flags: list[Flag] = []
+
+    def wake(self) -> None:
+        """Have them look again; after each change, and no harm if there was none."""
+        for flag in tuple(self._flags):
+            flag.set()
+
+    def wait_for(self, happened: Callable[[], bool], deadline: Deadline) -> bool:
+        """
+        Wait until something is true; no lock may be held.
+
+        Returns:
+            False when it was not by the deadline.
+        """
+        mine = Flag()
+        try:
+            self._flags.append(mine)
+            while True:
+                # Before each look: a change that comes after it sets the flag again.
+                mine.clear()
+                if happened():
+                    return True
+                if not mine.wait(deadline.remaining()):
+                    return happened()
+        finally:
+            if mine in self._flags:  # Else it was interrupted before it was added.
+                self._flags.remove(mine)
+
+
 class Cancellation:
     """
     Ends what another thread is busy with, before its deadline. Any thread.

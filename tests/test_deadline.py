@@ -12,7 +12,13 @@ from typing import Any, Callable
 import pytest
 
 from realtime_sync import Session, Threads, audio, connect, deadline
-from realtime_sync.deadline import Flag, check_seconds, get_by_looks
+from realtime_sync.deadline import (
+    Deadline,
+    Flag,
+    Waiters,
+    check_seconds,
+    get_by_looks,
+)
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.testing import MemoryTransport
 
@@ -201,6 +207,34 @@ def test_a_wait_whose_time_is_up_at_once_ends(rounds: int) -> None:
 
     assert ended.wait(100)
     thread.join(10)
+
+
+def test_waiters_are_woken_by_each_change_and_by_none_they_missed() -> None:
+    """A thread that counts, and two that wait for their numbers."""
+    waiters, counted = Waiters(), [0]
+    found: list[bool] = []
+
+    def wait(number: int) -> None:
+        found.append(waiters.wait_for(lambda: counted[0] >= number, Deadline(10)))
+
+    threads = [threading.Thread(target=wait, args=(n,)) for n in (500, 1000)]
+    for thread in threads:
+        thread.start()
+    for _ in range(1000):
+        counted[0] += 1
+        waiters.wake()
+    for thread in threads:
+        thread.join(10)
+
+    assert [True, True] == found
+
+
+def test_who_waits_for_what_does_not_become_true_is_told_so() -> None:
+    """And what is true already is not waited for."""
+    waiters = Waiters()
+
+    assert waiters.wait_for(lambda: True, Deadline(None))
+    assert not waiters.wait_for(lambda: False, Deadline(0.001))
 
 
 NO_TIMES = [float("nan"), -1, -0.001, float("-inf"), "5", True, [1], 10**400]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Literal, Protocol, Union
 
 from attrs import frozen
 
+from ..deadline import Deadline, Waiters
 from ..errors import ConfigurationError
 from ..types import AudioBytes
 from .convert import Converter
@@ -130,9 +131,9 @@ class Microphone:
         self._device = device
         self._block_ms = block_ms
         self._on_block = on_block
-        # Guards the queue; the callback of the device wakes the iterator.
-        self._changed = threading.Condition()
+        # The callback of the device adds, the iterator takes, each in one call into C.
         self._queue: deque[bytes] = deque()
+        self._waiters = Waiters()
         self._most = max(int(keep * 1000 / block_ms), 1)
         self._stream: _Stream | None = None
         self._closed = False
@@ -167,17 +168,20 @@ class Microphone:
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.close()
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+        self._closed = True
+        self._waiters.wake()
 
     def __iter__(self) -> Iterator[bytes]:
         while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._queue or self._closed)
-                if not self._queue:
-                    return
+            self._waiters.wait_for(
+                lambda: bool(self._queue) or self._closed, Deadline(None)
+            )
+            try:
                 recorded = self._queue.popleft()
+            except IndexError:
+                if self._closed:
+                    return
+                continue  # Another one who iterates has taken it.
             block = self._converter.feed(recorded)
             if not block:
                 continue
@@ -189,12 +193,13 @@ class Microphone:
         self, data: memoryview, frames: int, times: _Times, status: _Status
     ) -> None:
         """Called by the device, in its own thread: must be quick."""
-        with self._changed:
-            self._queue.append(bytes(data))
-            if len(self._queue) > self._most:
+        self._queue.append(bytes(data))
+        if len(self._queue) > self._most:
+            # The iterator may have emptied it since.
+            with suppress(IndexError):
                 self._queue.popleft()
                 self.dropped += 1
-            self._changed.notify()
+        self._waiters.wake()
 
 
 class Speaker:

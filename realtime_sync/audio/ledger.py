@@ -103,6 +103,10 @@ class PlaybackLedger:
         estimate: fill in the time between reports.
         grace: seconds after which a report that does not come is no longer waited
             for: then the clock alone tells, until one comes.
+
+    Attributes:
+        format: format of the bytes.
+        entered: bytes that were received since the beginning.
     """
 
     def __init__(
@@ -114,11 +118,13 @@ class PlaybackLedger:
         grace: float = GRACE,
     ) -> None:
         self.format = audio_format(format)
+        self.entered = 0
         self._clock = clock
         self._estimate = estimate
         self._grace = grace
-        # Guards everything below.
-        self._lock = threading.Lock()
+        # Guards everything below. Reentrant: a signal handler may close the player that
+        # the main thread is in the middle of.
+        self._lock = threading.RLock()
         self._parts: deque[_Part] = deque()
         self._queued: deque[_Stretch] = deque()
         self._underway: deque[_Stretch] = deque()
@@ -149,12 +155,16 @@ class PlaybackLedger:
             else:
                 part = _Part(item_id, content_index, response_id)
                 self._parts.append(part)
+            last = self._queued[-1] if self._queued else None
+            fresh = _Stretch(part, size)
+            # From here to the last of it nothing is called, so no Ctrl-C comes between.
             part.received += size
+            self.entered += size
             # Parts may come interleaved, and are played as they came.
-            if self._queued and self._queued[-1].part is part:
-                self._queued[-1].size += size
+            if last is not None and last.part is part:
+                last.size += size
             else:
-                self._queued.append(_Stretch(part, size))
+                self._queued.append(fresh)
             self._advance()
             self._forget()
 
@@ -338,7 +348,6 @@ class PlaybackLedger:
 
     def _advance(self) -> None:
         """Move what the clock says was heard from underway to heard."""
-        assert self._lock.locked()
         now = self._clock()
         self._miss_reports(now)
         while self._underway:
@@ -351,11 +360,13 @@ class PlaybackLedger:
                 stretch.part.heard += fresh
                 stretch.done += fresh
                 return
-            self._hear(self._underway.popleft())
+            self._hear(stretch)
+            # A signal handler may have dropped it meanwhile.
+            if self._underway and self._underway[0] is stretch:
+                self._underway.popleft()
 
     def _miss_reports(self, now: float) -> None:
         """Stop waiting for reports that should have come long ago."""
-        assert self._lock.locked()
         patience = self._grace + (self._trip or 0.0)
         while self._reports and self._reports[0].due + patience < now:
             self._reports.popleft()
@@ -373,7 +384,6 @@ class PlaybackLedger:
 
     def _measure(self, position: int) -> None:
         """Learn from a report how far away the device is, and how late it plays."""
-        assert self._lock.locked()
         report = None
         while self._reports and self._reports[0].position <= position:
             # One that was passed over was lost: of such a far end the absence of
@@ -389,7 +399,6 @@ class PlaybackLedger:
 
     def _guess(self, stretch: _Stretch) -> int:
         """Bytes of a stretch that were heard by now, if nobody has told."""
-        assert self._lock.locked()
         if stretch.sure or self._unreported or not self._estimate:
             return 0
         now = self._clock() - self._late
@@ -409,12 +418,10 @@ class PlaybackLedger:
         return stretch.at + stretch.size / self.format.bytes_per_second
 
     def _hear(self, stretch: _Stretch) -> None:
-        assert self._lock.locked()
         stretch.part.heard += stretch.size - stretch.done
 
     def _forget(self) -> None:
         """Let go of the oldest parts that were heard to their end."""
-        assert self._lock.locked()
         while len(self._parts) > KEEP:
             first = self._parts[0]
             if first.heard + first.dropped < first.received:

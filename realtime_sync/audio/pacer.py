@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from ..deadline import Flag
+
 
 class Pacer:
     """
@@ -26,7 +28,7 @@ class Pacer:
         clock: Callable[[], float] = time.monotonic,
         stop: threading.Event | None = None,
     ) -> None:
-        self.stop = stop or threading.Event()
+        self.stop = stop or Flag()
         self._clock = clock
         self._start: float | None = None
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from math import inf
-from threading import get_ident
-from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
+from threading import RLock, get_ident
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
 from attrs import frozen
 
-from ..deadline import Deadline, check_seconds
+from ..deadline import Deadline, Waiters, check_seconds
 from ..errors import ConfigurationError
 from ..transport.logs import area_logger
 from ..types import AudioBytes
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 _log = area_logger("realtime_sync.audio")
 
 Sink = Callable[[bytes], Any]
+Result = TypeVar("Result")
 
 Heard = Literal["heard", "interrupted", "timeout", "failed"]
 """How waiting until something was heard ended."""
@@ -159,8 +159,11 @@ class Player:
         self._close_timeout = close_timeout
         self._thread = thread
         self._name = name
-        # Guards the queue and everything below, and wakes who waits for the end of it.
-        self._changed = threading.Condition()
+        # Guards the queue and everything below. Reentrant: a signal handler may close
+        # what the main thread is in the middle of.
+        self._lock = RLock()
+        # Who waits for the end of the queue, or of a call.
+        self._waiters = Waiters()
         self._queue: deque[memoryview] = deque()
         self._queued = 0
         self._paused = False
@@ -227,13 +230,13 @@ class Player:
     @property
     def queued_ms(self) -> float:
         """Milliseconds that wait to be played."""
-        with self._changed:
+        with self._lock:
             return self.format.ms(self._queued)
 
     @property
     def paused(self) -> bool:
         """Whether playback is paused."""
-        with self._changed:
+        with self._lock:
             return self._is_paused()
 
     @property
@@ -244,7 +247,7 @@ class Player:
     @property
     def failure(self) -> Exception | None:
         """What the sink raised until the player gave up; None if it did not."""
-        with self._changed:
+        with self._lock:
             return self._failure
 
     def add_failure_listener(self, listener: Failed) -> Callable[[], None]:
@@ -299,9 +302,13 @@ class Player:
             item_id: the item it belongs to, for the ledger.
             content_index: the content part it belongs to.
             response_id: the response that made it.
+
+        Raises:
+            RuntimeError: the system gives no thread that could play it. It is queued
+                all the same: the next call, of a wait for example, asks again.
         """
-        with self._changing():
-            self._enqueue(bytes(data), item_id, content_index, response_id)
+        sound = bytes(data)
+        self._change(lambda: self._enqueue(sound, item_id, content_index, response_id))
 
     def _enqueue(
         self, data: bytes, item_id: str, content_index: int, response_id: str | None
@@ -309,19 +316,24 @@ class Player:
         if self._closed:
             return
         piece = memoryview(self._whole((item_id, content_index), data))
-        if not piece:
+        size, before = len(piece), self.ledger.entered
+        if not size:
             return
-        self.ledger.received(
-            len(piece),
-            item_id=item_id,
-            content_index=content_index,
-            response_id=response_id,
-        )
-        self._queue.append(piece)
-        self._queued += len(piece)
-        self._ended = False
         self._last_piece = self._clock()
-        self._started = True
+        self._ended, self._started = False, True
+        try:
+            self.ledger.received(
+                size,
+                item_id=item_id,
+                content_index=content_index,
+                response_id=response_id,
+            )
+        finally:
+            # Ctrl-C or not: what is in the account is in the queue, or it would be
+            # waited for for ever. One call, after which both say the same.
+            if self.ledger.entered != before:
+                self._queued += size
+                self._queue.append(piece)
 
     def _whole(self, part: tuple[str, int], data: bytes) -> bytes:
         """
@@ -347,32 +359,34 @@ class Player:
             ConfigurationError: something was handed over, or a package is missing.
         """
         target = audio_format(format)
-        with self._changing():
-            if target == self.format:
-                return
-            if self.ledger.position:
-                raise ConfigurationError("a player that has played keeps its format")
-            old, sound, ended = self.format, b"".join(self._queue), self._ended
-            parts = self.ledger.take_queued()
-            self._queue.clear()
-            self._queued = 0
-            self._halves.clear()
-            filler, self._filler = self._filler, b""
-            if filler:
-                self._filled = target.size(old.ms(self._filled))
-                self._filler = convert(
-                    filler, old, target, rate=old.rate, to_rate=target.rate
-                )
-            self._set_format(target)
-            for part, size in parts:
-                piece, sound = sound[:size], sound[size:]
-                self._enqueue(
-                    convert(piece, old, target, rate=old.rate, to_rate=target.rate),
-                    part.item_id,
-                    part.content_index,
-                    part.response_id,
-                )
-            self._ended = ended
+        self._change(lambda: self._go_on_in(target))
+
+    def _go_on_in(self, target: AudioFormat) -> None:
+        if target == self.format:
+            return
+        if self.ledger.position:
+            raise ConfigurationError("a player that has played keeps its format")
+        old, sound, ended = self.format, b"".join(self._queue), self._ended
+        parts = self.ledger.take_queued()
+        self._queue.clear()
+        self._queued = 0
+        self._halves.clear()
+        filler, self._filler = self._filler, b""
+        if filler:
+            self._filled = target.size(old.ms(self._filled))
+            self._filler = convert(
+                filler, old, target, rate=old.rate, to_rate=target.rate
+            )
+        self._set_format(target)
+        for part, size in parts:
+            piece, sound = sound[:size], sound[size:]
+            self._enqueue(
+                convert(piece, old, target, rate=old.rate, to_rate=target.rate),
+                part.item_id,
+                part.content_index,
+                part.response_id,
+            )
+        self._ended = ended
 
     def fill_with(
         self, sound: bytes, *, after: float = 0.0, repeat: bool = True
@@ -387,16 +401,22 @@ class Player:
             after: seconds from now on for which nothing of it is played.
             repeat: begin again at its end.
         """
-        with self._changing():
-            self._filler, self._filled = bytes(sound), 0
+        filler = bytes(sound)
+
+        def fill() -> None:
+            self._filler, self._filled = filler, 0
             self._fill_at, self._refills = self._clock() + after, repeat
-            self._started = self._started or bool(sound)
+            self._started = self._started or bool(filler)
+
+        self._change(fill)
 
     def end(self) -> None:
         """Say that what is queued is complete: its last block is not to wait."""
-        with self._changing():
-            self._ended = True
-            self._halves.clear()
+        self._change(self._end)
+
+    def _end(self) -> None:
+        self._ended = True
+        self._halves.clear()
 
     def pull(self, size: int, *, at: float | None = None) -> bytes:
         """
@@ -409,10 +429,11 @@ class Player:
             at: when the first of them will be heard, by the player's clock; now,
                 and the latency later, by default.
         """
-        with self._changed:
+        with self._lock:
             block = b"" if self._is_paused() else self._take(size, at)
-            if not self._queued:
-                self._changed.notify_all()
+            emptied = not self._queued
+        if emptied:
+            self._waiters.wake()
         missing = (size - len(block)) // self.format.bytes_per_sample
         block += self.format.silence * missing
         self._tell_block(block)
@@ -425,9 +446,12 @@ class Player:
         Args:
             seconds: after which it goes on by itself; None for not before `resume`.
         """
-        with self._changing():
-            self._paused = True
-            self._pause_ends = None if seconds is None else self._clock() + seconds
+
+        def pause() -> None:
+            ends = None if seconds is None else self._clock() + seconds
+            self._paused, self._pause_ends = True, ends
+
+        self._change(pause)
 
     def _is_paused(self) -> bool:
         """Whether there is a pause that has not ended by itself."""
@@ -444,9 +468,11 @@ class Player:
 
     def resume(self) -> None:
         """Go on after `pause`."""
-        with self._changing():
-            if self._paused:
-                self._go_on()
+        self._change(self._resume)
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._go_on()
 
     def interrupt(self) -> tuple[PlayedPart, ...]:
         """
@@ -455,23 +481,25 @@ class Player:
         Returns:
             How far every part was played, those that were not heard included.
         """
-        with self._changing():
-            if self._clear is None and self._confirmed:
-                # What the sink has cannot be taken back: it will be heard.
-                self.ledger.settle()
-            sounding = self.ledger.sounding
-            self.ledger.drop()
-            heard = self.ledger.parts()
-            self.ledger.forget()
-            self._queue.clear()
-            self._queued = 0
-            self._halves.clear()
-            self._unmarked = 0
-            self._interruptions += 1
-            self._busy_until = None
-            self._played_by = 0.0
-            if self._clear is not None and self._started and sounding:
-                self._clearing = True
+        return self._change(self._interrupt)
+
+    def _interrupt(self) -> tuple[PlayedPart, ...]:
+        if self._clear is None and self._confirmed:
+            # What the sink has cannot be taken back: it will be heard.
+            self.ledger.settle()
+        sounding = self.ledger.sounding
+        self.ledger.drop()
+        heard = self.ledger.parts()
+        self.ledger.forget()
+        self._queue.clear()
+        self._queued = 0
+        self._halves.clear()
+        self._unmarked = 0
+        self._interruptions += 1
+        self._busy_until = None
+        self._played_by = 0.0
+        if self._clear is not None and self._started and sounding:
+            self._clearing = True
         return heard
 
     def wait_idle(self, timeout: float | None = None) -> bool:
@@ -482,13 +510,18 @@ class Player:
 
         Returns:
             False when *timeout* seconds were not enough.
+
+        Raises:
+            RuntimeError: the system gives no thread that could play it.
         """
-        patience = check_seconds(timeout)
-        with self._changed:
-            return self._changed.wait_for(
-                lambda: self._closed or (not self._queued and self._busy_until is None),
-                patience,
-            )
+        deadline = Deadline(check_seconds(timeout))
+        # What has no thread because the system gave none asks for one here.
+        self._look_again()
+        return self._waiters.wait_for(self._idle, deadline)
+
+    def _idle(self) -> bool:
+        with self._lock:
+            return self._closed or (not self._queued and self._busy_until is None)
 
     def wait_heard(self, timeout: float | None) -> Heard:
         """
@@ -503,21 +536,28 @@ class Player:
             ``"heard"``; ``"interrupted"`` when an interruption came first;
             ``"timeout"``; ``"failed"`` when the sink failed or the player was
             closed before the end.
+
+        Raises:
+            RuntimeError: the system gives no thread that could play it.
         """
         deadline = Deadline(check_seconds(timeout))
-        with self._changed:
-            before = self._interruptions
-            while True:
+        before = self._interruptions
+        self._look_again()
+
+        def ended() -> Heard | None:
+            with self._lock:
                 if self._interruptions != before:
                     return "interrupted"
                 if not self._queued and not self.ledger.pending:
                     return "failed" if self._dropped else "heard"
-                if self._closed:
-                    return "failed"
-                if deadline.passed:
-                    return "timeout"
-                # Reports reach the ledger without a word to the player.
-                self._changed.wait(deadline.limited(0.02).remaining())
+                return "failed" if self._closed else None
+
+        while (found := ended()) is None:
+            if deadline.passed:
+                return "timeout"
+            # Reports reach the ledger without a word to the player.
+            self._waiters.wait_for(lambda: ended() is not None, deadline.limited(0.02))
+        return found
 
     def close(self, timeout: float | None = None) -> None:
         """
@@ -531,22 +571,24 @@ class Player:
             Exception: what the sink raised until the player gave up, once.
         """
         given = check_seconds(timeout)
-        patience = self._close_timeout if given is None else given
-        with self._changed:
+        deadline = Deadline(self._close_timeout if given is None else given)
+        with self._lock:
             self._close()
-            # The sink may be who closes.
-            returned = self._caller == get_ident() or self._changed.wait_for(
-                lambda: self._caller is None, patience
-            )
+        self._waiters.wake()
+        # The sink may be who closes.
+        returned = self._waiters.wait_for(
+            lambda: self._caller in (None, get_ident()), deadline
+        )
+        with self._lock:
             turns, own = self._turns, self._own
         if turns is not None:
             turns.end()
         if own is not None:
             own.end()
-            own.join(patience if returned else 0.0)
+            own.join(deadline.remaining() if returned else 0.0)
         if not returned:
             _log.warning("! the sink of %s does not return", self._name)
-        with self._changed:
+        with self._lock:
             failure = None if self._raised else self._failure
             self._raised = True
         if failure is not None:
@@ -640,17 +682,28 @@ class Player:
             self.ledger.handed(len(taken), at=start, confirmed=self._confirmed)
         return bytes(taken)
 
-    @contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Change the queue, and have whoever plays look at it."""
-        with self._changed:
-            yield
-            self._changed.notify_all()
-        self._look_again()
+    def _change(self, change: Callable[[], Result]) -> Result:
+        """Change what is queued, and have whoever plays look at it."""
+        try:
+            with self._lock:
+                result = change()
+            self._look_again()
+            return result
+        except BaseException:
+            # A Ctrl-C, perhaps behind the change: nobody would come for it.
+            with suppress(RuntimeError):
+                self._look_again()
+            raise
 
     def _look_again(self) -> None:
-        """Ask for a turn when something is to be done. No lock is held."""
-        with self._changed:
+        """
+        Tell who waits, and ask for a turn when something is to be done.
+
+        Raises:
+            RuntimeError: the system gives no thread.
+        """
+        self._waiters.wake()
+        with self._lock:
             turns, due = self._turns, None if self._closed else self._upcoming()[0]
             wait = None if due is None else due - self._clock()
         if turns is not None and wait is not None:
@@ -662,7 +715,7 @@ class Player:
         if threads is None or self._turns is None or self._thread is not None:
             return
         turns = threads.turns(self._turn, self._play_alone)
-        with self._changed:
+        with self._lock:
             own, self._own = self._own, None
             self._turns = turns
         if own is not None:
@@ -671,7 +724,7 @@ class Player:
 
     def _play_alone(self) -> None:
         """Go on with a thread of its own. Any thread; does not wait."""
-        with self._changed:
+        with self._lock:
             if self._own is not None or self._closed:
                 return
             name = f"realtime-{self._name}"
@@ -686,7 +739,6 @@ class Player:
         self._queue.clear()
         self._queued = 0
         self.ledger.drop()
-        self._changed.notify_all()
 
     def _turn(self) -> None:
         """
@@ -697,6 +749,7 @@ class Player:
         wait = self._make_due(most=1)
         if self._slow >= _SLOW_CALLS and self._own is None:
             _log.info("= the sink of %s waits: it gets a thread", self._name)
+            self._slow = 0
             self._play_alone()
             return
         turns = self._turns
@@ -710,30 +763,32 @@ class Player:
         Returns:
             Seconds until more is due; None when something must happen first.
         """
-        with self._changed:
-            if self._caller is not None:
-                # Who looks once more after the call, and asks for what is due then.
-                return None
-            self._caller = get_ident()
+        mine, began = get_ident(), False
         try:
+            with self._lock:
+                if self._caller is not None:
+                    # Who looks once more after the call, and asks for what is due then.
+                    return None
+                self._caller, began = mine, True
             while True:
-                with self._changed:
+                with self._lock:
                     wait, make = self._due()
                     if make is None or most <= 0:
                         # In one with the look: what is put afterwards is seen by
                         # whoever put it.
-                        self._caller = None
-                        self._changed.notify_all()
-                        return wait
+                        self._caller, began = None, False
+                        break
                     work = make()
                 if work is not None:
                     self._do(work)
                     most -= 1
         except BaseException:
-            with self._changed:
+            if began:
                 self._caller = None
-                self._changed.notify_all()
+            self._waiters.wake()
             raise
+        self._waiters.wake()
+        return wait
 
     def _due(self) -> tuple[float | None, Callable[[], _Work | None] | None]:
         """Seconds until something is due, and what it is if it is due now."""
@@ -757,13 +812,13 @@ class Player:
             lasted = time.monotonic() - began >= self._block_ms / 1000
             self._slow = self._slow + 1 if lasted else 0
             self._tell_block(work.block)
-            with self._changed:
+            with self._lock:
                 self._failing = None
                 self._retry_delay = _RETRY_FIRST
 
     def _refused(self, work: _Work, exc: Exception, interruptions: int) -> None:
         """Put back what a sink did not take, or give up."""
-        with self._changed:
+        with self._lock:
             now = self._clock()
             first = self._failing is None
             if self._failing is None:
@@ -785,6 +840,7 @@ class Player:
             if gives_up and not self._closed:
                 self._failure = exc
                 self._close()
+        self._waiters.wake()
         if first or gives_up:
             _log.warning("! the sink of %s failed: %r", self._name, exc)
             for listener in tuple(self._listeners):
@@ -836,9 +892,8 @@ class Player:
         return self._played_by, self._rest
 
     def _rest(self) -> None:
-        """Nothing more to play, and all of it was played."""
+        """Nothing more to play, and all of it was played; the next look tells."""
         self._busy_until = None
-        self._changed.notify_all()
 
     def _clear_work(self) -> _Work | None:
         self._clearing = False

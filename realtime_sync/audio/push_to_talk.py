@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..deadline import Flag
 from ..errors import ConnectionClosedOK
 from .barge_in import Attachment
 from .formats import PCM16, AudioFormat
@@ -48,7 +49,7 @@ class PushToTalk:
 
     def __init__(self, *, preroll_ms: float = 300.0) -> None:
         self._preroll_ms = preroll_ms
-        self._down = threading.Event()
+        self._down = Flag()
         self._attachment: Attachment | LiveAttachment | None = None
         self._session: AnySession | None = None
         self._format: AudioFormat = PCM16

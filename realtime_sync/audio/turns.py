@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable
+from contextlib import suppress
+from math import inf
+from queue import Empty, SimpleQueue
+from threading import RLock, Thread, current_thread
+from time import monotonic
 from typing import Protocol
 
 from ..transport.logs import area_logger
@@ -22,6 +25,9 @@ class Turns(Protocol):
         Have the player called after some seconds, unless it will be before.
 
         Any thread; does not wait.
+
+        Raises:
+            RuntimeError: the system gives no thread; ask again.
         """
 
     def end(self) -> None:
@@ -43,45 +49,59 @@ class OwnThread:
     def __init__(self, run: Callable[[], object], name: str) -> None:
         self._run = run
         self._name = name
-        # Guards everything below, and wakes the thread.
-        self._changed = threading.Condition()
-        # When the next turn is, by the monotonic clock.
-        self._when: float | None = None
+        # Times that were asked for, by the monotonic clock. To put one is a single call
+        # into C that wakes the thread, too: an interrupt comes before it or after it.
+        self._asked: SimpleQueue[float] = SimpleQueue()
+        # When the next turn is; the thread's own, others look.
+        self._when = inf
         self._over = False
-        self._thread: threading.Thread | None = None
+        # Guards the start and the end of the thread. Reentrant: a signal handler may
+        # ask in the middle of a start.
+        self._lock = RLock()
+        self._thread: Thread | None = None
 
     def ask(self, seconds: float) -> None:
         """Have the function called after some seconds, unless it will be before."""
-        when = time.monotonic() + seconds
-        with self._changed:
-            if self._over or self._when is not None and when >= self._when:
-                return
-            if self._thread is None:
-                thread = threading.Thread(
-                    target=self._work, name=self._name, daemon=True
-                )
-                # Before the rest: where the system gives none now, the next who asks
-                # must not take this turn for one that somebody waits for.
-                thread.start()
-                self._thread = thread
-            self._when = when
-            self._changed.notify()
+        when = monotonic() + seconds
+        if self._over or when >= self._when:
+            return
+        self._asked.put(when)
+        # Last: a thread that goes says so before it looks for the last time.
+        if self._thread is None:
+            self._start()
 
     def end(self) -> None:
         """Let the thread end."""
-        with self._changed:
-            self._over = True
-            self._changed.notify()
+        self._over = True
+        self._asked.put(inf)
 
-    def join(self, timeout: float) -> bool:
+    def join(self, timeout: float | None) -> bool:
         """Wait for the end of the thread, unless it is the caller."""
         thread = self._thread
-        if thread is None or thread is threading.current_thread():
+        if thread is None or thread is current_thread():
             return True
         thread.join(timeout)
         return not thread.is_alive()
 
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is not None:
+                return
+            self._thread = Thread(target=self._work, name=self._name, daemon=True)
+            try:
+                self._thread.start()
+            except BaseException:
+                # The system gives none now; or a Ctrl-C, and then it may have begun: it
+                # finds that it is not the one. Whoever asks next starts another.
+                self._thread = None
+                with suppress(Empty):
+                    self._asked.get(False)
+                raise
+
     def _work(self) -> None:
+        with self._lock:  # `_start` has it until it knows whether there is a thread.
+            if self._thread is not current_thread():
+                return
         while self._wait():
             try:
                 self._run()
@@ -91,15 +111,30 @@ class OwnThread:
 
     def _wait(self) -> bool:
         """Wait for a turn; False when it is time to end."""
-        with self._changed:
-            while not self._over:
-                when = self._when
-                wait = _PATIENCE if when is None else when - time.monotonic()
-                if wait <= 0:
-                    # Before the call: what is asked for during it is another turn.
-                    self._when = None
-                    return True
-                if not self._changed.wait(wait) and self._when is None:
-                    self._thread = None
+        while True:
+            # All that was asked for, or what is past would be a turn each. And first
+            # without waiting, see `Flag.wait`.
+            with suppress(Empty):
+                while True:
+                    self._when = min(self._when, self._asked.get(False))
+            if self._over:
+                return False
+            wait = min(self._when - monotonic(), _PATIENCE)
+            if wait <= 0:
+                # Before the call: what is asked for during it is another turn.
+                self._when = inf
+                return True
+            try:
+                self._when = min(self._when, self._asked.get(True, wait))
+            except Empty:
+                if self._when == inf and self._goes():
                     return False
+
+    def _goes(self) -> bool:
+        """End the thread, unless somebody has asked for it meanwhile."""
+        with self._lock:
+            self._thread = None
+            if self._asked.empty():
+                return True
+            self._thread = current_thread()
             return False

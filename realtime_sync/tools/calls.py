@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 from attrs import field, frozen
 
+from ..deadline import Flag
+
 
 @frozen(kw_only=True)
 class ToolCall:
@@ -32,7 +34,7 @@ class ToolCall:
     call_id: str
     arguments: Mapping[str, Any]
     session: Any = field(default=None, repr=False)
-    abandoned: Event = field(factory=Event, repr=False)
+    abandoned: Event = field(factory=Flag, repr=False)
 
 
 class FunctionCall(Protocol):

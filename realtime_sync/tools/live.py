@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from threading import Event, Lock
+from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Optional, Protocol, Union
 
+from ..deadline import Flag
 from ..errors import ConnectionClosed, RealtimeError
 from ..transport.logs import area_logger
 from .calls import failure_of_call
@@ -142,7 +143,7 @@ class LiveToolSet:
             )
             if foreign and not self._offered.has_had(item.name):
                 return False
-            stirred = Event()
+            stirred = Flag()
             call = RunningCall(self._session, tool, item, stirred, say=self._say)
             self._running[call.call_id] = call
             rounds = self._rounds.setdefault(delegation_id, set())
@@ -180,7 +181,7 @@ class LiveToolSet:
 
     # -- workers ---------------------------------------------------------------
 
-    def _answer(self, call: RunningCall, stirred: Event, go_on: bool) -> None:
+    def _answer(self, call: RunningCall, stirred: Flag, go_on: bool) -> None:
         while not call.finished:
             stirred.wait(call.look(monotonic()))
         call.abandon()

@@ -5,10 +5,11 @@ One round: the calls of one response, their outputs, and one `response.create`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from threading import Event, Lock
+from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Optional, Union
 
+from ..deadline import Flag
 from ..errors import CommandRejected, ConnectionClosed, RealtimeError, WaitTimeout
 from ..transport.logs import area_logger
 from .calls import FunctionCall, ToolCall, failure_of_call
@@ -56,15 +57,15 @@ class Round:
         go_on: bool,
         refusal: Optional[str] = None,
     ) -> None:
-        self.done = Event()
+        self.done = Flag()
         self.following: Optional[ResponseHandle] = None
         self.error: Optional[BaseException] = None
         self._session = session
         self._host = host
         self._go_on = go_on
         # Set by calls that have finished, and by the end of the session.
-        self._stirred = Event()
-        self._cancelled = Event()
+        self._stirred = Flag()
+        self._cancelled = Flag()
         self._running = tuple(
             RunningCall(
                 session, tools.get(call.name), call, self._stirred, say=self._say
@@ -199,7 +200,7 @@ class RunningCall:
         session: Union[Session, live.LiveSession],
         tool: Optional[Tool],
         call: FunctionCall,
-        stirred: Event,
+        stirred: Flag,
         *,
         say: Callable[[str], None],
     ) -> None:
@@ -212,7 +213,7 @@ class RunningCall:
         self._call = call
         self._stirred = stirred
         self._say = say
-        self._abandoned = Event()
+        self._abandoned = Flag()
         # Guards the output: a result and the deadline may come together.
         self._lock = Lock()
         started = monotonic()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from realtime_sync import ReconnectPolicy, Session, connect
-from realtime_sync.deadline import Deadline
+from realtime_sync.deadline import Deadline, Flag
 from realtime_sync.errors import ConnectionLost, ToolError, WaitTimeout
 from realtime_sync.server import Call, serve
 from realtime_sync.server.agents.base import Prompt
@@ -211,7 +211,7 @@ def test_a_session_that_is_closed_as_a_round_begins_to_wait_ends_it(
     ended, go = threading.Event(), threading.Event()
     closed: list[bool] = []
 
-    class Stirred(threading.Event):
+    class Stirred(Flag):
         """Closes the session when it is cleared first."""
 
         def clear(self) -> None:
@@ -226,7 +226,7 @@ def test_a_session_that_is_closed_as_a_round_begins_to_wait_ends_it(
         """Take as long as it likes."""
         go.wait(20)
 
-    monkeypatch.setattr(tool_round, "Event", Stirred)
+    monkeypatch.setattr(tool_round, "Flag", Stirred)
     session.tool(slow, timeout=3600.0)
     transport.feed(*frames.answer(calls=[("slow", {})])({}))
     assert ended.wait(10)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, Union
 
-from ...deadline import Deadline, check_seconds
+from ...deadline import Deadline, Flag, Waiters, check_seconds
 from ...errors import ConfigurationError, ConnectionClosed
 from ...transport.logs import area_logger
 from ...types import AudioBytes
@@ -165,8 +165,8 @@ class CallBridge:
         self.stream_id: str | None = None
         self.call_id: str | None = None
         self.parameters: Mapping[str, str] = {}
-        self.started = threading.Event()
-        self.ended = threading.Event()
+        self.started = Flag()
+        self.ended = Flag()
         self.end_reason: str | None = None
         self._session = session
         self._send = send
@@ -211,11 +211,12 @@ class CallBridge:
         self._half = b""
         # Whether the end of the call cut off what was being said.
         self._cut = False
-        # Guards the keys, and wakes who collects them.
-        self._keys_changed = threading.Condition()
+        # Keys since somebody collects them; None while nobody does.
         self._keys: list[str] | None = None
-        # Guards the reason: a call ends once.
-        self._end_lock = threading.Lock()
+        self._collecting = Waiters()
+        # Guards the reason: a call ends once. Reentrant: a signal handler may end what
+        # the main thread is ending.
+        self._end_lock = threading.RLock()
         # Held while *send* is called: two messages at once would be mixed up on a
         # stream. Nobody waits for it but the player's thread.
         self._sending = threading.Lock()
@@ -424,18 +425,16 @@ class CallBridge:
             the call ended.
         """
         deadline = Deadline(check_seconds(timeout))
-        with self._keys_changed:
-            keys: list[str] = []
-            self._keys = keys
-            try:
-                while not self.ended.is_set():
-                    typed, complete = _typed(keys, count, terminator)
-                    if complete or deadline.passed:
-                        return typed
-                    self._keys_changed.wait(deadline.remaining())
-                return _typed(keys, count, terminator)[0]
-            finally:
-                self._keys = None
+        keys: list[str] = []
+        self._keys = keys
+        try:
+            self._collecting.wait_for(
+                lambda: self.ended.is_set() or _typed(keys, count, terminator)[1],
+                deadline,
+            )
+            return _typed(keys, count, terminator)[0]
+        finally:
+            self._keys = None
 
     def hang_up(self) -> None:
         """
@@ -566,10 +565,10 @@ class CallBridge:
         if len(digit) != 1 or digit not in KEYS:
             _log.warning("! call %s: %r is no key", self.call_id, digit)
             return
-        with self._keys_changed:
-            if self._keys is not None:
-                self._keys.append(digit)
-                self._keys_changed.notify_all()
+        keys = self._keys
+        if keys is not None:
+            keys.append(digit)
+            self._collecting.wake()
         if self._on_dtmf is not None:
             self._on_dtmf(digit)
 
@@ -627,8 +626,7 @@ class CallBridge:
             attachment.detach()
         for subscription in self._subscriptions:
             subscription.cancel()
-        with self._keys_changed:
-            self._keys_changed.notify_all()
+        self._collecting.wake()
         try:
             self.player.close()
         except Exception as exc:
@@ -640,8 +638,9 @@ class CallBridge:
                 # The player's thread was waited for when the player was closed.
                 self._send_now(last, 0.0)
         finally:
-            if self._on_end is not None:
-                self._on_end(reason)
+            on_end, self._on_end = self._on_end, None
+            if on_end is not None:
+                on_end(reason)
 
     def _send_now(self, make: MakeMessage, timeout: float) -> None:
         """Send a message, also after the end, unless a stuck socket has the word."""

@@ -1,0 +1,136 @@
+"""Ctrl-C at every place of a call of a player: it plays on, and no wait hangs."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Optional
+
+import pytest
+
+from realtime_sync import Threads, audio, connect
+from realtime_sync.audio import turns
+from realtime_sync.testing import MemoryTransport
+from tests.strike import Strike
+
+LONG = 10.0
+BLOCK_MS = 2
+PIECE = bytes(48 * BLOCK_MS)
+
+
+class Line:
+    """A sink that counts."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def __call__(self, block: bytes) -> None:
+        """Take a block."""
+        self.taken += len(block)
+
+
+Opened = tuple[audio.Player, Line]
+
+
+@pytest.fixture(autouse=True)
+def nothing_else_begins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """
+    Strike calls of players alone.
+
+    Not the start of a thread, which comes again after an idle time and which no program
+    can make whole, nor what the garbage collector calls, where nothing can be raised.
+    """
+    monkeypatch.setattr(turns, "_PATIENCE", 10 * LONG)
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@contextmanager
+def opener(shared: bool) -> Iterator[Callable[[], Opened]]:
+    """What makes players that play, with threads of their own or shared ones."""
+    threads = Threads(workers=1) if shared else None
+    memory = MemoryTransport()
+    with connect("m", transport=memory, threads=threads) as session:
+
+        def opened() -> Opened:
+            line = Line()
+            player = audio.Player(line, block_ms=BLOCK_MS)
+            if shared:
+                player.attach(session)
+            goes_on(player)
+            return player, line
+
+        yield opened
+    if threads is not None:
+        assert threads.close()
+
+
+def goes_on(player: audio.Player) -> None:
+    """Play something more, to its end."""
+    player.resume()
+    player.play(PIECE, item_id="b")
+    player.end()
+    assert player.wait_idle(LONG)
+    assert "heard" == player.wait_heard(LONG)
+
+
+def played(player: audio.Player) -> None:
+    """Play something, and wait until it was heard."""
+    player.play(PIECE, item_id="a")
+    player.end()
+    player.wait_heard(LONG)
+
+
+CALLS: dict[str, Callable[[audio.Player], Any]] = {
+    "play": lambda player: player.play(PIECE, item_id="a"),
+    "end": lambda player: player.end(),
+    "pause": lambda player: player.pause(0.001),
+    "resume": lambda player: player.resume(),
+    "interrupt": lambda player: player.interrupt(),
+    "fill": lambda player: player.fill_with(b""),
+    "format": lambda player: player.change_format(player.format),
+    "idle": lambda player: player.wait_idle(LONG),
+    "heard": played,
+    "looks": lambda player: (player.queued_ms, player.paused, player.sounding),
+    "parts": lambda player: (player.ledger.parts(), player.ledger.position),
+    "close": lambda player: player.close(),
+}
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["own", "shared"])
+@pytest.mark.parametrize("call", CALLS)
+def test_an_interrupt_harms_no_player_wherever_it_strikes(
+    call: str, shared: bool
+) -> None:
+    """What is played next is heard, and the account is that of the sink."""
+    wrong: list[str] = []
+    place = 0
+    with opener(shared) as opened:
+        player, line = opened()
+        while True:
+            place += 1
+            strike = Strike(place)
+            outcome: Optional[BaseException] = None
+            try:
+                with strike:
+                    CALLS[call](player)
+            except KeyboardInterrupt as exc:
+                outcome = exc
+            if strike.where is None:
+                break
+            if outcome is None:
+                wrong.append(f"it was swallowed: {strike.where}")
+            if call == "close":
+                player.close()
+                player, line = opened()
+                continue
+            goes_on(player)
+            if player.ledger.position != line.taken or line.taken % len(PIECE):
+                wrong.append(f"{player.ledger.position}, {line.taken}: {strike.where}")
+        player.close()
+
+    assert [] == wrong
+    assert place > 3
