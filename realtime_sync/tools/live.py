@@ -153,7 +153,7 @@ class LiveToolSet:
             while len(self._rounds) > _MOST_DELEGATIONS:
                 del self._rounds[next(iter(self._rounds))]
         try:
-            start_tool_thread(self._session, call.name, call.run)
+            # First who waits: what nobody could wait for must not be run.
             start_waiting_tool_thread(
                 self._session,
                 f"tool {call.name} answer",
@@ -161,10 +161,18 @@ class LiveToolSet:
             )
         except RuntimeError as exc:
             # The system gives no more threads; here it would end the connection.
-            logger.warning("! tool %s has no thread: %s", call.name, exc)
-            call.settle(failure_of_call(str(exc)))
+            self._refuse(call, exc)
             self._answer(call, stirred, go_on)
+            return True
+        try:
+            start_tool_thread(self._session, call.name, call.run)
+        except RuntimeError as exc:
+            self._refuse(call, exc)
         return True
+
+    def _refuse(self, call: RunningCall, error: RuntimeError) -> None:
+        logger.warning("! tool %s has no thread: %s", call.name, error)
+        call.settle(failure_of_call(str(error)))
 
     def _dropped(self, calls: tuple[str, ...]) -> None:
         with self._lock:

@@ -76,13 +76,14 @@ class Round:
             running.settle(refusal or "")
 
     def start(self) -> None:
-        """Run in another thread."""
+        """Run in another thread; where there is none, the model is told at once."""
         try:
             start_waiting_tool_thread(self._session, "tools", self._run)
         except RuntimeError as exc:  # The process cannot have more threads.
-            self.error = exc
-            self.done.set()
-            raise
+            logger.warning("! tool calls have no thread: %s", exc)
+            for each in self._running:
+                each.settle(failure_of_call(str(exc)))
+            self._to_the_end(self._answer_at_once)
 
     def cancel(self, error: BaseException) -> None:
         """The session is over: wait for nothing and send nothing."""
@@ -92,11 +93,12 @@ class Round:
         self._stirred.set()
 
     def _run(self) -> None:
+        self._to_the_end(self._call_and_answer)
+
+    def _to_the_end(self, act: Callable[[], None]) -> None:
+        """Do what the round is for; whoever waits for it learns what came of it."""
         try:
-            for each in self._running:
-                if not each.finished:
-                    self._start_call(each)
-            self._answer()
+            act()
         except ConnectionClosed as exc:
             self.error = self.error or exc
         except RealtimeError as exc:
@@ -110,6 +112,20 @@ class Round:
                 each.abandon()
             self.done.set()
             self._host.wake()
+
+    def _call_and_answer(self) -> None:
+        for each in self._running:
+            if not each.finished:
+                self._start_call(each)
+        self._answer()
+
+    def _answer_at_once(self) -> None:
+        """Send outputs that are there, and go on. This may be the loop: no waiting."""
+        turns = _open_turns_of_round(self._session)
+        for each in self._running:
+            _RoundOutput(self._session, each.call_id, each.output, False).send()
+        if self._go_on and not (turns and _answers_turns(self._session)):
+            self.following = self._session.response.create()
 
     def _start_call(self, call: RunningCall) -> None:
         try:
@@ -344,6 +360,13 @@ def _open_turns_of_round(session: Session) -> tuple[str, ...]:
     )
 
 
+def _answers_turns(session: Session) -> bool:
+    """Whether the server answers the user's turns by itself."""
+    audio = getattr(session.config, "audio", None)
+    detection = getattr(getattr(audio, "input", None), "turn_detection", None)
+    return bool(detection) and getattr(detection, "create_response", None) is not False
+
+
 def _server_goes_on_after_round(session: Session, turns: Iterable[str]) -> bool:
     """
     Whether the server answers by itself, with the outputs before its eyes.
@@ -358,9 +381,7 @@ def _server_goes_on_after_round(session: Session, turns: Iterable[str]) -> bool:
     Raises:
         ConnectionClosed: the connection was lost while the user spoke.
     """
-    audio = getattr(session.config, "audio", None)
-    detection = getattr(getattr(audio, "input", None), "turn_detection", None)
-    if not detection or getattr(detection, "create_response", None) is False:
+    if not _answers_turns(session):
         return False
     ends: Optional[float] = None
     while True:

@@ -339,6 +339,101 @@ def test_a_call_for_which_there_is_no_thread_is_answered(
     assert [{"error": "can't start new thread"}, 8] == sent.outputs()
 
 
+@pytest.fixture
+def no_thread_for_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system gives no thread in which calls would be waited for."""
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.endswith(" tools"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+
+@pytest.mark.usefixtures("no_thread_for_rounds")
+@pytest.mark.parametrize("dispatch", ["inline", "thread", "manual"])
+def test_calls_that_nobody_could_wait_for_are_answered_once(
+    transport: MemoryTransport, sent: Sent, dispatch: str
+) -> None:
+    """Each of them, also when the response is told again; the model goes on."""
+    ran: list[int] = []
+
+    def note(x: int) -> None:
+        """Note a number."""
+        ran.append(x)
+
+    with connect(
+        "m", transport=transport, threads=None, dispatch=dispatch, timeout=5
+    ) as session:
+        session.tool(note)
+        calls = [("note", {"x": 1}), ("note", {"x": 2})]
+        events = list(frames.answer(calls=calls)({}))
+        transport.feed(*events)
+        transport.feed(events[-1])
+        asked = sent.asked()
+
+    assert [{"error": "can't start new thread"}] * 2 == sent.outputs()
+    assert 1 == asked
+    assert [] == ran
+
+
+@pytest.mark.usefixtures("no_thread_for_rounds")
+@pytest.mark.parametrize("policy", [None, ReconnectPolicy()], ids=["plain", "lasting"])
+def test_a_question_whose_tools_have_no_thread_gets_its_answer(
+    policy: ReconnectPolicy | None,
+) -> None:
+    """On the loop of a real connection, which waits for nobody."""
+
+    def now() -> str:
+        """Tell the time."""
+        return "noon"
+
+    def model(prompt: Prompt) -> Any:
+        last = prompt.items[-1]
+        return last["output"] if last["type"] == OUTPUT else Call("now", {})
+
+    with serve(agent=model) as server:
+        with connect(
+            "m", base_url=server.url, threads=None, reconnect=policy, tools=[now]
+        ) as session:
+            answer = session.ask("How late is it?", timeout=10)
+
+    assert "can't start new thread" in answer.text
+
+
+@pytest.mark.usefixtures("no_thread_for_rounds")
+def test_calls_without_a_thread_do_not_talk_over_a_user(
+    transport: MemoryTransport, sent: Sent
+) -> None:
+    """The server answers his turn, with the outputs before its eyes."""
+    with connect("m", transport=transport, threads=None, timeout=5) as session:
+        session.update(turn_detection={"type": "server_vad", "create_response": True})
+        session.tool(double)
+        transport.feed(speech("speech_started", audio_start_ms=0))
+        transport.feed(*frames.answer(calls=[("double", {"x": 4})])({}))
+
+    assert [{"error": "can't start new thread"}] == sent.outputs()
+    assert 0 == sent.asked()
+
+
+@pytest.mark.usefixtures("no_thread_for_rounds")
+def test_calls_of_a_cancelled_response_without_a_thread_are_told_so(
+    transport: MemoryTransport, sent: Sent
+) -> None:
+    """Their output was settled before, and nothing further is asked for."""
+    with connect("m", transport=transport, threads=None, timeout=5) as session:
+        session.tool(double)
+        *begun, done = frames.answer(calls=[("double", {"x": 4})])({})
+        done["response"]["status"] = "cancelled"
+        transport.feed(*begun, done)
+
+    (output,) = sent.outputs()
+    assert "cancelled" in output["error"]
+    assert 0 == sent.asked()
+
+
 def test_an_approval_that_comes_too_late_runs_nothing(
     session: Session, transport: MemoryTransport, sent: Sent
 ) -> None:
