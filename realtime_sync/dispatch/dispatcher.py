@@ -247,6 +247,10 @@ class Dispatcher:
             self._strand.pump(self._take, timeout)
         finally:
             self._pumps -= 1
+            if self._pumps and self.finished:
+                # Within another one, in a signal handler that has closed the session:
+                # that one waits for the first of what does not come any more.
+                self.wake()
         return self.delivered - before
 
     def wait(self, event: threading.Event, deadline: Deadline) -> bool:

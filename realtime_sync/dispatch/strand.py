@@ -114,6 +114,8 @@ class Strand(Generic[Item]):
                     ):
                         return
                 timeout = 0.0
+                if not taken:
+                    continue  # A signal handler has pumped.
                 first = taken[0]
                 try:
                     # Out of the list while it runs: it may pump others.

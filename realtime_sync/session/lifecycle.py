@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from enum import Enum, auto
 from functools import partial
-from threading import Event, RLock, Thread, current_thread, main_thread
+from threading import Event, RLock, Thread, current_thread, get_ident, main_thread
 from time import monotonic
 from typing import Final, Optional, Protocol
 from weakref import finalize
@@ -153,6 +153,9 @@ class Lifecycle:
         self._threads: Optional[SessionThreads] = parts.options.threads
         # Tells when the program has let go of the session.
         self._finalizer: Optional[finalize[[], SubscriptionContextual]] = None
+        # The thread that opens it, until the loop serves the connection. The end waits
+        # for that, so this thread cannot wait for the end, in a signal handler.
+        self._opener: Optional[int] = None
         self.asked = Cancellation()
         self.over: Event = Flag()
         self.opened: Optional[float] = None
@@ -212,11 +215,13 @@ class Lifecycle:
         self.check_process()
         if self._step(Step.OPEN) is None:
             raise LocalProtocolError("a session can be opened once")
+        self._opener = get_ident()
         threads = self._begin_threads()
         try:
             threads.add(self)
             transport = self.dial(self._parts.options, deadline)
         except BaseException:
+            self._opener = None
             self._step(Step.FAIL)
             threads.discard(self)
             if self._own is not None:
@@ -236,7 +241,7 @@ class Lifecycle:
             )
             try:
                 connection.start(transport)
-                started = connection
+                started, self._opener = connection, None
                 if self._state is State.CLOSING:
                     # `close` has seen no connection, or one that had not begun.
                     self._begin_close(connection)
@@ -254,6 +259,7 @@ class Lifecycle:
                 started = self._connect()
                 self._step(Step.CONNECT)
                 started.start(transport)
+            self._opener = None
             # Nobody is to wait for the answer of a server that has refused.
             started.begin_close(1000, "", Deadline(0))
             self.close(drain=False)
@@ -569,16 +575,20 @@ class Lifecycle:
         main thread is whose signal handler calls.
         """
         parts = self._parts
-        return held_here(self._lock) or any(
-            part.held_here()
-            for part in (
-                parts.pending,
-                parts.watches,
-                parts.dispatcher,
-                parts.connection,
-                *parts.routers,
+        return (
+            self._opener == get_ident()
+            or held_here(self._lock)
+            or any(
+                part.held_here()
+                for part in (
+                    parts.pending,
+                    parts.watches,
+                    parts.dispatcher,
+                    parts.connection,
+                    *parts.routers,
+                )
+                if part is not None
             )
-            if part is not None
         )
 
     def leave(self, deadline: Deadline) -> None:

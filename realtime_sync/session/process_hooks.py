@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import atexit
 import os
-from threading import Event, Lock, RLock
+from threading import Event, RLock
 from typing import Any, Protocol
 from weakref import ref
 
@@ -33,8 +33,8 @@ class HookedSession(Protocol):
         """This is a forked child, where the session is not."""
 
 
-# Guards the mapping and the one-time installation of the hooks.
-_lock = Lock()
+# Without a lock: a signal handler that closes a session may find the main thread in the
+# middle of opening one, and the loop forgets what is over. Each touches it in one step.
 _open: dict[int, ref[HookedSession]] = {}
 _installed = False
 _EXIT_TIMEOUT = 1.0
@@ -49,11 +49,9 @@ def register_for_hooks(session: HookedSession) -> None:
     Remember an open session.
     """
     global _installed
-    with _lock:
-        _open[id(session)] = ref(session)
-        if _installed:
-            return
-        _installed = True
+    _open[id(session)] = ref(session)
+    if _installed:
+        return
     atexit.register(_close_all_by_exit_hook)
     if hasattr(os, "register_at_fork"):
         registry.loading = _loading
@@ -62,28 +60,28 @@ def register_for_hooks(session: HookedSession) -> None:
             after_in_parent=_loading.release,
             after_in_child=_mark_all_forked_by_hook,
         )
+    # Last: an interrupt on the way has the next session install them once more, which
+    # does no harm.
+    _installed = True
 
 
 def forget_in_hooks(session: HookedSession) -> None:
     """
     Forget a session that is over.
     """
-    with _lock:
-        _open.pop(id(session), None)
+    _open.pop(id(session), None)
 
 
 def registered_for_hooks() -> list[HookedSession]:
     """
     The sessions that are remembered, oldest first.
     """
-    with _lock:
-        return _hooked_sessions_alive(_open)
+    return _hooked_sessions_alive(_open)
 
 
 def _close_all_by_exit_hook() -> None:
     """Send every server a clean close; wait for their answers, not for long."""
-    with _lock:
-        sessions = _hooked_sessions_alive(_open)
+    sessions = _hooked_sessions_alive(_open)
     deadline = Deadline(_EXIT_TIMEOUT)
     for session in sessions:
         session.leave(deadline)
@@ -97,11 +95,10 @@ def _mark_all_forked_by_hook() -> None:
     """
     In a forked child: its sessions have sockets but no threads.
     """
-    global _lock, _open
+    global _open
     _loading.release()
     log_writer.forget_log_writers()
-    # The parent may have held the lock at the moment of the fork.
-    _lock, inherited, _open = Lock(), _open, {}
+    inherited, _open = _open, {}
     for session in _hooked_sessions_alive(inherited):
         session.mark_forked()
 
@@ -109,5 +106,5 @@ def _mark_all_forked_by_hook() -> None:
 def _hooked_sessions_alive(
     sessions: dict[int, ref[HookedSession]],
 ) -> list[HookedSession]:
-    found = [reference() for reference in list(sessions.values())]
+    found = [reference() for reference in sessions.copy().values()]
     return [session for session in found if session is not None]

@@ -8,7 +8,7 @@ import gc
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from threading import Event, Lock
+from threading import Event, Lock, get_ident
 from types import TracebackType
 from typing import Any, Optional, Protocol, Union
 from weakref import WeakSet
@@ -45,6 +45,9 @@ class SessionOnThreads(Protocol):
 
     def break_off(self) -> None:
         """Cut the connection, so that the end comes at once."""
+
+    def held_here(self) -> bool:
+        """Whether the calling thread is inside of something that the end waits for."""
 
 
 @frozen(kw_only=True)
@@ -141,6 +144,8 @@ class Threads:
         # Weakly: a player that nobody has closed and nobody knows is collected.
         self._turns: WeakSet[SharedTurns] = WeakSet()
         self._closed = False
+        # Threads that close them now.
+        self._closing: set[int] = set()
         self._unfreeze = False
         self._process = os.getpid()
 
@@ -194,7 +199,9 @@ class Threads:
         """
         Close the sessions that still use the threads, then end the threads.
 
-        Idempotent. Not from a handler.
+        Idempotent. Not from a handler of events. In a handler of signals that finds its
+        thread in the middle of this or of a call of a session, it asks for the end and
+        waits for nothing, because that thread is what the end waits for.
 
         Args:
             timeout: seconds for all of it; half of them are the servers'.
@@ -212,16 +219,31 @@ class Threads:
             raise WouldDeadlock(
                 "Threads.close() on one of these threads would wait for itself"
             )
+        ident = get_ident()
+        if ident in self._closing:
+            return False
+        try:
+            self._closing.add(ident)
+            return self._close(timeout)
+        finally:
+            self._closing.discard(ident)
+
+    def _close(self, timeout: float) -> bool:
         deadline = Deadline(check_seconds(timeout))
         with self._lock:
             self._closed = True
-            sessions = list(self._sessions)
+        sessions = list(self._sessions)  # There come no more.
+        if any(session.held_here() for session in sessions):
+            for session in sessions:
+                session.leave(deadline)
+            return False
         ended = self._end(sessions, timeout, deadline)
         with self._lock:
             playing = list(self._turns)
         # What still plays goes on without them.
         for turns in playing:
             turns.leave()
+        pools = (self.workers, *self._pools)
         parts: tuple[Union[Workers, Dialers], ...] = (self.workers, self.dialers)
         for part in (*parts, *self._pools):
             part.stop()
@@ -327,8 +349,9 @@ class Threads:
 
     def discard(self, session: SessionOnThreads) -> None:
         """Serve a session no more: it has ended, or could not be opened."""
-        with self._lock:
-            self._sessions.discard(session)
+        # One call into C, and no lock: the main thread may be inside of that, in a
+        # signal handler that waits for this very end.
+        self._sessions.discard(session)
 
 
 def _check_number_of_threads(name: str, value: object) -> None:

@@ -11,9 +11,18 @@ from typing import Any
 
 import pytest
 
-from realtime_sync import Router, Session, Subscription, connect
-from realtime_sync.errors import ConnectionClosed, LocalProtocolError
+from realtime_sync import (
+    Router,
+    Session,
+    Subscription,
+    Threads,
+    audio,
+    connect,
+    open_sessions,
+)
+from realtime_sync.errors import ConnectionClosed, LocalProtocolError, RealtimeError
 from tests.rawserver import Gone, Peer, RawServer
+from tests.stress.test_interrupt_places import answer
 from tests.strike import LIBRARY, Strike
 
 pytestmark = [
@@ -47,7 +56,14 @@ def lively(peer: Peer) -> None:
     peer.rest()
 
 
-def opened(server: RawServer, router: Router, model: str = "m") -> Any:
+def answering(peer: Peer) -> None:
+    """Greet, answer what is asked, and close when the client does."""
+    answer(peer)
+    with suppress(Gone):
+        peer.close(1000)
+
+
+def opened(server: RawServer, router: Router, model: str = "m", **options: Any) -> Any:
     """A session with handlers from outside."""
     return connect(
         model,
@@ -55,6 +71,7 @@ def opened(server: RawServer, router: Router, model: str = "m") -> Any:
         api_key=None,
         router=router,
         close_timeout=CLOSE,
+        **options,
     )
 
 
@@ -119,19 +136,21 @@ def closed_everywhere(
     call: Callable[[Any, Router], Any],
     script: Callable[[Peer], None],
     model: str = "m",
+    every: int = 1,
+    **options: Any,
 ) -> int:
     """
-    Close a session from a signal handler, twice, at each place of a call.
+    Close a session from a signal handler, twice, at every so manieth place of a call.
 
     Returns:
         How many places there are.
     """
-    place = 0
+    place = 1 - every
     with RawServer(script) as server:
         while True:
-            place += 1
+            place += every
             router = Router("outside")
-            session = opened(server, router, model)
+            session = opened(server, router, model, **options)
             closing = Closing(session)
             strike = Strike(place, (LIBRARY,), twice)
             with handling(closing), strike:
@@ -141,7 +160,7 @@ def closed_everywhere(
             report = session.close()
             if strike.where is None:
                 assert [] == closing.times
-                return place - 1
+                return place - every
             connection = getattr(report, "connection", report)
             found = connection.code, report.complete, report.error
             assert (1000, True, None) == found, strike.where
@@ -155,6 +174,172 @@ def test_at_every_place_of_a_call_it_is_begun_and_ends_by_itself(
 ) -> None:
     """The loop may want a lock of the main thread, so nothing waits for the loop."""
     assert closed_everywhere(call, polite) > 10
+
+
+def told_soon(session: Session) -> None:
+    """Ask for what comes a little later, and wait for it."""
+    with session.expect("rate_limits.updated") as expected:
+        session.send({"type": "vendor.later"})
+        expected.result(LONG)
+
+
+def streamed(session: Session) -> None:
+    """The same from a stream."""
+    with session.events("rate_limits.updated") as stream:
+        session.send({"type": "vendor.later"})
+        next(stream)
+
+
+def played(session: Session) -> None:
+    """Play something, and close the player."""
+    with audio.Player(lambda block: None, block_ms=2) as player:
+        with player.attach(session):
+            player.play(bytes(96))
+        player.wait_idle(LONG)
+
+
+WAITS: dict[str, Callable[[Any], Any]] = {
+    "flush": lambda session: session.flush(LONG),
+    "ask": lambda session: session.ask("hello", timeout=LONG),
+    "result": told_soon,
+    "events": streamed,
+    "player": played,
+}
+
+
+def closed_in_waits(call: str, every: int) -> int:
+    """Close at places of a call that waits."""
+    return closed_everywhere(
+        lambda session, router: WAITS[call](session), answering, every=every
+    )
+
+
+@pytest.mark.parametrize("call", WAITS)
+def test_at_a_tenth_of_the_places_of_a_wait_it_ends(call: str) -> None:
+    """Whoever waits is told so, or has what he waited for."""
+    assert closed_in_waits(call, 10) > 10
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("call", WAITS)
+def test_at_every_place_of_a_wait_it_ends(call: str) -> None:
+    """The same for all of them."""
+    assert closed_in_waits(call, 1) > 30
+
+
+def pumped(every: int) -> int:
+    """Close at places of a pump, which calls handlers of what has come."""
+
+    def call(session: Any, router: Router) -> None:
+        session.send({"type": "vendor.later"})
+        while not session.pump(timeout=LONG) and session.is_open:
+            pass
+
+    return closed_everywhere(call, answering, every=every, dispatch="manual")
+
+
+def test_at_a_tenth_of_the_places_of_a_pump_it_ends() -> None:
+    """It pumps what is left, in the middle of the pump."""
+    assert pumped(10) > 10
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(600)
+def test_at_every_place_of_a_pump_it_ends() -> None:
+    """The same for all of them."""
+    assert pumped(1) > 30
+
+
+def closed_while_opening(every: int) -> int:
+    """
+    Close all sessions from a signal handler at places of an opening.
+
+    Returns:
+        How many places there are.
+    """
+    times: list[float] = []
+
+    def close_all() -> None:
+        started = monotonic()
+        for session in open_sessions():
+            session.close()
+        times.append(monotonic() - started)
+
+    place = 1 - every
+    with RawServer(answering) as server, handling(close_all):
+        while True:
+            place += every
+            session = None
+            strike = Strike(place, (LIBRARY,), twice)
+            with suppress(RealtimeError), strike:
+                session = opened(server, Router("outside"))
+            if session is not None:
+                report = session.close()
+                assert (1000, True) == (report.code, report.complete), strike.where
+            assert () == open_sessions(), strike.where
+            assert max(times, default=0.0) < SOON, strike.where
+            if strike.where is None:
+                return place - every
+
+
+@pytest.mark.usefixtures("no_other_sessions")
+def test_at_a_tenth_of_the_places_of_an_opening_it_fails_or_ends() -> None:
+    """The loop serves the connection only when the opening has got that far."""
+    assert closed_while_opening(10) > 100
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("no_other_sessions")
+def test_at_every_place_of_an_opening_it_fails_or_ends() -> None:
+    """The same for all of them."""
+    assert closed_while_opening(1) > 300
+
+
+@pytest.mark.parametrize("closes", ["the session", "the threads"])
+def test_at_every_place_of_closing_threads_their_sessions_end(closes: str) -> None:
+    """The end of a session wants a lock of the threads, on their loop."""
+    place = 0
+    with RawServer(polite) as server:
+        while True:
+            place += 1
+            threads = Threads(workers=1)
+            session = opened(server, Router("outside"), threads=threads)
+            closing = Closing(session if closes == "the session" else threads)
+            strike = Strike(place, (LIBRARY,), twice)
+            with handling(closing), strike:
+                ended = threads.close(LONG)
+            if strike.where is None:
+                break
+            report = session.close()
+            found = ended, report.code, report.complete
+            assert (True, 1000, True) == found, strike.where
+            assert max(closing.times) < SOON, strike.where
+    assert place > 30
+
+
+def test_threads_are_closed_at_every_place_of_a_command() -> None:
+    """As in a service that is told to end: whoever is in the way is not waited for."""
+    place = 0
+    with RawServer(polite) as server:
+        while True:
+            place += 1
+            threads = Threads(workers=1)
+            session = opened(server, Router("outside"), threads=threads)
+            closing = Closing(threads)
+            strike = Strike(place, (LIBRARY,), twice)
+            with handling(closing), strike:
+                with suppress(ConnectionClosed, LocalProtocolError):
+                    session.input_audio_buffer.clear()
+            ended = threads.close(LONG)
+            report = session.close()
+            found = ended, report.code, report.complete
+            assert (True, 1000, True) == found, strike.where
+            if strike.where is None:
+                break
+            assert max(closing.times) < SOON, strike.where
+    assert place > 10
 
 
 def test_a_live_session_is_closed_at_every_place_of_a_command() -> None:
