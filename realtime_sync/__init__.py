@@ -137,7 +137,7 @@ if not TYPE_CHECKING:  # A checker knows the names, and finds misspelt ones.
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         globals()[name] = value
         if "IPython" in sys.modules:
-            import_module(".jupyter.formatters", __name__).register()
+            import_module(".jupyter.formatters", __name__).register_formatters()
         return value
 
 

@@ -1047,7 +1047,7 @@ def _lines(patch: pytest.MonkeyPatch, path: Path) -> None:
         for number in range(3):
             item = message(f"item_{number}")
             memory.feed({"type": "conversation.item.added", "item": item})
-        told = view.View(session).news()
+        told = view.PageView(session).news()
     (lines,) = [each for each in told if each["kind"] == "lines"]
 
     assert ["item_1", "item_2"] == lines["order"]

@@ -40,7 +40,7 @@ _FIGURE = re.compile(
 """Figures of such words: with milliseconds, seconds or nothing behind them."""
 
 
-def _milliseconds(text: str) -> list[int]:
+def _milliseconds_of_refused_barge_in(text: str) -> list[int]:
     """The times that a refusal names; what has no unit is one if nothing has."""
     found = _FIGURE.findall(text)
     units = [each for each in found if each[2]] or found
@@ -50,7 +50,7 @@ def _milliseconds(text: str) -> list[int]:
     ]
 
 
-def _known(value: object) -> str | None:
+def _known_id_for_barge_in(value: object) -> str | None:
     """An id, or None where a server says none: absent, null and empty alike."""
     return value if isinstance(value, str) and value else None
 
@@ -61,7 +61,7 @@ Failed = Callable[[Exception, bool], object]
 """Told what a sink raised, and whether it will be tried again."""
 
 
-class Playback(Protocol):
+class BargeInPlayback(Protocol):
     """What an attachment uses of a player."""
 
     format: AudioFormat
@@ -112,7 +112,7 @@ class Attachment:
 
     def __init__(
         self,
-        player: Playback,
+        player: BargeInPlayback,
         session: Session,
         *,
         barge_in: bool | None = None,
@@ -239,7 +239,7 @@ class Attachment:
 
     def _truncated(self, event: events.ConversationItemTruncated) -> None:
         """A truncation was done: nothing more is to be put right."""
-        item_id = _known(event.item_id)
+        item_id = _known_id_for_barge_in(event.item_id)
         if item_id is None and self._truncations:
             item_id = next(iter(self._truncations.values())).item_id
         for event_id, command in tuple(self._truncations.items()):
@@ -255,11 +255,11 @@ class Attachment:
         """
         problem = event.error
         text = str(getattr(problem, "message", "") or "").lower()
-        if self._retold(_known(getattr(problem, "event_id", None))):
+        if self._retold(_known_id_for_barge_in(getattr(problem, "event_id", None))):
             return
         if "audio" not in text or not _BEYOND.search(text):
             return
-        event_id = _known(getattr(problem, "event_id", None))
+        event_id = _known_id_for_barge_in(getattr(problem, "event_id", None))
         if event_id is None and len(self._truncations) == 1:
             event_id = next(iter(self._truncations))
         command = self._truncations.pop(event_id or "", None)
@@ -267,7 +267,7 @@ class Attachment:
             return
         shorter = [
             figure
-            for figure in _milliseconds(text)
+            for figure in _milliseconds_of_refused_barge_in(text)
             if 0 < figure < command.audio_end_ms
         ]
         if shorter:
@@ -336,7 +336,7 @@ class Attachment:
         """A response begins, and with it what may be heard again."""
         self._muted = self._nameless = False
         # A server that has one id for everything says by this that it is a new one.
-        response_id = _known(getattr(event.response, "id", None)) or ""
+        response_id = _known_id_for_barge_in(getattr(event.response, "id", None)) or ""
         self._settled.pop(response_id, None)
         if event.response and event.response.audio and response_id:
             self._speakers[response_id] = event.response
@@ -397,7 +397,9 @@ class Attachment:
         What an event does not say is taken from the response that is running:
         there is one in a conversation. An absent id is no id.
         """
-        response_id, item_id = _known(event.response_id), _known(event.item_id)
+        response_id, item_id = _known_id_for_barge_in(
+            event.response_id
+        ), _known_id_for_barge_in(event.item_id)
         if response_id is None and item_id is None:
             active = self._session.snapshot.active_response
             if active is not None:
@@ -408,7 +410,10 @@ class Attachment:
     def _done(self, event: events.ResponseAudioDone) -> None:
         """The end of a part: let out what a resampler has kept."""
         response_id, item_id = self._named(event)
-        if _known(event.response_id) is None and _known(event.item_id) is None:
+        if (
+            _known_id_for_barge_in(event.response_id) is None
+            and _known_id_for_barge_in(event.item_id) is None
+        ):
             # What comes after it without a name is of something else.
             self._muted = False
             for each in filter(None, (response_id, item_id)):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import ConfigurationError
 from ..types import AudioBytes
 from . import g711
-from .extras import require
+from .extras import require_extra
 from .formats import AudioFormat, FormatLike, audio_format
 
 if TYPE_CHECKING:
@@ -109,13 +109,13 @@ class Converter:
 
     def _decode(self, data: bytes) -> Samples:
         """Bytes to samples: float32, mono, 16-bit scale."""
-        require("numpy", why="convert audio")
+        require_extra("numpy", why="convert audio")
         import numpy
 
         if self.source.name == "pcm16":
             samples = numpy.frombuffer(data, dtype="<i2")
         else:
-            samples = g711.expand(data, self.source.name)
+            samples = g711.expand_g711(data, self.source.name)
         if self._channels > 1:
             frames = samples.reshape(-1, self._channels)
             mixed: Samples = frames.mean(axis=1, dtype=numpy.float32)
@@ -124,10 +124,10 @@ class Converter:
 
     def _encode(self, samples: Samples) -> bytes:
         """Samples to bytes of the target format."""
-        whole = rounded(samples)
+        whole = rounded_after_convert(samples)
         if self.target.name == "pcm16":
             return bytes(whole.tobytes())
-        return g711.compress(whole, self.target.name)
+        return g711.compress_g711(whole, self.target.name)
 
 
 class Resampler:
@@ -139,8 +139,8 @@ class Resampler:
     """
 
     def __init__(self, rate: int, to_rate: int) -> None:
-        soxr = require("soxr", why="change the rate of audio")
-        require("numpy", why="change the rate of audio")
+        soxr = require_extra("soxr", why="change the rate of audio")
+        require_extra("numpy", why="change the rate of audio")
         stream = soxr.ResampleStream(rate, to_rate, 1, dtype="float32")
         self._resample: Callable[..., Samples] = stream.resample_chunk
 
@@ -156,9 +156,9 @@ class Resampler:
         return self._resample(nothing, last=True)
 
 
-def rounded(samples: Samples) -> Linear:
+def rounded_after_convert(samples: Samples) -> Linear:
     """Float samples on a 16-bit scale as little-endian int16, clipped."""
-    require("numpy", why="convert audio")
+    require_extra("numpy", why="convert audio")
     import numpy
 
     return numpy.clip(numpy.rint(samples), -32_768, 32_767).astype("<i2")

@@ -14,7 +14,7 @@ from ..deadline import Deadline, Waiters
 from ..errors import ConfigurationError
 from ..types import AudioBytes
 from .convert import Converter
-from .extras import require
+from .extras import require_extra
 from .formats import PCM16, AudioFormat, FormatLike, audio_format
 from .player import Player
 
@@ -40,7 +40,7 @@ class _Status(Protocol):
 _Callback = Callable[[memoryview, int, _Times, _Status], None]
 
 
-class _Stream(Protocol):
+class _DeviceStream(Protocol):
     """A device that was opened, as sounddevice has it."""
 
     def start(self) -> None:
@@ -81,7 +81,7 @@ def devices() -> tuple[Device, ...]:
     Raises:
         ConfigurationError: sounddevice or PortAudio is not installed.
     """
-    sounddevice = require("sounddevice", why=_WHY)
+    sounddevice = require_extra("sounddevice", why=_WHY)
     default_input, default_output = sounddevice.default.device
     return tuple(
         Device(
@@ -135,7 +135,7 @@ class Microphone:
         self._queue: deque[bytes] = deque()
         self._waiters = Waiters()
         self._most = max(int(keep * 1000 / block_ms), 1)
-        self._stream: _Stream | None = None
+        self._stream: _DeviceStream | None = None
         self._closed = False
 
     def __enter__(self) -> Microphone:
@@ -153,13 +153,13 @@ class Microphone:
             ConfigurationError: a package or the device is missing, or busy.
         """
         self._closed = False
-        rate = _input_rate(self._device, self.format)
+        rate = _device_input_rate(self._device, self.format)
         self._converter = Converter("pcm16", self.format, rate=rate)
         if self.format.name == "pcm16":
             self._converter = Converter(
                 "pcm16", "pcm16", rate=rate, to_rate=self.format.rate
             )
-        self._stream = _opened(
+        self._stream = _opened_device(
             "RawInputStream", self._device, rate, self._block_ms, self._recorded
         )
 
@@ -235,7 +235,7 @@ class Speaker:
         self._device = device
         self._block_ms = block_ms
         self._latency = latency
-        self._stream: _Stream | None = None
+        self._stream: _DeviceStream | None = None
         if self.player.format.name != "pcm16":
             raise ConfigurationError("a loudspeaker takes pcm16")
 
@@ -253,7 +253,7 @@ class Speaker:
         Raises:
             ConfigurationError: a package or the device is missing, or busy.
         """
-        self._stream = _opened(
+        self._stream = _opened_device(
             "RawOutputStream",
             self._device,
             self.player.format.rate,
@@ -284,9 +284,9 @@ class Speaker:
         data[:] = self.player.pull(len(data), at=time.monotonic() + delay)
 
 
-def _input_rate(device: DeviceLike, format: AudioFormat) -> int:
+def _device_input_rate(device: DeviceLike, format: AudioFormat) -> int:
     """The rate of the format, or the one that the microphone likes best."""
-    sounddevice = require("sounddevice", why=_WHY)
+    sounddevice = require_extra("sounddevice", why=_WHY)
     try:
         sounddevice.check_input_settings(
             device=device, samplerate=format.rate, channels=1, dtype="int16"
@@ -298,18 +298,18 @@ def _input_rate(device: DeviceLike, format: AudioFormat) -> int:
     return format.rate
 
 
-def _opened(
+def _opened_device(
     kind: Literal["RawInputStream", "RawOutputStream"],
     device: DeviceLike,
     rate: int,
     block_ms: float,
     callback: _Callback,
     latency: float | None = None,
-) -> _Stream:
+) -> _DeviceStream:
     """A running stream of one channel of 16 bit."""
-    sounddevice = require("sounddevice", why=_WHY)
+    sounddevice = require_extra("sounddevice", why=_WHY)
     try:
-        stream: _Stream = getattr(sounddevice, kind)(
+        stream: _DeviceStream = getattr(sounddevice, kind)(
             channels=1,
             dtype="int16",
             device=device,

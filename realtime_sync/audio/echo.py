@@ -9,7 +9,7 @@ from typing import Union
 from ..errors import ConfigurationError
 from ..types import AudioBytes
 from .convert import Converter
-from .extras import require
+from .extras import require_extra
 from .formats import PCM16, AudioFormat, FormatLike, audio_format
 from .player import HasPlayer, Player
 
@@ -60,12 +60,12 @@ class EchoCanceller:
             if each.name != "pcm16":
                 raise ConfigurationError(f"echo is cancelled in pcm16, not {each.name}")
         rate = next((each for each in RATES if each >= self.format.rate), RATES[-1])
-        library = require("pywebrtc_audio", why="cancel echo", extra="echo")
-        self._numpy = require("numpy", why="cancel echo", extra="echo")
+        library = require_extra("pywebrtc_audio", why="cancel echo", extra="echo")
+        self._numpy = require_extra("numpy", why="cancel echo", extra="echo")
         self._filter = library.EchoCanceller(rate)
         self._microphone = microphone
         self._played = player.format
-        self._reference = _Reference(player.format)
+        self._reference = _EchoReference(player.format)
         self._hears = Converter("pcm16", "pcm16", rate=self.format.rate, to_rate=rate)
         self._plays = Converter("pcm16", "pcm16", rate=player.format.rate, to_rate=rate)
         self._says = Converter("pcm16", "pcm16", rate=rate, to_rate=self.format.rate)
@@ -112,7 +112,7 @@ class EchoCanceller:
         return self._numpy.frombuffer(frame, dtype="<i2")
 
 
-class _Reference:
+class _EchoReference:
     """
     What was played and is still to be looked for, in the order of playing.
 

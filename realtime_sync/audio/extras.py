@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import ConfigurationError, install_command
 
 
-def require(package: str, *, why: str, extra: str = "audio") -> Any:
+def require_extra(package: str, *, why: str, extra: str = "audio") -> Any:
     """
     Import an optional package.
 

@@ -17,8 +17,8 @@ from attrs import frozen
 from ..errors import ConfigurationError
 from ..types import AudioBytes
 from . import g711
-from .convert import Resampler, rounded
-from .extras import require
+from .convert import Resampler, rounded_after_convert
+from .extras import require_extra
 from .formats import PCM16, AudioFormat, FormatLike, audio_format
 
 if TYPE_CHECKING:
@@ -118,8 +118,8 @@ def read_file(
     if split:
         if channel is not None:
             raise ConfigurationError("split=True returns every channel: say no channel")
-        return _sides(path, audio_format(format), recorded)
-    return b"".join(_blocks(path, format, 1000, recorded))
+        return _sides_of_file(path, audio_format(format), recorded)
+    return b"".join(_file_blocks(path, format, 1000, recorded))
 
 
 def file_blocks(
@@ -144,7 +144,7 @@ def file_blocks(
         ConfigurationError: it is not an audio file, it has no such channel, or a
             package is missing.
     """
-    return _blocks(path, format, block_ms, Recorded(raw, rate, channels, channel))
+    return _file_blocks(path, format, block_ms, Recorded(raw, rate, channels, channel))
 
 
 def file_seconds(
@@ -161,7 +161,7 @@ def file_seconds(
         OSError: there is no such file, or it may not be read.
         ConfigurationError: it is not an audio file, or a package is missing.
     """
-    with _opened(path, Recorded(raw, rate, channels)) as file:
+    with _opened_file(path, Recorded(raw, rate, channels)) as file:
         return float(file.frames / file.samplerate)
 
 
@@ -185,7 +185,7 @@ def write_wav(
     """
     source = audio_format(format, rate=rate)
     if source.name != "pcm16":
-        data = g711.expand(data, source.name).astype("<i2").tobytes()
+        data = g711.expand_g711(data, source.name).astype("<i2").tobytes()
     target = os.fspath(path) if isinstance(path, (str, os.PathLike)) else path
     with wave.open(target, "wb") as file:
         file.setnchannels(1)
@@ -194,7 +194,7 @@ def write_wav(
         file.writeframes(bytes(data))
 
 
-def _blocks(
+def _file_blocks(
     path: FilePath, format: FormatLike, block_ms: float, recorded: Recorded
 ) -> Iterator[bytes]:
     target = audio_format(format)
@@ -202,7 +202,7 @@ def _blocks(
     if size <= 0:
         raise ConfigurationError(f"blocks of {block_ms} ms hold no audio")
     waiting = bytearray()
-    for piece in _converted(path, target, recorded):
+    for piece in _converted_file(path, target, recorded):
         waiting += piece
         while len(waiting) >= size:
             yield bytes(waiting[:size])
@@ -211,11 +211,11 @@ def _blocks(
         yield bytes(waiting)
 
 
-def _converted(
+def _converted_file(
     path: FilePath, target: AudioFormat, recorded: Recorded
 ) -> Iterator[bytes]:
     """The file's audio in pieces of whatever length, in the target format."""
-    with _opened(path, recorded) as file:
+    with _opened_file(path, recorded) as file:
         channel = recorded.channel
         there = channel in range(file.channels) and not isinstance(channel, bool)
         if channel is not None and not there:
@@ -225,37 +225,41 @@ def _converted(
         resampler = None
         if file.samplerate != target.rate:
             resampler = Resampler(file.samplerate, target.rate)
-        for frames in _frames(file):
-            samples = _mixed(frames) if channel is None else frames[:, channel].copy()
+        for frames in _frames_of_file(file):
+            samples = (
+                _mixed_file_channels(frames)
+                if channel is None
+                else frames[:, channel].copy()
+            )
             if resampler is not None:
                 samples = resampler.feed(samples)
-            yield _encoded(samples, target)
+            yield _encoded_file_samples(samples, target)
         if resampler is not None:
-            yield _encoded(resampler.finish(), target)
+            yield _encoded_file_samples(resampler.finish(), target)
 
 
-def _sides(
+def _sides_of_file(
     path: FilePath, target: AudioFormat, recorded: Recorded
 ) -> tuple[bytes, ...]:
     """Every channel of a file by itself."""
-    with _opened(path, recorded) as file:
+    with _opened_file(path, recorded) as file:
         resamplers: list[Resampler | None] = [None] * file.channels
         if file.samplerate != target.rate:
             resamplers = [Resampler(file.samplerate, target.rate) for _ in resamplers]
         sides = [bytearray() for _ in resamplers]
-        for frames in _frames(file):
+        for frames in _frames_of_file(file):
             for side, samples, resampler in zip(sides, frames.T.copy(), resamplers):
                 given = samples if resampler is None else resampler.feed(samples)
-                side += _encoded(given, target)
+                side += _encoded_file_samples(given, target)
         for side, resampler in zip(sides, resamplers):
             if resampler is not None:
-                side += _encoded(resampler.finish(), target)
+                side += _encoded_file_samples(resampler.finish(), target)
         return tuple(bytes(side) for side in sides)
 
 
-def _frames(file: SoundFile) -> Iterator[Samples]:
+def _frames_of_file(file: SoundFile) -> Iterator[Samples]:
     """Frames of all channels, finite: what is no number is silence."""
-    require("numpy", why="read audio files")
+    require_extra("numpy", why="read audio files")
     import numpy
 
     while True:
@@ -265,7 +269,7 @@ def _frames(file: SoundFile) -> Iterator[Samples]:
         yield numpy.nan_to_num(frames, copy=False, nan=0.0, posinf=1.0, neginf=-1.0)
 
 
-def _mixed(frames: Samples) -> Samples:
+def _mixed_file_channels(frames: Samples) -> Samples:
     """One channel of many; the loudest where they cancel each other out."""
     mean: Samples = frames.mean(axis=1)
     if frames.shape[1] > 1:
@@ -278,12 +282,12 @@ def _mixed(frames: Samples) -> Samples:
     return mean
 
 
-def _encoded(samples: Samples, target: AudioFormat) -> bytes:
+def _encoded_file_samples(samples: Samples, target: AudioFormat) -> bytes:
     """Samples between -1 and 1 as bytes of the target format."""
-    whole = rounded(samples * 32_768)
+    whole = rounded_after_convert(samples * 32_768)
     if target.name == "pcm16":
         return bytes(whole.tobytes())
-    return g711.compress(whole, target.name)
+    return g711.compress_g711(whole, target.name)
 
 
 _CONTAINERS = (
@@ -299,10 +303,10 @@ _CONTAINERS = (
 
 
 @contextmanager
-def _opened(path: FilePath, recorded: Recorded) -> Iterator[SoundFile]:
-    soundfile = require("soundfile", why="read audio files")
+def _opened_file(path: FilePath, recorded: Recorded) -> Iterator[SoundFile]:
+    soundfile = require_extra("soundfile", why="read audio files")
     with ExitStack() as stack:
-        binary = stack.enter_context(_seekable(path))
+        binary = stack.enter_context(_seekable_file(path))
         options: dict[str, Any] = {}
         if recorded.raw is not None:
             form = audio_format(recorded.raw, rate=recorded.rate)
@@ -314,18 +318,18 @@ def _opened(path: FilePath, recorded: Recorded) -> Iterator[SoundFile]:
                 "channels": recorded.channels,
             }
         else:
-            binary = stack.enter_context(_with_sizes(binary))
+            binary = stack.enter_context(_file_with_sizes(binary))
         try:
             file = soundfile.SoundFile(binary, **options)
         except soundfile.LibsndfileError as exc:
             raise ConfigurationError(
                 f"{os.fspath(path)} is not an audio file that can be read: "
-                f"{exc.error_string.rstrip('.')}; {_remedy(binary)}"
+                f"{exc.error_string.rstrip('.')}; {_remedy_for_file(binary)}"
             ) from exc
         yield stack.enter_context(file)
 
 
-def _remedy(binary: IO[bytes]) -> str:
+def _remedy_for_file(binary: IO[bytes]) -> str:
     """What to do about a file that cannot be read."""
     binary.seek(0)
     head = binary.read(16)
@@ -338,7 +342,7 @@ def _remedy(binary: IO[bytes]) -> str:
 
 
 @contextmanager
-def _seekable(path: FilePath) -> Iterator[IO[bytes]]:
+def _seekable_file(path: FilePath) -> Iterator[IO[bytes]]:
     """
     A file to read and to go back in; a pipe is kept on disk first.
 
@@ -360,7 +364,7 @@ def _seekable(path: FilePath) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _with_sizes(binary: IO[bytes]) -> Iterator[IO[bytes]]:
+def _file_with_sizes(binary: IO[bytes]) -> Iterator[IO[bytes]]:
     """
     The file, or a copy with its sizes put right.
 
@@ -368,7 +372,7 @@ def _with_sizes(binary: IO[bytes]) -> Iterator[IO[bytes]]:
     libsndfile takes that for no sound.
     """
     total = binary.seek(0, os.SEEK_END)
-    at = _unsized_sound(binary, total)
+    at = _unsized_sound_of_file(binary, total)
     binary.seek(0)
     if at is None:
         yield binary
@@ -383,13 +387,13 @@ def _with_sizes(binary: IO[bytes]) -> Iterator[IO[bytes]]:
         yield copy
 
 
-def _is_chunk(head: bytes, left: int) -> bool:
+def _is_chunk_of_file(head: bytes, left: int) -> bool:
     """Whether this is the beginning of a chunk that ends before the file does."""
     name, size = head[:4], int.from_bytes(head[4:], "little")
     return len(head) == 8 and name.isascii() and 8 + size <= left and b"\0" not in name
 
 
-def _unsized_sound(binary: IO[bytes], total: int) -> int | None:
+def _unsized_sound_of_file(binary: IO[bytes], total: int) -> int | None:
     """Where the sound of a WAV file begins that says it has none, and has."""
     binary.seek(0)
     header = binary.read(12)
@@ -406,7 +410,9 @@ def _unsized_sound(binary: IO[bytes], total: int) -> int | None:
         name, size = struct.unpack("<4sI", chunk)
         at += 8
         if name == b"data":
-            wrong = whole + 8 != total or not _is_chunk(binary.read(8), total - at)
+            wrong = whole + 8 != total or not _is_chunk_of_file(
+                binary.read(8), total - at
+            )
             return at if size == 0 and wrong and at < total else None
         at += size + size % 2
     return None

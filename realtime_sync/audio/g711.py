@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ..types import AudioBytes
-from .extras import require
+from .extras import require_extra
 
 if TYPE_CHECKING:
     import numpy
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Linear = NDArray[numpy.int16]
 
 
-def expand(data: AudioBytes, law: str) -> Linear:
+def expand_g711(data: AudioBytes, law: str) -> Linear:
     """
     Turn G.711 bytes into linear samples.
 
@@ -35,13 +35,13 @@ def expand(data: AudioBytes, law: str) -> Linear:
     Returns:
         A numpy array of int16.
     """
-    require("numpy", why="convert audio")
+    require_extra("numpy", why="convert audio")
     import numpy
 
-    return _expansion(law)[numpy.frombuffer(data, dtype=numpy.uint8)]
+    return _g711_expansion(law)[numpy.frombuffer(data, dtype=numpy.uint8)]
 
 
-def compress(samples: Linear, law: str) -> bytes:
+def compress_g711(samples: Linear, law: str) -> bytes:
     """
     Turn linear samples into G.711 bytes.
 
@@ -49,14 +49,14 @@ def compress(samples: Linear, law: str) -> bytes:
         samples: numpy array of int16.
         law: ``"g711_ulaw"`` or ``"g711_alaw"``.
     """
-    require("numpy", why="convert audio")
+    require_extra("numpy", why="convert audio")
     import numpy
 
-    codes = _compression(law)[samples.astype(numpy.int16).view(numpy.uint16)]
+    codes = _g711_compression(law)[samples.astype(numpy.int16).view(numpy.uint16)]
     return bytes(codes.tobytes())
 
 
-def levels(law: str) -> tuple[list[int], list[int]]:
+def g711_levels(law: str) -> tuple[list[int], list[int]]:
     """
     The positive half of a law, in 16-bit units.
 
@@ -85,26 +85,26 @@ def levels(law: str) -> tuple[list[int], list[int]]:
 
 
 @lru_cache(maxsize=None)
-def _expansion(law: str) -> Linear:
+def _g711_expansion(law: str) -> Linear:
     """All 256 codes decoded, indexed by code."""
-    require("numpy", why="convert audio")
+    require_extra("numpy", why="convert audio")
     import numpy
 
-    _, value = levels(law)
+    _, value = g711_levels(law)
     table = numpy.zeros(256, dtype=numpy.int16)
     for code in range(256):
-        interval = _interval(code, law)
+        interval = _g711_interval(code, law)
         table[code] = value[interval] if code & 0x80 else -value[interval]
     return table
 
 
 @lru_cache(maxsize=None)
-def _compression(law: str) -> NDArray[numpy.uint8]:
+def _g711_compression(law: str) -> NDArray[numpy.uint8]:
     """All 65,536 samples coded, indexed by the sample seen as unsigned."""
-    require("numpy", why="convert audio")
+    require_extra("numpy", why="convert audio")
     import numpy
 
-    lower, _ = levels(law)
+    lower, _ = g711_levels(law)
     samples = numpy.arange(65_536, dtype=numpy.uint16).view(numpy.int16)
     magnitude = numpy.where(samples < 0, ~samples, samples)
     interval = numpy.searchsorted(lower, magnitude, side="right") - 1
@@ -114,7 +114,7 @@ def _compression(law: str) -> NDArray[numpy.uint8]:
     return codes
 
 
-def _interval(code: int, law: str) -> int:
+def _g711_interval(code: int, law: str) -> int:
     """Which of the 128 intervals a code stands for."""
     # mu-law sends its magnitude inverted, A-law with every other bit inverted.
     return (code & 0x7F) ^ (0x7F if law == "g711_ulaw" else 0x55)

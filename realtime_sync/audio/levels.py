@@ -48,7 +48,8 @@ def level(data: bytes, format: FormatLike = PCM16) -> Level:
         return Level(SILENCE_DBFS, SILENCE_DBFS)
     power = sum(sample * sample for sample in samples) / len(samples)
     return Level(
-        rms=_decibels(math.sqrt(power)), peak=_decibels(max(map(abs, samples)))
+        rms=_decibels_of_level(math.sqrt(power)),
+        peak=_decibels_of_level(max(map(abs, samples))),
     )
 
 
@@ -86,7 +87,7 @@ class LevelMeter:
             self._callback(level(piece, self._format))
 
 
-def _decibels(amplitude: float) -> float:
+def _decibels_of_level(amplitude: float) -> float:
     if amplitude < 0.5:
         return SILENCE_DBFS
     return 20 * math.log10(amplitude / 32_768)

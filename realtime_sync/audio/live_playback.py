@@ -11,7 +11,7 @@ from attrs import frozen
 
 from ..protocol.events import ServerEvent
 from ..state.latency import FLOOR, peak
-from .barge_in import Playback
+from .barge_in import BargeInPlayback
 from .convert import Converter
 from .formats import AudioFormat
 from .ledger import PlaybackLedger, PlayedPart
@@ -48,7 +48,7 @@ STRETCHES = 1024
 """Stretches of playback that are remembered, for what was heard and what was not."""
 
 
-class LivePlayback(Playback, Protocol):
+class LivePlayback(BargeInPlayback, Protocol):
     """What a live attachment uses of a player."""
 
     ledger: PlaybackLedger

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, Union
 
 from ..errors import ConfigurationError
-from ..protocol.audio_formats import told_rate
+from ..protocol.audio_formats import told_audio_rate
 from .files import FilePath, file_blocks
 from .formats import PCM16, AudioFormat, FormatLike, audio_format
 from .generate import silence as silent
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 Pace = Union[Literal["realtime", "full"], Pacer]
 
 
-def is_live(session: AnySession) -> TypeIs[live.LiveSession]:
+def is_live_for_stream(session: AnySession) -> TypeIs[live.LiveSession]:
     """Whether a session is one of GPT-Live."""
     return session.session_type == "live"
 
 
-def append_to(session: AnySession) -> Callable[[bytes], None]:
+def append_for_stream(session: AnySession) -> Callable[[bytes], None]:
     """What takes the audio of a session's user."""
-    if is_live(session):
+    if is_live_for_stream(session):
         return session.input_audio.append
     return session.input_audio_buffer.append
 
@@ -68,7 +68,7 @@ def stream_file(
     target = audio_format(format) if format else session_format(session, "input")
     return stream(
         session,
-        _blocks_then_silence(path, target, block_ms, silence),
+        _paced_blocks_then_silence(path, target, block_ms, silence),
         pace=pace,
         format=target,
         on_block=on_block,
@@ -110,7 +110,7 @@ def stream(
         pacer.wait(0)
     elif pacer != "full":
         raise ConfigurationError(f'pace is "realtime" or "full", not {pace!r}')
-    append = append_to(session)
+    append = append_for_stream(session)
     sent = 0
     for block in blocks:
         due = target.ms(sent + len(block)) / 1000
@@ -133,16 +133,18 @@ def session_format(
     for both.
     """
     audio = getattr(session.config, "audio", None)
-    side = audio if is_live(session) else getattr(audio, direction, None)
-    return _told_format(side) or PCM16
+    side = audio if is_live_for_stream(session) else getattr(audio, direction, None)
+    return _told_format_of_stream(side) or PCM16
 
 
 def response_format(response: object) -> AudioFormat | None:
     """The audio format in which a response says that it speaks, if it does."""
-    return _told_format(getattr(getattr(response, "audio", None), "output", None))
+    return _told_format_of_stream(
+        getattr(getattr(response, "audio", None), "output", None)
+    )
 
 
-def _told_format(side: object) -> AudioFormat | None:
+def _told_format_of_stream(side: object) -> AudioFormat | None:
     wire = getattr(side, "format", None)
     told = wire.get if isinstance(wire, Mapping) else partial(getattr, wire)
     name, rate = told("type", None), told("rate", None)
@@ -152,10 +154,10 @@ def _told_format(side: object) -> AudioFormat | None:
     if found.name != PCM16.name:
         # G.711 has one rate, whatever is left over in an echo.
         return found
-    return audio_format(found, rate=told_rate(rate, found.rate))
+    return audio_format(found, rate=told_audio_rate(rate, found.rate))
 
 
-def _blocks_then_silence(
+def _paced_blocks_then_silence(
     path: FilePath, target: AudioFormat, block_ms: float, seconds: float
 ) -> Iterator[bytes]:
     yield from file_blocks(path, target, block_ms=block_ms)

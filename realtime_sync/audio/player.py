@@ -21,8 +21,8 @@ from .convert import convert
 from .formats import PCM16, AudioFormat, FormatLike, audio_format
 from .ledger import KEEP, PlaybackLedger, PlayedPart
 from .live_playback import LiveAttachment
-from .paced_stream import is_live
-from .turns import OwnThread, Turns
+from .paced_stream import is_live_for_stream
+from .turns import OwnThreadOfTurns, PlayerTurns
 
 if TYPE_CHECKING:
     from .. import Session, live
@@ -201,10 +201,10 @@ class Player:
         # Replaced as a whole: who plays reads it without the lock.
         self._block_listeners: tuple[Callable[[bytes], object], ...] = ()
         # Who calls when something is due; None where the owner or a device does.
-        self._turns: Turns | None = None
-        self._own: OwnThread | None = None
+        self._turns: PlayerTurns | None = None
+        self._own: OwnThreadOfTurns | None = None
         if sink is not None and thread is not False:
-            self._turns = self._own = OwnThread(self._turn, f"realtime-{name}")
+            self._turns = self._own = OwnThreadOfTurns(self._turn, f"realtime-{name}")
         # Who calls the sink now; whoever else finds something due leaves it to them.
         self._caller: int | None = None
         # How many calls in a row took as long as their sound. Touched by the caller.
@@ -651,7 +651,7 @@ class Player:
             playback by hand.
         """
         self._share(session)
-        if is_live(session):
+        if is_live_for_stream(session):
             return LiveAttachment(
                 self,
                 session,
@@ -728,7 +728,7 @@ class Player:
             if self._own is not None or self._closed:
                 return
             name = f"realtime-{self._name}"
-            self._turns = self._own = OwnThread(self._turn, name)
+            self._turns = self._own = OwnThreadOfTurns(self._turn, name)
         self._look_again()
 
     def _close(self) -> None:

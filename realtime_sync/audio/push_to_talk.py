@@ -11,7 +11,7 @@ from ..errors import ConnectionClosedOK
 from .barge_in import Attachment
 from .formats import PCM16, AudioFormat
 from .live_playback import LiveAttachment
-from .paced_stream import append_to, is_live, session_format
+from .paced_stream import append_for_stream, is_live_for_stream, session_format
 from .player import HasPlayer, Player
 from .preroll import PreRoll
 
@@ -91,10 +91,10 @@ class PushToTalk:
         """
         session = self._session
         assert session is not None, "bind() says which session the button is for"
-        append = append_to(session)
+        append = append_for_stream(session)
         down = self._down.is_set()
         if down and not self._sending:
-            if not is_live(session):
+            if not is_live_for_stream(session):
                 session.input_audio_buffer.clear()
             before = self._kept.take()
             self._sent = len(before)
@@ -108,7 +108,7 @@ class PushToTalk:
             self._kept.push(block)
         if self._sending and not down:
             self._sending = False
-            if not is_live(session):
+            if not is_live_for_stream(session):
                 self._end(session)
 
     def _end(self, session: Session) -> None:
@@ -156,9 +156,9 @@ def talk(
     wanted = None if push_to_talk is None else False
     player = speaker if isinstance(speaker, Player) else speaker.player
     with player.attach(session, barge_in=wanted) as attachment:
-        send = append_to(session)
+        send = append_for_stream(session)
         if push_to_talk is not None:
-            if not is_live(session):
+            if not is_live_for_stream(session):
                 session.update(turn_detection=None).acknowledged()
             push_to_talk.bind(session, attachment)
             send = push_to_talk.feed

@@ -17,7 +17,7 @@ _log = area_logger("realtime_sync.audio")
 _PATIENCE = 5.0
 
 
-class Turns(Protocol):
+class PlayerTurns(Protocol):
     """Calls a player when it is due, once at a time."""
 
     def ask(self, seconds: float) -> None:
@@ -34,7 +34,7 @@ class Turns(Protocol):
         """Nothing is to be called any more. Any thread; does not wait."""
 
 
-class OwnThread:
+class OwnThreadOfTurns:
     """
     Turns on a daemon thread that comes when there are any.
 

@@ -81,8 +81,8 @@ class EventLines:
 
 def _event_line_subject(kind: str, frame: Mapping[str, Any]) -> str:
     for name, value in frame.items():
-        if audio_fields.is_audio(name, value, kind):
-            return audio_fields.shown(value)
+        if audio_fields.is_audio_field(name, value, kind):
+            return audio_fields.shown_audio_field(value)
     for holder in (frame, *_inner_event_of_line(frame)):
         for name in TELLING:
             value = holder.get(name)

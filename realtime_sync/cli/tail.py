@@ -136,7 +136,9 @@ class _TailShown:
 def _safe_line_of_tail(line: str) -> str:
     """A line as it is, but for secrets: others' recordings may have some."""
     try:
-        line = json.dumps(sensitive.hidden(json.loads(line)), ensure_ascii=False)
+        line = json.dumps(
+            sensitive.hidden_sensitive(json.loads(line)), ensure_ascii=False
+        )
     except (ValueError, RecursionError):
         pass  # Keys that can be told without its meaning are hidden all the same.
     return json_text(redact(line))
@@ -151,7 +153,7 @@ def _is_object_to_tail(line: str) -> bool:
 
 def _safe_to_tail(frame: object) -> Any:
     """Decoded JSON without secrets."""
-    return json.loads(redact(json.dumps(sensitive.hidden(frame))))
+    return json.loads(redact(json.dumps(sensitive.hidden_sensitive(frame))))
 
 
 def _session_to_tail(url: str | None, options: argparse.Namespace) -> Any:

@@ -78,7 +78,9 @@ def frame_for_wire_log(frame: object) -> Bounded:
             frame = json.loads(frame)
         except (ValueError, RecursionError):
             return Bounded(f"<{size} bytes that are not JSON>")
-    shown = sensitive.hidden(audio_fields.replaced(frame, audio_fields.shown))
+    shown = sensitive.hidden_sensitive(
+        audio_fields.audio_fields_replaced(frame, audio_fields.shown_audio_field)
+    )
     # Before it is cut: half a key is not known for one.
     text = redact(json.dumps(shown, ensure_ascii=False, default=str))
     if len(text) > _LONGEST:

@@ -15,7 +15,7 @@ from attrs import frozen
 from .. import Audio
 from ..report import element
 from ..telemetry import data_frame, token_columns
-from .html import framed
+from .html import framed_html
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -116,7 +116,7 @@ class Answers(Sequence[Answer]):
         head = [element("th", name, class_="rs-words") for name in names]
         top = element("thead", element("tr", head, element("th", "took")))
         table = element("table", top, element("tbody", rows))
-        return framed(element("div", table, class_="rs-scroll"))
+        return framed_html(element("div", table, class_="rs-scroll"))
 
 
 def ask_each(
@@ -145,15 +145,15 @@ def ask_each(
     Raises:
         ImportError: a bar was asked for, and tqdm is not installed.
     """
-    named = dict(_named(questions))
+    named = dict(_named_batch_questions(questions))
     options.setdefault("conversation", "none")
     with ThreadPoolExecutor(workers, thread_name_prefix="realtime-sync asking") as pool:
         futures: dict[Future[Answer], str] = {
-            pool.submit(_asked, session, name, question, options): name
+            pool.submit(_asked_in_batch, session, name, question, options): name
             for name, question in named.items()
         }
         try:
-            for _ in _shown(as_completed(futures), len(futures), progress):
+            for _ in _shown_batch_steps(as_completed(futures), len(futures), progress):
                 pass
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -161,7 +161,7 @@ def ask_each(
     return Answers(future.result() for future in futures)
 
 
-def _asked(session: Session, name: str, question: Any, options: Any) -> Answer:
+def _asked_in_batch(session: Session, name: str, question: Any, options: Any) -> Answer:
     began = time.monotonic()
     reply: Optional[Reply] = None
     failed: Optional[Exception] = None
@@ -173,19 +173,19 @@ def _asked(session: Session, name: str, question: Any, options: Any) -> Answer:
     return Answer(name=name, reply=reply, error=failed, seconds=seconds)
 
 
-def _named(questions: Questions) -> Iterator[tuple[str, Any]]:
+def _named_batch_questions(questions: Questions) -> Iterator[tuple[str, Any]]:
     """Questions by names, each of which is there once."""
     if isinstance(questions, Mapping):
         yield from ((str(name), each) for name, each in questions.items())
         return
     seen: dict[str, int] = {}
     for question in questions:
-        name = _name(question)
+        name = _batch_question_name(question)
         seen[name] = seen.get(name, 0) + 1
         yield (name if seen[name] == 1 else f"{name} ({seen[name]})"), question
 
 
-def _name(question: Any) -> str:
+def _batch_question_name(question: Any) -> str:
     if isinstance(question, os.PathLike):
         return Path(question).name
     if isinstance(question, str):
@@ -193,11 +193,13 @@ def _name(question: Any) -> str:
     if isinstance(question, Audio):
         return f"{question.seconds:.1f} s of sound"
     if isinstance(question, (list, tuple)) and question:
-        return _name(question[0])
+        return _batch_question_name(question[0])
     return type(question).__name__
 
 
-def _shown(steps: Iterable[Any], total: int, progress: Optional[bool]) -> Iterable[Any]:
+def _shown_batch_steps(
+    steps: Iterable[Any], total: int, progress: Optional[bool]
+) -> Iterable[Any]:
     """The same steps, with a bar if it is wanted."""
     if progress is False:
         return steps

@@ -13,8 +13,8 @@ from uuid import uuid4
 from .. import Audio
 from ..errors import ConfigurationError
 from ..report import element, player
-from .display import Output, html
-from .html import framed
+from .display import DisplayOutput, html
+from .html import framed_html
 
 if TYPE_CHECKING:
     from .. import Session
@@ -72,8 +72,10 @@ class BrowserPlayer:
         self._waiting = bytearray()
         self._answer = bytearray()
         self._players: list[Audio] = []
-        self._feed = Output(self._script("open")) if self._stream else None
-        self._shown = Output(html(framed(element("small", "nothing said yet"))))
+        self._feed = DisplayOutput(self._script("open")) if self._stream else None
+        self._shown = DisplayOutput(
+            html(framed_html(element("small", "nothing said yet")))
+        )
         self._subscriptions = [
             session.on("response.created", lambda event: self._begins()),
             session.on(
@@ -136,7 +138,7 @@ class BrowserPlayer:
             player(each, autoplay=not self._stream and number == last, small=True)
             for number, each in enumerate(self._players)
         ]
-        self._shown.update(html(framed(shown), f"{len(shown)} answers"))
+        self._shown.update(html(framed_html(shown), f"{len(shown)} answers"))
 
     def _silence(self) -> None:
         with self._lock:

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import ConfigurationError, install_command
 
 
-class Output:
+class DisplayOutput:
     """
     One output, of the cell that made it.
 

@@ -19,7 +19,7 @@ KINDS = {
 """Module and name of a class -> what `html_of` calls it."""
 
 
-def register() -> None:
+def register_formatters() -> None:
     """
     Tell the running IPython how to show the classes of `KINDS`.
 
@@ -31,10 +31,10 @@ def register() -> None:
         return
     html = shell.display_formatter.formatters["text/html"]
     for (module, name), kind in KINDS.items():
-        html.for_type_by_name(module, name, partial(_html_of, kind))
+        html.for_type_by_name(module, name, partial(_formatted_html, kind))
 
 
-def _html_of(kind: str, value: object) -> str:
+def _formatted_html(kind: str, value: object) -> str:
     from .html import html_of
 
     return html_of(kind, value)

@@ -32,10 +32,10 @@ def html_of(kind: str, value: object) -> str:
             ``"live snapshot"``, ``"item"``, ``"response"``, ``"reply"`` or ``"audio"``.
         value: the object.
     """
-    return framed(SHOWN[kind](value))
+    return framed_html(SHOWN[kind](value))
 
 
-def framed(*content: Content) -> str:
+def framed_html(*content: Content) -> str:
     """Content in a frame of its own, with the style that it needs."""
     return str(
         element(
@@ -48,7 +48,7 @@ def framed(*content: Content) -> str:
     )
 
 
-def facts(pairs: Mapping[str, Any]) -> Markup:
+def facts_html(pairs: Mapping[str, Any]) -> Markup:
     """Names and values side by side; what is empty is left out."""
     return element(
         "dl",
@@ -61,7 +61,7 @@ def facts(pairs: Mapping[str, Any]) -> Markup:
     )
 
 
-def transcript(
+def transcript_html(
     snapshot: Snapshot | live.LiveSnapshot, *, players: bool = True
 ) -> Markup:
     """What was said and called in a snapshot, the latest of it."""
@@ -71,24 +71,27 @@ def transcript(
         shown = [said_html(each) for each in lines[-MOST_ITEMS:]]
     else:
         lines = snapshot.items
-        shown = _items(lines[-MOST_ITEMS:], players)
+        shown = _items_html(lines[-MOST_ITEMS:], players)
     left_out = len(lines) - MOST_ITEMS
     note = element("small", f"{left_out} earlier items") if left_out > 0 else None
     return element("div", note, shown, **SAID)
 
 
-def _live_session(session: live.LiveSession) -> Content:
+def _live_session_html(session: live.LiveSession) -> Content:
     state = "open" if session.is_open else ("closed" if session.closed else "not open")
     pairs = {"session": session.name, "state": state}
-    return [facts({**pairs, **_taken(session.snapshot)}), transcript(session.snapshot)]
+    return [
+        facts_html({**pairs, **_taken_html(session.snapshot)}),
+        transcript_html(session.snapshot),
+    ]
 
 
-def _live_snapshot(snapshot: live.LiveSnapshot) -> Content:
+def _live_snapshot_html(snapshot: live.LiveSnapshot) -> Content:
     pairs = {"snapshot": f"version {snapshot.version}"}
-    return [facts({**pairs, **_taken(snapshot)}), transcript(snapshot)]
+    return [facts_html({**pairs, **_taken_html(snapshot)}), transcript_html(snapshot)]
 
 
-def _taken(snapshot: live.LiveSnapshot) -> dict[str, Any]:
+def _taken_html(snapshot: live.LiveSnapshot) -> dict[str, Any]:
     """What is known of a live session, its seconds and its tokens too."""
     story = tell(snapshot)
     tokens = f"{story.tokens.input:,} in, {story.tokens.output:,} out"
@@ -101,11 +104,11 @@ def _taken(snapshot: live.LiveSnapshot) -> dict[str, Any]:
     }
 
 
-def _session(session: Session) -> Content:
+def _session_html(session: Session) -> Content:
     snapshot = session.snapshot
     state = "open" if session.is_open else ("closed" if session.closed else "not open")
     return [
-        facts(
+        facts_html(
             {
                 "session": session.name,
                 "state": f"{state}, {activity(snapshot)}" if session.is_open else state,
@@ -113,19 +116,19 @@ def _session(session: Session) -> Content:
                 "id": session.id,
                 "dialect": session.dialect,
                 "handlers": len(session.handlers()),
-                **_amounts(snapshot),
+                **_amounts_html(snapshot),
             }
         ),
-        transcript(snapshot),
+        transcript_html(snapshot),
     ]
 
 
-def _snapshot(snapshot: Snapshot) -> Content:
-    pairs = {"snapshot": f"version {snapshot.version}", **_amounts(snapshot)}
-    return [facts(pairs), transcript(snapshot)]
+def _snapshot_html(snapshot: Snapshot) -> Content:
+    pairs = {"snapshot": f"version {snapshot.version}", **_amounts_html(snapshot)}
+    return [facts_html(pairs), transcript_html(snapshot)]
 
 
-def _amounts(snapshot: Snapshot) -> dict[str, Any]:
+def _amounts_html(snapshot: Snapshot) -> dict[str, Any]:
     usage = snapshot.usage
     cached = f", {usage.cached_tokens:,} cached" if usage.cached_tokens else ""
     tokens = f"{usage.input_tokens:,} in{cached}, {usage.output_tokens:,} out"
@@ -137,14 +140,14 @@ def _amounts(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def _items(items: Sequence[Any], players: bool = True) -> list[Markup]:
+def _items_html(items: Sequence[Any], players: bool = True) -> list[Markup]:
     sounds = sounds_of(item.id for item in items) if players else {}
-    return [_item(each, sounds.get(each.id)) for each in items]
+    return [_item_html(each, sounds.get(each.id)) for each in items]
 
 
-def _item(item: Item, sound: Optional[tuple[bytes, str, int]]) -> Markup:
+def _item_html(item: Item, sound: Optional[tuple[bytes, str, int]]) -> Markup:
     message = item.type == "message"
-    text = item.heard if message else _call(item)
+    text = item.heard if message else _call_html(item)
     unheard = item.said[len(text) :] if item.truncated else ""
     remarks = [] if item.status in (None, "completed") else [str(item.status)]
     if item.heard_ms is not None:
@@ -162,7 +165,7 @@ def _item(item: Item, sound: Optional[tuple[bytes, str, int]]) -> Markup:
     )
 
 
-def _call(item: Item) -> str:
+def _call_html(item: Item) -> str:
     if item.type == "function_call_output":
         return f"→ {item.output or ''}"
     if item.name:
@@ -171,24 +174,24 @@ def _call(item: Item) -> str:
     return str(item.type or "unknown item")
 
 
-def _response(response: ResponseState) -> Content:
+def _response_html(response: ResponseState) -> Content:
     usage = response.usage or None
     pairs = {
         "response": response.id,
         "status": response.status,
         "tokens": getattr(usage, "total_tokens", None) or None,
     }
-    return [facts(pairs), element("div", _items(response.output), **SAID)]
+    return [facts_html(pairs), element("div", _items_html(response.output), **SAID)]
 
 
-def _reply(reply: Reply) -> Content:
+def _reply_html(reply: Reply) -> Content:
     usage: Optional[Any] = reply.usage
     calls = [
         element("div", f"{call.name}({call.arguments or ''})")
         for call in reply.tool_calls
     ]
     return [
-        facts(
+        facts_html(
             {
                 "status": "" if reply.status == "completed" else reply.status,
                 "steps": len(reply.steps) if len(reply.steps) > 1 else None,
@@ -210,13 +213,13 @@ def _reply(reply: Reply) -> Content:
 
 
 SHOWN: Mapping[str, Callable[[Any], Content]] = {
-    "session": _session,
-    "snapshot": _snapshot,
-    "live session": _live_session,
-    "live snapshot": _live_snapshot,
-    "item": lambda item: _items([item]),
-    "response": _response,
-    "reply": _reply,
+    "session": _session_html,
+    "snapshot": _snapshot_html,
+    "live session": _live_session_html,
+    "live snapshot": _live_snapshot_html,
+    "item": lambda item: _items_html([item]),
+    "response": _response_html,
+    "reply": _reply_html,
     "audio": lambda audio: [
         player(audio, small=True),
         element("small", f"{audio.seconds:.1f} s"),

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from ..report import element, latency_bars, latency_table
 from ..telemetry import Ledger, activity
-from .display import Output, html
-from .html import facts, framed, transcript
+from .display import DisplayOutput, html
+from .html import facts_html, framed_html, transcript_html
 
 if TYPE_CHECKING:
     from .. import Context, Session, Snapshot, live
@@ -81,7 +81,7 @@ class LiveTranscript:
         self._shown = 0.0
         self._last: Optional[float] = None
         self._error = ""
-        self._output = Output(self._page(session.snapshot))
+        self._output = DisplayOutput(self._page(session.snapshot))
         is_live = session.session_type == "live"
         pieces = LIVE_PIECES if is_live else PIECES
         steps = LIVE_STEPS if is_live else (*STEPS, *NOTICES)
@@ -130,7 +130,7 @@ class LiveTranscript:
     def _page(self, snapshot: AnySnapshot, *, over: bool = False) -> dict[str, Any]:
         state = "closed" if over or self._session.closed else activity(snapshot)
         last = None if self._last is None else f"{self._last:.0f} ms"
-        head = facts(
+        head = facts_html(
             {
                 "session": self._session.name,
                 "state": state,
@@ -141,7 +141,9 @@ class LiveTranscript:
         lines: Any = snapshot.transcript()
         said = [x if isinstance(x, tuple) else (x.role, x.text) for x in lines]
         plain = "\n".join(f"{who}: {text}" for who, text in said)
-        return html(framed(head, problem, transcript(snapshot, players=False)), plain)
+        return html(
+            framed_html(head, problem, transcript_html(snapshot, players=False)), plain
+        )
 
 
 class LiveLatency:
@@ -157,7 +159,7 @@ class LiveLatency:
 
     def __init__(self, session: Session, *, keep: int = 20) -> None:
         self._session = session
-        self._output = Output(html(framed("no turns yet"), "no turns yet"))
+        self._output = DisplayOutput(html(framed_html("no turns yet"), "no turns yet"))
         self.ledger = Ledger(keep=keep, on_turn=lambda turn: self._show())
         self._subscription = self.ledger.watch(session)
 
@@ -172,4 +174,4 @@ class LiveLatency:
         turns = self.ledger.turns
         table = element("div", latency_table(turns), class_="rs-scroll")
         plain = f"latency of {len(turns)} turns"
-        self._output.update(html(framed(latency_bars(turns), table), plain))
+        self._output.update(html(framed_html(latency_bars(turns), table), plain))

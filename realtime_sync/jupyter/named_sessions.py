@@ -73,7 +73,7 @@ def connect(
     with _lock:
         _sessions[name] = session
         if record:
-            _recordings[name] = session.record(_path(name))
+            _recordings[name] = session.record(_named_recording_path(name))
     try:
         return session.open()
     except BaseException:
@@ -144,17 +144,17 @@ def sounds_of(item_ids: Iterable[str]) -> dict[str, tuple[bytes, str, int]]:
     return found
 
 
-def _remove_forgotten() -> None:
+def _remove_forgotten_named_recordings() -> None:
     """Remove recordings of kernels that were killed and could not do it."""
     if os.name != "posix":
         return
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         number = folder.name.removeprefix(PREFIX).partition("-")[0]
-        if number.isdigit() and not _is_alive(int(number)):
+        if number.isdigit() and not _named_session_is_alive(int(number)):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_alive(process: int) -> bool:
+def _named_session_is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -164,10 +164,10 @@ def _is_alive(process: int) -> bool:
     return True
 
 
-def _path(name: str) -> Path:
+def _named_recording_path(name: str) -> Path:
     global _folder
     if _folder is None:
-        _remove_forgotten()
+        _remove_forgotten_named_recordings()
         prefix = f"{PREFIX}{os.getpid()}-"
         _folder = tempfile.TemporaryDirectory(prefix=prefix)
         atexit.register(_folder.cleanup)

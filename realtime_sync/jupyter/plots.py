@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import Session
 from .. import report as page
 from ..report import Story, Told, element, tell
-from .html import framed
+from .html import framed_html
 from .named_sessions import story_of
 
 
@@ -34,23 +34,23 @@ def waveform(source: Told) -> Picture:
     Raises:
         ConfigurationError: the session is not recorded, or the file is no recording.
     """
-    story = _story(source)
+    story = _story_to_plot(source)
     drawing = page.waveform(story)
     shown = element("div", drawing, class_="rs-scroll") if drawing else "no audio yet"
-    return Picture(framed(shown), f"waveform of {story.title}")
+    return Picture(framed_html(shown), f"waveform of {story.title}")
 
 
 def latency(source: Told) -> Picture:
     """
     How long each turn took, as bars and as a table; see `waveform`.
     """
-    story = _story(source)
+    story = _story_to_plot(source)
     if not story.turns:
-        return Picture(framed("no turns yet"), "no turns yet")
+        return Picture(framed_html("no turns yet"), "no turns yet")
     table = element("div", page.latency_table(story.turns), class_="rs-scroll")
     bars = page.latency_bars(story.turns)
-    return Picture(framed(bars, table), f"latency of {len(story.turns)} turns")
+    return Picture(framed_html(bars, table), f"latency of {len(story.turns)} turns")
 
 
-def _story(source: Told) -> Story:
+def _story_to_plot(source: Told) -> Story:
     return story_of(source) if isinstance(source, Session) else tell(source)

@@ -48,7 +48,7 @@ class Talk:
         self._lock = threading.Lock()
         self._views: dict[str, Talking] = {}
         self._page: WebHost | None = None
-        self.widget = _widget()
+        self.widget = _talk_widget()
         self.widget.on_msg(self._received)
 
     def __repr__(self) -> str:
@@ -127,7 +127,7 @@ class Talk:
         self._send(name, {"kind": "page", "url": url}, b"")
 
 
-def _widget() -> Any:
+def _talk_widget() -> Any:
     """A widget that runs the page's own modules."""
     try:
         import anywidget

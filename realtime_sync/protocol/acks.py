@@ -47,11 +47,11 @@ class AckRule:
     repeated: tuple[str, ...] = ()
 
 
-def _by_order(command: ClientEvent, event: ServerEvent) -> Optional[bool]:
+def _ack_by_order(command: ClientEvent, event: ServerEvent) -> Optional[bool]:
     return None
 
 
-def _unless_contradicted(
+def _ack_unless_contradicted(
     command: events.SessionUpdate,
     event: Union[events.SessionCreated, events.SessionUpdated],
 ) -> Optional[bool]:
@@ -61,13 +61,15 @@ def _unless_contradicted(
     if event.type != "session.created":
         return None
     for name in ("instructions", "model", "output_modalities"):
-        asked, told = _field(command.session, name), _field(event.session, name)
+        asked, told = _acked_field(command.session, name), _acked_field(
+            event.session, name
+        )
         if asked and told and asked != told:
             return False
     return None
 
 
-def _by_item_id(
+def _ack_by_item_id(
     command: Union[
         events.ConversationItemDelete,
         events.ConversationItemRetrieve,
@@ -75,26 +77,30 @@ def _by_item_id(
     ],
     event: ServerEvent,
 ) -> Optional[bool]:
-    item_id = _field(event, "item_id") or _field(_field(event, "item"), "id")
+    item_id = _acked_field(event, "item_id") or _acked_field(
+        _acked_field(event, "item"), "id"
+    )
     if not isinstance(item_id, str) or not item_id:
         return None
     return item_id == command.item_id
 
 
-def _by_created_item(
+def _ack_by_created_item(
     command: events.ConversationItemCreate,
     event: Union[events.ConversationItemAdded, events.ConversationItemDone],
 ) -> Optional[bool]:
     """
     By id; some servers give ids of their own, and keep neither role nor parts.
     """
-    asked, got = _field(command.item, "id"), _field(event.item, "id")
+    asked, got = _acked_field(command.item, "id"), _acked_field(event.item, "id")
     return True if isinstance(asked, str) and asked == got else None
 
 
 def renames(command: object, event: object) -> bool:
     """Whether a server has given an item that was asked for an id of its own."""
-    asked, got = (_field(_field(each, "item"), "id") for each in (command, event))
+    asked, got = (
+        _acked_field(_acked_field(each, "item"), "id") for each in (command, event)
+    )
     return isinstance(asked, str) and isinstance(got, str) and asked != got
 
 
@@ -103,32 +109,34 @@ def difference(command: object, event: object) -> int:
     How far a new item is from what a `conversation.item.create` asked for: below
     `UNLIKE` for the same kind of item with the same parts; 1 for other words.
     """
-    asked, got = _field(command, "item"), _field(event, "item")
-    if _field(asked, "type") != _field(got, "type"):
+    asked, got = _acked_field(command, "item"), _acked_field(event, "item")
+    if _acked_field(asked, "type") != _acked_field(got, "type"):
         return 2 * UNLIKE
-    unlike = UNLIKE if _item_kind(asked) != _item_kind(got) else 0
-    return unlike + int(_item_words(asked) != _item_words(got))
+    unlike = UNLIKE if _acked_item_kind(asked) != _acked_item_kind(got) else 0
+    return unlike + int(_acked_item_words(asked) != _acked_item_words(got))
 
 
 UNLIKE = 2
 
 
-def _item_words(item: object) -> object:
+def _acked_item_words(item: object) -> object:
     """What an item says, or the call that it belongs to."""
-    parts = _field(item, "content") or ()
-    said = [_field(part, "text") or _field(part, "transcript") for part in parts]
-    return [each for each in said if each] or _field(item, "call_id") or None
+    parts = _acked_field(item, "content") or ()
+    said = [
+        _acked_field(part, "text") or _acked_field(part, "transcript") for part in parts
+    ]
+    return [each for each in said if each] or _acked_field(item, "call_id") or None
 
 
-def _by_response(
+def _ack_by_response(
     command: events.ResponseCancel, event: events.ResponseDone
 ) -> Optional[bool]:
     if not isinstance(command.response_id, str):
         return None
-    return bool(_field(event.response, "id") == command.response_id)
+    return bool(_acked_field(event.response, "id") == command.response_id)
 
 
-def _by_metadata(
+def _ack_by_metadata(
     command: events.ResponseCreate,
     event: Union[events.ResponseCreated, events.ResponseDone],
 ) -> Optional[bool]:
@@ -141,7 +149,7 @@ def _by_metadata(
     wanted, got = correlation(command.response), correlation(event.response)
     if got is not None:
         return wanted == got
-    told = _field(event.response, "metadata")
+    told = _acked_field(event.response, "metadata")
     if wanted is not None and isinstance(told, Mapping) and told:
         return None if CORRELATION_KEY in told else False
     return None
@@ -152,22 +160,22 @@ def is_unlikely(command: object, event: object) -> bool:
     Whether an event that may answer a `response.create` speaks against it: a
     response of the conversation is not what was asked for beside it.
     """
-    asked, told = _field(command, "response"), _field(event, "response")
-    if _field(asked, "conversation") != "none":
+    asked, told = _acked_field(command, "response"), _acked_field(event, "response")
+    if _acked_field(asked, "conversation") != "none":
         return False
-    return isinstance(_field(told, "conversation_id"), str)
+    return isinstance(_acked_field(told, "conversation_id"), str)
 
 
-def _field(value: object, name: str) -> Any:
+def _acked_field(value: object, name: str) -> Any:
     if isinstance(value, Mapping):
         return value.get(name)
     return getattr(value, name, None)
 
 
-def _item_kind(item: object) -> tuple[Any, ...]:
-    parts = _field(item, "content") or ()
-    types = tuple(_field(part, "type") for part in parts)
-    return _field(item, "type"), _field(item, "role"), types
+def _acked_item_kind(item: object) -> tuple[Any, ...]:
+    parts = _acked_field(item, "content") or ()
+    types = tuple(_acked_field(part, "type") for part in parts)
+    return _acked_field(item, "type"), _acked_field(item, "role"), types
 
 
 CORRELATION_KEY = "realtime_sync_id"
@@ -178,7 +186,7 @@ def correlation(response: object) -> Optional[str]:
     """
     The correlation id in a response or a response configuration, or None.
     """
-    metadata = _field(response, "metadata")
+    metadata = _acked_field(response, "metadata")
     if not isinstance(metadata, Mapping):
         return None
     value = metadata.get(CORRELATION_KEY)
@@ -189,35 +197,35 @@ ACKS: Mapping[str, AckRule] = {
     "session.update": AckRule(
         events=("session.updated",),
         repeated=("session.created",),
-        fits=_unless_contradicted,
+        fits=_ack_unless_contradicted,
         matched_by="order",
         error_codes=frozenset({"cannot_update_voice"}),
     ),
     "session.close": AckRule(
-        events=("session.closed",), fits=_by_order, matched_by="order"
+        events=("session.closed",), fits=_ack_by_order, matched_by="order"
     ),
     "conversation.item.create": AckRule(
         # Some servers say of an item only that it is done.
         events=("conversation.item.added", "conversation.item.done"),
-        fits=_by_created_item,
+        fits=_ack_by_created_item,
         matched_by="item.id, else kind of item and order; not an announced item",
         error_codes=frozenset({"invalid_previous_item_id"}),
     ),
     "conversation.item.delete": AckRule(
         events=("conversation.item.deleted",),
-        fits=_by_item_id,
+        fits=_ack_by_item_id,
         matched_by="item_id",
         error_codes=frozenset({"item_delete_invalid_item_id"}),
     ),
     "conversation.item.retrieve": AckRule(
         events=("conversation.item.retrieved",),
-        fits=_by_item_id,
+        fits=_ack_by_item_id,
         matched_by="item.id",
         error_codes=frozenset({"item_retrieve_invalid_item_id"}),
     ),
     "conversation.item.truncate": AckRule(
         events=("conversation.item.truncated",),
-        fits=_by_item_id,
+        fits=_ack_by_item_id,
         matched_by="item_id",
         error_codes=frozenset(
             {"item_truncate_invalid_item_id", "unsupported_content_type"}
@@ -225,25 +233,25 @@ ACKS: Mapping[str, AckRule] = {
     ),
     "input_audio_buffer.commit": AckRule(
         events=("input_audio_buffer.committed",),
-        fits=_by_order,
+        fits=_ack_by_order,
         matched_by="order",
         error_codes=frozenset({"input_audio_buffer_commit_empty"}),
     ),
     "input_audio_buffer.clear": AckRule(
-        events=("input_audio_buffer.cleared",), fits=_by_order, matched_by="order"
+        events=("input_audio_buffer.cleared",), fits=_ack_by_order, matched_by="order"
     ),
     "output_audio_buffer.clear": AckRule(
-        events=("output_audio_buffer.cleared",), fits=_by_order, matched_by="order"
+        events=("output_audio_buffer.cleared",), fits=_ack_by_order, matched_by="order"
     ),
     "response.create": AckRule(
         events=("response.created", "response.done"),
-        fits=_by_metadata,
+        fits=_ack_by_metadata,
         matched_by=f"metadata.{CORRELATION_KEY}, else order; not the answer to a turn",
         error_codes=frozenset({"conversation_already_has_active_response"}),
     ),
     "response.cancel": AckRule(
         events=("response.done",),
-        fits=_by_response,
+        fits=_ack_by_response,
         matched_by="response_id, else the next response that ends",
         error_codes=frozenset({"response_cancel_not_active"}),
     ),
@@ -259,7 +267,7 @@ def error_points_to(
     """
     if code in ACKS[command_type].error_codes:
         return True
-    return command_type in _owners_of_param(param)
+    return command_type in _ack_owners_of_param(param)
 
 
 def error_points_nowhere(code: Optional[str], param: Optional[str]) -> bool:
@@ -270,16 +278,16 @@ def error_points_nowhere(code: Optional[str], param: Optional[str]) -> bool:
     an append's, not that of the commit that waits at the time.
     """
     coded = any(code in row.error_codes for row in ACKS.values())
-    return not coded and not _owners_of_param(param)
+    return not coded and not _ack_owners_of_param(param)
 
 
-def _owners_of_param(param: Optional[str]) -> frozenset[str]:
+def _ack_owners_of_param(param: Optional[str]) -> frozenset[str]:
     root = (param or "").partition(".")[0].partition("[")[0]
-    return _fields_of_commands().get(root, frozenset())
+    return _fields_of_acked_commands().get(root, frozenset())
 
 
 @cache
-def _fields_of_commands() -> Mapping[str, frozenset[str]]:
+def _fields_of_acked_commands() -> Mapping[str, frozenset[str]]:
     """Name of a field of the wire -> the commands that have it."""
     owners: dict[str, set[str]] = {}
     for row in ROWS:

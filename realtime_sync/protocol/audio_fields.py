@@ -29,7 +29,7 @@ BLOCKS: Final = DELTAS | {
 """Events of which there are dozens a second, because each is a block of audio."""
 
 
-def is_audio(name: str, value: object, kind: object) -> bool:
+def is_audio_field(name: str, value: object, kind: object) -> bool:
     """
     Tell whether a member is audio.
 
@@ -45,17 +45,17 @@ def is_audio(name: str, value: object, kind: object) -> bool:
     return name == ANYWHERE or name == "delta" and spoken
 
 
-def size(text: str) -> int:
+def audio_field_size(text: str) -> int:
     """Return how many bytes base64 text stands for."""
     return len(text) * 3 // 4 - text[-2:].count("=")
 
 
-def shown(text: str) -> str:
+def shown_audio_field(text: str) -> str:
     """Return what people read instead of audio: ``<4800 bytes>``."""
-    return f"<{size(text)} bytes>"
+    return f"<{audio_field_size(text)} bytes>"
 
 
-def replaced(frame: object, replace: Callable[[str], Any]) -> Any:
+def audio_fields_replaced(frame: object, replace: Callable[[str], Any]) -> Any:
     """
     Return a copy of decoded JSON with something else in the place of its audio.
 
@@ -67,10 +67,12 @@ def replaced(frame: object, replace: Callable[[str], Any]) -> Any:
         kind = frame.get("type")
         return {
             name: (
-                replace(each) if is_audio(name, each, kind) else replaced(each, replace)
+                replace(each)
+                if is_audio_field(name, each, kind)
+                else audio_fields_replaced(each, replace)
             )
             for name, each in frame.items()
         }
     if isinstance(frame, (list, tuple)):
-        return [replaced(each, replace) for each in frame]
+        return [audio_fields_replaced(each, replace) for each in frame]
     return frame

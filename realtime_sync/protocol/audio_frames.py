@@ -23,7 +23,7 @@ _COLONS = (b': "', b':"')
 _BACKSLASH = b"\\"
 
 
-def without_audio(frame: bytes) -> Optional[tuple[bytes, bytes]]:
+def frame_without_audio(frame: bytes) -> Optional[tuple[bytes, bytes]]:
     """
     Take the audio out of the text of a delta.
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from .dialects.tables import RESPONSE_ASKED, SESSION_ASKED
 from .events._base import ClientEvent
-from .structure import known_keys
+from .structure import known_keys_of_structure
 
 _BODIES = {
     "session": tuple(row.flat for row in SESSION_ASKED),
@@ -23,14 +23,14 @@ _BODIES = {
 """Members of commands that hold named fields, and their beta spellings."""
 
 
-def configurable() -> frozenset[str]:
+def configurable_by_caller() -> frozenset[str]:
     """Names of what a session's configuration may hold, in both spellings."""
     from .sessions import SessionConfig  # Not needed until somebody errs.
 
-    return frozenset((*known_keys(SessionConfig), *_BODIES["session"]))
+    return frozenset((*known_keys_of_structure(SessionConfig), *_BODIES["session"]))
 
 
-def losses(given: object, kept: object, path: str = "") -> Iterator[str]:
+def losses_of_caller(given: object, kept: object, path: str = "") -> Iterator[str]:
     """
     Yield the path of everything that is in one frame and not in another.
 
@@ -42,17 +42,19 @@ def losses(given: object, kept: object, path: str = "") -> Iterator[str]:
         for name, each in given.items():
             where = f"{path}.{name}" if path else str(name)
             if name in kept:
-                yield from losses(each, kept[name], where)
+                yield from losses_of_caller(each, kept[name], where)
             else:
                 yield where
     elif isinstance(given, list) and isinstance(kept, list) and len(given) == len(kept):
         for index, pair in enumerate(zip(given, kept)):
-            yield from losses(*pair, f"{path}[{index}]")
+            yield from losses_of_caller(*pair, f"{path}[{index}]")
     elif given != kept:
         yield path
 
 
-def take_extra(frame: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def take_extra_of_caller(
+    frame: Mapping[str, Any],
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     Take the vendor's fields, given as ``extra``, out of a command's frame.
 
@@ -66,7 +68,7 @@ def take_extra(frame: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
     return dict(frame), {}
 
 
-def refuse_unknown(command: ClientEvent) -> None:
+def refuse_unknown_of_caller(command: ClientEvent) -> None:
     """
     Complain about fields of a configuration that the protocol does not have.
 
@@ -77,11 +79,13 @@ def refuse_unknown(command: ClientEvent) -> None:
         config = getattr(command, body, None)
         extra = getattr(config, "extra", None)
         if extra:
-            known = (*known_keys(type(config)), *spellings)
-            raise TypeError(f"{command.type}: {_no_such(sorted(extra)[0], known)}")
+            known = (*known_keys_of_structure(type(config)), *spellings)
+            raise TypeError(
+                f"{command.type}: {_no_such_for_caller(sorted(extra)[0], known)}"
+            )
 
 
-def refuse_misfits(kind: str, problems: list[str]) -> None:
+def refuse_misfits_of_caller(kind: str, problems: list[str]) -> None:
     """
     Complain about values that do not fit.
 
@@ -92,7 +96,7 @@ def refuse_misfits(kind: str, problems: list[str]) -> None:
         raise TypeError(f"{kind}: {'; '.join(problems)}")
 
 
-def has_extra(command: ClientEvent) -> bool:
+def has_extra_of_caller(command: ClientEvent) -> bool:
     """Whether a command, or its configuration, has fields beyond the protocol's."""
     if command.extra:
         return True
@@ -100,7 +104,7 @@ def has_extra(command: ClientEvent) -> bool:
     return any(getattr(config, "extra", None) for config in configs)
 
 
-def add_extra(command: ClientEvent, vendor: Mapping[str, Any]) -> None:
+def add_extra_of_caller(command: ClientEvent, vendor: Mapping[str, Any]) -> None:
     """Put a vendor's fields into the configuration that a new command carries."""
     for body in _BODIES:
         config = getattr(command, body, None)
@@ -108,7 +112,7 @@ def add_extra(command: ClientEvent, vendor: Mapping[str, Any]) -> None:
             config.__dict__["extra"] = dict(vendor)
 
 
-def _no_such(name: str, known: tuple[str, ...]) -> str:
+def _no_such_for_caller(name: str, known: tuple[str, ...]) -> str:
     near = get_close_matches(name, known, n=3)
     hint = f"; did you mean {', '.join(near)}?" if near else ""
     return (

@@ -13,22 +13,22 @@ from json.encoder import encode_basestring_ascii
 from typing import Any, Optional, Union
 
 from . import jsontext
-from .audio_frames import SHORTEST, without_audio
+from .audio_frames import SHORTEST, frame_without_audio
 from .caller_checks import (
-    add_extra,
-    has_extra,
-    losses,
-    refuse_misfits,
-    refuse_unknown,
-    take_extra,
+    add_extra_of_caller,
+    has_extra_of_caller,
+    losses_of_caller,
+    refuse_misfits_of_caller,
+    refuse_unknown_of_caller,
+    take_extra_of_caller,
 )
 from .dialects import GA, Dialect, client_lift, with_session_type
 from .dialects.field_moves import View, same
 from .events._base import ClientEvent, ServerEvent, UnknownEvent
 from .lazy_audio import FRAME, encode_bytes, key
-from .lenient_structure import salvage
+from .lenient_structure import salvage_leniently
 from .registry import class_of, event_class, find
-from .structure import Hook, Misfit, exact_hook, hook_for
+from .structure import Hook, Misfit, exact_structure_hook, structure_hook_for
 from .unstructure import to_mapping
 
 __all__ = ["Codec", "to_mapping"]
@@ -92,7 +92,7 @@ class Codec:
 
     def _decode_audio(self, data: bytes) -> Optional[ServerEvent]:
         """The same for a long delta of audio, in half of the time, or None."""
-        cut = without_audio(data)
+        cut = frame_without_audio(data)
         if cut is None or self._loads is not jsontext.loads:
             return None
         try:
@@ -115,7 +115,7 @@ class Codec:
         except (KeyError, TypeError):
             learnt = self._learn(frame)
             if learnt is None:
-                return _unknown_event(frame)
+                return _codec_unknown_event(frame)
             cls, hook, lift = learnt
         if frame.__class__ is not dict:
             frame = to_mapping(frame)
@@ -128,7 +128,7 @@ class Codec:
             try:
                 event = hook(lifted, cls)
             except Misfit:
-                event = _salvaged_event(cls, lifted)
+                event = _codec_salvaged_event(cls, lifted)
         if lifted is not frame:
             event.__dict__["raw"] = frame
         return event
@@ -198,16 +198,20 @@ class Codec:
                 return frame
             cls, lift = known
         try:
-            command: ClientEvent = exact_hook(cls)(self._lifted(lift, frame), cls)
+            command: ClientEvent = exact_structure_hook(cls)(
+                self._lifted(lift, frame), cls
+            )
         except Misfit:
             pass
         else:
-            if not (strict and has_extra(command)):
+            if not (strict and has_extra_of_caller(command)):
                 return command
         # Values of the vocabulary, bytes, or what does not fit: the thorough way.
         plain = self._lifted(lift, to_mapping(frame))
         return (
-            _checked_command(cls, plain) if strict else _structured_command(cls, plain)
+            _codec_checked_command(cls, plain)
+            if strict
+            else _codec_structured_command(cls, plain)
         )
 
     def _lifted(self, lift: View, frame: object) -> Any:
@@ -242,50 +246,56 @@ class Codec:
         lift = self.dialect.server_lift(spelt)
         if row.family == "translation" or self.session_type == "live":
             lift = same
-        self._rows[spelt] = learnt = (cls, hook_for(cls), lift)
+        self._rows[spelt] = learnt = (cls, structure_hook_for(cls), lift)
         return learnt
 
 
-def _structured_leniently(cls: type, frame: dict[str, Any], problems: list[str]) -> Any:
+def _codec_structured_leniently(
+    cls: type, frame: dict[str, Any], problems: list[str]
+) -> Any:
     try:
-        return hook_for(cls)(frame, cls)
+        return structure_hook_for(cls)(frame, cls)
     except Misfit:
-        return salvage(cls, frame, problems)
+        return salvage_leniently(cls, frame, problems)
 
 
-def _structured_command(cls: type, frame: dict[str, Any]) -> ClientEvent:
-    command: ClientEvent = _structured_leniently(cls, frame, [])
+def _codec_structured_command(cls: type, frame: dict[str, Any]) -> ClientEvent:
+    command: ClientEvent = _codec_structured_leniently(cls, frame, [])
     for name in _BODIES:
         given = frame.get(name)
         if given.__class__ is dict:
             kept = to_mapping(getattr(command, name))
-            if any(losses(given, kept)):
+            if any(losses_of_caller(given, kept)):
                 command.__dict__[name] = given
     return command
 
 
-def _checked_command(cls: type, frame: dict[str, Any]) -> ClientEvent:
-    frame, vendor = take_extra(frame)
+def _codec_checked_command(cls: type, frame: dict[str, Any]) -> ClientEvent:
+    frame, vendor = take_extra_of_caller(frame)
     problems: list[str] = []
-    command: ClientEvent = _structured_leniently(cls, frame, problems)
-    refuse_misfits(command.type, problems)
-    refuse_unknown(command)
+    command: ClientEvent = _codec_structured_leniently(cls, frame, problems)
+    refuse_misfits_of_caller(command.type, problems)
+    refuse_unknown_of_caller(command)
     given = {name: each for name, each in frame.items() if name != "type"}
-    lost = [*command.extra, *losses(given, to_mapping(command))]
-    refuse_misfits(command.type, [f"there is no field {path}" for path in lost])
-    add_extra(command, vendor)
+    lost = [*command.extra, *losses_of_caller(given, to_mapping(command))]
+    refuse_misfits_of_caller(
+        command.type, [f"there is no field {path}" for path in lost]
+    )
+    add_extra_of_caller(command, vendor)
     return command
 
 
-def _salvaged_event(cls: type[ServerEvent], frame: Mapping[str, Any]) -> ServerEvent:
+def _codec_salvaged_event(
+    cls: type[ServerEvent], frame: Mapping[str, Any]
+) -> ServerEvent:
     problems: list[str] = []
-    event: ServerEvent = salvage(cls, frame, problems)
+    event: ServerEvent = salvage_leniently(cls, frame, problems)
     event.__dict__["raw"] = frame
     event.__dict__["problems"] = tuple(problems)
     return event
 
 
-def _unknown_event(frame: object) -> UnknownEvent:
+def _codec_unknown_event(frame: object) -> UnknownEvent:
     if not isinstance(frame, Mapping):
         kind = type(frame).__name__
         return UnknownEvent(problem=f"not an object: {kind}", received=frame)

@@ -23,14 +23,14 @@ def terminal_text(text: str) -> str:
     """
     The same text for a terminal: line feeds and tabs stay, other controls are shown.
     """
-    return _IN_TEXT.sub(_visible, text)
+    return _IN_TEXT.sub(_visible_escape, text)
 
 
 def one_line(text: str) -> str:
     """
     The same text in one line, for a log or a message: every control is shown.
     """
-    return _IN_LINE.sub(_visible, text)
+    return _IN_LINE.sub(_visible_escape, text)
 
 
 def json_text(text: str) -> str:
@@ -40,7 +40,7 @@ def json_text(text: str) -> str:
     return _IN_TEXT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def _visible(found: re.Match[str]) -> str:
+def _visible_escape(found: re.Match[str]) -> str:
     mark = found[0]
     code = ord(mark)
     return _SHORT.get(mark) or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")

@@ -60,110 +60,114 @@ def audio_field(*, required: bool = False) -> Any:
     """Declare a field that holds audio; the protocol may always have it."""
     return field(
         default=UNSET,
-        converter=_to_optional_audio,
-        repr=_shown_audio,
+        converter=_to_optional_audio_field,
+        repr=_shown_audio_of_field,
         metadata={AUDIO: True, REQUIRED: required},
     )
 
 
 def given_audio() -> Any:
     """Declare audio that the caller must give."""
-    return field(converter=to_audio, repr=_shown_audio, metadata={AUDIO: True})
+    return field(converter=to_audio, repr=_shown_audio_of_field, metadata={AUDIO: True})
 
 
 def secret(*, required: bool = False) -> Any:
     """Declare a field that no repr may show."""
-    return field(default=UNSET, repr=_shown_secret, metadata={REQUIRED: required})
+    return field(
+        default=UNSET, repr=_shown_secret_of_field, metadata={REQUIRED: required}
+    )
 
 
 def free(*, required: bool = False) -> Any:
     """Declare a field in which anything may be, secrets too."""
-    return field(default=UNSET, repr=_shown, metadata={REQUIRED: required})
+    return field(default=UNSET, repr=_shown_field, metadata={REQUIRED: required})
 
 
 def given_freely() -> Any:
     """Declare a field that the caller must give, in which anything may be."""
-    return field(repr=_shown)
+    return field(repr=_shown_field)
 
 
 def extra_fields() -> Any:
     """Declare the field that holds what the protocol does not know."""
-    return field(factory=dict, repr=_shown, metadata={EXTRA: True})
+    return field(factory=dict, repr=_shown_field, metadata={EXTRA: True})
 
 
 def sequence() -> Any:
     """Declare an optional field that holds several values in order."""
-    return field(default=UNSET, converter=_to_optional_tuple, repr=_shown)
+    return field(default=UNSET, converter=_to_optional_tuple_field, repr=_shown_field)
 
 
 def given_sequence() -> Any:
     """Declare a field that holds several values in order, always given."""
-    return field(converter=to_tuple, repr=_shown)
+    return field(converter=to_tuple, repr=_shown_field)
 
 
-def _shown_audio(value: object) -> str:
+def _shown_audio_of_field(value: object) -> str:
     return f"<{len(value)} bytes>" if isinstance(value, bytes) else repr(value)
 
 
-def _shown_secret(value: object) -> str:
+def _shown_secret_of_field(value: object) -> str:
     return sensitive.HIDDEN if value else repr(value)
 
 
-def _shown(value: object) -> str:
+def _shown_field(value: object) -> str:
     if isinstance(value, tuple):
-        return repr(tuple(map(sensitive.hidden, value)))
-    return repr(sensitive.hidden(value))
+        return repr(tuple(map(sensitive.hidden_sensitive, value)))
+    return repr(sensitive.hidden_sensitive(value))
 
 
 def count(default: object = NOTHING) -> Any:
     """Declare a whole number that is not negative, such as milliseconds."""
-    return field(default=default, validator=_not_negative)
+    return field(default=default, validator=_check_field_not_negative)
 
 
 def checked(cls: type, fields: list[Attribute[Any]]) -> list[Attribute[Any]]:
     """Make ``__init__`` compare every argument with its annotation."""
-    return [each.evolve(validator=_fits_and(each.validator)) for each in fields]
+    return [each.evolve(validator=_field_fits_and(each.validator)) for each in fields]
 
 
-def _fits_and(given: Optional[Validator]) -> Validator:
+def _field_fits_and(given: Optional[Validator]) -> Validator:
     if given is None:
-        return _check_shape
+        return _check_field_shape
 
     def validate(
         instance: AttrsInstance, attribute: Attribute[Any], value: object
     ) -> None:
-        _check_shape(instance, attribute, value)
+        _check_field_shape(instance, attribute, value)
         given(instance, attribute, value)
 
     return validate
 
 
 @lru_cache(maxsize=None)
-def _shapes_of(cls: type) -> dict[str, Shape]:
+def _shapes_of_fields(cls: type) -> dict[str, Shape]:
     return shapes_of(cls)
 
 
-def _check_shape(
+def _check_field_shape(
     instance: AttrsInstance, attribute: Attribute[Any], value: object
 ) -> None:
     if value is UNSET:
         return
-    shape = _shapes_of(type(instance))[attribute.name]
+    shape = _shapes_of_fields(type(instance))[attribute.name]
     if not fits(value, shape):
         raise TypeError(
-            f"{_owner(instance)}: {attribute.name} must be {describe(shape)}, "
+            f"{_field_owner(instance)}: {attribute.name} must be {describe(shape)}, "
             f"not {type(value).__name__}"
         )
 
 
-def _not_negative(instance: object, attribute: Attribute[Any], value: object) -> None:
+def _check_field_not_negative(
+    instance: object, attribute: Attribute[Any], value: object
+) -> None:
     if isinstance(value, int) and value < 0:
         raise ValueError(
-            f"{_owner(instance)}: {attribute.name} must not be negative: {value}"
+            f"{_field_owner(instance)}: {attribute.name} must not be negative: {value}"
         )
 
 
-def _owner(instance: object) -> str:
+def _field_owner(instance: object) -> str:
     kind = getattr(instance, "type", None)
     return kind if isinstance(kind, str) else type(instance).__name__
 
@@ -175,7 +179,7 @@ def to_tuple(value: Iterable[Any]) -> tuple[Any, ...]:
     return tuple(value)
 
 
-def _to_optional_tuple(
+def _to_optional_tuple_field(
     value: Union[Iterable[Any], None, Unset],
 ) -> Union[tuple[Any, ...], None, Unset]:
     if value is None or value is UNSET:
@@ -209,26 +213,26 @@ def to_audio(value: object) -> bytes:
     if view.format in ("B", "b", "c"):
         return view.tobytes()
     if view.format in ("h", "<h"):
-        return _little_endian(array("h", view.tobytes()))
+        return _little_endian_field(array("h", view.tobytes()))
     if view.format in ("f", "d"):
         floats = array(view.format, view.tobytes())
-        return _little_endian(array("h", map(_to_int16, floats)))
+        return _little_endian_field(array("h", map(_to_int16_of_field, floats)))
     raise TypeError(
         f"audio samples must be 16-bit integers or floats, not {view.format!r}"
     )
 
 
-def _to_int16(sample: float) -> int:
+def _to_int16_of_field(sample: float) -> int:
     return round(max(-1.0, min(1.0, sample)) * 32767)
 
 
-def _little_endian(samples: array[int]) -> bytes:
+def _little_endian_field(samples: array[int]) -> bytes:
     if sys.byteorder == "big":  # pragma: no cover
         samples.byteswap()
     return samples.tobytes()
 
 
-def _to_optional_audio(
+def _to_optional_audio_field(
     value: object,
 ) -> Union[bytes, None, Unset]:
     if value is None or value is UNSET:

@@ -32,7 +32,7 @@ def standard_loads(data: Text) -> Any:
     Raises:
         ValueError: this is not JSON.
     """
-    text = _text(data)
+    text = _json_text_of(data)
     if is_deeper(text, MAX_DEPTH):
         raise ValueError(f"nested deeper than {MAX_DEPTH}")
     try:
@@ -49,8 +49,8 @@ def is_deeper(data: Text, most: int) -> bool:
     """
     Say whether arrays and objects of a JSON text are nested deeper than so many.
     """
-    text = _text(data)
-    return text.count("[") + text.count("{") > most and _depth(text) > most
+    text = _json_text_of(data)
+    return text.count("[") + text.count("{") > most and _json_depth(text) > most
 
 
 def standard_dumps(value: object) -> bytes:
@@ -64,14 +64,14 @@ def standard_dumps(value: object) -> bytes:
     return text.encode("utf-8")
 
 
-def _text(data: Text) -> str:
+def _json_text_of(data: Text) -> str:
     if isinstance(data, str):
         data.encode("utf-8")
         return data
     return str(data, "utf-8")
 
 
-def _depth(text: str) -> int:
+def _json_depth(text: str) -> int:
     depth = deepest = 0
     for token in _TOKEN.findall(text):
         if token in "[{":
@@ -82,27 +82,29 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _integer(text: str) -> Union[int, float]:
+def _json_integer(text: str) -> Union[int, float]:
     if len(text) <= 20:
         value = int(text)
         if -(2**63) <= value < 2**64:
             return value
-    return _float(text)
+    return _json_float(text)
 
 
-def _float(text: str) -> float:
+def _json_float(text: str) -> float:
     value = float(text)
     if isinf(value):
         raise ValueError("a number is too big for a double")
     return value
 
 
-def _refuse(name: str) -> Any:
+def _refuse_json_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
 _DECODER = json.JSONDecoder(
-    parse_int=_integer, parse_float=_float, parse_constant=_refuse
+    parse_int=_json_integer,
+    parse_float=_json_float,
+    parse_constant=_refuse_json_constant,
 )
 
 try:

@@ -20,11 +20,11 @@ from .lazy_audio import key
 from .structure import (
     Check,
     Misfit,
-    check_for,
-    checks_of,
-    chooser,
-    extra_name,
-    known_keys,
+    extra_name_of_structure,
+    known_keys_of_structure,
+    structure_check_for,
+    structure_checks_of,
+    structure_chooser,
 )
 from .type_shapes import Shape, describe
 
@@ -38,7 +38,7 @@ _KINDS = {
 }
 
 
-def salvage(cls: type, value: Mapping[str, Any], problems: list[str]) -> Any:
+def salvage_leniently(cls: type, value: Mapping[str, Any], problems: list[str]) -> Any:
     """
     Make an object of a class from whatever of a mapping fits.
 
@@ -47,29 +47,31 @@ def salvage(cls: type, value: Mapping[str, Any], problems: list[str]) -> Any:
         value: the decoded JSON object.
         problems: gets a line for each misfit, with its path.
     """
-    return _salvage_object(cls, value, "", problems)
+    return _salvage_object_leniently(cls, value, "", problems)
 
 
-def _salvage_object(
+def _salvage_object_leniently(
     cls: type, value: Mapping[str, Any], path: str, problems: list[str]
 ) -> Any:
     made: Any = object.__new__(cls)
     fields = made.__dict__
     attributes = fields_dict(cls)
-    for name, (shape, check) in checks_of(cls).items():
+    for name, (shape, check) in structure_checks_of(cls).items():
         given = value.get(name, UNSET)
         if AUDIO in attributes[name].metadata and given.__class__ is str:
             fields[key(name)] = given
         else:
-            fields[name] = _salvage_value(given, shape, check, path + name, problems)
-    extra = extra_name(cls)
+            fields[name] = _salvage_value_leniently(
+                given, shape, check, path + name, problems
+            )
+    extra = extra_name_of_structure(cls)
     if extra is not None:
-        known = known_keys(cls)
+        known = known_keys_of_structure(cls)
         fields[extra] = {k: each for k, each in value.items() if k not in known}
     return made
 
 
-def _salvage_value(
+def _salvage_value_leniently(
     value: object, shape: Shape, check: Check, path: str, problems: list[str]
 ) -> Any:
     if value is UNSET:
@@ -79,43 +81,49 @@ def _salvage_value(
     except Misfit:
         pass
     if isinstance(value, dict):
-        cls = chooser(shape)(value) if shape.classes else None
+        cls = structure_chooser(shape)(value) if shape.classes else None
         if cls is not None:
-            return _salvage_object(cls, value, f"{path}.", problems)
+            return _salvage_object_leniently(cls, value, f"{path}.", problems)
         if shape.values is not None:
-            return _mapping(value, shape.values, path, problems)
+            return _lenient_mapping(value, shape.values, path, problems)
     if isinstance(value, list) and shape.items is not None:
-        return _list(value, shape.items, path, problems)
-    return _note_misfit(value, shape, path, problems)
+        return _lenient_list(value, shape.items, path, problems)
+    return _note_lenient_misfit(value, shape, path, problems)
 
 
-def _mapping(
+def _lenient_mapping(
     value: dict[str, Any], shape: Shape, path: str, problems: list[str]
 ) -> dict[str, Any]:
     kept = {
-        name: _element(each, shape, f"{path}.{name}", problems)
+        name: _lenient_element(each, shape, f"{path}.{name}", problems)
         for name, each in value.items()
     }
     return {name: each for name, each in kept.items() if each is not UNSET}
 
 
-def _list(
+def _lenient_list(
     value: list[Any], shape: Shape, path: str, problems: list[str]
 ) -> tuple[Any, ...]:
     kept = [
-        _element(each, shape, f"{path}[{index}]", problems)
+        _lenient_element(each, shape, f"{path}[{index}]", problems)
         for index, each in enumerate(value)
     ]
     return tuple(each for each in kept if each is not UNSET)
 
 
-def _element(value: object, shape: Shape, path: str, problems: list[str]) -> Any:
+def _lenient_element(
+    value: object, shape: Shape, path: str, problems: list[str]
+) -> Any:
     if value is None and not shape.nullable:
-        return _note_misfit(value, shape, path, problems)
-    return _salvage_value(value, shape, check_for(shape), path, problems)
+        return _note_lenient_misfit(value, shape, path, problems)
+    return _salvage_value_leniently(
+        value, shape, structure_check_for(shape), path, problems
+    )
 
 
-def _note_misfit(value: object, shape: Shape, path: str, problems: list[str]) -> Any:
+def _note_lenient_misfit(
+    value: object, shape: Shape, path: str, problems: list[str]
+) -> Any:
     kind = _KINDS.get(value.__class__, "null")
     problems.append(f"{path}: expected {describe(shape)}, got {kind}")
     return UNSET

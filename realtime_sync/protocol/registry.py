@@ -331,7 +331,7 @@ def live_names(direction: Direction) -> frozenset[str]:
 
 
 @lru_cache(maxsize=None)
-def _index() -> dict[tuple[str, str, str], Row]:
+def _index_of_registry() -> dict[tuple[str, str, str], Row]:
     return {
         (row.direction, session_type, row.name): row
         for row in (*ROWS, *LIVE_ROWS)
@@ -353,7 +353,7 @@ def find(
     Raises:
         KeyError: there is no such event.
     """
-    index = _index()
+    index = _index_of_registry()
     kinds: tuple[str, ...] = ("live",)
     if session_type != "live":
         name = canonical(name)

@@ -46,17 +46,17 @@ _TELLTALES: Final = tuple(
 
 
 @lru_cache(maxsize=1024)
-def is_secret(name: str) -> bool:
+def is_sensitive(name: str) -> bool:
     """Whether what stands under a name is secret."""
     return _SMALL.sub("", name.lower()).endswith(NAMES)
 
 
 @lru_cache(maxsize=1024)
-def _is_headers(name: str) -> bool:
+def _is_sensitive_headers(name: str) -> bool:
     return _SMALL.sub("", name.lower()).endswith(HEADERS)
 
 
-def may_hold_secret(data: bytes) -> bool:
+def may_hold_sensitive(data: bytes) -> bool:
     """
     Whether a frame must be looked into; False means that it has no secret's name.
     """
@@ -65,29 +65,29 @@ def may_hold_secret(data: bytes) -> bool:
     return any(each in small for each in _TELLTALES)
 
 
-def hidden(frame: object) -> Any:
+def hidden_sensitive(frame: object) -> Any:
     """Return a copy of decoded JSON with `HIDDEN` in the place of every secret."""
-    return _Copy(HIDDEN).of(frame)
+    return _CopyWithoutSensitive(HIDDEN).of(frame)
 
 
-def left_out(frame: object) -> Any:
+def sensitive_left_out(frame: object) -> Any:
     """Return a copy of decoded JSON without its secrets and their names."""
-    return _Copy(None).of(frame)
+    return _CopyWithoutSensitive(None).of(frame)
 
 
-def hidden_text(text: str) -> str:
+def hidden_sensitive_text(text: str) -> str:
     """Return a text with the secrets of the addresses in it hidden."""
     if "=" in text:
-        text = _IN_QUERY.sub(_hide_in_query, text)
+        text = _IN_QUERY.sub(_hide_sensitive_query, text)
     return _USER.sub(HIDDEN, text) if "://" in text else text
 
 
-def _hide_in_query(found: re.Match[str]) -> str:
+def _hide_sensitive_query(found: re.Match[str]) -> str:
     mark, name, value = found.groups()
-    return f"{mark}{name}={HIDDEN if is_secret(name) else value}"
+    return f"{mark}{name}={HIDDEN if is_sensitive(name) else value}"
 
 
-class _Copy:
+class _CopyWithoutSensitive:
     """
     A way to copy JSON.
 
@@ -104,7 +104,7 @@ class _Copy:
             return self._members(value)
         if isinstance(value, (list, tuple)):
             return [self.of(each) for each in value]
-        return hidden_text(value) if isinstance(value, str) else value
+        return hidden_sensitive_text(value) if isinstance(value, str) else value
 
     def _members(self, value: Mapping[str, Any], *, schema: bool = False) -> Any:
         made = {}
@@ -113,7 +113,7 @@ class _Copy:
                 # In a schema the name is that of a parameter, and not of a holder.
                 described = schema and isinstance(each, Mapping)
                 each = self.of(each) if described else self._secret(each)
-            elif _is_headers(str(name)):
+            elif _is_sensitive_headers(str(name)):
                 each = self._secret(each, headers=True)
             elif name == "properties" and isinstance(each, Mapping):
                 each = self._members(each, schema=True)
@@ -124,13 +124,13 @@ class _Copy:
         return made
 
     def _is_secret(self, name: str, owner: Mapping[str, Any]) -> bool:
-        if is_secret(name):
+        if is_sensitive(name):
             # Log probabilities name what was said a token.
             return not (name == "token" and "logprob" in owner)
         if name != "value":
             return False
         labels = [owner.get(label) for label in LABELS]
-        return any(isinstance(each, str) and is_secret(each) for each in labels)
+        return any(isinstance(each, str) and is_sensitive(each) for each in labels)
 
     def _secret(self, value: object, *, headers: bool = False) -> Any:
         """Take the secrets out of what stands under the name of one."""

@@ -39,17 +39,17 @@ class Misfit(Exception):
 def converter() -> Converter:
     """Return the converter that all sessions share."""
     made = Converter()
-    made.register_structure_hook_factory(has, compile_hook)
+    made.register_structure_hook_factory(has, compile_structure_hook)
     return made
 
 
-def hook_for(cls: type) -> Hook:
+def structure_hook_for(cls: type) -> Hook:
     """Return the compiled function of a class: ``hook(mapping, cls)``."""
     return converter().get_structure_hook(cls)
 
 
 @lru_cache(maxsize=None)
-def exact_hook(cls: type) -> Hook:
+def exact_structure_hook(cls: type) -> Hook:
     """
     Return the compiled function for what a caller wrote.
 
@@ -57,44 +57,46 @@ def exact_hook(cls: type) -> Hook:
     key, a null, a ``type`` that no class has. What it makes shares nothing with
     what it was given, so that the caller may go on changing that.
     """
-    return compile_hook(cls, exact=True)
+    return compile_structure_hook(cls, exact=True)
 
 
 @lru_cache(maxsize=None)
-def checks_of(cls: type, exact: bool = False) -> Mapping[str, tuple[Shape, Check]]:
+def structure_checks_of(
+    cls: type, exact: bool = False
+) -> Mapping[str, tuple[Shape, Check]]:
     """Return shape and check of every field of a class that comes by wire."""
     attributes = fields_dict(cls)
     return {
-        name: (shape, check_for(shape, exact))
+        name: (shape, structure_check_for(shape, exact))
         for name, shape in shapes_of(cls).items()
         if name not in ("raw", "problems") and EXTRA not in attributes[name].metadata
     }
 
 
-def known_keys(cls: type) -> frozenset[str]:
+def known_keys_of_structure(cls: type) -> frozenset[str]:
     """Return every wire key that a class knows, discriminators included."""
-    return frozenset(checks_of(cls)) | frozenset(class_variables(cls))
+    return frozenset(structure_checks_of(cls)) | frozenset(class_variables(cls))
 
 
-def extra_name(cls: type) -> Optional[str]:
+def extra_name_of_structure(cls: type) -> Optional[str]:
     """Return the field that collects unknown keys, if the class has one."""
     attributes = fields_dict(cls).values()
     return next((each.name for each in attributes if EXTRA in each.metadata), None)
 
 
-def compile_hook(cls: type, exact: bool = False) -> Hook:
+def compile_structure_hook(cls: type, exact: bool = False) -> Hook:
     """
     Write and compile the function that makes a class from a mapping.
 
     Args:
         cls: the class.
-        exact: see `exact_hook`.
+        exact: see `exact_structure_hook`.
     """
     names: dict[str, Any] = {
         "Misfit": Misfit,
         "UNSET": UNSET,
         "cls": cls,
-        "known": known_keys(cls),
+        "known": known_keys_of_structure(cls),
         "new": cls.__new__,
         "plain": to_mapping,
     }
@@ -106,14 +108,16 @@ def compile_hook(cls: type, exact: bool = False) -> Hook:
         "    made = new(cls)",
         "    fields = made.__dict__",
     ]
-    extra = extra_name(cls)
+    extra = extra_name_of_structure(cls)
     if exact:
-        lines += _lines_for_losses(cls, extra)
+        lines += _structure_lines_for_losses(cls, extra)
     attributes = fields_dict(cls)
-    for number, (name, (shape, check)) in enumerate(checks_of(cls, exact).items()):
+    for number, (name, (shape, check)) in enumerate(
+        structure_checks_of(cls, exact).items()
+    ):
         names[f"check_{number}"] = check
         lazy = AUDIO in attributes[name].metadata
-        write = _lines_for_audio if lazy else _lines_for_value
+        write = _structure_lines_for_audio if lazy else _structure_lines_for_value
         lines += write(name, shape, f"check_{number}")
     if extra is not None and exact:
         lines += [
@@ -135,7 +139,7 @@ def compile_hook(cls: type, exact: bool = False) -> Hook:
     return hook
 
 
-def _lines_for_losses(cls: type, extra: Optional[str]) -> list[str]:
+def _structure_lines_for_losses(cls: type, extra: Optional[str]) -> list[str]:
     lines = [] if extra else ["    if value.keys() - known:", "        raise Misfit"]
     if issubclass(cls, ClientEvent):
         return lines  # Found by its name, of which there may be several.
@@ -145,7 +149,7 @@ def _lines_for_losses(cls: type, extra: Optional[str]) -> list[str]:
     return lines
 
 
-def _lines_for_value(name: str, shape: Shape, check: str) -> list[str]:
+def _structure_lines_for_value(name: str, shape: Shape, check: str) -> list[str]:
     # The common case is decided without a call: one plain type, or nothing.
     lines = [f"    it = get({name!r}, UNSET)"]
     plain = shape.scalars[0].__name__ if len(shape.scalars) == 1 else None
@@ -156,7 +160,7 @@ def _lines_for_value(name: str, shape: Shape, check: str) -> list[str]:
     return lines
 
 
-def _lines_for_audio(name: str, shape: Shape, check: str) -> list[str]:
+def _structure_lines_for_audio(name: str, shape: Shape, check: str) -> list[str]:
     return [
         f"    it = get({name!r}, UNSET)",
         "    if it.__class__ is str:",
@@ -166,15 +170,17 @@ def _lines_for_audio(name: str, shape: Shape, check: str) -> list[str]:
     ]
 
 
-def check_for(shape: Shape, exact: bool = False) -> Check:
+def structure_check_for(shape: Shape, exact: bool = False) -> Check:
     """Return the function that checks and converts a value of a shape."""
     if shape.anything:
-        return to_mapping if exact else _anything
+        return to_mapping if exact else _structure_of_anything
     scalars = frozenset(shape.scalars) - {bytes}
     whole = int in scalars and float not in scalars
     null = None if shape.nullable else UNSET
-    of_object = _object_check(shape, exact)
-    of_list = _list_check(shape.items, exact) if shape.items is not None else None
+    of_object = _structure_object_check(shape, exact)
+    of_list = (
+        _structure_list_check(shape.items, exact) if shape.items is not None else None
+    )
 
     def check(value: object) -> Any:
         kind = value.__class__
@@ -193,12 +199,12 @@ def check_for(shape: Shape, exact: bool = False) -> Check:
     return check
 
 
-def _anything(value: object) -> object:
+def _structure_of_anything(value: object) -> object:
     return value
 
 
-def _list_check(shape: Shape, exact: bool) -> Check:
-    check = check_for(shape, exact)
+def _structure_list_check(shape: Shape, exact: bool) -> Check:
+    check = structure_check_for(shape, exact)
 
     def of_list(value: list[Any]) -> tuple[Any, ...]:
         checked = tuple([check(each) for each in value])
@@ -209,12 +215,16 @@ def _list_check(shape: Shape, exact: bool) -> Check:
     return of_list
 
 
-def _object_check(shape: Shape, exact: bool) -> Optional[Check]:
+def _structure_object_check(shape: Shape, exact: bool) -> Optional[Check]:
     if not shape.classes:
-        return None if shape.values is None else _mapping_check(shape.values, exact)
-    choose = chooser(shape)
-    find = exact_hook if exact else hook_for
-    kept = to_mapping if exact else _anything
+        return (
+            None
+            if shape.values is None
+            else _structure_mapping_check(shape.values, exact)
+        )
+    choose = structure_chooser(shape)
+    find = exact_structure_hook if exact else structure_hook_for
+    kept = to_mapping if exact else _structure_of_anything
 
     def of_object(value: dict[str, Any]) -> Any:
         cls = choose(value)
@@ -224,8 +234,8 @@ def _object_check(shape: Shape, exact: bool) -> Optional[Check]:
     return of_object
 
 
-def _mapping_check(shape: Shape, exact: bool) -> Check:
-    check = check_for(shape, exact)
+def _structure_mapping_check(shape: Shape, exact: bool) -> Check:
+    check = structure_check_for(shape, exact)
     if shape.anything:
         return check
 
@@ -239,7 +249,7 @@ def _mapping_check(shape: Shape, exact: bool) -> Check:
 
 
 @lru_cache(maxsize=None)
-def chooser(shape: Shape) -> Callable[[Mapping[str, Any]], Optional[type]]:
+def structure_chooser(shape: Shape) -> Callable[[Mapping[str, Any]], Optional[type]]:
     """
     Return the function that picks a class for an object by its discriminators.
 

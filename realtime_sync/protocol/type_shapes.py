@@ -81,7 +81,7 @@ def shape_of(annotation: object) -> Shape:
 def _composite_shape(annotation: object) -> Shape:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Union or origin is getattr(types, "UnionType", Union):
-        return _union_shape([shape_of(each) for each in arguments])
+        return _union_shape_of_types([shape_of(each) for each in arguments])
     if origin is tuple:
         return Shape(items=shape_of(arguments[0]))
     if isinstance(origin, type) and issubclass(origin, Mapping):
@@ -89,7 +89,7 @@ def _composite_shape(annotation: object) -> Shape:
     raise TypeError(f"the vocabulary has no annotation like {annotation!r}")
 
 
-def _union_shape(shapes: list[Shape]) -> Shape:
+def _union_shape_of_types(shapes: list[Shape]) -> Shape:
     return Shape(
         scalars=tuple(kind for each in shapes for kind in each.scalars),
         items=next((each.items for each in shapes if each.items), None),

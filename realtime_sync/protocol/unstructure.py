@@ -36,9 +36,9 @@ def to_mapping(value: object) -> Any:
     if isinstance(value, UnknownEvent):
         return dict(value.raw)
     if has(kind):
-        return _object(value, kind)
+        return _unstructure_object(value, kind)
     if isinstance(value, Mapping):
-        return _members(value)
+        return _unstructure_members(value)
     if isinstance(value, (list, tuple)):
         return [to_mapping(each) for each in value]
     if isinstance(value, (bytearray, memoryview)):
@@ -46,8 +46,8 @@ def to_mapping(value: object) -> Any:
     return value
 
 
-def _object(value: object, cls: type) -> dict[str, Any]:
-    constants, plain, sounds, extras = _plan(cls)
+def _unstructure_object(value: object, cls: type) -> dict[str, Any]:
+    constants, plain, sounds, extras = _unstructure_plan(cls)
     made: dict[str, Any] = dict(constants)
     for name in plain:
         each = getattr(value, name)
@@ -67,7 +67,7 @@ def _object(value: object, cls: type) -> dict[str, Any]:
     return made
 
 
-def _members(value: Mapping[str, Any]) -> dict[str, Any]:
+def _unstructure_members(value: Mapping[str, Any]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for name, each in value.items():
         if each.__class__ in _PLAIN:
@@ -78,7 +78,7 @@ def _members(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=None)
-def _plan(
+def _unstructure_plan(
     cls: type,
 ) -> tuple[
     dict[str, str], tuple[str, ...], tuple[tuple[str, str], ...], tuple[str, ...]

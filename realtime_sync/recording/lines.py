@@ -152,7 +152,7 @@ def line_may_hold_secret(data: bytes) -> bool:
     """Whether a frame must be looked into; False means that it may go as it is."""
     # Audio is most of what there is, and no telltale is that long.
     words = _LONG_BASE64.sub(b"", data)
-    if sensitive.may_hold_secret(words):
+    if sensitive.may_hold_sensitive(words):
         return True
     lower = words.lower()
     return any(each in lower for each in _KEYS) or any(
@@ -169,8 +169,8 @@ def without_secrets(frame: object, *, audio: bool = True) -> Any:
         audio: keep base64 audio; otherwise there is ``{"audio_bytes": length}``.
     """
     if not audio:
-        frame = audio_fields.replaced(frame, _measured_audio_of_line)
-    return sensitive.hidden(frame)
+        frame = audio_fields.audio_fields_replaced(frame, _measured_audio_of_line)
+    return sensitive.hidden_sensitive(frame)
 
 
 def masked_line(frame: object, said: bool = False) -> Any:
@@ -198,7 +198,7 @@ def masked_line_text(text: str) -> str:
 
 
 def _measured_audio_of_line(audio: str) -> dict[str, int]:
-    return {"audio_bytes": audio_fields.size(audio)}
+    return {"audio_bytes": audio_fields.audio_field_size(audio)}
 
 
 def _is_too_deep_for_line(data: bytes) -> bool:

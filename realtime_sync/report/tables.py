@@ -168,7 +168,7 @@ def _words_of_table_event(frame: Mapping[str, Any]) -> str:
     for name in ("delta", "transcript", "text", "content", "arguments"):
         value = frame.get(name)
         if isinstance(value, str) and value:
-            spoken = audio_fields.is_audio(name, value, frame.get("type"))
+            spoken = audio_fields.is_audio_field(name, value, frame.get("type"))
             return "" if spoken else value
     message = _value_for_table(frame.get("error"), "message")
     return message if isinstance(message, str) else ""
@@ -177,7 +177,9 @@ def _words_of_table_event(frame: Mapping[str, Any]) -> str:
 def _sound_of_table_event(frame: object) -> int:
     """Bytes of the audio in an event."""
     sizes: list[int] = []
-    audio_fields.replaced(frame, lambda text: sizes.append(audio_fields.size(text)))
+    audio_fields.audio_fields_replaced(
+        frame, lambda text: sizes.append(audio_fields.audio_field_size(text))
+    )
     return sum(sizes)
 
 

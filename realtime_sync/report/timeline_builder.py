@@ -322,7 +322,9 @@ def _enter_on_timeline(story: Story, at: float, direction: str, frame: object) -
 
 def _shown_on_timeline(frame: object) -> Any:
     """A copy of JSON without audio and secrets."""
-    return sensitive.hidden(audio_fields.replaced(frame, audio_fields.shown))
+    return sensitive.hidden_sensitive(
+        audio_fields.audio_fields_replaced(frame, audio_fields.shown_audio_field)
+    )
 
 
 def _short_for_timeline(value: object) -> Any:

@@ -16,7 +16,7 @@ from attrs import evolve, field, fields_dict, frozen
 from ..errors import ConfigurationError
 from ..protocol.codec import Codec, to_mapping
 from ..protocol.fields import MaybeInt, MaybeText, checked, required, secret
-from ..protocol.lenient_structure import salvage
+from ..protocol.lenient_structure import salvage_leniently
 from ..protocol.sessions import (
     Expiry,
     RealtimeSession,
@@ -26,7 +26,7 @@ from ..protocol.sessions import (
     TranslationConfig,
     TranslationSession,
 )
-from ..protocol.structure import Misfit, hook_for
+from ..protocol.structure import Misfit, structure_hook_for
 from ..types import UNSET, JsonObject, OrUnset, Unset
 
 T = TypeVar("T")
@@ -431,9 +431,9 @@ def structured_body(cls: type[T], body: JsonObject, raw: JsonObject) -> T:
     problems: list[str] = []
     known: Any = cls
     try:
-        made = hook_for(cls)(body, cls)
+        made = structure_hook_for(cls)(body, cls)
     except Misfit:
-        made = salvage(cls, body, problems)
+        made = salvage_leniently(cls, body, problems)
     if "raw" in fields_dict(known):
         made.__dict__.update(raw=raw, problems=tuple(problems))
     return made  # type: ignore[no-any-return]

@@ -12,7 +12,7 @@ from typing import Any
 from ..dispatch.router import Router
 from ..errors import ConfigurationError
 from ..state.restore import Restorable, RestorePlan, plan_items
-from ..state.saved_items import saved_items, with_short_ids
+from ..state.saved_items import saved_items, saved_items_with_short_ids
 from ..state.snapshot import Item, Snapshot
 from .replay import replay
 from .resources import new_item_id
@@ -31,7 +31,9 @@ def read_history(saved: object) -> RestorePlan:
         ConfigurationError: it is none of these, or the file is no recording.
         OSError: the file cannot be read.
     """
-    items, remarks = with_short_ids(_saved_history_items(saved), _short_history_id)
+    items, remarks = saved_items_with_short_ids(
+        _saved_history_items(saved), _short_history_id
+    )
     return plan_items(items, remarks=remarks)
 
 

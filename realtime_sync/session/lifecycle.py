@@ -38,7 +38,7 @@ from ..errors import (
     ForkedSession,
     LocalProtocolError,
 )
-from ..protocol.dialects.server_quirks import habits_of
+from ..protocol.dialects.server_quirks import server_quirks_of
 from ..protocol.events import ClientEvent, ServerEvent
 from ..state.snapshot import Snapshot
 from ..transport.base import Transport
@@ -280,7 +280,7 @@ class Lifecycle:
         """
         parts = self._parts
         vendor = vendor_of_credentials(parts.endpoint.url)
-        habits = habits_of(vendor.name if vendor else None)
+        habits = server_quirks_of(vendor.name if vendor else None)
         for router in parts.routers:
             router.attach(parts.board)
         if self._threads is None:

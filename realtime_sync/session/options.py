@@ -20,7 +20,7 @@ from typing import (
 from attrs import Attribute, evolve, field, fields_dict, frozen
 
 from ..errors import ConfigurationError
-from ..protocol.caller_checks import configurable
+from ..protocol.caller_checks import configurable_by_caller
 from ..types import UNSET, Dialect, DispatchMode, IdleAudio, SessionType, Unset
 from .threads import Threads
 
@@ -269,7 +269,7 @@ def _hint_for_option(name: str, known: tuple[str, ...]) -> str:
         return f"; write {right}=..."
     if right in _CLIENTS:
         return f"; write {right}=... in connect or RealtimeClient"
-    if right in configurable():
+    if right in configurable_by_caller():
         return f"; it is configuration: write config={{{name!r}: ...}}"
     near = get_close_matches(name, (*known, *_CLIENTS), n=1)
     return f"; did you mean {near[0]}=...?" if near else ""

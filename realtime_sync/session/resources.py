@@ -21,7 +21,7 @@ from ..protocol.acks import CORRELATION_KEY
 from ..protocol.fields import to_audio
 from ..state.items import Item
 from ..state.restore import creatable
-from ..state.saved_items import is_of_mirror
+from ..state.saved_items import is_item_saved_by_mirror
 from ..types import UNSET, OnConflict, OnTimeout, Timeout, Unset
 from .audio import spoken_format
 from .response_handle import ResponseHandle
@@ -430,7 +430,7 @@ class Responses(_Resource):
 
 def _resource_given_back(item: Union[InputItem, Item]) -> InputItem:
     """What creates an item that came from a snapshot; anything else as it is."""
-    if isinstance(item, Mapping) and is_of_mirror(item):
+    if isinstance(item, Mapping) and is_item_saved_by_mirror(item):
         item = Item.from_dict(item)
     if not isinstance(item, Item):
         return item

@@ -43,9 +43,9 @@ class Growth:
     def grown(self, fields: dict[str, Any]) -> Mapping[str, Item]:
         """Return the items in flight with the fields that have come about."""
         if self.index is None:
-            item = _new_record(Item, fields)
+            item = _new_target_record(Item, fields)
         else:
-            parts, part = self.item.content, _new_record(Part, fields)
+            parts, part = self.item.content, _new_target_record(Part, fields)
             parts = (*parts[: self.index], part, *parts[self.index + 1 :])
             item = changed_in(self.item, "content", parts)
         return {**self.overlay, self.item_id: item}
@@ -66,7 +66,7 @@ class OverlayOnDemand:
         return overlay
 
 
-def _new_record(cls: type[T], fields: dict[str, Any]) -> T:
+def _new_target_record(cls: type[T], fields: dict[str, Any]) -> T:
     made = _new(cls)
     _set(made, "__dict__", fields)
     return made

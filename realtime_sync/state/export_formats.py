@@ -49,18 +49,22 @@ def chat_messages(items: Iterable[Item]) -> list[dict[str, Any]]:
         if item.type == "function_call" and item.call_id in outputs:
             function = {"name": item.name or "", "arguments": item.arguments or ""}
             call = {"id": item.call_id, "type": "function", "function": function}
-            _calling_message(messages, bool(answers))["tool_calls"].append(call)
+            _exported_calling_message(messages, bool(answers))["tool_calls"].append(
+                call
+            )
             output = outputs[item.call_id]
             answer = {"role": "tool", "tool_call_id": item.call_id, "content": output}
             answers.append(answer)
-        elif item.type == "message" and (content := _message_content(item)):
+        elif item.type == "message" and (content := _exported_content(item)):
             messages += answers
             answers = []
             messages.append({"role": item.role, "content": content})
     return messages + answers
 
 
-def _calling_message(messages: list[dict[str, Any]], calling: bool) -> dict[str, Any]:
+def _exported_calling_message(
+    messages: list[dict[str, Any]], calling: bool
+) -> dict[str, Any]:
     """Return the assistant's message that a call belongs to."""
     last = messages[-1] if messages else {}
     if last.get("role") != "assistant":
@@ -71,13 +75,13 @@ def _calling_message(messages: list[dict[str, Any]], calling: bool) -> dict[str,
     return last
 
 
-def _message_content(item: Item) -> Any:
+def _exported_content(item: Item) -> Any:
     if not any(part.image_url for part in item.content):
         return item.heard
-    return [each for part in item.content if (each := _chat_part(part))]
+    return [each for part in item.content if (each := _exported_part(part))]
 
 
-def _chat_part(part: Part) -> dict[str, Any]:
+def _exported_part(part: Part) -> dict[str, Any]:
     if part.image_url:
         image = {"url": part.image_url}
         if part.detail:

@@ -36,10 +36,10 @@ class Disagreement(NamedTuple):
 def whole_text(so_far: Growing, told: str) -> str:
     """Return what a text is: what is told of it, unless more of it was said."""
     said = plain(so_far) or ""
-    return said if told in said and not _told_again(said, told) else told
+    return said if told in said and not _final_text_is_told_again(said, told) else told
 
 
-def _told_again(said: str, told: str) -> bool:
+def _final_text_is_told_again(said: str, told: str) -> bool:
     """
     Say whether the pieces of a text were each the text so far.
 
@@ -47,14 +47,14 @@ def _told_again(said: str, told: str) -> bool:
     """
     before, at = 0, 0
     while at < len(said):
-        length = _common(said[at : at + len(told)], told)
+        length = _common_beginning_with_final(said[at : at + len(told)], told)
         if length <= before:
             return False
         before, at = length, at + length
     return before == len(told)
 
 
-def _common(one: str, other: str) -> int:
+def _common_beginning_with_final(one: str, other: str) -> int:
     """Return how many characters two texts have in common at their beginning."""
     pairs = enumerate(zip(one, other))
     return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))

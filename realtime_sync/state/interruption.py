@@ -78,22 +78,22 @@ def plan_interruption(
     if active is not None and active.id in settled:
         active = None
     commands: list[ClientEvent] = []
-    if active is not None and _must_cancel(snapshot, cancel):
-        commands.append(_cancel(active))
-    commands += _cancelled_asides(snapshot, played, settled)
+    if active is not None and _interruption_must_cancel(snapshot, cancel):
+        commands.append(_cancel_for_interruption(active))
+    commands += _asides_cancelled_by_interruption(snapshot, played, settled)
     for item_id in dict.fromkeys(part.item_id for part in played):
         item = snapshot.item(item_id)
-        if item is not None and _is_spoken(item):
+        if item is not None and _is_interruptible(item):
             parts = [part for part in played if part.item_id == item_id]
-            commands += _truncate(snapshot, item, parts)
+            commands += _truncate_for_interruption(snapshot, item, parts)
     known = {part.item_id for part in played}
     for item in active.output if active is not None else ():
         if item.id not in known and item.id not in settled:
-            commands += _unplayed(snapshot, item)
+            commands += _delete_unplayed_by_interruption(snapshot, item)
     return tuple(commands)
 
 
-def _must_cancel(snapshot: Snapshot, cancel: Optional[bool]) -> bool:
+def _interruption_must_cancel(snapshot: Snapshot, cancel: Optional[bool]) -> bool:
     """Whether the running response goes on unless the client cancels it."""
     if cancel is not None:
         return cancel
@@ -105,51 +105,51 @@ def _must_cancel(snapshot: Snapshot, cancel: Optional[bool]) -> bool:
     return getattr(detection, "interrupt_response", None) is False
 
 
-def _cancelled_asides(
+def _asides_cancelled_by_interruption(
     snapshot: Snapshot, played: Iterable[Played], settled: Container[str]
 ) -> Iterator[ClientEvent]:
     """Cancel what is being heard of out-of-band responses: no server does."""
     seen: set[str] = set()
     for part in played:
-        response = _response_of(snapshot, snapshot.item(part.item_id))
+        response = _interrupted_response(snapshot, snapshot.item(part.item_id))
         if response is None or not response.out_of_band or response.closed:
             continue
         if response.id not in seen and response.id not in settled:
             seen.add(response.id)
-            yield _cancel(response)
+            yield _cancel_for_interruption(response)
 
 
-def _cancel(response: ResponseState) -> ResponseCancel:
+def _cancel_for_interruption(response: ResponseState) -> ResponseCancel:
     """Cancel a response by its name, if the server has said one."""
     named = not response.id.startswith(UNNAMED)
     return ResponseCancel(response_id=response.id if named else UNSET)
 
 
-def _is_spoken(item: Item) -> bool:
+def _is_interruptible(item: Item) -> bool:
     """Whether an item is one that the server has, and may hold the model's voice."""
     if item.out_of_band or item.announced or made_up(item):
         return False
     return item.type == "message" and item.role == "assistant"
 
 
-def _truncate(
+def _truncate_for_interruption(
     snapshot: Snapshot, item: Item, parts: list[Played]
 ) -> Iterator[ClientEvent]:
     """Cut one item where it was last heard."""
-    if any(_became_text(item, part) for part in parts):
-        yield from _told_again(snapshot, item, parts)
+    if any(_became_text_before_interruption(item, part) for part in parts):
+        yield from _told_again_after_interruption(snapshot, item, parts)
         return
-    heard = [_whole_ms(item, part) for part in parts]
-    if not any(heard) and not _has_text(item):
+    heard = [_whole_ms_until_interruption(item, part) for part in parts]
+    if not any(heard) and not _interrupted_has_text(item):
         yield ConversationItemDelete(item_id=item.id)
         return
     for part, ms in zip(parts, heard):
-        if _heard_to_the_end(snapshot, item, part, ms):
+        if _heard_to_the_end_before_interruption(snapshot, item, part, ms):
             continue
         # A part of which nothing was heard, in an item of which something was:
         # zero is refused, and deleting would take the rest away.
         end = max(ms, 1)
-        content = _part_at(item, part.content_index)
+        content = _interrupted_part(item, part.content_index)
         if content is not None and content.heard_ms is not None:
             if content.heard_ms <= end:
                 continue
@@ -159,17 +159,17 @@ def _truncate(
             )
 
 
-def _became_text(item: Item, part: Played) -> bool:
+def _became_text_before_interruption(item: Item, part: Played) -> bool:
     """
     Whether what was played is text by now, which a server cannot truncate.
 
     So it is on a connection that took the place of the one that said it.
     """
-    content = _part_at(item, part.content_index)
+    content = _interrupted_part(item, part.content_index)
     return content is not None and content.type in ("output_text", "text")
 
 
-def _told_again(
+def _told_again_after_interruption(
     snapshot: Snapshot, item: Item, parts: list[Played]
 ) -> Iterator[ClientEvent]:
     """Put in place of an item as much of its text as was heard."""
@@ -183,66 +183,72 @@ def _told_again(
     yield ConversationItemDelete(item_id=item.id)
     if text:
         yield ConversationItemCreate(
-            previous_item_id=_predecessor(snapshot, item),
+            previous_item_id=_predecessor_of_interrupted(snapshot, item),
             item=AssistantMessage(
                 id=item.id, content=(ContentPart(type="output_text", text=text),)
             ),
         )
 
 
-def _predecessor(snapshot: Snapshot, item: Item) -> str:
+def _predecessor_of_interrupted(snapshot: Snapshot, item: Item) -> str:
     """What an item is put after: the one before it, or the root."""
     ids = [each.id for each in snapshot.items]
     at = ids.index(item.id) if item.id in ids else 0
     return ids[at - 1] if at else "root"
 
 
-def _unplayed(snapshot: Snapshot, item: Item) -> Iterator[ClientEvent]:
+def _delete_unplayed_by_interruption(
+    snapshot: Snapshot, item: Item
+) -> Iterator[ClientEvent]:
     """Delete an item of the running response that never reached the player."""
-    if not _is_spoken(item) or _has_text(item) or item.truncated:
+    if not _is_interruptible(item) or _interrupted_has_text(item) or item.truncated:
         return
     voiced = any(part.type in ("output_audio", "audio") for part in item.content)
-    if voiced or (not item.content and _speaks(snapshot)):
+    if voiced or (not item.content and _interrupted_session_speaks(snapshot)):
         yield ConversationItemDelete(item_id=item.id)
 
 
-def _whole_ms(item: Item, part: Played) -> int:
+def _whole_ms_until_interruption(item: Item, part: Played) -> int:
     """Whole milliseconds that were heard, no more than were received."""
     ms = int(min(part.heard_ms, part.received_ms))
-    content = _part_at(item, part.content_index)
+    content = _interrupted_part(item, part.content_index)
     if content is not None and content.audio_bytes:
         ms = min(ms, content.audio_ms)
     return max(ms, 0)
 
 
-def _heard_to_the_end(snapshot: Snapshot, item: Item, part: Played, ms: int) -> bool:
+def _heard_to_the_end_before_interruption(
+    snapshot: Snapshot, item: Item, part: Played, ms: int
+) -> bool:
     """Whether a part is complete and was heard completely."""
-    response = _response_of(snapshot, item)
+    response = _interrupted_response(snapshot, item)
     if not item.closed and not (response is not None and response.closed):
         return False
-    content = _part_at(item, part.content_index)
+    content = _interrupted_part(item, part.content_index)
     total = int(part.received_ms)
     if content is not None:
         total = max(total, content.audio_ms)
     return ms >= total
 
 
-def _response_of(snapshot: Snapshot, item: Optional[Item]) -> Optional[ResponseState]:
+def _interrupted_response(
+    snapshot: Snapshot, item: Optional[Item]
+) -> Optional[ResponseState]:
     if item is None or item.response_id is None:
         return None
     return snapshot.response(item.response_id)
 
 
-def _part_at(item: Item, index: int) -> Optional[Part]:
+def _interrupted_part(item: Item, index: int) -> Optional[Part]:
     return item.content[index] if 0 <= index < len(item.content) else None
 
 
-def _has_text(item: Item) -> bool:
+def _interrupted_has_text(item: Item) -> bool:
     """Whether there is written text in an item, which nobody has to hear."""
     return any(part.text for part in item.content)
 
 
-def _speaks(snapshot: Snapshot) -> bool:
+def _interrupted_session_speaks(snapshot: Snapshot) -> bool:
     """Whether the session's answers are spoken; they are unless it says no."""
     modalities: Any = getattr(snapshot.session, "output_modalities", None)
     return not modalities or "audio" in modalities

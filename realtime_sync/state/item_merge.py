@@ -73,11 +73,11 @@ def described(item: Item, wire: WireItem, *, final: bool) -> Item:
         changes["_arguments"] = arguments
     for name in ("error", "tools"):
         if value := given(getattr(wire, name, None)):
-            changes[name] = _as_json(value)
+            changes[name] = _json_of_merged_item(value)
     changes["status"] = _merged_status(item, wire, final)
     if changes["status"] != item.status:
         changes["concluded"] = text_or_none(getattr(wire, "status", None)) is None
-    changes["closed"] = item.closed or _ends_item(item, wire, final)
+    changes["closed"] = item.closed or _merge_ends_item(item, wire, final)
     wanted = given(getattr(wire, "content", None)) or ()
     if wanted:
         role = changes.get("role", item.role)
@@ -95,7 +95,7 @@ def _merged_status(item: Item, wire: WireItem, final: bool) -> Optional[str]:
     return next_item_status(item.status, reported, concluded=item.concluded)
 
 
-def _ends_item(item: Item, wire: WireItem, final: bool) -> bool:
+def _merge_ends_item(item: Item, wire: WireItem, final: bool) -> bool:
     """Say whether no delta is to be expected after this description."""
     status = given(getattr(wire, "status", None))
     if status == "in_progress":
@@ -197,12 +197,12 @@ def compacted(item: Item) -> Item:
 
     A server that never tells the whole text would leave the pieces in memory.
     """
-    parts = tuple(_compacted_part(part) for part in item.content)
+    parts = tuple(_part_compacted_after_merge(part) for part in item.content)
     texts = {"content": parts, "_arguments": item.arguments}
     return changed(item, texts)
 
 
-def _compacted_part(part: Part) -> Part:
+def _part_compacted_after_merge(part: Part) -> Part:
     texts = {name: plain(getattr(part, name)) for name in _GROWING}
     return changed(part, texts)
 
@@ -210,7 +210,7 @@ def _compacted_part(part: Part) -> Part:
 _GROWING = ("_text", "_transcript", "_kept")
 
 
-def _as_json(value: object) -> Any:
+def _json_of_merged_item(value: object) -> Any:
     from ..protocol.codec import to_mapping
 
     if isinstance(value, tuple):

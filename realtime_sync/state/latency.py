@@ -166,7 +166,7 @@ def peak(audio: Union[bytes, bytearray], format: str = "pcm16") -> int:
     return max(max(samples, default=0), -min(samples, default=0))
 
 
-def _g711_magnitudes(law: str) -> tuple[int, ...]:
+def _g711_magnitudes_for_latency(law: str) -> tuple[int, ...]:
     """The 128 magnitudes of a law of ITU-T G.711, from silence up, in 16 bit."""
     found = []
     for code in range(128):
@@ -187,4 +187,4 @@ _FOLDED = {
     law: bytes((code & 0x7F) ^ mask for code in range(256))
     for law, mask in _MASKS.items()
 }
-_EXPANDED = {law: _g711_magnitudes(law) for law in _MASKS}
+_EXPANDED = {law: _g711_magnitudes_for_latency(law) for law in _MASKS}

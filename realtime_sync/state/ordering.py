@@ -149,15 +149,17 @@ def place(
             it says nothing, and the item goes to the end.
     """
     if isinstance(previous, str) and previous not in ("", "root", item_id):
-        return _adopt(order, _after(order, item_id, previous), item_id)
+        return _adopt_in_order(order, _order_after(order, item_id, previous), item_id)
     head = at_root or previous == "root"
     anchor = Anchor.HEAD if head else Anchor.END
-    return _adopt(order, _anchor(order, item_id, anchor), item_id)
+    return _adopt_in_order(order, _order_anchor(order, item_id, anchor), item_id)
 
 
 def place_provisionally(order: Order, item_id: str) -> Order:
     """Append an item of whose place the server has not spoken yet."""
-    return _adopt(order, _anchor(order, item_id, Anchor.PROVISIONAL), item_id)
+    return _adopt_in_order(
+        order, _order_anchor(order, item_id, Anchor.PROVISIONAL), item_id
+    )
 
 
 def placed(order: Order, item_id: str) -> bool:
@@ -193,7 +195,7 @@ def forget_tombstones(order: Order, limit: int) -> Order:
     gone = {each: parents.pop(each) for each in oldest if each in parents}
     orphaned = {each: old for each, old in parents.items() if old in gone}
     for each, old in orphaned.items():
-        parents[each] = _heir(old, gone, parents)
+        parents[each] = _heir_in_order(old, gone, parents)
     waiting = {
         missing: left
         for missing, orphans in order.waiting.items()
@@ -207,7 +209,7 @@ def forget_tombstones(order: Order, limit: int) -> Order:
     )
 
 
-def _heir(
+def _heir_in_order(
     parent: Parent, gone: Mapping[str, Parent], left: Mapping[str, Parent]
 ) -> Parent:
     while isinstance(parent, str) and parent in gone:
@@ -231,7 +233,7 @@ def forget(order: Order, items: Iterable[str]) -> Order:
 
 
 def _forget_placed(order: Order, item_id: str) -> Order:
-    heir = _heir(order.parents[item_id], {}, order.parents)
+    heir = _heir_in_order(order.parents[item_id], {}, order.parents)
     children = order.below.get(item_id, ())
     order = _unlinked(_without(order, _where(order, item_id), 1), item_id)
     parents = order.parents.without((item_id,)).put(dict.fromkeys(children, heir))
@@ -241,26 +243,30 @@ def _forget_placed(order: Order, item_id: str) -> Order:
     return changed(order, {"parents": parents, "below": below})
 
 
-def _anchor(order: Order, item_id: str, anchor: Anchor) -> Order:
-    ids, order = _lift(order, item_id)
+def _order_anchor(order: Order, item_id: str, anchor: Anchor) -> Order:
+    ids, order = _lift_out_of_order(order, item_id)
     if anchor is Anchor.HEAD:
         first, *rest = order._runs or ({},)
         order = changed_in(order, "_runs", (*_runs((*ids, *first)), *rest))
     else:
-        order = _at_end(order, order._end + ids)
-    return _settle(order, item_id, anchor)
+        order = _at_end_of_order(order, order._end + ids)
+    return _settle_in_order(order, item_id, anchor)
 
 
-def _after(order: Order, item_id: str, previous: str) -> Order:
-    ids, order = _lift(order, item_id)
+def _order_after(order: Order, item_id: str, previous: str) -> Order:
+    ids, order = _lift_out_of_order(order, item_id)
     if previous in ids:  # the two name each other
-        return _settle(_at_end(order, order._end + ids), item_id, Anchor.END)
+        return _settle_in_order(
+            _at_end_of_order(order, order._end + ids), item_id, Anchor.END
+        )
     if previous not in order.parents:  # it waits for that one
-        return _settle(_at_end(order, order._end + ids), item_id, previous)
-    return _settle(_insert(order, previous, ids), item_id, previous)
+        return _settle_in_order(
+            _at_end_of_order(order, order._end + ids), item_id, previous
+        )
+    return _settle_in_order(_insert_in_order(order, previous, ids), item_id, previous)
 
 
-def _insert(order: Order, previous: str, ids: Ids) -> Order:
+def _insert_in_order(order: Order, previous: str, ids: Ids) -> Order:
     """Put items after one that is there, which is rarely far from the end."""
     place, found, at = _where(order, previous)
     longer = found[: at + 1] + ids + found[at + 1 :]
@@ -282,24 +288,24 @@ def _with_runs(order: Order, first: int, last: int, ids: Ids) -> Order:
     """Put items in the place of some runs, the last of which may be the end."""
     runs = order._runs
     if last == len(runs):
-        return _at_end(changed_in(order, "_runs", runs[:first]), ids)
+        return _at_end_of_order(changed_in(order, "_runs", runs[:first]), ids)
     return changed_in(order, "_runs", (*runs[:first], *_runs(ids), *runs[last + 1 :]))
 
 
-def _at_end(order: Order, end: Ids) -> Order:
+def _at_end_of_order(order: Order, end: Ids) -> Order:
     if len(end) <= LONGEST:
         return changed_in(order, "_end", end)
-    *before, end = _short(end)
+    *before, end = _short_order_run(end)
     runs = (*order._runs, *map(dict.fromkeys, before))
     return changed(order, {"_runs": runs, "_end": end})
 
 
 def _runs(ids: Ids) -> tuple[Run, ...]:
     """Return the runs, none of them too long, that some items make."""
-    return tuple(map(dict.fromkeys, _short(ids)))
+    return tuple(map(dict.fromkeys, _short_order_run(ids)))
 
 
-def _short(ids: Ids) -> tuple[Ids, ...]:
+def _short_order_run(ids: Ids) -> tuple[Ids, ...]:
     """Cut items into pieces; what is left at the end has room for more."""
     half = LONGEST // 2
     if len(ids) <= LONGEST:
@@ -307,16 +313,16 @@ def _short(ids: Ids) -> tuple[Ids, ...]:
     return tuple(ids[at : at + half] for at in range(0, len(ids), half))
 
 
-def _adopt(before: Order, order: Order, item_id: str) -> Order:
+def _adopt_in_order(before: Order, order: Order, item_id: str) -> Order:
     """Bring what waited for an item that is new to its place, the oldest first."""
     if item_id in before.parents:
         return order
     for orphan in order.below.get(item_id, ()):
-        order = _after(order, orphan, item_id)
+        order = _order_after(order, orphan, item_id)
     return order
 
 
-def _lift(order: Order, item_id: str) -> tuple[Ids, Order]:
+def _lift_out_of_order(order: Order, item_id: str) -> tuple[Ids, Order]:
     """Cut an item, with everything below it, out of the order."""
     if item_id not in order.parents:
         return (item_id,), order
@@ -342,7 +348,7 @@ def _without(order: Order, where: tuple[int, Ids, int], count: int) -> Order:
     return _with_runs(order, place, last, found[:at] + rest[count:])
 
 
-def _settle(order: Order, item_id: str, parent: Parent) -> Order:
+def _settle_in_order(order: Order, item_id: str, parent: Parent) -> Order:
     """Note what an item stands below."""
     order = _unlinked(order, item_id)
     if isinstance(parent, str):

@@ -31,19 +31,19 @@ REDUCERS: Mapping[str, Reducer] = MappingProxyType(
         "conversation.item.deleted": conversation.item_deleted,
         "conversation.item.retrieved": conversation.item_retrieved,
         "conversation.item.truncated": conversation.item_truncated,
-        "input_audio_buffer.speech_started": input_audio.speech_started,
-        "input_audio_buffer.speech_stopped": input_audio.speech_stopped,
-        "input_audio_buffer.timeout_triggered": input_audio.timeout_triggered,
-        "input_audio_buffer.committed": input_audio.committed,
-        "input_audio_buffer.cleared": input_audio.cleared,
+        "input_audio_buffer.speech_started": input_audio.input_speech_started,
+        "input_audio_buffer.speech_stopped": input_audio.input_speech_stopped,
+        "input_audio_buffer.timeout_triggered": input_audio.input_timeout_triggered,
+        "input_audio_buffer.committed": input_audio.input_audio_committed,
+        "input_audio_buffer.cleared": input_audio.input_audio_cleared,
         "conversation.item.input_audio_transcription.delta": (
-            input_audio.transcription_delta
+            input_audio.input_transcription_delta
         ),
         "conversation.item.input_audio_transcription.completed": (
-            input_audio.transcription_completed
+            input_audio.input_transcription_completed
         ),
         "conversation.item.input_audio_transcription.failed": (
-            input_audio.transcription_failed
+            input_audio.input_transcription_failed
         ),
         "response.created": response.response_created,
         "response.done": response.response_done,
@@ -60,12 +60,12 @@ REDUCERS: Mapping[str, Reducer] = MappingProxyType(
         "response.function_call_arguments.done": deltas.arguments_done,
         "response.mcp_call_arguments.delta": deltas.arguments_delta,
         "response.mcp_call_arguments.done": deltas.arguments_done,
-        "mcp_list_tools.in_progress": mcp.listing_in_progress,
-        "mcp_list_tools.completed": mcp.listing_completed,
-        "mcp_list_tools.failed": mcp.listing_failed,
-        "response.mcp_call.in_progress": mcp.call_in_progress,
-        "response.mcp_call.completed": mcp.call_completed,
-        "response.mcp_call.failed": mcp.call_failed,
+        "mcp_list_tools.in_progress": mcp.mcp_listing_in_progress,
+        "mcp_list_tools.completed": mcp.mcp_listing_completed,
+        "mcp_list_tools.failed": mcp.mcp_listing_failed,
+        "response.mcp_call.in_progress": mcp.mcp_call_in_progress,
+        "response.mcp_call.completed": mcp.mcp_call_completed,
+        "response.mcp_call.failed": mcp.mcp_call_failed,
     }
 )
 """Event type -> what becomes of the snapshot."""
@@ -143,7 +143,7 @@ def reduce_command(snapshot: Snapshot, command: object) -> Snapshot:
         The same object if the command does not matter, else a new one, with
         the version it had: nothing has been confirmed.
     """
-    read = _reader_of(command)
+    read = _reader_to_reduce(command)
     kind = read("type", None)
     if kind in conversation.CHANGES:
         return conversation.change_asked(snapshot, kind, read)
@@ -151,9 +151,9 @@ def reduce_command(snapshot: Snapshot, command: object) -> Snapshot:
         return snapshot
     if read("previous_item_id", None) != "root":
         return snapshot
-    item = _reader_of(read("item", None))
+    item = _reader_to_reduce(read("item", None))
     return conversation.item_asked(snapshot, item, read("event_id", None))
 
 
-def _reader_of(value: object) -> Callable[[str, None], object]:
+def _reader_to_reduce(value: object) -> Callable[[str, None], object]:
     return value.get if isinstance(value, Mapping) else partial(getattr, value)

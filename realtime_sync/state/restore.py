@@ -127,7 +127,7 @@ def resumed(snapshot: Snapshot, left: Optional[Unconfirmed]) -> tuple[Restorable
     if left is None:
         return tuple(items)
     known = {item.id for item in left.items} | set(left.names.values())
-    late = [_item_likeness(item) for item in items if item.id not in known]
+    late = [_restored_item_likeness(item) for item in items if item.id not in known]
     before: Optional[str] = None
     for item in left.items:
         name = left.names.get(item.id, item.id)
@@ -135,15 +135,15 @@ def resumed(snapshot: Snapshot, left: Optional[Unconfirmed]) -> tuple[Restorable
         if name in ids:
             before = name
         elif item.id in left.ids and item.id not in snapshot._order.dead:
-            if _item_likeness(item) in late:
-                late.remove(_item_likeness(item))
+            if _restored_item_likeness(item) in late:
+                late.remove(_restored_item_likeness(item))
                 continue
             items.insert(ids.index(before) + 1 if before else 0, item)
             before = item.id
     return tuple(items)
 
 
-def _item_likeness(item: Restorable) -> tuple[Any, ...]:
+def _restored_item_likeness(item: Restorable) -> tuple[Any, ...]:
     if isinstance(item, SpokenMessage):
         return (item.id,)  # Its words are not known.
     return item.type, item.said, item.call_id, item.output
@@ -171,7 +171,7 @@ def plan_restore(
     """
     named = OWN_IDS not in snapshot.habits
     plan = plan_items(resumed(snapshot, left), wanted=items, named=named)
-    return evolve(plan, config=_writable(config))
+    return evolve(plan, config=_restorable_config(config))
 
 
 def plan_items(
@@ -200,10 +200,10 @@ def plan_items(
         for item in conversation
         if isinstance(item, Item)
         and item.type == "function_call"
-        and not _is_being_made(item)
+        and not _is_unfinished_to_restore(item)
     }
     for item in conversation:
-        built, remark = _rebuild(item, calls) if wanted else (None, "not wanted")
+        built, remark = _restored_item(item, calls) if wanted else (None, "not wanted")
         if built is None:
             dropped[item.id] = remark or "cannot be rebuilt"
             changed.pop(item.id, None)
@@ -227,7 +227,9 @@ def plan_items(
     )
 
 
-def _writable(config: Optional[Mapping[str, Any]]) -> Optional[Mapping[str, Any]]:
+def _restorable_config(
+    config: Optional[Mapping[str, Any]],
+) -> Optional[Mapping[str, Any]]:
     """The fields that a client may send; a null means "not set" but for VAD."""
     if config is None:
         return None
@@ -236,23 +238,23 @@ def _writable(config: Optional[Mapping[str, Any]]) -> Optional[Mapping[str, Any]
         _READ_ONLY | {"type"} if config.get("type") == "translation" else _READ_ONLY
     )
     return {
-        key: _without_nulls(value)
+        key: _restorable_without_nulls(value)
         for key, value in config.items()
         if key not in hidden and value is not None
     }
 
 
-def _without_nulls(value: object) -> Any:
+def _restorable_without_nulls(value: object) -> Any:
     if not isinstance(value, Mapping):
         return value
     return {
-        key: _without_nulls(each)
+        key: _restorable_without_nulls(each)
         for key, each in value.items()
         if each is not None or key in _NULL_MATTERS
     }
 
 
-def _is_being_made(item: Item) -> bool:
+def _is_unfinished_to_restore(item: Item) -> bool:
     """
     Whether a response is making an item.
 
@@ -264,7 +266,9 @@ def _is_being_made(item: Item) -> bool:
     return item.response_id is not None or not item.said
 
 
-def _rebuild(item: Restorable, calls: set[Optional[str]]) -> tuple[Any, Optional[str]]:
+def _restored_item(
+    item: Restorable, calls: set[Optional[str]]
+) -> tuple[Any, Optional[str]]:
     if isinstance(item, SpokenMessage):
         return UserMessage(id=item.id, content=item.parts), None
     if item.type == "function_call_output" and item.call_id not in calls:
@@ -283,12 +287,12 @@ def creatable(item: Item) -> tuple[Optional[InputItem], Optional[str]]:
         The item to create and how it differs, None for not at all; or None, and
         why there is none.
     """
-    if _is_being_made(item):
+    if _is_unfinished_to_restore(item):
         return None, "was not finished"
     if item.type == "message":
-        return _rebuilt_message(item)
+        return _restored_message(item)
     if item.type == "function_call":
-        return _rebuilt_call(item), None
+        return _restored_call(item), None
     if item.type == "function_call_output":
         return (
             FunctionCallOutput(
@@ -299,7 +303,7 @@ def creatable(item: Item) -> tuple[Optional[InputItem], Optional[str]]:
     return None, f"a {item.type or 'nameless'} item is made by the server only"
 
 
-def _rebuilt_call(item: Item) -> FunctionCall:
+def _restored_call(item: Item) -> FunctionCall:
     return FunctionCall(
         id=item.id,
         call_id=item.call_id or "",
@@ -308,14 +312,14 @@ def _rebuilt_call(item: Item) -> FunctionCall:
     )
 
 
-def _rebuilt_message(item: Item) -> tuple[Any, Optional[str]]:
+def _restored_message(item: Item) -> tuple[Any, Optional[str]]:
     kind = _MESSAGES.get(item.role or "")
     if kind is None:
         return None, f"messages of {item.role!r} cannot be created"
     remarks = set()
     content = []
     for part in item.content:
-        rebuilt, remark = _rebuilt_part(part, assistant=item.role == "assistant")
+        rebuilt, remark = _restored_part(part, assistant=item.role == "assistant")
         if rebuilt is not None:
             content.append(rebuilt)
         if remark is not None:
@@ -328,7 +332,7 @@ def _rebuilt_message(item: Item) -> tuple[Any, Optional[str]]:
     return built, "; ".join(sorted(remarks)) or None
 
 
-def _rebuilt_part(
+def _restored_part(
     part: Part, *, assistant: bool
 ) -> tuple[Optional[ContentPart], Optional[str]]:
     kind = "output_text" if assistant else "input_text"

@@ -58,7 +58,7 @@ def saved_items(
     found: dict[str, Restorable] = {}
     for number, each in enumerate(saved):
         try:
-            items = _of_one(each, new_id)
+            items = _saved_item(each, new_id)
         except (AttributeError, TypeError, ValueError) as exc:
             raise ConfigurationError(f"history[{number}]: {exc}") from None
         for item in items:
@@ -70,7 +70,7 @@ def saved_items(
     return tuple(found.values())
 
 
-def is_of_mirror(item: object) -> bool:
+def is_item_saved_by_mirror(item: object) -> bool:
     """Whether a mapping is what `Item.to_dict` gave, rather than a server."""
     if not isinstance(item, Mapping) or not isinstance(item.get("id"), str):
         return False
@@ -80,21 +80,23 @@ def is_of_mirror(item: object) -> bool:
     return not _MIRROR_ITEM.isdisjoint(item) or not _MIRROR_PART.isdisjoint(named)
 
 
-def _of_one(saved: object, new_id: Callable[[], str]) -> Sequence[Restorable]:
+def _saved_item(saved: object, new_id: Callable[[], str]) -> Sequence[Restorable]:
     if isinstance(saved, Item):
         return [saved]
-    if isinstance(saved, Mapping) and is_of_mirror(saved):
+    if isinstance(saved, Mapping) and is_item_saved_by_mirror(saved):
         return [Item.from_dict(saved)]
     mapping = saved if isinstance(saved, Mapping) else to_mapping(saved)
     if not isinstance(mapping, Mapping):
         raise TypeError(f"{type(saved).__name__} is no item and no message")
     plain = isinstance(mapping.get("content"), str)
     if "role" in mapping and (plain or "type" not in mapping):
-        return _of_chat(mapping, new_id)
-    return [_of_wire(mapping, new_id)]
+        return _saved_item_of_chat(mapping, new_id)
+    return [_saved_item_of_wire(mapping, new_id)]
 
 
-def _of_wire(item: Mapping[str, Any], new_id: Callable[[], str]) -> Restorable:
+def _saved_item_of_wire(
+    item: Mapping[str, Any], new_id: Callable[[], str]
+) -> Restorable:
     """
     Raises:
         TypeError: a field of an item that a client can create does not fit.
@@ -109,20 +111,24 @@ def _of_wire(item: Mapping[str, Any], new_id: Callable[[], str]) -> Restorable:
         raise TypeError("; ".join(event.problems))
     told = event.item
     if isinstance(told, UserMessage) and any(part.audio for part in told.content):
-        return SpokenMessage(id=named["id"], parts=tuple(map(_as_given, told.content)))
+        return SpokenMessage(
+            id=named["id"], parts=tuple(map(_saved_part_as_given, told.content))
+        )
     return described(Item(id=told.id), told, final=True)
 
 
-def _as_given(part: ContentPart) -> ContentPart:
+def _saved_part_as_given(part: ContentPart) -> ContentPart:
     """A part of the user's as a client gives it: sound speaks for itself."""
     return evolve(part, transcript=UNSET, format=UNSET) if part.audio else part
 
 
-def _of_chat(message: Mapping[str, Any], new_id: Callable[[], str]) -> list[Item]:
+def _saved_item_of_chat(
+    message: Mapping[str, Any], new_id: Callable[[], str]
+) -> list[Item]:
     role, content = message["role"], message.get("content")
-    item_id = _as_text(message.get("id")) or new_id()
+    item_id = _saved_text(message.get("id")) or new_id()
     if role == "tool":
-        output = "".join(part.text or "" for part in _chat_parts(content, "user"))
+        output = "".join(part.text or "" for part in _saved_chat_parts(content, "user"))
         call_id = message.get("tool_call_id")
         if not isinstance(call_id, str):
             raise TypeError("a message of a tool needs a tool_call_id")
@@ -132,15 +138,15 @@ def _of_chat(message: Mapping[str, Any], new_id: Callable[[], str]) -> list[Item
         raise TypeError(
             f"role must be one of {', '.join((*_CHAT_ROLES, 'tool'))}, not {role!r}"
         )
-    calls = [_call_item(each, new_id) for each in message.get("tool_calls") or ()]
-    parts = _chat_parts(content, role)
+    calls = [_saved_call(each, new_id) for each in message.get("tool_calls") or ()]
+    parts = _saved_chat_parts(content, role)
     if calls and not parts:
         return calls
     said = Item(id=item_id, type="message", role=_CHAT_ROLES[role], content=parts)
     return [said, *calls]
 
 
-def _chat_parts(content: object, role: str) -> tuple[Part, ...]:
+def _saved_chat_parts(content: object, role: str) -> tuple[Part, ...]:
     kind = "output_text" if role == "assistant" else "input_text"
     if content is None or content == "":
         return ()
@@ -148,10 +154,10 @@ def _chat_parts(content: object, role: str) -> tuple[Part, ...]:
         return (Part(type=kind, text=content),)
     if not isinstance(content, (list, tuple)):
         raise TypeError(f"content must be text or parts, not {type(content).__name__}")
-    return tuple(_chat_part(part, kind) for part in content)
+    return tuple(_saved_chat_part(part, kind) for part in content)
 
 
-def _chat_part(part: object, kind: str) -> Part:
+def _saved_chat_part(part: object, kind: str) -> Part:
     if not isinstance(part, Mapping):
         raise TypeError(f"a part of content is a mapping, not {type(part).__name__}")
     image = part.get("image_url")
@@ -160,17 +166,18 @@ def _chat_part(part: object, kind: str) -> Part:
         named = image if isinstance(image, Mapping) else {"url": image}
         url, detail = named.get("url"), named.get("detail", part.get("detail"))
         return Part(
-            type="input_image", image_url=_as_text(url), detail=_as_text(detail)
+            type="input_image", image_url=_saved_text(url), detail=_saved_text(detail)
         )
     for name in ("text", "refusal"):
         if part.get(name) is not None:
-            return Part(type=kind, text=_as_text(part[name]))
+            return Part(type=kind, text=_saved_text(part[name]))
     return Part(
-        type=_as_text(part.get("type")), transcript=_as_text(part.get("transcript"))
+        type=_saved_text(part.get("type")),
+        transcript=_saved_text(part.get("transcript")),
     )
 
 
-def _call_item(call: Mapping[str, Any], new_id: Callable[[], str]) -> Item:
+def _saved_call(call: Mapping[str, Any], new_id: Callable[[], str]) -> Item:
     function, call_id = call.get("function") or {}, call.get("id")
     if not isinstance(function.get("name"), str) or not isinstance(call_id, str):
         raise TypeError("a tool call needs an id and the name of a function")
@@ -179,17 +186,17 @@ def _call_item(call: Mapping[str, Any], new_id: Callable[[], str]) -> Item:
         type="function_call",
         call_id=call_id,
         name=function["name"],
-        arguments=_as_text(function.get("arguments")) or "{}",
+        arguments=_saved_text(function.get("arguments")) or "{}",
     )
 
 
-def _as_text(value: object) -> Optional[str]:
+def _saved_text(value: object) -> Optional[str]:
     if value is not None and not isinstance(value, str):
         raise TypeError(f"expected text, got {type(value).__name__}")
     return value
 
 
-def with_short_ids(
+def saved_items_with_short_ids(
     items: Iterable[Restorable], shorten: Callable[[str], str]
 ) -> tuple[tuple[Restorable, ...], dict[str, str]]:
     """

@@ -221,7 +221,9 @@ class Snapshot:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Snapshot):
             return NotImplemented
-        return self is other or _comparable(self) == _comparable(other)
+        return self is other or _comparable_snapshot(self) == _comparable_snapshot(
+            other
+        )
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -239,7 +241,7 @@ class Snapshot:
 Snapshot._overlay = OverlayOnDemand()  # type: ignore[assignment]
 
 
-def _comparable(snapshot: Snapshot) -> dict[str, Any]:
+def _comparable_snapshot(snapshot: Snapshot) -> dict[str, Any]:
     """Everything in a snapshot; how its items are stored does not count."""
     packed = snapshot.to_dict()
     packed["items"] = {item["id"]: item for item in packed["items"]}

@@ -68,7 +68,7 @@ def put_growing(snapshot: Snapshot, item: Item) -> Snapshot:
         values["_overlay"] = {}
     copy = _new(Snapshot)
     _set(copy, "__dict__", values)
-    return copy if values["_overlay"] else _forget_oldest_items(copy)
+    return copy if values["_overlay"] else _forget_oldest_items_of_snapshot(copy)
 
 
 def put_part(snapshot: Snapshot, item: Item, index: int, part: Part) -> Snapshot:
@@ -106,7 +106,9 @@ def put(snapshot: Snapshot, *items: Item) -> Snapshot:
     overlay = dict(snapshot._overlay)
     for item in items:
         overlay.pop(item.id, None)
-    return _forget_oldest_items(updated(snapshot, {"_base": base, "_overlay": overlay}))
+    return _forget_oldest_items_of_snapshot(
+        updated(snapshot, {"_base": base, "_overlay": overlay})
+    )
 
 
 def store(snapshot: Snapshot, item: Item) -> Snapshot:
@@ -147,7 +149,7 @@ def erase(snapshot: Snapshot, items: Iterable[str]) -> Snapshot:
     return updated(drop(snapshot, items), {"_order": order})
 
 
-def _forget_oldest_items(snapshot: Snapshot) -> Snapshot:
+def _forget_oldest_items_of_snapshot(snapshot: Snapshot) -> Snapshot:
     limit = snapshot.limits.max_items
     surplus = len(snapshot._base) - limit
     if surplus <= limit // 8:  # Many at once: each time costs what is left.
@@ -170,10 +172,10 @@ def put_response(snapshot: Snapshot, state: ResponseState) -> Snapshot:
         unfinished = (*unfinished, state.id)
     snapshot = updated(snapshot, {"_responses": responses, "_open": unfinished})
     surplus = len(responses) - snapshot.limits.max_responses
-    return _forget_responses(snapshot, surplus) if surplus > 0 else snapshot
+    return _forget_responses_of_snapshot(snapshot, surplus) if surplus > 0 else snapshot
 
 
-def _forget_responses(snapshot: Snapshot, surplus: int) -> Snapshot:
+def _forget_responses_of_snapshot(snapshot: Snapshot, surplus: int) -> Snapshot:
     """Forget the oldest that ended; if there are too few, the oldest that did not."""
     responses = dict(snapshot._responses)
     ended = [state for state in responses.values() if state.closed][:surplus]
@@ -183,15 +185,15 @@ def _forget_responses(snapshot: Snapshot, surplus: int) -> Snapshot:
         del responses[state.id]
         outside += state.items if state.out_of_band else ()
     snapshot = updated(drop(snapshot, outside), {"_responses": responses})
-    return _given_up(snapshot, stuck) if stuck else snapshot
+    return _given_up_in_snapshot(snapshot, stuck) if stuck else snapshot
 
 
-def _given_up(snapshot: Snapshot, stuck: list[ResponseState]) -> Snapshot:
+def _given_up_in_snapshot(snapshot: Snapshot, stuck: list[ResponseState]) -> Snapshot:
     snapshot = updated(snapshot, {"_open": snapshot._open[len(stuck) :]})
     for _ in stuck:
         detail = "forgotten: too many others have begun and not ended"
         kind, begun = "endless_response", "response.created"
-        snapshot = _add_anomaly(
+        snapshot = _add_anomaly_to_snapshot(
             snapshot, Anomaly(kind=kind, detail=detail, event_type=begun)
         )
     return snapshot
@@ -215,12 +217,12 @@ def note(
         item_id=text_or_none(item_id),
         response_id=text_or_none(response_id),
     )
-    return _add_anomaly(snapshot, anomaly)
+    return _add_anomaly_to_snapshot(snapshot, anomaly)
 
 
-def _add_anomaly(snapshot: Snapshot, anomaly: Anomaly) -> Snapshot:
+def _add_anomaly_to_snapshot(snapshot: Snapshot, anomaly: Anomaly) -> Snapshot:
     kept = snapshot.anomalies
-    if kept and _same_anomaly(kept[-1], anomaly):
+    if kept and _same_anomaly_in_snapshot(kept[-1], anomaly):
         anomaly = changed_in(anomaly, "count", kept[-1].count + 1)
         kept = kept[:-1]
     limit = snapshot.limits.max_anomalies
@@ -255,7 +257,7 @@ def shortened(text: str) -> str:
     return f"{text[:LONGEST_DETAIL]}... ({len(text)} characters)"
 
 
-def _same_anomaly(one: Anomaly, other: Anomaly) -> bool:
+def _same_anomaly_in_snapshot(one: Anomaly, other: Anomaly) -> bool:
     return (
         one.kind == other.kind
         and one.event_type == other.event_type

@@ -41,7 +41,7 @@ def unpack_fields(packed: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _pack_order(order: Order) -> dict[str, Any]:
+def _pack_snapshot_order(order: Order) -> dict[str, Any]:
     parents = {
         each: [parent.value] if isinstance(parent, Anchor) else parent
         for each, parent in order.parents.items()
@@ -54,7 +54,7 @@ def _pack_order(order: Order) -> dict[str, Any]:
     }
 
 
-def _unpack_order(packed: Mapping[str, Any]) -> Order:
+def _unpack_snapshot_order(packed: Mapping[str, Any]) -> Order:
     parents: dict[str, Parent] = {
         each: parent if isinstance(parent, str) else Anchor(parent[0])
         for each, parent in packed.get("parents", {}).items()
@@ -68,88 +68,106 @@ def _unpack_order(packed: Mapping[str, Any]) -> Order:
     )
 
 
-def _pack_response(state: ResponseState) -> dict[str, Any]:
+def _pack_snapshot_response(state: ResponseState) -> dict[str, Any]:
     packed = pack(state, leave_out=("output", "status_details", "usage"))
     for name in ("status_details", "usage"):
         if getattr(state, name) is not None:
-            packed[name] = _to_mapping(getattr(state, name))
-    without: dict[str, Any] = sensitive.left_out(packed)
+            packed[name] = _snapshot_mapping(getattr(state, name))
+    without: dict[str, Any] = sensitive.sensitive_left_out(packed)
     return without
 
 
-def _unpack_response(packed: Mapping[str, Any]) -> ResponseState:
+def _unpack_snapshot_response(packed: Mapping[str, Any]) -> ResponseState:
     wire = {name: packed.get(name) for name in ("status_details", "usage")}
     values = {**packed, "items": tuple(packed.get("items", ()))}
     values["metadata"] = freeze(packed.get("metadata"))
     if any(wire.values()):
         frame = {"type": "response.done", "response": wire}
-        response = _structured(frame).response
+        response = _structured_snapshot_frame(frame).response
         values["status_details"] = response.status_details
         values["usage"] = response.usage
     return ResponseState(**values)
 
 
-def _pack_session(session: object) -> Optional[dict[str, Any]]:
+def _pack_snapshot_session(session: object) -> Optional[dict[str, Any]]:
     if session is None:
         return None
-    packed: dict[str, Any] = sensitive.left_out(_to_mapping(session))
+    packed: dict[str, Any] = sensitive.sensitive_left_out(_snapshot_mapping(session))
     return packed
 
 
-def _unpack_session(packed: Optional[Mapping[str, Any]]) -> Any:
+def _unpack_snapshot_session(packed: Optional[Mapping[str, Any]]) -> Any:
     if packed is None:
         return None
     frame = {"type": "session.updated", "session": packed}
-    return _structured(frame, session_type=packed.get("type", "realtime")).session
+    return _structured_snapshot_frame(
+        frame, session_type=packed.get("type", "realtime")
+    ).session
 
 
-def _unpack_limits(packed: Iterable[object]) -> tuple[Any, ...]:
+def _unpack_snapshot_limits(packed: Iterable[object]) -> tuple[Any, ...]:
     if not packed:
         return ()
     frame = {"type": "rate_limits.updated", "rate_limits": packed}
-    limits: tuple[Any, ...] = _structured(frame).rate_limits
+    limits: tuple[Any, ...] = _structured_snapshot_frame(frame).rate_limits
     return limits
 
 
-def _structured(frame: Mapping[str, Any], *, session_type: str = "realtime") -> Any:
+def _structured_snapshot_frame(
+    frame: Mapping[str, Any], *, session_type: str = "realtime"
+) -> Any:
     # The codec is not needed to follow a conversation, only to read one back.
     from ..protocol.codec import Codec
 
     return Codec(session_type=session_type).structure(frame)
 
 
-def _to_mapping(value: object) -> Any:
+def _snapshot_mapping(value: object) -> Any:
     from ..protocol.codec import to_mapping
 
     return to_mapping(value)
 
 
-def _each(convert: Callable[[Any], Any]) -> Callable[[Iterable[Any]], list[Any]]:
+def _each_in_snapshot_json(
+    convert: Callable[[Any], Any],
+) -> Callable[[Iterable[Any]], list[Any]]:
     return lambda values: [convert(each) for each in values]
 
 
-def _as_it_is(value: object) -> object:
+def _snapshot_json_as_it_is(value: object) -> object:
     return value
 
 
 FIELDS: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
-    "version": (_as_it_is, _as_it_is),
-    "session": (_pack_session, _unpack_session),
-    "conversation_id": (_as_it_is, _as_it_is),
+    "version": (_snapshot_json_as_it_is, _snapshot_json_as_it_is),
+    "session": (_pack_snapshot_session, _unpack_snapshot_session),
+    "conversation_id": (_snapshot_json_as_it_is, _snapshot_json_as_it_is),
     "usage": (pack, lambda packed: UsageTotals(**packed)),
-    "rate_limits": (_each(_to_mapping), _unpack_limits),
+    "rate_limits": (_each_in_snapshot_json(_snapshot_mapping), _unpack_snapshot_limits),
     "anomalies": (
-        _each(pack),
+        _each_in_snapshot_json(pack),
         lambda packed: tuple(Anomaly(**each) for each in packed),
     ),
     "limits": (pack, lambda packed: Limits(**packed)),
-    "items": (_each(Item.to_dict), _each(Item.from_dict)),
-    "order": (_pack_order, _unpack_order),
-    "responses": (_each(_pack_response), _each(_unpack_response)),
+    "items": (
+        _each_in_snapshot_json(Item.to_dict),
+        _each_in_snapshot_json(Item.from_dict),
+    ),
+    "order": (_pack_snapshot_order, _unpack_snapshot_order),
+    "responses": (
+        _each_in_snapshot_json(_pack_snapshot_response),
+        _each_in_snapshot_json(_unpack_snapshot_response),
+    ),
     "open": (list, tuple),
-    "asked": (_each(pack), lambda packed: tuple(Asked(**each) for each in packed)),
-    "changing": (_each(pack), lambda packed: tuple(Asked(**each) for each in packed)),
+    "asked": (
+        _each_in_snapshot_json(pack),
+        lambda packed: tuple(Asked(**each) for each in packed),
+    ),
+    "changing": (
+        _each_in_snapshot_json(pack),
+        lambda packed: tuple(Asked(**each) for each in packed),
+    ),
     "habits": (sorted, frozenset),
-    "audio_rate": (_as_it_is, _as_it_is),
+    "audio_rate": (_snapshot_json_as_it_is, _snapshot_json_as_it_is),
 }
 """Field of a snapshot -> how it is packed, and how it is unpacked."""

@@ -97,7 +97,7 @@ class Access:
         scheme, _, value = authorization.partition(" ")
         if scheme.lower() == "bearer":
             given.append(value.strip())
-        return any([same(each, self.token) for each in given])
+        return any([same_for_access(each, self.token) for each in given])
 
     def guess(self, password: str) -> bool | None:
         """Whether a password is right; None where there were too many wrong ones."""
@@ -106,13 +106,13 @@ class Access:
             self._guesses = [at for at in self._guesses if now - at < GUESS_SECONDS]
             if len(self._guesses) >= MOST_GUESSES:
                 return None
-            right = self.asks_password and same(password, self._password)
+            right = self.asks_password and same_for_access(password, self._password)
             if not right:
                 self._guesses.append(now)
             return right
 
 
-def same(given: str, right: str) -> bool:
+def same_for_access(given: str, right: str) -> bool:
     """Compare in a time that tells nothing."""
     return hmac.compare_digest(
         given.encode("utf-8", "surrogatepass"), right.encode("utf-8", "surrogatepass")

@@ -223,7 +223,7 @@ class Board:
         """Have the rows of a source; those that it had where it fails."""
         rows: Sequence[CallRow] | None = None
         try:
-            rows = _checked(source.calls.rows())
+            rows = _checked_board_rows(source.calls.rows())
         except (Exception, SystemExit) as exc:
             # A broker that is away: the other sources have calls, too.
             if not source.failed:
@@ -273,7 +273,7 @@ class Board:
         return Answer(body=metrics_text(self._process), media_type=METRICS_TYPE)
 
 
-def _checked(given: Iterable[object]) -> tuple[CallRow, ...]:
+def _checked_board_rows(given: Iterable[object]) -> tuple[CallRow, ...]:
     """
     The rows of a source.
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from ..server.host.websocket import HostWebSocket, Text
 from ..transport.logs import area_logger
-from .messages import Message, decoded, encoded
+from .messages import Message, decoded_web_message, encoded_web_message
 
 _log = area_logger("realtime_sync.web")
 
@@ -28,7 +28,7 @@ _CLOSE_SECONDS = 1.0
 _BAD_MESSAGE, _LAGGING, _FAILED = 1007, 1008, 1011
 
 
-class Page(Protocol):
+class ChannelPage(Protocol):
     """Who serves a page's WebSocket. Called in the thread of its channel."""
 
     def receive(self, message: Message, sound: bytes) -> None:
@@ -38,7 +38,7 @@ class Page(Protocol):
         """The page is gone."""
 
 
-Serve = Callable[["Channel"], Page]
+Serve = Callable[["Channel"], ChannelPage]
 """Called for a page that opens a WebSocket; in the thread of its channel."""
 
 
@@ -72,7 +72,7 @@ class Channel:
         Any thread; never waits. A page that does not read what it is sent is let
         go when `MOST_WAITING` bytes wait for it.
         """
-        data = encoded(message, sound)
+        data = encoded_web_message(message, sound)
         with self._lock:
             if self._ending is not None:
                 return
@@ -98,7 +98,7 @@ class Channel:
         except OSError:
             pass  # It is awake already, or closed.
 
-    def run(self, page: Page, early: bytes = b"") -> None:
+    def run(self, page: ChannelPage, early: bytes = b"") -> None:
         """
         Serve until the page is gone or `stop` was called.
 
@@ -161,7 +161,7 @@ class Channel:
             self._wire.close(*ending)
         self._wire.write()
 
-    def _take(self, page: Page, early: bytes | None) -> None:
+    def _take(self, page: ChannelPage, early: bytes | None) -> None:
         messages = self._wire.read() if early is None else self._wire.feed(early)
         for message in messages:
             with self._lock:
@@ -169,7 +169,7 @@ class Channel:
                     return
             try:
                 text = isinstance(message, Text)
-                said, sound = decoded(
+                said, sound = decoded_web_message(
                     message.data.decode("utf-8") if text else message.data
                 )
             except ValueError as exc:

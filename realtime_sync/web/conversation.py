@@ -16,7 +16,7 @@ from ..transport.redaction import redact
 from .browser_audio import BrowserAudio
 from .live_view import LiveView
 from .messages import Message, Send
-from .view import View
+from .view import PageView
 
 if TYPE_CHECKING:
     from .. import Session
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     AnySession = Session | live.LiveSession
     AnyAttachment = audio.Attachment | audio.LiveAttachment
-    AnyView = View | LiveView
+    AnyView = PageView | LiveView
     Handlers = Mapping[EventName, Callable[[Any], object]]
 
 _log = area_logger("realtime_sync.web")
@@ -77,12 +77,12 @@ OpenSession = Callable[[], "AnySession"]
 
 # Guards the conversations by their session: there is one of each.
 _lock = threading.Lock()
-_talking: weakref.WeakKeyDictionary[AnySession, Conversation] = (
+_talking: weakref.WeakKeyDictionary[AnySession, BrowserConversation] = (
     weakref.WeakKeyDictionary()
 )
 
 
-class Conversation:
+class BrowserConversation:
     """
     A browser that talks with a session until one of both ends it.
 
@@ -184,7 +184,7 @@ class Conversation:
             # Of the library, or of the program's own lines: who waits is told.
             if not isinstance(exc, RealtimeError):
                 _log.exception("! a session could not be opened")
-            self.stop(_told("The session could not be opened", exc))
+            self.stop(_told_in_conversation("The session could not be opened", exc))
             self.audio.close()
             self._send({"kind": "ended", "text": ""})
             return
@@ -198,7 +198,7 @@ class Conversation:
         except Exception as exc:
             # A person is looking: say it there, and not in the log alone.
             _log.exception("! a conversation failed")
-            self.stop(_told("The conversation has failed", exc))
+            self.stop(_told_in_conversation("The conversation has failed", exc))
         finally:
             self.audio.close()
             with _lock:
@@ -217,7 +217,7 @@ class Conversation:
             session.close()
         elif session.is_open:
             return "The session stays open, and is billed, until it is closed."
-        return _ended(session)
+        return _ended_conversation(session)
 
     def _take_over(self, session: AnySession) -> None:
         """End the conversation that another window has with the same session."""
@@ -239,8 +239,8 @@ class Conversation:
                 goes_on: Handlers = {"session.output_transcript.delta": self._solved}
                 self._attend(session, playing, shown, goes_on)
             return
-        view = View(session)
-        self._detection = _detection(session)
+        view = PageView(session)
+        self._detection = _turn_detection_of_conversation(session)
         with self.audio.player.attach(session) as attachment:
             turns: Handlers = {
                 "turn.finished": view.finished,
@@ -297,7 +297,7 @@ class Conversation:
                 if not session.closed:
                     _log.debug("= not sent meanwhile: %s", exc)
             if session.closed:
-                self.stop(_ended(session))
+                self.stop(_ended_conversation(session))
             if time.monotonic() >= look_at:
                 look_at = time.monotonic() + OFTEN
                 self._show(view)
@@ -391,7 +391,7 @@ class Talking:
     Serves a page's WebSocket, and a widget's channel all the same.
 
     Args:
-        open_session: see `Conversation`.
+        open_session: see `BrowserConversation`.
         send: tells the page something.
         owns: close the session at the end of its conversation.
     """
@@ -400,7 +400,7 @@ class Talking:
         self._open_session = open_session
         self._send = send
         self._owns = owns
-        self.conversation: Conversation | None = None
+        self.conversation: BrowserConversation | None = None
 
     def receive(self, message: Message, sound: bytes = b"") -> None:
         """Take what the page says. For one thread at a time; waits for nothing."""
@@ -422,7 +422,7 @@ class Talking:
             return
         if before is not None:
             before.stop()
-        self.conversation = Conversation(
+        self.conversation = BrowserConversation(
             self._open_session, self._send, owns=self._owns, push=push
         )
 
@@ -432,14 +432,14 @@ class Talking:
             self.conversation.close()
 
 
-def _told(what: str, exc: Exception) -> str:
+def _told_in_conversation(what: str, exc: Exception) -> str:
     """What a person reads of an error: its own sentence, where it is made to be one."""
     if isinstance(exc, RealtimeError):
         return one_line(str(exc))
     return one_line(redact(f"{what}: {str(exc) or type(exc).__name__}"))
 
 
-def _ended(session: AnySession) -> str:
+def _ended_conversation(session: AnySession) -> str:
     """That a session is over, and why, as far as anybody has said."""
     report = session.close_report
     if isinstance(report, live.LiveCloseReport):
@@ -461,7 +461,7 @@ def _billed(report: live.LiveCloseReport) -> str:
     return f"The session is over{why and f': {why}'}; {seconds}"
 
 
-def _detection(session: Session) -> object:
+def _turn_detection_of_conversation(session: Session) -> object:
     """The turn detection in force, None where there is none."""
     wire = getattr(getattr(session.config, "audio", None), "input", None)
     return getattr(wire, "turn_detection", None) or None

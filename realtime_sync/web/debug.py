@@ -142,18 +142,18 @@ class Debugger:
         step, line = self.steps[number], self.steps.line(number)
         packed = self.steps.snapshot(number).to_dict()
         before = self.steps.snapshot(number - 1).to_dict() if step.number else {}
-        frame = line.frame if line.frame is not None else _text(line.data)
+        frame = line.frame if line.frame is not None else _debug_text(line.data)
         return {
             "number": step.number,
             "at": step.at,
             "direction": step.direction,
             "type": step.type,
             "connection": step.connection,
-            "frame": without_sound(frame),
+            "frame": debug_frame_without_sound(frame),
             "size": len(line.data),
-            "changes": list(differences(before, packed)) if step.number else [],
+            "changes": list(debug_differences(before, packed)) if step.number else [],
             "snapshot": packed,
-            **shown(self.steps.snapshot(number)),
+            **shown_for_debug(self.steps.snapshot(number)),
         }
 
     # -- answers to the page -------------------------------------------------------
@@ -185,13 +185,13 @@ class Debugger:
         if self._file is None:
             return Answer(body="The recording is not a file.", status=404)
         return Answer(
-            body=_blocks(self._file),
+            body=_debug_file_blocks(self._file),
             media_type="application/x-ndjson",
             filename=self._name,
         )
 
 
-def differences(
+def debug_differences(
     before: object, after: object, path: str = ""
 ) -> Iterator[dict[str, Any]]:
     """
@@ -201,7 +201,7 @@ def differences(
         before, after: what is compared.
         path: where they are.
     """
-    found = _differences(before, after, path)
+    found = _debug_differences_below(before, after, path)
     for count, each in enumerate(found):
         if count == MOST_CHANGES:
             yield {"path": "and more", "before": None, "after": None}
@@ -209,28 +209,40 @@ def differences(
         yield each
 
 
-def _differences(before: object, after: object, path: str) -> Iterator[dict[str, Any]]:
+def _debug_differences_below(
+    before: object, after: object, path: str
+) -> Iterator[dict[str, Any]]:
     if isinstance(before, dict) and isinstance(after, dict):
         pairs = {**before, **after}
         for name in pairs:
             inner = f"{path}.{name}" if path else str(name)
-            yield from _differences(before.get(name), after.get(name), inner)
+            yield from _debug_differences_below(
+                before.get(name), after.get(name), inner
+            )
     elif isinstance(before, (list, tuple)) and isinstance(after, (list, tuple)):
         for place in range(max(len(before), len(after))):
             old = before[place] if place < len(before) else None
             new = after[place] if place < len(after) else None
-            yield from _differences(old, new, f"{path}[{place}]")
+            yield from _debug_differences_below(old, new, f"{path}[{place}]")
     elif before != after:
-        yield {"path": path, "before": _short(before), "after": _short(after)}
+        yield {
+            "path": path,
+            "before": _short_for_debug(before),
+            "after": _short_for_debug(after),
+        }
 
 
-def shown(snapshot: Any) -> dict[str, Any]:
+def shown_for_debug(snapshot: Any) -> dict[str, Any]:
     """What a person looks for in a snapshot of either protocol, as JSON values."""
-    told = _of_realtime if isinstance(snapshot, Snapshot) else _of_live
+    told = (
+        _debug_view_of_realtime
+        if isinstance(snapshot, Snapshot)
+        else _debug_view_of_live
+    )
     return told(snapshot)
 
 
-def _of_realtime(snapshot: Snapshot) -> dict[str, Any]:
+def _debug_view_of_realtime(snapshot: Snapshot) -> dict[str, Any]:
     active = snapshot.active_response
     usage = snapshot.usage
     return {
@@ -257,7 +269,7 @@ def _of_realtime(snapshot: Snapshot) -> dict[str, Any]:
             {
                 "name": str(item.name or item.type),
                 "arguments": item.arguments or "",
-                "output": _output(snapshot, item),
+                "output": _debug_output(snapshot, item),
                 "status": str(item.status or ""),
             }
             for item in snapshot.items
@@ -270,7 +282,7 @@ def _of_realtime(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def _of_live(snapshot: Any) -> dict[str, Any]:
+def _debug_view_of_live(snapshot: Any) -> dict[str, Any]:
     usage = snapshot.usage
     ratio = usage.context_ratio
     return {
@@ -310,29 +322,31 @@ def _of_live(snapshot: Any) -> dict[str, Any]:
     }
 
 
-def without_sound(frame: object) -> Any:
+def debug_frame_without_sound(frame: object) -> Any:
     """A frame with the length of its sound in its place, and without secrets."""
-    return sensitive.hidden(audio_fields.replaced(frame, audio_fields.shown))
+    return sensitive.hidden_sensitive(
+        audio_fields.audio_fields_replaced(frame, audio_fields.shown_audio_field)
+    )
 
 
-def _output(snapshot: Snapshot, item: Any) -> str:
+def _debug_output(snapshot: Snapshot, item: Any) -> str:
     if item.output:
         return str(item.output)
     answer = snapshot.output_of(item.call_id) if item.call_id else None
     return "" if answer is None else str(answer.output or "")
 
 
-def _short(value: object) -> object:
+def _short_for_debug(value: object) -> object:
     if isinstance(value, str) and len(value) > LONGEST:
         return f"{value[:LONGEST]}… ({len(value)} characters)"
     return value
 
 
-def _text(data: bytes) -> str:
+def _debug_text(data: bytes) -> str:
     return data[:LONGEST].decode("utf-8", "replace")
 
 
-def _blocks(path: Path) -> Iterator[bytes]:
+def _debug_file_blocks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             yield block

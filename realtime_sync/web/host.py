@@ -214,15 +214,15 @@ class WebHost:
         try:
             answer = self._answered(request, environ)
         except HTTPException as exc:
-            answer = _told(exc.code or 500)
+            answer = _status_told_by_host(exc.code or 500)
         except Exception:
             # Should never run: what went wrong here is nothing to show a page.
             _log.exception("! a request could not be answered")
-            answer = _told(500)
+            answer = _status_told_by_host(500)
         response = Response(
             answer.body, status=answer.status, content_type=answer.media_type
         )
-        response.headers.update(_headers(environ.get("HTTP_HOST", "")))
+        response.headers.update(_host_headers(environ.get("HTTP_HOST", "")))
         if answer.filename is not None:
             response.headers.set(
                 "Content-Disposition", "attachment", filename=answer.filename
@@ -236,16 +236,16 @@ class WebHost:
         if refused is not None:
             return Answer(body=refused, status=403)
         if request.method not in ("GET", "HEAD", "POST"):
-            return _told(405)
+            return _status_told_by_host(405)
         path = request.path
         if path.startswith(_STATIC):
-            return _static(path.removeprefix(_STATIC))
+            return _static_host_answer(path.removeprefix(_STATIC))
         query = request.query_string.decode("latin-1")
         if not self.access.has_token(query, request.headers.get("Authorization", "")):
             return self._without_token(request)
         route = self._routes.get(path)
         if route is None:
-            return _told(404)
+            return _status_told_by_host(404)
         return route(
             Asked(
                 method=request.method,
@@ -280,7 +280,7 @@ class WebHost:
         if refused is None and not self.access.has_token(url.query):
             refused = "The token is missing."
         if refused is not None or serve is None:
-            _refuse(handler, 403 if refused is not None else 404)
+            _refuse_by_host(handler, 403 if refused is not None else 404)
             return
         try:
             self._serve(handler, serve)
@@ -302,7 +302,7 @@ class WebHost:
             accepted = taken and wire.accept(handler.path, handler.headers.items())
             if not taken:
                 wire.socket.settimeout(_FLUSH_SECONDS)
-                _refuse(handler, 503)
+                _refuse_by_host(handler, 503)
             elif not accepted:
                 wire.socket.settimeout(_FLUSH_SECONDS)
                 wire.write()
@@ -319,21 +319,21 @@ class WebHost:
                 self._changed.notify_all()
 
 
-def _static(name: str) -> Answer:
+def _static_host_answer(name: str) -> Answer:
     if not _STATIC_NAME.fullmatch(name):
-        return _told(404)
+        return _status_told_by_host(404)
     try:
         text = static_text(name)
     except FileNotFoundError:
-        return _told(404)
+        return _status_told_by_host(404)
     return Answer(body=text, media_type=_TYPES[PurePosixPath(name).suffix])
 
 
-def _told(status: int) -> Answer:
+def _status_told_by_host(status: int) -> Answer:
     return Answer(body=HTTPStatus(status).phrase, status=status)
 
 
-def _headers(host: str) -> dict[str, str]:
+def _host_headers(host: str) -> dict[str, str]:
     """
     What every answer says to a browser.
 
@@ -364,7 +364,7 @@ def _headers(host: str) -> dict[str, str]:
     }
 
 
-def _refuse(handler: ListenerHandler, status: int) -> None:
+def _refuse_by_host(handler: ListenerHandler, status: int) -> None:
     """Answer the request for a WebSocket with a status."""
     handler.send_response(status)
     handler.send_header("Content-Length", "0")

@@ -115,7 +115,7 @@ class LiveView:
                 each for name, each in rows.items() if each != self._told.get(name)
             ]
             if changed or rows.keys() != self._told.keys():
-                lines = [view.line_of(each) for each in changed]
+                lines = [view.line_in_view(each) for each in changed]
                 told.append({"kind": "lines", "order": list(rows), "changed": lines})
             self._told = rows
         state = self._activity(snapshot)

@@ -24,7 +24,7 @@ class Send(Protocol):
         """Send an object and the bytes that belong to it."""
 
 
-def encoded(message: Message, sound: bytes = b"") -> bytes:
+def encoded_web_message(message: Message, sound: bytes = b"") -> bytes:
     """A binary message."""
     text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
     # What a server says may hold half a character; a page shows a mark for it.
@@ -32,23 +32,23 @@ def encoded(message: Message, sound: bytes = b"") -> bytes:
     return len(head).to_bytes(_LENGTH, "little") + head + sound
 
 
-def decoded(data: Union[bytes, str]) -> tuple[dict[str, Any], bytes]:
+def decoded_web_message(data: Union[bytes, str]) -> tuple[dict[str, Any], bytes]:
     """
-    Read a message: text, or binary as `encoded` makes it.
+    Read a message: text, or binary as `encoded_web_message` makes it.
 
     Raises:
         ValueError: it is neither.
     """
     if isinstance(data, str):
-        return _object(data), b""
+        return _web_message_object(data), b""
     size = int.from_bytes(data[:_LENGTH], "little")
     if len(data) < _LENGTH + size:
         raise ValueError("the message is shorter than it says")
     head = data[_LENGTH : _LENGTH + size].decode("utf-8")
-    return _object(head), data[_LENGTH + size :]
+    return _web_message_object(head), data[_LENGTH + size :]
 
 
-def _object(text: str) -> dict[str, Any]:
+def _web_message_object(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
     except RecursionError as exc:

@@ -30,14 +30,14 @@ def bundled(name: str, **texts: str) -> str:
         for constant, file in texts.items()
     ]
     found: dict[str, str] = {}
-    _collect(name, found)
+    _collect_modules(name, found)
     return "".join(constants) + "\n".join(found.values())
 
 
-def _collect(name: str, found: dict[str, str]) -> None:
+def _collect_modules(name: str, found: dict[str, str]) -> None:
     if name in found:
         return
     text = static_text(name)
     for each in _IMPORT.finditer(text):
-        _collect(each["name"], found)
+        _collect_modules(each["name"], found)
     found[name] = _EXPORT.sub("", _IMPORT.sub("", text))

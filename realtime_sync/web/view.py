@@ -21,7 +21,7 @@ MOST_TURNS = 5
 """Turns whose latencies are shown, the latest."""
 
 
-class View:
+class PageView:
     """
     Compares a session with what its page was told of it. For one thread at a time,
     but `finished`.
@@ -78,14 +78,14 @@ class View:
                 {
                     "kind": "lines",
                     "order": list(items),
-                    "changed": [line_of(utterance_of(item)) for item in changed],
+                    "changed": [line_in_view(utterance_of(item)) for item in changed],
                 }
             )
         self._items = items
         return told
 
 
-def line_of(said: Utterance) -> dict[str, Any]:
+def line_in_view(said: Utterance) -> dict[str, Any]:
     """What was said as a page shows it."""
     return {
         "id": said.item_id,

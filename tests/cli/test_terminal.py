@@ -197,8 +197,8 @@ def test_the_live_view_is_loaded_where_it_is_shown() -> None:
     """A pipe does not wait for it."""
     program = (
         "import sys, realtime_sync.cli.main, realtime_sync.cli.ask\n"
-        "from realtime_sync.cli.terminal import open_screen\n"
-        "with open_screen() as screen: screen.line('hello')\n"
+        "from realtime_sync.cli.terminal import open_terminal_screen\n"
+        "with open_terminal_screen() as screen: screen.line('hello')\n"
         "assert 'rich' not in sys.modules"
     )
     command = [sys.executable, "-c", program]

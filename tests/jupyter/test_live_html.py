@@ -58,7 +58,7 @@ def test_transcript_of_a_live_session_grows(monkeypatch: pytest.MonkeyPatch) -> 
     """With every word, until the session is over."""
     pages: list[dict[str, Any]] = []
     monkeypatch.setattr(
-        "realtime_sync.jupyter.display.Output.update",
+        "realtime_sync.jupyter.display.DisplayOutput.update",
         lambda self, page: pages.append(page),
     )
     now = [0.0]

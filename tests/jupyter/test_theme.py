@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from realtime_sync.jupyter.html import framed
+from realtime_sync.jupyter.html import framed_html
 from realtime_sync.report import element, style
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -57,7 +57,7 @@ def styles(html: str, folder: Path, *options: str) -> dict[str, list[str]]:
 def test_a_part_of_a_notebook_follows_its_theme(tmp_path: Path) -> None:
     """Whatever the system prefers: a notebook has a setting of its own."""
     parts = "".join(
-        f'<div id="{name}" {marks}>{framed("hello")}</div>'
+        f'<div id="{name}" {marks}>{framed_html("hello")}</div>'
         for name, (marks, _) in NOTEBOOKS.items()
     )
     found = styles(parts, tmp_path, "--blink-settings=preferredColorScheme=0")

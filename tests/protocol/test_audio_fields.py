@@ -34,7 +34,9 @@ def test_audio_is_found_where_it_stands(
     frame: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     """In commands, in deltas of either dialect, and in parts of items."""
-    assert expected == audio_fields.replaced(frame, audio_fields.shown)
+    assert expected == audio_fields.audio_fields_replaced(
+        frame, audio_fields.shown_audio_field
+    )
 
 
 @pytest.mark.parametrize(
@@ -48,7 +50,9 @@ def test_audio_is_found_where_it_stands(
 )
 def test_what_only_speaks_of_audio_stays(frame: dict[str, Any]) -> None:
     """Transcripts and configurations are to be read."""
-    assert frame == audio_fields.replaced(frame, audio_fields.shown)
+    assert frame == audio_fields.audio_fields_replaced(
+        frame, audio_fields.shown_audio_field
+    )
 
 
 def test_the_table_has_the_spellings_of_the_vocabulary() -> None:
@@ -62,4 +66,6 @@ def test_a_type_that_is_no_text_makes_nothing_audio(kind: Any) -> None:
     """Also a list, which is in no table."""
     frame = {"type": kind, "delta": "AAAA", "part": {"type": kind, "delta": "AAAA"}}
 
-    assert frame == audio_fields.replaced(frame, audio_fields.shown)
+    assert frame == audio_fields.audio_fields_replaced(
+        frame, audio_fields.shown_audio_field
+    )

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime_sync.protocol import events, lazy_audio
-from realtime_sync.protocol.audio_frames import SHORTEST, without_audio
+from realtime_sync.protocol.audio_frames import SHORTEST, frame_without_audio
 from realtime_sync.protocol.codec import Codec, to_mapping
 from realtime_sync.protocol.dialects import BETA
 from realtime_sync.protocol.events import ServerEvent
@@ -64,7 +64,7 @@ def test_audio_is_taken_out_of_a_long_frame(kind: str, compact: bool) -> None:
 
 def test_what_is_taken_out_leaves_an_empty_string() -> None:
     """So the rest is still JSON."""
-    cut = without_audio(PLAIN)
+    cut = frame_without_audio(PLAIN)
     expected = (text(delta=""), base64.b64decode(LONG)) if FAST else None
 
     assert expected == cut

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from realtime_sync.protocol import audio_config, events, items, sessions
-from realtime_sync.protocol.caller_checks import configurable, losses
+from realtime_sync.protocol.caller_checks import (
+    configurable_by_caller,
+    losses_of_caller,
+)
 from realtime_sync.protocol.codec import Codec
 from realtime_sync.types import UNSET
 
@@ -135,12 +138,12 @@ def test_what_a_class_lost_is_named_by_its_path(
     given: Any, kept: Any, paths: list[str]
 ) -> None:
     """A value that became another one is lost as well."""
-    assert paths == list(losses(given, kept))
+    assert paths == list(losses_of_caller(given, kept))
 
 
 def test_what_can_be_configured_is_known_in_both_spellings() -> None:
     """And nothing else is."""
-    names = configurable()
+    names = configurable_by_caller()
 
     assert {"instructions", "audio", "output_modalities"} <= names
     assert {"voice", "modalities", "turn_detection"} <= names

@@ -17,7 +17,7 @@ from realtime_sync.protocol.registry import (
     class_of,
     event_class,
 )
-from realtime_sync.protocol.structure import checks_of
+from realtime_sync.protocol.structure import structure_checks_of
 from realtime_sync.types import UNSET
 from tests.protocol.specimens import Specimen, codec_for, expected, said_by, specimens
 
@@ -131,7 +131,7 @@ def seen_fields() -> dict[type, set[str]]:
                 visit(each)
         elif hasattr(type(value), "__attrs_attrs__"):
             names = seen.setdefault(type(value), set())
-            for name in checks_of(type(value)):
+            for name in structure_checks_of(type(value)):
                 if getattr(value, name) is not UNSET:
                     names.add(name)
                     visit(getattr(value, name))
@@ -168,7 +168,7 @@ def test_every_field_of_every_class_is_in_some_frame() -> None:
     missing = {
         f"{cls.__name__}.{name}"
         for cls, names in seen_fields().items()
-        for name in set(fields_dict(cls)) & set(checks_of(cls))
+        for name in set(fields_dict(cls)) & set(structure_checks_of(cls))
         if name not in names and name not in UNSEEN.get(cls.__name__, set())
     }
 

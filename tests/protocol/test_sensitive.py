@@ -116,9 +116,9 @@ def test_names_of_secrets_are_known_in_every_spelling(name: str) -> None:
     """Vendors spell them as their languages do; a line is looked into for each."""
     frame = {"a": [{"b": {name: "hush"}}]}
 
-    assert {"a": [{"b": {name: HIDDEN}}]} == sensitive.hidden(frame)
-    assert {"a": [{"b": {}}]} == sensitive.left_out(frame)
-    assert sensitive.may_hold_secret(json.dumps(frame).encode())
+    assert {"a": [{"b": {name: HIDDEN}}]} == sensitive.hidden_sensitive(frame)
+    assert {"a": [{"b": {}}]} == sensitive.sensitive_left_out(frame)
+    assert sensitive.may_hold_sensitive(json.dumps(frame).encode())
 
 
 @pytest.mark.parametrize(
@@ -135,8 +135,8 @@ def test_names_of_secrets_are_known_in_every_spelling(name: str) -> None:
 )
 def test_what_only_sounds_like_a_secret_stays(frame: dict[str, Any]) -> None:
     """Tokens that are counted or spoken, and descriptions of parameters."""
-    assert frame == sensitive.hidden(frame)
-    assert frame == sensitive.left_out(frame)
+    assert frame == sensitive.hidden_sensitive(frame)
+    assert frame == sensitive.sensitive_left_out(frame)
 
 
 def test_commands_hide_in_their_repr_what_a_mapping_holds() -> None:
@@ -155,6 +155,6 @@ def test_commands_hide_in_their_repr_what_a_mapping_holds() -> None:
 def test_what_was_given_is_not_changed() -> None:
     """The event that a handler has keeps what the server said."""
     frame = {"session": {"api_key": "hush"}}
-    sensitive.hidden(frame)
+    sensitive.hidden_sensitive(frame)
 
     assert {"session": {"api_key": "hush"}} == frame

@@ -20,9 +20,9 @@ from realtime_sync.state.restore import (
     resumed,
 )
 from realtime_sync.state.saved_items import (
-    is_of_mirror,
+    is_item_saved_by_mirror,
     saved_items,
-    with_short_ids,
+    saved_items_with_short_ids,
 )
 from tests.state.mirror_builder import Mirror, answer, message, said
 from tests.state.test_restore import call, created, mirror_of, output, text, user
@@ -72,7 +72,7 @@ def test_what_to_dict_gave_keeps_what_was_heard() -> None:
     items = cut_mirror().snapshot.items
     packed = json.loads(json.dumps([item.to_dict() for item in items]))
 
-    assert all(is_of_mirror(each) for each in packed)
+    assert all(is_item_saved_by_mirror(each) for each in packed)
     assert items == read(*packed)
     assert "one two" == created(plan_items(read(*packed)))[1]["content"][0]["text"]
 
@@ -230,7 +230,7 @@ def test_an_item_that_is_there_twice_is_refused() -> None:
 def test_long_ids_are_made_anew_and_calls_find_their_outputs() -> None:
     """Other servers give ids that the service refuses; the report says so."""
     long, call_id = "item-" + "7" * 36, "call-" + "8" * 36
-    items, remarks = with_short_ids(
+    items, remarks = saved_items_with_short_ids(
         read(call(long, call_id), output("o", call_id), user("u", text("Hi"))),
         lambda name: name[:20],
     )
@@ -267,17 +267,17 @@ def test_the_phase_of_an_answer_is_kept() -> None:
 
 def test_mappings_of_servers_are_not_taken_for_the_mirrors() -> None:
     """Nor is anything that is no mapping of an item."""
-    assert not is_of_mirror(user("u", text("Hi")))
-    assert not is_of_mirror({"closed": True})
-    assert not is_of_mirror("closed")
-    assert not is_of_mirror({"id": "u", "content": "closed"})
+    assert not is_item_saved_by_mirror(user("u", text("Hi")))
+    assert not is_item_saved_by_mirror({"closed": True})
+    assert not is_item_saved_by_mirror("closed")
+    assert not is_item_saved_by_mirror({"id": "u", "content": "closed"})
 
 
 def test_sound_that_was_saved_is_put_in_as_sound() -> None:
     """The model hears it again; words beside it go with it."""
     spoken = {"type": "input_audio", "audio": "AAAA", "transcript": "Hello"}
     items = read(user("u" * 40, spoken, text("and this")))
-    short, _ = with_short_ids(items, lambda name: name[:20])
+    short, _ = saved_items_with_short_ids(items, lambda name: name[:20])
     (message,) = created(plan_items(short))
 
     assert "u" * 20 == message["id"]

@@ -13,7 +13,7 @@ import pytest
 
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.web import Debugger, WebHost
-from realtime_sync.web.debug import MOST_CHANGES, MOST_LISTED, differences
+from realtime_sync.web.debug import MOST_CHANGES, MOST_LISTED, debug_differences
 from tests.report.recordings import HOSTILE, head, line, spoken_turn
 from tests.session.live.live_session import delegated, live_session, said
 
@@ -136,13 +136,13 @@ def test_differences_are_told_by_path_and_have_a_bound() -> None:
     """An event may change everything, such as a restore."""
     before = {"a": 1, "b": [1, {"c": "x"}], "same": [1]}
     after = {"a": 1, "b": [2, {"c": "y" * 3000}, 3], "same": [1], "new": None}
-    found = {each["path"]: each for each in differences(before, after)}
-    many = list(differences({}, {str(n): n for n in range(500)}))
+    found = {each["path"]: each for each in debug_differences(before, after)}
+    many = list(debug_differences({}, {str(n): n for n in range(500)}))
 
     assert ["b[0]", "b[1].c", "b[2]"] == list(found)
     assert (1, 2) == (found["b[0]"]["before"], found["b[0]"]["after"])
     assert found["b[1].c"]["after"].endswith("… (3000 characters)")
-    assert [] == list(differences(after, after))
+    assert [] == list(debug_differences(after, after))
     assert MOST_CHANGES + 1 == len(many) and "and more" == many[-1]["path"]
 
 

@@ -22,7 +22,7 @@ from websocket import ABNF
 
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.web import Answer, Asked, Channel, WebHost
-from realtime_sync.web.messages import decoded, encoded
+from realtime_sync.web.messages import decoded_web_message, encoded_web_message
 
 Start = Callable[..., WebHost]
 
@@ -185,9 +185,9 @@ def test_socket_brings_objects_and_bytes_both_ways(start_host: Start) -> None:
     echoes = echoing(host)
     socket = opened(host)
     socket.send('{"kind":"hello"}')
-    first = decoded(socket.recv())
-    socket.send_binary(encoded({"kind": "sound"}, b"\x01\x02"))
-    second = decoded(socket.recv())
+    first = decoded_web_message(socket.recv())
+    socket.send_binary(encoded_web_message({"kind": "sound"}, b"\x01\x02"))
+    second = decoded_web_message(socket.recv())
     socket.shutdown()
 
     assert ({"echo": {"kind": "hello"}}, b"") == first
@@ -238,7 +238,7 @@ def test_bad_message_ends_its_own_page_only(
     other.send('{"kind":"still here"}')
 
     assert code == closed
-    assert ({"echo": {"kind": "still here"}}, b"") == decoded(other.recv())
+    assert ({"echo": {"kind": "still here"}}, b"") == decoded_web_message(other.recv())
     bad.shutdown()
     other.shutdown()
 
@@ -254,7 +254,7 @@ def test_message_in_pieces_arrives_whole_and_one_without_end_is_refused(
     for number, piece in enumerate(pieces):
         last = int(number == len(pieces) - 1)
         bad.send_frame(ABNF(fin=last, opcode=0 if number else 1, data=piece))
-    whole = decoded(bad.recv())
+    whole = decoded_web_message(bad.recv())
     try:
         for number in range(40):
             opcode = ABNF.OPCODE_CONT if number else ABNF.OPCODE_BINARY
@@ -269,7 +269,7 @@ def test_message_in_pieces_arrives_whole_and_one_without_end_is_refused(
 
     assert ({"echo": {"kind": "in pieces"}}, b"") == whole
     assert 1009 == closed
-    assert ({"echo": {"kind": "still here"}}, b"") == decoded(other.recv())
+    assert ({"echo": {"kind": "still here"}}, b"") == decoded_web_message(other.recv())
     bad.shutdown()
     other.shutdown()
 
@@ -303,7 +303,7 @@ def test_thousand_half_open_sockets_leave_pages_alone(start_host: Start) -> None
         half.append(one)
     page.send('{"kind":"still here"}')
 
-    assert ({"echo": {"kind": "still here"}}, b"") == decoded(page.recv())
+    assert ({"echo": {"kind": "still here"}}, b"") == decoded_web_message(page.recv())
     assert 200 == said(host, path_of(host))[0]
     page.shutdown()
     for one in half:

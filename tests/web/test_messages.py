@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from realtime_sync.web.messages import decoded, encoded
+from realtime_sync.web.messages import decoded_web_message, encoded_web_message
 
 
 @pytest.mark.parametrize(
@@ -20,17 +20,21 @@ from realtime_sync.web.messages import decoded, encoded
 )
 def test_message_comes_as_it_was_sent(message: dict[str, Any], sound: bytes) -> None:
     """Text of any language, and bytes that mean nothing here."""
-    assert (message, sound) == decoded(encoded(message, sound))
+    assert (message, sound) == decoded_web_message(encoded_web_message(message, sound))
 
 
 def test_message_of_text_has_no_sound() -> None:
     """What a page sends without bytes needs no frame of its own."""
-    assert ({"kind": "mute", "on": True}, b"") == decoded('{"kind":"mute","on":true}')
+    assert ({"kind": "mute", "on": True}, b"") == decoded_web_message(
+        '{"kind":"mute","on":true}'
+    )
 
 
 def test_half_a_character_does_not_stop_what_is_said() -> None:
     """A server may cut a text where it likes."""
-    assert ({"text": "a?"}, b"") == decoded(encoded({"text": "a\ud83d"}))
+    assert ({"text": "a?"}, b"") == decoded_web_message(
+        encoded_web_message({"text": "a\ud83d"})
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,4 +55,4 @@ def test_half_a_character_does_not_stop_what_is_said() -> None:
 def test_what_is_no_message_is_refused(data: bytes | str) -> None:
     """One error for all of it, so that one place refuses it."""
     with pytest.raises(ValueError):
-        decoded(data)
+        decoded_web_message(data)

@@ -18,7 +18,7 @@ from .call_events import (
     SoundHeard,
 )
 from .codecs import Codec, codec_named, linear
-from .wire import decoded, parameters_of, text_of
+from .wire import decoded_from_wire, parameters_from_wire, text_from_wire
 
 HANG_UP = 0x00
 NAME = 0x01
@@ -88,7 +88,7 @@ class AudioSocketWire:
 
     def sound(self, sound: bytes) -> bytes:
         """A message with sound."""
-        return _framed(self._kind, sound)
+        return _framed_for_asterisk(self._kind, sound)
 
     def mark(self, name: str) -> None:
         """There is none."""
@@ -98,10 +98,10 @@ class AudioSocketWire:
 
     def hang_up(self) -> bytes:
         """End the call."""
-        return _framed(HANG_UP, b"")
+        return _framed_for_asterisk(HANG_UP, b"")
 
 
-def _framed(kind: int, held: bytes) -> bytes:
+def _framed_for_asterisk(kind: int, held: bytes) -> bytes:
     return bytes((kind,)) + len(held).to_bytes(2, "big") + held
 
 
@@ -122,14 +122,14 @@ class ChannelWebSocketWire:
             if message:
                 yield CallerSound(bytes(message))
             return
-        event, members = _words(message)
+        event, members = _words_of_asterisk(message)
         if event == "MEDIA_START":
             self._json = isinstance(message, Mapping) or message.lstrip()[:1] == "{"
             yield CallStarted(
-                stream=text_of(members.get("connection_id")),
-                call=text_of(members.get("channel")),
+                stream=text_from_wire(members.get("connection_id")),
+                call=text_from_wire(members.get("channel")),
                 codec=codec_named(members.get("format", "ulaw")),
-                parameters=parameters_of(members.get("channel_variables")),
+                parameters=parameters_from_wire(members.get("channel_variables")),
             )
         elif event == "MEDIA_MARK_PROCESSED":
             yield SoundHeard(str(members.get("correlation_id")))
@@ -165,10 +165,12 @@ class ChannelWebSocketWire:
         return json.dumps({"command": word}) if self._json else word
 
 
-def _words(message: str | Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+def _words_of_asterisk(
+    message: str | Mapping[str, Any],
+) -> tuple[str, Mapping[str, Any]]:
     """The event of a message, plain or in JSON, and its members."""
     if isinstance(message, Mapping) or message.lstrip().startswith("{"):
-        frame = decoded(message)
+        frame = decoded_from_wire(message)
         return str(frame.get("event")), frame
     event, *pairs = message.split() or [""]
     return event, dict(pair.split(":", 1) for pair in pairs if ":" in pair)

@@ -19,7 +19,12 @@ from .call_events import (
     KeyPressed,
 )
 from .codecs import PCMU, Codec
-from .wire import decoded, parameters_of, part_of, text_of
+from .wire import (
+    decoded_from_wire,
+    parameters_from_wire,
+    part_of_wire_message,
+    text_from_wire,
+)
 
 _ANSWERS = {"ping": "pong", "update": "updated", "close": "closed"}
 """What a message of Genesys is answered with."""
@@ -51,34 +56,36 @@ class AudioHookWire:
             if message:
                 yield CallerSound(bytes(message))
             return
-        frame = decoded(message)
+        frame = decoded_from_wire(message)
         number = frame.get("seq")
         self._heard = number if type(number) is int else self._heard
-        kind = text_of(frame.get("type")) or ""
+        kind = text_from_wire(frame.get("type")) or ""
         if kind == "open":
-            self._id = text_of(frame.get("id")) or ""
-            yield from self._open(part_of(frame, "parameters"))
+            self._id = text_from_wire(frame.get("id")) or ""
+            yield from self._open(part_of_wire_message(frame, "parameters"))
         elif kind in _ANSWERS:
             yield AnswerWanted(partial(self._message, _ANSWERS[kind]))
         elif kind in ("paused", "resumed"):
             yield FlowChanged(kind == "resumed")
         elif kind == "dtmf":
-            yield KeyPressed(str(part_of(frame, "parameters").get("digit", "")))
+            yield KeyPressed(
+                str(part_of_wire_message(frame, "parameters").get("digit", ""))
+            )
         elif kind == "error":
             yield CarrierComplained(json.dumps(frame.get("parameters", frame)))
         if kind == "close":
             told = frame.get("parameters")
             reason = told.get("reason") if isinstance(told, Mapping) else None
-            yield CallEnded(text_of(reason) or "end")
+            yield CallEnded(text_from_wire(reason) or "end")
 
     def _open(self, told: Mapping[str, Any]) -> Iterator[CallEvent]:
-        call = text_of(told.get("conversationId"))
+        call = text_from_wire(told.get("conversationId"))
         if call == _PROBE:
             yield AnswerWanted(partial(self._message, "opened", media=[]))
             return
         offered = told.get("media")
         media = offered if isinstance(offered, list) else []
-        chosen = next(filter(_is_spoken, media), None)
+        chosen = next(filter(_is_spoken_by_audiohook, media), None)
         if chosen is None:
             info = "mu-law (PCMU) at 8 kHz of the external channel alone is spoken here"
             refused = partial(self._message, "disconnect", reason="error", info=info)
@@ -87,7 +94,7 @@ class AudioHookWire:
                 f"AudioHook does not offer what is needed: {info}"
             )
         self._media = chosen
-        who = parameters_of(told.get("participant"))
+        who = parameters_from_wire(told.get("participant"))
         names = ("ani", "aniName", "dnis")
         yield CallStarted(
             stream=self._id,
@@ -95,7 +102,7 @@ class AudioHookWire:
             codec=PCMU,
             parameters={
                 **{name: who[name] for name in names if name in who},
-                **parameters_of(told.get("inputVariables")),
+                **parameters_from_wire(told.get("inputVariables")),
             },
         )
 
@@ -138,7 +145,7 @@ class AudioHookWire:
         return json.dumps(frame)
 
 
-def _is_spoken(media: object) -> bool:
+def _is_spoken_by_audiohook(media: object) -> bool:
     """Whether an offer is what is spoken here."""
     if not isinstance(media, Mapping):
         return False

@@ -21,7 +21,7 @@ from ..files import read_file
 from ..formats import PCM16, FormatLike, audio_format
 from ..ledger import PlayedPart
 from ..live_playback import LiveAttachment
-from ..paced_stream import append_to, is_live, session_format
+from ..paced_stream import append_for_stream, is_live_for_stream, session_format
 from ..player import Heard, Player
 from .call_events import (
     AnswerWanted,
@@ -156,7 +156,7 @@ class CallBridge:
         clock: Callable[[], float] = time.monotonic,
         thread: bool | None = None,
     ) -> None:
-        if is_live(session) and (min_speech_ms or pause_on_speech):
+        if is_live_for_stream(session) and (min_speech_ms or pause_on_speech):
             raise ConfigurationError(
                 "min_speech_ms and pause_on_speech are not for live sessions: the model"
                 " tells an interruption from a word of agreement itself"
@@ -220,7 +220,7 @@ class CallBridge:
         # Held while *send* is called: two messages at once would be mixed up on a
         # stream. Nobody waits for it but the player's thread.
         self._sending = threading.Lock()
-        self._append = append_to(session)
+        self._append = append_for_stream(session)
         self._attachment: Attachment | LiveAttachment | None = self.player.attach(
             session,
             barge_in=barge_in,
@@ -228,7 +228,7 @@ class CallBridge:
             may_interrupt=self._may_interrupt,
         )
         self._subscriptions: list[Subscription] = []
-        if min_speech_ms and not is_live(session):
+        if min_speech_ms and not is_live_for_stream(session):
             self._subscriptions = [
                 session.on(
                     "input_audio_buffer.speech_stopped", self._fell_silent, inline=True
@@ -400,7 +400,7 @@ class CallBridge:
     def _speaks(self) -> bool:
         """Whether the model has more to say."""
         session, attachment = self._session, self._attachment
-        if not is_live(session):
+        if not is_live_for_stream(session):
             return bool(session.response.unnamed or session.snapshot.active_response)
         speaking = isinstance(attachment, LiveAttachment) and attachment.speaking
         return speaking or session.has_more_to_say
@@ -429,10 +429,11 @@ class CallBridge:
         self._keys = keys
         try:
             self._collecting.wait_for(
-                lambda: self.ended.is_set() or _typed(keys, count, terminator)[1],
+                lambda: self.ended.is_set()
+                or _typed_on_bridge(keys, count, terminator)[1],
                 deadline,
             )
-            return _typed(keys, count, terminator)[0]
+            return _typed_on_bridge(keys, count, terminator)[0]
         finally:
             self._keys = None
 
@@ -511,7 +512,9 @@ class CallBridge:
         self.started.set()
         self.player.resume()
         if self._on_start is not None:
-            self._on_start(*((self,) if _takes_one(self._on_start) else ()))
+            self._on_start(
+                *((self,) if _takes_one_bridge_argument(self._on_start) else ())
+            )
 
     def _follow(self, start: CallStarted) -> None:
         """Speak as the caller does, where that is known only after the begin."""
@@ -528,7 +531,7 @@ class CallBridge:
     def _speak(self, output: Codec) -> None:
         """Switch the session to the telephone's coding, if it has that."""
         session = self._session
-        if is_live(session):
+        if is_live_for_stream(session):
             return  # It keeps what it was opened with, and the rest is converted.
         wanted: dict[str, Any] = {}
         for side, codec in (("input", self._input), ("output", output)):
@@ -713,7 +716,7 @@ class TwilioBridge(CallBridge):
         return self.call_id
 
 
-def _typed(keys: list[str], count: int, terminator: str) -> tuple[str, bool]:
+def _typed_on_bridge(keys: list[str], count: int, terminator: str) -> tuple[str, bool]:
     """The keys that count, and whether no more are wanted."""
     for at, key in enumerate(keys[: count + 1]):
         if terminator and key in terminator:
@@ -721,7 +724,7 @@ def _typed(keys: list[str], count: int, terminator: str) -> tuple[str, bool]:
     return "".join(keys[:count]), len(keys) >= count
 
 
-def _takes_one(function: Callable[..., object]) -> bool:
+def _takes_one_bridge_argument(function: Callable[..., object]) -> bool:
     """Whether a function wants an argument."""
     try:
         inspect.signature(function).bind()

@@ -18,7 +18,7 @@ from .azure import AzureWire
 from .codecs import PCMU, Codec, linear
 from .json_wire import JsonNames, JsonWire
 from .vonage import VonageWire
-from .wire import Wire
+from .wire import TelephoneWire
 
 
 @frozen
@@ -42,7 +42,7 @@ class Carrier:
     """
 
     name: str
-    wire: Callable[[], Wire]
+    wire: Callable[[], TelephoneWire]
     input: Codec = PCMU
     output: Codec | None = None
     marks: bool = True

@@ -27,11 +27,11 @@ class Codec:
 
     def decoded(self, sound: bytes) -> bytes:
         """Sound of the carrier as sound of ours."""
-        return swapped(sound) if self.big_endian else sound
+        return swapped_for_codec(sound) if self.big_endian else sound
 
     def encoded(self, sound: bytes) -> bytes:
         """Sound of ours as sound of the carrier."""
-        return swapped(sound) if self.big_endian else sound
+        return swapped_for_codec(sound) if self.big_endian else sound
 
 
 PCMU = Codec(G711_ULAW)
@@ -83,7 +83,7 @@ def codec_named(
     """
     text = str(word).strip().lower()
     name, _, options = text.partition(";")
-    hertz = _hertz(rate) or _hertz(options) or 8_000
+    hertz = _hertz_of_codec(rate) or _hertz_of_codec(options) or 8_000
     plain = re.sub(r"^(audio/|raw/)?(x-)?|[-_ ]", "", name)
     slin = _SLIN.fullmatch(plain)
     if slin is not None:
@@ -105,12 +105,12 @@ def codec_named(
     return linear(hertz, big_endian=big_endian)
 
 
-def _hertz(value: object) -> int | None:
+def _hertz_of_codec(value: object) -> int | None:
     digits = _NUMBER.search(str(value)) if value is not None else None
     return int(digits[0]) if digits is not None else None
 
 
-def swapped(sound: bytes) -> bytes:
+def swapped_for_codec(sound: bytes) -> bytes:
     """16-bit samples with their bytes in the other order; half a sample is cut."""
     samples = array.array("h", sound[: len(sound) // 2 * 2])
     samples.byteswap()

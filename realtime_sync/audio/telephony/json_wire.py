@@ -20,7 +20,13 @@ from .call_events import (
     SoundHeard,
 )
 from .codecs import PCMU, Codec, codec_named
-from .wire import decoded, from_base64, parameters_of, part_of, text_of
+from .wire import (
+    decoded_from_wire,
+    parameters_from_wire,
+    part_of_wire_message,
+    sound_from_wire,
+    text_from_wire,
+)
 
 
 @frozen(kw_only=True)
@@ -83,47 +89,48 @@ class JsonWire:
     def read(self, message: str | bytes | Mapping[str, Any]) -> Iterator[CallEvent]:
         """What a message says."""
         names = self._names
-        frame = decoded(message)
+        frame = decoded_from_wire(message)
         event = frame.get("event")
         if event == "start":
             yield self._start(frame)
         elif event == "media":
-            media = part_of(frame, "media")
-            track = text_of(media.get("track")) or "inbound"
+            media = part_of_wire_message(frame, "media")
+            track = text_from_wire(media.get("track")) or "inbound"
             if track in ("inbound", "inbound_track"):
-                sound = from_base64(media.get("payload", ""))
+                sound = sound_from_wire(media.get("payload", ""))
                 if sound:
                     yield CallerSound(sound)
         elif event == names.heard:
-            mark = frame if names.flat_marks else part_of(frame, event)
+            mark = frame if names.flat_marks else part_of_wire_message(frame, event)
             yield SoundHeard(str(mark.get("name")))
         elif event == "dtmf":
-            yield KeyPressed(str(part_of(frame, "dtmf").get("digit", "")))
+            yield KeyPressed(str(part_of_wire_message(frame, "dtmf").get("digit", "")))
         elif event == "stop":
             stop = frame.get("stop")
             reason = stop.get("reason") if isinstance(stop, Mapping) else None
-            yield CallEnded(text_of(reason) or "stop")
+            yield CallEnded(text_from_wire(reason) or "stop")
         elif event == "error":
             yield CarrierComplained(json.dumps(frame.get("payload", frame)))
 
     def _start(self, frame: Mapping[str, Any]) -> CallStarted:
         names = self._names
-        start = part_of(frame, "start")
+        start = part_of_wire_message(frame, "start")
         media = start.get(names.format)
         media = media if isinstance(media, Mapping) else {}
-        coded = text_of(media.get("encoding")) or names.coded
+        coded = text_from_wire(media.get("encoding")) or names.coded
         # Exotel says how the payload is wrapped, where others say how it is coded.
         coded = names.coded if coded == "base64" else coded
         codec = codec_named(coded, media.get(names.rate), big_endian=names.big_endian)
         if codec.format.name not in names.codings:
             raise RemoteProtocolError(f"{names.name} has no {coded}")
         return CallStarted(
-            stream=text_of(start.get(names.stream)) or text_of(frame.get(names.stream)),
-            call=text_of(start.get(names.call)),
+            stream=text_from_wire(start.get(names.stream))
+            or text_from_wire(frame.get(names.stream)),
+            call=text_from_wire(start.get(names.call)),
             codec=codec,
             parameters={
-                **parameters_of(frame.get(names.headers)),
-                **parameters_of(start.get(names.parameters)),
+                **parameters_from_wire(frame.get(names.headers)),
+                **parameters_from_wire(start.get(names.parameters)),
             },
         )
 

@@ -15,7 +15,12 @@ from .call_events import (
     SoundHeard,
 )
 from .codecs import Codec, codec_named
-from .wire import decoded, parameters_of, part_of, text_of
+from .wire import (
+    decoded_from_wire,
+    parameters_from_wire,
+    part_of_wire_message,
+    text_from_wire,
+)
 
 _OURS = "mark"
 
@@ -33,24 +38,25 @@ class VonageWire:
             if message:
                 yield CallerSound(bytes(message))
             return
-        frame = decoded(message)
+        frame = decoded_from_wire(message)
         event = frame.get("event")
         if event == "websocket:connected":
             known = ("event", "content-type")
             headers = {name: v for name, v in frame.items() if name not in known}
             yield CallStarted(
-                call=text_of(frame.get("uuid")) or text_of(frame.get("call_uuid")),
+                call=text_from_wire(frame.get("uuid"))
+                or text_from_wire(frame.get("call_uuid")),
                 codec=codec_named(frame.get("content-type", "audio/l16;rate=16000")),
-                parameters=parameters_of(headers),
+                parameters=parameters_from_wire(headers),
             )
         elif event == "websocket:dtmf":
-            yield KeyPressed(_digit(frame))
+            yield KeyPressed(_vonage_digit(frame))
         elif event == "websocket:notify":
-            payload = part_of(frame, "payload")
+            payload = part_of_wire_message(frame, "payload")
             if _OURS in payload:
                 yield SoundHeard(str(payload[_OURS]))
         elif event in ("websocket:disconnected", "websocket:failed"):
-            yield CallEnded(text_of(frame.get("reason")) or "stop")
+            yield CallEnded(text_from_wire(frame.get("reason")) or "stop")
 
     def started(self, start: CallStarted, output: Codec) -> None:
         """Nothing is said first."""
@@ -71,7 +77,7 @@ class VonageWire:
         """There is none: a call ends over REST, or with the socket."""
 
 
-def _digit(frame: Mapping[str, Any]) -> str:
+def _vonage_digit(frame: Mapping[str, Any]) -> str:
     inner = frame.get("dtmf")
     source = inner if isinstance(inner, Mapping) else frame
     return str(source.get("digit", ""))

@@ -16,7 +16,7 @@ from .codecs import Codec
 Message = Union[str, bytes]
 
 
-class Wire(Protocol):
+class TelephoneWire(Protocol):
     """
     The messages of one carrier, for one call.
 
@@ -47,7 +47,7 @@ class Wire(Protocol):
         """A message that ends the call."""
 
 
-def decoded(message: str | bytes | Mapping[str, Any]) -> Mapping[str, Any]:
+def decoded_from_wire(message: str | bytes | Mapping[str, Any]) -> Mapping[str, Any]:
     """A JSON message as an object."""
     if isinstance(message, Mapping):
         return message
@@ -60,7 +60,7 @@ def decoded(message: str | bytes | Mapping[str, Any]) -> Mapping[str, Any]:
     return frame
 
 
-def part_of(frame: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def part_of_wire_message(frame: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """The object in a message that is named like its event."""
     part = frame.get(name)
     if not isinstance(part, Mapping):
@@ -68,7 +68,7 @@ def part_of(frame: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return part
 
 
-def from_base64(payload: object) -> bytes:
+def sound_from_wire(payload: object) -> bytes:
     """The sound in a payload."""
     try:
         return base64.b64decode(payload, validate=True)  # type: ignore[arg-type]
@@ -76,12 +76,12 @@ def from_base64(payload: object) -> bytes:
         raise RemoteProtocolError("the payload of media is not base64") from exc
 
 
-def text_of(value: object) -> str | None:
+def text_from_wire(value: object) -> str | None:
     """A name, or None for what is none."""
     return value if isinstance(value, str) and value else None
 
 
-def parameters_of(value: object) -> dict[str, str]:
+def parameters_from_wire(value: object) -> dict[str, str]:
     """What the application had passed on, as text by name."""
     if isinstance(value, str):
         pairs = (pair.partition("=") for pair in re.split("[;,]", value))

@@ -241,5 +241,5 @@ class CallEventPublisher:
 
 def _shown_by_publisher(event: ServerEvent) -> Any:
     """An event as it was on the wire, without secrets, and sound by its length."""
-    frame = sensitive.left_out(event.raw)
-    return audio_fields.replaced(frame, audio_fields.shown)
+    frame = sensitive.sensitive_left_out(event.raw)
+    return audio_fields.audio_fields_replaced(frame, audio_fields.shown_audio_field)

@@ -61,7 +61,9 @@ class Dialect:
 
     def lift_server(self, frame: Mapping[str, Any]) -> Frame:
         """Turn a server's frame into the canonical shape."""
-        return _canonical_name(self.server_lift(frame.get("type"))(dict(frame)))
+        return _canonical_name_in_dialect(
+            self.server_lift(frame.get("type"))(dict(frame))
+        )
 
     def server_lift(self, spelt: object) -> View:
         """
@@ -80,7 +82,7 @@ class Dialect:
         In the beta, a session is of type ``realtime`` unless the event says
         otherwise; in GA it is for the client to say.
         """
-        lifted = _canonical_name(client_lift(frame.get("type"))(dict(frame)))
+        lifted = _canonical_name_in_dialect(client_lift(frame.get("type"))(dict(frame)))
         return with_session_type(lifted) if self._flat else lifted
 
     def lower_client(self, frame: Mapping[str, Any]) -> Frame:
@@ -98,7 +100,7 @@ class Dialect:
         if name == "session.update":
             steps.append(with_session_type)
         if self._flat:
-            steps.append(lambda frame: _lowered_session(frame, down))
+            steps.append(lambda frame: _dialect_lowered_session(frame, down))
         if name in self._wishes:
             steps.append(self._wishes[name])
         return in_turn(steps)
@@ -115,7 +117,7 @@ class Dialect:
         lens = SERVER.get(frame["type"])
         if lens is None or not self._flat:
             return {**frame, "type": spelt}
-        return _lowered_session({**frame, "type": spelt}, lens.down)
+        return _dialect_lowered_session({**frame, "type": spelt}, lens.down)
 
     def lower_session(self, session: Mapping[str, Any]) -> Frame:
         """Turn a canonical session configuration into this dialect's, for REST."""
@@ -155,7 +157,7 @@ def server_lift(spelt: object) -> View:
     name = canonical(spelt)
     steps: list[View] = [mend for types, mend in MENDS if name in types]
     if spelt in TRANSCRIPTION_SPELLINGS:
-        steps.insert(0, _as_transcription)
+        steps.insert(0, _dialect_transcription)
     if name in SERVER:
         steps.append(SERVER[name].up)
     return in_turn(steps)
@@ -168,19 +170,19 @@ def client_lift(spelt: object) -> View:
     name = canonical(spelt)
     steps: list[View] = []
     if spelt in TRANSCRIPTION_SPELLINGS:
-        steps.append(_as_transcription)
+        steps.append(_dialect_transcription)
     if name in CLIENT:
         steps.append(CLIENT[name].up)
     return in_turn(steps)
 
 
-def _canonical_name(frame: Frame) -> Frame:
+def _canonical_name_in_dialect(frame: Frame) -> Frame:
     spelt = frame.get("type")
     name = ALIASES.get(spelt) if spelt.__class__ is str else None
     return frame if name is None else {**frame, "type": name}
 
 
-def _as_transcription(frame: Frame) -> Frame:
+def _dialect_transcription(frame: Frame) -> Frame:
     session = frame.get("session")
     if session.__class__ is not dict:
         return frame
@@ -195,7 +197,7 @@ def with_session_type(frame: Frame, kind: str = "realtime") -> Frame:
     return {**frame, "session": {"type": kind, **session}}
 
 
-def _lowered_session(frame: Frame, down: Callable[[Any], Any]) -> Frame:
+def _dialect_lowered_session(frame: Frame, down: Callable[[Any], Any]) -> Frame:
     lowered: Frame = down(frame)
     session = lowered.get("session")
     if session.__class__ is not dict:

@@ -51,14 +51,14 @@ class Field(NamedTuple):
 
 def at(name: str, lens: Lens) -> Lens:
     """Apply a lens to one member of an object."""
-    return Lens(_at(name, lens.up), _at(name, lens.down))
+    return Lens(_move_at(name, lens.up), _move_at(name, lens.down))
 
 
 def each(name: str, lens: Lens) -> Lens:
     """Apply a lens to every element of a list that is a member of an object."""
 
     def all_of(view: View) -> View:
-        return _at(name, lambda value: _map(view, value))
+        return _move_at(name, lambda value: _map_moves(view, value))
 
     return Lens(all_of(lens.up), all_of(lens.down))
 
@@ -107,7 +107,7 @@ def in_turn(views: Iterable[View]) -> View:
 def words(table: Mapping[str, str]) -> Lens:
     """Replace one word by another; words that are not listed stay."""
     back = {canonical: beta for beta, canonical in table.items()}
-    return Lens(_replace(table), _replace(back))
+    return Lens(_replace_field_words(table), _replace_field_words(back))
 
 
 def moves(fields: tuple[Field, ...]) -> Lens:
@@ -116,15 +116,17 @@ def moves(fields: tuple[Field, ...]) -> Lens:
     def up(value: object) -> object:
         if not isinstance(value, dict) or not any(row.flat in value for row in fields):
             return value
-        return _nest(value, fields)
+        return _nest_moved_fields(value, fields)
 
     def down(value: object) -> object:
-        return _flatten(value, fields) if isinstance(value, dict) else value
+        return (
+            _flatten_moved_fields(value, fields) if isinstance(value, dict) else value
+        )
 
     return Lens(up, down)
 
 
-def _at(name: str, view: View) -> View:
+def _move_at(name: str, view: View) -> View:
     def apply(value: object) -> object:
         if not isinstance(value, dict) or name not in value:
             return value
@@ -135,7 +137,7 @@ def _at(name: str, view: View) -> View:
     return apply
 
 
-def _map(view: View, value: object) -> object:
+def _map_moves(view: View, value: object) -> object:
     if not isinstance(value, list):
         return value
     new = [view(item) for item in value]
@@ -143,37 +145,46 @@ def _map(view: View, value: object) -> object:
     return new if changed else value
 
 
-def _replace(table: Mapping[str, str]) -> View:
+def _replace_field_words(table: Mapping[str, str]) -> View:
     def apply(value: object) -> object:
         return table.get(value, value) if isinstance(value, str) else value
 
     return apply
 
 
-def _nest(value: dict[str, Any], fields: tuple[Field, ...]) -> dict[str, Any]:
+def _nest_moved_fields(
+    value: dict[str, Any], fields: tuple[Field, ...]
+) -> dict[str, Any]:
     flat = {row.flat for row in fields}
     made = {name: item for name, item in value.items() if name not in flat}
     for row in fields:
         # A field that is only spelt differently in value is its own flat place.
-        alone = row.path == (row.flat,) or _found(value, row.path) is _NOWHERE
+        alone = (
+            row.path == (row.flat,) or _found_field_to_move(value, row.path) is _NOWHERE
+        )
         if row.flat in value and alone:
-            made = _put(made, row.path, row.value.up(value[row.flat]))
+            made = _put_moved_field(made, row.path, row.value.up(value[row.flat]))
     return made
 
 
-def _flatten(value: dict[str, Any], fields: tuple[Field, ...]) -> dict[str, Any]:
+def _flatten_moved_fields(
+    value: dict[str, Any], fields: tuple[Field, ...]
+) -> dict[str, Any]:
     made = value
     for row in fields:
-        item = _found(value, row.path)
+        item = _found_field_to_move(value, row.path)
         if item is not _NOWHERE:
-            made = {**_take(made, row.path), row.flat: row.value.down(item)}
+            made = {
+                **_take_field_to_move(made, row.path),
+                row.flat: row.value.down(item),
+            }
     return made
 
 
 _NOWHERE: Final = object()
 
 
-def _found(value: object, path: tuple[str, ...]) -> object:
+def _found_field_to_move(value: object, path: tuple[str, ...]) -> object:
     for name in path:
         if not isinstance(value, dict) or name not in value:
             return _NOWHERE
@@ -181,17 +192,22 @@ def _found(value: object, path: tuple[str, ...]) -> object:
     return value
 
 
-def _put(value: object, path: tuple[str, ...], item: object) -> dict[str, Any]:
+def _put_moved_field(
+    value: object, path: tuple[str, ...], item: object
+) -> dict[str, Any]:
     inside = value if isinstance(value, dict) else {}
     name, rest = path[0], path[1:]
-    return {**inside, name: _put(inside.get(name), rest, item) if rest else item}
+    return {
+        **inside,
+        name: _put_moved_field(inside.get(name), rest, item) if rest else item,
+    }
 
 
-def _take(value: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+def _take_field_to_move(value: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
     name, rest = path[0], path[1:]
     left = {key: item for key, item in value.items() if key != name}
     if rest:
-        inner = _take(value[name], rest)
+        inner = _take_field_to_move(value[name], rest)
         if inner:
             left[name] = inner
     return left

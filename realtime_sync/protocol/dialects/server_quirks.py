@@ -69,7 +69,7 @@ class Server:
     lacks: str = ""
 
 
-def _error_as_text(frame: Frame) -> Frame:
+def _quirk_error_as_text(frame: Frame) -> Frame:
     error = frame.get("error")
     if error.__class__ is str:
         rest = {name: frame[name] for name in ("code", "param") if name in frame}
@@ -84,15 +84,15 @@ _FORMATS = (
 """What a session has a format for, and the fields with a rate beside a word."""
 
 
-def _format_in_words(frame: Frame) -> Frame:
+def _quirk_format_in_words(frame: Frame) -> Frame:
     for name in ("session", "response"):
         told = frame.get(name)
         if told.__class__ is dict:
-            frame = {**frame, name: _with_plain_formats(told)}
+            frame = {**frame, name: _quirk_plain_formats(told)}
     return frame
 
 
-def _with_plain_formats(told: Frame) -> Frame:
+def _quirk_plain_formats(told: Frame) -> Frame:
     audio = told.get("audio")
     for side, rates in _FORMATS:
         word = f"{side}_audio_format"
@@ -109,7 +109,7 @@ def _with_plain_formats(told: Frame) -> Frame:
 _MESSAGES = ("error", "detail", "details", "description", "msg", "reason")
 
 
-def _message_elsewhere(frame: Frame) -> Frame:
+def _quirk_message_elsewhere(frame: Frame) -> Frame:
     error = frame.get("error")
     if error.__class__ is not dict or error.get("message"):
         return frame
@@ -119,21 +119,21 @@ def _message_elsewhere(frame: Frame) -> Frame:
     return {**frame, "error": {**error, "message": told}} if told else frame
 
 
-def _error_at_top(frame: Frame) -> Frame:
+def _quirk_error_at_top(frame: Frame) -> Frame:
     if frame.get("error") is not None or "message" not in frame:
         return frame
     names = ("message", "code", "param")
     return {**frame, "error": {name: frame[name] for name in names if name in frame}}
 
 
-def _session_at_top(frame: Frame) -> Frame:
+def _quirk_session_at_top(frame: Frame) -> Frame:
     if "session" in frame:
         return frame
     session = {name: frame[name] for name in frame if name not in _ENVELOPE}
     return {**frame, "session": session} if session else frame
 
 
-def _untyped_transcription(frame: Frame) -> Frame:
+def _quirk_untyped_transcription(frame: Frame) -> Frame:
     session = frame.get("session")
     if session.__class__ is not dict or "type" in session:
         return frame
@@ -142,21 +142,21 @@ def _untyped_transcription(frame: Frame) -> Frame:
     return {**frame, "session": {**session, "type": "transcription"}}
 
 
-def _flat_tool(tool: Any) -> Any:
+def _quirk_flat_tool(tool: Any) -> Any:
     inside = tool.get("function") if tool.__class__ is dict else None
     return {"type": "function", **inside} if isinstance(inside, dict) else tool
 
 
-def _nested_tools(frame: Frame) -> Frame:
+def _quirk_nested_tools(frame: Frame) -> Frame:
     session = frame.get("session")
     if not isinstance(session, dict) or not isinstance(session.get("tools"), list):
         return frame
     tools = session["tools"]
-    flat = [_flat_tool(tool) for tool in tools]
+    flat = [_quirk_flat_tool(tool) for tool in tools]
     return frame if flat == tools else {**frame, "session": {**session, "tools": flat}}
 
 
-def _no_temperature(frame: Frame) -> Frame:
+def _quirk_no_temperature(frame: Frame) -> Frame:
     session = frame.get("session")
     if not isinstance(session, dict):
         return frame
@@ -166,7 +166,7 @@ def _no_temperature(frame: Frame) -> Frame:
     return {**frame, "session": {**session, "temperature": None}}
 
 
-def _status_details_as_text(frame: Frame) -> Frame:
+def _quirk_status_details_as_text(frame: Frame) -> Frame:
     response = frame.get("response")
     if response.__class__ is not dict:
         return frame
@@ -176,7 +176,7 @@ def _status_details_as_text(frame: Frame) -> Frame:
     return {**frame, "response": {**response, "status_details": {"reason": details}}}
 
 
-def _usage_at_top(frame: Frame) -> Frame:
+def _quirk_usage_at_top(frame: Frame) -> Frame:
     response = frame.get("response")
     usage = frame.get("usage")
     if response.__class__ is not dict or response.get("usage") or not usage:
@@ -184,7 +184,7 @@ def _usage_at_top(frame: Frame) -> Frame:
     return {**frame, "response": {**response, "usage": usage}}
 
 
-def _whole_in_delta(name: str) -> Callable[[Frame], Frame]:
+def _quirk_whole_in_delta(name: str) -> Callable[[Frame], Frame]:
     def mend(frame: Frame) -> Frame:
         if frame.get(name) is not None or "delta" not in frame:
             return frame
@@ -208,7 +208,7 @@ _INTERIM_FLAGS = {
 """Fields, and what they say of a transcript that is not the last one."""
 
 
-def _is_interim(frame: Frame) -> bool:
+def _quirk_is_interim(frame: Frame) -> bool:
     status = frame.get("status")
     if status.__class__ is str:
         word = status.casefold().replace("_", "").replace("-", "")
@@ -217,15 +217,15 @@ def _is_interim(frame: Frame) -> bool:
     return any(frame.get(name) is told for name, told in _INTERIM_FLAGS.items())
 
 
-def _interim_completed(frame: Frame) -> Frame:
-    if not _is_interim(frame):
+def _quirk_interim_completed(frame: Frame) -> Frame:
+    if not _quirk_is_interim(frame):
         return frame
     told = {name: frame[name] for name in _KEPT if name in frame}
     whole = {"delta": frame.get("transcript"), "cumulative": True}
     return {"type": _TRANSCRIPTION + "delta", **told, **whole}
 
 
-def _updated_caption(frame: Frame) -> Frame:
+def _quirk_updated_caption(frame: Frame) -> Frame:
     if frame.get("type") != _TRANSCRIPTION + "updated" or "transcript" not in frame:
         return frame
     told = {name: frame[name] for name in _KEPT if name in frame}
@@ -240,7 +240,7 @@ _LIFTS = (
         does="the error is a string",
         ours="it is the message",
         types=("error",),
-        mend=_error_as_text,
+        mend=_quirk_error_as_text,
     ),
     Habit(
         name="error_at_top",
@@ -248,7 +248,7 @@ _LIFTS = (
         does="an error without an error object",
         ours="its fields are read from the event",
         types=("error",),
-        mend=_error_at_top,
+        mend=_quirk_error_at_top,
     ),
     Habit(
         name="message_elsewhere",
@@ -256,7 +256,7 @@ _LIFTS = (
         does="an error whose message is inside of another object, or called otherwise",
         ours="it is the message",
         types=("error",),
-        mend=_message_elsewhere,
+        mend=_quirk_message_elsewhere,
     ),
     Habit(
         name="session_at_top",
@@ -264,7 +264,7 @@ _LIFTS = (
         does="``session.created`` without a session object",
         ours="its fields are read from the event",
         types=("session.created",),
-        mend=_session_at_top,
+        mend=_quirk_session_at_top,
     ),
     Habit(
         name="untyped_transcription",
@@ -272,7 +272,7 @@ _LIFTS = (
         does="a transcription session without a type",
         ours="its ``object`` tells the type",
         types=("session.created", "session.updated"),
-        mend=_untyped_transcription,
+        mend=_quirk_untyped_transcription,
     ),
     Habit(
         name="format_in_words",
@@ -280,7 +280,7 @@ _LIFTS = (
         does="a format as another word, in capitals or with its rate beside it",
         ours="it is the protocol's object with that rate",
         types=("session.created", "session.updated", "response.created"),
-        mend=_format_in_words,
+        mend=_quirk_format_in_words,
     ),
     Habit(
         name="nested_tools",
@@ -288,7 +288,7 @@ _LIFTS = (
         does="tools of a session as chat completions have them",
         ours="they are those of the protocol",
         types=("session.created", "session.updated"),
-        mend=_nested_tools,
+        mend=_quirk_nested_tools,
     ),
     Habit(
         name="negative_temperature",
@@ -296,7 +296,7 @@ _LIFTS = (
         does="a temperature of -1 where none is set",
         ours="it is none, and is not sent back",
         types=("session.created", "session.updated"),
-        mend=_no_temperature,
+        mend=_quirk_no_temperature,
     ),
     Habit(
         name="details_as_text",
@@ -304,7 +304,7 @@ _LIFTS = (
         does="words for ``status_details``",
         ours="they are the reason",
         types=("response.created", "response.done"),
-        mend=_status_details_as_text,
+        mend=_quirk_status_details_as_text,
     ),
     Habit(
         name="usage_at_top",
@@ -312,7 +312,7 @@ _LIFTS = (
         does="usage beside the response",
         ours="it is the response's",
         types=("response.done",),
-        mend=_usage_at_top,
+        mend=_quirk_usage_at_top,
     ),
     Habit(
         name=INTERIM,
@@ -321,7 +321,7 @@ _LIFTS = (
         "with a field that says that they are not final",
         ours="each is a ``delta`` that is ``cumulative``",
         types=("conversation.item.input_audio_transcription.completed",),
-        mend=_interim_completed,
+        mend=_quirk_interim_completed,
     ),
     Habit(
         name="updated_captions",
@@ -329,7 +329,7 @@ _LIFTS = (
         does="``input_audio_transcription.updated`` with all that was said so far",
         ours="each is a ``delta`` that is ``cumulative``",
         types=(_TRANSCRIPTION + "delta",),
-        mend=_updated_caption,
+        mend=_quirk_updated_caption,
     ),
     Habit(
         name="whole_text_in_delta",
@@ -337,7 +337,7 @@ _LIFTS = (
         does="the whole text in ``delta``",
         ours="it is the text",
         types=("response.output_text.done",),
-        mend=_whole_in_delta("text"),
+        mend=_quirk_whole_in_delta("text"),
     ),
     Habit(
         name="whole_transcript_in_delta",
@@ -345,7 +345,7 @@ _LIFTS = (
         does="the whole transcript in ``delta``",
         ours="it is the transcript",
         types=("response.output_audio_transcript.done",),
-        mend=_whole_in_delta("transcript"),
+        mend=_quirk_whole_in_delta("transcript"),
     ),
     Habit(
         name="whole_arguments_in_delta",
@@ -356,7 +356,7 @@ _LIFTS = (
             "response.function_call_arguments.done",
             "response.mcp_call_arguments.done",
         ),
-        mend=_whole_in_delta("arguments"),
+        mend=_quirk_whole_in_delta("arguments"),
     ),
 )
 
@@ -482,7 +482,7 @@ SERVERS: dict[str, Server] = {
 """Servers that are known, in the order of the documentation."""
 
 
-def habits_of(server: Optional[str]) -> frozenset[str]:
+def server_quirks_of(server: Optional[str]) -> frozenset[str]:
     """
     Return what a server is known to mean otherwise, by its name in `SERVERS`.
 

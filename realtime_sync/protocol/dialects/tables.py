@@ -21,56 +21,56 @@ TOOL_CHOICES = ("auto", "none", "required")
 """Any other word is the name of a function, in the beta."""
 
 
-def _format_up(value: object) -> object:
+def _format_up_table(value: object) -> object:
     return format_object(value) if isinstance(value, str) else value
 
 
-def _format_asked(value: object) -> object:
+def _format_asked_table(value: object) -> object:
     # A word that is not the one we would say is the vendor's, and goes as it is.
     if not isinstance(value, str):
         return value
     made = format_object(value)
-    return made if _format_down(made) == value else {"type": value}
+    return made if _format_down_table(made) == value else {"type": value}
 
 
-def _format_down(value: object) -> object:
+def _format_down_table(value: object) -> object:
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
         return value
     return format_word(value["type"], value.get("rate"))
 
 
-def _choice_up(value: object) -> object:
+def _choice_up_table(value: object) -> object:
     if not isinstance(value, str) or value in TOOL_CHOICES:
         return value
     return {"type": "function", "name": value}
 
 
-def _choice_down(value: object) -> object:
+def _choice_down_table(value: object) -> object:
     if isinstance(value, dict) and value.get("type") == "function":
         return value.get("name")
     return value
 
 
-def _modalities_up(value: object) -> object:
+def _modalities_up_table(value: object) -> object:
     # In GA, audio always comes with its transcript, and both are refused.
     if isinstance(value, list) and sorted(map(str, value)) == ["audio", "text"]:
         return ["audio"]
     return value
 
 
-def _modalities_down(value: object) -> object:
+def _modalities_down_table(value: object) -> object:
     # In the beta, audio alone is refused.
     return ["text", "audio"] if value == ["audio"] else value
 
 
-_FORMAT = Lens(_format_up, _format_down)
-_FORMAT_ASKED = Lens(_format_asked, _format_down)
-_CHOICE = Lens(_choice_up, _choice_down)
-_SAID = Lens(down=_modalities_down)
-_ASKED = Lens(_modalities_up, _modalities_down)
+_FORMAT = Lens(_format_up_table, _format_down_table)
+_FORMAT_ASKED = Lens(_format_asked_table, _format_down_table)
+_CHOICE = Lens(_choice_up_table, _choice_down_table)
+_SAID = Lens(down=_modalities_down_table)
+_ASKED = Lens(_modalities_up_table, _modalities_down_table)
 
 
-def _voice_fields(form: Lens) -> tuple[Field, ...]:
+def _voice_fields_table(form: Lens) -> tuple[Field, ...]:
     """The voice of a session and of a response."""
     return (
         Field("voice", ("audio", "output", "voice")),
@@ -78,7 +78,7 @@ def _voice_fields(form: Lens) -> tuple[Field, ...]:
     )
 
 
-def _audio_fields(form: Lens) -> tuple[Field, ...]:
+def _audio_fields_table(form: Lens) -> tuple[Field, ...]:
     """The rest of a session's audio."""
     return (
         Field("speed", ("audio", "output", "speed")),
@@ -97,29 +97,29 @@ LIMITS = (
 
 SESSION_SAID = (
     Field("modalities", ("output_modalities",), _SAID),
-    *_voice_fields(_FORMAT),
-    *_audio_fields(_FORMAT),
+    *_voice_fields_table(_FORMAT),
+    *_audio_fields_table(_FORMAT),
     *LIMITS,
 )
 """A session as the server describes it: nothing is lost on the way up."""
 
 SESSION_ASKED = (
     Field("modalities", ("output_modalities",), _ASKED),
-    *_voice_fields(_FORMAT_ASKED),
-    *_audio_fields(_FORMAT_ASKED),
+    *_voice_fields_table(_FORMAT_ASKED),
+    *_audio_fields_table(_FORMAT_ASKED),
     *LIMITS,
 )
 """A session as the client wants it: what GA refuses is put right."""
 
 RESPONSE_SAID = (
     Field("modalities", ("output_modalities",), _SAID),
-    *_voice_fields(_FORMAT),
+    *_voice_fields_table(_FORMAT),
 )
 """A response as the server describes it."""
 
 RESPONSE_ASKED = (
     Field("modalities", ("output_modalities",), _ASKED),
-    *_voice_fields(_FORMAT_ASKED),
+    *_voice_fields_table(_FORMAT_ASKED),
     *LIMITS,
 )
 """The ``response`` of ``response.create``."""
@@ -129,11 +129,11 @@ ITEM = where("role", "assistant", each("content", at("type", words(ITEM_PARTS)))
 """One conversation item."""
 
 
-def _unphased(value: dict[str, object]) -> dict[str, object]:
+def _unphased_by_table(value: dict[str, object]) -> dict[str, object]:
     return {name: value[name] for name in value if name != "phase"}
 
 
-_CREATED = chain(ITEM, where("role", "assistant", Lens(down=_unphased)))
+_CREATED = chain(ITEM, where("role", "assistant", Lens(down=_unphased_by_table)))
 """An item of a client's; phases are GA's, and the beta refuses what it has not."""
 
 _PART = Lens(up=at("type", words(EVENT_PARTS)).up)

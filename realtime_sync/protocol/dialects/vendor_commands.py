@@ -20,7 +20,7 @@ _TOP_OF_XAI = (
 _NESTED = ("name", "description", "parameters", "strict")
 
 
-def _nested_tool(tool: object) -> object:
+def _vendor_nested_tool(tool: object) -> object:
     """A function as chat completions have it."""
     if not isinstance(tool, dict) or tool.get("type") != "function":
         return tool
@@ -35,26 +35,28 @@ XAI_WISHES: Mapping[str, View] = {
 }
 """xAI: see its `session.update`."""
 
-_TOOLS = each("tools", Lens(up=_nested_tool)).up
+_TOOLS = each("tools", Lens(up=_vendor_nested_tool)).up
 _SPOKEN = at("output_audio_format", words({"pcm16": "pcm24"})).up
 _HEARD = at("input_audio_format", words({"pcm16_16000hz": "pcm16"})).up
 
 
-def _dashscope(session: object) -> object:
+def _vendor_dashscope(session: object) -> object:
     return _HEARD(_SPOKEN(_TOOLS(session)))
 
 
-def _dashscope_format(value: object) -> object:
+def _vendor_dashscope_format(value: object) -> object:
     if not isinstance(value, str) or value not in DASHSCOPE_INPUT:
         return value
     return format_object(value, DASHSCOPE_INPUT)
 
 
-_DASHSCOPE_SAID = at("session", at("input_audio_format", Lens(up=_dashscope_format))).up
+_DASHSCOPE_SAID = at(
+    "session", at("input_audio_format", Lens(up=_vendor_dashscope_format))
+).up
 
 
 DASHSCOPE_WISHES: Mapping[str, View] = {
-    "session.update": at("session", Lens(up=_dashscope)).up
+    "session.update": at("session", Lens(up=_vendor_dashscope)).up
 }
 """DashScope: 16 kHz in and 24 kHz out have a word each; tools are nested."""
 

@@ -21,18 +21,20 @@ if TYPE_CHECKING:
 _BY_ID: Final = "client_event_id, else order"
 
 
-def _by_client_event_id(command: ClientEvent, event: ServerEvent) -> Optional[bool]:
+def _live_ack_by_client_event_id(
+    command: ClientEvent, event: ServerEvent
+) -> Optional[bool]:
     named = getattr(event, "client_event_id", None)
-    return named == command.event_id if _is_id(named) else None
+    return named == command.event_id if _is_live_ack_id(named) else None
 
 
-def _unless_other(field: str) -> Fits:
+def _live_ack_unless_other(field: str) -> Fits:
     """
     By ``client_event_id``; without one, a field must not say something else.
     """
 
     def fits(command: ClientEvent, event: ServerEvent) -> Optional[bool]:
-        exact = _by_client_event_id(command, event)
+        exact = _live_ack_by_client_event_id(command, event)
         said = getattr(event, field)
         contradicts = isinstance(said, str) and said != getattr(command, field)
         return False if exact is None and contradicts else exact
@@ -40,41 +42,45 @@ def _unless_other(field: str) -> Fits:
     return fits
 
 
-def _unless_asked_otherwise(
+def _live_ack_unless_asked_otherwise(
     command: ClientEvent, event: DecisionEvent
 ) -> Optional[bool]:
     """
     By order; a decision that a delegation or a trigger asked for is not meant.
     """
     reasons = (event.delegation_id, event.trigger_id, event.source_event_id)
-    return False if any(map(_is_id, reasons)) else None
+    return False if any(map(_is_live_ack_id, reasons)) else None
 
 
-def _rule(*events: str, fits: Fits = _by_client_event_id) -> AckRule:
+def _live_ack_rule(*events: str, fits: Fits = _live_ack_by_client_event_id) -> AckRule:
     return AckRule(events=events, fits=fits, matched_by=_BY_ID)
 
 
 ACKS: Final[Mapping[str, AckRule]] = {
-    "session.start": _rule("session.started"),
-    "session.update": _rule("session.updated"),
-    "session.close": _rule("session.closed"),
-    "session.input_audio.mute": _rule("session.input_audio.muted"),
-    "session.input_audio.unmute": _rule("session.input_audio.unmuted"),
-    "session.output_audio.fixture.play": _rule("session.output_audio.fixture.playing"),
-    "session.instructions.append": _rule("session.instructions.appended"),
-    "session.thinking.append": _rule("session.thinking.appended"),
-    "session.commentary.append": _rule("session.commentary.appended"),
+    "session.start": _live_ack_rule("session.started"),
+    "session.update": _live_ack_rule("session.updated"),
+    "session.close": _live_ack_rule("session.closed"),
+    "session.input_audio.mute": _live_ack_rule("session.input_audio.muted"),
+    "session.input_audio.unmute": _live_ack_rule("session.input_audio.unmuted"),
+    "session.output_audio.fixture.play": _live_ack_rule(
+        "session.output_audio.fixture.playing"
+    ),
+    "session.instructions.append": _live_ack_rule("session.instructions.appended"),
+    "session.thinking.append": _live_ack_rule("session.thinking.appended"),
+    "session.commentary.append": _live_ack_rule("session.commentary.appended"),
     "decision.create": AckRule(
         events=("decision.event",),
-        fits=_unless_asked_otherwise,
+        fits=_live_ack_unless_asked_otherwise,
         matched_by="order; not what a delegation or a trigger asked for",
     ),
-    "decision.item.create": _rule("decision.item.created"),
-    "decision.item.delete": _rule(
-        "decision.item.deleted", fits=_unless_other("item_id")
+    "decision.item.create": _live_ack_rule("decision.item.created"),
+    "decision.item.delete": _live_ack_rule(
+        "decision.item.deleted", fits=_live_ack_unless_other("item_id")
     ),
-    "transport.dtmf.send": _rule(
-        "transport.dtmf.sent", "transport.dtmf.send", fits=_unless_other("event")
+    "transport.dtmf.send": _live_ack_rule(
+        "transport.dtmf.sent",
+        "transport.dtmf.send",
+        fits=_live_ack_unless_other("event"),
     ),
 }
 """Command type -> rule. A command that is not here is never answered."""
@@ -111,7 +117,7 @@ def refused(error: ServerEvent) -> Optional[str]:
     """Return the id of the command that an error refuses, or None."""
     inner = getattr(error, "error", None)
     named = (getattr(each, "client_event_id", None) for each in (inner, error))
-    return next((each for each in named if _is_id(each)), None)
+    return next((each for each in named if _is_live_ack_id(each)), None)
 
 
 def is_failed_handoff(error: ServerEvent) -> bool:
@@ -126,5 +132,5 @@ def is_failed_handoff(error: ServerEvent) -> bool:
     return refused(error) is None and "handoff incomplete" in words
 
 
-def _is_id(value: object) -> bool:
+def _is_live_ack_id(value: object) -> bool:
     return isinstance(value, str) and value != ""

@@ -128,8 +128,8 @@ def overlaps(fragments: tuple[Fragment, ...]) -> tuple[Overlap, ...]:
     """Return the spans in which both sides spoke, each as long as it can be."""
     found: list[Overlap] = []
     for epoch in sorted({each.epoch for each in fragments}):
-        users = _spans_of_speech(fragments, "user", epoch)
-        others = _spans_of_speech(fragments, "assistant", epoch)
+        users = _spans_of_fragments(fragments, "user", epoch)
+        others = _spans_of_fragments(fragments, "assistant", epoch)
         while users and others:
             start = max(users[0][0], others[0][0])
             end = min(users[0][1], others[0][1])
@@ -139,7 +139,7 @@ def overlaps(fragments: tuple[Fragment, ...]) -> tuple[Overlap, ...]:
     return tuple(found)
 
 
-def _spans_of_speech(
+def _spans_of_fragments(
     fragments: tuple[Fragment, ...], speaker: str, epoch: int
 ) -> list[tuple[float, float]]:
     spans: list[tuple[float, float]] = []

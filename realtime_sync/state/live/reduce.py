@@ -60,7 +60,7 @@ LONGEST: Final = 1 << 20
 """Characters of the backend's text that are kept of one delegation."""
 
 
-def _with(snapshot: LiveSnapshot, **changes: object) -> LiveSnapshot:
+def _live_snapshot_with(snapshot: LiveSnapshot, **changes: object) -> LiveSnapshot:
     return changed(snapshot, changes)
 
 
@@ -68,26 +68,28 @@ def _text(value: object) -> Optional[str]:
     return value if isinstance(value, str) and value else None
 
 
-def _number(value: object) -> Optional[float]:
+def _reduced_number(value: object) -> Optional[float]:
     return value if isinstance(value, (int, float)) else None
 
 
-def _amount(value: object) -> Optional[float]:
+def _reduced_amount(value: object) -> Optional[float]:
     """What something took; what cannot be is no statement."""
-    number = _number(value)
+    number = _reduced_number(value)
     return number if number is not None and 0 <= number < TOO_MUCH else None
 
 
 def note(snapshot: LiveSnapshot, problem: str) -> LiveSnapshot:
     """Return the snapshot with one more anomaly."""
-    return _with(snapshot, anomalies=(*snapshot.anomalies, problem)[-MOST:])
+    return _live_snapshot_with(
+        snapshot, anomalies=(*snapshot.anomalies, problem)[-MOST:]
+    )
 
 
-def _started(
+def _reduce_started(
     snapshot: LiveSnapshot, event: Union[events.SessionStarted, events.SessionUpdated]
 ) -> LiveSnapshot:
     session_id = _text(getattr(event.session, "id", None)) or ""
-    told = _with(snapshot, session=event.session, state="active")
+    told = _live_snapshot_with(snapshot, session=event.session, state="active")
     if session_id == snapshot.id:
         return told  # Said again to whoever attaches again.
     # Nothing of a session goes over to the one that takes its place.
@@ -95,7 +97,7 @@ def _started(
         name: evolve(each, state="abandoned") if each.state == "open" else each
         for name, each in snapshot.delegations.items()
     }
-    return _with(
+    return _live_snapshot_with(
         told,
         epochs=(*snapshot.epochs, session_id),
         close_reason=None,
@@ -112,51 +114,53 @@ def _started(
     )
 
 
-def _updated(snapshot: LiveSnapshot, event: events.SessionUpdated) -> LiveSnapshot:
+def _reduce_updated(
+    snapshot: LiveSnapshot, event: events.SessionUpdated
+) -> LiveSnapshot:
     if not snapshot.epochs:
-        return _started(snapshot, event)  # Whoever attaches late learns it here.
-    return _with(snapshot, session=event.session)
+        return _reduce_started(snapshot, event)  # Whoever attaches late learns it here.
+    return _live_snapshot_with(snapshot, session=event.session)
 
 
-def _usage(
+def _reduce_usage(
     snapshot: LiveSnapshot,
     event: Union[events.SessionClosed, events.SessionUsageUpdated],
 ) -> LiveSnapshot:
     told, window = event.usage, getattr(event, "context_window", None)
-    ratio = _number(getattr(window, "usage_ratio", None))
-    seconds = _amount(getattr(told, "seconds", None))
+    ratio = _reduced_number(getattr(window, "usage_ratio", None))
+    seconds = _reduced_amount(getattr(told, "seconds", None))
     before = snapshot.usage
     usage = evolve(
         before,
         seconds=before.seconds if seconds is None else seconds,
-        active_seconds=_number(getattr(told, "active_seconds", None)),
-        paused_seconds=_number(getattr(told, "paused_seconds", None)),
+        active_seconds=_reduced_number(getattr(told, "active_seconds", None)),
+        paused_seconds=_reduced_number(getattr(told, "paused_seconds", None)),
         context_ratio=before.context_ratio if ratio is None else ratio,
     )
-    return _with(snapshot, usage=usage)
+    return _live_snapshot_with(snapshot, usage=usage)
 
 
-def _closed(snapshot: LiveSnapshot, event: events.SessionClosed) -> LiveSnapshot:
-    told = _usage(snapshot, event)
-    return _with(told, state="closed", close_reason=_text(event.reason))
+def _reduce_closed(snapshot: LiveSnapshot, event: events.SessionClosed) -> LiveSnapshot:
+    told = _reduce_usage(snapshot, event)
+    return _live_snapshot_with(told, state="closed", close_reason=_text(event.reason))
 
 
-def _paused(snapshot: LiveSnapshot, event: ServerEvent) -> LiveSnapshot:
-    return _with(snapshot, state="paused")
+def _reduce_paused(snapshot: LiveSnapshot, event: ServerEvent) -> LiveSnapshot:
+    return _live_snapshot_with(snapshot, state="paused")
 
 
-def _resumed(snapshot: LiveSnapshot, event: ServerEvent) -> LiveSnapshot:
-    return _with(snapshot, state="active")
+def _reduce_resumed(snapshot: LiveSnapshot, event: ServerEvent) -> LiveSnapshot:
+    return _live_snapshot_with(snapshot, state="active")
 
 
-def _audio(**changes: bool) -> Reducer:
+def _reduce_audio(**changes: bool) -> Reducer:
     def follow(snapshot: LiveSnapshot, event: ServerEvent) -> LiveSnapshot:
-        return _with(snapshot, audio=evolve(snapshot.audio, **changes))
+        return _live_snapshot_with(snapshot, audio=evolve(snapshot.audio, **changes))
 
     return follow
 
 
-def _output_audio(
+def _reduce_output_audio(
     snapshot: LiveSnapshot, event: events.OutputAudioDelta
 ) -> LiveSnapshot:
     before = snapshot.audio
@@ -167,10 +171,10 @@ def _output_audio(
         muted=before.muted,
         fixture=before.fixture,
     )
-    return _with(snapshot, audio=audio)
+    return _live_snapshot_with(snapshot, audio=audio)
 
 
-def _transcript(speaker: str) -> Reducer:
+def _reduce_transcript(speaker: str) -> Reducer:
     def follow(
         snapshot: LiveSnapshot,
         event: Union[events.InputTranscriptDelta, events.OutputTranscriptDelta],
@@ -178,7 +182,7 @@ def _transcript(speaker: str) -> Reducer:
         text, event_id = _text(event.delta), _text(event.event_id)
         if text is None or event_id and snapshot.said.has(event_id, snapshot.epoch):
             return snapshot  # Whoever attaches again hears the last seconds twice.
-        start, end = _number(event.start_ms), _number(event.end_ms)
+        start, end = _reduced_number(event.start_ms), _reduced_number(event.end_ms)
         if start is None or end is None or end < start:
             snapshot = note(snapshot, f"{event.type}: no interval")
             side = snapshot.user if speaker == "user" else snapshot.assistant
@@ -191,12 +195,12 @@ def _transcript(speaker: str) -> Reducer:
             event_id=event_id,
             epoch=snapshot.epoch,
         )
-        return _with(snapshot, said=snapshot.said.add(fragment))
+        return _live_snapshot_with(snapshot, said=snapshot.said.add(fragment))
 
     return follow
 
 
-def _appended(kind: str) -> Reducer:
+def _reduce_appended(kind: str) -> Reducer:
     def follow(
         snapshot: LiveSnapshot,
         event: Union[
@@ -205,28 +209,30 @@ def _appended(kind: str) -> Reducer:
             events.CommentaryAppended,
         ],
     ) -> LiveSnapshot:
-        at = _waiting(snapshot, kind, _text(event.client_event_id))
-        if at is None and _told_before(snapshot, kind, event):
+        at = _waiting_text_to_reduce(snapshot, kind, _text(event.client_event_id))
+        if at is None and _told_before_reducing(snapshot, kind, event):
             return snapshot
         asked = Appended(kind=kind) if at is None else snapshot.context[at]
         told = evolve(
             asked,
             acknowledged=True,
-            start_ms=_number(event.start_ms),
-            end_ms=_number(event.end_ms),
+            start_ms=_reduced_number(event.start_ms),
+            end_ms=_reduced_number(event.end_ms),
             epoch=snapshot.epoch,
         )
         at = len(snapshot.context) if at is None else at
         context = (*snapshot.context[:at], told, *snapshot.context[at + 1 :])
-        after = _with(snapshot, context=context[-MOST:])
+        after = _live_snapshot_with(snapshot, context=context[-MOST:])
         if kind != "commentary" or told.delegation_id is None:
             return after
-        return _change(after, told.delegation_id, {"state": "answered"})
+        return _reduce_work_change(after, told.delegation_id, {"state": "answered"})
 
     return follow
 
 
-def _waiting(snapshot: LiveSnapshot, kind: str, named: Optional[str]) -> Optional[int]:
+def _waiting_text_to_reduce(
+    snapshot: LiveSnapshot, kind: str, named: Optional[str]
+) -> Optional[int]:
     """Where the text is that an answer is about: as named, else the oldest."""
     for at, each in enumerate(snapshot.context):
         # A session that took the place of another knows nothing of what that was told.
@@ -236,10 +242,14 @@ def _waiting(snapshot: LiveSnapshot, kind: str, named: Optional[str]) -> Optiona
     return None
 
 
-def _told_before(snapshot: LiveSnapshot, kind: str, event: Any) -> bool:
+def _told_before_reducing(snapshot: LiveSnapshot, kind: str, event: Any) -> bool:
     """Whether a text is known to be taken up: whoever attaches again hears it twice."""
     named = _text(event.client_event_id)
-    span = (_number(event.start_ms), _number(event.end_ms), snapshot.epoch)
+    span = (
+        _reduced_number(event.start_ms),
+        _reduced_number(event.end_ms),
+        snapshot.epoch,
+    )
     return any(
         each.event_id == named and (each.start_ms, each.end_ms, each.epoch) == span
         for each in snapshot.context
@@ -247,7 +257,7 @@ def _told_before(snapshot: LiveSnapshot, kind: str, event: Any) -> bool:
     )
 
 
-def _refused(snapshot: LiveSnapshot, event: events.Error) -> LiveSnapshot:
+def _reduce_refused(snapshot: LiveSnapshot, event: events.Error) -> LiveSnapshot:
     """
     Follow the refusal of a text, which no later answer is about.
 
@@ -255,11 +265,11 @@ def _refused(snapshot: LiveSnapshot, event: events.Error) -> LiveSnapshot:
     """
     named = refused(event)
     if is_failed_handoff(event):
-        return _with(
+        return _live_snapshot_with(
             snapshot,
             delegations=MappingProxyType(
                 {
-                    name: _given_up(each, snapshot.epoch)
+                    name: _reduce_given_up(each, snapshot.epoch)
                     for name, each in snapshot.delegations.items()
                 }
             ),
@@ -268,17 +278,17 @@ def _refused(snapshot: LiveSnapshot, event: events.Error) -> LiveSnapshot:
         if named is not None and each.event_id == named and each.pending:
             told = evolve(each, refused=True)
             context = (*snapshot.context[:at], told, *snapshot.context[at + 1 :])
-            return _with(snapshot, context=context)
+            return _live_snapshot_with(snapshot, context=context)
     return snapshot
 
 
-def _given_up(work: Delegation, epoch: int) -> Delegation:
+def _reduce_given_up(work: Delegation, epoch: int) -> Delegation:
     if (work.state, work.target, work.epoch) != ("open", "responses", epoch):
         return work
-    return evolve(work, state="failed", calls=_dropped(work.calls))
+    return evolve(work, state="failed", calls=_reduce_dropped_calls(work.calls))
 
 
-def _dropped(calls: Mapping[str, Call]) -> Mapping[str, Call]:
+def _reduce_dropped_calls(calls: Mapping[str, Call]) -> Mapping[str, Call]:
     """The calls of work that has failed: nobody waits for an output."""
     return MappingProxyType(
         {
@@ -288,13 +298,13 @@ def _dropped(calls: Mapping[str, Call]) -> Mapping[str, Call]:
     )
 
 
-def _change(
+def _reduce_work_change(
     snapshot: LiveSnapshot, delegation_id: str, changes: Mapping[str, Any]
 ) -> LiveSnapshot:
     before = snapshot.delegations.get(delegation_id)
     if before is None:
         before = Delegation(id=delegation_id, epoch=snapshot.epoch)
-    after = _bounded(evolve(before, **changes))
+    after = _bounded_reduced_work(evolve(before, **changes))
     if after.dropped and not before.dropped:
         told = f"more than {MOST_OF_ONE} responses or calls; the oldest are not listed"
         snapshot = note(snapshot, f"{delegation_id}: {told}")
@@ -306,10 +316,10 @@ def _change(
             oldest = next(iter(every))
             snapshot = note(snapshot, f"{oldest}: forgotten while it is open")
         del every[oldest]
-    return _with(snapshot, delegations=MappingProxyType(every))
+    return _live_snapshot_with(snapshot, delegations=MappingProxyType(every))
 
 
-def _bounded(work: Delegation) -> Delegation:
+def _bounded_reduced_work(work: Delegation) -> Delegation:
     """The work with the latest of what its backend has named."""
     surplus = max(len(work.response_ids), len(work.calls), len(work.sequence))
     if surplus <= MOST_OF_ONE:
@@ -318,18 +328,20 @@ def _bounded(work: Delegation) -> Delegation:
     return evolve(
         work,
         response_ids=work.response_ids[-MOST_OF_ONE:],
-        calls=_latest(work.calls),
-        sequence=_latest(work.sequence),
+        calls=_latest_reduced(work.calls),
+        sequence=_latest_reduced(work.sequence),
         dropped=work.dropped + sum(lost),
     )
 
 
-def _latest(every: Mapping[str, T]) -> Mapping[str, T]:
+def _latest_reduced(every: Mapping[str, T]) -> Mapping[str, T]:
     kept = tuple(every.items())[-MOST_OF_ONE:]
     return MappingProxyType(dict(kept))
 
 
-def _delegated(snapshot: LiveSnapshot, event: events.DelegationCreated) -> LiveSnapshot:
+def _reduce_delegated(
+    snapshot: LiveSnapshot, event: events.DelegationCreated
+) -> LiveSnapshot:
     task = event.delegation
     delegation_id = _text(getattr(task, "id", None))
     if not task or delegation_id is None:
@@ -340,15 +352,17 @@ def _delegated(snapshot: LiveSnapshot, event: events.DelegationCreated) -> LiveS
         known = (response_id, *known)
     changes: dict[str, Any] = {
         "target": _text(task.target) or "",
-        "offset_ms": _number(event.offset_ms) or 0,
+        "offset_ms": _reduced_number(event.offset_ms) or 0,
         "response_ids": known,
     }
     if evolve(before, **changes) == before:
         return snapshot  # Told again.
-    return _change(snapshot, delegation_id, changes)
+    return _reduce_work_change(snapshot, delegation_id, changes)
 
 
-def _backend(snapshot: LiveSnapshot, event: events.ResponseEvent) -> LiveSnapshot:
+def _reduce_backend_event(
+    snapshot: LiveSnapshot, event: events.ResponseEvent
+) -> LiveSnapshot:
     inner, delegation_id = event.event, _text(event.delegation_id)
     follow = _BACKEND.get(getattr(inner, "type", ""))
     if follow is None or delegation_id is None:
@@ -361,34 +375,40 @@ def _backend(snapshot: LiveSnapshot, event: events.ResponseEvent) -> LiveSnapsho
         key = f"{number} {event_id}"
         if key in snapshot.told:
             return snapshot
-        snapshot = _with(snapshot, told=(*snapshot.told, key)[-TOLD:])
+        snapshot = _live_snapshot_with(snapshot, told=(*snapshot.told, key)[-TOLD:])
     before = snapshot.delegations.get(delegation_id) or Delegation(id=delegation_id)
-    place = _placed(before, inner)
+    place = _reduce_placed(before, inner)
     if place is None:
         # Told again; what follows is of that response.
-        return _change(snapshot, delegation_id, {"current": _named(before, inner)})
+        return _reduce_work_change(
+            snapshot, delegation_id, {"current": _reduce_named_response(before, inner)}
+        )
     changes = {**follow(before, inner), **place}
-    after = _change(snapshot, delegation_id, changes) if changes else snapshot
+    after = (
+        _reduce_work_change(snapshot, delegation_id, changes) if changes else snapshot
+    )
     if len(changes.get("text", "")) == LONGEST != len(before.text):
         told = f"a text has {LONGEST} characters; what comes is left out"
         after = note(after, f"{event.type}: {told}")
-    return _counted(after, inner)
+    return _reduce_counted(after, inner)
 
 
-def _named(before: Delegation, inner: Any) -> Optional[str]:
+def _reduce_named_response(before: Delegation, inner: Any) -> Optional[str]:
     """The response that an event of the backend is of: its own, else the current."""
     return (
         _text(getattr(getattr(inner, "response", None), "id", None)) or before.current
     )
 
 
-def _placed(before: Delegation, inner: Any) -> Optional[dict[str, Any]]:
+def _reduce_placed(before: Delegation, inner: Any) -> Optional[dict[str, Any]]:
     """
     What an event changes of the places; None for one that was told before.
 
     A server that numbers nothing, or everything 0, is taken at its word.
     """
-    name, number = _named(before, inner), getattr(inner, "sequence_number", None)
+    name, number = _reduce_named_response(before, inner), getattr(
+        inner, "sequence_number", None
+    )
     if name is None:
         return {}
     places = before.sequence
@@ -405,7 +425,9 @@ def _placed(before: Delegation, inner: Any) -> Optional[dict[str, Any]]:
     return {"current": current, "sequence": places}
 
 
-def _response_created(before: Delegation, inner: ResponseCreated) -> dict[str, Any]:
+def _reduce_response_created(
+    before: Delegation, inner: ResponseCreated
+) -> dict[str, Any]:
     response_id = _text(getattr(inner.response, "id", None))
     known = before.response_ids
     if response_id in before.sequence:
@@ -415,7 +437,7 @@ def _response_created(before: Delegation, inner: ResponseCreated) -> dict[str, A
     return {"state": "open", "response_ids": (*known, response_id)}
 
 
-def _item_done(before: Delegation, inner: OutputItemDone) -> dict[str, Any]:
+def _reduce_item_done(before: Delegation, inner: OutputItemDone) -> dict[str, Any]:
     item = inner.item
     call_id = _text(getattr(item, "call_id", None))
     if call_id is None or call_id in before.calls:
@@ -430,11 +452,11 @@ def _item_done(before: Delegation, inner: OutputItemDone) -> dict[str, Any]:
     return {"calls": MappingProxyType({**before.calls, call_id: call})}
 
 
-def _text_delta(before: Delegation, inner: OutputTextDelta) -> dict[str, Any]:
+def _reduce_text_delta(before: Delegation, inner: OutputTextDelta) -> dict[str, Any]:
     return {"text": (before.text + (_text(inner.delta) or ""))[:LONGEST]}
 
 
-def _completed(before: Delegation, inner: ResponseCompleted) -> dict[str, Any]:
+def _reduce_completed(before: Delegation, inner: ResponseCompleted) -> dict[str, Any]:
     # What is empty in a response says nothing; whether it called something does.
     response_id = _text(getattr(inner.response, "id", None))
     called = any(each.response_id == response_id for each in before.calls.values())
@@ -442,7 +464,7 @@ def _completed(before: Delegation, inner: ResponseCompleted) -> dict[str, Any]:
     return {} if called or not latest else {"state": "answered"}
 
 
-def _failed(
+def _reduce_failed(
     before: Delegation, inner: Union[ResponseFailed, ResponseIncomplete]
 ) -> dict[str, Any]:
     response_id, known = _text(getattr(inner.response, "id", None)), before.response_ids
@@ -453,22 +475,22 @@ def _failed(
         for name, each in before.calls.items()
         if not earlier or each.response_id == response_id
     }
-    after = MappingProxyType({**before.calls, **_dropped(calls)})
+    after = MappingProxyType({**before.calls, **_reduce_dropped_calls(calls)})
     return {"calls": after} if earlier else {"calls": after, "state": "failed"}
 
 
 _BACKEND: Final[Mapping[str, Callable[[Delegation, Any], dict[str, Any]]]] = {
-    "response.created": _response_created,
-    "response.output_item.done": _item_done,
-    "response.output_text.delta": _text_delta,
-    "response.completed": _completed,
-    "response.failed": _failed,
-    "response.incomplete": _failed,
+    "response.created": _reduce_response_created,
+    "response.output_item.done": _reduce_item_done,
+    "response.output_text.delta": _reduce_text_delta,
+    "response.completed": _reduce_completed,
+    "response.failed": _reduce_failed,
+    "response.incomplete": _reduce_failed,
 }
 """Event of the backend -> what changes of the work that it does."""
 
 
-def _counted(snapshot: LiveSnapshot, inner: object) -> LiveSnapshot:
+def _reduce_counted(snapshot: LiveSnapshot, inner: object) -> LiveSnapshot:
     response = getattr(inner, "response", None)
     usage = getattr(response, "usage", None)
     if not usage:
@@ -478,46 +500,50 @@ def _counted(snapshot: LiveSnapshot, inner: object) -> LiveSnapshot:
     if model not in known and len(known) >= MOST_MODELS:
         model = OTHERS
     taken, given = snapshot.usage.backend.get(model, (0, 0))
-    taken += int(_amount(usage.input_tokens) or 0)
-    given += int(_amount(usage.output_tokens) or 0)
+    taken += int(_reduced_amount(usage.input_tokens) or 0)
+    given += int(_reduced_amount(usage.output_tokens) or 0)
     backend = MappingProxyType({**snapshot.usage.backend, model: (taken, given)})
-    return _with(snapshot, usage=evolve(snapshot.usage, backend=backend))
+    return _live_snapshot_with(snapshot, usage=evolve(snapshot.usage, backend=backend))
 
 
-def _decided(snapshot: LiveSnapshot, event: events.DecisionEvent) -> LiveSnapshot:
+def _reduce_decided(
+    snapshot: LiveSnapshot, event: events.DecisionEvent
+) -> LiveSnapshot:
     event_id = _text(event.event_id)
     recent = snapshot.decisions[-RECENT:]
     if event_id is not None and any(each.event_id == event_id for each in recent):
         return snapshot  # Told again.
-    after = _with(snapshot, decisions=(*snapshot.decisions, event)[-MOST:])
+    after = _live_snapshot_with(
+        snapshot, decisions=(*snapshot.decisions, event)[-MOST:]
+    )
     delegation_id = _text(event.delegation_id)
     if delegation_id is None:
         return after
-    return _change(after, delegation_id, {"state": "answered"})
+    return _reduce_work_change(after, delegation_id, {"state": "answered"})
 
 
 REDUCERS: Final[Mapping[str, Reducer]] = MappingProxyType(
     {
-        "session.started": _started,
-        "session.updated": _updated,
-        "session.closed": _closed,
-        "session.paused": _paused,
-        "session.resumed": _resumed,
-        "session.usage.updated": _usage,
-        "session.delegation.created": _delegated,
-        "session.input_audio.muted": _audio(muted=True),
-        "session.input_audio.unmuted": _audio(muted=False),
-        "session.output_audio.delta": _output_audio,
-        "session.output_audio.fixture.playing": _audio(fixture=True),
-        "session.output_audio.fixture.played": _audio(fixture=False),
-        "session.input_transcript.delta": _transcript("user"),
-        "session.output_transcript.delta": _transcript("assistant"),
-        "session.instructions.appended": _appended("instructions"),
-        "session.thinking.appended": _appended("thinking"),
-        "session.commentary.appended": _appended("commentary"),
-        "decision.event": _decided,
-        "response.event": _backend,
-        "error": _refused,
+        "session.started": _reduce_started,
+        "session.updated": _reduce_updated,
+        "session.closed": _reduce_closed,
+        "session.paused": _reduce_paused,
+        "session.resumed": _reduce_resumed,
+        "session.usage.updated": _reduce_usage,
+        "session.delegation.created": _reduce_delegated,
+        "session.input_audio.muted": _reduce_audio(muted=True),
+        "session.input_audio.unmuted": _reduce_audio(muted=False),
+        "session.output_audio.delta": _reduce_output_audio,
+        "session.output_audio.fixture.playing": _reduce_audio(fixture=True),
+        "session.output_audio.fixture.played": _reduce_audio(fixture=False),
+        "session.input_transcript.delta": _reduce_transcript("user"),
+        "session.output_transcript.delta": _reduce_transcript("assistant"),
+        "session.instructions.appended": _reduce_appended("instructions"),
+        "session.thinking.appended": _reduce_appended("thinking"),
+        "session.commentary.appended": _reduce_appended("commentary"),
+        "decision.event": _reduce_decided,
+        "response.event": _reduce_backend_event,
+        "error": _reduce_refused,
     }
 )
 """Event type -> what becomes of the snapshot."""
@@ -575,16 +601,20 @@ def reduce_command(snapshot: LiveSnapshot, command: ClientEvent) -> LiveSnapshot
     return snapshot if follow is None else follow(snapshot, command)
 
 
-def _sent_audio(snapshot: LiveSnapshot, command: ClientEvent) -> LiveSnapshot:
+def _reduce_sent_audio(snapshot: LiveSnapshot, command: ClientEvent) -> LiveSnapshot:
     sent = snapshot.audio.sent_bytes + audio_size(command, "audio")
-    return _with(snapshot, audio=evolve(snapshot.audio, sent_bytes=sent))
+    return _live_snapshot_with(snapshot, audio=evolve(snapshot.audio, sent_bytes=sent))
 
 
-def _closing(snapshot: LiveSnapshot, command: ClientEvent) -> LiveSnapshot:
-    return snapshot if snapshot.state == "closed" else _with(snapshot, state="closing")
+def _reduce_closing(snapshot: LiveSnapshot, command: ClientEvent) -> LiveSnapshot:
+    return (
+        snapshot
+        if snapshot.state == "closed"
+        else _live_snapshot_with(snapshot, state="closing")
+    )
 
 
-def _asked(
+def _reduce_asked(
     snapshot: LiveSnapshot,
     command: Union[
         events.InstructionsAppend, events.ThinkingAppend, events.CommentaryAppend
@@ -606,10 +636,12 @@ def _asked(
         or each.event_id is None
         or each.event_id != appended.event_id
     )
-    return _with(snapshot, context=(*before, appended)[-MOST:])
+    return _live_snapshot_with(snapshot, context=(*before, appended)[-MOST:])
 
 
-def _output(snapshot: LiveSnapshot, command: events.ResponseItemCreate) -> LiveSnapshot:
+def _reduce_output(
+    snapshot: LiveSnapshot, command: events.ResponseItemCreate
+) -> LiveSnapshot:
     item = command.item
     # What was recorded may have any shape.
     call_id = str(item.get("call_id")) if isinstance(item, Mapping) else ""
@@ -617,16 +649,18 @@ def _output(snapshot: LiveSnapshot, command: events.ResponseItemCreate) -> LiveS
         call = each.calls.get(call_id)
         if call is not None and call.state == "open":
             calls = {**each.calls, call_id: evolve(call, state="answered")}
-            return _change(snapshot, each.id, {"calls": MappingProxyType(calls)})
+            return _reduce_work_change(
+                snapshot, each.id, {"calls": MappingProxyType(calls)}
+            )
     return snapshot
 
 
 COMMANDS: Final[Mapping[str, Reducer]] = {
-    "session.input_audio.append": _sent_audio,
-    "session.close": _closing,
-    "session.instructions.append": _asked,
-    "session.thinking.append": _asked,
-    "session.commentary.append": _asked,
-    "response.item.create": _output,
+    "session.input_audio.append": _reduce_sent_audio,
+    "session.close": _reduce_closing,
+    "session.instructions.append": _reduce_asked,
+    "session.thinking.append": _reduce_asked,
+    "session.commentary.append": _reduce_asked,
+    "response.item.create": _reduce_output,
 }
 """Command -> what is remembered of it until the server answers, or for good."""

@@ -98,13 +98,13 @@ def segments(
         closed: the session is over, so the last segment is.
         silent_ms: how long nothing has been said since the last of them.
     """
-    grouping = _Grouping(policy)
+    grouping = _SegmentGrouping(policy)
     epoch = 0
     for each in fragments:
         if each.epoch != epoch:
             grouping.end("session_closed")
             epoch = each.epoch
-            done, grouping = grouping.done, _Grouping(policy)
+            done, grouping = grouping.done, _SegmentGrouping(policy)
             grouping.done = done
         grouping.push(each)
     grouping.settle()
@@ -115,17 +115,17 @@ def segments(
     return (*grouping.done, *grouping.still_open())
 
 
-def _plain(text: str) -> str:
+def _plain_segment_text(text: str) -> str:
     small = text.lower().replace("-", " ").strip(_AROUND)
     return re.sub(f"[{_SPACE}]+", " ", small)
 
 
-def _is_word(character: str) -> bool:
+def _is_segment_word(character: str) -> bool:
     return unicodedata.category(character)[0] in "LN"
 
 
 @define
-class _Turn:
+class _SegmentTurn:
     """A turn while it is being put together."""
 
     speaker: str
@@ -137,12 +137,16 @@ class _Turn:
     dispensable: bool = True
 
     @classmethod
-    def of(cls, piece: Fragment) -> _Turn:
+    def of(cls, piece: Fragment) -> _SegmentTurn:
         return cls(piece.speaker, piece.text, piece.start_ms, piece.end_ms, piece.epoch)
 
     def extend(self, piece: Fragment, *, apart: bool = False) -> None:
         # What the other side said in between has parted two words.
-        gap = apart and _is_word(self.text[-1]) and _is_word(piece.text[0])
+        gap = (
+            apart
+            and _is_segment_word(self.text[-1])
+            and _is_segment_word(piece.text[0])
+        )
         self.text += " " + piece.text if gap else piece.text
         self.end_ms = max(self.end_ms, piece.end_ms)
 
@@ -157,7 +161,7 @@ class _Turn:
         )
 
 
-class _Grouping:
+class _SegmentGrouping:
     """
     The turn that goes on, and the turn of the other side that may follow it.
 
@@ -169,9 +173,11 @@ class _Grouping:
     def __init__(self, policy: Policy) -> None:
         self.done: list[Segment] = []
         self._policy = policy
-        self._agreement = AGREEMENT | {_plain(word) for word in policy.agreement} - {""}
-        self._turn: Optional[_Turn] = None
-        self._aside: Optional[_Turn] = None
+        self._agreement = AGREEMENT | {
+            _plain_segment_text(word) for word in policy.agreement
+        } - {""}
+        self._turn: Optional[_SegmentTurn] = None
+        self._aside: Optional[_SegmentTurn] = None
         self._held: list[Fragment] = []
         self._assistant_end: Optional[float] = None
         self._last_start: float = 0
@@ -256,7 +262,7 @@ class _Grouping:
     def _ingest(self, piece: Fragment) -> None:
         turn = self._turn
         if turn is None:
-            self._turn = _Turn.of(piece)
+            self._turn = _SegmentTurn.of(piece)
         elif turn.speaker == piece.speaker:
             turn.extend(piece, apart=self._aside is not None)
         elif turn.speaker == "assistant":
@@ -265,7 +271,7 @@ class _Grouping:
         else:
             self._assistant_beside_user(turn, piece)
 
-    def _assistant_beside_user(self, turn: _Turn, piece: Fragment) -> None:
+    def _assistant_beside_user(self, turn: _SegmentTurn, piece: Fragment) -> None:
         if self._went_on():
             self._aside = None
         if piece.start_ms - turn.end_ms < self._policy.separation_ms:
@@ -275,14 +281,14 @@ class _Grouping:
         else:
             self._aside = self._kept_at(piece.start_ms)
             if self._aside is None:
-                self._aside = _Turn.of(piece)
+                self._aside = _SegmentTurn.of(piece)
             else:
                 self._aside.extend(piece)
             self._take_over()
 
     def _put_aside(self, piece: Fragment, dispensable: bool = True) -> None:
         if self._aside is None:
-            self._aside = _Turn.of(piece)
+            self._aside = _SegmentTurn.of(piece)
         else:
             self._aside.extend(piece)
         self._aside.dispensable = dispensable
@@ -305,7 +311,7 @@ class _Grouping:
         start = piece.start_ms if aside is None else aside.start_ms
         if piece.end_ms - start >= self._policy.backchannel_ms:
             return False
-        text = _plain(("" if aside is None else aside.text) + piece.text)
+        text = _plain_segment_text(("" if aside is None else aside.text) + piece.text)
         if whole:
             return text in self._agreement
         return bool(text) and any(each.startswith(text) for each in self._agreement)
@@ -339,7 +345,7 @@ class _Grouping:
         if turn.speaker == "assistant" and silent and not user_speaks:
             self._finish("inactivity")
 
-    def _is_short(self, aside: _Turn) -> bool:
+    def _is_short(self, aside: _SegmentTurn) -> bool:
         return aside.end_ms - aside.start_ms < self._policy.backchannel_ms
 
     def _went_on(self) -> bool:
@@ -364,7 +370,7 @@ class _Grouping:
         decided = self._went_on() or self._follows_assistant()
         return self._is_short(self._aside) and not decided
 
-    def _kept_at(self, time: float) -> Optional[_Turn]:
+    def _kept_at(self, time: float) -> Optional[_SegmentTurn]:
         """Return what was said aside, unless at this time it is mere agreement."""
         aside = self._aside
         if aside is None or self._went_on():

@@ -14,7 +14,7 @@ from typing import Any, Final, Optional
 
 from attrs import field, frozen
 
-from ...protocol.audio_formats import BYTES_PER_SAMPLE, PCM, RATES, told_rate
+from ...protocol.audio_formats import BYTES_PER_SAMPLE, PCM, RATES, told_audio_rate
 from ...protocol.live.limits import (
     BYTES_PER_TOKEN,
     HISTORY_MESSAGES,
@@ -23,7 +23,7 @@ from ...protocol.live.limits import (
 from ...protocol.live.sessions import Session
 from .fragments import Fragments, Overlap, Timeline, overlaps
 from .segments import LOSSLESS, Policy, Segment, segments
-from .snapshot_json import pack, unpack
+from .snapshot_json import pack_live_snapshot, unpack_live_snapshot
 from .snapshot_parts import Appended, Delegation, LiveAudio, LiveUsage
 
 MESSAGE_TOKENS: Final = 4
@@ -108,7 +108,7 @@ class LiveSnapshot:
         shape = getattr(getattr(self.session, "audio", None), "format", None)
         kind = getattr(shape, "type", None)
         kind = kind if isinstance(kind, str) and kind in RATES else PCM
-        rate = told_rate(getattr(shape, "rate", None), RATES[kind])
+        rate = told_audio_rate(getattr(shape, "rate", None), RATES[kind])
         return size * 1000 / (rate * BYTES_PER_SAMPLE[kind])
 
     @property
@@ -148,7 +148,7 @@ class LiveSnapshot:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data, without what is secret."""
-        return pack(self)
+        return pack_live_snapshot(self)
 
     @classmethod
     def from_dict(cls, packed: Mapping[str, Any]) -> LiveSnapshot:
@@ -158,11 +158,11 @@ class LiveSnapshot:
         Raises:
             AttributeError, KeyError, TypeError, ValueError: it is none.
         """
-        return cls(**unpack(packed))
+        return cls(**unpack_live_snapshot(packed))
 
     def messages(self) -> tuple[dict[str, Any], ...]:
         """Return the transcript as messages of the wire, all of it."""
-        return tuple(_transcript_message(*line) for line in self.transcript())
+        return tuple(_live_snapshot_message(*line) for line in self.transcript())
 
     def to_messages(self) -> tuple[dict[str, Any], ...]:
         """
@@ -185,7 +185,7 @@ def recent(messages: Sequence[Any]) -> tuple[Any, ...]:
     kept: list[Any] = []
     left = HISTORY_TOKENS
     for message in reversed(messages):
-        size = sum(map(_part_size, message.get("content") or ()))
+        size = sum(map(_live_snapshot_part_size, message.get("content") or ()))
         left -= ceil(size / BYTES_PER_TOKEN) + MESSAGE_TOKENS
         if left < 0 or len(kept) == HISTORY_MESSAGES:
             break
@@ -193,12 +193,12 @@ def recent(messages: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(reversed(kept))
 
 
-def _part_size(part: Any) -> int:
+def _live_snapshot_part_size(part: Any) -> int:
     text = part.get("text") if isinstance(part, Mapping) else None
     return len(text.encode("utf-8", "replace")) if isinstance(text, str) else 0
 
 
-def _transcript_message(speaker: str, text: str) -> dict[str, Any]:
+def _live_snapshot_message(speaker: str, text: str) -> dict[str, Any]:
     kind = "input_text" if speaker == "user" else "output_text"
     part = {"type": kind, "text": text}
     return {"type": "message", "role": speaker, "content": [part]}

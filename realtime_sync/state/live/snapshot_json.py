@@ -17,7 +17,7 @@ T = TypeVar("T")
 _PLAIN: Final = ("version", "state", "close_reason", "epochs", "anomalies")
 
 
-def pack(snapshot: Any) -> dict[str, Any]:
+def pack_live_snapshot(snapshot: Any) -> dict[str, Any]:
     """Return a snapshot as plain data, without what is secret."""
     # The codec is not needed to follow a session, only to write one down.
     from ...protocol.codec import to_mapping
@@ -44,25 +44,26 @@ def pack(snapshot: Any) -> dict[str, Any]:
         "said": [asdict(each) for each in said.all()],
         "dropped": said.dropped,
     }
-    plain: dict[str, Any] = sensitive.left_out(to_mapping(packed))
+    plain: dict[str, Any] = sensitive.sensitive_left_out(to_mapping(packed))
     return plain
 
 
-def unpack(packed: Mapping[str, Any]) -> dict[str, Any]:
+def unpack_live_snapshot(packed: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Return the attributes of a snapshot, from what `pack` returned.
+    Return the attributes of a snapshot, from what `pack_live_snapshot` returned.
 
     Raises:
         AttributeError, KeyError, TypeError, ValueError: it is none.
     """
     delegations = [
-        _unpacked(
+        _unpacked_from_live_json(
             Delegation,
             {
                 **each,
                 "response_ids": tuple(each["response_ids"]),
-                "calls": _keyed_by(
-                    "call_id", (_unpacked(Call, one) for one in each["calls"])
+                "calls": _live_json_keyed_by(
+                    "call_id",
+                    (_unpacked_from_live_json(Call, one) for one in each["calls"]),
                 ),
                 "sequence": MappingProxyType(dict(each.get("sequence") or {})),
             },
@@ -72,43 +73,45 @@ def unpack(packed: Mapping[str, Any]) -> dict[str, Any]:
     backend = {name: tuple(each) for name, each in packed["usage"]["backend"].items()}
     said = Fragments(dropped=packed["dropped"])
     for piece in packed["said"]:
-        said = said.add(_unpacked(Fragment, piece))
+        said = said.add(_unpacked_from_live_json(Fragment, piece))
     return dict(
         version=packed["version"],
         state=packed["state"],
         close_reason=packed["close_reason"],
         epochs=tuple(packed["epochs"]),
         anomalies=tuple(packed["anomalies"]),
-        session=_unpacked_session(packed["session"]),
-        decisions=tuple(_structured(each) for each in packed["decisions"]),
-        context=tuple(_unpacked(Appended, each) for each in packed["context"]),
-        delegations=_keyed_by("id", delegations),
-        usage=_unpacked(
+        session=_unpacked_live_session(packed["session"]),
+        decisions=tuple(_structured_live_json(each) for each in packed["decisions"]),
+        context=tuple(
+            _unpacked_from_live_json(Appended, each) for each in packed["context"]
+        ),
+        delegations=_live_json_keyed_by("id", delegations),
+        usage=_unpacked_from_live_json(
             LiveUsage, {**packed["usage"], "backend": MappingProxyType(backend)}
         ),
-        audio=_unpacked(LiveAudio, packed["audio"]),
+        audio=_unpacked_from_live_json(LiveAudio, packed["audio"]),
         said=said,
     )
 
 
-def _unpacked(cls: type[T], packed: Mapping[str, Any]) -> T:
+def _unpacked_from_live_json(cls: type[T], packed: Mapping[str, Any]) -> T:
     known: Any = cls
     # What is younger than the recording has the value that it has without one.
     kept = (name for name in fields_dict(known) if name in packed)
     return cls(**{name: packed[name] for name in kept})
 
 
-def _keyed_by(name: str, values: Iterable[T]) -> Mapping[str, T]:
+def _live_json_keyed_by(name: str, values: Iterable[T]) -> Mapping[str, T]:
     return MappingProxyType({getattr(each, name): each for each in values})
 
 
-def _unpacked_session(packed: Any) -> Any:
+def _unpacked_live_session(packed: Any) -> Any:
     if not packed:
         return None
-    return _structured({"type": "session.started", "session": packed}).session
+    return _structured_live_json({"type": "session.started", "session": packed}).session
 
 
-def _structured(frame: Mapping[str, Any]) -> Any:
+def _structured_live_json(frame: Mapping[str, Any]) -> Any:
     from ...protocol.codec import Codec
 
     return Codec(session_type="live").structure(frame)

@@ -88,7 +88,7 @@ def attributed_part(
     Returns:
         The place, or a snapshot with a note that it falls nowhere.
     """
-    attributed = _attribute(snapshot, event, _SPEAKING)
+    attributed = _attribute_delta(snapshot, event, _SPEAKING)
     if isinstance(attributed, Snapshot):
         return attributed
     snapshot, item = attributed
@@ -103,14 +103,14 @@ def attributed_call(
     snapshot: Snapshot, event: CallEvent
 ) -> Union[tuple[Snapshot, Item], Snapshot]:
     """Find out which call arguments belong to, as `attributed_part` does."""
-    return _attribute(snapshot, event, _CALLING)
+    return _attribute_delta(snapshot, event, _CALLING)
 
 
-def _attribute(
+def _attribute_delta(
     snapshot: Snapshot, event: OutputPiece, fresh: Mapping[str, Optional[str]]
 ) -> Union[tuple[Snapshot, Item], Snapshot]:
     item = find(snapshot, event.item_id)
-    if late := _too_late(snapshot, event, item):
+    if late := _too_late_to_attribute(snapshot, event, item):
         return note(
             snapshot,
             event,
@@ -119,14 +119,14 @@ def _attribute(
             item_id=event.item_id,
             response_id=event.response_id,
         )
-    snapshot, state = _response_of(snapshot, event, item)
-    item = item or _growing_item(snapshot, event, state)
+    snapshot, state = _response_to_attribute_to(snapshot, event, item)
+    item = item or _growing_item_for_attribution(snapshot, event, state)
     if item is None or item.announced or item.response_id != state.id:
-        snapshot, item = _make_item(snapshot, event, item, state, fresh)
+        snapshot, item = _make_attributed_item(snapshot, event, item, state, fresh)
     return snapshot, item
 
 
-def _too_late(
+def _too_late_to_attribute(
     snapshot: Snapshot, event: OutputPiece, item: Optional[Item]
 ) -> Optional[str]:
     if event.item_id in snapshot._order.dead:
@@ -141,7 +141,7 @@ def _too_late(
     return None
 
 
-def _response_of(
+def _response_to_attribute_to(
     snapshot: Snapshot, event: OutputPiece, item: Optional[Item]
 ) -> tuple[Snapshot, ResponseState]:
     """Return the response that an event belongs to, made up if need be."""
@@ -167,14 +167,14 @@ def with_response(
     """
     state = snapshot._responses.get(response_id)
     if state is None and not begins:
-        snapshot, state = _name_response(snapshot, response_id)
+        snapshot, state = _name_attributed_response(snapshot, response_id)
     if state is None:
         state = ResponseState(id=response_id, audio_rate=snapshot._audio_rate)
         snapshot = put_response(snapshot, state)
     return snapshot, state
 
 
-def _name_response(
+def _name_attributed_response(
     snapshot: Snapshot, response_id: str
 ) -> tuple[Snapshot, Optional[ResponseState]]:
     """Give a response its own id in place of one that was made up for it."""
@@ -204,7 +204,7 @@ def unnamed(snapshot: Snapshot) -> str:
     return f"{UNNAMED}{snapshot.version + 1}"
 
 
-def _growing_item(
+def _growing_item_for_attribution(
     snapshot: Snapshot, event: OutputPiece, state: ResponseState
 ) -> Optional[Item]:
     """Return the item that an event without an item id is about, if any."""
@@ -217,7 +217,7 @@ def _growing_item(
     return None
 
 
-def _make_item(
+def _make_attributed_item(
     snapshot: Snapshot,
     event: OutputPiece,
     item: Optional[Item],

@@ -53,15 +53,17 @@ Listing = Union["events.ConversationItemAdded", "events.ConversationItemDone"]
 
 def item_added(snapshot: Snapshot, event: events.ConversationItemAdded) -> Snapshot:
     """`conversation.item.added`, in the beta `created`: an item takes its place."""
-    return _list_item(snapshot, event, final=False)
+    return _list_conversation_item(snapshot, event, final=False)
 
 
 def item_done(snapshot: Snapshot, event: events.ConversationItemDone) -> Snapshot:
     """`conversation.item.done`: the item is what it will be."""
-    return _list_item(snapshot, event, final=True)
+    return _list_conversation_item(snapshot, event, final=True)
 
 
-def _list_item(snapshot: Snapshot, event: Listing, *, final: bool) -> Snapshot:
+def _list_conversation_item(
+    snapshot: Snapshot, event: Listing, *, final: bool
+) -> Snapshot:
     wire = event.item
     if not wire or not wire.id:
         return note(snapshot, event, "no_id", "an item without an id cannot be kept")
@@ -69,7 +71,7 @@ def _list_item(snapshot: Snapshot, event: Listing, *, final: bool) -> Snapshot:
     if not final and item_id in order.dead and item_id in order.parents:
         # Seen, deleted, and now created once more under the same id.
         snapshot = erase(snapshot, (item_id,))
-    snapshot = _positioned(snapshot, event, item_id, wire, final)
+    snapshot = _conversation_item_positioned(snapshot, event, item_id, wire, final)
     if item_id in snapshot._order.dead:
         if not final:
             return snapshot
@@ -90,7 +92,7 @@ def _list_item(snapshot: Snapshot, event: Listing, *, final: bool) -> Snapshot:
     return store(snapshot, item)
 
 
-def _positioned(
+def _conversation_item_positioned(
     snapshot: Snapshot, event: Listing, item_id: str, wire: WireItem, final: bool
 ) -> Snapshot:
     """
@@ -103,7 +105,7 @@ def _positioned(
         detail = "the item names itself as its predecessor"
         snapshot = note(snapshot, event, "self_reference", detail, item_id=item_id)
         previous = ""
-    snapshot, at_root = _asked_for_root(snapshot, wire)
+    snapshot, at_root = _conversation_asked_for_root(snapshot, wire)
     order = snapshot._order
     if ordering.placed(order, item_id):
         return snapshot
@@ -113,7 +115,7 @@ def _positioned(
         previous = hearsay or previous
         null_is_head = NULL_IS_HEAD in snapshot.habits and not final
         at_root = at_root or (previous is None and null_is_head)
-    if _says_nothing_new(order, item_id, previous, at_root):
+    if _conversation_says_nothing_new(order, item_id, previous, at_root):
         return snapshot
     if not previous and previous is not UNSET and order.parents and not at_root:
         snapshot = learned(snapshot, NULL_PREDECESSORS)
@@ -125,7 +127,7 @@ def _positioned(
     return snapshot
 
 
-def _says_nothing_new(
+def _conversation_says_nothing_new(
     order: ordering.Order,
     item_id: str,
     previous: Union[str, None, Unset],
@@ -136,16 +138,20 @@ def _says_nothing_new(
     return at_end and not at_root and not text_or_none(previous)
 
 
-def _asked_for_root(snapshot: Snapshot, wire: WireItem) -> tuple[Snapshot, bool]:
+def _conversation_asked_for_root(
+    snapshot: Snapshot, wire: WireItem
+) -> tuple[Snapshot, bool]:
     """Say whether this client asked for the head; it is asked once per item."""
     for asked in snapshot._asked:
-        if _answers_creation(snapshot, asked, wire):
+        if _conversation_answers_creation(snapshot, asked, wire):
             left = tuple(each for each in snapshot._asked if each is not asked)
             return updated(snapshot, {"_asked": left}), True
     return snapshot, False
 
 
-def _answers_creation(snapshot: Snapshot, asked: Asked, wire: WireItem) -> bool:
+def _conversation_answers_creation(
+    snapshot: Snapshot, asked: Asked, wire: WireItem
+) -> bool:
     if asked.item_id is not None:
         return bool(asked.item_id == wire.id)
     kind, role = wire.type, getattr(wire, "role", None)
@@ -177,11 +183,11 @@ def item_deleted(snapshot: Snapshot, event: events.ConversationItemDeleted) -> S
     """`conversation.item.deleted`: its place stays known to those who name it."""
     item_id = text_or_none(event.item_id)
     if item_id is None:
-        snapshot, asked = _oldest_change(snapshot, DELETE)
+        snapshot, asked = _oldest_conversation_change(snapshot, DELETE)
         item_id = asked.item_id
     if item_id is None:
         return note(snapshot, event, "no_id", "nothing is named")
-    snapshot = _change_answered(snapshot, DELETE, item_id)
+    snapshot = _conversation_change_answered(snapshot, DELETE, item_id)
     if item_id in snapshot._order.dead:
         detail = "the item has been deleted before"
         return note(snapshot, event, "repeated", detail, item_id=item_id)
@@ -212,7 +218,9 @@ def change_asked(
     return updated(snapshot, {"_changing": (*snapshot._changing, asked)[-MOST_ASKED:]})
 
 
-def _oldest_change(snapshot: Snapshot, kind: str) -> tuple[Snapshot, Asked]:
+def _oldest_conversation_change(
+    snapshot: Snapshot, kind: str
+) -> tuple[Snapshot, Asked]:
     """Return what an answer is about that names nothing, if one of ours waits."""
     for asked in snapshot._changing:
         if asked.type == kind:
@@ -220,7 +228,9 @@ def _oldest_change(snapshot: Snapshot, kind: str) -> tuple[Snapshot, Asked]:
     return snapshot, Asked()
 
 
-def _change_answered(snapshot: Snapshot, kind: str, item_id: str) -> Snapshot:
+def _conversation_change_answered(
+    snapshot: Snapshot, kind: str, item_id: str
+) -> Snapshot:
     for asked in snapshot._changing:
         if (asked.type, asked.item_id) == (kind, item_id):
             left = tuple(each for each in snapshot._changing if each is not asked)
@@ -241,7 +251,9 @@ def item_retrieved(
         return note(snapshot, event, "no_id", "an item without an id cannot be kept")
     item_id = wire.id
     item = find(snapshot, item_id) or Item(id=item_id)
-    item = _with_audio_rate(snapshot, described(item, wire, final=item.closed))
+    item = _conversation_item_with_audio_rate(
+        snapshot, described(item, wire, final=item.closed)
+    )
     if item_id not in snapshot._order.parents and not item.out_of_band:
         order = ordering.place_provisionally(snapshot._order, item_id)
         snapshot = reordered(snapshot, order)
@@ -251,7 +263,7 @@ def item_retrieved(
     return store(snapshot, item)
 
 
-def _with_audio_rate(snapshot: Snapshot, item: Item) -> Item:
+def _conversation_item_with_audio_rate(snapshot: Snapshot, item: Item) -> Item:
     """Say in which format the audio is that came with a user's item."""
     if item.role != "user":
         return item
@@ -271,13 +283,13 @@ def item_truncated(
     """
     item_id, end = text_or_none(event.item_id), given(event.audio_end_ms)
     if item_id is None:
-        snapshot, asked = _oldest_change(snapshot, TRUNCATE)
+        snapshot, asked = _oldest_conversation_change(snapshot, TRUNCATE)
         item_id, end = asked.item_id, asked.audio_end_ms if end is None else end
     item, index = find(snapshot, item_id), given(event.content_index) or 0
     if item is None or not 0 <= index < len(item.content):
         detail = "there is no such part to truncate"
         return note(snapshot, event, "unknown_item", detail, item_id=event.item_id)
-    snapshot = _change_answered(snapshot, TRUNCATE, item.id)
+    snapshot = _conversation_change_answered(snapshot, TRUNCATE, item.id)
     heard = {"heard_ms": end or 0, "_kept": None}
     item = with_part_changed(item, index, heard)
     return store(snapshot, item)

@@ -50,17 +50,17 @@ PART_DONE = "response.content_part.done"
 
 def text_delta(snapshot: Snapshot, event: events.ResponseTextDelta) -> Snapshot:
     """`response.output_text.delta`: more text."""
-    return _extend_words(snapshot, event, "_text", "output_text")
+    return _extend_words_by_delta(snapshot, event, "_text", "output_text")
 
 
 def transcript_delta(
     snapshot: Snapshot, event: events.ResponseAudioTranscriptDelta
 ) -> Snapshot:
     """`response.output_audio_transcript.delta`: more of what is spoken."""
-    return _extend_words(snapshot, event, "_transcript", "output_audio")
+    return _extend_words_by_delta(snapshot, event, "_transcript", "output_audio")
 
 
-def _extend_words(
+def _extend_words_by_delta(
     snapshot: Snapshot, event: WordsDelta, name: str, kind: str
 ) -> Snapshot:
     piece = event.delta
@@ -72,7 +72,7 @@ def _extend_words(
         or event.item_id != growth.item_id
         or event.content_index != growth.index
     ):
-        return _extended_elsewhere(snapshot, event, piece, name, kind)
+        return _extended_by_delta_elsewhere(snapshot, event, piece, name, kind)
     values = snapshot._grown.copy()
     values[name] = text = append(values[name], piece)
     if values["heard_ms"] is not None and name == "_transcript":
@@ -82,11 +82,13 @@ def _extend_words(
     return regrown(snapshot, values)
 
 
-def _extended_elsewhere(
+def _extended_by_delta_elsewhere(
     snapshot: Snapshot, event: WordsDelta, piece: str, name: str, kind: str
 ) -> Snapshot:
     """The same for a delta that falls elsewhere than the one before it."""
-    found = _part_in_flight(snapshot, event) or attributed_part(snapshot, event, kind)
+    found = _part_in_flight_of_delta(snapshot, event) or attributed_part(
+        snapshot, event, kind
+    )
     if isinstance(found, Snapshot):
         return found
     snapshot, item, index = found
@@ -111,29 +113,29 @@ def audio_delta(snapshot: Snapshot, event: events.ResponseAudioDelta) -> Snapsho
         or event.content_index != growth.index
         or not snapshot._grown["audio_bytes"]
     ):
-        return _heard_elsewhere(snapshot, event, size)
+        return _delta_heard_elsewhere(snapshot, event, size)
     values = snapshot._grown.copy()
     values["audio_bytes"] += size
     return regrown(snapshot, values)
 
 
-def _heard_elsewhere(
+def _delta_heard_elsewhere(
     snapshot: Snapshot, event: events.ResponseAudioDelta, size: int
 ) -> Snapshot:
     """The same for the first audio of a part, or after something else."""
-    place = _part_in_flight(snapshot, event)
+    place = _part_in_flight_of_delta(snapshot, event)
     found = place or attributed_part(snapshot, event, "output_audio")
     if isinstance(found, Snapshot):
         return found
     snapshot, item, index = found
     part = item.content[index]
     if not part.audio_bytes:
-        part = changed_in(part, "audio_rate", _audio_rate(snapshot, item))
+        part = changed_in(part, "audio_rate", _audio_rate_of_delta(snapshot, item))
     part = changed_in(part, "audio_bytes", part.audio_bytes + size)
     return put_part(snapshot, item, index, part)
 
 
-def _in_flight(snapshot: Snapshot, event: OutputPiece) -> Optional[Item]:
+def _item_in_flight_of_delta(snapshot: Snapshot, event: OutputPiece) -> Optional[Item]:
     """Return the item that a delta names, if it is there and not done."""
     item = snapshot._overlay.get(event.item_id or "")
     if not item or item.closed or item.announced or item.response_id is None:
@@ -141,34 +143,34 @@ def _in_flight(snapshot: Snapshot, event: OutputPiece) -> Optional[Item]:
     return item
 
 
-def _part_in_flight(snapshot: Snapshot, event: PartEvent) -> Optional[Place]:
+def _part_in_flight_of_delta(snapshot: Snapshot, event: PartEvent) -> Optional[Place]:
     """Return the place that a delta names, if it is there and not done."""
-    item, index = _in_flight(snapshot, event), event.content_index
+    item, index = _item_in_flight_of_delta(snapshot, event), event.content_index
     if item is None or not isinstance(index, int):
         return None
     return (snapshot, item, index) if 0 <= index < len(item.content) else None
 
 
-def _audio_rate(snapshot: Snapshot, item: Item) -> int:
+def _audio_rate_of_delta(snapshot: Snapshot, item: Item) -> int:
     state = snapshot._responses.get(item.response_id or "")
     return state.audio_rate if state else snapshot._audio_rate
 
 
 def text_done(snapshot: Snapshot, event: events.ResponseTextDone) -> Snapshot:
     """`response.output_text.done`: the whole text."""
-    return _finish_words(snapshot, event, "_text", event.text, "output_text")
+    return _finish_words_of_deltas(snapshot, event, "_text", event.text, "output_text")
 
 
 def transcript_done(
     snapshot: Snapshot, event: events.ResponseAudioTranscriptDone
 ) -> Snapshot:
     """`response.output_audio_transcript.done`: the whole transcript."""
-    return _finish_words(
+    return _finish_words_of_deltas(
         snapshot, event, "_transcript", event.transcript, "output_audio"
     )
 
 
-def _finish_words(
+def _finish_words_of_deltas(
     snapshot: Snapshot, event: WordsDone, name: str, whole: OrUnset[str], kind: str
 ) -> Snapshot:
     if not whole:
@@ -214,19 +216,19 @@ def arguments_delta(snapshot: Snapshot, event: CallDelta) -> Snapshot:
         return snapshot
     growth = snapshot._growth
     if growth is None or event.item_id != growth.item_id or growth.index is not None:
-        return _called_elsewhere(snapshot, event, piece)
+        return _call_delta_elsewhere(snapshot, event, piece)
     values = snapshot._grown.copy()
     if values["call_id"] is None or values["name"] is None:
-        return _called_elsewhere(snapshot, event, piece)
+        return _call_delta_elsewhere(snapshot, event, piece)
     values["_arguments"] = text = append(values["_arguments"], piece)
     if text.size >= MOST_TEXT:
         snapshot = checked(snapshot, event, text, growth.item_id)
     return regrown(snapshot, values)
 
 
-def _called_elsewhere(snapshot: Snapshot, event: CallDelta, piece: str) -> Snapshot:
+def _call_delta_elsewhere(snapshot: Snapshot, event: CallDelta, piece: str) -> Snapshot:
     """The same for a delta on another item, or on a call that lacks its name."""
-    item = _in_flight(snapshot, event)
+    item = _item_in_flight_of_delta(snapshot, event)
     if item is None:
         found = attributed_call(snapshot, event)
         if isinstance(found, Snapshot):
@@ -235,7 +237,7 @@ def _called_elsewhere(snapshot: Snapshot, event: CallDelta, piece: str) -> Snaps
     text = append(item._arguments, piece)
     snapshot = checked(snapshot, event, text, item.id)
     item = changed_in(item, "_arguments", text)
-    return put_call(snapshot, _with_call_fields(item, event))
+    return put_call(snapshot, _call_fields_of_delta(item, event))
 
 
 def arguments_done(snapshot: Snapshot, event: CallDone) -> Snapshot:
@@ -249,10 +251,10 @@ def arguments_done(snapshot: Snapshot, event: CallDone) -> Snapshot:
         found_so = compared("arguments", so_far, whole)
         snapshot = disagreed(snapshot, event, item, found_so)
         item = changed_in(item, "_arguments", whole_arguments(so_far, whole))
-    return put_growing(snapshot, _with_call_fields(item, event))
+    return put_growing(snapshot, _call_fields_of_delta(item, event))
 
 
-def _with_call_fields(item: Item, event: CallEvent) -> Item:
+def _call_fields_of_delta(item: Item, event: CallEvent) -> Item:
     """Fill in what an item lacks to be a call, from events that name it."""
     named = {name: text_or_none(getattr(event, name, None)) for name in _CALL}
     missing = {

@@ -51,24 +51,26 @@ Transcription = Union[
 """What tells the words of an item of the user."""
 
 
-def speech_started(
+def input_speech_started(
     snapshot: Snapshot, event: events.InputAudioBufferSpeechStarted
 ) -> Snapshot:
     """`speech_started`: names the item that the speech will become."""
     start = given(event.audio_start_ms)
-    return _announce_item(
+    return _announce_input_item(
         snapshot, event, {"audio_start_ms": 0 if start is None else start}
     )
 
 
-def speech_stopped(
+def input_speech_stopped(
     snapshot: Snapshot, event: events.InputAudioBufferSpeechStopped
 ) -> Snapshot:
     """`speech_stopped`: the speech of an announced item has ended."""
-    return _announce_item(snapshot, event, {"audio_end_ms": given(event.audio_end_ms)})
+    return _announce_input_item(
+        snapshot, event, {"audio_end_ms": given(event.audio_end_ms)}
+    )
 
 
-def timeout_triggered(
+def input_timeout_triggered(
     snapshot: Snapshot, event: events.InputAudioBufferTimeoutTriggered
 ) -> Snapshot:
     """`timeout_triggered`: the user said nothing, which is an item too."""
@@ -76,20 +78,22 @@ def timeout_triggered(
         "audio_start_ms": given(event.audio_start_ms),
         "audio_end_ms": given(event.audio_end_ms),
     }
-    return _announce_item(snapshot, event, marks)
+    return _announce_input_item(snapshot, event, marks)
 
 
-def committed(snapshot: Snapshot, event: events.InputAudioBufferCommitted) -> Snapshot:
+def input_audio_committed(
+    snapshot: Snapshot, event: events.InputAudioBufferCommitted
+) -> Snapshot:
     """`committed`: the item will exist, and its predecessor may be named."""
     changes: dict[str, Any] = {"committed": True}
     known = find(snapshot, event.item_id)
     previous = text_or_none(event.previous_item_id)
     if previous and previous != event.item_id and (known is None or known.announced):
         changes["previous_item_id"] = previous
-    return _announce_item(snapshot, event, changes)
+    return _announce_input_item(snapshot, event, changes)
 
 
-def _announce_item(
+def _announce_input_item(
     snapshot: Snapshot, event: Announcement, changes: dict[str, Any]
 ) -> Snapshot:
     """Change an item that need not exist yet."""
@@ -105,17 +109,19 @@ def _announce_item(
     return put(snapshot, changed(item, changes))
 
 
-def cleared(snapshot: Snapshot, event: events.InputAudioBufferCleared) -> Snapshot:
+def input_audio_cleared(
+    snapshot: Snapshot, event: events.InputAudioBufferCleared
+) -> Snapshot:
     """`input_audio_buffer.cleared`: what was announced of it will not come."""
     gone = [
         item.id
-        for item in _lately_announced(snapshot)
+        for item in _lately_announced_input(snapshot)
         if item.role == "user" and not item.committed
     ]
     return drop(snapshot, gone) if gone else snapshot
 
 
-def transcription_delta(
+def input_transcription_delta(
     snapshot: Snapshot, event: events.ConversationItemInputAudioTranscriptionDelta
 ) -> Snapshot:
     """
@@ -129,9 +135,9 @@ def transcription_delta(
     piece = text_or_none(event.delta)
     if piece is None:
         return snapshot
-    found = _transcribed_part(snapshot, event)
+    found = _transcribed_input_part(snapshot, event)
     if found is None:
-        return _note_no_item(snapshot, event)
+        return _note_no_input_item(snapshot, event)
     snapshot, item, index = found
     part = item.content[index]
     if part.transcription == "completed":
@@ -140,7 +146,7 @@ def transcription_delta(
     text = part._transcript
     if event.cumulative is True:
         snapshot, text = learned(snapshot, INTERIM), None
-    elif _tells_again(snapshot, plain(text) or "", piece):
+    elif _input_transcription_tells_again(snapshot, plain(text) or "", piece):
         snapshot, text = learned(snapshot, CUMULATIVE), None
     text = append(text, piece)
     snapshot = checked(snapshot, event, text, item.id)
@@ -148,7 +154,9 @@ def transcription_delta(
     return put_growing(snapshot, with_part_changed(item, index, changes))
 
 
-def _tells_again(snapshot: Snapshot, so_far: str, piece: str) -> bool:
+def _input_transcription_tells_again(
+    snapshot: Snapshot, so_far: str, piece: str
+) -> bool:
     """Say whether a piece is the text so far and more, not an addition to it."""
     if not so_far or INCREMENTS in snapshot.habits:
         return False
@@ -157,16 +165,16 @@ def _tells_again(snapshot: Snapshot, so_far: str, piece: str) -> bool:
     return len(piece) > len(so_far) and piece.startswith(so_far)
 
 
-def transcription_completed(
+def input_transcription_completed(
     snapshot: Snapshot, event: events.ConversationItemInputAudioTranscriptionCompleted
 ) -> Snapshot:
     """`input_audio_transcription.completed`: this is what was said."""
     usage = with_transcription(snapshot.usage, given(event.usage))
     if usage is not snapshot.usage:
         snapshot = updated(snapshot, {"usage": usage})
-    found = _transcribed_part(snapshot, event)
+    found = _transcribed_input_part(snapshot, event)
     if found is None:
-        return _note_no_item(snapshot, event)
+        return _note_no_input_item(snapshot, event)
     snapshot, item, index = found
     changes: dict[str, Any] = {"transcription": "completed"}
     if given(event.transcript) is not None:
@@ -174,26 +182,26 @@ def transcription_completed(
     return put(snapshot, with_part_changed(item, index, changes))
 
 
-def transcription_failed(
+def input_transcription_failed(
     snapshot: Snapshot, event: events.ConversationItemInputAudioTranscriptionFailed
 ) -> Snapshot:
     """`input_audio_transcription.failed`: the item stays, without its text."""
-    found = _transcribed_part(snapshot, event)
+    found = _transcribed_input_part(snapshot, event)
     if found is None:
-        return _note_no_item(snapshot, event)
+        return _note_no_input_item(snapshot, event)
     snapshot, item, index = found
     return put(snapshot, with_part_changed(item, index, {"transcription": "failed"}))
 
 
-def _transcribed_part(
+def _transcribed_input_part(
     snapshot: Snapshot, event: Transcription
 ) -> Optional[tuple[Snapshot, Item, int]]:
     """Return the item and part that a transcription is about, and where they are."""
     item_id = text_or_none(event.item_id)
     if item_id is None:
-        item = _last_untranscribed(snapshot)
-        if item is None and _has_words(event) and _lists_none(snapshot):
-            snapshot, item = _unnamed_item(snapshot)
+        item = _last_untranscribed_input(snapshot)
+        if item is None and _input_has_words(event) and _lists_no_input(snapshot):
+            snapshot, item = _unnamed_input_item(snapshot)
     elif item_id in snapshot._order.dead:
         item = None
     else:
@@ -206,32 +214,32 @@ def _transcribed_part(
     return None if found is None else (snapshot, *found)
 
 
-def _has_words(event: Transcription) -> bool:
+def _input_has_words(event: Transcription) -> bool:
     words = getattr(event, "delta", None) or getattr(event, "transcript", None)
     return text_or_none(words) is not None
 
 
-def _lists_none(snapshot: Snapshot) -> bool:
-    users = (item for item in _latest(snapshot) if item.role == "user")
+def _lists_no_input(snapshot: Snapshot) -> bool:
+    users = (item for item in _latest_input(snapshot) if item.role == "user")
     return all(item.id.startswith(UNNAMED) for item in users)
 
 
-def _unnamed_item(snapshot: Snapshot) -> tuple[Snapshot, Item]:
+def _unnamed_input_item(snapshot: Snapshot) -> tuple[Snapshot, Item]:
     """Return an item for words that belong to none: some servers list none."""
     item = Item(id=unnamed(snapshot), type="message", role="user")
     order = ordering.place_provisionally(snapshot._order, item.id)
     return reordered(snapshot, order), item
 
 
-def _last_untranscribed(snapshot: Snapshot) -> Optional[Item]:
+def _last_untranscribed_input(snapshot: Snapshot) -> Optional[Item]:
     """Return the latest spoken item that still waits for its transcript."""
-    for item in chain(_lately_announced(snapshot), _latest(snapshot)):
-        if item.role == "user" and _awaits_transcript(item):
+    for item in chain(_lately_announced_input(snapshot), _latest_input(snapshot)):
+        if item.role == "user" and _input_awaits_transcript(item):
             return item
     return None
 
 
-def _lately_announced(snapshot: Snapshot) -> Iterator[Item]:
+def _lately_announced_input(snapshot: Snapshot) -> Iterator[Item]:
     """Yield announced items, about the latest first, as far as `LOOKED_BACK`."""
     overlay = snapshot._overlay
     below = islice(snapshot._base.latest(), LOOKED_BACK)
@@ -241,19 +249,19 @@ def _lately_announced(snapshot: Snapshot) -> Iterator[Item]:
             yield item
 
 
-def _latest(snapshot: Snapshot) -> Iterator[Item]:
+def _latest_input(snapshot: Snapshot) -> Iterator[Item]:
     """Return the last items of the conversation, as far as `LOOKED_BACK`."""
     ids = islice(snapshot._order.latest(), LOOKED_BACK)
     return filter(None, (find(snapshot, each) for each in ids))
 
 
-def _awaits_transcript(item: Item) -> bool:
+def _input_awaits_transcript(item: Item) -> bool:
     return any(
         part.type == "input_audio" and part.transcription in (None, "in_progress")
         for part in item.content
     ) or (item.announced and not item.content)
 
 
-def _note_no_item(snapshot: Snapshot, event: Transcription) -> Snapshot:
+def _note_no_input_item(snapshot: Snapshot, event: Transcription) -> Snapshot:
     detail = "there is no item that this can be about"
     return note(snapshot, event, "late_event", detail, item_id=event.item_id)

@@ -27,45 +27,51 @@ LISTING = "mcp_list_tools"
 CALL = "mcp_call"
 
 
-def listing_in_progress(
+def mcp_listing_in_progress(
     snapshot: Snapshot, event: events.McpListToolsInProgress
 ) -> Snapshot:
     """`mcp_list_tools.in_progress`: may come before the item."""
-    return _reported(snapshot, event, LISTING, "in_progress")
+    return _reported_by_mcp(snapshot, event, LISTING, "in_progress")
 
 
-def listing_completed(
+def mcp_listing_completed(
     snapshot: Snapshot, event: events.McpListToolsCompleted
 ) -> Snapshot:
     """`mcp_list_tools.completed`: the tools can be used."""
-    return _reported(snapshot, event, LISTING, "completed")
+    return _reported_by_mcp(snapshot, event, LISTING, "completed")
 
 
-def listing_failed(snapshot: Snapshot, event: events.McpListToolsFailed) -> Snapshot:
+def mcp_listing_failed(
+    snapshot: Snapshot, event: events.McpListToolsFailed
+) -> Snapshot:
     """`mcp_list_tools.failed`: the MCP server could not be asked."""
-    return _reported(snapshot, event, LISTING, "failed")
+    return _reported_by_mcp(snapshot, event, LISTING, "failed")
 
 
-def call_in_progress(
+def mcp_call_in_progress(
     snapshot: Snapshot, event: events.ResponseMcpCallInProgress
 ) -> Snapshot:
     """`response.mcp_call.in_progress`: the server is calling the tool."""
-    return _reported(snapshot, event, CALL, "in_progress")
+    return _reported_by_mcp(snapshot, event, CALL, "in_progress")
 
 
-def call_completed(
+def mcp_call_completed(
     snapshot: Snapshot, event: events.ResponseMcpCallCompleted
 ) -> Snapshot:
     """`response.mcp_call.completed`: the output comes with the item."""
-    return _reported(snapshot, event, CALL, "completed")
+    return _reported_by_mcp(snapshot, event, CALL, "completed")
 
 
-def call_failed(snapshot: Snapshot, event: events.ResponseMcpCallFailed) -> Snapshot:
+def mcp_call_failed(
+    snapshot: Snapshot, event: events.ResponseMcpCallFailed
+) -> Snapshot:
     """`response.mcp_call.failed`: the error comes with the item."""
-    return _reported(snapshot, event, CALL, "failed")
+    return _reported_by_mcp(snapshot, event, CALL, "failed")
 
 
-def _reported(snapshot: Snapshot, event: McpReport, kind: str, status: str) -> Snapshot:
+def _reported_by_mcp(
+    snapshot: Snapshot, event: McpReport, kind: str, status: str
+) -> Snapshot:
     """MCP items carry no status; these events are the only ones to tell it."""
     item_id = text_or_none(event.item_id)
     if item_id is None or item_id in snapshot._order.dead:

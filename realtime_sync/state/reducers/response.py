@@ -73,13 +73,13 @@ def _store_response(
         if snapshot.conversation_id is None:
             snapshot = updated(snapshot, {"conversation_id": text})
     outside = state.out_of_band or conversation_id is None
-    outside = outside and not text and not _takes_part(snapshot, state)
+    outside = outside and not text and not _response_takes_part(snapshot, state)
     changes["out_of_band"] = outside
     snapshot = put_response(snapshot, changed(state, changes))
-    return _expelled(snapshot, state) if outside else snapshot
+    return _response_expelled(snapshot, state) if outside else snapshot
 
 
-def _takes_part(snapshot: Snapshot, state: ResponseState) -> bool:
+def _response_takes_part(snapshot: Snapshot, state: ResponseState) -> bool:
     """
     Say whether the conversation has listed an item of a response.
 
@@ -91,7 +91,7 @@ def _takes_part(snapshot: Snapshot, state: ResponseState) -> bool:
     )
 
 
-def _expelled(snapshot: Snapshot, state: ResponseState) -> Snapshot:
+def _response_expelled(snapshot: Snapshot, state: ResponseState) -> Snapshot:
     """Take back the places that were given before this was known."""
     found = [find(snapshot, each) for each in state.items]
     inside = [item for item in found if item and not item.out_of_band]
@@ -106,17 +106,17 @@ def output_item_added(
     snapshot: Snapshot, event: events.ResponseOutputItemAdded
 ) -> Snapshot:
     """`response.output_item.added`: the response has begun an item."""
-    return _output_item(snapshot, event, final=False)
+    return _response_output_item(snapshot, event, final=False)
 
 
 def output_item_done(
     snapshot: Snapshot, event: events.ResponseOutputItemDone
 ) -> Snapshot:
     """`response.output_item.done`: the item is what it will be."""
-    return _output_item(snapshot, event, final=True)
+    return _response_output_item(snapshot, event, final=True)
 
 
-def _output_item(
+def _response_output_item(
     snapshot: Snapshot,
     event: Union[events.ResponseOutputItemAdded, events.ResponseOutputItemDone],
     *,
@@ -127,8 +127,8 @@ def _output_item(
         return note(snapshot, event, "no_id", "the event has no item")
     response_id = text_or_none(event.response_id) or latest_open(snapshot)
     snapshot, state = with_response(snapshot, response_id or unnamed(snapshot))
-    item_id = text_or_none(wire.id) or _id_at(state, event.output_index)
-    if late := _too_late(snapshot, state, item_id, final=final):
+    item_id = text_or_none(wire.id) or _response_item_id(state, event.output_index)
+    if late := _too_late_for_response(snapshot, state, item_id, final=final):
         return note(
             snapshot,
             event,
@@ -137,10 +137,12 @@ def _output_item(
             item_id=item_id,
             response_id=state.id,
         )
-    return _store_output_item(snapshot, event, state, item_id, wire, final=final)
+    return _store_response_output_item(
+        snapshot, event, state, item_id, wire, final=final
+    )
 
 
-def _too_late(
+def _too_late_for_response(
     snapshot: Snapshot, state: ResponseState, item_id: str, *, final: bool
 ) -> Optional[str]:
     if item_id in snapshot._order.dead:
@@ -151,14 +153,14 @@ def _too_late(
     return f"the response is {state.status}" if state.closed else None
 
 
-def _id_at(state: ResponseState, index: Union[int, None, Unset]) -> str:
+def _response_item_id(state: ResponseState, index: Union[int, None, Unset]) -> str:
     """Return the id of the item at an index of the output, made up if need be."""
     if isinstance(index, int) and 0 <= index < len(state.items):
         return state.items[index]
     return unnamed_item(state, index)
 
 
-def _store_output_item(
+def _store_response_output_item(
     snapshot: Snapshot,
     event: OutputEvent,
     state: ResponseState,
@@ -198,7 +200,7 @@ def response_done(snapshot: Snapshot, event: events.ResponseDone) -> Snapshot:
     snapshot = _store_response(snapshot, state, wire)
     before = snapshot
     for index, item in enumerate(given(getattr(wire, "output", None)) or ()):
-        snapshot = _final_output(snapshot, event, state.id, index, item)
+        snapshot = _final_response_output(snapshot, event, state.id, index, item)
     return _end_response(snapshot, snapshot._responses[state.id], wire, before)
 
 
@@ -240,7 +242,7 @@ _ENDINGS = ("status", "status_details", "usage")
 """What `response.done` says of the end of a response."""
 
 
-def _final_output(
+def _final_response_output(
     snapshot: Snapshot,
     event: events.ResponseDone,
     response_id: str,
@@ -248,16 +250,20 @@ def _final_output(
     wire: WireItem,
 ) -> Snapshot:
     state = snapshot._responses[response_id]
-    item_id = text_or_none(wire.id) or _id_at(state, index)
+    item_id = text_or_none(wire.id) or _response_item_id(state, index)
     if item_id in snapshot._order.dead:
         return snapshot
     if item_id not in state.items:
-        snapshot = _rename_item(snapshot, state, unnamed_item(state, index), item_id)
+        snapshot = _rename_response_item(
+            snapshot, state, unnamed_item(state, index), item_id
+        )
     state = snapshot._responses[response_id]
-    return _store_output_item(snapshot, event, state, item_id, wire, final=True)
+    return _store_response_output_item(
+        snapshot, event, state, item_id, wire, final=True
+    )
 
 
-def _rename_item(
+def _rename_response_item(
     snapshot: Snapshot, state: ResponseState, made_up: str, item_id: str
 ) -> Snapshot:
     """Give an item its own id in place of one that was made up for it."""
@@ -283,7 +289,7 @@ def _end_response(
     snapshot = put_response(snapshot, changed(state, changes))
     left = [find(snapshot, each) for each in state.items]
     closed = [
-        _close_item(item, find(before, item.id), status)
+        _close_response_item(item, find(before, item.id), status)
         for item in left
         if item is not None
     ]
@@ -292,7 +298,9 @@ def _end_response(
     return updated(snapshot, {"usage": totals})
 
 
-def _close_item(item: Item, before: Optional[Item], response_status: str) -> Item:
+def _close_response_item(
+    item: Item, before: Optional[Item], response_status: str
+) -> Item:
     if item.status in (None, "in_progress") or item.concluded:
         # An item that was called done is done, however its response has ended. That
         # the response lists it says nothing of that.

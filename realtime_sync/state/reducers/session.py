@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from attrs import evolve
 
-from ...protocol.audio_formats import told_rate
+from ...protocol.audio_formats import told_audio_rate
 from ..items import PCM_RATE
 from ..snapshot import Snapshot
 from ..snapshot_changes import given, note, text_or_none, updated
@@ -53,12 +53,12 @@ def session_told(snapshot: Snapshot, event: SessionEvent) -> Snapshot:
     known = snapshot.session
     if event.type == "session.created" and known is not None:
         snapshot = note(snapshot, event, "repeated", "the session was created before")
-    session = _overlaid(known, told)
+    session = _overlaid_session(known, told)
     rate = audio_rate(session, default=PCM_RATE)
     return updated(snapshot, {"session": session, "_audio_rate": rate})
 
 
-def _overlaid(known: Optional[Told], told: Told) -> Told:
+def _overlaid_session(known: Optional[Told], told: Told) -> Told:
     """Return what was told, completed by what it leaves out."""
     if type(known) is not type(told):
         return told
@@ -68,21 +68,21 @@ def _overlaid(known: Optional[Told], told: Told) -> Told:
         if given(getattr(known, name)) is not None and absent(getattr(told, name))
     }
     if "audio" not in kept and known.audio and told.audio:
-        kept["audio"] = _overlaid_halves(known.audio, told.audio)
+        kept["audio"] = _overlaid_session_halves(known.audio, told.audio)
     return evolve(told, **kept) if kept else told
 
 
-def _overlaid_halves(known: Halves, told: Halves) -> Halves:
+def _overlaid_session_halves(known: Halves, told: Halves) -> Halves:
     halves: dict[str, Any] = {}
     for name in ("input", "output"):
         before, now = getattr(known, name), getattr(told, name)
         if not before or now is None:
             continue
-        halves[name] = before if absent(now) else _filled(before, now)
+        halves[name] = before if absent(now) else _filled_session(before, now)
     return evolve(told, **halves)
 
 
-def _filled(known: Half, told: Half) -> Half:
+def _filled_session(known: Half, told: Half) -> Half:
     kept = {
         name: getattr(known, name) for name in vars(told) if absent(getattr(told, name))
     }
@@ -112,7 +112,7 @@ def audio_rate(resource: object, *, default: int, half: str = "output") -> int:
     if kind in _G711:
         return 8_000
     # Anything else is a vendor's word for 16 bit PCM.
-    rate = told_rate(getattr(spoken, "rate", None), PCM_RATE // 2)
+    rate = told_audio_rate(getattr(spoken, "rate", None), PCM_RATE // 2)
     return rate * 2
 
 

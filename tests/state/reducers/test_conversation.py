@@ -9,7 +9,7 @@ import pytest
 from realtime_sync.protocol.dialects.server_quirks import (
     NAMELESS_CHANGES,
     NULL_PREDECESSORS,
-    habits_of,
+    server_quirks_of,
 )
 from realtime_sync.protocol.events import ConversationItemCreate
 from realtime_sync.protocol.items import ContentPart, UserMessage
@@ -62,19 +62,19 @@ def test_items_without_a_predecessor_stand_as_they_came(
 
 def test_null_is_the_head_where_the_endpoint_means_it() -> None:
     """An item that another program puts first on OpenAI is first."""
-    mirror = Mirror(habits=habits_of("OpenAI"))
+    mirror = Mirror(habits=server_quirks_of("OpenAI"))
     for item_id, previous in (("a", None), ("b", "a"), ("c", None)):
         mirror.user(item_id, previous)
 
     assert ["c", "a", "b"] == mirror.order
-    assert habits_of("OpenAI") == mirror.snapshot.habits
+    assert server_quirks_of("OpenAI") == mirror.snapshot.habits
 
 
 @pytest.mark.parametrize("server", ["OpenAI", "xAI", None])
 @pytest.mark.parametrize("nothing", [None, "", MISSING])
 def test_done_without_a_predecessor_moves_nothing(server: Any, nothing: Any) -> None:
     """OpenAI says null in `item.done` of what `added` has placed."""
-    mirror = Mirror(habits=habits_of(server))
+    mirror = Mirror(habits=server_quirks_of(server))
     mirror.user("a", None)
     mirror.added(answer("b"), "a")
     mirror.added(answer("c"), "b")
@@ -86,7 +86,7 @@ def test_done_without_a_predecessor_moves_nothing(server: Any, nothing: Any) -> 
 @pytest.mark.parametrize("server", ["OpenAI", "Azure OpenAI", "xAI", None])
 def test_done_that_comes_alone_is_not_the_head(server: Any) -> None:
     """A relay lost `item.added`; null in `item.done` means nothing anywhere."""
-    mirror = Mirror(habits=habits_of(server))
+    mirror = Mirror(habits=server_quirks_of(server))
     mirror.user("a", None)
     mirror.created()
     mirror.started(answer("b"))

@@ -9,7 +9,7 @@ import pytest
 from realtime_sync.protocol.dialects.server_quirks import (
     CUMULATIVE,
     INTERIM,
-    habits_of,
+    server_quirks_of,
 )
 from realtime_sync.state.growing_text import MOST_TEXT
 from realtime_sync.state.reducers import input_audio
@@ -268,13 +268,13 @@ def test_a_transcript_of_nothing_is_noted(what: str) -> None:
 
 def test_a_piece_is_a_piece_where_the_endpoint_says_so() -> None:
     """A number on OpenAI is not told again because it begins as the one before."""
-    mirror = Mirror(habits=habits_of("OpenAI"))
+    mirror = Mirror(habits=server_quirks_of("OpenAI"))
     mirror.added(spoken())
     for delta in ("5", "55", "-", "0"):
         heard(mirror, "delta", delta=delta)
 
     assert "555-0" == mirror.item("u").text
-    assert habits_of("OpenAI") == mirror.snapshot.habits
+    assert server_quirks_of("OpenAI") == mirror.snapshot.habits
 
 
 def test_a_server_is_known_for_cumulative_once_it_was_caught() -> None:
