@@ -20,6 +20,7 @@ from .caller import Caller
 from .caller_sound import Conditions
 from .chat_model import ChatModel
 from .comparison import Change, Comparison
+from .evaluator import evaluate
 from .gates import (
     Gate,
     answered,
@@ -40,9 +41,9 @@ from .gates import (
     wer,
 )
 from .score import FIGURES, Score
-from .scores import Table, evaluate
 from .script import CALL_CONFIG, Script, ScriptedCall, Step
 from .speech_intervals import Interval
+from .table import Table
 from .turns import CallTurn, Response, ToolUse
 from .verdict import Verdict
 from .words import WordErrors, word_errors

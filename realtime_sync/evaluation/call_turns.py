@@ -158,7 +158,7 @@ def _drafts(listener: Listener, snapshot: Snapshot, speech: Speech) -> list[_Dra
             spoken = item.id in listener.committed
             by_item[item.id] = _Draft(at, item, spoken=spoken)
     drafts = sorted(by_item.values(), key=lambda each: each.opened)
-    _give_speech(drafts, speech)
+    _assign_speech(drafts, speech)
     drafts += _unanswered(drafts, speech)
     drafts.sort(key=lambda each: each.opened)
     for response in listener.turns:
@@ -174,7 +174,7 @@ def _drafts(listener: Listener, snapshot: Snapshot, speech: Speech) -> list[_Dra
     return drafts
 
 
-def _give_speech(drafts: Sequence[_Draft], speech: Speech) -> None:
+def _assign_speech(drafts: Sequence[_Draft], speech: Speech) -> None:
     """What was spoken since the last commit is what was committed."""
     since = 0.0
     for draft in drafts:

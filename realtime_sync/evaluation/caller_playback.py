@@ -74,7 +74,7 @@ class CallerPlayback:
         else:
             self.format = telephone.output
             self.player = telephone.player
-            self._silence = telephone.deafen
+            self._silence = telephone.stop_listening
             self._interrupt = telephone.interrupt
             telephone.listen(self._from_line)
 

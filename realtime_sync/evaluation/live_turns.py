@@ -110,7 +110,7 @@ class LiveCall:
             user = words.intervals("user")
         pieces = _pieces(listener, words, notes.onsets)
         drafts = _drafts(notes.utterances, user, pieces, words)
-        _give(drafts, pieces, _tools(snapshot, listener, notes.outputs))
+        _assign_to_turns(drafts, pieces, _tools(snapshot, listener, notes.outputs))
         drafts.sort(key=lambda each: each.opened)
         return cls(
             turns=tuple(
@@ -118,7 +118,7 @@ class LiveCall:
             ),
             user=user,
             agent=tuple(each.heard for each in pieces),
-            agent_track=_moved(listener.server, pieces),
+            agent_track=_track_as_heard(listener.server, pieces),
             interruptions=tuple(
                 each.start
                 for each in user
@@ -126,7 +126,7 @@ class LiveCall:
                     piece.heard.start < each.start < piece.heard.end for piece in pieces
                 )
             ),
-            tokens=_taken(snapshot),
+            tokens=_tokens_of(snapshot),
         )
 
 
@@ -260,7 +260,7 @@ def _drafts(
     return drafts
 
 
-def _give(
+def _assign_to_turns(
     drafts: list[_Draft], pieces: Iterable[Piece], tools: Iterable[ToolUse]
 ) -> None:
     """Give each turn what was said and done from its beginning on."""
@@ -337,7 +337,7 @@ def _tools(
                     name=DELEGATION,
                     arguments=target,
                     raw=json.dumps(target),
-                    output=_told(snapshot, work) or None,
+                    output=_outcome(snapshot, work) or None,
                     call_id=work.id,
                     at=at,
                 )
@@ -345,7 +345,7 @@ def _tools(
     return used
 
 
-def _told(snapshot: live.LiveSnapshot, work: Any) -> str:
+def _outcome(snapshot: live.LiveSnapshot, work: Any) -> str:
     """What came of work: what a backend wrote, or the program let the voice know."""
     said = [
         each.content
@@ -355,7 +355,7 @@ def _told(snapshot: live.LiveSnapshot, work: Any) -> str:
     return " ".join([*([work.text] if work.text else []), *said])
 
 
-def _moved(track: Track, pieces: Sequence[Piece]) -> Track:
+def _track_as_heard(track: Track, pieces: Sequence[Piece]) -> Track:
     """The agent's sound, without its silence, where it was heard."""
     moved = Track()
     for piece in pieces:
@@ -375,7 +375,7 @@ def _moved(track: Track, pieces: Sequence[Piece]) -> Track:
     return moved
 
 
-def _taken(snapshot: live.LiveSnapshot) -> Tokens:
+def _tokens_of(snapshot: live.LiveSnapshot) -> Tokens:
     total = Tokens(seconds=snapshot.usage.total_seconds)
     for taken, given in snapshot.usage.backend.values():
         total += Tokens(total=taken + given, input=taken, output=given)

@@ -23,7 +23,7 @@ from .caller import Caller, check_moment
 from .caller_sound import Conditions, check_keys
 from .gates import Gate
 from .score import Score, scored
-from .scores import Table
+from .table import Table
 from .words import looked_for
 
 if TYPE_CHECKING:
@@ -364,8 +364,8 @@ def _call(
 
 
 def _step(told: object, where: str, folder: Path) -> Step:
-    if isinstance(told, str) and told in ("hear",):
-        return Step(verb=told)
+    if told == "hear":
+        return Step(verb="hear")
     step = _mapping(told, where, None)
     verbs = [key for key in step if key in VERBS]
     if len(verbs) != 1:

@@ -107,7 +107,7 @@ class Telephone:
         """Have the bridge stop what it plays, and the session's response."""
         self._bridge.interrupt()
 
-    def deafen(self) -> None:
+    def stop_listening(self) -> None:
         """Listen no more."""
         self._carrier.on_heard = None
 

@@ -7,9 +7,18 @@ import json
 from typing import Any, Optional
 
 from realtime_sync import audio
-from realtime_sync.evaluation import CallRecord
+from realtime_sync.evaluation import (
+    CallRecord,
+    Score,
+    Verdict,
+    answered,
+    first_audio_ms,
+    tool_called,
+)
 
 BLOCK = 0.02
+GATES = [first_audio_ms(p95=900), tool_called("book", times=1), answered()]
+HOSTILE = "<script>alert(1)</script>\x00\u202e&amp;"
 
 
 def encoded(pcm: bytes) -> str:
@@ -162,6 +171,20 @@ class Call:
             at, "conversation.item.added", item=item, previous_item_id=self._last
         )
         self._last = item["id"]
+
+
+def spoken(answer: str = "Hello.", *, late: float = 0.0) -> Call:
+    """One turn, without the tool."""
+    call = Call(seconds=5.0)
+    call.user(0.5, 1.5, "hello", said="Hello.")
+    call.answer(2.0 + late, answer, seconds=1.0)
+    return call
+
+
+def asked(name: str, *, passed: bool = True) -> Score:
+    """A call that one gate was asked of."""
+    verdict = Verdict(gate="answered()", passed=passed)
+    return Score(name=name, verdicts={"answered": verdict}, figures={"wer": 0.0})
 
 
 def good_call(*, times: int = 1) -> Call:
