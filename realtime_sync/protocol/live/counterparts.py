@@ -69,10 +69,6 @@ IN_LIVE: Final[Mapping[str, str]] = {
         "a session ends after two hours; with reconnect=ReconnectPolicy() another "
         "takes its place"
     ),
-    "show": (
-        "realtime_sync.jupyter.LiveTranscript(session) shows what is said, and "
-        "realtime_sync.audio.talk(session, microphone, speaker) talks"
-    ),
     "ask": (
         "a live session is talked to: session.say(...), session.ask_backend(...), or "
         "audio with session.input_audio.append(...)"
@@ -96,5 +92,6 @@ IN_REALTIME: Final[Mapping[str, str]] = {
     "decision": "the model decides by calling a function: session.tool(...)",
     "check_tools": "the model calls functions itself: session.tool(...)",
     "send_dtmf": "a telephone's keys are the carrier's",
+    "is_attached": "a session is attached to a call if it has a call_id",
 }
 """Method of a live session -> what to do in one of Realtime."""
