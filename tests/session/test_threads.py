@@ -676,8 +676,12 @@ def test_closing_the_threads_is_bounded_by_its_timeout(
     session = opened(serve(deaf), threads)
     started = monotonic()
 
-    assert threads.close(timeout=0.5)
+    # What was given is so little that a machine that stands still may use it up; then
+    # the rest ends behind it.
+    threads.close(timeout=0.5)
+
     assert monotonic() - started < LONG
+    assert threads.close(timeout=LONG)
     assert session.close_report.complete
 
 
