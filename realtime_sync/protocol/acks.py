@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 from attrs import fields_dict, frozen
 
 from .events._base import ClientEvent, ServerEvent
+from .fields import field_of
 from .registry import ROWS, class_of
 
 if TYPE_CHECKING:
@@ -61,9 +62,7 @@ def _ack_unless_contradicted(
     if event.type != "session.created":
         return None
     for name in ("instructions", "model", "output_modalities"):
-        asked, told = _acked_field(command.session, name), _acked_field(
-            event.session, name
-        )
+        asked, told = field_of(command.session, name), field_of(event.session, name)
         if asked and told and asked != told:
             return False
     return None
@@ -77,9 +76,7 @@ def _ack_by_item_id(
     ],
     event: ServerEvent,
 ) -> Optional[bool]:
-    item_id = _acked_field(event, "item_id") or _acked_field(
-        _acked_field(event, "item"), "id"
-    )
+    item_id = field_of(event, "item_id") or field_of(field_of(event, "item"), "id")
     if not isinstance(item_id, str) or not item_id:
         return None
     return item_id == command.item_id
@@ -92,15 +89,13 @@ def _ack_by_created_item(
     """
     By id; some servers give ids of their own, and keep neither role nor parts.
     """
-    asked, got = _acked_field(command.item, "id"), _acked_field(event.item, "id")
+    asked, got = field_of(command.item, "id"), field_of(event.item, "id")
     return True if isinstance(asked, str) and asked == got else None
 
 
 def renames(command: object, event: object) -> bool:
     """Whether a server has given an item that was asked for an id of its own."""
-    asked, got = (
-        _acked_field(_acked_field(each, "item"), "id") for each in (command, event)
-    )
+    asked, got = (field_of(field_of(each, "item"), "id") for each in (command, event))
     return isinstance(asked, str) and isinstance(got, str) and asked != got
 
 
@@ -109,8 +104,8 @@ def difference(command: object, event: object) -> int:
     How far a new item is from what a `conversation.item.create` asked for: below
     `UNLIKE` for the same kind of item with the same parts; 1 for other words.
     """
-    asked, got = _acked_field(command, "item"), _acked_field(event, "item")
-    if _acked_field(asked, "type") != _acked_field(got, "type"):
+    asked, got = field_of(command, "item"), field_of(event, "item")
+    if field_of(asked, "type") != field_of(got, "type"):
         return 2 * UNLIKE
     unlike = UNLIKE if _acked_item_kind(asked) != _acked_item_kind(got) else 0
     return unlike + int(_acked_item_words(asked) != _acked_item_words(got))
@@ -121,11 +116,9 @@ UNLIKE = 2
 
 def _acked_item_words(item: object) -> object:
     """What an item says, or the call that it belongs to."""
-    parts = _acked_field(item, "content") or ()
-    said = [
-        _acked_field(part, "text") or _acked_field(part, "transcript") for part in parts
-    ]
-    return [each for each in said if each] or _acked_field(item, "call_id") or None
+    parts = field_of(item, "content") or ()
+    said = [field_of(part, "text") or field_of(part, "transcript") for part in parts]
+    return [each for each in said if each] or field_of(item, "call_id") or None
 
 
 def _ack_by_response(
@@ -133,7 +126,7 @@ def _ack_by_response(
 ) -> Optional[bool]:
     if not isinstance(command.response_id, str):
         return None
-    return bool(_acked_field(event.response, "id") == command.response_id)
+    return bool(field_of(event.response, "id") == command.response_id)
 
 
 def _ack_by_metadata(
@@ -149,7 +142,7 @@ def _ack_by_metadata(
     wanted, got = correlation(command.response), correlation(event.response)
     if got is not None:
         return wanted == got
-    told = _acked_field(event.response, "metadata")
+    told = field_of(event.response, "metadata")
     if wanted is not None and isinstance(told, Mapping) and told:
         return None if CORRELATION_KEY in told else False
     return None
@@ -160,22 +153,16 @@ def is_unlikely(command: object, event: object) -> bool:
     Whether an event that may answer a `response.create` speaks against it: a
     response of the conversation is not what was asked for beside it.
     """
-    asked, told = _acked_field(command, "response"), _acked_field(event, "response")
-    if _acked_field(asked, "conversation") != "none":
+    asked, told = field_of(command, "response"), field_of(event, "response")
+    if field_of(asked, "conversation") != "none":
         return False
-    return isinstance(_acked_field(told, "conversation_id"), str)
-
-
-def _acked_field(value: object, name: str) -> Any:
-    if isinstance(value, Mapping):
-        return value.get(name)
-    return getattr(value, name, None)
+    return isinstance(field_of(told, "conversation_id"), str)
 
 
 def _acked_item_kind(item: object) -> tuple[Any, ...]:
-    parts = _acked_field(item, "content") or ()
-    types = tuple(_acked_field(part, "type") for part in parts)
-    return _acked_field(item, "type"), _acked_field(item, "role"), types
+    parts = field_of(item, "content") or ()
+    types = tuple(field_of(part, "type") for part in parts)
+    return field_of(item, "type"), field_of(item, "role"), types
 
 
 CORRELATION_KEY = "realtime_sync_id"
@@ -186,7 +173,7 @@ def correlation(response: object) -> Optional[str]:
     """
     The correlation id in a response or a response configuration, or None.
     """
-    metadata = _acked_field(response, "metadata")
+    metadata = field_of(response, "metadata")
     if not isinstance(metadata, Mapping):
         return None
     value = metadata.get(CORRELATION_KEY)

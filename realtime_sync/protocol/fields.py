@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Optional, Union
 
@@ -170,6 +170,13 @@ def _check_field_not_negative(
 def _field_owner(instance: object) -> str:
     kind = getattr(instance, "type", None)
     return kind if isinstance(kind, str) else type(instance).__name__
+
+
+def field_of(value: object, name: str) -> Any:
+    """Return a field of an object or of a mapping; None for what is not there."""
+    if isinstance(value, Mapping):
+        return value.get(name)
+    return getattr(value, name, None)
 
 
 def to_tuple(value: Iterable[Any]) -> tuple[Any, ...]:

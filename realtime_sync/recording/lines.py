@@ -13,6 +13,7 @@ from attrs import AttrsInstance, asdict
 
 from ..protocol import audio_fields, events, jsontext, sensitive
 from ..protocol.codec import to_mapping
+from ..protocol.fields import field_of
 from ..state.reducers.conversation import CHANGES
 from ..state.snapshot import Snapshot
 from ..transport.redaction import HIDDEN, redact, secrets_for_redaction
@@ -258,31 +259,23 @@ def _plain_for_line(value: object) -> Any:
 def _matters_for_line(command: object) -> bool:
     """Whether a command says what the mirror is not told again."""
     return _changes_in_line(command) or bool(
-        _value_of_line(command, "previous_item_id") == "root"
+        field_of(command, "previous_item_id") == "root"
     )
 
 
 def _changes_in_line(command: object) -> bool:
-    return _value_of_line(command, "type") in CHANGES
+    return field_of(command, "type") in CHANGES
 
 
 def _asked_in_line(command: object) -> dict[str, Any]:
     """What the mirror needs to know of an item that was asked for."""
-    fields = {"event_id": _value_of_line(command, "event_id")}
+    fields = {"event_id": field_of(command, "event_id")}
     if _changes_in_line(command):
         names = ("type", "item_id", "audio_end_ms")
-        told = {name: _value_of_line(command, name) for name in names}
+        told = {name: field_of(command, name) for name in names}
         change: dict[str, Any] = to_mapping({**told, **fields})
         return change
-    item = _value_of_line(command, "item")
-    fields["item"] = {
-        name: _value_of_line(item, name) for name in ("id", "type", "role")
-    }
+    item = field_of(command, "item")
+    fields["item"] = {name: field_of(item, name) for name in ("id", "type", "role")}
     plain: dict[str, Any] = to_mapping(fields)
     return plain
-
-
-def _value_of_line(value: object, name: str) -> Any:
-    if isinstance(value, Mapping):
-        return value.get(name)
-    return getattr(value, name, None)

@@ -18,6 +18,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Optional, Union
 
+from ..protocol.fields import field_of
+
 Frame = dict[str, Any]
 Call = Union[tuple[str, Mapping[str, Any]], Mapping[str, Any]]
 Reply = Callable[[object], Iterable[Frame]]
@@ -122,7 +124,7 @@ def error(message: str, *, code: Optional[str] = None, **fields: object) -> Repl
 
     def reply(command: object) -> list[Frame]:
         told = {"type": "invalid_request_error", "code": code, "message": message}
-        about = {"event_id": _frame_value(command, "event_id") or None}
+        about = {"event_id": field_of(command, "event_id") or None}
         return [{"type": "error", "error": {**told, **about, **fields}}]
 
     return reply
@@ -156,8 +158,8 @@ def answer(
     """
 
     def reply(command: object) -> Iterator[Frame]:
-        asked = _frame_value(command, "response")
-        aside = _frame_value(asked, "conversation") == "none"
+        asked = field_of(command, "response")
+        aside = field_of(asked, "conversation") == "none"
         response: Frame = {
             "object": "realtime.response",
             "id": response_id or _new_frame_id("resp"),
@@ -167,7 +169,7 @@ def answer(
             "conversation_id": None if aside else "conv_test",
             "output_modalities": ["text"] if spoken is None else ["audio"],
             "usage": None,
-            "metadata": _plain_frame(_frame_value(asked, "metadata")),
+            "metadata": _plain_frame(field_of(asked, "metadata")),
         }
         yield {"type": "response.created", "response": dict(response)}
         items = list(_frame_items(text, spoken, item_id, calls, status))
@@ -321,12 +323,6 @@ def _audio_frames(audio: bytes, place: Frame) -> Iterator[Frame]:
 
 def _new_frame_id(kind: str) -> str:
     return f"{kind}_{next(_numbers)}"
-
-
-def _frame_value(value: object, name: str) -> Any:
-    if isinstance(value, Mapping):
-        return value.get(name)
-    return getattr(value, name, None)
 
 
 def _plain_frame(value: object) -> Any:

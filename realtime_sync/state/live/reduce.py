@@ -17,6 +17,7 @@ from ...protocol.events._base import ClientEvent, ServerEvent, UnknownEvent
 from ...protocol.lazy_audio import audio_size
 from ...protocol.live.acks import is_failed_handoff, refused
 from ..frozen_records import changed
+from ..snapshot_changes import text_or_none
 from .fragments import Fragment
 from .snapshot import LiveSnapshot
 from .snapshot_parts import Appended, Call, Delegation, LiveAudio, LiveUsage
@@ -64,10 +65,6 @@ def _live_snapshot_with(snapshot: LiveSnapshot, **changes: object) -> LiveSnapsh
     return changed(snapshot, changes)
 
 
-def _text(value: object) -> Optional[str]:
-    return value if isinstance(value, str) and value else None
-
-
 def _reduced_number(value: object) -> Optional[float]:
     return value if isinstance(value, (int, float)) else None
 
@@ -88,7 +85,7 @@ def note(snapshot: LiveSnapshot, problem: str) -> LiveSnapshot:
 def _reduce_started(
     snapshot: LiveSnapshot, event: Union[events.SessionStarted, events.SessionUpdated]
 ) -> LiveSnapshot:
-    session_id = _text(getattr(event.session, "id", None)) or ""
+    session_id = text_or_none(getattr(event.session, "id", None)) or ""
     told = _live_snapshot_with(snapshot, session=event.session, state="active")
     if session_id == snapshot.id:
         return told  # Said again to whoever attaches again.
@@ -142,7 +139,9 @@ def _reduce_usage(
 
 def _reduce_closed(snapshot: LiveSnapshot, event: events.SessionClosed) -> LiveSnapshot:
     told = _reduce_usage(snapshot, event)
-    return _live_snapshot_with(told, state="closed", close_reason=_text(event.reason))
+    return _live_snapshot_with(
+        told, state="closed", close_reason=text_or_none(event.reason)
+    )
 
 
 def _reduce_paused(snapshot: LiveSnapshot, event: ServerEvent) -> LiveSnapshot:
@@ -179,7 +178,7 @@ def _reduce_transcript(speaker: str) -> Reducer:
         snapshot: LiveSnapshot,
         event: Union[events.InputTranscriptDelta, events.OutputTranscriptDelta],
     ) -> LiveSnapshot:
-        text, event_id = _text(event.delta), _text(event.event_id)
+        text, event_id = text_or_none(event.delta), text_or_none(event.event_id)
         if text is None or event_id and snapshot.said.has(event_id, snapshot.epoch):
             return snapshot  # Whoever attaches again hears the last seconds twice.
         start, end = _reduced_number(event.start_ms), _reduced_number(event.end_ms)
@@ -209,7 +208,9 @@ def _reduce_appended(kind: str) -> Reducer:
             events.CommentaryAppended,
         ],
     ) -> LiveSnapshot:
-        at = _waiting_text_to_reduce(snapshot, kind, _text(event.client_event_id))
+        at = _waiting_text_to_reduce(
+            snapshot, kind, text_or_none(event.client_event_id)
+        )
         if at is None and _told_before_reducing(snapshot, kind, event):
             return snapshot
         asked = Appended(kind=kind) if at is None else snapshot.context[at]
@@ -244,7 +245,7 @@ def _waiting_text_to_reduce(
 
 def _told_before_reducing(snapshot: LiveSnapshot, kind: str, event: Any) -> bool:
     """Whether a text is known to be taken up: whoever attaches again hears it twice."""
-    named = _text(event.client_event_id)
+    named = text_or_none(event.client_event_id)
     span = (
         _reduced_number(event.start_ms),
         _reduced_number(event.end_ms),
@@ -343,15 +344,15 @@ def _reduce_delegated(
     snapshot: LiveSnapshot, event: events.DelegationCreated
 ) -> LiveSnapshot:
     task = event.delegation
-    delegation_id = _text(getattr(task, "id", None))
+    delegation_id = text_or_none(getattr(task, "id", None))
     if not task or delegation_id is None:
         return note(snapshot, f"{event.type}: no id")
     before = snapshot.delegations.get(delegation_id) or Delegation(id=delegation_id)
-    response_id, known = _text(task.response_id), before.response_ids
+    response_id, known = text_or_none(task.response_id), before.response_ids
     if response_id is not None and response_id not in known:
         known = (response_id, *known)
     changes: dict[str, Any] = {
-        "target": _text(task.target) or "",
+        "target": text_or_none(task.target) or "",
         "offset_ms": _reduced_number(event.offset_ms) or 0,
         "response_ids": known,
     }
@@ -363,12 +364,14 @@ def _reduce_delegated(
 def _reduce_backend_event(
     snapshot: LiveSnapshot, event: events.ResponseEvent
 ) -> LiveSnapshot:
-    inner, delegation_id = event.event, _text(event.delegation_id)
+    inner, delegation_id = event.event, text_or_none(event.delegation_id)
     follow = _BACKEND.get(getattr(inner, "type", ""))
     if follow is None or delegation_id is None:
         return snapshot
     number = getattr(inner, "sequence_number", None)
-    event_id = _text(event.event_id) if isinstance(number, int) and number else None
+    event_id = (
+        text_or_none(event.event_id) if isinstance(number, int) and number else None
+    )
     if event_id is not None:
         # By its number alone, what comes again of the response before would be
         # taken for the next of this one: only some events name theirs.
@@ -396,7 +399,8 @@ def _reduce_backend_event(
 def _reduce_named_response(before: Delegation, inner: Any) -> Optional[str]:
     """The response that an event of the backend is of: its own, else the current."""
     return (
-        _text(getattr(getattr(inner, "response", None), "id", None)) or before.current
+        text_or_none(getattr(getattr(inner, "response", None), "id", None))
+        or before.current
     )
 
 
@@ -428,7 +432,7 @@ def _reduce_placed(before: Delegation, inner: Any) -> Optional[dict[str, Any]]:
 def _reduce_response_created(
     before: Delegation, inner: ResponseCreated
 ) -> dict[str, Any]:
-    response_id = _text(getattr(inner.response, "id", None))
+    response_id = text_or_none(getattr(inner.response, "id", None))
     known = before.response_ids
     if response_id in before.sequence:
         return {}  # Told again, when it may be over.
@@ -439,13 +443,13 @@ def _reduce_response_created(
 
 def _reduce_item_done(before: Delegation, inner: OutputItemDone) -> dict[str, Any]:
     item = inner.item
-    call_id = _text(getattr(item, "call_id", None))
+    call_id = text_or_none(getattr(item, "call_id", None))
     if call_id is None or call_id in before.calls:
         return {}
     call = Call(
         call_id=call_id,
-        name=_text(getattr(item, "name", None)) or "",
-        arguments=_text(getattr(item, "arguments", None)) or "",
+        name=text_or_none(getattr(item, "name", None)) or "",
+        arguments=text_or_none(getattr(item, "arguments", None)) or "",
         state="dropped" if getattr(item, "status", None) == "incomplete" else "open",
         response_id=before.response_ids[-1] if before.response_ids else None,
     )
@@ -453,12 +457,12 @@ def _reduce_item_done(before: Delegation, inner: OutputItemDone) -> dict[str, An
 
 
 def _reduce_text_delta(before: Delegation, inner: OutputTextDelta) -> dict[str, Any]:
-    return {"text": (before.text + (_text(inner.delta) or ""))[:LONGEST]}
+    return {"text": (before.text + (text_or_none(inner.delta) or ""))[:LONGEST]}
 
 
 def _reduce_completed(before: Delegation, inner: ResponseCompleted) -> dict[str, Any]:
     # What is empty in a response says nothing; whether it called something does.
-    response_id = _text(getattr(inner.response, "id", None))
+    response_id = text_or_none(getattr(inner.response, "id", None))
     called = any(each.response_id == response_id for each in before.calls.values())
     latest = not before.response_ids or before.response_ids[-1] == response_id
     return {} if called or not latest else {"state": "answered"}
@@ -467,7 +471,10 @@ def _reduce_completed(before: Delegation, inner: ResponseCompleted) -> dict[str,
 def _reduce_failed(
     before: Delegation, inner: Union[ResponseFailed, ResponseIncomplete]
 ) -> dict[str, Any]:
-    response_id, known = _text(getattr(inner.response, "id", None)), before.response_ids
+    response_id, known = (
+        text_or_none(getattr(inner.response, "id", None)),
+        before.response_ids,
+    )
     # Said late of a response that another has followed: the work goes on in that.
     earlier = response_id in known[:-1]
     calls = {
@@ -495,7 +502,7 @@ def _reduce_counted(snapshot: LiveSnapshot, inner: object) -> LiveSnapshot:
     usage = getattr(response, "usage", None)
     if not usage:
         return snapshot
-    model = _text(getattr(response, "model", None)) or ""
+    model = text_or_none(getattr(response, "model", None)) or ""
     known = snapshot.usage.backend
     if model not in known and len(known) >= MOST_MODELS:
         model = OTHERS
@@ -509,14 +516,14 @@ def _reduce_counted(snapshot: LiveSnapshot, inner: object) -> LiveSnapshot:
 def _reduce_decided(
     snapshot: LiveSnapshot, event: events.DecisionEvent
 ) -> LiveSnapshot:
-    event_id = _text(event.event_id)
+    event_id = text_or_none(event.event_id)
     recent = snapshot.decisions[-RECENT:]
     if event_id is not None and any(each.event_id == event_id for each in recent):
         return snapshot  # Told again.
     after = _live_snapshot_with(
         snapshot, decisions=(*snapshot.decisions, event)[-MOST:]
     )
-    delegation_id = _text(event.delegation_id)
+    delegation_id = text_or_none(event.delegation_id)
     if delegation_id is None:
         return after
     return _reduce_work_change(after, delegation_id, {"state": "answered"})
@@ -624,7 +631,7 @@ def _reduce_asked(
         kind=command.type.split(".")[1],
         content=command.content,
         delegation_id=command.delegation_id,
-        event_id=_text(command.event_id),
+        event_id=text_or_none(command.event_id),
         epoch=snapshot.epoch,
     )
     # Withdrawn from a session that was lost, it is sent to the one in its place. What
