@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 import pytest
 from celery import Celery
@@ -20,9 +20,10 @@ from realtime_sync.contrib.celery.claims import (
     new_claim_token,
     worker_of_claim,
 )
-from realtime_sync.contrib.celery.control import WorkerControl
 from realtime_sync.contrib.celery.worker_presence import Presence
 from realtime_sync.errors import ConfigurationError
+
+from .answered_control import AnsweredControl
 
 WAIT = 20.0
 
@@ -103,33 +104,14 @@ def test_claims_are_kept_where_the_backend_can(tmp_path: Path) -> None:
         claims_in(Celery("none", set_as_current=False).backend)
 
 
-class Workers(WorkerControl):
-    """Those who answer are what the test says."""
-
-    def __init__(self, app: Celery, there: set[str]) -> None:
-        super().__init__(app, "calls")
-        self.there = there
-
-    def ask(
-        self,
-        command: str,
-        arguments: Mapping[str, Any],
-        *,
-        workers: Optional[Sequence[str]] = None,
-        limit: Optional[int] = None,
-        timeout: float,
-    ) -> dict[str, Any]:
-        """Those who are asked, and there."""
-        return {each: {} for each in self.there if workers is None or each in workers}
-
-
 @pytest.fixture
-def looked_up(tmp_path: Path) -> tuple[Celery, Workers, RemoteCall]:
+def looked_up(tmp_path: Path) -> tuple[Celery, set[str], RemoteCall]:
     """A call, seen from a process that has nothing else to do with it."""
     app = Celery("claims", backend=tmp_path.as_uri(), set_as_current=False)
-    control = Workers(app, set())
+    there: set[str] = set()
+    control = AnsweredControl(app, lambda: {each: {} for each in there})
     call = RemoteCall("one", "calls:one", control, Presence(control), app.backend)
-    return app, control, call
+    return app, there, call
 
 
 @pytest.fixture
@@ -149,7 +131,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_call_whose_worker_died_before_it_began_is_lost(
-    looked_up: tuple[Celery, Workers, RemoteCall],
+    looked_up: tuple[Celery, set[str], RemoteCall],
     soon: None,
     ask: Callable[[RemoteCall], object],
 ) -> None:
@@ -163,11 +145,11 @@ def test_call_whose_worker_died_before_it_began_is_lost(
 
 
 def test_call_whose_worker_is_about_to_begin_it_waits(
-    looked_up: tuple[Celery, Workers, RemoteCall], soon: None
+    looked_up: tuple[Celery, set[str], RemoteCall], soon: None
 ) -> None:
     """A claim is no begin, and no reason to give it up."""
-    app, control, call = looked_up
-    control.there.add("w@host#1-x")
+    app, there, call = looked_up
+    there.add("w@host#1-x")
     claims_in(app.backend).take("calls:one", new_claim_token("w@host#1-x"), 60)
     with pytest.raises(NoAnswer, match="goes on"):
         call.result(0.1)
@@ -184,7 +166,7 @@ def test_call_whose_worker_is_about_to_begin_it_waits(
     ("state", "ended"), [("REVOKED", "expired"), ("FAILURE", "failed")]
 )
 def test_call_that_no_worker_has_had_to_its_end_says_so(
-    looked_up: tuple[Celery, Workers, RemoteCall], state: str, ended: str
+    looked_up: tuple[Celery, set[str], RemoteCall], state: str, ended: str
 ) -> None:
     """One that nobody began in time is another thing than one that went wrong."""
     app, _, call = looked_up

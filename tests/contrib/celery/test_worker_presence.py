@@ -2,46 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
-from typing import Any, Optional
+from typing import Any
 
 import pytest
 from celery import Celery
 
 from realtime_sync.contrib.celery import NoAnswer
-from realtime_sync.contrib.celery.control import WorkerControl
 from realtime_sync.contrib.celery.worker_presence import Presence
+
+from .answered_control import AnsweredControl
 
 WAIT = 3.0
 
 
-class Asked(WorkerControl):
-    """Workers whose answer is what the test says."""
-
-    def __init__(self, answer: Callable[[], dict[str, Any]]) -> None:
-        super().__init__(
-            Celery("presence", broker="memory://", set_as_current=False), "calls"
-        )
-        self.count = 0
-        self._answer = answer
-
-    def ask(
-        self,
-        command: str,
-        arguments: Mapping[str, Any],
-        *,
-        workers: Optional[Sequence[str]] = None,
-        limit: Optional[int] = None,
-        timeout: float,
-    ) -> dict[str, Any]:
-        """Count, and answer."""
-        self.count += 1
-        return self._answer()
+def asked(answer: Callable[[], dict[str, Any]]) -> AnsweredControl:
+    """Return the control of an application that has no other."""
+    app = Celery("presence", broker="memory://", set_as_current=False)
+    return AnsweredControl(app, answer)
 
 
 def test_what_is_known_is_said_while_the_workers_are_asked() -> None:
@@ -58,7 +41,7 @@ def test_what_is_known_is_said_while_the_workers_are_asked() -> None:
             known.append(told.get(timeout=WAIT))
         return {"a": {}}
 
-    presence = Presence(Asked(answer))
+    presence = Presence(asked(answer))
     other = Thread(target=tell, name="presence other", daemon=True)
     gone = presence.is_gone("a")
     other.join(WAIT)
@@ -75,7 +58,7 @@ def test_one_look_is_good_for_all_who_wait() -> None:
         go_on.wait(WAIT)
         return {"a": {}, "b": {}}
 
-    control = Asked(answer)
+    control = asked(answer)
     presence = Presence(control)
     with ThreadPoolExecutor(4) as threads:
         looks: list[Future[bool]] = [threads.submit(presence.is_gone, "a")]
@@ -95,7 +78,7 @@ def test_look_that_fails_makes_nobody_wait_for_it(failure: Exception) -> None:
     def answer() -> dict[str, Any]:
         raise failure
 
-    control = Asked(answer)
+    control = asked(answer)
     presence = Presence(control)
     for _ in range(2):
         try:
