@@ -7,7 +7,7 @@ relays call the last piece all of it; what was said then stays.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Union
 
 from ..protocol.jsontext import loads
@@ -95,5 +95,26 @@ def compared_item(item: Item, wire: WireItem) -> Iterator[Disagreement]:
     if item.role in ("user", "system"):
         return
     yield from compared("arguments", item._arguments, getattr(wire, "arguments", None))
-    for part, told in zip(item.content, getattr(wire, "content", None) or ()):
+    listed = getattr(wire, "content", None) or ()
+    for part, told in zip(item.content, listed):
         yield from compared_part(part, told)
+    if listed and _has_left_out(item.content, listed):
+        yield Disagreement("content", False)
+
+
+def _has_left_out(parts: Sequence[Part], listed: Sequence[ContentPart]) -> bool:
+    """Say whether words of a part are in none of those that are listed at the end."""
+    told = "".join(f"{each.text or ''} {each.transcript or ''}" for each in listed)
+    said = [part.text or part.said for part in parts[len(listed) :]]
+    return any(words and words not in told for words in said)
+
+
+def is_another(item: Item, wire: WireItem) -> bool:
+    """Say whether an item that is complete is described as if it were another one."""
+    kind = getattr(wire, "type", None)
+    if kind and item.type and kind != item.type:
+        return True
+    listed = getattr(wire, "content", None) or ()
+    return any(
+        found for pair in zip(item.content, listed) for found in compared_part(*pair)
+    )

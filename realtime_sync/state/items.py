@@ -82,7 +82,9 @@ class Part:
         if self.heard_ms is None or said is None:
             return said
         total = self.audio_ms or len(said) / SPEECH_RATE * 1000
-        return first_words(said, self.heard_ms / total if total else 0.0)
+        if self.heard_ms >= total:
+            return said if self.heard_ms else ""
+        return first_words(said, self.heard_ms / total)
 
     @property
     def audio_ms(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import TYPE_CHECKING, Optional
 
 from attrs import frozen
@@ -101,4 +102,5 @@ def _add_usage(
 def _usage_figure(usage: object, path: tuple[str, ...]) -> float:
     for name in path:
         usage = getattr(usage, name, None)
-    return usage if isinstance(usage, (int, float)) else 0
+    # A figure below nothing would take back what others have taken.
+    return usage if isinstance(usage, (int, float)) and 0 < usage < inf else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, Optional, Union
 
 from ...protocol.dialects.server_quirks import (
     NAMELESS_CHANGES,
@@ -12,7 +12,7 @@ from ...protocol.dialects.server_quirks import (
 )
 from ...types import UNSET, Unset
 from .. import ordering
-from ..final_text import compared_item
+from ..final_text import compared_item, is_another
 from ..frozen_records import changed, changed_in
 from ..item_merge import described, with_part_changed
 from ..items import PCM_RATE, Item
@@ -81,6 +81,9 @@ def _list_conversation_item(
     if final:
         found = compared_item(known, wire)
         snapshot = disagreed(snapshot, event, known, found)
+    elif known.closed and is_another(known, wire):
+        detail = "another item comes under its id; what was told first holds"
+        snapshot = note(snapshot, event, "disagreement", detail, item_id=item_id)
     item = described(known, wire, final=final)
     item = changed(item, {"announced": False, "out_of_band": False})
     if previous := text_or_none(event.previous_item_id):
@@ -228,14 +231,23 @@ def _oldest_conversation_change(
     return snapshot, Asked()
 
 
+def _conversation_change_of(
+    snapshot: Snapshot, kind: str, item_id: str
+) -> Optional[Asked]:
+    """Return the oldest change of an item that was asked for and waits."""
+    wanted = (kind, item_id)
+    found = (each for each in snapshot._changing if (each.type, each.item_id) == wanted)
+    return next(found, None)
+
+
 def _conversation_change_answered(
     snapshot: Snapshot, kind: str, item_id: str
 ) -> Snapshot:
-    for asked in snapshot._changing:
-        if (asked.type, asked.item_id) == (kind, item_id):
-            left = tuple(each for each in snapshot._changing if each is not asked)
-            return updated(snapshot, {"_changing": left})
-    return snapshot
+    asked = _conversation_change_of(snapshot, kind, item_id)
+    if asked is None:
+        return snapshot
+    left = tuple(each for each in snapshot._changing if each is not asked)
+    return updated(snapshot, {"_changing": left})
 
 
 def item_retrieved(
@@ -284,12 +296,19 @@ def item_truncated(
     item_id, end = text_or_none(event.item_id), given(event.audio_end_ms)
     if item_id is None:
         snapshot, asked = _oldest_conversation_change(snapshot, TRUNCATE)
-        item_id, end = asked.item_id, asked.audio_end_ms if end is None else end
+        item_id = asked.item_id
+    else:
+        asked = _conversation_change_of(snapshot, TRUNCATE, item_id) or Asked()
     item, index = find(snapshot, item_id), given(event.content_index) or 0
     if item is None or not 0 <= index < len(item.content):
         detail = "there is no such part to truncate"
         return note(snapshot, event, "unknown_item", detail, item_id=event.item_id)
     snapshot = _conversation_change_answered(snapshot, TRUNCATE, item.id)
-    heard = {"heard_ms": end or 0, "_kept": None}
+    if end is None or end < 0:
+        end = asked.audio_end_ms
+    if end is None:
+        detail = "it is not said where the item was cut"
+        return note(snapshot, event, "no_end", detail, item_id=item.id)
+    heard = {"heard_ms": max(end, 0), "_kept": None}
     item = with_part_changed(item, index, heard)
     return store(snapshot, item)

@@ -141,8 +141,7 @@ def input_transcription_delta(
     snapshot, item, index = found
     part = item.content[index]
     if part.transcription == "completed":
-        detail = "the transcription is complete"
-        return note(snapshot, event, "late_event", detail, item_id=item.id)
+        return _note_transcript_complete(snapshot, event, item)
     text = part._transcript
     if event.cumulative is True:
         snapshot, text = learned(snapshot, INTERIM), None
@@ -190,6 +189,8 @@ def input_transcription_failed(
     if found is None:
         return _note_no_input_item(snapshot, event)
     snapshot, item, index = found
+    if item.content[index].transcription == "completed":
+        return _note_transcript_complete(snapshot, event, item)
     return put(snapshot, with_part_changed(item, index, {"transcription": "failed"}))
 
 
@@ -260,6 +261,13 @@ def _input_awaits_transcript(item: Item) -> bool:
         part.type == "input_audio" and part.transcription in (None, "in_progress")
         for part in item.content
     ) or (item.announced and not item.content)
+
+
+def _note_transcript_complete(
+    snapshot: Snapshot, event: Transcription, item: Item
+) -> Snapshot:
+    detail = "the transcription is complete"
+    return note(snapshot, event, "late_event", detail, item_id=item.id)
 
 
 def _note_no_input_item(snapshot: Snapshot, event: Transcription) -> Snapshot:

@@ -11,7 +11,10 @@ from realtime_sync.protocol.dialects.server_quirks import (
     NULL_PREDECESSORS,
     server_quirks_of,
 )
-from realtime_sync.protocol.events import ConversationItemCreate
+from realtime_sync.protocol.events import (
+    ConversationItemCreate,
+    ConversationItemTruncate,
+)
 from realtime_sync.protocol.items import ContentPart, UserMessage
 from realtime_sync.state.reduce import reduce_command
 from realtime_sync.state.snapshot_parts import Limits
@@ -129,7 +132,57 @@ def test_a_duplicate_is_one_item() -> None:
 
     assert ["a", "b"] == mirror.order
     assert "first" == mirror.item("a").text
-    assert ["self_reference"] == mirror.kinds
+    assert ["self_reference", "disagreement"] == mirror.kinds
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        message("a", [{"type": "input_text", "text": "other"}]),
+        call("a"),
+        {"id": "a", "type": "function_call_output", "call_id": "c", "output": "5"},
+    ],
+    ids=["other words", "a call", "an output"],
+)
+def test_another_item_under_an_id_that_is_taken_is_noted(again: Any) -> None:
+    """What was told first holds, and nobody is to wonder where the other is."""
+    mirror = Mirror()
+    mirror.user("a", None, "first")
+    mirror.added(again)
+
+    assert ("message", "first") == (mirror.item("a").type, mirror.item("a").text)
+    assert ["disagreement"] == mirror.kinds
+
+
+@pytest.mark.parametrize("end", [None, -5, -100_000, "500", 1.5, MISSING])
+def test_a_truncation_that_does_not_say_where_cuts_as_was_asked(end: Any) -> None:
+    """And cuts nothing if nobody asked: silence is no statement."""
+    told = {} if end is MISSING else {"audio_end_ms": end}
+    for asked in (True, False):
+        mirror = Mirror()
+        mirror.spoken_answer("Hello there", 48_000)
+        mirror.ended(answer("a", said("Hello there"), status="completed"))
+        if asked:
+            command = ConversationItemTruncate(
+                item_id="a", content_index=0, audio_end_ms=500
+            )
+            mirror.snapshot = reduce_command(mirror.snapshot, command)
+        mirror.tell("conversation.item.truncated", item_id="a", **told)
+
+        assert (500 if asked else None) == mirror.item("a").heard_ms
+        assert ("Hello" if asked else "Hello there") == mirror.item("a").heard
+        assert ("no_end" in mirror.kinds) is not asked
+
+
+@pytest.mark.parametrize("end", [10**6, 10**18, 1e300])
+def test_a_truncation_beyond_the_end_leaves_all_to_be_read(end: float) -> None:
+    """However far beyond it is said to be."""
+    mirror = Mirror()
+    mirror.spoken_answer("Hello there", 480)
+    mirror.ended(answer("a", said("Hello there"), status="completed"))
+    mirror.tell("conversation.item.truncated", item_id="a", audio_end_ms=end)
+
+    assert "Hello there" == mirror.item("a").heard
 
 
 def test_added_and_created_are_the_same_item() -> None:

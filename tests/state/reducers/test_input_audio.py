@@ -222,6 +222,41 @@ def test_a_failed_transcription_leaves_the_item() -> None:
     assert "failed" == mirror.item("u").content[0].transcription
 
 
+def test_a_transcription_that_is_complete_does_not_fail_any_more() -> None:
+    """Its words stay, and that it was said to have failed is noted."""
+    mirror = Mirror()
+    mirror.added(spoken())
+    heard(mirror, "completed", transcript="Hello")
+    heard(mirror, "failed", error={"type": "x", "message": "unintelligible"})
+    part = mirror.item("u").content[0]
+
+    assert ("completed", "Hello") == (part.transcription, part.transcript)
+    assert ["late_event"] == mirror.kinds
+
+
+def test_a_transcription_that_failed_may_still_be_completed() -> None:
+    """A server may try again."""
+    mirror = Mirror()
+    mirror.added(spoken())
+    heard(mirror, "failed", error={"type": "x", "message": "unintelligible"})
+    heard(mirror, "completed", transcript="Hello")
+    part = mirror.item("u").content[0]
+
+    assert ("completed", "Hello") == (part.transcription, part.transcript)
+    assert [] == mirror.kinds
+
+
+@pytest.mark.parametrize("seconds", [-4, -0.5, -1e308])
+def test_seconds_below_nothing_are_not_counted(seconds: float) -> None:
+    """They would take back what was taken."""
+    mirror = Mirror()
+    mirror.added(spoken())
+    usage = {"type": "duration", "seconds": seconds}
+    heard(mirror, "completed", transcript="Hello", usage=usage)
+
+    assert 0 == mirror.snapshot.usage.transcription_seconds
+
+
 def test_transcripts_without_an_item_id_go_to_the_last_that_waits() -> None:
     """Announced ones first, then those without a transcript."""
     mirror = Mirror()

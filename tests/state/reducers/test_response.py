@@ -69,6 +69,35 @@ def test_done_drops_parts_that_never_were() -> None:
     mirror.ended(answer("a", said("Hello"), status="completed"))
 
     assert 1 == len(mirror.item("a").content)
+    assert ["disagreement"] == mirror.kinds
+
+
+def test_done_that_puts_two_parts_into_one_drops_nothing() -> None:
+    """The words of both are in it."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.started(answer())
+    mirror.text("Hello ")
+    mirror.text("there", content_index=1)
+    whole = {"type": "output_text", "text": "Hello there"}
+    mirror.ended(answer("a", whole, status="completed"))
+
+    assert ["Hello there"] == [part.text for part in mirror.item("a").content]
+
+
+@pytest.mark.parametrize("figure", [-4, -(10**15)])
+def test_tokens_below_nothing_are_not_counted(figure: int) -> None:
+    """They would take back what other responses have taken."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.ended(usage={"total_tokens": 5})
+    mirror.created("second")
+    usage = {"total_tokens": figure, "output_tokens": 2}
+    response = {"id": "second", "status": "completed", "usage": usage}
+    mirror.tell("response.done", response=response)
+
+    assert 5 == mirror.snapshot.usage.total_tokens
+    assert 2 == mirror.snapshot.usage.output_tokens
 
 
 def test_done_without_created_tells_all() -> None:
