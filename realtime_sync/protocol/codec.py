@@ -85,10 +85,31 @@ class Codec:
             if event is not None:
                 return event
         try:
-            frame = self._loads(data)
+            return self.structure(self._loads(data))
         except ValueError as exc:
-            return UnknownEvent(problem=f"not JSON: {exc}", received=data)
-        return self.structure(frame)
+            return self._decode_halves(data) or UnknownEvent(
+                problem=f"not JSON: {exc}", received=data
+            )
+
+    def _decode_halves(self, data: Union[bytes, str]) -> Optional[ServerEvent]:
+        """
+        The same for text that was cut within a character of two halves, or None.
+
+        Servers that count as UTF-16 does say the first half in one delta and the
+        second in the next. Neither is text; the rest of the frame is.
+        """
+        try:
+            whole = jsontext.without_halves(data)
+            if whole is None:
+                return None
+            event = self.structure(self._loads(whole))
+        except ValueError:
+            return None
+        event.__dict__["problems"] = (
+            *event.problems,
+            "half of a character was replaced by U+FFFD",
+        )
+        return event
 
     def _decode_audio(self, data: bytes) -> Optional[ServerEvent]:
         """The same for a long delta of audio, in half of the time, or None."""

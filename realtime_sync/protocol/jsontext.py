@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Callable
 from math import isinf
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 Text = Union[bytes, bytearray, memoryview, str]
 Loads = Callable[[Text], Any]
@@ -22,6 +22,10 @@ MAX_DEPTH = 1024
 """How deep arrays and objects may be nested; orjson's limit."""
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_HALVES = re.compile(
+    r"\\(?:[^u]|u(?:[dD][89abAB]..\\u[dD][c-fC-F]..|([dD][89a-fA-F]..)|.{4}))",
+    re.DOTALL,
+)
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 
 
@@ -43,6 +47,18 @@ def standard_loads(data: Text) -> Any:
         # An escaped half of a pair decodes to text that UTF-8 cannot hold.
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     return value
+
+
+def without_halves(data: Text) -> Optional[str]:
+    """
+    Return JSON text with lone halves of surrogate pairs replaced, None without any.
+
+    Raises:
+        ValueError: it is not UTF-8.
+    """
+    text = _json_text_of(data)
+    whole = _HALVES.sub(lambda each: r"\ufffd" if each[1] else each[0], text)
+    return None if whole == text else whole
 
 
 def is_deeper(data: Text, most: int) -> bool:

@@ -10,6 +10,7 @@ may be secret, or a megabyte of audio.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from attrs import fields_dict
@@ -125,5 +126,7 @@ def _note_lenient_misfit(
     value: object, shape: Shape, path: str, problems: list[str]
 ) -> Any:
     kind = _KINDS.get(value.__class__, "null")
+    if isinstance(value, float) and not isfinite(value):
+        kind = str(value)
     problems.append(f"{path}: expected {describe(shape)}, got {kind}")
     return UNSET

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from math import isfinite
 from typing import Any, Optional
 
 from attrs import fields_dict, has
@@ -150,9 +151,11 @@ def _structure_lines_for_losses(cls: type, extra: Optional[str]) -> list[str]:
 
 
 def _structure_lines_for_value(name: str, shape: Shape, check: str) -> list[str]:
-    # The common case is decided without a call: one plain type, or nothing.
+    # The common case is decided without a call: one plain type, or nothing. A float
+    # may be none of the numbers that JSON has.
     lines = [f"    it = get({name!r}, UNSET)"]
-    plain = shape.scalars[0].__name__ if len(shape.scalars) == 1 else None
+    one = len(shape.scalars) == 1 and shape.scalars[0] is not float
+    plain = shape.scalars[0].__name__ if one else None
     unless = f"it.__class__ is not {plain} and " if plain else ""
     lines.append(f"    if {unless}it is not UNSET:")
     lines.append(f"        it = {check}(it)")
@@ -187,6 +190,8 @@ def structure_check_for(shape: Shape, exact: bool = False) -> Check:
         if value is None and (null is None or not exact):
             return null
         if kind in scalars or (kind is int and float in scalars):
+            if kind is float and not isfinite(value):  # type: ignore[arg-type]
+                raise Misfit
             return value
         if kind is dict and of_object is not None:
             return of_object(value)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, ClassVar, Optional, Union, get_args, get_origin, get_type_hints
 
 from attrs import fields, frozen, has
@@ -110,6 +111,8 @@ def fits(value: object, shape: Shape) -> bool:
         return bool in shape.scalars
     if isinstance(value, int) and float in shape.scalars:
         return True
+    if isinstance(value, float) and not isfinite(value):
+        return False
     if isinstance(value, (*shape.scalars, *shape.classes)):
         return True
     if shape.items is not None and isinstance(value, tuple):

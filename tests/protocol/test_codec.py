@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from realtime_sync.protocol import audio_config, events, items, sessions
+from realtime_sync.protocol import audio_config, events, items, jsontext, sessions
 from realtime_sync.protocol.codec import Codec, to_mapping
 from realtime_sync.protocol.dialects import BETA, GA
 from realtime_sync.types import UNSET
@@ -450,3 +450,49 @@ def test_a_command_does_not_change_with_the_mapping_that_it_was_made_of() -> Non
     body["tools"].clear()  # type: ignore[attr-defined]
 
     assert before == codec.encode(command)
+
+
+@pytest.mark.parametrize("loads", [jsontext.loads, jsontext.standard_loads])
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        (r"Hello \ud83d", "Hello \ufffd"),
+        (r"\ude00 there", "\ufffd there"),
+        (r"\uDE00\ud83d", "\ufffd\ufffd"),
+        (r"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+        (r"\\ud83d \udc00", r"\ud83d" + " \ufffd"),
+    ],
+)
+def test_half_of_a_character_costs_nothing_but_itself(
+    loads: Any, said: str, read: str
+) -> None:
+    """Servers that count as UTF-16 does cut an emoji in two."""
+    text = f'{{"type":"response.output_text.delta","delta":"{said}","item_id":"a"}}'
+    event: Any = Codec(loads=loads).decode(text.encode())
+
+    assert (read, "a") == (event.delta, event.item_id)
+    (problem,) = event.problems
+    assert "half of a character" in problem
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b'{"type":"error","a":"\\ud83d"', b'{"a":"\\ud83d",}', b'"\\ud800" \xff'],
+    ids=["cut off", "a comma", "not UTF-8"],
+)
+def test_what_is_no_json_with_whole_characters_is_none(data: bytes) -> None:
+    """There is nothing else to put right."""
+    event = Codec().decode(data)
+
+    assert isinstance(event, events.UnknownEvent)
+    assert event.problem.startswith("not JSON")
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_no_number_of_json_is_refused(number: float) -> None:
+    """One encoder would write null, which means another thing."""
+    session = {"type": "realtime", "audio": {"output": {"speed": number}}}
+    with pytest.raises(TypeError, match=f"got {number}"):
+        Codec().command({"type": "session.update", "session": session}, strict=True)
+    with pytest.raises(TypeError, match="speed"):
+        audio_config.AudioOutput(speed=number)

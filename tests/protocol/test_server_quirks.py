@@ -187,3 +187,75 @@ def test_a_transcript_that_says_nothing_of_the_kind_is_complete(status: Any) -> 
     event: Any = Codec().structure(frame)
 
     assert (kind, "Hello?") == (event.type, event.transcript)
+
+
+@pytest.mark.parametrize("dialect", ["ga", "beta"])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("arguments", "function_call"), ("output", "function_call_output")],
+)
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ({"city": "São"}, '{"city": "São"}'),
+        ([1, {"a": None}], '[1, {"a": null}]'),
+        ({}, "{}"),
+        ("{}", "{}"),
+    ],
+)
+def test_json_that_is_no_text_is_made_text(
+    dialect: str, name: str, kind: str, value: Any, read: str
+) -> None:
+    """A call without its arguments would be made, and be wrong."""
+    item = {"id": "f", "type": kind, "call_id": "c", "name": "w", name: value}
+    for frame in (
+        {"type": "response.output_item.done", "item": item},
+        {"type": "response.done", "response": {"id": "r", "output": [item]}},
+    ):
+        event = told(frame, dialect)
+        got = event.item if "item" in frame else event.response.output[0]
+
+        assert read == getattr(got, name)
+
+
+def test_arguments_that_are_told_as_an_object_are_text() -> None:
+    """In the event that tells nothing but them, too."""
+    kind = "response.function_call_arguments.done"
+    event = told({"type": kind, "call_id": "c", "arguments": {"city": "Lima"}})
+
+    assert '{"city": "Lima"}' == event.arguments
+
+
+@pytest.mark.parametrize("name", ["arguments", "output"])
+def test_json_that_is_too_deep_for_text_is_left_alone(name: str) -> None:
+    """It is noted as what does not fit."""
+    deep: Any = {}
+    for _ in range(1000):
+        deep = [deep]
+    item = {"id": "f", "type": "function_call_output", name: deep}
+    event: Any = Codec().structure({"type": "conversation.item.added", "item": item})
+
+    assert "f" == event.item.id
+
+
+@pytest.mark.parametrize("dialect", ["ga", "beta"])
+@pytest.mark.parametrize("role", ["user", "assistant"])
+@pytest.mark.parametrize("content", ["Hello", ["Hello"], [{"text": "Hello"}]])
+def test_text_in_the_place_of_parts_is_a_part(
+    dialect: str, role: str, content: Any
+) -> None:
+    """As chat completions have it."""
+    item = {"id": "a", "type": "message", "role": role, "content": content}
+    event = told({"type": "conversation.item.added", "item": item}, dialect)
+
+    assert ["Hello"] == [part.text for part in event.item.content]
+
+
+@pytest.mark.parametrize("content", ["", [], None, [5], {"text": "Hello"}])
+def test_what_is_no_text_is_no_part(content: Any) -> None:
+    """It is left alone."""
+    item = {"id": "a", "type": "message", "role": "user", "content": content}
+    event: Any = Codec().structure({"type": "conversation.item.added", "item": item})
+
+    assert "a" == event.item.id
+    assert not event.item.content

@@ -10,6 +10,7 @@ of a vendor that has it, or once the server has been caught at it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, Optional
 
@@ -193,6 +194,65 @@ def _quirk_whole_in_delta(name: str) -> Callable[[Frame], Frame]:
     return mend
 
 
+def _with_items(frame: Frame, mend: Callable[[Any], Any]) -> Frame:
+    """A frame with every item in it put right."""
+    item, response = frame.get("item"), frame.get("response")
+    if item.__class__ is dict:
+        return {**frame, "item": mend(item)}
+    output = response.get("output") if isinstance(response, dict) else None
+    if isinstance(response, dict) and isinstance(output, list):
+        return {**frame, "response": {**response, "output": [*map(mend, output)]}}
+    return frame
+
+
+def _json_as_object(frame: Frame) -> Frame:
+    if isinstance(frame.get("arguments"), (dict, list)):
+        frame = {**frame, "arguments": _as_json(frame["arguments"])}
+    return _with_items(frame, _item_with_json)
+
+
+def _item_with_json(item: Any) -> Any:
+    for name in ("arguments", "output"):
+        if isinstance(item, dict) and isinstance(item.get(name), (dict, list)):
+            item = {**item, name: _as_json(item[name])}
+    return item
+
+
+def _as_json(value: object) -> object:
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return value
+
+
+def _content_as_text(frame: Frame) -> Frame:
+    return _with_items(frame, _item_with_parts)
+
+
+def _item_with_parts(item: Any) -> Any:
+    content = item.get("content") if isinstance(item, dict) else None
+    kind = "text" if content and item.get("role") == "assistant" else "input_text"
+    if isinstance(content, str) and content:
+        return {**item, "content": [{"type": kind, "text": content}]}
+    if isinstance(content, list) and any(isinstance(each, str) for each in content):
+        parts = [
+            {"type": kind, "text": each} if isinstance(each, str) else each
+            for each in content
+        ]
+        return {**item, "content": parts}
+    return item
+
+
+_ITEMS = (
+    "conversation.item.added",
+    "conversation.item.done",
+    "conversation.item.retrieved",
+    "response.output_item.added",
+    "response.output_item.done",
+    "response.done",
+)
+"""What describes items."""
+
 _TRANSCRIPTION = "conversation.item.input_audio_transcription."
 _KEPT = ("event_id", "item_id", "content_index", "logprobs")
 
@@ -313,6 +373,26 @@ _LIFTS = (
         ours="it is the response's",
         types=("response.done",),
         mend=_quirk_usage_at_top,
+    ),
+    Habit(
+        name="json_as_object",
+        servers=("mock servers",),
+        does="arguments or the output of a call as an object, and not as JSON text",
+        ours="they are that text",
+        types=(
+            *_ITEMS,
+            "response.function_call_arguments.done",
+            "response.mcp_call_arguments.done",
+        ),
+        mend=_json_as_object,
+    ),
+    Habit(
+        name="content_as_text",
+        servers=("mock servers",),
+        does="text in the place of the parts of an item",
+        ours="it is one part",
+        types=_ITEMS,
+        mend=_content_as_text,
     ),
     Habit(
         name=INTERIM,
