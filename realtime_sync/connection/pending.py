@@ -327,7 +327,7 @@ class PendingCommands:
         with self._lock:
             # Found and taken out in one step: a command of another thread that is being
             # registered is either among those that wait or was not yet sent.
-            owners = self._owners(rejection)
+            owners = self._owners(rejection, event.event_id)
             for handle in owners:
                 self._remove(handle)
             wrong = self._guessed.pop(rejection.event_id or "", None)
@@ -363,13 +363,18 @@ class PendingCommands:
         else:
             handle._reject(rejection)
 
-    def _owners(self, rejection: CommandRejected) -> tuple[CommandHandle, ...]:
+    def _owners(
+        self, rejection: CommandRejected, event_id: object
+    ) -> tuple[CommandHandle, ...]:
         """
         The commands that an error is about.
 
         One that names no command is about the one that its code or ``param``
         points to; one that points nowhere fails the call that alone is waiting.
+        Some servers give the event the command's id, and not the error.
         """
+        if rejection.event_id is None and event_id in self._by_id:
+            rejection.event_id = str(event_id)
         if rejection.event_id is not None:
             named = self._by_id.get(rejection.event_id)
             return () if named is None else (named,)

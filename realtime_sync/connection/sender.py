@@ -388,7 +388,7 @@ class Sender:
         command = self.codec.command(frame)
         if not isinstance(command, Mapping):
             return command
-        if not isinstance(frame.get("type"), str):
+        if not isinstance(frame.get("type"), str) or not frame["type"]:
             raise LocalProtocolError("an event needs a type")
         event_id = frame.get("event_id")
         return VendorCommand(

@@ -115,7 +115,7 @@ class ConversationItems(_Resource):
         Raises:
             LocalProtocolError: the item of a snapshot cannot be created, which
                 only servers make, or of which nothing is known.
-            TypeError: it is no item.
+            TypeError: it is no item, or an id is no text.
         """
         given: InputItem = item  # type: ignore[assignment]
         # Nearly every mapping is new, and what the mirror gave has an id.
@@ -123,9 +123,14 @@ class ConversationItems(_Resource):
             given = _resource_given_back(item)
         frame: dict[str, Any] = {"type": "conversation.item.create", "item": given}
         if previous_item_id is not UNSET:
+            if previous_item_id is not None:
+                _check_id("previous_item_id", previous_item_id)
             frame["previous_item_id"] = previous_item_id
         if isinstance(given, Mapping):
-            frame["item"] = {"id": new_item_id(), **given}
+            if given.get("id") in ("", None):
+                frame["item"] = {**given, "id": new_item_id()}
+            else:
+                _check_id("item.id", given["id"])
             command = self._sender.codec.command(frame)
         else:
             command = events.ConversationItemCreate(
@@ -137,6 +142,7 @@ class ConversationItems(_Resource):
 
     def delete(self, item_id: str) -> CommandHandle:
         """Take an item out; acknowledged by `conversation.item.deleted`."""
+        _check_named(item_id)
         return self._sender.send(events.ConversationItemDelete(item_id=item_id))
 
     def retrieve(self, item_id: str) -> CommandHandle:
@@ -146,6 +152,7 @@ class ConversationItems(_Resource):
         Returns:
             Acknowledged by `conversation.item.retrieved`, which holds the item.
         """
+        _check_named(item_id)
         return self._sender.send(events.ConversationItemRetrieve(item_id=item_id))
 
     def truncate(
@@ -163,6 +170,7 @@ class ConversationItems(_Resource):
         Returns:
             Acknowledged by `conversation.item.truncated`.
         """
+        _check_named(item_id)
         return self._sender.send(
             events.ConversationItemTruncate(
                 item_id=item_id, content_index=content_index, audio_end_ms=audio_end_ms
@@ -351,6 +359,12 @@ class Responses(_Resource):
             )
         else:
             given = dict(metadata or {})
+            for name, value in given.items():
+                if not isinstance(value, str):
+                    raise TypeError(
+                        f"metadata must be a mapping of text: {name!r} is "
+                        f"{type(value).__name__}"
+                    )
             if len(given) < _MOST_METADATA:
                 given[CORRELATION_KEY] = secrets.token_hex(8)
             fields["metadata"] = given
@@ -438,6 +452,18 @@ def _resource_given_back(item: Union[InputItem, Item]) -> InputItem:
     if built is None:
         raise LocalProtocolError(f"{item.id} cannot be created: {remark}")
     return built
+
+
+def _check_id(name: str, value: object) -> None:
+    """Refuse what is no id: it would be left out, or another item would be meant."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be text, not {type(value).__name__}")
+
+
+def _check_named(item_id: object) -> None:
+    """Refuse an id that names no item: a server may take the next best one."""
+    if item_id == "":
+        raise ValueError("item_id must not be empty")
 
 
 def write_audio_resource(sender: Sender, audio: object) -> None:

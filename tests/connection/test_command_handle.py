@@ -405,6 +405,33 @@ def test_an_error_goes_to_the_command_that_it_names(commands: Commands) -> None:
     assert not one.done()
 
 
+def test_an_error_may_have_the_id_of_the_command_for_its_own(
+    commands: Commands,
+) -> None:
+    """Some servers give the event the id that belongs into the error."""
+    one = commands.send("InputAudioBufferCommit", event_id="mine_1")
+    two = commands.send("InputAudioBufferCommit", event_id="mine_2")
+    commands.hear("error", event_id="event_of_the_server", error={"message": "m"})
+    early = one.done(), two.done()
+    commands.hear("error", event_id="mine_2", error={"message": "m"})
+
+    assert (False, False) == early
+    assert "mine_2" == failure(two).event_id
+    assert not one.done()
+
+
+def test_an_error_that_names_its_command_goes_by_that_alone(
+    commands: Commands,
+) -> None:
+    """Whatever the event is called."""
+    one = commands.send("InputAudioBufferCommit", event_id="1")
+    two = commands.send("InputAudioBufferCommit", event_id="2")
+    commands.hear("error", event_id="1", error={"message": "m", "event_id": "2"})
+
+    assert isinstance(failure(two), CommandRejected)
+    assert not one.done()
+
+
 def test_an_error_for_a_command_that_is_not_pending_is_an_event_only(
     commands: Commands, caplog: pytest.LogCaptureFixture
 ) -> None:

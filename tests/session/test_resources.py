@@ -191,6 +191,46 @@ def test_a_message_of_another_role_is_refused(heard: Heard) -> None:
         heard.session.conversation.add_message("x", role="tool")
 
 
+def test_an_id_that_is_no_text_is_refused(heard: Heard) -> None:
+    """It was left out, and the item put elsewhere or under another id."""
+    create = heard.session.conversation.item.create
+    for odd in (5, 0, False, ["item_1"]):
+        with pytest.raises(TypeError, match="item.id must be text"):
+            create({**message(), "id": odd})
+    for previous in (5, 0, ["item_1"], [], True):
+        with pytest.raises(TypeError, match="previous_item_id must be text"):
+            create(message(), previous_item_id=previous)  # type: ignore[arg-type]
+    create(message("after"), previous_item_id=None)
+
+    assert "after" == heard.last()["item"]["content"][0]["text"]
+    assert heard.last()["previous_item_id"] is None
+
+
+@pytest.mark.parametrize("nothing", ["", None])
+def test_an_item_whose_id_is_empty_gets_one(heard: Heard, nothing: Any) -> None:
+    """Empty and null are none, as where a server says them."""
+    heard.session.conversation.item.create({**message(), "id": nothing})
+
+    assert heard.last()["item"]["id"].startswith("item_")
+
+
+def test_an_item_that_is_not_named_is_not_touched(heard: Heard) -> None:
+    """A server that goes by order would take the next best one."""
+    item = heard.session.conversation.item
+    for act in (item.delete, item.retrieve):
+        with pytest.raises(ValueError, match="item_id must not be empty"):
+            act("")
+    with pytest.raises(ValueError, match="item_id must not be empty"):
+        item.truncate("", audio_end_ms=500)
+
+
+def test_metadata_is_text(heard: Heard) -> None:
+    """The service refuses anything else, and names no place."""
+    for value in (1, None, ["a"], {"b": "c"}):
+        with pytest.raises(TypeError, match="metadata must be a mapping of text: 'a'"):
+            heard.session.response.create(metadata={"a": value})
+
+
 def test_the_other_item_commands_name_their_item(heard: Heard) -> None:
     """With the wire's names."""
     items = heard.session.conversation.item
@@ -291,7 +331,7 @@ def test_events_and_mappings_are_sent_as_they_are(heard: Heard) -> None:
     assert 3 == len({each["event_id"] for each in heard.commands})
 
 
-@pytest.mark.parametrize("event", [{}, {"type": 7}, {"no": "type"}])
+@pytest.mark.parametrize("event", [{}, {"type": 7}, {"no": "type"}, {"type": ""}])
 def test_a_mapping_without_a_type_is_refused(heard: Heard, event: Any) -> None:
     """No server would know what to do with it."""
     with pytest.raises(LocalProtocolError, match="type"):
