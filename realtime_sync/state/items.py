@@ -82,9 +82,8 @@ class Part:
         if self.heard_ms is None or said is None:
             return said
         total = self.audio_ms or len(said) / SPEECH_RATE * 1000
-        if self.heard_ms >= total:
-            return said if self.heard_ms else ""
-        return first_words(said, self.heard_ms / total)
+        heard = min(self.heard_ms, total)  # A server may say any figure.
+        return first_words(said, heard / total if total else 0.0)
 
     @property
     def audio_ms(self) -> int:

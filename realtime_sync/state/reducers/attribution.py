@@ -120,7 +120,7 @@ def _attribute_delta(
             response_id=event.response_id,
         )
     snapshot, state = _response_to_attribute_to(snapshot, event, item)
-    item = item or _growing_item_for_attribution(snapshot, event, state)
+    item = item or _growing_item_for_attribution(snapshot, event, state, fresh)
     if item is None or item.announced or item.response_id != state.id:
         snapshot, item = _make_attributed_item(snapshot, event, item, state, fresh)
     return snapshot, item
@@ -205,16 +205,39 @@ def unnamed(snapshot: Snapshot) -> str:
 
 
 def _growing_item_for_attribution(
-    snapshot: Snapshot, event: OutputPiece, state: ResponseState
+    snapshot: Snapshot,
+    event: OutputPiece,
+    state: ResponseState,
+    fresh: Mapping[str, Optional[str]],
 ) -> Optional[Item]:
     """Return the item that an event without an item id is about, if any."""
     if text_or_none(event.item_id):
         return None
     for item_id in reversed(state.items):
         item = find(snapshot, item_id)
-        if item is not None and not item.closed:
+        if item is None or item.closed or not _may_grow(item, event, fresh):
+            continue
+        if not _is_at_another(item, event, state):
             return item
     return None
+
+
+def _is_at_another(item: Item, event: OutputPiece, state: ResponseState) -> bool:
+    """Say whether an item was made up for another place in the output."""
+    index = event.output_index
+    made_up = item.id.startswith(f"{state.id}/")
+    return made_up and isinstance(index, int) and item.id != unnamed_item(state, index)
+
+
+def _may_grow(
+    item: Item, event: OutputPiece, fresh: Mapping[str, Optional[str]]
+) -> bool:
+    """Say whether an event does not contradict that it is about an item."""
+    call_id = text_or_none(getattr(event, "call_id", None))
+    if call_id is not None and item.call_id not in (None, call_id):
+        return False
+    speaks = fresh["type"] == "message"
+    return item.type is None or (item.type == "message") is speaks
 
 
 def _make_attributed_item(
@@ -226,10 +249,18 @@ def _make_attributed_item(
 ) -> tuple[Snapshot, Item]:
     """Give a response an item that it was never said to have."""
     if item is None or item.announced:
-        item_id = text_or_none(event.item_id) or unnamed_item(state, event.output_index)
+        item_id = text_or_none(event.item_id) or _free_id(state, event.output_index)
         item = item or Item(id=item_id)
         item = changed(item, {"status": "in_progress", "announced": False, **fresh})
     return joined(snapshot, item, state)
+
+
+def _free_id(state: ResponseState, output_index: Union[int, None, Unset]) -> str:
+    """Return an id for a further item of which the server tells none."""
+    item_id, count = unnamed_item(state, output_index), len(state.items)
+    while item_id in state.items:
+        item_id, count = unnamed_item(state, count), count + 1
+    return item_id
 
 
 def unnamed_item(state: ResponseState, output_index: Union[int, None, Unset]) -> str:

@@ -447,3 +447,94 @@ def test_what_never_ends_is_kept_up_to_a_bound_and_noted(
         assert other is not None
         small = other if name == "_arguments" else other.content[0]
         assert set("y") == set(str(getattr(small, name)))
+
+
+CALL = "response.function_call_arguments."
+
+
+@pytest.mark.parametrize("places", [(0, 1), (None, None)], ids=["indexed", "not"])
+def test_calls_without_an_item_are_told_apart_by_their_call_ids(places: Any) -> None:
+    """The second one's arguments took the place of the first one's."""
+    mirror = Mirror()
+    mirror.created()
+    one, two = (
+        {"response_id": "r", "output_index": place, "call_id": f"c{number}"}
+        for number, place in enumerate(places)
+    )
+    mirror.tell(CALL + "delta", delta='{"a"', **one)
+    mirror.tell(CALL + "delta", delta="[]", **two)
+    mirror.tell(CALL + "delta", delta=": 1}", **one)
+    mirror.tell(CALL + "done", arguments="[]", name="n", **two)
+
+    assert [("c0", '{"a": 1}'), ("c1", "[]")] == [
+        (item.call_id, item.arguments) for item in mirror.snapshot.items
+    ]
+    assert [] == mirror.kinds
+
+
+def test_items_without_ids_get_theirs_when_the_response_ends() -> None:
+    """By their places in the output."""
+    mirror = Mirror()
+    mirror.created()
+    for number in range(3):
+        told = {"call_id": f"c{number}", "name": "n", "arguments": "{}"}
+        mirror.tell(CALL + "done", response_id="r", **told)
+    calls = [{**call(f"f{n}", "{}", "completed"), "call_id": f"c{n}"} for n in range(3)]
+    mirror.ended(*calls)
+
+    assert ["f0", "f1", "f2"] == mirror.order
+    assert ["c0", "c1", "c2"] == [item.call_id for item in mirror.snapshot.items]
+
+
+def test_pieces_without_ids_fall_where_their_index_says() -> None:
+    """As far as items have no names either; a named one is taken as it is."""
+    mirror = Mirror()
+    mirror.created()
+    for index, piece in ((0, "a"), (1, "b"), (0, "c"), (None, "d")):
+        mirror.tell("response.output_text.delta", output_index=index, delta=piece)
+    assert ["ac", "bd"] == [item.text for item in mirror.snapshot.items]
+
+    mirror = Mirror()
+    mirror.created()
+    mirror.started(answer())
+    mirror.tell("response.output_text.delta", output_index=1, delta="a")
+    assert [("a", "a")] == [(item.id, item.text) for item in mirror.snapshot.items]
+
+
+def test_a_call_without_an_id_is_no_part_of_what_is_said() -> None:
+    """Nor is what is said meanwhile one of the call."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.tell("response.output_text.delta", delta="Hel")
+    mirror.tell(CALL + "delta", delta="{}")
+    mirror.tell("response.output_text.delta", delta="lo")
+
+    assert [("Hello", None), (None, "{}")] == [
+        (item.text or None, item.arguments) for item in mirror.snapshot.items
+    ]
+
+
+def test_a_further_item_without_an_id_leaves_the_first_one_alone() -> None:
+    """It was put in its place, words and all."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.tell("response.output_text.delta", delta="one")
+    first = {"type": "message", "role": "assistant", "status": "completed"}
+    done = {"response_id": "r", "output_index": 0, "item": first}
+    mirror.tell("response.output_item.done", **done)
+    mirror.tell("response.output_text.delta", delta="two")
+
+    assert ["one", "two"] == [item.text for item in mirror.snapshot.items]
+
+
+def test_what_is_said_after_a_truncation_is_all_that_the_server_has() -> None:
+    """Of the words before it the client alone knows."""
+    mirror = Mirror()
+    mirror.spoken_answer("Hello there")
+    mirror.tell("conversation.item.truncated", item_id="a", audio_end_ms=500)
+    for piece in (" my", " dear", " friend"):
+        mirror.speech(piece)
+    part = mirror.item("a").content[0]
+
+    assert " my dear friend" == part.transcript
+    assert "Hello there my dear friend" == part.said
