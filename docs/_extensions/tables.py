@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from bounds import BOUNDS, Bound
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
 from realtime_sync import errors
@@ -24,6 +26,8 @@ from realtime_sync.state import transitions
 FRAMES = Path(__file__).parents[2] / "tests" / "frames"
 """Examples of every event, which the tests decode and encode again."""
 WIDTH = 76
+PLACES = re.compile(r"(?<=[._(])(?=\w)|(?<=[a-z])(?=[A-Z])")
+"""Where a name in a table may break, if the table would be too wide otherwise."""
 
 
 def list_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -207,8 +211,26 @@ class CommandHelp(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
 
 
+class BreakableNames(SphinxPostTransform):
+    """Let long names in tables break, or wide tables are cut."""
+
+    default_priority = 900
+    builders = ("html",)
+
+    def run(self, **kwargs: Any) -> None:
+        """Put an element into each of the places."""
+        for entry in self.document.findall(nodes.entry):
+            for literal in entry.findall(nodes.literal):
+                first, *others = PLACES.split(literal.astext())
+                literal.children = [nodes.Text(first)]
+                for piece in others:
+                    literal += nodes.raw("", "<wbr>", format="html")
+                    literal += nodes.Text(piece)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directives."""
+    app.add_post_transform(BreakableNames)
     app.add_directive("ack-table", AckTable)
     app.add_directive("bound-table", BoundTable)
     app.add_directive("command-help", CommandHelp)
