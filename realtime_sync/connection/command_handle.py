@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, Union, cast
 
-from ..dispatch.watches import WatchSlot, WatchWaiting, watched_error_again
+from ..dispatch.watches import WatchSlot, WatchWaiting, copy_of_watched_error
 from ..errors import CommandRejected, ConnectionLost, LocalProtocolError
 from ..protocol.ack_tables import REALTIME, AckTable
 from ..protocol.events import ServerEvent
@@ -102,7 +102,7 @@ class CommandHandle:
         """
         error = self._slot.error
         if isinstance(error, (CommandRejected, ConnectionLost)):
-            raise watched_error_again(error)
+            raise copy_of_watched_error(error)
 
     def _acknowledge(self, event: ServerEvent) -> None:
         self._slot.resolve(event)

@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Optional
 
 from ..deadline import Deadline, Flag, held_here
-from ..dispatch.watches import WatchList, watched_error_again
+from ..dispatch.watches import WatchList, copy_of_watched_error
 from ..errors import (
     ConnectionClosed,
     ConnectionLost,
@@ -537,7 +537,7 @@ class Connection:
 
     def _not_open(self) -> BaseException:
         if self.error is not None:
-            return watched_error_again(self.error)
+            return copy_of_watched_error(self.error)
         if self.closing:
             return closed_error(1000, "", asked=True, expired=False)
         if self._down:

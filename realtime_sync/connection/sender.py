@@ -13,7 +13,7 @@ from typing import Any, Optional, Protocol, TypeVar, Union
 from attrs import frozen
 
 from ..deadline import Deadline, Flag
-from ..dispatch.watches import WatchWaiting, watched_error_again
+from ..dispatch.watches import WatchWaiting, copy_of_watched_error
 from ..errors import (
     ConnectionClosed,
     ConnectionLost,
@@ -251,7 +251,7 @@ class Sender:
             The handle, or None.
         """
         if self.forked is not None:
-            raise watched_error_again(self.forked)
+            raise copy_of_watched_error(self.forked)
         if self.connection is None:
             raise LocalProtocolError("the session is not open yet; call open()")
         if command.type == "session.update":

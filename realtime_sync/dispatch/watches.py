@@ -74,7 +74,7 @@ class WatchSlot:
         if not self._event.is_set() and not wait(self._event, deadline):
             raise WaitTimeout(f"no {what} in time")
         if self._error is not None:
-            raise watched_error_again(self._error)
+            raise copy_of_watched_error(self._error)
         return self._value
 
     def _finish(self, value: object, error: Optional[BaseException]) -> None:
@@ -172,7 +172,7 @@ class WatchMailbox:
                 pass
             if self.ended:
                 if self._end is not None:
-                    raise watched_error_again(self._end)
+                    raise copy_of_watched_error(self._end)
                 raise StopIteration
             self._ready.clear()
             # Looked at again: what was put between the look above and the clearing had
@@ -463,7 +463,7 @@ def _error_words_for_watch(event: ServerEvent) -> str:
     return redact(words) + (f" [{code}]" if isinstance(code, str) else "")
 
 
-def watched_error_again(error: BaseException) -> BaseException:
+def copy_of_watched_error(error: BaseException) -> BaseException:
     """
     A copy of an exception, to be raised in one more place.
 

@@ -12,7 +12,12 @@ from typing import Any, Optional, Union
 
 from ..connection.command_handle import CommandHandle, CommandOfHandle
 from ..deadline import Deadline, Flag
-from ..dispatch.watches import WatchList, WatchWaiting, watched_error_again, weak_watch
+from ..dispatch.watches import (
+    WatchList,
+    WatchWaiting,
+    copy_of_watched_error,
+    weak_watch,
+)
 from ..errors import ConnectionClosed, WaitTimeout
 from ..protocol.events import ServerEvent
 from ..protocol.registry import canonical, server_names
@@ -313,7 +318,7 @@ class ResponseHandle(CommandHandle):
 
     def _raise_if_ended(self) -> None:
         if self._finished is None and self._ended is not None:
-            raise watched_error_again(self._ended)
+            raise copy_of_watched_error(self._ended)
 
     def _wait_over(self, deadline: Deadline) -> None:
         self._awaited = True

@@ -320,7 +320,7 @@ def subprotocols_with_credentials(key: Optional[str], dialect: str) -> tuple[str
     return tuple(offered)
 
 
-def organization_credentials(url: str) -> dict[str, str]:
+def organization_beside_credentials(url: str) -> dict[str, str]:
     """Who pays, by the environment; told to whom its key would be sent."""
     headers = {
         "OpenAI-Organization": os.environ.get("OPENAI_ORG_ID"),

@@ -30,7 +30,7 @@ from .credentials import (
     header_names_without_credentials,
     holds_credentials,
     merged_headers_with_credentials,
-    organization_credentials,
+    organization_beside_credentials,
     subprotocols_with_credentials,
     vendor_of_credentials,
     withheld_credentials_variable,
@@ -113,7 +113,7 @@ class Endpoint:
         """
         url = base_url or os.environ.get("OPENAI_BASE_URL") or _OPENAI
         _check_endpoint_url(cls, None, url)
-        headers = {**organization_credentials(url), **changes.pop("headers", {})}
+        headers = {**organization_beside_credentials(url), **changes.pop("headers", {})}
         return cls(url=url, headers=headers, **changes)
 
     @classmethod

@@ -17,7 +17,7 @@ from realtime_sync.dispatch.watches import (
     WatchMailbox,
     WatchSlot,
     WatchWaiting,
-    watched_error_again,
+    copy_of_watched_error,
     weak_watch,
 )
 from realtime_sync.errors import CommandRejected, ConnectionLost, WaitTimeout
@@ -101,7 +101,7 @@ def test_a_copy_of_an_exception_has_all_it_carries() -> None:
     """Attributes and cause."""
     error = CommandRejected("no", type="t", code="c", param="p", event_id="e")
     error.__cause__ = cause = OSError("below")
-    copy = watched_error_again(error)
+    copy = copy_of_watched_error(error)
 
     assert isinstance(copy, CommandRejected)
     assert ("no", "t", "c", "p", "e") == (
@@ -123,7 +123,7 @@ def test_an_exception_that_cannot_be_copied_is_raised_itself() -> None:
 
     odd = Odd(1, 2)
 
-    assert odd is watched_error_again(odd)
+    assert odd is copy_of_watched_error(odd)
 
 
 # -- mailboxes ---------------------------------------------------------------

@@ -445,10 +445,10 @@ def decision_handler_of_delegations(
         TypeError: it is no plain function of one argument.
     """
     _check_delegation_function(function, "a decision", "answer")
-    return partial(_call_with_decision_beside_delegations, function, question, names)
+    return partial(_call_with_delegated_decision, function, question, names)
 
 
-def _call_with_decision_beside_delegations(
+def _call_with_delegated_decision(
     function: Callable[[Any], Any],
     question: Optional[str],
     names: Callable[[], Any],

@@ -56,7 +56,7 @@ def test_ordinals_are_said_in_words(value: int, words: str) -> None:
 
 @pytest.mark.parametrize("value", [*range(0, 1100, 7), 1984, 12_345, 7_000_042])
 def test_words_are_read_back_as_the_number(value: int) -> None:
-    """What `in_words` says, `find_number` understands, to the last word."""
+    """What `numeral_in_words` says, `find_numeral` understands, to the last word."""
     words = numeral_in_words(value).split()
 
     assert (value, len(words)) == find_numeral(words)
