@@ -382,6 +382,8 @@ class Dispatcher:
         if self.mode == "manual" and not self._pumps:
             if threading.get_ident() != self._pumping:
                 return False
+        if self._worker is not None and not self._worker.begun:
+            self._strand.run_share()  # The system gave no thread: nobody else will.
         if not self.wait(self._last.reached, deadline) and self.mode == "manual":
             if threading.get_ident() == self._pumping:
                 self.discard()  # The time is up; nobody else empties the queue.

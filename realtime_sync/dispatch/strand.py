@@ -190,8 +190,13 @@ class StrandWorker(Generic[Item]):
             # Made here: from 3.13 on the child of a fork cannot start one that its
             # parent has made.
             self._thread = Thread(target=self._work, name=self._name, daemon=True)
-        if self._thread.ident is None:
+        if not self.begun:
             self._thread.start()
+
+    @property
+    def begun(self) -> bool:
+        """Whether the thread has been started."""
+        return self._thread is not None and self._thread.ident is not None
 
     def put(self, item: Item) -> None:
         """Add an item and wake the thread. Any thread; never waits."""
@@ -215,7 +220,7 @@ class StrandWorker(Generic[Item]):
         thread = self._thread
         if thread is current_thread():
             return False
-        if thread is None or thread.ident is None:
+        if thread is None or not self.begun:
             return True
         thread.join(deadline.remaining())
         return not thread.is_alive()

@@ -177,7 +177,11 @@ class Recording:
         if later is None:
             name = f"realtime-sync {source.name} recorder"
             self._thread = Thread(target=self._run, name=name, daemon=True)
-            self._thread.start()
+            try:
+                self._thread.start()
+            except RuntimeError:  # The system gives no more threads.
+                self._file.close()
+                raise
         kinds = [key for key in _NOTICES if clock is None or key not in _TIMED]
         self._signals = [source.board.signal(key) for key in kinds if notices]
         self._receiver = _Receiver(self._noticed)

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from threading import Condition, Lock, Thread, current_thread
 
 from ..deadline import Deadline
+from ..dispatch.workers import CallLater
 from ..transport.logs import area_logger
 
 logger = area_logger("realtime_sync.session")
 
 _IDLE = 5.0
+_START_AGAIN = 0.05
 
 
 class Task:
@@ -46,11 +48,15 @@ class Dialers:
     Args:
         limit: most threads.
         name: of the threads.
+        call_later: brings the next look for a thread where the system gave none.
         idle: seconds after which a thread ends that has nothing to do.
     """
 
-    def __init__(self, limit: int, name: str, idle: float = _IDLE) -> None:
+    def __init__(
+        self, limit: int, name: str, call_later: CallLater, idle: float = _IDLE
+    ) -> None:
         self.limit = limit
+        self._call_later = call_later
         self._patience = idle
         self._name = name
         # Guards everything below; idle threads wait for it to be told. It is entered by
@@ -62,6 +68,8 @@ class Dialers:
         self._threads: set[Thread] = set()
         self._idle = self._numbers = 0
         self._stopping = False
+        # Whether the system gave no thread the last time; said once.
+        self._refused = False
 
     @property
     def size(self) -> int:
@@ -75,7 +83,7 @@ class Dialers:
 
     def submit(self, run: Callable[[], None]) -> Task:
         """
-        Have something done as soon as a thread is free.
+        Have something done as soon as a thread is free, or is to be had at all.
 
         Returns:
             The task; who claims it keeps the threads from doing it.
@@ -111,10 +119,22 @@ class Dialers:
         self._threads.add(thread)
         try:
             thread.start()
-        except RuntimeError:
+        except RuntimeError as exc:  # The system gives no more threads.
             self._threads.discard(thread)
             if not self._threads:
-                raise  # Nobody would ever come; with others it only takes longer.
+                # Nobody would ever come; with others it only takes longer.
+                if not self._refused:
+                    logger.warning("! no thread to dial: %s", exc)
+                self._refused = True
+                self._call_later(_START_AGAIN, self._start_again)
+        else:
+            self._refused = False
+
+    def _start_again(self) -> None:
+        """Look for a thread once more. On the loop."""
+        with self._lock:
+            if self._tasks and not self._threads:
+                self._start()
 
     def _work(self) -> None:
         while True:

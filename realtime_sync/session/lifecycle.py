@@ -256,7 +256,10 @@ class Lifecycle:
             if started is None:
                 # An interrupt on the way. Who ends a connection is the loop, and what
                 # it does not serve stays open: so it goes to the end of the way first.
-                started = self._connect()
+                with suppress(RuntimeError):  # Once more there is no worker.
+                    self._connect()
+                started = self._parts.connection
+                assert started is not None
                 self._step(Step.CONNECT)
                 started.start(transport)
             self._opener = None
@@ -283,10 +286,6 @@ class Lifecycle:
         habits = server_quirks_of(vendor.name if vendor else None)
         for router in parts.routers:
             router.attach(parts.board)
-        if self._threads is None:
-            parts.dispatcher.start()  # A transport of tests pushes.
-        else:
-            parts.dispatcher.start(self._threads.loop.at_turn_end)
         session = parts.session()
         if session is not None and self._finalizer is None:
             self._finalizer = finalize(session, self._dropped)
@@ -301,6 +300,11 @@ class Lifecycle:
         connection = self.new_connection(beginning)
         connection.take_over(parts.watches, parts.publisher.deliver, self._ended)
         parts.connection = parts.sender.connection = connection
+        # Last: where the system gives no thread, there is a connection to be ended.
+        if self._threads is None:
+            parts.dispatcher.start()  # A transport of tests pushes.
+        else:
+            parts.dispatcher.start(self._threads.loop.at_turn_end)
         return connection
 
     def dial(self, options: SessionOptions, deadline: Deadline) -> Transport:

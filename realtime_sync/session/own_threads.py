@@ -46,7 +46,9 @@ class OwnThreads:
     def __init__(self, name: str) -> None:
         self.loop = Loop(f"realtime-sync {name} loop")
         # It goes at once: what is rare must not keep a thread.
-        self.dialers = Dialers(1, f"realtime-sync {name}", idle=0.0)
+        self.dialers = Dialers(
+            1, f"realtime-sync {name}", self.loop.call_later, idle=0.0
+        )
 
     def add(self, session: SessionOnThreads) -> None:
         """Nothing to do: there is one, and what it needs starts when it is needed."""

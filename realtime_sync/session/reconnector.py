@@ -267,12 +267,7 @@ class Reconnector:
         # Here and not in the new thread: a loss or a close in between would take
         # the session for idle, and two threads would replace its connection.
         self._idle.clear()
-        try:
-            self._task = self._host.submit(lambda: self._rotate(connection))
-        except RuntimeError as exc:  # The system gives no more threads.
-            logger.warning("! %s: the rotation waits: %s", self._name, exc)
-            self._idle.set()
-            return _ROTATE_AGAIN
+        self._task = self._host.submit(lambda: self._rotate(connection))
         return None
 
     def _is_quiet(self, connection: Connection, patient: bool) -> bool:

@@ -130,7 +130,7 @@ class Threads:
             self.loop.call_later,
             at_turn_end=self.loop.at_turn_end,
         )
-        self.dialers = Dialers(dialers, "realtime-sync shared")
+        self.dialers = Dialers(dialers, "realtime-sync shared", self.loop.call_later)
         self._writers = self._pool(_WRITERS, "recorder", "writes to a disk")
         self._players = self._pool(_PLAYERS, "player", "calls that take sound")
         # Two, since who waits for a call must not keep the thread that it needs.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -13,10 +13,15 @@ from realtime_sync.session.dialers import Dialers
 _LONG = 10.0
 
 
+def never(seconds: float, run: Callable[[], None]) -> None:
+    """There is always a thread, so nothing is to be done later."""
+    raise AssertionError("nothing was to be done later")
+
+
 @pytest.fixture
 def dialers() -> Iterator[Dialers]:
     """Two of them, which have ended after the test."""
-    dialers = Dialers(2, "test")
+    dialers = Dialers(2, "test", never)
     yield dialers
     dialers.stop()
     assert dialers.join(Deadline(_LONG))
@@ -45,7 +50,7 @@ def test_no_more_dial_at_once_than_the_bound(dialers: Dialers) -> None:
 
 def test_tasks_begin_in_the_order_they_came() -> None:
     """Who was lost first is dialled first."""
-    dialers, order = Dialers(1, "test"), []
+    dialers, order = Dialers(1, "test", never), []
     for number in range(50):
         dialers.submit(lambda number=number: order.append(number))  # type: ignore[misc]
     dialers.stop()
@@ -97,7 +102,7 @@ def test_task_that_raises_is_logged_and_the_next_one_is_run(
 @pytest.mark.parametrize("idle", [0.0, 0.01])
 def test_idle_threads_end_and_others_start(idle: float) -> None:
     """Nobody dials for hours: no thread waits for hours."""
-    dialers = Dialers(2, "test", idle=idle)
+    dialers = Dialers(2, "test", never, idle=idle)
     mine: list[threading.Thread] = []
     done = threading.Event()
     dialers.submit(lambda: (mine.append(threading.current_thread()), done.set()))
@@ -110,3 +115,30 @@ def test_idle_threads_end_and_others_start(idle: float) -> None:
     assert done.wait(_LONG)
     dialers.stop()
     assert dialers.join(Deadline(_LONG))
+
+
+def test_what_finds_no_thread_is_done_when_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each task once; and that the system gives none is said once."""
+    later: list[Callable[[], None]] = []
+    dialers = Dialers(2, "test", lambda seconds, run: later.append(run))
+    done: list[int] = []
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        dialers.submit(lambda: done.append(1))
+        dialers.submit(lambda: done.append(2))
+        later.pop()()
+        waiting = dialers.waiting
+    while later:
+        later.pop()()
+    dialers.stop()
+
+    assert dialers.join(Deadline(_LONG))
+    assert 2 == waiting
+    assert [1, 2] == done
+    assert 1 == caplog.text.count("no thread to dial")

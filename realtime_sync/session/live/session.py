@@ -20,6 +20,7 @@ from ...protocol.live.limits import FIXTURE_BYTES
 from ...state.latency import FLOOR, peak
 from ...state.live.snapshot import LiveSnapshot
 from ...transport.endpoint import Endpoint
+from ...transport.logs import area_logger
 from ...types import UNSET, Timeout
 from ..base import BaseSession
 from ..options import SessionOptions
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., object])
 T = TypeVar("T")
 TF = TypeVar("TF", bound=TaskFunction)
+
+logger = area_logger("realtime_sync.session")
 
 _CLOSING_SHARE = 0.7
 _TONES = frozenset("0123456789ABCD*#")
@@ -174,7 +177,12 @@ class LiveSession(BaseSession[LiveSnapshot]):
                 name=f"realtime-sync {self.name} closer",
                 daemon=True,
             )
-        self._closer.start()
+        try:
+            self._closer.start()
+        except RuntimeError as exc:  # The system gives no more threads.
+            # Without asking the service for the end, for which one has to wait.
+            logger.warning("! %s: closing has no thread: %s", self.name, exc)
+            self._lifecycle.close(drain=drain)
 
     def _ask_for_end(self, deadline: Deadline) -> None:
         waiting = self._parts.waiting
