@@ -6,7 +6,9 @@ import os
 import sys
 import threading
 
-WAITS = frozenset({"wait", "wait_for", "_fetch", "_select", "_flush"})
+WAITS = frozenset(
+    {"wait", "wait_for", "poll_sockets", "_fetch", "_poll_by_select", "_flush"}
+)
 """Functions that block in a call to C."""
 
 LOOKS = 5
