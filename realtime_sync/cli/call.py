@@ -79,14 +79,18 @@ def run_call(options: argparse.Namespace) -> int:
                 return live_session_by_options(url, options, given, name=name).open()
             return session_by_options(url, options, config, name=name).open()
 
-        table = script.run(
-            connect,
-            options.out,
-            repeat=options.repeat,
-            parallel=options.parallel,
-            patience=options.timeout,
-            progress=_calls_progress,
-        )
+        try:
+            table = script.run(
+                connect,
+                options.out,
+                repeat=options.repeat,
+                parallel=options.parallel,
+                patience=options.timeout,
+                progress=_calls_progress,
+            )
+        except KeyboardInterrupt:
+            told = f"interrupted; what was recorded until then is in {options.out}"
+            raise KeyboardInterrupt(told) from None
     return tell_scores(table, options, before)
 
 

@@ -57,6 +57,24 @@ def test_a_gate_that_falls_is_exit_code_one(tmp_path: Path, capsys: Output) -> N
     assert "said: Good morning." in capsys.readouterr().out
 
 
+def test_ctrl_c_names_the_folder_of_the_recordings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    """Calls that were made can be scored; they need not be made again."""
+
+    def interrupted(*given: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("realtime_sync.evaluation.Script.run", interrupted)
+    folder = tmp_path / "kept"
+    given = ["--url", "http://127.0.0.1:1/v1", "--out", str(folder)]
+
+    assert 130 == main(["call", str(EXAMPLE), *given])
+    assert f"interrupted; what was recorded until then is in {folder}\n" in (
+        capsys.readouterr().err
+    )
+
+
 def test_the_same_script_calls_gpt_live(tmp_path: Path, capsys: Output) -> None:
     """By the name of the model; what is understood need not be configured there."""
     script = tmp_path / "script.json"
