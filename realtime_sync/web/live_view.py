@@ -36,6 +36,7 @@ class _Line:
         end_ms: where it ends so far.
         pieces: where each begins, and its text.
         rows: as a page shows it: after what was cut off there is another one.
+        unheard: where, in its session, the model spoke to nobody.
     """
 
     id: str
@@ -44,13 +45,14 @@ class _Line:
     end_ms: float
     pieces: list[tuple[float, str]] = field(factory=list)
     rows: list[Utterance] = field(factory=list)
+    unheard: Spans = ()
 
-    def lay_out(self, unheard: Spans) -> None:
+    def lay_out(self) -> None:
         """Make the rows anew."""
         role = "assistant" if self.speaker == "assistant" else "user"
         self.rows = []
         for start, text in self.pieces:
-            cut = any(begin <= start < end for begin, end in unheard)
+            cut = any(begin <= start < end for begin, end in self.unheard)
             if not self.rows or (self.rows[-1].unheard and not cut):
                 self.rows.append(Utterance(role, "", f"{self.id}/{len(self.rows)}"))
                 text = text.lstrip()
@@ -95,7 +97,7 @@ class LiveView:
         snapshot = self.session.snapshot
         line = self._begin("typed", snapshot.epoch, snapshot.clock_ms)
         line.pieces.append((snapshot.clock_ms, text))
-        line.lay_out(())
+        line.lay_out()
         self._seen = None, None
 
     def news(self) -> list[Message]:
@@ -139,8 +141,9 @@ class LiveView:
             changed = self._lines
         for line in changed:
             # Times begin anew in each session; of earlier ones it is settled.
-            if line.place[0] == snapshot.epoch or not line.rows:
-                line.lay_out(unheard if line.speaker == "assistant" else ())
+            if line.speaker == "assistant" and line.place[0] == snapshot.epoch:
+                line.unheard = unheard
+            line.lay_out()
 
     def _line(self, speaker: str, epoch: int, start_ms: float) -> _Line:
         """The line that a piece belongs to, be it a new one."""

@@ -134,6 +134,25 @@ def test_lines_of_a_session_before_stay_as_they_were() -> None:
     assert [*before, ("assistant", "Again", ""), ("user", "Yes", "")] == after
 
 
+def test_what_was_said_last_before_a_loss_is_not_left_out() -> None:
+    """The page may look only when the next session has begun."""
+    with lost() as (session, server):
+        page = Looking(session, Ear(session, server))
+        page.ear.feed(voiced(6))
+        page.look(said("assistant", "An answer", 0))
+        page.ear.attached.interrupt()
+        page.look()
+        page.ear.feed(said("assistant", " to that", 200), said("user", "Stop", 100))
+        server.transport.cut(1006)
+        rows = page.look(said("assistant", "Again", 0))
+
+    assert [
+        ("assistant", "", "An answer to that"),
+        ("user", "Stop", ""),
+        ("assistant", "Again", ""),
+    ] == rows
+
+
 def test_work_that_is_handed_on_stands_where_it_was_asked_for(page: Looking) -> None:
     """With what has become of it."""
     page.look(said("user", "Which gate?", 3600), said("assistant", "One moment", 4600))
