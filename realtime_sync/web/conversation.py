@@ -215,7 +215,7 @@ class BrowserConversation:
         if self._owns:
             # The service says what is billed, and that it is all.
             session.close()
-        elif session.is_open:
+        elif not session.closed:
             return "The session stays open, and is billed, until it is closed."
         return _ended_conversation(session)
 

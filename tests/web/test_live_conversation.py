@@ -21,7 +21,7 @@ from tests.session.live.live_session import (
     live_session,
     said,
 )
-from tests.session.live.test_renewal import lost
+from tests.session.live.test_renewal import POLICY, Numbered, lost
 from tests.web.test_conversation import BLOCK, Window, kinds, says, wait_for
 
 MINUTE = 60.0
@@ -184,6 +184,26 @@ def test_session_of_a_program_stays_open_and_that_is_said() -> None:
             assert session.is_open
             assert [] == server.sent("session.close")
     assert "stays open, and is billed" in ended["text"]
+
+
+def test_session_of_a_program_that_begins_anew_is_not_told_as_over() -> None:
+    """Who ends the conversation meanwhile has ended no more than that."""
+    server, ended = Numbered(), []
+    with live_session(server, reconnect=POLICY) as (session, _):
+        with window_of(session, owns=False) as window:
+            start = server.answer
+
+            def end_first(frame: dict[str, Any]) -> Any:
+                window.say("stop")
+                ended.append(window.wait("ended"))
+                return start(frame) if start is not None else None
+
+            server.answer = end_first
+            server.transport.cut(1006)
+            begun_anew = session.is_open
+
+    assert begun_anew
+    assert "stays open, and is billed" in ended[0]["text"]
 
 
 @pytest.mark.parametrize(
