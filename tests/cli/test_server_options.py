@@ -15,7 +15,7 @@ def test_ctrl_c_names_the_recording_of_what_was_said(tmp_path: Path) -> None:
     """A long conversation that is broken off is not thought to be lost."""
     kept = tmp_path / "session.jsonl"
     with serve(agent=["Lima."]) as server:
-        session = connect("m", base_url=server.url)
+        session = connect("m", base_url=server.url, close_timeout=60)
         with pytest.raises(KeyboardInterrupt, match="session.jsonl"):
             with recorded(session, tmp_path), session:
                 session.ask("What is the capital of Peru?", timeout=20)
