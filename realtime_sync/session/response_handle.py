@@ -132,21 +132,21 @@ class ResponseHandle(CommandHandle):
 
     def tool_calls(self, timeout: Timeout = UNSET) -> Iterator[Any]:
         """
-        The finished function-call items, each once per ``call_id``.
+        The finished function-call items, each once per ``call_id``, or else item.
 
         Args and errors are those of `text_deltas`.
         """
-        seen = set()
+        seen: set[object] = set()
         for event in self._stream(_CALL, timeout, "function call"):
             item: Any = getattr(event, "item", None)
             if getattr(item, "type", None) != "function_call":
                 continue
-            if item.call_id not in seen:
-                seen.add(item.call_id)
+            if _key_of_call(item) not in seen:
+                seen.add(_key_of_call(item))
                 yield item
         # Servers without item events give a call piece by piece, or at the end.
         for item in self.reply().tool_calls:
-            if item.call_id not in seen:
+            if _key_of_call(item) not in seen:
                 yield item
 
     def result(self, timeout: Timeout = UNSET, *, check: bool = True) -> Reply:
@@ -434,8 +434,13 @@ def _function_calls_of_response_handle(
     calls: dict[Any, Any] = {}
     for item in items:
         if getattr(item, "type", None) == "function_call":
-            calls[item.call_id] = item
+            calls[_key_of_call(item)] = item
     return tuple(calls.values())
+
+
+def _key_of_call(item: Any) -> object:
+    """What tells a call from others: its id, or else the item's, or else what it is."""
+    return item.call_id or item.id or (item.name, item.arguments)
 
 
 def _status_of_response_handle(

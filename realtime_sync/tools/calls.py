@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from threading import Event
-from typing import Any, Protocol
+from typing import Any, Optional, Protocol
 
 from attrs import field, frozen
 
@@ -55,6 +55,26 @@ class FunctionCall(Protocol):
     @property
     def arguments(self) -> Any:
         """JSON, as the model wrote it."""
+
+
+@frozen(kw_only=True)
+class NamedCall:
+    """
+    A call of a response, with what a server has left out of it.
+
+    Attributes:
+        id: of the item, None where the server gives none.
+        call_id: what the output names: that of the call, or else the id of the item.
+        has_call_id: whether it is that of the call.
+        name: of the function; empty where the server gives none.
+        arguments: JSON, as the model wrote it.
+    """
+
+    id: Optional[str]
+    call_id: str
+    has_call_id: bool
+    name: str
+    arguments: Optional[str]
 
 
 def failure_of_call(message: str) -> str:

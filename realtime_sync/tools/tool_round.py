@@ -221,7 +221,7 @@ class RunningCall:
         say: Callable[[str], None],
     ) -> None:
         self.call_id: str = call.call_id
-        self.name = str(call.name)
+        self.name = call.name if isinstance(call.name, str) else ""
         self.output = ""
         self.finished = False
         self._session = session
@@ -285,6 +285,8 @@ class RunningCall:
 
     def _call_tool(self) -> str:
         tool = self._tool
+        if tool is None and not self.name:
+            return failure_of_call("the call names no function")
         if tool is None:
             return failure_of_call(f"there is no tool called {self.name!r}")
         call = ToolCall(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..errors import ConnectionClosed, ConnectionClosedOK, WaitTimeout
 from ..transport.logs import area_logger
-from .calls import FunctionCall, failure_of_call
+from .calls import FunctionCall, NamedCall, failure_of_call
 from .host import ToolHost
 from .offered_tools import OfferedTools, name_of_offered_tool
 from .tool import Tool
@@ -32,6 +32,7 @@ class ToolSet:
 
     A call runs once per ``call_id``, however often it is delivered and also
     across a reconnect; in a worker thread, never on the reader or dispatcher.
+    Where a server gives none, the id of the item takes its place, also in the output.
     All calls of a response are answered, then one `response.create` is sent.
     The calls of a response that was cancelled or cut off are not run; the model
     is told so, and not asked to go on.
@@ -58,6 +59,7 @@ class ToolSet:
         self._rounds: dict[str, Round] = {}
         self._answered: dict[str, None] = {}
         self._left: Optional[int] = None
+        self._said_nameless = False
         session.on("response.done", self._response_done, inline=True)
         session.on("connection.closed", self._closed, inline=True)
 
@@ -182,7 +184,8 @@ class ToolSet:
         if state is not None and state.out_of_band:
             return None  # There is no conversation that outputs could go to.
         # Some servers end a response without repeating what was in it.
-        calls = _toolset_calls(response) or _toolset_calls(state)
+        mirrored = state.output if state is not None else ()
+        calls = _toolset_calls(response, mirrored) or _toolset_calls(state, mirrored)
         status = getattr(response, "status", None) or "completed"
         if status != "completed":
             # A call that did not get as far as the conversation needs no answer.
@@ -200,7 +203,7 @@ class ToolSet:
         return round_
 
     def _new_round(
-        self, response_id: str, calls: tuple[FunctionCall, ...], status: str, depth: int
+        self, response_id: str, calls: tuple[NamedCall, ...], status: str, depth: int
     ) -> Optional[Round]:
         assert self._lock.locked()
         mine = [call for call in calls if not self._is_foreign(call.name)]
@@ -208,6 +211,9 @@ class ToolSet:
         if not fresh:
             return None
         self._answered.update({call.call_id: None for call in fresh})
+        if not all(call.has_call_id for call in fresh) and not self._said_nameless:
+            self._said_nameless = True
+            logger.warning("! calls have no call_id; outputs name their items instead")
         finished = status == "completed"
         go_on = finished and len(mine) == len(calls) and self._may_go_on(depth)
         refusal = failure_of_call(f"the response was {status}; the call was not run")
@@ -249,19 +255,54 @@ class ToolSet:
         return any(name_of_offered_tool(each) == name for each in declared)
 
 
-def _toolset_calls(response: object) -> tuple[FunctionCall, ...]:
+def _toolset_calls(
+    response: object, mirrored: Sequence[FunctionCall]
+) -> tuple[NamedCall, ...]:
     """The calls of a response, as the server ends it or as the mirror has it."""
-    output = getattr(response, "output", None) or ()
     return tuple(
-        item
-        for item in output
+        _named_call(
+            item,
+            _mirrored_call(item, index, mirrored),
+            place=f"{getattr(response, 'id', '')}/{index}",
+        )
+        for index, item in enumerate(getattr(response, "output", None) or ())
         if getattr(item, "type", None) == "function_call"
-        and isinstance(item.call_id, str)
     )
 
 
-def _is_call_listed_for_toolset(snapshot: Snapshot, call: FunctionCall) -> bool:
-    item = snapshot.item(call.id) if isinstance(call.id, str) else None
+def _mirrored_call(
+    item: FunctionCall, index: int, mirrored: Sequence[FunctionCall]
+) -> Optional[FunctionCall]:
+    """The same call in the mirror, which knows what earlier events have said of it."""
+    if item_id := _text_of_call(item.id):
+        return next((each for each in mirrored if each.id == item_id), None)
+    return mirrored[index] if index < len(mirrored) else None
+
+
+def _named_call(
+    item: FunctionCall, mirrored: Optional[FunctionCall], *, place: str
+) -> NamedCall:
+    def told(name: str) -> Optional[str]:
+        said = _text_of_call(getattr(item, name, None))
+        return said or _text_of_call(getattr(mirrored, name, None))
+
+    call_id = told("call_id")
+    return NamedCall(
+        # Not of the mirror, which makes one up for an item that has none.
+        id=_text_of_call(item.id),
+        call_id=call_id or told("id") or place,
+        has_call_id=call_id is not None,
+        name=told("name") or "",
+        arguments=told("arguments"),
+    )
+
+
+def _text_of_call(value: object) -> Optional[str]:
+    return value if isinstance(value, str) and value else None
+
+
+def _is_call_listed_for_toolset(snapshot: Snapshot, call: NamedCall) -> bool:
+    item = snapshot.item(call.id) if call.id is not None else None
     return item is not None and not item.announced and not item.out_of_band
 
 

@@ -420,6 +420,27 @@ def test_function_calls_come_once_each(talk: Talk) -> None:
     assert ["c1", "c2"] == [call.call_id for call in handle.result().tool_calls]
 
 
+@pytest.mark.parametrize("call_id", [None, ""], ids=repr)
+def test_function_calls_without_a_call_id_are_told_apart(
+    talk: Talk, call_id: object
+) -> None:
+    """By their items, or by what they call."""
+    handle = talk.create()
+    talk.created()
+    calls = [
+        {**function_call("c1"), "id": "f1", "call_id": call_id},
+        {**function_call("c2"), "id": "f2", "call_id": call_id},
+        {**function_call("c3"), "id": None, "call_id": call_id, "name": "other"},
+    ]
+    for call in calls:
+        talk.hear("response.output_item.done", item=call)
+    talk.done(output=calls)
+
+    names = ["f1", "f2", None]
+    assert names == [call.id for call in handle.tool_calls()]
+    assert names == [call.id for call in handle.result().tool_calls]
+
+
 # -- cancelling --------------------------------------------------------------
 
 

@@ -130,6 +130,112 @@ def test_a_call_that_the_conversation_does_not_have_is_not_answered(
     assert [] == sent.outputs()
 
 
+def nameless(call_id: object, *names: str) -> list[dict[str, Any]]:
+    """Calls of `double` under ids that do not tell them apart, as items."""
+    return [
+        {
+            "id": f"item_{index}",
+            "type": "function_call",
+            "call_id": call_id,
+            "name": name,
+            "arguments": json.dumps({"x": index}),
+            "status": "completed",
+        }
+        for index, name in enumerate(names, 1)
+    ]
+
+
+def answered(sent: Sent) -> dict[str, Any]:
+    """The outputs of tools by the id that they name."""
+    items = [f["item"] for f in sent.frames if "item" in f]
+    found = [i for i in items if i["type"] == OUTPUT]
+    outputs = {i["call_id"]: json.loads(i["output"]) for i in found}
+    assert len(found) == len(outputs)
+    return outputs
+
+
+@pytest.mark.parametrize("call_id", [None, "", 7, {}], ids=repr)
+def test_calls_without_a_call_id_are_run_and_answered_under_their_items(
+    session: Session, transport: MemoryTransport, sent: Sent, call_id: object
+) -> None:
+    """The model would wait for them for ever; two rounds, each call once."""
+    session.tool(double)
+    calls = nameless(call_id, "double", "double")
+    said = list(frames.answer(calls=calls)({}))
+    transport.feed(*said, said[-1])
+    sent.wait(2, 1)
+    rounds_over(session)
+
+    assert {"item_1": 2, "item_2": 4} == answered(sent)
+    assert 1 == sent.asked()
+
+
+def test_that_call_ids_are_missing_is_said_once(
+    session: Session,
+    transport: MemoryTransport,
+    sent: Sent,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A server that leaves one out leaves all of them out."""
+    session.tool(double)
+    first, second = nameless(None, "double", "double")
+    transport.feed(*frames.answer(calls=[first])({}))
+    sent.wait(1, 1)
+    transport.feed(*frames.answer(calls=[second])({}))
+    sent.wait(2, 2)
+    rounds_over(session)
+
+    assert {"item_1": 2, "item_2": 4} == answered(sent)
+    assert 1 == sum("no call_id" in record.message for record in caplog.records)
+
+
+def test_calls_without_any_id_are_answered_under_their_places(
+    session: Session, transport: MemoryTransport, sent: Sent
+) -> None:
+    """All that is left to tell them apart is where they stand in the response."""
+    session.tool(double)
+    items = [{**each, "id": None} for each in nameless(None, "double", "double")]
+    transport.feed(
+        {"type": "response.created", "response": {"id": "r1"}},
+        {
+            "type": "response.done",
+            "response": {"id": "r1", "status": "completed", "output": items},
+        },
+    )
+    sent.wait(2, 1)
+    rounds_over(session)
+
+    assert {"r1/0": 2, "r1/1": 4} == answered(sent)
+
+
+@pytest.mark.parametrize("name", [None, "", 5], ids=repr)
+def test_a_call_that_names_no_function_is_told_so(
+    session: Session, transport: MemoryTransport, sent: Sent, name: Any
+) -> None:
+    """In words, and not in those of this library."""
+    session.tool(double)
+    transport.feed(*frames.answer(calls=nameless("c1", name))({}))
+    sent.wait(1, 1)
+    rounds_over(session)
+
+    assert {"c1": {"error": "the call names no function"}} == answered(sent)
+
+
+def test_what_the_end_of_a_response_leaves_out_of_a_call_was_said_before(
+    session: Session, transport: MemoryTransport, sent: Sent
+) -> None:
+    """Earlier events have named the function, and given its arguments."""
+    session.tool(double)
+    whole = nameless("c1", "double")
+    *before, done = frames.answer(calls=whole)({})
+    done["response"]["output"] = [{"id": "item_1", "type": "function_call"}]
+    transport.feed(*before, done)
+    sent.wait(1, 1)
+    rounds_over(session)
+
+    assert {"c1": 2} == answered(sent)
+
+
 def test_calls_out_of_band_are_never_answered(
     session: Session, transport: MemoryTransport, sent: Sent
 ) -> None:
