@@ -12,11 +12,15 @@ from .live_work import follow_live_work, live_work_taken
 from .tokens import Tokens
 
 if TYPE_CHECKING:
-    from .. import Session, Subscription, live
+    from .. import Context, Session, Subscription, live
     from ..dispatch.event_names import EventName
     from ..protocol import events
     from .calls import AnySession
     from .live_work import Used
+
+
+_MOST_COUNTED = 256
+"""Responses of a session that are remembered; what is repeated comes soon."""
 
 
 class BudgetExceeded(RealtimeError):
@@ -75,6 +79,10 @@ class Budget:
         self._sessions: list[AnySession] = []
         # What the live sessions have told so far.
         self._told: WeakKeyDictionary[AnySession, Tokens] = WeakKeyDictionary()
+        # Responses that are counted: a server may say twice that one is over.
+        self._counted: WeakKeyDictionary[AnySession, dict[str, None]] = (
+            WeakKeyDictionary()
+        )
         self._exceeded = False
 
     def guard(self, session: AnySession) -> Subscription:
@@ -125,8 +133,25 @@ class Budget:
         if spent > self.limit:
             raise self._error(spent)
 
-    def _done(self, event: events.ResponseDone) -> None:
-        self._count(Tokens.of(getattr(event.response, "usage", None) or None))
+    def _done(self, event: events.ResponseDone, ctx: Context) -> None:
+        usage = getattr(event.response, "usage", None) or None
+        response_id = getattr(event.response, "id", None) or None
+        if usage is None or not self._is_new(ctx.session, response_id):
+            return
+        self._count(Tokens.of(usage))
+
+    def _is_new(self, session: AnySession, response_id: Optional[str]) -> bool:
+        """Note a response; False if it is counted. One without an id always is new."""
+        if response_id is None:
+            return True
+        with self._lock:
+            counted = self._counted.setdefault(session, {})
+            if response_id in counted:
+                return False
+            counted[response_id] = None
+            if len(counted) > _MOST_COUNTED:
+                del counted[next(iter(counted))]
+        return True
 
     def _used(self, event: Used, ctx: Any) -> None:
         """Count what is new: the service tells the whole of it each time."""

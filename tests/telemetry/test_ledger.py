@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from realtime_sync.telemetry import (
     Tokens,
     Turn,
 )
+from realtime_sync.testing import MemoryTransport
 
 MODEL = "gpt-realtime-2.1"
 USAGE = {
@@ -198,6 +200,49 @@ def test_budget_that_is_not_passed_changes_nothing(session: Session) -> None:
 
     assert budget.left == 1_000_000 - budget.tokens.total
     assert session.is_open
+
+
+def over(response_id: object, usage: object = USAGE) -> dict[str, Any]:
+    """The end of a response that took 10 tokens."""
+    response = {"id": response_id, "status": "completed", "usage": usage}
+    return {"type": "response.done", "response": response}
+
+
+@pytest.mark.parametrize(
+    ("total", "said"),
+    [
+        (10, [over("r1"), over("r1")]),
+        (10, [over("r1"), over("r1", None), over("r1")]),
+        (10, [over("r1", None), over("r1")]),
+        (20, [over("r1"), over("r2"), over("r1"), over("r2")]),
+        (20, [over(None), over(None)]),
+        (20, [over(""), over("")]),
+    ],
+    ids=["twice", "thrice", "late", "two by turns", "no id", "empty id"],
+)
+def test_budget_counts_a_response_once_however_often_it_is_over(
+    total: int, said: list[dict[str, Any]]
+) -> None:
+    """Two that nothing tells apart are two; an end without usage counts nothing."""
+    transport = MemoryTransport()
+    budget = Budget(1_000)
+    with connect("m", transport=transport, dispatch="inline") as session:
+        budget.guard(session)
+        transport.feed(*said)
+
+        assert total == budget.tokens.total
+
+
+def test_budget_counts_responses_of_one_name_in_two_sessions() -> None:
+    """Ids are the server's, and there may be two servers."""
+    budget = Budget(1_000)
+    for _ in range(2):
+        transport = MemoryTransport()
+        with connect("m", transport=transport, dispatch="inline") as session:
+            budget.guard(session)
+            transport.feed(over("r1"))
+
+    assert 20 == budget.tokens.total
 
 
 def test_negative_budget_is_refused() -> None:
