@@ -8,6 +8,7 @@ from typing import Optional, Protocol
 
 from attrs import frozen
 
+from ..protocol.escape import one_line
 from ..telemetry import percentile
 
 LEAST: Mapping[str, float] = {"wer": 0.01, "tools": 1.0, "problems": 1.0, "turns": 1.0}
@@ -71,7 +72,7 @@ class Change:
         word = "worse" if self.worse else "better" if self.better else "as before"
         form = ".0%" if self.is_share else "g"
         spread = f", spread {self.spread:{form}}" if self.spread else ""
-        return (
+        return one_line(
             f"{self.call}: {self.what}: {self.before:{form}} -> {self.after:{form}}"
             f" ({word}{spread})"
         )
@@ -110,7 +111,7 @@ class Comparison:
         told = [str(each) for each in (*self.worse, *self.better)]
         told += [f"{name}: not called any more" for name in self.missing]
         told += [f"{name}: new" for name in self.added]
-        return "\n".join(told) or "nothing changed"
+        return "\n".join(map(one_line, told)) or "nothing changed"
 
 
 def compared(

@@ -13,12 +13,13 @@ from attrs import asdict, frozen
 
 from ..errors import ConfigurationError
 from ..protocol.escape import one_line
-from .arguments import shown
+from .arguments import shown, text
 from .call_record import CallRecord, Check
 from .verdict import Verdict
 
 Call = Union[str, os.PathLike[str], CallRecord]
 
+_TEXTS = ("name", "path", "error")
 _REPEAT = re.compile(r"[.#-]\d+$")
 
 FIGURES: Mapping[str, Callable[[CallRecord], Optional[float]]] = {
@@ -84,13 +85,17 @@ class Score:
             ConfigurationError: it is none.
         """
         try:
-            given = {key: packed[key] for key in ("name", "path", "figures", "error")}
+            texts = {key: text(key, packed[key], empty=True) for key in _TEXTS}
+            figures = {
+                name: None if figure is None else float(figure)
+                for name, figure in packed["figures"].items()
+            }
             verdicts = {
                 name: Verdict(**verdict) for name, verdict in packed["verdicts"].items()
             }
-        except (KeyError, TypeError, AttributeError) as exc:
+        except (KeyError, TypeError, ValueError, AttributeError) as exc:
             raise ConfigurationError(f"that is no score of a call: {exc!r}") from None
-        return cls(**given, verdicts=verdicts)
+        return cls(**texts, figures=figures, verdicts=verdicts)
 
 
 def scored(call: Call, gates: Sequence[Check]) -> Score:

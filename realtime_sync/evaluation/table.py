@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional, Union
 
 from ..errors import ConfigurationError
+from ..protocol.escape import one_line
 from ..telemetry import data_frame
 from . import arguments
 from .call_record import CallRecord
@@ -60,7 +61,17 @@ class Table:
         return 1 - len(self.failed) / len(self) if self.scores else 0.0
 
     def compare(self, before: Table) -> Comparison:
-        """What got worse, and what got better, since an earlier run."""
+        """
+        What got worse, and what got better, since an earlier run.
+
+        Raises:
+            ConfigurationError: that is no run.
+        """
+        if not isinstance(before, Table):
+            raise ConfigurationError(
+                "an earlier run is a Table, such as Table.load(path), not "
+                f"{arguments.shown(before)}"
+            )
         return compared(_by_group(before.scores), _by_group(self.scores))
 
     def to_dataframe(self) -> DataFrame:
@@ -83,7 +94,12 @@ class Table:
         return data_frame(rows)
 
     def to_jsonl(self, path: Union[str, os.PathLike[str]]) -> Path:
-        """Write a line of JSON for each call; `load` reads them again."""
+        """
+        Write a line of JSON for each call; `load` reads them again.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
         lines = [json.dumps(score.to_dict()) + "\n" for score in self.scores]
         return _written(path, "".join(lines))
 
@@ -103,7 +119,12 @@ class Table:
             raise ConfigurationError(f"{path} is no table of scores: {exc}") from None
 
     def to_junit(self, path: Union[str, os.PathLike[str]]) -> Path:
-        """Write JUnit XML: a test case for each gate of each call."""
+        """
+        Write JUnit XML: a test case for each gate of each call.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
         from .junit import junit_xml
 
         return _written(path, junit_xml(self.scores))
@@ -124,6 +145,10 @@ class Table:
             title: of the page.
             before: an earlier run to compare with.
             most_players: calls that are shown with their sound, the failed ones first.
+
+        Raises:
+            OSError: the file cannot be written.
+            ConfigurationError: an argument is not what it must be.
         """
         from .page import page
 
@@ -151,7 +176,7 @@ class Table:
                 if not verdict:
                     told = map(arguments.shortened, str(verdict).splitlines())
                     lines += [f"    {line}" for line in told]
-        return "\n".join(lines)
+        return "\n".join(map(one_line, lines))
 
 
 def _by_group(scores: Iterable[Score]) -> dict[str, list[Score]]:

@@ -8,6 +8,7 @@ from typing import Optional, Union
 from attrs import frozen
 
 from ..errors import ConfigurationError
+from ..protocol.escape import terminal_text
 from ..telemetry import Tokens
 from .speech_intervals import Interval
 from .words import WordErrors, word_errors
@@ -195,7 +196,7 @@ class CallTurn:
             ("times", self._times()),
         ]
         lines += [f"  {name}: {text}" for name, text in rows if text]
-        return "\n".join(lines)
+        return terminal_text("\n".join(lines))
 
     __repr__ = __str__
 

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Optional
 
 from attrs import field, frozen
+from attrs.converters import optional
+
+from ..protocol.escape import terminal_text
 
 
 def _texts(given: Iterable[str]) -> tuple[str, ...]:
@@ -13,7 +16,7 @@ def _texts(given: Iterable[str]) -> tuple[str, ...]:
 
 
 def _numbers(given: Iterable[int]) -> tuple[int, ...]:
-    return tuple(given)
+    return tuple(map(int, given))
 
 
 @frozen(kw_only=True, repr=False)
@@ -35,9 +38,10 @@ class Verdict:
     """
 
     gate: str
-    passed: bool
-    value: Optional[float] = None
-    limit: Optional[float] = None
+    # What numpy gives is neither a bool nor JSON.
+    passed: bool = field(converter=bool)
+    value: Optional[float] = field(default=None, converter=optional(float))
+    limit: Optional[float] = field(default=None, converter=optional(float))
     unit: str = ""
     reasons: Sequence[str] = field(default=(), converter=_texts)
     turns: Sequence[int] = field(default=(), converter=_numbers)
@@ -49,6 +53,6 @@ class Verdict:
         head = f"{self.gate}: {'passed' if self.passed else 'FAILED'}"
         if self.value is not None:
             head += f", {self.value:g} {self.unit}".rstrip()
-        return "\n".join([head, *self.reasons])
+        return terminal_text("\n".join([head, *self.reasons]))
 
     __repr__ = __str__

@@ -6,14 +6,18 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from realtime_sync import errors
 from realtime_sync.evaluation import (
     CallRecord,
+    Gate,
     Table,
+    Verdict,
     answered,
     evaluate,
     wer,
@@ -50,10 +54,73 @@ def test_lines_of_json_are_read_again(folder: Path, tmp_path: Path) -> None:
 
     assert [score.to_dict() for score in table] == [s.to_dict() for s in again]
     assert table.pass_rate == again.pass_rate
-    for text in ("[]\n", "{}\n", '{"name": "x", "verdicts": 5}\n', "x"):
-        (tmp_path / "bad.jsonl").write_text(text, encoding="utf-8")
-        with pytest.raises(errors.ConfigurationError):
-            Table.load(tmp_path / "bad.jsonl")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"name": 5},
+        {"path": None},
+        {"error": 4},
+        {"figures": 5},
+        {"figures": {"wer": "low"}},
+        {"figures": {"wer": [0.1]}},
+        {"verdicts": 5},
+        {"verdicts": {"answered": 5}},
+        {"verdicts": {"answered": {"gate": "answered"}}},
+        {"verdicts": {"answered": {"gate": "a", "passed": True, "value": "x"}}},
+        {"verdicts": {"answered": {"gate": "a", "passed": True, "turns": ["x"]}}},
+    ],
+    ids=str,
+)
+def test_a_line_that_is_no_score_is_refused_when_it_is_read(
+    changed: dict[str, object], tmp_path: Path
+) -> None:
+    """And not when somebody compares it, or writes a page of it."""
+    line = json.dumps({**asked("a").to_dict(), **changed})
+    (tmp_path / "bad.jsonl").write_text(line, encoding="utf-8")
+
+    with pytest.raises(errors.ConfigurationError, match="no table of scores"):
+        Table.load(tmp_path / "bad.jsonl")
+
+
+@pytest.mark.parametrize("text", ["[]\n", "{}\n", "x", "\x00", "[" * 100_000])
+def test_a_file_that_is_no_table_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text(text, encoding="utf-8")
+
+    with pytest.raises(errors.ConfigurationError, match="no table of scores"):
+        Table.load(tmp_path / "bad.jsonl")
+
+
+@pytest.mark.parametrize("before", ["run.jsonl", 5, [asked("a")]], ids=type)
+def test_a_run_is_compared_with_a_run(before: Any, tmp_path: Path) -> None:
+    """The name of its file is none; nothing is written then."""
+    table = Table([asked("a")])
+    for compare in (
+        lambda: table.compare(before),
+        lambda: table.to_html(tmp_path / "a.html", before=before),
+    ):
+        with pytest.raises(errors.ConfigurationError, match="earlier run is a Table"):
+            compare()
+
+    assert not (tmp_path / "a.html").exists()
+
+
+def test_a_gate_may_give_what_numpy_gives(tmp_path: Path) -> None:
+    """Which is True, or a number, and neither a bool nor JSON."""
+    given = Verdict(
+        gate="loud",
+        passed=np.float32(3) < 2,
+        value=np.float32(3),
+        limit=np.int64(2),
+        turns=np.array([1, 2]),
+    )
+    table = evaluate(spoken().record(), [Gate(name="loud", measure=lambda call: given)])
+    again = Table.load(table.to_jsonl(tmp_path / "run.jsonl"))
+
+    assert not given
+    assert table.scores[0].verdicts == again.scores[0].verdicts
+    assert ("loud",) == again.scores[0].fallen
 
 
 def test_junit_has_a_case_for_each_gate_of_each_call(
@@ -72,6 +139,22 @@ def test_junit_has_a_case_for_each_gate_of_each_call(
     assert failure is not None and failure.text is not None
     assert "turn 1 at 0.5 s" in failure.text
     assert "alert(1)" in failure.text
+
+
+def test_what_is_printed_obeys_nobody() -> None:
+    """Words of a server, names of files and of gates may be read on a terminal."""
+    odd = "\x1b[2J\u202e\x07"
+    name = f"{odd}\udcff\nforged: passed"
+    call = spoken(odd).record(name)
+    fallen = Verdict(gate=name, passed=False, reasons=(str(call),))
+    table = evaluate(call, [Gate(name=name, measure=lambda call: fallen)])
+    before = Table([asked(name), asked(f"gone {name}")])
+    comparison = Table([asked(name, passed=False)]).compare(before)
+    told = [str(each) for each in (table, comparison, call, fallen)]
+
+    assert not re.findall("[\x07\x1b\u202e\ud800-\udfff]", "".join(told))
+    assert not re.findall("^forged", "\n".join(told[:2]), re.MULTILINE)
+    assert "x1b[2J" in told[0] and "gone" in told[1]
 
 
 def test_the_page_holds_everything_and_lets_nothing_in(
