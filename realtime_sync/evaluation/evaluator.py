@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import multiprocessing
 import os
+import pickle
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -50,8 +51,8 @@ def evaluate(
 
     Raises:
         ConfigurationError: there are no recordings, or none at one of the patterns and
-            folders; what is given are no gates, or two of one name; a process that
-            reads recordings has ended.
+            folders; what is given are no gates, two of one name, or one that cannot be
+            sent to a process; a process that reads recordings has ended.
     """
     gates = checked_gates(gates)
     names = [gate.name for gate in gates]
@@ -74,6 +75,7 @@ def evaluate(
             scores.append(scored(call, gates))
             progress(number, len(found))
     elif executor is None:
+        _check_sent(gates)
         workers = min(os.cpu_count() or 1, len(found))
         # A forked child would have locks that threads of this process hold.
         context = multiprocessing.get_context("spawn")
@@ -92,6 +94,20 @@ def evaluate(
         place: call for place, call in enumerate(found) if isinstance(call, CallRecord)
     }
     return Table(scores, records)
+
+
+def _check_sent(gates: Sequence[Check]) -> None:
+    """Refuse a gate that cannot be sent to a process, before any is started."""
+    for gate in gates:
+        try:
+            pickle.dumps(gate)
+        except Exception as exc:
+            # Pickle raises of half a dozen classes, and so may the gate's own methods.
+            raise ConfigurationError(
+                f"gate {arguments.shown(gate.name)} cannot be sent to a process: its "
+                "functions are those of a module; or pass executor="
+                f"ThreadPoolExecutor() ({exc})"
+            ) from exc
 
 
 def _scored_by(

@@ -155,6 +155,17 @@ def test_executors_give_the_same_table(folder: Path) -> None:
     assert 6 == len(many.failed)
 
 
+def test_a_gate_that_no_process_can_be_sent_is_named(folder: Path) -> None:
+    """A function within a function: a few recordings are read here, and need none."""
+    gate = Gate(name="mine", measure=lambda call: Verdict(gate="mine", passed=True))
+
+    assert evaluate(folder, [gate])
+    with pytest.raises(errors.ConfigurationError, match="'mine' cannot be sent"):
+        evaluate([folder] * 3, [answered(), gate])
+    with ThreadPoolExecutor(2) as pool:
+        assert 9 == len(evaluate([folder] * 3, [gate], executor=pool))
+
+
 def test_a_script_that_processes_would_run_again_is_told_so(folder: Path) -> None:
     """They import it; without the usual line each would begin anew."""
     script = folder / "score.py"
