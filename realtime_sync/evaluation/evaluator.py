@@ -8,7 +8,7 @@ import os
 import pickle
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Optional, Union
@@ -53,6 +53,7 @@ def evaluate(
         ConfigurationError: there are no recordings, or none at one of the patterns and
             folders; what is given are no gates, two of one name, or one that cannot be
             sent to a process; a process that reads recordings has ended.
+        concurrent.futures.BrokenExecutor: *executor* has ended; no call is read on.
     """
     gates = checked_gates(gates)
     names = [gate.name for gate in gates]
@@ -116,9 +117,11 @@ def _scored_by(
     gates: Sequence[Check],
     progress: Callable[[int, int], object],
 ) -> list[Score]:
-    futures = [executor.submit(scored, call, gates) for call in calls]
+    futures: list[Future[Score]] = []
     scores = []
     try:
+        for call in calls:
+            futures.append(executor.submit(scored, call, gates))
         for number, future in enumerate(futures, 1):
             scores.append(future.result())
             progress(number, len(calls))

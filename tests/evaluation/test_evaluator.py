@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +164,28 @@ def test_a_gate_that_no_process_can_be_sent_is_named(folder: Path) -> None:
         evaluate([folder] * 3, [answered(), gate])
     with ThreadPoolExecutor(2) as pool:
         assert 9 == len(evaluate([folder] * 3, [gate], executor=pool))
+
+
+class Ending(Executor):
+    """Takes two calls, which it never reads, and has ended then."""
+
+    def __init__(self) -> None:
+        self.taken: list[Future[Any]] = []
+
+    def submit(self, *call: Any, **more: Any) -> Future[Any]:  # type: ignore[override]
+        if len(self.taken) == 2:
+            raise BrokenExecutor("it has ended")
+        self.taken.append(Future())
+        return self.taken[-1]
+
+
+def test_an_executor_that_ends_is_told_and_keeps_nothing(folder: Path) -> None:
+    """Where some calls have been given to it already."""
+    executor = Ending()
+    with pytest.raises(BrokenExecutor, match="it has ended"):
+        evaluate(folder, [answered()], executor=executor)
+
+    assert [True, True] == [each.cancelled() for each in executor.taken]
 
 
 def test_a_script_that_processes_would_run_again_is_told_so(folder: Path) -> None:
