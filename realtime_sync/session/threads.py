@@ -8,14 +8,14 @@ import gc
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from threading import Event, Lock, get_ident
+from threading import Event, RLock, get_ident
 from types import TracebackType
 from typing import Any, Optional, Protocol, Union
 from weakref import WeakSet
 
 from attrs import frozen
 
-from ..deadline import Deadline, check_seconds
+from ..deadline import Deadline, check_seconds, held_here
 from ..dispatch.strand import call_strand
 from ..dispatch.workers import Workers, WorkersPlace
 from ..errors import (
@@ -138,8 +138,9 @@ class Threads:
         self._rounds = self._pool(tools, "round", "rounds of tools")
         self._pools = (self._writers, self._players, self._tools, self._rounds)
         # Guards the sessions, the turns and `_closed`, so that a session that opens
-        # meanwhile is either refused or closed.
-        self._lock = Lock()
+        # meanwhile is either refused or closed. Reentrant: a signal handler may close
+        # them while the main thread is in the middle of it.
+        self._lock = RLock()
         self._sessions: set[SessionOnThreads] = set()
         # Weakly: a player that nobody has closed and nobody knows is collected.
         self._turns: WeakSet[SharedTurns] = WeakSet()
@@ -233,7 +234,7 @@ class Threads:
         with self._lock:
             self._closed = True
         sessions = list(self._sessions)  # There come no more.
-        if any(session.held_here() for session in sessions):
+        if held_here(self._lock) or any(each.held_here() for each in sessions):
             for session in sessions:
                 session.leave(deadline)
             return False
@@ -342,9 +343,12 @@ class Threads:
                 "make others here"
             )
         with self._lock:
+            if not self._closed:
+                self.loop.start()
+            # Looked at behind the start, in which a signal handler may have closed
+            # them; none comes between this look and the set.
             if self._closed:
                 raise LocalProtocolError("these Threads are closed")
-            self.loop.start()
             self._sessions.add(session)
 
     def discard(self, session: SessionOnThreads) -> None:

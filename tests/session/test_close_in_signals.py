@@ -342,6 +342,44 @@ def test_threads_are_closed_at_every_place_of_a_command() -> None:
     assert place > 10
 
 
+def threads_closed_while_opening(every: int) -> int:
+    """
+    Close threads from a signal handler at places of an opening that uses them.
+
+    Returns:
+        How many places there are.
+    """
+    place = 1 - every
+    with RawServer(polite) as server:
+        while True:
+            place += every
+            threads = Threads(workers=1)
+            session = None
+            closing = Closing(threads)
+            strike = Strike(place, (LIBRARY,), twice)
+            with handling(closing), suppress(RealtimeError), strike:
+                session = opened(server, Router("outside"), threads=threads)
+            if session is not None:
+                report = session.close()
+                assert (1000, True) == (report.code, report.complete), strike.where
+            assert threads.close(LONG), strike.where
+            assert max(closing.times, default=0.0) < SOON, strike.where
+            if strike.where is None:
+                return place - every
+
+
+def test_threads_are_closed_at_a_tenth_of_the_places_of_an_opening() -> None:
+    """A service may be told to end while it opens its first session."""
+    assert threads_closed_while_opening(10) > 100
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(600)
+def test_threads_are_closed_at_every_place_of_an_opening() -> None:
+    """The same for all of them."""
+    assert threads_closed_while_opening(1) > 300
+
+
 def test_a_live_session_is_closed_at_every_place_of_a_command() -> None:
     """It waits for the answer to its last command, which the loop cannot bring."""
 
