@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
 from attrs import frozen
 
-from ..deadline import Deadline, Waiters, check_seconds
+from ..deadline import Deadline, Waiters, check_seconds, held_here
 from ..errors import ConfigurationError
 from ..transport.logs import area_logger
 from ..types import AudioBytes
@@ -571,13 +571,17 @@ class Player:
             Exception: what the sink raised until the player gave up, once.
         """
         given = check_seconds(timeout)
+        # A signal handler that finds its thread inside of the lock waits for nothing:
+        # the player's thread wants that lock, too.
+        within = held_here(self._lock)
+        given = 0.0 if within else given
         deadline = Deadline(self._close_timeout if given is None else given)
         with self._lock:
             self._close()
         self._waiters.wake()
         # The sink may be who closes.
         returned = self._waiters.wait_for(
-            lambda: self._caller in (None, get_ident()), deadline
+            lambda: within or self._caller in (None, get_ident()), deadline
         )
         with self._lock:
             turns, own = self._turns, self._own

@@ -10,6 +10,7 @@ from threading import RLock, Thread, current_thread
 from time import monotonic
 from typing import Protocol
 
+from ..deadline import held_here
 from ..transport.logs import area_logger
 
 _log = area_logger("realtime_sync.audio")
@@ -76,10 +77,17 @@ class OwnThreadOfTurns:
         self._asked.put(inf)
 
     def join(self, timeout: float | None) -> bool:
-        """Wait for the end of the thread, unless it is the caller."""
+        """
+        Wait for the end of the thread.
+
+        Unless it is the caller; or a signal handler has found the caller inside of the
+        lock, which the thread wants to begin or to end.
+        """
         thread = self._thread
         if thread is None or thread is current_thread():
             return True
+        if held_here(self._lock):
+            return False
         thread.join(timeout)
         return not thread.is_alive()
 
@@ -87,16 +95,17 @@ class OwnThreadOfTurns:
         with self._lock:
             if self._thread is not None:
                 return
-            self._thread = Thread(target=self._work, name=self._name, daemon=True)
+            thread = Thread(target=self._work, name=self._name, daemon=True)
             try:
-                self._thread.start()
+                thread.start()
             except BaseException:
                 # The system gives none now; or a Ctrl-C, and then it may have begun: it
                 # finds that it is not the one. Whoever asks next starts another.
-                self._thread = None
                 with suppress(Empty):
                     self._asked.get(False)
                 raise
+            # Once it can be joined: another thread, or a signal handler, may close.
+            self._thread = thread
 
     def _work(self) -> None:
         with self._lock:  # `_start` has it until it knows whether there is a thread.

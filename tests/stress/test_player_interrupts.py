@@ -1,4 +1,4 @@
-"""Ctrl-C at every place of a call of a player: it plays on, and no wait hangs."""
+"""Signals at every place of a call of a player: it plays on or ends, no wait hangs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from realtime_sync import Threads, audio, connect
 from realtime_sync.audio import turns
 from realtime_sync.testing import MemoryTransport
-from tests.strike import Strike
+from tests.strike import LIBRARY, WITH_THREADING, Strike
 
 LONG = 10.0
 BLOCK_MS = 2
@@ -31,6 +31,9 @@ class Line:
 
 
 Opened = tuple[audio.Player, Line]
+
+FOR_EVER = 1000.0
+"""Longer than a test may last."""
 
 
 @pytest.fixture(autouse=True)
@@ -133,4 +136,30 @@ def test_an_interrupt_harms_no_player_wherever_it_strikes(
         player.close()
 
     assert [] == wrong
+    assert place > 3
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("call", CALLS)
+def test_a_signal_handler_closes_a_player_wherever_it_strikes(call: str) -> None:
+    """The player's thread may be begun just now, or want a lock of the main thread."""
+    # How threads are joined is not ours: a place in there may keep the lock of one.
+    within = (LIBRARY,) if call == "close" else WITH_THREADING
+    place = 0
+    while True:
+        place += 1
+        player = audio.Player(Line(), block_ms=BLOCK_MS, close_timeout=FOR_EVER)
+
+        def twice(player: audio.Player = player) -> None:
+            player.close()
+            player.close()
+
+        strike = Strike(place, within, twice)
+        with strike:
+            CALLS[call](player)
+        player.close()
+        if strike.where is None:
+            break
+        assert player.wait_idle(LONG), strike.where
+
     assert place > 3
