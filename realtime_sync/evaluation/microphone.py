@@ -30,7 +30,7 @@ class Spoken:
         sound: what.
         kind: ``say``, ``interrupt`` or ``dtmf``.
         pcm: its samples at the rate of the line.
-        begun: set when its first loud sound was sent.
+        begun: set when its first loud sound was sent, or never will be.
         over: set when its last sample was sent, or never will be.
         start, end: when its first and its last loud sound were spoken; by the clock.
         place: bytes of it that were sent.
@@ -46,6 +46,11 @@ class Spoken:
     end: Optional[float] = None
     place: int = 0
     seconds: float = 0.0
+
+    def finish(self) -> None:
+        """Wake whoever waits for its beginning or its end: no more of it is sent."""
+        self.begun.set()
+        self.over.set()
 
 
 class Microphone:
@@ -110,7 +115,7 @@ class Microphone:
         spoken = Spoken(sound, kind, self._resampled(sound.pcm))
         with self._lock:
             if self._ended:
-                spoken.over.set()
+                spoken.finish()
             else:
                 self._waiting.append(spoken)
         return spoken
@@ -194,7 +199,7 @@ class Microphone:
             with self._lock:
                 self._waiting.popleft()
             self._said(spoken)
-            spoken.over.set()
+            spoken.finish()
 
     def _end(self) -> None:
         with self._lock:
@@ -204,8 +209,7 @@ class Microphone:
         for spoken in waiting:
             if spoken.start is not None:
                 self._said(spoken)
-            spoken.begun.set()
-            spoken.over.set()
+            spoken.finish()
 
 
 def utterance(spoken: Spoken, began: float) -> Optional[Utterance]:

@@ -1,0 +1,66 @@
+"""A microphone that somebody speaks into who is a program, on a clock moved by hand."""
+
+from __future__ import annotations
+
+from realtime_sync.audio import PCM16, tone
+from realtime_sync.errors import ConnectionClosed
+from realtime_sync.evaluation import Conditions
+from realtime_sync.evaluation.call_time import MovedTime
+from realtime_sync.evaluation.microphone import Microphone, Spoken
+from realtime_sync.testing import ManualClock
+
+
+class Line:
+    """Takes sound until it is lost."""
+
+    def __init__(self) -> None:
+        self.sent = b""
+        self.is_lost = False
+        self.said: list[Spoken] = []
+        self.time = MovedTime(ManualClock(), None)
+        self.microphone = Microphone(
+            self.take,
+            PCM16,
+            Conditions(),
+            name="test",
+            seed=0,
+            time=self.time,
+            said=self.said.append,
+        )
+
+    def take(self, block: bytes) -> None:
+        """Be sent a block."""
+        if self.is_lost:
+            raise ConnectionClosed("it is lost")
+        self.sent += block
+
+    def say(self) -> Spoken:
+        """Say something, and do not wait."""
+        sound = Conditions().spoken(tone(440, 0.1))
+        return self.microphone.say(sound, "interrupt")
+
+
+def test_what_is_said_begins_and_ends_by_the_clock() -> None:
+    line = Line()
+    spoken = line.say()
+    line.time.until(spoken.begun)
+    over_at_once = spoken.over.is_set()
+    line.time.until(spoken.over)
+
+    assert not over_at_once
+    assert [spoken] == line.said
+    assert tone(440, 0.1) in line.sent
+
+
+def test_nobody_waits_for_what_will_never_be_said() -> None:
+    """Neither for its end nor for its beginning: it waits, is in it, or comes later."""
+    line = Line()
+    speaking, waiting = line.say(), line.say()
+    line.time.until(speaking.begun)
+    line.is_lost = True
+    line.time.until(speaking.over)
+    later = line.say()
+
+    for spoken in (speaking, waiting, later):
+        assert spoken.begun.is_set() and spoken.over.is_set()
+    assert [speaking] == line.said
