@@ -6,11 +6,11 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .. import Session, live
 from ..errors import ConfigurationError, LocalProtocolError, install_command
 from ..web import Talking, bundled, static_text
 
 if TYPE_CHECKING:
-    from .. import Session, live
     from ..web import WebHost
 
     AnySession = Session | live.LiveSession
@@ -36,13 +36,18 @@ class Talk:
             afterwards.
 
     Raises:
-        ConfigurationError: anywidget is not installed.
+        ConfigurationError: anywidget is not installed, or that is no session.
 
     Attributes:
         widget: what is shown, for layouts of ipywidgets.
     """
 
     def __init__(self, session: AnySession) -> None:
+        if not isinstance(session, (Session, live.LiveSession)):
+            raise ConfigurationError(
+                f"one talks with a session, not with {type(session).__name__}: "
+                "realtime_sync.jupyter.connect(...) gives one"
+            )
         self._session = session
         # Guards the windows and the page; messages may come on several threads.
         self._lock = threading.Lock()

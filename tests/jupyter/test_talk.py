@@ -336,6 +336,13 @@ def test_cells_that_run_again_leave_one_session(comms: list[KernelComm]) -> None
     assert [] == [each for each in second.told if each["kind"] == "over"]
 
 
+@pytest.mark.parametrize("given", [None, "notebook", 5, Session])
+def test_what_is_no_session_is_refused_at_the_line(given: Any) -> None:
+    """And not in the output, once somebody has pressed Start."""
+    with pytest.raises(ConfigurationError, match="one talks with a session, not with"):
+        jupyter.Talk(given)
+
+
 def test_another_window_takes_over(comms: list[KernelComm]) -> None:
     """One conversation, or every answer would be heard twice."""
     with connected() as (_, cell):
