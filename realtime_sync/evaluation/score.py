@@ -20,7 +20,7 @@ from .verdict import Verdict
 Call = Union[str, os.PathLike[str], CallRecord]
 
 _TEXTS = ("name", "path", "error")
-_REPEAT = re.compile(r"[.#-]\d+$")
+_REPEAT = re.compile(r"\.\d+$")
 
 FIGURES: Mapping[str, Callable[[CallRecord], Optional[float]]] = {
     "seconds": lambda call: round(call.seconds, 3),

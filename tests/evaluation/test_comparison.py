@@ -43,6 +43,16 @@ def test_a_change_counts_if_it_is_more_than_the_spread(
     assert f"({word}" in str(change)
 
 
+@pytest.mark.parametrize("names", ["call-{}", "table for {}", "order#{}", "v1.0.{}x"])
+def test_numbers_in_names_make_no_repeats_of_different_calls(names: str) -> None:
+    """Calls of a script without names have such: one must not hide another."""
+    first, second = names.format(1), names.format(2)
+    before = Table([asked(first), asked(second)])
+    after = Table([asked(f"{first}.01"), asked(f"{first}.02"), asked(second)])
+
+    assert [first, second] == [each.call for each in after.compare(before).changes]
+
+
 def test_a_comparison_names_calls_that_came_and_went() -> None:
     """And gates that fell, by their share of the repeats."""
     before = Table([asked("a.1"), asked("a.2"), asked("b")])
