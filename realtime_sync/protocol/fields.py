@@ -46,14 +46,26 @@ EXTRA = "extra"
 """Metadata key: the field collects what the protocol does not know."""
 
 
-def required() -> Any:
+ALSO = "also"
+"""Metadata key: other names that servers have for the field, where it is text."""
+
+
+def required(*, also: tuple[str, ...] = ()) -> Any:
     """
     Declare a field that the protocol always has.
 
     A server may leave it out all the same. It is `UNSET` then, and its annotation
     says so: ``OrUnset[str]``.
+
+    Args:
+        also: names under which the text is looked for where the field is left out.
     """
-    return field(default=UNSET, metadata={REQUIRED: True})
+    return field(default=UNSET, metadata={REQUIRED: True, ALSO: also})
+
+
+def text_field(*, also: tuple[str, ...]) -> Any:
+    """Declare text that the protocol has sometimes, and servers by other names."""
+    return field(default=UNSET, metadata={ALSO: also})
 
 
 def audio_field(*, required: bool = False) -> Any:

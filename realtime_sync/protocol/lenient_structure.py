@@ -16,7 +16,7 @@ from typing import Any
 from attrs import fields_dict
 
 from ..types import UNSET
-from .fields import AUDIO
+from .fields import ALSO, AUDIO
 from .lazy_audio import key
 from .structure import (
     Check,
@@ -26,6 +26,7 @@ from .structure import (
     structure_check_for,
     structure_checks_of,
     structure_chooser,
+    text_elsewhere,
 )
 from .type_shapes import Shape, describe
 
@@ -59,6 +60,9 @@ def _salvage_object_leniently(
     attributes = fields_dict(cls)
     for name, (shape, check) in structure_checks_of(cls).items():
         given = value.get(name, UNSET)
+        if given is UNSET:
+            also = attributes[name].metadata.get(ALSO, ())
+            given = text_elsewhere(value, also)
         if AUDIO in attributes[name].metadata and given.__class__ is str:
             fields[key(name)] = given
         else:

@@ -23,7 +23,7 @@ from cattrs import Converter
 
 from ..types import UNSET
 from .events._base import ClientEvent, ServerEvent
-from .fields import AUDIO, EXTRA
+from .fields import ALSO, AUDIO, EXTRA
 from .lazy_audio import key
 from .type_shapes import Shape, class_variables, shapes_of
 from .unstructure import to_mapping
@@ -97,6 +97,7 @@ def compile_structure_hook(cls: type, exact: bool = False) -> Hook:
         "Misfit": Misfit,
         "UNSET": UNSET,
         "cls": cls,
+        "elsewhere": text_elsewhere,
         "known": known_keys_of_structure(cls),
         "new": cls.__new__,
         "plain": to_mapping,
@@ -117,9 +118,12 @@ def compile_structure_hook(cls: type, exact: bool = False) -> Hook:
         structure_checks_of(cls, exact).items()
     ):
         names[f"check_{number}"] = check
-        lazy = AUDIO in attributes[name].metadata
-        write = _structure_lines_for_audio if lazy else _structure_lines_for_value
-        lines += write(name, shape, f"check_{number}")
+        metadata = attributes[name].metadata
+        if AUDIO in metadata:
+            lines += _structure_lines_for_audio(name, shape, f"check_{number}")
+            continue
+        also = () if exact else metadata.get(ALSO, ())
+        lines += _structure_lines_for_value(name, shape, f"check_{number}", also)
     if extra is not None and exact:
         lines += [
             "    more = value.keys() - known",
@@ -150,10 +154,21 @@ def _structure_lines_for_losses(cls: type, extra: Optional[str]) -> list[str]:
     return lines
 
 
-def _structure_lines_for_value(name: str, shape: Shape, check: str) -> list[str]:
+def text_elsewhere(value: Mapping[str, Any], also: tuple[str, ...]) -> Any:
+    """Return the text that stands under another name, or `UNSET`."""
+    told = (value.get(name) for name in also)
+    return next((each for each in told if isinstance(each, str)), UNSET)
+
+
+def _structure_lines_for_value(
+    name: str, shape: Shape, check: str, also: tuple[str, ...]
+) -> list[str]:
     # The common case is decided without a call: one plain type, or nothing. A float
     # may be none of the numbers that JSON has.
     lines = [f"    it = get({name!r}, UNSET)"]
+    if also:
+        lines.append("    if it is UNSET:")
+        lines.append(f"        it = elsewhere(value, {also!r})")
     one = len(shape.scalars) == 1 and shape.scalars[0] is not float
     plain = shape.scalars[0].__name__ if one else None
     unless = f"it.__class__ is not {plain} and " if plain else ""

@@ -259,3 +259,110 @@ def test_what_is_no_text_is_no_part(content: Any) -> None:
 
     assert "a" == event.item.id
     assert not event.item.content
+
+
+DELTAS = (
+    "response.output_text.delta",
+    "response.text.delta",
+    "response.output_audio_transcript.delta",
+    "response.function_call_arguments.delta",
+    "response.mcp_call_arguments.delta",
+    "conversation.item.input_audio_transcription.delta",
+)
+
+
+@pytest.mark.parametrize("kind", DELTAS)
+def test_a_piece_that_is_called_text_is_a_delta(kind: str) -> None:
+    """It would be lost, word for word."""
+    assert "Hi" == told({"type": kind, "item_id": "a", "text": "Hi"}, "ga").delta
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (DELTAS[2], "transcript"),
+        (DELTAS[3], "arguments"),
+        (DELTAS[4], "arguments"),
+        (DELTAS[5], "transcript"),
+    ],
+)
+def test_a_piece_under_the_name_of_the_whole_is_a_delta(kind: str, name: str) -> None:
+    """As the event at the end has it."""
+    assert "Hi" == told({"type": kind, "item_id": "a", name: "Hi"}).delta
+
+
+def test_a_piece_that_is_called_text_is_read_beside_what_does_not_fit() -> None:
+    """One oddity does not cost the other."""
+    event: Any = Codec().structure({"type": DELTAS[0], "item_id": 5, "text": "Hi"})
+
+    assert "Hi" == event.delta
+    assert event.problems
+
+
+@pytest.mark.parametrize("rest", [{}, {"text": 5}, {"text": None}, {"words": "Hi"}])
+def test_a_delta_without_text_says_nothing(rest: dict[str, Any]) -> None:
+    """Only text is taken for text."""
+    assert not told({"type": DELTAS[0], "item_id": "a", **rest}).delta
+
+
+def test_a_delta_that_is_one_stays() -> None:
+    """Whatever stands beside it, and if it is empty."""
+    both = {"type": DELTAS[0], "delta": "", "text": "all of it"}
+
+    assert "" == told(both).delta
+
+
+@pytest.mark.parametrize("dialect", ["ga", "beta"])
+@pytest.mark.parametrize("kind", ["MESSAGE", "Message", "message"])
+@pytest.mark.parametrize("role", ["ASSISTANT", "Assistant", "assistant"])
+def test_words_in_capitals_are_those_of_the_protocol(
+    dialect: str, kind: str, role: str
+) -> None:
+    """An item of another type would have no line in the transcript."""
+    parts = [{"type": "OUTPUT_TEXT", "text": "Hi"}, {"type": "audio"}]
+    item = {"id": "a", "type": kind, "role": role, "content": parts}
+    got = told({"type": "response.output_item.done", "item": item}, dialect).item
+
+    assert ("message", "assistant") == (got.type, got.role)
+    assert ["output_text", "output_audio"] == [part.type for part in got.content]
+
+
+def test_words_of_a_vendor_stay_as_they_are() -> None:
+    """They are nobody's but the vendor's."""
+    item = {"id": "a", "type": "Reasoning", "role": "Critic", "content": [7]}
+    event = Codec().structure({"type": "conversation.item.added", "item": item})
+
+    assert "Reasoning" == to_mapping(event)["item"]["type"]
+
+
+@pytest.mark.parametrize("dialect", ["ga", "beta"])
+@pytest.mark.parametrize("kind", ["refusal", "REFUSAL", "output_text", None])
+def test_a_refusal_is_text(dialect: str, kind: Any) -> None:
+    """It is what the model says."""
+    part = {"type": kind, "refusal": "I may not."}
+    item = {"id": "a", "type": "message", "role": "assistant", "content": [part]}
+    done = {"type": "response.done", "response": {"id": "r", "output": [item]}}
+    alone = {"type": "response.content_part.done", "item_id": "a", "part": part}
+    got = told(done, dialect).response.output[0]
+
+    assert ["I may not."] == [each.text for each in got.content]
+    assert "I may not." == told(alone, dialect).part.text
+
+
+@pytest.mark.parametrize("refusal", [None, "", 5])
+def test_a_refusal_without_words_leaves_the_text(refusal: Any) -> None:
+    """Chat completions have both, and one of them empty."""
+    part = {"type": "output_text", "text": "Hi", "refusal": refusal}
+    event: Any = Codec().structure({"type": "response.content_part.done", "part": part})
+
+    assert "Hi" == event.part.text
+
+
+@pytest.mark.parametrize("part", [None, 5, "Hi", {}])
+def test_a_part_that_is_none_is_left_alone(part: Any) -> None:
+    """It does not end the session."""
+    event: Any = Codec().structure(
+        {"type": "response.content_part.added", "item_id": "a", "part": part}
+    )
+
+    assert "a" == event.item_id

@@ -243,6 +243,49 @@ def _item_with_parts(item: Any) -> Any:
     return item
 
 
+_KNOWN_WORDS = frozenset(
+    "message function_call function_call_output mcp_call mcp_list_tools "
+    "mcp_approval_request mcp_approval_response user assistant system text audio "
+    "input_text input_audio input_image output_text output_audio refusal".split()
+)
+"""Types of items and of their parts, and roles."""
+
+
+def _words_as_written(described: Any) -> Any:
+    """An item or a part of one with its type and role in small letters."""
+    if isinstance(described, dict):
+        for name in ("type", "role"):
+            word = described.get(name)
+            if isinstance(word, str) and word not in _KNOWN_WORDS:
+                if word.casefold() in _KNOWN_WORDS:
+                    described = {**described, name: word.casefold()}
+    return described
+
+
+def _part_as_written(part: Any) -> Any:
+    part = _words_as_written(part)
+    refused = part.get("refusal") if isinstance(part, dict) else None
+    if isinstance(refused, str) and refused and not part.get("text"):
+        return {**part, "type": "text", "text": refused}
+    return part
+
+
+def _item_as_written(item: Any) -> Any:
+    item = _words_as_written(item)
+    content = item.get("content") if isinstance(item, dict) else None
+    if isinstance(content, list) and content:
+        parts = [*map(_part_as_written, content)]
+        if parts != content:
+            return {**item, "content": parts}
+    return item
+
+
+def _quirk_other_words(frame: Frame) -> Frame:
+    if "part" in frame:
+        return {**frame, "part": _part_as_written(frame["part"])}
+    return _with_items(frame, _item_as_written)
+
+
 _ITEMS = (
     "conversation.item.added",
     "conversation.item.done",
@@ -393,6 +436,15 @@ _LIFTS = (
         ours="it is one part",
         types=_ITEMS,
         mend=_content_as_text,
+    ),
+    Habit(
+        name="other_words",
+        servers=("mock servers",),
+        does="types and roles in capitals, and a part that has its text as a "
+        "``refusal``",
+        ours="they are the protocol's words; the refusal is text",
+        types=(*_ITEMS, "response.content_part.added", "response.content_part.done"),
+        mend=_quirk_other_words,
     ),
     Habit(
         name=INTERIM,

@@ -7,7 +7,15 @@ from typing import ClassVar, Literal, Union
 from attrs import frozen
 
 from ...types import UNSET, OrUnset, Unset
-from ..fields import MaybeBool, MaybeInt, MaybeText, checked, count, required
+from ..fields import (
+    MaybeBool,
+    MaybeInt,
+    MaybeText,
+    checked,
+    count,
+    required,
+    text_field,
+)
 from ..items import InputItem, Item
 from ..transcripts import LogProb, TranscriptionError
 from ..transcripts import TranscriptionLanguage as Language
@@ -209,7 +217,7 @@ class ConversationItemInputAudioTranscriptionDelta(ServerEvent):
     )
     item_id: OrUnset[str] = required()
     content_index: MaybeInt = UNSET
-    delta: MaybeText = UNSET
+    delta: MaybeText = text_field(also=("text", "transcript"))
     cumulative: MaybeBool = UNSET
     logprobs: Union[tuple[LogProb, ...], None, Unset] = UNSET
 

@@ -73,7 +73,7 @@ class ResponseMcpCallArgumentsDelta(ServerEvent):
     response_id: OrUnset[str] = required()
     item_id: OrUnset[str] = required()
     output_index: OrUnset[int] = required()
-    delta: OrUnset[str] = required()
+    delta: OrUnset[str] = required(also=("text", "arguments"))
     obfuscation: MaybeText = UNSET
 
 

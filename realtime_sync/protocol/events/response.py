@@ -164,7 +164,7 @@ class ResponseTextDelta(ServerEvent):
     item_id: OrUnset[str] = required()
     output_index: OrUnset[int] = required()
     content_index: OrUnset[int] = required()
-    delta: OrUnset[str] = required()
+    delta: OrUnset[str] = required(also=("text",))
 
 
 @frozen(kw_only=True, slots=False)
@@ -251,7 +251,7 @@ class ResponseAudioTranscriptDelta(ServerEvent):
     item_id: OrUnset[str] = required()
     output_index: OrUnset[int] = required()
     content_index: OrUnset[int] = required()
-    delta: OrUnset[str] = required()
+    delta: OrUnset[str] = required(also=("text", "transcript"))
 
 
 @frozen(kw_only=True, slots=False)
@@ -297,7 +297,7 @@ class ResponseFunctionCallArgumentsDelta(ServerEvent):
     item_id: OrUnset[str] = required()
     output_index: OrUnset[int] = required()
     call_id: OrUnset[str] = required()
-    delta: OrUnset[str] = required()
+    delta: OrUnset[str] = required(also=("text", "arguments"))
 
 
 @frozen(kw_only=True, slots=False)

@@ -538,3 +538,18 @@ def test_what_is_said_after_a_truncation_is_all_that_the_server_has() -> None:
 
     assert " my dear friend" == part.transcript
     assert "Hello there my dear friend" == part.said
+
+
+def test_odd_words_of_a_server_have_their_lines_in_the_transcript() -> None:
+    """Pieces called text, a refusal, and an item in capitals."""
+    mirror = Mirror()
+    mirror.created()
+    mirror.started(answer())
+    for piece in ("Good ", "day"):
+        mirror.frame({"type": "response.text.delta", "item_id": "a", "text": piece})
+    told = {"id": "b", "type": "MESSAGE", "role": "ASSISTANT", "status": "completed"}
+    part = {"type": "refusal", "refusal": "I may not."}
+    mirror.tell("conversation.item.added", item={**told, "content": [part]})
+
+    lines = [(each.role, each.text) for each in mirror.snapshot.transcript()]
+    assert [("assistant", "Good day"), ("assistant", "I may not.")] == lines
