@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from attrs import define, frozen
 
@@ -103,6 +104,8 @@ class PlaybackLedger:
         estimate: fill in the time between reports.
         grace: seconds after which a report that does not come is no longer waited
             for: then the clock alone tells, until one comes.
+        lock: a reentrant one that guards the ledger with what it belongs to; its
+            own by default.
 
     Attributes:
         format: format of the bytes.
@@ -116,6 +119,7 @@ class PlaybackLedger:
         clock: Callable[[], float] = time.monotonic,
         estimate: bool = False,
         grace: float = GRACE,
+        lock: AbstractContextManager[object] | None = None,
     ) -> None:
         self.format = audio_format(format)
         self.entered = 0
@@ -124,7 +128,7 @@ class PlaybackLedger:
         self._grace = grace
         # Guards everything below. Reentrant: a signal handler may close the player that
         # the main thread is in the middle of.
-        self._lock = threading.RLock()
+        self._lock = threading.RLock() if lock is None else lock
         self._parts: deque[_Part] = deque()
         self._queued: deque[_Stretch] = deque()
         self._underway: deque[_Stretch] = deque()

@@ -148,6 +148,10 @@ class Player:
         self._mark_ms = mark_ms
         self._clock = clock
         self._mark = mark
+        # Guards the queue, everything below and the ledger. Reentrant: a signal handler
+        # may close what the main thread is in the middle of. One lock: with two of them
+        # it would find its thread in the ledger and another one in the player.
+        self._lock = RLock()
         self._set_format(audio_format(format))
         self._sink = sink
         self._clear = clear
@@ -159,9 +163,6 @@ class Player:
         self._close_timeout = close_timeout
         self._thread = thread
         self._name = name
-        # Guards the queue and everything below. Reentrant: a signal handler may close
-        # what the main thread is in the middle of.
-        self._lock = RLock()
         # Who waits for the end of the queue, or of a call.
         self._waiters = Waiters()
         self._queue: deque[memoryview] = deque()
@@ -216,7 +217,10 @@ class Player:
     def _set_format(self, format: AudioFormat) -> None:
         self.format = format
         self.ledger = PlaybackLedger(
-            format, clock=self._clock, estimate=self._mark is not None
+            format,
+            clock=self._clock,
+            estimate=self._mark is not None,
+            lock=self._lock,
         )
         self._mark_size = format.size(self._mark_ms)
         self._block = max(format.size(self._block_ms), format.bytes_per_sample)

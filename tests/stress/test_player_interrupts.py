@@ -5,12 +5,15 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import current_thread, main_thread
+from time import monotonic
 from typing import Any, Optional
 
 import pytest
 
 from realtime_sync import Threads, audio, connect
 from realtime_sync.audio import turns
+from realtime_sync.deadline import Flag
 from realtime_sync.testing import MemoryTransport
 from tests.strike import LIBRARY, WITH_THREADING, Strike
 
@@ -161,5 +164,39 @@ def test_a_signal_handler_closes_a_player_wherever_it_strikes(call: str) -> None
         if strike.where is None:
             break
         assert player.wait_idle(LONG), strike.where
+
+    assert place > 3
+
+
+@pytest.mark.timeout(60)
+def test_a_signal_handler_closes_a_player_whose_account_is_looked_at() -> None:
+    """The player's thread may be on its way there, with what the handler wants."""
+    on_its_way = Flag()
+
+    def clock() -> float:
+        if current_thread() is not main_thread():
+            on_its_way.set()
+        return monotonic()
+
+    place = 0
+    while True:
+        place += 1
+        player = audio.Player(
+            Line(), block_ms=BLOCK_MS, clock=clock, close_timeout=FOR_EVER
+        )
+        player.play(1000 * PIECE, item_id="a")
+
+        def close(player: audio.Player = player) -> None:
+            on_its_way.clear()
+            # Where it is kept from beginning there is nothing to wait for.
+            on_its_way.wait(0.05)
+            player.close()
+
+        strike = Strike(place, (LIBRARY,), close)
+        with strike:
+            player.ledger.parts()
+        player.close()
+        if strike.where is None:
+            break
 
     assert place > 3
