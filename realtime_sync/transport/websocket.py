@@ -13,7 +13,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from threading import Lock, current_thread, main_thread
+from threading import Lock, current_thread, get_ident, main_thread
 from time import monotonic
 from typing import Optional, cast
 
@@ -89,6 +89,8 @@ class WebSocketTransport:
         self.enqueue = self._outbox.enqueue
         # Whether the loop is going to look at what others have queued.
         self._called = False
+        # Threads in the middle of calling it: what they have noted may not be done yet.
+        self._calling: set[int] = set()
         self._served = False
         self._waited_for = loops.READ
         self._receive: Optional[Callable[[bytes], None]] = None
@@ -283,15 +285,21 @@ class WebSocketTransport:
 
     def _wake(self) -> None:
         """Make the loop look at what others have queued."""
-        if not self._called:
-            self._called = True
+        ident = get_ident()
+        # A signal may strike behind the note that the loop is called: its handler, that
+        # may wait for the loop, calls it itself.
+        if not self._called or ident in self._calling:
             try:
+                self._calling.add(ident)
+                self._called = True
                 self.loop.call(self._look)
             except BaseException:
                 # A Ctrl-C: the loop may know nothing of it, and nobody would tell it
                 # again.
                 self._called = False
                 raise
+            finally:
+                self._calling.discard(ident)
 
     def abort(self) -> None:
         """Shut both directions down; the loop and all senders notice."""

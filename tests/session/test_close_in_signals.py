@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from random import Random
 from time import monotonic
 from typing import Any
@@ -22,6 +23,7 @@ from realtime_sync import (
 )
 from realtime_sync.errors import ConnectionClosed, LocalProtocolError, RealtimeError
 from tests.rawserver import Gone, Peer, RawServer
+from tests.stress.sequenced_server import Place
 from tests.stress.test_interrupt_places import answer
 from tests.strike import LIBRARY, Strike
 
@@ -34,6 +36,8 @@ pytestmark = [
 LONG = 10.0
 CLOSE = 10.0
 """Seconds that the sessions have for closing."""
+
+TRANSPORT = str(Path(LIBRARY) / "transport")
 
 SOON = 4.0
 """Less than a thread that waits for itself takes, on a busy machine."""
@@ -174,6 +178,27 @@ def test_at_every_place_of_a_call_it_is_begun_and_ends_by_itself(
 ) -> None:
     """The loop may want a lock of the main thread, so nothing waits for the loop."""
     assert closed_everywhere(call, polite) > 10
+
+
+def test_over_tls_it_ends_at_every_place_of_the_transport() -> None:
+    """There the loop writes for the main thread, and has to be called for it."""
+    place = 0
+    with Place(polite, secure=True) as server:
+        while True:
+            place += 1
+            session = server.open(close_timeout=CLOSE)
+            closing = Closing(session)
+            strike = Strike(place, (TRANSPORT,), twice)
+            with handling(closing), strike:
+                with suppress(ConnectionClosed, LocalProtocolError):
+                    session.input_audio_buffer.clear()
+            report = session.close()
+            found = report.code, report.complete, report.error
+            assert (1000, True, None) == found, strike.where
+            assert max(closing.times, default=0.0) < SOON, strike.where
+            if strike.where is None:
+                break
+    assert place > 10
 
 
 def told_soon(session: Session) -> None:
