@@ -146,8 +146,9 @@ class _Replay:
 
     def _sent(self, line: RecordedLine) -> None:
         frame = line.frame
-        if not isinstance(frame, Mapping) or not isinstance(frame.get("type"), str):
-            return
+        kind = frame.get("type") if isinstance(frame, Mapping) else None
+        if not isinstance(kind, str) or not kind:
+            return  # No command: it could not be sent today.
         command = self._parts.sender.from_mapping(frame)
         if command.type in self._parts.mirror.noted:
             self._told.sent(line, command)
