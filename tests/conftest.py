@@ -11,12 +11,20 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from realtime_sync import Threads, open_sessions
 from realtime_sync.session.options import SessionOptions
+
+# No bound by the clock: a machine that stands still for a moment breaks it.
+settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
 
 GRACE = 5.0
 """Seconds, for all of them together, in which the threads of a test must end."""
@@ -150,8 +158,12 @@ def survivors(before: set[threading.Thread], *, grace: float) -> list[threading.
     deadline = time.monotonic() + grace
     new = [thread for thread in threading.enumerate() if thread not in before]
     for thread in new:
+        # One that is just being started is listed, and cannot be joined yet.
+        while thread.ident is None and time.monotonic() < deadline:
+            threading.Event().wait(0.001)
         if thread is not threading.current_thread():
-            thread.join(max(0.0, deadline - time.monotonic()))
+            with suppress(RuntimeError):
+                thread.join(max(0.0, deadline - time.monotonic()))
     return [thread for thread in new if thread.is_alive()]
 
 

@@ -33,7 +33,6 @@ def cases(number: int) -> Any:
     """Settings for a number of cases."""
     return settings(
         max_examples=number,
-        deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
     )

@@ -204,7 +204,7 @@ commands = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(commands)
 def test_the_announced_order_is_the_order(script: list[tuple[str, int, int]]) -> None:
     """

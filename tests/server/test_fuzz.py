@@ -140,7 +140,7 @@ def spoilt_one_of(draw: Any, commands: list[dict[str, Any]]) -> Any:
 def test_spoilt_commands_never_raise(dialect: str) -> None:
     """Each is carried out or refused by one error; the session goes on."""
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(st.lists(spoilt_one_of(COMMANDS[dialect]), max_size=12))
     def run(frames: list[Any]) -> None:
         talk = Talk(script=["hm"], dialect=dialect)
@@ -157,7 +157,7 @@ def test_spoilt_commands_never_raise(dialect: str) -> None:
     run()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(ODD)
 def test_any_json_is_answered(frame: Any) -> None:
     """With one error, if it is not a command."""

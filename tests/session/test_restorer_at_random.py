@@ -326,7 +326,7 @@ PLAIN: dict[str, Any] = {
 FOUR = ["write"] * 4
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(HABITS, ROUNDS)
 @example({**PLAIN, "doubled": True, "silent": 2}, [(FOUR, [])])
 @example({**PLAIN, "own_ids": True, "silent": 2}, [(FOUR, []), ([], [])])
@@ -339,7 +339,7 @@ def test_servers_with_habits_get_the_conversation_back(
 
 
 @pytest.mark.deep
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @given(HABITS, ROUNDS)
 def test_servers_with_habits_get_it_back_at_length(
     habits: dict[str, Any], rounds: list[Any]

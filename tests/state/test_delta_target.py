@@ -59,7 +59,7 @@ def settled(snapshot: Snapshot) -> Snapshot:
 
 @given(st.lists(st.sampled_from(sorted(STEPS)), max_size=25))
 @example(["ended", "done", "done", "speech"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_short_way_comes_to_what_the_long_way_comes_to(steps: list[str]) -> None:
     """Whatever deltas fall where, and whatever comes between them."""
     short, long = begun(), begun()

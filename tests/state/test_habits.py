@@ -114,7 +114,7 @@ def followed(habits: dict[str, Any], steps: list[Any]) -> None:
             assert item.role == "user" or item.status == "completed"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(HABITS, STEPS)
 def test_the_mirror_follows_servers_with_habits(
     habits: dict[str, Any], steps: list[Any]
@@ -124,7 +124,7 @@ def test_the_mirror_follows_servers_with_habits(
 
 
 @pytest.mark.deep
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @given(HABITS, STEPS)
 def test_the_mirror_follows_them_at_length(
     habits: dict[str, Any], steps: list[Any]

@@ -229,7 +229,7 @@ def every_arrival(history: list[tuple[str, Optional[str]]]) -> None:
                 assert expected == ids
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(histories())
 def test_every_arrival_that_keeps_siblings_converges(
     history: list[tuple[str, Optional[str]]],
@@ -239,7 +239,7 @@ def test_every_arrival_that_keeps_siblings_converges(
 
 
 @pytest.mark.deep
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(histories())
 def test_every_arrival_converges_at_length(
     history: list[tuple[str, Optional[str]]],
@@ -266,7 +266,7 @@ def below_of(order: Order) -> dict[str, set[str]]:
     return below
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(STEPS, max_size=14))
 def test_no_sequence_of_statements_breaks_the_order(steps: list[Any]) -> None:
     """Whatever is said, every item stands in it once, below its parent."""

@@ -18,7 +18,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(STEPS, max_size=20), st.integers(0, 6), st.integers(0, 6))
 def test_the_latest_are_all_of_them_once(
     steps: list[Any], recent: int, changes: int
@@ -34,7 +34,7 @@ def test_the_latest_are_all_of_them_once(
     assert sorted(mapping.flat().values()) == sorted(mapping.latest())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(STEPS, max_size=20),
     st.integers(min_value=0, max_value=6),

@@ -218,7 +218,7 @@ def follows(frames: list[dict[str, Any]]) -> None:
         assert snapshot == Snapshot.from_dict(snapshot.to_dict())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(FRAMES, max_size=12))
 def test_nothing_a_server_says_breaks_the_mirror(frames: list[dict[str, Any]]) -> None:
     """No exception, no item twice, nothing of the past changed, all bounded."""
@@ -226,7 +226,7 @@ def test_nothing_a_server_says_breaks_the_mirror(frames: list[dict[str, Any]]) -
 
 
 @pytest.mark.deep
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(st.lists(FRAMES, max_size=25))
 def test_nothing_breaks_the_mirror_at_length(frames: list[dict[str, Any]]) -> None:
     """The same with more and longer conversations."""

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Any, Optional
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime_sync.protocol.codec import Codec, to_mapping
@@ -437,7 +437,7 @@ def played(conversation: Any) -> None:
     assert not play.snapshot._open or play.engine.responses.active_runs()
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 @given(CONVERSATIONS)
 def test_the_mirror_believes_what_the_server_believes(conversation: Any) -> None:
     """Item for item, text for text, status for status, after every event."""
@@ -446,9 +446,7 @@ def test_the_mirror_believes_what_the_server_believes(conversation: Any) -> None
 
 @pytest.mark.deep
 @pytest.mark.timeout(1800)
-@settings(
-    max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+@settings(max_examples=2000)
 @given(CONVERSATIONS)
 def test_the_mirror_believes_it_at_length(conversation: Any) -> None:
     """The same, two thousand times."""

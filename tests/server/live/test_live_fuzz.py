@@ -124,7 +124,7 @@ BACKEND: dict[str, Any] = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(spoilt_one_of(COMMANDS), max_size=12))
 def test_spoilt_commands_never_raise(frames: list[Any]) -> None:
     """Every answer is a frame of the types, and the session can be closed."""
@@ -139,7 +139,7 @@ def test_spoilt_commands_never_raise(frames: list[Any]) -> None:
     assert "close_requested" == closed["reason"]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(spoilt_one_of([START, BACKEND]))
 def test_a_spoilt_start_begins_a_session_or_is_refused(frame: Any) -> None:
     """One frame, of the types: the session, or an error."""
@@ -151,7 +151,7 @@ def test_a_spoilt_start_begins_a_session_or_is_refused(frame: Any) -> None:
         assert [] != types(talk.ask())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ODD)
 def test_any_json_is_answered(frame: Any) -> None:
     """With one error, before the start and after it."""
