@@ -230,8 +230,8 @@ def earlier_score_run(
 
     Raises:
         OSError: it cannot be read.
-        ConfigurationError: it is none, or what will be written has no folder or would
-            overwrite what is read.
+        ConfigurationError: it is none, or what will be written has no folder, is one,
+            or would overwrite what is read.
     """
     from ..evaluation import Table
 
@@ -240,6 +240,8 @@ def earlier_score_run(
     for path in written:
         if not path.parent.is_dir():
             raise ConfigurationError(f"there is no folder {path.parent} for {path}")
+        if path.is_dir():
+            raise ConfigurationError(f"{path} is a folder: name a file in it")
     refuse_to_overwrite(read, written)
     return None if options.against is None else Table.load(options.against)
 

@@ -99,8 +99,9 @@ def test_the_same_script_calls_gpt_live(tmp_path: Path, capsys: Output) -> None:
         (["--junit", "none/out.xml"], "there is no folder none"),
         (["--html", "none/out.html"], "there is no folder none"),
         (["--jsonl", "none/out.jsonl"], "there is no folder none"),
+        (["--html", "."], ". is a folder: name a file in it"),
     ],
-    ids=["missing", "yaml", "latin", "junit", "html", "jsonl"],
+    ids=["missing", "yaml", "latin", "junit", "html", "jsonl", "folder"],
 )
 def test_files_are_looked_at_before_anybody_is_called(
     tmp_path: Path,
