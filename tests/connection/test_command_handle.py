@@ -653,6 +653,18 @@ def test_a_deletion_that_names_nothing_answers_the_oldest(
     assert (True, False) == (first.done(), second.done())
 
 
+@pytest.mark.parametrize("named", [{"item": {"id": "b"}}, {"id": "b"}])
+def test_a_deletion_that_is_named_elsewhere_answers_its_own(
+    commands: Commands, named: dict[str, Any]
+) -> None:
+    """The oldest waits on."""
+    first = commands.send("ConversationItemDelete", item_id="a")
+    second = commands.send("ConversationItemDelete", item_id="b")
+    commands.hear("conversation.item.deleted", **named)
+
+    assert (False, True) == (first.done(), second.done())
+
+
 def test_words_beside_the_error_are_found(commands: Commands) -> None:
     """Some servers put the message at the top."""
     assert "top words" in str(rejection_of_pending(event("error", message="top words")))

@@ -321,7 +321,8 @@ def test_words_in_capitals_are_those_of_the_protocol(
     """An item of another type would have no line in the transcript."""
     parts = [{"type": "OUTPUT_TEXT", "text": "Hi"}, {"type": "audio"}]
     item = {"id": "a", "type": kind, "role": role, "content": parts}
-    got = told({"type": "response.output_item.done", "item": item}, dialect).item
+    frame = {"type": "response.output_item.done", "item": item, "part": None}
+    got = told(frame, dialect).item
 
     assert ("message", "assistant") == (got.type, got.role)
     assert ["output_text", "output_audio"] == [part.type for part in got.content]
@@ -366,3 +367,31 @@ def test_a_part_that_is_none_is_left_alone(part: Any) -> None:
     )
 
     assert "a" == event.item_id
+
+
+@pytest.mark.parametrize("kind", ["deleted", "truncated"])
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"item": {"id": "a", "type": "message"}},
+        {"id": "a"},
+        {"item_id": "", "id": "a"},
+        {"item_id": "a", "id": "b"},
+    ],
+    ids=["item", "id", "empty", "both"],
+)
+def test_what_is_deleted_may_be_named_elsewhere(
+    kind: str, named: dict[str, Any]
+) -> None:
+    """The ``item_id`` counts where it is told."""
+    event: Any = Codec().structure({"type": f"conversation.item.{kind}", **named})
+
+    assert "a" == event.item_id
+
+
+@pytest.mark.parametrize("rest", [{}, {"id": 5}, {"item": {}}, {"id": "event_1"}])
+def test_what_names_no_item_stays_without_one(rest: dict[str, Any]) -> None:
+    """It is the oldest of ours that waits, then."""
+    event: Any = Codec().structure({"type": "conversation.item.deleted", **rest})
+
+    assert not event.item_id

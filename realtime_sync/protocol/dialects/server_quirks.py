@@ -281,9 +281,19 @@ def _item_as_written(item: Any) -> Any:
 
 
 def _quirk_other_words(frame: Frame) -> Frame:
-    if "part" in frame:
-        return {**frame, "part": _part_as_written(frame["part"])}
+    part = frame.get("part")
+    if isinstance(part, dict):
+        frame = {**frame, "part": _part_as_written(part)}
     return _with_items(frame, _item_as_written)
+
+
+def _quirk_item_id_elsewhere(frame: Frame) -> Frame:
+    item = frame.get("item")
+    told = item.get("id") if isinstance(item, dict) else frame.get("id")
+    if frame.get("item_id") or not isinstance(told, str) or not told:
+        return frame
+    # A server without `event_id` may have the event's own id there.
+    return frame if told.startswith("ev") else {**frame, "item_id": told}
 
 
 _ITEMS = (
@@ -445,6 +455,14 @@ _LIFTS = (
         ours="they are the protocol's words; the refusal is text",
         types=(*_ITEMS, "response.content_part.added", "response.content_part.done"),
         mend=_quirk_other_words,
+    ),
+    Habit(
+        name="item_id_elsewhere",
+        servers=("mock servers",),
+        does="the id of the item that is deleted or truncated as ``id``, or in an item",
+        ours="it is the ``item_id``",
+        types=("conversation.item.deleted", "conversation.item.truncated"),
+        mend=_quirk_item_id_elsewhere,
     ),
     Habit(
         name=INTERIM,

@@ -436,6 +436,25 @@ def test_a_deletion_that_names_nothing_is_the_oldest_that_waits(
     assert ["no_id"] == mirror.kinds
 
 
+@pytest.mark.parametrize(
+    "named", [{"item": {"id": "a"}}, {"id": "a"}, {"item_id": None, "id": "a"}]
+)
+def test_a_deletion_that_is_named_elsewhere_is_not_the_oldest(
+    named: dict[str, Any],
+) -> None:
+    """Another item would be gone than the one that is."""
+    mirror = Mirror()
+    for item_id in "abc":
+        mirror.user(item_id)
+    for item_id in "ba":
+        command = deleting(item_id)
+        mirror.snapshot = reduce_command(mirror.snapshot, command)
+    mirror.tell("conversation.item.deleted", **named)
+
+    assert ["b", "c"] == mirror.order
+    assert NAMELESS_CHANGES not in mirror.snapshot.habits
+
+
 def test_a_deletion_that_was_named_or_refused_waits_no_more() -> None:
     """What names nothing is then about the next one."""
     mirror = Mirror()
