@@ -170,6 +170,8 @@ class Outbox:
 
     def held_here(self) -> bool:
         """Whether the calling thread is sending, for one that a signal interrupted."""
+        # Another thread that takes the lock is noted before anybody sees it locked: the
+        # interpreter's own lock, which CPython up to 3.13 has, is held for both.
         return self._lock.locked() and get_ident() in self._holder
 
     @property
@@ -280,11 +282,15 @@ class Outbox:
         Wait until no thread is writing; True when the socket may be closed.
         """
         # Who holds it is inside of a write: the number of a socket that is closed
-        # under it may belong to another connection by then.
-        if not self._lock.acquire(timeout=acquire_timeout(deadline)):
-            return False
-        self._lock.release()
-        return True
+        # under it may belong to another connection by then. Noted as by a sender, or
+        # who had it last would take himself for the one who has it now.
+        held: list[None] = []
+        try:
+            held.extend(self._taking((True,), (acquire_timeout(deadline),)))
+        finally:
+            if held:
+                self._lock.release()
+        return bool(held)
 
     def _flush(self, entry: Entry, deadline: Deadline) -> None:
         held: list[None] = []

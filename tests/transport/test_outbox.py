@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -448,3 +449,25 @@ def test_who_waits_behind_the_close_frame_is_released() -> None:
         outbox.wake_and_wait(late, Deadline(SOON), outbox.drain)
 
     assert b"close" == kernel.taken
+
+
+def test_who_sent_last_does_not_hold_what_is_being_closed() -> None:
+    """Else a `close()` at that moment takes itself for one in a signal handler."""
+    outbox = Outbox(Kernel().write, Kernel().wait)
+    send(outbox, [b"last"], never())
+    stop = threading.Event()
+
+    def close() -> None:
+        while not stop.is_set():
+            outbox.closing(Deadline(0))
+
+    closing = threading.Thread(target=close)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    closing.start()
+    held = any(outbox.held_here() for _ in range(20_000))
+    stop.set()
+    closing.join()
+    sys.setswitchinterval(before)
+
+    assert not held
