@@ -12,9 +12,11 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from ..errors import ConfigurationError
 from .dialects.tables import RESPONSE_ASKED, SESSION_ASKED
 from .events._base import ClientEvent
 from .structure import known_keys_of_structure
+from .unstructure import to_mapping
 
 _BODIES = {
     "session": tuple(row.flat for row in SESSION_ASKED),
@@ -94,6 +96,27 @@ def refuse_misfits_of_caller(kind: str, problems: list[str]) -> None:
     """
     if problems:
         raise TypeError(f"{kind}: {'; '.join(problems)}")
+
+
+def refuse_output_of_transcription(config: object, *, modalities: bool) -> None:
+    """
+    Refuse how a session is to speak that never does; an echo of nothing passes.
+
+    Args:
+        config: of a transcription session.
+        modalities: refuse ``output_modalities`` too, which only the beta takes.
+
+    Raises:
+        ConfigurationError: it says something of that.
+    """
+    output = getattr(getattr(config, "audio", None), "output", None)
+    told = [f"audio.output.{name}" for name in to_mapping(output or {})]
+    if modalities and getattr(config, "output_modalities", None):
+        told.append("output_modalities")
+    if told:
+        raise ConfigurationError(
+            "a transcription session says nothing: it has no use for " + ", ".join(told)
+        )
 
 
 def has_extra_of_caller(command: ClientEvent) -> bool:

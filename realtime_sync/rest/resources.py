@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 from ..errors import ConfigurationError, RestError
+from ..protocol.caller_checks import refuse_output_of_transcription
 from ..protocol.codec import to_mapping
 from ..protocol.dialects import BETA, lift_session_said
 from ..types import UNSET, Timeout, Unset
@@ -71,10 +72,13 @@ class ClientSecrets(_Resource):
         Raises:
             RestError: the server refused, or there was no answer.
             TypeError: the configuration has no such field.
+            ConfigurationError: a transcription session has no use for one.
         """
         config: Any = UNSET
         if session is not UNSET:
             config = configured_body(session, {}, "realtime", "transcription")
+            if config.type == "transcription":
+                refuse_output_of_transcription(config, modalities=True)
         body = ClientSecretRequest(
             session=config, expires_after=body_of_expiry(expires_after)
         )

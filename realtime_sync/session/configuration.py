@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Optional, Protocol
 
 from ..errors import ConfigurationError, LocalProtocolError
+from ..protocol.caller_checks import refuse_output_of_transcription
 from ..protocol.codec import Codec, to_mapping
 from ..types import Unset
 
@@ -39,21 +40,13 @@ def session_update(codec: Codec, kind: str, fields: Mapping[str, Any]) -> Any:
             raise LocalProtocolError(
                 f"a {kind} session cannot become a {body['type']} session"
             )
-    command = codec.command({"type": "session.update", "session": body}, strict=True)
+    command: Any = codec.command(
+        {"type": "session.update", "session": body}, strict=True
+    )
     if kind == "transcription":
-        _refuse_output(command)
+        spelt = codec.dialect.name
+        refuse_output_of_transcription(command.session, modalities=spelt == "ga")
     return command
-
-
-def _refuse_output(command: object) -> None:
-    """Refuse how a session is to speak that never does; an echo of nothing passes."""
-    audio = getattr(getattr(command, "session", None), "audio", None)
-    output = getattr(audio, "output", None)
-    if output and (told := to_mapping(output)):
-        raise ConfigurationError(
-            "a transcription session says nothing: it has no use for "
-            + ", ".join(f"audio.output.{name}" for name in told)
-        )
 
 
 def config_fields(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, Optional
 
 import pytest
 
+from realtime_sync.errors import ConfigurationError
 from realtime_sync.protocol import audio_config, events, items, sessions
 from realtime_sync.protocol.caller_checks import (
     configurable_by_caller,
     losses_of_caller,
+    refuse_output_of_transcription,
 )
 from realtime_sync.protocol.codec import Codec
 from realtime_sync.types import UNSET
@@ -148,3 +151,31 @@ def test_what_can_be_configured_is_known_in_both_spellings() -> None:
     assert {"instructions", "audio", "output_modalities"} <= names
     assert {"voice", "modalities", "turn_detection"} <= names
     assert {"headers", "expires_at", "session"}.isdisjoint(names)
+
+
+@pytest.mark.parametrize(
+    ("config", "modalities", "words"),
+    [
+        ({"audio": {"output": {"voice": "marin"}}}, False, "audio.output.voice$"),
+        ({"output_modalities": ["text"]}, True, "for output_modalities$"),
+        ({"output_modalities": ["text"]}, False, None),
+        ({"output_modalities": []}, True, None),
+        ({"audio": {"output": None}}, True, None),
+        ({}, True, None),
+    ],
+)
+def test_what_says_nothing_is_told_nothing_of_its_speech(
+    config: dict[str, Any], modalities: bool, words: Optional[str]
+) -> None:
+    """All that it has no use for is named; what is empty asks for nothing."""
+    frame = {"type": "session.update", "session": {"type": "transcription", **config}}
+    command: Any = Codec(session_type="transcription").command(frame)
+    expected = (
+        nullcontext()
+        if words is None
+        else pytest.raises(ConfigurationError, match=words)
+    )
+    with expected as caught:
+        refuse_output_of_transcription(command.session, modalities=modalities)
+
+    assert (words is None) == (caught is None)

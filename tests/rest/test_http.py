@@ -200,6 +200,23 @@ def test_secret_of_a_transcription_session(
     assert "sess_1" == secret.session.id
 
 
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"audio": {"output": {"voice": "marin"}}}, "audio.output.voice"),
+        ({"voice": "marin"}, "audio.output.voice"),
+        ({"audio": {"output": {"speed": 1.1}}}, "audio.output.speed"),
+        ({"output_modalities": ["text"]}, "output_modalities"),
+    ],
+)
+def test_secret_of_a_transcription_session_that_is_to_speak_is_refused(
+    config: Any, words: str, client: RealtimeClient
+) -> None:
+    """Before anything is sent."""
+    with pytest.raises(ConfigurationError, match=words):
+        client.client_secrets.create(session={"type": "transcription", **config})
+
+
 def test_null_is_sent_and_unset_is_not(
     service: responses.RequestsMock, client: RealtimeClient
 ) -> None:

@@ -198,6 +198,32 @@ def test_how_a_transcription_session_is_to_speak_is_refused(
         assert 1 == len(transport.take())
 
 
+@pytest.mark.parametrize(
+    ("dialect", "config", "refused"),
+    [
+        ("ga", {"output_modalities": ["text"]}, True),
+        ("ga", {"modalities": ["text"]}, True),
+        ("ga", {"output_modalities": None}, False),
+        ("beta", {"modalities": ["text"]}, False),
+    ],
+)
+def test_modalities_of_a_transcription_session_are_the_betas(
+    dialect: Any, config: Any, refused: bool
+) -> None:
+    """Elsewhere the whole configuration would be refused by the server."""
+    transport = MemoryTransport()
+    options: Any = {"session_type": "transcription", "dialect": dialect}
+    with connect("m", transport=transport, dispatch="inline", **options) as session:
+        transport.take()
+        if refused:
+            with pytest.raises(ConfigurationError, match="output_modalities"):
+                session.update(**config)
+        else:
+            session.update(**config)
+
+        assert (0 if refused else 1) == len(transport.take())
+
+
 def test_two_models_of_a_transcription_session_are_refused() -> None:
     """One of them would have been dropped silently."""
     with serve(agent="echo") as server:
