@@ -65,10 +65,12 @@ def run_tail(options: argparse.Namespace, stop: threading.Event | None = None) -
         raise ConfigurationError("tail needs a recording, or a call: --call CALL_ID")
     if options.call:
         return _tail_call(options)
-    lines = options.log.read_text(encoding="utf-8").splitlines(keepends=True)
-    if lines and not lines[-1].endswith("\n") and options.follow:
-        lines.pop()
-    size = sum(len(each.encode("utf-8")) for each in lines)
+    # Not by `splitlines`: JSON may hold other characters that end a line.
+    *whole, rest = options.log.read_bytes().split(b"\n")
+    size = sum(len(each) + 1 for each in whole)
+    if rest and not options.follow:
+        whole.append(rest)
+    lines = [each.decode("utf-8", "replace") for each in whole]
     if not options.follow and not any(map(_is_object_to_tail, lines)):
         raise ConfigurationError(f"{options.log} is no recording: no line is an event")
     shown = _TailShown(options.json)

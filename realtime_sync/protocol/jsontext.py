@@ -61,6 +61,22 @@ def without_halves(data: Text) -> Optional[str]:
     return None if whole == text else whole
 
 
+def loads_with_halves(data: Text) -> Any:
+    """
+    Decode JSON in which lone halves of surrogate pairs are replaced by U+FFFD.
+
+    Raises:
+        ValueError: this is not JSON.
+    """
+    try:
+        return loads(data)
+    except ValueError:
+        whole = without_halves(data)
+        if whole is None:
+            raise
+        return loads(whole)
+
+
 def is_deeper(data: Text, most: int) -> bool:
     """
     Say whether arrays and objects of a JSON text are nested deeper than so many.

@@ -138,11 +138,11 @@ class RecordingLines:
             hide = self._mask or line_may_hold_secret(data)
             return _no_json_for_line(HIDDEN.encode() if hide else data)
         if self._mask:
-            frame = without_secrets(jsontext.loads(data), audio=False)
+            frame = without_secrets(jsontext.loads_with_halves(data), audio=False)
             return b'"frame":%b}\n' % _dumped_line(masked_line(frame))
         if line_may_hold_secret(data) or not self._audio and b"audio" in data:
             data = _dumped_line(
-                without_secrets(jsontext.loads(data), audio=self._audio)
+                without_secrets(jsontext.loads_with_halves(data), audio=self._audio)
             )
         elif b"\n" in data or b"\r" in data:
             data = data.replace(b"\n", b" ").replace(b"\r", b" ")
@@ -206,7 +206,7 @@ def _is_too_deep_for_line(data: bytes) -> bool:
     """Whether a frame is nested as no frame is, too deep for a line or for us."""
     opening = b"[" * (jsontext.MAX_DEPTH - _DEEP)
     try:
-        jsontext.loads(opening + data + b"]" * len(opening))
+        jsontext.loads_with_halves(opening + data + b"]" * len(opening))
     except ValueError:
         return True
     return False

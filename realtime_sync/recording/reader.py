@@ -212,7 +212,7 @@ class Recorded:
             if not line or line.isspace():
                 continue
             try:
-                value = jsontext.loads(line)
+                value = jsontext.loads_with_halves(line)
             except ValueError as exc:
                 if self._path and not line.endswith(b"\n"):
                     logger.warning("! %s ends within line %s", self._path, number)
@@ -353,7 +353,7 @@ def _read_event_in_line(line: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:
         inner = line.get(name)
         if isinstance(inner, str) and inner.lstrip().startswith("{"):
             try:
-                inner = jsontext.loads(inner)
+                inner = jsontext.loads_with_halves(inner)
             except ValueError:
                 continue
         if isinstance(inner, Mapping) and isinstance(inner.get("type"), str):

@@ -250,6 +250,19 @@ def test_tail_follows_until_the_recording_ends(
     )
 
 
+def test_tail_loses_no_line_with_separators_in_it(
+    tmp_path: Path, capsys: Output
+) -> None:
+    """JSON holds characters that end a line elsewhere."""
+    log = tmp_path / "separators.jsonl"
+    frame = {"type": "response.output_text.delta", "delta": "a\u2028b\x85c"}
+    line = json.dumps({"t": 0, "dir": "in", "frame": frame}, ensure_ascii=False)
+    log.write_text(f"{line}\n{line}\n", encoding="utf-8")
+    main(["tail", str(log)])
+
+    assert 2 == capsys.readouterr().out.count("response.output_text.delta")
+
+
 def test_tail_of_nothing_is_bad_input(capsys: Output) -> None:
     """It says what it needs."""
     assert 2 == main(["tail"])

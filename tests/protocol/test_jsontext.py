@@ -91,3 +91,26 @@ def test_the_standard_library_writes_what_orjson_writes() -> None:
     assert jsontext.dumps(value) == standard_dumps(value)
     with pytest.raises(ValueError):
         standard_dumps(math.nan)
+
+
+@pytest.mark.parametrize(
+    "data, value",
+    [
+        ('["\\ud83d\\ude00"]', "\U0001f600"),
+        ('["\\ud83d"]', "\ufffd"),
+        (b'["a\\ude00b"]', "a\ufffdb"),
+        ('["\\\\ud83d \\ud83d"]', "\\ud83d \ufffd"),
+    ],
+)
+def test_halves_of_pairs_are_replaced_where_that_is_wanted(
+    data: Any, value: str
+) -> None:
+    """Whole pairs, and what only looks like half of one, stay."""
+    assert [value] == jsontext.loads_with_halves(data)
+
+
+@pytest.mark.parametrize("data", ["[", b'["\xff"]', '["\\ud83d"'])
+def test_what_is_no_json_is_refused_all_the_same(data: Any) -> None:
+    """With half of a pair in it or without."""
+    with pytest.raises(ValueError):
+        jsontext.loads_with_halves(data)

@@ -148,6 +148,29 @@ def test_secrets_never_reach_the_file(
     assert HIDDEN in text
 
 
+@pytest.mark.parametrize("options", [{}, {"audio": False}, {"mask": True}], ids=str)
+@pytest.mark.parametrize("beside", ["", "audio", KEY], ids=["text", "audio", "key"])
+def test_halves_of_characters_end_no_recording(
+    transport: MemoryTransport, tmp_path: Path, options: Any, beside: str
+) -> None:
+    """A server that counts as UTF-16 does cuts an emoji between two deltas."""
+    with opened(transport) as session:
+        with session.record(tmp_path / "a.jsonl", **options) as recording:
+            for half in ("\\ud83d", "\\ude00 and more"):
+                transport.feed(
+                    '{"type":"response.output_text.delta","item_id":"a",'
+                    f'"x":"{beside}","delta":"{half}"}}'
+                )
+        live = session.snapshot
+    again = replay(recording.path)
+
+    assert KEY not in recording.path.read_text()
+    assert "recording.ended" == lines(recording.path)[-1]["note"]["type"]
+    assert "\ufffd\ufffd and more" == live.item("a").text
+    if not options.get("mask"):
+        assert live.item("a").text == again.item("a").text
+
+
 def test_keys_that_were_used_never_reach_the_file(tmp_path: Path) -> None:
     """A key of whatever looks is known once it has been sent."""
     key = "not-like-any-key-you-know"
