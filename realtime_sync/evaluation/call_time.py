@@ -15,6 +15,8 @@ STEP = 0.02
 _STANDS_STILL = 30.0
 """Seconds of the machine's for which a clock stands still while tools work."""
 
+_LOOK = 0.02
+
 
 class MovedClock(Protocol):
     """A clock that is moved by hand, see `realtime_sync.testing.ManualClock`."""
@@ -97,10 +99,18 @@ class MovedTime:
         self.now = clock.now
         self._advance = advance or clock.advance
         self._due: list[Callable[[], object]] = []
+        # Seconds of the machine's for which it has been standing still.
+        self._stood = 0.0
 
     def wait(self, changed: threading.Condition, seconds: float, working: bool) -> None:
         """Let a step pass; with a function at work, wait for that instead."""
-        if working and changed.wait(_STANDS_STILL):
+        if not working:
+            self._stood = 0.0
+        elif self._stood < _STANDS_STILL:
+            # Asked again soon: not all that ends work tells so.
+            begun = time.monotonic()
+            changed.wait(_LOOK)
+            self._stood += time.monotonic() - begun
             return
         # What happens in a step may have others wait for what is held.
         changed.release()

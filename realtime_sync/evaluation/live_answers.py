@@ -50,9 +50,11 @@ class LiveAnswers:
         # Touched by the thread that plays alone.
         self._heard_until = float("-inf")
         # Guarded by the playback's `changed`: milliseconds that came, when the latest
-        # loud ones did, when the caller had said all, and how often speech has begun.
+        # loud ones did, until when work was seen to be open, when the caller had said
+        # all, and how often speech has begun.
         self._came_ms = 0.0
         self._loud_ms = float("-inf")
+        self._worked_ms = float("-inf")
         self._said_ms = 0.0
         self._onsets = 0
         self._fragments = 0
@@ -102,17 +104,22 @@ class LiveAnswers:
         """
 
         def heard() -> bool:
+            if self._session.has_more_to_say:
+                # What comes of it is said a moment after it has ended, however long
+                # the model was silent meanwhile.
+                self._worked_ms = self._came_ms
+                return False
             if self._onsets <= after or self._loud_ms <= self._said_ms:
                 return False
-            if self._came_ms - self._loud_ms < OVER_MS:
+            if self._came_ms - max(self._loud_ms, self._worked_ms) < OVER_MS:
                 return False
-            return self._playback.is_silent() and not self._session.has_more_to_say
+            return self._playback.is_silent()
 
-        return self._playback.wait(heard, timeout)
+        return self._playback.wait(heard, timeout, self._works)
 
     def wait_sound(self, seconds: float, timeout: float) -> bool:
         """Wait until an answer has been heard for some seconds."""
-        return self._playback.wait_sound(seconds, timeout)
+        return self._playback.wait_sound(seconds, timeout, self._works)
 
     def wait_word(self, word: str, after: int, timeout: float) -> bool:
         """
@@ -126,13 +133,17 @@ class LiveAnswers:
         def reached() -> bool:
             return wanted in self._heard_now().casefold()
 
-        return self._playback.wait(reached, timeout) and self._playback.player.sounding
+        heard = self._playback.wait(reached, timeout, self._works)
+        return heard and self._playback.player.sounding
 
     def heard(self, after: int) -> str:
         """What was heard since the caller began to speak."""
         pieces = self._session.snapshot.assistant.fragments[self._fragments :]
         self._fragments += len(pieces)
         return "".join(each.text for each in pieces).strip()
+
+    def _works(self) -> bool:
+        return self._session.is_at_work
 
     def _heard_now(self) -> str:
         """The words that have been played by now."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +188,7 @@ def test_an_answer_that_does_not_come_is_a_silent_turn(tmp_path: Path) -> None:
 
 def test_delegated_work_is_a_tool_of_the_turn_that_asked_for_it() -> None:
     """Functions by their names; work of the program's own as a delegation."""
-    clock = ManualClock()
+    clock, seen = ManualClock(), list[bool]()
 
     def reply(prompt: Any) -> Any:
         given = [i for i in prompt.items if i["type"] == "function_call_output"]
@@ -197,6 +198,9 @@ def test_delegated_work_is_a_tool_of_the_turn_that_asked_for_it() -> None:
 
     def rain(city: str) -> str:
         """Whether it rains."""
+        # Long enough for the clock, which goes on meanwhile, to be seconds ahead.
+        threading.Event().wait(0.2)
+        seen.append(session.is_at_work)
         return "raining"
 
     config = live.LiveConfig(delegation=live.Responses(model="gpt-5.5"))
@@ -205,7 +209,9 @@ def test_delegated_work_is_a_tool_of_the_turn_that_asked_for_it() -> None:
         with Caller(session, clock=clock, synthesizer=ShortSynthesizer()) as caller:
             caller.say("hello hello")
             call = caller.hang_up()
+        seen.append(session.is_at_work)
 
+    assert [True, False] == seen
     assert call.tool_called("rain", city="Lima", times=1), str(call)
     assert "It is raining." == call.turns[0].answer
     assert [("rain", "raining")] == [(each.name, each.output) for each in call.tools]

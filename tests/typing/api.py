@@ -591,7 +591,7 @@ def a_live_session_in_the_browser(session: live.LiveSession) -> None:
     assert_type(jupyter.connect("gpt-live-1", name="voice"), live.LiveSession)
     assert_type(jupyter.connect("gpt-realtime-2.1", name="other"), Session)
     late: float = session.input_audio.ahead
-    aside: bool = session.is_attached
+    aside: bool = session.is_attached or session.is_at_work
     with audio.Player().attach(session) as playing:
         spans: tuple[tuple[float, float], ...] = playing.unheard
     said = [report.utterance_of_work(w) for w in session.snapshot.delegations.values()]

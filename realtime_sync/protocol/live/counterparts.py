@@ -88,6 +88,7 @@ IN_REALTIME: Final[Mapping[str, str]] = {
     "wait_said": "session.response.create(...).result() waits for an answer",
     "wait_quiet": "session.response.create(...).result() waits for an answer",
     "has_more_to_say": "see session.snapshot.active_response",
+    "is_at_work": "see session.snapshot.active_response",
     "answering": "the model calls functions itself: session.tool(...)",
     "decision": "the model decides by calling a function: session.tool(...)",
     "check_tools": "the model calls functions itself: session.tool(...)",

@@ -603,6 +603,15 @@ class LiveSession(BaseSession[LiveSnapshot]):
         waiting = (each.command.type for each in self._parts.pending.handles())
         return self._has_open_work() or events.CommentaryAppend.type in waiting
 
+    @property
+    def is_at_work(self) -> bool:
+        """
+        Whether functions of the program work: on calls of the backend, or on
+        delegations. Work of the service's own does not count.
+        """
+        calls = self._tools is not None and self._backend.open_calls
+        return bool(calls or self._delegations.open)
+
     def _has_open_work(self) -> bool:
         return any(
             each.state == "open" and not self._delegations.is_settled(each.id)
