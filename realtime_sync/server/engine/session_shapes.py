@@ -74,7 +74,9 @@ SEMANTIC_VAD = {
 TURN_DETECTION = tagged(
     "type", {"server_vad": record(SERVER_VAD), "semantic_vad": record(SEMANTIC_VAD)}
 )
-VOICE = either("a string", (str, text(minimum=1)), (dict, record({"id": text()})))
+VOICE = either(
+    "a string", (str, text(minimum=1)), (dict, record({"id": text()}, required=("id",)))
+)
 AUDIO_INPUT = record(
     {
         "format": AUDIO_FORMAT,

@@ -93,7 +93,9 @@ def _format_shape(name: str, rates: tuple[int, ...]) -> Rule:
 _FORMAT = tagged(
     "type", {name: _format_shape(name, rates) for name, rates in _RATE.items()}
 )
-_VOICE = either("a string", (str, _NAME), (dict, record({"id": _NAME})))
+_VOICE = either(
+    "a string", (str, _NAME), (dict, record({"id": _NAME}, required=("id",)))
+)
 _OUTPUT = record({"voice": _VOICE})
 AUDIO = record({"format": _FORMAT, "output": _OUTPUT})
 MEDIA_AUDIO = record({"output": _OUTPUT})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ..sounds import b64, silence
@@ -141,6 +141,12 @@ def test_spoilt_commands_never_raise(frames: list[Any]) -> None:
 
 @settings(max_examples=100)
 @given(spoilt_one_of([START, BACKEND]))
+@example(
+    {
+        "type": "session.start",
+        "session": {"model": "gpt-live-1", "audio": {"output": {"voice": {}}}},
+    }
+)
 def test_a_spoilt_start_begins_a_session_or_is_refused(frame: Any) -> None:
     """One frame, of the types: the session, or an error."""
     talk = LiveTalk()
