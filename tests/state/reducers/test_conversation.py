@@ -414,17 +414,22 @@ def deleting(item_id: str, event_id: str = "e") -> dict[str, Any]:
     return {"type": kind, "item_id": item_id, "event_id": event_id}
 
 
+def with_deletions_that_wait() -> Mirror:
+    """Three items, of which two are to be deleted, the later one first."""
+    mirror = Mirror()
+    for item_id in "abc":
+        mirror.user(item_id)
+    for item_id in "ba":
+        mirror.snapshot = reduce_command(mirror.snapshot, deleting(item_id))
+    return mirror
+
+
 @pytest.mark.parametrize("nothing", [{"item_id": ""}, {"item_id": None}, {}])
 def test_a_deletion_that_names_nothing_is_the_oldest_that_waits(
     nothing: dict[str, Any],
 ) -> None:
     """xAI says an empty id; the mirror knows what was asked for."""
-    mirror = Mirror()
-    for item_id in "abc":
-        mirror.user(item_id)
-    for item_id in "ba":
-        command = deleting(item_id)
-        mirror.snapshot = reduce_command(mirror.snapshot, command)
+    mirror = with_deletions_that_wait()
     mirror.tell("conversation.item.deleted", **nothing)
     assert ["a", "c"] == mirror.order
     assert {NAMELESS_CHANGES} == mirror.snapshot.habits - {NULL_PREDECESSORS}
@@ -443,12 +448,7 @@ def test_a_deletion_that_is_named_elsewhere_is_not_the_oldest(
     named: dict[str, Any],
 ) -> None:
     """Another item would be gone than the one that is."""
-    mirror = Mirror()
-    for item_id in "abc":
-        mirror.user(item_id)
-    for item_id in "ba":
-        command = deleting(item_id)
-        mirror.snapshot = reduce_command(mirror.snapshot, command)
+    mirror = with_deletions_that_wait()
     mirror.tell("conversation.item.deleted", **named)
 
     assert ["b", "c"] == mirror.order
