@@ -20,7 +20,7 @@ from . import arguments
 from .call_notes import heard_note
 from .call_record import CallRecord
 from .call_time import CallTime, MovedClock, MovedTime, RealTime
-from .caller_sound import Conditions, Sound, Speakable
+from .caller_sound import Conditions, Sound, Speakable, check_voice
 from .chat_model import ChatModel
 from .heard_answers import HeardAnswers
 from .live_answers import LiveAnswers
@@ -54,7 +54,7 @@ class Caller:
             does whose user holds a button to speak: it commits what it said, and asks
             for the response; when it interrupts, it has the response cancelled and
             its items cut where they were heard.
-        voice: of the local synthesizer: ``heart`` or ``deep``.
+        voice: of the *synthesizer*; the local one has ``heart`` and ``deep``.
         noise: level of white noise in decibels below full scale, such as -45.0.
         gain: decibels by which everything that is said is louder.
         speech_rate: pace of the voice, 1.0 being its own.
@@ -110,6 +110,8 @@ class Caller:
             arguments.text("name", name)
         if bool(arguments.text("persona", persona, empty=True)) != (model is not None):
             raise ConfigurationError("a persona needs a model, and a model a persona")
+        if synthesizer is None:
+            check_voice(voice)
         if session.closed:
             raise LocalProtocolError("the session is over; there is nobody to call")
         self.conditions = Conditions(

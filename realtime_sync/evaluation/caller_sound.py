@@ -14,7 +14,7 @@ from .. import Audio, audio
 from ..audio import PCM16, read_file, silence
 from ..errors import ConfigurationError
 from ..report import Stretch
-from ..server.voice import Synthesizer, default_synthesizer
+from ..server.voice import VOICES, Synthesizer, default_synthesizer
 from . import arguments
 from .speech_intervals import audible
 
@@ -65,7 +65,7 @@ class Conditions:
     How a caller is heard.
 
     Attributes:
-        voice: of the local synthesizer: ``heart`` or ``deep``.
+        voice: of the synthesizer; the local one has ``heart`` and ``deep``.
         speech_rate: pace of the voice from 0.5 to 2.0, 1.0 being its own.
         gain: decibels by which everything that is said is louder, from -60 to 60.
         noise: level of white noise in decibels below full scale, such as -45.0; None
@@ -173,6 +173,20 @@ class Conditions:
             text=text,
             first=loud[0].start if loud else 0.0,
             last=loud[-1].end if loud else len(pcm) / PCM16.bytes_per_second,
+        )
+
+
+def check_voice(voice: object) -> None:
+    """
+    Refuse a voice that the local synthesizer would speak with another one.
+
+    Raises:
+        ConfigurationError: it has none of that name.
+    """
+    name = arguments.text("voice", voice)
+    if name not in VOICES:
+        raise ConfigurationError(
+            f"voice is one of {', '.join(VOICES)}, not {arguments.shown(name)}"
         )
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import re
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
 
-from attrs import asdict, frozen
+from attrs import asdict, fields, frozen
 
 from ..errors import ConfigurationError
 from ..protocol.escape import one_line
-from .arguments import shown, text
+from .arguments import count, flag, shown, text
 from .call_record import CallRecord, Check
 from .verdict import Verdict
 
@@ -84,18 +84,20 @@ class Score:
         Raises:
             ConfigurationError: it is none.
         """
-        try:
-            texts = {key: text(key, packed[key], empty=True) for key in _TEXTS}
-            figures = {
-                name: None if figure is None else float(figure)
-                for name, figure in packed["figures"].items()
-            }
-            verdicts = {
-                name: Verdict(**verdict) for name, verdict in packed["verdicts"].items()
-            }
-        except (KeyError, TypeError, ValueError, AttributeError) as exc:
-            raise ConfigurationError(f"that is no score of a call: {exc!r}") from None
-        return cls(**texts, figures=figures, verdicts=verdicts)
+        told = _members(packed, "a score", {*_TEXTS, "figures", "verdicts"}, {"passed"})
+        figures = _members(told["figures"], "figures")
+        verdicts = _members(told["verdicts"], "verdicts")
+        score = cls(
+            **{key: text(key, told[key], empty=True) for key in _TEXTS},
+            figures={name: _figure(name, each) for name, each in figures.items()},
+            verdicts={name: _read_verdict(name, v) for name, v in verdicts.items()},
+        )
+        if flag("passed", told.get("passed", score.passed)) is not score.passed:
+            raise ConfigurationError(
+                f"passed is {told['passed']}, and the verdicts and the error say "
+                "otherwise"
+            )
+        return score
 
 
 def scored(call: Call, gates: Sequence[Check]) -> Score:
@@ -128,6 +130,55 @@ def _verdict(gate: Check, call: CallRecord) -> Verdict:
         return verdict
     reason = f"the gate gave {shown(verdict)}, and no Verdict"
     return Verdict(gate=gate.name, passed=False, reasons=(reason,))
+
+
+def _members(
+    packed: object,
+    name: str,
+    required: Collection[str] = (),
+    allowed: Optional[Collection[str]] = None,
+) -> Mapping[str, Any]:
+    """What is in an object of JSON; the others are *allowed*, or all are."""
+    if not isinstance(packed, Mapping):
+        raise ConfigurationError(f"{name} is an object, not {shown(packed)}")
+    for key in required:
+        if key not in packed:
+            raise ConfigurationError(f"{name} has no {key}")
+    for key in packed:
+        if allowed is not None and key not in required and key not in allowed:
+            raise ConfigurationError(f"{name} has {shown(key)}, which is not known")
+    return packed
+
+
+def _figure(name: str, value: object) -> Optional[float]:
+    if value is None:
+        return None
+    try:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return float(value)
+    except OverflowError:
+        pass
+    raise ConfigurationError(f"{name} is a number or null, not {shown(value)}")
+
+
+def _read_verdict(name: str, packed: object) -> Verdict:
+    """A verdict that was written; a "no" in it is a text, which would be true."""
+    where = f"the verdict {shown(name)}"
+    known = [each.name for each in fields(Verdict)]
+    told = _members(packed, where, ("gate", "passed"), known)
+    lists = {key: told.get(key, []) for key in ("reasons", "turns")}
+    for key, each in lists.items():
+        if not isinstance(each, list):
+            raise ConfigurationError(f"{where}: {key} is a list, not {shown(each)}")
+    return Verdict(
+        gate=text(f"{where}: gate", told["gate"], empty=True),
+        passed=flag(f"{where}: passed", told["passed"]),
+        value=_figure(f"{where}: value", told.get("value")),
+        limit=_figure(f"{where}: limit", told.get("limit")),
+        unit=text(f"{where}: unit", told.get("unit", ""), empty=True),
+        reasons=[text(f"{where}: a reason", each) for each in lists["reasons"]],
+        turns=[count(f"{where}: a turn", each) for each in lists["turns"]],
+    )
 
 
 def _known_wer(call: CallRecord) -> Optional[float]:

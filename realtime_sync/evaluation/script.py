@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,7 +21,7 @@ from . import gates as known_gates
 from . import step_gates
 from .call_record import Check
 from .caller import Caller, check_moment
-from .caller_sound import Conditions, check_keys
+from .caller_sound import Conditions, check_keys, check_voice
 from .gates import Gate
 from .score import Score, scored
 from .table import Table
@@ -64,6 +65,9 @@ VERBS: Mapping[str, frozenset[str]] = {
     "dtmf": frozenset(),
 }
 """What a step may be, and what may be said of it."""
+
+_VOICE = ("voice", "speech_rate")
+"""What a script says of a caller that the speaking of a text depends on."""
 
 _LONGEST_NAME = 200
 """Bytes; systems of files take a little more."""
@@ -210,7 +214,9 @@ class Script:
         """
         Make all calls, in real time.
 
-        A call that the server breaks off is a failed call, and the others go on.
+        Everything that is to be spoken is made before the first call, so that nobody
+        is called for a text that cannot be. A call that breaks is a failed call,
+        whatever it breaks by, and the others go on.
 
         Args:
             connect: gives an open session, of GPT-Live too, of the name and the
@@ -220,29 +226,73 @@ class Script:
             repeat, parallel: instead of what the script says.
             patience: seconds that a caller waits for an answer.
             progress: called with how many calls are done, and of how many.
+
+        Raises:
+            ConfigurationError: an argument is wrong, an extra is missing, a text has
+                no sound; or no call could be made, for what is configured: then as
+                the first one says.
+            OSError: the folder cannot be written to, or no recording in it.
         """
         count = self.repeat if repeat is None else repeat
         arguments.count("repeat", count, **_CALLS)
         side_by_side = self.parallel if parallel is None else parallel
         arguments.count("parallel", side_by_side, **_CALLS)
         arguments.seconds("patience", patience)
+        self._check_words()
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=target):
+            pass  # Who may not write there learns it before anybody is called.
         runs = [
             (f"{call.name}.{number:02d}" if count > 1 else call.name, call)
             for number in range(1, count + 1)
             for call in self.calls
         ]
 
-        def make(run: tuple[str, ScriptedCall]) -> Score:
-            return self._made(*run, connect, target, patience)
+        def make(run: tuple[str, ScriptedCall]) -> Union[Score, Exception]:
+            try:
+                return self._made(*run, connect, target, patience)
+            except (RealtimeError, OSError) as exc:
+                return exc
 
-        scores = []
+        scores, faults = [], []
         with ThreadPoolExecutor(side_by_side) as pool:
-            for score in pool.map(make, runs):
-                scores.append(score)
+            for (name, _), made in zip(runs, pool.map(make, runs)):
+                if isinstance(made, (ConfigurationError, OSError)):
+                    faults.append(made)
+                if isinstance(made, Exception):
+                    error = one_line(f"{type(made).__name__}: {made}")
+                    path = _recording_of(target, name)
+                    made = Score(name=name, path=str(path), error=error)
+                scores.append(made)
                 progress(len(scores), len(runs))
+        if len(faults) == len(runs):
+            # It is no call that is wrong, but what all of them are made with.
+            raise faults[0]
         return Table(scores)
+
+    def _check_words(self) -> None:
+        """
+        See that everything that is to be said can be spoken.
+
+        Raises:
+            ConfigurationError: it cannot; the message says which step of which call.
+        """
+        spoken: set[tuple[str, Conditions]] = set()
+        for number, call in enumerate(self.calls, 1):
+            caller = {key: call.caller[key] for key in _VOICE if key in call.caller}
+            conditions = Conditions(**caller)
+            for place, step in enumerate(call.steps, 1):
+                if step.verb not in ("say", "interrupt"):
+                    continue
+                if (step.what, conditions) in spoken:
+                    continue
+                spoken.add((step.what, conditions))
+                try:
+                    conditions.spoken(step.what)
+                except ConfigurationError as exc:
+                    where = f"call {number} ({call.name}), step {place}: {step.verb}"
+                    raise ConfigurationError(f"{where}: {exc}") from None
 
     def _made(
         self,
@@ -252,16 +302,14 @@ class Script:
         folder: Path,
         patience: float,
     ) -> Score:
-        path = folder / f"{name}.jsonl"
-        try:
-            with connect(name, self.config) as session:
-                caller = call.run(session, path, patience=patience)
-                return scored(caller.hang_up(), call.gates)
-        except ConfigurationError:
-            raise
-        except RealtimeError as exc:
-            error = one_line(f"{type(exc).__name__}: {exc}")
-            return Score(name=name, path=str(path), error=error)
+        path = _recording_of(folder, name)
+        with connect(name, self.config) as session:
+            caller = call.run(session, path, patience=patience)
+            return scored(caller.hang_up(), call.gates)
+
+
+def _recording_of(folder: Path, name: str) -> Path:
+    return folder / f"{name}.jsonl"
 
 
 def _do(caller: Caller, step: Step) -> None:
@@ -432,6 +480,8 @@ def _check_caller(given: Mapping[str, Any], where: str) -> None:
     """Refuse what no caller can sound like, before any has called."""
     try:
         arguments.count("seed", given.get("seed", 0))
+        if "voice" in given:
+            check_voice(given["voice"])
         Conditions(**{key: value for key, value in given.items() if key != "seed"})
     except ConfigurationError as exc:
         raise ConfigurationError(f"{where}: {exc}") from None

@@ -110,13 +110,20 @@ class Table:
 
         Raises:
             OSError: the file cannot be read.
-            ConfigurationError: it is no table.
+            ConfigurationError: it is no table; the message says in which line.
         """
-        try:
-            lines = Path(path).read_text(encoding="utf-8").splitlines()
-            return cls(Score.from_dict(json.loads(line)) for line in lines if line)
-        except (ValueError, RecursionError) as exc:
-            raise ConfigurationError(f"{path} is no table of scores: {exc}") from None
+        scores = []
+        # Not by `splitlines`: JSON may hold other characters that end a line.
+        for number, line in enumerate(Path(path).read_bytes().split(b"\n"), 1):
+            try:
+                told = line.decode("utf-8").strip()
+                scores += [Score.from_dict(json.loads(told))] if told else []
+            except (ValueError, RecursionError) as exc:
+                where = f"{path} is no table of scores: line {number}"
+                raise ConfigurationError(
+                    f"{where}: {getattr(exc, 'msg', exc)}"
+                ) from None
+        return cls(scores)
 
     def to_junit(self, path: Union[str, os.PathLike[str]]) -> Path:
         """

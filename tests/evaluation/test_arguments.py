@@ -32,6 +32,7 @@ from realtime_sync.evaluation import (
 )
 from realtime_sync.testing import ManualClock
 
+from .booking import ShortSynthesizer
 from .calls import good_call
 from .conversations import humming, timeless
 
@@ -116,6 +117,19 @@ def test_a_caller_has_a_voice_and_a_telephone_or_not(given: Any) -> None:
     """What is not so clear is refused."""
     with pytest.raises(errors.ConfigurationError, match=next(iter(given))):
         Conditions(**given)
+
+
+@pytest.mark.parametrize("voice", ["nobody", "marin", "Heart", "heart ", "\x1b[2J"])
+def test_a_caller_has_a_voice_that_there_is(voice: str) -> None:
+    """Another one would be heard; a synthesizer of the program's own knows its own."""
+    clock = ManualClock()
+    with timeless(humming(["Yes."]), clock) as session:
+        problem = "voice is one of heart, deep, not"
+        with pytest.raises(errors.ConfigurationError, match=problem):
+            Caller(session, clock=clock, voice=voice)
+        own = ShortSynthesizer()
+        with Caller(session, clock=clock, voice=voice, synthesizer=own) as caller:
+            assert voice == caller.conditions.voice
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 from collections.abc import Mapping
@@ -68,6 +69,11 @@ def script(*steps: Any, **more: Any) -> dict[str, Any]:
         (script({"play": 5}), "play is a text"),
         (script({"dtmf": 123}), "put the keys into quotes"),
         (script({"dtmf": "5x"}), "dtmf are of those of a telephone"),
+        (script("hear", voice="nobody"), r"\(one\): voice is one of heart, deep, not"),
+        (script("hear", voice="marin"), "voice is one of heart, deep, not 'marin'"),
+        (script("hear", voice="Deep"), "voice is one of heart, deep, not 'Deep'"),
+        (script("hear", voice=5), "voice is a text"),
+        ({**script("hear"), "voice": "nobody"}, "the script: voice is one of heart"),
         (script("hear", noise="loud"), r"call 1 \(one\): noise is a number"),
         (script("hear", telephone="no"), "telephone is true or false"),
         (script("hear", greeting="yes"), "greeting is true or false"),
@@ -230,6 +236,88 @@ def test_what_a_step_asks_is_asked_of_its_own_turn(
     assert falls in str(verdict)
 
 
+BROKEN_BY: Mapping[str, Exception] = {
+    "broken": errors.ConnectFailed("the line is dead"),
+    "odd": errors.ConfigurationError("there is no such agent"),
+    "locked": PermissionError("not yours"),
+}
+
+
+@pytest.mark.parametrize("error", BROKEN_BY.values(), ids=BROKEN_BY)
+def test_what_no_call_could_be_made_for_is_said_once(
+    error: Exception, tmp_path: Path
+) -> None:
+    """A wrong address is no matter of a call; a server that is away is one of each."""
+
+    def opened(name: str, config: Mapping[str, Any]) -> Session:
+        raise error
+
+    many = Script.of({**script("hear"), "repeat": 3})
+    if isinstance(error, errors.ConnectFailed):
+        assert 3 == len(many.run(opened, tmp_path).failed)
+        return
+    with pytest.raises(type(error), match=str(error)):
+        many.run(opened, tmp_path)
+
+
+class SilentSynthesizer:
+    """Has no sound for some words, as engines have not for other scripts."""
+
+    def __init__(self) -> None:
+        self.spoken: list[tuple[str, Optional[str], float]] = []
+
+    def speak(
+        self, text: str, *, voice: Optional[str] = None, speed: float = 1.0
+    ) -> bytes:
+        """Hum, but for what nobody can say."""
+        self.spoken.append((text, voice, speed))
+        return b"" if "\u65e5" in text else TONE
+
+
+@pytest.mark.parametrize("verb", ["say", "interrupt"])
+def test_words_without_a_sound_are_found_before_anybody_is_called(
+    verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With their place; each text is spoken once for each voice."""
+    speaking = SilentSynthesizer()
+    home = "realtime_sync.evaluation.caller_sound.default_synthesizer"
+    monkeypatch.setattr(home, lambda: speaking)
+    steps = [{"say": "hello"}, {"say": "hello"}, {verb: "\u65e5\u672c"}]
+    told = {
+        "calls": [
+            {"name": "a", "steps": [{"say": "hello"}]},
+            {"name": "b", "steps": [{"say": "hello"}], "voice": "deep"},
+            {"name": "c", "steps": steps, "gain": 3.0},
+        ]
+    }
+
+    def opened(name: str, config: Mapping[str, Any]) -> Session:
+        raise AssertionError(name)
+
+    problem = rf"call 3 \(c\), step 3: {verb}: there is no sound in"
+    with pytest.raises(errors.ConfigurationError, match=problem):
+        Script.of(told).run(opened, tmp_path / "calls")
+    assert not (tmp_path / "calls").exists()
+    assert [("hello", "heart", 1.0), ("hello", "deep", 1.0)] == speaking.spoken[:2]
+    assert 3 == len(speaking.spoken)
+
+
+def test_a_folder_that_takes_no_file_is_found_before_anybody_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one of another user's is, or of a disk that is only read."""
+
+    def refused(**given: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(given["dir"]))
+
+    def opened(name: str, config: Mapping[str, Any]) -> Session:
+        raise AssertionError(name)
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refused)
+    with pytest.raises(PermissionError, match="calls"):
+        Script.of(script("hear")).run(opened, tmp_path / "calls")
+
+
 def test_calls_of_a_script_are_made_recorded_and_scored(tmp_path: Path) -> None:
     """Every verb, twice each, side by side; a call that breaks is a failed one."""
     audio.write_wav(tmp_path / "hello.wav", TONE)
@@ -251,6 +339,8 @@ def test_calls_of_a_script_are_made_recorded_and_scored(tmp_path: Path) -> None:
                 "gates": {"says": "one two", "turn_count": {"most": 3}},
             },
             {"name": "broken", "steps": [{"play": "hello.wav"}]},
+            {"name": "odd", "steps": [{"play": "hello.wav"}]},
+            {"name": "locked", "steps": [{"play": "hello.wav"}]},
         ],
     }
     answer = "One two three."
@@ -260,8 +350,9 @@ def test_calls_of_a_script_are_made_recorded_and_scored(tmp_path: Path) -> None:
     with serve(agent=agent, pace=8.0) as server:
 
         def opened(name: str, config: Mapping[str, Any]) -> Session:
-            if name.startswith("broken"):
-                raise errors.ConnectFailed("the line is dead")
+            for kind, error in BROKEN_BY.items():
+                if name.startswith(kind):
+                    raise error
             return connect(
                 "gpt-realtime-2.1", base_url=server.url, config=dict(config), name=name
             )
@@ -269,9 +360,12 @@ def test_calls_of_a_script_are_made_recorded_and_scored(tmp_path: Path) -> None:
         table = Script.of(told, folder=tmp_path).run(opened, tmp_path / "calls")
     made = CallRecord.load(tmp_path / "calls" / "all.02.jsonl")
 
-    assert ["all.01", "broken.01", "all.02", "broken.02"] == [s.name for s in table]
-    assert ["broken.01", "broken.02"] == [score.name for score in table.failed]
-    assert "the line is dead" in table.failed[0].error
-    assert {"all", "broken"} == {score.group for score in table}
+    names = ["all", *BROKEN_BY]
+    failed = [f"{name}.{number}" for number in ("01", "02") for name in BROKEN_BY]
+    assert [f"{name}.01" for name in names] == [score.name for score in table][:4]
+    assert failed == [score.name for score in table.failed]
+    for score, error in zip(table.failed, [*BROKEN_BY.values()] * 2):
+        assert f"{type(error).__name__}: {error}" == score.error
+    assert set(names) == {score.group for score in table}
     assert answer == made.turns[0].answer
     assert "hello" == made.turns[1].said

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from attrs import evolve
 
 from realtime_sync import errors
 from realtime_sync.evaluation import (
@@ -56,6 +57,12 @@ def test_lines_of_json_are_read_again(folder: Path, tmp_path: Path) -> None:
     assert table.pass_rate == again.pass_rate
 
 
+def verdict(**changed: object) -> dict[str, object]:
+    """The verdicts of a score, with one that is otherwise than it must be."""
+    told = {"gate": "answered", "passed": True, **changed}
+    return {"verdicts": {"answered": told}}
+
+
 @pytest.mark.parametrize(
     "changed",
     [
@@ -70,18 +77,53 @@ def test_lines_of_json_are_read_again(folder: Path, tmp_path: Path) -> None:
         {"verdicts": {"answered": {"gate": "answered"}}},
         {"verdicts": {"answered": {"gate": "a", "passed": True, "value": "x"}}},
         {"verdicts": {"answered": {"gate": "a", "passed": True, "turns": ["x"]}}},
+        {"passed": "no"},
+        {"passed": 0},
+        {"passed": False},
+        {"error": "torn"},
+        {"figure": {}},
+        {"figures": {"wer": True}},
+        {"figures": {"wer": "0.5"}},
+        {"figures": {"wer": 10**400}},
+        verdict(passed="no"),
+        verdict(passed="false"),
+        verdict(passed=1),
+        verdict(passed=None),
+        verdict(value="5"),
+        verdict(limit=True),
+        verdict(unit=5),
+        verdict(reasons="late"),
+        verdict(reasons=[5]),
+        verdict(turns="12"),
+        verdict(turns=[1.5]),
+        verdict(turns=[True]),
+        verdict(gate=None),
+        verdict(pased=True),
     ],
-    ids=str,
+    ids=lambda changed: str(changed)[:90],
 )
 def test_a_line_that_is_no_score_is_refused_when_it_is_read(
     changed: dict[str, object], tmp_path: Path
 ) -> None:
     """And not when somebody compares it, or writes a page of it."""
-    line = json.dumps({**asked("a").to_dict(), **changed})
-    (tmp_path / "bad.jsonl").write_text(line, encoding="utf-8")
+    good = json.dumps(asked("a").to_dict())
+    bad = json.dumps({**asked("a").to_dict(), **changed})
+    text = "\n".join([good, "", bad, good])
+    (tmp_path / "bad.jsonl").write_text(text, encoding="utf-8")
 
-    with pytest.raises(errors.ConfigurationError, match="no table of scores"):
+    problem = r"bad\.jsonl is no table of scores: line 3: "
+    with pytest.raises(errors.ConfigurationError, match=problem) as raised:
         Table.load(tmp_path / "bad.jsonl")
+    assert len(str(raised.value)) < 1000
+
+
+def test_a_separator_of_lines_within_a_text_ends_no_line(tmp_path: Path) -> None:
+    """Other programs write it as it is; to Python alone it ends a line."""
+    score = evolve(asked("a"), name="a\u2028b\x85c")
+    text = json.dumps(score.to_dict(), ensure_ascii=False)
+    (tmp_path / "a.jsonl").write_text(f"{text}\r\n", encoding="utf-8", newline="")
+
+    assert (score,) == Table.load(tmp_path / "a.jsonl").scores
 
 
 @pytest.mark.parametrize("text", ["[]\n", "{}\n", "x", "\x00", "[" * 100_000])

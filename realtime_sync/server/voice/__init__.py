@@ -15,6 +15,7 @@ from .demo import DEMO_QUESTION
 from .dialogue import Dialogue
 from .engines import default_activity, default_recognizer, default_synthesizer
 from .interfaces import Recognizer, Synthesizer, VoiceActivity
+from .voices import VOICES
 from .word_errors import normal_words, word_error_rate, word_errors
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Reply",
     "ToolCall",
     "ToolOutput",
+    "VOICES",
     "VoiceActivity",
     "default_activity",
     "default_recognizer",

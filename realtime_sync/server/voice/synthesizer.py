@@ -3,47 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from typing import Any, Final, Optional
 
-import attrs
 from hibari import Hibari
 
 from .samples import pcm_of_samples, resampled_samples
+from .voices import synthesizer_voice
 
 RATE: Final = 24000
 """Sampling rate of the speech, in hertz."""
 
 _SLOWEST, _FASTEST = 0.5, 2.0
-
-
-@attrs.frozen(kw_only=True)
-class Voice:
-    """
-    How a speaker sounds.
-
-    Attributes:
-        depth: by how much pitch and resonances lie below the model's own; 1.2
-            is a speaker whose throat and larynx are a fifth larger.
-    """
-
-    depth: float = 1.0
-
-
-VOICES: Final[Mapping[str, Voice]] = {
-    "heart": Voice(),
-    "deep": Voice(depth=1.15),
-}
-"""The voices there are. The first is the model's own, the default."""
-
-_DEEP = frozenset({"ash", "ballad", "cedar", "echo", "verse"})
-
-
-def synthesizer_voice(name: Optional[str]) -> Voice:
-    """The voice of that name; the API's own names are spread over ours."""
-    if name in _DEEP:
-        return VOICES["deep"]
-    return VOICES.get(name or "heart", VOICES["heart"])
 
 
 class HibariSynthesizer:

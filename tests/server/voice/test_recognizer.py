@@ -12,6 +12,7 @@ import pytest
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.server.voice import (
     DEMO_QUESTION,
+    VOICES,
     default_activity,
     default_recognizer,
     default_synthesizer,
@@ -25,7 +26,6 @@ from realtime_sync.server.voice.samples import (
     resampled_samples,
     samples_of_pcm,
 )
-from realtime_sync.server.voice.synthesizer import VOICES
 from tests.server.voice.turns import RATE, SENTENCES, find_turns, silence
 
 SEED = 20260321

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from realtime_sync.server.voice import default_synthesizer
+from realtime_sync.server.voice import VOICES, default_synthesizer
 from realtime_sync.server.voice.samples import Samples, samples_of_pcm
-from realtime_sync.server.voice.synthesizer import VOICES, synthesizer_voice
+from realtime_sync.server.voice.voices import synthesizer_voice
 
 SENTENCE = "The river runs through the middle of the town."
 
