@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import Any, Final, Optional
 
+from attrs import evolve
+
 from ...connection.command_handle import CommandHandle, CommandOfHandle
 from ...connection.sender import Sender, sender_event_ids
 from ...dispatch.notices import ConnectionRestored
@@ -67,6 +69,7 @@ class BackendOfSession:
         self._lock = Lock()
         self._sending = 0
         self._ids = sender_event_ids("backend")
+        self._said_nameless = False
         # The question that was on its way to a session when that was lost.
         self._void: Optional[str] = None
         self._begin()
@@ -260,8 +263,10 @@ class BackendOfSession:
         _tell_endless_backend(endless)
 
     def _called(self, work: str, item: Any) -> None:
-        call_id = getattr(item, "call_id", None)
-        if not isinstance(call_id, str) or item.type != "function_call":
+        if getattr(item, "type", None) != "function_call":
+            return
+        call_id = self._named_call(item)
+        if call_id is None:
             return
         with self._lock:
             if call_id in self._seen:
@@ -283,8 +288,30 @@ class BackendOfSession:
         if full or not runs:
             return
         on_call = self.on_call
-        if on_call is None or not on_call(item, work, response):
+        named = evolve(item, call_id=call_id)
+        if on_call is None or not on_call(named, work, response):
             logger.info("= call %s is left to the program", call_id)
+
+    def _named_call(self, item: Any) -> Optional[str]:
+        """What the output of a call names; None, which is told, where nothing can."""
+        for name in ("call_id", "id"):
+            told = getattr(item, name, None)
+            if isinstance(told, str) and told:
+                break
+        else:
+            # The backend will wait for it: whoever looks for the reason finds it here.
+            logger.warning(
+                "! a call of %s has neither a call_id nor an id; it is not run, for "
+                "no output could name it",
+                item.name,
+            )
+            return None
+        with self._lock:
+            new = name == "id" and not self._said_nameless
+            self._said_nameless |= new
+        if new:
+            logger.warning("! calls have no call_id; outputs name their items instead")
+        return told
 
     def _bound(self, **kinds: dict[str, Any]) -> list[str]:
         """Forget the oldest of what is too much; what is to be told of that."""

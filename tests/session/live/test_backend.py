@@ -125,6 +125,68 @@ def test_placeholder_that_is_refused_too_is_not_sent_for_ever(
     assert more == len(server.sent("response.item.create"))
 
 
+@pytest.mark.parametrize("call_id", [7, None, "", ["a"], True], ids=repr)
+def test_call_without_an_id_is_answered_by_the_id_of_its_item(
+    call_id: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in a session of Realtime; that a server counts them so is told once."""
+    asked = Event()
+    with live_session(config=BACKEND) as (session, server):
+        session.on("client.response.create", lambda event: asked.set(), inline=True)
+        session.tool(look_up)
+        done = [told(session, name) for name in ("item_1", "item_2", "call_3")]
+        with caplog.at_level(logging.WARNING):
+            server.feed(
+                created("resp_1"),
+                called(call_id, id="item_1"),
+                called(call_id, id="item_2"),
+                called("call_3", id="item_3"),
+                called(call_id, id="item_1"),
+                completed("resp_1"),
+            )
+            for each in done:
+                assert each.wait(LONG)
+            assert asked.wait(LONG)
+        given = [each["item"] for each in server.sent("response.item.create")]
+
+    assert {"item_1", "item_2", "call_3"} == {each["call_id"] for each in given}
+    assert 3 == len(given)
+    assert 1 == caplog.text.count("outputs name their items instead")
+
+
+@pytest.mark.parametrize("item_id", [None, "", 7, ["a"]], ids=repr)
+@pytest.mark.parametrize("call_id", [None, "", 7], ids=repr)
+def test_call_that_no_output_could_name_is_told_and_the_others_are_answered(
+    call_id: Any, item_id: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The backend waits for it for ever; the log is where one looks for the reason."""
+    ran: list[str] = []
+
+    def note_city(city: str) -> str:
+        """
+        Note a city.
+
+        Args:
+            city: its name.
+        """
+        ran.append(city)
+        return city
+
+    lost = {"name": "note_city", "arguments": '{"city": "Rome"}', "id": item_id}
+    kept = {"name": "note_city", "arguments": '{"city": "Paris"}'}
+    with live_session(config=BACKEND) as (session, server):
+        session.tool(note_city)
+        done = told(session, "call_2")
+        with caplog.at_level(logging.WARNING):
+            server.feed(created("resp_1"), called(call_id, **lost))
+            server.feed(called("call_2", **kept), completed("resp_1"))
+            assert done.wait(LONG)
+        assert session.is_open
+
+    assert ["Paris"] == ran
+    assert "a call of note_city has neither a call_id nor an id" in caplog.text
+
+
 def look_up() -> str:
     """Look something up."""
     return "B12"
