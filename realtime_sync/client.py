@@ -199,7 +199,8 @@ class RealtimeClient:
         Raises:
             ConfigurationError: an option is wrong, or does not fit the model.
             OSError: the recording that is given as history cannot be read.
-            TypeError: there is no such option.
+            TypeError: there is no such option, or what is given as configuration
+                has no such field.
         """
         _check_kinds(model, router)
         named = self._kind_chosen or "session_type" in options

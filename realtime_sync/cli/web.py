@@ -148,9 +148,6 @@ def serve_web_page(
         tls=door.tls,
         allowed_hosts=door.allowed_hosts,
     ) as page:
-        # What is wrong with URL or key is said here, not to whoever presses Start.
-        client.endpoint.websocket_url()
-        client.endpoint.resolve_key()
         print(f"open {page.url()}", flush=True)
         if show is not None and not show(page.url()):
             print("no browser could be opened: do it by hand", file=sys.stderr)

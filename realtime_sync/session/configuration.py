@@ -58,6 +58,9 @@ def config_fields(
     fields = config if isinstance(config, Mapping) else to_mapping(config)
     if not isinstance(fields, Mapping):
         raise TypeError(f"config must be a mapping, not {type(config).__name__}")
+    for name in fields:
+        if not isinstance(name, str):
+            raise TypeError(f"config has names of fields, not {name!r}")
     if tools is not None:
         return {**fields, "tools": tools.definitions(fields.get("tools"))}
     return fields

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, overload
 
 from ..connection.close_codes import check_close
@@ -95,6 +96,9 @@ class Session(BaseSession[Snapshot]):
             config=lambda: self.config,
             tools=lambda: self._tools,
         )
+        # What is wrong with the configuration is told where the session is made.
+        if fields := self._with_model(self._first_fields()):
+            session_update(parts.codec, parts.session_type, fields)
 
     if not TYPE_CHECKING:  # A checker is to find what is not there.
 
@@ -122,10 +126,9 @@ class Session(BaseSession[Snapshot]):
         deadline = Deadline(options.connect_timeout)
         self._lifecycle.open(deadline)
         try:
-            fields = config_fields(options.config or {}, self._tools)
+            fields = self._first_fields()
             configured = bool(fields)
-            if options.session_type == "transcription":
-                fields = with_transcription_model(fields, self._parts.model)
+            fields = self._with_model(fields)
             with self._parts.pending.call():
                 handle = self.update(**fields) if fields else None
                 if handle is not None and options.wait_config:
@@ -142,6 +145,18 @@ class Session(BaseSession[Snapshot]):
             self.close(drain=False)
             raise
         return self
+
+    def _first_fields(self) -> Mapping[str, Any]:
+        """What the session is to be configured with when it is open."""
+        given = self._parts.options.config
+        return config_fields({} if given is None else given, self._tools)
+
+    def _with_model(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The same, with the model where there is no other place for it."""
+        parts = self._parts
+        if parts.options.session_type == "transcription":
+            return with_transcription_model(fields, parts.model)
+        return fields
 
     def _begin_with(self, history: RestorePlan, deadline: Deadline) -> None:
         """Put a saved conversation in; its answers are waited for a short time."""

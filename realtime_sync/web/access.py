@@ -45,7 +45,7 @@ class Access:
 
     Raises:
         ConfigurationError: other machines would come in without TLS or password,
-            or token or password are too short.
+            token or password are too short or no text, or *tls* is not a server's.
     """
 
     def __init__(
@@ -66,7 +66,11 @@ class Access:
             )
         if password is not None and tls is None:
             raise ConfigurationError("a password needs tls, or everybody can read it")
+        if tls is not None:
+            _check_tls_of_server(tls)
         for name, value in (("token", token), ("password", password)):
+            if value is not None and not isinstance(value, str):
+                raise ConfigurationError(f"the {name} is text, not {type(value)}")
             if value is not None and len(value) < _SHORTEST:
                 raise ConfigurationError(f"the {name} has less than 8 characters")
         self.token = secrets.token_urlsafe(24) if token is None else token
@@ -110,6 +114,17 @@ class Access:
             if not right:
                 self._guesses.append(now)
             return right
+
+
+def _check_tls_of_server(tls: object) -> None:
+    """Refuse what would fail with every connection, where only browsers see it."""
+    if not isinstance(tls, ssl.SSLContext):
+        raise ConfigurationError(f"tls is an ssl.SSLContext, not {type(tls).__name__}")
+    if tls.protocol == ssl.PROTOCOL_TLS_CLIENT:
+        raise ConfigurationError(
+            "tls is for clients: ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), and "
+            "load_cert_chain"
+        )
 
 
 def same_for_access(given: str, right: str) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, Protocol, Union
+from typing import Any, Final, Protocol, Union, cast
 
 from attrs import asdict, define
 
+from ..errors import ConfigurationError
 from ..telemetry import METRICS_TYPE, CallRow, ProcessCalls, metrics_text
 from ..transport.logs import area_logger
 from .host import Answer, Asked, WebHost
@@ -20,6 +21,9 @@ FRESH: Final = 0.1
 
 PATIENCE: Final = 0.2
 """Seconds that an answer waits for slow sources."""
+
+LONGEST_PATIENCE: Final = 60.0
+"""Seconds that it may wait at most: a page asks again before."""
 
 LATE: Final = 3.0
 """Seconds after which the page says that a source has not answered."""
@@ -77,6 +81,10 @@ class Board:
     Attributes:
         url: the address of the page, with the token that opens it.
         metrics_url: the address of the figures.
+
+    Raises:
+        ConfigurationError: that is no host, no source or no number of seconds, or
+            something is served at the path.
     """
 
     def __init__(
@@ -87,6 +95,7 @@ class Board:
         patience: float = PATIENCE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        _check_board(host, sources, patience)
         self._process = ProcessCalls()
         self._clock = clock
         self._patience = patience
@@ -271,6 +280,26 @@ class Board:
 
     def _metrics(self, asked: Asked) -> Answer:
         return Answer(body=metrics_text(self._process), media_type=METRICS_TYPE)
+
+
+def _check_board(host: object, sources: Sequence[object], patience: object) -> None:
+    """Refuse what the page would only show as calls that never come."""
+    if not isinstance(host, WebHost):
+        raise ConfigurationError(f"a WebHost serves a board, not {type(host).__name__}")
+    for source in sources:
+        if not all(
+            callable(getattr(source, name, None)) for name in ("rows", "hang_up")
+        ):
+            raise ConfigurationError(
+                "a board has its calls from what has rows() and hang_up(call_id), "
+                f"which {type(source).__name__} has not"
+            )
+    number = isinstance(patience, (int, float)) and not isinstance(patience, bool)
+    if not number or not 0 <= cast(float, patience) <= LONGEST_PATIENCE:
+        raise ConfigurationError(
+            f"patience is a number of seconds, 0 to {LONGEST_PATIENCE:g}, "
+            f"not {patience!r}"
+        )
 
 
 def _checked_board_rows(given: Iterable[object]) -> tuple[CallRow, ...]:

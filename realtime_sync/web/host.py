@@ -28,6 +28,7 @@ from ..server.host.websocket import HostWebSocket
 from ..transport.logs import area_logger
 from .access import Access
 from .channel import Channel, Serve
+from .functions import check_page_function
 from .static_files import static_text
 
 _log = area_logger("realtime_sync.web")
@@ -173,15 +174,30 @@ class WebHost:
         self.route(path, lambda asked: Answer(body=text, media_type=_TYPES[".html"]))
 
     def route(self, path: str, answer: Route) -> None:
-        """Have requests for a path answered by a function."""
+        """
+        Have requests for a path answered by a function.
+
+        Raises:
+            ConfigurationError: that is no path, or something is served there.
+            TypeError: the function does not take what is asked.
+        """
+        check_page_function("answer", answer, "what is asked")
         self._register(path, self._routes, answer)
 
     def socket(self, path: str, serve: Serve) -> None:
-        """Have WebSockets of a path served."""
+        """
+        Have WebSockets of a path served.
+
+        Raises:
+            ConfigurationError: that is no path, or something is served there.
+            TypeError: the function does not take a channel.
+        """
+        check_page_function("serve", serve, "a channel")
         self._register(path, self._sockets, serve)
 
     def _register(self, path: str, table: dict[str, Any], target: object) -> None:
-        if not path.startswith("/") or path.startswith(_STATIC):
+        text = isinstance(path, str)
+        if not text or not path.startswith("/") or path.startswith(_STATIC):
             raise ConfigurationError(f"{path!r} is no path of a page")
         if path in self._routes or path in self._sockets:
             raise ConfigurationError(f"{path} is served already")

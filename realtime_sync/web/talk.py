@@ -6,13 +6,15 @@ import ssl
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .. import audio
+from .. import RealtimeClient, audio
+from ..errors import ConfigurationError
 from .channel import Channel
 from .conversation import Talking
+from .functions import check_page_function
 from .host import WebHost
 
 if TYPE_CHECKING:
-    from .. import RealtimeClient, Session, live
+    from .. import Session, live
 
     AnySession = Session | live.LiveSession
     Prepare = Callable[[Session], object] | Callable[[live.LiveSession], object]
@@ -57,15 +59,25 @@ def serve(
 
     Raises:
         ConfigurationError: the port cannot be had, other machines would come in
-            without a password, or an option does not fit the model.
+            without a password, an option or the configuration does not fit the model,
+            there is no key, or that is no client.
+        TypeError: the configuration has no such field, or *on_session* takes no
+            session.
     """
+    # What is wrong is told here, and not to whoever presses Start.
+    if not isinstance(client, RealtimeClient):
+        raise ConfigurationError(
+            f"sessions are made by a RealtimeClient, not by {type(client).__name__}"
+        )
+    if on_session is not None:
+        check_page_function("on_session", on_session, "a session")
     options: dict[str, Any] = {}
-    # What does not go together is told here, and not to whoever presses Start.
     is_live = client.session(model).session_type == "live"
     if is_live and config is audio.TALK_CONFIG:
         config = None
     if config is not None:
         options["config"] = dict(config) if isinstance(config, Mapping) else config
+        client.session(model, **options)
 
     def session() -> AnySession:
         made: Any = client.session(model, **options)
@@ -83,7 +95,13 @@ def serve(
         allowed_hosts=allowed_hosts,
         allowed_origins=allowed_origins,
     )
-    add_talk(web, session)
+    try:
+        client.endpoint.websocket_url()
+        client.endpoint.resolve_key()
+        add_talk(web, session)
+    except BaseException:
+        web.close()
+        raise
     return web
 
 
@@ -97,7 +115,12 @@ def add_talk(
         web: serves it.
         open_session: gives an open session for each window that starts; may wait.
         owns: close a session when the conversation of its window is over.
+
+    Raises:
+        ConfigurationError: something is served there already.
+        TypeError: *open_session* takes arguments, or is no function.
     """
+    check_page_function("open_session", open_session)
 
     def talking(channel: Channel) -> Talking:
         return Talking(open_session, channel.send, owns=owns)

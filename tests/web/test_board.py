@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from realtime_sync import Session, connect
+from realtime_sync import Session, connect, errors
 from realtime_sync.telemetry import CallRow, ProcessCalls
 from realtime_sync.testing import MemoryTransport, frames
 from realtime_sync.web import Board, WebHost
@@ -70,6 +70,47 @@ def asked(url: str, method: str = "GET") -> tuple[int, str]:
     except HTTPError as exc:
         with exc:
             return exc.code, exc.read().decode()
+
+
+class Rowless:
+    """Hangs up, and has no rows."""
+
+    def hang_up(self, call_id: str) -> None:
+        """Nobody."""
+
+
+@pytest.mark.parametrize(
+    "source",
+    [None, "calls", [Other()], Rowless(), CallRow(id="1")],
+    ids=["none", "name", "list", "no rows", "row"],
+)
+def test_a_board_has_its_calls_from_what_gives_some(
+    start_host: Start, source: Any
+) -> None:
+    """Else the page says for ever that a source has failed."""
+    with pytest.raises(errors.ConfigurationError, match="a board has its calls from"):
+        Board(start_host(), Other(), source)
+
+
+@pytest.mark.parametrize("patience", [-1, float("nan"), float("inf"), "1", True, None])
+def test_a_board_waits_for_slow_sources_so_long(
+    start_host: Start, patience: Any
+) -> None:
+    """Every answer waits that long: without a bound, for ever."""
+    with pytest.raises(errors.ConfigurationError, match="patience is a number"):
+        Board(start_host(), patience=patience)
+
+
+@pytest.mark.parametrize("host", [None, "127.0.0.1", WebHost])
+def test_a_board_is_shown_by_a_host(host: Any) -> None:
+    with pytest.raises(errors.ConfigurationError, match="a WebHost serves a board"):
+        Board(host)
+
+
+@pytest.mark.parametrize("path", ["board", "", "/static/board", 5])
+def test_a_board_has_a_path_of_a_page(start_host: Start, path: Any) -> None:
+    with pytest.raises(errors.ConfigurationError, match="no path of a page"):
+        Board(start_host(), path=path)
 
 
 def test_first_answer_has_every_row_and_the_next_only_what_changed(

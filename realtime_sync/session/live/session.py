@@ -111,6 +111,8 @@ class LiveSession(BaseSession[LiveSnapshot]):
                 parts.codec,
                 _while_live_session_is_held(self._start_fields, {}),
             )
+        # What is wrong with the configuration is told where the session is made.
+        self._first()
 
     if not TYPE_CHECKING:  # A checker is to find what is not there.
 
