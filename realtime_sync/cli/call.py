@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import ConfigurationError, LocalProtocolError
 from .json_output import Commands, add_json_option
 from .score import add_score_report_options, earlier_score_run, tell_scores
 from .server_options import (
@@ -19,6 +20,7 @@ from .server_options import (
 
 if TYPE_CHECKING:
     from .. import Session
+    from ..evaluation import Script
 
 
 def add_call_command(commands: Commands) -> None:
@@ -70,14 +72,26 @@ def run_call(options: argparse.Namespace) -> int:
 
     script = Script.load(options.script)
     before = earlier_score_run(options, [options.script])
+    _refuse_reports_over_recordings(options, script)
+
+    def session(
+        url: str | None, name: str, config: Mapping[str, Any]
+    ) -> Session | live.LiveSession:
+        if live.is_live_model(options.model):
+            # What the words are made by is not for a session of GPT-Live to say.
+            given = {} if config is CALL_CONFIG else dict(config)
+            return live_session_by_options(url, options, given, name=name)
+        return session_by_options(url, options, config, name=name)
+
+    try:
+        session(options.url, "call", script.config)
+    except (TypeError, LocalProtocolError) as exc:
+        # Before a server is started: it would be the same for every call.
+        raise ConfigurationError(f"{options.script}: config: {exc}") from None
     with server_url(options) as url:
 
         def connect(name: str, config: Mapping[str, Any]) -> Session | live.LiveSession:
-            if live.is_live_model(options.model):
-                # What the words are made by is not for a session of GPT-Live to say.
-                given = {} if config is CALL_CONFIG else dict(config)
-                return live_session_by_options(url, options, given, name=name).open()
-            return session_by_options(url, options, config, name=name).open()
+            return session(url, name, config).open()
 
         try:
             table = script.run(
@@ -92,6 +106,23 @@ def run_call(options: argparse.Namespace) -> int:
             told = f"interrupted; what was recorded until then is in {options.out}"
             raise KeyboardInterrupt(told) from None
     return tell_scores(table, options, before)
+
+
+def _refuse_reports_over_recordings(
+    options: argparse.Namespace, script: Script
+) -> None:
+    """The recording of a call is there only when a report is written over it."""
+    from ..evaluation import Score
+
+    names = {call.name for call in script.calls}
+    folder = options.out.resolve()
+    for path in (options.junit, options.html, options.jsonl):
+        if path is None or path.suffix != ".jsonl" or path.resolve().parent != folder:
+            continue
+        if names & {path.stem, Score(name=path.stem).group}:
+            raise ConfigurationError(
+                f"{path} is the recording of a call: write the report to another file"
+            )
 
 
 def _calls_progress(done: int, total: int) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from .json_output import Commands, add_json_option
+from .output_files import SPOKEN_FILES, check_output_folder
 from .screen import Screen
 from .server_options import (
     MODEL,
@@ -77,6 +78,7 @@ def run_demo(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         # Without a loudspeaker, nothing is begun.
         play = stack.enter_context(audio.Speaker()) if options.play else None
+        check_output_folder(options.out, _WRITTEN)
         spoken = Path(stack.enter_context(TemporaryDirectory())) / "question.wav"
         say_while_server_starts("speaking the question")
         audio.write_wav(spoken, default_synthesizer().speak(question))
@@ -97,11 +99,13 @@ def _live_demo(options: argparse.Namespace) -> int:
     """Show what is handed on in a session of GPT-Live."""
     from .. import audio
     from ..server import serve
-    from .live_demo import LiveDemoAssistant, show_live_demo
+    from .live_demo import LIVE_DEMO_FOLDERS, LiveDemoAssistant, show_live_demo
 
     options.model = LIVE_MODEL
     with ExitStack() as stack:
         play = stack.enter_context(audio.Speaker()) if options.play else None
+        for folder in LIVE_DEMO_FOLDERS:
+            check_output_folder(options.out / folder, _WRITTEN)
         spoken = Path(stack.enter_context(TemporaryDirectory()))
         say_while_server_starts("starting the local voice server")
         server = stack.enter_context(serve(agent=LiveDemoAssistant(), port=0))
@@ -110,6 +114,8 @@ def _live_demo(options: argparse.Namespace) -> int:
 
 
 LIVE_MODEL = "gpt-live-1"
+
+_WRITTEN = (*SPOKEN_FILES, "report.html")
 
 NEXT = (
     ("talk to it yourself:", "realtime-sync talk --mic --local"),

@@ -26,6 +26,9 @@ CITIES = ("London", "Rome")
 QUESTIONS = (QUESTION, "What is the weather in London and in Rome?")
 """Ordinary English; a test checks that the recognizer takes it down."""
 
+LIVE_DEMO_FOLDERS = ("client", "responses")
+"""Where what comes of each question is written, below the folder of the demo."""
+
 LOOKS = 0.8
 """Seconds that it takes to look something up."""
 
@@ -110,19 +113,17 @@ def show_live_demo(
     """
     code = 0
     backend = live.LiveConfig(delegation=live.Responses(model="local"))
-    runs: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    runs: tuple[tuple[str, dict[str, Any]], ...] = (
         (
-            "client",
             "a function of this program that blocks",
             {"answer": look_up_for_demo},
         ),
         (
-            "responses",
             "a backend that calls two functions at once",
             {"answer": None, "config": backend, "tools": [get_weather]},
         ),
     )
-    for question, (folder, who, more) in zip(QUESTIONS, runs):
+    for question, folder, (who, more) in zip(QUESTIONS, LIVE_DEMO_FOLDERS, runs):
         path = spoken / f"{folder}.wav"
         audio.write_wav(path, default_synthesizer().speak(question))
         screen.line(f"{question} Answered by {who}:")

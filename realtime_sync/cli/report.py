@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from .json_output import Commands, add_json_option, print_json
+from .output_files import check_outputs
 
 
 def add_report_command(commands: Commands) -> None:
@@ -38,7 +39,10 @@ def run_report(options: argparse.Namespace) -> int:
     """Run the command."""
     from .. import report
 
-    target = options.output or options.log.with_suffix(".html")
+    target = options.output or options.log.parent / f"{options.log.stem}.html"
+    if options.log.exists():
+        # Before the page is made, which takes a while for a long call.
+        check_outputs([target])
     written = report.write(options.log, target, title=options.title)
     if options.json:
         print_json({"report": str(written), "bytes": written.stat().st_size})

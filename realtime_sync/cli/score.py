@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..errors import ConfigurationError
 from ..protocol.escape import one_line
 from .json_output import Commands, add_json_option, print_json
-from .output_files import refuse_to_overwrite
+from .output_files import check_outputs
 
 if TYPE_CHECKING:
     from ..evaluation import Gate, Table
@@ -229,20 +229,14 @@ def earlier_score_run(
         read: what the command reads besides.
 
     Raises:
-        OSError: it cannot be read.
-        ConfigurationError: it is none, or what will be written has no folder, is one,
-            or would overwrite what is read.
+        OSError: it cannot be read, or what is asked for cannot be written.
+        ConfigurationError: it is none, or what is asked for has no folder, is one, or
+            would overwrite what is read.
     """
     from ..evaluation import Table
 
     given = (options.junit, options.html, options.jsonl)
-    written = [path for path in given if path is not None]
-    for path in written:
-        if not path.parent.is_dir():
-            raise ConfigurationError(f"there is no folder {path.parent} for {path}")
-        if path.is_dir():
-            raise ConfigurationError(f"{path} is a folder: name a file in it")
-    refuse_to_overwrite(read, written)
+    check_outputs([path for path in given if path is not None], read)
     return None if options.against is None else Table.load(options.against)
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from .json_output import Commands, add_json_option
-from .output_files import refuse_to_overwrite
+from .output_files import SPOKEN_FILES, check_output_folder
 from .server_options import add_server_options, server_url
 from .terminal import open_terminal_screen
 
@@ -87,7 +87,6 @@ def run_talk(options: argparse.Namespace) -> int:
     speak = live_talk.speak_to_live if is_live else voice_demo.speak_voice_demo
     # Before a server is started or a connection is made for nothing.
     audio.file_seconds(options.file)
-    names = ("question.wav", "answer.wav", "session.jsonl")
-    refuse_to_overwrite([options.file], [options.out / name for name in names])
+    check_output_folder(options.out, SPOKEN_FILES, [options.file])
     with server_url(options) as url, open_terminal_screen(json=options.json) as screen:
         return speak(options.file, url, options, options.out, screen)

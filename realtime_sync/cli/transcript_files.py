@@ -13,6 +13,7 @@ from attrs import Factory, asdict, frozen
 
 from ..errors import ConfigurationError
 from ..protocol.escape import terminal_text
+from .output_files import try_to_write_file
 from .transcript_formats import FORMATS, Segment
 
 PART = ".part"
@@ -357,10 +358,10 @@ def transcript_file_outputs(
         if output.finished:
             continue
         output.part.parent.mkdir(parents=True, exist_ok=True)
-        _try_to_write_file(output.part)
-        _try_to_write_file(output.whole)
+        try_to_write_file(output.part)
+        try_to_write_file(output.whole)
         if output.target.exists():
-            _try_to_write_file(output.target)
+            try_to_write_file(output.target)
     return outputs
 
 
@@ -428,12 +429,3 @@ def _file_identity(path: Path) -> tuple[int, int]:
 def _opened_transcript(path: Path, mode: str) -> IO[str]:
     # Half a surrogate pair from a server must not cost the rest of the text.
     return open(path, mode, encoding="utf-8", errors="backslashreplace")
-
-
-def _try_to_write_file(path: Path) -> None:
-    """Find out what `os.access` does not know: quotas, names that are too long."""
-    existed = path.exists()
-    with open(path, "ab"):
-        pass
-    if not existed:
-        path.unlink()

@@ -14,6 +14,7 @@ from ..protocol.escape import one_line
 from .conversation import SpokenConversation
 from .json_output import print_json
 from .latency import latency_table
+from .output_files import SPOKEN_FILES
 from .screen import Screen
 from .server_options import recorded, session_by_options
 from .status import LiveState
@@ -168,7 +169,7 @@ def _report_voice_demo(
     screen.line("")
     screen.table(latency_table(conversation.turns))
     screen.line("")
-    for name in ("question.wav", "answer.wav", "session.jsonl"):
+    for name in SPOKEN_FILES:
         screen.line(f"wrote {folder / name}")
     for text in conversation.errors:
         print(f"realtime-sync: the server says: {one_line(text)}", file=sys.stderr)

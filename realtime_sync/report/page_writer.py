@@ -161,6 +161,7 @@ def _written_beside_page(source: Told) -> Path:
         None if hasattr(source, "snapshot") else _recording_file_for_page(source)
     )
     if recording is not None:
-        return recording.with_suffix(".html")
+        # Not by `with_suffix`, which is for files: that it is a folder is said later.
+        return recording.parent / f"{recording.stem}.html"
     name = page_title(source)
     return Path("".join(c if c.isalnum() else "-" for c in name).lower() + ".html")

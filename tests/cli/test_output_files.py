@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import wave
 from pathlib import Path
 
 import pytest
 
 from realtime_sync.cli import main
-from realtime_sync.cli.output_files import refuse_to_overwrite
+from realtime_sync.cli.output_files import check_outputs, refuse_to_overwrite
 from realtime_sync.errors import ConfigurationError
 
 Output = pytest.CaptureFixture[str]
@@ -43,6 +45,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "score calls/a.jsonl --html calls/a.jsonl",
         "score calls/*.jsonl --junit calls/a.jsonl",
         "call calls.json --local --html calls.json",
+        "call calls.json --local --junit calls/../calls.json",
     ],
 )
 def test_what_is_read_is_not_overwritten(
@@ -57,6 +60,85 @@ def test_what_is_read_is_not_overwritten(
     assert 2 == code
     assert line.endswith("is read here and would be overwritten: write to another file")
     assert before == [path.read_bytes() for path in files]
+
+
+@pytest.mark.parametrize(
+    ("command", "problem"),
+    [
+        ("score calls --html {long}", "File name too long: {long}"),
+        ("score calls --junit {long}", "File name too long: {long}"),
+        ("score calls --jsonl {long}", "File name too long: {long}"),
+        ("score calls --jsonl none/a", "there is no folder none for none/a"),
+        ("score calls --html calls", "calls is a folder: name a file in it"),
+        ("score calls --html astray", "there is no folder"),
+        ("score calls --html a.out --junit ./a.out", "would be written twice"),
+        ("score calls --html a.out --jsonl calls/../a.out", "would be written twice"),
+        ("call calls.json --local --html {long}", "File name too long: {long}"),
+        ("call calls.json --local --html a --junit a", "would be written twice"),
+        ("call calls.json --local --jsonl calls/a.jsonl", "is the recording of a call"),
+        ("call calls.json --local --jsonl calls/a.07.jsonl", "the recording of a call"),
+        ("call calls.json --local --out new --html new/a.jsonl", "there is no folder"),
+        ("report calls/a.jsonl -o {long}", "File name too long: {long}"),
+        ("report calls/a.jsonl -o none/a.html", "there is no folder none"),
+        ("report calls/a.jsonl -o calls", "calls is a folder"),
+        ("report calls/a.jsonl -o astray", "there is no folder"),
+        ("report .", "that is a folder: ."),
+        ("talk question.wav --local --out held", "held/answer.wav is a folder"),
+        ("talk question.wav --local --out calls.json", "where a folder is wanted"),
+        ("talk question.wav --local --out held --model gpt-live-1", "is a folder"),
+        ("demo --out held", "held/answer.wav is a folder"),
+        ("demo --live --out held/answer.wav", "client/report.html is a folder"),
+        ("bench text --out none/a", "there is no folder none"),
+        ("bench text --out held", "held.json is a folder"),
+        ("bench text --out .", ". is a folder"),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_the_work(
+    folder: Path, command: str, problem: str, capsys: Output
+) -> None:
+    """In a line; and nothing is there afterwards that was not there."""
+    for held in ("held/answer.wav/client/report.html", "held.json"):
+        (folder / held).mkdir(parents=True)
+    (folder / "astray").symlink_to(folder / "none" / "a.html")
+    before = sorted(path for path in folder.rglob("*") if path.is_file())
+    long = "a" * 300
+    code = main(command.format(long=long).split())
+    printed = capsys.readouterr()
+    (line,) = printed.err.splitlines()
+
+    assert (2, "") == (code, printed.out)
+    assert problem.format(long=long) in line
+    assert before == sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_file_that_can_be_written_stays_as_it_is_until_then(folder: Path) -> None:
+    """Also what a link leads to, and a pipe, whose opening would wait for a reader."""
+    (folder / "old.xml").write_text("old", encoding="utf-8")
+    (folder / "link.xml").symlink_to(folder / "new.xml")
+    os.mkfifo(folder / "pipe")
+    there = sorted(folder.iterdir())
+    check_outputs(
+        [folder / name for name in ("old.xml", "link.xml", "pipe", "other.xml")]
+    )
+    check_outputs([Path(os.devnull), Path(os.devnull)])
+
+    assert "old" == (folder / "old.xml").read_text(encoding="utf-8")
+    assert there == sorted(folder.iterdir())
+
+
+def test_what_the_system_does_not_let_be_written_is_said_before_the_work(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever its reason: a file of another user, a full disk."""
+
+    def refused(path: object, *given: object, **more: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    (folder / "old.xml").touch()
+    monkeypatch.setattr("builtins.open", refused)
+    for name in ("old.xml", "new.xml"):
+        with pytest.raises(PermissionError, match=name):
+            check_outputs([folder / name])
 
 
 def test_other_files_are_overwritten(folder: Path) -> None:

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...errors import ConfigurationError
 from ..json_output import Commands
+from ..output_files import check_outputs
 
 if TYPE_CHECKING:
     from . import Row, Scenario
@@ -67,6 +69,8 @@ def run_bench(options: argparse.Namespace) -> int:
     from . import as_json, combined, measure, table
 
     chosen = _chosen_scenarios(options.names)
+    files = [] if options.out is None else _bench_files(options.out)
+    check_outputs(files)
     runs = [
         measure(
             chosen,
@@ -79,14 +83,13 @@ def run_bench(options: argparse.Namespace) -> int:
         for _ in range(options.runs)
     ]
     rows = combined(runs)
-    if options.out is not None:
-        _write_bench_report(rows, options.out)
+    if files:
+        _write_bench_report(rows, files)
     print(as_json(rows) if options.json else table(rows))
     return 0
 
 
 def _chosen_scenarios(names: Sequence[str]) -> list[Scenario]:
-    from ...errors import ConfigurationError
     from . import SCENARIOS
 
     chosen = [
@@ -100,12 +103,19 @@ def _chosen_scenarios(names: Sequence[str]) -> list[Scenario]:
     return chosen
 
 
-def _write_bench_report(rows: Sequence[Row], name: Path) -> None:
+def _bench_files(name: Path) -> list[Path]:
+    """CSV, JSON and a picture of that name."""
+    if not name.name:
+        raise ConfigurationError(f"{name} is a folder: name a file in it")
+    return [name.with_suffix(suffix) for suffix in (".csv", ".json", ".svg")]
+
+
+def _write_bench_report(rows: Sequence[Row], files: Sequence[Path]) -> None:
     from . import as_csv, as_json, chart
 
-    name.with_suffix(".csv").write_text(as_csv(rows), encoding="utf-8")
-    name.with_suffix(".json").write_text(as_json(rows) + "\n", encoding="utf-8")
-    name.with_suffix(".svg").write_text(chart(rows), encoding="utf-8")
+    texts = as_csv(rows), as_json(rows) + "\n", chart(rows)
+    for path, text in zip(files, texts):
+        path.write_text(text, encoding="utf-8")
 
 
 def _pair_count(text: str) -> int:
