@@ -16,9 +16,9 @@ from realtime_sync.dispatch.router import Router
 from realtime_sync.dispatch.signals import UNKNOWN_MARK, SignalBoard
 from realtime_sync.protocol import events
 from realtime_sync.protocol.codec import Codec
-from realtime_sync.protocol.dialects import named
+from realtime_sync.protocol.dialects import dialect_named
 
-GA = Codec(named("ga"))
+GA = Codec(dialect_named("ga"))
 
 
 def event(type: str, **fields: Any) -> Any:
@@ -50,7 +50,7 @@ class ScriptedSession:
             lambda: self.session,
             names_of,
             NOTICE_PREFIXES,
-            names_lacked_by(named(dialect)),
+            names_lacked_by(dialect_named(dialect)),
         )
         self.router = Router("scripted")
         self.routers = routers or (self.router,)

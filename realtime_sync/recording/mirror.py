@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Optional, Union
 
 from ..errors import ConfigurationError
 from ..protocol.codec import Codec
-from ..protocol.dialects import named
+from ..protocol.dialects import dialect_named
 from ..state.live.snapshot import LiveSnapshot
 from ..state.mirrors import Mirror, mirror_of
 from ..state.snapshot import Snapshot
@@ -49,7 +49,9 @@ class RecordedMirror:
         self.current = recorded.connection
         session_type = session_type or recorded.session_type
         self._begin(
-            Codec(named(dialect or recorded.dialect), session_type=session_type),
+            Codec(
+                dialect_named(dialect or recorded.dialect), session_type=session_type
+            ),
             NotedCommands(session_type),
             {},
         )

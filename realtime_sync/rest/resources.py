@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from ..errors import ConfigurationError, RestError
 from ..protocol.caller_checks import refuse_output_of_transcription
 from ..protocol.codec import to_mapping
-from ..protocol.dialects import BETA, lift_session_said
+from ..protocol.dialects import BETA, lift_server_session
 from ..types import UNSET, Timeout, Unset
 from .bodies import (
     ClientSecretCreated,
@@ -214,11 +214,11 @@ def _lifted_resource(
     """The answer with its session, or all of it, in the canonical shape; and raw."""
     raw = answer.decoded()
     if not inside:
-        return lift_session_said(raw), raw
+        return lift_server_session(raw), raw
     session = raw.get("session")
     if not isinstance(session, Mapping):
         return raw, raw
-    return {**raw, "session": lift_session_said(session)}, raw
+    return {**raw, "session": lift_server_session(session)}, raw
 
 
 def _secret_resource_with_value(secret: S) -> S:

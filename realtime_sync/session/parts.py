@@ -25,7 +25,7 @@ from ..dispatch.subscription import SubscriptionContextual
 from ..dispatch.watches import WatchList, WatchWaiting
 from ..protocol.ack_tables import acks_of
 from ..protocol.codec import Codec
-from ..protocol.dialects import named
+from ..protocol.dialects import dialect_named
 from ..state.mirrors import Mirror, mirror_of
 from ..state.snapshot import Snapshot
 from ..transport.endpoint import Endpoint
@@ -93,7 +93,7 @@ class Parts:
         options = self.options
         self.name = options.name or f"session-{next(_numbers)}"
         self.dialect = options.dialect or self.endpoint.dialect
-        dialect = named(self.dialect)
+        dialect = dialect_named(self.dialect)
         self.codec = Codec(dialect, session_type=options.session_type)
         self.mirror = mirror_of(options.session_type)
         remedy = partial(dialect_remedy, self.dialect)

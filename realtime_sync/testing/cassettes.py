@@ -13,7 +13,7 @@ from typing import Any, Optional
 from attrs import define
 
 from .. import read_recording
-from ..protocol.dialects import named
+from ..protocol.dialects import dialect_named
 from ..protocol.jsontext import dumps
 from ..types import RecordingSource
 from . import frames
@@ -164,7 +164,7 @@ def _cassette_steps(lines: list[Any], dialect: str) -> Iterator[_Step]:
     greeted = False
     session: Mapping[str, Any] = frames.SESSION
     audio = 0
-    lift = named(dialect).lift_client
+    lift = dialect_named(dialect).lift_client
     for line in lines:
         if line.direction == "note" and line.frame.get("type") == "recording.snapshot":
             session = line.frame["snapshot"].get("session") or session
@@ -173,7 +173,7 @@ def _cassette_steps(lines: list[Any], dialect: str) -> Iterator[_Step]:
             kind = line.frame.get("type") if isinstance(line.frame, Mapping) else None
             if not str(kind).endswith("session.created"):
                 greeting = {"type": "session.created", "session": session}
-                yield _Step(said=named(dialect).lower_server(greeting))
+                yield _Step(said=dialect_named(dialect).lower_server(greeting))
         if line.direction == "in":
             yield _Step(said=line.data if line.frame is None else line.frame)
         elif line.direction == "out" and isinstance(line.frame, Mapping):
@@ -320,7 +320,10 @@ def _cassette_respelling(
 ) -> Callable[[Frame], Optional[Frame]]:
     if recorded == wanted:
         return lambda frame: frame
-    lift, lower = named(recorded).lift_server, named(wanted).lower_server
+    lift, lower = (
+        dialect_named(recorded).lift_server,
+        dialect_named(wanted).lower_server,
+    )
     return lambda frame: lower(lift(frame))
 
 

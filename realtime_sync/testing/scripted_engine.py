@@ -16,7 +16,7 @@ from attrs import frozen
 
 from ..protocol import jsontext
 from ..protocol.codec import to_mapping
-from ..protocol.dialects import named
+from ..protocol.dialects import dialect_named
 from ..protocol.events import ServerEvent
 
 Frame = Mapping[str, Any]
@@ -78,7 +78,7 @@ class PlayedEngine:
         self.session_id = session_id
         self._ids = itertools.count(1)
         self._part = part
-        self._dialect = named(dialect)
+        self._dialect = dialect_named(dialect)
         self._as_is = as_is
         self._undialected = session_type in ("translation", "live")
 

@@ -15,7 +15,7 @@ from realtime_sync.dispatch.names import (
 )
 from realtime_sync.dispatch.notices import ConnectionDropped, Notice
 from realtime_sync.errors import ConfigurationError
-from realtime_sync.protocol.dialects import named
+from realtime_sync.protocol.dialects import dialect_named
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,9 @@ def test_event_classes_are_told_from_handlers() -> None:
 
 def test_what_a_dialect_lacks_is_known() -> None:
     """Beta has no ``conversation.item.done``; GA has everything."""
-    beta, ga = names_lacked_by(named("beta")), names_lacked_by(named("ga"))
+    beta, ga = names_lacked_by(dialect_named("beta")), names_lacked_by(
+        dialect_named("ga")
+    )
 
     assert "beta" in (beta("conversation.item.done") or "")
     assert beta("response.done") is None

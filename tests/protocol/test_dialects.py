@@ -12,10 +12,10 @@ from realtime_sync.protocol.audio_formats import WORDS
 from realtime_sync.protocol.dialects import (
     BETA,
     GA,
+    dialect_named,
     lift_response,
+    lift_server_session,
     lift_session,
-    lift_session_said,
-    named,
 )
 from realtime_sync.protocol.dialects.field_moves import Field, Lens, moves
 from realtime_sync.protocol.dialects.tables import (
@@ -198,15 +198,15 @@ def test_a_nested_field_goes_before_a_flat_one() -> None:
     """xAI puts the voice at the top, and may say it twice."""
     session = {"voice": "old", "audio": {"output": {"voice": "new"}}}
 
-    assert {"audio": {"output": {"voice": "new"}}} == lift_session_said(session)
+    assert {"audio": {"output": {"voice": "new"}}} == lift_server_session(session)
 
 
 def test_a_flat_field_finds_its_place_in_an_odd_object() -> None:
     """Null, or no object at all, is replaced."""
-    assert {"audio": {"output": {"voice": "x"}}} == lift_session_said(
+    assert {"audio": {"output": {"voice": "x"}}} == lift_server_session(
         {"voice": "x", "audio": None}
     )
-    assert {"audio": {"output": {"voice": "x"}}} == lift_session_said(
+    assert {"audio": {"output": {"voice": "x"}}} == lift_server_session(
         {"voice": "x", "audio": {"output": 5}}
     )
 
@@ -310,10 +310,10 @@ def test_sessions_for_rest_have_the_shape_of_the_dialect() -> None:
 
 def test_dialects_have_names() -> None:
     """Two of them."""
-    assert GA is named("ga")
-    assert BETA is named("beta")
+    assert GA is dialect_named("ga")
+    assert BETA is dialect_named("beta")
     with pytest.raises(ConfigurationError, match="'gamma'"):
-        named("gamma")
+        dialect_named("gamma")
 
 
 def test_a_lens_does_nothing_unless_told() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from realtime_sync.dispatch.names import resolve_name
 from realtime_sync.protocol.codec import Codec, to_mapping
-from realtime_sync.protocol.dialects import named
+from realtime_sync.protocol.dialects import dialect_named
 from realtime_sync.protocol.events import UnknownEvent
 from realtime_sync.protocol.vendor_events import SERVER_EVENTS
 
@@ -17,7 +17,7 @@ TOOL = {"name": "look_up", "description": "Look.", "parameters": {"type": "objec
 
 def told(frame: dict[str, Any], dialect: str = "xai") -> Any:
     """A frame as handlers get it; nothing of it is amiss."""
-    event = Codec(named(dialect)).structure(frame)
+    event = Codec(dialect_named(dialect)).structure(frame)
 
     assert () == event.problems
     assert frame == event.raw
@@ -30,7 +30,7 @@ def test_nested_tools_are_read_and_may_be_sent_back(kind: str, dialect: str) -> 
     """As chat completions have them: without this a restore would send no name."""
     nested = {"type": "function", "function": TOOL}
     session = {"type": "realtime", "tools": [nested, {"type": "mcp"}, "web_search"]}
-    codec = Codec(named(dialect))
+    codec = Codec(dialect_named(dialect))
     event: Any = codec.structure({"type": kind, "session": session})
 
     assert {"type": "function", **TOOL} == to_mapping(event.session.tools[0])
@@ -81,7 +81,7 @@ def test_a_format_is_read_in_any_words(value: Any, beside: Any, read: Any) -> No
     """What is not known stays, and is refused by its name where it is played."""
     session = {"input_audio_format": value, "input_audio_sampling_rate": beside}
     frame = {"type": "session.updated", "session": session}
-    lifted = named("beta").lift_server(frame)
+    lifted = dialect_named("beta").lift_server(frame)
 
     assert read == lifted["session"]["audio"]["input"]["format"]
 
@@ -92,7 +92,7 @@ def test_a_format_of_ga_may_be_a_word(holder: str, format: Any) -> None:
     """Where the protocol has an object."""
     kind = f"{holder}.created"
     frame = {"type": kind, holder: {"audio": {"output": {"format": format}}}}
-    lifted = named("ga").lift_server(frame)
+    lifted = dialect_named("ga").lift_server(frame)
 
     assert {"type": "audio/pcmu"} == lifted[holder]["audio"]["output"]["format"]
 
@@ -102,7 +102,7 @@ def test_audio_without_a_format_is_left_alone(audio: Any) -> None:
     """Whatever it is."""
     frame = {"type": "session.updated", "session": {"audio": audio}}
 
-    assert frame == named("ga").lift_server(frame)
+    assert frame == dialect_named("ga").lift_server(frame)
 
 
 @pytest.mark.parametrize("kind", ["response.created", "response.done"])

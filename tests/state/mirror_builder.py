@@ -6,7 +6,7 @@ import base64
 from typing import Any, Optional
 
 from realtime_sync.protocol.codec import Codec
-from realtime_sync.protocol.dialects import named
+from realtime_sync.protocol.dialects import dialect_named
 from realtime_sync.state.items import Item
 from realtime_sync.state.reduce import reduce
 from realtime_sync.state.snapshot import Snapshot
@@ -27,7 +27,7 @@ class Mirror:
         limits: Optional[Limits] = None,
         habits: frozenset[str] = frozenset(),
     ) -> None:
-        self.codec = Codec(named(dialect), session_type=session_type)
+        self.codec = Codec(dialect_named(dialect), session_type=session_type)
         self.snapshot = Snapshot(limits=limits or Limits(), habits=habits)
 
     def tell(self, kind: str, **fields: Any) -> Snapshot:

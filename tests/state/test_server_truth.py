@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime_sync.protocol.codec import Codec, to_mapping
-from realtime_sync.protocol.dialects import named
+from realtime_sync.protocol.dialects import dialect_named
 from realtime_sync.server.agents.base import Call, Failure, Prompt, Say
 from realtime_sync.server.agents.tone import LengthRecognizer, ToneSynthesizer
 from realtime_sync.server.engine.context import Job, Options
@@ -145,7 +145,7 @@ class Play:
             options=Options(delta_ms=200),
             rng=random.Random(1),
         )
-        self.codec = Codec(named(dialect))
+        self.codec = Codec(dialect_named(dialect))
         self.snapshot = Snapshot()
         self.model = Model()
         self.jobs: list[tuple[Job, Iterator[Any]]] = []
@@ -281,7 +281,7 @@ class Play:
         """Act, and hold every frame of the outcome against the truth."""
         emitted = self.engine.context.out = Emitted(self.engine)
         act()
-        dialect = named(self.dialect)
+        dialect = dialect_named(self.dialect)
         for frame, truth in zip(emitted, emitted.truths):
             lowered = dialect.lower_server(frame)
             if lowered is not None:

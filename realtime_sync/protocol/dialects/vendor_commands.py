@@ -30,7 +30,7 @@ def _vendor_nested_tool(tool: object) -> object:
     return {"type": "function", "function": inside}
 
 
-XAI_WISHES: Mapping[str, View] = {
+XAI_COMMANDS: Mapping[str, View] = {
     "session.update": at("session", moves(_TOP_OF_XAI)).down
 }
 """xAI: see its `session.update`."""
@@ -55,12 +55,12 @@ _DASHSCOPE_SAID = at(
 ).up
 
 
-DASHSCOPE_WISHES: Mapping[str, View] = {
+DASHSCOPE_COMMANDS: Mapping[str, View] = {
     "session.update": at("session", Lens(up=_vendor_dashscope)).up
 }
 """DashScope: 16 kHz in and 24 kHz out have a word each; tools are nested."""
 
-DASHSCOPE_SAYS: Mapping[str, View] = {
+DASHSCOPE_EVENTS: Mapping[str, View] = {
     "session.created": _DASHSCOPE_SAID,
     "session.updated": _DASHSCOPE_SAID,
 }

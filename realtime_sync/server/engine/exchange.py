@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Iterable, Iterator, Mapping, Optional, Union
 
-from ...protocol.dialects import named
+from ...protocol.dialects import dialect_named
 from .beta_frames import beta_fields
 from .check import Rule
 from .client_json import decoded_client_json
@@ -42,7 +42,7 @@ class Exchange:
         self._context = context
         self._shapes = shapes
         self._commands = commands
-        self._dialect = named(context.dialect)
+        self._dialect = dialect_named(context.dialect)
 
     # -- in --------------------------------------------------------------------
 
