@@ -218,7 +218,9 @@ def _pongs(patch: pytest.MonkeyPatch, path: Path) -> None:
     taking.append(True)
     box.drain()
 
-    assert waiting <= 1 + outbox.MOST_PONGS  # One has been tried, see `Entry.tried`.
+    assert (
+        waiting <= 1 + outbox.MOST_PONGS
+    )  # One has been tried, see `OutboxEntry.tried`.
     assert written[-1] == b"99999"
     assert len(written) <= 2
 

@@ -27,7 +27,7 @@ from ..protocol.events import ServerEvent, UnknownEvent
 from ..protocol.vendor_events import vendor_names
 from ..state.mirrors import REALTIME, Mirror
 from ..state.snapshot import Snapshot
-from ..transport.base import Disconnected, Entry, Transport
+from ..transport.base import Disconnected, OutboxEntry, Transport
 from ..transport.logs import area_logger
 from ..transport.loop import Loop, LoopTimer
 from ..transport.redaction import redact
@@ -198,7 +198,7 @@ class Connection:
         self.enqueue(entry)
         self.flush(entry, deadline)
 
-    def prepare(self, payload: bytes) -> Entry:
+    def prepare(self, payload: bytes) -> OutboxEntry:
         """
         Make an encoded command ready to be sent, and show it to the observers.
 
@@ -214,12 +214,12 @@ class Connection:
             self._taps.sent(self.number, payload)
         return self._transport.prepare(payload)
 
-    def enqueue(self, entry: Entry) -> None:
+    def enqueue(self, entry: OutboxEntry) -> None:
         """Give a command its place among others; appends, no I/O."""
         assert self._transport is not None
         self._transport.enqueue(entry)
 
-    def flush(self, entry: Entry, deadline: Deadline) -> None:
+    def flush(self, entry: OutboxEntry, deadline: Deadline) -> None:
         """
         Return when the kernel has a command that was enqueued.
 

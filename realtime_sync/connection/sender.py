@@ -26,7 +26,7 @@ from ..protocol.ack_tables import acks_of
 from ..protocol.codec import Codec, to_mapping
 from ..protocol.registry import event_class
 from ..state.mirrors import mirror_of
-from ..transport.base import Entry
+from ..transport.base import OutboxEntry
 from ..transport.logs import area_logger
 from ..types import UNSET, Unset
 from .command_handle import CommandHandle, CommandOfHandle
@@ -292,7 +292,7 @@ class Sender:
         # Only now: commands are held no more when there is another connection.
         connection = self.connection
         assert connection is not None
-        entry: Optional[Entry] = None
+        entry: Optional[OutboxEntry] = None
         try:
             # Made before it is queued: were it known only by what `enqueue` gives
             # back, an interrupt in between would leave a command on its way that
@@ -324,7 +324,7 @@ class Sender:
     def _goes_again(
         self,
         connection: Connection,
-        entry: Optional[Entry],
+        entry: Optional[OutboxEntry],
         handle: Optional[CommandHandle],
         exc: BaseException,
     ) -> bool:

@@ -35,7 +35,7 @@ from ..transport.http_errors import (
 from ..transport.loop import Loop
 from ..transport.proxies import proxy_for
 from ..transport.redaction import redact
-from ..transport.websocket import Address, HandshakeRefused, connect
+from ..transport.websocket import Address, HandshakeRefused, open_websocket
 from .options import SessionOptions
 
 AUTHENTICATION_CODES: Final = frozenset(
@@ -119,7 +119,7 @@ def dial(
         max_frame_size=options.max_frame_size,
     )
     try:
-        return connect(address, deadline, given_up, loop=loop)
+        return open_websocket(address, deadline, given_up, loop=loop)
     except HandshakeRefused as exc:
         raise opening_refused_by_status(
             exc.status,

@@ -23,7 +23,7 @@ from ..recording.mirror import unpacked_mirror
 from ..recording.noted_commands import NotedCommands
 from ..recording.reader import Recorded, RecordedLine, read_recording
 from ..state.snapshot import Snapshot
-from ..transport.base import Entry
+from ..transport.base import OutboxEntry
 from ..transport.endpoint import Endpoint
 from ..types import RecordingSource, SessionType
 from .options import SessionOptions
@@ -221,21 +221,21 @@ class _ReplayTransport:
     ) -> None:
         """Nothing comes by itself."""
 
-    def prepare(self, payload: bytes) -> Entry:
+    def prepare(self, payload: bytes) -> OutboxEntry:
         """Commands go nowhere."""
-        return Entry([payload])
+        return OutboxEntry([payload])
 
-    def enqueue(self, entry: Entry) -> None:
+    def enqueue(self, entry: OutboxEntry) -> None:
         """Nothing waits."""
 
-    def flush(self, entry: Entry, deadline: Deadline) -> None:
+    def flush(self, entry: OutboxEntry, deadline: Deadline) -> None:
         """Commands go nowhere."""
 
     def held_here(self) -> bool:
         """Never: nothing is written."""
         return False
 
-    def flush_now(self, entry: Entry) -> None:
+    def flush_now(self, entry: OutboxEntry) -> None:
         """Commands go nowhere."""
 
     def ping(self) -> None:

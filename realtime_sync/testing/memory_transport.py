@@ -14,7 +14,7 @@ from ..errors import ConnectionLost
 from ..protocol import jsontext
 from ..protocol.codec import to_mapping
 from ..protocol.events import ServerEvent
-from ..transport.base import Entry
+from ..transport.base import OutboxEntry
 from . import frames
 from .scripted_engine import Close, Frame, PlayedEngine, Said
 
@@ -96,7 +96,7 @@ class MemoryTransport:
         # and what is sent is answered at once.
         self._lock = RLock()
         self._inbox: deque[Any] = deque()
-        self._outbox: deque[Entry] = deque()
+        self._outbox: deque[OutboxEntry] = deque()
         self._delivering = False
         self._receive: Any = None
         self._ended: Any = None
@@ -178,15 +178,15 @@ class MemoryTransport:
         if self.clock is not None and not self.closed:
             self._unsubscribe = self.clock.subscribe(self._tick)
 
-    def prepare(self, payload: bytes) -> Entry:
+    def prepare(self, payload: bytes) -> OutboxEntry:
         """A message is one frame here."""
-        return Entry([payload])
+        return OutboxEntry([payload])
 
-    def enqueue(self, entry: Entry) -> None:
+    def enqueue(self, entry: OutboxEntry) -> None:
         """A command takes its place."""
         self._outbox.append(entry)
 
-    def flush(self, entry: Entry, deadline: Optional[object] = None) -> None:
+    def flush(self, entry: OutboxEntry, deadline: Optional[object] = None) -> None:
         """A command; when this returns it has been answered."""
         # What another thread has enqueued before goes before; an answer may send
         # more, so that each is taken out before it is answered.
@@ -197,11 +197,11 @@ class MemoryTransport:
                 return  # Another thread has taken it and is at it.
             self._send(first)
 
-    def flush_now(self, entry: Entry) -> None:
+    def flush_now(self, entry: OutboxEntry) -> None:
         """A command of an inline handler; it is answered behind what is being read."""
         self.flush(entry)
 
-    def _send(self, entry: Entry) -> None:
+    def _send(self, entry: OutboxEntry) -> None:
         if self.send_error is not None:
             raise self.send_error
         if self.closed:

@@ -9,9 +9,9 @@ from typing import Optional, Protocol
 
 from ..deadline import Deadline
 from .loop import Loop
-from .outbox import Entry
+from .outbox import OutboxEntry
 
-__all__ = ["Disconnected", "Entry", "Transport"]
+__all__ = ["Disconnected", "OutboxEntry", "Transport"]
 
 
 class Disconnected(Exception):
@@ -66,10 +66,10 @@ class Transport(Protocol):
             ended: is told once: close code, reason and cause.
         """
 
-    def prepare(self, payload: bytes) -> Entry:
+    def prepare(self, payload: bytes) -> OutboxEntry:
         """Make a text message ready to be sent; touches nothing of the connection."""
 
-    def enqueue(self, entry: Entry) -> None:
+    def enqueue(self, entry: OutboxEntry) -> None:
         """
         Put a message behind those before it.
 
@@ -77,7 +77,7 @@ class Transport(Protocol):
         called under one.
         """
 
-    def flush(self, entry: Entry, deadline: Deadline) -> None:
+    def flush(self, entry: OutboxEntry, deadline: Deadline) -> None:
         """
         Return when the kernel has a message that was enqueued.
 
@@ -86,7 +86,7 @@ class Transport(Protocol):
             WaitTimeout: the server takes nothing until the deadline.
         """
 
-    def flush_now(self, entry: Entry) -> None:
+    def flush_now(self, entry: OutboxEntry) -> None:
         """Write what needs no waiting, for the loop; the rest follows."""
 
     def ping(self) -> None:

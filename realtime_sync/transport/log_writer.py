@@ -138,7 +138,7 @@ _BY_THREAD: Final[dict[int, LogWriter]] = {}
 _WRITERS: Final[dict[int, LogWriter]] = {}
 
 
-def handed_to_log_writer(record: logging.LogRecord, write: Write) -> bool:
+def hand_to_log_writer(record: logging.LogRecord, write: Write) -> bool:
     """
     Hand a record over if the calling thread must not wait for handlers.
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Optional, Union
 
 from ..protocol.escape import one_line, terminal_text
-from .log_writer import handed_to_log_writer, is_written_by_log_writer
+from .log_writer import hand_to_log_writer, is_written_by_log_writer
 from .redaction import redact
 
 LONGEST = 500
@@ -55,7 +55,7 @@ def _escaped_log_record(record: logging.LogRecord) -> bool:
             record.exc_text = _log_traceback(record.exc_info)
     except Exception:  # a text that cannot be made: logging itself reports that
         pass
-    return not handed_to_log_writer(record, _write_log_record)
+    return not hand_to_log_writer(record, _write_log_record)
 
 
 def _write_log_record(record: logging.LogRecord) -> None:

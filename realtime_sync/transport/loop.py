@@ -33,7 +33,7 @@ _MANY = 4
 """Sockets ready at once from which on a turn is followed by a pause."""
 
 
-class Channel(Protocol):
+class LoopChannel(Protocol):
     """
     What a loop serves: a socket, and who reads and writes it.
 
@@ -104,10 +104,10 @@ class Loop:
         self._calls: deque[Callable[[], None]] = deque()
         # By the number of their sockets. Touched by the loop alone, as are the
         # selector, the timers and `_again`.
-        self._served: dict[int, Channel] = {}
+        self._served: dict[int, LoopChannel] = {}
         self._timers: list[tuple[float, int, LoopTimer]] = []
         self._order = count()
-        self._again: dict[int, Channel] = {}
+        self._again: dict[int, LoopChannel] = {}
         self._unfinished: set[Callable[[], bool]] = set()
         self._delays: deque[float] = deque(maxlen=_MOST_DELAYS)
         self._log = LogWriter(f"{name} log")
@@ -234,7 +234,7 @@ class Loop:
 
     # -- on the loop -------------------------------------------------------------
 
-    def add(self, channel: Channel, events: int = READ) -> None:
+    def add(self, channel: LoopChannel, events: int = READ) -> None:
         """
         Serve a channel from now on.
 
@@ -253,14 +253,14 @@ class Loop:
             raise OSError(f"the socket cannot be waited for: {exc}") from exc
         self._served[number] = channel
 
-    def change(self, channel: Channel, events: int) -> None:
+    def change(self, channel: LoopChannel, events: int) -> None:
         """Wait for other events of a channel."""
         assert self._selector is not None and self.on_loop()
         self._selector.modify(channel.fileno(), events, channel)
 
-    def again(self, channel: Channel) -> None:
+    def again(self, channel: LoopChannel) -> None:
         """
-        Call `Channel.ready` in the next turn, whatever the socket says.
+        Call `LoopChannel.ready` in the next turn, whatever the socket says.
 
         TLS may hold bytes that the kernel has handed over already.
         """
@@ -268,7 +268,7 @@ class Loop:
         if self._served.get(number) is channel:
             self._again[number] = channel
 
-    def remove(self, channel: Channel) -> None:
+    def remove(self, channel: LoopChannel) -> None:
         """
         Serve a channel no more. Before its socket is closed: a number that stays
         registered would report for whoever gets it next.
@@ -353,7 +353,7 @@ class Loop:
     def _serve(
         self,
         found: list[tuple[selectors.SelectorKey, int]],
-        again: dict[int, Channel],
+        again: dict[int, LoopChannel],
         waker: PollerWaker,
     ) -> None:
         for key, _ in found:
@@ -369,7 +369,7 @@ class Loop:
         for number, channel in again.items():
             self._serve_one(number, channel)
 
-    def _serve_one(self, number: int, channel: Channel) -> None:
+    def _serve_one(self, number: int, channel: LoopChannel) -> None:
         # One that was served before it in this turn may have removed it, and its
         # number may be another's by now.
         if self._served.get(number) is not channel:
@@ -379,7 +379,7 @@ class Loop:
         except BaseException as exc:  # One connection must not end them all.
             self._fail(number, channel, exc)
 
-    def _fail(self, number: int, channel: Channel, exc: BaseException) -> None:
+    def _fail(self, number: int, channel: LoopChannel, exc: BaseException) -> None:
         if self._served.get(number) is channel:
             self._forget(number)
         try:

@@ -42,7 +42,7 @@ pings and never reads makes nothing grow.
 """
 
 
-class Entry:
+class OutboxEntry:
     """
     One message: its frames, and how far they are written.
 
@@ -150,9 +150,9 @@ class Outbox:
         # Which thread had it last. Not cleared, because an interrupt between that and
         # the release would leave it locked.
         self._holder: deque[int] = deque(maxlen=1)
-        self._control: deque[Entry] = deque()
+        self._control: deque[OutboxEntry] = deque()
         self._pongs: deque[bytes] = deque(maxlen=MOST_PONGS)
-        self._data: deque[Entry] = deque()
+        self._data: deque[OutboxEntry] = deque()
         self._ended = False
         self.broken: Optional[BaseException] = None
 
@@ -186,7 +186,7 @@ class Outbox:
             for entry in self._data.copy()
         )
 
-    def enqueue(self, entry: Entry, *, control: bool = False) -> None:
+    def enqueue(self, entry: OutboxEntry, *, control: bool = False) -> None:
         """
         Put a message behind those before it; writes nothing and takes no lock.
 
@@ -202,7 +202,7 @@ class Outbox:
         """Let a pong take the place of one that has not been begun."""
         self._pongs.append(frame)
 
-    def flush(self, entry: Entry, deadline: Deadline) -> None:
+    def flush(self, entry: OutboxEntry, deadline: Deadline) -> None:
         """
         Write until the kernel has a message that was enqueued.
 
@@ -224,7 +224,7 @@ class Outbox:
             raise
 
     def wake_and_wait(
-        self, entry: Entry, deadline: Deadline, wake: Callable[[], None]
+        self, entry: OutboxEntry, deadline: Deadline, wake: Callable[[], None]
     ) -> None:
         """
         Wait until another thread has written a message that was enqueued.
@@ -292,7 +292,7 @@ class Outbox:
                 self._lock.release()
         return bool(held)
 
-    def _flush(self, entry: Entry, deadline: Deadline) -> None:
+    def _flush(self, entry: OutboxEntry, deadline: Deadline) -> None:
         held: list[None] = []
         try:
             # Nearly always it is free, and nobody needs to know how long to wait.
@@ -353,7 +353,7 @@ class Outbox:
                 return False
         return False
 
-    def _next_entry(self) -> Optional[Entry]:
+    def _next_entry(self) -> Optional[OutboxEntry]:
         """
         Whose bytes come next; forgets what is done.
         """
@@ -364,7 +364,7 @@ class Outbox:
         # Taken by the holder of the lock alone, so it cannot be gone after the look;
         # the loop may replace it meanwhile, and then the later pong goes out.
         if self._pongs and not control:
-            control.append(Entry([self._pongs.popleft()]))
+            control.append(OutboxEntry([self._pongs.popleft()]))
         while data and _forgettable_by_outbox(data[0]):
             self._ended = self._ended or data[0].final
             gone = data.popleft()
@@ -383,7 +383,7 @@ class Outbox:
         # A message in fragments waits while a control frame passes.
         return control[0]
 
-    def _write_some(self, entry: Entry) -> bool:
+    def _write_some(self, entry: OutboxEntry) -> bool:
         try:
             with self._guard:
                 return entry.write(self._write) > 0
@@ -398,7 +398,7 @@ class Outbox:
             raise
 
 
-def _forgettable_by_outbox(entry: Entry) -> bool:
+def _forgettable_by_outbox(entry: OutboxEntry) -> bool:
     # Begun, it is finished though nobody waits for it any more: half a frame would tear
     # the stream for all that come after it.
     return entry.done or entry.fate.get(None) is False

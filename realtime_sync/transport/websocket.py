@@ -40,7 +40,7 @@ from .handshake import (
     handshaken_socket,
 )
 from .loop import Loop
-from .outbox import Entry, Outbox, Write
+from .outbox import Outbox, OutboxEntry, Write
 from .poller import WRITE, poll_sockets
 
 # Several audio deltas at once: with half of it they cost a fifth more. A little less
@@ -234,11 +234,11 @@ class WebSocketTransport:
 
     # -- sending and closing, any thread -----------------------------------------
 
-    def prepare(self, payload: bytes) -> Entry:
+    def prepare(self, payload: bytes) -> OutboxEntry:
         """Mask a text message and cut it into frames."""
-        return Entry(text_frames(payload))
+        return OutboxEntry(text_frames(payload))
 
-    def flush(self, entry: Entry, deadline: Deadline) -> None:
+    def flush(self, entry: OutboxEntry, deadline: Deadline) -> None:
         """
         Return when the kernel has a message; frames of several threads never mix.
 
@@ -256,7 +256,7 @@ class WebSocketTransport:
                 # The loop does not know yet that something is left to write.
                 self._wake()
 
-    def flush_now(self, entry: Entry) -> None:
+    def flush_now(self, entry: OutboxEntry) -> None:
         """Write what needs no waiting; the loop goes on with the rest."""
         self._outbox.drain()
         self._wake()
@@ -275,7 +275,7 @@ class WebSocketTransport:
             # Queued, then noted. An interrupt between the two makes it two frames, of
             # which the first one is the last that is written; the other way round
             # there would be none.
-            self._outbox.enqueue(Entry([frame], final=True))
+            self._outbox.enqueue(OutboxEntry([frame], final=True))
             self._close_sent = True
         # Else the main thread would tear a TLS stream, see `_interruptible`; the loop
         # that is woken writes it.
@@ -353,7 +353,7 @@ class WebSocketTransport:
     def _post_control(self, frame: bytes, *, final: bool = False) -> None:
         # The loop calls it and must not wait for a sender: if one is writing, it
         # finds the frame when it is done with its own.
-        self._outbox.enqueue(Entry([frame], final=final), control=True)
+        self._outbox.enqueue(OutboxEntry([frame], final=final), control=True)
         self._outbox.drain()
 
     def _closed_by_peer(self, payload: bytes) -> None:
@@ -382,7 +382,7 @@ class WebSocketTransport:
             return True
 
 
-def connect(
+def open_websocket(
     address: Address,
     deadline: Deadline,
     given_up: Optional[Cancellation] = None,
@@ -441,5 +441,5 @@ __all__ = [
     "HandshakeRefused",
     "RemoteProtocolError",
     "WebSocketTransport",
-    "connect",
+    "open_websocket",
 ]

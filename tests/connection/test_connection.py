@@ -27,7 +27,7 @@ from realtime_sync.protocol import events, jsontext
 from realtime_sync.protocol.codec import Codec
 from realtime_sync.state.mirrors import REALTIME
 from realtime_sync.state.snapshot import Snapshot
-from realtime_sync.transport.base import Entry
+from realtime_sync.transport.base import OutboxEntry
 from realtime_sync.transport.loop import LoopTimer
 
 LONG = 30.0
@@ -83,15 +83,15 @@ class Wire:
         """The test pushes."""
         self.receive, self.ended = receive, ended
 
-    def prepare(self, payload: bytes) -> Entry:
+    def prepare(self, payload: bytes) -> OutboxEntry:
         """A message of one frame."""
-        return Entry([payload])
+        return OutboxEntry([payload])
 
-    def enqueue(self, entry: Entry) -> None:
+    def enqueue(self, entry: OutboxEntry) -> None:
         """It has its place."""
         self.log.append("enqueue")
 
-    def flush(self, entry: Entry, deadline: Deadline) -> None:
+    def flush(self, entry: OutboxEntry, deadline: Deadline) -> None:
         """A caller waits until it is written."""
         self.log.append("flush")
 
@@ -99,7 +99,7 @@ class Wire:
         """Never: nothing is written."""
         return False
 
-    def flush_now(self, entry: Entry) -> None:
+    def flush_now(self, entry: OutboxEntry) -> None:
         """The loop does not wait."""
         self.log.append("flush now")
 
@@ -454,7 +454,7 @@ def test_a_sender_that_notices_first_stops_the_others(scene: Scene) -> None:
     """The reader is shaken, so that it notices as well."""
     connection = scene.start()
 
-    def flush(entry: Entry, deadline: Deadline) -> None:
+    def flush(entry: OutboxEntry, deadline: Deadline) -> None:
         raise ConnectionLost("broken pipe")
 
     scene.wire.flush = flush  # type: ignore[method-assign]

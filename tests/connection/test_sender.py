@@ -23,7 +23,7 @@ from realtime_sync.errors import (
 from realtime_sync.protocol import events, jsontext
 from realtime_sync.protocol.codec import Codec
 from realtime_sync.state.snapshot import Snapshot
-from realtime_sync.transport.base import Entry
+from realtime_sync.transport.base import OutboxEntry
 from realtime_sync.types import UNSET
 
 
@@ -46,15 +46,15 @@ class Wire:
         """Nothing comes by itself."""
         self.ended = ended
 
-    def prepare(self, payload: bytes) -> Entry:
+    def prepare(self, payload: bytes) -> OutboxEntry:
         """A message of one frame."""
-        return Entry([payload])
+        return OutboxEntry([payload])
 
-    def enqueue(self, entry: Entry) -> None:
+    def enqueue(self, entry: OutboxEntry) -> None:
         """Remember whether the place was given under the lock of the order."""
         self.locked.append(held_here(self.order))
 
-    def flush(self, entry: Entry, deadline: Deadline) -> None:
+    def flush(self, entry: OutboxEntry, deadline: Deadline) -> None:
         """Write all of it, or begin it and break."""
         self.locked.append(held_here(self.order))
         if self.failure is not None:
@@ -293,7 +293,7 @@ def test_a_command_that_was_not_written_goes_to_the_next_connection(
     desk.sender.verdict.set()
     desk.sender.connection.over.set()
 
-    def lose(entry: Entry, deadline: Deadline) -> None:
+    def lose(entry: OutboxEntry, deadline: Deadline) -> None:
         desk.sender.connection = second
         raise ConnectionLost("broke", code=1006)
 

@@ -20,7 +20,7 @@ from realtime_sync.deadline import Deadline
 from realtime_sync.errors import ForkedSession, LocalProtocolError
 from realtime_sync.protocol import registry
 from realtime_sync.server import Server, serve
-from realtime_sync.transport.log_writer import LogWriter, handed_to_log_writer
+from realtime_sync.transport.log_writer import LogWriter, hand_to_log_writer
 
 pytestmark = pytest.mark.usefixtures("arrangement")
 
@@ -189,10 +189,8 @@ class TestFork:
         with connect("m", base_url=server.url):
             writer.begin()
             try:
-                told = in_child(
-                    lambda: handed_to_log_writer(record, lambda record: None)
-                )
-                assert handed_to_log_writer(record, lambda record: None)
+                told = in_child(lambda: hand_to_log_writer(record, lambda record: None))
+                assert hand_to_log_writer(record, lambda record: None)
             finally:
                 writer.end()
         assert writer.join(Deadline(10.0))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from realtime_sync.deadline import Deadline
 from realtime_sync.errors import ConnectionClosedOK, ConnectionLost, WaitTimeout
 from realtime_sync.transport import outbox as tested
-from realtime_sync.transport.base import Entry
+from realtime_sync.transport.base import OutboxEntry
 from realtime_sync.transport.outbox import Outbox
 from tests.strike import Strike
 
@@ -66,7 +66,7 @@ class Kernel:
 
 def send(outbox: Outbox, frames: list[bytes], deadline: Deadline) -> None:
     """Queue a message and write until the kernel has it."""
-    entry = Entry(frames)
+    entry = OutboxEntry(frames)
     outbox.enqueue(entry)
     outbox.flush(entry, deadline)
 
@@ -75,7 +75,7 @@ def post(
     outbox: Outbox, frames: list[bytes], *, control: bool = False, final: bool = False
 ) -> None:
     """Queue a message and write what needs no waiting."""
-    outbox.enqueue(Entry(frames, final=final), control=control)
+    outbox.enqueue(OutboxEntry(frames, final=final), control=control)
     outbox.drain()
 
 
@@ -163,7 +163,7 @@ def test_a_message_that_was_not_begun_is_taken_back_at_the_deadline() -> None:
 @pytest.mark.parametrize("early", [True, False])
 def test_a_message_is_written_or_withdrawn_and_never_both(early: bool) -> None:
     """Though its sender gives up between the look at it and its first byte."""
-    kernel, entry, told = Kernel(), Entry([b"one"]), list[bool]()
+    kernel, entry, told = Kernel(), OutboxEntry([b"one"]), list[bool]()
 
     class Guard:
         """What is entered before each write."""
@@ -441,8 +441,8 @@ def test_who_waits_behind_the_close_frame_is_released() -> None:
     """Nothing follows that frame, and the peer may never answer it."""
     kernel = Kernel()
     outbox = Outbox(kernel.write, kernel.wait)
-    outbox.enqueue(Entry([b"close"], final=True))
-    late = Entry([b"late"])
+    outbox.enqueue(OutboxEntry([b"close"], final=True))
+    late = OutboxEntry([b"late"])
     outbox.enqueue(late)
     with pytest.raises(ConnectionClosedOK):
         # The thread that writes comes when the other one waits already.

@@ -20,7 +20,11 @@ from realtime_sync.errors import (
     WaitTimeout,
 )
 from realtime_sync.transport.loop import Loop
-from realtime_sync.transport.websocket import Address, WebSocketTransport, connect
+from realtime_sync.transport.websocket import (
+    Address,
+    WebSocketTransport,
+    open_websocket,
+)
 from tests.certificates import tls_pair
 from tests.rawserver import (
     BINARY,
@@ -111,7 +115,7 @@ class Wires:
             ssl_context=trust,
             max_frame_size=max_frame_size,
         )
-        transport = connect(address, Deadline(LONG), loop=self.loop)
+        transport = open_websocket(address, Deadline(LONG), loop=self.loop)
         self._open.append(transport)
         return Reception(transport)
 
@@ -747,7 +751,9 @@ def test_first_reads_and_writes_of_short_connections_race(
     with RawServer(script, tls=tls) as server:
         address = Address(url=f"{server.url}/v1", headers={}, ssl_context=trust)
         for _ in range(count):
-            reception = Reception(connect(address, Deadline(LONG), loop=loop)).begin()
+            reception = Reception(
+                open_websocket(address, Deadline(LONG), loop=loop)
+            ).begin()
             senders = [
                 threading.Thread(target=send, args=(reception, b"hi")) for _ in range(3)
             ]
