@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,15 @@ from sphinx.util.docutils import SphinxDirective
 
 from realtime_sync import errors
 from realtime_sync.cli.main import command_line_parser
-from realtime_sync.protocol.acks import ACKS
+from realtime_sync.protocol.acks import ACKS, AckRule
 from realtime_sync.protocol.dialects.server_quirks import HABITS, SERVERS, Server
-from realtime_sync.protocol.registry import ROWS, Row
+from realtime_sync.protocol.live.acks import ACKS as LIVE_ACKS
+from realtime_sync.protocol.registry import LIVE_ROWS, ROWS, Row
 from realtime_sync.server import FAULTS
 from realtime_sync.state import transitions
 
+LIVE = "live."
+"""What the families of GPT-Live begin with, and where programs find their classes."""
 FRAMES = Path(__file__).parents[2] / "tests" / "frames"
 """Examples of every event, which the tests decode and encode again."""
 WIDTH = 76
@@ -44,22 +47,37 @@ def code(text: str | None) -> str:
     return f"``{text}``" if text else "–"
 
 
+def class_path(row: Row) -> str:
+    """Where a program finds the class of an event, below the package."""
+    return f"{LIVE if row.family.startswith(LIVE) else ''}events.{row.class_name}"
+
+
 def class_link(row: Row) -> str:
     """A reference to the class of an event."""
-    return (
-        f":py:class:`events.{row.class_name} <realtime_sync.events.{row.class_name}>`"
-    )
+    path = class_path(row)
+    return f":py:class:`{path} <realtime_sync.{path}>`"
 
 
 class EventTable(SphinxDirective):
-    """``event-table:: server`` lists the events that servers send."""
+    """
+    ``event-table:: server`` lists the events that servers send.
+
+    ``event-table:: server live`` lists those of GPT-Live, which have one spelling.
+    """
 
     required_arguments = 1
+    optional_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        rows = [row for row in ROWS if row.direction == self.arguments[0]]
-        head = ("GA spelling", "Beta spelling", "Class", "Sessions")
-        text = list_table(head, [self.cells(row) for row in rows])
+        direction, *live = self.arguments
+        rows = [r for r in (LIVE_ROWS if live else ROWS) if r.direction == direction]
+        if live:
+            head: tuple[str, ...] = ("Name", "Class")
+            lines = [(code(row.name), class_link(row)) for row in rows]
+        else:
+            head = ("GA spelling", "Beta spelling", "Class", "Sessions")
+            lines = [self.cells(row) for row in rows]
+        text = list_table(head, lines)
         return self.parse_text_to_nodes(f"{len(rows)} events.\n\n{text}")
 
     def cells(self, row: Row) -> tuple[str, ...]:
@@ -91,9 +109,9 @@ class EventClasses(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         lines = []
-        for row in ROWS:
+        for row in (*ROWS, *LIVE_ROWS):
             if row.family == self.arguments[0]:
-                lines += [f".. autoclass:: realtime_sync.events.{row.class_name}"]
+                lines += [f".. autoclass:: realtime_sync.{class_path(row)}"]
                 lines += ["   :members:", "", *self.wire(row)]
         return self.parse_text_to_nodes("\n".join(lines))
 
@@ -103,7 +121,8 @@ class EventClasses(SphinxDirective):
             f", in the beta ``{row.beta}``" if row.beta not in (None, row.name) else ""
         )
         told = [f"   On the wire: ``{row.name}``{other}.", ""]
-        for dialect in ("ga", "translation", "beta"):
+        live = row.family.startswith(LIVE)
+        for dialect in ("live",) if live else ("ga", "translation", "beta"):
             path = FRAMES / dialect / row.direction / f"{row.name}.json"
             if path.exists():
                 self.env.note_dependency(str(path))
@@ -149,16 +168,23 @@ class ServerTable(SphinxDirective):
 
 
 class AckTable(SphinxDirective):
-    """``ack-table::`` lists which event acknowledges which command."""
+    """
+    ``ack-table::`` lists which event acknowledges which command.
+
+    ``ack-table:: live`` lists those of GPT-Live.
+    """
+
+    optional_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        rows = [self.cells(row) for row in ROWS if row.direction == "client"]
+        commands, rules = (LIVE_ROWS, LIVE_ACKS) if self.arguments else (ROWS, ACKS)
+        rows = [self.cells(r, rules) for r in commands if r.direction == "client"]
         head = ("Command", "Acknowledged by", "Matched by", "Errors that are its own")
         return self.parse_text_to_nodes(list_table(head, rows))
 
-    def cells(self, row: Row) -> tuple[str, ...]:
+    def cells(self, row: Row, rules: Mapping[str, AckRule]) -> tuple[str, ...]:
         """One line of the table."""
-        rule = ACKS.get(row.name)
+        rule = rules.get(row.name)
         if rule is None:
             return code(row.name), "nothing", "–", "–"
         events = ", ".join(map(code, rule.events))
