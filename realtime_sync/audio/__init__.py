@@ -1,5 +1,5 @@
 """
-Audio: formats, conversion, files.
+Audio: formats, conversion, files, devices, playback, telephony.
 
 Needs the extra ``audio``; importing it loads none of those
 packages, the function that needs one does.

@@ -1,1 +1,1 @@
-"""Doors to other people's engines, each behind an extra of its own."""
+"""Calls in the workers of a task queue, and how many workers that takes."""

@@ -1,5 +1,5 @@
 """
-Voices against voices: call an agent, measure the calls, hold them against gates.
+Call an agent by voice, measure the calls, hold them against gates.
 
 ::
 

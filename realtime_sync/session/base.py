@@ -1,4 +1,4 @@
-"""What every session has: a life, handlers, waits; whatever protocol it speaks."""
+"""What every session has, whatever protocol it speaks: a life, handlers, waits."""
 
 from __future__ import annotations
 
@@ -89,11 +89,11 @@ class BaseSession(Generic[SnapshotT]):
         self.close()
 
     def open(self: Self) -> Self:
-        """Connect; see the class of the session."""
+        """Connect, and return when the session can be used."""
         raise NotImplementedError
 
     def close(self) -> Any:
-        """End the session; see its class."""
+        """End the session within ``close_timeout``."""
         raise NotImplementedError
 
     @property
@@ -137,27 +137,61 @@ class BaseSession(Generic[SnapshotT]):
     # -- listening -----------------------------------------------------------
 
     def handlers(self) -> tuple[Subscription, ...]:
-        """The subscriptions that apply to this session, in order."""
+        """Return the subscriptions that apply to this session, in order. Any thread."""
         found = [sub for router in self._parts.routers for sub in router.handlers()]
         return tuple(sorted(found, key=lambda sub: sub.stamp))
 
     def add(self, instance: object) -> tuple[Subscription, ...]:
-        """Register the methods that `on` marked in the instance's class."""
+        """
+        Register the methods that `on` marked in the instance's class. Any thread.
+
+        Args:
+            instance: object whose bound methods become handlers of this session.
+
+        Returns:
+            The subscriptions, one for each mark.
+        """
         return self._own.add(instance)
 
     def signal(self, event: Union[type, str], *, unknown: bool = False) -> EventSignal:
         """
-        The blinker signal of an event or pattern.
+        Return the blinker signal of an event or pattern. Any thread.
 
         A receiver connected to it is called as
-        ``receiver(session, event=event, ctx=ctx)``.
+        ``receiver(session, event=event, ctx=ctx)``, where handlers run.
+
+        Args:
+            event: what `on` takes.
+            unknown: allow a name that the protocol does not have.
+
+        Raises:
+            ConfigurationError: no known event has that name.
         """
         return self._parts.board.signal(resolve_name(event, unknown=unknown)[0])
 
     # -- speaking ------------------------------------------------------------
 
     def send(self, event: Union[ClientEvent, Mapping[str, Any]]) -> CommandHandle:
-        """Send a client event, or a mapping; a vendor's own events as mappings."""
+        """
+        Send a client event, or a mapping; a vendor's own commands as mappings.
+
+        From any thread. Returns when the operating system has the bytes; while a
+        lost connection is replaced, when the command is put aside for the new one.
+
+        Args:
+            event: gets an ``event_id`` if it has none.
+
+        Returns:
+            A handle, to be ignored or waited on.
+
+        Raises:
+            ConnectionClosed: the connection is over.
+            LocalProtocolError: the session is not open yet, or its ``event_id``
+                waits for an answer already.
+            TypeError: a field does not fit.
+            WaitTimeout: the server takes no bytes within the session's ``timeout``.
+            WrongProtocol: the command is of the other protocol.
+        """
         self._lifecycle.check_process()
         kind = event.get("type") if isinstance(event, Mapping) else event
         kind = kind if isinstance(kind, str) else getattr(kind, "type", None)
@@ -170,11 +204,12 @@ class BaseSession(Generic[SnapshotT]):
 
     def notify(self, name: str, **fields: Any) -> None:
         """
-        Deliver a notice of the library, for what is attached to a session.
+        Deliver a notice of the library, for objects that are attached to a session.
+
+        From any thread.
 
         Args:
-            name: one of the names that are asked for by prefix,
-                ``"player.failed"``.
+            name: of a notice, such as ``"player.failed"``.
             fields: its attributes.
 
         Raises:
@@ -191,7 +226,23 @@ class BaseSession(Generic[SnapshotT]):
         where: Optional[Callable[[Event], Any]] = None,
         unknown: bool = False,
     ) -> Expectation[Event]:
-        """Expect an event from now on, before the action that brings it about."""
+        """
+        Expect an event from now on, before the action that brings it about.
+
+        From any thread; waits for nothing itself.
+
+        Args:
+            event: what `on` takes, except ``client.*``.
+            where: only an event for which it is true; called in the thread that
+                waits.
+            unknown: allow a name that the protocol does not have.
+
+        Returns:
+            An expectation: a context manager, whose `Expectation.result` waits.
+
+        Raises:
+            ConfigurationError: no known event has that name.
+        """
         self._check_event(event, unknown)
         return Expectation(
             event,
@@ -210,7 +261,24 @@ class BaseSession(Generic[SnapshotT]):
         timeout: Timeout = UNSET,
         unknown: bool = False,
     ) -> Event:
-        """Wait for the next event of a kind; see `Expectation.result`."""
+        """
+        Wait for the next event of a kind, and return it.
+
+        From any thread but the loop; wakes at once when the connection ends.
+
+        Args:
+            event: what `on` takes, except ``client.*``.
+            where: only an event for which it is true; called in this thread.
+            timeout: seconds; by default the session's, None for as long as the
+                connection lives.
+            unknown: allow a name that the protocol does not have.
+
+        Raises:
+            ConfigurationError: no known event has that name.
+            ConnectionClosed: the connection ended first.
+            WaitTimeout: it did not come in time.
+            WouldDeadlock: called in an inline handler.
+        """
         expectation = self.expect(event, where=where, unknown=unknown)
         try:
             return expectation.result(timeout)
@@ -226,14 +294,18 @@ class BaseSession(Generic[SnapshotT]):
         unknown: bool = False,
     ) -> EventStream[Event]:
         """
-        Events from now on, for a ``for`` loop.
+        Return the events from now on, for a ``for`` loop.
 
         Args:
-            event: what `on` takes.
-            where: only those for which it is true.
+            event: what `on` takes, except ``client.*``.
+            where: only those for which it is true; called in the thread that
+                iterates.
             timeout: seconds to wait for each; by default the session's, None
                 for as long as the connection lives.
             unknown: allow a name that the protocol does not have.
+
+        Raises:
+            ConfigurationError: no known event has that name.
         """
         self._check_event(event, unknown)
         return EventStream(
@@ -250,7 +322,13 @@ class BaseSession(Generic[SnapshotT]):
         """
         Wait until handlers have seen everything received so far.
 
+        From any thread but those that run handlers.
+
+        Args:
+            timeout: seconds; by default the session's.
+
         Raises:
+            LocalProtocolError: the session was never opened.
             WaitTimeout: they have not, in time.
             WouldDeadlock: called in a handler.
         """
@@ -270,6 +348,9 @@ class BaseSession(Generic[SnapshotT]):
 
         Returns:
             How many deliveries were handled.
+
+        Raises:
+            LocalProtocolError: the session has another ``dispatch``.
         """
         self._lifecycle.check_process()
         dispatcher = self._parts.dispatcher
@@ -308,7 +389,7 @@ class BaseSession(Generic[SnapshotT]):
 
     @property
     def model(self) -> Optional[str]:
-        """The model: as the server has it, else as it was asked for; or None."""
+        """The model, as the server or else the program named it; or None."""
         told = getattr(self._parts.snapshot.session, "model", None)
         return told or self._parts.model
 
@@ -327,7 +408,13 @@ class BaseSession(Generic[SnapshotT]):
 
     def wait_changed(self, version: int, *, timeout: Timeout = UNSET) -> SnapshotT:
         """
-        Wait until the snapshot is newer than a version.
+        Wait until the snapshot is newer than a version, and return it.
+
+        From any thread but the loop; wakes at once when the connection ends.
+
+        Args:
+            version: `Snapshot.version` of the one that is known.
+            timeout: seconds; by default the session's.
 
         Raises:
             ConnectionClosed: the connection ended first.
@@ -353,17 +440,27 @@ class BaseSession(Generic[SnapshotT]):
         clock: Optional[Callable[[], float]] = None,
     ) -> Recording:
         """
-        Record both directions to a file of JSON lines; secrets never.
+        Record both directions to a file of JSON lines, without secrets.
+
+        From any thread. A thread of its own, or a shared one, writes the file.
 
         Args:
             path: is overwritten.
             audio: False leaves the sound out.
-            notices: False leaves out what the library reports as well.
-            limit: bytes that may wait for the disk.
+            notices: False leaves the notices of the library out.
+            limit: bytes that may wait for the disk; beyond it the recording ends.
             mask: True leaves out what is said and dialled: the sound, and every word
                 of people, models and tools, of which only the length is kept.
             clock: seconds that never go back, for a session whose time a test moves;
                 finished turns, which the session times itself, are left out then.
+
+        Returns:
+            The recording: a context manager, which ends it; the end of the session
+            ends it as well.
+
+        Raises:
+            LocalProtocolError: the session is over.
+            OSError: the file cannot be written.
         """
         if self.closed:
             raise LocalProtocolError("the session is over; there is nothing to record")
@@ -382,12 +479,12 @@ class BaseSession(Generic[SnapshotT]):
 
     @property
     def threads(self) -> Optional[Threads]:
-        """The threads that it shares with other sessions; None if it has its own."""
+        """The `Threads` that it shares with other sessions; None if it has its own."""
         return self._parts.options.threads
 
     @property
     def transport(self) -> OpenTransport:
-        """What it was given to carry its messages; None if that is a socket."""
+        """The transport that it was given; None if it opens a socket itself."""
         given: OpenTransport = self._parts.options.transport
         return given
 

@@ -1,5 +1,5 @@
 """
-Test programs that talk to a realtime model: without a key, a network, a wait.
+Test programs that talk to a realtime model, without a key, a network or a wait.
 
 Importing this package loads next to nothing; its names are loaded when they are
 first used. The pytest fixtures are in `realtime_sync.testing.plugin`, which pytest

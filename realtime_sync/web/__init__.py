@@ -1,5 +1,5 @@
 """
-In the browser: a page to talk from, on this machine, behind a token.
+Pages for a browser: talk, watch running calls, step through a recording.
 
 Needs the extra ``web``; importing it loads none of those packages, the name that
 needs one does.

@@ -209,7 +209,7 @@ class LiveSession(BaseSession[LiveSnapshot]):
 
     @property
     def is_attached(self) -> bool:
-        """Whether it follows another from aside (``call_id=``), and sends no audio."""
+        """Whether it is attached to another (``call_id=``), and sends no audio."""
         return not self._is_primary()
 
     def _is_primary(self) -> bool:
@@ -250,7 +250,7 @@ class LiveSession(BaseSession[LiveSnapshot]):
         Have the model say something, in its own words.
 
         Args:
-            text: parted where it is longer than the service takes.
+            text: sent in parts if it is longer than the service takes.
             delegation_id: the client delegation that it answers.
 
         Returns:
@@ -260,10 +260,10 @@ class LiveSession(BaseSession[LiveSnapshot]):
 
     def note(self, text: str, *, delegation_id: Optional[str] = None) -> TextHandle:
         """
-        Let the model know something without its being said. It is not secret.
+        Tell the model something that it does not have to say. It is not secret.
 
         Args:
-            text: parted where it is longer than the service takes.
+            text: sent in parts if it is longer than the service takes.
             delegation_id: the client delegation that it belongs to.
 
         Returns:
@@ -276,7 +276,7 @@ class LiveSession(BaseSession[LiveSnapshot]):
         Add a rule that holds for the rest of the session; may cut speech off.
 
         Args:
-            text: parted where it is longer than the service takes.
+            text: sent in parts if it is longer than the service takes.
             delegation_id: the client delegation that it belongs to.
 
         Returns:
@@ -546,7 +546,11 @@ class LiveSession(BaseSession[LiveSnapshot]):
         return self._backend.give(item)
 
     def send(self, event: Union[ClientEvent, Mapping[str, Any]]) -> CommandHandle:
-        """Send a command, or a mapping of one."""
+        """
+        Send a command of GPT-Live, or a mapping of one.
+
+        Threads and errors are those of `Session.send`.
+        """
         handle = super().send(event)
         if handle.command.type.startswith("response."):
             self._backend.told(handle.command)
@@ -583,7 +587,8 @@ class LiveSession(BaseSession[LiveSnapshot]):
         """
         Wait until neither side has spoken for a while and nothing more is to be said.
 
-        A delegation that is open is waited for, and a text that has not been taken up.
+        From any thread but the loop. An open delegation is waited for, and a text
+        that has not been taken up.
 
         Args:
             seconds: how long nobody speaks.
@@ -624,7 +629,9 @@ class LiveSession(BaseSession[LiveSnapshot]):
         self, text: str, *, speaker: str = "assistant", timeout: Timeout = UNSET
     ) -> LiveSnapshot:
         """
-        Wait until something has been said; at once if it was said before.
+        Wait until something has been said; return at once if it was said before.
+
+        From any thread but the loop.
 
         Args:
             text: part of what is said; case does not count.
