@@ -169,7 +169,7 @@ class LiveAttachment:
     @property
     def unheard(self) -> tuple[tuple[float, float], ...]:
         """
-        Where in this session, in milliseconds, the model spoke to nobody.
+        Spans of this session, in milliseconds, in which nobody heard the model.
 
         From where playback was cut to where it went on; the latest ones, in order.
         """

@@ -398,7 +398,8 @@ class Player:
         """
         Play something while nothing is queued: music on hold.
 
-        It is in no account, and gives way to what is queued. Nothing ends it.
+        It does not count as heard, and pauses for what is queued. It goes on until
+        other sound, or none (``b""``), takes its place.
 
         Args:
             sound: in the player's format.

@@ -26,7 +26,7 @@ class PreRoll:
         self._held = 0
 
     def push(self, block: bytes) -> None:
-        """Keep a block, let go of blocks that are too old."""
+        """Keep a block, and drop those that are too old."""
         self._blocks.append(block)
         self._held += len(block)
         while self._blocks and self._held - len(self._blocks[0]) >= self._size:

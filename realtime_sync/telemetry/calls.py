@@ -159,17 +159,16 @@ class ProcessCalls:
     """
     The calls of this process: a `Rows` for the board, and sums for metrics.
 
-    Looks at a session only when somebody asks. Turns and errors have to be heard of
-    when they happen: from the first look on there is a handler for them in each
-    session, and with the first of them that comes a minute after the last look it
-    takes itself out again. So what nobody looks at costs nothing, and counts of turns
-    and errors are of the time in which somebody did.
+    Looks at a session only when somebody asks. Turns and errors are counted by a
+    handler in each session, which the first look registers, and which removes itself
+    at the first event that comes a minute after the last look. So figures that nobody
+    reads cost nothing, and turns and errors are counted only while somebody does.
 
     Any thread may call any method.
 
     Args:
         sessions: gives the sessions that are open.
-        linger: seconds after the last look until nothing is watched.
+        linger: seconds after the last look until nothing is counted.
         clock: seconds, monotonic.
     """
 

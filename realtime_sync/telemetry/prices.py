@@ -46,14 +46,13 @@ class Prices:
     Prices change, so none are in this package: take them from your vendor. It is a
     frozen value that can be pickled, and can be called, as the measure of a `Budget`.
 
-    What is not certain is counted at its highest, so that no limit is kept by what a
-    server leaves out: tokens whose kind it does not tell cost the dearest price of
-    their side, and cached tokens whose kind it does not tell are not cheaper.
+    What a server leaves out makes nothing cheaper: tokens of an unknown kind cost the
+    highest price of their side, and cached tokens of an unknown kind are not cheaper.
 
     Attributes:
         input_text, input_audio, input_image: what the model reads.
-        cached_text, cached_audio, cached_image: the part of it that was cached; as
-            dear as the rest by default.
+        cached_text, cached_audio, cached_image: the part of it that was cached; the
+            same price by default.
         output_text, output_audio: what the model makes.
         live_minute: a minute of a session of GPT-Live, not a million of them.
         currency: such as ``"USD"``, for people.

@@ -25,13 +25,13 @@ _TOKENS = (
 
 def metrics_text(calls: ProcessCalls) -> str:
     """
-    All sessions of the process together, as a page to scrape.
+    Return the figures of all sessions of the process together, as a page to scrape.
 
-    There is no figure of a single session: each would be a series of its own for ever.
+    There are no figures of single sessions, because each would be a new time series.
 
     Args:
-        calls: whose figures; being asked counts as a look, so a scrape every minute
-            keeps turns and errors counted.
+        calls: whose figures; this counts as a look, so with a scrape every minute
+            turns and errors are always counted.
     """
     rows, totals = calls.reading()
     lines = [

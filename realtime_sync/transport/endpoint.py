@@ -216,7 +216,10 @@ class Endpoint:
     @classmethod
     def xai(cls, *, api_key: Key = None) -> Endpoint:
         """
-        xAI; the key is by default ``XAI_API_KEY``.
+        xAI.
+
+        Args:
+            api_key: by default ``XAI_API_KEY``.
         """
         return cls(
             url="https://api.x.ai/v1",
@@ -228,7 +231,11 @@ class Endpoint:
     @classmethod
     def dashscope(cls, *, api_key: Key = None, international: bool = True) -> Endpoint:
         """
-        Alibaba Model Studio (Qwen-Omni); by default ``DASHSCOPE_API_KEY``.
+        Alibaba Model Studio (Qwen-Omni).
+
+        Args:
+            api_key: by default ``DASHSCOPE_API_KEY``.
+            international: False for the host in mainland China.
         """
         host = "dashscope-intl" if international else "dashscope"
         return cls(

@@ -65,9 +65,9 @@ class Board:
     Shows the calls of this process, or of any other source, on a page of a host.
 
     The page asks for what has changed, so nothing is read while no page is open and
-    nobody scrapes; a page in the background asks for nothing. This process is read by
-    whoever asks; other sources, which may take their time, all at once, each in a
-    thread that ends with its answer.
+    nothing scrapes; a page in the background asks for nothing. This process is read in
+    the thread of the request; other sources, which may be slow, are asked at the same
+    time, each in a thread that ends with its answer.
 
     Args:
         host: serves it.

@@ -75,14 +75,14 @@ class CallBridge:
     ``bridge.receive(message)`` with every message that comes, then
     ``bridge.close()``.
 
-    A session is switched to the call's coding where it has the same, so that nothing
-    is converted and no extra is needed; what differs all the same is converted. A live
-    session keeps the coding that it was opened with: give it that of the call, with
+    If the session can speak the audio format of the call, it is switched to it, so that
+    nothing is converted and no extra is needed; otherwise sound is converted. A live
+    session keeps the format that it was opened with: give it that of the call, with
     ``LiveConfig(format="g711_ulaw")`` for example.
-    What the model says before the call has begun waits for its begin.
+    What the model says before the call begins waits until then.
 
-    What the model says is sent in real time, a little ahead, in blocks of 20 ms, or
-    as long as the carrier wants them.
+    Sound is sent in real time, a little ahead, in blocks of 20 ms, or of the length
+    that the carrier wants.
     When the caller speaks, what the carrier has queued is dropped, and the
     conversation is cut at what the caller has heard: by the carrier's marks, and
     by the clock between them and where a carrier has none. The model of a live session
@@ -92,11 +92,9 @@ class CallBridge:
         session: an open session.
         carrier: who sends the call.
         send: sends one message to the carrier, text or bytes. Called from one
-            thread at a time: the player's, see `Player`, and the last one that of
-            `hang_up`.
-            A message that it refuses by raising
-            is sent again for two seconds; then the call has failed, and `receive`
-            raises what it raised.
+            thread at a time: the player's, see `Player`, and at the end that of
+            `hang_up`. If it raises, the message is sent again for two seconds; then
+            the call has failed, and `receive` raises the same.
         on_start: called when sound may flow, in the thread that calls `receive`;
             with the bridge, if it takes an argument. The place for a greeting.
         on_dtmf: called with each key that the caller presses, ``"0"`` to ``"9"``,
