@@ -100,7 +100,7 @@ class TranscribeResult:
         """What is wrong, and where the text is that came before; or nothing."""
         if self.problem and self.written:
             return (
-                f"{self.problem}; what was recognised is in {self.written}, "
+                f"{self.problem}; what was recognized is in {self.written}, "
                 "--resume goes on from there"
             )
         return self.problem or self.note
@@ -113,7 +113,7 @@ def add_transcribe_command(commands: Commands) -> None:
         help="turn speech in files into text or subtitles",
         description="Turn the speech in files, and in every audio file of folders, "
         "into text, SRT or WebVTT. One file is printed, unless --output says where "
-        "to; of many, each is written beside its audio. What is recognised is "
+        "to; of many, each is written beside its audio. What is recognized is "
         "written as it comes, to a file called .part until all of it is there.",
     )
     parser.add_argument(
@@ -392,7 +392,7 @@ def _transcribe_exit_code(
 
 class TranscribeListener:
     """
-    Listens to one file; whatever ends it, what was recognised is kept.
+    Listens to one file; whatever ends it, what was recognized is kept.
 
     Args:
         source: the file.

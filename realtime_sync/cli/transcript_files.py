@@ -21,7 +21,7 @@ PART = ".part"
 
 
 class FoundTranscript(Protocol):
-    """What has been recognised so far, as `transcripts.TranscriptSegments` has it."""
+    """What has been recognized so far, as `transcripts.TranscriptSegments` has it."""
 
     @property
     def ready(self) -> list[Segment]:
@@ -32,7 +32,7 @@ class FoundTranscript(Protocol):
         """Everything, in the order in which it was spoken."""
 
     @property
-    def recognised(self) -> float:
+    def recognized(self) -> float:
         """Seconds of the file before which nothing is missing."""
 
 
@@ -52,7 +52,7 @@ class KeptTranscript:
     What is left of an earlier attempt at a transcript.
 
     Attributes:
-        segments: what was recognised then.
+        segments: what was recognized then.
         until: seconds of the file before which nothing is missing.
     """
 
@@ -70,7 +70,7 @@ class KeptTranscript:
         return self.segments
 
     @property
-    def recognised(self) -> float:
+    def recognized(self) -> float:
         """Likewise."""
         return self.until
 
@@ -152,7 +152,7 @@ class TranscriptFileOutput:
 
     The part has a line of JSON for each segment, whatever the format of the
     transcript is: lines are only ever added to it, so that nothing that was
-    recognised can be lost again, and with their times one can go on from there.
+    recognized can be lost again, and with their times one can go on from there.
 
     Args:
         form: a key of `FORMATS`.
@@ -210,7 +210,7 @@ class TranscriptFileOutput:
 
     def update(self, found: FoundTranscript, new: Sequence[Segment]) -> None:
         """Write every segment as it comes, and how far nothing is missing."""
-        until = found.recognised
+        until = found.recognized
         for each in new:
             self._add({**asdict(each), "until": until})
 
@@ -261,7 +261,7 @@ def read_transcript_part(path: Path, seconds: float) -> KeptTranscript:
     """
     Read what is left of an earlier attempt.
 
-    What was recognised behind a gap is left out: it is heard again with the gap.
+    What was recognized behind a gap is left out: it is heard again with the gap.
 
     Args:
         path: a ``.part``.

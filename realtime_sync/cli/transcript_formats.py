@@ -88,7 +88,7 @@ class TranscriptSegments:
         session: not used for anything else.
         length: seconds of the file; no segment ends later.
         changed: called with what is new, in the dispatcher thread.
-        kept: what was recognised at another time.
+        kept: what was recognized at another time.
         begin: seconds of the file before which nothing is sent.
 
     Attributes:
@@ -141,7 +141,7 @@ class TranscriptSegments:
             return self._until(_final_text)
 
     @property
-    def recognised(self) -> float:
+    def recognized(self) -> float:
         """Seconds of the file before which everything has its text."""
         with self._changed:
             return self._until(lambda turn: turn.text is not None and turn.ended)

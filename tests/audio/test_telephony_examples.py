@@ -66,7 +66,7 @@ def likeness(sound: bytes, wanted: bytes) -> float:
     """
     How alike two sounds are, 1.0 being the same but for loudness.
 
-    Recognition would be the nicer test, but recognisers are made for more than the
+    Recognition would be the nicer test, but recognizers are made for more than the
     telephone's 8 kHz.
     """
     ours, theirs = (

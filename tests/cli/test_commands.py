@@ -329,7 +329,7 @@ def test_a_transcript_and_its_problem_are_shown(capsys: Output) -> None:
 
     class Heard:
         ready = done = [Segment(0, 1, EVIL)]
-        recognised = 1.0
+        recognized = 1.0
 
     output = TranscriptStreamOutput("txt", sys.stdout)
     output.open(1.0)

@@ -1,4 +1,4 @@
-"""Sentences that the recogniser was not built around, spoken through ``talk``."""
+"""Sentences that the recognizer was not built around, spoken through ``talk``."""
 
 from __future__ import annotations
 

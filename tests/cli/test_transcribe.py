@@ -43,7 +43,7 @@ class CountingRecognizer:
 
 @pytest.fixture
 def forgetful() -> Iterator[Server]:
-    """A server that recognises two turns and no more."""
+    """A server that recognizes two turns and no more."""
     agent = Echo()
     agent.recognizer = recognizer = CountingRecognizer(2)
     with serve(agent=agent) as running:
@@ -62,7 +62,7 @@ def meeting(tmp_path: Path) -> Path:
 
 
 def texts(part: str) -> list[str]:
-    """What was recognised, from a part."""
+    """What was recognized, from a part."""
     lines = map(json.loads, filter(None, part.splitlines()))
     return [each["text"] for each in lines if "text" in each]
 
@@ -222,7 +222,7 @@ def test_many_transcripts_do_not_go_into_one_file(
 
 
 @pytest.mark.parametrize("form", ["txt", "vtt"])
-def test_a_timeout_keeps_what_was_recognised(
+def test_a_timeout_keeps_what_was_recognized(
     forgetful: Server, meeting: Path, form: str, capsys: Output
 ) -> None:
     """In a file that nobody takes for a whole one; the message names it."""
@@ -252,7 +252,7 @@ def test_a_timeout_keeps_what_json_would_have_had(
     assert "no transcript" in told["problem"]
 
 
-def test_a_timeout_has_printed_what_was_recognised(
+def test_a_timeout_has_printed_what_was_recognized(
     forgetful: Server, meeting: Path, capsys: Output
 ) -> None:
     """Without a file, it is on the standard output."""
@@ -262,7 +262,7 @@ def test_a_timeout_has_printed_what_was_recognised(
     assert "turn 1\nturn 2\n" == capsys.readouterr().out
 
 
-def test_ctrl_c_keeps_what_was_recognised(
+def test_ctrl_c_keeps_what_was_recognized(
     forgetful: Server, meeting: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
 ) -> None:
     """It is on the disk already when the key is pressed; other files are left."""
@@ -286,12 +286,12 @@ def test_ctrl_c_keeps_what_was_recognised(
     assert 130 == code
     assert ["turn 1", "turn 2"] == texts(seen[0])
     assert seen[0] == part.read_text(encoding="utf-8")
-    assert f"interrupted; what was recognised is in {part}" in err
+    assert f"interrupted; what was recognized is in {part}" in err
     assert "not begun" in out.splitlines()[2]
     assert {"meeting.wav", "next.wav", part.name} == files(meeting.parent)
 
 
-def test_ctrl_c_before_anything_is_recognised_leaves_nothing(
+def test_ctrl_c_before_anything_is_recognized_leaves_nothing(
     server: Server, meeting: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
 ) -> None:
     """A file without a word would be in the way of the next attempt."""
@@ -324,7 +324,7 @@ def test_what_is_complete_is_not_made_again(meeting: Path, capsys: Output) -> No
 @pytest.mark.parametrize(
     "fault", ["drop_after", "expire", "reset_after", "close_after"]
 )
-def test_a_lost_server_keeps_what_was_recognised(
+def test_a_lost_server_keeps_what_was_recognized(
     meeting: Path, fault: str, capsys: Output
 ) -> None:
     """However it goes; each file that it can still be asked for is tried."""
@@ -368,7 +368,7 @@ def test_without_a_server_nothing_else_is_tried(meeting: Path, capsys: Output) -
 def test_resume_goes_on_where_it_was_interrupted(
     forgetful: Server, meeting: Path, form: str, capsys: Output
 ) -> None:
-    """What was recognised is not sent again, and the times are those of the file."""
+    """What was recognized is not sent again, and the times are those of the file."""
     target = meeting.with_suffix(f".{form}")
     arguments = ["transcribe", str(meeting), "-o", str(target), "--format", form]
     first = main([*arguments, "--url", forgetful.url, "--timeout", "1"])

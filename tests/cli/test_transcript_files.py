@@ -25,13 +25,13 @@ ONE, TWO, THREE = (Segment(at, at + 1.0, f"turn {at}") for at in (1, 2, 3))
 
 @define
 class Heard:
-    """What is recognised at one moment."""
+    """What is recognized at one moment."""
 
     ready: list[Segment]
     done: list[Segment]
 
     @property
-    def recognised(self) -> float:
+    def recognized(self) -> float:
         """The end of the beginning."""
         return max((each.end for each in self.ready), default=0.0)
 
@@ -111,7 +111,7 @@ def interrupted(path: Path, *heard: Heard, tail: str = "") -> None:
 @pytest.mark.parametrize(
     "tail", ["", '{"start": 4.0, "en', "\n", '"text"\n', "\x00\x00"]
 )
-def test_what_was_recognised_is_gone_on_from(tmp_path: Path, tail: str) -> None:
+def test_what_was_recognized_is_gone_on_from(tmp_path: Path, tail: str) -> None:
     """Up to the first gap, also where a line was cut off when everything ended."""
     target = tmp_path / "a.txt"
     interrupted(target, Heard([ONE], [ONE]), Heard([ONE], [ONE, THREE]), tail=tail)
@@ -127,7 +127,7 @@ def test_what_was_recognised_is_gone_on_from(tmp_path: Path, tail: str) -> None:
 
 
 def test_an_attempt_that_fails_at_once_loses_nothing(tmp_path: Path) -> None:
-    """Also of what was recognised behind a gap, and of a beginning with one."""
+    """Also of what was recognized behind a gap, and of a beginning with one."""
     target = tmp_path / "a.txt"
     interrupted(target, Heard([], [TWO]))
     before = target.with_name("a.txt.part").read_text(encoding="utf-8")

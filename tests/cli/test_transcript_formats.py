@@ -121,17 +121,17 @@ def test_a_time_that_is_none_can_be_written_down(end: float, heard: Heard) -> No
     assert all("hi" in form([segment]) for form in FORMATS.values())
 
 
-def test_what_is_recognised_ends_where_something_is_missing(heard: Heard) -> None:
+def test_what_is_recognized_ends_where_something_is_missing(heard: Heard) -> None:
     """One goes on from there; how far the work is, failures do not hold up."""
     heard.turn("a", 0.0, 1.0)
     heard.turn("b", 2.0, 3.0)
     heard.turn("c", 4.0, 5.0)
-    marks = [(heard.segments.recognised, heard.segments.passed)]
+    marks = [(heard.segments.recognized, heard.segments.passed)]
     heard.text("b", "two")
     heard.text("a", "one")
-    marks.append((heard.segments.recognised, heard.segments.passed))
+    marks.append((heard.segments.recognized, heard.segments.passed))
     heard.says("failed", "c", error={"message": "too quiet"})
-    marks.append((heard.segments.recognised, heard.segments.passed))
+    marks.append((heard.segments.recognized, heard.segments.passed))
 
     assert [(0.0, 0.0), (4.0, 4.0), (4.0, 5.0)] == marks
     assert ["one", "two"] == [each.text for each in heard.segments.ready]
@@ -144,7 +144,7 @@ def test_an_end_that_nobody_told_is_no_place_to_go_on_from(heard: Heard) -> None
     heard.text("a", "one")
 
     assert [Segment(1.0, 10.0, "one")] == heard.segments.done
-    assert 1.0 == heard.segments.recognised
+    assert 1.0 == heard.segments.recognized
 
 
 def test_times_go_on_where_the_sound_does() -> None:
@@ -155,5 +155,5 @@ def test_times_go_on_where_the_sound_does() -> None:
     server.text("a", "two")
 
     assert [kept, Segment(3.0, 5.0, "two")] == server.segments.done
-    assert 5.0 == server.segments.recognised
+    assert 5.0 == server.segments.recognized
     server.session.close()

@@ -2,7 +2,7 @@
 The protocol engine of one session: no sockets, no threads, no clock.
 
 Frames go in and frames come out, in the session's dialect, as plain mappings; time
-is a parameter. What may block (recognising, thinking, speaking) leaves the engine
+is a parameter. What may block (recognizing, thinking, speaking) leaves the engine
 as a `Job` and comes back as its output, so that a test decides when.
 """
 

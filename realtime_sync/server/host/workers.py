@@ -1,5 +1,5 @@
 """
-A few threads for what may block: recognising, thinking, speaking.
+A few threads for what may block: recognizing, thinking, speaking.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ _loading = threading.Lock()
 
 def default_recognizer() -> Recognizer:
     """
-    The recogniser of this process, made by the first call.
+    The recognizer of this process, made by the first call.
 
     Any thread may call this, and use the result.
 

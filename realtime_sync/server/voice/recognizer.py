@@ -37,7 +37,7 @@ class SphinxRecognizer:
     it waits, other threads run.
 
     Args:
-        decoders: how many turns are recognised side by side.
+        decoders: how many turns are recognized side by side.
     """
 
     def __init__(self, *, decoders: int = 1) -> None:

@@ -30,7 +30,7 @@ class VoiceRequest:
     One thing that the user said.
 
     Attributes:
-        text: as it was typed or recognised.
+        text: as it was typed or recognized.
         words: its words, in lower case, numbers and contractions in full.
         plain: the words in one string.
         core: the same without the courtesies that it began or ended with.
@@ -43,7 +43,7 @@ class VoiceRequest:
 
     @classmethod
     def of(cls, text: str) -> VoiceRequest:
-        """Read what was typed or recognised."""
+        """Read what was typed or recognized."""
         words = tuple(normal_words(_request_with_operators(text)))
         plain = " ".join(words)
         core = _COURTESY.sub("", plain, count=1).removesuffix(" please")

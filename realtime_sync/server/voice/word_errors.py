@@ -87,7 +87,7 @@ def word_error_rate(reference: str, hypothesis: str) -> float:
     Errors per word said: 0.0 is word for word right, 0.1 one word in ten.
 
     It can exceed 1.0, when more is heard than was said. Both texts are
-    normalised by `normal_words`; where nothing was said, the rate is 0.0 if
+    normalized by `normal_words`; where nothing was said, the rate is 0.0 if
     nothing was heard, else 1.0.
 
     Args:

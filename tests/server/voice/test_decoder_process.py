@@ -84,7 +84,7 @@ def test_ctrl_c_does_not_reach_a_decoder_that_is_still_importing(
     decoder.close()
 
 
-def test_a_recogniser_that_cannot_start_is_an_error(
+def test_a_recognizer_that_cannot_start_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """After two processes the recognizer gives up, and stays usable."""

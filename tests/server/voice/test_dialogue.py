@@ -70,7 +70,7 @@ def test_the_question_of_the_demo_has_its_answer() -> None:
     ],
 )
 def test_questions_have_their_answers(question: str, expected: str) -> None:
-    """Typed or recognised, with and without courtesies."""
+    """Typed or recognized, with and without courtesies."""
     assert expected in answer(question)
 
 
