@@ -126,7 +126,7 @@ class RealtimeClient:
 
     @property
     def live(self) -> LiveSessions[LiveSession]:
-        """Live sessions: over REST, and sockets to those that there are."""
+        """Live sessions: over REST, and sockets that attach to them."""
         from .rest.live import LiveSessions
 
         return LiveSessions(self._requests(), self.connect)
@@ -187,7 +187,7 @@ class RealtimeClient:
         **options: Unpack[SessionKeywords],
     ) -> Any:
         """
-        A session that is not open yet: register handlers, then `Session.open`.
+        Make a session that is not open yet: register handlers, then `Session.open`.
 
         Args:
             model: for example ``"gpt-realtime-2.1"``; a deployment on Azure. One
@@ -248,7 +248,7 @@ class RealtimeClient:
         **options: Unpack[SessionKeywords],
     ) -> Any:
         """
-        An open session; see `connect`.
+        Open a session; see `connect`, whose arguments and errors it has.
         """
         return self.session(model, router=router, **options).open()
 
@@ -262,14 +262,20 @@ class RealtimeClient:
         **options: Unpack[AskKeywords],
     ) -> Reply:
         """
-        Connect, ask, close.
+        Open a session, ask, and close it.
+
+        From any thread.
 
         Args:
             question: see `Session.ask`.
             model: see `session`.
             router: see `session`.
-            timeout: seconds to wait for the answer.
+            timeout: seconds to wait for the answer; by default the session's.
             **options: see `SessionOptions`.
+
+        Raises:
+            ConnectFailed: the session could not be opened; see `connect`.
+            ResponseError: see `Session.ask`, like the other errors.
         """
         with self.connect(model, router=router, **options) as session:
             return session.ask(question, timeout=timeout)

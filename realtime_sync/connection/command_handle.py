@@ -39,7 +39,7 @@ class CommandHandle:
     Attributes:
         command: the client event.
         event_id: the id under which an error would come back.
-        since: how many errors the server had told of when it was made.
+        since: how many ``error`` events had come when it was made.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class CommandHandle:
                 connection lives.
 
         Returns:
-            The acknowledging event; `realtime_sync.protocol.acks` says which.
+            The acknowledging event; the page of acknowledgements says which.
 
         Raises:
             CommandRejected: the server refused; its subclass says why.
@@ -98,7 +98,7 @@ class CommandHandle:
 
         Raises:
             CommandRejected: it has.
-            ConnectionLost: the connection was, before it acknowledged.
+            ConnectionLost: the connection was lost before the acknowledgement.
         """
         error = self._slot.error
         if isinstance(error, (CommandRejected, ConnectionLost)):

@@ -38,7 +38,7 @@ LiveConfiguration = Union[Wired, Mapping[str, Any], Unset]
 
 class LiveSessions(Generic[S]):
     """
-    Live sessions over REST, and sockets to those that there are. From any thread.
+    Live sessions over REST, and sockets that attach to them. From any thread.
 
     Args:
         rest: sends requests.
@@ -61,7 +61,10 @@ class LiveSessions(Generic[S]):
 
     def attach(self, session_id: str, **options: Any) -> S:
         """
-        Follow and direct a session that there is, from aside.
+        Attach to a session whose audio another connection carries.
+
+        It hears both sides, and may direct the model, answer delegations and press
+        keys; it sends no audio.
 
         Args:
             session_id: of `create`, of a webhook, or of another session.

@@ -19,9 +19,9 @@ class CloseReport:
         reason: the reason that came with it.
         complete: whether the session is over: socket closed, threads ended.
         active_response_id: response that was in flight when it closed, or None.
-        unsent: commands that the kernel had not taken.
-        unsent_commands: commands that waited for a new connection in vain.
-        undelivered: events that handlers have not seen.
+        unsent: number of commands that the operating system had not taken.
+        unsent_commands: commands that waited for a new connection, and got none.
+        undelivered: number of events that handlers have not seen.
         error: what broke the connection, or None after a clean close.
     """
 

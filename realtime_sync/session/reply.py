@@ -1,4 +1,4 @@
-"""What an answer of the model came to."""
+"""The outcome of a response: words, sound, calls."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class SessionStats:
         bytes: bytes of their frames.
         queued: deliveries that wait for handlers.
         queued_bytes: bytes of their frames.
-        delivered: deliveries that handlers have had.
+        delivered: deliveries that handlers were called with.
         discarded: stale audio deliveries dropped on request.
         handler_failures: exceptions of handlers.
         unknown: unknown event types and how often each came; what is no event at
@@ -30,7 +30,7 @@ class SessionStats:
         delay_p50_ms: milliseconds that deliveries lately waited for their
             handlers, median of a sample; None before there is one.
         delay_p99_ms: the same, 99th percentile.
-        seconds: how long the session is open, or was.
+        seconds: how long the session has been open, or was.
     """
 
     events: int
