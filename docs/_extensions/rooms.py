@@ -21,6 +21,8 @@ ROOT_FILES = {
     "client": "What is configured once and used often.",
 }
 WIDTH, HEIGHT, GAP_X, GAP_Y = 150, 44, 18, 46
+Place = tuple[float, float]
+"""Left upper corner of a box."""
 
 
 def rows() -> dict[str, set[str]]:
@@ -69,27 +71,51 @@ def needed(table: dict[str, set[str]], room: str) -> set[str]:
     return table[room].difference(*(below(table, each) for each in table[room]))
 
 
+def crossed(start: Place, end: Place, box: Place) -> bool:
+    """Whether the line between two rooms runs through the box of a third."""
+    (from_x, from_y), (to_x, to_y) = start, end
+    length = to_y - from_y - HEIGHT
+    if not from_y < box[1] < to_y:
+        return False
+    at = [
+        from_x + WIDTH / 2 + (to_x - from_x) * (y - from_y - HEIGHT) / length
+        for y in (box[1], box[1] + HEIGHT)
+    ]
+    return max(at) > box[0] and min(at) < box[0] + WIDTH
+
+
+def placed(table: dict[str, set[str]]) -> dict[str, Place]:
+    """Where each room is drawn: from the left, where no line runs through a box."""
+    height = levels(table)
+    top = max(height.values())
+    places: dict[str, Place] = {}
+    for room in sorted(table, key=lambda each: -height[each]):
+        above = [places[each] for each in places if room in needed(table, each)]
+        y = (top - height[room]) * (HEIGHT + GAP_Y)
+        for column in range(len(table)):
+            here = (column * (WIDTH + GAP_X), y)
+            lines = [(each, here) for each in above]
+            if here not in places.values() and not any(
+                crossed(*line, box) for line in lines for box in places.values()
+            ):
+                places[room] = here
+                break
+    return places
+
+
 def drawing() -> str:
     """An SVG: imports point down."""
     found = rows()
     shown = {"client"} | below(found, "client")
     table = {room: targets for room, targets in found.items() if room in shown}
-    height = levels(table)
-    top = max(height.values())
-    places: dict[str, tuple[float, float]] = {}
-    most = 0
-    for level in range(top + 1):
-        here = [room for room in table if height[room] == level]
-        most = max(most, len(here))
-        for index, room in enumerate(here):
-            places[room] = (
-                index * (WIDTH + GAP_X),
-                (top - level) * (HEIGHT + GAP_Y),
-            )
-    total = (most * (WIDTH + GAP_X), (top + 1) * (HEIGHT + GAP_Y))
+    places = placed(table)
+    total = (
+        max(x for x, _ in places.values()) + WIDTH,
+        max(y for _, y in places.values()) + HEIGHT,
+    )
     parts = [
         f'<svg class="rooms" role="img" aria-label="Rooms and their imports" '
-        f'viewBox="-4 -4 {total[0] + 8} {total[1]}" style="max-width:100%" '
+        f'viewBox="-4 -4 {total[0] + 8} {total[1] + 8}" style="max-width:100%" '
         f'width="{total[0]}" font-family="sans-serif" font-size="13">'
     ]
     for room, (x, y) in places.items():

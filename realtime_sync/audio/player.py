@@ -656,7 +656,7 @@ class Player:
                 begins interrupts now; must be quick.
 
         Returns:
-            The attachment: ``with`` or `detach` ends it, `interrupt` stops
+            The attachment; ``with`` or `detach` ends it, `interrupt` stops
             playback by hand.
         """
         self._share(session)

@@ -238,7 +238,7 @@ class BaseSession(Generic[SnapshotT]):
             unknown: allow a name that the protocol does not have.
 
         Returns:
-            An expectation: a context manager, whose `Expectation.result` waits.
+            An expectation, which is a context manager; `Expectation.result` waits.
 
         Raises:
             ConfigurationError: no known event has that name.
@@ -455,8 +455,8 @@ class BaseSession(Generic[SnapshotT]):
                 finished turns, which the session times itself, are left out then.
 
         Returns:
-            The recording: a context manager, which ends it; the end of the session
-            ends it as well.
+            The recording, which is a context manager. It ends with the block, or with
+            the session.
 
         Raises:
             LocalProtocolError: the session is over.

@@ -419,7 +419,7 @@ class CallBridge:
                 among them.
 
         Returns:
-            The keys: fewer than *count* if the time was up, the terminator came or
+            The keys, fewer than *count* if the time was up, the terminator came or
             the call ended.
         """
         deadline = Deadline(check_seconds(timeout))
