@@ -89,7 +89,7 @@ complete -c realtime-sync -n '_shtab_realtime_sync_using ask' -l model -x -d 'mo
 complete -c realtime-sync -n '_shtab_realtime_sync_using ask' -l dialect -xka "ga beta xai dashscope" -d 'dialect of the protocol (default: ga)'
 complete -c realtime-sync -n '_shtab_realtime_sync_using ask' -l timeout -x -d 'how long to wait for the server, at each step (default: 30.0)'
 complete -c realtime-sync -n '_shtab_realtime_sync_using ask' -l json -d 'print JSON, for other programs'
-complete -c realtime-sync -n '_shtab_realtime_sync_using; and test $_shtab_realtime_sync_npos -eq 0' -a transcribe -d 'Turn the speech in files, and in every audio file of folders, into text, SRT or WebVTT. One file is printed, unless --output says where to; of many, each is written beside its audio. What is recognised is written as it comes, to a file called .part until all of it is there.'
+complete -c realtime-sync -n '_shtab_realtime_sync_using; and test $_shtab_realtime_sync_npos -eq 0' -a transcribe -d 'Turn the speech in files, and in every audio file of folders, into text, SRT or WebVTT. One file is printed, unless --output says where to; of many, each is written beside its audio. What is recognized is written as it comes, to a file called .part until all of it is there.'
 complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -s h -l help -d 'show this help message and exit'
 complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l url -x -d 'base URL of the server, http(s) or ws(s), such as http://127.0.0.1:8765/v1; without it OPENAI_BASE_URL, else OpenAI'
 complete -c realtime-sync -n '_shtab_realtime_sync_using transcribe' -l local -d 'start the local voice server and talk to that: no key, no network'

@@ -24,7 +24,7 @@ _shtab_realtime_sync_commands() {
     serve:'Run the local server, which speaks Realtime and GPT-Live, until Ctrl-C or SIGTERM.'
     tail:'Print the events of a recording, one line each, or those of a running WebRTC or SIP call.'
     talk:'Speak a WAV file to a server at real-time pace, let the server find the turns in it, print the transcript of both sides and the latencies, write the answer; or talk yourself, with --mic or --browser.'
-    transcribe:'Turn the speech in files, and in every audio file of folders, into text, SRT or WebVTT. One file is printed, unless --output says where to; of many, each is written beside its audio. What is recognised is written as it comes, to a file called .part until all of it is there.'
+    transcribe:'Turn the speech in files, and in every audio file of folders, into text, SRT or WebVTT. One file is printed, unless --output says where to; of many, each is written beside its audio. What is recognized is written as it comes, to a file called .part until all of it is there.'
     web:'Serve a page to talk in to browsers of this machine until Ctrl-C or SIGTERM. Its address, which is printed, holds the token that opens it; each window that starts has a session of its own.'
   )
   _describe 'realtime-sync commands' _commands
