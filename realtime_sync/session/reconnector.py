@@ -33,7 +33,7 @@ from ..errors import (
     WaitTimeout,
 )
 from ..protocol.codec import Codec
-from ..state.restore import Unconfirmed, resumed
+from ..state.restore import Unconfirmed, resumed_conversation
 from ..state.snapshot import Snapshot
 from ..transport.backoff import backoff_delays
 from ..transport.base import Transport
@@ -389,7 +389,7 @@ class Reconnector:
             self._given_up.detach(connection.abort)
         # A loss right after this one goes on from the same conversation.
         self.left = Unconfirmed(
-            items=resumed(before, self.left),
+            items=resumed_conversation(before, self.left),
             ids=frozenset(report.unconfirmed),
             names=rebuild.names,
         )

@@ -20,7 +20,7 @@ from ..protocol import events
 from ..protocol.acks import CORRELATION_KEY
 from ..protocol.fields import to_audio
 from ..state.items import Item
-from ..state.restore import creatable
+from ..state.restore import creatable_item
 from ..state.saved_items import is_item_saved_by_mirror
 from ..types import UNSET, OnConflict, OnTimeout, Timeout, Unset
 from .audio import spoken_format
@@ -448,7 +448,7 @@ def _resource_given_back(item: Union[InputItem, Item]) -> InputItem:
         item = Item.from_dict(item)
     if not isinstance(item, Item):
         return item
-    built, remark = creatable(item)
+    built, remark = creatable_item(item)
     if built is None:
         raise LocalProtocolError(f"{item.id} cannot be created: {remark}")
     return built

@@ -14,7 +14,7 @@ from typing import Any, Optional, TypeVar
 
 from attrs import frozen
 
-from .frozen_records import changed_in
+from .frozen_records import evolve_record_field
 from .items import Item, Part
 
 T = TypeVar("T")
@@ -24,7 +24,7 @@ _set = object.__setattr__
 
 
 @frozen
-class Growth:
+class DeltaGrowth:
     """
     Where something grows.
 
@@ -47,7 +47,7 @@ class Growth:
         else:
             parts, part = self.item.content, _new_target_record(Part, fields)
             parts = (*parts[: self.index], part, *parts[self.index + 1 :])
-            item = changed_in(self.item, "content", parts)
+            item = evolve_record_field(self.item, "content", parts)
         return {**self.overlay, self.item_id: item}
 
 

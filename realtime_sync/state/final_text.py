@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Union
 
 from ..protocol.jsontext import loads
-from .growing_text import Growing, plain
+from .growing_text import Growing, plain_text
 from .items import Item, Part
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Disagreement(NamedTuple):
 
 def whole_text(so_far: Growing, told: str) -> str:
     """Return what a text is: what is told of it, unless more of it was said."""
-    said = plain(so_far) or ""
+    said = plain_text(so_far) or ""
     return said if told in said and not _final_text_is_told_again(said, told) else told
 
 
@@ -70,23 +70,23 @@ def whole_arguments(so_far: Growing, told: str) -> str:
     return said
 
 
-def compared(
+def text_disagreements(
     name: str, so_far: Growing, told: Union[str, None, Unset]
 ) -> Iterator[Disagreement]:
     """Yield the disagreement about one text, if there is one."""
-    said = plain(so_far)
+    said = plain_text(so_far)
     if said and told and told != said:
         yield Disagreement(name, whole_text(said, told) == said)
 
 
-def compared_part(part: Part, wire: ContentPart) -> Iterator[Disagreement]:
+def part_disagreements(part: Part, wire: ContentPart) -> Iterator[Disagreement]:
     """Yield what the end of a part tells otherwise; a cut one has lost its words."""
-    yield from compared("text", part._text, wire.text)
+    yield from text_disagreements("text", part._text, wire.text)
     if part.heard_ms is None:
-        yield from compared("transcript", part._transcript, wire.transcript)
+        yield from text_disagreements("transcript", part._transcript, wire.transcript)
 
 
-def compared_item(item: Item, wire: WireItem) -> Iterator[Disagreement]:
+def item_disagreements(item: Item, wire: WireItem) -> Iterator[Disagreement]:
     """
     Yield what the final description of an item tells otherwise.
 
@@ -94,27 +94,33 @@ def compared_item(item: Item, wire: WireItem) -> Iterator[Disagreement]:
     """
     if item.role in ("user", "system"):
         return
-    yield from compared("arguments", item._arguments, getattr(wire, "arguments", None))
+    yield from text_disagreements(
+        "arguments", item._arguments, getattr(wire, "arguments", None)
+    )
     listed = getattr(wire, "content", None) or ()
     for part, told in zip(item.content, listed):
-        yield from compared_part(part, told)
-    if listed and _has_left_out(item.content, listed):
+        yield from part_disagreements(part, told)
+    if listed and _final_text_leaves_out(item.content, listed):
         yield Disagreement("content", False)
 
 
-def _has_left_out(parts: Sequence[Part], listed: Sequence[ContentPart]) -> bool:
+def _final_text_leaves_out(
+    parts: Sequence[Part], listed: Sequence[ContentPart]
+) -> bool:
     """Say whether words of a part are in none of those that are listed at the end."""
     told = "".join(f"{each.text or ''} {each.transcript or ''}" for each in listed)
     said = [part.text or part.said for part in parts[len(listed) :]]
     return any(words and words not in told for words in said)
 
 
-def is_another(item: Item, wire: WireItem) -> bool:
+def is_another_item(item: Item, wire: WireItem) -> bool:
     """Say whether an item that is complete is described as if it were another one."""
     kind = getattr(wire, "type", None)
     if kind and item.type and kind != item.type:
         return True
     listed = getattr(wire, "content", None) or ()
     return any(
-        found for pair in zip(item.content, listed) for found in compared_part(*pair)
+        found
+        for pair in zip(item.content, listed)
+        for found in part_disagreements(*pair)
     )

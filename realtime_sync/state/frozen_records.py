@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from attrs import AttrsInstance, fields
 
-from .growing_text import Text
+from .growing_text import GrowingText
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ _new = object.__new__
 _set = object.__setattr__
 
 
-def changed(record: T, changes: Mapping[str, Any]) -> T:
+def evolve_record(record: T, changes: Mapping[str, Any]) -> T:
     """
     Return a copy of a record with other values in some fields.
 
@@ -37,7 +37,7 @@ def changed(record: T, changes: Mapping[str, Any]) -> T:
     return copy
 
 
-def changed_in(record: T, name: str, value: object) -> T:
+def evolve_record_field(record: T, name: str, value: object) -> T:
     """Return a copy of a record with another value in one field."""
     values = record.__dict__.copy()
     values[name] = value
@@ -61,10 +61,12 @@ def thaw(value: object) -> Any:
         return {key: thaw(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [thaw(each) for each in value]
-    return str(value) if isinstance(value, Text) else value
+    return str(value) if isinstance(value, GrowingText) else value
 
 
-def pack(record: AttrsInstance, *, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
+def pack_record(
+    record: AttrsInstance, *, leave_out: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """
     Return the fields of a record that are not at their default, as JSON.
 

@@ -1,12 +1,12 @@
 """
 Text that grows by pieces, without copying what is there.
 
-A part under construction may get ten thousand deltas, and every one of them
-makes a new snapshot while older snapshots stay readable. A `Text` is the beginning
-of a list of strings that it shares with those that it grew from and that grow from
-it. Appending adds one string, whatever the length, and strings are nothing that
-Python's garbage collector looks at: with an object for each piece it would go over
-all sessions of a process every few seconds.
+A part under construction may get ten thousand deltas, and every one of them makes a new
+snapshot while older snapshots stay readable. A `GrowingText` is the beginning of a list
+of strings that it shares with those that it grew from and that grow from it. Appending
+adds one string, whatever the length, and strings are nothing that Python's garbage
+collector looks at: with an object for each piece it would go over all sessions of a
+process every few seconds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MOST_TEXT: Final = 1 << 20
 """Characters to which a text grows by pieces."""
 
 
-class Text:
+class GrowingText:
     """
     One state of a growing text.
 
@@ -40,7 +40,7 @@ class Text:
         self.size = size
 
     def __str__(self) -> str:
-        # In this order, see below; `append` keeps to it, too.
+        # In this order, see below; `grow_text` keeps to it, too.
         pieces, joined = self._pieces, self._joined
         if joined is None:
             self._joined = joined = "".join(pieces[: self._count])
@@ -50,7 +50,7 @@ class Text:
         return joined
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, (Text, str)):
+        if isinstance(other, (GrowingText, str)):
             return str(self) == str(other)
         return NotImplemented
 
@@ -61,22 +61,22 @@ class Text:
         return repr(str(self))
 
     def __reduce__(self) -> tuple[object, tuple[None, str]]:
-        return append, (None, str(self))
+        return grow_text, (None, str(self))
 
 
-Growing = Union[str, Text, None]
+Growing = Union[str, GrowingText, None]
 """A text, finished or still growing, or none yet."""
 
 
-def append(text: Growing, piece: str) -> Text:
+def grow_text(text: Growing, piece: str) -> GrowingText:
     """
     Return the text with a piece added at its end.
 
     As much of it as there is room for, see `MOST_TEXT`.
     """
-    if not isinstance(text, Text):
+    if not isinstance(text, GrowingText):
         text = text or ""
-        text = Text([text], 1, len(text))
+        text = GrowingText([text], 1, len(text))
     size = text.size + len(piece)
     if size > MOST_TEXT:
         piece, size = piece[: max(0, MOST_TEXT - text.size)], MOST_TEXT
@@ -90,9 +90,9 @@ def append(text: Growing, piece: str) -> Text:
     pieces.append(piece)
     if pieces[count] is not piece:  # Just now, in another thread.
         pieces = [*pieces[:count], piece]
-    return Text(pieces, count + 1, size)
+    return GrowingText(pieces, count + 1, size)
 
 
-def plain(text: Growing) -> Optional[str]:
+def plain_text(text: Growing) -> Optional[str]:
     """Return the text as a string, or None if there is none."""
-    return str(text) if isinstance(text, Text) else text
+    return str(text) if isinstance(text, GrowingText) else text

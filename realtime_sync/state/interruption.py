@@ -19,7 +19,7 @@ from ..protocol.events import (
 )
 from ..protocol.items import AssistantMessage, ContentPart
 from ..types import UNSET
-from .items import UNNAMED, Item, Part, first_words, made_up
+from .items import UNNAMED, Item, Part, first_words, has_made_up_id
 from .snapshot import Snapshot
 from .snapshot_parts import ResponseState
 
@@ -80,7 +80,7 @@ def plan_interruption(
     commands: list[ClientEvent] = []
     if active is not None and _interruption_must_cancel(snapshot, cancel):
         commands.append(_cancel_for_interruption(active))
-    commands += _asides_cancelled_by_interruption(snapshot, played, settled)
+    commands += _cancel_interrupted_asides(snapshot, played, settled)
     for item_id in dict.fromkeys(part.item_id for part in played):
         item = snapshot.item(item_id)
         if item is not None and _is_interruptible(item):
@@ -89,7 +89,7 @@ def plan_interruption(
     known = {part.item_id for part in played}
     for item in active.output if active is not None else ():
         if item.id not in known and item.id not in settled:
-            commands += _delete_unplayed_by_interruption(snapshot, item)
+            commands += _delete_unplayed_item(snapshot, item)
     return tuple(commands)
 
 
@@ -105,7 +105,7 @@ def _interruption_must_cancel(snapshot: Snapshot, cancel: Optional[bool]) -> boo
     return getattr(detection, "interrupt_response", None) is False
 
 
-def _asides_cancelled_by_interruption(
+def _cancel_interrupted_asides(
     snapshot: Snapshot, played: Iterable[Played], settled: Container[str]
 ) -> Iterator[ClientEvent]:
     """Cancel what is being heard of out-of-band responses: no server does."""
@@ -127,7 +127,7 @@ def _cancel_for_interruption(response: ResponseState) -> ResponseCancel:
 
 def _is_interruptible(item: Item) -> bool:
     """Whether an item is one that the server has, and may hold the model's voice."""
-    if item.out_of_band or item.announced or made_up(item):
+    if item.out_of_band or item.announced or has_made_up_id(item):
         return False
     return item.type == "message" and item.role == "assistant"
 
@@ -137,14 +137,14 @@ def _truncate_for_interruption(
 ) -> Iterator[ClientEvent]:
     """Cut one item where it was last heard."""
     if any(_became_text_before_interruption(item, part) for part in parts):
-        yield from _told_again_after_interruption(snapshot, item, parts)
+        yield from _retell_interrupted_item(snapshot, item, parts)
         return
     heard = [_whole_ms_until_interruption(item, part) for part in parts]
     if not any(heard) and not _interrupted_has_text(item):
         yield ConversationItemDelete(item_id=item.id)
         return
     for part, ms in zip(parts, heard):
-        if _heard_to_the_end_before_interruption(snapshot, item, part, ms):
+        if _interrupted_part_was_heard_whole(snapshot, item, part, ms):
             continue
         # A part of which nothing was heard, in an item of which something was:
         # zero is refused, and deleting would take the rest away.
@@ -169,7 +169,7 @@ def _became_text_before_interruption(item: Item, part: Played) -> bool:
     return content is not None and content.type in ("output_text", "text")
 
 
-def _told_again_after_interruption(
+def _retell_interrupted_item(
     snapshot: Snapshot, item: Item, parts: list[Played]
 ) -> Iterator[ClientEvent]:
     """Put in place of an item as much of its text as was heard."""
@@ -197,9 +197,7 @@ def _predecessor_of_interrupted(snapshot: Snapshot, item: Item) -> str:
     return ids[at - 1] if at else "root"
 
 
-def _delete_unplayed_by_interruption(
-    snapshot: Snapshot, item: Item
-) -> Iterator[ClientEvent]:
+def _delete_unplayed_item(snapshot: Snapshot, item: Item) -> Iterator[ClientEvent]:
     """Delete an item of the running response that never reached the player."""
     if not _is_interruptible(item) or _interrupted_has_text(item) or item.truncated:
         return
@@ -217,7 +215,7 @@ def _whole_ms_until_interruption(item: Item, part: Played) -> int:
     return max(ms, 0)
 
 
-def _heard_to_the_end_before_interruption(
+def _interrupted_part_was_heard_whole(
     snapshot: Snapshot, item: Item, part: Played, ms: int
 ) -> bool:
     """Whether a part is complete and was heard completely."""

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..protocol.lazy_audio import audio_size
 from .final_text import whole_arguments, whole_text
-from .frozen_records import changed, freeze
-from .growing_text import plain
+from .frozen_records import evolve_record, freeze
+from .growing_text import plain_text
 from .items import Item, Part
 from .snapshot_changes import given, text_or_none
-from .transitions import ITEM, next_item_status, settled
+from .transitions import ITEM, is_settled, next_item_status
 
 if TYPE_CHECKING:
     from ..protocol.items import ContentPart
@@ -48,7 +48,7 @@ _SPOKEN = {"text": "output_text", "audio": "output_audio"}
 _HEARD = {"text": "input_text", "audio": "input_audio"}
 
 
-def described(item: Item, wire: WireItem, *, final: bool) -> Item:
+def merge_item(item: Item, wire: WireItem, *, final: bool) -> Item:
     """
     Return an item with what a description of it adds.
 
@@ -84,7 +84,7 @@ def described(item: Item, wire: WireItem, *, final: bool) -> Item:
         changes["content"] = _merged_parts(
             item, wanted[: FURTHEST_PART + 1], role, final
         )
-    return changed(item, changes)
+    return evolve_record(item, changes)
 
 
 def _merged_status(item: Item, wire: WireItem, final: bool) -> Optional[str]:
@@ -102,7 +102,7 @@ def _merge_ends_item(item: Item, wire: WireItem, final: bool) -> bool:
         return False
     if final or getattr(wire, "role", None) in ("user", "system"):
         return True
-    if item.response_id is None and settled(ITEM, status):
+    if item.response_id is None and is_settled(ITEM, status):
         return True
     return wire.type in _WHOLE
 
@@ -116,11 +116,11 @@ def _merged_parts(
     for index, wire in enumerate(wanted):
         if index == len(parts):
             parts.append(Part())
-        parts[index] = described_part(parts[index], wire, role=role, final=final)
+        parts[index] = merge_part(parts[index], wire, role=role, final=final)
     return tuple(parts)
 
 
-def described_part(
+def merge_part(
     part: Part, wire: ContentPart, *, role: Optional[str], final: bool = False
 ) -> Part:
     """
@@ -151,7 +151,7 @@ def described_part(
             changes["_transcript"] = text
     if (size := audio_size(wire, "audio")) > part.audio_bytes:
         changes["audio_bytes"] = size
-    return changed(part, changes)
+    return evolve_record(part, changes)
 
 
 def part_type(kind: str, role: Optional[str]) -> str:
@@ -181,30 +181,30 @@ def with_part(
     if missing <= 0:
         return item, index
     parts = (*item.content, *[Part()] * (missing - 1), Part(type=kind))
-    return changed(item, {"content": parts}), index
+    return evolve_record(item, {"content": parts}), index
 
 
 def with_part_changed(item: Item, index: int, changes: dict[str, Any]) -> Item:
     """Return an item with values changed in one of its parts."""
-    part = changed(item.content[index], changes)
+    part = evolve_record(item.content[index], changes)
     parts = (*item.content[:index], part, *item.content[index + 1 :])
-    return changed(item, {"content": parts})
+    return evolve_record(item, {"content": parts})
 
 
-def compacted(item: Item) -> Item:
+def compact_merged_item(item: Item) -> Item:
     """
     Return an item whose texts are strings, once they no longer grow.
 
     A server that never tells the whole text would leave the pieces in memory.
     """
-    parts = tuple(_part_compacted_after_merge(part) for part in item.content)
+    parts = tuple(_compact_merged_part(part) for part in item.content)
     texts = {"content": parts, "_arguments": item.arguments}
-    return changed(item, texts)
+    return evolve_record(item, texts)
 
 
-def _part_compacted_after_merge(part: Part) -> Part:
-    texts = {name: plain(getattr(part, name)) for name in _GROWING}
-    return changed(part, texts)
+def _compact_merged_part(part: Part) -> Part:
+    texts = {name: plain_text(getattr(part, name)) for name in _GROWING}
+    return evolve_record(part, texts)
 
 
 _GROWING = ("_text", "_transcript", "_kept")

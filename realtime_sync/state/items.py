@@ -7,8 +7,8 @@ from typing import Any, Optional
 
 from attrs import field, frozen
 
-from .frozen_records import freeze, pack
-from .growing_text import Growing, plain
+from .frozen_records import freeze, pack_record
+from .growing_text import Growing, plain_text
 
 PCM_RATE = 48_000
 """Bytes per second of 16-bit PCM at 24 kHz, which is what an unknown format is."""
@@ -52,7 +52,7 @@ class Part:
     @property
     def text(self) -> Optional[str]:
         """The text of the part, None for audio."""
-        return plain(self._text)
+        return plain_text(self._text)
 
     @property
     def transcript(self) -> Optional[str]:
@@ -63,12 +63,12 @@ class Part:
         are what is left to the client.
         """
         truncated = self.heard_ms is not None
-        return plain(self._kept if truncated else self._transcript)
+        return plain_text(self._kept if truncated else self._transcript)
 
     @property
     def said(self) -> Optional[str]:
         """The transcript as if there had been no truncation."""
-        return plain(self._transcript)
+        return plain_text(self._transcript)
 
     @property
     def heard(self) -> Optional[str]:
@@ -92,7 +92,7 @@ class Part:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the part as JSON-able values."""
-        return pack(self)
+        return pack_record(self)
 
 
 def first_words(text: str, share: float) -> str:
@@ -173,7 +173,7 @@ class Item:
     @property
     def arguments(self) -> Optional[str]:
         """JSON text of the arguments of a call, possibly still growing."""
-        return plain(self._arguments)
+        return plain_text(self._arguments)
 
     @property
     def text(self) -> str:
@@ -220,7 +220,7 @@ class Item:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the item as JSON-able values."""
-        packed = pack(self, leave_out=("content",))
+        packed = pack_record(self, leave_out=("content",))
         if self.content:
             packed["content"] = [part.to_dict() for part in self.content]
         return packed
@@ -237,6 +237,6 @@ class Item:
         return cls(**{**packed, "content": parts})
 
 
-def made_up(item: Item) -> bool:
+def has_made_up_id(item: Item) -> bool:
     """Whether the id of an item is the mirror's own, which no server knows."""
     return item.id.startswith((UNNAMED, f"{item.response_id}/"))

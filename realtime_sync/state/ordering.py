@@ -9,11 +9,11 @@ forest read from top to bottom. Two groups stand at the top: the items that the
 server put at the head, latest first, and after them those of which it has said
 nothing usable yet, in order of arrival.
 
-`Order` keeps the forest already read out, as a sequence in which everything below an
-item follows it immediately. It is in runs, so that to put an item somewhere copies one
-run and not all; the last one, where nearly all items come, is looked at first, and to
-look into another costs the same wherever the item stands in it. Deleted items stay in
-it as tombstones, so that what names them later still finds its place.
+`ItemOrder` keeps the forest already read out, as a sequence in which everything below
+an item follows it immediately. It is in runs, so that to put an item somewhere copies
+one run and not all; the last one, where nearly all items come, is looked at first, and
+to look into another costs the same wherever the item stands in it. Deleted items stay
+in it as tombstones, so that what names them later still finds its place.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Final, Union
 from attrs import field, frozen
 
 from ..types import Unset
-from .frozen_records import changed, changed_in
+from .frozen_records import evolve_record, evolve_record_field
 from .persistent_map import PersistentMap
 
 Predecessor = Union[str, None, Unset]
@@ -60,7 +60,7 @@ LONGEST: Final = 128
 
 
 @frozen(kw_only=True, slots=False)
-class Order:
+class ItemOrder:
     """
     The order of a conversation.
 
@@ -104,35 +104,35 @@ class Order:
         return tuple(each for each in self.ids if each not in dead)
 
 
-def in_order(
+def order_of_items(
     ids: Iterable[str],
     *,
     parents: Mapping[str, Parent],
     dead: PersistentMap[bool],
     waiting: Mapping[str, Ids],
-) -> Order:
-    """Return an order of items that are in order already; see `Order`."""
+) -> ItemOrder:
+    """Return an order of items that are in order already; see `ItemOrder`."""
     children: dict[str, list[str]] = {}
     for each, parent in parents.items():
         if isinstance(parent, str):
             children.setdefault(parent, []).append(each)
     below = {parent: tuple(each) for parent, each in children.items()}
     below.update(waiting)  # Of those alone it matters who was first.
-    return Order(
-        runs=_runs(tuple(ids)),
+    return ItemOrder(
+        runs=_order_runs(tuple(ids)),
         parents=PersistentMap(parents),
         dead=dead,
         below=PersistentMap(below),
     )
 
 
-def place(
-    order: Order,
+def place_in_order(
+    order: ItemOrder,
     item_id: str,
     previous: Predecessor,
     *,
     at_root: bool = False,
-) -> Order:
+) -> ItemOrder:
     """
     Put an item where the server says it is.
 
@@ -155,37 +155,39 @@ def place(
     return _adopt_in_order(order, _order_anchor(order, item_id, anchor), item_id)
 
 
-def place_provisionally(order: Order, item_id: str) -> Order:
+def place_provisionally_in_order(order: ItemOrder, item_id: str) -> ItemOrder:
     """Append an item of whose place the server has not spoken yet."""
     return _adopt_in_order(
         order, _order_anchor(order, item_id, Anchor.PROVISIONAL), item_id
     )
 
 
-def placed(order: Order, item_id: str) -> bool:
+def is_placed_in_order(order: ItemOrder, item_id: str) -> bool:
     """Say whether the server has told where the item is."""
     parent = order.parents.get(item_id)
     return parent is not None and parent not in (Anchor.END, Anchor.PROVISIONAL)
 
 
-def listed(order: Order, item_id: str) -> bool:
+def is_listed_in_order(order: ItemOrder, item_id: str) -> bool:
     """Say whether the server has listed the item in the conversation."""
     parent = order.parents.get(item_id)
     return parent is not None and parent is not Anchor.PROVISIONAL
 
 
-def orphaned(order: Order, item_id: str) -> bool:
+def is_orphan_in_order(order: ItemOrder, item_id: str) -> bool:
     """Say whether an item waits for a predecessor that is not known."""
     parent = order.parents.get(item_id)
     return isinstance(parent, str) and parent not in order.parents
 
 
-def bury(order: Order, *items: str) -> Order:
+def leave_tombstones(order: ItemOrder, *items: str) -> ItemOrder:
     """Take items out of the conversation and leave tombstones."""
-    return changed_in(order, "dead", order.dead.put(dict.fromkeys(items, True)))
+    return evolve_record_field(
+        order, "dead", order.dead.put(dict.fromkeys(items, True))
+    )
 
 
-def forget_tombstones(order: Order, limit: int) -> Order:
+def forget_tombstones(order: ItemOrder, limit: int) -> ItemOrder:
     """Drop the oldest tombstones beyond a limit. O(items), however many those are."""
     surplus = len(order.dead) - limit
     if surplus <= 0:
@@ -201,7 +203,7 @@ def forget_tombstones(order: Order, limit: int) -> Order:
         for missing, orphans in order.waiting.items()
         if (left := tuple(each for each in orphans if each in parents))
     }
-    return in_order(
+    return order_of_items(
         filter(parents.__contains__, order.ids),
         parents=parents,
         dead=order.dead.without(oldest),
@@ -219,7 +221,7 @@ def _heir_in_order(
     return parent
 
 
-def forget(order: Order, items: Iterable[str]) -> Order:
+def forget_in_order(order: ItemOrder, items: Iterable[str]) -> ItemOrder:
     """
     Forget a few items, tombstones or not, as if they had never been seen.
 
@@ -228,32 +230,36 @@ def forget(order: Order, items: Iterable[str]) -> Order:
     items = tuple(items)
     for each in items:
         if each in order.parents:
-            order = _forget_placed(order, each)
-    return changed_in(order, "dead", order.dead.without(items))
+            order = _forget_one_in_order(order, each)
+    return evolve_record_field(order, "dead", order.dead.without(items))
 
 
-def _forget_placed(order: Order, item_id: str) -> Order:
+def _forget_one_in_order(order: ItemOrder, item_id: str) -> ItemOrder:
     heir = _heir_in_order(order.parents[item_id], {}, order.parents)
     children = order.below.get(item_id, ())
-    order = _unlinked(_without(order, _where(order, item_id), 1), item_id)
+    order = _unlink_in_order(
+        _cut_out_of_order(order, _order_run_of(order, item_id), 1), item_id
+    )
     parents = order.parents.without((item_id,)).put(dict.fromkeys(children, heir))
     below = order.below.without((item_id,))
     if children and isinstance(heir, str):
         below = below.put({heir: (*below.get(heir, ()), *children)})
-    return changed(order, {"parents": parents, "below": below})
+    return evolve_record(order, {"parents": parents, "below": below})
 
 
-def _order_anchor(order: Order, item_id: str, anchor: Anchor) -> Order:
+def _order_anchor(order: ItemOrder, item_id: str, anchor: Anchor) -> ItemOrder:
     ids, order = _lift_out_of_order(order, item_id)
     if anchor is Anchor.HEAD:
         first, *rest = order._runs or ({},)
-        order = changed_in(order, "_runs", (*_runs((*ids, *first)), *rest))
+        order = evolve_record_field(
+            order, "_runs", (*_order_runs((*ids, *first)), *rest)
+        )
     else:
         order = _at_end_of_order(order, order._end + ids)
     return _settle_in_order(order, item_id, anchor)
 
 
-def _order_after(order: Order, item_id: str, previous: str) -> Order:
+def _order_after(order: ItemOrder, item_id: str, previous: str) -> ItemOrder:
     ids, order = _lift_out_of_order(order, item_id)
     if previous in ids:  # the two name each other
         return _settle_in_order(
@@ -266,14 +272,14 @@ def _order_after(order: Order, item_id: str, previous: str) -> Order:
     return _settle_in_order(_insert_in_order(order, previous, ids), item_id, previous)
 
 
-def _insert_in_order(order: Order, previous: str, ids: Ids) -> Order:
+def _insert_in_order(order: ItemOrder, previous: str, ids: Ids) -> ItemOrder:
     """Put items after one that is there, which is rarely far from the end."""
-    place, found, at = _where(order, previous)
+    place, found, at = _order_run_of(order, previous)
     longer = found[: at + 1] + ids + found[at + 1 :]
-    return _with_runs(order, place, place, longer)
+    return _replace_order_runs(order, place, place, longer)
 
 
-def _where(order: Order, item_id: str) -> tuple[int, Ids, int]:
+def _order_run_of(order: ItemOrder, item_id: str) -> tuple[int, Ids, int]:
     """Return the run that holds an item: its number, its items, the item's place."""
     place = len(order._runs)
     found: Union[Run, Ids] = order._end
@@ -284,23 +290,25 @@ def _where(order: Order, item_id: str) -> tuple[int, Ids, int]:
     return place, ids, ids.index(item_id)
 
 
-def _with_runs(order: Order, first: int, last: int, ids: Ids) -> Order:
+def _replace_order_runs(order: ItemOrder, first: int, last: int, ids: Ids) -> ItemOrder:
     """Put items in the place of some runs, the last of which may be the end."""
     runs = order._runs
     if last == len(runs):
-        return _at_end_of_order(changed_in(order, "_runs", runs[:first]), ids)
-    return changed_in(order, "_runs", (*runs[:first], *_runs(ids), *runs[last + 1 :]))
+        return _at_end_of_order(evolve_record_field(order, "_runs", runs[:first]), ids)
+    return evolve_record_field(
+        order, "_runs", (*runs[:first], *_order_runs(ids), *runs[last + 1 :])
+    )
 
 
-def _at_end_of_order(order: Order, end: Ids) -> Order:
+def _at_end_of_order(order: ItemOrder, end: Ids) -> ItemOrder:
     if len(end) <= LONGEST:
-        return changed_in(order, "_end", end)
+        return evolve_record_field(order, "_end", end)
     *before, end = _short_order_run(end)
     runs = (*order._runs, *map(dict.fromkeys, before))
-    return changed(order, {"_runs": runs, "_end": end})
+    return evolve_record(order, {"_runs": runs, "_end": end})
 
 
-def _runs(ids: Ids) -> tuple[Run, ...]:
+def _order_runs(ids: Ids) -> tuple[Run, ...]:
     """Return the runs, none of them too long, that some items make."""
     return tuple(map(dict.fromkeys, _short_order_run(ids)))
 
@@ -313,7 +321,7 @@ def _short_order_run(ids: Ids) -> tuple[Ids, ...]:
     return tuple(ids[at : at + half] for at in range(0, len(ids), half))
 
 
-def _adopt_in_order(before: Order, order: Order, item_id: str) -> Order:
+def _adopt_in_order(before: ItemOrder, order: ItemOrder, item_id: str) -> ItemOrder:
     """Bring what waited for an item that is new to its place, the oldest first."""
     if item_id in before.parents:
         return order
@@ -322,21 +330,23 @@ def _adopt_in_order(before: Order, order: Order, item_id: str) -> Order:
     return order
 
 
-def _lift_out_of_order(order: Order, item_id: str) -> tuple[Ids, Order]:
+def _lift_out_of_order(order: ItemOrder, item_id: str) -> tuple[Ids, ItemOrder]:
     """Cut an item, with everything below it, out of the order."""
     if item_id not in order.parents:
         return (item_id,), order
-    where = place, found, at = _where(order, item_id)
+    where = place, found, at = _order_run_of(order, item_id)
     later = (*order._runs[place + 1 :], order._end)[: len(order._runs) - place]
     ids = {item_id: None}
     for each in chain(found[at + 1 :], chain.from_iterable(later)):
         if order.parents[each] not in ids:
             break
         ids[each] = None
-    return tuple(ids), _without(order, where, len(ids))
+    return tuple(ids), _cut_out_of_order(order, where, len(ids))
 
 
-def _without(order: Order, where: tuple[int, Ids, int], count: int) -> Order:
+def _cut_out_of_order(
+    order: ItemOrder, where: tuple[int, Ids, int], count: int
+) -> ItemOrder:
     """Cut some items that follow each other out, wherever their run ends."""
     place, found, at = where
     runs = (*order._runs, order._end)
@@ -345,24 +355,24 @@ def _without(order: Order, where: tuple[int, Ids, int], count: int) -> Order:
         count -= len(rest)
         last += 1
         rest = tuple(runs[last])
-    return _with_runs(order, place, last, found[:at] + rest[count:])
+    return _replace_order_runs(order, place, last, found[:at] + rest[count:])
 
 
-def _settle_in_order(order: Order, item_id: str, parent: Parent) -> Order:
+def _settle_in_order(order: ItemOrder, item_id: str, parent: Parent) -> ItemOrder:
     """Note what an item stands below."""
-    order = _unlinked(order, item_id)
+    order = _unlink_in_order(order, item_id)
     if isinstance(parent, str):
         children = (*order.below.get(parent, ()), item_id)
-        order = changed_in(order, "below", order.below.put({parent: children}))
-    return changed_in(order, "parents", order.parents.put({item_id: parent}))
+        order = evolve_record_field(order, "below", order.below.put({parent: children}))
+    return evolve_record_field(order, "parents", order.parents.put({item_id: parent}))
 
 
-def _unlinked(order: Order, item_id: str) -> Order:
+def _unlink_in_order(order: ItemOrder, item_id: str) -> ItemOrder:
     """Take an item from among those that stand below the same one."""
     parent = order.parents.get(item_id)
     if not isinstance(parent, str):
         return order
     left = tuple(each for each in order.below[parent] if each != item_id)
     if left:
-        return changed_in(order, "below", order.below.put({parent: left}))
-    return changed_in(order, "below", order.below.without((parent,)))
+        return evolve_record_field(order, "below", order.below.put({parent: left}))
+    return evolve_record_field(order, "below", order.below.without((parent,)))

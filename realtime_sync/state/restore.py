@@ -112,7 +112,9 @@ class Unconfirmed:
     names: Mapping[str, str]
 
 
-def resumed(snapshot: Snapshot, left: Optional[Unconfirmed]) -> tuple[Restorable, ...]:
+def resumed_conversation(
+    snapshot: Snapshot, left: Optional[Unconfirmed]
+) -> tuple[Restorable, ...]:
     """
     Return the conversation of a connection that was restored and is lost again.
 
@@ -170,7 +172,7 @@ def plan_restore(
         left: what the restore before this one left open, if anything.
     """
     named = OWN_IDS not in snapshot.habits
-    plan = plan_items(resumed(snapshot, left), wanted=items, named=named)
+    plan = plan_items(resumed_conversation(snapshot, left), wanted=items, named=named)
     return evolve(plan, config=_restorable_config(config))
 
 
@@ -273,10 +275,10 @@ def _restored_item(
         return UserMessage(id=item.id, content=item.parts), None
     if item.type == "function_call_output" and item.call_id not in calls:
         return None, CALL_IS_GONE
-    return creatable(item)
+    return creatable_item(item)
 
 
-def creatable(item: Item) -> tuple[Optional[InputItem], Optional[str]]:
+def creatable_item(item: Item) -> tuple[Optional[InputItem], Optional[str]]:
     """
     Return what creates an item of the mirror once more, under the same id.
 

@@ -14,7 +14,7 @@ from ..errors import ConfigurationError
 from ..protocol.codec import Codec, to_mapping
 from ..protocol.items import ContentPart, UserMessage
 from ..types import UNSET
-from .item_merge import described
+from .item_merge import merge_item
 from .items import Item, Part
 from .restore import Restorable, SpokenMessage
 
@@ -114,7 +114,7 @@ def _saved_item_of_wire(
         return SpokenMessage(
             id=named["id"], parts=tuple(map(_saved_part_as_given, told.content))
         )
-    return described(Item(id=told.id), told, final=True)
+    return merge_item(Item(id=told.id), told, final=True)
 
 
 def _saved_part_as_given(part: ContentPart) -> ContentPart:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from attrs import field, frozen
 
-from .delta_target import Growth, OverlayOnDemand
+from .delta_target import DeltaGrowth, OverlayOnDemand
 from .export_formats import Line, chat_messages, transcript_lines
-from .frozen_records import changed_in
+from .frozen_records import evolve_record_field
 from .items import PCM_RATE, Item, Part
-from .ordering import Order
+from .ordering import ItemOrder
 from .persistent_map import PersistentMap
 from .snapshot_parts import Anomaly, Asked, Limits, ResponseState
 from .usage import UsageTotals
@@ -73,9 +73,9 @@ class Snapshot:
     _overlay: Mapping[str, Item] = field(factory=dict)
     # Where deltas fall just now, and the fields of what is there by now; then
     # `_overlay` is made when it is read.
-    _growth: Optional[Growth] = None
+    _growth: Optional[DeltaGrowth] = None
     _grown: dict[str, Any] = field(factory=dict)
-    _order: Order = field(factory=Order)
+    _order: ItemOrder = field(factory=ItemOrder)
     _responses: Mapping[str, ResponseState] = field(factory=dict)
     _open: tuple[str, ...] = ()
     _asked: tuple[Asked, ...] = ()
@@ -139,7 +139,9 @@ class Snapshot:
         if state is None or not state.items:
             return state
         found = [self.item(each) for each in state.items]
-        return changed_in(state, "output", tuple(each for each in found if each))
+        return evolve_record_field(
+            state, "output", tuple(each for each in found if each)
+        )
 
     @property
     def active_response(self) -> Optional[ResponseState]:
@@ -178,10 +180,10 @@ class Snapshot:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON-able values, secrets left out."""
-        from .snapshot_json import pack_fields
+        from .snapshot_json import pack_snapshot_fields
 
         items = {**self._base.flat(), **self._overlay}
-        return pack_fields(
+        return pack_snapshot_fields(
             {
                 "version": self.version,
                 "session": self.session,
@@ -209,9 +211,9 @@ class Snapshot:
         Raises:
             TypeError: the mapping has a key that no snapshot has.
         """
-        from .snapshot_json import unpack_fields
+        from .snapshot_json import unpack_snapshot_fields
 
-        fields = unpack_fields(packed)
+        fields = unpack_snapshot_fields(packed)
         fields["base"] = PersistentMap(
             {item.id: item for item in fields.pop("items", ())}
         )

@@ -16,10 +16,10 @@ from ..protocol.dialects.server_quirks import SHORT_DONE
 from ..protocol.events._base import ServerEvent
 from ..types import UNSET, Unset
 from . import ordering
-from .delta_target import Growth
+from .delta_target import DeltaGrowth
 from .final_text import Disagreement
-from .frozen_records import changed, changed_in
-from .growing_text import MOST_TEXT, Text
+from .frozen_records import evolve_record, evolve_record_field
+from .growing_text import MOST_TEXT, GrowingText
 from .items import Item, Part
 from .snapshot import Snapshot
 from .snapshot_parts import Anomaly, ResponseState
@@ -43,7 +43,7 @@ def find(snapshot: Snapshot, item_id: Union[str, None, Unset]) -> Optional[Item]
 
 def updated(snapshot: Snapshot, changes: Mapping[str, Any]) -> Snapshot:
     """Return a copy of a snapshot with other values in some fields."""
-    copy = changed(snapshot, changes)
+    copy = evolve_record(snapshot, changes)
     copy.__dict__.pop("cached_items", None)
     if "_overlay" in changes:
         copy.__dict__["_growth"] = None
@@ -75,17 +75,17 @@ def put_part(snapshot: Snapshot, item: Item, index: int, part: Part) -> Snapshot
     """Store an item with another part at an index; deltas on it become cheap."""
     # On one that is closed the next delta is late, which the short way would not see.
     if item.id in snapshot._overlay and not item.closed:
-        growth = Growth(item.id, index, item, snapshot._overlay)
-        return regrown(changed_in(snapshot, "_growth", growth), part.__dict__)
+        growth = DeltaGrowth(item.id, index, item, snapshot._overlay)
+        return regrown(evolve_record_field(snapshot, "_growth", growth), part.__dict__)
     parts = (*item.content[:index], part, *item.content[index + 1 :])
-    return put_growing(snapshot, changed_in(item, "content", parts))
+    return put_growing(snapshot, evolve_record_field(item, "content", parts))
 
 
 def put_call(snapshot: Snapshot, item: Item) -> Snapshot:
     """Store a call whose arguments grow; deltas on it become cheap."""
     if item.id in snapshot._overlay:
-        growth = Growth(item.id, None, item, snapshot._overlay)
-        return regrown(changed_in(snapshot, "_growth", growth), item.__dict__)
+        growth = DeltaGrowth(item.id, None, item, snapshot._overlay)
+        return regrown(evolve_record_field(snapshot, "_growth", growth), item.__dict__)
     return put_growing(snapshot, item)
 
 
@@ -127,7 +127,7 @@ def drop(snapshot: Snapshot, items: Iterable[str]) -> Snapshot:
     return updated(snapshot, {"_base": base, "_overlay": overlay})
 
 
-def reordered(snapshot: Snapshot, order: ordering.Order) -> Snapshot:
+def reordered(snapshot: Snapshot, order: ordering.ItemOrder) -> Snapshot:
     """Replace the order, forgetting the oldest tombstones."""
     limit = snapshot.limits.max_items
     # A tombstone is small, and to forget one costs as much as to forget many.
@@ -139,13 +139,13 @@ def reordered(snapshot: Snapshot, order: ordering.Order) -> Snapshot:
 def bury(snapshot: Snapshot, item_id: str) -> Snapshot:
     """Take an item out of the conversation; its place stays known."""
     snapshot = drop(snapshot, (item_id,))
-    return reordered(snapshot, ordering.bury(snapshot._order, item_id))
+    return reordered(snapshot, ordering.leave_tombstones(snapshot._order, item_id))
 
 
 def erase(snapshot: Snapshot, items: Iterable[str]) -> Snapshot:
     """Forget items altogether, as if they had never been seen."""
     items = tuple(items)
-    order = ordering.forget(snapshot._order, items)
+    order = ordering.forget_in_order(snapshot._order, items)
     return updated(drop(snapshot, items), {"_order": order})
 
 
@@ -158,7 +158,7 @@ def _forget_oldest_items_of_snapshot(snapshot: Snapshot) -> Snapshot:
     first = islice(snapshot._base, surplus + len(snapshot._overlay))
     oldest = [each for each in first if each not in snapshot._overlay][:surplus]
     known = [each for each in oldest if each in snapshot._order.parents]
-    order = ordering.bury(snapshot._order, *known)
+    order = ordering.leave_tombstones(snapshot._order, *known)
     return reordered(drop(snapshot, oldest), order)
 
 
@@ -223,7 +223,7 @@ def note(
 def _add_anomaly_to_snapshot(snapshot: Snapshot, anomaly: Anomaly) -> Snapshot:
     kept = snapshot.anomalies
     if kept and _same_anomaly_in_snapshot(kept[-1], anomaly):
-        anomaly = changed_in(anomaly, "count", kept[-1].count + 1)
+        anomaly = evolve_record_field(anomaly, "count", kept[-1].count + 1)
         kept = kept[:-1]
     limit = snapshot.limits.max_anomalies
     return updated(snapshot, {"anomalies": (*kept, anomaly)[-limit:]})
@@ -242,7 +242,9 @@ def disagreed(
     return snapshot
 
 
-def checked(snapshot: Snapshot, event: ServerEvent, text: Text, item: str) -> Snapshot:
+def checked(
+    snapshot: Snapshot, event: ServerEvent, text: GrowingText, item: str
+) -> Snapshot:
     """Note that a text is full, if it is: the mirror has no more of it."""
     if text.size < MOST_TEXT:
         return snapshot

@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Optional
 
 from ..protocol import sensitive
-from .frozen_records import freeze, pack
+from .frozen_records import freeze, pack_record
 from .items import Item
-from .ordering import Anchor, Order, Parent, in_order
+from .ordering import Anchor, ItemOrder, Parent, order_of_items
 from .persistent_map import PersistentMap
 from .snapshot_parts import Anomaly, Asked, Limits, ResponseState
 from .usage import UsageTotals
 
 
-def pack_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+def pack_snapshot_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     """
     Return a snapshot's fields as JSON-able values.
 
@@ -29,9 +29,9 @@ def pack_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: FIELDS[name][0](value) for name, value in fields.items()}
 
 
-def unpack_fields(packed: Mapping[str, Any]) -> dict[str, Any]:
+def unpack_snapshot_fields(packed: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Return what `pack_fields` was given, from what it returned.
+    Return what `pack_snapshot_fields` was given, from what it returned.
 
     Names that are not in `FIELDS` are kept, for the snapshot to refuse.
     """
@@ -41,7 +41,7 @@ def unpack_fields(packed: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _pack_snapshot_order(order: Order) -> dict[str, Any]:
+def _pack_snapshot_order(order: ItemOrder) -> dict[str, Any]:
     parents = {
         each: [parent.value] if isinstance(parent, Anchor) else parent
         for each, parent in order.parents.items()
@@ -54,13 +54,13 @@ def _pack_snapshot_order(order: Order) -> dict[str, Any]:
     }
 
 
-def _unpack_snapshot_order(packed: Mapping[str, Any]) -> Order:
+def _unpack_snapshot_order(packed: Mapping[str, Any]) -> ItemOrder:
     parents: dict[str, Parent] = {
         each: parent if isinstance(parent, str) else Anchor(parent[0])
         for each, parent in packed.get("parents", {}).items()
     }
     waiting = packed.get("waiting", {})
-    return in_order(
+    return order_of_items(
         packed.get("ids", ()),
         parents=parents,
         dead=PersistentMap(dict.fromkeys(packed.get("dead", ()), True)),
@@ -69,7 +69,7 @@ def _unpack_snapshot_order(packed: Mapping[str, Any]) -> Order:
 
 
 def _pack_snapshot_response(state: ResponseState) -> dict[str, Any]:
-    packed = pack(state, leave_out=("output", "status_details", "usage"))
+    packed = pack_record(state, leave_out=("output", "status_details", "usage"))
     for name in ("status_details", "usage"):
         if getattr(state, name) is not None:
             packed[name] = _snapshot_mapping(getattr(state, name))
@@ -142,13 +142,13 @@ FIELDS: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "version": (_snapshot_json_as_it_is, _snapshot_json_as_it_is),
     "session": (_pack_snapshot_session, _unpack_snapshot_session),
     "conversation_id": (_snapshot_json_as_it_is, _snapshot_json_as_it_is),
-    "usage": (pack, lambda packed: UsageTotals(**packed)),
+    "usage": (pack_record, lambda packed: UsageTotals(**packed)),
     "rate_limits": (_each_in_snapshot_json(_snapshot_mapping), _unpack_snapshot_limits),
     "anomalies": (
-        _each_in_snapshot_json(pack),
+        _each_in_snapshot_json(pack_record),
         lambda packed: tuple(Anomaly(**each) for each in packed),
     ),
-    "limits": (pack, lambda packed: Limits(**packed)),
+    "limits": (pack_record, lambda packed: Limits(**packed)),
     "items": (
         _each_in_snapshot_json(Item.to_dict),
         _each_in_snapshot_json(Item.from_dict),
@@ -160,11 +160,11 @@ FIELDS: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     ),
     "open": (list, tuple),
     "asked": (
-        _each_in_snapshot_json(pack),
+        _each_in_snapshot_json(pack_record),
         lambda packed: tuple(Asked(**each) for each in packed),
     ),
     "changing": (
-        _each_in_snapshot_json(pack),
+        _each_in_snapshot_json(pack_record),
         lambda packed: tuple(Asked(**each) for each in packed),
     ),
     "habits": (sorted, frozenset),

@@ -35,7 +35,7 @@ ITEM: Mapping[str, frozenset[str]] = MappingProxyType(
 """Status of an item -> the statuses that may come next; MCP calls may fail."""
 
 
-def settled(table: Mapping[str, frozenset[str]], status: Optional[str]) -> bool:
+def is_settled(table: Mapping[str, frozenset[str]], status: Optional[str]) -> bool:
     """Say whether a status is terminal; statuses that nobody knows are not."""
     return status is not None and status in table and not table[status]
 
@@ -72,6 +72,6 @@ def next_item_status(
     """
     if not reported:
         return current
-    if settled(ITEM, current) and not (concluded and settled(ITEM, reported)):
+    if is_settled(ITEM, current) and not (concluded and is_settled(ITEM, reported)):
         return current
     return reported

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Optional
 
 from attrs import frozen
 
-from .frozen_records import changed
+from .frozen_records import evolve_record
 
 if TYPE_CHECKING:
     from ..protocol.responses import Usage
@@ -76,12 +76,12 @@ class UsageTotals:
     transcription_seconds: float = 0
 
 
-def with_response(totals: UsageTotals, usage: Optional[Usage]) -> UsageTotals:
+def add_response_usage(totals: UsageTotals, usage: Optional[Usage]) -> UsageTotals:
     """Add the usage of a response."""
     return _add_usage(totals, usage, _RESPONSE)
 
 
-def with_transcription(
+def add_transcription_usage(
     totals: UsageTotals, usage: Optional[TranscriptionUsage]
 ) -> UsageTotals:
     """Add the usage of a transcription."""
@@ -96,7 +96,7 @@ def _add_usage(
         figure = _usage_figure(usage, path)
         if figure:
             sums[name] = getattr(totals, name) + figure
-    return changed(totals, sums) if sums else totals
+    return evolve_record(totals, sums) if sums else totals
 
 
 def _usage_figure(usage: object, path: tuple[str, ...]) -> float:

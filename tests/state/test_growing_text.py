@@ -8,20 +8,25 @@ import pickle
 import threading
 import weakref
 
-from realtime_sync.state.growing_text import MOST_TEXT, Text, append, plain
+from realtime_sync.state.growing_text import (
+    MOST_TEXT,
+    GrowingText,
+    grow_text,
+    plain_text,
+)
 
 
-def grown(pieces: int) -> Text:
+def grown(pieces: int) -> GrowingText:
     """A text of so many pieces that nobody has read."""
-    text = append(None, "x")
+    text = grow_text(None, "x")
     for _ in range(pieces - 1):
-        text = append(text, "x")
+        text = grow_text(text, "x")
     return text
 
 
 def test_pieces_are_joined_in_order() -> None:
     """Reading gives the pieces as they came."""
-    text = append(append(append(None, "a"), "b"), "c")
+    text = grow_text(grow_text(grow_text(None, "a"), "b"), "c")
 
     assert "abc" == str(text)
     assert "'abc'" == repr(text)
@@ -29,9 +34,9 @@ def test_pieces_are_joined_in_order() -> None:
 
 def test_two_texts_from_one_are_independent() -> None:
     """What is appended to one is not seen in the other, nor in those that follow."""
-    start = append(None, "same ")
-    one, other = append(start, "one"), append(start, "other")
-    onward, aside = append(one, "!"), append(other, "?")
+    start = grow_text(None, "same ")
+    one, other = grow_text(start, "one"), grow_text(start, "other")
+    onward, aside = grow_text(one, "!"), grow_text(other, "?")
 
     assert "same " == str(start)
     assert ["same one", "same other"] == [str(one), str(other)]
@@ -46,7 +51,7 @@ def test_texts_grow_from_one_in_several_threads() -> None:
 
     def grow(number: int) -> None:
         at_once.wait(10.0)
-        texts = [append(append(start, f"{number} {n}"), ".") for n in range(500)]
+        texts = [grow_text(grow_text(start, f"{number} {n}"), ".") for n in range(500)]
         found[number] = [str(each) for each in texts]
 
     threads = [threading.Thread(target=grow, args=(number,)) for number in range(4)]
@@ -68,8 +73,8 @@ class _Hasty(list[str]):
 
 def test_a_text_that_another_thread_was_quicker_to_continue_is_its_own() -> None:
     """Both looked at the same moment, and saw that nobody had."""
-    start = Text(_Hasty(["x"]), 1, 1)
-    text = append(append(start, "y"), "z")
+    start = GrowingText(_Hasty(["x"]), 1, 1)
+    text = grow_text(grow_text(start, "y"), "z")
 
     assert ["x", "xyz"] == [str(start), str(text)]
 
@@ -82,12 +87,12 @@ def test_a_text_that_has_been_read_lets_go_of_its_pieces() -> None:
     """And what grows from it, before or after, still says all."""
     piece = _Piece("y")
     watched = weakref.ref(piece)
-    text = append(grown(3), piece)
-    before = append(text, "z")
+    text = grow_text(grown(3), piece)
+    before = grow_text(text, "z")
     del piece
     assert ["xxxy", "xxxyz"] == [str(text), str(before)]
 
-    later = append(append(text, "z"), "!")
+    later = grow_text(grow_text(text, "z"), "!")
 
     assert watched() is None
     assert "xxxyz!" == str(later)
@@ -100,7 +105,7 @@ def test_a_piece_leaves_nothing_for_the_garbage_collector() -> None:
     gc.collect()
     before = len(gc.get_objects())
     for _ in range(1000):
-        text = append(text, "x")
+        text = grow_text(text, "x")
     left = len(gc.get_objects()) - before
 
     assert left < 100
@@ -109,18 +114,18 @@ def test_a_piece_leaves_nothing_for_the_garbage_collector() -> None:
 
 def test_a_string_can_be_continued() -> None:
     """A finished text grows on if the server goes on; an empty one is nothing."""
-    assert "one two" == str(append("one ", "two"))
-    assert "two" == str(append("", "two"))
+    assert "one two" == str(grow_text("one ", "two"))
+    assert "two" == str(grow_text("", "two"))
 
 
 def test_a_text_that_never_ends_is_cut_and_stays_so() -> None:
     """Nothing smaller slips in behind what was left out."""
-    text = append(None, "x" * (MOST_TEXT - 3))
-    cut = append(text, "abcdef")
+    text = grow_text(None, "x" * (MOST_TEXT - 3))
+    cut = grow_text(text, "abcdef")
 
     assert MOST_TEXT == cut.size == len(str(cut))
     assert str(cut).endswith("xabc")
-    assert append(cut, "y") is cut
+    assert grow_text(cut, "y") is cut
     assert MOST_TEXT - 3 == text.size
 
 
@@ -128,14 +133,14 @@ def test_a_whole_text_may_be_longer_and_grows_no_more() -> None:
     """What the server tells at the end is what counts."""
     whole = "x" * (MOST_TEXT + 7)
 
-    assert whole == append(whole, "y")
+    assert whole == grow_text(whole, "y")
 
 
 def test_texts_compare_by_what_they_say() -> None:
     """How a text was cut into pieces does not matter."""
-    text = append(append(None, "a"), "b")
+    text = grow_text(grow_text(None, "a"), "b")
 
-    assert text == append(None, "ab")
+    assert text == grow_text(None, "ab")
     assert text == "ab"
     assert text != "abc"
     assert text != 3
@@ -144,9 +149,9 @@ def test_texts_compare_by_what_they_say() -> None:
 
 def test_plain_text_is_a_string_or_nothing() -> None:
     """Nothing stays nothing."""
-    assert "ab" == plain(append("a", "b"))
-    assert "ab" == plain("ab")
-    assert plain(None) is None
+    assert "ab" == plain_text(grow_text("a", "b"))
+    assert "ab" == plain_text("ab")
+    assert plain_text(None) is None
 
 
 def test_a_very_long_chain_is_no_trouble() -> None:

@@ -12,30 +12,30 @@ from hypothesis import strategies as st
 from realtime_sync.state.ordering import (
     LONGEST,
     Anchor,
-    Order,
+    ItemOrder,
     Predecessor,
-    bury,
-    forget,
+    forget_in_order,
     forget_tombstones,
-    listed,
-    orphaned,
-    place,
-    place_provisionally,
-    placed,
+    is_listed_in_order,
+    is_orphan_in_order,
+    is_placed_in_order,
+    leave_tombstones,
+    place_in_order,
+    place_provisionally_in_order,
 )
 from realtime_sync.types import UNSET
 
 
 def told(
     *statements: tuple[str, Predecessor],
-    order: Optional[Order] = None,
+    order: Optional[ItemOrder] = None,
     null_is_head: bool = False,
-) -> Order:
+) -> ItemOrder:
     """The order after some statements."""
-    order = order or Order()
+    order = order or ItemOrder()
     for item_id, previous in statements:
         at_root = null_is_head and previous is None
-        order = place(order, item_id, previous, at_root=at_root)
+        order = place_in_order(order, item_id, previous, at_root=at_root)
     return order
 
 
@@ -77,7 +77,7 @@ def test_the_head_is_where_the_client_asked_for_it(previous: Predecessor) -> Non
     """No predecessor that answers a wish for root is the head on any server."""
     order = told(("a", None), ("b", None))
 
-    assert ("c", "a", "b") == place(order, "c", previous, at_root=True).ids
+    assert ("c", "a", "b") == place_in_order(order, "c", previous, at_root=True).ids
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def test_null_is_the_head_where_the_server_means_it(
 
 def test_a_deleted_item_still_marks_a_place() -> None:
     """Items that name it stand where it stood."""
-    order = bury(told(("a", None), ("b", "a"), ("c", "b")), "b")
-    order = place(order, "d", "b")
+    order = leave_tombstones(told(("a", None), ("b", "a"), ("c", "b")), "b")
+    order = place_in_order(order, "d", "b")
 
     assert ("a", "d", "c") == order.visible
     assert ("a", "b", "d", "c") == order.ids
@@ -106,7 +106,7 @@ def test_a_deleted_item_still_marks_a_place() -> None:
 
 def test_an_item_deleted_before_it_comes_stays_out() -> None:
     """Its place is known all the same."""
-    order = told(("b", "a"), order=bury(Order(), "a"))
+    order = told(("b", "a"), order=leave_tombstones(ItemOrder(), "a"))
     order = told(("a", None), ("c", "a"), order=order)
 
     assert ("c", "b") == order.visible
@@ -115,35 +115,37 @@ def test_an_item_deleted_before_it_comes_stays_out() -> None:
 def test_what_the_server_has_not_placed_goes_to_its_place_later() -> None:
     """An item known from its response moves with everything below it."""
     order = told(("a", None), ("b", "a"))
-    order = place_provisionally(order, "r")
-    order = place(order, "x", "r")
+    order = place_provisionally_in_order(order, "r")
+    order = place_in_order(order, "x", "r")
     assert ("a", "b", "r", "x") == order.ids
 
-    order = place(order, "r", "a")
+    order = place_in_order(order, "r", "a")
 
     assert ("a", "r", "x", "b") == order.ids
 
 
 def test_what_has_a_place_is_told_apart() -> None:
     """A place that was told, a place that was assumed, and none."""
-    order = place(Order(), "a", None, at_root=True)
-    order = place_provisionally(told(("b", UNSET), ("o", "x"), order=order), "r")
+    order = place_in_order(ItemOrder(), "a", None, at_root=True)
+    order = place_provisionally_in_order(
+        told(("b", UNSET), ("o", "x"), order=order), "r"
+    )
 
     assert [True, False, True, False, False] == [
-        placed(order, each) for each in ("a", "b", "o", "r", "z")
+        is_placed_in_order(order, each) for each in ("a", "b", "o", "r", "z")
     ]
     assert [True, True, True, False, False] == [
-        listed(order, each) for each in ("a", "b", "o", "r", "z")
+        is_listed_in_order(order, each) for each in ("a", "b", "o", "r", "z")
     ]
     assert [False, False, True, False, False] == [
-        orphaned(order, each) for each in ("a", "b", "o", "r", "z")
+        is_orphan_in_order(order, each) for each in ("a", "b", "o", "r", "z")
     ]
 
 
 def test_an_orphan_that_was_placed_otherwise_is_not_moved_again() -> None:
     """Only what still waits for an item is moved to it."""
     order = told(("a", None), ("o", "x"), ("o", "a"), ("b", "a"))
-    order = place(order, "x", "b")
+    order = place_in_order(order, "x", "b")
 
     assert ("a", "b", "x", "o") == order.ids
 
@@ -152,27 +154,29 @@ def test_forgetting_leaves_the_rest_in_order() -> None:
     """What stood below a forgotten item is inherited by that one's parent."""
     statements = (("a", None), ("b", "a"), ("c", "b"), ("d", "c"))
     order = told(*statements, null_is_head=True)
-    order = forget(order, ("b", "c", "unknown"))
+    order = forget_in_order(order, ("b", "c", "unknown"))
 
     assert ("a", "d") == order.ids
     assert "a" == order.parents["d"]
-    assert Anchor.HEAD is forget(order, ("a",)).parents["d"]
+    assert Anchor.HEAD is forget_in_order(order, ("a",)).parents["d"]
 
 
 def test_forgetting_an_orphan_frees_what_stood_below_it() -> None:
     """Nothing waits on behalf of an item that is not there."""
-    order = forget(told(("a", None), ("o", "x"), ("p", "o"), ("q", "x")), ("o",))
+    order = forget_in_order(
+        told(("a", None), ("o", "x"), ("p", "o"), ("q", "x")), ("o",)
+    )
     assert ("a", "p", "q") == order.ids
     assert Anchor.END is order.parents["p"]
     assert {"x": ("q",)} == order.waiting
 
-    assert ("a", "x", "q", "p") == place(order, "x", "a").ids
+    assert ("a", "x", "q", "p") == place_in_order(order, "x", "a").ids
 
 
 def test_the_oldest_tombstones_are_forgotten_first() -> None:
     """There are never more than the limit."""
     order = told(("a", None), ("b", "a"), ("c", "b"))
-    order = bury(bury(order, "c"), "a")
+    order = leave_tombstones(leave_tombstones(order, "c"), "a")
 
     assert order is forget_tombstones(order, 2)
     assert ["a"] == list(forget_tombstones(order, 1).dead)
@@ -250,14 +254,14 @@ def test_every_arrival_converges_at_length(
 
 PREDECESSORS = st.sampled_from(["a", "b", "c", "d", "x", "root", "", None, UNSET])
 STEPS = st.one_of(
-    st.tuples(st.just(place), st.sampled_from("abcd"), PREDECESSORS),
-    st.tuples(st.just(place_provisionally), st.sampled_from("abcd")),
-    st.tuples(st.just(bury), st.sampled_from("abcdx")),
-    st.tuples(st.just(forget), st.sampled_from("abcdx")),
+    st.tuples(st.just(place_in_order), st.sampled_from("abcd"), PREDECESSORS),
+    st.tuples(st.just(place_provisionally_in_order), st.sampled_from("abcd")),
+    st.tuples(st.just(leave_tombstones), st.sampled_from("abcdx")),
+    st.tuples(st.just(forget_in_order), st.sampled_from("abcdx")),
 )
 
 
-def below_of(order: Order) -> dict[str, set[str]]:
+def below_of(order: ItemOrder) -> dict[str, set[str]]:
     """The items right below each one, read from what each one named."""
     below: dict[str, set[str]] = {}
     for each, parent in order.parents.items():
@@ -270,7 +274,7 @@ def below_of(order: Order) -> dict[str, set[str]]:
 @given(st.lists(STEPS, max_size=14))
 def test_no_sequence_of_statements_breaks_the_order(steps: list[Any]) -> None:
     """Whatever is said, every item stands in it once, below its parent."""
-    order = Order()
+    order = ItemOrder()
     for step, *arguments in steps:
         before = order.ids, dict(order.parents), dict(order.dead)
         kept = order
@@ -282,7 +286,11 @@ def test_no_sequence_of_statements_breaks_the_order(steps: list[Any]) -> None:
         seen: set[str] = set()
         for each in order.ids:
             parent = order.parents[each]
-            assert isinstance(parent, Anchor) or parent in seen or orphaned(order, each)
+            assert (
+                isinstance(parent, Anchor)
+                or parent in seen
+                or is_orphan_in_order(order, each)
+            )
             seen.add(each)
         assert below_of(order) == {each: set(order.below[each]) for each in order.below}
 
@@ -290,14 +298,16 @@ def test_no_sequence_of_statements_breaks_the_order(steps: list[Any]) -> None:
 @pytest.mark.parametrize("at", [0, 1, 100, 300, 499])
 def test_an_item_finds_its_place_anywhere_in_a_long_order(at: int) -> None:
     """In the run where its predecessor is; runs that grow are cut."""
-    order, model = Order(), list[str]()
+    order, model = ItemOrder(), list[str]()
     for number in range(500):
-        order = place(order, f"u{number}", f"u{number - 1}" if number else None)
+        order = place_in_order(
+            order, f"u{number}", f"u{number - 1}" if number else None
+        )
         model.append(f"u{number}")
     for number in range(300):
-        order = place(order, f"x{number}", f"u{at}")
+        order = place_in_order(order, f"x{number}", f"u{at}")
         model.insert(at + 1, f"x{number}")
-    order = place(order, "first", None, at_root=True)
+    order = place_in_order(order, "first", None, at_root=True)
 
     assert ("first", *model) == order.ids
     assert max(map(len, order._runs)) <= LONGEST
@@ -306,25 +316,27 @@ def test_an_item_finds_its_place_anywhere_in_a_long_order(at: int) -> None:
 @pytest.mark.parametrize("at", [0, 1, 64, 200, 449, 450, 499])
 def test_a_forgotten_item_leaves_the_rest_of_a_long_order(at: int) -> None:
     """Wherever it stood; and it may come back to another place."""
-    order = Order()
+    order = ItemOrder()
     for number in range(500):
-        order = place(order, f"u{number}", f"u{number - 1}" if number else None)
+        order = place_in_order(
+            order, f"u{number}", f"u{number - 1}" if number else None
+        )
     left = [f"u{number}" for number in range(500) if number != at]
-    shorter = forget(order, (f"u{at}",))
+    shorter = forget_in_order(order, (f"u{at}",))
 
     assert tuple(left) == shorter.ids
-    again = place(shorter, f"u{at}", left[10])
+    again = place_in_order(shorter, f"u{at}", left[10])
     assert (*left[:11], f"u{at}", *left[11:]) == again.ids
     assert 500 == len(again.parents)
 
 
 def test_what_is_below_an_item_moves_with_it_over_several_runs() -> None:
     """Also below one that has been forgotten meanwhile."""
-    order = place_provisionally(Order(), "u0")
+    order = place_provisionally_in_order(ItemOrder(), "u0")
     for number in range(1, 300):
-        order = place(order, f"u{number}", f"u{number - 1}")
-    order = forget(told(("z", UNSET), ("y", "z"), order=order), ("u150",))
-    order = place(order, "u0", "z")
+        order = place_in_order(order, f"u{number}", f"u{number - 1}")
+    order = forget_in_order(told(("z", UNSET), ("y", "z"), order=order), ("u150",))
+    order = place_in_order(order, "u0", "z")
 
     rest = [f"u{number}" for number in range(300) if number != 150]
     assert ("z", *rest, "y") == order.ids

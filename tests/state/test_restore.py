@@ -8,7 +8,7 @@ import pytest
 
 from realtime_sync.protocol.codec import to_mapping
 from realtime_sync.protocol.dialects.server_quirks import OWN_IDS
-from realtime_sync.state.restore import Unconfirmed, plan_restore, resumed
+from realtime_sync.state.restore import Unconfirmed, plan_restore, resumed_conversation
 from realtime_sync.state.snapshot_changes import learned
 from realtime_sync.types import UNSET
 from tests.state.mirror_builder import Mirror, answer, message, said
@@ -312,7 +312,9 @@ def test_what_was_told_late_or_deleted_is_not_sent_again() -> None:
     mirror.added(user("theirs", {"type": "input_text", "text": "a"}))
     mirror.tell("conversation.item.deleted", item_id="b")
 
-    assert ["c", "theirs"] == [i.id for i in resumed(mirror.snapshot, left)]
+    assert ["c", "theirs"] == [
+        i.id for i in resumed_conversation(mirror.snapshot, left)
+    ]
 
 
 @pytest.mark.parametrize("role", ["user", "system", "assistant"])

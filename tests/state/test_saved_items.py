@@ -14,10 +14,10 @@ from realtime_sync.protocol import items as wire
 from realtime_sync.state.items import Item, Part
 from realtime_sync.state.restore import (
     Unconfirmed,
-    creatable,
+    creatable_item,
     plan_items,
     plan_restore,
-    resumed,
+    resumed_conversation,
 )
 from realtime_sync.state.saved_items import (
     is_item_saved_by_mirror,
@@ -262,7 +262,7 @@ def test_the_phase_of_an_answer_is_kept() -> None:
         phase="commentary",
         content=(Part(type="output_text", text="Let me see."),),
     )
-    assert "commentary" == creatable(item)[0].phase
+    assert "commentary" == creatable_item(item)[0].phase
 
 
 def test_mappings_of_servers_are_not_taken_for_the_mirrors() -> None:
@@ -298,4 +298,6 @@ def test_sound_that_nobody_confirmed_goes_to_the_next_connection() -> None:
     assert ("a", "u", "b") == plan.report.restored
 
     mirror.added(user("c", text("three")), "b")
-    assert ["a", "u", "b", "c"] == [i.id for i in resumed(mirror.snapshot, left)]
+    assert ["a", "u", "b", "c"] == [
+        i.id for i in resumed_conversation(mirror.snapshot, left)
+    ]

@@ -20,14 +20,14 @@ def test_every_state_that_can_be_reached_is_in_the_table(
 @pytest.mark.parametrize("status", ["completed", "cancelled", "failed", "incomplete"])
 def test_the_end_of_a_response_is_terminal(status: str) -> None:
     """From the end there is no way on."""
-    assert transitions.settled(transitions.RESPONSE, status)
+    assert transitions.is_settled(transitions.RESPONSE, status)
     assert status in transitions.RESPONSE["in_progress"]
 
 
 def test_a_status_that_nobody_knows_is_not_terminal() -> None:
     """A vendor's own word does not end anything."""
-    assert not transitions.settled(transitions.RESPONSE, "pondering")
-    assert not transitions.settled(transitions.ITEM, None)
+    assert not transitions.is_settled(transitions.RESPONSE, "pondering")
+    assert not transitions.is_settled(transitions.ITEM, None)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from attrs import evolve
 from ...protocol.events._base import ClientEvent, ServerEvent, UnknownEvent
 from ...protocol.lazy_audio import audio_size
 from ...protocol.live.acks import is_failed_handoff, refused
-from ..frozen_records import changed
+from ..frozen_records import evolve_record
 from ..snapshot_changes import text_or_none
 from .fragments import Fragment
 from .snapshot import LiveSnapshot
@@ -62,7 +62,7 @@ LONGEST: Final = 1 << 20
 
 
 def _live_snapshot_with(snapshot: LiveSnapshot, **changes: object) -> LiveSnapshot:
-    return changed(snapshot, changes)
+    return evolve_record(snapshot, changes)
 
 
 def _reduced_number(value: object) -> Optional[float]:

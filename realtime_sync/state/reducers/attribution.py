@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Optional, Union
 
 from .. import ordering
-from ..frozen_records import changed, changed_in
+from ..frozen_records import evolve_record, evolve_record_field
 from ..item_merge import with_part
 from ..items import UNNAMED, Item
 from ..snapshot import Snapshot
@@ -182,12 +182,14 @@ def _name_attributed_response(
     if not nameless or response_id.startswith(UNNAMED):
         return snapshot, None
     responses = dict(snapshot._responses)
-    state = changed_in(responses.pop(nameless[-1]), "id", response_id)
+    state = evolve_record_field(responses.pop(nameless[-1]), "id", response_id)
     unfinished = tuple(each for each in snapshot._open if each != nameless[-1])
     changes = {"_responses": responses, "_open": unfinished}
     snapshot = put_response(updated(snapshot, changes), state)
     for item in filter(None, (find(snapshot, each) for each in state.items)):
-        snapshot = store(snapshot, changed_in(item, "response_id", response_id))
+        snapshot = store(
+            snapshot, evolve_record_field(item, "response_id", response_id)
+        )
     return snapshot, state
 
 
@@ -251,7 +253,9 @@ def _make_attributed_item(
     if item is None or item.announced:
         item_id = text_or_none(event.item_id) or _free_id(state, event.output_index)
         item = item or Item(id=item_id)
-        item = changed(item, {"status": "in_progress", "announced": False, **fresh})
+        item = evolve_record(
+            item, {"status": "in_progress", "announced": False, **fresh}
+        )
     return joined(snapshot, item, state)
 
 
@@ -289,11 +293,11 @@ def joined(
         "out_of_band": outside,
         "announced": waits and not outside and not enters,
     }
-    item = changed(item, changes)
+    item = evolve_record(item, changes)
     if item.id not in state.items:
         items = (*state.items, item.id)[-MOST_OUTPUT:]
-        snapshot = put_response(snapshot, changed_in(state, "items", items))
+        snapshot = put_response(snapshot, evolve_record_field(state, "items", items))
     if waits and enters and not outside:
-        order = ordering.place_provisionally(snapshot._order, item.id)
+        order = ordering.place_provisionally_in_order(snapshot._order, item.id)
         snapshot = reordered(snapshot, order)
     return store(snapshot, item), item

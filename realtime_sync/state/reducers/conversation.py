@@ -12,9 +12,9 @@ from ...protocol.dialects.server_quirks import (
 )
 from ...types import UNSET, Unset
 from .. import ordering
-from ..final_text import compared_item, is_another
-from ..frozen_records import changed, changed_in
-from ..item_merge import described, with_part_changed
+from ..final_text import is_another_item, item_disagreements
+from ..frozen_records import evolve_record, evolve_record_field
+from ..item_merge import merge_item, with_part_changed
 from ..items import PCM_RATE, Item
 from ..snapshot import Snapshot
 from ..snapshot_changes import (
@@ -79,19 +79,21 @@ def _list_conversation_item(
         return note(snapshot, event, "late_event", detail, item_id=item_id)
     known = find(snapshot, item_id) or Item(id=item_id)
     if final:
-        found = compared_item(known, wire)
+        found = item_disagreements(known, wire)
         snapshot = disagreed(snapshot, event, known, found)
-    elif known.closed and is_another(known, wire):
+    elif known.closed and is_another_item(known, wire):
         detail = "another item comes under its id; what was told first holds"
         snapshot = note(snapshot, event, "disagreement", detail, item_id=item_id)
-    item = described(known, wire, final=final)
-    item = changed(item, {"announced": False, "out_of_band": False})
+    item = merge_item(known, wire, final=final)
+    item = evolve_record(item, {"announced": False, "out_of_band": False})
     if previous := text_or_none(event.previous_item_id):
         if known.previous_item_id is None or known.announced:
-            item = changed_in(item, "previous_item_id", previous)
+            item = evolve_record_field(item, "previous_item_id", previous)
     state = snapshot._responses.get(known.response_id or "")
     if known.out_of_band and state is not None:
-        snapshot = put_response(snapshot, changed_in(state, "out_of_band", False))
+        snapshot = put_response(
+            snapshot, evolve_record_field(state, "out_of_band", False)
+        )
     return store(snapshot, item)
 
 
@@ -110,7 +112,7 @@ def _conversation_item_positioned(
         previous = ""
     snapshot, at_root = _conversation_asked_for_root(snapshot, wire)
     order = snapshot._order
-    if ordering.placed(order, item_id):
+    if ordering.is_placed_in_order(order, item_id):
         return snapshot
     known = find(snapshot, item_id)
     hearsay = known.previous_item_id if known and known.announced else None
@@ -122,16 +124,16 @@ def _conversation_item_positioned(
         return snapshot
     if not previous and previous is not UNSET and order.parents and not at_root:
         snapshot = learned(snapshot, NULL_PREDECESSORS)
-    order = ordering.place(order, item_id, previous, at_root=at_root)
+    order = ordering.place_in_order(order, item_id, previous, at_root=at_root)
     snapshot = reordered(snapshot, order)
-    if ordering.orphaned(order, item_id):
+    if ordering.is_orphan_in_order(order, item_id):
         detail = f"predecessor {order.parents[item_id]} is not known"
         return note(snapshot, event, "unknown_predecessor", detail, item_id=item_id)
     return snapshot
 
 
 def _conversation_says_nothing_new(
-    order: ordering.Order,
+    order: ordering.ItemOrder,
     item_id: str,
     previous: Union[str, None, Unset],
     at_root: bool,
@@ -264,10 +266,10 @@ def item_retrieved(
     item_id = wire.id
     item = find(snapshot, item_id) or Item(id=item_id)
     item = _conversation_item_with_audio_rate(
-        snapshot, described(item, wire, final=item.closed)
+        snapshot, merge_item(item, wire, final=item.closed)
     )
     if item_id not in snapshot._order.parents and not item.out_of_band:
-        order = ordering.place_provisionally(snapshot._order, item_id)
+        order = ordering.place_provisionally_in_order(snapshot._order, item_id)
         snapshot = reordered(snapshot, order)
     if item_id in snapshot._order.dead:
         detail = "the item has been deleted"
@@ -280,8 +282,10 @@ def _conversation_item_with_audio_rate(snapshot: Snapshot, item: Item) -> Item:
     if item.role != "user":
         return item
     rate = audio_rate(snapshot.session, default=PCM_RATE, half="input")
-    parts = tuple(changed_in(part, "audio_rate", rate) for part in item.content)
-    return changed_in(item, "content", parts)
+    parts = tuple(
+        evolve_record_field(part, "audio_rate", rate) for part in item.content
+    )
+    return evolve_record_field(item, "content", parts)
 
 
 def item_truncated(

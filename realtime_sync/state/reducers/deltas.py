@@ -12,10 +12,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Optional, Union
 
 from ...protocol.lazy_audio import audio_size
-from ..final_text import compared, compared_part, whole_arguments, whole_text
-from ..frozen_records import changed, changed_in
-from ..growing_text import MOST_TEXT, append
-from ..item_merge import described_part
+from ..final_text import (
+    part_disagreements,
+    text_disagreements,
+    whole_arguments,
+    whole_text,
+)
+from ..frozen_records import evolve_record, evolve_record_field
+from ..growing_text import MOST_TEXT, grow_text
+from ..item_merge import merge_part
 from ..items import Item
 from ..snapshot import Snapshot
 from ..snapshot_changes import (
@@ -74,9 +79,9 @@ def _extend_words_by_delta(
     ):
         return _extended_by_delta_elsewhere(snapshot, event, piece, name, kind)
     values = snapshot._grown.copy()
-    values[name] = text = append(values[name], piece)
+    values[name] = text = grow_text(values[name], piece)
     if values["heard_ms"] is not None and name == "_transcript":
-        values["_kept"] = append(values["_kept"], piece)
+        values["_kept"] = grow_text(values["_kept"], piece)
     if text.size >= MOST_TEXT:
         snapshot = checked(snapshot, event, text, growth.item_id)
     return regrown(snapshot, values)
@@ -93,11 +98,11 @@ def _extended_by_delta_elsewhere(
         return found
     snapshot, item, index = found
     part = item.content[index]
-    text = append(getattr(part, name), piece)
+    text = grow_text(getattr(part, name), piece)
     snapshot = checked(snapshot, event, text, item.id)
-    part = changed_in(part, name, text)
+    part = evolve_record_field(part, name, text)
     if part.heard_ms is not None and name == "_transcript":
-        part = changed_in(part, "_kept", append(part._kept, piece))
+        part = evolve_record_field(part, "_kept", grow_text(part._kept, piece))
     return put_part(snapshot, item, index, part)
 
 
@@ -130,8 +135,10 @@ def _delta_heard_elsewhere(
     snapshot, item, index = found
     part = item.content[index]
     if not part.audio_bytes:
-        part = changed_in(part, "audio_rate", _audio_rate_of_delta(snapshot, item))
-    part = changed_in(part, "audio_bytes", part.audio_bytes + size)
+        part = evolve_record_field(
+            part, "audio_rate", _audio_rate_of_delta(snapshot, item)
+        )
+    part = evolve_record_field(part, "audio_bytes", part.audio_bytes + size)
     return put_part(snapshot, item, index, part)
 
 
@@ -184,10 +191,10 @@ def _finish_words_of_deltas(
         name = "_kept"
     else:
         so_far = getattr(part, name)
-        found_so = compared(name.strip("_"), so_far, whole)
+        found_so = text_disagreements(name.strip("_"), so_far, whole)
         snapshot = disagreed(snapshot, event, item, found_so)
         whole = whole_text(so_far, whole)
-    return put_part(snapshot, item, index, changed_in(part, name, whole))
+    return put_part(snapshot, item, index, evolve_record_field(part, name, whole))
 
 
 def part_told(
@@ -204,8 +211,8 @@ def part_told(
     snapshot, item, index = found
     part, final = item.content[index], event.type == PART_DONE
     if final:
-        snapshot = disagreed(snapshot, event, item, compared_part(part, wire))
-    part = described_part(part, wire, role=item.role, final=final)
+        snapshot = disagreed(snapshot, event, item, part_disagreements(part, wire))
+    part = merge_part(part, wire, role=item.role, final=final)
     return put_part(snapshot, item, index, part)
 
 
@@ -220,7 +227,7 @@ def arguments_delta(snapshot: Snapshot, event: CallDelta) -> Snapshot:
     values = snapshot._grown.copy()
     if values["call_id"] is None or values["name"] is None:
         return _call_delta_elsewhere(snapshot, event, piece)
-    values["_arguments"] = text = append(values["_arguments"], piece)
+    values["_arguments"] = text = grow_text(values["_arguments"], piece)
     if text.size >= MOST_TEXT:
         snapshot = checked(snapshot, event, text, growth.item_id)
     return regrown(snapshot, values)
@@ -234,9 +241,9 @@ def _call_delta_elsewhere(snapshot: Snapshot, event: CallDelta, piece: str) -> S
         if isinstance(found, Snapshot):
             return found
         snapshot, item = found
-    text = append(item._arguments, piece)
+    text = grow_text(item._arguments, piece)
     snapshot = checked(snapshot, event, text, item.id)
-    item = changed_in(item, "_arguments", text)
+    item = evolve_record_field(item, "_arguments", text)
     return put_call(snapshot, _call_fields_of_delta(item, event))
 
 
@@ -248,9 +255,9 @@ def arguments_done(snapshot: Snapshot, event: CallDone) -> Snapshot:
     snapshot, item = found
     if whole := event.arguments:
         so_far = item._arguments
-        found_so = compared("arguments", so_far, whole)
+        found_so = text_disagreements("arguments", so_far, whole)
         snapshot = disagreed(snapshot, event, item, found_so)
-        item = changed_in(item, "_arguments", whole_arguments(so_far, whole))
+        item = evolve_record_field(item, "_arguments", whole_arguments(so_far, whole))
     return put_growing(snapshot, _call_fields_of_delta(item, event))
 
 
@@ -262,7 +269,7 @@ def _call_fields_of_delta(item: Item, event: CallEvent) -> Item:
         for name, value in named.items()
         if value and getattr(item, name) is None
     }
-    return changed(item, missing) if missing else item
+    return evolve_record(item, missing) if missing else item
 
 
 _CALL = ("call_id", "name")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Optional, Union
 
 from ...protocol.dialects.server_quirks import CUMULATIVE, INCREMENTS, INTERIM
 from .. import ordering
-from ..frozen_records import changed
-from ..growing_text import append, plain
+from ..frozen_records import evolve_record
+from ..growing_text import grow_text, plain_text
 from ..item_merge import with_part, with_part_changed
 from ..items import UNNAMED, Item
 from ..snapshot import Snapshot
@@ -26,7 +26,7 @@ from ..snapshot_changes import (
     text_or_none,
     updated,
 )
-from ..usage import with_transcription
+from ..usage import add_transcription_usage
 from .attribution import unnamed
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _announce_input_item(
             detail = "the item has been deleted"
             return note(snapshot, event, "late_event", detail, item_id=item_id)
         item = Item(id=item_id, type="message", role="user", announced=True)
-    return put(snapshot, changed(item, changes))
+    return put(snapshot, evolve_record(item, changes))
 
 
 def input_audio_cleared(
@@ -145,9 +145,9 @@ def input_transcription_delta(
     text = part._transcript
     if event.cumulative is True:
         snapshot, text = learned(snapshot, INTERIM), None
-    elif _input_transcription_tells_again(snapshot, plain(text) or "", piece):
+    elif _input_transcription_tells_again(snapshot, plain_text(text) or "", piece):
         snapshot, text = learned(snapshot, CUMULATIVE), None
-    text = append(text, piece)
+    text = grow_text(text, piece)
     snapshot = checked(snapshot, event, text, item.id)
     changes = {"_transcript": text, "transcription": "in_progress"}
     return put_growing(snapshot, with_part_changed(item, index, changes))
@@ -168,7 +168,7 @@ def input_transcription_completed(
     snapshot: Snapshot, event: events.ConversationItemInputAudioTranscriptionCompleted
 ) -> Snapshot:
     """`input_audio_transcription.completed`: this is what was said."""
-    usage = with_transcription(snapshot.usage, given(event.usage))
+    usage = add_transcription_usage(snapshot.usage, given(event.usage))
     if usage is not snapshot.usage:
         snapshot = updated(snapshot, {"usage": usage})
     found = _transcribed_input_part(snapshot, event)
@@ -228,7 +228,7 @@ def _lists_no_input(snapshot: Snapshot) -> bool:
 def _unnamed_input_item(snapshot: Snapshot) -> tuple[Snapshot, Item]:
     """Return an item for words that belong to none: some servers list none."""
     item = Item(id=unnamed(snapshot), type="message", role="user")
-    order = ordering.place_provisionally(snapshot._order, item.id)
+    order = ordering.place_provisionally_in_order(snapshot._order, item.id)
     return reordered(snapshot, order), item
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Union
 
-from ..frozen_records import changed
+from ..frozen_records import evolve_record
 from ..items import Item
 from ..snapshot import Snapshot
 from ..snapshot_changes import find, note, put, text_or_none
@@ -82,4 +82,4 @@ def _reported_by_mcp(
         "status": next_item_status(item.status, status, concluded=item.concluded),
         "concluded": item.concluded and status == "in_progress",
     }
-    return put(snapshot, changed(item, changes))
+    return put(snapshot, evolve_record(item, changes))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .. import ordering
-from ..final_text import compared_item
-from ..frozen_records import changed, changed_in, freeze
-from ..item_merge import compacted, described
+from ..final_text import item_disagreements
+from ..frozen_records import evolve_record, evolve_record_field, freeze
+from ..item_merge import compact_merged_item, merge_item
 from ..items import Item
 from ..snapshot import Snapshot
 from ..snapshot_changes import (
@@ -25,10 +25,10 @@ from ..snapshot_parts import ResponseState
 from ..transitions import (
     RESPONSE,
     final_response_status,
+    is_settled,
     item_status_after,
-    settled,
 )
-from ..usage import with_response as with_response_usage
+from ..usage import add_response_usage as with_response_usage
 from .attribution import joined, latest_open, unnamed, unnamed_item, with_response
 from .session import audio_rate
 
@@ -75,7 +75,7 @@ def _store_response(
     outside = state.out_of_band or conversation_id is None
     outside = outside and not text and not _response_takes_part(snapshot, state)
     changes["out_of_band"] = outside
-    snapshot = put_response(snapshot, changed(state, changes))
+    snapshot = put_response(snapshot, evolve_record(state, changes))
     return _response_expelled(snapshot, state) if outside else snapshot
 
 
@@ -87,7 +87,7 @@ def _response_takes_part(snapshot: Snapshot, state: ResponseState) -> bool:
     too; what they list is in the conversation all the same.
     """
     return state.conversation_id is not None or any(
-        ordering.listed(snapshot._order, each) for each in state.items
+        ordering.is_listed_in_order(snapshot._order, each) for each in state.items
     )
 
 
@@ -99,7 +99,7 @@ def _response_expelled(snapshot: Snapshot, state: ResponseState) -> Snapshot:
         return snapshot
     snapshot = erase(snapshot, [item.id for item in inside])
     changes = {"out_of_band": True, "announced": False}
-    return put(snapshot, *[changed(item, changes) for item in inside])
+    return put(snapshot, *[evolve_record(item, changes) for item in inside])
 
 
 def output_item_added(
@@ -177,11 +177,11 @@ def _store_response_output_item(
     """
     item = find(snapshot, item_id) or Item(id=item_id)
     # Set first: an item of a response is not complete when it is added.
-    item = changed_in(item, "response_id", state.id)
+    item = evolve_record_field(item, "response_id", state.id)
     if final:
-        found = compared_item(item, wire)
+        found = item_disagreements(item, wire)
         snapshot = disagreed(snapshot, event, item, found)
-    item = described(item, wire, final=final)
+    item = merge_item(item, wire, final=final)
     return joined(snapshot, item, state, enters=final)[0]
 
 
@@ -223,7 +223,7 @@ def _done_again(
         for name, value in told.items()
         if value is not None and getattr(state, name) is None
     }
-    if state.concluded and settled(RESPONSE, status):
+    if state.concluded and is_settled(RESPONSE, status):
         late.update(status=status, concluded=False)
     elif status and status != state.status:
         detail = f"the response was {state.status}, and now it is said to be {status}"
@@ -233,7 +233,7 @@ def _done_again(
         snapshot = note(snapshot, event, "repeated", detail, response_id=state.id)
     if not late:
         return snapshot
-    snapshot = put_response(snapshot, changed(state, late))
+    snapshot = put_response(snapshot, evolve_record(state, late))
     totals = with_response_usage(snapshot.usage, late.get("usage"))
     return updated(snapshot, {"usage": totals})
 
@@ -271,8 +271,8 @@ def _rename_response_item(
     if item is None:
         return snapshot
     items = tuple(each for each in state.items if each != made_up)
-    snapshot = put_response(snapshot, changed_in(state, "items", items))
-    return put(erase(snapshot, (made_up,)), changed_in(item, "id", item_id))
+    snapshot = put_response(snapshot, evolve_record_field(state, "items", items))
+    return put(erase(snapshot, (made_up,)), evolve_record_field(item, "id", item_id))
 
 
 def _end_response(
@@ -286,7 +286,7 @@ def _end_response(
     usage = told["usage"]
     concluded = told["status"] != status
     changes = {**told, "status": status, "closed": True, "concluded": concluded}
-    snapshot = put_response(snapshot, changed(state, changes))
+    snapshot = put_response(snapshot, evolve_record(state, changes))
     left = [find(snapshot, each) for each in state.items]
     closed = [
         _close_response_item(item, find(before, item.id), status)
@@ -307,5 +307,5 @@ def _close_response_item(
         done = before is not None and before.closed
         after = "completed" if done else item_status_after(response_status)
         after = "failed" if item.error else after
-        item = changed(item, {"status": after, "concluded": True})
-    return changed_in(compacted(item), "closed", True)
+        item = evolve_record(item, {"status": after, "concluded": True})
+    return evolve_record_field(compact_merged_item(item), "closed", True)
